@@ -1,0 +1,3 @@
+"""govid: a citizen-identity hub for public services."""
+
+__version__ = "0.1.0"

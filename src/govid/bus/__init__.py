@@ -1,0 +1,39 @@
+"""The bus: the words that all modules share, and durable delivery of what they say."""
+
+from govid.bus.actor import ANONYMOUS, Actor, Cause, Principal, Witness
+from govid.bus.clock import Clock, SystemClock
+from govid.bus.consumers import Consumer, Delivery, Handler, Subscriptions
+from govid.bus.database import Database
+from govid.bus.errors import FieldFault, GovidError, Invalid, Kind, Outage, TransactionClosed
+from govid.bus.ids import uuid7
+from govid.bus.module import Module
+from govid.bus.pseudonyms import Pseudonyms
+from govid.bus.settings import BusSettings
+from govid.bus.transaction import Transaction, UnitOfWork
+
+__all__ = [
+    "ANONYMOUS",
+    "Actor",
+    "BusSettings",
+    "Cause",
+    "Clock",
+    "Consumer",
+    "Database",
+    "Delivery",
+    "FieldFault",
+    "GovidError",
+    "Handler",
+    "Invalid",
+    "Kind",
+    "Module",
+    "Outage",
+    "Principal",
+    "Pseudonyms",
+    "Subscriptions",
+    "SystemClock",
+    "Transaction",
+    "TransactionClosed",
+    "UnitOfWork",
+    "Witness",
+    "uuid7",
+]

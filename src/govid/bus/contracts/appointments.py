@@ -1,0 +1,31 @@
+"""A doctor's appointment: the wish and the decision."""
+
+from datetime import datetime
+from uuid import UUID
+
+from govid.bus.contracts.base import Event
+
+
+class AppointmentRequested(Event, frozen=True, kw_only=True):
+    """A citizen asks for an appointment."""
+
+    appointment_id: UUID
+    user_id: UUID
+    patient_identifier: str
+    requested_datetime: datetime
+    doctor_specialty: str
+    reason: str | None = None
+    timestamp: datetime
+    correlation_id: str
+
+
+class AppointmentDecided(Event, frozen=True, kw_only=True):
+    """The appointment's status was settled: CONFIRMED, REJECTED, CANCELLED or COMPLETED."""
+
+    appointment_id: UUID
+    user_id: UUID
+    status: str
+    confirmed_datetime: datetime | None = None
+    confirmation_details: str | None = None
+    rejection_reason: str | None = None
+    timestamp: datetime

@@ -1,0 +1,40 @@
+"""What every event struct has in common."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A published fact, in the shape that consumers read.
+
+    Wire names are the contract's. Unknown members are tolerated on input, against the habit of
+    request structs: a producer outside may be newer than we are, and its message must not be lost.
+    The repr is silent, because some members are personal (I9).
+    """
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return f"<{type(self).__name__}>"
+
+
+class IdentifierType(StrEnum):
+    """The department that owns an identifier: a National Insurance number or an NHS number."""
+
+    NIN = "NIN"
+    NHS = "NHS"
+
+
+class Topic(StrEnum):
+    """The Kafka topics of the contract.
+
+    Settings may rename three of them on the wire; inside govid these names stand.
+    """
+
+    VERIFICATION_REQUEST = "identity.verification.request"
+    VERIFICATION_RESULT = "identity.verification.result"
+    DEATH_NOTIFICATION = "hmrc.death.notification"
+    APPOINTMENT_REQUEST = "nhs.appointment.request"
+    APPOINTMENT_RESULT = "nhs.appointment.result"
+    ACTIVITY = "system.logs.activity"
+    ACCESS = "system.logs.access"

@@ -1,0 +1,41 @@
+"""What the gateway tells about requests. None of it is personal but the account's id."""
+
+from datetime import datetime
+
+from govid.bus.contracts.base import Event
+
+
+class RequestReceived(Event, frozen=True, kw_only=True):
+    """A request came in."""
+
+    timestamp: datetime
+    level: str = "INFO"
+    service: str = "gateway"
+    message: str = "request received"
+    method: str
+    path: str
+    client_ip: str | None
+    user_agent: str | None
+    request_id: str
+    correlation_id: str
+
+
+class RequestFinished(RequestReceived, frozen=True, kw_only=True):
+    """A request was answered. `duration_ms` is in milliseconds."""
+
+    message: str = "request finished"
+    status_code: int
+    duration_ms: float
+    user_id: str | None
+
+
+class AccessDecided(Event, frozen=True, kw_only=True):
+    """Somebody was let in, or was not. `error` is the refusal's permanent code."""
+
+    timestamp: datetime
+    service: str = "gateway"
+    resource: str
+    granted: bool
+    error: str | None = None
+    user_id: str | None = None
+    correlation_id: str

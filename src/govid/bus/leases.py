@@ -1,0 +1,1 @@
+"""Which buckets of which subscriber this replica may work on."""

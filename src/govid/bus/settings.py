@@ -1,0 +1,37 @@
+"""What the bus can be told."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from govid.bus.contracts import Topic
+
+
+class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the bus. Durations are in seconds."""
+
+    database_url: str
+    kafka_bootstrap_servers: str
+    kafka_client_id: str = "govid"
+    kafka_generation: str = ""
+    """Tells one life of a broker that forgets (the in-memory one of `govid dev`) from the next."""
+    topic_names: Mapping[Topic, str] = {}
+    """Names on the wire, where they differ from the contract's."""
+    pseudonym_key: bytes
+    request_pool_size: int = 10
+    bus_pool_size: int = 8
+    read_pool_size: int = 4
+    lease_seconds: float = 15
+    poll_seconds: float = 1
+    keys_at_a_time: int = 8
+    batch_size: int = 200
+    relay_batch_size: int = 500
+    relay_in_flight: int = 1000
+    max_attempts: int = 8
+    backoff_limit_seconds: float = 300
+    topic_partitions: int = 4
+    """How many partitions a topic gets when govid creates it."""
+
+    def wire_name(self, topic: Topic) -> str:
+        """Return what *topic* is called in Kafka."""
+        return self.topic_names.get(topic, topic.value)

@@ -1,0 +1,115 @@
+"""The unit of work: a state change and its events, in one commit (I1)."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import CursorResult, Executable
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from govid.bus.actor import Cause
+from govid.bus.clock import Clock
+from govid.bus.contracts import Event
+from govid.bus.errors import TransactionClosed
+
+
+class Outbox(Protocol):
+    """Where emitted events are written, just before the commit."""
+
+    async def write(
+        self, connection: AsyncConnection, events: list[Event], cause: Cause, now: datetime
+    ) -> None:
+        """Store *events* and their deliveries through *connection*, in its open transaction."""
+
+
+class Transaction:
+    """One open transaction, and the events that will commit with it."""
+
+    def __init__(self, connection: AsyncConnection, cause: Cause, now: datetime) -> None:
+        """Wrap *connection*, whose transaction somebody else begins and ends."""
+        self.connection = connection
+        self.cause = cause
+        self.now = now
+        self._events: list[Event] = []
+        self._hooks: list[Callable[[], None]] = []
+        self._open = True
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        """Run a SQLAlchemy Core *statement* in this transaction."""
+        return await self.connection.execute(statement, parameters)
+
+    def emit(self, event: Event) -> None:
+        """Publish *event* if, and only if, this transaction commits.
+
+        Raises:
+            TransactionClosed: the transaction is over, so nothing could be promised.
+        """
+        if not self._open:
+            raise TransactionClosed(f"{type(event).__name__} was emitted after the transaction")
+        self._events.append(event)
+
+    def after_commit(self, hook: Callable[[], None]) -> None:
+        """Call *hook* once this transaction has committed. A savepoint's rollback forgets it."""
+        self._hooks.append(hook)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Run the block in a SAVEPOINT: when it fails, its events die with its changes."""
+        events, hooks = len(self._events), len(self._hooks)
+        try:
+            async with self.connection.begin_nested():
+                yield
+        except BaseException:
+            del self._events[events:]
+            del self._hooks[hooks:]
+            raise
+
+    async def flush(self, outbox: Outbox) -> int:
+        """Hand the emitted events to *outbox*; return how many there were."""
+        events, self._events = self._events, []
+        if events:
+            await outbox.write(self.connection, events, self.cause, self.now)
+        return len(events)
+
+    def close(self) -> None:
+        """Let nothing be emitted any more."""
+        self._open = False
+
+    def committed(self) -> None:
+        """Run the hooks."""
+        for hook in self._hooks:
+            hook()
+
+
+class UnitOfWork:
+    """Opens transactions for use cases and handlers."""
+
+    def __init__(
+        self, engine: AsyncEngine, outbox: Outbox, clock: Clock, wake: Callable[[], None]
+    ) -> None:
+        """Open transactions on *engine*; call *wake* after each commit that published something."""
+        self._engine = engine
+        self._outbox = outbox
+        self._clock = clock
+        self._wake = wake
+
+    @asynccontextmanager
+    async def begin(self, cause: Cause) -> AsyncIterator[Transaction]:
+        """Open a transaction: it commits when the block ends, and rolls back when it raises."""
+        async with self._engine.connect() as connection:
+            tx = Transaction(connection, cause, self._clock.now())
+            try:
+                async with connection.begin():
+                    witness = cause.witness
+                    yield tx
+                    if witness is not None and not witness.written:
+                        tx.emit(witness.event)
+                    published = await tx.flush(self._outbox)
+            finally:
+                tx.close()
+        if witness is not None:
+            witness.written = True
+        if published:
+            self._wake()
+        tx.committed()

@@ -1,0 +1,46 @@
+"""Backends for all tests: real PostgreSQL with real commits, one fresh database a test."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from govid.bus import BusSettings, Database
+from tests.backends import postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """Return the URL of the PostgreSQL server of this run."""
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(postgres_server: str) -> str:
+    """Return the name of the migrated template database."""
+    return postgres.prepare_template(postgres_server)
+
+
+@pytest.fixture
+async def database_url(postgres_server: str, template: str) -> AsyncIterator[str]:
+    """Return the URL of a fresh, migrated database; it is dropped afterwards."""
+    url = await postgres.clone(postgres_server, template)
+    yield url
+    await postgres.drop(postgres_server, url)
+
+
+@pytest.fixture
+def bus_settings(database_url: str) -> BusSettings:
+    """Return settings of a bus on the test's database, with nobody at Kafka's address."""
+    return BusSettings(
+        database_url=database_url,
+        kafka_bootstrap_servers="127.0.0.1:1",
+        pseudonym_key=b"a key for tests, 32 bytes or more",
+    )
+
+
+@pytest.fixture
+async def database(bus_settings: BusSettings) -> AsyncIterator[Database]:
+    """Return open pools on the test's database."""
+    async with Database(bus_settings) as pools:
+        yield pools

@@ -1,0 +1,73 @@
+"""Requirement 1: an event exists if and only if the state change that caused it committed."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from govid.bus import Cause, Database, Pseudonyms, Subscriptions, SystemClock, TransactionClosed
+from govid.bus import Transaction, UnitOfWork
+from govid.bus.catalogue import Catalogue
+from govid.bus.contracts import IdentifierType, VerificationRequested
+from govid.bus.envelope import Sealer
+from govid.bus.outbox import PostgresOutbox
+
+CAUSE = Cause(correlation_id="test")
+
+
+def a_request(n: int = 0) -> VerificationRequested:
+    return VerificationRequested(
+        user_id=uuid4(),
+        identifier_type=IdentifierType.NHS,
+        identifier_value="NHS123456789",
+        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+        correlation_id=f"c-{n}",
+    )
+
+
+@pytest.fixture
+def uow(database: Database) -> UnitOfWork:
+    sealer = Sealer(Catalogue(), Pseudonyms(b"k" * 32))
+    return UnitOfWork(
+        database.requests, PostgresOutbox(sealer, Subscriptions()), SystemClock(), lambda: None
+    )
+
+
+async def stored(database: Database) -> list[str]:
+    rows = await database.reads.fetch(
+        "SELECT payload->>'correlation_id' AS id FROM bus.event ORDER BY pos"
+    )
+    return [row["id"] for row in rows]
+
+
+async def test_r1_a_commit_publishes(uow: UnitOfWork, database: Database) -> None:
+    async with uow.begin(CAUSE) as tx:
+        tx.emit(a_request(1))
+    assert await stored(database) == ["c-1"]
+
+
+async def test_r1_an_exception_publishes_nothing(uow: UnitOfWork, database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with uow.begin(CAUSE) as tx:
+            tx.emit(a_request(1))
+            raise ZeroDivisionError
+    assert await stored(database) == []
+
+
+async def test_r1_a_savepoint_takes_its_events_with_it(uow: UnitOfWork, database: Database) -> None:
+    async with uow.begin(CAUSE) as tx:
+        tx.emit(a_request(1))
+        with pytest.raises(ZeroDivisionError):
+            async with tx.savepoint():
+                tx.emit(a_request(2))
+                raise ZeroDivisionError
+        tx.emit(a_request(3))
+    assert await stored(database) == ["c-1", "c-3"]
+
+
+async def test_r1_emitting_without_a_transaction_is_refused(uow: UnitOfWork) -> None:
+    kept: list[Transaction] = []
+    async with uow.begin(CAUSE) as tx:
+        kept.append(tx)
+    with pytest.raises(TransactionClosed):
+        kept[0].emit(a_request())
