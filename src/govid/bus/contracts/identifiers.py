@@ -1,0 +1,65 @@
+"""Identifiers in one canonical form, so that two ways of writing one are one identifier.
+
+Well-formed is not existing, and says nothing about who holds it: that is for the department.
+"""
+
+import re
+
+from nhs_number.validate import calculate_checksum
+
+from govid.bus.contracts.base import IdentifierType
+
+# The classes say [0-9] and never \d, which takes the digits of every script.
+_NINO = re.compile(r"[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z][0-9]{6}[A-D]")
+_NINO_PREFIXES_NEVER_ISSUED = frozenset({"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"})
+_NHS_NUMBER = re.compile(r"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}")
+_PROTOTYPE_NHS = re.compile(r"NHS[0-9]{9}")
+
+
+def normalise(identifier_type: IdentifierType, text: str, *, prototype_form: bool) -> str:
+    """Return *text* as the canonical form of its *identifier_type*.
+
+    With *prototype_form*, `NHS` and nine digits pass as an NHS identifier, kept as a whole. No real
+    department knows that form.
+
+    Raises:
+        ValueError: it is not such an identifier. Its text may be shown; it never holds *text*.
+    """
+    # Before any change of case: the capital of a dotless i is an ASCII letter.
+    if not text.isascii():
+        raise ValueError("only the letters A to Z, digits, spaces and hyphens may stand here")
+    if identifier_type is IdentifierType.NIN:
+        return _nino(text)
+    if prototype_form and _PROTOTYPE_NHS.fullmatch(whole := text.strip(" ").upper()):
+        return whole
+    return _nhs_number(text)
+
+
+def _nino(text: str) -> str:
+    """Return the National Insurance number *text* as nine characters. It has no check digit.
+
+    Source: HMRC, NIM39110; github.com/hmrc/domain.
+    """
+    nino = text.replace(" ", "").upper()
+    if not _NINO.fullmatch(nino):
+        raise ValueError(
+            "a National Insurance number is two letters, six digits and a letter A to D"
+        )
+    if nino[:2] in _NINO_PREFIXES_NEVER_ISSUED:
+        raise ValueError("no National Insurance number begins with these two letters")
+    return nino
+
+
+def _nhs_number(text: str) -> str:
+    """Return the NHS number *text* as ten digits; the tenth is a modulus-11 check digit.
+
+    Source: NHS Data Dictionary, "NHS NUMBER".
+    """
+    printed = text.strip(" ")
+    # The library takes nine digits and other groupings too: the form is settled here.
+    if not _NHS_NUMBER.fullmatch(printed):
+        raise ValueError("an NHS number is ten digits, with spaces as in 943 476 5919")
+    number = re.sub("[ -]", "", printed)
+    if calculate_checksum(number[:9]) != int(number[9]):
+        raise ValueError("the check digit does not fit the rest of this NHS number")
+    return number
