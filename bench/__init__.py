@@ -1,0 +1,1 @@
+"""Measures govid against the floor below it and the prototype before it (`make bench`)."""
