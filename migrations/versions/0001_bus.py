@@ -99,8 +99,9 @@ def upgrade() -> None:
     op.execute("CREATE INDEX inbox_received_at ON bus.inbox (received_at)")
     op.execute("""
         CREATE TABLE bus.replica (
-            id    uuid PRIMARY KEY,
-            until timestamptz NOT NULL
+            id       uuid PRIMARY KEY,
+            lock_key bigint NOT NULL,
+            until    timestamptz NOT NULL
         )
     """)
     op.execute("""

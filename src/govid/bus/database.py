@@ -16,8 +16,9 @@ IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
 class Database:
     """The pools of one process.
 
-    `requests` serves HTTP, `bus` serves handlers and the relay, `reads` serves single statements
-    that commit by themselves (the authenticated read of every request; the bus's own reads).
+    `requests` serves HTTP and `bus` serves handlers, in transactions. `reads` (for HTTP: the
+    authenticated read of every request) and `bus_reads` serve single statements that commit by
+    themselves, on the driver's own connections.
     """
 
     def __init__(self, settings: BusSettings) -> None:
@@ -26,30 +27,30 @@ class Database:
         self.requests = self._engine(settings.request_pool_size)
         self.bus = self._engine(settings.bus_pool_size)
         self._reads: Any = None
+        self._bus_reads: Any = None
 
     @property
     def reads(self) -> Any:
         """The asyncpg pool for single statements (`asyncpg.Pool`, which carries no types)."""
-        if self._reads is None:
-            raise RuntimeError("the database is not open")
-        return self._reads
+        return _opened(self._reads)
+
+    @property
+    def bus_reads(self) -> Any:
+        """The bus's own asyncpg pool for single statements."""
+        return _opened(self._bus_reads)
 
     async def open(self) -> Self:
-        """Open the pool of reads; the others connect when they are first used."""
-        self._reads = await asyncpg.create_pool(
-            dsn(self._settings.database_url),
-            min_size=1,
-            max_size=self._settings.read_pool_size,
-            command_timeout=STATEMENT_TIMEOUT_MS / 1000,
-            server_settings=_server_settings("govid"),
-        )
+        """Open the pools of single statements; the others connect when they are first used."""
+        self._reads = await self._pool(self._settings.read_pool_size)
+        self._bus_reads = await self._pool(self._settings.bus_read_pool_size)
         return self
 
     async def close(self) -> None:
         """Close all pools."""
-        if self._reads is not None:
-            await self._reads.close()
-            self._reads = None
+        pools, self._reads, self._bus_reads = (self._reads, self._bus_reads), None, None
+        for pool in pools:
+            if pool is not None:
+                await pool.close()
         await self.requests.dispose()
         await self.bus.dispose()
 
@@ -66,6 +67,15 @@ class Database:
         """Close the pools."""
         await self.close()
 
+    async def _pool(self, size: int) -> Any:
+        return await asyncpg.create_pool(
+            dsn(self._settings.database_url),
+            min_size=1,
+            max_size=size,
+            command_timeout=STATEMENT_TIMEOUT_MS / 1000,
+            server_settings=_server_settings("govid"),
+        )
+
     def _engine(self, size: int) -> AsyncEngine:
         return create_async_engine(
             sqlalchemy_url(self._settings.database_url),
@@ -74,6 +84,12 @@ class Database:
             pool_timeout=STATEMENT_TIMEOUT_MS / 1000,
             connect_args={"server_settings": _server_settings("govid")},
         )
+
+
+def _opened(pool: Any) -> Any:
+    if pool is None:
+        raise RuntimeError("the database is not open")
+    return pool
 
 
 def dsn(url: str) -> str:

@@ -1,1 +1,163 @@
-"""Which buckets of which subscriber this replica may work on."""
+"""Which buckets of which subscriber this replica may work on (I4).
+
+A lease is a row. Its epoch grows whenever the owner changes, and every completing transaction
+checks owner and epoch under a row lock, so a replica that lost a lease changes nothing, however
+late it wakes up. The time in a lease therefore only keeps replicas from disturbing one another:
+taking a bucket over early is always safe.
+
+That is used for a quick take-over. Each replica holds a session advisory lock while it lives; when
+its process is killed, PostgreSQL lets go of the lock at once, and others need not wait for the
+lease to lapse.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from govid.bus.consumers import BUCKETS
+from govid.bus.database import dsn
+from govid.bus.ids import uuid7
+from govid.bus.retry import DATABASE_AWAY
+from govid.bus.settings import BusSettings
+from govid.bus.sql import QUERIES
+
+log = logging.getLogger(__name__)
+
+RENEWALS_PER_LEASE = 3
+SAFETY_MARGIN_SECONDS = 1.0
+
+
+class Leases:
+    """The leases of one replica, for a fixed set of subscribers."""
+
+    def __init__(self, settings: BusSettings, subscribers: Sequence[str]) -> None:
+        """Claim buckets of *subscribers* once `run` is running."""
+        self.replica: UUID = uuid7()
+        self.replicas = 1
+        """How many replicas were alive at the last renewal, this one included."""
+        self._settings = settings
+        self._subscribers = tuple(subscribers)
+        self._owned: dict[str, dict[int, int]] = {name: {} for name in subscribers}
+        self._lapses_at = 0.0
+        self._changed = asyncio.Event()
+
+    def owned(self, subscriber: str) -> dict[int, int]:
+        """Return the epochs of *subscriber*'s buckets that are certainly still ours, by bucket."""
+        return self._owned[subscriber] if monotonic() < self._lapses_at else {}
+
+    def remaining(self, subscriber: str) -> float:
+        """Return for how many seconds the buckets of *subscriber* are certainly ours."""
+        return max(0.0, self._lapses_at - monotonic()) if self._owned[subscriber] else 0.0
+
+    @property
+    def healthy(self) -> bool:
+        """Tell whether the last renewal is recent enough to work on."""
+        return monotonic() < self._lapses_at
+
+    async def claimed(self) -> None:
+        """Wait for the next round of renewals and claims to end."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    async def run(self) -> None:
+        """Keep the leases until cancelled, then give them back."""
+        pause = 0.1
+        while True:
+            try:
+                await self._hold()
+            except DATABASE_AWAY as error:
+                # Silence would be wrong, a line for each attempt too: the database says enough.
+                log.warning("leases.database_away", extra={"error_class": type(error).__name__})
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 1.0)
+
+    async def _hold(self) -> None:
+        connection: Any = await asyncpg.connect(
+            dsn(self._settings.database_url),
+            timeout=5,
+            command_timeout=self._settings.lease_seconds / RENEWALS_PER_LEASE,
+            server_settings={"application_name": "govid leases"},
+        )
+        try:
+            await connection.execute("SELECT pg_advisory_lock($1)", self._lock_key)
+            await connection.execute(QUERIES["add_leases"], list(self._subscribers), BUCKETS)
+            while True:
+                await self._round(connection)
+                self._changed.set()
+                await asyncio.sleep(self._settings.lease_seconds / RENEWALS_PER_LEASE)
+        except asyncio.CancelledError:
+            await self._release(connection)
+            raise
+        finally:
+            await asyncio.shield(_close(connection))
+
+    @property
+    def _lock_key(self) -> int:
+        # The random half of the id: a signed 64-bit integer is all that PostgreSQL takes.
+        return self.replica.int & (2**63 - 1)
+
+    async def _round(self, connection: Any) -> None:
+        # Taken before the statement is sent: the database's clock starts later, never earlier.
+        asked_at = monotonic()
+        ttl = self._settings.lease_seconds
+        async with connection.transaction():
+            self.replicas = await connection.fetchval(
+                QUERIES["heartbeat"], self.replica, self._lock_key, ttl
+            )
+            rows = await connection.fetch(QUERIES["renew"], self.replica, ttl)
+            owned: dict[str, dict[int, int]] = {name: {} for name in self._subscribers}
+            for row in rows:
+                owned.setdefault(row["subscriber"], {})[row["bucket"]] = row["epoch"]
+            share = -(-BUCKETS // max(1, self.replicas))
+            for name in self._subscribers:
+                await self._balance(connection, name, owned[name], share)
+        self._owned = owned
+        self._lapses_at = asked_at + ttl - SAFETY_MARGIN_SECONDS
+
+    async def _balance(
+        self, connection: Any, subscriber: str, buckets: dict[int, int], share: int
+    ) -> None:
+        missing = share - len(buckets)
+        if missing > 0:
+            rows = await connection.fetch(
+                QUERIES["claim"],
+                subscriber,
+                missing,
+                self.replica,
+                self._settings.lease_seconds,
+            )
+            buckets.update({row["bucket"]: row["epoch"] for row in rows})
+        elif missing < 0:
+            surplus = sorted(buckets)[missing:]
+            await connection.execute(QUERIES["release"], self.replica, [subscriber], surplus)
+            for bucket in surplus:
+                del buckets[bucket]
+
+    async def _release(self, connection: Any) -> None:
+        self._lapses_at = 0.0
+        try:
+            await connection.execute(
+                QUERIES["release"],
+                self.replica,
+                list(self._subscribers),
+                list(range(BUCKETS)),
+                timeout=2,
+            )
+            await connection.execute(
+                "DELETE FROM bus.replica WHERE id = $1", self.replica, timeout=2
+            )
+        except DATABASE_AWAY as error:
+            # Not given back, then: the lock goes with the connection, and others take over.
+            log.warning("leases.not_released", extra={"error_class": type(error).__name__})
+
+
+async def _close(connection: Any) -> None:
+    try:
+        await connection.close(timeout=1)
+    except DATABASE_AWAY:
+        connection.terminate()

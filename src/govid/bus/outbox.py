@@ -1,6 +1,6 @@
 """Writes events and the deliveries they owe, in the transaction that caused them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,18 +22,18 @@ class PostgresOutbox:
 
     async def write(
         self, connection: AsyncConnection, events: list[Event], cause: Cause, now: datetime
-    ) -> None:
-        """Store *events* and all their deliveries in one statement."""
+    ) -> Collection[str]:
+        """Store *events* and all their deliveries in one statement; return the addressees."""
         envelopes = [self._sealer.seal(event, cause, now) for event in events]
-        await self.store(connection, envelopes, self._subscriptions.of)
+        return await self.store(connection, envelopes, self._subscriptions.of)
 
     async def store(
         self,
         connection: AsyncConnection,
         envelopes: Sequence[Envelope],
         addressees: Callable[[Envelope], list[str]],
-    ) -> None:
-        """Store *envelopes*, with a delivery to each of their *addressees*."""
+    ) -> Collection[str]:
+        """Store *envelopes*, with a delivery to each of their *addressees*; return all of those."""
         deliveries = [
             (envelope.id, name, bucket_of(envelope.key or str(envelope.id)))
             for envelope in envelopes
@@ -58,3 +58,4 @@ class PostgresOutbox:
                 [bucket for _, _, bucket in deliveries],
             ),
         )
+        return {name for _, name, _ in deliveries}

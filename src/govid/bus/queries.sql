@@ -37,3 +37,162 @@ SELECT d.subscriber, s.pos, d.bucket, s.id, s.key
 FROM unnest($10::uuid[], $11::text[], $12::smallint[]) AS d(event_id, subscriber, bucket)
 JOIN stored s ON s.id = d.event_id
 
+-- name: add_leases
+-- A new subscriber gets its buckets; for all others this changes nothing.
+INSERT INTO bus.lease (subscriber, bucket)
+SELECT s, b FROM unnest($1::text[]) AS s, generate_series(0, $2::int - 1) AS b
+ON CONFLICT DO NOTHING
+
+-- name: heartbeat
+-- Says that this replica lives, forgets those that do not, and counts the living.
+-- A replica lives while its session holds its advisory lock; the time is for those whose server
+-- has not noticed yet that the connection is gone.
+WITH locks AS (
+    SELECT (l.classid::bigint << 32) | l.objid::bigint AS key
+    FROM pg_locks l
+    JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+),
+gone AS (
+    DELETE FROM bus.replica r
+    WHERE r.id <> $1
+      AND (r.until < clock_timestamp() OR NOT EXISTS (SELECT FROM locks WHERE key = r.lock_key))
+    RETURNING r.id
+),
+here AS (
+    INSERT INTO bus.replica (id, lock_key, until)
+    VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
+    ON CONFLICT (id) DO UPDATE SET until = excluded.until
+    RETURNING id
+)
+SELECT count(*) FROM (
+    SELECT id FROM here
+    UNION
+    SELECT r.id FROM bus.replica r WHERE r.id NOT IN (SELECT id FROM gone)
+) AS living
+
+-- name: renew
+-- Whatever still carries our name, lapsed or not: nobody else has had it since, or the name and
+-- the epoch would be another's.
+UPDATE bus.lease SET until = clock_timestamp() + make_interval(secs => $2)
+WHERE owner = $1
+RETURNING subscriber, bucket, epoch
+
+-- name: claim
+-- FOR UPDATE and not a plain UPDATE: it conflicts with the fence's FOR KEY SHARE, so a bucket
+-- whose last owner is in the middle of a completing transaction is left alone until that ends.
+WITH free AS (
+    SELECT l.subscriber, l.bucket
+    FROM bus.lease l
+    WHERE l.subscriber = $1
+      AND (l.owner IS NULL OR l.until < clock_timestamp()
+           OR NOT EXISTS (SELECT FROM bus.replica r WHERE r.id = l.owner))
+    ORDER BY l.bucket
+    LIMIT $2
+    FOR UPDATE OF l SKIP LOCKED
+)
+UPDATE bus.lease l
+SET owner = $3, epoch = l.epoch + 1, until = clock_timestamp() + make_interval(secs => $4)
+FROM free
+WHERE l.subscriber = free.subscriber AND l.bucket = free.bucket
+RETURNING l.bucket, l.epoch
+
+-- name: release
+UPDATE bus.lease SET owner = NULL, until = '-infinity'
+WHERE owner = $1 AND subscriber = ANY($2::text[]) AND bucket = ANY($3::smallint[])
+
+-- name: backlog
+-- What is owed to a subscriber in its owned buckets, oldest first. Rows of a key in work and of a
+-- parked key are left out. An event without a key stands for itself: its key is '@' and its id.
+SELECT d.pos, d.bucket, d.event_id, coalesce(d.key, '@' || d.event_id) AS key,
+       e.type, e.version, e.seq, e.payload::text AS payload, e.headers::text AS headers,
+       e.occurred_at
+FROM bus.delivery d
+JOIN bus.event e ON e.id = d.event_id
+WHERE d.subscriber = $1
+  AND d.bucket = ANY($2::smallint[])
+  AND coalesce(d.key, '@' || d.event_id) <> ALL($3::text[])
+  AND NOT EXISTS (
+      SELECT FROM bus.parked p
+      WHERE p.subscriber = d.subscriber AND p.key = coalesce(d.key, '@' || d.event_id)
+        AND p.until > clock_timestamp())
+ORDER BY d.pos
+LIMIT $4
+
+-- name: take
+-- The first statement of a handler's transaction: checks the lease, marks the event as handled and
+-- strikes the debt off, all or nothing. `fenced` 0: the lease is another's, stop. `fresh` 0: this
+-- event was handled before, so there is nothing to do but to commit.
+-- FOR KEY SHARE lets the owner renew meanwhile, and keeps a claimant out until we commit (I4).
+WITH fence AS (
+    SELECT bucket FROM bus.lease
+    WHERE subscriber = $1 AND bucket = $2 AND owner = $3 AND epoch = $4
+    FOR KEY SHARE
+),
+receipt AS (
+    INSERT INTO bus.receipt (subscriber, event_id, outcome)
+    SELECT $1, $5, 'done' FROM fence
+    ON CONFLICT DO NOTHING
+    RETURNING event_id
+),
+struck AS (
+    DELETE FROM bus.delivery d USING fence WHERE d.subscriber = $1 AND d.pos = $6
+),
+unparked AS (
+    DELETE FROM bus.parked p USING fence WHERE p.subscriber = $1 AND p.key = $7
+)
+SELECT (SELECT count(*) FROM fence) AS fenced, (SELECT count(*) FROM receipt) AS fresh
+
+-- name: park
+-- Sets a key aside for some seconds, or for good (NULL). The attempts given are what this failure
+-- adds: none for an outage. Fenced like everything that a worker writes.
+WITH fence AS (
+    SELECT bucket FROM bus.lease
+    WHERE subscriber = $1 AND bucket = $2 AND owner = $3 AND epoch = $4
+    FOR KEY SHARE
+)
+INSERT INTO bus.parked
+    (subscriber, key, event_id, until, attempts, reason, fingerprint, error_class)
+SELECT $1, $5, $6,
+       CASE WHEN $7::float8 IS NULL THEN 'infinity'
+            ELSE clock_timestamp() + make_interval(secs => $7::float8) END,
+       $8, $9, $10, $11
+FROM fence
+ON CONFLICT (subscriber, key) DO UPDATE
+SET event_id = excluded.event_id, until = excluded.until,
+    attempts = CASE WHEN parked.event_id = excluded.event_id THEN parked.attempts ELSE 0 END
+               + excluded.attempts,
+    reason = excluded.reason, fingerprint = excluded.fingerprint,
+    error_class = excluded.error_class, last_failed = clock_timestamp(),
+    first_failed = CASE WHEN parked.event_id = excluded.event_id
+                        THEN parked.first_failed ELSE clock_timestamp() END
+
+-- name: past_failures
+SELECT attempts, reason,
+       extract(epoch FROM clock_timestamp() - first_failed)::float8 AS elapsed_seconds
+FROM bus.parked WHERE subscriber = $1 AND key = $2 AND event_id = $3
+
+-- name: bury
+-- Moves an event without a key to the dead ones. One with a key never comes here: its key would
+-- get a gap.
+WITH fence AS (
+    SELECT bucket FROM bus.lease
+    WHERE subscriber = $1 AND bucket = $2 AND owner = $3 AND epoch = $4
+    FOR KEY SHARE
+),
+struck AS (
+    DELETE FROM bus.delivery d USING fence
+    WHERE d.subscriber = $1 AND d.pos = $5
+    RETURNING d.subscriber, d.pos, d.bucket, d.event_id, d.key
+),
+history AS (
+    DELETE FROM bus.parked p USING struck
+    WHERE p.subscriber = $1 AND p.key = '@' || struck.event_id
+    RETURNING p.first_failed
+)
+INSERT INTO bus.dead (subscriber, pos, bucket, event_id, key, reason, fingerprint, error_class,
+                      attempts, first_failed, last_failed)
+SELECT struck.*, $6, $7, $8, $9,
+       coalesce((SELECT first_failed FROM history), clock_timestamp()), clock_timestamp()
+FROM struck
+

@@ -21,6 +21,7 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     request_pool_size: int = 10
     bus_pool_size: int = 8
     read_pool_size: int = 4
+    bus_read_pool_size: int = 4
     lease_seconds: float = 15
     poll_seconds: float = 1
     keys_at_a_time: int = 8

@@ -1,6 +1,6 @@
 """The unit of work: a state change and its events, in one commit (I1)."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,8 +19,11 @@ class Outbox(Protocol):
 
     async def write(
         self, connection: AsyncConnection, events: list[Event], cause: Cause, now: datetime
-    ) -> None:
-        """Store *events* and their deliveries through *connection*, in its open transaction."""
+    ) -> Collection[str]:
+        """Store *events* and their deliveries through *connection*, in its open transaction.
+
+        Returns the names of the subscribers that now have something to do.
+        """
 
 
 class Transaction:
@@ -65,12 +68,12 @@ class Transaction:
             del self._hooks[hooks:]
             raise
 
-    async def flush(self, outbox: Outbox) -> int:
-        """Hand the emitted events to *outbox*; return how many there were."""
+    async def flush(self, outbox: Outbox) -> Collection[str]:
+        """Hand the emitted events to *outbox*; return who is to be woken for them."""
         events, self._events = self._events, []
-        if events:
-            await outbox.write(self.connection, events, self.cause, self.now)
-        return len(events)
+        if not events:
+            return ()
+        return await outbox.write(self.connection, events, self.cause, self.now)
 
     def close(self) -> None:
         """Let nothing be emitted any more."""
@@ -86,9 +89,13 @@ class UnitOfWork:
     """Opens transactions for use cases and handlers."""
 
     def __init__(
-        self, engine: AsyncEngine, outbox: Outbox, clock: Clock, wake: Callable[[], None]
+        self,
+        engine: AsyncEngine,
+        outbox: Outbox,
+        clock: Clock,
+        wake: Callable[[Collection[str]], None],
     ) -> None:
-        """Open transactions on *engine*; call *wake* after each commit that published something."""
+        """Open transactions on *engine*; after a commit, *wake* those who have events to handle."""
         self._engine = engine
         self._outbox = outbox
         self._clock = clock
@@ -105,11 +112,11 @@ class UnitOfWork:
                     yield tx
                     if witness is not None and not witness.written:
                         tx.emit(witness.event)
-                    published = await tx.flush(self._outbox)
+                    addressed = await tx.flush(self._outbox)
             finally:
                 tx.close()
         if witness is not None:
             witness.written = True
-        if published:
-            self._wake()
+        if addressed:
+            self._wake(addressed)
         tx.committed()

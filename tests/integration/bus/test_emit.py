@@ -29,7 +29,10 @@ def a_request(n: int = 0) -> VerificationRequested:
 def uow(database: Database) -> UnitOfWork:
     sealer = Sealer(Catalogue(), Pseudonyms(b"k" * 32))
     return UnitOfWork(
-        database.requests, PostgresOutbox(sealer, Subscriptions()), SystemClock(), lambda: None
+        database.requests,
+        PostgresOutbox(sealer, Subscriptions()),
+        SystemClock(),
+        lambda _names: None,
     )
 
 

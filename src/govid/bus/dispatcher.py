@@ -1,0 +1,219 @@
+"""Hands events to one subscriber: each key in order, each effect exactly once (I3, I6).
+
+A round reads what is owed in the buckets that this replica holds, oldest first. Keys run side by
+side, the events of a key one after the other. For each event the handler first prepares, with no
+transaction open; then one transaction checks the lease, marks the event as handled, lets the
+handler write, and commits it all.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from govid.bus.catalogue import Catalogue, UnknownEventType
+from govid.bus.consumers import Consumer, Delivery
+from govid.bus.database import Database
+from govid.bus.envelope import Headers
+from govid.bus.errors import Outage
+from govid.bus.failures import Failure, Failures
+from govid.bus.leases import Leases
+from govid.bus.retry import is_transient
+from govid.bus.settings import BusSettings
+from govid.bus.sql import QUERIES
+from govid.bus.transaction import UnitOfWork
+from govid.bus.wake import Wake
+
+log = logging.getLogger(__name__)
+
+TRANSIENT_PAUSE_SECONDS = 0.2
+
+
+class LeaseLost(Exception):  # noqa: N818 - a fact about the world, and nobody's mistake
+    """The bucket belongs to another replica now."""
+
+
+class Debt(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the backlog: an event that this subscriber has not handled yet."""
+
+    pos: int
+    bucket: int
+    epoch: int
+    event_id: Any
+    key: str
+    type: str
+    version: int
+    seq: int | None
+    payload: str
+    headers: str
+    occurred_at: datetime
+
+
+class Dispatcher:
+    """Serves one consumer."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        settings: BusSettings,
+        database: Database,
+        uow: UnitOfWork,
+        catalogue: Catalogue,
+        leases: Leases,
+        wake: Wake,
+    ) -> None:
+        """Serve *consumer*, in transactions of *uow* on the bus's own pool."""
+        self._consumer = consumer
+        self._settings = settings
+        self._database = database
+        self._uow = uow
+        self._catalogue = catalogue
+        self._leases = leases
+        self._bell = wake.bell(consumer.name)
+        self._failures = Failures(consumer.name, settings, database, leases)
+        self._queue: deque[list[Debt]] = deque()
+        self._keys: set[str] = set()
+        self._workers: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Read and hand out until cancelled; events in work are finished first."""
+        try:
+            while True:
+                more = await self._fill()
+                if not more:
+                    await self._rest()
+        except asyncio.CancelledError:
+            self._queue.clear()
+            await self._finish()
+            raise
+
+    async def _fill(self) -> bool:
+        """Read one batch and start on it; tell whether there is surely more to read."""
+        self._bell.clear()
+        owned = self._leases.owned(self._consumer.name)
+        if not owned:
+            return False
+        limit = self._settings.batch_size
+        rows = await self._database.bus_reads.fetch(
+            QUERIES["backlog"], self._consumer.name, list(owned), list(self._keys), limit
+        )
+        groups: dict[str, list[Debt]] = {}
+        for row in rows:
+            debt = Debt(epoch=owned[row["bucket"]], **row)
+            groups.setdefault(debt.key, []).append(debt)
+        self._keys.update(groups)
+        self._queue.extend(groups.values())
+        self._start_workers()
+        if len(rows) < limit:
+            return False
+        # A full batch: work it off before reading on, memory stays flat however long the backlog.
+        while len(self._queue) > self._settings.keys_at_a_time and self._workers:
+            await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
+        return bool(groups)
+
+    async def _rest(self) -> None:
+        try:
+            await asyncio.wait_for(self._bell.wait(), self._settings.poll_seconds)
+        except TimeoutError:
+            return
+
+    def _start_workers(self) -> None:
+        while self._queue and len(self._workers) < self._settings.keys_at_a_time:
+            worker = asyncio.create_task(self._work(), name=f"bus {self._consumer.name}")
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    async def _work(self) -> None:
+        while self._queue:
+            group = self._queue.popleft()
+            try:
+                for debt in group:
+                    if not await self._settle(debt):
+                        break
+            finally:
+                self._keys.discard(group[0].key)
+                # What came in for this key meanwhile was left out of the reads.
+                self._bell.set()
+
+    async def _settle(self, debt: Debt) -> bool:
+        """Bring one event to its end; tell whether the next of its key may follow."""
+        try:
+            delivery = self._delivery(debt)
+        except UnknownEventType as error:
+            await self._park(debt, Failure.of("unknown_type", error))
+            return False
+        except msgspec.DecodeError as error:
+            await self._park(debt, Failure.of("undecodable", error))
+            return False
+        try:
+            outcome = await self._consumer.handler.prepare(delivery)
+            await self._apply(debt, delivery, outcome)
+        except LeaseLost:
+            return False
+        except Outage as error:
+            await self._park(debt, Failure.of("outage", error))
+            return False
+        except Exception as error:  # noqa: BLE001 - one of the four edges: any handler may fail
+            if is_transient(error):
+                log.info(
+                    "delivery.transient",
+                    extra={"subscriber": self._consumer.name, "error_class": type(error).__name__},
+                )
+                await asyncio.sleep(TRANSIENT_PAUSE_SECONDS)
+                return False
+            await self._park(debt, Failure.of("error", error))
+            return False
+        return True
+
+    async def _apply(self, debt: Debt, delivery: Delivery[Any], outcome: Any) -> None:
+        name = self._consumer.name
+        async with self._uow.begin(delivery.cause(name)) as tx:
+            result = await tx.connection.exec_driver_sql(
+                QUERIES["take"],
+                (
+                    name,
+                    debt.bucket,
+                    self._leases.replica,
+                    debt.epoch,
+                    debt.event_id,
+                    debt.pos,
+                    debt.key,
+                ),
+            )
+            row = result.one()
+            if not row.fenced:
+                raise LeaseLost
+            if row.fresh:
+                await self._consumer.handler.apply(tx, delivery, outcome)
+
+    def _delivery(self, debt: Debt) -> Delivery[Any]:
+        kind = self._catalogue.named(debt.type, debt.version)
+        headers = msgspec.json.decode(debt.headers, type=Headers)
+        return Delivery(
+            event=self._catalogue.decode(kind, debt.payload),
+            id=debt.event_id,
+            type=debt.type,
+            key=None if debt.seq is None else debt.key,
+            seq=debt.seq,
+            occurred_at=debt.occurred_at.astimezone(UTC),
+            correlation_id=headers.correlation_id,
+            traceparent=headers.traceparent,
+        )
+
+    async def _park(self, debt: Debt, failure: Failure) -> None:
+        await self._failures.record(
+            failure,
+            bucket=debt.bucket,
+            epoch=debt.epoch,
+            key=debt.key,
+            event_id=debt.event_id,
+            pos=debt.pos,
+            ordered=debt.seq is not None,
+        )
+
+    async def _finish(self) -> None:
+        if self._workers:
+            await asyncio.wait(tuple(self._workers))

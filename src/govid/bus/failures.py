@@ -1,0 +1,99 @@
+"""What becomes of an event that could not be handled: tried again, parked, or dead.
+
+Only what is parked, and why, is kept; never an error's text, which may quote personal data (I9).
+"""
+
+import logging
+from typing import Literal, Self
+from uuid import UUID
+
+import msgspec
+
+from govid.bus.database import Database
+from govid.bus.leases import Leases
+from govid.bus.retry import backoff, error_class, fingerprint, patience
+from govid.bus.settings import BusSettings
+from govid.bus.sql import QUERIES
+
+log = logging.getLogger(__name__)
+
+Reason = Literal["outage", "error", "undecodable", "unknown_type", "no_handler", "crash", "refused"]
+FINAL: frozenset[Reason] = frozenset({"undecodable", "unknown_type", "no_handler", "refused"})
+"""Reasons that no second attempt would change; only an operator, or a new release, can."""
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a delivery did not happen."""
+
+    reason: Reason
+    error_class: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, reason: Reason, error: BaseException) -> Self:
+        """Keep of *error* what may be kept."""
+        return cls(reason=reason, error_class=error_class(error), fingerprint=fingerprint(error))
+
+
+class Failures:
+    """Sets keys of one subscriber aside."""
+
+    def __init__(
+        self, subscriber: str, settings: BusSettings, database: Database, leases: Leases
+    ) -> None:
+        """Write under the leases of this replica."""
+        self._subscriber = subscriber
+        self._settings = settings
+        self._database = database
+        self._leases = leases
+
+    async def record(
+        self,
+        failure: Failure,
+        *,
+        bucket: int,
+        epoch: int,
+        key: str,
+        event_id: UUID,
+        pos: int,
+        ordered: bool,
+    ) -> None:
+        """Park *key* behind its failing event, or bury the event if it has no order to keep."""
+        attempts, elapsed = await self._past(key, event_id)
+        limit = self._settings.backoff_limit_seconds
+        spent = 0 if failure.reason == "outage" else 1
+        # None is for good.
+        wait: float | None
+        if failure.reason == "outage":
+            wait = patience(elapsed, limit)
+        elif failure.reason in FINAL or attempts + spent >= self._settings.max_attempts:
+            wait = None
+        else:
+            wait = backoff(attempts + spent, limit)
+        fence = (self._subscriber, bucket, self._leases.replica, epoch)
+        what = (failure.reason, failure.fingerprint, failure.error_class)
+        if wait is None and not ordered:
+            await self._database.bus_reads.execute(
+                QUERIES["bury"], *fence, pos, *what, attempts + spent
+            )
+        else:
+            await self._database.bus_reads.execute(
+                QUERIES["park"], *fence, key, event_id, wait, spent, *what
+            )
+        log.warning(
+            "delivery.failed",
+            extra={
+                "subscriber": self._subscriber,
+                "event_id": str(event_id),
+                "reason": failure.reason,
+                "error_class": failure.error_class,
+                "attempts": attempts + spent,
+                "for_good": wait is None,
+            },
+        )
+
+    async def _past(self, key: str, event_id: UUID) -> tuple[int, float]:
+        row = await self._database.bus_reads.fetchrow(
+            QUERIES["past_failures"], self._subscriber, key, event_id
+        )
+        return (0, 0.0) if row is None else (row["attempts"], row["elapsed_seconds"])
