@@ -1,0 +1,198 @@
+"""Every setting: its names, type, default and meaning."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+Port = Literal["auto", "simulator", "off"]
+
+
+def _named(default: Any, *names: str, doc: str, **limits: Any) -> Any:
+    """Declare a setting by all its names, govid's own first."""
+    return Field(default, validation_alias=AliasChoices(*names), description=doc, **limits)
+
+
+class Environment(BaseSettings):
+    """What govid can be told, as it stands in the environment: names, types, limits, defaults."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", case_sensitive=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    host: str = _named("127.0.0.1", "GOVID_HOST", doc="Address to listen on")
+    port: int = _named(8000, "GOVID_PORT", doc="Port to listen on", ge=0, le=65535)
+    data_dir: Path = _named(
+        Path(".govid"), "GOVID_DATA_DIR", doc="Where `govid dev` keeps its state"
+    )
+    public_url: str | None = _named(
+        None, "GOVID_PUBLIC_URL", doc="URL by which clients reach govid; the issuer of its tokens"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = _named(
+        (),
+        "GOVID_CORS_ORIGINS",
+        "BACKEND_CORS_ORIGINS",
+        doc="Origins that browsers may call from: JSON list, commas, or * (never with credentials)",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _named(
+        "INFO", "GOVID_LOG_LEVEL", doc="Least level that is logged"
+    )
+    log_format: Literal["auto", "json", "console"] = _named(
+        "auto", "GOVID_LOG_FORMAT", doc="auto is JSON unless on a terminal"
+    )
+
+    database_url: SecretStr | None = _named(
+        None, "GOVID_DATABASE_URL", doc="PostgreSQL 15 or newer: postgresql://user:password@host/db"
+    )
+    db_user: str | None = _named(None, "DB_USER", doc="Used without GOVID_DATABASE_URL only")
+    db_password: SecretStr | None = _named(None, "DB_PASSWORD", doc="The same")
+    db_host: str | None = _named(None, "DB_HOST", doc="The same")
+    db_port: int = _named(5432, "DB_PORT", doc="The same", ge=1, le=65535)
+    db_name: str | None = _named(None, "DB_NAME", doc="The same")
+    request_pool_size: int = _named(
+        10, "GOVID_REQUEST_POOL_SIZE", doc="Database connections for requests", ge=1, le=200
+    )
+    bus_pool_size: int = _named(
+        8, "GOVID_BUS_POOL_SIZE", doc="Database connections for event handlers", ge=2, le=200
+    )
+    read_pool_size: int = _named(
+        4, "GOVID_READ_POOL_SIZE", doc="Database connections for single reads", ge=1, le=200
+    )
+
+    kafka_bootstrap_servers: str | None = _named(
+        None,
+        "GOVID_KAFKA_BOOTSTRAP_SERVERS",
+        "KAFKA_BOOTSTRAP_SERVERS",
+        doc="Kafka: host:port, several with commas",
+    )
+    kafka_client_id: str = _named(
+        "govid", "GOVID_KAFKA_CLIENT_ID", "KAFKA_CLIENT_ID", doc="Name of govid at the brokers"
+    )
+    kafka_allow_plaintext: bool = _named(
+        False, "GOVID_KAFKA_ALLOW_PLAINTEXT", doc="Let `govid serve` speak to Kafka without TLS"
+    )
+    kafka_generation: str = _named(
+        "", "GOVID_KAFKA_GENERATION", doc="One life of a broker that forgets; `govid dev` sets it"
+    )
+    kafka_topic_partitions: int = _named(
+        4, "GOVID_KAFKA_TOPIC_PARTITIONS", doc="Partitions of a topic that govid creates", ge=1
+    )
+    verification_request_topic: str = _named(
+        "identity.verification.request",
+        "GOVID_VERIFICATION_REQUEST_TOPIC",
+        "IDENTITY_VERIFICATION_REQUEST_TOPIC",
+        doc="Name of this topic in Kafka",
+    )
+    verification_result_topic: str = _named(
+        "identity.verification.result",
+        "GOVID_VERIFICATION_RESULT_TOPIC",
+        "IDENTITY_VERIFICATION_RESULT_TOPIC",
+        doc="Name of this topic in Kafka",
+    )
+    death_notification_topic: str = _named(
+        "hmrc.death.notification",
+        "GOVID_DEATH_NOTIFICATION_TOPIC",
+        "HMRC_DEATH_NOTIFICATION_TOPIC",
+        doc="Name of this topic in Kafka",
+    )
+    pseudonym_key: SecretStr | None = _named(
+        None,
+        "GOVID_PSEUDONYM_KEY",
+        doc="Hides identifiers in keys: 32 bytes or more, kept for ever",
+    )
+
+    algorithm: Literal["ES256", "HS256"] = _named(
+        "ES256", "GOVID_ALGORITHM", "ALGORITHM", doc="Signature of access tokens"
+    )
+    secret_key: SecretStr | None = _named(
+        None,
+        "GOVID_SECRET_KEY",
+        "SECRET_KEY",
+        doc="Signs access tokens under HS256: 32 bytes or more",
+    )
+    key_encryption_key: SecretStr | None = _named(
+        None,
+        "GOVID_KEY_ENCRYPTION_KEY",
+        doc="Encrypts the stored signing keys under ES256: 32 bytes or more",
+    )
+    access_token_minutes: float = _named(
+        30,
+        "GOVID_ACCESS_TOKEN_EXPIRE_MINUTES",
+        "ACCESS_TOKEN_EXPIRE_MINUTES",
+        doc="Life of an access token",
+        gt=0,
+        le=1440,
+    )
+    password_min_length: int = _named(
+        8, "GOVID_PASSWORD_MIN_LENGTH", doc="May be raised, never lowered", ge=8, le=256
+    )
+    argon2_time_cost: int = _named(2, "GOVID_ARGON2_TIME_COST", doc="Passes of a hash", ge=1)
+    argon2_memory_kib: int = _named(
+        47_104, "GOVID_ARGON2_MEMORY_KIB", doc="Memory of a hash in KiB", ge=12_288
+    )
+    argon2_parallelism: int = _named(1, "GOVID_ARGON2_PARALLELISM", doc="Lanes of a hash", ge=1)
+    hash_concurrency: int = _named(
+        max(1, (os.cpu_count() or 2) - 1),
+        "GOVID_HASH_CONCURRENCY",
+        doc="Hashes at a time (default: one less than the machine has processors)",
+        ge=1,
+    )
+
+    allow_simulators: bool = _named(
+        False, "GOVID_ALLOW_SIMULATORS", doc="Let `govid serve` run with simulated departments"
+    )
+    patient_registry: Port = _named(
+        "auto", "GOVID_PATIENT_REGISTRY", doc="auto, simulator or off; auto is off in `govid serve`"
+    )
+    nino_verifier: Port = _named(
+        "auto", "GOVID_NINO_VERIFIER", doc="auto, simulator or off; auto is off in `govid serve`"
+    )
+    simulate_death: bool = _named(
+        True,
+        "GOVID_SIMULATE_DEATH_EVENT",
+        "SIMULATE_DEATH_EVENT",
+        doc="Whether HMRC's simulator sends a death notification after the start",
+    )
+    simulate_death_delay_seconds: float = _named(
+        30,
+        "GOVID_SIMULATE_DEATH_DELAY_SECONDS",
+        "SIMULATE_DEATH_DELAY_SECONDS",
+        doc="How long after the start",
+        ge=0,
+    )
+    simulate_death_nino: str = _named(
+        "AB123456C", "GOVID_SIMULATE_DEATH_NIN", "SIMULATE_DEATH_NIN", doc="For whom"
+    )
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Accept a JSON list and a list with commas."""
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            try:
+                return json.loads(value)
+            except ValueError:
+                raise ValueError("neither a JSON list nor origins with commas") from None
+        return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+
+    @classmethod
+    def settings_customise_sources(  # the signature is the library's
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read nothing by itself: `load` merges the sources, and remembers which one won."""
+        return (init_settings,)

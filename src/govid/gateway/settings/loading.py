@@ -1,0 +1,188 @@
+"""Reads the sources in order, and remembers which of them each value came from.
+
+Precedence: command line, environment, `.env`, secrets directory, default. The source is stronger
+than the name: an old name in the environment beats a new one in `.env`.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
+
+from govid.gateway.settings.environment import Environment
+from govid.gateway.settings.model import Settings, Shown, assemble
+
+PREFIX = "GOVID_"
+ELSEWHERE = ("GOVID_TEST_", "GOVID_CI", "GOVID_BENCH_", "GOVID_SECRETS_DIR")
+"""Names with the prefix that something else than the settings reads."""
+MASK = "********"
+
+
+class SettingsError(ValueError):
+    """The settings cannot be read. `faults` has a line for each reason, without the values."""
+
+    def __init__(self, faults: list[str]) -> None:
+        """Name all *faults* at once."""
+        self.faults = faults
+        super().__init__("; ".join(faults))
+
+
+def load(
+    overrides: Mapping[str, object] | None = None,
+    *,
+    demonstration: bool = False,
+    env_file: Path | None = Path(".env"),
+) -> Settings:
+    """Read the settings.
+
+    *overrides* come from the command line, under govid's own names (`{"GOVID_PORT": 8001}`).
+    *demonstration* is true under `govid dev` only: departments are then simulated by default.
+
+    Raises:
+        SettingsError: a value cannot be read, a name with the prefix is unknown, or a file of a
+            secret is missing. Values that are read but unfit for production are no such fault.
+    """
+    faults: list[str] = []
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, values in _sources(overrides or {}, env_file, faults):
+        for name, value in values.items():
+            if name not in merged:
+                merged[name], origins[name] = value, origin
+    try:
+        environment = Environment(**merged)
+    except ValidationError as error:
+        faults += [_fault(dict(one), origins) for one in error.errors(include_input=False)]
+    if faults:
+        raise SettingsError(faults)
+    try:
+        return assemble(environment, _table(environment, origins), demonstration=demonstration)
+    except ValueError as error:
+        raise SettingsError([str(error)]) from error
+
+
+def example() -> str:
+    """Return the text of `.env.example`: every setting with its meaning and default."""
+    lines = [
+        "# Every setting of govid. Copy this file to .env and uncomment what you change.",
+        "# A secret can also be given as a file: GOVID_X_FILE=/path instead of GOVID_X=value.",
+        "# Written by `govid config example`.",
+    ]
+    for field in Environment.model_fields.values():
+        first, *others = _names(field)
+        also = f" Also: {', '.join(others)}." if others else ""
+        lines += ["", f"# {field.description}.{also}", f"# {first}={_default(first, field)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _sources(
+    overrides: Mapping[str, object], env_file: Path | None, faults: list[str]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each source's name and its values, by govid's own name; the strongest first."""
+    yield "command line", dict(overrides)
+    environment = EnvSettingsSource(Environment)()
+    yield "environment", environment
+    yield "environment", _files(os.environ, environment, faults)
+    faults += _unknown("the environment", os.environ)
+    if env_file is not None and env_file.is_file():
+        raw = {key: value or "" for key, value in dotenv_values(env_file).items()}
+        values = DotEnvSettingsSource(Environment, env_file=env_file)()
+        yield str(env_file), values
+        yield str(env_file), _files(raw, values, faults)
+        faults += _unknown(str(env_file), raw)
+    if folder := os.environ.get("GOVID_SECRETS_DIR"):
+        yield folder, SecretsSettingsSource(Environment, secrets_dir=folder)()
+
+
+def _files(
+    source: Mapping[str, str], values: Mapping[str, Any], faults: list[str]
+) -> dict[str, str]:
+    """Return the secrets for which *source* names a file."""
+    found: dict[str, str] = {}
+    for field in Environment.model_fields.values():
+        first, *_ = names = _names(field)
+        for name in names if _is_secret(field) else ():
+            path = source.get(f"{name}_FILE")
+            if not path or first in found:
+                continue
+            if first in values:
+                faults.append(f"{name} and {name}_FILE are both set: keep one")
+                continue
+            try:
+                found[first] = Path(path).read_text("utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError):
+                faults.append(f"{name}_FILE names a file that cannot be read")
+    return found
+
+
+def _unknown(place: str, source: Mapping[str, str]) -> list[str]:
+    """Return a fault for each name with the prefix that is no setting, with the nearest one."""
+    secret = [n for f in Environment.model_fields.values() if _is_secret(f) for n in _names(f)]
+    known = {name for field in Environment.model_fields.values() for name in _names(field)}
+    known.update(f"{name}_FILE" for name in secret)
+    faults = []
+    for name in sorted(source):
+        if name.startswith(PREFIX) and not name.startswith(ELSEWHERE) and name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f": did you mean {near[0]}?" if near else ""
+            faults.append(f"{name} in {place} is no setting of govid{hint}")
+    return faults
+
+
+def _fault(error: Mapping[str, Any], origins: Mapping[str, str]) -> str:
+    """Say which setting is wrong, where it stands and why, without its value."""
+    name = str(error["loc"][0])
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name} ({origins.get(name, 'default')}): {reason[:1].lower()}{reason[1:]}"
+
+
+def _table(environment: Environment, origins: Mapping[str, str]) -> tuple[Shown, ...]:
+    """Return every setting with its value and source, secrets masked."""
+    rows = []
+    for key, field in Environment.model_fields.items():
+        value = getattr(environment, key)
+        first, *others = _names(field)
+        rows.append(
+            Shown(
+                name=first,
+                aliases=tuple(others),
+                value=_text(value),
+                source=origins.get(first, "default"),
+                doc=field.description or "",
+            )
+        )
+    return tuple(rows)
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case SecretStr():
+            return MASK
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    """Return the default as it would be written; what depends on the machine stays open."""
+    return "" if name == "GOVID_HASH_CONCURRENCY" else _text(field.default)
+
+
+def _names(field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    return [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else []
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return SecretStr in getattr(field.annotation, "__args__", ())

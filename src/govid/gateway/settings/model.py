@@ -1,0 +1,125 @@
+"""The settings of one process, and the slice of each module."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+import msgspec
+from pydantic import SecretStr
+
+from govid.bus import BusSettings
+from govid.bus.contracts import Topic
+from govid.gateway.settings.environment import Environment, Port
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting, fit to be shown: a secret is masked. `source` is "default" if nobody set it."""
+
+    name: str
+    aliases: tuple[str, ...]
+    value: str
+    source: str
+    doc: str
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one process was told. The repr is silent: it holds secrets (I9)."""
+
+    demonstration: bool
+    """Under `govid dev`: published secrets, simulators and an embedded database are fine."""
+    host: str
+    port: int
+    data_dir: Path
+    public_url: str
+    cors_origins: tuple[str, ...]
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    log_format: Literal["auto", "json", "console"]
+    kafka_allow_plaintext: bool
+    allow_simulators: bool
+    bus: BusSettings
+    table: tuple[Shown, ...]
+    """Every setting with its source, secrets masked: `govid config show`."""
+
+    def is_set(self, name: str) -> bool:
+        """Tell whether somebody set *name* (`GOVID_PORT`), by this or by an older name.
+
+        `GOVID_DATABASE_URL` counts as set when the prototype's `DB_HOST` is.
+        """
+        sources = {row.name: row.source for row in self.table}
+        names = (name, "DB_HOST") if name == "GOVID_DATABASE_URL" else (name,)
+        return any(sources[one] != "default" for one in names)
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<Settings>"
+
+
+def assemble(
+    environment: Environment, table: tuple[Shown, ...], *, demonstration: bool
+) -> Settings:
+    """Make the struct that govid is built from."""
+    return Settings(
+        demonstration=demonstration,
+        host=environment.host,
+        port=environment.port,
+        data_dir=environment.data_dir,
+        public_url=(environment.public_url or _local_url(environment)).rstrip("/"),
+        cors_origins=environment.cors_origins,
+        log_level=environment.log_level,
+        log_format=environment.log_format,
+        kafka_allow_plaintext=environment.kafka_allow_plaintext,
+        allow_simulators=environment.allow_simulators,
+        bus=BusSettings(
+            database_url=_database_url(environment),
+            kafka_bootstrap_servers=environment.kafka_bootstrap_servers or "",
+            kafka_client_id=environment.kafka_client_id,
+            kafka_generation=environment.kafka_generation,
+            topic_names=_topic_names(environment),
+            pseudonym_key=_bytes(environment.pseudonym_key) or b"",
+            request_pool_size=environment.request_pool_size,
+            bus_pool_size=environment.bus_pool_size,
+            read_pool_size=environment.read_pool_size,
+            topic_partitions=environment.kafka_topic_partitions,
+        ),
+        table=table,
+    )
+
+
+def _local_url(environment: Environment) -> str:
+    host = f"[{environment.host}]" if ":" in environment.host else environment.host
+    return f"http://{host}:{environment.port}"
+
+
+def _database_url(environment: Environment) -> str:
+    """Return the URL of the database, or nothing if nobody named one."""
+    if environment.database_url is not None:
+        return environment.database_url.get_secret_value()
+    if environment.db_host is None:
+        return ""
+    user = environment.db_user or "postgres"
+    credentials = quote(user, safe="")
+    if password := _bytes(environment.db_password):
+        credentials += f":{quote(password, safe='')}"
+    host = f"{environment.db_host}:{environment.db_port}"
+    return f"postgresql://{credentials}@{host}/{quote(environment.db_name or user, safe='')}"
+
+
+def _topic_names(environment: Environment) -> Mapping[Topic, str]:
+    names = {
+        Topic.VERIFICATION_REQUEST: environment.verification_request_topic,
+        Topic.VERIFICATION_RESULT: environment.verification_result_topic,
+        Topic.DEATH_NOTIFICATION: environment.death_notification_topic,
+    }
+    return {topic: name for topic, name in names.items() if name != topic.value}
+
+
+def _bytes(secret: SecretStr | None) -> bytes | None:
+    return None if secret is None else secret.get_secret_value().encode()
+
+
+def simulated(port: Port, *, demonstration: bool) -> Literal["simulator", "off"]:
+    """Decide what `auto` means: a simulator under `govid dev`, nobody in production."""
+    if port == "auto":
+        return "simulator" if demonstration else "off"
+    return port
