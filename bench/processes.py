@@ -44,7 +44,8 @@ def running(
 ) -> Iterator["Server"]:
     """Run a server until the block ends; yield once *ready* (a URL) answers with 200.
 
-    *token* is the bearer token for that question, where one is needed. The server's output goes to the file *log*. It is asked to stop, and killed only if it does not.
+    *token* is the bearer token for that question, where one is needed. The server's output goes
+    to the file *log*. It is asked to stop, and killed only if it does not.
     """
     with log.open("ab") as output:
         started = time.perf_counter()

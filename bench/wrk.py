@@ -29,8 +29,10 @@ def run(url: str, tokens: Path, seconds: int, connections: int = CONNECTIONS) ->
     if not shutil.which("wrk"):
         raise RuntimeError("the benchmark needs wrk (Debian: apt-get install wrk)")
     finished = subprocess.run(
-        pinned(CLIENT_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", SCRIPT)
-        + [url, "--", str(tokens)],
+        pinned(
+            CLIENT_CORE,
+            *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", SCRIPT, url, "--", tokens),
+        ),
         check=True,
         capture_output=True,
         text=True,

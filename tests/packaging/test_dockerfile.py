@@ -1,0 +1,34 @@
+"""The image is production's: pinned, unprivileged, watched, without development's packages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOCKERFILE = (Path(__file__).parents[2] / "Dockerfile").read_text("utf-8")
+BASES = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+FINAL_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_every_base_image_is_pinned_to_a_patch_release(base: str) -> None:
+    assert re.fullmatch(r"[a-z/]+:\d+\.\d+\.\d+-[a-z-]+", base)
+
+
+def test_it_is_built_in_two_stages_of_one_image() -> None:
+    assert len(BASES) == 2
+    assert len(set(BASES)) == 1
+
+
+def test_it_installs_the_pinned_packages_without_the_dev_extra() -> None:
+    assert "pip install --constraint constraints.txt ." in DOCKERFILE
+    assert "[dev]" not in DOCKERFILE
+
+
+def test_it_runs_as_an_unprivileged_user() -> None:
+    assert re.findall(r"^USER (\S+)", FINAL_STAGE, re.MULTILINE) == ["10001:10001"]
+
+
+def test_it_serves_and_is_asked_whether_it_lives() -> None:
+    assert 'ENTRYPOINT ["govid"]\nCMD ["serve"]' in FINAL_STAGE
+    assert "/health/live" in FINAL_STAGE
