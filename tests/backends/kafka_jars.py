@@ -1,0 +1,135 @@
+"""A single-node Apache Kafka (KRaft) from its jars, by the machine's Java and Maven."""
+
+import base64
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from uuid import uuid4
+
+from tests.backends.ports import free_port
+
+VERSION = "4.2.0"
+POM = f"""\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>govid</groupId><artifactId>kafka-for-tests</artifactId><version>1</version>
+  <packaging>pom</packaging>
+  <dependencies><dependency>
+    <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
+    <version>{VERSION}</version>
+  </dependency></dependencies>
+</project>
+"""
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={folder}/data
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=1500
+broker.heartbeat.interval.ms=200
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.min.isr=1
+"""
+
+
+def missing() -> str | None:
+    """Return which tool this machine lacks, or None if it has them all."""
+    needed = ("java",) if _libraries().is_dir() else ("java", "mvn")
+    tools = [tool for tool in needed if shutil.which(tool) is None]
+    return f"no {' and no '.join(tools)} on PATH" if tools else None
+
+
+def download() -> Path:
+    """Return the folder of Kafka's jars, after downloading them if they are not there yet."""
+    libraries = _libraries()
+    libraries.parent.mkdir(parents=True, exist_ok=True)
+    with libraries.with_name("lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # The folder appears by a rename, so it is whole or not there.
+        if not libraries.is_dir():
+            with tempfile.TemporaryDirectory(dir=libraries.parent) as draft:
+                Path(draft, "pom.xml").write_text(POM)
+                subprocess.run(
+                    [shutil.which("mvn") or "mvn", "-q", "-B", "dependency:copy-dependencies",
+                     "-DoutputDirectory=libs", "-DincludeScope=runtime"],
+                    cwd=draft, check=True, timeout=300,
+                )  # fmt: skip
+                Path(draft, "libs").rename(libraries)
+    return libraries
+
+
+class JarBroker:
+    """One broker process, with its folder and its ports."""
+
+    def __init__(self, port: int | None = None) -> None:
+        """Format a folder for a broker on *port*, or on a free one."""
+        self._libraries = download()
+        self._folder = Path(tempfile.mkdtemp(prefix="govid-kafka-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        port = port or free_port()
+        self.address = f"127.0.0.1:{port}"
+        self._properties = self._folder / "server.properties"
+        self._properties.write_text(
+            PROPERTIES.format(port=port, controller=free_port(), folder=self._folder)
+        )
+        identity = base64.urlsafe_b64encode(uuid4().bytes)[:22].decode()
+        subprocess.run(
+            [*self._java("kafka.tools.StorageTool"), "format", "-t", identity,
+             "-c", str(self._properties)],
+            check=True, capture_output=True, timeout=60,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start the process on its folder; what it had acknowledged is still there."""
+        with (self._folder / "kafka.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._java("kafka.Kafka"), str(self._properties)], stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        """Send SIGKILL and wait for the end."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=10)
+            self._process = None
+
+    def freeze(self) -> None:
+        """Send SIGSTOP."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Send SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+    def remove(self) -> None:
+        """Kill it and delete its folder."""
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _java(self, entry: str) -> list[str]:
+        return [
+            "java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+            "-cp", f"{self._libraries}/*", entry,
+        ]  # fmt: skip
+
+
+def _libraries() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "govid" / f"kafka-{VERSION}"

@@ -1,0 +1,73 @@
+"""A real Kafka: the run's own for most tests, one that may be killed for tests of outages."""
+
+import os
+from collections.abc import Iterator
+from typing import NoReturn
+from uuid import uuid4
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+
+from govid.bus import BusSettings
+from govid.bus.contracts import Topic
+from tests.backends import kafka
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip with *reason*; where everything has to run, fail."""
+    if os.environ.get("GOVID_CI") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def kafka_address() -> Iterator[str]:
+    """Return the address of the Kafka that all tests share."""
+    try:
+        with kafka.shared() as address:
+            yield address
+    except kafka.Unavailable as error:
+        unavailable(str(error))
+
+
+@pytest.fixture(scope="module")
+def mortal_kafka() -> Iterator[kafka.Broker]:
+    """Return a broker that the tests of one module may kill; they have to start it again."""
+    try:
+        with kafka.own() as broker:
+            yield broker
+    except kafka.Unavailable as error:
+        unavailable(str(error))
+
+
+@pytest.fixture
+def kafka_settings(bus_settings: BusSettings, kafka_address: str) -> BusSettings:
+    """Return settings of a bus with topics of its own on the shared broker."""
+    return on(kafka_address, bus_settings)
+
+
+@pytest.fixture
+def mortal_settings(bus_settings: BusSettings, mortal_kafka: kafka.Broker) -> BusSettings:
+    """Return settings of a bus with topics of its own on the broker that may be killed."""
+    return on(mortal_kafka.address, bus_settings)
+
+
+@pytest.fixture
+def mock_cluster() -> Iterator[str]:
+    """Return the address of librdkafka's in-memory cluster: the right wire, and little else."""
+    owner = Producer({"bootstrap.servers": "unused", "test.mock.num.brokers": 1, "log_level": 0})
+    broker, *_ = owner.list_topics(timeout=5).brokers.values()
+    yield f"{broker.host}:{broker.port}"
+    del owner
+
+
+def on(address: str, settings: BusSettings) -> BusSettings:
+    """Return *settings* for the Kafka at *address*, with topics that no other test has."""
+    mark = uuid4().hex[:8]
+    return msgspec.structs.replace(
+        settings,
+        kafka_bootstrap_servers=address,
+        kafka_client_id=f"govid-{mark}",
+        topic_names={topic: f"{topic.value}.{mark}" for topic in Topic},
+    )
