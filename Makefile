@@ -1,0 +1,49 @@
+# Everything needs only make and Python >= 3.11. PYTHON=python3.12 picks an interpreter, VENV=/x/venv
+# another place, ARGS="..." goes to the command behind a target.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+WORKERS ?= 2
+TESTS   ?= tests
+ARGS    ?=
+
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PINS  := $(wildcard constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help dev test check bench format
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: $(STAMP) ## Start everything: database, Kafka, govid on http://127.0.0.1:8000
+	@exec $(BIN)/govid dev $(ARGS)
+
+test: $(STAMP) ## Prove everything (WORKERS=2 processes, TESTS=tests/unit for a part)
+	@$(BIN)/python -m pytest $(TESTS) -n $(WORKERS) $(ARGS)
+
+check: $(STAMP) ## Format, lint, types, boundaries and the unit tests, as before each commit
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/unit -q -n $(WORKERS)
+
+bench: $(STAMP) ## Measure every figure that govid promises; prints JSON
+	@exec $(BIN)/python -m bench $(ARGS)
+
+format: $(STAMP) ## Put all code into the house's format
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+# Installs again only when what is to be installed has changed.
+$(STAMP): pyproject.toml $(PINS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "govid needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+		echo "no virtual environment: install the venv package of your Python" >&2; exit 1; }
+	@echo "Installing the packages, once: this takes about half a minute" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		$(addprefix -c ,$(PINS)) -e '.[dev]'
+	@touch $@

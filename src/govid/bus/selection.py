@@ -1,0 +1,54 @@
+"""Which deliveries an operator means."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from govid.bus.ids import first_uuid7_of
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Conditions that must all hold; an empty one holds always.
+
+    Times are those at which govid stored the event, `since` included, `until` not.
+    """
+
+    ids: Sequence[UUID] = ()
+    key: str | None = None
+    type: str | None = None
+    topic: str | None = None
+    subscriber: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it means everything."""
+        return self == Selection()
+
+    def parameters(self) -> list[object]:
+        """Return the values of `CONDITIONS`, in order."""
+        return [
+            list(self.ids) or None,
+            self.key,
+            self.type,
+            self.topic,
+            self.subscriber,
+            self.since and first_uuid7_of(self.since),
+            self.until and first_uuid7_of(self.until),
+        ]
+
+
+CONDITIONS = """
+        ($1::uuid[] IS NULL OR e.id = ANY ($1))
+    AND ($2::text IS NULL OR e.key = $2)
+    AND ($3::text IS NULL OR e.type = $3)
+    AND ($4::text IS NULL OR e.topic = $4)
+    AND ($5::text IS NULL OR s.subscriber = $5)
+    AND ($6::uuid IS NULL OR e.id >= $6)
+    AND ($7::uuid IS NULL OR e.id < $7)
+"""
+"""The selection in SQL, for an event `e` and a row `s` of one of its subscribers. The limits in
+time stand on the id, which starts with its time: they spare whole partitions."""

@@ -1,0 +1,90 @@
+"""Which server, database and Kafka a command speaks to.
+
+`govid dev` writes where its backends are into its folder; a command that is told nothing else
+finds them there. What the settings name comes first.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from govid.bus.database import dsn
+from govid.gateway.cli.errors import Unreachable, WrongUsage
+from govid.gateway.devserver.state import Running, StateFolder
+from govid.gateway.settings import Settings, SettingsError, load
+
+CONNECT_SECONDS = 5
+NOBODY = "Start one with `govid dev`, or set "
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command speaks to. `running` is the server of `govid dev`, if one runs here."""
+
+    settings: Settings
+    running: Running | None
+    database_url: str
+    kafka_bootstrap_servers: str
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether this is the data of `govid dev`, which holds nobody's real data."""
+        return self.running is not None and self.database_url == self.running.database_url
+
+    def __repr__(self) -> str:
+        """Show nothing: URLs may hold passwords (I9)."""
+        return "<Target>"
+
+
+def settings_or_exit(
+    overrides: Mapping[str, object] | None = None, *, demonstration: bool = False
+) -> Settings:
+    """Read the settings.
+
+    Raises:
+        WrongUsage: they cannot be read; all faults are named at once.
+    """
+    try:
+        return load(overrides, demonstration=demonstration)
+    except SettingsError as error:
+        raise WrongUsage(
+            "the settings cannot be read:\n" + "\n".join(f"  - {one}" for one in error.faults),
+            "`govid config example` lists every setting.",
+        ) from error
+
+
+def target() -> Target:
+    """Find the database and the Kafka of this folder."""
+    settings = settings_or_exit()
+    running = StateFolder(settings.data_dir).running()
+    return Target(
+        settings=settings,
+        running=running,
+        database_url=settings.bus.database_url or (running.database_url if running else ""),
+        kafka_bootstrap_servers=settings.bus.kafka_bootstrap_servers
+        or (running.kafka_bootstrap_servers if running else ""),
+    )
+
+
+@asynccontextmanager
+async def connected(to: Target) -> AsyncIterator[Any]:
+    """Open one connection to the database (`asyncpg.Connection`, which carries no types).
+
+    Raises:
+        Unreachable: nobody named a database, or it does not answer.
+    """
+    if not to.database_url:
+        raise Unreachable("no database is known.", f"{NOBODY}GOVID_DATABASE_URL.")
+    try:
+        connection = await asyncpg.connect(dsn(to.database_url), timeout=CONNECT_SECONDS)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise Unreachable(
+            f"the database does not let govid in ({type(error).__name__}).",
+            "Is it running, and is GOVID_DATABASE_URL right? `govid check` looks closer.",
+        ) from error
+    try:
+        yield connection
+    finally:
+        await connection.close()

@@ -1,0 +1,1 @@
+"""Backends for `govid dev`: they need nothing but Python, and nothing of them is for production."""

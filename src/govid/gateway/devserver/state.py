@@ -1,0 +1,134 @@
+"""What `govid dev` remembers between two starts and tells the other commands."""
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from govid.gateway.devserver.errors import CannotStart
+
+FILE = "dev.json"
+LOCK = "lock"
+
+
+def _secret() -> str:
+    return secrets.token_urlsafe(48)
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """The server that runs now, for `govid events tail`, `demo` and `outbox` to find."""
+
+    pid: int
+    url: str
+    database_url: str
+    kafka_bootstrap_servers: str
+    kafka_in_memory: bool
+    started_at: datetime
+
+    def __repr__(self) -> str:
+        """Keep the database's password to itself."""
+        return f"<Running {self.url}>"
+
+
+class DevState(msgspec.Struct, kw_only=True):
+    """Everything in `dev.json`. The secrets are this folder's own, made at the first start."""
+
+    password: str = msgspec.field(default_factory=lambda: secrets.token_urlsafe(9))
+    pseudonym_key: str = msgspec.field(default_factory=_secret)
+    secret_key: str = msgspec.field(default_factory=_secret)
+    key_encryption_key: str = msgspec.field(default_factory=_secret)
+    postgres_folder: str | None = None
+    seeded: bool = False
+    running: Running | None = None
+
+    def __repr__(self) -> str:
+        """Show nothing: it is mostly secrets (I9)."""
+        return "<DevState>"
+
+
+class StateFolder:
+    """The folder `.govid`."""
+
+    def __init__(self, path: Path) -> None:
+        """Use *path*; nothing is made or read yet."""
+        self.path = path.absolute()
+        self._file = self.path / FILE
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one server.
+
+        Raises:
+            CannotStart: it cannot be written, or another server holds it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = (self.path / LOCK).open("w")
+        except OSError as error:
+            raise CannotStart(
+                f"the folder {self.path} cannot be written ({error.strerror}).",
+                "Set GOVID_DATA_DIR to a folder of yours, for example ~/.local/share/govid.",
+            ) from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CannotStart(
+                    f"another `govid dev` runs in {self.path}{self._who()}.",
+                    "Use that one, stop it with Ctrl-C, or set GOVID_DATA_DIR to another folder.",
+                ) from None
+            yield
+
+    def read(self) -> DevState:
+        """Return the remembered state, or a new one where there is none that can be read."""
+        try:
+            return msgspec.json.decode(self._file.read_bytes(), type=DevState)
+        except (OSError, msgspec.DecodeError):
+            return DevState()
+
+    def write(self, state: DevState) -> None:
+        """Remember *state*, for the owner's eyes only. Whole or not at all."""
+        draft = self.path / f"{FILE}.new"
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(msgspec.json.format(msgspec.json.encode(state), indent=2))
+        draft.replace(self._file)
+
+    def running(self) -> Running | None:
+        """Return the server that runs in this folder, if one does."""
+        running = self.read().running
+        return running if running and _alive(running.pid) else None
+
+    def wipe(self) -> None:
+        """Remove everything but the lock, the database included."""
+        folder = self.read().postgres_folder
+        if folder is not None:
+            shutil.rmtree(Path(folder).parent, ignore_errors=True)
+        for path in self.path.iterdir():
+            if path.name == LOCK:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def _who(self) -> str:
+        running = self.read().running
+        return f" (process {running.pid}, {running.url})" if running else ""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
