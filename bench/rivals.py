@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import jwt
-
-from bench.postgres import execute
-from bench.processes import SERVER_CORE, Server, free_port, pinned, running
+from tests.backends.cluster import execute
+from tests.backends.ports import free_port
+from tests.backends.processes import SERVER_CORE, Server, pinned
 
 SECRET = secrets.token_hex(32)
 
@@ -89,5 +89,5 @@ def _uvicorn(
     }
     log = folder / f"{application.replace(':', '-')}.log"
     ready = f"{url}/api/auth/profile"
-    with running(command, log=log, env=environment, ready=ready, token=probe) as server:
+    with Server(command, log=log, environment=environment, ready=ready, token=probe) as server:
         yield server, url

