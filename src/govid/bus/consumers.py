@@ -19,15 +19,15 @@ RELAY = "kafka.relay"
 BUCKETS = 64
 """How many parts a subscriber's keys are divided into; a replica owns whole buckets."""
 
-E = TypeVar("E", bound=Event, contravariant=True)
-D = TypeVar("D", bound=Event, covariant=True)
-O = TypeVar("O")  # noqa: E741 - the outcome
+E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+OutcomeT = TypeVar("OutcomeT")
 
 
-class Delivery(msgspec.Struct, Generic[D], frozen=True, kw_only=True):
+class Delivery(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True):
     """One event on its way to one subscriber."""
 
-    event: D
+    event: E_co
     id: UUID
     type: str
     key: str | None
@@ -46,7 +46,7 @@ class Delivery(msgspec.Struct, Generic[D], frozen=True, kw_only=True):
         )
 
 
-class Handler(Protocol[E, O]):
+class Handler(Protocol[E_contra, OutcomeT]):
     """What a subscriber does about an event, in two steps.
 
     `prepare` does all input and output, with no transaction open; it may raise `Outage`, and may
@@ -54,10 +54,10 @@ class Handler(Protocol[E, O]):
     that this delivery is done commit together, exactly once.
     """
 
-    async def prepare(self, delivery: Delivery[E]) -> O:
+    async def prepare(self, delivery: Delivery[E_contra]) -> OutcomeT:
         """Ask whoever has to be asked, and return the answer."""
 
-    async def apply(self, tx: Transaction, delivery: Delivery[E], outcome: O) -> None:
+    async def apply(self, tx: Transaction, delivery: Delivery[E_contra], outcome: OutcomeT) -> None:
         """Write what follows from *outcome*, in *tx* only."""
 
 

@@ -30,9 +30,11 @@ from govid.bus.wake import Wake
 log = logging.getLogger(__name__)
 
 TRANSIENT_PAUSE_SECONDS = 0.2
+FINISH_SECONDS = 5
+"""How long events in work may take to finish when the process stops."""
 
 
-class LeaseLost(Exception):  # noqa: N818 - a fact about the world, and nobody's mistake
+class LeaseLost(Exception):
     """The bucket belongs to another replica now."""
 
 
@@ -79,7 +81,7 @@ class Dispatcher:
         self._workers: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Read and hand out until cancelled; events in work are finished first."""
+        """Read and hand out until cancelled; events in work may then finish."""
         try:
             while True:
                 more = await self._fill()
@@ -215,5 +217,10 @@ class Dispatcher:
         )
 
     async def _finish(self) -> None:
-        if self._workers:
-            await asyncio.wait(tuple(self._workers))
+        if not self._workers:
+            return
+        _, late = await asyncio.wait(tuple(self._workers), timeout=FINISH_SECONDS)
+        for worker in late:
+            worker.cancel()
+        if late:
+            await asyncio.wait(late)

@@ -12,7 +12,7 @@ lease to lapse.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -35,16 +35,21 @@ SAFETY_MARGIN_SECONDS = 1.0
 class Leases:
     """The leases of one replica, for a fixed set of subscribers."""
 
-    def __init__(self, settings: BusSettings, subscribers: Sequence[str]) -> None:
-        """Claim buckets of *subscribers* once `run` is running."""
+    def __init__(
+        self,
+        settings: BusSettings,
+        subscribers: Sequence[str],
+        gained: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Claim buckets of *subscribers* once `run` is running; say *gained* after each gain."""
         self.replica: UUID = uuid7()
         self.replicas = 1
         """How many replicas were alive at the last renewal, this one included."""
         self._settings = settings
         self._subscribers = tuple(subscribers)
+        self._gained = gained
         self._owned: dict[str, dict[int, int]] = {name: {} for name in subscribers}
         self._lapses_at = 0.0
-        self._changed = asyncio.Event()
 
     def owned(self, subscriber: str) -> dict[int, int]:
         """Return the epochs of *subscriber*'s buckets that are certainly still ours, by bucket."""
@@ -58,11 +63,6 @@ class Leases:
     def healthy(self) -> bool:
         """Tell whether the last renewal is recent enough to work on."""
         return monotonic() < self._lapses_at
-
-    async def claimed(self) -> None:
-        """Wait for the next round of renewals and claims to end."""
-        self._changed.clear()
-        await self._changed.wait()
 
     async def run(self) -> None:
         """Keep the leases until cancelled, then give them back."""
@@ -88,7 +88,6 @@ class Leases:
             await connection.execute(QUERIES["add_leases"], list(self._subscribers), BUCKETS)
             while True:
                 await self._round(connection)
-                self._changed.set()
                 await asyncio.sleep(self._settings.lease_seconds / RENEWALS_PER_LEASE)
         except asyncio.CancelledError:
             await self._release(connection)
@@ -116,8 +115,11 @@ class Leases:
             share = -(-BUCKETS // max(1, self.replicas))
             for name in self._subscribers:
                 await self._balance(connection, name, owned[name], share)
+        gained = owned != self._owned
         self._owned = owned
         self._lapses_at = asked_at + ttl - SAFETY_MARGIN_SECONDS
+        if gained:
+            self._gained()
 
     async def _balance(
         self, connection: Any, subscriber: str, buckets: dict[int, int], share: int

@@ -12,7 +12,7 @@ DATABASE_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.Interface
 """What the driver raises when PostgreSQL is away, restarting, or cuts a connection."""
 
 # Errors by which PostgreSQL says "not now" rather than "not so": the same work may succeed later.
-# Class 08 connection, 25P03 idle in transaction, 40 rollback, 53 resources, 57 intervention, 55P03.
+# Classes 08 connection, 40 rollback, 53 resources, 57 intervention; 25P03 idle, 55P03 lock.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57")
 _TRANSIENT_STATES = frozenset({"25P03", "55P03"})
 

@@ -5,8 +5,16 @@ from uuid import uuid4
 
 import pytest
 
-from govid.bus import Cause, Database, Pseudonyms, Subscriptions, SystemClock, TransactionClosed
-from govid.bus import Transaction, UnitOfWork
+from govid.bus import (
+    Cause,
+    Database,
+    Pseudonyms,
+    Subscriptions,
+    SystemClock,
+    Transaction,
+    TransactionClosed,
+    UnitOfWork,
+)
 from govid.bus.catalogue import Catalogue
 from govid.bus.contracts import IdentifierType, VerificationRequested
 from govid.bus.envelope import Sealer

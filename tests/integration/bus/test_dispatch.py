@@ -1,0 +1,287 @@
+"""Requirements 2 to 6 and 9, at the dispatcher: nothing skipped, reordered, doubled or dropped."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from govid.bus import Database, Delivery, Outage
+from tests.integration.bus.harness import (
+    CAUSE,
+    NAME,
+    House,
+    Ledger,
+    a_request,
+    an_account,
+    create_ledger,
+    until,
+)
+
+
+async def labels_are(house: House, expected: list[str]) -> bool:
+    return await house.labels() == expected
+
+
+async def test_r5_an_event_is_handled_once_and_its_debt_is_gone(house: House) -> None:
+    async with house.running():
+        await house.emit(an_account(), "a")
+        await until(lambda: labels_are(house, ["a"]))
+    assert await house.owed() == 0
+    assert await house.count("receipt") == 1
+
+
+async def test_r3_a_keys_events_are_handled_in_commit_order(house: House) -> None:
+    account = an_account()
+    expected = [f"{n}" for n in range(50)]
+    await house.emit(account, *expected[:20])
+    async with house.running():
+        for label in expected[20:]:
+            await house.emit(account, label)
+        await until(lambda: labels_are(house, expected))
+
+
+async def test_r3_numbers_have_no_gaps_and_follow_commits(house: House) -> None:
+    account = an_account()
+    await house.emit(account, "a", "b")
+    with pytest.raises(ZeroDivisionError):
+        async with house.uow.begin(CAUSE) as tx:
+            tx.emit(a_request(account, "rolled back"))
+            raise ZeroDivisionError
+    await asyncio.gather(*(house.emit(account, f"{n}") for n in range(10)))
+    rows = await house.database.reads.fetch("SELECT seq FROM bus.event ORDER BY pos")
+    assert [row["seq"] for row in rows] == list(range(1, 13))
+
+
+async def test_r3_transactions_that_share_keys_do_not_deadlock(house: House) -> None:
+    accounts = [an_account() for _ in range(5)]
+
+    async def emit_all(order: list[Any]) -> None:
+        async with house.uow.begin(CAUSE) as tx:
+            for account in order:
+                tx.emit(a_request(account, "x"))
+
+    await asyncio.gather(*(emit_all(accounts[n % 5 :] + accounts[: n % 5]) for n in range(40)))
+    assert await house.count("event") == 200
+
+
+async def test_r2_a_late_commit_is_not_skipped(house: House) -> None:
+    early, late = an_account(), an_account()
+    held = await house.database.requests.connect()
+    transaction = await held.begin()
+    # The open transaction draws its position first, and commits last.
+    await house.outbox.write(held, [a_request(late, "late")], CAUSE, a_request(late, "").timestamp)
+    async with house.running():
+        await house.emit(early, "early")
+        await until(lambda: labels_are(house, ["early"]))
+        await transaction.commit()
+        await held.close()
+        house.wake.ring_all()
+        await until(lambda: labels_are(house, ["early", "late"]))
+
+
+async def test_r2_a_long_transaction_elsewhere_holds_nothing_back(
+    house: House, postgres_server: str
+) -> None:
+    elsewhere = await asyncpg.connect(postgres_server)
+    async with elsewhere.transaction():
+        await elsewhere.execute("CREATE TEMPORARY TABLE busy ON COMMIT DROP AS SELECT 1 AS n")
+        async with house.running():
+            await house.emit(an_account(), "a")
+            await until(lambda: labels_are(house, ["a"]))
+    await elsewhere.close()
+
+
+async def test_r4_a_replica_that_lost_its_lease_changes_nothing(
+    bus_settings: Any, database: Database
+) -> None:
+    await create_ledger(bus_settings.database_url)
+    frozen, thaw = asyncio.Event(), asyncio.Event()
+
+    async def freeze(delivery: Delivery[Any]) -> None:
+        frozen.set()
+        await thaw.wait()
+
+    house = House(bus_settings, database, Ledger(freeze))
+    async with house.running():
+        await house.emit(an_account(), "a")
+        await frozen.wait()
+        await database.reads.execute("UPDATE bus.lease SET owner = NULL, epoch = epoch + 1")
+        thaw.set()
+        # The zombie's attempt has ended when it asks for the same event again, and again in vain.
+        await until(lambda: prepared_again(house))
+        assert await house.labels() == []
+        assert await house.count("receipt") == 0
+        assert await house.owed() == 1
+
+
+async def prepared_again(house: House) -> bool:
+    return len(house.handler.prepared) > 1
+
+
+async def test_r5_a_receipt_makes_a_second_delivery_harmless(house: House) -> None:
+    async with house.running():
+        await house.emit(an_account(), "a")
+        await until(lambda: labels_are(house, ["a"]))
+        await house.database.reads.execute(
+            "INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key)"
+            " SELECT $1, pos, 0, id, key FROM bus.event",
+            NAME,
+        )
+        house.wake.ring_all()
+        await until(lambda: nothing_owed(house))
+    assert await house.labels() == ["a"]
+
+
+async def nothing_owed(house: House) -> bool:
+    return await house.owed() == 0
+
+
+async def test_r5_a_failing_handler_leaves_no_trace_of_its_writes(
+    bus_settings: Any, database: Database
+) -> None:
+    await create_ledger(bus_settings.database_url)
+
+    class Failing(Ledger):
+        async def apply(self, tx: Any, delivery: Any, outcome: None) -> None:
+            await super().apply(tx, delivery, outcome)
+            raise ZeroDivisionError
+
+    house = House(bus_settings, database, Failing())
+    async with house.running():
+        await house.emit(an_account(), "a")
+        await until(lambda: parked(house))
+    assert await house.labels() == []
+    assert await house.count("receipt") == 0
+    row = await database.reads.fetchrow("SELECT attempts, reason, error_class FROM bus.parked")
+    assert tuple(row) == (1, "error", "builtins.ZeroDivisionError")
+
+
+async def parked(house: House) -> bool:
+    return await house.count("parked") == 1
+
+
+async def test_r6_an_outage_spends_no_attempt_and_holds_only_its_own_key(
+    bus_settings: Any, database: Database
+) -> None:
+    await create_ledger(bus_settings.database_url)
+    unlucky, lucky = an_account(), an_account()
+
+    async def away(delivery: Delivery[Any]) -> None:
+        if delivery.event.user_id == unlucky:
+            raise Outage("nhs")
+
+    house = House(bus_settings, database, Ledger(away))
+    async with house.running():
+        await house.emit(unlucky, "waits", "waits behind")
+        await house.emit(lucky, "passes")
+        await until(lambda: labels_are(house, ["passes"]))
+        await until(lambda: parked(house))
+    row = await database.reads.fetchrow(
+        "SELECT attempts, reason, until < clock_timestamp() + interval '2 s' AS soon FROM bus.parked"
+    )
+    assert tuple(row) == (0, "outage", True)
+    assert await house.count("dead") == 0
+
+
+async def test_r6_after_an_outage_the_key_goes_on_in_order(
+    bus_settings: Any, database: Database
+) -> None:
+    await create_ledger(bus_settings.database_url)
+    answers = iter([Outage("nhs")])
+
+    async def away_once(_delivery: Delivery[Any]) -> None:
+        for outage in answers:
+            raise outage
+
+    house = House(bus_settings, database, Ledger(away_once))
+    async with house.running():
+        await house.emit(an_account(), "a", "b")
+        await until(lambda: labels_are(house, ["a", "b"]))
+    assert await house.count("parked") == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("type = 'identity.unheard.of'", "unknown_type"),
+        ("version = 2", "unknown_type"),
+        ("payload = '{\"nothing\": 1}'", "undecodable"),
+    ],
+)
+async def test_r9_what_cannot_be_read_is_parked_with_its_reason(
+    house: House, change: str, reason: str
+) -> None:
+    await house.emit(an_account(), "a")
+    await rewrite_history(house, change)
+    async with house.running():
+        await until(lambda: parked(house))
+    row = await house.database.reads.fetchrow(
+        "SELECT reason, until = 'infinity' AS for_good FROM bus.parked"
+    )
+    assert tuple(row) == (reason, True)
+    assert await house.owed() == 1
+    assert await house.count("receipt") == 0
+
+
+async def rewrite_history(house: House, change: str) -> None:
+    async with house.database.reads.acquire() as connection, connection.transaction():
+        # Only a superuser can: the rows are immutable for everybody else.
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute(f"UPDATE bus.event SET {change}")  # noqa: S608
+
+
+async def test_i5_events_cannot_be_changed(house: House) -> None:
+    await house.emit(an_account(), "a")
+    with pytest.raises(asyncpg.RestrictViolationError):
+        await house.database.reads.execute("UPDATE bus.event SET type = 'x'")
+    with pytest.raises(asyncpg.RestrictViolationError):
+        await house.database.reads.execute("DELETE FROM bus.event")
+
+
+async def test_r1_a_commit_that_is_cancelled_publishes_nothing(house: House) -> None:
+    # PostgreSQL ends its statement timer before deferred triggers run, so one of them says what
+    # a timeout would say, at the last possible moment.
+    await house.database.reads.execute(
+        """
+        CREATE FUNCTION too_late() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'too late' USING ERRCODE = 'query_canceled'; END $$;
+        CREATE CONSTRAINT TRIGGER too_late AFTER INSERT ON ledger
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION too_late();
+        """
+    )
+    with pytest.raises(DBAPIError, match="too late"):
+        async with house.uow.begin(CAUSE) as tx:
+            await tx.connection.exec_driver_sql(
+                "INSERT INTO ledger (account, label) VALUES ($1, 'x')", (an_account(),)
+            )
+            tx.emit(a_request(an_account(), "x"))
+    assert await house.count("event") == 0
+    assert await house.count("stream") == 0
+
+
+async def test_r1_a_statement_that_times_out_publishes_nothing(house: House) -> None:
+    with pytest.raises(DBAPIError, match="statement timeout"):
+        async with house.uow.begin(CAUSE) as tx:
+            tx.emit(a_request(an_account(), "x"))
+            await tx.connection.exec_driver_sql("SET LOCAL statement_timeout = '50ms'")
+            await tx.connection.exec_driver_sql("SELECT pg_sleep(10)")
+    assert await house.count("event") == 0
+
+
+async def test_r1_a_cancelled_request_publishes_nothing(house: House) -> None:
+    inside = asyncio.Event()
+
+    async def request() -> None:
+        async with house.uow.begin(CAUSE) as tx:
+            tx.emit(a_request(an_account(), "x"))
+            inside.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(request())
+    await inside.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await house.count("event") == 0

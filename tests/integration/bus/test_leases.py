@@ -1,0 +1,106 @@
+"""Replicas share the buckets, hand them over, and wake each other (requirements 4 and 12)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from govid.bus import BusSettings
+from govid.bus.consumers import BUCKETS
+from govid.bus.leases import Leases
+from govid.bus.wake import Notifier, Wake
+from tests.integration.bus.harness import NAME, until
+
+
+@asynccontextmanager
+async def running(*leases: Leases) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(lease.run()) for lease in leases]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def a_replica(settings: BusSettings) -> Leases:
+    return Leases(settings, [NAME])
+
+
+async def owns(leases: Leases, buckets: int) -> bool:
+    return len(leases.owned(NAME)) == buckets
+
+
+def in_a_hurry(settings: BusSettings) -> BusSettings:
+    return BusSettings(
+        database_url=settings.database_url,
+        kafka_bootstrap_servers=settings.kafka_bootstrap_servers,
+        pseudonym_key=settings.pseudonym_key,
+        lease_seconds=3,
+    )
+
+
+async def test_r4_one_replica_owns_all_buckets_and_two_share_them(
+    bus_settings: BusSettings,
+) -> None:
+    settings = in_a_hurry(bus_settings)
+    first, second = a_replica(settings), a_replica(settings)
+    async with running(first):
+        await until(lambda: owns(first, BUCKETS))
+        async with running(second):
+            await until(lambda: owns(second, BUCKETS // 2))
+            await until(lambda: owns(first, BUCKETS // 2))
+            assert not first.owned(NAME).keys() & second.owned(NAME).keys()
+        await until(lambda: owns(first, BUCKETS))
+
+
+async def test_r4_each_change_of_owner_raises_the_epoch(bus_settings: BusSettings) -> None:
+    first, second = a_replica(bus_settings), a_replica(bus_settings)
+    async with running(first):
+        await until(lambda: owns(first, BUCKETS))
+        epoch = first.owned(NAME)[0]
+    async with running(second):
+        await until(lambda: owns(second, BUCKETS))
+        assert second.owned(NAME)[0] == epoch + 1
+
+
+async def test_r4_a_dead_replicas_buckets_are_taken_over_before_its_lease_lapses(
+    bus_settings: BusSettings, postgres_server: str
+) -> None:
+    dead = a_replica(bus_settings)
+    task = asyncio.create_task(dead.run())
+    await until(lambda: owns(dead, BUCKETS))
+    # Dies without a word: no release, only its connection ends, as after kill -9.
+    dead._release = lambda _connection: asyncio.sleep(0)  # type: ignore[method-assign]
+    task.cancel()
+    await asyncio.wait([task])
+    heir = a_replica(bus_settings)
+    async with running(heir):
+        # The lease has 15 seconds; the first round of claims comes at once.
+        async with asyncio.timeout(bus_settings.lease_seconds / 3 - 1):
+            await until(lambda: owns(heir, BUCKETS))
+
+
+async def test_r12_a_ring_reaches_another_replica(bus_settings: BusSettings) -> None:
+    here, there = Wake(), Wake()
+    bell = there.bell(NAME)
+    notifiers = [
+        Notifier(bus_settings.database_url, here, lambda: 2),
+        Notifier(bus_settings.database_url, there, lambda: 2),
+    ]
+    tasks = [asyncio.create_task(notifier.run()) for notifier in notifiers]
+    # Each listener rings all its bells once it listens.
+    await bell.wait()
+    bell.clear()
+    here.ring([NAME])
+    async with asyncio.timeout(5):
+        await bell.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+async def test_r12_a_single_replica_notifies_nobody(bus_settings: BusSettings) -> None:
+    wake = Wake()
+    notifier = Notifier(bus_settings.database_url, wake, lambda: 1)
+    wake.ring([NAME])
+    assert notifier._pending == set()
