@@ -46,7 +46,7 @@ def backoff(attempts: int, limit_seconds: float) -> float:
 
 
 def patience(elapsed_seconds: float, limit_seconds: float) -> float:
-    """Return for how many seconds to wait for a dependency that has been away for *elapsed_seconds*.
+    """Return for how many seconds to wait for a dependency that has been away so long.
 
     As long again as it has been away: that doubles by itself and needs no counter, for an outage
     spends no attempts.

@@ -1,4 +1,4 @@
-"""Reads named statements from `queries.sql`, so that SQL stands in a file of SQL."""
+"""Reads named statements from a `queries.sql`, so that SQL stands in a file of SQL."""
 
 import re
 from importlib import resources
@@ -6,11 +6,12 @@ from importlib import resources
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
-def _read() -> dict[str, str]:
-    text = resources.files("govid.bus").joinpath("queries.sql").read_text("utf-8")
+def read(package: str) -> dict[str, str]:
+    """Return the statements of *package*'s `queries.sql`, by name."""
+    text = resources.files(package).joinpath("queries.sql").read_text("utf-8")
     _, *parts = _NAME.split(text)
     return {name: body.strip() for name, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
-QUERIES = _read()
-"""The statements of `queries.sql`, by name."""
+QUERIES = read("govid.bus")
+"""The statements of the bus itself."""

@@ -179,7 +179,8 @@ async def test_r6_an_outage_spends_no_attempt_and_holds_only_its_own_key(
         await until(lambda: labels_are(house, ["passes"]))
         await until(lambda: parked(house))
     row = await database.reads.fetchrow(
-        "SELECT attempts, reason, until < clock_timestamp() + interval '2 s' AS soon FROM bus.parked"
+        "SELECT attempts, reason, until < clock_timestamp() + interval '2 s' AS soon"
+        " FROM bus.parked"
     )
     assert tuple(row) == (0, "outage", True)
     assert await house.count("dead") == 0
