@@ -7,12 +7,15 @@ from govid.bus.database import Database
 from govid.bus.errors import FieldFault, GovidError, Invalid, Kind, Outage, TransactionClosed
 from govid.bus.ids import uuid7
 from govid.bus.module import Module
+from govid.bus.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from govid.bus.pseudonyms import Pseudonyms
 from govid.bus.settings import BusSettings
 from govid.bus.transaction import Transaction, UnitOfWork
 
 __all__ = [
     "ANONYMOUS",
+    "DEFAULT_LIMIT",
+    "MAX_LIMIT",
     "Actor",
     "BusSettings",
     "Cause",
@@ -27,6 +30,7 @@ __all__ = [
     "Kind",
     "Module",
     "Outage",
+    "Page",
     "Principal",
     "Pseudonyms",
     "Subscriptions",
