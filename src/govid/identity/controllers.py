@@ -1,0 +1,69 @@
+"""The routes of identity: decode, call, return."""
+
+from typing import Annotated
+
+from litestar import Router, get, post
+from litestar.di import Provide
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Body
+
+from govid.bus import Cause, Principal
+from govid.identity import examples
+from govid.identity.login import SignIn
+from govid.identity.registration import Registration
+from govid.identity.schemas import Login, Register, TokenView, UserView
+
+
+@post(
+    "/register",
+    status_code=201,
+    public="whoever has no account yet cannot have a token",
+    summary="Open an account",
+    description="The account waits as `pending_verification` until its department has answered.",
+    responses={201: ResponseSpec(UserView, description="Opened.", examples=examples.USERS)},
+)
+async def register(
+    data: Annotated[Register, Body(examples=examples.REGISTRATIONS)],
+    registration: Registration,
+    cause: Cause,
+) -> UserView:
+    return await registration.register(data, cause)
+
+
+@post(
+    "/login",
+    status_code=200,
+    public="this is where a token comes from",
+    summary="Sign in",
+    description="An unknown address and a wrong password get one and the same answer.",
+    responses={200: ResponseSpec(TokenView, description="Signed in.", examples=examples.TOKENS)},
+)
+async def login(
+    data: Annotated[Login, Body(examples=examples.LOGINS)], sign_in: SignIn, cause: Cause
+) -> TokenView:
+    return await sign_in.login(data, cause)
+
+
+@get(
+    "/profile",
+    permission="identity.profile.read",
+    summary="See your own account",
+    sync_to_thread=False,
+    responses={200: ResponseSpec(UserView, description="Yours.", examples=examples.USERS)},
+)
+def profile(principal: Principal) -> UserView:
+    # What authenticated this request is its answer: nothing is asked a second time.
+    return UserView.of(principal)
+
+
+def router(registration: Registration, sign_in: SignIn) -> Router:
+    """Return the routes, with the use cases behind them."""
+    return Router(
+        "/api/auth",
+        route_handlers=[register, login, profile],
+        dependencies={
+            "registration": Provide(lambda: registration, sync_to_thread=False),
+            "sign_in": Provide(lambda: sign_in, sync_to_thread=False),
+        },
+        tags=["identity"],
+    )

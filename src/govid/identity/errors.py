@@ -1,0 +1,59 @@
+"""The refusals of identity. The first line of each is the sentence that a client reads."""
+
+from govid.bus import GovidError, Kind
+
+
+class EmailTaken(GovidError):
+    """A user with this email already exists."""
+
+    code = "email-taken"
+    kind = Kind.REFUSED
+
+
+class IdentifierTaken(GovidError):
+    """A user with this identifier already exists."""
+
+    code = "identifier-taken"
+    kind = Kind.REFUSED
+
+    def __init__(self, identifier_type: str | None) -> None:
+        """Name the kind of identifier, never its value."""
+        super().__init__(f"A user with this {identifier_type} already exists")
+
+
+class InvalidCredentials(GovidError):
+    """Invalid email or password."""
+
+    code = "invalid-credentials"
+    kind = Kind.UNAUTHENTICATED
+
+
+class AccountIsBlocked(GovidError):
+    """Account is blocked."""
+
+    code = "account-blocked"
+    kind = Kind.FORBIDDEN
+
+
+class InvalidToken(GovidError):
+    """The access token is not valid.
+
+    One answer for every reason: whoever holds a bad token learns nothing about why it is bad.
+    """
+
+    code = "invalid-token"
+    kind = Kind.UNAUTHENTICATED
+
+
+class SignInBusy(GovidError):
+    """Too many people are signing in at this moment; please try again shortly."""
+
+    code = "sign-in-busy"
+    kind = Kind.UNAVAILABLE
+
+
+class AccountsUnreachable(GovidError):
+    """Accounts cannot be looked up at this moment; please try again shortly."""
+
+    code = "accounts-unreachable"
+    kind = Kind.UNAVAILABLE

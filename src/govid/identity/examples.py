@@ -1,0 +1,52 @@
+"""Examples for the API's documents: the contract's own, which work when pasted in order."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from litestar.openapi.spec import Example
+
+from govid.identity.schemas import TokenView, UserView
+
+REGISTER: dict[str, Any] = {
+    "email": "test.nin@example.com",
+    "password": "password123",
+    "identifierType": "NIN",
+    "identifierValue": "AB123456C",
+    "phoneNumber": "+447123456789",
+}
+REGISTER_NHS: dict[str, Any] = {
+    "email": "test.nhs@example.com",
+    "password": "password123",
+    "identifierType": "NHS",
+    "identifierValue": "NHS123456789",
+}
+LOGIN: dict[str, Any] = {"email": "test.nin@example.com", "password": "password123"}
+
+_TOKEN = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln"  # noqa: S105 - it opens nothing
+_BORN = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
+_USER = UserView(
+    id=UUID("019b8d3c-5ac0-7e1b-9f4e-2d6a8c0b1e37"),
+    email="test.nin@example.com",
+    identifier_type="NIN",
+    identifier_value="AB123456C",
+    phone_number="+447123456789",
+    status="pending_verification",
+    auth_provider="email",
+    created_at=_BORN,
+    updated_at=_BORN,
+)
+
+REGISTRATIONS = [
+    Example(id="nin", summary="With a National Insurance number", value=REGISTER),
+    Example(id="nhs", summary="With an NHS number of the simulated kind", value=REGISTER_NHS),
+]
+LOGINS = [Example(id="login", summary="The first example's account", value=LOGIN)]
+USERS = [Example(id="user", summary="An account that waits for its verification", value=_USER)]
+TOKENS = [
+    Example(
+        id="token",
+        summary="Send it as Authorization: Bearer ...",
+        value=TokenView(access_token=_TOKEN),
+    )
+]

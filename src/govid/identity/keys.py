@@ -1,0 +1,123 @@
+"""Keys that sign tokens: how they are made, named, shown and put away."""
+
+import hashlib
+import os
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from govid.identity import jws
+from govid.identity.repository import StoredKey
+
+COORDINATE_BYTES = 32
+NONCE_BYTES = 12
+SHARED_KEY_ID = "hs256"
+"""The id of the shared secret. A thumbprint of a secret would help whoever wants to guess it."""
+
+
+class UnreadableKey(RuntimeError):
+    """The stored signing key cannot be opened: GOVID_KEY_ENCRYPTION_KEY is another or missing."""
+
+
+class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key in use. `jwk` is its public half for others to see; a shared secret has none."""
+
+    kid: str
+    algorithm: str
+    signing: Any
+    verifying: Any
+    jwk: dict[str, str] | None = None
+
+    def __repr__(self) -> str:
+        """Name the key only (I9)."""
+        return f"<TokenKey {self.kid}>"
+
+
+class Seal:
+    """Encrypts private keys for storage, with a key derived from the operator's."""
+
+    def __init__(self, key_encryption_key: bytes) -> None:
+        """Derive from *key_encryption_key*, of any length."""
+        derivation = HKDF(hashes.SHA256(), length=32, salt=None, info=b"govid signing key")
+        self._cipher = AESGCM(derivation.derive(key_encryption_key))
+
+    def close(self, key: StoredKey) -> StoredKey:
+        """Return *key* with its private half encrypted, and bound to its id."""
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = nonce + self._cipher.encrypt(nonce, key.private_key, key.kid.encode())
+        return msgspec.structs.replace(key, private_key=sealed, sealed=True)
+
+    def open(self, key: StoredKey) -> StoredKey:
+        """Return *key* with its private half in the open.
+
+        Raises:
+            UnreadableKey: it was sealed under another key, or was changed since.
+        """
+        nonce, sealed = key.private_key[:NONCE_BYTES], key.private_key[NONCE_BYTES:]
+        try:
+            private = self._cipher.decrypt(nonce, sealed, key.kid.encode())
+        except InvalidTag as error:
+            raise UnreadableKey(UnreadableKey.__doc__) from error
+        return msgspec.structs.replace(key, private_key=private, sealed=False)
+
+
+def generate() -> StoredKey:
+    """Make a new ES256 key."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    return StoredKey(
+        kid=thumbprint(public_jwk(private.public_key())),
+        public_key=private.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        ),
+        private_key=private.private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+        sealed=False,
+    )
+
+
+def es256(key: StoredKey) -> TokenKey:
+    """Return the stored, unsealed *key* ready for use."""
+    private = serialization.load_der_private_key(key.private_key, password=None)
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise UnreadableKey("the stored signing key is of another kind")
+    jwk = public_jwk(private.public_key())
+    return TokenKey(
+        kid=key.kid,
+        algorithm="ES256",
+        signing=private,
+        verifying=private.public_key(),
+        jwk={**jwk, "kid": key.kid, "use": "sig", "alg": "ES256"},
+    )
+
+
+def hs256(secret: bytes) -> TokenKey:
+    """Return the shared *secret* ready for use."""
+    return TokenKey(kid=SHARED_KEY_ID, algorithm="HS256", signing=secret, verifying=secret)
+
+
+def public_jwk(public: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    """Return the required members of the JSON Web Key of *public*."""
+    point = public.public_numbers()
+    return {
+        "crv": "P-256",
+        "kty": "EC",
+        "x": jws.encode(point.x.to_bytes(COORDINATE_BYTES, "big")),
+        "y": jws.encode(point.y.to_bytes(COORDINATE_BYTES, "big")),
+    }
+
+
+def thumbprint(jwk: dict[str, str]) -> str:
+    """Return the name that anybody can compute for the key *jwk*.
+
+    Source: RFC 7638: SHA-256 over the required members, sorted, without spaces.
+    """
+    required = msgspec.json.encode(jwk, order="sorted")
+    return jws.encode(hashlib.sha256(required).digest())

@@ -1,0 +1,63 @@
+"""Opening an account."""
+
+from govid.bus import Cause, UnitOfWork, uuid7
+from govid.bus.contracts import AccountRegistered, VerificationRequested
+from govid.identity.passwords import Passwords
+from govid.identity.repository import PENDING, Accounts
+from govid.identity.rules import Rules
+from govid.identity.schemas import Register, UserView
+
+
+class Registration:
+    """Opens accounts, and asks the department that owns the identifier about each."""
+
+    def __init__(
+        self, uow: UnitOfWork, accounts: Accounts, passwords: Passwords, rules: Rules
+    ) -> None:
+        """Admit by *rules*."""
+        self._uow = uow
+        self._accounts = accounts
+        self._passwords = passwords
+        self._rules = rules
+
+    async def register(self, request: Register, cause: Cause) -> UserView:
+        """Open an account that waits for its verification. Nobody is signed in by it.
+
+        Raises:
+            Invalid: a field is not well-formed.
+            EmailTaken: another account has this address.
+            IdentifierTaken: another account holds this identifier.
+            SignInBusy: too many passwords are being hashed.
+        """
+        applicant = self._rules.admit(request)
+        password_hash = await self._passwords.hash(applicant.password)
+        async with self._uow.begin(cause) as tx:
+            view = UserView(
+                id=uuid7(),
+                email=applicant.email,
+                identifier_type=applicant.identifier_type,
+                identifier_value=applicant.identifier_value,
+                phone_number=applicant.phone_number,
+                status=PENDING,
+                auth_provider="email",
+                created_at=tx.now,
+                updated_at=tx.now,
+            )
+            await self._accounts.add(
+                tx, view, email_canonical=applicant.email_canonical, password_hash=password_hash
+            )
+            tx.emit(
+                AccountRegistered(
+                    account_id=view.id, identifier_type=applicant.identifier_type, timestamp=tx.now
+                )
+            )
+            tx.emit(
+                VerificationRequested(
+                    user_id=view.id,
+                    identifier_type=applicant.identifier_type,
+                    identifier_value=applicant.identifier_value,
+                    timestamp=tx.now,
+                    correlation_id=cause.correlation_id,
+                )
+            )
+        return view

@@ -1,0 +1,245 @@
+"""Where identity's rows are read and written. Driver errors end here."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
+
+from govid.bus import Transaction, uuid7
+from govid.bus.contracts import IdentifierType
+from govid.identity.errors import EmailTaken, IdentifierTaken
+from govid.identity.models import Account, Session, SigningKey
+from govid.identity.schemas import UserView
+
+BLOCKED = "blocked"
+PENDING = "pending_verification"
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sign-in is checked against."""
+
+    account_id: UUID
+    password_hash: str
+    status: str
+
+    def __repr__(self) -> str:
+        """Name the account only (I9)."""
+        return f"<Credentials {self.account_id}>"
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """The account that holds an identifier."""
+
+    account_id: UUID
+    status: str
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that has just begun."""
+
+    account_id: UUID
+    session_id: UUID
+    auth_time: datetime
+
+
+class Accounts:
+    """The accounts."""
+
+    async def add(
+        self, tx: Transaction, view: UserView, *, email_canonical: str, password_hash: str
+    ) -> None:
+        """Insert the account that *view* shows.
+
+        Raises:
+            EmailTaken: another account with a password has this address.
+            IdentifierTaken: another account holds this identifier.
+        """
+        row = {
+            **msgspec.structs.asdict(view),
+            "email_canonical": email_canonical,
+            "password_hash": password_hash,
+        }
+        try:
+            await tx.execute(insert(Account).values(row))
+        except IntegrityError as error:
+            # From None: the driver's text quotes the values (I9).
+            match _constraint(error):
+                case "account_email_key":
+                    raise EmailTaken from None
+                case "account_identifier_key":
+                    raise IdentifierTaken(view.identifier_type) from None
+                case _:
+                    raise
+
+    async def credentials(self, tx: Transaction, email_canonical: str) -> Credentials | None:
+        """Return what a sign-in with this address is checked against, if anybody has it."""
+        statement = select(Account.id, Account.password_hash, Account.status).where(
+            Account.email_canonical == email_canonical, Account.password_hash.is_not(None)
+        )
+        return _credentials((await tx.execute(statement)).first())
+
+    async def lock(self, tx: Transaction, account_id: UUID, *, write: bool) -> Credentials | None:
+        """Lock the account and return what a sign-in is checked against, as it is now.
+
+        With *write*, nobody else may lock it; two that share a lock and then both write would
+        wait for each other for ever.
+        """
+        statement = (
+            select(Account.id, Account.password_hash, Account.status)
+            .where(Account.id == account_id, Account.password_hash.is_not(None))
+            .with_for_update(read=not write, key_share=write)
+        )
+        return _credentials((await tx.execute(statement)).first())
+
+    async def rehash(self, tx: Transaction, account_id: UUID, *, old: str, new: str) -> None:
+        """Replace the password's hash, unless somebody has replaced it since it was read."""
+        await tx.execute(
+            update(Account)
+            .where(Account.id == account_id, Account.password_hash == old)
+            .values(password_hash=new)
+        )
+
+    async def settle(
+        self, tx: Transaction, account_id: UUID, identifier_type: IdentifierType, *, status: str
+    ) -> bool:
+        """Give a pending account its *status*; tell whether there was one with this identifier."""
+        result = await tx.execute(
+            update(Account)
+            .where(
+                Account.id == account_id,
+                Account.status == PENDING,
+                Account.identifier_type == identifier_type,
+            )
+            .values(status=status, updated_at=tx.now)
+            .returning(Account.id)
+        )
+        return result.first() is not None
+
+    async def lock_holder(
+        self, tx: Transaction, identifier_type: IdentifierType, identifier_value: str
+    ) -> Holder | None:
+        """Lock the account that holds this identifier, whatever its status, and return it."""
+        statement = (
+            select(Account.id, Account.status)
+            .where(
+                Account.identifier_type == identifier_type,
+                Account.identifier_value == identifier_value,
+            )
+            .with_for_update(key_share=True)
+        )
+        row = (await tx.execute(statement)).first()
+        return None if row is None else Holder(account_id=row.id, status=row.status)
+
+    async def block(self, tx: Transaction, account_id: UUID) -> None:
+        """Block the account; tokens of sessions that exist by now are dead for good."""
+        await tx.execute(
+            update(Account)
+            .where(Account.id == account_id, Account.status != BLOCKED)
+            .values(
+                status=BLOCKED,
+                status_before=Account.status,
+                tokens_valid_after=func.clock_timestamp(),
+                updated_at=tx.now,
+            )
+        )
+
+
+class Sessions:
+    """The sign-ins."""
+
+    async def open(
+        self, tx: Transaction, account_id: UUID, *, client_id: str, acr: str, lifetime: timedelta
+    ) -> Opened:
+        """Begin a session that ends after *lifetime*.
+
+        The database's clock counts, as it is the one that all replicas share. It is read after the
+        account's lock was taken, so a session is older than a block or is not opened at all.
+        """
+        now = func.clock_timestamp()
+        statement = (
+            insert(Session)
+            .values(
+                id=uuid7(),
+                account_id=account_id,
+                client_id=client_id,
+                acr=acr,
+                auth_time=now,
+                created_at=now,
+                absolute_expires_at=now + lifetime,
+            )
+            .returning(Session.id, Session.auth_time)
+        )
+        row = (await tx.execute(statement)).one()
+        return Opened(account_id=account_id, session_id=row.id, auth_time=row.auth_time)
+
+    async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> None:
+        """Revoke every session of the account that is not revoked yet."""
+        await tx.execute(
+            update(Session)
+            .where(Session.account_id == account_id, Session.revoked_at.is_(None))
+            .values(revoked_at=func.clock_timestamp(), revoked_reason=reason)
+        )
+
+
+class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A signing key as the database has it. `private_key` may be sealed."""
+
+    kid: str
+    public_key: bytes
+    private_key: bytes
+    sealed: bool
+
+    def __repr__(self) -> str:
+        """Name the key only (I9)."""
+        return f"<StoredKey {self.kid}>"
+
+
+class SigningKeys:
+    """The keys that sign access tokens."""
+
+    async def propose(self, tx: Transaction, key: StoredKey, algorithm: str) -> None:
+        """Make *key* the active one, unless there is one already or another replica was faster."""
+        await tx.execute(
+            upsert(SigningKey)
+            .values(
+                kid=key.kid,
+                algorithm=algorithm,
+                public_key=key.public_key,
+                private_key=key.private_key,
+                sealed=key.sealed,
+                state="active",
+                created_at=tx.now,
+            )
+            .on_conflict_do_nothing()
+        )
+
+    async def active(self, tx: Transaction, algorithm: str) -> StoredKey | None:
+        """Return the key that signs now."""
+        statement = select(
+            SigningKey.kid, SigningKey.public_key, SigningKey.private_key, SigningKey.sealed
+        ).where(SigningKey.algorithm == algorithm, SigningKey.state == "active")
+        row = (await tx.execute(statement)).mappings().first()
+        return None if row is None else StoredKey(**row)
+
+    async def seal(self, tx: Transaction, key: StoredKey) -> None:
+        """Keep the private half of *key* sealed from now on."""
+        await tx.execute(
+            update(SigningKey)
+            .where(SigningKey.kid == key.kid, SigningKey.sealed.is_(False))
+            .values(private_key=key.private_key, sealed=True)
+        )
+
+
+def _credentials(row: Any) -> Credentials | None:
+    if row is None:
+        return None
+    return Credentials(account_id=row.id, password_hash=row.password_hash, status=row.status)
+
+
+def _constraint(error: IntegrityError) -> str | None:
+    """Return the name of the violated constraint, which asyncpg's own error knows."""
+    return getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)

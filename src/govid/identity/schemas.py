@@ -1,0 +1,86 @@
+"""What clients send and receive, under the contract's names. None of it shows in a repr (I9)."""
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from msgspec import Meta, Struct, field
+
+from govid.bus import Principal
+from govid.bus.contracts import IdentifierType
+
+Text = Annotated[str, Meta(max_length=1024)]
+"""Text whose real limit a rule states: it only keeps the rules from reading a book."""
+
+
+class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Open an account. What makes each field a good one is the business of `rules`."""
+
+    email: Annotated[Text, Meta(extra_json_schema={"format": "email", "maxLength": 254})]
+    password: Annotated[
+        str, Meta(extra_json_schema={"format": "password", "minLength": 8, "maxLength": 256})
+    ]
+    identifier_type: IdentifierType = field(name="identifierType")
+    identifier_value: Text = field(name="identifierValue")
+    phone_number: Annotated[Text, Meta(description="In E.164 form.")] | None = field(
+        name="phoneNumber", default=None
+    )
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<Register>"
+
+
+class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sign in. No form is checked: what cannot be right is simply wrong."""
+
+    email: str
+    password: Annotated[str, Meta(extra_json_schema={"format": "password"})]
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<Login>"
+
+
+class TokenView(Struct, frozen=True, kw_only=True):
+    """An access token, to be sent as `Authorization: Bearer ...`."""
+
+    access_token: str
+    token_type: str = "bearer"  # noqa: S105 - the name of a scheme
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<TokenView>"
+
+
+class UserView(Struct, frozen=True, kw_only=True):
+    """An account, as its owner sees it."""
+
+    id: UUID
+    email: str | None
+    identifier_type: str | None = field(name="identifierType")
+    identifier_value: str | None = field(name="identifierValue")
+    phone_number: str | None = field(name="phoneNumber")
+    status: str
+    auth_provider: str
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, principal: Principal) -> Self:
+        """Return the view of *principal*: all of it was read to authenticate this request."""
+        return cls(
+            id=principal.account_id,
+            email=principal.email,
+            identifier_type=principal.identifier_type,
+            identifier_value=principal.identifier_value,
+            phone_number=principal.phone_number,
+            status=principal.status,
+            auth_provider=principal.auth_provider,
+            created_at=principal.created_at,
+            updated_at=principal.updated_at,
+        )
+
+    def __repr__(self) -> str:
+        """Name the account only."""
+        return f"<UserView {self.id}>"

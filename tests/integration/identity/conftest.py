@@ -1,0 +1,162 @@
+"""Identity on a real database, with its events going to the outbox and to nobody."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from govid.bus import (
+    Actor,
+    Cause,
+    Database,
+    Delivery,
+    Principal,
+    Pseudonyms,
+    Subscriptions,
+    SystemClock,
+    UnitOfWork,
+    uuid7,
+)
+from govid.bus.catalogue import Catalogue
+from govid.bus.contracts import DeathNotified, Event, IdentifierType
+from govid.bus.envelope import Sealer
+from govid.bus.outbox import PostgresOutbox
+from govid.identity.authentication import Authentication
+from govid.identity.keyring import Keyring
+from govid.identity.lifecycle import Lifecycle
+from govid.identity.login import SignIn
+from govid.identity.passwords import Passwords
+from govid.identity.registration import Registration
+from govid.identity.repository import Accounts, Sessions, SigningKeys
+from govid.identity.rules import Rules
+from govid.identity.schemas import Login, Register, UserView
+from govid.identity.settings import IdentitySettings
+from govid.identity.tokens import Tokens
+from govid.identity.verification import Verification
+
+CAUSE = Cause(correlation_id="test", actor=Actor(kind="anonymous"))
+SETTINGS = IdentitySettings(
+    issuer="https://govid.example",
+    argon2_time_cost=2,
+    argon2_memory_kib=19456,
+    argon2_parallelism=1,
+    hash_concurrency=2,
+    accept_prototype_nhs=True,
+)
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """Identity, taken apart."""
+
+    database: Database
+    uow: UnitOfWork
+    passwords: Passwords
+    tokens: Tokens
+    registration: Registration
+    sign_in: SignIn
+    verification: Verification
+    lifecycle: Lifecycle
+    authenticate: Callable[[str], Awaitable[Principal]]
+
+    async def register(self, **changes: Any) -> UserView:
+        return await self.registration.register(a_registration(**changes), CAUSE)
+
+    async def login(self, email: str = "ada@example.com", password: str = "password123") -> str:
+        view = await self.sign_in.login(Login(email=email, password=password), CAUSE)
+        return view.access_token
+
+    async def account(self, account_id: UUID) -> dict[str, Any]:
+        query = "SELECT * FROM identity.account WHERE id = $1"
+        return dict(await self.database.reads.fetchrow(query, account_id))
+
+    async def count(self, table: str) -> int:
+        query = f"SELECT count(*) FROM {table}"  # noqa: S608 - a test's own words
+        count: int = await self.database.reads.fetchval(query)
+        return count
+
+    async def events(self) -> list[str]:
+        rows = await self.database.reads.fetch("SELECT type FROM bus.event ORDER BY pos")
+        return [row["type"] for row in rows]
+
+    async def handle(self, handler: Any, event: Event) -> None:
+        """Do what the dispatcher does with one delivery."""
+        delivery = delivered(event)
+        outcome = await handler.prepare(delivery)
+        async with self.uow.begin(delivery.cause("test")) as tx:
+            await handler.apply(tx, delivery, outcome)
+
+    async def die(self, **changes: Any) -> None:
+        await self.handle(self.lifecycle, a_death(**changes))
+
+    async def set(self, account_id: UUID, **columns: Any) -> None:
+        pairs = ", ".join(f"{name} = ${n}" for n, name in enumerate(columns, 2))
+        query = f"UPDATE identity.account SET {pairs} WHERE id = $1"  # noqa: S608 - the same
+        await self.database.reads.execute(query, account_id, *columns.values())
+
+
+def a_registration(**changes: Any) -> Register:
+    plain = Register(
+        email="ada@example.com",
+        password="password123",
+        identifier_type=IdentifierType.NIN,
+        identifier_value="AB123456C",
+        phone_number="+447123456789",
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def a_death(**changes: Any) -> DeathNotified:
+    plain = DeathNotified(
+        identifier_type=IdentifierType.NIN,
+        identifier_value="AB123456C",
+        timestamp=SystemClock().now(),
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def delivered(event: Event) -> Delivery[Any]:
+    return Delivery(
+        event=event,
+        id=uuid7(),
+        type=Catalogue().of(event).name,
+        key=None,
+        seq=None,
+        occurred_at=SystemClock().now(),
+        correlation_id="test",
+    )
+
+
+def a_uow(database: Database) -> UnitOfWork:
+    outbox = PostgresOutbox(Sealer(Catalogue(), Pseudonyms(b"k" * 32)), Subscriptions())
+    return UnitOfWork(database.requests, outbox, SystemClock(), lambda _subscribers: None)
+
+
+async def assemble(database: Database, settings: IdentitySettings = SETTINGS) -> Parts:
+    uow, accounts, sessions = a_uow(database), Accounts(), Sessions()
+    passwords, keyring = Passwords(settings), Keyring(settings, uow, SigningKeys())
+    await keyring.load()
+    tokens = Tokens(
+        keyring, SystemClock(), issuer=settings.issuer, lifetime=settings.access_token_seconds
+    )
+    rules = Rules(password_min_length=8, accept_prototype_nhs=settings.accept_prototype_nhs)
+    lifetime = timedelta(seconds=settings.access_token_seconds)
+    return Parts(
+        database=database,
+        uow=uow,
+        passwords=passwords,
+        tokens=tokens,
+        registration=Registration(uow, accounts, passwords, rules),
+        sign_in=SignIn(uow, accounts, sessions, passwords, tokens, lifetime=lifetime),
+        verification=Verification(accounts),
+        lifecycle=Lifecycle(accounts, sessions),
+        authenticate=Authentication(database, tokens).authenticate,
+    )
+
+
+@pytest.fixture
+async def identity(database: Database) -> Parts:
+    """Return identity on the test's database."""
+    return await assemble(database)
