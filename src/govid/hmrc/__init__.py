@@ -1,0 +1,6 @@
+"""HMRC: tax records, notices of death, and who holds a National Insurance number."""
+
+from govid.hmrc.module import build
+from govid.hmrc.settings import HmrcSettings
+
+__all__ = ["HmrcSettings", "build"]

@@ -1,0 +1,70 @@
+"""The routes of HMRC: decode, call, return."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Response, Router, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Body, QueryParameter
+
+from govid.bus import DEFAULT_LIMIT, MAX_LIMIT, Cause, Principal
+from govid.hmrc import examples
+from govid.hmrc.schemas import FileTaxRecord, TaxRecordView
+from govid.hmrc.tax_records import TaxFiling
+
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Records on a page.")]
+Cursor = Annotated[
+    UUID | None, QueryParameter(description="Where the page begins, as the `Link` header has it.")
+]
+
+
+@get(
+    "/tax-records",
+    permission="hmrc.tax_record.list",
+    summary="List your own tax records",
+    description="In order of filing. A `Link` header leads to the next page, if there is one.",
+    responses={
+        200: ResponseSpec(
+            list[TaxRecordView], description="Yours.", examples=examples.TAX_RECORD_LISTS
+        )
+    },
+)
+async def list_tax_records(
+    request: Request[Any, Any, Any],
+    filing: NamedDependency[TaxFiling],
+    principal: NamedDependency[Principal],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Response[list[TaxRecordView]]:
+    page = await filing.own(principal, limit=limit, after=cursor)
+    return Response(list(page.items), headers=page.headers(request.url.path))
+
+
+@post(
+    "/tax-records",
+    status_code=201,
+    permission="hmrc.tax_record.create",
+    summary="File a tax record",
+    description="The record belongs to your account: nobody else sees it.",
+    responses={
+        201: ResponseSpec(TaxRecordView, description="Filed.", examples=examples.TAX_RECORDS)
+    },
+)
+async def file_tax_record(
+    data: Annotated[FileTaxRecord, Body(examples=examples.TAX_RECORD_REQUESTS)],
+    filing: NamedDependency[TaxFiling],
+    principal: NamedDependency[Principal],
+    cause: NamedDependency[Cause],
+) -> TaxRecordView:
+    return await filing.file(data, principal, cause)
+
+
+def router(filing: TaxFiling) -> Router:
+    """Return the routes, with the use case behind them."""
+    return Router(
+        "/api/hmrc",
+        route_handlers=[list_tax_records, file_tax_record],
+        dependencies={"filing": Provide(lambda: filing, sync_to_thread=False)},
+        tags=["hmrc"],
+    )

@@ -1,0 +1,19 @@
+"""Events in: which of them reach HMRC, under which names."""
+
+from collections.abc import Sequence
+
+from govid.bus import Consumer
+from govid.bus.contracts import IdentifierType, VerificationRequested
+from govid.hmrc.verification import Verification
+
+
+def consumers(verification: Verification) -> Sequence[Consumer]:
+    """Return the module's subscribers. Their names are stored, and never change (I10)."""
+    return (
+        Consumer(
+            name="hmrc.verification",
+            handles=(VerificationRequested,),
+            wants=lambda event: event.identifier_type is IdentifierType.NIN,
+            handler=verification,
+        ),
+    )

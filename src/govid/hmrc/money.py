@@ -1,0 +1,32 @@
+"""Amounts of money in JSON: exact, never through a binary fraction."""
+
+import re
+from decimal import Decimal
+
+from msgspec import Raw
+
+# Read from the text and not as a number: there, 1e-2 and 0.01 could not be told apart any more.
+_FORM = re.compile(rb'("?)(-?(?:0|[1-9][0-9]{0,12})(?:\.[0-9]{1,2})?)\1')
+
+
+def read(raw: Raw) -> Decimal:
+    """Return the amount that *raw* holds as a JSON number or a decimal string, in pounds.
+
+    Raises:
+        ValueError: it is none, or not an exact one. Its text may be shown.
+    """
+    written = _FORM.fullmatch(bytes(raw))
+    if written is None:
+        raise ValueError(
+            "must be a number or a decimal string with at most 13 digits before the point and two "
+            "after it, without an exponent"
+        )
+    amount = Decimal(written[2].decode())
+    if amount.is_zero() and amount.is_signed():
+        raise ValueError("zero has no sign")
+    return amount
+
+
+def write(amount: Decimal) -> Raw:
+    """Return *amount* as a JSON number with two decimals."""
+    return Raw(f"{amount:.2f}".encode())

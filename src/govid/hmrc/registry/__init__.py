@@ -1,0 +1,1 @@
+"""HMRC's own systems, as govid asks them; an implementation is named by its backend."""

@@ -1,0 +1,62 @@
+"""Appointments, as a citizen asks for them and looks them up."""
+
+from uuid import UUID
+
+from govid.bus import Cause, Principal, UnitOfWork
+from govid.bus.contracts import AppointmentRequested
+from govid.nhs.errors import AccountIsBlocked, AppointmentNotFound, BookingIsOff
+from govid.nhs.repository import Accounts, Appointments
+from govid.nhs.schemas import AppointmentView, RequestAppointment
+
+
+class AppointmentDesk:
+    """Takes wishes for appointments; somebody else decides about them."""
+
+    def __init__(
+        self, uow: UnitOfWork, accounts: Accounts, appointments: Appointments, *, is_open: bool
+    ) -> None:
+        """Take wishes only where there is somebody to decide: with *is_open*."""
+        self._uow = uow
+        self._accounts = accounts
+        self._appointments = appointments
+        self._is_open = is_open
+
+    async def request(
+        self, wish: RequestAppointment, principal: Principal, cause: Cause
+    ) -> AppointmentView:
+        """Store *wish* and let it be decided.
+
+        Raises:
+            AccountIsBlocked: the account was blocked while this request was on its way.
+            BookingIsOff: nobody could decide.
+        """
+        if not self._is_open:
+            raise BookingIsOff
+        async with self._uow.begin(cause) as tx:
+            if await self._accounts.lock(tx, principal.account_id):
+                raise AccountIsBlocked
+            appointment = await self._appointments.add(tx, principal.account_id, wish)
+            tx.emit(
+                AppointmentRequested(
+                    appointment_id=appointment.appointment_id,
+                    user_id=appointment.user_id,
+                    patient_identifier=appointment.patient_identifier,
+                    requested_datetime=appointment.requested_datetime,
+                    doctor_specialty=appointment.doctor_specialty,
+                    reason=appointment.reason,
+                    timestamp=tx.now,
+                    correlation_id=cause.correlation_id,
+                )
+            )
+        return appointment
+
+    async def look_up(self, appointment_id: UUID, principal: Principal) -> AppointmentView:
+        """Return the principal's own appointment.
+
+        Raises:
+            AppointmentNotFound: there is none, or it is another's.
+        """
+        appointment = await self._appointments.find(principal.account_id, appointment_id)
+        if appointment is None:
+            raise AppointmentNotFound
+        return appointment

@@ -1,0 +1,25 @@
+"""What may become of an appointment."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class AppointmentStatus(StrEnum):
+    """How far an appointment has come."""
+
+    REQUESTED = "REQUESTED"
+    CONFIRMED = "CONFIRMED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    COMPLETED = "COMPLETED"
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a wish: a time, or the reason why there is none."""
+
+    status: AppointmentStatus
+    confirmed_datetime: datetime | None = None
+    confirmation_details: str | None = None
+    rejection_reason: str | None = None

@@ -1,0 +1,1 @@
+"""The NHS's own systems, as govid asks them; an implementation is named by its backend."""

@@ -1,0 +1,81 @@
+"""What clients send and receive, under the contract's names. None of it shows in a repr (I9)."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, Struct, field
+
+from govid.bus import Invalid
+from govid.nhs.decision import AppointmentStatus
+from govid.nhs.local_time import moment_of
+
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+Line = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
+Note = Annotated[str, Meta(max_length=10_000)]
+
+
+class _Silent(Struct, frozen=True, kw_only=True):
+    """A struct whose repr says nothing about a person."""
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return f"<{type(self).__name__}>"
+
+
+class FilePatient(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """File a patient record. The NHS number is checked by the use case, which knows its forms."""
+
+    name: Name
+    nhs_number: Line = field(name="nhsNumber")
+    medical_history: Note | None = field(name="medicalHistory", default=None)
+
+
+class PatientView(_Silent, frozen=True, kw_only=True):
+    """A patient record, as its owner sees it."""
+
+    id: UUID
+    patient_id: str = field(name="patientId")
+    name: str
+    nhs_number: str = field(name="nhsNumber")
+    medical_history: str | None = field(name="medicalHistory")
+
+
+class RequestAppointment(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ask for an appointment. A time without an offset is a time in the United Kingdom."""
+
+    patient_identifier: Line
+    requested_datetime: Annotated[
+        str,
+        Meta(max_length=64, extra_json_schema={"extra": {"format": "date-time"}}),
+    ]
+    doctor_specialty: Line
+    reason: Note | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a time that names no moment."""
+        try:
+            moment_of(self.requested_datetime)
+        except ValueError as error:
+            raise Invalid.at("requested_datetime", str(error), "datetime") from error
+
+    @property
+    def requested_at(self) -> datetime:
+        """Return the moment that is asked for, in UTC."""
+        return moment_of(self.requested_datetime)
+
+
+class AppointmentView(_Silent, frozen=True, kw_only=True):
+    """An appointment, as its owner sees it. Times are in UTC."""
+
+    appointment_id: UUID
+    user_id: UUID
+    patient_identifier: str
+    requested_datetime: datetime
+    doctor_specialty: str
+    reason: str | None
+    status: AppointmentStatus
+    confirmed_datetime: datetime | None
+    confirmation_details: str | None
+    created_at: datetime
+    updated_at: datetime

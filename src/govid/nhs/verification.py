@@ -1,0 +1,49 @@
+"""Whether an NHS number is the claimant's."""
+
+from collections.abc import Mapping
+
+from govid.bus import Delivery, Transaction
+from govid.bus.contracts import NhsVerificationCompleted, VerificationRequested
+from govid.nhs.registry.protocol import Finding, Outcome, PatientRegistry
+from govid.nhs.repository import Patients
+
+ERRORS: Mapping[Outcome, str | None] = {
+    Outcome.MATCH: None,
+    Outcome.MISMATCH: "not_matched",
+    Outcome.DECEASED: "not_verifiable",
+    Outcome.WITHHELD: "not_verifiable",
+}
+"""Permanent codes. That somebody has died is told by nobody but a notice of death."""
+
+
+class Verification:
+    """Asks the registry, and answers on the registry's behalf."""
+
+    def __init__(self, registry: PatientRegistry, patients: Patients) -> None:
+        """Ask *registry*; keep in *patients* what it knows of a holder."""
+        self._registry = registry
+        self._patients = patients
+
+    async def prepare(self, delivery: Delivery[VerificationRequested]) -> Finding:
+        """Ask the registry."""
+        return await self._registry.verify(delivery.event.identifier_value)
+
+    async def apply(
+        self, tx: Transaction, delivery: Delivery[VerificationRequested], outcome: Finding
+    ) -> None:
+        """Publish the answer; keep the department's own record of a person who was matched."""
+        request = delivery.event
+        is_verified = outcome.outcome is Outcome.MATCH
+        if is_verified and (holder := outcome.holder):
+            await self._patients.put_registered(
+                tx, request.user_id, nhs_number=holder.nhs_number, name=holder.name
+            )
+        tx.emit(
+            NhsVerificationCompleted(
+                user_id=request.user_id,
+                identifier_type=request.identifier_type,
+                is_verified=is_verified,
+                timestamp=tx.now,
+                error=ERRORS[outcome.outcome],
+            )
+        )
