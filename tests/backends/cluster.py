@@ -87,6 +87,11 @@ def create(server_url: str, name: str) -> str:
     return server_url.rsplit("/", 1)[0] + f"/{name}"
 
 
+def drop(server_url: str, name: str) -> None:
+    """Remove database *name*, whoever is still connected."""
+    asyncio.run(execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
 async def execute(url: str, *statements: str) -> None:
     """Run *statements*, each in a transaction of its own."""
     connection = await asyncpg.connect(url)
