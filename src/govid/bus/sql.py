@@ -7,11 +7,11 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
 def read(package: str) -> dict[str, str]:
-    """Return the statements of *package*'s `queries.sql`, by name."""
+    """Return the statements of the `queries.sql` in *package*, by name."""
     text = resources.files(package).joinpath("queries.sql").read_text("utf-8")
     _, *parts = _NAME.split(text)
     return {name: body.strip() for name, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
 QUERIES = read("govid.bus")
-"""The statements of the bus itself."""
+"""The statements of the bus's own `queries.sql`, by name."""

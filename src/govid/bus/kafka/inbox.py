@@ -1,0 +1,197 @@
+"""Takes in what others publish: each record once, unreadable ones set aside, then the offsets.
+
+Offsets are committed after the database has the records; until then a restart brings them again,
+and the inbox table knows them. What govid published itself and reads back has no effect.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from sqlalchemy.exc import DBAPIError
+
+from govid.bus.consumers import Subscriptions
+from govid.bus.contracts import Topic
+from govid.bus.database import Database
+from govid.bus.envelope import Envelope
+from govid.bus.kafka.deadletters import DeadLetters
+from govid.bus.kafka.intake import SHAPES, Arrival, Intake, Unreadable
+from govid.bus.kafka.sql import QUERIES
+from govid.bus.kafka.topics_admin import INBOUND, Topics
+from govid.bus.outbox import PostgresOutbox
+from govid.bus.retry import error_class
+from govid.bus.settings import BusSettings
+from govid.bus.wake import Wake
+
+log = logging.getLogger(__name__)
+
+POLL_MS = 500
+POLL_RECORDS = 500
+PAUSE_SECONDS = 1.0
+STOP_SECONDS = 2.0
+NOT_STORABLE = ("22", "54")
+"""Classes of SQLSTATE that say: this value cannot be stored, ever (bad data, over a limit)."""
+
+
+class Read(NamedTuple):
+    """A record that was read, and as what."""
+
+    record: Any
+    arrival: Arrival
+
+
+class Inbox:
+    """The consumer of the topics that others write to."""
+
+    def __init__(
+        self,
+        settings: BusSettings,
+        database: Database,
+        intake: Intake,
+        subscriptions: Subscriptions,
+        outbox: PostgresOutbox,
+        wake: Wake,
+        topics: Topics,
+        dead_letters: DeadLetters,
+    ) -> None:
+        """Store through *outbox*, addressed to the modules of *subscriptions* only."""
+        self._settings = settings
+        self._database = database
+        self._intake = intake
+        self._subscriptions = subscriptions
+        self._outbox = outbox
+        self._wake = wake
+        self._topics = topics
+        self._dead_letters = dead_letters
+        self._by_name = {settings.wire_name(topic): topic for topic in INBOUND}
+
+    async def run(self) -> None:
+        """Take in what comes, until cancelled."""
+        # A consumer that meets a missing topic would look again only minutes later.
+        await self._topics.known.wait()
+        while True:
+            consumer = self._consumer()
+            try:
+                await consumer.start()
+                while True:
+                    await self._take(consumer)
+            except Exception as error:  # noqa: BLE001 - one of the four edges
+                log.info("inbox.interrupted", extra={"error_class": error_class(error)})
+                await asyncio.sleep(PAUSE_SECONDS)
+            finally:
+                await asyncio.shield(_stop(consumer))
+
+    def _consumer(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            *self._by_name,
+            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            client_id=f"{self._settings.kafka_client_id}-inbox",
+            group_id=f"{self._settings.kafka_client_id}.inbox",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            request_timeout_ms=11_000,
+            metadata_max_age_ms=30_000,
+        )
+
+    async def _take(self, consumer: AIOKafkaConsumer) -> None:
+        batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+        if not batches:
+            return
+        readable: list[Read] = []
+        for partition, records in batches.items():
+            for record in records:
+                try:
+                    arrival = self._intake.read(self._by_name[partition.topic], record)
+                except Unreadable as reason:
+                    await self._dead_letters.put(record, reason)
+                else:
+                    readable.append(Read(record, arrival))
+        await self._store(readable)
+        await consumer.commit(_offsets(batches))
+
+    async def _store(self, reads: Sequence[Read]) -> None:
+        """Store *reads* in one transaction; where one cannot be stored, each in its own."""
+        if not reads:
+            return
+        try:
+            addressees = await self._commit([read.arrival for read in reads])
+        except DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None) or ""
+            if not state.startswith(NOT_STORABLE):
+                raise
+            if len(reads) == 1:
+                await self._dead_letters.put(reads[0].record, Unreadable("not-storable"))
+                return
+            for read in reads:
+                await self._store([read])
+        else:
+            self._wake.ring(addressees)
+
+    async def _commit(self, arrivals: Sequence[Arrival]) -> set[str]:
+        async with self._database.bus.connect() as connection, connection.begin():
+            own = await connection.exec_driver_sql(
+                QUERIES["known_events"], ([a.own_id for a in arrivals if a.own_id],)
+            )
+            echoes = {row.id for row in own}
+            foreign = [a for a in arrivals if a.own_id is None or a.own_id not in echoes]
+            taken = await connection.exec_driver_sql(
+                QUERIES["inbox_take"],
+                (
+                    [a.foreign_hash for a in foreign],
+                    [a.source for a in foreign],
+                    [a.foreign_id for a in foreign],
+                    [a.envelope.id for a in foreign],
+                ),
+            )
+            new = {row.event_id for row in taken}
+            fresh = [a for a in foreign if a.envelope.id in new]
+            if not fresh:
+                return set()
+            known = {a.envelope.id for a in fresh if a.known}
+            names = await self._outbox.store(
+                connection,
+                [a.envelope for a in fresh],
+                lambda e: self._subscriptions.inside(e) if e.id in known else self._handling(e),
+            )
+            unknown = [a.envelope for a in fresh if not a.known]
+            if unknown:
+                await self._park(connection, unknown)
+            return set(names)
+
+    async def _park(self, connection: Any, envelopes: Sequence[Envelope]) -> None:
+        rows = [(name, e) for e in envelopes for name in self._handling(e)]
+        await connection.exec_driver_sql(
+            QUERIES["park_unknown"],
+            (
+                [name for name, _ in rows],
+                [e.key for _, e in rows],
+                [e.id for _, e in rows],
+                [f"{e.topic}.unknown" for _, e in rows],
+                "govid.bus.catalogue.UnknownEventType",
+            ),
+        )
+
+    def _handling(self, envelope: Envelope) -> list[str]:
+        """Return who handles what usually comes by this way; one of them will want it."""
+        shape = SHAPES[Topic(envelope.topic)] if envelope.topic else None
+        return [
+            consumer.name
+            for consumer in self._subscriptions
+            if any(shape and issubclass(struct, shape) for struct in consumer.handles)
+        ]
+
+
+def _offsets(
+    batches: Mapping[TopicPartition, Sequence[Any]],
+) -> dict[TopicPartition, int]:
+    return {partition: records[-1].offset + 1 for partition, records in batches.items()}
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop *consumer* within a bound: leaving the group waits for an answer."""
+    with suppress(KafkaError, OSError, TimeoutError):
+        await asyncio.wait_for(consumer.stop(), STOP_SECONDS)

@@ -1,0 +1,176 @@
+"""The producer: one aiokafka producer at a time, replaced whenever its state is in doubt.
+
+An idempotent producer numbers its batches. Once one of them failed for good, or nobody knows what
+became of it, all later ones of that partition are refused for ever (aiokafka issue 1017). So
+nothing is ever sent again on such a producer: it is given up, and a new one sends from the first
+record that was not acknowledged. Records may arrive twice then, with the same id.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from enum import StrEnum
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from govid.bus.retry import error_class
+from govid.bus.settings import BusSettings
+
+log = logging.getLogger(__name__)
+
+REQUEST_TIMEOUT_SECONDS = 4.0
+START_SECONDS = 10.0
+STOP_SECONDS = 2.0
+PROBE_SECONDS = 2.0
+RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0)
+BATCH_BYTES = 256 * 1024
+
+
+class State(StrEnum):
+    """What is known of Kafka. The values are what health says."""
+
+    CONNECTING = "connecting"
+    OK = "ok"
+    DOWN = "down"
+
+
+class Producer:
+    """Owns an `AIOKafkaProducer`, and keeps one alive for as long as Kafka answers."""
+
+    def __init__(
+        self,
+        settings: BusSettings,
+        purpose: str,
+        prepare: Callable[[AIOKafkaProducer], Awaitable[None]] | None = None,
+    ) -> None:
+        """Connect once `run` runs; *prepare* each new producer before anybody may use it."""
+        self.state = State.CONNECTING
+        self.rebuilds = 0
+        self._settings = settings
+        self._purpose = purpose
+        self._prepare = prepare
+        self._current: AIOKafkaProducer | None = None
+        self._ready = asyncio.Event()
+        self._doubted = asyncio.Event()
+
+    @property
+    def current(self) -> AIOKafkaProducer | None:
+        """The producer to use now; None while Kafka is away."""
+        return self._current if self._ready.is_set() else None
+
+    async def ready(self) -> AIOKafkaProducer:
+        """Wait for Kafka as long as it takes, and return the producer to use."""
+        while (producer := self.current) is None:
+            await self._ready.wait()
+        return producer
+
+    def replace(self, producer: AIOKafkaProducer, reason: str) -> None:
+        """Give *producer* up, unless that has happened already."""
+        if producer is self._current and not self._doubted.is_set():
+            self.rebuilds += 1
+            self._ready.clear()
+            self._doubted.set()
+            log.info("kafka.producer_replaced", extra={"purpose": self._purpose, "reason": reason})
+
+    async def run(self) -> None:
+        """Connect, watch and reconnect until cancelled."""
+        failures = 0
+        while True:
+            producer = await self._connect()
+            if producer is None:
+                self._tell(State.DOWN)
+                await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            try:
+                self._doubted.clear()
+                self._current = producer
+                self._tell(State.OK)
+                self._ready.set()
+                await self._watch(producer)
+            finally:
+                self._ready.clear()
+                self._current = None
+                await asyncio.shield(give_up(producer))
+
+    async def _connect(self) -> AIOKafkaProducer | None:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            client_id=f"{self._settings.kafka_client_id}-{self._purpose}",
+            enable_idempotence=True,
+            acks="all",
+            # Batches are made by hand and sent as they are: there is nothing to linger for.
+            linger_ms=0,
+            max_batch_size=BATCH_BYTES,
+            request_timeout_ms=int(REQUEST_TIMEOUT_SECONDS * 1000),
+            metadata_max_age_ms=30_000,
+        )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await producer.start()
+                if self._prepare is not None:
+                    await self._prepare(producer)
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.debug("kafka.not_connected", extra={"error_class": error_class(error)})
+            await give_up(producer)
+            return None
+        except BaseException:
+            await asyncio.shield(give_up(producer))
+            raise
+        return producer
+
+    async def _watch(self, producer: AIOKafkaProducer) -> None:
+        """Return when *producer* has to go; tell meanwhile whether Kafka answers."""
+        while not self._doubted.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._doubted.wait(), PROBE_SECONDS)
+                return
+            alive = await _answers(producer)
+            if self._doubted.is_set():
+                return
+            self._tell(State.OK if alive else State.DOWN)
+            if alive:
+                self._ready.set()
+            else:
+                self._ready.clear()
+
+    def _tell(self, state: State) -> None:
+        if state is not self.state:
+            level = logging.WARNING if state is State.DOWN else logging.INFO
+            log.log(level, "kafka.%s", state.value, extra={"purpose": self._purpose})
+        self.state = state
+
+
+async def _answers(producer: AIOKafkaProducer) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            return bool(await producer.client.force_metadata_update())
+    except (KafkaError, TimeoutError):
+        return False
+
+
+async def give_up(producer: AIOKafkaProducer) -> None:
+    """Stop *producer* within a bound, and see to it that it sends nothing more.
+
+    `stop` flushes first, and waits for ever while Kafka is away. What is left then are tasks that
+    would go on sending once Kafka is back: they are found by the object that they work for.
+    """
+    with suppress(KafkaError, OSError, TimeoutError):
+        await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+    owners = (producer._sender, producer._message_accumulator)  # noqa: SLF001 - no public way
+    remains = [task for task in asyncio.all_tasks() if _owner(task) in owners]
+    for task in remains:
+        task.cancel()
+    if remains:
+        await asyncio.wait(remains, timeout=1)
+    with suppress(KafkaError, OSError, TimeoutError):
+        await asyncio.wait_for(producer.client.close(), STOP_SECONDS)
+
+
+def _owner(task: asyncio.Task[Any]) -> object:
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    return None if frame is None else frame.f_locals.get("self")

@@ -1,0 +1,95 @@
+-- The statements of the relay, the inbox and the topics.
+
+-- name: remember_topics
+-- The first sight of a topic counts; what is seen later is only compared with it.
+WITH seen AS (
+    SELECT * FROM unnest($1::text[], $2::int[]) AS s(name, partitions)
+),
+added AS (
+    INSERT INTO bus.topic (name, partitions)
+    SELECT name, partitions FROM seen
+    ON CONFLICT (name) DO NOTHING
+    RETURNING name, partitions
+)
+SELECT name, partitions FROM added
+UNION
+SELECT t.name, t.partitions FROM bus.topic t JOIN seen USING (name)
+
+-- name: relay_backlog
+-- What is owed to Kafka in the owned buckets, oldest first, without what is being sent right now,
+-- what is parked, and what belongs to topics that cannot be written to. The limit is reached
+-- before events are fetched, so that no plan can read more of them than are wanted.
+WITH due AS MATERIALIZED (
+    SELECT d.pos, d.bucket, d.event_id, d.key, d.replay_id
+    FROM bus.delivery d
+    WHERE d.subscriber = $1
+      AND d.bucket = ANY($2::smallint[])
+      AND d.pos <> ALL($3::bigint[])
+      AND NOT EXISTS (
+          SELECT FROM bus.parked p
+          WHERE p.subscriber = d.subscriber AND p.key = coalesce(d.key, '@' || d.event_id)
+            AND p.until > clock_timestamp())
+      AND (cardinality($4::text[]) = 0 OR NOT EXISTS (
+          SELECT FROM bus.event e WHERE e.id = d.event_id AND e.topic = ANY($4::text[])))
+    ORDER BY d.pos
+    LIMIT $5
+)
+SELECT due.pos, due.bucket, due.event_id, due.key, due.replay_id,
+       e.type, e.version, e.topic, e.seq, e.record_key,
+       e.payload::text AS payload, e.headers::text AS headers, e.occurred_at
+FROM due JOIN bus.event e ON e.id = due.event_id
+ORDER BY due.pos
+
+-- name: relay_complete
+-- Notes where each acknowledged record stands and strikes its debt off, all or nothing: if one of
+-- the buckets is another replica's by now, nothing is written, and that replica sends again.
+-- The fence reads row locks, not the snapshot: a take-over that has committed is always seen.
+-- A replayed event keeps its first receipt.
+WITH fence AS (
+    SELECT bucket FROM bus.lease
+    WHERE subscriber = $1 AND owner = $2
+      AND (bucket, epoch) IN (SELECT * FROM unnest($3::smallint[], $4::bigint[]))
+    FOR KEY SHARE
+),
+held AS (
+    SELECT count(*) = cardinality($3::smallint[]) AS all_of_them FROM fence
+),
+acked AS (
+    SELECT a.*
+    FROM unnest($5::bigint[], $6::uuid[], $7::text[], $8::int[], $9::bigint[])
+        AS a(pos, event_id, topic, partition, "offset"), held
+    WHERE held.all_of_them
+),
+struck AS (
+    DELETE FROM bus.delivery d USING acked a WHERE d.subscriber = $1 AND d.pos = a.pos
+),
+unparked AS (
+    DELETE FROM bus.parked p USING acked a WHERE p.subscriber = $1 AND p.event_id = a.event_id
+),
+receipts AS (
+    INSERT INTO bus.receipt (subscriber, event_id, outcome, topic, partition, "offset")
+    SELECT $1, a.event_id, 'done', a.topic, a.partition, a."offset" FROM acked a
+    ON CONFLICT DO NOTHING
+)
+SELECT all_of_them FROM held
+
+-- name: known_events
+SELECT id FROM bus.event WHERE id = ANY($1::uuid[])
+
+-- name: inbox_take
+-- Returns what has never come in before. Of two replicas that take the same id at the same time
+-- one waits for the other here, and then gets nothing.
+INSERT INTO bus.inbox (foreign_id_hash, source, foreign_id, event_id)
+SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::uuid[]) AS i(hash, source, id, event)
+ORDER BY i.hash
+ON CONFLICT (foreign_id_hash) DO NOTHING
+RETURNING event_id
+
+-- name: park_unknown
+-- Sets events aside that this release does not know; another release may, once it is unparked.
+INSERT INTO bus.parked (subscriber, key, event_id, until, attempts, reason, fingerprint,
+                        error_class)
+SELECT p.subscriber, p.key, p.event_id, 'infinity', 0, 'unknown_type', p.fingerprint, $5
+FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[])
+    AS p(subscriber, key, event_id, fingerprint)
+ON CONFLICT (subscriber, key) DO NOTHING

@@ -1,0 +1,210 @@
+"""Publishes what is owed to Kafka: at least once, each key in order, with stable ids.
+
+No transaction is open while Kafka is spoken to. A round reads rows of owned buckets, sends them,
+and strikes off what was acknowledged, in one statement under the leases. Whatever else happens,
+the rows are still there, and the next round reads them again. An outage spends nothing: while
+Kafka is away, nothing is read at all.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+
+from govid.bus.consumers import RELAY
+from govid.bus.contracts import Topic
+from govid.bus.database import Database
+from govid.bus.failures import Failure, Failures
+from govid.bus.kafka.faults import Fault, classify
+from govid.bus.kafka.producer import BATCH_BYTES, Producer
+from govid.bus.kafka.shipment import Parcel, Refusal, Row, Shipment, pack
+from govid.bus.kafka.sql import QUERIES
+from govid.bus.kafka.topics_admin import Topics
+from govid.bus.leases import Leases
+from govid.bus.retry import error_class
+from govid.bus.settings import BusSettings
+from govid.bus.wake import Wake
+
+log = logging.getLogger(__name__)
+
+SEND_SECONDS = 5.0
+LEASE_MARGIN_SECONDS = 2.0
+"""What has to be left of the leases after the sending, to strike off what was sent."""
+REST_SECONDS = 30.0
+"""How long a topic rests that may not be written to."""
+PAUSE_SECONDS = 0.5
+
+
+class Relay:
+    """The subscriber `kafka.relay`."""
+
+    def __init__(
+        self,
+        settings: BusSettings,
+        database: Database,
+        leases: Leases,
+        wake: Wake,
+        producer: Producer,
+        topics: Topics,
+    ) -> None:
+        """Send through *producer* what the buckets of *leases* hold."""
+        self.acknowledged = 0
+        self._settings = settings
+        self._database = database
+        self._leases = leases
+        self._bell = wake.bell(RELAY)
+        self._producer = producer
+        self._topics = topics
+        self._failures = Failures(RELAY, settings, database, leases)
+        self._names = {topic.value: settings.wire_name(topic) for topic in Topic}
+        self._limits: dict[str, int] = {}
+        self._resting: dict[str, float] = {}
+        self._sent: set[int] = set()
+        self._striking: asyncio.Task[None] | None = None
+        self._troubles = 0
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Publish until `finish`, or until cancelled."""
+        try:
+            while not self._stopping:
+                try:
+                    busy = await self._round()
+                except Exception as error:  # noqa: BLE001 - one of the four edges
+                    log.warning("relay.round_failed", extra={"error_class": error_class(error)})
+                    busy = False
+                    await asyncio.sleep(PAUSE_SECONDS)
+                if not busy:
+                    await self._rest()
+        finally:
+            if self._striking is not None:
+                await asyncio.wait([self._striking], timeout=PAUSE_SECONDS)
+
+    def finish(self) -> None:
+        """Ask `run` to return after the present round."""
+        self._stopping = True
+        self._bell.set()
+
+    async def _round(self) -> bool:
+        """Read, send and strike off once; tell whether there is surely more."""
+        producer = await self._producer.ready()
+        self._bell.clear()
+        owned = self._leases.owned(RELAY)
+        seconds = min(SEND_SECONDS, self._leases.remaining(RELAY) - LEASE_MARGIN_SECONDS)
+        if not owned or seconds <= 0:
+            return False
+        rows = await self._read(owned)
+        if not rows:
+            await self._struck()
+            return False
+        lanes, closed = pack(producer, rows, self._wire_name, self._topics.partitions, self._limits)
+        self._let_rest(closed, "no partitions to write to")
+        shipment = Shipment()
+        if lanes:
+            await shipment.send(producer, lanes, seconds)
+        await self._struck()
+        self._strike(shipment, shipment.acknowledged(rows), owned)
+        if shipment.refusals:
+            await self._struck()
+            await self._answer(producer, shipment.refusals, owned)
+            self._troubles += 1
+            await asyncio.sleep(min(0.05 * 2**self._troubles, PAUSE_SECONDS))
+        else:
+            self._troubles = 0
+        return bool(shipment.refusals) or len(rows) == self._settings.relay_batch_size
+
+    async def _read(self, owned: dict[int, int]) -> Sequence[Row]:
+        now = time.monotonic()
+        self._resting = {name: until for name, until in self._resting.items() if until > now}
+        rows: Sequence[Row] = await self._database.bus_reads.fetch(
+            QUERIES["relay_backlog"],
+            RELAY,
+            list(owned),
+            list(self._sent),
+            list(self._resting),
+            self._settings.relay_batch_size,
+        )
+        return rows
+
+    def _strike(self, shipment: Shipment, rows: Sequence[Row], owned: dict[int, int]) -> None:
+        """Begin to strike *rows* off; the next read goes on meanwhile, and leaves them out."""
+        if rows:
+            self._sent = {row["pos"] for row in rows}
+            self._striking = asyncio.create_task(self._complete(shipment, rows, owned))
+
+    async def _struck(self) -> None:
+        """Wait until the last rows are struck off, if they still have to be."""
+        task, self._striking = self._striking, None
+        if task is not None:
+            try:
+                await task
+            finally:
+                self._sent = set()
+
+    async def _complete(
+        self, shipment: Shipment, rows: Sequence[Row], owned: dict[int, int]
+    ) -> None:
+        buckets = sorted({row["bucket"] for row in rows})
+        places = [shipment.places[row["pos"]] for row in rows]
+        held = await self._database.bus_reads.fetchval(
+            QUERIES["relay_complete"],
+            RELAY,
+            self._leases.replica,
+            buckets,
+            [owned[bucket] for bucket in buckets],
+            [row["pos"] for row in rows],
+            [row["event_id"] for row in rows],
+            [place.topic for place in places],
+            [place.partition for place in places],
+            [place.offset for place in places],
+        )
+        if held:
+            self.acknowledged += len(rows)
+        else:
+            log.info("relay.lease_lost", extra={"records": len(rows)})
+
+    async def _answer(
+        self, producer: AIOKafkaProducer, refusals: Sequence[Refusal], owned: dict[int, int]
+    ) -> None:
+        """Do what each refusal asks for. The producer's numbering is spoilt in any case."""
+        for refusal in refusals:
+            fault = classify(refusal.error)
+            if fault is Fault.POISON:
+                await self._isolate(refusal.parcel, refusal.error, owned)
+            elif fault is Fault.CONFIGURATION:
+                names = {row["topic"] for row in refusal.parcel.rows}
+                self._let_rest(names, error_class(refusal.error))
+        self._producer.replace(producer, error_class(refusals[0].error))
+
+    async def _isolate(self, parcel: Parcel, error: BaseException, owned: dict[int, int]) -> None:
+        """Set a record aside that Kafka refused alone; of several, send fewer at a time."""
+        if len(parcel.rows) > 1:
+            self._limits[parcel.topic] = self._limits.get(parcel.topic, BATCH_BYTES) // 8
+            return
+        (row,) = parcel.rows
+        self._limits.pop(parcel.topic, None)
+        await self._failures.record(
+            Failure.of("refused", error),
+            bucket=row["bucket"],
+            epoch=owned[row["bucket"]],
+            key=row["key"] or f"@{row['event_id']}",
+            event_id=row["event_id"],
+            pos=row["pos"],
+            ordered=row["key"] is not None,
+        )
+
+    def _let_rest(self, topics: set[str], reason: str) -> None:
+        for name in topics:
+            self._resting[name] = time.monotonic() + REST_SECONDS
+            log.error("relay.topic_rests", extra={"topic": name, "reason": reason})
+
+    def _wire_name(self, stored: str) -> str:
+        return self._names.get(stored, stored)
+
+    async def _rest(self) -> None:
+        try:
+            await asyncio.wait_for(self._bell.wait(), self._settings.poll_seconds)
+        except TimeoutError:
+            return

@@ -1,0 +1,105 @@
+"""All that speaks to Kafka, started and stopped as one. It never fails for want of Kafka."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from govid.bus.consumers import Subscriptions
+from govid.bus.database import Database
+from govid.bus.envelope import Sealer
+from govid.bus.kafka.deadletters import DeadLetters
+from govid.bus.kafka.inbox import Inbox
+from govid.bus.kafka.intake import Intake
+from govid.bus.kafka.logs import LogTopics
+from govid.bus.kafka.producer import Producer, State
+from govid.bus.kafka.relay import Relay
+from govid.bus.kafka.topics_admin import Topics
+from govid.bus.leases import Leases
+from govid.bus.outbox import PostgresOutbox
+from govid.bus.settings import BusSettings
+from govid.bus.wake import Wake
+
+FINISH_SECONDS = 3.0
+STOP_SECONDS = 3.0
+
+
+class Kafka:
+    """The relay, the inbox and the log topics of one process."""
+
+    def __init__(
+        self,
+        settings: BusSettings,
+        database: Database,
+        sealer: Sealer,
+        subscriptions: Subscriptions,
+        outbox: PostgresOutbox,
+        leases: Leases,
+        wake: Wake,
+    ) -> None:
+        """Build everything; nothing connects before `start`."""
+        self._topics = Topics(settings, database)
+        # Two producers: a flood of log records must not stand before the events, and a refused
+        # record must not take the other kind's producer with it.
+        self._events = Producer(settings, "events", self._topics.look)
+        self._records = Producer(settings, "logs")
+        self.relay = Relay(settings, database, leases, wake, self._events, self._topics)
+        self.logs = LogTopics(settings, database, sealer, outbox, wake, self._records, self._topics)
+        self.inbox = Inbox(
+            settings,
+            database,
+            Intake(sealer, settings.kafka_generation),
+            subscriptions,
+            outbox,
+            wake,
+            self._topics,
+            DeadLetters(self._records),
+        )
+        self._relaying: asyncio.Task[None] | None = None
+        self._logging: asyncio.Task[None] | None = None
+        self._others: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start everything; return at once, whether Kafka answers or not."""
+        quiet()
+        self._relaying = _task("relay", self.relay.run())
+        self._logging = _task("logs", self.logs.run())
+        self._others = [
+            _task("inbox", self.inbox.run()),
+            _task("events", self._events.run()),
+            _task("records", self._records.run()),
+        ]
+
+    async def stop(self) -> None:
+        """Finish what is under way, and stop: 6 seconds at most."""
+        self.relay.finish()
+        self.logs.finish()
+        finishing = [task for task in (self._relaying, self._logging) if task is not None]
+        if finishing:
+            await asyncio.wait(finishing, timeout=FINISH_SECONDS)
+        everything = finishing + self._others
+        for task in everything:
+            task.cancel()
+        if everything:
+            await asyncio.wait(everything, timeout=STOP_SECONDS)
+
+    def health(self) -> str:
+        """What is known of Kafka: "ok", "down" or "connecting"."""
+        return max(self._events.state, self._records.state, key=_GRAVITY.index).value
+
+    @property
+    def mismatches(self) -> Mapping[str, tuple[int, int]]:
+        """Topics whose number of partitions has changed since it was first seen: not ready."""
+        return self._topics.mismatches
+
+
+_GRAVITY = (State.OK, State.CONNECTING, State.DOWN)
+
+
+def quiet() -> None:
+    """Silence aiokafka: it logs keys and values, and floods while Kafka is away; we say it once."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
+
+
+def _task(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    return asyncio.create_task(work, name=f"kafka {name}")

@@ -1,0 +1,115 @@
+"""Reads topics for a person who watches, and speaks to them as a stranger would.
+
+Nothing here takes part in delivery: no group, no commit, no receipt.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+
+from govid.bus.errors import Outage
+
+METADATA_SECONDS = 2
+"""How soon a topic is noticed that did not exist when the watch began."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One record as it stands in Kafka. `timestamp` is the broker's, in milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: str | None
+    headers: dict[str, str]
+    value: bytes
+
+    def __repr__(self) -> str:
+        """Name the place only: the value may be personal (I9)."""
+        return f"<Record {self.topic}/{self.partition}/{self.offset}>"
+
+
+@asynccontextmanager
+async def watching(
+    bootstrap_servers: str, topics: Sequence[str], *, since: datetime | None, from_start: bool
+) -> AsyncIterator[AsyncIterator[Record]]:
+    """Follow *topics* from now on, from *since*, or from the oldest record that is there.
+
+    When the block begins, the position is fixed: what is sent from then on will be seen.
+
+    Raises:
+        Outage: Kafka does not answer.
+    """
+    consumer = AIOKafkaConsumer(
+        *topics,
+        bootstrap_servers=bootstrap_servers,
+        # For partitions that appear later: all of theirs is new.
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        metadata_max_age_ms=METADATA_SECONDS * 1000,
+    )
+    try:
+        await consumer.start()
+        if not from_start:
+            await _seek(consumer, since)
+    except (KafkaError, OSError) as error:
+        await consumer.stop()
+        raise Outage("kafka") from error
+    try:
+        yield _records(consumer)
+    finally:
+        await consumer.stop()
+
+
+async def publish(bootstrap_servers: str, topic: str, key: str | None, value: bytes) -> None:
+    """Send one record, as a system that knows nothing of govid but the topic would.
+
+    Raises:
+        Outage: Kafka does not answer.
+    """
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all")
+    try:
+        await producer.start()
+        await producer.send_and_wait(topic, value, key=None if key is None else key.encode())
+    except (KafkaError, OSError) as error:
+        raise Outage("kafka") from error
+    finally:
+        await producer.stop()
+
+
+async def _seek(consumer: AIOKafkaConsumer, since: datetime | None) -> None:
+    partitions = consumer.assignment()
+    if not partitions:
+        return
+    starts = {}
+    if since is not None:
+        moment = int(since.timestamp() * 1000)
+        starts = await consumer.offsets_for_times(dict.fromkeys(partitions, moment))
+    ends = await consumer.end_offsets(partitions)
+    for partition in partitions:
+        start = starts.get(partition)
+        consumer.seek(partition, ends[partition] if start is None else start.offset)
+
+
+async def _records(consumer: AIOKafkaConsumer) -> AsyncIterator[Record]:
+    async for message in consumer:
+        yield _record(message)
+
+
+def _record(message: ConsumerRecord) -> Record:
+    return Record(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        timestamp=message.timestamp,
+        key=None if message.key is None else message.key.decode("utf-8", "replace"),
+        headers={
+            name: (value or b"").decode("utf-8", "replace") for name, value in message.headers
+        },
+        value=message.value or b"",
+    )
