@@ -48,7 +48,8 @@ _DELIVERIES = """
                 WHEN p.until = 'infinity' THEN 'parked' ELSE 'waiting' END AS state,
            NULL::timestamptz AS handled_at, NULL::integer AS partition, NULL::bigint AS "offset"
     FROM bus.delivery d
-    LEFT JOIN bus.parked p ON p.subscriber = d.subscriber AND p.key = d.key
+    LEFT JOIN bus.parked p
+        ON p.subscriber = d.subscriber AND p.key = coalesce(d.key, '@' || d.event_id)
     UNION ALL
     SELECT subscriber, event_id, NULL, attempts, reason, error_class, 'dead', NULL, NULL, NULL
     FROM bus.dead

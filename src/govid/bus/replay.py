@@ -5,6 +5,7 @@ replay for the relay publishes again, marked by a header: consumers outside deci
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import structlog
 
 from govid.bus.actor import Actor
 from govid.bus.consumers import bucket_of
@@ -50,10 +50,10 @@ _INSERT = """
     RETURNING 1
 """
 
-_log = structlog.get_logger("govid.bus.replay")
+log = logging.getLogger(__name__)
 
 
-class ReplayRunning(Exception):  # noqa: N818 - it names a state of the world
+class ReplayRunning(Exception):
     """Somebody else replays on this database now."""
 
 
@@ -104,13 +104,15 @@ class Replay:
         replay_id = replay_id or uuid7()
         async with self._alone():
             total = sum((await self.count(selection)).values())
-            _log.info(
+            log.info(
                 "replay.started",
-                replay_id=str(replay_id),
-                actor=f"{actor.kind}:{actor.id}",
-                reason=reason,
-                selection=msgspec.to_builtins(selection),
-                deliveries=total,
+                extra={
+                    "replay_id": str(replay_id),
+                    "actor": f"{actor.kind}:{actor.id}",
+                    "reason": reason,
+                    "selection": msgspec.to_builtins(selection),
+                    "deliveries": total,
+                },
             )
             done = 0
             try:
@@ -118,7 +120,7 @@ class Replay:
                     done += inserted
                     yield Progress(done=done, total=total)
             finally:
-                _log.info("replay.ended", replay_id=str(replay_id), deliveries=done, of=total)
+                log.info("replay.ended", extra={"replay_id": str(replay_id), "deliveries": done})
 
     async def _batches(
         self, selection: Selection, replay_id: UUID, rate: float | None

@@ -32,25 +32,25 @@ class CommandError(click.ClickException):
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
 
 
-class Refused(CommandError):  # noqa: N818 - it names what happened
+class Refused(CommandError):
     """A safety rule says no."""
 
     exit_code = ExitCode.REFUSED
 
 
-class Unreachable(CommandError):  # noqa: N818 - it names what happened
+class Unreachable(CommandError):
     """A backend does not answer."""
 
     exit_code = ExitCode.UNREACHABLE
 
 
-class FoundWrong(CommandError):  # noqa: N818 - it names what happened
+class FoundWrong(CommandError):
     """The check ran, and what it checked is wrong."""
 
     exit_code = ExitCode.WRONG
 
 
-class WrongUsage(CommandError):  # noqa: N818 - it names what happened
+class WrongUsage(CommandError):
     """The options make no sense together."""
 
     exit_code = ExitCode.USAGE

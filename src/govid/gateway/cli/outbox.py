@@ -1,7 +1,7 @@
 """`govid outbox`: what is owed to whom, and delivering it again."""
 
 import asyncio
-import getpass
+import sys
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -10,10 +10,10 @@ import click
 import msgspec
 import rich_click
 
-from govid.bus import Actor
 from govid.bus.inspection import STATES, EventDetail, Inspection
 from govid.bus.replay import Replay, ReplayRunning
 from govid.bus.selection import Selection
+from govid.gateway.cli.audit import operator, write_audit_lines
 from govid.gateway.cli.errors import CommandError, Refused, WrongUsage
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.progress import Progress
@@ -139,10 +139,10 @@ async def _replay(
             return
         _confirm(total, yes)
         done = 0
-        actor = Actor(kind="operator", id=getpass.getuser())
+        write_audit_lines()
         with Progress("Replaying", total) as progress:
             try:
-                async for state in plan.run(chosen, actor=actor, reason=reason, rate=rate):
+                async for state in plan.run(chosen, actor=operator(), reason=reason, rate=rate):
                     done = state.done
                     progress.at(done)
             except ReplayRunning as error:
@@ -171,7 +171,7 @@ async def _explain_nothing(plan: Replay, chosen: Selection) -> None:
 def _confirm(total: int, yes: bool) -> None:
     if yes:
         return
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise click.UsageError("Without a terminal nobody can be asked: give --yes.")
     click.confirm(f"Deliver {total} again?", abort=True, err=True)
 

@@ -4,6 +4,7 @@
 finds them there. What the settings name comes first.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from govid.gateway.devserver.state import Running, StateFolder
 from govid.gateway.settings import Settings, SettingsError, load
 
 CONNECT_SECONDS = 5
+KNOCK_SECONDS = 1
 NOBODY = "Start one with `govid dev`, or set "
 
 
@@ -88,3 +90,17 @@ async def connected(to: Target) -> AsyncIterator[Any]:
         yield connection
     finally:
         await connection.close()
+
+
+async def answers(bootstrap_servers: str) -> bool:
+    """Tell whether anybody listens at one of *bootstrap_servers*, without a word of Kafka."""
+    for server in bootstrap_servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            async with asyncio.timeout(KNOCK_SECONDS):
+                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        except (OSError, ValueError, TimeoutError):
+            continue
+        writer.close()
+        return True
+    return False

@@ -1,7 +1,7 @@
 """Why `govid dev` cannot start."""
 
 
-class CannotStart(Exception):  # noqa: N818 - it names what happened, as a refusal does
+class CannotStart(Exception):
     """Something on this machine is in the way. `remedy` says what its owner can do about it."""
 
     def __init__(self, message: str, remedy: str) -> None:

@@ -44,7 +44,6 @@ class DevState(msgspec.Struct, kw_only=True):
     secret_key: str = msgspec.field(default_factory=_secret)
     key_encryption_key: str = msgspec.field(default_factory=_secret)
     postgres_folder: str | None = None
-    seeded: bool = False
     running: Running | None = None
 
     def __repr__(self) -> str:
@@ -58,7 +57,7 @@ class StateFolder:
     def __init__(self, path: Path) -> None:
         """Use *path*; nothing is made or read yet."""
         self.path = path.absolute()
-        self._file = self.path / FILE
+        self.file = self.path / FILE
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -88,7 +87,7 @@ class StateFolder:
     def read(self) -> DevState:
         """Return the remembered state, or a new one where there is none that can be read."""
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=DevState)
+            return msgspec.json.decode(self.file.read_bytes(), type=DevState)
         except (OSError, msgspec.DecodeError):
             return DevState()
 
@@ -99,7 +98,7 @@ class StateFolder:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(msgspec.json.format(msgspec.json.encode(state), indent=2))
-        draft.replace(self._file)
+        draft.replace(self.file)
 
     def running(self) -> Running | None:
         """Return the server that runs in this folder, if one does."""

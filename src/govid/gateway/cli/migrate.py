@@ -1,0 +1,98 @@
+"""`govid migrate`: the database's schema."""
+
+import asyncio
+
+import asyncpg
+import click
+import msgspec
+import rich_click
+from alembic.command import upgrade
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError as AlembicError
+from sqlalchemy.exc import DBAPIError
+
+from govid.gateway import migrations
+from govid.gateway.cli.errors import CommandError, ExitCode
+from govid.gateway.cli.output import Output, json_option, note
+from govid.gateway.cli.settings import Target, connected, target
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a database is. `pending` are the revisions that it lacks, in order of application."""
+
+    current: str | None
+    head: str
+    pending: tuple[str, ...]
+
+
+@click.command("migrate", cls=rich_click.RichCommand, epilog="Example: govid migrate --dry-run")
+@click.argument("action", type=click.Choice(["up", "status"]), default="up")
+@click.option("--to", default="head", show_default=True, metavar="REVISION", help="How far.")
+@click.option("--sql", is_flag=True, help="Print the statements instead of running them.")
+@click.option("--dry-run", is_flag=True, help="List what would be applied, and apply nothing.")
+@json_option
+def command(action: str, to: str, sql: bool, dry_run: bool, as_json: bool) -> None:
+    """Bring the database to this release's schema (up), or say where it is (status).
+
+    Safe to run by several replicas at once: one works, the others wait. `status` exits with 5
+    when something is pending.
+    """
+    if sql:
+        # Nothing is connected to: any address of this database's kind will do.
+        upgrade(migrations.configuration("postgresql://offline"), to, sql=True)
+        return
+    place = target()
+    state = asyncio.run(read_state(place, to))
+    output = Output(as_json=as_json)
+    if action == "status" or dry_run:
+        _report(output, state)
+        if action == "status" and state.pending:
+            click.get_current_context().exit(ExitCode.WRONG)
+        return
+    apply(place, to)
+    _report(output, msgspec.structs.replace(asyncio.run(read_state(place, to)), pending=()))
+    note(f"Applied {len(state.pending)}.")
+
+
+async def read_state(place: Target, to: str = "head") -> State:
+    """Ask the database where it is."""
+    async with connected(place) as connection:
+        try:
+            current = await connection.fetchval("SELECT version_num FROM public.govid_version")
+        except asyncpg.UndefinedTableError:
+            current = None
+    scripts = ScriptDirectory(str(migrations.scripts()))
+    try:
+        steps = [step.revision for step in scripts.iterate_revisions(to, current or "base")]
+    except AlembicError as error:
+        raise _unknown(error) from error
+    return State(current=current, head=migrations.head(), pending=tuple(reversed(steps)))
+
+
+def apply(place: Target, to: str = "head") -> None:
+    """Apply what is missing.
+
+    Raises:
+        CommandError: a migration failed, or the database belongs to a newer release.
+    """
+    try:
+        migrations.upgrade(place.database_url, to)
+    except AlembicError as error:
+        raise _unknown(error) from error
+    except DBAPIError as error:
+        raise CommandError(
+            f"a migration failed and was rolled back ({type(error.orig).__name__}).",
+            "Run again with --debug for the statement; those before it are applied.",
+        ) from error
+
+
+def _unknown(error: AlembicError) -> CommandError:
+    del error
+    return CommandError(
+        "the database or --to names a revision that this release does not know.",
+        "Is a newer release of govid using it? `govid migrate status` shows revisions.",
+    )
+
+
+def _report(output: Output, state: State) -> None:
+    output.mapping({"current": state.current, "head": state.head, "pending": list(state.pending)})

@@ -1,0 +1,174 @@
+"""The events that pass, from Kafka or from the outbox, in one shape."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from govid.bus import Outage
+from govid.bus.contracts import Topic
+from govid.bus.kafka.tail import Record, watching
+from govid.bus.masking import MASK, masked
+from govid.gateway.cli.errors import Unreachable
+from govid.gateway.cli.output import note
+from govid.gateway.cli.settings import Target, connected
+
+Source = Literal["kafka", "outbox"]
+POLL_SECONDS = 0.2
+LOOK_BACK = 1000
+"""Positions are handed out before their transactions commit; so far back a late one is found."""
+
+_PASSED = """
+    SELECT pos, id::text AS id, type, topic, key, record_key, payload::text AS payload, occurred_at
+    FROM bus.event WHERE pos > $1 ORDER BY pos LIMIT 5000
+"""
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """One event that passed. `payload` is masked, unless it was asked for raw.
+
+    `position` is partition/offset in Kafka, the position in the outbox otherwise.
+    """
+
+    topic: str | None
+    type: str | None
+    id: str | None
+    key: str | None
+    time: datetime
+    position: str
+    payload: Any
+
+    def __repr__(self) -> str:
+        """Name the place only (I9)."""
+        return f"<Passed {self.topic} {self.position}>"
+
+    def text(self) -> str:
+        """Return one line for a person."""
+        clock = self.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
+        payload = msgspec.json.encode(self.payload).decode()
+        return (
+            f"{clock}  {self.topic or '(inside)'}  {self.type or '-'}  {self.key or '-'}  {payload}"
+        )
+
+
+@asynccontextmanager
+async def following(
+    place: Target,
+    *,
+    topics: Sequence[Topic] = tuple(Topic),
+    source: Source | None = None,
+    since: datetime | None = None,
+    raw: bool = False,
+) -> AsyncIterator[AsyncIterator[Passed]]:
+    """Follow what passes: in Kafka where there is one, in the outbox otherwise.
+
+    Raises:
+        Unreachable: *source* was asked for and does not answer, or neither does.
+    """
+    if source != "outbox" and (source == "kafka" or place.kafka_bootstrap_servers):
+        if not place.kafka_bootstrap_servers:
+            raise Unreachable("no Kafka is known.", "Set GOVID_KAFKA_BOOTSTRAP_SERVERS.")
+        names = [place.settings.bus.wire_name(topic) for topic in topics]
+        in_memory = place.running is not None and place.running.kafka_in_memory
+        # The in-memory broker forgets times: everything is read, and what is too old left out.
+        try:
+            async with watching(
+                place.kafka_bootstrap_servers,
+                names,
+                since=since,
+                from_start=in_memory and since is not None,
+            ) as records:
+                yield _from_kafka(records, since, raw=raw)
+                return
+        except Outage as error:
+            if source == "kafka":
+                raise Unreachable(
+                    "Kafka does not answer.",
+                    "Is GOVID_KAFKA_BOOTSTRAP_SERVERS right? `--source outbox` does without.",
+                ) from error
+            note("Kafka does not answer: reading the outbox.")
+    note("From the outbox: activity records and decisions about reads are not there.")
+    async with connected(place) as connection:
+        start = await _start(connection, since)
+        wanted = {*map(str, topics)} if len(topics) < len(Topic) else None
+        yield _from_outbox(connection, start, wanted, raw=raw)
+
+
+async def _from_kafka(
+    records: AsyncIterator[Record], since: datetime | None, *, raw: bool
+) -> AsyncIterator[Passed]:
+    async for record in records:
+        payload = _payload(record.value)
+        passed = Passed(
+            topic=record.topic,
+            type=record.headers.get("ce_type"),
+            id=record.headers.get("ce_id"),
+            key=record.key,
+            time=_time(record, payload),
+            position=f"{record.partition}/{record.offset}",
+            payload=payload if raw else _masked(payload),
+        )
+        if since is None or passed.time >= since:
+            yield passed
+
+
+async def _start(connection: Any, since: datetime | None) -> int:
+    query = (
+        "SELECT coalesce(max(pos), 0) FROM bus.event"
+        if since is None
+        else "SELECT coalesce(min(pos) - 1, 0) FROM bus.event WHERE stored_at >= $1"
+    )
+    position: int = await connection.fetchval(query, *([since] if since else []))
+    return position
+
+
+async def _from_outbox(
+    connection: Any, start: int, topics: set[str] | None, *, raw: bool
+) -> AsyncIterator[Passed]:
+    seen: set[int] = set()
+    floor = start
+    while True:
+        for row in await connection.fetch(_PASSED, floor):
+            if row["pos"] in seen:
+                continue
+            seen.add(row["pos"])
+            if topics is not None and row["topic"] not in topics:
+                continue
+            payload = msgspec.json.decode(row["payload"])
+            yield Passed(
+                topic=row["topic"],
+                type=row["type"],
+                id=row["id"],
+                key=row["record_key"],
+                time=row["occurred_at"],
+                position=str(row["pos"]),
+                payload=payload if raw else masked(payload),
+            )
+        floor = max(start, max(seen, default=start) - LOOK_BACK)
+        seen = {pos for pos in seen if pos > floor}
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _payload(value: bytes) -> Any:
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return value.decode("utf-8", "replace")
+
+
+def _masked(payload: Any) -> Any:
+    return masked(payload) if isinstance(payload, dict) else MASK
+
+
+def _time(record: Record, payload: Any) -> datetime:
+    told = record.headers.get("ce_time") or (
+        payload.get("timestamp") if isinstance(payload, dict) else None
+    )
+    try:
+        moment = datetime.fromisoformat(str(told))
+    except ValueError:
+        return datetime.fromtimestamp(record.timestamp / 1000, tz=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,77 @@
+"""Starts the backends that the settings do not name, and tells the application where they are."""
+
+import importlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import msgspec
+
+from govid.gateway.devserver.kafka import MockKafka
+from govid.gateway.devserver.postgres import ROOT_NOTICE, EmbeddedPostgres, choose_folder
+from govid.gateway.devserver.state import DevState, StateFolder
+from govid.gateway.settings import Settings
+
+APPLICATION = "govid.gateway.app"
+
+
+class Backends(msgspec.Struct, frozen=True, kw_only=True):
+    """What was started; None stands for one that is the user's own."""
+
+    postgres: EmbeddedPostgres | None
+    kafka: MockKafka | None
+
+    def overrides(self) -> dict[str, object]:
+        """Return the settings by which the application finds them."""
+        found: dict[str, object] = {}
+        if self.postgres is not None:
+            found["GOVID_DATABASE_URL"] = self.postgres.url
+        if self.kafka is not None:
+            found["GOVID_KAFKA_BOOTSTRAP_SERVERS"] = self.kafka.bootstrap_servers
+            found["GOVID_KAFKA_GENERATION"] = self.kafka.generation
+        return found
+
+
+def start(
+    stack: ExitStack,
+    settings: Settings,
+    folder: StateFolder,
+    state: DevState,
+    say: Callable[[str], None],
+) -> Backends:
+    """Start what *settings* do not name; *stack* stops it. The database's place goes to *state*.
+
+    Raises:
+        CannotStart: one of them did not start.
+    """
+    postgres = None
+    if not settings.is_set("GOVID_DATABASE_URL"):
+        place, why = choose_folder(folder.path, state.postgres_folder)
+        for sentence in (why, ROOT_NOTICE if os.geteuid() == 0 else None):
+            if sentence is not None:
+                say(sentence)
+        state.postgres_folder = str(place)
+        folder.write(state)
+        postgres = EmbeddedPostgres(place, say)
+    with ThreadPoolExecutor(1) as pool:
+        # PostgreSQL starts in processes of its own; meanwhile this one reads the application,
+        # which takes about as long and would have to be done afterwards.
+        started = pool.submit(stack.enter_context, postgres) if postgres is not None else None
+        importlib.import_module(APPLICATION)
+        kafka = None
+        if not settings.is_set("GOVID_KAFKA_BOOTSTRAP_SERVERS"):
+            kafka = stack.enter_context(MockKafka())
+        if started is not None:
+            started.result()
+    return Backends(postgres=postgres, kafka=kafka)
+
+
+def secrets(settings: Settings, state: DevState) -> dict[str, object]:
+    """Return the secrets that nobody set: this folder's own, made at its first start."""
+    own = {
+        "GOVID_PSEUDONYM_KEY": state.pseudonym_key,
+        "GOVID_SECRET_KEY": state.secret_key,
+        "GOVID_KEY_ENCRYPTION_KEY": state.key_encryption_key,
+    }
+    return {name: value for name, value in own.items() if not settings.is_set(name)}

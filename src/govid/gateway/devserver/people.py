@@ -1,0 +1,113 @@
+"""Made-up people. None of their addresses, numbers or telephones can be anybody's.
+
+Addresses end in example.com; telephones are from the numbers that Ofcom keeps for drama; NHS
+numbers are from the range that is never issued; National Insurance numbers are those that HMRC
+publishes for tests.
+"""
+
+import random
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+from nhs_number.constants import REGION_SYNTHETIC
+from nhs_number.validate import calculate_checksum
+
+GIVEN = ("Ada", "Ben", "Carys", "Dylan", "Esme", "Faisal", "Grace", "Hamish", "Imran", "Joan")
+FAMILY = ("Ashworth", "Bevan", "Chaudhry", "Drummond", "Ellis", "Fraser", "Gill", "Hughes")
+DRAMA_PHONE = "+447700900{:03d}"
+_NO_CHECK_DIGIT = 10
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody to be seeded, as they will stand in the tables."""
+
+    email: str
+    name: str
+    phone_number: str
+    status: str
+    status_before: str | None = None
+    identifier_type: Literal["NIN", "NHS"] | None = None
+    identifier_value: str | None = None
+    utr: str | None = None
+
+    def __repr__(self) -> str:
+        """Name the struct only, like every struct of people."""
+        return "<Person>"
+
+
+RESIDENTS = (
+    Person(
+        email="citizen@example.com",
+        name="Ada Ashworth",
+        phone_number=DRAMA_PHONE.format(1),
+        status="verified",
+        identifier_type="NHS",
+        identifier_value="9990000018",
+    ),
+    Person(
+        email="taxpayer@example.com",
+        name="Ben Bevan",
+        phone_number=DRAMA_PHONE.format(2),
+        status="verified",
+        identifier_type="NIN",
+        identifier_value="AA000003D",
+        utr="1000057161",
+    ),
+    Person(
+        email="pending@example.com",
+        name="Carys Chaudhry",
+        phone_number=DRAMA_PHONE.format(3),
+        status="pending_verification",
+        identifier_type="NIN",
+        identifier_value="NA000799C",
+    ),
+    Person(
+        email="failed@example.com",
+        name="Dylan Drummond",
+        phone_number=DRAMA_PHONE.format(4),
+        status="verification_failed",
+        identifier_type="NIN",
+        identifier_value="ST281614D",
+    ),
+    Person(
+        email="blocked@example.com",
+        name="Esme Ellis",
+        phone_number=DRAMA_PHONE.format(5),
+        status="blocked",
+        status_before="verified",
+        identifier_type="NIN",
+        identifier_value="ZX000056A",
+    ),
+    Person(
+        email="registered@example.com",
+        name="Faisal Fraser",
+        phone_number=DRAMA_PHONE.format(6),
+        status="registered",
+    ),
+)
+"""Who lives in every demonstration: one in each state that an account can be in."""
+
+
+def crowd(size: int, rng_seed: int) -> Iterator[Person]:
+    """Yield *size* verified people; the same seed gives the same people."""
+    rng = random.Random(rng_seed)  # noqa: S311 - repeatable on purpose, and nobody's secret
+    for number in range(size):
+        yield Person(
+            email=f"citizen-{rng_seed}-{number}@example.com",
+            name=f"{rng.choice(GIVEN)} {rng.choice(FAMILY)}",
+            phone_number=DRAMA_PHONE.format(rng.randrange(1000)),
+            status="verified",
+            identifier_type="NHS",
+            identifier_value=synthetic_nhs_number(rng),
+        )
+
+
+def synthetic_nhs_number(rng: random.Random) -> str:
+    """Return an NHS number that is well-formed and never issued."""
+    numbers = REGION_SYNTHETIC.ranges[0]
+    while True:
+        digits = f"{rng.randint(numbers.start, numbers.end) // 10:09d}"
+        check = calculate_checksum(digits)
+        if check is not None and check != _NO_CHECK_DIGIT:
+            return f"{digits}{check}"
