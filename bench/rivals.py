@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import jwt
+
 from tests.backends.cluster import execute
 from tests.backends.ports import free_port
 from tests.backends.processes import SERVER_CORE, Server, pinned
@@ -55,17 +56,17 @@ def token(account: UUID) -> str:
 
 
 @contextmanager
-def floor(database_url: str, folder: Path, probe: str) -> Iterator[tuple[Server, str]]:
-    """Run the floor on the servers' core; yield it and its base URL. *probe* is a token."""
+def floor(database_url: str, folder: Path, probe: str) -> Iterator[str]:
+    """Run the floor on the servers' core; yield its base URL. *probe* is a token."""
     with _uvicorn("bench.floor:app", database_url, folder, probe) as started:
         yield started
 
 
 @contextmanager
-def prototype(database_url: str, folder: Path, probe: str) -> Iterator[tuple[Server, str]]:
-    """Run both processes of the prototype's shape on the servers' core; yield its gateway."""
+def prototype(database_url: str, folder: Path, probe: str) -> Iterator[str]:
+    """Run both processes of the prototype's shape on the servers' core; yield its gateway's URL."""
     with (
-        _uvicorn("bench.prototype:service", database_url, folder, probe) as (_, url),
+        _uvicorn("bench.prototype:service", database_url, folder, probe) as url,
         _uvicorn("bench.prototype:gateway", database_url, folder, probe, url) as started,
     ):
         yield started
@@ -74,7 +75,7 @@ def prototype(database_url: str, folder: Path, probe: str) -> Iterator[tuple[Ser
 @contextmanager
 def _uvicorn(
     application: str, database_url: str, folder: Path, probe: str, service_url: str = ""
-) -> Iterator[tuple[Server, str]]:
+) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = pinned(
@@ -89,5 +90,5 @@ def _uvicorn(
     }
     log = folder / f"{application.replace(':', '-')}.log"
     ready = f"{url}/api/auth/profile"
-    with Server(command, log=log, environment=environment, ready=ready, token=probe) as server:
-        yield server, url
+    with Server(command, log=log, environment=environment, ready=ready, token=probe):
+        yield url

@@ -22,7 +22,7 @@ STOP_SECONDS = 15
 def pinned(core: int | None, *command: object) -> list[str]:
     """Return *command*, bound to *core* where one is given and the machine has it."""
     words = [str(word) for word in command]
-    if core is None or core not in os.sched_getaffinity(0) or not shutil.which("taskset"):
+    if core is None or core >= (os.cpu_count() or 1) or not shutil.which("taskset"):
         return words
     return ["taskset", "--cpu-list", str(core), *words]
 

@@ -1,0 +1,85 @@
+"""`make bench`: measures what govid promises; JSON on stdout, a table on stderr.
+
+    python -m bench                     everything, as published: about four minutes
+    python -m bench --only profile      one part: profile, registration, logins, resources
+    python -m bench --rounds 1 --seconds 2      a quick look, good for nothing else
+
+Servers listen on 127.0.0.1 only; nothing is ended but what was started here. Nothing else should
+run on the machine meanwhile.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import govid
+from bench import logins, profiles, registrations, resources
+from bench.numbers import judge
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--only", action="append", choices=("profile", "registration", "logins", "resources")
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5, help="length of each round")
+    options = parser.parse_args()
+    rounds, seconds = options.rounds, options.seconds
+    parts: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+        "resources": resources.measure,
+        "profile": lambda folder: profiles.measure(folder, rounds=rounds, seconds=seconds),
+        "registration": lambda folder: registrations.measure(folder, seconds=6 * seconds),
+        "logins": lambda folder: logins.measure(folder, rounds=rounds, seconds=seconds),
+    }
+    results: dict[str, Any] = {"machine": machine()}
+    with tempfile.TemporaryDirectory(prefix="govid-bench-") as scratch:
+        for name in options.only or parts:
+            print(f"Measuring: {name}", file=sys.stderr)
+            began = time.monotonic()
+            folder = Path(scratch) / name
+            folder.mkdir()
+            results[name] = parts[name](folder)
+            results[name]["took_seconds"] = round(time.monotonic() - began)
+    results["targets"] = judge(results)
+    show(results["targets"])
+    print(json.dumps(results, indent=2))
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on."""
+    return {
+        "govid": govid.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def show(verdicts: list[dict[str, Any]]) -> None:
+    """Draw the table of targets on stderr."""
+    table = Table(title="govid, as measured")
+    for heading in ("Figure", "Measured", "Target", ""):
+        table.add_column(heading)
+    for each in verdicts:
+        target = f"{each['comparison']} {each['limit']:g}"
+        table.add_row(
+            each["name"], f"{each['value']:g}", target, "met" if each["met"] else "MISSED"
+        )
+    Console(stderr=True).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""How much slower a profile gets while twenty people sign in at a time, over and over.
+
+The hash is the one that ships. The crowd runs in a process of its own (`python -m bench.logins`),
+so that its work is not taken for the server's; all share the machine's cores.
+"""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+
+from bench.backends import backends, govid, register
+from bench.numbers import percentile
+from tests.faults.citizens import PASSWORD, applicants
+
+CROWD = 20
+PROBES_PER_SECOND = 100
+
+
+def measure(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
+    """Ask for a profile at an even pace, in turn idle and beside the crowd."""
+    idle: list[float] = []
+    busy: list[float] = []
+    with backends() as where, govid(where, folder, "govid") as server:
+        token = asyncio.run(register(server.url, CROWD))[0]
+        asyncio.run(_probe(server.url, token, 2))
+        crowds = []
+        for _ in range(rounds):
+            idle.append(percentile(asyncio.run(_probe(server.url, token, seconds)), 99))
+            with _crowd(server.url) as answers:
+                asyncio.run(_probe(server.url, token, 2))
+                busy.append(percentile(asyncio.run(_probe(server.url, token, seconds)), 99))
+            crowds.append(answers)
+    return {
+        "idle_p99_ms": round(median(idle), 2),
+        "busy_p99_ms": round(median(busy), 2),
+        "p99_ratio": round(median(busy) / median(idle), 2),
+        "logins": [dict(answers) for answers in crowds],
+        "each_round": [[round(a, 2), round(b, 2)] for a, b in zip(idle, busy, strict=True)],
+        "probes_per_second": PROBES_PER_SECOND,
+        "crowd": CROWD,
+    }
+
+
+async def _probe(url: str, token: str, seconds: int) -> list[float]:
+    """Return the milliseconds of each answer. A late answer does not put the next question off."""
+    clock = asyncio.get_running_loop().time
+    taken: list[float] = []
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        began = clock()
+        answer = await client.get("/api/auth/profile")
+        taken.append((clock() - began) * 1000)
+        answer.raise_for_status()
+
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        began = clock()
+        for n in range(seconds * PROBES_PER_SECOND):
+            await asyncio.sleep(began + n / PROBES_PER_SECOND - clock())
+            group.create_task(ask(client))
+    return taken
+
+
+@contextmanager
+def _crowd(url: str) -> Iterator[Counter[str]]:
+    """Let the crowd sign in until the block ends; only then the counts of its answers are known."""
+    answers: Counter[str] = Counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.logins", url], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield answers
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=60)
+    answers.update(json.loads(output))
+
+
+async def _sign_in_until_told(url: str) -> Counter[str]:
+    """Let everybody of the crowd sign in, again and again; return how often with which answer."""
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    answers: Counter[str] = Counter()
+
+    async def insist(client: httpx.AsyncClient, email: str) -> None:
+        while not told.is_set():
+            body = {"email": email, "password": PASSWORD}
+            answer = await client.post("/api/auth/login", json=body)
+            answers[str(answer.status_code)] += 1
+
+    async with (
+        httpx.AsyncClient(base_url=url, timeout=30) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        for person in applicants(CROWD, group="bench"):
+            group.create_task(insist(client, person.email))
+    return answers
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asyncio.run(_sign_in_until_told(sys.argv[1]))))

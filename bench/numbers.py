@@ -1,0 +1,47 @@
+"""Percentiles, and what a figure is held against."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest of *values* that at least *percent* of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+class Target(NamedTuple):
+    """A promise: the figure at *path* in the results is at least, or at most, *limit*."""
+
+    name: str
+    path: str
+    comparison: str
+    limit: float
+
+
+TARGETS = (
+    Target("profile, requests/s: govid / floor", "profile.govid_to_floor", ">=", 0.8),
+    Target("profile, requests/s: govid / prototype", "profile.govid_to_prototype", ">=", 5),
+    Target("registered to verified, p50 ms", "registration.p50_ms", "<=", 15),
+    Target("registered to verified, p99 ms", "registration.p99_ms", "<=", 60),
+    Target("profile p99, under 20 logins / idle", "logins.p99_ratio", "<=", 3),
+    Target("resident memory at rest, MB", "resources.resident_mb", "<=", 200),
+    Target("govid serve ready, s", "resources.serve_ready_seconds", "<=", 2),
+    Target("govid dev ready from nothing, s", "resources.dev_ready_seconds", "<=", 5),
+    Target("govid dev ready again, s", "resources.dev_ready_again_seconds", "<=", 2),
+    Target("govid --help, s", "resources.help_seconds", "<=", 0.5),
+)
+
+
+def judge(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return each target whose figure was measured, with the figure, and whether it is met."""
+    verdicts = []
+    for target in TARGETS:
+        part, _, figure = target.path.partition(".")
+        if part not in results:
+            continue
+        value = results[part][figure]
+        is_met = value >= target.limit if target.comparison == ">=" else value <= target.limit
+        verdicts.append({**target._asdict(), "value": value, "met": is_met})
+    return verdicts

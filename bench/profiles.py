@@ -1,0 +1,87 @@
+"""`GET /api/auth/profile`: govid as it ships, the floor below it, the prototype before it."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench import rivals, wrk
+from bench.backends import backends, beside_the_servers, govid, registered
+from tests.backends import cluster
+from tests.backends.govid import FLOOR_OF_HASHES
+from tests.backends.processes import SERVER_CORE
+
+ACCOUNTS = 200
+WARM_UP_SECONDS = 2
+PATH = "/api/auth/profile"
+
+
+def measure(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
+    """Load the three in turn, *rounds* times, *seconds* each; return the medians.
+
+    The servers share one core; wrk, PostgreSQL and Kafka share the other. The hash is at its floor
+    because nobody signs in while it is measured.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(beside_the_servers())
+        where = stack.enter_context(backends())
+        database = cluster.create(where.postgres, "rivals")
+        tokens = asyncio.run(rivals.populate(database, ACCOUNTS))
+        theirs = _file(folder / "tokens-rivals", tokens)
+        ours = stack.enter_context(
+            govid(where, folder, "govid", core=SERVER_CORE, extra=FLOOR_OF_HASHES)
+        )
+        mine = _file(folder / "tokens-govid", registered(ours.url, ACCOUNTS))
+        floor = stack.enter_context(rivals.floor(database, folder, tokens[0]))
+        prototype = stack.enter_context(rivals.prototype(database, folder, tokens[0]))
+        contestants = {
+            "govid": (ours.url + PATH, mine),
+            "floor": (floor + PATH, theirs),
+            "prototype": (prototype + PATH, theirs),
+        }
+        for url, file in contestants.values():
+            wrk.run(url, file, WARM_UP_SECONDS)
+        lines_before = _lines(ours.log)
+        loads: dict[str, list[wrk.Load]] = {name: [] for name in contestants}
+        for _ in range(rounds):
+            for name, (url, file) in contestants.items():
+                loads[name].append(wrk.run(url, file, seconds))
+        lines = _lines(ours.log) - lines_before
+    result = {name: _summary(each) for name, each in loads.items()}
+    return {
+        **result,
+        "govid_to_floor": _ratio(result, "floor"),
+        "govid_to_prototype": _ratio(result, "prototype"),
+        "govid_log_lines": lines,
+        "kafka": where.has_kafka,
+        "rounds": rounds,
+        "seconds": seconds,
+        "connections": wrk.CONNECTIONS,
+        "accounts": ACCOUNTS,
+    }
+
+
+def _summary(loads: list[wrk.Load]) -> dict[str, Any]:
+    return {
+        "requests_per_second": round(median(load.requests_per_second for load in loads), 1),
+        "p50_ms": round(median(load.p50_ms for load in loads), 2),
+        "p99_ms": round(median(load.p99_ms for load in loads), 2),
+        "each_round": [round(load.requests_per_second, 1) for load in loads],
+    }
+
+
+def _ratio(result: Mapping[str, Mapping[str, Any]], other: str) -> float:
+    ours, theirs = (result[name]["requests_per_second"] for name in ("govid", other))
+    return round(ours / theirs, 3)
+
+
+def _file(path: Path, tokens: list[str]) -> Path:
+    path.write_text("\n".join(tokens) + "\n")
+    return path
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
