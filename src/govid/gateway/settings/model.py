@@ -11,6 +11,9 @@ from pydantic import SecretStr
 from govid.bus import BusSettings
 from govid.bus.contracts import Topic
 from govid.gateway.settings.environment import Environment, Port
+from govid.hmrc import HmrcSettings
+from govid.identity import IdentitySettings
+from govid.nhs import NhsSettings
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +41,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_allow_plaintext: bool
     allow_simulators: bool
     bus: BusSettings
+    identity: IdentitySettings
+    nhs: NhsSettings
+    hmrc: HmrcSettings
     table: tuple[Shown, ...]
     """Every setting with its source, secrets masked: `govid config show`."""
 
@@ -59,12 +65,15 @@ def assemble(
     environment: Environment, table: tuple[Shown, ...], *, demonstration: bool
 ) -> Settings:
     """Make the struct that govid is built from."""
+    patients = _decided(environment.patient_registry, demonstration=demonstration)
+    ninos = _decided(environment.nino_verifier, demonstration=demonstration)
+    public_url = (environment.public_url or _local_url(environment)).rstrip("/")
     return Settings(
         demonstration=demonstration,
         host=environment.host,
         port=environment.port,
         data_dir=environment.data_dir,
-        public_url=(environment.public_url or _local_url(environment)).rstrip("/"),
+        public_url=public_url,
         cors_origins=environment.cors_origins,
         log_level=environment.log_level,
         log_format=environment.log_format,
@@ -81,6 +90,26 @@ def assemble(
             bus_pool_size=environment.bus_pool_size,
             read_pool_size=environment.read_pool_size,
             topic_partitions=environment.kafka_topic_partitions,
+        ),
+        identity=IdentitySettings(
+            issuer=public_url,
+            algorithm=environment.algorithm,
+            secret_key=_bytes(environment.secret_key),
+            key_encryption_key=_bytes(environment.key_encryption_key),
+            access_token_seconds=round(environment.access_token_minutes * 60),
+            argon2_time_cost=environment.argon2_time_cost,
+            argon2_memory_kib=environment.argon2_memory_kib,
+            argon2_parallelism=environment.argon2_parallelism,
+            hash_concurrency=environment.hash_concurrency,
+            password_min_length=environment.password_min_length,
+            accept_prototype_nhs=patients == "simulator",
+        ),
+        nhs=NhsSettings(registry=patients, accept_prototype_form=patients == "simulator"),
+        hmrc=HmrcSettings(
+            registry=ninos,
+            simulate_death=environment.simulate_death and ninos == "simulator",
+            simulate_death_delay_seconds=environment.simulate_death_delay_seconds,
+            simulate_death_nino=environment.simulate_death_nino,
         ),
         table=table,
     )
@@ -118,8 +147,8 @@ def _bytes(secret: SecretStr | None) -> bytes | None:
     return None if secret is None else secret.get_secret_value().encode()
 
 
-def simulated(port: Port, *, demonstration: bool) -> Literal["simulator", "off"]:
-    """Decide what `auto` means: a simulator under `govid dev`, nobody in production."""
+def _decided(port: Port, *, demonstration: bool) -> Literal["simulator", "off"]:
+    """Say what `auto` means: a simulator under `govid dev`, nobody in production."""
     if port == "auto":
         return "simulator" if demonstration else "off"
     return port

@@ -1,0 +1,123 @@
+"""The ASGI application: the same for `govid dev` and `govid serve`."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Response, get
+from litestar.exceptions import HTTPException
+
+from govid.bus import Module
+from govid.gateway import health, openapi, welcome, wiring
+from govid.gateway.body import StrictRequest
+from govid.gateway.edge import Edge
+from govid.gateway.guards import unguarded
+from govid.gateway.limits import BODY_BYTES
+from govid.gateway.logging import configure
+from govid.gateway.problems import respond
+from govid.gateway.settings import Settings
+from govid.gateway.wiring import House
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> Edge:
+    """Return govid as an ASGI application; its lifespan starts and stops everything.
+
+    Raises:
+        RuntimeError: a route has neither a permission nor a reason to be public (I8).
+        ValueError: the settings of a module contradict each other.
+    """
+    writer, requests = configure(settings.log_level, settings.log_format)
+    house = wiring.build(settings)
+    app = Litestar(
+        route_handlers=[
+            welcome.welcome,
+            openapi.openapi,
+            health.router(house.health),
+            _jwks(house.jwks),
+            *_routes(house),
+        ],
+        dependencies=wiring.dependencies(),
+        guards=[house.gatekeeper.guard],
+        request_class=StrictRequest,
+        exception_handlers={HTTPException: respond, Exception: respond},
+        openapi_config=openapi.configuration(),
+        lifespan=[lambda _: _running(house)],
+        on_shutdown=[writer.flush],
+        request_max_body_size=BODY_BYTES,
+        logging_config=None,
+        debug=False,
+    )
+    if bare := unguarded(app.routes):
+        raise RuntimeError(f"routes without a permission or `public`: {', '.join(bare)}")
+    return Edge(
+        app,
+        logs=house.logs,
+        requests=requests,
+        clock=house.clock,
+        cors_origins=settings.cors_origins,
+        https=settings.public_url.startswith("https:"),
+    )
+
+
+@asynccontextmanager
+async def _running(house: House) -> AsyncIterator[None]:
+    """Start the bus, then the modules; run their tasks; stop in the opposite order."""
+    await house.bus.start()
+    try:
+        for module in house.modules:
+            for start in module.starts:
+                await start()
+        async with _beside(house.modules):
+            yield
+    finally:
+        await house.bus.stop()
+
+
+@asynccontextmanager
+async def _beside(modules: Any) -> AsyncIterator[None]:
+    """Run the modules' tasks for the length of a block."""
+    tasks = [
+        asyncio.create_task(_watched(module, task)) for module in modules for task in module.tasks
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _watched(module: Module, task: Callable[[], Any]) -> None:
+    try:
+        await task()
+    except Exception as error:
+        log.exception("a task of a module failed", extra={"module_name": module.name})
+        del error
+
+
+def _routes(house: House) -> list[Any]:
+    """Return the modules' routers, which the bus's `Module` holds as objects of any kind."""
+    return [route for module in house.modules for route in module.routes]
+
+
+def _jwks(document: Callable[[], bytes]) -> Any:
+    @get(
+        "/.well-known/jwks.json",
+        public="whoever checks our tokens needs the keys",
+        summary="Publish the keys that verify access tokens",
+        tags=["machine pages"],
+        media_type="application/json",
+        sync_to_thread=False,
+    )
+    def jwks() -> Response[bytes]:
+        """Return the public keys (RFC 7517)."""
+        return Response(document(), headers={"Cache-Control": "public, max-age=300"})
+
+    return jwks

@@ -1,0 +1,196 @@
+"""The outermost layer: what holds for every request, whether or not anything serves it.
+
+Plain ASGI around the framework, because it must see what the framework refuses before any
+middleware runs (404, 405), and because every microsecond here is paid by every request.
+"""
+
+import logging
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any, Protocol
+
+from govid.bus import Clock
+from govid.bus.contracts import AccessDecided, RequestFinished, RequestReceived
+from govid.gateway.cors import Cors
+from govid.gateway.exchange import KEY, Exchange
+from govid.gateway.limits import Gone, Refused, check, read, replay
+from govid.gateway.problems import MEDIA_TYPE, Refusal, plain, refusal_of
+
+log = logging.getLogger(__name__)
+
+Header = tuple[bytes, bytes]
+
+CONTENT_SECURITY_POLICY = b"default-src 'none'; frame-ancestors 'none'"
+_SECURITY: list[Header] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+_DEFAULTS = {
+    b"cache-control": b"no-store",
+    b"content-security-policy": CONTENT_SECURITY_POLICY,
+}
+_HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+
+class Logs(Protocol):
+    """The log topics of the contract. Both calls return at once and never fail."""
+
+    def activity(self, event: RequestReceived) -> None:
+        """Tell that a request came in, or was answered."""
+
+    def access(self, event: AccessDecided) -> None:
+        """Tell what was decided."""
+
+
+class RequestLog(Protocol):
+    """Where one line a request goes."""
+
+    def line(self, exchange: Exchange, duration_ms: float) -> None:
+        """Write the line."""
+
+
+class Edge:
+    """Wraps the application."""
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        logs: Logs,
+        requests: RequestLog,
+        clock: Clock,
+        cors_origins: Sequence[str] = (),
+        https: bool = False,
+    ) -> None:
+        """Serve *app*. *https* tells whether clients reach govid by TLS."""
+        self._app = app
+        self._logs = logs
+        self._requests = requests
+        self._clock = clock
+        self._cors = Cors(cors_origins)
+        self._headers = [*_SECURITY, _HSTS] if https else _SECURITY
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = scope[KEY] = Exchange(scope)
+        self._received(exchange)
+        answer = _Answer(exchange, send, self._headers, self._cors)
+        try:
+            await self._serve(exchange, scope, receive, answer)
+        except Gone:
+            exchange.status = 499
+        except Refused as refused:
+            await answer.problem(plain(refused.status))
+        except Exception as error:  # an edge: whatever happens, the client gets a problem
+            if exchange.status:
+                raise
+            await answer.problem(refusal_of(error, exchange))
+        finally:
+            self._finished(exchange)
+
+    async def _serve(self, exchange: Exchange, scope: Any, receive: Any, answer: "_Answer") -> None:
+        check(exchange)
+        if (preflight := self._cors.preflight(exchange)) is not None:
+            await answer.empty(preflight)
+            return
+        if exchange.has_body:
+            receive = replay(await read(receive), receive)
+        if exchange.method == "HEAD":
+            # The same answer as to GET; its body is held back on the way out.
+            scope["method"] = "GET"
+        await self._app(scope, receive, answer.send)
+
+    def _received(self, exchange: Exchange) -> None:
+        self._logs.activity(
+            RequestReceived(
+                timestamp=self._clock.now(),
+                method=exchange.method,
+                path=exchange.path,
+                client_ip=exchange.client_ip,
+                user_agent=exchange.user_agent,
+                request_id=exchange.request_id,
+                correlation_id=exchange.correlation_id,
+            )
+        )
+
+    def _finished(self, exchange: Exchange) -> None:
+        duration_ms = round((perf_counter() - exchange.started) * 1000, 3)
+        status = exchange.status or 500
+        self._logs.activity(
+            RequestFinished(
+                timestamp=self._clock.now(),
+                level="INFO" if status < 500 else "ERROR",  # noqa: PLR2004 - the class of failures
+                method=exchange.method,
+                path=exchange.path,
+                client_ip=exchange.client_ip,
+                user_agent=exchange.user_agent,
+                request_id=exchange.request_id,
+                correlation_id=exchange.correlation_id,
+                status_code=status,
+                duration_ms=duration_ms,
+                user_id=exchange.user_id,
+            )
+        )
+        witness = exchange.witness
+        if witness is not None and not witness.written and isinstance(witness.event, AccessDecided):
+            # Nothing was written after all, but the decision was made.
+            self._logs.access(witness.event)
+        self._requests.line(exchange, duration_ms)
+
+
+class _Answer:
+    """Sends one answer, with the headers that every answer has."""
+
+    __slots__ = ("_cors", "_exchange", "_headers", "_send")
+
+    def __init__(self, exchange: Exchange, send: Any, headers: list[Header], cors: Cors) -> None:
+        self._exchange = exchange
+        self._send = send
+        self._headers = headers
+        self._cors = cors
+
+    async def send(self, message: Any) -> None:
+        """Pass *message* on, completed."""
+        if message["type"] == "http.response.start":
+            self._exchange.status = message["status"]
+            message["headers"] = self._complete(message["headers"])
+        elif self._exchange.method == "HEAD" and message["type"] == "http.response.body":
+            message["body"] = b""
+        await self._send(message)
+
+    async def problem(self, refusal: Refusal) -> None:
+        """Answer with *refusal*."""
+        body = refusal.body(self._exchange.path)
+        headers = [(k.lower().encode(), v.encode()) for k, v in refusal.headers.items()]
+        headers += [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        if refusal.status in (408, 413):
+            # The rest of the body is not read: the connection cannot be used again.
+            headers.append((b"connection", b"close"))
+        await self.send(
+            {"type": "http.response.start", "status": refusal.status, "headers": headers}
+        )
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def empty(self, headers: list[Header]) -> None:
+        """Answer 204 with *headers*."""
+        await self.send({"type": "http.response.start", "status": 204, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b""})
+
+    def _complete(self, headers: Any) -> list[Header]:
+        exchange = self._exchange
+        complete: list[Header] = list(headers)
+        names = {name for name, _ in complete}
+        complete += self._headers
+        complete += [(name, value) for name, value in _DEFAULTS.items() if name not in names]
+        complete += self._cors.headers(exchange)
+        elapsed_ms = (perf_counter() - exchange.started) * 1000
+        complete.append((b"x-correlation-id", exchange.correlation_id.encode()))
+        complete.append((b"x-process-time-ms", b"%.2f" % elapsed_ms))
+        return complete

@@ -1,0 +1,104 @@
+"""What the edge knows about one request, and carries beside it until it is answered."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+from govid.bus import Witness
+
+KEY = "govid.exchange"
+"""Where an exchange stands in an ASGI scope."""
+
+USER_AGENT_LENGTH = 256
+
+_CORRELATION_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+
+
+class Exchange:
+    """One request on its way through govid.
+
+    The headers are walked once, here: building a framework's header object per request would cost
+    more than everything else that the edge does.
+    """
+
+    __slots__ = (
+        "authorization",
+        "client_ip",
+        "content_encoding",
+        "content_length",
+        "correlation_id",
+        "has_body",
+        "header_bytes",
+        "method",
+        "origin",
+        "path",
+        "request_id",
+        "started",
+        "status",
+        "target_bytes",
+        "traceparent",
+        "user_agent",
+        "user_id",
+        "wanted_method",
+        "witness",
+    )
+
+    def __init__(self, scope: Any) -> None:
+        """Read what is needed of the ASGI *scope*."""
+        self.started = perf_counter()
+        self.method: str = scope["method"]
+        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        self.path = printable(raw_path.decode("latin-1"))
+        self.target_bytes = len(raw_path) + len(scope["query_string"])
+        client = scope.get("client")
+        self.client_ip: str | None = client[0] if client else None
+        self.status = 0
+        self.user_id: str | None = None
+        self.witness: Witness | None = None
+        self.request_id = self.correlation_id = secrets.token_hex(16)
+        self._read(scope["headers"])
+
+    def _read(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Take what matters from the headers, whose names ASGI servers give in lower case."""
+        named = dict(headers)
+        self.header_bytes = sum([len(name) + len(value) for name, value in headers])
+        self.authorization = named.get(b"authorization")
+        if len(named) != len(headers) and _is_ambiguous(headers):
+            # Two of them are one too many: neither is believed.
+            self.authorization = b""
+        agent = named.get(b"user-agent")
+        self.user_agent = printable(agent[:USER_AGENT_LENGTH].decode("latin-1")) if agent else None
+        correlation_id = named.get(b"x-correlation-id")
+        if correlation_id is not None and _CORRELATION_ID.fullmatch(correlation_id):
+            self.correlation_id = correlation_id.decode()
+        trace = named.get(b"traceparent")
+        self.traceparent = trace.decode() if trace and _TRACEPARENT.fullmatch(trace) else None
+        length = named.get(b"content-length")
+        self.content_length = int(length) if length and length.isdigit() else None
+        self.has_body = bool(self.content_length) or b"transfer-encoding" in named
+        self.content_encoding = named.get(b"content-encoding")
+        self.origin = named.get(b"origin")
+        self.wanted_method = named.get(b"access-control-request-method")
+
+
+def _is_ambiguous(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    return sum(name == b"authorization" for name, _ in headers) > 1
+
+
+def printable(text: str) -> str:
+    """Return *text* with everything escaped that could forge a line or turn it round."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def exchange_of(scope: Any) -> Exchange:
+    """Return the exchange that the edge put into *scope*."""
+    found: Exchange = scope[KEY]
+    return found

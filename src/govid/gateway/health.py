@@ -1,0 +1,128 @@
+"""Whether govid is alive, ready, and how its dependencies are. States only, no addresses.
+
+Kafka away is `degraded` and nothing worse: the outbox waits for it. Only without its database
+can govid not serve.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from time import monotonic
+from typing import Any, Literal
+
+import asyncpg
+import msgspec
+from litestar import Response, Router, get
+from litestar.di import NamedDependency, Provide
+
+from govid.bus import Clock, Database
+
+PROBE_SECONDS = 1.0
+"""How long the database may take to answer, and how long its answer is believed."""
+
+_HEAD = "SELECT version_num FROM public.govid_version"
+_AWAY = (OSError, TimeoutError, RuntimeError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+class HealthView(msgspec.Struct, frozen=True, kw_only=True):
+    """How govid is. `dependencies` holds a state for each name: ok, connecting, down, ..."""
+
+    status: Literal["ok", "degraded"]
+    service: str = "govid"
+    timestamp: datetime
+    dependencies: Mapping[str, str]
+
+
+class Health:
+    """Asks the dependencies how they are."""
+
+    def __init__(
+        self,
+        database: Database,
+        bus_states: Callable[[], Mapping[str, str]],
+        clock: Clock,
+        *,
+        head: str,
+        departments: Mapping[str, str],
+    ) -> None:
+        """Probe *database* for the migration *head*; *departments* are told as they are."""
+        self._database = database
+        self._bus_states = bus_states
+        self._clock = clock
+        self._head = head
+        self._departments = departments
+        self._probing = asyncio.Lock()
+        self._probed_at = float("-inf")
+        self._database_state = "connecting"
+
+    async def view(self) -> HealthView:
+        """Return the state of everything."""
+        states = {"database": await self._probe(), **self._bus_states(), **self._departments}
+        well = {"ok", "simulator", "off"}
+        return HealthView(
+            status="ok" if well.issuperset(states.values()) else "degraded",
+            timestamp=self._clock.now(),
+            dependencies=states,
+        )
+
+    async def _probe(self) -> str:
+        """Return how the database is. Callers share an answer, so that nobody can flood it."""
+        async with self._probing:
+            if monotonic() - self._probed_at > PROBE_SECONDS:
+                self._database_state = await self._ask()
+                self._probed_at = monotonic()
+        return self._database_state
+
+    async def _ask(self) -> str:
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                found = await self._database.reads.fetchval(_HEAD)
+        except _AWAY:
+            return "down"
+        return "ok" if found == self._head else "not migrated"
+
+
+@get(
+    "/",
+    public="orchestrators and people in trouble have no token",
+    summary="Tell how govid and its dependencies are",
+)
+async def health(probe: NamedDependency[Health]) -> Response[HealthView]:
+    """Return 503 only if govid cannot serve, which is when its database is away."""
+    view = await probe.view()
+    return Response(view, status_code=503 if view.dependencies["database"] == "down" else 200)
+
+
+@get(
+    "/ready",
+    public="orchestrators have no token",
+    summary="Tell whether requests may be sent here",
+)
+async def ready(probe: NamedDependency[Health]) -> Response[HealthView]:
+    """Return 200 if the database answers, is migrated, and events are being handled."""
+    view = await probe.view()
+    states = view.dependencies
+    serves = states["database"] == "ok" and states.get("dispatcher") == "ok"
+    return Response(view, status_code=200 if serves and states.get("topics", "ok") == "ok" else 503)
+
+
+@get(
+    ["/live", "/startup"],
+    public="orchestrators have no token",
+    summary="Tell that the process answers",
+    sync_to_thread=False,
+)
+def live() -> dict[str, str]:
+    """Answer, which is all there is to it: nothing is served before the start is complete."""
+    return {"status": "ok"}
+
+
+def router(probe: Health) -> Router:
+    """Return the routes."""
+    dependencies: dict[str, Any] = {"probe": Provide(lambda: probe, sync_to_thread=False)}
+    return Router(
+        "/health",
+        route_handlers=[health, ready, live],
+        dependencies=dependencies,
+        tags=["machine pages"],
+    )

@@ -1,0 +1,76 @@
+"""How much a client may send, and for how long it may take."""
+
+import asyncio
+from typing import Any
+
+from govid.gateway.exchange import Exchange
+
+BODY_BYTES = 64 * 1024
+HEADER_BYTES = 16 * 1024
+TARGET_BYTES = 2048
+BODY_SECONDS = 10.0
+
+
+class Refused(Exception):
+    """The request breaks a limit; `status` says which."""
+
+    def __init__(self, status: int) -> None:
+        """Refuse with *status*."""
+        self.status = status
+        super().__init__(status)
+
+
+class Gone(Exception):
+    """The client left before its body was complete."""
+
+
+def check(exchange: Exchange) -> None:
+    """Refuse what can be told from the head of a request.
+
+    Raises:
+        Refused: the address, the headers or the announced body are too large, or it is compressed.
+    """
+    if exchange.target_bytes > TARGET_BYTES:
+        raise Refused(414)
+    if exchange.header_bytes > HEADER_BYTES:
+        raise Refused(431)
+    if exchange.content_length is not None and exchange.content_length > BODY_BYTES:
+        raise Refused(413)
+    if exchange.content_encoding not in (None, b"", b"identity"):
+        raise Refused(415)
+
+
+async def read(receive: Any, seconds: float = BODY_SECONDS) -> bytes:
+    """Return the whole body, so that nothing behind the edge waits for a slow client.
+
+    Raises:
+        Refused: it is too large, or took longer than *seconds*.
+        Gone: the client hung up.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Gone
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > BODY_BYTES:
+                    raise Refused(413)
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
+    except TimeoutError:
+        raise Refused(408) from None
+
+
+def replay(body: bytes, receive: Any) -> Any:
+    """Return an ASGI `receive` that hands *body* out once, and then asks the real one."""
+    pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Any:
+        return pending.pop() if pending else await receive()
+
+    return again

@@ -1,0 +1,167 @@
+"""Log lines: one JSON object each, allowlisted members, nothing personal, nothing that forges.
+
+Rooms of the house use the standard library's `logging`; requests, of which there are many, go
+round it.
+"""
+
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import IO, Any, Literal
+
+import msgspec
+
+from govid.gateway.exchange import Exchange, printable
+from govid.gateway.lines import LogWriter
+
+MEMBERS = frozenset(
+    {
+        "correlation_id",
+        "trace_id",
+        "actor",
+        "event_id",
+        "event_type",
+        "subscriber",
+        "topic",
+        "partition",
+        "offset",
+        "reason",
+        "error",
+        "dependency",
+        "attempt",
+        "count",
+        "seconds",
+        "replica",
+        "key",
+    }
+)
+"""What a log call may say beside its message (`extra=`); the rest is left out (I9)."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class RequestLines:
+    """One line for each request."""
+
+    def __init__(self, writer: LogWriter, *, console: bool) -> None:
+        """Write to *writer*: for people if *console*, else as JSON."""
+        self._write = writer.write
+        self._console = console
+
+    def line(self, exchange: Exchange, duration_ms: float) -> None:
+        """Write the line of *exchange*."""
+        if self._console:
+            self._write(
+                f"{_clock()} {exchange.method} {exchange.path} {exchange.status} "
+                f"{duration_ms:.1f} ms".encode()
+            )
+            return
+        self._write(
+            _encode(
+                {
+                    "time": datetime.now(UTC),
+                    "level": "INFO",
+                    "message": "request",
+                    "method": exchange.method,
+                    "path": exchange.path,
+                    "status": exchange.status,
+                    "duration_ms": duration_ms,
+                    "client_ip": exchange.client_ip,
+                    "user_id": exchange.user_id,
+                    "correlation_id": exchange.correlation_id,
+                }
+            )
+        )
+
+
+class LineHandler(logging.Handler):
+    """Turns a record of the standard library into a line."""
+
+    def __init__(self, writer: LogWriter, *, console: bool) -> None:
+        """Write to *writer*: for people if *console*, else as JSON."""
+        super().__init__()
+        self._write = writer.write
+        self._form: Callable[[logging.LogRecord], bytes] = _readable if console else _json
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write *record*."""
+        try:
+            self._write(self._form(record))
+        except Exception:  # noqa: BLE001 - the standard library's rule: logging never raises
+            self.handleError(record)
+
+
+def configure(
+    level: str, form: Literal["auto", "json", "console"], stream: IO[bytes] | None = None
+) -> tuple[LogWriter, RequestLines]:
+    """Send all logging of this process to *stream* (standard error); return who writes it."""
+    stream = stream or sys.stderr.buffer
+    console = form == "console" or (form == "auto" and stream.isatty())
+    writer = LogWriter(stream)
+    handler = LineHandler(writer, console=console)
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        if isinstance(old, LineHandler):
+            root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    # These speak of addresses and statements on levels that are theirs alone to judge.
+    for name in ("aiokafka", "asyncio", "sqlalchemy", "alembic", "uvicorn.access", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return writer, RequestLines(writer, console=console)
+
+
+def _json(record: logging.LogRecord) -> bytes:
+    line: dict[str, Any] = {
+        "time": datetime.fromtimestamp(record.created, UTC),
+        "level": record.levelname,
+        "logger": record.name,
+        "message": printable(record.getMessage()),
+    }
+    line.update(_extra(record))
+    if record.exc_info:
+        line["exception"] = _exception(*record.exc_info)
+    return _encode(line)
+
+
+def _readable(record: logging.LogRecord) -> bytes:
+    parts = [_clock(), record.levelname, record.name, printable(record.getMessage())]
+    parts += [f"{key}={value}" for key, value in _extra(record).items()]
+    if record.exc_info:
+        parts += [f"[{one}]" for one in _exception(*record.exc_info)]
+    return " ".join(parts).encode()
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    found = record.__dict__.keys() & MEMBERS
+    return {
+        key: value
+        if isinstance(value := record.__dict__[key], int | float)
+        else printable(str(value))
+        for key in sorted(found)
+        if record.__dict__[key] is not None
+    }
+
+
+def _exception(
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    trace: TracebackType | None,
+) -> list[str]:
+    """Return what happened and where. Not the message: drivers quote values in theirs (I9)."""
+    lines = []
+    while error is not None:
+        lines.append(type(error).__qualname__)
+        trace = error.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            lines.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
+            trace = trace.tb_next
+        error = error.__cause__
+    return lines or [getattr(kind, "__qualname__", "unknown")]
+
+
+def _clock() -> str:
+    return datetime.now().astimezone().strftime("%H:%M:%S")

@@ -1,0 +1,94 @@
+"""The API's description at `/openapi.json`: Litestar's, completed with what holds everywhere."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response, get
+from litestar.datastructures import State
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.routes import HTTPRoute
+
+from govid import __version__
+from govid.gateway.problems import MEDIA_TYPE, Problem
+from govid.gateway.viewer import Viewer, router
+
+PUBLIC = "the API's description is no secret"
+_REFUSALS = {
+    "400": "Refused, with the reason.",
+    "401": "There is no bearer token, or it is not valid.",
+    "403": "Not allowed.",
+    "404": "There is no such thing, or it is not yours.",
+    "422": "The request is not valid; `errors` names the fields.",
+    "503": "Not available at the moment.",
+}
+_ALWAYS = ("401", "422", "503")
+
+
+def configuration() -> OpenAPIConfig:
+    """Describe the API as a whole; the pages are ours and not the framework's."""
+    return OpenAPIConfig(
+        title="govid",
+        version=__version__,
+        description=(
+            "A citizen-identity hub for public services. Every error is a problem document "
+            "(RFC 9457): `detail` is a sentence, `type` a permanent name."
+        ),
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+            }
+        ),
+        tags=[Tag(name="identity"), Tag(name="NHS"), Tag(name="HMRC"), Tag(name="machine pages")],
+        openapi_router=router(PUBLIC),
+        render_plugins=[Viewer()],
+        use_handler_docstrings=True,
+    )
+
+
+@get("/openapi.json", public=PUBLIC, include_in_schema=False, sync_to_thread=False)
+def openapi(request: Request[Any, Any, State]) -> Response[bytes]:
+    """Return the document; it is put together when somebody first asks for it."""
+    state = request.app.state
+    if not hasattr(state, "openapi_document"):
+        state.openapi_document = msgspec.json.format(
+            msgspec.json.encode(document(request.app)), indent=2
+        )
+    return Response(state.openapi_document, media_type="application/json")
+
+
+def document(app: Litestar) -> dict[str, Any]:
+    """Return the description of *app*: each operation with its security and its refusals."""
+    schema: dict[str, Any] = app.openapi_schema.to_schema()
+    problem, fault = msgspec.json.schema_components(
+        [Problem], ref_template="#/components/schemas/{name}"
+    )
+    schema["components"].setdefault("schemas", {}).update(fault)
+    for route in app.routes:
+        operations = schema["paths"].get(getattr(route, "path_format", None) or "/", {})
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                if operation := operations.get(method.lower()):
+                    _complete(operation, handler.opt, problem[0])
+    return schema
+
+
+def _complete(operation: dict[str, Any], opt: Mapping[str, Any], problem: Any) -> None:
+    """Add to *operation* what its handler does not say itself."""
+    guarded = "permission" in opt
+    operation["security"] = [{"bearer": []}] if guarded else []
+    if guarded:
+        operation["x-permission"] = opt["permission"]
+    responses = operation["responses"]
+    wanted = {status for status in _ALWAYS if guarded or status != "401"} | responses.keys()
+    for status in sorted(wanted & _REFUSALS.keys()):
+        responses[status] = {
+            "description": responses.get(status, {}).get("description") or _REFUSALS[status],
+            "content": {MEDIA_TYPE: {"schema": problem}},
+        }
+    if "422" in responses and "requestBody" not in operation and not operation.get("parameters"):
+        del responses["422"]
+    if "400" in responses and "422" in wanted:
+        # The framework announces its own 400 for what govid answers with a 422.
+        responses.pop("400")

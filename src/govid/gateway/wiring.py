@@ -1,0 +1,105 @@
+"""The object graph of one process, in reading order: what is built from what."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from litestar.di import Provide
+from litestar.types import Scope
+
+from govid import hmrc, identity, nhs
+from govid.bus import Actor, Cause, Clock, Module, Principal, SystemClock
+from govid.bus.contracts import AccessDecided, RequestReceived
+from govid.bus.runtime import Bus
+from govid.gateway.exchange import exchange_of
+from govid.gateway.guards import Gatekeeper
+from govid.gateway.health import Health
+from govid.gateway.migrations import head
+from govid.gateway.settings import Settings
+
+
+class House(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one process of govid consists of, built and not yet started."""
+
+    clock: Clock
+    bus: Bus
+    logs: "BusLogs"
+    modules: Sequence[Module]
+    gatekeeper: Gatekeeper
+    health: Health
+    jwks: Callable[[], bytes]
+
+
+class BusLogs:
+    """The bus's log topics, which exist once the bus has started."""
+
+    def __init__(self, bus: Bus) -> None:
+        """Pass everything on to *bus*."""
+        self._bus = bus
+
+    def activity(self, event: RequestReceived) -> None:
+        """Tell that a request came in, or was answered."""
+        self._bus.logs.activity(event)
+
+    def access(self, event: AccessDecided) -> None:
+        """Tell what was decided."""
+        self._bus.logs.access(event)
+
+
+def build(settings: Settings, clock: Clock | None = None) -> House:
+    """Build the house for *settings*; nothing connects and nothing runs yet."""
+    clock = clock or SystemClock()
+    bus = Bus(settings.bus, clock)
+    logs = BusLogs(bus)
+
+    people = identity.build(settings.identity, bus.database, bus.uow, clock)
+    modules = (
+        people.module,
+        nhs.build(settings.nhs, bus.database, bus.uow, clock),
+        hmrc.build(settings.hmrc, bus.database, bus.uow, clock),
+    )
+    for module in modules:
+        bus.add(module)
+
+    return House(
+        clock=clock,
+        bus=bus,
+        logs=logs,
+        modules=modules,
+        gatekeeper=Gatekeeper(people.authenticate, logs, clock),
+        health=Health(
+            bus.database,
+            bus.health,
+            clock,
+            head=head(),
+            departments={"nhs": settings.nhs.registry, "hmrc": settings.hmrc.registry},
+        ),
+        jwks=people.jwks,
+    )
+
+
+def principal_of(scope: Scope) -> Principal:
+    """Return who calls; the guard has put them there."""
+    principal: Principal = scope["user"]
+    return principal
+
+
+def cause_of(scope: Scope) -> Cause:
+    """Return why everything happens that this request sets off."""
+    exchange = exchange_of(scope)
+    if exchange.user_id is None:
+        return Cause(correlation_id=exchange.correlation_id, traceparent=exchange.traceparent)
+    return Cause(
+        correlation_id=exchange.correlation_id,
+        traceparent=exchange.traceparent,
+        actor=Actor(kind="account", id=exchange.user_id),
+        witness=exchange.witness,
+    )
+
+
+def dependencies() -> dict[str, Any]:
+    """Return what every handler may ask for by name."""
+    return {
+        "principal": Provide(principal_of, sync_to_thread=False),
+        "cause": Provide(cause_of, sync_to_thread=False),
+    }
