@@ -1,0 +1,97 @@
+"""The invariants that belong to no single part, by their numbers in ARCHITECTURE.md."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from litestar import get
+
+import govid
+from govid.bus.consumers import RELAY
+from govid.gateway import settings, welcome, wiring
+from govid.gateway.app import create_app
+
+PERSONAL = {
+    "email",
+    "email_canonical",
+    "identifier_value",
+    "medical_history",
+    "nhs_number",
+    "nino",
+    "password",
+    "password_hash",
+    "patient_identifier",
+    "phone_number",
+    "private_key",
+    "tax_number",
+}
+SECRET = "a secret for tests of 32 bytes or more"
+
+
+@pytest.fixture
+def chosen() -> settings.Settings:
+    """Return settings with which a house can be built; nothing listens at its addresses."""
+    return settings.load(
+        {
+            "GOVID_DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/none",
+            "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "GOVID_PSEUDONYM_KEY": SECRET,
+            "GOVID_KEY_ENCRYPTION_KEY": SECRET,
+        },
+        demonstration=True,
+        env_file=None,
+    )
+
+
+def test_i8_a_route_that_does_not_say_who_may_come_stops_the_start(
+    chosen: settings.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @get("/open-to-all", sync_to_thread=False)
+    def careless() -> None:
+        """Say neither."""
+
+    monkeypatch.setattr(welcome, "welcome", careless)
+    with pytest.raises(RuntimeError, match=r"GET[A-Z ]* /open-to-all$"):
+        create_app(chosen)
+
+
+def test_i9_whatever_holds_personal_data_keeps_it_out_of_its_repr() -> None:
+    talkative = [
+        f"{struct.__module__}.{struct.__qualname__}"
+        for struct in _structs()
+        if PERSONAL & set(struct.__struct_fields__) and struct.__repr__ is msgspec.Struct.__repr__
+    ]
+    assert sorted(talkative) == []
+
+
+def test_i10_subscribers_are_called_what_they_were_always_called(
+    chosen: settings.Settings,
+) -> None:
+    # A name that changes here leaves deliveries behind that nobody takes: add names, never change
+    # one, and take one away only when its last delivery is done.
+    house = wiring.build(chosen)
+    names = [consumer.name for module in house.modules for consumer in module.consumers]
+    assert sorted([*names, RELAY]) == [
+        "hmrc.verification",
+        "identity.lifecycle",
+        "identity.verification",
+        "kafka.relay",
+        "nhs.appointments",
+        "nhs.booking",
+        "nhs.verification",
+    ]
+
+
+def _structs() -> Iterator[type[msgspec.Struct]]:
+    """Yield every struct of govid."""
+    for module in pkgutil.walk_packages(govid.__path__, "govid."):
+        if module.name != "govid.__main__":
+            importlib.import_module(module.name)
+    waiting = list(msgspec.Struct.__subclasses__())
+    while waiting:
+        struct = waiting.pop()
+        waiting += struct.__subclasses__()
+        if struct.__module__.startswith("govid."):
+            yield struct
