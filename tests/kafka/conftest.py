@@ -1,7 +1,7 @@
 """A real Kafka: the run's own for most tests, one that may be killed for tests of outages."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import NoReturn
 from uuid import uuid4
 
@@ -9,9 +9,10 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from govid.bus import BusSettings
+from govid.bus import BusSettings, Database
 from govid.bus.contracts import Topic
 from tests.backends import kafka
+from tests.kafka.house import House
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -71,3 +72,17 @@ def on(address: str, settings: BusSettings) -> BusSettings:
         kafka_client_id=f"govid-{mark}",
         topic_names={topic: f"{topic.value}.{mark}" for topic in Topic},
     )
+
+
+@pytest.fixture
+async def house(kafka_settings: BusSettings) -> AsyncIterator[House]:
+    """Return a replica that runs on the shared broker."""
+    async with Database(kafka_settings) as database, House(kafka_settings, database).open() as it:
+        yield it
+
+
+@pytest.fixture
+async def mortal_house(mortal_settings: BusSettings) -> AsyncIterator[House]:
+    """Return a replica that runs on the broker that may be killed."""
+    async with Database(mortal_settings) as database, House(mortal_settings, database).open() as it:
+        yield it

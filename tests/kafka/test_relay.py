@@ -1,0 +1,165 @@
+"""What govid publishes: whole, in order, and only while the leases are its own."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from govid.bus import Cause
+from govid.bus.consumers import RELAY, bucket_of
+from govid.bus.contracts import (
+    AccessDecided,
+    AppointmentRequested,
+    IdentifierType,
+    NhsVerificationCompleted,
+    Topic,
+)
+from govid.bus.kafka.codec import partition_for
+from tests.kafka.house import House, a_request, by_key, header, until
+
+pytestmark = pytest.mark.kafka
+
+
+async def test_r15_a_record_is_a_cloud_event_in_binary_mode(house: House) -> None:
+    account = UUID("019d0000-0000-7000-8000-000000000001")
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    cause = Cause(correlation_id="c-42", causation_id=UUID(int=7), traceparent=traceparent)
+    await house.emit(a_request(account), cause=cause)
+    (record,) = await house.read(Topic.VERIFICATION_REQUEST, 1)
+    row = await house.database.reads.fetchrow("SELECT id, occurred_at FROM bus.event")
+    assert record.key == b"019d0000-0000-7000-8000-000000000001"
+    assert record.value == (
+        b'{"userId":"019d0000-0000-7000-8000-000000000001","identifierType":"NHS",'
+        b'"identifierValue":"NHS123456789","timestamp":"2026-01-01T00:00:00Z",'
+        b'"correlation_id":"c-1"}'
+    )
+    assert record.headers == (
+        ("content-type", b"application/json"),
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(row["id"]).encode()),
+        ("ce_type", b"identity.verification.requested.v1"),
+        ("ce_source", b"/govid/identity"),
+        ("ce_time", row["occurred_at"].isoformat().replace("+00:00", "Z").encode()),
+        ("ce_correlationid", b"c-42"),
+        ("ce_subject", b"019d0000-0000-7000-8000-000000000001"),
+        ("ce_sequence", b"1"),
+        ("ce_causationid", b"00000000-0000-0000-0000-000000000007"),
+        ("traceparent", traceparent.encode()),
+    )
+
+
+async def test_r3_each_key_arrives_in_order_on_its_own_partition(house: House) -> None:
+    accounts = [uuid4() for _ in range(20)]
+    await house.healthy()
+    async with house.uow.begin(Cause(correlation_id="c")) as tx:
+        [tx.emit(a_request(account, str(n))) for n in range(10) for account in accounts]
+    records = await house.read(Topic.VERIFICATION_REQUEST, 200)
+    sequences = by_key(records, lambda record: header(record, "ce_sequence"))
+    assert sequences == {str(account): [str(n) for n in range(1, 11)] for account in accounts}
+    assert {(r.key, r.partition) for r in records} == {
+        (str(account).encode(), partition_for(str(account), 4)) for account in accounts
+    }
+
+
+async def test_r11_a_receipt_says_where_the_record_is(house: House) -> None:
+    await house.emit(*(a_request(uuid4()) for _ in range(5)))
+    await house.drained()
+    records = await house.read(Topic.VERIFICATION_REQUEST, 5)
+    rows = await house.database.reads.fetch(
+        'SELECT event_id::text, outcome, topic, partition, "offset" FROM bus.receipt'
+    )
+    assert sorted(tuple(row) for row in rows) == sorted(
+        (header(r, "ce_id"), "done", r.topic, r.partition, r.offset) for r in records
+    )
+
+
+async def test_r6_a_refused_record_parks_its_key_and_nothing_else(house: House) -> None:
+    unlucky, lucky = uuid4(), uuid4()
+    await house.emit(
+        an_appointment(unlucky, reason="x" * 1_200_000),
+        an_appointment(unlucky, reason="behind"),
+        *(an_appointment(lucky, reason=str(n)) for n in range(3)),
+    )
+    records = await house.read(Topic.APPOINTMENT_REQUEST, 3)
+    assert [record.key.decode() for record in records] == [str(lucky)] * 3
+    await until(lambda: has_rows(house, "parked"))
+    row = await house.database.reads.fetchrow(
+        "SELECT key, until = 'infinity' AS for_good, reason, error_class FROM bus.parked"
+    )
+    assert tuple(row) == (
+        f"appointment/{unlucky}", True, "refused", "aiokafka.errors.MessageSizeTooLargeError"
+    )  # fmt: skip
+    assert await house.count("delivery", f"subscriber = '{RELAY}'") == 2
+    assert await house.count("dead") == 0
+
+
+async def test_r6_a_refused_record_without_a_key_is_dead(house: House) -> None:
+    await house.emit(a_decision("x" * 1_200_000), a_decision("small"))
+    records = await house.read(Topic.ACCESS, 1)
+    assert msgspec.json.decode(records[0].value)["resource"] == "small"
+    await until(lambda: has_rows(house, "dead"))
+    assert await house.database.reads.fetchval("SELECT reason FROM bus.dead") == "refused"
+    assert await house.count("delivery", f"subscriber = '{RELAY}'") == 0
+
+
+async def test_r4_what_was_sent_under_a_lost_lease_is_not_struck_off(house: House) -> None:
+    account = uuid4()
+    await house.healthy()
+    await until(lambda: owns(house, account))
+    # Another replica takes the bucket over, and this one does not know yet.
+    await house.database.reads.execute(
+        "UPDATE bus.lease SET owner = gen_random_uuid(), epoch = epoch + 1 WHERE bucket = $1",
+        bucket_of(f"verification/{account}"),
+    )
+    await house.emit(a_request(account))
+    await house.read(Topic.VERIFICATION_REQUEST, 1)
+    await house.kafka.stop()
+    assert await house.count("receipt") == 0
+    assert await house.count("delivery", f"subscriber = '{RELAY}'") == 1
+
+
+async def test_r3_two_topics_of_one_stream_share_its_numbers(house: House) -> None:
+    account = uuid4()
+    answer = NhsVerificationCompleted(
+        user_id=account,
+        identifier_type=IdentifierType.NHS,
+        is_verified=True,
+        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    await house.emit(a_request(account), answer)
+    (question,) = await house.read(Topic.VERIFICATION_REQUEST, 1)
+    (result,) = await house.read(Topic.VERIFICATION_RESULT, 1)
+    assert header(question, "ce_sequence") == "1"
+    assert header(result, "ce_sequence") == "2"
+    assert header(result, "ce_type") == "nhs.verification.completed.v1"
+
+
+async def has_rows(house: House, table: str) -> bool:
+    return await house.count(table) > 0
+
+
+async def owns(house: House, account: UUID) -> bool:
+    return bucket_of(f"verification/{account}") in house.leases.owned(RELAY)
+
+
+def an_appointment(account: UUID, reason: str) -> AppointmentRequested:
+    return AppointmentRequested(
+        appointment_id=uuid4(),
+        user_id=account,
+        patient_identifier="NHS123456789",
+        requested_datetime=datetime(2026, 2, 1, 10, tzinfo=UTC),
+        doctor_specialty="cardiology",
+        reason=reason,
+        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+        correlation_id="c-1",
+    )
+
+
+def a_decision(resource: str) -> AccessDecided:
+    return AccessDecided(
+        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+        resource=resource,
+        granted=True,
+        correlation_id="c-1",
+    )
