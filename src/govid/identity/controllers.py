@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from litestar import Router, get, post
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body
 
@@ -24,8 +24,8 @@ from govid.identity.schemas import Login, Register, TokenView, UserView
 )
 async def register(
     data: Annotated[Register, Body(examples=examples.REGISTRATIONS)],
-    registration: Registration,
-    cause: Cause,
+    registration: NamedDependency[Registration],
+    cause: NamedDependency[Cause],
 ) -> UserView:
     return await registration.register(data, cause)
 
@@ -39,7 +39,9 @@ async def register(
     responses={200: ResponseSpec(TokenView, description="Signed in.", examples=examples.TOKENS)},
 )
 async def login(
-    data: Annotated[Login, Body(examples=examples.LOGINS)], sign_in: SignIn, cause: Cause
+    data: Annotated[Login, Body(examples=examples.LOGINS)],
+    sign_in: NamedDependency[SignIn],
+    cause: NamedDependency[Cause],
 ) -> TokenView:
     return await sign_in.login(data, cause)
 
@@ -51,7 +53,7 @@ async def login(
     sync_to_thread=False,
     responses={200: ResponseSpec(UserView, description="Yours.", examples=examples.USERS)},
 )
-def profile(principal: Principal) -> UserView:
+def profile(principal: NamedDependency[Principal]) -> UserView:
     # What authenticated this request is its answer: nothing is asked a second time.
     return UserView.of(principal)
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from litestar.openapi.spec import Example
 
 from govid.identity.schemas import TokenView, UserView
@@ -42,11 +43,17 @@ REGISTRATIONS = [
     Example(id="nhs", summary="With an NHS number of the simulated kind", value=REGISTER_NHS),
 ]
 LOGINS = [Example(id="login", summary="The first example's account", value=LOGIN)]
-USERS = [Example(id="user", summary="An account that waits for its verification", value=_USER)]
+USERS = [
+    Example(
+        id="user",
+        summary="An account that waits for its verification",
+        value=msgspec.to_builtins(_USER),
+    )
+]
 TOKENS = [
     Example(
         id="token",
         summary="Send it as Authorization: Bearer ...",
-        value=TokenView(access_token=_TOKEN),
+        value=msgspec.to_builtins(TokenView(access_token=_TOKEN)),
     )
 ]

@@ -38,7 +38,10 @@ class Keyring:
         Raises:
             UnreadableKey: the stored key is sealed and cannot be opened.
         """
-        key = keys.hs256(self._shared) if self._shared else keys.es256(await self._open())
+        self.use(keys.hs256(self._shared) if self._shared else keys.es256(await self._open()))
+
+    def use(self, key: TokenKey) -> None:
+        """Sign with *key* from now on, and believe no other."""
         public = [] if key.jwk is None else [key.jwk]
         self._live = {key.kid: key}
         self._jwks = msgspec.json.encode({"keys": public})

@@ -16,10 +16,8 @@ Text = Annotated[str, Meta(max_length=1024)]
 class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Open an account. What makes each field a good one is the business of `rules`."""
 
-    email: Annotated[Text, Meta(extra_json_schema={"format": "email", "maxLength": 254})]
-    password: Annotated[
-        str, Meta(extra_json_schema={"format": "password", "minLength": 8, "maxLength": 256})
-    ]
+    email: Annotated[Text, Meta(description="At most 254 octets; its case does not matter.")]
+    password: Annotated[str, Meta(description="8 to 256 characters of any kind.")]
     identifier_type: IdentifierType = field(name="identifierType")
     identifier_value: Text = field(name="identifierValue")
     phone_number: Annotated[Text, Meta(description="In E.164 form.")] | None = field(
@@ -35,7 +33,7 @@ class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sign in. No form is checked: what cannot be right is simply wrong."""
 
     email: str
-    password: Annotated[str, Meta(extra_json_schema={"format": "password"})]
+    password: str
 
     def __repr__(self) -> str:
         """Name the struct only."""

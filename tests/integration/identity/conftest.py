@@ -37,6 +37,7 @@ from govid.identity.settings import IdentitySettings
 from govid.identity.tokens import Tokens
 from govid.identity.verification import Verification
 
+PASSWORD = "password123"
 CAUSE = Cause(correlation_id="test", actor=Actor(kind="anonymous"))
 SETTINGS = IdentitySettings(
     issuer="https://govid.example",
@@ -64,7 +65,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     async def register(self, **changes: Any) -> UserView:
         return await self.registration.register(a_registration(**changes), CAUSE)
 
-    async def login(self, email: str = "ada@example.com", password: str = "password123") -> str:
+    async def login(self, email: str = "ada@example.com", password: str = PASSWORD) -> str:
         view = await self.sign_in.login(Login(email=email, password=password), CAUSE)
         return view.access_token
 
@@ -100,7 +101,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 def a_registration(**changes: Any) -> Register:
     plain = Register(
         email="ada@example.com",
-        password="password123",
+        password=PASSWORD,
         identifier_type=IdentifierType.NIN,
         identifier_value="AB123456C",
         phone_number="+447123456789",

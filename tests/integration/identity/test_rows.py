@@ -1,0 +1,52 @@
+"""States of a row that cannot be: the database itself refuses them."""
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.integration.identity.conftest import Parts
+
+
+@pytest.mark.parametrize(
+    ("columns", "constraint"),
+    [
+        ({"status": "asleep"}, "account_status_is_known"),
+        ({"status": "blocked"}, "account_blocked_remembers"),
+        ({"status_before": "verified"}, "account_blocked_remembers"),
+        ({"status": "registered"}, "account_registered_has_no_identifier"),
+        (
+            {"identifier_type": None, "identifier_value": None},
+            "account_registered_has_no_identifier",
+        ),
+        ({"identifier_type": None}, "account_identifier_is_whole"),
+        ({"identifier_type": "UTR"}, "account_identifier_type_is_known"),
+        ({"email": None}, "account_email_is_whole"),
+        ({"password_hash": None}, "account_email_provider_has_password"),
+    ],
+)
+async def test_an_impossible_account_is_refused(
+    identity: Parts, columns: dict[str, Any], constraint: str
+) -> None:
+    view = await identity.register()
+    with pytest.raises(asyncpg.CheckViolationError) as refusal:
+        await identity.set(view.id, **columns)
+    assert refusal.value.constraint_name == constraint
+
+
+async def test_an_account_without_an_identifier_is_registered(identity: Parts) -> None:
+    view = await identity.register()
+    await identity.set(view.id, status="registered", identifier_type=None, identifier_value=None)
+    assert (await identity.authenticate(await identity.login())).identifier_value is None
+
+
+async def test_a_blocked_account_may_have_had_no_identifier(identity: Parts) -> None:
+    view = await identity.register()
+    await identity.set(
+        view.id,
+        status="blocked",
+        status_before="registered",
+        identifier_type=None,
+        identifier_value=None,
+    )
+    assert (await identity.account(view.id))["status"] == "blocked"

@@ -1,0 +1,63 @@
+"""Keys: their names, their seal and their silence."""
+
+import msgspec
+import pytest
+
+from govid.identity.keys import Seal, UnreadableKey, es256, generate, hs256, thumbprint
+from govid.identity.schemas import Login, TokenView
+from govid.identity.settings import IdentitySettings
+
+
+def test_the_thumbprint_is_that_of_rfc_7638_for_this_key() -> None:
+    # The example key of RFC 7517, appendix A.1.
+    jwk = {
+        "kty": "EC",
+        "crv": "P-256",
+        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+        "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+    }
+    assert thumbprint(jwk) == "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s"
+
+
+def test_a_key_is_named_by_its_thumbprint() -> None:
+    key = es256(generate())
+    assert key.jwk is not None
+    required = {name: key.jwk[name] for name in ("kty", "crv", "x", "y")}
+    assert key.kid == thumbprint(required)
+
+
+def test_what_is_sealed_can_be_opened_again() -> None:
+    key, seal = generate(), Seal(b"the operator's")
+    assert seal.open(seal.close(key)) == key
+
+
+def test_nothing_of_the_private_half_shows_through_the_seal() -> None:
+    key = generate()
+    assert key.private_key not in Seal(b"the operator's").close(key).private_key
+
+
+def test_two_seals_of_one_key_are_not_alike() -> None:
+    key, seal = generate(), Seal(b"the operator's")
+    assert seal.close(key).private_key != seal.close(key).private_key
+
+
+def test_a_sealed_key_under_another_name_cannot_be_opened() -> None:
+    seal = Seal(b"the operator's")
+    moved = msgspec.structs.replace(seal.close(generate()), kid="another")
+    with pytest.raises(UnreadableKey):
+        seal.open(moved)
+
+
+def test_i9_secrets_do_not_show_in_reprs() -> None:
+    secret = "canary-secret"
+    key = generate()
+    things = [
+        IdentitySettings(
+            issuer="i", secret_key=secret.encode(), key_encryption_key=secret.encode()
+        ),
+        Login(email=secret, password=secret),
+        TokenView(access_token=secret),
+        hs256(secret.encode()),
+        msgspec.structs.replace(key, private_key=secret.encode()),
+    ]
+    assert secret not in repr(things)

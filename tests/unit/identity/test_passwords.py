@@ -1,0 +1,175 @@
+"""Hashing: strong enough, bounded, off the event loop, and deaf to tricks."""
+
+import asyncio
+import threading
+from collections import Counter
+from typing import Any
+
+import msgspec
+import pytest
+
+from govid.identity.errors import SignInBusy
+from govid.identity.passwords import MAX_WAITERS, Passwords
+from govid.identity.settings import IdentitySettings
+
+SETTINGS = IdentitySettings(
+    issuer="https://govid.example", argon2_memory_kib=19456, hash_concurrency=1
+)
+
+
+def passwords(**changes: Any) -> Passwords:
+    return Passwords(msgspec.structs.replace(SETTINGS, **changes))
+
+
+@pytest.mark.parametrize(
+    ("time_cost", "memory_kib"),
+    [(1, 47103), (2, 19455), (3, 12287), (4, 12287), (0, 1_000_000)],
+)
+def test_r1_a_hash_below_the_floors_is_refused(time_cost: int, memory_kib: int) -> None:
+    with pytest.raises(ValueError, match="too weak"):
+        passwords(argon2_time_cost=time_cost, argon2_memory_kib=memory_kib)
+
+
+@pytest.mark.parametrize(("time_cost", "memory_kib"), [(1, 47104), (2, 19456), (3, 12288)])
+async def test_r1_a_hash_at_the_floor_is_made_as_asked(time_cost: int, memory_kib: int) -> None:
+    hasher = passwords(argon2_time_cost=time_cost, argon2_memory_kib=memory_kib)
+    stored = await hasher.hash("password123")
+    assert stored.startswith(f"$argon2id$v=19$m={memory_kib},t={time_cost},p=1$")
+
+
+@pytest.mark.parametrize("settings", [{"argon2_parallelism": 0}, {"hash_concurrency": 0}])
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"too weak|at least one"):
+        passwords(**settings)
+
+
+async def test_the_right_password_is_recognised() -> None:
+    hasher = passwords()
+    assert await hasher.verify(await hasher.hash("password123"), "password123") is True
+
+
+@pytest.mark.parametrize(
+    ("password", "tried"),
+    [
+        ("p" * 72 + "a", "p" * 72 + "b"),
+        ("password\0a", "password\0b"),
+        ("password", "Password"),
+        ("password ", "password"),
+        (" password", "password"),
+        ("password", ""),
+        ("password", "p" * 257),
+        ("password", "passwor\ud800"),
+    ],
+)
+async def test_r3_every_character_counts(password: str, tried: str) -> None:
+    hasher = passwords()
+    assert await hasher.verify(await hasher.hash(password), tried) is False
+
+
+async def test_r3_one_text_in_two_normal_forms_is_one_password() -> None:
+    hasher = passwords()
+    assert await hasher.verify(await hasher.hash("passwörd"), "passwo\u0308rd") is True
+
+
+async def test_nothing_stored_is_no_after_the_work_of_a_hash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hasher, hashed = passwords(), Counter[str]()
+    real = hasher._hasher.hash
+    monkeypatch.setattr(hasher, "_hasher", CountingHasher(hashed, real))
+    assert await hasher.verify(None, "password123") is False
+    assert hashed == {"hash": 1}
+
+
+class CountingHasher:
+    def __init__(self, calls: Counter[str], real: Any) -> None:
+        self.calls = calls
+        self.real = real
+
+    def hash(self, password: str | bytes) -> str:
+        self.calls["hash"] += 1
+        stored: str = self.real(password)
+        return stored
+
+
+@pytest.mark.parametrize("stored", ["", "not a hash", "$argon2id$v=19$m=1,t=1,p=1$AA$AA"])
+async def test_a_damaged_hash_is_a_wrong_password(stored: str) -> None:
+    assert await passwords().verify(stored, "password123") is False
+
+
+async def test_a_hash_of_other_parameters_is_outdated() -> None:
+    weak, strong = passwords(), passwords(argon2_memory_kib=20480)
+    stored = await weak.hash("password123")
+    assert strong.is_outdated(stored) is True
+    assert weak.is_outdated(stored) is False
+    assert await strong.verify(stored, "password123") is True
+
+
+class Gate:
+    """A hasher that works only when it is let, and counts how many are at it."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.running = 0
+        self.most = 0
+        self.lock = threading.Lock()
+
+    def hash(self, _: bytes) -> str:
+        with self.lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
+        self.open.wait(30)
+        with self.lock:
+            self.running -= 1
+        return "hashed"
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+def gated(gate: Gate, *, wait_seconds: float = 30, concurrency: int = 2) -> Passwords:
+    settings = msgspec.structs.replace(SETTINGS, hash_concurrency=concurrency)
+    hasher = Passwords(settings, wait_seconds=wait_seconds)
+    hasher._hasher = gate  # type: ignore[assignment]  # the same face, with a door in it
+    return hasher
+
+
+async def test_no_more_hashes_run_at_once_than_allowed(gate: Gate) -> None:
+    hasher = gated(gate)
+    tasks = [asyncio.create_task(hasher.hash("p")) for _ in range(20)]
+    await asyncio.sleep(0)
+    gate.open.set()
+    assert await asyncio.gather(*tasks) == ["hashed"] * 20
+    assert gate.most == 2
+
+
+async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(gate: Gate) -> None:
+    hasher = gated(gate)
+    tasks = [asyncio.create_task(hasher.hash("p")) for _ in range(2 + MAX_WAITERS)]
+    await asyncio.sleep(0)
+    with pytest.raises(SignInBusy) as refusal:
+        await hasher.hash("p")
+    assert refusal.value.retry_after_seconds == 5
+    gate.open.set()
+    assert await asyncio.gather(*tasks) == ["hashed"] * (2 + MAX_WAITERS)
+
+
+async def test_who_waits_too_long_is_refused_and_leaves_the_queue(gate: Gate) -> None:
+    hasher = gated(gate, wait_seconds=0.01, concurrency=1)
+    running = asyncio.create_task(hasher.hash("p"))
+    await asyncio.sleep(0)
+    with pytest.raises(SignInBusy):
+        await hasher.hash("p")
+    assert hasher._waiters == 0
+    gate.open.set()
+    assert await running == "hashed"
+
+
+async def test_r1_the_event_loop_goes_on_while_a_hash_is_made(gate: Gate) -> None:
+    running = asyncio.create_task(gated(gate).hash("p"))
+    await asyncio.sleep(0)
+    assert not running.done()
+    gate.open.set()
+    assert await running == "hashed"
