@@ -1,0 +1,33 @@
+"""Wishes for appointments, as tests make them."""
+
+from typing import Any
+
+import httpx
+import msgspec
+
+from govid.bus import Database, Delivery
+from govid.bus.contracts import AppointmentRequested
+from tests.integration.departments import delivery_of
+
+PATH = "/api/nhs/appointments"
+BODY = {
+    "patient_identifier": "943 476 5919",
+    "requested_datetime": "2026-07-01T09:30:00",
+    "doctor_specialty": "Cardiology",
+    "reason": "Palpitations",
+}
+
+
+async def ask(client: httpx.AsyncClient, **others: str) -> dict[str, Any]:
+    """Ask for an appointment and return the answer."""
+    answer: dict[str, Any] = (await client.post(PATH, json=BODY | others)).json()
+    return answer
+
+
+async def the_wish(database: Database) -> Delivery[AppointmentRequested]:
+    """Return the delivery of the latest wish."""
+    payload = await database.reads.fetchval(
+        "SELECT payload FROM bus.event WHERE type = 'nhs.appointment.requested' "
+        "ORDER BY pos DESC LIMIT 1"
+    )
+    return delivery_of(msgspec.json.decode(payload, type=AppointmentRequested))

@@ -1,0 +1,18 @@
+"""The examples of the documents are what the routes take."""
+
+import msgspec
+
+from govid.bus.contracts import IdentifierType
+from govid.bus.contracts.identifiers import normalise
+from govid.nhs import examples, schemas
+
+
+def test_the_documented_patient_is_a_valid_request() -> None:
+    record = msgspec.convert(examples.FILE_PATIENT, schemas.FilePatient)
+    number = normalise(IdentifierType.NHS, record.nhs_number, prototype_form=False)
+    assert number == "9434765919"
+
+
+def test_the_documented_wish_is_a_valid_request() -> None:
+    wish = msgspec.convert(examples.REQUEST_APPOINTMENT, schemas.RequestAppointment)
+    assert wish.requested_at.isoformat() == "2030-03-04T09:30:00+00:00"
