@@ -1,0 +1,162 @@
+"""What keeps govid from serving in production. Everything is told at once.
+
+`govid serve` and `govid check` print the same list; `govid dev` runs with all of it.
+"""
+
+import asyncio
+from collections.abc import Iterator
+
+import asyncpg
+
+from govid.bus import Database
+from govid.bus.database import dsn
+from govid.bus.kafka.producer import Producer
+from govid.bus.kafka.topics_admin import Topics
+from govid.gateway.devserver.state import StateFolder
+from govid.gateway.migrations import head
+from govid.gateway.settings import Settings
+
+SECRET_BYTES = 32
+DISTINCT_BYTES = 8
+CONNECT_SECONDS = 5.0
+KAFKA_SECONDS = 1.0
+TOKEN_SECONDS = 15 * 60
+
+PUBLISHED = frozenset({b"my_super_secret_jwt_key", b"super-secret-key-for-dev"})
+"""Secrets that stand in the prototype's repository."""
+
+_HAS_SYSTEM_USER = 160_000
+
+
+def faults(settings: Settings) -> list[str]:
+    """Return what is wrong with *settings*, without asking anybody."""
+    return [
+        *_backends(settings),
+        *_secrets(settings),
+        *_surroundings(settings),
+    ]
+
+
+async def backend_faults(settings: Settings) -> list[str]:
+    """Return what is wrong with the database and with Kafka.
+
+    A Kafka that does not answer is no fault: govid starts without it.
+    """
+    if not settings.bus.database_url:
+        return []
+    try:
+        connection = await asyncpg.connect(dsn(settings.bus.database_url), timeout=CONNECT_SECONDS)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return [f"the database does not let govid in ({type(error).__name__})"]
+    try:
+        found = [*await _trust(connection), *await _migrations(connection)]
+    finally:
+        await connection.close()
+    return found or await _partitions(settings)
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Return what is allowed in production and had better be known."""
+    found = []
+    for name, port in _ports(settings):
+        if port == "off":
+            found.append(f"{name} is off: verifications wait until it is there")
+        elif settings.allow_simulators:
+            found.append(f"{name} is simulated: nobody is really verified")
+    if settings.identity.access_token_seconds > TOKEN_SECONDS:
+        found.append("access tokens live longer than 15 minutes")
+    return found
+
+
+def _backends(settings: Settings) -> Iterator[str]:
+    running = StateFolder(settings.data_dir).running()
+    if not settings.bus.database_url:
+        yield "GOVID_DATABASE_URL is not set"
+    elif running is not None and running.database_url == settings.bus.database_url:
+        yield "GOVID_DATABASE_URL is the embedded database of `govid dev`"
+    servers = settings.bus.kafka_bootstrap_servers
+    if not servers:
+        yield "GOVID_KAFKA_BOOTSTRAP_SERVERS is not set"
+        return
+    in_memory = running is not None and running.kafka_in_memory
+    if settings.bus.kafka_generation or (
+        running is not None and in_memory and running.kafka_bootstrap_servers == servers
+    ):
+        yield "GOVID_KAFKA_BOOTSTRAP_SERVERS is the in-memory broker of `govid dev`"
+    if not settings.kafka_allow_plaintext:
+        yield (
+            "Kafka is reached without encryption; if its network is protected otherwise, "
+            "set GOVID_KAFKA_ALLOW_PLAINTEXT=true"
+        )
+
+
+def _secrets(settings: Settings) -> Iterator[str]:
+    """Judge the secrets that are in use; others may stand in an old file and mean nothing."""
+    in_use = {"GOVID_PSEUDONYM_KEY": settings.bus.pseudonym_key}
+    if settings.identity.algorithm == "HS256":
+        in_use["GOVID_SECRET_KEY"] = settings.identity.secret_key or b""
+    else:
+        in_use["GOVID_KEY_ENCRYPTION_KEY"] = settings.identity.key_encryption_key or b""
+    for name, secret in in_use.items():
+        if not secret:
+            yield f"{name} is not set"
+        elif secret in PUBLISHED:
+            yield f"{name} is a published value"
+        elif len(secret) < SECRET_BYTES:
+            yield f"{name} is shorter than {SECRET_BYTES} bytes"
+        elif len(set(secret)) < DISTINCT_BYTES:
+            yield f"{name} is too easy to guess"
+
+
+def _surroundings(settings: Settings) -> Iterator[str]:
+    if not settings.public_url.startswith("https://"):
+        yield "GOVID_PUBLIC_URL is not an https address"
+    if "*" in settings.cors_origins:
+        yield "GOVID_CORS_ORIGINS allows any origin"
+    if not settings.allow_simulators:
+        for name, port in _ports(settings):
+            if port == "simulator":
+                yield f"{name} is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true"
+
+
+def _ports(settings: Settings) -> tuple[tuple[str, str], ...]:
+    return (
+        ("GOVID_PATIENT_REGISTRY", settings.nhs.registry),
+        ("GOVID_NINO_VERIFIER", settings.hmrc.registry),
+    )
+
+
+async def _trust(connection: asyncpg.Connection) -> list[str]:
+    """Tell whether the database let us in without any proof; PostgreSQL says so from 16 on."""
+    version = connection.get_server_version()
+    if version.major * 10_000 < _HAS_SYSTEM_USER:
+        return []
+    proven = await connection.fetchval("SELECT system_user IS NOT NULL")
+    return [] if proven else ["the database lets anybody in (trust authentication)"]
+
+
+async def _migrations(connection: asyncpg.Connection) -> list[str]:
+    try:
+        found = await connection.fetchval("SELECT version_num FROM public.govid_version")
+    except asyncpg.UndefinedTableError:
+        found = None
+    expected = head()
+    if found == expected:
+        return []
+    return [f"the database is at migration {found or 'none'}, not at {expected}: `govid migrate`"]
+
+
+async def _partitions(settings: Settings) -> list[str]:
+    """Compare the topics with what they were when first seen, if Kafka answers soon."""
+    if not settings.bus.kafka_bootstrap_servers:
+        return []
+    async with Database(settings.bus) as database:
+        topics = Topics(settings.bus, database)
+        looking = asyncio.create_task(Producer(settings.bus, "check", topics.look).run())
+        await asyncio.wait([asyncio.create_task(topics.known.wait())], timeout=KAFKA_SECONDS)
+        looking.cancel()
+        await asyncio.wait([looking])
+    return [
+        f"topic {name} has {now} partitions and had {first}: its keys would lose their order"
+        for name, (first, now) in topics.mismatches.items()
+    ]

@@ -1,0 +1,104 @@
+"""What `govid serve` refuses, all at once."""
+
+from pathlib import Path
+
+import pytest
+
+from govid.gateway.production import faults, warnings
+from govid.gateway.settings import Settings, load
+
+STRONG = "Q2hhbmdlIHRoaXMgb25lIGJlZm9yZSBpdCBpcyB1c2Vk"
+PLAINTEXT = (
+    "Kafka is reached without encryption; if its network is protected otherwise, "
+    "set GOVID_KAFKA_ALLOW_PLAINTEXT=true"
+)
+GOOD: dict[str, object] = {
+    "GOVID_DATABASE_URL": "postgresql://govid:long-password@db.internal/govid",
+    "GOVID_KAFKA_BOOTSTRAP_SERVERS": "kafka.internal:9092",
+    "GOVID_KAFKA_ALLOW_PLAINTEXT": True,
+    "GOVID_PSEUDONYM_KEY": STRONG,
+    "GOVID_KEY_ENCRYPTION_KEY": STRONG,
+    "GOVID_PUBLIC_URL": "https://id.example.com",
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.environ", {})
+    monkeypatch.chdir(tmp_path)
+
+
+def settings(**changes: object) -> Settings:
+    return load({**GOOD, **changes}, env_file=None)
+
+
+def test_good_settings_have_no_faults() -> None:
+    assert faults(settings()) == []
+
+
+def test_nothing_set_names_everything_that_is_missing() -> None:
+    assert faults(load(env_file=None)) == [
+        "GOVID_DATABASE_URL is not set",
+        "GOVID_KAFKA_BOOTSTRAP_SERVERS is not set",
+        "GOVID_PSEUDONYM_KEY is not set",
+        "GOVID_KEY_ENCRYPTION_KEY is not set",
+        "GOVID_PUBLIC_URL is not an https address",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            {"GOVID_KAFKA_ALLOW_PLAINTEXT": False},
+            PLAINTEXT,
+        ),
+        (
+            {"GOVID_KAFKA_GENERATION": "abc"},
+            "GOVID_KAFKA_BOOTSTRAP_SERVERS is the in-memory broker of `govid dev`",
+        ),
+        ({"GOVID_PSEUDONYM_KEY": "short"}, "GOVID_PSEUDONYM_KEY is shorter than 32 bytes"),
+        ({"GOVID_PSEUDONYM_KEY": "a" * 40}, "GOVID_PSEUDONYM_KEY is too easy to guess"),
+        (
+            {"GOVID_ALGORITHM": "HS256", "GOVID_SECRET_KEY": "my_super_secret_jwt_key"},
+            "GOVID_SECRET_KEY is a published value",
+        ),
+        ({"GOVID_ALGORITHM": "HS256"}, "GOVID_SECRET_KEY is not set"),
+        (
+            {"GOVID_PUBLIC_URL": "http://id.example.com"},
+            "GOVID_PUBLIC_URL is not an https address",
+        ),
+        ({"GOVID_CORS_ORIGINS": "*"}, "GOVID_CORS_ORIGINS allows any origin"),
+        (
+            {"GOVID_PATIENT_REGISTRY": "simulator"},
+            "GOVID_PATIENT_REGISTRY is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true",
+        ),
+        (
+            {"GOVID_NINO_VERIFIER": "simulator"},
+            "GOVID_NINO_VERIFIER is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true",
+        ),
+    ],
+)
+def test_each_fault_alone(change: dict[str, object], fault: str) -> None:
+    assert faults(settings(**change)) == [fault]
+
+
+def test_a_weak_secret_that_is_not_in_use_is_no_fault() -> None:
+    assert faults(settings(GOVID_SECRET_KEY="my_super_secret_jwt_key")) == []
+
+
+def test_simulators_may_be_allowed_and_are_then_warned_of() -> None:
+    chosen = settings(GOVID_PATIENT_REGISTRY="simulator", GOVID_ALLOW_SIMULATORS=True)
+    assert faults(chosen) == []
+    assert warnings(chosen) == [
+        "GOVID_PATIENT_REGISTRY is simulated: nobody is really verified",
+        "GOVID_NINO_VERIFIER is off: verifications wait until it is there",
+        "access tokens live longer than 15 minutes",
+    ]
+
+
+def test_departments_are_simulated_in_a_demonstration_and_off_in_production() -> None:
+    assert load(env_file=None, demonstration=True).nhs.registry == "simulator"
+    assert load(env_file=None, demonstration=True).hmrc.simulate_death is True
+    assert settings().nhs.registry == "off"
+    assert settings().hmrc.simulate_death is False
