@@ -63,7 +63,7 @@ class Invalid(GovidError):
         return cls(f"{field}: {msg}", faults=(fault,))
 
 
-class Outage(Exception):  # noqa: N818 - it names a state of the world, not a mistake
+class Outage(Exception):
     """A thing that govid depends on is away.
 
     Raised by a handler, it costs no attempt: the event's key waits with back-off and is tried

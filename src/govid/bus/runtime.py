@@ -10,15 +10,132 @@ from govid.bus.consumers import RELAY, Subscriptions
 from govid.bus.database import Database
 from govid.bus.dispatcher import Dispatcher
 from govid.bus.envelope import Sealer
+from govid.bus.kafka.logs import LogTopics
+from govid.bus.kafka.room import Kafka
 from govid.bus.leases import Leases
 from govid.bus.module import Module
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.pseudonyms import Pseudonyms
+from govid.bus.retry import error_class
 from govid.bus.settings import BusSettings
 from govid.bus.transaction import UnitOfWork
 from govid.bus.wake import Notifier, Wake
 
 log = logging.getLogger(__name__)
 
-STOP_SECONDS = 5
-"""How long events in work may take to finish when the process stops."""
+RESTART_SECONDS = 0.5
+
+
+class Bus:
+    """Durable delivery for one process: the outbox, its workers and the Kafka room."""
+
+    def __init__(self, settings: BusSettings, clock: Clock) -> None:
+        """Build everything; nothing connects before `start`."""
+        self.settings = settings
+        self.clock = clock
+        self.database = Database(settings)
+        self.subscriptions = Subscriptions()
+        self.wake = Wake()
+        self._catalogue = Catalogue()
+        self._sealer = Sealer(self._catalogue, Pseudonyms(settings.pseudonym_key))
+        self._outbox = PostgresOutbox(self._sealer, self.subscriptions)
+        self.uow = UnitOfWork(self.database.requests, self._outbox, clock, self.wake.ring)
+        self._handlers_uow = UnitOfWork(self.database.bus, self._outbox, clock, self.wake.ring)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._leases: Leases | None = None
+        self._kafka: Kafka | None = None
+
+    @property
+    def logs(self) -> LogTopics:
+        """Where the gateway leaves its activity and access records."""
+        return self._room.logs
+
+    def add(self, module: Module) -> None:
+        """Register the consumers of *module*; only before `start`."""
+        for consumer in module.consumers:
+            self.subscriptions.add(consumer)
+
+    async def start(self) -> None:
+        """Connect and begin to deliver. A Kafka that is away delays nothing.
+
+        Raises:
+            OSError, asyncpg.PostgresError: the database cannot be reached.
+        """
+        await self.database.open()
+        names = [*(consumer.name for consumer in self.subscriptions), RELAY]
+        leases = self._leases = Leases(self.settings, names, self.wake.ring_all)
+        self._kafka = Kafka(
+            settings=self.settings,
+            database=self.database,
+            sealer=self._sealer,
+            subscriptions=self.subscriptions,
+            outbox=self._outbox,
+            leases=leases,
+            wake=self.wake,
+        )
+        notifier = Notifier(self.settings.database_url, self.wake, lambda: leases.replicas)
+        self._supervise("leases", leases.run)
+        self._supervise("wake", notifier.run)
+        for consumer in self.subscriptions:
+            dispatcher = Dispatcher(
+                consumer,
+                self.settings,
+                self.database,
+                self._handlers_uow,
+                self._catalogue,
+                leases,
+                self.wake,
+            )
+            self._supervise(consumer.name, dispatcher.run)
+        await self._kafka.start()
+
+    async def stop(self) -> None:
+        """Let what is in work finish, give the leases back, and close everything.
+
+        Handlers and relay stop first, the leases last: whoever waits for the buckets then gets
+        them at a moment when nothing of ours is under way.
+        """
+        if self._kafka is not None:
+            await self._kafka.stop()
+        for task in reversed(self._tasks[1:]):
+            task.cancel()
+        if self._tasks[1:]:
+            await asyncio.wait(self._tasks[1:])
+        for task in self._tasks[:1]:
+            task.cancel()
+            await asyncio.wait([task])
+        self._tasks.clear()
+        await self.database.close()
+
+    def health(self) -> dict[str, str]:
+        """Return the state of each dependency of the bus: "ok", "connecting" or "down"."""
+        if self._leases is None:
+            return {"kafka": "connecting", "dispatcher": "connecting"}
+        return {
+            "kafka": self._room.health(),
+            "dispatcher": "ok" if self._leases.healthy else "down",
+        }
+
+    @property
+    def _room(self) -> Kafka:
+        if self._kafka is None:
+            raise RuntimeError("the bus has not been started")
+        return self._kafka
+
+    def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(_again_and_again(name, work), name=f"bus {name}"))
+
+
+async def _again_and_again(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run *work* until cancelled, and begin again whatever ends it before.
+
+    A worker that dies silently would be an outbox that stops: no error may end one for good.
+    """
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - an edge: the worker has to come back
+            log.error(  # noqa: TRY400 - a traceback may quote personal data (I9)
+                "bus.worker_failed", extra={"worker": name, "error_class": error_class(error)}
+            )
+        await asyncio.sleep(RESTART_SECONDS)
