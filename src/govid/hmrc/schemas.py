@@ -12,11 +12,20 @@ from govid.hmrc import money, tax_year, utr
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Line = Annotated[str, Meta(min_length=1, max_length=100)]
-Amount = Annotated[
+AmountIn = Annotated[
     Raw,
     Meta(
         extra_json_schema={
-            "description": "Pounds, exact: in as a number or a decimal string, out as a number.",
+            "description": "Pounds: a number, or a decimal string, with at most two decimals.",
+            "extra": {"type": ["number", "string"]},
+        }
+    ),
+]
+AmountOut = Annotated[
+    Raw,
+    Meta(
+        extra_json_schema={
+            "description": "Pounds, exact, always with two decimals.",
             "extra": {"type": "number"},
         }
     ),
@@ -40,7 +49,7 @@ class FileTaxRecord(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     name: Name
     tax_number: Line = field(name="taxNumber")
     tax_year: Line = field(name="taxYear")
-    tax_amount: Amount = field(name="taxAmount")
+    tax_amount: AmountIn = field(name="taxAmount")
 
     def __post_init__(self) -> None:
         """Refuse what is no reference, no year or no amount."""
@@ -67,7 +76,7 @@ class TaxRecordView(_Silent, frozen=True, kw_only=True):
     name: str
     tax_number: str = field(name="taxNumber")
     tax_year: str = field(name="taxYear")
-    tax_amount: Amount = field(name="taxAmount")
+    tax_amount: AmountOut = field(name="taxAmount")
 
 
 def _checked(place: str, kind: str, reader: Callable[[T], R], value: T) -> None:
