@@ -14,6 +14,7 @@ from govid.bus.contracts import (
 from govid.identity import controllers, lifecycle, verification
 from govid.identity.authentication import Authentication
 from govid.identity.keyring import Keyring
+from govid.identity.live_sessions import LiveSessions
 from govid.identity.login import SignIn
 from govid.identity.passwords import Passwords
 from govid.identity.registration import Registration
@@ -75,6 +76,6 @@ def build(
     )
     return Identity(
         module=module,
-        authenticate=Authentication(database, tokens).authenticate,
+        authenticate=Authentication(LiveSessions(database), tokens).authenticate,
         jwks=keyring.jwks,
     )

@@ -27,6 +27,7 @@ from govid.bus.outbox import PostgresOutbox
 from govid.identity.authentication import Authentication
 from govid.identity.keyring import Keyring
 from govid.identity.lifecycle import Lifecycle
+from govid.identity.live_sessions import LiveSessions
 from govid.identity.login import SignIn
 from govid.identity.passwords import Passwords
 from govid.identity.registration import Registration
@@ -153,7 +154,7 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
         sign_in=SignIn(uow, accounts, sessions, passwords, tokens, lifetime=lifetime),
         verification=Verification(accounts),
         lifecycle=Lifecycle(accounts, sessions),
-        authenticate=Authentication(database, tokens).authenticate,
+        authenticate=Authentication(LiveSessions(database), tokens).authenticate,
     )
 
 

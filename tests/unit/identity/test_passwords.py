@@ -1,6 +1,8 @@
 """Hashing: strong enough, bounded, off the event loop, and deaf to tricks."""
 
 import asyncio
+import os
+import sys
 import threading
 from collections import Counter
 from typing import Any
@@ -9,7 +11,7 @@ import msgspec
 import pytest
 
 from govid.identity.errors import SignInBusy
-from govid.identity.passwords import MAX_WAITERS, Passwords
+from govid.identity.passwords import MAX_WAITERS, NICENESS, Passwords
 from govid.identity.settings import IdentitySettings
 
 SETTINGS = IdentitySettings(
@@ -173,3 +175,13 @@ async def test_r1_the_event_loop_goes_on_while_a_hash_is_made(gate: Gate) -> Non
     assert not running.done()
     gate.open.set()
     assert await running == "hashed"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts priority by thread")
+async def test_a_hash_steps_back_behind_requests_and_nothing_else_does() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = niceness()
+    assert await passwords()._run(niceness) == min(before + NICENESS, 19)
+    assert niceness() == before
