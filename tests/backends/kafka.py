@@ -25,7 +25,7 @@ from tests.backends import kafka_docker, kafka_jars
 START_SECONDS = 60
 
 
-class Unavailable(RuntimeError):  # noqa: N818 - it names a state of the machine
+class Unavailable(RuntimeError):
     """No Kafka can be had on this machine; the text says why, in one line."""
 
 
@@ -35,7 +35,7 @@ class Broker(Protocol):
     address: str
 
     def start(self) -> None:
-        """Start it, without waiting for it to answer."""
+        """Start it, without waiting for it to answer; a running one goes on, thawed."""
 
     def kill(self) -> None:
         """End it at once, as SIGKILL does."""

@@ -59,6 +59,10 @@ class DockerBroker:
         """Create the container, or start it again after a kill."""
         if self._container is None:
             self._container = self._description.start().get_wrapped_container()
+            return
+        self._container.reload()
+        if self._container.status == "paused":
+            self.thaw()
         else:
             self._container.start()
 

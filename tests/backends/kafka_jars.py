@@ -94,6 +94,9 @@ class JarBroker:
 
     def start(self) -> None:
         """Start the process on its folder; what it had acknowledged is still there."""
+        if self._process is not None:
+            self.thaw()
+            return
         with (self._folder / "kafka.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._java("kafka.Kafka"), str(self._properties)], stdout=log, stderr=log

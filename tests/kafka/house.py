@@ -137,10 +137,10 @@ async def read(address: str, name: str, count: int) -> list[Any]:
     consumer = AIOKafkaConsumer(
         name, bootstrap_servers=address, auto_offset_reset="earliest", enable_auto_commit=False
     )
-    await consumer.start()
     records: list[Any] = []
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
+            await consumer.start()
             while len(records) < count:
                 for batch in (await consumer.getmany(timeout_ms=200)).values():
                     records += batch

@@ -124,5 +124,5 @@ def _named(text: str) -> tuple[str | None, int]:
 
 
 def _matching(pattern: re.Pattern[str], raw: bytes | None) -> str | None:
-    text = text_of(raw or b"")
+    text = raw.decode() if raw and raw.isascii() else ""
     return text if pattern.fullmatch(text) else None

@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import DBAPIError
 
 from govid.bus.consumers import Subscriptions
 from govid.bus.contracts import Topic
 from govid.bus.database import Database
 from govid.bus.envelope import Envelope
+from govid.bus.kafka.cleanup import discard
 from govid.bus.kafka.deadletters import DeadLetters
 from govid.bus.kafka.intake import SHAPES, Arrival, Intake, Unreadable
 from govid.bus.kafka.sql import QUERIES
@@ -119,9 +120,8 @@ class Inbox:
             return
         try:
             addressees = await self._commit([read.arrival for read in reads])
-        except DBAPIError as error:
-            state = getattr(error.orig, "sqlstate", None) or ""
-            if not state.startswith(NOT_STORABLE):
+        except asyncpg.PostgresError as error:
+            if not (error.sqlstate or "").startswith(NOT_STORABLE):
                 raise
             if len(reads) == 1:
                 await self._dead_letters.put(reads[0].record, Unreadable("not-storable"))
@@ -132,22 +132,20 @@ class Inbox:
             self._wake.ring(addressees)
 
     async def _commit(self, arrivals: Sequence[Arrival]) -> set[str]:
-        async with self._database.bus.connect() as connection, connection.begin():
-            own = await connection.exec_driver_sql(
-                QUERIES["known_events"], ([a.own_id for a in arrivals if a.own_id],)
+        async with self._database.bus_reads.acquire() as connection, connection.transaction():
+            own = await connection.fetch(
+                QUERIES["known_events"], [a.own_id for a in arrivals if a.own_id]
             )
-            echoes = {row.id for row in own}
+            echoes = {row["id"] for row in own}
             foreign = [a for a in arrivals if a.own_id is None or a.own_id not in echoes]
-            taken = await connection.exec_driver_sql(
+            taken = await connection.fetch(
                 QUERIES["inbox_take"],
-                (
-                    [a.foreign_hash for a in foreign],
-                    [a.source for a in foreign],
-                    [a.foreign_id for a in foreign],
-                    [a.envelope.id for a in foreign],
-                ),
+                [a.foreign_hash for a in foreign],
+                [a.source for a in foreign],
+                [a.foreign_id for a in foreign],
+                [a.envelope.id for a in foreign],
             )
-            new = {row.event_id for row in taken}
+            new = {row["event_id"] for row in taken}
             fresh = [a for a in foreign if a.envelope.id in new]
             if not fresh:
                 return set()
@@ -164,15 +162,13 @@ class Inbox:
 
     async def _park(self, connection: Any, envelopes: Sequence[Envelope]) -> None:
         rows = [(name, e) for e in envelopes for name in self._handling(e)]
-        await connection.exec_driver_sql(
+        await connection.execute(
             QUERIES["park_unknown"],
-            (
-                [name for name, _ in rows],
-                [e.key for _, e in rows],
-                [e.id for _, e in rows],
-                [f"{e.topic}.unknown" for _, e in rows],
-                "govid.bus.catalogue.UnknownEventType",
-            ),
+            [name for name, _ in rows],
+            [e.key for _, e in rows],
+            [e.id for _, e in rows],
+            [f"{e.topic}.unknown" for _, e in rows],
+            "govid.bus.catalogue.UnknownEventType",
         )
 
     def _handling(self, envelope: Envelope) -> list[str]:
@@ -195,3 +191,4 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
     """Stop *consumer* within a bound: leaving the group waits for an answer."""
     with suppress(KafkaError, OSError, TimeoutError):
         await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
+    await discard((consumer._coordinator, consumer._fetcher), consumer._client)  # noqa: SLF001

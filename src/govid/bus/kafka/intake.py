@@ -99,9 +99,12 @@ class Intake:
             raise Unreadable("wrong-shape", place[1] if place else "$") from None
         except (msgspec.DecodeError, RecursionError):
             raise Unreadable("not-json") from None
-        for name in event.__struct_fields__:
+        for name, wire_name in zip(
+            event.__struct_fields__, event.__struct_encode_fields__, strict=True
+        ):
+            # PostgreSQL's text holds everything but NUL.
             if "\x00" in str(getattr(event, name)):
-                raise Unreadable("wrong-shape", f"$.{name}")
+                raise Unreadable("wrong-shape", f"$.{wire_name}")
         if isinstance(event, VerificationCompleted):
             struct = result_struct(event.identifier_type)
             event = struct(**msgspec.structs.asdict(event))

@@ -82,7 +82,10 @@ class LogTopics:
         while envelopes:
             some, rest = envelopes[:STORE_ROWS], envelopes[STORE_ROWS:]
             try:
-                async with self._database.bus.connect() as connection, connection.begin():
+                async with (
+                    self._database.bus_reads.acquire() as connection,
+                    connection.transaction(),
+                ):
                     await self._outbox.store(connection, some, lambda _: [RELAY])
             except Exception as error:  # noqa: BLE001 - kept until the database is back
                 log.warning("logs.not_stored", extra={"error_class": error_class(error)})

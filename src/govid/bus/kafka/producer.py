@@ -11,11 +11,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import StrEnum
-from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from govid.bus.kafka.cleanup import discard
 from govid.bus.retry import error_class
 from govid.bus.settings import BusSettings
 
@@ -157,20 +157,9 @@ async def give_up(producer: AIOKafkaProducer) -> None:
     """Stop *producer* within a bound, and see to it that it sends nothing more.
 
     `stop` flushes first, and waits for ever while Kafka is away. What is left then are tasks that
-    would go on sending once Kafka is back: they are found by the object that they work for.
+    would go on sending once Kafka is back.
     """
     with suppress(KafkaError, OSError, TimeoutError):
         await asyncio.wait_for(producer.stop(), STOP_SECONDS)
-    owners = (producer._sender, producer._message_accumulator)  # noqa: SLF001 - no public way
-    remains = [task for task in asyncio.all_tasks() if _owner(task) in owners]
-    for task in remains:
-        task.cancel()
-    if remains:
-        await asyncio.wait(remains, timeout=1)
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(producer.client.close(), STOP_SECONDS)
-
-
-def _owner(task: asyncio.Task[Any]) -> object:
-    frame = getattr(task.get_coro(), "cr_frame", None)
-    return None if frame is None else frame.f_locals.get("self")
+    # There is no public way to them.
+    await discard((producer._sender, producer._message_accumulator), producer.client)  # noqa: SLF001

@@ -1,0 +1,30 @@
+"""Ends what aiokafka leaves running when its `stop` was cut short."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+SECONDS = 1.0
+
+
+async def discard(owners: Sequence[object], client: Any) -> None:
+    """Cancel all tasks that work for *owners*, and close the connections of *client*.
+
+    A task is known by the object whose method it runs: aiokafka keeps no list of them.
+    """
+    remains = [task for task in asyncio.all_tasks() if _owner(task) in owners]
+    for task in remains:
+        task.cancel()
+    if remains:
+        await asyncio.wait(remains, timeout=SECONDS)
+    with suppress(KafkaError, OSError, TimeoutError):
+        await asyncio.wait_for(client.close(), SECONDS)
+
+
+def _owner(task: asyncio.Task[Any]) -> object:
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    # An object, so that a task without one is never taken for a part that does not exist.
+    return _owner if frame is None else frame.f_locals.get("self", _owner)

@@ -1,0 +1,252 @@
+"""Requirement 14: what others publish takes effect once; what we published ourselves has none."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from govid.bus.contracts import Topic
+from tests.kafka.house import MODULE, House, header, until
+
+pytestmark = pytest.mark.kafka
+
+ACCOUNT = "019d0000-0000-7000-8000-000000000001"
+NOTICE = {
+    "identifierType": "NIN",
+    "identifierValue": "AB123456C",
+    "reason": "registered",
+    "timestamp": "2026-01-01T00:00:00Z",
+}
+RESULT = {
+    "userId": ACCOUNT,
+    "identifierType": "NHS",
+    "isVerified": True,
+    "timestamp": "2026-01-01T00:00:00Z",
+    "error": None,
+}
+MARK = {**NOTICE, "reason": "the last of this test"}
+
+Headers = list[tuple[str, bytes]]
+
+
+async def publish(house: House, topic: Topic, *records: tuple[bytes | None, Headers]) -> None:
+    """Write *records* to one partition, then a notice by which the reader's progress is seen."""
+    async with house.outsider() as producer:
+        for value, headers in records:
+            await producer.send_and_wait(
+                house.wire(topic), value, partition=0, headers=headers, key=b"k"
+            )
+        await producer.send_and_wait(house.wire(topic), mark(topic), partition=0)
+    await until(lambda: has_seen_mark(house))
+
+
+def mark(topic: Topic) -> bytes:
+    body = MARK if topic is Topic.DEATH_NOTIFICATION else {**RESULT, "error": MARK["reason"]}
+    return msgspec.json.encode(body)
+
+
+async def has_seen_mark(house: House) -> bool:
+    return await house.count("event", f"payload::text LIKE '%{MARK['reason']}%'") > 0
+
+
+async def stored(house: House) -> list[Any]:
+    """Return what came in, without the mark."""
+    rows = await house.database.reads.fetch(
+        "SELECT type, version, key, payload::text AS payload, headers->>'correlation_id' AS c "
+        "FROM bus.event WHERE payload::text NOT LIKE $1 ORDER BY pos",
+        f"%{MARK['reason']}%",
+    )
+    return list(rows)
+
+
+def encoded(body: dict[str, object]) -> bytes:
+    return msgspec.json.encode(body)
+
+
+async def test_r14_a_message_from_outside_reaches_the_modules_and_not_kafka(house: House) -> None:
+    await publish(
+        house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), [("correlation_id", b"outside-1")])
+    )
+    (event,) = await stored(house)
+    assert event["type"] == "hmrc.death.notified"
+    assert event["payload"].encode() == encoded(NOTICE)
+    assert event["c"] == "outside-1"
+    assert "AB123456C" not in event["key"]
+    rows = await house.database.reads.fetch("SELECT DISTINCT subscriber FROM bus.delivery")
+    assert [row["subscriber"] for row in rows] == [MODULE]
+
+
+@pytest.mark.parametrize(
+    ("identifier_type", "type_name"),
+    [("NHS", "nhs.verification.completed"), ("NIN", "hmrc.verification.completed")],
+)
+async def test_r14_a_result_is_its_departments(
+    house: House, identifier_type: str, type_name: str
+) -> None:
+    body = encoded({**RESULT, "identifierType": identifier_type, "later": {"member": 1}})
+    await publish(house, Topic.VERIFICATION_RESULT, (body, []))
+    (event,) = await stored(house)
+    assert (event["type"], event["version"]) == (type_name, 1)
+    assert event["key"] == f"verification/{ACCOUNT}"
+    assert event["payload"].encode() == body
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("ce_id", b"free text, with spaces")],
+        [("ce_id", "ümläut".encode())],
+        [("ce_id", b"\xff\x00 not even text")],
+        [("ce_id", b"x" * 10_000)],
+        [("ce_id", str(UUID(int=1, version=1)).encode())],
+        [("ce_id", str(uuid4()).encode())],
+        [("ce_id", b"{019D0000-0000-7000-8000-000000000009}")],
+        [("id", b"1")],
+        [("ce_id", b"1"), ("ce_source", b"//elsewhere")],
+    ],
+    ids=["text", "umlaut", "bytes", "10 kB", "uuid1", "uuid4", "braces", "bare", "source"],
+)
+async def test_r14_a_foreign_id_takes_effect_once(house: House, headers: Headers) -> None:
+    one, again = encoded(NOTICE), encoded({**NOTICE, "reason": "sent again"})
+    await publish(house, Topic.DEATH_NOTIFICATION, (one, headers), (again, headers))
+    assert [event["payload"].encode() for event in await stored(house)] == [one]
+
+
+async def test_r14_without_an_id_each_record_is_one_of_its_own(house: House) -> None:
+    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []), (encoded(NOTICE), []))
+    assert len(await stored(house)) == 2
+    assert await house.count("inbox") == 3
+
+
+async def test_r14_a_record_that_comes_again_after_a_restart_takes_effect_once(
+    house: House,
+) -> None:
+    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
+    await house.kafka.stop()
+    settings = msgspec.structs.replace(
+        house.settings, kafka_client_id=f"{house.settings.kafka_client_id}-again"
+    )
+    # Another group: it reads the topic from its beginning, as after lost offsets.
+    async with House(settings, house.database).open() as second:
+        await second.healthy()
+        await publish(second, Topic.VERIFICATION_RESULT, (encoded(RESULT), []))
+        await until(lambda: has_caught_up(second, Topic.DEATH_NOTIFICATION, 2))
+    notices = [e for e in await stored(house) if e["type"] == "hmrc.death.notified"]
+    assert len(notices) == 1
+
+
+async def test_r14_an_echo_has_no_effect(house: House) -> None:
+    event = house.sealer.catalogue.decode(
+        house.sealer.catalogue.named("nhs.verification.completed", 1), encoded(RESULT)
+    )
+    await house.emit(event)
+    await house.drained()
+    before = await house.count("event")
+    await publish(house, Topic.VERIFICATION_RESULT)
+    await until(lambda: has_caught_up(house, Topic.VERIFICATION_RESULT, 2))
+    assert await house.count("event") == before + 1
+    assert await house.count("inbox") == 1
+
+
+async def test_r14_a_time_without_an_offset_is_utc(house: House) -> None:
+    await publish(
+        house,
+        Topic.DEATH_NOTIFICATION,
+        (encoded({**NOTICE, "timestamp": "2026-01-01T00:00:00", "more": [1]}), []),
+    )
+    (event,) = await stored(house)
+    assert msgspec.json.decode(event["payload"]) == {
+        **NOTICE, "timestamp": "2026-01-01T00:00:00Z", "more": [1]
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("type_name", "name", "version"),
+    [
+        ("hmrc.death.notified.v2", "hmrc.death.notified", 2),
+        ("hmrc.death.withdrawn.v1", "hmrc.death.withdrawn", 1),
+        ("com.example.other", "com.example.other", 1),
+    ],
+)
+async def test_r9_an_unknown_type_is_parked_and_not_lost(
+    house: House, type_name: str, name: str, version: int
+) -> None:
+    body = encoded({"shape": "of the future"})
+    await publish(house, Topic.DEATH_NOTIFICATION, (body, [("ce_type", type_name.encode())]))
+    (event,) = await stored(house)
+    assert (event["type"], event["version"], event["payload"].encode()) == (name, version, body)
+    parked = await house.database.reads.fetchrow(
+        "SELECT subscriber, key, reason, until = 'infinity' AS for_good FROM bus.parked"
+    )
+    assert tuple(parked) == (MODULE, event["key"], "unknown_type", True)
+    assert await house.count("receipt") == 0
+    assert await house.count("delivery", f"key = '{event['key']}'") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "place"),
+    [
+        (b"not json", "not-json", ""),
+        (b"\xff\xfe", "not-json", ""),
+        (b'{"more":' + b"[" * 100_000, "not-json", ""),
+        (None, "empty", ""),
+        (b"[]", "wrong-shape", "$"),
+        (encoded({**NOTICE, "identifierType": "AB123456C"}), "wrong-shape", "$.identifierType"),
+        (encoded({**NOTICE, "identifierValue": "AB\x00"}), "wrong-shape", "$.identifierValue"),
+        (encoded({**NOTICE, "timestamp": "yesterday"}), "wrong-shape", "$.timestamp"),
+        (encoded({**NOTICE, "userId": "someone"}), "wrong-shape", "$.userId"),
+        (encoded({**NOTICE, "reason": "x" * 300_000}), "too-big", ""),
+        (b'{"identifierType":"NIN"}', "wrong-shape", "$"),
+    ],
+    ids=["text", "bytes", "deep", "empty", "list", "enum", "nul", "time", "uuid", "big", "missing"],
+)
+async def test_r14_what_cannot_be_read_is_set_aside_with_the_reason(
+    house: House, value: bytes | None, reason: str, place: str
+) -> None:
+    await publish(house, Topic.DEATH_NOTIFICATION, (value, [("ce_id", b"9")]))
+    (record,) = await house.read(f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    assert record.value == value
+    assert record.key == b"k"
+    assert header(record, "ce_id") == "9"
+    assert header(record, "dlq_reason") == reason
+    assert header(record, "dlq_place") == place
+    assert header(record, "dlq_topic") == house.wire(Topic.DEATH_NOTIFICATION)
+    assert header(record, "dlq_partition") == "0"
+    assert header(record, "dlq_offset") == "0"
+    assert await stored(house) == []
+
+
+async def test_r14_what_the_database_refuses_is_set_aside_alone(house: House) -> None:
+    await house.database.reads.execute(
+        """
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'invalid_text_representation'; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON bus.event FOR EACH ROW
+        WHEN (new.payload::text LIKE '%poison%') EXECUTE FUNCTION refuse()
+        """
+    )
+    good = encoded(NOTICE)
+    await publish(
+        house,
+        Topic.DEATH_NOTIFICATION,
+        (good, []),
+        (encoded({**NOTICE, "reason": "poison"}), []),
+        (good, []),
+    )
+    (record,) = await house.read(f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    assert header(record, "dlq_reason") == "not-storable"
+    assert [event["payload"].encode() for event in await stored(house)] == [good, good]
+
+
+async def has_caught_up(house: House, topic: Topic, records: int) -> bool:
+    """Tell whether the inbox has committed the offsets of *records* of *topic*."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=house.settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(f"{house.settings.kafka_client_id}.inbox")
+    finally:
+        await admin.close()
+    name = house.wire(topic)
+    return sum(o.offset for tp, o in offsets.items() if tp.topic == name) >= records

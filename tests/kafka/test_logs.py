@@ -1,0 +1,90 @@
+"""The log topics while Kafka is well: batches, headers, and what putting costs."""
+
+from datetime import UTC, datetime
+from timeit import timeit
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from govid.bus.contracts import AccessDecided, RequestFinished, RequestReceived, Topic
+from tests.kafka.house import House, header
+
+pytestmark = pytest.mark.kafka
+
+RECEIVED = RequestReceived(
+    timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+    method="GET",
+    path="/api/auth/profile",
+    client_ip="192.0.2.1",
+    user_agent="test",
+    request_id="r-1",
+    correlation_id="c-1",
+)
+FINISHED = RequestFinished(
+    **{**msgspec.structs.asdict(RECEIVED), "message": "request finished"},
+    status_code=200,
+    duration_ms=1.5,
+    user_id=None,
+)
+DECIDED = AccessDecided(
+    timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+    resource="identity.profile",
+    granted=False,
+    error="account-blocked",
+    user_id="019d0000-0000-7000-8000-000000000001",
+    correlation_id="c-1",
+)
+
+
+async def test_r15_an_activity_record_has_the_contracts_members(house: House) -> None:
+    await house.healthy()
+    house.kafka.logs.activity(RECEIVED)
+    house.kafka.logs.activity(FINISHED)
+    records = await house.read(Topic.ACTIVITY, 2)
+    first, second = sorted(records, key=lambda record: len(record.value))
+    assert first.key is None
+    assert msgspec.json.decode(first.value) == {
+        "timestamp": "2026-01-01T00:00:00Z",
+        "level": "INFO",
+        "service": "gateway",
+        "message": "request received",
+        "method": "GET",
+        "path": "/api/auth/profile",
+        "client_ip": "192.0.2.1",
+        "user_agent": "test",
+        "request_id": "r-1",
+        "correlation_id": "c-1",
+    }
+    added = msgspec.json.decode(second.value).items() - msgspec.json.decode(first.value).items()
+    assert dict(added) == {
+        "message": "request finished", "status_code": 200, "duration_ms": 1.5, "user_id": None
+    }  # fmt: skip
+    assert header(first, "ce_type") == "gateway.request.received.v1"
+    assert header(second, "ce_type") == "gateway.request.finished.v1"
+    assert header(first, "ce_correlationid") == "c-1"
+
+
+async def test_r15_an_access_record_goes_straight_to_kafka(house: House) -> None:
+    await house.healthy()
+    house.kafka.logs.access(DECIDED)
+    (record,) = await house.read(Topic.ACCESS, 1)
+    assert record.value == msgspec.json.encode(DECIDED)
+    assert UUID(header(record, "ce_id")).version == 7
+    assert header(record, "ce_type") == "gateway.access.decided.v1"
+    assert await house.count("event") == 0
+
+
+async def test_records_put_before_a_stop_are_sent(house: House) -> None:
+    await house.healthy()
+    [house.kafka.logs.access(DECIDED) for _ in range(3000)]
+    await house.kafka.stop()
+    records = await house.read(Topic.ACCESS, 3000)
+    assert len({header(record, "ce_id") for record in records}) == 3000
+    assert house.kafka.logs.dropped == 0
+
+
+async def test_putting_costs_microseconds(house: House) -> None:
+    await house.healthy()
+    seconds = timeit(lambda: house.kafka.logs.activity(RECEIVED), number=10_000)
+    assert seconds / 10_000 < 0.000_010

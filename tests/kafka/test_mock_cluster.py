@@ -1,0 +1,47 @@
+"""The wire of the in-memory cluster that `govid dev` uses. No claim about Kafka rests on it."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from govid.bus import BusSettings, Database
+from govid.bus.contracts import Topic
+from tests.kafka.conftest import on
+from tests.kafka.house import House, a_request, header, until
+from tests.kafka.test_inbox import NOTICE, encoded
+
+
+@pytest.fixture
+async def mock_house(bus_settings: BusSettings, mock_cluster: str) -> AsyncIterator[House]:
+    """Return a replica that runs on the in-memory cluster."""
+    settings = msgspec.structs.replace(on(mock_cluster, bus_settings), kafka_generation="g1")
+    async with Database(settings) as database, House(settings, database).open() as house:
+        yield house
+
+
+async def test_events_go_out_and_notices_come_in(mock_house: House) -> None:
+    house, account = mock_house, uuid4()
+    await house.emit(a_request(account, "1"), a_request(account, "2"))
+    records = await house.read(Topic.VERIFICATION_REQUEST, 2)
+    assert [header(record, "ce_sequence") for record in records] == ["1", "2"]
+    async with house.outsider() as producer:
+        await producer.send_and_wait(
+            house.wire(Topic.DEATH_NOTIFICATION), encoded(NOTICE), partition=0
+        )
+    await until(lambda: has_come_in(house))
+    assert await house.database.reads.fetchval("SELECT foreign_id FROM bus.inbox") == (
+        f"g1/{house.wire(Topic.DEATH_NOTIFICATION)}/0/0"
+    )
+
+
+async def test_topics_get_the_default_number_of_partitions(mock_house: House) -> None:
+    await mock_house.healthy()
+    counts = await mock_house.database.reads.fetch("SELECT partitions FROM bus.topic")
+    assert [row["partitions"] for row in counts] == [4] * 9
+    assert mock_house.kafka.mismatches == {}
+
+
+async def has_come_in(house: House) -> bool:
+    return await house.count("inbox") == 1

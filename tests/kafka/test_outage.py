@@ -1,0 +1,153 @@
+"""Requirements 6 and 7: an outage of Kafka loses nothing, spends nothing, and heals by itself."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from time import monotonic
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from govid.bus.contracts import AccessDecided, RequestReceived, Topic
+from tests.backends import kafka
+from tests.kafka.house import House, a_request, by_key, header, until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("mortal-kafka")]
+
+ACCOUNTS = 20
+
+
+@pytest.fixture(autouse=True)
+def alive(mortal_kafka: kafka.Broker) -> Iterator[None]:
+    """Leave the broker running, whatever a test did to it."""
+    yield
+    mortal_kafka.start()
+    kafka.wait_until_ready(mortal_kafka.address)
+
+
+async def test_r6_what_happens_while_kafka_is_away_arrives_afterwards(
+    mortal_house: House, mortal_kafka: kafka.Broker
+) -> None:
+    house, accounts = mortal_house, [uuid4() for _ in range(ACCOUNTS)]
+    await house.healthy()
+    await emit_to_each(house, accounts, "before")
+    mortal_kafka.kill()
+    for n in range(9):
+        await emit_to_each(house, accounts, f"during {n}")
+    await until(lambda: is_down(house))
+    mortal_kafka.start()
+    await house.drained()
+    records = await house.read(Topic.VERIFICATION_REQUEST, 10 * ACCOUNTS)
+    assert in_order(records, accounts, 10)
+    assert len({header(record, "ce_id") for record in records}) == 10 * ACCOUNTS
+    assert await house.count("receipt") == 10 * ACCOUNTS
+    assert await house.count("parked") == 0
+    assert await house.count("dead") == 0
+
+
+async def test_r7_a_frozen_broker_costs_a_producer_and_nothing_else(
+    mortal_house: House, mortal_kafka: kafka.Broker
+) -> None:
+    house, accounts = mortal_house, [uuid4() for _ in range(ACCOUNTS)]
+    await emit_to_each(house, accounts, "before")
+    await house.drained()
+    mortal_kafka.freeze()
+    await emit_to_each(house, accounts, "during")
+    await until(lambda: has_replaced(house))
+    mortal_kafka.thaw()
+    thawed = monotonic()
+    await house.drained()
+    assert monotonic() - thawed < 5
+    records = await house.read(Topic.VERIFICATION_REQUEST, 2 * ACCOUNTS)
+    assert in_order(records, accounts, 2)
+    assert await house.count("parked") == 0
+
+
+async def test_r6_access_records_survive_an_outage(
+    mortal_house: House, mortal_kafka: kafka.Broker
+) -> None:
+    house = mortal_house
+    await house.healthy()
+    mortal_kafka.kill()
+    [house.kafka.logs.access(a_decision(n)) for n in range(1000)]
+    await until(lambda: all_stored(house, 1000))
+    mortal_kafka.start()
+    await house.drained()
+    records = await house.read(Topic.ACCESS, 1000)
+    resources = {msgspec.json.decode(record.value)["resource"] for record in records}
+    assert resources == {f"/r/{n}" for n in range(1000)}
+    assert house.kafka.logs.dropped == 0
+
+
+async def test_r6_activity_records_are_counted_when_they_are_dropped(
+    mortal_house: House, mortal_kafka: kafka.Broker
+) -> None:
+    house = mortal_house
+    await house.healthy()
+    mortal_kafka.kill()
+    [house.kafka.logs.activity(an_activity(n)) for n in range(30_000)]
+    await until(lambda: has_dropped(house, 30_000))
+    assert await house.count("event") == 0
+
+
+async def test_r6_an_outage_ends_neither_the_process_nor_its_stop(
+    mortal_house: House, mortal_kafka: kafka.Broker
+) -> None:
+    house = mortal_house
+    await house.healthy()
+    mortal_kafka.freeze()
+    await emit_to_each(house, [uuid4()], "during")
+    began = monotonic()
+    await house.kafka.stop()
+    assert monotonic() - began < 10
+    assert await house.count("delivery") == 1
+
+
+async def emit_to_each(house: House, accounts: list[UUID], label: str) -> None:
+    for account in accounts:
+        await house.emit(a_request(account, label))
+
+
+def in_order(records: list[object], accounts: list[UUID], count: int) -> bool:
+    """Tell whether each account's first occurrences are 1 to *count*, in order."""
+    sequences = by_key(records, lambda record: int(header(record, "ce_sequence") or 0))
+    firsts = {key: list(dict.fromkeys(numbers)) for key, numbers in sequences.items()}
+    return firsts == {str(account): list(range(1, count + 1)) for account in accounts}
+
+
+async def is_down(house: House) -> bool:
+    return house.kafka.health() == "down"
+
+
+async def has_replaced(house: House) -> bool:
+    return house.kafka._events.rebuilds > 0
+
+
+async def all_stored(house: House, count: int) -> bool:
+    return await house.count("event") == count
+
+
+async def has_dropped(house: House, count: int) -> bool:
+    return house.kafka.logs.dropped == count
+
+
+def a_decision(n: int) -> AccessDecided:
+    return AccessDecided(
+        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+        resource=f"/r/{n}",
+        granted=True,
+        user_id=str(uuid4()),
+        correlation_id=f"c-{n}",
+    )
+
+
+def an_activity(n: int) -> RequestReceived:
+    return RequestReceived(
+        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+        method="GET",
+        path=f"/r/{n}",
+        client_ip="192.0.2.1",
+        user_agent=None,
+        request_id=f"r-{n}",
+        correlation_id=f"c-{n}",
+    )
