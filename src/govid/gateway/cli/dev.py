@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
 
 import click
 import msgspec
@@ -148,7 +149,7 @@ class DevServer:
             openapi=f"{running.url}/openapi.json",
             health=f"{running.url}/health",
             jwks=f"{running.url}/.well-known/jwks.json",
-            postgres=make_url(running.database_url).render_as_string(hide_password=True),
+            postgres=unquote(make_url(running.database_url).render_as_string(hide_password=True)),
             postgres_version=version,
             postgres_embedded=started.postgres is not None,
             kafka=running.kafka_bootstrap_servers,

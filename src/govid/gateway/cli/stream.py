@@ -90,8 +90,8 @@ async def following(
                     "Is GOVID_KAFKA_BOOTSTRAP_SERVERS right? `--source outbox` does without.",
                 ) from error
             note("Kafka does not answer: reading the outbox.")
-    note("From the outbox: activity records and decisions about reads are not there.")
     async with connected(place) as connection:
+        note("From the outbox: activity records and decisions about reads are not there.")
         start = await _start(connection, since)
         wanted = {*map(str, topics)} if len(topics) < len(Topic) else None
         yield _from_outbox(connection, start, wanted, raw=raw)

@@ -47,7 +47,8 @@ class EmbeddedPostgres:
                 "Repair what the log says, start afresh with --reset, "
                 "or set GOVID_DATABASE_URL to a server of yours.",
             ) from error
-        self.url = self._server.get_uri()
+        # Without the empty password, so that the panel's line can be pasted behind `psql`.
+        self.url = self._server.get_uri().replace(":@", "@")
         return self
 
     def __exit__(

@@ -108,7 +108,8 @@ class StateFolder:
     def wipe(self) -> None:
         """Remove everything but the lock, the database included."""
         folder = self.read().postgres_folder
-        if folder is not None:
+        if folder is not None and not Path(folder).is_relative_to(self.path):
+            # Outside it is alone in a folder that was made for it.
             shutil.rmtree(Path(folder).parent, ignore_errors=True)
         for path in self.path.iterdir():
             if path.name == LOCK:

@@ -1,0 +1,53 @@
+"""`govid check`: everything that keeps govid from serving, all at once."""
+
+import asyncio
+from typing import Any
+
+import click
+import msgspec
+import rich_click
+
+from govid.gateway.cli.errors import ExitCode
+from govid.gateway.cli.output import Output, json_option
+from govid.gateway.cli.settings import settings_or_exit
+from govid.gateway.production import backend_faults, faults, warnings
+from govid.gateway.settings import Settings
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found. Faults keep `govid serve` from starting, warnings do not."""
+
+    faults: list[str]
+    warnings: list[str]
+
+    def lines(self) -> list[str]:
+        """Return the findings, one a line."""
+        return [
+            *(f"fault: {one}" for one in self.faults),
+            *(f"warning: {one}" for one in self.warnings),
+        ]
+
+
+async def findings(settings: Settings) -> Findings:
+    """Look at *settings*, the database and Kafka."""
+    return Findings(
+        faults=[*faults(settings), *await backend_faults(settings)], warnings=warnings(settings)
+    )
+
+
+@click.command("check", cls=rich_click.RichCommand, epilog="Example: govid check && govid serve")
+@json_option
+def command(as_json: bool) -> None:
+    """List every fault of the settings and the backends, as `govid serve` would.
+
+    Exits with 5 if there is one. A Kafka that does not answer is none.
+    """
+    found = asyncio.run(findings(settings_or_exit()))
+    output = Output(as_json=as_json)
+    if as_json:
+        output.document(found)
+    else:
+        click.echo("\n".join([*found.lines(), f"{len(found.faults)} faults"]))
+    if found.faults:
+        context: Any = click.get_current_context()
+        context.exit(ExitCode.WRONG)
