@@ -8,7 +8,6 @@ record that was not acknowledged. Records may arrive twice then, with the same i
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import StrEnum
 
@@ -16,7 +15,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from govid.bus.kafka.cleanup import discard
-from govid.bus.retry import error_class
+from govid.bus.kafka.topics_admin import Topics
+from govid.bus.retry import DATABASE_AWAY, error_class
 from govid.bus.settings import BusSettings
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,9 @@ STOP_SECONDS = 2.0
 PROBE_SECONDS = 2.0
 RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0)
 BATCH_BYTES = 256 * 1024
+
+AWAY = (KafkaError, *DATABASE_AWAY)
+"""What connecting may meet: Kafka is away, or the database that remembers the topics."""
 
 
 class State(StrEnum):
@@ -44,14 +47,14 @@ class Producer:
         self,
         settings: BusSettings,
         purpose: str,
-        prepare: Callable[[AIOKafkaProducer], Awaitable[None]] | None = None,
+        topics: Topics | None = None,
     ) -> None:
-        """Connect once `run` runs; *prepare* each new producer before anybody may use it."""
+        """Connect once `run` runs; show *topics* each new producer before anybody may use it."""
         self.state = State.CONNECTING
         self.rebuilds = 0
         self._settings = settings
         self._purpose = purpose
-        self._prepare = prepare
+        self._topics = topics
         self._current: AIOKafkaProducer | None = None
         self._ready = asyncio.Event()
         self._doubted = asyncio.Event()
@@ -112,9 +115,9 @@ class Producer:
         try:
             async with asyncio.timeout(START_SECONDS):
                 await producer.start()
-                if self._prepare is not None:
-                    await self._prepare(producer)
-        except (KafkaError, OSError, TimeoutError) as error:
+                if self._topics is not None:
+                    await self._topics.look(producer)
+        except AWAY as error:
             log.debug("kafka.not_connected", extra={"error_class": error_class(error)})
             await give_up(producer)
             return None
@@ -129,7 +132,7 @@ class Producer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._doubted.wait(), PROBE_SECONDS)
                 return
-            alive = await _answers(producer)
+            alive = await self._answers(producer)
             if self._doubted.is_set():
                 return
             self._tell(State.OK if alive else State.DOWN)
@@ -138,19 +141,21 @@ class Producer:
             else:
                 self._ready.clear()
 
+    async def _answers(self, producer: AIOKafkaProducer) -> bool:
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                alive = bool(await producer.client.force_metadata_update())
+                if alive and self._topics is not None:
+                    await self._topics.observe(producer)
+        except AWAY:
+            return False
+        return alive
+
     def _tell(self, state: State) -> None:
         if state is not self.state:
             level = logging.WARNING if state is State.DOWN else logging.INFO
             log.log(level, "kafka.%s", state.value, extra={"purpose": self._purpose})
         self.state = state
-
-
-async def _answers(producer: AIOKafkaProducer) -> bool:
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            return bool(await producer.client.force_metadata_update())
-    except (KafkaError, TimeoutError):
-        return False
 
 
 async def give_up(producer: AIOKafkaProducer) -> None:

@@ -41,7 +41,7 @@ class Kafka:
         self._topics = Topics(settings, database)
         # Two producers: a flood of log records must not stand before the events, and a refused
         # record must not take the other kind's producer with it.
-        self._events = Producer(settings, "events", self._topics.look)
+        self._events = Producer(settings, "events", self._topics)
         self._records = Producer(settings, "logs")
         self.relay = Relay(settings, database, leases, wake, self._events, self._topics)
         self.logs = LogTopics(settings, database, sealer, outbox, wake, self._records, self._topics)

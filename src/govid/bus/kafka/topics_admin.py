@@ -65,8 +65,7 @@ class Topics:
 
     async def look(self, producer: AIOKafkaProducer) -> None:
         """Create what is missing, if Kafka allows it, and compare the rest with what was known."""
-        wanted = [self._settings.wire_name(topic) for topic in Topic]
-        wanted += [dead_letter_topic(self._settings.wire_name(topic)) for topic in INBOUND]
+        wanted = self._wanted()
         present = await self._present_counts(producer)
         missing = [name for name in wanted if name not in present]
         if missing:
@@ -75,6 +74,7 @@ class Topics:
                 await _appear(producer, name)
             present = await self._present_counts(producer)
         self._present = {name: present[name] for name in wanted if name in present}
+        producer.client.set_topics(wanted)
         rows = await self._database.bus_reads.fetch(
             QUERIES["remember_topics"], list(self._present), list(self._present.values())
         )
@@ -84,6 +84,18 @@ class Topics:
                 "kafka.partitions_changed", extra={"topic": name, "first_seen": first, "now": now}
             )
         self.known.set()
+
+    async def observe(self, producer: AIOKafkaProducer) -> None:
+        """Look again if the metadata that *producer* has just refreshed says something new."""
+        cluster = producer.client.cluster
+        counts = {name: len(cluster.partitions_for_topic(name) or ()) for name in self._wanted()}
+        if any(count not in {0, self._present.get(name)} for name, count in counts.items()):
+            await self.look(producer)
+
+    def _wanted(self) -> list[str]:
+        names = [self._settings.wire_name(topic) for topic in Topic]
+        inbound = [self._settings.wire_name(topic) for topic in INBOUND]
+        return names + [dead_letter_topic(name) for name in inbound]
 
     async def _present_counts(self, producer: AIOKafkaProducer) -> dict[str, int]:
         cluster = await producer.client.fetch_all_metadata()
