@@ -52,7 +52,7 @@ class Crowd:
         """Register everybody.
 
         Raises:
-            RuntimeError: an answer was neither 201, nor a 400 after a connection that broke.
+            RuntimeError: an answer was none of 201, 503, and 400 after a connection that broke.
             TimeoutError: the server stayed away.
         """
         async with (
@@ -94,6 +94,10 @@ class Crowd:
             if answer.status_code == httpx.codes.CREATED:
                 self.seconds.append(clock() - began)
                 self.admitted[applicant.email] = UUID(answer.json()["id"])
+            elif answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                # Too many passwords at a time for this machine: the answer says to come again.
+                await asyncio.sleep(float(answer.headers["Retry-After"]))
+                continue
             elif answer.status_code == httpx.codes.BAD_REQUEST and broke:
                 self.unanswered.add(applicant.email)
             else:
