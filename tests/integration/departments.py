@@ -1,8 +1,8 @@
 """A department under test: real PostgreSQL, a real outbox, and a bare application around it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,7 +11,6 @@ import httpx
 import msgspec
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
-from sqlalchemy import event
 
 from govid.bus import (
     Cause,
@@ -108,22 +107,6 @@ async def published(database: Database) -> list[tuple[str, dict[str, Any]]]:
     """Return the type and the payload of every event, in order."""
     rows = await database.reads.fetch("SELECT type, payload FROM bus.event ORDER BY pos")
     return [(row["type"], msgspec.json.decode(row["payload"])) for row in rows]
-
-
-@contextmanager
-def counted(database: Database) -> Iterator[list[str]]:
-    """Collect the statements that the pool of requests sends, without those of transactions."""
-    statements: list[str] = []
-
-    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    engine = database.requests.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -154,6 +154,7 @@ class Dispatcher:
             outcome = await self._consumer.handler.prepare(delivery)
             await self._apply(debt, delivery, outcome)
         except LeaseLost:
+            self._leases.forget(self._consumer.name, debt.bucket)
             return False
         except Outage as error:
             await self._park(debt, Failure.of("outage", error))
@@ -173,22 +174,19 @@ class Dispatcher:
     async def _apply(self, debt: Debt, delivery: Delivery[Any], outcome: Any) -> None:
         name = self._consumer.name
         async with self._uow.begin(delivery.cause(name)) as tx:
-            result = await tx.connection.exec_driver_sql(
+            row = await tx.driver.fetchrow(
                 QUERIES["take"],
-                (
-                    name,
-                    debt.bucket,
-                    self._leases.replica,
-                    debt.epoch,
-                    debt.event_id,
-                    debt.pos,
-                    debt.key,
-                ),
+                name,
+                debt.bucket,
+                self._leases.replica,
+                debt.epoch,
+                debt.event_id,
+                debt.pos,
+                debt.key,
             )
-            row = result.one()
-            if not row.fenced:
+            if not row["fenced"]:
                 raise LeaseLost
-            if row.fresh:
+            if row["fresh"]:
                 await self._consumer.handler.apply(tx, delivery, outcome)
 
     def _delivery(self, debt: Debt) -> Delivery[Any]:

@@ -59,6 +59,10 @@ class Leases:
         """Return for how many seconds the buckets of *subscriber* are certainly ours."""
         return max(0.0, self._lapses_at - monotonic()) if self._owned[subscriber] else 0.0
 
+    def forget(self, subscriber: str, bucket: int) -> None:
+        """Stop working on a bucket that has turned out to be another's, until the next round."""
+        self._owned[subscriber].pop(bucket, None)
+
     @property
     def healthy(self) -> bool:
         """Tell whether the last renewal is recent enough to work on."""

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import Any
 
 from govid.bus.actor import Cause
 from govid.bus.consumers import Subscriptions, bucket_of
@@ -21,41 +20,40 @@ class PostgresOutbox:
         self._subscriptions = subscriptions
 
     async def write(
-        self, connection: AsyncConnection, events: list[Event], cause: Cause, now: datetime
+        self, driver: Any, events: list[Event], cause: Cause, now: datetime
     ) -> Collection[str]:
         """Store *events* and all their deliveries in one statement; return the addressees."""
         envelopes = [self._sealer.seal(event, cause, now) for event in events]
-        return await self.store(connection, envelopes, self._subscriptions.of)
+        return await self.store(driver, envelopes, self._subscriptions.of)
 
     async def store(
         self,
-        connection: AsyncConnection,
+        driver: Any,
         envelopes: Sequence[Envelope],
         addressees: Callable[[Envelope], list[str]],
     ) -> Collection[str]:
-        """Store *envelopes*, with a delivery to each of their *addressees*; return all of those."""
+        """Store *envelopes*, with a delivery to each of their *addressees*; return all of those.
+
+        *driver* is an asyncpg connection with an open transaction.
+        """
         deliveries = [
             (envelope.id, name, bucket_of(envelope.key or str(envelope.id)))
             for envelope in envelopes
             for name in addressees(envelope)
         ]
-        # Through SQLAlchemy and never on the driver's own connection: the dialect begins lazily,
-        # so a statement that goes round it would run outside the transaction.
-        await connection.exec_driver_sql(
+        await driver.execute(
             QUERIES["emit"],
-            (
-                [e.id for e in envelopes],
-                [e.type for e in envelopes],
-                [e.version for e in envelopes],
-                [e.topic and e.topic.value for e in envelopes],
-                [e.key for e in envelopes],
-                [e.record_key for e in envelopes],
-                [e.payload.decode() for e in envelopes],
-                [self._sealer.encode(e.headers) for e in envelopes],
-                [e.occurred_at for e in envelopes],
-                [event_id for event_id, _, _ in deliveries],
-                [name for _, name, _ in deliveries],
-                [bucket for _, _, bucket in deliveries],
-            ),
+            [e.id for e in envelopes],
+            [e.type for e in envelopes],
+            [e.version for e in envelopes],
+            [e.topic and e.topic.value for e in envelopes],
+            [e.key for e in envelopes],
+            [e.record_key for e in envelopes],
+            [e.payload.decode() for e in envelopes],
+            [self._sealer.encode(e.headers) for e in envelopes],
+            [e.occurred_at for e in envelopes],
+            [event_id for event_id, _, _ in deliveries],
+            [name for _, name, _ in deliveries],
+            [bucket for _, _, bucket in deliveries],
         )
         return {name for _, name, _ in deliveries}

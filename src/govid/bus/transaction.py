@@ -1,5 +1,11 @@
-"""The unit of work: a state change and its events, in one commit (I1)."""
+"""The unit of work: a state change and its events, in one commit (I1).
 
+BEGIN, COMMIT and the bus's own statements go straight to the driver; use cases and handlers run
+SQLAlchemy Core on the same connection, which is in AUTOCOMMIT as far as SQLAlchemy knows. That
+halves the cost of a handled event, and there is one place that begins and ends a transaction.
+"""
+
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,14 +19,16 @@ from govid.bus.clock import Clock
 from govid.bus.contracts import Event
 from govid.bus.errors import TransactionClosed
 
+ROLLBACK_SECONDS = 2
+
 
 class Outbox(Protocol):
     """Where emitted events are written, just before the commit."""
 
     async def write(
-        self, connection: AsyncConnection, events: list[Event], cause: Cause, now: datetime
+        self, driver: Any, events: list[Event], cause: Cause, now: datetime
     ) -> Collection[str]:
-        """Store *events* and their deliveries through *connection*, in its open transaction.
+        """Store *events* and their deliveries through *driver*, in its open transaction.
 
         Returns the names of the subscribers that now have something to do.
         """
@@ -29,13 +37,20 @@ class Outbox(Protocol):
 class Transaction:
     """One open transaction, and the events that will commit with it."""
 
-    def __init__(self, connection: AsyncConnection, cause: Cause, now: datetime) -> None:
-        """Wrap *connection*, whose transaction somebody else begins and ends."""
+    def __init__(
+        self, connection: AsyncConnection, driver: Any, cause: Cause, now: datetime
+    ) -> None:
+        """Wrap *connection*, whose transaction somebody else begins and ends.
+
+        *driver* is the same connection as asyncpg has it, for hand-written SQL.
+        """
         self.connection = connection
+        self.driver = driver
         self.cause = cause
         self.now = now
         self._events: list[Event] = []
         self._hooks: list[Callable[[], None]] = []
+        self._savepoints = 0
         self._open = True
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
@@ -60,20 +75,24 @@ class Transaction:
     async def savepoint(self) -> AsyncIterator[None]:
         """Run the block in a SAVEPOINT: when it fails, its events die with its changes."""
         events, hooks = len(self._events), len(self._hooks)
+        self._savepoints += 1
+        name = f"govid_{self._savepoints}"
+        await self.driver.execute(f"SAVEPOINT {name}")
         try:
-            async with self.connection.begin_nested():
-                yield
+            yield
         except BaseException:
             del self._events[events:]
             del self._hooks[hooks:]
+            await self.driver.execute(f"ROLLBACK TO SAVEPOINT {name}")
             raise
+        await self.driver.execute(f"RELEASE SAVEPOINT {name}")
 
     async def flush(self, outbox: Outbox) -> Collection[str]:
         """Hand the emitted events to *outbox*; return who is to be woken for them."""
         events, self._events = self._events, []
         if not events:
             return ()
-        return await outbox.write(self.connection, events, self.cause, self.now)
+        return await outbox.write(self.driver, events, self.cause, self.now)
 
     def close(self) -> None:
         """Let nothing be emitted any more."""
@@ -104,15 +123,20 @@ class UnitOfWork:
     @asynccontextmanager
     async def begin(self, cause: Cause) -> AsyncIterator[Transaction]:
         """Open a transaction: it commits when the block ends, and rolls back when it raises."""
+        witness = cause.witness
         async with self._engine.connect() as connection:
-            tx = Transaction(connection, cause, self._clock.now())
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            tx = Transaction(connection, driver, cause, self._clock.now())
             try:
-                async with connection.begin():
-                    witness = cause.witness
-                    yield tx
-                    if witness is not None and not witness.written:
-                        tx.emit(witness.event)
-                    addressed = await tx.flush(self._outbox)
+                await driver.execute("BEGIN")
+                yield tx
+                if witness is not None and not witness.written:
+                    tx.emit(witness.event)
+                addressed = await tx.flush(self._outbox)
+                await driver.execute("COMMIT")
+            except BaseException:
+                await _abandon(connection, driver)
+                raise
             finally:
                 tx.close()
         if witness is not None:
@@ -120,3 +144,18 @@ class UnitOfWork:
         if addressed:
             self._wake(addressed)
         tx.committed()
+
+
+async def _abandon(connection: AsyncConnection, driver: Any) -> None:
+    """Roll back; and if that cannot be had at once, throw the connection away.
+
+    A connection that went back to its pool inside a transaction would lend it to a stranger.
+    """
+    try:
+        async with asyncio.timeout(ROLLBACK_SECONDS):
+            if driver.is_in_transaction():
+                await driver.execute("ROLLBACK")
+    except BaseException as error:
+        await connection.invalidate()
+        if not isinstance(error, Exception):
+            raise

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from govid.bus import Database
-from tests.integration.departments import counted
+from tests.statements import statements
 
 PATH = "/api/hmrc/tax-records"
 
@@ -105,6 +105,6 @@ async def test_a_wrong_query_is_refused(client: httpx.AsyncClient, query: str) -
 
 
 async def test_a_list_is_one_statement(client: httpx.AsyncClient, database: Database) -> None:
-    with counted(database) as statements:
+    async with statements(database.requests) as sent:
         await client.get(PATH)
-    assert len(statements) == 1
+    assert sent == ["SELECT hmrc.tax_record.id,"]

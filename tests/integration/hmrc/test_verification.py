@@ -11,11 +11,11 @@ from govid.hmrc import HmrcSettings
 from tests.integration.departments import (
     StandingClock,
     a_verification,
-    counted,
     handle,
     handler_of,
     published,
 )
+from tests.statements import statements
 
 NAME = "hmrc.verification"
 
@@ -59,9 +59,9 @@ async def test_an_answer_is_one_statement(
     module: Module, uow: UnitOfWork, database: Database, account_id: UUID
 ) -> None:
     delivery = a_verification(IdentifierType.NIN, "AB123456C", account_id)
-    with counted(database) as statements:
+    async with statements(database.requests) as sent:
         await handle(handler_of(module, NAME), delivery, uow)
-    assert len(statements) == 1
+    assert sent == ["BEGIN", "COMMIT", "WITH incoming"]
 
 
 async def test_only_requests_about_its_own_numbers_are_wanted(

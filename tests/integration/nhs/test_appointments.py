@@ -13,12 +13,12 @@ from govid.bus import Database, Module, Outage, UnitOfWork
 from tests.integration.departments import (
     NOW,
     StandingClock,
-    counted,
     handle,
     handler_of,
     published,
     serving,
 )
+from tests.statements import statements
 from tests.integration.nhs.conftest import SETTINGS
 from tests.integration.nhs.wishes import BODY, PATH, ask, the_wish
 
@@ -67,9 +67,9 @@ async def test_a_wish_is_published_in_the_contracts_shape(
 
 
 async def test_a_wish_is_three_statements(client: httpx.AsyncClient, database: Database) -> None:
-    with counted(database) as statements:
+    async with statements(database.requests) as sent:
         await ask(client)
-    assert len(statements) == 3
+    assert sent == ["BEGIN", "COMMIT", "INSERT INTO", "INSERT INTO", "WITH incoming"]
 
 
 async def test_an_appointment_is_looked_up_by_its_id(client: httpx.AsyncClient) -> None:
@@ -171,9 +171,9 @@ async def test_a_decision_is_two_statements(
 ) -> None:
     await ask(client)
     wish = await the_wish(database)
-    with counted(database) as statements:
+    async with statements(database.requests) as sent:
         await handle(handler_of(module, "nhs.booking"), wish, uow)
-    assert len(statements) == 2
+    assert sent == ["BEGIN", "COMMIT", "UPDATE nhs.appointment", "WITH incoming"]
 
 
 async def test_without_the_nhs_no_wish_is_taken_and_an_old_one_waits(

@@ -8,7 +8,8 @@ from msgspec import structs
 
 from govid import nhs
 from govid.bus import Database, UnitOfWork
-from tests.integration.departments import StandingClock, counted, serving
+from tests.integration.departments import StandingClock, serving
+from tests.statements import statements
 from tests.integration.nhs.conftest import SETTINGS
 
 PATH = "/api/nhs/patients"
@@ -95,6 +96,6 @@ async def test_a_cursor_leads_into_no_one_elses_list(client: httpx.AsyncClient) 
 
 
 async def test_a_list_is_one_statement(client: httpx.AsyncClient, database: Database) -> None:
-    with counted(database) as statements:
+    async with statements(database.requests) as sent:
         await client.get(PATH)
-    assert len(statements) == 1
+    assert sent == ["SELECT nhs.patient.id,"]
