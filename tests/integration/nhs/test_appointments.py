@@ -18,9 +18,9 @@ from tests.integration.departments import (
     published,
     serving,
 )
-from tests.statements import statements
 from tests.integration.nhs.conftest import SETTINGS
 from tests.integration.nhs.wishes import BODY, PATH, ask, the_wish
+from tests.statements import statements
 
 DECIDED = "nhs.appointment.decided"
 

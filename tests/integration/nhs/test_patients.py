@@ -9,8 +9,8 @@ from msgspec import structs
 from govid import nhs
 from govid.bus import Database, UnitOfWork
 from tests.integration.departments import StandingClock, serving
-from tests.statements import statements
 from tests.integration.nhs.conftest import SETTINGS
+from tests.statements import statements
 
 PATH = "/api/nhs/patients"
 BODY = {"name": "Jane Smith", "nhsNumber": "943 476 5919", "medicalHistory": "None known"}

@@ -16,8 +16,8 @@ from tests.integration.departments import (
     handler_of,
     published,
 )
-from tests.statements import statements
 from tests.integration.nhs.conftest import SETTINGS
+from tests.statements import statements
 
 NAME = "nhs.verification"
 NAMED = "9693632109"
