@@ -59,6 +59,7 @@ def create_app(settings: Settings) -> Edge:
         logs=house.logs,
         requests=requests,
         clock=house.clock,
+        methods={route.path_format: route.methods for route in app.routes},
         cors_origins=settings.cors_origins,
         https=settings.public_url.startswith("https:"),
     )

@@ -18,7 +18,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from govid.bus import FieldFault, Invalid
-from govid.gateway.faults import explain
+from govid.gateway.faults import explain, sentence
 
 DEPTH = 32
 _INT64 = range(-(2**63), 2**63)
@@ -59,13 +59,13 @@ def _check(body: bytes) -> None:
     except UnicodeDecodeError:
         _refuse((), "the body is not UTF-8", "encoding")
     if _depth(body) > DEPTH:
-        _refuse((), f"nested deeper than {DEPTH} levels", "too_deep")
+        _refuse((), f"the body is nested deeper than {DEPTH} levels", "too_deep")
     try:
         tree = json.loads(
             text, object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant
         )
     except json.JSONDecodeError as error:
-        _refuse((), f"not JSON: wrong at character {error.pos}", "json_malformed")
+        _refuse((), f"the body is not JSON (character {error.pos})", "json_malformed")
     for loc, value in _leaves(tree, ()):
         _check_leaf(loc, value)
 
@@ -78,7 +78,7 @@ def _decode(body: bytes, wanted: Any) -> Any:
         _refuse(fault.loc, fault.msg, fault.type)
     except msgspec.DecodeError:
         # What `json` lets pass and msgspec does not, such as an escaped half of a surrogate pair.
-        _refuse((), "not JSON", "json_malformed")
+        _refuse((), "the body is not JSON", "json_malformed")
 
 
 @lru_cache(maxsize=256)
@@ -89,7 +89,7 @@ def _decoder(wanted: Any) -> msgspec.json.Decoder[Any]:
 def _refuse(loc: Loc, msg: str, kind: str) -> NoReturn:
     """Raise the 422 for one wrong place below the body."""
     fault = FieldFault(loc=("body", *loc), msg=msg, type=kind)
-    raise Invalid(f"{fault.loc[-1]}: {msg}", faults=(fault,)) from None
+    raise Invalid(sentence(fault), faults=(fault,)) from None
 
 
 def _depth(body: bytes) -> int:
@@ -108,7 +108,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for key, value in pairs:
         if key in members:
-            _refuse((), "a member is given twice", "duplicate_member")
+            _refuse((), "the body gives a field twice", "duplicate_field")
         members[key] = value
     return members
 

@@ -5,7 +5,9 @@ middleware runs (404, 405), and because every microsecond here is paid by every 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -60,14 +62,20 @@ class Edge:
         logs: Logs,
         requests: RequestLog,
         clock: Clock,
+        methods: Mapping[str, Iterable[str]],
         cors_origins: Sequence[str] = (),
         https: bool = False,
     ) -> None:
-        """Serve *app*. *https* tells whether clients reach govid by TLS."""
+        """Serve *app*.
+
+        *methods* holds what each route takes, by its template; *https* tells whether clients reach
+        govid by TLS.
+        """
         self._app = app
         self._logs = logs
         self._requests = requests
         self._clock = clock
+        self._allow = {route: _allow(taken) for route, taken in methods.items()}
         self._cors = Cors(cors_origins)
         self._headers = [*_SECURITY, _HSTS] if https else _SECURITY
 
@@ -84,7 +92,7 @@ class Edge:
         except Gone:
             exchange.status = 499
         except Refused as refused:
-            await answer.problem(plain(refused.status))
+            await answer.problem(plain(refused.status), hang_up=refused.hang_up)
         except Exception as error:  # an edge: whatever happens, the client gets a problem
             if exchange.status:
                 raise
@@ -100,9 +108,20 @@ class Edge:
         if exchange.has_body:
             receive = replay(await read(receive), receive)
         if exchange.method == "HEAD":
-            # The same answer as to GET; its body is held back on the way out.
-            scope["method"] = "GET"
+            # The same answer as to GET; its body is held back on the way out. In a copy, because
+            # the server counts bytes by the method in its own.
+            scope = {**scope, "method": "GET"}
+        if exchange.method == "OPTIONS":
+            await self._app(scope, receive, partial(self._told, scope, answer))
+            return
         await self._app(scope, receive, answer.send)
+
+    async def _told(self, scope: Any, answer: "_Answer", message: Any) -> None:
+        """Pass on an answer to OPTIONS; the framework's knows one handler of a route only."""
+        if message["type"] == "http.response.start" and message["status"] == HTTPStatus.NO_CONTENT:
+            allow = self._allow[scope["path_template"]]
+            message["headers"] = [(b"allow", allow)]
+        await answer.send(message)
 
     def _received(self, exchange: Exchange) -> None:
         self._logs.activity(
@@ -123,7 +142,7 @@ class Edge:
         self._logs.activity(
             RequestFinished(
                 timestamp=self._clock.now(),
-                level="INFO" if status < 500 else "ERROR",  # noqa: PLR2004 - the class of failures
+                level="INFO" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "ERROR",
                 method=exchange.method,
                 path=exchange.path,
                 client_ip=exchange.client_ip,
@@ -162,16 +181,15 @@ class _Answer:
             message["body"] = b""
         await self._send(message)
 
-    async def problem(self, refusal: Refusal) -> None:
-        """Answer with *refusal*."""
+    async def problem(self, refusal: Refusal, *, hang_up: bool = False) -> None:
+        """Answer with *refusal*; *hang_up* if the request's body was left unread."""
         body = refusal.body(self._exchange.path)
         headers = [(k.lower().encode(), v.encode()) for k, v in refusal.headers.items()]
         headers += [
             (b"content-type", MEDIA_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),
         ]
-        if refusal.status in (408, 413):
-            # The rest of the body is not read: the connection cannot be used again.
+        if hang_up:
             headers.append((b"connection", b"close"))
         await self.send(
             {"type": "http.response.start", "status": refusal.status, "headers": headers}
@@ -194,3 +212,9 @@ class _Answer:
         complete.append((b"x-correlation-id", exchange.correlation_id.encode()))
         complete.append((b"x-process-time-ms", b"%.2f" % elapsed_ms))
         return complete
+
+
+def _allow(methods: Iterable[str]) -> bytes:
+    """Return the header for *methods*. Where there is GET there is HEAD."""
+    taken = set(methods)
+    return ", ".join(sorted(taken | ({"HEAD"} if "GET" in taken else set()))).encode()

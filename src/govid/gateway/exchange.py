@@ -1,7 +1,7 @@
 """What the edge knows about one request, and carries beside it until it is answered."""
 
+import random
 import re
-import secrets
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
@@ -13,6 +13,8 @@ KEY = "govid.exchange"
 
 USER_AGENT_LENGTH = 256
 
+# Names of requests, not secrets: they must differ, nobody must be unable to guess them.
+_bits = random.Random().getrandbits  # noqa: S311
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _UNSAFE = re.compile(
@@ -61,7 +63,7 @@ class Exchange:
         self.status = 0
         self.user_id: str | None = None
         self.witness: Witness | None = None
-        self.request_id = self.correlation_id = secrets.token_hex(16)
+        self.request_id = self.correlation_id = f"{_bits(128):032x}"
         self._read(scope["headers"])
 
     def _read(self, headers: Sequence[tuple[bytes, bytes]]) -> None:

@@ -76,3 +76,8 @@ def explain(message: str) -> FieldFault:
         if rule := pattern.match(what):
             return FieldFault(loc=loc, msg=msg.format(*rule.groups()), type=kind)
     return FieldFault(loc=loc, msg="this value is not valid here", type="invalid")
+
+
+def sentence(fault: FieldFault) -> str:
+    """Return what is wrong in one line, with the field's name where there is a field."""
+    return fault.msg if len(fault.loc) == 1 else f"{fault.loc[-1]}: {fault.msg}"

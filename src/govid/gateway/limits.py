@@ -8,15 +8,24 @@ from govid.gateway.exchange import Exchange
 BODY_BYTES = 64 * 1024
 HEADER_BYTES = 16 * 1024
 TARGET_BYTES = 2048
+DRAIN_BYTES = 8 * 1024 * 1024
+"""How much of a body that is too large is thrown away, rather than hanging up.
+
+A client that is still writing when its connection is reset never sees the answer.
+"""
 BODY_SECONDS = 10.0
 
 
 class Refused(Exception):
-    """The request breaks a limit; `status` says which."""
+    """The request breaks a limit; `status` says which.
 
-    def __init__(self, status: int) -> None:
+    `hang_up` tells that the rest of its body was left unread, so that the connection is of no use.
+    """
+
+    def __init__(self, status: int, *, hang_up: bool = False) -> None:
         """Refuse with *status*."""
         self.status = status
+        self.hang_up = hang_up
         super().__init__(status)
 
 
@@ -34,8 +43,8 @@ def check(exchange: Exchange) -> None:
         raise Refused(414)
     if exchange.header_bytes > HEADER_BYTES:
         raise Refused(431)
-    if exchange.content_length is not None and exchange.content_length > BODY_BYTES:
-        raise Refused(413)
+    if exchange.content_length is not None and exchange.content_length > DRAIN_BYTES:
+        raise Refused(413, hang_up=True)
     if exchange.content_encoding not in (None, b"", b"identity"):
         raise Refused(415)
 
@@ -57,13 +66,17 @@ async def read(receive: Any, seconds: float = BODY_SECONDS) -> bytes:
                     raise Gone
                 chunk = message.get("body", b"")
                 size += len(chunk)
-                if size > BODY_BYTES:
-                    raise Refused(413)
-                chunks.append(chunk)
+                if size > DRAIN_BYTES:
+                    raise Refused(413, hang_up=True)
+                if size <= BODY_BYTES:
+                    chunks.append(chunk)
                 if not message.get("more_body", False):
-                    return b"".join(chunks)
+                    break
     except TimeoutError:
-        raise Refused(408) from None
+        raise Refused(408, hang_up=True) from None
+    if size > BODY_BYTES:
+        raise Refused(413)
+    return b"".join(chunks)
 
 
 def replay(body: bytes, receive: Any) -> Any:

@@ -18,23 +18,24 @@ from govid.gateway.lines import LogWriter
 
 MEMBERS = frozenset(
     {
-        "correlation_id",
-        "trace_id",
         "actor",
+        "attempts",
+        "correlation_id",
+        "deliveries",
+        "error_class",
         "event_id",
-        "event_type",
+        "first_seen",
+        "for_good",
+        "module_name",
+        "now",
+        "purpose",
+        "reason",
+        "records",
+        "replay_id",
+        "selection",
         "subscriber",
         "topic",
-        "partition",
-        "offset",
-        "reason",
-        "error",
-        "dependency",
-        "attempt",
-        "count",
-        "seconds",
-        "replica",
-        "key",
+        "worker",
     }
 )
 """What a log call may say beside its message (`extra=`); the rest is left out (I9)."""

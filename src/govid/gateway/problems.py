@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from govid.bus import FieldFault, GovidError, Kind
 from govid.gateway.exchange import Exchange, exchange_of
+from govid.gateway.faults import explain, sentence
 from govid.gateway.outages import is_outage
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,10 @@ _SENTENCES = {
 }
 
 
+_TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+"""Where RFC 9110 has a newer name than the standard library of every supported Python."""
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The document."""
 
@@ -74,7 +79,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(
             Problem(
                 type=f"urn:govid:problem:{self.code}",
-                title=HTTPStatus(self.status).phrase,
+                title=_TITLES.get(self.status) or HTTPStatus(self.status).phrase,
                 status=self.status,
                 detail=self.detail,
                 instance=path,
@@ -150,18 +155,17 @@ def _of_parameters(error: ValidationException) -> Refusal:
     refusal = plain(422)
     if not faults:
         return refusal
-    first = faults[0]
-    detail = f"{first.loc[-1]}: {first.msg}"
-    return msgspec.structs.replace(refusal, detail=detail, faults=faults)
+    return msgspec.structs.replace(refusal, detail=sentence(faults[0]), faults=faults)
 
 
 def _fault(extra: dict[str, Any]) -> FieldFault:
-    place, key = str(extra.get("source") or "body"), str(extra.get("key") or "")
+    source, key = extra.get("source", "body"), str(extra.get("key", ""))
     if key == "data":
         return FieldFault(loc=("body",), msg="a JSON body is needed", type="missing")
-    missing = "missing" in str(extra.get("message", "")).lower()
-    msg = "this is needed" if missing else "this value is not valid here"
-    return FieldFault(loc=(place, key), msg=msg, type="missing" if missing else "invalid")
+    found = explain(str(extra.get("message", "")))
+    return FieldFault(
+        loc=(str(getattr(source, "value", source)), key), msg=found.msg, type=found.type
+    )
 
 
 def _allow(error: HTTPException) -> dict[str, str]:

@@ -68,15 +68,16 @@ class Viewer(OpenAPIRenderPlugin):
 
 
 class _Pages(Router):
-    """The pages below `/docs`, without the one that Litestar shows for what is not there.
+    """The pages below `/docs`, without two that Litestar adds by itself.
 
-    That page is HTML, and a 404 of govid is a problem document wherever it happens.
+    One says in HTML that something is not there: a 404 of govid is a problem document wherever it
+    happens. The other is the API's description, which is incomplete here.
     """
 
     def register(self, value: ControllerRouterHandler) -> list[BaseRoute]:
-        """Add a handler, unless it is that one."""
-        fn = getattr(value, "fn", None)
-        if getattr(fn, "__name__", "") == "handle_schema_path_not_found":
+        """Add a handler, unless it is one of those."""
+        name = getattr(getattr(value, "fn", None), "__name__", "")
+        if name == "handle_schema_path_not_found" or "/openapi.json" in getattr(value, "paths", ()):
             return []
         return super().register(value)
 

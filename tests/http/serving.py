@@ -1,0 +1,69 @@
+"""Runs the whole application over real HTTP, in a thread of its own."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from govid.gateway.app import create_app
+from govid.gateway.settings import Settings, load
+
+READY_SECONDS = 10
+
+
+def demonstration(database_url: str, folder: Path, **changes: object) -> Settings:
+    """Return the settings of a demonstration whose simulated death does not come by itself.
+
+    Nobody is at Kafka's address, which changes nothing for a client.
+    """
+    return load(
+        {
+            "GOVID_DATABASE_URL": database_url,
+            "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "GOVID_DATA_DIR": folder,
+            "GOVID_PSEUDONYM_KEY": "a key for tests, 32 bytes or more",
+            "GOVID_SIMULATE_DEATH_EVENT": False,
+            "GOVID_ARGON2_MEMORY_KIB": 19_456,
+            "GOVID_LOG_FORMAT": "json",
+            **changes,
+        },
+        demonstration=True,
+        env_file=None,
+    )
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """Serve on a free port; yield the URL."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(settings),
+                http="httptools",
+                lifespan="on",
+                proxy_headers=False,
+                server_header=False,
+                access_log=False,
+                log_config=None,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + READY_SECONDS
+        while not server.started and thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert server.started
+        host, port = listener.getsockname()
+        try:
+            yield f"http://{host}:{port}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=READY_SECONDS)
+            assert not thread.is_alive()
