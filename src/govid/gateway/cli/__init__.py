@@ -1,5 +1,5 @@
 """The command line."""
 
-from govid.gateway.cli.main import main
+from govid.gateway.cli.group import main
 
 __all__ = ["main"]

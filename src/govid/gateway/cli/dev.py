@@ -32,7 +32,12 @@ from govid.gateway.settings import Settings
 
 @click.command("dev", cls=rich_click.RichCommand, epilog="Example: govid dev --port 8001")
 @click.option("--host", help="Address to listen on.  [default: GOVID_HOST, else 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="[default: GOVID_PORT, else 8000]")
+@click.option(
+    "--port",
+    type=web.PORT,
+    metavar="PORT",
+    help="0 takes a free one.  [default: GOVID_PORT, else 8000]",
+)
 @click.option("--expose", is_flag=True, help="Allow a --host that other machines can reach.")
 @click.option("--reset", is_flag=True, help="Forget all data first.")
 @click.option("--no-seed", is_flag=True, help="Do not add demonstration people.")

@@ -42,15 +42,27 @@ def status(as_json: bool) -> None:
 
 @command.command("list", epilog="Example: govid outbox list --state parked --since 2h")
 @selectors
-@click.option("--state", type=click.Choice(STATES), help="Deliveries in this state only.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option(
+    "--state",
+    type=click.Choice(STATES),
+    metavar="STATE",
+    help=f"In this state only: {', '.join(STATES)}.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="At most so many.",
+)
 @json_option
 def list_(state: str | None, limit: int, as_json: bool, **chosen: Any) -> None:
     """List deliveries, the newest first: each event at each of its subscribers."""
+    wanted = selection(**chosen)
 
     async def ask() -> None:
         async with connected(target()) as connection:
-            found = await Inspection(connection).find(selection(**chosen), state=state, limit=limit)
+            found = await Inspection(connection).find(wanted, state=state, limit=limit)
         columns = (
             "id", "type", "key", "seq", "topic", "stored_at", "subscriber", "state", "attempts",
             "reason",

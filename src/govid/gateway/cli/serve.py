@@ -19,7 +19,12 @@ from govid.gateway.settings import load
 
 @click.command("serve", cls=rich_click.RichCommand, epilog="Example: govid migrate && govid serve")
 @click.option("--host", help="Address to listen on.  [default: GOVID_HOST, else 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="[default: GOVID_PORT, else 8000]")
+@click.option(
+    "--port",
+    type=web.PORT,
+    metavar="PORT",
+    help="0 takes a free one.  [default: GOVID_PORT, else 8000]",
+)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
 def command(host: str | None, port: int | None, workers: int) -> None:
     """Run the server, with production's safety rules.

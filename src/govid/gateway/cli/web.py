@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import click
 import uvicorn
 
 from govid.gateway.cli.errors import CommandError, Refused
@@ -12,6 +13,7 @@ from govid.gateway.cli.errors import CommandError, Refused
 GRACE_SECONDS = 10
 """How long requests in work may take once the server is told to stop."""
 BACKLOG = 2048
+PORT = click.IntRange(0, 65535)
 
 
 class Server(uvicorn.Server):

@@ -1,0 +1,55 @@
+"""Nobody who is seeded can be taken for somebody real, nor for one of the contract's examples."""
+
+import re
+
+import pytest
+
+from govid.bus.contracts import IdentifierType
+from govid.bus.contracts.identifiers import normalise
+from govid.gateway.devserver.people import RESIDENTS, Person, crowd
+
+EVERYBODY = [*RESIDENTS, *crowd(200, 1)]
+WITH_IDENTIFIER = [person for person in EVERYBODY if person.identifier_type]
+EXAMPLES = {"test.nin@example.com", "test.nhs@example.com", "AB123456C", "NHS123456789"}
+TEST_NINOS = {"AA000003D", "NA000799C", "ST281614D", "ZX000056A"}
+
+
+def test_there_is_somebody_in_every_state() -> None:
+    assert {person.status for person in RESIDENTS} == {
+        "registered",
+        "pending_verification",
+        "verified",
+        "verification_failed",
+        "blocked",
+    }
+
+
+@pytest.mark.parametrize("person", EVERYBODY, ids=lambda person: person.email)
+def test_addresses_and_telephones_are_kept_for_examples(person: Person) -> None:
+    assert person.email.endswith("@example.com")
+    assert re.fullmatch(r"\+447700900\d{3}", person.phone_number)
+    assert not {person.email, person.identifier_value} & EXAMPLES
+
+
+@pytest.mark.parametrize("person", WITH_IDENTIFIER, ids=lambda person: person.email)
+def test_identifiers_are_well_formed_and_canonical(person: Person) -> None:
+    kind = IdentifierType(str(person.identifier_type))
+    assert normalise(kind, str(person.identifier_value), prototype_form=False) == (
+        person.identifier_value
+    )
+
+
+def test_ninos_are_those_that_hmrc_publishes_for_tests() -> None:
+    ninos = {one.identifier_value for one in EVERYBODY if one.identifier_type == "NIN"}
+    assert ninos == TEST_NINOS
+
+
+def test_nhs_numbers_are_never_issued_ones() -> None:
+    numbers = [str(p.identifier_value) for p in EVERYBODY if p.identifier_type == "NHS"]
+    assert {number[0] for number in numbers} == {"9"}
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_the_same_seed_gives_the_same_people() -> None:
+    assert list(crowd(5, 7)) == list(crowd(5, 7))
+    assert list(crowd(5, 7)) != list(crowd(5, 8))
