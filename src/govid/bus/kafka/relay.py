@@ -9,7 +9,7 @@ Kafka is away, nothing is read at all.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from aiokafka import AIOKafkaProducer
 
@@ -35,6 +35,9 @@ LEASE_MARGIN_SECONDS = 2.0
 REST_SECONDS = 30.0
 """How long a topic rests that may not be written to."""
 PAUSE_SECONDS = 0.5
+
+Backlog = tuple[dict[int, int], Sequence[Row]]
+"""What was owned at the time of a read, by bucket and epoch, and the rows."""
 
 
 class Relay:
@@ -62,6 +65,7 @@ class Relay:
         self._limits: dict[str, int] = {}
         self._resting: dict[str, float] = {}
         self._sent: set[int] = set()
+        self._reading: asyncio.Task[Backlog] | None = None
         self._striking: asyncio.Task[None] | None = None
         self._troubles = 0
         self._stopping = False
@@ -73,12 +77,14 @@ class Relay:
                 try:
                     busy = await self._round()
                 except Exception as error:  # noqa: BLE001 - one of the four edges
+                    self._forget_read()
                     log.warning("relay.round_failed", extra={"error_class": error_class(error)})
                     busy = False
                     await asyncio.sleep(PAUSE_SECONDS)
                 if not busy:
                     await self._rest()
         finally:
+            self._forget_read()
             if self._striking is not None:
                 await asyncio.wait([self._striking], timeout=PAUSE_SECONDS)
 
@@ -91,42 +97,63 @@ class Relay:
         """Read, send and strike off once; tell whether there is surely more."""
         producer = await self._producer.ready()
         self._bell.clear()
-        owned = self._leases.owned(RELAY)
         seconds = min(SEND_SECONDS, self._leases.remaining(RELAY) - LEASE_MARGIN_SECONDS)
-        if not owned or seconds <= 0:
+        if seconds <= 0:
+            self._forget_read()
             return False
-        rows = await self._read(owned)
+        owned, rows = await self._backlog()
         if not rows:
             await self._struck()
             return False
+        full = len(rows) == self._settings.relay_batch_size
         lanes, closed = pack(producer, rows, self._wire_name, self._topics.partitions, self._limits)
+        if full and not closed:
+            # The next read goes on while these are sent.
+            under_way = self._sent.union(row["pos"] for row in rows)
+            self._reading = asyncio.create_task(self._read(under_way))
         self._let_rest(closed, "no partitions to write to")
         shipment = Shipment()
         if lanes:
             await shipment.send(producer, lanes, seconds)
         await self._struck()
         self._strike(shipment, shipment.acknowledged(rows), owned)
-        if shipment.refusals:
-            await self._struck()
-            await self._answer(producer, shipment.refusals, owned)
-            self._troubles += 1
-            await asyncio.sleep(min(0.05 * 2**self._troubles, PAUSE_SECONDS))
-        else:
+        if not shipment.refusals:
             self._troubles = 0
-        return bool(shipment.refusals) or len(rows) == self._settings.relay_batch_size
+            return full
+        # What was read meanwhile may stand behind what was refused.
+        self._forget_read()
+        await self._struck()
+        await self._answer(producer, shipment.refusals, owned)
+        self._troubles += 1
+        await asyncio.sleep(min(0.05 * 2**self._troubles, PAUSE_SECONDS))
+        return True
 
-    async def _read(self, owned: dict[int, int]) -> Sequence[Row]:
+    async def _backlog(self) -> Backlog:
+        task, self._reading = self._reading, None
+        return await (task if task is not None else self._read(self._sent))
+
+    def _forget_read(self) -> None:
+        task, self._reading = self._reading, None
+        if task is not None:
+            task.cancel()
+            # Whatever it met, the next read will meet it too, and say so.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _read(self, under_way: Collection[int]) -> Backlog:
+        owned = self._leases.owned(RELAY)
+        if not owned:
+            return owned, ()
         now = time.monotonic()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
         rows: Sequence[Row] = await self._database.bus_reads.fetch(
             QUERIES["relay_backlog"],
             RELAY,
             list(owned),
-            list(self._sent),
+            list(under_way),
             list(self._resting),
             self._settings.relay_batch_size,
         )
-        return rows
+        return owned, rows
 
     def _strike(self, shipment: Shipment, rows: Sequence[Row], owned: dict[int, int]) -> None:
         """Begin to strike *rows* off; the next read goes on meanwhile, and leaves them out."""
