@@ -169,7 +169,7 @@ async def test_numbers_are_not_read_out_of_text(client: Client) -> None:
     token = await client.citizen()
     answer = await client.post(
         "/api/hmrc/tax-records",
-        {"name": 5, "taxNumber": "1234567890", "taxYear": "2022-2023", "taxAmount": 1},
+        {"name": 5, "taxNumber": "1000057161", "taxYear": "2022-2023", "taxAmount": 1},
         token,
     )
     assert answer.status_code == 422

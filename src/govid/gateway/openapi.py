@@ -23,7 +23,8 @@ _REFUSALS = {
     "422": "The request is not valid; `errors` names the fields.",
     "503": "Not available at the moment.",
 }
-_ALWAYS = ("401", "422", "503")
+_FRAMEWORKS = "Bad request syntax or unsupported method"
+"""How Litestar announces its own 400, for what govid answers with a 422."""
 
 
 def configuration() -> OpenAPIConfig:
@@ -52,10 +53,13 @@ def openapi(request: Request[Any, Any, State]) -> Response[bytes]:
     """Return the document; it is put together when somebody first asks for it."""
     state = request.app.state
     if not hasattr(state, "openapi_document"):
-        state.openapi_document = msgspec.json.format(
-            msgspec.json.encode(document(request.app)), indent=2
-        )
+        state.openapi_document = rendered(request.app)
     return Response(state.openapi_document, media_type="application/json")
+
+
+def rendered(app: Litestar) -> bytes:
+    """Return the description of *app* as it is served."""
+    return msgspec.json.format(msgspec.json.encode(document(app)), indent=2)
 
 
 def document(app: Litestar) -> dict[str, Any]:
@@ -75,20 +79,23 @@ def document(app: Litestar) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], opt: Mapping[str, Any], problem: Any) -> None:
-    """Add to *operation* what its handler does not say itself."""
+    """Add to *operation* what its handler does not say itself.
+
+    A handler that refuses for reasons of its own lists the statuses: `refuses=("400",)`.
+    """
     guarded = "permission" in opt
     operation["security"] = [{"bearer": []}] if guarded else []
     if guarded:
         operation["x-permission"] = opt["permission"]
     responses = operation["responses"]
-    wanted = {status for status in _ALWAYS if guarded or status != "401"} | responses.keys()
-    for status in sorted(wanted & _REFUSALS.keys()):
+    if responses.get("400", {}).get("description") == _FRAMEWORKS:
+        del responses["400"]
+    wanted = {"503", *opt.get("refuses", ()), *(responses.keys() & _REFUSALS.keys())}
+    wanted |= {"401"} if guarded else set()
+    wanted |= {"422"} if "requestBody" in operation or operation.get("parameters") else set()
+    for status in sorted(wanted):
+        description = responses.get(status, {}).get("description")
         responses[status] = {
-            "description": responses.get(status, {}).get("description") or _REFUSALS[status],
+            "description": description or _REFUSALS[status],
             "content": {MEDIA_TYPE: {"schema": problem}},
         }
-    if "422" in responses and "requestBody" not in operation and not operation.get("parameters"):
-        del responses["422"]
-    if "400" in responses and "422" in wanted:
-        # The framework announces its own 400 for what govid answers with a 422.
-        responses.pop("400")

@@ -152,7 +152,7 @@ async def _partitions(settings: Settings) -> list[str]:
         return []
     async with Database(settings.bus) as database:
         topics = Topics(settings.bus, database)
-        looking = asyncio.create_task(Producer(settings.bus, "check", topics.look).run())
+        looking = asyncio.create_task(Producer(settings.bus, "check", topics).run())
         await asyncio.wait([asyncio.create_task(topics.known.wait())], timeout=KAFKA_SECONDS)
         looking.cancel()
         await asyncio.wait([looking])
