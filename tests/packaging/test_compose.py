@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from govid.gateway import settings
+from govid.gateway import production, settings
 
 COMPOSE: dict[str, Any] = yaml.safe_load(
     (Path(__file__).parents[2] / "compose.yaml").read_text("utf-8")
@@ -17,6 +17,7 @@ ENVIRONMENT: dict[str, str] = SERVICES["govid"]["environment"]
 SETTINGS = re.findall(r"^# (GOVID_[A-Z_]+)=", settings.example(), re.MULTILINE)
 SECRET = re.compile(r"PASSWORD|SECRET|KEY\b|_KEY$")
 IS_REQUIRED = re.compile(r"\$\{[A-Z_]+:\?[^}]+\}")
+HAS_DEFAULT = re.compile(r"\$\{[A-Z_]+:-([^}]+)\}")
 
 
 def test_it_starts_the_four_services() -> None:
@@ -55,6 +56,13 @@ def test_govid_waits_for_the_migration_and_never_for_kafka() -> None:
 @pytest.mark.parametrize("name", ENVIRONMENT)
 def test_every_setting_is_one_that_govid_knows(name: str) -> None:
     assert name in SETTINGS
+
+
+def test_govid_finds_nothing_to_refuse_in_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = "what the owner of this machine has put into .env"
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, HAS_DEFAULT.sub(r"\1", IS_REQUIRED.sub(given, value)))
+    assert production.faults(settings.load(env_file=None)) == []
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
