@@ -80,8 +80,11 @@ class Inbox:
                 await consumer.start()
                 while True:
                     await self._take(consumer)
+            except KafkaError:
+                # That Kafka is away has been said, by the producers.
+                await asyncio.sleep(PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - one of the four edges
-                log.info("inbox.interrupted", extra={"error_class": error_class(error)})
+                log.warning("inbox.interrupted", extra={"error_class": error_class(error)})
                 await asyncio.sleep(PAUSE_SECONDS)
             finally:
                 await asyncio.shield(_stop(consumer))

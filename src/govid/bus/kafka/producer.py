@@ -153,7 +153,9 @@ class Producer:
 
     def _tell(self, state: State) -> None:
         if state is not self.state:
-            level = logging.WARNING if state is State.DOWN else logging.INFO
+            # Two producers see the same outage: the one that looks after the topics says so.
+            told = logging.WARNING if state is State.DOWN else logging.INFO
+            level = logging.DEBUG if self._topics is None else told
             log.log(level, "kafka.%s", state.value, extra={"purpose": self._purpose})
         self.state = state
 
