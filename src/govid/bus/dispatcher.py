@@ -9,11 +9,13 @@ handler write, and commits it all.
 import asyncio
 import logging
 from collections import deque
-from datetime import UTC, datetime
+from collections.abc import Coroutine
+from datetime import UTC
 from typing import Any
 
 import msgspec
 
+from govid.bus.backlog import Backlog, Debt
 from govid.bus.catalogue import Catalogue, UnknownEventType
 from govid.bus.consumers import Consumer, Delivery
 from govid.bus.database import Database
@@ -21,7 +23,7 @@ from govid.bus.envelope import Headers
 from govid.bus.errors import Outage
 from govid.bus.failures import Failure, Failures
 from govid.bus.leases import Leases
-from govid.bus.retry import is_transient
+from govid.bus.retry import error_class, is_transient
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
 from govid.bus.transaction import UnitOfWork
@@ -38,22 +40,6 @@ class LeaseLost(Exception):
     """The bucket belongs to another replica now."""
 
 
-class Debt(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the backlog: an event that this subscriber has not handled yet."""
-
-    pos: int
-    bucket: int
-    epoch: int
-    event_id: Any
-    key: str
-    type: str
-    version: int
-    seq: int | None
-    payload: str
-    headers: str
-    occurred_at: datetime
-
-
 class Dispatcher:
     """Serves one consumer."""
 
@@ -66,8 +52,12 @@ class Dispatcher:
         catalogue: Catalogue,
         leases: Leases,
         wake: Wake,
+        alone: asyncio.Lock,
     ) -> None:
-        """Serve *consumer*, in transactions of *uow* on the bus's own pool."""
+        """Serve *consumer*, in transactions of *uow* on the bus's own pool.
+
+        *alone* is held for an event that may have killed a process; one lock for all dispatchers.
+        """
         self._consumer = consumer
         self._settings = settings
         self._database = database
@@ -75,6 +65,8 @@ class Dispatcher:
         self._catalogue = catalogue
         self._leases = leases
         self._bell = wake.bell(consumer.name)
+        self._alone = alone
+        self._backlog = Backlog(consumer.name, settings, database)
         self._failures = Failures(consumer.name, settings, database, leases)
         self._queue: deque[list[Debt]] = deque()
         self._keys: set[str] = set()
@@ -98,23 +90,59 @@ class Dispatcher:
         owned = self._leases.owned(self._consumer.name)
         if not owned:
             return False
-        limit = self._settings.batch_size
-        rows = await self._database.bus_reads.fetch(
-            QUERIES["backlog"], self._consumer.name, list(owned), list(self._keys), limit
-        )
+        orphans = self._leases.orphans(self._consumer.name) & owned.keys()
+        if orphans:
+            await self._take_care_of({bucket: owned[bucket] for bucket in orphans})
+        debts = await self._backlog.read(owned, self._keys)
         groups: dict[str, list[Debt]] = {}
-        for row in rows:
-            debt = Debt(epoch=owned[row["bucket"]], **row)
+        for debt in debts:
             groups.setdefault(debt.key, []).append(debt)
         self._keys.update(groups)
         self._queue.extend(groups.values())
         self._start_workers()
-        if len(rows) < limit:
+        if len(debts) < self._settings.batch_size:
             return False
         # A full batch: work it off before reading on, memory stays flat however long the backlog.
         while len(self._queue) > self._settings.keys_at_a_time and self._workers:
             await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
-        return bool(groups)
+        return True
+
+    async def _take_care_of(self, buckets: dict[int, int]) -> None:
+        """Set aside what a dead owner may have died of: its work in hand was of the oldest rows."""
+        debts = await self._backlog.read_whole(buckets, self._keys)
+        if debts:
+            self._keys.update(debt.key for debt in debts)
+            self._employ(self._work_with_care(debts))
+
+    async def _work_with_care(self, debts: list[Debt]) -> None:
+        """Run *debts* one by one, each marked while it runs.
+
+        Whoever takes over from us, if this process dies too, finds the mark and knows which event
+        it was that ran alone.
+        """
+        stuck: set[str] = set()
+        try:
+            for debt in debts:
+                if debt.key in stuck:
+                    continue
+                async with self._alone:
+                    await self._mark(debt, debt.pos)
+                    if not await self._settle(debt):
+                        stuck.add(debt.key)
+                    await self._mark(debt, None)
+        finally:
+            self._keys.difference_update(debt.key for debt in debts)
+            self._bell.set()
+
+    async def _mark(self, debt: Debt, pos: int | None) -> None:
+        await self._database.bus_reads.execute(
+            QUERIES["mark"],
+            self._consumer.name,
+            debt.bucket,
+            self._leases.replica,
+            debt.epoch,
+            pos,
+        )
 
     async def _rest(self) -> None:
         try:
@@ -124,9 +152,23 @@ class Dispatcher:
 
     def _start_workers(self) -> None:
         while self._queue and len(self._workers) < self._settings.keys_at_a_time:
-            worker = asyncio.create_task(self._work(), name=f"bus {self._consumer.name}")
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._employ(self._work())
+
+    def _employ(self, work: Coroutine[Any, Any, None]) -> None:
+        worker = asyncio.create_task(self._guarded(work), name=f"bus {self._consumer.name}")
+        self._workers.add(worker)
+        worker.add_done_callback(self._workers.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let no worker die unheard: what it left undone is owed still, and is read again."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - the dispatcher's edge
+            log.warning(
+                "delivery.interrupted",
+                extra={"subscriber": self._consumer.name, "error_class": error_class(error)},
+            )
+            await asyncio.sleep(TRANSIENT_PAUSE_SECONDS)
 
     async def _work(self) -> None:
         while self._queue:

@@ -49,6 +49,7 @@ class Leases:
         self._subscribers = tuple(subscribers)
         self._gained = gained
         self._owned: dict[str, dict[int, int]] = {name: {} for name in subscribers}
+        self._orphans: dict[str, set[int]] = {name: set() for name in subscribers}
         self._lapses_at = 0.0
 
     def owned(self, subscriber: str) -> dict[int, int]:
@@ -62,6 +63,14 @@ class Leases:
     def forget(self, subscriber: str, bucket: int) -> None:
         """Stop working on a bucket that has turned out to be another's, until the next round."""
         self._owned[subscriber].pop(bucket, None)
+
+    def orphans(self, subscriber: str) -> set[int]:
+        """Return, once, the buckets whose last owner died with work in hand.
+
+        It may have died of that work, so the new owner has to go about it with care.
+        """
+        orphans, self._orphans[subscriber] = self._orphans[subscriber], set()
+        return orphans
 
     @property
     def healthy(self) -> bool:
@@ -138,6 +147,13 @@ class Leases:
                 self._settings.lease_seconds,
             )
             buckets.update({row["bucket"]: row["epoch"] for row in rows})
+            self._orphans[subscriber].update(row["bucket"] for row in rows if row["orphaned"])
+            suspects = [row["inflight_pos"] for row in rows if row["inflight_pos"] is not None]
+            if suspects:
+                log.warning("leases.crash_blamed", extra={"subscriber": subscriber})
+                await connection.execute(
+                    QUERIES["blame"], subscriber, suspects, self._settings.max_crashes
+                )
         elif missing < 0:
             surplus = sorted(buckets)[missing:]
             await connection.execute(QUERIES["release"], self.replica, [subscriber], surplus)

@@ -81,8 +81,9 @@ RETURNING subscriber, bucket, epoch
 -- name: claim
 -- FOR UPDATE and not a plain UPDATE: it conflicts with the fence's FOR KEY SHARE, so a bucket
 -- whose last owner is in the middle of a completing transaction is left alone until that ends.
+-- `orphaned`: the last owner did not give it back, so it may have died of what it was doing.
 WITH free AS (
-    SELECT l.subscriber, l.bucket
+    SELECT l.subscriber, l.bucket, l.owner IS NOT NULL AS orphaned, l.inflight_pos
     FROM bus.lease l
     WHERE l.subscriber = $1
       AND (l.owner IS NULL OR l.until < clock_timestamp()
@@ -92,24 +93,50 @@ WITH free AS (
     FOR UPDATE OF l SKIP LOCKED
 )
 UPDATE bus.lease l
-SET owner = $3, epoch = l.epoch + 1, until = clock_timestamp() + make_interval(secs => $4)
+SET owner = $3, epoch = l.epoch + 1, until = clock_timestamp() + make_interval(secs => $4),
+    inflight_pos = NULL
 FROM free
 WHERE l.subscriber = free.subscriber AND l.bucket = free.bucket
-RETURNING l.bucket, l.epoch
+RETURNING l.bucket, l.epoch, free.orphaned, free.inflight_pos
+
+-- name: mark
+-- Says which event runs alone now: if the process dies of it, the next owner will know.
+UPDATE bus.lease SET inflight_pos = $5
+WHERE subscriber = $1 AND bucket = $2 AND owner = $3 AND epoch = $4
+
+-- name: blame
+-- Counts a crash against the key of each event that ran alone when its process died, and parks it
+-- for good at the limit. An event that had completed by then is owed no more, and not blamed.
+INSERT INTO bus.parked AS p
+    (subscriber, key, event_id, until, attempts, crashes, reason, fingerprint, error_class)
+SELECT d.subscriber, coalesce(d.key, '@' || d.event_id), d.event_id,
+       CASE WHEN $3 <= 1 THEN 'infinity' ELSE '-infinity'::timestamptz END,
+       0, 1, 'crash', 'crash', 'crash'
+FROM bus.delivery d
+WHERE d.subscriber = $1 AND d.pos = ANY($2::bigint[])
+ON CONFLICT (subscriber, key) DO UPDATE
+SET crashes = CASE WHEN p.event_id = excluded.event_id THEN p.crashes ELSE 0 END + 1,
+    until = CASE WHEN p.event_id = excluded.event_id AND p.crashes + 1 >= $3
+                 THEN 'infinity' ELSE p.until END,
+    reason = 'crash', fingerprint = 'crash', error_class = 'crash',
+    event_id = excluded.event_id, last_failed = clock_timestamp()
 
 -- name: release
-UPDATE bus.lease SET owner = NULL, until = '-infinity'
+UPDATE bus.lease SET owner = NULL, until = '-infinity', inflight_pos = NULL
 WHERE owner = $1 AND subscriber = ANY($2::text[]) AND bucket = ANY($3::smallint[])
 
 -- name: backlog
 -- What is owed to a subscriber in its owned buckets, oldest first. Rows of a key in work and of a
 -- parked key are left out. An event without a key stands for itself: its key is '@' and its id.
+-- Most reads begin above a floor, below which the last whole read found nothing to do: else the
+-- hundred thousand events behind a parked key would be passed over again and again.
 SELECT d.pos, d.bucket, d.event_id, coalesce(d.key, '@' || d.event_id) AS key,
        e.type, e.version, e.seq, e.payload::text AS payload, e.headers::text AS headers,
        e.occurred_at
 FROM bus.delivery d
 JOIN bus.event e ON e.id = d.event_id
 WHERE d.subscriber = $1
+  AND d.pos > $5
   AND d.bucket = ANY($2::smallint[])
   AND coalesce(d.key, '@' || d.event_id) <> ALL($3::text[])
   AND NOT EXISTS (
@@ -118,6 +145,9 @@ WHERE d.subscriber = $1
         AND p.until > clock_timestamp())
 ORDER BY d.pos
 LIMIT $4
+
+-- name: highest_position
+SELECT last_value FROM bus.event_position
 
 -- name: take
 -- The first statement of a handler's transaction: checks the lease, marks the event as handled and

@@ -76,6 +76,7 @@ class Bus:
         notifier = Notifier(self.settings.database_url, self.wake, lambda: leases.replicas)
         self._supervise("leases", leases.run)
         self._supervise("wake", notifier.run)
+        alone = asyncio.Lock()
         for consumer in self.subscriptions:
             dispatcher = Dispatcher(
                 consumer,
@@ -85,6 +86,7 @@ class Bus:
                 self._catalogue,
                 leases,
                 self.wake,
+                alone,
             )
             self._supervise(consumer.name, dispatcher.run)
         await self._kafka.start()

@@ -29,6 +29,8 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     relay_batch_size: int = 500
     relay_in_flight: int = 1000
     max_attempts: int = 8
+    max_crashes: int = 3
+    """How often a process may die of one event, run alone, before its key is parked."""
     backoff_limit_seconds: float = 300
     topic_partitions: int = 4
     """How many partitions a topic gets when govid creates it."""

@@ -79,6 +79,7 @@ class House:
             self.catalogue,
             self.leases,
             self.wake,
+            asyncio.Lock(),
         )
 
     async def emit(self, account: UUID, *labels: str) -> None:

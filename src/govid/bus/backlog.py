@@ -1,0 +1,79 @@
+"""Reads what is owed to one subscriber, oldest first; a long backlog does not make it dearer."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from time import monotonic
+from uuid import UUID
+
+import msgspec
+
+from govid.bus.database import Database
+from govid.bus.settings import BusSettings
+from govid.bus.sql import QUERIES
+
+FLOOR_MARGIN = 10_000
+"""How far below the first row that could be handled a read still begins.
+
+A transaction that commits late has a position that others have overtaken. As long as fewer than
+this many events came between, it is seen at once, else at the next whole read.
+"""
+
+
+class Debt(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the backlog: an event that its subscriber has not handled yet."""
+
+    pos: int
+    bucket: int
+    epoch: int
+    event_id: UUID
+    key: str
+    type: str
+    version: int
+    seq: int | None
+    payload: str
+    headers: str
+    occurred_at: datetime
+
+
+class Backlog:
+    """The deliveries of one subscriber.
+
+    Once every poll interval all of them are looked at; the reads between begin above a floor,
+    below which that whole read found nothing but parked keys and keys in work.
+    """
+
+    def __init__(self, subscriber: str, settings: BusSettings, database: Database) -> None:
+        """Read the deliveries of *subscriber*."""
+        self._subscriber = subscriber
+        self._settings = settings
+        self._database = database
+        self._floor = 0
+        self._whole_read_at = 0.0
+
+    async def read(self, buckets: Mapping[int, int], without: Collection[str]) -> list[Debt]:
+        """Return the oldest debts of *buckets* (epochs by bucket), but of no key of *without*."""
+        if monotonic() - self._whole_read_at < self._settings.poll_seconds:
+            return await self._read(buckets, without, self._floor)
+        return await self.read_whole(buckets, without)
+
+    async def read_whole(self, buckets: Mapping[int, int], without: Collection[str]) -> list[Debt]:
+        """Do the same, and look at every row."""
+        self._whole_read_at = monotonic()
+        highest: int = await self._database.bus_reads.fetchval(QUERIES["highest_position"])
+        debts = await self._read(buckets, without, 0)
+        lowest = debts[0].pos if debts else highest
+        self._floor = max(0, lowest - FLOOR_MARGIN)
+        return debts
+
+    async def _read(
+        self, buckets: Mapping[int, int], without: Collection[str], floor: int
+    ) -> list[Debt]:
+        rows = await self._database.bus_reads.fetch(
+            QUERIES["backlog"],
+            self._subscriber,
+            list(buckets),
+            list(without),
+            self._settings.batch_size,
+            floor,
+        )
+        return [Debt(epoch=buckets[row["bucket"]], **row) for row in rows]

@@ -1,0 +1,42 @@
+"""A replica whose handler kills the process at one event; run as a process, again and again.
+
+Ends by itself, with status 0, when nothing is left that it may work on.
+"""
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+from govid.bus import BusSettings, Database, Delivery
+from tests.integration.bus.harness import House, Ledger, until
+
+DEADLY = "deadly"
+STATUS = 23
+
+
+async def die(delivery: Delivery[Any]) -> None:
+    if delivery.event.correlation_id == DEADLY:
+        os._exit(STATUS)
+
+
+async def main(database_url: str) -> None:
+    settings = BusSettings(
+        database_url=database_url,
+        kafka_bootstrap_servers="127.0.0.1:1",
+        pseudonym_key=b"k" * 32,
+        poll_seconds=0.1,
+    )
+    async with Database(settings) as database:
+        house = House(settings, database, Ledger(die))
+
+        async def idle() -> bool:
+            parked = "SELECT count(*) FROM bus.parked WHERE until = 'infinity'"
+            return await database.reads.fetchval(parked) == 1 and len(await house.labels()) == 12
+
+        async with house.running():
+            await until(idle)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

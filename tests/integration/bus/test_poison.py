@@ -1,0 +1,62 @@
+"""Requirement 8: what always fails stops its own key, and nothing else."""
+
+import asyncio
+import sys
+
+from govid.bus import BusSettings, Database
+from govid.bus.backlog import FLOOR_MARGIN, Backlog
+from tests.integration.bus.crasher import DEADLY, STATUS
+from tests.integration.bus.harness import NAME, House, Ledger, an_account, create_ledger
+
+
+async def run_crasher(database_url: str) -> int:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.integration.bus.crasher", database_url
+    )
+    return await process.wait()
+
+
+async def test_r8_an_event_that_kills_the_process_is_found_and_parked(house: House) -> None:
+    doomed = an_account()
+    for n in range(6):
+        await house.emit(an_account(), f"before-{n}")
+    await house.emit(doomed, DEADLY, "behind")
+    for n in range(6):
+        await house.emit(an_account(), f"after-{n}")
+    url = house.settings.database_url
+    # Once among others, which proves nothing against any of them; three times alone.
+    ends = [await run_crasher(url) for _ in range(5)]
+    assert ends == [STATUS, STATUS, STATUS, STATUS, 0]
+    row = await house.database.reads.fetchrow("SELECT reason, crashes, attempts FROM bus.parked")
+    assert tuple(row) == ("crash", 3, 0)
+    assert len(await house.labels()) == 12
+    assert await house.owed() == 2
+
+
+async def test_r8_events_behind_a_parked_key_are_passed_over_once_an_interval(
+    bus_settings: BusSettings, database: Database
+) -> None:
+    await create_ledger(bus_settings.database_url)
+    house = House(bus_settings, database, Ledger())
+    await flood(house, FLOOR_MARGIN + 500)
+    await house.emit(an_account(), "free")
+    backlog = Backlog(NAME, bus_settings, database)
+    buckets = dict.fromkeys(range(64), 1)
+    (first,) = await backlog.read(buckets, ())
+    await house.emit(an_account(), "free too")
+    (again, second) = await backlog.read(buckets, ())
+    assert (again.pos, second.pos) == (first.pos, first.pos + 1)
+    assert backlog._floor == first.pos - FLOOR_MARGIN
+
+
+async def flood(house: House, events: int) -> None:
+    account = an_account()
+    for _ in range(events // 500):
+        await house.emit(account, *(["stuck"] * 500))
+    await house.database.reads.execute(
+        """INSERT INTO bus.parked (subscriber, key, event_id, until, attempts, reason,
+                                   fingerprint, error_class)
+           SELECT $1, key, id, 'infinity', 8, 'error', 'f', 'builtins.ValueError'
+           FROM bus.event ORDER BY pos LIMIT 1""",
+        NAME,
+    )
