@@ -44,12 +44,13 @@ _STATUS = """
 # parked key are pending: they wait for their turn, not for a person.
 _DELIVERIES = """
     SELECT d.subscriber, d.event_id, d.replay_id, p.attempts, p.reason, p.error_class,
-           CASE WHEN p.event_id IS DISTINCT FROM d.event_id THEN 'pending'
+           CASE WHEN p.event_id IS NULL THEN 'pending'
                 WHEN p.until = 'infinity' THEN 'parked' ELSE 'waiting' END AS state,
            NULL::timestamptz AS handled_at, NULL::integer AS partition, NULL::bigint AS "offset"
     FROM bus.delivery d
     LEFT JOIN bus.parked p
         ON p.subscriber = d.subscriber AND p.key = coalesce(d.key, '@' || d.event_id)
+        AND p.event_id = d.event_id
     UNION ALL
     SELECT subscriber, event_id, NULL, attempts, reason, error_class, 'dead', NULL, NULL, NULL
     FROM bus.dead

@@ -8,6 +8,7 @@ import msgspec
 import rich_click
 from alembic.command import upgrade
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError as AlembicError
 from sqlalchemy.exc import DBAPIError
 
@@ -64,7 +65,7 @@ async def read_state(place: Target, to: str = "head") -> State:
     scripts = ScriptDirectory(str(migrations.scripts()))
     try:
         steps = [step.revision for step in scripts.iterate_revisions(to, current or "base")]
-    except AlembicError as error:
+    except (AlembicError, RevisionError) as error:
         raise _unknown(error) from error
     return State(current=current, head=migrations.head(), pending=tuple(reversed(steps)))
 
@@ -77,7 +78,7 @@ def apply(place: Target, to: str = "head") -> None:
     """
     try:
         migrations.upgrade(place.database_url, to)
-    except AlembicError as error:
+    except (AlembicError, RevisionError) as error:
         raise _unknown(error) from error
     except DBAPIError as error:
         raise CommandError(
@@ -86,7 +87,7 @@ def apply(place: Target, to: str = "head") -> None:
         ) from error
 
 
-def _unknown(error: AlembicError) -> CommandError:
+def _unknown(error: Exception) -> CommandError:
     del error
     return CommandError(
         "the database or --to names a revision that this release does not know.",

@@ -1,0 +1,121 @@
+"""An outbox with a past, and commands that look at it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from click.testing import CliRunner
+
+from govid.bus import Cause, Consumer, Database, Pseudonyms, Subscriptions, SystemClock, UnitOfWork
+from govid.bus.catalogue import Catalogue
+from govid.bus.contracts import IdentifierType, VerificationRequested
+from govid.bus.envelope import Sealer
+from govid.bus.outbox import PostgresOutbox
+from tests.unit.cli.golden import PLAIN
+
+SUBSCRIBER = "nhs.verification"
+RELAY = "kafka.relay"
+
+
+class Past:
+    """Puts events into the outbox, and marks deliveries as completed."""
+
+    def __init__(self, uow: UnitOfWork, connection: Any) -> None:
+        """Emit by *uow*, mark through *connection*."""
+        self.connection = connection
+        self._uow = uow
+
+    async def emit(self, account_id: UUID | None = None) -> UUID:
+        """Emit a request for verification, owed to the NHS and the relay; return its id."""
+        async with self._uow.begin(Cause(correlation_id="past")) as tx:
+            tx.emit(
+                VerificationRequested(
+                    user_id=account_id or uuid4(),
+                    identifier_type=IdentifierType.NHS,
+                    identifier_value="9990000018",
+                    timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+                    correlation_id="past",
+                )
+            )
+        query = "SELECT id FROM bus.event ORDER BY pos DESC LIMIT 1"
+        found: UUID = await self.connection.fetchval(query)
+        return found
+
+    async def complete(self, *subscribers: str) -> None:
+        """Let *subscribers* have handled everything that is owed to them."""
+        await self.connection.execute(
+            """
+            WITH struck AS (
+                DELETE FROM bus.delivery WHERE subscriber = ANY ($1) RETURNING subscriber, event_id
+            )
+            INSERT INTO bus.receipt (subscriber, event_id, outcome)
+            SELECT subscriber, event_id, 'done' FROM struck
+            ON CONFLICT DO NOTHING
+            """,
+            list(subscribers),
+        )
+
+    async def park(self, subscriber: str, event_id: UUID) -> None:
+        """Let *subscriber* have failed at the event for good."""
+        await self.connection.execute(
+            """
+            INSERT INTO bus.parked
+                (subscriber, key, event_id, until, attempts, reason, fingerprint, error_class)
+            SELECT subscriber, key, event_id, 'infinity', 8, 'error', 'f', 'ValueError'
+            FROM bus.delivery WHERE subscriber = $1 AND event_id = $2
+            """,
+            subscriber,
+            event_id,
+        )
+
+    async def pending(self) -> list[tuple[str, UUID, UUID | None]]:
+        """Return all deliveries."""
+        rows = await self.connection.fetch(
+            "SELECT subscriber, event_id, replay_id FROM bus.delivery ORDER BY pos, subscriber"
+        )
+        return [tuple(row) for row in rows]
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[Any]:
+    """Return a connection to the test's database."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def past(database: Database, connection: Any) -> Past:
+    """Return what makes a past."""
+    subscriptions = Subscriptions()
+    consumer = Consumer(name=SUBSCRIBER, handles=(VerificationRequested,), handler=None)  # type: ignore[arg-type] - nobody calls it
+    subscriptions.add(consumer)
+    outbox = PostgresOutbox(Sealer(Catalogue(), Pseudonyms(b"k" * 32)), subscriptions)
+    uow = UnitOfWork(database.requests, outbox, SystemClock(), lambda *_: None)
+    return Past(uow, connection)
+
+
+@pytest.fixture
+def runner(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """Return a runner of commands that are told of the test's database, and of nothing else."""
+    monkeypatch.chdir(tmp_path)
+    return CliRunner(env={**PLAIN, "GOVID_DATABASE_URL": database_url})
+
+
+@pytest.fixture
+def count_deliveries(database_url: str) -> Callable[[], int]:
+    """Return a function for tests without a loop that counts what is owed."""
+
+    async def count() -> int:
+        connection = await asyncpg.connect(database_url)
+        try:
+            return int(await connection.fetchval("SELECT count(*) FROM bus.delivery"))
+        finally:
+            await connection.close()
+
+    return lambda: asyncio.run(count())

@@ -1,0 +1,78 @@
+"""`govid serve`: all faults at once, or ready at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.backends import cluster
+from tests.backends.govid import BASE, Govid
+from tests.backends.ports import free_port
+from tests.backends.processes import Server
+from tests.integration.cli.processes import GOVID, govid
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def production() -> Iterator[str]:
+    """Return the URL of a database as production has one, migrated."""
+    with cluster.server() as url:
+        yield url
+
+
+def environment(database_url: str, **extra: str) -> dict[str, str]:
+    backends = {
+        "GOVID_DATABASE_URL": database_url,
+        "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "PATH": "",
+    }
+    return {**BASE, **backends, **extra}
+
+
+def test_an_old_env_file_is_read_and_refused_with_all_its_faults(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "DB_HOST=127.0.0.1\nDB_PORT=1\nKAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1\n"
+        "SECRET_KEY=my_super_secret_jwt_key\nALGORITHM=HS256\nBACKEND_CORS_ORIGINS=*\n"
+    )
+    ended = govid("serve", env={"PATH": ""}, cwd=tmp_path)
+    assert (ended.code, ended.stdout) == (3, "")
+    head, *faults, remedy = ended.stderr.splitlines()
+    assert head == "govid: this is not fit for production:"
+    assert "  - GOVID_SECRET_KEY is a published value" in faults
+    assert "  - GOVID_PSEUDONYM_KEY is not set" in faults
+    assert "  - GOVID_CORS_ORIGINS allows any origin" in faults
+    assert "  - GOVID_PUBLIC_URL is not an https address" in faults
+    assert remedy.startswith("  `govid dev` runs a demonstration")
+
+
+def test_a_database_behind_this_release_is_refused(production: str, tmp_path: Path) -> None:
+    empty = cluster.create(production, "empty")
+    ended = govid("serve", env=environment(empty), cwd=tmp_path)
+    assert ended.code == 3
+    assert "the database is at migration none" in ended.stderr
+    cluster.drop(production, "empty")
+
+
+def test_it_serves_without_kafka_and_stops_when_told(production: str, tmp_path: Path) -> None:
+    server = Govid(tmp_path, database_url=production, kafka="127.0.0.1:1")
+    server.migrate()
+    with server:
+        assert httpx.get(f"{server.url}/health/ready").status_code == 200
+        assert httpx.get(f"{server.url}/health").json()["status"] == "degraded"
+    log = server.log.read_text()
+    assert f"Ready on {server.url}" in log
+    assert "Traceback" not in log
+    assert govid("check", env=environment(production), cwd=tmp_path).code == 0
+
+
+def test_several_workers_share_a_port(production: str, tmp_path: Path) -> None:
+    env = {**environment(production), "GOVID_PORT": str(free_port())}
+    assert govid("migrate", env=env, cwd=tmp_path).code == 0
+    url = f"http://127.0.0.1:{env['GOVID_PORT']}"
+    command = [*GOVID, "serve", "--workers", "2"]
+    log, ready = tmp_path / "log", f"{url}/health/ready"
+    with Server(command, log=log, environment=env, ready=ready, folder=tmp_path):
+        assert httpx.get(f"{url}/health/live").status_code == 200
+    assert f"Starting 2 workers on {url}" in log.read_text()
