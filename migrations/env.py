@@ -16,7 +16,7 @@ ADVISORY_LOCK = 0x676F766964
 
 def migrate(connection: Connection) -> None:
     """Apply what is missing, while no other replica does."""
-    # A migration that cannot get its lock in time must fail rather than queue all traffic behind it.
+    # A migration that cannot get its lock in time must fail, not queue all traffic behind it.
     connection.execute(text("SET lock_timeout = '5s'"))
     connection.execute(text("SET statement_timeout = '120s'"))
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
