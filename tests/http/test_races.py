@@ -1,6 +1,7 @@
 """Two at the same moment."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.http.client import Client
     ],
 )
 async def test_exactly_one_of_parallel_registrations_succeeds(
-    client: Client, changes: dict[str, str], detail: str
+    client: Client, changes: dict[str, Any], detail: str
 ) -> None:
     answers = await asyncio.gather(
         *(client.register() for _ in range(4)), *(client.register(**changes) for _ in range(4))

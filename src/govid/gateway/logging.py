@@ -83,6 +83,7 @@ class LineHandler(logging.Handler):
     def __init__(self, writer: LogWriter, *, console: bool) -> None:
         """Write to *writer*: for people if *console*, else as JSON."""
         super().__init__()
+        self._writer = writer
         self._write = writer.write
         self._form: Callable[[logging.LogRecord], bytes] = _readable if console else _json
 
@@ -92,6 +93,11 @@ class LineHandler(logging.Handler):
             self._write(self._form(record))
         except Exception:  # noqa: BLE001 - the standard library's rule: logging never raises
             self.handleError(record)
+
+    def close(self) -> None:
+        """Write what is left, and write no more."""
+        self._writer.close()
+        super().close()
 
 
 def configure(
@@ -106,6 +112,7 @@ def configure(
     for old in list(root.handlers):
         if isinstance(old, LineHandler):
             root.removeHandler(old)
+            old.close()
     root.addHandler(handler)
     root.setLevel(level)
     # These speak of addresses and statements on levels that are theirs alone to judge.

@@ -1,0 +1,99 @@
+"""A small application behind the real edge, with somebody who remembers what it told."""
+
+from typing import Any
+
+import httpx
+import msgspec
+from litestar import Litestar, get, post
+from litestar.exceptions import HTTPException
+from litestar.params import JSONBody
+
+from govid.bus import GovidError, Kind, SystemClock
+from govid.bus.contracts import AccessDecided, RequestReceived
+from govid.gateway.body import StrictRequest
+from govid.gateway.edge import Edge
+from govid.gateway.exchange import Exchange
+from govid.gateway.problems import respond
+
+CANARY = "canary-7f3a"
+
+
+class Recorder:
+    """Remembers what the edge told."""
+
+    def __init__(self) -> None:
+        self.activities: list[Any] = []
+        self.decisions: list[AccessDecided] = []
+        self.lines: list[tuple[str, int]] = []
+
+    def activity(self, event: RequestReceived) -> None:
+        self.activities.append(event)
+
+    def access(self, event: AccessDecided) -> None:
+        self.decisions.append(event)
+
+    def line(self, exchange: Exchange, duration_ms: float) -> None:
+        self.lines.append((exchange.path, exchange.status))
+
+
+class Busy(GovidError):
+    """Come back later."""
+
+    code = "busy"
+    kind = Kind.BUSY
+
+
+class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A body."""
+
+    values: list[int]
+
+
+@get("/", public="test")
+async def fine() -> dict[str, str]:
+    return {"it": "works"}
+
+
+@get("/broken", public="test")
+async def broken() -> None:
+    raise RuntimeError(CANARY)
+
+
+@get("/busy", public="test")
+async def busy() -> None:
+    raise Busy(retry_after_seconds=7)
+
+
+@get("/health", public="test")
+async def health() -> dict[str, str]:
+    return {}
+
+
+@post("/numbers", status_code=200, public="test")
+async def numbers(data: JSONBody[Numbers]) -> int:
+    return sum(data.values)
+
+
+def edge(recorder: Recorder, *more: Any, **options: Any) -> Edge:
+    """Return the edge around a small application."""
+    app = Litestar(
+        [fine, broken, busy, health, numbers, *more],
+        request_class=StrictRequest,
+        exception_handlers={HTTPException: respond, Exception: respond},
+        openapi_config=None,
+        logging_config=None,
+        **options,
+    )
+    return Edge(
+        app,
+        logs=recorder,
+        requests=recorder,
+        clock=SystemClock(),
+        methods={route.path_format: route.methods for route in app.routes},
+    )
+
+
+def client(app: Any) -> httpx.AsyncClient:
+    """Return a client that calls *app* directly."""
+    transport = httpx.ASGITransport(app=app, client=("192.0.2.7", 1234))
+    return httpx.AsyncClient(transport=transport, base_url="http://govid")

@@ -1,0 +1,115 @@
+"""Log lines: one object each, nothing personal, nothing that forges, nothing that blocks."""
+
+import ast
+import io
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import govid
+from govid.gateway.lines import LIMIT, LogWriter
+from govid.gateway.logging import MEMBERS, LineHandler
+
+CANARY = "canary-7f3a"
+SOURCE = Path(govid.__file__).parent
+
+
+@pytest.fixture
+def stream() -> io.BytesIO:
+    return io.BytesIO()
+
+
+@pytest.fixture
+def writer(stream: io.BytesIO) -> Iterator[LogWriter]:
+    made = LogWriter(stream)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def logger(writer: LogWriter) -> Iterator[logging.Logger]:
+    made = logging.getLogger("govid.test.lines")
+    handler = LineHandler(writer, console=False)
+    made.addHandler(handler)
+    made.propagate = False
+    yield made
+    made.removeHandler(handler)
+    made.propagate = True
+
+
+def lines(stream: io.BytesIO, writer: LogWriter) -> list[dict[str, object]]:
+    writer.flush()
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_an_object(logger: logging.Logger, stream: io.BytesIO, writer: LogWriter) -> None:
+    logger.warning("kafka.down", extra={"topic": "a.b", "attempts": 3})
+    line = lines(stream, writer)[0]
+    assert sorted(line) == ["attempts", "level", "logger", "message", "time", "topic"]
+    assert line["message"] == "kafka.down"
+    assert line["attempts"] == 3
+
+
+def test_what_is_not_on_the_list_is_left_out(
+    logger: logging.Logger, stream: io.BytesIO, writer: LogWriter
+) -> None:
+    logger.warning("x", extra={"email": CANARY})
+    assert "email" not in lines(stream, writer)[0]
+
+
+def test_a_value_cannot_forge_a_line(
+    logger: logging.Logger, stream: io.BytesIO, writer: LogWriter
+) -> None:
+    logger.warning("a\nb\u2028c\x1b[31m\u202e")
+    assert lines(stream, writer)[0]["message"] == "a\\u000ab\\u2028c\\u001b[31m\\u202e"
+
+
+def test_an_exception_is_told_without_its_message(
+    logger: logging.Logger, stream: io.BytesIO, writer: LogWriter
+) -> None:
+    try:
+        int(CANARY)
+    except ValueError:
+        logger.exception("it failed")
+    line = lines(stream, writer)[0]
+    assert line["exception"][0] == "ValueError"  # type: ignore[index]
+    assert "test_logging.py" in line["exception"][1]  # type: ignore[index]
+    assert CANARY not in json.dumps(line)
+
+
+def test_every_member_that_is_logged_somewhere_is_on_the_list() -> None:
+    used = {
+        key.value
+        for file in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.keyword)
+        and node.arg == "extra"
+        and isinstance(node.value, ast.Dict)
+        for key in node.value.keys
+        if isinstance(key, ast.Constant)
+    }
+    assert used - MEMBERS == set()
+
+
+def test_what_overflows_is_counted(stream: io.BytesIO, writer: LogWriter) -> None:
+    with writer._writing:  # nothing is written meanwhile
+        for _ in range(LIMIT + 3):
+            writer.write(b"x")
+    assert writer.dropped == 3
+
+
+def test_a_closed_stream_takes_nothing_down(stream: io.BytesIO, writer: LogWriter) -> None:
+    stream.close()
+    writer.write(b"x")
+    writer.flush()
+    assert writer.dropped == 0
+
+
+def test_the_rest_is_written_at_the_end(stream: io.BytesIO) -> None:
+    writer = LogWriter(stream)
+    writer.write(b"last words")
+    writer.close()
+    assert stream.getvalue() == b"last words\n"
