@@ -105,6 +105,7 @@ def shared() -> Iterator[str]:
             _wait_until_left(ledger)
             broker.remove()
             ledger.unlink()
+            ledger.with_suffix(".lock").unlink()
 
 
 def wait_until_ready(address: str, seconds: float = START_SECONDS) -> None:

@@ -85,7 +85,8 @@ class JarBroker:
         self._properties.write_text(
             PROPERTIES.format(port=port, controller=free_port(), folder=self._folder)
         )
-        identity = base64.urlsafe_b64encode(uuid4().bytes)[:22].decode()
+        # The first character is fixed: a dash would be taken for an option.
+        identity = "g" + base64.urlsafe_b64encode(uuid4().bytes)[1:22].decode()
         subprocess.run(
             [*self._java("kafka.tools.StorageTool"), "format", "-t", identity,
              "-c", str(self._properties)],
