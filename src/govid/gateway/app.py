@@ -98,9 +98,8 @@ async def _beside(modules: Any) -> AsyncIterator[None]:
 async def _watched(module: Module, task: Callable[[], Any]) -> None:
     try:
         await task()
-    except Exception as error:
-        log.exception("a task of a module failed", extra={"module_name": module.name})
-        del error
+    except Exception:
+        log.exception("module.task_failed", extra={"module_name": module.name})
 
 
 def _routes(house: House) -> list[Any]:

@@ -82,7 +82,7 @@ class Edge:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._live(scope, receive, send)
             return
         exchange = scope[KEY] = Exchange(scope)
         self._received(exchange)
@@ -99,6 +99,14 @@ class Edge:
             await answer.problem(refusal_of(error, exchange))
         finally:
             self._finished(exchange)
+
+    async def _live(self, scope: Any, receive: Any, send: Any) -> None:
+        """Start and stop the application."""
+        try:
+            await self._app(scope, receive, partial(_tell_shortly, send))
+        except Exception:
+            log.exception("%s.failed", scope["type"])
+            raise
 
     async def _serve(self, exchange: Exchange, scope: Any, receive: Any, answer: "_Answer") -> None:
         check(exchange)
@@ -212,6 +220,16 @@ class _Answer:
         complete.append((b"x-correlation-id", exchange.correlation_id.encode()))
         complete.append((b"x-process-time-ms", b"%.2f" % elapsed_ms))
         return complete
+
+
+async def _tell_shortly(send: Any, message: Any) -> None:
+    """Pass on what the lifespan tells the server, which logs it as it is.
+
+    Of a failed start the framework sends the whole trace, which may quote values (I9).
+    """
+    if message["type"] in ("lifespan.startup.failed", "lifespan.shutdown.failed"):
+        message["message"] = message["type"]
+    await send(message)
 
 
 def _allow(methods: Iterable[str]) -> bytes:

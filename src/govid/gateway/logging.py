@@ -5,7 +5,6 @@ round it.
 """
 
 import logging
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
@@ -16,11 +15,14 @@ import msgspec
 from govid.gateway.exchange import Exchange, printable
 from govid.gateway.lines import LogWriter
 
+STANDARD_ERROR = 2
+
 MEMBERS = frozenset(
     {
         "actor",
         "attempts",
         "correlation_id",
+        "day",
         "deliveries",
         "error_class",
         "event_id",
@@ -28,12 +30,14 @@ MEMBERS = frozenset(
         "for_good",
         "module_name",
         "now",
+        "partition",
         "purpose",
         "reason",
         "records",
         "replay_id",
         "selection",
         "subscriber",
+        "table",
         "topic",
         "worker",
     }
@@ -104,7 +108,8 @@ def configure(
     level: str, form: Literal["auto", "json", "console"], stream: IO[bytes] | None = None
 ) -> tuple[LogWriter, RequestLines]:
     """Send all logging of this process to *stream* (standard error); return who writes it."""
-    stream = stream or sys.stderr.buffer
+    # The descriptor and not `sys.stderr`, which others replace and close.
+    stream = stream or open(STANDARD_ERROR, "wb", closefd=False)  # noqa: SIM115 - open until the end
     console = form == "console" or (form == "auto" and stream.isatty())
     writer = LogWriter(stream)
     handler = LineHandler(writer, console=console)
@@ -167,7 +172,8 @@ def _exception(
             code = trace.tb_frame.f_code
             lines.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
             trace = trace.tb_next
-        error = error.__cause__
+        # Of several that failed together, the first has to stand for all.
+        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
     return lines or [getattr(kind, "__qualname__", "unknown")]
 
 

@@ -100,3 +100,21 @@ async def test_places_in_lists_are_named(recorder: Recorder) -> None:
     assert answer.json()["errors"] == [
         {"loc": ["body", "values", 2], "msg": "must be a whole number", "type": "wrong_type"}
     ]
+
+
+async def test_a_failed_start_is_told_without_its_message(recorder: Recorder) -> None:
+    async def fail() -> None:
+        raise RuntimeError(CANARY)
+
+    sent: list[dict[str, str]] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, str]) -> None:
+        sent.append(message)
+
+    app = edge(recorder, on_startup=[fail])
+    with pytest.raises(BaseExceptionGroup):
+        await app({"type": "lifespan", "state": {}}, receive, send)
+    assert sent == [{"type": "lifespan.startup.failed", "message": "lifespan.startup.failed"}]

@@ -80,6 +80,14 @@ def test_an_exception_is_told_without_its_message(
     assert CANARY not in json.dumps(line)
 
 
+def test_of_a_group_the_first_is_told(
+    logger: logging.Logger, stream: io.BytesIO, writer: LogWriter
+) -> None:
+    group = ExceptionGroup(CANARY, [KeyError(CANARY), ValueError(CANARY)])
+    logger.error("it failed", exc_info=group)
+    assert lines(stream, writer)[0]["exception"] == ["ExceptionGroup", "KeyError"]
+
+
 def test_every_member_that_is_logged_somewhere_is_on_the_list() -> None:
     used = {
         key.value
