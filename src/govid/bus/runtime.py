@@ -16,6 +16,7 @@ from govid.bus.leases import Leases
 from govid.bus.module import Module
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.pseudonyms import Pseudonyms
+from govid.bus.retention import Retention
 from govid.bus.retry import error_class
 from govid.bus.settings import BusSettings
 from govid.bus.transaction import UnitOfWork
@@ -89,6 +90,7 @@ class Bus:
                 alone,
             )
             self._supervise(consumer.name, dispatcher.run)
+        self._supervise("retention", Retention(self.settings, self.clock).run)
         await self._kafka.start()
 
     async def stop(self) -> None:

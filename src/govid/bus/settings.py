@@ -34,6 +34,14 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     backoff_limit_seconds: float = 300
     topic_partitions: int = 4
     """How many partitions a topic gets when govid creates it."""
+    retention_days: float = 90
+    kafka_retention_days: float = 7
+    """How long Kafka keeps records; as long, govid has to know what it has seen and sent."""
+
+    @property
+    def kept_days(self) -> float:
+        """For how many days events, receipts and what came in are kept."""
+        return max(self.retention_days, self.kafka_retention_days)
 
     def wire_name(self, topic: Topic) -> str:
         """Return what *topic* is called in Kafka."""

@@ -1,0 +1,173 @@
+"""Keeps the tables of the bus from growing for ever, and gives each day a place before it comes.
+
+Every table has a rule here, or the reason why it needs none; a test holds the table of rules
+against the database. Nothing rests on this worker's punctuality: what it does not get done stands
+in the default partition, or stays a little longer.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from govid.bus.clock import Clock
+from govid.bus.database import dsn
+from govid.bus.ids import first_uuid7_of
+from govid.bus.partitions import QUERIES, Partitions
+from govid.bus.retry import DATABASE_AWAY, error_class
+from govid.bus.settings import BusSettings
+
+log = logging.getLogger(__name__)
+
+ADVISORY_LOCK = 0x72657461696E
+"""One replica at a time: "retain" in hexadecimal."""
+
+DAYS_AHEAD = 14
+PERIOD_SECONDS = 3600
+BUSY_SECONDS = 60
+"""When to come back if something had to be left undone."""
+BATCH_ROWS = 1000
+LOCK_MS = 200
+STATEMENT_MS = 300_000
+
+
+class Daily(msgspec.Struct, frozen=True):
+    """Partitions, one a day, dropped when they are old: `column` holds the ids that date a row."""
+
+    column: str
+
+
+class Aged(msgspec.Struct, frozen=True):
+    """Rows deleted in small batches, as old as events are when they are dropped."""
+
+
+class Exempt(msgspec.Struct, frozen=True):
+    """No rule, because the table cannot grow for ever: `why`."""
+
+    why: str
+
+
+RULES: Mapping[str, Daily | Aged | Exempt] = {
+    # Events first: a receipt leaves when its event is gone.
+    "event": Daily(column="id"),
+    "receipt": Daily(column="event_id"),
+    "inbox": Aged(),
+    "replica": Aged(),
+    "delivery": Exempt("a debt leaves when it is paid"),
+    "parked": Exempt("a key leaves when its event is handled, or an operator has decided"),
+    "dead": Exempt("an operator decides about each"),
+    "stream": Exempt("one row a key: the numbers of a key never begin again"),
+    "lease": Exempt("64 rows a subscriber"),
+    "topic": Exempt("one row a topic"),
+}
+"""How the rows of each table of schema `bus` leave."""
+
+
+class Retention:
+    """The worker that makes room."""
+
+    def __init__(self, settings: BusSettings, clock: Clock) -> None:
+        """Work on the database of *settings*, at the times of *clock*."""
+        self._settings = settings
+        self._clock = clock
+        self._told: set[str] = set()
+
+    async def run(self) -> None:
+        """Make room now and every hour, until cancelled."""
+        while True:
+            try:
+                complete = await self.work()
+            except DATABASE_AWAY as error:
+                log.warning("retention.failed", extra={"error_class": error_class(error)})
+                complete = False
+            await asyncio.sleep(PERIOD_SECONDS if complete else BUSY_SECONDS)
+
+    async def work(self) -> bool:
+        """Do all there is to do; tell whether nothing is left, or another replica is at it.
+
+        Raises:
+            OSError, asyncpg.PostgresError: the database is away, or does not let us.
+        """
+        connection: Any = await asyncpg.connect(
+            dsn(self._settings.database_url),
+            timeout=5,
+            server_settings={
+                "application_name": "govid retention",
+                "lock_timeout": str(LOCK_MS),
+                "statement_timeout": str(STATEMENT_MS),
+                "timezone": "UTC",
+            },
+        )
+        try:
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", ADVISORY_LOCK):
+                return True
+            # Of two clocks the one that drops less is believed: a clock that jumps ahead by a year
+            # must not take a year of events with it.
+            now = min(self._clock.now(), await connection.fetchval("SELECT now()"))
+            limit = now - timedelta(days=self._settings.kept_days)
+            complete = True
+            for table, rule in RULES.items():
+                try:
+                    await self._apply(connection, table, rule, limit)
+                except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+                    log.info(
+                        "retention.postponed",
+                        extra={"table": table, "error_class": error_class(error)},
+                    )
+                    complete = False
+            return complete
+        finally:
+            # The lock goes with the connection.
+            connection.terminate()
+
+    async def _apply(
+        self, connection: Any, table: str, rule: Daily | Aged | Exempt, limit: datetime
+    ) -> None:
+        if isinstance(rule, Daily):
+            partitions = Partitions(connection, table, rule.column)
+            await partitions.clear()
+            await self._prepare(partitions, table)
+            await _drop(partitions, table, limit)
+        elif isinstance(rule, Aged):
+            await _purge(connection, table, limit)
+
+    async def _prepare(self, partitions: Partitions, table: str) -> None:
+        """See to it that today and the days to come have partitions."""
+        present = [p.span for p in await partitions.all() if p.span is not None]
+        today = self._clock.now().astimezone(UTC).date()
+        for ahead in range(DAYS_AHEAD + 1):
+            day = today + timedelta(days=ahead)
+            first = first_uuid7_of(datetime.combine(day, time(), tzinfo=UTC))
+            if any(span.lower <= first < span.upper for span in present):
+                continue
+            if await partitions.add(day, current=ahead == 0) == "occupied":
+                self._tell_once(table, day.isoformat())
+
+    def _tell_once(self, table: str, day: str) -> None:
+        if (name := f"{table} {day}") not in self._told:
+            self._told.add(name)
+            log.warning("retention.day_in_default", extra={"table": table, "day": day})
+
+
+async def _drop(partitions: Partitions, table: str, limit: datetime) -> None:
+    """Let go of the days that were over at *limit*."""
+    for partition in await partitions.all():
+        if partition.ends_at is None or partition.ends_at > limit:
+            continue
+        if await partitions.drop(partition):
+            log.info("retention.dropped", extra={"partition": partition.name})
+        else:
+            log.warning("retention.still_needed", extra={"partition": partition.name})
+    if await partitions.empty_default(first_uuid7_of(limit)):
+        log.info("retention.dropped", extra={"partition": f"{table}_default"})
+
+
+async def _purge(connection: Any, table: str, before: datetime) -> None:
+    while True:
+        status = await connection.execute(QUERIES[f"purge_{table}"], before, BATCH_ROWS)
+        if int(status.rpartition(" ")[2]) < BATCH_ROWS:
+            return
