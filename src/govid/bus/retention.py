@@ -150,7 +150,7 @@ class Retention:
     def _tell_once(self, table: str, day: str) -> None:
         if (name := f"{table} {day}") not in self._told:
             self._told.add(name)
-            log.warning("retention.day_in_default", extra={"table": table, "day": day})
+            log.info("retention.day_in_default", extra={"table": table, "day": day})
 
 
 async def _drop(partitions: Partitions, table: str, limit: datetime) -> None:

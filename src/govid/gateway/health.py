@@ -16,6 +16,7 @@ from litestar import Response, Router, get
 from litestar.di import NamedDependency, Provide
 
 from govid.bus import Clock, Database
+from govid.bus.schema import SchemaWatch
 
 PROBE_SECONDS = 1.0
 """How long the database may take to answer, and how long its answer is believed."""
@@ -51,6 +52,7 @@ class Health:
         self._clock = clock
         self._head = head
         self._departments = departments
+        self._schema = SchemaWatch()
         self._probing = asyncio.Lock()
         self._probed_at = float("-inf")
         self._database_state = "connecting"
@@ -76,10 +78,11 @@ class Health:
     async def _ask(self) -> str:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                found = await self._database.reads.fetchval(_HEAD)
+                if await self._database.reads.fetchval(_HEAD) != self._head:
+                    return "not migrated"
+                return "ok" if await self._schema.sound(self._database.reads) else "drifted"
         except _AWAY:
             return "down"
-        return "ok" if found == self._head else "not migrated"
 
 
 @get(

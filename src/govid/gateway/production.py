@@ -12,6 +12,7 @@ from govid.bus import Database
 from govid.bus.database import dsn
 from govid.bus.kafka.producer import Producer
 from govid.bus.kafka.topics_admin import Topics
+from govid.bus.schema import describe, differences
 from govid.gateway.devserver.state import StateFolder
 from govid.gateway.migrations import head
 from govid.gateway.settings import Settings
@@ -65,6 +66,8 @@ def warnings(settings: Settings) -> list[str]:
             found.append(f"{name} is simulated: nobody is really verified")
     if settings.identity.access_token_seconds > TOKEN_SECONDS:
         found.append("access tokens live longer than 15 minutes")
+    if settings.bus.kept_days > settings.bus.retention_days:
+        found.append("events are kept as long as Kafka keeps its records, which is longer")
     return found
 
 
@@ -142,7 +145,8 @@ async def _migrations(connection: asyncpg.Connection) -> list[str]:
         found = None
     expected = head()
     if found == expected:
-        return []
+        drift = differences(await describe(connection))
+        return [f"schema bus is not what the migrations made; {line}" for line in drift]
     return [f"the database is at migration {found or 'none'}, not at {expected}: `govid migrate`"]
 
 

@@ -105,7 +105,7 @@ async def test_a_day_that_has_begun_in_the_default_partition_is_left_alone(
     retention: Retention, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await store(database, an_id(TODAY))
-    with caplog.at_level(logging.WARNING, "govid.bus.retention"):
+    with caplog.at_level(logging.INFO, "govid.bus.retention"):
         await retention.work()
         await retention.work()
     assert await partitions(database, "event") == names(TODAY + DAY, DAYS_AHEAD)

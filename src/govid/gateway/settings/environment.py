@@ -103,6 +103,15 @@ class Environment(BaseSettings):
         "HMRC_DEATH_NOTIFICATION_TOPIC",
         doc="Name of this topic in Kafka",
     )
+    kafka_retention_days: float = _named(
+        7, "GOVID_KAFKA_RETENTION_DAYS", doc="How long Kafka keeps records", gt=0
+    )
+    retention_days: float = _named(
+        90,
+        "GOVID_RETENTION_DAYS",
+        doc="How long events and receipts are kept; never shorter than Kafka keeps its records",
+        gt=0,
+    )
     pseudonym_key: SecretStr | None = _named(
         None,
         "GOVID_PSEUDONYM_KEY",

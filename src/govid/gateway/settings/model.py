@@ -90,6 +90,8 @@ def assemble(
             bus_pool_size=environment.bus_pool_size,
             read_pool_size=environment.read_pool_size,
             topic_partitions=environment.kafka_topic_partitions,
+            retention_days=environment.retention_days,
+            kafka_retention_days=environment.kafka_retention_days,
         ),
         identity=IdentitySettings(
             issuer=public_url,

@@ -1,0 +1,36 @@
+-- name: schema
+-- Schema `bus` in lines. Of partitions only the default ones are told, and of those only that they
+-- are there: the others come and go.
+WITH relation AS (
+    SELECT c.oid, c.relname AS name, c.relkind AS kind
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'bus'
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+)
+SELECT line FROM (
+    SELECT concat_ws(' ', 'table', name, pg_get_partkeydef(oid)) AS line FROM relation
+    UNION ALL
+    SELECT format('default %s %s', r.name, c.relname)
+    FROM relation r JOIN pg_inherits i ON i.inhparent = r.oid JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT'
+    UNION ALL
+    SELECT concat_ws(' ', format('column %s.%s', r.name, a.attname),
+                     format_type(a.atttypid, a.atttypmod),
+                     CASE WHEN a.attnotnull THEN 'not null' END,
+                     'default ' || pg_get_expr(d.adbin, d.adrelid))
+    FROM relation r
+    JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    UNION ALL
+    -- From version 18 on PostgreSQL counts NOT NULL among the constraints; the columns tell of it.
+    SELECT format('constraint %s.%s %s', r.name, k.conname, pg_get_constraintdef(k.oid))
+    FROM relation r JOIN pg_constraint k ON k.conrelid = r.oid AND k.contype NOT IN ('n', 't')
+    UNION ALL
+    SELECT format('index %s.%s %s', r.name, c.relname, pg_get_indexdef(x.indexrelid))
+    FROM relation r JOIN pg_index x ON x.indrelid = r.oid AND x.indisvalid
+    JOIN pg_class c ON c.oid = x.indexrelid
+    WHERE NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid)
+    UNION ALL
+    SELECT format('trigger %s.%s %s', r.name, t.tgname, pg_get_triggerdef(t.oid))
+    FROM relation r JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
+        AND t.tgenabled = 'O'
+) AS lines ORDER BY line COLLATE "C"
