@@ -112,12 +112,17 @@ class Bus:
         await self.database.close()
 
     def health(self) -> dict[str, str]:
-        """Return the state of each dependency of the bus: "ok", "connecting" or "down"."""
+        """Return the state of each dependency of the bus: "ok", "connecting" or "down".
+
+        `topics` is "changed" when one has more partitions than when it was first seen: its keys
+        would change places, and with them their order.
+        """
         if self._leases is None:
             return {"kafka": "connecting", "dispatcher": "connecting"}
         return {
             "kafka": self._room.health(),
             "dispatcher": "ok" if self._leases.healthy else "down",
+            "topics": "changed" if self._room.mismatches else "ok",
         }
 
     @property

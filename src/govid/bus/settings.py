@@ -38,6 +38,10 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_retention_days: float = 7
     """How long Kafka keeps records; as long, govid has to know what it has seen and sent."""
 
+    def __repr__(self) -> str:
+        """Show nothing: a URL may hold a password, and the key is one (I11)."""
+        return "<BusSettings>"
+
     @property
     def kept_days(self) -> float:
         """For how many days events, receipts and what came in are kept."""
