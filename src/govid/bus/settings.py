@@ -27,7 +27,6 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     keys_at_a_time: int = 8
     batch_size: int = 200
     relay_batch_size: int = 500
-    relay_in_flight: int = 1000
     max_attempts: int = 8
     max_crashes: int = 3
     """How often a process may die of one event, run alone, before its key is parked."""
