@@ -18,7 +18,7 @@ from govid.bus.consumers import Subscriptions
 from govid.bus.contracts import Topic
 from govid.bus.database import Database
 from govid.bus.envelope import Envelope
-from govid.bus.kafka.cleanup import discard
+from govid.bus.kafka.cleanup import discard, start
 from govid.bus.kafka.deadletters import DeadLetters
 from govid.bus.kafka.intake import SHAPES, Arrival, Intake, Unreadable
 from govid.bus.kafka.sql import QUERIES
@@ -77,7 +77,7 @@ class Inbox:
         while True:
             consumer = self._consumer()
             try:
-                await consumer.start()
+                await start(consumer)
                 while True:
                     await self._take(consumer)
             except KafkaError:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from govid.bus.kafka.cleanup import discard
+from govid.bus.kafka.cleanup import discard, start
 from govid.bus.kafka.topics_admin import Topics
 from govid.bus.retry import DATABASE_AWAY, error_class
 from govid.bus.settings import BusSettings
@@ -114,7 +114,7 @@ class Producer:
         )
         try:
             async with asyncio.timeout(START_SECONDS):
-                await producer.start()
+                await start(producer)
                 if self._topics is not None:
                     await self._topics.look(producer)
         except AWAY as error:

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from govid.bus.contracts import Topic
 from govid.bus.database import Database
+from govid.bus.kafka.cleanup import start
 from govid.bus.kafka.sql import QUERIES
 from govid.bus.retry import error_class
 from govid.bus.settings import BusSettings
@@ -108,7 +109,7 @@ class Topics:
             request_timeout_ms=5_000,
         )
         try:
-            await admin.start()
+            await start(admin)
             await admin.create_topics(
                 [NewTopic(name, self._settings.topic_partitions, replicas) for name in names]
             )
