@@ -47,8 +47,8 @@ def post(url: str, path: str, body: dict[str, str]) -> httpx.Response:
     return httpx.post(f"{url}{path}", json=body, timeout=10)
 
 
-def get(url: str, path: str, token: str = "none") -> httpx.Response:
-    return httpx.get(f"{url}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=10)
+def get(url: str, path: str, bearer: str = "none") -> httpx.Response:
+    return httpx.get(f"{url}{path}", headers={"Authorization": f"Bearer {bearer}"}, timeout=10)
 
 
 def password_of(dev: Dev) -> str:
