@@ -33,6 +33,8 @@ class Broker(Protocol):
     """A single-node Kafka that keeps its data and its address when it dies and comes back."""
 
     address: str
+    behind: str
+    """Another address; clients that ask there are sent to the port of the broker's proxy."""
 
     def start(self) -> None:
         """Start it, without waiting for it to answer; a running one goes on, thawed."""
@@ -50,19 +52,21 @@ class Broker(Protocol):
         """End it and delete its data."""
 
 
-def new(port: int | None = None) -> Broker:
+def new(port: int | None = None, proxy: int | None = None) -> Broker:
     """Start a broker of the caller's own, and wait until it answers.
+
+    *proxy* is the port of a proxy that the caller puts before the broker's address `behind`.
 
     Raises:
         Unavailable: neither Docker nor Java and Maven can start one here.
     """
     broker: Broker
     if kafka_docker.answers():
-        broker = kafka_docker.DockerBroker(port)
+        broker = kafka_docker.DockerBroker(port, proxy)
     elif why_not := kafka_jars.missing():
         raise Unavailable(f"no Kafka: GOVID_TEST_KAFKA is not set, no Docker daemon, {why_not}")
     else:
-        broker = kafka_jars.JarBroker(port)
+        broker = kafka_jars.JarBroker(port, proxy)
     broker.start()
     wait_until_ready(broker.address)
     return broker

@@ -23,7 +23,7 @@ def answers() -> bool:
 class DockerBroker:
     """One broker container. It keeps its port, so that it is the same one after a restart."""
 
-    def __init__(self, port: int | None = None) -> None:
+    def __init__(self, port: int | None = None, proxy: int | None = None) -> None:
         """Describe a broker on *port*, or on a free one."""
         with warnings.catch_warnings():
             # The library warns about its own modules while it is imported.
@@ -32,16 +32,23 @@ class DockerBroker:
                 DockerContainer,
             )
 
-        port = port or free_port()
+        port, behind = port or free_port(), free_port()
         self.address = f"127.0.0.1:{port}"
+        self.behind = f"127.0.0.1:{behind}"
         environment = {
             "KAFKA_NODE_ID": "1",
             "KAFKA_PROCESS_ROLES": "broker,controller",
             "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@127.0.0.1:9093",
-            "KAFKA_LISTENERS": "PLAINTEXT://0.0.0.0:9092,CONTROLLER://127.0.0.1:9093",
-            "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{self.address}",
+            "KAFKA_LISTENERS": (
+                "PLAINTEXT://0.0.0.0:9092,BEHIND://0.0.0.0:9094,CONTROLLER://127.0.0.1:9093"
+            ),
+            "KAFKA_ADVERTISED_LISTENERS": (
+                f"PLAINTEXT://{self.address},BEHIND://127.0.0.1:{proxy or behind}"
+            ),
             "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
-            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": (
+                "PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT,CONTROLLER:PLAINTEXT"
+            ),
             "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
             "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
             "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
@@ -49,7 +56,10 @@ class DockerBroker:
             "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
         }
         description: Any = DockerContainer(IMAGE)
-        description.ports = {"9092/tcp": ("127.0.0.1", port)}
+        description.ports = {
+            "9092/tcp": ("127.0.0.1", port),
+            "9094/tcp": ("127.0.0.1", behind),
+        }
         for name, value in environment.items():
             description = description.with_env(name, value)
         self._description = description

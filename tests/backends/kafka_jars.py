@@ -28,10 +28,11 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},BEHIND://127.0.0.1:{behind},\
+  CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},BEHIND://127.0.0.1:{proxy}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={folder}/data
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
@@ -74,16 +75,23 @@ def download() -> Path:
 class JarBroker:
     """One broker process, with its folder and its ports."""
 
-    def __init__(self, port: int | None = None) -> None:
+    def __init__(self, port: int | None = None, proxy: int | None = None) -> None:
         """Format a folder for a broker on *port*, or on a free one."""
         self._libraries = download()
         self._folder = Path(tempfile.mkdtemp(prefix="govid-kafka-"))
         self._process: subprocess.Popen[bytes] | None = None
-        port = port or free_port()
+        port, behind = port or free_port(), free_port()
         self.address = f"127.0.0.1:{port}"
+        self.behind = f"127.0.0.1:{behind}"
         self._properties = self._folder / "server.properties"
         self._properties.write_text(
-            PROPERTIES.format(port=port, controller=free_port(), folder=self._folder)
+            PROPERTIES.format(
+                port=port,
+                behind=behind,
+                proxy=proxy or behind,
+                controller=free_port(),
+                folder=self._folder,
+            )
         )
         # The first character is fixed: a dash would be taken for an option.
         identity = "g" + base64.urlsafe_b64encode(uuid4().bytes)[1:22].decode()
