@@ -2,21 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from time import monotonic
 from uuid import UUID
 
 import msgspec
 
 from govid.bus.database import Database
+from govid.bus.floor import Floor
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
-
-FLOOR_MARGIN = 10_000
-"""How far below the first row that could be handled a read still begins.
-
-A transaction that commits late has a position that others have overtaken. As long as fewer than
-this many events came between, it is seen at once, else at the next whole read.
-"""
 
 
 class Debt(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,33 +29,27 @@ class Debt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Backlog:
-    """The deliveries of one subscriber.
-
-    Once every poll interval all of them are looked at; the reads between begin above a floor,
-    below which that whole read found nothing but parked keys and keys in work.
-    """
+    """The deliveries of one subscriber."""
 
     def __init__(self, subscriber: str, settings: BusSettings, database: Database) -> None:
         """Read the deliveries of *subscriber*."""
         self._subscriber = subscriber
         self._settings = settings
         self._database = database
-        self._floor = 0
-        self._whole_read_at = 0.0
+        self._floor = Floor(settings.poll_seconds)
 
     async def read(self, buckets: Mapping[int, int], without: Collection[str]) -> list[Debt]:
         """Return the oldest debts of *buckets* (epochs by bucket), but of no key of *without*."""
-        if monotonic() - self._whole_read_at < self._settings.poll_seconds:
-            return await self._read(buckets, without, self._floor)
-        return await self.read_whole(buckets, without)
+        if self._floor.whole_is_due:
+            return await self.read_whole(buckets, without)
+        return await self._read(buckets, without, self._floor.position)
 
     async def read_whole(self, buckets: Mapping[int, int], without: Collection[str]) -> list[Debt]:
         """Do the same, and look at every row."""
-        self._whole_read_at = monotonic()
+        self._floor.begin_whole()
         highest: int = await self._database.bus_reads.fetchval(QUERIES["highest_position"])
         debts = await self._read(buckets, without, 0)
-        lowest = debts[0].pos if debts else highest
-        self._floor = max(0, lowest - FLOOR_MARGIN)
+        self._floor.found(debts[0].pos if debts else highest)
         return debts
 
     async def _read(

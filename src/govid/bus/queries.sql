@@ -6,6 +6,7 @@
 -- Its rows are sorted by key, so two transactions that share several keys cannot deadlock.
 -- Positions are drawn above the join with `numbered`, that is, with all locks held: within a key
 -- they follow commit order too, which lets readers go by position.
+-- Addressees, and the ends of each key, are noted for the proof that nothing is missing.
 WITH incoming AS (
     SELECT *
     FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[],
@@ -13,29 +14,40 @@ WITH incoming AS (
         WITH ORDINALITY
         AS i(id, type, version, topic, key, record_key, payload, headers, occurred_at, ordinal)
 ),
+owed AS (
+    SELECT * FROM unnest($10::uuid[], $11::text[], $12::smallint[])
+        AS d(event_id, subscriber, bucket)
+),
+addressed AS (
+    SELECT event_id, array_agg(subscriber ORDER BY subscriber) AS addressees
+    FROM owed GROUP BY event_id
+),
 numbered AS (
-    INSERT INTO bus.stream (key, seq)
-    SELECT key, count(*) FROM incoming WHERE key IS NOT NULL GROUP BY key ORDER BY key
-    ON CONFLICT (key) DO UPDATE SET seq = stream.seq + excluded.seq
+    INSERT INTO bus.stream (key, seq, first_id, last_id)
+    SELECT key, count(*), (array_agg(id ORDER BY ordinal))[1],
+           (array_agg(id ORDER BY ordinal DESC))[1]
+    FROM incoming WHERE key IS NOT NULL GROUP BY key ORDER BY key
+    ON CONFLICT (key) DO UPDATE SET seq = stream.seq + excluded.seq, last_id = excluded.last_id
     RETURNING key, seq
 ),
 stored AS (
     INSERT INTO bus.event
-        (id, type, version, topic, key, seq, record_key, payload, headers, occurred_at)
+        (id, type, version, topic, key, seq, record_key, payload, headers, occurred_at, addressees)
     SELECT id, type, version, topic, key, seq, record_key, payload::json, headers::jsonb,
-           occurred_at
+           occurred_at, coalesce(addressees, '{}')
     FROM (
-        SELECT i.*,
+        SELECT i.*, a.addressees,
                n.seq - (count(*) OVER (PARTITION BY i.key ORDER BY i.ordinal DESC) - 1) AS seq
-        FROM incoming i LEFT JOIN numbered n ON n.key = i.key
+        FROM incoming i
+        LEFT JOIN numbered n ON n.key = i.key
+        LEFT JOIN addressed a ON a.event_id = i.id
         ORDER BY i.ordinal
     ) AS ordered
     RETURNING id, pos, key
 )
 INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key)
 SELECT d.subscriber, s.pos, d.bucket, s.id, s.key
-FROM unnest($10::uuid[], $11::text[], $12::smallint[]) AS d(event_id, subscriber, bucket)
-JOIN stored s ON s.id = d.event_id
+FROM owed d JOIN stored s ON s.id = d.event_id
 
 -- name: add_leases
 -- A new subscriber gets its buckets; for all others this changes nothing.
@@ -128,8 +140,7 @@ WHERE owner = $1 AND subscriber = ANY($2::text[]) AND bucket = ANY($3::smallint[
 -- name: backlog
 -- What is owed to a subscriber in its owned buckets, oldest first. Rows of a key in work and of a
 -- parked key are left out. An event without a key stands for itself: its key is '@' and its id.
--- Most reads begin above a floor, below which the last whole read found nothing to do: else the
--- hundred thousand events behind a parked key would be passed over again and again.
+-- Most reads begin above a floor (floor.py).
 SELECT d.pos, d.bucket, d.event_id, coalesce(d.key, '@' || d.event_id) AS key,
        e.type, e.version, e.seq, e.payload::text AS payload, e.headers::text AS headers,
        e.occurred_at
@@ -176,10 +187,16 @@ SELECT (SELECT count(*) FROM fence) AS fenced, (SELECT count(*) FROM receipt) AS
 -- name: park
 -- Sets a key aside for some seconds, or for good (NULL). The attempts given are what this failure
 -- adds: none for an outage. Fenced like everything that a worker writes.
+-- `owed`: what an operator has discarded meanwhile must not stop its key any more.
 WITH fence AS (
     SELECT bucket FROM bus.lease
     WHERE subscriber = $1 AND bucket = $2 AND owner = $3 AND epoch = $4
     FOR KEY SHARE
+),
+owed AS (
+    SELECT d.pos FROM fence, bus.delivery d JOIN bus.event e ON e.pos = d.pos
+    WHERE d.subscriber = $1 AND e.id = $6
+    FOR KEY SHARE OF d
 )
 INSERT INTO bus.parked
     (subscriber, key, event_id, until, attempts, reason, fingerprint, error_class)
@@ -187,7 +204,7 @@ SELECT $1, $5, $6,
        CASE WHEN $7::float8 IS NULL THEN 'infinity'
             ELSE clock_timestamp() + make_interval(secs => $7::float8) END,
        $8, $9, $10, $11
-FROM fence
+FROM owed
 ON CONFLICT (subscriber, key) DO UPDATE
 SET event_id = excluded.event_id, until = excluded.until,
     attempts = CASE WHEN parked.event_id = excluded.event_id THEN parked.attempts ELSE 0 END

@@ -4,7 +4,8 @@ import asyncio
 import sys
 
 from govid.bus import BusSettings, Database
-from govid.bus.backlog import FLOOR_MARGIN, Backlog
+from govid.bus.backlog import Backlog
+from govid.bus.floor import MARGIN
 from tests.integration.bus.crasher import DEADLY, STATUS
 from tests.integration.bus.harness import NAME, House, Ledger, an_account, create_ledger
 
@@ -38,7 +39,7 @@ async def test_r8_events_behind_a_parked_key_are_passed_over_once_an_interval(
 ) -> None:
     await create_ledger(bus_settings.database_url)
     house = House(bus_settings, database, Ledger())
-    await flood(house, FLOOR_MARGIN + 500)
+    await flood(house, MARGIN + 500)
     await house.emit(an_account(), "free")
     backlog = Backlog(NAME, bus_settings, database)
     buckets = dict.fromkeys(range(64), 1)
@@ -46,7 +47,7 @@ async def test_r8_events_behind_a_parked_key_are_passed_over_once_an_interval(
     await house.emit(an_account(), "free too")
     (again, second) = await backlog.read(buckets, ())
     assert (again.pos, second.pos) == (first.pos, first.pos + 1)
-    assert backlog._floor == first.pos - FLOOR_MARGIN
+    assert backlog._floor.position == first.pos - MARGIN
 
 
 async def flood(house: House, events: int) -> None:

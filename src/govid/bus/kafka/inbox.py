@@ -23,6 +23,7 @@ from govid.bus.kafka.deadletters import DeadLetters
 from govid.bus.kafka.intake import SHAPES, Arrival, Intake, Unreadable
 from govid.bus.kafka.sql import QUERIES
 from govid.bus.kafka.topics_admin import INBOUND, Topics
+from govid.bus.metrics import Metrics
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.retry import error_class
 from govid.bus.settings import BusSettings
@@ -58,6 +59,7 @@ class Inbox:
         wake: Wake,
         topics: Topics,
         dead_letters: DeadLetters,
+        metrics: Metrics | None = None,
     ) -> None:
         """Store through *outbox*, addressed to the modules of *subscriptions* only."""
         self._settings = settings
@@ -68,7 +70,10 @@ class Inbox:
         self._wake = wake
         self._topics = topics
         self._dead_letters = dead_letters
+        self._metrics = metrics or Metrics()
         self._by_name = {settings.wire_name(topic): topic for topic in INBOUND}
+        self.lag: Mapping[tuple[str, int], int] = {}
+        """How many records of each partition of ours were left after the last read."""
 
     async def run(self) -> None:
         """Take in what comes, until cancelled."""
@@ -112,10 +117,13 @@ class Inbox:
                     arrival = self._intake.read(self._by_name[partition.topic], record)
                 except Unreadable as reason:
                     await self._dead_letters.put(record, reason)
+                    self._metrics.read(self._by_name[partition.topic], "unreadable")
                 else:
                     readable.append(Read(record, arrival))
         await self._store(readable)
-        await consumer.commit(_offsets(batches))
+        offsets = _offsets(batches)
+        await consumer.commit(offsets)
+        self.lag = _lag(consumer, offsets, self.lag)
 
     async def _store(self, reads: Sequence[Read]) -> None:
         """Store *reads* in one transaction; where one cannot be stored, each in its own."""
@@ -128,6 +136,7 @@ class Inbox:
                 raise
             if len(reads) == 1:
                 await self._dead_letters.put(reads[0].record, Unreadable("not-storable"))
+                self._metrics.read(str(reads[0].arrival.envelope.topic), "unreadable")
                 return
             for read in reads:
                 await self._store([read])
@@ -135,6 +144,7 @@ class Inbox:
             self._wake.ring(addressees)
 
     async def _commit(self, arrivals: Sequence[Arrival]) -> set[str]:
+        names: set[str] = set()
         async with self._database.bus_reads.acquire() as connection, connection.transaction():
             own = await connection.fetch(
                 QUERIES["known_events"], [a.own_id for a in arrivals if a.own_id]
@@ -150,18 +160,25 @@ class Inbox:
             )
             new = {row["event_id"] for row in taken}
             fresh = [a for a in foreign if a.envelope.id in new]
-            if not fresh:
-                return set()
-            known = {a.envelope.id for a in fresh if a.known}
-            names = await self._outbox.store(
-                connection,
-                [a.envelope for a in fresh],
-                lambda e: self._subscriptions.inside(e) if e.id in known else self._handling(e),
-            )
-            unknown = [a.envelope for a in fresh if not a.known]
-            if unknown:
-                await self._park(connection, unknown)
-            return set(names)
+            if fresh:
+                names = await self._take_in(connection, fresh)
+        for arrival in arrivals:
+            outcome = "taken" if arrival.known else "unknown_type"
+            taken_in = arrival.envelope.id in new
+            self._metrics.read(str(arrival.envelope.topic), outcome if taken_in else "known")
+        return names
+
+    async def _take_in(self, connection: Any, fresh: Sequence[Arrival]) -> set[str]:
+        known = {a.envelope.id for a in fresh if a.known}
+        names = await self._outbox.store(
+            connection,
+            [a.envelope for a in fresh],
+            lambda e: self._subscriptions.inside(e) if e.id in known else self._handling(e),
+        )
+        unknown = [a.envelope for a in fresh if not a.known]
+        if unknown:
+            await self._park(connection, unknown)
+        return set(names)
 
     async def _park(self, connection: Any, envelopes: Sequence[Envelope]) -> None:
         rows = [(name, e) for e in envelopes for name in self._handling(e)]
@@ -188,6 +205,17 @@ def _offsets(
     batches: Mapping[TopicPartition, Sequence[Any]],
 ) -> dict[TopicPartition, int]:
     return {partition: records[-1].offset + 1 for partition, records in batches.items()}
+
+
+def _lag(
+    consumer: AIOKafkaConsumer,
+    read: Mapping[TopicPartition, int],
+    before: Mapping[tuple[str, int], int],
+) -> dict[tuple[str, int], int]:
+    """Return what is left to read of each partition that this replica has now."""
+    now = {(p.topic, p.partition): (consumer.highwater(p) or n) - n for p, n in read.items()}
+    mine = {(p.topic, p.partition) for p in consumer.assignment()}
+    return {place: count for place, count in {**before, **now}.items() if place in mine}
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:

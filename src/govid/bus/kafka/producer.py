@@ -8,6 +8,7 @@ record that was not acknowledged. Records may arrive twice then, with the same i
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 
@@ -48,13 +49,18 @@ class Producer:
         settings: BusSettings,
         purpose: str,
         topics: Topics | None = None,
+        rebuilt: Callable[[str], None] = lambda _reason: None,
     ) -> None:
-        """Connect once `run` runs; show *topics* each new producer before anybody may use it."""
+        """Connect once `run` runs; show *topics* each new producer before anybody may use it.
+
+        Tell *rebuilt* why one was given up.
+        """
         self.state = State.CONNECTING
         self.rebuilds = 0
         self._settings = settings
         self._purpose = purpose
         self._topics = topics
+        self._rebuilt = rebuilt
         self._current: AIOKafkaProducer | None = None
         self._ready = asyncio.Event()
         self._doubted = asyncio.Event()
@@ -74,6 +80,7 @@ class Producer:
         """Give *producer* up, unless that has happened already."""
         if producer is self._current and not self._doubted.is_set():
             self.rebuilds += 1
+            self._rebuilt(reason)
             self._ready.clear()
             self._doubted.set()
             log.info("kafka.producer_replaced", extra={"purpose": self._purpose, "reason": reason})

@@ -18,12 +18,14 @@ SELECT t.name, t.partitions FROM bus.topic t JOIN seen USING (name)
 -- name: relay_backlog
 -- What is owed to Kafka in the owned buckets, oldest first, without what is being sent right now,
 -- what is parked, and what belongs to topics that cannot be written to. The limit is reached
--- before events are fetched, so that no plan can read more of them than are wanted.
+-- before events are fetched, so that no plan can read more of them than are wanted. Most reads
+-- begin above a floor (floor.py).
 WITH due AS MATERIALIZED (
     SELECT d.pos, d.bucket, d.event_id, d.key, d.replay_id
     FROM bus.delivery d
     WHERE d.subscriber = $1
       AND d.bucket = ANY($2::smallint[])
+      AND d.pos > $6
       AND d.pos <> ALL($3::bigint[])
       AND NOT EXISTS (
           SELECT FROM bus.parked p

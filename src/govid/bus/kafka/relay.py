@@ -13,16 +13,19 @@ from collections.abc import Collection, Sequence
 
 from aiokafka import AIOKafkaProducer
 
+from govid.bus import sql as bus_sql
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import Topic
 from govid.bus.database import Database
 from govid.bus.failures import Failure, Failures
+from govid.bus.floor import Floor
 from govid.bus.kafka.faults import Fault, classify
 from govid.bus.kafka.producer import BATCH_BYTES, Producer
 from govid.bus.kafka.shipment import Parcel, Refusal, Row, Shipment, pack
 from govid.bus.kafka.sql import QUERIES
 from govid.bus.kafka.topics_admin import Topics
 from govid.bus.leases import Leases
+from govid.bus.metrics import Metrics
 from govid.bus.retry import error_class
 from govid.bus.settings import BusSettings
 from govid.bus.wake import Wake
@@ -51,6 +54,7 @@ class Relay:
         wake: Wake,
         producer: Producer,
         topics: Topics,
+        metrics: Metrics | None = None,
     ) -> None:
         """Send through *producer* what the buckets of *leases* hold."""
         self.acknowledged = 0
@@ -60,7 +64,9 @@ class Relay:
         self._bell = wake.bell(RELAY)
         self._producer = producer
         self._topics = topics
-        self._failures = Failures(RELAY, settings, database, leases)
+        self._floor = Floor(settings.poll_seconds)
+        self._metrics = metrics or Metrics()
+        self._failures = Failures(RELAY, settings, database, leases, self._metrics)
         self._names = {topic.value: settings.wire_name(topic) for topic in Topic}
         self._limits: dict[str, int] = {}
         self._resting: dict[str, float] = {}
@@ -145,6 +151,17 @@ class Relay:
             return owned, ()
         now = time.monotonic()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
+        if not self._floor.whole_is_due:
+            return owned, await self._fetch(owned, under_way, self._floor.position)
+        self._floor.begin_whole()
+        highest: int = await self._database.bus_reads.fetchval(bus_sql.QUERIES["highest_position"])
+        rows = await self._fetch(owned, under_way, 0)
+        self._floor.found(rows[0]["pos"] if rows else highest)
+        return owned, rows
+
+    async def _fetch(
+        self, owned: dict[int, int], under_way: Collection[int], floor: int
+    ) -> Sequence[Row]:
         rows: Sequence[Row] = await self._database.bus_reads.fetch(
             QUERIES["relay_backlog"],
             RELAY,
@@ -152,8 +169,9 @@ class Relay:
             list(under_way),
             list(self._resting),
             self._settings.relay_batch_size,
+            floor,
         )
-        return owned, rows
+        return rows
 
     def _strike(self, shipment: Shipment, rows: Sequence[Row], owned: dict[int, int]) -> None:
         """Begin to strike *rows* off; the next read goes on meanwhile, and leaves them out."""
@@ -189,7 +207,9 @@ class Relay:
         )
         if held:
             self.acknowledged += len(rows)
+            self._metrics.acknowledged(RELAY, [(row["topic"], row["occurred_at"]) for row in rows])
         else:
+            self._metrics.lease_lost()
             log.info("relay.lease_lost", extra={"records": len(rows)})
 
     async def _answer(

@@ -16,6 +16,7 @@ from govid.bus.kafka.producer import Producer, State
 from govid.bus.kafka.relay import Relay
 from govid.bus.kafka.topics_admin import Topics
 from govid.bus.leases import Leases
+from govid.bus.metrics import Metrics
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
 from govid.bus.wake import Wake
@@ -36,14 +37,16 @@ class Kafka:
         outbox: PostgresOutbox,
         leases: Leases,
         wake: Wake,
+        metrics: Metrics | None = None,
     ) -> None:
         """Build everything; nothing connects before `start`."""
+        metrics = metrics or Metrics()
         self._topics = Topics(settings, database)
         # Two producers: a flood of log records must not stand before the events, and a refused
         # record must not take the other kind's producer with it.
-        self._events = Producer(settings, "events", self._topics)
+        self._events = Producer(settings, "events", self._topics, metrics.rebuilt)
         self._records = Producer(settings, "logs")
-        self.relay = Relay(settings, database, leases, wake, self._events, self._topics)
+        self.relay = Relay(settings, database, leases, wake, self._events, self._topics, metrics)
         self.logs = LogTopics(settings, database, sealer, outbox, wake, self._records, self._topics)
         self.inbox = Inbox(
             settings,
@@ -54,6 +57,7 @@ class Kafka:
             wake,
             self._topics,
             DeadLetters(self._records),
+            metrics,
         )
         self._relaying: asyncio.Task[None] | None = None
         self._logging: asyncio.Task[None] | None = None
@@ -86,6 +90,11 @@ class Kafka:
     def health(self) -> str:
         """What is known of Kafka: "ok", "down" or "connecting"."""
         return max(self._events.state, self._records.state, key=_GRAVITY.index).value
+
+    @property
+    def relay_state(self) -> State:
+        """What the relay knows of Kafka."""
+        return self._events.state
 
     @property
     def mismatches(self) -> Mapping[str, tuple[int, int]]:
