@@ -1,7 +1,7 @@
 """Note what proves later that nothing is missing: addressees, and the ends of each key.
 
 Who an event was addressed to was known only from its deliveries and receipts, and so was known no
-more once one of them was lost. And of a key whose last event is gone, nothing said from when it was.
+more once one of them was lost. And when a key's last event was gone, nothing said from when it was.
 
 Revision ID: 0006
 """

@@ -23,6 +23,12 @@ from govid.bus.contracts import (
     HmrcVerificationCompleted,
     IdentifierType,
     NhsVerificationCompleted,
+    OutboxAct,
+    OutboxBackfilled,
+    OutboxDiscarded,
+    OutboxReplayed,
+    OutboxRetried,
+    OutboxUnparked,
     Topic,
     VerificationRequested,
 )
@@ -82,6 +88,17 @@ def _outside(name: str, struct: type[Event], topic: Topic, stream: str) -> Event
     )
 
 
+def _by_an_operator(name: str, struct: type[OutboxAct]) -> EventType:
+    # One key for all acts: they have an order, and one that is taken away leaves a gap.
+    return EventType(
+        name=name,
+        struct=struct,
+        stream="operator",
+        subject=lambda _event, _pseudonyms: "outbox",
+        account=lambda _event: None,
+    )
+
+
 EVENT_TYPES: Sequence[EventType] = (
     _inside("identity.account.registered", AccountRegistered),
     _inside("identity.account.verified", AccountVerified),
@@ -127,6 +144,11 @@ EVENT_TYPES: Sequence[EventType] = (
         subject=lambda _event, _pseudonyms: None,
         account=lambda _event: None,
     ),
+    _by_an_operator("bus.outbox.replayed", OutboxReplayed),
+    _by_an_operator("bus.outbox.retried", OutboxRetried),
+    _by_an_operator("bus.outbox.unparked", OutboxUnparked),
+    _by_an_operator("bus.outbox.discarded", OutboxDiscarded),
+    _by_an_operator("bus.outbox.backfilled", OutboxBackfilled),
 )
 
 

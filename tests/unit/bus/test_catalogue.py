@@ -163,6 +163,11 @@ PERMANENT = {
     ("nhs.appointment.requested", 1, "appointment"),
     ("nhs.appointment.decided", 1, "appointment"),
     ("gateway.access.decided", 1, None),
+    ("bus.outbox.replayed", 1, "operator"),
+    ("bus.outbox.retried", 1, "operator"),
+    ("bus.outbox.unparked", 1, "operator"),
+    ("bus.outbox.discarded", 1, "operator"),
+    ("bus.outbox.backfilled", 1, "operator"),
 }
 
 

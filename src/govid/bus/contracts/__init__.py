@@ -12,6 +12,14 @@ from govid.bus.contracts.appointments import AppointmentDecided, AppointmentRequ
 from govid.bus.contracts.base import Event, IdentifierType, Topic
 from govid.bus.contracts.deaths import DeathNotified
 from govid.bus.contracts.logs import AccessDecided, RequestFinished, RequestReceived
+from govid.bus.contracts.operations import (
+    OutboxAct,
+    OutboxBackfilled,
+    OutboxDiscarded,
+    OutboxReplayed,
+    OutboxRetried,
+    OutboxUnparked,
+)
 from govid.bus.contracts.verification import (
     HmrcVerificationCompleted,
     NhsVerificationCompleted,
@@ -34,6 +42,12 @@ __all__ = [
     "HmrcVerificationCompleted",
     "IdentifierType",
     "NhsVerificationCompleted",
+    "OutboxAct",
+    "OutboxBackfilled",
+    "OutboxDiscarded",
+    "OutboxReplayed",
+    "OutboxRetried",
+    "OutboxUnparked",
     "RequestFinished",
     "RequestReceived",
     "Topic",
