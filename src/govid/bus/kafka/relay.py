@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 SEND_SECONDS = 5.0
 LEASE_MARGIN_SECONDS = 2.0
-"""What has to be left of the leases after the sending, to strike off what was sent."""
+"""What has to be left of the leases after the sending, to strike off what was sent, at most."""
 REST_SECONDS = 30.0
 """How long a topic rests that may not be written to."""
 PAUSE_SECONDS = 0.5
@@ -75,6 +75,8 @@ class Relay:
         self._striking: asyncio.Task[None] | None = None
         self._troubles = 0
         self._stopping = False
+        # Of a short lease a part: else there would never be time to send anything.
+        self._margin_seconds = min(LEASE_MARGIN_SECONDS, settings.lease_seconds / 6)
 
     async def run(self) -> None:
         """Publish until `finish`, or until cancelled."""
@@ -103,7 +105,7 @@ class Relay:
         """Read, send and strike off once; tell whether there is surely more."""
         producer = await self._producer.ready()
         self._bell.clear()
-        seconds = min(SEND_SECONDS, self._leases.remaining(RELAY) - LEASE_MARGIN_SECONDS)
+        seconds = min(SEND_SECONDS, self._leases.remaining(RELAY) - self._margin_seconds)
         if seconds <= 0:
             self._forget_read()
             return False
