@@ -1,0 +1,169 @@
+"""Compares what was promised with what happened. Pure: it is tested with lies of every kind."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from tests.chaos.consumers import APPOINTMENTS, DEATHS, REQUESTS, RESULTS
+from tests.chaos.reader import Record
+from tests.chaos.writers import ACCESS, APPOINTMENT, VERIFICATION, Ledger
+
+
+class Command(NamedTuple):
+    """One change of one account that the database knows of; a command may have made several."""
+
+    id: int
+    stream: str
+    account: str | None
+    n: int | None
+
+
+class Effect(NamedTuple):
+    """One thing that a handler did."""
+
+    subscriber: str
+    event_id: str
+    subject: str
+    n: int
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All that can be known when everything is quiet."""
+
+    commands: Sequence[Command]
+    effects: Sequence[Effect]
+    """In the order in which they were written."""
+    requests: Sequence[Record]
+    results: Sequence[Record]
+    appointments: Sequence[Record]
+    accesses: Sequence[Record]
+    deaths: Sequence[Record]
+    notices: Collection[tuple[str, int]]
+    """What Kafka has acknowledged to the outsider."""
+    events: int
+    gaps: int
+    """Keys whose events are not numbered 1, 2, 3 .. without a gap."""
+    pending: int
+    parked: int
+    dead: int
+
+    @property
+    def record_count(self) -> int:
+        """Count the records that govid has published."""
+        return sum(map(len, (self.requests, self.results, self.appointments, self.accesses)))
+
+
+class Verdict(msgspec.Struct, kw_only=True):
+    """How often each promise was broken."""
+
+    lost: int = 0
+    """Promised, and not there."""
+    ghosts: int = 0
+    """There, and never promised: emitted by what did not commit."""
+    doubled: int = 0
+    """Effects of handlers that happened again."""
+    reordered: int = 0
+    """Subjects whose events were first seen in another order than they were committed in."""
+    two_ids: int = 0
+    """Records that say the same under different ids."""
+    stuck: int = 0
+    """Deliveries that nobody handled, and keys that wait for an operator."""
+    sent_again: int = 0
+    """Records that Kafka has twice under one id: allowed, and worth knowing."""
+
+    @property
+    def well(self) -> bool:
+        """Tell whether every promise was kept."""
+        broken = msgspec.structs.replace(self, sent_again=0)
+        return not any(msgspec.structs.astuple(broken))
+
+
+class Seen(NamedTuple):
+    """One sight of an event, wherever."""
+
+    subject: str
+    n: int
+    event_id: str
+
+
+def judge(ledger: Ledger, evidence: Evidence) -> Verdict:
+    """Return the verdict on one run."""
+    verdict = Verdict(stuck=evidence.pending + evidence.parked + evidence.dead)
+    verdict.lost += evidence.gaps
+    known = {command.id for command in evidence.commands}
+    verdict.lost += len(ledger.confirmed - known)
+    verdict.ghosts += len(known & ledger.given_up)
+    requests = _promised(evidence.commands, VERIFICATION)
+    appointments = _promised(evidence.commands, APPOINTMENT)
+    accesses = {ACCESS: [c.id for c in evidence.commands if c.stream == ACCESS]}
+    # What an outsider has published counts as said, whether he knows of it or not.
+    deaths = _sorted(_of_records(evidence.deaths))
+    verdict.lost += len(set(evidence.notices) - {(s.subject, s.n) for s in deaths})
+    for subscriber, promised in (
+        (REQUESTS, requests),
+        (RESULTS, requests),
+        (APPOINTMENTS, appointments),
+        (DEATHS, _by_subject(deaths)),
+    ):
+        seen = [Seen(e.subject, e.n, e.event_id) for e in evidence.effects
+                if e.subscriber == subscriber]  # fmt: skip
+        _compare(verdict, promised, seen)
+        verdict.doubled += len(seen) - len({(s.subject, s.n) for s in seen})
+    for records, promised in (
+        (evidence.requests, requests),
+        (evidence.results, requests),
+        (evidence.appointments, appointments),
+    ):
+        _compare(verdict, promised, _of_records(records))
+        verdict.reordered += _scattered(records)
+        verdict.sent_again += len(records) - len({record.event_id for record in records})
+    _compare(
+        verdict, accesses, [Seen(ACCESS, r.n, r.event_id) for r in evidence.accesses], order=False
+    )
+    return verdict
+
+
+def _promised(commands: Iterable[Command], stream: str) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = defaultdict(list)
+    for command in commands:
+        if command.stream == stream and command.account and command.n:
+            found[command.account].append(command.n)
+    return {account: sorted(numbers) for account, numbers in found.items()}
+
+
+def _compare(
+    verdict: Verdict, promised: Mapping[str, Sequence[int]], seen: Sequence[Seen], *,
+    order: bool = True,
+) -> None:  # fmt: skip
+    expected = {(subject, n) for subject, numbers in promised.items() for n in numbers}
+    found = {(sight.subject, sight.n) for sight in seen}
+    verdict.lost += len(expected - found)
+    verdict.ghosts += len(found - expected)
+    ids = Counter((subject, n) for subject, n, _ in set(seen))
+    verdict.two_ids += sum(count > 1 for count in ids.values())
+    firsts = _by_subject(seen)
+    verdict.reordered += order and sum(numbers != sorted(numbers) for numbers in firsts.values())
+
+
+def _by_subject(seen: Iterable[Seen]) -> dict[str, list[int]]:
+    """Return the numbers of each subject in the order in which they were first seen."""
+    firsts: dict[str, dict[int, None]] = defaultdict(dict)
+    for sight in seen:
+        firsts[sight.subject].setdefault(sight.n)
+    return {subject: list(numbers) for subject, numbers in firsts.items()}
+
+
+def _of_records(records: Iterable[Record]) -> list[Seen]:
+    return [Seen(record.key or "", record.n, record.event_id) for record in records]
+
+
+def _sorted(seen: Iterable[Seen]) -> list[Seen]:
+    return sorted(set(seen))
+
+
+def _scattered(records: Iterable[Record]) -> int:
+    """Count keys whose records stand in more than one partition: there is no order among them."""
+    places = Counter(key for key, _ in {(record.key, record.partition) for record in records})
+    return sum(count > 1 for count in places.values())

@@ -1,0 +1,104 @@
+"""Asks the database and Kafka, past the proxies, what there is."""
+
+import asyncio
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import asyncpg
+from confluent_kafka.admin import AdminClient
+
+from govid.bus import BusSettings
+from govid.bus.contracts import Topic
+from tests.chaos.checker import Command, Effect, Evidence
+from tests.chaos.consumers import DEATHS
+from tests.chaos.reader import Record, read
+
+TOPICS_SECONDS = 30
+
+OWED = "SELECT count(*) FROM bus.delivery"
+NOTED = "SELECT count(DISTINCT (subject, n)) FROM chaos.effect WHERE subscriber = $1"
+COMMANDS = "SELECT id, stream, account::text, n FROM chaos.command ORDER BY id"
+EFFECTS = "SELECT subscriber, event_id::text, subject, n FROM chaos.effect ORDER BY place"
+# A stream's own count is the number of its last event: none may be missing at the end either.
+GAPS = """
+    SELECT count(*) FROM (
+        SELECT s.key FROM bus.stream s LEFT JOIN bus.event e USING (key)
+        GROUP BY s.key, s.seq
+        HAVING count(e.seq) <> s.seq OR count(DISTINCT e.seq) <> s.seq OR max(e.seq) <> s.seq
+    ) AS broken
+"""
+LEFT = """
+    SELECT (SELECT count(*) FROM bus.event), (SELECT count(*) FROM bus.delivery),
+           (SELECT count(*) FROM bus.parked), (SELECT count(*) FROM bus.dead)
+"""
+
+
+async def until_topics_exist(address: str, topics: Sequence[str]) -> None:
+    """Return once the replicas have made all *topics*."""
+    client = AdminClient({"bootstrap.servers": address})
+    async with asyncio.timeout(TOPICS_SECONDS):
+        while not await asyncio.to_thread(_exist, client, topics):
+            await asyncio.sleep(0.05)
+
+
+def _exist(client: AdminClient, topics: Sequence[str]) -> bool:
+    return set(topics) <= set(client.list_topics(timeout=5).topics)
+
+
+async def until_drained(database_url: str, notices: int, seconds: float) -> None:
+    """Return once nothing is owed any more and *notices* were handled, or when time is up."""
+    deadline = time.monotonic() + seconds
+    connection: Any = await asyncpg.connect(database_url)
+    try:
+        while time.monotonic() < deadline:
+            noted = await connection.fetchval(NOTED, DEATHS)
+            # In this order: a notice that comes in is owed before it is noted.
+            if noted >= notices and await connection.fetchval(OWED) == 0:
+                return
+            await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
+
+
+async def gather(
+    database_url: str,
+    address: str,
+    settings: BusSettings,
+    notices: Collection[tuple[str, int]],
+) -> Evidence:
+    """Return all evidence of a run that is over."""
+    connection: Any = await asyncpg.connect(database_url)
+    try:
+        commands = [Command(*row) for row in await connection.fetch(COMMANDS)]
+        effects = [Effect(*row) for row in await connection.fetch(EFFECTS)]
+        gaps = await connection.fetchval(GAPS)
+        events, pending, parked, dead = await connection.fetchrow(LEFT)
+    finally:
+        await connection.close()
+    records: dict[Topic, list[Record]] = {
+        topic: await asyncio.to_thread(read, address, [settings.wire_name(topic)])
+        for topic in Topic
+    }
+    return Evidence(
+        commands=commands,
+        effects=effects,
+        requests=records[Topic.VERIFICATION_REQUEST],
+        results=records[Topic.VERIFICATION_RESULT],
+        appointments=records[Topic.APPOINTMENT_REQUEST],
+        accesses=records[Topic.ACCESS],
+        deaths=records[Topic.DEATH_NOTIFICATION],
+        notices=notices,
+        events=events,
+        gaps=gaps,
+        pending=pending,
+        parked=parked,
+        dead=dead,
+    )
+
+
+async def forget_topics(address: str, topics: Sequence[str]) -> None:
+    """Delete *topics*: a broker that serves hundreds of runs need not keep them all."""
+    client = AdminClient({"bootstrap.servers": address})
+    dead_letters = [f"{name}.dlq" for name in topics]
+    await asyncio.to_thread(client.delete_topics, [*topics, *dead_letters])

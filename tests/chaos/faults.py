@@ -1,0 +1,188 @@
+"""Performs the faults of a plan. Each ends by itself, and leaves nothing broken behind."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import asyncpg
+import msgspec
+
+from tests.backends import kafka
+from tests.chaos.plan import ACCOUNTS, REPLICAS, Fault, Kind
+from tests.chaos.proxy import Proxy, Way
+from tests.chaos.replicas import Replica
+from tests.chaos.writers import Writers
+
+TERMINATE = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name LIKE $1
+"""
+SESSIONS = ("govid%", "govid", "govid leases", "govid wake")
+"""Whose connections are terminated: everybody's, or those of one purpose."""
+HOLES = ((Way.UP,), (Way.DOWN,), (Way.UP, Way.DOWN))
+
+
+class Cast(msgspec.Struct, frozen=True, kw_only=True):
+    """Who can be hit."""
+
+    database_url: str
+    """Past all proxies."""
+    replicas: Sequence[Replica]
+    databases: Sequence[Proxy]
+    """Each replica's way to the database, and last the writers'."""
+    kafka: Proxy
+    broker: kafka.Broker
+    writers: Writers
+
+
+async def inflict(cast: Cast, fault: Fault) -> None:
+    """Wait until it is time, and do it."""
+    await asyncio.sleep(fault.at)
+    act = ACTS.get(fault.kind)
+    if act is not None:
+        await act(cast, fault)
+
+
+async def _kill(cast: Cast, fault: Fault) -> None:
+    _victim(cast, fault).signal(signal.SIGKILL)
+
+
+async def _freeze(cast: Cast, fault: Fault) -> None:
+    victim = _victim(cast, fault)
+    victim.signal(signal.SIGSTOP)
+    await asyncio.sleep(fault.seconds)
+    victim.signal(signal.SIGCONT)
+
+
+async def _starve(cast: Cast, fault: Fault) -> None:
+    _victim(cast, fault).signal(signal.SIGUSR1)
+
+
+async def _terminate(cast: Cast, fault: Fault) -> None:
+    await _directly(cast, TERMINATE, SESSIONS[fault.number % len(SESSIONS)])
+
+
+async def _commit_late(cast: Cast, fault: Fault) -> None:
+    await cast.writers.write_late(
+        fault.number % ACCOUNTS, fault.seconds, give_up=fault.number % 3 == 0
+    )
+
+
+async def _write_elsewhere(cast: Cast, fault: Fault) -> None:
+    connection = await asyncpg.connect(cast.database_url)
+    try:
+        await connection.execute("BEGIN")
+        await connection.execute("INSERT INTO chaos.elsewhere VALUES (1)")
+        await connection.execute("LOCK TABLE chaos.elsewhere IN ACCESS EXCLUSIVE MODE")
+        await asyncio.sleep(2 * fault.seconds)
+        await connection.execute("COMMIT" if fault.number % 2 else "ROLLBACK")
+    finally:
+        await connection.close()
+
+
+async def _drop(ways: Sequence[Proxy], _fault: Fault) -> None:
+    for way in ways:
+        way.drop()
+
+
+async def _refuse(ways: Sequence[Proxy], fault: Fault) -> None:
+    for way in ways:
+        way.refuse()
+    await asyncio.sleep(fault.seconds)
+    for way in ways:
+        await way.admit()
+
+
+async def _delay(ways: Sequence[Proxy], fault: Fault) -> None:
+    for way in ways:
+        way.delay_seconds = 0.005 + fault.number % 100 / 1000
+    await asyncio.sleep(fault.seconds)
+    for way in ways:
+        way.delay_seconds = 0
+
+
+async def _cut(ways: Sequence[Proxy], fault: Fault) -> None:
+    for way in ways:
+        way.cut_after(fault.number % 3000)
+    await asyncio.sleep(fault.seconds)
+    for way in ways:
+        way.cut_after(None)
+
+
+async def _swallow(ways: Sequence[Proxy], fault: Fault) -> None:
+    for way in ways:
+        way.swallow(*HOLES[fault.number % len(HOLES)])
+    await asyncio.sleep(fault.seconds)
+    for way in ways:
+        # The network comes back with what it held back, or has forgotten who spoke to whom, or
+        # tells it those who did.
+        if fault.number % 5 == 0:
+            way.forget()
+        way.heal()
+        if fault.number % 5 == 1:
+            way.drop()
+
+
+async def _freeze_broker(cast: Cast, fault: Fault) -> None:
+    await asyncio.to_thread(cast.broker.freeze)
+    await asyncio.sleep(fault.seconds)
+    await asyncio.to_thread(cast.broker.thaw)
+
+
+async def _kill_broker(cast: Cast, fault: Fault) -> None:
+    await asyncio.to_thread(cast.broker.kill)
+    await asyncio.sleep(fault.seconds / 2)
+    await asyncio.to_thread(cast.broker.start)
+    await asyncio.to_thread(kafka.wait_until_ready, cast.broker.address)
+
+
+def _of_database(act: Callable[[Sequence[Proxy], Fault], Awaitable[None]]) -> "Act":
+    async def perform(cast: Cast, fault: Fault) -> None:
+        # One replica is cut off, or the writers are; or, one time in three, everybody.
+        everybody = fault.number % 3 == 0
+        await act(cast.databases if everybody else [cast.databases[fault.replica]], fault)
+
+    return perform
+
+
+def _of_kafka(act: Callable[[Sequence[Proxy], Fault], Awaitable[None]]) -> "Act":
+    async def perform(cast: Cast, fault: Fault) -> None:
+        await act([cast.kafka], fault)
+
+    return perform
+
+
+def _victim(cast: Cast, fault: Fault) -> Replica:
+    return cast.replicas[fault.replica % REPLICAS]
+
+
+async def _directly(cast: Cast, statement: str, *values: object) -> None:
+    connection = await asyncpg.connect(cast.database_url)
+    try:
+        await connection.execute(statement, *values)
+    finally:
+        await connection.close()
+
+
+Act = Callable[[Cast, Fault], Awaitable[None]]
+ACTS: Mapping[Kind, Act] = {
+    Kind.REPLICA_KILLED: _kill,
+    Kind.REPLICA_FROZEN: _freeze,
+    Kind.REPLICA_STARVED: _starve,
+    Kind.DATABASE_TERMINATED: _terminate,
+    Kind.DATABASE_LATE_COMMIT: _commit_late,
+    Kind.DATABASE_IDLE_WRITER: _write_elsewhere,
+    Kind.DATABASE_DROPPED: _of_database(_drop),
+    Kind.DATABASE_REFUSED: _of_database(_refuse),
+    Kind.DATABASE_DELAYED: _of_database(_delay),
+    Kind.DATABASE_CUT: _of_database(_cut),
+    Kind.DATABASE_SWALLOWED: _of_database(_swallow),
+    Kind.KAFKA_DROPPED: _of_kafka(_drop),
+    Kind.KAFKA_REFUSED: _of_kafka(_refuse),
+    Kind.KAFKA_DELAYED: _of_kafka(_delay),
+    Kind.KAFKA_CUT: _of_kafka(_cut),
+    Kind.KAFKA_SWALLOWED: _of_kafka(_swallow),
+    Kind.BROKER_FROZEN: _freeze_broker,
+    Kind.BROKER_KILLED: _kill_broker,
+}
+"""Those of handlers are not here: they wait in the database for their event."""

@@ -1,0 +1,72 @@
+"""Somebody outside who publishes notices of death, and says some of them twice.
+
+The outsider speaks to the broker itself, past the proxy: what it was told is acknowledged is in
+Kafka, and what is in Kafka has to take effect once.
+"""
+
+import asyncio
+import random
+
+import msgspec
+from confluent_kafka import KafkaError, Message, Producer
+
+from govid.bus.contracts import DeathNotified, IdentifierType
+from tests.chaos.consumers import MOMENT
+from tests.chaos.plan import WRITING_SECONDS
+
+NOTICES = 40
+HOLDERS = 5
+FLUSH_SECONDS = 30
+
+
+class Outsider:
+    """A producer of another make."""
+
+    def __init__(self, address: str, topic: str, seed: int) -> None:
+        """Publish to *topic* of the broker at *address* what *seed* says."""
+        self.acknowledged: set[tuple[str, int]] = set()
+        """The holder and the number of each notice that Kafka has."""
+        self._topic = topic
+        self._dice = random.Random(f"outsider {seed}")  # noqa: S311 - chance, not secrecy
+        self._producer = Producer(
+            {
+                "bootstrap.servers": address,
+                "enable.idempotence": True,
+                "log_level": 0,
+                "topic.metadata.refresh.interval.ms": 1000,
+            }
+        )
+
+    async def run(self) -> None:
+        """Publish over the time of writing, and wait until Kafka has it all."""
+        numbers = dict.fromkeys(range(HOLDERS), 0)
+        for _ in range(NOTICES):
+            holder = self._dice.randrange(HOLDERS)
+            numbers[holder] += 1
+            for _ in range(self._dice.choice((1, 1, 2))):
+                self._publish(f"chaos {holder}", numbers[holder])
+            self._producer.poll(0)
+            await asyncio.sleep(WRITING_SECONDS / NOTICES)
+        left = await asyncio.to_thread(self._producer.flush, FLUSH_SECONDS)
+        if left:
+            raise RuntimeError(f"Kafka did not take {left} notices of the outsider")
+
+    def _publish(self, holder: str, n: int) -> None:
+        notice = DeathNotified(
+            identifier_type=IdentifierType.NHS,
+            identifier_value=holder,
+            reason=str(n),
+            timestamp=MOMENT,
+        )
+
+        def told(error: KafkaError | None, _message: Message) -> None:
+            if error is None:
+                self.acknowledged.add((holder, n))
+
+        self._producer.produce(
+            self._topic,
+            msgspec.json.encode(notice),
+            key=holder,
+            headers=[("ce_id", f"{holder}/{n}".encode())],
+            on_delivery=told,
+        )

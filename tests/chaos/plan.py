@@ -1,0 +1,109 @@
+"""What happens in a run: chosen by its seed, and by nothing else.
+
+Seeds come in rounds. Each round shuffles the classes of faults and deals every one of them once,
+as cards to its seeds: so a round covers all classes, and every class is met equally often.
+"""
+
+import random
+from enum import StrEnum
+
+import msgspec
+
+REPLICAS = 3
+SEEDS_IN_A_ROUND = 5
+ACCOUNTS = 16
+"""How many accounts there are: few, so that keys are hot."""
+WRITING_SECONDS = 5.0
+LEASE_SECONDS = 3.0
+
+
+class Kind(StrEnum):
+    """A class of faults."""
+
+    REPLICA_KILLED = "replica.killed"
+    REPLICA_FROZEN = "replica.frozen"
+    REPLICA_STARVED = "replica.starved"
+    """All its pools are exhausted."""
+    HANDLER_RAISES = "handler.raises"
+    HANDLER_MEETS_OUTAGE = "handler.meets_outage"
+    HANDLER_DIES = "handler.dies"
+    """It ends its process after its writes, before their COMMIT."""
+    DATABASE_TERMINATED = "database.terminated"
+    """By `pg_terminate_backend`."""
+    DATABASE_LATE_COMMIT = "database.late_commit"
+    """A writer holds the rows of its keys, and its place, and commits late or never."""
+    DATABASE_IDLE_WRITER = "database.idle_writer"
+    """A transaction that has written elsewhere stays open."""
+    DATABASE_DROPPED = "database.dropped"
+    DATABASE_REFUSED = "database.refused"
+    DATABASE_DELAYED = "database.delayed"
+    DATABASE_CUT = "database.cut"
+    DATABASE_SWALLOWED = "database.swallowed"
+    KAFKA_DROPPED = "kafka.dropped"
+    KAFKA_REFUSED = "kafka.refused"
+    KAFKA_DELAYED = "kafka.delayed"
+    KAFKA_CUT = "kafka.cut"
+    KAFKA_SWALLOWED = "kafka.swallowed"
+    BROKER_FROZEN = "broker.frozen"
+    BROKER_KILLED = "broker.killed"
+
+
+HANDLERS = (Kind.HANDLER_RAISES, Kind.HANDLER_MEETS_OUTAGE, Kind.HANDLER_DIES)
+"""Those that wait for an event, and not for a time."""
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault. What of it matters depends on its kind."""
+
+    kind: Kind
+    at: float
+    """Seconds after the first write."""
+    seconds: float
+    """How long it lasts."""
+    replica: int
+    """Whom it hits; `REPLICAS` means the writers."""
+    number: int
+    """A choice within the kind: which variant, how many bytes, which account."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is chosen for one run."""
+
+    seed: int
+    faults: tuple[Fault, ...]
+
+    @property
+    def kinds(self) -> set[Kind]:
+        """Return the classes of faults that this run meets."""
+        return {fault.kind for fault in self.faults}
+
+
+def plan(seed: int) -> Plan:
+    """Return the plan of *seed*: four faults or more."""
+    round_number, place = divmod(seed, SEEDS_IN_A_ROUND)
+    deck = list(Kind)
+    _dice(f"round {round_number}").shuffle(deck)
+    dice = _dice(f"seed {seed}")
+    kinds = deck[place::SEEDS_IN_A_ROUND] + dice.choices(deck, k=dice.randint(0, 2))
+    faults = sorted((_fault(kind, dice) for kind in kinds), key=lambda fault: fault.at)
+    return Plan(seed=seed, faults=tuple(faults))
+
+
+def _fault(kind: Kind, dice: random.Random) -> Fault:
+    longest = 3.0
+    if kind is Kind.REPLICA_FROZEN:
+        # Longer than its leases last.
+        seconds = dice.uniform(LEASE_SECONDS + 0.3, LEASE_SECONDS + 1.5)
+    else:
+        seconds = dice.uniform(0.2, longest)
+    return Fault(
+        kind=kind,
+        at=0.0 if kind in HANDLERS else round(dice.uniform(0.1, WRITING_SECONDS - 1), 2),
+        seconds=round(seconds, 2),
+        replica=dice.randrange(REPLICAS + 1),
+        number=dice.randrange(1_000_000),
+    )
+
+
+def _dice(of: str) -> random.Random:
+    return random.Random(of)  # noqa: S311 - chance, not secrecy

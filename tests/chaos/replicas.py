@@ -1,0 +1,83 @@
+"""The replicas of a run: started, killed, frozen, and started again when they have died."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from govid.bus import BusSettings
+from tests.chaos.consumers import Moods
+from tests.chaos.replica import main
+
+STOP_SECONDS = 10.0
+"""How long a replica may take to stop (the bus's own promise)."""
+LOOK_SECONDS = 0.05
+
+
+class Replica:
+    """A place for a process: whoever dies there is replaced, for as long as the run lasts."""
+
+    def __init__(
+        self, nursery: ForkServerContext, settings: BusSettings, moods: Moods, log: Path
+    ) -> None:
+        """Describe a replica; it starts with the block."""
+        self.deaths = 0
+        self.slow_stops = 0
+        self._nursery = nursery
+        self._arguments = (settings, moods, log)
+        self._process: BaseProcess | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start it."""
+        self._start()
+        self._keeper = asyncio.create_task(self._keep())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Ask it to stop, and kill it if it takes longer than it may."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        process = self._process
+        if process is None:
+            return
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+        await asyncio.to_thread(process.join, STOP_SECONDS)
+        if process.is_alive():
+            self.slow_stops += 1
+            process.kill()
+            await asyncio.to_thread(process.join)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if there is a process to take it."""
+        if self._process is not None and self._process.pid and self._process.is_alive():
+            os.kill(self._process.pid, number)
+
+    def _start(self) -> None:
+        process = self._nursery.Process(target=main, args=self._arguments, daemon=True)
+        process.start()
+        self._process = process
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._process is not None and not self._process.is_alive():
+                self.deaths += 1
+                # A supervisor waits a moment, too: what is owed is the other replicas' meanwhile.
+                await asyncio.sleep(0.5)
+                self._start()
+
+
+Replicas = Sequence[Replica]
