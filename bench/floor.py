@@ -1,8 +1,8 @@
-"""The floor: the least that a profile request can cost on this stack.
+"""The floor: what a profile request costs when nothing is done but what it is about.
 
 A Litestar handler that verifies an HS256 token and reads one row by asyncpg; no sessions, no
-logs, no headers of ours, no problem details. Nothing that authenticates from PostgreSQL with
-Litestar can be faster by much, so govid's distance from it is the price of everything it adds.
+logs, no headers of ours, no problem details. It has what govid found to be fast (a pool that does
+not reset its connections, a struct as the answer), but no memory of tokens it has seen.
 """
 
 import os
@@ -39,8 +39,9 @@ class User(msgspec.Struct):
 
 
 @get("/api/auth/profile")
-async def profile(request: Request[None, None, State], state: State) -> User:
+async def profile(request: Request[None, None, State]) -> User:
     """Return the account that the token names."""
+    state = request.app.state
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme != "Bearer":
         raise NotAuthorizedException
@@ -56,10 +57,16 @@ async def profile(request: Request[None, None, State], state: State) -> User:
     return User(*row)
 
 
+async def _keep(connection: asyncpg.Connection) -> None:
+    """Leave a connection as it is: after a single read there is nothing to reset."""
+
+
 @asynccontextmanager
 async def pool(app: Litestar) -> AsyncIterator[None]:
     """Hold the pool of connections as long as the application runs."""
-    async with asyncpg.create_pool(os.environ["BENCH_DATABASE_URL"], min_size=4, max_size=4) as p:
+    async with asyncpg.create_pool(
+        os.environ["BENCH_DATABASE_URL"], min_size=4, max_size=4, reset=_keep
+    ) as p:
         app.state.pool = p
         yield
 

@@ -81,7 +81,8 @@ def _uvicorn(
     command = pinned(
         SERVER_CORE,
         *(sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", port),
-        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
+        *("--loop", "uvloop", "--http", "httptools", "--no-proxy-headers", "--no-server-header"),
+        *("--no-access-log", "--log-level", "warning"),
     )
     environment = {
         "BENCH_DATABASE_URL": database_url,
