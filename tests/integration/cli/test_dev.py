@@ -197,6 +197,19 @@ def test_an_unreachable_kafka_is_a_warning(tmp_path: Path, database_url: str) ->
         assert (health.status_code, health.json()["status"]) == (200, "degraded")
 
 
+def test_an_old_env_file_runs_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "SECRET_KEY=my_super_secret_jwt_key\nALGORITHM=HS256\nACCESS_TOKEN_EXPIRE_MINUTES=30\n"
+        "IDENTITY_VERIFICATION_REQUEST_TOPIC=identity.verification.request\n"
+        'BACKEND_CORS_ORIGINS_NHS=["*"]\nKAFKA_BROKER_URL=kafka:29092\n'
+    )
+    with Dev(tmp_path / ".govid") as dev:
+        assert "warning: GOVID_SECRET_KEY is a published value" in dev.stderr()
+        login = {"email": "citizen@example.com", "password": password_of(dev)}
+        token = post(dev.url, "/api/auth/login", login).json()["access_token"]
+        assert get(dev.url, "/api/auth/profile", token).status_code == 200
+
+
 def test_after_a_power_cut_the_data_is_there(tmp_path: Path) -> None:
     folder = tmp_path / ".govid"
     with Dev(folder) as dev:

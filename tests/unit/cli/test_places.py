@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from govid.gateway.cli import web
 from govid.gateway.cli.errors import CommandError, Refused
+from govid.gateway.cli.listening import listen, refuse_exposure, url_of
 from govid.gateway.devserver.postgres import choose_folder
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
@@ -40,24 +40,24 @@ def test_a_project_that_is_closed_to_others_keeps_its_permissions(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
 def test_loopback_is_always_allowed(host: str) -> None:
-    web.refuse_exposure(host, expose=False)
+    refuse_exposure(host, expose=False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "govid.example.com"])  # noqa: S104
 def test_every_other_address_needs_to_be_meant(host: str) -> None:
     with pytest.raises(Refused):
-        web.refuse_exposure(host, expose=False)
-    web.refuse_exposure(host, expose=True)
+        refuse_exposure(host, expose=False)
+    refuse_exposure(host, expose=True)
 
 
 def test_a_busy_port_is_named_with_a_remedy() -> None:
-    with web.listen("127.0.0.1", 0) as first:
+    with listen("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         with pytest.raises(CommandError, match=f"port {port} of 127.0.0.1") as caught:
-            web.listen("127.0.0.1", port)
+            listen("127.0.0.1", port)
     assert caught.value.remedy.endswith(f"GOVID_PORT={port + 1}.")
 
 
 def test_a_free_port_is_told() -> None:
-    with web.listen("127.0.0.1", 0) as listener:
-        assert web.url_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with listen("127.0.0.1", 0) as listener:
+        assert url_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"

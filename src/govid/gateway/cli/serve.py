@@ -11,6 +11,7 @@ from govid.gateway.app import create_app
 from govid.gateway.cli import web
 from govid.gateway.cli.check import findings
 from govid.gateway.cli.errors import Refused
+from govid.gateway.cli.listening import PORT, listen, url_of
 from govid.gateway.cli.output import note
 from govid.gateway.cli.settings import settings_or_exit
 from govid.gateway.edge import Edge
@@ -21,7 +22,7 @@ from govid.gateway.settings import load
 @click.option("--host", help="Address to listen on.  [default: GOVID_HOST, else 127.0.0.1]")
 @click.option(
     "--port",
-    type=web.PORT,
+    type=PORT,
     metavar="PORT",
     help="0 takes a free one.  [default: GOVID_PORT, else 8000]",
 )
@@ -44,8 +45,8 @@ def command(host: str | None, port: int | None, workers: int) -> None:
         )
     for warning in found.warnings:
         note(f"warning: {warning}")
-    with web.listen(settings.host, settings.port) as listener:
-        address = web.url_of(listener)
+    with listen(settings.host, settings.port) as listener:
+        address = url_of(listener)
         if workers == 1:
             web.run(create_app(settings), listener, lambda: note(f"Ready on {address}"))
             return

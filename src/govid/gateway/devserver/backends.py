@@ -1,6 +1,5 @@
 """Starts the backends that the settings do not name, and tells the application where they are."""
 
-import importlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,6 @@ from govid.gateway.devserver.kafka import MockKafka
 from govid.gateway.devserver.postgres import ROOT_NOTICE, EmbeddedPostgres, choose_folder
 from govid.gateway.devserver.state import DevState, StateFolder
 from govid.gateway.settings import Settings
-
-APPLICATION = "govid.gateway.app"
 
 
 class Backends(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,9 +35,13 @@ def start(
     settings: Settings,
     folder: StateFolder,
     state: DevState,
+    *,
     say: Callable[[str], None],
+    meanwhile: Callable[[], object],
 ) -> Backends:
     """Start what *settings* do not name; *stack* stops it. The database's place goes to *state*.
+
+    *meanwhile* is called while PostgreSQL starts, which it does in processes of its own.
 
     Raises:
         CannotStart: one of them did not start.
@@ -51,14 +52,14 @@ def start(
         for sentence in (why, ROOT_NOTICE if os.geteuid() == 0 else None):
             if sentence is not None:
                 say(sentence)
+        if not place.exists():
+            say("Preparing the database. Later starts are faster.")
         state.postgres_folder = str(place)
         folder.write(state)
         postgres = EmbeddedPostgres(place, say)
     with ThreadPoolExecutor(1) as pool:
-        # PostgreSQL starts in processes of its own; meanwhile this one reads the application,
-        # which takes about as long and would have to be done afterwards.
         started = pool.submit(stack.enter_context, postgres) if postgres is not None else None
-        importlib.import_module(APPLICATION)
+        meanwhile()
         kafka = None
         if not settings.is_set("GOVID_KAFKA_BOOTSTRAP_SERVERS"):
             kafka = stack.enter_context(MockKafka())

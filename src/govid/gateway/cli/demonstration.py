@@ -1,0 +1,138 @@
+"""The demonstration itself: its data brought up to date, then the server, then the panel."""
+
+import asyncio
+import os
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
+
+import click
+import msgspec
+from sqlalchemy import make_url
+
+from govid import __version__
+from govid.gateway.app import create_app
+from govid.gateway.cli import web
+from govid.gateway.cli.listening import url_of
+from govid.gateway.cli.migrate import apply
+from govid.gateway.cli.output import Output, note
+from govid.gateway.cli.settings import Target, answers, connected
+from govid.gateway.devserver.backends import Backends
+from govid.gateway.devserver.panel import Panel, render
+from govid.gateway.devserver.people import RESIDENTS
+from govid.gateway.devserver.seed import hash_password, seed
+from govid.gateway.devserver.state import DevState, Running, StateFolder
+from govid.gateway.production import faults
+from govid.gateway.settings import Settings
+
+SECRETS = ("GOVID_SECRET_KEY", "GOVID_KEY_ENCRYPTION_KEY", "GOVID_PSEUDONYM_KEY")
+
+
+class Demonstration:
+    """One run of `govid dev`, once its backends are there."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        started: Backends,
+        folder: StateFolder,
+        state: DevState,
+        listener: socket.socket,
+        began: float,
+        output: Output,
+    ) -> None:
+        """Serve on *listener*. The command ran at *began*, on the monotonic clock."""
+        self._settings = settings
+        self._started = started
+        self._folder = folder
+        self._state = state
+        self._listener = listener
+        self._began = began
+        self._output = output
+
+    def run(self, *, seeded: bool) -> None:
+        """Migrate, seed, serve until Ctrl-C; the folder tells meanwhile where everything is."""
+        place = Target(
+            settings=self._settings,
+            running=None,
+            database_url=self._settings.bus.database_url,
+            kafka_bootstrap_servers=self._settings.bus.kafka_bootstrap_servers,
+        )
+        for fault in faults(self._settings):
+            if fault.startswith(SECRETS):
+                note(f"warning: {fault}; `govid serve` refuses it.")
+        version = asyncio.run(_version(place))
+        apply(place)
+        if seeded:
+            asyncio.run(_seed(place, self._state.password))
+        if self._started.kafka is None and not asyncio.run(answers(place.kafka_bootstrap_servers)):
+            note(
+                "Kafka does not answer. govid starts without it: events wait in the outbox "
+                "until it does (GOVID_KAFKA_BOOTSTRAP_SERVERS)."
+            )
+        running = Running(
+            pid=os.getpid(),
+            url=url_of(self._listener),
+            database_url=place.database_url,
+            kafka_bootstrap_servers=place.kafka_bootstrap_servers,
+            kafka_in_memory=self._started.kafka is not None,
+            started_at=datetime.now(UTC),
+        )
+
+        def ready() -> None:
+            self._folder.write(msgspec.structs.replace(self._state, running=running))
+            self._show(running, version, seeded=seeded)
+
+        try:
+            web.run(create_app(self._settings), self._listener, ready)
+        finally:
+            self._folder.write(self._state)
+
+    def _show(self, running: Running, version: str, *, seeded: bool) -> None:
+        hmrc = self._settings.hmrc
+        death = hmrc if hmrc.simulate_death else None
+        panel = Panel(
+            version=__version__,
+            ready_seconds=round(time.monotonic() - self._began, 2),
+            service=running.url,
+            api_docs=f"{running.url}/docs",
+            openapi=f"{running.url}/openapi.json",
+            health=f"{running.url}/health",
+            jwks=f"{running.url}/.well-known/jwks.json",
+            postgres=unquote(make_url(running.database_url).render_as_string(hide_password=True)),
+            postgres_version=version,
+            postgres_embedded=self._started.postgres is not None,
+            kafka=running.kafka_bootstrap_servers,
+            kafka_in_memory=running.kafka_in_memory,
+            state_file=str(self._folder.file),
+            sign_in=[person.email for person in RESIDENTS] if seeded else [],
+            death_notification_for=death.simulate_death_nino if death else None,
+            death_notification_at=(
+                datetime.now(UTC) + timedelta(seconds=death.simulate_death_delay_seconds)
+                if death
+                else None
+            ),
+        )
+        if self._output.as_json:
+            self._output.document(panel)
+        else:
+            click.echo(render(panel, self._state.password))
+
+
+async def _version(place: Target) -> str:
+    """Return the version of PostgreSQL; whoever cannot be reached is found out here."""
+    async with connected(place) as connection:
+        version: str = await connection.fetchval("SHOW server_version")
+    return version.partition(" ")[0]
+
+
+async def _seed(place: Target, password: str) -> None:
+    async with connected(place) as connection:
+        if await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM identity.account WHERE email_canonical = $1)",
+            RESIDENTS[0].email,
+        ):
+            return
+    async for _ in seed(place.settings.bus, RESIDENTS, hash_password(password)):
+        pass
