@@ -91,7 +91,8 @@ class Notifier:
             self._wake.ring_all()
             while True:
                 try:
-                    await asyncio.wait_for(self._news.wait(), PROBE_SECONDS)
+                    async with asyncio.timeout(PROBE_SECONDS):
+                        await self._news.wait()
                 except TimeoutError:
                     await connection.execute("SELECT 1")
                     continue

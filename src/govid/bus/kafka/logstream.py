@@ -87,7 +87,8 @@ class LogStream:
         while not self._finishing:
             await self._some.wait()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), PERIOD_SECONDS)
+                async with asyncio.timeout(PERIOD_SECONDS):
+                    await self._full.wait()
             await self._flush()
         while self._waiting:
             await self._flush()

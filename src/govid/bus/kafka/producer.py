@@ -137,7 +137,8 @@ class Producer:
         """Return when *producer* has to go; tell meanwhile whether Kafka answers."""
         while not self._doubted.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._doubted.wait(), PROBE_SECONDS)
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await self._doubted.wait()
                 return
             alive = await self._answers(producer)
             if self._doubted.is_set():

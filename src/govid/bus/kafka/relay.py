@@ -254,6 +254,8 @@ class Relay:
 
     async def _rest(self) -> None:
         try:
-            await asyncio.wait_for(self._bell.wait(), self._settings.poll_seconds)
+            # Not `wait_for`: a cancellation that meets the bell would be lost in it (Python 3.11).
+            async with asyncio.timeout(self._settings.poll_seconds):
+                await self._bell.wait()
         except TimeoutError:
             return
