@@ -28,6 +28,19 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it means everything."""
         return self == Selection()
 
+    def told(self) -> dict[str, str]:
+        """Return the conditions that were given, as text, for the record of an act."""
+        given = {
+            "ids": " ".join(map(str, self.ids)),
+            "key": self.key,
+            "type": self.type,
+            "topic": self.topic,
+            "subscriber": self.subscriber,
+            "since": self.since and self.since.isoformat(),
+            "until": self.until and self.until.isoformat(),
+        }
+        return {name: value for name, value in given.items() if value}
+
     def parameters(self) -> list[object]:
         """Return the values of `CONDITIONS`, in order."""
         return [

@@ -1,0 +1,160 @@
+"""Gives a subscriber events that are older than itself.
+
+An event is addressed when it is emitted, to those who want it then. Whoever is added later is
+given the earlier ones here, with the same predicate, as far as they are still kept. It is also how
+a delivery is made good that was lost: to whom an event was addressed, it may always be given.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+
+from govid.bus.acts import BATCH_SIZE, Act, Acts, Pace, Progress, Touched, alone
+from govid.bus.catalogue import Catalogue, UnknownEventType
+from govid.bus.consumers import RELAY, Consumer, Subscriptions, bucket_of
+from govid.bus.selection import CONDITIONS, Selection
+
+# Of what a subscriber may want: all that it has neither settled, nor buried, nor still to do.
+_CANDIDATES = f"""
+    SELECT e.id, e.pos, e.key, e.type, e.version, e.topic, e.payload::text AS payload,
+           e.addressees, e.headers #>> '{{actor,kind}}' AS actor_kind
+    FROM bus.event e CROSS JOIN (SELECT $5::text AS subscriber) s
+    WHERE {CONDITIONS}
+    AND (e.type = ANY ($8) OR $5 = ANY (e.addressees))
+    AND e.pos > $9 AND e.pos <= $10
+    AND NOT EXISTS (
+        SELECT FROM bus.receipt r WHERE r.subscriber = $5 AND r.event_id = e.id)
+    AND NOT EXISTS (
+        SELECT FROM bus.delivery d WHERE d.subscriber = $5 AND d.pos = e.pos)
+    AND NOT EXISTS (
+        SELECT FROM bus.dead d WHERE d.subscriber = $5 AND d.event_id = e.id)
+    ORDER BY e.pos LIMIT $11
+"""  # noqa: S608 - put together from constants; every value is a parameter
+
+_INSERT = """
+    INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key)
+    SELECT $1, * FROM unnest($2::bigint[], $3::smallint[], $4::uuid[], $5::text[])
+    ON CONFLICT DO NOTHING
+    RETURNING event_id
+"""
+
+_HORIZON = "SELECT coalesce(max(pos), 0) FROM bus.event"
+
+
+class UnknownSubscriber(LookupError):
+    """This release has no subscriber of that name."""
+
+
+class Backfill:
+    """Backfills one subscriber through one asyncpg connection, which it needs for itself."""
+
+    def __init__(
+        self,
+        connection: Any,
+        subscriptions: Subscriptions,
+        subscriber: str,
+        *,
+        catalogue: Catalogue | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> None:
+        """Find out what *subscriber* wants.
+
+        Raises:
+            UnknownSubscriber: nobody is called that.
+        """
+        consumer = subscriptions.get(subscriber)
+        if consumer is None and subscriber != RELAY:
+            raise UnknownSubscriber(subscriber)
+        self.unreadable = 0
+        """Events of the last run that this release cannot read, and so left out."""
+        self._connection = connection
+        self._subscriber = subscriber
+        self._consumer: Consumer | None = consumer
+        self._catalogue = catalogue or Catalogue()
+        self._batch_size = batch_size
+        self._types = [
+            kind.name
+            for kind in self._catalogue.types
+            if (kind.topic is not None if consumer is None else _handles(consumer, kind.struct))
+        ]
+
+    async def count(self, selection: Selection) -> int:
+        """Return how many deliveries a backfill of *selection* would make."""
+        total = 0
+        async for batch in self._wanted(selection, await self._horizon(), self._batch_size):
+            total += len(batch)
+        return total
+
+    async def run(
+        self, selection: Selection, acts: Acts, act: Act, *, rate: float | None = None
+    ) -> AsyncIterator[Progress]:
+        """Make the deliveries batch by batch, at most *rate* a second, and report each batch.
+
+        What is stored after the start is not looked at. Ended half-way, it leaves whole batches
+        behind; the same call again does the rest.
+
+        Raises:
+            ActRunning: a replay, or another backfill, holds the database.
+        """
+        async with alone(self._connection):
+            total, done = await self.count(selection), 0
+            pace = Pace(rate, self._batch_size)
+            async for batch in self._wanted(selection, await self._horizon(), pace.size):
+
+                async def work(batch: Sequence[Any] = batch) -> list[Touched]:
+                    return await self._insert(batch)
+
+                touched = await acts.commit(act, work)
+                done += touched
+                yield Progress(done=done, total=total)
+                await pace.keep(touched)
+
+    async def _horizon(self) -> int:
+        return int(await self._connection.fetchval(_HORIZON))
+
+    async def _wanted(
+        self, selection: Selection, horizon: int, size: int
+    ) -> AsyncIterator[Sequence[Any]]:
+        """Yield what the subscriber wants and lacks, in the order of the events."""
+        chosen = msgspec.structs.replace(selection, subscriber=self._subscriber)
+        self.unreadable, pos = 0, 0
+        while True:
+            rows = await self._connection.fetch(
+                _CANDIDATES, *chosen.parameters(), self._types, pos, horizon, size
+            )
+            if wanted := [row for row in rows if self._wants(row)]:
+                yield wanted
+            if len(rows) < size:
+                return
+            pos = rows[-1]["pos"]
+
+    def _wants(self, row: Any) -> bool:
+        if self._subscriber in (row["addressees"] or ()):
+            return True
+        if self._consumer is None:
+            # What came from Kafka does not go back there, and says so in its addressees; only
+            # older rows have none.
+            return row["addressees"] is None and row["actor_kind"] != "external"
+        try:
+            kind = self._catalogue.named(row["type"], row["version"])
+            event = self._catalogue.decode(kind, row["payload"])
+        except (UnknownEventType, msgspec.DecodeError):
+            self.unreadable += 1
+            return False
+        return isinstance(event, self._consumer.handles) and self._consumer.wants(event)
+
+    async def _insert(self, batch: Sequence[Any]) -> list[Touched]:
+        rows = await self._connection.fetch(
+            _INSERT,
+            self._subscriber,
+            [row["pos"] for row in batch],
+            [bucket_of(row["key"] or str(row["id"])) for row in batch],
+            [row["id"] for row in batch],
+            [row["key"] for row in batch],
+        )
+        return [(self._subscriber, row["event_id"]) for row in rows]
+
+
+def _handles(consumer: Consumer, struct: type[Any]) -> bool:
+    return any(issubclass(struct, handled) for handled in consumer.handles)

@@ -1,0 +1,127 @@
+-- The proof that each event is somewhere at each of its addressees. Only reads.
+-- $1 and $2 bound the ids (and so the times) of events: the lower belongs to the range, the upper
+-- does not. What is older than the floor may have been dropped by retention, and is not missed.
+
+-- name: count
+SELECT count(*) FROM bus.event WHERE id >= $1 AND id < $2
+
+-- name: chunk
+SELECT count(*) AS events, (array_agg(id ORDER BY id DESC))[1] AS last,
+       min(pos) AS low, max(pos) AS high,
+       count(*) FILTER (WHERE addressees IS NULL) AS unaddressed
+FROM (
+    SELECT id, pos, addressees FROM bus.event WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3
+) AS c
+
+-- name: fates
+-- $3 and $4 bound the positions of these events, $5 and $6 are those who were addressed later, by
+-- a backfill, $7 is the floor. Replayed deliveries stand beside their receipts, rightly.
+WITH chunk AS MATERIALIZED (
+    SELECT id, addressees FROM bus.event WHERE id >= $1 AND id < $2
+),
+expected AS (
+    SELECT c.id AS event_id, a.subscriber FROM chunk c, unnest(c.addressees) AS a(subscriber)
+    UNION
+    SELECT a.event_id, a.subscriber
+    FROM unnest($5::uuid[], $6::text[]) AS a(event_id, subscriber) JOIN chunk c ON c.id = a.event_id
+),
+names AS (
+    SELECT subscriber FROM bus.lease UNION SELECT subscriber FROM expected
+),
+places AS (
+    SELECT d.subscriber, d.event_id, d.replay_id IS NULL AS counts,
+           CASE WHEN p.event_id IS NULL OR p.until <= clock_timestamp() THEN 'pending'
+                WHEN p.until = 'infinity' THEN 'parked' ELSE 'waiting' END AS owed,
+           NULL AS dead, NULL AS outcome
+    FROM names n
+    JOIN bus.delivery d ON d.subscriber = n.subscriber AND d.pos >= $3 AND d.pos <= $4
+    JOIN chunk c ON c.id = d.event_id
+    LEFT JOIN bus.parked p ON p.subscriber = d.subscriber AND p.event_id = d.event_id
+    UNION ALL
+    SELECT subscriber, event_id, true, NULL, 'dead', NULL
+    FROM bus.dead WHERE event_id >= $1 AND event_id < $2
+    UNION ALL
+    SELECT subscriber, event_id, true, NULL, NULL, outcome
+    FROM bus.receipt WHERE event_id >= $1 AND event_id < $2
+),
+fates AS (
+    SELECT subscriber, event_id, count(*) FILTER (WHERE counts) AS places,
+           coalesce(max(outcome), max(dead), max(owed)) AS state
+    FROM places GROUP BY subscriber, event_id
+),
+judged AS (
+    SELECT subscriber, event_id, f.state,
+           CASE WHEN f.state IS NULL THEN 'lost'
+                WHEN c.id IS NULL AND event_id >= $7 THEN 'event_deleted'
+                WHEN f.places > 1 THEN 'doubled' END AS problem
+    FROM fates f
+    FULL JOIN expected x USING (subscriber, event_id)
+    LEFT JOIN chunk c ON c.id = event_id
+)
+SELECT subscriber, state, problem, count(*) AS count,
+       CASE WHEN problem IS NOT NULL THEN array_agg(event_id ORDER BY event_id) END AS event_ids
+FROM judged GROUP BY subscriber, state, problem ORDER BY subscriber, state, problem
+
+-- name: backfills
+-- Who was addressed later, and with which events. An act is younger than what it touches.
+SELECT payload::jsonb -> 'deliveries' AS deliveries
+FROM bus.event
+WHERE key = $2 AND type = 'bus.outbox.backfilled' AND id >= $1
+ORDER BY seq
+
+-- name: orphans
+-- Debts whose event is gone: nobody will ever deliver them. And keys that stand still for an event
+-- that is owed no more.
+SELECT 'event_deleted' AS problem, d.subscriber, d.event_id, d.key
+FROM bus.delivery d
+WHERE d.event_id >= $1 AND d.event_id < $2
+  AND NOT EXISTS (SELECT FROM bus.event e WHERE e.id = d.event_id)
+UNION ALL
+SELECT 'parked_for_nothing', p.subscriber, p.event_id, p.key
+FROM bus.parked p
+WHERE p.event_id >= $1 AND p.event_id < $2 AND p.until > clock_timestamp()
+  AND NOT EXISTS (
+      SELECT FROM bus.delivery d WHERE d.subscriber = p.subscriber AND d.event_id = p.event_id)
+
+-- name: gaps
+-- Numbers of a key that no event has, between two that are there. What lies outside of the range
+-- is looked up: ids and numbers may disagree about the order of two events by a moment.
+WITH numbered AS (
+    SELECT key, seq, id, lag(seq) OVER w AS seq_before, lag(id) OVER w AS id_before
+    FROM bus.event
+    WHERE id >= $1 AND id < $2 AND id >= $3 AND key IS NOT NULL
+    WINDOW w AS (PARTITION BY key ORDER BY seq)
+)
+SELECT n.key, min(s.seq) AS first, max(s.seq) AS last, n.id_before, n.id AS id_after
+FROM numbered n, generate_series(n.seq_before + 1, n.seq - 1) AS s(seq)
+WHERE n.seq > n.seq_before + 1
+  AND NOT EXISTS (SELECT FROM bus.event e WHERE e.key = n.key AND e.seq = s.seq)
+GROUP BY n.key, n.id_before, n.id
+ORDER BY n.id
+
+-- name: ends
+-- Keys whose first or last event is gone, although it is too young to have been dropped. The
+-- stream knows both ids, and so both times.
+SELECT s.key, 1 AS first,
+       coalesce((SELECT min(e.seq) - 1 FROM bus.event e WHERE e.key = s.key), s.seq) AS last,
+       s.first_id AS id
+FROM bus.stream s
+WHERE s.first_id >= $1 AND s.first_id < $2 AND s.first_id >= $3
+  AND NOT EXISTS (SELECT FROM bus.event e WHERE e.key = s.key AND e.seq = 1)
+UNION ALL
+SELECT s.key, coalesce((SELECT max(e.seq) + 1 FROM bus.event e WHERE e.key = s.key), 1), s.seq,
+       s.last_id
+FROM bus.stream s
+WHERE s.last_id >= $1 AND s.last_id < $2 AND s.last_id >= $3
+  AND NOT EXISTS (SELECT FROM bus.event e WHERE e.key = s.key AND e.seq = s.seq)
+  -- With no event left the first half has said it, if the first was young enough.
+  AND (EXISTS (SELECT FROM bus.event e WHERE e.key = s.key)
+       OR NOT (s.first_id >= $1 AND s.first_id < $2 AND s.first_id >= $3))
+ORDER BY id
+
+-- name: unnumbered
+-- Keys whose counter is gone or behind: their next event would get a number for a second time.
+SELECT e.key, max(e.seq) AS seq
+FROM bus.event e LEFT JOIN bus.stream s ON s.key = e.key
+WHERE e.id >= $1 AND e.id < $2 AND e.key IS NOT NULL AND (s.key IS NULL OR s.seq < e.seq)
+GROUP BY e.key ORDER BY e.key
