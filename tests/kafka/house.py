@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from prometheus_client import CollectorRegistry
 
 from govid.bus import (
     BusSettings,
@@ -32,6 +33,7 @@ from govid.bus.contracts import (
 from govid.bus.envelope import Sealer
 from govid.bus.kafka.room import Kafka
 from govid.bus.leases import Leases
+from govid.bus.metrics import Metrics
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.wake import Wake
 
@@ -60,7 +62,9 @@ class House:
             Consumer(name=MODULE, handles=(VerificationCompleted, DeathNotified), handler=Nobody())
         )
         self.sealer = Sealer(Catalogue(), Pseudonyms(settings.pseudonym_key))
-        self.outbox = PostgresOutbox(self.sealer, self.subscriptions)
+        self.registry = CollectorRegistry()
+        metrics = Metrics(self.registry)
+        self.outbox = PostgresOutbox(self.sealer, self.subscriptions, metrics)
         self.uow = UnitOfWork(database.requests, self.outbox, SystemClock(), self.wake.ring)
         self.leases = Leases(settings, [RELAY], self.wake.ring_all)
         self.kafka = Kafka(
@@ -71,6 +75,7 @@ class House:
             outbox=self.outbox,
             leases=self.leases,
             wake=self.wake,
+            metrics=metrics,
         )
 
     @asynccontextmanager

@@ -23,6 +23,7 @@ from govid.bus.envelope import Headers
 from govid.bus.errors import Outage
 from govid.bus.failures import Failure, Failures
 from govid.bus.leases import Leases
+from govid.bus.metrics import Metrics
 from govid.bus.retry import error_class, is_transient
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
@@ -53,6 +54,7 @@ class Dispatcher:
         leases: Leases,
         wake: Wake,
         alone: asyncio.Lock,
+        metrics: Metrics | None = None,
     ) -> None:
         """Serve *consumer*, in transactions of *uow* on the bus's own pool.
 
@@ -67,7 +69,8 @@ class Dispatcher:
         self._bell = wake.bell(consumer.name)
         self._alone = alone
         self._backlog = Backlog(consumer.name, settings, database)
-        self._failures = Failures(consumer.name, settings, database, leases)
+        self._metrics = metrics or Metrics()
+        self._failures = Failures(consumer.name, settings, database, leases, self._metrics)
         self._queue: deque[list[Debt]] = deque()
         self._keys: set[str] = set()
         self._workers: set[asyncio.Task[None]] = set()
@@ -146,7 +149,9 @@ class Dispatcher:
 
     async def _rest(self) -> None:
         try:
-            await asyncio.wait_for(self._bell.wait(), self._settings.poll_seconds)
+            # Not `wait_for`: a cancellation that meets the bell would be lost in it (Python 3.11).
+            async with asyncio.timeout(self._settings.poll_seconds):
+                await self._bell.wait()
         except TimeoutError:
             return
 
@@ -197,6 +202,7 @@ class Dispatcher:
             await self._apply(debt, delivery, outcome)
         except LeaseLost:
             self._leases.forget(self._consumer.name, debt.bucket)
+            self._metrics.lease_lost()
             return False
         except Outage as error:
             await self._park(debt, Failure.of("outage", error))
@@ -207,6 +213,7 @@ class Dispatcher:
                     "delivery.transient",
                     extra={"subscriber": self._consumer.name, "error_class": type(error).__name__},
                 )
+                self._metrics.delivered(self._consumer.name, "transient")
                 await asyncio.sleep(TRANSIENT_PAUSE_SECONDS)
                 return False
             await self._park(debt, Failure.of("error", error))
@@ -230,6 +237,7 @@ class Dispatcher:
                 raise LeaseLost
             if row["fresh"]:
                 await self._consumer.handler.apply(tx, delivery, outcome)
+        self._metrics.handled(name, debt.occurred_at, fresh=bool(row["fresh"]))
 
     def _delivery(self, debt: Debt) -> Delivery[Any]:
         kind = self._catalogue.named(debt.type, debt.version)

@@ -11,6 +11,7 @@ import msgspec
 
 from govid.bus.database import Database
 from govid.bus.leases import Leases
+from govid.bus.metrics import Metrics
 from govid.bus.retry import backoff, error_class, fingerprint, patience
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
@@ -39,13 +40,19 @@ class Failures:
     """Sets keys of one subscriber aside."""
 
     def __init__(
-        self, subscriber: str, settings: BusSettings, database: Database, leases: Leases
+        self,
+        subscriber: str,
+        settings: BusSettings,
+        database: Database,
+        leases: Leases,
+        metrics: Metrics,
     ) -> None:
         """Write under the leases of this replica."""
         self._subscriber = subscriber
         self._settings = settings
         self._database = database
         self._leases = leases
+        self._metrics = metrics
 
     async def record(
         self,
@@ -80,6 +87,7 @@ class Failures:
             await self._database.bus_reads.execute(
                 QUERIES["park"], *fence, key, event_id, wait, spent, *what
             )
+        self._metrics.delivered(self._subscriber, failure.reason)
         log.warning(
             "delivery.failed",
             extra={

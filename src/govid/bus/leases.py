@@ -56,6 +56,11 @@ class Leases:
         """Return the epochs of *subscriber*'s buckets that are certainly still ours, by bucket."""
         return self._owned[subscriber] if monotonic() < self._lapses_at else {}
 
+    @property
+    def held(self) -> dict[str, int]:
+        """How many buckets of each subscriber are certainly ours."""
+        return {name: len(self.owned(name)) for name in self._subscribers}
+
     def remaining(self, subscriber: str) -> float:
         """Return for how many seconds the buckets of *subscriber* are certainly ours."""
         return max(0.0, self._lapses_at - monotonic()) if self._owned[subscriber] else 0.0

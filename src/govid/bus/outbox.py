@@ -8,16 +8,20 @@ from govid.bus.actor import Cause
 from govid.bus.consumers import Subscriptions, bucket_of
 from govid.bus.contracts import Event
 from govid.bus.envelope import Envelope, Sealer
+from govid.bus.metrics import Metrics
 from govid.bus.sql import QUERIES
 
 
 class PostgresOutbox:
     """The outbox tables of schema `bus`."""
 
-    def __init__(self, sealer: Sealer, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self, sealer: Sealer, subscriptions: Subscriptions, metrics: Metrics | None = None
+    ) -> None:
         """Address each event to those of *subscriptions* that want it when it is emitted."""
         self._sealer = sealer
         self._subscriptions = subscriptions
+        self._metrics = metrics or Metrics()
 
     async def write(
         self, driver: Any, events: list[Event], cause: Cause, now: datetime
@@ -56,4 +60,6 @@ class PostgresOutbox:
             [name for _, name, _ in deliveries],
             [bucket for _, _, bucket in deliveries],
         )
+        # What somebody else calls a type is no name that we know, and no label (I9).
+        self._metrics.emitted("unknown" if type(e.event) is Event else e.type for e in envelopes)
         return {name for _, name, _ in deliveries}

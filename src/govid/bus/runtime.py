@@ -4,20 +4,27 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from prometheus_client import CollectorRegistry
+
 from govid.bus.catalogue import Catalogue
 from govid.bus.clock import Clock
 from govid.bus.consumers import RELAY, Subscriptions
 from govid.bus.database import Database
 from govid.bus.dispatcher import Dispatcher
 from govid.bus.envelope import Sealer
+from govid.bus.gauges import Gauges, Readings
 from govid.bus.kafka.logs import LogTopics
+from govid.bus.kafka.producer import State
 from govid.bus.kafka.room import Kafka
+from govid.bus.lag import LoopLag
 from govid.bus.leases import Leases
+from govid.bus.metrics import Metrics
 from govid.bus.module import Module
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.pseudonyms import Pseudonyms
 from govid.bus.retention import Retention
 from govid.bus.retry import error_class
+from govid.bus.sample import Sampler
 from govid.bus.settings import BusSettings
 from govid.bus.transaction import UnitOfWork
 from govid.bus.wake import Notifier, Wake
@@ -30,8 +37,10 @@ RESTART_SECONDS = 0.5
 class Bus:
     """Durable delivery for one process: the outbox, its workers and the Kafka room."""
 
-    def __init__(self, settings: BusSettings, clock: Clock) -> None:
-        """Build everything; nothing connects before `start`."""
+    def __init__(
+        self, settings: BusSettings, clock: Clock, registry: CollectorRegistry | None = None
+    ) -> None:
+        """Build everything, its metrics on *registry*; nothing connects before `start`."""
         self.settings = settings
         self.clock = clock
         self.database = Database(settings)
@@ -39,7 +48,12 @@ class Bus:
         self.wake = Wake()
         self._catalogue = Catalogue()
         self._sealer = Sealer(self._catalogue, Pseudonyms(settings.pseudonym_key))
-        self._outbox = PostgresOutbox(self._sealer, self.subscriptions)
+        self._metrics = Metrics(registry)
+        self._sampler = Sampler(self.database)
+        self._loop_lag = LoopLag()
+        if registry is not None:
+            registry.register(Gauges(self._readings()))
+        self._outbox = PostgresOutbox(self._sealer, self.subscriptions, self._metrics)
         self.uow = UnitOfWork(self.database.requests, self._outbox, clock, self.wake.ring)
         self._handlers_uow = UnitOfWork(self.database.bus, self._outbox, clock, self.wake.ring)
         self._tasks: list[asyncio.Task[None]] = []
@@ -73,6 +87,7 @@ class Bus:
             outbox=self._outbox,
             leases=leases,
             wake=self.wake,
+            metrics=self._metrics,
         )
         notifier = Notifier(self.settings.database_url, self.wake, lambda: leases.replicas)
         self._supervise("leases", leases.run)
@@ -88,8 +103,10 @@ class Bus:
                 leases,
                 self.wake,
                 alone,
+                self._metrics,
             )
             self._supervise(consumer.name, dispatcher.run)
+        self._supervise("loop lag", self._loop_lag.run)
         self._supervise("retention", Retention(self.settings, self.clock).run)
         await self._kafka.start()
 
@@ -124,6 +141,22 @@ class Bus:
             "dispatcher": "ok" if self._leases.healthy else "down",
             "topics": "changed" if self._room.mismatches else "ok",
         }
+
+    async def measure(self) -> None:
+        """Look at what the gauges will tell about the database; call it before each scrape."""
+        await self._sampler.refresh()
+
+    def _readings(self) -> Readings:
+        return Readings(
+            sample=lambda: self._sampler.last,
+            loop_lag=lambda: self._loop_lag.worst,
+            leases=lambda: {} if self._leases is None else self._leases.held,
+            relay_state=lambda: (
+                State.CONNECTING if self._kafka is None else self._kafka.relay_state
+            ),
+            inbox_lag=lambda: {} if self._kafka is None else self._kafka.inbox.lag,
+            activity_dropped=lambda: 0 if self._kafka is None else self._kafka.logs.dropped,
+        )
 
     @property
     def _room(self) -> Kafka:

@@ -11,7 +11,7 @@ from litestar import Litestar, Response, get
 from litestar.exceptions import HTTPException
 
 from govid.bus import Module
-from govid.gateway import health, openapi, welcome, wiring
+from govid.gateway import health, metrics, openapi, welcome, wiring
 from govid.gateway.body import StrictRequest
 from govid.gateway.edge import Edge
 from govid.gateway.guards import unguarded
@@ -38,6 +38,7 @@ def create_app(settings: Settings) -> Edge:
             welcome.welcome,
             openapi.openapi,
             health.router(house.health),
+            metrics.page(house.registry, house.bus.measure),
             _jwks(house.jwks),
             *_routes(house),
         ],
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> Edge:
         app,
         logs=house.logs,
         requests=requests,
+        counts=metrics.HttpMetrics(house.registry),
         clock=house.clock,
         methods={route.path_format: route.methods for route in app.routes},
         cors_origins=settings.cors_origins,

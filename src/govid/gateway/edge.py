@@ -52,6 +52,13 @@ class RequestLog(Protocol):
         """Write the line."""
 
 
+class Counts(Protocol):
+    """Where requests are counted."""
+
+    def count(self, exchange: Exchange, seconds: float) -> None:
+        """Count one request."""
+
+
 class Edge:
     """Wraps the application."""
 
@@ -61,6 +68,7 @@ class Edge:
         *,
         logs: Logs,
         requests: RequestLog,
+        counts: Counts,
         clock: Clock,
         methods: Mapping[str, Iterable[str]],
         cors_origins: Sequence[str] = (),
@@ -74,6 +82,7 @@ class Edge:
         self._app = app
         self._logs = logs
         self._requests = requests
+        self._counts = counts
         self._clock = clock
         self._allow = {route: _allow(taken) for route, taken in methods.items()}
         self._cors = Cors(cors_origins)
@@ -119,10 +128,11 @@ class Edge:
             # The same answer as to GET; its body is held back on the way out. In a copy, because
             # the server counts bytes by the method in its own.
             scope = {**scope, "method": "GET"}
-        if exchange.method == "OPTIONS":
-            await self._app(scope, receive, partial(self._told, scope, answer))
-            return
-        await self._app(scope, receive, answer.send)
+        told = partial(self._told, scope, answer) if exchange.method == "OPTIONS" else answer.send
+        try:
+            await self._app(scope, receive, told)
+        finally:
+            exchange.route = scope.get("path_template")
 
     async def _told(self, scope: Any, answer: "_Answer", message: Any) -> None:
         """Pass on an answer to OPTIONS; the framework's knows one handler of a route only."""
@@ -145,8 +155,10 @@ class Edge:
         )
 
     def _finished(self, exchange: Exchange) -> None:
-        duration_ms = round((perf_counter() - exchange.started) * 1000, 3)
-        status = exchange.status or 500
+        seconds = perf_counter() - exchange.started
+        duration_ms = round(seconds * 1000, 3)
+        status = exchange.status = exchange.status or 500
+        self._counts.count(exchange, seconds)
         self._logs.activity(
             RequestFinished(
                 timestamp=self._clock.now(),

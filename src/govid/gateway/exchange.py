@@ -41,6 +41,7 @@ class Exchange:
         "origin",
         "path",
         "request_id",
+        "route",
         "started",
         "status",
         "target_bytes",
@@ -61,6 +62,7 @@ class Exchange:
         client = scope.get("client")
         self.client_ip: str | None = client[0] if client else None
         self.status = 0
+        self.route: str | None = None
         self.user_id: str | None = None
         self.witness: Witness | None = None
         self.request_id = self.correlation_id = f"{_bits(128):032x}"

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from litestar.di import Provide
 from litestar.types import Scope
+from prometheus_client import CollectorRegistry
 
 from govid import hmrc, identity, nhs
 from govid.bus import Actor, Cause, Clock, Module, Principal, SystemClock
@@ -22,6 +23,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one process of govid consists of, built and not yet started."""
 
     clock: Clock
+    registry: CollectorRegistry
     bus: Bus
     logs: "BusLogs"
     modules: Sequence[Module]
@@ -49,7 +51,8 @@ class BusLogs:
 def build(settings: Settings, clock: Clock | None = None) -> House:
     """Build the house for *settings*; nothing connects and nothing runs yet."""
     clock = clock or SystemClock()
-    bus = Bus(settings.bus, clock)
+    registry = CollectorRegistry()
+    bus = Bus(settings.bus, clock, registry)
     logs = BusLogs(bus)
 
     people = identity.build(settings.identity, bus.database, bus.uow, clock)
@@ -63,6 +66,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
 
     return House(
         clock=clock,
+        registry=registry,
         bus=bus,
         logs=logs,
         modules=modules,

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+from prometheus_client import CollectorRegistry
 
 from govid.bus import (
     BusSettings,
@@ -26,6 +27,7 @@ from govid.bus.contracts import IdentifierType, VerificationRequested
 from govid.bus.dispatcher import Dispatcher
 from govid.bus.envelope import Sealer
 from govid.bus.leases import Leases
+from govid.bus.metrics import Metrics
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.wake import Wake
 
@@ -68,7 +70,9 @@ class House:
         self.wake = Wake()
         self.catalogue = Catalogue()
         sealer = Sealer(self.catalogue, Pseudonyms(settings.pseudonym_key))
-        self.outbox = PostgresOutbox(sealer, self.subscriptions)
+        self.registry = CollectorRegistry()
+        metrics = Metrics(self.registry)
+        self.outbox = PostgresOutbox(sealer, self.subscriptions, metrics)
         self.uow = UnitOfWork(database.requests, self.outbox, SystemClock(), self.wake.ring)
         self.leases = Leases(settings, [NAME], self.wake.ring_all)
         self.dispatcher = Dispatcher(
@@ -80,6 +84,7 @@ class House:
             self.leases,
             self.wake,
             asyncio.Lock(),
+            metrics,
         )
 
     async def emit(self, account: UUID, *labels: str) -> None:
@@ -103,6 +108,10 @@ class House:
         """Return what the handler did, in order."""
         rows = await self.database.reads.fetch("SELECT label FROM ledger ORDER BY n")
         return [row["label"] for row in rows]
+
+    def counted(self, name: str, **labels: str) -> float | None:
+        """Return the value of a metric, or None if it was never touched."""
+        return self.registry.get_sample_value(f"govid_{name}", labels)
 
     async def count(self, table: str) -> int:
         """Count the rows of a table of the bus."""

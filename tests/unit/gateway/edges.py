@@ -25,12 +25,16 @@ class Recorder:
         self.activities: list[Any] = []
         self.decisions: list[AccessDecided] = []
         self.lines: list[tuple[str, int]] = []
+        self.routes: list[tuple[str | None, int]] = []
 
     def activity(self, event: RequestReceived) -> None:
         self.activities.append(event)
 
     def access(self, event: AccessDecided) -> None:
         self.decisions.append(event)
+
+    def count(self, exchange: Exchange, seconds: float) -> None:
+        self.routes.append((exchange.route, exchange.status))
 
     def line(self, exchange: Exchange, duration_ms: float) -> None:
         self.lines.append((exchange.path, exchange.status))
@@ -88,6 +92,7 @@ def edge(recorder: Recorder, *more: Any, **options: Any) -> Edge:
         app,
         logs=recorder,
         requests=recorder,
+        counts=recorder,
         clock=SystemClock(),
         methods={route.path_format: route.methods for route in app.routes},
     )

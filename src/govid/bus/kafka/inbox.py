@@ -72,8 +72,12 @@ class Inbox:
         self._dead_letters = dead_letters
         self._metrics = metrics or Metrics()
         self._by_name = {settings.wire_name(topic): topic for topic in INBOUND}
-        self.lag: Mapping[tuple[str, int], int] = {}
-        """How many records of each partition of ours were left after the last read."""
+        self._left: Mapping[TopicPartition, int] = {}
+
+    @property
+    def lag(self) -> dict[tuple[str, int], int]:
+        """How many records were left after the last read, by topic and partition."""
+        return {(self._by_name[p.topic].value, p.partition): n for p, n in self._left.items()}
 
     async def run(self) -> None:
         """Take in what comes, until cancelled."""
@@ -123,7 +127,7 @@ class Inbox:
         await self._store(readable)
         offsets = _offsets(batches)
         await consumer.commit(offsets)
-        self.lag = _lag(consumer, offsets, self.lag)
+        self._left = _left(consumer, offsets, self._left)
 
     async def _store(self, reads: Sequence[Read]) -> None:
         """Store *reads* in one transaction; where one cannot be stored, each in its own."""
@@ -207,15 +211,15 @@ def _offsets(
     return {partition: records[-1].offset + 1 for partition, records in batches.items()}
 
 
-def _lag(
+def _left(
     consumer: AIOKafkaConsumer,
     read: Mapping[TopicPartition, int],
-    before: Mapping[tuple[str, int], int],
-) -> dict[tuple[str, int], int]:
-    """Return what is left to read of each partition that this replica has now."""
-    now = {(p.topic, p.partition): (consumer.highwater(p) or n) - n for p, n in read.items()}
-    mine = {(p.topic, p.partition) for p in consumer.assignment()}
-    return {place: count for place, count in {**before, **now}.items() if place in mine}
+    before: Mapping[TopicPartition, int],
+) -> dict[TopicPartition, int]:
+    """Return how many records are left of each partition that this replica has now."""
+    now = {partition: (consumer.highwater(partition) or n) - n for partition, n in read.items()}
+    mine = consumer.assignment()
+    return {partition: n for partition, n in {**before, **now}.items() if partition in mine}
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:

@@ -1,0 +1,94 @@
+"""What the bus is at this moment, told when somebody asks: leases, debts, Kafka, the loop."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from govid.bus.kafka.producer import State
+from govid.bus.sample import Sample
+
+
+class Readings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the gauges look. Each is asked at every scrape, and answers from memory."""
+
+    sample: Callable[[], Sample]
+    loop_lag: Callable[[], float]
+    leases: Callable[[], Mapping[str, int]]
+    relay_state: Callable[[], State]
+    inbox_lag: Callable[[], Mapping[tuple[str, int], int]]
+    activity_dropped: Callable[[], int]
+
+
+class Gauges(Collector):
+    """Reads the gauges of one process."""
+
+    def __init__(self, readings: Readings) -> None:
+        """Read from *readings*."""
+        self._readings = readings
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every gauge with its present values."""
+        yield from _outbox(self._readings.sample())
+        yield from self._relay()
+        held = GaugeMetricFamily(
+            "govid_leases_held", "Buckets that this replica works on.", labels=["subscriber"]
+        )
+        for subscriber, buckets in self._readings.leases().items():
+            held.add_metric([subscriber], buckets)
+        yield held
+        yield CounterMetricFamily(
+            "govid_activity_dropped",
+            "Log records that were given up, by overload or while Kafka was away.",
+            value=self._readings.activity_dropped(),
+        )
+        yield GaugeMetricFamily(
+            "govid_loop_lag_seconds",
+            "How late the event loop was at its worst in the last 15 seconds.",
+            value=self._readings.loop_lag(),
+        )
+
+    def _relay(self) -> Iterable[Metric]:
+        state = GaugeMetricFamily(
+            "govid_relay_state", "1 for what the relay knows of Kafka now.", labels=["state"]
+        )
+        present = self._readings.relay_state()
+        for one in State:
+            state.add_metric([one.value], float(one is present))
+        yield state
+        lag = GaugeMetricFamily(
+            "govid_inbox_lag",
+            "Records that were there to be read when this replica read the last time.",
+            labels=["topic", "partition"],
+        )
+        for (topic, partition), records in self._readings.inbox_lag().items():
+            lag.add_metric([topic, str(partition)], records)
+        yield lag
+
+
+def _outbox(sample: Sample) -> Iterable[Metric]:
+    told = {
+        "pending": "Deliveries that are owed.",
+        "oldest_seconds": "Age of the oldest event that is owed.",
+        "parked_keys": "Keys that wait for an operator.",
+        "dead": "Events that were given up, and wait for an operator.",
+    }
+    for name, text in told.items():
+        family = GaugeMetricFamily(f"govid_outbox_{name}", text, labels=["subscriber"])
+        for subscriber, debts in sample.outbox.items():
+            family.add_metric([subscriber], getattr(debts, name))
+        yield family
+    tuples = GaugeMetricFamily(
+        "govid_dead_tuples", "Row versions that wait for vacuum.", labels=["table"]
+    )
+    for table, count in sample.dead_tuples.items():
+        tuples.add_metric([table], count)
+    yield tuples
+    # Without a database there is nothing to tell, which is not the same as zero.
+    if sample.oldest_transaction_seconds is not None:
+        yield GaugeMetricFamily(
+            "govid_oldest_transaction_seconds",
+            "Age of the oldest open transaction in this database.",
+            value=sample.oldest_transaction_seconds,
+        )

@@ -1,0 +1,113 @@
+"""What the gateway counts, and the page on which everything that is counted can be read."""
+
+from collections.abc import Awaitable, Callable
+from platform import python_version
+
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from govid import __version__
+from govid.gateway.exchange import Exchange
+
+MEDIA_TYPE = "text/plain; version=0.0.4"
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+NOWHERE = "unmatched"
+"""The route of whatever no route serves: a path that somebody made up is no label."""
+
+SIGN_IN = ("POST", "/api/auth/login")
+SIGN_IN_OUTCOMES = {
+    200: "signed_in",
+    401: "refused",
+    403: "blocked",
+    422: "malformed",
+    429: "busy",
+    503: "busy",
+}
+
+Inc = Callable[[], None]
+Observe = Callable[[float], None]
+
+
+class HttpMetrics:
+    """Counts requests. It is on the way of every one: what it needs is looked up once a route."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Stand on *registry*."""
+        self._requests = Counter(
+            "govid_http_requests",
+            "Requests that were answered, or given up by the client (499).",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "govid_http_request_seconds",
+            "From the request's headers to the end of the answer.",
+            ["method", "route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._sign_ins = Counter(
+            "govid_sign_ins", "Attempts to sign in.", ["outcome"], registry=registry
+        )
+        self._known: dict[tuple[str, str | None, int], tuple[Inc, Observe, Inc | None]] = {}
+        info = Gauge("govid_build_info", "Always 1.", ["version", "python"], registry=registry)
+        info.labels(__version__, python_version()).set(1)
+
+    def count(self, exchange: Exchange, seconds: float) -> None:
+        """Count one request that took *seconds*."""
+        key = (exchange.method, exchange.route, exchange.status)
+        known = self._known.get(key)
+        if known is None:
+            known = self._resolve(*key)
+        inc, observe, sign_in = known
+        inc()
+        observe(seconds)
+        if sign_in is not None:
+            sign_in()
+
+    def _resolve(
+        self, method: str, route: str | None, status: int
+    ) -> tuple[Inc, Observe, Inc | None]:
+        labels = (method if method in METHODS else "other", route or NOWHERE)
+        sign_in = None
+        if labels == SIGN_IN:
+            outcome = SIGN_IN_OUTCOMES.get(status, "failed")
+            sign_in = self._sign_ins.labels(outcome).inc
+        found = (
+            self._requests.labels(*labels, str(status)).inc,
+            self._seconds.labels(*labels).observe,
+            sign_in,
+        )
+        if method in METHODS:
+            # A method that somebody made up is looked up each time: they are without number.
+            self._known[method, route, status] = found
+        return found
+
+
+def page(registry: CollectorRegistry, measure: Callable[[], Awaitable[None]]) -> HTTPRouteHandler:
+    """Return the route `/metrics`; *measure* is awaited before each scrape."""
+    ProcessCollector(registry=registry)
+
+    @get(
+        "/metrics",
+        public="it holds numbers and no identifier; who may read it is the network's decision",
+        summary="Tell what was counted, in Prometheus's format",
+        tags=["machine pages"],
+        media_type=MEDIA_TYPE,
+        raises=[],
+    )
+    async def metrics() -> Response[bytes]:
+        """Return all metrics of this process."""
+        await measure()
+        return Response(generate_latest(registry), media_type=MEDIA_TYPE)
+
+    return metrics

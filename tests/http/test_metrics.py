@@ -1,0 +1,154 @@
+"""What Prometheus reads: every metric that was promised, and nobody's data."""
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from govid.bus import Database
+from tests.http.client import NHS, NIN, PASSWORD, Client
+
+PROMISED = {
+    "govid_events_emitted_total": {"type"},
+    "govid_deliveries_total": {"subscriber", "outcome"},
+    "govid_delivery_seconds": {"subscriber"},
+    "govid_outbox_pending": {"subscriber"},
+    "govid_outbox_oldest_seconds": {"subscriber"},
+    "govid_outbox_parked_keys": {"subscriber"},
+    "govid_outbox_dead": {"subscriber"},
+    "govid_relay_acked_total": {"topic"},
+    "govid_relay_ack_seconds": {"topic"},
+    "govid_relay_state": {"state"},
+    "govid_relay_producer_rebuilds_total": {"reason"},
+    "govid_inbox_records_total": {"topic", "outcome"},
+    "govid_inbox_lag": {"topic", "partition"},
+    "govid_leases_held": {"subscriber"},
+    "govid_leases_lost_total": set(),
+    "govid_activity_dropped_total": set(),
+    "govid_sign_ins_total": {"outcome"},
+    "govid_oldest_transaction_seconds": set(),
+    "govid_dead_tuples": {"table"},
+    "govid_loop_lag_seconds": set(),
+    "govid_build_info": {"version", "python"},
+    "govid_http_requests_total": {"method", "route", "status"},
+    "govid_http_request_seconds": {"method", "route"},
+}
+ANY_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-|[0-9a-f]{32}|AB ?12 ?34|\d{9,}|@|eyJ", re.IGNORECASE)
+Sample = tuple[str, tuple[tuple[str, str], ...]]
+
+
+async def scraped(client: Client) -> dict[Sample, float]:
+    """Return every sample by its name and labels."""
+    answer = await client.get("/metrics")
+    assert answer.status_code == 200
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def requests(samples: dict[Sample, float]) -> dict[tuple[str, str, str], float]:
+    """Return the counted requests by method, route and status."""
+    return {
+        tuple(dict(labels)[name] for name in ("method", "route", "status")): value  # type: ignore[misc]
+        for (sample, labels), value in samples.items()
+        if sample == "govid_http_requests_total"
+    }
+
+
+async def test_the_format_is_prometheus_own(visitor: Client) -> None:
+    answer = await visitor.get("/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", PROMISED)
+async def test_every_metric_exists(visitor: Client, name: str) -> None:
+    text = (await visitor.get("/metrics")).text
+    assert re.search(rf"^# TYPE {name} \w+$", text, re.MULTILINE)
+
+
+async def test_there_is_no_metric_of_ours_that_was_not_promised(visitor: Client) -> None:
+    text = (await visitor.get("/metrics")).text
+    assert set(re.findall(r"^# TYPE (govid_\w+)", text, re.MULTILINE)) == PROMISED.keys()
+
+
+async def test_requests_are_counted_as_they_were_answered(client: Client) -> None:
+    token = await client.citizen()
+    await client.get("/api/auth/profile", token)
+    await client.get("/api/auth/profile", "a.b.c")
+    await client.http.head("/health/live")
+    await client.http.put("/api/auth/profile")
+    await client.get("/nothing/here")
+    await client.http.request("PURGE", "/coffee")
+    await client.http.options("/api/auth/profile")
+    assert requests(await scraped(client)) == {
+        ("POST", "/api/auth/register", "201"): 1,
+        ("POST", "/api/auth/login", "200"): 1,
+        ("GET", "/api/auth/profile", "200"): 1,
+        ("GET", "/api/auth/profile", "401"): 1,
+        ("HEAD", "/health/live", "200"): 1,
+        ("PUT", "unmatched", "405"): 1,
+        ("GET", "unmatched", "404"): 1,
+        ("other", "unmatched", "404"): 1,
+        ("OPTIONS", "/api/auth/profile", "204"): 1,
+    }
+
+
+async def test_paths_with_an_id_are_one_route(client: Client) -> None:
+    token = await client.citizen()
+    await client.get("/api/nhs/appointments/01890000-0000-7000-8000-000000000001", token)
+    await client.get("/api/nhs/appointments/01890000-0000-7000-8000-000000000002", token)
+    counted = requests(await scraped(client))
+    assert counted["GET", "/api/nhs/appointments/{appointment_id}", "404"] == 2
+
+
+async def test_sign_ins_are_counted_by_outcome(client: Client, database: Database) -> None:
+    await client.citizen()
+    await client.post("/api/auth/login", {"email": NIN["email"], "password": "something else"})
+    await client.post("/api/auth/login", {"email": NIN["email"]})
+    await database.reads.execute(
+        "UPDATE identity.account SET status = 'blocked', status_before = 'verified'"
+    )
+    await client.post("/api/auth/login", {"email": NIN["email"], "password": PASSWORD})
+    samples = await scraped(client)
+    assert {
+        labels: value for (name, labels), value in samples.items() if name == "govid_sign_ins_total"
+    } == {
+        (("outcome", "signed_in"),): 1,
+        (("outcome", "refused"),): 1,
+        (("outcome", "malformed"),): 1,
+        (("outcome", "blocked"),): 1,
+    }
+
+
+async def test_i9_no_label_holds_anybodys_data(client: Client) -> None:
+    token = await client.citizen(NIN)
+    await client.until_status(token, "verified")
+    await client.until_status(await client.citizen(NHS), "verified")
+    await client.get(f"/api/nhs/patients/{NIN['identifierValue']}", token)
+    await client.get(f"/{NHS['identifierValue']}?email={NIN['email']}", token)
+    await client.get("/health", "not-a-token")
+    samples = await scraped(client)
+    emitted = {dict(labels)["type"] for name, labels in samples if name.endswith("emitted_total")}
+    assert "identity.account.verified" in emitted
+    values = {value for _, labels in samples for _, value in labels}
+    assert {value for value in values if ANY_ID.search(value)} == set()
+
+
+async def test_the_labels_are_the_promised_ones(client: Client) -> None:
+    await client.until_status(await client.citizen(), "verified")
+    found = {
+        (re.sub(r"_(bucket|count|sum)$", "", name), tuple(label for label, _ in labels))
+        for name, labels in await scraped(client)
+        if name.startswith("govid_")
+    }
+    # An instrument that nothing has touched yet has no series, and so no labels.
+    assert {name: set(labels) - {"le"} for name, labels in found}.items() <= PROMISED.items()
+
+
+def test_what_is_documented_exists() -> None:
+    text = (Path(__file__).parents[2] / "docs/metrics.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(govid_\w+)`", text, re.MULTILINE)) == PROMISED.keys()

@@ -1,0 +1,71 @@
+"""What the relay and the inbox count is what Kafka has seen."""
+
+from uuid import uuid4
+
+import pytest
+
+from govid.bus.consumers import RELAY
+from govid.bus.contracts import Topic
+from govid.bus.kafka.producer import State
+from tests.kafka.house import House, a_request, until
+from tests.kafka.test_inbox import NOTICE, encoded, publish
+
+pytestmark = pytest.mark.kafka
+
+DEATHS = Topic.DEATH_NOTIFICATION
+STRANGE = b"AB123456C.died.v1"
+"""What a producer outside may call a type; it must not become a label (I9)."""
+
+
+def counted(house: House, name: str, **labels: str) -> float | None:
+    return house.registry.get_sample_value(f"govid_{name}", labels)
+
+
+async def test_acknowledged_events_are_counted_by_their_topic(house: House) -> None:
+    topic = Topic.VERIFICATION_REQUEST.value
+    await house.emit(a_request(uuid4()), a_request(uuid4()))
+    await until(lambda: acknowledged(house, topic, 2))
+    assert counted(house, "relay_ack_seconds_count", topic=topic) == 2
+    assert counted(house, "deliveries_total", subscriber=RELAY, outcome="done") == 2
+    assert house.kafka.relay_state is State.OK
+
+
+async def acknowledged(house: House, topic: str, count: int) -> bool:
+    return counted(house, "relay_acked_total", topic=topic) == count
+
+
+async def test_a_producer_that_was_given_up_is_counted_once(house: House) -> None:
+    await house.healthy()
+    producer = await house.kafka.relay._producer.ready()
+    house.kafka.relay._producer.replace(producer, "tests.Reason")
+    house.kafka.relay._producer.replace(producer, "tests.Reason")
+    assert counted(house, "relay_producer_rebuilds_total", reason="tests.Reason") == 1
+
+
+async def test_what_came_in_is_counted_by_its_fate(house: House) -> None:
+    again = (encoded(NOTICE), [("ce_id", b"the same")])
+    await publish(
+        house,
+        DEATHS,
+        again,
+        again,
+        (encoded(NOTICE), [("ce_type", STRANGE)]),
+        (b"not json", []),
+    )
+    # The mark counts as taken.
+    expected = {"taken": 2, "known": 1, "unknown_type": 1, "unreadable": 1}
+    await until(lambda: read(house, expected))
+    assert counted(house, "events_emitted_total", type="hmrc.death.notified") == 2
+    assert counted(house, "events_emitted_total", type="unknown") == 1
+    await until(lambda: nothing_left(house))
+
+
+async def read(house: House, expected: dict[str, int]) -> bool:
+    return {
+        outcome: counted(house, "inbox_records_total", topic=DEATHS.value, outcome=outcome)
+        for outcome in expected
+    } == expected
+
+
+async def nothing_left(house: House) -> bool:
+    return house.kafka.inbox.lag == {(DEATHS.value, 0): 0}

@@ -1,0 +1,75 @@
+"""Gauges in Prometheus's format, to the letter."""
+
+import asyncio
+import time
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from govid.bus.gauges import Gauges, Readings
+from govid.bus.kafka.producer import State
+from govid.bus.lag import LoopLag
+from govid.bus.sample import Debts, Sample
+
+
+def told(sample: Sample) -> list[str]:
+    registry = CollectorRegistry()
+    registry.register(
+        Gauges(
+            Readings(
+                sample=lambda: sample,
+                loop_lag=lambda: 0.25,
+                leases=lambda: {"nhs.booking": 64},
+                relay_state=lambda: State.DOWN,
+                inbox_lag=lambda: {("hmrc.death.notification", 3): 12},
+                activity_dropped=lambda: 7,
+            )
+        )
+    )
+    lines = generate_latest(registry).decode().splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+def test_every_gauge_is_told() -> None:
+    debts = Debts(pending=5, oldest_seconds=1.5, parked_keys=2, dead=1)
+    sample = Sample(
+        outbox={"nhs.booking": debts},
+        dead_tuples={"bus.delivery": 9},
+        oldest_transaction_seconds=0.5,
+    )
+    assert told(sample) == [
+        'govid_outbox_pending{subscriber="nhs.booking"} 5.0',
+        'govid_outbox_oldest_seconds{subscriber="nhs.booking"} 1.5',
+        'govid_outbox_parked_keys{subscriber="nhs.booking"} 2.0',
+        'govid_outbox_dead{subscriber="nhs.booking"} 1.0',
+        'govid_dead_tuples{table="bus.delivery"} 9.0',
+        "govid_oldest_transaction_seconds 0.5",
+        'govid_relay_state{state="connecting"} 0.0',
+        'govid_relay_state{state="ok"} 0.0',
+        'govid_relay_state{state="down"} 1.0',
+        'govid_inbox_lag{partition="3",topic="hmrc.death.notification"} 12.0',
+        'govid_leases_held{subscriber="nhs.booking"} 64.0',
+        "govid_activity_dropped_total 7.0",
+        "govid_loop_lag_seconds 0.25",
+    ]
+
+
+def test_a_database_that_is_away_leaves_gaps_and_no_zeros() -> None:
+    assert [line.partition(" ")[0] for line in told(Sample())] == [
+        'govid_relay_state{state="connecting"}',
+        'govid_relay_state{state="ok"}',
+        'govid_relay_state{state="down"}',
+        'govid_inbox_lag{partition="3",topic="hmrc.death.notification"}',
+        'govid_leases_held{subscriber="nhs.booking"}',
+        "govid_activity_dropped_total",
+        "govid_loop_lag_seconds",
+    ]
+
+
+async def test_who_blocks_the_loop_is_seen() -> None:
+    lag = LoopLag()
+    looking = asyncio.create_task(lag.run())
+    await asyncio.sleep(0)
+    time.sleep(0.4)  # noqa: ASYNC251 - this is the misdeed
+    await asyncio.sleep(0.01)
+    looking.cancel()
+    assert 0.15 <= lag.worst < 5
