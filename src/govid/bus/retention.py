@@ -7,8 +7,9 @@ in the default partition, or stays a little longer.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -33,6 +34,9 @@ BUSY_SECONDS = 60
 BATCH_ROWS = 1000
 LOCK_MS = 200
 STATEMENT_MS = 300_000
+
+
+Step = Callable[[], Awaitable[None]]
 
 
 class Daily(msgspec.Struct, frozen=True):
@@ -105,14 +109,10 @@ class Retention:
         try:
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", ADVISORY_LOCK):
                 return True
-            # Of two clocks the one that drops less is believed: a clock that jumps ahead by a year
-            # must not take a year of events with it.
-            now = min(self._clock.now(), await connection.fetchval("SELECT now()"))
-            limit = now - timedelta(days=self._settings.kept_days)
             complete = True
-            for table, rule in RULES.items():
+            for table, step in await self._steps(connection):
                 try:
-                    await self._apply(connection, table, rule, limit)
+                    await step()
                 except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
                     log.info(
                         "retention.postponed",
@@ -124,27 +124,36 @@ class Retention:
             # The lock goes with the connection.
             connection.terminate()
 
-    async def _apply(
-        self, connection: Any, table: str, rule: Daily | Aged | Exempt, limit: datetime
-    ) -> None:
-        if isinstance(rule, Daily):
-            partitions = Partitions(connection, table, rule.column)
-            await partitions.clear()
-            await self._prepare(partitions, table)
-            await _drop(partitions, table, limit)
-        elif isinstance(rule, Aged):
-            await _purge(connection, table, limit)
+    async def _steps(self, connection: Any) -> list[tuple[str, Step]]:
+        """Return what there is to do, in order, and to which table."""
+        # Of two clocks the one that drops less is believed: a clock that jumps ahead by a year
+        # must not take a year of events with it.
+        now = min(self._clock.now(), await connection.fetchval("SELECT now()"))
+        limit = now - timedelta(days=self._settings.kept_days)
+        daily = [
+            (table, Partitions(connection, table, rule.column))
+            for table, rule in RULES.items()
+            if isinstance(rule, Daily)
+        ]
+        aged = [table for table, rule in RULES.items() if isinstance(rule, Aged)]
+        return [
+            # Today first, everywhere: its rows are on their way.
+            *((table, partial(self._prepare, parts, table, 0)) for table, parts in daily),
+            *((table, partial(self._prepare, parts, table, DAYS_AHEAD)) for table, parts in daily),
+            *((table, partial(_drop, parts, table, limit)) for table, parts in daily),
+            *((table, partial(_purge, connection, table, limit)) for table in aged),
+        ]
 
-    async def _prepare(self, partitions: Partitions, table: str) -> None:
-        """See to it that today and the days to come have partitions."""
+    async def _prepare(self, partitions: Partitions, table: str, ahead: int) -> None:
+        """See to it that today, and so many days ahead, have partitions."""
+        await partitions.clear()
         present = [p.span for p in await partitions.all() if p.span is not None]
         today = self._clock.now().astimezone(UTC).date()
-        for ahead in range(DAYS_AHEAD + 1):
-            day = today + timedelta(days=ahead)
+        for day in (today + timedelta(days=n) for n in range(ahead + 1)):
             first = first_uuid7_of(datetime.combine(day, time(), tzinfo=UTC))
             if any(span.lower <= first < span.upper for span in present):
                 continue
-            if await partitions.add(day, current=ahead == 0) == "occupied":
+            if await partitions.add(day, current=day == today) == "occupied":
                 self._tell_once(table, day.isoformat())
 
     def _tell_once(self, table: str, day: str) -> None:

@@ -24,6 +24,7 @@ MEMBERS = frozenset(
         "correlation_id",
         "day",
         "deliveries",
+        "differences",
         "error_class",
         "event_id",
         "first_seen",

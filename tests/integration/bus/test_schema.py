@@ -32,8 +32,9 @@ DRIFTS = {
     ],
     "ALTER TABLE bus.event DISABLE TRIGGER event_is_immutable": [
         (
-            "missing: trigger event.event_is_immutable CREATE TRIGGER event_is_immutable BEFORE DELETE"
-            " OR UPDATE ON bus.event FOR EACH ROW EXECUTE FUNCTION bus.refuse_change()"
+            "missing: trigger event.event_is_immutable CREATE TRIGGER event_is_immutable"
+            " BEFORE DELETE OR UPDATE ON bus.event"
+            " FOR EACH ROW EXECUTE FUNCTION bus.refuse_change()"
         )
     ],
     "DROP INDEX bus.inbox_received_at": [
