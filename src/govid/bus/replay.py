@@ -4,23 +4,12 @@ A handler's replay is harmless: its receipt says that the work is done, so nothi
 replay for the relay publishes again, marked by a header: consumers outside decide what it means.
 """
 
-import asyncio
-import logging
-import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
-import msgspec
-
-from govid.bus.actor import Actor
+from govid.bus.acts import BATCH_SIZE, Act, Acts, Pace, Progress, Touched, alone
 from govid.bus.consumers import bucket_of
-from govid.bus.ids import uuid7
 from govid.bus.selection import CONDITIONS, Selection
-
-# "replay" in hexadecimal: one replay at a time on one database.
-ADVISORY_LOCK = 0x7265706C6179
 
 # What may be delivered again: it was delivered once, and is not on its way already. Not what an
 # operator discarded: that was a decision.
@@ -43,32 +32,26 @@ _BATCH = f"""
 
 # The primary key (subscriber, pos) lets one of two operators win, and the other change nothing.
 _INSERT = """
-    INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key, replay_id)
-    SELECT *, $6::uuid
-    FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::uuid[], $5::text[])
-    ON CONFLICT DO NOTHING
-    RETURNING 1
+    WITH owed AS (
+        INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key, replay_id)
+        SELECT *, $6::uuid
+        FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::uuid[], $5::text[])
+        ON CONFLICT DO NOTHING
+        RETURNING subscriber, event_id
+    ),
+    undone AS (
+        DELETE FROM bus.receipt r USING owed o
+        WHERE $7 AND r.subscriber = o.subscriber AND r.event_id = o.event_id
+    )
+    SELECT subscriber, event_id FROM owed
 """
-
-log = logging.getLogger(__name__)
-
-
-class ReplayRunning(Exception):
-    """Somebody else replays on this database now."""
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a replay is: deliveries inserted so far, of how many."""
-
-    done: int
-    total: int
 
 
 class Replay:
     """Replays through one asyncpg connection, which it needs for itself."""
 
-    def __init__(self, connection: Any, *, batch_size: int = 500) -> None:
-        """Insert *batch_size* deliveries a transaction."""
+    def __init__(self, connection: Any, *, batch_size: int = BATCH_SIZE) -> None:
+        """Insert at most *batch_size* deliveries a transaction."""
         self._connection = connection
         self._batch_size = batch_size
 
@@ -87,75 +70,64 @@ class Replay:
     async def run(
         self,
         selection: Selection,
+        acts: Acts,
+        act: Act,
         *,
-        actor: Actor,
-        reason: str,
         rate: float | None = None,
-        replay_id: UUID | None = None,
+        reexecute: bool = False,
     ) -> AsyncIterator[Progress]:
         """Insert the deliveries batch by batch, at most *rate* a second, and report each batch.
 
+        To *reexecute* takes the receipts away: handlers work again, the relay says anew where each
+        record stands.
+
         What is stored after the start is not touched. Ended half-way, it leaves whole batches
-        behind; the same call again does the rest.
+        behind; the same call again does the rest. The id of *act* marks what is published again.
 
         Raises:
-            ReplayRunning: another replay holds the database.
+            ActRunning: another replay, or a backfill, holds the database.
         """
-        replay_id = replay_id or uuid7()
-        async with self._alone():
+        async with alone(self._connection):
             total = sum((await self.count(selection)).values())
-            log.info(
-                "replay.started",
-                extra={
-                    "replay_id": str(replay_id),
-                    "actor": f"{actor.kind}:{actor.id}",
-                    "reason": reason,
-                    "selection": msgspec.to_builtins(selection),
-                    "deliveries": total,
-                },
-            )
-            done = 0
-            try:
-                async for inserted in self._batches(selection, replay_id, rate):
-                    done += inserted
+            horizon = await self._connection.fetchval("SELECT coalesce(max(pos), 0) FROM bus.event")
+            pace, done = Pace(rate, self._batch_size), 0
+            place: tuple[int, str] | None = (-1, "")
+            while place is not None:
+                where = (*selection.parameters(), *place, horizon, pace.size)
+                batch = _Batch(self._connection, where, act, reexecute=reexecute)
+                touched = await acts.commit(act, batch.insert)
+                place = batch.next
+                if touched:
+                    done += touched
                     yield Progress(done=done, total=total)
-            finally:
-                log.info("replay.ended", extra={"replay_id": str(replay_id), "deliveries": done})
+                    await pace.keep(touched)
 
-    async def _batches(
-        self, selection: Selection, replay_id: UUID, rate: float | None
-    ) -> AsyncIterator[int]:
-        horizon = await self._connection.fetchval("SELECT coalesce(max(pos), 0) FROM bus.event")
-        size = self._batch_size if rate is None else max(1, min(self._batch_size, int(rate)))
-        pos, subscriber = -1, ""
-        while True:
-            began = time.monotonic()
-            async with self._connection.transaction():
-                rows = await self._connection.fetch(
-                    _BATCH, *selection.parameters(), pos, subscriber, horizon, size
-                )
-                if not rows:
-                    return
-                inserted = await self._connection.fetch(
-                    _INSERT,
-                    [row["subscriber"] for row in rows],
-                    [row["pos"] for row in rows],
-                    [bucket_of(row["key"] or str(row["id"])) for row in rows],
-                    [row["id"] for row in rows],
-                    [row["key"] for row in rows],
-                    replay_id,
-                )
-            pos, subscriber = rows[-1]["pos"], rows[-1]["subscriber"]
-            yield len(inserted)
-            if rate is not None:
-                await asyncio.sleep(max(0.0, len(rows) / rate - (time.monotonic() - began)))
 
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        held = await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", ADVISORY_LOCK)
-        if not held:
-            raise ReplayRunning
-        try:
-            yield
-        finally:
-            await self._connection.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
+class _Batch:
+    """One step of a replay, from a place on; `next` is the place after it, None at the end."""
+
+    def __init__(
+        self, connection: Any, where: Sequence[object], act: Act, *, reexecute: bool
+    ) -> None:
+        self._connection = connection
+        self._where = where
+        self._act = act
+        self._reexecute = reexecute
+        self.next: tuple[int, str] | None = None
+
+    async def insert(self) -> list[Touched]:
+        rows = await self._connection.fetch(_BATCH, *self._where)
+        if not rows:
+            return []
+        inserted = await self._connection.fetch(
+            _INSERT,
+            [row["subscriber"] for row in rows],
+            [row["pos"] for row in rows],
+            [bucket_of(row["key"] or str(row["id"])) for row in rows],
+            [row["id"] for row in rows],
+            [row["key"] for row in rows],
+            self._act.id,
+            self._reexecute,
+        )
+        self.next = rows[-1]["pos"], rows[-1]["subscriber"]
+        return [(row["subscriber"], row["event_id"]) for row in inserted]

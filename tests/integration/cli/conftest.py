@@ -8,13 +8,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from govid.bus import Cause, Consumer, Database, Pseudonyms, Subscriptions, SystemClock, UnitOfWork
+from govid.bus.acts import Acts
 from govid.bus.catalogue import Catalogue
 from govid.bus.contracts import IdentifierType, VerificationRequested
 from govid.bus.envelope import Sealer
+from govid.bus.inspection import Inspection
 from govid.bus.outbox import PostgresOutbox
 from tests.unit.cli.golden import PLAIN
 
@@ -25,9 +28,10 @@ RELAY = "kafka.relay"
 class Past:
     """Puts events into the outbox, and marks deliveries as completed."""
 
-    def __init__(self, uow: UnitOfWork, connection: Any) -> None:
-        """Emit by *uow*, mark through *connection*."""
+    def __init__(self, uow: UnitOfWork, outbox: PostgresOutbox, connection: Any) -> None:
+        """Emit by *uow* into *outbox*, mark through *connection*."""
         self.connection = connection
+        self.acts = Acts(connection, outbox)
         self._uow = uow
 
     async def emit(self, account_id: UUID | None = None) -> UUID:
@@ -61,7 +65,7 @@ class Past:
         )
 
     async def park(self, subscriber: str, event_id: UUID) -> None:
-        """Let *subscriber* have failed at the event for good."""
+        """Let *subscriber* have failed at the event for good, as often as it may."""
         await self.connection.execute(
             """
             INSERT INTO bus.parked
@@ -72,6 +76,35 @@ class Past:
             subscriber,
             event_id,
         )
+
+    async def bury(self, subscriber: str, event_id: UUID) -> None:
+        """Let the event be dead for *subscriber*."""
+        await self.connection.execute(
+            """
+            WITH struck AS (
+                DELETE FROM bus.delivery WHERE subscriber = $1 AND event_id = $2 RETURNING *
+            )
+            INSERT INTO bus.dead (subscriber, pos, bucket, event_id, key, reason, fingerprint,
+                                  error_class, attempts, first_failed, last_failed)
+            SELECT subscriber, pos, bucket, event_id, key, 'error', 'd', 'KeyError', 8, now(), now()
+            FROM struck
+            """,
+            subscriber,
+            event_id,
+        )
+
+    async def states(self, event_id: UUID) -> dict[str, str]:
+        """Return what became of the event at each subscriber."""
+        detail = await Inspection(self.connection).show(event_id)
+        return {} if detail is None else {d["subscriber"]: d["state"] for d in detail.deliveries}
+
+    async def recorded(self) -> list[tuple[str, str, str, dict[str, list[str]]]]:
+        """Return the acts of operators: type, operator, reason and the deliveries touched."""
+        rows = await self.connection.fetch(
+            "SELECT type, payload::text FROM bus.event WHERE key = 'operator/outbox' ORDER BY seq"
+        )
+        payloads = [(row["type"], msgspec.json.decode(row["payload"])) for row in rows]
+        return [(t, p["operator"], p["statedReason"], p["deliveries"]) for t, p in payloads]
 
     async def pending(self) -> list[tuple[str, UUID, UUID | None]]:
         """Return all deliveries."""
@@ -97,7 +130,7 @@ def past(database: Database, connection: Any) -> Past:
     subscriptions.add(consumer)
     outbox = PostgresOutbox(Sealer(Catalogue(), Pseudonyms(b"k" * 32)), subscriptions)
     uow = UnitOfWork(database.requests, outbox, SystemClock(), lambda *_: None)
-    return Past(uow, connection)
+    return Past(uow, outbox, connection)
 
 
 @pytest.fixture

@@ -8,17 +8,30 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from govid.bus import Actor
-from govid.bus.replay import ADVISORY_LOCK, Replay, ReplayRunning
+from govid.bus.acts import ADVISORY_LOCK, Act, ActRunning
+from govid.bus.contracts import OutboxReplayed
+from govid.bus.replay import Replay
 from govid.bus.selection import Selection
 from tests.integration.cli.conftest import RELAY, SUBSCRIBER, Past
 
-OPERATOR = Actor(kind="operator", id="test")
 EVERYTHING = Selection(topic="identity.verification.request")
 
 
-async def run(replay: Replay, selection: Selection, **options: Any) -> list[int]:
-    steps = replay.run(selection, actor=OPERATOR, reason="a test", **options)
+def an_act(act_id: UUID | None = None) -> Act:
+    return Act(
+        kind=OutboxReplayed,
+        operator="test",
+        reason="a test",
+        selection=EVERYTHING.told(),
+        id=act_id or uuid4(),
+    )
+
+
+async def run(
+    past: Past, selection: Selection, act: Act | None = None, size: int = 500, **options: Any
+) -> list[int]:
+    replay = Replay(past.connection, batch_size=size)
+    steps = replay.run(selection, past.acts, act or an_act(), **options)
     return [step.done async for step in steps]
 
 
@@ -27,7 +40,7 @@ async def test_it_inserts_deliveries_of_the_same_events_under_its_own_id(
 ) -> None:
     event_id, replay_id = await past.emit(), uuid4()
     await past.complete(RELAY, SUBSCRIBER)
-    assert await run(Replay(connection), EVERYTHING, replay_id=replay_id) == [2]
+    assert await run(past, EVERYTHING, an_act(replay_id)) == [2]
     assert await past.pending() == [
         (RELAY, event_id, replay_id),
         (SUBSCRIBER, event_id, replay_id),
@@ -38,10 +51,9 @@ async def test_the_count_is_what_the_run_touches(past: Past, connection: Any) ->
     for _ in range(5):
         await past.emit()
     await past.complete(RELAY, SUBSCRIBER)
-    replay = Replay(connection, batch_size=2)
     selection = Selection(subscriber=RELAY)
-    assert await replay.count(selection) == {RELAY: 5}
-    assert await run(replay, selection) == [2, 4, 5]
+    assert await Replay(connection).count(selection) == {RELAY: 5}
+    assert await run(past, selection, size=2) == [2, 4, 5]
     assert {name for name, _, _ in await past.pending()} == {RELAY}
 
 
@@ -57,12 +69,11 @@ async def test_a_second_run_while_the_first_is_pending_changes_nothing(
 ) -> None:
     await past.emit()
     await past.complete(RELAY, SUBSCRIBER)
-    replay = Replay(connection)
-    await run(replay, EVERYTHING)
-    pending = await past.pending()
-    assert await replay.count(EVERYTHING) == {}
-    assert await run(replay, EVERYTHING) == []
-    assert await past.pending() == pending
+    await run(past, EVERYTHING)
+    pending, acts = await past.pending(), await past.recorded()
+    assert await Replay(connection).count(EVERYTHING) == {}
+    assert await run(past, EVERYTHING) == []
+    assert (await past.pending(), await past.recorded()) == (pending, acts)
 
 
 async def test_two_operators_at_once_double_nothing(
@@ -72,8 +83,8 @@ async def test_two_operators_at_once_double_nothing(
     await past.complete(RELAY, SUBSCRIBER)
     other = await asyncpg.connect(database_url)
     await other.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
-    with pytest.raises(ReplayRunning):
-        await run(Replay(connection), EVERYTHING)
+    with pytest.raises(ActRunning):
+        await run(past, EVERYTHING)
     assert await past.pending() == []
     await other.close()
 
@@ -89,9 +100,9 @@ async def test_it_can_be_repeated_once_the_first_is_delivered(past: Past, connec
     await past.emit()
     await past.complete(RELAY)
     selection = Selection(subscriber=RELAY)
-    assert await run(Replay(connection), selection) == [1]
+    assert await run(past, selection) == [1]
     await past.complete(RELAY)
-    assert await run(Replay(connection), selection) == [1]
+    assert await run(past, selection) == [1]
 
 
 async def test_a_range_of_time_includes_its_start_and_not_its_end(
@@ -114,22 +125,39 @@ async def test_a_rate_is_kept(past: Past, connection: Any) -> None:
         await past.emit()
     await past.complete(RELAY)
     began = time.monotonic()
-    assert await run(Replay(connection), Selection(subscriber=RELAY), rate=20) == [4]
+    assert await run(past, Selection(subscriber=RELAY), rate=20) == [4]
     assert time.monotonic() - began >= 4 / 20
 
 
-async def test_who_and_why_are_logged(
-    past: Past, connection: Any, caplog: pytest.LogCaptureFixture
+async def test_who_and_why_are_an_event_of_the_same_transaction(
+    past: Past, connection: Any
 ) -> None:
-    event_id: UUID = await past.emit()
+    event_id = await past.emit()
     await past.complete(RELAY)
-    caplog.set_level("INFO", "govid.bus.replay")
-    await run(Replay(connection), Selection(ids=[event_id]))
-    started, ended = (vars(record) for record in caplog.records)
-    assert (started["msg"], started["actor"], started["reason"], started["deliveries"]) == (
-        "replay.started",
-        "operator:test",
-        "a test",
-        1,
-    )
-    assert (ended["msg"], ended["deliveries"]) == ("replay.ended", 1)
+    await run(past, Selection(ids=[event_id]))
+    assert await past.recorded() == [
+        ("bus.outbox.replayed", "test", "a test", {RELAY: [str(event_id)]})
+    ]
+    delivery = "SELECT xmin::text FROM bus.delivery WHERE subscriber = 'kafka.relay'"
+    act = "SELECT xmin::text FROM bus.event WHERE key = 'operator/outbox'"
+    assert await connection.fetchval(delivery) == await connection.fetchval(act)
+
+
+async def test_a_replay_that_cannot_be_recorded_does_not_happen(
+    past: Past, connection: Any
+) -> None:
+    await past.emit()
+    await past.complete(RELAY, SUBSCRIBER)
+    await connection.execute("ALTER TABLE bus.event ADD CHECK (type <> 'bus.outbox.replayed')")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await run(past, EVERYTHING)
+    assert await past.pending() == []
+
+
+async def test_to_reexecute_takes_the_receipts_away(past: Past, connection: Any) -> None:
+    event_id = await past.emit()
+    await past.complete(RELAY, SUBSCRIBER)
+    selection = Selection(subscriber=SUBSCRIBER)
+    assert await run(past, selection, reexecute=True) == [1]
+    assert await past.states(event_id) == {RELAY: "done", SUBSCRIBER: "pending"}
+    assert await connection.fetchval("SELECT count(*) FROM bus.receipt") == 1

@@ -24,7 +24,13 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("outbox", "status"),
     ("outbox", "list"),
     ("outbox", "show"),
+    ("outbox", "groups"),
+    ("outbox", "retry"),
+    ("outbox", "unpark"),
+    ("outbox", "discard"),
     ("outbox", "replay"),
+    ("outbox", "backfill"),
+    ("outbox", "verify"),
 )
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "TERMINAL_WIDTH": "100"}
 

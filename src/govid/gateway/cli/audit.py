@@ -2,6 +2,7 @@
 
 import getpass
 import logging
+import os
 from datetime import UTC, datetime
 
 import msgspec
@@ -24,19 +25,21 @@ class JsonLines(logging.Formatter):
 
 
 def operator() -> Actor:
-    """Return who sits at the terminal, as the system knows them."""
-    return Actor(kind="operator", id=getpass.getuser())
+    """Return who sits at the terminal, as the system knows them: in a container, by number only."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = f"uid {os.getuid()}"
+    return Actor(kind="operator", id=name)
 
 
 def write_audit_lines() -> None:
     """Let what govid logs about operators' deeds reach stderr, in a command that runs by itself."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
-    for name in ("govid.bus.replay", __name__):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.INFO)
-        logger.handlers = [handler]
-        logger.propagate = False
+    log.setLevel(logging.INFO)
+    log.handlers = [handler]
+    log.propagate = False
 
 
 def audit(event: str, *, reason: str) -> None:

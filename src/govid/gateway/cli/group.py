@@ -35,7 +35,7 @@ COMMANDS: Mapping[str, Entry] = {
     "seed": Entry("seed", "Put demonstration people into the database."),
     "demo": Entry("demo", "Play a story against the running server and watch it happen."),
     "events": Entry("events", "Watch what passes on the topics."),
-    "outbox": Entry("outbox", "Inspect what is owed to whom, and deliver it again."),
+    "outbox": Entry("outbox", "Inspect what is owed to whom, mend it, replay, verify."),
 }
 
 

@@ -1,8 +1,10 @@
-"""`govid outbox`: what is owed to whom, and delivering it again."""
+"""`govid outbox`: what is owed to whom, what is stuck, and what to do about it.
+
+Each command that finds something names the next one, so that whoever has never seen this gets
+from `govid outbox status` to the end of the trouble.
+"""
 
 import asyncio
-import sys
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,20 +12,32 @@ import click
 import msgspec
 import rich_click
 
-from govid.bus.inspection import STATES, EventDetail, Inspection
-from govid.bus.replay import Replay, ReplayRunning
-from govid.bus.selection import Selection
-from govid.gateway.cli.audit import operator, write_audit_lines
-from govid.gateway.cli.errors import CommandError, Refused, WrongUsage
+from govid.bus.inspection import STATES, EventDetail, Inspection, SubscriberStatus
+from govid.bus.stuck import Group, StuckDeliveries
+from govid.gateway.cli import outbox_acts, outbox_verify
+from govid.gateway.cli.errors import CommandError, Refused
 from govid.gateway.cli.output import Output, json_option, note
-from govid.gateway.cli.progress import Progress
-from govid.gateway.cli.selectors import selection, selectors
+from govid.gateway.cli.selectors import fingerprint_option, selection, selectors
 from govid.gateway.cli.settings import connected, target
 
 
 @click.group("outbox", cls=rich_click.RichGroup, epilog="Example: govid outbox status")
 def command() -> None:
-    """Inspect what is owed to whom, and deliver it again."""
+    """Inspect what is owed to whom, mend what is stuck, deliver again, prove it.
+
+    Begin with `status`; each command names the next one.
+    """
+
+
+for each in (
+    outbox_acts.retry,
+    outbox_acts.unpark,
+    outbox_acts.discard,
+    outbox_acts.replay,
+    outbox_acts.backfill,
+    outbox_verify.verify,
+):
+    command.add_command(each)
 
 
 @command.command(epilog="Example: govid outbox status --json")
@@ -36,8 +50,77 @@ def status(as_json: bool) -> None:
             found = await Inspection(connection).status()
         columns = ("subscriber", "pending", "oldest_seconds", "waiting_keys", "parked_keys", "dead")
         Output(as_json=as_json).table(columns, [msgspec.structs.astuple(row) for row in found])
+        if not as_json:
+            _lead_on(found)
 
     asyncio.run(ask())
+
+
+def _lead_on(found: list[SubscriberStatus]) -> None:
+    if any(row.parked_keys or row.dead for row in found):
+        note("Parked keys and dead events wait for a person. Next: `govid outbox groups`")
+    elif any(row.waiting_keys for row in found):
+        note("Waiting keys are tried again by themselves. Why they wait: `govid outbox groups`")
+    elif any(row.pending for row in found):
+        note("Pending events are on their way. Look again: `govid outbox status`")
+    else:
+        note("Nothing is stuck. That nothing is missing proves: `govid outbox verify`")
+
+
+@command.command(
+    "groups", epilog="Example: govid outbox groups --subscriber nhs.booking --since 2h"
+)
+@selectors
+@fingerprint_option
+@json_option
+def groups(fingerprint: str | None, as_json: bool, **chosen: Any) -> None:
+    """Show what is stuck by its cause: parked and waiting keys, dead events.
+
+    One line for each subscriber and fingerprint, which failures of one cause have in common.
+    """
+    wanted = selection(**chosen)
+
+    async def ask() -> None:
+        async with connected(target()) as connection:
+            found = await StuckDeliveries(connection).groups(wanted, fingerprint)
+        columns = (
+            "subscriber", "state", "reason", "error_class", "fingerprint", "count",
+            "first_failed", "last_failed", "example_id",
+        )  # fmt: skip
+        Output(as_json=as_json).table(columns, [msgspec.structs.astuple(row) for row in found])
+        if not as_json:
+            _advise(found)
+
+    asyncio.run(ask())
+
+
+ADVICE = {
+    "outage": "The thing that it needs is away; the key goes on by itself when it is back.",
+    "error": "The handler raises `{}`: its release, or what it depends on, has to be mended.",
+    "undecodable": "The payload is not of its type's shape.",
+    "unknown_type": "This release does not know the type or version; a newer one may.",
+    "no_handler": "This release has no handler for it; another one may.",
+    "crash": "Processes died of this event, alone.",
+    "refused": "Kafka does not take the record: `{}`.",
+}
+
+
+def _advise(found: list[Group]) -> None:
+    if not found:
+        note("Nothing is stuck.")
+        return
+    worst = found[0]
+    note(
+        f"{ADVICE.get(worst.reason, '').format(worst.error_class)}\n"
+        f"Look at one: `govid outbox show {worst.example_id}`"
+    )
+    if worst.state == "waiting":
+        return
+    chosen = f"--fingerprint {worst.fingerprint} --subscriber {worst.subscriber}"
+    note(
+        f"Once the cause is gone: `govid outbox retry {chosen} --reason '...'`\n"
+        f"To give them up for good: `govid outbox discard {chosen} --reason '...'`"
+    )
 
 
 @command.command("list", epilog="Example: govid outbox list --state parked --since 2h")
@@ -100,103 +183,10 @@ def show(event_id: UUID, raw: bool, as_json: bool) -> None:
     columns = ("subscriber", "state", "attempts", "reason", "handled_at", "partition", "offset")
     click.echo()
     output.table(columns, [[line[name] for name in columns] for line in detail.deliveries])
-
-
-@command.command(
-    epilog="Example: govid outbox replay --subscriber kafka.relay --since 2h "
-    "--reason 'consumer lost its data' --dry-run"
-)
-@selectors
-@click.option("--reason", help="Why. Audited, so without anything personal.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Deliveries a second.")
-@click.option("--dry-run", is_flag=True, help="Count what would be touched, and touch nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
-def replay(
-    reason: str | None, rate: float | None, dry_run: bool, yes: bool, as_json: bool, **chosen: Any
-) -> None:
-    """Deliver again what was delivered before, with the same event ids.
-
-    A handler that has done its work does nothing; the relay publishes again, marked by a header.
-    """
-    chosen_events = selection(**chosen)
-    if chosen_events.is_empty:
-        raise click.UsageError("Say what to replay: by id, key, type, topic, subscriber or time.")
-    if not dry_run and not (reason and reason.strip()):
-        raise click.UsageError("A replay is audited: give --reason (or --dry-run).")
-    asyncio.run(
-        _replay(
-            chosen_events,
-            reason=reason or "",
-            rate=rate,
-            dry_run=dry_run,
-            yes=yes,
-            output=Output(as_json=as_json),
-        )
-    )
-
-
-async def _replay(
-    chosen: Selection, *, reason: str, rate: float | None, dry_run: bool, yes: bool, output: Output
-) -> None:
-    place = target()
-    async with connected(place) as connection:
-        plan = Replay(connection)
-        counts = await plan.count(chosen)
-        total = sum(counts.values())
-        if total == 0:
-            await _explain_nothing(plan, chosen)
-        if dry_run:
-            _result(output, counts, replayed=None)
-            return
-        _confirm(total, yes)
-        done = 0
-        write_audit_lines()
-        with Progress("Replaying", total) as progress:
-            try:
-                async for state in plan.run(chosen, actor=operator(), reason=reason, rate=rate):
-                    done = state.done
-                    progress.at(done)
-            except ReplayRunning as error:
-                raise CommandError(
-                    "another replay runs on this database.", "Wait until it has ended."
-                ) from error
-            except (KeyboardInterrupt, asyncio.CancelledError):
-                note(f"Stopped after {done} of {total}; the same command does the rest.")
-                raise
-        _result(output, counts, replayed=done)
-
-
-async def _explain_nothing(plan: Replay, chosen: Selection) -> None:
-    known = await plan.subscribers()
-    if chosen.subscriber is not None and chosen.subscriber not in known:
-        raise WrongUsage(
-            f"no subscriber called {chosen.subscriber} ever completed a delivery.",
-            f"There are: {', '.join(known) or 'none'}.",
-        )
-    raise CommandError(
-        "nothing that was delivered matches, so nothing is replayed.",
-        "`govid outbox list` with the same selectors shows what there is.",
-    )
-
-
-def _confirm(total: int, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise click.UsageError("Without a terminal nobody can be asked: give --yes.")
-    click.confirm(f"Deliver {total} again?", abort=True, err=True)
-
-
-def _result(output: Output, counts: Mapping[str, int], *, replayed: int | None) -> None:
-    if output.as_json:
-        output.document(
-            {"deliveries": sum(counts.values()), "by_subscriber": counts, "replayed": replayed}
-        )
-        return
-    output.table(("subscriber", "deliveries"), [*counts.items()])
-    note(
-        f"{sum(counts.values())} would be delivered again."
-        if replayed is None
-        else f"{replayed} will be delivered again."
-    )
+    for line in detail.deliveries:
+        if line["state"] in {"parked", "dead"}:
+            chosen = f"--id {event_id} --subscriber {line['subscriber']} --reason '...'"
+            note(
+                f"At {line['subscriber']} it waits for a person: once the cause ({line['reason']}, "
+                f"{line['error_class']}) is gone, `govid outbox retry {chosen}`"
+            )

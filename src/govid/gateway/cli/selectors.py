@@ -37,6 +37,11 @@ class Moment(click.ParamType[datetime]):
 MOMENT = Moment()
 
 
+fingerprint_option = click.option(
+    "--fingerprint", help="Failures of this cause, as `govid outbox groups` shows it."
+)
+
+
 def selectors(function: F) -> F:
     """Give a command the selectors; `selection` makes a `Selection` of them."""
     options = (
