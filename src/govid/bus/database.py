@@ -11,6 +11,7 @@ from govid.bus.settings import BusSettings
 
 STATEMENT_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+SILENCE_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 1
 
 
 class Database:
@@ -88,7 +89,11 @@ class Database:
             # Parameters are people's data, and an error's text goes to places (I9).
             hide_parameters=True,
             pool_timeout=STATEMENT_TIMEOUT_MS / 1000,
-            connect_args={"server_settings": _server_settings("govid")},
+            connect_args={
+                "server_settings": _server_settings("govid"),
+                # For a server that does not answer at all; one that does ends statements earlier.
+                "command_timeout": SILENCE_SECONDS,
+            },
         )
 
 

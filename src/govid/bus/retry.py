@@ -15,6 +15,14 @@ DATABASE_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.Interface
 # Classes 08 connection, 40 rollback, 53 resources, 57 intervention; 25P03 idle, 55P03 lock.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57")
 _TRANSIENT_STATES = frozenset({"25P03", "55P03"})
+_DRIVER_AT_A_LOSS = (
+    PoolTimeout,
+    TimeoutError,
+    ConnectionError,
+    asyncpg.InterfaceError,
+    # A connection that broke in the middle of a message may leave the driver in any state.
+    asyncpg.InternalClientError,
+)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -27,7 +35,7 @@ def is_transient(error: BaseException) -> bool:
         return error.connection_invalidated or _state_is_transient(error.orig)
     if isinstance(error, asyncpg.PostgresError):
         return _state_is_transient(error)
-    return isinstance(error, (PoolTimeout, TimeoutError, ConnectionError, asyncpg.InterfaceError))
+    return isinstance(error, _DRIVER_AT_A_LOSS)
 
 
 def _state_is_transient(error: BaseException | None) -> bool:

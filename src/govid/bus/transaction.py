@@ -125,7 +125,7 @@ class UnitOfWork:
         """Open a transaction: it commits when the block ends, and rolls back when it raises."""
         witness = cause.witness
         async with self._engine.connect() as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
+            driver = await _alive(connection)
             tx = Transaction(connection, driver, cause, self._clock.now())
             try:
                 await driver.execute("BEGIN")
@@ -146,6 +146,19 @@ class UnitOfWork:
         tx.committed()
 
 
+async def _alive(connection: AsyncConnection) -> Any:
+    """Return the driver's connection, or that of another one if it has died in the pool.
+
+    SQLAlchemy would notice by the error of a statement of its own, and would tell its pool; what
+    goes to the driver directly it does not see, and a dead connection would be lent for ever.
+    """
+    while True:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        if not driver.is_closed():
+            return driver
+        await connection.invalidate()
+
+
 async def _abandon(connection: AsyncConnection, driver: Any) -> None:
     """Roll back; and if that cannot be had at once, throw the connection away.
 
@@ -153,8 +166,9 @@ async def _abandon(connection: AsyncConnection, driver: Any) -> None:
     """
     try:
         async with asyncio.timeout(ROLLBACK_SECONDS):
-            if driver.is_in_transaction():
-                await driver.execute("ROLLBACK")
+            # Also where the driver knows of no transaction: a BEGIN that was cancelled may still
+            # be on its way. Whatever state the connection is in, it is good if this succeeds.
+            await driver.execute("ROLLBACK")
     except BaseException as error:
         await connection.invalidate()
         if not isinstance(error, Exception):
