@@ -33,6 +33,11 @@ class Past:
         self.connection = connection
         self.acts = Acts(connection, outbox)
         self._uow = uow
+        self._outbox = outbox
+
+    def colleague(self, connection: Any) -> "Past":
+        """Return the same for somebody else, who has a *connection* of their own."""
+        return Past(self._uow, self._outbox, connection)
 
     async def emit(self, account_id: UUID | None = None) -> UUID:
         """Emit a request for verification, owed to the NHS and the relay; return its id."""

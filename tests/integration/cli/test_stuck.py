@@ -1,0 +1,237 @@
+"""What is stuck is grouped by cause, and retried, unparked or discarded: each once (r10)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from govid.bus.acts import Act
+from govid.bus.contracts import OutboxAct, OutboxDiscarded, OutboxRetried, OutboxUnparked
+from govid.bus.selection import Selection
+from govid.bus.stuck import Stuck, StuckDeliveries
+from tests.integration.cli.conftest import RELAY, SUBSCRIBER, Past
+
+EVERYTHING = Selection()
+
+
+def an_act(kind: type[OutboxAct]) -> Act:
+    return Act(kind=kind, operator="test", reason="a test")
+
+
+async def retry(past: Past, chosen: list[Stuck], **options: Any) -> list[int]:
+    stuck = StuckDeliveries(past.connection)
+    steps = stuck.retry(chosen, past.acts, an_act(OutboxRetried), **options)
+    return [step.done async for step in steps]
+
+
+async def unpark(past: Past, chosen: list[Stuck]) -> list[int]:
+    stuck = StuckDeliveries(past.connection)
+    return [s.done async for s in stuck.unpark(chosen, past.acts, an_act(OutboxUnparked))]
+
+
+async def discard(past: Past, chosen: list[Stuck]) -> list[int]:
+    stuck = StuckDeliveries(past.connection)
+    return [s.done async for s in stuck.discard(chosen, past.acts, an_act(OutboxDiscarded))]
+
+
+@pytest.fixture
+async def other(database_url: str) -> AsyncIterator[Any]:
+    """Return the connection of a second operator."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+async def test_r10_groups_gather_failures_of_one_cause(past: Past, connection: Any) -> None:
+    first, second, third = [await past.emit() for _ in range(3)]
+    await past.park(SUBSCRIBER, first)
+    await past.park(SUBSCRIBER, second)
+    await past.bury(RELAY, third)
+    groups = await StuckDeliveries(connection).groups(EVERYTHING)
+    assert [
+        (g.subscriber, g.state, g.reason, g.error_class, g.fingerprint, g.count, g.example_id)
+        for g in groups
+    ] == [
+        (SUBSCRIBER, "parked", "error", "ValueError", "f", 2, second),
+        (RELAY, "dead", "error", "KeyError", "d", 1, third),
+    ]
+    assert groups[0].first_failed < groups[0].last_failed
+
+
+async def test_r10_selectors_and_fingerprint_narrow_the_choice(past: Past, connection: Any) -> None:
+    account = uuid4()
+    mine, other_one = await past.emit(account), await past.emit()
+    await past.park(SUBSCRIBER, mine)
+    await past.bury(SUBSCRIBER, other_one)
+    stuck = StuckDeliveries(connection)
+    key = Selection(key=f"verification/{account}")
+    assert [one.event_id for one in await stuck.choose(key)] == [mine]
+    assert [one.event_id for one in await stuck.choose(EVERYTHING, "d")] == [other_one]
+    assert [one.state for one in await stuck.choose(EVERYTHING, None, ["parked"])] == ["parked"]
+    assert await stuck.choose(Selection(type="no.such.type")) == []
+
+
+async def test_r10_a_retry_resets_the_attempts_and_records_itself(
+    past: Past, connection: Any
+) -> None:
+    parked, dead = await past.emit(), await past.emit()
+    await past.park(SUBSCRIBER, parked)
+    await past.bury(SUBSCRIBER, dead)
+    chosen = await StuckDeliveries(connection).choose(EVERYTHING)
+    assert await retry(past, chosen) == [2]
+    assert await past.states(parked) == {RELAY: "pending", SUBSCRIBER: "pending"}
+    assert await past.states(dead) == {RELAY: "pending", SUBSCRIBER: "pending"}
+    assert await connection.fetchval("SELECT count(*) FROM bus.parked") == 0
+    assert await past.recorded() == [
+        ("bus.outbox.retried", "test", "a test", {SUBSCRIBER: [str(parked), str(dead)]})
+    ]
+
+
+async def test_r10_an_unparked_key_keeps_its_attempts(past: Past, connection: Any) -> None:
+    event_id = await past.emit()
+    await past.park(SUBSCRIBER, event_id)
+    chosen = await StuckDeliveries(connection).choose(EVERYTHING)
+    assert await unpark(past, chosen) == [1]
+    row = await connection.fetchrow("SELECT attempts, until < now() AS due FROM bus.parked")
+    assert tuple(row) == (8, True)
+    assert await StuckDeliveries(connection).groups(EVERYTHING) == []
+
+
+async def test_r10_a_discard_settles_the_head_and_those_behind_it_go_on(
+    past: Past, connection: Any
+) -> None:
+    account = uuid4()
+    head, behind = await past.emit(account), await past.emit(account)
+    await past.park(SUBSCRIBER, head)
+    assert await discard(past, await StuckDeliveries(connection).choose(EVERYTHING)) == [1]
+    assert await past.states(head) == {RELAY: "pending", SUBSCRIBER: "discarded"}
+    assert await past.states(behind) == {RELAY: "pending", SUBSCRIBER: "pending"}
+    assert await connection.fetchval("SELECT count(*) FROM bus.parked") == 0
+
+
+async def test_r10_a_dead_event_is_discarded(past: Past, connection: Any) -> None:
+    event_id = await past.emit()
+    await past.bury(SUBSCRIBER, event_id)
+    assert await discard(past, await StuckDeliveries(connection).choose(EVERYTHING)) == [1]
+    assert await past.states(event_id) == {RELAY: "pending", SUBSCRIBER: "discarded"}
+
+
+async def test_r10_a_key_that_waits_is_left_alone_unless_it_is_asked_for(
+    past: Past, connection: Any
+) -> None:
+    await past.park(SUBSCRIBER, await past.emit())
+    await connection.execute("UPDATE bus.parked SET until = now() + interval '5 minutes'")
+    stuck = StuckDeliveries(connection)
+    assert await stuck.choose(EVERYTHING) == []
+    assert len(await stuck.choose(EVERYTHING, None, ["parked", "waiting"])) == 1
+
+
+@pytest.mark.parametrize("deed", [retry, unpark, discard])
+async def test_r10_a_second_identical_run_changes_nothing(
+    past: Past, connection: Any, deed: Any
+) -> None:
+    await past.park(SUBSCRIBER, await past.emit())
+    chosen = await StuckDeliveries(connection).choose(EVERYTHING)
+    assert await deed(past, chosen) == [1]
+    before = await everything(connection)
+    # Even the stale list of one who counted before the other acted.
+    assert await deed(past, chosen) == [0]
+    assert await everything(connection) == before
+
+
+@pytest.mark.parametrize("deed", [retry, unpark, discard])
+async def test_r10_two_operators_at_once_double_nothing(
+    past: Past, connection: Any, other: Any, deed: Any
+) -> None:
+    for _ in range(10):
+        await past.park(SUBSCRIBER, await past.emit())
+    chosen = await StuckDeliveries(connection).choose(EVERYTHING)
+    colleague = past.colleague(other)
+    mine, theirs = await asyncio.gather(deed(past, chosen), deed(colleague, chosen))
+    assert sorted([mine[-1], theirs[-1]]) == [0, 10]
+    assert len(await past.recorded()) == 1
+
+
+async def test_r10_who_comes_second_waits_for_the_lock_and_finds_nothing(
+    past: Past, connection: Any, other: Any
+) -> None:
+    event_id = await past.emit()
+    await past.park(SUBSCRIBER, event_id)
+    chosen = await StuckDeliveries(connection).choose(EVERYTHING)
+    async with other.transaction():
+        await other.execute("UPDATE bus.parked SET until = '-infinity'")
+        mine = asyncio.create_task(retry(past, chosen))
+        await waits(other)
+    assert await mine == [0]
+    assert await past.recorded() == []
+
+
+async def test_r10_a_key_that_is_parked_again_meanwhile_is_not_touched_twice(
+    past: Past, connection: Any
+) -> None:
+    first, second = await past.emit(), await past.emit()
+    await past.park(SUBSCRIBER, first)
+    await past.park(SUBSCRIBER, second)
+    stuck = StuckDeliveries(connection)
+    chosen = await stuck.choose(EVERYTHING)
+    steps = stuck.retry(chosen, past.acts, an_act(OutboxRetried), 1000)
+    assert [step.done async for step in steps] == [2]
+    # A handler that fails at once parks a key before the act has ended: one go for each.
+    paced = stuck.retry(chosen, past.acts, an_act(OutboxRetried), 1)
+    await past.park(SUBSCRIBER, first)
+    assert (await anext(paced)).done == 1
+    await past.park(SUBSCRIBER, first)
+    assert [step.done async for step in paced] == [1]
+    assert (await past.states(first))[SUBSCRIBER] == "parked"
+
+
+async def test_r10_an_act_that_cannot_be_recorded_does_not_happen(
+    past: Past, connection: Any
+) -> None:
+    event_id = await past.emit()
+    await past.park(SUBSCRIBER, event_id)
+    await connection.execute("ALTER TABLE bus.event ADD CHECK (type <> 'bus.outbox.retried')")
+    chosen = await StuckDeliveries(connection).choose(EVERYTHING)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await retry(past, chosen)
+    assert (await past.states(event_id))[SUBSCRIBER] == "parked"
+
+
+async def test_r10_an_act_that_meets_a_workers_locks_crosswise_begins_anew(
+    past: Past, other: Any
+) -> None:
+    event_id = await past.emit()
+    await past.park(SUBSCRIBER, event_id)
+    chosen = await StuckDeliveries(past.connection).choose(EVERYTHING)
+    await other.execute("SET deadlock_timeout = '30s'")
+    await past.connection.execute("SET deadlock_timeout = '1s'")
+    async with other.transaction():
+        await other.execute("SELECT FROM bus.delivery WHERE subscriber = $1 FOR UPDATE", SUBSCRIBER)
+        mine = asyncio.create_task(discard(past, chosen))
+        await waits(other)
+        # The act holds the key and wants the delivery: now both want what the other has.
+        await other.execute("SELECT FROM bus.parked FOR UPDATE")
+    assert await mine == [1]
+    assert (await past.states(event_id))[SUBSCRIBER] == "discarded"
+
+
+async def waits(connection: Any) -> None:
+    """Return once somebody waits for a lock of this *connection*."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    )
+    async with asyncio.timeout(10):
+        while not await connection.fetchval(query):
+            await asyncio.sleep(0.01)
+
+
+async def everything(connection: Any) -> list[list[Any]]:
+    """Return all that an act could have changed."""
+    tables = ("delivery", "receipt", "parked", "dead", "event")
+    return [
+        [tuple(row) for row in await connection.fetch(f"TABLE bus.{table} ORDER BY 1, 2")]
+        for table in tables
+    ]
