@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from govid.bus import Cause, Consumer, Database, Pseudonyms, Subscriptions, SystemClock, UnitOfWork
 from govid.bus.acts import Acts
@@ -157,3 +157,8 @@ def count_deliveries(database_url: str) -> Callable[[], int]:
             await connection.close()
 
     return lambda: asyncio.run(count())
+
+
+async def in_thread(govid: Callable[..., Result], *arguments: str) -> Result:
+    """Run a command, which has a loop of its own, from a test that has one."""
+    return await asyncio.to_thread(govid, *arguments)
