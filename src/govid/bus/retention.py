@@ -2,7 +2,7 @@
 
 Every table has a rule here, or the reason why it needs none; a test holds the table of rules
 against the database. Nothing rests on this worker's punctuality: what it does not get done stands
-in the default partition, or stays a little longer.
+in the default partition, or stays a little longer (ADR-0011).
 """
 
 import asyncio

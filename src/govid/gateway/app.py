@@ -11,7 +11,7 @@ from litestar import Litestar, Response, get
 from litestar.exceptions import HTTPException
 
 from govid.bus import Module
-from govid.gateway import health, metrics, openapi, welcome, wiring
+from govid.gateway import asyncapi, health, metrics, openapi, welcome, wiring
 from govid.gateway.body import StrictRequest
 from govid.gateway.edge import Edge
 from govid.gateway.guards import unguarded
@@ -37,6 +37,7 @@ def create_app(settings: Settings) -> Edge:
         route_handlers=[
             welcome.welcome,
             openapi.openapi,
+            asyncapi.page(),
             health.router(house.health),
             metrics.page(house.registry, house.bus.measure),
             _jwks(house.jwks),

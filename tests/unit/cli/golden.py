@@ -31,6 +31,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("outbox", "replay"),
     ("outbox", "backfill"),
     ("outbox", "verify"),
+    ("asyncapi",),
 )
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "TERMINAL_WIDTH": "100"}
 

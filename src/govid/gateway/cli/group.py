@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
     "demo": Entry("demo", "Play a story against the running server and watch it happen."),
     "events": Entry("events", "Watch what passes on the topics."),
     "outbox": Entry("outbox", "Inspect what is owed to whom, mend it, replay, verify."),
+    "asyncapi": Entry("asyncapi", "Describe every topic, as AsyncAPI in JSON."),
 }
 
 
