@@ -10,13 +10,14 @@ import argparse
 import asyncio
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 import msgspec
 
 from tests.chaos.plan import plan
 from tests.chaos.run import play
-from tests.chaos.stage import stage
+from tests.chaos.stage import Stage, stage
 
 
 def main() -> int:
@@ -36,16 +37,24 @@ def main() -> int:
         for seed in seeds:
             logs = folder / str(seed)
             logs.mkdir()
-            report = asyncio.run(play(it, plan(seed), logs))
-            sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
-            sys.stdout.flush()
-            if not report.well:
+            if not _well(it, seed, logs):
                 failed.append(seed)
                 if not options.keep_going:
                     break
     for seed in failed:
         sys.stderr.write(f"Seed {seed} failed. Again: make chaos SEED={seed} (logs: {folder})\n")
     return 1 if failed else 0
+
+
+def _well(it: Stage, seed: int, logs: Path) -> bool:
+    try:
+        report = asyncio.run(play(it, plan(seed), logs))
+    except Exception:  # noqa: BLE001 - a run that breaks the rig has to be repeated, too
+        traceback.print_exc()
+        return False
+    sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    sys.stdout.flush()
+    return report.well
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from tests.chaos.consumers import APPOINTMENTS, DEATHS, REQUESTS, RESULTS
 from tests.chaos.reader import Record
 from tests.chaos.writers import ACCESS, APPOINTMENT, VERIFICATION, Ledger
 
+EXAMPLES = 5
+
 
 class Command(NamedTuple):
     """One change of one account that the database knows of; a command may have made several."""
@@ -72,12 +74,34 @@ class Verdict(msgspec.Struct, kw_only=True):
     """Deliveries that nobody handled, and keys that wait for an operator."""
     sent_again: int = 0
     """Records that Kafka has twice under one id: allowed, and worth knowing."""
+    examples: list[str] = []
+    """Some of what was lost or came from nowhere: where, of whom, and its number."""
 
     @property
     def well(self) -> bool:
         """Tell whether every promise was kept."""
         broken = msgspec.structs.replace(self, sent_again=0)
         return not any(msgspec.structs.astuple(broken))
+
+    def compare(
+        self,
+        where: str,
+        promised: Mapping[str, Sequence[int]],
+        seen: Sequence["Seen"],
+        *,
+        ordered: bool = True,
+    ) -> None:
+        """Count what is wrong with what was *seen* somewhere of the numbers *promised*."""
+        expected = {(subject, n) for subject, numbers in promised.items() for n in numbers}
+        found = {(sight.subject, sight.n) for sight in seen}
+        self.lost += len(expected - found)
+        self.ghosts += len(found - expected)
+        strange = sorted(expected ^ found)[:EXAMPLES]
+        self.examples += [f"{where} {subject} {n}" for subject, n in strange]
+        ids = Counter((subject, n) for subject, n, _ in set(seen))
+        self.two_ids += sum(count > 1 for count in ids.values())
+        firsts = _by_subject(seen)
+        self.reordered += ordered and sum(ns != sorted(ns) for ns in firsts.values())
 
 
 class Seen(NamedTuple):
@@ -109,18 +133,21 @@ def judge(ledger: Ledger, evidence: Evidence) -> Verdict:
     ):
         seen = [Seen(e.subject, e.n, e.event_id) for e in evidence.effects
                 if e.subscriber == subscriber]  # fmt: skip
-        _compare(verdict, promised, seen)
+        verdict.compare(subscriber, promised, seen)
         verdict.doubled += len(seen) - len({(s.subject, s.n) for s in seen})
-    for records, promised in (
-        (evidence.requests, requests),
-        (evidence.results, requests),
-        (evidence.appointments, appointments),
+    for topic, records, promised in (
+        ("requests", evidence.requests, requests),
+        ("results", evidence.results, requests),
+        ("appointments", evidence.appointments, appointments),
     ):
-        _compare(verdict, promised, _of_records(records))
+        verdict.compare(topic, promised, _of_records(records))
         verdict.reordered += _scattered(records)
         verdict.sent_again += len(records) - len({record.event_id for record in records})
-    _compare(
-        verdict, accesses, [Seen(ACCESS, r.n, r.event_id) for r in evidence.accesses], order=False
+    verdict.compare(
+        "accesses",
+        accesses,
+        [Seen(ACCESS, r.n, r.event_id) for r in evidence.accesses],
+        ordered=False,
     )
     return verdict
 
@@ -131,20 +158,6 @@ def _promised(commands: Iterable[Command], stream: str) -> dict[str, list[int]]:
         if command.stream == stream and command.account and command.n:
             found[command.account].append(command.n)
     return {account: sorted(numbers) for account, numbers in found.items()}
-
-
-def _compare(
-    verdict: Verdict, promised: Mapping[str, Sequence[int]], seen: Sequence[Seen], *,
-    order: bool = True,
-) -> None:  # fmt: skip
-    expected = {(subject, n) for subject, numbers in promised.items() for n in numbers}
-    found = {(sight.subject, sight.n) for sight in seen}
-    verdict.lost += len(expected - found)
-    verdict.ghosts += len(found - expected)
-    ids = Counter((subject, n) for subject, n, _ in set(seen))
-    verdict.two_ids += sum(count > 1 for count in ids.values())
-    firsts = _by_subject(seen)
-    verdict.reordered += order and sum(numbers != sorted(numbers) for numbers in firsts.values())
 
 
 def _by_subject(seen: Iterable[Seen]) -> dict[str, list[int]]:

@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 from confluent_kafka.admin import AdminClient
 
 from govid.bus import BusSettings
@@ -16,6 +18,11 @@ from tests.chaos.reader import Record, read
 
 TOPICS_SECONDS = 30
 
+TABLES = """
+    SELECT oid::regclass::text FROM pg_class
+    WHERE relnamespace IN ('bus'::regnamespace, 'chaos'::regnamespace)
+      AND relkind IN ('r', 'p') AND NOT relispartition
+"""
 OWED = "SELECT count(*) FROM bus.delivery"
 NOTED = "SELECT count(DISTINCT (subject, n)) FROM chaos.effect WHERE subscriber = $1"
 COMMANDS = "SELECT id, stream, account::text, n FROM chaos.command ORDER BY id"
@@ -95,6 +102,23 @@ async def gather(
         parked=parked,
         dead=dead,
     )
+
+
+async def keep(database_url: str, found: Evidence, folder: Path) -> None:
+    """Write all tables and records into *folder*, for whoever wants to know why a run failed."""
+    connection: Any = await asyncpg.connect(database_url)
+    try:
+        for (table,) in await connection.fetch(TABLES):
+            with (folder / f"{table}.csv").open("wb") as output:
+                await connection.copy_from_query(
+                    f"SELECT * FROM {table}",  # noqa: S608 - a table's own name
+                    output=output,
+                    format="csv",
+                    header=True,
+                )
+    finally:
+        await connection.close()
+    (folder / "evidence.json").write_bytes(msgspec.json.format(msgspec.json.encode(found)))
 
 
 async def forget_topics(address: str, topics: Sequence[str]) -> None:

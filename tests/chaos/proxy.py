@@ -175,8 +175,8 @@ class Proxy:
             raise RuntimeError("a connection is served by a task")
         connection = self._connections[task] = Connection(self, writer)
         try:
-            # A server that is not there: the client is reset.
-            with suppress(OSError):
+            # A server that is not there, or the end of the proxy: the client is reset.
+            with suppress(OSError, asyncio.CancelledError):
                 await connection.serve(reader, writer, *self._target)
         finally:
             del self._connections[task]

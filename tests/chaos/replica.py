@@ -4,7 +4,8 @@ import asyncio
 import logging
 import signal
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -19,7 +20,9 @@ STARVED_SECONDS = 2.0
 def main(settings: BusSettings, moods: Moods, log: Path) -> None:
     """Run until SIGTERM; SIGUSR1 exhausts all pools for a while."""
     with log.open("a") as output:
-        logging.basicConfig(stream=output, level=logging.INFO, format=FORMAT, force=True)
+        handler = logging.StreamHandler(output)
+        handler.setFormatter(Lines())
+        logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
         try:
             asyncio.run(_run(settings, moods))
         except (OSError, asyncpg.PostgresError) as error:
@@ -28,7 +31,17 @@ def main(settings: BusSettings, moods: Moods, log: Path) -> None:
             sys.exit(1)
 
 
-FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s %(message)s"
+class Lines(logging.Formatter):
+    """One line for each record, with all that was noted about it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        extra = {key: value for key, value in vars(record).items() if key not in PLAIN}
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        return f"{moment} {record.process} {record.levelname} {record.getMessage()} {extra}"
+
+
+PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 async def _run(settings: BusSettings, moods: Moods) -> None:
@@ -54,18 +67,10 @@ async def _run(settings: BusSettings, moods: Moods) -> None:
 
 async def _starve(bus: Bus) -> None:
     """Hold as many connections of every pool as can be had, for a while."""
-    async with AsyncExitStack() as stack:
-
-        async def hold() -> None:
-            pool = bus.settings
-            for _ in range(pool.bus_pool_size):
+    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        async with asyncio.timeout(STARVED_SECONDS), AsyncExitStack() as stack:
+            for _ in range(bus.settings.bus_pool_size):
                 await stack.enter_async_context(bus.database.bus.connect())
-            for _ in range(pool.bus_read_pool_size):
+            for _ in range(bus.settings.bus_read_pool_size):
                 await stack.enter_async_context(bus.database.bus_reads.acquire())
             await asyncio.sleep(STARVED_SECONDS)
-
-        try:
-            async with asyncio.timeout(STARVED_SECONDS):
-                await hold()
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            return

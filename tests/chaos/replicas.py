@@ -3,12 +3,12 @@
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from govid.bus import BusSettings
 from tests.chaos.consumers import Moods
@@ -17,6 +17,7 @@ from tests.chaos.replica import main
 STOP_SECONDS = 10.0
 """How long a replica may take to stop (the bus's own promise)."""
 LOOK_SECONDS = 0.05
+RESTART_SECONDS = 0.5
 
 
 class Replica:
@@ -25,7 +26,7 @@ class Replica:
     def __init__(
         self, nursery: ForkServerContext, settings: BusSettings, moods: Moods, log: Path
     ) -> None:
-        """Describe a replica; it starts with the block."""
+        """Describe a replica; nothing runs before `start`."""
         self.deaths = 0
         self.slow_stops = 0
         self._nursery = nursery
@@ -33,18 +34,12 @@ class Replica:
         self._process: BaseProcess | None = None
         self._keeper: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        """Start it."""
+    def start(self) -> None:
+        """Start a process, and another whenever it has died."""
         self._start()
         self._keeper = asyncio.create_task(self._keep())
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def stop(self) -> None:
         """Ask it to stop, and kill it if it takes longer than it may."""
         if self._keeper is not None:
             self._keeper.cancel()
@@ -54,11 +49,10 @@ class Replica:
             return
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
-        await asyncio.to_thread(process.join, STOP_SECONDS)
-        if process.is_alive():
+        if not await _ended(process, STOP_SECONDS):
             self.slow_stops += 1
-            process.kill()
-            await asyncio.to_thread(process.join)
+            self.signal(signal.SIGKILL)
+            await _ended(process, STOP_SECONDS)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if there is a process to take it."""
@@ -76,8 +70,23 @@ class Replica:
             if self._process is not None and not self._process.is_alive():
                 self.deaths += 1
                 # A supervisor waits a moment, too: what is owed is the other replicas' meanwhile.
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(RESTART_SECONDS)
                 self._start()
 
 
-Replicas = Sequence[Replica]
+@asynccontextmanager
+async def running(replicas: Sequence[Replica]) -> AsyncIterator[Sequence[Replica]]:
+    """Start all *replicas*, and stop them, all at once, after the block."""
+    for replica in replicas:
+        replica.start()
+    try:
+        yield replicas
+    finally:
+        await asyncio.gather(*(replica.stop() for replica in replicas))
+
+
+async def _ended(process: BaseProcess, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while process.is_alive() and time.monotonic() < deadline:
+        await asyncio.sleep(LOOK_SECONDS)
+    return not process.is_alive()

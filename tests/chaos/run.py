@@ -1,11 +1,11 @@
-"""One run: three replicas, writers, an outsider, the faults of a seed; then quiet, and the books."""
+"""One run: replicas, writers, an outsider, and the faults of a seed; then quiet, and the books."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -23,7 +23,7 @@ from tests.chaos.faults import Cast, inflict
 from tests.chaos.outsider import Outsider
 from tests.chaos.plan import ACCOUNTS, HANDLERS, LEASE_SECONDS, REPLICAS, Plan
 from tests.chaos.proxy import Proxy
-from tests.chaos.replicas import Replica
+from tests.chaos.replicas import Replica, running
 from tests.chaos.stage import Stage
 from tests.chaos.writers import APPOINTMENT, VERIFICATION, Ledger, Writers, who
 
@@ -45,39 +45,50 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     deaths_of_replicas: int
     slow_stops: int
     verdict: Verdict
-    drained_after_seconds: float
-    seconds: float
+    seconds: dict[str, float]
+    """How long each part of the run took, and all of it."""
 
 
-class Books(NamedTuple):
-    """Where a run keeps what it has: its database, past the proxies, and its names in Kafka."""
+class Laps:
+    """A stop watch."""
 
-    database_url: str
-    settings: BusSettings
+    def __init__(self) -> None:
+        """Start."""
+        self._began = self._last = time.monotonic()
+        self.seconds: dict[str, float] = {}
+
+    def end(self, lap: str) -> None:
+        """Note how long *lap* took, and how long all took together."""
+        now = time.monotonic()
+        self.seconds[lap] = round(now - self._last, 1)
+        self.seconds["in_all"] = round(now - self._began, 1)
+        self._last = now
 
 
 async def play(stage: Stage, plan: Plan, folder: Path) -> Report:
     """Play the run of *plan*; the replicas write their logs into *folder*."""
-    began = time.monotonic()
+    laps = Laps()
     database_url = await postgres.clone(stage.server_url, stage.template)
     try:
-        return await _play(stage, plan, folder, database_url, began)
+        return await _play(stage, plan, folder, database_url, laps)
     finally:
         await postgres.drop(stage.server_url, database_url)
 
 
-async def _play(stage: Stage, plan: Plan, folder: Path, database_url: str, began: float) -> Report:
+async def _play(stage: Stage, plan: Plan, folder: Path, database_url: str, laps: Laps) -> Report:
     moods = await _prepare(plan, database_url)
     settings = _settings(plan, stage, database_url)
     topics = [settings.wire_name(topic) for topic in Topic]
     async with AsyncExitStack() as stack:
         ways, kafka_way = await _ways(stack, stage, database_url)
-        replicas = [
-            await stack.enter_async_context(
-                Replica(stage.nursery, _through(settings, way), moods, folder / f"{n}.log")
+        replicas = await stack.enter_async_context(
+            running(
+                [
+                    Replica(stage.nursery, _through(settings, way), moods, folder / f"{n}.log")
+                    for n, way in enumerate(ways[:REPLICAS])
+                ]
             )
-            for n, way in enumerate(ways[:REPLICAS])
-        ]
+        )
         writers = await stack.enter_async_context(_writers(_through(settings, ways[-1]), plan.seed))
         outsider = Outsider(
             stage.broker.address, settings.wire_name(Topic.DEATH_NOTIFICATION), plan.seed
@@ -91,18 +102,23 @@ async def _play(stage: Stage, plan: Plan, folder: Path, database_url: str, began
             broker=stage.broker,
             writers=writers,
         )
+        laps.end("prepared")
         async with asyncio.timeout(FAULTS_SECONDS), asyncio.TaskGroup() as group:
             group.create_task(writers.run())
             group.create_task(outsider.run())
             for fault in plan.faults:
                 group.create_task(inflict(cast, fault))
-        quiet = time.monotonic()
+        laps.end("under_faults")
         notices = outsider.acknowledged
         await evidence.until_drained(database_url, len(notices), QUIET_SECONDS)
-        drained = time.monotonic() - quiet
+        laps.end("drained")
+    laps.end("stopped")
     found = await evidence.gather(database_url, stage.broker.address, settings, notices)
-    await evidence.forget_topics(stage.broker.address, topics)
     verdict = judge(writers.ledger, found)
+    if not verdict.well:
+        await evidence.keep(database_url, found, folder)
+    await evidence.forget_topics(stage.broker.address, topics)
+    laps.end("read")
     slow_stops = sum(replica.slow_stops for replica in replicas)
     return Report(
         seed=plan.seed,
@@ -115,8 +131,7 @@ async def _play(stage: Stage, plan: Plan, folder: Path, database_url: str, began
         deaths_of_replicas=sum(replica.deaths for replica in replicas),
         slow_stops=slow_stops,
         verdict=verdict,
-        drained_after_seconds=round(drained, 1),
-        seconds=round(time.monotonic() - began, 1),
+        seconds=laps.seconds,
     )
 
 
@@ -198,4 +213,5 @@ def _counts(ledger: Ledger) -> dict[str, Any]:
         "confirmed": len(ledger.confirmed),
         "unknown": len(ledger.unknown),
         "given_up": len(ledger.given_up),
+        **ledger.errors,
     }

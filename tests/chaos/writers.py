@@ -7,6 +7,8 @@ the writers alone: who was told that a command committed, who was not, and who g
 
 import asyncio
 import random
+from collections import Counter
+from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -34,7 +36,7 @@ ACCESS = "access"
 PEOPLE = UUID("8d2f8a3e-6c57-4c1e-9a56-0c9a4d9c2b11")
 CAUSE = Cause(correlation_id="chaos")
 FAILED = (OSError, TimeoutError, PoolTimeout, DBAPIError, asyncpg.PostgresError,
-          asyncpg.InterfaceError)  # fmt: skip
+          asyncpg.InterfaceError, asyncpg.InternalClientError)  # fmt: skip
 NEXT = "UPDATE chaos.account SET n = n + 1 WHERE id = $1 AND stream = $2 RETURNING n"
 NOTE = "INSERT INTO chaos.command (id, stream, account, n) VALUES ($1, $2, $3, $4)"
 
@@ -52,6 +54,7 @@ class Ledger:
         self.unknown: set[int] = set()
         """Those whose writer met an error: they may have committed or not."""
         self.given_up: set[int] = set()
+        self.errors: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Count the commands that were tried."""
@@ -101,11 +104,13 @@ class Writers:
         try:
             # A client that goes away cancels its request at any moment.
             hurry = self._dice.uniform(0, 0.01) if self._dice.random() < 0.03 else 10
-            await asyncio.wait_for(command, hurry)
+            async with asyncio.timeout(hurry):
+                await command
         except GivenUp:
             self.ledger.given_up.add(number)
-        except FAILED:
+        except FAILED as error:
             self.ledger.unknown.add(number)
+            self.ledger.errors[type(error).__name__] += 1
         else:
             self.ledger.confirmed.add(number)
 
@@ -128,12 +133,10 @@ class Writers:
 
     async def _in_vain(self, tx: Transaction) -> None:
         """Emit in a savepoint that is rolled back: nobody may ever hear of number 0."""
-        try:
+        with suppress(GivenUp):
             async with tx.savepoint():
                 tx.emit(_event(VERIFICATION, who(0), 0))
                 raise GivenUp
-        except GivenUp:
-            return
 
     def _number(self) -> int:
         self._next += 1
