@@ -1,5 +1,7 @@
 """Connections to PostgreSQL: three pools, so that no part can starve another."""
 
+import asyncio
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,6 +13,7 @@ from govid.bus.settings import BusSettings
 
 STATEMENT_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+CLOSE_SECONDS = 1.0
 SILENCE_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 1
 
 
@@ -47,13 +50,13 @@ class Database:
         return self
 
     async def close(self) -> None:
-        """Close all pools."""
+        """Close all pools, within a bound: a server that is gone says no farewell."""
         pools, self._reads, self._bus_reads = (self._reads, self._bus_reads), None, None
-        for pool in pools:
-            if pool is not None:
-                await pool.close()
-        await self.requests.dispose()
-        await self.bus.dispose()
+        await asyncio.gather(
+            *(_close(pool) for pool in pools if pool is not None),
+            _dispose(self.requests),
+            _dispose(self.bus),
+        )
 
     async def __aenter__(self) -> Self:
         """Open the pools for the length of a block."""
@@ -95,6 +98,20 @@ class Database:
                 "command_timeout": SILENCE_SECONDS,
             },
         )
+
+
+async def _close(pool: Any) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+async def _dispose(engine: AsyncEngine) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await engine.dispose()
 
 
 async def _leave_as_it_is(_connection: Any) -> None:
