@@ -1,13 +1,13 @@
-"""The log topics while Kafka is well: batches, headers, and what putting costs."""
+"""The log topics while Kafka is well: batches and headers."""
 
 from datetime import UTC, datetime
-from timeit import timeit
 from uuid import UUID
 
 import msgspec
 import pytest
 
 from govid.bus.contracts import AccessDecided, RequestFinished, RequestReceived, Topic
+from govid.bus.kafka import logstream, room
 from tests.kafka.house import House, header
 
 pytestmark = pytest.mark.kafka
@@ -65,6 +65,14 @@ async def test_r15_an_activity_record_has_the_contracts_members(house: House) ->
     assert header(first, "ce_correlationid") == "c-1"
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Kafka take its time: these tests are about the way, not about how busy a machine is."""
+    monkeypatch.setattr(logstream, "ACK_SECONDS", 60)
+    monkeypatch.setattr(room, "FINISH_SECONDS", 60)
+
+
+@pytest.mark.usefixtures("patience")
 async def test_r15_an_access_record_goes_straight_to_kafka(house: House) -> None:
     await house.healthy()
     house.kafka.logs.access(DECIDED)
@@ -75,6 +83,7 @@ async def test_r15_an_access_record_goes_straight_to_kafka(house: House) -> None
     assert await house.count("event") == 0
 
 
+@pytest.mark.usefixtures("patience")
 async def test_records_put_before_a_stop_are_sent(house: House) -> None:
     await house.healthy()
     [house.kafka.logs.access(DECIDED) for _ in range(3000)]
@@ -82,9 +91,3 @@ async def test_records_put_before_a_stop_are_sent(house: House) -> None:
     records = await house.read(Topic.ACCESS, 3000)
     assert len({header(record, "ce_id") for record in records}) == 3000
     assert house.kafka.logs.dropped == 0
-
-
-async def test_putting_costs_microseconds(house: House) -> None:
-    await house.healthy()
-    seconds = timeit(lambda: house.kafka.logs.activity(RECEIVED), number=10_000)
-    assert seconds / 10_000 < 0.000_010
