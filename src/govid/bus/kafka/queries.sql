@@ -2,18 +2,13 @@
 
 -- name: remember_topics
 -- The first sight of a topic counts; what is seen later is only compared with it.
-WITH seen AS (
-    SELECT * FROM unnest($1::text[], $2::int[]) AS s(name, partitions)
-),
-added AS (
-    INSERT INTO bus.topic (name, partitions)
-    SELECT name, partitions FROM seen
-    ON CONFLICT (name) DO NOTHING
-    RETURNING name, partitions
-)
-SELECT name, partitions FROM added
-UNION
-SELECT t.name, t.partitions FROM bus.topic t JOIN seen USING (name)
+-- The update changes nothing, but it returns the row: of two replicas that see a new topic at the
+-- same time one waits for the other, and its snapshot is then too old to read what that has written.
+-- Sorted, so that they cannot wait for each other.
+INSERT INTO bus.topic AS t (name, partitions)
+SELECT name, partitions FROM unnest($1::text[], $2::int[]) AS s(name, partitions) ORDER BY name
+ON CONFLICT (name) DO UPDATE SET partitions = t.partitions
+RETURNING name, partitions
 
 -- name: relay_backlog
 -- What is owed to Kafka in the owned buckets, oldest first, without what is being sent right now,
