@@ -31,7 +31,10 @@ class Outsider:
         self._producer = Producer(
             {
                 "bootstrap.servers": address,
-                "enable.idempotence": True,
+                # One after the other, again and again until Kafka has it: a notice may stand in
+                # Kafka twice then, which is what outsiders do.
+                "acks": "all",
+                "max.in.flight.requests.per.connection": 1,
                 "log_level": 0,
                 "topic.metadata.refresh.interval.ms": 1000,
             }

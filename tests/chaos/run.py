@@ -25,6 +25,7 @@ from tests.chaos.plan import ACCOUNTS, HANDLERS, LEASE_SECONDS, REPLICAS, Plan
 from tests.chaos.proxy import Proxy
 from tests.chaos.replicas import Replica, running
 from tests.chaos.stage import Stage
+from tests.chaos.verification import Proof, verify
 from tests.chaos.writers import APPOINTMENT, VERIFICATION, Ledger, Writers, who
 
 QUIET_SECONDS = 60
@@ -45,6 +46,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     deaths_of_replicas: int
     slow_stops: int
     verdict: Verdict
+    proof: Proof
     seconds: dict[str, float]
     """How long each part of the run took, and all of it."""
 
@@ -114,15 +116,18 @@ async def _play(stage: Stage, plan: Plan, folder: Path, database_url: str, laps:
         laps.end("drained")
     laps.end("stopped")
     found = await evidence.gather(database_url, stage.broker.address, settings, notices)
+    laps.end("read")
+    proof = await verify(stage.nursery, settings, stage.broker.address, folder)
+    laps.end("verified")
     verdict = judge(writers.ledger, found)
-    if not verdict.well:
+    slow_stops = sum(replica.slow_stops for replica in replicas)
+    well = verdict.well and proof.clean and not slow_stops
+    if not well:
         await evidence.keep(database_url, found, folder)
     await evidence.forget_topics(stage.broker.address, topics)
-    laps.end("read")
-    slow_stops = sum(replica.slow_stops for replica in replicas)
     return Report(
         seed=plan.seed,
-        well=verdict.well and not slow_stops,
+        well=well,
         faults=[fault.kind.value for fault in plan.faults],
         commands=_counts(writers.ledger),
         events=found.events,
@@ -131,6 +136,7 @@ async def _play(stage: Stage, plan: Plan, folder: Path, database_url: str, laps:
         deaths_of_replicas=sum(replica.deaths for replica in replicas),
         slow_stops=slow_stops,
         verdict=verdict,
+        proof=proof,
         seconds=laps.seconds,
     )
 

@@ -39,5 +39,5 @@ def stage() -> Iterator[Stage]:
         )
         template = postgres.prepare_template(server_url)
         nursery = multiprocessing.get_context("forkserver")
-        nursery.set_forkserver_preload(["tests.chaos.replica"])
+        nursery.set_forkserver_preload(["tests.chaos.replica", "tests.chaos.verification"])
         yield Stage(server_url, template, broker, port, nursery)
