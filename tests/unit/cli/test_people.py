@@ -8,7 +8,7 @@ from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.identifiers import normalise
 from govid.gateway.devserver.people import RESIDENTS, Person, crowd
 
-EVERYBODY = [*RESIDENTS, *crowd(200, 1)]
+EVERYBODY = [*RESIDENTS, *crowd(20, 1)]
 WITH_IDENTIFIER = [person for person in EVERYBODY if person.identifier_type]
 EXAMPLES = {"test.nin@example.com", "test.nhs@example.com", "AB123456C", "NHS123456789"}
 TEST_NINOS = {"AA000003D", "NA000799C", "ST281614D", "ZX000056A"}

@@ -5,13 +5,13 @@ What serves is imported while PostgreSQL starts: each takes more than half a sec
 
 import importlib
 import signal
-import time
 from contextlib import ExitStack
 
 import click
 import rich_click
 
 from govid.gateway.cli.errors import CommandError
+from govid.gateway.cli.group import STARTED
 from govid.gateway.cli.listening import PORT, listen, refuse_exposure
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.settings import settings_or_exit
@@ -42,7 +42,6 @@ def command(
     PostgreSQL and Kafka are embedded, unless GOVID_DATABASE_URL and GOVID_KAFKA_BOOTSTRAP_SERVERS
     name yours. State is kept in .govid (GOVID_DATA_DIR). Ctrl-C stops all of it.
     """
-    began = time.monotonic()
     # A polite kill ends like Ctrl-C: with the database stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     asked = {"GOVID_HOST": host, "GOVID_PORT": port}
@@ -78,7 +77,7 @@ def command(
                 demonstration=True,
             )
             demonstration.Demonstration(
-                settings, started, folder, state, listener, began, Output(as_json=as_json)
+                settings, started, folder, state, listener, STARTED, Output(as_json=as_json)
             ).run(seeded=not no_seed)
     except CannotStart as error:
         raise CommandError(error.message, error.remedy) from error

@@ -7,6 +7,7 @@ before: the table below holds all that the list of commands shows.
 
 import importlib
 import sys
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -17,6 +18,9 @@ import rich_click
 
 from govid import __version__
 from govid.gateway.cli.errors import ExitCode
+
+STARTED = time.monotonic()
+"""When this process began to do govid's work: what users wait for includes the imports."""
 
 
 class Entry(msgspec.Struct, frozen=True):
