@@ -17,6 +17,7 @@ from govid.bus.errors import Outage
 ANSWER_SECONDS = 10.0
 POLL_MS = 1_000
 POLL_RECORDS = 5_000
+FETCH_WAIT_MS = 10
 NO_ERROR = 0
 
 
@@ -121,6 +122,8 @@ async def reading(bootstrap_servers: str) -> AsyncIterator[Archive]:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         request_timeout_ms=int(ANSWER_SECONDS * 1000),
+        # A fetch at the end of a partition is in the way of the next question.
+        fetch_max_wait_ms=FETCH_WAIT_MS,
     )
     try:
         with _outages():
