@@ -83,10 +83,10 @@ async def gather(
         events, pending, parked, dead = await connection.fetchrow(LEFT)
     finally:
         await connection.close()
-    records: dict[Topic, list[Record]] = {
-        topic: await asyncio.to_thread(read, address, [settings.wire_name(topic)])
-        for topic in Topic
-    }
+    names = {settings.wire_name(topic): topic for topic in Topic}
+    records: dict[Topic, list[Record]] = {topic: [] for topic in Topic}
+    for record in await asyncio.to_thread(read, address, list(names)):
+        records[names[record.topic]].append(record)
     return Evidence(
         commands=commands,
         effects=effects,

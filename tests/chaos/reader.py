@@ -1,7 +1,7 @@
 """Reads everything that Kafka holds of a run, past the proxy, when all is quiet again."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
@@ -34,45 +34,53 @@ class Value(msgspec.Struct, frozen=True):
 
 
 def read(address: str, topics: Sequence[str]) -> list[Record]:
-    """Return all records of *topics*, partition by partition, in their order.
+    """Return all records of *topics*, those of a partition in their order.
 
     Raises:
         RuntimeError: Kafka did not give them all.
     """
     consumer = Consumer(
-        {"bootstrap.servers": address, "group.id": "chaos.reader", "enable.auto.commit": False}
+        {
+            "bootstrap.servers": address,
+            "group.id": "chaos.reader",
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 10,
+        }
     )
     records: list[Record] = []
     try:
-        known = consumer.list_topics(timeout=SECONDS).topics
-        for topic in topics:
-            for partition in sorted(known[topic].partitions):
-                records += _partition(consumer, TopicPartition(topic, partition, 0))
+        places = _places(consumer, topics)
+        ends = {(p.topic, p.partition): _end(consumer, p) for p in places}
+        consumer.assign(places)
+        left = sum(ends.values())
+        while left > 0:
+            messages = consumer.consume(min(left, 10_000), SECONDS)
+            if not messages or any(message.error() for message in messages):
+                raise RuntimeError(f"Kafka gave all but {left} records")
+            records += map(_record, messages)
+            left -= len(messages)
     finally:
         consumer.close()
     return records
 
 
-def _partition(consumer: Consumer, start: TopicPartition) -> list[Record]:
-    _, end = consumer.get_watermark_offsets(start, timeout=SECONDS)
-    consumer.assign([start])
-    records: list[Record] = []
-    position = 0
-    while position < end:
-        message = consumer.poll(SECONDS)
-        if message is None or message.error():
-            raise RuntimeError(f"Kafka gave {start.topic} up to {position} of {end} only")
-        position = message.offset() + 1
-        headers = dict(message.headers() or [])
-        key = message.key()
-        records.append(
-            Record(
-                start.topic,
-                start.partition,
-                message.offset(),
-                None if key is None else key.decode(),
-                headers["ce_id"].decode(),
-                msgspec.json.decode(message.value(), type=Value).number,
-            )
-        )
-    return records
+def _places(consumer: Consumer, topics: Sequence[str]) -> list[TopicPartition]:
+    known = consumer.list_topics(timeout=SECONDS).topics
+    return [TopicPartition(t, number, 0) for t in topics for number in known[t].partitions]
+
+
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    return int(consumer.get_watermark_offsets(place, timeout=SECONDS)[1])
+
+
+def _record(message: Any) -> Record:
+    headers = dict(message.headers() or [])
+    key = message.key()
+    return Record(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        None if key is None else key.decode(),
+        headers["ce_id"].decode(),
+        msgspec.json.decode(message.value(), type=Value).number,
+    )

@@ -1,4 +1,4 @@
-"""`govid outbox verify`, as an operator runs it after a run: a process, its settings, its output."""
+"""`govid outbox verify` as an operator runs it: a process, its settings, its output."""
 
 import asyncio
 import os
