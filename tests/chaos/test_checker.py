@@ -1,0 +1,137 @@
+"""The checker finds what it is there to find: each of these runs is broken in one way."""
+
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from tests.chaos.checker import Command, Effect, Evidence, Verdict, judge
+from tests.chaos.consumers import APPOINTMENTS, DEATHS, REQUESTS, RESULTS
+from tests.chaos.reader import Record
+from tests.chaos.writers import ACCESS, APPOINTMENT, VERIFICATION, Ledger
+
+A, B = "account-a", "account-b"
+IDS = {n: str(uuid4()) for n in range(10)}
+
+
+def record(topic: str, offset: int, key: str | None, n: int, partition: int = 0) -> Record:
+    return Record(topic, partition, offset, key, IDS[n], n)
+
+
+def ledger(*, confirmed: set[int] | None = None, given_up: set[int] | None = None) -> Ledger:
+    told = Ledger()
+    told.confirmed = {1, 2, 3, 4} if confirmed is None else confirmed
+    told.given_up = given_up or set()
+    return told
+
+
+def a_good_run(**changes: Any) -> Evidence:
+    """Two requests of A, an appointment of B, an access record, and a notice of death."""
+    good = Evidence(
+        commands=[
+            Command(1, VERIFICATION, A, 1),
+            Command(2, VERIFICATION, A, 2),
+            Command(3, APPOINTMENT, B, 1),
+            Command(4, ACCESS, None, None),
+        ],
+        effects=[
+            Effect(REQUESTS, IDS[1], A, 1),
+            Effect(RESULTS, IDS[1], A, 1),
+            Effect(REQUESTS, IDS[2], A, 2),
+            Effect(RESULTS, IDS[2], A, 2),
+            Effect(APPOINTMENTS, IDS[1], B, 1),
+            Effect(DEATHS, IDS[1], "holder", 1),
+        ],
+        requests=[record("requests", 0, A, 1), record("requests", 1, A, 2)],
+        results=[record("results", 0, A, 1), record("results", 1, A, 2)],
+        appointments=[record("appointments", 0, B, 1)],
+        accesses=[record("access", 0, None, 4)],
+        deaths=[record("deaths", 0, "holder", 1)],
+        notices={("holder", 1)},
+        events=7,
+        gaps=0,
+        pending=0,
+        parked=0,
+        dead=0,
+    )
+    return msgspec.structs.replace(good, **changes)
+
+
+def without_examples(verdict: Verdict) -> Verdict:
+    return msgspec.structs.replace(verdict, examples=[])
+
+
+def broken(told: Ledger | None = None, **changes: Any) -> Verdict:
+    return without_examples(judge(told or ledger(), a_good_run(**changes)))
+
+
+def test_a_good_run_is_well() -> None:
+    assert judge(ledger(), a_good_run()) == Verdict()
+    assert Verdict().well
+
+
+def test_a_commit_that_was_confirmed_and_is_not_there_is_lost() -> None:
+    assert broken(ledger(confirmed={1, 5})) == Verdict(lost=1)
+
+
+def test_an_effect_that_is_missing_is_lost() -> None:
+    assert broken(effects=a_good_run().effects[:-1]) == Verdict(lost=1)
+    assert judge(ledger(), a_good_run(accesses=[])).examples == ["accesses access 4"]
+
+
+def test_a_record_that_is_missing_in_kafka_is_lost() -> None:
+    assert broken(requests=a_good_run().requests[:1]) == Verdict(lost=1)
+
+
+def test_a_notice_that_kafka_had_acknowledged_and_does_not_have_is_lost() -> None:
+    assert broken(notices={("holder", 1), ("holder", 2)}) == Verdict(lost=1)
+
+
+def test_a_number_that_a_key_has_skipped_is_lost() -> None:
+    assert broken(gaps=2) == Verdict(lost=2)
+
+
+def test_what_a_writer_gave_up_and_happened_is_a_ghost() -> None:
+    assert broken(ledger(given_up={2})) == Verdict(ghosts=1)
+
+
+def test_an_event_of_nobodys_command_is_a_ghost() -> None:
+    ghost = record("requests", 2, B, 0)
+    assert broken(requests=[*a_good_run().requests, ghost]) == Verdict(ghosts=1)
+
+
+def test_an_effect_that_happened_twice_is_doubled() -> None:
+    effects = a_good_run().effects
+    assert broken(effects=[*effects, effects[0]]) == Verdict(doubled=1)
+
+
+def test_effects_in_another_order_than_the_commits_are_reordered() -> None:
+    effects = a_good_run().effects
+    assert broken(effects=[*effects[2:], *effects[:2]]) == Verdict(reordered=2)
+
+
+def test_records_in_another_order_than_the_commits_are_reordered() -> None:
+    assert broken(results=a_good_run().results[::-1]) == Verdict(reordered=1)
+
+
+def test_a_record_that_kafka_has_again_is_allowed_if_its_first_sight_was_in_order() -> None:
+    requests = a_good_run().requests
+    again = [*requests, requests[0]]
+    assert broken(requests=again) == Verdict(sent_again=1)
+    assert judge(ledger(), a_good_run(requests=again)).well
+
+
+def test_a_key_in_two_partitions_has_no_order() -> None:
+    first, second = a_good_run().requests
+    assert broken(requests=[first, second._replace(partition=1)]) == Verdict(reordered=1)
+
+
+def test_one_event_under_two_ids_is_found() -> None:
+    results = a_good_run().results
+    other = results[1]._replace(event_id="another")
+    assert broken(results=[*results, other]) == Verdict(two_ids=1)
+
+
+def test_whatever_is_left_is_stuck() -> None:
+    assert broken(pending=1, parked=2, dead=4) == Verdict(stuck=7)
+    assert not Verdict(stuck=1).well

@@ -1,0 +1,148 @@
+"""The proxy does what its faults are called."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from tests.chaos.proxy import Proxy, Way
+
+SECONDS = 5.0
+SILENCE = 0.1
+
+
+class Line:
+    """A client's connection through the proxy, to a server that says everything again."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def say(self, words: bytes) -> None:
+        self._writer.write(words)
+        await self._writer.drain()
+
+    async def hear(self, count: int) -> bytes:
+        async with asyncio.timeout(SECONDS):
+            return await self._reader.readexactly(count)
+
+    async def hears_nothing(self) -> bool:
+        try:
+            async with asyncio.timeout(SILENCE):
+                await self._reader.readexactly(1)
+        except TimeoutError:
+            return True
+        return False
+
+
+Call = Callable[[], Awaitable[Line]]
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(1000):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        return
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[Proxy]:
+    """Return a proxy before a server that says everything again."""
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    async with server, Proxy("127.0.0.1", server.sockets[0].getsockname()[1]) as it:
+        yield it
+
+
+@pytest.fixture
+async def call(proxy: Proxy) -> AsyncIterator[Call]:
+    """Return what opens another line."""
+    writers = []
+
+    async def open_line() -> Line:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writers.append(writer)
+        return Line(reader, writer)
+
+    yield open_line
+    for writer in writers:
+        writer.transport.abort()
+
+
+async def test_it_passes_on_both_ways(call: Call) -> None:
+    line = await call()
+    await line.say(b"hello")
+    assert await line.hear(5) == b"hello"
+
+
+async def test_a_dropped_connection_is_reset(proxy: Proxy, call: Call) -> None:
+    line = await call()
+    await line.say(b"hello")
+    await line.hear(5)
+    proxy.drop()
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await line.hear(1)
+
+
+async def test_it_refuses_until_it_admits_and_keeps_its_port(proxy: Proxy, call: Call) -> None:
+    port = proxy.port
+    proxy.refuse()
+    with pytest.raises(ConnectionRefusedError):
+        await call()
+    await proxy.admit()
+    line = await call()
+    await line.say(b"x")
+    assert await line.hear(1) == b"x"
+    assert proxy.port == port
+
+
+async def test_it_cuts_in_the_middle_of_a_message(proxy: Proxy, call: Call) -> None:
+    line = await call()
+    await line.say(b"hello")
+    await line.hear(5)
+    proxy.cut_after(8)
+    await line.say(b"12345")
+    with pytest.raises(asyncio.IncompleteReadError) as ended:
+        await line.hear(5)
+    assert ended.value.partial == b"123"
+
+
+@pytest.mark.parametrize("way", Way)
+async def test_a_black_hole_holds_back_and_lets_go(proxy: Proxy, call: Call, way: Way) -> None:
+    line = await call()
+    await line.say(b"a")
+    await line.hear(1)
+    proxy.swallow(way)
+    await line.say(b"b")
+    assert await line.hears_nothing()
+    proxy.heal()
+    assert await line.hear(1) == b"b"
+
+
+async def test_a_forgotten_connection_stays_silent_and_a_new_one_speaks(
+    proxy: Proxy, call: Call
+) -> None:
+    old = await call()
+    await old.say(b"a")
+    await old.hear(1)
+    proxy.swallow(Way.UP)
+    proxy.forget()
+    proxy.heal()
+    await old.say(b"b")
+    assert await old.hears_nothing()
+    new = await call()
+    await new.say(b"c")
+    assert await new.hear(1) == b"c"
+
+
+async def test_a_delay_delays(proxy: Proxy, call: Call) -> None:
+    line = await call()
+    proxy.delay_seconds = 0.1
+    began = asyncio.get_running_loop().time()
+    await line.say(b"a")
+    await line.hear(1)
+    # Once on the way there, and once on the way back.
+    assert asyncio.get_running_loop().time() - began >= 0.2
