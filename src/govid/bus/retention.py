@@ -102,6 +102,8 @@ class Retention:
             server_settings={
                 "application_name": "govid retention",
                 "lock_timeout": str(LOCK_MS),
+                # A process that is frozen while it locks others out is not waited for.
+                "idle_in_transaction_session_timeout": str(LOCKED_MS),
                 "statement_timeout": str(STATEMENT_MS),
                 "timezone": "UTC",
             },
