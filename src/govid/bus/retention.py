@@ -18,7 +18,7 @@ import msgspec
 from govid.bus.clock import Clock
 from govid.bus.database import dsn
 from govid.bus.ids import first_uuid7_of
-from govid.bus.partitions import QUERIES, Partitions
+from govid.bus.partitions import LOCKED_MS, QUERIES, Partitions
 from govid.bus.retry import DATABASE_AWAY, error_class
 from govid.bus.settings import BusSettings
 
