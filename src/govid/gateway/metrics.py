@@ -29,8 +29,8 @@ SIGN_IN_OUTCOMES = {
     401: "refused",
     403: "blocked",
     422: "malformed",
-    429: "busy",
-    503: "busy",
+    429: "throttled",
+    503: "unavailable",
 }
 
 Inc = Callable[[], None]

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from govid.bus import BusSettings, Database
+from govid.bus.partitions import Partitions, Span
 from govid.bus.retention import ADVISORY_LOCK, BATCH_ROWS, DAYS_AHEAD, RULES, Daily, Retention
 from tests.integration.bus.days import DAY, At, an_id, names, noon, partitions, place_of, store
 
@@ -278,3 +279,45 @@ async def test_a_row_that_is_on_its_way_when_its_day_is_added_is_not_refused(
     assert await retention.work()
     await store(database, event_id := an_id(TODAY))
     assert await place_of(database, "event", "id", event_id) == f"{TODAY:%Y%m%d}"
+
+
+async def test_r4_a_replica_that_freezes_while_it_locks_others_out_is_thrown_out(
+    retention: Retention, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = asyncio.Event()
+
+    async def freeze(*_arguments: Any, **_options: Any) -> None:
+        frozen.set()
+        await asyncio.sleep(30)
+
+    await retention.work()
+    # Between the lock and what follows it the process stops.
+    monkeypatch.setattr(Partitions, "_needed", freeze_on_second(Partitions._needed, freeze))
+    late = Retention(retention._settings, At(noon(TODAY)))
+    await make_old(database)
+    working = asyncio.create_task(late.work())
+    async with asyncio.timeout(10):
+        await frozen.wait()
+        await store(database, an_id(TODAY))
+    working.cancel()
+    await asyncio.wait([working])
+
+
+async def make_old(database: Database) -> None:
+    """Attach a day that is over for long."""
+    span = Span.of(OLD)
+    await database.reads.execute(
+        "CREATE TABLE bus.event_old (LIKE bus.event INCLUDING DEFAULTS INCLUDING CONSTRAINTS);"
+        f"ALTER TABLE bus.event ATTACH PARTITION bus.event_old"
+        f" FOR VALUES FROM ('{span.lower}') TO ('{span.upper}')"
+    )
+
+
+def freeze_on_second(whole: Any, freeze: Any) -> Any:
+    """Return a method that is *whole* the first time, and freezes the second."""
+    calls = iter([whole])
+
+    async def method(*arguments: Any) -> Any:
+        return await next(calls, freeze)(*arguments)
+
+    return method
