@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +13,13 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from govid.bus.errors import Outage
+from govid.bus.kafka.cleanup import discard
 
 ANSWER_SECONDS = 10.0
 POLL_MS = 1_000
 POLL_RECORDS = 5_000
 FETCH_WAIT_MS = 10
+STOP_SECONDS = 2.0
 NO_ERROR = 0
 
 
@@ -48,7 +50,8 @@ class Archive:
         with _outages():
             client = self._consumer._client  # noqa: SLF001 - the consumer asks for its own only
             cluster = await client.fetch_all_metadata()
-        return {name: len(cluster.partitions_for_topic(name) or ()) for name in cluster.topics()}
+        counts = {name: len(cluster.partitions_for_topic(name) or ()) for name in cluster.topics()}
+        return {name: count for name, count in counts.items() if count}
 
     async def bounds(self, topic: str, partition: int) -> Bounds:
         """Return what Kafka has of a partition."""
@@ -130,7 +133,14 @@ async def reading(bootstrap_servers: str) -> AsyncIterator[Archive]:
             await consumer.start()
         yield Archive(bootstrap_servers, consumer)
     finally:
-        await consumer.stop()
+        await asyncio.shield(_stop(consumer))
+
+
+async def _stop(consumer: Any) -> None:
+    """Stop *consumer* within a bound: it does not always notice that its fetching was cancelled."""
+    with suppress(KafkaError, OSError, TimeoutError):
+        await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
+    await discard((consumer._coordinator, consumer._fetcher), consumer._client)  # noqa: SLF001
 
 
 @contextmanager

@@ -1,0 +1,249 @@
+"""What receipts claim is compared with what Kafka holds (r11)."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+
+from govid.bus import uuid7
+from govid.bus.conservation import Range
+from govid.bus.contracts import AccessDecided, NhsVerificationCompleted, Topic
+from govid.bus.contracts import IdentifierType as Of
+from govid.bus.findings import Finding
+from govid.bus.kafka.archive import reading
+from govid.bus.kafka.proof import KafkaProof, KafkaTally
+from tests.kafka.house import House, a_request, until
+
+pytestmark = pytest.mark.kafka
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+async def prove(house: House, **options: Any) -> tuple[list[Finding], KafkaTally]:
+    """Prove the receipts of a range, by default of all."""
+    born_at = options.pop("born_at", None)
+    limits = {
+        "since": None,
+        "until": None,
+        "now": datetime.now(UTC) + timedelta(seconds=1),
+        "kept_days": 90.0,
+        **options,
+    }
+    connection = await asyncpg.connect(house.settings.database_url)
+    try:
+        async with reading(house.settings.kafka_bootstrap_servers) as archive:
+            proof = KafkaProof(
+                house.settings, connection, archive, Range.of(**limits), born_at=born_at
+            )
+            return [one async for found in proof.run() for one in found], proof.tally
+    finally:
+        await connection.close()
+
+
+def counts(tally: KafkaTally) -> tuple[int, int, int, int]:
+    return tally.proved, tally.expired, tally.forgotten, tally.unplaced
+
+
+async def publish(house: House, count: int) -> list[UUID]:
+    """Publish requests of one account; return the events' ids in order."""
+    account = uuid4()
+    await house.emit(*(a_request(account) for _ in range(count)))
+    await house.drained()
+    rows = await house.database.reads.fetch(
+        "SELECT id FROM bus.event WHERE key = $1 ORDER BY seq", f"verification/{account}"
+    )
+    return [row["id"] for row in rows]
+
+
+async def place_of(house: House, event_id: UUID) -> tuple[str, int, int]:
+    row = await house.database.reads.fetchrow(
+        'SELECT topic, partition, "offset" FROM bus.receipt WHERE event_id = $1', event_id
+    )
+    return row["topic"], row["partition"], row["offset"]
+
+
+async def execute(house: House, statement: str, *parameters: Any) -> None:
+    """Do by hand what the bus never does."""
+    async with house.database.reads.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute(statement, *parameters)
+
+
+async def administer(house: House, deed: Callable[[AdminClient], dict[Any, Any]]) -> None:
+    """Do *deed* to the topics, and wait until it is done."""
+
+    def do() -> None:
+        client = AdminClient({"bootstrap.servers": house.settings.kafka_bootstrap_servers})
+        [future.result(10) for future in deed(client).values()]
+
+    await asyncio.to_thread(do)
+
+
+async def test_r11_every_receipt_is_proved_by_its_record(house: House) -> None:
+    await publish(house, 20)
+    answer = NhsVerificationCompleted(
+        user_id=uuid4(), identifier_type=Of.NHS, is_verified=True, timestamp=NOON
+    )
+    decision = AccessDecided(timestamp=NOON, resource="r", granted=True, correlation_id="c")
+    await house.emit(answer, decision)
+    await house.drained()
+    found, tally = await prove(house)
+    assert found == []
+    assert counts(tally) == (22, 0, 0, 0)
+    assert tally.ahead_since is None
+
+
+async def test_r11_a_range_proves_its_own(house: House) -> None:
+    await publish(house, 3)
+    await asyncio.sleep(0.002)
+    between = datetime.now(UTC)
+    await publish(house, 2)
+    assert counts((await prove(house, since=between))[1]) == (2, 0, 0, 0)
+    assert counts((await prove(house, until=between))[1]) == (3, 0, 0, 0)
+
+
+async def test_r11_a_record_that_was_deleted_from_kafka_is_missed(house: House) -> None:
+    first, second, _ = await publish(house, 3)
+    topic, partition, offset = await place_of(house, second)
+    await administer(
+        house, lambda client: client.delete_records([TopicPartition(topic, partition, offset + 1)])
+    )
+    found, tally = await prove(house)
+    assert [(one.problem, one.event_id) for one in found] == [
+        ("record_missing", first),
+        ("record_missing", second),
+    ]
+    assert found[1].line() == (
+        f"record_missing: Kafka has no record at {topic}/{partition}/{offset}, where it had taken "
+        f"event {second}. To do: `govid outbox replay --subscriber kafka.relay --id {second} "
+        "--reexecute --reason '...'` publishes it again, with the same id."
+    )
+    assert counts(tally) == (1, 0, 0, 0)
+
+
+async def test_r11_what_kafka_let_go_of_in_its_own_time_is_not_missed(house: House) -> None:
+    ids = await publish(house, 2)
+    topic, partition, offset = await place_of(house, ids[-1])
+    short = ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[short])
+    await administer(house, lambda client: client.incremental_alter_configs([resource]))
+    await administer(
+        house, lambda client: client.delete_records([TopicPartition(topic, partition, offset + 1)])
+    )
+    await execute(house, "UPDATE bus.receipt SET handled_at = now() - interval '1 minute'")
+    assert counts((await prove(house))[1]) == (0, 2, 0, 0)
+    assert (await prove(house))[0] == []
+
+
+async def test_r11_another_record_in_the_place_is_found(house: House) -> None:
+    first, second = await publish(house, 2)
+    topic, partition, offset = await place_of(house, first)
+    await execute(
+        house, 'UPDATE bus.receipt SET "offset" = 1 - "offset" WHERE partition = $1', partition
+    )
+    found, _ = await prove(house)
+    assert [(one.problem, one.event_id, one.place) for one in found] == [
+        ("record_differs", second, f"{topic}/{partition}/{offset}"),
+        ("record_differs", first, f"{topic}/{partition}/{offset + 1}"),
+    ]
+
+
+async def test_r11_a_topic_that_was_made_anew_has_lost_its_records(house: House) -> None:
+    (event_id,) = await publish(house, 1)
+    topic, _, _ = await place_of(house, event_id)
+    await house.kafka.stop()
+    await administer(house, lambda client: client.delete_topics([topic], operation_timeout=10))
+    await until(lambda: is_gone(house, topic))
+    ((gone,), _) = await prove(house)
+    assert (gone.problem, gone.place) == ("topic_missing", topic)
+    await administer(house, lambda client: client.create_topics([NewTopic(topic, 4, 1)]))
+    await until(lambda: is_there(house, topic))
+    ((missing,), _) = await prove(house)
+    assert (missing.problem, missing.event_id) == ("record_missing", event_id)
+
+
+async def test_r11_a_record_of_unknown_offset_is_searched_by_its_id(house: House) -> None:
+    present, _ = await publish(house, 2)
+    await execute(house, 'UPDATE bus.receipt SET "offset" = -1 WHERE event_id = $1', present)
+    assert counts((await prove(house))[1]) == (2, 0, 0, 0)
+    await execute(house, 'UPDATE bus.receipt SET event_id = $1 WHERE "offset" = -1', uuid7())
+    assert counts((await prove(house))[1]) == (1, 0, 0, 1)
+
+
+async def test_r11_an_earlier_life_of_a_broker_that_forgets_proves_nothing(house: House) -> None:
+    await publish(house, 2)
+    await asyncio.sleep(0.002)
+    born_at = datetime.now(UTC)
+    found, tally = await prove(house, born_at=born_at)
+    assert (found, counts(tally)) == ([], (0, 0, 2, 0))
+
+
+async def test_r11_rows_that_were_deleted_are_seen_in_kafka(house: House) -> None:
+    ids = await publish(house, 4)
+    gone = ids[1:3]
+    topic, partition, offset = await place_of(house, gone[0])
+    await execute(house, "DELETE FROM bus.receipt WHERE event_id = ANY ($1)", gone)
+    await execute(house, "DELETE FROM bus.event WHERE id = ANY ($1)", gone)
+    ((finding,), tally) = await prove(house)
+    assert (finding.problem, finding.event_id) == ("record_unknown", gone[0])
+    assert finding.text.startswith(
+        f"Kafka has 2 records at {topic}/{partition}/{offset} to {offset + 1} whose events are not"
+    )
+    assert tally.ahead_since is None
+
+
+async def test_r14_what_others_published_is_nobodys_loss(house: House) -> None:
+    await house.healthy()
+    async with house.outsider() as producer:
+        topic = house.wire(Topic.VERIFICATION_RESULT)
+        theirs = [("ce_id", str(uuid7()).encode()), ("ce_source", b"/elsewhere")]
+        await producer.send_and_wait(topic, b"{}", partition=0, headers=theirs)
+        await producer.send_and_wait(topic, b"{}", partition=0)
+    found, tally = await prove(house)
+    assert (found, tally.records_read) == ([], 2)
+
+
+async def test_r11_a_topic_with_more_partitions_than_yesterday_is_found(house: House) -> None:
+    await publish(house, 1)
+    topic = house.wire(Topic.VERIFICATION_REQUEST)
+    await administer(house, lambda client: client.create_partitions([NewPartitions(topic, 6)]))
+    ((finding,), tally) = await prove(house)
+    assert finding.text == f"topic {topic} has 6 partitions and had 4 when it was first seen"
+    assert tally.proved == 1
+
+
+async def test_r11_the_in_memory_cluster_can_be_read_as_well(
+    house: House, mock_cluster: str
+) -> None:
+    await house.healthy()
+    house.settings = msgspec.structs.replace(
+        house.settings, kafka_bootstrap_servers=mock_cluster, topic_names={}
+    )
+    async with house.outsider() as producer:
+        await producer.send_and_wait(Topic.DEATH_NOTIFICATION.value, b"{}")
+    found, tally = await prove(house, born_at=NOON)
+    assert ([one.problem for one in found], tally.records_read) == ([], 1)
+
+
+async def is_gone(house: House, topic: str) -> bool:
+    return not await is_there(house, topic)
+
+
+async def is_there(house: House, topic: str) -> bool:
+    async with reading(house.settings.kafka_bootstrap_servers) as archive:
+        return topic in await archive.partitions()
