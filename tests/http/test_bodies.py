@@ -50,6 +50,21 @@ def body(**changes: Any) -> bytes:
         pytest.param(
             b'{"email": ' + b"9" * 5_000 + b"}", ["body", "email"], "out_of_range", id="5000 digits"
         ),
+        # Read once for each escaped quote, these would hold the whole process up for 20 seconds.
+        pytest.param(
+            b'{"a":"' + b'\\"' * 32_000,
+            ["body"],
+            "json_malformed",
+            id="quotes without end",
+            marks=pytest.mark.timeout(10),
+        ),
+        pytest.param(
+            b'{"a":"' + b'\\"' * 32_000 + b"\\",
+            ["body"],
+            "json_malformed",
+            id="quotes without end, and half of one",
+            marks=pytest.mark.timeout(10),
+        ),
         pytest.param(b"[" * 10_000, ["body"], "too_deep", id="10,000 lists deep"),
         pytest.param(b'{"a":' * 10_000, ["body"], "too_deep", id="10,000 objects deep"),
         pytest.param(b"[" * 33 + b"]" * 33, ["body"], "too_deep", id="33 deep"),

@@ -24,7 +24,9 @@ DEPTH = 32
 _INT64 = range(-(2**63), 2**63)
 _DIGITS_OF_INT64 = 20
 
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)
+# Possessive, and a string that never ends runs to the end of the body: with anything to go back
+# to, a body of nothing but escaped quotes would be read once for each of them.
+_STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|([\[{])|([\]}])', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Loc = tuple[str | int, ...]

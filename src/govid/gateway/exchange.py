@@ -15,6 +15,7 @@ USER_AGENT_LENGTH = 256
 
 # Names of requests, not secrets: they must differ, nobody must be unable to guess them.
 _bits = random.Random().getrandbits  # noqa: S311
+_LENGTH_DIGITS = 19
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _UNSAFE = re.compile(
@@ -84,7 +85,9 @@ class Exchange:
         trace = named.get(b"traceparent")
         self.traceparent = trace.decode() if trace and _TRACEPARENT.fullmatch(trace) else None
         length = named.get(b"content-length")
-        self.content_length = int(length) if length and length.isdigit() else None
+        # A length of thousands of digits is no number that Python would read.
+        counted = length is not None and len(length) <= _LENGTH_DIGITS and length.isdigit()
+        self.content_length = int(length) if counted and length else None
         self.has_body = bool(self.content_length) or b"transfer-encoding" in named
         self.content_encoding = named.get(b"content-encoding")
         self.origin = named.get(b"origin")

@@ -1,13 +1,14 @@
 """Collects log lines and writes them many at a time.
 
 A thread of its own writes: neither a slow disk nor a full pipe can hold up a request. What
-overflows is dropped and counted.
+overflows is dropped, and the next lines say how many.
 """
 
 import atexit
 import contextlib
 import threading
 import time
+from collections import deque
 from typing import IO
 
 FLUSH_SECONDS = 0.05
@@ -20,7 +21,7 @@ class LogWriter:
     def __init__(self, stream: IO[bytes]) -> None:
         """Write to *stream*."""
         self._stream = stream
-        self._lines: list[bytes] = []
+        self._lines: deque[bytes] = deque()
         self._pending = threading.Event()
         self._writing = threading.Lock()
         self._closed = False
@@ -31,18 +32,23 @@ class LogWriter:
 
     def write(self, line: bytes) -> None:
         """Take *line*, which ends without a newline."""
-        lines = self._lines
-        if len(lines) >= LIMIT:
+        if len(self._lines) >= LIMIT:
             self.dropped += 1
             return
-        lines.append(line)
-        if len(lines) == 1:
+        self._lines.append(line)
+        if not self._pending.is_set():
             self._pending.set()
 
     def flush(self) -> None:
         """Write everything that was taken."""
         with self._writing:
-            lines, self._lines = self._lines, []
+            # One by one, as others append meanwhile: a list swapped out could still get a line.
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            dropped, self.dropped = self.dropped, 0
+            if dropped:
+                lines.append(
+                    b'{"level":"WARNING","message":"log.lines_dropped","records":%d}' % dropped
+                )
             if lines:
                 # A closed pipe must not take the service down with it.
                 with contextlib.suppress(OSError, ValueError):
