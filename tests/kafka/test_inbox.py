@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.record.util import calc_crc32c
 
 from govid.bus.contracts import Topic
 from tests.kafka.house import MODULE, House, header, until
@@ -199,8 +200,27 @@ async def test_r9_an_unknown_type_is_parked_and_not_lost(
         (encoded({**NOTICE, "userId": "someone"}), "wrong-shape", "$.userId"),
         (encoded({**NOTICE, "reason": "x" * 300_000}), "too-big", ""),
         (b'{"identifierType":"NIN"}', "wrong-shape", "$"),
+        # Unknown members are passed over, but a time without an offset has all of it read again.
+        (
+            b'{"x":1e999,' + encoded({**NOTICE, "timestamp": "2026-01-01T00:00:00"})[1:],
+            "not-json",
+            "",
+        ),
     ],
-    ids=["text", "bytes", "deep", "empty", "list", "enum", "nul", "time", "uuid", "big", "missing"],
+    ids=[
+        "text",
+        "bytes",
+        "deep",
+        "empty",
+        "list",
+        "enum",
+        "nul",
+        "time",
+        "uuid",
+        "big",
+        "missing",
+        "number",
+    ],
 )
 async def test_r14_what_cannot_be_read_is_set_aside_with_the_reason(
     house: House, value: bytes | None, reason: str, place: str
@@ -216,6 +236,35 @@ async def test_r14_what_cannot_be_read_is_set_aside_with_the_reason(
     assert header(record, "dlq_partition") == "0"
     assert header(record, "dlq_offset") == "0"
     assert await stored(house) == []
+
+
+async def publish_untakeable(house: House) -> None:
+    """Write a record with a header whose name is no text, which no client would write."""
+    async with house.outsider() as producer:
+        batch = producer.create_batch()
+        batch.append(timestamp=None, key=None, value=encoded(NOTICE), headers=[("~~", b"1")])
+        batch.close()
+        data = bytearray(batch._build().replace(b"~~", b"\xff\xfe"))
+        data[17:21] = calc_crc32c(data[21:]).to_bytes(4)
+        batch._buffer = data
+        topic = house.wire(Topic.DEATH_NOTIFICATION)
+        await (await producer.send_batch(batch, topic, partition=0))
+
+
+async def test_r14_a_record_that_no_client_can_take_apart_stops_nobody(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
+    await publish_untakeable(house)
+    behind = encoded({**NOTICE, "reason": "behind it"})
+    async with house.outsider() as producer:
+        await producer.send_and_wait(house.wire(Topic.DEATH_NOTIFICATION), behind, partition=0)
+    await until(lambda: has_come_in(house, "behind it"))
+    assert "inbox.record_stepped_over" in caplog.messages
+
+
+async def has_come_in(house: House, reason: str) -> bool:
+    return await house.count("event", f"payload->>'reason' = '{reason}'") == 1
 
 
 async def test_r14_what_the_database_refuses_is_set_aside_alone(house: House) -> None:

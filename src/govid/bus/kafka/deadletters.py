@@ -24,10 +24,11 @@ class DeadLetters:
     async def put(self, record: Any, reason: Unreadable) -> None:
         """Write *record*, an aiokafka `ConsumerRecord`, with *reason*."""
         producer = await self._producer.ready()
-        whole = len(record.value or b"") <= KEPT_BYTES
+        headers_bytes = sum(len(name) + len(value or b"") for name, value in record.headers)
+        whole = len(record.value or b"") + headers_bytes <= KEPT_BYTES
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         headers = [
-            *record.headers,
+            *(record.headers if whole else ()),
             ("dlq_reason", reason.reason.encode()),
             ("dlq_place", reason.place.encode()),
             ("dlq_topic", record.topic.encode()),

@@ -111,7 +111,12 @@ class Inbox:
         )
 
     async def _take(self, consumer: AIOKafkaConsumer) -> None:
-        batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+        try:
+            batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+        except (ValueError, LookupError, TypeError):
+            # A record that the client itself cannot take apart, such as one with a header whose
+            # name is no text. It says neither which nor where.
+            batches = await self._one_by_one(consumer)
         if not batches:
             return
         readable: list[Read] = []
@@ -128,6 +133,26 @@ class Inbox:
         offsets = _offsets(batches)
         await consumer.commit(offsets)
         self._left = _left(consumer, offsets, self._left)
+
+    async def _one_by_one(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Any]]:
+        """Read one record of each partition, and step over those that cannot be taken apart."""
+        batches: dict[TopicPartition, list[Any]] = {}
+        for partition in consumer.assignment():
+            try:
+                batches |= await consumer.getmany(partition, timeout_ms=POLL_MS, max_records=1)
+            except (ValueError, LookupError, TypeError) as error:
+                position = await consumer.position(partition)
+                consumer.seek(partition, position + 1)
+                self._metrics.read(self._by_name[partition.topic], "unreadable")
+                log.error(  # noqa: TRY400 - a traceback may quote the record (I9)
+                    "inbox.record_stepped_over",
+                    extra={
+                        "topic": partition.topic,
+                        "partition": partition.partition,
+                        "error_class": error_class(error),
+                    },
+                )
+        return batches
 
     async def _store(self, reads: Sequence[Read]) -> None:
         """Store *reads* in one transaction; where one cannot be stored, each in its own."""

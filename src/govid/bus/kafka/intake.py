@@ -18,6 +18,7 @@ from govid.bus.contracts import DeathNotified, Event, Topic, VerificationComplet
 from govid.bus.envelope import Envelope, Headers, Sealer
 from govid.bus.ids import uuid7
 from govid.bus.kafka import codec
+from govid.bus.retry import error_class
 
 MAX_VALUE_BYTES = 256 * 1024
 _PLACE = re.compile(r"at `(\$[\w.]*)`")
@@ -73,6 +74,16 @@ class Intake:
         Raises:
             Unreadable: it belongs to the dead letters.
         """
+        try:
+            return self._read(topic, record)
+        except Unreadable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one of the four edges
+            # Whatever somebody thought of that we did not: no record may stop those behind it.
+            # `from None`: the text of the error may quote the value.
+            raise Unreadable("unforeseen", error_class(error)) from None
+
+    def _read(self, topic: Topic, record: Any) -> Arrival:
         attributes = codec.attributes(record.headers)
         said = attributes.type_name
         known = said is None or (said, attributes.version) in self._types[topic]
@@ -109,7 +120,11 @@ class Intake:
             struct = result_struct(event.identifier_type)
             event = struct(**msgspec.structs.asdict(event))
         if event.timestamp.tzinfo is None:
-            event, value = _in_utc(event, value)
+            try:
+                event, value = _in_utc(event, value)
+            except (msgspec.DecodeError, RecursionError):
+                # A member that the shape passes over, and that is no JSON value we can keep.
+                raise Unreadable("not-json") from None
         cause = Cause(
             correlation_id=attributes.correlation_id or str(uuid4()),
             actor=Actor(kind="external", id=topic.value),

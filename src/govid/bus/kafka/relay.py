@@ -11,8 +11,6 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 
-from aiokafka import AIOKafkaProducer
-
 from govid.bus import sql as bus_sql
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import Topic
@@ -123,6 +121,9 @@ class Relay:
         shipment = Shipment()
         if lanes:
             await shipment.send(producer, lanes, seconds)
+        if shipment.refusals:
+            # At once, whatever comes next: nothing may be sent again on a producer in doubt.
+            self._producer.replace(producer, error_class(shipment.refusals[0].error))
         await self._struck()
         self._strike(shipment, shipment.acknowledged(rows), owned)
         if not shipment.refusals:
@@ -131,7 +132,7 @@ class Relay:
         # What was read meanwhile may stand behind what was refused.
         self._forget_read()
         await self._struck()
-        await self._answer(producer, shipment.refusals, owned)
+        await self._answer(shipment.refusals, owned)
         self._troubles += 1
         await asyncio.sleep(min(0.05 * 2**self._troubles, PAUSE_SECONDS))
         return True
@@ -214,10 +215,8 @@ class Relay:
             self._metrics.lease_lost()
             log.info("relay.lease_lost", extra={"records": len(rows)})
 
-    async def _answer(
-        self, producer: AIOKafkaProducer, refusals: Sequence[Refusal], owned: dict[int, int]
-    ) -> None:
-        """Do what each refusal asks for. The producer's numbering is spoilt in any case."""
+    async def _answer(self, refusals: Sequence[Refusal], owned: dict[int, int]) -> None:
+        """Do what each refusal asks for."""
         for refusal in refusals:
             fault = classify(refusal.error)
             if fault is Fault.POISON:
@@ -225,7 +224,6 @@ class Relay:
             elif fault is Fault.CONFIGURATION:
                 names = {row["topic"] for row in refusal.parcel.rows}
                 self._let_rest(names, error_class(refusal.error))
-        self._producer.replace(producer, error_class(refusals[0].error))
 
     async def _isolate(self, parcel: Parcel, error: BaseException, owned: dict[int, int]) -> None:
         """Set a record aside that Kafka refused alone; of several, send fewer at a time."""

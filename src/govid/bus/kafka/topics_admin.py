@@ -116,7 +116,8 @@ class Topics:
         except (KafkaError, OSError, TimeoutError, AttributeError) as error:
             # The in-memory cluster has no controller, which the client finds out by stumbling; it
             # makes topics when they are asked for. Refusals per topic are seen by its absence.
-            log.info("kafka.topics_not_created", extra={"error_class": error_class(error)})
+            level = logging.DEBUG if isinstance(error, AttributeError) else logging.INFO
+            log.log(level, "kafka.topics_not_created", extra={"error_class": error_class(error)})
         finally:
             await admin.close()
 
