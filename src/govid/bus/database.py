@@ -13,6 +13,12 @@ from govid.bus.settings import BusSettings
 
 STATEMENT_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+KEEPALIVES = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+"""Let the server notice within 11 seconds that a session which holds locks has lost its client."""
 CLOSE_SECONDS = 1.0
 SILENCE_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 1
 

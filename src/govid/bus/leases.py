@@ -20,7 +20,7 @@ from uuid import UUID
 import asyncpg
 
 from govid.bus.consumers import BUCKETS
-from govid.bus.database import dsn
+from govid.bus.database import KEEPALIVES, dsn
 from govid.bus.ids import uuid7
 from govid.bus.retry import DATABASE_AWAY
 from govid.bus.settings import BusSettings
@@ -99,7 +99,7 @@ class Leases:
             dsn(self._settings.database_url),
             timeout=5,
             command_timeout=self._settings.lease_seconds / RENEWALS_PER_LEASE,
-            server_settings={"application_name": "govid leases"},
+            server_settings={**KEEPALIVES, "application_name": "govid leases"},
         )
         try:
             await connection.execute("SELECT pg_advisory_lock($1)", self._lock_key)

@@ -16,7 +16,7 @@ import asyncpg
 import msgspec
 
 from govid.bus.clock import Clock
-from govid.bus.database import dsn
+from govid.bus.database import KEEPALIVES, dsn
 from govid.bus.ids import first_uuid7_of
 from govid.bus.partitions import LOCKED_MS, QUERIES, Partitions
 from govid.bus.retry import DATABASE_AWAY, error_class
@@ -99,7 +99,9 @@ class Retention:
         connection: Any = await asyncpg.connect(
             dsn(self._settings.database_url),
             timeout=5,
+            command_timeout=STATEMENT_MS / 1000 + 1,
             server_settings={
+                **KEEPALIVES,
                 "application_name": "govid retention",
                 "lock_timeout": str(LOCK_MS),
                 # A process that is frozen while it locks others out is not waited for.

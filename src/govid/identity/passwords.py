@@ -108,10 +108,11 @@ class Passwords:
             raise SignInBusy(retry_after_seconds=int(WAIT_SECONDS)) from error
         finally:
             self._waiters -= 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._free.release()
+        hashing = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        # When the thread is done, not when nobody waits any more: a client that hangs up ends
+        # its request, and not the work.
+        hashing.add_done_callback(lambda _: self._free.release())
+        return await asyncio.shield(hashing)
 
 
 def _bytes(password: str) -> bytes:
