@@ -43,7 +43,7 @@ $(STAMP): pyproject.toml $(PINS)
 		echo "govid needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 		echo "no virtual environment: install the venv package of your Python" >&2; exit 1; }
-	@echo "Installing the packages, once: this takes about half a minute" >&2
+	@echo "Installing the packages, once: this takes a minute or two" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		$(addprefix -c ,$(PINS)) -e '.[dev]'
 	@touch $@

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import shutil
 import socket
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
@@ -117,7 +119,12 @@ class Demonstration:
         if self._output.as_json:
             self._output.document(panel)
         else:
-            click.echo(render(panel, self._state.password))
+            click.echo(render(panel, self._state.password, _called()))
+
+
+def _called() -> str:
+    """Return what to type to call this program from here."""
+    return "govid" if shutil.which("govid") else os.path.relpath(sys.argv[0])
 
 
 async def _version(place: Target) -> str:

@@ -33,8 +33,8 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Panel {self.service}>"
 
 
-def render(panel: Panel, password: str) -> str:
-    """Return the panel for a terminal."""
+def render(panel: Panel, password: str, command: str = "govid") -> str:
+    """Return the panel for a terminal; *command* is how this program was called."""
     kind = "embedded" if panel.postgres_embedded else "yours"
     kafka = (
         f"{panel.kafka} (in memory: not a durable broker)"
@@ -62,7 +62,7 @@ def render(panel: Panel, password: str) -> str:
         death = f"HMRC's simulator sends a death notification for {panel.death_notification_for}"
         lines.append((" Soon", f"{death} at {clock} (SIMULATE_DEATH_EVENT=false: never)"))
     lines += [
-        (" Next", "govid events tail   govid demo all   govid outbox status"),
+        (" Next", f"{command} events tail   {command} demo all   {command} outbox status"),
         (" Stop", "Ctrl-C"),
         ("", ""),
     ]
