@@ -142,6 +142,7 @@ async def test_r11_what_kafka_let_go_of_in_its_own_time_is_not_missed(house: Hou
     short = ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[short])
     await administer(house, lambda client: client.incremental_alter_configs([resource]))
+    await until(lambda: is_kept_for(house, topic, 1.0))
     await administer(
         house, lambda client: client.delete_records([TopicPartition(topic, partition, offset + 1)])
     )
@@ -222,6 +223,7 @@ async def test_r11_a_topic_with_more_partitions_than_yesterday_is_found(house: H
     await publish(house, 1)
     topic = house.wire(Topic.VERIFICATION_REQUEST)
     await administer(house, lambda client: client.create_partitions([NewPartitions(topic, 6)]))
+    await until(lambda: has_partitions(house, topic, 6))
     ((finding,), tally) = await prove(house)
     assert finding.text == f"topic {topic} has 6 partitions and had 4 when it was first seen"
     assert tally.proved == 1
@@ -238,6 +240,16 @@ async def test_r11_the_in_memory_cluster_can_be_read_as_well(
         await producer.send_and_wait(Topic.DEATH_NOTIFICATION.value, b"{}")
     found, tally = await prove(house, born_at=NOON)
     assert ([one.problem for one in found], tally.records_read) == ([], 1)
+
+
+async def is_kept_for(house: House, topic: str, seconds: float) -> bool:
+    async with reading(house.settings.kafka_bootstrap_servers) as archive:
+        return (await archive.keeping([topic]))[topic].seconds == seconds
+
+
+async def has_partitions(house: House, topic: str, count: int) -> bool:
+    async with reading(house.settings.kafka_bootstrap_servers) as archive:
+        return (await archive.partitions()).get(topic) == count
 
 
 async def is_gone(house: House, topic: str) -> bool:

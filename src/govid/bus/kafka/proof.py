@@ -112,7 +112,9 @@ class KafkaProof:
         bounds = await self._archive.bounds(place.topic, place.partition)
         start, end = await self._stretch(place, bounds, claimed)
         somewhere = await self._connection.fetch(QUERIES["claims_somewhere"], *where)
-        strangers = Strangers(str(place), self._range.floor)
+        range_ = self._range
+        # What is older than the floor may have been dropped by retention.
+        strangers = Strangers(str(place), max(range_.lower, range_.floor), range_.upper)
         async with self._connection.transaction(readonly=True):
             cursor = await self._connection.cursor(QUERIES["claims"], *where)
             claims = Claims(str(place), cursor, {row["event_id"] for row in somewhere})

@@ -24,10 +24,11 @@ class Seen(msgspec.Struct, frozen=True):
 class Strangers:
     """The unknown records of one partition, in the order of their offsets."""
 
-    def __init__(self, place: str, floor: UUID) -> None:
-        """Look at the partition *place*; an event older than *floor* may have been dropped."""
+    def __init__(self, place: str, lower: UUID, upper: UUID) -> None:
+        """Look at the partition *place*, for events from *lower* on and before *upper*."""
         self._place = place
-        self._floor = floor
+        self._lower = lower
+        self._upper = upper
         self._run: list[Seen] = []
         self._length = 0
         self._ended: list[Finding] = []
@@ -37,7 +38,7 @@ class Strangers:
         for one in seen:
             if one.event_id in known:
                 self._end()
-            elif one.event_id >= self._floor:
+            elif self._lower <= one.event_id < self._upper:
                 # The first and the last say where the run is; a backup may be a million behind.
                 self._run = [*self._run[:1], one]
                 self._length += 1

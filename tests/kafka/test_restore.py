@@ -1,0 +1,215 @@
+"""An older database is restored while Kafka is ahead: docs/restore.md, played on real backends."""
+
+import asyncio
+import json
+import shlex
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from click.testing import CliRunner, Result
+from sqlalchemy import make_url
+
+from govid.bus import BusSettings, Database
+from govid.bus.contracts import Topic
+from govid.gateway.cli.group import commands
+from tests.backends import kafka, postgres
+from tests.kafka.conftest import unavailable
+from tests.kafka.house import MODULE, House, a_request, until
+from tests.unit.cli.golden import PLAIN
+
+pytestmark = pytest.mark.kafka
+
+DEATH = b'{"identifierType":"NIN","identifierValue":"AB123456C","timestamp":"2026-01-05T14:30:00Z"}'
+
+
+@pytest.fixture
+def broker() -> Iterator[kafka.Broker]:
+    """Return a broker of the test's own: commands know the contract's topics only."""
+    try:
+        with kafka.own() as broker:
+            yield broker
+    except kafka.Unavailable as error:
+        unavailable(str(error))
+
+
+@pytest.fixture
+def settings(bus_settings: BusSettings, broker: kafka.Broker) -> BusSettings:
+    """Return settings with the contract's own topics."""
+    return msgspec.structs.replace(
+        bus_settings,
+        kafka_bootstrap_servers=broker.address,
+        kafka_client_id=f"govid-{uuid4().hex[:8]}",
+    )
+
+
+@pytest.fixture
+def govid(
+    settings: BusSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    """Return what runs a command against the database and the Kafka of the test."""
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner(
+        env={
+            **PLAIN,
+            "GOVID_DATABASE_URL": settings.database_url,
+            "GOVID_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        }
+    )
+
+    async def run(line: str) -> Result:
+        return await asyncio.to_thread(runner.invoke, commands, shlex.split(line)[1:])
+
+    return run
+
+
+@asynccontextmanager
+async def running(settings: BusSettings) -> AsyncIterator[House]:
+    async with Database(settings) as database, House(settings, database).open() as house:
+        await house.healthy()
+        yield house
+
+
+async def copy(server: str, source: str, target: str) -> None:
+    """Make database *target* a copy of *source*; both are names, and nobody is connected."""
+    connection = await asyncpg.connect(server)
+    await connection.execute(f'DROP DATABASE IF EXISTS "{target}" WITH (FORCE)')
+    await connection.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"')
+    await connection.close()
+
+
+async def test_r11_after_a_restore_kafka_is_ahead_and_the_way_back_is_known(
+    settings: BusSettings, govid: Any, postgres_server: str
+) -> None:
+    name = make_url(settings.database_url).database or ""
+    backup = f"{name}_backup"
+    async with running(settings) as house:
+        await house.emit(*(a_request(uuid4()) for _ in range(5)))
+        await house.drained()
+    await copy(postgres_server, name, backup)
+    since = datetime.now(UTC)
+    async with running(settings) as house:
+        await house.emit(*(a_request(uuid4()) for _ in range(8)))
+        async with house.outsider() as producer:
+            await producer.send_and_wait(Topic.DEATH_NOTIFICATION.value, DEATH, partition=0)
+        await house.drained()
+        await until(lambda: took_in(house, 1))
+    sound = await govid("govid outbox verify")
+    assert sound.exit_code == 0, sound.output
+
+    # The database is lost, and what there is of it is older than Kafka.
+    await copy(postgres_server, backup, name)
+
+    report = json.loads((await govid("govid outbox verify --json")).stdout)
+    assert {one["problem"] for one in report["findings"]} == {"kafka_ahead"}
+    assert sum(int(one["text"].split(": ")[1].split()[0]) for one in report["findings"]) == 8
+    assert datetime.fromisoformat(report["kafka"]["ahead_since"]) > since.replace(microsecond=0)
+    told = await govid("govid outbox verify")
+    assert told.exit_code == 5
+    assert "stop govid and read docs/restore.md" in told.stdout
+    assert "Kafka is ahead of this database since " in told.stderr
+
+    # What others sent meanwhile is taken in again, once the inbox's group stands before it.
+    await rewind(settings, since)
+    again = datetime.now(UTC)
+    async with running(settings) as house:
+        await until(lambda: took_in(house, 1))
+        await house.emit(a_request(uuid4()))
+        await house.drained()
+    behind = await govid("govid outbox verify --json")
+    assert {one["problem"] for one in json.loads(behind.stdout)["findings"]} <= {
+        "kafka_ahead", "record_unknown",
+    }  # fmt: skip
+    young = await govid(f"govid outbox verify --since {again.isoformat()}")
+    assert young.exit_code == 0, young.output
+    await drop(postgres_server, backup)
+
+
+async def test_r11_one_deleted_event_is_brought_back_from_a_backup(
+    settings: BusSettings, govid: Any, postgres_server: str
+) -> None:
+    name = make_url(settings.database_url).database or ""
+    backup = f"{name}_backup"
+    async with running(settings) as house:
+        await house.emit(a_request(uuid4()))
+        await house.drained()
+        event_id = await house.database.reads.fetchval("SELECT id FROM bus.event")
+    await copy(postgres_server, name, backup)
+    connection = await asyncpg.connect(settings.database_url)
+    await connection.execute("SET session_replication_role = replica")
+    await connection.execute("DELETE FROM bus.event")
+    await connection.close()
+    found = json.loads((await govid("govid outbox verify --json")).stdout)["findings"]
+    assert [(one["problem"], one["event_id"]) for one in found] == [
+        ("numbers_missing", str(event_id)),
+        ("event_deleted", str(event_id)),
+    ]
+    await bring_back(event_id, postgres.url_of(postgres_server, backup), settings.database_url)
+    assert (await govid("govid outbox verify")).exit_code == 0
+    await drop(postgres_server, backup)
+
+
+async def test_r10_nothing_is_published_to_a_topic_with_more_partitions_than_yesterday(
+    settings: BusSettings, govid: Any
+) -> None:
+    async with running(settings) as house:
+        await house.emit(a_request(uuid4()))
+        await house.drained()
+        # As if it had been seen with fewer.
+        await house.database.reads.execute(
+            "UPDATE bus.topic SET partitions = 3 WHERE name = $1", Topic.VERIFICATION_REQUEST.value
+        )
+    refused = await govid("govid outbox replay --subscriber kafka.relay --reason why --yes")
+    assert (refused.exit_code, refused.stdout) == (3, "")
+    assert refused.stderr == (
+        "govid: topic identity.verification.request has 4 partitions and had 3; nothing was "
+        'touched.\n  docs/runbook.md, "Partitions changed", says what to do first.\n'
+    )
+    verified = await govid("govid outbox verify")
+    assert verified.exit_code == 5
+    assert verified.stdout.splitlines()[-1].startswith(
+        "partitions_changed: topic identity.verification.request has 4 partitions and had 3"
+    )
+
+
+async def bring_back(event_id: UUID, source: str, target: str) -> None:
+    """Do what the page says with psql: copy one row."""
+    old, new = await asyncpg.connect(source), await asyncpg.connect(target)
+    rows = await old.fetch("SELECT * FROM bus.event WHERE id = $1", event_id)
+    await new.copy_records_to_table("event", schema_name="bus", records=rows)
+    await old.close()
+    await new.close()
+
+
+async def rewind(settings: BusSettings, moment: datetime) -> None:
+    """Do what the page says with Kafka's own tool: set the inbox's group back to *moment*."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        group_id=f"{settings.kafka_client_id}.inbox",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    places = [
+        TopicPartition(topic.value, n)
+        for topic in (Topic.VERIFICATION_RESULT, Topic.DEATH_NOTIFICATION)
+        for n in range(4)
+    ]
+    consumer.assign(places)
+    found = await consumer.offsets_for_times(dict.fromkeys(places, int(moment.timestamp() * 1000)))
+    await consumer.commit({place: at.offset for place, at in found.items() if at is not None})
+    await consumer.stop()
+
+
+async def drop(server: str, name: str) -> None:
+    await postgres.drop(server, postgres.url_of(server, name))
+
+
+async def took_in(house: House, count: int) -> bool:
+    return await house.count("delivery", f"subscriber = '{MODULE}'") == count
