@@ -50,7 +50,9 @@ async def prove(house: House, **options: Any) -> tuple[list[Finding], KafkaTally
             proof = KafkaProof(
                 house.settings, connection, archive, Range.of(**limits), born_at=born_at
             )
-            return [one async for found in proof.run() for one in found], proof.tally
+            found = await proof.survey()
+            found += [one async for some in proof.run() for one in some]
+            return found, proof.tally
     finally:
         await connection.close()
 

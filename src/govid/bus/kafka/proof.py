@@ -80,24 +80,33 @@ class KafkaProof:
         self._born_at = born_at
         self._bounds = (range_.lower, range_.upper, born_at or datetime.min.replace(tzinfo=UTC))
         self._keeping: Mapping[str, Keeping] = {}
+        self._claimed: Mapping[tuple[str, int], Any] = {}
+        self.places: Sequence[Place] = ()
+        """The partitions that have to be read, once `survey` has found out."""
         self.tally = KafkaTally()
 
-    async def run(self) -> AsyncIterator[list[Finding]]:
-        """Yield what is wrong, partition by partition; `tally` grows on the way."""
+    async def survey(self) -> list[Finding]:
+        """Find out what there is; return what is wrong with the topics themselves."""
         present = await self._archive.partitions()
-        yield await self._changed(present)
         rows = await self._connection.fetch(QUERIES["places"], *self._bounds)
         self.tally.forgotten = sum(row["forgotten"] for row in rows)
-        claimed = {(r["topic"], r["partition"]): r for r in rows if r["last"] is not None}
-        lost = sorted({topic for topic, _ in claimed if topic not in present})
+        self._claimed = {(r["topic"], r["partition"]): r for r in rows if r["last"] is not None}
         names = {self._settings.wire_name(topic): topic for topic in Topic}
-        yield [topic_missing(name, names.get(name, name)) for name in lost]
         outbound = {name for name, topic in names.items() if topic not in MIXED}
-        places = {Place(t, n, t in outbound) for t, n in claimed if t in present}
+        places = {Place(t, n, t in outbound) for t, n in self._claimed if t in present}
         places |= {Place(t, n, True) for t in outbound & set(present) for n in range(present[t])}
+        self.places = sorted(places)
         self._keeping = await self._archive.keeping(sorted({place.topic for place in places}))
-        for place in sorted(places):
-            yield await self._prove(place, claimed.get((place.topic, place.partition)))
+        lost = sorted({topic for topic, _ in self._claimed if topic not in present})
+        return [
+            *await self._changed(present),
+            *(topic_missing(name, names.get(name, name)) for name in lost),
+        ]
+
+    async def run(self) -> AsyncIterator[list[Finding]]:
+        """Yield what is wrong, one item for each of `places`; `tally` grows on the way."""
+        for place in self.places:
+            yield await self._prove(place, self._claimed.get((place.topic, place.partition)))
 
     async def _changed(self, present: Mapping[str, int]) -> list[Finding]:
         rows = await self._connection.fetch(QUERIES["partitions"])

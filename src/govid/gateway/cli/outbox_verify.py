@@ -94,7 +94,6 @@ async def _verify(
         try:
             async with reading(place.kafka_bootstrap_servers) as archive:
                 await _judge(connection, range_, report)
-                running = place.running
                 settings = msgspec.structs.replace(
                     place.settings.bus, kafka_bootstrap_servers=place.kafka_bootstrap_servers
                 )
@@ -103,9 +102,10 @@ async def _verify(
                     connection,
                     archive,
                     range_,
-                    born_at=running.started_at if running and running.kafka_in_memory else None,
+                    born_at=_born_at(place),
                 )
-                await _watch("Reading Kafka", 0, proof.run(), report, lambda: 0)
+                report.add(await proof.survey())
+                await _watch("Reading partitions", len(proof.places), proof.run(), report)
                 report.kafka = proof.tally
         except Outage as error:
             raise Unreachable(
@@ -113,6 +113,14 @@ async def _verify(
                 "Is GOVID_KAFKA_BOOTSTRAP_SERVERS right? --without-kafka proves the rest.",
             ) from error
     return report
+
+
+def _born_at(place: Target) -> datetime | None:
+    """Return when the in-memory broker of `govid dev` was started, if that is the Kafka."""
+    running = place.running
+    if running is None or running.kafka_bootstrap_servers != place.kafka_bootstrap_servers:
+        return None
+    return running.started_at if running.kafka_in_memory else None
 
 
 async def _judge(connection: Any, range_: Range, report: Report) -> None:
@@ -134,12 +142,15 @@ async def _watch(
     total: int,
     findings: AsyncIterator[list[Finding]],
     report: Report,
-    done: Callable[[], int],
+    done: Callable[[], int] | None = None,
 ) -> None:
+    """Collect *findings*; *done* of *total* is what it says, or how many came."""
+    came = 0
     with Progress(phase, total) as progress:
         async for found in findings:
             report.add(found)
-            progress.at(done())
+            came += 1
+            progress.at(done() if done else came)
 
 
 def _tell(output: Output, report: Report) -> None:
