@@ -19,6 +19,10 @@ KEEPALIVES = {
     "tcp_keepalives_count": "3",
 }
 """Let the server notice within 11 seconds that a session which holds locks has lost its client."""
+CONNECT_SECONDS = 5.0
+"""How long to wait for a new connection. The driver's own minute would be as long as the silence of
+a dispatcher whose leases are renewed meanwhile, so that nobody else does its work.
+"""
 CLOSE_SECONDS = 1.0
 SILENCE_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 1
 
@@ -82,6 +86,7 @@ class Database:
             dsn(self._settings.database_url),
             min_size=1,
             max_size=size,
+            timeout=CONNECT_SECONDS,
             command_timeout=STATEMENT_TIMEOUT_MS / 1000,
             server_settings=_server_settings("govid"),
             # Nothing to reset after single statements, and it would cost a round trip each.
@@ -100,6 +105,7 @@ class Database:
             pool_timeout=STATEMENT_TIMEOUT_MS / 1000,
             connect_args={
                 "server_settings": _server_settings("govid"),
+                "timeout": CONNECT_SECONDS,
                 # For a server that does not answer at all; one that does ends statements earlier.
                 "command_timeout": SILENCE_SECONDS,
             },

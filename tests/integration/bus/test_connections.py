@@ -1,12 +1,13 @@
 """A connection that has died is thrown away: nobody gets it from the pool again."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import msgspec
 import pytest
 
-from govid.bus import BusSettings, Database
+from govid.bus import BusSettings, Database, database
 from tests.integration.bus.harness import CAUSE, House, Ledger, until
 
 TERMINATE = """
@@ -19,6 +20,21 @@ TERMINATE = """
 def one_connection(bus_settings: BusSettings) -> BusSettings:
     """Return settings of a bus whose requests have one connection only."""
     return msgspec.structs.replace(bus_settings, request_pool_size=1)
+
+
+@pytest.fixture
+async def silent_server() -> AsyncIterator[str]:
+    """Return the URL of a server that takes connections and says nothing."""
+    ended = asyncio.Event()
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await ended.wait()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with server:
+        yield f"postgresql://nobody@127.0.0.1:{server.sockets[0].getsockname()[1]}/nothing"
+        ended.set()
 
 
 async def terminate_all(database_url: str) -> None:
@@ -39,8 +55,8 @@ def closed(driver: asyncpg.Connection) -> Callable[[], Awaitable[bool]]:
 async def test_a_connection_that_died_in_the_pool_is_noticed_before_it_is_used(
     one_connection: BusSettings, database_url: str
 ) -> None:
-    async with Database(one_connection) as database:
-        house = House(one_connection, database, Ledger())
+    async with Database(one_connection) as pools:
+        house = House(one_connection, pools, Ledger())
         async with house.uow.begin(CAUSE) as tx:
             driver = tx.driver
         await terminate_all(database_url)
@@ -52,11 +68,26 @@ async def test_a_connection_that_died_in_the_pool_is_noticed_before_it_is_used(
 async def test_a_connection_that_dies_in_a_transaction_does_not_go_back_to_the_pool(
     one_connection: BusSettings, database_url: str
 ) -> None:
-    async with Database(one_connection) as database:
-        house = House(one_connection, database, Ledger())
+    async with Database(one_connection) as pools:
+        house = House(one_connection, pools, Ledger())
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
             async with house.uow.begin(CAUSE) as tx:
                 await terminate_all(database_url)
                 await tx.driver.execute("SELECT 1")
         async with house.uow.begin(CAUSE) as tx:
             assert await tx.driver.fetchval("SELECT 1") == 1
+
+
+async def test_a_server_that_says_nothing_is_not_waited_for_any_longer_than_it_may(
+    bus_settings: BusSettings,
+    silent_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database, "CONNECT_SECONDS", 0.1)
+    settings = msgspec.structs.replace(bus_settings, database_url=silent_server)
+    with pytest.raises(TimeoutError):
+        await Database(settings).open()
+    house = House(settings, Database(settings), Ledger())
+    with pytest.raises(TimeoutError):
+        async with house.uow.begin(CAUSE):
+            pass
