@@ -7,6 +7,7 @@ import sys
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -14,12 +15,14 @@ from govid.bus import BusSettings, SystemClock
 from govid.bus.runtime import Bus
 from tests.chaos.consumers import Moods, module
 
+log = logging.getLogger(__name__)
+
 STARVED_SECONDS = 2.0
 
 
-def main(settings: BusSettings, moods: Moods, log: Path) -> None:
-    """Run until SIGTERM; SIGUSR1 exhausts all pools for a while."""
-    with log.open("a") as output:
+def main(settings: BusSettings, moods: Moods, logs: Path) -> None:
+    """Run until SIGTERM; SIGUSR1 exhausts all pools for a while, SIGUSR2 tells what goes on."""
+    with logs.open("a") as output:
         handler = logging.StreamHandler(output)
         handler.setFormatter(Lines())
         logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
@@ -27,7 +30,7 @@ def main(settings: BusSettings, moods: Moods, log: Path) -> None:
             asyncio.run(_run(settings, moods))
         except (OSError, asyncpg.PostgresError) as error:
             # The database is away: whoever started this process starts it again.
-            logging.getLogger(__name__).warning("not started: %s", type(error).__name__)
+            log.warning("not started", extra={"error_class": type(error).__name__})
             sys.exit(1)
 
 
@@ -58,11 +61,26 @@ async def _run(settings: BusSettings, moods: Moods) -> None:
         task.add_done_callback(tasks.discard)
 
     loop.add_signal_handler(signal.SIGUSR1, starve)
+    loop.add_signal_handler(signal.SIGUSR2, _tell)
     await bus.start()
     try:
         await stop.wait()
     finally:
         await bus.stop()
+
+
+def _tell() -> None:
+    for task in asyncio.all_tasks():
+        log.info("task", extra={"task": task.get_name(), "at": _place(task.get_coro())})
+
+
+def _place(work: Any) -> str:
+    """Return what *work* waits for, from its own line inwards."""
+    places = []
+    while (frame := getattr(work, "cr_frame", getattr(work, "ag_frame", None))) is not None:
+        places.append(f"{frame.f_code.co_name}:{frame.f_lineno}")
+        work = getattr(work, "cr_await", getattr(work, "ag_await", None))
+    return " > ".join(places)
 
 
 async def _starve(bus: Bus) -> None:

@@ -51,6 +51,8 @@ class Replica:
         self.signal(signal.SIGTERM)
         if not await _ended(process, STOP_SECONDS):
             self.slow_stops += 1
+            self.signal(signal.SIGUSR2)
+            await asyncio.sleep(LOOK_SECONDS)
             self.signal(signal.SIGKILL)
             await _ended(process, STOP_SECONDS)
 

@@ -1,8 +1,9 @@
 """One run: replicas, writers, an outsider, and the faults of a seed; then quiet, and the books."""
 
 import asyncio
+import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from tests.chaos.writers import APPOINTMENT, VERIFICATION, Ledger, Writers, who
 QUIET_SECONDS = 60
 """How long after the last fault everything has to be handled."""
 FAULTS_SECONDS = 60
+LONG_SECONDS = 12
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +114,9 @@ async def _play(stage: Stage, plan: Plan, folder: Path, database_url: str, laps:
                 group.create_task(inflict(cast, fault))
         laps.end("under_faults")
         notices = outsider.acknowledged
+        curious = asyncio.create_task(_ask_what_goes_on(replicas))
         await evidence.until_drained(database_url, len(notices), QUIET_SECONDS)
+        curious.cancel()
         laps.end("drained")
     laps.end("stopped")
     found = await evidence.gather(database_url, stage.broker.address, settings, notices)
@@ -139,6 +143,14 @@ async def _play(stage: Stage, plan: Plan, folder: Path, database_url: str, laps:
         proof=proof,
         seconds=laps.seconds,
     )
+
+
+async def _ask_what_goes_on(replicas: Sequence[Replica]) -> None:
+    """Let the replicas write into their logs what they wait for, if it takes long."""
+    while True:
+        await asyncio.sleep(LONG_SECONDS)
+        for replica in replicas:
+            replica.signal(signal.SIGUSR2)
 
 
 async def _prepare(plan: Plan, database_url: str) -> Moods:
