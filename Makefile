@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 PINS  := $(wildcard constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check bench format
+.PHONY: help dev test check chaos bench format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ check: $(STAMP) ## Format, lint, types, boundaries and the unit tests, as before
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/unit -q -n $(WORKERS)
+
+chaos: $(STAMP) ## Break everything at random, and count: SEEDS=200 runs, or SEED=42 again
+	@exec $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
 
 bench: $(STAMP) ## Measure every figure that govid promises; prints JSON
 	@exec $(BIN)/python -m bench $(ARGS)

@@ -24,7 +24,7 @@ def main() -> int:
     """Play the seeds that the command line names."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int, help="play this one only")
-    parser.add_argument("--seeds", type=int, default=20, help="how many to play")
+    parser.add_argument("--seeds", type=int, default=200, help="how many to play")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--keep-going", action="store_true", help="play all, whatever happens")
     options = parser.parse_args()

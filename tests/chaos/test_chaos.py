@@ -19,7 +19,6 @@ def test_the_short_run_meets_every_class_of_faults() -> None:
     assert met == set(Kind)
 
 
-@pytest.mark.xdist_group("chaos")
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_every_promise_is_kept_under_the_faults_of(
     seed: int, chaos_stage: Stage, tmp_path: Path
