@@ -30,7 +30,7 @@ class Cast(msgspec.Struct, frozen=True, kw_only=True):
     replicas: Sequence[Replica]
     databases: Sequence[Proxy]
     """Each replica's way to the database, and last the writers'."""
-    kafka: Proxy
+    kafka_way: Proxy
     broker: kafka.Broker
     writers: Writers
 
@@ -147,7 +147,7 @@ def _of_database(act: Callable[[Sequence[Proxy], Fault], Awaitable[None]]) -> "A
 
 def _of_kafka(act: Callable[[Sequence[Proxy], Fault], Awaitable[None]]) -> "Act":
     async def perform(cast: Cast, fault: Fault) -> None:
-        await act([cast.kafka], fault)
+        await act([cast.kafka_way], fault)
 
     return perform
 

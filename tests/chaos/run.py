@@ -102,7 +102,7 @@ async def _play(stage: Stage, plan: Plan, folder: Path, database_url: str, laps:
             database_url=database_url,
             replicas=replicas,
             databases=ways,
-            kafka=kafka_way,
+            kafka_way=kafka_way,
             broker=stage.broker,
             writers=writers,
         )
@@ -178,7 +178,7 @@ async def _prepare(plan: Plan, database_url: str) -> Moods:
 
 
 def _settings(plan: Plan, stage: Stage, database_url: str) -> BusSettings:
-    mark = f"{plan.seed}.{make_url(database_url).database[-6:]}"
+    mark = f"{plan.seed}.{(make_url(database_url).database or "")[-6:]}"
     return BusSettings(
         database_url=database_url,
         kafka_bootstrap_servers=f"127.0.0.1:{stage.kafka_port}",
