@@ -178,7 +178,8 @@ async def _prepare(plan: Plan, database_url: str) -> Moods:
 
 
 def _settings(plan: Plan, stage: Stage, database_url: str) -> BusSettings:
-    mark = f"{plan.seed}.{(make_url(database_url).database or "")[-6:]}"
+    name = make_url(database_url).database or ""
+    mark = f"{plan.seed}.{name[-6:]}"
     return BusSettings(
         database_url=database_url,
         kafka_bootstrap_servers=f"127.0.0.1:{stage.kafka_port}",
