@@ -28,9 +28,9 @@ class Cast(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     """Past all proxies."""
     replicas: Sequence[Replica]
-    databases: Sequence[Proxy]
+    to_database: Sequence[Proxy]
     """Each replica's way to the database, and last the writers'."""
-    kafka_way: Proxy
+    to_kafka: Proxy
     broker: kafka.Broker
     writers: Writers
 
@@ -140,14 +140,14 @@ def _of_database(act: Callable[[Sequence[Proxy], Fault], Awaitable[None]]) -> "A
     async def perform(cast: Cast, fault: Fault) -> None:
         # One replica is cut off, or the writers are; or, one time in three, everybody.
         everybody = fault.number % 3 == 0
-        await act(cast.databases if everybody else [cast.databases[fault.replica]], fault)
+        await act(cast.to_database if everybody else [cast.to_database[fault.replica]], fault)
 
     return perform
 
 
 def _of_kafka(act: Callable[[Sequence[Proxy], Fault], Awaitable[None]]) -> "Act":
     async def perform(cast: Cast, fault: Fault) -> None:
-        await act([cast.kafka_way], fault)
+        await act([cast.to_kafka], fault)
 
     return perform
 
