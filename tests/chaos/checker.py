@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -75,7 +76,7 @@ class Verdict(msgspec.Struct, kw_only=True):
     sent_again: int = 0
     """Records that Kafka has twice under one id: allowed, and worth knowing."""
     examples: list[str] = []
-    """Some of what was lost or came from nowhere: where, of whom, and its number."""
+    """Some of what was lost, came from nowhere or overtook: where, of whom, and its number."""
 
     @property
     def well(self) -> bool:
@@ -91,7 +92,10 @@ class Verdict(msgspec.Struct, kw_only=True):
         *,
         ordered: bool = True,
     ) -> None:
-        """Count what is wrong with what was *seen* somewhere of the numbers *promised*."""
+        """Count what is wrong with what was *seen* somewhere.
+
+        *promised* are each subject's numbers, in the order in which they should be seen first.
+        """
         expected = {(subject, n) for subject, numbers in promised.items() for n in numbers}
         found = {(sight.subject, sight.n) for sight in seen}
         self.lost += len(expected - found)
@@ -100,8 +104,16 @@ class Verdict(msgspec.Struct, kw_only=True):
         self.examples += [f"{where} {subject} {n}" for subject, n in strange]
         ids = Counter((subject, n) for subject, n, _ in set(seen))
         self.two_ids += sum(count > 1 for count in ids.values())
-        firsts = _by_subject(seen)
-        self.reordered += ordered and sum(ns != sorted(ns) for ns in firsts.values())
+        if ordered:
+            for subject, numbers in _by_subject(seen).items():
+                self._compare_order(f"{where} {subject}", promised.get(subject, ()), numbers)
+
+    def _compare_order(self, whose: str, promised: Sequence[int], seen: Sequence[int]) -> None:
+        place = {n: index for index, n in enumerate(promised)}
+        known = [n for n in seen if n in place]
+        overtaken = [(a, b) for a, b in pairwise(known) if place[b] < place[a]]
+        self.reordered += bool(overtaken)
+        self.examples += [f"{whose} {a} before {b}" for a, b in overtaken[:EXAMPLES]]
 
 
 class Seen(NamedTuple):
@@ -122,14 +134,16 @@ def judge(ledger: Ledger, evidence: Evidence) -> Verdict:
     requests = _promised(evidence.commands, VERIFICATION)
     appointments = _promised(evidence.commands, APPOINTMENT)
     accesses = {ACCESS: [c.id for c in evidence.commands if c.stream == ACCESS]}
-    # What an outsider has published counts as said, whether he knows of it or not.
-    deaths = _sorted(_of_records(evidence.deaths))
-    verdict.lost += len(set(evidence.notices) - {(s.subject, s.n) for s in deaths})
+    # What an outsider has published counts as said, whether he knows of it or not, and in the order
+    # in which Kafka has it: how he makes that the order of his numbers is his own affair.
+    deaths = _by_subject(_of_records(evidence.deaths))
+    said = {(subject, n) for subject, numbers in deaths.items() for n in numbers}
+    verdict.lost += len(set(evidence.notices) - said)
     for subscriber, promised in (
         (REQUESTS, requests),
         (RESULTS, requests),
         (APPOINTMENTS, appointments),
-        (DEATHS, _by_subject(deaths)),
+        (DEATHS, deaths),
     ):
         seen = [Seen(e.subject, e.n, e.event_id) for e in evidence.effects
                 if e.subscriber == subscriber]  # fmt: skip
@@ -170,10 +184,6 @@ def _by_subject(seen: Iterable[Seen]) -> dict[str, list[int]]:
 
 def _of_records(records: Iterable[Record]) -> list[Seen]:
     return [Seen(record.key or "", record.n, record.event_id) for record in records]
-
-
-def _sorted(seen: Iterable[Seen]) -> list[Seen]:
-    return sorted(set(seen))
 
 
 def _scattered(records: Iterable[Record]) -> int:

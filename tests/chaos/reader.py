@@ -18,6 +18,8 @@ class Record(NamedTuple):
     key: str | None
     event_id: str
     n: int
+    timestamp: int = 0
+    """When it was made or stored, in milliseconds, as its topic has it."""
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -83,4 +85,5 @@ def _record(message: Any) -> Record:
         None if key is None else key.decode(),
         headers["ce_id"].decode(),
         msgspec.json.decode(message.value(), type=Value).number,
+        message.timestamp()[1],
     )

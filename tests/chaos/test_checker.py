@@ -61,6 +61,18 @@ def without_examples(verdict: Verdict) -> Verdict:
     return msgspec.structs.replace(verdict, examples=[])
 
 
+def two_notices_of_one_holder(first: int, second: int) -> dict[str, Any]:
+    """Return a run whose outsider published 2 before 1, and whose handler saw them in turn."""
+    return {
+        "deaths": [record("deaths", 0, "holder", 2), record("deaths", 1, "holder", 1)],
+        "effects": [
+            *a_good_run().effects[:-1],
+            Effect(DEATHS, IDS[first], "holder", first),
+            Effect(DEATHS, IDS[second], "holder", second),
+        ],
+    }
+
+
 def broken(told: Ledger | None = None, **changes: Any) -> Verdict:
     return without_examples(judge(told or ledger(), a_good_run(**changes)))
 
@@ -108,6 +120,16 @@ def test_an_effect_that_happened_twice_is_doubled() -> None:
 def test_effects_in_another_order_than_the_commits_are_reordered() -> None:
     effects = a_good_run().effects
     assert broken(effects=[*effects[2:], *effects[:2]]) == Verdict(reordered=2)
+
+
+def test_the_order_of_notices_is_the_one_in_which_kafka_has_them() -> None:
+    assert broken(**two_notices_of_one_holder(2, 1)) == Verdict()
+    assert broken(**two_notices_of_one_holder(1, 2)) == Verdict(reordered=1)
+
+
+def test_what_overtook_what_is_told() -> None:
+    told = judge(ledger(), a_good_run(results=a_good_run().results[::-1]))
+    assert told.examples == [f"results {A} 2 before 1"]
 
 
 def test_records_in_another_order_than_the_commits_are_reordered() -> None:
