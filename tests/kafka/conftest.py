@@ -1,5 +1,6 @@
 """A real Kafka: the run's own for most tests, one that may be killed for tests of outages."""
 
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
 from typing import NoReturn
@@ -20,6 +21,13 @@ def unavailable(reason: str) -> NoReturn:
     if os.environ.get("GOVID_CI") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def tidy() -> Iterator[None]:
+    """See to it that a connection left open is told by the test that left it, not by a later one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

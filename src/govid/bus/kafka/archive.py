@@ -13,7 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from govid.bus.errors import Outage
-from govid.bus.kafka.cleanup import discard
+from govid.bus.kafka.cleanup import discard, start
 
 ANSWER_SECONDS = 10.0
 POLL_MS = 1_000
@@ -96,7 +96,7 @@ class Archive:
         """Return how *topics* keep their records, of those that tell."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
         try:
-            await admin.start()
+            await start(admin)
             answers = await admin.describe_configs(
                 [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
             )
@@ -130,7 +130,7 @@ async def reading(bootstrap_servers: str) -> AsyncIterator[Archive]:
     )
     try:
         with _outages():
-            await consumer.start()
+            await start(consumer)
         yield Archive(bootstrap_servers, consumer)
     finally:
         await asyncio.shield(_stop(consumer))

@@ -1,0 +1,62 @@
+"""What a start that was cut short leaves behind: nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from govid.bus.kafka.cleanup import start
+
+DEADLINE_SECONDS = 10
+CHUNK_BYTES = 65_536
+
+
+class Forgetful:
+    """Stands before a broker; answers the first request of a connection, and no other."""
+
+    def __init__(self, broker: str) -> None:
+        self._host, _, self._port = broker.partition(":")
+        self.asked = asyncio.Event()
+        self.left = asyncio.Event()
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1")
+        async with server:
+            yield "{}:{}".format(*server.sockets[0].getsockname())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, broker = await asyncio.open_connection(self._host, int(self._port))
+        broker.write(await reader.read(CHUNK_BYTES))
+        writer.write(await answers.read(CHUNK_BYTES))
+        await reader.read(1)
+        self.asked.set()
+        with suppress(OSError):
+            await reader.read()
+        for end in (broker, writer):
+            end.close()
+            await end.wait_closed()
+        self.left.set()
+
+
+@pytest.mark.parametrize("kind", [AIOKafkaProducer, AIOKafkaConsumer, AIOKafkaAdminClient])
+async def test_a_cancelled_start_leaves_no_connection(
+    kind: type[AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient], mock_cluster: str
+) -> None:
+    broker = Forgetful(mock_cluster)
+    async with asyncio.timeout(DEADLINE_SECONDS), broker.listen() as address:
+        part = kind(bootstrap_servers=address)
+        starting = asyncio.create_task(start(part))
+        await broker.asked.wait()
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await broker.left.wait()
+        await end(part)
+
+
+async def end(part: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> None:
+    await (part.close() if isinstance(part, AIOKafkaAdminClient) else part.stop())
