@@ -25,7 +25,7 @@ def unavailable(reason: str) -> NoReturn:
 
 @pytest.fixture(autouse=True)
 def tidy() -> Iterator[None]:
-    """See to it that a connection left open is told by the test that left it, not by a later one."""
+    """See to it that a connection left open is told by the test that left it."""
     yield
     gc.collect()
 
