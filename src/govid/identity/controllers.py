@@ -9,8 +9,8 @@ from litestar.params import Body
 
 from govid.bus import Cause, Principal
 from govid.identity import examples
-from govid.identity.login import SignIn
-from govid.identity.registration import Registration
+from govid.identity.accounts.registration import Registration
+from govid.identity.credentials.login import SignIn
 from govid.identity.schemas import Login, Register, TokenView, UserView
 
 

@@ -11,17 +11,20 @@ from govid.bus.contracts import (
     HmrcVerificationCompleted,
     NhsVerificationCompleted,
 )
-from govid.identity import controllers, lifecycle, verification
-from govid.identity.authentication import Authentication
-from govid.identity.keyring import Keyring
-from govid.identity.live_sessions import LiveSessions
-from govid.identity.login import SignIn
-from govid.identity.passwords import Passwords
-from govid.identity.registration import Registration
-from govid.identity.repository import Accounts, Sessions, SigningKeys
+from govid.identity import controllers
+from govid.identity.accounts import lifecycle, verification
+from govid.identity.accounts.registration import Registration
+from govid.identity.credentials.login import SignIn
+from govid.identity.passwords.hashing import Passwords
+from govid.identity.repository.accounts import Accounts
+from govid.identity.repository.sessions import Sessions
+from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.rules import Rules
+from govid.identity.sessions.authentication import Authentication
+from govid.identity.sessions.live import LiveSessions
 from govid.identity.settings import IdentitySettings
-from govid.identity.tokens import Tokens
+from govid.identity.tokens.access import Tokens
+from govid.identity.tokens.keyring import Keyring
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,19 +24,21 @@ from govid.bus.catalogue import Catalogue
 from govid.bus.contracts import DeathNotified, Event, IdentifierType
 from govid.bus.envelope import Sealer
 from govid.bus.outbox import PostgresOutbox
-from govid.identity.authentication import Authentication
-from govid.identity.keyring import Keyring
-from govid.identity.lifecycle import Lifecycle
-from govid.identity.live_sessions import LiveSessions
-from govid.identity.login import SignIn
-from govid.identity.passwords import Passwords
-from govid.identity.registration import Registration
-from govid.identity.repository import Accounts, Sessions, SigningKeys
+from govid.identity.accounts.lifecycle import Lifecycle
+from govid.identity.accounts.registration import Registration
+from govid.identity.accounts.verification import Verification
+from govid.identity.credentials.login import SignIn
+from govid.identity.passwords.hashing import Passwords
+from govid.identity.repository.accounts import Accounts
+from govid.identity.repository.sessions import Sessions
+from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.rules import Rules
 from govid.identity.schemas import Login, Register, UserView
+from govid.identity.sessions.authentication import Authentication
+from govid.identity.sessions.live import LiveSessions
 from govid.identity.settings import IdentitySettings
-from govid.identity.tokens import Tokens
-from govid.identity.verification import Verification
+from govid.identity.tokens.access import Tokens
+from govid.identity.tokens.keyring import Keyring
 
 PASSWORD = "password123"
 CAUSE = Cause(correlation_id="test", actor=Actor(kind="anonymous"))

@@ -7,10 +7,10 @@ One active key for now. Rotation will load the coming and the retiring ones besi
 import msgspec
 
 from govid.bus import Actor, Cause, UnitOfWork
-from govid.identity import keys
-from govid.identity.keys import Seal, TokenKey, UnreadableKey
-from govid.identity.repository import SigningKeys, StoredKey
+from govid.identity.repository.signing_keys import SigningKeys, StoredKey
 from govid.identity.settings import IdentitySettings
+from govid.identity.tokens import keys
+from govid.identity.tokens.keys import Seal, TokenKey, UnreadableKey
 
 ES256 = "ES256"
 HS256 = "HS256"

@@ -4,8 +4,8 @@ import asyncpg
 
 from govid.bus import Principal
 from govid.identity.errors import AccountsUnreachable, InvalidToken
-from govid.identity.live_sessions import LiveSessions
-from govid.identity.tokens import Tokens
+from govid.identity.sessions.live import LiveSessions
+from govid.identity.tokens.access import Tokens
 
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from govid.identity.errors import SignInBusy
-from govid.identity.passwords import MAX_WAITERS, NICENESS, Passwords
+from govid.identity.passwords.hashing import MAX_WAITERS, NICENESS, Passwords
 from govid.identity.settings import IdentitySettings
 
 SETTINGS = IdentitySettings(

@@ -6,7 +6,7 @@ from govid.bus.contracts import (
     AccountVerified,
     VerificationCompleted,
 )
-from govid.identity.repository import Accounts
+from govid.identity.repository.accounts import Accounts
 
 SUBSCRIBER = "identity.verification"
 

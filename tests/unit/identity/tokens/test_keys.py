@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from govid.identity.keys import Seal, UnreadableKey, es256, generate, hs256, thumbprint
 from govid.identity.schemas import Login, TokenView
 from govid.identity.settings import IdentitySettings
+from govid.identity.tokens.keys import Seal, UnreadableKey, es256, generate, hs256, thumbprint
 
 
 def test_the_thumbprint_is_that_of_rfc_7638_for_this_key() -> None:

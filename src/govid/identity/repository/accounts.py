@@ -1,18 +1,16 @@
-"""Where identity's rows are read and written. Driver errors end here."""
+"""Where accounts are read and written."""
 
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
-from govid.bus import Transaction, uuid7
+from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType
 from govid.identity.errors import EmailTaken, IdentifierTaken
-from govid.identity.models import Account, Session, SigningKey
+from govid.identity.models import Account
 from govid.identity.schemas import UserView
 
 BLOCKED = "blocked"
@@ -36,14 +34,6 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
     account_id: UUID
     status: str
-
-
-class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that has just begun."""
-
-    account_id: UUID
-    session_id: UUID
-    auth_time: datetime
 
 
 class Accounts:
@@ -145,92 +135,6 @@ class Accounts:
                 tokens_valid_after=func.clock_timestamp(),
                 updated_at=tx.now,
             )
-        )
-
-
-class Sessions:
-    """The sign-ins."""
-
-    async def open(
-        self, tx: Transaction, account_id: UUID, *, client_id: str, acr: str, lifetime: timedelta
-    ) -> Opened:
-        """Begin a session that ends after *lifetime*.
-
-        The database's clock counts, as it is the one that all replicas share. It is read after the
-        account's lock was taken, so a session is older than a block or is not opened at all.
-        """
-        now = func.clock_timestamp()
-        statement = (
-            insert(Session)
-            .values(
-                id=uuid7(),
-                account_id=account_id,
-                client_id=client_id,
-                acr=acr,
-                auth_time=now,
-                created_at=now,
-                absolute_expires_at=now + lifetime,
-            )
-            .returning(Session.id, Session.auth_time)
-        )
-        row = (await tx.execute(statement)).one()
-        return Opened(account_id=account_id, session_id=row.id, auth_time=row.auth_time)
-
-    async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> None:
-        """Revoke every session of the account that is not revoked yet."""
-        await tx.execute(
-            update(Session)
-            .where(Session.account_id == account_id, Session.revoked_at.is_(None))
-            .values(revoked_at=func.clock_timestamp(), revoked_reason=reason)
-        )
-
-
-class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A signing key as the database has it. `private_key` may be sealed."""
-
-    kid: str
-    public_key: bytes
-    private_key: bytes
-    sealed: bool
-
-    def __repr__(self) -> str:
-        """Name the key only (I9)."""
-        return f"<StoredKey {self.kid}>"
-
-
-class SigningKeys:
-    """The keys that sign access tokens."""
-
-    async def propose(self, tx: Transaction, key: StoredKey, algorithm: str) -> None:
-        """Make *key* the active one, unless there is one already or another replica was faster."""
-        await tx.execute(
-            upsert(SigningKey)
-            .values(
-                kid=key.kid,
-                algorithm=algorithm,
-                public_key=key.public_key,
-                private_key=key.private_key,
-                sealed=key.sealed,
-                state="active",
-                created_at=tx.now,
-            )
-            .on_conflict_do_nothing()
-        )
-
-    async def active(self, tx: Transaction, algorithm: str) -> StoredKey | None:
-        """Return the key that signs now."""
-        statement = select(
-            SigningKey.kid, SigningKey.public_key, SigningKey.private_key, SigningKey.sealed
-        ).where(SigningKey.algorithm == algorithm, SigningKey.state == "active")
-        row = (await tx.execute(statement)).mappings().first()
-        return None if row is None else StoredKey(**row)
-
-    async def seal(self, tx: Transaction, key: StoredKey) -> None:
-        """Keep the private half of *key* sealed from now on."""
-        await tx.execute(
-            update(SigningKey)
-            .where(SigningKey.kid == key.kid, SigningKey.sealed.is_(False))
-            .values(private_key=key.private_key, sealed=True)
         )
 
 

@@ -18,9 +18,9 @@ import msgspec
 from msgspec import Meta
 
 from govid.bus import Clock
-from govid.identity import jws
 from govid.identity.errors import InvalidToken
-from govid.identity.keyring import Keyring
+from govid.identity.tokens import jws
+from govid.identity.tokens.keyring import Keyring
 
 AUDIENCE: Literal["govid-api"] = "govid-api"
 TYPE = "at+jwt"

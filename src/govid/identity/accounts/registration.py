@@ -2,8 +2,8 @@
 
 from govid.bus import Cause, UnitOfWork, uuid7
 from govid.bus.contracts import AccountRegistered, VerificationRequested
-from govid.identity.passwords import Passwords
-from govid.identity.repository import PENDING, Accounts
+from govid.identity.passwords.hashing import Passwords
+from govid.identity.repository.accounts import PENDING, Accounts
 from govid.identity.rules import Rules
 from govid.identity.schemas import Register, UserView
 

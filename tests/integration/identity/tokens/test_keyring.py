@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from govid.bus import Database
-from govid.identity.keyring import Keyring
-from govid.identity.keys import UnreadableKey
-from govid.identity.repository import SigningKeys
+from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.settings import IdentitySettings
+from govid.identity.tokens.keyring import Keyring
+from govid.identity.tokens.keys import UnreadableKey
 from tests.integration.identity.conftest import SETTINGS, a_uow
 
 SEALED = msgspec.structs.replace(SETTINGS, key_encryption_key=b"the operator's key, kept elsewhere")

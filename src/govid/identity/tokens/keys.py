@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from govid.identity import jws
-from govid.identity.repository import StoredKey
+from govid.identity.repository.signing_keys import StoredKey
+from govid.identity.tokens import jws
 
 COORDINATE_BYTES = 32
 NONCE_BYTES = 12

@@ -12,13 +12,13 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from govid.identity import jws
 from govid.identity.errors import InvalidToken
-from govid.identity.keyring import Keyring
-from govid.identity.keys import TokenKey, es256, generate, hs256
-from govid.identity.repository import SigningKeys
+from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.settings import IdentitySettings
-from govid.identity.tokens import REMEMBERED, Tokens
+from govid.identity.tokens import jws
+from govid.identity.tokens.access import REMEMBERED, Tokens
+from govid.identity.tokens.keyring import Keyring
+from govid.identity.tokens.keys import TokenKey, es256, generate, hs256
 
 ISSUER = "https://govid.example"
 ACCOUNT = UUID("0190a5a0-0000-7000-8000-000000000001")
@@ -339,7 +339,7 @@ def test_a_bad_token_is_not_remembered() -> None:
 
 def test_the_memory_of_signatures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert REMEMBERED == 10_000
-    monkeypatch.setattr("govid.identity.tokens.REMEMBERED", 2)
+    monkeypatch.setattr("govid.identity.tokens.access.REMEMBERED", 2)
     verifier = tokens()
     first, second, third = issue(verifier), issue(verifier), issue(verifier)
     verifier.verify(first)

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 from govid.bus import Cause, Transaction, UnitOfWork
 from govid.identity.errors import AccountIsBlocked, InvalidCredentials
-from govid.identity.passwords import Passwords
-from govid.identity.repository import BLOCKED, Accounts, Credentials, Opened, Sessions
+from govid.identity.passwords.hashing import Passwords
+from govid.identity.repository.accounts import BLOCKED, Accounts, Credentials
+from govid.identity.repository.sessions import Opened, Sessions
 from govid.identity.rules import Fault, canonical, email_address
 from govid.identity.schemas import Login, TokenView
-from govid.identity.tokens import Tokens
+from govid.identity.tokens.access import Tokens
 
 CLIENT_ID = "govid"
 """The client of whoever signs in at govid itself."""

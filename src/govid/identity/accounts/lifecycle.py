@@ -3,7 +3,8 @@
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import AccountBlocked, DeathNotified
 from govid.bus.contracts.identifiers import normalise
-from govid.identity.repository import BLOCKED, Accounts, Sessions
+from govid.identity.repository.accounts import BLOCKED, Accounts
+from govid.identity.repository.sessions import Sessions
 
 SUBSCRIBER = "identity.lifecycle"
 REASON = "death_notified"

@@ -1,0 +1,1 @@
+"""What an account lives through: opened, verified, blocked."""

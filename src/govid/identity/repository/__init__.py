@@ -1,0 +1,1 @@
+"""Where identity's rows are read and written. Driver errors end here."""
