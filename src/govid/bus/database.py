@@ -1,6 +1,7 @@
 """Connections to PostgreSQL: three pools, so that no part can starve another."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,10 @@ KEEPALIVES = {
     "tcp_keepalives_count": "3",
 }
 """Let the server notice within 11 seconds that a session which holds locks has lost its client."""
+ALONG_INDEXES = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
+"""What the bus asks of the planner: its tables are empty most of the time, and then hold whatever
+an outage has left. A plan made for the empty table would read or sort all of that for each event.
+"""
 CONNECT_SECONDS = 5.0
 """How long to wait for a new connection. The driver's own minute would be as long as the silence of
 a dispatcher whose leases are renewed meanwhile, so that nobody else does its work.
@@ -39,7 +44,7 @@ class Database:
         """Prepare pools for *settings*; nothing connects before `open`."""
         self._settings = settings
         self.requests = self._engine(settings.request_pool_size)
-        self.bus = self._engine(settings.bus_pool_size)
+        self.bus = self._engine(settings.bus_pool_size, ALONG_INDEXES)
         self._reads: Any = None
         self._bus_reads: Any = None
 
@@ -56,7 +61,7 @@ class Database:
     async def open(self) -> Self:
         """Open the pools of single statements; the others connect when they are first used."""
         self._reads = await self._pool(self._settings.read_pool_size)
-        self._bus_reads = await self._pool(self._settings.bus_read_pool_size)
+        self._bus_reads = await self._pool(self._settings.bus_read_pool_size, ALONG_INDEXES)
         return self
 
     async def close(self) -> None:
@@ -81,19 +86,19 @@ class Database:
         """Close the pools."""
         await self.close()
 
-    async def _pool(self, size: int) -> Any:
+    async def _pool(self, size: int, planner: Mapping[str, str] = {}) -> Any:
         return await asyncpg.create_pool(
             dsn(self._settings.database_url),
             min_size=1,
             max_size=size,
             timeout=CONNECT_SECONDS,
             command_timeout=STATEMENT_TIMEOUT_MS / 1000,
-            server_settings=_server_settings("govid"),
+            server_settings={**_server_settings("govid"), **planner},
             # Nothing to reset after single statements, and it would cost a round trip each.
             reset=_leave_as_it_is,
         )
 
-    def _engine(self, size: int) -> AsyncEngine:
+    def _engine(self, size: int, planner: Mapping[str, str] = {}) -> AsyncEngine:
         return create_async_engine(
             sqlalchemy_url(self._settings.database_url),
             pool_size=size,
@@ -104,7 +109,7 @@ class Database:
             hide_parameters=True,
             pool_timeout=STATEMENT_TIMEOUT_MS / 1000,
             connect_args={
-                "server_settings": _server_settings("govid"),
+                "server_settings": {**_server_settings("govid"), **planner},
                 "timeout": CONNECT_SECONDS,
                 # For a server that does not answer at all; one that does ends statements earlier.
                 "command_timeout": SILENCE_SECONDS,

@@ -12,30 +12,27 @@ RETURNING name, partitions
 
 -- name: relay_backlog
 -- What is owed to Kafka in the owned buckets, oldest first, without what is being sent right now,
--- what is parked, and what belongs to topics that cannot be written to. The limit is reached
--- before events are fetched, so that no plan can read more of them than are wanted. Most reads
--- begin above a floor (floor.py).
-WITH due AS MATERIALIZED (
-    SELECT d.pos, d.bucket, d.event_id, d.key, d.replay_id
-    FROM bus.delivery d
-    WHERE d.subscriber = $1
-      AND d.bucket = ANY($2::smallint[])
-      AND d.pos > $6
-      AND d.pos <> ALL($3::bigint[])
-      AND NOT EXISTS (
-          SELECT FROM bus.parked p
-          WHERE p.subscriber = d.subscriber AND p.key = coalesce(d.key, '@' || d.event_id)
-            AND p.until > clock_timestamp())
-      AND (cardinality($4::text[]) = 0 OR NOT EXISTS (
-          SELECT FROM bus.event e WHERE e.id = d.event_id AND e.topic = ANY($4::text[])))
-    ORDER BY d.pos
-    LIMIT $5
-)
-SELECT due.pos, due.bucket, due.event_id, due.key, due.replay_id,
-       e.type, e.version, e.topic, e.seq, e.record_key,
-       e.payload::text AS payload, e.headers::text AS headers, e.occurred_at
-FROM due JOIN bus.event e ON e.id = due.event_id
-ORDER BY due.pos
+-- what is parked, and what belongs to topics that cannot be written to. Most reads begin above a
+-- floor (floor.py). The events are fetched by their ids afterwards, as for every subscriber.
+SELECT d.pos, d.bucket, d.event_id, d.key, d.replay_id
+FROM bus.delivery d
+WHERE d.subscriber = $1
+  AND d.bucket = ANY($2::smallint[])
+  AND d.pos > $6
+  AND d.pos NOT IN (SELECT unnest($3::bigint[]))
+  AND NOT EXISTS (
+      SELECT FROM bus.parked p
+      WHERE p.subscriber = d.subscriber AND p.key = coalesce(d.key, '@' || d.event_id)
+        AND p.until > clock_timestamp())
+  AND (cardinality($4::text[]) = 0 OR NOT EXISTS (
+      SELECT FROM bus.event e WHERE e.id = d.event_id AND e.topic = ANY($4::text[])))
+ORDER BY d.pos
+LIMIT $5
+
+-- name: relay_events
+SELECT id, type, version, topic, seq, record_key,
+       payload::text AS payload, headers::text AS headers, occurred_at
+FROM bus.event WHERE id = ANY($1::uuid[])
 
 -- name: relay_complete
 -- Notes where each acknowledged record stands and strikes its debt off, all or nothing: if one of

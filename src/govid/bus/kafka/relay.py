@@ -11,12 +11,11 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 
-from govid.bus import sql as bus_sql
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import Topic
 from govid.bus.database import Database
 from govid.bus.failures import Failure, Failures
-from govid.bus.floor import Floor
+from govid.bus.kafka.debts import Debts
 from govid.bus.kafka.faults import Fault, classify
 from govid.bus.kafka.producer import BATCH_BYTES, Producer
 from govid.bus.kafka.shipment import Parcel, Refusal, Row, Shipment, pack
@@ -62,7 +61,7 @@ class Relay:
         self._bell = wake.bell(RELAY)
         self._producer = producer
         self._topics = topics
-        self._floor = Floor(settings.poll_seconds)
+        self._debts = Debts(settings, database)
         self._metrics = metrics or Metrics()
         self._failures = Failures(RELAY, settings, database, leases, self._metrics)
         self._names = {topic.value: settings.wire_name(topic) for topic in Topic}
@@ -154,27 +153,7 @@ class Relay:
             return owned, ()
         now = time.monotonic()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
-        if not self._floor.whole_is_due:
-            return owned, await self._fetch(owned, under_way, self._floor.position)
-        self._floor.begin_whole()
-        highest: int = await self._database.bus_reads.fetchval(bus_sql.QUERIES["highest_position"])
-        rows = await self._fetch(owned, under_way, 0)
-        self._floor.found(rows[0]["pos"] if rows else highest)
-        return owned, rows
-
-    async def _fetch(
-        self, owned: dict[int, int], under_way: Collection[int], floor: int
-    ) -> Sequence[Row]:
-        rows: Sequence[Row] = await self._database.bus_reads.fetch(
-            QUERIES["relay_backlog"],
-            RELAY,
-            list(owned),
-            list(under_way),
-            list(self._resting),
-            self._settings.relay_batch_size,
-            floor,
-        )
-        return rows
+        return owned, await self._debts.read(owned, under_way, self._resting)
 
     def _strike(self, shipment: Shipment, rows: Sequence[Row], owned: dict[int, int]) -> None:
         """Begin to strike *rows* off; the next read goes on meanwhile, and leaves them out."""

@@ -17,7 +17,7 @@ from govid.bus.kafka import codec
 from govid.bus.kafka.producer import BATCH_BYTES
 
 Row = Any
-"""A row of `relay_backlog`, as the driver returns it."""
+"""A row of `relay_backlog` with its event, by the names of their columns."""
 
 
 class Origin(msgspec.Struct, frozen=True):
