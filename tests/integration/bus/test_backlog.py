@@ -93,7 +93,7 @@ async def test_r2_no_plan_sorts_the_backlog_whatever_the_statistics_say(house: H
     await house.emit(an_account(), *("x" for _ in range(300)))
     plan = await house.database.bus_reads.fetch(
         "EXPLAIN SELECT pos FROM bus.delivery"
-        f" WHERE subscriber = '{NAME}' AND pos > 0 ORDER BY pos LIMIT 10"  # noqa: S608 - a constant
+        " WHERE subscriber = 'tests.ledger' AND pos > 0 ORDER BY pos LIMIT 10"
     )
     assert [line[0].split("  (")[0].strip() for line in plan[:2]] == [
         "Limit",
