@@ -33,8 +33,10 @@ from govid.bus.wake import Wake
 log = logging.getLogger(__name__)
 
 TRANSIENT_PAUSE_SECONDS = 0.2
-FINISH_SECONDS = 5
+FINISH_SECONDS = 3.0
 """How long events in work may take to finish when the process stops."""
+STOP_SECONDS = 2.0
+"""How long they may take to roll back after that."""
 
 
 class LeaseLost(Exception):
@@ -271,4 +273,4 @@ class Dispatcher:
         for worker in late:
             worker.cancel()
         if late:
-            await asyncio.wait(late)
+            await asyncio.wait(late, timeout=STOP_SECONDS)

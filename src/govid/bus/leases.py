@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 RENEWALS_PER_LEASE = 3
 SAFETY_MARGIN_SECONDS = 1.0
+RELEASE_SECONDS = 1.0
 
 
 class Leases:
@@ -168,16 +169,14 @@ class Leases:
     async def _release(self, connection: Any) -> None:
         self._lapses_at = 0.0
         try:
-            await connection.execute(
-                QUERIES["release"],
-                self.replica,
-                list(self._subscribers),
-                list(range(BUCKETS)),
-                timeout=2,
-            )
-            await connection.execute(
-                "DELETE FROM bus.replica WHERE id = $1", self.replica, timeout=2
-            )
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await connection.execute(
+                    QUERIES["release"],
+                    self.replica,
+                    list(self._subscribers),
+                    list(range(BUCKETS)),
+                )
+                await connection.execute("DELETE FROM bus.replica WHERE id = $1", self.replica)
         except DATABASE_AWAY as error:
             # Not given back, then: the lock goes with the connection, and others take over.
             log.warning("leases.not_released", extra={"error_class": type(error).__name__})

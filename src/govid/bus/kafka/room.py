@@ -22,7 +22,7 @@ from govid.bus.settings import BusSettings
 from govid.bus.wake import Wake
 
 FINISH_SECONDS = 3.0
-STOP_SECONDS = 3.0
+STOP_SECONDS = 2.0
 
 
 class Kafka:
@@ -75,7 +75,7 @@ class Kafka:
         ]
 
     async def stop(self) -> None:
-        """Finish what is under way, and stop: 6 seconds at most."""
+        """Finish what is under way, and stop: 5 seconds at most."""
         self.relay.finish()
         self.logs.finish()
         finishing = [task for task in (self._relaying, self._logging) if task is not None]
