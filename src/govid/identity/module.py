@@ -62,7 +62,10 @@ def build(
     )
     module = Module(
         name="identity",
-        routes=(controllers.router(registration, sign_in),),
+        routes=(
+            controllers.accounts.router(registration),
+            controllers.credentials.router(sign_in),
+        ),
         consumers=(
             Consumer(
                 name=verification.SUBSCRIBER,

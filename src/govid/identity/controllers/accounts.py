@@ -1,4 +1,4 @@
-"""The routes of identity: decode, call, return."""
+"""The routes of accounts: opening one, and seeing one's own."""
 
 from typing import Annotated
 
@@ -10,8 +10,7 @@ from litestar.params import Body
 from govid.bus import Cause, Principal
 from govid.identity import examples
 from govid.identity.accounts.registration import Registration
-from govid.identity.credentials.login import SignIn
-from govid.identity.schemas import Login, Register, TokenView, UserView
+from govid.identity.schemas import Register, UserView
 
 
 @post(
@@ -30,22 +29,6 @@ async def register(
     return await registration.register(data, cause)
 
 
-@post(
-    "/login",
-    status_code=200,
-    public="this is where a token comes from",
-    summary="Sign in",
-    description="An unknown address and a wrong password get one and the same answer.",
-    responses={200: ResponseSpec(TokenView, description="Signed in.", examples=examples.TOKENS)},
-)
-async def login(
-    data: Annotated[Login, Body(examples=examples.LOGINS)],
-    sign_in: NamedDependency[SignIn],
-    cause: NamedDependency[Cause],
-) -> TokenView:
-    return await sign_in.login(data, cause)
-
-
 @get(
     "/profile",
     permission="identity.profile.read",
@@ -58,14 +41,11 @@ def profile(principal: NamedDependency[Principal]) -> UserView:
     return UserView.of(principal)
 
 
-def router(registration: Registration, sign_in: SignIn) -> Router:
+def router(registration: Registration) -> Router:
     """Return the routes, with the use cases behind them."""
     return Router(
         "/api/auth",
-        route_handlers=[register, login, profile],
-        dependencies={
-            "registration": Provide(lambda: registration, sync_to_thread=False),
-            "sign_in": Provide(lambda: sign_in, sync_to_thread=False),
-        },
+        route_handlers=[register, profile],
+        dependencies={"registration": Provide(lambda: registration, sync_to_thread=False)},
         tags=["identity"],
     )
