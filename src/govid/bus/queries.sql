@@ -142,7 +142,8 @@ WHERE owner = $1 AND subscriber = ANY($2::text[]) AND bucket = ANY($3::smallint[
 -- parked key are left out. An event without a key stands for itself: its key is '@' and its id.
 -- Most reads begin above a floor (floor.py). The events are fetched by their ids afterwards: in one
 -- statement the planner would have to look at every partition, for each read.
--- NOT IN, because it hashes its list, whatever the plan.
+-- NOT IN, because it hashes its list, whatever the plan. One time for all rows: with the clock's,
+-- a pause that ends while we read would let a key's later events pass its first.
 SELECT d.pos, d.bucket, d.event_id, coalesce(d.key, '@' || d.event_id) AS key
 FROM bus.delivery d
 WHERE d.subscriber = $1
@@ -152,7 +153,7 @@ WHERE d.subscriber = $1
   AND NOT EXISTS (
       SELECT FROM bus.parked p
       WHERE p.subscriber = d.subscriber AND p.key = coalesce(d.key, '@' || d.event_id)
-        AND p.until > clock_timestamp())
+        AND p.until > statement_timestamp())
 ORDER BY d.pos
 LIMIT $4
 

@@ -13,7 +13,8 @@ RETURNING name, partitions
 -- name: relay_backlog
 -- What is owed to Kafka in the owned buckets, oldest first, without what is being sent right now,
 -- what is parked, and what belongs to topics that cannot be written to. Most reads begin above a
--- floor (floor.py). The events are fetched by their ids afterwards, as for every subscriber.
+-- floor (floor.py). The events are fetched by their ids afterwards, as for every subscriber, and
+-- one time counts for all rows, as there.
 SELECT d.pos, d.bucket, d.event_id, d.key, d.replay_id
 FROM bus.delivery d
 WHERE d.subscriber = $1
@@ -23,7 +24,7 @@ WHERE d.subscriber = $1
   AND NOT EXISTS (
       SELECT FROM bus.parked p
       WHERE p.subscriber = d.subscriber AND p.key = coalesce(d.key, '@' || d.event_id)
-        AND p.until > clock_timestamp())
+        AND p.until > statement_timestamp())
   AND (cardinality($4::text[]) = 0 OR NOT EXISTS (
       SELECT FROM bus.event e WHERE e.id = d.event_id AND e.topic = ANY($4::text[])))
 ORDER BY d.pos
