@@ -10,6 +10,19 @@ from govid.bus.contracts.accounts import (
 )
 from govid.bus.contracts.appointments import AppointmentDecided, AppointmentRequested
 from govid.bus.contracts.base import Event, IdentifierType, Topic
+from govid.bus.contracts.claims import (
+    AccountClaimExpired,
+    AccountClosed,
+    AccountIdentifierReleased,
+)
+from govid.bus.contracts.credentials import (
+    CredentialChanged,
+    CredentialResetRequested,
+    EmailChanged,
+    EmailChangeRequested,
+    EmailConfirmed,
+    LetterWritten,
+)
 from govid.bus.contracts.deaths import DeathNotified
 from govid.bus.contracts.logs import AccessDecided, RequestFinished, RequestReceived
 from govid.bus.contracts.operations import (
@@ -30,17 +43,26 @@ from govid.bus.contracts.verification import (
 __all__ = [
     "AccessDecided",
     "AccountBlocked",
+    "AccountClaimExpired",
+    "AccountClosed",
     "AccountEvent",
+    "AccountIdentifierReleased",
     "AccountRegistered",
     "AccountRestored",
     "AccountVerificationFailed",
     "AccountVerified",
     "AppointmentDecided",
     "AppointmentRequested",
+    "CredentialChanged",
+    "CredentialResetRequested",
     "DeathNotified",
+    "EmailChangeRequested",
+    "EmailChanged",
+    "EmailConfirmed",
     "Event",
     "HmrcVerificationCompleted",
     "IdentifierType",
+    "LetterWritten",
     "NhsVerificationCompleted",
     "OutboxAct",
     "OutboxBackfilled",

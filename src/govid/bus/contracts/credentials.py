@@ -1,0 +1,45 @@
+"""What happens to passwords and addresses. These events stay inside; they hold no personal data."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from govid.bus.contracts.accounts import AccountEvent
+from govid.bus.contracts.base import Event
+
+
+class CredentialChanged(AccountEvent, frozen=True, kw_only=True):
+    """The account has another password; its sessions are dead."""
+
+    how: Literal["change", "reset"]
+
+
+class CredentialResetRequested(Event, frozen=True, kw_only=True):
+    """Somebody asked for a link to set a new password.
+
+    Without `account_id` nobody has the address that was named, or nobody who may reset.
+    """
+
+    request_id: UUID
+    account_id: UUID | None = None
+    timestamp: datetime
+
+
+class EmailConfirmed(AccountEvent, frozen=True, kw_only=True):
+    """The account's address is known to reach its owner."""
+
+
+class EmailChangeRequested(AccountEvent, frozen=True, kw_only=True):
+    """Another address was asked for; until it is confirmed, the old one counts."""
+
+
+class EmailChanged(AccountEvent, frozen=True, kw_only=True):
+    """The account has another address, which its owner has confirmed."""
+
+
+class LetterWritten(Event, frozen=True, kw_only=True):
+    """A mail is to be sent. To whom, and with which link, stands in identity's own rows."""
+
+    letter_id: UUID
+    kind: str
+    timestamp: datetime
