@@ -1,0 +1,212 @@
+"""Calls one API of a department, with every precaution."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import httpx
+from aiolimiter import AsyncLimiter
+
+from govid.bus.upstream.breaker import Breaker
+from govid.bus.upstream.calls import Answer, Call
+from govid.bus.upstream.errors import (
+    Misconfigured,
+    RateLimited,
+    Unavailable,
+    Unusable,
+    UpstreamFailure,
+)
+from govid.bus.upstream.metrics import UpstreamMetrics
+from govid.bus.upstream.policy import Policy
+from govid.bus.upstream.retries import PASSING, TransientFailure, retry_after, retrying
+
+log = logging.getLogger(__name__)
+
+SIMULATOR = "x-simulator"
+"""The header by which a simulator confesses."""
+
+Sent = Callable[[], Call]
+
+
+class Api:
+    """One API: its base URL, its breaker, its limiter, its patience.
+
+    Never used inside a transaction: a department's silence must not hold a row.
+    """
+
+    def __init__(
+        self,
+        department: str,
+        name: str,
+        base_url: str,
+        http: httpx.AsyncClient,
+        metrics: UpstreamMetrics,
+        policy: Policy,
+        *,
+        refuse_simulators: bool,
+    ) -> None:
+        """Call what is below *base_url* by *http*."""
+        self.name = name
+        self.base_url = base_url.rstrip("/")
+        self.breaker = Breaker(
+            department, failures=policy.failures_to_open, rest_seconds=policy.rest_seconds
+        )
+        self._department = department
+        self._http = http
+        self._metrics = metrics
+        self._policy = policy
+        self._refuse_simulators = refuse_simulators
+        # One at a time in even steps: a burst would be over the limit of whoever counts by moments.
+        self._limiter = AsyncLimiter(1, 1 / policy.per_second) if policy.per_second else None
+        metrics.breaker(department, name, self.breaker.state)
+        self.breaker.listen(lambda state: metrics.breaker(department, name, state))
+
+    async def send(self, call: Call | Sent) -> Answer:
+        """Send *call* and return the answer, within the deadline.
+
+        A call given as a function is made anew for each attempt; only its first version says
+        whether it may be repeated.
+
+        Raises:
+            UpstreamFailure: there is no answer, or none that could be used.
+        """
+        make: Sent = (lambda: call) if isinstance(call, Call) else call
+        until = asyncio.get_running_loop().time() + self._policy.total_seconds
+        current = make()
+        async for attempt in retrying(self._policy, repeatable=current.repeatable):
+            with attempt:
+                return await self._attempt(current, attempt.retry_state.attempt_number, until)
+            current = make()
+        raise AssertionError("the loop ends with an answer or an error")
+
+    async def _attempt(self, call: Call, number: int, until: float) -> Answer:
+        self.breaker.check()
+        await self._turn(until)
+        began = time.perf_counter()
+        outcome = "cancelled"
+        upstream_id = None
+        try:
+            with self.breaker.attempt():
+                answer = await self._exchange(call, until)
+            outcome = str(answer.status)
+            upstream_id = _upstream_id(answer)
+        except UpstreamFailure as failure:
+            outcome = failure.outcome
+            raise
+        finally:
+            seconds = time.perf_counter() - began
+            self._metrics.attempted(self._department, call.operation, outcome, seconds)
+            log.info(
+                "upstream.attempted",
+                extra={
+                    "department": self._department,
+                    "operation": call.operation,
+                    "method": call.method,
+                    "route": call.route,
+                    "outcome": outcome,
+                    "attempt": number,
+                    "duration_ms": round(seconds * 1000, 1),
+                    "correlation_id": call.correlation_id,
+                    "upstream_id": upstream_id,
+                },
+            )
+        return answer
+
+    async def _turn(self, until: float) -> None:
+        """Wait until the limiter lets one more call leave."""
+        if self._limiter is None:
+            return
+        try:
+            async with asyncio.timeout_at(until):
+                await self._limiter.acquire()
+        except TimeoutError:
+            # We are too many; the department has done nothing wrong.
+            raise RateLimited(self._department, "own limit") from None
+
+    async def _exchange(self, call: Call, until: float) -> Answer:
+        try:
+            async with asyncio.timeout_at(until), self._response(call) as response:
+                self._judge(response)
+                body = await self._body(response)
+        except TimeoutError:
+            raise Unavailable(self._department, "deadline") from None
+        except httpx.RequestError as error:
+            # Without the cause: it holds the request, with its URL and headers (I9).
+            raise TransientFailure(self._department, type(error).__name__) from None
+        answer = Answer(
+            api=self._department,
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=body,
+        )
+        if body and _media_type(answer) not in call.accepts:
+            raise Unusable(self._department, "content type")
+        return answer
+
+    @asynccontextmanager
+    async def _response(self, call: Call) -> AsyncIterator[httpx.Response]:
+        request = self._http.build_request(
+            call.method,
+            f"{self.base_url}{call.path}",
+            params=list(call.query) or None,
+            headers={
+                "Accept": ", ".join(call.accepts),
+                "Accept-Encoding": "identity",
+                **call.headers,
+            },
+            content=call.body,
+            timeout=httpx.Timeout(self._policy.total_seconds, connect=self._policy.connect_seconds),
+        )
+        response = await self._http.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    def _judge(self, response: httpx.Response) -> None:
+        """Refuse what is no answer by its head alone; then nothing of its body is read.
+
+        Raises:
+            UpstreamFailure: it is none.
+        """
+        if self._refuse_simulators and SIMULATOR in response.headers:
+            raise Misconfigured(self._department, "simulator")
+        status = response.status_code
+        wait = retry_after(response.headers.get("retry-after"))
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise RateLimited(self._department, "429", retry_after=wait)
+        if status in PASSING:
+            raise TransientFailure(self._department, str(status), retry_after=wait)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Unavailable(self._department, str(status), retry_after=wait)
+        if not HTTPStatus.OK <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Unusable(self._department, "status")
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            raise Unusable(self._department, "redirect")
+        if response.headers.get("content-encoding", "identity") != "identity":
+            # Nobody asked for it, and a few bytes of it may be a gigabyte.
+            raise Unusable(self._department, "content encoding")
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        chunks, size = [], 0
+        async for chunk in response.aiter_raw():
+            size += len(chunk)
+            if size > self._policy.body_bytes:
+                raise Unusable(self._department, "too long")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+def _media_type(answer: Answer) -> str:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _upstream_id(answer: Answer) -> str | None:
+    """Return the other side's own id of this exchange, where it gives one."""
+    for name in ("x-request-id", "x-amz-cf-id", "correlationid"):
+        if value := answer.headers.get(name):
+            return value[:64]
+    return None

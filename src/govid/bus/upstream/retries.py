@@ -1,0 +1,83 @@
+"""Whether and when a call is sent again."""
+
+import random
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_random_exponential,
+)
+
+from govid.bus.upstream.errors import RateLimited, Unavailable
+from govid.bus.upstream.policy import Policy
+
+PASSING = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""Statuses of troubles that may be over in a moment."""
+
+
+class TransientFailure(Unavailable):
+    """The department is away, perhaps only for a moment."""
+
+
+def retrying(policy: Policy, *, repeatable: bool) -> AsyncRetrying:
+    """Return the loop in which attempts are made.
+
+    Pauses are taken from the full width of a window that doubles, so that callers who failed
+    together do not come back together. A department that asked for a longer pause gets it. No
+    pause begins that would outlast the deadline.
+    """
+    return AsyncRetrying(
+        stop=stop_after_attempt(policy.attempts if repeatable else 1)
+        | stop_before_delay(policy.total_seconds),
+        wait=_Pauses(policy),
+        retry=retry_if_exception(_passes),
+        reraise=True,
+    )
+
+
+def retry_after(header: str | None, now: datetime | None = None) -> float | None:
+    """Return how many seconds a `Retry-After` asks for: it holds a number or a date (RFC 9110)."""
+    if header is None:
+        return None
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+class _Pauses:
+    def __init__(self, policy: Policy) -> None:
+        self._jitter = wait_random_exponential(
+            multiplier=policy.first_pause_seconds, max=policy.longest_pause_seconds
+        )
+        self._spread = policy.first_pause_seconds
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        asked = getattr(error, "retry_after", None)
+        if asked is None:
+            return self._jitter(retry_state)
+        # All who were told the same second would come in the same moment.
+        return float(asked) + random.uniform(0, self._spread)  # noqa: S311 - no secret
+
+
+def _passes(error: BaseException) -> bool:
+    return isinstance(error, TransientFailure | RateLimited)
