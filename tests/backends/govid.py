@@ -15,6 +15,7 @@ BASE = {
     "GOVID_NINO_VERIFIER": "simulator",
     "GOVID_KAFKA_ALLOW_PLAINTEXT": "true",
     "GOVID_PUBLIC_URL": "https://govid.example",
+    "GOVID_ALLOWED_HOSTS": "127.0.0.1",
     "GOVID_LOG_FORMAT": "json",
     "GOVID_SIMULATE_DEATH_EVENT": "false",
     "GOVID_KEY_ENCRYPTION_KEY": secrets.token_urlsafe(48),

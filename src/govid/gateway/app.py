@@ -63,6 +63,7 @@ def create_app(settings: Settings) -> Edge:
         counts=metrics.HttpMetrics(house.registry),
         clock=house.clock,
         methods={route.path_format: route.methods for route in app.routes},
+        hosts=settings.allowed_hosts,
         cors_origins=settings.cors_origins,
         https=settings.public_url.startswith("https:"),
     )

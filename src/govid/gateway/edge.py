@@ -15,6 +15,7 @@ from govid.bus import Clock
 from govid.bus.contracts import AccessDecided, RequestFinished, RequestReceived
 from govid.gateway.cors import Cors
 from govid.gateway.exchange import KEY, Exchange
+from govid.gateway.hosts import Hosts
 from govid.gateway.limits import Gone, Refused, check, read, replay
 from govid.gateway.problems import MEDIA_TYPE, Refusal, plain, refusal_of
 
@@ -71,13 +72,14 @@ class Edge:
         counts: Counts,
         clock: Clock,
         methods: Mapping[str, Iterable[str]],
+        hosts: Sequence[str] = (),
         cors_origins: Sequence[str] = (),
         https: bool = False,
     ) -> None:
         """Serve *app*.
 
-        *methods* holds what each route takes, by its template; *https* tells whether clients reach
-        govid by TLS.
+        *methods* holds what each route takes, by its template; *hosts* are the names by which
+        clients may call, none for any; *https* tells whether they reach govid by TLS.
         """
         self._app = app
         self._logs = logs
@@ -85,6 +87,7 @@ class Edge:
         self._counts = counts
         self._clock = clock
         self._allow = {route: _allow(taken) for route, taken in methods.items()}
+        self._hosts = Hosts(hosts)
         self._cors = Cors(cors_origins)
         self._headers = [*_SECURITY, _HSTS] if https else _SECURITY
 
@@ -118,6 +121,7 @@ class Edge:
             raise
 
     async def _serve(self, exchange: Exchange, scope: Any, receive: Any, answer: "_Answer") -> None:
+        self._hosts.check(exchange)
         check(exchange)
         if (preflight := self._cors.preflight(exchange)) is not None:
             await answer.empty(preflight)

@@ -38,9 +38,11 @@ class Exchange:
         "correlation_id",
         "has_body",
         "header_bytes",
+        "host",
         "method",
         "origin",
         "path",
+        "query",
         "request_id",
         "route",
         "started",
@@ -59,7 +61,8 @@ class Exchange:
         self.method: str = scope["method"]
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         self.path = printable(raw_path.decode("latin-1"))
-        self.target_bytes = len(raw_path) + len(scope["query_string"])
+        self.query: bytes = scope["query_string"]
+        self.target_bytes = len(raw_path) + len(self.query)
         client = scope.get("client")
         self.client_ip: str | None = client[0] if client else None
         self.status = 0
@@ -74,9 +77,13 @@ class Exchange:
         named = dict(headers)
         self.header_bytes = sum([len(name) + len(value) for name, value in headers])
         self.authorization = named.get(b"authorization")
-        if len(named) != len(headers) and _is_ambiguous(headers):
-            # Two of them are one too many: neither is believed.
-            self.authorization = b""
+        self.host = named.get(b"host")
+        if len(named) != len(headers):
+            # Two of these are one too many: neither is believed.
+            if _stands_twice(b"authorization", headers):
+                self.authorization = b""
+            if _stands_twice(b"host", headers):
+                self.host = None
         agent = named.get(b"user-agent")
         self.user_agent = printable(agent[:USER_AGENT_LENGTH].decode("latin-1")) if agent else None
         correlation_id = named.get(b"x-correlation-id")
@@ -94,8 +101,8 @@ class Exchange:
         self.wanted_method = named.get(b"access-control-request-method")
 
 
-def _is_ambiguous(headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    return sum(name == b"authorization" for name, _ in headers) > 1
+def _stands_twice(wanted: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    return sum(name == wanted for name, _ in headers) > 1
 
 
 def printable(text: str) -> str:

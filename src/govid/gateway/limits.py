@@ -1,8 +1,11 @@
 """How much a client may send, and for how long it may take."""
 
 import asyncio
+import re
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
+from govid.bus import FieldFault, Invalid
 from govid.gateway.exchange import Exchange
 
 BODY_BYTES = 64 * 1024
@@ -14,6 +17,8 @@ DRAIN_BYTES = 8 * 1024 * 1024
 A client that is still writing when its connection is reset never sees the answer.
 """
 BODY_SECONDS = 10.0
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 class Refused(Exception):
@@ -38,6 +43,7 @@ def check(exchange: Exchange) -> None:
 
     Raises:
         Refused: the address, the headers or the announced body are too large, or it is compressed.
+        Invalid: the query gives a parameter twice.
     """
     if exchange.target_bytes > TARGET_BYTES:
         raise Refused(414)
@@ -47,6 +53,8 @@ def check(exchange: Exchange) -> None:
         raise Refused(413, hang_up=True)
     if exchange.content_encoding not in (None, b"", b"identity"):
         raise Refused(415)
+    if b"&" in exchange.query:
+        _refuse_repetition(exchange.query)
 
 
 async def read(receive: Any, seconds: float = BODY_SECONDS) -> bytes:
@@ -87,3 +95,17 @@ def replay(body: bytes, receive: Any) -> Any:
         return pending.pop() if pending else await receive()
 
     return again
+
+
+def _refuse_repetition(query: bytes) -> None:
+    """Refuse a parameter that stands twice: of two, one party reads the first, another the last."""
+    seen: set[bytes] = set()
+    for part in query.split(b"&"):
+        name = unquote_to_bytes(part.partition(b"=")[0].replace(b"+", b" "))
+        if part and name in seen:
+            text = name.decode("latin-1")
+            # Only what looks like a name goes back: anything else may be a value.
+            loc = ("query", text) if _NAME.fullmatch(text) else ("query",)
+            fault = FieldFault(loc=loc, msg="is given twice", type="duplicate_parameter")
+            raise Invalid(": ".join((*loc[1:], fault.msg)), faults=(fault,))
+        seen.add(name)

@@ -42,6 +42,7 @@ _SENTENCES = {
     413: ("body-too-large", "The body is larger than 65536 bytes"),
     414: ("url-too-long", "The address is longer than 2048 bytes"),
     415: ("unsupported-media-type", "The body must be application/json, not compressed"),
+    421: ("misdirected-request", "This service is not reached by that name"),
     422: ("invalid-request", "The request is not valid"),
     429: ("too-many-requests", "Too many requests; please try again later"),
     431: ("headers-too-large", "The headers are larger than 16384 bytes"),

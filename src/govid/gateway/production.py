@@ -13,6 +13,7 @@ from govid.bus.database import dsn
 from govid.bus.kafka.producer import Producer
 from govid.bus.kafka.topics_admin import Topics
 from govid.bus.schema import describe, differences
+from govid.gateway import hosts
 from govid.gateway.devserver.state import StateFolder
 from govid.gateway.migrations import head
 from govid.gateway.settings import Settings
@@ -114,6 +115,10 @@ def _secrets(settings: Settings) -> Iterator[str]:
 def _surroundings(settings: Settings) -> Iterator[str]:
     if not settings.public_url.startswith("https://"):
         yield "GOVID_PUBLIC_URL is not an https address"
+    if not settings.allowed_hosts:
+        yield "GOVID_ALLOWED_HOSTS is not set"
+    elif hosts.ANY in settings.allowed_hosts:
+        yield "GOVID_ALLOWED_HOSTS allows any host"
     if "*" in settings.cors_origins:
         yield "GOVID_CORS_ORIGINS allows any origin"
     if not settings.allow_simulators:

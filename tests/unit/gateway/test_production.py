@@ -19,6 +19,7 @@ GOOD: dict[str, object] = {
     "GOVID_PSEUDONYM_KEY": STRONG,
     "GOVID_KEY_ENCRYPTION_KEY": STRONG,
     "GOVID_PUBLIC_URL": "https://id.example.com",
+    "GOVID_ALLOWED_HOSTS": "id.example.com",
 }
 
 
@@ -43,6 +44,7 @@ def test_nothing_set_names_everything_that_is_missing() -> None:
         "GOVID_PSEUDONYM_KEY is not set",
         "GOVID_KEY_ENCRYPTION_KEY is not set",
         "GOVID_PUBLIC_URL is not an https address",
+        "GOVID_ALLOWED_HOSTS is not set",
     ]
 
 
@@ -68,6 +70,8 @@ def test_nothing_set_names_everything_that_is_missing() -> None:
             {"GOVID_PUBLIC_URL": "http://id.example.com"},
             "GOVID_PUBLIC_URL is not an https address",
         ),
+        ({"GOVID_ALLOWED_HOSTS": ""}, "GOVID_ALLOWED_HOSTS is not set"),
+        ({"GOVID_ALLOWED_HOSTS": "*"}, "GOVID_ALLOWED_HOSTS allows any host"),
         ({"GOVID_CORS_ORIGINS": "*"}, "GOVID_CORS_ORIGINS allows any origin"),
         (
             {"GOVID_PATIENT_REGISTRY": "simulator"},

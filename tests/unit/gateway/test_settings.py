@@ -101,6 +101,33 @@ def test_origins_in_every_notation(
     assert load().cors_origins == origins
 
 
+def test_a_demonstration_on_this_machine_answers_to_this_machines_names() -> None:
+    env_file("GOVID_PORT=8001\n")
+    names = ("127.0.0.1", "[::1]", "localhost", "127.0.0.1:8001")
+    assert load(demonstration=True).allowed_hosts == names
+    assert load().allowed_hosts == ()
+
+
+def test_an_exposed_demonstration_answers_to_any_name() -> None:
+    env_file("GOVID_HOST=0.0.0.0\n")
+    assert load(demonstration=True).allowed_hosts == ()
+
+
+@pytest.mark.parametrize("text", ["https://id.example", "id.example/x", "id example", "a..", "-"])
+def test_a_host_that_no_client_would_send_is_refused(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("GOVID_ALLOWED_HOSTS", text)
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert caught.value.faults == [
+        (
+            "GOVID_ALLOWED_HOSTS (environment): a host is a name or an address, "
+            "without https:// and without a path"
+        )
+    ]
+
+
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     env_file("GOVID_DATABASE_ULR=postgresql://a:hidden@b/c\n")
     with pytest.raises(SettingsError) as caught:
@@ -121,7 +148,7 @@ def test_all_faults_are_told_at_once_and_without_their_values(
     assert caught.value.faults == [
         "GOVID_HOTS in .env is no setting of govid: did you mean GOVID_HOST?",
         "GOVID_PORT (environment): input should be greater than or equal to 0",
-        "GOVID_CORS_ORIGINS (environment): neither a JSON list nor origins with commas",
+        "GOVID_CORS_ORIGINS (environment): neither a JSON list nor a list with commas",
     ]
 
 

@@ -13,6 +13,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from govid.gateway.hosts import is_host
+
 Port = Literal["auto", "simulator", "off"]
 
 
@@ -35,6 +37,11 @@ class Environment(BaseSettings):
     )
     public_url: str | None = _named(
         None, "GOVID_PUBLIC_URL", doc="URL by which clients reach govid; the issuer of its tokens"
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = _named(
+        (),
+        "GOVID_ALLOWED_HOSTS",
+        doc="Names by which clients may call (Host header): JSON list or commas",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = _named(
         (),
@@ -181,7 +188,15 @@ class Environment(BaseSettings):
         "AB123456C", "GOVID_SIMULATE_DEATH_NIN", "SIMULATE_DEATH_NIN", doc="For whom"
     )
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _named_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what no client would send as a host."""
+        if not all(map(is_host, value)):
+            raise ValueError("a host is a name or an address, without https:// and without a path")
+        return value
+
+    @field_validator("allowed_hosts", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """Accept a JSON list and a list with commas."""
@@ -191,7 +206,7 @@ class Environment(BaseSettings):
             try:
                 return json.loads(value)
             except ValueError:
-                raise ValueError("neither a JSON list nor origins with commas") from None
+                raise ValueError("neither a JSON list nor a list with commas") from None
         return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
 
     @classmethod

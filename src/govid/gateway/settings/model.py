@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from pydantic import SecretStr
@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     data_dir: Path
     public_url: str
+    allowed_hosts: tuple[str, ...]
+    """Names by which clients may call; none for any."""
     cors_origins: tuple[str, ...]
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
     log_format: Literal["auto", "json", "console"]
@@ -74,6 +76,8 @@ def assemble(
         port=environment.port,
         data_dir=environment.data_dir,
         public_url=public_url,
+        allowed_hosts=environment.allowed_hosts
+        or _local_hosts(environment, public_url, demonstration=demonstration),
         cors_origins=environment.cors_origins,
         log_level=environment.log_level,
         log_format=environment.log_format,
@@ -127,6 +131,21 @@ def _database_url(environment: Environment) -> str:
     if environment.database_url is not None:
         return environment.database_url.get_secret_value()
     if environment.db_host is None:
+def _local_hosts(
+    environment: Environment, public_url: str, *, demonstration: bool
+) -> tuple[str, ...]:
+    """Return the names of a demonstration that nobody named any.
+
+    On this machine alone they are known, and a page elsewhere cannot reach it by a name of its own
+    that resolves to this machine. Where other machines reach it, any name may be right.
+    """
+    own = {"localhost", "127.0.0.1", "[::1]"}
+    host = f"[{environment.host}]" if ":" in environment.host else environment.host
+    if not demonstration or host not in own:
+        return ()
+    return (*sorted(own), urlsplit(public_url).netloc.rpartition("@")[2])
+
+
         return ""
     user = environment.db_user or "postgres"
     credentials = quote(user, safe="")
