@@ -10,6 +10,7 @@ from pathlib import Path
 import uvicorn
 
 from govid.gateway.app import create_app
+from govid.gateway.connections import Connection
 from govid.gateway.settings import Settings, load
 
 READY_SECONDS = 10
@@ -45,7 +46,7 @@ def serving(settings: Settings) -> Iterator[str]:
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(settings),
-                http="httptools",
+                http=Connection,
                 lifespan="on",
                 proxy_headers=False,
                 server_header=False,

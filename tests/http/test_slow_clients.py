@@ -8,7 +8,7 @@ import pytest
 from tests.http.client import Client
 
 HEAD = (
-    b"POST /api/auth/register HTTP/1.1\r\nHost: x\r\n"
+    b"POST /api/auth/register HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
 )
 

@@ -8,6 +8,7 @@ import uvicorn
 
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.listening import BACKLOG
+from govid.gateway.connections import Connection
 
 GRACE_SECONDS = 10
 """How long requests in work may take once the server is told to stop."""
@@ -35,7 +36,7 @@ def configuration(application: Any, *, workers: int = 1, factory: bool = False) 
         factory=factory,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         proxy_headers=False,
