@@ -31,6 +31,11 @@ TARGETS = (
     Target("govid dev ready from nothing, s", "resources.dev_ready_seconds", "<=", 5),
     Target("govid dev ready again, s", "resources.dev_ready_again_seconds", "<=", 2),
     Target("govid --help, s", "resources.help_seconds", "<=", 0.5),
+    Target("through handlers, events/s", "handlers.events_per_second", ">=", 2_500),
+    Target("to Kafka, events/s", "kafka.events_per_second", ">=", 10_000),
+    Target("to Kafka, events/s: govid / aiokafka", "kafka.to_aiokafka", ">=", 0.25),
+    Target("idle, commit to consumer, p50 ms", "idle.p50_ms", "<=", 10),
+    Target("at 200 events/s, commit to ack, p99 ms", "paced.p99_ms", "<=", 60),
 )
 
 

@@ -1,0 +1,1 @@
+"""What the bus promises, beside what the same machine does without it. Only clean ledgers count."""

@@ -1,0 +1,69 @@
+"""How fast a backlog leaves for Kafka, acknowledged by all replicas, beside aiokafka alone."""
+
+from statistics import median
+from typing import Any
+
+from bench.bus import alone
+from bench.bus.hub import Hub, Stage, run, stage
+from bench.bus.ledger import Ledger, fetch, settled
+from govid.bus.contracts import Topic
+
+EVENTS_PER_SECOND = 10_000
+"""How many events stand for one second of a round."""
+ACCOUNTS = 1_000
+PACE = """
+    SELECT extract(epoch FROM max(handled_at) - min(handled_at))::float8
+    FROM (SELECT handled_at FROM bus.receipt ORDER BY handled_at OFFSET $1) AS later
+"""
+
+
+def measure(*, rounds: int, seconds: int) -> dict[str, Any]:
+    """Drain, and send the same records without govid, in turn; return the medians."""
+    events = EVENTS_PER_SECOND * seconds
+    ours, sends, batches = [], [], []
+    with stage(needs_kafka=True) as servers:
+        # Once in vain: a broker that has just started is slow.
+        _drain(servers, EVENTS_PER_SECOND)
+        for _ in range(rounds):
+            rate, topic = _drain(servers, events)
+            ours.append(rate)
+            records = alone.records(servers.kafka, topic)
+            sends.append(run(alone.send(servers.kafka, f"{topic}.sent", records)))
+            batches.append(run(alone.send_batches(servers.kafka, f"{topic}.batched", records)))
+    return {
+        "events_per_second": round(median(ours), 1),
+        "aiokafka_per_second": round(median(sends), 1),
+        "aiokafka_batches_per_second": round(median(batches), 1),
+        "to_aiokafka": round(median(ours) / median(sends), 3),
+        "to_aiokafka_batches": round(median(ours) / median(batches), 3),
+        "each_round": [
+            [round(rate) for rate in each] for each in zip(ours, sends, batches, strict=True)
+        ],
+        "events": events,
+        "accounts": ACCOUNTS,
+        "rounds": rounds,
+    }
+
+
+def _drain(servers: Stage, events: int) -> tuple[float, str]:
+    """Return events/s, and the topic that they are in."""
+    hub = Hub(servers.settings())
+    ledger = Ledger(ACCOUNTS)
+    rate = run(_drained(hub, ledger, events))
+    topic = hub.settings.wire_name(Topic.VERIFICATION_REQUEST)
+    ledger.compare_records(servers.kafka, topic)
+    return rate, topic
+
+
+async def _drained(hub: Hub, ledger: Ledger, events: int) -> float:
+    await hub.fill([ledger.request() for _ in range(events)])
+    async with hub.running():
+        await hub.drained()
+    await settled(hub.settings.database_url, events, receipts=events)
+    return await pace(hub.settings.database_url, events, first=hub.settings.relay_batch_size)
+
+
+async def pace(url: str, events: int, *, first: int) -> float:
+    """Return the rate from when the *first* events were done until all were: without the start."""
+    rows = await fetch(url, PACE, first - 1)
+    return (events - first) / float(rows[0][0])
