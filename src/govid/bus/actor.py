@@ -64,3 +64,5 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     causation_id: UUID | None = None
     traceparent: str | None = None
     witness: Witness | None = None
+    address: str | None = None
+    """The client's address, for throttles. It is in no event."""

@@ -31,6 +31,11 @@ from govid.bus.contracts import (
     HmrcVerificationCompleted,
     IdentifierType,
     LetterWritten,
+    LoginFailed,
+    LoginLocked,
+    LoginLockExpired,
+    LoginRefusedBlocked,
+    LoginSucceeded,
     NhsVerificationCompleted,
     OutboxAct,
     OutboxBackfilled,
@@ -91,6 +96,16 @@ def _inside(name: str, struct: type[Event]) -> EventType:
     )
 
 
+def _at_the_door(name: str, struct: type[Event]) -> EventType:
+    # No order, as the numbers of a key stay for ever, and anybody may try any name.
+    return EventType(
+        name=name,
+        struct=struct,
+        subject=lambda _event, _pseudonyms: None,
+        account=lambda event: None if event.account_id is None else str(event.account_id),
+    )
+
+
 def _outside(name: str, struct: type[Event], topic: Topic, stream: str) -> EventType:
     return EventType(
         name=name, struct=struct, topic=topic, stream=stream, subject=_of_user, account=_user
@@ -135,6 +150,11 @@ EVENT_TYPES: Sequence[EventType] = (
         subject=lambda event, _pseudonyms: str(event.letter_id),
         account=lambda _event: None,
     ),
+    _at_the_door("identity.login.succeeded", LoginSucceeded),
+    _at_the_door("identity.login.failed", LoginFailed),
+    _at_the_door("identity.login.refused_blocked", LoginRefusedBlocked),
+    _at_the_door("identity.login.locked", LoginLocked),
+    _at_the_door("identity.login.lock_expired", LoginLockExpired),
     _outside(
         "identity.verification.requested",
         VerificationRequested,

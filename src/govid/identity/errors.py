@@ -28,6 +28,13 @@ class InvalidCredentials(GovidError):
     kind = Kind.UNAUTHENTICATED
 
 
+class TooManyAttempts(GovidError):
+    """Too many attempts; please try again later."""
+
+    code = "too-many-attempts"
+    kind = Kind.BUSY
+
+
 class AccountIsBlocked(GovidError):
     """Account is blocked."""
 

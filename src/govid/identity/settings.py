@@ -5,6 +5,24 @@ from typing import Literal
 import msgspec
 
 
+class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How often somebody may try. Durations are in seconds; a most of 0 is none."""
+
+    failures: int = 6
+    """After so many, the account is locked for this way of signing in."""
+    lock_seconds: float = 900
+    """How long the first lock lasts. Each within a day lasts twice as long as the one before."""
+    longest_lock_seconds: float = 7200
+    address_failures: int = 100
+    """From one network in a quarter of an hour."""
+    registrations: int = 30
+    """From one network in an hour."""
+    duplicates: int = 10
+    """Of one identifier, or one address, in a day."""
+    trusted_callers: tuple[str, ...] = ()
+    """Networks (CIDRs) of back ends that register for many people."""
+
+
 class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of identity. Durations are in seconds, memory is in KiB."""
 
@@ -23,6 +41,10 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     password_min_length: int = 8
     accept_prototype_nhs: bool = False
     """Whether `NHS` and nine digits pass as an NHS number, as simulated departments know it."""
+
+    pseudonym_key: bytes = b""
+    """Hides who is counted in the throttle's rows."""
+    throttle: ThrottleSettings = ThrottleSettings()
 
     def __repr__(self) -> str:
         """Say nothing of the secrets (I9)."""

@@ -33,6 +33,13 @@ from govid.bus.contracts.operations import (
     OutboxRetried,
     OutboxUnparked,
 )
+from govid.bus.contracts.throttling import (
+    LoginFailed,
+    LoginLocked,
+    LoginLockExpired,
+    LoginRefusedBlocked,
+    LoginSucceeded,
+)
 from govid.bus.contracts.verification import (
     HmrcVerificationCompleted,
     NhsVerificationCompleted,
@@ -63,6 +70,11 @@ __all__ = [
     "HmrcVerificationCompleted",
     "IdentifierType",
     "LetterWritten",
+    "LoginFailed",
+    "LoginLockExpired",
+    "LoginLocked",
+    "LoginRefusedBlocked",
+    "LoginSucceeded",
     "NhsVerificationCompleted",
     "OutboxAct",
     "OutboxBackfilled",

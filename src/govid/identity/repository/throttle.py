@@ -1,0 +1,189 @@
+"""Where attempts are counted: one row for each account and flow, under a pseudonym.
+
+Each act is one statement that decides under the row's lock, by the database's clock. A count that
+is read first and written afterwards loses what others do in between, and parallel guesses with it.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from govid.bus import Transaction
+
+UNSETTLED_SECONDS = 30
+"""An attempt that nobody has settled by then is a failure: its process may be dead."""
+REMEMBERED_HOURS = 24
+"""How long a lock makes the next one longer, and a row stays."""
+
+# What the row becomes where a lock begins, in terms of `now`, `begins` and `nth`. The exponent is
+# bounded, as no lock may overflow into none.
+_LOCKS = "CASE WHEN begins THEN nth ELSE t.locks END"
+_LOCKED_AT = "CASE WHEN begins THEN now ELSE t.locked_at END"
+_UNTIL = "now + make_interval(secs => least($6, $5 * power(2, least(nth - 1, 30))))"
+_NTH = f"""
+    CASE WHEN t.locked_at > now - interval '{REMEMBERED_HOURS} hours' THEN t.locks + 1 ELSE 1 END
+"""
+
+# A lock is one only within the longest that there may be: it ends if the clock was set back, or
+# the setting lowered.
+_RESERVE = f"""
+    INSERT INTO identity.throttle AS t (flow, bucket, pending, verdict, touched_at)
+    VALUES ($1, $2, jsonb_build_object($3::text, extract(epoch FROM clock_timestamp())),
+            'granted', clock_timestamp())
+    ON CONFLICT (flow, bucket) DO UPDATE SET
+        (failures, pending, locks, locked_at, locked_until, verdict, turn, touched_at) = (
+            SELECT CASE WHEN begins THEN 0 ELSE counted END,
+                   CASE WHEN granted THEN live || jsonb_build_object($3::text, epoch) ELSE live END,
+                   {_LOCKS}, {_LOCKED_AT},
+                   CASE WHEN begins THEN {_UNTIL} WHEN locked THEN t.locked_until END,
+                   CASE WHEN begins OR locked THEN 'locked' WHEN granted THEN 'granted'
+                        ELSE 'full' END,
+                   CASE WHEN begins THEN 'began' WHEN ended THEN 'ended' END,
+                   now
+            FROM (SELECT clock_timestamp() AS now) AS clock
+            CROSS JOIN LATERAL (SELECT extract(epoch FROM now) AS epoch) AS seconds
+            CROSS JOIN LATERAL (
+                SELECT coalesce(jsonb_object_agg(ticket, since)
+                                FILTER (WHERE since::numeric > epoch - {UNSETTLED_SECONDS}),
+                                '{{}}') AS live,
+                       count(ticket) FILTER (WHERE since::numeric > epoch - {UNSETTLED_SECONDS})
+                           AS under_way,
+                       t.failures + count(ticket)
+                           FILTER (WHERE since::numeric <= epoch - {UNSETTLED_SECONDS}) AS counted
+                FROM jsonb_each(t.pending) AS each (ticket, since)
+            ) AS attempts
+            CROSS JOIN LATERAL (
+                SELECT coalesce(t.locked_until > now
+                                AND t.locked_until <= now + make_interval(secs => $6), false)
+                           AS locked
+            ) AS lock
+            CROSS JOIN LATERAL (
+                SELECT NOT locked AND counted >= $4 AS begins,
+                       NOT locked AND counted + under_way < $4 AS granted,
+                       NOT locked AND t.locked_until IS NOT NULL AS ended,
+                       {_NTH} AS nth
+            ) AS step
+        )
+    RETURNING verdict, turn, account_id
+"""  # noqa: S608 - put together from constants
+_FAIL = f"""
+    UPDATE identity.throttle AS t SET
+        (failures, pending, locks, locked_at, locked_until, account_id, turn) = (
+            SELECT CASE WHEN begins THEN 0 ELSE t.failures + 1 END,
+                   t.pending - $3::text,
+                   {_LOCKS}, {_LOCKED_AT},
+                   CASE WHEN begins THEN {_UNTIL} ELSE t.locked_until END,
+                   coalesce($7, t.account_id),
+                   CASE WHEN begins THEN 'began' END
+            FROM (SELECT clock_timestamp() AS now) AS clock
+            CROSS JOIN LATERAL (SELECT t.failures + 1 >= $4 AS begins, {_NTH} AS nth) AS step
+        )
+    WHERE flow = $1 AND bucket = $2 AND pending ? $3::text
+    RETURNING turn
+"""  # noqa: S608 - put together from constants
+_SUCCEED = """
+    UPDATE identity.throttle SET failures = 0, pending = pending - $3::text, turn = NULL
+    WHERE flow = $1 AND bucket = $2
+"""
+_RELEASE = """
+    UPDATE identity.throttle SET pending = pending - $3::text, turn = NULL
+    WHERE flow = $1 AND bucket = $2
+"""
+_UNLOCK = """
+    UPDATE identity.throttle SET locked_until = NULL, turn = 'ended'
+    WHERE (flow, bucket) IN (
+        SELECT flow, bucket FROM identity.throttle WHERE locked_until <= clock_timestamp()
+        LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING flow, bucket, account_id
+"""
+_FORGET = f"""
+    DELETE FROM identity.throttle WHERE (flow, bucket) IN (
+        SELECT flow, bucket FROM identity.throttle
+        WHERE touched_at < clock_timestamp() - interval '{REMEMBERED_HOURS} hours'
+          AND locked_until IS NULL
+        LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING 1
+"""  # noqa: S608 - put together from constants
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How many failures begin a lock, how long the first one lasts, and the longest."""
+
+    failures: int
+    lock_seconds: float
+    longest_seconds: float
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A place among the attempts of one bucket: the row, and the attempt's own mark in it."""
+
+    flow: str
+    bucket: str
+    ticket: str
+
+
+class Reserved(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reservation came to, and what became of the row's lock by it."""
+
+    verdict: Literal["granted", "full", "locked"]
+    turn: Literal["began", "ended"] | None
+    account_id: UUID | None
+
+
+class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
+    """A row whose lock is over."""
+
+    flow: str
+    bucket: str
+    account_id: UUID | None
+
+
+class Attempts:
+    """The counted attempts."""
+
+    async def reserve(self, tx: Transaction, place: Place, limits: Limits) -> Reserved:
+        """Take *place*, if failures and attempts under way leave one; count what went unsettled."""
+        row = await tx.driver.fetchrow(
+            _RESERVE,
+            place.flow,
+            place.bucket,
+            place.ticket,
+            limits.failures,
+            limits.lock_seconds,
+            limits.longest_seconds,
+        )
+        return Reserved(**row)
+
+    async def fail(
+        self, tx: Transaction, place: Place, limits: Limits, account_id: UUID | None
+    ) -> bool:
+        """Give *place* back as a failure, once; tell whether a lock began by it."""
+        turn = await tx.driver.fetchval(
+            _FAIL,
+            place.flow,
+            place.bucket,
+            place.ticket,
+            limits.failures,
+            limits.lock_seconds,
+            limits.longest_seconds,
+            account_id,
+        )
+        return bool(turn == "began")
+
+    async def succeed(self, tx: Transaction, place: Place) -> None:
+        """Give *place* back, and forget the failures before it. A lock stays one."""
+        await tx.driver.execute(_SUCCEED, place.flow, place.bucket, place.ticket)
+
+    async def release(self, tx: Transaction, place: Place) -> None:
+        """Give *place* back as if nobody had tried."""
+        await tx.driver.execute(_RELEASE, place.flow, place.bucket, place.ticket)
+
+    async def unlock(self, tx: Transaction, most: int) -> Sequence[Unlocked]:
+        """End at most so many locks whose time is over."""
+        return [Unlocked(**row) for row in await tx.driver.fetch(_UNLOCK, most)]
+
+    async def forget(self, tx: Transaction, most: int) -> int:
+        """Delete at most so many rows that nobody has touched for a day; return how many."""
+        return len(await tx.driver.fetch(_FORGET, most))
