@@ -62,7 +62,23 @@ class SigningKey(Base):
     kid: Mapped[str] = mapped_column(primary_key=True)
     algorithm: Mapped[str]
     public_key: Mapped[bytes]
-    private_key: Mapped[bytes]
+    private_key: Mapped[bytes | None]
     sealed: Mapped[bool]
     state: Mapped[str]
     created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    idle_expires_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+class RefreshToken(Base):
+    """What a session is renewed with: its digest."""
+
+    __tablename__ = "refresh_token"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID]
+    client_id: Mapped[str]
+    issued_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+    due_at: Mapped[datetime | None]

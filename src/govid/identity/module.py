@@ -1,7 +1,6 @@
 """Puts identity together: the only place that constructs its parts."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
 import msgspec
 
@@ -18,11 +17,13 @@ from govid.identity.credentials.login import SignIn
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.repository.accounts import Accounts
 from govid.identity.repository.sessions import Sessions
+from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.rules import Rules
 from govid.identity.sessions.authentication import Authentication
 from govid.identity.sessions.live import LiveSessions
 from govid.identity.settings import IdentitySettings
+from govid.identity.sessions.opening import Opening
 from govid.identity.tokens.access import Tokens
 from govid.identity.tokens.keyring import Keyring
 
@@ -50,16 +51,10 @@ def build(
         accept_prototype_nhs=settings.accept_prototype_nhs,
     )
     keyring = Keyring(settings, uow, SigningKeys())
-    tokens = Tokens(keyring, clock, issuer=settings.issuer, lifetime=settings.access_token_seconds)
+    tokens = Tokens(keyring, clock, issuer=settings.issuer, lifetime=settings.longest_token_seconds)
+    opening = Opening(sessions, RefreshTokens(), tokens, settings)
     registration = Registration(uow, accounts, passwords, rules)
-    sign_in = SignIn(
-        uow,
-        accounts,
-        sessions,
-        passwords,
-        tokens,
-        lifetime=timedelta(seconds=settings.access_token_seconds),
-    )
+    sign_in = SignIn(uow, accounts, passwords, opening)
     module = Module(
         name="identity",
         routes=(

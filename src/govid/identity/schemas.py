@@ -1,7 +1,7 @@
 """What clients send and receive, under the contract's names. None of it shows in a repr (I9)."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from msgspec import Meta, Struct, field
@@ -49,6 +49,32 @@ class TokenView(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Name the struct only."""
         return "<TokenView>"
+
+
+class GrantView(Struct, frozen=True, kw_only=True):
+    """A session's tokens: one for requests, and one for the next pair of tokens, good for once."""
+
+    access_token: str
+    token_type: str = "bearer"  # noqa: S105 - the name of a scheme
+    expires_in: Annotated[int, Meta(description="Seconds that the access token lives.")]
+    refresh_token: Annotated[str, Meta(description="For `POST /api/auth/refresh`, once.")]
+    session_id: UUID
+
+    def __repr__(self) -> str:
+        """Name the session only."""
+        return f"<GrantView {self.session_id}>"
+
+
+class PasswordPolicyView(Struct, frozen=True, kw_only=True):
+    """What a new password has to be like. Lengths are in code points, in that normal form."""
+
+    min_length: int
+    max_length: int
+    advised_length: int
+    normalisation: Literal["NFKC"]
+    refusals: Annotated[
+        tuple[str, ...], Meta(description="The types of error that are possible, by name.")
+    ]
 
 
 class UserView(Struct, frozen=True, kw_only=True):

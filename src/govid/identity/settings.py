@@ -34,6 +34,11 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     key_encryption_key: bytes | None = None
     """Seals the private signing key in the database. Without it the key lies there in the open."""
     access_token_seconds: int = 1800
+    """Life of a token of `POST /api/auth/login`, which nothing can renew."""
+    session_token_seconds: int = 300
+    """Life of a token that comes with a refresh token."""
+    session_idle_seconds: int = 3600
+    session_absolute_seconds: int = 43_200
     argon2_time_cost: int = 2
     argon2_memory_kib: int = 47104
     argon2_parallelism: int = 1
@@ -44,6 +49,11 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     pseudonym_key: bytes = b""
     """Hides who is counted in the throttle's rows."""
+    @property
+    def longest_token_seconds(self) -> int:
+        """How long an access token of any kind may live."""
+        return max(self.access_token_seconds, self.session_token_seconds)
+
     throttle: ThrottleSettings = ThrottleSettings()
 
     def __repr__(self) -> str:

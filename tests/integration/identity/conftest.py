@@ -1,7 +1,6 @@
 """Identity on a real database, with its events going to the outbox and to nobody."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -30,12 +29,14 @@ from govid.identity.accounts.verification import Verification
 from govid.identity.credentials.login import SignIn
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.repository.accounts import Accounts
+from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.sessions import Sessions
 from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.rules import Rules
 from govid.identity.schemas import Login, Register, UserView
 from govid.identity.sessions.authentication import Authentication
 from govid.identity.sessions.live import LiveSessions
+from govid.identity.sessions.opening import Opening
 from govid.identity.settings import IdentitySettings
 from govid.identity.tokens.access import Tokens
 from govid.identity.tokens.keyring import Keyring
@@ -143,17 +144,17 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
     passwords, keyring = Passwords(settings), Keyring(settings, uow, SigningKeys())
     await keyring.load()
     tokens = Tokens(
-        keyring, SystemClock(), issuer=settings.issuer, lifetime=settings.access_token_seconds
+        keyring, SystemClock(), issuer=settings.issuer, lifetime=settings.longest_token_seconds
     )
+    opening = Opening(sessions, RefreshTokens(), tokens, settings)
     rules = Rules(password_min_length=8, accept_prototype_nhs=settings.accept_prototype_nhs)
-    lifetime = timedelta(seconds=settings.access_token_seconds)
     return Parts(
         database=database,
         uow=uow,
         passwords=passwords,
         tokens=tokens,
         registration=Registration(uow, accounts, passwords, rules),
-        sign_in=SignIn(uow, accounts, sessions, passwords, tokens, lifetime=lifetime),
+        sign_in=SignIn(uow, accounts, passwords, opening),
         verification=Verification(accounts),
         lifecycle=Lifecycle(accounts, sessions),
         authenticate=Authentication(LiveSessions(database), tokens).authenticate,

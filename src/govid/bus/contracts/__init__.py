@@ -33,6 +33,13 @@ from govid.bus.contracts.operations import (
     OutboxRetried,
     OutboxUnparked,
 )
+from govid.bus.contracts.sessions import (
+    KeyRotated,
+    RefreshReused,
+    SessionCreated,
+    SessionExpired,
+    SessionRevoked,
+)
 from govid.bus.contracts.throttling import (
     LoginFailed,
     LoginLocked,
@@ -69,6 +76,7 @@ __all__ = [
     "Event",
     "HmrcVerificationCompleted",
     "IdentifierType",
+    "KeyRotated",
     "LetterWritten",
     "LoginFailed",
     "LoginLockExpired",
@@ -82,8 +90,12 @@ __all__ = [
     "OutboxReplayed",
     "OutboxRetried",
     "OutboxUnparked",
+    "RefreshReused",
     "RequestFinished",
     "RequestReceived",
+    "SessionCreated",
+    "SessionExpired",
+    "SessionRevoked",
     "Topic",
     "VerificationCompleted",
     "VerificationRequested",

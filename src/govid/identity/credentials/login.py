@@ -1,6 +1,8 @@
 """Signing in with a password."""
 
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from uuid import UUID
 
 from govid.bus import Cause, Transaction, UnitOfWork
 from govid.identity.errors import AccountIsBlocked, InvalidCredentials
@@ -16,6 +18,10 @@ CLIENT_ID = "govid"
 
 PASSWORD_LEVEL = "Cl"  # noqa: S105 - the name of a level
 """The level of a sign-in with nothing but a password (One Login's vocabulary)."""
+S = TypeVar("S")
+Open = Callable[[Transaction, UUID, str], Awaitable[S]]
+"""Opens a session for an account that holds its lock, at a level."""
+
 
 LOOKS = 2
 """How often a sign-in is checked when the stored hash changes under its eyes."""
@@ -33,22 +39,25 @@ class SignIn:
         self,
         uow: UnitOfWork,
         accounts: Accounts,
-        sessions: Sessions,
         passwords: Passwords,
-        tokens: Tokens,
-        *,
-        lifetime: timedelta,
+        opening: Opening,
     ) -> None:
-        """Open sessions of one *lifetime*, the token's own: nothing could renew them."""
+        """Let *opening* open the sessions of those whose password is right."""
         self._uow = uow
         self._accounts = accounts
-        self._sessions = sessions
         self._passwords = passwords
-        self._tokens = tokens
-        self._lifetime = lifetime
+        self._opening = opening
 
     async def login(self, request: Login, cause: Cause) -> TokenView:
-        """Return an access token for the account with this address and password.
+        """Return the only token of a new session. Raises what `_admit` raises."""
+        return self._opening.token(await self._admit(request, cause, self._opening.once))
+
+    async def begin(self, request: Login, cause: Cause) -> GrantView:
+        """Return the tokens of a new session that can be renewed. Raises what `_admit` raises."""
+        return self._opening.tokens(await self._admit(request, cause, self._opening.renewable))
+
+    async def _admit(self, request: Login, cause: Cause, open_session: Open[S]) -> S:
+        """Open a session for the account with this address and password.
 
         Raises:
             InvalidCredentials: no such account, or another password; after the same work.
@@ -64,9 +73,8 @@ class SignIn:
                 raise InvalidCredentials
             renewed = await self._renewed(found, request.password)
             async with self._uow.begin(cause) as tx:
-                opened = await self._open(tx, found, renewed)
-            if opened is not None:
-                return self._token(opened)
+                if await self._still(tx, found, renewed):
+                    return await open_session(tx, found.account_id, PASSWORD_LEVEL)
             # Meanwhile the password was changed, or a parallel sign-in renewed its hash.
         raise InvalidCredentials
 
@@ -76,31 +84,16 @@ class SignIn:
             return await self._passwords.hash(password)
         return None
 
-    async def _open(
-        self, tx: Transaction, found: Credentials, renewed: str | None
-    ) -> Opened | None:
-        """Open a session, unless the password is no longer the one that was verified."""
+    async def _still(self, tx: Transaction, found: Credentials, renewed: str | None) -> bool:
+        """Lock the account; tell whether the password is still the one that was verified."""
         now = await self._accounts.lock(tx, found.account_id, write=renewed is not None)
         if now is None or now.password_hash != found.password_hash:
-            return None
+            return False
         if now.status == BLOCKED:
             raise AccountIsBlocked
         if renewed is not None:
             await self._accounts.rehash(tx, found.account_id, old=found.password_hash, new=renewed)
-        return await self._sessions.open(
-            tx, found.account_id, client_id=CLIENT_ID, acr=PASSWORD_LEVEL, lifetime=self._lifetime
-        )
-
-    def _token(self, opened: Opened) -> TokenView:
-        return TokenView(
-            access_token=self._tokens.issue(
-                account_id=opened.account_id,
-                session_id=opened.session_id,
-                client_id=CLIENT_ID,
-                acr=PASSWORD_LEVEL,
-                auth_time=opened.auth_time,
-            )
-        )
+        return True
 
 
 def _canonical_or_nobody(address: str) -> str:

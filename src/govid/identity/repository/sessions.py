@@ -15,16 +15,36 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 
     account_id: UUID
     session_id: UUID
+    client_id: str
+    acr: str
     auth_time: datetime
+    absolute_expires_at: datetime
+
+
+_OPENED = (
+    Session.account_id,
+    Session.id.label("session_id"),
+    Session.client_id,
+    Session.acr,
+    Session.auth_time,
+    Session.absolute_expires_at,
+)
 
 
 class Sessions:
     """The sign-ins."""
 
     async def open(
-        self, tx: Transaction, account_id: UUID, *, client_id: str, acr: str, lifetime: timedelta
+        self,
+        tx: Transaction,
+        account_id: UUID,
+        *,
+        client_id: str,
+        acr: str,
+        lifetime: timedelta,
+        idle: timedelta,
     ) -> Opened:
-        """Begin a session that ends after *lifetime*.
+        """Begin a session that ends after *lifetime*, or when nobody has used it for *idle*.
 
         The database's clock counts, as it is the one that all replicas share. It is read after the
         account's lock was taken, so a session is older than a block or is not opened at all.
@@ -39,12 +59,13 @@ class Sessions:
                 acr=acr,
                 auth_time=now,
                 created_at=now,
+                last_seen_at=now,
+                idle_expires_at=now + idle,
                 absolute_expires_at=now + lifetime,
             )
-            .returning(Session.id, Session.auth_time)
+            .returning(*_OPENED)
         )
-        row = (await tx.execute(statement)).one()
-        return Opened(account_id=account_id, session_id=row.id, auth_time=row.auth_time)
+        return Opened(**(await tx.execute(statement)).mappings().one())
 
     async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> None:
         """Revoke every session of the account that is not revoked yet."""

@@ -61,10 +61,13 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tokens:
-    """Issues and verifies access tokens of one lifetime, in seconds."""
+    """Issues and verifies access tokens."""
 
     def __init__(self, keyring: Keyring, clock: Clock, *, issuer: str, lifetime: int) -> None:
-        """Sign with the keys of *keyring*, in the name of *issuer*."""
+        """Sign with the keys of *keyring*, in the name of *issuer*.
+
+        No token lives longer than *lifetime*, in seconds; a longer one is not believed either.
+        """
         self._keyring = keyring
         self._clock = clock
         self._issuer = issuer
@@ -72,9 +75,16 @@ class Tokens:
         self._verified: OrderedDict[bytes, Verified] = OrderedDict()
 
     def issue(
-        self, *, account_id: UUID, session_id: UUID, client_id: str, acr: str, auth_time: datetime
+        self,
+        *,
+        account_id: UUID,
+        session_id: UUID,
+        client_id: str,
+        acr: str,
+        auth_time: datetime,
+        lifetime: int | None = None,
     ) -> str:
-        """Return a signed token for the session."""
+        """Return a signed token for the session, of that *lifetime* unless it would be too long."""
         now = int(self._clock.now().timestamp())
         key = self._keyring.signing
         claims = Claims(
@@ -84,7 +94,7 @@ class Tokens:
             client_id=client_id,
             iat=now,
             nbf=now,
-            exp=now + self._lifetime,
+            exp=now + min(lifetime or self._lifetime, self._lifetime),
             auth_time=int(auth_time.timestamp()),
             jti=secrets.token_urlsafe(JTI_BYTES),
             sid=session_id,

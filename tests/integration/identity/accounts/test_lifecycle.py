@@ -90,7 +90,7 @@ async def test_r13_a_notice_whose_transaction_fails_leaves_nothing(identity: Par
             await identity.lifecycle.apply(tx, delivery, outcome)
             raise ZeroDivisionError
     assert (await identity.authenticate(token)).account_id == view.id
-    assert await identity.count("bus.event") == 2
+    assert await identity.count("bus.event") == 3
 
 
 async def test_no_session_survives_sign_ins_that_race_with_a_block(identity: Parts) -> None:

@@ -1,0 +1,79 @@
+"""Where refresh tokens are read and written: their digests, never the tokens."""
+
+import hashlib
+import secrets
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import func, insert, select, update
+
+from govid.bus import Transaction
+from govid.identity.models import RefreshToken, Session
+
+TOKEN_BYTES = 32
+
+
+class Family(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose a refresh token is: the session that all its successors share."""
+
+    session_id: UUID
+    account_id: UUID
+
+
+class RefreshTokens:
+    """The refresh tokens. A used one is kept as long as its session, to be known again."""
+
+    async def issue(
+        self, tx: Transaction, session_id: UUID, *, client_id: str, expires_at: datetime
+    ) -> str:
+        """Return a new token for the session, opaque and of 256 random bits."""
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        await tx.execute(
+            insert(RefreshToken).values(
+                hash=digest(token),
+                session_id=session_id,
+                client_id=client_id,
+                expires_at=expires_at,
+            )
+        )
+        return token
+
+    async def family(self, tx: Transaction, token: str) -> Family | None:
+        """Return whose *token* is or was, whatever it is worth by now. Locks nothing."""
+        statement = (
+            select(RefreshToken.session_id, Session.account_id)
+            .join(Session, Session.id == RefreshToken.session_id)
+            .where(RefreshToken.hash == digest(token))
+        )
+        row = (await tx.execute(statement)).mappings().first()
+        return None if row is None else Family(**row)
+
+    async def use(self, tx: Transaction, token: str, *, client_id: str) -> bool:
+        """Spend *token*; tell whether it was this client's, unused and unexpired."""
+        result = await tx.execute(
+            update(RefreshToken)
+            .where(
+                RefreshToken.hash == digest(token),
+                RefreshToken.client_id == client_id,
+                RefreshToken.used_at.is_(None),
+                RefreshToken.expires_at > func.clock_timestamp(),
+            )
+            .values(used_at=func.clock_timestamp())
+            .returning(RefreshToken.session_id)
+        )
+        return result.first() is not None
+
+    async def was_used(self, tx: Transaction, token: str, *, client_id: str) -> bool:
+        """Tell whether this client has spent *token* before."""
+        statement = select(RefreshToken.session_id).where(
+            RefreshToken.hash == digest(token),
+            RefreshToken.client_id == client_id,
+            RefreshToken.used_at.is_not(None),
+        )
+        return (await tx.execute(statement)).first() is not None
+
+
+def digest(token: str) -> bytes:
+    """Return what is stored of *token*: nobody can use a stolen copy of the table."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
