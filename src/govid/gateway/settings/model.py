@@ -126,11 +126,6 @@ def _local_url(environment: Environment) -> str:
     return f"http://{host}:{environment.port}"
 
 
-def _database_url(environment: Environment) -> str:
-    """Return the URL of the database, or nothing if nobody named one."""
-    if environment.database_url is not None:
-        return environment.database_url.get_secret_value()
-    if environment.db_host is None:
 def _local_hosts(
     environment: Environment, public_url: str, *, demonstration: bool
 ) -> tuple[str, ...]:
@@ -146,6 +141,11 @@ def _local_hosts(
     return (*sorted(own), urlsplit(public_url).netloc.rpartition("@")[2])
 
 
+def _database_url(environment: Environment) -> str:
+    """Return the URL of the database, or nothing if nobody named one."""
+    if environment.database_url is not None:
+        return environment.database_url.get_secret_value()
+    if environment.db_host is None:
         return ""
     user = environment.db_user or "postgres"
     credentials = quote(user, safe="")
