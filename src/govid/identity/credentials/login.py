@@ -8,23 +8,19 @@ from govid.bus import Cause, Transaction, UnitOfWork
 from govid.identity.errors import AccountIsBlocked, InvalidCredentials
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.repository.accounts import BLOCKED, Accounts, Credentials
-from govid.identity.repository.sessions import Opened, Sessions
 from govid.identity.rules import Fault, canonical, email_address
-from govid.identity.schemas import Login, TokenView
-from govid.identity.tokens.access import Tokens
-
-CLIENT_ID = "govid"
-"""The client of whoever signs in at govid itself."""
+from govid.identity.schemas import GrantView, Login, TokenView
+from govid.identity.sessions.opening import Opening
 
 PASSWORD_LEVEL = "Cl"  # noqa: S105 - the name of a level
 """The level of a sign-in with nothing but a password (One Login's vocabulary)."""
-S = TypeVar("S")
-Open = Callable[[Transaction, UUID, str], Awaitable[S]]
-"""Opens a session for an account that holds its lock, at a level."""
-
 
 LOOKS = 2
 """How often a sign-in is checked when the stored hash changes under its eyes."""
+
+S = TypeVar("S")
+Open = Callable[[Transaction, UUID, str], Awaitable[S]]
+"""Opens a session for an account that holds its lock, at a level."""
 
 
 class SignIn:
