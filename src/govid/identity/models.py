@@ -49,25 +49,13 @@ class Session(Base):
     acr: Mapped[str]
     auth_time: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    idle_expires_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
     absolute_expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None]
 
 
-class SigningKey(Base):
-    """A key that signs access tokens."""
-
-    __tablename__ = "signing_key"
-
-    kid: Mapped[str] = mapped_column(primary_key=True)
-    algorithm: Mapped[str]
-    public_key: Mapped[bytes]
-    private_key: Mapped[bytes | None]
-    sealed: Mapped[bool]
-    state: Mapped[str]
-    created_at: Mapped[datetime]
-    last_seen_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
-    idle_expires_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
 class RefreshToken(Base):
     """What a session is renewed with: its digest."""
 
@@ -81,4 +69,16 @@ class RefreshToken(Base):
     used_at: Mapped[datetime | None]
 
 
+class SigningKey(Base):
+    """A key that signs access tokens."""
+
+    __tablename__ = "signing_key"
+
+    kid: Mapped[str] = mapped_column(primary_key=True)
+    algorithm: Mapped[str]
+    public_key: Mapped[bytes]
+    private_key: Mapped[bytes | None]
+    sealed: Mapped[bool]
+    state: Mapped[str]
     due_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]

@@ -16,14 +16,14 @@ from govid.identity.accounts.registration import Registration
 from govid.identity.credentials.login import SignIn
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.repository.accounts import Accounts
-from govid.identity.repository.sessions import Sessions
 from govid.identity.repository.refresh_tokens import RefreshTokens
+from govid.identity.repository.sessions import Sessions
 from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.rules import Rules
 from govid.identity.sessions.authentication import Authentication
 from govid.identity.sessions.live import LiveSessions
-from govid.identity.settings import IdentitySettings
 from govid.identity.sessions.opening import Opening
+from govid.identity.settings import IdentitySettings
 from govid.identity.tokens.access import Tokens
 from govid.identity.tokens.keyring import Keyring
 

@@ -47,13 +47,13 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     accept_prototype_nhs: bool = False
     """Whether `NHS` and nine digits pass as an NHS number, as simulated departments know it."""
 
-    pseudonym_key: bytes = b""
-    """Hides who is counted in the throttle's rows."""
     @property
     def longest_token_seconds(self) -> int:
         """How long an access token of any kind may live."""
         return max(self.access_token_seconds, self.session_token_seconds)
 
+    pseudonym_key: bytes = b""
+    """Hides who is counted in the throttle's rows."""
     throttle: ThrottleSettings = ThrottleSettings()
 
     def __repr__(self) -> str:
