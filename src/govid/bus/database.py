@@ -1,7 +1,7 @@
 """Connections to PostgreSQL: three pools, so that no part can starve another."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -10,6 +10,7 @@ import asyncpg
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from govid.bus.kept import KeptConnections
 from govid.bus.settings import BusSettings
 
 STATEMENT_TIMEOUT_MS = 5_000
@@ -44,7 +45,11 @@ class Database:
         """Prepare pools for *settings*; nothing connects before `open`."""
         self._settings = settings
         self.requests = self._engine(settings.request_pool_size)
-        self.bus = self._engine(settings.bus_pool_size, ALONG_INDEXES)
+        self.bus = KeptConnections(
+            self._engine(settings.bus_pool_size, ALONG_INDEXES),
+            settings.bus_pool_size,
+            STATEMENT_TIMEOUT_MS / 1000,
+        )
         self._reads: Any = None
         self._bus_reads: Any = None
 
@@ -69,8 +74,8 @@ class Database:
         pools, self._reads, self._bus_reads = (self._reads, self._bus_reads), None, None
         await asyncio.gather(
             *(_close(pool) for pool in pools if pool is not None),
-            _dispose(self.requests),
-            _dispose(self.bus),
+            _dispose(self.requests.dispose()),
+            _dispose(self.bus.close()),
         )
 
     async def __aenter__(self) -> Self:
@@ -125,10 +130,10 @@ async def _close(pool: Any) -> None:
         pool.terminate()
 
 
-async def _dispose(engine: AsyncEngine) -> None:
+async def _dispose(closing: Awaitable[None]) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
-            await engine.dispose()
+            await closing
 
 
 async def _leave_as_it_is(_connection: Any) -> None:

@@ -18,6 +18,7 @@ from govid.bus.actor import Cause
 from govid.bus.clock import Clock
 from govid.bus.contracts import Event
 from govid.bus.errors import TransactionClosed
+from govid.bus.kept import KeptConnections
 
 ROLLBACK_SECONDS = 2
 
@@ -109,13 +110,13 @@ class UnitOfWork:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        connections: AsyncEngine | KeptConnections,
         outbox: Outbox,
         clock: Clock,
         wake: Callable[[Collection[str]], None],
     ) -> None:
-        """Open transactions on *engine*; after a commit, *wake* those who have events to handle."""
-        self._engine = engine
+        """Open transactions on *connections*; after a commit, *wake* those who have to do."""
+        self._connections = connections
         self._outbox = outbox
         self._clock = clock
         self._wake = wake
@@ -124,7 +125,7 @@ class UnitOfWork:
     async def begin(self, cause: Cause) -> AsyncIterator[Transaction]:
         """Open a transaction: it commits when the block ends, and rolls back when it raises."""
         witness = cause.witness
-        async with self._engine.connect() as connection:
+        async with self._connections.connect() as connection:
             driver = await _alive(connection)
             tx = Transaction(connection, driver, cause, self._clock.now())
             try:

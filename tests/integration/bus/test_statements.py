@@ -12,7 +12,7 @@ async def test_emitting_costs_one_statement_however_many_events(house: House) ->
 
 async def test_handling_costs_one_statement_beside_the_handlers_own(house: House) -> None:
     await house.emit(an_account(), "a")
-    async with statements(house.database.bus) as sent, house.running():
+    async with statements(house.database.bus.engine) as sent, house.running():
         await until(lambda: handled(house))
     assert sent == ["BEGIN", "COMMIT", "INSERT INTO", "WITH fence"]
 

@@ -1,0 +1,57 @@
+"""Connections that handlers keep: lent to one at a time, given up when they are broken."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from govid.bus.database import sqlalchemy_url
+from govid.bus.kept import KeptConnections
+
+WHO = text("SELECT pg_backend_pid()")
+
+
+@pytest.fixture
+async def two(database_url: str) -> AsyncIterator[KeptConnections]:
+    """Return a pair of connections."""
+    engine = create_async_engine(sqlalchemy_url(database_url), pool_size=2, max_overflow=0)
+    kept = KeptConnections(engine, 2, wait_seconds=0.1)
+    yield kept
+    await kept.close()
+
+
+async def who(connection: AsyncConnection) -> int:
+    return int((await connection.execute(WHO)).scalar_one())
+
+
+async def test_the_last_one_returned_is_lent_again_without_a_checkout(two: KeptConnections) -> None:
+    async with two.connect() as first:
+        before = await who(first)
+    async with two.connect() as second:
+        assert second is first
+        assert await who(second) == before
+
+
+async def test_two_borrowers_never_share_one_and_a_third_waits(two: KeptConnections) -> None:
+    async with two.connect() as first, two.connect() as second:
+        assert await who(first) != await who(second)
+        with pytest.raises(TimeoutError):
+            await two.connect().__aenter__()
+    async with two.connect() as again:
+        assert again is first
+
+
+async def test_one_that_was_given_up_is_replaced(two: KeptConnections) -> None:
+    async with two.connect() as broken:
+        before = await who(broken)
+        await broken.invalidate()
+    async with two.connect() as fresh:
+        assert await who(fresh) != before
+
+
+async def test_closed_ones_are_in_nobodys_hands(two: KeptConnections) -> None:
+    async with two.connect() as first:
+        await who(first)
+    await two.close()
+    assert first.closed
