@@ -1,0 +1,51 @@
+"""A department whose every answer a test decides."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from govid.bus.upstream import Api, Call, Department, Policy, UpstreamMetrics
+
+Opened = Callable[..., Api]
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def department(registry: CollectorRegistry) -> AsyncIterator[Department]:
+    department = Department("nhs", metrics=UpstreamMetrics(registry))
+    yield department
+    await department.close()
+
+
+@pytest.fixture
+def opened(department: Department) -> Opened:
+    """Return how an API at a URL is opened, with a policy that does not keep tests waiting."""
+
+    def api(url: str, **limits: float) -> Api:
+        swift: dict[str, float] = {"first_pause_seconds": 0.001, "total_seconds": 5}
+        return department.api("pds", url, Policy(**{**swift, **limits}))  # type: ignore[arg-type]
+
+    return api
+
+
+@pytest.fixture
+def call() -> Call:
+    return Call(
+        operation="patient.read",
+        method="GET",
+        route="/Patient/{nhsNumber}",
+        path="/Patient/9434765919",
+        headers={"X-Request-ID": "60e0b220-8136-4ca5-ae46-1d97ef59d068"},
+        repeatable=True,
+    )
+
+
+@pytest.fixture
+def once(call: Call) -> Call:
+    """Return a call that may not be repeated."""
+    return Call(operation="match", method="POST", route="/match", path="/match", body=b"{}")

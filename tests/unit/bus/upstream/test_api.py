@@ -1,0 +1,162 @@
+"""What comes back, in time and in shape, or not at all."""
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from govid.bus.upstream import (
+    Call,
+    Department,
+    Misconfigured,
+    Policy,
+    RateLimited,
+    Unavailable,
+    Unusable,
+    in_process,
+)
+
+from .conftest import Opened
+from .loopback import Loopback, Reply, endless, half, reply, silence
+
+
+async def test_an_answer_has_status_headers_and_body(opened: Opened, call: Call) -> None:
+    async with Loopback(
+        reply(404, b'{"a":1}', kind="Application/JSON; charset=utf-8", ETag="W/2")
+    ) as s:
+        answer = await opened(s.url).send(call)
+    assert (answer.status, answer.is_success, answer.json()) == (404, False, {"a": 1})
+    assert answer.headers["etag"] == "W/2"
+
+
+async def test_a_call_arrives_as_it_was_meant(opened: Opened, call: Call) -> None:
+    search = msgspec.structs.replace(
+        call, query=(("birthdate", "ge2010"), ("birthdate", "le2011")), accepts=("a/b", "c/d")
+    )
+    async with Loopback(reply(200, b"", kind="text/html")) as server:
+        await opened(f"{server.url}/R4/").send(search)
+    seen = server.seen[0]
+    assert seen.line == "GET /R4/Patient/9434765919?birthdate=ge2010&birthdate=le2011 HTTP/1.1"
+    assert seen.headers["accept"] == "a/b, c/d"
+    assert seen.headers["accept-encoding"] == "identity"
+    assert seen.headers["user-agent"] == "govid"
+
+
+async def test_silence_ends_at_the_deadline(opened: Opened, call: Call) -> None:
+    async with Loopback(silence()) as server:
+        began = time.monotonic()
+        with pytest.raises(Unavailable) as failure:
+            await opened(server.url, total_seconds=0.2).send(call)
+    assert failure.value.reason == "deadline"
+    assert time.monotonic() - began < 1
+
+
+async def test_the_deadline_is_one_for_all_attempts(opened: Opened, call: Call) -> None:
+    async with Loopback(reply(503), silence()) as server:
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            await opened(server.url, total_seconds=0.2).send(call)
+    assert len(server.seen) == 2
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (endless(), "too long"),
+        (reply(200, b"x" * 2_000_000), "too long"),
+        (reply(200, b"<p>", kind="text/html"), "content type"),
+        (reply(404, b"<p>", kind="text/html"), "content type"),
+        (reply(200, b"{}", content_encoding="gzip"), "content encoding"),
+        (reply(302, b"", location="http://127.0.0.1:1/elsewhere"), "redirect"),
+        (reply(304, b""), "redirect"),
+    ],
+    ids=["endless", "giant", "type", "type of an error", "packed", "redirect", "not modified"],
+)
+async def test_what_cannot_be_used_is_refused_and_not_repeated(
+    opened: Opened, call: Call, sent: Reply, reason: str
+) -> None:
+    async with Loopback(sent) as server:
+        with pytest.raises(Unusable) as failure:
+            await opened(server.url).send(call)
+    assert failure.value.reason == reason
+    assert len(server.seen) == 1
+
+
+async def test_an_answer_that_breaks_off_is_none(opened: Opened, once: Call) -> None:
+    async with Loopback(half()) as server:
+        with pytest.raises(Unavailable) as failure:
+            await opened(server.url).send(once)
+    assert failure.value.reason == "RemoteProtocolError"
+
+
+@pytest.mark.parametrize("body", [b'{"id":', b"\xff\xfe", b"[" * 100_000])
+async def test_a_body_that_is_no_json_is_unusable(opened: Opened, once: Call, body: bytes) -> None:
+    async with Loopback(reply(200, body)) as server:
+        answer = await opened(server.url).send(once)
+    with pytest.raises(Unusable) as failure:
+        answer.json()
+    assert failure.value.__cause__ is None
+
+
+async def test_calls_leave_no_faster_than_the_limit(opened: Opened, call: Call) -> None:
+    async with Loopback(reply()) as server:
+        api = opened(server.url, per_second=50)
+        began = time.monotonic()
+        await asyncio.gather(*(api.send(call) for _ in range(6)))
+    assert time.monotonic() - began >= 0.1
+
+
+async def test_whose_turn_does_not_come_in_time_is_told_so(opened: Opened, call: Call) -> None:
+    async with Loopback(reply()) as server:
+        api = opened(server.url, per_second=1, total_seconds=0.1, failures_to_open=1)
+        await api.send(call)
+        with pytest.raises(RateLimited) as failure:
+            await api.send(call)
+        assert failure.value.reason == "own limit"
+        api.breaker.check()
+
+
+async def test_a_simulator_is_refused_where_there_may_be_none(call: Call) -> None:
+    department = Department("nhs", refuse_simulators=True)
+    async with Loopback(reply(200, x_simulator="govid")) as server:
+        with pytest.raises(Misconfigured):
+            await department.api("pds", server.url).send(call)
+    await department.close()
+
+
+async def test_an_application_in_this_process_answers_alike(call: Call) -> None:
+    async def application(scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"path":"%s"}' % scope["raw_path"]})
+
+    department = Department("nhs", transport=in_process(application))
+    answer = await department.api("pds", "http://nhs.simulator/R4").send(call)
+    assert answer.json() == {"path": "/R4/Patient/9434765919"}
+    await department.close()
+
+
+async def test_an_application_in_this_process_that_raises_is_unavailable(call: Call) -> None:
+    async def application(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise RuntimeError
+
+    department = Department("nhs", transport=in_process(application))
+    with pytest.raises(Unavailable) as failure:
+        await department.api("pds", "http://nhs.simulator").send(call)
+    assert failure.value.reason == "500"
+    await department.close()
+
+
+async def test_an_application_in_this_process_that_hangs_meets_the_deadline(call: Call) -> None:
+    async def application(_scope: Any, _receive: Any, _send: Any) -> None:
+        await asyncio.Event().wait()
+
+    department = Department("nhs", transport=in_process(application))
+    api = department.api("pds", "http://nhs.simulator", Policy(total_seconds=0.1))
+    with pytest.raises(Unavailable) as failure:
+        await api.send(call)
+    assert failure.value.reason == "deadline"
+    await department.close()
