@@ -32,6 +32,12 @@ from govid.bus.contracts import (
     IdentifierType,
     KeyRotated,
     LetterWritten,
+    LifeEvent,
+    LifeEventApplied,
+    LifeEventIgnoredStale,
+    LifeEventIllegal,
+    LifeEventParked,
+    LifeEventReceived,
     LoginFailed,
     LoginLocked,
     LoginLockExpired,
@@ -45,6 +51,7 @@ from govid.bus.contracts import (
     OutboxRetried,
     OutboxUnparked,
     RefreshReused,
+    ReviewOpened,
     SessionCreated,
     SessionExpired,
     SessionRevoked,
@@ -128,6 +135,17 @@ def _by_an_operator(name: str, struct: type[OutboxAct]) -> EventType:
     )
 
 
+def _of_life(name: str, struct: type[LifeEvent]) -> EventType:
+    # The digest is keyed already. What has none is nobody's, and has one place for all of it.
+    return EventType(
+        name=name,
+        struct=struct,
+        stream="life",
+        subject=lambda event, _pseudonyms: event.identifier_digest or "unreadable",
+        account=lambda event: None if event.account_id is None else str(event.account_id),
+    )
+
+
 EVENT_TYPES: Sequence[EventType] = (
     _inside("identity.account.registered", AccountRegistered),
     _inside("identity.account.verified", AccountVerified),
@@ -171,6 +189,12 @@ EVENT_TYPES: Sequence[EventType] = (
     _at_the_door("identity.login.refused_blocked", LoginRefusedBlocked),
     _at_the_door("identity.login.locked", LoginLocked),
     _at_the_door("identity.login.lock_expired", LoginLockExpired),
+    _of_life("identity.life_event.received", LifeEventReceived),
+    _of_life("identity.life_event.applied", LifeEventApplied),
+    _of_life("identity.life_event.ignored_stale", LifeEventIgnoredStale),
+    _of_life("identity.life_event.parked", LifeEventParked),
+    _of_life("identity.life_event.illegal", LifeEventIllegal),
+    _of_life("identity.review.opened", ReviewOpened),
     _outside(
         "identity.verification.requested",
         VerificationRequested,

@@ -24,6 +24,15 @@ from govid.bus.contracts.credentials import (
     LetterWritten,
 )
 from govid.bus.contracts.deaths import DeathNotified
+from govid.bus.contracts.life_events import (
+    LifeEvent,
+    LifeEventApplied,
+    LifeEventIgnoredStale,
+    LifeEventIllegal,
+    LifeEventParked,
+    LifeEventReceived,
+    ReviewOpened,
+)
 from govid.bus.contracts.logs import AccessDecided, RequestFinished, RequestReceived
 from govid.bus.contracts.operations import (
     OutboxAct,
@@ -78,6 +87,12 @@ __all__ = [
     "IdentifierType",
     "KeyRotated",
     "LetterWritten",
+    "LifeEvent",
+    "LifeEventApplied",
+    "LifeEventIgnoredStale",
+    "LifeEventIllegal",
+    "LifeEventParked",
+    "LifeEventReceived",
     "LoginFailed",
     "LoginLockExpired",
     "LoginLocked",
@@ -93,6 +108,7 @@ __all__ = [
     "RefreshReused",
     "RequestFinished",
     "RequestReceived",
+    "ReviewOpened",
     "SessionCreated",
     "SessionExpired",
     "SessionRevoked",

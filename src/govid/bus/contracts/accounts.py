@@ -30,12 +30,19 @@ class AccountVerificationFailed(AccountEvent, frozen=True, kw_only=True):
 
 
 class AccountBlocked(AccountEvent, frozen=True, kw_only=True):
-    """The account may no longer be used; its sessions are dead."""
+    """The account may no longer be used; its sessions are dead.
+
+    `reason` is a permanent code. Where an operator did it, `stated_reason` is in their own words.
+    """
 
     reason: str | None = None
+    operator: str | None = None
+    stated_reason: str | None = None
 
 
 class AccountRestored(AccountEvent, frozen=True, kw_only=True):
     """A blocked account may be used again; its old sessions stay dead."""
 
     reason: str | None = None
+    operator: str | None = None
+    stated_reason: str | None = None
