@@ -64,3 +64,12 @@ class AccountsUnreachable(GovidError):
 
     code = "accounts-unreachable"
     kind = Kind.UNAVAILABLE
+
+
+class Fault(ValueError):
+    """One field is not right; the message may be shown and never holds the value."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        """Say what is wrong, for machines and for people."""
+        self.kind = kind
+        super().__init__(message)

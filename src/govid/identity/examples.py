@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar.openapi.spec import Example
 
-from govid.identity.schemas import TokenView, UserView
+from govid.identity.schemas import PasswordPolicyView, TokenView, UserView
 
 REGISTER: dict[str, Any] = {
     "email": "test.nin@example.com",
@@ -55,5 +55,26 @@ TOKENS = [
         id="token",
         summary="Send it as Authorization: Bearer ...",
         value=msgspec.to_builtins(TokenView(access_token=_TOKEN)),
+    )
+]
+_POLICY = PasswordPolicyView(
+    min_length=8,
+    max_length=256,
+    advised_length=15,
+    normalisation="NFKC",
+    refusals=(
+        "password_too_short",
+        "password_too_long",
+        "password_not_text",
+        "password_common",
+        "password_breached",
+        "password_context",
+    ),
+)
+POLICIES = [
+    Example(
+        id="policy",
+        summary="In production, unless it asks for more",
+        value=msgspec.to_builtins(_POLICY),
     )
 ]

@@ -15,6 +15,7 @@ from govid.identity.accounts import lifecycle, verification
 from govid.identity.accounts.registration import Registration
 from govid.identity.credentials.login import SignIn
 from govid.identity.passwords.hashing import Passwords
+from govid.identity.passwords.policy import Policy
 from govid.identity.repository.accounts import Accounts
 from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.sessions import Sessions
@@ -46,10 +47,8 @@ def build(
     """
     accounts, sessions = Accounts(), Sessions()
     passwords = Passwords(settings)
-    rules = Rules(
-        password_min_length=settings.password_min_length,
-        accept_prototype_nhs=settings.accept_prototype_nhs,
-    )
+    policy = Policy(min_length=settings.password_min_length, checks=settings.password_checks)
+    rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
     keyring = Keyring(settings, uow, SigningKeys())
     tokens = Tokens(keyring, clock, issuer=settings.issuer, lifetime=settings.longest_token_seconds)
     opening = Opening(sessions, RefreshTokens(), tokens, settings)
@@ -59,6 +58,7 @@ def build(
         name="identity",
         routes=(
             controllers.accounts.router(registration),
+            controllers.passwords.router(policy),
             controllers.credentials.router(sign_in),
         ),
         consumers=(

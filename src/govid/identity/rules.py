@@ -5,7 +5,6 @@ found before any is reported, so that a form is corrected once.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,25 +15,16 @@ from email_validator import EmailNotValidError, validate_email
 from govid.bus import FieldFault, Invalid
 from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.identifiers import normalise
+from govid.identity.errors import Fault
+from govid.identity.passwords.policy import Policy, is_unicode
 from govid.identity.schemas import Register
 
 EMAIL_MAX_OCTETS = 254
-PASSWORD_MIN_LENGTH = 8
-PASSWORD_MAX_LENGTH = 256
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _IDENTIFIER_FAULT = {IdentifierType.NIN: "nino_format", IdentifierType.NHS: "nhs_number_format"}
 
 T = TypeVar("T")
-
-
-class Fault(ValueError):
-    """One field is not right; the message may be shown and never holds the value."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        """Say what is wrong, for machines and for people."""
-        self.kind = kind
-        super().__init__(message)
 
 
 class Applicant(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,13 +45,9 @@ class Applicant(msgspec.Struct, frozen=True, kw_only=True):
 class Rules:
     """Turns a request to register into an applicant."""
 
-    def __init__(self, *, password_min_length: int, accept_prototype_nhs: bool) -> None:
-        """Apply these settings; the contract's eight characters are the least."""
-        if not PASSWORD_MIN_LENGTH <= password_min_length <= PASSWORD_MAX_LENGTH:
-            raise ValueError(
-                f"the least length of a password is {PASSWORD_MIN_LENGTH} to {PASSWORD_MAX_LENGTH}"
-            )
-        self._password_min_length = password_min_length
+    def __init__(self, policy: Policy, *, accept_prototype_nhs: bool) -> None:
+        """Admit passwords by *policy*."""
+        self._policy = policy
         self._accept_prototype_nhs = accept_prototype_nhs
 
     def admit(self, request: Register) -> Applicant:
@@ -80,7 +66,7 @@ class Rules:
                 return None
 
         email = read("email", lambda: email_address(request.email))
-        password = read("password", lambda: self.password(request.password))
+        password = read("password", lambda: self._password(request))
         identifier = read("identifierValue", lambda: self._identifier(request))
         phone = read("phoneNumber", lambda: phone_number(request.phone_number))
         if faults or email is None or password is None or identifier is None:
@@ -94,24 +80,10 @@ class Rules:
             phone_number=phone,
         )
 
-    def password(self, text: str) -> str:
-        """Return *text* in the form that is hashed.
-
-        Length is counted in code points of form NFKC, so that one text typed on two devices is
-        one password; the longest is also counted as sent, as that form may be longer by far.
-
-        Raises:
-            Fault: it is too short, too long or no Unicode text.
-        """
-        if not _is_unicode(text):
-            raise Fault("password_not_text", "is not valid Unicode text")
-        if len(text) > PASSWORD_MAX_LENGTH or len(normal(text)) > PASSWORD_MAX_LENGTH:
-            raise Fault("password_too_long", f"has more than {PASSWORD_MAX_LENGTH} characters")
-        if len(normal(text)) < self._password_min_length:
-            raise Fault(
-                "password_too_short", f"has fewer than {self._password_min_length} characters"
-            )
-        return normal(text)
+    def _password(self, request: Register) -> str:
+        return self._policy.admit(
+            request.password, email=request.email, identifier=request.identifier_value
+        )
 
     def _identifier(self, request: Register) -> str:
         try:
@@ -124,18 +96,13 @@ class Rules:
             raise Fault(_IDENTIFIER_FAULT[request.identifier_type], str(error)) from error
 
 
-def normal(password: str) -> str:
-    """Return *password* in form NFKC."""
-    return unicodedata.normalize("NFKC", password)
-
-
 def email_address(text: str) -> str:
     """Return the e-mail address *text* with its domain in lower-case ASCII.
 
     Raises:
         Fault: it is too long or no address. Nobody is asked whether it exists.
     """
-    if not _is_unicode(text):
+    if not is_unicode(text):
         raise Fault("email_format", "is not valid Unicode text")
     _refuse_long_address(text)
     try:
@@ -176,12 +143,3 @@ def phone_number(text: str | None) -> str | None:
 def _refuse_long_address(address: str) -> None:
     if len(address.encode()) > EMAIL_MAX_OCTETS:
         raise Fault("email_too_long", f"has more than {EMAIL_MAX_OCTETS} octets")
-
-
-def _is_unicode(text: str) -> bool:
-    """Tell whether *text* can be encoded: a lone surrogate cannot, and reaches us as JSON."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -44,6 +44,8 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     argon2_parallelism: int = 1
     hash_concurrency: int = 1
     password_min_length: int = 8
+    password_checks: bool = False
+    """Whether passwords that are easy to guess are refused."""
     accept_prototype_nhs: bool = False
     """Whether `NHS` and nine digits pass as an NHS number, as simulated departments know it."""
 

@@ -28,6 +28,7 @@ from govid.identity.accounts.registration import Registration
 from govid.identity.accounts.verification import Verification
 from govid.identity.credentials.login import SignIn
 from govid.identity.passwords.hashing import Passwords
+from govid.identity.passwords.policy import Policy
 from govid.identity.repository.accounts import Accounts
 from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.sessions import Sessions
@@ -147,7 +148,8 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
         keyring, SystemClock(), issuer=settings.issuer, lifetime=settings.longest_token_seconds
     )
     opening = Opening(sessions, RefreshTokens(), tokens, settings)
-    rules = Rules(password_min_length=8, accept_prototype_nhs=settings.accept_prototype_nhs)
+    policy = Policy(min_length=8, checks=settings.password_checks)
+    rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
     return Parts(
         database=database,
         uow=uow,

@@ -99,6 +99,7 @@ def test_i8_each_route_says_who_may_use_it(app: Litestar) -> None:
     assert opts == {
         "/api/auth/register": {"public"},
         "/api/auth/login": {"public"},
+        "/api/auth/password-policy": {"public"},
         "/api/auth/profile": {"permission"},
     }
 

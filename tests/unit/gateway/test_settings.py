@@ -206,3 +206,17 @@ def test_the_example_file_holds_the_defaults() -> None:
     env_file(example().replace("\n# GOVID_", "\nGOVID_").replace("\n# DB_", "\nDB_"))
     assert load().bus == load(env_file=None).bus
     assert load().public_url == load(env_file=None).public_url
+
+
+@pytest.mark.parametrize(("demonstration", "checked"), [(True, False), (False, True)])
+def test_r2_passwords_are_checked_unless_it_is_a_demonstration(
+    demonstration: bool, checked: bool
+) -> None:
+    assert load(demonstration=demonstration).identity.password_checks is checked
+
+
+@pytest.mark.parametrize("demonstration", [True, False])
+@pytest.mark.parametrize("checked", [True, False])
+def test_r2_whether_passwords_are_checked_can_be_told(demonstration: bool, checked: bool) -> None:
+    settings = load({"GOVID_PASSWORD_CHECKS": checked}, demonstration=demonstration)
+    assert settings.identity.password_checks is checked

@@ -8,11 +8,12 @@ import pytest
 
 from govid.bus import Invalid
 from govid.bus.contracts import IdentifierType
+from govid.identity.passwords.policy import Policy
 from govid.identity.rules import Applicant, Rules, canonical, email_address, phone_number
 from govid.identity.schemas import Register
 
-RULES = Rules(password_min_length=8, accept_prototype_nhs=True)
-STRICT = Rules(password_min_length=15, accept_prototype_nhs=False)
+RULES = Rules(Policy(min_length=8, checks=False), accept_prototype_nhs=True)
+STRICT = Rules(Policy(min_length=15, checks=False), accept_prototype_nhs=False)
 PLAIN = Register(
     email="test.nin@example.com",
     password="password123",
@@ -146,7 +147,7 @@ def test_settings_may_ask_for_longer_passwords() -> None:
 @pytest.mark.parametrize("length", [7, 0, 257])
 def test_settings_may_not_ask_for_shorter_ones_than_the_contract(length: int) -> None:
     with pytest.raises(ValueError, match="8 to 256"):
-        Rules(password_min_length=length, accept_prototype_nhs=True)
+        Policy(min_length=length, checks=False)
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,11 @@ class Environment(BaseSettings):
     password_min_length: int = _named(
         8, "GOVID_PASSWORD_MIN_LENGTH", doc="May be raised, never lowered", ge=8, le=256
     )
+    password_checks: bool | None = _named(
+        None,
+        "GOVID_PASSWORD_CHECKS",
+        doc="Refuse common and breached passwords; without it true in `govid serve` only",
+    )
     argon2_time_cost: int = _named(2, "GOVID_ARGON2_TIME_COST", doc="Passes of a hash", ge=1)
     argon2_memory_kib: int = _named(
         47_104, "GOVID_ARGON2_MEMORY_KIB", doc="Memory of a hash in KiB", ge=12_288

@@ -108,6 +108,11 @@ def assemble(
             argon2_parallelism=environment.argon2_parallelism,
             hash_concurrency=environment.hash_concurrency,
             password_min_length=environment.password_min_length,
+            password_checks=(
+                not demonstration
+                if environment.password_checks is None
+                else environment.password_checks
+            ),
             accept_prototype_nhs=patients == "simulator",
         ),
         nhs=NhsSettings(registry=patients, accept_prototype_form=patients == "simulator"),

@@ -1,5 +1,5 @@
 """The routes of identity: decode, call, return. One file for each kind of thing they act on."""
 
-from govid.identity.controllers import accounts, credentials
+from govid.identity.controllers import accounts, credentials, passwords
 
-__all__ = ["accounts", "credentials"]
+__all__ = ["accounts", "credentials", "passwords"]

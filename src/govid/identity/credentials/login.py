@@ -5,10 +5,10 @@ from typing import TypeVar
 from uuid import UUID
 
 from govid.bus import Cause, Transaction, UnitOfWork
-from govid.identity.errors import AccountIsBlocked, InvalidCredentials
+from govid.identity.errors import AccountIsBlocked, Fault, InvalidCredentials
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.repository.accounts import BLOCKED, Accounts, Credentials
-from govid.identity.rules import Fault, canonical, email_address
+from govid.identity.rules import canonical, email_address
 from govid.identity.schemas import GrantView, Login, TokenView
 from govid.identity.sessions.opening import Opening
 

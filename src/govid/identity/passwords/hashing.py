@@ -19,7 +19,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from govid.identity.errors import SignInBusy
-from govid.identity.rules import PASSWORD_MAX_LENGTH, normal
+from govid.identity.passwords.policy import PASSWORD_MAX_LENGTH, normal
 from govid.identity.settings import IdentitySettings
 
 LEAST_MEMORY_KIB = {1: 47104, 2: 19456, 3: 12288}
