@@ -20,7 +20,7 @@ async def test_r13_the_holder_is_blocked_in_one_commit(identity: Parts) -> None:
     assert row["tokens_valid_after"] > session["created_at"]
     assert session["revoked_at"] > row["tokens_valid_after"]
     assert session["revoked_reason"] == "death_notified"
-    assert (await identity.events())[2:] == ["identity.account.blocked"]
+    assert (await identity.events())[3:] == ["identity.account.blocked"]
 
 
 @pytest.mark.parametrize("status", ["verified", "verification_failed"])
