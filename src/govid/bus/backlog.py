@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -37,41 +38,45 @@ class Backlog:
         self._subscriber = subscriber
         self._settings = settings
         self._database = database
-        self._floor = Floor(settings.poll_seconds)
+        self._floor = Floor(subscriber, settings, database)
 
     async def read(self, buckets: Mapping[int, int], without: Collection[str]) -> list[Debt]:
         """Return the oldest debts of *buckets* (epochs by bucket), but of no key of *without*."""
-        if self._floor.whole_is_due:
-            return await self.read_whole(buckets, without)
-        return await self._read(buckets, without, self._floor.position)
+        due = await self._floor.read(buckets, partial(self._due, buckets, without))
+        return await self._debts(due, buckets, without)
 
     async def read_whole(self, buckets: Mapping[int, int], without: Collection[str]) -> list[Debt]:
         """Do the same, and look at every row."""
-        self._floor.begin_whole()
-        highest: int = await self._database.bus_reads.fetchval(QUERIES["highest_position"])
-        debts = await self._read(buckets, without, 0)
-        self._floor.found(debts[0].pos if debts else highest)
-        return debts
+        due = await self._floor.read_whole(buckets, partial(self._due, buckets, without))
+        return await self._debts(due, buckets, without)
 
-    async def _read(
-        self, buckets: Mapping[int, int], without: Collection[str], floor: int
+    async def _due(
+        self,
+        buckets: Collection[int],
+        without: Collection[str],
+        position: int,
+        hidden: Collection[str],
+    ) -> Sequence[Any]:
+        due: Sequence[Any] = await self._database.bus_reads.fetch(
+            QUERIES["backlog"],
+            self._subscriber,
+            list(buckets),
+            [*without, *hidden],
+            self._settings.batch_size,
+            position,
+        )
+        return due
+
+    async def _debts(
+        self, due: Sequence[Any], buckets: Mapping[int, int], without: Collection[str]
     ) -> list[Debt]:
-        while True:
-            due = await self._database.bus_reads.fetch(
-                QUERIES["backlog"],
-                self._subscriber,
-                list(buckets),
-                list(without),
-                self._settings.batch_size,
-                floor,
-            )
-            if not due:
-                return []
+        while due:
             debts = await self._with_events(due, buckets)
             if debts or len(due) < self._settings.batch_size:
                 return debts
             # Somebody has deleted the events of all of these; those behind them are owed as well.
-            floor = due[-1]["pos"]
+            due = await self._due(buckets, without, due[-1]["pos"], self._floor.hidden)
+        return []
 
     async def _with_events(self, due: Sequence[Any], buckets: Mapping[int, int]) -> list[Debt]:
         rows = await self._database.bus_reads.fetch(

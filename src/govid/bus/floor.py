@@ -3,41 +3,106 @@
 Once every poll interval a read looks at everything. The reads between begin above a floor, below
 which that one found nothing but parked keys and keys in work: else the hundred thousand events
 behind a parked key would be passed over again and again.
+
+Such a read must not hand out the middle of a key (I3). So keys that owe something below the floor
+are left out of it, whatever becomes of them meanwhile; the floor stays below the place of every
+transaction that has not ended; and after an operator's act, which may owe old events again, or when
+a bucket was gained, everything is looked at first.
 """
 
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from time import monotonic
+from typing import Any, NamedTuple
+
+from govid.bus.database import Database
+from govid.bus.settings import BusSettings
+from govid.bus.sql import QUERIES
 
 MARGIN = 10_000
-"""How far below the first row that could be handled a read still begins.
-
-A transaction that commits late has a position that others have overtaken. As long as fewer than
-this many events came between, it is seen at once, else at the next whole read.
+"""How far below the first row that could be handled a read still begins: what is in work owes
+something there, and need not be left out.
 """
+HIDDEN = 1_000
+"""How many keys may be left out; where more are stuck, every read looks at everything."""
+
+
+Fetch = Callable[[int, Collection[str]], Awaitable[Sequence[Any]]]
+"""Reads above a position, without the rows of some keys; each row has a `pos` and the `acts`."""
+
+
+class Mark(NamedTuple):
+    """A position, and a transaction younger than all those that had drawn one up to it."""
+
+    position: int
+    transaction: int
 
 
 class Floor:
     """The floor of one subscriber's reads, in positions of events."""
 
-    def __init__(self, interval_seconds: float) -> None:
-        """Look at everything once an interval."""
-        self._interval = interval_seconds
-        self._position = 0
+    def __init__(self, subscriber: str, settings: BusSettings, database: Database) -> None:
+        """Look at everything once a poll interval."""
+        self.position = 0
+        """A read begins above it; at 0 it looks at everything."""
+        self.hidden: Collection[str] = ()
+        """The keys that it has to leave out then."""
+        self._subscriber = subscriber
+        self._interval = settings.poll_seconds
+        self._database = database
         self._whole_at = float("-inf")
+        self._buckets: frozenset[int] = frozenset()
+        self._acts = 0
+        self._highest = 0
+        self._settled = 0
+        """No transaction that is under way can store anything up to here."""
+        self._cleared = 0
+        """Nothing is owed up to here, and only an operator can change that."""
+        self._mark: Mark | None = None
 
-    @property
-    def whole_is_due(self) -> bool:
-        """Tell whether the next read has to look at everything."""
-        return monotonic() - self._whole_at >= self._interval
+    async def read(self, buckets: Collection[int], fetch: Fetch) -> Sequence[Any]:
+        """Return what *fetch* finds of *buckets* above the floor, or at all if that is due."""
+        if monotonic() - self._whole_at < self._interval and self._buckets.issuperset(buckets):
+            due = await fetch(self.position, self.hidden)
+            if not due or due[0]["acts"] == self._acts:
+                return due
+        return await self.read_whole(buckets, fetch)
 
-    def begin_whole(self) -> None:
-        """Note that a read begins which looks at everything."""
-        self._whole_at = monotonic()
+    async def read_whole(self, buckets: Collection[int], fetch: Fetch) -> Sequence[Any]:
+        """Return what *fetch* finds of *buckets*, and put the floor below the first of it."""
+        self.position, self.hidden = 0, ()
+        if not self._buckets.issuperset(buckets):
+            self._cleared = 0
+        self._whole_at, self._buckets = monotonic(), frozenset(buckets)
+        await self._look_around()
+        due = await fetch(0, ())
+        await self._settle(due[0]["pos"] if due else self._highest)
+        return due
 
-    @property
-    def position(self) -> int:
-        """Return the position above which a read may begin."""
-        return self._position
+    async def _look_around(self) -> None:
+        row = await self._database.bus_reads.fetchrow(QUERIES["horizon"])
+        if row["acts"] != self._acts:
+            self._cleared = 0
+        self._highest, self._acts = row["highest"], row["acts"]
+        if self._mark is not None and row["oldest"] >= self._mark.transaction:
+            self._settled, self._mark = self._mark.position, None
+        if self._mark is None and self._highest > self._settled + MARGIN:
+            # Drawn after that position was seen: whoever had one up to it has an older transaction.
+            transaction = await self._database.bus_reads.fetchval(QUERIES["mark_time"])
+            self._mark = Mark(self._highest, transaction)
 
-    def found(self, lowest: int) -> None:
-        """Note that a whole read found nothing that could be handled below *lowest*."""
-        self._position = max(0, lowest - MARGIN)
+    async def _settle(self, lowest: int) -> None:
+        position = min(lowest - MARGIN, self._settled)
+        if position <= 0:
+            return
+        rows = await self._database.bus_reads.fetch(
+            QUERIES["hidden"],
+            self._subscriber,
+            list(self._buckets),
+            self._cleared,
+            position,
+            HIDDEN + 1,
+        )
+        if not rows:
+            self._cleared = max(self._cleared, position)
+        if len(rows) <= HIDDEN:
+            self.position, self.hidden = position, [row["key"] for row in rows]

@@ -144,7 +144,9 @@ WHERE owner = $1 AND subscriber = ANY($2::text[]) AND bucket = ANY($3::smallint[
 -- statement the planner would have to look at every partition, for each read.
 -- NOT IN, because it hashes its list, whatever the plan. One time for all rows: with the clock's,
 -- a pause that ends while we read would let a key's later events pass its first.
-SELECT d.pos, d.bucket, d.event_id, coalesce(d.key, '@' || d.event_id) AS key
+-- `acts` counts what operators did, as this statement sees it.
+SELECT d.pos, d.bucket, d.event_id, coalesce(d.key, '@' || d.event_id) AS key,
+       (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS acts
 FROM bus.delivery d
 WHERE d.subscriber = $1
   AND d.pos > $5
@@ -161,8 +163,24 @@ LIMIT $4
 SELECT id, type, version, seq, payload::text AS payload, headers::text AS headers, occurred_at
 FROM bus.event WHERE id = ANY($1::uuid[])
 
--- name: highest_position
-SELECT last_value FROM bus.event_position
+-- name: horizon
+-- The last position that was drawn, the oldest transaction that writes, and how often operators
+-- have acted. What they do owes and frees deliveries of any age.
+SELECT last_value AS highest, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
+       (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS acts
+FROM bus.event_position
+
+-- name: mark_time
+-- A keyed event draws its position with its stream's row lock held, so its transaction has a
+-- number by then: it is lower than this one, if the position had been drawn before.
+SELECT pg_current_xact_id()::text::bigint
+
+-- name: hidden
+-- The keys that owe something between two positions, whether it could be handled or not.
+SELECT DISTINCT key FROM bus.delivery
+WHERE subscriber = $1 AND bucket = ANY($2::smallint[]) AND pos > $3 AND pos <= $4
+  AND key IS NOT NULL
+LIMIT $5
 
 -- name: take
 -- The first statement of a handler's transaction: checks the lease, marks the event as handled and

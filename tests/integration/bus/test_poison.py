@@ -43,7 +43,9 @@ async def test_r8_events_behind_a_parked_key_are_passed_over_once_an_interval(
     await house.emit(an_account(), "free")
     backlog = Backlog(NAME, bus_settings, database)
     buckets = dict.fromkeys(range(64), 1)
-    (first,) = await backlog.read(buckets, ())
+    # The first look finds out whose transactions have to end, the second that they have.
+    for _ in range(2):
+        (first,) = await backlog.read_whole(buckets, ())
     await house.emit(an_account(), "free too")
     (again, second) = await backlog.read(buckets, ())
     assert (again.pos, second.pos) == (first.pos, first.pos + 1)

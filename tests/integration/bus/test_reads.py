@@ -4,15 +4,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
-from govid.bus import BusSettings
-from govid.bus.consumers import BUCKETS, RELAY
+from govid.bus import BusSettings, floor
+from govid.bus.acts import Act, Acts, Touched
+from govid.bus.backlog import Backlog
+from govid.bus.consumers import BUCKETS, RELAY, bucket_of
+from govid.bus.contracts import OutboxBackfilled
 from govid.bus.kafka.sql import QUERIES as RELAY_QUERIES
 from govid.bus.sql import QUERIES
-from tests.integration.bus.harness import NAME, House, an_account
+from tests.integration.bus.harness import CAUSE, NAME, House, a_request, an_account
 
-BUCKET_NUMBERS = list(range(BUCKETS))
+OWNED = dict.fromkeys(range(BUCKETS), 1)
 
 # A clock that says a second more at each look: the time that a slow read takes.
 HURRY = """
@@ -47,8 +51,109 @@ async def test_r3_a_key_whose_pause_ends_during_a_read_waits_for_the_next(
 ) -> None:
     await house.emit(an_account(), *"abcdef")
     await house.database.reads.execute(PARK)
-    rows = await hurried.fetch(QUERIES["backlog"], NAME, BUCKET_NUMBERS, [], 10, 0)
+    rows = await hurried.fetch(QUERIES["backlog"], NAME, list(OWNED), [], 10, 0)
     relayed = await hurried.fetch(
-        RELAY_QUERIES["relay_backlog"], RELAY, BUCKET_NUMBERS, [], [], 10, 0
+        RELAY_QUERIES["relay_backlog"], RELAY, list(OWNED), [], [], 10, 0, []
     )
     assert (rows, relayed) == ([], [])
+
+
+class Reader:
+    """A backlog of a house whose floor stands close below what can be handled."""
+
+    def __init__(self, house: House) -> None:
+        settings = msgspec.structs.replace(house.settings, poll_seconds=600)
+        self.backlog = Backlog(NAME, settings, house.database)
+
+    async def settle(self) -> None:
+        """Look at everything until no transaction of before is left, and the floor has risen."""
+        for _ in range(2):
+            await self.backlog.read_whole(OWNED, ())
+
+    async def read(self, *, whole: bool = False) -> list[int | None]:
+        """Return the numbers of what is owed, each within its key."""
+        read = self.backlog.read_whole if whole else self.backlog.read
+        return [debt.seq for debt in await read(OWNED, ())]
+
+
+@pytest.fixture
+def reader(house: House, monkeypatch: pytest.MonkeyPatch) -> Reader:
+    """Return a reader with a small margin, so that tests need not fill it."""
+    monkeypatch.setattr(floor, "MARGIN", 5)
+    return Reader(house)
+
+
+async def test_r3_a_key_that_goes_on_between_two_whole_reads_begins_at_its_first_event(
+    house: House, reader: Reader
+) -> None:
+    stuck = an_account()
+    await house.emit(stuck, *"abcdefgh")
+    await house.database.reads.execute(PARK)
+    await house.emit(an_account(), "free")
+    await reader.settle()
+    assert reader.backlog._floor.position == 9 - 5
+    await house.database.reads.execute("DELETE FROM bus.parked")
+    assert await reader.read() == [1]
+    assert await reader.read(whole=True) == [1, 2, 3, 4, 5, 6, 7, 8, 1]
+
+
+async def test_r3_what_commits_late_comes_before_the_next_of_its_key(
+    house: House, reader: Reader
+) -> None:
+    slow = an_account()
+    async with house.uow.begin(CAUSE) as tx:
+        tx.emit(a_request(slow, "first"))
+        await tx.flush(house.outbox)
+        await house.emit(an_account(), *"abcdefghijklmnop")
+        await house.database.reads.execute("DELETE FROM bus.delivery")
+        await reader.settle()
+    await house.emit(slow, "second")
+    assert await reader.read() == [1, 2]
+
+
+async def test_r3_a_bucket_that_was_gained_is_looked_at_from_its_beginning(
+    house: House, reader: Reader
+) -> None:
+    account = an_account()
+    await house.emit(account, *"abcdefghijklmnop")
+    others = dict(OWNED)
+    del others[bucket_of(f"verification/{account}")]
+    for _ in range(2):
+        assert await reader.backlog.read_whole(others, ()) == []
+    assert reader.backlog._floor.position > 0
+    assert await reader.read() == list(range(1, 17))
+
+
+async def test_r3_after_an_operators_act_everything_is_looked_at(
+    house: House, reader: Reader
+) -> None:
+    await house.emit(an_account(), *"abcdefghijklmnop")
+    async with house.database.reads.acquire() as connection:
+        await connection.execute("CREATE TEMP TABLE taken AS SELECT * FROM bus.delivery")
+        await connection.execute("DELETE FROM bus.delivery")
+        await reader.settle()
+        assert await reader.read() == []
+
+        async def give_back() -> list[Touched]:
+            rows = await connection.fetch(
+                "INSERT INTO bus.delivery SELECT * FROM taken RETURNING subscriber, event_id"
+            )
+            return [(row["subscriber"], row["event_id"]) for row in rows]
+
+        act = Act(kind=OutboxBackfilled, operator="somebody", reason="a test")
+        await Acts(connection, house.outbox).commit(act, give_back)
+        await connection.execute("DROP TABLE taken")
+    assert await reader.read() == list(range(1, 17))
+
+
+async def test_r3_where_too_many_keys_are_stuck_nothing_is_left_out(
+    house: House, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(floor, "HIDDEN", 1)
+    for _ in range(2):
+        await house.emit(an_account(), *"abcdefgh")
+    await house.database.reads.execute(PARK)
+    await house.emit(an_account(), "free")
+    await reader.settle()
+    assert reader.backlog._floor.position == 0
+    assert await reader.read() == [1]

@@ -15,12 +15,14 @@ RETURNING name, partitions
 -- what is parked, and what belongs to topics that cannot be written to. Most reads begin above a
 -- floor (floor.py). The events are fetched by their ids afterwards, as for every subscriber, and
 -- one time counts for all rows, as there.
-SELECT d.pos, d.bucket, d.event_id, d.key, d.replay_id
+SELECT d.pos, d.bucket, d.event_id, d.key, d.replay_id,
+       (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS acts
 FROM bus.delivery d
 WHERE d.subscriber = $1
   AND d.bucket = ANY($2::smallint[])
   AND d.pos > $6
   AND d.pos NOT IN (SELECT unnest($3::bigint[]))
+  AND (d.key IS NULL OR d.key NOT IN (SELECT unnest($7::text[])))
   AND NOT EXISTS (
       SELECT FROM bus.parked p
       WHERE p.subscriber = d.subscriber AND p.key = coalesce(d.key, '@' || d.event_id)
