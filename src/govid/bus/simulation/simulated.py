@@ -1,0 +1,134 @@
+"""Puts a simulator's manners around its application: it confesses, and fails when it is told to."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+from govid.bus.simulation.faults import Fault, Faults
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+ErrorBody = Callable[[int, str], tuple[bytes, str]]
+"""From a status and a path to the body that this API sends with it, and its media type."""
+
+HEADER = b"x-sim-fault"
+CONFESSION = (b"x-simulator", b"govid")
+RETRY_AFTER = b"5"
+SLOW_SECONDS = 1.0
+GIANT_BYTES = 4 * 1024 * 1024
+FAULT_PATH = "/simulator/fault"
+"""Where a rehearsal changes the fault while the simulator runs: PUT, with its text as the body."""
+
+
+class Simulated:
+    """An ASGI application around a simulator's own.
+
+    A fault comes by the header `X-Sim-Fault`, which only tests send, or by *faults*. The one that
+    needs the application's help, `other-person`, is handed to it as `scope["govid.fault"]`.
+    """
+
+    def __init__(self, application: Any, faults: Faults, error_body: ErrorBody) -> None:
+        """Stand before *application*; *error_body* makes the bodies of this API's errors."""
+        self._application: Application = application
+        self._error_body = error_body
+        self.faults = faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, well or badly."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        confessing = _confessing(send)
+        if scope["path"] == FAULT_PATH and scope["method"] == "PUT":
+            await self._change(receive, confessing)
+            return
+        fault = self._fault(scope)
+        scope["govid.fault"] = fault
+        await self._answer(fault, scope, receive, confessing)
+
+    def _fault(self, scope: Scope) -> Fault | None:
+        asked = dict(scope["headers"]).get(HEADER)
+        return Fault(asked.decode()) if asked else self.faults.draw()
+
+    async def _change(self, receive: Receive, send: Send) -> None:
+        try:
+            self.faults.set((await _body(receive)).decode().strip())
+        except ValueError:
+            await _respond(send, HTTPStatus.BAD_REQUEST, b"no such fault", "text/plain")
+        else:
+            await _respond(send, HTTPStatus.NO_CONTENT, b"", "text/plain")
+
+    async def _answer(
+        self, fault: Fault | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        match fault:
+            case Fault.TOO_MANY | Fault.AWAY:
+                status = int(fault.value)
+                body, kind = self._error_body(status, scope["path"])
+                await _respond(send, status, body, kind, (b"retry-after", RETRY_AFTER))
+            case Fault.PERSONAL_DATA:
+                body = b'{"message":"no answer for Jane Canary, 943 476 5919, AA000003D, LS1 6AE"}'
+                await _respond(send, HTTPStatus.INTERNAL_SERVER_ERROR, body)
+            case Fault.TIMEOUT:
+                await _until_hung_up(receive)
+            case Fault.GIANT:
+                body = b'{"giant":"' + b"x" * GIANT_BYTES + b'"}'
+                await _respond(send, HTTPStatus.OK, body)
+            case Fault.WRONG_TYPE:
+                await _respond(send, HTTPStatus.OK, b"<html>Maintenance</html>", "text/html")
+            case Fault.MALFORMED:
+                await _respond(send, HTTPStatus.OK, b'{"id":"900000')
+            case Fault.RESET:
+                await _break_off(send)
+            case _:
+                if fault is Fault.SLOW:
+                    await asyncio.sleep(SLOW_SECONDS)
+                await self._application(scope, receive, send)
+
+
+def _confessing(send: Send) -> Send:
+    async def confess(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), CONFESSION]
+        await send(message)
+
+    return confess
+
+
+async def _respond(
+    send: Send,
+    status: int,
+    body: bytes,
+    kind: str = "application/json",
+    *headers: tuple[bytes, bytes],
+) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    head = [(b"content-type", kind.encode()), length, *headers]
+    await send({"type": "http.response.start", "status": int(status), "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _break_off(send: Send) -> None:
+    """Promise more than is sent. The server hangs up when it notices."""
+    head = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    await send({"type": "http.response.body", "body": b'{"id":', "more_body": True})
+
+
+async def _until_hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _body(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
