@@ -64,6 +64,7 @@ def create_app(settings: Settings) -> Edge:
         clock=house.clock,
         methods={route.path_format: route.methods for route in app.routes},
         hosts=settings.allowed_hosts,
+        proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
         https=settings.public_url.startswith("https:"),
     )

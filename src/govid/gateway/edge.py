@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from govid.bus import Clock
 from govid.bus.contracts import AccessDecided, RequestFinished, RequestReceived
+from govid.gateway.addresses import Proxies
 from govid.gateway.cors import Cors
 from govid.gateway.exchange import KEY, Exchange
 from govid.gateway.hosts import Hosts
@@ -73,6 +74,7 @@ class Edge:
         clock: Clock,
         methods: Mapping[str, Iterable[str]],
         hosts: Sequence[str] = (),
+        proxies: Sequence[str] = (),
         cors_origins: Sequence[str] = (),
         https: bool = False,
     ) -> None:
@@ -88,6 +90,7 @@ class Edge:
         self._clock = clock
         self._allow = {route: _allow(taken) for route, taken in methods.items()}
         self._hosts = Hosts(hosts)
+        self._proxies = Proxies(proxies)
         self._cors = Cors(cors_origins)
         self._headers = [*_SECURITY, _HSTS] if https else _SECURITY
 
@@ -97,6 +100,8 @@ class Edge:
             await self._live(scope, receive, send)
             return
         exchange = scope[KEY] = Exchange(scope)
+        if self._proxies:
+            exchange.client_ip = self._proxies.client(exchange.client_ip, scope["headers"])
         self._received(exchange)
         answer = _Answer(exchange, send, self._headers, self._cors)
         try:

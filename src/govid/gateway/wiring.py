@@ -92,12 +92,17 @@ def cause_of(scope: Scope) -> Cause:
     """Return why everything happens that this request sets off."""
     exchange = exchange_of(scope)
     if exchange.user_id is None:
-        return Cause(correlation_id=exchange.correlation_id, traceparent=exchange.traceparent)
+        return Cause(
+            correlation_id=exchange.correlation_id,
+            traceparent=exchange.traceparent,
+            address=exchange.client_ip,
+        )
     return Cause(
         correlation_id=exchange.correlation_id,
         traceparent=exchange.traceparent,
         actor=Actor(kind="account", id=exchange.user_id),
         witness=exchange.witness,
+        address=exchange.client_ip,
     )
 
 

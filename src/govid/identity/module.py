@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from govid.bus import Clock, Consumer, Database, Module, Principal, UnitOfWork
+from govid.bus import Clock, Consumer, Database, Module, Principal, Pseudonyms, UnitOfWork
 from govid.bus.contracts import (
     DeathNotified,
     HmrcVerificationCompleted,
@@ -17,14 +17,17 @@ from govid.identity.credentials.login import SignIn
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.policy import Policy
 from govid.identity.repository.accounts import Accounts
+from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.sessions import Sessions
 from govid.identity.repository.signing_keys import SigningKeys
+from govid.identity.repository.throttle import Attempts
 from govid.identity.rules import Rules
 from govid.identity.sessions.authentication import Authentication
 from govid.identity.sessions.live import LiveSessions
 from govid.identity.sessions.opening import Opening
 from govid.identity.settings import IdentitySettings
+from govid.identity.throttle.attempts import Throttle
 from govid.identity.tokens.access import Tokens
 from govid.identity.tokens.keyring import Keyring
 
@@ -53,7 +56,9 @@ def build(
     tokens = Tokens(keyring, clock, issuer=settings.issuer, lifetime=settings.longest_token_seconds)
     opening = Opening(sessions, RefreshTokens(), tokens, settings)
     registration = Registration(uow, accounts, passwords, rules)
-    sign_in = SignIn(uow, accounts, passwords, opening)
+    pseudonyms = Pseudonyms(settings.pseudonym_key)
+    throttle = Throttle(uow, Attempts(), Quotas(), settings.throttle, pseudonyms)
+    sign_in = SignIn(uow, accounts, passwords, opening, throttle)
     module = Module(
         name="identity",
         routes=(

@@ -30,15 +30,18 @@ from govid.identity.credentials.login import SignIn
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.policy import Policy
 from govid.identity.repository.accounts import Accounts
+from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.sessions import Sessions
 from govid.identity.repository.signing_keys import SigningKeys
+from govid.identity.repository.throttle import Attempts
 from govid.identity.rules import Rules
 from govid.identity.schemas import Login, Register, UserView
 from govid.identity.sessions.authentication import Authentication
 from govid.identity.sessions.live import LiveSessions
 from govid.identity.sessions.opening import Opening
 from govid.identity.settings import IdentitySettings
+from govid.identity.throttle.attempts import Throttle
 from govid.identity.tokens.access import Tokens
 from govid.identity.tokens.keyring import Keyring
 
@@ -148,6 +151,8 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
         keyring, SystemClock(), issuer=settings.issuer, lifetime=settings.longest_token_seconds
     )
     opening = Opening(sessions, RefreshTokens(), tokens, settings)
+    pseudonyms = Pseudonyms(b"k" * 32)
+    throttle = Throttle(uow, Attempts(), Quotas(), settings.throttle, pseudonyms)
     policy = Policy(min_length=8, checks=settings.password_checks)
     rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
     return Parts(
@@ -156,7 +161,7 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
         passwords=passwords,
         tokens=tokens,
         registration=Registration(uow, accounts, passwords, rules),
-        sign_in=SignIn(uow, accounts, passwords, opening),
+        sign_in=SignIn(uow, accounts, passwords, opening, throttle),
         verification=Verification(accounts),
         lifecycle=Lifecycle(accounts, sessions),
         authenticate=Authentication(LiveSessions(database), tokens).authenticate,

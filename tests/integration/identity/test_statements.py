@@ -10,7 +10,7 @@ async def test_registration_sends_two_statements_in_one_transaction(identity: Pa
     assert sent == ["BEGIN", "COMMIT", "INSERT INTO", "WITH incoming"]
 
 
-async def test_signing_in_sends_four_statements_in_two_transactions(identity: Parts) -> None:
+async def test_signing_in_sends_eight_statements_in_two_transactions(identity: Parts) -> None:
     await identity.register()
     async with statements(identity.database.requests) as sent:
         await identity.login()
@@ -20,8 +20,12 @@ async def test_signing_in_sends_four_statements_in_two_transactions(identity: Pa
         "COMMIT",
         "COMMIT",
         "INSERT INTO",
+        "INSERT INTO",
+        "INSERT INTO",
         "SELECT identity.account.id,",
         "SELECT identity.account.id,",
+        "UPDATE identity.quota",
+        "UPDATE identity.throttle",
         "WITH incoming",
     ]
 

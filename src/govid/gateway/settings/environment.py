@@ -13,6 +13,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from govid.gateway.addresses import is_network
 from govid.gateway.hosts import is_host
 
 Port = Literal["auto", "simulator", "off"]
@@ -42,6 +43,11 @@ class Environment(BaseSettings):
         (),
         "GOVID_ALLOWED_HOSTS",
         doc="Names by which clients may call (Host header): JSON list or commas",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = _named(
+        (),
+        "GOVID_TRUSTED_PROXIES",
+        doc="Networks (CIDR) of proxies whose X-Forwarded-For counts: JSON list or commas",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = _named(
         (),
@@ -167,6 +173,47 @@ class Environment(BaseSettings):
         ge=1,
     )
 
+    login_failures: int = _named(
+        6, "GOVID_LOGIN_FAILURES", doc="Failures in a row that lock a sign-in for a time", ge=1
+    )
+    login_lock_seconds: float = _named(
+        900,
+        "GOVID_LOGIN_LOCK_SECONDS",
+        doc="How long the first lock lasts; each within a day lasts twice as long, up to a day",
+        gt=0,
+        allow_inf_nan=False,
+    )
+    login_lock_max_seconds: float = _named(
+        7200,
+        "GOVID_LOGIN_LOCK_MAX_SECONDS",
+        doc="How long a lock may last, up to a day",
+        gt=0,
+        allow_inf_nan=False,
+    )
+    address_failures: int = _named(
+        100,
+        "GOVID_ADDRESS_FAILURES",
+        doc="Failures in 15 minutes after which an address (IPv6: its /64) has to wait; 0 is off",
+        ge=0,
+    )
+    registrations_per_hour: int | None = _named(
+        None,
+        "GOVID_REGISTRATIONS_PER_HOUR",
+        doc="Registrations from one address; 0 is off; without it 30, and off under `govid dev`",
+        ge=0,
+    )
+    duplicates_per_day: int | None = _named(
+        None,
+        "GOVID_DUPLICATES_PER_DAY",
+        doc="Registrations of one taken identifier; 0 is off; without it 10, off in `govid dev`",
+        ge=0,
+    )
+    trusted_callers: Annotated[tuple[str, ...], NoDecode] = _named(
+        (),
+        "GOVID_TRUSTED_CALLERS",
+        doc="Networks (CIDR) of back ends that register for many people: JSON list or commas",
+    )
+
     allow_simulators: bool = _named(
         False, "GOVID_ALLOW_SIMULATORS", doc="Let `govid serve` run with simulated departments"
     )
@@ -201,7 +248,17 @@ class Environment(BaseSettings):
             raise ValueError("a host is a name or an address, without https:// and without a path")
         return value
 
-    @field_validator("allowed_hosts", "cors_origins", mode="before")
+    @field_validator("trusted_proxies", "trusted_callers")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what is no network, and one whose address has more bits than its prefix."""
+        if not all(map(is_network, value)):
+            raise ValueError("a network is written like 192.0.2.0/24 or 2001:db8::/32")
+        return value
+
+    @field_validator(
+        "allowed_hosts", "cors_origins", "trusted_proxies", "trusted_callers", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         """Accept a JSON list and a list with commas."""

@@ -12,7 +12,7 @@ from govid.bus import BusSettings
 from govid.bus.contracts import Topic
 from govid.gateway.settings.environment import Environment, Port
 from govid.hmrc import HmrcSettings
-from govid.identity import IdentitySettings
+from govid.identity import IdentitySettings, ThrottleSettings
 from govid.nhs import NhsSettings
 
 
@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str
     allowed_hosts: tuple[str, ...]
     """Names by which clients may call; none for any."""
+    trusted_proxies: tuple[str, ...]
     cors_origins: tuple[str, ...]
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
     log_format: Literal["auto", "json", "console"]
@@ -78,6 +79,7 @@ def assemble(
         public_url=public_url,
         allowed_hosts=environment.allowed_hosts
         or _local_hosts(environment, public_url, demonstration=demonstration),
+        trusted_proxies=environment.trusted_proxies,
         cors_origins=environment.cors_origins,
         log_level=environment.log_level,
         log_format=environment.log_format,
@@ -114,6 +116,8 @@ def assemble(
                 else environment.password_checks
             ),
             accept_prototype_nhs=patients == "simulator",
+            pseudonym_key=_bytes(environment.pseudonym_key) or b"",
+            throttle=_throttle(environment, demonstration=demonstration),
         ),
         nhs=NhsSettings(registry=patients, accept_prototype_form=patients == "simulator"),
         hmrc=HmrcSettings(
@@ -123,6 +127,20 @@ def assemble(
             simulate_death_nino=environment.simulate_death_nino,
         ),
         table=table,
+    )
+
+
+def _throttle(environment: Environment, *, demonstration: bool) -> ThrottleSettings:
+    """Return the limits; a demonstration is loaded by its users, all from one address."""
+    registrations, duplicates = environment.registrations_per_hour, environment.duplicates_per_day
+    return ThrottleSettings(
+        failures=environment.login_failures,
+        lock_seconds=environment.login_lock_seconds,
+        longest_lock_seconds=environment.login_lock_max_seconds,
+        address_failures=environment.address_failures,
+        registrations=(0 if demonstration else 30) if registrations is None else registrations,
+        duplicates=(0 if demonstration else 10) if duplicates is None else duplicates,
+        trusted_callers=environment.trusted_callers,
     )
 
 

@@ -4,13 +4,17 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from uuid import UUID
 
+import msgspec
+
 from govid.bus import Cause, Transaction, UnitOfWork
+from govid.bus.contracts import LoginFailed, LoginRefusedBlocked, LoginSucceeded
 from govid.identity.errors import AccountIsBlocked, Fault, InvalidCredentials
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.repository.accounts import BLOCKED, Accounts, Credentials
 from govid.identity.rules import canonical, email_address
 from govid.identity.schemas import GrantView, Login, TokenView
 from govid.identity.sessions.opening import Opening
+from govid.identity.throttle.attempts import Attempt, Flow, Throttle
 
 PASSWORD_LEVEL = "Cl"  # noqa: S105 - the name of a level
 """The level of a sign-in with nothing but a password (One Login's vocabulary)."""
@@ -27,8 +31,9 @@ class SignIn:
     """Signs people in.
 
     It opens two transactions on purpose: no connection is held while a password is hashed. The
-    first reads; it is also where an attempt will be reserved, visibly to others, before the slow
-    part. The second trusts nothing that the first has read.
+    first reserves the attempt, visibly to others, before the slow part; the second trusts nothing
+    that the first has read, and settles. Who is unknown, wrong or locked out costs the same
+    statements and one hash, and gets the same answer.
     """
 
     def __init__(
@@ -37,12 +42,14 @@ class SignIn:
         accounts: Accounts,
         passwords: Passwords,
         opening: Opening,
+        throttle: Throttle,
     ) -> None:
         """Let *opening* open the sessions of those whose password is right."""
         self._uow = uow
         self._accounts = accounts
         self._passwords = passwords
         self._opening = opening
+        self._throttle = throttle
 
     async def login(self, request: Login, cause: Cause) -> TokenView:
         """Return the only token of a new session. Raises what `_admit` raises."""
@@ -56,40 +63,92 @@ class SignIn:
         """Open a session for the account with this address and password.
 
         Raises:
-            InvalidCredentials: no such account, or another password; after the same work.
+            InvalidCredentials: no such account, another password, or too many failures before
+                this attempt; after the same work.
             AccountIsBlocked: the password is right, and the account is blocked.
+            TooManyAttempts: from this network, or at this moment in this name.
             SignInBusy: too many passwords are being hashed.
         """
         address = _canonical_or_nobody(request.email)
+        attempt, known = await self._throttle.reserve(
+            Flow.SIGN_IN, address, cause, lambda tx: self._accounts.credentials(tx, address)
+        )
+        found = None if attempt.is_locked else known
         for _ in range(LOOKS):
+            async with self._throttle.sparing(attempt, cause):
+                proof = await self._prove(found, request.password)
+            if proof is None:
+                break
             async with self._uow.begin(cause) as tx:
-                found = await self._accounts.credentials(tx, address)
-            stored = None if found is None else found.password_hash
-            if not await self._passwords.verify(stored, request.password) or found is None:
-                raise InvalidCredentials
-            renewed = await self._renewed(found, request.password)
-            async with self._uow.begin(cause) as tx:
-                if await self._still(tx, found, renewed):
-                    return await open_session(tx, found.account_id, PASSWORD_LEVEL)
-            # Meanwhile the password was changed, or a parallel sign-in renewed its hash.
+                found = await self._accounts.lock(tx, proof.account_id, write=proof.is_outdated)
+                if found is None or found.password_hash != proof.password_hash:
+                    # Meanwhile the password was changed, or a parallel sign-in renewed its hash.
+                    continue
+                if found.status != BLOCKED:
+                    return await self._let_in(tx, attempt, proof, open_session)
+                await self._turn_away(tx, attempt, proof.account_id)
+            raise AccountIsBlocked
+        async with self._uow.begin(cause) as tx:
+            await self._refuse(tx, attempt, known)
         raise InvalidCredentials
 
-    async def _renewed(self, found: Credentials, password: str) -> str | None:
-        """Return a hash with today's parameters, if the stored one has others."""
+    async def _prove(self, found: Credentials | None, password: str) -> "_Proof | None":
+        """Verify *password*, after the same work where there is nothing to verify it with."""
+        stored = None if found is None else found.password_hash
+        if not await self._passwords.verify(stored, password) or found is None:
+            return None
+        renewed = None
         if self._passwords.is_outdated(found.password_hash):
-            return await self._passwords.hash(password)
-        return None
+            renewed = await self._passwords.hash(password)
+        return _Proof(
+            account_id=found.account_id, password_hash=found.password_hash, renewed=renewed
+        )
 
-    async def _still(self, tx: Transaction, found: Credentials, renewed: str | None) -> bool:
-        """Lock the account; tell whether the password is still the one that was verified."""
-        now = await self._accounts.lock(tx, found.account_id, write=renewed is not None)
-        if now is None or now.password_hash != found.password_hash:
-            return False
-        if now.status == BLOCKED:
-            raise AccountIsBlocked
-        if renewed is not None:
-            await self._accounts.rehash(tx, found.account_id, old=found.password_hash, new=renewed)
-        return True
+    async def _let_in(
+        self, tx: Transaction, attempt: Attempt, proof: "_Proof", open_session: Open[S]
+    ) -> S:
+        account_id = proof.account_id
+        if proof.renewed is not None:
+            await self._accounts.rehash(tx, account_id, old=proof.password_hash, new=proof.renewed)
+        session = await open_session(tx, account_id, PASSWORD_LEVEL)
+        await self._throttle.succeed(tx, attempt)
+        tx.emit(LoginSucceeded(account_id=account_id, subject=attempt.subject, timestamp=tx.now))
+        return session
+
+    async def _turn_away(self, tx: Transaction, attempt: Attempt, account_id: UUID) -> None:
+        """Record the right password of a blocked account, which says nothing against anybody."""
+        await self._throttle.release(tx, attempt)
+        tx.emit(
+            LoginRefusedBlocked(account_id=account_id, subject=attempt.subject, timestamp=tx.now)
+        )
+
+    async def _refuse(self, tx: Transaction, attempt: Attempt, known: Credentials | None) -> None:
+        account_id = None if known is None else known.account_id
+        await self._throttle.fail(tx, attempt, account_id)
+        tx.emit(
+            LoginFailed(
+                subject=attempt.subject,
+                account_id=account_id,
+                reason="locked" if attempt.is_locked else "wrong" if account_id else "unknown",
+                timestamp=tx.now,
+            )
+        )
+
+
+class _Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """The password was right for this hash. `renewed` is one of today's parameters, if needed."""
+
+    account_id: UUID
+    password_hash: str
+    renewed: str | None
+
+    @property
+    def is_outdated(self) -> bool:
+        return self.renewed is not None
+
+    def __repr__(self) -> str:
+        """Name the account only (I9)."""
+        return f"<_Proof {self.account_id}>"
 
 
 def _canonical_or_nobody(address: str) -> str:

@@ -3,7 +3,8 @@
 A use case that checks a secret does so in three steps:
 
     attempt, found = await throttle.reserve(Flow.SIGN_IN, address, cause, read)
-    ...                                       # the slow check, without a connection
+    async with throttle.sparing(attempt, cause):
+        ...                                   # the slow check, without a connection
     async with uow.begin(cause) as tx:        # with whatever else commits
         await throttle.fail(tx, attempt)      # or `succeed`, or `release`
 
@@ -11,7 +12,8 @@ Where `attempt.is_locked`, the check is done on nothing, and fails whatever was 
 settles is a failure after half a minute: a process that dies gives no guess away.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from functools import partial
 from typing import TypeVar
@@ -19,7 +21,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from govid.bus import Cause, Pseudonyms, Transaction, UnitOfWork
+from govid.bus import Cause, GovidError, Kind, Pseudonyms, Transaction, UnitOfWork
 from govid.bus.contracts import LoginLocked, LoginLockExpired
 from govid.identity.errors import TooManyAttempts
 from govid.identity.repository.quotas import Quota, Quotas
@@ -144,6 +146,17 @@ class Throttle:
         await self._quotas.give_back(tx, attempt.spent)
         await self._attempts.release(tx, attempt.place)
         self._move(tx, attempt)
+
+    @asynccontextmanager
+    async def sparing(self, attempt: Attempt, cause: Cause) -> AsyncIterator[None]:
+        """Release *attempt* if the block is refused because somebody is busy or away."""
+        try:
+            yield
+        except GovidError as refusal:
+            if refusal.kind in (Kind.BUSY, Kind.UNAVAILABLE):
+                async with self._uow.begin(cause) as tx:
+                    await self.release(tx, attempt)
+            raise
 
     async def _reserve(self, tx: Transaction, place: Place, address: Sequence[Quota]) -> Reserved:
         seconds = await self._quotas.count(tx, address)

@@ -1,0 +1,100 @@
+"""A throttle on a real database, and somebody who tries."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from govid.bus import Database, Pseudonyms, Transaction, UnitOfWork
+from govid.bus.actor import Cause
+from govid.identity.repository.quotas import Quotas
+from govid.identity.repository.throttle import Attempts
+from govid.identity.settings import ThrottleSettings
+from govid.identity.throttle.attempts import Attempt, Flow, Throttle
+from tests.integration.identity.conftest import CAUSE, a_uow
+
+ADA = "ada@example.com"
+
+
+async def nothing(_: Transaction) -> None:
+    """Read nothing."""
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True):
+    """A throttle, and its database."""
+
+    database: Database
+    uow: UnitOfWork
+    throttle: Throttle
+
+    async def reserve(
+        self, subject: str = ADA, flow: Flow = Flow.SIGN_IN, cause: Cause = CAUSE
+    ) -> Attempt:
+        attempt, _ = await self.throttle.reserve(flow, subject, cause, nothing)
+        return attempt
+
+    async def fail(self, attempt: Attempt) -> None:
+        async with self.uow.begin(CAUSE) as tx:
+            await self.throttle.fail(tx, attempt)
+
+    async def succeed(self, attempt: Attempt) -> None:
+        async with self.uow.begin(CAUSE) as tx:
+            await self.throttle.succeed(tx, attempt)
+
+    async def release(self, attempt: Attempt) -> None:
+        async with self.uow.begin(CAUSE) as tx:
+            await self.throttle.release(tx, attempt)
+
+    async def wrong(self, subject: str = ADA, flow: Flow = Flow.SIGN_IN, **cause: Any) -> bool:
+        """Try and fail; tell whether the attempt was looked at, and not just locked out."""
+        attempt = await self.reserve(subject, flow, msgspec.structs.replace(CAUSE, **cause))
+        await self.fail(attempt)
+        return not attempt.is_locked
+
+    async def wrong_times(self, times: int, subject: str = ADA) -> list[bool]:
+        return [await self.wrong(subject) for _ in range(times)]
+
+    async def row(self) -> dict[str, Any]:
+        """Return the one row of attempts there is."""
+        (row,) = await self.database.reads.fetch("SELECT * FROM identity.throttle")
+        return dict(row)
+
+    async def count_buckets(self) -> int:
+        """Return how many rows of attempts there are."""
+        found: int = await self.database.reads.fetchval("SELECT count(*) FROM identity.throttle")
+        return found
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let the rows be so much older."""
+        await self.database.reads.execute(
+            """
+            UPDATE identity.throttle SET
+                locked_at = locked_at - make_interval(secs => $1),
+                locked_until = locked_until - make_interval(secs => $1),
+                touched_at = touched_at - make_interval(secs => $1),
+                pending = (SELECT coalesce(jsonb_object_agg(k, v::numeric - $1::numeric), '{}')
+                           FROM jsonb_each(pending) AS each (k, v))
+            """,
+            seconds,
+        )
+        await self.database.reads.execute(
+            "UPDATE identity.quota SET ends_at = ends_at - make_interval(secs => $1)", seconds
+        )
+
+    async def events(self) -> list[str]:
+        rows = await self.database.reads.fetch("SELECT type FROM bus.event ORDER BY pos")
+        return [row["type"].removeprefix("identity.login.") for row in rows]
+
+
+def a_door(database: Database, **settings: Any) -> Door:
+    uow = a_uow(database)
+    throttle = Throttle(
+        uow, Attempts(), Quotas(), ThrottleSettings(**settings), Pseudonyms(b"k" * 32)
+    )
+    return Door(database=database, uow=uow, throttle=throttle)
+
+
+@pytest.fixture
+async def door(database: Database) -> Door:
+    """Return a throttle with the settings that ship."""
+    return a_door(database)
