@@ -75,10 +75,13 @@ SELECT id FROM bus.event WHERE id = ANY($1::uuid[])
 
 -- name: inbox_take
 -- Returns what has never come in before. Of two replicas that take the same id at the same time
--- one waits for the other here, and then gets nothing.
+-- one waits for the other here, and then gets nothing. Of one id twice in a batch the first counts:
+-- the second may stand behind later records of its key.
 INSERT INTO bus.inbox (foreign_id_hash, source, foreign_id, event_id)
-SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::uuid[]) AS i(hash, source, id, event)
-ORDER BY i.hash
+SELECT i.hash, i.source, i.id, i.event
+FROM unnest($1::bytea[], $2::text[], $3::text[], $4::uuid[])
+    WITH ORDINALITY AS i(hash, source, id, event, place)
+ORDER BY i.hash, i.place
 ON CONFLICT (foreign_id_hash) DO NOTHING
 RETURNING event_id
 

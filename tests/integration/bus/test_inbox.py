@@ -1,0 +1,26 @@
+"""Requirement 3 at the inbox: of what comes twice, the first counts, and keeps its place."""
+
+from hashlib import sha256
+from uuid import uuid4
+
+from govid.bus import Database
+from govid.bus.kafka.sql import QUERIES
+
+IDS = 7
+TIMES = 6
+
+
+async def test_r3_of_an_id_that_comes_again_in_one_batch_the_first_is_taken(
+    database: Database,
+) -> None:
+    # As an outsider sends it whose first answer was lost: all of it again, and again.
+    hashes = [sha256(f"{n}".encode()).digest() for n in range(IDS)] * TIMES
+    events = [uuid4() for _ in hashes]
+    taken = await database.bus_reads.fetch(
+        QUERIES["inbox_take"],
+        hashes,
+        ["somebody"] * len(hashes),
+        ["an id"] * len(hashes),
+        events,
+    )
+    assert {row["event_id"] for row in taken} == set(events[:IDS])
