@@ -102,12 +102,10 @@ class Relay:
         """Read, send and strike off once; tell whether there is surely more."""
         producer = await self._producer.ready()
         self._bell.clear()
-        seconds = min(SEND_SECONDS, self._leases.remaining(RELAY) - self._margin_seconds)
-        if seconds <= 0:
-            self._forget_read()
-            return False
         owned, rows = await self._backlog()
-        if not rows:
+        # Only now: a slow read may have outlasted the leases.
+        seconds = min(SEND_SECONDS, self._leases.remaining(RELAY) - self._margin_seconds)
+        if not rows or seconds <= 0:
             await self._struck()
             return False
         full = len(rows) == self._settings.relay_batch_size
