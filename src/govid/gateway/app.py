@@ -9,6 +9,7 @@ from typing import Any
 
 from litestar import Litestar, Response, get
 from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
 
 from govid.bus import Module
 from govid.gateway import asyncapi, health, metrics, openapi, welcome, wiring
@@ -119,6 +120,7 @@ def _jwks(document: Callable[[], bytes]) -> Any:
         summary="Publish the keys that verify access tokens",
         tags=["machine pages"],
         media_type="application/json",
+        responses={200: ResponseSpec(dict[str, Any], generate_examples=False)},
         sync_to_thread=False,
     )
     def jwks() -> Response[bytes]:

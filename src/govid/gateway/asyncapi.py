@@ -1,7 +1,10 @@
 """The description of the topics at `/asyncapi`."""
 
+from typing import Any
+
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 
 from govid.bus.asyncapi import render
 
@@ -18,6 +21,7 @@ def page() -> HTTPRouteHandler:
         media_type="application/json",
         sync_to_thread=False,
         raises=[],
+        responses={200: ResponseSpec(dict[str, Any], generate_examples=False)},
     )
     def asyncapi() -> Response[bytes]:
         """Return what `govid asyncapi` prints."""

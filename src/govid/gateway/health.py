@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 from litestar import Response, Router, get
 from litestar.di import NamedDependency, Provide
+from litestar.openapi.datastructures import ResponseSpec
 
 from govid.bus import Clock, Database
 from govid.bus.schema import SchemaWatch
@@ -85,10 +86,14 @@ class Health:
             return "down"
 
 
+_UNSERVED = ResponseSpec(HealthView, description="Not able to serve.", generate_examples=False)
+
+
 @get(
     "/",
     public="orchestrators and people in trouble have no token",
     summary="Tell how govid and its dependencies are",
+    responses={503: _UNSERVED},
 )
 async def health(probe: NamedDependency[Health]) -> Response[HealthView]:
     """Return 503 only if govid cannot serve, which is when its database is away."""
@@ -100,6 +105,7 @@ async def health(probe: NamedDependency[Health]) -> Response[HealthView]:
     "/ready",
     public="orchestrators have no token",
     summary="Tell whether requests may be sent here",
+    responses={503: _UNSERVED},
 )
 async def ready(probe: NamedDependency[Health]) -> Response[HealthView]:
     """Return 200 if the database answers, is migrated, and events are being handled."""

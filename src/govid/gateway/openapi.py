@@ -20,9 +20,19 @@ _REFUSALS = {
     "401": "There is no bearer token, or it is not valid.",
     "403": "Not allowed.",
     "404": "There is no such thing, or it is not yours.",
+    "408": "The body took too long to arrive.",
+    "413": "The body is too large.",
+    "414": "The address is too long.",
+    "415": "The body is not JSON, or is compressed.",
+    "421": "This service is not reached by that name.",
     "422": "The request is not valid; `errors` names the fields.",
-    "503": "Not available at the moment.",
+    "429": "Too many requests; `Retry-After` says when to come back.",
+    "431": "The headers are too large.",
+    "503": "Not available at the moment; `Retry-After` says when to come back.",
 }
+_ANYWHERE = {"400", "414", "421", "422", "431", "503"}
+"""What the edge may refuse whatever is called."""
+_WITH_A_BODY = {"408", "413", "415"}
 _FRAMEWORKS = "Bad request syntax or unsupported method"
 """How Litestar announces its own 400, for what govid answers with a 422."""
 
@@ -69,6 +79,9 @@ def document(app: Litestar) -> dict[str, Any]:
         [Problem], ref_template="#/components/schemas/{name}"
     )
     schema["components"].setdefault("schemas", {}).update(fault)
+    schema["components"]["responses"] = {
+        status: _problem(description, problem[0]) for status, description in _REFUSALS.items()
+    }
     for route in app.routes:
         operations = schema["paths"].get(getattr(route, "path_format", None) or "/", {})
         if isinstance(route, HTTPRoute):
@@ -90,12 +103,21 @@ def _complete(operation: dict[str, Any], opt: Mapping[str, Any], problem: Any) -
     responses = operation["responses"]
     if responses.get("400", {}).get("description") == _FRAMEWORKS:
         del responses["400"]
-    wanted = {"503", *opt.get("refuses", ()), *(responses.keys() & _REFUSALS.keys())}
+    parameters = operation.get("parameters", [])
+    wanted = _ANYWHERE | set(opt.get("refuses", ()))
     wanted |= {"401"} if guarded else set()
-    wanted |= {"422"} if "requestBody" in operation or operation.get("parameters") else set()
-    for status in sorted(wanted):
-        description = responses.get(status, {}).get("description")
-        responses[status] = {
-            "description": description or _REFUSALS[status],
-            "content": {MEDIA_TYPE: {"schema": problem}},
-        }
+    wanted |= {"404"} if any(one["in"] == "path" for one in parameters) else set()
+    wanted |= _WITH_A_BODY if "requestBody" in operation else set()
+    for status in sorted(wanted | (responses.keys() & _REFUSALS.keys())):
+        described = responses.get(status)
+        if described is None:
+            responses[status] = {"$ref": f"#/components/responses/{status}"}
+        elif "content" not in described:
+            responses[status] = _problem(described["description"], problem)
+        else:
+            # What a handler says itself in such a case is its own, or a problem.
+            described["content"][MEDIA_TYPE] = {"schema": problem}
+
+
+def _problem(description: str, schema: Any) -> dict[str, Any]:
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}

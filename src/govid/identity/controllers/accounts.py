@@ -18,6 +18,7 @@ from govid.identity.schemas import Register, UserView
     status_code=201,
     public="whoever has no account yet cannot have a token",
     summary="Open an account",
+    refuses=("429",),
     description="The account waits as `pending_verification` until its department has answered.",
     responses={201: ResponseSpec(UserView, description="Opened.", examples=examples.USERS)},
 )

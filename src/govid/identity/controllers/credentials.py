@@ -18,6 +18,7 @@ from govid.identity.schemas import Login, TokenView
     status_code=200,
     public="this is where a token comes from",
     summary="Sign in",
+    refuses=("401", "403", "429"),
     description="An unknown address and a wrong password get one and the same answer.",
     responses={200: ResponseSpec(TokenView, description="Signed in.", examples=examples.TOKENS)},
 )

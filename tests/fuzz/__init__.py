@@ -1,0 +1,1 @@
+"""Everything that the OpenAPI document allows, and much that it does not."""
