@@ -14,6 +14,7 @@ from govid.identity import controllers
 from govid.identity.accounts import lifecycle, verification
 from govid.identity.accounts.registration import Registration
 from govid.identity.credentials.login import SignIn
+from govid.identity.housekeeping import Housekeeping
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.policy import Policy
 from govid.identity.repository.accounts import Accounts
@@ -28,6 +29,7 @@ from govid.identity.sessions.live import LiveSessions
 from govid.identity.sessions.opening import Opening
 from govid.identity.settings import IdentitySettings
 from govid.identity.throttle.attempts import Throttle
+from govid.identity.throttle.lapsing import Lapsing
 from govid.identity.tokens.access import Tokens
 from govid.identity.tokens.keyring import Keyring
 
@@ -57,8 +59,17 @@ def build(
     opening = Opening(sessions, RefreshTokens(), tokens, settings)
     registration = Registration(uow, accounts, passwords, rules)
     pseudonyms = Pseudonyms(settings.pseudonym_key)
-    throttle = Throttle(uow, Attempts(), Quotas(), settings.throttle, pseudonyms)
+    attempts, quotas = Attempts(), Quotas()
+    throttle = Throttle(uow, attempts, quotas, settings.throttle, pseudonyms)
     sign_in = SignIn(uow, accounts, passwords, opening, throttle)
+    lapsing = Lapsing(attempts, quotas)
+    housekeeping = Housekeeping(
+        uow,
+        {
+            "throttle.unlock": lapsing.unlock,
+            "throttle.forget": lapsing.forget,
+        },
+    )
     module = Module(
         name="identity",
         routes=(
@@ -79,6 +90,7 @@ def build(
             ),
         ),
         starts=(keyring.load,),
+        tasks=(housekeeping.run,),
     )
     return Identity(
         module=module,

@@ -1,0 +1,114 @@
+"""Housekeeping: each job to its end, by one replica at a time, and none in another's way."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from govid.bus import Database, Transaction
+from govid.identity import housekeeping
+from govid.identity.housekeeping import BATCH_ROWS, Housekeeping
+from govid.identity.repository.quotas import Quotas
+from govid.identity.repository.throttle import Attempts
+from govid.identity.throttle.lapsing import Lapsing
+from tests.integration.identity.conftest import a_uow
+from tests.integration.identity.throttle.conftest import Door, a_door
+
+
+class Chore:
+    """Something to do so many times."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.batches: list[int] = []
+
+    async def work(self, tx: Transaction, most: int) -> int:
+        done = min(self.rows, most)
+        self.rows -= done
+        self.batches.append(done)
+        return done
+
+
+def keeper(database: Database, *chores: Any) -> Housekeeping:
+    return Housekeeping(a_uow(database), {f"chore {n}": one for n, one in enumerate(chores)})
+
+
+async def broken(tx: Transaction, most: int) -> int:
+    await tx.driver.execute("SELECT 1 / 0")
+    return 0
+
+
+async def test_a_job_is_done_in_batches_until_nothing_is_left(database: Database) -> None:
+    chore = Chore(2 * BATCH_ROWS + 1)
+    await keeper(database, chore.work).work()
+    assert chore.batches == [BATCH_ROWS, BATCH_ROWS, 1]
+
+
+async def test_a_job_that_fails_is_named_and_keeps_no_other_from_being_done(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    chore = Chore(1)
+    await keeper(database, broken, chore.work).work()
+    assert chore.batches == [1]
+    (record,) = caplog.records
+    assert (record.message, record.__dict__["operation"]) == ("housekeeping.failed", "chore 0")
+
+
+async def test_one_replica_at_a_time_is_at_it(database: Database) -> None:
+    chore = Chore(1)
+    async with database.reads.acquire() as other, other.transaction():
+        await other.execute("SELECT pg_advisory_xact_lock($1)", housekeeping.ADVISORY_LOCK)
+        await keeper(database, chore.work).work()
+    assert chore.batches == []
+    await keeper(database, chore.work).work()
+    assert chore.batches == [1]
+
+
+async def test_it_goes_on_until_it_is_told_to_stop(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "PERIOD_SECONDS", 0)
+    rounds = asyncio.Semaphore(0)
+
+    async def count(tx: Transaction, most: int) -> int:
+        rounds.release()
+        return 0
+
+    task = asyncio.create_task(keeper(database, count).run())
+    async with asyncio.timeout(10):
+        await rounds.acquire()
+        await rounds.acquire()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def caretaker(door: Door) -> Housekeeping:
+    lapsing = Lapsing(Attempts(), Quotas())
+    return Housekeeping(door.uow, {"unlock": lapsing.unlock, "forget": lapsing.forget})
+
+
+@pytest.fixture
+def door(database: Database) -> Door:
+    return a_door(database)
+
+
+async def test_r6_a_lock_that_nobody_tries_again_is_told_to_be_over_once(door: Door) -> None:
+    await door.wrong_times(6)
+    await caretaker(door).work()
+    assert await door.events() == ["locked"]
+    await door.pass_time(901)
+    await asyncio.gather(caretaker(door).work(), caretaker(door).work(), door.wrong())
+    await caretaker(door).work()
+    assert await door.events() == ["locked", "lock_expired"]
+
+
+async def test_what_was_counted_is_forgotten_after_a_day(door: Door) -> None:
+    await door.wrong_times(6)
+    await door.pass_time(24 * 3600 - 60)
+    await caretaker(door).work()
+    assert await door.count_buckets() == 1
+    await door.pass_time(120)
+    await caretaker(door).work()
+    assert await door.count_buckets() == 0
+    assert await door.database.reads.fetchval("SELECT count(*) FROM identity.quota") == 0
