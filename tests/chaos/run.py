@@ -25,7 +25,7 @@ from tests.chaos.writers import Ledger
 
 QUIET_SECONDS = 60
 """How long after the last fault everything has to be handled."""
-FAULTS_SECONDS = 60
+FAULTS_SECONDS = 120
 LONG_SECONDS = 12
 
 
