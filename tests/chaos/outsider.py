@@ -17,7 +17,7 @@ from tests.chaos.plan import WRITING_SECONDS
 NOTICES = 40
 HOLDERS = 5
 FLUSH_SECONDS = 90
-"""How long Kafka may take to have it all: a broker that was killed has to start on a busy machine."""
+"""How long Kafka may take to have it all: a killed broker has to start again, on a busy machine."""
 
 
 class Outsider:
