@@ -42,6 +42,34 @@ class AccountIsBlocked(GovidError):
     kind = Kind.FORBIDDEN
 
 
+class AccountNotFound(GovidError):
+    """There is no such account."""
+
+    code = "account-not-found"
+    kind = Kind.NOT_FOUND
+
+
+class AccountIsBlockedAlready(GovidError):
+    """The account is blocked already."""
+
+    code = "account-blocked-already"
+    kind = Kind.REFUSED
+
+
+class AccountIsNotBlocked(GovidError):
+    """The account is not blocked."""
+
+    code = "account-not-blocked"
+    kind = Kind.REFUSED
+
+
+class AccountIsClosed(GovidError):
+    """The account is closed, for good."""
+
+    code = "account-closed"
+    kind = Kind.REFUSED
+
+
 class InvalidToken(GovidError):
     """The access token is not valid.
 
@@ -50,6 +78,23 @@ class InvalidToken(GovidError):
 
     code = "invalid-token"
     kind = Kind.UNAUTHENTICATED
+
+
+class InvalidRefreshToken(GovidError):
+    """The refresh token is not valid; please sign in again.
+
+    One answer for every reason, as for access tokens.
+    """
+
+    code = "invalid-refresh-token"
+    kind = Kind.UNAUTHENTICATED
+
+
+class SessionNotFound(GovidError):
+    """You have no such session."""
+
+    code = "session-not-found"
+    kind = Kind.NOT_FOUND
 
 
 class SignInBusy(GovidError):

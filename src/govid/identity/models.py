@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, FetchedValue, LargeBinary, MetaData, Text
+from sqlalchemy import ARRAY, DateTime, FetchedValue, LargeBinary, MetaData, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -34,8 +34,71 @@ class Account(Base):
     status_before: Mapped[str | None]
     auth_provider: Mapped[str]
     tokens_valid_after: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    email_confirmed_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    life_event_at: Mapped[datetime | None]
+    contra_indicators: Mapped[list[str]] = mapped_column(
+        ARRAY(Text()), server_default=FetchedValue()
+    )
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class Letter(Base):
+    """A mail that is to be sent: its address stands here and in no event."""
+
+    __tablename__ = "letter"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID | None]
+    kind: Mapped[str]
+    address: Mapped[str | None]
+    written_at: Mapped[datetime]
+
+
+class Link(Base):
+    """What a link in a mail opens, once; only the digest of its token is kept."""
+
+    __tablename__ = "link"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID]
+    purpose: Mapped[str]
+    address: Mapped[str]
+    issued_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class LifeEvent(Base):
+    """A notice of death or an operator's act, and what came of it."""
+
+    __tablename__ = "life_event"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    identifier_type: Mapped[str | None]
+    identifier_digest: Mapped[str | None]
+    account_id: Mapped[UUID | None]
+    occurred_at: Mapped[datetime | None]
+    received_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    outcome: Mapped[str]
+    settled_at: Mapped[datetime | None]
+    operator: Mapped[str | None]
+    stated_reason: Mapped[str | None]
+
+
+class ReviewItem(Base):
+    """Something that a person has to look at."""
+
+    __tablename__ = "review_item"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    reason: Mapped[str]
+    life_event_id: Mapped[UUID]
+    account_id: Mapped[UUID | None]
+    state: Mapped[str] = mapped_column(server_default=FetchedValue())
+    opened_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
 
 
 class Session(Base):

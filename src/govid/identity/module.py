@@ -1,10 +1,11 @@
 """Puts identity together: the only place that constructs its parts."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
 
 import msgspec
 
-from govid.bus import Clock, Consumer, Database, Module, Principal, Pseudonyms, UnitOfWork
+from govid.bus import Clock, Consumer, Database, Module, Principal, Pseudonyms, Signals, UnitOfWork
 from govid.bus.contracts import (
     DeathNotified,
     HmrcVerificationCompleted,
@@ -12,12 +13,19 @@ from govid.bus.contracts import (
 )
 from govid.identity import controllers
 from govid.identity.accounts import lifecycle, verification
+from govid.identity.accounts.digests import Digests
+from govid.identity.accounts.operator import AccountDesk
+from govid.identity.accounts.parked import ParkedNotices
 from govid.identity.accounts.registration import Registration
+from govid.identity.accounts.standing import Standing
+from govid.identity.accounts.unclaimed import Precedents
 from govid.identity.credentials.login import SignIn
 from govid.identity.housekeeping import Housekeeping
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.policy import Policy
 from govid.identity.repository.accounts import Accounts
+from govid.identity.repository.holders import Holders
+from govid.identity.repository.life_events import LifeEvents
 from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.sessions import Sessions
@@ -25,8 +33,14 @@ from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.repository.throttle import Attempts
 from govid.identity.rules import Rules
 from govid.identity.sessions.authentication import Authentication
+from govid.identity.sessions.ending import Ending
+from govid.identity.sessions.expiry import Expiry
+from govid.identity.sessions.listing import OwnSessions
 from govid.identity.sessions.live import LiveSessions
 from govid.identity.sessions.opening import Opening
+from govid.identity.sessions.refresh import Renewal
+from govid.identity.sessions.revocations import Revocations
+from govid.identity.sessions.seen import LastSeen
 from govid.identity.settings import IdentitySettings
 from govid.identity.throttle.attempts import Throttle
 from govid.identity.throttle.lapsing import Lapsing
@@ -35,15 +49,19 @@ from govid.identity.tokens.keyring import Keyring
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Identity, built: its module, who is behind a token, and the keys that verify one."""
+    """Identity, built: its module, who is behind a token, the keys, and a desk for operators."""
 
     module: Module
-    authenticate: Callable[[str], Awaitable[Principal]]
-    jwks: Callable[[], bytes]
+    authenticate: Callable[..., Awaitable[Principal]]
+    desk: AccountDesk
 
 
 def build(
-    settings: IdentitySettings, database: Database, uow: UnitOfWork, clock: Clock
+    settings: IdentitySettings,
+    database: Database,
+    uow: UnitOfWork,
+    clock: Clock,
+    signals: Signals,
 ) -> Identity:
     """Build identity; its module's `starts` load the signing key.
 
@@ -56,8 +74,17 @@ def build(
     rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
     keyring = Keyring(settings, uow, SigningKeys())
     tokens = Tokens(keyring, clock, issuer=settings.issuer, lifetime=settings.longest_token_seconds)
-    opening = Opening(sessions, RefreshTokens(), tokens, settings)
-    registration = Registration(uow, accounts, passwords, rules)
+    refresh_tokens, living = RefreshTokens(), LiveSessions(database)
+    revocations = _revocations(settings, living, signals)
+    opening = Opening(sessions, refresh_tokens, tokens, settings)
+    ending = Ending(uow, sessions, revocations.tell if revocations else _nobody)
+    renewal = Renewal(uow, sessions, refresh_tokens, opening, ending, settings)
+    seen, expiry = LastSeen(database, settings.session_idle_seconds), Expiry()
+    holders, history = Holders(), LifeEvents()
+    digests = Digests(settings.pseudonym_key)
+    standing = Standing(holders, history, ending)
+    precedents = Precedents(holders, history, digests)
+    registration = Registration(uow, accounts, passwords, rules, precedents)
     pseudonyms = Pseudonyms(settings.pseudonym_key)
     attempts, quotas = Attempts(), Quotas()
     throttle = Throttle(uow, attempts, quotas, settings.throttle, pseudonyms)
@@ -76,6 +103,8 @@ def build(
             controllers.accounts.router(registration),
             controllers.passwords.router(policy),
             controllers.credentials.router(sign_in),
+            controllers.sessions.router(sign_in, renewal, ending, OwnSessions(uow, sessions)),
+            controllers.keys.router(settings, keyring.jwks),
         ),
         consumers=(
             Consumer(
@@ -86,14 +115,27 @@ def build(
             Consumer(
                 name=lifecycle.SUBSCRIBER,
                 handles=(DeathNotified,),
-                handler=lifecycle.Lifecycle(accounts, sessions),
+                handler=lifecycle.Lifecycle(holders, history, standing, digests),
             ),
         ),
         starts=(keyring.load,),
-        tasks=(housekeeping.run,),
+        tasks=(housekeeping.run, ParkedNotices(uow, holders, history, standing, digests).run),
     )
     return Identity(
         module=module,
-        authenticate=Authentication(LiveSessions(database), tokens).authenticate,
-        jwks=keyring.jwks,
+        authenticate=Authentication(
+            living, tokens, seen.note, revocations and revocations.sessions
+        ).authenticate,
+        desk=AccountDesk(uow, holders, history, standing, digests),
     )
+
+
+def _revocations(
+    settings: IdentitySettings, living: LiveSessions, signals: Signals
+) -> Revocations | None:
+    """Return a memory of living sessions, if the settings want one."""
+    return Revocations(living, signals) if settings.revocation_check == "cache" else None
+
+
+def _nobody(_account_id: UUID, _session_ids: Sequence[UUID]) -> None:
+    """Tell nobody: no process remembers a session."""

@@ -5,6 +5,9 @@ from govid.bus.contracts import AccountBlocked, AccountRestored, AppointmentDeci
 from govid.nhs.decision import AppointmentStatus
 from govid.nhs.repository import Accounts, Appointments
 
+REASON = "account_blocked"
+"""Why an appointment was cancelled, as its consumers read it."""
+
 
 class Cancellation:
     """Keeps blocked accounts free of future appointments.
@@ -32,12 +35,13 @@ class Cancellation:
             await self._accounts.restore(tx, account_id)
             return
         await self._accounts.block(tx, account_id)
-        for appointment_id in await self._appointments.cancel_future(tx, account_id):
+        for appointment_id in await self._appointments.cancel_future(tx, account_id, reason=REASON):
             tx.emit(
                 AppointmentDecided(
                     appointment_id=appointment_id,
                     user_id=account_id,
                     status=AppointmentStatus.CANCELLED,
+                    rejection_reason=REASON,
                     timestamp=tx.now,
                 )
             )

@@ -57,5 +57,6 @@ class Appointment(Base):
     confirmed_datetime: Mapped[datetime | None]
     confirmation_details: Mapped[str | None]
     rejection_reason: Mapped[str | None]
+    cancellation_reason: Mapped[str | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

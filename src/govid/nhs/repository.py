@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from msgspec import structs
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -33,7 +33,6 @@ _APPOINTMENT = (
     Appointment.created_at,
     Appointment.updated_at,
 )
-_OPEN = (AppointmentStatus.REQUESTED, AppointmentStatus.CONFIRMED)
 
 
 class Accounts:
@@ -178,17 +177,31 @@ class Appointments:
         )
         return (await tx.execute(statement)).rowcount == 1
 
-    async def cancel_future(self, tx: Transaction, account_id: UUID) -> Sequence[UUID]:
-        """Cancel what the account still has before it; return the appointments' ids."""
-        takes_place = func.coalesce(Appointment.confirmed_datetime, Appointment.requested_datetime)
+    async def cancel_future(
+        self, tx: Transaction, account_id: UUID, *, reason: str
+    ) -> Sequence[UUID]:
+        """Cancel what the account still has before it; return the appointments' ids.
+
+        A wish that is not decided is before it whatever time was asked for: the decision may be
+        for a later one.
+        """
         statement = (
             update(Appointment)
             .where(
                 Appointment.account_id == account_id,
-                Appointment.status.in_(_OPEN),
-                takes_place > tx.now,
+                or_(
+                    Appointment.status == AppointmentStatus.REQUESTED,
+                    and_(
+                        Appointment.status == AppointmentStatus.CONFIRMED,
+                        Appointment.confirmed_datetime > tx.now,
+                    ),
+                ),
             )
-            .values(status=AppointmentStatus.CANCELLED, updated_at=tx.now)
+            .values(
+                status=AppointmentStatus.CANCELLED,
+                cancellation_reason=reason,
+                updated_at=tx.now,
+            )
             .returning(Appointment.id)
         )
         return (await tx.execute(statement)).scalars().all()

@@ -23,13 +23,20 @@ from govid.bus.catalogue import Catalogue
 from govid.bus.contracts import DeathNotified, Event, IdentifierType
 from govid.bus.envelope import Sealer
 from govid.bus.outbox import PostgresOutbox
+from govid.identity.accounts.digests import Digests
 from govid.identity.accounts.lifecycle import Lifecycle
+from govid.identity.accounts.operator import AccountDesk
+from govid.identity.accounts.parked import ParkedNotices
 from govid.identity.accounts.registration import Registration
+from govid.identity.accounts.standing import Standing
+from govid.identity.accounts.unclaimed import Precedents
 from govid.identity.accounts.verification import Verification
 from govid.identity.credentials.login import SignIn
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.policy import Policy
 from govid.identity.repository.accounts import Accounts
+from govid.identity.repository.holders import Holders
+from govid.identity.repository.life_events import LifeEvents
 from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.sessions import Sessions
@@ -68,6 +75,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     sign_in: SignIn
     verification: Verification
     lifecycle: Lifecycle
+    parked: ParkedNotices
+    desk: AccountDesk
     authenticate: Callable[[str], Awaitable[Principal]]
 
     async def register(self, **changes: Any) -> UserView:
@@ -90,9 +99,18 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         rows = await self.database.reads.fetch("SELECT type FROM bus.event ORDER BY pos")
         return [row["type"] for row in rows]
 
+    async def history(self) -> list[tuple[str, str, UUID | None]]:
+        """Return what was said of accounts, what came of it, and of whose, as it came in."""
+        query = """
+            SELECT kind, outcome, account_id FROM identity.life_event ORDER BY received_at, id
+        """
+        return [tuple(row) for row in await self.database.reads.fetch(query)]
+
     async def handle(self, handler: Any, event: Event) -> None:
         """Do what the dispatcher does with one delivery."""
-        delivery = delivered(event)
+        await self.deliver(handler, delivered(event))
+
+    async def deliver(self, handler: Any, delivery: Delivery[Any]) -> None:
         outcome = await handler.prepare(delivery)
         async with self.uow.begin(delivery.cause("test")) as tx:
             await handler.apply(tx, delivery, outcome)
@@ -155,15 +173,21 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
     throttle = Throttle(uow, Attempts(), Quotas(), settings.throttle, pseudonyms)
     policy = Policy(min_length=8, checks=settings.password_checks)
     rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
+    holders, history, digests = Holders(), LifeEvents(), Digests(b"k" * 32)
+    standing = Standing(holders, history, sessions)
     return Parts(
         database=database,
         uow=uow,
         passwords=passwords,
         tokens=tokens,
-        registration=Registration(uow, accounts, passwords, rules),
+        registration=Registration(
+            uow, accounts, passwords, rules, Precedents(holders, history, digests)
+        ),
         sign_in=SignIn(uow, accounts, passwords, opening, throttle),
         verification=Verification(accounts),
-        lifecycle=Lifecycle(accounts, sessions),
+        lifecycle=Lifecycle(holders, history, standing, digests),
+        parked=ParkedNotices(uow, holders, history, standing, digests),
+        desk=AccountDesk(uow, holders, history, standing, digests),
         authenticate=Authentication(LiveSessions(database), tokens).authenticate,
     )
 

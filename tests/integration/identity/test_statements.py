@@ -4,10 +4,17 @@ from tests.integration.identity.conftest import Parts
 from tests.statements import statements
 
 
-async def test_registration_sends_two_statements_in_one_transaction(identity: Parts) -> None:
+async def test_registration_sends_four_statements_in_one_transaction(identity: Parts) -> None:
     async with statements(identity.database.requests) as sent:
         await identity.register()
-    assert sent == ["BEGIN", "COMMIT", "INSERT INTO", "WITH incoming"]
+    assert sent == [
+        "BEGIN",
+        "COMMIT",
+        "INSERT INTO",
+        "SELECT identity.life_event.id,",
+        "SELECT pg_advisory_xact_lock($1::BIGINT)",
+        "WITH incoming",
+    ]
 
 
 async def test_signing_in_sends_eight_statements_in_two_transactions(identity: Parts) -> None:

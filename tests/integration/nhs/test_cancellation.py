@@ -74,7 +74,7 @@ async def test_a_cancellation_is_published_in_the_contracts_shape(
                 "status": "CANCELLED",
                 "confirmed_datetime": None,
                 "confirmation_details": None,
-                "rejection_reason": None,
+                "rejection_reason": "account_blocked",
                 "timestamp": "2026-01-05T12:00:00Z",
             },
         )
@@ -104,6 +104,39 @@ async def test_a_cancelled_wish_is_not_confirmed_any_more(
     await handle(handler_of(module, "nhs.booking"), await the_wish(database), uow)
     assert await statuses(client, asked) == ["CANCELLED"]
     assert len(await published(database)) == 2
+
+
+async def test_a_wish_for_a_time_that_has_passed_is_cancelled_before_it_is_decided(
+    client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID, database: Database
+) -> None:
+    asked = await ask(client, requested_datetime="2025-01-05T12:00:00Z")
+    await handle(handler_of(module, NAME), blocked(account_id), uow)
+    await handle(handler_of(module, "nhs.booking"), await the_wish(database), uow)
+    assert await statuses(client, asked) == ["CANCELLED"]
+    assert len(await published(database)) == 2
+
+
+async def test_why_an_appointment_was_cancelled_is_kept(
+    client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID, database: Database
+) -> None:
+    await ask(client)
+    await handle(handler_of(module, NAME), blocked(account_id), uow)
+    await handle(handler_of(module, NAME), restored(account_id), uow)
+    query = "SELECT status, cancellation_reason FROM nhs.appointment"
+    assert tuple(await database.reads.fetchrow(query)) == ("CANCELLED", "account_blocked")
+
+
+async def test_a_booking_under_way_is_decided_or_cancelled_and_never_both(
+    client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID, database: Database
+) -> None:
+    asked = await ask(client)
+    wish = await the_wish(database)
+    await asyncio.gather(
+        handle(handler_of(module, "nhs.booking"), wish, uow),
+        handle(handler_of(module, NAME), blocked(account_id), uow),
+    )
+    assert await statuses(client, asked) == ["CANCELLED"]
+    assert (await published(database))[-1][1]["status"] == "CANCELLED"
 
 
 async def test_a_blocked_account_books_nothing(

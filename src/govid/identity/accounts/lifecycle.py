@@ -1,51 +1,119 @@
 """What a notice of death does to an account."""
 
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+
 from govid.bus import Delivery, Transaction
-from govid.bus.contracts import AccountBlocked, DeathNotified
+from govid.bus.contracts import (
+    DeathNotified,
+    IdentifierType,
+    LifeEventIllegal,
+    LifeEventReceived,
+)
 from govid.bus.contracts.identifiers import normalise
-from govid.identity.repository.accounts import BLOCKED, Accounts
-from govid.identity.repository.sessions import Sessions
+from govid.identity.accounts.digests import Digests
+from govid.identity.accounts.standing import Standing, told
+from govid.identity.repository.holders import Holders
+from govid.identity.repository.life_events import Entry, Kind, LifeEvents, Outcome, Word
 
 SUBSCRIBER = "identity.lifecycle"
-REASON = "death_notified"
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """A notice in canonical form. `fault` is what makes one that cannot be about anybody."""
+
+    identifier_type: IdentifierType
+    identifier_value: str = ""
+    digest: str | None = None
+    occurred_at: datetime | None = None
+    named: UUID | None = None
+    fault: str | None = None
+
+    def __repr__(self) -> str:
+        """Name the struct only (I9)."""
+        return "<Notice>"
 
 
 class Lifecycle:
-    """Blocks the account of somebody who has died: status, sessions and tokens in one commit.
+    """Blocks the account of somebody who has died, and keeps every notice in the history.
 
-    A notice that cannot be read, that contradicts itself, or whose person is blocked already, has
-    no effect. One that finds no holder has none either; here is where it will be kept unclaimed,
-    for a registration that comes after it.
+    Status, sessions, refresh tokens, links in mails, the history and all events are one commit. A
+    notice for nobody is kept for a registration that comes after it.
     """
 
-    def __init__(self, accounts: Accounts, sessions: Sessions) -> None:
-        """Block accounts among *accounts*, and end their *sessions*."""
-        self._accounts = accounts
-        self._sessions = sessions
+    def __init__(
+        self, holders: Holders, events: LifeEvents, standing: Standing, digests: Digests
+    ) -> None:
+        """Look for *holders*, and let *standing* do what is to be done."""
+        self._holders = holders
+        self._events = events
+        self._standing = standing
+        self._digests = digests
 
-    async def prepare(self, delivery: Delivery[DeathNotified]) -> str | None:
-        """Return the notice's identifier in canonical form, or None if it is none.
+    async def prepare(self, delivery: Delivery[DeathNotified]) -> Notice:
+        """Return the notice in canonical form.
 
         Forms that registration no longer accepts still count: an account may be older than that.
         """
-        notice = delivery.event
+        said = delivery.event
+        kind = said.identifier_type
         try:
-            return normalise(notice.identifier_type, notice.identifier_value, prototype_form=True)
+            value = normalise(kind, said.identifier_value, prototype_form=True)
         except ValueError:
-            return None
+            return Notice(identifier_type=kind, fault="identifier")
+        digest = self._digests.of(kind, value)
+        try:
+            occurred_at = in_utc(said.timestamp)
+        except OverflowError:
+            return Notice(identifier_type=kind, digest=digest, fault="timestamp")
+        return Notice(
+            identifier_type=kind,
+            identifier_value=value,
+            digest=digest,
+            occurred_at=occurred_at,
+            named=said.user_id,
+        )
 
     async def apply(
-        self, tx: Transaction, delivery: Delivery[DeathNotified], outcome: str | None
+        self, tx: Transaction, delivery: Delivery[DeathNotified], outcome: Notice
     ) -> None:
-        """Block the account that holds the identifier."""
-        notice = delivery.event
-        if outcome is None:
+        """Decide about the notice, and carry that out."""
+        notice = outcome
+        if notice.digest is None or notice.occurred_at is None:
+            await self._refuse(tx, delivery.id, notice)
             return
-        holder = await self._accounts.lock_holder(tx, notice.identifier_type, outcome)
-        if holder is None or holder.status == BLOCKED:
-            return
-        if notice.user_id not in (None, holder.account_id):
-            return
-        await self._accounts.block(tx, holder.account_id)
-        await self._sessions.revoke_all(tx, holder.account_id, reason=REASON)
-        tx.emit(AccountBlocked(account_id=holder.account_id, reason=REASON, timestamp=tx.now))
+        now = await self._events.meet(tx, notice.digest)
+        holder = await self._holders.lock(tx, notice.identifier_type, notice.identifier_value)
+        word = Word(
+            id=delivery.id,
+            kind=Kind.DEATH,
+            identifier_type=notice.identifier_type,
+            identifier_digest=notice.digest,
+            occurred_at=notice.occurred_at,
+            named=notice.named,
+        )
+        await self._standing.hear(tx, word, now=now, holder=holder)
+
+    async def _refuse(self, tx: Transaction, event_id: UUID, notice: Notice) -> None:
+        entry = Entry(
+            id=event_id,
+            kind=Kind.DEATH,
+            identifier_type=notice.identifier_type,
+            identifier_digest=notice.digest,
+            occurred_at=None,
+            outcome=Outcome.ILLEGAL,
+        )
+        if await self._events.add(tx, entry):
+            tx.emit(LifeEventReceived(**told(tx, entry)))
+            tx.emit(LifeEventIllegal(**told(tx, entry), reason=notice.fault or ""))
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return *moment* in UTC; one without an offset is in UTC already.
+
+    Raises:
+        OverflowError: the calendar has no such moment in UTC.
+    """
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -2,6 +2,7 @@
 
 from govid.bus import Cause, UnitOfWork, uuid7
 from govid.bus.contracts import AccountRegistered, VerificationRequested
+from govid.identity.accounts.unclaimed import Precedents
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.repository.accounts import PENDING, Accounts
 from govid.identity.rules import Rules
@@ -12,13 +13,19 @@ class Registration:
     """Opens accounts, and asks the department that owns the identifier about each."""
 
     def __init__(
-        self, uow: UnitOfWork, accounts: Accounts, passwords: Passwords, rules: Rules
+        self,
+        uow: UnitOfWork,
+        accounts: Accounts,
+        passwords: Passwords,
+        rules: Rules,
+        precedents: Precedents,
     ) -> None:
-        """Admit by *rules*."""
+        """Admit by *rules*, and hold *precedents* against whoever is admitted."""
         self._uow = uow
         self._accounts = accounts
         self._passwords = passwords
         self._rules = rules
+        self._precedents = precedents
 
     async def register(self, request: Register, cause: Cause) -> UserView:
         """Open an account that waits for its verification. Nobody is signed in by it.
@@ -45,6 +52,9 @@ class Registration:
             )
             await self._accounts.add(
                 tx, view, email_canonical=applicant.email_canonical, password_hash=password_hash
+            )
+            await self._precedents.consider(
+                tx, view.id, applicant.identifier_type, applicant.identifier_value
             )
             tx.emit(
                 AccountRegistered(

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from govid.bus import Transaction
@@ -27,13 +27,6 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Name the account only (I9)."""
         return f"<Credentials {self.account_id}>"
-
-
-class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """The account that holds an identifier."""
-
-    account_id: UUID
-    status: str
 
 
 class Accounts:
@@ -108,34 +101,6 @@ class Accounts:
             .returning(Account.id)
         )
         return result.first() is not None
-
-    async def lock_holder(
-        self, tx: Transaction, identifier_type: IdentifierType, identifier_value: str
-    ) -> Holder | None:
-        """Lock the account that holds this identifier, whatever its status, and return it."""
-        statement = (
-            select(Account.id, Account.status)
-            .where(
-                Account.identifier_type == identifier_type,
-                Account.identifier_value == identifier_value,
-            )
-            .with_for_update(key_share=True)
-        )
-        row = (await tx.execute(statement)).first()
-        return None if row is None else Holder(account_id=row.id, status=row.status)
-
-    async def block(self, tx: Transaction, account_id: UUID) -> None:
-        """Block the account; tokens of sessions that exist by now are dead for good."""
-        await tx.execute(
-            update(Account)
-            .where(Account.id == account_id, Account.status != BLOCKED)
-            .values(
-                status=BLOCKED,
-                status_before=Account.status,
-                tokens_valid_after=func.clock_timestamp(),
-                updated_at=tx.now,
-            )
-        )
 
 
 def _credentials(row: Any) -> Credentials | None:

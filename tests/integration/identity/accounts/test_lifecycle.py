@@ -1,13 +1,27 @@
 """What a notice of death does."""
 
 import asyncio
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from govid.bus.contracts import IdentifierType
-from tests.integration.identity.conftest import Parts, a_death, delivered
+from govid.identity.schemas import Login
+from tests.integration.identity.conftest import CAUSE, PASSWORD, Parts, a_death, delivered
+
+NHS_NUMBER = {"identifier_value": "9434765919"}
+A_LINK = """
+    INSERT INTO identity.link (hash, account_id, purpose, address, issued_at, expires_at)
+    VALUES (sha256('link'), $1, 'reset', 'ada@example.com', now(), now() + interval '1 hour')
+"""
+CLOSE = """
+    UPDATE identity.account
+    SET status = 'closed', closed_at = now(), email = NULL, email_canonical = NULL,
+        phone_number = NULL, password_hash = NULL
+    WHERE id = $1
+"""
 
 
 async def test_r13_the_holder_is_blocked_in_one_commit(identity: Parts) -> None:
@@ -20,7 +34,11 @@ async def test_r13_the_holder_is_blocked_in_one_commit(identity: Parts) -> None:
     assert row["tokens_valid_after"] > session["created_at"]
     assert session["revoked_at"] > row["tokens_valid_after"]
     assert session["revoked_reason"] == "death_notified"
-    assert (await identity.events())[3:] == ["identity.account.blocked"]
+    assert (await identity.events())[-3:] == [
+        "identity.life_event.received",
+        "identity.account.blocked",
+        "identity.life_event.applied",
+    ]
 
 
 @pytest.mark.parametrize("status", ["verified", "verification_failed"])
@@ -49,9 +67,12 @@ async def test_a_second_notice_changes_nothing(identity: Parts) -> None:
     view = await identity.register()
     await identity.die()
     row = await identity.account(view.id)
-    await identity.die()
+    await identity.die(timestamp=row["life_event_at"])
     assert await identity.account(view.id) == row
-    assert await identity.count("bus.event") == 3
+    assert (await identity.events())[-2:] == [
+        "identity.life_event.received",
+        "identity.life_event.ignored_stale",
+    ]
 
 
 async def test_a_notice_that_names_the_holder_blocks(identity: Parts) -> None:
@@ -60,29 +81,68 @@ async def test_a_notice_that_names_the_holder_blocks(identity: Parts) -> None:
     assert (await identity.account(view.id))["status"] == "blocked"
 
 
+async def test_a_notice_that_names_somebody_else_has_no_effect_and_is_reviewed(
+    identity: Parts,
+) -> None:
+    view = await identity.register()
+    row = await identity.account(view.id)
+    await identity.die(user_id=UUID(int=7))
+    assert await identity.account(view.id) == row
+    assert await identity.history() == [("death", "review", view.id)]
+    assert (await identity.events())[-2:] == [
+        "identity.life_event.received",
+        "identity.review.opened",
+    ]
+    review = await identity.database.reads.fetchrow("SELECT * FROM identity.review_item")
+    assert (review["reason"], review["account_id"], review["state"]) == (
+        "another_account",
+        view.id,
+        "open",
+    )
+
+
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"user_id": UUID(int=7)},
-        {"identifier_value": "AB123456D"},
-        {"identifier_value": "nonsense"},
-        {"identifier_value": ""},
-        {"identifier_type": IdentifierType.NHS},
-    ],
+    [{"identifier_value": "AB123456D"}, {"identifier_type": IdentifierType.NHS, **NHS_NUMBER}],
 )
-async def test_a_notice_that_does_not_fit_has_no_effect(
+async def test_a_notice_about_somebody_else_is_kept(
     identity: Parts, changes: dict[str, Any]
 ) -> None:
     view = await identity.register()
     row = await identity.account(view.id)
     await identity.die(**changes)
     assert await identity.account(view.id) == row
-    assert await identity.count("bus.event") == 2
+    assert await identity.history() == [("death", "unclaimed", None)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"identifier_value": "nonsense"},
+        {"identifier_value": ""},
+        {"identifier_type": IdentifierType.NHS},
+        {"timestamp": datetime.max.replace(tzinfo=timezone(timedelta(hours=-14)))},
+        {"timestamp": datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))},
+    ],
+)
+async def test_r23_a_notice_that_cannot_be_has_no_effect_and_is_not_tried_again(
+    identity: Parts, changes: dict[str, Any]
+) -> None:
+    view = await identity.register()
+    row = await identity.account(view.id)
+    await identity.die(**changes)
+    assert await identity.account(view.id) == row
+    assert await identity.history() == [("death", "illegal", None)]
+    assert (await identity.events())[-2:] == [
+        "identity.life_event.received",
+        "identity.life_event.illegal",
+    ]
 
 
 async def test_r13_a_notice_whose_transaction_fails_leaves_nothing(identity: Parts) -> None:
     view = await identity.register()
     token = await identity.login()
+    before = await identity.events()
     delivery = delivered(a_death())
     outcome = await identity.lifecycle.prepare(delivery)
     with pytest.raises(ZeroDivisionError):
@@ -90,7 +150,49 @@ async def test_r13_a_notice_whose_transaction_fails_leaves_nothing(identity: Par
             await identity.lifecycle.apply(tx, delivery, outcome)
             raise ZeroDivisionError
     assert (await identity.authenticate(token)).account_id == view.id
-    assert await identity.count("bus.event") == 3
+    assert (await identity.events(), await identity.history()) == (before, [])
+
+
+async def test_r13_no_way_in_is_left(identity: Parts) -> None:
+    view = await identity.register()
+    await identity.sign_in.begin(Login(email="ada@example.com", password=PASSWORD), CAUSE)
+    await identity.database.reads.execute(A_LINK, view.id)
+    assert await identity.count("identity.refresh_token") == 1
+    await identity.die()
+    assert await identity.count("identity.refresh_token") == 0
+    assert await identity.count("identity.link") == 0
+
+
+async def test_r23_a_notice_that_is_delivered_again_changes_nothing(identity: Parts) -> None:
+    view = await identity.register()
+    delivery = delivered(a_death())
+    await identity.deliver(identity.lifecycle, delivery)
+    row, events = await identity.account(view.id), await identity.events()
+    await identity.deliver(identity.lifecycle, delivery)
+    assert (await identity.account(view.id), await identity.events()) == (row, events)
+    assert await identity.history() == [("death", "applied", view.id)]
+
+
+async def test_r23_a_failure_after_the_last_commit_has_no_second_effect(identity: Parts) -> None:
+    view = await identity.register()
+    delivery = delivered(a_death())
+    outcome = await identity.lifecycle.prepare(delivery)
+    with pytest.raises(ZeroDivisionError):
+        async with identity.uow.begin(delivery.cause("test")) as tx:
+            await identity.lifecycle.apply(tx, delivery, outcome)
+            tx.after_commit(lambda: 1 // 0)
+    row, events = await identity.account(view.id), await identity.events()
+    assert row["status"] == "blocked"
+    await identity.deliver(identity.lifecycle, delivery)
+    assert (await identity.account(view.id), await identity.events()) == (row, events)
+
+
+async def test_a_closed_account_stays_closed(identity: Parts) -> None:
+    view = await identity.register()
+    await identity.database.reads.execute(CLOSE, view.id)
+    await identity.die()
+    assert (await identity.account(view.id))["status"] == "closed"
+    assert await identity.history() == [("death", "unclaimed", None)]
 
 
 async def test_no_session_survives_sign_ins_that_race_with_a_block(identity: Parts) -> None:

@@ -1,0 +1,132 @@
+"""What an operator may do to one account: look at its standing, block it, give it back."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from govid.bus import Cause, UnitOfWork, uuid7
+from govid.bus.contracts import IdentifierType
+from govid.bus.contracts.identifiers import normalise
+from govid.identity.accounts.digests import Digests
+from govid.identity.accounts.standing import Standing
+from govid.identity.errors import (
+    AccountIsBlockedAlready,
+    AccountIsClosed,
+    AccountIsNotBlocked,
+    AccountNotFound,
+    Fault,
+)
+from govid.identity.repository.accounts import BLOCKED
+from govid.identity.repository.holders import CLOSED, AccountStanding, Holder, Holders
+from govid.identity.repository.life_events import Entry, Kind, LifeEvents, Word
+from govid.identity.rules import canonical, email_address
+
+_TICK = timedelta(microseconds=1)
+
+
+class AccountReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How it stands with an account, and how that came."""
+
+    account: AccountStanding
+    history: Sequence[Entry]
+
+
+class AccountDesk:
+    """Where operators act on accounts. Each act is in the history, with who and why."""
+
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        holders: Holders,
+        events: LifeEvents,
+        standing: Standing,
+        digests: Digests,
+    ) -> None:
+        """Act on *holders*, and write into *events*."""
+        self._uow = uow
+        self._holders = holders
+        self._events = events
+        self._standing = standing
+        self._digests = digests
+
+    async def find_by_email(self, text: str, cause: Cause) -> Sequence[UUID]:
+        """Return the accounts with this address."""
+        try:
+            address = canonical(email_address(text))
+        except Fault:
+            return ()
+        async with self._uow.begin(cause) as tx:
+            return await self._holders.with_email(tx, address)
+
+    async def find_by_identifier(self, text: str, cause: Cause) -> Sequence[UUID]:
+        """Return the account that holds this identifier, of whichever kind it is."""
+        for kind in IdentifierType:
+            try:
+                value = normalise(kind, text, prototype_form=True)
+            except ValueError:
+                continue
+            async with self._uow.begin(cause) as tx:
+                return await self._holders.with_identifier(tx, kind, value)
+        return ()
+
+    async def show(self, account_id: UUID, cause: Cause) -> AccountReport:
+        """Return the account's standing and its history.
+
+        Raises:
+            AccountNotFound: there is none.
+        """
+        async with self._uow.begin(cause) as tx:
+            account = await self._holders.show(tx, account_id)
+            if account is None:
+                raise AccountNotFound
+            return AccountReport(account=account, history=await self._events.of(tx, account_id))
+
+    async def act(self, kind: Kind, account_id: UUID, *, reason: str, cause: Cause) -> None:
+        """Block the account or give it back; *cause* tells which operator does, *reason* why.
+
+        The act is later than everything that is known of the account, also where a notice came
+        from a clock that is ahead of ours: what a person decides now has an effect now.
+
+        Raises:
+            AccountNotFound, AccountIsClosed, AccountIsBlockedAlready, AccountIsNotBlocked: there
+                is nothing to do, and nothing was done.
+        """
+        async with self._uow.begin(cause) as tx:
+            holder = await self._holders.lock_one(tx, account_id)
+            if holder is None:
+                raise AccountNotFound
+            refuse(kind, holder.status)
+            occurred_at = holder.read_at
+            if holder.life_event_at is not None:
+                occurred_at = max(occurred_at, holder.life_event_at + _TICK)
+            word = Word(
+                id=uuid7(),
+                kind=kind,
+                identifier_type=holder.identifier_type,
+                identifier_digest=self._digest(holder),
+                occurred_at=occurred_at,
+                operator=cause.actor.id or cause.actor.kind,
+                stated_reason=reason,
+            )
+            await self._standing.hear(tx, word, now=occurred_at, holder=holder)
+
+    def _digest(self, holder: Holder) -> str | None:
+        if holder.identifier_type is None or holder.identifier_value is None:
+            return None
+        return self._digests.of(holder.identifier_type, holder.identifier_value)
+
+
+def refuse(kind: Kind, status: str) -> None:
+    """Refuse an act that would change nothing about an account of this *status*.
+
+    Raises:
+        AccountIsClosed, AccountIsBlockedAlready, AccountIsNotBlocked: it would not.
+    """
+    if status == CLOSED:
+        raise AccountIsClosed
+    if kind is Kind.BLOCK and status == BLOCKED:
+        raise AccountIsBlockedAlready
+    if kind is Kind.RESTORE and status != BLOCKED:
+        raise AccountIsNotBlocked

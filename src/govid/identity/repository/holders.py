@@ -1,0 +1,178 @@
+"""Where it is read and written whether an account may be used."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, case, delete, func, select, update
+
+from govid.bus import Transaction
+from govid.bus.contracts import IdentifierType
+from govid.identity.models import Account, Link, RefreshToken, ReviewItem, Session
+from govid.identity.repository.accounts import BLOCKED
+
+CLOSED = "closed"
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """An account, locked: what is known of it that decides whether it may be used.
+
+    `life_event_at` is when the last thing happened that changed this or confirmed it, `read_at` is
+    the database's time.
+    """
+
+    account_id: UUID
+    status: str
+    status_before: str | None
+    identifier_type: IdentifierType | None
+    identifier_value: str | None
+    life_event_at: datetime | None
+    read_at: datetime
+
+    def __repr__(self) -> str:
+        """Name the account only (I9)."""
+        return f"<Holder {self.account_id}>"
+
+
+class AccountStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator may see of an account: nothing that tells whose it is."""
+
+    id: UUID
+    status: str
+    status_before: str | None
+    identifier_type: str | None
+    auth_provider: str
+    contra_indicators: Sequence[str]
+    created_at: datetime
+    tokens_valid_after: datetime | None
+    sessions: int
+    open_reviews: int
+
+
+class Holders:
+    """The accounts, as something that can be taken away from its holder and given back."""
+
+    async def lock(
+        self, tx: Transaction, identifier_type: IdentifierType, identifier_value: str
+    ) -> Holder | None:
+        """Lock the account that holds this identifier, whatever its status, and return it."""
+        return await self._lock(
+            tx,
+            Account.identifier_type == identifier_type,
+            Account.identifier_value == identifier_value,
+        )
+
+    async def lock_one(self, tx: Transaction, account_id: UUID) -> Holder | None:
+        """Lock the account and return it, if there is one."""
+        return await self._lock(tx, Account.id == account_id)
+
+    async def _lock(self, tx: Transaction, *which: ColumnElement[bool]) -> Holder | None:
+        statement = (
+            select(
+                Account.id.label("account_id"),
+                Account.status,
+                Account.status_before,
+                Account.identifier_type,
+                Account.identifier_value,
+                Account.life_event_at,
+                func.clock_timestamp().label("read_at"),
+            )
+            .where(*which)
+            .with_for_update(key_share=True)
+        )
+        row: Any = (await tx.execute(statement)).mappings().first()
+        return None if row is None else msgspec.convert(dict(row), Holder)
+
+    async def block(self, tx: Transaction, account_id: UUID, occurred_at: datetime) -> None:
+        """Block the account; tokens of sessions that exist by now are dead for good."""
+        await tx.execute(
+            update(Account)
+            .where(Account.id == account_id, Account.status.not_in((BLOCKED, CLOSED)))
+            .values(
+                status=BLOCKED,
+                status_before=Account.status,
+                tokens_valid_after=func.clock_timestamp(),
+                life_event_at=occurred_at,
+                updated_at=tx.now,
+            )
+        )
+
+    async def restore(self, tx: Transaction, account_id: UUID, occurred_at: datetime) -> None:
+        """Give the account the status back that it had. What was ended by the block stays ended."""
+        await tx.execute(
+            update(Account)
+            .where(Account.id == account_id, Account.status == BLOCKED)
+            .values(
+                status=Account.status_before,
+                status_before=None,
+                life_event_at=occurred_at,
+                updated_at=tx.now,
+            )
+        )
+
+    async def date(self, tx: Transaction, account_id: UUID, occurred_at: datetime) -> None:
+        """Note that what is known of the account was so at this time, too."""
+        await tx.execute(
+            update(Account).where(Account.id == account_id).values(life_event_at=occurred_at)
+        )
+
+    async def contra_indicate(self, tx: Transaction, account_id: UUID, indicator: str) -> None:
+        """Note that something speaks against the holder's being who they say."""
+        await tx.execute(
+            update(Account)
+            .where(Account.id == account_id)
+            .values(contra_indicators=func.array_append(Account.contra_indicators, indicator))
+        )
+
+    async def with_email(self, tx: Transaction, email_canonical: str) -> Sequence[UUID]:
+        """Return the accounts with this address; those of other issuers need not be alone."""
+        statement = select(Account.id).where(Account.email_canonical == email_canonical)
+        return (await tx.execute(statement)).scalars().all()
+
+    async def with_identifier(
+        self, tx: Transaction, identifier_type: IdentifierType, identifier_value: str
+    ) -> Sequence[UUID]:
+        """Return the account that holds this identifier, if any does."""
+        statement = select(Account.id).where(
+            Account.identifier_type == identifier_type,
+            Account.identifier_value == identifier_value,
+        )
+        return (await tx.execute(statement)).scalars().all()
+
+    async def show(self, tx: Transaction, account_id: UUID) -> AccountStanding | None:
+        """Return how it stands with the account. Locks nothing."""
+        live = select(func.count()).where(
+            Session.account_id == Account.id,
+            Session.revoked_at.is_(None),
+            func.least(Session.idle_expires_at, Session.absolute_expires_at)
+            > func.clock_timestamp(),
+            Session.created_at > Account.tokens_valid_after,
+        )
+        reviews = select(func.count()).where(
+            ReviewItem.account_id == Account.id, ReviewItem.state == "open"
+        )
+        statement = select(
+            Account.id,
+            Account.status,
+            Account.status_before,
+            Account.identifier_type,
+            Account.auth_provider,
+            Account.contra_indicators,
+            Account.created_at,
+            # An account that never ended anything has minus infinity here.
+            case((func.isfinite(Account.tokens_valid_after), Account.tokens_valid_after)).label(
+                "tokens_valid_after"
+            ),
+            live.scalar_subquery().label("sessions"),
+            reviews.scalar_subquery().label("open_reviews"),
+        ).where(Account.id == account_id)
+        row: Any = (await tx.execute(statement)).mappings().first()
+        return None if row is None else msgspec.convert(dict(row), AccountStanding)
+
+    async def forget_ways_in(self, tx: Transaction, account_id: UUID) -> None:
+        """Remove what could still open a session or change a credential without a sign-in."""
+        sessions = select(Session.id).where(Session.account_id == account_id)
+        await tx.execute(delete(RefreshToken).where(RefreshToken.session_id.in_(sessions)))
+        await tx.execute(delete(Link).where(Link.account_id == account_id))
