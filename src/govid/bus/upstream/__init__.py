@@ -6,6 +6,7 @@ answer means is the module's business.
 """
 
 from govid.bus.upstream.api import Api
+from govid.bus.upstream.authorised import Authorised
 from govid.bus.upstream.breaker import Breaker, BreakerState
 from govid.bus.upstream.calls import Answer, Call
 from govid.bus.upstream.department import Department, in_process
@@ -25,6 +26,7 @@ __all__ = [
     "Answer",
     "Api",
     "AuthFailed",
+    "Authorised",
     "Breaker",
     "BreakerState",
     "Call",
