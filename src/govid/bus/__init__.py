@@ -10,6 +10,7 @@ from govid.bus.module import Module
 from govid.bus.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from govid.bus.pseudonyms import Pseudonyms
 from govid.bus.settings import BusSettings
+from govid.bus.signals import Ear, Signals
 from govid.bus.transaction import Transaction, UnitOfWork
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Consumer",
     "Database",
     "Delivery",
+    "Ear",
     "FieldFault",
     "GovidError",
     "Handler",
@@ -33,6 +35,7 @@ __all__ = [
     "Page",
     "Principal",
     "Pseudonyms",
+    "Signals",
     "Subscriptions",
     "SystemClock",
     "Transaction",

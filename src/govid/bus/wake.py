@@ -15,6 +15,7 @@ import asyncpg
 
 from govid.bus.database import dsn
 from govid.bus.retry import DATABASE_AWAY
+from govid.bus.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -58,16 +59,24 @@ class Wake:
 
 
 class Notifier:
-    """Passes rings on to other replicas, and theirs to this one."""
+    """Passes rings on to other replicas, and theirs to this one; says what *signals* has to say."""
 
-    def __init__(self, database_url: str, wake: Wake, replicas: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        wake: Wake,
+        replicas: Callable[[], int],
+        signals: Signals | None = None,
+    ) -> None:
         """Notify only while *replicas* says that there is somebody to hear it."""
         self._url = database_url
         self._wake = wake
         self._replicas = replicas
         self._pending: set[str] = set()
         self._news = asyncio.Event()
+        self._signals = signals or Signals(database_url)
         wake.pass_on(self._remember)
+        self._signals.on_words(self._news.set)
 
     async def run(self) -> None:
         """Listen and notify until cancelled."""
@@ -96,10 +105,13 @@ class Notifier:
                 except TimeoutError:
                     await connection.execute("SELECT 1")
                     continue
-                await asyncio.sleep(DEBOUNCE_SECONDS)
                 self._news.clear()
-                names, self._pending = self._pending, set()
-                await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, ",".join(names))
+                for channel, word in self._signals.take():
+                    await connection.execute("SELECT pg_notify($1, $2)", channel, word)
+                if self._pending:
+                    await asyncio.sleep(DEBOUNCE_SECONDS)
+                    names, self._pending = self._pending, set()
+                    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, ",".join(names))
         finally:
             connection.terminate()
 
