@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from litestar import Litestar, Response, get
+from litestar import Litestar
 from litestar.exceptions import HTTPException
-from litestar.openapi.datastructures import ResponseSpec
 
 from govid.bus import Module
 from govid.gateway import asyncapi, health, metrics, openapi, welcome, wiring
@@ -41,7 +40,6 @@ def create_app(settings: Settings) -> Edge:
             asyncapi.page(),
             health.router(house.health),
             metrics.page(house.registry, house.bus.measure),
-            _jwks(house.jwks),
             *_routes(house),
         ],
         dependencies=wiring.dependencies(),
@@ -111,20 +109,3 @@ async def _watched(module: Module, task: Callable[[], Any]) -> None:
 def _routes(house: House) -> list[Any]:
     """Return the modules' routers, which the bus's `Module` holds as objects of any kind."""
     return [route for module in house.modules for route in module.routes]
-
-
-def _jwks(document: Callable[[], bytes]) -> Any:
-    @get(
-        "/.well-known/jwks.json",
-        public="whoever checks our tokens needs the keys",
-        summary="Publish the keys that verify access tokens",
-        tags=["machine pages"],
-        media_type="application/json",
-        responses={200: ResponseSpec(dict[str, Any], generate_examples=False)},
-        sync_to_thread=False,
-    )
-    def jwks() -> Response[bytes]:
-        """Return the public keys (RFC 7517)."""
-        return Response(document(), headers={"Cache-Control": "public, max-age=300"})
-
-    return jwks

@@ -4,7 +4,7 @@ A guard and no middleware: it runs after routing, so it knows what the route dem
 demands nothing must say why (`public="..."`), or govid does not start (I8).
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any, Protocol
 
 from litestar.connection import ASGIConnection
@@ -33,12 +33,17 @@ class AccessLog(Protocol):
         """Send *event* to the access topic, at once."""
 
 
+class Authenticate(Protocol):
+    """Finds out who a token stands for."""
+
+    def __call__(self, token: str, *, writes: bool) -> Awaitable[Principal]:
+        """Return the principal; a request that *writes* gets nobody's memory, but the rows."""
+
+
 class Gatekeeper:
     """The one guard of the application."""
 
-    def __init__(
-        self, authenticate: Callable[[str], Awaitable[Principal]], logs: AccessLog, clock: Clock
-    ) -> None:
+    def __init__(self, authenticate: Authenticate, logs: AccessLog, clock: Clock) -> None:
         """Ask *authenticate* who a token stands for; tell *logs* what was decided."""
         self._authenticate = authenticate
         self._logs = logs
@@ -52,7 +57,9 @@ class Gatekeeper:
             return
         exchange = exchange_of(connection.scope)
         try:
-            principal = await self._authenticate(_token(exchange))
+            principal = await self._authenticate(
+                _token(exchange), writes=exchange.method not in SAFE_METHODS
+            )
         except GovidError as refusal:
             self._logs.access(self._decision(exchange, error=refusal.code))
             raise

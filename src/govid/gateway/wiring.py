@@ -1,6 +1,6 @@
 """The object graph of one process, in reading order: what is built from what."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -29,7 +29,6 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     modules: Sequence[Module]
     gatekeeper: Gatekeeper
     health: Health
-    jwks: Callable[[], bytes]
 
 
 class BusLogs:
@@ -55,7 +54,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     bus = Bus(settings.bus, clock, registry)
     logs = BusLogs(bus)
 
-    people = identity.build(settings.identity, bus.database, bus.uow, clock)
+    people = identity.build(settings.identity, bus.database, bus.uow, clock, bus.signals)
     modules = (
         people.module,
         nhs.build(settings.nhs, bus.database, bus.uow, clock),
@@ -78,7 +77,6 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
             head=head(),
             departments={"nhs": settings.nhs.registry, "hmrc": settings.hmrc.registry},
         ),
-        jwks=people.jwks,
     )
 
 

@@ -1,13 +1,20 @@
 """Examples for the API's documents: the contract's own, which work when pasted in order."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar.openapi.spec import Example
 
-from govid.identity.schemas import PasswordPolicyView, TokenView, UserView
+from govid.identity.schemas import (
+    DiscoveryView,
+    GrantView,
+    PasswordPolicyView,
+    SessionView,
+    TokenView,
+    UserView,
+)
 
 REGISTER: dict[str, Any] = {
     "email": "test.nin@example.com",
@@ -76,5 +83,49 @@ POLICIES = [
         id="policy",
         summary="In production, unless it asks for more",
         value=msgspec.to_builtins(_POLICY),
+    )
+]
+_REFRESH_TOKEN = "0uB0Xd1qvTzjSx1nCgmS0JcPcYlVnXgS3m0dJ9wEXAM"  # noqa: S105 - it renews nothing
+_SESSION = UUID("019b8d3c-6f10-7c2e-8a51-4b7d9e0f2c68")
+REFRESHES = [
+    Example(id="refresh", summary="With the newest one", value={"refresh_token": _REFRESH_TOKEN})
+]
+GRANTS = [
+    Example(
+        id="grant",
+        summary="Send the one, keep the other",
+        value=msgspec.to_builtins(
+            GrantView(
+                access_token=_TOKEN,
+                expires_in=300,
+                refresh_token=_REFRESH_TOKEN,
+                session_id=_SESSION,
+            )
+        ),
+    )
+]
+SESSION_LISTS = [
+    Example(
+        id="sessions",
+        summary="Signed in once",
+        value=[
+            msgspec.to_builtins(
+                SessionView(
+                    id=_SESSION,
+                    client_id="govid",
+                    created_at=_BORN,
+                    last_seen_at=_BORN,
+                    expires_at=_BORN + timedelta(hours=1),
+                    current=True,
+                )
+            )
+        ],
+    )
+]
+DISCOVERIES = [
+    Example(
+        id="discovery",
+        summary="On this machine",
+        value=msgspec.to_builtins(DiscoveryView.of("http://127.0.0.1:8000", "ES256")),
     )
 ]

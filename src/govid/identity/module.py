@@ -84,7 +84,6 @@ def build(
     digests = Digests(settings.pseudonym_key)
     standing = Standing(holders, history, ending)
     precedents = Precedents(holders, history, digests)
-    registration = Registration(uow, accounts, passwords, rules, precedents)
     pseudonyms = Pseudonyms(settings.pseudonym_key)
     attempts, quotas = Attempts(), Quotas()
     throttle = Throttle(uow, attempts, quotas, settings.throttle, pseudonyms)
@@ -95,6 +94,8 @@ def build(
         {
             "throttle.unlock": lapsing.unlock,
             "throttle.forget": lapsing.forget,
+            "sessions.expire": expiry.expire,
+            "sessions.purge": expiry.purge,
         },
     )
     module = Module(
@@ -119,12 +120,17 @@ def build(
             ),
         ),
         starts=(keyring.load,),
-        tasks=(housekeeping.run, ParkedNotices(uow, holders, history, standing, digests).run),
+        tasks=(
+            housekeeping.run,
+            ParkedNotices(uow, holders, history, standing, digests).run,
+            seen.run,
+            *((revocations.ear.run,) if revocations else ()),
+        ),
     )
     return Identity(
         module=module,
         authenticate=Authentication(
-            living, tokens, seen.note, revocations and revocations.sessions
+            living, tokens, seen.note, revocations.sessions if revocations else None
         ).authenticate,
         desk=AccountDesk(uow, holders, history, standing, digests),
     )

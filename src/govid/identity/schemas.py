@@ -40,6 +40,17 @@ class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return "<Login>"
 
 
+class Refresh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Renew a session. The client is the one that the session was opened for."""
+
+    refresh_token: Text
+    client_id: Text = "govid"
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<Refresh>"
+
+
 class TokenView(Struct, frozen=True, kw_only=True):
     """An access token, to be sent as `Authorization: Bearer ...`."""
 
@@ -75,6 +86,41 @@ class PasswordPolicyView(Struct, frozen=True, kw_only=True):
     refusals: Annotated[
         tuple[str, ...], Meta(description="The types of error that are possible, by name.")
     ]
+
+
+class SessionView(Struct, frozen=True, kw_only=True):
+    """A living session. `last_seen_at` is exact to a minute."""
+
+    id: UUID
+    client_id: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: Annotated[datetime, Meta(description="When it ends unless it is used before.")]
+    current: Annotated[bool, Meta(description="Whether it is the session of this request.")]
+
+
+class DiscoveryView(Struct, frozen=True, kw_only=True):
+    """What a verifier of access tokens has to know, under the names of RFC 8414."""
+
+    issuer: str
+    jwks_uri: str
+    scopes_supported: tuple[str, ...]
+    response_types_supported: tuple[str, ...]
+    subject_types_supported: tuple[str, ...]
+    id_token_signing_alg_values_supported: tuple[str, ...]
+
+    @classmethod
+    def of(cls, issuer: str, algorithm: str) -> Self:
+        """Return the facts about *issuer*, who signs by *algorithm*."""
+        return cls(
+            issuer=issuer,
+            jwks_uri=f"{issuer}/.well-known/jwks.json",
+            scopes_supported=("govid",),
+            # No tokens are handed out by redirection, so there are none.
+            response_types_supported=(),
+            subject_types_supported=("public",),
+            id_token_signing_alg_values_supported=(algorithm,),
+        )
 
 
 class UserView(Struct, frozen=True, kw_only=True):

@@ -23,6 +23,10 @@ class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Networks (CIDRs) of back ends that register for many people."""
 
 
+SKEW_SECONDS = 30
+"""By how much clocks may differ (RFC 9068 leaves it to us)."""
+
+
 class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of identity. Durations are in seconds, memory is in KiB."""
 
@@ -39,6 +43,14 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Life of a token that comes with a refresh token."""
     session_idle_seconds: int = 3600
     session_absolute_seconds: int = 43_200
+    revocation_check: Literal["transaction", "cache"] = "transaction"
+    """Whether each request asks the database, or reads may believe what was so within a second."""
+    jwks_max_age_seconds: int = 300
+    """How long others may keep our public keys before they look again."""
+    key_publish_seconds: int = 360
+    """How long a key is published before it signs."""
+    key_keep_seconds: int | None = None
+    """How long a key is published after it has signed; unless set, as short as is safe."""
     argon2_time_cost: int = 2
     argon2_memory_kib: int = 47104
     argon2_parallelism: int = 1
@@ -57,6 +69,20 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     pseudonym_key: bytes = b""
     """Hides who is counted in the throttle's rows."""
     throttle: ThrottleSettings = ThrottleSettings()
+
+    @property
+    def key_needed_seconds(self) -> int:
+        """How long a key may still be asked for after its last signature.
+
+        Who has looked at the key set just before keeps it for a while; tokens live on; clocks
+        differ.
+        """
+        return self.jwks_max_age_seconds + self.longest_token_seconds + SKEW_SECONDS
+
+    @property
+    def key_kept_seconds(self) -> int:
+        """How long a key is believed after its last signature."""
+        return self.key_needed_seconds if self.key_keep_seconds is None else self.key_keep_seconds
 
     def __repr__(self) -> str:
         """Say nothing of the secrets (I9)."""

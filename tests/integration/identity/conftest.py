@@ -43,11 +43,15 @@ from govid.identity.repository.sessions import Sessions
 from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.repository.throttle import Attempts
 from govid.identity.rules import Rules
-from govid.identity.schemas import Login, Register, UserView
+from govid.identity.schemas import GrantView, Login, Refresh, Register, UserView
 from govid.identity.sessions.authentication import Authentication
+from govid.identity.sessions.ending import Ending
+from govid.identity.sessions.listing import OwnSessions
 from govid.identity.sessions.live import LiveSessions
 from govid.identity.sessions.opening import Opening
-from govid.identity.settings import IdentitySettings
+from govid.identity.sessions.refresh import Renewal
+from govid.identity.sessions.seen import LastSeen
+from govid.identity.settings import IdentitySettings, ThrottleSettings
 from govid.identity.throttle.attempts import Throttle
 from govid.identity.tokens.access import Tokens
 from govid.identity.tokens.keyring import Keyring
@@ -75,6 +79,10 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     sign_in: SignIn
     verification: Verification
     lifecycle: Lifecycle
+    renewal: Renewal
+    ending: Ending
+    own_sessions: OwnSessions
+    seen: LastSeen
     parked: ParkedNotices
     desk: AccountDesk
     authenticate: Callable[[str], Awaitable[Principal]]
@@ -85,6 +93,12 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     async def login(self, email: str = "ada@example.com", password: str = PASSWORD) -> str:
         view = await self.sign_in.login(Login(email=email, password=password), CAUSE)
         return view.access_token
+
+    async def begin(self, email: str = "ada@example.com", password: str = PASSWORD) -> GrantView:
+        return await self.sign_in.begin(Login(email=email, password=password), CAUSE)
+
+    async def refresh(self, token: str, client_id: str = "govid") -> GrantView:
+        return await self.renewal.renew(Refresh(refresh_token=token, client_id=client_id), CAUSE)
 
     async def account(self, account_id: UUID) -> dict[str, Any]:
         query = "SELECT * FROM identity.account WHERE id = $1"
@@ -168,13 +182,16 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
     tokens = Tokens(
         keyring, SystemClock(), issuer=settings.issuer, lifetime=settings.longest_token_seconds
     )
-    opening = Opening(sessions, RefreshTokens(), tokens, settings)
+    living, refresh_tokens = LiveSessions(database), RefreshTokens()
+    opening = Opening(sessions, refresh_tokens, tokens, settings)
+    ending = Ending(uow, sessions, lambda *_: None)
+    seen = LastSeen(database, settings.session_idle_seconds)
     pseudonyms = Pseudonyms(b"k" * 32)
     throttle = Throttle(uow, Attempts(), Quotas(), settings.throttle, pseudonyms)
     policy = Policy(min_length=8, checks=settings.password_checks)
     rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
     holders, history, digests = Holders(), LifeEvents(), Digests(b"k" * 32)
-    standing = Standing(holders, history, sessions)
+    standing = Standing(holders, history, ending)
     return Parts(
         database=database,
         uow=uow,
@@ -188,7 +205,11 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
         lifecycle=Lifecycle(holders, history, standing, digests),
         parked=ParkedNotices(uow, holders, history, standing, digests),
         desk=AccountDesk(uow, holders, history, standing, digests),
-        authenticate=Authentication(LiveSessions(database), tokens).authenticate,
+        renewal=Renewal(uow, sessions, refresh_tokens, opening, ending, settings),
+        ending=ending,
+        own_sessions=OwnSessions(uow, sessions),
+        seen=seen,
+        authenticate=Authentication(living, tokens, seen.note).authenticate,
     )
 
 

@@ -3,14 +3,13 @@
 from collections.abc import AsyncIterator
 
 import httpx
-import msgspec
 import pytest
 from litestar import Litestar
 from litestar.connection import Request
 from litestar.di import Provide
 
 from govid import identity
-from govid.bus import Cause, Database, Principal, SystemClock
+from govid.bus import Cause, Database, Principal, Signals, SystemClock
 from tests.integration.identity.conftest import CAUSE, SETTINGS, a_uow
 
 EXAMPLE = {
@@ -26,7 +25,7 @@ CREDENTIALS = {"email": "test.nin@example.com", "password": "password123"}
 @pytest.fixture
 async def built(database: Database) -> identity.Identity:
     """Return identity as the gateway gets it, started."""
-    built = identity.build(SETTINGS, database, a_uow(database), SystemClock())
+    built = identity.build(SETTINGS, database, a_uow(database), SystemClock(), Signals(""))
     (start,) = built.module.starts
     await start()
     return built
@@ -91,16 +90,25 @@ async def test_a_user_has_exactly_the_contracts_members(
 
 def test_i8_each_route_says_who_may_use_it(app: Litestar) -> None:
     opts = {
-        route.path: {name for name in handler.opt if name in {"public", "permission"}}
+        f"{method} {route.path}": {name for name in handler.opt if name in {"public", "permission"}}
         for route in app.routes
         for handler in route.route_handlers  # type: ignore[attr-defined]  # HTTP routes only
-        if route.path.startswith("/api/auth") and "OPTIONS" not in handler.http_methods
+        for method in handler.http_methods - {"OPTIONS"}
+        if route.path.startswith(("/api/auth", "/.well-known"))
     }
     assert opts == {
-        "/api/auth/register": {"public"},
-        "/api/auth/login": {"public"},
-        "/api/auth/password-policy": {"public"},
-        "/api/auth/profile": {"permission"},
+        "GET /.well-known/jwks.json": {"public"},
+        "GET /.well-known/openid-configuration": {"public"},
+        "POST /api/auth/register": {"public"},
+        "POST /api/auth/login": {"public"},
+        "GET /api/auth/password-policy": {"public"},
+        "GET /api/auth/profile": {"permission"},
+        "POST /api/auth/sessions": {"public"},
+        "POST /api/auth/refresh": {"public"},
+        "GET /api/auth/sessions": {"permission"},
+        "DELETE /api/auth/sessions/{session_id:uuid}": {"permission"},
+        "POST /api/auth/logout": {"permission"},
+        "POST /api/auth/logout-all": {"permission"},
     }
 
 
@@ -111,9 +119,26 @@ def test_the_documents_show_the_contracts_names_and_examples(app: Litestar) -> N
     assert schema["required"] == ["email", "identifierType", "identifierValue", "password"]
 
 
-async def test_the_door_shows_public_keys(built: identity.Identity) -> None:
-    (key,) = msgspec.json.decode(built.jwks())["keys"]
+async def test_the_public_keys_are_shown_for_as_long_as_they_may_be_kept(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/.well-known/jwks.json")
+    (key,) = answer.json()["keys"]
     assert key["alg"] == "ES256"
+    assert answer.headers["cache-control"] == "public, max-age=300"
+
+
+async def test_the_issuer_says_who_it_is_and_where_its_keys_are(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/.well-known/openid-configuration")
+    assert answer.json() == {
+        "issuer": "https://govid.example",
+        "jwks_uri": "https://govid.example/.well-known/jwks.json",
+        "scopes_supported": ["govid"],
+        "response_types_supported": [],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+    }
+    assert answer.headers["cache-control"] == "public, max-age=300"
 
 
 def test_identity_subscribes_under_its_permanent_names(built: identity.Identity) -> None:

@@ -1,5 +1,5 @@
 """The routes of identity: decode, call, return. One file for each kind of thing they act on."""
 
-from govid.identity.controllers import accounts, credentials, passwords
+from govid.identity.controllers import accounts, credentials, keys, passwords, sessions
 
-__all__ = ["accounts", "credentials", "passwords"]
+__all__ = ["accounts", "credentials", "keys", "passwords", "sessions"]

@@ -1,10 +1,13 @@
 """Who is calling: the first thing that happens in every request with a token."""
 
+from collections.abc import Callable
+from uuid import UUID
+
 import asyncpg
 
 from govid.bus import Principal
 from govid.identity.errors import AccountsUnreachable, InvalidToken
-from govid.identity.sessions.live import LiveSessions
+from govid.identity.sessions.remembered import Reader
 from govid.identity.tokens.access import Tokens
 
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -13,13 +16,27 @@ _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 class Authentication:
     """Finds the principal behind a token."""
 
-    def __init__(self, sessions: LiveSessions, tokens: Tokens) -> None:
-        """Believe *tokens* about who somebody is, and *sessions* about what that is worth."""
-        self._sessions = sessions
-        self._tokens = tokens
+    def __init__(
+        self,
+        sessions: Reader,
+        tokens: Tokens,
+        seen: Callable[[UUID], None],
+        remembered: Reader | None = None,
+    ) -> None:
+        """Believe *tokens* about who somebody is, and *sessions* about what that is worth.
 
-    async def authenticate(self, token: str) -> Principal:
+        Requests that change nothing may be answered from what is *remembered*. *seen* hears of
+        sessions whose last use was noted a minute ago.
+        """
+        self._find = sessions.find
+        self._find_to_read = (remembered or sessions).find
+        self._tokens = tokens
+        self._seen = seen
+
+    async def authenticate(self, token: str, *, writes: bool = True) -> Principal:
         """Return the principal of *token*, as the database has it at this moment.
+
+        What *writes* is never let in by memory.
 
         Raises:
             InvalidToken: the token is not believed, its session has ended, or its account is
@@ -28,11 +45,14 @@ class Authentication:
         """
         verified = self._tokens.verify(token)
         try:
-            row = await self._sessions.find(verified.session_id, verified.account_id)
+            find = self._find if writes else self._find_to_read
+            row = await find(verified.session_id, verified.account_id)
         except _AWAY as error:
             raise AccountsUnreachable(retry_after_seconds=1) from error
         if row is None:
             raise InvalidToken
+        if row[9]:
+            self._seen(verified.session_id)
         # By position, without a loop: this is the hottest line of govid.
         return Principal(
             account_id=verified.account_id,

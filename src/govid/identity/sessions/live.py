@@ -19,13 +19,13 @@ STATEMENTS_AT_ONCE = 2
 # stands here, so that what ended a moment ago ends this request, in every process.
 _COLUMNS = """
     a.email, a.identifier_type, a.identifier_value, a.phone_number, a.status, a.auth_provider,
-    a.created_at, a.updated_at
+    a.created_at, a.updated_at, s.last_seen_at < clock_timestamp() - interval '1 minute'
 """
 _ALIVE = """
     s.revoked_at IS NULL
-    AND s.absolute_expires_at > clock_timestamp()
+    AND least(s.idle_expires_at, s.absolute_expires_at) > clock_timestamp()
     AND s.created_at > a.tokens_valid_after
-    AND a.status <> 'blocked'
+    AND a.status NOT IN ('blocked', 'closed')
 """
 _ONE = f"""
     SELECT 1, {_COLUMNS}
@@ -66,7 +66,8 @@ class LiveSessions:
     async def find(self, session_id: UUID, account_id: UUID) -> Sequence[Any] | None:
         """Return the account's columns, or None unless the session lives and is the account's.
 
-        The columns come after one of no meaning, in the order in which `Principal` has them.
+        The columns come after one of no meaning, in the order in which `Principal` has them; the
+        last tells whether it is time to note that the session is in use.
         """
         batch = self._next
         if batch is None:

@@ -1,0 +1,35 @@
+"""Which sessions an account has."""
+
+from uuid import UUID
+
+from govid.bus import Cause, Page, Principal, UnitOfWork
+from govid.identity.repository.sessions import Sessions
+from govid.identity.schemas import SessionView
+
+
+class OwnSessions:
+    """Shows people where they are signed in."""
+
+    def __init__(self, uow: UnitOfWork, sessions: Sessions) -> None:
+        """Read *sessions*."""
+        self._uow = uow
+        self._sessions = sessions
+
+    async def own(
+        self, principal: Principal, cause: Cause, *, limit: int, after: UUID | None
+    ) -> Page[SessionView]:
+        """Return the living sessions of the caller, the oldest first."""
+        async with self._uow.begin(cause) as tx:
+            found = await self._sessions.own(tx, principal.account_id, limit=limit, after=after)
+        views = [
+            SessionView(
+                id=one.id,
+                client_id=one.client_id,
+                created_at=one.created_at,
+                last_seen_at=one.last_seen_at,
+                expires_at=one.expires_at,
+                current=one.id == principal.session_id,
+            )
+            for one in found
+        ]
+        return Page.of(views, limit)
