@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from govid.bus.contracts import AccessDecided, RequestReceived, Topic
+from govid.bus.kafka.tail import watching
 from tests.backends import kafka
 from tests.kafka.house import House, a_request, by_key, header, until
 
@@ -61,6 +62,20 @@ async def test_r7_a_frozen_broker_costs_a_producer_and_nothing_else(
     records = await house.read(Topic.VERIFICATION_REQUEST, 2 * ACCOUNTS)
     assert in_order(records, accounts, 2)
     assert await house.count("parked") == 0
+
+
+async def test_r6_whoever_watches_a_topic_may_leave_although_kafka_is_frozen(
+    mortal_house: House, mortal_kafka: kafka.Broker
+) -> None:
+    house = mortal_house
+    await house.healthy()
+    topic = house.settings.wire_name(Topic.ACCESS)
+    async with watching(mortal_kafka.address, [topic], since=None, from_start=True) as records:
+        house.kafka.logs.access(a_decision(1))
+        await anext(records)
+        mortal_kafka.freeze()
+        left = monotonic()
+    assert monotonic() - left < 5
 
 
 async def test_r6_access_records_survive_an_outage(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +13,12 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from govid.bus.errors import Outage
-from govid.bus.kafka.cleanup import discard, start
+from govid.bus.kafka.cleanup import start, stop
 
 ANSWER_SECONDS = 10.0
 POLL_MS = 1_000
 POLL_RECORDS = 5_000
 FETCH_WAIT_MS = 10
-STOP_SECONDS = 2.0
 NO_ERROR = 0
 
 
@@ -133,14 +132,7 @@ async def reading(bootstrap_servers: str) -> AsyncIterator[Archive]:
             await start(consumer)
         yield Archive(bootstrap_servers, consumer)
     finally:
-        await asyncio.shield(_stop(consumer))
-
-
-async def _stop(consumer: Any) -> None:
-    """Stop *consumer* within a bound: it does not always notice that its fetching was cancelled."""
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
-    await discard((consumer._coordinator, consumer._fetcher), consumer._client)  # noqa: SLF001
+        await asyncio.shield(stop(consumer))
 
 
 @contextmanager

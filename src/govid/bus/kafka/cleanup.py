@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaError
 
 SECONDS = 1.0
+STOP_SECONDS = 2.0
 
 
 async def start(part: Any) -> None:
@@ -28,6 +30,18 @@ async def start(part: Any) -> None:
         for connection in opened:
             connection.close()
         raise
+
+
+async def stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop *consumer* within a bound.
+
+    Leaving its group waits for an answer, and it does not always notice that its fetching was
+    cancelled.
+    """
+    with suppress(KafkaError, OSError, TimeoutError):
+        await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
+    # There is no public way to them.
+    await discard((consumer._coordinator, consumer._fetcher), consumer._client)  # noqa: SLF001
 
 
 async def discard(owners: Sequence[object], client: Any) -> None:

@@ -7,7 +7,6 @@ and the inbox table knows them. What govid published itself and reads back has n
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -18,7 +17,7 @@ from govid.bus.consumers import Subscriptions
 from govid.bus.contracts import Topic
 from govid.bus.database import Database
 from govid.bus.envelope import Envelope
-from govid.bus.kafka.cleanup import discard, start
+from govid.bus.kafka.cleanup import start, stop
 from govid.bus.kafka.deadletters import DeadLetters
 from govid.bus.kafka.intake import SHAPES, Arrival, Intake, Unreadable
 from govid.bus.kafka.sql import QUERIES
@@ -34,7 +33,6 @@ log = logging.getLogger(__name__)
 POLL_MS = 500
 POLL_RECORDS = 500
 PAUSE_SECONDS = 1.0
-STOP_SECONDS = 2.0
 NOT_STORABLE = ("22", "54")
 """Classes of SQLSTATE that say: this value cannot be stored, ever (bad data, over a limit)."""
 
@@ -96,7 +94,7 @@ class Inbox:
                 log.warning("inbox.interrupted", extra={"error_class": error_class(error)})
                 await asyncio.sleep(PAUSE_SECONDS)
             finally:
-                await asyncio.shield(_stop(consumer))
+                await asyncio.shield(stop(consumer))
 
     def _consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
@@ -245,10 +243,3 @@ def _left(
     now = {partition: (consumer.highwater(partition) or n) - n for partition, n in read.items()}
     mine = consumer.assignment()
     return {partition: n for partition, n in {**before, **now}.items() if partition in mine}
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Stop *consumer* within a bound: leaving the group waits for an answer."""
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
-    await discard((consumer._coordinator, consumer._fetcher), consumer._client)  # noqa: SLF001

@@ -3,6 +3,7 @@
 Nothing here takes part in delivery: no group, no commit, no receipt.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,6 +14,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from govid.bus.errors import Outage
+from govid.bus.kafka.cleanup import start, stop
+from govid.bus.kafka.producer import give_up
 
 METADATA_SECONDS = 2
 """How soon a topic is noticed that did not exist when the watch began."""
@@ -54,16 +57,15 @@ async def watching(
         metadata_max_age_ms=METADATA_SECONDS * 1000,
     )
     try:
-        await consumer.start()
-        if not from_start:
-            await _seek(consumer, since)
-    except (KafkaError, OSError) as error:
-        await consumer.stop()
-        raise Outage("kafka") from error
-    try:
+        try:
+            await start(consumer)
+            if not from_start:
+                await _seek(consumer, since)
+        except (KafkaError, OSError) as error:
+            raise Outage("kafka") from error
         yield _records(consumer)
     finally:
-        await consumer.stop()
+        await asyncio.shield(stop(consumer))
 
 
 async def publish(bootstrap_servers: str, topic: str, key: str | None, value: bytes) -> None:
@@ -74,12 +76,12 @@ async def publish(bootstrap_servers: str, topic: str, key: str | None, value: by
     """
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all")
     try:
-        await producer.start()
+        await start(producer)
         await producer.send_and_wait(topic, value, key=None if key is None else key.encode())
     except (KafkaError, OSError) as error:
         raise Outage("kafka") from error
     finally:
-        await producer.stop()
+        await asyncio.shield(give_up(producer))
 
 
 async def _seek(consumer: AIOKafkaConsumer, since: datetime | None) -> None:
