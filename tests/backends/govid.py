@@ -18,6 +18,8 @@ BASE = {
     "GOVID_ALLOWED_HOSTS": "127.0.0.1",
     "GOVID_LOG_FORMAT": "json",
     "GOVID_SIMULATE_DEATH_EVENT": "false",
+    # Crowds register here, and all of them from one address.
+    "GOVID_REGISTRATIONS_PER_HOUR": "0",
     "GOVID_KEY_ENCRYPTION_KEY": secrets.token_urlsafe(48),
     "GOVID_PSEUDONYM_KEY": secrets.token_urlsafe(48),
 }

@@ -44,6 +44,7 @@ from govid.identity.sessions.seen import LastSeen
 from govid.identity.settings import IdentitySettings
 from govid.identity.throttle.attempts import Throttle
 from govid.identity.throttle.lapsing import Lapsing
+from govid.identity.throttle.registrations import Registrations
 from govid.identity.tokens.access import Tokens
 from govid.identity.tokens.keyring import Keyring
 
@@ -86,6 +87,8 @@ def build(
     precedents = Precedents(holders, history, digests)
     pseudonyms = Pseudonyms(settings.pseudonym_key)
     attempts, quotas = Attempts(), Quotas()
+    limits = Registrations(uow, quotas, settings.throttle, pseudonyms)
+    registration = Registration(uow, accounts, passwords, rules, precedents, limits)
     throttle = Throttle(uow, attempts, quotas, settings.throttle, pseudonyms)
     sign_in = SignIn(uow, accounts, passwords, opening, throttle)
     lapsing = Lapsing(attempts, quotas)

@@ -53,6 +53,7 @@ from govid.identity.sessions.refresh import Renewal
 from govid.identity.sessions.seen import LastSeen
 from govid.identity.settings import IdentitySettings, ThrottleSettings
 from govid.identity.throttle.attempts import Throttle
+from govid.identity.throttle.registrations import Registrations
 from govid.identity.tokens.access import Tokens
 from govid.identity.tokens.keyring import Keyring
 
@@ -65,6 +66,8 @@ SETTINGS = IdentitySettings(
     argon2_parallelism=1,
     hash_concurrency=2,
     accept_prototype_nhs=True,
+    # Tests of what is taken ask for it often.
+    throttle=ThrottleSettings(registrations=0, duplicates=0),
 )
 
 
@@ -188,6 +191,7 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
     seen = LastSeen(database, settings.session_idle_seconds)
     pseudonyms = Pseudonyms(b"k" * 32)
     throttle = Throttle(uow, Attempts(), Quotas(), settings.throttle, pseudonyms)
+    limits = Registrations(uow, Quotas(), settings.throttle, pseudonyms)
     policy = Policy(min_length=8, checks=settings.password_checks)
     rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
     holders, history, digests = Holders(), LifeEvents(), Digests(b"k" * 32)
@@ -198,7 +202,7 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
         passwords=passwords,
         tokens=tokens,
         registration=Registration(
-            uow, accounts, passwords, rules, Precedents(holders, history, digests)
+            uow, accounts, passwords, rules, Precedents(holders, history, digests), limits
         ),
         sign_in=SignIn(uow, accounts, passwords, opening, throttle),
         verification=Verification(accounts),

@@ -55,6 +55,7 @@ from govid.bus.contracts.throttling import (
     LoginLockExpired,
     LoginRefusedBlocked,
     LoginSucceeded,
+    RegistrationDuplicated,
 )
 from govid.bus.contracts.verification import (
     HmrcVerificationCompleted,
@@ -106,6 +107,7 @@ __all__ = [
     "OutboxRetried",
     "OutboxUnparked",
     "RefreshReused",
+    "RegistrationDuplicated",
     "RequestFinished",
     "RequestReceived",
     "ReviewOpened",

@@ -1,7 +1,7 @@
-"""What happens at the door: attempts to sign in. No Kafka topic carries these events.
+"""What happens at the door: attempts to get in. No Kafka topic carries these events.
 
-`subject` is a pseudonym of the address that was tried: it lets attempts be recognised as those of
-one name, also where nobody has it, and tells the name to nobody.
+`subject` is a pseudonym of what was tried: it lets attempts be recognised as those of one name,
+also where nobody has it, and tells the name to nobody.
 """
 
 from datetime import datetime
@@ -31,6 +31,14 @@ class LoginRefusedBlocked(AccountEvent, frozen=True, kw_only=True):
     """Somebody showed the right password of a blocked account."""
 
     subject: str
+
+
+class RegistrationDuplicated(Event, frozen=True, kw_only=True):
+    """Somebody asked for an account with an address, or an identifier, that another one has."""
+
+    subject: str
+    taken: Literal["email", "NIN", "NHS"]
+    timestamp: datetime
 
 
 class LoginLocked(Event, frozen=True, kw_only=True):

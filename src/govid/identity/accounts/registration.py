@@ -5,8 +5,9 @@ from govid.bus.contracts import AccountRegistered, VerificationRequested
 from govid.identity.accounts.unclaimed import Precedents
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.repository.accounts import PENDING, Accounts
-from govid.identity.rules import Rules
+from govid.identity.rules import Applicant, Rules
 from govid.identity.schemas import Register, UserView
+from govid.identity.throttle.registrations import Counted, Registrations
 
 
 class Registration:
@@ -19,13 +20,15 @@ class Registration:
         passwords: Passwords,
         rules: Rules,
         precedents: Precedents,
+        limits: Registrations,
     ) -> None:
-        """Admit by *rules*, and hold *precedents* against whoever is admitted."""
+        """Admit by *rules* and *limits*, and hold *precedents* against whoever is admitted."""
         self._uow = uow
         self._accounts = accounts
         self._passwords = passwords
         self._rules = rules
         self._precedents = precedents
+        self._limits = limits
 
     async def register(self, request: Register, cause: Cause) -> UserView:
         """Open an account that waits for its verification. Nobody is signed in by it.
@@ -34,10 +37,19 @@ class Registration:
             Invalid: a field is not well-formed.
             EmailTaken: another account has this address.
             IdentifierTaken: another account holds this identifier.
+            TooManyAttempts: from this network, or for what is taken.
             SignInBusy: too many passwords are being hashed.
         """
         applicant = self._rules.admit(request)
-        password_hash = await self._passwords.hash(applicant.password)
+        async with self._limits.counting(
+            applicant.email_canonical, applicant.identifier_type, applicant.identifier_value, cause
+        ) as counted:
+            password_hash = await self._passwords.hash(applicant.password)
+            return await self._open(applicant, password_hash, counted, cause)
+
+    async def _open(
+        self, applicant: Applicant, password_hash: str, counted: Counted, cause: Cause
+    ) -> UserView:
         async with self._uow.begin(cause) as tx:
             view = UserView(
                 id=uuid7(),
@@ -70,4 +82,5 @@ class Registration:
                     correlation_id=cause.correlation_id,
                 )
             )
+            await counted.spare(tx)
         return view
