@@ -39,7 +39,7 @@ async def other(bus_settings: BusSettings) -> AsyncIterator[Any]:
     await connection.close()
 
 
-async def test_every_table_of_the_bus_has_a_rule_or_a_reason(database: Database) -> None:
+async def test_r13_every_table_of_the_bus_has_a_rule_or_a_reason(database: Database) -> None:
     rows = await database.reads.fetch(
         "SELECT relname FROM pg_class WHERE relnamespace = 'bus'::regnamespace"
         " AND relkind IN ('r', 'p') AND NOT relispartition"
@@ -48,7 +48,7 @@ async def test_every_table_of_the_bus_has_a_rule_or_a_reason(database: Database)
     assert {row["relname"] for row in rows} == RULES.keys()
 
 
-async def test_every_partitioned_table_is_dropped_by_the_day(database: Database) -> None:
+async def test_r13_every_partitioned_table_is_dropped_by_the_day(database: Database) -> None:
     rows = await database.reads.fetch(
         "SELECT relname FROM pg_class WHERE relnamespace = 'bus'::regnamespace AND relkind = 'p'"
     )
@@ -139,7 +139,7 @@ async def test_nothing_is_left_behind_that_would_refuse_a_row(
     )
 
 
-async def test_old_days_are_dropped_and_younger_ones_stay(
+async def test_r13_old_days_are_dropped_and_younger_ones_stay(
     then: Retention, retention: Retention, database: Database
 ) -> None:
     await then.work()
@@ -152,7 +152,7 @@ async def test_old_days_are_dropped_and_younger_ones_stay(
     assert [r["id"] for r in await database.reads.fetch("SELECT id FROM bus.event")] == [young]
 
 
-async def test_a_day_from_which_something_is_owed_is_kept(
+async def test_r13_a_day_from_which_something_is_owed_is_kept(
     then: Retention, retention: Retention, database: Database
 ) -> None:
     await then.work()
@@ -180,7 +180,7 @@ async def test_a_day_of_which_an_event_is_dead_is_kept(
     assert f"{OLD:%Y%m%d}" in await partitions(database, "event")
 
 
-async def test_nothing_leaves_before_kafka_has_forgotten_it(
+async def test_r14_nothing_leaves_before_kafka_has_forgotten_it(
     bus_settings: BusSettings, then: Retention, database: Database
 ) -> None:
     await then.work()
@@ -222,7 +222,9 @@ async def test_the_default_partition_stays_while_one_row_is_young(
     assert await database.reads.fetchval("SELECT count(*) FROM bus.event") == 2
 
 
-async def test_the_inbox_forgets_in_small_batches(retention: Retention, database: Database) -> None:
+async def test_r13_the_inbox_forgets_in_small_batches(
+    retention: Retention, database: Database
+) -> None:
     await database.reads.execute(
         "INSERT INTO bus.inbox (foreign_id_hash, source, foreign_id, event_id, received_at)"
         " SELECT int4send(n), 'tests', n, gen_random_uuid(),"
