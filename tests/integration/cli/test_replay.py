@@ -120,7 +120,7 @@ async def test_a_range_of_time_includes_its_start_and_not_its_end(
     assert await replay.count(Selection(until=now - hour)) == {}
 
 
-async def test_a_rate_is_kept(past: Past, connection: Any) -> None:
+async def test_r10_a_rate_is_kept(past: Past, connection: Any) -> None:
     for _ in range(4):
         await past.emit()
     await past.complete(RELAY)
