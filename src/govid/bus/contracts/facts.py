@@ -1,6 +1,6 @@
 """What a citizen says of themselves, for the department that has to confirm it.
 
-No event carries it: a department asks for it through a port, when it needs it, and keeps none of it.
+No event carries it: a department asks for it through a port when it needs it, and keeps none of it.
 """
 
 from datetime import date

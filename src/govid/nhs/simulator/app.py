@@ -1,0 +1,56 @@
+"""The simulated NHS as one application, and what a client needs to know of it."""
+
+from litestar import Litestar
+
+from govid.bus import Clock, SystemClock
+from govid.bus.simulation import Faults, Simulated, TokenBucket
+from govid.nhs.simulator import oauth
+from govid.nhs.simulator.clients import CLIENT_ID, KID, Client, ClientKey
+from govid.nhs.simulator.outcomes import error_body
+from govid.nhs.simulator.pds import Mode, Pds
+from govid.nhs.simulator.people import People
+
+BASE_URL = "http://nhs.simulator"
+"""Where it is found in this process; no name server knows the name."""
+PER_SECOND = 5.0
+
+
+class NhsSimulator:
+    """The NHS's token endpoint and PDS, with state and faults of their own."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        key: ClientKey | None = None,
+        fault: str = "",
+        per_second: float | None = PER_SECOND,
+        mode: Mode = "application",
+        is_allowed: bool = True,
+    ) -> None:
+        """Know one client, by *key*; let it call *per_second* times, or without limit.
+
+        Raises:
+            RuntimeError: simulators are not allowed here.
+            ValueError: *fault* names no fault.
+        """
+        if not is_allowed:
+            raise RuntimeError("a simulated NHS may not stand in for the real one here")
+        clock = clock or SystemClock()
+        self.client_id = CLIENT_ID
+        self.kid = KID
+        self.key = key or ClientKey()
+        self.faults = Faults(fault)
+        self.people = People()
+        self.tokens = oauth.Tokens(clock)
+        self.clients = {CLIENT_ID: Client(id=CLIENT_ID, keys={KID: self.key})}
+        pds = Pds(self.people, self.tokens, TokenBucket(per_second, clock), clock, mode)
+        self.application = Simulated(
+            Litestar(
+                [oauth.route(self.clients, self.tokens, clock), *pds.routes()],
+                openapi_config=None,
+                logging_config=None,
+            ),
+            self.faults,
+            error_body,
+        )

@@ -1,0 +1,167 @@
+"""What the NHS's token endpoint checks in a request, in its order, with its words.
+
+Source: NHSDigital/identity-service-api, proxies/live (default.xml) and
+e2e/tests/oauth/test_client_credentials.py.
+"""
+
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from jwt import InvalidTokenError, PyJWS
+
+from govid.bus import Clock
+from govid.nhs.simulator.clients import Client
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+CONTENT_TYPE = "application/x-www-form-urlencoded"
+LIFE_SECONDS = 310
+JTI_MEMORY = timedelta(days=30)
+
+_HERE = "in client_assertion JWT"
+
+
+class Refusal(Exception):
+    """The token endpoint says no."""
+
+    def __init__(
+        self, status: HTTPStatus, description: str, error: str = "invalid_request"
+    ) -> None:
+        """Answer *status* with the OAuth *error* and its *description*."""
+        self.status = status
+        self.error = error
+        self.description = description
+        super().__init__(error)
+
+
+class Assertions:
+    """Checks signed assertions, and remembers which ones it has seen."""
+
+    def __init__(self, clients: Mapping[str, Client], clock: Clock) -> None:
+        """Know *clients* by their ids."""
+        self._clients = clients
+        self._clock = clock
+        self._seen: dict[tuple[str, str], datetime] = {}
+
+    def check(self, content_type: str, form: Mapping[str, str], url: str) -> str:
+        """Return the id of the client that asks for a token at *url*.
+
+        Raises:
+            Refusal: it is not to have one.
+        """
+        _request(content_type, form)
+        header, claims = _decoded(form["client_assertion"])
+        now = self._clock.now().timestamp()
+        _header(header, claims, now)
+        _times_and_names(claims)
+        self._replay(claims, now)
+        client = self._client(str(claims["iss"]))
+        _signature(client, header, claims, form["client_assertion"], url)
+        return client.id
+
+    def _replay(self, claims: Mapping[str, Any], now: float) -> None:
+        jti = claims.get("jti")
+        if jti is None:
+            raise _bad(f"Missing 'jti' claim {_HERE}")
+        if not isinstance(jti, str) or not jti:
+            raise _bad(
+                f"Invalid 'jti' claim {_HERE} - must be a unique string value such as a GUID"
+            )
+        moment = self._clock.now()
+        known = self._seen.get((claims["iss"], jti))
+        if known is not None and moment - known < JTI_MEMORY:
+            raise _bad(f"Non-unique 'jti' claim {_HERE}")
+        if claims["exp"] > now + LIFE_SECONDS:
+            raise _bad(f"Invalid 'exp' claim {_HERE} - more than 5 minutes in future")
+        # From here on it is burnt, whatever is found wrong later.
+        self._seen[claims["iss"], jti] = moment
+
+    def _client(self, issuer: str) -> Client:
+        client = self._clients.get(issuer)
+        if client is None:
+            raise Refusal(HTTPStatus.UNAUTHORIZED, f"Invalid 'iss'/'sub' claims {_HERE}")
+        if not client.keys:
+            raise Refusal(
+                HTTPStatus.FORBIDDEN,
+                "You need to register a public key to use this authentication method",
+                "public_key error",
+            )
+        if not client.jwks_is_reachable:
+            raise Refusal(
+                HTTPStatus.FORBIDDEN,
+                "The JWKS endpoint, for your client_assertion can't be reached",
+                "public_key error",
+            )
+        return client
+
+
+def _request(content_type: str, form: Mapping[str, str]) -> None:
+    if content_type != CONTENT_TYPE:
+        raise Refusal(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type header must be {CONTENT_TYPE}"
+        )
+    if "grant_type" not in form:
+        raise _bad("grant_type is missing")
+    if form["grant_type"] != "client_credentials":
+        raise Refusal(HTTPStatus.BAD_REQUEST, "grant_type is invalid", "unsupported_grant_type")
+    if form.get("client_assertion_type") != ASSERTION_TYPE:
+        raise _bad(f"Missing or invalid client_assertion_type - must be '{ASSERTION_TYPE}'")
+    if not form.get("client_assertion"):
+        raise _bad("Missing client_assertion")
+
+
+def _decoded(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    parts = assertion.split(".")
+    try:
+        header, claims, _ = (urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in parts)
+        shape = dict[str, Any]
+        return msgspec.json.decode(header, type=shape), msgspec.json.decode(claims, type=shape)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise _bad("Malformed JWT in client_assertion") from error
+
+
+def _header(header: Mapping[str, Any], claims: Mapping[str, Any], now: float) -> None:
+    if header.get("alg") != "RS512":
+        raise _bad(f"Invalid 'alg' header {_HERE} - unsupported JWT algorithm - must be 'RS512'")
+    expires = claims.get("exp")
+    if isinstance(expires, int | float) and expires <= now:
+        raise _bad(f"Invalid 'exp' claim {_HERE} - JWT has expired")
+    if "kid" not in header:
+        raise _bad(f"Missing 'kid' header {_HERE}")
+    if str(header.get("typ", "")).upper() != "JWT":
+        raise _bad(f"Invalid 'typ' header {_HERE} - must be 'JWT'")
+
+
+def _times_and_names(claims: Mapping[str, Any]) -> None:
+    if "exp" not in claims:
+        raise _bad(f"Missing 'exp' claim {_HERE}")
+    if not isinstance(claims["exp"], int) or isinstance(claims["exp"], bool):
+        raise _bad(f"Invalid 'exp' claim {_HERE} - must be an integer")
+    issuer = claims.get("iss")
+    if not isinstance(issuer, str) or issuer != claims.get("sub"):
+        raise _bad(f"Missing or non-matching 'iss'/'sub' claims {_HERE}")
+
+
+def _signature(
+    client: Client, header: Mapping[str, Any], claims: Mapping[str, Any], assertion: str, url: str
+) -> None:
+    key = client.keys.get(str(header["kid"]))
+    if key is None:
+        raise Refusal(
+            HTTPStatus.UNAUTHORIZED, f"Invalid 'kid' header {_HERE} - no matching public key"
+        )
+    try:
+        PyJWS(algorithms=["RS512"]).decode(assertion, key.public, algorithms=["RS512"])
+    except InvalidTokenError as error:
+        raise Refusal(
+            HTTPStatus.UNAUTHORIZED, "JWT signature verification failed", "public_key error"
+        ) from error
+    if claims.get("aud") != url:
+        raise Refusal(HTTPStatus.UNAUTHORIZED, f"Missing or invalid 'aud' claim {_HERE}")
+
+
+def _bad(description: str) -> Refusal:
+    return Refusal(HTTPStatus.BAD_REQUEST, description)

@@ -1,0 +1,144 @@
+"""The Personal Demographics Service: one person by number, or by what is known of them."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+from govid.bus import Clock
+from govid.bus.contracts import IdentifierType
+from govid.bus.contracts.identifiers import normalise
+from govid.bus.simulation import Fault, TokenBucket
+from govid.nhs.simulator import search
+from govid.nhs.simulator.oauth import Tokens
+from govid.nhs.simulator.outcomes import (
+    FHIR,
+    PdsError,
+    access_denied,
+    invalid_value,
+    invalidated,
+    missing_value,
+    not_found,
+    outcome,
+    too_many_requests,
+)
+from govid.nhs.simulator.people import People, Person
+from govid.nhs.simulator.resources import bundle, patient
+
+BASE_PATH = "/personal-demographics/FHIR/R4"
+MIRRORED = ("x-request-id", "x-correlation-id")
+SOMEBODY_ELSE = "9732110317"
+
+Mode = Literal["application", "open"]
+AnyRequest = Request[Any, Any, Any]
+
+
+class Pds:
+    """Answers about *people*. In mode `open` it wants no token, as the NHS's public sandbox."""
+
+    def __init__(
+        self, people: People, tokens: Tokens, bucket: TokenBucket, clock: Clock, mode: Mode
+    ) -> None:
+        """Let in who has one of *tokens*, as often as *bucket* allows."""
+        self._people = people
+        self._tokens = tokens
+        self._bucket = bucket
+        self._clock = clock
+        self._mode = mode
+
+    def routes(self) -> list[HTTPRouteHandler]:
+        """Return the two reading routes."""
+
+        @get(f"{BASE_PATH}/Patient/{{number:str}}")
+        async def read(request: AnyRequest, number: FromPath[str]) -> Response[bytes]:
+            return self._answered(request, lambda: self._read(request, number))
+
+        @get(f"{BASE_PATH}/Patient")
+        async def find(request: AnyRequest) -> Response[bytes]:
+            return self._answered(request, lambda: self._find(request))
+
+        return [read, find]
+
+    def _answered(self, request: AnyRequest, answer: Any) -> Response[bytes]:
+        headers = {
+            name: value for name in MIRRORED if (value := request.headers.get(name)) is not None
+        }
+        try:
+            self._admit(request)
+            body, more = answer()
+        except PdsError as error:
+            return Response(
+                error.body, status_code=error.status, media_type=error.media_type, headers=headers
+            )
+        return Response(body, media_type=FHIR, headers={**headers, **more})
+
+    def _admit(self, request: AnyRequest) -> None:
+        request_id = request.headers.get("x-request-id")
+        if request_id is None:
+            raise missing_value(
+                "Invalid request with error - X-Request-ID header must be supplied to access this "
+                "resource"
+            )
+        try:
+            UUID(request_id)
+        except ValueError:
+            raise invalid_value(
+                f"Invalid value - '{request_id}' in header 'X-Request-ID'"
+            ) from None
+        if self._mode == "application":
+            self._authorise(request.headers.get("authorization"))
+        if not self._bucket.take():
+            raise too_many_requests()
+
+    def _authorise(self, header: str | None) -> None:
+        if header is None:
+            raise access_denied("Missing Authorization header")
+        if not header.strip():
+            raise access_denied("Empty Authorization header")
+        kind, _, token = header.partition(" ")
+        if kind != "Bearer":
+            raise access_denied(f"Invalid token type '{kind}', must be 'Bearer'")
+        if not token.strip():
+            raise access_denied("Missing access token")
+        if not self._tokens.is_good(token.strip()):
+            raise access_denied("Invalid Access Token")
+
+    def _read(self, request: AnyRequest, number: str) -> tuple[bytes, Mapping[str, str]]:
+        try:
+            normalise(IdentifierType.NHS, number, prototype_form=False)
+        except ValueError:
+            raise PdsError(400, "INVALID_RESOURCE_ID", "value", "Resource Id is invalid") from None
+        if request.scope.get("govid.fault") is Fault.OTHER_PERSON:
+            number = SOMEBODY_ELSE
+        person = self._holder(number)
+        return msgspec.json.encode(patient(person)), {"etag": f'W/"{person.version}"'}
+
+    def _holder(self, number: str) -> Person:
+        person = self._people.get(number)
+        if person is not None and person.superseded_by is not None:
+            person = self._people.get(person.superseded_by)
+        if person is None or person.is_hidden:
+            raise not_found()
+        if person.is_invalidated:
+            raise invalidated()
+        return person
+
+    def _find(self, request: AnyRequest) -> tuple[bytes, Mapping[str, str]]:
+        query = request.query_params
+        is_application = self._mode == "application"
+        search.check(query, is_application=is_application)
+        found = search.matches(query, self._people.found())
+        most = int(query.get("_max-results", 1 if is_application else 50))
+        if len(found) > most:
+            # A success, by its status.
+            body = outcome(
+                "TOO_MANY_MATCHES", "multiple-matches", "Too Many Matches", severity="information"
+            )
+            return body, {}
+        base_url = f"{str(request.base_url).rstrip('/')}{BASE_PATH}"
+        timestamp = self._clock.now().isoformat(timespec="seconds")
+        return msgspec.json.encode(bundle(found, base_url, timestamp)), {}

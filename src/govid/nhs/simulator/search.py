@@ -1,0 +1,131 @@
+"""Searches for people: what may be asked, and who is found."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from litestar.datastructures import MultiDict
+
+from govid.nhs.simulator.outcomes import (
+    PdsError,
+    invalid_search,
+    invalid_value,
+    missing_value,
+    unsupported_service,
+)
+from govid.nhs.simulator.people import Person, is_date
+
+PARAMETERS = frozenset(
+    {
+        *("family", "given", "gender", "birthdate", "death-date", "address-postalcode"),
+        *("address-postcode", "general-practitioner", "email", "phone"),
+        *("_fuzzy-match", "_exact-match", "_history", "_max-results"),
+    }
+)
+_DATE = re.compile(r"(eq|ge|le)?(\d{4}-\d{2}-\d{2})", re.ASCII)
+_STAR_FROM = 2
+_WILD_SCORE = 0.8343
+_MISSING_BIRTH = "Missing value - 'birth_date/birth_date_range_start/birth_date_range_end'"
+
+Query = MultiDict[Any]
+Test = Callable[[str], bool]
+
+
+def check(query: Query, *, is_application: bool) -> None:
+    """Check *query* in the order of the NHS's own mock.
+
+    Raises:
+        PdsError: it may not be asked so.
+    """
+    if not query:
+        raise unsupported_service()
+    unknown = [name for name in query if name not in PARAMETERS]
+    if unknown:
+        raise PdsError(
+            400,
+            "ADDITIONAL_PROPERTIES",
+            "invariant",
+            "Additional properties should not be included",
+            "Invalid request with error - Additional properties are not allowed "
+            f"('{unknown[0]}' was unexpected)",
+        )
+    for name in ("birthdate", "death-date"):
+        for value in query.getall(name, []):
+            found = _DATE.fullmatch(value)
+            if found is None or not is_date(found[2]):
+                raise invalid_value(f"Invalid value - '{value}' in field '{name}'")
+    if "birthdate" not in query:
+        raise missing_value(_MISSING_BIRTH)
+    _check_criteria(query)
+    if is_application and query.get("_max-results", "1") != "1":
+        raise PdsError(
+            403,
+            "INVALID_VALUE",
+            "token",
+            "Cannot retrieve more than one result with application-restricted access token",
+        )
+
+
+def _check_criteria(query: Query) -> None:
+    if not query.get("family"):
+        raise invalid_search()
+    if "address-postcode" in query and "address-postalcode" in query:
+        raise invalid_search()
+    fuzzy = query.get("_fuzzy-match") == "true"
+    for name in ("family", "given", "address-postalcode", "address-postcode"):
+        for value in query.getall(name, []):
+            if "*" in value and (fuzzy or value.index("*") < _STAR_FROM):
+                raise invalid_search()
+
+
+def matches(query: Query, people: Sequence[Person]) -> list[tuple[Person, float]]:
+    """Return who fits *query*, each with how well."""
+    score = _WILD_SCORE if any("*" in str(value) for _, value in query.multi_items()) else 1.0
+    return [(one, score) for one in people if _fits(query, one)]
+
+
+def _fits(query: Query, person: Person) -> bool:
+    postcode = query.get("address-postalcode") or query.get("address-postcode")
+    practice = query.get("general-practitioner")
+    if person.is_restricted and (postcode or practice):
+        return False
+    exact: Mapping[str, str | None] = {
+        "gender": person.gender,
+        "email": person.email,
+        "phone": person.phone,
+        "general-practitioner": person.practice,
+    }
+    return (
+        _like(query["family"])(person.family or "")
+        and all(any(map(_like(one), person.given)) for one in query.getall("given", []))
+        and all(_on(one, person.born) for one in query.getall("birthdate"))
+        and all(_on(one, person.died) for one in query.getall("death-date", []))
+        and (not postcode or _like(_squeezed(postcode))(_squeezed(person.postcode or "")))
+        and all(query[name] == value for name, value in exact.items() if name in query)
+    )
+
+
+def _like(pattern: str) -> Test:
+    """Return the test for *pattern*: case and marks do not matter, `*` stands for any letters."""
+    parts = (re.escape(_folded(part)) for part in pattern.split("*"))
+    expression = re.compile(".*".join(parts))
+    return lambda text: expression.fullmatch(_folded(text)) is not None
+
+
+def _on(criterion: str, day: str | None) -> bool:
+    found = _DATE.fullmatch(criterion)
+    if found is None or day is None:
+        return False
+    how, asked = found[1] or "eq", found[2]
+    known = day[: len(asked)]
+    return {"eq": known == asked, "ge": known >= asked, "le": known <= asked}[how]
+
+
+def _folded(text: str) -> str:
+    split = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in split if not unicodedata.combining(letter))
+
+
+def _squeezed(text: str) -> str:
+    return text.replace(" ", "")

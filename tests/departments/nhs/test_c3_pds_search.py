@@ -1,0 +1,157 @@
+"""C3: patients by what is known of them."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from govid.nhs.simulator import NhsSimulator
+from tests.departments.nhs.assertions import Asking
+from tests.departments.nhs.target import reached
+from tests.departments.nhs.test_c2_pds_get import told
+
+SMITH = {"family": "Smith", "gender": "female", "birthdate": "eq2010-10-22"}
+UNMET = (
+    "Invalid search data provided - 'No searches were performed as the search criteria did not "
+    "meet the minimum requirements'"
+)
+UNKNOWN = "Invalid request with error - Additional properties are not allowed ('x' was unexpected)"
+NO_BIRTH = "Missing value - 'birth_date/birth_date_range_start/birth_date_range_end'"
+
+
+async def test_one_is_found(asking: Asking) -> None:
+    answer = await asking.pds("/Patient", SMITH)
+    found = answer.json()
+    assert answer.headers["content-type"] == "application/fhir+json"
+    assert (found["resourceType"], found["type"], found["total"]) == ("Bundle", "searchset", 1)
+    (entry,) = found["entry"]
+    assert entry["search"]["score"] == 1
+    assert entry["resource"]["id"] == "9000000009"
+    assert entry["fullUrl"].endswith("/Patient/9000000009")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"email": "jane.smith@example.com", "phone": "01632960587"},
+        {"given": "Ja*"},
+        {"address-postalcode": "LS1 6AE"},
+        {"address-postalcode": "LS*"},
+        {"general-practitioner": "Y12345"},
+        {"death-date": "eq2010-10-22"},
+        {"_exact-match": "true"},
+        {"_history": "true", "_max-results": "1"},
+    ],
+)
+async def test_one_is_found_by_more_as_well(asking_simulator: Asking, more: dict[str, str]) -> None:
+    found = (await asking_simulator.pds("/Patient", {**SMITH, **more})).json()
+    assert found["total"] == 1
+
+
+async def test_two_dates_are_a_range(asking_simulator: Asking) -> None:
+    query = [("family", "Smith"), ("birthdate", "ge2010-10-21"), ("birthdate", "le2010-10-23")]
+    assert (await asking_simulator.pds("/Patient", query)).json()["total"] == 1
+
+
+async def test_nobody_found_has_no_entry(asking: Asking) -> None:
+    found = (await asking.pds("/Patient", {**SMITH, "family": "Nobody"})).json()
+    assert found["total"] == 0
+    assert "entry" not in found
+
+
+async def test_too_many_are_a_success_without_a_bundle(asking_simulator: Asking) -> None:
+    answer = await asking_simulator.pds("/Patient", {**SMITH, "family": "Sm*"})
+    assert told(answer) == (200, "TOO_MANY_MATCHES", "multiple-matches", "information", None)
+
+
+async def test_without_a_token_several_may_be_found(client_key: Any, http: Any) -> None:
+    async with reached("in process", NhsSimulator(key=client_key, mode="open")) as target:
+        asking = Asking(target, http(target))
+        found = (await asking.pds("/Patient", {**SMITH, "family": "Sm*"})).json()
+    assert found["total"] == 2
+    assert [entry["search"]["score"] for entry in found["entry"]] == [0.8343, 0.8343]
+
+
+async def test_a_restricted_patient_is_found_by_name(asking: Asking) -> None:
+    query = {"family": "Smythe", "given": "Janet", "birthdate": "eq2005-06-16"}
+    (entry,) = (await asking.pds("/Patient", query)).json()["entry"]
+    assert entry["resource"]["meta"]["security"][0]["code"] == "R"
+    assert "address" not in entry["resource"]
+
+
+@pytest.mark.parametrize(
+    "by", [{"address-postalcode": "LS1 6AE"}, {"general-practitioner": "Y12345"}]
+)
+async def test_a_restricted_patient_is_never_found_by_a_place(
+    asking_simulator: Asking, by: dict[str, str]
+) -> None:
+    query = {"family": "Smythe", "given": "Janet", "birthdate": "eq2005-06-16", **by}
+    assert (await asking_simulator.pds("/Patient", query)).json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code", "issue", "diagnostics"),
+    [
+        ({}, 400, "UNSUPPORTED_SERVICE", "processing", None),
+        (
+            {"x": "1", "birthdate": "nonsense"},
+            400,
+            "ADDITIONAL_PROPERTIES",
+            "invariant",
+            UNKNOWN,
+        ),
+        (
+            {"birthdate": "2010"},
+            400,
+            "INVALID_VALUE",
+            "value",
+            "Invalid value - '2010' in field 'birthdate'",
+        ),
+        (
+            {"birthdate": "eq2010-02-30"},
+            400,
+            "INVALID_VALUE",
+            "value",
+            "Invalid value - 'eq2010-02-30' in field 'birthdate'",
+        ),
+        ({"gender": "female"}, 400, "MISSING_VALUE", "required", NO_BIRTH),
+        ({"birthdate": "eq2010-10-22"}, 400, "INVALID_SEARCH_DATA", "value", UNMET),
+        ({**SMITH, "family": "S*"}, 400, "INVALID_SEARCH_DATA", "value", UNMET),
+        (
+            {**SMITH, "family": "Smi*", "_fuzzy-match": "true"},
+            400,
+            "INVALID_SEARCH_DATA",
+            "value",
+            UNMET,
+        ),
+        (
+            {**SMITH, "address-postcode": "LS1 6AE", "address-postalcode": "LS1 6AE"},
+            400,
+            "INVALID_SEARCH_DATA",
+            "value",
+            UNMET,
+        ),
+        (
+            {**SMITH, "_max-results": "2"},
+            403,
+            "INVALID_VALUE",
+            "token",
+            None,
+        ),
+    ],
+)
+async def test_what_may_not_be_asked_is_refused_in_the_order_of_the_checks(
+    asking_simulator: Asking,
+    query: dict[str, str],
+    status: int,
+    code: str,
+    issue: str,
+    diagnostics: str | None,
+) -> None:
+    answer = await asking_simulator.pds("/Patient", query)
+    assert told(answer) == (status, code, issue, "error", diagnostics)
+
+
+async def test_a_search_names_itself_too(asking: Asking) -> None:
+    answer = await asking.pds("/Patient", SMITH)
+    assert UUID(answer.headers["x-request-id"])
