@@ -1,0 +1,234 @@
+"""Signing in under the throttle: what it costs to guess, and what it costs the owner."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from govid.bus import Database
+from govid.identity.errors import (
+    AccountIsBlocked,
+    InvalidCredentials,
+    SignInBusy,
+    TooManyAttempts,
+)
+from govid.identity.schemas import Login, Refresh
+from govid.identity.settings import ThrottleSettings
+from tests.integration.identity.conftest import CAUSE, PASSWORD, SETTINGS, Parts, assemble
+from tests.statements import statements
+
+ADA = "ada@example.com"
+EVE = {"email": "eve@example.com", "identifier_value": "AB123456D"}
+WRONG = "password124"
+
+
+@contextmanager
+def verifications(*parts: Parts) -> Iterator[Counter[str]]:
+    """Count the real and the dummy verifications."""
+    counted: Counter[str] = Counter()
+    with pytest.MonkeyPatch.context() as patch:
+        for one in parts:
+            patch.setattr(one.passwords, "verify", _counting(one.passwords.verify, counted))
+        yield counted
+
+
+def _counting(verify: Any, counted: Counter[str]) -> Any:
+    async def count_and_verify(stored: str | None, password: str) -> bool:
+        counted["dummy" if stored is None else "real"] += 1
+        return bool(await verify(stored, password))
+
+    return count_and_verify
+
+
+async def lock(identity: Parts, email: str = ADA) -> None:
+    """Fail until *email* is locked."""
+    wrong = [identity.login(email, WRONG) for _ in range(6)]
+    results = await asyncio.gather(*wrong, return_exceptions=True)
+    assert Counter(type(result) for result in results) == {InvalidCredentials: 6}
+
+
+async def at_the_door(identity: Parts) -> list[str]:
+    """Return what was told of those who tried to sign in."""
+    prefix = "identity.login."
+    return [name.removeprefix(prefix) for name in await identity.events() if prefix in name]
+
+
+async def failures(identity: Parts) -> Any:
+    query = "SELECT failures, pending FROM identity.throttle"
+    return tuple(*await identity.database.reads.fetch(query))
+
+
+async def test_r5_fifty_wrong_passwords_at_once_are_verified_six_times(identity: Parts) -> None:
+    await identity.register()
+    with verifications(identity) as counted:
+        results = await asyncio.gather(
+            *(identity.login(ADA, f"guess {n}") for n in range(50)), return_exceptions=True
+        )
+    assert Counter(type(result) for result in results) == {InvalidCredentials: 50}
+    assert counted == {"real": 6, "dummy": 44}
+    assert Counter(await at_the_door(identity)) == {"failed": 50, "locked": 1}
+
+
+async def test_r5_in_two_processes_they_are_verified_six_times_too(database: Database) -> None:
+    one, other = await assemble(database), await assemble(database)
+    await one.register()
+    with verifications(one, other) as counted:
+        await asyncio.gather(
+            *(one.login(ADA, f"guess {n}") for n in range(25)),
+            *(other.login(ADA, f"another {n}") for n in range(25)),
+            return_exceptions=True,
+        )
+    assert counted == {"real": 6, "dummy": 44}
+
+
+async def test_r5_fifty_right_passwords_at_once_all_pass(identity: Parts) -> None:
+    await identity.register()
+    results = await asyncio.gather(*(identity.login() for _ in range(50)), return_exceptions=True)
+    assert Counter(type(result) for result in results) == {str: 50}
+    assert await failures(identity) == (0, "{}")
+
+
+async def test_r5_a_restart_does_not_open_a_lock(database: Database) -> None:
+    before = await assemble(database)
+    await before.register()
+    await lock(before)
+    after = await assemble(database)
+    with verifications(after) as counted, pytest.raises(InvalidCredentials):
+        await after.login()
+    assert counted == {"dummy": 1}
+
+
+@pytest.mark.parametrize("tried", ["unknown", "wrong", "locked"])
+async def test_r4_whoever_is_refused_costs_the_same_statements_and_one_hash(
+    identity: Parts, monkeypatch: pytest.MonkeyPatch, tried: str
+) -> None:
+    await identity.register()
+    await identity.register(**EVE)
+    await lock(identity, EVE["email"])
+    hashes = Counter[str]()
+    run = identity.passwords._run
+
+    async def count_and_run(work: Any) -> Any:
+        hashes["made"] += 1
+        return await run(work)
+
+    monkeypatch.setattr(identity.passwords, "_run", count_and_run)
+    who = {"unknown": "nobody@example.com", "wrong": ADA, "locked": EVE["email"]}
+    async with statements(identity.database.requests) as sent:
+        with pytest.raises(InvalidCredentials):
+            await identity.login(who[tried], WRONG)
+    assert hashes == {"made": 1}
+    assert sent == [
+        "BEGIN",
+        "BEGIN",
+        "COMMIT",
+        "COMMIT",
+        "INSERT INTO",
+        "INSERT INTO",
+        "SELECT identity.account.id,",
+        "UPDATE identity.throttle",
+        "WITH incoming",
+    ]
+
+
+async def test_r4_a_refusal_is_told_to_the_audit_with_its_reason_and_without_the_address(
+    identity: Parts,
+) -> None:
+    view = await identity.register()
+    await lock(identity)
+    with pytest.raises(InvalidCredentials):
+        await identity.login()
+    with pytest.raises(InvalidCredentials):
+        await identity.login("nobody@example.com")
+    rows = await identity.database.reads.fetch(
+        "SELECT payload FROM bus.event WHERE type = 'identity.login.failed' ORDER BY pos"
+    )
+    told = [msgspec.json.decode(row["payload"]) for row in rows]
+    account = str(view.id)
+    assert [(one["reason"], one["account_id"]) for one in told] == [
+        *[("wrong", account)] * 6,
+        ("locked", account),
+        ("unknown", None),
+    ]
+    assert [len(one["subject"]) for one in told] == [32] * 8
+
+
+async def test_r6_a_lock_leaves_sessions_alone(identity: Parts) -> None:
+    view = await identity.register()
+    token = await identity.login()
+    grant = await identity.sign_in.begin(Login(email=ADA, password=PASSWORD), CAUSE)
+    await lock(identity)
+    assert (await identity.authenticate(token)).account_id == view.id
+    renewed = await identity.renewal.renew(Refresh(refresh_token=grant.refresh_token), CAUSE)
+    assert (await identity.authenticate(renewed.access_token)).account_id == view.id
+
+
+async def test_r6_who_was_locked_out_gets_in_when_the_lock_is_over(identity: Parts) -> None:
+    await identity.register()
+    await lock(identity)
+    with pytest.raises(InvalidCredentials):
+        await identity.login()
+    await identity.database.reads.execute(
+        "UPDATE identity.throttle SET locked_until = clock_timestamp()"
+    )
+    await identity.login()
+    assert Counter(await at_the_door(identity)) == {
+        "failed": 7,
+        "locked": 1,
+        "lock_expired": 1,
+        "succeeded": 1,
+    }
+
+
+async def test_r6_the_right_password_of_a_blocked_account_counts_for_nothing(
+    identity: Parts,
+) -> None:
+    await identity.register()
+    await identity.die()
+    refused = [identity.login() for _ in range(8)]
+    results = await asyncio.gather(*refused, return_exceptions=True)
+    assert Counter(type(result) for result in results) == {AccountIsBlocked: 8}
+    assert await at_the_door(identity) == ["refused_blocked"] * 8
+    assert await failures(identity) == (0, "{}")
+
+
+async def test_r6_a_full_hash_queue_counts_for_nothing(
+    identity: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await identity.register()
+
+    async def busy(_: object) -> Any:
+        raise SignInBusy(retry_after_seconds=5)
+
+    monkeypatch.setattr(identity.passwords, "_run", busy)
+    refused = [identity.login() for _ in range(8)]
+    results = await asyncio.gather(*refused, return_exceptions=True)
+    assert Counter(type(result) for result in results) == {SignInBusy: 8}
+    assert await failures(identity) == (0, "{}")
+    assert await at_the_door(identity) == []
+
+
+async def test_r6_whom_their_network_keeps_out_counts_for_nothing(database: Database) -> None:
+    throttle = ThrottleSettings(address_failures=1, registrations=0, duplicates=0)
+    identity = await assemble(database, msgspec.structs.replace(SETTINGS, throttle=throttle))
+    await identity.register()
+    with pytest.raises(InvalidCredentials):
+        await identity.login("nobody@example.com")
+    with verifications(identity) as counted, pytest.raises(TooManyAttempts):
+        await identity.login()
+    assert counted == {}
+    query = "SELECT count(*) FROM identity.throttle"
+    assert await database.reads.fetchval(query) == 1
+    assert await at_the_door(identity) == ["failed"]
+
+
+async def test_r6_a_success_is_told_once_with_its_account(identity: Parts) -> None:
+    view = await identity.register()
+    await identity.login()
+    query = "SELECT payload FROM bus.event WHERE type = 'identity.login.succeeded'"
+    (row,) = await identity.database.reads.fetch(query)
+    assert msgspec.json.decode(row["payload"])["account_id"] == str(view.id)
