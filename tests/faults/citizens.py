@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 from nhs_number.validate import calculate_checksum
 
-PASSWORD = "a password for the faults"
+PASSWORD = "words that nobody guesses"
 PATIENCE_SECONDS = 60
 
 
