@@ -57,6 +57,11 @@ class Connection(HttpToolsProtocol):
         self._begun = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, and no trailer: uvicorn would let one stand beside the headers."""
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Note that a head is complete."""
         self._relax()
