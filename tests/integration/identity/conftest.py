@@ -180,7 +180,9 @@ def a_uow(database: Database) -> UnitOfWork:
 
 async def assemble(database: Database, settings: IdentitySettings = SETTINGS) -> Parts:
     uow, accounts, sessions = a_uow(database), Accounts(), Sessions()
-    passwords, keyring = Passwords(settings), Keyring(settings, uow, SigningKeys())
+    # Patient, as this machine may have other things to do.
+    passwords = Passwords(settings, wait_seconds=60)
+    keyring = Keyring(settings, uow, SigningKeys())
     await keyring.load()
     tokens = Tokens(
         keyring, SystemClock(), issuer=settings.issuer, lifetime=settings.longest_token_seconds

@@ -1,5 +1,6 @@
 """A small application behind the real edge, with somebody who remembers what it told."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -78,7 +79,7 @@ async def numbers(data: JSONBody[Numbers]) -> int:
     return sum(data.values)
 
 
-def edge(recorder: Recorder, *more: Any, **options: Any) -> Edge:
+def edge(recorder: Recorder, *more: Any, proxies: Sequence[str] = (), **options: Any) -> Edge:
     """Return the edge around a small application."""
     app = Litestar(
         [fine, broken, busy, health, numbers, *more],
@@ -95,6 +96,7 @@ def edge(recorder: Recorder, *more: Any, **options: Any) -> Edge:
         counts=recorder,
         clock=SystemClock(),
         methods={route.path_format: route.methods for route in app.routes},
+        proxies=proxies,
     )
 
 
