@@ -27,6 +27,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     bus: Bus
     logs: "BusLogs"
     modules: Sequence[Module]
+    people: identity.Identity
     gatekeeper: Gatekeeper
     health: Health
 
@@ -69,6 +70,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         bus=bus,
         logs=logs,
         modules=modules,
+        people=people,
         gatekeeper=Gatekeeper(people.authenticate, logs, clock),
         health=Health(
             bus.database,

@@ -47,6 +47,8 @@ from govid.identity.throttle.lapsing import Lapsing
 from govid.identity.throttle.registrations import Registrations
 from govid.identity.tokens.access import Tokens
 from govid.identity.tokens.keyring import Keyring
+from govid.identity.tokens.rotation import Rotation
+from govid.identity.tokens.watch import KeyWatch
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     module: Module
     authenticate: Callable[..., Awaitable[Principal]]
     desk: AccountDesk
+    rotation: Rotation
 
 
 def build(
@@ -73,7 +76,9 @@ def build(
     passwords = Passwords(settings)
     policy = Policy(min_length=settings.password_min_length, checks=settings.password_checks)
     rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
-    keyring = Keyring(settings, uow, SigningKeys())
+    signing_keys = SigningKeys()
+    keyring = Keyring(settings, uow, signing_keys)
+    rotation = Rotation(settings, uow, signing_keys)
     tokens = Tokens(keyring, clock, issuer=settings.issuer, lifetime=settings.longest_token_seconds)
     refresh_tokens, living = RefreshTokens(), LiveSessions(database)
     revocations = _revocations(settings, living, signals)
@@ -127,6 +132,7 @@ def build(
             housekeeping.run,
             ParkedNotices(uow, holders, history, standing, digests).run,
             seen.run,
+            KeyWatch(keyring, rotation).run,
             *((revocations.ear.run,) if revocations else ()),
         ),
     )
@@ -136,6 +142,7 @@ def build(
             living, tokens, seen.note, revocations.sessions if revocations else None
         ).authenticate,
         desk=AccountDesk(uow, holders, history, standing, digests),
+        rotation=rotation,
     )
 
 

@@ -31,6 +31,10 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("outbox", "replay"),
     ("outbox", "backfill"),
     ("outbox", "verify"),
+    ("keys",),
+    ("keys", "list"),
+    ("keys", "rotate"),
+    ("keys", "retire"),
     ("asyncapi",),
 )
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "TERMINAL_WIDTH": "100"}

@@ -153,6 +153,45 @@ class Environment(BaseSettings):
         gt=0,
         le=1440,
     )
+    session_token_seconds: int = _named(
+        300,
+        "GOVID_SESSION_TOKEN_SECONDS",
+        doc="Life of an access token that comes with a refresh token",
+        ge=1,
+        le=3600,
+    )
+    session_idle_seconds: int = _named(
+        3600,
+        "GOVID_SESSION_IDLE_SECONDS",
+        doc="How long a session may go unused; noted to the minute",
+        ge=120,
+    )
+    session_absolute_seconds: int = _named(
+        43_200,
+        "GOVID_SESSION_ABSOLUTE_SECONDS",
+        doc="How long a session lasts, whatever is done with it",
+        ge=1,
+    )
+    revocation_check: Literal["transaction", "cache"] = _named(
+        "transaction",
+        "GOVID_REVOCATION_CHECK",
+        doc="cache lets reads believe for a second that a session lives; for a single process",
+    )
+    jwks_max_age_seconds: int = _named(
+        300, "GOVID_JWKS_MAX_AGE_SECONDS", doc="How long others may keep our public keys", ge=1
+    )
+    key_publish_seconds: int = _named(
+        360,
+        "GOVID_KEY_PUBLISH_SECONDS",
+        doc="How long a new key is published before it signs; longer than others keep the keys",
+        ge=1,
+    )
+    key_keep_seconds: int | None = _named(
+        None,
+        "GOVID_KEY_KEEP_SECONDS",
+        doc="How long a key is believed after it signed (default: as long as its tokens need)",
+        ge=1,
+    )
     password_min_length: int = _named(
         8, "GOVID_PASSWORD_MIN_LENGTH", doc="May be raised, never lowered", ge=8, le=256
     )

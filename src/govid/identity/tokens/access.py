@@ -57,6 +57,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
     account_id: UUID
     session_id: UUID
+    kid: str
     until: datetime
 
 
@@ -111,8 +112,8 @@ class Tokens:
     def verify(self, token: str) -> Verified:
         """Return whom *token* names.
 
-        A good signature is remembered until its token expires, as checking one costs more than the
-        rest of a read; the memory holds digests only, and a bounded number of them.
+        A good signature is remembered until its token expires or its key is retired, as checking
+        one costs more than the rest of a read; the memory holds digests only, and a bounded number.
 
         Raises:
             InvalidToken: for whatever reason; all of them look the same.
@@ -122,7 +123,7 @@ class Tokens:
         if known is None:
             known = self._examine(token)
             self._remember(digest, known)
-        if known.until <= self._clock.now():
+        if known.until <= self._clock.now() or self._keyring.find(known.kid) is None:
             self._verified.pop(digest, None)
             raise InvalidToken
         return known
@@ -151,7 +152,7 @@ class Tokens:
         if not 0 < claims.exp - claims.iat <= self._lifetime:
             raise InvalidToken
         until = datetime.fromtimestamp(claims.exp, UTC) + timedelta(seconds=LEEWAY_SECONDS)
-        return Verified(account_id=claims.sub, session_id=claims.sid, until=until)
+        return Verified(account_id=claims.sub, session_id=claims.sid, kid=key.kid, until=until)
 
     def _remember(self, digest: bytes, verified: Verified) -> None:
         if len(self._verified) >= REMEMBERED:

@@ -1,12 +1,10 @@
-"""The keys that are live in this process.
+"""The keys that are live in this process: one signs; those before and after it are believed."""
 
-One active key for now. Rotation will load the coming and the retiring ones beside it: `find` and
-`jwks` already speak of several.
-"""
+from collections.abc import Sequence
 
 import msgspec
 
-from govid.bus import Actor, Cause, UnitOfWork
+from govid.bus import Actor, Cause, Transaction, UnitOfWork
 from govid.identity.repository.signing_keys import SigningKeys, StoredKey
 from govid.identity.settings import IdentitySettings
 from govid.identity.tokens import keys
@@ -15,41 +13,55 @@ from govid.identity.tokens.keys import Seal, TokenKey, UnreadableKey
 ES256 = "ES256"
 HS256 = "HS256"
 
-_START = Cause(correlation_id="identity.start", actor=Actor(kind="module", id="identity"))
+_START = Cause(correlation_id="identity.keys", actor=Actor(kind="module", id="identity"))
 
 
 class Keyring:
     """Finds keys by id. Empty until it is loaded, so that no token passes before."""
 
     def __init__(self, settings: IdentitySettings, uow: UnitOfWork, stored: SigningKeys) -> None:
-        """Use the secret of *settings* if they choose HS256, else the key that *stored* has."""
+        """Use the secret of *settings* if they choose HS256, else the keys that *stored* has."""
         if settings.algorithm == HS256 and not settings.secret_key:
             raise ValueError("HS256 needs a secret key")
         self._shared = settings.secret_key if settings.algorithm == HS256 else None
-        self._seal = Seal(settings.key_encryption_key) if settings.key_encryption_key else None
+        self._seal = Seal.of(settings)
         self._uow = uow
         self._stored = stored
+        self._signing: TokenKey | None = None
         self._live: dict[str, TokenKey] = {}
         self._jwks = b'{"keys":[]}'
 
     async def load(self) -> None:
-        """Load the live key; the very first start makes it.
+        """Load the keys as they are now; the very first start makes one.
 
         Raises:
-            UnreadableKey: the stored key is sealed and cannot be opened.
+            UnreadableKey: the key that signs is sealed and cannot be opened.
         """
-        self.use(keys.hs256(self._shared) if self._shared else keys.es256(await self._open()))
+        if self._shared:
+            self.use(keys.hs256(self._shared))
+            return
+        async with self._uow.begin(_START) as tx:
+            active = await self._active(tx)
+            published = await self._stored.published(tx, ES256)
+        signing = self._signing
+        if signing is None or signing.kid != active.kid:
+            signing = keys.es256(self._opened(active))
+        self.use(signing, [keys.public(key) for key in published if key.kid != signing.kid])
 
-    def use(self, key: TokenKey) -> None:
-        """Sign with *key* from now on, and believe no other."""
-        public = [] if key.jwk is None else [key.jwk]
-        self._live = {key.kid: key}
+    def use(self, signing: TokenKey, others: Sequence[TokenKey] = ()) -> None:
+        """Sign with one key from now on, believe *others* too, and nothing else."""
+        live = (signing, *others)
+        self._signing = signing
+        self._live = {key.kid: key for key in live}
+        public = [key.jwk for key in live if key.jwk is not None]
         self._jwks = msgspec.json.encode({"keys": public})
 
     @property
     def signing(self) -> TokenKey:
         """The key that signs new tokens."""
-        return next(iter(self._live.values()))
+        if self._signing is None:
+            raise RuntimeError("the keys have not been loaded")
+        return self._signing
 
     def find(self, kid: object) -> TokenKey | None:
         """Return the live key with the id *kid*, which may be anything that JSON can say."""
@@ -59,21 +71,21 @@ class Keyring:
         """Return the public keys as a JSON Web Key Set."""
         return self._jwks
 
-    async def _open(self) -> StoredKey:
-        async with self._uow.begin(_START) as tx:
+    async def _active(self, tx: Transaction) -> StoredKey:
+        stored = await self._stored.active(tx, ES256)
+        if stored is None:
+            fresh = keys.generate()
+            await self._stored.propose(tx, self._seal.close(fresh) if self._seal else fresh, ES256)
+            # Asked again, because another replica's proposal may have come first.
             stored = await self._stored.active(tx, ES256)
-            if stored is None:
-                fresh = keys.generate()
-                await self._stored.propose(
-                    tx, self._seal.close(fresh) if self._seal else fresh, ES256
-                )
-                # Asked again, because another replica's proposal may have come first.
-                stored = await self._stored.active(tx, ES256)
-            if stored is None:
-                raise UnreadableKey("there is no signing key, and none could be stored")
-            if not stored.sealed and self._seal:
-                # Stored before this deployment had a key to seal it with.
-                await self._stored.seal(tx, self._seal.close(stored))
+        if stored is None:
+            raise UnreadableKey("there is no signing key, and none could be stored")
+        if not stored.sealed and self._seal:
+            # Stored before this deployment had a key to seal it with.
+            await self._stored.seal(tx, self._seal.close(stored))
+        return stored
+
+    def _opened(self, stored: StoredKey) -> StoredKey:
         if not stored.sealed:
             return stored
         if self._seal is None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from govid.identity.repository.signing_keys import StoredKey
+from govid.identity.repository.signing_keys import PublishedKey, StoredKey
+from govid.identity.settings import IdentitySettings
 from govid.identity.tokens import jws
 
 COORDINATE_BYTES = 32
@@ -25,7 +26,10 @@ class UnreadableKey(RuntimeError):
 
 
 class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key in use. `jwk` is its public half for others to see; a shared secret has none."""
+    """A key in use. `jwk` is its public half for others to see; a shared secret has none.
+
+    `signing` is None for a key that only verifies.
+    """
 
     kid: str
     algorithm: str
@@ -45,6 +49,12 @@ class Seal:
         """Derive from *key_encryption_key*, of any length."""
         derivation = HKDF(hashes.SHA256(), length=32, salt=None, info=b"govid signing key")
         self._cipher = AESGCM(derivation.derive(key_encryption_key))
+
+    @classmethod
+    def of(cls, settings: IdentitySettings) -> Self | None:
+        """Return the seal of this deployment, if it has one."""
+        key = settings.key_encryption_key
+        return cls(key) if key else None
 
     def close(self, key: StoredKey) -> StoredKey:
         """Return *key* with its private half encrypted, and bound to its id."""
@@ -88,14 +98,15 @@ def es256(key: StoredKey) -> TokenKey:
     private = serialization.load_der_private_key(key.private_key, password=None)
     if not isinstance(private, ec.EllipticCurvePrivateKey):
         raise UnreadableKey("the stored signing key is of another kind")
-    jwk = public_jwk(private.public_key())
-    return TokenKey(
-        kid=key.kid,
-        algorithm="ES256",
-        signing=private,
-        verifying=private.public_key(),
-        jwk={**jwk, "kid": key.kid, "use": "sig", "alg": "ES256"},
-    )
+    return _token_key(key.kid, private.public_key(), signing=private)
+
+
+def public(key: PublishedKey) -> TokenKey:
+    """Return the public half of *key*, ready for verifying."""
+    half = serialization.load_der_public_key(key.public_key)
+    if not isinstance(half, ec.EllipticCurvePublicKey):
+        raise UnreadableKey("a stored signing key is of another kind")
+    return _token_key(key.kid, half, signing=None)
 
 
 def hs256(secret: bytes) -> TokenKey:
@@ -121,3 +132,13 @@ def thumbprint(jwk: dict[str, str]) -> str:
     """
     required = msgspec.json.encode(jwk, order="sorted")
     return jws.encode(hashlib.sha256(required).digest())
+
+
+def _token_key(kid: str, half: ec.EllipticCurvePublicKey, *, signing: Any) -> TokenKey:
+    return TokenKey(
+        kid=kid,
+        algorithm="ES256",
+        signing=signing,
+        verifying=half,
+        jwk={**public_jwk(half), "kid": kid, "use": "sig", "alg": "ES256"},
+    )

@@ -1,0 +1,38 @@
+"""The modules, for commands that use them without serving: built, connected, nothing running."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from govid.gateway.cli.acting import at_head
+from govid.gateway.cli.errors import CommandError
+from govid.gateway.cli.settings import Target
+from govid.gateway.devserver.backends import secrets
+from govid.gateway.devserver.state import StateFolder
+from govid.gateway.settings import load
+from govid.gateway.wiring import House, build
+
+
+@asynccontextmanager
+async def house_at(place: Target) -> AsyncIterator[House]:
+    """Build the house on the database of *place*, with the secrets that its server has.
+
+    Raises:
+        Unreachable: the database does not answer.
+        Refused: it has not this release's schema.
+        CommandError: the settings contradict each other.
+    """
+    async with at_head(place):
+        pass
+    state = StateFolder(place.settings.data_dir).read()
+    settings = load(
+        {"GOVID_DATABASE_URL": place.database_url, **secrets(place.settings, state)},
+        demonstration=place.is_demonstration,
+    )
+    try:
+        house = build(settings)
+    except ValueError as error:
+        raise CommandError(
+            f"the settings do not make a house: {error}.", "`govid check` lists every fault."
+        ) from error
+    async with house.bus.database:
+        yield house
