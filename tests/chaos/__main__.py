@@ -3,18 +3,23 @@
     python -m tests.chaos --seeds 200
     python -m tests.chaos --seed 42
 
-prints one line of JSON for each seed; ends with 1 and the seed to repeat at the first that failed.
+prints one line of JSON for each seed; ends with 1 and the seed to repeat at the first that failed,
+and with 75 where no Kafka is to be had.
 """
 
 import argparse
 import asyncio
+import os
+import signal
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from tests.backends import kafka
 from tests.chaos.plan import plan
 from tests.chaos.run import play
 from tests.chaos.stage import Stage, stage
@@ -31,19 +36,30 @@ def main() -> int:
     seeds = [options.seed] if options.seed is not None else range(
         options.first, options.first + options.seeds
     )  # fmt: skip
+    # Asked to end, it leaves no server behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="govid-chaos-"))
-    failed = []
-    with stage() as it:
-        for seed in seeds:
-            logs = folder / str(seed)
-            logs.mkdir()
-            if not _well(it, seed, logs):
-                failed.append(seed)
-                if not options.keep_going:
-                    break
+    try:
+        with stage() as it:
+            failed = _play(it, seeds, folder, keep_going=options.keep_going)
+    except kafka.Unavailable as reason:
+        sys.stderr.write(f"{reason}\n")
+        return os.EX_TEMPFAIL
     for seed in failed:
         sys.stderr.write(f"Seed {seed} failed. Again: make chaos SEED={seed} (logs: {folder})\n")
     return 1 if failed else 0
+
+
+def _play(it: Stage, seeds: Sequence[int], folder: Path, *, keep_going: bool) -> list[int]:
+    failed = []
+    for seed in seeds:
+        logs = folder / str(seed)
+        logs.mkdir()
+        if not _well(it, seed, logs):
+            failed.append(seed)
+            if not keep_going:
+                break
+    return failed
 
 
 def _well(it: Stage, seed: int, logs: Path) -> bool:
