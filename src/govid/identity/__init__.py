@@ -1,17 +1,23 @@
 """Identity: accounts, sign-ins, and who is calling."""
 
+from govid.identity.accounts.operator import AccountDesk, AccountReport, refuse
 from govid.identity.module import Identity, build
+from govid.identity.repository.life_events import Kind
 from govid.identity.settings import IdentitySettings, ThrottleSettings
 from govid.identity.tokens.keys import UnreadableKey
 from govid.identity.tokens.rotation import KeyInTheWay, Rotation, Turn
 
 __all__ = [
+    "AccountDesk",
+    "AccountReport",
     "Identity",
     "IdentitySettings",
     "KeyInTheWay",
+    "Kind",
     "Rotation",
     "ThrottleSettings",
     "Turn",
     "UnreadableKey",
     "build",
+    "refuse",
 ]

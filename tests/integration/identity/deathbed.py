@@ -6,7 +6,7 @@ both when it has been sent and when it has been answered, and nothing else has b
     python -m tests.integration.identity.deathbed DATABASE_URL
 
 reads the number of a step a line, lets a server live until then, and writes how it ended: -9, or 0
-if the notice was handled before. The servers are forks, which need not import everything anew.
+if the notice was handled before. The servers are forks of one that is built and has not started.
 """
 
 import asyncio
@@ -17,11 +17,9 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
-import asyncpg
-
 from govid.bus.dispatcher import Dispatcher
 from govid.gateway.settings import load
-from govid.gateway.wiring import build
+from govid.gateway.wiring import House, build
 
 SUBSCRIBER = "identity.lifecycle"
 NEVER = 0
@@ -57,7 +55,7 @@ class Mortal(Coroutine[Any, Any, Any]):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def live(database_url: str, last_step: int) -> None:
+async def live(house: House, last_step: int) -> None:
     """Serve until the notice is handled, or until the last step of that."""
     loop = asyncio.get_running_loop()
 
@@ -68,11 +66,9 @@ async def live(database_url: str, last_step: int) -> None:
         return asyncio.Task(work, loop=loop, **more)
 
     loop.set_task_factory(employ)
-    house = build(load({"GOVID_DATABASE_URL": database_url, "GOVID_PSEUDONYM_KEY": KEY}))
     await house.bus.start()
-    connection: Any = await asyncpg.connect(database_url)
-    while await connection.fetchval(OWED, SUBSCRIBER):
-        await asyncio.sleep(0.01)
+    while await house.bus.database.reads.fetchval(OWED, SUBSCRIBER):
+        await asyncio.sleep(0.02)
     os._exit(0)
 
 
@@ -112,10 +108,11 @@ class Deathbed:
 
 
 def main(database_url: str) -> None:
+    house = build(load({"GOVID_DATABASE_URL": database_url, "GOVID_PSEUDONYM_KEY": KEY}))
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            asyncio.run(live(database_url, int(line)))
+            asyncio.run(live(house, int(line)))
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - its answer
 

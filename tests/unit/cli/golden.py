@@ -35,6 +35,10 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("keys", "list"),
     ("keys", "rotate"),
     ("keys", "retire"),
+    ("accounts",),
+    ("accounts", "show"),
+    ("accounts", "block"),
+    ("accounts", "restore"),
     ("asyncapi",),
 )
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "TERMINAL_WIDTH": "100"}

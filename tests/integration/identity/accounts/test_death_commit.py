@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import pytest
 
 from govid.bus import Consumer, Database, Pseudonyms, Subscriptions, SystemClock, UnitOfWork
 from govid.bus.catalogue import Catalogue
@@ -120,6 +121,7 @@ async def die_at_each_step(bed: Deathbed, database: Database) -> list[Death]:
     return deaths
 
 
+@pytest.mark.timeout(300)  # some seventy servers, one after the other
 async def test_r13_kill_9_at_each_await_leaves_all_or_nothing(
     identity: Parts, database: Database, database_url: str
 ) -> None:
