@@ -67,6 +67,10 @@ def warnings(settings: Settings) -> list[str]:
             found.append(f"{name} is simulated: nobody is really verified")
     if settings.identity.access_token_seconds > TOKEN_SECONDS:
         found.append("access tokens live longer than 15 minutes")
+    if not settings.identity.password_checks:
+        found.append("GOVID_PASSWORD_CHECKS is off: passwords that are easy to guess are taken")
+    if settings.identity.mail.folder is None and settings.identity.mail.smtp is None:
+        found.append("GOVID_MAIL is off: nobody can set a forgotten password or change an address")
     if settings.bus.kept_days > settings.bus.retention_days:
         found.append("events are kept as long as Kafka keeps its records, which is longer")
     return found
@@ -113,6 +117,11 @@ def _secrets(settings: Settings) -> Iterator[str]:
 
 
 def _surroundings(settings: Settings) -> Iterator[str]:
+    if settings.identity.mail.folder is not None:
+        yield "GOVID_MAIL is a folder, which nobody reads"
+    smtp = settings.identity.mail.smtp
+    if smtp is not None and smtp.tls == "none":
+        yield "GOVID_SMTP_TLS is none: links that set passwords would travel unencrypted"
     if not settings.public_url.startswith("https://"):
         yield "GOVID_PUBLIC_URL is not an https address"
     if not settings.allowed_hosts:

@@ -3,7 +3,7 @@
 from govid.identity.accounts.operator import AccountDesk, AccountReport, refuse
 from govid.identity.module import Identity, build
 from govid.identity.repository.life_events import Kind
-from govid.identity.settings import IdentitySettings, ThrottleSettings
+from govid.identity.settings import IdentitySettings, MailSettings, SmtpSettings, ThrottleSettings
 from govid.identity.tokens.keys import UnreadableKey
 from govid.identity.tokens.rotation import KeyInTheWay, Rotation, Turn
 
@@ -14,7 +14,9 @@ __all__ = [
     "IdentitySettings",
     "KeyInTheWay",
     "Kind",
+    "MailSettings",
     "Rotation",
+    "SmtpSettings",
     "ThrottleSettings",
     "Turn",
     "UnreadableKey",

@@ -111,6 +111,27 @@ class AccountsUnreachable(GovidError):
     kind = Kind.UNAVAILABLE
 
 
+class PasswordNotConfirmed(GovidError):
+    """The current password is not right."""
+
+    code = "password-not-confirmed"
+    kind = Kind.FORBIDDEN
+
+
+class LinkIsSpent(GovidError):
+    """This link was used already, or its time is over; please ask for another."""
+
+    code = "link-spent"
+    kind = Kind.REFUSED
+
+
+class MailIsOff(GovidError):
+    """No mail can be sent here at this time."""
+
+    code = "mail-off"
+    kind = Kind.UNAVAILABLE
+
+
 class Fault(ValueError):
     """One field is not right; the message may be shown and never holds the value."""
 

@@ -121,6 +121,14 @@ def canonical(address: str) -> str:
     return f"{local.casefold()}@{domain.lower()}"
 
 
+def canonical_or_nobody(address: str) -> str:
+    """Return the canonical form of *address*; what is no address is nobody's, and asked for too."""
+    try:
+        return canonical(email_address(address))
+    except Fault:
+        return ""
+
+
 def phone_number(text: str | None) -> str | None:
     """Return the telephone number *text* in E.164 form; spaces and hyphens are forgiven.
 

@@ -1,5 +1,6 @@
 """What identity can be told."""
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -25,6 +26,29 @@ class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 SKEW_SECONDS = 30
 """By how much clocks may differ (RFC 9068 leaves it to us)."""
+
+
+class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The server that takes mail."""
+
+    host: str
+    port: int = 587
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+    password: str | None = None
+    timeout_seconds: float = 10
+
+    def __repr__(self) -> str:
+        """Say nothing of the password (I9)."""
+        return f"<SmtpSettings {self.host}>"
+
+
+class MailSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How mail leaves: into `folder`, by the server `smtp`, or not at all."""
+
+    sender: str = "no-reply@example.com"
+    folder: Path | None = None
+    smtp: SmtpSettings | None = None
 
 
 class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +82,17 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     password_min_length: int = 8
     password_checks: bool = False
     """Whether passwords that are easy to guess are refused."""
+    mail: MailSettings = MailSettings()
+    reset_seconds: int = 900
+    """How long a link to set a new password is good."""
+    confirmation_seconds: int = 86_400
+    """How long a link to confirm an address is good."""
+    claim_days: int = 14
+    """After so many, an account that is not verified gives its identifier back."""
+    closed_identifier_days: int = 30
+    """For so many, nobody can register the identifier of a closed account."""
+    event_days: float = 90
+    """How long the bus keeps events, which a closed account leaves behind."""
     accept_prototype_nhs: bool = False
     """Whether `NHS` and nine digits pass as an NHS number, as simulated departments know it."""
 

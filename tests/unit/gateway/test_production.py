@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from govid.gateway.production import faults, warnings
-from govid.gateway.settings import Settings, load
+from govid.gateway.settings import Settings, SettingsError, load
 
 STRONG = "Q2hhbmdlIHRoaXMgb25lIGJlZm9yZSBpdCBpcyB1c2Vk"
 PLAINTEXT = (
@@ -20,6 +20,8 @@ GOOD: dict[str, object] = {
     "GOVID_KEY_ENCRYPTION_KEY": STRONG,
     "GOVID_PUBLIC_URL": "https://id.example.com",
     "GOVID_ALLOWED_HOSTS": "id.example.com",
+    "GOVID_MAIL_FROM": "no-reply@example.com",
+    "GOVID_SMTP_HOST": "mail.internal",
 }
 
 
@@ -99,6 +101,52 @@ def test_simulators_may_be_allowed_and_are_then_warned_of() -> None:
         "GOVID_NINO_VERIFIER is off: verifications wait until it is there",
         "access tokens live longer than 15 minutes",
     ]
+
+
+def test_mail_leaves_by_a_server_as_soon_as_one_is_named() -> None:
+    mail = settings(GOVID_SMTP_USERNAME="govid", GOVID_SMTP_PASSWORD="canary").identity.mail
+    assert (mail.sender, mail.folder) == ("no-reply@example.com", None)
+    assert mail.smtp is not None
+    assert (mail.smtp.host, mail.smtp.port, mail.smtp.tls) == ("mail.internal", 587, "starttls")
+    assert mail.smtp.password == "canary"
+    assert "canary" not in repr(mail)
+
+
+def test_without_mail_production_runs_and_says_what_that_means() -> None:
+    chosen = settings(GOVID_MAIL="off")
+    assert faults(chosen) == []
+    assert (
+        "GOVID_MAIL is off: nobody can set a forgotten password or change an address"
+        in warnings(chosen)
+    )
+
+
+def test_without_the_lists_production_runs_and_says_what_that_means() -> None:
+    chosen = settings(GOVID_PASSWORD_CHECKS=False)
+    assert faults(chosen) == []
+    assert "GOVID_PASSWORD_CHECKS is off: passwords that are easy to guess are taken" in warnings(
+        chosen
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"GOVID_MAIL": "folder"}, "GOVID_MAIL is a folder, which nobody reads"),
+        (
+            {"GOVID_SMTP_TLS": "none"},
+            "GOVID_SMTP_TLS is none: links that set passwords would travel unencrypted",
+        ),
+    ],
+)
+def test_mail_that_others_read_or_nobody_is_a_fault(changes: dict[str, object], fault: str) -> None:
+    assert faults(settings(**changes)) == [fault]
+
+
+@pytest.mark.parametrize("missing", ["GOVID_MAIL_FROM", "GOVID_SMTP_HOST"])
+def test_a_mail_server_needs_its_address_and_ours(missing: str) -> None:
+    with pytest.raises(SettingsError, match="GOVID_SMTP_HOST and GOVID_MAIL_FROM are needed"):
+        settings(**{"GOVID_MAIL": "smtp", missing: None})
 
 
 def test_departments_are_simulated_in_a_demonstration_and_off_in_production() -> None:

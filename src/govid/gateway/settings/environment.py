@@ -253,6 +253,52 @@ class Environment(BaseSettings):
         doc="Networks (CIDR) of back ends that register for many people: JSON list or commas",
     )
 
+    mail: Literal["auto", "folder", "smtp", "off"] = _named(
+        "auto",
+        "GOVID_MAIL",
+        doc="auto, folder, smtp or off; auto is a folder in `govid dev`, and else smtp if its host"
+        " is set",
+    )
+    mail_from: str | None = _named(
+        None, "GOVID_MAIL_FROM", doc="Address that mail comes from; smtp needs one"
+    )
+    smtp_host: str | None = _named(None, "GOVID_SMTP_HOST", doc="Server that takes mail")
+    smtp_port: int = _named(587, "GOVID_SMTP_PORT", doc="Its port", ge=1, le=65535)
+    smtp_tls: Literal["starttls", "tls", "none"] = _named(
+        "starttls", "GOVID_SMTP_TLS", doc="starttls, tls (from the first byte, port 465) or none"
+    )
+    smtp_username: str | None = _named(None, "GOVID_SMTP_USERNAME", doc="Who govid is there")
+    smtp_password: SecretStr | None = _named(None, "GOVID_SMTP_PASSWORD", doc="Its password there")
+    smtp_timeout_seconds: float = _named(
+        10, "GOVID_SMTP_TIMEOUT_SECONDS", doc="How long it may take to answer", gt=0, le=60
+    )
+    reset_link_seconds: int = _named(
+        900,
+        "GOVID_RESET_LINK_SECONDS",
+        doc="Life of a link to set a new password",
+        ge=60,
+        le=3600,
+    )
+    confirmation_link_seconds: int = _named(
+        86_400,
+        "GOVID_CONFIRMATION_LINK_SECONDS",
+        doc="Life of a link to confirm an email address",
+        ge=3600,
+        le=604_800,
+    )
+    claim_days: int = _named(
+        14,
+        "GOVID_CLAIM_DAYS",
+        doc="After so many days an account that is not verified gives its identifier back",
+        ge=1,
+    )
+    closed_identifier_days: int = _named(
+        30,
+        "GOVID_CLOSED_IDENTIFIER_DAYS",
+        doc="For so many days nobody can register the identifier of a closed account",
+        ge=0,
+    )
+
     allow_simulators: bool = _named(
         False, "GOVID_ALLOW_SIMULATORS", doc="Let `govid serve` run with simulated departments"
     )

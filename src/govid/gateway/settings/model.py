@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from govid.bus import BusSettings
 from govid.bus.contracts import Topic
 from govid.gateway.settings.environment import Environment, Port
+from govid.gateway.settings.mail import mail_of
 from govid.hmrc import HmrcSettings
 from govid.identity import IdentitySettings, ThrottleSettings
 from govid.nhs import NhsSettings
@@ -122,6 +123,12 @@ def assemble(
                 if environment.password_checks is None
                 else environment.password_checks
             ),
+            mail=mail_of(environment, public_url, demonstration=demonstration),
+            reset_seconds=environment.reset_link_seconds,
+            confirmation_seconds=environment.confirmation_link_seconds,
+            claim_days=environment.claim_days,
+            closed_identifier_days=environment.closed_identifier_days,
+            event_days=max(environment.retention_days, environment.kafka_retention_days),
             accept_prototype_nhs=patients == "simulator",
             pseudonym_key=_bytes(environment.pseudonym_key) or b"",
             throttle=_throttle(environment, demonstration=demonstration),
