@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from govid.bus import Consumer
-from govid.bus.contracts import IdentifierType, VerificationRequested
+from govid.bus.contracts import AccountClosed, IdentifierType, VerificationRequested
+from govid.hmrc.erasure import Erasure
 from govid.hmrc.verification import Verification
 
 
-def consumers(verification: Verification) -> Sequence[Consumer]:
+def consumers(verification: Verification, erasure: Erasure) -> Sequence[Consumer]:
     """Return the module's subscribers. Their names are stored, and never change (I10)."""
     return (
         Consumer(
@@ -16,4 +17,5 @@ def consumers(verification: Verification) -> Sequence[Consumer]:
             wants=lambda event: event.identifier_type is IdentifierType.NIN,
             handler=verification,
         ),
+        Consumer(name="hmrc.erasure", handles=(AccountClosed,), handler=erasure),
     )

@@ -7,6 +7,7 @@ from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.identifiers import normalise
 from govid.hmrc.controllers import router
 from govid.hmrc.deaths import SimulatedDeath
+from govid.hmrc.erasure import Erasure
 from govid.hmrc.handlers import consumers
 from govid.hmrc.registry.local import LocalNinoVerifier
 from govid.hmrc.registry.off import OffNinoVerifier
@@ -25,10 +26,11 @@ def build(settings: HmrcSettings, database: Database, uow: UnitOfWork, clock: Cl
     # A list is one statement, which needs no BEGIN and no COMMIT around it.
     reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     verifier = OffNinoVerifier() if settings.registry == "off" else LocalNinoVerifier()
+    tax_records = TaxRecords(reads)
     return Module(
         name="hmrc",
-        routes=(router(TaxFiling(uow, TaxRecords(reads))),),
-        consumers=consumers(Verification(verifier)),
+        routes=(router(TaxFiling(uow, tax_records)),),
+        consumers=consumers(Verification(verifier), Erasure(tax_records)),
         tasks=_tasks(settings, uow),
     )
 

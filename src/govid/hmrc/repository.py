@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -52,6 +52,10 @@ class TaxRecords:
             created_at=tx.now,
         )
         return _view((await tx.execute(statement.returning(*_TAX_RECORD))).one())
+
+    async def erase(self, tx: Transaction, account_id: UUID) -> None:
+        """Delete everything that the account filed."""
+        await tx.execute(delete(TaxRecord).where(TaxRecord.account_id == account_id))
 
 
 def _view(row: Row[*tuple[Any, ...]]) -> TaxRecordView:

@@ -1,32 +1,37 @@
-"""What becomes of a person's appointments when their account is blocked."""
+"""What becomes of a person's appointments when their account is blocked or closed."""
 
 from govid.bus import Delivery, Transaction
-from govid.bus.contracts import AccountBlocked, AccountRestored, AppointmentDecided
+from govid.bus.contracts import AccountBlocked, AccountClosed, AccountRestored, AppointmentDecided
 from govid.nhs.decision import AppointmentStatus
-from govid.nhs.repository import Accounts, Appointments
+from govid.nhs.repository import Accounts, Appointments, Patients
+
+Ended = AccountBlocked | AccountClosed
+Standing = Ended | AccountRestored
 
 REASON = "account_blocked"
 """Why an appointment was cancelled, as its consumers read it."""
 
 
 class Cancellation:
-    """Keeps blocked accounts free of future appointments.
+    """Keeps accounts that are blocked or closed free of future appointments.
 
     A restored account may book again; what was cancelled stays cancelled, as its slot may be gone.
+    A closed one is never restored: what was held for its owner only is erased.
     """
 
-    def __init__(self, accounts: Accounts, appointments: Appointments) -> None:
-        """Mark *accounts*, and cancel their *appointments*."""
+    def __init__(self, accounts: Accounts, patients: Patients, appointments: Appointments) -> None:
+        """Mark *accounts*, cancel their *appointments*, erase *patients* of closed ones."""
         self._accounts = accounts
+        self._patients = patients
         self._appointments = appointments
 
-    async def prepare(self, delivery: Delivery[AccountBlocked | AccountRestored]) -> None:
+    async def prepare(self, delivery: Delivery[Standing]) -> None:
         """Ask nobody."""
 
     async def apply(
         self,
         tx: Transaction,
-        delivery: Delivery[AccountBlocked | AccountRestored],
+        delivery: Delivery[Standing],
         outcome: None,  # noqa: ARG002 - nobody was asked
     ) -> None:
         """Mark the account first: a booking under way has then committed, or will be refused."""
@@ -45,3 +50,6 @@ class Cancellation:
                     timestamp=tx.now,
                 )
             )
+        if isinstance(delivery.event, AccountClosed):
+            await self._patients.erase(tx, account_id)
+            await self._appointments.redact(tx, account_id)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from govid.bus import Consumer
 from govid.bus.contracts import (
     AccountBlocked,
+    AccountClosed,
     AccountRestored,
     AppointmentRequested,
     IdentifierType,
@@ -29,7 +30,7 @@ def consumers(
         Consumer(name="nhs.booking", handles=(AppointmentRequested,), handler=booking),
         Consumer(
             name="nhs.appointments",
-            handles=(AccountBlocked, AccountRestored),
+            handles=(AccountBlocked, AccountClosed, AccountRestored),
             handler=cancellation,
         ),
     )

@@ -28,9 +28,9 @@ def build(settings: NhsSettings, database: Database, uow: UnitOfWork, clock: Clo
         name="nhs",
         routes=(router(filing, desk),),
         consumers=consumers(
-            Verification(registry, patients),
+            Verification(registry, accounts, patients),
             Booking(provider, appointments),
-            Cancellation(accounts, appointments),
+            Cancellation(accounts, patients, appointments),
         ),
     )
 

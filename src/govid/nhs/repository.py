@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from msgspec import structs
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -33,6 +33,8 @@ _APPOINTMENT = (
     Appointment.created_at,
     Appointment.updated_at,
 )
+REDACTED = "erased"
+"""Stands where a closed account's number stood."""
 
 
 class Accounts:
@@ -130,6 +132,10 @@ class Patients:
             )
         )
 
+    async def erase(self, tx: Transaction, account_id: UUID) -> None:
+        """Delete every record of the account."""
+        await tx.execute(delete(Patient).where(Patient.account_id == account_id))
+
 
 class Appointments:
     """Appointments."""
@@ -205,3 +211,11 @@ class Appointments:
             .returning(Appointment.id)
         )
         return (await tx.execute(statement)).scalars().all()
+
+    async def redact(self, tx: Transaction, account_id: UUID) -> None:
+        """Keep that there were appointments, and not what they were about."""
+        await tx.execute(
+            update(Appointment)
+            .where(Appointment.account_id == account_id)
+            .values(patient_identifier=REDACTED, reason=None, updated_at=tx.now)
+        )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import NhsVerificationCompleted, VerificationRequested
 from govid.nhs.registry.protocol import Finding, Outcome, PatientRegistry
-from govid.nhs.repository import Patients
+from govid.nhs.repository import Accounts, Patients
 
 ERRORS: Mapping[Outcome, str | None] = {
     Outcome.MATCH: None,
@@ -19,9 +19,10 @@ ERRORS: Mapping[Outcome, str | None] = {
 class Verification:
     """Asks the registry, and answers on the registry's behalf."""
 
-    def __init__(self, registry: PatientRegistry, patients: Patients) -> None:
-        """Ask *registry*; keep in *patients* what it knows of a holder."""
+    def __init__(self, registry: PatientRegistry, accounts: Accounts, patients: Patients) -> None:
+        """Ask *registry*; keep in *patients* what it knows of a holder, while *accounts* last."""
         self._registry = registry
+        self._accounts = accounts
         self._patients = patients
 
     async def prepare(self, delivery: Delivery[VerificationRequested]) -> Finding:
@@ -34,7 +35,12 @@ class Verification:
         """Publish the answer; keep the department's own record of a person who was matched."""
         request = delivery.event
         is_verified = outcome.outcome is Outcome.MATCH
-        if is_verified and (holder := outcome.holder):
+        # An answer may be late: of an account that was closed since, nothing is kept.
+        if (
+            is_verified
+            and (holder := outcome.holder)
+            and not await self._accounts.lock(tx, request.user_id)
+        ):
             await self._patients.put_registered(
                 tx, request.user_id, nhs_number=holder.nhs_number, name=holder.name
             )

@@ -60,7 +60,9 @@ async def test_the_answer_follows_the_number(
     ]
 
 
-@pytest.mark.parametrize(("number", "expected"), [("NHS123456789", []), (NAMED, ["INSERT INTO"])])
+@pytest.mark.parametrize(
+    ("number", "expected"), [("NHS123456789", []), (NAMED, ["INSERT INTO", "INSERT INTO"])]
+)
 async def test_an_answer_takes_as_few_statements_as_it_can(
     module: Module,
     uow: UnitOfWork,
