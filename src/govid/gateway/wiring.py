@@ -55,7 +55,14 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     bus = Bus(settings.bus, clock, registry)
     logs = BusLogs(bus)
 
-    people = identity.build(settings.identity, bus.database, bus.uow, clock, bus.signals)
+    people = identity.build(
+        settings.identity,
+        bus.database,
+        bus.uow,
+        clock,
+        bus.signals,
+        departments={"nhs": nhs.Records(bus.database), "hmrc": hmrc.Records(bus.database)},
+    )
     modules = (
         people.module,
         nhs.build(settings.nhs, bus.database, bus.uow, clock),

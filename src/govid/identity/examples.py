@@ -129,3 +129,80 @@ DISCOVERIES = [
         value=msgspec.to_builtins(DiscoveryView.of("http://127.0.0.1:8000", "ES256")),
     )
 ]
+_LINK_TOKEN = "Zm9yIHRoZSBkb2N1bWVudHMsIG9wZW5zIG5vdGhpbmc"  # noqa: S105 - it opens nothing
+_NEW = "tangled otter banister"
+PASSWORD_CHANGES = [
+    Example(
+        id="change",
+        summary="The first example's account",
+        value={"current_password": "password123", "password": _NEW},
+    )
+]
+RESETS = [
+    Example(id="reset", summary="For an address", value={"email": "test.nin@example.com"}),
+]
+RESETS_NOTED = [
+    Example(
+        id="noted",
+        summary="The same for every address",
+        value={
+            "message": "If an account has this address, a mail with a link to set a new password"
+            " is on its way"
+        },
+    )
+]
+RESET_CONFIRMATIONS = [
+    Example(
+        id="confirm",
+        summary="With the token from the link",
+        value={"token": _LINK_TOKEN, "password": _NEW},
+    )
+]
+EMAIL_CHANGES = [
+    Example(
+        id="email",
+        summary="The first example's account",
+        value={"email": "test.new@example.com", "password": "password123"},
+    )
+]
+LINKS_NOTED = [
+    Example(
+        id="noted",
+        summary="The same for every address",
+        value={"message": "If this address can be confirmed, a mail with a link is on its way"},
+    )
+]
+EMAIL_CONFIRMATIONS = [
+    Example(id="confirm", summary="With the token from the link", value={"token": _LINK_TOKEN})
+]
+CLOSURES = [Example(id="close", summary="With the password", value={"password": "password123"})]
+EXPORTS = [
+    Example(
+        id="export",
+        summary="Of somebody who has just registered",
+        value={
+            "exported_at": "2026-01-05T09:31:00Z",
+            "account": {
+                "id": "019b8d3c-5ac0-7e1b-9f4e-2d6a8c0b1e37",
+                "email": "test.nin@example.com",
+                "email_confirmed_at": None,
+                "identifier_type": "NIN",
+                "identifier_value": "AB123456C",
+                "phone_number": "+447123456789",
+                "has_password": True,
+                "status": "pending_verification",
+                "auth_provider": "email",
+                "created_at": "2026-01-05T09:30:00Z",
+                "updated_at": "2026-01-05T09:30:00Z",
+            },
+            "sessions": [],
+            "letters": [],
+            "links": [],
+            "departments": {
+                "nhs": {"patients": [], "appointments": []},
+                "hmrc": {"tax_records": []},
+            },
+            "events": {"kept_days": 90, "statement": "What happens is kept as events."},
+        },
+    )
+]

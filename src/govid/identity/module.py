@@ -1,6 +1,6 @@
 """Puts identity together: the only place that constructs its parts."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -11,9 +11,10 @@ from govid.bus.contracts import (
     HmrcVerificationCompleted,
     NhsVerificationCompleted,
 )
-from govid.identity import controllers
+from govid.identity import controllers, desks
 from govid.identity.accounts import lifecycle, verification
 from govid.identity.accounts.digests import Digests
+from govid.identity.accounts.export import Records
 from govid.identity.accounts.operator import AccountDesk
 from govid.identity.accounts.parked import ParkedNotices
 from govid.identity.accounts.registration import Registration
@@ -66,8 +67,11 @@ def build(
     uow: UnitOfWork,
     clock: Clock,
     signals: Signals,
+    departments: Mapping[str, Records],
 ) -> Identity:
     """Build identity; its module's `starts` load the signing key.
+
+    *departments* say, by name, what they hold about somebody who wants to know.
 
     Raises:
         ValueError: the settings are too weak, or contradict each other.
@@ -97,6 +101,17 @@ def build(
     throttle = Throttle(uow, attempts, quotas, settings.throttle, pseudonyms)
     sign_in = SignIn(uow, accounts, passwords, opening, throttle)
     lapsing = Lapsing(attempts, quotas)
+    people = desks.build(
+        settings,
+        database,
+        uow,
+        clock,
+        passwords=passwords,
+        policy=policy,
+        throttle=throttle,
+        ending=ending,
+        departments=departments,
+    )
     housekeeping = Housekeeping(
         uow,
         {
@@ -104,14 +119,15 @@ def build(
             "throttle.forget": lapsing.forget,
             "sessions.expire": expiry.expire,
             "sessions.purge": expiry.purge,
+            **people.jobs,
         },
     )
     module = Module(
         name="identity",
         routes=(
             controllers.accounts.router(registration),
-            controllers.passwords.router(policy),
             controllers.credentials.router(sign_in),
+            *people.routes,
             controllers.sessions.router(sign_in, renewal, ending, OwnSessions(uow, sessions)),
             controllers.keys.router(settings, keyring.jwks),
         ),
@@ -126,6 +142,7 @@ def build(
                 handles=(DeathNotified,),
                 handler=lifecycle.Lifecycle(holders, history, standing, digests),
             ),
+            *people.consumers,
         ),
         starts=(keyring.load,),
         tasks=(

@@ -1,7 +1,8 @@
 """What clients send and receive, under the contract's names. None of it shows in a repr (I9)."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from msgspec import Meta, Struct, field
@@ -123,6 +124,75 @@ class DiscoveryView(Struct, frozen=True, kw_only=True):
         )
 
 
+class ChangePassword(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Change the password."""
+
+    current_password: str
+    password: Annotated[str, Meta(description="The new one, by `GET /api/auth/password-policy`.")]
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<ChangePassword>"
+
+
+class RequestReset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ask for a link to set a new password. What is no address is nobody's."""
+
+    email: str
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<RequestReset>"
+
+
+class ConfirmReset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Set a new password."""
+
+    token: Annotated[str, Meta(description="From the link in the mail.")]
+    password: Annotated[str, Meta(description="The new one, by `GET /api/auth/password-policy`.")]
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<ConfirmReset>"
+
+
+class ChangeEmail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ask for another address. What makes it a good one is the business of `rules`."""
+
+    email: Annotated[Text, Meta(description="At most 254 octets; its case does not matter.")]
+    password: Annotated[str, Meta(description="The account's, once more.")]
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<ChangeEmail>"
+
+
+class ConfirmEmail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Follow a link to an address."""
+
+    token: Annotated[str, Meta(description="From the link in the mail.")]
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<ConfirmEmail>"
+
+
+class CloseAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Close the account for good."""
+
+    password: Annotated[str, Meta(description="The account's, once more.")]
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<CloseAccount>"
+
+
+class NotedView(Struct, frozen=True, kw_only=True):
+    """The same answer to everybody: what comes of it is in a mail, or there is none."""
+
+    message: str
+
+
 class UserView(Struct, frozen=True, kw_only=True):
     """An account, as its owner sees it."""
 
@@ -154,3 +224,28 @@ class UserView(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Name the account only."""
         return f"<UserView {self.id}>"
+
+
+class EventsView(Struct, frozen=True, kw_only=True):
+    """What becomes of the events that somebody's acts have caused."""
+
+    kept_days: float
+    statement: str
+
+
+class ExportView(Struct, frozen=True, kw_only=True):
+    """All that is held about an account. `departments` has what each holds, by kind of record."""
+
+    exported_at: datetime
+    account: dict[str, Any]
+    sessions: Sequence[dict[str, Any]]
+    letters: Annotated[Sequence[dict[str, Any]], Meta(description="Mails that have not left yet.")]
+    links: Annotated[
+        Sequence[dict[str, Any]], Meta(description="Links in mails; what opens them is not kept.")
+    ]
+    departments: dict[str, Mapping[str, Sequence[Any]]]
+    events: EventsView
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<ExportView>"

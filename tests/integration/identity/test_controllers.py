@@ -25,7 +25,9 @@ CREDENTIALS = {"email": "test.nin@example.com", "password": "password123"}
 @pytest.fixture
 async def built(database: Database) -> identity.Identity:
     """Return identity as the gateway gets it, started."""
-    built = identity.build(SETTINGS, database, a_uow(database), SystemClock(), Signals(""))
+    built = identity.build(
+        SETTINGS, database, a_uow(database), SystemClock(), Signals(""), departments={}
+    )
     (start,) = built.module.starts
     await start()
     return built
@@ -102,6 +104,14 @@ def test_i8_each_route_says_who_may_use_it(app: Litestar) -> None:
         "POST /api/auth/register": {"public"},
         "POST /api/auth/login": {"public"},
         "GET /api/auth/password-policy": {"public"},
+        "POST /api/auth/password": {"permission"},
+        "POST /api/auth/reset": {"public"},
+        "POST /api/auth/reset/confirm": {"public"},
+        "POST /api/auth/email": {"permission"},
+        "POST /api/auth/email/confirm": {"public"},
+        "POST /api/auth/email/confirmation": {"permission"},
+        "GET /api/auth/export": {"permission"},
+        "DELETE /api/auth/account": {"permission"},
         "GET /api/auth/profile": {"permission"},
         "POST /api/auth/sessions": {"public"},
         "POST /api/auth/refresh": {"public"},
@@ -145,4 +155,5 @@ def test_identity_subscribes_under_its_permanent_names(built: identity.Identity)
     assert [consumer.name for consumer in built.module.consumers] == [
         "identity.verification",
         "identity.lifecycle",
+        "identity.letters",
     ]

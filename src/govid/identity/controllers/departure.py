@@ -1,0 +1,59 @@
+"""The routes of leaving: taking one's data along, and closing the account."""
+
+from typing import Annotated
+
+from litestar import Router, delete, get
+from litestar.di import NamedDependency, Provide
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Body
+
+from govid.bus import Cause, Principal
+from govid.identity import examples
+from govid.identity.accounts.closure import Closure
+from govid.identity.accounts.export import Export
+from govid.identity.schemas import CloseAccount, ExportView
+
+
+@get(
+    "/export",
+    permission="identity.data.export",
+    summary="Take everything along that is held about you",
+    responses={200: ResponseSpec(ExportView, description="All of it.", examples=examples.EXPORTS)},
+)
+async def export_data(
+    export: NamedDependency[Export], principal: NamedDependency[Principal]
+) -> ExportView:
+    return await export.of(principal)
+
+
+@delete(
+    "/account",
+    status_code=204,
+    permission="identity.account.close",
+    refuses=("403", "429"),
+    summary="Close your account for good",
+    description=(
+        "Erases the password and what is personal, and ends every session. The address can be "
+        "used again at once, the identifier after a time. Future appointments are cancelled."
+    ),
+)
+async def close_account(
+    data: Annotated[CloseAccount, Body(examples=examples.CLOSURES)],
+    closure: NamedDependency[Closure],
+    principal: NamedDependency[Principal],
+    cause: NamedDependency[Cause],
+) -> None:
+    await closure.close(data.password, principal, cause)
+
+
+def router(export: Export, closure: Closure) -> Router:
+    """Return the routes, with the use cases behind them."""
+    return Router(
+        "/api/auth",
+        route_handlers=[export_data, close_account],
+        dependencies={
+            "export": Provide(lambda: export, sync_to_thread=False),
+            "closure": Provide(lambda: closure, sync_to_thread=False),
+        },
+        tags=["identity"],
+    )

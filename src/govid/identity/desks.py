@@ -1,0 +1,96 @@
+"""Builds what people do with their own accounts: passwords, addresses, leaving, and their mail."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from govid.bus import Clock, Consumer, Database, Pseudonyms, UnitOfWork
+from govid.bus.contracts import LetterWritten
+from govid.identity import controllers
+from govid.identity.accounts.claims import ClaimExpiry
+from govid.identity.accounts.closure import Closure
+from govid.identity.accounts.email import EmailDesk
+from govid.identity.accounts.export import Export, Records
+from govid.identity.credentials.change import PasswordChange
+from govid.identity.credentials.reset import PasswordReset
+from govid.identity.housekeeping import Job
+from govid.identity.mail import postman
+from govid.identity.mail.correspondence import Correspondence
+from govid.identity.mail.folder import FolderMailer
+from govid.identity.mail.off import OffMailer
+from govid.identity.mail.port import Mailer, Writer
+from govid.identity.mail.smtp import SmtpMailer
+from govid.identity.passwords.hashing import Passwords
+from govid.identity.passwords.policy import Policy
+from govid.identity.passwords.reauthentication import Reauthentication
+from govid.identity.repository.claims import Claims
+from govid.identity.repository.export import Holdings
+from govid.identity.repository.letters import Letters
+from govid.identity.repository.links import Links
+from govid.identity.repository.owners import Owners
+from govid.identity.repository.quotas import Quotas
+from govid.identity.sessions.ending import Ending
+from govid.identity.settings import IdentitySettings, MailSettings
+from govid.identity.throttle.attempts import Throttle
+
+
+class Desks(msgspec.Struct, frozen=True, kw_only=True):
+    """What the module plugs in."""
+
+    routes: tuple[object, ...]
+    consumers: tuple[Consumer, ...]
+    jobs: Mapping[str, Job]
+
+
+def build(
+    settings: IdentitySettings,
+    database: Database,
+    uow: UnitOfWork,
+    clock: Clock,
+    *,
+    passwords: Passwords,
+    policy: Policy,
+    throttle: Throttle,
+    ending: Ending,
+    departments: Mapping[str, Records],
+) -> Desks:
+    """Build the desks; *departments* say what they hold about somebody."""
+    owners, letters, links = Owners(), Letters(), Links()
+    mail = settings.mail
+    correspondence = Correspondence(letters, is_open=bool(mail.folder or mail.smtp))
+    again = Reauthentication(uow, owners, passwords, throttle)
+    change = PasswordChange(uow, owners, ending, links, passwords, policy, again, correspondence)
+    reset = PasswordReset(uow, owners, ending, links, passwords, policy, throttle, correspondence)
+    emails = EmailDesk(
+        uow, owners, links, Quotas(), again, correspondence, Pseudonyms(settings.pseudonym_key)
+    )
+    # An export is a few statements, none of which needs a BEGIN and a COMMIT around it.
+    reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
+    export = Export(Holdings(reads), departments, clock, event_days=settings.event_days)
+    closure = Closure(uow, owners, ending, letters, links, again, correspondence)
+    claims = ClaimExpiry(
+        Claims(), claim_days=settings.claim_days, closed_days=settings.closed_identifier_days
+    )
+    deliverer = postman.Postman(uow, letters, links, owners, _mailer(mail, clock), settings)
+    return Desks(
+        routes=(
+            controllers.passwords.router(policy, change, reset),
+            controllers.emails.router(emails),
+            controllers.departure.router(export, closure),
+        ),
+        consumers=(Consumer(name=postman.SUBSCRIBER, handles=(LetterWritten,), handler=deliverer),),
+        jobs={
+            "claims.expire": claims.expire,
+            "claims.release": claims.release,
+            "links.purge": links.purge,
+        },
+    )
+
+
+def _mailer(settings: MailSettings, clock: Clock) -> Mailer:
+    writer = Writer(settings.sender, clock)
+    if settings.folder is not None:
+        return FolderMailer(settings.folder, writer)
+    if settings.smtp is not None:
+        return SmtpMailer(settings.smtp, writer)
+    return OffMailer()

@@ -1,0 +1,69 @@
+"""Identifiers that go back to where anybody may claim them, by the database's clock."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, func, literal, select, update
+
+from govid.bus import Transaction
+from govid.bus.contracts import IdentifierType
+from govid.identity.models import Account
+from govid.identity.repository.owners import CLOSED
+
+UNVERIFIED = ("pending_verification", "verification_failed")
+REGISTERED = "registered"
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that has given its identifier back."""
+
+    account_id: UUID
+    identifier_type: IdentifierType
+
+
+class Claims:
+    """The identifiers that accounts hold."""
+
+    async def expire(self, tx: Transaction, *, days: int, most: int) -> Sequence[Given]:
+        """Take the identifier of at most so many accounts that nobody verified in so many days.
+
+        A blocked account keeps its own: it belonged to somebody, who may be dead.
+        """
+        overdue = (Account.status.in_(UNVERIFIED), Account.created_at < _ago(days))
+        return await self._take(tx, overdue, most, status=REGISTERED)
+
+    async def release(self, tx: Transaction, *, days: int, most: int) -> Sequence[Given]:
+        """Take the identifier of at most so many accounts that were closed so many days ago."""
+        overdue = (
+            Account.status == CLOSED,
+            Account.identifier_value.is_not(None),
+            Account.closed_at < _ago(days),
+        )
+        return await self._take(tx, overdue, most, status=CLOSED)
+
+    async def _take(
+        self, tx: Transaction, overdue: Sequence[ColumnElement[bool]], most: int, *, status: str
+    ) -> Sequence[Given]:
+        # Whoever is just being verified, blocked or changed is left for the next round.
+        chosen = (
+            select(Account.id, Account.identifier_type)
+            .where(*overdue)
+            .limit(most)
+            .with_for_update(key_share=True, skip_locked=True)
+            .cte("chosen")
+        )
+        result = await tx.execute(
+            update(Account)
+            .where(Account.id == chosen.c.id)
+            .values(status=status, identifier_type=None, identifier_value=None, updated_at=tx.now)
+            .returning(Account.id, chosen.c.identifier_type)
+        )
+        return [
+            Given(account_id=row.id, identifier_type=IdentifierType(row.identifier_type))
+            for row in result
+        ]
+
+
+def _ago(days: int) -> ColumnElement[object]:
+    return func.clock_timestamp() - func.make_interval(0, 0, 0, literal(days))
