@@ -1,6 +1,6 @@
 """The face that every module shows to the house."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -12,7 +12,9 @@ class Module(msgspec.Struct, frozen=True, kw_only=True):
 
     `routes` are the web framework's routers (the bus does not know which); `consumers` are its
     subscribers; `starts` are awaited once before the server is ready, with the database open;
-    `tasks` run beside the server from when it is ready until it stops, when they are cancelled.
+    `tasks` run beside the server from when it is ready until it stops, when they are cancelled;
+    `stops` are awaited when nothing runs any more. `states` say how what the module depends on is,
+    each in a word for `/health`.
     """
 
     name: str
@@ -20,3 +22,5 @@ class Module(msgspec.Struct, frozen=True, kw_only=True):
     consumers: Sequence[Consumer] = ()
     starts: Sequence[Callable[[], Awaitable[None]]] = ()
     tasks: Sequence[Callable[[], Awaitable[None]]] = ()
+    stops: Sequence[Callable[[], Awaitable[None]]] = ()
+    states: Mapping[str, Callable[[], str]] = {}

@@ -1,26 +1,39 @@
 """The NHS module, put together."""
 
 from govid.bus import Clock, Database, Module, UnitOfWork
+from govid.bus.contracts.facts import FactsOfAccounts
+from govid.bus.upstream import UpstreamMetrics
 from govid.nhs.appointments import AppointmentDesk
 from govid.nhs.booking import Booking
 from govid.nhs.cancellation import Cancellation
 from govid.nhs.controllers import router
 from govid.nhs.handlers import consumers
 from govid.nhs.patients import PatientFiling
-from govid.nhs.registry.local import LocalAppointmentProvider, LocalPatientRegistry
-from govid.nhs.registry.off import OffAppointmentProvider, OffPatientRegistry
-from govid.nhs.registry.protocol import AppointmentProvider, PatientRegistry
+from govid.nhs.ports import open_ports
 from govid.nhs.repository import Accounts, Appointments, Patients
 from govid.nhs.settings import NhsSettings
 from govid.nhs.verification import Verification
 
 
-def build(settings: NhsSettings, database: Database, uow: UnitOfWork, clock: Clock) -> Module:
-    """Build the module: its routes below `/api/nhs` and its subscribers."""
+def build(
+    settings: NhsSettings,
+    database: Database,
+    uow: UnitOfWork,
+    clock: Clock,
+    metrics: UpstreamMetrics | None = None,
+    facts: FactsOfAccounts | None = None,
+) -> Module:
+    """Build the module: its routes below `/api/nhs` and its subscribers.
+
+    *facts* knows what the holders of accounts claim to be; *metrics* counts calls to the NHS.
+
+    Raises:
+        ValueError: the private key is none, or the simulator's fault is unknown.
+    """
     # A list or a look-up is one statement, which needs no BEGIN and no COMMIT around it.
     reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     accounts, patients, appointments = Accounts(), Patients(reads), Appointments(reads)
-    registry, provider = _departments(settings, clock)
+    ports = open_ports(settings, clock, metrics)
 
     filing = PatientFiling(uow, patients, prototype_form=settings.accept_prototype_form)
     desk = AppointmentDesk(uow, accounts, appointments, is_open=settings.registry != "off")
@@ -28,19 +41,10 @@ def build(settings: NhsSettings, database: Database, uow: UnitOfWork, clock: Clo
         name="nhs",
         routes=(router(filing, desk),),
         consumers=consumers(
-            Verification(registry, accounts, patients),
-            Booking(provider, appointments),
+            Verification(ports.registry, accounts, patients, facts),
+            Booking(ports.provider, appointments),
             Cancellation(accounts, patients, appointments),
         ),
-    )
-
-
-def _departments(
-    settings: NhsSettings, clock: Clock
-) -> tuple[PatientRegistry, AppointmentProvider]:
-    if settings.registry == "off":
-        return OffPatientRegistry(), OffAppointmentProvider()
-    return (
-        LocalPatientRegistry(prototype_form=settings.accept_prototype_form),
-        LocalAppointmentProvider(clock),
+        stops=ports.stops,
+        states={"nhs": ports.state},
     )

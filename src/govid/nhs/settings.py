@@ -9,8 +9,23 @@ class NhsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the NHS module.
 
     `accept_prototype_form` lets `NHS` and nine digits pass as an NHS number. Only a simulator knows
-    that form.
+    that form. With `registry` at `remote`, the four that follow are all set.
     """
 
-    registry: Literal["simulator", "off"]
+    registry: Literal["remote", "simulator", "off"]
     accept_prototype_form: bool
+    base_url: str = ""
+    """The host of all of the NHS's interfaces: `https://int.api.service.nhs.uk`."""
+    client_id: str = ""
+    kid: str = ""
+    private_key: bytes = b""
+    """RSA, in PEM."""
+    are_limits_lifted: bool = False
+    """Whether adapter and simulator leave the NHS's five calls a second alone."""
+    may_be_simulated: bool = True
+    """Whether an NHS that confesses to be simulated is good enough."""
+    simulator_fault: str = ""
+
+    def __repr__(self) -> str:
+        """Show nothing: there is a key among them (I11)."""
+        return "<NhsSettings>"

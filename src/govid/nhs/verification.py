@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 
-from govid.bus import Delivery, Transaction
+from govid.bus import Delivery, Outage, Transaction
 from govid.bus.contracts import NhsVerificationCompleted, VerificationRequested
-from govid.nhs.registry.protocol import Finding, Outcome, PatientRegistry
+from govid.bus.contracts.facts import FactsOfAccounts
+from govid.nhs.registry.protocol import Claim, Finding, Outcome, PatientRegistry
 from govid.nhs.repository import Accounts, Patients
 
 ERRORS: Mapping[Outcome, str | None] = {
     Outcome.MATCH: None,
     Outcome.MISMATCH: "not_matched",
     Outcome.DECEASED: "not_verifiable",
-    Outcome.WITHHELD: "not_verifiable",
 }
 """Permanent codes. That somebody has died is told by nobody but a notice of death."""
 
@@ -19,20 +19,49 @@ ERRORS: Mapping[Outcome, str | None] = {
 class Verification:
     """Asks the registry, and answers on the registry's behalf."""
 
-    def __init__(self, registry: PatientRegistry, accounts: Accounts, patients: Patients) -> None:
-        """Ask *registry*; keep in *patients* what it knows of a holder, while *accounts* last."""
+    def __init__(
+        self,
+        registry: PatientRegistry,
+        accounts: Accounts,
+        patients: Patients,
+        facts: FactsOfAccounts | None = None,
+    ) -> None:
+        """Ask *registry*; keep in *patients* what it knows of a holder, while *accounts* last.
+
+        What a citizen claims is asked of *facts*; without them, nobody says anything.
+        """
         self._registry = registry
         self._accounts = accounts
         self._patients = patients
+        self._facts = facts
 
     async def prepare(self, delivery: Delivery[VerificationRequested]) -> Finding:
-        """Ask the registry."""
-        return await self._registry.verify(delivery.event.identifier_value)
+        """Ask the registry.
+
+        Raises:
+            Outage: it is away, or does not let govid in; the key waits, no attempt is spent.
+        """
+        request = delivery.event
+        claim = Claim(
+            nhs_number=request.identifier_value,
+            facts=await self._facts.of(request.user_id) if self._facts else None,
+            correlation_id=delivery.correlation_id,
+        )
+        finding = await self._registry.verify(claim)
+        if finding.outcome in (Outcome.UNAVAILABLE, Outcome.CREDENTIALS_REJECTED):
+            raise Outage("nhs")
+        return finding
 
     async def apply(
         self, tx: Transaction, delivery: Delivery[VerificationRequested], outcome: Finding
     ) -> None:
-        """Publish the answer; keep the department's own record of a person who was matched."""
+        """Publish the answer; keep the department's own record of a person who was matched.
+
+        Where too little is known nothing is answered: the account waits until its holder says more,
+        which is another request.
+        """
+        if not outcome.outcome.is_answer:
+            return
         request = delivery.event
         is_verified = outcome.outcome is Outcome.MATCH
         # An answer may be late: of an account that was closed since, nothing is kept.

@@ -36,7 +36,7 @@ def clock() -> MovingClock:
 
 @pytest.fixture
 def simulator(client_key: ClientKey, clock: MovingClock) -> NhsSimulator:
-    return NhsSimulator(clock=clock, key=client_key, per_second=None)
+    return NhsSimulator(clock=clock, key=client_key, is_limited=False)
 
 
 @pytest.fixture(params=WAYS)

@@ -1,25 +1,37 @@
-"""The NHS, simulated: it answers by the form of a number, always the same.
+"""The NHS without the NHS: it answers by the form of a number, always the same.
 
 Well-formed is verified, except for the numbers that the NHS's own sandbox keeps for failures. An
-appointment is confirmed for the time that was asked for, unless that time has passed.
+appointment is confirmed for the time that was asked for, unless that time has passed. Only where
+departments are simulated does anybody ask here.
 """
 
 from collections.abc import Mapping
 
 from govid.bus import Clock
 from govid.bus.contracts import AppointmentRequested, IdentifierType
+from govid.bus.contracts.facts import ClaimedFacts
 from govid.bus.contracts.identifiers import normalise
 from govid.nhs.decision import AppointmentStatus, Decision
 from govid.nhs.local_time import LONDON
-from govid.nhs.registry.protocol import Finding, Holder, Outcome
+from govid.nhs.registry.protocol import (
+    Claim,
+    Evidence,
+    Finding,
+    Holder,
+    Outcome,
+    PatientRegistry,
+)
 
 _EXCEPTIONS: Mapping[str, Outcome] = {
     "9111231130": Outcome.MISMATCH,
     "9727194737": Outcome.MISMATCH,
-    "9990003343": Outcome.WITHHELD,
+    "9990003343": Outcome.MISMATCH,
     "9000000009": Outcome.DECEASED,
 }
 """Published test patients: not found, not found, invalidated, formally dead."""
+
+FORM = Evidence(method="form", strength=1, validity=1)
+"""A number that looks like one: the least that there is."""
 
 _NAMES: Mapping[str, str] = {
     "9693632109": "Bill Garton",
@@ -40,17 +52,51 @@ class LocalPatientRegistry:
         """Know the prototype's form too, with *prototype_form*."""
         self._prototype_form = prototype_form
 
-    async def verify(self, nhs_number: str) -> Finding:
-        """Answer by the form of *nhs_number*."""
+    async def verify(self, claim: Claim) -> Finding:
+        """Answer by the form of the number; the facts do not matter."""
         try:
-            number = normalise(IdentifierType.NHS, nhs_number, prototype_form=self._prototype_form)
+            number = normalise(
+                IdentifierType.NHS, claim.nhs_number, prototype_form=self._prototype_form
+            )
         except ValueError:
-            return Finding(outcome=Outcome.MISMATCH)
+            return Finding(outcome=Outcome.MISMATCH, evidence=FORM)
         name = _NAMES.get(number)
         return Finding(
             outcome=_EXCEPTIONS.get(number, Outcome.MATCH),
+            evidence=FORM,
             holder=None if name is None else Holder(nhs_number=number, name=name),
         )
+
+    async def trace(
+        self,
+        facts: ClaimedFacts,  # noqa: ARG002 - the port's
+        correlation_id: str | None = None,  # noqa: ARG002 - the port's
+    ) -> Finding:
+        """Find nobody: facts have no form that says who somebody is."""
+        return Finding(outcome=Outcome.INSUFFICIENT)
+
+
+class ByFormWithoutFacts:
+    """A simulated registry as the contract's examples need it.
+
+    Who says nothing of themselves is verified by the form of their number, as the prototype did.
+    So is the prototype's own form, of which no registry knows anything. All others are matched.
+    """
+
+    def __init__(self, registry: PatientRegistry, by_form: LocalPatientRegistry) -> None:
+        """Ask *registry*, or else *by_form*."""
+        self._registry = registry
+        self._by_form = by_form
+
+    async def verify(self, claim: Claim) -> Finding:
+        """Match who says who they are; look at the others' number only."""
+        if claim.facts is None or claim.nhs_number[:1].isalpha():
+            return await self._by_form.verify(claim)
+        return await self._registry.verify(claim)
+
+    async def trace(self, facts: ClaimedFacts, correlation_id: str | None = None) -> Finding:
+        """Find the one person whom *facts* describe."""
+        return await self._registry.trace(facts, correlation_id)
 
 
 class LocalAppointmentProvider:

@@ -1,21 +1,46 @@
 """What govid asks of the NHS."""
 
+from datetime import date
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
 from govid.bus.contracts import AppointmentRequested
+from govid.bus.contracts.facts import ClaimedFacts
 from govid.nhs.decision import Decision
 
 
 class Outcome(StrEnum):
-    """What the registry says of a number. `withheld`: it knows, and does not tell."""
+    """How a verification ends.
+
+    The first three are answers, and each is one of a citizen's attempts. The others are none: too
+    little is known, the registry is away, or it does not let govid in.
+    """
 
     MATCH = "match"
     MISMATCH = "mismatch"
     DECEASED = "deceased"
-    WITHHELD = "withheld"
+    INSUFFICIENT = "insufficient"
+    UNAVAILABLE = "unavailable"
+    CREDENTIALS_REJECTED = "credentials_rejected"
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether something was found out."""
+        return self in {Outcome.MATCH, Outcome.MISMATCH, Outcome.DECEASED}
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A number that somebody gives as their own, and what they say of themselves."""
+
+    nhs_number: str
+    facts: ClaimedFacts | None = None
+    correlation_id: str | None = None
+
+    def __repr__(self) -> str:
+        """Name the struct only (I9)."""
+        return "<Claim>"
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,28 +48,43 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
     nhs_number: str
     name: str
+    born: date | None = None
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
         return "<Holder>"
 
 
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """On what an answer rests. It names nobody.
+
+    `strength` and `validity` are scores from 0 to 4 (Good Practice Guide 45). `transaction` is the
+    registry's own id of the exchange. A contra-indicator is a reason for doubt.
+    """
+
+    method: str
+    strength: int
+    validity: int
+    transaction: str | None = None
+    contra_indicators: tuple[str, ...] = ()
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry's answer, with the holder of the number where it names one."""
+    """The registry's answer. A holder is named only to whom it was proved to be."""
 
     outcome: Outcome
+    evidence: Evidence | None = None
     holder: Holder | None = None
 
 
 class PatientRegistry(Protocol):
-    """Knows who holds an NHS number."""
+    """Knows who holds an NHS number. It never raises for what lies in its nature: see `Outcome`."""
 
-    async def verify(self, nhs_number: str) -> Finding:
-        """Look *nhs_number* up.
+    async def verify(self, claim: Claim) -> Finding:
+        """Tell whether the number is the claimant's."""
 
-        Raises:
-            Outage: the registry is away; nothing is decided.
-        """
+    async def trace(self, facts: ClaimedFacts, correlation_id: str | None = None) -> Finding:
+        """Find the one person whom *facts* describe; a holder is found, or it is no match."""
 
 
 class AppointmentProvider(Protocol):

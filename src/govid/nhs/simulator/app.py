@@ -24,11 +24,11 @@ class NhsSimulator:
         clock: Clock | None = None,
         key: ClientKey | None = None,
         fault: str = "",
-        per_second: float | None = PER_SECOND,
+        is_limited: bool = True,
         mode: Mode = "application",
         is_allowed: bool = True,
     ) -> None:
-        """Know one client, by *key*; let it call *per_second* times, or without limit.
+        """Know one client, by *key*; let it call five times a second, or without limit.
 
         Raises:
             RuntimeError: simulators are not allowed here.
@@ -44,7 +44,13 @@ class NhsSimulator:
         self.people = People()
         self.tokens = oauth.Tokens(clock)
         self.clients = {CLIENT_ID: Client(id=CLIENT_ID, keys={KID: self.key})}
-        pds = Pds(self.people, self.tokens, TokenBucket(per_second, clock), clock, mode)
+        pds = Pds(
+            self.people,
+            self.tokens,
+            TokenBucket(PER_SECOND if is_limited else None, clock),
+            clock,
+            mode,
+        )
         self.application = Simulated(
             Litestar(
                 [oauth.route(self.clients, self.tokens, clock), *pds.routes()],
