@@ -34,8 +34,9 @@ async def test_r13_the_holder_is_blocked_in_one_commit(identity: Parts) -> None:
     assert row["tokens_valid_after"] > session["created_at"]
     assert session["revoked_at"] > row["tokens_valid_after"]
     assert session["revoked_reason"] == "death_notified"
-    assert (await identity.events())[-3:] == [
+    assert (await identity.events())[-4:] == [
         "identity.life_event.received",
+        "identity.session.revoked",
         "identity.account.blocked",
         "identity.life_event.applied",
     ]
