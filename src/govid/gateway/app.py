@@ -11,7 +11,7 @@ from litestar import Litestar
 from litestar.exceptions import HTTPException
 
 from govid.bus import Module
-from govid.gateway import asyncapi, health, metrics, openapi, welcome, wiring
+from govid.gateway import asyncapi, health, inbox, metrics, openapi, welcome, wiring
 from govid.gateway.body import StrictRequest
 from govid.gateway.edge import Edge
 from govid.gateway.guards import unguarded
@@ -40,6 +40,7 @@ def create_app(settings: Settings) -> Edge:
             asyncapi.page(),
             health.router(house.health),
             metrics.page(house.registry, house.bus.measure),
+            *_inbox(settings),
             *_routes(house),
         ],
         dependencies=wiring.dependencies(),
@@ -109,3 +110,9 @@ async def _watched(module: Module, task: Callable[[], Any]) -> None:
 def _routes(house: House) -> list[Any]:
     """Return the modules' routers, which the bus's `Module` holds as objects of any kind."""
     return [route for module in house.modules for route in module.routes]
+
+
+def _inbox(settings: Settings) -> list[Any]:
+    """Return the pages that show a demonstration's mail; nothing else has any."""
+    folder = settings.identity.mail.folder
+    return [inbox.router(folder)] if settings.demonstration and folder is not None else []

@@ -102,6 +102,7 @@ class Demonstration:
             openapi=f"{running.url}/openapi.json",
             health=f"{running.url}/health",
             jwks=f"{running.url}/.well-known/jwks.json",
+            inbox=f"{running.url}/dev/inbox" if self._settings.identity.mail.folder else None,
             postgres=unquote(make_url(running.database_url).render_as_string(hide_password=True)),
             postgres_version=version,
             postgres_embedded=self._started.postgres is not None,

@@ -17,6 +17,8 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     openapi: str
     health: str
     jwks: str
+    inbox: str | None = None
+    """Where the mail can be read that govid would have sent."""
     postgres: str
     postgres_version: str
     postgres_embedded: bool
@@ -49,6 +51,7 @@ def render(panel: Panel, password: str, command: str = "govid") -> str:
         ),
         (" Service", panel.service),
         (" API docs", f"{panel.api_docs}   OpenAPI {panel.openapi}   Health {panel.health}"),
+        *([(" Mail", panel.inbox)] if panel.inbox else []),
         (" Postgres", f"{panel.postgres} ({panel.postgres_version}, {kind})"),
         (" Kafka", kafka),
     ]

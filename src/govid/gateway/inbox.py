@@ -1,0 +1,110 @@
+"""The mail of a demonstration, at `/dev/inbox`: what else would have gone to people.
+
+Only where mail goes into a folder, and only under `govid dev`: its links are as good as passwords.
+A page holds nothing but text, and loads nothing.
+"""
+
+import re
+from datetime import datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from html import escape
+from pathlib import Path
+from uuid import UUID
+
+from litestar import MediaType, Response, Router, get
+from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+PUBLIC = "a demonstration's mail is for whoever demonstrates"
+NEWEST = 200
+"""How many mails are listed."""
+
+_LINK = re.compile(r"https?://[^\s<>\"']+")
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="robots" content="noindex">
+<title>{title}</title>
+</head>
+<body>
+<h1>{title}</h1>
+{body}
+</body>
+</html>
+"""
+
+
+def router(folder: Path) -> Router:
+    """Return the pages that show the mails in *folder*."""
+    return Router(
+        "/dev/inbox",
+        route_handlers=[_listing(folder), _reading(folder)],
+        opt={"public": PUBLIC},
+        include_in_schema=False,
+    )
+
+
+def _listing(folder: Path) -> HTTPRouteHandler:
+    @get("/", media_type=MediaType.HTML, sync_to_thread=True)
+    def listing() -> Response[str]:
+        # Names are ids that begin with a time: the newest comes last.
+        files = sorted(folder.glob("*.eml"), reverse=True)[:NEWEST]
+        rows = "\n".join(_row(file) for file in files)
+        return _page("Mail", f"<ul>\n{rows}\n</ul>" if rows else "<p>There is none yet.</p>")
+
+    return listing
+
+
+def _reading(folder: Path) -> HTTPRouteHandler:
+    @get("/{letter_id:uuid}", media_type=MediaType.HTML, sync_to_thread=True)
+    def reading(letter_id: FromPath[UUID]) -> Response[str]:
+        try:
+            mail = _read(folder / f"{letter_id}.eml")
+        except FileNotFoundError:
+            raise NotFoundException from None
+        facts = "\n".join(
+            f"<dt>{name}</dt><dd>{escape(str(mail[name]))}</dd>"
+            for name in ("From", "To", "Date", "Subject")
+        )
+        text = _with_links(str(mail.get_content()))
+        return _page(
+            str(mail["Subject"]),
+            f'<dl>\n{facts}\n</dl>\n<pre>{text}</pre>\n<p><a href="/dev/inbox">All mail</a></p>',
+        )
+
+    return reading
+
+
+def _row(file: Path) -> str:
+    mail = _read(file)
+    moment = datetime.fromtimestamp(file.stat().st_mtime).astimezone()
+    return (
+        f'<li>{moment:%H:%M:%S} <a href="/dev/inbox/{escape(file.stem)}">'
+        f"{escape(str(mail['Subject']))}</a> to {escape(str(mail['To']))}</li>"
+    )
+
+
+def _read(file: Path) -> EmailMessage:
+    return message_from_bytes(file.read_bytes(), policy=default)
+
+
+def _with_links(text: str) -> str:
+    """Return *text* for HTML, its addresses of pages as links."""
+    pieces = []
+    end = 0
+    for found in _LINK.finditer(text):
+        address = escape(found[0])
+        pieces += [
+            escape(text[end : found.start()]),
+            f'<a href="{address}" rel="noreferrer">{address}</a>',
+        ]
+        end = found.end()
+    return "".join((*pieces, escape(text[end:])))
+
+
+def _page(title: str, body: str) -> Response[str]:
+    return Response(_PAGE.format(title=escape(title), body=body), media_type=MediaType.HTML)

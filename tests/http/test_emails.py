@@ -1,0 +1,176 @@
+"""Confirming an address, and changing it: the new one counts once it is confirmed."""
+
+import asyncio
+
+import pytest
+
+from govid.bus import Database
+from govid.gateway.settings import Settings
+from tests.http.client import NHS, NIN, PASSWORD, Client
+from tests.http.mailbox import Mailbox
+
+OLD, NEW = NIN["email"], "test.new@example.com"
+CONFIRM, CHANGE = "Confirm your email address", "Confirm your new email address"
+SPENT = (400, "urn:govid:problem:link-spent")
+
+
+@pytest.fixture
+def mailbox(settings: Settings) -> Mailbox:
+    return Mailbox(settings)
+
+
+async def confirm(client: Client, token: str) -> tuple[int, str]:
+    answer = await client.post("/api/auth/email/confirm", {"token": token})
+    return answer.status_code, answer.json()["type"] if answer.content else ""
+
+
+async def change(client: Client, token: str, email: str = NEW, password: str = PASSWORD) -> int:
+    body = {"email": email, "password": password}
+    return (await client.post("/api/auth/email", body, token)).status_code
+
+
+async def profile_email(client: Client, token: str) -> str:
+    return str((await client.get("/api/auth/profile", token)).json()["email"])
+
+
+async def confirmed(database: Database) -> bool:
+    query = "SELECT email_confirmed_at IS NOT NULL FROM identity.account"
+    return bool(await database.reads.fetchval(query))
+
+
+async def settled(database: Database) -> None:
+    async with asyncio.timeout(10):
+        while await database.reads.fetchval("SELECT count(*) FROM identity.letter"):
+            await asyncio.sleep(0.02)
+
+
+async def audited(database: Database) -> list[str]:
+    rows = await database.reads.fetch(
+        "SELECT type FROM bus.event WHERE type LIKE 'identity.email.%' ORDER BY pos"
+    )
+    return [row["type"] for row in rows]
+
+
+async def test_an_address_is_confirmed_by_the_link_in_the_mail_once(
+    client: Client, mailbox: Mailbox, database: Database
+) -> None:
+    token = await client.citizen()
+    answer = await client.http.post(
+        "/api/auth/email/confirmation", headers={"Authorization": f"Bearer {token}"}
+    )
+    assert answer.status_code == 202
+    link = await mailbox.token(OLD, CONFIRM)
+    assert not await confirmed(database)
+    assert await confirm(client, link) == (204, "")
+    assert await confirmed(database)
+    assert await confirm(client, link) == SPENT
+    assert await audited(database) == ["identity.email.confirmed"]
+
+
+async def test_a_newer_link_replaces_an_older_one(client: Client, mailbox: Mailbox) -> None:
+    headers = {"Authorization": f"Bearer {await client.citizen()}"}
+    for number in (1, 2):
+        await client.http.post("/api/auth/email/confirmation", headers=headers)
+        await mailbox.token(OLD, CONFIRM, number)
+    links = [await mailbox.token(OLD, CONFIRM, number) for number in (1, 2)]
+    assert [await confirm(client, link) for link in links] == [SPENT, (204, "")]
+
+
+async def test_enough_links_are_enough_for_a_day(client: Client) -> None:
+    headers = {"Authorization": f"Bearer {await client.citizen()}"}
+    statuses = [
+        (await client.http.post("/api/auth/email/confirmation", headers=headers)).status_code
+        for _ in range(11)
+    ]
+    assert statuses == [202] * 10 + [429]
+
+
+async def test_a_new_address_counts_once_it_is_confirmed(
+    client: Client, mailbox: Mailbox, database: Database
+) -> None:
+    token = await client.citizen()
+    assert await change(client, token) == 202
+    link = await mailbox.token(NEW, CHANGE)
+    assert "asked to use another address" in await mailbox.mail(
+        OLD, "Another email address was asked for"
+    )
+    assert await profile_email(client, token) == OLD
+    assert await confirm(client, link) == (204, "")
+    assert await profile_email(client, token) == NEW
+    assert await confirmed(database)
+    assert "This one is not" in await mailbox.mail(OLD, "Your email address was changed")
+    assert await client.token(NEW)
+    assert await audited(database) == [
+        "identity.email.change_requested",
+        "identity.email.changed",
+    ]
+
+
+async def test_a_link_to_the_old_address_dies_with_it(client: Client, mailbox: Mailbox) -> None:
+    token = await client.citizen()
+    await client.post("/api/auth/reset", {"email": OLD})
+    reset = await mailbox.token(OLD, "Set a new password")
+    await change(client, token)
+    assert await confirm(client, await mailbox.token(NEW, CHANGE)) == (204, "")
+    body = {"token": reset, "password": "tangled otter banister"}
+    assert (await client.post("/api/auth/reset/confirm", body)).status_code == 400
+
+
+async def test_r4_whether_an_address_is_taken_is_not_told(
+    client: Client, mailbox: Mailbox, database: Database
+) -> None:
+    await client.register(NHS)
+    token = await client.citizen()
+    answers = [
+        await client.post("/api/auth/email", {"email": email, "password": PASSWORD}, token)
+        for email in (NHS["email"], NEW)
+    ]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert answers[0].content == answers[1].content
+    await settled(database)
+    assert [mail["Subject"] for mail in mailbox.mails(NEW)] == [CHANGE]
+    assert mailbox.mails(NHS["email"]) == []
+
+
+async def test_an_address_that_was_taken_meanwhile_is_refused_to_who_holds_it(
+    client: Client, mailbox: Mailbox
+) -> None:
+    token = await client.citizen()
+    await change(client, token)
+    link = await mailbox.token(NEW, CHANGE)
+    assert (await client.register(NHS, email=NEW.upper())).status_code == 201
+    assert await confirm(client, link) == (400, "urn:govid:problem:email-taken")
+    assert await profile_email(client, token) == OLD
+
+
+async def test_without_the_password_no_address_is_changed(
+    client: Client, mailbox: Mailbox, database: Database
+) -> None:
+    token = await client.citizen()
+    assert await change(client, token, password="something else") == 403
+    await settled(database)
+    assert list(mailbox.folder.glob("*.eml")) == []
+
+
+async def test_what_is_no_address_is_named_and_not_repeated(client: Client) -> None:
+    token = await client.citizen()
+    body = {"email": "canary", "password": PASSWORD}
+    answer = await client.post("/api/auth/email", body, token)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"loc": ["body", "email"], "msg": "is not an e-mail address", "type": "email_format"}
+    ]
+    assert "canary" not in answer.text
+
+
+@pytest.mark.parametrize("overrides", [{"GOVID_MAIL": "off"}], ids=["off"])
+async def test_without_mail_what_needs_it_is_refused_and_the_rest_works(
+    client: Client, database: Database
+) -> None:
+    token = await client.citizen()
+    answer = await client.post("/api/auth/reset", {"email": OLD})
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:govid:problem:mail-off")
+    assert await change(client, token) == 503
+    body = {"current_password": PASSWORD, "password": "tangled otter banister"}
+    assert (await client.post("/api/auth/password", body, token)).status_code == 204
+    assert await database.reads.fetchval("SELECT count(*) FROM identity.letter") == 0
