@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 
 from govid.bus.contracts import IdentifierType
-from govid.identity.schemas import Login
-from tests.integration.identity.conftest import CAUSE, PASSWORD, Parts, a_death, delivered
+from govid.identity.errors import AccountIsBlocked, InvalidRefreshToken, InvalidToken
+from govid.identity.repository.life_events import Kind
+from tests.integration.identity.conftest import CAUSE, Parts, a_death, delivered
 
 NHS_NUMBER = {"identifier_value": "9434765919"}
 A_LINK = """
@@ -156,12 +157,40 @@ async def test_r13_a_notice_whose_transaction_fails_leaves_nothing(identity: Par
 
 async def test_r13_no_way_in_is_left(identity: Parts) -> None:
     view = await identity.register()
-    await identity.sign_in.begin(Login(email="ada@example.com", password=PASSWORD), CAUSE)
+    await identity.begin()
     await identity.database.reads.execute(A_LINK, view.id)
     assert await identity.count("identity.refresh_token") == 1
     await identity.die()
     assert await identity.count("identity.refresh_token") == 0
     assert await identity.count("identity.link") == 0
+
+
+async def test_r13_every_grant_refuses_afterwards(identity: Parts) -> None:
+    await identity.register()
+    once, renewable = await identity.login(), await identity.begin()
+    await identity.die()
+    with pytest.raises(InvalidToken):
+        await identity.authenticate(once)
+    with pytest.raises(InvalidToken):
+        await identity.authenticate(renewable.access_token)
+    with pytest.raises(InvalidRefreshToken):
+        await identity.refresh(renewable.refresh_token)
+    with pytest.raises(AccountIsBlocked):
+        await identity.login()
+    with pytest.raises(AccountIsBlocked):
+        await identity.begin()
+
+
+async def test_r14_no_old_grant_comes_back_with_the_account(identity: Parts) -> None:
+    view = await identity.register()
+    renewable = await identity.begin()
+    await identity.die()
+    await identity.desk.act(Kind.RESTORE, view.id, reason="a mix-up", cause=CAUSE)
+    with pytest.raises(InvalidToken):
+        await identity.authenticate(renewable.access_token)
+    with pytest.raises(InvalidRefreshToken):
+        await identity.refresh(renewable.refresh_token)
+    assert (await identity.begin()).session_id != renewable.session_id
 
 
 async def test_r23_a_notice_that_is_delivered_again_changes_nothing(identity: Parts) -> None:
