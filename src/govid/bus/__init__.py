@@ -8,6 +8,7 @@ from govid.bus.errors import FieldFault, GovidError, Invalid, Kind, Outage, Tran
 from govid.bus.ids import uuid7
 from govid.bus.module import Module
 from govid.bus.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from govid.bus.personal import Personal
 from govid.bus.pseudonyms import Pseudonyms
 from govid.bus.settings import BusSettings
 from govid.bus.signals import Ear, Signals
@@ -33,6 +34,7 @@ __all__ = [
     "Module",
     "Outage",
     "Page",
+    "Personal",
     "Principal",
     "Pseudonyms",
     "Signals",

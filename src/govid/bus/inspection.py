@@ -152,7 +152,7 @@ class Inspection:
         headers = msgspec.json.decode(event.pop("headers"))
         return EventDetail(
             event=event,
-            payload=payload if raw else masked(payload),
+            payload=payload if raw else masked(payload, event["type"]),
             headers=headers,
             deliveries=[dict(line) for line in await self._connection.fetch(_FATE, event_id)],
         )

@@ -5,8 +5,10 @@ import re
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
+from urllib.parse import unquote
 
 from govid.bus import Witness
+from govid.bus.masking import scrubbed
 
 KEY = "govid.exchange"
 """Where an exchange stands in an ASGI scope."""
@@ -19,8 +21,11 @@ _LENGTH_DIGITS = 19
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _UNSAFE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+    r"[\x00-\x1f\x7f-\x9f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
+    r"\ud800-\udfff]"
 )
+_TELLING = re.compile(r"[0-9]{3}|[@%]|eyJ")
+"""What every identifier, address and token has somewhere, and few paths of ours."""
 
 
 class Exchange:
@@ -61,6 +66,11 @@ class Exchange:
         self.method: str = scope["method"]
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         self.path = printable(raw_path.decode("latin-1"))
+        if _TELLING.search(self.path):
+            # What a client made up goes into log lines and refusals, and nothing personal may (I9).
+            meant = unquote(self.path)
+            if (hidden := scrubbed(meant)) != meant:
+                self.path = printable(hidden)
         self.query: bytes = scope["query_string"]
         self.target_bytes = len(raw_path) + len(self.query)
         client = scope.get("client")

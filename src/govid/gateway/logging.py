@@ -12,6 +12,7 @@ from typing import IO, Any, Literal
 
 import msgspec
 
+from govid.bus.masking import scrubbed
 from govid.gateway.exchange import Exchange, printable
 from govid.gateway.lines import LogWriter
 
@@ -34,6 +35,7 @@ MEMBERS = frozenset(
         "for_good",
         "method",
         "module_name",
+        "notice_id",
         "now",
         "operation",
         "outcome",
@@ -140,7 +142,7 @@ def _json(record: logging.LogRecord) -> bytes:
         "time": datetime.fromtimestamp(record.created, UTC),
         "level": record.levelname,
         "logger": record.name,
-        "message": printable(record.getMessage()),
+        "message": _message(record),
     }
     line.update(_extra(record))
     if record.exc_info:
@@ -149,11 +151,22 @@ def _json(record: logging.LogRecord) -> bytes:
 
 
 def _readable(record: logging.LogRecord) -> bytes:
-    parts = [_clock(), record.levelname, record.name, printable(record.getMessage())]
+    parts = [_clock(), record.levelname, record.name, _message(record)]
     parts += [f"{key}={value}" for key, value in _extra(record).items()]
     if record.exc_info:
         parts += [f"[{one}]" for one in _exception(*record.exc_info)]
     return " ".join(parts).encode()
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return what is said. Of what others say the first line: behind it they quote (I9).
+
+    asyncio puts the repr of a task there, and that the error of the task, with its values.
+    """
+    text = record.getMessage()
+    if not record.name.startswith("govid"):
+        text = text.partition("\n")[0]
+    return printable(scrubbed(text))
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
@@ -161,7 +174,7 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
     return {
         key: value
         if isinstance(value := record.__dict__[key], int | float)
-        else printable(str(value))
+        else printable(scrubbed(str(value)))
         for key in sorted(found)
         if record.__dict__[key] is not None
     }

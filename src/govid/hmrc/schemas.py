@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Raw, Struct, field
 
-from govid.bus import Invalid
+from govid.bus import Invalid, Personal
 from govid.hmrc import money, tax_year, utr
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
@@ -46,10 +46,10 @@ class _Silent(Struct, frozen=True, kw_only=True):
 class FileTaxRecord(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """File a tax record."""
 
-    name: Name
-    tax_number: Line = field(name="taxNumber")
+    name: Personal[Name]
+    tax_number: Personal[Line] = field(name="taxNumber")
     tax_year: Line = field(name="taxYear")
-    tax_amount: AmountIn = field(name="taxAmount")
+    tax_amount: Personal[AmountIn] = field(name="taxAmount")
 
     def __post_init__(self) -> None:
         """Refuse what is no reference, no year or no amount."""
@@ -73,10 +73,10 @@ class TaxRecordView(_Silent, frozen=True, kw_only=True):
 
     id: UUID
     tax_id: str = field(name="taxId")
-    name: str
-    tax_number: str = field(name="taxNumber")
+    name: Personal[str]
+    tax_number: Personal[str] = field(name="taxNumber")
     tax_year: str = field(name="taxYear")
-    tax_amount: AmountOut = field(name="taxAmount")
+    tax_amount: Personal[AmountOut] = field(name="taxAmount")
 
 
 def _checked(place: str, kind: str, reader: Callable[[T], R], value: T) -> None:

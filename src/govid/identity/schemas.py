@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
-from govid.bus import Principal
+from govid.bus import Personal, Principal
 from govid.bus.contracts import IdentifierType
 
 Text = Annotated[str, Meta(max_length=1024)]
@@ -17,11 +17,13 @@ Text = Annotated[str, Meta(max_length=1024)]
 class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Open an account. What makes each field a good one is the business of `rules`."""
 
-    email: Annotated[Text, Meta(description="At most 254 octets; its case does not matter.")]
-    password: Annotated[str, Meta(description="8 to 256 characters of any kind.")]
+    email: Personal[
+        Annotated[Text, Meta(description="At most 254 octets; its case does not matter.")]
+    ]
+    password: Personal[Annotated[str, Meta(description="8 to 256 characters of any kind.")]]
     identifier_type: IdentifierType = field(name="identifierType")
-    identifier_value: Text = field(name="identifierValue")
-    phone_number: Annotated[Text, Meta(description="In E.164 form.")] | None = field(
+    identifier_value: Personal[Text] = field(name="identifierValue")
+    phone_number: Personal[Annotated[Text, Meta(description="In E.164 form.")]] | None = field(
         name="phoneNumber", default=None
     )
 
@@ -33,8 +35,8 @@ class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sign in. No form is checked: what cannot be right is simply wrong."""
 
-    email: str
-    password: str
+    email: Personal[str]
+    password: Personal[str]
 
     def __repr__(self) -> str:
         """Name the struct only."""
@@ -44,7 +46,7 @@ class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Refresh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Renew a session. The client is the one that the session was opened for."""
 
-    refresh_token: Text
+    refresh_token: Personal[Text]
     client_id: Text = "govid"
 
     def __repr__(self) -> str:
@@ -55,7 +57,7 @@ class Refresh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class TokenView(Struct, frozen=True, kw_only=True):
     """An access token, to be sent as `Authorization: Bearer ...`."""
 
-    access_token: str
+    access_token: Personal[str]
     token_type: str = "bearer"  # noqa: S105 - the name of a scheme
 
     def __repr__(self) -> str:
@@ -66,10 +68,10 @@ class TokenView(Struct, frozen=True, kw_only=True):
 class GrantView(Struct, frozen=True, kw_only=True):
     """A session's tokens: one for requests, and one for the next pair of tokens, good for once."""
 
-    access_token: str
+    access_token: Personal[str]
     token_type: str = "bearer"  # noqa: S105 - the name of a scheme
     expires_in: Annotated[int, Meta(description="Seconds that the access token lives.")]
-    refresh_token: Annotated[str, Meta(description="For `POST /api/auth/refresh`, once.")]
+    refresh_token: Personal[Annotated[str, Meta(description="For `POST /api/auth/refresh`, once.")]]
     session_id: UUID
 
     def __repr__(self) -> str:
@@ -127,8 +129,10 @@ class DiscoveryView(Struct, frozen=True, kw_only=True):
 class ChangePassword(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Change the password."""
 
-    current_password: str
-    password: Annotated[str, Meta(description="The new one, by `GET /api/auth/password-policy`.")]
+    current_password: Personal[str]
+    password: Personal[
+        Annotated[str, Meta(description="The new one, by `GET /api/auth/password-policy`.")]
+    ]
 
     def __repr__(self) -> str:
         """Name the struct only."""
@@ -138,7 +142,7 @@ class ChangePassword(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class RequestReset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask for a link to set a new password. What is no address is nobody's."""
 
-    email: str
+    email: Personal[str]
 
     def __repr__(self) -> str:
         """Name the struct only."""
@@ -148,8 +152,10 @@ class RequestReset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class ConfirmReset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Set a new password."""
 
-    token: Annotated[str, Meta(description="From the link in the mail.")]
-    password: Annotated[str, Meta(description="The new one, by `GET /api/auth/password-policy`.")]
+    token: Personal[Annotated[str, Meta(description="From the link in the mail.")]]
+    password: Personal[
+        Annotated[str, Meta(description="The new one, by `GET /api/auth/password-policy`.")]
+    ]
 
     def __repr__(self) -> str:
         """Name the struct only."""
@@ -159,8 +165,10 @@ class ConfirmReset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class ChangeEmail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask for another address. What makes it a good one is the business of `rules`."""
 
-    email: Annotated[Text, Meta(description="At most 254 octets; its case does not matter.")]
-    password: Annotated[str, Meta(description="The account's, once more.")]
+    email: Personal[
+        Annotated[Text, Meta(description="At most 254 octets; its case does not matter.")]
+    ]
+    password: Personal[Annotated[str, Meta(description="The account's, once more.")]]
 
     def __repr__(self) -> str:
         """Name the struct only."""
@@ -170,7 +178,7 @@ class ChangeEmail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class ConfirmEmail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Follow a link to an address."""
 
-    token: Annotated[str, Meta(description="From the link in the mail.")]
+    token: Personal[Annotated[str, Meta(description="From the link in the mail.")]]
 
     def __repr__(self) -> str:
         """Name the struct only."""
@@ -180,7 +188,7 @@ class ConfirmEmail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class CloseAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Close the account for good."""
 
-    password: Annotated[str, Meta(description="The account's, once more.")]
+    password: Personal[Annotated[str, Meta(description="The account's, once more.")]]
 
     def __repr__(self) -> str:
         """Name the struct only."""
@@ -197,10 +205,10 @@ class UserView(Struct, frozen=True, kw_only=True):
     """An account, as its owner sees it."""
 
     id: UUID
-    email: str | None
+    email: Personal[str | None]
     identifier_type: str | None = field(name="identifierType")
-    identifier_value: str | None = field(name="identifierValue")
-    phone_number: str | None = field(name="phoneNumber")
+    identifier_value: Personal[str | None] = field(name="identifierValue")
+    phone_number: Personal[str | None] = field(name="phoneNumber")
     status: str
     auth_provider: str
     created_at: datetime
@@ -237,13 +245,13 @@ class ExportView(Struct, frozen=True, kw_only=True):
     """All that is held about an account. `departments` has what each holds, by kind of record."""
 
     exported_at: datetime
-    account: dict[str, Any]
+    account: Personal[dict[str, Any]]
     sessions: Sequence[dict[str, Any]]
     letters: Annotated[Sequence[dict[str, Any]], Meta(description="Mails that have not left yet.")]
     links: Annotated[
         Sequence[dict[str, Any]], Meta(description="Links in mails; what opens them is not kept.")
     ]
-    departments: dict[str, Mapping[str, Sequence[Any]]]
+    departments: Personal[dict[str, Mapping[str, Sequence[Any]]]]
     events: EventsView
 
     def __repr__(self) -> str:

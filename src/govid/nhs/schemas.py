@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
-from govid.bus import Invalid
+from govid.bus import Invalid, Personal
 from govid.nhs.decision import AppointmentStatus
 from govid.nhs.local_time import moment_of
 
@@ -26,9 +26,9 @@ class _Silent(Struct, frozen=True, kw_only=True):
 class FilePatient(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """File a patient record. The NHS number is checked by the use case, which knows its forms."""
 
-    name: Name
-    nhs_number: Line = field(name="nhsNumber")
-    medical_history: Note | None = field(name="medicalHistory", default=None)
+    name: Personal[Name]
+    nhs_number: Personal[Line] = field(name="nhsNumber")
+    medical_history: Personal[Note] | None = field(name="medicalHistory", default=None)
 
 
 class PatientView(_Silent, frozen=True, kw_only=True):
@@ -36,21 +36,21 @@ class PatientView(_Silent, frozen=True, kw_only=True):
 
     id: UUID
     patient_id: str = field(name="patientId")
-    name: str
-    nhs_number: str = field(name="nhsNumber")
-    medical_history: str | None = field(name="medicalHistory")
+    name: Personal[str]
+    nhs_number: Personal[str] = field(name="nhsNumber")
+    medical_history: Personal[str | None] = field(name="medicalHistory")
 
 
 class RequestAppointment(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask for an appointment. A time without an offset is a time in the United Kingdom."""
 
-    patient_identifier: Line
+    patient_identifier: Personal[Line]
     requested_datetime: Annotated[
         str,
         Meta(max_length=64, extra_json_schema={"extra": {"format": "date-time"}}),
     ]
-    doctor_specialty: Line
-    reason: Note | None = None
+    doctor_specialty: Personal[Line]
+    reason: Personal[Note] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a time that names no moment."""
@@ -70,12 +70,12 @@ class AppointmentView(_Silent, frozen=True, kw_only=True):
 
     appointment_id: UUID
     user_id: UUID
-    patient_identifier: str
+    patient_identifier: Personal[str]
     requested_datetime: datetime
-    doctor_specialty: str
-    reason: str | None
+    doctor_specialty: Personal[str]
+    reason: Personal[str | None]
     status: AppointmentStatus
     confirmed_datetime: datetime | None
-    confirmation_details: str | None
+    confirmation_details: Personal[str | None]
     created_at: datetime
     updated_at: datetime

@@ -67,6 +67,35 @@ def test_a_value_cannot_forge_a_line(
     assert lines(stream, writer)[0]["message"] == "a\\u000ab\\u2028c\\u001b[31m\\u202e"
 
 
+def test_i9_of_what_others_say_the_first_line_is_kept(
+    stream: io.BytesIO, writer: LogWriter
+) -> None:
+    other = logging.getLogger("asyncio.test")
+    handler = LineHandler(writer, console=False)
+    other.addHandler(handler)
+    other.error(f"Task exception was never retrieved\nfuture: <Task exception=Error('{CANARY}')>")
+    other.removeHandler(handler)
+    line = lines(stream, writer)[0]
+    assert line["message"] == "Task exception was never retrieved"
+
+
+def test_i9_what_has_the_shape_of_an_identifier_is_hidden_in_messages_and_members(
+    logger: logging.Logger, stream: io.BytesIO, writer: LogWriter
+) -> None:
+    logger.warning("of AB123456C", extra={"reason": "asked by test@example.com"})
+    line = lines(stream, writer)[0]
+    assert line["message"] == "of ***"
+    assert line["reason"] == "asked by ***"
+
+
+@pytest.mark.parametrize("character", ["\u061c", "\ud800", "\x85", "\u2069", "\x9b"])
+def test_no_odd_character_reaches_a_terminal(
+    logger: logging.Logger, stream: io.BytesIO, writer: LogWriter, character: str
+) -> None:
+    logger.warning("a%sb", character)
+    assert lines(stream, writer)[0]["message"] == f"a\\u{ord(character):04x}b"
+
+
 def test_an_exception_is_told_without_its_message(
     logger: logging.Logger, stream: io.BytesIO, writer: LogWriter
 ) -> None:
@@ -92,11 +121,11 @@ def test_every_member_that_is_logged_somewhere_is_on_the_list() -> None:
     used = {
         key.value
         for file in SOURCE.rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text("utf-8")))
-        if isinstance(node, ast.keyword)
-        and node.arg == "extra"
-        and isinstance(node.value, ast.Dict)
-        for key in node.value.keys
+        for call in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("log.")
+        for given in call.keywords
+        if given.arg == "extra" and isinstance(given.value, ast.Dict)
+        for key in given.value.keys
         if isinstance(key, ast.Constant)
     }
     assert used - MEMBERS == set()

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from govid.bus.contracts.base import Event
+from govid.bus.personal import Personal
 
 
 class AppointmentRequested(Event, frozen=True, kw_only=True):
@@ -11,10 +12,10 @@ class AppointmentRequested(Event, frozen=True, kw_only=True):
 
     appointment_id: UUID
     user_id: UUID
-    patient_identifier: str
+    patient_identifier: Personal[str]
     requested_datetime: datetime
-    doctor_specialty: str
-    reason: str | None = None
+    doctor_specialty: Personal[str]
+    reason: Personal[str | None] = None
     timestamp: datetime
     correlation_id: str
 
@@ -26,6 +27,6 @@ class AppointmentDecided(Event, frozen=True, kw_only=True):
     user_id: UUID
     status: str
     confirmed_datetime: datetime | None = None
-    confirmation_details: str | None = None
-    rejection_reason: str | None = None
+    confirmation_details: Personal[str | None] = None
+    rejection_reason: Personal[str | None] = None
     timestamp: datetime

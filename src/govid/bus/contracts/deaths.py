@@ -6,13 +6,14 @@ from uuid import UUID
 from msgspec import field
 
 from govid.bus.contracts.base import Event, IdentifierType
+from govid.bus.personal import Personal
 
 
 class DeathNotified(Event, frozen=True, kw_only=True):
     """The holder of an identifier has died. A time without an offset is UTC."""
 
     identifier_type: IdentifierType = field(name="identifierType")
-    identifier_value: str = field(name="identifierValue")
+    identifier_value: Personal[str] = field(name="identifierValue")
     user_id: UUID | None = field(name="userId", default=None)
-    reason: str | None = None
+    reason: Personal[str | None] = None
     timestamp: datetime

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from govid.bus.contracts.base import Event
+from govid.bus.personal import Personal
 
 
 class RequestReceived(Event, frozen=True, kw_only=True):
@@ -14,8 +15,8 @@ class RequestReceived(Event, frozen=True, kw_only=True):
     message: str = "request received"
     method: str
     path: str
-    client_ip: str | None
-    user_agent: str | None
+    client_ip: Personal[str | None]
+    user_agent: Personal[str | None]
     request_id: str
     correlation_id: str
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import field
 
 from govid.bus.contracts.base import Event, IdentifierType
+from govid.bus.personal import Personal
 
 
 class VerificationRequested(Event, frozen=True, kw_only=True):
@@ -13,7 +14,7 @@ class VerificationRequested(Event, frozen=True, kw_only=True):
 
     user_id: UUID = field(name="userId")
     identifier_type: IdentifierType = field(name="identifierType")
-    identifier_value: str = field(name="identifierValue")
+    identifier_value: Personal[str] = field(name="identifierValue")
     timestamp: datetime
     correlation_id: str
 

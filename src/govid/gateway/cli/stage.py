@@ -152,7 +152,7 @@ class Stage:
                 continue
             self._seen.append(one)
             self._news.set()
-            hidden = msgspec.structs.replace(one, payload=masked(one.payload))
+            hidden = msgspec.structs.replace(one, payload=masked(one.payload, one.type))
             self._output.line(hidden, f"    {hidden.text()}")
 
     def _is_ours(self, one: Passed) -> bool:

@@ -109,7 +109,7 @@ async def _from_kafka(
             key=record.key,
             time=_time(record, payload),
             position=f"{record.partition}/{record.offset}",
-            payload=payload if raw else _masked(payload),
+            payload=payload if raw else _masked(payload, record.headers.get("ce_type")),
         )
         if since is None or passed.time >= since:
             yield passed
@@ -145,7 +145,7 @@ async def _from_outbox(
                 key=row["record_key"],
                 time=row["occurred_at"],
                 position=str(row["pos"]),
-                payload=payload if raw else masked(payload),
+                payload=payload if raw else masked(payload, row["type"]),
             )
         floor = max(start, max(seen, default=start) - LOOK_BACK)
         seen = {pos for pos in seen if pos > floor}
@@ -159,8 +159,8 @@ def _payload(value: bytes) -> Any:
         return value.decode("utf-8", "replace")
 
 
-def _masked(payload: Any) -> Any:
-    return masked(payload) if isinstance(payload, dict) else MASK
+def _masked(payload: Any, kind: str | None) -> Any:
+    return masked(payload, kind) if isinstance(payload, dict) else MASK
 
 
 def _time(record: Record, payload: Any) -> datetime:

@@ -38,6 +38,10 @@ class _Granted(msgspec.Struct, frozen=True, kw_only=True):
     expires_in: str | float
     """A string, and one day perhaps a number."""
 
+    def __repr__(self) -> str:
+        """Name the struct only (I9)."""
+        return "<_Granted>"
+
 
 class TokenDesk:
     """Asks for tokens, each time with an assertion that was never used before."""
