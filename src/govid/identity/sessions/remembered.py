@@ -47,19 +47,19 @@ class Remembered:
 
     async def find(self, session_id: UUID, account_id: UUID) -> Sequence[Any] | None:
         """Return what the reader finds, or has found."""
-        now = self._clock()
+        now, hears = self._clock(), self._hears()
         known = self._found.get(session_id)
         if (
             known is not None
             and known.account_id == account_id
             and now - known.asked_at <= AGE_SECONDS
-            and self._hears()
+            and hears
         ):
             return known.row
         forgotten = self._forgotten
         row = await self._sessions.find(session_id, account_id)
         # Whoever ended a session meanwhile may have done so after this was read.
-        if row is not None and forgotten == self._forgotten:
+        if row is not None and hears and forgotten == self._forgotten:
             self._remember(session_id, _Found(account_id, row, now))
         return row
 
