@@ -5,16 +5,17 @@ from datetime import datetime
 
 from govid.identity.repository.letters import LetterKind
 
-_NOT_YOU = (
-    "If it was not you, set a new password at once: ask for a link with 'forgotten password'."
-)
+_NOT_YOU = """If it was not you, set a new password at once: ask for a link, as if you had
+forgotten it."""
 
 _TEXTS: Mapping[LetterKind, tuple[str, str]] = {
     LetterKind.RESET: (
         "Set a new password",
-        """Somebody, probably you, asked for a new password on {moment}.
+        """Somebody, probably you, asked for a new password
+on {moment}.
 
-To set one, follow this link within {minutes} minutes of receiving it. It works once:
+To set one, follow this link within {minutes} minutes of receiving it. It works
+once:
 
 {link}
 
@@ -23,15 +24,16 @@ If it was not you, do nothing: your password stays as it is.
     ),
     LetterKind.PASSWORD_CHANGED: (
         "Your password was changed",
-        f"""Your password was changed on {{moment}}. You are signed out everywhere.
+        f"""Your password was changed on {{moment}}.
+You are signed out everywhere.
 
 {_NOT_YOU}
 """,
     ),
     LetterKind.EMAIL_CONFIRMATION: (
         "Confirm your email address",
-        """To confirm this address, follow this link within {hours} hours. It works once, and only
-until you ask for another:
+        """To confirm this address, follow this link within {hours} hours. It works once,
+and only until you ask for another:
 
 {link}
 
@@ -40,9 +42,11 @@ If you have no account with us, do nothing.
     ),
     LetterKind.EMAIL_CHANGE: (
         "Confirm your new email address",
-        """Somebody, probably you, asked on {moment} to use this address for an account.
+        """Somebody, probably you, asked to use this address for an account
+on {moment}.
 
-To agree, follow this link within {hours} hours. It works once, and only until another is asked for:
+To agree, follow this link within {hours} hours. It works once, and only until
+another is asked for:
 
 {link}
 
@@ -51,26 +55,29 @@ If it was not you, do nothing.
     ),
     LetterKind.EMAIL_CHANGE_REQUESTED: (
         "Another email address was asked for",
-        f"""On {{moment}} somebody asked to use another address for your account. This one counts
-until the other is confirmed.
+        f"""On {{moment}} somebody
+asked to use another address for your account. This one counts until the
+other is confirmed.
 
 {_NOT_YOU}
 """,
     ),
     LetterKind.EMAIL_CHANGED: (
         "Your email address was changed",
-        """On {moment} your account got another email address, which was confirmed. This one is not
-used any more.
+        """On {moment} your account
+got another email address, which was confirmed. This one is not used any more.
 
-If it was not you, contact us: a password can no longer be set by this address.
+If it was not you, contact us: this address can no longer be used to set a
+password.
 """,
     ),
     LetterKind.ACCOUNT_CLOSED: (
         "Your account was closed",
-        """Your account was closed on {moment}. What we held about you in it has been erased.
+        """Your account was closed on {moment}.
+What we held about you in it has been erased.
 
-You can open a new account with this address at once. Your National Insurance or NHS number can be
-used for a new account after {held_days} days.
+You can open a new account with this address at once. Your National Insurance
+or NHS number can be used for a new account after {held_days} days.
 """,
     ),
 }
