@@ -24,6 +24,7 @@ nhs_numbers = (
     st.text(DIGITS, min_size=9, max_size=9)
     .filter(lambda nine: calculate_checksum(nine) < 10)
     .map(lambda nine: f"{nine}{calculate_checksum(nine)}")
+    .filter(lambda number: len(set(number)) > 1)
 )
 
 

@@ -60,6 +60,9 @@ def _nhs_number(text: str) -> str:
     if not _NHS_NUMBER.fullmatch(printed):
         raise ValueError("an NHS number is ten digits, with spaces as in 943 476 5919")
     number = re.sub("[ -]", "", printed)
+    if len(set(number)) == 1:
+        # These fit their check digit, and are what fills a field that nobody wants to fill.
+        raise ValueError("an NHS number is not one digit ten times")
     if calculate_checksum(number[:9]) != int(number[9]):
         raise ValueError("the check digit does not fit the rest of this NHS number")
     return number
