@@ -14,7 +14,10 @@ from govid.gateway.wiring import House, build
 
 @asynccontextmanager
 async def house_at(place: Target) -> AsyncIterator[House]:
-    """Build the house on the database of *place*, with the secrets that its server has.
+    """Build the house on the database of *place*.
+
+    The secrets are those of the settings; only for a running `govid dev` they are its folder's. A
+    folder without one would make up new ones, which no server has.
 
     Raises:
         Unreachable: the database does not answer.
@@ -23,11 +26,11 @@ async def house_at(place: Target) -> AsyncIterator[House]:
     """
     async with at_head(place):
         pass
-    state = StateFolder(place.settings.data_dir).read()
-    settings = load(
-        {"GOVID_DATABASE_URL": place.database_url, **secrets(place.settings, state)},
-        demonstration=place.is_demonstration,
-    )
+    overrides: dict[str, object] = {"GOVID_DATABASE_URL": place.database_url}
+    if place.is_demonstration:
+        state = StateFolder(place.settings.data_dir).read()
+        overrides |= secrets(place.settings, state)
+    settings = load(overrides, demonstration=place.is_demonstration)
     try:
         house = build(settings)
     except ValueError as error:

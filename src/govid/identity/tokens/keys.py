@@ -77,10 +77,13 @@ class Seal:
 
 
 def generate() -> StoredKey:
-    """Make a new ES256 key."""
+    """Make a new ES256 key, with an id that no command takes for an option."""
     private = ec.generate_private_key(ec.SECP256R1())
+    kid = thumbprint(public_jwk(private.public_key()))
+    if kid.startswith("-"):
+        return generate()
     return StoredKey(
-        kid=thumbprint(public_jwk(private.public_key())),
+        kid=kid,
         public_key=private.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         ),
