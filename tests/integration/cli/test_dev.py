@@ -30,8 +30,8 @@ NHS = {
     "password": "password123",
 }
 PANEL = {
-    "api_docs", "death_notification_at", "death_notification_for", "health", "inbox", "jwks", "kafka",
-    "kafka_in_memory", "openapi", "postgres", "postgres_embedded", "postgres_version",
+    "api_docs", "death_notification_at", "death_notification_for", "health", "inbox", "jwks",
+    "kafka", "kafka_in_memory", "openapi", "postgres", "postgres_embedded", "postgres_version",
     "ready_seconds", "service", "sign_in", "state_file", "version",
 }  # fmt: skip
 

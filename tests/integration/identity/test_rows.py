@@ -1,11 +1,14 @@
 """States of a row that cannot be: the database itself refuses them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 
 from tests.integration.identity.conftest import Parts
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +26,13 @@ from tests.integration.identity.conftest import Parts
         ({"identifier_type": "UTR"}, "account_identifier_type_is_known"),
         ({"email": None}, "account_email_is_whole"),
         ({"password_hash": None}, "account_email_provider_has_password"),
+        ({"status": "closed"}, "account_closed_is_dated"),
+        ({"closed_at": NOW}, "account_closed_is_dated"),
+        ({"status": "closed", "closed_at": NOW}, "account_closed_is_empty"),
+        (
+            {"email": None, "email_canonical": None, "email_confirmed_at": NOW},
+            "account_confirmed_has_email",
+        ),
     ],
 )
 async def test_an_impossible_account_is_refused(

@@ -1,0 +1,67 @@
+"""When an account is closed, the NHS cancels what lies ahead and keeps nothing about a person."""
+
+from uuid import UUID
+
+import httpx
+
+from govid.bus import Database, Module, UnitOfWork
+from govid.bus.contracts import AccountClosed, IdentifierType
+from tests.integration.departments import (
+    NOW,
+    a_verification,
+    delivery_of,
+    handle,
+    handler_of,
+    published,
+)
+from tests.integration.nhs.wishes import BODY, PATH, ask
+
+PATIENT = {"name": "Ada", "nhsNumber": "9434765919", "medicalHistory": "Hay fever"}
+NAMED = "9693632109"
+
+
+async def close(module: Module, uow: UnitOfWork, account_id: UUID) -> None:
+    closed = delivery_of(AccountClosed(account_id=account_id, timestamp=NOW))
+    await handle(handler_of(module, "nhs.appointments"), closed, uow)
+
+
+async def test_what_lies_ahead_is_cancelled_and_names_nobody(
+    client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID, database: Database
+) -> None:
+    await ask(client)
+    await close(module, uow, account_id)
+    row = await database.reads.fetchrow("SELECT * FROM nhs.appointment")
+    assert (row["status"], row["patient_identifier"], row["reason"]) == (
+        "CANCELLED",
+        "erased",
+        None,
+    )
+    assert [kind for kind, _ in await published(database)] == [
+        "nhs.appointment.requested",
+        "nhs.appointment.decided",
+    ]
+
+
+async def test_patient_records_are_erased(
+    client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID, database: Database
+) -> None:
+    assert (await client.post("/api/nhs/patients", json=PATIENT)).status_code == 201
+    await close(module, uow, account_id)
+    assert await database.reads.fetchval("SELECT count(*) FROM nhs.patient") == 0
+
+
+async def test_nothing_is_booked_afterwards(
+    client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID
+) -> None:
+    await close(module, uow, account_id)
+    assert (await client.post(PATH, json=BODY)).status_code == 403
+
+
+async def test_an_answer_that_comes_afterwards_leaves_no_record(
+    module: Module, uow: UnitOfWork, account_id: UUID, database: Database
+) -> None:
+    await close(module, uow, account_id)
+    late = a_verification(IdentifierType.NHS, NAMED, account_id)
+    await handle(handler_of(module, "nhs.verification"), late, uow)
+    assert await database.reads.fetchval("SELECT count(*) FROM nhs.patient") == 0
+    assert [kind for kind, _ in await published(database)] == ["nhs.verification.completed"]
