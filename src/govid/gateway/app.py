@@ -82,6 +82,10 @@ async def _running(house: House) -> AsyncIterator[None]:
             yield
     finally:
         await house.bus.stop()
+        # Last: a handler at work may still wait for a department's answer.
+        for module in house.modules:
+            for stop in module.stops:
+                await stop()
 
 
 @asynccontextmanager

@@ -45,9 +45,9 @@ class Health:
         clock: Clock,
         *,
         head: str,
-        departments: Mapping[str, str],
+        departments: Mapping[str, Callable[[], str]],
     ) -> None:
-        """Probe *database* for the migration *head*; *departments* are told as they are."""
+        """Probe *database* for the migration *head*; *departments* say themselves how they are."""
         self._database = database
         self._bus_states = bus_states
         self._clock = clock
@@ -60,7 +60,8 @@ class Health:
 
     async def view(self) -> HealthView:
         """Return the state of everything."""
-        states = {"database": await self._probe(), **self._bus_states(), **self._departments}
+        departments = {name: state() for name, state in self._departments.items()}
+        states = {"database": await self._probe(), **self._bus_states(), **departments}
         well = {"ok", "simulator", "off"}
         return HealthView(
             status="ok" if well.issuperset(states.values()) else "degraded",

@@ -36,6 +36,7 @@ def faults(settings: Settings) -> list[str]:
         *_backends(settings),
         *_secrets(settings),
         *_surroundings(settings),
+        *_departments(settings),
     ]
 
 
@@ -63,7 +64,7 @@ def warnings(settings: Settings) -> list[str]:
     for name, port in _ports(settings):
         if port == "off":
             found.append(f"{name} is off: verifications wait until it is there")
-        elif settings.allow_simulators:
+        elif port == "simulator" and settings.allow_simulators:
             found.append(f"{name} is simulated: nobody is really verified")
     if settings.identity.access_token_seconds > TOKEN_SECONDS:
         found.append("access tokens live longer than 15 minutes")
@@ -130,10 +131,19 @@ def _surroundings(settings: Settings) -> Iterator[str]:
         yield "GOVID_ALLOWED_HOSTS allows any host"
     if "*" in settings.cors_origins:
         yield "GOVID_CORS_ORIGINS allows any origin"
-    if not settings.allow_simulators:
-        for name, port in _ports(settings):
-            if port == "simulator":
-                yield f"{name} is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true"
+
+
+def _departments(settings: Settings) -> Iterator[str]:
+    """Judge what stands at the ports; with simulators allowed, this is a rehearsal."""
+    if settings.allow_simulators:
+        return
+    for name, port in _ports(settings):
+        if port == "simulator":
+            yield f"{name} is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true"
+    if settings.nhs.registry == "remote" and not settings.nhs.base_url.startswith("https://"):
+        yield "GOVID_NHS_BASE_URL is not an https address"
+    if settings.nhs.are_limits_lifted:
+        yield "GOVID_DEPARTMENT_LIMITS is false: the departments would turn govid away"
 
 
 def _ports(settings: Settings) -> tuple[tuple[str, str], ...]:

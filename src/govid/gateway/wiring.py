@@ -12,6 +12,7 @@ from govid import hmrc, identity, nhs
 from govid.bus import Actor, Cause, Clock, Module, Principal, SystemClock
 from govid.bus.contracts import AccessDecided, RequestReceived
 from govid.bus.runtime import Bus
+from govid.bus.upstream import UpstreamMetrics
 from govid.gateway.exchange import exchange_of
 from govid.gateway.guards import Gatekeeper
 from govid.gateway.health import Health
@@ -65,7 +66,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     )
     modules = (
         people.module,
-        nhs.build(settings.nhs, bus.database, bus.uow, clock),
+        nhs.build(settings.nhs, bus.database, bus.uow, clock, UpstreamMetrics(registry)),
         hmrc.build(settings.hmrc, bus.database, bus.uow, clock),
     )
     for module in modules:
@@ -84,7 +85,10 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
             bus.health,
             clock,
             head=head(),
-            departments={"nhs": settings.nhs.registry, "hmrc": settings.hmrc.registry},
+            departments={
+                "hmrc": lambda: settings.hmrc.registry,
+                **{name: state for module in modules for name, state in module.states.items()},
+            },
         ),
     )
 

@@ -3,5 +3,6 @@
 from govid.nhs.export import Records
 from govid.nhs.module import build
 from govid.nhs.settings import NhsSettings
+from govid.nhs.simulator import NhsSimulator, kept_key
 
-__all__ = ["NhsSettings", "Records", "build"]
+__all__ = ["NhsSettings", "NhsSimulator", "Records", "build", "kept_key"]

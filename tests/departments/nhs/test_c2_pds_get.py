@@ -178,7 +178,7 @@ async def test_a_simulator_confesses(asking_simulator: Asking) -> None:
 
 
 async def test_a_fault_can_be_changed_while_it_runs(asking_simulator: Asking) -> None:
-    where = f"{asking_simulator.target.url}/simulator/fault"
+    where = f"{asking_simulator.target.url}/simulator/nhs/fault"
     refused = await asking_simulator.http.put(where, content="nonsense")
     changed = await asking_simulator.http.put(where, content="503:1")
     answer = await asking_simulator.pds("/Patient/9000000009", headers={"Authorization": "x"})

@@ -39,6 +39,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("accounts", "show"),
     ("accounts", "block"),
     ("accounts", "restore"),
+    ("simulators",),
     ("asyncapi",),
 )
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "TERMINAL_WIDTH": "100"}

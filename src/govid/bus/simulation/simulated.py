@@ -21,7 +21,7 @@ CONFESSION = (b"x-simulator", b"govid")
 RETRY_AFTER = b"5"
 SLOW_SECONDS = 1.0
 GIANT_BYTES = 4 * 1024 * 1024
-FAULT_PATH = "/simulator/fault"
+FAULT_PATH = "/simulator/{}/fault"
 """Where a rehearsal changes the fault while the simulator runs: PUT, with its text as the body."""
 
 
@@ -32,8 +32,9 @@ class Simulated:
     needs the application's help, `other-person`, is handed to it as `scope["govid.fault"]`.
     """
 
-    def __init__(self, application: Any, faults: Faults, error_body: ErrorBody) -> None:
-        """Stand before *application*; *error_body* makes the bodies of this API's errors."""
+    def __init__(self, name: str, application: Any, faults: Faults, error_body: ErrorBody) -> None:
+        """Stand before *application* as *name*; *error_body* makes the bodies of its errors."""
+        self._fault_path = FAULT_PATH.format(name)
         self._application: Application = application
         self._error_body = error_body
         self.faults = faults
@@ -44,7 +45,7 @@ class Simulated:
             await self._application(scope, receive, send)
             return
         confessing = _confessing(send)
-        if scope["path"] == FAULT_PATH and scope["method"] == "PUT":
+        if scope["path"] == self._fault_path and scope["method"] == "PUT":
             await self._change(receive, confessing)
             return
         fault = self._fault(scope)

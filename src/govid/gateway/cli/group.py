@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, Entry] = {
     "outbox": Entry("outbox", "Inspect what is owed to whom, mend it, replay, verify."),
     "accounts": Entry("accounts", "Look at one account, block it, or give it back."),
     "keys": Entry("keys", "Show the keys that sign tokens, and let them take turns."),
+    "simulators": Entry("simulators", "Run the simulated departments alone, on a port."),
     "asyncapi": Entry("asyncapi", "Describe every topic, as AsyncAPI in JSON."),
 }
 

@@ -17,6 +17,7 @@ from govid.gateway.addresses import is_network
 from govid.gateway.hosts import is_host
 
 Port = Literal["auto", "simulator", "off"]
+RemotePort = Literal["auto", "remote", "simulator", "off"]
 
 
 def _named(default: Any, *names: str, doc: str, **limits: Any) -> Any:
@@ -302,11 +303,41 @@ class Environment(BaseSettings):
     allow_simulators: bool = _named(
         False, "GOVID_ALLOW_SIMULATORS", doc="Let `govid serve` run with simulated departments"
     )
-    patient_registry: Port = _named(
-        "auto", "GOVID_PATIENT_REGISTRY", doc="auto, simulator or off; auto is off in `govid serve`"
+    patient_registry: RemotePort = _named(
+        "auto",
+        "GOVID_PATIENT_REGISTRY",
+        doc="auto, remote, simulator or off; auto is remote with the NHS's credentials, "
+        "without them a simulator in `govid dev` and off in `govid serve`",
+    )
+    nhs_base_url: str | None = _named(
+        None,
+        "GOVID_NHS_BASE_URL",
+        doc="Host of the NHS's interfaces: https://api.service.nhs.uk",
+        pattern=r"^https?://[^/?#]+$",
+    )
+    nhs_client_id: str | None = _named(
+        None, "GOVID_NHS_CLIENT_ID", doc="Key of govid's application at the NHS"
+    )
+    nhs_key_id: str | None = _named(
+        None, "GOVID_NHS_KEY_ID", doc="Id (kid) of the public key that the NHS fetches from us"
+    )
+    nhs_private_key: SecretStr | None = _named(
+        None,
+        "GOVID_NHS_PRIVATE_KEY",
+        doc="The private key to it, RSA in PEM; better as a file",
     )
     nino_verifier: Port = _named(
         "auto", "GOVID_NINO_VERIFIER", doc="auto, simulator or off; auto is off in `govid serve`"
+    )
+    department_limits: bool = _named(
+        True,
+        "GOVID_DEPARTMENT_LIMITS",
+        doc="Keep to the departments' limits; false only for demonstrations and benchmarks",
+    )
+    sim_patient_registry_fault: str = _named(
+        "",
+        "GOVID_SIM_PATIENT_REGISTRY_FAULT",
+        doc="What goes wrong at the simulated NHS: 503, or 503:0.2 for every fifth call",
     )
     simulate_death: bool = _named(
         True,

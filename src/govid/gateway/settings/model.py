@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from govid.bus import BusSettings
 from govid.bus.contracts import Topic
+from govid.gateway.settings.departments import nhs_of
 from govid.gateway.settings.environment import Environment, Port
 from govid.gateway.settings.mail import mail_of
 from govid.hmrc import HmrcSettings
@@ -69,7 +70,7 @@ def assemble(
     environment: Environment, table: tuple[Shown, ...], *, demonstration: bool
 ) -> Settings:
     """Make the struct that govid is built from."""
-    patients = _decided(environment.patient_registry, demonstration=demonstration)
+    patients = nhs_of(environment, demonstration=demonstration)
     ninos = _decided(environment.nino_verifier, demonstration=demonstration)
     public_url = (environment.public_url or _local_url(environment)).rstrip("/")
     return Settings(
@@ -129,11 +130,11 @@ def assemble(
             claim_days=environment.claim_days,
             closed_identifier_days=environment.closed_identifier_days,
             event_days=max(environment.retention_days, environment.kafka_retention_days),
-            accept_prototype_nhs=patients == "simulator",
+            accept_prototype_nhs=patients.accept_prototype_form,
             pseudonym_key=_bytes(environment.pseudonym_key) or b"",
             throttle=_throttle(environment, demonstration=demonstration),
         ),
-        nhs=NhsSettings(registry=patients, accept_prototype_form=patients == "simulator"),
+        nhs=patients,
         hmrc=HmrcSettings(
             registry=ninos,
             simulate_death=environment.simulate_death and ninos == "simulator",

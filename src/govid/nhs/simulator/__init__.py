@@ -5,6 +5,6 @@ specifications, mocks and end-to-end tests).
 """
 
 from govid.nhs.simulator.app import BASE_URL, NhsSimulator
-from govid.nhs.simulator.clients import ClientKey
+from govid.nhs.simulator.clients import ClientKey, kept_key
 
-__all__ = ["BASE_URL", "ClientKey", "NhsSimulator"]
+__all__ = ["BASE_URL", "ClientKey", "NhsSimulator", "kept_key"]

@@ -52,6 +52,7 @@ class NhsSimulator:
             mode,
         )
         self.application = Simulated(
+            "nhs",
             Litestar(
                 [oauth.route(self.clients, self.tokens, clock), *pds.routes()],
                 openapi_config=None,

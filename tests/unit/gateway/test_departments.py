@@ -1,0 +1,127 @@
+"""What stands at the ports of the departments, by what was set."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from govid.gateway.production import faults, warnings
+from govid.gateway.settings import Settings, SettingsError, load
+
+CREDENTIALS: dict[str, Any] = {
+    "GOVID_NHS_BASE_URL": "https://int.api.service.nhs.uk",
+    "GOVID_NHS_CLIENT_ID": "client",
+    "GOVID_NHS_KEY_ID": "key-1",
+    "GOVID_NHS_PRIVATE_KEY": "secret",
+}
+
+
+def settings(*, demonstration: bool = False, **values: Any) -> Settings:
+    return load(values, demonstration=demonstration, env_file=None)
+
+
+def refused(**values: Any) -> list[str]:
+    with pytest.raises(SettingsError) as error:
+        settings(**values)
+    return error.value.faults
+
+
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in CREDENTIALS.items() if key != name}
+
+
+@pytest.mark.parametrize(("demonstration", "kind"), [(True, "simulator"), (False, "off")])
+def test_without_credentials_auto_depends_on_the_command(demonstration: bool, kind: str) -> None:
+    chosen = settings(demonstration=demonstration).nhs
+    assert chosen.registry == kind
+    assert chosen.accept_prototype_form is demonstration
+
+
+@pytest.mark.parametrize("demonstration", [True, False])
+@pytest.mark.parametrize("port", ["auto", "remote"])
+def test_with_all_credentials_the_nhs_itself_is_asked(demonstration: bool, port: str) -> None:
+    chosen = settings(demonstration=demonstration, GOVID_PATIENT_REGISTRY=port, **CREDENTIALS)
+    assert chosen.nhs.registry == "remote"
+    assert (chosen.nhs.base_url, chosen.nhs.client_id, chosen.nhs.kid, chosen.nhs.private_key) == (
+        *("https://int.api.service.nhs.uk", "client", "key-1", b"secret"),
+    )
+    assert chosen.nhs.accept_prototype_form is False
+    assert chosen.identity.accept_prototype_nhs is False
+
+
+@pytest.mark.parametrize("missing", CREDENTIALS)
+@pytest.mark.parametrize("port", ["auto", "remote"])
+def test_with_some_credentials_the_missing_ones_are_named(missing: str, port: str) -> None:
+    assert refused(GOVID_PATIENT_REGISTRY=port, **without(missing)) == [
+        f"GOVID_PATIENT_REGISTRY is {port}, and these are not set: {missing}"
+    ]
+
+
+def test_who_wants_the_nhs_itself_without_credentials_is_told_all_of_them() -> None:
+    (fault,) = refused(GOVID_PATIENT_REGISTRY="remote")
+    assert fault == (
+        "GOVID_PATIENT_REGISTRY is remote, and these are not set: GOVID_NHS_BASE_URL, "
+        "GOVID_NHS_CLIENT_ID, GOVID_NHS_KEY_ID, GOVID_NHS_PRIVATE_KEY"
+    )
+
+
+@pytest.mark.parametrize("port", ["simulator", "off"])
+def test_credentials_do_not_overrule_a_word(port: str) -> None:
+    assert settings(GOVID_PATIENT_REGISTRY=port, **CREDENTIALS).nhs.registry == port
+
+
+def test_the_private_key_can_be_a_file_and_is_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "nhs.pem"
+    key.write_text("-----BEGIN\nsecret\n-----END\n")
+    monkeypatch.setenv("GOVID_NHS_PRIVATE_KEY_FILE", str(key))
+    chosen = settings(**without("GOVID_NHS_PRIVATE_KEY"))
+    assert chosen.nhs.private_key == b"-----BEGIN\nsecret\n-----END"
+    assert "secret" not in repr(chosen.nhs) + repr(chosen.table)
+
+
+@pytest.mark.parametrize("url", ["int.api.service.nhs.uk", "ftp://x", "https://x/path", "https://"])
+def test_a_base_url_is_a_host_of_the_web(url: str) -> None:
+    (fault,) = refused(**{**CREDENTIALS, "GOVID_NHS_BASE_URL": url})
+    assert fault.startswith("GOVID_NHS_BASE_URL (command line): ")
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        (
+            {"GOVID_PATIENT_REGISTRY": "simulator"},
+            "GOVID_PATIENT_REGISTRY is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true",
+        ),
+        (
+            {**CREDENTIALS, "GOVID_NHS_BASE_URL": "http://127.0.0.1:9000"},
+            "GOVID_NHS_BASE_URL is not an https address",
+        ),
+        (
+            {**CREDENTIALS, "GOVID_DEPARTMENT_LIMITS": False},
+            "GOVID_DEPARTMENT_LIMITS is false: the departments would turn govid away",
+        ),
+    ],
+)
+def test_production_refuses_what_is_no_nhs_unless_it_is_a_rehearsal(
+    values: dict[str, Any], fault: str
+) -> None:
+    assert fault in faults(settings(**values))
+    assert fault not in faults(settings(GOVID_ALLOW_SIMULATORS=True, **values))
+
+
+def test_an_nhs_that_is_asked_is_nothing_to_warn_of() -> None:
+    told = warnings(settings(**CREDENTIALS))
+    assert [one for one in told if re.match("GOVID_PATIENT_REGISTRY", one)] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "may_be"),
+    [({}, False), ({"GOVID_ALLOW_SIMULATORS": True}, True), ({"demonstration": True}, True)],
+)
+def test_who_confesses_to_be_simulated_is_refused_in_production(
+    values: dict[str, Any], may_be: bool
+) -> None:
+    assert settings(**values).nhs.may_be_simulated is may_be
