@@ -47,10 +47,11 @@ def upgrade() -> None:
         CREATE TABLE identity.quota (
             kind    text NOT NULL,
             bucket  text NOT NULL,
-            spent   integer NOT NULL,
+            held    integer NOT NULL,
+            spent   integer NOT NULL DEFAULT 0,
             ends_at timestamptz NOT NULL,
             CONSTRAINT quota_pkey PRIMARY KEY (kind, bucket),
-            CONSTRAINT quota_spent_is_natural CHECK (spent >= 0)
+            CONSTRAINT quota_counts_are_natural CHECK (held >= 0 AND spent >= 0)
         ) WITH (fillfactor = 70)
     """)
 

@@ -82,5 +82,5 @@ class Registration:
                     correlation_id=cause.correlation_id,
                 )
             )
-            await counted.spare(tx)
+            await counted.settle(tx)
         return view

@@ -50,7 +50,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt that was counted before its work. `subject` says for whom, as a pseudonym."""
 
     place: Place
-    spent: Sequence[Quota]
+    held: Sequence[Quota]
     is_locked: bool
 
     @property
@@ -110,11 +110,11 @@ class Throttle:
                         if reserved.verdict != "full":
                             attempt = Attempt(
                                 place=place,
-                                spent=address,
+                                held=address,
                                 is_locked=reserved.verdict == "locked",
                             )
                             return attempt, await read(tx)
-                        await self._quotas.give_back(tx, address)
+                        await self._quotas.settle(tx, given_back=address)
                     await turn.wait()
         except TooLong:
             raise TooManyAttempts(retry_after_seconds=int(WAIT_SECONDS)) from None
@@ -124,6 +124,7 @@ class Throttle:
 
         Take the account's lock, where one is needed, before this.
         """
+        await self._quotas.settle(tx, spent=attempt.held)
         if await self._attempts.fail(tx, attempt.place, self._limits, account_id):
             tx.emit(
                 LoginLocked(
@@ -137,13 +138,13 @@ class Throttle:
 
     async def succeed(self, tx: Transaction, attempt: Attempt) -> None:
         """Settle *attempt* as a success: the failures before it are forgotten."""
-        await self._quotas.give_back(tx, attempt.spent)
+        await self._quotas.settle(tx, given_back=attempt.held)
         await self._attempts.succeed(tx, attempt.place)
         self._move(tx, attempt)
 
     async def release(self, tx: Transaction, attempt: Attempt) -> None:
         """Settle *attempt* as none: it was refused for a reason that says nothing of a secret."""
-        await self._quotas.give_back(tx, attempt.spent)
+        await self._quotas.settle(tx, given_back=attempt.held)
         await self._attempts.release(tx, attempt.place)
         self._move(tx, attempt)
 
@@ -159,7 +160,7 @@ class Throttle:
             raise
 
     async def _reserve(self, tx: Transaction, place: Place, address: Sequence[Quota]) -> Reserved:
-        seconds = await self._quotas.count(tx, address)
+        seconds = await self._quotas.hold(tx, address)
         if seconds is not None:
             raise TooManyAttempts(retry_after_seconds=seconds)
         reserved = await self._attempts.reserve(tx, place, self._limits)

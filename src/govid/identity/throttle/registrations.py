@@ -46,7 +46,7 @@ class Registrations:
     ) -> AsyncIterator["Counted"]:
         """Count a registration with this canonical *address* and *identifier*; run it in the block.
 
-        The block calls `spare` on what it is given when nothing was taken. A refusal for what is
+        The block calls `settle` on what it is given, when nothing was taken. A refusal for what is
         taken is recorded; any other leaves no trace.
 
         Raises:
@@ -75,7 +75,7 @@ class Registrations:
             )
         if counted.all:
             async with self._uow.begin(cause) as tx:
-                seconds = await self._quotas.count(tx, counted.all)
+                seconds = await self._quotas.hold(tx, counted.all)
                 if seconds is not None:
                     raise TooManyAttempts(retry_after_seconds=seconds)
         return counted
@@ -90,30 +90,34 @@ class Registrations:
     async def _duplicate(
         self, counted: "Counted", subject: str, taken: Taken, cause: Cause
     ) -> None:
-        """Leave the count of what was taken, and only that."""
+        """Spend what was held for what was taken, and for the network."""
         async with self._uow.begin(cause) as tx:
-            others = [quota for quota in counted.taken if quota.bucket != subject]
-            await self._quotas.give_back(tx, others)
+            await counted.settle(tx, subject)
             tx.emit(RegistrationDuplicated(subject=subject, taken=taken, timestamp=tx.now))
 
     async def _give_back(self, quotas: Sequence[Quota], cause: Cause) -> None:
         if quotas:
             async with self._uow.begin(cause) as tx:
-                await self._quotas.give_back(tx, quotas)
+                await self._quotas.settle(tx, given_back=quotas)
 
 
 class Counted:
-    """What was counted for one registration."""
+    """What is held for one registration."""
 
     def __init__(self, quotas: Quotas, network: Sequence[Quota], taken: Sequence[Quota]) -> None:
-        """Hold what was counted for the network, and for what may be taken."""
+        """Remember what is held for the network, and for what may be taken."""
         self._quotas = quotas
-        self.taken = taken
+        self._network = network
+        self._taken = taken
         self.all = (*network, *taken)
 
-    async def spare(self, tx: Transaction) -> None:
-        """Take back what was counted for the case that something is taken."""
-        await self._quotas.give_back(tx, self.taken)
+    async def settle(self, tx: Transaction, taken: str | None = None) -> None:
+        """Count a registration of the network, and one of what was *taken*, if anything was."""
+        await self._quotas.settle(
+            tx,
+            spent=[*self._network, *(one for one in self._taken if one.bucket == taken)],
+            given_back=[one for one in self._taken if one.bucket != taken],
+        )
 
 
 def _quotas(kind: str, buckets: Sequence[str], most: int, seconds: float) -> Sequence[Quota]:

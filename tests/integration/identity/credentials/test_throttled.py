@@ -137,6 +137,7 @@ async def test_r4_whoever_is_refused_costs_the_same_statements_and_one_hash(
         "INSERT INTO",
         "INSERT INTO",
         "SELECT identity.account.id,",
+        "UPDATE identity.quota",
         "UPDATE identity.throttle",
         "WITH incoming",
     ]

@@ -219,6 +219,18 @@ async def test_only_failures_use_up_what_a_network_has(database: Database) -> No
         await door.reserve(cause=cause)
 
 
+async def test_a_network_that_only_is_busy_is_told_to_come_again_soon(
+    database: Database,
+) -> None:
+    door = a_door(database, address_failures=1)
+    one = await door.reserve()
+    with pytest.raises(TooManyAttempts) as refusal:
+        await door.reserve("eve@example.com")
+    assert refusal.value.retry_after_seconds == 5
+    await door.succeed(one)
+    assert await door.wrong("eve@example.com")
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"), ("192.0.2.1", "::ffff:192.0.2.1")],
