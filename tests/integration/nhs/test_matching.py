@@ -1,0 +1,120 @@
+"""Verification by facts, by the adapter that asks the real NHS as well as the simulated one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import date
+from uuid import UUID
+
+import pytest
+from msgspec import structs
+
+from govid import nhs
+from govid.bus import Database, Module, Outage, UnitOfWork
+from govid.bus.contracts import IdentifierType
+from govid.bus.contracts.facts import ClaimedFacts
+from govid.nhs import NhsSettings
+from tests.integration.departments import (
+    StandingClock,
+    a_verification,
+    handle,
+    handler_of,
+    published,
+    serving,
+)
+from tests.integration.nhs.conftest import SETTINGS
+
+NAME = "nhs.verification"
+GARTON = ClaimedFacts(given_name="Bill", family_name="Garton", date_of_birth=date(1946, 6, 23))
+SMITH = ClaimedFacts(given_name="Jane", family_name="Smith", date_of_birth=date(2010, 10, 22))
+
+
+class Said:
+    """Everybody says the same of themselves."""
+
+    def __init__(self, facts: ClaimedFacts) -> None:
+        self.facts = facts
+
+    async def of(self, account_id: UUID) -> ClaimedFacts | None:
+        return self.facts
+
+
+@pytest.fixture
+def said() -> Said:
+    return Said(GARTON)
+
+
+@pytest.fixture
+def settings() -> NhsSettings:
+    return structs.replace(SETTINGS, are_limits_lifted=True)
+
+
+@pytest.fixture
+async def module(
+    settings: NhsSettings, database: Database, uow: UnitOfWork, clock: StandingClock, said: Said
+) -> AsyncIterator[Module]:
+    module = nhs.build(settings, database, uow, clock, facts=said)
+    yield module
+    await module.stops[0]()
+
+
+async def answers(module: Module, uow: UnitOfWork, database: Database, number: str) -> list[object]:
+    """Verify *number* for somebody; return what was said to whom, but for the times."""
+    delivery = a_verification(IdentifierType.NHS, number, UUID(int=1))
+    await handle(handler_of(module, NAME), delivery, uow)
+    return [(event["isVerified"], event["error"]) for _, event in await published(database)]
+
+
+async def test_who_is_who_they_say_is_verified_and_becomes_a_patient(
+    module: Module, uow: UnitOfWork, database: Database
+) -> None:
+    assert await answers(module, uow, database, "9693632109") == [(True, None)]
+    async with serving(module, UUID(int=1)) as client:
+        (patient,) = (await client.get("/api/nhs/patients")).json()
+    assert (patient["name"], patient["nhsNumber"]) == ("Bill GARTON", "9693632109")
+
+
+async def test_who_is_not_fails_without_a_hint(
+    module: Module, uow: UnitOfWork, database: Database
+) -> None:
+    assert await answers(module, uow, database, "9732110317") == [(False, "not_matched")]
+
+
+async def test_that_somebody_has_died_is_told_nobody(
+    module: Module, uow: UnitOfWork, database: Database, said: Said
+) -> None:
+    said.facts = SMITH
+    assert await answers(module, uow, database, "9000000009") == [(False, "not_verifiable")]
+
+
+async def test_where_too_little_is_known_nothing_is_decided(
+    module: Module, uow: UnitOfWork, database: Database
+) -> None:
+    assert await answers(module, uow, database, "9000000025") == []
+
+
+async def test_the_form_of_the_prototype_needs_no_facts(
+    module: Module, uow: UnitOfWork, database: Database
+) -> None:
+    assert await answers(module, uow, database, "NHS123456789") == [(True, None)]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [structs.replace(SETTINGS, are_limits_lifted=True, simulator_fault="personal-data")],
+    ids=["away"],
+)
+async def test_an_nhs_that_is_away_is_an_outage_and_shows_in_health(
+    module: Module, uow: UnitOfWork, database: Database
+) -> None:
+    handler = handler_of(module, NAME)
+    delivery = a_verification(IdentifierType.NHS, "9693632109", UUID(int=1))
+    ended = await asyncio.gather(
+        *(handler.prepare(delivery) for _ in range(6)), return_exceptions=True
+    )
+    assert [type(one) for one in ended] == [Outage] * 6
+    assert module.states["nhs"]() == "down"
+    assert await published(database) == []
+
+
+def test_an_nhs_that_is_simulated_says_so(module: Module) -> None:
+    assert module.states["nhs"]() == "simulator"
