@@ -22,6 +22,7 @@ from govid.bus.contracts import (
     AppointmentDecided,
     AppointmentRequested,
     CredentialChanged,
+    CredentialCorrupt,
     CredentialResetRequested,
     DeathNotified,
     EmailChanged,
@@ -157,6 +158,7 @@ EVENT_TYPES: Sequence[EventType] = (
     _inside("identity.account.closed", AccountClosed),
     _inside("identity.account.identifier_released", AccountIdentifierReleased),
     _inside("identity.credential.changed", CredentialChanged),
+    _inside("identity.credential.corrupt", CredentialCorrupt),
     EventType(
         name="identity.credential.reset_requested",
         struct=CredentialResetRequested,

@@ -17,6 +17,7 @@ from govid.bus.contracts.claims import (
 )
 from govid.bus.contracts.credentials import (
     CredentialChanged,
+    CredentialCorrupt,
     CredentialResetRequested,
     EmailChanged,
     EmailChangeRequested,
@@ -78,6 +79,7 @@ __all__ = [
     "AppointmentDecided",
     "AppointmentRequested",
     "CredentialChanged",
+    "CredentialCorrupt",
     "CredentialResetRequested",
     "DeathNotified",
     "EmailChangeRequested",

@@ -14,6 +14,10 @@ class CredentialChanged(AccountEvent, frozen=True, kw_only=True):
     how: Literal["change", "reset"]
 
 
+class CredentialCorrupt(AccountEvent, frozen=True, kw_only=True):
+    """The stored hash of the account's password cannot be read: every password is a wrong one."""
+
+
 class CredentialResetRequested(Event, frozen=True, kw_only=True):
     """Somebody asked for a link to set a new password.
 

@@ -7,7 +7,12 @@ from uuid import UUID
 import msgspec
 
 from govid.bus import Cause, Transaction, UnitOfWork
-from govid.bus.contracts import LoginFailed, LoginRefusedBlocked, LoginSucceeded
+from govid.bus.contracts import (
+    CredentialCorrupt,
+    LoginFailed,
+    LoginRefusedBlocked,
+    LoginSucceeded,
+)
 from govid.identity.errors import AccountIsBlocked, Fault, InvalidCredentials
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.repository.accounts import BLOCKED, Accounts, Credentials
@@ -125,6 +130,8 @@ class SignIn:
     async def _refuse(self, tx: Transaction, attempt: Attempt, known: Credentials | None) -> None:
         account_id = None if known is None else known.account_id
         await self._throttle.fail(tx, attempt, account_id)
+        if known is not None and self._passwords.is_damaged(known.password_hash):
+            tx.emit(CredentialCorrupt(account_id=known.account_id, timestamp=tx.now))
         tx.emit(
             LoginFailed(
                 subject=attempt.subject,

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from govid.identity.errors import SignInBusy
@@ -86,6 +86,14 @@ class Passwords:
     def is_outdated(self, stored: str) -> bool:
         """Tell whether the hash *stored* was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(stored)
+
+    def is_damaged(self, stored: str) -> bool:
+        """Tell whether *stored* is no hash that could be read."""
+        try:
+            extract_parameters(stored)
+        except InvalidHashError:
+            return True
+        return False
 
     def _matches(self, stored: str, password: bytes) -> bool:
         try:

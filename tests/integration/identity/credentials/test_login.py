@@ -86,6 +86,7 @@ async def test_a_damaged_hash_is_a_wrong_password(identity: Parts) -> None:
     await identity.set(view.id, password_hash="not a hash")
     with pytest.raises(InvalidCredentials):
         await identity.login()
+    assert "identity.credential.corrupt" in await identity.events()
 
 
 async def test_an_outdated_hash_is_renewed_by_the_sign_in(database: Database) -> None:
