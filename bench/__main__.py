@@ -2,7 +2,7 @@
 
     python -m bench                     everything, as published: about ten minutes
     python -m bench --only kafka        one part: resources, profile, registration, logins,
-                                        emit, handlers, kafka, idle, paced
+                                        timing, emit, handlers, kafka, idle, paced
     python -m bench --rounds 1 --seconds 2      a quick look, good for nothing else
 
 Servers listen on 127.0.0.1 only; nothing is ended but what was started here. Nothing else should
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 import govid
-from bench import logins, profiles, registrations, resources
+from bench import logins, profiles, registrations, resources, timing
 from bench.bus import drains, emits, handlers, latencies
 from bench.numbers import judge
 from tests.backends.kafka import Unavailable
@@ -39,7 +39,7 @@ def main() -> None:
         "--only",
         action="append",
         choices=(
-            *("resources", "profile", "registration", "logins"),
+            *("resources", "profile", "registration", "logins", "timing"),
             *("emit", "handlers", "kafka", "idle", "paced"),
         ),
     )
@@ -52,6 +52,7 @@ def main() -> None:
         "profile": lambda folder: profiles.measure(folder, rounds=rounds, seconds=seconds),
         "registration": lambda folder: registrations.measure(folder, seconds=6 * seconds),
         "logins": lambda folder: logins.measure(folder, rounds=rounds, seconds=seconds),
+        "timing": lambda folder: timing.measure(folder, rounds=rounds),
         "emit": lambda _: emits.measure(rounds=rounds, seconds=seconds),
         "handlers": lambda _: handlers.measure(rounds=rounds, seconds=seconds),
         "kafka": lambda _: drains.measure(rounds=rounds, seconds=seconds),
