@@ -2,6 +2,7 @@
 
 import contextlib
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -28,13 +29,17 @@ CHECKS = [
 class Fuzz:
     """One run against one server; the same each time."""
 
-    def __init__(self, url: str, *, examples: int, token: str | None, noise: str) -> None:
-        """Send *examples* of each kind to each operation, and *noise* where nothing reads it."""
+    def __init__(
+        self, url: str, *, examples: int, sign_in: Callable[[], str] | None, noise: str
+    ) -> None:
+        """Send *examples* of each kind to each operation, and *noise* where nothing reads it.
+
+        *sign_in* gives the token for an operation; each has one of its own, as some end sessions.
+        """
         self._url = url
         self._examples = examples
         self._headers = {"X-Noise": noise, "User-Agent": noise, "Cookie": f"noise={noise}"}
-        if token is not None:
-            self._headers["Authorization"] = f"Bearer {token}"
+        self._sign_in = sign_in
         self._noise = noise
         self._session = requests.Session()
         self.answers: list[str] = []
@@ -57,6 +62,9 @@ class Fuzz:
                     self._call(found.ok(), GenerationMode.NEGATIVE)
 
     def _call(self, operation: Any, mode: GenerationMode) -> None:
+        if self._sign_in is not None:
+            self._headers["Authorization"] = f"Bearer {self._sign_in()}"
+
         @settings(
             max_examples=self._examples,
             derandomize=True,
