@@ -1,0 +1,42 @@
+"""Callers: which network answers for an address, and who is trusted."""
+
+import pytest
+
+from govid.identity.throttle.callers import TrustedCallers, network_of
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:DB8:1:2::", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::/64"),
+        (None, "none"),
+        ("", "none"),
+        ("testclient", "none"),
+    ],
+)
+def test_r7_a_network_answers_for_its_addresses(address: str | None, network: str) -> None:
+    assert network_of(address) == network
+
+
+@pytest.mark.parametrize(
+    ("address", "answer"),
+    [
+        ("192.0.2.7", True),
+        ("::ffff:192.0.2.7", True),
+        ("192.0.3.7", False),
+        ("2001:db8::7", True),
+        (None, False),
+        ("nonsense", False),
+    ],
+)
+def test_trusted_callers_are_those_in_their_networks(address: str | None, answer: bool) -> None:
+    assert TrustedCallers(["192.0.2.0/24", "2001:db8::/32"]).include(address) is answer
+
+
+def test_a_network_that_is_none_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="host bits"):
+        TrustedCallers(["192.0.2.1/24"])
