@@ -5,7 +5,9 @@ from litestar import Litestar
 from govid.bus import Clock, SystemClock
 from govid.bus.simulation import Faults, Simulated, TokenBucket
 from govid.nhs.simulator import oauth
+from govid.nhs.simulator.bars import Bars
 from govid.nhs.simulator.clients import CLIENT_ID, KID, Client, ClientKey
+from govid.nhs.simulator.diary import Diary
 from govid.nhs.simulator.outcomes import error_body
 from govid.nhs.simulator.pds import Mode, Pds
 from govid.nhs.simulator.people import People
@@ -16,7 +18,7 @@ PER_SECOND = 5.0
 
 
 class NhsSimulator:
-    """The NHS's token endpoint and PDS, with state and faults of their own."""
+    """The NHS's token endpoint, PDS and bookings, with state and faults of their own."""
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class NhsSimulator:
         self.key = key or ClientKey()
         self.faults = Faults(fault)
         self.people = People()
+        self.diary = Diary(clock)
         self.tokens = oauth.Tokens(clock)
         self.clients = {CLIENT_ID: Client(id=CLIENT_ID, keys={KID: self.key})}
         pds = Pds(
@@ -54,7 +57,11 @@ class NhsSimulator:
         self.application = Simulated(
             "nhs",
             Litestar(
-                [oauth.route(self.clients, self.tokens, clock), *pds.routes()],
+                [
+                    oauth.route(self.clients, self.tokens, clock),
+                    *pds.routes(),
+                    *Bars(self.diary, self.tokens).routes(),
+                ],
                 openapi_config=None,
                 logging_config=None,
             ),

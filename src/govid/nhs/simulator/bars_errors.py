@@ -1,0 +1,88 @@
+"""The errors of Booking and Referral, as OperationOutcomes.
+
+`SEND_` blames the caller, `REC_` the receiver, `PROXY_` (or nothing) the proxy between them.
+Source: NHSDigital/booking-and-referral-fhir-api (examples 1.4.0, ErrorRepository.js).
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from uuid import uuid4
+
+import msgspec
+
+FHIR = "application/fhir+json"
+_CODES = "https://fhir.nhs.uk/Codesystem/http-error-codes"
+_PROXY_CODES = "http://hl7.org/fhir/ValueSet/operation-outcome"
+_PROFILE = "https://fhir.hl7.org.uk/StructureDefinition/UKCore-OperationOutcome"
+
+RECEIVER: Mapping[int, tuple[str, str]] = {
+    400: ("REC_BAD_REQUEST", "invalid"),
+    401: ("SEND_UNAUTHORIZED", "security"),
+    403: ("REC_FORBIDDEN", "forbidden"),
+    406: ("SEND_NOT_ACCEPTABLE", "not-supported"),
+    408: ("REC_TIMEOUT", "timeout"),
+    409: ("REC_CONFLICT", "conflict"),
+    422: ("REC_UNPROCESSABLE_ENTITY", "processing"),
+    500: ("REC_SERVER_ERROR", "exception"),
+    501: ("REC_NOT_IMPLEMENTED", "not-supported"),
+    503: ("REC_SERVICE_UNAVAILABLE", "transient"),
+    504: ("REC_TIMEOUT", "timeout"),
+}
+"""What a receiver in trouble says, by status; test targets ask for it."""
+
+
+class BarsError(Exception):
+    """A refusal of BaRS."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        issue: str,
+        diagnostics: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Refuse with *status* and *code*."""
+        self.status = status
+        self.headers = headers or {}
+        self.body = outcome(status, code, issue, diagnostics)
+        super().__init__(code)
+
+
+def outcome(status: int, code: str, issue: str, diagnostics: str | None = None) -> bytes:
+    """Return an OperationOutcome with one issue."""
+    system = _PROXY_CODES if code.startswith("PROXY_BAD") else _CODES
+    found: dict[str, object] = {
+        "severity": "error",
+        "code": issue,
+        "details": {
+            "coding": [{"system": system, "code": code, "display": HTTPStatus(status).phrase}]
+        },
+    }
+    if diagnostics is not None:
+        found["diagnostics"] = diagnostics
+    return msgspec.json.encode(
+        {
+            "resourceType": "OperationOutcome",
+            "id": str(uuid4()),
+            "meta": {"profile": [_PROFILE]},
+            "issue": [found],
+        }
+    )
+
+
+def of_receiver(status: int, diagnostics: str | None = None) -> BarsError:
+    """Return what a receiver says with *status*."""
+    code, issue = RECEIVER.get(status, RECEIVER[500])
+    return BarsError(status, code, issue, diagnostics)
+
+
+def bad_request(diagnostics: str) -> BarsError:
+    """Return the receiver's error for a request that breaks a rule."""
+    return of_receiver(400, diagnostics)
+
+
+def bad_target(diagnostics: str) -> BarsError:
+    """Return the proxy's error for a target that cannot be read."""
+    return BarsError(400, "PROXY_BAD_REQUEST", "structure", diagnostics)

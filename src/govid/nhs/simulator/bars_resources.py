@@ -1,0 +1,146 @@
+"""Slots and appointments as FHIR R4, both ways."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from govid.nhs.simulator.bars_errors import bad_request
+from govid.nhs.simulator.diary import SERVICES, Booking, Entry, Slot
+
+_UK = "https://fhir.hl7.org.uk/StructureDefinition/"
+_NUMBER_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
+_FORBIDDEN = ("reason", "reasonCode", "reasonReference")
+
+Resource = dict[str, Any]
+
+
+def slot(one: Slot) -> Resource:
+    """Return a `Slot`."""
+    return {
+        "resourceType": "Slot",
+        "id": one.id,
+        "schedule": {"reference": f"Schedule/{_schedule_id(one.service)}"},
+        "status": "free",
+        "start": moment(one.start),
+        "end": moment(one.end),
+        "extension": [{"url": f"{_UK}Extension-UKCore-DeliveryChannel", "valueCode": "In-person"}],
+    }
+
+
+def service_resources(service: str) -> list[Resource]:
+    """Return the `Schedule` and the `HealthcareService` behind a practice's slots."""
+    return [
+        {
+            "resourceType": "Schedule",
+            "id": _schedule_id(service),
+            "actor": [{"reference": f"HealthcareService/{service}"}],
+        },
+        {
+            "resourceType": "HealthcareService",
+            "id": service,
+            "name": SERVICES[service],
+            "specialty": [{"text": SERVICES[service]}],
+        },
+    ]
+
+
+def appointment(entry: Entry) -> Resource:
+    """Return an `Appointment`."""
+    booking = entry.booking
+    resource: Resource = {
+        "resourceType": "Appointment",
+        "id": booking.id,
+        "meta": {
+            "profile": [f"{_UK}UKCore-Appointment"],
+            "versionId": str(entry.version),
+        },
+        "status": entry.status,
+        "start": moment(booking.start),
+        "end": moment(booking.end),
+        "created": moment(entry.created),
+        "slot": [{"reference": f"Slot/{one}"} for one in booking.slots],
+        "participant": [
+            {
+                "actor": {
+                    "reference": f"Patient/{booking.patient}",
+                    "identifier": {"system": _NUMBER_SYSTEM, "value": booking.patient},
+                },
+                "status": "accepted",
+            }
+        ],
+    }
+    if booking.description:
+        resource["description"] = booking.description
+    if booking.comment:
+        resource["comment"] = booking.comment
+    return resource
+
+
+def booking_of(resource: Mapping[str, Any], appointment_id: str) -> Booking:
+    """Return what an `Appointment` asks for.
+
+    Raises:
+        BarsError: something is missing, or may not be there.
+    """
+    if any(name in resource for name in _FORBIDDEN):
+        raise bad_request("a reason may not be given")
+    try:
+        return Booking(
+            id=appointment_id,
+            slots=tuple(_id_of(one["reference"]) for one in resource["slot"]),
+            patient=_patient(resource["participant"]),
+            start=moment_of(resource["start"]),
+            end=moment_of(resource["end"]),
+            description=str(resource.get("description", "")),
+            comment=str(resource.get("comment", "")),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise bad_request("status, slot, start, end, created and a patient are needed") from None
+
+
+def searchset(resources: Sequence[Resource], base_url: str) -> Resource:
+    """Return a searchset of *resources*."""
+    return {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": len(resources),
+        "entry": [
+            {"fullUrl": f"{base_url}/{one['resourceType']}/{one['id']}", "resource": one}
+            for one in resources
+        ],
+    }
+
+
+def moment(when: datetime) -> str:
+    """Return *when* as BaRS writes it: in UTC, with its offset."""
+    return when.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def moment_of(text: str) -> datetime:
+    """Return the moment that *text* names.
+
+    Raises:
+        ValueError: it names none, or lacks its offset.
+    """
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError
+    return found
+
+
+def _patient(participants: Sequence[Mapping[str, Any]]) -> str:
+    for one in participants:
+        actor = one["actor"]
+        if "identifier" in actor:
+            return str(actor["identifier"]["value"])
+        if str(actor.get("reference", "")).startswith("Patient/"):
+            return _id_of(actor["reference"])
+    raise KeyError
+
+
+def _id_of(reference: str) -> str:
+    return reference.rpartition("/")[2]
+
+
+def _schedule_id(service: str) -> str:
+    return "sched1111" if service == next(iter(SERVICES)) else f"sched{service}"
