@@ -27,6 +27,9 @@ class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True):
 SKEW_SECONDS = 30
 """By how much clocks may differ (RFC 9068 leaves it to us)."""
 
+KEY_WATCH_SECONDS = 5
+"""How often each process looks which keys there are."""
+
 
 class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The server that takes mail."""
@@ -95,6 +98,23 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long the bus keeps events, which a closed account leaves behind."""
     accept_prototype_nhs: bool = False
     """Whether `NHS` and nine digits pass as an NHS number, as simulated departments know it."""
+
+    def __post_init__(self) -> None:
+        """Refuse times by which good tokens would be refused.
+
+        Raises:
+            ValueError: a key is published for too short before it signs, or after.
+        """
+        if self.key_publish_seconds < self.jwks_max_age_seconds + 2 * KEY_WATCH_SECONDS:
+            raise ValueError(
+                "GOVID_KEY_PUBLISH_SECONDS must be 10 or more above GOVID_JWKS_MAX_AGE_SECONDS: "
+                "whoever keeps our keys has to look again before a new one signs"
+            )
+        if self.key_kept_seconds < self.key_needed_seconds:
+            raise ValueError(
+                f"GOVID_KEY_KEEP_SECONDS must be {self.key_needed_seconds} or more: the life of "
+                "the longest token, GOVID_JWKS_MAX_AGE_SECONDS and 30"
+            )
 
     @property
     def longest_token_seconds(self) -> int:

@@ -19,13 +19,13 @@ from msgspec import Meta
 
 from govid.bus import Clock
 from govid.identity.errors import InvalidToken
+from govid.identity.settings import SKEW_SECONDS
 from govid.identity.tokens import jws
 from govid.identity.tokens.keyring import Keyring
 
 AUDIENCE: Literal["govid-api"] = "govid-api"
 TYPE = "at+jwt"
 SCOPE = "govid"
-LEEWAY_SECONDS = 30
 REMEMBERED = 10_000
 JTI_BYTES = 16
 
@@ -144,14 +144,14 @@ class Tokens:
                 algorithms=[key.algorithm],
                 audience=AUDIENCE,
                 issuer=self._issuer,
-                leeway=LEEWAY_SECONDS,
+                leeway=SKEW_SECONDS,
                 options={"require": list(Claims.__struct_fields__), "strict_aud": True},
             )
         except (jws.Malformed, msgspec.ValidationError, jwt.PyJWTError) as error:
             raise InvalidToken from error
         if not 0 < claims.exp - claims.iat <= self._lifetime:
             raise InvalidToken
-        until = datetime.fromtimestamp(claims.exp, UTC) + timedelta(seconds=LEEWAY_SECONDS)
+        until = datetime.fromtimestamp(claims.exp, UTC) + timedelta(seconds=SKEW_SECONDS)
         return Verified(account_id=claims.sub, session_id=claims.sid, kid=key.kid, until=until)
 
     def _remember(self, digest: bytes, verified: Verified) -> None:

