@@ -4,7 +4,8 @@ import asyncio
 import os
 from pathlib import Path
 
-from govid.identity.mail.port import Mail, Writer
+from govid.bus import Outage
+from govid.identity.mail.port import DEPENDENCY, Mail, Writer
 
 
 class FolderMailer:
@@ -16,9 +17,15 @@ class FolderMailer:
         self._writer = writer
 
     async def send(self, mail: Mail) -> None:
-        """Write the file, for the eyes of its owner only."""
+        """Write the file, for the eyes of its owner only.
+
+        A full disk or a folder that cannot be written is an outage: the mail waits.
+        """
         content = bytes(self._writer.write(mail))
-        await asyncio.to_thread(self._put, f"{mail.id}.eml", content)
+        try:
+            await asyncio.to_thread(self._put, f"{mail.id}.eml", content)
+        except OSError:
+            raise Outage(DEPENDENCY) from None
 
     def _put(self, name: str, content: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

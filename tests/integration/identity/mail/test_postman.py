@@ -9,6 +9,7 @@ import pytest
 from govid.bus import Outage
 from govid.identity.mail.port import AddressRefused
 from govid.identity.repository.letters import LetterKind
+from govid.identity.repository.links import Links
 from tests.integration.identity.conftest import CAUSE
 from tests.integration.identity.mail.conftest import Office
 
@@ -145,3 +146,16 @@ async def test_what_has_happened_is_told_without_a_link(office: Office) -> None:
     assert "token" not in mail.text
     assert ADA not in repr(mail)
     assert await hashes(office) == set()
+
+
+async def test_links_whose_time_is_over_are_forgotten_in_batches(office: Office) -> None:
+    view = await office.identity.register()
+    for _ in range(3):
+        await office.deliver(await office.write(LetterKind.RESET, view.id, ADA))
+    await office.identity.database.reads.execute(
+        "UPDATE identity.link SET issued_at = '2026-01-01', expires_at = '2026-01-02'"
+        " WHERE hash <> (SELECT hash FROM identity.link LIMIT 1)"
+    )
+    async with office.identity.uow.begin(CAUSE) as tx:
+        assert [await Links().purge(tx, 1), await Links().purge(tx, 5)] == [1, 1]
+    assert len(await hashes(office)) == 1

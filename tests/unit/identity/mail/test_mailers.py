@@ -94,6 +94,13 @@ async def test_a_folder_keeps_one_file_for_each_mail(tmp_path: Path) -> None:
     assert (found["To"], found.get_content()) == ("ada@example.com", f"{LINK}\r\n")
 
 
+async def test_a_folder_that_cannot_be_written_is_an_outage(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "mail"
+    in_the_way.write_text("a file")
+    with pytest.raises(Outage):
+        await FolderMailer(in_the_way, WRITER).send(MAIL)
+
+
 async def test_a_server_gets_the_mail(server: MailServer) -> None:
     await mailer(server).send(MAIL)
     assert server.heard[:4] == [
