@@ -6,6 +6,7 @@ from msgspec import structs
 
 from govid.bus import Clock
 from govid.bus.upstream import Department, Policy
+from govid.nhs.registry.bars import RemotePractices
 from govid.nhs.registry.oauth import Credentials, TokenDesk
 from govid.nhs.registry.pds import Pds
 from govid.nhs.registry.remote import RemotePatientRegistry
@@ -13,6 +14,7 @@ from govid.nhs.registry.remote import RemotePatientRegistry
 PER_SECOND = 4.5
 """A little less than the five that PDS allows."""
 
+_BARS_PATH = "/booking-and-referral/FHIR/R4"
 _PDS_PATH = "/personal-demographics/FHIR/R4"
 
 
@@ -33,6 +35,21 @@ def registry(
     return RemotePatientRegistry(
         Pds(department.api("pds", f"{base_url.rstrip('/')}{_PDS_PATH}", policy), tokens)
     )
+
+
+def practices(
+    department: Department,
+    base_url: str,
+    credentials: Credentials,
+    clock: Clock,
+    ods: str,
+    *,
+    policy: Policy | None = None,
+) -> RemotePractices:
+    """Return the way to the practices at *base_url*, on behalf of the organisation *ods*."""
+    tokens = TokenDesk(department.api("oauth", base_url, policy), credentials, clock).cache()
+    url = f"{base_url.rstrip('/')}{_BARS_PATH}"
+    return RemotePractices(department.api("bars", url, policy), tokens, ods)
 
 
 def checked_key(pem: bytes) -> bytes:

@@ -122,8 +122,9 @@ class Entry(_Part, frozen=True, kw_only=True):
 
 
 class Issue(_Part, frozen=True, kw_only=True):
-    """Something that PDS has to say."""
+    """Something that the NHS has to say."""
 
+    code: str | None = None
     details: Concept = Concept()
 
 
@@ -139,6 +140,11 @@ class OperationOutcome(
     """What went wrong, or what is noteworthy: a status of success may have one, too."""
 
     issue: list[Issue] = []
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """FHIR's own words for the issues: `conflict`, `duplicate`."""
+        return frozenset(issue.code for issue in self.issue if issue.code is not None)
 
     @property
     def codes(self) -> frozenset[str]:

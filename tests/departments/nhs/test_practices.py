@@ -1,0 +1,228 @@
+"""The port `Practices`, by its BaRS adapter: the same answers whichever way it asks."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from msgspec import structs
+
+from govid.bus.upstream import Department, Policy, Unavailable, Unusable, UpstreamFailure
+from govid.nhs.decision import AppointmentStatus
+from govid.nhs.registry.connection import practices as connected
+from govid.nhs.registry.oauth import Credentials
+from govid.nhs.registry.practices import (
+    AppointmentChanged,
+    FreeSlot,
+    NoSuchAppointment,
+    NotGranted,
+    Order,
+    Practices,
+    SlotGone,
+)
+from govid.nhs.simulator import NhsSimulator
+from tests.departments.nhs.conftest import MovingClock
+from tests.departments.nhs.target import Target, Way, reached
+
+SERVICE = "2000099999"
+PATIENT = "9476719931"
+QUICK = Policy(total_seconds=2, first_pause_seconds=0.001)
+
+Connect = Callable[[Target], Practices]
+
+
+@pytest.fixture
+async def connect(clock: MovingClock) -> AsyncIterator[Connect]:
+    departments: list[Department] = []
+
+    def to(target: Target) -> Practices:
+        department = Department("nhs", transport=target.transport)
+        departments.append(department)
+        who = Credentials(client_id=target.client_id, kid=target.kid, key=lambda: target.key)
+        return connected(department, target.url, who, clock, "Y12345", policy=QUICK)
+
+    yield to
+    for department in departments:
+        await department.close()
+
+
+@pytest.fixture(params=["in process", "loopback"])
+async def practices(
+    request: pytest.FixtureRequest, simulator: NhsSimulator, connect: Connect
+) -> AsyncIterator[Practices]:
+    async with reached(cast("Way", request.param), simulator) as target:
+        yield connect(target)
+
+
+@pytest.fixture
+def own(simulated: Target, connect: Connect) -> Practices:
+    return connect(simulated)
+
+
+async def free(practices: Practices, service: str = SERVICE) -> Sequence[FreeSlot]:
+    now = datetime.now(UTC)
+    return await practices.free_slots(service, now, now + timedelta(days=13))
+
+
+def order(*slots: FreeSlot, patient: str = PATIENT, **changes: Any) -> Order:
+    wanted = Order(
+        id=str(uuid4()),
+        patient=patient,
+        slots=slots,
+        created=datetime(2026, 1, 5, tzinfo=UTC),
+        description="Reason for calling",
+    )
+    return structs.replace(wanted, **changes)
+
+
+async def test_free_slots_are_told_in_order(practices: Practices) -> None:
+    slots = await free(practices)
+    assert slots[0].end - slots[0].start == timedelta(minutes=15)
+    assert slots[0].service == SERVICE
+    assert slots[0].start.tzinfo is not None
+    assert [one.start for one in slots] == sorted(one.start for one in slots)
+
+
+async def test_a_booking_can_be_read_listed_and_is_not_free_any_more(practices: Practices) -> None:
+    first, *_ = await free(practices)
+    wanted = order(first)
+    booked = await practices.book(wanted)
+    assert (booked.id, booked.status) == (wanted.id, AppointmentStatus.CONFIRMED)
+    assert (booked.start, booked.end) == (first.start, first.end)
+    assert await practices.read(SERVICE, wanted.id) == booked
+    assert await practices.of_patient(SERVICE, PATIENT) == [booked]
+    assert first not in await free(practices)
+
+
+async def test_the_same_order_again_is_the_same_appointment(practices: Practices) -> None:
+    first, *_ = await free(practices)
+    wanted = order(first)
+    assert await practices.book(wanted) == await practices.book(wanted)
+
+
+async def test_a_slot_that_is_gone_is_gone(practices: Practices) -> None:
+    first, *_ = await free(practices)
+    await practices.book(order(first))
+    with pytest.raises(SlotGone):
+        await practices.book(order(first, patient="9693632109"))
+
+
+async def test_of_fifty_at_once_one_gets_the_slot(own: Practices) -> None:
+    first, *_ = await free(own)
+    ended = await asyncio.gather(
+        *(own.book(order(first, patient=str(number))) for number in range(50)),
+        return_exceptions=True,
+    )
+    kinds = [type(one).__name__ for one in ended]
+    assert (kinds.count("Appointment"), kinds.count("SlotGone")) == (1, 49)
+
+
+async def test_what_breaks_a_rule_is_not_granted(practices: Practices) -> None:
+    slots = await free(practices)
+    with pytest.raises(NotGranted):
+        await practices.book(order(slots[0], slots[2]))
+    with pytest.raises(NotGranted):
+        await practices.book(order(slots[0], description="x" * 101))
+    now = datetime.now(UTC)
+    with pytest.raises(NotGranted):
+        await practices.free_slots(SERVICE, now, now + timedelta(days=15))
+
+
+async def test_a_practice_that_is_none_is_our_mistake(own: Practices) -> None:
+    with pytest.raises(Unusable):
+        await free(own, "1999")
+
+
+async def test_a_cancellation_frees_the_slot(practices: Practices) -> None:
+    first, *_ = await free(practices)
+    booked = await practices.book(order(first))
+    cancelled = await practices.cancel(booked)
+    assert (cancelled.status, cancelled.version) == (AppointmentStatus.CANCELLED, "2")
+    assert first in await free(practices)
+
+
+async def test_a_cancellation_that_came_twice_is_one(practices: Practices) -> None:
+    first, *_ = await free(practices)
+    booked = await practices.book(order(first))
+    assert await practices.cancel(booked) == await practices.cancel(booked)
+
+
+async def test_a_move_takes_the_new_slot_and_frees_the_old(practices: Practices) -> None:
+    slots = await free(practices)
+    booked = await practices.book(order(slots[0]))
+    moved = await practices.change(booked, order(slots[7]))
+    assert (moved.id, moved.start, moved.version) == (booked.id, slots[7].start, "2")
+    assert slots[0] in await free(practices)
+
+
+async def test_a_move_into_a_slot_that_is_gone_changes_nothing(practices: Practices) -> None:
+    slots = await free(practices)
+    booked = await practices.book(order(slots[0]))
+    await practices.book(order(slots[1], patient="9693632109"))
+    with pytest.raises(SlotGone):
+        await practices.change(booked, order(slots[1]))
+    assert await practices.read(SERVICE, booked.id) == booked
+
+
+async def test_who_has_read_an_older_version_changes_nothing(practices: Practices) -> None:
+    slots = await free(practices)
+    booked = await practices.book(order(slots[0]))
+    await practices.change(booked, order(slots[7]))
+    with pytest.raises(AppointmentChanged):
+        await practices.cancel(booked)
+    with pytest.raises(AppointmentChanged):
+        await practices.change(booked, order(slots[9]))
+
+
+async def test_what_has_passed_is_not_cancelled(own: Practices, clock: MovingClock) -> None:
+    first, *_ = await free(own)
+    booked = await own.book(order(first))
+    clock.ahead = timedelta(days=7)
+    with pytest.raises(NotGranted):
+        await own.cancel(booked)
+
+
+async def test_an_appointment_that_is_none_is_none(practices: Practices) -> None:
+    with pytest.raises(NoSuchAppointment):
+        await practices.read(SERVICE, str(uuid4()))
+
+
+@pytest.mark.parametrize("fault", ["503", "timeout", "personal-data", "malformed", "wrong-type"])
+async def test_a_practice_in_trouble_gives_no_answer(
+    own: Practices, simulator: NhsSimulator, fault: str
+) -> None:
+    first, *_ = await free(own)
+    simulator.faults.set(fault)
+    with pytest.raises(UpstreamFailure):
+        await own.book(order(first))
+
+
+async def test_a_booking_whose_answer_was_lost_is_found_again(
+    own: Practices, simulator: NhsSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *_ = await free(own)
+    wanted = order(first)
+    answer = simulator.diary.book
+
+    def lost(wish: Any) -> Any:
+        answer(wish)
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(simulator.diary, "book", lost)
+        with pytest.raises(Unavailable):
+            await own.book(wanted)
+    found = await own.book(wanted)
+    assert (found.id, found.status) == (wanted.id, AppointmentStatus.CONFIRMED)
+
+
+async def test_i9_no_patient_is_logged(own: Practices, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    first, *_ = await free(own)
+    booked = await own.book(order(first))
+    await own.of_patient(SERVICE, PATIENT)
+    told = "".join(str(one.__dict__) for one in caplog.records) + repr(booked) + repr(order(first))
+    assert [word for word in (PATIENT, "Reason for calling") if word in told] == []
