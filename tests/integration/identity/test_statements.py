@@ -37,6 +37,23 @@ async def test_signing_in_sends_eight_statements_in_two_transactions(identity: P
     ]
 
 
+async def test_a_renewal_sends_six_statements_in_one_transaction(identity: Parts) -> None:
+    await identity.register()
+    grant = await identity.begin()
+    async with statements(identity.database.requests) as sent:
+        await identity.refresh(grant.refresh_token)
+    assert sent == [
+        "BEGIN",
+        "COMMIT",
+        "INSERT INTO",
+        "SELECT identity.account.id",
+        "SELECT identity.refresh_token.session_id,",
+        "SELECT identity.session.account_id,",
+        "UPDATE identity.refresh_token",
+        "UPDATE identity.session",
+    ]
+
+
 async def test_authentication_sends_nothing_through_a_transaction(identity: Parts) -> None:
     await identity.register()
     token = await identity.login()
