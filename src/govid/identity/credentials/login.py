@@ -13,10 +13,10 @@ from govid.bus.contracts import (
     LoginRefusedBlocked,
     LoginSucceeded,
 )
-from govid.identity.errors import AccountIsBlocked, Fault, InvalidCredentials
+from govid.identity.errors import AccountIsBlocked, InvalidCredentials
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.repository.accounts import BLOCKED, Accounts, Credentials
-from govid.identity.rules import canonical, email_address
+from govid.identity.rules import canonical_or_nobody
 from govid.identity.schemas import GrantView, Login, TokenView
 from govid.identity.sessions.opening import Opening
 from govid.identity.throttle.attempts import Attempt, Flow, Throttle
@@ -74,7 +74,7 @@ class SignIn:
             TooManyAttempts: from this network, or at this moment in this name.
             SignInBusy: too many passwords are being hashed.
         """
-        address = _canonical_or_nobody(request.email)
+        address = canonical_or_nobody(request.email)
         attempt, known = await self._throttle.reserve(
             Flow.SIGN_IN, address, cause, lambda tx: self._accounts.credentials(tx, address)
         )
@@ -156,11 +156,3 @@ class _Proof(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Name the account only (I9)."""
         return f"<_Proof {self.account_id}>"
-
-
-def _canonical_or_nobody(address: str) -> str:
-    """Return the canonical form of *address*; what is no address is nobody's, and asked for too."""
-    try:
-        return canonical(email_address(address))
-    except Fault:
-        return ""
