@@ -2,7 +2,8 @@
 
     python -m bench                     everything, as published: about ten minutes
     python -m bench --only kafka        one part: resources, profile, registration, logins,
-                                        timing, emit, handlers, kafka, idle, paced
+                                        timing, emit, handlers, kafka, idle, paced,
+                                        isolation
     python -m bench --rounds 1 --seconds 2      a quick look, good for nothing else
 
 Servers listen on 127.0.0.1 only; nothing is ended but what was started here. Nothing else should
@@ -25,7 +26,7 @@ from rich.table import Table
 
 import govid
 from bench import logins, profiles, registrations, resources, timing
-from bench.bus import drains, emits, handlers, latencies
+from bench.bus import drains, emits, handlers, isolation, latencies
 from bench.numbers import judge
 from tests.backends.kafka import Unavailable
 
@@ -40,7 +41,7 @@ def main() -> None:
         action="append",
         choices=(
             *("resources", "profile", "registration", "logins", "timing"),
-            *("emit", "handlers", "kafka", "idle", "paced"),
+            *("emit", "handlers", "kafka", "idle", "paced", "isolation"),
         ),
     )
     parser.add_argument("--rounds", type=int, default=5)
@@ -58,6 +59,7 @@ def main() -> None:
         "kafka": lambda _: drains.measure(rounds=rounds, seconds=seconds),
         "idle": lambda _: latencies.measure_idle(rounds=rounds, seconds=seconds),
         "paced": lambda _: latencies.measure_paced(rounds=rounds, seconds=seconds),
+        "isolation": lambda _: isolation.measure(rounds=rounds),
     }
     results: dict[str, Any] = {"machine": machine()}
     if results["machine"]["load_before"] > IDLE_LOAD:

@@ -37,6 +37,8 @@ TARGETS = (
     Target("to Kafka, events/s: govid / aiokafka", "kafka.to_aiokafka", ">=", 0.25),
     Target("idle, commit to consumer, p50 ms", "idle.p50_ms", "<=", 10),
     Target("at 200 events/s, commit to ack, p99 ms", "paced.p99_ms", "<=", 60),
+    Target("latency: beside a parked key with 100,000 behind / free", "isolation.ratio", "<=", 1.1),
+    Target("read past 200,000 dead rows, ms", "isolation.slowest_read_ms", "<=", 50),
 )
 
 

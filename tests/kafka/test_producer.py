@@ -1,6 +1,5 @@
 """Requirement 7: after an error that a producer cannot survive, another one goes on by itself."""
 
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -40,10 +39,8 @@ async def test_r7_after_a_fatal_error_the_records_come_again_under_their_ids(
 ) -> None:
     account = uuid4()
     await house.healthy()
-    began = monotonic()
     await house.emit(*(a_request(account, str(n)) for n in range(EVENTS)))
     await house.drained()
-    assert monotonic() - began < 5
     assert house.kafka._events.rebuilds == 1
     records = await house.read(Topic.VERIFICATION_REQUEST, 2 * EVENTS)
     (sequences,) = by_key(records, lambda record: int(header(record, "ce_sequence") or 0)).values()

@@ -1,0 +1,74 @@
+"""What reads and other keys notice of 100,000 parked events, or of 200,000 dead rows."""
+
+from collections.abc import Awaitable, Callable
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import msgspec
+
+from bench.bus.hub import run, stage
+from govid.bus import BusSettings, Database
+from govid.bus.backlog import Backlog
+from govid.bus.consumers import BUCKETS
+from govid.bus.kafka.debts import Debts
+from tests.integration.bus.flood import a_house, seconds
+from tests.integration.bus.graveyard import graveyard
+from tests.integration.bus.harness import NAME, House, an_account, create_ledger
+from tests.integration.bus.listener import Listener
+
+BEHIND = 100_000
+DEAD_ROWS = 200_000
+EVENTS_A_ROUND = 100
+READS = 20
+OWNED = dict.fromkeys(range(BUCKETS), 1)
+
+
+def measure(*, rounds: int) -> dict[str, Any]:
+    """Compare two replicas' median latencies, event by event in turn: both bear the same load."""
+    with stage(needs_kafka=False) as servers:
+        ratios = run(_compare(servers.settings(), servers.settings(), rounds))
+        module, relay = run(_read(servers.settings()))
+    return {
+        "behind": BEHIND,
+        "ratios": ratios,
+        "ratio": median(ratios),
+        "dead_rows": DEAD_ROWS,
+        "module_read_ms": module,
+        "relay_read_ms": relay,
+        "slowest_read_ms": max(module, relay),
+    }
+
+
+async def _compare(free: BusSettings, burdened: BusSettings, rounds: int) -> list[float]:
+    async with a_house(free, behind=0) as one, a_house(burdened, behind=BEHIND) as other:
+        return [await _ratio(other, one) for _ in range(rounds)]
+
+
+async def _ratio(one: House, other: House) -> float:
+    pairs = [(await seconds(one), await seconds(other)) for _ in range(EVENTS_A_ROUND)]
+    ones, others = zip(*pairs, strict=True)
+    return median(ones) / median(others)
+
+
+async def _read(settings: BusSettings) -> tuple[float, float]:
+    always = msgspec.structs.replace(settings, poll_seconds=0)
+    await create_ledger(settings.database_url)
+    async with Database(always) as database:
+        house = House(always, database, Listener())
+        backlog, debts = Backlog(NAME, always, database), Debts(always, database)
+        async with graveyard(database, DEAD_ROWS):
+            await house.emit(an_account(), "a")
+            return (
+                await _milliseconds(lambda: backlog.read_whole(OWNED, ())),
+                await _milliseconds(lambda: debts.read(OWNED, (), ())),
+            )
+
+
+async def _milliseconds(read: Callable[[], Awaitable[Any]]) -> float:
+    taken = []
+    for _ in range(READS):
+        began = perf_counter()
+        await read()
+        taken.append((perf_counter() - began) * 1000)
+    return median(taken)

@@ -1,0 +1,87 @@
+"""When a department is back, all who wait for it are looked at at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from govid.bus import Database, Delivery, Outage
+from govid.bus.recovery import Recovery
+from tests.integration.bus.harness import NAME, House, Ledger, an_account, create_ledger, until
+
+PAUSES = "UPDATE bus.parked SET until = clock_timestamp() + interval '5 minutes', reason = $1"
+
+
+class Nhs:
+    """Is away, until it is back."""
+
+    def __init__(self) -> None:
+        self.is_away = True
+
+    async def ask(self, _: Delivery[Any]) -> None:
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise Outage("nhs")
+
+
+@asynccontextmanager
+async def recovering(house: House) -> AsyncIterator[Recovery]:
+    recovery = Recovery(house.database, house.wake)
+    task = asyncio.create_task(recovery.run())
+    yield recovery
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def waiting(house: House, keys: int) -> bool:
+    return await house.count("parked") == keys
+
+
+async def test_r6_keys_that_wait_out_an_outage_go_on_when_it_is_over(
+    bus_settings: Any, database: Database
+) -> None:
+    await create_ledger(bus_settings.database_url)
+    nhs = Nhs()
+    house = House(bus_settings, database, Ledger(nhs.ask))
+    async with house.running(), recovering(house) as recovery:
+        await house.emit(an_account(), "a", "b")
+        await house.emit(an_account(), "c")
+        await until(lambda: waiting(house, 2))
+        await database.reads.execute(PAUSES, "outage")
+        nhs.is_away = False
+        recovery.tell([NAME])
+        await until(lambda: waiting(house, 0))
+    assert sorted(await house.labels()) == ["a", "b", "c"]
+
+
+async def test_r6_keys_that_wait_for_another_reason_go_on_waiting(
+    bus_settings: Any, database: Database
+) -> None:
+    await create_ledger(bus_settings.database_url)
+    house = House(bus_settings, database, Ledger(Nhs().ask))
+    async with house.running():
+        await house.emit(an_account(), "a")
+        await until(lambda: waiting(house, 1))
+    await database.reads.execute(PAUSES, "error")
+    before = await database.reads.fetchval("SELECT until FROM bus.parked")
+    async with recovering(house) as recovery:
+        recovery.tell([NAME])
+        await asyncio.wait_for(house.wake.bell(NAME).wait(), 10)
+    assert await database.reads.fetchval("SELECT until FROM bus.parked") == before
+
+
+async def test_r6_another_departments_keys_go_on_waiting(
+    bus_settings: Any, database: Database
+) -> None:
+    await create_ledger(bus_settings.database_url)
+    house = House(bus_settings, database, Ledger(Nhs().ask))
+    async with house.running():
+        await house.emit(an_account(), "a")
+        await until(lambda: waiting(house, 1))
+    await database.reads.execute(PAUSES, "outage")
+    before = await database.reads.fetchval("SELECT until FROM bus.parked")
+    async with recovering(house) as recovery:
+        recovery.tell(["hmrc.verification"])
+        bell = house.wake.bell("hmrc.verification")
+        await asyncio.wait_for(bell.wait(), 10)
+    assert await database.reads.fetchval("SELECT until FROM bus.parked") == before
