@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from govid.bus.backlog import Backlog
-from govid.bus.consumers import BUCKETS, RELAY
+from govid.bus.consumers import BUCKETS
 from govid.bus.kafka.debts import Debts
 from tests.integration.bus.graveyard import graveyard
 from tests.integration.bus.harness import NAME, House, an_account

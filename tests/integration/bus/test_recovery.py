@@ -64,6 +64,7 @@ async def test_r6_keys_that_wait_for_another_reason_go_on_waiting(
         await until(lambda: waiting(house, 1))
     await database.reads.execute(PAUSES, "error")
     before = await database.reads.fetchval("SELECT until FROM bus.parked")
+    house.wake.bell(NAME).clear()
     async with recovering(house) as recovery:
         recovery.tell([NAME])
         await asyncio.wait_for(house.wake.bell(NAME).wait(), 10)
