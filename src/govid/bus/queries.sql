@@ -236,6 +236,23 @@ SET event_id = excluded.event_id, until = excluded.until,
     first_failed = CASE WHEN parked.event_id = excluded.event_id
                         THEN parked.first_failed ELSE clock_timestamp() END
 
+-- name: recover
+-- Ends the pauses of keys that wait out an outage; those of other failures go on. Without a fence:
+-- nothing is handled by this, only looked at sooner. What somebody else has in hand is his.
+WITH waiting AS (
+    SELECT subscriber, key FROM bus.parked
+    WHERE subscriber = ANY($1::text[]) AND reason = 'outage'
+      AND until > clock_timestamp() AND until < 'infinity'
+    ORDER BY subscriber, key
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+woken AS (
+    UPDATE bus.parked p SET until = clock_timestamp() FROM waiting w
+    WHERE p.subscriber = w.subscriber AND p.key = w.key
+    RETURNING p.key
+)
+SELECT count(*) FROM woken
+
 -- name: past_failures
 SELECT attempts, reason,
        extract(epoch FROM clock_timestamp() - first_failed)::float8 AS elapsed_seconds

@@ -22,6 +22,7 @@ from govid.bus.metrics import Metrics
 from govid.bus.module import Module
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.pseudonyms import Pseudonyms
+from govid.bus.recovery import Recovery
 from govid.bus.retention import Retention
 from govid.bus.retry import error_class
 from govid.bus.sample import Sampler
@@ -54,6 +55,7 @@ class Bus:
         self._catalogue = Catalogue()
         self._sealer = Sealer(self._catalogue, Pseudonyms(settings.pseudonym_key))
         self._metrics = Metrics(registry)
+        self._recovery = Recovery(self.database, self.wake)
         self._sampler = Sampler(self.database)
         self._loop_lag = LoopLag()
         if registry is not None:
@@ -74,6 +76,10 @@ class Bus:
         """Register the consumers of *module*; only before `start`."""
         for consumer in module.consumers:
             self.subscriptions.add(consumer)
+
+    def recovered(self, subscribers: Collection[str]) -> None:
+        """Look again at what *subscribers* could not handle, as somebody was away who is back."""
+        self._recovery.tell(subscribers)
 
     async def start(self) -> None:
         """Connect and begin to deliver. A Kafka that is away delays nothing.
@@ -113,6 +119,7 @@ class Bus:
                 self._metrics,
             )
             self._supervise(consumer.name, dispatcher.run)
+        self._supervise("recovery", self._recovery.run)
         self._supervise("loop lag", self._loop_lag.run)
         self._supervise("retention", Retention(self.settings, self.clock).run)
         await self._kafka.start()

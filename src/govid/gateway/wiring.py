@@ -66,7 +66,14 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     )
     modules = (
         people.module,
-        nhs.build(settings.nhs, bus.database, bus.uow, clock, UpstreamMetrics(registry)),
+        nhs.build(
+            settings.nhs,
+            bus.database,
+            bus.uow,
+            clock,
+            UpstreamMetrics(registry),
+            recovered=bus.recovered,
+        ),
         hmrc.build(settings.hmrc, bus.database, bus.uow, clock),
     )
     for module in modules:

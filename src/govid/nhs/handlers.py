@@ -15,6 +15,8 @@ from govid.nhs.booking import Booking
 from govid.nhs.cancellation import Cancellation
 from govid.nhs.verification import Verification
 
+VERIFICATION = "nhs.verification"
+
 
 def consumers(
     verification: Verification, booking: Booking, cancellation: Cancellation
@@ -22,7 +24,7 @@ def consumers(
     """Return the module's subscribers. Their names are stored, and never change (I10)."""
     return (
         Consumer(
-            name="nhs.verification",
+            name=VERIFICATION,
             handles=(VerificationRequested,),
             wants=lambda event: event.identifier_type is IdentifierType.NHS,
             handler=verification,

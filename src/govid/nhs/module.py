@@ -1,5 +1,8 @@
 """The NHS module, put together."""
 
+from collections.abc import Callable, Collection
+from functools import partial
+
 from govid.bus import Clock, Database, Module, UnitOfWork
 from govid.bus.contracts.facts import FactsOfAccounts
 from govid.bus.upstream import UpstreamMetrics
@@ -7,7 +10,7 @@ from govid.nhs.appointments import AppointmentDesk
 from govid.nhs.booking import Booking
 from govid.nhs.cancellation import Cancellation
 from govid.nhs.controllers import router
-from govid.nhs.handlers import consumers
+from govid.nhs.handlers import VERIFICATION, consumers
 from govid.nhs.patients import PatientFiling
 from govid.nhs.ports import open_ports
 from govid.nhs.repository import Accounts, Appointments, Patients
@@ -22,10 +25,12 @@ def build(
     clock: Clock,
     metrics: UpstreamMetrics | None = None,
     facts: FactsOfAccounts | None = None,
+    recovered: Callable[[Collection[str]], None] | None = None,
 ) -> Module:
     """Build the module: its routes below `/api/nhs` and its subscribers.
 
-    *facts* knows what the holders of accounts claim to be; *metrics* counts calls to the NHS.
+    *facts* knows what the holders of accounts claim to be; *metrics* counts calls to the NHS;
+    *recovered* is told which subscribers may go on, as the NHS is back.
 
     Raises:
         ValueError: the private key is none, or the simulator's fault is unknown.
@@ -34,6 +39,8 @@ def build(
     reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     accounts, patients, appointments = Accounts(), Patients(reads), Appointments(reads)
     ports = open_ports(settings, clock, metrics)
+    if recovered is not None:
+        ports.on_recovery(partial(recovered, (VERIFICATION,)))
 
     filing = PatientFiling(uow, patients, prototype_form=settings.accept_prototype_form)
     desk = AppointmentDesk(uow, accounts, appointments, is_open=settings.registry != "off")

@@ -26,6 +26,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     provider: AppointmentProvider
     state: Callable[[], str]
     stops: Sequence[Callable[[], Awaitable[None]]] = ()
+    on_recovery: Callable[[Callable[[], None]], None] = lambda _: None
+    """Takes who wants to know when the NHS is back."""
 
 
 def open_ports(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None) -> Ports:
@@ -64,6 +66,7 @@ def _remote(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None
         provider=OffAppointmentProvider(),
         state=lambda: department.state,
         stops=(department.close,),
+        on_recovery=department.on_recovery,
     )
 
 
@@ -91,6 +94,7 @@ def _simulated(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | N
         provider=LocalAppointmentProvider(clock),
         state=lambda: "simulator" if department.state == "ok" else department.state,
         stops=(department.close,),
+        on_recovery=department.on_recovery,
     )
 
 

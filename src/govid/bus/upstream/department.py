@@ -1,6 +1,7 @@
 """One department: a client, its connections, and the APIs that are called by it."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -37,6 +38,7 @@ class Department:
         self._metrics = metrics or UpstreamMetrics()
         self._refuse_simulators = refuse_simulators
         self._apis: list[Api] = []
+        self._listeners: list[Callable[[], None]] = []
         self._http = httpx.AsyncClient(
             transport=transport,
             limits=httpx.Limits(max_connections=CONNECTIONS),
@@ -56,14 +58,24 @@ class Department:
             policy or Policy(),
             refuse_simulators=self._refuse_simulators,
         )
+        api.breaker.listen(self._heard)
         self._apis.append(api)
         return api
+
+    def on_recovery(self, listener: Callable[[], None]) -> None:
+        """Call *listener* each time that the department is back."""
+        self._listeners.append(listener)
 
     @property
     def state(self) -> str:
         """`ok`, or `down` while the breaker of one of the APIs is not closed."""
         states = {api.breaker.state for api in self._apis}
         return "ok" if states <= {BreakerState.CLOSED} else "down"
+
+    def _heard(self, state: BreakerState) -> None:
+        if state is BreakerState.CLOSED and self.state == "ok":
+            for listener in self._listeners:
+                listener()
 
     async def close(self) -> None:
         """Close all connections."""

@@ -1,0 +1,51 @@
+"""Ends the pauses of keys that wait for somebody who is back.
+
+An outage may last, and the longer it does the longer are the pauses, up to minutes. When a breaker
+closes they have lost their reason: all who wait are looked at again, and do not find out one by
+one. Who fails again waits again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection
+
+from govid.bus.database import Database
+from govid.bus.retry import DATABASE_AWAY
+from govid.bus.sql import QUERIES
+from govid.bus.wake import Wake
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 1.0
+
+
+class Recovery:
+    """Wakes the keys of subscribers whose department is back."""
+
+    def __init__(self, database: Database, wake: Wake) -> None:
+        """Find the keys in *database*, and ring by *wake*."""
+        self._database = database
+        self._wake = wake
+        self._back: set[str] = set()
+        self._news = asyncio.Event()
+
+    def tell(self, subscribers: Collection[str]) -> None:
+        """Say that what *subscribers* wait for is there. Returns at once."""
+        self._back.update(subscribers)
+        self._news.set()
+
+    async def run(self) -> None:
+        """End pauses until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            names, self._back = self._back, set()
+            try:
+                woken = await self._database.bus_reads.fetchval(QUERIES["recover"], list(names))
+            except DATABASE_AWAY as error:
+                log.warning("recovery.postponed", extra={"error_class": type(error).__name__})
+                await asyncio.sleep(AGAIN_SECONDS)
+                self.tell(names)
+                continue
+            self._wake.ring(names)
+            log.info("recovery.done", extra={"records": woken})
