@@ -29,7 +29,7 @@ class FolderMailer:
 
     def _put(self, name: str, content: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._folder / f".{name}"
+        draft = self._folder / f"{name}.part"
         # Under another name until it is whole: whoever looks into the folder sees no half mail.
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
