@@ -57,7 +57,7 @@ async def _read(settings: BusSettings) -> tuple[float, float]:
     async with Database(always) as database:
         house = House(always, database, Listener())
         backlog, debts = Backlog(NAME, always, database), Debts(always, database)
-        async with graveyard(database, DEAD_ROWS):
+        async with graveyard(settings, database, DEAD_ROWS):
             await house.emit(an_account(), "a")
             return (
                 await _milliseconds(lambda: backlog.read_whole(OWNED, ())),

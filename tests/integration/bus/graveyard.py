@@ -3,16 +3,18 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from govid.bus import Database
+import asyncpg
+
+from govid.bus import BusSettings, Database
 from govid.bus.consumers import RELAY
 from tests.integration.bus.harness import NAME
 
 
 @asynccontextmanager
-async def graveyard(database: Database, rows: int) -> AsyncIterator[None]:
+async def graveyard(settings: BusSettings, database: Database, rows: int) -> AsyncIterator[None]:
     """Leave *rows* dead ones for the module and for the relay: somebody may still see them."""
     async with (
-        database.reads.acquire() as other,
+        somebody(settings) as other,
         other.transaction(isolation="repeatable_read"),
         database.reads.acquire() as connection,
     ):
@@ -30,3 +32,13 @@ async def graveyard(database: Database, rows: int) -> AsyncIterator[None]:
         await connection.execute("SELECT setval('bus.event_position', $1)", rows)
         await connection.execute("RESET statement_timeout")
         yield
+
+
+@asynccontextmanager
+async def somebody(settings: BusSettings) -> AsyncIterator[asyncpg.Connection]:
+    """Open a connection of somebody whose transactions nothing ends."""
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()

@@ -21,7 +21,7 @@ DEAD_ROWS = 200_000
 @pytest.fixture
 async def buried(house: House) -> AsyncIterator[None]:
     """Put a graveyard in front of everything."""
-    async with graveyard(house.database, DEAD_ROWS):
+    async with graveyard(house.settings, house.database, DEAD_ROWS):
         yield
 
 
