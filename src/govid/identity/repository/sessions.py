@@ -65,9 +65,10 @@ class Sessions:
         """Begin a session that ends after *lifetime*, or when nobody has used it for *idle*.
 
         The database's clock counts, as it is the one that all replicas share. It is read after the
-        account's lock was taken, so a session is older than a block or is not opened at all.
+        account's lock was taken, so a session is older than a block or is not opened at all; and
+        once, so that its times differ by exactly what they should.
         """
-        now = func.clock_timestamp()
+        now = func.statement_timestamp()
         statement = (
             insert(Session)
             .values(
@@ -106,7 +107,7 @@ class Sessions:
 
     async def renew(self, tx: Transaction, session_id: UUID, *, idle: timedelta) -> None:
         """Note that the session is in use."""
-        now = func.clock_timestamp()
+        now = func.statement_timestamp()
         await tx.execute(
             update(Session)
             .where(Session.id == session_id)
