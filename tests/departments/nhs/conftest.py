@@ -2,25 +2,15 @@
 
 import ssl
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import httpx
 import pytest
 
 from govid.nhs.simulator import ClientKey, NhsSimulator
+from tests.departments.clock import MovingClock
 from tests.departments.nhs.assertions import Asking
 from tests.departments.nhs.target import WAYS, Target, Way, reached
-
-
-class MovingClock:
-    """The machine's clock, which a test can put forward."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from govid.nhs.simulator import NhsSimulator
+from tests.departments.clock import MovingClock
 from tests.departments.nhs.assertions import MISSING, Asking
-from tests.departments.nhs.conftest import MovingClock
 
 HERE = "in client_assertion JWT"
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

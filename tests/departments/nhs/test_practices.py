@@ -24,7 +24,7 @@ from govid.nhs.registry.practices import (
     SlotGone,
 )
 from govid.nhs.simulator import NhsSimulator
-from tests.departments.nhs.conftest import MovingClock
+from tests.departments.clock import MovingClock
 from tests.departments.nhs.target import Target, Way, reached
 
 SERVICE = "2000099999"

@@ -1,0 +1,83 @@
+"""What a request says of somebody, and what of it cannot be read."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import msgspec
+
+from govid.bus.contracts import IdentifierType
+from govid.bus.contracts.identifiers import normalise
+
+FIELDS = ("firstName", "lastName", "nino", "dateOfBirth")
+_NAME = re.compile(r"[a-zA-Z `\-'^]{1,35}")
+_ANY_SUFFIX = "A"
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """Who somebody says they are."""
+
+    first: str
+    last: str
+    nino: str
+    born: date
+
+    def __repr__(self) -> str:
+        """Name the struct only (I9)."""
+        return "<Claim>"
+
+
+class Unreadable(Exception):
+    """Some fields are missing, or others are malformed; never both at once."""
+
+    def __init__(self, *, missing: Sequence[str] = (), malformed: Sequence[str] = ()) -> None:
+        """Name them by their names in the request."""
+        self.missing = missing
+        self.malformed = malformed
+        super().__init__()
+
+
+def read(body: bytes, *, suffix_optional: bool = False) -> Claim:
+    """Return what *body* says. One of the older contracts takes a number without its last letter.
+
+    Raises:
+        Unreadable: something is missing or malformed.
+    """
+    try:
+        content = msgspec.json.decode(body, type=dict[str, object])
+    except msgspec.DecodeError:
+        content = {}
+    missing = [name for name in FIELDS if content.get(name) in (None, "")]
+    if missing:
+        raise Unreadable(missing=missing)
+    return _claim(content, suffix_optional=suffix_optional)
+
+
+def _claim(content: Mapping[str, object], *, suffix_optional: bool) -> Claim:
+    first, last, nino, born = (str(content[name]) for name in FIELDS)
+    day = _date(born)
+    right = {
+        "firstName": _NAME.fullmatch(first),
+        "lastName": _NAME.fullmatch(last),
+        "nino": _is_nino(nino) or (suffix_optional and _is_nino(nino + _ANY_SUFFIX)),
+        "dateOfBirth": day,
+    }
+    malformed = [name for name in FIELDS if not right[name]]
+    if day is None or malformed:
+        raise Unreadable(malformed=malformed)
+    return Claim(first=first, last=last, nino=nino, born=day)
+
+
+def _is_nino(text: str) -> bool:
+    try:
+        return normalise(IdentifierType.NIN, text, prototype_form=False) == text
+    except ValueError:
+        return False
+
+
+def _date(text: str) -> date | None:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if day.isoformat() == text else None

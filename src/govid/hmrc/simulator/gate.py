@@ -1,0 +1,86 @@
+"""What HMRC's platform checks before an API sees a request, in its order.
+
+The order between version, token, subscription and scope is not published; this one is govid's.
+"""
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request
+
+from govid.bus.simulation import TokenBucket
+from govid.hmrc.simulator.errors import PLATFORM, HmrcError, platform
+from govid.hmrc.simulator.oauth import Grant, Tokens
+
+AnyRequest = Request[Any, Any, Any]
+
+SCENARIO = "gov-test-scenario"
+_ACCEPT = re.compile(r"application/vnd\.hmrc\.([0-9]+\.[0-9]+)\+json")
+
+
+def version(request: AnyRequest, offered: Sequence[str]) -> str:
+    """Return the version that *request* asks for, which is one of those *offered*.
+
+    Raises:
+        HmrcError: it names none (406), or one that there is not: 404, as for a path.
+    """
+    found = _ACCEPT.fullmatch(request.headers.get("accept", ""))
+    if found is None:
+        raise platform("ACCEPT_HEADER_INVALID")
+    if found[1] not in offered:
+        raise platform("MATCHING_RESOURCE_NOT_FOUND")
+    return found[1]
+
+
+class Gate:
+    """Lets in who has a token, a subscription and a scope, as often as the limit allows."""
+
+    def __init__(self, tokens: Tokens, bucket: TokenBucket) -> None:
+        """Believe in *tokens*; take one from *bucket* for each request."""
+        self._tokens = tokens
+        self._bucket = bucket
+
+    def admit(self, request: AnyRequest, api: str, scope: str | None = None) -> None:
+        """Let *request* in to *api*, for which it needs a scope that begins with *scope*.
+
+        Raises:
+            HmrcError: it stays outside.
+        """
+        grant = self._grant(request.headers.get("authorization"))
+        if api not in grant.client.subscriptions:
+            raise platform("RESOURCE_FORBIDDEN")
+        if scope is not None and not any(one.startswith(scope) for one in grant.scopes):
+            raise platform("INVALID_SCOPE")
+        if not self._bucket.take():
+            raise platform("MESSAGE_THROTTLED_OUT")
+
+    def _grant(self, header: str | None) -> Grant:
+        if not header:
+            raise platform("MISSING_CREDENTIALS")
+        kind, _, token = header.partition(" ")
+        grant = self._tokens.grant(token.strip()) if kind.lower() == "bearer" else None
+        if grant is None:
+            raise platform("INVALID_CREDENTIALS")
+        return grant
+
+
+def scenario(request: AnyRequest, known: Sequence[str]) -> str | None:
+    """Return which of the *known* scenarios `Gov-Test-Scenario` wants played, if any.
+
+    An error of the platform can be wanted everywhere, by its code.
+
+    Raises:
+        HmrcError: that error; or there is no such scenario.
+    """
+    wanted = request.headers.get(SCENARIO)
+    if wanted is None or wanted in known:
+        return wanted
+    if wanted in PLATFORM:
+        raise platform(wanted)
+    raise HmrcError(
+        HTTPStatus.BAD_REQUEST,
+        "RULE_INCORRECT_GOV_TEST_SCENARIO",
+        "The Gov-Test-Scenario was not found",
+    )

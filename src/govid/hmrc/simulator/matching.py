@@ -1,0 +1,173 @@
+"""Individuals Matching: whether there is somebody with such a name, number and birthday.
+
+Source: hmrc/individuals-matching-api. The rule is version 2's; what version 1 compares is not told.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from uuid import UUID, uuid4
+
+import msgspec
+from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+from govid.bus import Clock
+from govid.hmrc.simulator import claims
+from govid.hmrc.simulator.claims import Claim, Unreadable
+from govid.hmrc.simulator.clients import MATCHING
+from govid.hmrc.simulator.errors import HmrcError, json_response
+from govid.hmrc.simulator.gate import AnyRequest, Gate, scenario, version
+from govid.hmrc.simulator.people import People, Person
+
+PATH = "/individuals/matching"
+SCOPES = "read:individuals-matching"
+OFFERED = ("1.0", "2.0")
+OLD = "1.0"
+MATCH_LIFE = timedelta(hours=5)
+"""HMRC says "several hours"."""
+
+FAILED = "MATCHING_FAILED"
+LAST_NAME_LETTERS = 3
+NINO_WITHOUT_SUFFIX = 8
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who was found, and until when they can be asked about."""
+
+    person: Person
+    ends: datetime
+
+
+class Matching:
+    """Matches people by the beginnings of their names."""
+
+    def __init__(self, people: People, gate: Gate, clock: Clock) -> None:
+        """Know *people*; let in whom *gate* lets in; forget matches by *clock*."""
+        self._people = people
+        self._gate = gate
+        self._clock = clock
+        self._matches: dict[UUID, Match] = {}
+
+    def routes(self) -> list[HTTPRouteHandler]:
+        """Return the match, and what was matched."""
+
+        @post(PATH)
+        async def match(request: AnyRequest) -> Response[bytes]:
+            body = await request.body()
+            return self._answered(request, lambda asked: self._match(asked, request, body))
+
+        @get(f"{PATH}/{{match_id:str}}")
+        async def matched(request: AnyRequest, match_id: FromPath[str]) -> Response[bytes]:
+            return self._answered(request, lambda asked: self._matched(asked, match_id))
+
+        return [match, matched]
+
+    def _answered(
+        self, request: AnyRequest, answer: Callable[[str], Response[bytes]]
+    ) -> Response[bytes]:
+        try:
+            asked = version(request, OFFERED)
+            self._gate.admit(request, MATCHING, SCOPES)
+            correlation_id = None if asked == OLD else _correlation_id(request)
+            response = answer(asked)
+        except HmrcError as error:
+            return error.response
+        if correlation_id is not None:
+            response.headers["CorrelationId"] = correlation_id
+        return response
+
+    def _match(self, asked: str, request: AnyRequest, body: bytes) -> Response[bytes]:
+        wanted = scenario(request, (FAILED,))
+        claim = _claim(body, asked)
+        person = self._people.find(lambda one: _fits(one, claim))
+        if wanted == FAILED or person is None:
+            raise HmrcError(
+                HTTPStatus.FORBIDDEN if asked == OLD else HTTPStatus.NOT_FOUND,
+                FAILED,
+                "There is no match for the information provided",
+            )
+        match_id = uuid4()
+        self._matches[match_id] = Match(person=person, ends=self._clock.now() + MATCH_LIFE)
+        individual = {"name": "GET", "title": "Individual Details", "href": f"{PATH}/{match_id}"}
+        return _links({"individual": individual, "self": {"href": f"{PATH}/"}})
+
+    def _matched(self, asked: str, match_id: str) -> Response[bytes]:
+        match = self._matches.get(_uuid(match_id, asked))
+        if match is None or self._clock.now() >= match.ends:
+            raise _not_found()
+        query = f"?matchId={match_id}"
+        links = {
+            "income": {"href": f"/individuals/income/{query}"},
+            "employments": {"href": f"/individuals/employments/{query}"},
+            "benefits-and-credits": {"href": f"/individuals/benefits-and-credits/{query}"},
+            "details": {"href": f"/individuals/details/{query}"},
+            "self": {"href": f"{PATH}/{match_id}"},
+        }
+        person = match.person
+        individual = {
+            "firstName": person.first,
+            "lastName": person.last,
+            "nino": person.nino,
+            "dateOfBirth": person.born.isoformat(),
+        }
+        return json_response({"_links": links, "individual": individual})
+
+
+def _correlation_id(request: AnyRequest) -> str:
+    given = request.headers.get("correlationid")
+    if given is None:
+        raise _invalid("2.0", "CorrelationId is required")
+    try:
+        UUID(given)
+    except ValueError:
+        raise _invalid("2.0", "Malformed CorrelationId") from None
+    return given
+
+
+def _claim(body: bytes, asked: str) -> Claim:
+    try:
+        return claims.read(body, suffix_optional=asked == OLD)
+    except Unreadable as what:
+        if what.missing:
+            raise _invalid(asked, f"{what.missing[0]} is required") from None
+        raise _invalid(asked, f"Malformed {what.malformed[0]} submitted") from None
+
+
+def _fits(person: Person, claim: Claim) -> bool:
+    return (
+        person.born == claim.born
+        # A number that came without its last letter is compared without it.
+        and person.nino[: max(NINO_WITHOUT_SUFFIX, len(claim.nino))] == claim.nino
+        and person.first[:1].casefold() == claim.first[:1].casefold()
+        and _beginning(person.last) == _beginning(claim.last)
+    )
+
+
+def _beginning(last: str) -> str:
+    return last[:LAST_NAME_LETTERS].casefold()
+
+
+def _uuid(text: str, asked: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        if asked == OLD:
+            raise HmrcError(
+                HTTPStatus.FORBIDDEN, "INVALID_UUID", "The match id is not a UUID"
+            ) from None
+        raise _not_found() from None
+
+
+def _not_found() -> HmrcError:
+    return HmrcError(HTTPStatus.NOT_FOUND, "NOT_FOUND", "The resource can not be found")
+
+
+def _invalid(asked: str, message: str) -> HmrcError:
+    code = "BAD_REQUEST" if asked == OLD else "INVALID_REQUEST"
+    return HmrcError(HTTPStatus.BAD_REQUEST, code, message)
+
+
+def _links(links: Mapping[str, Mapping[str, str]]) -> Response[bytes]:
+    return json_response({"_links": links})

@@ -1,0 +1,119 @@
+"""The match by which HMRC verifies who somebody is (PDV). Its errors follow no rule of HMRC's own.
+
+Source: govuk-one-login/ipv-cri-check-hmrc-api, which uses it. How exactly names are compared is not
+known: here they are equal but for capitals.
+"""
+
+from http import HTTPStatus
+from uuid import uuid4
+
+from litestar import Response, post
+from litestar.handlers import HTTPRouteHandler
+
+from govid.bus.simulation import Fault
+from govid.hmrc.simulator import claims
+from govid.hmrc.simulator.claims import Claim, Unreadable
+from govid.hmrc.simulator.clients import PDV
+from govid.hmrc.simulator.errors import HmrcError, json_response
+from govid.hmrc.simulator.gate import AnyRequest, Gate, scenario
+from govid.hmrc.simulator.people import People, Person
+
+PATHS = (
+    "/individuals/authentication/authenticator/api/match",
+    "/individuals/authentication/authenticator/match",
+)
+"""Both are in use."""
+
+NO_MATCH = "NO_MATCH"
+DECEASED = "DECEASED"
+DECEASED_TEXT = "Request to create account for a deceased user"
+SOMEBODY_ELSE = {
+    "firstName": "Ida",
+    "lastName": "Newton",
+    "dateOfBirth": "1960-06-01",
+    "nino": "PE938808A",
+}
+
+
+class Manners:
+    """What PDV does in more than one way. A test changes them while it runs."""
+
+    def __init__(self) -> None:
+        """Do it the usual way."""
+        self.no_match: object = {"errors": "CID returned no record"}
+        self.deceased_label = "text/plain"
+        """The text may be labelled `application/json`, which it is not."""
+        self.names_exchange = True
+        """Whether an answer has the id of the exchange (`x-amz-cf-id`)."""
+
+
+class Pdv:
+    """Matches people by their whole names."""
+
+    def __init__(self, people: People, gate: Gate, manners: Manners) -> None:
+        """Know *people*; let in whom *gate* lets in; behave as *manners* say."""
+        self._people = people
+        self._gate = gate
+        self._manners = manners
+
+    def routes(self) -> list[HTTPRouteHandler]:
+        """Return the one route, under both of its paths."""
+
+        @post(list(PATHS))
+        async def match(request: AnyRequest) -> Response[bytes]:
+            try:
+                self._gate.admit(request, PDV)
+                wanted = scenario(request, (NO_MATCH, DECEASED))
+                answer = self._answer(request, await request.body(), wanted)
+            except HmrcError as error:
+                return error.response
+            if self._manners.names_exchange:
+                answer.headers["x-amz-cf-id"] = uuid4().hex
+            return answer
+
+        return [match]
+
+    def _answer(self, request: AnyRequest, body: bytes, wanted: str | None) -> Response[bytes]:
+        claim = _claim(body)
+        person = self._people.find(lambda one: _fits(one, claim))
+        if wanted == DECEASED or (wanted is None and person is not None and person.has_died):
+            return Response(
+                DECEASED_TEXT.encode(),
+                status_code=int(HTTPStatus.FAILED_DEPENDENCY),
+                media_type=self._manners.deceased_label,
+            )
+        if wanted == NO_MATCH or person is None:
+            return json_response(self._manners.no_match, HTTPStatus.UNAUTHORIZED)
+        if request.scope.get("govid.fault") is Fault.OTHER_PERSON:
+            return json_response(SOMEBODY_ELSE)
+        return json_response(
+            {
+                "firstName": claim.first,
+                "lastName": claim.last,
+                "dateOfBirth": claim.born.isoformat(),
+                "nino": claim.nino,
+            }
+        )
+
+
+def _claim(body: bytes) -> Claim:
+    try:
+        return claims.read(body)
+    except Unreadable as what:
+        errors = [
+            *(_error("MISSING_FIELD", "This field is required", name) for name in what.missing),
+            *(_error("INVALID_FIELD", "This field is not valid", name) for name in what.malformed),
+        ]
+        raise HmrcError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", "Bad request", errors) from None
+
+
+def _error(code: str, message: str, name: str) -> dict[str, str]:
+    return {"code": code, "message": message, "path": f"/{name}"}
+
+
+def _fits(person: Person, claim: Claim) -> bool:
+    return (
+        (person.nino, person.born) == (claim.nino, claim.born)
+        and person.first.casefold() == claim.first.casefold()
+        and person.last.casefold() == claim.last.casefold()
+    )

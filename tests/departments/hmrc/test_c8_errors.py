@@ -1,0 +1,166 @@
+"""C8: the errors that HMRC's platform makes for all its APIs."""
+
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from govid.hmrc.simulator import HmrcSimulator
+from tests.departments.hmrc.asking import MISSING, PDV_PATH, Asking, told
+from tests.departments.hmrc.target import reached
+from tests.integration.departments import StandingClock
+
+
+@pytest.mark.parametrize(
+    ("authorization", "code", "message"),
+    [
+        (MISSING, "MISSING_CREDENTIALS", "Authentication information is not provided"),
+        ("", "MISSING_CREDENTIALS", "Authentication information is not provided"),
+        ("Bearer", "INVALID_CREDENTIALS", "Invalid Authentication information provided"),
+        ("Bearer x", "INVALID_CREDENTIALS", "Invalid Authentication information provided"),
+        ("Basic eDp5", "INVALID_CREDENTIALS", "Invalid Authentication information provided"),
+    ],
+)
+async def test_without_a_token_nobody_is_let_in(
+    asking: Asking, authorization: object, code: str, message: str
+) -> None:
+    for_pdv = await asking.pdv(headers={"Authorization": authorization})
+    for_matching = await asking.match(headers={"Authorization": authorization})
+    assert (for_pdv.status_code, for_pdv.json()) == (401, {"code": code, "message": message})
+    assert for_matching.json() == for_pdv.json()
+
+
+async def test_bearer_may_be_written_in_small_letters(asking: Asking) -> None:
+    token = f"bearer {await asking.access_token()}"
+    assert (await asking.pdv(headers={"Authorization": token})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "accept", ["", "*/*", "application/json", "application/vnd.hmrc.2+json", "2.0"]
+)
+async def test_an_accept_header_without_a_version_is_invalid(asking: Asking, accept: str) -> None:
+    answer = await asking.match(headers={"Accept": accept})
+    assert answer.status_code == 406
+    assert answer.json() == {
+        "code": "ACCEPT_HEADER_INVALID",
+        "message": "The accept header is missing or invalid",
+    }
+
+
+@pytest.mark.parametrize("version", ["1.1", "3.0", "2.00"])
+async def test_a_version_that_there_is_not_is_a_resource_that_there_is_not(
+    asking: Asking, version: str
+) -> None:
+    answer = await asking.match(version=version)
+    assert told(answer) == (404, "MATCHING_RESOURCE_NOT_FOUND")
+
+
+async def test_a_path_that_there_is_not_is_told_in_the_same_words(asking: Asking) -> None:
+    answer = await asking.pdv(path="/individuals/authentication/match")
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {
+            "code": "MATCHING_RESOURCE_NOT_FOUND",
+            "message": "A resource with the name in the request can not be found in the API",
+        },
+    )
+
+
+async def test_another_method_is_not_allowed(asking: Asking) -> None:
+    answer = await asking.http.get(f"{asking.target.url}{PDV_PATH}")
+    assert told(answer) == (405, "METHOD_NOT_ALLOWED")
+
+
+async def test_an_application_that_is_not_subscribed_is_forbidden(
+    asking_simulator: Asking, simulator: HmrcSimulator
+) -> None:
+    known = simulator.clients[simulator.client_id]
+    simulator.clients[simulator.client_id] = structs.replace(known, subscriptions=frozenset())
+    assert told(await asking_simulator.pdv()) == (403, "RESOURCE_FORBIDDEN")
+
+
+async def test_a_token_without_the_scope_is_not_enough_for_matching(asking: Asking) -> None:
+    token = f"Bearer {await asking.access_token()}"
+    answer = await asking.match(headers={"Authorization": token})
+    assert told(answer) == (403, "INVALID_SCOPE")
+
+
+async def test_more_than_three_calls_a_second_are_throttled(http: Any) -> None:
+    standing = StandingClock()
+    async with reached("in process", HmrcSimulator(clock=standing)) as target:
+        asking = Asking(target, http(target))
+        statuses = [(await asking.pdv()).status_code for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]
+
+
+async def test_of_two_faults_the_first_in_the_order_is_said(asking: Asking) -> None:
+    nobody = {"Authorization": "Bearer x"}
+    for_version = await asking.match(headers={**nobody, "Accept": "x"})
+    for_token = await asking.match({"nino": MISSING}, {**nobody, "CorrelationId": MISSING})
+    for_header = await asking.match({"nino": MISSING}, {"CorrelationId": MISSING})
+    assert told(for_version) == (406, "ACCEPT_HEADER_INVALID")
+    assert told(for_token) == (401, "INVALID_CREDENTIALS")
+    assert for_header.json()["message"] == "CorrelationId is required"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "status", "code"),
+    [
+        ("SCHEDULED_MAINTENANCE", 503, "SCHEDULED_MAINTENANCE"),
+        ("SERVER_ERROR", 503, "SERVER_ERROR"),
+        ("INTERNAL_SERVER_ERROR", 500, "INTERNAL_SERVER_ERROR"),
+        ("GATEWAY_TIMEOUT", 504, "GATEWAY_TIMEOUT"),
+        ("MESSAGE_THROTTLED_OUT", 429, "MESSAGE_THROTTLED_OUT"),
+        ("UNAUTHORIZED", 401, "UNAUTHORIZED"),
+        ("NONSENSE", 400, "RULE_INCORRECT_GOV_TEST_SCENARIO"),
+    ],
+)
+async def test_a_scenario_can_be_played(
+    asking: Asking, scenario: str, status: int, code: str
+) -> None:
+    for_pdv = await asking.pdv(headers={"Gov-Test-Scenario": scenario})
+    for_matching = await asking.match(headers={"Gov-Test-Scenario": scenario})
+    assert told(for_pdv) == told(for_matching) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [("429", 429, "MESSAGE_THROTTLED_OUT"), ("503", 503, "SERVER_ERROR")],
+)
+async def test_faults_speak_as_the_platform_does(
+    asking_simulator: Asking, fault: str, status: int, code: str
+) -> None:
+    answer = await asking_simulator.pdv(headers={"X-Sim-Fault": fault})
+    assert told(answer) == (status, code)
+
+
+async def test_a_fault_can_be_changed_while_it_runs(asking_simulator: Asking) -> None:
+    where = f"{asking_simulator.target.url}/simulator/hmrc/fault"
+    refused = await asking_simulator.http.put(where, content="nonsense")
+    changed = await asking_simulator.http.put(where, content="503:1")
+    answer = await asking_simulator.pdv(headers={"Authorization": "x"})
+    assert (refused.status_code, changed.status_code, answer.status_code) == (400, 204, 503)
+
+
+async def test_a_simulator_confesses(asking_simulator: Asking) -> None:
+    assert (await asking_simulator.token()).headers["x-simulator"] == "govid"
+
+
+def test_where_simulators_are_not_allowed_there_is_none() -> None:
+    with pytest.raises(RuntimeError, match="may not stand in"):
+        HmrcSimulator(is_allowed=False)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_known"),
+    [
+        ("/oauth/token", True),
+        ("/individuals/matching/", True),
+        ("/simulator/hmrc/fault", True),
+        ("/oauth2/token", False),
+        ("/personal-demographics/FHIR/R4/Patient", False),
+        ("/simulator/nhs/fault", False),
+    ],
+)
+def test_hmrc_knows_its_own_paths(path: str, is_known: bool) -> None:
+    assert HmrcSimulator.knows(path) is is_known
