@@ -43,7 +43,7 @@ def build(
         ports.on_recovery(partial(recovered, (VERIFICATION,)))
 
     filing = PatientFiling(uow, patients, prototype_form=settings.accept_prototype_form)
-    desk = AppointmentDesk(uow, accounts, appointments, is_open=settings.registry != "off")
+    desk = AppointmentDesk(uow, accounts, appointments, is_open=ports.takes_bookings)
     return Module(
         name="nhs",
         routes=(router(filing, desk),),

@@ -24,6 +24,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
 
     registry: PatientRegistry
     provider: AppointmentProvider
+    takes_bookings: bool
+    """Whether there is somebody who decides about appointments."""
     state: Callable[[], str]
     stops: Sequence[Callable[[], Awaitable[None]]] = ()
     on_recovery: Callable[[Callable[[], None]], None] = lambda _: None
@@ -46,6 +48,7 @@ def open_ports(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | N
             return Ports(
                 registry=OffPatientRegistry(),
                 provider=OffAppointmentProvider(),
+                takes_bookings=False,
                 state=lambda: "off",
             )
 
@@ -64,6 +67,7 @@ def _remote(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None
         registry=registry,
         # Nobody has let govid book yet.
         provider=OffAppointmentProvider(),
+        takes_bookings=False,
         state=lambda: department.state,
         stops=(department.close,),
         on_recovery=department.on_recovery,
@@ -92,6 +96,7 @@ def _simulated(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | N
     return Ports(
         registry=ByFormWithoutFacts(registry, by_form),
         provider=LocalAppointmentProvider(clock),
+        takes_bookings=True,
         state=lambda: "simulator" if department.state == "ok" else department.state,
         stops=(department.close,),
         on_recovery=department.on_recovery,

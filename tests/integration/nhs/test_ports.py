@@ -1,0 +1,113 @@
+"""What the module does with the NHS that its settings name."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import date
+from uuid import UUID
+
+import pytest
+from msgspec import structs
+
+from govid import nhs
+from govid.bus import Database, Module, Outage, SystemClock, UnitOfWork
+from govid.bus.contracts import IdentifierType
+from govid.bus.contracts.facts import ClaimedFacts
+from govid.nhs import NhsSettings, NhsSimulator
+from tests.departments.loopback import served
+from tests.integration.departments import StandingClock, a_verification, handler_of, serving
+from tests.integration.nhs.conftest import SETTINGS
+
+WISH = {
+    "patient_identifier": "943 476 5919",
+    "requested_datetime": "2030-03-04T09:30:00",
+    "doctor_specialty": "Cardiology",
+}
+
+
+class Known:
+    """Everybody says to be Bill Garton."""
+
+    async def of(self, account_id: UUID) -> ClaimedFacts | None:
+        return ClaimedFacts(
+            given_name="Bill", family_name="Garton", date_of_birth=date(1946, 6, 23)
+        )
+
+
+@pytest.fixture
+async def remote() -> AsyncIterator[NhsSettings]:
+    """Yield the settings of an NHS on a loopback port."""
+    simulator = NhsSimulator(is_limited=False)
+    async with served(simulator.application) as url:
+        yield NhsSettings(
+            registry="remote",
+            accept_prototype_form=False,
+            base_url=url,
+            client_id=simulator.client_id,
+            kid=simulator.kid,
+            private_key=simulator.key.pem,
+        )
+
+
+@pytest.fixture
+async def module(
+    remote: NhsSettings, database: Database, uow: UnitOfWork, clock: StandingClock
+) -> AsyncIterator[Module]:
+    module = nhs.build(remote, database, uow, clock)
+    yield module
+    await module.stops[0]()
+
+
+async def test_a_remote_nhs_is_well_until_something_is_heard(module: Module) -> None:
+    assert module.states["nhs"]() == "ok"
+
+
+async def test_nobody_is_verified_by_form_where_the_nhs_is_asked(
+    module: Module, database: Database, uow: UnitOfWork
+) -> None:
+    handler = handler_of(module, "nhs.verification")
+    delivery = a_verification(IdentifierType.NHS, "9693632109", UUID(int=1))
+    assert (await handler.prepare(delivery)).outcome == "insufficient"
+
+
+async def test_where_nobody_decides_about_appointments_none_is_taken(module: Module) -> None:
+    async with serving(module, UUID(int=1)) as client:
+        answer = await client.post("/api/nhs/appointments", json=WISH)
+    assert answer.status_code == 503
+
+
+@pytest.mark.parametrize("key", [b"", b"nonsense", b"-----BEGIN PRIVATE KEY-----\n"])
+def test_a_key_that_is_none_stops_the_start(
+    remote: NhsSettings, database: Database, uow: UnitOfWork, clock: StandingClock, key: bytes
+) -> None:
+    broken = structs.replace(remote, private_key=key)
+    with pytest.raises(ValueError, match="GOVID_NHS_PRIVATE_KEY is no RSA private key"):
+        nhs.build(broken, database, uow, clock)
+
+
+def test_a_fault_that_is_none_stops_the_start(
+    database: Database, uow: UnitOfWork, clock: StandingClock
+) -> None:
+    broken = structs.replace(SETTINGS, simulator_fault="404")
+    with pytest.raises(ValueError, match="404"):
+        nhs.build(broken, database, uow, clock)
+
+
+def test_where_simulators_are_refused_the_module_does_not_start_with_one(
+    database: Database, uow: UnitOfWork, clock: StandingClock
+) -> None:
+    broken = structs.replace(SETTINGS, may_be_simulated=False)
+    with pytest.raises(RuntimeError, match="may not stand in"):
+        nhs.build(broken, database, uow, clock)
+
+
+@pytest.mark.parametrize(("may_be_simulated", "refused"), [(True, False), (False, True)])
+async def test_an_nhs_that_confesses_to_be_simulated_is_good_for_rehearsals_only(
+    remote: NhsSettings, database: Database, uow: UnitOfWork, may_be_simulated: bool, refused: bool
+) -> None:
+    settings = structs.replace(remote, may_be_simulated=may_be_simulated)
+    module = nhs.build(settings, database, uow, SystemClock(), facts=Known())
+    delivery = a_verification(IdentifierType.NHS, "9693632109", UUID(int=1))
+    asked = handler_of(module, "nhs.verification").prepare(delivery)
+    (ended,) = await asyncio.gather(asked, return_exceptions=True)
+    assert isinstance(ended, Outage) is refused
+    await module.stops[0]()
