@@ -64,17 +64,11 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         bus.signals,
         departments={"nhs": nhs.Records(bus.database), "hmrc": hmrc.Records(bus.database)},
     )
+    calls = UpstreamMetrics(registry)
     modules = (
         people.module,
-        nhs.build(
-            settings.nhs,
-            bus.database,
-            bus.uow,
-            clock,
-            UpstreamMetrics(registry),
-            recovered=bus.recovered,
-        ),
-        hmrc.build(settings.hmrc, bus.database, bus.uow, clock),
+        nhs.build(settings.nhs, bus.database, bus.uow, clock, calls, recovered=bus.recovered),
+        hmrc.build(settings.hmrc, bus.database, bus.uow, clock, calls, recovered=bus.recovered),
     )
     for module in modules:
         bus.add(module)
@@ -93,8 +87,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
             clock,
             head=head(),
             departments={
-                "hmrc": lambda: settings.hmrc.registry,
-                **{name: state for module in modules for name, state in module.states.items()},
+                name: state for module in modules for name, state in module.states.items()
             },
         ),
     )

@@ -7,12 +7,15 @@ from govid.bus.contracts import AccountClosed, IdentifierType, VerificationReque
 from govid.hmrc.erasure import Erasure
 from govid.hmrc.verification import Verification
 
+VERIFICATION = "hmrc.verification"
+"""The subscriber that waits while HMRC is away."""
+
 
 def consumers(verification: Verification, erasure: Erasure) -> Sequence[Consumer]:
     """Return the module's subscribers. Their names are stored, and never change (I10)."""
     return (
         Consumer(
-            name="hmrc.verification",
+            name=VERIFICATION,
             handles=(VerificationRequested,),
             wants=lambda event: event.identifier_type is IdentifierType.NIN,
             handler=verification,

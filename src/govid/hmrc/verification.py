@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 
-from govid.bus import Delivery, Transaction
+from govid.bus import Delivery, Outage, Transaction
 from govid.bus.contracts import HmrcVerificationCompleted, VerificationRequested
-from govid.hmrc.registry.protocol import NinoVerifier, Outcome
+from govid.bus.contracts.facts import FactsOfAccounts
+from govid.hmrc.registry.protocol import Claim, Finding, NinoVerifier, Outcome
 
 ERRORS: Mapping[Outcome, str | None] = {
     Outcome.MATCH: None,
     Outcome.MISMATCH: "not_matched",
     Outcome.DECEASED: "not_verifiable",
-    Outcome.WITHHELD: "not_verifiable",
 }
 """Permanent codes. That somebody has died is told by nobody but a notice of death."""
 
@@ -18,25 +18,45 @@ ERRORS: Mapping[Outcome, str | None] = {
 class Verification:
     """Asks HMRC, and answers on its behalf."""
 
-    def __init__(self, verifier: NinoVerifier) -> None:
-        """Ask *verifier*."""
+    def __init__(self, verifier: NinoVerifier, facts: FactsOfAccounts | None = None) -> None:
+        """Ask *verifier*, with what *facts* know of the claimant; without them, it is nothing."""
         self._verifier = verifier
+        self._facts = facts
 
-    async def prepare(self, delivery: Delivery[VerificationRequested]) -> Outcome:
-        """Ask HMRC."""
-        return await self._verifier.verify(delivery.event.identifier_value)
+    async def prepare(self, delivery: Delivery[VerificationRequested]) -> Finding:
+        """Ask HMRC.
+
+        Raises:
+            Outage: it is away, or does not let govid in; the key waits, no attempt is spent.
+        """
+        request = delivery.event
+        claim = Claim(
+            nino=request.identifier_value,
+            facts=await self._facts.of(request.user_id) if self._facts else None,
+            correlation_id=delivery.correlation_id,
+        )
+        finding = await self._verifier.verify(claim)
+        if finding.outcome in (Outcome.UNAVAILABLE, Outcome.CREDENTIALS_REJECTED):
+            raise Outage("hmrc")
+        return finding
 
     async def apply(
-        self, tx: Transaction, delivery: Delivery[VerificationRequested], outcome: Outcome
+        self, tx: Transaction, delivery: Delivery[VerificationRequested], outcome: Finding
     ) -> None:
-        """Publish the answer."""
+        """Publish the answer.
+
+        Where too little is known nothing is answered: the account waits until its holder says more,
+        which is another request.
+        """
+        if not outcome.outcome.is_answer:
+            return
         request = delivery.event
         tx.emit(
             HmrcVerificationCompleted(
                 user_id=request.user_id,
                 identifier_type=request.identifier_type,
-                is_verified=outcome is Outcome.MATCH,
+                is_verified=outcome.outcome is Outcome.MATCH,
                 timestamp=tx.now,
-                error=ERRORS[outcome],
+                error=ERRORS[outcome.outcome],
             )
         )

@@ -1,0 +1,91 @@
+"""The match by which HMRC verifies who somebody is (PDV).
+
+Its 401 has two meanings, of which one is a person, and its 424 is text by whatever label.
+
+Source: govuk-one-login/ipv-cri-check-hmrc-api, which uses it.
+"""
+
+from http import HTTPStatus
+
+import msgspec
+
+from govid.bus.upstream import Answer, Api, Authorised, Call, TokenCache, Unusable
+from govid.hmrc.registry.matcher import AnotherPerson, Deceased, NoMatch, Person
+from govid.hmrc.registry.protocol import Evidence
+from govid.hmrc.registry.refusals import ErrorBody, check_let_in, refuses_token
+
+METHOD = "pdv.match"
+_DECEASED = b"deceased"
+_THEIR_FAULT = "Internal error"
+
+
+class _Echo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Who was matched."""
+
+    nino: str
+    date_of_birth: str = ""
+
+    def __repr__(self) -> str:
+        """Name the struct only (I9)."""
+        return "<_Echo>"
+
+
+class Pdv:
+    """PDV, which compares whole names."""
+
+    method = METHOD
+
+    def __init__(self, api: Api, tokens: TokenCache, path: str) -> None:
+        """Call *path* of *api* with *tokens*."""
+        self._api = Authorised(api, tokens, refuses_token)
+        self._path = path
+
+    async def match(self, person: Person, correlation_id: str | None) -> Evidence:
+        """Return on what the match rests."""
+        answer = await self._api.send(
+            Call(
+                operation=METHOD,
+                method="POST",
+                route=self._path,
+                path=self._path,
+                headers={"Content-Type": "application/json"},
+                body=person.body,
+                accepts=("application/json", "text/plain"),
+                correlation_id=correlation_id,
+            )
+        )
+        if answer.is_success:
+            return _matched(person, answer)
+        raise self._refusal(answer)
+
+    def _refusal(self, answer: Answer) -> Exception:
+        if answer.status == HTTPStatus.FAILED_DEPENDENCY:
+            # It is no JSON, although it may be called so.
+            is_death = _DECEASED in answer.body.lower()
+            return Deceased() if is_death else Unusable(answer.api, "unknown 424")
+        error = answer.decode(ErrorBody)
+        check_let_in(self._api.api, answer, error)
+        if answer.status == HTTPStatus.UNAUTHORIZED and _is_about_a_person(error.errors):
+            return NoMatch()
+        return Unusable(answer.api, f"status {answer.status}")
+
+
+def _is_about_a_person(errors: object) -> bool:
+    """Tell whether *errors* say that nobody was found: a text, or a list of words.
+
+    HMRC says in the same place that its matching broke down.
+    """
+    texts = errors if isinstance(errors, list) else [errors]
+    return bool(texts) and all(
+        isinstance(one, str) and one and not one.startswith(_THEIR_FAULT) for one in texts
+    )
+
+
+def _matched(person: Person, answer: Answer) -> Evidence:
+    echo = answer.decode(_Echo)
+    born = person.born.isoformat()
+    if (echo.nino.replace(" ", "").upper(), echo.date_of_birth or born) != (person.nino, born):
+        raise AnotherPerson
+    return Evidence(
+        method=METHOD, strength=2, validity=2, transaction=answer.headers.get("x-amz-cf-id")
+    )

@@ -1,0 +1,59 @@
+"""HMRC as govid's verifier of National Insurance numbers."""
+
+import logging
+
+from govid.bus.contracts import IdentifierType
+from govid.bus.contracts.identifiers import normalise
+from govid.bus.upstream import AuthFailed, UpstreamFailure
+from govid.hmrc.registry.matcher import AnotherPerson, Deceased, Matcher, NoMatch, described
+from govid.hmrc.registry.protocol import Claim, Evidence, Finding, Outcome
+
+log = logging.getLogger(__name__)
+
+
+class RemoteNinoVerifier:
+    """Asks HMRC, the real one or a simulated one: it is the same to it."""
+
+    def __init__(self, matcher: Matcher) -> None:
+        """Ask by *matcher*."""
+        self._matcher = matcher
+
+    async def verify(self, claim: Claim) -> Finding:
+        """Tell whether the number is the claimant's. Without name and birth date nobody asks."""
+        if claim.facts is None:
+            return Finding(outcome=Outcome.INSUFFICIENT)
+        try:
+            nino = normalise(IdentifierType.NIN, claim.nino, prototype_form=False)
+        except ValueError:
+            return self._ended(Outcome.MISMATCH)
+        try:
+            person = described(claim.facts, nino)
+        except ValueError:
+            # To ask about a name that is not theirs would cost them an attempt.
+            return Finding(outcome=Outcome.INSUFFICIENT)
+        try:
+            evidence = await self._matcher.match(person, claim.correlation_id)
+        except NoMatch:
+            return self._ended(Outcome.MISMATCH)
+        except Deceased:
+            return self._ended(Outcome.DECEASED)
+        except AnotherPerson:
+            # Without the traceback: the error holds nothing, and its frames hold a person (I9).
+            log.error(  # noqa: TRY400
+                "department.answered_about_another", extra={"department": "hmrc"}
+            )
+            return Finding(outcome=Outcome.UNAVAILABLE)
+        except UpstreamFailure as failure:
+            return _failed(failure)
+        return Finding(outcome=Outcome.MATCH, evidence=evidence)
+
+    def _ended(self, outcome: Outcome) -> Finding:
+        evidence = Evidence(method=self._matcher.method, strength=0, validity=0)
+        return Finding(outcome=outcome, evidence=evidence)
+
+
+def _failed(failure: UpstreamFailure) -> Finding:
+    if isinstance(failure, AuthFailed):
+        log.error("department.credentials_rejected", extra={"department": "hmrc"})
+        return Finding(outcome=Outcome.CREDENTIALS_REJECTED)
+    return Finding(outcome=Outcome.UNAVAILABLE)

@@ -1,0 +1,51 @@
+"""Tokens of HMRC, whose lives are counted in seconds."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from govid.bus.upstream import Department, in_process
+from govid.hmrc.registry.oauth import Credentials, TokenDesk
+from govid.hmrc.simulator import BASE_URL, HmrcSimulator
+
+
+class Ticking:
+    """Counts seconds as a test says."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def simulator() -> HmrcSimulator:
+    return HmrcSimulator()
+
+
+@pytest.fixture
+async def desk(simulator: HmrcSimulator) -> AsyncIterator[TokenDesk]:
+    department = Department("hmrc", transport=in_process(simulator.application))
+    credentials = Credentials(
+        client_id=simulator.client_id, client_secret=lambda: simulator.client_secret
+    )
+    yield TokenDesk(department.api("oauth", BASE_URL), credentials)
+    await department.close()
+
+
+@pytest.mark.parametrize(("seconds", "issued"), [(11_519, 1), (11_520, 2)])
+async def test_a_token_is_kept_for_four_fifths_of_four_hours(
+    desk: TokenDesk, simulator: HmrcSimulator, seconds: float, issued: int
+) -> None:
+    clock = Ticking()
+    tokens = desk.cache(clock)
+    await tokens.get()
+    clock.seconds = seconds
+    await tokens.get()
+    assert simulator.tokens.issued == issued
+
+
+def test_credentials_show_nothing() -> None:
+    shown = repr(Credentials(client_id="me", client_secret=lambda: "canary", scope="read:x"))
+    assert shown == "<Credentials>"
