@@ -31,8 +31,8 @@ def writer(stream: io.BytesIO) -> Iterator[LogWriter]:
 
 @pytest.fixture
 def logger(writer: LogWriter) -> logging.Logger:
-    # No relative of the root, whose handlers could not pass on what is no text.
-    made = logging.Logger("govid.test.lines")
+    # The handlers of the root could not pass on what is no text.
+    made = logging.Logger("govid.test.lines")  # noqa: LOG001 - no relative of the root
     made.addHandler(LineHandler(writer, console=False))
     return made
 
