@@ -44,6 +44,11 @@ async def settled(database: Database) -> None:
             await asyncio.sleep(0.02)
 
 
+async def waiting(database: Database) -> list[str]:
+    rows = await database.reads.fetch("SELECT kind FROM identity.letter ORDER BY id")
+    return [row["kind"] for row in rows]
+
+
 async def audited(database: Database) -> list[str]:
     rows = await database.reads.fetch(
         "SELECT type FROM bus.event WHERE type LIKE 'identity.email.%' ORDER BY pos"
@@ -114,6 +119,43 @@ async def test_a_link_to_the_old_address_dies_with_it(client: Client, mailbox: M
     assert await confirm(client, await mailbox.token(NEW, CHANGE)) == (204, "")
     body = {"token": reset, "password": "tangled otter banister"}
     assert (await client.post("/api/auth/reset/confirm", body)).status_code == 400
+
+
+async def test_r12_a_link_to_another_address_dies_with_the_password(
+    client: Client, mailbox: Mailbox
+) -> None:
+    token = await client.citizen()
+    assert await change(client, token) == 202
+    link = await mailbox.token(NEW, CHANGE)
+    body = {"current_password": PASSWORD, "password": "tangled otter banister"}
+    assert (await client.post("/api/auth/password", body, token)).status_code == 204
+    assert await confirm(client, link) == SPENT
+
+
+async def test_r12_a_letter_that_waits_is_taken_back_by_another_password(
+    client: Client, mailbox: Mailbox, database: Database
+) -> None:
+    token = await client.citizen()
+    mailbox.folder.write_text("no folder, so no mail can leave")
+    assert await change(client, token) == 202
+    body = {"current_password": PASSWORD, "password": "tangled otter banister"}
+    assert (await client.post("/api/auth/password", body, token)).status_code == 204
+    assert await waiting(database) == ["email_change_requested", "password_changed"]
+
+
+async def test_r12_a_letter_that_waits_is_taken_back_by_a_reset(
+    client: Client, mailbox: Mailbox, database: Database
+) -> None:
+    token = await client.citizen()
+    await client.post("/api/auth/reset", {"email": OLD})
+    reset = await mailbox.token(OLD, "Set a new password")
+    await settled(database)
+    mailbox.folder.rename(mailbox.folder.with_suffix(".before"))
+    mailbox.folder.write_text("no folder, so no mail can leave")
+    assert await change(client, token) == 202
+    body = {"token": reset, "password": "tangled otter banister"}
+    assert (await client.post("/api/auth/reset/confirm", body)).status_code == 204
+    assert await waiting(database) == ["email_change_requested", "password_changed"]
 
 
 async def test_r4_whether_an_address_is_taken_is_not_told(

@@ -110,6 +110,7 @@ class EmailDesk:
         await self._owners.set_email(tx, owner.id, promise.address, canonical(promise.address))
         # What was sent to the old address opens nothing any more.
         await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
+        await self._correspondence.take_back(tx, owner.id)
         await self._correspondence.tell(tx, LetterKind.EMAIL_CHANGED, owner.id, owner.email)
         tx.emit(EmailChanged(account_id=owner.id, timestamp=tx.now))
 

@@ -26,7 +26,7 @@ class Ending(Protocol):
 
 
 class PasswordChange:
-    """Gives an account another password, and ends every session of it, this one too."""
+    """Gives an account another password, and ends every session and every link of it."""
 
     def __init__(
         self,
@@ -73,7 +73,9 @@ class PasswordChange:
                 owner = await self._reauthentication.confirm(tx, proof)
                 await self._owners.set_password(tx, owner.id, password_hash)
                 await self._ending.revoke_all(tx, owner.id, reason=REASON)
-                await self._links.revoke(tx, owner.id, Purpose.RESET)
+                # Whoever knew the old password may have asked for another address with it.
+                await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
+                await self._correspondence.take_back(tx, owner.id)
                 await self._correspondence.tell(
                     tx, LetterKind.PASSWORD_CHANGED, owner.id, owner.email
                 )

@@ -100,6 +100,7 @@ class PasswordReset:
                 await self._owners.confirm_email(tx, owner.id)
             await self._ending.revoke_all(tx, owner.id, reason=REASON)
             await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
+            await self._correspondence.take_back(tx, owner.id)
             await self._correspondence.tell(tx, LetterKind.PASSWORD_CHANGED, owner.id, owner.email)
             tx.emit(CredentialChanged(account_id=owner.id, how="reset", timestamp=tx.now))
 

@@ -45,3 +45,7 @@ class Correspondence:
         """Write a letter that tells what has happened, if there is mail at all."""
         if self._is_open:
             await self.ask(tx, kind, account_id, address)
+
+    async def take_back(self, tx: Transaction, account_id: UUID) -> None:
+        """Let no letter leave with a link that was asked for before something that ends links."""
+        await self._letters.take_back(tx, account_id)

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from uuid import UUID
 
 from govid.bus import Delivery, Transaction, UnitOfWork
 from govid.bus.contracts import LetterWritten
@@ -55,8 +56,7 @@ class Postman:
     async def prepare(self, delivery: Delivery[LetterWritten]) -> None:
         """Send the letter, unless it was taken back or what it offers is no longer to be had."""
         async with self._uow.begin(delivery.cause(SUBSCRIBER)) as tx:
-            letter = await self._letters.find(tx, delivery.event.letter_id)
-            mail = None if letter is None else await self._mail(tx, letter)
+            mail = await self._mail(tx, delivery.event.letter_id)
         if mail is None:
             return
         try:
@@ -74,14 +74,18 @@ class Postman:
         """Forget the letter."""
         await self._letters.remove(tx, delivery.event.letter_id)
 
-    async def _mail(self, tx: Transaction, letter: Letter) -> Mail | None:
-        if letter.account_id is None or letter.address is None:
+    async def _mail(self, tx: Transaction, letter_id: UUID) -> Mail | None:
+        letter = await self._letters.find(tx, letter_id)
+        if letter is None or letter.account_id is None or letter.address is None:
             return None
         link = ""
         if letter.kind in _LINKED:
-            # Against a block that commits meanwhile: it would leave the new link alive.
+            # Against what commits meanwhile and ends all links: it would leave this one alive. It
+            # also takes the letter back, so that has to be looked for again.
             owner = await self._owners.lock(tx, letter.account_id, write=False)
-            if owner is None or not await self._is_due(tx, letter, owner):
+            if owner is None or await self._letters.find(tx, letter_id) is None:
+                return None
+            if not await self._is_due(tx, letter, owner):
                 return None
             link = await self._link(
                 tx, letter.kind, Promise(account_id=owner.id, address=letter.address)

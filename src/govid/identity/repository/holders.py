@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, case, delete, func, select, update
 
 from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType
-from govid.identity.models import Account, Link, RefreshToken, ReviewItem, Session
+from govid.identity.models import Account, Letter, Link, RefreshToken, ReviewItem, Session
 from govid.identity.repository.accounts import BLOCKED
+from govid.identity.repository.letters import WITH_LINKS
 
 CLOSED = "closed"
 
@@ -176,3 +177,7 @@ class Holders:
         sessions = select(Session.id).where(Session.account_id == account_id)
         await tx.execute(delete(RefreshToken).where(RefreshToken.session_id.in_(sessions)))
         await tx.execute(delete(Link).where(Link.account_id == account_id))
+        # Those that wait would bring new links, if they still wait when the block is over.
+        await tx.execute(
+            delete(Letter).where(Letter.account_id == account_id, Letter.kind.in_(WITH_LINKS))
+        )

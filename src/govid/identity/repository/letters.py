@@ -23,6 +23,10 @@ class LetterKind(StrEnum):
     ACCOUNT_CLOSED = "account_closed"
 
 
+WITH_LINKS = (LetterKind.RESET, LetterKind.EMAIL_CONFIRMATION, LetterKind.EMAIL_CHANGE)
+"""Letters that open something for whoever reads them."""
+
+
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """A mail that has not left yet. Without an account and an address it goes to nobody."""
 
@@ -72,3 +76,15 @@ class Letters:
     async def remove_all(self, tx: Transaction, account_id: UUID) -> None:
         """Take back every letter of the account that has not left."""
         await tx.execute(delete(models.Letter).where(models.Letter.account_id == account_id))
+
+    async def take_back(self, tx: Transaction, account_id: UUID) -> None:
+        """Take back the letters of the account that would leave with a link.
+
+        *tx* holds the account's lock. To revoke links goes with this: a letter has none before it
+        leaves, and may wait for long.
+        """
+        await tx.execute(
+            delete(models.Letter).where(
+                models.Letter.account_id == account_id, models.Letter.kind.in_(WITH_LINKS)
+            )
+        )

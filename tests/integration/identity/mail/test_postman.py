@@ -1,5 +1,6 @@
 """A letter leaves at least once, and its token is nowhere but in the mail (ADR-0015)."""
 
+import asyncio
 import hashlib
 import re
 from uuid import UUID, uuid4
@@ -9,17 +10,35 @@ import pytest
 from govid.bus import Outage
 from govid.identity.mail.port import AddressRefused
 from govid.identity.repository.letters import LetterKind
+from govid.identity.repository.life_events import Kind
 from govid.identity.repository.links import Links
+from govid.identity.repository.owners import Owners
+from tests.integration.identity.accounts.test_event_time import OPS
 from tests.integration.identity.conftest import CAUSE
 from tests.integration.identity.mail.conftest import Office
 
-ADA = "ada@example.com"
+ADA, NEW = "ada@example.com", "new@example.com"
+OFFERS = [
+    (LetterKind.RESET, ADA),
+    (LetterKind.EMAIL_CONFIRMATION, ADA),
+    (LetterKind.EMAIL_CHANGE, NEW),
+]
+WAITING = """
+    SELECT EXISTS (SELECT FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock')
+"""
 LINK = re.compile(r"https://govid\.example(/[a-z/]+)\?token=([A-Za-z0-9_-]{43})\s")
 
 
 async def hashes(office: Office) -> set[bytes]:
     rows = await office.identity.database.reads.fetch("SELECT hash FROM identity.link")
     return {row["hash"] for row in rows}
+
+
+async def waits_for_a_lock(office: Office) -> None:
+    async with asyncio.timeout(10):
+        while not await office.identity.database.reads.fetchval(WAITING):
+            await asyncio.sleep(0.01)
 
 
 def links(office: Office) -> list[tuple[str, str]]:
@@ -129,6 +148,43 @@ async def test_who_was_blocked_meanwhile_gets_no_link(office: Office, kind: Lett
     await office.deliver(letter_id)
     assert office.tray.mails == []
     assert await hashes(office) == set()
+
+
+@pytest.mark.parametrize(("kind", "address"), OFFERS)
+async def test_r12_a_letter_from_before_a_block_brings_no_link_after_it(
+    office: Office, kind: LetterKind, address: str
+) -> None:
+    view = await office.identity.register()
+    letter_id = await office.write(kind, view.id, address)
+    await office.identity.desk.act(Kind.BLOCK, view.id, reason="a test", cause=OPS)
+    await office.identity.desk.act(Kind.RESTORE, view.id, reason="a test", cause=OPS)
+    await office.deliver(letter_id)
+    assert office.tray.mails == []
+    assert await hashes(office) == set()
+
+
+async def test_r12_a_letter_that_is_taken_back_at_the_last_moment_brings_no_link(
+    office: Office,
+) -> None:
+    view = await office.identity.register()
+    letter_id = await office.write(LetterKind.EMAIL_CHANGE, view.id, NEW)
+    async with office.identity.uow.begin(CAUSE) as tx:
+        await Owners().lock(tx, view.id, write=True)
+        delivering = asyncio.create_task(office.deliver(letter_id))
+        await waits_for_a_lock(office)
+        await office.correspondence.take_back(tx, view.id)
+    await delivering
+    assert office.tray.mails == []
+    assert await hashes(office) == set()
+
+
+async def test_what_is_told_is_not_taken_back(office: Office) -> None:
+    view = await office.identity.register()
+    letter_id = await office.write(LetterKind.PASSWORD_CHANGED, view.id, ADA)
+    async with office.identity.uow.begin(CAUSE) as tx:
+        await office.correspondence.take_back(tx, view.id)
+    await office.deliver(letter_id)
+    assert len(office.tray.mails) == 1
 
 
 async def test_an_address_that_was_given_up_gets_no_link(office: Office) -> None:
