@@ -140,8 +140,9 @@ def _departments(settings: Settings) -> Iterator[str]:
     for name, port in _ports(settings):
         if port == "simulator":
             yield f"{name} is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true"
-    if settings.nhs.registry == "remote" and not settings.nhs.base_url.startswith("https://"):
-        yield "GOVID_NHS_BASE_URL is not an https address"
+    for name, department in (("NHS", settings.nhs), ("HMRC", settings.hmrc)):
+        if department.registry == "remote" and not department.base_url.startswith("https://"):
+            yield f"GOVID_{name}_BASE_URL is not an https address"
     if settings.nhs.are_limits_lifted:
         yield "GOVID_DEPARTMENT_LIMITS is false: the departments would turn govid away"
 

@@ -2,6 +2,7 @@
 
 from govid.hmrc.export import Records
 from govid.hmrc.module import build
-from govid.hmrc.settings import HmrcSettings
+from govid.hmrc.settings import Contract, HmrcSettings
+from govid.hmrc.simulator import SCOPE, HmrcSimulator
 
-__all__ = ["HmrcSettings", "Records", "build"]
+__all__ = ["SCOPE", "Contract", "HmrcSettings", "HmrcSimulator", "Records", "build"]

@@ -13,7 +13,7 @@ CREDENTIALS: dict[str, Any] = {
     "GOVID_NHS_BASE_URL": "https://int.api.service.nhs.uk",
     "GOVID_NHS_CLIENT_ID": "client",
     "GOVID_NHS_KEY_ID": "key-1",
-    "GOVID_NHS_PRIVATE_KEY": "secret",
+    "GOVID_NHS_PRIVATE_KEY": "canary",
 }
 
 
@@ -44,7 +44,7 @@ def test_with_all_credentials_the_nhs_itself_is_asked(demonstration: bool, port:
     chosen = settings(demonstration=demonstration, GOVID_PATIENT_REGISTRY=port, **CREDENTIALS)
     assert chosen.nhs.registry == "remote"
     assert (chosen.nhs.base_url, chosen.nhs.client_id, chosen.nhs.kid, chosen.nhs.private_key) == (
-        *("https://int.api.service.nhs.uk", "client", "key-1", b"secret"),
+        *("https://int.api.service.nhs.uk", "client", "key-1", b"canary"),
     )
     assert chosen.nhs.accept_prototype_form is False
     assert chosen.identity.accept_prototype_nhs is False
@@ -75,11 +75,11 @@ def test_the_private_key_can_be_a_file_and_is_never_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = tmp_path / "nhs.pem"
-    key.write_text("-----BEGIN\nsecret\n-----END\n")
+    key.write_text("-----BEGIN\ncanary\n-----END\n")
     monkeypatch.setenv("GOVID_NHS_PRIVATE_KEY_FILE", str(key))
     chosen = settings(**without("GOVID_NHS_PRIVATE_KEY"))
-    assert chosen.nhs.private_key == b"-----BEGIN\nsecret\n-----END"
-    assert "secret" not in repr(chosen.nhs) + repr(chosen.table)
+    assert chosen.nhs.private_key == b"-----BEGIN\ncanary\n-----END"
+    assert "canary" not in repr(chosen.nhs) + repr(chosen.table)
 
 
 @pytest.mark.parametrize("url", ["int.api.service.nhs.uk", "ftp://x", "https://x/path", "https://"])
@@ -125,3 +125,103 @@ def test_who_confesses_to_be_simulated_is_refused_in_production(
     values: dict[str, Any], may_be: bool
 ) -> None:
     assert settings(**values).nhs.may_be_simulated is may_be
+
+
+HMRC: dict[str, Any] = {
+    "GOVID_HMRC_BASE_URL": "https://test-api.service.hmrc.gov.uk",
+    "GOVID_HMRC_CLIENT_ID": "client",
+    "GOVID_HMRC_CLIENT_SECRET": "canary",
+}
+
+
+@pytest.mark.parametrize(("demonstration", "kind"), [(True, "simulator"), (False, "off")])
+def test_without_hmrcs_credentials_auto_depends_on_the_command(
+    demonstration: bool, kind: str
+) -> None:
+    chosen = settings(demonstration=demonstration).hmrc
+    assert (chosen.registry, chosen.simulate_death) == (kind, demonstration)
+
+
+@pytest.mark.parametrize("demonstration", [True, False])
+@pytest.mark.parametrize("port", ["auto", "remote"])
+def test_with_all_credentials_hmrc_itself_is_asked_and_reports_no_made_up_death(
+    demonstration: bool, port: str
+) -> None:
+    chosen = settings(demonstration=demonstration, GOVID_NINO_VERIFIER=port, **HMRC).hmrc
+    assert (chosen.registry, chosen.simulate_death) == ("remote", False)
+    assert (chosen.base_url, chosen.client_id, chosen.client_secret) == tuple(HMRC.values())
+    assert (chosen.contract, chosen.scope) == ("pdv", "")
+
+
+@pytest.mark.parametrize("missing", HMRC)
+@pytest.mark.parametrize("port", ["auto", "remote"])
+def test_with_some_of_hmrcs_credentials_the_missing_ones_are_named(missing: str, port: str) -> None:
+    some = {name: value for name, value in HMRC.items() if name != missing}
+    assert refused(GOVID_NINO_VERIFIER=port, **some) == [
+        f"GOVID_NINO_VERIFIER is {port}, and these are not set: {missing}"
+    ]
+
+
+@pytest.mark.parametrize("port", ["simulator", "off"])
+def test_hmrcs_credentials_do_not_overrule_a_word(port: str) -> None:
+    assert settings(GOVID_NINO_VERIFIER=port, **HMRC).hmrc.registry == port
+
+
+def test_what_is_agreed_with_hmrc_can_be_said() -> None:
+    chosen = settings(
+        **HMRC,
+        GOVID_HMRC_CONTRACT="individuals-2",
+        GOVID_HMRC_SCOPE="read:individuals-matching-x",
+        GOVID_HMRC_PDV_PATH="/match",
+    ).hmrc
+    assert (chosen.contract, chosen.scope, chosen.pdv_path) == (
+        *("individuals-2", "read:individuals-matching-x", "/match"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GOVID_HMRC_BASE_URL", "https://x/path"),
+        ("GOVID_HMRC_CONTRACT", "individuals-3"),
+        ("GOVID_HMRC_PDV_PATH", "match"),
+    ],
+)
+def test_what_hmrc_cannot_be_asked_by_is_refused(name: str, value: str) -> None:
+    (fault,) = refused(**{**HMRC, name: value})
+    assert fault.startswith(f"{name} (command line): ")
+
+
+def test_hmrcs_secret_is_never_shown() -> None:
+    chosen = settings(**HMRC)
+    assert "canary" not in repr(chosen.hmrc) + repr(chosen.table)
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        (
+            {"GOVID_NINO_VERIFIER": "simulator"},
+            "GOVID_NINO_VERIFIER is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true",
+        ),
+        (
+            {**HMRC, "GOVID_HMRC_BASE_URL": "http://127.0.0.1:9000"},
+            "GOVID_HMRC_BASE_URL is not an https address",
+        ),
+    ],
+)
+def test_production_refuses_what_is_no_hmrc_unless_it_is_a_rehearsal(
+    values: dict[str, Any], fault: str
+) -> None:
+    assert fault in faults(settings(**values))
+    assert fault not in faults(settings(GOVID_ALLOW_SIMULATORS=True, **values))
+
+
+@pytest.mark.parametrize(
+    ("values", "may_be"),
+    [({}, False), ({"GOVID_ALLOW_SIMULATORS": True}, True), ({"demonstration": True}, True)],
+)
+def test_an_hmrc_that_confesses_to_be_simulated_is_refused_in_production(
+    values: dict[str, Any], may_be: bool
+) -> None:
+    assert settings(**values).hmrc.may_be_simulated is may_be

@@ -1,12 +1,14 @@
 """`govid simulators`: the simulated departments in a process of their own, over real sockets."""
 
 import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import click
 import msgspec
 import rich_click
 
-from govid import nhs
+from govid import hmrc, nhs
 from govid.gateway.cli import web
 from govid.gateway.cli.listening import PORT, listen, refuse_exposure, url_of
 from govid.gateway.cli.output import Output, json_option, note
@@ -35,30 +37,51 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
     They speak as the real ones do. What is printed are the settings for a govid that shall ask
     them: `govid dev` takes them as they are, `govid serve` with GOVID_ALLOW_SIMULATORS=true. The
     key is kept in GOVID_DATA_DIR. To let calls fail while it runs: curl -X PUT -d 503:0.5
-    URL/simulator/nhs/fault, and -d '' to end it.
+    URL/simulator/nhs/fault (or hmrc), and -d '' to end it.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     refuse_exposure(host, expose=expose)
     settings = settings_or_exit(demonstration=True)
     key_file = (settings.data_dir / "simulators" / "nhs.pem").absolute()
-    simulator = nhs.NhsSimulator(
+    patients = nhs.NhsSimulator(
         key=nhs.kept_key(key_file),
         fault=settings.nhs.simulator_fault,
         is_limited=not settings.nhs.are_limits_lifted,
+    )
+    ninos = hmrc.HmrcSimulator(
+        fault=settings.hmrc.simulator_fault,
+        is_limited=not settings.hmrc.are_limits_lifted,
     )
     with listen(host, port) as listener:
         running = Running(
             url=url_of(listener),
             settings={
                 "GOVID_NHS_BASE_URL": url_of(listener),
-                "GOVID_NHS_CLIENT_ID": simulator.client_id,
-                "GOVID_NHS_KEY_ID": simulator.kid,
+                "GOVID_NHS_CLIENT_ID": patients.client_id,
+                "GOVID_NHS_KEY_ID": patients.kid,
                 "GOVID_NHS_PRIVATE_KEY_FILE": str(key_file),
+                "GOVID_HMRC_BASE_URL": url_of(listener),
+                "GOVID_HMRC_CLIENT_ID": ninos.client_id,
+                "GOVID_HMRC_CLIENT_SECRET": ninos.client_secret,
+                "GOVID_HMRC_SCOPE": hmrc.SCOPE,
             },
         )
         output = Output(as_json=as_json)
-        web.run(simulator.application, listener, lambda: _tell(running, output, as_json=as_json))
+        both = _together(patients, ninos)
+        web.run(both, listener, lambda: _tell(running, output, as_json=as_json))
     note("Stopped.")
+
+
+def _together(
+    patients: nhs.NhsSimulator, ninos: hmrc.HmrcSimulator
+) -> Callable[[Any, Any, Any], Awaitable[None]]:
+    """Return one application for both departments, whose paths are never the same."""
+
+    async def either(scope: Any, receive: Any, send: Any) -> None:
+        is_hmrc = scope["type"] == "http" and ninos.knows(scope["path"])
+        await (ninos if is_hmrc else patients).application(scope, receive, send)
+
+    return either
 
 
 def _tell(running: Running, output: Output, *, as_json: bool) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from govid.gateway.settings.environment import Environment, RemotePort
+from govid.gateway.settings.environment import Environment, Port
+from govid.hmrc import HmrcSettings
 from govid.nhs import NhsSettings
 
 Choice = Literal["remote", "simulator", "off"]
@@ -42,8 +43,43 @@ def nhs_of(environment: Environment, *, demonstration: bool) -> NhsSettings:
     )
 
 
+def hmrc_of(environment: Environment, *, demonstration: bool) -> HmrcSettings:
+    """Say how HMRC is reached. Only a simulated HMRC reports a death that nobody died.
+
+    Raises:
+        ValueError: some of its credentials are set, and others are missing.
+    """
+    secret = environment.hmrc_client_secret
+    credentials = {
+        "GOVID_HMRC_BASE_URL": environment.hmrc_base_url or "",
+        "GOVID_HMRC_CLIENT_ID": environment.hmrc_client_id or "",
+        "GOVID_HMRC_CLIENT_SECRET": secret.get_secret_value() if secret is not None else "",
+    }
+    registry = _chosen(
+        "GOVID_NINO_VERIFIER",
+        environment.nino_verifier,
+        credentials,
+        demonstration=demonstration,
+    )
+    return HmrcSettings(
+        registry=registry,
+        simulate_death=environment.simulate_death and registry == "simulator",
+        simulate_death_delay_seconds=environment.simulate_death_delay_seconds,
+        simulate_death_nino=environment.simulate_death_nino,
+        base_url=credentials["GOVID_HMRC_BASE_URL"],
+        client_id=credentials["GOVID_HMRC_CLIENT_ID"],
+        client_secret=credentials["GOVID_HMRC_CLIENT_SECRET"],
+        scope=environment.hmrc_scope or "",
+        contract=environment.hmrc_contract,
+        pdv_path=environment.hmrc_pdv_path,
+        are_limits_lifted=not environment.department_limits,
+        may_be_simulated=demonstration or environment.allow_simulators,
+        simulator_fault=environment.sim_nino_verifier_fault,
+    )
+
+
 def _chosen(
-    name: str, port: RemotePort, credentials: Mapping[str, str], *, demonstration: bool
+    name: str, port: Port, credentials: Mapping[str, str], *, demonstration: bool
 ) -> Choice:
     """Say what stands at the port *name*.
 

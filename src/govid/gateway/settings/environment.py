@@ -15,9 +15,9 @@ from pydantic_settings import (
 
 from govid.gateway.addresses import is_network
 from govid.gateway.hosts import is_host
+from govid.hmrc import Contract
 
-Port = Literal["auto", "simulator", "off"]
-RemotePort = Literal["auto", "remote", "simulator", "off"]
+Port = Literal["auto", "remote", "simulator", "off"]
 
 
 def _named(default: Any, *names: str, doc: str, **limits: Any) -> Any:
@@ -303,7 +303,7 @@ class Environment(BaseSettings):
     allow_simulators: bool = _named(
         False, "GOVID_ALLOW_SIMULATORS", doc="Let `govid serve` run with simulated departments"
     )
-    patient_registry: RemotePort = _named(
+    patient_registry: Port = _named(
         "auto",
         "GOVID_PATIENT_REGISTRY",
         doc="auto, remote, simulator or off; auto is remote with the NHS's credentials, "
@@ -327,7 +327,38 @@ class Environment(BaseSettings):
         doc="The private key to it, RSA in PEM; better as a file",
     )
     nino_verifier: Port = _named(
-        "auto", "GOVID_NINO_VERIFIER", doc="auto, simulator or off; auto is off in `govid serve`"
+        "auto",
+        "GOVID_NINO_VERIFIER",
+        doc="auto, remote, simulator or off; auto is remote with HMRC's credentials, "
+        "without them a simulator in `govid dev` and off in `govid serve`",
+    )
+    hmrc_base_url: str | None = _named(
+        None,
+        "GOVID_HMRC_BASE_URL",
+        doc="Host of HMRC's APIs: https://api.service.hmrc.gov.uk",
+        pattern=r"^https?://[^/?#]+$",
+    )
+    hmrc_client_id: str | None = _named(
+        None, "GOVID_HMRC_CLIENT_ID", doc="Id of govid's application at HMRC"
+    )
+    hmrc_client_secret: SecretStr | None = _named(
+        None, "GOVID_HMRC_CLIENT_SECRET", doc="One of its secrets"
+    )
+    hmrc_scope: str | None = _named(
+        None,
+        "GOVID_HMRC_SCOPE",
+        doc="Scopes to ask for, with spaces; individuals-1 and individuals-2 need one",
+    )
+    hmrc_contract: Contract = _named(
+        "pdv",
+        "GOVID_HMRC_CONTRACT",
+        doc="How HMRC matches: pdv, individuals-2 or individuals-1, as agreed with HMRC",
+    )
+    hmrc_pdv_path: str = _named(
+        "/individuals/authentication/authenticator/api/match",
+        "GOVID_HMRC_PDV_PATH",
+        doc="Where pdv is; it is also seen without /api",
+        pattern=r"^/[^?#]+$",
     )
     department_limits: bool = _named(
         True,
@@ -338,6 +369,11 @@ class Environment(BaseSettings):
         "",
         "GOVID_SIM_PATIENT_REGISTRY_FAULT",
         doc="What goes wrong at the simulated NHS: 503, or 503:0.2 for every fifth call",
+    )
+    sim_nino_verifier_fault: str = _named(
+        "",
+        "GOVID_SIM_NINO_VERIFIER_FAULT",
+        doc="What goes wrong at the simulated HMRC, in the same words",
     )
     simulate_death: bool = _named(
         True,

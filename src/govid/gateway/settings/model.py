@@ -10,8 +10,8 @@ from pydantic import SecretStr
 
 from govid.bus import BusSettings
 from govid.bus.contracts import Topic
-from govid.gateway.settings.departments import nhs_of
-from govid.gateway.settings.environment import Environment, Port
+from govid.gateway.settings.departments import hmrc_of, nhs_of
+from govid.gateway.settings.environment import Environment
 from govid.gateway.settings.mail import mail_of
 from govid.hmrc import HmrcSettings
 from govid.identity import IdentitySettings, ThrottleSettings
@@ -71,7 +71,6 @@ def assemble(
 ) -> Settings:
     """Make the struct that govid is built from."""
     patients = nhs_of(environment, demonstration=demonstration)
-    ninos = _decided(environment.nino_verifier, demonstration=demonstration)
     public_url = (environment.public_url or _local_url(environment)).rstrip("/")
     return Settings(
         demonstration=demonstration,
@@ -135,12 +134,7 @@ def assemble(
             throttle=_throttle(environment, demonstration=demonstration),
         ),
         nhs=patients,
-        hmrc=HmrcSettings(
-            registry=ninos,
-            simulate_death=environment.simulate_death and ninos == "simulator",
-            simulate_death_delay_seconds=environment.simulate_death_delay_seconds,
-            simulate_death_nino=environment.simulate_death_nino,
-        ),
+        hmrc=hmrc_of(environment, demonstration=demonstration),
         table=table,
     )
 
@@ -204,10 +198,3 @@ def _topic_names(environment: Environment) -> Mapping[Topic, str]:
 
 def _bytes(secret: SecretStr | None) -> bytes | None:
     return None if secret is None else secret.get_secret_value().encode()
-
-
-def _decided(port: Port, *, demonstration: bool) -> Literal["simulator", "off"]:
-    """Say what `auto` means: a simulator under `govid dev`, nobody in production."""
-    if port == "auto":
-        return "simulator" if demonstration else "off"
-    return port
