@@ -12,6 +12,7 @@ lease to lapse.
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
@@ -52,6 +53,7 @@ class Leases:
         self._owned: dict[str, dict[int, int]] = {name: {} for name in subscribers}
         self._orphans: dict[str, set[int]] = {name: set() for name in subscribers}
         self._lapses_at = 0.0
+        self._lock_key = 0
 
     def owned(self, subscriber: str) -> dict[int, int]:
         """Return the epochs of *subscriber*'s buckets that are certainly still ours, by bucket."""
@@ -90,34 +92,42 @@ class Leases:
             try:
                 await self._hold()
             except DATABASE_AWAY as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    # The rollback that a cancellation asked for met a connection that was gone.
+                    raise asyncio.CancelledError from error
                 # Silence would be wrong, a line for each attempt too: the database says enough.
                 log.warning("leases.database_away", extra={"error_class": type(error).__name__})
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
 
     async def _hold(self) -> None:
+        pause = self._settings.lease_seconds / RENEWALS_PER_LEASE
         connection: Any = await asyncpg.connect(
             dsn(self._settings.database_url),
             timeout=5,
-            command_timeout=self._settings.lease_seconds / RENEWALS_PER_LEASE,
-            server_settings={**KEEPALIVES, "application_name": "govid leases"},
+            command_timeout=pause,
+            server_settings={
+                **KEEPALIVES,
+                "application_name": "govid leases",
+                # Frozen or cut off in the middle of a round, we would hold up all others (I4).
+                "idle_in_transaction_session_timeout": str(int(pause * 1000)),
+            },
         )
+        # A key that nobody has: a session of ours that the server does not know to be gone may
+        # hold the last one for as long as it likes.
+        self._lock_key = secrets.randbits(63)
         try:
             await connection.execute("SELECT pg_advisory_lock($1)", self._lock_key)
             await connection.execute(QUERIES["add_leases"], list(self._subscribers), BUCKETS)
             while True:
                 await self._round(connection)
-                await asyncio.sleep(self._settings.lease_seconds / RENEWALS_PER_LEASE)
+                await asyncio.sleep(pause)
         except asyncio.CancelledError:
             await self._release(connection)
             raise
         finally:
             await asyncio.shield(_close(connection))
-
-    @property
-    def _lock_key(self) -> int:
-        # The random half of the id: a signed 64-bit integer is all that PostgreSQL takes.
-        return self.replica.int & (2**63 - 1)
 
     async def _round(self, connection: Any) -> None:
         # Taken before the statement is sent: the database's clock starts later, never earlier.

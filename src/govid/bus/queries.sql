@@ -74,7 +74,7 @@ gone AS (
 here AS (
     INSERT INTO bus.replica (id, lock_key, until)
     VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
-    ON CONFLICT (id) DO UPDATE SET until = excluded.until
+    ON CONFLICT (id) DO UPDATE SET until = excluded.until, lock_key = excluded.lock_key
     RETURNING id
 )
 SELECT count(*) FROM (

@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from govid.bus import BusSettings
+import pytest
+
+from govid.bus import BusSettings, leases
 from govid.bus.consumers import BUCKETS
 from govid.bus.leases import Leases
 from govid.bus.wake import Notifier, Wake
@@ -28,6 +31,29 @@ def a_replica(settings: BusSettings) -> Leases:
 
 async def owns(leases: Leases, buckets: int) -> bool:
     return len(leases.owned(NAME)) == buckets
+
+
+class Freeze:
+    """Stops a replica in the middle of its round: rows are locked, and nothing more is said."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+
+    async def __call__(self, *_: object) -> None:
+        self.began.set()
+        await asyncio.Event().wait()
+
+
+async def kept(connections: list[Any], connection: Any) -> None:
+    connections.append(connection)
+
+
+async def came(connections: list[Any]) -> bool:
+    return bool(connections)
+
+
+async def silence(_connection: Any) -> None:
+    raise TimeoutError
 
 
 def in_a_hurry(settings: BusSettings) -> BusSettings:
@@ -78,6 +104,37 @@ async def test_r4_a_dead_replicas_buckets_are_taken_over_before_its_lease_lapses
         # The lease has 15 seconds; the first round of claims comes at once.
         async with asyncio.timeout(bus_settings.lease_seconds / 3 - 1):
             await until(lambda: owns(heir, BUCKETS))
+
+
+async def test_r4_a_replica_that_freezes_in_its_renewal_holds_nobody_up(
+    bus_settings: BusSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = in_a_hurry(bus_settings)
+    frozen, heir = a_replica(settings), a_replica(settings)
+    async with running(frozen):
+        await until(lambda: owns(frozen, BUCKETS))
+        freeze = Freeze()
+        monkeypatch.setattr(frozen, "_balance", freeze)
+        await freeze.began.wait()
+        async with running(heir):
+            await until(lambda: owns(heir, BUCKETS))
+
+
+async def test_r4_a_session_that_the_server_believes_alive_keeps_its_replica_from_nothing(
+    bus_settings: BusSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[Any] = []
+    monkeypatch.setattr(leases, "_close", lambda connection: kept(forgotten, connection))
+    replica = a_replica(in_a_hurry(bus_settings))
+    async with running(replica):
+        await until(lambda: owns(replica, BUCKETS))
+        renew = replica._round
+        monkeypatch.setattr(replica, "_round", silence)
+        await until(lambda: came(forgotten))
+        replica._lapses_at = 0.0
+        monkeypatch.setattr(replica, "_round", renew)
+        await until(lambda: owns(replica, BUCKETS))
+    await asyncio.gather(*(connection.close() for connection in forgotten))
 
 
 async def test_r12_a_ring_reaches_another_replica(bus_settings: BusSettings) -> None:
