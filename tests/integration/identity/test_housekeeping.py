@@ -112,3 +112,23 @@ async def test_what_was_counted_is_forgotten_after_a_day(door: Door) -> None:
     await caretaker(door).work()
     assert await door.count_buckets() == 0
     assert await door.database.reads.fetchval("SELECT count(*) FROM identity.quota") == 0
+
+
+async def test_who_was_turned_away_busy_leaves_nothing_behind(door: Door) -> None:
+    for number in range(3):
+        await door.release(await door.reserve(f"nobody{number}@example.com"))
+    under_way = await door.reserve()
+    await caretaker(door).work()
+    assert await door.count_buckets() == 1
+    await door.fail(under_way)
+    await caretaker(door).work()
+    assert (await door.row())["failures"] == 1
+    assert await door.database.reads.fetchval("SELECT spent FROM identity.quota") == 1
+
+
+async def test_a_success_after_a_lock_does_not_shorten_the_next_one(door: Door) -> None:
+    await door.wrong_times(6)
+    await door.pass_time(901)
+    await door.succeed(await door.reserve())
+    await caretaker(door).work()
+    assert (await door.row())["locks"] == 1

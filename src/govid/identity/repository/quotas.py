@@ -34,7 +34,8 @@ _SETTLE = """
 """
 _FORGET = """
     DELETE FROM identity.quota WHERE (kind, bucket) IN (
-        SELECT kind, bucket FROM identity.quota WHERE ends_at < clock_timestamp()
+        SELECT kind, bucket FROM identity.quota
+        WHERE ends_at < clock_timestamp() OR (held = 0 AND spent = 0)
         LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING 1
 """
@@ -82,7 +83,7 @@ class Quotas:
             await tx.driver.executemany(_SETTLE, held)
 
     async def forget(self, tx: Transaction, most: int) -> int:
-        """Delete at most so many budgets whose span is over; return how many."""
+        """Delete at most so many budgets that are untouched, or over; return how many."""
         return len(await tx.driver.fetch(_FORGET, most))
 
     async def _count(self, tx: Transaction, quotas: Sequence[Quota], *, spent: int) -> int | None:

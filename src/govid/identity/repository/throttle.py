@@ -101,8 +101,9 @@ _UNLOCK = """
 _FORGET = f"""
     DELETE FROM identity.throttle WHERE (flow, bucket) IN (
         SELECT flow, bucket FROM identity.throttle
-        WHERE touched_at < clock_timestamp() - interval '{REMEMBERED_HOURS} hours'
-          AND locked_until IS NULL
+        WHERE locked_until IS NULL
+          AND (touched_at < clock_timestamp() - interval '{REMEMBERED_HOURS} hours'
+               OR (failures = 0 AND locks = 0 AND pending = '{{}}'))
         LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING 1
 """  # noqa: S608 - put together from constants
@@ -185,5 +186,8 @@ class Attempts:
         return [Unlocked(**row) for row in await tx.driver.fetch(_UNLOCK, most)]
 
     async def forget(self, tx: Transaction, most: int) -> int:
-        """Delete at most so many rows that nobody has touched for a day; return how many."""
+        """Delete at most so many rows that say nothing, or a day old; return how many.
+
+        Whoever is turned away busy leaves a row that says nothing, in any name they like.
+        """
         return len(await tx.driver.fetch(_FORGET, most))
