@@ -5,13 +5,16 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 
 from govid.bus import Clock, SystemClock
 from govid.bus.simulation import Faults, Simulated, TokenBucket
-from govid.hmrc.simulator import oauth
 from govid.hmrc.simulator.clients import CLIENT_ID, CLIENT_SECRET, known
+from govid.hmrc.simulator.consent_page import ConsentPage
+from govid.hmrc.simulator.consents import Consents
 from govid.hmrc.simulator.errors import error_body, platform
 from govid.hmrc.simulator.gate import AnyRequest, Gate
 from govid.hmrc.simulator.matching import Matching
+from govid.hmrc.simulator.oauth import TokenEndpoint
 from govid.hmrc.simulator.pdv import Manners, Pdv
 from govid.hmrc.simulator.people import People
+from govid.hmrc.simulator.tokens import Tokens
 
 BASE_URL = "http://hmrc.simulator"
 """Where it is found in this process; no name server knows the name."""
@@ -20,7 +23,7 @@ _PREFIXES = ("/oauth/", "/individuals/", "/simulator/hmrc/")
 
 
 class HmrcSimulator:
-    """HMRC's token endpoint and its two matches, with state and faults of their own."""
+    """HMRC's tokens, page of consent and two matches, with state and faults of their own."""
 
     def __init__(
         self,
@@ -44,14 +47,16 @@ class HmrcSimulator:
         self.faults = Faults(fault)
         self.people = People()
         self.manners = Manners()
-        self.tokens = oauth.Tokens(clock)
+        self.tokens = Tokens(clock)
         self.clients = {CLIENT_ID: known()}
+        consents = Consents(clock)
         gate = Gate(self.tokens, TokenBucket(PER_SECOND if is_limited else None, clock))
         self.application = Simulated(
             "hmrc",
             Litestar(
                 [
-                    oauth.route(self.clients, self.tokens),
+                    TokenEndpoint(self.clients, self.tokens, consents).route(),
+                    *ConsentPage(self.clients, consents).routes(),
                     *Pdv(self.people, gate, self.manners).routes(),
                     *Matching(self.people, gate, clock).routes(),
                 ],

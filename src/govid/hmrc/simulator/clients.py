@@ -1,11 +1,28 @@
 """Which applications the simulated HMRC knows: one, with a secret that everybody may know."""
 
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
 import msgspec
 
 CLIENT_ID = "govid-simulated-application"
 CLIENT_SECRET = "govid-simulated-secret"  # noqa: S105 - it opens nothing but a simulator
 SCOPE = "read:individuals-matching-laa-c1"
 """A scope as HMRC gives it to one body for the matching of individuals."""
+
+TAX_SCOPES = frozenset(
+    {
+        "read:individual-tax",
+        "read:individual-income",
+        "read:individual-employment",
+        "read:self-assessment",
+    }
+)
+"""Scopes that a person has to consent to."""
+OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
+"""Of an application that no browser can be sent back to: its user copies the code."""
+MOST_SECRETS = 5
+MOST_REDIRECT_URIS = 5
 
 PDV = "individuals-authentication"
 MATCHING = "individuals-matching"
@@ -16,9 +33,17 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     secrets: tuple[str, ...]
-    scopes: frozenset[str] = frozenset({SCOPE})
+    scopes: frozenset[str] = TAX_SCOPES | {SCOPE}
+    redirect_uris: tuple[str, ...] = (OUT_OF_BAND,)
     subscriptions: frozenset[str] = frozenset({PDV, MATCHING})
     """The APIs that it may call."""
+
+    def __post_init__(self) -> None:
+        """Refuse what HMRC's portal would not register."""
+        if len(self.secrets) > MOST_SECRETS or len(self.redirect_uris) > MOST_REDIRECT_URIS:
+            raise ValueError("an application has at most five secrets and five addresses")
+        if not all(map(is_redirect_uri, self.redirect_uris)):
+            raise ValueError("an address is https or on localhost, by a name, without a fragment")
 
     def __repr__(self) -> str:
         """Name the struct only (I11)."""
@@ -28,3 +53,21 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 def known() -> Client:
     """Return the application that every simulator knows."""
     return Client(id=CLIENT_ID, secrets=(CLIENT_SECRET,))
+
+
+def is_redirect_uri(text: str) -> bool:
+    """Tell whether a browser may be sent back to *text*."""
+    if text == OUT_OF_BAND:
+        return True
+    url = urlsplit(text)
+    if "#" in text or not url.hostname or _is_address(url.hostname):
+        return False
+    return url.scheme == "https" or (url.scheme == "http" and url.hostname == "localhost")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

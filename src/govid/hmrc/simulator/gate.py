@@ -12,7 +12,7 @@ from litestar import Request
 
 from govid.bus.simulation import TokenBucket
 from govid.hmrc.simulator.errors import PLATFORM, HmrcError, platform
-from govid.hmrc.simulator.oauth import Grant, Tokens
+from govid.hmrc.simulator.tokens import Grant, Tokens
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -49,6 +49,9 @@ class Gate:
             HmrcError: it stays outside.
         """
         grant = self._grant(request.headers.get("authorization"))
+        if grant.user is not None:
+            # The APIs here answer to applications, and not to one that acts for a person.
+            raise platform("INCORRECT_ACCESS_TOKEN_TYPE")
         if api not in grant.client.subscriptions:
             raise platform("RESOURCE_FORBIDDEN")
         if scope is not None and not any(one.startswith(scope) for one in grant.scopes):

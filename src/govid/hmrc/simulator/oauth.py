@@ -1,116 +1,116 @@
-"""HMRC's token endpoint, for applications that act for themselves."""
+"""HMRC's token endpoint: for an application by itself, and for one that a person has let in."""
 
-import secrets
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from hmac import compare_digest
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
-from govid.bus import Clock
 from govid.hmrc.simulator.clients import Client
+from govid.hmrc.simulator.consents import Consent, Consents
 from govid.hmrc.simulator.errors import json_response
+from govid.hmrc.simulator.refusals import Refusal
+from govid.hmrc.simulator.tokens import LIFE_SECONDS, Tokens
 
 PATH = "/oauth/token"
-LIFE_SECONDS = 4 * 60 * 60
 REQUIRED = ("client_id", "client_secret", "grant_type")
+REQUIRED_FOR: Mapping[str, tuple[str, ...]] = {
+    "client_credentials": (),
+    "authorization_code": ("redirect_uri", "code"),
+    "refresh_token": ("refresh_token",),
+}
+
+Form = Mapping[str, str]
 
 
-class Refusal(Exception):
-    """The token endpoint says no."""
+class TokenEndpoint:
+    """Gives *tokens* to *clients*, by their secrets or by *consents*."""
 
-    def __init__(
-        self,
-        error: str,
-        description: str,
-        status: HTTPStatus = HTTPStatus.BAD_REQUEST,
-    ) -> None:
-        """Answer with the OAuth *error* and its *description*."""
-        self.status = status
-        self.content = {"error": error, "error_description": description}
-        super().__init__(error)
+    def __init__(self, clients: Mapping[str, Client], tokens: Tokens, consents: Consents) -> None:
+        """Know who asks, what is given out, and who agreed."""
+        self._clients = clients
+        self._tokens = tokens
+        self._consents = consents
 
+    def route(self) -> HTTPRouteHandler:
+        """Return the endpoint."""
 
-class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token allows, and to whom."""
+        @post(PATH, status_code=HTTPStatus.OK)
+        async def token(request: Request[Any, Any, Any]) -> Response[bytes]:
+            body = await request.body()
+            form = dict(parse_qsl(body.decode("utf-8", "replace")))
+            try:
+                return json_response(self._granted(form))
+            except Refusal as refusal:
+                return refusal.response
 
-    client: Client
-    scopes: frozenset[str]
-    ends: datetime
-
-
-class Tokens:
-    """The access tokens that were given out."""
-
-    def __init__(self, clock: Clock) -> None:
-        """Tell by *clock* which ones have ended."""
-        self._clock = clock
-        self._grants: dict[str, Grant] = {}
-        self.issued = 0
-
-    def issue(self, client: Client, scopes: frozenset[str]) -> str:
-        """Give a token out."""
-        token = secrets.token_urlsafe(24)
-        ends = self._clock.now() + timedelta(seconds=LIFE_SECONDS)
-        self._grants[token] = Grant(client=client, scopes=scopes, ends=ends)
-        self.issued += 1
         return token
 
-    def grant(self, token: str) -> Grant | None:
-        """Return what *token* allows; nothing, if it has ended or never was."""
-        grant = self._grants.get(token)
-        return grant if grant is not None and self._clock.now() < grant.ends else None
+    def _granted(self, form: Form) -> Mapping[str, object]:
+        client = self._client(form)
+        match form["grant_type"]:
+            case "authorization_code":
+                consent = self._consents.redeem(
+                    form["code"],
+                    client.id,
+                    form["redirect_uri"],
+                    form.get("code_verifier", ""),
+                )
+                return self._for_user(client, consent)
+            case "refresh_token":
+                renewal = self._consents.renew(form["refresh_token"], client.id)
+                self._tokens.end(renewal.access_token)
+                return self._for_user(client, renewal.consent)
+            case _:
+                scopes = checked_scopes(form.get("scope", ""), client)
+                return _answer(self._tokens.issue(client, scopes), scopes)
 
-    def end_all(self) -> None:
-        """Let no token be good any longer."""
-        self._grants.clear()
+    def _client(self, form: Form) -> Client:
+        """Return who asks. Only the form counts: what stands in a header is passed over."""
+        _require(form, REQUIRED)
+        if form["grant_type"] not in REQUIRED_FOR:
+            raise Refusal("invalid_request", "unsupported grant_type")
+        _require(form, REQUIRED_FOR[form["grant_type"]])
+        client = self._clients.get(form["client_id"])
+        offered = form["client_secret"].encode()
+        secrets = client.secrets if client is not None else ()
+        if client is None or not any(compare_digest(offered, one.encode()) for one in secrets):
+            raise Refusal("invalid_client", "invalid client id or secret", HTTPStatus.UNAUTHORIZED)
+        return client
 
-
-def route(clients: Mapping[str, Client], tokens: Tokens) -> HTTPRouteHandler:
-    """Return the endpoint, by which *clients* get *tokens*."""
-
-    @post(PATH, status_code=HTTPStatus.OK)
-    async def token(request: Request[Any, Any, Any]) -> Response[bytes]:
-        body = await request.body()
-        form = dict(parse_qsl(body.decode("utf-8", "replace")))
-        try:
-            client = _client(form, clients)
-            scopes = _scopes(form, client)
-        except Refusal as refusal:
-            return json_response(refusal.content, refusal.status)
-        granted: dict[str, object] = {
-            "access_token": tokens.issue(client, scopes),
-            "token_type": "bearer",
-            "expires_in": LIFE_SECONDS,
-        }
-        if scopes:
-            granted["scope"] = " ".join(sorted(scopes))
-        return json_response(granted)
-
-    return token
-
-
-def _client(form: Mapping[str, str], clients: Mapping[str, Client]) -> Client:
-    """Return who asks. Only the form counts: what stands in a header is passed over."""
-    for name in REQUIRED:
-        if not form.get(name):
-            raise Refusal("invalid_request", f"{name} is required")
-    if form["grant_type"] != "client_credentials":
-        raise Refusal("invalid_request", "unsupported grant_type")
-    client = clients.get(form["client_id"])
-    offered = form["client_secret"].encode()
-    if client is None or not any(compare_digest(offered, one.encode()) for one in client.secrets):
-        raise Refusal("invalid_client", "invalid client id or secret", HTTPStatus.UNAUTHORIZED)
-    return client
+    def _for_user(self, client: Client, consent: Consent) -> Mapping[str, object]:
+        token = self._tokens.issue(client, consent.scopes, consent.user)
+        refresh_token = self._consents.keep(consent, token)
+        return {**_answer(token, consent.scopes), "refresh_token": refresh_token}
 
 
-def _scopes(form: Mapping[str, str], client: Client) -> frozenset[str]:
-    scopes = frozenset(form.get("scope", "").split())
+def checked_scopes(text: str, client: Client) -> frozenset[str]:
+    """Return the scopes that *text* names.
+
+    Raises:
+        Refusal: the application was not given one of them.
+    """
+    scopes = frozenset(text.split())
     if not scopes <= client.scopes:
         raise Refusal("invalid_scope", "the application has no such scope")
     return scopes
+
+
+def _require(form: Form, names: tuple[str, ...]) -> None:
+    for name in names:
+        if not form.get(name):
+            raise Refusal("invalid_request", f"{name} is required")
+
+
+def _answer(token: str, scopes: frozenset[str]) -> dict[str, object]:
+    answer: dict[str, object] = {
+        "access_token": token,
+        "token_type": "bearer",
+        "expires_in": LIFE_SECONDS,
+    }
+    if scopes:
+        answer["scope"] = " ".join(sorted(scopes))
+    return answer

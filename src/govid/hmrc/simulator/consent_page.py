@@ -1,0 +1,164 @@
+"""The page on which a person lets an application act for them, or does not."""
+
+from collections.abc import Mapping
+from html import escape
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.handlers import HTTPRouteHandler
+
+from govid.hmrc.simulator.clients import OUT_OF_BAND, Client
+from govid.hmrc.simulator.consents import Consents
+from govid.hmrc.simulator.oauth import checked_scopes
+from govid.hmrc.simulator.refusals import Refusal
+from govid.hmrc.simulator.users import USERS
+
+PATH = "/oauth/authorize"
+PASSED_ON = (
+    *("response_type", "client_id", "scope", "state", "redirect_uri"),
+    *("code_challenge", "code_challenge_method"),
+)
+DENIAL = {
+    "error": "access_denied",
+    "error_description": "user denied the authorization",
+    "error_code": "USER_DENIED_AUTHORIZATION",
+}
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<h1>{title}</h1>
+{body}
+</html>
+"""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What an application asks a person for."""
+
+    client: Client
+    scopes: frozenset[str]
+    state: str | None
+    redirect_uri: str
+    challenge: str | None
+
+
+class ConsentPage:
+    """Asks test users, who need no password here."""
+
+    def __init__(self, clients: Mapping[str, Client], consents: Consents) -> None:
+        """Let *clients* ask; remember who agreed in *consents*."""
+        self._clients = clients
+        self._consents = consents
+
+    def routes(self) -> list[HTTPRouteHandler]:
+        """Return the page, and what its buttons do."""
+
+        @get(PATH)
+        async def ask(request: Request[Any, Any, Any]) -> Response[bytes]:
+            query = dict(request.query_params)
+            try:
+                return _page("Give your permission", _form(query, self._asked(query)))
+            except Refusal as refusal:
+                return refusal.response
+
+        @post(PATH)
+        async def decide(request: Request[Any, Any, Any]) -> Response[bytes]:
+            form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
+            try:
+                return self._decided(form, self._asked(form))
+            except Refusal as refusal:
+                return refusal.response
+
+        return [ask, decide]
+
+    def _asked(self, form: Mapping[str, str]) -> Asked:
+        """Read the request. What is wrong with it is never sent on to an unknown address."""
+        if "client_secret" in form:
+            raise Refusal("invalid_request", "client_secret must not be sent here")
+        client = self._clients.get(form.get("client_id", ""))
+        if client is None:
+            raise Refusal("invalid_request", "client_id is invalid")
+        redirect_uri = form.get("redirect_uri", "")
+        if redirect_uri not in client.redirect_uris:
+            raise Refusal("invalid_request", "redirect_uri is invalid")
+        if form.get("response_type") != "code":
+            raise Refusal("invalid_request", "response_type must be code")
+        challenge = form.get("code_challenge")
+        if challenge is not None and form.get("code_challenge_method") != "S256":
+            raise Refusal("invalid_request", "code_challenge_method must be S256")
+        scopes = checked_scopes(form.get("scope", ""), client)
+        if not scopes:
+            raise Refusal("invalid_scope", "scope is required")
+        return Asked(
+            client=client,
+            scopes=scopes,
+            state=form.get("state"),
+            redirect_uri=redirect_uri,
+            challenge=challenge,
+        )
+
+    def _decided(self, form: Mapping[str, str], asked: Asked) -> Response[bytes]:
+        if form.get("decision") != "grant":
+            return _sent_back(asked, DENIAL)
+        user = form.get("user", "")
+        if user not in USERS:
+            raise Refusal("invalid_request", "user is invalid")
+        code = self._consents.give(
+            client_id=asked.client.id,
+            user=user,
+            scopes=asked.scopes,
+            redirect_uri=asked.redirect_uri,
+            challenge=asked.challenge,
+        )
+        return _sent_back(asked, {"code": code})
+
+
+def _sent_back(asked: Asked, result: Mapping[str, str]) -> Response[bytes]:
+    """Send the browser back; where there is nowhere to send it to, show the result."""
+    answer = dict(result) if asked.state is None else {**result, "state": asked.state}
+    if asked.redirect_uri == OUT_OF_BAND:
+        shown = "".join(
+            f"<p>{escape(name)}: <b>{escape(text)}</b></p>" for name, text in answer.items()
+        )
+        return _page("Your decision", shown)
+    separator = "&" if "?" in asked.redirect_uri else "?"
+    return Response(
+        b"",
+        status_code=int(HTTPStatus.SEE_OTHER),
+        headers={"Location": f"{asked.redirect_uri}{separator}{urlencode(answer)}"},
+        media_type="text/plain",
+    )
+
+
+def _form(query: Mapping[str, str], asked: Asked) -> str:
+    hidden = "".join(
+        f'<input type="hidden" name="{name}" value="{escape(query[name])}">'
+        for name in PASSED_ON
+        if name in query
+    )
+    people = "".join(
+        f'<option value="{user.id}">{escape(user.name)}</option>' for user in USERS.values()
+    )
+    scopes = "".join(f"<li>{escape(scope)}</li>" for scope in sorted(asked.scopes))
+    return (
+        f"<p>{escape(asked.client.id)} asks for:</p><ul>{scopes}</ul>"
+        f'<form method="post" action="{PATH}">{hidden}'
+        f'<label>I am <select name="user">{people}</select></label> '
+        '<button name="decision" value="grant">Give permission</button> '
+        '<button name="decision" value="deny">Do not give permission</button></form>'
+    )
+
+
+def _page(title: str, body: str) -> Response[bytes]:
+    return Response(
+        _PAGE.format(title=title, body=body).encode(),
+        status_code=int(HTTPStatus.OK),
+        media_type="text/html",
+        headers={
+            "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+        },
+    )

@@ -1,0 +1,24 @@
+"""Who can sign in to the simulated HMRC: people of published tests who pay tax by themselves."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A test user, and the reference under which HMRC knows them."""
+
+    id: str
+    name: str
+    nino: str
+    utr: str
+
+    def __repr__(self) -> str:
+        """Name the struct only (I9)."""
+        return "<User>"
+
+
+_IDA = User(id="945350439195", name="Ida Newton", nino="PE938808A", utr="1000057161")
+_SECOND = User(id="000000000002", name="A taxpayer", nino="XM110477D", utr="8000083480")
+
+USERS: Mapping[str, User] = {user.id: user for user in (_IDA, _SECOND)}
