@@ -94,7 +94,7 @@ _RELEASE = """
 _UNLOCK = """
     UPDATE identity.throttle SET locked_until = NULL, turn = 'ended'
     WHERE (flow, bucket) IN (
-        SELECT flow, bucket FROM identity.throttle WHERE locked_until <= clock_timestamp()
+        SELECT flow, bucket FROM identity.throttle WHERE locked_until <= statement_timestamp()
         LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING flow, bucket, account_id
 """

@@ -1,0 +1,73 @@
+"""A round of housekeeping reads what is due, and not all there is."""
+
+from collections.abc import Callable
+
+import pytest
+
+from govid.bus import Transaction
+from govid.identity.housekeeping import Job
+from govid.identity.repository.claims import Claims
+from govid.identity.repository.links import Links
+from govid.identity.sessions.expiry import Expiry
+from tests.integration.identity.conftest import CAUSE, Parts
+
+ROWS = 50
+FILL = {
+    "living sessions": """
+        INSERT INTO identity.session
+            (id, account_id, client_id, acr, auth_time, idle_expires_at, absolute_expires_at)
+        SELECT gen_random_uuid(), $1, 'govid', 'Cl', now(), now() + interval '1 hour',
+               now() + interval '12 hours'
+        FROM generate_series(1, $2)
+    """,
+    "ended sessions": """
+        INSERT INTO identity.session
+            (id, account_id, client_id, acr, auth_time, absolute_expires_at, revoked_at,
+             revoked_reason)
+        SELECT gen_random_uuid(), $1, 'govid', 'Cl', now(), now() + interval '12 hours', now(),
+               'logout'
+        FROM generate_series(1, $2)
+    """,
+    "links": """
+        INSERT INTO identity.link (hash, account_id, purpose, address, issued_at, expires_at)
+        SELECT sha256(n::text::bytea), $1, 'reset', 'ada@example.com', now(),
+               now() + interval '15 minutes'
+        FROM generate_series(1, $2) AS n
+    """,
+    "claims": """
+        INSERT INTO identity.account
+            (id, identifier_type, identifier_value, status, auth_provider, created_at, updated_at)
+        SELECT gen_random_uuid(), 'NIN', $1::uuid::text || n, 'pending_verification', 'test', now(),
+               now()
+        FROM generate_series(1, $2) AS n
+    """,
+}
+READ = """
+    SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::int
+    FROM pg_stat_xact_user_tables WHERE schemaname = 'identity' AND relname = $1
+"""
+
+
+async def expire_claims(tx: Transaction, most: int) -> int:
+    return len(await Claims().expire(tx, days=14, most=most))
+
+
+JOBS: dict[str, tuple[str, Callable[[], Job]]] = {
+    "living sessions": ("session", lambda: Expiry().expire),
+    "ended sessions": ("session", lambda: Expiry().purge),
+    "links": ("link", lambda: Links().purge),
+    "claims": ("account", lambda: expire_claims),
+}
+
+
+@pytest.mark.parametrize("what", JOBS)
+async def test_a_round_reads_nothing_where_nothing_is_due(identity: Parts, what: str) -> None:
+    view = await identity.register()
+    await identity.database.reads.execute(FILL[what], view.id, ROWS)
+    table, job = JOBS[what]
+    async with identity.uow.begin(CAUSE) as tx:
+        # The plan that a table has once it is large.
+        await tx.driver.execute("SET LOCAL enable_seqscan = off")
+        await tx.driver.execute("SET LOCAL enable_bitmapscan = off")
+        assert await job()(tx, ROWS) == 0
+        assert await tx.driver.fetchval(READ, table) == 0
