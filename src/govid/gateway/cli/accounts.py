@@ -54,8 +54,8 @@ BLOCK = Deed(
 RESTORE = Deed(
     kind=Kind.RESTORE,
     question="Give this account back to its holder?",
-    after="Its holder has to sign in anew. What was cancelled stays cancelled: `govid accounts "
-    "show {}`.",
+    after="Its holder has to sign in anew. What was cancelled stays cancelled. Its history: "
+    "`govid accounts show {}`.",
 )
 
 

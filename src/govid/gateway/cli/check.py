@@ -52,7 +52,8 @@ def command(as_json: bool) -> None:
     if as_json:
         output.document(found)
     else:
-        click.echo("\n".join([*found.lines(), f"{len(found.faults)} faults"]))
+        many = len(found.faults)
+        click.echo("\n".join([*found.lines(), "1 fault" if many == 1 else f"{many} faults"]))
     if found.faults:
         context: Any = click.get_current_context()
         context.exit(ExitCode.WRONG)

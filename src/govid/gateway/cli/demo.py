@@ -27,8 +27,8 @@ def command(name: str, url: str | None, as_json: bool) -> None:
     """Play a story against the running server and watch its events pass.
 
     register: somebody opens an account and the department verifies it. death-notification: a
-    system outside reports a death, and the account is closed to its holder. Each time with a new
-    made-up person. Exits with 0 only if the story ended as it should.
+    system outside reports a death, and the account is blocked. Each time with a new made-up
+    person. Exits with 0 only if the story ended as it should.
     """
     place = target()
     address = url or (place.running.url if place.running else None)
