@@ -35,7 +35,10 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 STATUS = {
     Kind.FORBIDDEN: 403,
     Kind.NOT_FOUND: 404,
+    Kind.CONFLICT: 409,
+    Kind.CHANGED: 412,
     Kind.INVALID: 422,
+    Kind.UNCONDITIONAL: 428,
     Kind.UNAVAILABLE: 503,
 }
 DEADLINE_SECONDS = 10

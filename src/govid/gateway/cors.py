@@ -10,13 +10,16 @@ from govid.gateway.exchange import Exchange
 ANY = "*"
 Headers = list[tuple[bytes, bytes]]
 
-_EXPOSED = (b"access-control-expose-headers", b"X-Correlation-ID, X-Process-Time-Ms, Link")
+_EXPOSED = (
+    b"access-control-expose-headers",
+    b"X-Correlation-ID, X-Process-Time-Ms, Link, Location, ETag",
+)
 _VARY = (b"vary", b"Origin")
 _PREFLIGHT: Headers = [
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
     (
         b"access-control-allow-headers",
-        b"Authorization, Content-Type, X-Correlation-ID, traceparent",
+        b"Authorization, Content-Type, X-Correlation-ID, traceparent, If-Match, Idempotency-Key",
     ),
     (b"access-control-max-age", b"600"),
 ]

@@ -27,7 +27,10 @@ STATUS_OF = {
     Kind.UNAUTHENTICATED: 401,
     Kind.FORBIDDEN: 403,
     Kind.NOT_FOUND: 404,
+    Kind.CONFLICT: 409,
+    Kind.CHANGED: 412,
     Kind.INVALID: 422,
+    Kind.UNCONDITIONAL: 428,
     Kind.BUSY: 429,
     Kind.UNAVAILABLE: 503,
 }

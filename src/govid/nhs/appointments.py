@@ -6,7 +6,7 @@ from govid.bus import Cause, Principal, UnitOfWork
 from govid.bus.contracts import AppointmentRequested
 from govid.nhs.errors import AccountIsBlocked, AppointmentNotFound, BookingIsOff
 from govid.nhs.repository import Accounts, Appointments
-from govid.nhs.schemas import AppointmentView, RequestAppointment
+from govid.nhs.schemas import RequestAppointment, Versioned
 
 
 class AppointmentDesk:
@@ -23,7 +23,7 @@ class AppointmentDesk:
 
     async def request(
         self, wish: RequestAppointment, principal: Principal, cause: Cause
-    ) -> AppointmentView:
+    ) -> Versioned:
         """Store *wish* and let it be decided.
 
         Raises:
@@ -35,7 +35,8 @@ class AppointmentDesk:
         async with self._uow.begin(cause) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked
-            appointment = await self._appointments.add(tx, principal.account_id, wish)
+            added = await self._appointments.add(tx, principal.account_id, wish)
+            appointment = added.view
             tx.emit(
                 AppointmentRequested(
                     appointment_id=appointment.appointment_id,
@@ -48,9 +49,9 @@ class AppointmentDesk:
                     correlation_id=cause.correlation_id,
                 )
             )
-        return appointment
+        return added
 
-    async def look_up(self, appointment_id: UUID, principal: Principal) -> AppointmentView:
+    async def look_up(self, appointment_id: UUID, principal: Principal) -> Versioned:
         """Return the principal's own appointment.
 
         Raises:

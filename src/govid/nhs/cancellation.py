@@ -3,7 +3,7 @@
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import AccountBlocked, AccountClosed, AccountRestored, AppointmentDecided
 from govid.nhs.decision import AppointmentStatus
-from govid.nhs.repository import Accounts, Appointments, Patients
+from govid.nhs.repository import Accounts, Answers, Appointments, Patients
 
 Ended = AccountBlocked | AccountClosed
 Standing = Ended | AccountRestored
@@ -19,11 +19,14 @@ class Cancellation:
     A closed one is never restored: what was held for its owner only is erased.
     """
 
-    def __init__(self, accounts: Accounts, patients: Patients, appointments: Appointments) -> None:
-        """Mark *accounts*, cancel their *appointments*, erase *patients* of closed ones."""
+    def __init__(
+        self, accounts: Accounts, patients: Patients, appointments: Appointments, answers: Answers
+    ) -> None:
+        """Mark *accounts*, cancel *appointments*; of closed ones erase *patients* and *answers*."""
         self._accounts = accounts
         self._patients = patients
         self._appointments = appointments
+        self._answers = answers
 
     async def prepare(self, delivery: Delivery[Standing]) -> None:
         """Ask nobody."""
@@ -53,3 +56,4 @@ class Cancellation:
         if isinstance(delivery.event, AccountClosed):
             await self._patients.erase(tx, account_id)
             await self._appointments.redact(tx, account_id)
+            await self._answers.erase(tx, account_id)

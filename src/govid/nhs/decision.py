@@ -16,6 +16,10 @@ class AppointmentStatus(StrEnum):
     COMPLETED = "COMPLETED"
 
 
+LIVE = (AppointmentStatus.REQUESTED, AppointmentStatus.CONFIRMED)
+"""What an appointment is as long as somebody may still come."""
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a wish: a time, or the reason why there is none."""
 

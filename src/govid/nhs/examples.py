@@ -5,9 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from litestar.openapi.spec import Example
+from msgspec import structs
 
 from govid.nhs.decision import AppointmentStatus
-from govid.nhs.schemas import AppointmentView, PatientView
+from govid.nhs.schemas import AppointmentView, PatientView, SlotView
 
 FILE_PATIENT: dict[str, Any] = {
     "name": "Jane Smith",
@@ -19,6 +20,17 @@ REQUEST_APPOINTMENT: dict[str, Any] = {
     "requested_datetime": "2030-03-04T09:30:00",
     "doctor_specialty": "Cardiology",
     "reason": "Palpitations",
+}
+BOOK_SLOTS: dict[str, Any] = {
+    "specialty": "Cardiology",
+    "date": "2030-03-04",
+    "slots": ["2000011147-20300304T0930"],
+    "patient_identifier": "943 476 5919",
+    "reason": "Palpitations",
+}
+MOVE_APPOINTMENT: dict[str, Any] = {
+    "date": "2030-03-05",
+    "slots": ["2000011147-20300305T1000", "2000011147-20300305T1015"],
 }
 
 _BORN = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
@@ -50,3 +62,22 @@ APPOINTMENT_REQUESTS = [
     Example(id="appointment", summary="A time in the United Kingdom", value=REQUEST_APPOINTMENT)
 ]
 APPOINTMENTS = [Example(id="appointment", summary="Not yet decided", value=_APPOINTMENT)]
+APPOINTMENT_LISTS = [Example(id="appointments", summary="All of yours", value=[_APPOINTMENT])]
+_BOOKING = structs.replace(_APPOINTMENT, patient_identifier="9434765919")
+_SLOT = SlotView(
+    slot_id="2000011147-20300304T0930",
+    specialty="Cardiology",
+    starts_at=datetime(2030, 3, 4, 9, 30, tzinfo=UTC),
+    ends_at=datetime(2030, 3, 4, 9, 45, tzinfo=UTC),
+)
+SLOT_LISTS = [Example(id="slots", summary="A quarter of an hour", value=[_SLOT])]
+BOOKING_REQUESTS = [Example(id="booking", summary="One slot", value=BOOK_SLOTS)]
+BOOKINGS = [Example(id="booking", summary="Not yet confirmed", value=_BOOKING)]
+MOVE_REQUESTS = [Example(id="move", summary="Half an hour on another day", value=MOVE_APPOINTMENT)]
+CANCELLATIONS = [
+    Example(
+        id="cancelled",
+        summary="Cancelled",
+        value=structs.replace(_BOOKING, status=AppointmentStatus.CANCELLED),
+    )
+]

@@ -7,15 +7,18 @@ from govid.bus.contracts import (
     AccountBlocked,
     AccountClosed,
     AccountRestored,
+    AppointmentDecided,
     AppointmentRequested,
     IdentifierType,
     VerificationRequested,
 )
 from govid.nhs.booking import Booking
 from govid.nhs.cancellation import Cancellation
+from govid.nhs.decision import AppointmentStatus
 from govid.nhs.verification import Verification
 
 VERIFICATION = "nhs.verification"
+BOOKING = "nhs.booking"
 
 
 def consumers(
@@ -29,7 +32,15 @@ def consumers(
             wants=lambda event: event.identifier_type is IdentifierType.NHS,
             handler=verification,
         ),
-        Consumer(name="nhs.booking", handles=(AppointmentRequested,), handler=booking),
+        Consumer(
+            name=BOOKING,
+            handles=(AppointmentRequested, AppointmentDecided),
+            wants=lambda event: (
+                isinstance(event, AppointmentRequested)
+                or event.status == AppointmentStatus.CANCELLED
+            ),
+            handler=booking,
+        ),
         Consumer(
             name="nhs.appointments",
             handles=(AccountBlocked, AccountClosed, AccountRestored),

@@ -32,6 +32,11 @@ def moment_of(text: str) -> datetime:
         raise ValueError("there is no such date or time") from error
 
 
+def on_the_wall(moment: datetime) -> str:
+    """Return *moment* as a citizen reads it: by the clock on the wall."""
+    return moment.astimezone(LONDON).strftime("%d %B %Y at %H:%M")
+
+
 class _NoSingleMoment(ValueError):
     """The clocks were changed around this time."""
 

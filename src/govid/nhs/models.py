@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, FetchedValue, MetaData, Text
+from sqlalchemy import BigInteger, DateTime, FetchedValue, MetaData, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -43,7 +43,10 @@ class Patient(Base):
 
 
 class Appointment(Base):
-    """An appointment, from the wish to the decision."""
+    """An appointment, from the wish to the decision.
+
+    `service` is the practice, where slots of one are booked; `version` grows with each change.
+    """
 
     __tablename__ = "appointment"
 
@@ -58,5 +61,32 @@ class Appointment(Base):
     confirmation_details: Mapped[str | None]
     rejection_reason: Mapped[str | None]
     cancellation_reason: Mapped[str | None]
+    version: Mapped[int] = mapped_column(BigInteger, server_default=FetchedValue())
+    service: Mapped[str | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class HeldSlot(Base):
+    """A slot that an appointment holds: agreed with the practice, or only wanted so far."""
+
+    __tablename__ = "held_slot"
+
+    service: Mapped[str] = mapped_column(primary_key=True)
+    slot_id: Mapped[str] = mapped_column(primary_key=True)
+    appointment_id: Mapped[UUID]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    is_agreed: Mapped[bool]
+
+
+class BookingAnswer(Base):
+    """What was answered to a booking, for whoever sends it again under the same key."""
+
+    __tablename__ = "booking_answer"
+
+    account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(primary_key=True)
+    request_digest: Mapped[bytes]
+    answer: Mapped[str]
+    created_at: Mapped[datetime]

@@ -8,12 +8,15 @@ from govid.bus.contracts.facts import FactsOfAccounts
 from govid.bus.upstream import UpstreamMetrics
 from govid.nhs.appointments import AppointmentDesk
 from govid.nhs.booking import Booking
+from govid.nhs.bookings import BookingDesk
 from govid.nhs.cancellation import Cancellation
 from govid.nhs.controllers import router
-from govid.nhs.handlers import VERIFICATION, consumers
+from govid.nhs.handlers import BOOKING, VERIFICATION, consumers
+from govid.nhs.openings import Openings
 from govid.nhs.patients import PatientFiling
 from govid.nhs.ports import open_ports
-from govid.nhs.repository import Accounts, Appointments, Patients
+from govid.nhs.practice_orders import PracticeOrders
+from govid.nhs.repository import Accounts, Answers, Appointments, Holds, Patients
 from govid.nhs.settings import NhsSettings
 from govid.nhs.verification import Verification
 
@@ -40,17 +43,28 @@ def build(
     accounts, patients, appointments = Accounts(), Patients(reads), Appointments(reads)
     ports = open_ports(settings, clock, metrics)
     if recovered is not None:
-        ports.on_recovery(partial(recovered, (VERIFICATION,)))
+        ports.on_recovery(partial(recovered, (VERIFICATION, BOOKING)))
 
     filing = PatientFiling(uow, patients, prototype_form=settings.accept_prototype_form)
     desk = AppointmentDesk(uow, accounts, appointments, is_open=ports.takes_bookings)
+    holds, answers = Holds(reads), Answers(reads)
+    openings = Openings(ports.practices, ports.services, holds, clock)
+    bookings = BookingDesk(
+        uow,
+        openings,
+        accounts,
+        appointments,
+        holds,
+        answers,
+        prototype_form=settings.accept_prototype_form,
+    )
     return Module(
         name="nhs",
-        routes=(router(filing, desk),),
+        routes=(router(filing, desk, openings, bookings),),
         consumers=consumers(
             Verification(ports.registry, accounts, patients, facts),
-            Booking(ports.provider, appointments),
-            Cancellation(accounts, patients, appointments),
+            Booking(ports.provider, PracticeOrders(ports.practices), appointments, holds),
+            Cancellation(accounts, patients, appointments, answers),
         ),
         stops=ports.stops,
         states={"nhs": ports.state},

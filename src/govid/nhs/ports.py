@@ -1,6 +1,6 @@
 """Which NHS is asked: the real one, a simulated one, or none."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -14,9 +14,13 @@ from govid.nhs.registry.local import (
 )
 from govid.nhs.registry.oauth import Credentials
 from govid.nhs.registry.off import OffAppointmentProvider, OffPatientRegistry
+from govid.nhs.registry.practices import Practices
 from govid.nhs.registry.protocol import AppointmentProvider, PatientRegistry
 from govid.nhs.settings import NhsSettings
-from govid.nhs.simulator import BASE_URL, NhsSimulator
+from govid.nhs.simulator import BASE_URL, SERVICES, NhsSimulator
+
+_ODS = "Y12345"
+"""As whom govid books at simulated practices: an organisation that the NHS made up."""
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +28,10 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
 
     registry: PatientRegistry
     provider: AppointmentProvider
+    practices: Practices | None = None
+    """Whom to ask about slots, if anybody."""
+    services: Mapping[str, str] = {}
+    """The practices' numbers in the Directory of Services, by specialty."""
     takes_bookings: bool
     """Whether there is somebody who decides about appointments."""
     state: Callable[[], str]
@@ -83,19 +91,18 @@ def _simulated(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | N
         is_allowed=settings.may_be_simulated,
     )
     department = Department("nhs", metrics=metrics, transport=in_process(simulator.application))
+    credentials = Credentials(
+        client_id=simulator.client_id, kid=simulator.kid, key=lambda: simulator.key.pem
+    )
     registry = connection.registry(
-        department,
-        BASE_URL,
-        Credentials(
-            client_id=simulator.client_id, kid=simulator.kid, key=lambda: simulator.key.pem
-        ),
-        clock,
-        per_second=_per_second(settings),
+        department, BASE_URL, credentials, clock, per_second=_per_second(settings)
     )
     by_form = LocalPatientRegistry(prototype_form=settings.accept_prototype_form)
     return Ports(
         registry=ByFormWithoutFacts(registry, by_form),
         provider=LocalAppointmentProvider(clock),
+        practices=connection.practices(department, BASE_URL, credentials, clock, _ODS),
+        services={specialty: number for number, specialty in SERVICES.items()},
         takes_bookings=True,
         state=lambda: "simulator" if department.state == "ok" else department.state,
         stops=(department.close,),

@@ -1,6 +1,6 @@
 """What clients send and receive, under the contract's names. None of it shows in a repr (I9)."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from govid.nhs.local_time import moment_of
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Line = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
 Note = Annotated[str, Meta(max_length=10_000)]
+SlotId = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9.-]+$")]
+Slots = Annotated[tuple[SlotId, ...], Meta(min_length=1, max_length=4)]
 
 
 class _Silent(Struct, frozen=True, kw_only=True):
@@ -65,6 +67,39 @@ class RequestAppointment(_Silent, frozen=True, kw_only=True, forbid_unknown_fiel
         return moment_of(self.requested_datetime)
 
 
+class SlotView(Struct, frozen=True, kw_only=True):
+    """A time that can be booked."""
+
+    slot_id: str
+    specialty: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+class _Chosen(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Slots of one day, as `GET /api/nhs/slots` told them; several only in a row."""
+
+    date: date
+    slots: Slots
+
+    def __post_init__(self) -> None:
+        """Refuse a slot that is named twice."""
+        if len(set(self.slots)) != len(self.slots):
+            raise Invalid.at("slots", "each may be named once", "duplicate")
+
+
+class BookSlots(_Chosen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Book one or several slots."""
+
+    specialty: Personal[Line]
+    patient_identifier: Personal[Line]
+    reason: Personal[Annotated[str, Meta(max_length=100)]] | None = None
+
+
+class MoveAppointment(_Chosen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Move an appointment to other slots of the same practice."""
+
+
 class AppointmentView(_Silent, frozen=True, kw_only=True):
     """An appointment, as its owner sees it. Times are in UTC."""
 
@@ -79,3 +114,16 @@ class AppointmentView(_Silent, frozen=True, kw_only=True):
     confirmation_details: Personal[str | None]
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def id(self) -> UUID:
+        """Return what a list of appointments is ordered by."""
+        return self.appointment_id
+
+
+class Versioned(_Silent, frozen=True, kw_only=True):
+    """An appointment with what is told in headers, or not at all."""
+
+    view: AppointmentView
+    version: int = 1
+    service: str | None = None

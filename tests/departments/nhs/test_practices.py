@@ -16,7 +16,6 @@ from govid.nhs.registry.connection import practices as connected
 from govid.nhs.registry.oauth import Credentials
 from govid.nhs.registry.practices import (
     AppointmentChanged,
-    FreeSlot,
     NoSuchAppointment,
     NotGranted,
     Order,
@@ -24,6 +23,7 @@ from govid.nhs.registry.practices import (
     SlotGone,
 )
 from govid.nhs.simulator import NhsSimulator
+from govid.nhs.slots import FreeSlot
 from tests.departments.clock import MovingClock
 from tests.departments.nhs.target import Target, Way, reached
 

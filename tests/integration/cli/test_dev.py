@@ -116,12 +116,14 @@ def test_every_story_reaches_its_end(dev: Dev) -> None:
     played = dev.run("demo", "all", "--json")
     assert played.code == 0, played.stderr
     *passed, last = map(json.loads, played.stdout.splitlines())
-    assert last == {"stories": ["register", "death-notification"], "failed": []}
+    assert last == {"stories": ["register", "appointment", "death-notification"], "failed": []}
     topics = {line["topic"] for line in passed if "topic" in line}
     assert topics == {
         "identity.verification.request",
         "identity.verification.result",
         "hmrc.death.notification",
+        "nhs.appointment.request",
+        "nhs.appointment.result",
     }
 
 

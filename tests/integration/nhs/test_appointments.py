@@ -168,14 +168,20 @@ async def test_a_decision_is_made_once(
     assert len(await published(database)) == 2
 
 
-async def test_a_decision_is_two_statements(
+async def test_a_decision_is_three_statements(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, database: Database
 ) -> None:
     await ask(client)
     wish = await the_wish(database)
     async with statements(database.requests) as sent:
         await handle(handler_of(module, "nhs.booking"), wish, uow)
-    assert sent == ["BEGIN", "COMMIT", "UPDATE nhs.appointment", "WITH incoming"]
+    assert sent == [
+        "BEGIN",
+        "COMMIT",
+        "SELECT nhs.appointment.id,",
+        "UPDATE nhs.appointment",
+        "WITH incoming",
+    ]
 
 
 async def test_without_the_nhs_no_wish_is_taken_and_an_old_one_waits(

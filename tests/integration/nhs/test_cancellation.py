@@ -176,7 +176,7 @@ async def test_a_block_waits_for_a_booking_under_way_and_cancels_it(
         blocking = asyncio.create_task(handle(handler_of(module, NAME), blocked(account_id), uow))
         await until(somebody_waits(database))
     await blocking
-    assert await statuses(client, msgspec.to_builtins(booked)) == ["CANCELLED"]
+    assert await statuses(client, msgspec.to_builtins(booked.view)) == ["CANCELLED"]
 
 
 async def test_a_booking_waits_for_a_block_under_way_and_is_refused(

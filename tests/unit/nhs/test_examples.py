@@ -16,3 +16,9 @@ def test_the_documented_patient_is_a_valid_request() -> None:
 def test_the_documented_wish_is_a_valid_request() -> None:
     wish = msgspec.convert(examples.REQUEST_APPOINTMENT, schemas.RequestAppointment)
     assert wish.requested_at.isoformat() == "2030-03-04T09:30:00+00:00"
+
+
+def test_the_documented_bookings_are_valid_requests() -> None:
+    booking = msgspec.convert(examples.BOOK_SLOTS, schemas.BookSlots)
+    move = msgspec.convert(examples.MOVE_APPOINTMENT, schemas.MoveAppointment)
+    assert (len(booking.slots), len(move.slots)) == (1, 2)

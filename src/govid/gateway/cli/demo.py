@@ -10,10 +10,11 @@ from govid.gateway.cli.errors import CommandError, Unreachable
 from govid.gateway.cli.output import Output, json_option
 from govid.gateway.cli.settings import Target, target
 from govid.gateway.cli.stage import Stage, StoryBroken
-from govid.gateway.cli.stories import death_notification, register
+from govid.gateway.cli.stories import appointment, death_notification, register
 
 STORIES: Mapping[str, Callable[[Stage], Awaitable[None]]] = {
     "register": register,
+    "appointment": appointment,
     "death-notification": death_notification,
 }
 ALL = "all"
@@ -26,9 +27,9 @@ ALL = "all"
 def command(name: str, url: str | None, as_json: bool) -> None:
     """Play a story against the running server and watch its events pass.
 
-    register: somebody opens an account and the department verifies it. death-notification: a
-    system outside reports a death, and the account is blocked. Each time with a new made-up
-    person. Exits with 0 only if the story ended as it should.
+    register: somebody opens an account and the department verifies it. appointment: somebody
+    books a slot at a practice, which confirms it. death-notification: a system outside reports
+    a death, and the account is blocked. Each time with a new made-up person. Exits with 0 only if the story ended as it should.
     """
     place = target()
     address = url or (place.running.url if place.running else None)

@@ -14,13 +14,13 @@ from govid.nhs.registry import messages
 from govid.nhs.registry.practices import (
     Appointment,
     AppointmentChanged,
-    FreeSlot,
     NoSuchAppointment,
     NotGranted,
     Order,
     SlotGone,
 )
 from govid.nhs.registry.record import OperationOutcome
+from govid.nhs.slots import FreeSlot
 
 VERSION = "1.0.0"
 STATUSES: Mapping[str, AppointmentStatus] = {

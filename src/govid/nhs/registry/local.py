@@ -12,7 +12,7 @@ from govid.bus.contracts import AppointmentRequested, IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.bus.contracts.identifiers import normalise
 from govid.nhs.decision import AppointmentStatus, Decision
-from govid.nhs.local_time import LONDON
+from govid.nhs.local_time import on_the_wall
 from govid.nhs.registry.protocol import (
     Claim,
     Evidence,
@@ -114,9 +114,8 @@ class LocalAppointmentProvider:
                 status=AppointmentStatus.REJECTED,
                 rejection_reason="The requested time has passed",
             )
-        on_the_clock = moment.astimezone(LONDON).strftime("%d %B %Y at %H:%M")
         return Decision(
             status=AppointmentStatus.CONFIRMED,
             confirmed_datetime=moment,
-            confirmation_details=f"{wish.doctor_specialty}, {on_the_clock}",
+            confirmation_details=f"{wish.doctor_specialty}, {on_the_wall(moment)}",
         )

@@ -7,15 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from govid.nhs.decision import AppointmentStatus
-
-
-class FreeSlot(msgspec.Struct, frozen=True, kw_only=True):
-    """A time that can be booked, at a practice with this number in the Directory of Services."""
-
-    id: str
-    service: str
-    start: datetime
-    end: datetime
+from govid.nhs.slots import FreeSlot
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

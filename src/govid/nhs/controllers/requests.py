@@ -1,10 +1,10 @@
-"""The routes of the NHS: decode, call, return."""
+"""The routes of records and wishes: decode, call, return."""
 
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Request, Response, Router, get, post
-from litestar.di import NamedDependency, Provide
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import Body, FromPath, QueryParameter
@@ -13,7 +13,14 @@ from govid.bus import DEFAULT_LIMIT, MAX_LIMIT, Cause, Principal
 from govid.nhs import examples
 from govid.nhs.appointments import AppointmentDesk
 from govid.nhs.patients import PatientFiling
-from govid.nhs.schemas import AppointmentView, FilePatient, PatientView, RequestAppointment
+from govid.nhs.preconditions import tag_of
+from govid.nhs.schemas import (
+    AppointmentView,
+    FilePatient,
+    PatientView,
+    RequestAppointment,
+    Versioned,
+)
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Records on a page.")]
 Cursor = Annotated[
@@ -21,9 +28,17 @@ Cursor = Annotated[
 ]
 
 
-def _answer(shape: Any, description: str, shown: list[Example]) -> ResponseSpec:
-    # Examples that are made up at random are as good as none.
+def answer_of(shape: Any, description: str, shown: list[Example]) -> ResponseSpec:
+    """Describe an answer. Examples that are made up at random would be as good as none."""
     return ResponseSpec(shape, description=description, examples=shown, generate_examples=False)
+
+
+def tagged(kept: Versioned, *, created: bool = False) -> Response[AppointmentView]:
+    """Return an appointment with its version as `ETag`, and where to find it, if it is new."""
+    headers = {"ETag": tag_of(kept.version)}
+    if created:
+        headers["Location"] = f"/api/nhs/appointments/{kept.view.appointment_id}"
+    return Response(kept.view, headers=headers)
 
 
 @get(
@@ -31,7 +46,7 @@ def _answer(shape: Any, description: str, shown: list[Example]) -> ResponseSpec:
     permission="nhs.patient.list",
     summary="List your own patient records",
     description="In order of filing. A `Link` header leads to the next page, if there is one.",
-    responses={200: _answer(list[PatientView], "Yours.", examples.PATIENT_LISTS)},
+    responses={200: answer_of(list[PatientView], "Yours.", examples.PATIENT_LISTS)},
 )
 async def list_patients(
     request: Request[Any, Any, Any],
@@ -50,7 +65,7 @@ async def list_patients(
     permission="nhs.patient.create",
     summary="File a patient record",
     description="The record belongs to your account: nobody else sees it.",
-    responses={201: _answer(PatientView, "Filed.", examples.PATIENTS)},
+    responses={201: answer_of(PatientView, "Filed.", examples.PATIENTS)},
 )
 async def file_patient(
     data: Annotated[FilePatient, Body(examples=examples.PATIENT_REQUESTS)],
@@ -67,15 +82,15 @@ async def file_patient(
     permission="nhs.appointment.request",
     summary="Ask for an appointment",
     description="It is decided a moment later. A time without an offset is a time in the UK.",
-    responses={202: _answer(AppointmentView, "Noted.", examples.APPOINTMENTS)},
+    responses={202: answer_of(AppointmentView, "Noted.", examples.APPOINTMENTS)},
 )
 async def request_appointment(
     data: Annotated[RequestAppointment, Body(examples=examples.APPOINTMENT_REQUESTS)],
     desk: NamedDependency[AppointmentDesk],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
-) -> AppointmentView:
-    return await desk.request(data, principal, cause)
+) -> Response[AppointmentView]:
+    return tagged(await desk.request(data, principal, cause))
 
 
 @get(
@@ -83,24 +98,14 @@ async def request_appointment(
     permission="nhs.appointment.read",
     summary="Look one of your own appointments up",
     description="Another person's appointment is answered like one that does not exist.",
-    responses={200: _answer(AppointmentView, "Yours.", examples.APPOINTMENTS)},
+    responses={200: answer_of(AppointmentView, "Yours.", examples.APPOINTMENTS)},
 )
 async def show_appointment(
     appointment_id: FromPath[UUID],
     desk: NamedDependency[AppointmentDesk],
     principal: NamedDependency[Principal],
-) -> AppointmentView:
-    return await desk.look_up(appointment_id, principal)
+) -> Response[AppointmentView]:
+    return tagged(await desk.look_up(appointment_id, principal))
 
 
-def router(filing: PatientFiling, desk: AppointmentDesk) -> Router:
-    """Return the routes, with the use cases behind them."""
-    return Router(
-        "/api/nhs",
-        route_handlers=[list_patients, file_patient, request_appointment, show_appointment],
-        dependencies={
-            "filing": Provide(lambda: filing, sync_to_thread=False),
-            "desk": Provide(lambda: desk, sync_to_thread=False),
-        },
-        tags=["nhs"],
-    )
+HANDLERS = (list_patients, file_patient, request_appointment, show_appointment)

@@ -1,0 +1,129 @@
+"""The routes of free slots, and of appointments in them."""
+
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Response, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import Body, FromPath, HeaderParameter, QueryParameter
+
+from govid.bus import DEFAULT_LIMIT, Cause, Principal
+from govid.nhs import examples
+from govid.nhs.bookings import BookingDesk
+from govid.nhs.controllers.requests import Cursor, Limit, answer_of, tagged
+from govid.nhs.openings import Openings
+from govid.nhs.preconditions import Precondition
+from govid.nhs.schemas import AppointmentView, BookSlots, MoveAppointment, SlotView
+
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="A word of your own: sent again with it, a booking is the same booking.",
+    ),
+]
+IfMatch = Annotated[
+    str | None,
+    HeaderParameter(name="If-Match", description="The `ETag` of the appointment as you read it."),
+]
+
+
+@get(
+    "/slots",
+    permission="nhs.slot.list",
+    summary="Find times that can be booked",
+    description="What the practice has free on a day, up to two weeks ahead.",
+    responses={200: answer_of(list[SlotView], "Free.", examples.SLOT_LISTS)},
+)
+async def list_slots(
+    openings: NamedDependency[Openings],
+    specialty: Annotated[
+        str, QueryParameter(min_length=1, max_length=100, description="Such as `Cardiology`.")
+    ],
+    day: Annotated[date, QueryParameter(name="date", description="A day in the UK.")],
+) -> list[SlotView]:
+    return list(await openings.on(specialty, day))
+
+
+@post(
+    "/bookings",
+    status_code=202,
+    permission="nhs.appointment.book",
+    refuses=("403", "409"),
+    summary="Book a time",
+    description="The slots are yours from now on, unless the practice says no a moment later.",
+    responses={202: answer_of(AppointmentView, "Held.", examples.BOOKINGS)},
+)
+async def book(
+    data: Annotated[BookSlots, Body(examples=examples.BOOKING_REQUESTS)],
+    bookings: NamedDependency[BookingDesk],
+    principal: NamedDependency[Principal],
+    cause: NamedDependency[Cause],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[AppointmentView]:
+    return tagged(await bookings.book(data, idempotency_key, principal, cause), created=True)
+
+
+@get(
+    "/appointments",
+    permission="nhs.appointment.list",
+    summary="List your own appointments",
+    description="In order of asking. A `Link` header leads to the next page, if there is one.",
+    responses={200: answer_of(list[AppointmentView], "Yours.", examples.APPOINTMENT_LISTS)},
+)
+async def list_appointments(
+    request: Request[Any, Any, Any],
+    bookings: NamedDependency[BookingDesk],
+    principal: NamedDependency[Principal],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Response[list[AppointmentView]]:
+    page = await bookings.own(principal, limit=limit, after=cursor)
+    return Response(list(page.items), headers=page.headers(request.url.path))
+
+
+@put(
+    "/appointments/{appointment_id:uuid}",
+    status_code=202,
+    permission="nhs.appointment.change",
+    refuses=("403", "409", "412", "428"),
+    summary="Move an appointment to another time",
+    description="It stays where it is until the practice agrees, and if it does not.",
+    responses={202: answer_of(AppointmentView, "Asked for.", examples.BOOKINGS)},
+)
+async def move_appointment(
+    appointment_id: FromPath[UUID],
+    data: Annotated[MoveAppointment, Body(examples=examples.MOVE_REQUESTS)],
+    bookings: NamedDependency[BookingDesk],
+    principal: NamedDependency[Principal],
+    cause: NamedDependency[Cause],
+    if_match: IfMatch = None,
+) -> Response[AppointmentView]:
+    known = Precondition.of(if_match)
+    return tagged(await bookings.move(appointment_id, data, known, principal, cause))
+
+
+@delete(
+    "/appointments/{appointment_id:uuid}",
+    status_code=200,
+    permission="nhs.appointment.cancel",
+    refuses=("409", "412", "428"),
+    summary="Cancel an appointment",
+    description="The practice is told at once, and its slots can be booked by others.",
+    responses={200: answer_of(AppointmentView, "Cancelled.", examples.CANCELLATIONS)},
+)
+async def cancel_appointment(
+    appointment_id: FromPath[UUID],
+    bookings: NamedDependency[BookingDesk],
+    principal: NamedDependency[Principal],
+    cause: NamedDependency[Cause],
+    if_match: IfMatch = None,
+) -> Response[AppointmentView]:
+    known = Precondition.of(if_match)
+    return tagged(await bookings.cancel(appointment_id, known, principal, cause))
+
+
+HANDLERS = (list_slots, book, list_appointments, move_appointment, cancel_appointment)

@@ -1,0 +1,28 @@
+"""All routes of the NHS module, with the use cases behind them."""
+
+from litestar import Router
+from litestar.di import Provide
+
+from govid.nhs.appointments import AppointmentDesk
+from govid.nhs.bookings import BookingDesk
+from govid.nhs.controllers import bookings as of_bookings
+from govid.nhs.controllers import requests as of_requests
+from govid.nhs.openings import Openings
+from govid.nhs.patients import PatientFiling
+
+
+def router(
+    filing: PatientFiling, desk: AppointmentDesk, openings: Openings, bookings: BookingDesk
+) -> Router:
+    """Return the routes."""
+    return Router(
+        "/api/nhs",
+        route_handlers=[*of_requests.HANDLERS, *of_bookings.HANDLERS],
+        dependencies={
+            "filing": Provide(lambda: filing, sync_to_thread=False),
+            "desk": Provide(lambda: desk, sync_to_thread=False),
+            "openings": Provide(lambda: openings, sync_to_thread=False),
+            "bookings": Provide(lambda: bookings, sync_to_thread=False),
+        },
+        tags=["nhs"],
+    )

@@ -1,0 +1,96 @@
+"""What practices have free, and what of it a citizen chooses."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+
+from govid.bus import Clock, Invalid, Outage
+from govid.nhs.errors import BookingIsOff, PracticesAreAway, SlotTaken
+from govid.nhs.local_time import LONDON
+from govid.nhs.registry.practices import NotGranted, Practices
+from govid.nhs.repository import Holds
+from govid.nhs.schemas import SlotView
+from govid.nhs.slots import FreeSlot
+
+DAYS_AHEAD = 14
+
+
+class Openings:
+    """Asks practices for their free slots, never inside a transaction."""
+
+    def __init__(
+        self, practices: Practices | None, services: Mapping[str, str], holds: Holds, clock: Clock
+    ) -> None:
+        """Ask *practices*; *services* are their numbers in the Directory, by specialty."""
+        self._practices = practices
+        self._services = {name.casefold(): (name, number) for name, number in services.items()}
+        self._holds = holds
+        self._clock = clock
+
+    def practice(self, specialty: str, *, place: str = "body") -> tuple[str, str]:
+        """Return the specialty as it is written, and the practice that has it.
+
+        Raises:
+            BookingIsOff: nobody is connected.
+            Invalid: nobody has it.
+        """
+        if self._practices is None:
+            raise BookingIsOff
+        found = self._services.get(specialty.strip().casefold())
+        if found is None:
+            raise Invalid.at("specialty", "no practice has it", "specialty_unknown", place=place)
+        return found
+
+    async def on(self, specialty: str, day: date) -> Sequence[SlotView]:
+        """Return what is free on *day* and nobody is about to get.
+
+        Raises:
+            GovidError: nobody has the *specialty*, or can be asked.
+        """
+        name, service = self.practice(specialty, place="query")
+        slots = await self._free(service, day)
+        gone = await self._holds.among(service, [one.id for one in slots])
+        return [
+            SlotView(slot_id=one.id, specialty=name, starts_at=one.start, ends_at=one.end)
+            for one in slots
+            if one.id not in gone
+        ]
+
+    async def chosen(self, service: str, day: date, slot_ids: Sequence[str]) -> Sequence[FreeSlot]:
+        """Return the slots with these ids, as the practice has them, in order of time.
+
+        Raises:
+            Invalid: the day has passed, or the slots are not in a row.
+            SlotTaken: one of them is not free.
+            GovidError: nobody can be asked.
+        """
+        if day < self._today():
+            raise Invalid.at("date", "has passed", "past")
+        free = {one.id: one for one in await self._free(service, day)}
+        if not free.keys() >= set(slot_ids):
+            raise SlotTaken
+        slots = sorted((free[one] for one in slot_ids), key=lambda one: one.start)
+        if any(one.end != other.start for one, other in pairwise(slots)):
+            raise Invalid.at("slots", "must follow each other without a gap", "not_adjacent")
+        return slots
+
+    async def _free(self, service: str, day: date) -> Sequence[FreeSlot]:
+        if self._practices is None:
+            raise BookingIsOff
+        today = self._today()
+        if not today <= day <= today + timedelta(days=DAYS_AHEAD):
+            return ()
+        since, until = _midnight(day), _midnight(day + timedelta(days=1))
+        now = self._clock.now()
+        try:
+            found = await self._practices.free_slots(service, max(since, now), until)
+        except (Outage, NotGranted) as failure:
+            raise PracticesAreAway from failure
+        return [one for one in found if one.start > now]
+
+    def _today(self) -> date:
+        return self._clock.now().astimezone(LONDON).date()
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), LONDON).astimezone(UTC)

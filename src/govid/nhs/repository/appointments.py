@@ -1,0 +1,201 @@
+"""Appointments."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import structs
+from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from govid.bus import Page, Transaction, uuid7
+from govid.nhs.decision import AppointmentStatus, Decision
+from govid.nhs.models import Appointment
+from govid.nhs.schemas import AppointmentView, RequestAppointment, Versioned
+
+_APPOINTMENT = (
+    Appointment.id.label("appointment_id"),
+    Appointment.account_id.label("user_id"),
+    Appointment.patient_identifier,
+    Appointment.requested_datetime,
+    Appointment.doctor_specialty,
+    Appointment.reason,
+    Appointment.status,
+    Appointment.confirmed_datetime,
+    Appointment.confirmation_details,
+    Appointment.created_at,
+    Appointment.updated_at,
+)
+_VERSIONED = (*_APPOINTMENT, Appointment.version, Appointment.service)
+_CHANGED = {"version": Appointment.version + 1}
+REDACTED = "erased"
+"""Stands where a closed account's number stood."""
+
+
+class Appointments:
+    """Appointments."""
+
+    def __init__(self, reads: AsyncEngine) -> None:
+        """Read on *reads*, an engine whose statements commit by themselves."""
+        self._reads = reads
+
+    async def find(self, account_id: UUID, appointment_id: UUID) -> Versioned | None:
+        """Return the account's own appointment; another's is as if there were none."""
+        async with self._reads.connect() as connection:
+            found = await connection.execute(_own(account_id, appointment_id))
+        row = found.one_or_none()
+        return None if row is None else _versioned(row)
+
+    async def lock(
+        self, tx: Transaction, account_id: UUID, appointment_id: UUID
+    ) -> Versioned | None:
+        """Return the account's own appointment, and let nobody change it before *tx* ends."""
+        found = await tx.execute(_own(account_id, appointment_id).with_for_update())
+        row = found.one_or_none()
+        return None if row is None else _versioned(row)
+
+    async def page_of(
+        self, account_id: UUID, *, limit: int, after: UUID | None
+    ) -> Page[AppointmentView]:
+        """Return *limit* of the account's appointments, in order of id, from behind *after*."""
+        statement = select(*_APPOINTMENT).where(Appointment.account_id == account_id)
+        if after is not None:
+            statement = statement.where(Appointment.id > after)
+        async with self._reads.connect() as connection:
+            rows = await connection.execute(statement.order_by(Appointment.id).limit(limit + 1))
+        return Page.of([AppointmentView(**row._asdict()) for row in rows], limit)
+
+    async def add(self, tx: Transaction, account_id: UUID, wish: RequestAppointment) -> Versioned:
+        """Store a wish, not yet decided."""
+        return await self._insert(
+            tx,
+            account_id,
+            patient_identifier=wish.patient_identifier,
+            requested_datetime=wish.requested_at,
+            doctor_specialty=wish.doctor_specialty,
+            reason=wish.reason,
+        )
+
+    async def add_booking(
+        self,
+        tx: Transaction,
+        account_id: UUID,
+        *,
+        service: str,
+        specialty: str,
+        patient: str,
+        reason: str | None,
+        start: datetime,
+    ) -> Versioned:
+        """Store a wish for slots of the practice *service*, not yet decided."""
+        return await self._insert(
+            tx,
+            account_id,
+            service=service,
+            patient_identifier=patient,
+            requested_datetime=start,
+            doctor_specialty=specialty,
+            reason=reason,
+        )
+
+    async def reopen(self, tx: Transaction, appointment_id: UUID, start: datetime) -> Versioned:
+        """Let it be decided whether the appointment moves to *start*; until then it stands."""
+        return await self._update(
+            tx, appointment_id, status=AppointmentStatus.REQUESTED, requested_datetime=start
+        )
+
+    async def cancel(self, tx: Transaction, appointment_id: UUID, *, reason: str) -> Versioned:
+        """Cancel the appointment."""
+        return await self._update(
+            tx, appointment_id, status=AppointmentStatus.CANCELLED, cancellation_reason=reason
+        )
+
+    async def decide(self, tx: Transaction, appointment_id: UUID, decision: Decision) -> bool:
+        """Settle the appointment; return whether it was still open for a decision.
+
+        That a move was refused is told, and not kept: the appointment stands as it stood.
+        """
+        is_rejected = decision.status is AppointmentStatus.REJECTED
+        settled = structs.replace(
+            decision, rejection_reason=decision.rejection_reason if is_rejected else None
+        )
+        statement = (
+            update(Appointment)
+            .where(
+                Appointment.id == appointment_id,
+                Appointment.status == AppointmentStatus.REQUESTED,
+            )
+            .values(**structs.asdict(settled), **_CHANGED, updated_at=tx.now)
+        )
+        return (await tx.execute(statement)).rowcount == 1
+
+    async def cancel_future(
+        self, tx: Transaction, account_id: UUID, *, reason: str
+    ) -> Sequence[UUID]:
+        """Cancel what the account still has before it; return the appointments' ids.
+
+        A wish that is not decided is before it whatever time was asked for: the decision may be
+        for a later one.
+        """
+        statement = (
+            update(Appointment)
+            .where(
+                Appointment.account_id == account_id,
+                or_(
+                    Appointment.status == AppointmentStatus.REQUESTED,
+                    and_(
+                        Appointment.status == AppointmentStatus.CONFIRMED,
+                        Appointment.confirmed_datetime > tx.now,
+                    ),
+                ),
+            )
+            .values(
+                status=AppointmentStatus.CANCELLED,
+                cancellation_reason=reason,
+                updated_at=tx.now,
+                **_CHANGED,
+            )
+            .returning(Appointment.id)
+        )
+        return (await tx.execute(statement)).scalars().all()
+
+    async def redact(self, tx: Transaction, account_id: UUID) -> None:
+        """Keep that there were appointments, and not what they were about."""
+        await tx.execute(
+            update(Appointment)
+            .where(Appointment.account_id == account_id)
+            .values(patient_identifier=REDACTED, reason=None, updated_at=tx.now, **_CHANGED)
+        )
+
+    async def _insert(self, tx: Transaction, account_id: UUID, **columns: Any) -> Versioned:
+        statement = insert(Appointment).values(
+            id=uuid7(),
+            account_id=account_id,
+            status=AppointmentStatus.REQUESTED,
+            created_at=tx.now,
+            updated_at=tx.now,
+            **columns,
+        )
+        return _versioned((await tx.execute(statement.returning(*_VERSIONED))).one())
+
+    async def _update(self, tx: Transaction, appointment_id: UUID, **columns: Any) -> Versioned:
+        statement = (
+            update(Appointment)
+            .where(Appointment.id == appointment_id)
+            .values(updated_at=tx.now, **_CHANGED, **columns)
+        )
+        return _versioned((await tx.execute(statement.returning(*_VERSIONED))).one())
+
+
+def _own(account_id: UUID, appointment_id: UUID) -> Any:
+    return select(*_VERSIONED).where(
+        Appointment.id == appointment_id, Appointment.account_id == account_id
+    )
+
+
+def _versioned(row: Row[Any]) -> Versioned:
+    columns = row._asdict()
+    version, service = columns.pop("version"), columns.pop("service")
+    return Versioned(view=AppointmentView(**columns), version=version, service=service)

@@ -1,0 +1,154 @@
+"""Slots that are held."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from govid.bus import Transaction
+from govid.nhs.decision import LIVE, AppointmentStatus
+from govid.nhs.errors import AppointmentsOverlap, SlotTaken
+from govid.nhs.models import Appointment, HeldSlot
+from govid.nhs.slots import FreeSlot
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """An appointment in slots of a practice, as whoever asks the practice has to know it."""
+
+    appointment_id: UUID
+    service: str
+    status: AppointmentStatus
+    patient: str
+    specialty: str
+    reason: str | None
+    created_at: datetime
+    confirmed_datetime: datetime | None
+    """Where it stands already, if it does: another time is then a move."""
+    confirmation_details: str | None
+    wanted: Sequence[FreeSlot]
+
+    def __repr__(self) -> str:
+        """Name the struct only (I9)."""
+        return "<Hold>"
+
+
+class Holds:
+    """Slots that are held: from the wish until the practice knows that it is over."""
+
+    def __init__(self, reads: AsyncEngine) -> None:
+        """Read on *reads*, an engine whose statements commit by themselves."""
+        self._reads = reads
+
+    async def of(self, appointment_id: UUID) -> Hold | None:
+        """Return what the appointment holds or wants; None if no slot was ever meant."""
+        slots = HeldSlot.__table__
+        statement = (
+            select(Appointment.__table__, slots.c.slot_id, slots.c.starts_at, slots.c.ends_at)
+            .outerjoin(
+                HeldSlot,
+                (HeldSlot.appointment_id == Appointment.id) & HeldSlot.is_agreed.is_(False),
+            )
+            .where(Appointment.id == appointment_id, Appointment.service.is_not(None))
+            .order_by(HeldSlot.starts_at)
+        )
+        async with self._reads.connect() as connection:
+            rows = (await connection.execute(statement)).all()
+        if not rows:
+            return None
+        first = rows[0]
+        return Hold(
+            appointment_id=appointment_id,
+            service=first.service,
+            status=AppointmentStatus(first.status),
+            patient=first.patient_identifier,
+            specialty=first.doctor_specialty,
+            reason=first.reason,
+            created_at=first.created_at,
+            confirmed_datetime=first.confirmed_datetime,
+            confirmation_details=first.confirmation_details,
+            wanted=[
+                FreeSlot(
+                    id=row.slot_id, service=first.service, start=row.starts_at, end=row.ends_at
+                )
+                for row in rows
+                if row.slot_id is not None
+            ],
+        )
+
+    async def among(self, service: str, slot_ids: Collection[str]) -> frozenset[str]:
+        """Return which of these slots are held."""
+        statement = select(HeldSlot.slot_id).where(
+            HeldSlot.service == service, HeldSlot.slot_id.in_(slot_ids)
+        )
+        async with self._reads.connect() as connection:
+            return frozenset((await connection.execute(statement)).scalars())
+
+    async def take(
+        self, tx: Transaction, account_id: UUID, appointment_id: UUID, slots: Sequence[FreeSlot]
+    ) -> None:
+        """Hold *slots*, which the practice is still to be asked for.
+
+        The account is locked: of two bookings of one citizen, the later sees the earlier.
+
+        Raises:
+            SlotTaken: somebody else holds one of them.
+            AppointmentsOverlap: the citizen is elsewhere at that time.
+        """
+        service = slots[0].service
+        # In one order, or two bookings of the same two slots would wait for each other.
+        ids = sorted(one.id for one in slots)
+        # What has passed holds nothing.
+        await tx.execute(
+            delete(HeldSlot).where(
+                HeldSlot.service == service, HeldSlot.slot_id.in_(ids), HeldSlot.ends_at <= tx.now
+            )
+        )
+        elsewhere = (
+            select(HeldSlot.slot_id)
+            .join(Appointment, Appointment.id == HeldSlot.appointment_id)
+            .where(
+                Appointment.account_id == account_id,
+                Appointment.id != appointment_id,
+                Appointment.status.in_(LIVE),
+                HeldSlot.starts_at < slots[-1].end,
+                HeldSlot.ends_at > slots[0].start,
+            )
+            .limit(1)
+        )
+        if (await tx.execute(elsewhere)).first() is not None:
+            raise AppointmentsOverlap
+        rows = [
+            {
+                "service": service,
+                "slot_id": one.id,
+                "appointment_id": appointment_id,
+                "starts_at": one.start,
+                "ends_at": one.end,
+                "is_agreed": False,
+            }
+            for one in sorted(slots, key=lambda one: one.id)
+        ]
+        held = await tx.execute(
+            insert(HeldSlot).values(rows).on_conflict_do_nothing().returning(HeldSlot.slot_id)
+        )
+        if len(held.all()) != len(rows):
+            raise SlotTaken
+
+    async def settle(self, tx: Transaction, appointment_id: UUID, *, agreed: bool) -> None:
+        """Keep what was wanted instead of what was had; or let it go, where not *agreed*."""
+        over = HeldSlot.is_agreed if agreed else HeldSlot.is_agreed.is_(False)
+        await tx.execute(delete(HeldSlot).where(HeldSlot.appointment_id == appointment_id, over))
+        if agreed:
+            await tx.execute(
+                update(HeldSlot)
+                .where(HeldSlot.appointment_id == appointment_id)
+                .values(is_agreed=True)
+            )
+
+    async def release(self, tx: Transaction, appointment_id: UUID) -> None:
+        """Let go of every slot of the appointment."""
+        await tx.execute(delete(HeldSlot).where(HeldSlot.appointment_id == appointment_id))

@@ -1,0 +1,85 @@
+"""Patient records."""
+
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from govid.bus import Page, Transaction, uuid7
+from govid.nhs.models import Patient
+from govid.nhs.schemas import FilePatient, PatientView
+
+_PATIENT = (
+    Patient.id,
+    Patient.patient_id,
+    Patient.name,
+    Patient.nhs_number,
+    Patient.medical_history,
+)
+
+
+class Patients:
+    """Patient records."""
+
+    def __init__(self, reads: AsyncEngine) -> None:
+        """Read on *reads*, an engine whose statements commit by themselves."""
+        self._reads = reads
+
+    async def page_of(
+        self, account_id: UUID, *, limit: int, after: UUID | None
+    ) -> Page[PatientView]:
+        """Return *limit* of the account's records, in order of id, from behind *after*."""
+        statement = select(*_PATIENT).where(Patient.account_id == account_id)
+        if after is not None:
+            statement = statement.where(Patient.id > after)
+        async with self._reads.connect() as connection:
+            rows = await connection.execute(statement.order_by(Patient.id).limit(limit + 1))
+        return Page.of([PatientView(**row._asdict()) for row in rows], limit)
+
+    async def add(
+        self, tx: Transaction, account_id: UUID, record: FilePatient, nhs_number: str
+    ) -> PatientView:
+        """Store what a citizen filed, with its NHS number in canonical form."""
+        statement = insert(Patient).values(
+            id=uuid7(),
+            account_id=account_id,
+            name=record.name,
+            nhs_number=nhs_number,
+            medical_history=record.medical_history,
+            source="citizen",
+            created_at=tx.now,
+            updated_at=tx.now,
+        )
+        row = (await tx.execute(statement.returning(*_PATIENT))).one()
+        return PatientView(**row._asdict())
+
+    async def put_registered(
+        self, tx: Transaction, account_id: UUID, *, nhs_number: str, name: str
+    ) -> None:
+        """Store what the registry knows of the account's holder, in place of what it knew."""
+        statement = insert(Patient).values(
+            id=uuid7(),
+            account_id=account_id,
+            name=name,
+            nhs_number=nhs_number,
+            source="registry",
+            created_at=tx.now,
+            updated_at=tx.now,
+        )
+        new = statement.excluded
+        await tx.execute(
+            statement.on_conflict_do_update(
+                index_elements=[Patient.account_id],
+                index_where=Patient.source == "registry",
+                set_={
+                    "name": new.name,
+                    "nhs_number": new.nhs_number,
+                    "updated_at": new.updated_at,
+                },
+            )
+        )
+
+    async def erase(self, tx: Transaction, account_id: UUID) -> None:
+        """Delete every record of the account."""
+        await tx.execute(delete(Patient).where(Patient.account_id == account_id))
