@@ -11,7 +11,12 @@ import pytest
 
 from govid import nhs
 from govid.bus import Database, Delivery, Module, Outage, UnitOfWork
-from govid.bus.contracts import AccountBlocked, AppointmentDecided, AppointmentRequested
+from govid.bus.contracts import (
+    AccountBlocked,
+    AccountClosed,
+    AppointmentDecided,
+    AppointmentRequested,
+)
 from govid.nhs import NhsSimulator, ports
 from govid.nhs.simulator.diary import Booking
 from tests.integration.departments import (
@@ -393,6 +398,24 @@ async def test_a_block_frees_the_slot_at_the_practice_and_nothing_is_booked_afte
     move = {"date": TUESDAY, "slots": [second]}
     assert (await client.post(BOOKINGS, json=wish(second))).status_code == 403
     assert (await client.put(where, json=move, headers={"If-Match": "*"})).status_code == 403
+
+
+async def test_of_a_closed_account_no_answer_is_kept_and_its_slot_is_free(
+    client: httpx.AsyncClient,
+    practice: Practice,
+    module: Module,
+    uow: UnitOfWork,
+    account_id: UUID,
+    database: Database,
+) -> None:
+    first, *_ = await free(client)
+    await client.post(BOOKINGS, json=wish(first), headers=KEY)
+    await practice.answer()
+    closed = delivery_of(AccountClosed(account_id=account_id, timestamp=NOW))
+    await handle(handler_of(module, "nhs.appointments"), closed, uow)
+    await practice.answer()
+    assert await database.reads.fetchval("SELECT count(*) FROM nhs.booking_answer") == 0
+    assert first in await free(client)
 
 
 @pytest.mark.parametrize(
