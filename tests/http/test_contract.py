@@ -10,6 +10,7 @@ from tests.http.client import NHS, NIN, Client
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 USER = [
+    "assurance",
     "auth_provider",
     "created_at",
     "email",

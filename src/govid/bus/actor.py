@@ -35,6 +35,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     auth_provider: str
     created_at: datetime
     updated_at: datetime
+    assurance: str = "P0"
+    """How well the holder is known: P0 not at all, P1 by an identifier, P2 by name and birth."""
 
     def __repr__(self) -> str:
         """Name the account only: the rest is personal (I9)."""

@@ -29,6 +29,7 @@ from govid.bus.contracts import (
     EmailChangeRequested,
     EmailConfirmed,
     Event,
+    HmrcEvidenceGathered,
     HmrcVerificationCompleted,
     IdentifierType,
     KeyRotated,
@@ -44,6 +45,7 @@ from govid.bus.contracts import (
     LoginLockExpired,
     LoginRefusedBlocked,
     LoginSucceeded,
+    NhsEvidenceGathered,
     NhsVerificationCompleted,
     OutboxAct,
     OutboxBackfilled,
@@ -58,6 +60,7 @@ from govid.bus.contracts import (
     SessionExpired,
     SessionRevoked,
     Topic,
+    VerificationRefused,
     VerificationRequested,
 )
 from govid.bus.pseudonyms import Pseudonyms
@@ -148,6 +151,13 @@ def _of_life(name: str, struct: type[LifeEvent]) -> EventType:
     )
 
 
+def _of_verification(name: str, struct: type[Event]) -> EventType:
+    # In one order with the question and the answer, which have topics.
+    return EventType(
+        name=name, struct=struct, stream="verification", subject=_of_account, account=_account
+    )
+
+
 EVENT_TYPES: Sequence[EventType] = (
     _inside("identity.account.registered", AccountRegistered),
     _inside("identity.account.verified", AccountVerified),
@@ -210,6 +220,9 @@ EVENT_TYPES: Sequence[EventType] = (
         Topic.VERIFICATION_REQUEST,
         "verification",
     ),
+    _of_verification("identity.verification.refused", VerificationRefused),
+    _of_verification("nhs.verification.evidence_gathered", NhsEvidenceGathered),
+    _of_verification("hmrc.verification.evidence_gathered", HmrcEvidenceGathered),
     _outside(
         "nhs.verification.completed",
         NhsVerificationCompleted,

@@ -67,8 +67,8 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     calls = UpstreamMetrics(registry)
     modules = (
         people.module,
-        nhs.build(settings.nhs, bus.database, bus.uow, clock, calls, recovered=bus.recovered),
-        hmrc.build(settings.hmrc, bus.database, bus.uow, clock, calls, recovered=bus.recovered),
+        nhs.build(settings.nhs, bus.database, bus.uow, clock, calls, people.facts, bus.recovered),
+        hmrc.build(settings.hmrc, bus.database, bus.uow, clock, calls, people.facts, bus.recovered),
     )
     for module in modules:
         bus.add(module)

@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 
 from govid.bus import Delivery, Outage, Transaction
-from govid.bus.contracts import HmrcVerificationCompleted, VerificationRequested
+from govid.bus.contracts import (
+    HmrcEvidenceGathered,
+    HmrcVerificationCompleted,
+    VerificationRequested,
+)
 from govid.bus.contracts.facts import FactsOfAccounts
+from govid.hmrc.registry.local import FORM
 from govid.hmrc.registry.protocol import Claim, Finding, NinoVerifier, Outcome
 
 ERRORS: Mapping[Outcome, str | None] = {
@@ -43,14 +48,16 @@ class Verification:
     async def apply(
         self, tx: Transaction, delivery: Delivery[VerificationRequested], outcome: Finding
     ) -> None:
-        """Publish the answer.
+        """Publish the answer, after what it rests on.
 
         Where too little is known nothing is answered: the account waits until its holder says more,
         which is another request.
         """
+        request = delivery.event
+        if outcome.evidence != FORM:
+            tx.emit(_evidence(tx, delivery, outcome))
         if not outcome.outcome.is_answer:
             return
-        request = delivery.event
         tx.emit(
             HmrcVerificationCompleted(
                 user_id=request.user_id,
@@ -60,3 +67,20 @@ class Verification:
                 error=ERRORS[outcome.outcome],
             )
         )
+
+
+def _evidence(
+    tx: Transaction, delivery: Delivery[VerificationRequested], finding: Finding
+) -> HmrcEvidenceGathered:
+    request, evidence = delivery.event, finding.evidence
+    return HmrcEvidenceGathered(
+        request_id=delivery.id,
+        account_id=request.user_id,
+        identifier_type=request.identifier_type,
+        outcome=finding.outcome.value,
+        method=evidence.method if evidence else None,
+        strength=evidence.strength if evidence else 0,
+        validity=evidence.validity if evidence else 0,
+        transaction=evidence.transaction if evidence else None,
+        timestamp=tx.now,
+    )

@@ -25,10 +25,15 @@ from govid.identity.passwords.policy import Policy
 from govid.identity.passwords.reauthentication import Reauthentication
 from govid.identity.repository.claims import Claims
 from govid.identity.repository.export import Holdings
+from govid.identity.repository.facts import Facts
 from govid.identity.repository.letters import Letters
 from govid.identity.repository.links import Links
 from govid.identity.repository.owners import Owners
 from govid.identity.repository.quotas import Quotas
+from govid.identity.repository.verification_attempts import (
+    VerificationAttempts,
+    VerificationHistory,
+)
 from govid.identity.sessions.ending import Ending
 from govid.identity.settings import IdentitySettings, MailSettings
 from govid.identity.throttle.attempts import Throttle
@@ -52,6 +57,8 @@ def build(
     policy: Policy,
     throttle: Throttle,
     ending: Ending,
+    facts: Facts,
+    attempts: VerificationAttempts,
     departments: Mapping[str, Records],
 ) -> Desks:
     """Build the desks; *departments* say what they hold about somebody."""
@@ -66,10 +73,21 @@ def build(
     )
     # An export is a few statements, none of which needs a BEGIN and a COMMIT around it.
     reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    export = Export(Holdings(reads), departments, clock, event_days=settings.event_days)
-    closure = Closure(uow, owners, ending, letters, links, again, correspondence)
+    export = Export(
+        Holdings(reads),
+        facts,
+        VerificationHistory(database),
+        departments,
+        clock,
+        event_days=settings.event_days,
+    )
+    closure = Closure(uow, owners, ending, letters, links, again, correspondence, facts, attempts)
     claims = ClaimExpiry(
-        Claims(), claim_days=settings.claim_days, closed_days=settings.closed_identifier_days
+        Claims(),
+        facts,
+        attempts,
+        claim_days=settings.claim_days,
+        closed_days=settings.closed_identifier_days,
     )
     deliverer = postman.Postman(uow, letters, links, owners, _mailer(mail, clock), settings)
     return Desks(

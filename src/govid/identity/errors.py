@@ -132,6 +132,27 @@ class MailIsOff(GovidError):
     kind = Kind.UNAVAILABLE
 
 
+class VerifiedAlready(GovidError):
+    """The account is verified already."""
+
+    code = "verified-already"
+    kind = Kind.REFUSED
+
+
+class VerificationUnderWay(GovidError):
+    """The account is being verified; please wait for the answer."""
+
+    code = "verification-under-way"
+    kind = Kind.REFUSED
+
+
+class AttemptsExhausted(GovidError):
+    """All attempts to verify this account or its identifier are spent."""
+
+    code = "attempts-exhausted"
+    kind = Kind.FORBIDDEN
+
+
 class Fault(ValueError):
     """One field is not right; the message may be shown and never holds the value."""
 

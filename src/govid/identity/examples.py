@@ -29,6 +29,19 @@ REGISTER_NHS: dict[str, Any] = {
     "identifierType": "NHS",
     "identifierValue": "NHS123456789",
 }
+FACTS: dict[str, Any] = {
+    "givenName": "Bill",
+    "familyName": "Garton",
+    "dateOfBirth": "1946-06-23",
+    "postcode": "DN18 5DW",
+}
+REGISTER_FACTS: dict[str, Any] = {
+    "email": "test.facts@example.com",
+    "password": "password123",
+    "identifierType": "NHS",
+    "identifierValue": "9693632109",
+    **FACTS,
+}
 LOGIN: dict[str, Any] = {"email": "test.nin@example.com", "password": "password123"}
 
 _TOKEN = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln"  # noqa: S105 - it opens nothing
@@ -48,7 +61,9 @@ _USER = UserView(
 REGISTRATIONS = [
     Example(id="nin", summary="With a National Insurance number", value=REGISTER),
     Example(id="nhs", summary="With an NHS number of the simulated kind", value=REGISTER_NHS),
+    Example(id="facts", summary="To be matched by name and date of birth", value=REGISTER_FACTS),
 ]
+VERIFICATIONS = [Example(id="facts", summary="A test patient of the NHS", value=FACTS)]
 LOGINS = [Example(id="login", summary="The first example's account", value=LOGIN)]
 USERS = [
     Example(
@@ -191,6 +206,7 @@ EXPORTS = [
                 "phone_number": "+447123456789",
                 "has_password": True,
                 "status": "pending_verification",
+                "assurance": "P0",
                 "auth_provider": "email",
                 "created_at": "2026-01-05T09:30:00Z",
                 "updated_at": "2026-01-05T09:30:00Z",
@@ -198,6 +214,16 @@ EXPORTS = [
             "sessions": [],
             "letters": [],
             "links": [],
+            "claimed": None,
+            "attempts": [
+                {
+                    "identifier_type": "NIN",
+                    "reserved_at": "2026-01-05T09:30:00Z",
+                    "settled_at": None,
+                    "is_spent": True,
+                }
+            ],
+            "evidence": [],
             "departments": {
                 "nhs": {"patients": [], "appointments": []},
                 "hmrc": {"tax_records": []},

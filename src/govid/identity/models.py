@@ -40,6 +40,9 @@ class Account(Base):
     contra_indicators: Mapped[list[str]] = mapped_column(
         ARRAY(Text()), server_default=FetchedValue()
     )
+    evidence_strength: Mapped[int] = mapped_column(server_default=FetchedValue())
+    evidence_validity: Mapped[int] = mapped_column(server_default=FetchedValue())
+    assurance: Mapped[str] = mapped_column(server_default=FetchedValue())
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -95,7 +98,7 @@ class ReviewItem(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     reason: Mapped[str]
-    life_event_id: Mapped[UUID]
+    life_event_id: Mapped[UUID | None]
     account_id: Mapped[UUID | None]
     state: Mapped[str] = mapped_column(server_default=FetchedValue())
     opened_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())

@@ -8,15 +8,22 @@ import msgspec
 from govid.bus import Clock, Consumer, Database, Module, Principal, Pseudonyms, Signals, UnitOfWork
 from govid.bus.contracts import (
     DeathNotified,
+    HmrcEvidenceGathered,
     HmrcVerificationCompleted,
+    NhsEvidenceGathered,
     NhsVerificationCompleted,
+    VerificationRefused,
 )
+from govid.bus.contracts.facts import FactsOfAccounts
 from govid.identity import controllers, desks
 from govid.identity.accounts import lifecycle, verification
 from govid.identity.accounts.digests import Digests
+from govid.identity.accounts.evidence import Evidence
 from govid.identity.accounts.export import Records
+from govid.identity.accounts.inquiry import Inquiry
 from govid.identity.accounts.operator import AccountDesk
 from govid.identity.accounts.parked import ParkedNotices
+from govid.identity.accounts.questions import Questions
 from govid.identity.accounts.registration import Registration
 from govid.identity.accounts.standing import Standing
 from govid.identity.accounts.unclaimed import Precedents
@@ -25,6 +32,7 @@ from govid.identity.housekeeping import Housekeeping
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.policy import Policy
 from govid.identity.repository.accounts import Accounts
+from govid.identity.repository.facts import Facts, FactsSeal
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.life_events import LifeEvents
 from govid.identity.repository.quotas import Quotas
@@ -32,6 +40,7 @@ from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.sessions import Sessions
 from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.repository.throttle import Attempts
+from govid.identity.repository.verification_attempts import VerificationAttempts
 from govid.identity.rules import Rules
 from govid.identity.sessions.authentication import Authentication
 from govid.identity.sessions.ending import Ending
@@ -53,11 +62,15 @@ from govid.identity.tokens.watch import KeyWatch
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Identity, built: its module, who is behind a token, the keys, and a desk for operators."""
+    """Identity, built: its module, who is behind a token, the keys, and a desk for operators.
+
+    `facts` is what departments ask for what citizens say of themselves.
+    """
 
     module: Module
     authenticate: Callable[..., Awaitable[Principal]]
     desk: AccountDesk
+    facts: FactsOfAccounts
     rotation: Rotation
 
 
@@ -92,12 +105,16 @@ def build(
     seen, expiry = LastSeen(database, settings.session_idle_seconds), Expiry()
     holders, history = Holders(), LifeEvents()
     digests = Digests(settings.pseudonym_key)
-    standing = Standing(holders, history, ending)
+    facts, verification_attempts = Facts(database, _seal(settings)), VerificationAttempts()
+    questions = Questions(verification_attempts, digests)
+    standing = Standing(holders, history, ending, questions)
     precedents = Precedents(holders, history, digests)
     pseudonyms = Pseudonyms(settings.pseudonym_key)
     attempts, quotas = Attempts(), Quotas()
     limits = Registrations(uow, quotas, settings.throttle, pseudonyms)
-    registration = Registration(uow, accounts, passwords, rules, precedents, limits)
+    registration = Registration(
+        uow, accounts, passwords, rules, precedents, limits, facts, questions
+    )
     throttle = Throttle(uow, attempts, quotas, settings.throttle, pseudonyms)
     sign_in = SignIn(uow, accounts, passwords, opening, throttle)
     lapsing = Lapsing(attempts, quotas)
@@ -110,6 +127,8 @@ def build(
         policy=policy,
         throttle=throttle,
         ending=ending,
+        facts=facts,
+        attempts=verification_attempts,
         departments=departments,
     )
     housekeeping = Housekeeping(
@@ -126,6 +145,9 @@ def build(
         name="identity",
         routes=(
             controllers.accounts.router(registration),
+            controllers.verification.router(
+                Inquiry(uow, holders, accounts, facts, verification_attempts, questions)
+            ),
             controllers.credentials.router(sign_in),
             *people.routes,
             controllers.sessions.router(sign_in, renewal, ending, OwnSessions(uow, sessions)),
@@ -134,8 +156,16 @@ def build(
         consumers=(
             Consumer(
                 name=verification.SUBSCRIBER,
-                handles=(NhsVerificationCompleted, HmrcVerificationCompleted),
-                handler=verification.Verification(accounts),
+                handles=(
+                    NhsEvidenceGathered,
+                    HmrcEvidenceGathered,
+                    NhsVerificationCompleted,
+                    HmrcVerificationCompleted,
+                    VerificationRefused,
+                ),
+                handler=verification.Verification(
+                    accounts, Evidence(verification_attempts, facts, holders, history)
+                ),
             ),
             Consumer(
                 name=lifecycle.SUBSCRIBER,
@@ -159,8 +189,14 @@ def build(
             living, tokens, seen.note, revocations.sessions if revocations else None
         ).authenticate,
         desk=AccountDesk(uow, holders, history, standing, digests),
+        facts=facts,
         rotation=rotation,
     )
+
+
+def _seal(settings: IdentitySettings) -> FactsSeal:
+    """Return what encrypts facts; production has a key of its own for it."""
+    return FactsSeal(settings.key_encryption_key or settings.pseudonym_key)
 
 
 def _revocations(

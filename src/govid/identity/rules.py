@@ -14,8 +14,10 @@ from email_validator import EmailNotValidError, validate_email
 
 from govid.bus import FieldFault, Invalid
 from govid.bus.contracts import IdentifierType
+from govid.bus.contracts.facts import ClaimedFacts
 from govid.bus.contracts.identifiers import normalise
 from govid.identity.errors import Fault
+from govid.identity.facts import claimed
 from govid.identity.passwords.policy import Policy, is_unicode
 from govid.identity.schemas import Register
 
@@ -36,6 +38,7 @@ class Applicant(msgspec.Struct, frozen=True, kw_only=True):
     identifier_type: IdentifierType
     identifier_value: str
     phone_number: str | None
+    facts: ClaimedFacts | None = None
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
@@ -69,6 +72,10 @@ class Rules:
         password = read("password", lambda: self._password(request))
         identifier = read("identifierValue", lambda: self._identifier(request))
         phone = read("phoneNumber", lambda: phone_number(request.phone_number))
+        try:
+            facts = claimed(request)
+        except Invalid as more:
+            faults.extend(more.faults)
         if faults or email is None or password is None or identifier is None:
             raise Invalid("; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults))
         return Applicant(
@@ -78,6 +85,7 @@ class Rules:
             identifier_type=request.identifier_type,
             identifier_value=identifier,
             phone_number=phone,
+            facts=facts,
         )
 
     def _password(self, request: Register) -> str:

@@ -1,7 +1,7 @@
 """What clients send and receive, under the contract's names. None of it shows in a repr (I9)."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -15,7 +15,10 @@ Text = Annotated[str, Meta(max_length=1024)]
 
 
 class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Open an account. What makes each field a good one is the business of `rules`."""
+    """Open an account. What makes each field a good one is the business of `rules` and `facts`.
+
+    Name and date of birth, all or none of them, let the department match more than a number.
+    """
 
     email: Personal[
         Annotated[Text, Meta(description="At most 254 octets; its case does not matter.")]
@@ -26,10 +29,31 @@ class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     phone_number: Personal[Annotated[Text, Meta(description="In E.164 form.")]] | None = field(
         name="phoneNumber", default=None
     )
+    given_name: Personal[Annotated[Text, Meta(description="Or the first of several.")]] | None = (
+        field(name="givenName", default=None)
+    )
+    family_name: Personal[Text] | None = field(name="familyName", default=None)
+    date_of_birth: Personal[date] | None = field(name="dateOfBirth", default=None)
+    postcode: Personal[Text] | None = None
 
     def __repr__(self) -> str:
         """Name the struct only."""
         return "<Register>"
+
+
+class Verify(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say who one is. What makes each field a good one is the business of `facts`."""
+
+    given_name: Personal[Annotated[Text, Meta(description="Or the first of several.")]] = field(
+        name="givenName"
+    )
+    family_name: Personal[Text] = field(name="familyName")
+    date_of_birth: Personal[date] = field(name="dateOfBirth")
+    postcode: Personal[Text] | None = None
+
+    def __repr__(self) -> str:
+        """Name the struct only."""
+        return "<Verify>"
 
 
 class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -213,6 +237,9 @@ class UserView(Struct, frozen=True, kw_only=True):
     auth_provider: str
     created_at: datetime
     updated_at: datetime
+    assurance: Annotated[
+        str, Meta(description="P0 unknown; P1 by an identifier; P2 by name and birth, too.")
+    ] = "P0"
 
     @classmethod
     def of(cls, principal: Principal) -> Self:
@@ -227,6 +254,7 @@ class UserView(Struct, frozen=True, kw_only=True):
             auth_provider=principal.auth_provider,
             created_at=principal.created_at,
             updated_at=principal.updated_at,
+            assurance=principal.assurance,
         )
 
     def __repr__(self) -> str:
@@ -250,6 +278,15 @@ class ExportView(Struct, frozen=True, kw_only=True):
     letters: Annotated[Sequence[dict[str, Any]], Meta(description="Mails that have not left yet.")]
     links: Annotated[
         Sequence[dict[str, Any]], Meta(description="Links in mails; what opens them is not kept.")
+    ]
+    claimed: Annotated[
+        Personal[dict[str, Any]] | None, Meta(description="What you have said of yourself.")
+    ]
+    attempts: Annotated[
+        Sequence[Mapping[str, Any]], Meta(description="Verifications that were asked for.")
+    ]
+    evidence: Annotated[
+        Sequence[Mapping[str, Any]], Meta(description="On what departments' answers rest.")
     ]
     departments: Personal[dict[str, Mapping[str, Sequence[Any]]]]
     events: EventsView

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from govid.bus import Delivery, Outage, Transaction
-from govid.bus.contracts import NhsVerificationCompleted, VerificationRequested
+from govid.bus.contracts import NhsEvidenceGathered, NhsVerificationCompleted, VerificationRequested
 from govid.bus.contracts.facts import FactsOfAccounts
+from govid.nhs.registry.local import FORM
 from govid.nhs.registry.protocol import Claim, Finding, Outcome, PatientRegistry
 from govid.nhs.repository import Accounts, Patients
 
@@ -55,14 +56,16 @@ class Verification:
     async def apply(
         self, tx: Transaction, delivery: Delivery[VerificationRequested], outcome: Finding
     ) -> None:
-        """Publish the answer; keep the department's own record of a person who was matched.
+        """Publish the answer, after what it rests on; keep the record of a person who was matched.
 
         Where too little is known nothing is answered: the account waits until its holder says more,
         which is another request.
         """
+        request = delivery.event
+        if outcome.evidence != FORM:
+            tx.emit(_evidence(tx, delivery, outcome))
         if not outcome.outcome.is_answer:
             return
-        request = delivery.event
         is_verified = outcome.outcome is Outcome.MATCH
         # An answer may be late: of an account that was closed since, nothing is kept.
         if (
@@ -82,3 +85,21 @@ class Verification:
                 error=ERRORS[outcome.outcome],
             )
         )
+
+
+def _evidence(
+    tx: Transaction, delivery: Delivery[VerificationRequested], finding: Finding
+) -> NhsEvidenceGathered:
+    request, evidence = delivery.event, finding.evidence
+    return NhsEvidenceGathered(
+        request_id=delivery.id,
+        account_id=request.user_id,
+        identifier_type=request.identifier_type,
+        outcome=finding.outcome.value,
+        method=evidence.method if evidence else None,
+        strength=evidence.strength if evidence else 0,
+        validity=evidence.validity if evidence else 0,
+        transaction=evidence.transaction if evidence else None,
+        contra_indicators=evidence.contra_indicators if evidence else (),
+        timestamp=tx.now,
+    )

@@ -24,9 +24,12 @@ from govid.bus.contracts import DeathNotified, Event, IdentifierType
 from govid.bus.envelope import Sealer
 from govid.bus.outbox import PostgresOutbox
 from govid.identity.accounts.digests import Digests
+from govid.identity.accounts.evidence import Evidence
+from govid.identity.accounts.inquiry import Inquiry
 from govid.identity.accounts.lifecycle import Lifecycle
 from govid.identity.accounts.operator import AccountDesk
 from govid.identity.accounts.parked import ParkedNotices
+from govid.identity.accounts.questions import Questions
 from govid.identity.accounts.registration import Registration
 from govid.identity.accounts.standing import Standing
 from govid.identity.accounts.unclaimed import Precedents
@@ -35,6 +38,7 @@ from govid.identity.credentials.login import SignIn
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.policy import Policy
 from govid.identity.repository.accounts import Accounts
+from govid.identity.repository.facts import Facts, FactsSeal
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.life_events import LifeEvents
 from govid.identity.repository.quotas import Quotas
@@ -42,6 +46,7 @@ from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.sessions import Sessions
 from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.repository.throttle import Attempts
+from govid.identity.repository.verification_attempts import VerificationAttempts
 from govid.identity.rules import Rules
 from govid.identity.schemas import GrantView, Login, Refresh, Register, UserView
 from govid.identity.sessions.authentication import Authentication
@@ -81,6 +86,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     registration: Registration
     sign_in: SignIn
     verification: Verification
+    inquiry: Inquiry
+    facts: Facts
     lifecycle: Lifecycle
     renewal: Renewal
     ending: Ending
@@ -197,17 +204,28 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
     policy = Policy(min_length=8, checks=settings.password_checks)
     rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
     holders, history, digests = Holders(), LifeEvents(), Digests(b"k" * 32)
-    standing = Standing(holders, history, ending)
+    facts, attempted = Facts(database, FactsSeal(b"k" * 32)), VerificationAttempts()
+    questions = Questions(attempted, digests)
+    standing = Standing(holders, history, ending, questions)
     return Parts(
         database=database,
         uow=uow,
         passwords=passwords,
         tokens=tokens,
         registration=Registration(
-            uow, accounts, passwords, rules, Precedents(holders, history, digests), limits
+            uow,
+            accounts,
+            passwords,
+            rules,
+            Precedents(holders, history, digests),
+            limits,
+            facts,
+            questions,
         ),
         sign_in=SignIn(uow, accounts, passwords, opening, throttle),
-        verification=Verification(accounts),
+        verification=Verification(accounts, Evidence(attempted, facts, holders, history)),
+        inquiry=Inquiry(uow, holders, accounts, facts, attempted, questions),
+        facts=facts,
         lifecycle=Lifecycle(holders, history, standing, digests),
         parked=ParkedNotices(uow, holders, history, standing, digests),
         desk=AccountDesk(uow, holders, history, standing, digests),

@@ -87,6 +87,7 @@ async def test_a_user_has_exactly_the_contracts_members(
         "auth_provider",
         "created_at",
         "updated_at",
+        "assurance",
     ]
 
 
@@ -102,6 +103,7 @@ def test_i8_each_route_says_who_may_use_it(app: Litestar) -> None:
         "GET /.well-known/jwks.json": {"public"},
         "GET /.well-known/openid-configuration": {"public"},
         "POST /api/auth/register": {"public"},
+        "POST /api/auth/verification": {"permission"},
         "POST /api/auth/login": {"public"},
         "GET /api/auth/password-policy": {"public"},
         "POST /api/auth/password": {"permission"},

@@ -61,7 +61,11 @@ async def answers(module: Module, uow: UnitOfWork, database: Database, number: s
     """Verify *number* for somebody; return what was said to whom, but for the times."""
     delivery = a_verification(IdentifierType.NHS, number, UUID(int=1))
     await handle(handler_of(module, NAME), delivery, uow)
-    return [(event["isVerified"], event["error"]) for _, event in await published(database)]
+    return [
+        (event["isVerified"], event["error"])
+        for name, event in await published(database)
+        if name == "nhs.verification.completed"
+    ]
 
 
 async def test_who_is_who_they_say_is_verified_and_becomes_a_patient(
@@ -84,6 +88,26 @@ async def test_that_somebody_has_died_is_told_nobody(
 ) -> None:
     said.facts = SMITH
     assert await answers(module, uow, database, "9000000009") == [(False, "not_verifiable")]
+
+
+async def test_r17_the_answer_is_preceded_by_what_it_rests_on(
+    module: Module, uow: UnitOfWork, database: Database
+) -> None:
+    await answers(module, uow, database, "9693632109")
+    (name, evidence), (last, _) = await published(database)
+    assert (name, last) == ("nhs.verification.evidence_gathered", "nhs.verification.completed")
+    assert evidence.pop("transaction")
+    assert UUID(evidence.pop("request_id"))
+    assert evidence == {
+        "account_id": str(UUID(int=1)),
+        "timestamp": "2026-01-05T12:00:00Z",
+        "identifier_type": "NHS",
+        "outcome": "match",
+        "method": "pds.read",
+        "strength": 2,
+        "validity": 2,
+        "contra_indicators": [],
+    }
 
 
 async def test_where_too_little_is_known_nothing_is_decided(

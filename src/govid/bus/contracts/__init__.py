@@ -59,9 +59,13 @@ from govid.bus.contracts.throttling import (
     RegistrationDuplicated,
 )
 from govid.bus.contracts.verification import (
+    EvidenceGathered,
+    HmrcEvidenceGathered,
     HmrcVerificationCompleted,
+    NhsEvidenceGathered,
     NhsVerificationCompleted,
     VerificationCompleted,
+    VerificationRefused,
     VerificationRequested,
 )
 
@@ -86,6 +90,8 @@ __all__ = [
     "EmailChanged",
     "EmailConfirmed",
     "Event",
+    "EvidenceGathered",
+    "HmrcEvidenceGathered",
     "HmrcVerificationCompleted",
     "IdentifierType",
     "KeyRotated",
@@ -101,6 +107,7 @@ __all__ = [
     "LoginLocked",
     "LoginRefusedBlocked",
     "LoginSucceeded",
+    "NhsEvidenceGathered",
     "NhsVerificationCompleted",
     "OutboxAct",
     "OutboxBackfilled",
@@ -118,5 +125,6 @@ __all__ = [
     "SessionRevoked",
     "Topic",
     "VerificationCompleted",
+    "VerificationRefused",
     "VerificationRequested",
 ]

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import field
 
+from govid.bus.contracts.accounts import AccountEvent
 from govid.bus.contracts.base import Event, IdentifierType
 from govid.bus.personal import Personal
 
@@ -35,3 +36,35 @@ class NhsVerificationCompleted(VerificationCompleted, frozen=True, kw_only=True)
 
 class HmrcVerificationCompleted(VerificationCompleted, frozen=True, kw_only=True):
     """HMRC answered."""
+
+
+class VerificationRefused(AccountEvent, frozen=True, kw_only=True):
+    """No department is asked: all attempts are spent. It stays inside, without a Kafka topic."""
+
+    identifier_type: IdentifierType
+
+
+class EvidenceGathered(AccountEvent, frozen=True, kw_only=True):
+    """On what a department's answer rests. It stays inside, before the answer on its topic.
+
+    `request_id` is the event that asked, `transaction` the department's own id of the exchange.
+    `outcome` is match, mismatch, deceased, or insufficient, upon which no answer follows. Scores
+    go from 0 to 4 (Good Practice Guide 45).
+    """
+
+    request_id: UUID
+    identifier_type: IdentifierType
+    outcome: str
+    method: str | None = None
+    strength: int = 0
+    validity: int = 0
+    transaction: str | None = None
+    contra_indicators: tuple[str, ...] = ()
+
+
+class NhsEvidenceGathered(EvidenceGathered, frozen=True, kw_only=True):
+    """The NHS has looked."""
+
+
+class HmrcEvidenceGathered(EvidenceGathered, frozen=True, kw_only=True):
+    """HMRC has looked."""

@@ -3,14 +3,30 @@
 from govid.bus import Transaction
 from govid.bus.contracts import AccountClaimExpired, AccountIdentifierReleased
 from govid.identity.repository.claims import Claims
+from govid.identity.repository.facts import Facts
+from govid.identity.repository.verification_attempts import VerificationAttempts
 
 
 class ClaimExpiry:
     """Gives identifiers back. Housekeeping calls each with a transaction, batch after batch."""
 
-    def __init__(self, claims: Claims, *, claim_days: int, closed_days: int) -> None:
-        """Take unverified claims after *claim_days*, closed accounts' after *closed_days*."""
+    def __init__(
+        self,
+        claims: Claims,
+        facts: Facts,
+        attempts: VerificationAttempts,
+        *,
+        claim_days: int,
+        closed_days: int,
+    ) -> None:
+        """Take unverified claims after *claim_days*, closed accounts' after *closed_days*.
+
+        What was said beside an unverified claim leaves *facts* with it, and of the *attempts* to
+        prove it the one that was never answered is nobody's.
+        """
         self._claims = claims
+        self._facts = facts
+        self._attempts = attempts
         self._claim_days = claim_days
         self._closed_days = closed_days
 
@@ -21,6 +37,10 @@ class ClaimExpiry:
         another person's number for ever by opening an account first.
         """
         given = await self._claims.expire(tx, days=self._claim_days, most=most)
+        if given:
+            accounts = [one.account_id for one in given]
+            await self._facts.forget(tx, accounts)
+            await self._attempts.give_back(tx, accounts)
         for one in given:
             tx.emit(
                 AccountClaimExpired(

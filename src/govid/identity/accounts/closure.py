@@ -5,9 +5,11 @@ from govid.bus.contracts import AccountClosed
 from govid.identity.accounts.standing import Ending
 from govid.identity.mail.correspondence import Correspondence
 from govid.identity.passwords.reauthentication import Reauthentication
+from govid.identity.repository.facts import Facts
 from govid.identity.repository.letters import LetterKind, Letters
 from govid.identity.repository.links import Links, Purpose
 from govid.identity.repository.owners import Owners
+from govid.identity.repository.verification_attempts import VerificationAttempts
 
 REASON = "account_closed"
 
@@ -30,6 +32,8 @@ class Closure:
         links: Links,
         reauthentication: Reauthentication,
         correspondence: Correspondence,
+        facts: Facts,
+        attempts: VerificationAttempts,
     ) -> None:
         """Close for whoever knows the password."""
         self._uow = uow
@@ -39,6 +43,8 @@ class Closure:
         self._links = links
         self._reauthentication = reauthentication
         self._correspondence = correspondence
+        self._facts = facts
+        self._attempts = attempts
 
     async def close(self, password: str, principal: Principal, cause: Cause) -> None:
         """Close the principal's account. There is no way back.
@@ -55,6 +61,8 @@ class Closure:
             await self._letters.remove_all(tx, owner.id)
             await self._correspondence.tell(tx, LetterKind.ACCOUNT_CLOSED, owner.id, owner.email)
             await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
+            await self._facts.forget(tx, [owner.id])
+            await self._attempts.leave(tx, owner.id)
             await self._owners.close(tx, owner.id)
             await self._ending.revoke_all(tx, owner.id, reason=REASON)
             tx.emit(AccountClosed(account_id=owner.id, timestamp=tx.now))

@@ -4,8 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
+import msgspec
+
 from govid.bus import Clock, Principal
 from govid.identity.repository.export import Holdings
+from govid.identity.repository.facts import Facts, KeptFacts
+from govid.identity.repository.verification_attempts import VerificationHistory
 from govid.identity.schemas import EventsView, ExportView
 
 
@@ -25,6 +29,8 @@ class Export:
     def __init__(
         self,
         holdings: Holdings,
+        facts: Facts,
+        verification: VerificationHistory,
         departments: Mapping[str, Records],
         clock: Clock,
         *,
@@ -32,6 +38,8 @@ class Export:
     ) -> None:
         """Ask *departments*, by name. Events are kept for *event_days*."""
         self._holdings = holdings
+        self._facts = facts
+        self._verification = verification
         self._departments = departments
         self._clock = clock
         self._event_days = event_days
@@ -46,6 +54,9 @@ class Export:
             sessions=held.sessions,
             letters=held.letters,
             links=held.links,
+            claimed=_claimed(await self._facts.kept(account_id)),
+            attempts=await self._verification.attempts(account_id),
+            evidence=await self._verification.evidence(account_id),
             departments={
                 name: await records.of(account_id) for name, records in self._departments.items()
             },
@@ -58,3 +69,10 @@ class Export:
                 ),
             ),
         )
+
+
+def _claimed(kept: KeptFacts | None) -> dict[str, Any] | None:
+    if kept is None:
+        return None
+    said = msgspec.structs.asdict(kept.facts)
+    return {**said, "claimed_at": kept.claimed_at, "confirmed_at": kept.confirmed_at}

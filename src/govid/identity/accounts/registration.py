@@ -1,10 +1,12 @@
 """Opening an account."""
 
 from govid.bus import Cause, UnitOfWork, uuid7
-from govid.bus.contracts import AccountRegistered, VerificationRequested
+from govid.bus.contracts import AccountRegistered
+from govid.identity.accounts.questions import Questions
 from govid.identity.accounts.unclaimed import Precedents
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.repository.accounts import PENDING, Accounts
+from govid.identity.repository.facts import Facts
 from govid.identity.rules import Applicant, Rules
 from govid.identity.schemas import Register, UserView
 from govid.identity.throttle.registrations import Counted, Registrations
@@ -21,14 +23,21 @@ class Registration:
         rules: Rules,
         precedents: Precedents,
         limits: Registrations,
+        facts: Facts,
+        questions: Questions,
     ) -> None:
-        """Admit by *rules* and *limits*, and hold *precedents* against whoever is admitted."""
+        """Admit by *rules* and *limits*, and hold *precedents* against whoever is admitted.
+
+        What somebody says of themselves goes to *facts*; *questions* go to departments.
+        """
         self._uow = uow
         self._accounts = accounts
         self._passwords = passwords
         self._rules = rules
         self._precedents = precedents
         self._limits = limits
+        self._facts = facts
+        self._questions = questions
 
     async def register(self, request: Register, cause: Cause) -> UserView:
         """Open an account that waits for its verification. Nobody is signed in by it.
@@ -73,14 +82,10 @@ class Registration:
                     account_id=view.id, identifier_type=applicant.identifier_type, timestamp=tx.now
                 )
             )
-            tx.emit(
-                VerificationRequested(
-                    user_id=view.id,
-                    identifier_type=applicant.identifier_type,
-                    identifier_value=applicant.identifier_value,
-                    timestamp=tx.now,
-                    correlation_id=cause.correlation_id,
-                )
+            if applicant.facts is not None:
+                await self._facts.put(tx, view.id, applicant.facts)
+            await self._questions.ask_or_refuse(
+                tx, view.id, applicant.identifier_type, applicant.identifier_value
             )
             await counted.settle(tx)
         return view

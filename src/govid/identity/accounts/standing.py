@@ -13,8 +13,8 @@ from govid.bus.contracts import (
     LifeEventParked,
     LifeEventReceived,
     ReviewOpened,
-    VerificationRequested,
 )
+from govid.identity.accounts.questions import Questions
 from govid.identity.accounts.verdict import Verdict, judge
 from govid.identity.repository.accounts import PENDING
 from govid.identity.repository.holders import Holder, Holders
@@ -37,11 +37,14 @@ class Standing:
     The holder is locked, or there is none: *tx* is where nobody else decides about it.
     """
 
-    def __init__(self, holders: Holders, events: LifeEvents, sessions: Ending) -> None:
-        """Change *holders*, write into *events*, and end *sessions*."""
+    def __init__(
+        self, holders: Holders, events: LifeEvents, sessions: Ending, questions: Questions
+    ) -> None:
+        """Change *holders*, write into *events*, end *sessions*, and put *questions* again."""
         self._holders = holders
         self._events = events
         self._sessions = sessions
+        self._questions = questions
 
     async def hear(
         self, tx: Transaction, word: Word, *, now: datetime, holder: Holder | None
@@ -125,14 +128,8 @@ class Standing:
             return
         # An answer that came while the account was blocked has been ignored: nobody would ask
         # again, and the holder would wait for ever.
-        tx.emit(
-            VerificationRequested(
-                user_id=holder.account_id,
-                identifier_type=holder.identifier_type,
-                identifier_value=holder.identifier_value,
-                timestamp=tx.now,
-                correlation_id=tx.cause.correlation_id,
-            )
+        await self._questions.ask_again(
+            tx, holder.account_id, holder.identifier_type, holder.identifier_value
         )
 
     async def _review(self, tx: Transaction, entry: Entry, verdict: Verdict) -> None:

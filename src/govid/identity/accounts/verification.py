@@ -4,11 +4,17 @@ from govid.bus import Delivery, Transaction
 from govid.bus.contracts import (
     AccountVerificationFailed,
     AccountVerified,
+    EvidenceGathered,
     VerificationCompleted,
+    VerificationRefused,
 )
-from govid.identity.repository.accounts import Accounts
+from govid.identity.accounts.evidence import Evidence
+from govid.identity.repository.accounts import FAILED, Accounts
 
 SUBSCRIBER = "identity.verification"
+EXHAUSTED = "attempts_exhausted"
+
+Answer = VerificationCompleted | EvidenceGathered | VerificationRefused
 
 
 class Verification:
@@ -18,25 +24,43 @@ class Verification:
     is late, and an answer to an old question takes nothing from anybody.
     """
 
-    def __init__(self, accounts: Accounts) -> None:
-        """Settle accounts among *accounts*."""
+    def __init__(self, accounts: Accounts, evidence: Evidence) -> None:
+        """Settle accounts among *accounts*, by *evidence* where there is any."""
         self._accounts = accounts
+        self._evidence = evidence
 
-    async def prepare(self, delivery: Delivery[VerificationCompleted]) -> None:
+    async def prepare(self, delivery: Delivery[Answer]) -> None:
         """Ask nobody: the answer is the event."""
 
     async def apply(
         self,
         tx: Transaction,
-        delivery: Delivery[VerificationCompleted],
+        delivery: Delivery[Answer],
         outcome: None,  # noqa: ARG002 - the handler's face
     ) -> None:
         """Settle the account, and tell the house."""
-        answer = delivery.event
-        status = "verified" if answer.is_verified else "verification_failed"
-        if not await self._accounts.settle(
-            tx, answer.user_id, answer.identifier_type, status=status
-        ):
+        match delivery.event:
+            case EvidenceGathered() as found:
+                await self._evidence.take(tx, found)
+            case VerificationRefused() as refusal:
+                await self._refuse(tx, refusal)
+            case VerificationCompleted() as answer:
+                await self._settle(tx, answer)
+
+    async def _settle(self, tx: Transaction, answer: VerificationCompleted) -> None:
+        attempt = await self._evidence.weigh(tx, answer)
+        found = attempt if answer.is_verified else None
+        settled = await self._accounts.settle(
+            tx,
+            answer.user_id,
+            answer.identifier_type,
+            status="verified" if answer.is_verified else FAILED,
+            strength=found.strength if found else 0,
+            validity=found.validity if found else 0,
+        )
+        if attempt is not None:
+            await self._evidence.settle(tx, answer, attempt, has_effect=settled)
+        if not settled:
             return
         if answer.is_verified:
             tx.emit(AccountVerified(account_id=answer.user_id, timestamp=tx.now))
@@ -44,5 +68,16 @@ class Verification:
             tx.emit(
                 AccountVerificationFailed(
                     account_id=answer.user_id, reason=answer.error, timestamp=tx.now
+                )
+            )
+
+    async def _refuse(self, tx: Transaction, refusal: VerificationRefused) -> None:
+        if await self._accounts.settle(
+            tx, refusal.account_id, refusal.identifier_type, status=FAILED
+        ):
+            await self._evidence.forget(tx, refusal.account_id)
+            tx.emit(
+                AccountVerificationFailed(
+                    account_id=refusal.account_id, reason=EXHAUSTED, timestamp=tx.now
                 )
             )

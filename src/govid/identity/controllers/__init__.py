@@ -8,6 +8,16 @@ from govid.identity.controllers import (
     keys,
     passwords,
     sessions,
+    verification,
 )
 
-__all__ = ["accounts", "credentials", "departure", "emails", "keys", "passwords", "sessions"]
+__all__ = [
+    "accounts",
+    "credentials",
+    "departure",
+    "emails",
+    "keys",
+    "passwords",
+    "sessions",
+    "verification",
+]

@@ -15,6 +15,7 @@ from govid.identity.schemas import UserView
 
 BLOCKED = "blocked"
 PENDING = "pending_verification"
+FAILED = "verification_failed"
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +42,11 @@ class Accounts:
             EmailTaken: another account with a password has this address.
             IdentifierTaken: another account holds this identifier.
         """
+        shown = msgspec.structs.asdict(view)
+        # The database computes it.
+        del shown["assurance"]
         row = {
-            **msgspec.structs.asdict(view),
+            **shown,
             "email_canonical": email_canonical,
             "password_hash": password_hash,
         }
@@ -87,9 +91,19 @@ class Accounts:
         )
 
     async def settle(
-        self, tx: Transaction, account_id: UUID, identifier_type: IdentifierType, *, status: str
+        self,
+        tx: Transaction,
+        account_id: UUID,
+        identifier_type: IdentifierType,
+        *,
+        status: str,
+        strength: int = 0,
+        validity: int = 0,
     ) -> bool:
-        """Give a pending account its *status*; tell whether there was one with this identifier."""
+        """Give a pending account its *status*, and the scores of the evidence for it.
+
+        Returns whether there was one with this identifier.
+        """
         result = await tx.execute(
             update(Account)
             .where(
@@ -97,10 +111,23 @@ class Accounts:
                 Account.status == PENDING,
                 Account.identifier_type == identifier_type,
             )
-            .values(status=status, updated_at=tx.now)
+            .values(
+                status=status,
+                evidence_strength=strength,
+                evidence_validity=validity,
+                updated_at=tx.now,
+            )
             .returning(Account.id)
         )
         return result.first() is not None
+
+    async def wait(self, tx: Transaction, account_id: UUID) -> None:
+        """Let an account that failed wait for an answer again."""
+        await tx.execute(
+            update(Account)
+            .where(Account.id == account_id, Account.status == FAILED)
+            .values(status=PENDING, updated_at=tx.now)
+        )
 
 
 def _credentials(row: Any) -> Credentials | None:

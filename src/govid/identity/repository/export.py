@@ -21,6 +21,7 @@ _ACCOUNT = (
     Account.phone_number,
     Account.password_hash.is_not(None).label("has_password"),
     Account.status,
+    Account.assurance,
     Account.auth_provider,
     Account.created_at,
     Account.updated_at,

@@ -169,6 +169,16 @@ class LifeEvents:
         )
         return review_id
 
+    async def open_review_of(self, tx: Transaction, account_id: UUID, reason: str) -> UUID | None:
+        """Let a person look at a holder of whom there is no notice, unless one does already."""
+        statement = (
+            upsert(ReviewItem)
+            .values(id=uuid7(), reason=reason, life_event_id=None, account_id=account_id)
+            .on_conflict_do_nothing()
+            .returning(ReviewItem.id)
+        )
+        return (await tx.execute(statement)).scalars().first()
+
 
 def _entries(rows: CursorResult[Any]) -> Sequence[Entry]:
     return [msgspec.convert(dict(row), Entry) for row in rows.mappings()]

@@ -65,4 +65,5 @@ class Authentication:
             auth_provider=row[6],
             created_at=row[7],
             updated_at=row[8],
+            assurance=row[10],
         )

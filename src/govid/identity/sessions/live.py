@@ -19,7 +19,8 @@ STATEMENTS_AT_ONCE = 2
 # stands here, so that what ended a moment ago ends this request, in every process.
 _COLUMNS = """
     a.email, a.identifier_type, a.identifier_value, a.phone_number, a.status, a.auth_provider,
-    a.created_at, a.updated_at, s.last_seen_at < clock_timestamp() - interval '1 minute'
+    a.created_at, a.updated_at, s.last_seen_at < clock_timestamp() - interval '1 minute',
+    a.assurance
 """
 _ALIVE = """
     s.revoked_at IS NULL
@@ -67,7 +68,7 @@ class LiveSessions:
         """Return the account's columns, or None unless the session lives and is the account's.
 
         The columns come after one of no meaning, in the order in which `Principal` has them; the
-        last tells whether it is time to note that the session is in use.
+        last but one tells whether it is time to note that the session is in use.
         """
         batch = self._next
         if batch is None:

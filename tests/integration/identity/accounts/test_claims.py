@@ -10,9 +10,14 @@ from govid.bus.contracts import IdentifierType
 from govid.identity.accounts.claims import ClaimExpiry
 from govid.identity.errors import IdentifierTaken
 from govid.identity.repository.claims import Claims
+from govid.identity.repository.verification_attempts import VerificationAttempts
 from tests.integration.identity.conftest import CAUSE, Parts
 
-EXPIRY = ClaimExpiry(Claims(), claim_days=14, closed_days=30)
+
+def expiry(identity: Parts) -> ClaimExpiry:
+    return ClaimExpiry(
+        Claims(), identity.facts, VerificationAttempts(), claim_days=14, closed_days=30
+    )
 
 
 async def aged(identity: Parts, account_id: UUID, column: str, days: float) -> None:
@@ -25,12 +30,12 @@ async def aged(identity: Parts, account_id: UUID, column: str, days: float) -> N
 
 async def expire(identity: Parts, most: int = 500) -> int:
     async with identity.uow.begin(CAUSE) as tx:
-        return await EXPIRY.expire(tx, most)
+        return await expiry(identity).expire(tx, most)
 
 
 async def release(identity: Parts) -> int:
     async with identity.uow.begin(CAUSE) as tx:
-        return await EXPIRY.release(tx, 500)
+        return await expiry(identity).release(tx, 500)
 
 
 async def closed(identity: Parts) -> UUID:

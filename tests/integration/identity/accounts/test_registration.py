@@ -37,6 +37,7 @@ async def test_what_is_answered_is_what_is_stored(identity: Parts) -> None:
         "auth_provider": "email",
         "created_at": view.created_at.isoformat().replace("+00:00", "Z"),
         "updated_at": view.updated_at.isoformat().replace("+00:00", "Z"),
+        "assurance": "P0",
     }
 
 

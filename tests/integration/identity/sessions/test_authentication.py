@@ -26,6 +26,7 @@ async def test_a_token_names_its_account_as_the_database_has_it(identity: Parts)
         auth_provider="email",
         created_at=view.created_at,
         updated_at=view.updated_at,
+        assurance="P1",
     )
 
 

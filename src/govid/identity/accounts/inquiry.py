@@ -1,0 +1,76 @@
+"""Proving who one is after registration: saying more, or trying once again."""
+
+import msgspec
+
+from govid.bus import Cause, Invalid, Principal, UnitOfWork
+from govid.identity.accounts.questions import Questions
+from govid.identity.errors import (
+    AccountIsBlocked,
+    AttemptsExhausted,
+    VerificationUnderWay,
+    VerifiedAlready,
+)
+from govid.identity.facts import claimed
+from govid.identity.repository.accounts import BLOCKED, FAILED, PENDING, Accounts
+from govid.identity.repository.facts import Facts
+from govid.identity.repository.holders import Holders
+from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.schemas import UserView, Verify
+
+
+class Inquiry:
+    """Lets the holder of an account that is not verified say who they are.
+
+    The new facts, the account's waiting and the question to the department are one commit.
+    """
+
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        holders: Holders,
+        accounts: Accounts,
+        facts: Facts,
+        attempts: VerificationAttempts,
+        questions: Questions,
+    ) -> None:
+        """Keep what is said in *facts*, and put *questions*."""
+        self._uow = uow
+        self._holders = holders
+        self._accounts = accounts
+        self._facts = facts
+        self._attempts = attempts
+        self._questions = questions
+
+    async def open(self, request: Verify, principal: Principal, cause: Cause) -> UserView:
+        """Ask the department whether the principal is whom *request* describes.
+
+        Raises:
+            Invalid: a fact is not well-formed, or the account holds no identifier.
+            AccountIsBlocked: meanwhile it was blocked.
+            VerifiedAlready: there is nothing left to prove.
+            VerificationUnderWay: the last question is still to be answered.
+            AttemptsExhausted: there were two already; nobody is asked.
+        """
+        facts = claimed(request)
+        if facts is None:
+            raise Invalid.at("givenName", "is needed", "missing")
+        async with self._uow.begin(cause) as tx:
+            holder = await self._holders.lock_one(tx, principal.account_id)
+            if holder is None or holder.status == BLOCKED:
+                raise AccountIsBlocked
+            if holder.identifier_type is None or holder.identifier_value is None:
+                raise Invalid.at("identifierValue", "this account holds no identifier", "missing")
+            if holder.status not in (PENDING, FAILED):
+                raise VerifiedAlready
+            if await self._attempts.open(tx, holder.account_id) is not None:
+                raise VerificationUnderWay
+            await self._facts.put(tx, holder.account_id, facts)
+            if not await self._questions.ask(
+                tx, holder.account_id, holder.identifier_type, holder.identifier_value
+            ):
+                raise AttemptsExhausted
+            await self._accounts.wait(tx, holder.account_id)
+            changed_at = tx.now if holder.status == FAILED else principal.updated_at
+        return msgspec.structs.replace(
+            UserView.of(principal), status=PENDING, assurance="P0", updated_at=changed_at
+        )

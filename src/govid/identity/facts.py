@@ -1,0 +1,127 @@
+"""What a citizen may say of themselves, in the form in which it is compared."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Protocol
+
+from govid.bus import FieldFault, Invalid
+from govid.bus.contracts.facts import ClaimedFacts
+from govid.identity.errors import Fault
+from govid.identity.passwords.policy import is_unicode
+
+NAME_MAX = 100
+LONGEST_LIFE_YEARS = 130
+
+_POSTCODE = re.compile(r"(?:GIR|[A-Z]{1,2}[0-9][A-Z0-9]?)[0-9][A-Z]{2}")
+_INWARD = 3
+"""The characters of a postcode after its space."""
+
+
+class Claimed(Protocol):
+    """A request that may say who somebody is."""
+
+    @property
+    def given_name(self) -> str | None:
+        """All given names, or the first."""
+
+    @property
+    def family_name(self) -> str | None:
+        """The family name."""
+
+    @property
+    def date_of_birth(self) -> date | None:
+        """A day."""
+
+    @property
+    def postcode(self) -> str | None:
+        """Of the home."""
+
+
+def today() -> date:
+    """Return the day of the month in UTC."""
+    return datetime.now(UTC).date()
+
+
+def claimed(request: Claimed, now: Callable[[], date] = today) -> ClaimedFacts | None:
+    """Return what *request* says of its sender, or None if that is nothing.
+
+    Raises:
+        Invalid: a fact is not well-formed, or one of name and date of birth is missing; each such
+            field is named.
+    """
+    given, family, born = request.given_name, request.family_name, request.date_of_birth
+    if all(fact is None for fact in (given, family, born, request.postcode)):
+        return None
+    faults: list[FieldFault] = []
+
+    def read(field: str, rule: Callable[[], str | date]) -> None:
+        try:
+            rule()
+        except Fault as fault:
+            faults.append(FieldFault(loc=("body", field), msg=str(fault), type=fault.kind))
+
+    read("givenName", lambda: name(given))
+    read("familyName", lambda: name(family))
+    read("dateOfBirth", lambda: birthday(born, now()))
+    read("postcode", lambda: postcode(request.postcode) or "")
+    if faults:
+        raise Invalid("; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults))
+    return ClaimedFacts(
+        given_name=name(given),
+        family_name=name(family),
+        date_of_birth=birthday(born, now()),
+        postcode=postcode(request.postcode),
+    )
+
+
+def name(text: str | None) -> str:
+    """Return the name *text* in its composed form, with single spaces.
+
+    Raises:
+        Fault: there is none, it has no letter, is too long, or holds what no name does.
+    """
+    if text is None:
+        raise Fault("missing", "is needed beside the other facts")
+    if not is_unicode(text):
+        raise Fault("name_format", "is not valid Unicode text")
+    if len(text) > NAME_MAX:
+        raise Fault("name_too_long", f"has more than {NAME_MAX} characters")
+    whole = " ".join(unicodedata.normalize("NFC", text).split())
+    # Categories C are controls, marks of direction and what is assigned to nothing.
+    if any(unicodedata.category(letter).startswith("C") for letter in whole):
+        raise Fault("name_format", "holds characters that are in no name")
+    if not any(letter.isalpha() for letter in whole):
+        raise Fault("name_format", "has no letter")
+    return whole
+
+
+def birthday(day: date | None, now: date) -> date:
+    """Return the date of birth *day*.
+
+    Raises:
+        Fault: there is none, it is still to come, or longer ago than anybody lives.
+    """
+    if day is None:
+        raise Fault("missing", "is needed beside the other facts")
+    if day > now:
+        raise Fault("date_in_future", "is in the future")
+    if day.year < now.year - LONGEST_LIFE_YEARS:
+        raise Fault("date_too_old", f"is more than {LONGEST_LIFE_YEARS} years ago")
+    return day
+
+
+def postcode(text: str | None) -> str | None:
+    """Return the postcode *text* in capitals with its one space.
+
+    Raises:
+        Fault: no postcode of the United Kingdom looks like it. Whether it exists nobody asks.
+    """
+    if text is None:
+        return None
+    # Before any change of case: the capital of a dotless i is an ASCII letter.
+    compact = "".join(text.split()).upper() if text.isascii() else ""
+    if not _POSTCODE.fullmatch(compact):
+        raise Fault("postcode_format", "is not a postcode, as in LS1 6AE")
+    return f"{compact[:-_INWARD]} {compact[-_INWARD:]}"

@@ -1,0 +1,149 @@
+"""Where attempts to prove an identifier are counted, and the evidence is kept."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from govid.bus import Database, Transaction, uuid7
+from govid.bus.contracts import EvidenceGathered, IdentifierType
+
+MOST = 2
+"""Attempts for each account, and for each identifier through whatever accounts."""
+
+# Nobody else counts the same at this time: the account is locked or new in this transaction, and
+# its identifier is its own, by a unique index.
+_RESERVE = f"""
+    INSERT INTO identity.verification_attempt
+        (id, account_id, identifier_type, identifier_digest, has_facts, reserved_at)
+    SELECT $1, $2, $3, $4,
+           EXISTS (SELECT FROM identity.claimed_facts WHERE account_id = $2), $5
+    WHERE (SELECT count(*) FROM identity.verification_attempt
+           WHERE account_id = $2 AND counts) < {MOST}
+      AND (SELECT count(*) FROM identity.verification_attempt
+           WHERE identifier_digest = $4 AND counts) < {MOST}
+    RETURNING id
+"""  # noqa: S608 - put together from constants
+_OPEN = """
+    SELECT t.id, t.identifier_type, t.identifier_digest, t.has_facts,
+           coalesce(e.strength, 0) AS strength, coalesce(e.validity, 0) AS validity
+    FROM identity.verification_attempt t
+    LEFT JOIN identity.evidence e ON e.attempt_id = t.id AND e.outcome = 'match'
+    WHERE t.account_id = $1 AND t.outcome IS NULL
+"""
+_SETTLE = """
+    UPDATE identity.verification_attempt SET outcome = $2, settled_at = clock_timestamp()
+    WHERE id = $1 AND outcome IS NULL
+"""
+_GIVE_BACK = """
+    UPDATE identity.verification_attempt
+    SET outcome = 'without_effect', settled_at = clock_timestamp()
+    WHERE account_id = ANY ($1) AND outcome IS NULL
+"""
+_LEAVE = """
+    UPDATE identity.verification_attempt
+    SET account_id = NULL, outcome = coalesce(outcome, 'without_effect'),
+        settled_at = coalesce(settled_at, clock_timestamp())
+    WHERE account_id = $1
+"""
+_FORGET_EVIDENCE = "DELETE FROM identity.evidence WHERE account_id = $1"
+_KEEP = """
+    INSERT INTO identity.evidence
+        (request_id, account_id, attempt_id, identifier_type, outcome, method, strength, validity,
+         transaction, contra_indicators, gathered_at)
+    SELECT $1, a.id, $3, $4, $5, $6, $7, $8, $9, $10, $11
+    FROM identity.account a WHERE a.id = $2 AND a.status <> 'closed'
+    ON CONFLICT DO NOTHING
+    RETURNING request_id
+"""
+_ATTEMPTS = """
+    SELECT identifier_type, reserved_at, settled_at, counts AS is_spent
+    FROM identity.verification_attempt WHERE account_id = $1 ORDER BY reserved_at
+"""
+# What came of it stays out: a notice of death is nobody's to read here.
+_EVIDENCE = """
+    SELECT identifier_type, method, strength, validity, transaction, gathered_at
+    FROM identity.evidence WHERE account_id = $1 ORDER BY gathered_at
+"""
+
+
+class OpenAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that waits for its answer, and the scores of a match that was found for it."""
+
+    id: UUID
+    identifier_type: str
+    identifier_digest: str
+    has_facts: bool
+    strength: int
+    validity: int
+
+
+class VerificationAttempts:
+    """The attempts. One is reserved in the commit that asks a department, before any call."""
+
+    async def reserve(
+        self, tx: Transaction, account_id: UUID, identifier_type: IdentifierType, digest: str
+    ) -> bool:
+        """Reserve an attempt for an account that is locked or new; return whether one was left.
+
+        The account has none that is open: a unique index would refuse the second.
+        """
+        reserved = await tx.driver.fetchval(
+            _RESERVE, uuid7(), account_id, identifier_type, digest, tx.now
+        )
+        return reserved is not None
+
+    async def open(self, tx: Transaction, account_id: UUID) -> OpenAttempt | None:
+        """Return the attempt that waits for its answer, if there is one."""
+        row = await tx.driver.fetchrow(_OPEN, account_id)
+        return None if row is None else OpenAttempt(**row)
+
+    async def settle(self, tx: Transaction, attempt_id: UUID, outcome: str) -> None:
+        """Write what came of an attempt: that spends it, or gives it back."""
+        await tx.driver.execute(_SETTLE, attempt_id, outcome)
+
+    async def give_back(self, tx: Transaction, account_ids: Sequence[UUID]) -> None:
+        """Give back what waits for an answer that these accounts no longer need."""
+        await tx.driver.execute(_GIVE_BACK, list(account_ids))
+
+    async def leave(self, tx: Transaction, account_id: UUID) -> None:
+        """Forget whose attempts they were; the identifier's own count stays."""
+        await tx.driver.execute(_FORGET_EVIDENCE, account_id)
+        await tx.driver.execute(_LEAVE, account_id)
+
+    async def keep(
+        self, tx: Transaction, found: EvidenceGathered, attempt: OpenAttempt | None
+    ) -> bool:
+        """Keep evidence; return whether it is new and somebody's."""
+        kept = await tx.driver.fetchval(
+            _KEEP,
+            found.request_id,
+            found.account_id,
+            attempt.id if attempt else None,
+            found.identifier_type,
+            found.outcome,
+            found.method,
+            found.strength,
+            found.validity,
+            found.transaction,
+            list(found.contra_indicators),
+            found.timestamp,
+        )
+        return kept is not None
+
+
+class VerificationHistory:
+    """What is held of an account's attempts, for its holder."""
+
+    def __init__(self, database: Database) -> None:
+        """Read from *database*."""
+        self._database = database
+
+    async def attempts(self, account_id: UUID) -> Sequence[Mapping[str, Any]]:
+        """Return the attempts, the oldest first."""
+        return [dict(row) for row in await self._database.reads.fetch(_ATTEMPTS, account_id)]
+
+    async def evidence(self, account_id: UUID) -> Sequence[Mapping[str, Any]]:
+        """Return the evidence, the oldest first."""
+        return [dict(row) for row in await self._database.reads.fetch(_EVIDENCE, account_id)]
