@@ -20,9 +20,8 @@ help: ## Show this list
 dev: $(STAMP) ## Start everything: database, Kafka, govid on http://127.0.0.1:8000
 	@exec $(BIN)/govid dev $(ARGS)
 
-# Without the chaos rig: it draws its faults' moments anew each time, and plays by `make chaos`.
 test: $(STAMP) ## Prove everything (WORKERS=2 processes, TESTS=tests/unit for a part)
-	@$(BIN)/python -m pytest $(TESTS) --ignore=tests/chaos -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest $(TESTS) -n $(WORKERS) $(ARGS)
 
 check: $(STAMP) ## Format, lint, types, boundaries and the unit tests, as before each commit
 	@$(BIN)/ruff format --check .
