@@ -15,7 +15,10 @@ from govid.bus.personal import personal_members
 TELLING = frozenset(
     {
         "access_token",
+        "date_of_birth",
         "email",
+        "family_name",
+        "given_name",
         "identifier_value",
         "medical_history",
         "new_password",
@@ -23,6 +26,7 @@ TELLING = frozenset(
         "password",
         "patient_identifier",
         "phone_number",
+        "postcode",
         "refresh_token",
         "tax_number",
         "token",
@@ -55,6 +59,7 @@ WORDS = frozenset(
         "stated_reason",
         "status",
         "subject",
+        "transaction",
         "user_id",
     }
 )

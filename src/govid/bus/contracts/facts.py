@@ -9,14 +9,16 @@ from uuid import UUID
 
 import msgspec
 
+from govid.bus.personal import Personal
+
 
 class ClaimedFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A name, a date of birth and perhaps a postcode, as the citizen wrote them."""
 
-    given_name: str
-    family_name: str
-    date_of_birth: date
-    postcode: str | None = None
+    given_name: Personal[str]
+    family_name: Personal[str]
+    date_of_birth: Personal[date]
+    postcode: Personal[str | None] = None
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""

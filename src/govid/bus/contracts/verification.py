@@ -49,17 +49,18 @@ class EvidenceGathered(AccountEvent, frozen=True, kw_only=True):
 
     `request_id` is the event that asked, `transaction` the department's own id of the exchange.
     `outcome` is match, mismatch, deceased, or insufficient, upon which no answer follows. Scores
-    go from 0 to 4 (Good Practice Guide 45).
+    go from 0 to 4 (Good Practice Guide 45). Outcome and contra-indicators are personal, as they may
+    tell of a death.
     """
 
     request_id: UUID
     identifier_type: IdentifierType
-    outcome: str
+    outcome: Personal[str]
     method: str | None = None
     strength: int = 0
     validity: int = 0
     transaction: str | None = None
-    contra_indicators: tuple[str, ...] = ()
+    contra_indicators: Personal[tuple[str, ...]] = ()
 
 
 class NhsEvidenceGathered(EvidenceGathered, frozen=True, kw_only=True):
