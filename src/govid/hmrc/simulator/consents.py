@@ -47,6 +47,10 @@ class Renewal(msgspec.Struct, frozen=True, kw_only=True):
     consent: Consent
     access_token: str
 
+    def __repr__(self) -> str:
+        """Say nothing of the token."""
+        return "<Renewal>"
+
 
 class Consents:
     """All codes and refresh tokens that were given out and not used."""
