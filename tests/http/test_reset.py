@@ -50,6 +50,38 @@ async def test_a_link_sets_a_new_password_and_ends_everything(
     assert "Your password was changed on" in await mailbox.mail(EMAIL, "Your password was changed")
 
 
+async def test_a_link_opens_a_lock_that_others_brought_about(
+    client: Client, mailbox: Mailbox, database: Database
+) -> None:
+    await client.register()
+    assert [await login(client, "something else") for _ in range(6)] == [401] * 6
+    assert await login(client, PASSWORD) == 401
+    await client.post("/api/auth/reset", {"email": EMAIL})
+    assert await reset(client, await mailbox.token(EMAIL, SUBJECT)) == (204, "")
+    assert await login(client, NEW) == 200
+    turns = await database.reads.fetch(
+        "SELECT type, payload::jsonb ->> 'flow' AS flow, xmin FROM bus.event"
+        " WHERE type LIKE 'identity.login.lock%' OR type = 'identity.credential.changed'"
+        " ORDER BY pos"
+    )
+    assert [(row["type"], row["flow"]) for row in turns] == [
+        ("identity.login.locked", "sign-in"),
+        ("identity.login.lock_expired", "sign-in"),
+        ("identity.credential.changed", None),
+    ]
+    assert turns[1]["xmin"] == turns[2]["xmin"] != turns[0]["xmin"]
+
+
+async def test_a_spent_link_opens_nothing(client: Client, mailbox: Mailbox) -> None:
+    await client.register()
+    await client.post("/api/auth/reset", {"email": EMAIL})
+    link = await mailbox.token(EMAIL, SUBJECT)
+    assert await reset(client, link) == (204, "")
+    assert [await login(client, "something else") for _ in range(6)] == [401] * 6
+    assert await reset(client, link) == (400, "urn:govid:problem:link-spent")
+    assert await login(client, NEW) == 401
+
+
 async def test_a_link_works_once_also_for_many_at_once(
     client: Client, mailbox: Mailbox, database: Database
 ) -> None:

@@ -51,7 +51,7 @@ class LoginLocked(Event, frozen=True, kw_only=True):
 
 
 class LoginLockExpired(Event, frozen=True, kw_only=True):
-    """The time of a lock is over."""
+    """A lock is over: its time is, or a link in a mail has set a new password."""
 
     flow: str
     subject: str

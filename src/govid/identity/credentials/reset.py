@@ -76,7 +76,7 @@ class PasswordReset:
             await self._throttle.fail(tx, attempt, account_id)
 
     async def confirm(self, request: ConfirmReset, cause: Cause) -> None:
-        """Set the new password. All sessions and all other links of the account end.
+        """Set the new password. All sessions, all other links and a lock of signing in end.
 
         Raises:
             LinkIsSpent: the token was used, is too old, or the account is blocked.
@@ -102,6 +102,8 @@ class PasswordReset:
             await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
             await self._correspondence.take_back(tx, owner.id)
             await self._correspondence.tell(tx, LetterKind.PASSWORD_CHANGED, owner.id, owner.email)
+            # The link proves the mailbox: what others failed at keeps its owner out no longer.
+            await self._throttle.lift(tx, Flow.SIGN_IN, owner.email_canonical)
             tx.emit(CredentialChanged(account_id=owner.id, how="reset", timestamp=tx.now))
 
     def _admitted(self, password: str, owner: Owner) -> str:

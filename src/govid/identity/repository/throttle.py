@@ -91,6 +91,14 @@ _RELEASE = """
     UPDATE identity.throttle SET pending = pending - $3::text, turn = NULL
     WHERE flow = $1 AND bucket = $2
 """
+# What is under way stays so: a guess at the old password is none the less one.
+_LIFT = """
+    UPDATE identity.throttle SET
+        failures = 0, locked_until = NULL,
+        turn = CASE WHEN locked_until IS NOT NULL THEN 'ended' END
+    WHERE flow = $1 AND bucket = $2
+    RETURNING turn, account_id
+"""
 _UNLOCK = """
     UPDATE identity.throttle SET locked_until = NULL, turn = 'ended'
     WHERE (flow, bucket) IN (
@@ -180,6 +188,13 @@ class Attempts:
     async def release(self, tx: Transaction, place: Place) -> None:
         """Give *place* back as if nobody had tried."""
         await tx.driver.execute(_RELEASE, place.flow, place.bucket, place.ticket)
+
+    async def lift(self, tx: Transaction, flow: str, bucket: str) -> Unlocked | None:
+        """End the row's lock, and forget its failures; return it if there was a lock to end."""
+        row = await tx.driver.fetchrow(_LIFT, flow, bucket)
+        if row is None or row["turn"] is None:
+            return None
+        return Unlocked(flow=flow, bucket=bucket, account_id=row["account_id"])
 
     async def unlock(self, tx: Transaction, most: int) -> Sequence[Unlocked]:
         """End at most so many locks whose time is over."""

@@ -148,6 +148,22 @@ class Throttle:
         await self._attempts.release(tx, attempt.place)
         self._move(tx, attempt)
 
+    async def lift(self, tx: Transaction, flow: Flow, subject: str) -> None:
+        """End the lock of *subject*, a canonical address, and forget the failures before it.
+
+        For whoever has proved in another way who they are. How many locks there were is not
+        forgotten: the next one is as long as if this one had ended by itself.
+        """
+        bucket = self._pseudonyms.of(f"throttle:{subject}")
+        lifted = await self._attempts.lift(tx, flow, bucket)
+        if lifted is not None:
+            tx.emit(
+                LoginLockExpired(
+                    flow=flow, subject=bucket, account_id=lifted.account_id, timestamp=tx.now
+                )
+            )
+        tx.after_commit(partial(self._lines.move, f"{flow}:{bucket}"))
+
     @asynccontextmanager
     async def sparing(self, attempt: Attempt, cause: Cause) -> AsyncIterator[None]:
         """Release *attempt* if the block is refused because somebody is busy or away."""

@@ -45,6 +45,10 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
         async with self.uow.begin(CAUSE) as tx:
             await self.throttle.release(tx, attempt)
 
+    async def lift(self, subject: str = ADA) -> None:
+        async with self.uow.begin(CAUSE) as tx:
+            await self.throttle.lift(tx, Flow.SIGN_IN, subject)
+
     async def wrong(self, subject: str = ADA, flow: Flow = Flow.SIGN_IN, **cause: Any) -> bool:
         """Try and fail; tell whether the attempt was looked at, and not just locked out."""
         attempt = await self.reserve(subject, flow, msgspec.structs.replace(CAUSE, **cause))

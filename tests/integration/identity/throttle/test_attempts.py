@@ -8,8 +8,11 @@ import pytest
 
 from govid.bus import Database
 from govid.identity.errors import TooManyAttempts
+from govid.identity.repository.quotas import Quotas
+from govid.identity.repository.throttle import Attempts
 from govid.identity.throttle import attempts
 from govid.identity.throttle.attempts import Flow
+from govid.identity.throttle.lapsing import Lapsing
 from tests.integration.identity.conftest import CAUSE
 from tests.integration.identity.throttle.conftest import ADA, Door, a_door
 
@@ -34,6 +37,51 @@ async def test_a_success_that_was_under_way_does_not_open_a_lock(door: Door) -> 
     assert (await door.reserve()).is_locked
     await door.succeed(late)
     assert (await door.reserve()).is_locked
+
+
+async def test_a_lifted_lock_lets_in_at_once_and_is_told_of_once(door: Door) -> None:
+    await door.wrong_times(6)
+    await door.lift()
+    await door.lift()
+    assert not (await door.reserve()).is_locked
+    lapsing = Lapsing(Attempts(), Quotas())
+    async with door.uow.begin(CAUSE) as tx:
+        assert await lapsing.unlock(tx, 10) == 0
+    assert await door.events() == ["locked", "lock_expired"]
+
+
+async def test_a_lock_whose_time_is_over_is_told_of_once_by_whoever_lifts_it(door: Door) -> None:
+    await door.wrong_times(6)
+    await door.pass_time(901)
+    await asyncio.gather(door.lift(), door.lift(), door.reserve())
+    assert await door.events() == ["locked", "lock_expired"]
+
+
+async def test_lifting_forgets_failures_but_not_how_long_the_next_lock_is(door: Door) -> None:
+    await door.wrong_times(6)
+    await door.lift()
+    await door.wrong_times(5)
+    await door.lift()
+    assert await door.wrong_times(7) == [*SEEN, False]
+    row = await door.row()
+    assert (row["locked_until"] - row["locked_at"]).total_seconds() == 1800
+
+
+async def test_what_was_tried_before_a_lift_and_fails_after_it_counts(door: Door) -> None:
+    early = [await door.reserve() for _ in range(3)]
+    await door.lift()
+    for attempt in early:
+        await door.fail(attempt)
+    assert (await door.row())["failures"] == 3
+
+
+async def test_lifting_makes_room_for_who_waits(door: Door) -> None:
+    await door.wrong_times(5)
+    await door.reserve()
+    waiting = asyncio.create_task(door.reserve())
+    await asyncio.sleep(0)
+    await door.lift()
+    assert not (await waiting).is_locked
 
 
 async def test_what_is_released_counts_for_nothing(door: Door) -> None:
