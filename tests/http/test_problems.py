@@ -50,6 +50,12 @@ async def test_a_long_address_is_a_414(visitor: Client) -> None:
     assert answer.json()["instance"] == "/"
 
 
+async def test_a_long_path_is_not_repeated_whole(visitor: Client) -> None:
+    answer = await visitor.get("/" + "%09" * 8000)
+    assert answer.status_code == 414
+    assert answer.json()["instance"] == ("/" + "%09" * 8000)[:256]
+
+
 async def test_large_headers_are_a_431(visitor: Client) -> None:
     answer = await visitor.http.get("/", headers={"x-filler": "y" * 16_384})
     assert answer.status_code == 431

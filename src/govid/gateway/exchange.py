@@ -14,6 +14,10 @@ KEY = "govid.exchange"
 """Where an exchange stands in an ASGI scope."""
 
 USER_AGENT_LENGTH = 256
+PATH_LENGTH = 256
+"""How much of a path is repeated, in lines and in refusals: more than any route of ours has."""
+PATH_BYTES = 2048
+"""How much of it is looked at: whoever sends more is refused for that."""
 
 # Names of requests, not secrets: they must differ, nobody must be unable to guess them.
 _bits = random.Random().getrandbits  # noqa: S311
@@ -65,12 +69,14 @@ class Exchange:
         self.started = perf_counter()
         self.method: str = scope["method"]
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
-        self.path = printable(raw_path.decode("latin-1"))
+        self.path = printable(raw_path[:PATH_BYTES].decode("latin-1"))
         if _TELLING.search(self.path):
             # What a client made up goes into log lines and refusals, and nothing personal may (I9).
             meant = unquote(self.path)
             if (hidden := scrubbed(meant)) != meant:
                 self.path = printable(hidden)
+        # After what is personal was hidden: half an identifier has not its shape any more.
+        self.path = self.path[:PATH_LENGTH]
         self.query: bytes = scope["query_string"]
         self.target_bytes = len(raw_path) + len(self.query)
         client = scope.get("client")
