@@ -86,12 +86,16 @@ class Sessions:
         )
         return Opened(**(await tx.execute(statement)).mappings().one())
 
-    async def hold(self, tx: Transaction, session_id: UUID) -> Opened | None:
-        """Lock the session and return it if it is alive; its account must be locked before."""
+    async def hold(self, tx: Transaction, session_id: UUID, *, of: UUID) -> Opened | None:
+        """Lock the session and return it, if it is alive and this account's.
+
+        The account must be locked before. Another account's session is not even waited for: whoever
+        names it holds no lock that its owner needs.
+        """
         statement = (
             select(*_OPENED)
             .join(Account, Account.id == Session.account_id)
-            .where(Session.id == session_id, *_ALIVE)
+            .where(Session.id == session_id, Session.account_id == of, *_ALIVE)
             .with_for_update(of=Session, key_share=True)
         )
         row = (await tx.execute(statement)).mappings().first()

@@ -45,8 +45,7 @@ class Ending:
         async with self._uow.begin(cause) as tx:
             # To write, as two sessions that end each other would wait for each other.
             await self.confirm(tx, principal, write=True)
-            found = await self._sessions.hold(tx, session_id)
-            if found is None or found.account_id != principal.account_id:
+            if await self._sessions.hold(tx, session_id, of=principal.account_id) is None:
                 raise SessionNotFound
             await self.revoke(tx, principal.account_id, session_id, reason=ENDED)
 
@@ -70,7 +69,7 @@ class Ending:
             InvalidToken: the session has ended meanwhile.
         """
         await self._sessions.lock_owner(tx, principal.account_id, write=write)
-        if await self._sessions.hold(tx, principal.session_id) is None:
+        if await self._sessions.hold(tx, principal.session_id, of=principal.account_id) is None:
             raise InvalidToken
 
     async def end_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> None:

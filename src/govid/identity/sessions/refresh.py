@@ -58,7 +58,7 @@ class Renewal:
             return None
         # In the order of all writers: account, session, the rest.
         await self._sessions.lock_owner(tx, family.account_id, write=False)
-        session = await self._sessions.hold(tx, family.session_id)
+        session = await self._sessions.hold(tx, family.session_id, of=family.account_id)
         if session is None:
             return None
         if await self._refresh_tokens.use(tx, token, client_id=client_id):

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from govid.identity.errors import InvalidRefreshToken, InvalidToken, SessionNotFound
+from govid.identity.repository.sessions import Sessions
 from tests.integration.identity.conftest import CAUSE, Parts
 
 
@@ -77,6 +78,19 @@ async def test_somebody_elses_session_is_as_one_that_does_not_exist(identity: Pa
     )
     assert [repr(refusal) for refusal in refusals] == [repr(SessionNotFound())] * 2
     await identity.authenticate(victim.access_token)
+
+
+async def test_nobody_waits_for_the_lock_of_somebody_elses_session(identity: Parts) -> None:
+    await identity.register()
+    await identity.register(email="eve@example.com", identifier_value="AB123456A")
+    victim, eve = await identity.begin(), await identity.begin("eve@example.com")
+    principal = await identity.authenticate(eve.access_token)
+    async with identity.uow.begin(CAUSE) as tx:
+        account_id = (await identity.authenticate(victim.access_token)).account_id
+        assert await Sessions().hold(tx, victim.session_id, of=account_id)
+        async with asyncio.timeout(2):
+            with pytest.raises(SessionNotFound):
+                await identity.ending.end(principal, victim.session_id, CAUSE)
 
 
 async def test_two_sessions_that_end_each_other_leave_one(identity: Parts) -> None:
