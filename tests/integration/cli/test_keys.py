@@ -69,6 +69,14 @@ def test_the_key_that_signs_is_not_retired(govid: Any) -> None:
     )
 
 
+def test_a_key_that_is_not_there_is_named_before_anything_is_asked(govid: Any) -> None:
+    result = govid("keys", "retire", "no-such-key", *REASON)
+    assert (result.exit_code, result.stderr) == (
+        3,
+        "govid: there is no such key: `govid keys list` shows them; nothing was changed.\n",
+    )
+
+
 def test_an_operator_without_the_servers_key_changes_nothing(govid: Any) -> None:
     kid = rotated(govid, "--now", "--yes")
     result = govid("keys", "rotate", *REASON, GOVID_KEY_ENCRYPTION_KEY="a stranger's key, as long")

@@ -74,6 +74,7 @@ def rotate(at_once: bool, reason: str | None, actor: str | None, yes: bool, as_j
 def retire(kid: str, reason: str | None, actor: str | None, yes: bool, as_json: bool) -> None:
     """Believe a key no more: whoever holds a token of it has to sign in again."""
     ordered = order(reason=reason, actor=actor, rate=None, dry_run=False, yes=yes, as_json=as_json)
+    _ask(lambda rotation, cause: rotation.check(kid, cause), operator=ordered.operator)
     confirm("Refuse every token of this key from now on?", yes=yes)
     turn = Turn(operator=ordered.operator, reason=ordered.reason)
     _ask(lambda rotation, cause: rotation.retire(kid, turn, cause), operator=ordered.operator)

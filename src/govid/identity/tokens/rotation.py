@@ -81,15 +81,17 @@ class Rotation:
         """
         async with self._uow.begin(cause) as tx:
             await self._stored.lock(tx)
-            state = {key.kid: key.state for key in await self._stored.states(tx)}.get(kid)
-            if state is None:
-                raise KeyInTheWay("there is no such key: `govid keys list` shows them")
-            if state == "active":
-                raise KeyInTheWay("this key signs: `govid keys rotate --now` first")
-            if state == "retired":
-                raise KeyInTheWay("this key is retired")
+            _refuse_to_retire(kid, await self._stored.states(tx))
             await self._stored.retire(tx, kid)
             _tell(tx, kid, "retired", turn)
+
+    async def check(self, kid: str, cause: Cause) -> None:
+        """Look whether a key may be retired, before anybody is asked whether it should be.
+
+        Raises:
+            KeyInTheWay: what `retire` would raise now.
+        """
+        _refuse_to_retire(kid, await self.states(cause))
 
     async def advance(self, cause: Cause) -> None:
         """Take the steps that are due, unless another process is faster."""
@@ -121,6 +123,16 @@ class Rotation:
         if self._seal is None:
             raise UnreadableKey(UnreadableKey.__doc__)
         self._seal.open(active)
+
+
+def _refuse_to_retire(kid: str, states: Sequence[KeyState]) -> None:
+    state = {key.kid: key.state for key in states}.get(kid)
+    if state is None:
+        raise KeyInTheWay("there is no such key: `govid keys list` shows them")
+    if state == "active":
+        raise KeyInTheWay("this key signs: `govid keys rotate --now` first")
+    if state == "retired":
+        raise KeyInTheWay("this key is retired")
 
 
 def _tell(tx: Transaction, kid: str, step: str, turn: Turn | None) -> None:
