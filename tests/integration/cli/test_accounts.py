@@ -113,6 +113,15 @@ def test_it_has_to_be_said_which_account(govid: Any, ada: UUID, which: tuple[str
     assert "Say which account" in result.stderr
 
 
+def test_an_address_as_an_argument_is_told_where_it_belongs_and_not_repeated(
+    govid: Any, ada: UUID
+) -> None:
+    result = govid("show", EMAIL)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--email" in result.stderr
+    assert EMAIL not in result.stderr
+
+
 def test_a_block_ends_sessions_and_is_in_the_history(govid: Any, ada: UUID) -> None:
     result = govid("block", str(ada), *WHY, "--json")
     assert (result.exit_code, json.loads(result.stdout)) == (

@@ -34,6 +34,22 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     after: str
 
 
+class AccountId(click.types.UUIDParameterType):
+    """An account's id; what is none is not repeated, as it may say whose account it is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
+        """Return the id that *value* spells."""
+        try:
+            return UUID(str(value).strip())
+        except ValueError:
+            self.fail(
+                "this is no account's id. To find an account by its address say --email, by its "
+                "number --identifier, and type it then: arguments stay in the shell's history.",
+                param,
+                ctx,
+            )
+
+
 class Sought(msgspec.Struct, frozen=True, kw_only=True):
     """The account that is meant: by its id, or by what is typed."""
 
@@ -62,7 +78,7 @@ RESTORE = Deed(
 def which_account(function: F) -> F:
     """Give a command the ways to say which account."""
     options = (
-        click.argument("account_id", type=click.UUID, required=False),
+        click.argument("account_id", type=AccountId(), required=False),
         click.option("--email", is_flag=True, help="Find it by the address that you type then."),
         click.option(
             "--identifier", is_flag=True, help="Find it by the NHS or NI number that you type then."
