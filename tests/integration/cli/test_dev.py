@@ -138,6 +138,16 @@ def test_the_tail_reads_kafka_and_masks(dev: Dev) -> None:
     assert line["payload"]["client_ip"] == "***"
 
 
+def test_the_tail_of_kafka_ends_if_that_is_wanted(dev: Dev) -> None:
+    assert post(dev.url, "/api/auth/login", {"email": "a@example.com", "password": "x"})
+    tailed = dev.run(
+        "events", "tail", "--source", "kafka", "--since", "1h", "--no-follow", "--json"
+    )
+    assert tailed.code == 0, tailed.stderr
+    topics = {json.loads(line)["topic"] for line in tailed.stdout.splitlines()}
+    assert "system.logs.activity" in topics
+
+
 def test_the_outbox_is_found_without_being_told(dev: Dev) -> None:
     status = dev.run("outbox", "status", "--json")
     assert status.code == 0, status.stderr

@@ -60,6 +60,19 @@ def test_raw_outside_a_demonstration_wants_a_reason_and_leaves_a_line(
     assert (audit["event"], audit["reason"]) == ("events.read_raw", "a test")
 
 
+def test_it_ends_where_the_records_end_if_that_is_wanted(runner: CliRunner, event_id: UUID) -> None:
+    result = runner.invoke(commands, ["events", "tail", "--since", "1h", "--no-follow", "--json"])
+    assert result.exit_code == 0, result.output
+    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == [str(event_id)]
+    assert "Listening" not in result.stderr
+
+
+def test_an_end_without_a_beginning_is_refused(runner: CliRunner) -> None:
+    result = runner.invoke(commands, ["events", "tail", "--no-follow"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--since" in result.stderr
+
+
 def test_a_topic_and_a_key_narrow_it(runner: CliRunner, event_id: UUID) -> None:
     wanted = (
         "--topic",

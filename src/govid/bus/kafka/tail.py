@@ -4,19 +4,20 @@ Nothing here takes part in delivery: no group, no commit, no receipt.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from govid.bus.errors import Outage
 from govid.bus.kafka.cleanup import start, stop
 from govid.bus.kafka.producer import give_up
 
+POLL_MILLISECONDS = 500
 METADATA_SECONDS = 2
 """How soon a topic is noticed that did not exist when the watch began."""
 
@@ -39,11 +40,17 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def watching(
-    bootstrap_servers: str, topics: Sequence[str], *, since: datetime | None, from_start: bool
+    bootstrap_servers: str,
+    topics: Sequence[str],
+    *,
+    since: datetime | None,
+    from_start: bool,
+    to_end: bool = False,
 ) -> AsyncIterator[AsyncIterator[Record]]:
     """Follow *topics* from now on, from *since*, or from the oldest record that is there.
 
-    When the block begins, the position is fixed: what is sent from then on will be seen.
+    When the block begins, the position is fixed: what is sent from then on will be seen. With
+    *to_end* the end is fixed too, at the newest record that is there.
 
     Raises:
         Outage: Kafka does not answer.
@@ -61,9 +68,10 @@ async def watching(
             await start(consumer)
             if not from_start:
                 await _seek(consumer, since)
+            ends = await consumer.end_offsets(consumer.assignment()) if to_end else None
         except (KafkaError, OSError) as error:
             raise Outage("kafka") from error
-        yield _records(consumer)
+        yield _records(consumer) if ends is None else _records_before(consumer, ends)
     finally:
         await asyncio.shield(stop(consumer))
 
@@ -101,6 +109,18 @@ async def _seek(consumer: AIOKafkaConsumer, since: datetime | None) -> None:
 async def _records(consumer: AIOKafkaConsumer) -> AsyncIterator[Record]:
     async for message in consumer:
         yield _record(message)
+
+
+async def _records_before(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> AsyncIterator[Record]:
+    # By positions, and not by the last record's offset: that one may have been compacted away.
+    while left := [one for one in ends if await consumer.position(one) < ends[one]]:
+        batches = await consumer.getmany(*left, timeout_ms=POLL_MILLISECONDS)
+        for partition, messages in batches.items():
+            for message in messages:
+                if message.offset < ends[partition]:
+                    yield _record(message)
 
 
 def _record(message: ConsumerRecord) -> Record:

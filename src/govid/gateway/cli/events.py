@@ -8,7 +8,7 @@ import rich_click
 
 from govid.bus.contracts import Topic
 from govid.gateway.cli.audit import audit
-from govid.gateway.cli.errors import Refused
+from govid.gateway.cli.errors import Refused, WrongUsage
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.selectors import MOMENT
 from govid.gateway.cli.settings import Target, target
@@ -32,6 +32,7 @@ def command() -> None:
 @click.option("--type", "type_", help="Events of this type, like hmrc.death.notified.")
 @click.option("--key", help="Records of this key: an account's id.")
 @click.option("--since", type=MOMENT, help="Begin in the past: a time, or 15m, 2h, 7d.")
+@click.option("--no-follow", is_flag=True, help="End where the records end now; with --since.")
 @click.option("--limit", type=click.IntRange(min=1), help="Stop after so many.")
 @click.option("--source", type=click.Choice(["kafka", "outbox"]), help="Where to read.")
 @click.option("--raw", is_flag=True, help="Do not mask; outside `govid dev` with a --reason.")
@@ -43,6 +44,7 @@ def tail(
     type_: str | None,
     key: str | None,
     since: datetime | None,
+    no_follow: bool,
     limit: int | None,
     source: Source | None,
     raw: bool,
@@ -53,6 +55,8 @@ def tail(
 
     Reads Kafka when there is one and the outbox otherwise.
     """
+    if no_follow and since is None:
+        raise WrongUsage("--no-follow shows what has passed: say from when on, with --since.")
     place = target()
     if raw:
         _allow_raw(place, reason)
@@ -61,8 +65,11 @@ def tail(
     async def print_all() -> None:
         chosen = tuple(map(Topic, topics)) or tuple(Topic)
         left = limit
-        async with following(place, topics=chosen, source=source, since=since, raw=raw) as passing:
-            note("Listening. Ctrl-C ends.")
+        async with following(
+            place, topics=chosen, source=source, since=since, ends=no_follow, raw=raw
+        ) as passing:
+            if not no_follow:
+                note("Listening. Ctrl-C ends.")
             async for one in passing:
                 if not _wanted(one, type_, key):
                     continue

@@ -18,12 +18,13 @@ from govid.gateway.cli.settings import Target, connected
 
 Source = Literal["kafka", "outbox"]
 POLL_SECONDS = 0.2
+BATCH = 5000
 LOOK_BACK = 1000
 """Positions are handed out before their transactions commit; so far back a late one is found."""
 
 _PASSED = """
     SELECT pos, id::text AS id, type, topic, key, record_key, payload::text AS payload, occurred_at
-    FROM bus.event WHERE pos > $1 ORDER BY pos LIMIT 5000
+    FROM bus.event WHERE pos > $1 ORDER BY pos LIMIT $2
 """
 
 
@@ -61,9 +62,12 @@ async def following(
     topics: Sequence[Topic] = tuple(Topic),
     source: Source | None = None,
     since: datetime | None = None,
+    ends: bool = False,
     raw: bool = False,
 ) -> AsyncIterator[AsyncIterator[Passed]]:
     """Follow what passes: in Kafka where there is one, in the outbox otherwise.
+
+    With *ends* it ends where the records end now, and else never.
 
     Raises:
         Unreachable: *source* was asked for and does not answer, or neither does.
@@ -80,6 +84,7 @@ async def following(
                 names,
                 since=since,
                 from_start=in_memory and since is not None,
+                to_end=ends,
             ) as records:
                 yield _from_kafka(records, since, raw=raw)
                 return
@@ -94,7 +99,7 @@ async def following(
         note("From the outbox: activity records and decisions about reads are not there.")
         start = await _start(connection, since)
         wanted = {*map(str, topics)} if len(topics) < len(Topic) else None
-        yield _from_outbox(connection, start, wanted, raw=raw)
+        yield _from_outbox(connection, start, wanted, ends=ends, raw=raw)
 
 
 async def _from_kafka(
@@ -126,12 +131,13 @@ async def _start(connection: Any, since: datetime | None) -> int:
 
 
 async def _from_outbox(
-    connection: Any, start: int, topics: set[str] | None, *, raw: bool
+    connection: Any, start: int, topics: set[str] | None, *, ends: bool, raw: bool
 ) -> AsyncIterator[Passed]:
     seen: set[int] = set()
     floor = start
     while True:
-        for row in await connection.fetch(_PASSED, floor):
+        rows = await connection.fetch(_PASSED, floor, BATCH)
+        for row in rows:
             if row["pos"] in seen:
                 continue
             seen.add(row["pos"])
@@ -147,6 +153,8 @@ async def _from_outbox(
                 position=str(row["pos"]),
                 payload=payload if raw else masked(payload, row["type"]),
             )
+        if ends and len(rows) < BATCH:
+            return
         floor = max(start, max(seen, default=start) - LOOK_BACK)
         seen = {pos for pos in seen if pos > floor}
         await asyncio.sleep(POLL_SECONDS)
