@@ -29,6 +29,8 @@ PROMISED = {
     "govid_leases_lost_total": set(),
     "govid_activity_dropped_total": set(),
     "govid_sign_ins_total": {"outcome"},
+    "govid_hashes_waiting": set(),
+    "govid_hashes_total": {"outcome"},
     "govid_oldest_transaction_seconds": set(),
     "govid_dead_tuples": {"table"},
     "govid_loop_lag_seconds": set(),

@@ -63,6 +63,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         clock,
         bus.signals,
         departments={"nhs": nhs.Records(bus.database), "hmrc": hmrc.Records(bus.database)},
+        registry=registry,
     )
     calls = UpstreamMetrics(registry)
     modules = (

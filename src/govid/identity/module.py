@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
+from prometheus_client import CollectorRegistry
 
 from govid.bus import Clock, Consumer, Database, Module, Principal, Pseudonyms, Signals, UnitOfWork
 from govid.bus.contracts import (
@@ -30,6 +31,7 @@ from govid.identity.accounts.unclaimed import Precedents
 from govid.identity.credentials.login import SignIn
 from govid.identity.housekeeping import Housekeeping
 from govid.identity.passwords.hashing import Passwords
+from govid.identity.passwords.metrics import HashMetrics
 from govid.identity.passwords.policy import Policy
 from govid.identity.repository.accounts import Accounts
 from govid.identity.repository.facts import Facts, FactsSeal
@@ -81,16 +83,18 @@ def build(
     clock: Clock,
     signals: Signals,
     departments: Mapping[str, Records],
+    registry: CollectorRegistry | None = None,
 ) -> Identity:
     """Build identity; its module's `starts` load the signing key.
 
-    *departments* say, by name, what they hold about somebody who wants to know.
+    *departments* say, by name, what they hold about somebody who wants to know. What is counted
+    stands on *registry*.
 
     Raises:
         ValueError: the settings are too weak, or contradict each other.
     """
     accounts, sessions = Accounts(), Sessions()
-    passwords = Passwords(settings)
+    passwords = Passwords(settings, HashMetrics(registry))
     policy = Policy(min_length=settings.password_min_length, checks=settings.password_checks)
     rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
     signing_keys = SigningKeys()

@@ -19,6 +19,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from govid.identity.errors import SignInBusy
+from govid.identity.passwords.metrics import HashMetrics
 from govid.identity.passwords.policy import PASSWORD_MAX_LENGTH, normal
 from govid.identity.settings import IdentitySettings
 
@@ -39,8 +40,14 @@ T = TypeVar("T")
 class Passwords:
     """Hashes and verifies passwords."""
 
-    def __init__(self, settings: IdentitySettings, *, wait_seconds: float = WAIT_SECONDS) -> None:
-        """Hash as *settings* say; settings too weak to protect anybody are a mistake.
+    def __init__(
+        self,
+        settings: IdentitySettings,
+        metrics: HashMetrics | None = None,
+        *,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
+        """Hash as *settings* say, and count; settings too weak to protect anybody are a mistake.
 
         Raises:
             ValueError: the parameters are below the floors.
@@ -59,6 +66,7 @@ class Passwords:
         self._free = asyncio.Semaphore(settings.hash_concurrency)
         self._waiters = 0
         self._wait_seconds = wait_seconds
+        self._metrics = metrics or HashMetrics()
 
     async def hash(self, password: str) -> str:
         """Return the hash of *password*.
@@ -107,20 +115,27 @@ class Passwords:
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._free.locked() and self._waiters >= MAX_WAITERS:
+            self._metrics.refused()
             raise SignInBusy(retry_after_seconds=int(WAIT_SECONDS))
-        self._waiters += 1
+        self._wait(1)
         try:
             async with asyncio.timeout(self._wait_seconds):
                 await self._free.acquire()
         except TimeoutError as error:
+            self._metrics.refused()
             raise SignInBusy(retry_after_seconds=int(WAIT_SECONDS)) from error
         finally:
-            self._waiters -= 1
+            self._wait(-1)
+        self._metrics.begun()
         hashing = asyncio.get_running_loop().run_in_executor(self._threads, work)
         # When the thread is done, not when nobody waits any more: a client that hangs up ends
         # its request, and not the work.
         hashing.add_done_callback(lambda _: self._free.release())
         return await asyncio.shield(hashing)
+
+    def _wait(self, change: int) -> None:
+        self._waiters += change
+        self._metrics.waiting(self._waiters)
 
 
 def _bytes(password: str) -> bytes:

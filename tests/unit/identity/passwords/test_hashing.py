@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from govid.identity.errors import SignInBusy
 from govid.identity.passwords.hashing import MAX_WAITERS, NICENESS, Passwords
+from govid.identity.passwords.metrics import HashMetrics
 from govid.identity.settings import IdentitySettings
 
 SETTINGS = IdentitySettings(
@@ -145,6 +147,26 @@ async def test_no_more_hashes_run_at_once_than_allowed(gate: Gate) -> None:
     gate.open.set()
     assert await asyncio.gather(*tasks) == ["hashed"] * 20
     assert gate.most == 2
+
+
+async def test_what_waits_and_what_is_refused_is_counted(gate: Gate) -> None:
+    registry = CollectorRegistry()
+    settings = msgspec.structs.replace(SETTINGS, hash_concurrency=2)
+    hasher = Passwords(settings, HashMetrics(registry))
+    hasher._hasher = gate  # type: ignore[assignment]  # the same face, with a door in it
+    tasks = [asyncio.create_task(hasher.verify(None, "p")) for _ in range(2 + MAX_WAITERS)]
+    await asyncio.sleep(0)
+    assert registry.get_sample_value("govid_hashes_waiting") == MAX_WAITERS
+    with pytest.raises(SignInBusy):
+        await hasher.hash("p")
+    gate.open.set()
+    await asyncio.gather(*tasks)
+    assert registry.get_sample_value("govid_hashes_waiting") == 0
+    counted = [
+        registry.get_sample_value("govid_hashes_total", {"outcome": outcome})
+        for outcome in ("begun", "refused")
+    ]
+    assert counted == [2 + MAX_WAITERS, 1]
 
 
 async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(gate: Gate) -> None:
