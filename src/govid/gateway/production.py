@@ -72,6 +72,11 @@ def warnings(settings: Settings) -> list[str]:
         found.append("GOVID_PASSWORD_CHECKS is off: passwords that are easy to guess are taken")
     if settings.identity.mail.folder is None and settings.identity.mail.smtp is None:
         found.append("GOVID_MAIL is off: nobody can set a forgotten password or change an address")
+    if settings.identity.mail.smtp is not None:
+        found.append(
+            "links in mails lead to /reset and /account/confirm, pages that govid does not have: "
+            "a front end has to serve them"
+        )
     if settings.bus.kept_days > settings.bus.retention_days:
         found.append("events are kept as long as Kafka keeps its records, which is longer")
     return found

@@ -12,6 +12,10 @@ PLAINTEXT = (
     "Kafka is reached without encryption; if its network is protected otherwise, "
     "set GOVID_KAFKA_ALLOW_PLAINTEXT=true"
 )
+PAGES = (
+    "links in mails lead to /reset and /account/confirm, pages that govid does not have: "
+    "a front end has to serve them"
+)
 GOOD: dict[str, object] = {
     "GOVID_DATABASE_URL": "postgresql://govid:long-password@db.internal/govid",
     "GOVID_KAFKA_BOOTSTRAP_SERVERS": "kafka.internal:9092",
@@ -100,6 +104,7 @@ def test_simulators_may_be_allowed_and_are_then_warned_of() -> None:
         "GOVID_PATIENT_REGISTRY is simulated: nobody is really verified",
         "GOVID_NINO_VERIFIER is off: verifications wait until it is there",
         "access tokens live longer than 15 minutes",
+        PAGES,
     ]
 
 
@@ -119,6 +124,7 @@ def test_without_mail_production_runs_and_says_what_that_means() -> None:
         "GOVID_MAIL is off: nobody can set a forgotten password or change an address"
         in warnings(chosen)
     )
+    assert PAGES not in warnings(chosen)
 
 
 def test_without_the_lists_production_runs_and_says_what_that_means() -> None:
