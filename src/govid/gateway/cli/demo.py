@@ -29,7 +29,8 @@ def command(name: str, url: str | None, as_json: bool) -> None:
 
     register: somebody opens an account and the department verifies it. appointment: somebody
     books a slot at a practice, which confirms it. death-notification: a system outside reports
-    a death, and the account is blocked. Each time with a new made-up person. Exits with 0 only if the story ended as it should.
+    a death, and the account is blocked. Each time with a new made-up person. Exits with 0 only if
+    the story ended as it should.
     """
     place = target()
     address = url or (place.running.url if place.running else None)
