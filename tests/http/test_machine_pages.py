@@ -66,11 +66,15 @@ async def test_bodies_stay_described_though_govid_reads_them_itself(visitor: Cli
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     name = schema["allOf"][0]["$ref"].rsplit("/", 1)[1]
     assert sorted(document["components"]["schemas"][name]["properties"]) == [
+        "dateOfBirth",
         "email",
+        "familyName",
+        "givenName",
         "identifierType",
         "identifierValue",
         "password",
         "phoneNumber",
+        "postcode",
     ]
     assert "test.nin@example.com" in str(operation)
 
