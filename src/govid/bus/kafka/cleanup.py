@@ -1,16 +1,25 @@
-"""Starts parts of aiokafka so that they can be stopped, and ends what a stop cut short left."""
+"""Starts parts of aiokafka so that they can be stopped, and ends what a stop cut short left.
+
+Kafka may fall silent at any moment, so each step has a bound. A cancelled start that is stopped
+thereafter takes all of them, and must be over before whoever runs it gives up waiting.
+"""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaError
 
-SECONDS = 1.0
-STOP_SECONDS = 2.0
+GRACE_SECONDS = 0.3
+"""How long a cancelled start may take to come to its own end."""
+CANCEL_SECONDS = 0.2
+"""How long a cancelled task may take to notice."""
+POLITE_SECONDS = 1.0
+"""How long a producer may flush, and a consumer take leave of its group."""
+LONGEST_SECONDS = GRACE_SECONDS + CANCEL_SECONDS + POLITE_SECONDS + CANCEL_SECONDS
 
 
 async def start(part: Any) -> None:
@@ -23,29 +32,46 @@ async def start(part: Any) -> None:
     try:
         await asyncio.shield(starting)
     except asyncio.CancelledError:
-        await asyncio.wait([starting], timeout=SECONDS)
-        opened = list(_connections(starting.get_coro()))
-        starting.cancel()
-        await asyncio.wait([starting], timeout=SECONDS)
-        for connection in opened:
-            connection.close()
+        opened: list[AIOKafkaConnection] = []
+        try:
+            await asyncio.wait([starting], timeout=GRACE_SECONDS)
+            opened += _connections(starting.get_coro())
+            starting.cancel()
+            await asyncio.wait([starting], timeout=CANCEL_SECONDS)
+        finally:
+            starting.cancel()
+            for connection in opened:
+                connection.close()
         raise
 
 
-async def stop(consumer: AIOKafkaConsumer) -> None:
-    """Stop *consumer* within a bound.
+async def stop(part: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Stop *part*, and leave neither a task nor a connection of it, whatever Kafka does.
 
-    Leaving its group waits for an answer, and it does not always notice that its fetching was
-    cancelled.
+    What it does by itself waits for answers: a producer flushes, a consumer leaves its group. What
+    is left then are tasks that would go on once Kafka is back, and the connections they use.
     """
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
-    # There is no public way to them.
-    await discard((consumer._coordinator, consumer._fetcher), consumer._client)  # noqa: SLF001
+    # There is no public way to any of these.
+    if isinstance(part, AIOKafkaProducer):
+        client, owners = part.client, (part._sender, part._message_accumulator)  # noqa: SLF001
+    else:
+        client, owners = part._client, (part._coordinator, part._fetcher)  # noqa: SLF001
+    transports = _transports(client)
+    try:
+        with suppress(KafkaError, OSError, TimeoutError):
+            await asyncio.wait_for(part.stop(), POLITE_SECONDS)
+        await _cancel((client, *owners))
+    finally:
+        for transport in transports | _transports(client):
+            transport.abort()
+        for connection in client._conns.values():  # noqa: SLF001
+            connection.close()
+    # The loop lets go of an aborted transport in its next turn.
+    await asyncio.sleep(0)
 
 
-async def discard(owners: Sequence[object], client: Any) -> None:
-    """Cancel all tasks that work for *owners*, and close the connections of *client*.
+async def _cancel(owners: tuple[object, ...]) -> None:
+    """Cancel all tasks that work for *owners*.
 
     A task is known by the object whose method it runs: aiokafka keeps no list of them.
     """
@@ -53,15 +79,19 @@ async def discard(owners: Sequence[object], client: Any) -> None:
     for task in remains:
         task.cancel()
     if remains:
-        await asyncio.wait(remains, timeout=SECONDS)
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(client.close(), SECONDS)
+        await asyncio.wait(remains, timeout=CANCEL_SECONDS)
 
 
 def _owner(task: asyncio.Task[Any]) -> object:
     frame = getattr(task.get_coro(), "cr_frame", None)
     # An object, so that a task without one is never taken for a part that does not exist.
     return _owner if frame is None else frame.f_locals.get("self", _owner)
+
+
+def _transports(client: Any) -> set[asyncio.WriteTransport]:
+    """Return what *client* is connected by: a transport that is closed politely waits to flush."""
+    writers = [connection._writer for connection in client._conns.values()]  # noqa: SLF001
+    return {writer.transport for writer in writers if writer is not None}
 
 
 def _connections(coroutine: Any) -> Iterator[AIOKafkaConnection]:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from govid.bus.kafka.cleanup import discard, start
+from govid.bus.kafka.cleanup import start, stop
 from govid.bus.kafka.topics_admin import Topics
 from govid.bus.retry import DATABASE_AWAY, error_class
 from govid.bus.settings import BusSettings
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_SECONDS = 4.0
 START_SECONDS = 10.0
-STOP_SECONDS = 2.0
 PROBE_SECONDS = 2.0
 RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0)
 BATCH_BYTES = 256 * 1024
@@ -105,7 +104,7 @@ class Producer:
             finally:
                 self._ready.clear()
                 self._current = None
-                await asyncio.shield(give_up(producer))
+                await asyncio.shield(stop(producer))
 
     async def _connect(self) -> AIOKafkaProducer | None:
         producer = AIOKafkaProducer(
@@ -126,10 +125,10 @@ class Producer:
                     await self._topics.look(producer)
         except AWAY as error:
             log.debug("kafka.not_connected", extra={"error_class": error_class(error)})
-            await give_up(producer)
+            await stop(producer)
             return None
         except BaseException:
-            await asyncio.shield(give_up(producer))
+            await asyncio.shield(stop(producer))
             raise
         return producer
 
@@ -166,15 +165,3 @@ class Producer:
             level = logging.DEBUG if self._topics is None else told
             log.log(level, "kafka.%s", state.value, extra={"purpose": self._purpose})
         self.state = state
-
-
-async def give_up(producer: AIOKafkaProducer) -> None:
-    """Stop *producer* within a bound, and see to it that it sends nothing more.
-
-    `stop` flushes first, and waits for ever while Kafka is away. What is left then are tasks that
-    would go on sending once Kafka is back.
-    """
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(producer.stop(), STOP_SECONDS)
-    # There is no public way to them.
-    await discard((producer._sender, producer._message_accumulator), producer.client)  # noqa: SLF001

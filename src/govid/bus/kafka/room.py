@@ -8,6 +8,7 @@ from typing import Any
 from govid.bus.consumers import Subscriptions
 from govid.bus.database import Database
 from govid.bus.envelope import Sealer
+from govid.bus.kafka.cleanup import LONGEST_SECONDS
 from govid.bus.kafka.deadletters import DeadLetters
 from govid.bus.kafka.inbox import Inbox
 from govid.bus.kafka.intake import Intake
@@ -22,7 +23,8 @@ from govid.bus.settings import BusSettings
 from govid.bus.wake import Wake
 
 FINISH_SECONDS = 3.0
-STOP_SECONDS = 2.0
+STOP_SECONDS = LONGEST_SECONDS + 0.3
+"""Longer than any part of it takes to stop, whatever Kafka does."""
 
 
 class Kafka:

@@ -15,7 +15,6 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from govid.bus.errors import Outage
 from govid.bus.kafka.cleanup import start, stop
-from govid.bus.kafka.producer import give_up
 
 POLL_MILLISECONDS = 500
 METADATA_SECONDS = 2
@@ -89,7 +88,7 @@ async def publish(bootstrap_servers: str, topic: str, key: str | None, value: by
     except (KafkaError, OSError) as error:
         raise Outage("kafka") from error
     finally:
-        await asyncio.shield(give_up(producer))
+        await asyncio.shield(stop(producer))
 
 
 async def _seek(consumer: AIOKafkaConsumer, since: datetime | None) -> None:
