@@ -1,28 +1,16 @@
 """The routes of HMRC: decode, call, return."""
 
 from typing import Annotated, Any
-from uuid import UUID
 
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example
-from litestar.params import Body, QueryParameter
+from litestar.params import Body
 
-from govid.bus import DEFAULT_LIMIT, MAX_LIMIT, Cause, Principal
+from govid.bus import DEFAULT_LIMIT, Cause, Principal
+from govid.bus.routes import Cursor, Limit, answer_of
 from govid.hmrc import examples
 from govid.hmrc.schemas import FileTaxRecord, TaxRecordView
 from govid.hmrc.tax_records import TaxFiling
-
-Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Records on a page.")]
-Cursor = Annotated[
-    UUID | None, QueryParameter(description="Where the page begins, as the `Link` header has it.")
-]
-
-
-def _answer(shape: Any, description: str, shown: list[Example]) -> ResponseSpec:
-    # Examples that are made up at random are as good as none.
-    return ResponseSpec(shape, description=description, examples=shown, generate_examples=False)
 
 
 @get(
@@ -30,7 +18,7 @@ def _answer(shape: Any, description: str, shown: list[Example]) -> ResponseSpec:
     permission="hmrc.tax_record.list",
     summary="List your own tax records",
     description="In order of filing. A `Link` header leads to the next page, if there is one.",
-    responses={200: _answer(list[TaxRecordView], "Yours.", examples.TAX_RECORD_LISTS)},
+    responses={200: answer_of(list[TaxRecordView], "Yours.", examples.TAX_RECORD_LISTS)},
 )
 async def list_tax_records(
     request: Request[Any, Any, Any],
@@ -49,7 +37,7 @@ async def list_tax_records(
     permission="hmrc.tax_record.create",
     summary="File a tax record",
     description="The record belongs to your account: nobody else sees it.",
-    responses={201: _answer(TaxRecordView, "Filed.", examples.TAX_RECORDS)},
+    responses={201: answer_of(TaxRecordView, "Filed.", examples.TAX_RECORDS)},
 )
 async def file_tax_record(
     data: Annotated[FileTaxRecord, Body(examples=examples.TAX_RECORD_REQUESTS)],

@@ -9,9 +9,10 @@ from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, HeaderParameter, QueryParameter
 
 from govid.bus import DEFAULT_LIMIT, Cause, Principal
+from govid.bus.routes import Cursor, Limit, answer_of
 from govid.nhs import examples
 from govid.nhs.bookings import BookingDesk
-from govid.nhs.controllers.requests import Cursor, Limit, answer_of, tagged
+from govid.nhs.controllers.requests import tagged
 from govid.nhs.openings import Openings
 from govid.nhs.preconditions import Precondition
 from govid.nhs.schemas import AppointmentView, BookSlots, MoveAppointment, SlotView

@@ -5,11 +5,10 @@ from uuid import UUID
 
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example
-from litestar.params import Body, FromPath, QueryParameter
+from litestar.params import Body, FromPath
 
-from govid.bus import DEFAULT_LIMIT, MAX_LIMIT, Cause, Principal
+from govid.bus import DEFAULT_LIMIT, Cause, Principal
+from govid.bus.routes import Cursor, Limit, answer_of
 from govid.nhs import examples
 from govid.nhs.appointments import AppointmentDesk
 from govid.nhs.patients import PatientFiling
@@ -21,16 +20,6 @@ from govid.nhs.schemas import (
     RequestAppointment,
     Versioned,
 )
-
-Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Records on a page.")]
-Cursor = Annotated[
-    UUID | None, QueryParameter(description="Where the page begins, as the `Link` header has it.")
-]
-
-
-def answer_of(shape: Any, description: str, shown: list[Example]) -> ResponseSpec:
-    """Describe an answer. Examples that are made up at random would be as good as none."""
-    return ResponseSpec(shape, description=description, examples=shown, generate_examples=False)
 
 
 def tagged(kept: Versioned, *, created: bool = False) -> Response[AppointmentView]:
