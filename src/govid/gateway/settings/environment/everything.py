@@ -1,0 +1,49 @@
+"""All settings together, as they stand in the environment."""
+
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from govid.gateway.settings.environment.accounts import Accounts
+from govid.gateway.settings.environment.departments import Departments
+from govid.gateway.settings.environment.events import Events
+from govid.gateway.settings.environment.hmrc import Hmrc
+from govid.gateway.settings.environment.mail import Mail
+from govid.gateway.settings.environment.nhs import Nhs
+from govid.gateway.settings.environment.passwords import Passwords
+from govid.gateway.settings.environment.serving import Serving
+from govid.gateway.settings.environment.storage import Storage
+from govid.gateway.settings.environment.throttling import Throttling
+from govid.gateway.settings.environment.tokens import Tokens
+
+
+# The fields of the last base come first: what a newcomer needs first is last here.
+class Environment(
+    Hmrc,
+    Nhs,
+    Departments,
+    Accounts,
+    Mail,
+    Throttling,
+    Passwords,
+    Tokens,
+    Events,
+    Storage,
+    Serving,
+    BaseSettings,
+):
+    """What govid can be told: names, types, limits, defaults."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", case_sensitive=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    @classmethod
+    def settings_customise_sources(  # the signature is the library's
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read nothing by itself: `load` merges the sources, and remembers which one won."""
+        return (init_settings,)

@@ -1,0 +1,66 @@
+"""How HMRC is reached, and what a simulated one does by itself."""
+
+from pydantic import BaseModel, SecretStr
+
+from govid.gateway.settings.environment.naming import Port, named
+from govid.hmrc import Contract
+
+
+class Hmrc(BaseModel):
+    """Settings of the verifier of National Insurance numbers."""
+
+    nino_verifier: Port = named(
+        "auto",
+        "GOVID_NINO_VERIFIER",
+        doc="auto, remote, simulator or off; auto is remote with HMRC's credentials, "
+        "without them a simulator in `govid dev` and off in `govid serve`",
+    )
+    hmrc_base_url: str | None = named(
+        None,
+        "GOVID_HMRC_BASE_URL",
+        doc="Host of HMRC's APIs: https://api.service.hmrc.gov.uk",
+        pattern=r"^https?://[^/?#]+$",
+    )
+    hmrc_client_id: str | None = named(
+        None, "GOVID_HMRC_CLIENT_ID", doc="Id of govid's application at HMRC"
+    )
+    hmrc_client_secret: SecretStr | None = named(
+        None, "GOVID_HMRC_CLIENT_SECRET", doc="One of its secrets"
+    )
+    hmrc_scope: str | None = named(
+        None,
+        "GOVID_HMRC_SCOPE",
+        doc="Scopes to ask for, with spaces; individuals-1 and individuals-2 need one",
+    )
+    hmrc_contract: Contract = named(
+        "pdv",
+        "GOVID_HMRC_CONTRACT",
+        doc="How HMRC matches: pdv, individuals-2 or individuals-1, as agreed with HMRC",
+    )
+    hmrc_pdv_path: str = named(
+        "/individuals/authentication/authenticator/api/match",
+        "GOVID_HMRC_PDV_PATH",
+        doc="Where pdv is; it is also seen without /api",
+        pattern=r"^/[^?#]+$",
+    )
+    sim_nino_verifier_fault: str = named(
+        "",
+        "GOVID_SIM_NINO_VERIFIER_FAULT",
+        doc="What goes wrong at the simulated HMRC: 503, or 503:0.2 for every fifth call",
+    )
+    simulate_death: bool = named(
+        True,
+        "GOVID_SIMULATE_DEATH_EVENT",
+        "SIMULATE_DEATH_EVENT",
+        doc="Whether HMRC's simulator sends a death notification after the start",
+    )
+    simulate_death_delay_seconds: float = named(
+        30,
+        "GOVID_SIMULATE_DEATH_DELAY_SECONDS",
+        "SIMULATE_DEATH_DELAY_SECONDS",
+        doc="How long after the start",
+        ge=0,
+    )
+    simulate_death_nino: str = named(
+        "AB123456C", "GOVID_SIMULATE_DEATH_NIN", "SIMULATE_DEATH_NIN", doc="For whom"
+    )

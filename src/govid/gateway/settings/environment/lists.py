@@ -1,0 +1,42 @@
+"""Settings that hold several values: a JSON list, or a list with commas."""
+
+import json
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
+
+from govid.gateway.addresses import is_network
+from govid.gateway.hosts import is_host
+
+
+def _split(value: object) -> object:
+    """Accept a JSON list and a list with commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("neither a JSON list nor a list with commas") from None
+    return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+
+
+def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what no client would send as a host."""
+    if not all(map(is_host, value)):
+        raise ValueError("a host is a name or an address, without https:// and without a path")
+    return value
+
+
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what is no network, and one whose address has more bits than its prefix."""
+    if not all(map(is_network, value)):
+        raise ValueError("a network is written like 192.0.2.0/24 or 2001:db8::/32")
+    return value
+
+
+# Without `NoDecode` the library would insist on JSON.
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Hosts = Annotated[Texts, AfterValidator(_hosts)]
+Networks = Annotated[Texts, AfterValidator(_networks)]

@@ -1,0 +1,31 @@
+"""Which passwords are admitted, and how they are hashed."""
+
+import os
+
+from pydantic import BaseModel
+
+from govid.gateway.settings.environment.naming import named
+
+
+class Passwords(BaseModel):
+    """Settings of passwords."""
+
+    password_min_length: int = named(
+        8, "GOVID_PASSWORD_MIN_LENGTH", doc="May be raised, never lowered", ge=8, le=256
+    )
+    password_checks: bool | None = named(
+        None,
+        "GOVID_PASSWORD_CHECKS",
+        doc="Refuse common and breached passwords; without it true in `govid serve` only",
+    )
+    argon2_time_cost: int = named(2, "GOVID_ARGON2_TIME_COST", doc="Passes of a hash", ge=1)
+    argon2_memory_kib: int = named(
+        47_104, "GOVID_ARGON2_MEMORY_KIB", doc="Memory of a hash in KiB", ge=12_288
+    )
+    argon2_parallelism: int = named(1, "GOVID_ARGON2_PARALLELISM", doc="Lanes of a hash", ge=1)
+    hash_concurrency: int = named(
+        max(1, (os.cpu_count() or 2) - 1),
+        "GOVID_HASH_CONCURRENCY",
+        doc="Hashes at a time (default: one less than the machine has processors)",
+        ge=1,
+    )

@@ -1,0 +1,44 @@
+"""Where govid listens, who may call it, and what it logs."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+
+from govid.gateway.settings.environment.lists import Hosts, Networks, Texts
+from govid.gateway.settings.environment.naming import named
+
+
+class Serving(BaseModel):
+    """Settings of the process and of its edge."""
+
+    host: str = named("127.0.0.1", "GOVID_HOST", doc="Address to listen on")
+    port: int = named(8000, "GOVID_PORT", doc="Port to listen on", ge=0, le=65535)
+    data_dir: Path = named(
+        Path(".govid"), "GOVID_DATA_DIR", doc="Where `govid dev` keeps its state"
+    )
+    public_url: str | None = named(
+        None, "GOVID_PUBLIC_URL", doc="URL by which clients reach govid; the issuer of its tokens"
+    )
+    allowed_hosts: Hosts = named(
+        (),
+        "GOVID_ALLOWED_HOSTS",
+        doc="Names by which clients may call (Host header): JSON list or commas",
+    )
+    trusted_proxies: Networks = named(
+        (),
+        "GOVID_TRUSTED_PROXIES",
+        doc="Networks (CIDR) of proxies whose X-Forwarded-For counts: JSON list or commas",
+    )
+    cors_origins: Texts = named(
+        (),
+        "GOVID_CORS_ORIGINS",
+        "BACKEND_CORS_ORIGINS",
+        doc="Origins that browsers may call from: JSON list, commas, or * (never with credentials)",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = named(
+        "INFO", "GOVID_LOG_LEVEL", doc="Least level that is logged"
+    )
+    log_format: Literal["auto", "json", "console"] = named(
+        "auto", "GOVID_LOG_FORMAT", doc="auto is JSON unless on a terminal"
+    )
