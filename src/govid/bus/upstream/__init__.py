@@ -5,7 +5,7 @@ on the way is an `UpstreamFailure`, which is an `Outage`: it costs an event no a
 answer means is the module's business.
 """
 
-from govid.bus.upstream.api import Api
+from govid.bus.upstream.api import Api, Limiter, paced
 from govid.bus.upstream.authorised import Authorised
 from govid.bus.upstream.breaker import Breaker, BreakerState
 from govid.bus.upstream.calls import Answer, Call
@@ -31,6 +31,7 @@ __all__ = [
     "BreakerState",
     "Call",
     "Department",
+    "Limiter",
     "Misconfigured",
     "Policy",
     "RateLimited",
@@ -41,4 +42,5 @@ __all__ = [
     "UpstreamFailure",
     "UpstreamMetrics",
     "in_process",
+    "paced",
 ]

@@ -29,6 +29,15 @@ SIMULATOR = "x-simulator"
 """The header by which a simulator confesses."""
 
 Sent = Callable[[], Call]
+Limiter = AsyncLimiter
+
+
+def paced(per_second: float | None) -> Limiter | None:
+    """Return what lets so many calls leave in a second; none, if all may.
+
+    One at a time in even steps: a burst would be over the limit of whoever counts by moments.
+    """
+    return AsyncLimiter(1, 1 / per_second) if per_second else None
 
 
 class Api:
@@ -47,8 +56,9 @@ class Api:
         policy: Policy,
         *,
         refuse_simulators: bool,
+        limiter: Limiter | None = None,
     ) -> None:
-        """Call what is below *base_url* by *http*."""
+        """Call what is below *base_url* by *http*; several take turns at one *limiter*."""
         self.name = name
         self.base_url = base_url.rstrip("/")
         self.breaker = Breaker(
@@ -59,8 +69,7 @@ class Api:
         self._metrics = metrics
         self._policy = policy
         self._refuse_simulators = refuse_simulators
-        # One at a time in even steps: a burst would be over the limit of whoever counts by moments.
-        self._limiter = AsyncLimiter(1, 1 / policy.per_second) if policy.per_second else None
+        self._limiter = limiter or paced(policy.per_second)
         metrics.breaker(department, name, self.breaker.state)
         self.breaker.listen(lambda state: metrics.breaker(department, name, state))
 

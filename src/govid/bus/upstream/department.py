@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from govid.bus.upstream.api import Api
+from govid.bus.upstream.api import Api, Limiter
 from govid.bus.upstream.breaker import BreakerState
 from govid.bus.upstream.metrics import UpstreamMetrics
 from govid.bus.upstream.policy import Policy
@@ -47,8 +47,17 @@ class Department:
             headers={"User-Agent": "govid"},
         )
 
-    def api(self, name: str, base_url: str, policy: Policy | None = None) -> Api:
-        """Return the API *name*, with a breaker and a limiter of its own."""
+    def api(
+        self,
+        name: str,
+        base_url: str,
+        policy: Policy | None = None,
+        limiter: Limiter | None = None,
+    ) -> Api:
+        """Return the API *name*, with a breaker of its own.
+
+        Its limiter is its own too, unless it is given the *limiter* that it shares with others.
+        """
         api = Api(
             self.name,
             name,
@@ -57,6 +66,7 @@ class Department:
             self._metrics,
             policy or Policy(),
             refuse_simulators=self._refuse_simulators,
+            limiter=limiter,
         )
         api.breaker.listen(self._heard)
         self._apis.append(api)
