@@ -60,6 +60,7 @@ from govid.bus.contracts import (
     SessionExpired,
     SessionRevoked,
     Topic,
+    VerificationAttemptsForgiven,
     VerificationRefused,
     VerificationRequested,
 )
@@ -221,6 +222,7 @@ EVENT_TYPES: Sequence[EventType] = (
         "verification",
     ),
     _of_verification("identity.verification.refused", VerificationRefused),
+    _of_verification("identity.verification.attempts_forgiven", VerificationAttemptsForgiven),
     _of_verification("nhs.verification.evidence_gathered", NhsEvidenceGathered),
     _of_verification("hmrc.verification.evidence_gathered", HmrcEvidenceGathered),
     _outside(

@@ -153,6 +153,13 @@ class AttemptsExhausted(GovidError):
     kind = Kind.FORBIDDEN
 
 
+class NothingToForgive(GovidError):
+    """No attempt of this account or of its identifier is spent."""
+
+    code = "nothing-to-forgive"
+    kind = Kind.REFUSED
+
+
 class Fault(ValueError):
     """One field is not right; the message may be shown and never holds the value."""
 

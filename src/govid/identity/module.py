@@ -21,6 +21,7 @@ from govid.identity.accounts import lifecycle, verification
 from govid.identity.accounts.digests import Digests
 from govid.identity.accounts.evidence import Evidence
 from govid.identity.accounts.export import Records
+from govid.identity.accounts.forgiveness import Forgiveness
 from govid.identity.accounts.inquiry import Inquiry
 from govid.identity.accounts.operator import AccountDesk
 from govid.identity.accounts.parked import ParkedNotices
@@ -64,7 +65,7 @@ from govid.identity.tokens.watch import KeyWatch
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Identity, built: its module, who is behind a token, the keys, and a desk for operators.
+    """Identity, built: its module, who is behind a token, the keys, and desks for operators.
 
     `facts` is what departments ask for what citizens say of themselves.
     """
@@ -72,6 +73,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     module: Module
     authenticate: Callable[..., Awaitable[Principal]]
     desk: AccountDesk
+    forgiveness: Forgiveness
     facts: FactsOfAccounts
     rotation: Rotation
 
@@ -193,6 +195,7 @@ def build(
             living, tokens, seen.note, revocations.sessions if revocations else None
         ).authenticate,
         desk=AccountDesk(uow, holders, history, standing, digests),
+        forgiveness=Forgiveness(uow, holders, verification_attempts, digests),
         facts=facts,
         rotation=rotation,
     )

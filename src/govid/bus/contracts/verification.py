@@ -44,6 +44,17 @@ class VerificationRefused(AccountEvent, frozen=True, kw_only=True):
     identifier_type: IdentifierType
 
 
+class VerificationAttemptsForgiven(AccountEvent, frozen=True, kw_only=True):
+    """An operator gave attempts back to an account and to its identifier. It stays inside.
+
+    `stated_reason` is in the operator's own words, and names nobody.
+    """
+
+    attempts: int
+    operator: str
+    stated_reason: str
+
+
 class EvidenceGathered(AccountEvent, frozen=True, kw_only=True):
     """On what a department's answer rests. It stays inside, before the answer on its topic.
 

@@ -41,6 +41,18 @@ _GIVE_BACK = """
     SET outcome = 'without_effect', settled_at = clock_timestamp()
     WHERE account_id = ANY ($1) AND outcome IS NULL
 """
+_SPENT = """
+    SELECT count(*) FILTER (WHERE account_id = $1) AS of_account,
+           count(*) FILTER (WHERE identifier_digest = $2) AS of_identifier
+    FROM identity.verification_attempt
+    WHERE (account_id = $1 OR identifier_digest = $2) AND counts AND outcome IS NOT NULL
+"""
+_FORGIVE = """
+    UPDATE identity.verification_attempt
+    SET outcome = 'without_effect', settled_at = clock_timestamp()
+    WHERE (account_id = $1 OR identifier_digest = $2) AND counts AND outcome IS NOT NULL
+    RETURNING id
+"""
 _LEAVE = """
     UPDATE identity.verification_attempt
     SET account_id = NULL, outcome = coalesce(outcome, 'without_effect'),
@@ -106,6 +118,15 @@ class VerificationAttempts:
     async def give_back(self, tx: Transaction, account_ids: Sequence[UUID]) -> None:
         """Give back what waits for an answer that these accounts no longer need."""
         await tx.driver.execute(_GIVE_BACK, list(account_ids))
+
+    async def spent(self, tx: Transaction, account_id: UUID, digest: str | None) -> tuple[int, int]:
+        """Count what the account has spent, and what was spent on the identifier."""
+        row = await tx.driver.fetchrow(_SPENT, account_id, digest)
+        return row["of_account"], row["of_identifier"]
+
+    async def forgive(self, tx: Transaction, account_id: UUID, digest: str | None) -> int:
+        """Give back what both have spent; return how many attempts that were."""
+        return len(await tx.driver.fetch(_FORGIVE, account_id, digest))
 
     async def leave(self, tx: Transaction, account_id: UUID) -> None:
         """Forget whose attempts they were; the identifier's own count stays."""

@@ -1,0 +1,95 @@
+"""Attempts that an operator gives back, convinced of who somebody is."""
+
+from uuid import UUID
+
+import msgspec
+
+from govid.bus import Cause, Transaction, UnitOfWork
+from govid.bus.contracts import VerificationAttemptsForgiven
+from govid.identity.accounts.digests import Digests
+from govid.identity.errors import AccountIsClosed, AccountNotFound, NothingToForgive
+from govid.identity.repository.holders import CLOSED, Holder, Holders
+from govid.identity.repository.verification_attempts import VerificationAttempts
+
+
+class SpentAttempts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many attempts are spent: an account's own, and its identifier's by whatever accounts.
+
+    The account's own at this identifier are among both.
+    """
+
+    status: str
+    of_account: int
+    of_identifier: int
+
+
+class Forgiveness:
+    """Gives back the attempts of an account and of the identifier that it holds.
+
+    Two wrong attempts spend an identifier for everybody, its holder too; somebody has to be able
+    to undo what a stranger, or a misprint, has spent. What was found out stays in the evidence,
+    and an attempt whose answer is under way stays counted.
+    """
+
+    def __init__(
+        self, uow: UnitOfWork, holders: Holders, attempts: VerificationAttempts, digests: Digests
+    ) -> None:
+        """Give back what *attempts* count of *holders*."""
+        self._uow = uow
+        self._holders = holders
+        self._attempts = attempts
+        self._digests = digests
+
+    async def look(self, account_id: UUID, cause: Cause) -> SpentAttempts:
+        """Return what is spent.
+
+        Raises:
+            AccountNotFound, AccountIsClosed: there is nobody to give it back to.
+        """
+        async with self._uow.begin(cause) as tx:
+            holder = await self._lock(tx, account_id)
+            return await self._spent(tx, holder)
+
+    async def forgive(self, account_id: UUID, *, reason: str, cause: Cause) -> SpentAttempts:
+        """Give all of it back, and return what it was; *cause* tells who does, *reason* why.
+
+        Raises:
+            AccountNotFound, AccountIsClosed, NothingToForgive: nothing was done.
+        """
+        async with self._uow.begin(cause) as tx:
+            holder = await self._lock(tx, account_id)
+            spent = await self._spent(tx, holder)
+            forgiven = await self._attempts.forgive(tx, account_id, self._digest(holder))
+            if not forgiven:
+                raise NothingToForgive
+            tx.emit(
+                VerificationAttemptsForgiven(
+                    account_id=account_id,
+                    attempts=forgiven,
+                    operator=cause.actor.id or cause.actor.kind,
+                    stated_reason=reason,
+                    timestamp=tx.now,
+                )
+            )
+            return spent
+
+    async def _lock(self, tx: Transaction, account_id: UUID) -> Holder:
+        holder = await self._holders.lock_one(tx, account_id)
+        if holder is None:
+            raise AccountNotFound
+        if holder.status == CLOSED:
+            raise AccountIsClosed
+        return holder
+
+    async def _spent(self, tx: Transaction, holder: Holder) -> SpentAttempts:
+        of_account, of_identifier = await self._attempts.spent(
+            tx, holder.account_id, self._digest(holder)
+        )
+        return SpentAttempts(
+            status=holder.status, of_account=of_account, of_identifier=of_identifier
+        )
+
+    def _digest(self, holder: Holder) -> str | None:
+        if holder.identifier_type is None or holder.identifier_value is None:
+            return None
+        return self._digests.of(holder.identifier_type, holder.identifier_value)

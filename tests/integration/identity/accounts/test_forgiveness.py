@@ -1,0 +1,130 @@
+"""Attempts that an operator gives back: to an account, and to the identifier that it holds."""
+
+import pytest
+
+from govid.bus import Actor, Cause, uuid7
+from govid.identity.accounts.digests import Digests
+from govid.identity.accounts.forgiveness import Forgiveness, SpentAttempts
+from govid.identity.errors import (
+    AccountIsClosed,
+    AccountNotFound,
+    AttemptsExhausted,
+    NothingToForgive,
+)
+from govid.identity.repository.holders import Holders
+from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.schemas import UserView
+from tests.integration.identity.accounts.test_inquiry import failed, open_inquiry
+from tests.integration.identity.accounts.test_lifecycle import CLOSE
+from tests.integration.identity.accounts.test_verification import an_answer
+from tests.integration.identity.conftest import Parts
+
+OPS = Cause(correlation_id="c-1", actor=Actor(kind="operator", id="ops-7"))
+WHY = "passport seen, case 73"
+
+
+@pytest.fixture
+def forgiveness(identity: Parts) -> Forgiveness:
+    return Forgiveness(identity.uow, Holders(), VerificationAttempts(), Digests(b"k" * 32))
+
+
+async def exhausted(identity: Parts) -> UserView:
+    """Return an account whose two attempts are spent."""
+    view = await failed(identity)
+    await open_inquiry(identity)
+    await identity.handle(identity.verification, an_answer(view.id, verified=False))
+    return view
+
+
+async def test_what_is_spent_is_shown(identity: Parts, forgiveness: Forgiveness) -> None:
+    view = await exhausted(identity)
+    assert await forgiveness.look(view.id, OPS) == SpentAttempts(
+        status="verification_failed", of_account=2, of_identifier=2
+    )
+
+
+async def test_who_was_forgiven_can_try_twice_more_and_no_more(
+    identity: Parts, forgiveness: Forgiveness
+) -> None:
+    view = await exhausted(identity)
+    await forgiveness.forgive(view.id, reason=WHY, cause=OPS)
+    await open_inquiry(identity)
+    await identity.handle(identity.verification, an_answer(view.id, verified=False))
+    await open_inquiry(identity)
+    await identity.handle(identity.verification, an_answer(view.id, verified=False))
+    with pytest.raises(AttemptsExhausted):
+        await open_inquiry(identity)
+
+
+async def test_what_a_stranger_has_spent_on_the_number_is_given_back_too(
+    identity: Parts, forgiveness: Forgiveness
+) -> None:
+    stranger = await exhausted(identity)
+    await identity.set(
+        stranger.id, status="registered", identifier_type=None, identifier_value=None
+    )
+    holder = await identity.register(email="holder@example.com")
+    assert await forgiveness.look(holder.id, OPS) == SpentAttempts(
+        status="pending_verification", of_account=0, of_identifier=2
+    )
+    await forgiveness.forgive(holder.id, reason=WHY, cause=OPS)
+    spent = await forgiveness.look(stranger.id, OPS)
+    assert (spent.of_account, spent.of_identifier) == (0, 0)
+
+
+async def test_each_act_is_an_event_with_actor_and_reason(
+    identity: Parts, forgiveness: Forgiveness
+) -> None:
+    view = await exhausted(identity)
+    await forgiveness.forgive(view.id, reason=WHY, cause=OPS)
+    row = await identity.database.reads.fetchrow("""
+        SELECT type, headers->'actor'->>'id' AS actor, payload::json->>'attempts' AS attempts,
+               payload::json->>'operator' AS operator,
+               payload::json->>'stated_reason' AS stated_reason
+        FROM bus.event ORDER BY pos DESC LIMIT 1
+    """)
+    assert tuple(row) == (
+        "identity.verification.attempts_forgiven",
+        "ops-7",
+        "2",
+        "ops-7",
+        WHY,
+    )
+
+
+async def test_what_was_found_out_stays(identity: Parts, forgiveness: Forgiveness) -> None:
+    view = await exhausted(identity)
+    await forgiveness.forgive(view.id, reason=WHY, cause=OPS)
+    assert (await identity.account(view.id))["status"] == "verification_failed"
+    assert await identity.count("identity.verification_attempt") == 2
+
+
+async def test_a_question_under_way_stays_counted(
+    identity: Parts, forgiveness: Forgiveness
+) -> None:
+    view = await failed(identity)
+    await open_inquiry(identity)
+    await forgiveness.forgive(view.id, reason=WHY, cause=OPS)
+    query = "SELECT count(*) FROM identity.verification_attempt WHERE counts AND outcome IS NULL"
+    assert await identity.database.reads.fetchval(query) == 1
+
+
+async def test_where_nothing_is_spent_nothing_is_done(
+    identity: Parts, forgiveness: Forgiveness
+) -> None:
+    view = await identity.register()
+    before = await identity.events()
+    with pytest.raises(NothingToForgive):
+        await forgiveness.forgive(view.id, reason=WHY, cause=OPS)
+    assert await identity.events() == before
+
+
+async def test_nobody_and_who_has_left_is_forgiven_nothing(
+    identity: Parts, forgiveness: Forgiveness
+) -> None:
+    view = await exhausted(identity)
+    await identity.database.reads.execute(CLOSE, view.id)
+    with pytest.raises(AccountIsClosed):
+        await forgiveness.forgive(view.id, reason=WHY, cause=OPS)
+    with pytest.raises(AccountNotFound):
+        await forgiveness.look(uuid7(), OPS)
