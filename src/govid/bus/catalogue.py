@@ -21,6 +21,7 @@ from govid.bus.contracts import (
     AccountVerified,
     AppointmentDecided,
     AppointmentRequested,
+    AppointmentSlotHeld,
     CredentialChanged,
     CredentialCorrupt,
     CredentialResetRequested,
@@ -247,6 +248,13 @@ EVENT_TYPES: Sequence[EventType] = (
     ),
     _outside(
         "nhs.appointment.requested", AppointmentRequested, Topic.APPOINTMENT_REQUEST, "appointment"
+    ),
+    EventType(
+        name="nhs.appointment.slot_held",
+        struct=AppointmentSlotHeld,
+        stream="appointment",
+        subject=_of_user,
+        account=_user,
     ),
     _outside(
         "nhs.appointment.decided", AppointmentDecided, Topic.APPOINTMENT_RESULT, "appointment"

@@ -66,6 +66,8 @@ def warnings(settings: Settings) -> list[str]:
             found.append(f"{name} is off: verifications wait until it is there")
         elif port == "simulator" and settings.allow_simulators:
             found.append(f"{name} is simulated: nobody is really verified")
+    if settings.nhs.registry == "remote" and not settings.nhs.takes_bookings:
+        found.append("No practices take bookings: appointments are answered with 503")
     if settings.identity.access_token_seconds > TOKEN_SECONDS:
         found.append("access tokens live longer than 15 minutes")
     if not settings.identity.password_checks:

@@ -2,7 +2,18 @@
 
 from govid.nhs.export import Records
 from govid.nhs.module import build
-from govid.nhs.settings import NhsSettings
-from govid.nhs.simulator import NhsSimulator, kept_key
+from govid.nhs.ports import SIMULATED
+from govid.nhs.settings import NhsSettings, Practice
+from govid.nhs.simulator import ENDPOINT, ODS, NhsSimulator, kept_key
 
-__all__ = ["NhsSettings", "NhsSimulator", "Records", "build", "kept_key"]
+__all__ = [
+    "ENDPOINT",
+    "ODS",
+    "SIMULATED",
+    "NhsSettings",
+    "NhsSimulator",
+    "Practice",
+    "Records",
+    "build",
+    "kept_key",
+]

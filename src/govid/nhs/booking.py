@@ -4,22 +4,28 @@ One subscriber for both: it gets the events of an account in their order, so tha
 cancelled at a practice before it was booked there.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from govid.bus import Delivery, Transaction
-from govid.bus.contracts import AppointmentDecided, AppointmentRequested
+from govid.bus.contracts import AppointmentDecided, AppointmentRequested, AppointmentSlotHeld
 from govid.nhs.decision import AppointmentStatus, Decision
 from govid.nhs.practice_orders import PracticeOrders
 from govid.nhs.registry.protocol import AppointmentProvider
 from govid.nhs.repository import Appointments, Holds
+from govid.nhs.slots import FreeSlot
+from govid.nhs.wishes import Wishes
 
-News = AppointmentRequested | AppointmentDecided
+News = AppointmentRequested | AppointmentSlotHeld | AppointmentDecided
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What was found out; `decision` is None where there is nothing to decide, or not yet."""
 
     decision: Decision | None = None
+    offer: Sequence[FreeSlot] = ()
+    """What a wish without a slot could hold."""
     has_slots: bool = False
 
 
@@ -28,13 +34,18 @@ class Booking:
 
     def __init__(
         self,
-        provider: AppointmentProvider,
+        provider: AppointmentProvider | None,
+        wishes: Wishes,
         orders: PracticeOrders,
         appointments: Appointments,
         holds: Holds,
     ) -> None:
-        """Ask *provider* about wishes without a slot, and practices by *orders* about others."""
+        """Ask practices by *orders* about slots that are held.
+
+        About a wish without one *provider* decides; if there is none, *wishes* finds a slot.
+        """
         self._provider = provider
+        self._wishes = wishes
         self._orders = orders
         self._appointments = appointments
         self._holds = holds
@@ -48,7 +59,7 @@ class Booking:
                 await self._orders.give_up(hold)
             return Answer(has_slots=hold is not None)
         if hold is None:
-            return Answer(decision=await self._provider.book(event))
+            return await self._wished(event)
         if hold.status is not AppointmentStatus.REQUESTED or not hold.wanted:
             return Answer(has_slots=True)
         return Answer(decision=await self._orders.place(hold), has_slots=True)
@@ -61,6 +72,8 @@ class Booking:
                 await self._holds.release(tx, event.appointment_id)
             return
         decision = outcome.decision
+        if outcome.offer and isinstance(event, AppointmentRequested):
+            decision = await self._wishes.take(tx, event, outcome.offer)
         if decision is None or not await self._appointments.decide(
             tx, event.appointment_id, decision
         ):
@@ -79,3 +92,12 @@ class Booking:
                 timestamp=tx.now,
             )
         )
+
+    async def _wished(self, event: AppointmentRequested | AppointmentSlotHeld) -> Answer:
+        if isinstance(event, AppointmentSlotHeld):
+            # Nothing is held any more: the appointment is not ours to decide.
+            return Answer()
+        if self._provider is not None:
+            return Answer(decision=await self._provider.book(event))
+        found = await self._wishes.find(event)
+        return Answer(decision=found) if isinstance(found, Decision) else Answer(offer=found)

@@ -9,6 +9,7 @@ from govid.bus.contracts import (
     AccountRestored,
     AppointmentDecided,
     AppointmentRequested,
+    AppointmentSlotHeld,
     IdentifierType,
     VerificationRequested,
 )
@@ -34,9 +35,9 @@ def consumers(
         ),
         Consumer(
             name=BOOKING,
-            handles=(AppointmentRequested, AppointmentDecided),
+            handles=(AppointmentRequested, AppointmentSlotHeld, AppointmentDecided),
             wants=lambda event: (
-                isinstance(event, AppointmentRequested)
+                not isinstance(event, AppointmentDecided)
                 or event.status == AppointmentStatus.CANCELLED
             ),
             handler=booking,

@@ -19,6 +19,7 @@ from govid.nhs.practice_orders import PracticeOrders
 from govid.nhs.repository import Accounts, Answers, Appointments, Holds, Patients
 from govid.nhs.settings import NhsSettings
 from govid.nhs.verification import Verification
+from govid.nhs.wishes import Wishes
 
 
 def build(
@@ -48,7 +49,8 @@ def build(
     filing = PatientFiling(uow, patients, prototype_form=settings.accept_prototype_form)
     desk = AppointmentDesk(uow, accounts, appointments, is_open=ports.takes_bookings)
     holds, answers = Holds(reads), Answers(reads)
-    openings = Openings(ports.practices, ports.services, holds, clock)
+    services = {one.specialty: one.service for one in ports.directory}
+    openings = Openings(ports.practices, services, holds, clock)
     bookings = BookingDesk(
         uow,
         openings,
@@ -63,7 +65,13 @@ def build(
         routes=(router(filing, desk, openings, bookings),),
         consumers=consumers(
             Verification(ports.registry, accounts, patients, facts),
-            Booking(ports.provider, PracticeOrders(ports.practices), appointments, holds),
+            Booking(
+                ports.provider,
+                Wishes(openings, accounts, appointments, holds),
+                PracticeOrders(ports.practices),
+                appointments,
+                holds,
+            ),
             Cancellation(accounts, patients, appointments, answers),
         ),
         stops=ports.stops,

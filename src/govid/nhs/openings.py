@@ -74,7 +74,32 @@ class Openings:
             raise Invalid.at("slots", "must follow each other without a gap", "not_adjacent")
         return slots
 
+    def has_passed(self, moment: datetime) -> bool:
+        """Tell whether *moment* is over."""
+        return moment <= self._clock.now()
+
+    async def since(self, service: str, moment: datetime) -> Sequence[FreeSlot]:
+        """Return what is free from *moment* on that day and held by nobody, the earliest first.
+
+        Raises:
+            Outage: the practice cannot be asked.
+        """
+        try:
+            slots = await self._asked(service, moment.astimezone(LONDON).date())
+        except NotGranted as refusal:
+            # It knows no such service: the settings are wrong, and not whoever asks.
+            raise Outage("nhs") from refusal
+        gone = await self._holds.among(service, [one.id for one in slots])
+        ahead = [one for one in slots if one.start >= moment and one.id not in gone]
+        return sorted(ahead, key=lambda one: one.start)
+
     async def _free(self, service: str, day: date) -> Sequence[FreeSlot]:
+        try:
+            return await self._asked(service, day)
+        except (Outage, NotGranted) as failure:
+            raise PracticesAreAway from failure
+
+    async def _asked(self, service: str, day: date) -> Sequence[FreeSlot]:
         if self._practices is None:
             raise BookingIsOff
         today = self._today()
@@ -82,10 +107,7 @@ class Openings:
             return ()
         since, until = _midnight(day), _midnight(day + timedelta(days=1))
         now = self._clock.now()
-        try:
-            found = await self._practices.free_slots(service, max(since, now), until)
-        except (Outage, NotGranted) as failure:
-            raise PracticesAreAway from failure
+        found = await self._practices.free_slots(service, max(since, now), until)
         return [one for one in found if one.start > now]
 
     def _today(self) -> date:

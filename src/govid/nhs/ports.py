@@ -1,12 +1,12 @@
 """Which NHS is asked: the real one, a simulated one, or none."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
 from govid.bus import Clock
-from govid.bus.upstream import Department, UpstreamMetrics, in_process
-from govid.nhs.registry import connection
+from govid.bus.upstream import Department, Policy, UpstreamMetrics, in_process
+from govid.nhs.registry.connection import Connection, checked_key
 from govid.nhs.registry.local import (
     ByFormWithoutFacts,
     LocalAppointmentProvider,
@@ -14,24 +14,28 @@ from govid.nhs.registry.local import (
 )
 from govid.nhs.registry.oauth import Credentials
 from govid.nhs.registry.off import OffAppointmentProvider, OffPatientRegistry
+from govid.nhs.registry.parties import Sender
 from govid.nhs.registry.practices import Practices
 from govid.nhs.registry.protocol import AppointmentProvider, PatientRegistry
-from govid.nhs.settings import NhsSettings
-from govid.nhs.simulator import BASE_URL, SERVICES, NhsSimulator
+from govid.nhs.settings import NhsSettings, Practice
+from govid.nhs.simulator import BASE_URL, ENDPOINT, ODS, SERVICES, NhsSimulator
 
-_ODS = "Y12345"
-"""As whom govid books at simulated practices: an organisation that the NHS made up."""
+SIMULATED = tuple(
+    Practice(specialty=specialty, service=number, ods=ODS) for number, specialty in SERVICES.items()
+)
+"""The practices of a simulated NHS."""
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """What stands at each port. `state` says how the NHS is, in a word for `/health`."""
 
     registry: PatientRegistry
-    provider: AppointmentProvider
+    provider: AppointmentProvider | None
+    """Who decides about wishes without a slot; None where a slot is looked for."""
     practices: Practices | None = None
     """Whom to ask about slots, if anybody."""
-    services: Mapping[str, str] = {}
-    """The practices' numbers in the Directory of Services, by specialty."""
+    directory: Sequence[Practice] = ()
+    """Which of them takes whom."""
     takes_bookings: bool
     """Whether there is somebody who decides about appointments."""
     state: Callable[[], str]
@@ -62,20 +66,20 @@ def open_ports(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | N
 
 
 def _remote(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None) -> Ports:
-    key = connection.checked_key(settings.private_key)
+    key = checked_key(settings.private_key)
     department = Department("nhs", metrics=metrics, refuse_simulators=not settings.may_be_simulated)
-    registry = connection.registry(
-        department,
-        settings.base_url,
-        Credentials(client_id=settings.client_id, kid=settings.kid, key=lambda: key),
-        clock,
-        per_second=_per_second(settings),
+    credentials = Credentials(client_id=settings.client_id, kid=settings.kid, key=lambda: key)
+    connection = Connection(
+        department, settings.base_url, credentials, clock, policy=_policy(settings)
     )
+    books = settings.takes_bookings and bool(settings.practices)
+    sender = Sender(ods=settings.ods, endpoint=settings.endpoint)
     return Ports(
-        registry=registry,
-        # Nobody has let govid book yet.
-        provider=OffAppointmentProvider(),
-        takes_bookings=False,
+        registry=connection.registry(),
+        provider=None if books else OffAppointmentProvider(),
+        practices=connection.practices(sender, settings.practices) if books else None,
+        directory=settings.practices if books else (),
+        takes_bookings=books,
         state=lambda: department.state,
         stops=(department.close,),
         on_recovery=department.on_recovery,
@@ -94,21 +98,23 @@ def _simulated(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | N
     credentials = Credentials(
         client_id=simulator.client_id, kid=simulator.kid, key=lambda: simulator.key.pem
     )
-    registry = connection.registry(
-        department, BASE_URL, credentials, clock, per_second=_per_second(settings)
-    )
+    connection = Connection(department, BASE_URL, credentials, clock, policy=_policy(settings))
+    books = settings.takes_bookings
     by_form = LocalPatientRegistry(prototype_form=settings.accept_prototype_form)
     return Ports(
-        registry=ByFormWithoutFacts(registry, by_form),
-        provider=LocalAppointmentProvider(clock),
-        practices=connection.practices(department, BASE_URL, credentials, clock, _ODS),
-        services={specialty: number for number, specialty in SERVICES.items()},
-        takes_bookings=True,
+        registry=ByFormWithoutFacts(connection.registry(), by_form),
+        # The contract's wishes are for any time at all, which no diary has.
+        provider=LocalAppointmentProvider(clock) if books else OffAppointmentProvider(),
+        practices=(
+            connection.practices(Sender(ods=ODS, endpoint=ENDPOINT), SIMULATED) if books else None
+        ),
+        directory=SIMULATED if books else (),
+        takes_bookings=books,
         state=lambda: "simulator" if department.state == "ok" else department.state,
         stops=(department.close,),
         on_recovery=department.on_recovery,
     )
 
 
-def _per_second(settings: NhsSettings) -> float | None:
-    return None if settings.are_limits_lifted else connection.PER_SECOND
+def _policy(settings: NhsSettings) -> Policy | None:
+    return Policy() if settings.are_limits_lifted else None

@@ -1,5 +1,7 @@
 """What is asked of a practice about one appointment; asked again, it is the same."""
 
+from textwrap import shorten
+
 from govid.bus import Outage
 from govid.nhs.decision import AppointmentStatus, Decision
 from govid.nhs.local_time import on_the_wall
@@ -17,6 +19,7 @@ from govid.nhs.repository import Hold
 GONE = "The slot is not free any more"
 NOT_GRANTED = "The practice does not grant this time"
 CANCELLED = "The practice has cancelled the appointment"
+_LONGEST_DESCRIPTION = 100
 
 
 class PracticeOrders:
@@ -37,10 +40,11 @@ class PracticeOrders:
         practices = self._asked()
         order = Order(
             id=str(hold.appointment_id),
-            patient=hold.patient,
+            # A wish has kept the number as it was written, and the reason in full.
+            patient="".join(hold.patient.split()),
             slots=hold.wanted,
             created=hold.created_at,
-            description=hold.reason or "",
+            description=shorten(hold.reason or "", _LONGEST_DESCRIPTION, placeholder=" ..."),
         )
         try:
             if hold.confirmed_datetime is None:

@@ -5,11 +5,22 @@ from typing import Literal
 import msgspec
 
 
+class Practice(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom to ask for appointments of one specialty."""
+
+    specialty: str
+    service: str
+    """Its number in the Directory of Services."""
+    ods: str
+    """The code of the organisation that runs it."""
+
+
 class NhsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the NHS module.
 
     `accept_prototype_form` lets `NHS` and nine digits pass as an NHS number. Only a simulator knows
-    that form. With `registry` at `remote`, the four that follow are all set.
+    that form. With `registry` at `remote`, the four that follow are all set; with `practices`, so
+    are `ods` and `endpoint`.
     """
 
     registry: Literal["remote", "simulator", "off"]
@@ -20,6 +31,14 @@ class NhsSettings(msgspec.Struct, frozen=True, kw_only=True):
     kid: str = ""
     private_key: bytes = b""
     """RSA, in PEM."""
+    takes_bookings: bool = True
+    """Whether appointments are taken, if there is somebody to decide about them."""
+    ods: str = ""
+    """The organisation for which govid books."""
+    endpoint: str = ""
+    """Govid's own number in the Directory of Services, to which practices would write."""
+    practices: tuple[Practice, ...] = ()
+    """Who takes bookings, where the NHS is not simulated."""
     are_limits_lifted: bool = False
     """Whether adapter and simulator leave the NHS's five calls a second alone."""
     may_be_simulated: bool = True

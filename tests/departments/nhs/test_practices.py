@@ -12,8 +12,10 @@ from msgspec import structs
 
 from govid.bus.upstream import Department, Policy, Unavailable, Unusable, UpstreamFailure
 from govid.nhs.decision import AppointmentStatus
-from govid.nhs.registry.connection import practices as connected
+from govid.nhs.ports import SIMULATED
+from govid.nhs.registry.connection import Connection
 from govid.nhs.registry.oauth import Credentials
+from govid.nhs.registry.parties import Sender
 from govid.nhs.registry.practices import (
     AppointmentChanged,
     NoSuchAppointment,
@@ -29,6 +31,7 @@ from tests.departments.nhs.target import Target, Way, reached
 
 SERVICE = "2000099999"
 PATIENT = "9476719931"
+SENDER = Sender(ods="Y12345", endpoint="2000000001")
 QUICK = Policy(total_seconds=2, first_pause_seconds=0.001)
 
 Connect = Callable[[Target], Practices]
@@ -42,7 +45,8 @@ async def connect(clock: MovingClock) -> AsyncIterator[Connect]:
         department = Department("nhs", transport=target.transport)
         departments.append(department)
         who = Credentials(client_id=target.client_id, kid=target.kid, key=lambda: target.key)
-        return connected(department, target.url, who, clock, "Y12345", policy=QUICK)
+        connection = Connection(department, target.url, who, clock, policy=QUICK)
+        return connection.practices(SENDER, SIMULATED)
 
     yield to
     for department in departments:

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from govid.bus import SystemClock
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.bus.upstream import Department, Policy, UpstreamMetrics
-from govid.nhs.registry.connection import registry as connected
+from govid.nhs.registry.connection import Connection
 from govid.nhs.registry.oauth import Credentials
 from govid.nhs.registry.protocol import Claim, Finding, Outcome, PatientRegistry
 from govid.nhs.simulator import NhsSimulator
@@ -62,7 +62,8 @@ async def connect(counted: CollectorRegistry) -> AsyncIterator[Connect]:
         departments.append(department)
         who = {"client_id": target.client_id, "kid": target.kid, "key": lambda: target.key}
         credentials = Credentials(**{**who, **changes})
-        return connected(department, target.url, credentials, SystemClock(), policy=policy)
+        connection = Connection(department, target.url, credentials, SystemClock(), policy=policy)
+        return connection.registry()
 
     yield to
     for department in departments:
@@ -134,6 +135,11 @@ async def test_who_is_not_is_told_so_and_shown_nothing(
 async def test_an_invalidated_record_matches_nobody(own: PatientRegistry) -> None:
     finding = await own.verify(claim("9990003343", "Record", "Gone", "1950-01-01"))
     assert outcome_and_name(finding) == (Outcome.MISMATCH, None)
+
+
+async def test_what_else_the_nhs_says_of_somebody_is_passed_over(own: PatientRegistry) -> None:
+    finding = await own.verify(claim("9990000077", "Anna", "Abroad", "1985-03-04"))
+    assert finding.outcome is Outcome.MATCH
 
 
 @pytest.mark.parametrize("number", ["NHS123456789", "9000000000", "123456789", ""])

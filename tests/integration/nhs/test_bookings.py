@@ -37,6 +37,7 @@ KINDS = {
     "nhs.appointment.requested": AppointmentRequested,
     "nhs.appointment.decided": AppointmentDecided,
 }
+UNDECIDED = "The practice has not answered yet; an appointment can be moved once it has"
 KEY = {"Idempotency-Key": "k-1"}
 STRANGER = {"X-Account": str(uuid4())}
 
@@ -286,8 +287,9 @@ async def test_a_move_takes_the_new_slot_and_then_frees_the_old(
     assert (moved.status_code, moved.json()["status"]) == (202, "REQUESTED")
     assert moved.json()["confirmed_datetime"] == "2026-01-06T09:00:00Z"
     assert {slots[0], slots[5]}.isdisjoint(await free(client))
-    again = await client.put(where, json=move, headers={"If-Match": moved.headers["etag"]})
-    assert again.status_code == 409
+    elsewhere = {"date": TUESDAY, "slots": [slots[9]]}
+    again = await client.put(where, json=elsewhere, headers={"If-Match": moved.headers["etag"]})
+    assert (again.status_code, again.json()["detail"]) == (409, UNDECIDED)
     told = await practice.answer()
     assert (told["status"], told["confirmed_datetime"]) == ("CONFIRMED", "2026-01-06T10:15:00Z")
     assert slots[0] in await free(client)

@@ -8,6 +8,7 @@ import pytest
 
 from govid.gateway.production import faults, warnings
 from govid.gateway.settings import Settings, SettingsError, load
+from govid.nhs import Practice
 
 CREDENTIALS: dict[str, Any] = {
     "GOVID_NHS_BASE_URL": "https://int.api.service.nhs.uk",
@@ -63,6 +64,81 @@ def test_who_wants_the_nhs_itself_without_credentials_is_told_all_of_them() -> N
     assert fault == (
         "GOVID_PATIENT_REGISTRY is remote, and these are not set: GOVID_NHS_BASE_URL, "
         "GOVID_NHS_CLIENT_ID, GOVID_NHS_KEY_ID, GOVID_NHS_PRIVATE_KEY"
+    )
+
+
+PRACTICES: dict[str, Any] = {
+    "GOVID_NHS_ODS_CODE": "Y12345",
+    "GOVID_NHS_ENDPOINT": "2000000001",
+    "GOVID_NHS_PRACTICES": "General practice=2000099999@Y12345, Cardiology=2000011147@A20047",
+}
+
+
+@pytest.mark.parametrize("port", ["auto", "remote"])
+def test_with_practices_named_the_nhs_itself_takes_bookings(port: str) -> None:
+    chosen = settings(GOVID_APPOINTMENT_PROVIDER=port, **CREDENTIALS, **PRACTICES).nhs
+    assert (chosen.takes_bookings, chosen.ods, chosen.endpoint) == (True, "Y12345", "2000000001")
+    assert chosen.practices == (
+        Practice(specialty="General practice", service="2000099999", ods="Y12345"),
+        Practice(specialty="Cardiology", service="2000011147", ods="A20047"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "takes_bookings"),
+    [
+        (CREDENTIALS, False),
+        ({"GOVID_PATIENT_REGISTRY": "simulator"}, True),
+        ({"GOVID_PATIENT_REGISTRY": "simulator", "GOVID_APPOINTMENT_PROVIDER": "off"}, False),
+        ({"GOVID_PATIENT_REGISTRY": "off"}, False),
+        ({**CREDENTIALS, **PRACTICES, "GOVID_APPOINTMENT_PROVIDER": "off"}, False),
+    ],
+)
+def test_who_is_asked_about_numbers_takes_bookings_unless_nobody_does(
+    values: dict[str, Any], takes_bookings: bool
+) -> None:
+    assert settings(**values).nhs.takes_bookings is takes_bookings
+
+
+@pytest.mark.parametrize("missing", PRACTICES)
+def test_with_some_of_what_bookings_take_the_missing_is_named(missing: str) -> None:
+    some = {name: value for name, value in PRACTICES.items() if name != missing}
+    assert refused(**CREDENTIALS, **some) == [
+        f"GOVID_APPOINTMENT_PROVIDER is auto, and these are not set: {missing}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("port", "registry"), [("remote", "simulator"), ("simulator", "off"), ("remote", "off")]
+)
+def test_appointments_are_asked_for_where_numbers_are(port: str, registry: str) -> None:
+    assert refused(GOVID_APPOINTMENT_PROVIDER=port, GOVID_PATIENT_REGISTRY=registry) == [
+        f"GOVID_APPOINTMENT_PROVIDER is {port}, and the patient registry is {registry}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GOVID_NHS_PRACTICES", "Cardiology"),
+        ("GOVID_NHS_PRACTICES", "=2000011147@A20047"),
+        ("GOVID_NHS_PRACTICES", "Cardiology=2000011147"),
+        ("GOVID_NHS_PRACTICES", "Cardiology=x@A20047"),
+        ("GOVID_NHS_PRACTICES", "Cardiology=1@A20047,cardiology=2@A20047"),
+        ("GOVID_NHS_ODS_CODE", "a 1"),
+        ("GOVID_NHS_ENDPOINT", "https://govid.example"),
+    ],
+)
+def test_what_no_practice_can_be_asked_by_is_refused(name: str, value: str) -> None:
+    (fault,) = refused(**{**CREDENTIALS, **PRACTICES, name: value})
+    assert fault.startswith(f"{name} (command line): ")
+
+
+@pytest.mark.parametrize("practices", [{}, PRACTICES])
+def test_that_nobody_takes_bookings_is_worth_a_warning(practices: dict[str, Any]) -> None:
+    told = warnings(settings(**CREDENTIALS, **practices))
+    assert ("No practices take bookings: appointments are answered with 503" in told) is (
+        not practices
     )
 
 

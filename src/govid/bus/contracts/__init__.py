@@ -8,7 +8,11 @@ from govid.bus.contracts.accounts import (
     AccountVerificationFailed,
     AccountVerified,
 )
-from govid.bus.contracts.appointments import AppointmentDecided, AppointmentRequested
+from govid.bus.contracts.appointments import (
+    AppointmentDecided,
+    AppointmentRequested,
+    AppointmentSlotHeld,
+)
 from govid.bus.contracts.base import Event, IdentifierType, Topic
 from govid.bus.contracts.claims import (
     AccountClaimExpired,
@@ -83,6 +87,7 @@ __all__ = [
     "AccountVerified",
     "AppointmentDecided",
     "AppointmentRequested",
+    "AppointmentSlotHeld",
     "CredentialChanged",
     "CredentialCorrupt",
     "CredentialResetRequested",

@@ -20,6 +20,14 @@ class AppointmentRequested(Event, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class AppointmentSlotHeld(Event, frozen=True, kw_only=True):
+    """A slot is held for a wish that named none. It stays inside, without a Kafka topic."""
+
+    appointment_id: UUID
+    user_id: UUID
+    timestamp: datetime
+
+
 class AppointmentDecided(Event, frozen=True, kw_only=True):
     """The appointment's status was settled: CONFIRMED, REJECTED, CANCELLED or COMPLETED."""
 

@@ -1,5 +1,6 @@
 """`govid simulators`: the simulated departments in a process of their own, over real sockets."""
 
+import shlex
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -60,6 +61,9 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
                 "GOVID_NHS_CLIENT_ID": patients.client_id,
                 "GOVID_NHS_KEY_ID": patients.kid,
                 "GOVID_NHS_PRIVATE_KEY_FILE": str(key_file),
+                "GOVID_NHS_ODS_CODE": nhs.ODS,
+                "GOVID_NHS_ENDPOINT": nhs.ENDPOINT,
+                "GOVID_NHS_PRACTICES": ",".join(map(_practice, nhs.SIMULATED)),
                 "GOVID_HMRC_BASE_URL": url_of(listener),
                 "GOVID_HMRC_CLIENT_ID": ninos.client_id,
                 "GOVID_HMRC_CLIENT_SECRET": ninos.client_secret,
@@ -70,6 +74,10 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
         both = _together(patients, ninos)
         web.run(both, listener, lambda: _tell(running, output, as_json=as_json))
     note("Stopped.")
+
+
+def _practice(one: nhs.Practice) -> str:
+    return f"{one.specialty}={one.service}@{one.ods}"
 
 
 def _together(
@@ -88,5 +96,6 @@ def _tell(running: Running, output: Output, *, as_json: bool) -> None:
     if as_json:
         output.document(running)
         return
-    click.echo("\n".join(f"{name}={value}" for name, value in running.settings.items()))
+    lines = [f"{name}={shlex.quote(value)}" for name, value in running.settings.items()]
+    click.echo("\n".join(lines))
     note(f"The departments are simulated on {running.url}")

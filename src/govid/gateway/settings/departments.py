@@ -5,7 +5,7 @@ from typing import Literal
 
 from govid.gateway.settings.environment import Environment, Port
 from govid.hmrc import HmrcSettings
-from govid.nhs import NhsSettings
+from govid.nhs import NhsSettings, Practice
 
 Choice = Literal["remote", "simulator", "off"]
 
@@ -37,10 +37,53 @@ def nhs_of(environment: Environment, *, demonstration: bool) -> NhsSettings:
         client_id=credentials["GOVID_NHS_CLIENT_ID"],
         kid=credentials["GOVID_NHS_KEY_ID"],
         private_key=key.encode(),
+        takes_bookings=_takes_bookings(environment, registry),
+        ods=environment.nhs_ods_code or "",
+        endpoint=environment.nhs_endpoint or "",
+        practices=tuple(map(_practice, environment.nhs_practices)),
         are_limits_lifted=not environment.department_limits,
         may_be_simulated=demonstration or environment.allow_simulators,
         simulator_fault=environment.sim_patient_registry_fault,
     )
+
+
+def _takes_bookings(environment: Environment, registry: Choice) -> bool:
+    """Say whether somebody decides about appointments.
+
+    It is always the NHS that is asked about numbers: what one of them has simulated, the other must
+    not tell a citizen as a fact.
+
+    Raises:
+        ValueError: another NHS is wanted, or some of what it takes is missing.
+    """
+    port = environment.appointment_provider
+    if port == "off":
+        return False
+    if port not in ("auto", registry):
+        raise ValueError(
+            f"GOVID_APPOINTMENT_PROVIDER is {port}, and the patient registry is {registry}"
+        )
+    if registry != "remote":
+        return registry == "simulator"
+    needed = {
+        "GOVID_NHS_ODS_CODE": environment.nhs_ods_code,
+        "GOVID_NHS_ENDPOINT": environment.nhs_endpoint,
+        "GOVID_NHS_PRACTICES": environment.nhs_practices,
+    }
+    missing = [name for name, value in needed.items() if not value]
+    if port == "auto" and len(missing) == len(needed):
+        return False
+    if missing:
+        raise ValueError(
+            f"GOVID_APPOINTMENT_PROVIDER is {port}, and these are not set: {', '.join(missing)}"
+        )
+    return True
+
+
+def _practice(text: str) -> Practice:
+    specialty, _, place = text.rpartition("=")
+    service, _, ods = place.partition("@")
+    return Practice(specialty=specialty.strip(), service=service, ods=ods)
 
 
 def hmrc_of(environment: Environment, *, demonstration: bool) -> HmrcSettings:

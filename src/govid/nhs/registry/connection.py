@@ -1,4 +1,6 @@
-"""The NHS as one department: its connections, its token, and the registry behind them."""
+"""The NHS as one department: its connections, one token for all of it, and the ports behind it."""
+
+from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -8,8 +10,10 @@ from govid.bus import Clock
 from govid.bus.upstream import Department, Policy
 from govid.nhs.registry.bars import RemotePractices
 from govid.nhs.registry.oauth import Credentials, TokenDesk
+from govid.nhs.registry.parties import Sender
 from govid.nhs.registry.pds import Pds
 from govid.nhs.registry.remote import RemotePatientRegistry
+from govid.nhs.settings import Practice
 
 PER_SECOND = 4.5
 """A little less than the five that PDS allows."""
@@ -18,38 +22,41 @@ _BARS_PATH = "/booking-and-referral/FHIR/R4"
 _PDS_PATH = "/personal-demographics/FHIR/R4"
 
 
-def registry(
-    department: Department,
-    base_url: str,
-    credentials: Credentials,
-    clock: Clock,
-    *,
-    per_second: float | None = PER_SECOND,
-    policy: Policy | None = None,
-) -> RemotePatientRegistry:
-    """Return the registry of patients at *base_url*, reached through *department*."""
-    policy = policy or Policy(per_second=per_second)
-    # The limit is PDS's own; tokens are too few to need one.
-    patient = structs.replace(policy, per_second=None)
-    tokens = TokenDesk(department.api("oauth", base_url, patient), credentials, clock).cache()
-    return RemotePatientRegistry(
-        Pds(department.api("pds", f"{base_url.rstrip('/')}{_PDS_PATH}", policy), tokens)
-    )
+class Connection:
+    """The way to the NHS at one address, as one client of it."""
 
+    def __init__(
+        self,
+        department: Department,
+        base_url: str,
+        credentials: Credentials,
+        clock: Clock,
+        *,
+        policy: Policy | None = None,
+    ) -> None:
+        """Reach *base_url* through *department*, by *policy* instead of PDS's own limit."""
+        self._department = department
+        self._base_url = base_url.rstrip("/")
+        self._clock = clock
+        self._pds_policy = policy or Policy(per_second=PER_SECOND)
+        # The limit is PDS's own; there is none for the others, and tokens are few.
+        self._policy = structs.replace(self._pds_policy, per_second=None)
+        desk = TokenDesk(department.api("oauth", base_url, self._policy), credentials, clock)
+        self._tokens = desk.cache()
 
-def practices(
-    department: Department,
-    base_url: str,
-    credentials: Credentials,
-    clock: Clock,
-    ods: str,
-    *,
-    policy: Policy | None = None,
-) -> RemotePractices:
-    """Return the way to the practices at *base_url*, on behalf of the organisation *ods*."""
-    tokens = TokenDesk(department.api("oauth", base_url, policy), credentials, clock).cache()
-    url = f"{base_url.rstrip('/')}{_BARS_PATH}"
-    return RemotePractices(department.api("bars", url, policy), tokens, ods)
+    def registry(self) -> RemotePatientRegistry:
+        """Return the registry of patients."""
+        url = f"{self._base_url}{_PDS_PATH}"
+        return RemotePatientRegistry(
+            Pds(self._department.api("pds", url, self._pds_policy), self._tokens)
+        )
+
+    def practices(self, sender: Sender, directory: Sequence[Practice]) -> RemotePractices:
+        """Return the way to the practices of *directory*, for *sender*."""
+        url = f"{self._base_url}{_BARS_PATH}"
+        api = self._department.api("bars", url, self._policy)
+        organisations = {one.service: one.ods for one in directory}
+        return RemotePractices(api, self._tokens, sender, organisations, self._clock)
 
 
 def checked_key(pem: bytes) -> bytes:

@@ -4,20 +4,21 @@ Source: NHSDigital/booking-and-referral-fhir-api, "Make a booking" (production, 
 """
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
+from govid.nhs.registry.parties import SERVICE_SYSTEM, Sender, organisation, schedule
 from govid.nhs.registry.practices import Order
+from govid.nhs.slots import FreeSlot
 
 NUMBER_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
-_SERVICE_SYSTEM = "https://fhir.nhs.uk/Id/dos-service-id"
-_ODS_SYSTEM = "https://fhir.nhs.uk/Id/ods-organization-code"
 _EVENTS = "https://fhir.nhs.uk/CodeSystem/message-events-bars"
 _REASONS = "https://fhir.nhs.uk/CodeSystem/message-reason-bars"
+_DEFINITION = "https://fhir.nhs.uk/MessageDefinition/bars-message-booking-request"
 _PROFILE = "https://fhir.hl7.org.uk/StructureDefinition/UKCore-Appointment"
 
 Resource = Mapping[str, Any]
@@ -25,18 +26,14 @@ Resource = Mapping[str, Any]
 
 def target(service: str) -> str:
     """Return the header that says to which practice a call goes."""
-    return _encoded({"system": _SERVICE_SYSTEM, "value": service})
+    return _encoded({"system": SERVICE_SYSTEM, "value": service})
 
 
-def sender(ods: str) -> dict[str, str]:
+def headers(sender: Sender) -> dict[str, str]:
     """Return the headers that say who calls, and with what."""
-    organisation = {
-        "resourceType": "Organization",
-        "identifier": [{"system": _ODS_SYSTEM, "value": ods}],
-    }
     software = {"resourceType": "Device", "deviceName": [{"name": "govid", "type": "model-name"}]}
     return {
-        "NHSD-End-User-Organisation": _encoded(organisation),
+        "NHSD-End-User-Organisation": _encoded(organisation(sender.ods)),
         "NHSD-Requesting-Software": _encoded(software),
     }
 
@@ -67,37 +64,99 @@ def appointment(order: Order) -> dict[str, Any]:
     return resource
 
 
-def message(resource: Resource, service: str, reason: str) -> bytes:
-    """Return the message that asks for *resource* to be as it stands there.
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that asks for *resource* to be at a practice as it stands here.
 
-    Its id follows from what it asks for: sent again, it is the same message.
+    `reason` is new, update or delete. `order` is what is asked for, where slots are.
     """
-    focus = f"urn:uuid:{resource['id']}"
-    message_id = uuid5(NAMESPACE_OID, msgspec.json.encode([reason, resource]).decode())
-    header = {
-        "resourceType": "MessageHeader",
-        "eventCoding": {"system": _EVENTS, "code": "booking-request"},
-        "reason": {"coding": [{"system": _REASONS, "code": reason}]},
-        "destination": [{"endpoint": f"{_SERVICE_SYSTEM}|{service}"}],
-        "source": {"name": "govid"},
-        "focus": [{"reference": focus}],
-        "definition": "https://fhir.nhs.uk/MessageDefinition/bars-message-booking-request",
-    }
-    return msgspec.json.encode(
-        {
-            "resourceType": "Bundle",
-            "type": "message",
-            "entry": [
-                {"fullUrl": f"urn:uuid:{message_id}", "resource": header},
-                {"fullUrl": focus, "resource": resource},
+
+    resource: Resource
+    reason: str
+    service: str
+    sender: Sender
+    receiver: str | None
+    """The code of the organisation that runs the service, where it is known."""
+    order: Order | None = None
+
+    def encode(self, sent_at: datetime) -> bytes:
+        """Return the Bundle. Its id follows from what it asks for: sent again, it is the same."""
+        focus = _urn(self.resource["id"])
+        entries = [
+            (_urn(self._id()), self._header(focus)),
+            (focus, self.resource),
+            *(self._booked(self.order) if self.order is not None else ()),
+            (self._urn("receiver"), organisation(self.receiver)),
+            (self._urn("sender"), organisation(self.sender.ods)),
+        ]
+        return msgspec.json.encode(
+            {
+                "resourceType": "Bundle",
+                "type": "message",
+                "timestamp": moment(sent_at),
+                "entry": [{"fullUrl": url, "resource": resource} for url, resource in entries],
+            }
+        )
+
+    def _header(self, focus: str) -> Resource:
+        return {
+            "resourceType": "MessageHeader",
+            "eventCoding": {"system": _EVENTS, "code": "booking-request"},
+            "reason": {"coding": [{"system": _REASONS, "code": self.reason}]},
+            "destination": [
+                {
+                    "endpoint": f"{SERVICE_SYSTEM}|{self.service}",
+                    "receiver": {"reference": self._urn("receiver")},
+                }
             ],
+            "sender": {"reference": self._urn("sender")},
+            "source": {"name": "govid", "endpoint": f"{SERVICE_SYSTEM}|{self.sender.endpoint}"},
+            "focus": [{"reference": focus}],
+            "definition": _DEFINITION,
         }
-    )
+
+    def _booked(self, order: Order) -> Sequence[tuple[str, Resource]]:
+        """Return what the appointment points to, so that the practice need not look it up."""
+        patient = {
+            "resourceType": "Patient",
+            "id": order.patient,
+            "identifier": [{"system": NUMBER_SYSTEM, "value": order.patient}],
+        }
+        where = self._urn("schedule")
+        return (
+            *((self._urn(one.id), _busy(one, where)) for one in order.slots),
+            (where, schedule(self.service)),
+            (self._urn("patient"), patient),
+        )
+
+    def _id(self) -> str:
+        return str(uuid5(NAMESPACE_OID, msgspec.json.encode([self.reason, self.resource]).decode()))
+
+    def _urn(self, part: str) -> str:
+        return _urn(str(uuid5(NAMESPACE_OID, f"{self._id()} {part}")))
+
+    def __repr__(self) -> str:
+        """Name the struct only (I9)."""
+        return "<Message>"
 
 
 def moment(when: datetime) -> str:
     """Return *when* as BaRS writes it: in UTC, with its offset."""
     return when.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _busy(slot: FreeSlot, where: str) -> Resource:
+    return {
+        "resourceType": "Slot",
+        "id": slot.id,
+        "schedule": {"reference": where},
+        "status": "busy",
+        "start": moment(slot.start),
+        "end": moment(slot.end),
+    }
+
+
+def _urn(uuid: object) -> str:
+    return f"urn:uuid:{uuid}"
 
 
 def _encoded(resource: Resource) -> str:

@@ -3,6 +3,7 @@
 Source: NHSDigital/identity-service-api, "application-restricted, signed JWT".
 """
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -52,9 +53,9 @@ class TokenDesk:
         self._credentials = credentials
         self._clock = clock
 
-    def cache(self) -> TokenCache:
-        """Return a cache that is filled here."""
-        return TokenCache(self._fetch)
+    def cache(self, seconds: Callable[[], float] = time.monotonic) -> TokenCache:
+        """Return a cache that is filled here, and counts *seconds*."""
+        return TokenCache(self._fetch, seconds)
 
     async def _fetch(self) -> Token:
         answer = await self._api.send(self._call)

@@ -65,7 +65,7 @@ class Appointments:
             statement = statement.where(Appointment.id > after)
         async with self._reads.connect() as connection:
             rows = await connection.execute(statement.order_by(Appointment.id).limit(limit + 1))
-        return Page.of([AppointmentView(**row._asdict()) for row in rows], limit)
+        return Page.of([_view(row._asdict()) for row in rows], limit)
 
     async def add(self, tx: Transaction, account_id: UUID, wish: RequestAppointment) -> Versioned:
         """Store a wish, not yet decided."""
@@ -99,6 +99,10 @@ class Appointments:
             doctor_specialty=specialty,
             reason=reason,
         )
+
+    async def place(self, tx: Transaction, appointment_id: UUID, service: str) -> None:
+        """Remember at which practice a slot is held for a wish that had none."""
+        await self._update(tx, appointment_id, service=service)
 
     async def reopen(self, tx: Transaction, appointment_id: UUID, start: datetime) -> Versioned:
         """Let it be decided whether the appointment moves to *start*; until then it stands."""
@@ -198,4 +202,8 @@ def _own(account_id: UUID, appointment_id: UUID) -> Any:
 def _versioned(row: Row[Any]) -> Versioned:
     columns = row._asdict()
     version, service = columns.pop("version"), columns.pop("service")
-    return Versioned(view=AppointmentView(**columns), version=version, service=service)
+    return Versioned(view=_view(columns), version=version, service=service)
+
+
+def _view(columns: dict[str, Any]) -> AppointmentView:
+    return AppointmentView(**{**columns, "status": AppointmentStatus(columns["status"])})

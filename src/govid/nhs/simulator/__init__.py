@@ -6,6 +6,14 @@ specifications, mocks and end-to-end tests).
 
 from govid.nhs.simulator.app import BASE_URL, NhsSimulator
 from govid.nhs.simulator.clients import ClientKey, kept_key
-from govid.nhs.simulator.diary import SERVICES
+from govid.nhs.simulator.diary import ENDPOINT, ODS, SERVICES
 
-__all__ = ["BASE_URL", "SERVICES", "ClientKey", "NhsSimulator", "kept_key"]
+__all__ = [
+    "BASE_URL",
+    "ENDPOINT",
+    "ODS",
+    "SERVICES",
+    "ClientKey",
+    "NhsSimulator",
+    "kept_key",
+]

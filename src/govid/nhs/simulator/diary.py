@@ -20,6 +20,10 @@ SERVICES: Mapping[str, str] = {
     "2000011149": "Orthopaedics",
 }
 """What can be booked, by the number in the Directory of Services."""
+ODS = "Y12345"
+"""Who runs all of it: an organisation that the NHS made up."""
+ENDPOINT = "2000000001"
+"""The number of whoever books, where nobody listens."""
 
 DAYS_AHEAD = 14
 SLOT = timedelta(minutes=15)

@@ -1,6 +1,7 @@
 """Settings that hold several values: a JSON list, or a list with commas."""
 
 import json
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
@@ -8,6 +9,8 @@ from pydantic_settings import NoDecode
 
 from govid.gateway.addresses import is_network
 from govid.gateway.hosts import is_host
+
+_PRACTICE = re.compile(r"[^=@]*[^=@\s]=\d+@[A-Z0-9]+", re.ASCII)
 
 
 def _split(value: object) -> object:
@@ -36,7 +39,17 @@ def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _practices(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what nobody could be asked by, and a specialty that stands there twice."""
+    if not all(map(_PRACTICE.fullmatch, value)):
+        raise ValueError("a practice is written like Cardiology=2000011147@A20047")
+    if len({one.partition("=")[0].strip().casefold() for one in value}) != len(value):
+        raise ValueError("each specialty has one practice")
+    return value
+
+
 # Without `NoDecode` the library would insist on JSON.
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Hosts = Annotated[Texts, AfterValidator(_hosts)]
 Networks = Annotated[Texts, AfterValidator(_networks)]
+Practices = Annotated[Texts, AfterValidator(_practices)]

@@ -1,0 +1,127 @@
+"""What practices answer in BaRS, read liberally: what govid does not need is passed over."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from govid.bus.upstream import Answer, Unusable
+from govid.nhs.decision import AppointmentStatus
+from govid.nhs.registry.practices import Appointment, NotGranted
+from govid.nhs.registry.record import OperationOutcome
+from govid.nhs.slots import FreeSlot
+
+STATUSES: Mapping[str, AppointmentStatus] = {
+    "proposed": AppointmentStatus.REQUESTED,
+    "pending": AppointmentStatus.REQUESTED,
+    "waitlist": AppointmentStatus.REQUESTED,
+    "booked": AppointmentStatus.CONFIRMED,
+    "arrived": AppointmentStatus.CONFIRMED,
+    "checked-in": AppointmentStatus.CONFIRMED,
+    "fulfilled": AppointmentStatus.COMPLETED,
+    "noshow": AppointmentStatus.COMPLETED,
+    "cancelled": AppointmentStatus.CANCELLED,
+    "entered-in-error": AppointmentStatus.CANCELLED,
+}
+"""What BaRS calls an appointment, and what govid calls it."""
+
+
+def answered(answer: Answer, service: str) -> Appointment:
+    """Return the appointment that a message was answered with.
+
+    Raises:
+        NotGranted: a rule was broken.
+        Unusable: the answer is none.
+    """
+    if not answer.is_success:
+        refuse(answer)
+    found = resources(answer, "Appointment")
+    if not found:
+        raise Unusable(answer.api, "no appointment")
+    return appointment(answer, found[0], service)
+
+
+def refuse(answer: Answer) -> NoReturn:
+    """Say what a refusal means.
+
+    Raises:
+        NotGranted: a rule was broken.
+        Unusable: the refusal is about us, or about nothing that is known.
+    """
+    if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY) and any(
+        code.startswith("REC_") for code in codes(answer)
+    ):
+        raise NotGranted
+    raise Unusable(answer.api, f"status {answer.status}")
+
+
+def appointment(answer: Answer, resource: Mapping[str, Any], service: str) -> Appointment:
+    """Return *resource* as govid speaks of it.
+
+    Raises:
+        Unusable: it is none that could be understood.
+    """
+    status = STATUSES.get(str(resource.get("status")))
+    if status is None or "id" not in resource:
+        raise Unusable(answer.api, "unknown appointment")
+    return Appointment(
+        id=str(resource["id"]),
+        service=service,
+        status=status,
+        start=_moment(resource.get("start")),
+        end=_moment(resource.get("end")),
+        version=_version(resource),
+        resource=resource,
+        detail=str(resource["status"]),
+    )
+
+
+def slot(answer: Answer, resource: Mapping[str, Any], service: str) -> FreeSlot:
+    """Return *resource* as a time of the service.
+
+    Raises:
+        Unusable: it lacks what makes it one.
+    """
+    start, end = _moment(resource.get("start")), _moment(resource.get("end"))
+    if start is None or end is None or "id" not in resource:
+        raise Unusable(answer.api, "unknown slot")
+    return FreeSlot(id=str(resource["id"]), service=service, start=start, end=end)
+
+
+def resources(answer: Answer, kind: str) -> list[Mapping[str, Any]]:
+    """Return the resources of a *kind* in a Bundle; without `entry` there are none."""
+    bundle = answer.decode(dict[str, Any])
+    entries = bundle.get("entry") or []
+    if not isinstance(entries, list):
+        raise Unusable(answer.api, "unknown bundle")
+    found = [one.get("resource") for one in entries if isinstance(one, dict)]
+    return [one for one in found if isinstance(one, dict) and one.get("resourceType") == kind]
+
+
+def codes(answer: Answer) -> frozenset[str]:
+    """Return what a refusal is called by the NHS: `REC_CONFLICT`."""
+    return frozenset() if answer.is_success else answer.decode(OperationOutcome).codes
+
+
+def issues(answer: Answer) -> frozenset[str]:
+    """Return what a refusal is called by FHIR: `duplicate`."""
+    return frozenset() if answer.is_success else answer.decode(OperationOutcome).kinds
+
+
+def refuses_token(answer: Answer) -> bool:
+    """Tell whether it is the token that was refused."""
+    return answer.status == HTTPStatus.UNAUTHORIZED and "SEND_UNAUTHORIZED" in codes(answer)
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def _version(resource: Mapping[str, Any]) -> str | None:
+    meta = resource.get("meta")
+    version = meta.get("versionId") if isinstance(meta, dict) else None
+    return None if version is None else str(version)

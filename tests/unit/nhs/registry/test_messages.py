@@ -1,0 +1,136 @@
+"""BaRS messages: what the practice is told, whole, and the same each time."""
+
+import json
+from base64 import b64decode
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from govid.nhs.registry.messages import Message, appointment, headers, target
+from govid.nhs.registry.parties import Sender
+from govid.nhs.registry.practices import Order
+from govid.nhs.slots import FreeSlot
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+SENDER = Sender(ods="Y12345", endpoint="2000000001")
+SLOTS = tuple(
+    FreeSlot(id=f"slot{number}", service="2000099999", start=start, end=start + timedelta(hours=1))
+    for number, start in enumerate([NOON, NOON + timedelta(hours=1)])
+)
+ORDER = Order(
+    id="0199f3c1-7c1e-7b1a-9d7e-5a1f0c2b3d4e",
+    patient="9434765919",
+    slots=SLOTS,
+    created=NOON,
+    description="Palpitations",
+)
+BOOKING = Message(
+    resource=appointment(ORDER),
+    reason="new",
+    service="2000099999",
+    sender=SENDER,
+    receiver="A20047",
+    order=ORDER,
+)
+
+
+def parts(message: Message) -> dict[str, Any]:
+    """Return what is in the Bundle, by its URL."""
+    bundle = json.loads(message.encode(NOON))
+    return {one["fullUrl"]: one["resource"] for one in bundle["entry"]}
+
+
+def header(message: Message) -> Any:
+    return next(iter(parts(message).values()))
+
+
+def test_a_booking_holds_all_that_the_appointment_is_about() -> None:
+    kinds = [one["resourceType"] for one in parts(BOOKING).values()]
+    assert kinds == [
+        "MessageHeader",
+        "Appointment",
+        "Slot",
+        "Slot",
+        "Schedule",
+        "Patient",
+        "Organization",
+        "Organization",
+    ]
+
+
+def test_the_header_says_from_whom_to_whom_and_about_what() -> None:
+    found = header(BOOKING)
+    (destination,) = found["destination"]
+    receiver = parts(BOOKING)[destination["receiver"]["reference"]]
+    sender = parts(BOOKING)[found["sender"]["reference"]]
+    focus = parts(BOOKING)[found["focus"][0]["reference"]]
+    assert destination["endpoint"] == "https://fhir.nhs.uk/Id/dos-service-id|2000099999"
+    assert found["source"] == {
+        "name": "govid",
+        "endpoint": "https://fhir.nhs.uk/Id/dos-service-id|2000000001",
+    }
+    assert (receiver["identifier"][0]["value"], sender["identifier"][0]["value"]) == (
+        "A20047",
+        "Y12345",
+    )
+    assert focus["id"] == ORDER.id
+
+
+def test_slots_are_busy_and_point_to_the_schedule() -> None:
+    found = parts(BOOKING)
+    slots = [one for one in found.values() if one["resourceType"] == "Slot"]
+    assert [(one["id"], one["status"], one["start"]) for one in slots] == [
+        ("slot0", "busy", "2026-01-05T12:00:00+00:00"),
+        ("slot1", "busy", "2026-01-05T13:00:00+00:00"),
+    ]
+    assert {found[one["schedule"]["reference"]]["resourceType"] for one in slots} == {"Schedule"}
+
+
+def test_sent_again_later_it_is_the_same_message() -> None:
+    first, second = (json.loads(BOOKING.encode(when)) for when in (NOON, NOON + timedelta(days=1)))
+    assert (first.pop("timestamp"), second.pop("timestamp")) == (
+        "2026-01-05T12:00:00+00:00",
+        "2026-01-06T12:00:00+00:00",
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        structs.replace(BOOKING, reason="update"),
+        structs.replace(BOOKING, resource={**BOOKING.resource, "status": "cancelled"}),
+    ],
+    ids=["reason", "resource"],
+)
+def test_what_asks_for_something_else_is_another_message(other: Message) -> None:
+    assert next(iter(parts(other))) != next(iter(parts(BOOKING)))
+
+
+def test_a_cancellation_holds_no_more_than_it_needs() -> None:
+    cancelled = {**BOOKING.resource, "status": "cancelled"}
+    message = structs.replace(BOOKING, resource=cancelled, reason="delete", order=None)
+    kinds = [one["resourceType"] for one in parts(message).values()]
+    assert kinds == ["MessageHeader", "Appointment", "Organization", "Organization"]
+
+
+def test_an_organisation_of_which_nothing_is_known_has_no_code() -> None:
+    message = structs.replace(BOOKING, receiver=None)
+    (destination,) = header(message)["destination"]
+    assert parts(message)[destination["receiver"]["reference"]] == {"resourceType": "Organization"}
+
+
+def test_headers_are_resources_in_base64() -> None:
+    told = {name: json.loads(b64decode(value)) for name, value in headers(SENDER).items()}
+    assert told["NHSD-End-User-Organisation"]["identifier"][0]["value"] == "Y12345"
+    assert told["NHSD-Requesting-Software"]["resourceType"] == "Device"
+    assert json.loads(b64decode(target("2000099999"))) == {
+        "system": "https://fhir.nhs.uk/Id/dos-service-id",
+        "value": "2000099999",
+    }
+
+
+def test_i9_no_patient_shows_in_a_repr() -> None:
+    assert repr(BOOKING) == "<Message>"
