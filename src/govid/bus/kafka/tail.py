@@ -4,8 +4,8 @@ Nothing here takes part in delivery: no group, no commit, no receipt.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 import msgspec
@@ -17,8 +17,8 @@ from govid.bus.errors import Outage
 from govid.bus.kafka.cleanup import start, stop
 
 POLL_MILLISECONDS = 500
-METADATA_SECONDS = 2
-"""How soon a topic is noticed that did not exist when the watch began."""
+LOOK_SECONDS = 2.0
+"""How soon a topic or a partition is noticed that did not exist when the watch began."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,32 +45,35 @@ async def watching(
     since: datetime | None,
     from_start: bool,
     to_end: bool = False,
+    absent: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> AsyncIterator[AsyncIterator[Record]]:
     """Follow *topics* from now on, from *since*, or from the oldest record that is there.
 
     When the block begins, the position is fixed: what is sent from then on will be seen. With
-    *to_end* the end is fixed too, at the newest record that is there.
+    *to_end* the end is fixed too, at the newest record that is there. Before it begins, *absent*
+    hears of topics that do not exist, if there are such; they are followed once they do.
 
     Raises:
         Outage: Kafka does not answer.
     """
+    # Without topics of its own: its start would wait for those that do not exist.
     consumer = AIOKafkaConsumer(
-        *topics,
         bootstrap_servers=bootstrap_servers,
         # For partitions that appear later: all of theirs is new.
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        metadata_max_age_ms=METADATA_SECONDS * 1000,
     )
     try:
         try:
             await start(consumer)
+            if missing := await _join(consumer, topics):
+                absent(missing)
             if not from_start:
                 await _seek(consumer, since)
             ends = await consumer.end_offsets(consumer.assignment()) if to_end else None
         except (KafkaError, OSError) as error:
             raise Outage("kafka") from error
-        yield _records(consumer) if ends is None else _records_before(consumer, ends)
+        yield _records(consumer, topics) if ends is None else _records_before(consumer, ends)
     finally:
         await asyncio.shield(stop(consumer))
 
@@ -91,6 +94,24 @@ async def publish(bootstrap_servers: str, topic: str, key: str | None, value: by
         await asyncio.shield(stop(producer))
 
 
+async def _join(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[str]:
+    """Follow those partitions of *topics* too that are new; return the topics that do not exist.
+
+    Asked is for all topics: a broker may make one that is asked for by its name.
+    """
+    cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001 - there is no public way
+    partitions = {topic: cluster.partitions_for_topic(topic) or set() for topic in topics}
+    there = {TopicPartition(topic, one) for topic in topics for one in partitions[topic]}
+    followed = consumer.assignment()
+    if there - followed:
+        # An assignment begins from nothing, also for those that were followed before.
+        positions = {one: await consumer.position(one) for one in followed}
+        consumer.assign(list(there | followed))
+        for partition, position in positions.items():
+            consumer.seek(partition, position)
+    return [topic for topic in topics if not partitions[topic]]
+
+
 async def _seek(consumer: AIOKafkaConsumer, since: datetime | None) -> None:
     partitions = consumer.assignment()
     if not partitions:
@@ -105,9 +126,19 @@ async def _seek(consumer: AIOKafkaConsumer, since: datetime | None) -> None:
         consumer.seek(partition, ends[partition] if start is None else start.offset)
 
 
-async def _records(consumer: AIOKafkaConsumer) -> AsyncIterator[Record]:
-    async for message in consumer:
-        yield _record(message)
+async def _records(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> AsyncIterator[Record]:
+    clock = asyncio.get_running_loop().time
+    looked_at = clock()
+    while True:
+        batches = await consumer.getmany(timeout_ms=POLL_MILLISECONDS)
+        for messages in batches.values():
+            for message in messages:
+                yield _record(message)
+        if clock() - looked_at >= LOOK_SECONDS:
+            looked_at = clock()
+            # While Kafka is away there is nothing to see, and nothing is missed.
+            with suppress(KafkaError):
+                await _join(consumer, topics)
 
 
 async def _records_before(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -85,6 +86,7 @@ async def following(
                 since=since,
                 from_start=in_memory and since is not None,
                 to_end=ends,
+                absent=partial(_say_absent, ends),
             ) as records:
                 yield _from_kafka(records, since, raw=raw)
                 return
@@ -100,6 +102,14 @@ async def following(
         start = await _start(connection, since)
         wanted = {*map(str, topics)} if len(topics) < len(Topic) else None
         yield _from_outbox(connection, start, wanted, ends=ends, raw=raw)
+
+
+def _say_absent(ends: bool, names: Sequence[str]) -> None:
+    then = "Nothing has passed there" if ends else "What comes then is shown"
+    note(
+        f"Kafka has no topic {', '.join(names)}. A server makes its topics when it starts.\n"
+        f"{then}. If a server runs: is this its Kafka? `govid config show` tells."
+    )
 
 
 async def _from_kafka(
