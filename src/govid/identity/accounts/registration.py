@@ -5,6 +5,7 @@ from govid.bus.contracts import AccountRegistered
 from govid.identity.accounts.questions import Questions
 from govid.identity.accounts.unclaimed import Precedents
 from govid.identity.passwords.hashing import Passwords
+from govid.identity.passwords.turns import Asker
 from govid.identity.repository.accounts import PENDING, Accounts
 from govid.identity.repository.facts import Facts
 from govid.identity.rules import Applicant, Rules
@@ -53,7 +54,8 @@ class Registration:
         async with self._limits.counting(
             applicant.email_canonical, applicant.identifier_type, applicant.identifier_value, cause
         ) as counted:
-            password_hash = await self._passwords.hash(applicant.password)
+            asker = Asker.of(cause, applicant.email_canonical)
+            password_hash = await self._passwords.hash(applicant.password, asker)
             return await self._open(applicant, password_hash, counted, cause)
 
     async def _open(

@@ -10,6 +10,7 @@ from govid.identity.mail.correspondence import Correspondence
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.policy import Policy
 from govid.identity.passwords.reauthentication import Reauthentication
+from govid.identity.passwords.turns import Asker
 from govid.identity.repository.letters import LetterKind
 from govid.identity.repository.links import Links, Purpose
 from govid.identity.repository.owners import Owners
@@ -68,7 +69,8 @@ class PasswordChange:
         async with self._reauthentication.proved(
             principal, request.current_password, cause
         ) as proof:
-            password_hash = await self._passwords.hash(password)
+            asker = Asker.of(cause, str(principal.account_id))
+            password_hash = await self._passwords.hash(password, asker)
             async with self._uow.begin(cause) as tx:
                 owner = await self._reauthentication.confirm(tx, proof)
                 await self._owners.set_password(tx, owner.id, password_hash)

@@ -15,6 +15,7 @@ from govid.bus.contracts import (
 )
 from govid.identity.errors import AccountIsBlocked, InvalidCredentials
 from govid.identity.passwords.hashing import Passwords
+from govid.identity.passwords.turns import Asker
 from govid.identity.repository.accounts import BLOCKED, Accounts, Credentials
 from govid.identity.rules import canonical_or_nobody
 from govid.identity.schemas import GrantView, Login, TokenView
@@ -75,13 +76,14 @@ class SignIn:
             SignInBusy: too many passwords are being hashed.
         """
         address = canonical_or_nobody(request.email)
+        asker = Asker.of(cause, address)
         attempt, known = await self._throttle.reserve(
             Flow.SIGN_IN, address, cause, lambda tx: self._accounts.credentials(tx, address)
         )
         found = None if attempt.is_locked else known
         for _ in range(LOOKS):
             async with self._throttle.sparing(attempt, cause):
-                proof = await self._prove(found, request.password)
+                proof = await self._prove(found, request.password, asker)
             if proof is None:
                 break
             async with self._uow.begin(cause) as tx:
@@ -97,14 +99,16 @@ class SignIn:
             await self._refuse(tx, attempt, known)
         raise InvalidCredentials
 
-    async def _prove(self, found: Credentials | None, password: str) -> "_Proof | None":
+    async def _prove(
+        self, found: Credentials | None, password: str, asker: Asker
+    ) -> "_Proof | None":
         """Verify *password*, after the same work where there is nothing to verify it with."""
         stored = None if found is None else found.password_hash
-        if not await self._passwords.verify(stored, password) or found is None:
+        if not await self._passwords.verify(stored, password, asker) or found is None:
             return None
         renewed = None
         if self._passwords.is_outdated(found.password_hash):
-            renewed = await self._passwords.hash(password)
+            renewed = await self._passwords.hash(password, asker)
         return _Proof(
             account_id=found.account_id, password_hash=found.password_hash, renewed=renewed
         )

@@ -9,6 +9,7 @@ from govid.identity.errors import Fault, LinkIsSpent
 from govid.identity.mail.correspondence import Correspondence
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.policy import Policy
+from govid.identity.passwords.turns import Asker
 from govid.identity.repository.letters import LetterKind
 from govid.identity.repository.links import Links, Purpose
 from govid.identity.repository.owners import BLOCKED, Owner, Owners
@@ -88,7 +89,9 @@ class PasswordReset:
             owner = None if promise is None else await self._owners.find(tx, promise.account_id)
         if promise is None or owner is None:
             raise LinkIsSpent
-        password_hash = await self._passwords.hash(self._admitted(request.password, owner))
+        password_hash = await self._passwords.hash(
+            self._admitted(request.password, owner), Asker.of(cause, str(owner.id))
+        )
         async with self._uow.begin(cause) as tx:
             owner = _if_open(await self._owners.lock(tx, owner.id, write=True))
             if owner is None or owner.email != promise.address:

@@ -21,6 +21,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from govid.identity.errors import SignInBusy
 from govid.identity.passwords.metrics import HashMetrics
 from govid.identity.passwords.policy import PASSWORD_MAX_LENGTH, normal
+from govid.identity.passwords.turns import Asker, NoRoom, Turns
 from govid.identity.settings import IdentitySettings
 
 LEAST_MEMORY_KIB = {1: 47104, 2: 19456, 3: 12288}
@@ -63,20 +64,19 @@ class Passwords:
         self._threads = ThreadPoolExecutor(
             settings.hash_concurrency, thread_name_prefix="argon2", initializer=_yield_to_requests
         )
-        self._free = asyncio.Semaphore(settings.hash_concurrency)
-        self._waiters = 0
         self._wait_seconds = wait_seconds
         self._metrics = metrics or HashMetrics()
+        self._turns = Turns(settings.hash_concurrency, MAX_WAITERS, self._metrics.waiting)
 
-    async def hash(self, password: str) -> str:
-        """Return the hash of *password*.
+    async def hash(self, password: str, asker: Asker) -> str:
+        """Return the hash of *password*, when it is the turn of *asker*.
 
         Raises:
             SignInBusy: too many are waiting already, or this one has waited too long.
         """
-        return await self._run(lambda: self._hasher.hash(_bytes(password)))
+        return await self._run(asker, lambda: self._hasher.hash(_bytes(password)))
 
-    async def verify(self, stored: str | None, password: str) -> bool:
+    async def verify(self, stored: str | None, password: str, asker: Asker) -> bool:
         """Tell whether *password* is the one whose hash is *stored*.
 
         With nothing stored, and for a password that no rule could have admitted, the answer is no,
@@ -87,9 +87,9 @@ class Passwords:
         """
         # Counted as sent, before a normal form many times as long is made of it.
         if stored is None or len(password) > PASSWORD_MAX_LENGTH:
-            await self.hash("")
+            await self.hash("", asker)
             return False
-        return await self._run(lambda: self._matches(stored, _bytes(password)))
+        return await self._run(asker, lambda: self._matches(stored, _bytes(password)))
 
     def is_outdated(self, stored: str) -> bool:
         """Tell whether the hash *stored* was made with other parameters than today's."""
@@ -113,29 +113,19 @@ class Passwords:
             self._hasher.hash(password)
             return False
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._free.locked() and self._waiters >= MAX_WAITERS:
-            self._metrics.refused()
-            raise SignInBusy(retry_after_seconds=int(WAIT_SECONDS))
-        self._wait(1)
+    async def _run(self, asker: Asker, work: Callable[[], T]) -> T:
         try:
             async with asyncio.timeout(self._wait_seconds):
-                await self._free.acquire()
-        except TimeoutError as error:
+                await self._turns.take(asker)
+        except (TimeoutError, NoRoom) as error:
             self._metrics.refused()
             raise SignInBusy(retry_after_seconds=int(WAIT_SECONDS)) from error
-        finally:
-            self._wait(-1)
         self._metrics.begun()
         hashing = asyncio.get_running_loop().run_in_executor(self._threads, work)
         # When the thread is done, not when nobody waits any more: a client that hangs up ends
         # its request, and not the work.
-        hashing.add_done_callback(lambda _: self._free.release())
+        hashing.add_done_callback(lambda _: self._turns.end())
         return await asyncio.shield(hashing)
-
-    def _wait(self, change: int) -> None:
-        self._waiters += change
-        self._metrics.waiting(self._waiters)
 
 
 def _bytes(password: str) -> bytes:

@@ -9,6 +9,7 @@ import msgspec
 from govid.bus import Cause, Principal, Transaction, UnitOfWork
 from govid.identity.errors import AccountIsBlocked, PasswordNotConfirmed
 from govid.identity.passwords.hashing import Passwords
+from govid.identity.passwords.turns import Asker
 from govid.identity.repository.owners import BLOCKED, Owner, Owners
 from govid.identity.throttle.attempts import Attempt, Flow, Throttle
 
@@ -56,9 +57,10 @@ class Reauthentication:
             cause,
             partial(self._owners.find, account_id=principal.account_id),
         )
+        asker = Asker.of(cause, str(principal.account_id))
         async with self._throttle.sparing(attempt, cause):
             stored = None if owner is None or attempt.is_locked else owner.password_hash
-            if not await self._passwords.verify(stored, password) or owner is None:
+            if not await self._passwords.verify(stored, password, asker) or owner is None:
                 async with self._uow.begin(cause) as tx:
                     await self._throttle.fail(tx, attempt, principal.account_id)
                 raise PasswordNotConfirmed

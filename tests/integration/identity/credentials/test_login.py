@@ -10,6 +10,7 @@ import pytest
 
 from govid.bus import Database
 from govid.identity.errors import AccountIsBlocked, InvalidCredentials
+from govid.identity.passwords.turns import Asker
 from tests.integration.identity.conftest import SETTINGS, Parts, assemble
 
 
@@ -113,8 +114,8 @@ async def test_an_account_blocked_while_its_password_was_verified_does_not_get_i
     await identity.register()
     verify = identity.passwords.verify
 
-    async def verify_and_die(stored: str | None, password: str) -> bool:
-        verdict = await verify(stored, password)
+    async def verify_and_die(stored: str | None, password: str, asker: Asker) -> bool:
+        verdict = await verify(stored, password, asker)
         await identity.die()
         return verdict
 

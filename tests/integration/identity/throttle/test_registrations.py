@@ -39,7 +39,7 @@ async def test_so_many_register_from_one_network_in_an_hour(database: Database) 
     await register(identity, 2)
     with pytest.raises(TooManyAttempts) as refusal:
         await register(identity, 3)
-    assert refusal.value.retry_after_seconds == 3600
+    assert 3_500 < (refusal.value.retry_after_seconds or 0) <= 3_600
     await register(identity, 3, OTHER)
     assert await identity.count("identity.account") == 3
 
@@ -63,7 +63,7 @@ async def test_so_often_is_told_that_an_identifier_is_taken(database: Database) 
         await register(identity, 2, OTHER, **taken)
     with pytest.raises(TooManyAttempts) as refusal:
         await register(identity, 3, OTHER, **taken)
-    assert refusal.value.retry_after_seconds == 24 * 3600
+    assert 86_300 < (refusal.value.retry_after_seconds or 0) <= 86_400
     await register(identity, 3, OTHER)
 
 
@@ -110,7 +110,7 @@ async def test_r6_who_was_refused_for_our_sake_has_not_registered(
 ) -> None:
     identity = await limited(database, registrations=1, duplicates=1)
 
-    async def busy(_: str) -> str:
+    async def busy(*_: object) -> str:
         raise SignInBusy
 
     with monkeypatch.context() as patch:

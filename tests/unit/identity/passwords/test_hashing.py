@@ -14,11 +14,13 @@ from prometheus_client import CollectorRegistry
 from govid.identity.errors import SignInBusy
 from govid.identity.passwords.hashing import MAX_WAITERS, NICENESS, Passwords
 from govid.identity.passwords.metrics import HashMetrics
+from govid.identity.passwords.turns import Asker
 from govid.identity.settings import IdentitySettings
 
 SETTINGS = IdentitySettings(
     issuer="https://govid.example", argon2_memory_kib=19456, hash_concurrency=1
 )
+ADA, EVE = (Asker(network="192.0.2.1", name=name) for name in ("ada", "eve"))
 
 
 def passwords(**changes: Any) -> Passwords:
@@ -37,7 +39,7 @@ def test_r1_a_hash_below_the_floors_is_refused(time_cost: int, memory_kib: int) 
 @pytest.mark.parametrize(("time_cost", "memory_kib"), [(1, 47104), (2, 19456), (3, 12288)])
 async def test_r1_a_hash_at_the_floor_is_made_as_asked(time_cost: int, memory_kib: int) -> None:
     hasher = passwords(argon2_time_cost=time_cost, argon2_memory_kib=memory_kib)
-    stored = await hasher.hash("password123")
+    stored = await hasher.hash("password123", ADA)
     assert stored.startswith(f"$argon2id$v=19$m={memory_kib},t={time_cost},p=1$")
 
 
@@ -49,7 +51,7 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, int]) -> No
 
 async def test_the_right_password_is_recognised() -> None:
     hasher = passwords()
-    assert await hasher.verify(await hasher.hash("password123"), "password123") is True
+    assert await hasher.verify(await hasher.hash("password123", ADA), "password123", ADA) is True
 
 
 @pytest.mark.parametrize(
@@ -67,12 +69,12 @@ async def test_the_right_password_is_recognised() -> None:
 )
 async def test_r3_every_character_counts(password: str, tried: str) -> None:
     hasher = passwords()
-    assert await hasher.verify(await hasher.hash(password), tried) is False
+    assert await hasher.verify(await hasher.hash(password, ADA), tried, ADA) is False
 
 
 async def test_r3_one_text_in_two_normal_forms_is_one_password() -> None:
     hasher = passwords()
-    assert await hasher.verify(await hasher.hash("passwörd"), "passwo\u0308rd") is True
+    assert await hasher.verify(await hasher.hash("passwörd", ADA), "passwo\u0308rd", ADA) is True
 
 
 async def test_nothing_stored_is_no_after_the_work_of_a_hash(
@@ -81,7 +83,7 @@ async def test_nothing_stored_is_no_after_the_work_of_a_hash(
     hasher, hashed = passwords(), Counter[str]()
     real = hasher._hasher.hash
     monkeypatch.setattr(hasher, "_hasher", CountingHasher(hashed, real))
-    assert await hasher.verify(None, "password123") is False
+    assert await hasher.verify(None, "password123", ADA) is False
     assert hashed == {"hash": 1}
 
 
@@ -98,15 +100,15 @@ class CountingHasher:
 
 @pytest.mark.parametrize("stored", ["", "not a hash", "$argon2id$v=19$m=1,t=1,p=1$AA$AA"])
 async def test_a_damaged_hash_is_a_wrong_password(stored: str) -> None:
-    assert await passwords().verify(stored, "password123") is False
+    assert await passwords().verify(stored, "password123", ADA) is False
 
 
 async def test_a_hash_of_other_parameters_is_outdated() -> None:
     weak, strong = passwords(), passwords(argon2_memory_kib=20480)
-    stored = await weak.hash("password123")
+    stored = await weak.hash("password123", ADA)
     assert strong.is_outdated(stored) is True
     assert weak.is_outdated(stored) is False
-    assert await strong.verify(stored, "password123") is True
+    assert await strong.verify(stored, "password123", ADA) is True
 
 
 class Gate:
@@ -142,7 +144,7 @@ def gated(gate: Gate, *, wait_seconds: float = 30, concurrency: int = 2) -> Pass
 
 async def test_no_more_hashes_run_at_once_than_allowed(gate: Gate) -> None:
     hasher = gated(gate)
-    tasks = [asyncio.create_task(hasher.hash("p")) for _ in range(20)]
+    tasks = [asyncio.create_task(hasher.hash("p", ADA)) for _ in range(20)]
     await asyncio.sleep(0)
     gate.open.set()
     assert await asyncio.gather(*tasks) == ["hashed"] * 20
@@ -154,11 +156,11 @@ async def test_what_waits_and_what_is_refused_is_counted(gate: Gate) -> None:
     settings = msgspec.structs.replace(SETTINGS, hash_concurrency=2)
     hasher = Passwords(settings, HashMetrics(registry))
     hasher._hasher = gate  # type: ignore[assignment]  # the same face, with a door in it
-    tasks = [asyncio.create_task(hasher.verify(None, "p")) for _ in range(2 + MAX_WAITERS)]
+    tasks = [asyncio.create_task(hasher.verify(None, "p", ADA)) for _ in range(2 + MAX_WAITERS)]
     await asyncio.sleep(0)
     assert registry.get_sample_value("govid_hashes_waiting") == MAX_WAITERS
     with pytest.raises(SignInBusy):
-        await hasher.hash("p")
+        await hasher.hash("p", ADA)
     gate.open.set()
     await asyncio.gather(*tasks)
     assert registry.get_sample_value("govid_hashes_waiting") == 0
@@ -171,28 +173,44 @@ async def test_what_waits_and_what_is_refused_is_counted(gate: Gate) -> None:
 
 async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(gate: Gate) -> None:
     hasher = gated(gate)
-    tasks = [asyncio.create_task(hasher.hash("p")) for _ in range(2 + MAX_WAITERS)]
+    tasks = [asyncio.create_task(hasher.hash("p", ADA)) for _ in range(2 + MAX_WAITERS)]
     await asyncio.sleep(0)
     with pytest.raises(SignInBusy) as refusal:
-        await hasher.hash("p")
+        await hasher.hash("p", ADA)
     assert refusal.value.retry_after_seconds == 5
     gate.open.set()
     assert await asyncio.gather(*tasks) == ["hashed"] * (2 + MAX_WAITERS)
 
 
+async def test_fifty_who_ask_in_one_name_are_not_in_the_way_of_another(gate: Gate) -> None:
+    hasher, made = gated(gate, concurrency=1), list[str]()
+
+    async def make(asker: Asker) -> None:
+        await hasher.hash("p", asker)
+        made.append(asker.name)
+
+    crowd = [asyncio.create_task(make(ADA)) for _ in range(50)]
+    await asyncio.sleep(0)
+    other = asyncio.create_task(make(EVE))
+    await asyncio.sleep(0)
+    gate.open.set()
+    await asyncio.gather(*crowd, other)
+    assert made.index("eve") == 2
+
+
 async def test_who_waits_too_long_is_refused_and_leaves_the_queue(gate: Gate) -> None:
     hasher = gated(gate, wait_seconds=0.01, concurrency=1)
-    running = asyncio.create_task(hasher.hash("p"))
+    running = asyncio.create_task(hasher.hash("p", ADA))
     await asyncio.sleep(0)
     with pytest.raises(SignInBusy):
-        await hasher.hash("p")
-    assert hasher._waiters == 0
+        await hasher.hash("p", ADA)
+    assert hasher._turns.waiting == 0
     gate.open.set()
     assert await running == "hashed"
 
 
 async def test_r1_the_event_loop_goes_on_while_a_hash_is_made(gate: Gate) -> None:
-    running = asyncio.create_task(gated(gate).hash("p"))
+    running = asyncio.create_task(gated(gate).hash("p", ADA))
     await asyncio.sleep(0)
     assert not running.done()
     gate.open.set()
@@ -205,5 +223,5 @@ async def test_a_hash_steps_back_behind_requests_and_nothing_else_does() -> None
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     before = niceness()
-    assert await passwords()._run(niceness) == min(before + NICENESS, 19)
+    assert await passwords()._run(ADA, niceness) == min(before + NICENESS, 19)
     assert niceness() == before
