@@ -1,15 +1,13 @@
 """Booking and Referral: slots, appointments, and messages about them, on one diary."""
 
-import binascii
-from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
-from litestar import Request, Response, delete, get, post, put
+from litestar import Request, Response, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
@@ -17,13 +15,19 @@ from govid.nhs.simulator.bars_errors import (
     FHIR,
     BarsError,
     bad_request,
-    bad_target,
     of_receiver,
+)
+from govid.nhs.simulator.bars_requests import (
+    body,
+    bound,
+    check_ids,
+    check_target,
+    check_version,
+    if_match,
 )
 from govid.nhs.simulator.bars_resources import (
     appointment,
     booking_of,
-    moment_of,
     searchset,
     service_resources,
     slot,
@@ -41,9 +45,6 @@ from govid.nhs.simulator.messages import Messages
 from govid.nhs.simulator.oauth import Tokens
 
 BASE_PATH = "/booking-and-referral/FHIR/R4"
-ATOMIC_VERSIONS = frozenset({"1.1.0", "1.2.0", "1.3.0", "1.4.0"})
-VERSIONS = ATOMIC_VERSIONS | {"1.0.0"}
-
 _PATIENT = "patient:identifier"
 _SERVICE = "Schedule.actor:HealthcareService"
 _INCLUDE = "Slot:schedule"
@@ -90,13 +91,19 @@ class Bars:
                 request, lambda one: self._change(one, number), allow="GET, PATCH, PUT, DELETE"
             )
 
+        @patch(f"{BASE_PATH}/Appointment/{{number:str}}")
+        async def amend(request: AnyRequest, number: FromPath[str]) -> Response[bytes]:
+            return await self._answered(
+                request, lambda one: self._amend(one, number), allow="GET, PATCH, PUT, DELETE"
+            )
+
         @delete(f"{BASE_PATH}/Appointment/{{number:str}}", status_code=200)
         async def cancel(request: AnyRequest, number: FromPath[str]) -> Response[bytes]:
             return await self._answered(
                 request, lambda one: self._cancel(one, number), allow="GET, PATCH, PUT, DELETE"
             )
 
-        return [slots, appointments, one, message, book, change, cancel]
+        return [slots, appointments, one, message, book, change, amend, cancel]
 
     async def _answered(
         self,
@@ -108,7 +115,7 @@ class Bars:
         """Answer, if *request* may ask; with *allow*, only to versions that know this verb."""
         try:
             self._admit(request)
-            _check_version(request, allow)
+            check_version(request, allow)
             status, content, headers = await answer(request)
         except NotAllowed as refusal:
             error: BarsError = bad_request(refusal.reason)
@@ -129,18 +136,14 @@ class Bars:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind != "Bearer" or not self._tokens.is_good(token):
             raise of_receiver(401)
-        for name in ("X-Request-Id", "X-Correlation-Id"):
-            try:
-                UUID(request.headers.get(name, ""))
-            except ValueError:
-                raise BarsError(400, "BAD_REQUEST", "invalid", f"{name} is needed") from None
-        _check_target(request.headers.get("nhsd-target-identifier"))
+        check_ids(request)
+        check_target(request.headers.get("nhsd-target-identifier"))
 
     async def _slots(self, request: AnyRequest) -> Answered:
         query = request.query_params
         bounds = query.getall("start", []) + query.getall("end", [])
-        since = _bound(bounds, "ge")
-        until = _bound(bounds, "le")
+        since = bound(bounds, "ge")
+        until = bound(bounds, "le")
         if query.get("status") != "free" or _INCLUDE not in query.getall("_include", []):
             raise bad_request("only free slots are told, and with their schedules")
         if until - since > timedelta(days=DAYS_AHEAD):
@@ -163,10 +166,10 @@ class Bars:
         return _shown(self._diary.get(number))
 
     async def _message(self, request: AnyRequest) -> Answered:
-        return 200, self._messages.process(await _body(request)), {}
+        return 200, self._messages.process(await body(request)), {}
 
     async def _book(self, request: AnyRequest) -> Answered:
-        resource = await _body(request)
+        resource = await body(request)
         number = str(uuid4())
         try:
             entry = self._diary.book(booking_of(resource, number))
@@ -176,69 +179,20 @@ class Bars:
         return 201, appointment(entry), {**where, **_tag(entry)}
 
     async def _change(self, request: AnyRequest, number: str) -> Answered:
-        resource = await _body(request)
+        return self._changed(await body(request), number, if_match(request))
+
+    async def _amend(self, request: AnyRequest, number: str) -> Answered:
+        known = appointment(self._diary.get(number))
+        return self._changed({**known, **await body(request)}, number, if_match(request))
+
+    def _changed(self, resource: dict[str, Any], number: str, version: int) -> Answered:
         wish = booking_of(resource, number)
-        version = _if_match(request)
         if resource.get("status") == "cancelled":
             return _shown(self._diary.cancel(wish, version))
         return _shown(self._diary.change(wish, version))
 
     async def _cancel(self, request: AnyRequest, number: str) -> Answered:
-        return _shown(self._diary.cancel(self._diary.get(number).booking, _if_match(request)))
-
-
-def _check_target(header: str | None) -> None:
-    if header is None:
-        raise BarsError(400, "BAD_REQUEST", "invalid", "NHSD-Target-Identifier is needed")
-    try:
-        decoded = b64decode(header, validate=True)
-    except (binascii.Error, ValueError):
-        text = "The base64 decoding of the NHSD-Target-Identifier header failed."
-        raise bad_target(text) from None
-    try:
-        target = msgspec.json.decode(decoded, type=dict[str, str])
-        system, value = target["system"], target["value"]
-    except (msgspec.DecodeError, KeyError):
-        raise bad_target("Invalid schema for NHSD-Target-Identifier header") from None
-    if system == "tests":
-        # Published targets that answer with the error in their name: NHS0001-409.
-        raise of_receiver(int(value.rpartition("-")[2]))
-    if not value.startswith("2000"):
-        raise BarsError(404, "PROXY_NOT_FOUND", "not-found", "no such target")
-
-
-def _check_version(request: AnyRequest, allow: str | None) -> None:
-    _, _, version = request.headers.get("accept", "").replace(" ", "").partition(";version=")
-    version = version or "1.0.0"
-    if version not in VERSIONS:
-        raise of_receiver(406)
-    if allow is not None and version not in ATOMIC_VERSIONS:
-        raise BarsError(405, "SEND_METHOD_NOT_ALLOWED", "not-supported", headers={"Allow": allow})
-
-
-def _bound(values: list[str], prefix: str) -> datetime:
-    for one in values:
-        if one.startswith(prefix):
-            try:
-                # A plus sign that nobody encoded has become a space on its way.
-                return moment_of(one.removeprefix(prefix).replace(" ", "+"))
-            except ValueError:
-                break
-    raise bad_request("a window has a beginning and an end")
-
-
-def _if_match(request: AnyRequest) -> int:
-    header = request.headers.get("if-match", "").removeprefix("W/").strip('"')
-    if not header.isdecimal():
-        raise bad_request("If-Match is needed")
-    return int(header)
-
-
-async def _body(request: AnyRequest) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(await request.body(), type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise bad_request("the body is no resource") from None
+        return _shown(self._diary.cancel(self._diary.get(number).booking, if_match(request)))
 
 
 def _shown(entry: Entry) -> Answered:

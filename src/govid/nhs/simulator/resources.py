@@ -36,8 +36,7 @@ def patient(person: Person) -> dict[str, Any]:
     _put(resource, "gender", person.gender)
     _put(resource, "birthDate", person.born)
     _put(resource, "deceasedDateTime", person.died)
-    if person.death_status is not None:
-        resource["extension"] = [_death(person.death_status, person.died)]
+    _put(resource, "extension", _extensions(person))
     if not person.is_restricted:
         _put(resource, "address", _addresses(person))
         _put(resource, "telecom", _telecom(person))
@@ -105,6 +104,25 @@ def _name(person: Person) -> dict[str, Any]:
     if person.prefix is not None:
         name["prefix"] = [person.prefix]
     return name
+
+
+def _extensions(person: Person) -> list[dict[str, Any]] | None:
+    found = []
+    if person.death_status is not None:
+        found.append(_death(person.death_status, person.died))
+    if person.removal is not None:
+        found.append(_removal(person.removal))
+    return found or None
+
+
+def _removal(reason: str) -> dict[str, Any]:
+    coding = {"system": f"{_EN}CodeSystem/PDS-RemovalReasonExitCode", "code": reason}
+    return {
+        "url": f"{_EN}StructureDefinition/Extension-PDS-RemovalFromRegistration",
+        "extension": [
+            {"url": "removalFromRegistrationCode", "valueCodeableConcept": {"coding": [coding]}}
+        ],
+    }
 
 
 def _death(status: str, died: str | None) -> dict[str, Any]:

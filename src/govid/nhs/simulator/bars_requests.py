@@ -1,0 +1,110 @@
+"""What a call to BaRS has to have, and how what it says is read."""
+
+import binascii
+from base64 import b64decode
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+
+from govid.nhs.simulator.bars_errors import BarsError, bad_request, bad_target, of_receiver
+from govid.nhs.simulator.bars_resources import moment_of
+
+ATOMIC_VERSIONS = frozenset({"1.1.0", "1.2.0", "1.3.0", "1.4.0"})
+VERSIONS = ATOMIC_VERSIONS | {"1.0.0"}
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def check_ids(request: AnyRequest) -> None:
+    """Refuse a request that cannot be followed.
+
+    Raises:
+        BarsError: one of its ids is missing, or no UUID.
+    """
+    for name in ("X-Request-Id", "X-Correlation-Id"):
+        try:
+            UUID(request.headers.get(name, ""))
+        except ValueError:
+            raise BarsError(400, "BAD_REQUEST", "invalid", f"{name} is needed") from None
+
+
+def check_target(header: str | None) -> None:
+    """Refuse a target that cannot be read or is nobody; test targets answer with errors.
+
+    Raises:
+        BarsError: in any of these cases.
+    """
+    if header is None:
+        raise BarsError(400, "BAD_REQUEST", "invalid", "NHSD-Target-Identifier is needed")
+    try:
+        decoded = b64decode(header, validate=True)
+    except (binascii.Error, ValueError):
+        text = "The base64 decoding of the NHSD-Target-Identifier header failed."
+        raise bad_target(text) from None
+    try:
+        target = msgspec.json.decode(decoded, type=dict[str, str])
+        system, value = target["system"], target["value"]
+    except (msgspec.DecodeError, KeyError):
+        raise bad_target("Invalid schema for NHSD-Target-Identifier header") from None
+    if system == "tests":
+        # Published targets that answer with the error in their name: NHS0001-409.
+        raise of_receiver(int(value.rpartition("-")[2]))
+    if not value.startswith("2000"):
+        raise BarsError(404, "PROXY_NOT_FOUND", "not-found", "no such target")
+
+
+def check_version(request: AnyRequest, allow: str | None) -> None:
+    """Refuse a version that is none, and with *allow* one that has only messages.
+
+    Raises:
+        BarsError: it is so.
+    """
+    _, _, version = request.headers.get("accept", "").replace(" ", "").partition(";version=")
+    version = version or "1.0.0"
+    if version not in VERSIONS:
+        raise of_receiver(406)
+    if allow is not None and version not in ATOMIC_VERSIONS:
+        raise BarsError(405, "SEND_METHOD_NOT_ALLOWED", "not-supported", headers={"Allow": allow})
+
+
+def bound(values: list[str], prefix: str) -> datetime:
+    """Return the first of *values* that begins with *prefix*, as a moment.
+
+    Raises:
+        BarsError: there is none.
+    """
+    for one in values:
+        if one.startswith(prefix):
+            try:
+                # A plus sign that nobody encoded has become a space on its way.
+                return moment_of(one.removeprefix(prefix).replace(" ", "+"))
+            except ValueError:
+                break
+    raise bad_request("a window has a beginning and an end")
+
+
+def if_match(request: AnyRequest) -> int:
+    """Return the version that is meant.
+
+    Raises:
+        BarsError: none is named.
+    """
+    header = request.headers.get("if-match", "").removeprefix("W/").strip('"')
+    if not header.isdecimal():
+        raise bad_request("If-Match is needed")
+    return int(header)
+
+
+async def body(request: AnyRequest) -> dict[str, Any]:
+    """Return the body as a resource.
+
+    Raises:
+        BarsError: it is none.
+    """
+    try:
+        return msgspec.json.decode(await request.body(), type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise bad_request("the body is no resource") from None
