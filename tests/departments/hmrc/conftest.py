@@ -1,21 +1,14 @@
 """The HMRC of a test, reached in every way that there is."""
 
-import ssl
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
-import httpx
 import pytest
 
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.clock import MovingClock
 from tests.departments.hmrc.asking import Asking
 from tests.departments.hmrc.target import WAYS, Target, Way, reached
-
-
-@pytest.fixture
-def clock() -> MovingClock:
-    return MovingClock()
 
 
 @pytest.fixture
@@ -34,27 +27,6 @@ async def simulated(simulator: HmrcSimulator) -> AsyncIterator[Target]:
     """Yield the simulator in this process, for what can be asked of a simulator only."""
     async with reached("in process", simulator) as target:
         yield target
-
-
-@pytest.fixture(scope="session")
-def certificates() -> ssl.SSLContext:
-    """Return the machine's authorities, read once for all tests: there are many."""
-    return ssl.create_default_context()
-
-
-@pytest.fixture
-async def http(certificates: ssl.SSLContext) -> AsyncIterator[Any]:
-    """Yield a function that opens plain clients: the sheets speak HTTP, and no adapter's code."""
-    clients: list[httpx.AsyncClient] = []
-
-    def opened(target: Target) -> httpx.AsyncClient:
-        client = httpx.AsyncClient(transport=target.transport, trust_env=False, verify=certificates)
-        clients.append(client)
-        return client
-
-    yield opened
-    for client in clients:
-        await client.aclose()
 
 
 @pytest.fixture

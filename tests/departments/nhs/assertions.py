@@ -21,6 +21,10 @@ class Asking:
         self.target = target
         self.http = http
 
+    @staticmethod
+    def now() -> int:
+        return int(time.time())
+
     def signed(
         self,
         claims: Mapping[str, object] | None = None,
@@ -30,13 +34,12 @@ class Asking:
         algorithm: str = "RS512",
     ) -> str:
         """Return an assertion; what is MISSING in *claims* or *headers* is left out."""
-        now = int(time.time())
         body = {
             "iss": self.target.client_id,
             "sub": self.target.client_id,
             "aud": self.target.token_url,
             "jti": str(uuid4()),
-            "exp": now + 300,
+            "exp": self.now() + 300,
             **(claims or {}),
         }
         head = {"typ": "JWT", "kid": self.target.kid, **(headers or {})}

@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,16 @@ SLOTS = [
     ("_include", "Slot:schedule"),
 ]
 PATIENT = "9476719931"
+
+
+class January:
+    """A clock that stands on a Monday in January, until a test moves it."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
 
 
 def target(value: str = SERVICE, system: str = "https://fhir.nhs.uk/Id/dos-service-id") -> str:
@@ -114,3 +125,9 @@ def booked(answer: httpx.Response) -> dict[str, Any]:
     """Return the appointment in the answer to a message."""
     resource: dict[str, Any] = answer.json()["entry"][1]["resource"]
     return resource
+
+
+def told(answer: httpx.Response) -> tuple[int, str, str]:
+    """Return status, code and issue of an OperationOutcome."""
+    (issue,) = answer.json()["issue"]
+    return answer.status_code, issue["details"]["coding"][0]["code"], issue["code"]

@@ -1,15 +1,14 @@
 """The NHS of a test, reached in every way that there is."""
 
-import ssl
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
-import httpx
 import pytest
 
 from govid.nhs.simulator import ClientKey, NhsSimulator
 from tests.departments.clock import MovingClock
 from tests.departments.nhs.assertions import Asking
+from tests.departments.nhs.booking import Booker, January
 from tests.departments.nhs.target import WAYS, Target, Way, reached
 
 
@@ -17,11 +16,6 @@ from tests.departments.nhs.target import WAYS, Target, Way, reached
 def client_key() -> ClientKey:
     """Return one key for all tests: making one takes a while."""
     return ClientKey()
-
-
-@pytest.fixture
-def clock() -> MovingClock:
-    return MovingClock()
 
 
 @pytest.fixture
@@ -42,27 +36,6 @@ async def simulated(simulator: NhsSimulator) -> AsyncIterator[Target]:
         yield target
 
 
-@pytest.fixture(scope="session")
-def certificates() -> ssl.SSLContext:
-    """Return the machine's authorities, read once for all tests: there are many."""
-    return ssl.create_default_context()
-
-
-@pytest.fixture
-async def http(certificates: ssl.SSLContext) -> AsyncIterator[Any]:
-    """Yield a function that opens plain clients: the sheets speak HTTP, and no adapter's code."""
-    clients: list[httpx.AsyncClient] = []
-
-    def opened(target: Target) -> httpx.AsyncClient:
-        client = httpx.AsyncClient(transport=target.transport, trust_env=False, verify=certificates)
-        clients.append(client)
-        return client
-
-    yield opened
-    for client in clients:
-        await client.aclose()
-
-
 @pytest.fixture
 async def asking(target: Target, http: Any) -> Asking:
     return Asking(target, http(target))
@@ -71,3 +44,18 @@ async def asking(target: Target, http: Any) -> Asking:
 @pytest.fixture
 async def asking_simulator(simulated: Target, http: Any) -> Asking:
     return Asking(simulated, http(simulated))
+
+
+@pytest.fixture
+def january() -> January:
+    return January()
+
+
+@pytest.fixture(params=["in process", "loopback"])
+async def booker(
+    request: pytest.FixtureRequest, client_key: ClientKey, january: January, http: Any
+) -> AsyncIterator[Booker]:
+    """Yield who books at practices of that January, with a token that was given for it."""
+    simulator = NhsSimulator(clock=january, key=client_key, is_limited=False)
+    async with reached(cast("Way", request.param), simulator) as where:
+        yield Booker(Asking(where, http(where)), simulator.tokens.issue(1e9))

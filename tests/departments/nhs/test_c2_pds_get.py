@@ -9,6 +9,9 @@ from govid.nhs.simulator import NhsSimulator
 from tests.departments.nhs.assertions import MISSING, Asking
 from tests.departments.nhs.target import reached
 
+INVALIDATED = (
+    "Resource that has been marked as invalid was requested - invalid resources cannot be retrieved"
+)
 SYSTEM = "https://fhir.nhs.uk/R4/CodeSystem/Spine-ErrorOrWarningCode"
 
 
@@ -24,6 +27,11 @@ def told(answer: Any) -> tuple[int, str, str, str, str | None]:
         issue["severity"],
         issue.get("diagnostics"),
     )
+
+
+def displayed(answer: Any) -> str:
+    """Return the words for a person in an OperationOutcome."""
+    return str(answer.json()["issue"][0]["details"]["coding"][0]["display"])
 
 
 async def test_a_patient_comes_with_version_and_type(asking: Asking) -> None:
@@ -89,6 +97,52 @@ async def test_a_number_that_is_none_is_refused(asking: Asking, number: str) -> 
 async def test_a_superseded_number_answers_with_the_new_one(asking_simulator: Asking) -> None:
     answer = await asking_simulator.pds("/Patient/5900053636")
     assert (answer.status_code, answer.json()["id"]) == (200, "9990000018")
+
+
+@pytest.mark.parametrize(
+    ("number", "member", "date"),
+    [("9990000026", "birthDate", "1961-04"), ("9990000042", "deceasedDateTime", "2025")],
+)
+async def test_dates_are_as_precise_as_they_are_known(
+    asking_simulator: Asking, number: str, member: str, date: str
+) -> None:
+    assert (await asking_simulator.pds(f"/Patient/{number}")).json()[member] == date
+
+
+async def test_why_no_practice_has_a_patient_any_more_is_an_extension(
+    asking_simulator: Asking,
+) -> None:
+    (removal,) = (await asking_simulator.pds("/Patient/9990000077")).json()["extension"]
+    coding = removal["extension"][0]["valueCodeableConcept"]["coding"][0]
+    assert removal["url"].endswith("Extension-PDS-RemovalFromRegistration")
+    assert (coding["system"], coding["code"]) == (
+        "https://fhir.nhs.uk/CodeSystem/PDS-RemovalReasonExitCode",
+        "EMB",
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "headers", "display"),
+    [
+        ("9111231130", {}, "Resource not found"),
+        ("9000000000", {}, "Resource Id is invalid"),
+        (
+            "9990003343",
+            {},
+            INVALIDATED,
+        ),
+        ("9000000009", {"X-Request-ID": MISSING}, "Required value is missing"),
+        ("9000000009", {"X-Request-ID": "xyz"}, "Provided value is invalid"),
+        ("9000000009", {"Authorization": MISSING}, "Access Denied - Unauthorised"),
+        ("9000000009", {"X-Sim-Fault": "429"}, "Too many requests"),
+        ("9000000009", {"X-Sim-Fault": "503"}, "Service unavailable"),
+    ],
+)
+async def test_what_is_wrong_is_displayed_in_the_nhss_words(
+    asking_simulator: Asking, number: str, headers: dict[str, object], display: str
+) -> None:
+    answer = await asking_simulator.pds(f"/Patient/{number}", headers=headers)
+    assert displayed(answer) == display
 
 
 async def test_without_a_request_id_nothing_is_told(asking: Asking) -> None:

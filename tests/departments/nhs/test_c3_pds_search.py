@@ -8,7 +8,7 @@ import pytest
 from govid.nhs.simulator import NhsSimulator
 from tests.departments.nhs.assertions import Asking
 from tests.departments.nhs.target import reached
-from tests.departments.nhs.test_c2_pds_get import told
+from tests.departments.nhs.test_c2_pds_get import displayed, told
 
 SMITH = {"family": "Smith", "gender": "female", "birthdate": "eq2010-10-22"}
 UNMET = (
@@ -53,6 +53,16 @@ async def test_two_dates_are_a_range(asking_simulator: Asking) -> None:
     assert (await asking_simulator.pds("/Patient", query)).json()["total"] == 1
 
 
+async def test_name_and_birth_date_are_enough(asking: Asking) -> None:
+    query = {"family": "Smith", "birthdate": "eq2010-10-22"}
+    assert (await asking.pds("/Patient", query)).json()["total"] == 1
+
+
+async def test_what_is_known_of_somebody_has_to_fit(asking: Asking) -> None:
+    query = {**SMITH, "email": "deb.trotter@example.com"}
+    assert (await asking.pds("/Patient", query)).json()["total"] == 0
+
+
 async def test_nobody_found_has_no_entry(asking: Asking) -> None:
     found = (await asking.pds("/Patient", {**SMITH, "family": "Nobody"})).json()
     assert found["total"] == 0
@@ -62,6 +72,16 @@ async def test_nobody_found_has_no_entry(asking: Asking) -> None:
 async def test_too_many_are_a_success_without_a_bundle(asking_simulator: Asking) -> None:
     answer = await asking_simulator.pds("/Patient", {**SMITH, "family": "Sm*"})
     assert told(answer) == (200, "TOO_MANY_MATCHES", "multiple-matches", "information", None)
+
+
+async def test_more_than_the_one_that_is_wanted_are_too_many(asking: Asking) -> None:
+    answer = await asking.pds("/Patient", {**SMITH, "family": "Sm*", "_max-results": "1"})
+    assert told(answer) == (200, "TOO_MANY_MATCHES", "multiple-matches", "information", None)
+
+
+async def test_what_is_no_parameter_is_named(asking: Asking) -> None:
+    answer = await asking.pds("/Patient", {**SMITH, "x": "1"})
+    assert told(answer) == (400, "ADDITIONAL_PROPERTIES", "invariant", "error", UNKNOWN)
 
 
 async def test_without_a_token_several_may_be_found(client_key: Any, http: Any) -> None:
@@ -114,6 +134,20 @@ async def test_a_restricted_patient_is_never_found_by_a_place(
             "value",
             "Invalid value - 'eq2010-02-30' in field 'birthdate'",
         ),
+        (
+            {"family": "Smith", "death-date": "2010"},
+            400,
+            "INVALID_VALUE",
+            "value",
+            "Invalid value - '2010' in field 'death-date'",
+        ),
+        (
+            {"birthdate": "eq2010-10-22", "_max-results": "2"},
+            400,
+            "INVALID_SEARCH_DATA",
+            "value",
+            UNMET,
+        ),
         ({"gender": "female"}, 400, "MISSING_VALUE", "required", NO_BIRTH),
         ({"birthdate": "eq2010-10-22"}, 400, "INVALID_SEARCH_DATA", "value", UNMET),
         ({**SMITH, "family": "S*"}, 400, "INVALID_SEARCH_DATA", "value", UNMET),
@@ -150,6 +184,25 @@ async def test_what_may_not_be_asked_is_refused_in_the_order_of_the_checks(
 ) -> None:
     answer = await asking_simulator.pds("/Patient", query)
     assert told(answer) == (status, code, issue, "error", diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("query", "display"),
+    [
+        ({}, "Unsupported Service"),
+        ({"x": "1"}, "Additional properties should not be included"),
+        ({"birthdate": "eq2010-10-22"}, "Search data is invalid"),
+        ({**SMITH, "family": "Sm*"}, "Too Many Matches"),
+        (
+            {**SMITH, "_max-results": "2"},
+            "Cannot retrieve more than one result with application-restricted access token",
+        ),
+    ],
+)
+async def test_what_is_wrong_is_displayed_in_the_nhss_words(
+    asking_simulator: Asking, query: dict[str, str], display: str
+) -> None:
+    assert displayed(await asking_simulator.pds("/Patient", query)) == display
 
 
 async def test_a_search_names_itself_too(asking: Asking) -> None:

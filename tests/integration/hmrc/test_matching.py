@@ -1,45 +1,26 @@
 """Verification by facts, by the adapter that asks the real HMRC as well as the simulated one."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import date
-from uuid import UUID
 
 import pytest
 from msgspec import structs
 
 from govid import hmrc
 from govid.bus import Database, Module, Outage, SystemClock, UnitOfWork
-from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.hmrc import HmrcSettings
 from govid.hmrc.simulator import SCOPE, HmrcSimulator
 from tests.departments.loopback import served
-from tests.integration.departments import (
-    StandingClock,
-    a_verification,
-    handle,
-    handler_of,
-    published,
-)
+from tests.integration.departments import StandingClock, published
 from tests.integration.hmrc.conftest import SETTINGS
+from tests.integration.matching import Said, answers, claim_of, ended, verifying
 
-NAME = "hmrc.verification"
 FREE = structs.replace(SETTINGS, are_limits_lifted=True)
 JIM = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))
 DORIS = ClaimedFacts(given_name="Doris", family_name="Departed", date_of_birth=date(1931, 2, 3))
 UNWRITABLE = ClaimedFacts(given_name="李", family_name="李", date_of_birth=date(1948, 4, 23))
-
-
-class Said:
-    """Everybody says the same of themselves."""
-
-    def __init__(self, facts: ClaimedFacts) -> None:
-        self.facts = facts
-
-    async def of(self, account_id: UUID) -> ClaimedFacts | None:
-        return self.facts
 
 
 @pytest.fixture
@@ -59,17 +40,6 @@ async def module(
     module = hmrc.build(settings, database, uow, clock, facts=said)
     yield module
     await module.stops[0]()
-
-
-async def answers(module: Module, uow: UnitOfWork, database: Database, nino: str) -> list[object]:
-    """Verify *nino* for somebody; return what was said, but for the times."""
-    delivery = a_verification(IdentifierType.NIN, nino, UUID(int=1))
-    await handle(handler_of(module, NAME), delivery, uow)
-    return [
-        (event["isVerified"], event["error"])
-        for name, event in await published(database)
-        if name == "hmrc.verification.completed"
-    ]
 
 
 @pytest.mark.parametrize(
@@ -113,14 +83,9 @@ async def test_where_hmrc_cannot_be_asked_nothing_is_decided(
     "settings", [structs.replace(FREE, simulator_fault="personal-data")], ids=["away"]
 )
 async def test_an_hmrc_that_is_away_is_an_outage_and_shows_in_health(
-    module: Module, uow: UnitOfWork, database: Database
+    module: Module, database: Database
 ) -> None:
-    handler = handler_of(module, NAME)
-    delivery = a_verification(IdentifierType.NIN, "AA000003D", UUID(int=1))
-    ended = await asyncio.gather(
-        *(handler.prepare(delivery) for _ in range(6)), return_exceptions=True
-    )
-    assert [type(one) for one in ended] == [Outage] * 6
+    assert await ended(module, "AA000003D", times=6) == [Outage] * 6
     assert module.states["hmrc"]() == "down"
     assert await published(database) == []
 
@@ -152,8 +117,8 @@ async def test_nobody_is_verified_by_form_where_hmrc_is_asked(
     remote: HmrcSettings, database: Database, uow: UnitOfWork, clock: StandingClock
 ) -> None:
     module = hmrc.build(remote, database, uow, clock)
-    delivery = a_verification(IdentifierType.NIN, "AB123456C", UUID(int=1))
-    assert (await handler_of(module, NAME).prepare(delivery)).outcome == "insufficient"
+    finding = await verifying(module).prepare(claim_of(module, "AB123456C"))
+    assert finding.outcome == "insufficient"
     assert module.states["hmrc"]() == "ok"
     await module.stops[0]()
 
@@ -169,10 +134,7 @@ async def test_an_hmrc_that_confesses_to_be_simulated_is_good_for_rehearsals_onl
 ) -> None:
     settings = structs.replace(remote, may_be_simulated=may_be_simulated)
     module = hmrc.build(settings, database, uow, SystemClock(), facts=said)
-    delivery = a_verification(IdentifierType.NIN, "AA000003D", UUID(int=1))
-    asked = handler_of(module, NAME).prepare(delivery)
-    (ended,) = await asyncio.gather(asked, return_exceptions=True)
-    assert isinstance(ended, Outage) is refused
+    assert (await ended(module, "AA000003D") == [Outage]) is refused
     await module.stops[0]()
 
 
@@ -199,18 +161,22 @@ async def test_when_hmrc_is_back_who_waited_for_it_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[object] = []
-    module = hmrc.build(remote, database, uow, SystemClock(), facts=said, recovered=told.append)
-    handler = handler_of(module, NAME)
-    delivery = a_verification(IdentifierType.NIN, "AA000003D", UUID(int=1))
-    await handler.prepare(delivery)
+    module = hmrc.build(
+        remote,
+        database,
+        uow,
+        SystemClock(),
+        facts=said,
+        recovered=lambda *news: told.append(news[0]),
+    )
+    await ended(module, "AA000003D")
     simulator.faults.set("503")
-    failures = [handler.prepare(delivery) for _ in range(5)]
-    await asyncio.gather(*failures, return_exceptions=True)
+    await ended(module, "AA000003D", times=5)
     while_away = (module.states["hmrc"](), list(told))
     simulator.faults.set("")
     later = time.time() + 60
     monkeypatch.setattr(time, "time", lambda: later)
-    await handler.prepare(delivery)
+    await ended(module, "AA000003D")
     assert while_away == ("down", [])
-    assert (module.states["hmrc"](), told) == ("ok", [(NAME,)])
+    assert (module.states["hmrc"](), told) == ("ok", [("hmrc.verification",)])
     await module.stops[0]()

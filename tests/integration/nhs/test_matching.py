@@ -1,6 +1,5 @@
 """Verification by facts, by the adapter that asks the real NHS as well as the simulated one."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import date
 from uuid import UUID
@@ -10,32 +9,15 @@ from msgspec import structs
 
 from govid import nhs
 from govid.bus import Database, Module, Outage, UnitOfWork
-from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.nhs import NhsSettings
-from tests.integration.departments import (
-    StandingClock,
-    a_verification,
-    handle,
-    handler_of,
-    published,
-    serving,
-)
+from tests.integration.departments import StandingClock, published, serving
+from tests.integration.matching import SOMEBODY, Said, answers, ended
 from tests.integration.nhs.conftest import SETTINGS
 
-NAME = "nhs.verification"
+FREE = structs.replace(SETTINGS, are_limits_lifted=True)
 GARTON = ClaimedFacts(given_name="Bill", family_name="Garton", date_of_birth=date(1946, 6, 23))
 SMITH = ClaimedFacts(given_name="Jane", family_name="Smith", date_of_birth=date(2010, 10, 22))
-
-
-class Said:
-    """Everybody says the same of themselves."""
-
-    def __init__(self, facts: ClaimedFacts) -> None:
-        self.facts = facts
-
-    async def of(self, account_id: UUID) -> ClaimedFacts | None:
-        return self.facts
 
 
 @pytest.fixture
@@ -45,7 +27,7 @@ def said() -> Said:
 
 @pytest.fixture
 def settings() -> NhsSettings:
-    return structs.replace(SETTINGS, are_limits_lifted=True)
+    return FREE
 
 
 @pytest.fixture
@@ -57,22 +39,11 @@ async def module(
     await module.stops[0]()
 
 
-async def answers(module: Module, uow: UnitOfWork, database: Database, number: str) -> list[object]:
-    """Verify *number* for somebody; return what was said to whom, but for the times."""
-    delivery = a_verification(IdentifierType.NHS, number, UUID(int=1))
-    await handle(handler_of(module, NAME), delivery, uow)
-    return [
-        (event["isVerified"], event["error"])
-        for name, event in await published(database)
-        if name == "nhs.verification.completed"
-    ]
-
-
 async def test_who_is_who_they_say_is_verified_and_becomes_a_patient(
     module: Module, uow: UnitOfWork, database: Database
 ) -> None:
     assert await answers(module, uow, database, "9693632109") == [(True, None)]
-    async with serving(module, UUID(int=1)) as client:
+    async with serving(module, SOMEBODY) as client:
         (patient,) = (await client.get("/api/nhs/patients")).json()
     assert (patient["name"], patient["nhsNumber"]) == ("Bill GARTON", "9693632109")
 
@@ -99,7 +70,7 @@ async def test_r17_the_answer_is_preceded_by_what_it_rests_on(
     assert evidence.pop("transaction")
     assert UUID(evidence.pop("request_id"))
     assert evidence == {
-        "account_id": str(UUID(int=1)),
+        "account_id": str(SOMEBODY),
         "timestamp": "2026-01-05T12:00:00Z",
         "identifier_type": "NHS",
         "outcome": "match",
@@ -123,19 +94,12 @@ async def test_the_form_of_the_prototype_needs_no_facts(
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [structs.replace(SETTINGS, are_limits_lifted=True, simulator_fault="personal-data")],
-    ids=["away"],
+    "settings", [structs.replace(FREE, simulator_fault="personal-data")], ids=["away"]
 )
 async def test_an_nhs_that_is_away_is_an_outage_and_shows_in_health(
-    module: Module, uow: UnitOfWork, database: Database
+    module: Module, database: Database
 ) -> None:
-    handler = handler_of(module, NAME)
-    delivery = a_verification(IdentifierType.NHS, "9693632109", UUID(int=1))
-    ended = await asyncio.gather(
-        *(handler.prepare(delivery) for _ in range(6)), return_exceptions=True
-    )
-    assert [type(one) for one in ended] == [Outage] * 6
+    assert await ended(module, "9693632109", times=6) == [Outage] * 6
     assert module.states["nhs"]() == "down"
     assert await published(database) == []
 

@@ -1,6 +1,6 @@
 """What the module does with the NHS that its settings name."""
 
-import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import date
 from uuid import UUID
@@ -10,11 +10,11 @@ from msgspec import structs
 
 from govid import nhs
 from govid.bus import Database, Module, Outage, SystemClock, UnitOfWork
-from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.nhs import NhsSettings, NhsSimulator
 from tests.departments.loopback import served
-from tests.integration.departments import StandingClock, a_verification, handler_of, serving
+from tests.integration.departments import StandingClock, serving
+from tests.integration.matching import Said, claim_of, ended, verifying
 from tests.integration.nhs.conftest import SETTINGS
 
 WISH = {
@@ -24,19 +24,17 @@ WISH = {
 }
 
 
-class Known:
-    """Everybody says to be Bill Garton."""
-
-    async def of(self, account_id: UUID) -> ClaimedFacts | None:
-        return ClaimedFacts(
-            given_name="Bill", family_name="Garton", date_of_birth=date(1946, 6, 23)
-        )
+GARTON = ClaimedFacts(given_name="Bill", family_name="Garton", date_of_birth=date(1946, 6, 23))
 
 
 @pytest.fixture
-async def remote() -> AsyncIterator[NhsSettings]:
+def simulator() -> NhsSimulator:
+    return NhsSimulator(is_limited=False)
+
+
+@pytest.fixture
+async def remote(simulator: NhsSimulator) -> AsyncIterator[NhsSettings]:
     """Yield the settings of an NHS on a loopback port."""
-    simulator = NhsSimulator(is_limited=False)
     async with served(simulator.application) as url:
         yield NhsSettings(
             registry="remote",
@@ -61,12 +59,9 @@ async def test_a_remote_nhs_is_well_until_something_is_heard(module: Module) -> 
     assert module.states["nhs"]() == "ok"
 
 
-async def test_nobody_is_verified_by_form_where_the_nhs_is_asked(
-    module: Module, database: Database, uow: UnitOfWork
-) -> None:
-    handler = handler_of(module, "nhs.verification")
-    delivery = a_verification(IdentifierType.NHS, "9693632109", UUID(int=1))
-    assert (await handler.prepare(delivery)).outcome == "insufficient"
+async def test_nobody_is_verified_by_form_where_the_nhs_is_asked(module: Module) -> None:
+    finding = await verifying(module).prepare(claim_of(module, "9693632109"))
+    assert finding.outcome == "insufficient"
 
 
 async def test_where_nobody_decides_about_appointments_none_is_taken(module: Module) -> None:
@@ -105,9 +100,35 @@ async def test_an_nhs_that_confesses_to_be_simulated_is_good_for_rehearsals_only
     remote: NhsSettings, database: Database, uow: UnitOfWork, may_be_simulated: bool, refused: bool
 ) -> None:
     settings = structs.replace(remote, may_be_simulated=may_be_simulated)
-    module = nhs.build(settings, database, uow, SystemClock(), facts=Known())
-    delivery = a_verification(IdentifierType.NHS, "9693632109", UUID(int=1))
-    asked = handler_of(module, "nhs.verification").prepare(delivery)
-    (ended,) = await asyncio.gather(asked, return_exceptions=True)
-    assert isinstance(ended, Outage) is refused
+    module = nhs.build(settings, database, uow, SystemClock(), facts=Said(GARTON))
+    assert (await ended(module, "9693632109") == [Outage]) is refused
+    await module.stops[0]()
+
+
+async def test_when_the_nhs_is_back_who_waited_for_it_is_told(
+    remote: NhsSettings,
+    simulator: NhsSimulator,
+    database: Database,
+    uow: UnitOfWork,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[object] = []
+    module = nhs.build(
+        remote,
+        database,
+        uow,
+        SystemClock(),
+        facts=Said(GARTON),
+        recovered=lambda *news: told.append(news[0]),
+    )
+    await ended(module, "9693632109")
+    simulator.faults.set("503")
+    await ended(module, "9693632109", times=5)
+    while_away = (module.states["nhs"](), list(told))
+    simulator.faults.set("")
+    later = time.time() + 60
+    monkeypatch.setattr(time, "time", lambda: later)
+    await ended(module, "9693632109")
+    assert while_away == ("down", [])
+    assert (module.states["nhs"](), told) == ("ok", [("nhs.verification", "nhs.booking")])
     await module.stops[0]()
