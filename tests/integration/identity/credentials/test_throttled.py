@@ -16,6 +16,7 @@ from govid.identity.errors import (
     SignInBusy,
     TooManyAttempts,
 )
+from govid.identity.passwords.turns import Asker
 from govid.identity.schemas import Login, Refresh
 from govid.identity.settings import ThrottleSettings
 from govid.identity.throttle import attempts
@@ -38,9 +39,9 @@ def verifications(*parts: Parts) -> Iterator[Counter[str]]:
 
 
 def _counting(verify: Any, counted: Counter[str]) -> Any:
-    async def count_and_verify(stored: str | None, password: str) -> bool:
+    async def count_and_verify(stored: str | None, password: str, asker: Asker) -> bool:
         counted["dummy" if stored is None else "real"] += 1
-        return bool(await verify(stored, password))
+        return bool(await verify(stored, password, asker))
 
     return count_and_verify
 
@@ -119,9 +120,9 @@ async def test_r4_whoever_is_refused_costs_the_same_statements_and_one_hash(
     hashes = Counter[str]()
     run = identity.passwords._run
 
-    async def count_and_run(work: Any) -> Any:
+    async def count_and_run(asker: Asker, work: Any) -> Any:
         hashes["made"] += 1
-        return await run(work)
+        return await run(asker, work)
 
     monkeypatch.setattr(identity.passwords, "_run", count_and_run)
     who = {"unknown": "nobody@example.com", "wrong": ADA, "locked": EVE["email"]}
@@ -141,6 +142,23 @@ async def test_r4_whoever_is_refused_costs_the_same_statements_and_one_hash(
         "UPDATE identity.throttle",
         "WITH incoming",
     ]
+
+
+@pytest.mark.parametrize("typed", ["Ada@example.com", "Nobody@example.com"])
+async def test_r1_a_hash_is_waited_for_in_the_name_that_was_given_be_there_one_or_not(
+    identity: Parts, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    await identity.register()
+    asked, take = list[tuple[str, str]](), identity.passwords._turns.take
+
+    async def note_and_take(asker: Asker) -> None:
+        asked.append((asker.network, asker.name))
+        await take(asker)
+
+    monkeypatch.setattr(identity.passwords._turns, "take", note_and_take)
+    with pytest.raises(InvalidCredentials):
+        await identity.login(typed, WRONG)
+    assert asked == [("none", typed.lower())]
 
 
 async def test_r4_a_refusal_is_told_to_the_audit_with_its_reason_and_without_the_address(
@@ -209,7 +227,7 @@ async def test_r6_a_full_hash_queue_counts_for_nothing(
 ) -> None:
     await identity.register()
 
-    async def busy(_: object) -> Any:
+    async def busy(*_: object) -> Any:
         raise SignInBusy(retry_after_seconds=5)
 
     monkeypatch.setattr(identity.passwords, "_run", busy)
