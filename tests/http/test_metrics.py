@@ -30,6 +30,7 @@ PROMISED = {
     "govid_activity_dropped_total": set(),
     "govid_sign_ins_total": {"outcome"},
     "govid_hashes_waiting": set(),
+    "govid_sieges_total": {"flow"},
     "govid_hashes_total": {"outcome"},
     "govid_oldest_transaction_seconds": set(),
     "govid_dead_tuples": {"table"},

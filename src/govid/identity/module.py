@@ -58,6 +58,7 @@ from govid.identity.settings import IdentitySettings
 from govid.identity.throttle.attempts import Throttle
 from govid.identity.throttle.lapsing import Lapsing
 from govid.identity.throttle.registrations import Registrations
+from govid.identity.throttle.sieges import Sieges
 from govid.identity.tokens.access import Tokens
 from govid.identity.tokens.keyring import Keyring
 from govid.identity.tokens.rotation import Rotation
@@ -121,7 +122,14 @@ def build(
     registration = Registration(
         uow, accounts, passwords, rules, precedents, limits, facts, questions
     )
-    throttle = Throttle(uow, attempts, quotas, settings.throttle, pseudonyms)
+    throttle = Throttle(
+        uow,
+        attempts,
+        quotas,
+        settings.throttle,
+        pseudonyms,
+        Sieges(settings.throttle.failures, registry),
+    )
     sign_in = SignIn(uow, accounts, passwords, opening, throttle)
     lapsing = Lapsing(attempts, quotas)
     people = desks.build(

@@ -59,6 +59,7 @@ from govid.identity.sessions.seen import LastSeen
 from govid.identity.settings import IdentitySettings, ThrottleSettings
 from govid.identity.throttle.attempts import Throttle
 from govid.identity.throttle.registrations import Registrations
+from govid.identity.throttle.sieges import Sieges
 from govid.identity.tokens.access import Tokens
 from govid.identity.tokens.keyring import Keyring
 
@@ -199,7 +200,14 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
     ending = Ending(uow, sessions, lambda *_: None)
     seen = LastSeen(database, settings.session_idle_seconds)
     pseudonyms = Pseudonyms(b"k" * 32)
-    throttle = Throttle(uow, Attempts(), Quotas(), settings.throttle, pseudonyms)
+    throttle = Throttle(
+        uow,
+        Attempts(),
+        Quotas(),
+        settings.throttle,
+        pseudonyms,
+        Sieges(settings.throttle.failures),
+    )
     limits = Registrations(uow, Quotas(), settings.throttle, pseudonyms)
     policy = Policy(min_length=8, checks=settings.password_checks)
     rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)

@@ -66,7 +66,7 @@ _RESERVE = f"""
                        {_NTH} AS nth
             ) AS step
         )
-    RETURNING verdict, turn, account_id
+    RETURNING verdict, turn, locks, account_id
 """  # noqa: S608 - put together from constants
 _FAIL = f"""
     UPDATE identity.throttle AS t SET
@@ -81,7 +81,7 @@ _FAIL = f"""
             CROSS JOIN LATERAL (SELECT t.failures + 1 >= $4 AS begins, {_NTH} AS nth) AS step
         )
     WHERE flow = $1 AND bucket = $2 AND pending ? $3::text
-    RETURNING turn
+    RETURNING CASE turn WHEN 'began' THEN locks END
 """  # noqa: S608 - put together from constants
 _SUCCEED = """
     UPDATE identity.throttle SET failures = 0, pending = pending - $3::text, turn = NULL
@@ -134,10 +134,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reserved(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reservation came to, and what became of the row's lock by it."""
+    """What a reservation came to, and what became of the row's lock by it.
+
+    `locks` is how many locks there have been, none of them a day after the one before.
+    """
 
     verdict: Literal["granted", "full", "locked"]
     turn: Literal["began", "ended"] | None
+    locks: int
     account_id: UUID | None
 
 
@@ -167,9 +171,12 @@ class Attempts:
 
     async def fail(
         self, tx: Transaction, place: Place, limits: Limits, account_id: UUID | None
-    ) -> bool:
-        """Give *place* back as a failure, once; tell whether a lock began by it."""
-        turn = await tx.driver.fetchval(
+    ) -> int | None:
+        """Give *place* back as a failure, once; return the lock that began by it, if one did.
+
+        It is the first, or the second within a day, and so on.
+        """
+        lock: int | None = await tx.driver.fetchval(
             _FAIL,
             place.flow,
             place.bucket,
@@ -179,7 +186,7 @@ class Attempts:
             limits.longest_seconds,
             account_id,
         )
-        return bool(turn == "began")
+        return lock
 
     async def succeed(self, tx: Transaction, place: Place) -> None:
         """Give *place* back, and forget the failures before it. A lock stays one."""

@@ -29,6 +29,7 @@ from govid.identity.repository.throttle import Attempts, Limits, Place, Reserved
 from govid.identity.settings import ThrottleSettings
 from govid.identity.throttle.callers import network_of
 from govid.identity.throttle.lines import Lines, TooLong
+from govid.identity.throttle.sieges import Sieges
 
 WAIT_SECONDS = 10.0
 LONGEST_LOCK_SECONDS = 24 * 3600
@@ -69,13 +70,18 @@ class Throttle:
         quotas: Quotas,
         settings: ThrottleSettings,
         pseudonyms: Pseudonyms,
+        sieges: Sieges,
     ) -> None:
-        """Count by *settings*, under *pseudonyms*; durations are clamped to a day."""
+        """Count by *settings*, under *pseudonyms*; durations are clamped to a day.
+
+        Each lock that begins is told to *sieges*.
+        """
         self._uow = uow
         self._attempts = attempts
         self._quotas = quotas
         self._address_failures = settings.address_failures
         self._pseudonyms = pseudonyms
+        self._sieges = sieges
         self._lines = Lines()
         longest = min(settings.longest_lock_seconds, LONGEST_LOCK_SECONDS)
         self._limits = Limits(
@@ -125,7 +131,9 @@ class Throttle:
         Take the account's lock, where one is needed, before this.
         """
         await self._quotas.settle(tx, spent=attempt.held)
-        if await self._attempts.fail(tx, attempt.place, self._limits, account_id):
+        lock = await self._attempts.fail(tx, attempt.place, self._limits, account_id)
+        if lock is not None:
+            self._sieges.locked(tx, attempt.place.flow, attempt.subject, lock)
             tx.emit(
                 LoginLocked(
                     flow=attempt.place.flow,
@@ -180,6 +188,8 @@ class Throttle:
         if seconds is not None:
             raise TooManyAttempts(retry_after_seconds=seconds)
         reserved = await self._attempts.reserve(tx, place, self._limits)
+        if reserved.turn == "began":
+            self._sieges.locked(tx, place.flow, place.bucket, reserved.locks)
         if reserved.turn is not None:
             event = LoginLocked if reserved.turn == "began" else LoginLockExpired
             tx.emit(

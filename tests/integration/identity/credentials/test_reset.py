@@ -18,6 +18,7 @@ from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.throttle import Attempts
 from govid.identity.settings import ThrottleSettings
 from govid.identity.throttle.attempts import Throttle
+from govid.identity.throttle.sieges import Sieges
 from tests.integration.identity.conftest import CAUSE, Parts
 from tests.statements import statements
 
@@ -37,7 +38,9 @@ def reset(identity: Parts) -> PasswordReset:
     """Return the use case, which counts attempts and never has enough of them."""
     limits = ThrottleSettings(failures=10_000, address_failures=100_000)
     pseudonyms = Pseudonyms(b"k" * 32)
-    throttle = Throttle(identity.uow, Attempts(), Quotas(), limits, pseudonyms)
+    throttle = Throttle(
+        identity.uow, Attempts(), Quotas(), limits, pseudonyms, Sieges(limits.failures)
+    )
     return PasswordReset(
         identity.uow,
         Owners(),

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from govid.bus import Database, Pseudonyms, Transaction, UnitOfWork
 from govid.bus.actor import Cause
@@ -11,6 +12,7 @@ from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.throttle import Attempts
 from govid.identity.settings import ThrottleSettings
 from govid.identity.throttle.attempts import Attempt, Flow, Throttle
+from govid.identity.throttle.sieges import Sieges
 from tests.integration.identity.conftest import CAUSE, a_uow
 
 ADA = "ada@example.com"
@@ -26,6 +28,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     database: Database
     uow: UnitOfWork
     throttle: Throttle
+    registry: CollectorRegistry
 
     async def reserve(
         self, subject: str = ADA, flow: Flow = Flow.SIGN_IN, cause: Cause = CAUSE
@@ -91,11 +94,10 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def a_door(database: Database, **settings: Any) -> Door:
-    uow = a_uow(database)
-    throttle = Throttle(
-        uow, Attempts(), Quotas(), ThrottleSettings(**settings), Pseudonyms(b"k" * 32)
-    )
-    return Door(database=database, uow=uow, throttle=throttle)
+    uow, limits, registry = a_uow(database), ThrottleSettings(**settings), CollectorRegistry()
+    sieges = Sieges(limits.failures, registry)
+    throttle = Throttle(uow, Attempts(), Quotas(), limits, Pseudonyms(b"k" * 32), sieges)
+    return Door(database=database, uow=uow, throttle=throttle, registry=registry)
 
 
 @pytest.fixture

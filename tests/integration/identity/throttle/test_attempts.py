@@ -24,6 +24,40 @@ async def test_the_sixth_failure_locks(door: Door) -> None:
     assert await door.events() == ["locked"]
 
 
+async def test_a_hundred_failures_in_a_row_are_an_alarm_once(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = a_door(database, failures=50, address_failures=0)
+    await door.wrong_times(51)
+    assert sieges(door) is None
+    await door.pass_time(901)
+    await door.wrong_times(51)
+    assert sieges(door) == 1
+    (line,) = [record for record in caplog.records if record.message == "throttle.siege"]
+    subject = (await door.row())["bucket"]
+    assert (vars(line)["flow"], vars(line)["subject"]) == (Flow.SIGN_IN, subject)
+
+
+async def test_a_hundred_failures_that_nobody_settled_are_one_too(database: Database) -> None:
+    door = a_door(database, failures=100, address_failures=0)
+    assert [(await door.reserve()).is_locked for _ in range(100)] == [False] * 100
+    await door.pass_time(31)
+    assert (await door.reserve()).is_locked
+    assert sieges(door) == 1
+
+
+async def test_locks_with_a_day_between_them_are_none(database: Database) -> None:
+    door = a_door(database, failures=50, address_failures=0)
+    await door.wrong_times(51)
+    await door.pass_time(24 * 3600 + 1)
+    await door.wrong_times(51)
+    assert sieges(door) is None
+
+
+def sieges(door: Door) -> float | None:
+    return door.registry.get_sample_value("govid_sieges_total", {"flow": Flow.SIGN_IN})
+
+
 async def test_a_success_forgets_the_failures_before_it(door: Door) -> None:
     await door.wrong_times(5)
     await door.succeed(await door.reserve())
