@@ -1,7 +1,6 @@
 """Puts identity together: the only place that constructs its parts."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from uuid import UUID
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -52,7 +51,7 @@ from govid.identity.sessions.listing import OwnSessions
 from govid.identity.sessions.live import LiveSessions
 from govid.identity.sessions.opening import Opening
 from govid.identity.sessions.refresh import Renewal
-from govid.identity.sessions.revocations import Revocations
+from govid.identity.sessions.revocations import Announcements, Revocations
 from govid.identity.sessions.seen import LastSeen
 from govid.identity.settings import IdentitySettings
 from govid.identity.throttle.attempts import Throttle
@@ -107,7 +106,7 @@ def build(
     refresh_tokens, living = RefreshTokens(), LiveSessions(database)
     revocations = _revocations(settings, living, signals)
     opening = Opening(sessions, refresh_tokens, tokens, settings)
-    ending = Ending(uow, sessions, revocations.tell if revocations else _nobody)
+    ending = Ending(uow, sessions, (revocations or Announcements(signals)).tell)
     renewal = Renewal(uow, sessions, refresh_tokens, opening, ending, settings)
     seen, expiry = LastSeen(database, settings.session_idle_seconds), Expiry()
     holders, history = Holders(), LifeEvents()
@@ -219,7 +218,3 @@ def _revocations(
 ) -> Revocations | None:
     """Return a memory of living sessions, if the settings want one."""
     return Revocations(living, signals) if settings.revocation_check == "cache" else None
-
-
-def _nobody(_account_id: UUID, _session_ids: Sequence[UUID]) -> None:
-    """Tell nobody: no process remembers a session."""
