@@ -24,6 +24,7 @@ from govid.gateway.cli.audit import operator
 from govid.gateway.cli.errors import CommandError, Refused
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.progress import Progress
+from govid.gateway.cli.selectors import selection
 from govid.gateway.cli.settings import Target, connected
 from govid.gateway.cli.topics import changed_topics
 from govid.gateway.devserver.backends import secrets
@@ -33,6 +34,9 @@ from govid.gateway.settings import load
 
 F = TypeVar("F", bound=Callable[..., Any])
 LONGEST_REASON = 500
+HOW = ("reason", "actor", "rate", "dry_run", "yes", "as_json")
+"""The options of `acting`, by which an order is made."""
+SETTLES = "`govid outbox status` shows whether they got through."
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PERSONAL = re.compile(
     r"\S@\S|(?<!\d)(\d{10}|\d{3}[ -]\d{3}[ -]\d{4})(?!\d)|\b[a-z]{2} ?\d\d ?\d\d ?\d\d ?[a-d]\b",
@@ -112,6 +116,12 @@ def order(
         yes=yes,
         as_json=as_json,
     )
+
+
+def order_and_selection(options: Mapping[str, Any]) -> tuple[Order, Selection]:
+    """Part the *options* of a command into how it is to be done, and what it is about."""
+    chosen = {name: value for name, value in options.items() if name not in HOW}
+    return order(**{name: options[name] for name in HOW}), selection(**chosen)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ import rich_click
 
 from govid.bus.inspection import STATES, EventDetail, Inspection, SubscriberStatus
 from govid.bus.stuck import Group, StuckDeliveries
-from govid.gateway.cli import outbox_acts, outbox_verify
+from govid.gateway.cli import outbox_mending, outbox_replay, outbox_verify
 from govid.gateway.cli.errors import CommandError, Refused
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.selectors import fingerprint_option, selection, selectors
@@ -30,11 +30,11 @@ def command() -> None:
 
 
 for each in (
-    outbox_acts.retry,
-    outbox_acts.unpark,
-    outbox_acts.discard,
-    outbox_acts.replay,
-    outbox_acts.backfill,
+    outbox_mending.retry,
+    outbox_mending.unpark,
+    outbox_mending.discard,
+    outbox_replay.replay,
+    outbox_replay.backfill,
     outbox_verify.verify,
 ):
     command.add_command(each)

@@ -78,3 +78,13 @@ def selection(
     return Selection(
         ids=ids, key=key, type=type_, topic=topic, subscriber=subscriber, since=since, until=until
     )
+
+
+def refuse_everything(chosen: Selection, fingerprint: str | None = None) -> None:
+    """Refuse to act on whatever there is, which nobody means who has chosen nothing.
+
+    Raises:
+        click.UsageError: nothing was chosen.
+    """
+    if chosen.is_empty and fingerprint is None:
+        raise click.UsageError("Say what you mean: by id, key, type, topic, subscriber or time.")
