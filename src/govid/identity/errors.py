@@ -63,6 +63,13 @@ class AccountIsNotBlocked(GovidError):
     kind = Kind.REFUSED
 
 
+class DeathStands(GovidError):
+    """A notice of death stands against this account."""
+
+    code = "death-stands"
+    kind = Kind.REFUSED
+
+
 class AccountIsClosed(GovidError):
     """The account is closed, for good."""
 

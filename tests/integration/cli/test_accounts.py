@@ -66,6 +66,7 @@ def test_an_account_is_shown_without_its_holder(govid: Any, ada: UUID) -> None:
             "sessions": 1,
             "open_reviews": 0,
         },
+        "death_stands": False,
         "history": [],
     }
     assert [text for text in PERSONAL if text in result.output] == []
@@ -211,6 +212,32 @@ def test_a_second_identical_act_changes_nothing(govid: Any, ada: UUID) -> None:
 def test_what_is_not_blocked_is_not_restored(govid: Any, ada: UUID) -> None:
     result = govid("restore", str(ada), *WHY)
     assert (result.exit_code, result.stderr) == (1, "govid: the account is not blocked.\n")
+
+
+async def test_r14_against_a_death_nothing_is_given_back_unless_it_is_taken_back(
+    govid: Any, ada: UUID, connection: Any
+) -> None:
+    await in_thread(govid, "block", str(ada), *WHY)
+    await connection.execute(DEATH, ada)
+    refused = await in_thread(govid, "restore", str(ada), *WHY)
+    assert (refused.exit_code, refused.stdout) == (3, "")
+    assert refused.stderr.startswith("govid: a notice of death stands against this account; ")
+    assert "--reverse-death" in refused.stderr
+    result = await in_thread(govid, "restore", str(ada), *WHY, "--reverse-death", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["status"]) == (0, "verified")
+    assert (await in_thread(shown, govid))["death_stands"] is False
+
+
+DEATH = """
+    WITH newest AS (
+        UPDATE identity.account SET life_event_at = now() WHERE id = $1 RETURNING life_event_at
+    )
+    INSERT INTO identity.life_event (id, kind, identifier_type, identifier_digest, account_id,
+                                     occurred_at, outcome, settled_at)
+    SELECT gen_random_uuid(), 'death', 'NIN', repeat('0', 32), $1,
+           life_event_at, 'without_effect', now()
+    FROM newest
+"""
 
 
 def test_an_id_of_nobody_is_not_found(govid: Any, ada: UUID) -> None:

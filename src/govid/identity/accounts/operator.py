@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus import Cause, UnitOfWork, uuid7
+from govid.bus import Cause, Transaction, UnitOfWork, uuid7
 from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.identifiers import normalise
 from govid.identity.accounts.digests import Digests
@@ -16,6 +16,7 @@ from govid.identity.errors import (
     AccountIsClosed,
     AccountIsNotBlocked,
     AccountNotFound,
+    DeathStands,
     Fault,
 )
 from govid.identity.repository.accounts import BLOCKED
@@ -27,9 +28,13 @@ _TICK = timedelta(microseconds=1)
 
 
 class AccountReport(msgspec.Struct, frozen=True, kw_only=True):
-    """How it stands with an account, and how that came."""
+    """How it stands with an account, and how that came.
+
+    `death_stands` tells that a death was said of its holder, and that nobody has taken that back.
+    """
 
     account: AccountStanding
+    death_stands: bool
     history: Sequence[Entry]
 
 
@@ -81,23 +86,39 @@ class AccountDesk:
             account = await self._holders.show(tx, account_id)
             if account is None:
                 raise AccountNotFound
-            return AccountReport(account=account, history=await self._events.of(tx, account_id))
+            return AccountReport(
+                account=account,
+                death_stands=await self._events.death_stands(tx, account_id),
+                history=await self._events.of(tx, account_id),
+            )
 
-    async def act(self, kind: Kind, account_id: UUID, *, reason: str, cause: Cause) -> None:
+    async def act(
+        self,
+        kind: Kind,
+        account_id: UUID,
+        *,
+        reason: str,
+        cause: Cause,
+        reverse_death: bool = False,
+    ) -> None:
         """Block the account or give it back; *cause* tells which operator does, *reason* why.
 
         The act is later than everything that is known of the account, also where a notice came
-        from a clock that is ahead of ours: what a person decides now has an effect now.
+        from a clock that is ahead of ours: what a person decides now has an effect now. With
+        *reverse_death* whoever gives it back also says that its holder is alive.
 
         Raises:
             AccountNotFound, AccountIsClosed, AccountIsBlockedAlready, AccountIsNotBlocked: there
                 is nothing to do, and nothing was done.
+            DeathStands: its holder is said to have died, whoever blocked it first.
         """
         async with self._uow.begin(cause) as tx:
             holder = await self._holders.lock_one(tx, account_id)
             if holder is None:
                 raise AccountNotFound
             refuse(kind, holder.status)
+            if kind is Kind.RESTORE and not reverse_death:
+                await self._refuse_the_dead(tx, account_id)
             occurred_at = holder.read_at
             if holder.life_event_at is not None:
                 occurred_at = max(occurred_at, holder.life_event_at + _TICK)
@@ -111,6 +132,10 @@ class AccountDesk:
                 stated_reason=reason,
             )
             await self._standing.hear(tx, word, now=occurred_at, holder=holder)
+
+    async def _refuse_the_dead(self, tx: Transaction, account_id: UUID) -> None:
+        if await self._events.death_stands(tx, account_id):
+            raise DeathStands
 
     def _digest(self, holder: Holder) -> str | None:
         if holder.identifier_type is None or holder.identifier_value is None:

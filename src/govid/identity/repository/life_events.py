@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import CursorResult, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import aliased
 
 from govid.bus import Transaction, uuid7
 from govid.bus.contracts import IdentifierType
@@ -72,6 +73,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 _ENTRY = tuple(getattr(LifeEvent, name) for name in Entry.__struct_fields__)
 _TELLING = (Outcome.APPLIED, Outcome.WITHOUT_EFFECT, Outcome.UNCLAIMED, Outcome.PARKED)
 """What counts when somebody registers with an identifier that has a history."""
+_SAID = (Outcome.APPLIED, Outcome.WITHOUT_EFFECT, Outcome.IGNORED_STALE)
+"""What was said of an account, whether or not it changed anything."""
 
 
 class LifeEvents:
@@ -156,6 +159,32 @@ class LifeEvents:
             .order_by(LifeEvent.occurred_at, LifeEvent.id)
         )
         return _entries(await tx.execute(statement))
+
+    async def death_stands(self, tx: Transaction, account_id: UUID) -> bool:
+        """Tell whether a death was said of the account, and nobody has taken that back since.
+
+        Also one that found the account blocked already, and so had no effect of its own, or that
+        was older than this block.
+        """
+        later = aliased(LifeEvent)
+        taken_back = (
+            select(later.id)
+            .where(
+                later.account_id == account_id,
+                later.kind == Kind.RESTORE,
+                later.outcome == Outcome.APPLIED,
+                later.occurred_at > LifeEvent.occurred_at,
+            )
+            .exists()
+        )
+        said = select(LifeEvent.id).where(
+            LifeEvent.account_id == account_id,
+            LifeEvent.kind == Kind.DEATH,
+            LifeEvent.outcome.in_(_SAID),
+            ~taken_back,
+        )
+        found: bool = (await tx.execute(select(said.exists()))).scalar_one()
+        return found
 
     async def open_review(
         self, tx: Transaction, event_id: UUID, reason: str, account_id: UUID | None

@@ -24,6 +24,7 @@ INSERT = """
     VALUES ($1, $2, $2, 'NIN', $2, '', 'verified', now(), now())
 """
 DEATH, BLOCK, RESTORE = Kind.DEATH, Kind.BLOCK, Kind.RESTORE
+REVERSAL: dict[str, Any] = {"reason": "a mix-up", "cause": OPS, "reverse_death": True}
 
 
 async def say(identity: Parts, account_id: UUID, kind: Kind, occurred_at: datetime) -> None:
@@ -105,7 +106,7 @@ async def test_r14_a_newer_notice_about_the_same_is_noted(identity: Parts) -> No
 async def test_r14_a_notice_older_than_a_reversal_is_stale(identity: Parts) -> None:
     view = await identity.register()
     await identity.die()
-    await identity.desk.act(RESTORE, view.id, reason="a mix-up", cause=OPS)
+    await identity.desk.act(RESTORE, view.id, **REVERSAL)
     await identity.die(timestamp=NOON)
     assert (await identity.account(view.id))["status"] == "pending_verification"
     assert (await identity.history())[-1] == ("death", "ignored_stale", view.id)
@@ -114,7 +115,7 @@ async def test_r14_a_notice_older_than_a_reversal_is_stale(identity: Parts) -> N
 async def test_r14_a_notice_newer_than_a_reversal_blocks_again(identity: Parts) -> None:
     view = await identity.register()
     await identity.die(timestamp=NOON)
-    await identity.desk.act(RESTORE, view.id, reason="a mix-up", cause=OPS)
+    await identity.desk.act(RESTORE, view.id, **REVERSAL)
     await identity.die(timestamp=datetime.now(UTC) + MINUTE)
     assert (await identity.account(view.id))["status"] == "blocked"
 
@@ -123,7 +124,7 @@ async def test_r14_a_reversal_counts_also_against_a_clock_that_is_ahead(identity
     view = await identity.register()
     ahead = datetime.now(UTC) + 4 * MINUTE
     await identity.die(timestamp=ahead)
-    await identity.desk.act(RESTORE, view.id, reason="a mix-up", cause=OPS)
+    await identity.desk.act(RESTORE, view.id, **REVERSAL)
     row = await identity.account(view.id)
     assert (row["status"], row["life_event_at"]) == (
         "pending_verification",
@@ -135,7 +136,7 @@ async def test_r14_old_tokens_stay_dead_after_a_reversal(identity: Parts) -> Non
     view = await identity.register()
     token = await identity.login()
     await identity.die()
-    await identity.desk.act(RESTORE, view.id, reason="a mix-up", cause=OPS)
+    await identity.desk.act(RESTORE, view.id, **REVERSAL)
     with pytest.raises(InvalidToken):
         await identity.authenticate(token)
     assert (await identity.authenticate(await identity.login())).account_id == view.id

@@ -121,7 +121,7 @@ async def test_r18_a_block_takes_the_level_and_its_end_gives_it_back(identity: P
     assert (await identity.account(view.id))["assurance"] == "P2"
     await identity.die()
     assert (await identity.account(view.id))["assurance"] == "P0"
-    await identity.desk.act(Kind.RESTORE, view.id, reason="a test", cause=OPS)
+    await identity.desk.act(Kind.RESTORE, view.id, reason="a test", cause=OPS, reverse_death=True)
     assert (await identity.account(view.id))["assurance"] == "P2"
 
 

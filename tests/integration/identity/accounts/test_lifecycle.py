@@ -185,7 +185,9 @@ async def test_r14_no_old_grant_comes_back_with_the_account(identity: Parts) -> 
     view = await identity.register()
     renewable = await identity.begin()
     await identity.die()
-    await identity.desk.act(Kind.RESTORE, view.id, reason="a mix-up", cause=CAUSE)
+    await identity.desk.act(
+        Kind.RESTORE, view.id, reason="a mix-up", cause=CAUSE, reverse_death=True
+    )
     with pytest.raises(InvalidToken):
         await identity.authenticate(renewable.access_token)
     with pytest.raises(InvalidRefreshToken):

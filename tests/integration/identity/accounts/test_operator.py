@@ -2,13 +2,19 @@
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
-from govid.identity.errors import AccountIsClosed, AccountIsNotBlocked, AccountNotFound
+from govid.identity.errors import (
+    AccountIsClosed,
+    AccountIsNotBlocked,
+    AccountNotFound,
+    DeathStands,
+)
 from govid.identity.repository.life_events import Kind
-from tests.integration.identity.accounts.test_event_time import OPS
+from tests.integration.identity.accounts.test_event_time import MINUTE, NOON, OPS, REVERSAL
 from tests.integration.identity.accounts.test_lifecycle import CLOSE
 from tests.integration.identity.conftest import Parts
 
@@ -46,7 +52,7 @@ async def test_only_an_account_that_waited_is_asked_about_again(identity: Parts)
     await identity.set(view.id, status="verified")
     await identity.die()
     before = (await identity.events()).count("identity.verification.requested")
-    await identity.desk.act(Kind.RESTORE, view.id, reason="a test", cause=OPS)
+    await identity.desk.act(Kind.RESTORE, view.id, **REVERSAL)
     assert (await identity.events()).count("identity.verification.requested") == before
 
 
@@ -60,3 +66,50 @@ async def test_what_is_in_no_state_for_it_is_refused(identity: Parts) -> None:
     with pytest.raises(AccountNotFound):
         await identity.desk.act(Kind.BLOCK, UUID(int=7), reason="a test", cause=OPS)
     assert await identity.history() == []
+
+
+@pytest.mark.parametrize(
+    ("after_the_block", "outcome"), [(MINUTE, "without_effect"), (-MINUTE, "ignored_stale")]
+)
+async def test_r14_a_death_stands_against_whoever_was_blocked_before(
+    identity: Parts, after_the_block: timedelta, outcome: str
+) -> None:
+    view = await identity.register()
+    await identity.desk.act(Kind.BLOCK, view.id, reason="a stolen account", cause=OPS)
+    await identity.die(timestamp=datetime.now(UTC) + after_the_block)
+    with pytest.raises(DeathStands):
+        await identity.desk.act(Kind.RESTORE, view.id, reason="found again", cause=OPS)
+    assert (await identity.account(view.id))["status"] == "blocked"
+    assert await identity.history() == [
+        ("block", "applied", view.id),
+        ("death", outcome, view.id),
+    ]
+
+
+async def test_r14_a_death_is_taken_back_in_so_many_words(identity: Parts) -> None:
+    view = await identity.register()
+    await identity.die(timestamp=NOON)
+    with pytest.raises(DeathStands):
+        await identity.desk.act(Kind.RESTORE, view.id, reason="a test", cause=OPS)
+    await identity.desk.act(Kind.RESTORE, view.id, **REVERSAL)
+    assert (await identity.account(view.id))["status"] == "pending_verification"
+
+
+async def test_r14_a_death_that_was_taken_back_stands_no_longer(identity: Parts) -> None:
+    view = await identity.register()
+    await identity.die(timestamp=NOON)
+    await identity.desk.act(Kind.RESTORE, view.id, **REVERSAL)
+    await identity.desk.act(Kind.BLOCK, view.id, reason="a stolen account", cause=OPS)
+    assert (await identity.desk.show(view.id, OPS)).death_stands is False
+    await identity.desk.act(Kind.RESTORE, view.id, reason="found again", cause=OPS)
+    assert (await identity.account(view.id))["status"] == "pending_verification"
+
+
+async def test_r14_a_death_of_another_account_stands_against_nobody_else(identity: Parts) -> None:
+    view = await identity.register()
+    other = await identity.register(email="eve@example.com", identifier_value="AB123456D")
+    await identity.die(timestamp=NOON)
+    await identity.desk.act(Kind.BLOCK, other.id, reason="a test", cause=OPS)
+    await identity.desk.act(Kind.RESTORE, other.id, reason="a test", cause=OPS)
+    assert (await identity.account(view.id))["status"] == "blocked"
+    assert (await identity.account(other.id))["status"] == "pending_verification"

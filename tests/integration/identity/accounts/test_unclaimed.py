@@ -83,7 +83,7 @@ async def test_the_next_holder_of_a_dead_persons_identifier_carries_it_too(
 async def test_a_reversal_clears_the_identifier_for_whoever_comes_next(identity: Parts) -> None:
     view = await identity.register()
     await identity.die()
-    await identity.desk.act(Kind.RESTORE, view.id, reason="a mix-up", cause=OPS)
+    await identity.desk.act(Kind.RESTORE, view.id, reason="a mix-up", cause=OPS, reverse_death=True)
     nothing = {"identifier_type": None, "identifier_value": None}
     await identity.set(view.id, status="registered", **nothing)
     eve = await identity.register(email="eve@example.com")
