@@ -1,6 +1,6 @@
 """The NHS's answers about NHS numbers, and what it keeps of the people behind them."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -96,6 +96,21 @@ async def test_a_newer_record_takes_the_place_of_the_older(
     [after] = (await client.get("/api/nhs/patients")).json()
     assert (after["name"], after["nhsNumber"]) == ("Adrian Sanderson", "9732110317")
     assert (after["id"], after["patientId"]) == (before["id"], before["patientId"])
+
+
+async def verify(module: Module, uow: UnitOfWork, people: int) -> None:
+    """Answer about so many people, one after the other and so on one connection."""
+    for _ in range(people):
+        await handle(
+            handler_of(module, NAME), a_verification(IdentifierType.NHS, NAMED, uuid4()), uow
+        )
+
+
+async def test_the_tenth_person_becomes_a_patient_like_the_first(
+    module: Module, uow: UnitOfWork, database: Database
+) -> None:
+    await verify(module, uow, 10)
+    assert await database.reads.fetchval("SELECT count(*) FROM nhs.patient") == 10
 
 
 async def test_a_person_whom_the_registry_does_not_match_leaves_no_trace(
