@@ -74,6 +74,7 @@ def test_i10_subscribers_are_called_what_they_were_always_called(
     house = wiring.build(chosen)
     names = [consumer.name for module in house.modules for consumer in module.consumers]
     assert sorted([*names, RELAY]) == [
+        "hmrc.consents",
         "hmrc.erasure",
         "hmrc.verification",
         "identity.letters",

@@ -88,7 +88,7 @@ async def test_an_export_holds_nothing_of_others(client: Client) -> None:
     answer = await client.get("/api/auth/export", other)
     assert "Ada" not in answer.text
     assert EMAIL not in answer.text
-    assert answer.json()["departments"]["hmrc"] == {"tax_records": []}
+    assert answer.json()["departments"]["hmrc"] == {"tax_records": [], "consents": []}
 
 
 async def test_a_closed_account_is_empty_and_its_tokens_are_dead(

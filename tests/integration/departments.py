@@ -60,7 +60,7 @@ def unit_of_work(database: Database, clock: StandingClock) -> UnitOfWork:
     return UnitOfWork(database.requests, outbox, clock, lambda *_: None)
 
 
-def principal_of(account_id: UUID) -> Principal:
+def principal_of(account_id: UUID, assurance: str = "P1") -> Principal:
     return Principal(
         account_id=account_id,
         session_id=uuid4(),
@@ -72,6 +72,7 @@ def principal_of(account_id: UUID) -> Principal:
         auth_provider="email",
         created_at=NOW,
         updated_at=NOW,
+        assurance=assurance,
     )
 
 
@@ -134,11 +135,13 @@ def somebody_waits(database: Database) -> Callable[[], Awaitable[bool]]:
 async def serving(module: Module, account_id: UUID) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of the module's routes who is signed in as *account_id*.
 
-    The header `X-Account` makes a request somebody else's.
+    The header `X-Account` makes a request somebody else's, `X-Assurance` somebody's who is known
+    better or less.
     """
 
     def principal(request: Request[Any, Any, Any]) -> Principal:
-        return principal_of(UUID(request.headers["x-account"]))
+        headers = request.headers
+        return principal_of(UUID(headers["x-account"]), headers.get("x-assurance", "P1"))
 
     app = Litestar(
         list(module.routes),  # type: ignore[call-overload] - the bus does not know what routes are

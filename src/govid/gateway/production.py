@@ -60,12 +60,7 @@ async def backend_faults(settings: Settings) -> list[str]:
 
 def warnings(settings: Settings) -> list[str]:
     """Return what is allowed in production and had better be known."""
-    found = []
-    for name, port in _ports(settings):
-        if port == "off":
-            found.append(f"{name} is off: verifications wait until it is there")
-        elif port == "simulator" and settings.allow_simulators:
-            found.append(f"{name} is simulated: nobody is really verified")
+    found = list(_stand_ins(settings))
     if settings.nhs.registry == "remote" and not settings.nhs.takes_bookings:
         found.append("No practices take bookings: appointments are answered with 503")
     if settings.identity.access_token_seconds > TOKEN_SECONDS:
@@ -82,6 +77,19 @@ def warnings(settings: Settings) -> list[str]:
     if settings.bus.kept_days > settings.bus.retention_days:
         found.append("events are kept as long as Kafka keeps its records, which is longer")
     return found
+
+
+def _stand_ins(settings: Settings) -> Iterator[str]:
+    """Tell where no department is asked, or none that is real."""
+    for name, port in _ports(settings):
+        if port == "off":
+            yield f"{name} is off: verifications wait until it is there"
+        elif port == "simulator" and settings.allow_simulators:
+            yield f"{name} is simulated: nobody is really verified"
+    if settings.hmrc.tax_records == "off":
+        yield "GOVID_TAX_RECORDS is off: nobody can see what HMRC has"
+    elif settings.hmrc.tax_records == "simulator" and settings.allow_simulators:
+        yield "GOVID_TAX_RECORDS is simulated: what people see is made up"
 
 
 def _backends(settings: Settings) -> Iterator[str]:
@@ -144,12 +152,15 @@ def _departments(settings: Settings) -> Iterator[str]:
     """Judge what stands at the ports; with simulators allowed, this is a rehearsal."""
     if settings.allow_simulators:
         return
-    for name, port in _ports(settings):
+    for name, port in (*_ports(settings), ("GOVID_TAX_RECORDS", settings.hmrc.tax_records)):
         if port == "simulator":
             yield f"{name} is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true"
     for name, department in (("NHS", settings.nhs), ("HMRC", settings.hmrc)):
         if department.registry == "remote" and not department.base_url.startswith("https://"):
             yield f"GOVID_{name}_BASE_URL is not an https address"
+    taxes = settings.hmrc
+    if taxes.tax_records == "remote" and not taxes.consent_url.startswith("https://"):
+        yield "GOVID_HMRC_CONSENT_URL is not an https address"
     if settings.nhs.are_limits_lifted:
         yield "GOVID_DEPARTMENT_LIMITS is false: the departments would turn govid away"
 

@@ -62,7 +62,10 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         bus.uow,
         clock,
         bus.signals,
-        departments={"nhs": nhs.Records(bus.database), "hmrc": hmrc.Records(bus.database)},
+        departments={
+            "nhs": nhs.Records(bus.database),
+            "hmrc": hmrc.Records(bus.database, settings.hmrc.sealing_key),
+        },
         registry=registry,
     )
     calls = UpstreamMetrics(registry)

@@ -2,13 +2,13 @@
 
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import AccountClosed
-from govid.hmrc.repository import TaxRecords
+from govid.hmrc.repository import FiledRecords
 
 
 class Erasure:
     """Erases what the owner of a closed account has filed: nobody could see it any more."""
 
-    def __init__(self, tax_records: TaxRecords) -> None:
+    def __init__(self, tax_records: FiledRecords) -> None:
         """Erase among *tax_records*."""
         self._tax_records = tax_records
 

@@ -1,5 +1,6 @@
 """Examples for the API's documents."""
 
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -7,7 +8,21 @@ from uuid import UUID
 from litestar.openapi.spec import Example
 
 from govid.hmrc import money
-from govid.hmrc.schemas import TaxRecordView
+from govid.hmrc.schemas import (
+    BalanceView,
+    BenefitsView,
+    ChargeView,
+    ConsentBegunView,
+    ConsentView,
+    EmploymentView,
+    PaidBackView,
+    PaymentView,
+    PensionsView,
+    RefundsView,
+    TaxAccountView,
+    TaxRecordView,
+    TaxSummaryView,
+)
 
 FILE_TAX_RECORD: dict[str, Any] = {
     "name": "Ida Newton",
@@ -28,3 +43,70 @@ _TAX_RECORD = TaxRecordView(
 TAX_RECORD_REQUESTS = [Example(id="tax-record", summary="A tax record", value=FILE_TAX_RECORD)]
 TAX_RECORDS = [Example(id="tax-record", summary="As it is filed", value=_TAX_RECORD)]
 TAX_RECORD_LISTS = [Example(id="tax-records", summary="All of yours", value=[_TAX_RECORD])]
+
+GRANT_CONSENT: dict[str, Any] = {
+    "code": "5d2f6a0e9b8c4f71a3d6e2c40b9f8a17",
+    "state": "mRk0Zr8J3p1nq5cVxw2sT7yUeLhQdGbKaOf4iN6jXtM",
+    "utr": "1000057161",
+}
+_GRANTED_AT = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+_BEGUN = ConsentBegunView(
+    authorisation_url="https://www.tax.service.gov.uk/oauth/authorize?response_type=code"
+    "&client_id=govid&scope=read%3Aindividual-tax&state=mRk0Zr8J3p1nq5cVxw2sT7yUeLhQdGbKaOf4iN6jXtM"
+    "&redirect_uri=https%3A%2F%2Fservice.example%2Ftax&code_challenge_method=S256"
+    "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    expires_at=datetime(2026, 1, 5, 14, 40, tzinfo=UTC),
+)
+_CONSENT = ConsentView(
+    status="granted", granted_at=_GRANTED_AT, ends_at=datetime(2027, 7, 7, 14, 30, tzinfo=UTC)
+)
+_SUMMARY = TaxSummaryView(
+    tax_year="2024-25",
+    employments=[
+        EmploymentView(
+            employer_paye_reference="123/AB456",
+            employer_name="Acme Ltd",
+            off_payroll_work=False,
+            pay_from_employment=money.write(Decimal("22520.65")),
+            tax_taken_off_pay=money.write(Decimal("1990.10")),
+        )
+    ],
+    pensions=PensionsView(
+        received=BenefitsView(
+            other_pensions_and_retirement_annuities=money.write(Decimal("1252.75"))
+        )
+    ),
+    refunds=RefundsView(tax_refunded_or_set_off=money.write(Decimal("0.00"))),
+)
+_ACCOUNT = TaxAccountView(
+    balance=BalanceView(
+        total_overdue=money.write(Decimal(500)),
+        total_payable=money.write(Decimal(500)),
+        total_pending=money.write(Decimal(1500)),
+        total=money.write(Decimal(2500)),
+        credit_available=money.write(Decimal(0)),
+        earliest_payable_due_date=date(2026, 1, 31),
+    ),
+    charges=[
+        ChargeView(
+            charge_id="AB1234567",
+            charge_type="ITSA",
+            amount=money.write(Decimal(1250)),
+            outstanding=money.write(Decimal(500)),
+            tax_year="2024-25",
+            due_date=date(2026, 1, 31),
+        )
+    ],
+    refunds=[PaidBackView(amount=money.write(Decimal("355.25")))],
+    payments=[
+        PaymentView(
+            amount=money.write(Decimal(500)), reference="PAY123456", paid_on=date(2025, 4, 11)
+        )
+    ],
+)
+
+CONSENT_REQUESTS = [Example(id="consent", summary="As HMRC sent it back", value=GRANT_CONSENT)]
+CONSENTS_BEGUN = [Example(id="begun", summary="Where to go", value=_BEGUN)]
+CONSENTS = [Example(id="granted", summary="As it was given", value=_CONSENT)]
+TAX_SUMMARIES = [Example(id="tax-year", summary="A year", value=_SUMMARY)]
+TAX_ACCOUNTS = [Example(id="tax-account", summary="An account", value=_ACCOUNT)]

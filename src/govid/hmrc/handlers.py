@@ -3,15 +3,24 @@
 from collections.abc import Sequence
 
 from govid.bus import Consumer
-from govid.bus.contracts import AccountClosed, IdentifierType, VerificationRequested
+from govid.bus.contracts import (
+    AccountBlocked,
+    AccountClosed,
+    AccountRestored,
+    IdentifierType,
+    VerificationRequested,
+)
 from govid.hmrc.erasure import Erasure
 from govid.hmrc.verification import Verification
+from govid.hmrc.withdrawal import Withdrawal
 
 VERIFICATION = "hmrc.verification"
 """The subscriber that waits while HMRC is away."""
 
 
-def consumers(verification: Verification, erasure: Erasure) -> Sequence[Consumer]:
+def consumers(
+    verification: Verification, erasure: Erasure, withdrawal: Withdrawal
+) -> Sequence[Consumer]:
     """Return the module's subscribers. Their names are stored, and never change (I10)."""
     return (
         Consumer(
@@ -21,4 +30,9 @@ def consumers(verification: Verification, erasure: Erasure) -> Sequence[Consumer
             handler=verification,
         ),
         Consumer(name="hmrc.erasure", handles=(AccountClosed,), handler=erasure),
+        Consumer(
+            name="hmrc.consents",
+            handles=(AccountBlocked, AccountClosed, AccountRestored),
+            handler=withdrawal,
+        ),
     )

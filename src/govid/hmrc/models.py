@@ -1,10 +1,10 @@
-"""The table of the HMRC module, as columns. The rules of the rows stand in the migration."""
+"""The tables of the HMRC module, as columns. The rules of the rows stand in the migrations."""
 
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import DateTime, FetchedValue, MetaData, Numeric, Text
+from sqlalchemy import BigInteger, DateTime, FetchedValue, LargeBinary, MetaData, Numeric, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -16,6 +16,8 @@ class Base(DeclarativeBase):
         str: Text(),
         datetime: DateTime(timezone=True),
         Decimal: Numeric(15, 2),
+        int: BigInteger(),
+        bytes: LargeBinary(),
     }
 
 
@@ -32,3 +34,38 @@ class TaxRecord(Base):
     tax_year: Mapped[str]
     tax_amount: Mapped[Decimal]
     created_at: Mapped[datetime]
+
+
+class Account(Base):
+    """What is known here of an account: whether it may be used."""
+
+    __tablename__ = "account"
+
+    account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    blocked_at: Mapped[datetime | None]
+
+
+class ConsentRequest(Base):
+    """A consent that somebody has begun to give, and who may bring it back."""
+
+    __tablename__ = "consent_request"
+
+    account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    state_digest: Mapped[bytes]
+    sealed_proof: Mapped[bytes]
+    expires_at: Mapped[datetime]
+
+
+class Consent(Base):
+    """A consent that was given; once it has lapsed, nothing is sealed in it."""
+
+    __tablename__ = "consent"
+
+    account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    generation: Mapped[int]
+    sealed: Mapped[bytes | None]
+    renew_at: Mapped[datetime]
+    claimed_until: Mapped[datetime | None]
+    granted_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    lapsed_at: Mapped[datetime | None]

@@ -8,15 +8,24 @@ from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import FactsOfAccounts
 from govid.bus.contracts.identifiers import normalise
 from govid.bus.upstream import UpstreamMetrics
-from govid.hmrc.controllers import router
+from govid.hmrc.consents import TaxConsent
+from govid.hmrc.controllers import router, simulated_pages
 from govid.hmrc.deaths import SimulatedDeath
 from govid.hmrc.erasure import Erasure
 from govid.hmrc.handlers import VERIFICATION, consumers
-from govid.hmrc.ports import open_ports
-from govid.hmrc.repository import TaxRecords
+from govid.hmrc.openers import Openers
+from govid.hmrc.ports import Ports, open_ports
+from govid.hmrc.repository import Accounts, Consents, FiledRecords
+from govid.hmrc.seal import Seal
 from govid.hmrc.settings import HmrcSettings
+from govid.hmrc.simulator import HmrcSimulator
+from govid.hmrc.tax_reading import TaxReading
 from govid.hmrc.tax_records import TaxFiling
 from govid.hmrc.verification import Verification
+from govid.hmrc.withdrawal import Withdrawal
+
+PAGES = "/dev/hmrc"
+"""Where a browser finds the pages of an HMRC that is simulated in this process."""
 
 
 def build(
@@ -27,30 +36,51 @@ def build(
     metrics: UpstreamMetrics | None = None,
     facts: FactsOfAccounts | None = None,
     recovered: Callable[[Collection[str]], None] | None = None,
+    rehearse: Callable[[HmrcSimulator], None] | None = None,
 ) -> Module:
     """Build the module: its routes below `/api/hmrc`, its subscribers and its simulated death.
 
     *facts* knows what the holders of accounts claim to be; *metrics* counts calls to HMRC;
-    *recovered* is told which subscribers may go on, as HMRC is back.
+    *recovered* is told which subscribers may go on, as HMRC is back;
+    *rehearse* is given a simulator that stands in for HMRC.
 
     Raises:
-        ValueError: the number for the simulated death is no National Insurance number, or the
-            simulator's fault is unknown.
+        ValueError: the number for the simulated death is no National Insurance number, the
+            simulator's fault is unknown, or there is no key to keep consents under.
     """
     # A list is one statement, which needs no BEGIN and no COMMIT around it.
-    reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    tax_records = TaxRecords(reads)
+    singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
+    seal = Seal.of(settings.sealing_key)
+    accounts, filed, consents = Accounts(), FiledRecords(singles), Consents(singles, seal)
     ports = open_ports(settings, clock, metrics)
     if recovered is not None:
         ports.on_recovery(partial(recovered, (VERIFICATION,)))
+    if rehearse is not None and ports.simulator is not None:
+        rehearse(ports.simulator)
+    if ports.consent is not None and seal is None:
+        raise ValueError("tax records need GOVID_KEY_ENCRYPTION_KEY or GOVID_PSEUDONYM_KEY")
+    consent = TaxConsent(uow, ports.consent, accounts, consents, min_level=settings.tax_min_level)
+    reading = _reading(settings, uow, ports, consents)
+    pages = (simulated_pages(PAGES, ports.pages),) if ports.pages else ()
     return Module(
         name="hmrc",
-        routes=(router(TaxFiling(uow, tax_records)),),
-        consumers=consumers(Verification(ports.verifier, facts), Erasure(tax_records)),
+        routes=(router(TaxFiling(uow, filed), consent, reading), *pages),
+        consumers=consumers(
+            Verification(ports.verifier, facts),
+            Erasure(filed),
+            Withdrawal(accounts, consents),
+        ),
         tasks=_tasks(settings, uow),
         stops=ports.stops,
-        states={"hmrc": ports.state},
+        states=ports.states,
     )
+
+
+def _reading(
+    settings: HmrcSettings, uow: UnitOfWork, ports: Ports, consents: Consents
+) -> TaxReading:
+    openers = Openers(uow, ports.consent, consents) if ports.consent else None
+    return TaxReading(ports.tax_records, openers, min_level=settings.tax_min_level)
 
 
 def _tasks(settings: HmrcSettings, uow: UnitOfWork) -> Sequence[Callable[[], Awaitable[None]]]:

@@ -1,17 +1,21 @@
 """What clients send and receive, under the contract's names. None of it shows in a repr (I9)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 from uuid import UUID
 
 from msgspec import Meta, Raw, Struct, field
 
 from govid.bus import Invalid, Personal
-from govid.hmrc import money, tax_year, utr
+from govid.hmrc import money, utr
+from govid.hmrc.tax_year import TaxYear
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Line = Annotated[str, Meta(min_length=1, max_length=100)]
+Brought = Annotated[str, Meta(min_length=1, max_length=512)]
+"""What a browser brings back from HMRC, opaque to us."""
 AmountIn = Annotated[
     Raw,
     Meta(
@@ -54,7 +58,7 @@ class FileTaxRecord(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         """Refuse what is no reference, no year or no amount."""
         _checked("taxNumber", "utr_format", utr.normalise, self.tax_number)
-        _checked("taxYear", "tax_year_format", tax_year.check, self.tax_year)
+        _checked("taxYear", "tax_year_format", TaxYear.in_full, self.tax_year)
         _checked("taxAmount", "amount_format", money.read, self.tax_amount)
 
     @property
@@ -77,6 +81,133 @@ class TaxRecordView(_Silent, frozen=True, kw_only=True):
     tax_number: Personal[str] = field(name="taxNumber")
     tax_year: str = field(name="taxYear")
     tax_amount: Personal[AmountOut] = field(name="taxAmount")
+
+
+class GrantConsent(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hand over what HMRC sent back with the browser, and the reference that it is about."""
+
+    code: Personal[Brought]
+    state: Personal[Brought]
+    utr: Personal[Line]
+
+    def __post_init__(self) -> None:
+        """Refuse what is no reference."""
+        _checked("utr", "utr_format", utr.normalise, self.utr)
+
+    @property
+    def reference(self) -> str:
+        """Return the unique taxpayer reference in canonical form."""
+        return utr.normalise(self.utr)
+
+
+class ConsentBegunView(_Silent, frozen=True, kw_only=True, rename="camel"):
+    """Where to send the citizen's browser, and until when it may come back."""
+
+    authorisation_url: Personal[str]
+    expires_at: datetime
+
+
+class ConsentView(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How a consent stands. `endsAt` is what HMRC promises; it may be withdrawn there before."""
+
+    status: Literal["none", "granted", "lapsed"]
+    granted_at: datetime | None = None
+    ends_at: datetime | None = None
+    lapsed_at: datetime | None = None
+
+
+class EmploymentView(_Silent, frozen=True, kw_only=True, rename="camel"):
+    """An employment in a tax year. What HMRC has no data of is null, which is not zero."""
+
+    employer_paye_reference: Personal[str]
+    employer_name: Personal[str | None] = None
+    off_payroll_work: bool | None = None
+    pay_from_employment: Personal[AmountOut | None] = None
+    tax_taken_off_pay: Personal[AmountOut | None] = None
+
+
+class BenefitsView(_Silent, frozen=True, kw_only=True, rename="camel"):
+    """What was received of pensions, annuities and benefits."""
+
+    other_pensions_and_retirement_annuities: Personal[AmountOut | None] = None
+    incapacity_benefit: Personal[AmountOut | None] = None
+    jobseekers_allowance: Personal[AmountOut | None] = None
+    seiss_net_paid: Personal[AmountOut | None] = None
+
+
+class BenefitTaxesView(_Silent, frozen=True, kw_only=True, rename="camel"):
+    """What tax was taken off pensions, annuities and benefits."""
+
+    other_pensions_and_retirement_annuities: Personal[AmountOut | None] = None
+    incapacity_benefit: Personal[AmountOut | None] = None
+
+
+class PensionsView(_Silent, frozen=True, kw_only=True, rename="camel"):
+    """Pensions, annuities and benefits."""
+
+    received: BenefitsView | None = None
+    tax_taken_off: BenefitTaxesView | None = None
+
+
+class RefundsView(_Silent, frozen=True, kw_only=True, rename="camel"):
+    """What tax was paid back, or set off."""
+
+    tax_refunded_or_set_off: Personal[AmountOut]
+
+
+class TaxSummaryView(_Silent, frozen=True, kw_only=True, rename="camel"):
+    """A tax year as HMRC knows it. What it has no data of is null, which is not zero."""
+
+    tax_year: str
+    employments: Sequence[EmploymentView] | None = None
+    pensions: PensionsView
+    refunds: RefundsView | None = None
+
+
+class BalanceView(_Silent, frozen=True, kw_only=True, rename="camel"):
+    """How a Self Assessment account stands."""
+
+    total_overdue: Personal[AmountOut]
+    total_payable: Personal[AmountOut]
+    total_pending: Personal[AmountOut]
+    total: Personal[AmountOut]
+    credit_available: Personal[AmountOut]
+    earliest_payable_due_date: date | None = None
+
+
+class ChargeView(_Silent, frozen=True, kw_only=True, rename="camel"):
+    """What is owed, and what of it still is."""
+
+    charge_id: Personal[str]
+    charge_type: str
+    amount: Personal[AmountOut]
+    outstanding: Personal[AmountOut]
+    tax_year: str | None = None
+    due_date: date | None = None
+
+
+class PaidBackView(_Silent, frozen=True, kw_only=True, rename="camel"):
+    """What was paid back, and what of it was asked for."""
+
+    amount: Personal[AmountOut | None] = None
+    requested: Personal[AmountOut | None] = None
+
+
+class PaymentView(_Silent, frozen=True, kw_only=True, rename="camel"):
+    """What was paid."""
+
+    amount: Personal[AmountOut]
+    reference: Personal[str | None] = None
+    paid_on: date | None = None
+
+
+class TaxAccountView(_Silent, frozen=True, kw_only=True):
+    """A Self Assessment account: how it stands, and what has happened on it."""
+
+    balance: BalanceView
+    charges: Sequence[ChargeView]
+    refunds: Sequence[PaidBackView]
+    payments: Sequence[PaymentView]
 
 
 def _checked(place: str, kind: str, reader: Callable[[T], R], value: T) -> None:

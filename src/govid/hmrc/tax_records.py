@@ -3,14 +3,14 @@
 from uuid import UUID
 
 from govid.bus import Cause, Page, Principal, UnitOfWork
-from govid.hmrc.repository import TaxRecords
+from govid.hmrc.repository import FiledRecords
 from govid.hmrc.schemas import FileTaxRecord, TaxRecordView
 
 
 class TaxFiling:
     """Files tax records."""
 
-    def __init__(self, uow: UnitOfWork, tax_records: TaxRecords) -> None:
+    def __init__(self, uow: UnitOfWork, tax_records: FiledRecords) -> None:
         """Keep *tax_records* in transactions of *uow*."""
         self._uow = uow
         self._tax_records = tax_records

@@ -1,17 +1,50 @@
-"""Tax years."""
+"""Tax years: one type, and the two ways in which they are written."""
 
 import re
+from typing import Self
 
-_FORM = re.compile(r"([0-9]{4})-([0-9]{4})")
+from msgspec import Struct
+
+_IN_FULL = re.compile(r"([0-9]{4})-([0-9]{4})")
+_IN_SHORT = re.compile(r"([0-9]{4})-([0-9]{2})")
+_CENTURY = 100
 
 
-def check(text: str) -> str:
-    """Return *text* if it is a tax year: two consecutive years, like `2022-2023`.
+class TaxYear(Struct, frozen=True, order=True):
+    """The tax year that begins on 6 April of the year `first`."""
 
-    Raises:
-        ValueError: it is none. Its text may be shown.
-    """
-    years = _FORM.fullmatch(text)
-    if years is None or int(years[2]) != int(years[1]) + 1:
-        raise ValueError("a tax year is two consecutive years, like 2022-2023")
-    return text
+    first: int
+
+    @classmethod
+    def in_full(cls, text: str) -> Self:
+        """Return the tax year that *text* names by two whole years, like `2022-2023`.
+
+        Raises:
+            ValueError: it names none. Its text may be shown.
+        """
+        years = _IN_FULL.fullmatch(text)
+        if years is None or int(years[2]) != int(years[1]) + 1:
+            raise ValueError("a tax year is two consecutive years, like 2022-2023")
+        return cls(int(years[1]))
+
+    @classmethod
+    def in_short(cls, text: str) -> Self:
+        """Return the tax year that *text* names as HMRC does, like `2022-23`.
+
+        Raises:
+            ValueError: it names none. Its text may be shown.
+        """
+        years = _IN_SHORT.fullmatch(text)
+        if years is None or int(years[2]) != (int(years[1]) + 1) % _CENTURY:
+            raise ValueError("a tax year is two consecutive years, like 2022-23")
+        return cls(int(years[1]))
+
+    @property
+    def full(self) -> str:
+        """`2022-2023`."""
+        return f"{self.first:04}-{self.first + 1:04}"
+
+    @property
+    def short(self) -> str:
+        """`2022-23`."""
+        return f"{self.first:04}-{(self.first + 1) % _CENTURY:02}"

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import httpx
 import pytest
 from msgspec import structs
 
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.hmrc.asking import MISSING, PDV_PATH, Asking, told
+from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR, ReadingTaxes
 from tests.departments.hmrc.target import reached
 from tests.integration.departments import StandingClock
 
@@ -164,3 +166,88 @@ def test_where_simulators_are_not_allowed_there_is_none() -> None:
 )
 def test_hmrc_knows_its_own_paths(path: str, is_known: bool) -> None:
     assert HmrcSimulator.knows(path) is is_known
+
+
+@pytest.fixture
+def reading(asking: Asking) -> ReadingTaxes:
+    return ReadingTaxes(asking)
+
+
+def failed(answer: httpx.Response) -> tuple[int, str]:
+    """Return the status and the type of an error in the form that one API has for itself."""
+    assert set(answer.json()) == {"failure"}
+    assert set(answer.json()["failure"]) == {"type", "reason"}
+    return answer.status_code, answer.json()["failure"]["type"]
+
+
+async def test_one_api_says_what_it_has_not_in_a_form_of_its_own(
+    asking_simulator: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("govid.hmrc.simulator.liabilities.ACCOUNTS", {})
+    answer = await ReadingTaxes(asking_simulator).account()
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"failure": {"type": "NOT_FOUND", "reason": "No data found for the UTR provided."}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("utr", "query", "expected"),
+    [
+        ("1234567890", "", (400, "BAD_REQUEST")),
+        (IDA_UTR, "?fromDate=06-04-2024", (400, "BAD_REQUEST")),
+        (IDA_UTR, "?fromDate=20240406", (400, "BAD_REQUEST")),
+        (OTHER_UTR, "", (403, "FORBIDDEN")),
+    ],
+)
+async def test_a_failure_has_a_type_and_a_reason(
+    reading: ReadingTaxes, utr: str, query: str, expected: tuple[int, str]
+) -> None:
+    assert failed(await reading.account(utr, query)) == expected
+
+
+@pytest.mark.parametrize(
+    ("scenario", "status"),
+    [
+        ("BAD_REQUEST", 400),
+        ("UNAUTHORISED", 401),
+        ("FORBIDDEN", 403),
+        ("NOT_FOUND", 404),
+        ("INTERNAL_SERVER_ERROR", 500),
+        ("SERVICE_UNAVAILABLE", 503),
+    ],
+)
+async def test_every_failure_can_be_played(
+    reading: ReadingTaxes, scenario: str, status: int
+) -> None:
+    assert failed(await reading.account(Gov_Test_Scenario=scenario)) == (status, scenario)
+
+
+async def test_what_the_platform_refuses_it_refuses_there_in_its_own_form(
+    reading: ReadingTaxes,
+) -> None:
+    assert told(await reading.account(Authorization="Bearer x")) == (401, "INVALID_CREDENTIALS")
+    assert told(await reading.account(Accept="x")) == (406, "ACCEPT_HEADER_INVALID")
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "body"),
+    [
+        ("503", 503, {"failure": {"type": "SERVICE_UNAVAILABLE", "reason": "Service unavailable"}}),
+        (
+            "429",
+            429,
+            {
+                "code": "MESSAGE_THROTTLED_OUT",
+                "message": "The request for the API is throttled as you have exceeded your quota.",
+            },
+        ),
+    ],
+)
+async def test_an_api_that_is_away_speaks_in_its_own_form_and_its_limit_in_the_platforms(
+    asking_simulator: Asking, fault: str, status: int, body: object
+) -> None:
+    reading = ReadingTaxes(asking_simulator)
+    token = f"Bearer {(await reading.granted())['access_token']}"
+    answer = await reading.account(Authorization=token, X_Sim_Fault=fault)
+    assert (answer.status_code, answer.json()) == (status, body)

@@ -301,3 +301,99 @@ def test_an_hmrc_that_confesses_to_be_simulated_is_refused_in_production(
     values: dict[str, Any], may_be: bool
 ) -> None:
     assert settings(**values).hmrc.may_be_simulated is may_be
+
+
+PAGE = "https://service.example/tax"
+OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
+
+
+@pytest.mark.parametrize(("demonstration", "kind"), [(True, "simulator"), (False, "off")])
+def test_without_credentials_tax_records_are_simulated_in_a_demonstration_only(
+    demonstration: bool, kind: str
+) -> None:
+    assert settings(demonstration=demonstration).hmrc.tax_records == kind
+
+
+def test_a_simulated_page_of_consent_is_where_govid_is() -> None:
+    chosen = settings(demonstration=True, GOVID_PUBLIC_URL="http://localhost:8001").hmrc
+    assert chosen.consent_url == "http://localhost:8001/dev/hmrc"
+    assert chosen.redirect_uri == OUT_OF_BAND
+
+
+def test_a_simulated_hmrc_can_send_browsers_back() -> None:
+    chosen = settings(demonstration=True, GOVID_HMRC_REDIRECT_URI="http://localhost:3000/x").hmrc
+    assert (chosen.tax_records, chosen.redirect_uri) == ("simulator", "http://localhost:3000/x")
+
+
+@pytest.mark.parametrize("demonstration", [True, False])
+def test_who_has_registered_no_page_at_hmrc_verifies_numbers_only(demonstration: bool) -> None:
+    chosen = settings(demonstration=demonstration, **HMRC).hmrc
+    assert (chosen.registry, chosen.tax_records) == ("remote", "off")
+
+
+def test_with_a_page_too_hmrc_is_asked_for_tax_records() -> None:
+    chosen = settings(**HMRC, GOVID_HMRC_REDIRECT_URI=PAGE).hmrc
+    assert (chosen.tax_records, chosen.redirect_uri) == ("remote", PAGE)
+    assert chosen.consent_url == "https://test-www.tax.service.gov.uk"
+
+
+@pytest.mark.parametrize(
+    ("values", "url"),
+    [
+        (
+            {"GOVID_HMRC_BASE_URL": "https://api.service.hmrc.gov.uk"},
+            "https://www.tax.service.gov.uk",
+        ),
+        ({"GOVID_HMRC_BASE_URL": "http://127.0.0.1:9000"}, "http://127.0.0.1:9000"),
+        ({"GOVID_HMRC_CONSENT_URL": "https://consent.example"}, "https://consent.example"),
+    ],
+)
+def test_where_citizens_consent_follows_from_where_the_apis_are(
+    values: dict[str, str], url: str
+) -> None:
+    chosen = settings(**{**HMRC, "GOVID_HMRC_REDIRECT_URI": PAGE, **values}).hmrc
+    assert chosen.consent_url == url
+
+
+def test_who_wants_tax_records_themselves_is_told_what_is_missing() -> None:
+    assert refused(**HMRC, GOVID_TAX_RECORDS="remote") == [
+        "GOVID_TAX_RECORDS is remote, and these are not set: GOVID_HMRC_REDIRECT_URI"
+    ]
+
+
+@pytest.mark.parametrize("port", ["simulator", "off"])
+def test_a_word_about_tax_records_is_not_overruled(port: str) -> None:
+    chosen = settings(**HMRC, GOVID_HMRC_REDIRECT_URI=PAGE, GOVID_TAX_RECORDS=port).hmrc
+    assert (chosen.registry, chosen.tax_records) == ("remote", port)
+
+
+@pytest.mark.parametrize("uri", [PAGE, "http://localhost:3000/back?from=hmrc", OUT_OF_BAND])
+def test_a_page_to_come_back_to_is_one_that_hmrc_registers(uri: str) -> None:
+    assert settings(**HMRC, GOVID_HMRC_REDIRECT_URI=uri).hmrc.redirect_uri == uri
+
+
+@pytest.mark.parametrize("uri", ["http://service.example", f"{PAGE}#x", "service.example", "oob"])
+def test_a_page_that_hmrc_would_not_register_is_refused(uri: str) -> None:
+    (fault,) = refused(**HMRC, GOVID_HMRC_REDIRECT_URI=uri)
+    assert fault.startswith("GOVID_HMRC_REDIRECT_URI (command line): ")
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"GOVID_PSEUDONYM_KEY": "p" * 32}, b"p" * 32),
+        ({"GOVID_PSEUDONYM_KEY": "p" * 32, "GOVID_KEY_ENCRYPTION_KEY": "k" * 32}, b"k" * 32),
+        ({}, b""),
+    ],
+)
+def test_consents_are_kept_under_the_key_that_keeps_other_secrets(
+    values: dict[str, str], key: bytes
+) -> None:
+    assert settings(**values).hmrc.sealing_key == key
+
+
+def test_production_wants_citizens_to_consent_on_an_encrypted_page() -> None:
+    values = {**HMRC, "GOVID_HMRC_REDIRECT_URI": PAGE, "GOVID_HMRC_CONSENT_URL": "http://x.example"}
+    fault = "GOVID_HMRC_CONSENT_URL is not an https address"
+    assert fault in faults(settings(**values))
+    assert fault not in faults(settings(GOVID_ALLOW_SIMULATORS=True, **values))

@@ -87,6 +87,10 @@ def test_nothing_set_names_everything_that_is_missing() -> None:
             {"GOVID_NINO_VERIFIER": "simulator"},
             "GOVID_NINO_VERIFIER is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true",
         ),
+        (
+            {"GOVID_TAX_RECORDS": "simulator"},
+            "GOVID_TAX_RECORDS is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true",
+        ),
     ],
 )
 def test_each_fault_alone(change: dict[str, object], fault: str) -> None:
@@ -103,6 +107,7 @@ def test_simulators_may_be_allowed_and_are_then_warned_of() -> None:
     assert warnings(chosen) == [
         "GOVID_PATIENT_REGISTRY is simulated: nobody is really verified",
         "GOVID_NINO_VERIFIER is off: verifications wait until it is there",
+        "GOVID_TAX_RECORDS is off: nobody can see what HMRC has",
         "access tokens live longer than 15 minutes",
         PAGES,
     ]

@@ -1,24 +1,45 @@
-"""Tax years are two years that follow one another."""
+"""Tax years are two years that follow one another, however they are written."""
 
 import pytest
 
-from govid.hmrc import tax_year
+from govid.hmrc.tax_year import TaxYear
 
 
-@pytest.mark.parametrize("text", ["2022-2023", "1999-2000", "2099-2100"])
-def test_consecutive_years_are_a_tax_year(text: str) -> None:
-    assert tax_year.check(text) == text
+@pytest.mark.parametrize(
+    ("full", "short"),
+    [
+        ("2022-2023", "2022-23"),
+        ("1999-2000", "1999-00"),
+        ("2008-2009", "2008-09"),
+        ("2099-2100", "2099-00"),
+    ],
+)
+def test_a_tax_year_is_one_in_both_forms(full: str, short: str) -> None:
+    assert TaxYear.in_full(full) == TaxYear.in_short(short)
+    assert (TaxYear.in_short(short).full, TaxYear.in_full(full).short) == (full, short)
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "2022", "2022-23", "2022/2023", "2022-2022", "2022-2024", "2023-2022", "2022-2023\n"],
 )
-def test_anything_else_is_refused(text: str) -> None:
+def test_anything_else_is_refused_in_full(text: str) -> None:
     with pytest.raises(ValueError, match="2022-2023"):
-        tax_year.check(text)
+        TaxYear.in_full(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2022", "2022-2023", "2022/23", "2022-22", "2022-24", "2023-22", "2022-23\n"]
+)
+def test_anything_else_is_refused_in_short(text: str) -> None:
+    with pytest.raises(ValueError, match="2022-23"):
+        TaxYear.in_short(text)
 
 
 def test_digits_of_other_scripts_are_refused() -> None:
     with pytest.raises(ValueError, match="2022-2023"):
-        tax_year.check("٢٠٢٢-٢٠٢٣")
+        TaxYear.in_full("٢٠٢٢-٢٠٢٣")
+
+
+def test_tax_years_are_in_order() -> None:
+    assert TaxYear.in_short("1999-00") < TaxYear.in_short("2000-01")

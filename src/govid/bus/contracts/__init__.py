@@ -19,6 +19,11 @@ from govid.bus.contracts.claims import (
     AccountClosed,
     AccountIdentifierReleased,
 )
+from govid.bus.contracts.consents import (
+    TaxConsentGranted,
+    TaxConsentLapsed,
+    TaxConsentWithdrawn,
+)
 from govid.bus.contracts.credentials import (
     CredentialChanged,
     CredentialCorrupt,
@@ -129,6 +134,9 @@ __all__ = [
     "SessionCreated",
     "SessionExpired",
     "SessionRevoked",
+    "TaxConsentGranted",
+    "TaxConsentLapsed",
+    "TaxConsentWithdrawn",
     "Topic",
     "VerificationAttemptsForgiven",
     "VerificationCompleted",

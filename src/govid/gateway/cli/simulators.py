@@ -52,6 +52,7 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
     ninos = hmrc.HmrcSimulator(
         fault=settings.hmrc.simulator_fault,
         is_limited=not settings.hmrc.are_limits_lifted,
+        redirect_uri=settings.hmrc.redirect_uri,
     )
     with listen(host, port) as listener:
         running = Running(
@@ -68,6 +69,7 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
                 "GOVID_HMRC_CLIENT_ID": ninos.client_id,
                 "GOVID_HMRC_CLIENT_SECRET": ninos.client_secret,
                 "GOVID_HMRC_SCOPE": hmrc.SCOPE,
+                "GOVID_HMRC_REDIRECT_URI": settings.hmrc.redirect_uri,
             },
         )
         output = Output(as_json=as_json)

@@ -4,10 +4,18 @@ from collections.abc import Mapping
 from typing import Literal
 
 from govid.gateway.settings.environment import Environment, Port
-from govid.hmrc import HmrcSettings
+from govid.hmrc import PAGES, HmrcSettings
 from govid.nhs import NhsSettings, Practice
 
 Choice = Literal["remote", "simulator", "off"]
+
+CONSENT_HOSTS = {
+    "https://api.service.hmrc.gov.uk": "https://www.tax.service.gov.uk",
+    "https://test-api.service.hmrc.gov.uk": "https://test-www.tax.service.gov.uk",
+}
+"""Where citizens consent to what an API shows. A simulator has both on one host."""
+NOWHERE = "urn:ietf:wg:oauth:2.0:oob"
+"""For browsers that are sent back to no page: HMRC shows the code instead."""
 
 
 def nhs_of(environment: Environment, *, demonstration: bool) -> NhsSettings:
@@ -86,8 +94,13 @@ def _practice(text: str) -> Practice:
     return Practice(specialty=specialty.strip(), service=service, ods=ods)
 
 
-def hmrc_of(environment: Environment, *, demonstration: bool) -> HmrcSettings:
+def hmrc_of(
+    environment: Environment, *, demonstration: bool, public_url: str, sealing_key: bytes
+) -> HmrcSettings:
     """Say how HMRC is reached. Only a simulated HMRC reports a death that nobody died.
+
+    A browser finds a simulated one's page of consent at *public_url*; consents are stored under
+    *sealing_key*.
 
     Raises:
         ValueError: some of its credentials are set, and others are missing.
@@ -104,21 +117,49 @@ def hmrc_of(environment: Environment, *, demonstration: bool) -> HmrcSettings:
         credentials,
         demonstration=demonstration,
     )
+    tax_records = _tax_records(environment, credentials, demonstration=demonstration)
+    base_url = credentials["GOVID_HMRC_BASE_URL"]
     return HmrcSettings(
         registry=registry,
         simulate_death=environment.simulate_death and registry == "simulator",
         simulate_death_delay_seconds=environment.simulate_death_delay_seconds,
         simulate_death_nino=environment.simulate_death_nino,
-        base_url=credentials["GOVID_HMRC_BASE_URL"],
+        base_url=base_url,
         client_id=credentials["GOVID_HMRC_CLIENT_ID"],
         client_secret=credentials["GOVID_HMRC_CLIENT_SECRET"],
         scope=environment.hmrc_scope or "",
         contract=environment.hmrc_contract,
         pdv_path=environment.hmrc_pdv_path,
+        tax_records=tax_records,
+        consent_url=(
+            f"{public_url}{PAGES}"
+            if tax_records == "simulator"
+            else environment.hmrc_consent_url or CONSENT_HOSTS.get(base_url, base_url)
+        ),
+        redirect_uri=environment.hmrc_redirect_uri or NOWHERE,
+        sealing_key=sealing_key,
+        tax_min_level=environment.tax_min_level,
         are_limits_lifted=not environment.department_limits,
         may_be_simulated=demonstration or environment.allow_simulators,
         simulator_fault=environment.sim_nino_verifier_fault,
     )
+
+
+def _tax_records(
+    environment: Environment, credentials: Mapping[str, str], *, demonstration: bool
+) -> Choice:
+    """Say what stands at the port of tax records, which needs a page to come back to as well.
+
+    HMRC may be asked about numbers without it: then tax records are off.
+    """
+    port = environment.tax_records
+    redirect_uri = environment.hmrc_redirect_uri or ""
+    if port == "auto" and not any(credentials.values()):
+        return "simulator" if demonstration else "off"
+    if port == "auto" and not redirect_uri:
+        return "off"
+    needed = {**credentials, "GOVID_HMRC_REDIRECT_URI": redirect_uri}
+    return _chosen("GOVID_TAX_RECORDS", port, needed, demonstration=demonstration)
 
 
 def _chosen(

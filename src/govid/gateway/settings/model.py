@@ -134,7 +134,14 @@ def assemble(
             throttle=_throttle(environment, demonstration=demonstration),
         ),
         nhs=patients,
-        hmrc=hmrc_of(environment, demonstration=demonstration),
+        hmrc=hmrc_of(
+            environment,
+            demonstration=demonstration,
+            public_url=public_url,
+            sealing_key=_bytes(environment.key_encryption_key)
+            or _bytes(environment.pseudonym_key)
+            or b"",
+        ),
         table=table,
     )
 

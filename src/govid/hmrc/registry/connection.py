@@ -2,16 +2,21 @@
 
 from msgspec import structs
 
-from govid.bus.upstream import Department, Policy
+from govid.bus.upstream import Department, Limiter, Policy
+from govid.hmrc.registry.annual import AnnualSummaries
+from govid.hmrc.registry.consent import RemoteConsentDesk
 from govid.hmrc.registry.individuals import Individuals
+from govid.hmrc.registry.liabilities import Liabilities
 from govid.hmrc.registry.matcher import Matcher
 from govid.hmrc.registry.oauth import Credentials, TokenDesk
 from govid.hmrc.registry.pdv import Pdv
 from govid.hmrc.registry.remote import RemoteNinoVerifier
+from govid.hmrc.registry.remote_taxes import RemoteTaxRecords
 from govid.hmrc.settings import Contract
 
 PER_SECOND = 2.7
-"""A little less than the three that HMRC allows an application."""
+"""A little less than the three that HMRC allows an application, over all of its APIs."""
+ORDINARY = Policy()
 
 
 def verifier(
@@ -21,20 +26,56 @@ def verifier(
     contract: Contract,
     *,
     pdv_path: str,
-    per_second: float | None = PER_SECOND,
-    policy: Policy | None = None,
+    limiter: Limiter | None = None,
+    policy: Policy = ORDINARY,
 ) -> RemoteNinoVerifier:
     """Return the verifier at *base_url*, reached through *department* and asked by *contract*."""
-    policy = policy or Policy(per_second=per_second)
     # The limit is the APIs'; tokens are too few to need one.
     patient = structs.replace(policy, per_second=None)
     tokens = TokenDesk(department.api("oauth", base_url, patient), credentials).cache()
     matcher: Matcher
     match contract:
         case "pdv":
-            matcher = Pdv(department.api("pdv", base_url, policy), tokens, pdv_path)
+            matcher = Pdv(department.api("pdv", base_url, policy, limiter), tokens, pdv_path)
         case "individuals-1":
-            matcher = Individuals(department.api("individuals", base_url, policy), tokens, "1.0")
+            api = department.api("individuals", base_url, policy, limiter)
+            matcher = Individuals(api, tokens, "1.0")
         case "individuals-2":
-            matcher = Individuals(department.api("individuals", base_url, policy), tokens, "2.0")
+            api = department.api("individuals", base_url, policy, limiter)
+            matcher = Individuals(api, tokens, "2.0")
     return RemoteNinoVerifier(matcher)
+
+
+def consent_desk(
+    department: Department,
+    base_url: str,
+    credentials: Credentials,
+    *,
+    page_url: str,
+    redirect_uri: str,
+    policy: Policy = ORDINARY,
+) -> RemoteConsentDesk:
+    """Return where persons consent: on a page below *page_url*, with tokens at *base_url*."""
+    api = department.api("consent", base_url, policy)
+    return RemoteConsentDesk(api, credentials, page_url=page_url, redirect_uri=redirect_uri)
+
+
+def tax_records(
+    department: Department,
+    base_url: str,
+    *,
+    limiter: Limiter | None = None,
+    policy: Policy = ORDINARY,
+) -> RemoteTaxRecords:
+    """Return the tax records at *base_url*: four APIs, each with a breaker of its own."""
+
+    def annual(subject: str, version: str) -> AnnualSummaries:
+        api = department.api(f"individual-{subject}", base_url, policy, limiter)
+        return AnnualSummaries(api, subject, version)
+
+    return RemoteTaxRecords(
+        tax=annual("tax", "1.1"),
+        income=annual("income", "1.2"),
+        employment=annual("employment", "1.2"),
+        liabilities=Liabilities(department.api("self-assessment", base_url, policy, limiter)),
+    )

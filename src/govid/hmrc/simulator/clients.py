@@ -26,6 +26,12 @@ MOST_REDIRECT_URIS = 5
 
 PDV = "individuals-authentication"
 MATCHING = "individuals-matching"
+SELF_ASSESSMENT = "self-assessment"
+ANNUAL = (("tax", "1.1"), ("income", "1.2"), ("employment", "1.2"))
+"""What HMRC knows of a person's year, by subject, and the version of the API."""
+SUBSCRIPTIONS = frozenset(
+    {PDV, MATCHING, SELF_ASSESSMENT, *(f"individual-{subject}" for subject, _ in ANNUAL)}
+)
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +41,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[str, ...]
     scopes: frozenset[str] = TAX_SCOPES | {SCOPE}
     redirect_uris: tuple[str, ...] = (OUT_OF_BAND,)
-    subscriptions: frozenset[str] = frozenset({PDV, MATCHING})
+    subscriptions: frozenset[str] = SUBSCRIPTIONS
     """The APIs that it may call."""
 
     def __post_init__(self) -> None:
@@ -50,9 +56,14 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
         return "<Client>"
 
 
-def known() -> Client:
-    """Return the application that every simulator knows."""
-    return Client(id=CLIENT_ID, secrets=(CLIENT_SECRET,))
+def known(redirect_uri: str = "") -> Client:
+    """Return the application that every simulator knows.
+
+    Raises:
+        ValueError: HMRC would not send browsers back to *redirect_uri*.
+    """
+    redirect_uris = {OUT_OF_BAND, redirect_uri or OUT_OF_BAND}
+    return Client(id=CLIENT_ID, secrets=(CLIENT_SECRET,), redirect_uris=tuple(redirect_uris))
 
 
 def is_redirect_uri(text: str) -> bool:

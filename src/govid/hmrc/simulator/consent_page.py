@@ -144,7 +144,7 @@ def _form(query: Mapping[str, str], asked: Asked) -> str:
     scopes = "".join(f"<li>{escape(scope)}</li>" for scope in sorted(asked.scopes))
     return (
         f"<p>{escape(asked.client.id)} asks for:</p><ul>{scopes}</ul>"
-        f'<form method="post" action="{PATH}">{hidden}'
+        f'<form method="post" action="authorize">{hidden}'
         f'<label>I am <select name="user">{people}</select></label> '
         '<button name="decision" value="grant">Give permission</button> '
         '<button name="decision" value="deny">Do not give permission</button></form>'

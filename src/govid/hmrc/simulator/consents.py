@@ -114,6 +114,11 @@ class Consents:
             raise Refusal("invalid_grant", "refresh_token is expired")
         return found
 
+    def end_all(self) -> None:
+        """Let nobody have consented to anything."""
+        self._codes.clear()
+        self._renewals.clear()
+
 
 def _hashed(verifier: str) -> str:
     digest = sha256(verifier.encode()).digest()

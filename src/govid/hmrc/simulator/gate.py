@@ -13,6 +13,7 @@ from litestar import Request
 from govid.bus.simulation import TokenBucket
 from govid.hmrc.simulator.errors import PLATFORM, HmrcError, platform
 from govid.hmrc.simulator.tokens import Grant, Tokens
+from govid.hmrc.simulator.users import USERS, User
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -52,6 +53,21 @@ class Gate:
         if grant.user is not None:
             # The APIs here answer to applications, and not to one that acts for a person.
             raise platform("INCORRECT_ACCESS_TOKEN_TYPE")
+        self._check(grant, api, scope)
+
+    def admit_user(self, request: AnyRequest, api: str, scope: str) -> User:
+        """Let *request* in to *api* for the person who consented, and return who that is.
+
+        Raises:
+            HmrcError: it stays outside.
+        """
+        grant = self._grant(request.headers.get("authorization"))
+        if grant.user is None:
+            raise platform("INCORRECT_ACCESS_TOKEN_TYPE")
+        self._check(grant, api, scope)
+        return USERS[grant.user]
+
+    def _check(self, grant: Grant, api: str, scope: str | None) -> None:
         if api not in grant.client.subscriptions:
             raise platform("RESOURCE_FORBIDDEN")
         if scope is not None and not any(one.startswith(scope) for one in grant.scopes):

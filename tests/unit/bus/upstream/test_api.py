@@ -16,6 +16,7 @@ from govid.bus.upstream import (
     Unavailable,
     Unusable,
     in_process,
+    paced,
 )
 
 from .conftest import Opened
@@ -113,6 +114,17 @@ async def test_whose_turn_does_not_come_in_time_is_told_so(opened: Opened, call:
             await api.send(call)
         assert failure.value.reason == "own limit"
         api.breaker.check()
+
+
+async def test_several_apis_can_take_turns_at_one_limit(department: Department, call: Call) -> None:
+    limiter, policy = paced(1), Policy(total_seconds=0.1)
+    async with Loopback(reply()) as server:
+        one = department.api("one", server.url, policy, limiter)
+        other = department.api("other", server.url, policy, limiter)
+        await one.send(call)
+        with pytest.raises(RateLimited) as failure:
+            await other.send(call)
+    assert failure.value.reason == "own limit"
 
 
 async def test_a_simulator_is_refused_where_there_may_be_none(call: Call) -> None:

@@ -3,11 +3,11 @@
 from pydantic import BaseModel, SecretStr
 
 from govid.gateway.settings.environment.naming import Port, named
-from govid.hmrc import Contract
+from govid.hmrc import Contract, Level
 
 
 class Hmrc(BaseModel):
-    """Settings of the verifier of National Insurance numbers."""
+    """Settings of the verifier of National Insurance numbers, and of tax records."""
 
     nino_verifier: Port = named(
         "auto",
@@ -42,6 +42,30 @@ class Hmrc(BaseModel):
         "GOVID_HMRC_PDV_PATH",
         doc="Where pdv is; it is also seen without /api",
         pattern=r"^/[^?#]+$",
+    )
+    tax_records: Port = named(
+        "auto",
+        "GOVID_TAX_RECORDS",
+        doc="auto, remote, simulator or off; auto is remote with HMRC's credentials and a page to "
+        "come back to, without credentials a simulator in `govid dev`, else off",
+    )
+    hmrc_redirect_uri: str | None = named(
+        None,
+        "GOVID_HMRC_REDIRECT_URI",
+        doc="Page of your service to which HMRC sends citizens back, as registered there",
+        pattern=r"^(https://[^/?#]+[^#]*|http://localhost(:[0-9]+)?(/[^#]*)?"
+        r"|urn:ietf:wg:oauth:2\.0:oob)$",
+    )
+    hmrc_consent_url: str | None = named(
+        None,
+        "GOVID_HMRC_CONSENT_URL",
+        doc="Host on which citizens consent (default: the one that belongs to HMRC's APIs)",
+        pattern=r"^https?://[^/?#]+$",
+    )
+    tax_min_level: Level = named(
+        "P1",
+        "GOVID_TAX_MIN_LEVEL",
+        doc="How well somebody has to be known to see tax records: P1 (number confirmed) or P2",
     )
     sim_nino_verifier_fault: str = named(
         "",

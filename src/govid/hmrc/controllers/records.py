@@ -1,9 +1,9 @@
-"""The routes of HMRC: decode, call, return."""
+"""The routes of records that citizens file: decode, call, return."""
 
 from typing import Annotated, Any
 
-from litestar import Request, Response, Router, get, post
-from litestar.di import NamedDependency, Provide
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.params import Body
 
 from govid.bus import DEFAULT_LIMIT, Cause, Principal
@@ -48,11 +48,4 @@ async def file_tax_record(
     return await filing.file(data, principal, cause)
 
 
-def router(filing: TaxFiling) -> Router:
-    """Return the routes, with the use case behind them."""
-    return Router(
-        "/api/hmrc",
-        route_handlers=[list_tax_records, file_tax_record],
-        dependencies={"filing": Provide(lambda: filing, sync_to_thread=False)},
-        tags=["hmrc"],
-    )
+HANDLERS = (list_tax_records, file_tax_record)

@@ -1,4 +1,4 @@
-"""The rows of the HMRC module. Nothing is read but by the account it belongs to."""
+"""What citizens filed. Nothing is read but by the account it belongs to."""
 
 from typing import Any
 from uuid import UUID
@@ -22,8 +22,8 @@ _TAX_RECORD = (
 )
 
 
-class TaxRecords:
-    """Tax records."""
+class FiledRecords:
+    """Tax records that citizens filed."""
 
     def __init__(self, reads: AsyncEngine) -> None:
         """Read on *reads*, an engine whose statements commit by themselves."""

@@ -1,0 +1,57 @@
+"""Keep citizens' consents at HMRC, encrypted.
+
+Revision ID: 0014
+"""
+
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add what is known of accounts, what was begun, and what was given."""
+    op.execute("""
+        CREATE TABLE hmrc.account (
+            account_id uuid NOT NULL,
+            blocked_at timestamptz,
+            CONSTRAINT account_pkey PRIMARY KEY (account_id)
+        )
+    """)
+    op.execute("""
+        CREATE TABLE hmrc.consent_request (
+            account_id   uuid NOT NULL,
+            state_digest bytea NOT NULL,
+            sealed_proof bytea NOT NULL,
+            expires_at   timestamptz NOT NULL,
+            CONSTRAINT consent_request_pkey PRIMARY KEY (account_id),
+            CONSTRAINT consent_request_state_is_a_digest CHECK (octet_length(state_digest) = 32)
+        )
+    """)
+    # `claimed_until`: somebody is exchanging the tokens, and others wait.
+    op.execute("""
+        CREATE TABLE hmrc.consent (
+            account_id    uuid NOT NULL,
+            generation    bigint NOT NULL,
+            sealed        bytea,
+            renew_at      timestamptz NOT NULL,
+            claimed_until timestamptz,
+            granted_at    timestamptz NOT NULL,
+            ends_at       timestamptz NOT NULL,
+            lapsed_at     timestamptz,
+            CONSTRAINT consent_pkey PRIMARY KEY (account_id),
+            CONSTRAINT consent_holds_something_until_it_lapses CHECK
+                ((sealed IS NULL) = (lapsed_at IS NOT NULL)),
+            CONSTRAINT consent_that_lapsed_is_not_claimed CHECK
+                (lapsed_at IS NULL OR claimed_until IS NULL)
+        )
+    """)
+
+
+def downgrade() -> None:
+    """Remove them; whoever consented has to do so again."""
+    op.execute("DROP TABLE hmrc.consent")
+    op.execute("DROP TABLE hmrc.consent_request")
+    op.execute("DROP TABLE hmrc.account")

@@ -1,0 +1,90 @@
+"""What opens a citizen's tax records: kept, renewed in time, by one at a time.
+
+HMRC takes a refresh token once, and ends the consent if two come with it. Whoever renews claims
+that in the row first; everybody else waits for the result, in this process and in others.
+"""
+
+import asyncio
+from uuid import UUID
+
+import msgspec
+
+from govid.bus import Cause, Outage, UnitOfWork
+from govid.bus.contracts import TaxConsentLapsed
+from govid.hmrc.errors import ConsentHasLapsed, ConsentNeeded, HmrcIsAway
+from govid.hmrc.registry.taxes import ConsentDesk, ReconsentRequired
+from govid.hmrc.repository import Consents, Holding
+
+WAIT_SECONDS = 12.0
+"""How long others may take to renew: a call to HMRC takes ten seconds at most."""
+POLL_SECONDS = 0.1
+
+
+class Opener(msgspec.Struct, frozen=True, kw_only=True):
+    """What opens the records now, and of which exchange it is."""
+
+    holding: Holding
+    generation: int
+
+    def __repr__(self) -> str:
+        """Show nothing (I9)."""
+        return "<Opener>"
+
+
+class Openers:
+    """Finds what opens an account's tax records."""
+
+    def __init__(self, uow: UnitOfWork, desk: ConsentDesk, consents: Consents) -> None:
+        """Renew at *desk*; keep in *consents*."""
+        self._uow = uow
+        self._desk = desk
+        self._consents = consents
+
+    async def of(self, account_id: UUID, cause: Cause, refused: int | None = None) -> Opener:
+        """Return an opener, renewed if its time is nearly over or its generation was *refused*.
+
+        Raises:
+            ConsentNeeded: there is no consent.
+            ConsentHasLapsed: there is one no more.
+            HmrcIsAway: it cannot be renewed now.
+        """
+        until = asyncio.get_running_loop().time() + WAIT_SECONDS
+        while asyncio.get_running_loop().time() < until:
+            kept = await self._consents.find(account_id)
+            if kept is None:
+                raise ConsentNeeded
+            if kept.holding is None:
+                raise ConsentHasLapsed
+            if kept.is_fresh and kept.generation != refused:
+                return Opener(holding=kept.holding, generation=kept.generation)
+            if await self._consents.claim(account_id, kept.generation):
+                await self._renew(account_id, kept.generation, kept.holding, cause)
+            else:
+                await asyncio.sleep(POLL_SECONDS)
+        raise HmrcIsAway
+
+    async def lapse(self, account_id: UUID, generation: int, cause: Cause) -> None:
+        """Forget what opens nothing any more."""
+        async with self._uow.begin(cause) as tx:
+            if await self._consents.lapse(tx, account_id, generation):
+                tx.emit(TaxConsentLapsed(account_id=account_id, timestamp=tx.now))
+
+    async def _renew(
+        self, account_id: UUID, generation: int, holding: Holding, cause: Cause
+    ) -> None:
+        try:
+            granted = await self._desk.renew(holding.refresh_token, cause.correlation_id)
+        except ReconsentRequired:
+            await self.lapse(account_id, generation, cause)
+            return
+        except Outage as outage:
+            await self._consents.release(account_id, generation)
+            raise HmrcIsAway from outage
+        await self._consents.renewed(
+            account_id,
+            generation,
+            msgspec.structs.replace(
+                holding, access_token=granted.access_token, refresh_token=granted.refresh_token
+            ),
+            granted.life_seconds,
+        )

@@ -1,0 +1,84 @@
+"""Three of HMRC's APIs, each of which knows a part of a person's year.
+
+Source: HMRC Developer Hub: Individual Tax 1.1, Individual Income 1.2, Individual Employment 1.2.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from govid.bus.upstream import Api, Call
+from govid.hmrc.registry.pounds import decoded
+from govid.hmrc.registry.tax_refusals import refusal
+from govid.hmrc.registry.taxes import Benefits, Reading
+from govid.hmrc.tax_year import TaxYear
+
+
+class _Quiet(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A part of an answer. What it does not know of one, it passes over."""
+
+    def __repr__(self) -> str:
+        """Name the struct only (I9)."""
+        return f"<{type(self).__name__}>"
+
+
+class Job(_Quiet, frozen=True, kw_only=True):
+    """One employment: each API says something else of it."""
+
+    employer_paye_reference: str
+    employer_name: str | None = None
+    off_payroll_work_flag: bool | None = None
+    pay_from_employment: Decimal | None = None
+    tax_taken_off_pay: Decimal | None = None
+
+
+class Refunds(_Quiet, frozen=True, kw_only=True):
+    """What was refunded, or set off against something else."""
+
+    tax_refunded_or_set_off: Decimal | None = None
+
+
+class Part(_Quiet, frozen=True, kw_only=True):
+    """A year, as one API knows it."""
+
+    employments: Sequence[Job] | None = None
+    pensions_annuities_and_other_state_benefits: Benefits | None = None
+    refunds: Refunds | None = None
+
+
+class AnnualSummaries:
+    """One of the three: `tax`, `income` or `employment`."""
+
+    def __init__(self, api: Api, subject: str, version: str) -> None:
+        """Ask *version* of *api* about *subject*."""
+        self._api = api
+        self._operation = f"{subject}.read"
+        self._subject = subject
+        self._media_type = f"application/vnd.hmrc.{version}+json"
+
+    async def of(self, reading: Reading, year: TaxYear) -> Part:
+        """Return what it knows of *year*."""
+        before = f"/individual-{self._subject}/sa"
+        answer = await self._api.send(
+            Call(
+                operation=self._operation,
+                method="GET",
+                route=f"{before}/{{utr}}/annual-summary/{{tax_year}}",
+                path=f"{before}/{reading.utr}/annual-summary/{year.short}",
+                headers=authorised(reading, self._media_type),
+                accepts=("application/json", self._media_type),
+                repeatable=True,
+                correlation_id=reading.correlation_id,
+            )
+        )
+        if not answer.is_success:
+            raise refusal(self._api, answer)
+        part: Part = decoded(answer, Part)
+        return part
+
+
+def authorised(reading: Reading, media_type: str) -> dict[str, Any]:
+    """Return the headers of whoever reads with a person's consent."""
+    return {"Accept": media_type, "Authorization": f"Bearer {reading.access_token}"}

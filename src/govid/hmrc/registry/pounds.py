@@ -1,0 +1,44 @@
+"""Amounts as HMRC sends them: JSON numbers, read digit by digit and never through a fraction."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from govid.bus.upstream import Answer, Unusable
+
+PENNY = Decimal("0.01")
+LARGEST = Decimal("9999999999999.99")
+
+
+def decoded(answer: Answer, shape: Any) -> Any:
+    """Return the body of *answer* as *shape*, in which every amount is whole pence.
+
+    Raises:
+        Unusable: it is something else.
+    """
+    read = answer.decode(shape)
+    if not all(map(_is_exact, _amounts(read))):
+        raise Unusable(answer.api, "amount")
+    return read
+
+
+def _is_exact(amount: Decimal) -> bool:
+    try:
+        return abs(amount) <= LARGEST and amount == amount.quantize(PENNY)
+    except InvalidOperation:
+        return False
+
+
+def _amounts(value: Any) -> list[Decimal]:
+    match value:
+        case Decimal():
+            return [value]
+        case msgspec.Struct():
+            return [
+                one for name in value.__struct_fields__ for one in _amounts(getattr(value, name))
+            ]
+        case list() | tuple():
+            return [one for item in value for one in _amounts(item)]
+        case _:
+            return []

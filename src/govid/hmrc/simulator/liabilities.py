@@ -1,0 +1,91 @@
+"""View Self Assessment Account, whose errors have a form of their own.
+
+Source: hmrc/self-assessment-liability-api 0.3.0.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from http import HTTPStatus
+
+import msgspec
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+from govid.hmrc.simulator.clients import SELF_ASSESSMENT
+from govid.hmrc.simulator.errors import HmrcError, json_response
+from govid.hmrc.simulator.gate import AnyRequest, Gate, scenario, version
+from govid.hmrc.simulator.ledger import ACCOUNTS, written
+from govid.hmrc.simulator.taxes import is_utr
+
+PREFIX = "/individuals/self-assessment/"
+SCOPE = "read:self-assessment"
+OFFERED = ("1.0",)
+
+FAILURES: Mapping[str, tuple[HTTPStatus, str]] = {
+    "BAD_REQUEST": (HTTPStatus.BAD_REQUEST, "Invalid request format or parameters"),
+    "UNAUTHORISED": (HTTPStatus.UNAUTHORIZED, "Bearer token is missing or not authorised"),
+    "FORBIDDEN": (HTTPStatus.FORBIDDEN, "Access to the requested resource is forbidden"),
+    "NOT_FOUND": (HTTPStatus.NOT_FOUND, "No data found for the UTR provided."),
+    "INTERNAL_SERVER_ERROR": (HTTPStatus.INTERNAL_SERVER_ERROR, "Unexpected error"),
+    "SERVICE_UNAVAILABLE": (HTTPStatus.SERVICE_UNAVAILABLE, "Service unavailable"),
+}
+
+
+class Failure(Exception):
+    """The API refuses, in its own form."""
+
+    def __init__(self, kind: str) -> None:
+        """Refuse as *kind*."""
+        self.status, self.reason = FAILURES[kind]
+        self.content = {"failure": {"type": kind, "reason": self.reason}}
+        super().__init__(kind)
+
+
+class LiabilitiesApi:
+    """Accounts, for whom their holders have let in."""
+
+    def __init__(self, gate: Gate) -> None:
+        """Let in whom *gate* lets in for a person."""
+        self._gate = gate
+
+    def route(self) -> HTTPRouteHandler:
+        """Return the one route."""
+
+        @get(f"{PREFIX}breakdown/{{utr:str}}")
+        async def breakdown(request: AnyRequest, utr: FromPath[str]) -> Response[bytes]:
+            try:
+                return self._answer(request, utr)
+            except HmrcError as error:
+                return error.response
+            except Failure as failure:
+                return json_response(failure.content, failure.status)
+
+        return breakdown
+
+    def _answer(self, request: AnyRequest, utr: str) -> Response[bytes]:
+        version(request, OFFERED)
+        user = self._gate.admit_user(request, SELF_ASSESSMENT, SCOPE)
+        played = scenario(request, tuple(FAILURES))
+        if played is not None:
+            raise Failure(played)
+        if not is_utr(utr) or not _is_day(request.query_params.get("fromDate")):
+            raise Failure("BAD_REQUEST")
+        if user.utr != utr:
+            raise Failure("FORBIDDEN")
+        if utr not in ACCOUNTS:
+            raise Failure("NOT_FOUND")
+        return Response(written(ACCOUNTS[utr]), media_type="application/json")
+
+
+def away() -> bytes:
+    """Return what is sent while the API is away."""
+    return msgspec.json.encode(Failure("SERVICE_UNAVAILABLE").content)
+
+
+def _is_day(text: str | None) -> bool:
+    """Tell whether *text* is a day, or nothing, which is allowed."""
+    try:
+        return text is None or date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

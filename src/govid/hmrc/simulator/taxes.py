@@ -1,0 +1,82 @@
+"""Individual Tax, Income and Employment: a person's year, for whom that person has let in.
+
+That a reference of somebody else is answered with UNAUTHORIZED, and the order of the checks after
+the platform's, is govid's reading of the reference guide: nobody has published more.
+"""
+
+from http import HTTPStatus
+
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+from govid.hmrc import utr as references
+from govid.hmrc.simulator.clients import ANNUAL
+from govid.hmrc.simulator.errors import HmrcError, platform
+from govid.hmrc.simulator.gate import AnyRequest, Gate, scenario, version
+from govid.hmrc.simulator.ledger import ANNUAL as SUMMARIES
+from govid.hmrc.simulator.ledger import written
+from govid.hmrc.tax_year import TaxYear
+
+
+class AnnualApis:
+    """The three APIs, which are one but for their subject."""
+
+    def __init__(self, gate: Gate) -> None:
+        """Let in whom *gate* lets in for a person."""
+        self._gate = gate
+
+    def routes(self) -> list[HTTPRouteHandler]:
+        """Return one route for each."""
+        return [self._route(*api) for api in ANNUAL]
+
+    def _route(self, subject: str, offered: str) -> HTTPRouteHandler:
+        @get(f"/individual-{subject}/sa/{{utr:str}}/annual-summary/{{tax_year:str}}")
+        async def summary(
+            request: AnyRequest, utr: FromPath[str], tax_year: FromPath[str]
+        ) -> Response[bytes]:
+            try:
+                return self._answer(request, subject, offered, utr, tax_year)
+            except HmrcError as error:
+                return error.response
+
+        return summary
+
+    def _answer(
+        self, request: AnyRequest, subject: str, offered: str, utr: str, tax_year: str
+    ) -> Response[bytes]:
+        version(request, (offered,))
+        api = f"individual-{subject}"
+        user = self._gate.admit_user(request, api, f"read:{api}")
+        scenario(request, ())
+        year = _checked(utr, tax_year)
+        if user.utr != utr:
+            raise platform("UNAUTHORIZED")
+        found = SUMMARIES.get((subject, utr, year))
+        if found is None:
+            raise HmrcError(HTTPStatus.NOT_FOUND, "NOT_FOUND", "No data was found")
+        return Response(written(found), media_type="application/json")
+
+
+def _checked(utr: str, tax_year: str) -> TaxYear:
+    """Read what stands in the path, the reference first.
+
+    Raises:
+        HmrcError: one of the two is malformed.
+    """
+    if not is_utr(utr):
+        raise HmrcError(HTTPStatus.BAD_REQUEST, "SA_UTR_INVALID", "The UTR is not valid")
+    try:
+        return TaxYear.in_short(tax_year)
+    except ValueError:
+        raise HmrcError(
+            HTTPStatus.BAD_REQUEST, "TAX_YEAR_INVALID", "The tax year is not valid"
+        ) from None
+
+
+def is_utr(text: str) -> bool:
+    """Tell whether *text* is a reference, written as APIs take it."""
+    try:
+        return references.normalise(text) == text
+    except ValueError:
+        return False

@@ -1,0 +1,118 @@
+"""Tax records as HMRC has them, for the citizen who consented."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import date
+from typing import TypeVar
+
+from govid.bus import Cause, Invalid, Outage, Principal
+from govid.hmrc.errors import (
+    ConsentHasLapsed,
+    HmrcIsAway,
+    NoTaxData,
+    ReferenceRefused,
+    TaxRecordsAreOff,
+)
+from govid.hmrc.level import check_level
+from govid.hmrc.openers import Opener, Openers
+from govid.hmrc.registry.taxes import (
+    Account,
+    NoData,
+    NotAskable,
+    NotPermitted,
+    Reading,
+    ReconsentRequired,
+    Summary,
+    TaxRecords,
+    TokenRefused,
+)
+from govid.hmrc.schemas import TaxAccountView, TaxSummaryView
+from govid.hmrc.settings import Level
+from govid.hmrc.tax_views import account_view, summary_view
+from govid.hmrc.tax_year import TaxYear
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class TaxReading:
+    """Reads tax records, never inside a transaction."""
+
+    def __init__(
+        self, tax_records: TaxRecords | None, openers: Openers | None, *, min_level: Level
+    ) -> None:
+        """Read *tax_records* with *openers*; without them, HMRC is not connected."""
+        self._tax_records = tax_records
+        self._openers = openers
+        self._min_level = min_level
+
+    async def summary(self, text: str, principal: Principal, cause: Cause) -> TaxSummaryView:
+        """Return what HMRC knows of the year that *text* names.
+
+        Raises:
+            GovidError: it is no year, there is no consent, or HMRC has nothing to say.
+        """
+        try:
+            year = TaxYear.in_short(text)
+        except ValueError as error:
+            raise Invalid.at("tax_year", str(error), "tax_year_format", place="path") from error
+        found: Summary = await self._read(
+            principal, cause, lambda records, of: records.summary(of, year)
+        )
+        return summary_view(year, found)
+
+    async def account(self, since: date, principal: Principal, cause: Cause) -> TaxAccountView:
+        """Return the Self Assessment account, and what has happened on it *since* then.
+
+        Raises:
+            GovidError: there is no consent, or HMRC has nothing to say.
+        """
+        found: Account = await self._read(
+            principal, cause, lambda records, of: records.account(of, since)
+        )
+        return account_view(found)
+
+    async def _read(
+        self,
+        principal: Principal,
+        cause: Cause,
+        ask: Callable[[TaxRecords, Reading], Awaitable[T]],
+    ) -> T:
+        """Ask with the citizen's opener, and with a renewed one if the first is refused."""
+        if self._tax_records is None or self._openers is None:
+            raise TaxRecordsAreOff
+        check_level(principal, self._min_level)
+        account_id = principal.account_id
+        opener = await self._openers.of(account_id, cause)
+        try:
+            try:
+                return await ask(self._tax_records, _reading(opener, cause))
+            except TokenRefused:
+                opener = await self._openers.of(account_id, cause, refused=opener.generation)
+                return await ask(self._tax_records, _reading(opener, cause))
+        except ReconsentRequired:
+            await self._openers.lapse(account_id, opener.generation, cause)
+            raise ConsentHasLapsed from None
+        except NoData:
+            raise NoTaxData from None
+        except NotPermitted:
+            raise ReferenceRefused from None
+        except NotAskable:
+            raise Invalid("HMRC does not take that time for one that can be asked for") from None
+        except TokenRefused:
+            # A new token that is no good is HMRC's own trouble, and passes.
+            log.error(  # noqa: TRY400 - its frames hold a person (I9)
+                "department.new_token_refused", extra={"department": "hmrc-taxes"}
+            )
+            raise HmrcIsAway from None
+        except Outage as outage:
+            raise HmrcIsAway from outage
+
+
+def _reading(opener: Opener, cause: Cause) -> Reading:
+    return Reading(
+        utr=opener.holding.utr,
+        access_token=opener.holding.access_token,
+        correlation_id=cause.correlation_id,
+    )

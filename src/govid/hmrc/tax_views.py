@@ -1,0 +1,130 @@
+"""What HMRC says of a person's tax, in the shape that the person sees."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from msgspec import Raw
+
+from govid.hmrc import money
+from govid.hmrc.registry.taxes import Account, Benefits, Employment, Summary
+from govid.hmrc.schemas import (
+    BalanceView,
+    BenefitsView,
+    BenefitTaxesView,
+    ChargeView,
+    EmploymentView,
+    PaidBackView,
+    PaymentView,
+    PensionsView,
+    RefundsView,
+    TaxAccountView,
+    TaxSummaryView,
+)
+from govid.hmrc.tax_year import TaxYear
+
+
+def summary_view(year: TaxYear, found: Summary) -> TaxSummaryView:
+    """Return what was *found* of *year*."""
+    refunded = found.refunded
+    return TaxSummaryView(
+        tax_year=year.short,
+        employments=_employments(found.employments),
+        pensions=PensionsView(
+            received=_received(found.received), tax_taken_off=_taken_off(found.taken_off)
+        ),
+        refunds=None
+        if refunded is None
+        else RefundsView(tax_refunded_or_set_off=money.write(refunded)),
+    )
+
+
+def account_view(found: Account) -> TaxAccountView:
+    """Return the account that was *found*."""
+    balance = found.balance_details
+    return TaxAccountView(
+        balance=BalanceView(
+            total_overdue=money.write(balance.total_overdue_balance),
+            total_payable=money.write(balance.total_payable_balance),
+            total_pending=money.write(balance.total_pending_balance),
+            total=money.write(balance.total_balance),
+            credit_available=money.write(balance.total_credit_available),
+            earliest_payable_due_date=balance.earliest_payable_due_date,
+        ),
+        charges=[
+            ChargeView(
+                charge_id=one.charge_id,
+                charge_type=one.charge_type,
+                amount=money.write(one.charge_amount),
+                outstanding=money.write(one.outstanding_amount),
+                tax_year=_short(one.tax_year),
+                due_date=one.due_date,
+            )
+            for one in found.charge_details
+        ],
+        refunds=[
+            PaidBackView(
+                amount=_amount(one.total_refund_amount),
+                requested=_amount(one.refund_request_amount),
+            )
+            for one in found.refund_details
+        ],
+        payments=[
+            PaymentView(
+                amount=money.write(one.payment_amount),
+                reference=one.payment_reference,
+                paid_on=one.payment_date,
+            )
+            for one in found.payment_history_details
+        ],
+    )
+
+
+def _employments(found: Sequence[Employment] | None) -> Sequence[EmploymentView] | None:
+    if found is None:
+        return None
+    return [
+        EmploymentView(
+            employer_paye_reference=one.paye_reference,
+            employer_name=one.employer,
+            off_payroll_work=one.is_off_payroll,
+            pay_from_employment=_amount(one.pay),
+            tax_taken_off_pay=_amount(one.tax),
+        )
+        for one in found
+    ]
+
+
+def _received(found: Benefits | None) -> BenefitsView | None:
+    if found is None:
+        return None
+    return BenefitsView(
+        other_pensions_and_retirement_annuities=_amount(
+            found.other_pensions_and_retirement_annuities
+        ),
+        incapacity_benefit=_amount(found.incapacity_benefit),
+        jobseekers_allowance=_amount(found.jobseekers_allowance),
+        seiss_net_paid=_amount(found.seiss_net_paid),
+    )
+
+
+def _taken_off(found: Benefits | None) -> BenefitTaxesView | None:
+    if found is None:
+        return None
+    return BenefitTaxesView(
+        other_pensions_and_retirement_annuities=_amount(
+            found.other_pensions_and_retirement_annuities
+        ),
+        incapacity_benefit=_amount(found.incapacity_benefit),
+    )
+
+
+def _short(year: str | None) -> str | None:
+    """Return *year* as all tax years are written here; what cannot be read stays as it is."""
+    try:
+        return None if year is None else TaxYear.in_full(year).short
+    except ValueError:
+        return year
+
+
+def _amount(found: Decimal | None) -> Raw | None:
+    return None if found is None else money.write(found)

@@ -1,0 +1,168 @@
+"""C10: a person's tax, for whom that person has let in."""
+
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from govid.hmrc.simulator import HmrcSimulator
+from tests.departments.hmrc.asking import Asking, told
+from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR, SUBJECTS, ReadingTaxes
+from tests.departments.hmrc.target import reached
+from tests.integration.departments import StandingClock
+
+
+@pytest.fixture
+def reading(asking: Asking) -> ReadingTaxes:
+    return ReadingTaxes(asking)
+
+
+@pytest.fixture
+def simulated_reading(asking_simulator: Asking) -> ReadingTaxes:
+    return ReadingTaxes(asking_simulator)
+
+
+async def test_the_tax_of_a_year_is_told_to_the_penny(reading: ReadingTaxes) -> None:
+    answer = await reading.year("tax")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    # As text: a number that has been through a float would look the same in Python.
+    assert answer.text == (
+        '{"employments":[{"employerPayeReference":"123/AB456","taxTakenOffPay":1990.10},'
+        '{"employerPayeReference":"456/CD789","taxTakenOffPay":0.00}],'
+        '"pensionsAnnuitiesAndOtherStateBenefits":{"otherPensionsAndRetirementAnnuities":250.55},'
+        '"refunds":{"taxRefundedOrSetOff":0.00}}'
+    )
+
+
+async def test_the_income_of_a_year_is_told(reading: ReadingTaxes) -> None:
+    answer = await reading.year("income")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "employments": [
+            {"employerPayeReference": "123/AB456", "payFromEmployment": 22520.65},
+            {"employerPayeReference": "456/CD789", "payFromEmployment": 899.0},
+        ],
+        "pensionsAnnuitiesAndOtherStateBenefits": {
+            "otherPensionsAndRetirementAnnuities": 1252.75,
+            "incapacityBenefit": 0.0,
+        },
+    }
+
+
+async def test_the_employments_of_a_year_are_told(reading: ReadingTaxes) -> None:
+    answer = await reading.year("employment")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "employments": [
+            {
+                "employerPayeReference": "123/AB456",
+                "employerName": "Acme Ltd",
+                "offPayrollWorkFlag": False,
+            },
+            {"employerPayeReference": "456/CD789", "employerName": "Globex plc"},
+        ]
+    }
+
+
+async def test_an_account_is_told(reading: ReadingTaxes) -> None:
+    answer = await reading.account()
+    assert answer.status_code == 200
+    assert set(answer.json()) == {
+        "balanceDetails",
+        "chargeDetails",
+        "refundDetails",
+        "paymentHistoryDetails",
+    }
+    assert '"totalRefundAmount":355.25' in answer.text
+
+
+async def test_an_account_is_told_without_a_day_to_begin_with(reading: ReadingTaxes) -> None:
+    assert (await reading.account(query="")).status_code == 200
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+async def test_no_data_is_not_found_and_not_zero(reading: ReadingTaxes, subject: str) -> None:
+    assert told(await reading.year(subject, year="2019-20")) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize(
+    ("utr", "year", "code"),
+    [
+        ("1234567890", "2024-25", "SA_UTR_INVALID"),
+        ("100005716", "2024-25", "SA_UTR_INVALID"),
+        ("1000057161K", "2024-25", "SA_UTR_INVALID"),
+        (IDA_UTR, "2024-2025", "TAX_YEAR_INVALID"),
+        (IDA_UTR, "2024-26", "TAX_YEAR_INVALID"),
+        (IDA_UTR, "2024", "TAX_YEAR_INVALID"),
+        # Of two faults, the reference's.
+        ("1234567890", "2024", "SA_UTR_INVALID"),
+    ],
+)
+async def test_the_reference_is_checked_first_and_then_the_year(
+    reading: ReadingTaxes, subject: str, utr: str, year: str, code: str
+) -> None:
+    assert told(await reading.year(subject, utr, year)) == (400, code)
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+async def test_another_persons_year_is_not_told(reading: ReadingTaxes, subject: str) -> None:
+    assert told(await reading.year(subject, OTHER_UTR)) == (401, "UNAUTHORIZED")
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+async def test_an_applications_own_token_is_of_no_use(reading: ReadingTaxes, subject: str) -> None:
+    token = f"Bearer {await reading.asking.access_token()}"
+    answer = await reading.year(subject, Authorization=token)
+    assert told(answer) == (401, "INCORRECT_ACCESS_TOKEN_TYPE")
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+async def test_each_subject_needs_its_own_scope(reading: ReadingTaxes, subject: str) -> None:
+    answer = await reading.year(subject, scope="read:self-assessment")
+    assert told(answer) == (403, "INVALID_SCOPE")
+
+
+@pytest.mark.parametrize(("subject", "accept"), [("tax", "1.2"), ("income", "1.1")])
+async def test_each_subject_has_one_version(
+    reading: ReadingTaxes, subject: str, accept: str
+) -> None:
+    answer = await reading.year(subject, Accept=f"application/vnd.hmrc.{accept}+json")
+    assert told(answer) == (404, "MATCHING_RESOURCE_NOT_FOUND")
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+async def test_without_a_version_nothing_is_read(reading: ReadingTaxes, subject: str) -> None:
+    assert told(await reading.year(subject, Accept="*/*")) == (406, "ACCEPT_HEADER_INVALID")
+
+
+async def test_a_renewed_token_reads_and_the_old_one_does_not(reading: ReadingTaxes) -> None:
+    granted = await reading.granted()
+    renewed = (await reading.consenting.refresh(granted["refresh_token"])).json()
+    old = await reading.year(Authorization=f"Bearer {granted['access_token']}")
+    new = await reading.year(Authorization=f"Bearer {renewed['access_token']}")
+    assert told(old) == (401, "INVALID_CREDENTIALS")
+    assert new.status_code == 200
+
+
+@pytest.mark.parametrize("scenario", ["SCHEDULED_MAINTENANCE", "SERVER_ERROR"])
+async def test_a_scenario_can_be_played(reading: ReadingTaxes, scenario: str) -> None:
+    answer = await reading.year(Gov_Test_Scenario=scenario)
+    assert told(answer) == (503, scenario)
+
+
+async def test_an_application_that_is_not_subscribed_reads_nothing(
+    simulated_reading: ReadingTaxes, simulator: HmrcSimulator
+) -> None:
+    known = simulator.clients[simulator.client_id]
+    simulator.clients[simulator.client_id] = structs.replace(known, subscriptions=frozenset())
+    answer = await simulated_reading.year()
+    assert told(answer) == (403, "RESOURCE_FORBIDDEN")
+
+
+async def test_reading_counts_against_the_applications_limit(http: Any) -> None:
+    async with reached("in process", HmrcSimulator(clock=StandingClock())) as target:
+        reading = ReadingTaxes(Asking(target, http(target)))
+        statuses = [(await reading.year(subject)).status_code for subject in SUBJECTS]
+        statuses.append((await reading.account()).status_code)
+    assert statuses == [200, 200, 200, 429]

@@ -1,0 +1,447 @@
+"""The ports `ConsentDesk` and `TaxRecords`, by their remote adapters."""
+
+import traceback
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import msgspec
+import pytest
+
+from govid.bus.upstream import (
+    AuthFailed,
+    Department,
+    Misconfigured,
+    Policy,
+    RateLimited,
+    Unavailable,
+    Unusable,
+)
+from govid.hmrc.registry import connection
+from govid.hmrc.registry.consent import SCOPES, RemoteConsentDesk
+from govid.hmrc.registry.oauth import Credentials
+from govid.hmrc.registry.remote_taxes import RemoteTaxRecords
+from govid.hmrc.registry.taxes import (
+    Benefits,
+    CodeNotGood,
+    Employment,
+    Granted,
+    NoData,
+    NotAskable,
+    NotPermitted,
+    Reading,
+    ReconsentRequired,
+    Summary,
+    TokenRefused,
+)
+from govid.hmrc.simulator import HmrcSimulator
+from govid.hmrc.simulator.clients import OUT_OF_BAND
+from govid.hmrc.tax_year import TaxYear
+from tests.departments.clock import MovingClock
+from tests.departments.hmrc.asking import Asking
+from tests.departments.hmrc.consenting import VERIFIER, Consenting, challenge
+from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR
+from tests.departments.hmrc.target import Target
+
+QUICK = Policy(total_seconds=2, first_pause_seconds=0.001)
+YEAR = TaxYear(2024)
+OF = Reading(utr=IDA_UTR, access_token="canary", correlation_id="c-1")
+Answers = Callable[[httpx.Request], httpx.Response]
+
+
+class Behind(httpx.AsyncBaseTransport):
+    """An HMRC that answers as a test says."""
+
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self.answers(request)
+        # The library's own stand-in has been read before anybody can, which no network does.
+        return httpx.Response(
+            answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content)
+        )
+
+
+class Connected:
+    """Both adapters, reached in one way."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None, url: str, **who: Any) -> None:
+        self.department = Department("hmrc-taxes", transport=transport, **who.pop("more", {}))
+        credentials = Credentials(**who) if who else None
+        self.records: RemoteTaxRecords = connection.tax_records(self.department, url, policy=QUICK)
+        self.desk: RemoteConsentDesk = connection.consent_desk(
+            self.department,
+            url,
+            credentials or Credentials(client_id="me", client_secret=lambda: "canary"),
+            page_url=url,
+            redirect_uri=OUT_OF_BAND,
+            policy=QUICK,
+        )
+
+
+@pytest.fixture
+async def connected(target: Target) -> AsyncIterator[Connected]:
+    connected = Connected(
+        target.transport,
+        target.url,
+        client_id=target.client_id,
+        client_secret=lambda: target.client_secret,
+    )
+    yield connected
+    await connected.department.close()
+
+
+@pytest.fixture
+async def answered() -> AsyncIterator[Callable[[Answers], Connected]]:
+    """Yield a function that puts an HMRC of the test's own behind the adapters."""
+    opened: list[Connected] = []
+
+    def behind(answers: Answers, **more: Any) -> Connected:
+        opened.append(Connected(Behind(answers), "http://hmrc.example", more=more))
+        return opened[-1]
+
+    yield behind
+    for one in opened:
+        await one.department.close()
+
+
+async def consented(connected: Connected, asking: Asking) -> Granted:
+    """Consent as Ida, as a browser would, and return what comes of it."""
+    question = urlsplit(connected.desk.page("the state", challenge()))
+    form = {name: values[0] for name, values in parse_qs(question.query).items()}
+    shown = await Consenting(asking).decide(**form)
+    code = shown.text.partition("code: <b>")[2].partition("</b>")[0]
+    return await connected.desk.redeem(code, VERIFIER, "c-1")
+
+
+def json(content: object, status: int = 200) -> Answers:
+    return lambda _: httpx.Response(status, json=content)
+
+
+def text(content: str) -> Answers:
+    return lambda _: httpx.Response(
+        200, content=content, headers={"Content-Type": "application/json"}
+    )
+
+
+def by_subject(contents: Mapping[str, str]) -> Answers:
+    """Answer each of the three by its subject; who is not named has no data."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        subject = request.url.path.split("/")[1].removeprefix("individual-")
+        if subject not in contents:
+            return httpx.Response(404, json={"code": "NOT_FOUND", "message": "x"})
+        return text(contents[subject])(request)
+
+    return answer
+
+
+def test_the_page_is_asked_for_all_that_is_read_and_with_a_proof(answered: Any) -> None:
+    url = urlsplit(answered(json({})).desk.page("a state", "a-challenge"))
+    assert f"{url.scheme}://{url.netloc}{url.path}" == "http://hmrc.example/oauth/authorize"
+    assert {name: values[0] for name, values in parse_qs(url.query).items()} == {
+        "response_type": "code",
+        "client_id": "me",
+        "scope": " ".join(SCOPES),
+        "state": "a state",
+        "redirect_uri": OUT_OF_BAND,
+        "code_challenge": "a-challenge",
+        "code_challenge_method": "S256",
+    }
+
+
+async def test_who_consented_is_read_from_three_places(
+    connected: Connected, asking: Asking
+) -> None:
+    granted = await consented(connected, asking)
+    reading = Reading(utr=IDA_UTR, access_token=granted.access_token)
+    assert granted.life_seconds == 14_400
+    assert await connected.records.summary(reading, YEAR) == Summary(
+        employments=(
+            Employment(
+                paye_reference="123/AB456",
+                employer="Acme Ltd",
+                is_off_payroll=False,
+                pay=Decimal("22520.65"),
+                tax=Decimal("1990.10"),
+            ),
+            Employment(
+                paye_reference="456/CD789",
+                employer="Globex plc",
+                pay=Decimal("899.00"),
+                tax=Decimal("0.00"),
+            ),
+        ),
+        received=Benefits(
+            other_pensions_and_retirement_annuities=Decimal("1252.75"),
+            incapacity_benefit=Decimal("0.00"),
+        ),
+        taken_off=Benefits(other_pensions_and_retirement_annuities=Decimal("250.55")),
+        refunded=Decimal("0.00"),
+    )
+
+
+async def test_the_account_is_read_whole(connected: Connected, asking: Asking) -> None:
+    granted = await consented(connected, asking)
+    reading = Reading(utr=IDA_UTR, access_token=granted.access_token)
+    account = await connected.records.account(reading, date(2024, 4, 6))
+    assert account.balance_details.total_balance == Decimal(2500)
+    assert account.charge_details[0].tax_year == "2024-2025"
+    assert account.refund_details[0].total_refund_amount == Decimal("355.25")
+    assert account.payment_history_details[0].payment_date == date(2025, 4, 11)
+
+
+async def test_where_one_knows_something_the_others_no_data_is_no_zero(
+    connected: Connected, asking: Asking
+) -> None:
+    granted = await consented(connected, asking)
+    reading = Reading(utr=IDA_UTR, access_token=granted.access_token)
+    assert await connected.records.summary(reading, TaxYear(2023)) == Summary(
+        employments=(), taken_off=Benefits(), refunded=Decimal("342.92")
+    )
+
+
+async def test_where_nobody_knows_anything_there_is_no_data(
+    connected: Connected, asking: Asking
+) -> None:
+    granted = await consented(connected, asking)
+    reading = Reading(utr=IDA_UTR, access_token=granted.access_token)
+    with pytest.raises(NoData):
+        await connected.records.summary(reading, TaxYear(2019))
+
+
+async def test_another_persons_reference_is_not_permitted(
+    connected: Connected, asking: Asking
+) -> None:
+    granted = await consented(connected, asking)
+    reading = Reading(utr=OTHER_UTR, access_token=granted.access_token)
+    with pytest.raises(NotPermitted):
+        await connected.records.summary(reading, YEAR)
+    with pytest.raises(NotPermitted):
+        await connected.records.account(reading, date(2024, 4, 6))
+
+
+async def test_a_renewal_ends_what_was_before(connected: Connected, asking: Asking) -> None:
+    granted = await consented(connected, asking)
+    renewed = await connected.desk.renew(granted.refresh_token, None)
+    with pytest.raises(ReconsentRequired):
+        await connected.desk.renew(granted.refresh_token, None)
+    with pytest.raises(TokenRefused):
+        await connected.records.summary(
+            Reading(utr=IDA_UTR, access_token=granted.access_token), YEAR
+        )
+    new = Reading(utr=IDA_UTR, access_token=renewed.access_token)
+    assert (await connected.records.summary(new, YEAR)).employments is not None
+
+
+async def test_after_eighteen_months_consent_is_asked_for_again(
+    simulated: Target, asking_simulator: Asking, clock: MovingClock, simulator: HmrcSimulator
+) -> None:
+    connected = Connected(
+        simulated.transport,
+        simulated.url,
+        client_id=simulator.client_id,
+        client_secret=lambda: simulator.client_secret,
+    )
+    granted = await consented(connected, asking_simulator)
+    clock.ahead += msgspec.convert("P549D", type=type(clock.ahead))
+    with pytest.raises(ReconsentRequired):
+        await connected.desk.renew(granted.refresh_token, None)
+    await connected.department.close()
+
+
+async def test_a_code_is_good_once(connected: Connected, asking: Asking) -> None:
+    with pytest.raises(CodeNotGood):
+        await connected.desk.redeem("canary", VERIFIER, None)
+
+
+@pytest.mark.parametrize(
+    "amount",
+    ["0", "0.00", "0.1", "1990.10", "-12.34", "4503599627370.97", "9999999999999.99", "1e2"],
+)
+async def test_an_amount_is_what_was_written(answered: Any, amount: str) -> None:
+    content = f'{{"refunds": {{"taxRefundedOrSetOff": {amount}}}}}'
+    summary = await answered(by_subject({"tax": content})).records.summary(OF, YEAR)
+    assert summary.refunded == Decimal(amount)
+
+
+@pytest.mark.parametrize("amount", ["0.001", "1e-3", "10000000000000", '"a lot"', "true", "1e400"])
+async def test_an_amount_that_is_none_makes_the_answer_unusable(answered: Any, amount: str) -> None:
+    content = f'{{"refunds": {{"taxRefundedOrSetOff": {amount}}}}}'
+    connected = answered(by_subject({"tax": content, "income": "{}", "employment": "{}"}))
+    with pytest.raises(Unusable):
+        await connected.records.summary(OF, YEAR)
+
+
+async def test_what_hmrc_will_add_one_day_is_passed_over(answered: Any) -> None:
+    content = '{"employments": [{"employerPayeReference": "1/A", "new": {"x": 1}}], "more": []}'
+    summary = await answered(by_subject({"employment": content})).records.summary(OF, YEAR)
+    assert summary == Summary(employments=(Employment(paye_reference="1/A"),))
+
+
+async def test_an_answer_without_any_member_is_an_answer(answered: Any) -> None:
+    assert await answered(by_subject({"income": "{}"})).records.summary(OF, YEAR) == Summary()
+
+
+async def test_two_employments_at_one_employer_stay_two(answered: Any) -> None:
+    two = '{{"employments": [{{"employerPayeReference": "1/A", "{0}": 1}},'
+    two += '{{"employerPayeReference": "1/A", "{0}": 2}}]}}'
+    answers = by_subject(
+        {"tax": two.format("taxTakenOffPay"), "income": two.format("payFromEmployment")}
+    )
+    summary = await answered(answers).records.summary(OF, YEAR)
+    assert summary.employments == (
+        Employment(paye_reference="1/A", pay=Decimal(1), tax=Decimal(1)),
+        Employment(paye_reference="1/A", pay=Decimal(2), tax=Decimal(2)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "error"),
+    [
+        (401, {"code": "INVALID_CREDENTIALS"}, TokenRefused),
+        (401, {"code": "UNAUTHORIZED"}, NotPermitted),
+        (403, {"code": "FORBIDDEN"}, NotPermitted),
+        (403, {"code": "CLIENT_NOT_SUBSCRIBED"}, NotPermitted),
+        (403, {"code": "CLIENT_OR_AGENT_NOT_AUTHORISED"}, NotPermitted),
+        (403, {"code": "INVALID_SCOPE"}, ReconsentRequired),
+        (403, {"code": "RESOURCE_FORBIDDEN"}, AuthFailed),
+        (401, {"code": "MISSING_CREDENTIALS"}, AuthFailed),
+        (400, {"code": "SA_UTR_INVALID"}, NotAskable),
+        (400, {"code": "TAX_YEAR_INVALID"}, NotAskable),
+        (404, {"code": "MATCHING_RESOURCE_NOT_FOUND"}, Unusable),
+        (406, {"code": "ACCEPT_HEADER_INVALID"}, Unusable),
+        (400, {"failure": {"type": "BAD_REQUEST"}}, NotAskable),
+        (401, {"failure": {"type": "UNAUTHORISED"}}, NotPermitted),
+        (403, {"failure": {"type": "FORBIDDEN"}}, NotPermitted),
+        (404, {"failure": {"type": "NOT_FOUND"}}, NoData),
+        (404, {"failure": {}}, Unusable),
+        (404, {}, Unusable),
+        (404, [], Unusable),
+        (429, {"code": "MESSAGE_THROTTLED_OUT"}, RateLimited),
+        (500, {"message": "canary"}, Unavailable),
+        (503, {"failure": {"type": "SERVICE_UNAVAILABLE"}}, Unavailable),
+    ],
+)
+async def test_a_refusal_is_told_by_its_code_in_both_forms(
+    answered: Any, status: int, content: object, error: type[Exception]
+) -> None:
+    connected = answered(json(content, status))
+    for_a_year = connected.records.summary(OF, YEAR)
+    for_the_account = connected.records.account(OF, date(2024, 4, 6))
+    with pytest.raises(error):
+        await for_the_account
+    with pytest.raises(error):
+        await for_a_year
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "state"),
+    [(401, "UNAUTHORIZED", "ok"), (403, "FORBIDDEN", "ok"), (403, "RESOURCE_FORBIDDEN", "down")],
+)
+async def test_one_persons_refusal_opens_no_breaker_and_govids_own_does(
+    answered: Any, status: int, code: str, state: str
+) -> None:
+    connected = answered(json({"code": code}, status))
+    with pytest.raises((NotPermitted, AuthFailed)):
+        await connected.records.account(OF, date(2024, 4, 6))
+    assert connected.department.state == state
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "for_a_code", "for_a_renewal"),
+    [
+        (400, "invalid_grant", CodeNotGood, ReconsentRequired),
+        (400, "invalid_request", CodeNotGood, ReconsentRequired),
+        (401, "invalid_client", AuthFailed, AuthFailed),
+        (400, "invalid_scope", AuthFailed, AuthFailed),
+        (500, "server_error", Unavailable, Unavailable),
+    ],
+)
+async def test_what_is_said_of_a_persons_tokens_is_told_from_what_is_said_of_govid(
+    answered: Any,
+    status: int,
+    error: str,
+    for_a_code: type[Exception],
+    for_a_renewal: type[Exception],
+) -> None:
+    with pytest.raises(for_a_code):
+        await answered(json({"error": error}, status)).desk.redeem("c", "v", None)
+    with pytest.raises(for_a_renewal):
+        await answered(json({"error": error}, status)).desk.renew("r", None)
+
+
+async def test_a_token_that_is_good_once_is_sent_once(answered: Any) -> None:
+    sent: list[httpx.Request] = []
+
+    def gone(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        raise httpx.ReadError("canary")
+
+    desk = answered(gone).desk
+    with pytest.raises(Unavailable):
+        await desk.renew("canary", None)
+    with pytest.raises(Unavailable):
+        await desk.redeem("canary", "canary", None)
+    assert len(sent) == 2
+
+
+async def test_a_reading_is_sent_again(answered: Any) -> None:
+    answers = iter(
+        [
+            httpx.Response(503),
+            httpx.Response(
+                200,
+                json={
+                    "balanceDetails": {
+                        "totalOverdueBalance": 0,
+                        "totalPayableBalance": 0,
+                        "totalPendingBalance": 0,
+                        "totalBalance": 0,
+                        "totalCreditAvailable": 0,
+                    }
+                },
+            ),
+        ]
+    )
+    connected = answered(lambda _: next(answers))
+    account = await connected.records.account(OF, date(2024, 4, 6))
+    assert account.charge_details == ()
+
+
+async def test_an_hmrc_that_confesses_to_be_simulated_shows_nothing_where_that_is_not_allowed(
+    answered: Any,
+) -> None:
+    confession = lambda _: httpx.Response(200, json={}, headers={"X-Simulator": "govid"})  # noqa: E731 - a word for it
+    connected = answered(confession, refuse_simulators=True)
+    with pytest.raises(Misconfigured):
+        await connected.records.account(OF, date(2024, 4, 6))
+
+
+async def test_nothing_of_a_person_is_in_what_goes_wrong(
+    answered: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    connected = answered(json({"message": "canary", "code": ["canary"]}, 418))
+    with caplog.at_level("DEBUG"), pytest.raises(Unusable) as caught:
+        await connected.records.summary(OF, YEAR)
+    told = "".join(traceback.format_exception(caught.value)) + caplog.text
+    told += "".join(str(record.__dict__) for record in caplog.records)
+    assert "canary" not in told
+    assert IDA_UTR not in told
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        OF,
+        Granted(access_token="canary", refresh_token="canary", life_seconds=1),
+        Employment(paye_reference="canary"),
+        Summary(),
+    ],
+)
+def test_what_is_personal_shows_its_name_only(shown: object) -> None:
+    assert repr(shown) == f"<{type(shown).__name__}>"

@@ -1,0 +1,347 @@
+"""Consent to tax records: whose it is, what is kept of it, and how it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import msgspec
+import pytest
+from msgspec import structs
+
+from govid import hmrc
+from govid.bus import Cause, Database, Module, UnitOfWork
+from govid.bus.contracts import AccountBlocked, AccountClosed, AccountRestored
+from govid.hmrc import Records
+from govid.hmrc.repository import Accounts
+from govid.hmrc.seal import Seal, Unsealable
+from tests.integration.departments import (
+    NOW,
+    StandingClock,
+    delivery_of,
+    handle,
+    handler_of,
+    published,
+    serving,
+    somebody_waits,
+    until,
+)
+from tests.integration.hmrc.taxpayer import CONSENT, IDA_UTR, OTHER, SETTINGS, YEAR, Taxpayer
+
+KEY = SETTINGS.sealing_key
+NAME = "hmrc.consents"
+
+
+@pytest.fixture
+def module(database: Database, uow: UnitOfWork, clock: StandingClock) -> Module:
+    return hmrc.build(SETTINGS, database, uow, clock)
+
+
+@pytest.fixture
+def taxpayer(client: httpx.AsyncClient) -> Taxpayer:
+    return Taxpayer(client)
+
+
+@pytest.fixture
+def somebody_else(client: httpx.AsyncClient) -> Taxpayer:
+    return Taxpayer(client, X_Account=str(uuid4()))
+
+
+async def kinds(database: Database) -> list[str]:
+    return [kind for kind, _ in await published(database)]
+
+
+async def left(database: Database) -> int:
+    """Return how many consents there are, and how many that are being given."""
+    given, begun = (
+        await database.reads.fetchval("SELECT count(*) FROM hmrc.consent"),
+        await database.reads.fetchval("SELECT count(*) FROM hmrc.consent_request"),
+    )
+    return int(given + begun)
+
+
+async def everything(database: Database) -> str:
+    """Return the text of all rows of HMRC's module and of all events."""
+    tables = ("hmrc.consent", "hmrc.consent_request", "hmrc.account", "bus.event")
+    texts = [
+        await database.reads.fetchval(f"SELECT string_agg(t::text, ' ') FROM {table} t")  # noqa: S608 - names of ours
+        for table in tables
+    ]
+    return " ".join(text or "" for text in texts)
+
+
+async def test_what_is_begun_leads_to_hmrcs_page(taxpayer: Taxpayer) -> None:
+    begun = await taxpayer.begin()
+    url = begun.json()["authorisationUrl"]
+    assert begun.status_code == 201
+    assert set(begun.json()) == {"authorisationUrl", "expiresAt"}
+    assert url.startswith("http://govid.example/dev/hmrc/oauth/authorize?response_type=code&")
+    page = await taxpayer.client.get(url)
+    assert (page.status_code, "Ida Newton" in page.text) == (200, True)
+
+
+async def test_who_brings_the_code_back_has_consented(
+    taxpayer: Taxpayer, database: Database, account_id: UUID
+) -> None:
+    before = await taxpayer.status()
+    granted = await taxpayer.consent()
+    view = granted.json()
+    assert before == {"status": "none", "grantedAt": None, "endsAt": None, "lapsedAt": None}
+    assert (granted.status_code, view["status"], view["lapsedAt"]) == (200, "granted", None)
+    assert view["endsAt"] > view["grantedAt"]
+    assert await taxpayer.status() == view
+    assert await published(database) == [
+        (
+            "hmrc.consent.granted",
+            {"account_id": str(account_id), "timestamp": "2026-01-05T12:00:00Z"},
+        )
+    ]
+
+
+async def test_a_state_belongs_to_the_account_that_began(
+    taxpayer: Taxpayer, somebody_else: Taxpayer
+) -> None:
+    # Somebody is sent to HMRC by another's link, and their browser comes back signed in as itself.
+    begun = (await taxpayer.begin()).json()["authorisationUrl"]
+    await somebody_else.begin()
+    answer = await somebody_else.hand_over(await somebody_else.decide(begun))
+    assert answer.status_code == 409
+    assert (await somebody_else.status())["status"] == "none"
+    assert (await taxpayer.status())["status"] == "none"
+
+
+async def test_a_code_of_another_browser_is_of_no_use(
+    taxpayer: Taxpayer, somebody_else: Taxpayer
+) -> None:
+    # A code that was fetched for one proof does not fit the other, whoever has the right state.
+    stolen = await somebody_else.decide((await somebody_else.begin()).json()["authorisationUrl"])
+    own = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    answer = await taxpayer.hand_over({"code": stolen["code"], "state": own["state"]})
+    assert answer.status_code == 409
+    assert answer.json()["detail"].startswith("HMRC does not accept the code")
+    assert (await taxpayer.status())["status"] == "none"
+
+
+async def test_a_state_is_good_once(taxpayer: Taxpayer) -> None:
+    brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    first, second = await taxpayer.hand_over(brought), await taxpayer.hand_over(brought)
+    assert (first.status_code, second.status_code) == (200, 409)
+
+
+async def test_of_many_who_hand_the_same_over_one_gets_through(taxpayer: Taxpayer) -> None:
+    brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    answers = await asyncio.gather(*(taxpayer.hand_over(brought) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
+
+
+async def test_a_state_is_used_up_also_by_a_code_that_is_bad(taxpayer: Taxpayer) -> None:
+    brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    bad = await taxpayer.hand_over({**brought, "code": "x"})
+    good = await taxpayer.hand_over(brought)
+    assert (bad.status_code, good.status_code) == (409, 409)
+    assert good.json()["detail"].startswith("You have not begun")
+
+
+async def test_what_was_begun_last_counts(taxpayer: Taxpayer) -> None:
+    first = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    last = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    assert (await taxpayer.hand_over(first)).status_code == 409
+    assert (await taxpayer.hand_over(last)).status_code == 200
+
+
+async def test_what_was_begun_too_long_ago_is_over(taxpayer: Taxpayer, database: Database) -> None:
+    brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    await database.reads.execute("UPDATE hmrc.consent_request SET expires_at = clock_timestamp()")
+    assert (await taxpayer.hand_over(brought)).status_code == 409
+
+
+@pytest.mark.parametrize("utr", ["1234567890", "100005716", "AB123456C"])
+async def test_a_reference_that_is_none_is_named_and_nothing_is_used_up(
+    taxpayer: Taxpayer, utr: str
+) -> None:
+    brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    answer = await taxpayer.hand_over(brought, utr)
+    fault = answer.json()["errors"][0]
+    assert (answer.status_code, fault["loc"], fault["type"]) == (422, ["body", "utr"], "utr_format")
+    assert utr not in answer.text
+    assert (await taxpayer.hand_over(brought)).status_code == 200
+
+
+async def test_nothing_that_opens_or_names_is_stored_in_the_open(
+    taxpayer: Taxpayer, database: Database
+) -> None:
+    begun = (await taxpayer.begin()).json()["authorisationUrl"]
+    while_under_way = await everything(database)
+    brought = await taxpayer.decide(begun)
+    await taxpayer.hand_over(brought)
+    afterwards = await everything(database)
+    row = await database.reads.fetchrow("SELECT account_id, sealed FROM hmrc.consent")
+    holding = Seal(KEY).open(row["account_id"], b"holding", row["sealed"]).decode()
+    assert IDA_UTR in holding
+    words = (IDA_UTR, *brought.values(), "access_token", *msgspec.json.decode(holding).values())
+    assert [word for word in words if word in while_under_way + afterwards] == []
+
+
+async def test_what_is_sealed_for_one_account_opens_for_no_other(
+    taxpayer: Taxpayer, database: Database
+) -> None:
+    await taxpayer.consent()
+    sealed = await database.reads.fetchval("SELECT sealed FROM hmrc.consent")
+    with pytest.raises(Unsealable):
+        Seal(KEY).open(uuid4(), b"holding", sealed)
+
+
+async def test_without_consent_nothing_is_read(taxpayer: Taxpayer) -> None:
+    answer = await taxpayer.read()
+    assert answer.status_code == 403
+    assert answer.json()["detail"].startswith("HMRC shows your tax records with your consent only")
+
+
+async def test_who_withdraws_has_nothing_left_here(taxpayer: Taxpayer, database: Database) -> None:
+    await taxpayer.consent()
+    await taxpayer.begin()
+    withdrawn = await taxpayer.withdraw()
+    assert (withdrawn.status_code, withdrawn.text) == (204, "")
+    assert (await taxpayer.status())["status"] == "none"
+    assert (await taxpayer.read()).status_code == 403
+    left = (
+        "SELECT (SELECT count(*) FROM hmrc.consent) + (SELECT count(*) FROM hmrc.consent_request)"
+    )
+    assert await database.reads.fetchval(left) == 0
+    assert await kinds(database) == ["hmrc.consent.granted", "hmrc.consent.withdrawn"]
+
+
+async def test_withdrawing_nothing_is_done_and_told_nobody(
+    taxpayer: Taxpayer, database: Database
+) -> None:
+    assert (await taxpayer.withdraw()).status_code == 204
+    assert await published(database) == []
+
+
+async def test_who_consents_again_has_the_new_consent(
+    taxpayer: Taxpayer, database: Database
+) -> None:
+    await taxpayer.consent()
+    await taxpayer.consent(utr="8000083480", user=OTHER)
+    assert await database.reads.fetchval("SELECT count(*) FROM hmrc.consent") == 1
+    assert (await taxpayer.read()).json()["employments"][0]["payFromEmployment"] == 4503599627370.97
+
+
+@pytest.mark.parametrize("ended", [AccountBlocked, AccountClosed])
+async def test_an_account_that_ends_keeps_nothing_and_gets_nothing(
+    taxpayer: Taxpayer,
+    module: Module,
+    uow: UnitOfWork,
+    database: Database,
+    account_id: UUID,
+    ended: type[Any],
+) -> None:
+    await taxpayer.consent()
+    brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    end = delivery_of(ended(account_id=account_id, timestamp=NOW))
+    await handle(handler_of(module, NAME), end, uow)
+    assert (await taxpayer.status())["status"] == "none"
+    assert (await taxpayer.hand_over(brought)).status_code == 409
+    assert (await taxpayer.begin()).status_code == 403
+    assert await left(database) == 0
+
+
+async def test_who_is_restored_may_consent_again(
+    taxpayer: Taxpayer, module: Module, uow: UnitOfWork, account_id: UUID
+) -> None:
+    handler = handler_of(module, NAME)
+    blocked = delivery_of(AccountBlocked(account_id=account_id, timestamp=NOW))
+    await handle(handler, blocked, uow)
+    restored = delivery_of(AccountRestored(account_id=account_id, timestamp=NOW))
+    await handle(handler, restored, uow)
+    assert (await taxpayer.consent()).json()["status"] == "granted"
+
+
+async def test_a_block_and_a_consent_of_the_same_moment_do_not_miss_each_other(
+    taxpayer: Taxpayer, module: Module, uow: UnitOfWork, database: Database, account_id: UUID
+) -> None:
+    brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    async with uow.begin(Cause(correlation_id="c-1")) as tx:
+        await Accounts().block(tx, account_id)
+        handing_over = asyncio.create_task(taxpayer.hand_over(brought))
+        await until(somebody_waits(database))
+    assert (await handing_over).status_code == 403
+    assert (await taxpayer.status())["status"] == "none"
+
+
+async def test_r18_who_is_not_known_well_enough_consents_to_nothing_and_reads_nothing(
+    client: httpx.AsyncClient, taxpayer: Taxpayer, account_id: UUID
+) -> None:
+    await taxpayer.consent()
+    less = Taxpayer(client, X_Account=str(account_id), X_Assurance="P0")
+    refused = [
+        await less.begin(),
+        await less.read(),
+        await less.hand_over({"code": "c", "state": "s"}),
+    ]
+    assert [answer.status_code for answer in refused] == [403, 403, 403]
+    assert {answer.json()["detail"] for answer in refused} == {
+        "Whoever wants to see tax records has to be known better: verify your account first"
+    }
+    assert (await less.withdraw()).status_code == 204
+
+
+async def test_r18_the_level_can_be_raised(
+    database: Database, uow: UnitOfWork, clock: StandingClock, account_id: UUID
+) -> None:
+    settings = structs.replace(SETTINGS, tax_min_level="P2")
+    async with serving(hmrc.build(settings, database, uow, clock), account_id) as client:
+        low, high = Taxpayer(client), Taxpayer(client, X_Assurance="P2")
+        assert (await low.begin()).status_code == 403
+        assert (await high.begin()).status_code == 201
+
+
+@pytest.fixture
+async def off(
+    database: Database, uow: UnitOfWork, clock: StandingClock, account_id: UUID
+) -> AsyncIterator[Taxpayer]:
+    settings = structs.replace(SETTINGS, tax_records="off")
+    async with serving(hmrc.build(settings, database, uow, clock), account_id) as client:
+        yield Taxpayer(client)
+
+
+async def test_where_hmrc_is_not_connected_that_is_said(taxpayer: Taxpayer, off: Taxpayer) -> None:
+    await taxpayer.consent()
+    assert (await off.begin()).status_code == 503
+    assert (await off.hand_over({"code": "c", "state": "s"})).status_code == 503
+    assert (await off.read()).status_code == 503
+    # What was given before can still be seen and taken back.
+    assert (await off.status())["status"] == "granted"
+    assert (await off.withdraw()).status_code == 204
+    assert (await taxpayer.status())["status"] == "none"
+
+
+def test_without_a_key_to_keep_them_under_no_consents_are_taken(
+    database: Database, uow: UnitOfWork, clock: StandingClock
+) -> None:
+    with pytest.raises(ValueError, match="GOVID_KEY_ENCRYPTION_KEY"):
+        hmrc.build(structs.replace(SETTINGS, sealing_key=b""), database, uow, clock)
+
+
+async def test_an_export_has_the_reference_and_nothing_that_opens(
+    taxpayer: Taxpayer, database: Database, account_id: UUID
+) -> None:
+    records = Records(database, KEY)
+    before = await records.of(account_id)
+    await taxpayer.consent()
+    (held,) = (await records.of(account_id))["consents"]
+    assert before == {"tax_records": [], "consents": ()}
+    assert set(held) == {"granted_at", "ends_at", "lapsed_at", "utr"}
+    assert (held["utr"], held["lapsed_at"]) == (IDA_UTR, None)
+
+
+@pytest.mark.parametrize("path", [CONSENT, YEAR])
+async def test_nobody_sees_what_is_anothers(
+    taxpayer: Taxpayer, somebody_else: Taxpayer, path: str
+) -> None:
+    await taxpayer.consent()
+    answer = await somebody_else.read(path)
+    assert IDA_UTR not in answer.text
+    assert "22520" not in answer.text
+    assert (await somebody_else.status())["status"] == "none"

@@ -1,0 +1,337 @@
+"""Tax records as HMRC has them: exact, renewed by one at a time, and never anybody else's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import httpx
+import pytest
+from msgspec import structs
+
+from govid import hmrc
+from govid.bus import Database, Module, UnitOfWork
+from govid.hmrc.repository import Consents, Holding
+from govid.hmrc.seal import Seal
+from govid.hmrc.simulator import HmrcSimulator
+from tests.departments.loopback import served
+from tests.integration.departments import StandingClock, published, serving
+from tests.integration.hmrc.taxpayer import (
+    ACCOUNT,
+    OTHER_UTR,
+    SETTINGS,
+    YEAR,
+    Taxpayer,
+    grow_old,
+    withdrawn_at_hmrc,
+)
+
+HOLDING = Holding(utr=OTHER_UTR, access_token="x", refresh_token="y")
+
+
+def kept(database: Database) -> Consents:
+    """Return the consents, as another replica sees them."""
+    singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
+    return Consents(singles, Seal.of(SETTINGS.sealing_key))
+
+
+@pytest.fixture
+def simulators() -> list[HmrcSimulator]:
+    """Return where a module puts its simulator."""
+    return []
+
+
+@pytest.fixture
+def module(
+    database: Database, uow: UnitOfWork, clock: StandingClock, simulators: list[HmrcSimulator]
+) -> Module:
+    return hmrc.build(SETTINGS, database, uow, clock, rehearse=simulators.append)
+
+
+@pytest.fixture
+def simulator(module: Module, simulators: list[HmrcSimulator]) -> HmrcSimulator:
+    return simulators[0]
+
+
+@pytest.fixture
+async def taxpayer(client: httpx.AsyncClient) -> Taxpayer:
+    taxpayer = Taxpayer(client)
+    assert (await taxpayer.consent()).status_code == 200
+    return taxpayer
+
+
+async def test_a_year_is_answered_to_the_byte(taxpayer: Taxpayer) -> None:
+    answer = await taxpayer.read()
+    assert answer.status_code == 200
+    assert answer.text == (
+        '{"taxYear":"2024-25","employments":['
+        '{"employerPayeReference":"123/AB456","employerName":"Acme Ltd","offPayrollWork":false,'
+        '"payFromEmployment":22520.65,"taxTakenOffPay":1990.10},'
+        '{"employerPayeReference":"456/CD789","employerName":"Globex plc","offPayrollWork":null,'
+        '"payFromEmployment":899.00,"taxTakenOffPay":0.00}],'
+        '"pensions":{"received":{"otherPensionsAndRetirementAnnuities":1252.75,'
+        '"incapacityBenefit":0.00,"jobseekersAllowance":null,"seissNetPaid":null},'
+        '"taxTakenOff":{"otherPensionsAndRetirementAnnuities":250.55,"incapacityBenefit":null}},'
+        '"refunds":{"taxRefundedOrSetOff":0.00}}'
+    )
+
+
+async def test_what_hmrc_has_no_data_of_is_null_and_not_zero(taxpayer: Taxpayer) -> None:
+    answer = await taxpayer.read("/api/hmrc/tax-records/2023-24")
+    assert answer.text == (
+        '{"taxYear":"2023-24","employments":[],'
+        '"pensions":{"received":null,'
+        '"taxTakenOff":{"otherPensionsAndRetirementAnnuities":null,"incapacityBenefit":null}},'
+        '"refunds":{"taxRefundedOrSetOff":342.92}}'
+    )
+
+
+async def test_a_year_of_which_hmrc_has_nothing_is_not_found(taxpayer: Taxpayer) -> None:
+    answer = await taxpayer.read("/api/hmrc/tax-records/2019-20")
+    assert answer.status_code == 404
+    assert answer.json()["detail"].startswith("HMRC has no data")
+
+
+async def test_an_account_is_answered_to_the_byte(taxpayer: Taxpayer) -> None:
+    answer = await taxpayer.read(ACCOUNT)
+    assert answer.status_code == 200
+    assert answer.text == (
+        '{"balance":{"totalOverdue":500.00,"totalPayable":500.00,"totalPending":1500.00,'
+        '"total":2500.00,"creditAvailable":0.00,"earliestPayableDueDate":"2026-01-31"},'
+        '"charges":[{"chargeId":"AB1234567","chargeType":"ITSA","amount":1250.00,'
+        '"outstanding":500.00,"taxYear":"2024-25","dueDate":"2026-01-31"}],'
+        '"refunds":[{"amount":355.25,"requested":350.00}],'
+        '"payments":[{"amount":500.00,"reference":"PAY123456","paidOn":"2025-04-11"}]}'
+    )
+
+
+@pytest.mark.parametrize("year", ["2024", "2024-2025", "2024-26", "24-25", "x"])
+async def test_a_year_that_is_none_is_named_before_anybody_is_asked(
+    taxpayer: Taxpayer, simulator: HmrcSimulator, year: str
+) -> None:
+    simulator.faults.set("503")
+    answer = await taxpayer.read(f"/api/hmrc/tax-records/{year}")
+    fault = answer.json()["errors"][0]
+    assert (answer.status_code, fault["loc"], fault["type"]) == (
+        *(422, ["path", "tax_year"], "tax_year_format"),
+    )
+
+
+async def test_what_citizens_file_stays_as_it_was(taxpayer: Taxpayer) -> None:
+    assert (await taxpayer.read("/api/hmrc/tax-records")).json() == []
+
+
+async def test_a_reference_that_is_not_theirs_is_not_shown(
+    taxpayer: Taxpayer, simulator: HmrcSimulator, module: Module
+) -> None:
+    await taxpayer.consent(utr=OTHER_UTR)
+    answers = [await taxpayer.read(YEAR), await taxpayer.read(ACCOUNT)]
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert OTHER_UTR not in "".join(answer.text for answer in answers)
+    # It is one citizen's trouble, and HMRC is well.
+    assert module.states["hmrc-taxes"]() == "simulator"
+    assert (await taxpayer.status())["status"] == "granted"
+
+
+async def test_an_access_token_is_renewed_in_time(
+    taxpayer: Taxpayer, simulator: HmrcSimulator, database: Database
+) -> None:
+    issued = simulator.tokens.issued
+    await taxpayer.read()
+    fresh = simulator.tokens.issued - issued
+    await grow_old(database)
+    answers = [await taxpayer.read(), await taxpayer.read()]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert (fresh, simulator.tokens.issued - issued) == (0, 1)
+    assert await database.reads.fetchval("SELECT generation FROM hmrc.consent") == 2
+
+
+async def test_an_access_token_that_hmrc_refuses_is_renewed_once(
+    taxpayer: Taxpayer, simulator: HmrcSimulator
+) -> None:
+    simulator.tokens.end_all()
+    issued = simulator.tokens.issued
+    assert (await taxpayer.read()).status_code == 200
+    assert simulator.tokens.issued - issued == 1
+
+
+async def test_of_many_readers_one_renews(
+    taxpayer: Taxpayer, simulator: HmrcSimulator, database: Database
+) -> None:
+    await grow_old(database)
+    issued = simulator.tokens.issued
+    answers = await asyncio.gather(*(taxpayer.read() for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert simulator.tokens.issued - issued == 1
+
+
+@pytest.fixture
+async def replicas(
+    simulator: HmrcSimulator,
+    database: Database,
+    uow: UnitOfWork,
+    clock: StandingClock,
+    account_id: UUID,
+) -> AsyncIterator[list[Taxpayer]]:
+    """Yield one taxpayer at two replicas, which have an HMRC and a database in common."""
+    async with served(simulator.application) as url:
+        settings = structs.replace(
+            SETTINGS,
+            tax_records="remote",
+            base_url=url,
+            client_id=simulator.client_id,
+            client_secret=simulator.client_secret,
+        )
+        modules = [hmrc.build(settings, database, uow, clock) for _ in range(2)]
+        async with (
+            serving(modules[0], account_id) as one,
+            serving(modules[1], account_id) as other,
+        ):
+            yield [Taxpayer(one), Taxpayer(other)]
+        for module in modules:
+            await asyncio.gather(*(stop() for stop in module.stops))
+
+
+async def test_of_two_replicas_one_renews(
+    taxpayer: Taxpayer, replicas: list[Taxpayer], simulator: HmrcSimulator, database: Database
+) -> None:
+    await grow_old(database)
+    issued = simulator.tokens.issued
+    answers = await asyncio.gather(*(one.read() for one in replicas * 4))
+    assert {answer.status_code for answer in answers} == {200}
+    assert simulator.tokens.issued - issued == 1
+    assert (await taxpayer.status())["status"] == "granted"
+
+
+async def test_a_claim_that_nobody_settles_ends_by_itself(
+    taxpayer: Taxpayer, database: Database
+) -> None:
+    await grow_old(database)
+    # Its owner was killed, and it has run out.
+    await database.reads.execute("UPDATE hmrc.consent SET claimed_until = clock_timestamp()")
+    assert (await taxpayer.read()).status_code == 200
+
+
+async def test_who_waits_for_a_renewal_that_does_not_come_is_told_to_come_back(
+    taxpayer: Taxpayer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("govid.hmrc.openers.WAIT_SECONDS", 0.2)
+    await grow_old(database)
+    await database.reads.execute(
+        "UPDATE hmrc.consent SET claimed_until = clock_timestamp() + interval '1 hour'"
+    )
+    assert (await taxpayer.read()).status_code == 503
+
+
+async def test_a_consent_that_hmrc_no_longer_knows_has_lapsed(
+    taxpayer: Taxpayer, simulator: HmrcSimulator, database: Database, account_id: UUID
+) -> None:
+    await withdrawn_at_hmrc(database, simulator)
+    first, second = await taxpayer.read(), await taxpayer.read()
+    status = await taxpayer.status()
+    assert (first.status_code, second.status_code) == (403, 403)
+    assert first.json()["detail"] == "Your consent at HMRC has ended; please give it again"
+    assert status["status"] == "lapsed"
+    assert status["lapsedAt"] is not None
+    assert await database.reads.fetchval("SELECT sealed FROM hmrc.consent") is None
+    assert [kind for kind, _ in await published(database)] == [
+        "hmrc.consent.granted",
+        "hmrc.consent.lapsed",
+    ]
+
+
+async def test_who_consents_again_after_a_lapse_reads_again(
+    taxpayer: Taxpayer, simulator: HmrcSimulator, database: Database
+) -> None:
+    await withdrawn_at_hmrc(database, simulator)
+    await taxpayer.read()
+    assert (await taxpayer.consent()).json()["lapsedAt"] is None
+    assert (await taxpayer.read()).status_code == 200
+
+
+async def test_a_consent_that_does_not_reach_far_enough_has_lapsed(
+    taxpayer: Taxpayer, simulator: HmrcSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("govid.hmrc.registry.consent.SCOPES", ("read:individual-tax",))
+    await taxpayer.consent()
+    assert (await taxpayer.read(ACCOUNT)).status_code == 403
+    assert (await taxpayer.status())["status"] == "lapsed"
+
+
+@pytest.mark.parametrize("fault", ["malformed", "wrong-type", "personal-data"])
+async def test_an_hmrc_that_gives_no_answer_is_away_and_takes_nothing_from_anybody(
+    taxpayer: Taxpayer, simulator: HmrcSimulator, fault: str
+) -> None:
+    simulator.faults.set(fault)
+    answers = [await taxpayer.read(), await taxpayer.read(ACCOUNT)]
+    simulator.faults.set("")
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert "Canary" not in "".join(answer.text for answer in answers)
+    assert (await taxpayer.status())["status"] == "granted"
+
+
+async def test_a_renewal_that_fails_on_the_way_can_be_tried_again_at_once(
+    taxpayer: Taxpayer, simulator: HmrcSimulator, database: Database
+) -> None:
+    await grow_old(database)
+    simulator.faults.set("503")
+    away = await taxpayer.read()
+    simulator.faults.set("")
+    back = await taxpayer.read()
+    assert (away.status_code, back.status_code) == (503, 200)
+
+
+async def test_what_comes_too_late_does_not_bring_a_withdrawn_consent_back(
+    taxpayer: Taxpayer, database: Database, account_id: UUID
+) -> None:
+    consents = kept(database)
+    claimed = await consents.claim(account_id, 1)
+    await taxpayer.withdraw()
+    renewed = await consents.renewed(account_id, 1, HOLDING, 14_400)
+    assert (claimed, renewed) == (True, False)
+    assert await consents.find(account_id) is None
+
+
+async def test_what_comes_too_late_does_not_replace_a_new_consent(
+    taxpayer: Taxpayer, database: Database, account_id: UUID
+) -> None:
+    consents = kept(database)
+    await consents.claim(account_id, 1)
+    await taxpayer.consent()
+    assert await consents.renewed(account_id, 1, HOLDING, 14_400) is False
+    assert (await taxpayer.read()).status_code == 200
+
+
+async def test_what_comes_late_revives_what_somebody_took_for_lapsed_meanwhile(
+    taxpayer: Taxpayer,
+    simulator: HmrcSimulator,
+    database: Database,
+    account_id: UUID,
+) -> None:
+    # The first to renew was frozen after HMRC had answered; whoever came next was refused.
+    consents = kept(database)
+    found = await consents.find(account_id)
+    assert found is not None
+    await withdrawn_at_hmrc(database, simulator)
+    await taxpayer.read()
+    assert found.holding is not None
+    assert await consents.renewed(account_id, 1, found.holding, 14_400) is True
+    assert (await taxpayer.status())["status"] == "granted"
+
+
+async def test_a_claim_is_one_replicas_alone(
+    taxpayer: Taxpayer, database: Database, account_id: UUID
+) -> None:
+    consents = kept(database)
+    first, second = await consents.claim(account_id, 1), await consents.claim(account_id, 1)
+    await consents.release(account_id, 1)
+    third, stale = await consents.claim(account_id, 1), await consents.claim(account_id, 2)
+    assert (first, second, third, stale) == (True, False, True, False)
+
+
+async def test_while_taxes_are_away_numbers_are_verified(
+    taxpayer: Taxpayer, simulator: HmrcSimulator, module: Module
+) -> None:
+    simulator.faults.set("personal-data")
+    await asyncio.gather(*(taxpayer.read() for _ in range(6)))
+    simulator.faults.set("")
+    assert (module.states["hmrc-taxes"](), module.states["hmrc"]()) == ("down", "simulator")

@@ -1,0 +1,52 @@
+"""What is sealed opens for nobody else, nowhere else, and not once it was touched."""
+
+from uuid import UUID
+
+import pytest
+
+from govid.hmrc.seal import Seal, Unsealable
+
+ACCOUNT, OTHER = UUID(int=1), UUID(int=2)
+KEY = b"a key for tests, 32 bytes or more"
+
+
+@pytest.fixture
+def sealed() -> bytes:
+    return Seal(KEY).close(ACCOUNT, b"holding", b"canary")
+
+
+def test_what_was_sealed_can_be_opened(sealed: bytes) -> None:
+    assert Seal(KEY).open(ACCOUNT, b"holding", sealed) == b"canary"
+
+
+def test_it_is_different_each_time(sealed: bytes) -> None:
+    again = Seal(KEY).close(ACCOUNT, b"holding", b"canary")
+    assert again != sealed
+    assert b"canary" not in sealed + again
+
+
+@pytest.mark.parametrize(
+    ("key", "account", "purpose"),
+    [
+        (b"another key of 32 bytes or more!!", ACCOUNT, b"holding"),
+        (KEY, OTHER, b"holding"),
+        (KEY, ACCOUNT, b"proof"),
+    ],
+)
+def test_under_another_key_or_for_something_else_it_stays_shut(
+    sealed: bytes, key: bytes, account: UUID, purpose: bytes
+) -> None:
+    with pytest.raises(Unsealable, match="GOVID_KEY_ENCRYPTION_KEY"):
+        Seal(key).open(account, purpose, sealed)
+
+
+@pytest.mark.parametrize("at", [0, 12, -1])
+def test_what_was_touched_stays_shut(sealed: bytes, at: int) -> None:
+    touched = bytearray(sealed)
+    touched[at] ^= 1
+    with pytest.raises(Unsealable):
+        Seal(KEY).open(ACCOUNT, b"holding", bytes(touched))
+
+
+def test_of_no_key_there_is_no_seal() -> None:
+    assert Seal.of(b"") is None
