@@ -38,6 +38,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("accounts",),
     ("accounts", "show"),
     ("accounts", "block"),
+    ("accounts", "forgive"),
     ("accounts", "restore"),
     ("simulators",),
     ("asyncapi",),
