@@ -1,0 +1,105 @@
+"""Appointments at practices of an NHS that is asked over a socket, whole: from wish to diary."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from govid.nhs import ENDPOINT, ODS, NhsSimulator
+from tests.departments.loopback import served
+from tests.http.client import Client
+from tests.http.serving import demonstration, serving
+
+PATIENT = "9476719931"
+NAMED = f"General practice=2000099999@{ODS},Cardiology=2000011147@{ODS}"
+
+
+@pytest.fixture
+def monday() -> date:
+    """Return the next Monday: practices are open, and have nobody yet."""
+    today = datetime.now(UTC).date()
+    return today + timedelta(days=7 - today.weekday())
+
+
+@pytest.fixture
+def simulator() -> NhsSimulator:
+    return NhsSimulator(is_limited=False)
+
+
+@pytest.fixture
+async def client(
+    simulator: NhsSimulator, database_url: str, tmp_path: Path
+) -> AsyncIterator[Client]:
+    """Yield a client of a server that is told of this NHS by its settings, and by nothing else."""
+    async with served(simulator.application) as nhs:
+        settings = demonstration(
+            database_url,
+            tmp_path,
+            GOVID_NHS_BASE_URL=nhs,
+            GOVID_NHS_CLIENT_ID=simulator.client_id,
+            GOVID_NHS_KEY_ID=simulator.kid,
+            GOVID_NHS_PRIVATE_KEY=simulator.key.pem.decode(),
+            GOVID_NHS_ODS_CODE=ODS,
+            GOVID_NHS_ENDPOINT=ENDPOINT,
+            GOVID_NHS_PRACTICES=NAMED,
+        )
+        with serving(settings) as url:
+            async with httpx.AsyncClient(base_url=url, timeout=10) as http:
+                yield Client(http)
+
+
+async def decided(client: Client, token: str, where: str) -> Any:
+    """Return the appointment at *where*, once the practice has answered."""
+    async with asyncio.timeout(15):
+        while (found := (await client.get(where, token)).json())["status"] == "REQUESTED":
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def test_a_wish_becomes_an_appointment_in_the_practices_diary(
+    client: Client, simulator: NhsSimulator, monday: date
+) -> None:
+    token = await client.citizen()
+    asked = await client.post(
+        "/api/nhs/appointments",
+        {
+            "patient_identifier": PATIENT,
+            "requested_datetime": f"{monday}T09:10:00Z",
+            "doctor_specialty": "Cardiology",
+        },
+        token,
+    )
+    assert (asked.status_code, asked.json()["status"]) == (202, "REQUESTED")
+    found = await decided(client, token, f"/api/nhs/appointments/{asked.json()['appointment_id']}")
+    assert (found["status"], found["confirmed_datetime"]) == ("CONFIRMED", f"{monday}T09:15:00Z")
+    (entry,) = simulator.diary.of_patient(PATIENT)
+    assert (entry.status, entry.booking.id) == ("booked", found["appointment_id"])
+
+
+async def test_a_slot_is_found_and_booked_there(
+    client: Client, simulator: NhsSimulator, monday: date
+) -> None:
+    token = await client.citizen()
+    slots = await client.get(f"/api/nhs/slots?specialty=cardiology&date={monday}", token)
+    wish = {
+        "specialty": "Cardiology",
+        "date": str(monday),
+        "slots": [slots.json()[0]["slot_id"]],
+        "patient_identifier": PATIENT,
+    }
+    asked = await client.post("/api/nhs/bookings", wish, token)
+    found = await decided(client, token, asked.headers["location"])
+    assert (found["status"], found["confirmed_datetime"]) == ("CONFIRMED", f"{monday}T09:00:00Z")
+    assert [one.status for one in simulator.diary.of_patient(PATIENT)] == ["booked"]
+
+
+async def test_what_no_practice_was_named_for_is_offered_by_nobody(
+    client: Client, monday: date
+) -> None:
+    token = await client.citizen()
+    answer = await client.get(f"/api/nhs/slots?specialty=Dermatology&date={monday}", token)
+    assert answer.status_code == 422
