@@ -160,6 +160,13 @@ class AttemptsExhausted(GovidError):
     kind = Kind.FORBIDDEN
 
 
+class NothingToRelease(GovidError):
+    """The account holds no identifier that waits for its proof."""
+
+    code = "nothing-to-release"
+    kind = Kind.REFUSED
+
+
 class NothingToForgive(GovidError):
     """No attempt of this account or of its identifier is spent."""
 

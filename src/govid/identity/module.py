@@ -26,6 +26,7 @@ from govid.identity.accounts.operator import AccountDesk
 from govid.identity.accounts.parked import ParkedNotices
 from govid.identity.accounts.questions import Questions
 from govid.identity.accounts.registration import Registration
+from govid.identity.accounts.release import ClaimRelease
 from govid.identity.accounts.standing import Standing
 from govid.identity.accounts.unclaimed import Precedents
 from govid.identity.credentials.login import SignIn
@@ -34,6 +35,7 @@ from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.metrics import HashMetrics
 from govid.identity.passwords.policy import Policy
 from govid.identity.repository.accounts import Accounts
+from govid.identity.repository.claims import Claims
 from govid.identity.repository.facts import Facts, FactsSeal
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.life_events import LifeEvents
@@ -74,6 +76,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     authenticate: Callable[..., Awaitable[Principal]]
     desk: AccountDesk
     forgiveness: Forgiveness
+    claims: ClaimRelease
     facts: FactsOfAccounts
     rotation: Rotation
 
@@ -203,6 +206,7 @@ def build(
         ).authenticate,
         desk=AccountDesk(uow, holders, history, standing, digests),
         forgiveness=Forgiveness(uow, holders, verification_attempts, digests),
+        claims=ClaimRelease(uow, holders, Claims(), facts, verification_attempts),
         facts=facts,
         rotation=rotation,
     )

@@ -39,6 +39,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("accounts", "show"),
     ("accounts", "block"),
     ("accounts", "forgive"),
+    ("accounts", "release"),
     ("accounts", "restore"),
     ("simulators",),
     ("asyncapi",),

@@ -15,6 +15,11 @@ class AccountClosed(AccountEvent, frozen=True, kw_only=True):
 
 
 class AccountIdentifierReleased(AccountEvent, frozen=True, kw_only=True):
-    """A closed account's identifier may be registered again."""
+    """An identifier may be registered again: a closed account's, or one that nobody had proved.
+
+    The latter is an operator's act; `stated_reason` is in their own words, and names nobody.
+    """
 
     identifier_type: IdentifierType
+    operator: str | None = None
+    stated_reason: str | None = None

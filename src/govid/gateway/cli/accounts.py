@@ -13,6 +13,7 @@ from govid.gateway.cli.errors import Refused
 from govid.gateway.cli.forgiving import forgive
 from govid.gateway.cli.operating import acting, cause_of, people
 from govid.gateway.cli.output import Output, json_option, note
+from govid.gateway.cli.releasing import release
 from govid.gateway.cli.sought import Sought, find, sought_by, which_account
 from govid.identity import AccountReport, Kind, refuse
 
@@ -153,3 +154,4 @@ async def _carry_out(deed: Deed, sought: Sought, ordered: Order, *, reverse_deat
 
 
 command.add_command(forgive)
+command.add_command(release)

@@ -33,6 +33,11 @@ class Claims:
         overdue = (Account.status.in_(UNVERIFIED), Account.created_at < _ago(days))
         return await self._take(tx, overdue, most, status=REGISTERED)
 
+    async def end(self, tx: Transaction, account_id: UUID) -> Given | None:
+        """Take the identifier of an account that is locked and was never verified."""
+        claimed = (Account.id == account_id, Account.status.in_(UNVERIFIED))
+        return next(iter(await self._take(tx, claimed, 1, status=REGISTERED)), None)
+
     async def release(self, tx: Transaction, *, days: int, most: int) -> Sequence[Given]:
         """Take the identifier of at most so many accounts that were closed so many days ago."""
         overdue = (

@@ -1,0 +1,81 @@
+"""Claims that an operator ends before their time."""
+
+import pytest
+
+from govid.bus import Actor, Cause, uuid7
+from govid.identity.accounts.release import ClaimRelease
+from govid.identity.errors import AccountNotFound, NothingToRelease
+from govid.identity.repository.claims import Claims
+from govid.identity.repository.holders import Holders
+from govid.identity.repository.verification_attempts import VerificationAttempts
+from tests.integration.identity.accounts.test_inquiry import failed, open_inquiry
+from tests.integration.identity.conftest import Parts
+
+OPS = Cause(correlation_id="c-1", actor=Actor(kind="operator", id="ops-7"))
+WHY = "passport seen, case 74"
+
+
+@pytest.fixture
+def claims(identity: Parts) -> ClaimRelease:
+    return ClaimRelease(identity.uow, Holders(), Claims(), identity.facts, VerificationAttempts())
+
+
+async def test_its_holder_can_register_what_a_stranger_claimed(
+    identity: Parts, claims: ClaimRelease
+) -> None:
+    stranger = await failed(identity)
+    await claims.release(stranger.id, reason=WHY, cause=OPS)
+    row = await identity.account(stranger.id)
+    assert (row["status"], row["identifier_type"], row["identifier_value"]) == (
+        "registered",
+        None,
+        None,
+    )
+    holder = await identity.register(email="holder@example.com")
+    assert (await identity.account(holder.id))["identifier_value"] is not None
+
+
+async def test_what_was_said_and_asked_goes_with_the_claim(
+    identity: Parts, claims: ClaimRelease
+) -> None:
+    view = await failed(identity)
+    await open_inquiry(identity)
+    await claims.release(view.id, reason=WHY, cause=OPS)
+    query = "SELECT outcome FROM identity.verification_attempt ORDER BY reserved_at"
+    rows = await identity.database.reads.fetch(query)
+    assert [row["outcome"] for row in rows] == ["mismatch", "without_effect"]
+    assert await identity.facts.of(view.id) is None
+
+
+async def test_the_act_is_an_event_with_actor_and_reason(
+    identity: Parts, claims: ClaimRelease
+) -> None:
+    view = await failed(identity)
+    await claims.release(view.id, reason=WHY, cause=OPS)
+    row = await identity.database.reads.fetchrow("""
+        SELECT type, headers->'actor'->>'id' AS actor, payload::json->>'operator' AS operator,
+               payload::json->>'stated_reason' AS stated_reason
+        FROM bus.event ORDER BY pos DESC LIMIT 1
+    """)
+    assert tuple(row) == ("identity.account.identifier_released", "ops-7", "ops-7", WHY)
+
+
+@pytest.mark.parametrize("status", ["verified", "blocked"])
+async def test_what_was_proved_or_is_blocked_is_nobodys_to_release(
+    identity: Parts, claims: ClaimRelease, status: str
+) -> None:
+    view = await identity.register()
+    before = {"blocked": "verified"}.get(status)
+    await identity.set(view.id, status=status, status_before=before)
+    with pytest.raises(NothingToRelease):
+        await claims.look(view.id, OPS)
+    with pytest.raises(NothingToRelease):
+        await claims.release(view.id, reason=WHY, cause=OPS)
+    assert (await identity.account(view.id))["identifier_value"] is not None
+
+
+async def test_nobody_holds_nothing(identity: Parts, claims: ClaimRelease) -> None:
+    with pytest.raises(AccountNotFound):
+        await claims.look(uuid7(), OPS)
+    with pytest.raises(AccountNotFound):
+        await claims.release(uuid7(), reason=WHY, cause=OPS)
