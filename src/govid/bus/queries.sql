@@ -237,13 +237,14 @@ SET event_id = excluded.event_id, until = excluded.until,
                         THEN parked.first_failed ELSE clock_timestamp() END
 
 -- name: recover
--- Ends the pauses of keys that wait out an outage; those of other failures go on. Without a fence:
--- nothing is handled by this, only looked at sooner. What somebody else has in hand is his.
+-- Ends the pauses of keys that wait out an outage, those first that would end first; of other
+-- failures they go on. Without a fence: nothing is handled by this, only looked at sooner. What
+-- somebody else has in hand is his.
 WITH waiting AS (
     SELECT subscriber, key FROM bus.parked
     WHERE subscriber = ANY($1::text[]) AND reason = 'outage'
       AND until > clock_timestamp() AND until < 'infinity'
-    ORDER BY subscriber, key
+    ORDER BY until LIMIT $2
     FOR NO KEY UPDATE SKIP LOCKED
 ),
 woken AS (

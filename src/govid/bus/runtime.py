@@ -77,9 +77,12 @@ class Bus:
         for consumer in module.consumers:
             self.subscriptions.add(consumer)
 
-    def recovered(self, subscribers: Collection[str]) -> None:
-        """Look again at what *subscribers* could not handle, as somebody was away who is back."""
-        self._recovery.tell(subscribers)
+    def recovered(self, subscribers: Collection[str], surely: bool) -> None:
+        """Look again at what *subscribers* could not handle, as somebody was away who is back.
+
+        As long as that is not sure, one key of each finds out.
+        """
+        self._recovery.tell(subscribers, surely=surely)
 
     async def start(self) -> None:
         """Connect and begin to deliver. A Kafka that is away delays nothing.

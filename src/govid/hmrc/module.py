@@ -35,13 +35,13 @@ def build(
     clock: Clock,
     metrics: UpstreamMetrics | None = None,
     facts: FactsOfAccounts | None = None,
-    recovered: Callable[[Collection[str]], None] | None = None,
+    recovered: Callable[[Collection[str], bool], None] | None = None,
     rehearse: Callable[[HmrcSimulator], None] | None = None,
 ) -> Module:
     """Build the module: its routes below `/api/hmrc`, its subscribers and its simulated death.
 
     *facts* knows what the holders of accounts claim to be; *metrics* counts calls to HMRC;
-    *recovered* is told which subscribers may go on, as HMRC is back;
+    *recovered* is told which subscribers may go on, as HMRC is back, and whether that is sure;
     *rehearse* is given a simulator that stands in for HMRC.
 
     Raises:

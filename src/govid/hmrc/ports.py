@@ -30,7 +30,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """Both or neither."""
     states: dict[str, Callable[[], str]]
     stops: Sequence[Callable[[], Awaitable[None]]] = ()
-    on_recovery: Callable[[Callable[[], None]], None] = lambda _: None
+    on_recovery: Callable[[Callable[[bool], None]], None] = lambda _: None
     """Takes who wants to know when HMRC verifies numbers again."""
     simulator: HmrcSimulator | None = None
     """What stands in for HMRC in this process."""

@@ -18,6 +18,7 @@ from govid.nhs.ports import open_ports
 from govid.nhs.practice_orders import PracticeOrders
 from govid.nhs.repository import Accounts, Answers, Appointments, Holds, Patients
 from govid.nhs.settings import NhsSettings
+from govid.nhs.simulator import NhsSimulator
 from govid.nhs.verification import Verification
 from govid.nhs.wishes import Wishes
 
@@ -29,12 +30,14 @@ def build(
     clock: Clock,
     metrics: UpstreamMetrics | None = None,
     facts: FactsOfAccounts | None = None,
-    recovered: Callable[[Collection[str]], None] | None = None,
+    recovered: Callable[[Collection[str], bool], None] | None = None,
+    rehearse: Callable[[NhsSimulator], None] | None = None,
 ) -> Module:
     """Build the module: its routes below `/api/nhs` and its subscribers.
 
     *facts* knows what the holders of accounts claim to be; *metrics* counts calls to the NHS;
-    *recovered* is told which subscribers may go on, as the NHS is back.
+    *recovered* is told which subscribers may go on, as the NHS is back, and whether that is sure;
+    *rehearse* is given a simulator that stands in for the NHS.
 
     Raises:
         ValueError: the private key is none, or the simulator's fault is unknown.
@@ -45,6 +48,8 @@ def build(
     ports = open_ports(settings, clock, metrics)
     if recovered is not None:
         ports.on_recovery(partial(recovered, (VERIFICATION, BOOKING)))
+    if rehearse is not None and ports.simulator is not None:
+        rehearse(ports.simulator)
 
     filing = PatientFiling(uow, patients, prototype_form=settings.accept_prototype_form)
     desk = AppointmentDesk(uow, accounts, appointments, is_open=ports.takes_bookings)

@@ -40,8 +40,10 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """Whether there is somebody who decides about appointments."""
     state: Callable[[], str]
     stops: Sequence[Callable[[], Awaitable[None]]] = ()
-    on_recovery: Callable[[Callable[[], None]], None] = lambda _: None
-    """Takes who wants to know when the NHS is back."""
+    on_recovery: Callable[[Callable[[bool], None]], None] = lambda _: None
+    """Takes who wants to know when the NHS is back (True), or may be (False)."""
+    simulator: NhsSimulator | None = None
+    """What stands in for the NHS in this process."""
 
 
 def open_ports(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None) -> Ports:
@@ -113,6 +115,7 @@ def _simulated(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | N
         state=lambda: "simulator" if department.state == "ok" else department.state,
         stops=(department.close,),
         on_recovery=department.on_recovery,
+        simulator=simulator,
     )
 
 

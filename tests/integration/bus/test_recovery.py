@@ -17,9 +17,11 @@ class Nhs:
 
     def __init__(self) -> None:
         self.is_away = True
+        self.calls = 0
 
     async def ask(self, _: Delivery[Any]) -> None:
         await asyncio.sleep(0)
+        self.calls += 1
         if self.is_away:
             raise Outage("nhs")
 
@@ -31,6 +33,16 @@ async def recovering(house: House) -> AsyncIterator[Recovery]:
     yield recovery
     task.cancel()
     await asyncio.wait([task])
+
+
+async def pauses(database: Database) -> set[tuple[str, Any]]:
+    """Return the keys that will wait for more than a minute, and until when."""
+    query = "SELECT key, until FROM bus.parked WHERE until > clock_timestamp() + interval '1 min'"
+    return {tuple(row) for row in await database.reads.fetch(query)}
+
+
+async def looked_at(nhs: Nhs, calls: int) -> bool:
+    return nhs.calls > calls
 
 
 async def waiting(house: House, keys: int) -> bool:
@@ -52,6 +64,25 @@ async def test_r6_keys_that_wait_out_an_outage_go_on_when_it_is_over(
         recovery.tell([NAME])
         await until(lambda: waiting(house, 0))
     assert sorted(await house.labels()) == ["a", "b", "c"]
+
+
+async def test_r6_as_long_as_nobody_knows_one_key_finds_out(
+    bus_settings: Any, database: Database
+) -> None:
+    await create_ledger(bus_settings.database_url)
+    nhs = Nhs()
+    house = House(bus_settings, database, Ledger(nhs.ask))
+    async with house.running(), recovering(house) as recovery:
+        await house.emit(an_account(), "a")
+        await house.emit(an_account(), "b")
+        await house.emit(an_account(), "c")
+        await until(lambda: waiting(house, 3))
+        await database.reads.execute(PAUSES, "outage")
+        calls, before = nhs.calls, await pauses(database)
+        recovery.tell([NAME], surely=False)
+        await until(lambda: looked_at(nhs, calls))
+        after = await pauses(database)
+    assert len(before & after) == 2
 
 
 async def test_r6_keys_that_wait_for_another_reason_go_on_waiting(

@@ -1,7 +1,9 @@
 """One department: a client, its connections, and the APIs that are called by it."""
 
+import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -12,8 +14,14 @@ from govid.bus.upstream.metrics import UpstreamMetrics
 from govid.bus.upstream.policy import Policy
 
 CONNECTIONS = 20
+STRAGGLERS_SECONDS = 2.0
+"""So long after a department came back somebody may still be about to wait for it."""
+SHORTEST_PAUSE_SECONDS = 0.1
 QUIET = ("httpx", "httpcore")
 """Libraries that log URLs and headers, which name people (I9)."""
+
+Listener = Callable[[bool], None]
+"""Is told True when an API is back, and False when one may be: one call is enough to find out."""
 
 
 class Department:
@@ -38,7 +46,8 @@ class Department:
         self._metrics = metrics or UpstreamMetrics()
         self._refuse_simulators = refuse_simulators
         self._apis: list[Api] = []
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Listener] = []
+        self._timers: dict[Api, asyncio.TimerHandle] = {}
         self._http = httpx.AsyncClient(
             transport=transport,
             limits=httpx.Limits(max_connections=CONNECTIONS),
@@ -58,22 +67,26 @@ class Department:
 
         Its limiter is its own too, unless it is given the *limiter* that it shares with others.
         """
+        policy = policy or Policy()
         api = Api(
             self.name,
             name,
             base_url,
             self._http,
             self._metrics,
-            policy or Policy(),
+            policy,
             refuse_simulators=self._refuse_simulators,
             limiter=limiter,
         )
-        api.breaker.listen(self._heard)
+        api.breaker.listen(partial(self._heard, api, policy.rest_seconds))
         self._apis.append(api)
         return api
 
-    def on_recovery(self, listener: Callable[[], None]) -> None:
-        """Call *listener* each time that the department is back."""
+    def on_recovery(self, listener: Listener) -> None:
+        """Call *listener* each time that an API is back, and as long as it is not, after each rest.
+
+        A breaker lets a call through to see, and makes none itself: who waits has to come by.
+        """
         self._listeners.append(listener)
 
     @property
@@ -82,13 +95,36 @@ class Department:
         states = {api.breaker.state for api in self._apis}
         return "ok" if states <= {BreakerState.CLOSED} else "down"
 
-    def _heard(self, state: BreakerState) -> None:
-        if state is BreakerState.CLOSED and self.state == "ok":
-            for listener in self._listeners:
-                listener()
+    def _heard(self, api: Api, rest_seconds: float, state: BreakerState) -> None:
+        match state:
+            case BreakerState.CLOSED:
+                self._tell(surely=True)
+                # Whoever was refused a moment ago is only now about to wait, and heard nothing.
+                self._later(api, STRAGGLERS_SECONDS, partial(self._tell, surely=True))
+            case BreakerState.OPEN:
+                pause = max(rest_seconds, SHORTEST_PAUSE_SECONDS)
+                self._later(api, pause, partial(self._look, api, pause))
+
+    def _look(self, api: Api, pause: float) -> None:
+        """Ask for a call that finds out; and again after a pause, if none came."""
+        if api.breaker.state is BreakerState.OPEN:
+            self._tell(surely=False)
+            self._later(api, pause, partial(self._look, api, pause))
+
+    def _tell(self, *, surely: bool) -> None:
+        for listener in self._listeners:
+            listener(surely)
+
+    def _later(self, api: Api, seconds: float, work: Callable[[], None]) -> None:
+        """Do *work* then, and nothing else that was to be done about *api*."""
+        if (planned := self._timers.get(api)) is not None:
+            planned.cancel()
+        self._timers[api] = asyncio.get_running_loop().call_later(seconds, work)
 
     async def close(self) -> None:
         """Close all connections."""
+        for timer in self._timers.values():
+            timer.cancel()
         await self._http.aclose()
 
 
@@ -97,4 +133,15 @@ def in_process(application: Any) -> httpx.AsyncBaseTransport:
 
     Its lifespan is not run. What it raises becomes a 500, as over a socket.
     """
-    return httpx.ASGITransport(application, raise_app_exceptions=False)
+    return _InProcess(application, raise_app_exceptions=False)
+
+
+class _InProcess(httpx.ASGITransport):
+    """The library's own, but that an answer which breaks off is what it is over a socket."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except AssertionError:
+            # That the answer has come to its end is all that the library asserts.
+            raise httpx.RemoteProtocolError("the answer broke off", request=request) from None

@@ -158,6 +158,20 @@ async def test_an_application_in_this_process_that_raises_is_unavailable(call: C
     await department.close()
 
 
+async def test_an_application_in_this_process_that_breaks_off_is_unavailable(call: Call) -> None:
+    async def application(_scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"id":', "more_body": True})
+
+    department = Department("nhs", transport=in_process(application))
+    api = department.api("pds", "http://nhs.simulator", Policy(attempts=1))
+    with pytest.raises(Unavailable) as failure:
+        await api.send(call)
+    assert failure.value.reason == "RemoteProtocolError"
+    await department.close()
+
+
 async def test_an_application_in_this_process_that_hangs_meets_the_deadline(call: Call) -> None:
     async def application(_scope: Any, _receive: Any, _send: Any) -> None:
         await asyncio.Event().wait()

@@ -115,18 +115,3 @@ def test_it_can_be_opened_by_who_knows_better() -> None:
     breaker.trip()
     with pytest.raises(Unavailable, match="nhs"):
         breaker.check()
-
-
-async def test_a_department_that_is_back_says_so_once(
-    opened: Opened, once: Call, department: Department
-) -> None:
-    told: list[str] = []
-    department.on_recovery(lambda: told.append(department.state))
-    async with Loopback(reply(500), reply(200)) as server:
-        api = opened(server.url, failures_to_open=1, rest_seconds=0)
-        with pytest.raises(Unavailable):
-            await api.send(once)
-        assert told == []
-        await api.send(once)
-        await api.send(once)
-    assert told == ["ok"]

@@ -1,0 +1,105 @@
+"""A department that is back says so, and as long as it is away somebody is asked to look."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from govid.bus.upstream import Call, Department, Unavailable
+from govid.bus.upstream import department as module
+
+from .conftest import Opened
+from .loopback import Loopback, reply
+
+DEADLINE_SECONDS = 10
+
+
+@pytest.fixture
+def told(department: Department) -> Sequence[bool]:
+    """Return what the department says, as it says it."""
+    heard: list[bool] = []
+    department.on_recovery(heard.append)
+    return heard
+
+
+@pytest.fixture(autouse=True)
+def swift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep nobody waiting for what comes after a while."""
+    monkeypatch.setattr(module, "SHORTEST_PAUSE_SECONDS", 0.01)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STRAGGLERS_SECONDS", 0.01)
+
+
+async def fails(call: Awaitable[object]) -> None:
+    with pytest.raises(Unavailable):
+        await call
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_one_that_is_back_says_so(
+    opened: Opened, once: Call, department: Department, told: Sequence[bool]
+) -> None:
+    async with Loopback(reply(500), reply(200)) as server:
+        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        await fails(api.send(once))
+        assert (department.state, told) == ("down", [])
+        await api.send(once)
+        await api.send(once)
+    assert (department.state, told) == ("ok", [True])
+
+
+@pytest.mark.usefixtures("later")
+async def test_it_says_so_again_to_whoever_was_refused_in_that_moment(
+    opened: Opened, once: Call, told: Sequence[bool]
+) -> None:
+    async with Loopback(reply(500), reply(200)) as server:
+        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        await fails(api.send(once))
+        await api.send(once)
+        await until(lambda: len(told) == 2)
+    assert told == [True, True]
+
+
+async def test_after_each_rest_somebody_is_asked_to_look(
+    opened: Opened, once: Call, told: Sequence[bool]
+) -> None:
+    async with Loopback(reply(500)) as server:
+        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        await fails(api.send(once))
+        await until(lambda: len(told) >= 2)
+        await fails(api.send(once))
+        found = len(told)
+        await until(lambda: len(told) >= found + 2)
+    assert set(told) == {False}
+
+
+async def test_an_interface_that_is_back_does_not_wait_for_the_others(
+    opened: Opened, once: Call, department: Department, told: Sequence[bool]
+) -> None:
+    async with Loopback(reply(500), reply(500), reply(200)) as server:
+        away = opened(server.url, failures_to_open=1, rest_seconds=600)
+        back = opened(server.url, failures_to_open=1, rest_seconds=0)
+        await fails(away.send(once))
+        await fails(back.send(once))
+        await back.send(once)
+    assert department.state == "down"
+    assert True in told
+
+
+async def test_one_that_is_closed_asks_nobody_any_more(
+    opened: Opened, once: Call, department: Department, told: Sequence[bool]
+) -> None:
+    async with Loopback(reply(500)) as server:
+        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        await fails(api.send(once))
+        await department.close()
+    assert [timer.cancelled() for timer in department._timers.values()] == [True]
+    assert told == []
