@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
+import schemathesis
 
 from govid.bus import Database
 from tests.http import canaries
@@ -62,6 +63,26 @@ async def test_a_citizen_consents_and_sees_what_hmrc_has(client: Client) -> None
     assert answer.status_code == 200
     assert '"payFromEmployment":22520.65' in answer.text
     assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("path", "operation"),
+    [
+        (YEAR, "/api/hmrc/tax-records/{tax_year}"),
+        ("/api/hmrc/tax-records/2023-24", "/api/hmrc/tax-records/{tax_year}"),
+        ("/api/hmrc/tax-account?since=2024-04-06", "/api/hmrc/tax-account"),
+        (CONSENT, CONSENT),
+    ],
+)
+async def test_what_is_answered_is_what_the_document_says(
+    client: Client, path: str, operation: str
+) -> None:
+    token = await verified(client)
+    await consent(client, token)
+    document = schemathesis.openapi.from_dict((await client.get("/openapi.json")).json())
+    answer = await client.get(path, token)
+    assert answer.status_code == 200
+    document[operation]["GET"].validate_response(answer)
 
 
 async def test_a_refusal_says_that_consent_is_needed(client: Client) -> None:

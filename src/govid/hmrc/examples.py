@@ -73,7 +73,10 @@ _SUMMARY = TaxSummaryView(
     ],
     pensions=PensionsView(
         received=BenefitsView(
-            other_pensions_and_retirement_annuities=money.write(Decimal("1252.75"))
+            other_pensions_and_retirement_annuities=money.write(Decimal("1252.75")),
+            incapacity_benefit=money.write(Decimal("0.00")),
+            jobseekers_allowance=money.NO_DATA,
+            seiss_net_paid=money.NO_DATA,
         )
     ),
     refunds=RefundsView(tax_refunded_or_set_off=money.write(Decimal("0.00"))),
@@ -97,7 +100,7 @@ _ACCOUNT = TaxAccountView(
             due_date=date(2026, 1, 31),
         )
     ],
-    refunds=[PaidBackView(amount=money.write(Decimal("355.25")))],
+    refunds=[PaidBackView(amount=money.write(Decimal("355.25")), requested=money.NO_DATA)],
     payments=[
         PaymentView(
             amount=money.write(Decimal(500)), reference="PAY123456", paid_on=date(2025, 4, 11)

@@ -8,6 +8,9 @@ from msgspec import Raw
 # Read from the text and not as a number: there, 1e-2 and 0.01 could not be told apart any more.
 _FORM = re.compile(rb'("?)(-?(?:0|[1-9][0-9]{0,12})(?:\.[0-9]{1,2})?)\1')
 
+NO_DATA = Raw(b"null")
+"""No amount at all, which is not zero."""
+
 
 def read(raw: Raw) -> Decimal:
     """Return the amount that *raw* holds as a JSON number or a decimal string, in pounds.

@@ -34,6 +34,15 @@ AmountOut = Annotated[
         }
     ),
 ]
+AmountOrNull = Annotated[
+    Raw,
+    Meta(
+        extra_json_schema={
+            "description": "Pounds, exact, always with two decimals; null where HMRC has no data.",
+            "extra": {"type": ["number", "null"]},
+        }
+    ),
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -122,24 +131,24 @@ class EmploymentView(_Silent, frozen=True, kw_only=True, rename="camel"):
     employer_paye_reference: Personal[str]
     employer_name: Personal[str | None] = None
     off_payroll_work: bool | None = None
-    pay_from_employment: Personal[AmountOut | None] = None
-    tax_taken_off_pay: Personal[AmountOut | None] = None
+    pay_from_employment: Personal[AmountOrNull]
+    tax_taken_off_pay: Personal[AmountOrNull]
 
 
 class BenefitsView(_Silent, frozen=True, kw_only=True, rename="camel"):
     """What was received of pensions, annuities and benefits."""
 
-    other_pensions_and_retirement_annuities: Personal[AmountOut | None] = None
-    incapacity_benefit: Personal[AmountOut | None] = None
-    jobseekers_allowance: Personal[AmountOut | None] = None
-    seiss_net_paid: Personal[AmountOut | None] = None
+    other_pensions_and_retirement_annuities: Personal[AmountOrNull]
+    incapacity_benefit: Personal[AmountOrNull]
+    jobseekers_allowance: Personal[AmountOrNull]
+    seiss_net_paid: Personal[AmountOrNull]
 
 
 class BenefitTaxesView(_Silent, frozen=True, kw_only=True, rename="camel"):
     """What tax was taken off pensions, annuities and benefits."""
 
-    other_pensions_and_retirement_annuities: Personal[AmountOut | None] = None
-    incapacity_benefit: Personal[AmountOut | None] = None
+    other_pensions_and_retirement_annuities: Personal[AmountOrNull]
+    incapacity_benefit: Personal[AmountOrNull]
 
 
 class PensionsView(_Silent, frozen=True, kw_only=True, rename="camel"):
@@ -189,8 +198,8 @@ class ChargeView(_Silent, frozen=True, kw_only=True, rename="camel"):
 class PaidBackView(_Silent, frozen=True, kw_only=True, rename="camel"):
     """What was paid back, and what of it was asked for."""
 
-    amount: Personal[AmountOut | None] = None
-    requested: Personal[AmountOut | None] = None
+    amount: Personal[AmountOrNull]
+    requested: Personal[AmountOrNull]
 
 
 class PaymentView(_Silent, frozen=True, kw_only=True, rename="camel"):

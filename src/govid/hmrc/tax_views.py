@@ -126,5 +126,5 @@ def _short(year: str | None) -> str | None:
         return year
 
 
-def _amount(found: Decimal | None) -> Raw | None:
-    return None if found is None else money.write(found)
+def _amount(found: Decimal | None) -> Raw:
+    return money.NO_DATA if found is None else money.write(found)

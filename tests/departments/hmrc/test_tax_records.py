@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import msgspec
 import pytest
+from msgspec import structs
 
 from govid.bus.upstream import (
     AuthFailed,
@@ -45,6 +46,7 @@ from tests.departments.hmrc.asking import Asking
 from tests.departments.hmrc.consenting import VERIFIER, Consenting, challenge
 from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR
 from tests.departments.hmrc.target import Target
+from tests.departments.loopback import served
 
 QUICK = Policy(total_seconds=2, first_pause_seconds=0.001)
 YEAR = TaxYear(2024)
@@ -69,17 +71,23 @@ class Behind(httpx.AsyncBaseTransport):
 class Connected:
     """Both adapters, reached in one way."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport | None, url: str, **who: Any) -> None:
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport | None,
+        url: str,
+        policy: Policy = QUICK,
+        **who: Any,
+    ) -> None:
         self.department = Department("hmrc-taxes", transport=transport, **who.pop("more", {}))
         credentials = Credentials(**who) if who else None
-        self.records: RemoteTaxRecords = connection.tax_records(self.department, url, policy=QUICK)
+        self.records: RemoteTaxRecords = connection.tax_records(self.department, url, policy=policy)
         self.desk: RemoteConsentDesk = connection.consent_desk(
             self.department,
             url,
             credentials or Credentials(client_id="me", client_secret=lambda: "canary"),
             page_url=url,
             redirect_uri=OUT_OF_BAND,
-            policy=QUICK,
+            policy=policy,
         )
 
 
@@ -420,6 +428,37 @@ async def test_an_hmrc_that_confesses_to_be_simulated_shows_nothing_where_that_i
     connected = answered(confession, refuse_simulators=True)
     with pytest.raises(Misconfigured):
         await connected.records.account(OF, date(2024, 4, 6))
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("429", RateLimited),
+        ("503", Unavailable),
+        ("timeout", Unavailable),
+        ("reset", Unavailable),
+        ("personal-data", Unavailable),
+        ("giant", Unusable),
+        ("malformed", Unusable),
+        ("wrong-type", Unusable),
+    ],
+)
+async def test_every_fault_is_told_as_what_it_is_and_tells_of_nobody(
+    simulator: HmrcSimulator, caplog: pytest.LogCaptureFixture, fault: str, error: type[Exception]
+) -> None:
+    simulator.faults.set(fault)
+    hurried = structs.replace(QUICK, total_seconds=0.5)
+    async with served(simulator.application) as url:
+        connected = Connected(None, url, policy=hurried)
+        with caplog.at_level("DEBUG"), pytest.raises(error) as for_a_year:
+            await connected.records.summary(OF, YEAR)
+        with pytest.raises(error):
+            await connected.records.account(OF, date(2024, 4, 6))
+        with pytest.raises(error):
+            await connected.desk.renew("canary", None)
+        await connected.department.close()
+    told = "".join(traceback.format_exception(for_a_year.value)) + caplog.text
+    assert [word for word in ("canary", IDA_UTR, "Jane Canary", "AA000003D") if word in told] == []
 
 
 async def test_nothing_of_a_person_is_in_what_goes_wrong(
