@@ -11,7 +11,16 @@ from litestar import Litestar
 from litestar.exceptions import HTTPException
 
 from govid.bus import Module
-from govid.gateway import asyncapi, health, inbox, metrics, openapi, welcome, wiring
+from govid.gateway import (
+    asyncapi,
+    health,
+    inbox,
+    metrics,
+    openapi,
+    rehearsal,
+    welcome,
+    wiring,
+)
 from govid.gateway.body import StrictRequest
 from govid.gateway.edge import Edge
 from govid.gateway.guards import unguarded
@@ -41,6 +50,7 @@ def create_app(settings: Settings) -> Edge:
             health.router(house.health),
             metrics.page(house.registry, house.bus.measure),
             *_inbox(settings),
+            *_rehearsal(settings, house),
             *_routes(house),
         ],
         dependencies=wiring.dependencies(),
@@ -120,3 +130,8 @@ def _inbox(settings: Settings) -> list[Any]:
     """Return the pages that show a demonstration's mail; nothing else has any."""
     folder = settings.identity.mail.folder
     return [inbox.router(folder)] if settings.demonstration and folder is not None else []
+
+
+def _rehearsal(settings: Settings, house: House) -> list[Any]:
+    """Return how a demonstration changes its simulators; nobody else's may be changed."""
+    return [rehearsal.router(house.simulators)] if settings.demonstration else []

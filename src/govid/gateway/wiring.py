@@ -1,6 +1,7 @@
 """The object graph of one process, in reading order: what is built from what."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from govid.gateway.exchange import exchange_of
 from govid.gateway.guards import Gatekeeper
 from govid.gateway.health import Health
 from govid.gateway.migrations import head
+from govid.gateway.rehearsal import Simulator
 from govid.gateway.settings import Settings
 
 
@@ -31,6 +33,8 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     people: identity.Identity
     gatekeeper: Gatekeeper
     health: Health
+    simulators: Mapping[str, Simulator]
+    """What stands in for departments in this process, by their names."""
 
 
 class BusLogs:
@@ -69,10 +73,29 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         registry=registry,
     )
     calls = UpstreamMetrics(registry)
+    simulators: dict[str, Simulator] = {}
     modules = (
         people.module,
-        nhs.build(settings.nhs, bus.database, bus.uow, clock, calls, people.facts, bus.recovered),
-        hmrc.build(settings.hmrc, bus.database, bus.uow, clock, calls, people.facts, bus.recovered),
+        nhs.build(
+            settings.nhs,
+            bus.database,
+            bus.uow,
+            clock,
+            calls,
+            people.facts,
+            bus.recovered,
+            partial(simulators.__setitem__, "nhs"),
+        ),
+        hmrc.build(
+            settings.hmrc,
+            bus.database,
+            bus.uow,
+            clock,
+            calls,
+            people.facts,
+            bus.recovered,
+            partial(simulators.__setitem__, "hmrc"),
+        ),
     )
     for module in modules:
         bus.add(module)
@@ -94,6 +117,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
                 name: state for module in modules for name, state in module.states.items()
             },
         ),
+        simulators=simulators,
     )
 
 

@@ -117,9 +117,9 @@ class Dev:
         self._process.kill()
         self._process.wait()
 
-    def run(self, *arguments: str) -> Ended:
+    def run(self, *arguments: str, seconds: float = 60) -> Ended:
         """Run another command beside it."""
-        return govid(*arguments, env=self.env, cwd=self.cwd)
+        return govid(*arguments, env=self.env, cwd=self.cwd, seconds=seconds)
 
     def stderr(self) -> str:
         """Return what it wrote beside its results."""

@@ -8,8 +8,10 @@ from typing import Any
 import click
 import msgspec
 import rich_click
+from litestar import Litestar
 
 from govid import hmrc, nhs
+from govid.gateway import rehearsal
 from govid.gateway.cli import web
 from govid.gateway.cli.listening import PORT, listen, refuse_exposure, url_of
 from govid.gateway.cli.output import Output, json_option, note
@@ -85,13 +87,23 @@ def _practice(one: nhs.Practice) -> str:
 def _together(
     patients: nhs.NhsSimulator, ninos: hmrc.HmrcSimulator
 ) -> Callable[[Any, Any, Any], Awaitable[None]]:
-    """Return one application for both departments, whose paths are never the same."""
+    """Return one application for both departments and rehearsals: no two have a path in common."""
+    changes = Litestar(
+        [rehearsal.router({"nhs": patients, "hmrc": ninos})],
+        openapi_config=None,
+        logging_config=None,
+    )
 
-    async def either(scope: Any, receive: Any, send: Any) -> None:
-        is_hmrc = scope["type"] == "http" and ninos.knows(scope["path"])
-        await (ninos if is_hmrc else patients).application(scope, receive, send)
+    async def one(scope: Any, receive: Any, send: Any) -> None:
+        path = scope.get("path", "")
+        if path.startswith("/simulator"):
+            await changes(scope, receive, send)
+        elif ninos.knows(path):
+            await ninos.application(scope, receive, send)
+        else:
+            await patients.application(scope, receive, send)
 
-    return either
+    return one
 
 
 def _tell(running: Running, output: Output, *, as_json: bool) -> None:

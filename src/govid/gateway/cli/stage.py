@@ -1,9 +1,9 @@
-"""Where the stories of `govid demo` are played: a client, a made-up person, and a watcher."""
+"""Where the stories of `govid demo` are played: a client, made-up people, and a watcher."""
 
 import asyncio
-import random
-import secrets
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -14,47 +14,47 @@ from govid.bus import Outage
 from govid.bus.contracts import IdentifierType, Topic
 from govid.bus.kafka.tail import publish
 from govid.bus.masking import masked
+from govid.gateway.cli.casting import Casting, Player
 from govid.gateway.cli.errors import Unreachable
 from govid.gateway.cli.output import Output
 from govid.gateway.cli.settings import Target
 from govid.gateway.cli.stream import Passed, following
-from govid.gateway.devserver.people import DRAMA_PHONE, synthetic_nhs_number
 
 DEADLINE_SECONDS = 10.0
 POLL_SECONDS = 0.05
 TOPICS = tuple(topic for topic in Topic if topic not in {Topic.ACTIVITY, Topic.ACCESS})
 """What a story is about; `govid events tail` shows the log topics too."""
 KAFKA_REMEDY = "Start `govid dev`, or set GOVID_KAFKA_BOOTSTRAP_SERVERS."
+SIMULATORS_REMEDY = "`govid dev` has them; where `govid simulators` runs, say --simulators URL."
+
+Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 
 class StoryBroken(AssertionError):
     """The story took another turn than it should."""
 
 
-class Player(msgspec.Struct, kw_only=True):
-    """The made-up person of one story."""
-
-    email: str
-    password: str
-    identifier_type: IdentifierType
-    identifier_value: str
-    phone_number: str
-    id: str = ""
-    token: str = ""
-
-    def __repr__(self) -> str:
-        """Name the account only."""
-        return f"<Player {self.id}>"
-
-
 class Stage:
     """Speaks to the server as a client would, and tells what happens and what passes."""
 
-    def __init__(self, url: str, place: Target, output: Output) -> None:
-        """Speak to *url*; watch the events of *place*."""
+    def __init__(
+        self,
+        url: str,
+        place: Target,
+        output: Output,
+        *,
+        simulators: str | None = None,
+        casting: Casting | None = None,
+    ) -> None:
+        """Speak to *url*; watch the events of *place*; cast whom *casting* makes up.
+
+        The simulated departments are at *simulators*, or else in the server.
+        """
         self._url = url
         self._place = place
         self._output = output
+        self._simulators = simulators or url
+        self._casting = casting or Casting()
         self._stack = AsyncExitStack()
         self._seen: list[Passed] = []
         self._cast: list[Player] = []
@@ -63,7 +63,7 @@ class Stage:
     async def __aenter__(self) -> Self:
         """Connect and begin to watch."""
         self._http = await self._stack.enter_async_context(
-            httpx.AsyncClient(base_url=self._url, timeout=DEADLINE_SECONDS)
+            httpx.AsyncClient(timeout=DEADLINE_SECONDS)
         )
         passing = await self._stack.enter_async_context(
             following(self._place, topics=TOPICS, raw=True)
@@ -87,32 +87,65 @@ class Stage:
 
     def person(self, identifier_type: IdentifierType) -> Player:
         """Make somebody up who has never been here."""
-        rng = random.SystemRandom()
-        player = Player(
-            email=f"demo-{secrets.token_hex(6)}@example.com",
-            password=secrets.token_urlsafe(12),
-            identifier_type=identifier_type,
-            identifier_value=(
-                synthetic_nhs_number(rng) if identifier_type is IdentifierType.NHS else _nino(rng)
-            ),
-            phone_number=DRAMA_PHONE.format(rng.randrange(1000)),
-        )
+        player = self._casting.person(identifier_type)
         self._cast.append(player)
         return player
 
     async def call(
-        self, method: Literal["GET", "POST"], path: str, *, token: str = "", body: Any = None
+        self, method: Method, path: str, *, token: str = "", body: Any = None
     ) -> httpx.Response:
-        """Send one request and tell its answer's status.
+        """Send one request, and return its answer.
 
         Raises:
             Unreachable: the server does not answer.
         """
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        try:
-            return await self._http.request(method, path, headers=headers, json=body)
-        except httpx.HTTPError as error:
-            raise Unreachable(f"{self._url} does not answer.", "Is `govid dev` running?") from error
+        return await self._sent(self._url, method, path, headers=headers, json=body)
+
+    async def visit(self, url: str, form: Mapping[str, str]) -> httpx.Response:
+        """Send *form* to a page, as a browser does which is not sent on.
+
+        Raises:
+            Unreachable: nobody is there.
+        """
+        return await self._sent(url, "POST", "", data=form)
+
+    async def until(
+        self,
+        path: str,
+        reached: Callable[[httpx.Response], bool],
+        goal: str,
+        *,
+        token: str = "",
+        seconds: float = DEADLINE_SECONDS,
+    ) -> None:
+        """Ask for *path* until *reached* says that the answer is as wanted.
+
+        Raises:
+            StoryBroken: it was not, in so many *seconds*.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while not reached(await self.call("GET", path, token=token)):
+            if loop.time() > deadline:
+                raise StoryBroken(f"not within {seconds:.0f} s: {goal}")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def rehearse(self, department: str, what: Literal["fault", "people"], body: str) -> None:
+        """Change a simulated department.
+
+        Raises:
+            Unreachable: there is none, or it is not where it should be.
+        """
+        path = f"/simulator/{department}/{what}"
+        answer = await self._sent(self._simulators, "PUT", path, content=body)
+        if answer.status_code != HTTPStatus.NO_CONTENT:
+            raise Unreachable("this story needs simulated departments.", SIMULATORS_REMEDY)
+
+    async def introduce(self, player: Player) -> None:
+        """Let the simulated department know *player*, so that they are who they say."""
+        department = "nhs" if player.identifier_type is IdentifierType.NHS else "hmrc"
+        await self.rehearse(department, "people", msgspec.json.encode(player.record).decode())
 
     async def publish(self, topic: Topic, value: dict[str, Any]) -> None:
         """Send a record as a system outside would.
@@ -146,6 +179,12 @@ class Stage:
         except TimeoutError as error:
             raise StoryBroken(f"no event on {name}") from error
 
+    async def _sent(self, url: str, method: Method, path: str, **more: Any) -> httpx.Response:
+        try:
+            return await self._http.request(method, f"{url}{path}", **more)
+        except httpx.HTTPError as error:
+            raise Unreachable(f"{url} does not answer.", "Is `govid dev` running?") from error
+
     async def _watch(self, passing: Any) -> None:
         async for one in passing:
             if not self._is_ours(one):
@@ -165,8 +204,3 @@ def _is_about(one: Passed, player: Player) -> bool:
         isinstance(one.payload, dict)
         and one.payload.get("identifierValue") == player.identifier_value
     )
-
-
-def _nino(rng: random.Random) -> str:
-    prefix = rng.choice(("AA", "CE", "HT", "JY", "LR", "PX", "SB", "WM"))
-    return f"{prefix}{rng.randrange(10**6):06d}{rng.choice('ABCD')}"

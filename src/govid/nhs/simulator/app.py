@@ -1,5 +1,6 @@
 """The simulated NHS as one application, and what a client needs to know of it."""
 
+import msgspec
 from litestar import Litestar
 
 from govid.bus import Clock, SystemClock
@@ -10,7 +11,7 @@ from govid.nhs.simulator.clients import CLIENT_ID, KID, Client, ClientKey
 from govid.nhs.simulator.diary import Diary
 from govid.nhs.simulator.outcomes import error_body
 from govid.nhs.simulator.pds import Mode, Pds
-from govid.nhs.simulator.people import People
+from govid.nhs.simulator.people import People, Person
 
 BASE_URL = "http://nhs.simulator"
 """Where it is found in this process; no name server knows the name."""
@@ -68,3 +69,11 @@ class NhsSimulator:
             self.faults,
             error_body,
         )
+
+    def learn(self, person: bytes) -> None:
+        """Know one more person, who comes as JSON.
+
+        Raises:
+            msgspec.DecodeError: it describes nobody.
+        """
+        self.people.put(msgspec.json.decode(person, type=Person))
