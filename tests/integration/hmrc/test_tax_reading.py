@@ -154,6 +154,20 @@ async def test_an_access_token_that_hmrc_refuses_is_renewed_once(
     assert simulator.tokens.issued - issued == 1
 
 
+async def test_a_new_token_that_hmrc_refuses_as_well_is_its_own_trouble(
+    taxpayer: Taxpayer,
+    simulator: HmrcSimulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(simulator.tokens, "grant", lambda _: None)
+    issued = simulator.tokens.issued
+    assert (await taxpayer.read()).status_code == 503
+    assert simulator.tokens.issued - issued == 1
+    assert "department.new_token_refused" in caplog.messages
+    assert (await taxpayer.status())["status"] == "granted"
+
+
 async def test_of_many_readers_one_renews(
     taxpayer: Taxpayer, simulator: HmrcSimulator, database: Database
 ) -> None:
