@@ -2,12 +2,13 @@
 
 import secrets
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 _TIMESTAMP_BITS = 48
 _VERSION = 0x7 << 76
 _VARIANT = 0b10 << 62
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def uuid7() -> UUID:
@@ -25,7 +26,8 @@ def uuid7() -> UUID:
 
 def first_uuid7_of(moment: datetime) -> UUID:
     """Return the lowest version 7 UUID of *moment*: a boundary for partitions and ranges."""
-    return UUID(int=_assemble(int(moment.timestamp() * 1000), 0, 0))
+    # In whole numbers: a fraction of seconds may be a little less than it says.
+    return UUID(int=_assemble((moment - _EPOCH) // timedelta(milliseconds=1), 0, 0))
 
 
 def moment_of(identifier: UUID) -> datetime:

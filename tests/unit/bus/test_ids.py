@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from govid.bus.ids import first_uuid7_of, moment_of, uuid7
@@ -28,6 +28,7 @@ def test_it_tells_when_it_was_made() -> None:
 
 
 @given(MOMENTS)
+@example(datetime(2038, 2, 1, microsecond=9_000, tzinfo=UTC))
 def test_a_boundary_is_the_first_of_its_millisecond(moment: datetime) -> None:
     boundary = first_uuid7_of(moment)
     assert moment_of(boundary) == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
