@@ -5,6 +5,8 @@ that in the row first; everybody else waits for the result, in this process and 
 """
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -39,6 +41,7 @@ class Openers:
         self._uow = uow
         self._desk = desk
         self._consents = consents
+        self._renewals: set[asyncio.Task[None]] = set()
 
     async def of(self, account_id: UUID, cause: Cause, refused: int | None = None) -> Opener:
         """Return an opener, renewed if its time is nearly over or its generation was *refused*.
@@ -58,7 +61,9 @@ class Openers:
             if kept.is_fresh and kept.generation != refused:
                 return Opener(holding=kept.holding, generation=kept.generation)
             if await self._consents.claim(account_id, kept.generation):
-                await self._renew(account_id, kept.generation, kept.holding, cause)
+                await self._see_through(
+                    self._renew(account_id, kept.generation, kept.holding, cause)
+                )
             else:
                 await asyncio.sleep(POLL_SECONDS)
         raise HmrcIsAway
@@ -68,6 +73,16 @@ class Openers:
         async with self._uow.begin(cause) as tx:
             if await self._consents.lapse(tx, account_id, generation):
                 tx.emit(TaxConsentLapsed(account_id=account_id, timestamp=tx.now))
+
+    async def _see_through(self, renewing: Coroutine[Any, Any, None]) -> None:
+        """Wait for *renewing*, which goes on when the request that waits for it is given up.
+
+        HMRC takes no refresh token twice, so what it gave for one must not be dropped.
+        """
+        renewal = asyncio.create_task(renewing)
+        self._renewals.add(renewal)
+        renewal.add_done_callback(self._renewals.discard)
+        await asyncio.shield(renewal)
 
     async def _renew(
         self, account_id: UUID, generation: int, holding: Holding, cause: Cause

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import cast
 from uuid import UUID
 
 import httpx
@@ -9,7 +10,9 @@ import pytest
 from msgspec import structs
 
 from govid import hmrc
-from govid.bus import Database, Module, UnitOfWork
+from govid.bus import Cause, Database, Module, UnitOfWork
+from govid.hmrc.openers import Openers
+from govid.hmrc.registry.taxes import ConsentDesk, Granted
 from govid.hmrc.repository import Consents, Holding
 from govid.hmrc.seal import Seal
 from govid.hmrc.simulator import HmrcSimulator
@@ -25,6 +28,7 @@ from tests.integration.hmrc.taxpayer import (
     withdrawn_at_hmrc,
 )
 
+CAUSE = Cause(correlation_id="test")
 HOLDING = Holding(utr=OTHER_UTR, access_token="x", refresh_token="y")
 
 
@@ -223,6 +227,35 @@ async def test_a_claim_that_nobody_settles_ends_by_itself(
     # Its owner was killed, and it has run out.
     await database.reads.execute("UPDATE hmrc.consent SET claimed_until = clock_timestamp()")
     assert (await taxpayer.read()).status_code == 200
+
+
+class SlowDesk:
+    """An HMRC that takes its time."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def renew(self, _refresh_token: str, _correlation_id: str | None) -> Granted:
+        self.asked.set()
+        await self.may_answer.wait()
+        return Granted(access_token="new", refresh_token="newer", life_seconds=14_400)
+
+
+async def test_what_a_given_up_request_had_renewed_is_kept(
+    taxpayer: Taxpayer, database: Database, uow: UnitOfWork, account_id: UUID
+) -> None:
+    await grow_old(database)
+    desk = SlowDesk()
+    openers = Openers(uow, cast("ConsentDesk", desk), kept(database))
+    reader = asyncio.create_task(openers.of(account_id, CAUSE))
+    await desk.asked.wait()
+    reader.cancel()
+    await asyncio.wait([reader])
+    desk.may_answer.set()
+    opener = await openers.of(account_id, CAUSE)
+    assert reader.cancelled()
+    assert (opener.holding.access_token, opener.generation) == ("new", 2)
 
 
 async def test_who_waits_for_a_renewal_that_does_not_come_is_told_to_come_back(
