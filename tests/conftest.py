@@ -1,11 +1,20 @@
 """Backends for all tests: real PostgreSQL with real commits, one fresh database a test."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 
 from govid.bus import BusSettings, Database
 from tests.backends import postgres
+
+# A slow machine is no fault; and what is said of a commit once is said of it again. Elsewhere each
+# run looks at other examples.
+hypothesis.settings.register_profile(
+    "govid", deadline=None, derandomize=os.environ.get("GOVID_CI") == "1"
+)
+hypothesis.settings.load_profile("govid")
 
 
 @pytest.fixture(scope="session")
