@@ -19,7 +19,7 @@ PLANTED = {
     "cycles: there and back": ("bus/ids.py", "import govid.bus.envelope", "cycles"),
     "framework: in a use case": ("identity/login.py", "import litestar", "framework"),
     "framework: in an event handler": ("nhs/handlers.py", "import litestar", "framework"),
-    "framework: in storage": ("hmrc/repository.py", "import litestar", "framework"),
+    "framework: in storage": ("hmrc/repository/filed.py", "import litestar", "framework"),
     "framework: in the bus": ("bus/module.py", "import litestar", "framework"),
     "kafka: in the dispatcher": ("bus/dispatcher.py", "import aiokafka", "kafka"),
     "kafka: in the gateway": ("gateway/problems.py", "import aiokafka", "kafka"),
@@ -36,7 +36,7 @@ PLANTED = {
         "inside-identity",
     ),
     "inside: storage looks up": (
-        "nhs/repository.py",
+        "nhs/repository/patients.py",
         "from govid.nhs import booking",
         "inside-nhs",
     ),
