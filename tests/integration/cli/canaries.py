@@ -1,0 +1,85 @@
+"""People none of whose words may be seen from outside, and the places where they could be."""
+
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import httpx
+import msgspec
+
+from govid.bus.contracts import IdentifierType, Topic
+from govid.bus.kafka.tail import watching
+from govid.gateway.cli.casting import Casting, Player
+from govid.gateway.cli.stories.taxes import UTR
+from tests.integration.cli.processes import Dev
+
+PHONE = "+447700900731"
+POSTCODE = "ZW9 7QK"
+GIVEN = "Quillonsia"
+DEPARTMENTS_OWN = ("Jane Canary", "943 476 5919", "SOMEBODY", "Newton")
+"""What a simulated department in trouble says of people, in bodies that nobody may repeat."""
+CARRIERS = {
+    "identity.verification.request": "identifierValue",
+    "hmrc.death.notification": "identifierValue",
+    "nhs.appointment.request": "patient_identifier",
+}
+"""In which member the contract itself sends an identifier, by topic."""
+
+
+class Flock(Casting):
+    """Makes people up whose names are nobody else's, and remembers them."""
+
+    def __init__(self) -> None:
+        self.people: list[Player] = []
+
+    def person(self, identifier_type: IdentifierType) -> Player:
+        player = super().person(identifier_type)
+        player.email = f"canary-{secrets.token_hex(6)}@example.com"
+        player.given_name = GIVEN
+        player.family_name = "Vexworth" + "".join(secrets.choice("abcdefgh") for _ in range(6))
+        player.phone_number = PHONE
+        player.postcode = POSTCODE
+        player.born = date(1951, 7, 13)
+        self.people.append(player)
+        return player
+
+    def words(self) -> set[str]:
+        """Return everything that is theirs."""
+        theirs = {
+            word
+            for one in self.people
+            for word in (
+                *(one.email, one.password, one.token),
+                *(one.identifier_value, one.family_name, one.phone_number),
+            )
+        }
+        same = {GIVEN, POSTCODE, POSTCODE.replace(" ", ""), "1951-07-13", UTR}
+        return theirs | same | {*DEPARTMENTS_OWN}
+
+
+async def side_doors(dev: Dev) -> dict[str, str]:
+    """Return all that can be seen of *dev* but the members in which the contract sends numbers."""
+    async with httpx.AsyncClient(base_url=dev.url, timeout=10, trust_env=False) as http:
+        pages = {page: (await http.get(page)).text for page in ("/metrics", "/health")}
+    return {**pages, "log": dev.stderr(), **await _kafka(dev.panel["kafka"])}
+
+
+async def _kafka(address: str) -> Mapping[str, str]:
+    seen: dict[str, list[str]] = defaultdict(list)
+    topics = [topic.value for topic in Topic]
+    async with watching(address, topics, since=None, from_start=True, to_end=True) as records:
+        async for record in records:
+            seen["keys"].append(str(record.key))
+            seen["headers"].append(str(record.headers))
+            value: dict[str, Any] = msgspec.json.decode(record.value)
+            sent = str(value.pop(CARRIERS.get(record.topic, ""), ""))
+            seen[record.topic].append(str(value))
+            seen["carried"].append(sent)
+    return {place: "\n".join(lines) for place, lines in seen.items()}
+
+
+def found(places: Mapping[str, str], words: Iterable[str]) -> list[tuple[str, str]]:
+    """Return which *words* got out, and where."""
+    return [(place, word) for place, text in places.items() for word in words if word in text]
