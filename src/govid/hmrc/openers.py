@@ -81,8 +81,14 @@ class Openers:
         """
         renewal = asyncio.create_task(renewing)
         self._renewals.add(renewal)
-        renewal.add_done_callback(self._renewals.discard)
+        renewal.add_done_callback(self._seen_through)
         await asyncio.shield(renewal)
+
+    def _seen_through(self, renewal: asyncio.Task[None]) -> None:
+        self._renewals.discard(renewal)
+        if not renewal.cancelled():
+            # Whoever still waits is told; a request that was given up needs no complaint.
+            renewal.exception()
 
     async def _renew(
         self, account_id: UUID, generation: int, holding: Holding, cause: Cause

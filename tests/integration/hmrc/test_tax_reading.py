@@ -1,6 +1,7 @@
 """Tax records as HMRC has them: exact, renewed by one at a time, and never anybody else's."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import cast
 from uuid import UUID
@@ -10,14 +11,14 @@ import pytest
 from msgspec import structs
 
 from govid import hmrc
-from govid.bus import Cause, Database, Module, UnitOfWork
+from govid.bus import Cause, Database, Module, Outage, UnitOfWork
 from govid.hmrc.openers import Openers
 from govid.hmrc.registry.taxes import ConsentDesk, Granted
 from govid.hmrc.repository import Consents, Holding
 from govid.hmrc.seal import Seal
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.loopback import served
-from tests.integration.departments import StandingClock, published, serving
+from tests.integration.departments import StandingClock, published, serving, until
 from tests.integration.hmrc.taxpayer import (
     ACCOUNT,
     OTHER_UTR,
@@ -230,15 +231,18 @@ async def test_a_claim_that_nobody_settles_ends_by_itself(
 
 
 class SlowDesk:
-    """An HMRC that takes its time."""
+    """An HMRC that takes its time, and may then be away."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_away: bool = False) -> None:
         self.asked = asyncio.Event()
         self.may_answer = asyncio.Event()
+        self.is_away = is_away
 
     async def renew(self, _refresh_token: str, _correlation_id: str | None) -> Granted:
         self.asked.set()
         await self.may_answer.wait()
+        if self.is_away:
+            raise Outage("hmrc-taxes")
         return Granted(access_token="new", refresh_token="newer", life_seconds=14_400)
 
 
@@ -256,6 +260,25 @@ async def test_what_a_given_up_request_had_renewed_is_kept(
     opener = await openers.of(account_id, CAUSE)
     assert reader.cancelled()
     assert (opener.holding.access_token, opener.generation) == ("new", 2)
+
+
+async def test_what_fails_for_a_given_up_request_is_given_back_and_complains_to_nobody(
+    taxpayer: Taxpayer, database: Database, uow: UnitOfWork, account_id: UUID
+) -> None:
+    await grow_old(database)
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+    desk = SlowDesk(is_away=True)
+    reader = asyncio.create_task(
+        Openers(uow, cast("ConsentDesk", desk), kept(database)).of(account_id, CAUSE)
+    )
+    await desk.asked.wait()
+    reader.cancel()
+    await asyncio.wait([reader])
+    desk.may_answer.set()
+    await until(lambda: kept(database).claim(account_id, 1))
+    gc.collect()
+    assert complaints == []
 
 
 async def test_who_waits_for_a_renewal_that_does_not_come_is_told_to_come_back(
