@@ -82,4 +82,4 @@ def test_there_is_no_page_where_there_is_no_such_mail(
         demonstration=demonstration,
         env_file=None,
     )
-    assert not [path for path in create_app(chosen)._allow if path.startswith("/dev")]
+    assert not [path for path in create_app(chosen)._allow if path.startswith("/dev/inbox")]
