@@ -54,6 +54,8 @@ class Stage:
         self._place = place
         self._output = output
         self._simulators = simulators or url
+        self.matches = simulators is not None
+        """Whether the server asks departments outside: who says nothing is verified by nobody."""
         self._casting = casting or Casting()
         self._stack = AsyncExitStack()
         self._seen: list[Passed] = []

@@ -12,7 +12,9 @@ PROFILE = "/api/auth/profile"
 
 async def open_account(stage: Stage, player: Player) -> None:
     """Let *player* register, sign in and be verified."""
-    await register(stage, player)
+    if stage.matches:
+        await stage.introduce(player)
+    await register(stage, player, claims=stage.matches)
     await status(stage, player, "verified")
 
 
