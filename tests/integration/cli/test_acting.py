@@ -151,7 +151,8 @@ def test_r9_a_backfill_wants_to_know_for_whom(govid: Any, parked: UUID) -> None:
     assert result.stderr == (
         "govid: this release has no subscriber called nhs.verificatoin.\n"
         "  There are: hmrc.consents, hmrc.erasure, hmrc.verification, identity.letters, "
-        "identity.lifecycle, identity.verification, kafka.relay, nhs.appointments, nhs.booking, nhs.verification.\n"
+        "identity.lifecycle, identity.verification, kafka.relay, nhs.appointments, nhs.booking, "
+        "nhs.verification.\n"
     )
 
 
