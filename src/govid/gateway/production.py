@@ -115,11 +115,16 @@ def _backends(settings: Settings) -> Iterator[str]:
 
 
 def _secrets(settings: Settings) -> Iterator[str]:
-    """Judge the secrets that are in use; others may stand in an old file and mean nothing."""
+    """Judge the secrets that are in use; others may stand in an old file and mean nothing.
+
+    A key of encryption that is set is in use whatever signs tokens: facts and consents are kept
+    under it.
+    """
     in_use = {"GOVID_PSEUDONYM_KEY": settings.bus.pseudonym_key}
-    if settings.identity.algorithm == "HS256":
+    signs_by_secret = settings.identity.algorithm == "HS256"
+    if signs_by_secret:
         in_use["GOVID_SECRET_KEY"] = settings.identity.secret_key or b""
-    else:
+    if settings.identity.key_encryption_key or not signs_by_secret:
         in_use["GOVID_KEY_ENCRYPTION_KEY"] = settings.identity.key_encryption_key or b""
     for name, secret in in_use.items():
         if not secret:
@@ -155,14 +160,23 @@ def _departments(settings: Settings) -> Iterator[str]:
     for name, port in (*_ports(settings), ("GOVID_TAX_RECORDS", settings.hmrc.tax_records)):
         if port == "simulator":
             yield f"{name} is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true"
-    for name, department in (("NHS", settings.nhs), ("HMRC", settings.hmrc)):
-        if department.registry == "remote" and not department.base_url.startswith("https://"):
-            yield f"GOVID_{name}_BASE_URL is not an https address"
-    taxes = settings.hmrc
-    if taxes.tax_records == "remote" and not taxes.consent_url.startswith("https://"):
-        yield "GOVID_HMRC_CONSENT_URL is not an https address"
+    for name, address in _addresses(settings):
+        if not address.startswith("https://"):
+            yield f"{name} is not an https address"
     if settings.nhs.are_limits_lifted:
         yield "GOVID_DEPARTMENT_LIMITS is false: the departments would turn govid away"
+
+
+def _addresses(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Return where secrets and personal data go to, or come back from, by their settings' names."""
+    nhs, hmrc = settings.nhs, settings.hmrc
+    if nhs.registry == "remote":
+        yield "GOVID_NHS_BASE_URL", nhs.base_url
+    if "remote" in {hmrc.registry, hmrc.tax_records}:
+        yield "GOVID_HMRC_BASE_URL", hmrc.base_url
+    if hmrc.tax_records == "remote":
+        yield "GOVID_HMRC_CONSENT_URL", hmrc.consent_url
+        yield "GOVID_HMRC_REDIRECT_URI", hmrc.redirect_uri
 
 
 def _ports(settings: Settings) -> tuple[tuple[str, str], ...]:

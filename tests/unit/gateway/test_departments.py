@@ -392,8 +392,21 @@ def test_consents_are_kept_under_the_key_that_keeps_other_secrets(
     assert settings(**values).hmrc.sealing_key == key
 
 
-def test_production_wants_citizens_to_consent_on_an_encrypted_page() -> None:
-    values = {**HMRC, "GOVID_HMRC_REDIRECT_URI": PAGE, "GOVID_HMRC_CONSENT_URL": "http://x.example"}
-    fault = "GOVID_HMRC_CONSENT_URL is not an https address"
-    assert fault in faults(settings(**values))
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("GOVID_HMRC_BASE_URL", "http://127.0.0.1:9000"),
+        ("GOVID_HMRC_CONSENT_URL", "http://x.example"),
+        ("GOVID_HMRC_REDIRECT_URI", "http://localhost:3000/back"),
+        ("GOVID_HMRC_REDIRECT_URI", OUT_OF_BAND),
+    ],
+)
+@pytest.mark.parametrize("verifier", ["remote", "off"])
+def test_production_wants_encryption_wherever_a_consent_travels(
+    verifier: str, name: str, address: str
+) -> None:
+    page = {"GOVID_HMRC_REDIRECT_URI": PAGE, "GOVID_HMRC_CONSENT_URL": "https://x.example"}
+    values = {**HMRC, **page, "GOVID_NINO_VERIFIER": verifier, name: address}
+    fault = f"{name} is not an https address"
+    assert [one for one in faults(settings(**values)) if "HMRC" in one] == [fault]
     assert fault not in faults(settings(GOVID_ALLOW_SIMULATORS=True, **values))

@@ -71,7 +71,18 @@ def test_nothing_set_names_everything_that_is_missing() -> None:
             {"GOVID_ALGORITHM": "HS256", "GOVID_SECRET_KEY": "my_super_secret_jwt_key"},
             "GOVID_SECRET_KEY is a published value",
         ),
-        ({"GOVID_ALGORITHM": "HS256"}, "GOVID_SECRET_KEY is not set"),
+        (
+            {"GOVID_ALGORITHM": "HS256", "GOVID_KEY_ENCRYPTION_KEY": None},
+            "GOVID_SECRET_KEY is not set",
+        ),
+        (
+            {
+                "GOVID_ALGORITHM": "HS256",
+                "GOVID_SECRET_KEY": STRONG,
+                "GOVID_KEY_ENCRYPTION_KEY": "x",
+            },
+            "GOVID_KEY_ENCRYPTION_KEY is shorter than 32 bytes",
+        ),
         (
             {"GOVID_PUBLIC_URL": "http://id.example.com"},
             "GOVID_PUBLIC_URL is not an https address",
@@ -99,6 +110,11 @@ def test_each_fault_alone(change: dict[str, object], fault: str) -> None:
 
 def test_a_weak_secret_that_is_not_in_use_is_no_fault() -> None:
     assert faults(settings(GOVID_SECRET_KEY="my_super_secret_jwt_key")) == []
+
+
+def test_without_a_key_of_its_own_what_is_kept_is_under_the_pseudonym_key() -> None:
+    values = {"GOVID_ALGORITHM": "HS256", "GOVID_SECRET_KEY": STRONG}
+    assert faults(settings(**values, GOVID_KEY_ENCRYPTION_KEY=None)) == []
 
 
 def test_simulators_may_be_allowed_and_are_then_warned_of() -> None:
