@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from http import HTTPStatus
 from urllib.parse import parse_qsl, urlsplit
 
@@ -63,7 +64,7 @@ async def _consent(stage: Stage, url: str) -> Mapping[str, str]:
 
 def _told(answer: httpx.Response) -> str:
     """Say how many employments there are, and what was paid; as HMRC has it, to the penny."""
-    employments = answer.json()["employments"] or ()
+    employments = answer.json(parse_float=Decimal)["employments"] or ()
     paid = ", ".join(
         f"{one['employerName']}: pay {one['payFromEmployment']}, tax {one['taxTakenOffPay']}"
         for one in employments
