@@ -48,6 +48,7 @@ class Department:
         self._apis: list[Api] = []
         self._listeners: list[Listener] = []
         self._timers: dict[Api, asyncio.TimerHandle] = {}
+        self._is_closed = False
         self._http = httpx.AsyncClient(
             transport=transport,
             limits=httpx.Limits(max_connections=CONNECTIONS),
@@ -98,16 +99,21 @@ class Department:
     def _heard(self, api: Api, rest_seconds: float, state: BreakerState) -> None:
         match state:
             case BreakerState.CLOSED:
-                self._tell(surely=True)
-                # Whoever was refused a moment ago is only now about to wait, and heard nothing.
-                self._later(api, STRAGGLERS_SECONDS, partial(self._tell, surely=True))
+                # An answer that refuses govid itself closes it for a moment: its caller opens it.
+                self._later(api, 0, partial(self._welcome, api))
             case BreakerState.OPEN:
                 pause = max(rest_seconds, SHORTEST_PAUSE_SECONDS)
                 self._later(api, pause, partial(self._look, api, pause))
 
+    def _welcome(self, api: Api) -> None:
+        """Say that *api* is back, now and once more."""
+        self._tell(surely=True)
+        # Whoever was refused a moment ago is only now about to wait, and heard nothing.
+        self._later(api, STRAGGLERS_SECONDS, partial(self._tell, surely=True))
+
     def _look(self, api: Api, pause: float) -> None:
-        """Ask for a call that finds out; and again after a pause, if none came."""
-        if api.breaker.state is BreakerState.OPEN:
+        """Ask for a call that finds out; and again after a pause, if none did."""
+        if api.breaker.state is not BreakerState.CLOSED:
             self._tell(surely=False)
             self._later(api, pause, partial(self._look, api, pause))
 
@@ -119,10 +125,13 @@ class Department:
         """Do *work* then, and nothing else that was to be done about *api*."""
         if (planned := self._timers.get(api)) is not None:
             planned.cancel()
+        if self._is_closed:
+            return
         self._timers[api] = asyncio.get_running_loop().call_later(seconds, work)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. A call that fails by it asks nobody to look."""
+        self._is_closed = True
         for timer in self._timers.values():
             timer.cancel()
         await self._http.aclose()

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from govid.bus.upstream import Call, Department, Unavailable
+from govid.bus.upstream import BreakerState, Call, Department, Unavailable, Unusable
 from govid.bus.upstream import department as module
 
 from .conftest import Opened
-from .loopback import Loopback, reply
+from .loopback import Loopback, reply, silence
 
 DEADLINE_SECONDS = 10
 
@@ -23,13 +23,20 @@ def told(department: Department) -> Sequence[bool]:
 
 
 @pytest.fixture(autouse=True)
-def swift(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep nobody waiting for what comes after a while."""
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing happen by itself, however long a test takes."""
+    monkeypatch.setattr(module, "SHORTEST_PAUSE_SECONDS", 600)
+    monkeypatch.setattr(module, "STRAGGLERS_SECONDS", 600)
+
+
+@pytest.fixture
+def swift(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask for a look again and again."""
     monkeypatch.setattr(module, "SHORTEST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> None:
+def later(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STRAGGLERS_SECONDS", 0.01)
 
 
@@ -44,6 +51,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+async def turn() -> None:
+    """Let pass what was to happen at once."""
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(0, passed.set)
+    await passed.wait()
+
+
 async def test_one_that_is_back_says_so(
     opened: Opened, once: Call, department: Department, told: Sequence[bool]
 ) -> None:
@@ -52,8 +66,22 @@ async def test_one_that_is_back_says_so(
         await fails(api.send(once))
         assert (department.state, told) == ("down", [])
         await api.send(once)
+        await turn()
         await api.send(once)
+        await turn()
     assert (department.state, told) == ("ok", [True])
+
+
+async def test_one_that_refuses_govid_itself_is_not_back(
+    opened: Opened, once: Call, department: Department, told: Sequence[bool]
+) -> None:
+    async with Loopback(reply(500), reply(401)) as server:
+        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        await fails(api.send(once))
+        await api.send(once)
+        api.breaker.trip()
+        await turn()
+    assert (department.state, told) == ("down", [])
 
 
 @pytest.mark.usefixtures("later")
@@ -68,6 +96,7 @@ async def test_it_says_so_again_to_whoever_was_refused_in_that_moment(
     assert told == [True, True]
 
 
+@pytest.mark.usefixtures("swift")
 async def test_after_each_rest_somebody_is_asked_to_look(
     opened: Opened, once: Call, told: Sequence[bool]
 ) -> None:
@@ -76,6 +105,21 @@ async def test_after_each_rest_somebody_is_asked_to_look(
         await fails(api.send(once))
         await until(lambda: len(told) >= 2)
         await fails(api.send(once))
+        found = len(told)
+        await until(lambda: len(told) >= found + 2)
+    assert set(told) == {False}
+
+
+@pytest.mark.usefixtures("swift")
+async def test_after_a_look_that_proves_nothing_somebody_is_asked_to_look_again(
+    opened: Opened, once: Call, told: Sequence[bool]
+) -> None:
+    async with Loopback(reply(500), reply(200, b"<p>", kind="text/html")) as server:
+        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        await fails(api.send(once))
+        with pytest.raises(Unusable):
+            await api.send(once)
+        assert api.breaker.state is BreakerState.HALF_OPEN
         found = len(told)
         await until(lambda: len(told) >= found + 2)
     assert set(told) == {False}
@@ -90,8 +134,8 @@ async def test_an_interface_that_is_back_does_not_wait_for_the_others(
         await fails(away.send(once))
         await fails(back.send(once))
         await back.send(once)
-    assert department.state == "down"
-    assert True in told
+        await turn()
+    assert (department.state, told) == ("down", [True])
 
 
 async def test_one_that_is_closed_asks_nobody_any_more(
@@ -103,3 +147,16 @@ async def test_one_that_is_closed_asks_nobody_any_more(
         await department.close()
     assert [timer.cancelled() for timer in department._timers.values()] == [True]
     assert told == []
+
+
+async def test_a_call_that_fails_as_it_is_closed_asks_nobody(
+    opened: Opened, once: Call, department: Department
+) -> None:
+    async with Loopback(silence()) as server:
+        api = opened(server.url, failures_to_open=1, rest_seconds=0)
+        asking = asyncio.create_task(api.send(once))
+        await until(lambda: len(server.seen) == 1)
+        await department.close()
+        await fails(asking)
+    assert api.breaker.state is BreakerState.OPEN
+    assert department._timers == {}

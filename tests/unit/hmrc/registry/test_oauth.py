@@ -1,10 +1,11 @@
 """Tokens of HMRC, whose lives are counted in seconds."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from govid.bus.upstream import Department, in_process
+from govid.bus.upstream import AuthFailed, Department, Policy, in_process
 from govid.hmrc.registry.oauth import Credentials, TokenDesk
 from govid.hmrc.simulator import BASE_URL, HmrcSimulator
 
@@ -44,6 +45,27 @@ async def test_a_token_is_kept_for_four_fifths_of_four_hours(
     clock.seconds = seconds
     await tokens.get()
     assert simulator.tokens.issued == issued
+
+
+async def test_as_long_as_credentials_are_refused_nobody_is_told_that_hmrc_is_back(
+    simulator: HmrcSimulator,
+) -> None:
+    department = Department("hmrc", transport=in_process(simulator.application))
+    told: list[bool] = []
+    department.on_recovery(told.append)
+    credentials = Credentials(client_id=simulator.client_id, client_secret=lambda: "another")
+    api = department.api("oauth", BASE_URL, Policy(rest_seconds=0))
+    tokens = TokenDesk(api, credentials).cache()
+    with pytest.raises(AuthFailed):
+        await tokens.get()
+    with pytest.raises(AuthFailed):
+        await tokens.get()
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(0, passed.set)
+    await passed.wait()
+    assert True not in told
+    assert department.state == "down"
+    await department.close()
 
 
 def test_credentials_show_nothing() -> None:
