@@ -106,25 +106,32 @@ async def test_calls_leave_no_faster_than_the_limit(opened: Opened, call: Call) 
     assert time.monotonic() - began >= 0.1
 
 
-async def test_whose_turn_does_not_come_in_time_is_told_so(opened: Opened, call: Call) -> None:
+async def test_whose_turn_does_not_come_in_time_is_told_so(
+    department: Department, call: Call
+) -> None:
+    limiter = paced(0.01)
+    assert limiter is not None
+    await limiter.acquire()
+    policy = Policy(total_seconds=0.1, failures_to_open=1)
     async with Loopback(reply()) as server:
-        api = opened(server.url, per_second=1, total_seconds=0.1, failures_to_open=1)
-        await api.send(call)
+        api = department.api("pds", server.url, policy, limiter)
         with pytest.raises(RateLimited) as failure:
             await api.send(call)
-        assert failure.value.reason == "own limit"
         api.breaker.check()
+    assert failure.value.reason == "own limit"
+    assert server.seen == []
 
 
 async def test_several_apis_can_take_turns_at_one_limit(department: Department, call: Call) -> None:
-    limiter, policy = paced(1), Policy(total_seconds=0.1)
+    limiter = paced(0.01)
     async with Loopback(reply()) as server:
-        one = department.api("one", server.url, policy, limiter)
-        other = department.api("other", server.url, policy, limiter)
+        one = department.api("one", server.url, Policy(), limiter)
+        other = department.api("other", server.url, Policy(total_seconds=0.1), limiter)
         await one.send(call)
         with pytest.raises(RateLimited) as failure:
             await other.send(call)
     assert failure.value.reason == "own limit"
+    assert len(server.seen) == 1
 
 
 async def test_a_simulator_is_refused_where_there_may_be_none(call: Call) -> None:
