@@ -14,8 +14,8 @@ from uuid import UUID
 import msgspec
 
 from govid.bus import Pseudonyms
-from govid.bus.catalogue import EVENT_TYPES, EventType
 from govid.bus.contracts import Event, Topic
+from govid.bus.event_types import EVENT_TYPES, EventType
 from govid.bus.kafka import codec
 from govid.bus.kafka.logstream import TYPES
 

@@ -7,8 +7,8 @@ import msgspec
 from msgspec.inspect import DateTimeType, StructType, UnionType, type_info
 
 from govid import __version__
-from govid.bus.catalogue import EVENT_TYPES
 from govid.bus.contracts import Event, Topic
+from govid.bus.event_types import EVENT_TYPES
 from govid.bus.kafka.logstream import TYPES
 from govid.bus.kafka.topics_admin import INBOUND, dead_letter_topic
 

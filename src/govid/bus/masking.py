@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from govid.bus.catalogue import EVENT_TYPES
+from govid.bus.event_types import EVENT_TYPES
 from govid.bus.personal import personal_members
 
 MASK = "***"

@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from govid.bus import BusSettings, Database
-from govid.bus.catalogue import EVENT_TYPES, Catalogue
+from govid.bus.catalogue import Catalogue
+from govid.bus.event_types import EVENT_TYPES
 from govid.gateway.cli.group import commands
 from tests.integration.bus.harness import NAME, House, Ledger, an_account, create_ledger, until
 from tests.integration.cli.conftest import in_thread

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import govid
-from govid.bus.catalogue import EVENT_TYPES
+from govid.bus.event_types import EVENT_TYPES
 from govid.bus.masking import MASK, masked, scrubbed
 from govid.bus.personal import personal_members
 
