@@ -11,10 +11,19 @@ import pytest
 
 from govid.nhs import ENDPOINT, ODS, NhsSimulator
 from tests.departments.loopback import served
-from tests.http.client import Client
+from tests.http.client import PASSWORD, Client
 from tests.http.serving import demonstration, serving
 
 PATIENT = "9476719931"
+PETER = {
+    "email": "peter@example.com",
+    "password": PASSWORD,
+    "identifierType": "NHS",
+    "identifierValue": PATIENT,
+    "givenName": "Peter James",
+    "familyName": "Chalmers",
+    "dateOfBirth": "1974-12-25",
+}
 NAMED = f"General practice=2000099999@{ODS},Cardiology=2000011147@{ODS}"
 
 
@@ -52,6 +61,13 @@ async def client(
                 yield Client(http)
 
 
+async def patient(client: Client) -> str:
+    """Let Peter register and be verified by this NHS; return his token."""
+    token = await client.citizen(PETER)
+    await client.until_status(token, "verified")
+    return token
+
+
 async def decided(client: Client, token: str, where: str) -> Any:
     """Return the appointment at *where*, once the practice has answered."""
     async with asyncio.timeout(15):
@@ -63,7 +79,7 @@ async def decided(client: Client, token: str, where: str) -> Any:
 async def test_a_wish_becomes_an_appointment_in_the_practices_diary(
     client: Client, simulator: NhsSimulator, monday: date
 ) -> None:
-    token = await client.citizen()
+    token = await patient(client)
     asked = await client.post(
         "/api/nhs/appointments",
         {
@@ -83,7 +99,7 @@ async def test_a_wish_becomes_an_appointment_in_the_practices_diary(
 async def test_a_slot_is_found_and_booked_there(
     client: Client, simulator: NhsSimulator, monday: date
 ) -> None:
-    token = await client.citizen()
+    token = await patient(client)
     slots = await client.get(f"/api/nhs/slots?specialty=cardiology&date={monday}", token)
     wish = {
         "specialty": "Cardiology",
@@ -103,3 +119,31 @@ async def test_what_no_practice_was_named_for_is_offered_by_nobody(
     token = await client.citizen()
     answer = await client.get(f"/api/nhs/slots?specialty=Dermatology&date={monday}", token)
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "wish"),
+    [
+        (
+            "/api/nhs/appointments",
+            {"requested_datetime": "2099-03-02T09:10:00Z", "doctor_specialty": "Cardiology"},
+        ),
+        (
+            "/api/nhs/bookings",
+            {"date": "2099-03-02", "specialty": "Cardiology", "slots": ["2000011147-1"]},
+        ),
+    ],
+)
+async def test_nobody_books_in_anothers_name(
+    client: Client, simulator: NhsSimulator, path: str, wish: dict[str, Any]
+) -> None:
+    await patient(client)
+    stranger = await client.citizen()
+    await client.until_status(stranger, "verified")
+    asked = await client.post(path, wish | {"patient_identifier": PATIENT}, stranger)
+    assert (asked.status_code, asked.json()["type"]) == (
+        403,
+        "urn:govid:problem:nhs-number-not-yours",
+    )
+    assert PATIENT not in asked.text
+    assert simulator.diary.of_patient(PATIENT) == []

@@ -5,6 +5,7 @@ from uuid import UUID
 from govid.bus import Cause, Principal, UnitOfWork
 from govid.bus.contracts import AppointmentRequested
 from govid.nhs.errors import AccountIsBlocked, AppointmentNotFound, BookingIsOff
+from govid.nhs.holders import Holders
 from govid.nhs.repository import Accounts, Appointments
 from govid.nhs.schemas import RequestAppointment, Versioned
 
@@ -13,13 +14,23 @@ class AppointmentDesk:
     """Takes wishes for appointments; somebody else decides about them."""
 
     def __init__(
-        self, uow: UnitOfWork, accounts: Accounts, appointments: Appointments, *, is_open: bool
+        self,
+        uow: UnitOfWork,
+        accounts: Accounts,
+        appointments: Appointments,
+        holders: Holders,
+        *,
+        is_open: bool,
     ) -> None:
-        """Take wishes only where there is somebody to decide: with *is_open*."""
+        """Take wishes only where there is somebody to decide: with *is_open*.
+
+        *holders* say who may ask for whom.
+        """
         self._uow = uow
         self._accounts = accounts
         self._appointments = appointments
         self._is_open = is_open
+        self._holders = holders
 
     async def request(
         self, wish: RequestAppointment, principal: Principal, cause: Cause
@@ -29,9 +40,12 @@ class AppointmentDesk:
         Raises:
             AccountIsBlocked: the account was blocked while this request was on its way.
             BookingIsOff: nobody could decide.
+            StepUpRequired: the principal is not known well enough.
+            NotYourNumber: it is for somebody else.
         """
         if not self._is_open:
             raise BookingIsOff
+        await self._holders.check(principal, wish.patient_identifier)
         async with self._uow.begin(cause) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked

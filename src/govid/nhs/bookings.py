@@ -22,6 +22,7 @@ from govid.nhs.errors import (
     KeyReused,
     SlotTaken,
 )
+from govid.nhs.holders import Holders
 from govid.nhs.openings import Openings
 from govid.nhs.preconditions import Precondition
 from govid.nhs.repository import Accounts, Answers, Appointments, Holds, Retry
@@ -42,16 +43,21 @@ class BookingDesk:
         appointments: Appointments,
         holds: Holds,
         answers: Answers,
+        holders: Holders,
         *,
         prototype_form: bool,
     ) -> None:
-        """Book what *openings* has; take the prototype's form of a number with *prototype_form*."""
+        """Book what *openings* has; take the prototype's form of a number with *prototype_form*.
+
+        *holders* say who may book for whom.
+        """
         self._uow = uow
         self._openings = openings
         self._accounts = accounts
         self._appointments = appointments
         self._holds = holds
         self._answers = answers
+        self._holders = holders
         self._prototype_form = prototype_form
 
     async def book(
@@ -60,7 +66,8 @@ class BookingDesk:
         """Hold the slots and let the practice be asked; the same *key* gets the same answer.
 
         Raises:
-            GovidError: the slots are not to be had, or the key was used for something else.
+            GovidError: the slots are not to be had, the key was used for something else, or it is
+                not for the principal to book this.
         """
         retry = None
         if key is not None:
@@ -81,6 +88,7 @@ class BookingDesk:
     ) -> Versioned:
         specialty, service = self._openings.practice(wish.specialty)
         patient = self._number(wish.patient_identifier)
+        await self._holders.check(principal, patient)
         slots = await self._openings.chosen(service, wish.date, wish.slots)
         async with self._uow.begin(cause) as tx:
             if await self._accounts.lock(tx, principal.account_id):
@@ -119,7 +127,8 @@ class BookingDesk:
         """Hold other slots too and let the practice be asked; until then nothing is given up.
 
         Raises:
-            GovidError: it is none, not what was read, over, undecided, or the slots are not free.
+            GovidError: it is none, not what was read, over, undecided, not for the principal to
+                move any more, or the slots are not free.
         """
         found = await self._appointments.find(principal.account_id, appointment_id)
         if found is None:
@@ -127,6 +136,7 @@ class BookingDesk:
         known.check(found.version)
         if found.service is None:
             raise AppointmentHasNoSlot
+        await self._holders.check(principal, found.view.patient_identifier)
         slots = await self._openings.chosen(found.service, wish.date, wish.slots)
         async with self._uow.begin(cause) as tx:
             if await self._accounts.lock(tx, principal.account_id):

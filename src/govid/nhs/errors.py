@@ -10,6 +10,20 @@ class AccountIsBlocked(GovidError):
     kind = Kind.FORBIDDEN
 
 
+class StepUpRequired(GovidError):
+    """Whoever books at a practice has to be known: have your NHS number verified first."""
+
+    code = "step-up-required"
+    kind = Kind.FORBIDDEN
+
+
+class NotYourNumber(GovidError):
+    """You can book for yourself only, by the number in the NHS's own record of you."""
+
+    code = "nhs-number-not-yours"
+    kind = Kind.FORBIDDEN
+
+
 class AppointmentNotFound(GovidError):
     """There is no such appointment."""
 

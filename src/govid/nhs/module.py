@@ -12,6 +12,7 @@ from govid.nhs.bookings import BookingDesk
 from govid.nhs.cancellation import Cancellation
 from govid.nhs.controllers import router
 from govid.nhs.handlers import BOOKING, VERIFICATION, consumers
+from govid.nhs.holders import Holders
 from govid.nhs.openings import Openings
 from govid.nhs.patients import PatientFiling
 from govid.nhs.ports import open_ports
@@ -52,7 +53,14 @@ def build(
         rehearse(ports.simulator)
 
     filing = PatientFiling(uow, patients, prototype_form=settings.accept_prototype_form)
-    desk = AppointmentDesk(uow, accounts, appointments, is_open=ports.takes_bookings)
+    holders = Holders(patients, is_strict=ports.holders_only)
+    desk = AppointmentDesk(
+        uow,
+        accounts,
+        appointments,
+        holders,
+        is_open=ports.takes_bookings,
+    )
     holds, answers = Holds(reads), Answers(reads)
     services = {one.specialty: one.service for one in ports.directory}
     openings = Openings(ports.practices, services, holds, clock)
@@ -63,6 +71,7 @@ def build(
         appointments,
         holds,
         answers,
+        holders,
         prototype_form=settings.accept_prototype_form,
     )
     return Module(
@@ -72,7 +81,7 @@ def build(
             Verification(ports.registry, accounts, patients, facts),
             Booking(
                 ports.provider,
-                Wishes(openings, accounts, appointments, holds),
+                Wishes(openings, holders, accounts, appointments, holds),
                 PracticeOrders(ports.practices),
                 appointments,
                 holds,

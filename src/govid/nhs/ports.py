@@ -38,6 +38,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """Which of them takes whom."""
     takes_bookings: bool
     """Whether there is somebody who decides about appointments."""
+    holders_only: bool = False
+    """Whether citizens may book for themselves only: a practice takes govid's word for it."""
     state: Callable[[], str]
     stops: Sequence[Callable[[], Awaitable[None]]] = ()
     on_recovery: Callable[[Callable[[bool], None]], None] = lambda _: None
@@ -82,6 +84,7 @@ def _remote(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None
         practices=connection.practices(sender, settings.practices) if books else None,
         directory=settings.practices if books else (),
         takes_bookings=books,
+        holders_only=True,
         state=lambda: department.state,
         stops=(department.close,),
         on_recovery=department.on_recovery,

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 
 from govid.bus import Invalid, Transaction
-from govid.bus.contracts import AppointmentRequested, AppointmentSlotHeld, IdentifierType
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.contracts import AppointmentRequested, AppointmentSlotHeld
 from govid.nhs.decision import AppointmentStatus, Decision
 from govid.nhs.errors import AppointmentsOverlap, SlotTaken
+from govid.nhs.holders import Holders
 from govid.nhs.openings import Openings
 from govid.nhs.repository import Accounts, Appointments, Holds
 from govid.nhs.slots import FreeSlot
 
 PASSED = "The requested time has passed"
 NO_SPECIALTY = "No practice has this specialty"
-NO_NUMBER = "The patient's identifier is no NHS number"
+NOT_THEIRS = "The number is not that of the NHS's own record of the citizen"
 NO_TIME = "No time is free on that day from the requested one on"
 
 
@@ -24,10 +24,16 @@ class Wishes:
     """
 
     def __init__(
-        self, openings: Openings, accounts: Accounts, appointments: Appointments, holds: Holds
+        self,
+        openings: Openings,
+        holders: Holders,
+        accounts: Accounts,
+        appointments: Appointments,
+        holds: Holds,
     ) -> None:
-        """Look for times in *openings*, and hold them in *holds*."""
+        """Look for times in *openings* for whom *holders* know, and hold them in *holds*."""
         self._openings = openings
+        self._holders = holders
         self._accounts = accounts
         self._appointments = appointments
         self._holds = holds
@@ -38,10 +44,10 @@ class Wishes:
         Raises:
             Outage: the practice cannot be asked; nothing is decided.
         """
-        try:
-            normalise(IdentifierType.NHS, wish.patient_identifier, prototype_form=False)
-        except ValueError:
-            return _rejected(NO_NUMBER)
+        # A practice is told what stands here as a fact: the desk's own check is not enough for a
+        # wish that was taken before there was one.
+        if not await self._holders.is_own(wish.user_id, wish.patient_identifier):
+            return _rejected(NOT_THEIRS)
         try:
             _, service = self._openings.practice(wish.doctor_specialty)
         except Invalid:

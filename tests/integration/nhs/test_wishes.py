@@ -1,7 +1,6 @@
 """Wishes for a time, where the NHS itself is asked: the first free slot, held and then booked."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,7 +8,6 @@ import httpx
 import msgspec
 import pytest
 
-from govid import nhs
 from govid.bus import Database, Delivery, Module, Outage, UnitOfWork
 from govid.bus.contracts import (
     AccountBlocked,
@@ -17,17 +15,12 @@ from govid.bus.contracts import (
     AppointmentRequested,
     AppointmentSlotHeld,
 )
-from govid.nhs import ENDPOINT, ODS, SIMULATED, NhsSettings, NhsSimulator
+from govid.nhs import NhsSimulator
 from govid.nhs.simulator.diary import Booking
-from tests.departments.loopback import served
-from tests.integration.departments import (
-    NOW,
-    StandingClock,
-    delivery_of,
-    handle,
-    handler_of,
-    published,
-)
+from tests.integration.departments import NOW, delivery_of, handle, handler_of, published
+from tests.integration.nhs.practices import known, module, simulator
+
+__all__ = ["module", "simulator"]
 
 PATH = "/api/nhs/appointments"
 TEN = "2026-01-06T10:00:00Z"
@@ -39,30 +32,12 @@ KINDS = {
 
 
 @pytest.fixture
-def simulator(clock: StandingClock) -> NhsSimulator:
-    return NhsSimulator(clock=clock, is_limited=False)
-
-
-@pytest.fixture
-async def module(
-    simulator: NhsSimulator, database: Database, uow: UnitOfWork, clock: StandingClock
-) -> AsyncIterator[Module]:
-    """Yield the module as it is where an NHS on a port is asked, by settings alone."""
-    async with served(simulator.application) as url:
-        settings = NhsSettings(
-            registry="remote",
-            accept_prototype_form=False,
-            base_url=url,
-            client_id=simulator.client_id,
-            kid=simulator.kid,
-            private_key=simulator.key.pem,
-            ods=ODS,
-            endpoint=ENDPOINT,
-            practices=SIMULATED,
-        )
-        module = nhs.build(settings, database, uow, clock)
-        yield module
-        await module.stops[0]()
+async def client(
+    client: httpx.AsyncClient, database: Database, account_id: UUID
+) -> httpx.AsyncClient:
+    """Return a client whose number the NHS has verified."""
+    await known(database, account_id)
+    return client
 
 
 class Dispatched:
@@ -163,7 +138,7 @@ async def test_two_who_wish_for_the_same_time_get_two_times(
 ) -> None:
     await ask(client)
     first = await dispatched.latest()
-    await ask(client, account=uuid4())
+    await ask(client, account=await known(database, uuid4()))
     second = await dispatched.latest()
     found = [await dispatched.handler.prepare(one) for one in (first, second)]
     await dispatched.apply(first, found[0])
@@ -189,7 +164,6 @@ async def test_one_citizen_is_at_one_place_at_a_time(
     ("wish", "reason"),
     [
         ({"doctor_specialty": "Alchemy"}, "No practice has this specialty"),
-        ({"patient_identifier": "NHS123456789"}, "The patient's identifier is no NHS number"),
         ({"requested_datetime": "2026-01-05T11:59:59Z"}, "The requested time has passed"),
         (
             {"requested_datetime": "2026-01-06T17:00:00Z"},
@@ -272,7 +246,8 @@ async def test_a_block_gives_up_what_a_wish_has_got(
 async def test_r20_of_twenty_wishes_for_one_time_each_gets_a_slot_of_its_own(
     client: httpx.AsyncClient, dispatched: Dispatched, database: Database
 ) -> None:
-    await asyncio.gather(*(ask(client, account=uuid4()) for _ in range(20)))
+    citizens = [await known(database, uuid4()) for _ in range(20)]
+    await asyncio.gather(*(ask(client, account=citizen) for citizen in citizens))
     wishes = await dispatched.all()
     found = await asyncio.gather(*(dispatched.handler.prepare(one) for one in wishes))
     await asyncio.gather(*map(dispatched.apply, wishes, found))

@@ -69,6 +69,7 @@ async def file_patient(
     "/appointments",
     status_code=202,
     permission="nhs.appointment.request",
+    refuses=("403",),
     summary="Ask for an appointment",
     description="It is decided a moment later. A time without an offset is a time in the UK.",
     responses={202: answer_of(AppointmentView, "Noted.", examples.APPOINTMENTS)},

@@ -83,6 +83,12 @@ class Patients:
             )
         )
 
+    async def registered_number(self, account_id: UUID) -> str | None:
+        """Return the NHS number that the registry knows the account's holder by, if it does."""
+        statement = select(Patient.nhs_number).where(Patient.account_id == account_id, _VOUCHED_FOR)
+        async with self._reads.connect() as connection:
+            return (await connection.execute(statement)).scalar_one_or_none()
+
     async def erase(self, tx: Transaction, account_id: UUID) -> None:
         """Delete every record of the account."""
         await tx.execute(delete(Patient).where(Patient.account_id == account_id))
