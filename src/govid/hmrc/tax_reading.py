@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import TypeVar
+from uuid import UUID
 
 from govid.bus import Cause, Invalid, Outage, Principal
 from govid.hmrc.errors import (
@@ -30,6 +31,7 @@ from govid.hmrc.schemas import TaxAccountView, TaxSummaryView
 from govid.hmrc.settings import Level
 from govid.hmrc.tax_views import account_view, summary_view
 from govid.hmrc.tax_year import TaxYear
+from govid.hmrc.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class TaxReading:
         self._tax_records = tax_records
         self._openers = openers
         self._min_level = min_level
+        self._turns = Turns()
 
     async def summary(self, text: str, principal: Principal, cause: Cause) -> TaxSummaryView:
         """Return what HMRC knows of the year that *text* names.
@@ -79,20 +82,33 @@ class TaxReading:
         cause: Cause,
         ask: Callable[[TaxRecords, Reading], Awaitable[T]],
     ) -> T:
-        """Ask with the citizen's opener, and with a renewed one if the first is refused."""
+        """Ask when it is the citizen's turn, if they may."""
         if self._tax_records is None or self._openers is None:
             raise TaxRecordsAreOff
         check_level(principal, self._min_level)
-        account_id = principal.account_id
-        opener = await self._openers.of(account_id, cause)
+        async with self._turns.of(principal.account_id):
+            return await self._asked(
+                self._tax_records, self._openers, principal.account_id, cause, ask
+            )
+
+    async def _asked(
+        self,
+        tax_records: TaxRecords,
+        openers: Openers,
+        account_id: UUID,
+        cause: Cause,
+        ask: Callable[[TaxRecords, Reading], Awaitable[T]],
+    ) -> T:
+        """Ask with the citizen's opener, and with a renewed one if the first is refused."""
+        opener = await openers.of(account_id, cause)
         try:
             try:
-                return await ask(self._tax_records, _reading(opener, cause))
+                return await ask(tax_records, _reading(opener, cause))
             except TokenRefused:
-                opener = await self._openers.of(account_id, cause, refused=opener.generation)
-                return await ask(self._tax_records, _reading(opener, cause))
+                opener = await openers.of(account_id, cause, refused=opener.generation)
+                return await ask(tax_records, _reading(opener, cause))
         except ReconsentRequired:
-            await self._openers.lapse(account_id, opener.generation, cause)
+            await openers.lapse(account_id, opener.generation, cause)
             raise ConsentHasLapsed from None
         except NoData:
             raise NoTaxData from None
