@@ -49,6 +49,10 @@ from tests.departments.hmrc.target import Target
 from tests.departments.loopback import served
 
 QUICK = Policy(total_seconds=2, first_pause_seconds=0.001)
+HURRIED = structs.replace(QUICK, total_seconds=0.5)
+"""For an HMRC that says nothing: any patience is too much."""
+PATIENT = structs.replace(QUICK, total_seconds=30)
+"""For one that answers at once, which an engaged machine may take long to read."""
 YEAR = TaxYear(2024)
 OF = Reading(utr=IDA_UTR, access_token="canary", correlation_id="c-1")
 Answers = Callable[[httpx.Request], httpx.Response]
@@ -117,13 +121,17 @@ async def answered() -> AsyncIterator[Callable[[Answers], Connected]]:
         await one.department.close()
 
 
-async def consented(connected: Connected, asking: Asking) -> Granted:
-    """Consent as Ida, as a browser would, and return what comes of it."""
+async def agreed(connected: Connected, asking: Asking) -> str:
+    """Consent as Ida, as a browser would, and return the code that it is given."""
     question = urlsplit(connected.desk.page("the state", challenge()))
     form = {name: values[0] for name, values in parse_qs(question.query).items()}
     shown = await Consenting(asking).decide(**form)
-    code = shown.text.partition("code: <b>")[2].partition("</b>")[0]
-    return await connected.desk.redeem(code, VERIFIER, "c-1")
+    return shown.text.partition("code: <b>")[2].partition("</b>")[0]
+
+
+async def consented(connected: Connected, asking: Asking) -> Granted:
+    """Consent as Ida, and return what comes of it."""
+    return await connected.desk.redeem(await agreed(connected, asking), VERIFIER, "c-1")
 
 
 def json(content: object, status: int = 200) -> Answers:
@@ -263,6 +271,14 @@ async def test_after_eighteen_months_consent_is_asked_for_again(
 
 
 async def test_a_code_is_good_once(connected: Connected, asking: Asking) -> None:
+    code = await agreed(connected, asking)
+    first = await connected.desk.redeem(code, VERIFIER, None)
+    with pytest.raises(CodeNotGood):
+        await connected.desk.redeem(code, VERIFIER, None)
+    assert first.life_seconds == 14_400
+
+
+async def test_a_code_that_was_never_given_out_is_not_good(connected: Connected) -> None:
     with pytest.raises(CodeNotGood):
         await connected.desk.redeem("canary", VERIFIER, None)
 
@@ -364,7 +380,8 @@ async def test_one_persons_refusal_opens_no_breaker_and_govids_own_does(
     ("status", "error", "for_a_code", "for_a_renewal"),
     [
         (400, "invalid_grant", CodeNotGood, ReconsentRequired),
-        (400, "invalid_request", CodeNotGood, ReconsentRequired),
+        (400, "invalid_request", CodeNotGood, AuthFailed),
+        (400, ["invalid_grant"], AuthFailed, AuthFailed),
         (401, "invalid_client", AuthFailed, AuthFailed),
         (400, "invalid_scope", AuthFailed, AuthFailed),
         (500, "server_error", Unavailable, Unavailable),
@@ -373,7 +390,7 @@ async def test_one_persons_refusal_opens_no_breaker_and_govids_own_does(
 async def test_what_is_said_of_a_persons_tokens_is_told_from_what_is_said_of_govid(
     answered: Any,
     status: int,
-    error: str,
+    error: object,
     for_a_code: type[Exception],
     for_a_renewal: type[Exception],
 ) -> None:
@@ -431,25 +448,28 @@ async def test_an_hmrc_that_confesses_to_be_simulated_shows_nothing_where_that_i
 
 
 @pytest.mark.parametrize(
-    ("fault", "error"),
+    ("fault", "error", "patience"),
     [
-        ("429", RateLimited),
-        ("503", Unavailable),
-        ("timeout", Unavailable),
-        ("reset", Unavailable),
-        ("personal-data", Unavailable),
-        ("giant", Unusable),
-        ("malformed", Unusable),
-        ("wrong-type", Unusable),
+        ("429", RateLimited, PATIENT),
+        ("503", Unavailable, PATIENT),
+        ("timeout", Unavailable, HURRIED),
+        ("reset", Unavailable, PATIENT),
+        ("personal-data", Unavailable, PATIENT),
+        ("giant", Unusable, PATIENT),
+        ("malformed", Unusable, PATIENT),
+        ("wrong-type", Unusable, PATIENT),
     ],
 )
 async def test_every_fault_is_told_as_what_it_is_and_tells_of_nobody(
-    simulator: HmrcSimulator, caplog: pytest.LogCaptureFixture, fault: str, error: type[Exception]
+    simulator: HmrcSimulator,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+    error: type[Exception],
+    patience: Policy,
 ) -> None:
     simulator.faults.set(fault)
-    hurried = structs.replace(QUICK, total_seconds=0.5)
     async with served(simulator.application) as url:
-        connected = Connected(None, url, policy=hurried)
+        connected = Connected(None, url, policy=patience)
         with caplog.at_level("DEBUG"), pytest.raises(error) as for_a_year:
             await connected.records.summary(OF, YEAR)
         with pytest.raises(error):

@@ -4,7 +4,7 @@ Source: HMRC Developer Hub, "User-restricted endpoints"; RFC 7636.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -24,8 +24,12 @@ SCOPES = (
 )
 _PAGE = "/oauth/authorize"
 _PATH = "/oauth/token"
-_NOT_GOOD = frozenset({"invalid_grant", "invalid_request"})
-"""By these HMRC refuses a code or a refresh token; all else is about govid itself."""
+_CODE_NOT_GOOD = ("invalid_grant", "invalid_request")
+_TOKEN_NOT_GOOD = ("invalid_grant",)
+"""By these HMRC refuses a code or a refresh token; all else is about govid itself.
+
+A code comes from a browser, and may be anything; a refresh token came from HMRC.
+"""
 
 
 class _Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,13 +79,13 @@ class RemoteConsentDesk:
         """Exchange *code* for tokens."""
         form = {"redirect_uri": self._redirect_uri, "code": code, "code_verifier": verifier}
         answer = await self._send("consent.redeem", "authorization_code", form, correlation_id)
-        return self._granted(answer, CodeNotGood())
+        return self._granted(answer, _CODE_NOT_GOOD, CodeNotGood())
 
     async def renew(self, refresh_token: str, correlation_id: str | None) -> Granted:
         """Exchange *refresh_token* for the next ones."""
         form = {"refresh_token": refresh_token}
         answer = await self._send("consent.renew", "refresh_token", form, correlation_id)
-        return self._granted(answer, ReconsentRequired())
+        return self._granted(answer, _TOKEN_NOT_GOOD, ReconsentRequired())
 
     async def _send(
         self, operation: str, kind: str, form: Mapping[str, str], correlation_id: str | None
@@ -104,7 +108,7 @@ class RemoteConsentDesk:
             )
         )
 
-    def _granted(self, answer: Answer, not_good: Exception) -> Granted:
+    def _granted(self, answer: Answer, errors: Collection[str], not_good: Exception) -> Granted:
         if answer.is_success:
             granted = answer.decode(_Answered)
             return Granted(
@@ -113,7 +117,7 @@ class RemoteConsentDesk:
                 life_seconds=granted.expires_in,
             )
         error = answer.decode(_Refused).error
-        if answer.status == HTTPStatus.BAD_REQUEST and error in _NOT_GOOD:
+        if answer.status == HTTPStatus.BAD_REQUEST and error in errors:
             raise not_good
         self._api.breaker.trip()
         log.error("department.credentials_rejected", extra={"department": answer.api})
