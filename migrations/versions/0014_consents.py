@@ -26,15 +26,21 @@ def upgrade() -> None:
             state_digest bytea NOT NULL,
             sealed_proof bytea NOT NULL,
             expires_at   timestamptz NOT NULL,
+            taken_at     timestamptz,
             CONSTRAINT consent_request_pkey PRIMARY KEY (account_id),
             CONSTRAINT consent_request_state_is_a_digest CHECK (octet_length(state_digest) = 32)
         )
     """)
+    op.execute("""
+        CREATE INDEX consent_request_expires_at_idx ON hmrc.consent_request (expires_at)
+    """)
+    # One for all accounts: a consent that follows a deleted one has none of its generations.
+    op.execute("CREATE SEQUENCE hmrc.consent_generation AS bigint")
     # `claimed_until`: somebody is exchanging the tokens, and others wait.
     op.execute("""
         CREATE TABLE hmrc.consent (
             account_id    uuid NOT NULL,
-            generation    bigint NOT NULL,
+            generation    bigint NOT NULL DEFAULT nextval('hmrc.consent_generation'),
             sealed        bytea,
             renew_at      timestamptz NOT NULL,
             claimed_until timestamptz,
@@ -53,5 +59,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Remove them; whoever consented has to do so again."""
     op.execute("DROP TABLE hmrc.consent")
+    op.execute("DROP SEQUENCE hmrc.consent_generation")
     op.execute("DROP TABLE hmrc.consent_request")
     op.execute("DROP TABLE hmrc.account")

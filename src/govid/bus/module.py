@@ -13,6 +13,7 @@ class Module(msgspec.Struct, frozen=True, kw_only=True):
     `routes` are the web framework's routers (the bus does not know which); `consumers` are its
     subscribers; `starts` are awaited once before the server is ready, with the database open;
     `tasks` run beside the server from when it is ready until it stops, when they are cancelled;
+    `drains` are awaited when no request runs any more, while everything can still be reached;
     `stops` are awaited when nothing runs any more. `states` say how what the module depends on is,
     each in a word for `/health`.
     """
@@ -22,5 +23,6 @@ class Module(msgspec.Struct, frozen=True, kw_only=True):
     consumers: Sequence[Consumer] = ()
     starts: Sequence[Callable[[], Awaitable[None]]] = ()
     tasks: Sequence[Callable[[], Awaitable[None]]] = ()
+    drains: Sequence[Callable[[], Awaitable[None]]] = ()
     stops: Sequence[Callable[[], Awaitable[None]]] = ()
     states: Mapping[str, Callable[[], str]] = {}

@@ -91,6 +91,10 @@ async def _running(house: House) -> AsyncIterator[None]:
         async with _beside(house.modules):
             yield
     finally:
+        # What requests that were given up have left under way needs the database.
+        for module in house.modules:
+            for drain in module.drains:
+                await drain()
         await house.bus.stop()
         # Last: a handler at work may still wait for a department's answer.
         for module in house.modules:

@@ -20,7 +20,7 @@ from govid.hmrc.errors import (
 )
 from govid.hmrc.level import check_level
 from govid.hmrc.registry.taxes import CodeNotGood, ConsentDesk
-from govid.hmrc.repository import Accounts, Consents, Holding
+from govid.hmrc.repository import Accounts, ConsentRequests, Consents, Holding
 from govid.hmrc.schemas import ConsentBegunView, ConsentView, GrantConsent
 from govid.hmrc.settings import Level
 
@@ -36,6 +36,7 @@ class TaxConsent:
         uow: UnitOfWork,
         desk: ConsentDesk | None,
         accounts: Accounts,
+        requests: ConsentRequests,
         consents: Consents,
         *,
         min_level: Level,
@@ -44,6 +45,7 @@ class TaxConsent:
         self._uow = uow
         self._desk = desk
         self._accounts = accounts
+        self._requests = requests
         self._consents = consents
         self._min_level = min_level
 
@@ -60,7 +62,7 @@ class TaxConsent:
         async with self._uow.begin(cause) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked
-            expires_at = await self._consents.begin(tx, principal.account_id, state, proof)
+            expires_at = await self._requests.begin(tx, principal.account_id, state, proof)
         return ConsentBegunView(
             authorisation_url=desk.page(state, _challenge(proof)), expires_at=expires_at
         )
@@ -69,6 +71,7 @@ class TaxConsent:
         """Exchange what the browser brought back for tokens, and keep them.
 
         The state is used up first and whatever comes of it, so that nobody can try codes with it.
+        Who withdraws while HMRC is asked has withdrawn this too.
 
         Raises:
             GovidError: this account has not begun it, HMRC takes the code for bad, or is away.
@@ -77,7 +80,7 @@ class TaxConsent:
         check_level(principal, self._min_level)
         account_id = principal.account_id
         async with self._uow.begin(cause) as tx:
-            proof = await self._consents.take(tx, account_id, given.state)
+            proof = await self._requests.take(tx, account_id, given.state)
         if proof is None:
             raise ConsentNotBegun
         try:
@@ -94,6 +97,8 @@ class TaxConsent:
         async with self._uow.begin(cause) as tx:
             if await self._accounts.lock(tx, account_id):
                 raise AccountIsBlocked
+            if not await self._requests.settle(tx, account_id, given.state):
+                raise ConsentNotBegun
             await self._consents.grant(tx, account_id, holding, granted.life_seconds)
             tx.emit(TaxConsentGranted(account_id=account_id, timestamp=tx.now))
         return await self.status(principal)

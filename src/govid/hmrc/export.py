@@ -22,7 +22,7 @@ class Records:
     def __init__(self, database: Database, sealing_key: bytes) -> None:
         """Read from *database*, which need not be open yet; open by *sealing_key*."""
         self._reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-        self._consents = Consents(self._reads, Seal.of(sealing_key))
+        self._consents = Consents(self._reads, Seal(sealing_key))
 
     async def of(self, account_id: UUID) -> Mapping[str, Sequence[Any]]:
         """Return the account's tax records and its consent; amounts are exact, as everywhere."""
@@ -37,7 +37,7 @@ class Records:
         }
 
     async def _consent(self, account_id: UUID) -> Sequence[Mapping[str, Any]]:
-        """Return the consent, with the reference that it was given for as long as it is kept."""
+        """Return the consent, with the reference that it was given for while it can be opened."""
         dates = await self._consents.dates(account_id)
         kept = await self._consents.find(account_id)
         if dates is None or kept is None:

@@ -54,6 +54,7 @@ class ConsentRequest(Base):
     state_digest: Mapped[bytes]
     sealed_proof: Mapped[bytes]
     expires_at: Mapped[datetime]
+    taken_at: Mapped[datetime | None]
 
 
 class Consent(Base):
@@ -62,7 +63,7 @@ class Consent(Base):
     __tablename__ = "consent"
 
     account_id: Mapped[UUID] = mapped_column(primary_key=True)
-    generation: Mapped[int]
+    generation: Mapped[int] = mapped_column(server_default=FetchedValue())
     sealed: Mapped[bytes | None]
     renew_at: Mapped[datetime]
     claimed_until: Mapped[datetime | None]

@@ -13,9 +13,10 @@ from govid.hmrc.controllers import router, simulated_pages
 from govid.hmrc.deaths import SimulatedDeath
 from govid.hmrc.erasure import Erasure
 from govid.hmrc.handlers import VERIFICATION, consumers
+from govid.hmrc.housekeeping import Housekeeping
 from govid.hmrc.openers import Openers
-from govid.hmrc.ports import Ports, open_ports
-from govid.hmrc.repository import Accounts, Consents, FiledRecords
+from govid.hmrc.ports import open_ports
+from govid.hmrc.repository import Accounts, ConsentRequests, Consents, FiledRecords
 from govid.hmrc.seal import Seal
 from govid.hmrc.settings import HmrcSettings
 from govid.hmrc.simulator import HmrcSimulator
@@ -50,17 +51,20 @@ def build(
     """
     # A list is one statement, which needs no BEGIN and no COMMIT around it.
     singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    seal = Seal.of(settings.sealing_key)
+    seal = Seal(settings.sealing_key)
     accounts, filed, consents = Accounts(), FiledRecords(singles), Consents(singles, seal)
+    requests = ConsentRequests(singles, seal)
     ports = open_ports(settings, clock, metrics)
     if recovered is not None:
         ports.on_recovery(partial(recovered, (VERIFICATION,)))
     if rehearse is not None and ports.simulator is not None:
         rehearse(ports.simulator)
-    if ports.consent is not None and seal is None:
+    if ports.consent is not None and not settings.sealing_key:
         raise ValueError("tax records need GOVID_KEY_ENCRYPTION_KEY or GOVID_PSEUDONYM_KEY")
-    consent = TaxConsent(uow, ports.consent, accounts, consents, min_level=settings.tax_min_level)
-    reading = _reading(settings, uow, ports, consents)
+    level = settings.tax_min_level
+    consent = TaxConsent(uow, ports.consent, accounts, requests, consents, min_level=level)
+    openers = Openers(uow, ports.consent, consents) if ports.consent else None
+    reading = TaxReading(ports.tax_records, openers, min_level=level)
     pages = (simulated_pages(PAGES, ports.pages),) if ports.pages else ()
     return Module(
         name="hmrc",
@@ -70,17 +74,11 @@ def build(
             Erasure(filed),
             Withdrawal(accounts, consents),
         ),
-        tasks=_tasks(settings, uow),
+        tasks=(Housekeeping(requests).run, *_tasks(settings, uow)),
+        drains=(openers.close,) if openers else (),
         stops=ports.stops,
         states=ports.states,
     )
-
-
-def _reading(
-    settings: HmrcSettings, uow: UnitOfWork, ports: Ports, consents: Consents
-) -> TaxReading:
-    openers = Openers(uow, ports.consent, consents) if ports.consent else None
-    return TaxReading(ports.tax_records, openers, min_level=settings.tax_min_level)
 
 
 def _tasks(settings: HmrcSettings, uow: UnitOfWork) -> Sequence[Callable[[], Awaitable[None]]]:

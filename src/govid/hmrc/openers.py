@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from govid.bus import Cause, Outage, UnitOfWork
-from govid.bus.contracts import TaxConsentLapsed
+from govid.bus.contracts import TaxConsentGranted, TaxConsentLapsed
 from govid.hmrc.errors import ConsentHasLapsed, ConsentNeeded, HmrcIsAway
 from govid.hmrc.registry.taxes import ConsentDesk, ReconsentRequired
 from govid.hmrc.repository import Consents, Holding
@@ -20,6 +20,8 @@ from govid.hmrc.repository import Consents, Holding
 WAIT_SECONDS = 12.0
 """How long others may take to renew: a call to HMRC takes ten seconds at most."""
 POLL_SECONDS = 0.1
+CLOSE_SECONDS = 11.0
+"""How long renewals under way are waited for: as long as a call to HMRC takes, and a commit."""
 
 
 class Opener(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +76,18 @@ class Openers:
             if await self._consents.lapse(tx, account_id, generation):
                 tx.emit(TaxConsentLapsed(account_id=account_id, timestamp=tx.now))
 
+    async def close(self) -> None:
+        """Wait for what is being renewed for requests that were given up, and not for ever.
+
+        Call it when no request runs any more, and the database and HMRC can still be reached.
+        """
+        if not self._renewals:
+            return
+        _, late = await asyncio.wait(self._renewals, timeout=CLOSE_SECONDS)
+        for renewal in late:
+            renewal.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
     async def _see_through(self, renewing: Coroutine[Any, Any, None]) -> None:
         """Wait for *renewing*, which goes on when the request that waits for it is given up.
 
@@ -101,11 +115,23 @@ class Openers:
         except Outage as outage:
             await self._consents.release(account_id, generation)
             raise HmrcIsAway from outage
-        await self._consents.renewed(
-            account_id,
-            generation,
-            msgspec.structs.replace(
-                holding, access_token=granted.access_token, refresh_token=granted.refresh_token
-            ),
-            granted.life_seconds,
+        renewed = msgspec.structs.replace(
+            holding, access_token=granted.access_token, refresh_token=granted.refresh_token
         )
+        await self._keep(account_id, generation, renewed, granted.life_seconds, cause)
+
+    async def _keep(
+        self,
+        account_id: UUID,
+        generation: int,
+        holding: Holding,
+        life_seconds: float,
+        cause: Cause,
+    ) -> None:
+        """Keep what was renewed; a consent that was taken for lapsed meanwhile is granted again."""
+        kept = (account_id, generation, holding, life_seconds)
+        async with self._uow.begin(cause) as tx:
+            if await self._consents.renewed(tx, *kept):
+                return
+            if await self._consents.renewed(tx, *kept, lapsed=True):
+                tx.emit(TaxConsentGranted(account_id=account_id, timestamp=tx.now))

@@ -14,7 +14,9 @@ from govid import hmrc
 from govid.bus import Cause, Database, Module, UnitOfWork
 from govid.bus.contracts import AccountBlocked, AccountClosed, AccountRestored
 from govid.hmrc import Records
-from govid.hmrc.repository import Accounts
+from govid.hmrc.registry.consent import RemoteConsentDesk
+from govid.hmrc.registry.taxes import Granted
+from govid.hmrc.repository import Accounts, ConsentRequests
 from govid.hmrc.seal import Seal, Unsealable
 from tests.integration.departments import (
     NOW,
@@ -334,6 +336,104 @@ async def test_an_export_has_the_reference_and_nothing_that_opens(
     assert before == {"tax_records": [], "consents": ()}
     assert set(held) == {"granted_at", "ends_at", "lapsed_at", "utr"}
     assert (held["utr"], held["lapsed_at"]) == (IDA_UTR, None)
+
+
+async def test_an_export_under_another_key_has_all_but_the_reference(
+    taxpayer: Taxpayer, database: Database, account_id: UUID
+) -> None:
+    await taxpayer.consent()
+    (held,) = (await Records(database, b"another").of(account_id))["consents"]
+    assert (held["utr"], held["lapsed_at"]) == (None, None)
+
+
+async def test_what_was_begun_under_another_key_has_to_be_begun_again(
+    taxpayer: Taxpayer,
+    database: Database,
+    uow: UnitOfWork,
+    clock: StandingClock,
+    account_id: UUID,
+) -> None:
+    brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    other = structs.replace(SETTINGS, sealing_key=b"another key, of 32 bytes or more")
+    async with serving(hmrc.build(other, database, uow, clock), account_id) as client:
+        assert (await Taxpayer(client).hand_over(brought)).status_code == 409
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Let HMRC take a code only when it is told to; return that it was asked, and that it may."""
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+    redeem = RemoteConsentDesk.redeem
+
+    async def slowly(*given: Any) -> Granted:
+        asked.set()
+        await may_answer.wait()
+        return await redeem(*given)
+
+    monkeypatch.setattr(RemoteConsentDesk, "redeem", slowly)
+    return asked, may_answer
+
+
+async def test_who_withdraws_while_hmrc_is_asked_has_withdrawn_that_too(
+    taxpayer: Taxpayer, database: Database, slow: tuple[asyncio.Event, asyncio.Event]
+) -> None:
+    asked, may_answer = slow
+    brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    handing_over = asyncio.create_task(taxpayer.hand_over(brought))
+    await asked.wait()
+    withdrawn = await taxpayer.withdraw()
+    may_answer.set()
+    assert (withdrawn.status_code, (await handing_over).status_code) == (204, 409)
+    assert await left(database) == 0
+    assert await published(database) == []
+
+
+async def test_who_begins_again_while_hmrc_is_asked_has_begun_that(
+    taxpayer: Taxpayer, slow: tuple[asyncio.Event, asyncio.Event]
+) -> None:
+    asked, may_answer = slow
+    brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    handing_over = asyncio.create_task(taxpayer.hand_over(brought))
+    await asked.wait()
+    again = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
+    may_answer.set()
+    assert (await handing_over).status_code == 409
+    assert (await taxpayer.hand_over(again)).status_code == 200
+
+
+async def test_what_was_begun_and_never_brought_back_is_deleted(
+    taxpayer: Taxpayer, somebody_else: Taxpayer, database: Database, account_id: UUID
+) -> None:
+    await taxpayer.begin()
+    await somebody_else.begin()
+    await database.reads.execute(
+        """UPDATE hmrc.consent_request SET expires_at = now() - interval '2 minutes'
+           WHERE account_id = $1""",
+        account_id,
+    )
+    singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
+    await ConsentRequests(singles, Seal(KEY)).tidy()
+    (other,) = await database.reads.fetch("SELECT account_id FROM hmrc.consent_request")
+    assert str(other["account_id"]) == somebody_else.headers["X-Account"]
+
+
+async def test_housekeeping_goes_on_until_it_is_told_to_stop(
+    module: Module, taxpayer: Taxpayer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("govid.hmrc.housekeeping.PERIOD_SECONDS", 0)
+
+    async def nothing_is_left() -> bool:
+        return await left(database) == 0
+
+    task = asyncio.ensure_future(module.tasks[0]())
+    await taxpayer.begin()
+    await database.reads.execute(
+        "UPDATE hmrc.consent_request SET expires_at = now() - interval '2 minutes'"
+    )
+    await until(nothing_is_left)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
 
 
 @pytest.mark.parametrize("path", [CONSENT, YEAR])

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import cast
 from uuid import UUID
 
@@ -12,15 +13,17 @@ from msgspec import structs
 
 from govid import hmrc
 from govid.bus import Cause, Database, Module, Outage, UnitOfWork
+from govid.bus.contracts.facts import ClaimedFacts
 from govid.hmrc.openers import Openers
 from govid.hmrc.registry.taxes import ConsentDesk, Granted
-from govid.hmrc.repository import Consents, Holding
+from govid.hmrc.repository import Consents
 from govid.hmrc.seal import Seal
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.loopback import served
 from tests.integration.departments import StandingClock, published, serving, until
 from tests.integration.hmrc.taxpayer import (
     ACCOUNT,
+    OTHER,
     OTHER_UTR,
     SETTINGS,
     YEAR,
@@ -28,15 +31,23 @@ from tests.integration.hmrc.taxpayer import (
     grow_old,
     withdrawn_at_hmrc,
 )
+from tests.integration.matching import Said, answers
 
 CAUSE = Cause(correlation_id="test")
-HOLDING = Holding(utr=OTHER_UTR, access_token="x", refresh_token="y")
+JIM = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))
 
 
 def kept(database: Database) -> Consents:
     """Return the consents, as another replica sees them."""
     singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    return Consents(singles, Seal.of(SETTINGS.sealing_key))
+    return Consents(singles, Seal(SETTINGS.sealing_key))
+
+
+async def claim_all(database: Database) -> None:
+    """Let somebody be renewing every consent, for an hour."""
+    await database.reads.execute(
+        "UPDATE hmrc.consent SET claimed_until = clock_timestamp() + interval '1 hour'"
+    )
 
 
 @pytest.fixture
@@ -49,7 +60,8 @@ def simulators() -> list[HmrcSimulator]:
 def module(
     database: Database, uow: UnitOfWork, clock: StandingClock, simulators: list[HmrcSimulator]
 ) -> Module:
-    return hmrc.build(SETTINGS, database, uow, clock, rehearse=simulators.append)
+    facts = Said(JIM)
+    return hmrc.build(SETTINGS, database, uow, clock, facts=facts, rehearse=simulators.append)
 
 
 @pytest.fixture
@@ -286,9 +298,7 @@ async def test_who_waits_for_a_renewal_that_does_not_come_is_told_to_come_back(
 ) -> None:
     monkeypatch.setattr("govid.hmrc.openers.WAIT_SECONDS", 0.2)
     await grow_old(database)
-    await database.reads.execute(
-        "UPDATE hmrc.consent SET claimed_until = clock_timestamp() + interval '1 hour'"
-    )
+    await claim_all(database)
     assert (await taxpayer.read()).status_code == 503
 
 
@@ -350,42 +360,129 @@ async def test_a_renewal_that_fails_on_the_way_can_be_tried_again_at_once(
     assert (away.status_code, back.status_code) == (503, 200)
 
 
+class Renewing:
+    """Somebody whose renewal HMRC has not answered yet."""
+
+    def __init__(self, database: Database, uow: UnitOfWork) -> None:
+        self.desk = SlowDesk()
+        self.openers = Openers(uow, cast("ConsentDesk", self.desk), kept(database))
+
+    async def begin(self, account_id: UUID) -> None:
+        self.reader = asyncio.create_task(self.openers.of(account_id, CAUSE))
+        await self.desk.asked.wait()
+
+    async def give_up(self) -> None:
+        self.reader.cancel()
+        await asyncio.wait([self.reader])
+
+    async def end(self) -> None:
+        """Let HMRC answer, and whoever waited go on."""
+        self.desk.may_answer.set()
+        await self.openers.close()
+        await self.give_up()
+
+
+@pytest.fixture
+async def renewing(
+    taxpayer: Taxpayer, database: Database, uow: UnitOfWork, account_id: UUID
+) -> Renewing:
+    """Return somebody who is renewing the consent that was given."""
+    await grow_old(database)
+    renewing = Renewing(database, uow)
+    await renewing.begin(account_id)
+    return renewing
+
+
 async def test_what_comes_too_late_does_not_bring_a_withdrawn_consent_back(
-    taxpayer: Taxpayer, database: Database, account_id: UUID
+    taxpayer: Taxpayer, renewing: Renewing, database: Database, account_id: UUID
 ) -> None:
-    consents = kept(database)
-    claimed = await consents.claim(account_id, 1)
     await taxpayer.withdraw()
-    renewed = await consents.renewed(account_id, 1, HOLDING, 14_400)
-    assert (claimed, renewed) == (True, False)
-    assert await consents.find(account_id) is None
+    await renewing.end()
+    assert await kept(database).find(account_id) is None
 
 
 async def test_what_comes_too_late_does_not_replace_a_new_consent(
-    taxpayer: Taxpayer, database: Database, account_id: UUID
+    taxpayer: Taxpayer, renewing: Renewing
 ) -> None:
-    consents = kept(database)
-    await consents.claim(account_id, 1)
     await taxpayer.consent()
-    assert await consents.renewed(account_id, 1, HOLDING, 14_400) is False
+    await renewing.end()
+    assert (await taxpayer.read()).status_code == 200
+
+
+async def test_what_comes_too_late_does_not_replace_what_was_given_after_a_withdrawal(
+    taxpayer: Taxpayer, renewing: Renewing, database: Database, account_id: UUID
+) -> None:
+    await taxpayer.withdraw()
+    await taxpayer.consent(utr=OTHER_UTR, user=OTHER)
+    before = await kept(database).find(account_id)
+    await renewing.end()
+    assert before is not None
+    assert await kept(database).find(account_id) == before
+
+
+async def test_who_is_refused_too_late_ends_no_consent_that_was_given_after_a_withdrawal(
+    taxpayer: Taxpayer, database: Database, uow: UnitOfWork, account_id: UUID
+) -> None:
+    openers = Openers(uow, cast("ConsentDesk", SlowDesk()), kept(database))
+    old = await openers.of(account_id, CAUSE)
+    await taxpayer.withdraw()
+    await taxpayer.consent()
+    await openers.lapse(account_id, old.generation, CAUSE)
     assert (await taxpayer.read()).status_code == 200
 
 
 async def test_what_comes_late_revives_what_somebody_took_for_lapsed_meanwhile(
-    taxpayer: Taxpayer,
-    simulator: HmrcSimulator,
-    database: Database,
-    account_id: UUID,
+    taxpayer: Taxpayer, renewing: Renewing, database: Database, account_id: UUID
 ) -> None:
     # The first to renew was frozen after HMRC had answered; whoever came next was refused.
-    consents = kept(database)
-    found = await consents.find(account_id)
-    assert found is not None
-    await withdrawn_at_hmrc(database, simulator)
-    await taxpayer.read()
-    assert found.holding is not None
-    assert await consents.renewed(account_id, 1, found.holding, 14_400) is True
+    await renewing.openers.lapse(account_id, 1, CAUSE)
+    await renewing.end()
     assert (await taxpayer.status())["status"] == "granted"
+    assert [kind for kind, _ in await published(database)] == [
+        "hmrc.consent.granted",
+        "hmrc.consent.lapsed",
+        "hmrc.consent.granted",
+    ]
+
+
+async def test_who_stops_waits_for_what_a_given_up_request_has_renewed(
+    renewing: Renewing, database: Database, account_id: UUID
+) -> None:
+    await renewing.give_up()
+    closing = asyncio.create_task(renewing.openers.close())
+    renewing.desk.may_answer.set()
+    await closing
+    found = await kept(database).find(account_id)
+    assert found is not None
+    assert found.holding is not None
+    assert (found.holding.access_token, found.generation) == ("new", 2)
+
+
+async def test_who_stops_waits_for_a_silent_hmrc_not_for_ever(
+    renewing: Renewing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("govid.hmrc.openers.CLOSE_SECONDS", 0)
+    await renewing.give_up()
+    await renewing.openers.close()
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_under_another_key_a_consent_has_to_be_given_again_and_is_left(
+    taxpayer: Taxpayer,
+    database: Database,
+    uow: UnitOfWork,
+    clock: StandingClock,
+    account_id: UUID,
+) -> None:
+    before = await database.reads.fetchval("SELECT sealed FROM hmrc.consent")
+    other = structs.replace(SETTINGS, sealing_key=b"another key, of 32 bytes or more")
+    async with serving(hmrc.build(other, database, uow, clock), account_id) as client:
+        answer = await Taxpayer(client).read()
+    assert (answer.status_code, answer.json()["detail"]) == (
+        *(403, "Your consent at HMRC has ended; please give it again"),
+    )
+    assert await database.reads.fetchval("SELECT sealed FROM hmrc.consent") == before
+    assert (await taxpayer.read()).status_code == 200
 
 
 async def test_a_claim_is_one_replicas_alone(
@@ -399,9 +496,15 @@ async def test_a_claim_is_one_replicas_alone(
 
 
 async def test_while_taxes_are_away_numbers_are_verified(
-    taxpayer: Taxpayer, simulator: HmrcSimulator, module: Module
+    taxpayer: Taxpayer,
+    simulator: HmrcSimulator,
+    module: Module,
+    uow: UnitOfWork,
+    database: Database,
 ) -> None:
     simulator.faults.set("personal-data")
     await asyncio.gather(*(taxpayer.read() for _ in range(6)))
     simulator.faults.set("")
+    verified = await answers(module, uow, database, "AA000003D")
     assert (module.states["hmrc-taxes"](), module.states["hmrc"]()) == ("down", "simulator")
+    assert verified == [(True, None)]

@@ -49,4 +49,16 @@ def test_what_was_touched_stays_shut(sealed: bytes, at: int) -> None:
 
 
 def test_of_no_key_there_is_no_seal() -> None:
-    assert Seal.of(b"") is None
+    with pytest.raises(Unsealable):
+        Seal(b"").close(ACCOUNT, b"holding", b"canary")
+
+
+def test_what_cannot_be_opened_is_not_found_and_the_operator_is_told(
+    sealed: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert Seal(KEY).find(ACCOUNT, b"holding", sealed) == b"canary"
+    assert Seal(KEY).find(ACCOUNT, b"holding", None) is None
+    assert caplog.messages == []
+    assert Seal(b"another").find(ACCOUNT, b"holding", sealed) is None
+    assert Seal(b"").find(ACCOUNT, b"holding", sealed) is None
+    assert caplog.messages == ["hmrc.consent_not_opened", "hmrc.consent_not_opened"]

@@ -1,7 +1,8 @@
 """The rows of the HMRC module, a file for each kind."""
 
 from govid.hmrc.repository.accounts import Accounts
+from govid.hmrc.repository.consent_requests import ConsentRequests
 from govid.hmrc.repository.consents import Consents, Holding, Kept
 from govid.hmrc.repository.filed import FiledRecords
 
-__all__ = ["Accounts", "Consents", "FiledRecords", "Holding", "Kept"]
+__all__ = ["Accounts", "ConsentRequests", "Consents", "FiledRecords", "Holding", "Kept"]

@@ -1,25 +1,22 @@
-"""Consents at HMRC: those that are being given, and those that were, with what they open.
+"""Consents that were given at HMRC, with what they open.
 
-References, tokens and proofs are stored encrypted, states as digests. Times are the database's, so
-that all replicas agree on them.
+References and tokens are stored encrypted. Times are the database's, so that all replicas agree on
+them.
 """
 
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import Sequence, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from govid.bus import Transaction
 from govid.hmrc.models import Consent, ConsentRequest
-from govid.hmrc.seal import Seal, Unsealable
+from govid.hmrc.seal import Seal
 
-REQUEST_LIFE = timedelta(minutes=10)
-"""As long as HMRC's own code is good."""
 CONSENT_LIFE = timedelta(days=548)
 """Eighteen months; HMRC alone knows to the day."""
 CLAIM_LIFE = timedelta(seconds=20)
@@ -27,7 +24,9 @@ CLAIM_LIFE = timedelta(seconds=20)
 EARLY = 0.8
 """The part of a token's life after which it is renewed."""
 
-_PROOF, _HOLDING = b"proof", b"holding"
+_HOLDING = b"holding"
+_GENERATIONS = Sequence("consent_generation", schema="hmrc")
+"""Of all accounts: what is late for a deleted consent fits none that was given since."""
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +42,7 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A consent as it is stored; one that has lapsed holds nothing.
+    """A consent as it is stored; one that has lapsed or cannot be opened holds nothing.
 
     `generation` tells the tokens of one exchange from those of the next.
     """
@@ -62,49 +61,12 @@ class Dates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Consents:
-    """The consents: at most one for each account, and one that is being given."""
+    """The consents: at most one for each account."""
 
-    def __init__(self, singles: AsyncEngine, seal: Seal | None) -> None:
-        """Keep them under *seal*; the statements of *singles* commit by themselves.
-
-        Without a seal nothing can be kept or opened, and all can be forgotten.
-        """
+    def __init__(self, singles: AsyncEngine, seal: Seal) -> None:
+        """Keep them under *seal*; the statements of *singles* commit by themselves."""
         self._singles = singles
-        self._kept_seal = seal
-
-    async def begin(self, tx: Transaction, account_id: UUID, state: str, proof: str) -> datetime:
-        """Remember what was begun, in place of what was before; return until when it is good."""
-        sealed = self._seal.close(account_id, _PROOF, proof.encode())
-        statement = insert(ConsentRequest).values(
-            account_id=account_id,
-            state_digest=_digest(state),
-            sealed_proof=sealed,
-            expires_at=func.clock_timestamp() + REQUEST_LIFE,
-        )
-        statement = statement.on_conflict_do_update(
-            index_elements=[ConsentRequest.account_id],
-            set_={
-                name: statement.excluded[name]
-                for name in ("state_digest", "sealed_proof", "expires_at")
-            },
-        )
-        begun = await tx.execute(statement.returning(ConsentRequest.expires_at))
-        expires_at: datetime = begun.scalar_one()
-        return expires_at
-
-    async def take(self, tx: Transaction, account_id: UUID, state: str) -> str | None:
-        """Use up what the account began with *state*; return its proof, if it was still good."""
-        taken = await tx.execute(
-            delete(ConsentRequest)
-            .where(
-                ConsentRequest.account_id == account_id,
-                ConsentRequest.state_digest == _digest(state),
-                ConsentRequest.expires_at > func.clock_timestamp(),
-            )
-            .returning(ConsentRequest.sealed_proof)
-        )
-        sealed = taken.scalar_one_or_none()
-        return None if sealed is None else self._seal.open(account_id, _PROOF, sealed).decode()
+        self._seal = seal
 
     async def grant(
         self, tx: Transaction, account_id: UUID, holding: Holding, life_seconds: float
@@ -112,7 +74,7 @@ class Consents:
         """Keep *holding*, in place of what was held before."""
         statement = insert(Consent).values(
             account_id=account_id,
-            generation=1,
+            generation=_GENERATIONS.next_value(),
             granted_at=func.clock_timestamp(),
             ends_at=func.clock_timestamp() + CONSENT_LIFE,
             **self._held(account_id, holding, life_seconds),
@@ -121,10 +83,7 @@ class Consents:
         await tx.execute(
             statement.on_conflict_do_update(
                 index_elements=[Consent.account_id],
-                set_={
-                    "generation": Consent.generation + 1,
-                    **{name: statement.excluded[name] for name in columns},
-                },
+                set_={name: statement.excluded[name] for name in ("generation", *columns)},
             )
         )
 
@@ -138,11 +97,7 @@ class Consents:
         return None if row is None else Dates(**row)
 
     async def find(self, account_id: UUID) -> Kept | None:
-        """Return the account's consent, if it has one, also if it has lapsed.
-
-        Raises:
-            Unsealable: it was sealed under another key.
-        """
+        """Return the account's consent, if it has one, also if it has lapsed."""
         statement = select(
             Consent.generation,
             Consent.sealed,
@@ -152,22 +107,12 @@ class Consents:
             row = (await connection.execute(statement)).first()
         if row is None:
             return None
+        plain = self._seal.find(account_id, _HOLDING, row.sealed)
         return Kept(
             generation=row.generation,
-            holding=self.opened(account_id, row.sealed),
+            holding=None if plain is None else msgspec.json.decode(plain, type=Holding),
             is_fresh=row.is_fresh,
         )
-
-    def opened(self, account_id: UUID, sealed: bytes | None) -> Holding | None:
-        """Return what is *sealed*, if anything is.
-
-        Raises:
-            Unsealable: it was sealed under another key.
-        """
-        if sealed is None:
-            return None
-        plain = self._seal.open(account_id, _HOLDING, sealed)
-        return msgspec.json.decode(plain, type=Holding)
 
     async def claim(self, account_id: UUID, generation: int) -> bool:
         """Claim the right to renew these tokens; of all who ask at once, one gets it.
@@ -194,17 +139,28 @@ class Consents:
         )
 
     async def renewed(
-        self, account_id: UUID, generation: int, holding: Holding, life_seconds: float
+        self,
+        tx: Transaction,
+        account_id: UUID,
+        generation: int,
+        holding: Holding,
+        life_seconds: float,
+        *,
+        lapsed: bool = False,
     ) -> bool:
-        """Keep what came for the tokens of *generation*, unless they are held no more.
+        """Keep what came for the tokens of *generation*; tell whether they were still held.
 
-        Also if somebody came later, was refused for that, and took the consent for lapsed.
+        With *lapsed*, it is what somebody took for lapsed who came later and was refused for that.
         """
-        return await self._alone(
+        kept = await tx.execute(
             update(Consent)
-            .where(*_of(account_id, generation))
-            .values(generation=generation + 1, **self._held(account_id, holding, life_seconds))
+            .where(*_of(account_id, generation), Consent.lapsed_at.is_not(None) == lapsed)
+            .values(
+                generation=_GENERATIONS.next_value(),
+                **self._held(account_id, holding, life_seconds),
+            )
         )
+        return bool(kept.rowcount)
 
     async def lapse(self, tx: Transaction, account_id: UUID, generation: int) -> bool:
         """Forget what is held of *generation*, as it opens nothing; tell whether it was held."""
@@ -221,12 +177,6 @@ class Consents:
         forgotten = await tx.execute(delete(Consent).where(Consent.account_id == account_id))
         return bool(forgotten.rowcount)
 
-    @property
-    def _seal(self) -> Seal:
-        if self._kept_seal is None:
-            raise Unsealable(Unsealable.__doc__)
-        return self._kept_seal
-
     def _held(self, account_id: UUID, holding: Holding, life_seconds: float) -> dict[str, Any]:
         return {
             "sealed": self._seal.close(account_id, _HOLDING, msgspec.json.encode(holding)),
@@ -239,11 +189,6 @@ class Consents:
         """Run one statement that commits by itself; tell whether it changed anything."""
         async with self._singles.connect() as connection:
             return bool((await connection.execute(statement)).rowcount)
-
-
-def _digest(state: str) -> bytes:
-    """Return what is stored of a state: nobody can use a stolen copy of the table."""
-    return sha256(state.encode("utf-8", "surrogatepass")).digest()
 
 
 def _of(account_id: UUID, generation: int) -> tuple[Any, ...]:
