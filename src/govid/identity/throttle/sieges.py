@@ -1,4 +1,7 @@
-"""A hundred failures in a row for one name: somebody means this one, and an operator hears of it.
+"""Locks that make a hundred failures for one name: somebody means it, and an operator hears.
+
+None of the locks is a day after the one before. A right password in between ends a row of failures,
+and no row of locks.
 
 Source: NIST SP 800-63B, 3.2.2. It asks for an end of such guessing. Here locks make it slow, and
 none is for good: whoever knows an address could lock its owner out.
@@ -18,20 +21,20 @@ FAILURES = 100
 
 
 class Sieges:
-    """Counts locks that follow each other within a day, each after as many failures."""
+    """Counts locks of one name, none a day after the one before, each after as many failures."""
 
     def __init__(self, failures: int, registry: CollectorRegistry | None = None) -> None:
         """Begin a lock after so many *failures*; count on *registry*, or where nobody looks."""
         self._locks = ceil(FAILURES / failures)
         self._counter = Counter(
             "govid_sieges",
-            "Names for which a hundred attempts in a row have failed, and for each hundred more.",
+            "Names whose locks, none a day after the one before, make a hundred failures.",
             ["flow"],
             registry=registry or CollectorRegistry(),
         )
 
     def locked(self, tx: Transaction, flow: str, subject: str, nth: int) -> None:
-        """Hear of the *nth* lock in a row of *subject*, a pseudonym."""
+        """Hear of the *nth* lock of *subject*, a pseudonym, none a day after the one before."""
         if nth % self._locks == 0:
             tx.after_commit(partial(self._tell, flow, subject))
 
