@@ -59,7 +59,7 @@ class Forgiveness:
         async with self._uow.begin(cause) as tx:
             holder = await self._lock(tx, account_id)
             spent = await self._spent(tx, holder)
-            forgiven = await self._attempts.forgive(tx, account_id, self._digest(holder))
+            forgiven = await self._attempts.forgive(tx, account_id, self._digests.of_holder(holder))
             if not forgiven:
                 raise NothingToForgive
             tx.emit(
@@ -83,13 +83,8 @@ class Forgiveness:
 
     async def _spent(self, tx: Transaction, holder: Holder) -> SpentAttempts:
         of_account, of_identifier = await self._attempts.spent(
-            tx, holder.account_id, self._digest(holder)
+            tx, holder.account_id, self._digests.of_holder(holder)
         )
         return SpentAttempts(
             status=holder.status, of_account=of_account, of_identifier=of_identifier
         )
-
-    def _digest(self, holder: Holder) -> str | None:
-        if holder.identifier_type is None or holder.identifier_value is None:
-            return None
-        return self._digests.of(holder.identifier_type, holder.identifier_value)

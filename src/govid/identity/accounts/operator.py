@@ -20,7 +20,7 @@ from govid.identity.errors import (
     Fault,
 )
 from govid.identity.repository.accounts import BLOCKED
-from govid.identity.repository.holders import CLOSED, AccountStanding, Holder, Holders
+from govid.identity.repository.holders import CLOSED, AccountStanding, Holders
 from govid.identity.repository.life_events import Entry, Kind, LifeEvents, Word
 from govid.identity.rules import canonical, email_address
 
@@ -126,7 +126,7 @@ class AccountDesk:
                 id=uuid7(),
                 kind=kind,
                 identifier_type=holder.identifier_type,
-                identifier_digest=self._digest(holder),
+                identifier_digest=self._digests.of_holder(holder),
                 occurred_at=occurred_at,
                 operator=cause.actor.id or cause.actor.kind,
                 stated_reason=reason,
@@ -136,11 +136,6 @@ class AccountDesk:
     async def _refuse_the_dead(self, tx: Transaction, account_id: UUID) -> None:
         if await self._events.death_stands(tx, account_id):
             raise DeathStands
-
-    def _digest(self, holder: Holder) -> str | None:
-        if holder.identifier_type is None or holder.identifier_value is None:
-            return None
-        return self._digests.of(holder.identifier_type, holder.identifier_value)
 
 
 def refuse(kind: Kind, status: str) -> None:
