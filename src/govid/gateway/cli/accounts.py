@@ -11,7 +11,7 @@ import rich_click
 from govid.gateway.cli.acting import Order, confirm, order
 from govid.gateway.cli.errors import Refused
 from govid.gateway.cli.forgiving import forgive
-from govid.gateway.cli.operating import acting, cause_of, people
+from govid.gateway.cli.operating import acting_on_account, cause_of, people
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.releasing import release
 from govid.gateway.cli.sought import Sought, find, sought_by, which_account
@@ -75,7 +75,7 @@ def show(as_json: bool, **which: Any) -> None:
 
 @command.command("block", epilog="Example: govid accounts block --email --reason 'stolen, case 71'")
 @which_account
-@acting
+@acting_on_account
 def block(**options: Any) -> None:
     """Block an account: every session ends, nobody signs in, appointments to come are cancelled.
 
@@ -95,7 +95,7 @@ def block(**options: Any) -> None:
     is_flag=True,
     help="Say that the holder is alive: without it, no account is given back against a death.",
 )
-@acting
+@acting_on_account
 def restore(**options: Any) -> None:
     """Give a blocked account back, in the state that it had. Older notices stay without effect.
 

@@ -65,23 +65,36 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return Act(kind=kind, operator=self.operator, reason=self.reason, selection=told)
 
 
-def acting(function: F) -> F:
-    """Give a command the options of an `Order`; `order` makes one of them."""
-    options = (
+def ordering(trial: str, *more: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return what gives a command the options of an `Order`; `order` makes one of them.
+
+    *trial* says what --dry-run does; *more* are options of its own.
+    """
+    options: tuple[Callable[[Any], Any], ...] = (
         click.option("--reason", help="Why. Kept for ever, so it may name nobody."),
         click.option("--actor", help="Who acts.  [default: the user of this system]"),
-        click.option(
-            "--rate",
-            type=click.FloatRange(min=0, min_open=True),
-            help="At most so many deliveries a second.",
-        ),
-        click.option("--dry-run", is_flag=True, help="Count what would be touched, touch nothing."),
+        *more,
+        click.option("--dry-run", is_flag=True, help=trial),
         click.option("--yes", is_flag=True, help="Do not ask."),
         json_option,
     )
-    for option in reversed(options):
-        function = option(function)
-    return function
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def acting(function: F) -> F:
+    """Give a command the options of an act on deliveries."""
+    rate = click.option(
+        "--rate",
+        type=click.FloatRange(min=0, min_open=True),
+        help="At most so many deliveries a second.",
+    )
+    return ordering("Count what would be touched, touch nothing.", rate)(function)
 
 
 def order(

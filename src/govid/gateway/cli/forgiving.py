@@ -8,7 +8,7 @@ import click
 import rich_click
 
 from govid.gateway.cli.acting import Order, confirm, order
-from govid.gateway.cli.operating import acting, cause_of, people
+from govid.gateway.cli.operating import acting_on_account, cause_of, people
 from govid.gateway.cli.output import note
 from govid.gateway.cli.sought import Sought, find, sought_by, which_account
 
@@ -21,7 +21,7 @@ _QUESTION = "Give back {} attempts of this account, and {} at its identifier?"
     epilog="Example: govid accounts forgive --identifier --reason 'passport seen, case 73'",
 )
 @which_account
-@acting
+@acting_on_account
 def forgive(account_id: UUID | None, email: bool, identifier: bool, **how: Any) -> None:
     """Give an account, and the identifier that it holds, their attempts at verification back.
 

@@ -4,30 +4,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-import click
-
 from govid.bus import Actor, Cause, GovidError, uuid7
+from govid.gateway.cli.acting import ordering
 from govid.gateway.cli.errors import CommandError, Refused
 from govid.gateway.cli.house import house_at
-from govid.gateway.cli.output import json_option
 from govid.gateway.cli.settings import target
 from govid.identity import Identity
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def acting(function: F) -> F:
+def acting_on_account(function: F) -> F:
     """Give a command the options of an act on one account."""
-    options = (
-        click.option("--reason", help="Why. Kept for ever, so it may name nobody."),
-        click.option("--actor", help="Who acts.  [default: the user of this system]"),
-        click.option("--dry-run", is_flag=True, help="Show what would change, change nothing."),
-        click.option("--yes", is_flag=True, help="Do not ask."),
-        json_option,
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return ordering("Show what would change, change nothing.")(function)
 
 
 def cause_of(operator: str) -> Cause:

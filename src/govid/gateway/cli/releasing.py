@@ -8,7 +8,7 @@ import click
 import rich_click
 
 from govid.gateway.cli.acting import Order, confirm, order
-from govid.gateway.cli.operating import acting, cause_of, people
+from govid.gateway.cli.operating import acting_on_account, cause_of, people
 from govid.gateway.cli.output import note
 from govid.gateway.cli.sought import Sought, find, sought_by, which_account
 
@@ -21,7 +21,7 @@ _QUESTION = "Take this account's identifier, which nobody has proved to be its h
     epilog="Example: govid accounts release --identifier --reason 'passport seen, case 74'",
 )
 @which_account
-@acting
+@acting_on_account
 def release(account_id: UUID | None, email: bool, identifier: bool, **how: Any) -> None:
     """Let an identifier be registered anew that an account claims and nobody has proved.
 
