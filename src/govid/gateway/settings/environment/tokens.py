@@ -22,7 +22,7 @@ class Tokens(BaseModel):
     key_encryption_key: SecretStr | None = named(
         None,
         "GOVID_KEY_ENCRYPTION_KEY",
-        doc="Encrypts the stored signing keys under ES256: 32 bytes or more",
+        doc="Encrypts stored signing keys, facts and consents: 32 bytes or more",
     )
     access_token_minutes: float = named(
         30,
