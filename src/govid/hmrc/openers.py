@@ -20,8 +20,10 @@ from govid.hmrc.repository import Consents, Holding
 WAIT_SECONDS = 12.0
 """How long others may take to renew: a call to HMRC takes ten seconds at most."""
 POLL_SECONDS = 0.1
-CLOSE_SECONDS = 11.0
-"""How long renewals under way are waited for: as long as a call to HMRC takes, and a commit."""
+CLOSE_SECONDS = 5.0
+"""How long renewals under way are waited for when the process stops. A call to HMRC may take longer,
+and whoever runs govid may not: that citizen consents again.
+"""
 
 
 class Opener(msgspec.Struct, frozen=True, kw_only=True):
