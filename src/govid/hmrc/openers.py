@@ -21,8 +21,9 @@ WAIT_SECONDS = 12.0
 """How long others may take to renew: a call to HMRC takes ten seconds at most."""
 POLL_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
-"""How long renewals under way are waited for when the process stops. A call to HMRC may take longer,
-and whoever runs govid may not: that citizen consents again.
+"""How long renewals under way are waited for when the process stops.
+
+A call to HMRC may take longer, and whoever stops govid may not wait: that citizen consents again.
 """
 
 
