@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 
 from govid.gateway.cli.group import commands
-from govid.identity.sessions.remembered import Remembered
 from tests.http.client import NHS, PASSWORD, Client
 from tests.unit.cli.golden import PLAIN
 
@@ -73,41 +71,17 @@ async def test_r14_who_gets_their_account_back_signs_in_anew_and_books_again(
     assert (await client.get(place, new)).json()["status"] == "CANCELLED"
 
 
-class TestMemory:
-    """The server believes for a minute what it remembers: only a word can make it forget."""
-
-    @pytest.fixture
-    def overrides(self) -> dict[str, object]:
-        return {"GOVID_REVOCATION_CHECK": "cache"}
-
-    @pytest.fixture
-    def remembers(self, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-        """Return what is set once the server remembers a session."""
-        monkeypatch.setattr("govid.identity.sessions.remembered.AGE_SECONDS", 60.0)
-        remembers, remember = threading.Event(), Remembered._remember
-
-        def note(self: Remembered, *found: Any) -> None:
-            remember(self, *found)
-            remembers.set()
-
-        monkeypatch.setattr(Remembered, "_remember", note)
-        return remembers
-
-    async def test_r12_it_hears_of_a_block_by_another_process(
-        self, remembers: threading.Event, client: Client, database_url: str, tmp_path: Path
-    ) -> None:
-        token = await client.citizen(NHS)
-        async with asyncio.timeout(10):
-            while not remembers.is_set():
-                assert (await client.get("/api/auth/profile", token)).status_code == 200
-        assert await block(database_url, tmp_path) == 0
-        async with asyncio.timeout(10):
-            while (await client.get("/api/auth/profile", token)).status_code != 401:
-                await asyncio.sleep(0.01)
+async def test_r12_a_block_by_another_process_is_felt_by_the_next_request(
+    client: Client, database_url: str, tmp_path: Path
+) -> None:
+    token = await client.citizen(NHS)
+    assert (await client.get("/api/auth/profile", token)).status_code == 200
+    assert await block(database_url, tmp_path) == 0
+    assert (await client.get("/api/auth/profile", token)).status_code == 401
 
 
 async def block(database_url: str, folder: Path) -> int:
-    """Run `govid accounts block` as a process of its own, which remembers nothing."""
+    """Run `govid accounts block` as a process of its own."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "govid", "accounts", "block", "--email"),
         *("--reason", "a test", "--yes"),

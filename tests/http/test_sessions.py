@@ -37,14 +37,6 @@ async def refused(client: Client, token: str) -> None:
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
-async def until_refused(client: Client, token: str) -> None:
-    """Ask until nobody believes *token*, which takes a second of memory."""
-    async with asyncio.timeout(10):
-        while (await client.get(PROFILE, token)).status_code == 200:
-            await asyncio.sleep(0.02)
-    await refused(client, token)
-
-
 @pytest.fixture
 async def another(settings: Settings, server: str) -> AsyncIterator[Client]:
     """Return a client of a second server on the same database."""
@@ -158,13 +150,8 @@ async def test_a_session_of_somebody_else_does_not_exist(client: Client) -> None
     assert (await client.get(PROFILE, theirs["access_token"])).status_code == 200
 
 
-@pytest.mark.parametrize("check", ["transaction", "cache"])
 class TestRevocation:
     """Two processes, one database."""
-
-    @pytest.fixture
-    def overrides(self, check: str) -> dict[str, object]:
-        return {"GOVID_REVOCATION_CHECK": check}
 
     @pytest.mark.parametrize("way", ["logout", "logout-all"])
     async def test_r12_signing_out_is_believed_at_once_where_it_happened(
@@ -200,21 +187,3 @@ async def test_r12_signing_out_is_believed_at_once_by_the_other_process(
         f"/api/auth/{way}", headers={"Authorization": f"Bearer {grant['access_token']}"}
     )
     await refused(another, grant["access_token"])
-
-
-class TestMemory:
-    """Two processes that remember."""
-
-    @pytest.fixture
-    def overrides(self) -> dict[str, object]:
-        return {"GOVID_REVOCATION_CHECK": "cache"}
-
-    async def test_r12_signing_out_is_believed_within_a_second_by_the_other_process(
-        self, client: Client, another: Client
-    ) -> None:
-        grant = await begun(client)
-        assert (await another.get(PROFILE, grant["access_token"])).status_code == 200
-        await client.http.post(
-            "/api/auth/logout", headers={"Authorization": f"Bearer {grant['access_token']}"}
-        )
-        await until_refused(another, grant["access_token"])

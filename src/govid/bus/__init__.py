@@ -11,7 +11,6 @@ from govid.bus.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from govid.bus.personal import Personal
 from govid.bus.pseudonyms import Pseudonyms
 from govid.bus.settings import BusSettings
-from govid.bus.signals import Ear, Signals
 from govid.bus.transaction import Transaction, UnitOfWork
 
 __all__ = [
@@ -25,7 +24,6 @@ __all__ = [
     "Consumer",
     "Database",
     "Delivery",
-    "Ear",
     "FieldFault",
     "GovidError",
     "Handler",
@@ -37,7 +35,6 @@ __all__ = [
     "Personal",
     "Principal",
     "Pseudonyms",
-    "Signals",
     "Subscriptions",
     "SystemClock",
     "Transaction",

@@ -27,7 +27,6 @@ from govid.bus.retention import Retention
 from govid.bus.retry import error_class
 from govid.bus.sample import Sampler
 from govid.bus.settings import BusSettings
-from govid.bus.signals import Signals
 from govid.bus.transaction import UnitOfWork
 from govid.bus.wake import Notifier, Wake
 
@@ -51,7 +50,6 @@ class Bus:
         self.database = Database(settings)
         self.subscriptions = Subscriptions()
         self.wake = Wake()
-        self.signals = Signals(settings.database_url)
         self._catalogue = Catalogue()
         self._sealer = Sealer(self._catalogue, Pseudonyms(settings.pseudonym_key))
         self._metrics = Metrics(registry)
@@ -103,9 +101,7 @@ class Bus:
             wake=self.wake,
             metrics=self._metrics,
         )
-        notifier = Notifier(
-            self.settings.database_url, self.wake, lambda: leases.replicas, self.signals
-        )
+        notifier = Notifier(self.settings.database_url, self.wake, lambda: leases.replicas)
         self._supervise("leases", leases.run)
         self._supervise("wake", notifier.run)
         alone = asyncio.Lock()

@@ -15,7 +15,6 @@ import asyncpg
 
 from govid.bus.database import dsn
 from govid.bus.retry import DATABASE_AWAY
-from govid.bus.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -59,14 +58,13 @@ class Wake:
 
 
 class Notifier:
-    """Passes rings on to other replicas, and theirs to this one; says what *signals* has to say."""
+    """Passes wake-ups on to other replicas, and theirs to this one."""
 
     def __init__(
         self,
         database_url: str,
         wake: Wake,
         replicas: Callable[[], int],
-        signals: Signals | None = None,
     ) -> None:
         """Notify only while *replicas* says that there is somebody to hear it."""
         self._url = database_url
@@ -74,9 +72,7 @@ class Notifier:
         self._replicas = replicas
         self._pending: set[str] = set()
         self._news = asyncio.Event()
-        self._signals = signals or Signals(database_url)
         wake.pass_on(self._remember)
-        self._signals.on_words(self._news.set)
 
     async def run(self) -> None:
         """Listen and notify until cancelled."""
@@ -106,8 +102,6 @@ class Notifier:
                     await connection.execute("SELECT 1")
                     continue
                 self._news.clear()
-                for channel, word in self._signals.take():
-                    await connection.execute("SELECT pg_notify($1, $2)", channel, word)
                 if self._pending:
                     await asyncio.sleep(DEBOUNCE_SECONDS)
                     names, self._pending = self._pending, set()

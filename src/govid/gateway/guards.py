@@ -36,8 +36,8 @@ class AccessLog(Protocol):
 class Authenticate(Protocol):
     """Finds out who a token stands for."""
 
-    def __call__(self, token: str, *, writes: bool) -> Awaitable[Principal]:
-        """Return the principal; a request that *writes* gets nobody's memory, but the rows."""
+    def __call__(self, token: str) -> Awaitable[Principal]:
+        """Return the principal of *token*, read from the database for this request."""
 
 
 class Gatekeeper:
@@ -57,9 +57,7 @@ class Gatekeeper:
             return
         exchange = exchange_of(connection.scope)
         try:
-            principal = await self._authenticate(
-                _token(exchange), writes=exchange.method not in SAFE_METHODS
-            )
+            principal = await self._authenticate(_token(exchange))
         except GovidError as refusal:
             self._logs.access(self._decision(exchange, error=refusal.code))
             raise

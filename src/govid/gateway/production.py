@@ -74,6 +74,8 @@ def warnings(settings: Settings) -> list[str]:
             "links in mails lead to /reset and /account/confirm, pages that govid does not have: "
             "a front end has to serve them"
         )
+    if settings.is_set("GOVID_REVOCATION_CHECK"):
+        found.append("GOVID_REVOCATION_CHECK is no longer needed: delete it")
     if settings.bus.kept_days > settings.bus.retention_days:
         found.append("events are kept as long as Kafka keeps its records, which is longer")
     return found

@@ -65,7 +65,6 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         bus.database,
         bus.uow,
         clock,
-        bus.signals,
         departments={
             "nhs": nhs.Records(bus.database),
             "hmrc": hmrc.Records(bus.database, settings.hmrc.sealing_key),

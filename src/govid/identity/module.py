@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from govid.bus import Clock, Consumer, Database, Module, Principal, Pseudonyms, Signals, UnitOfWork
+from govid.bus import Clock, Consumer, Database, Module, Principal, Pseudonyms, UnitOfWork
 from govid.bus.contracts import (
     DeathNotified,
     HmrcEvidenceGathered,
@@ -53,7 +53,6 @@ from govid.identity.sessions.listing import OwnSessions
 from govid.identity.sessions.live import LiveSessions
 from govid.identity.sessions.opening import Opening
 from govid.identity.sessions.refresh import Renewal
-from govid.identity.sessions.revocations import Announcements, Revocations
 from govid.identity.sessions.seen import LastSeen
 from govid.identity.settings import IdentitySettings
 from govid.identity.throttle.attempts import Throttle
@@ -86,7 +85,6 @@ def build(
     database: Database,
     uow: UnitOfWork,
     clock: Clock,
-    signals: Signals,
     departments: Mapping[str, Records],
     registry: CollectorRegistry | None = None,
 ) -> Identity:
@@ -107,9 +105,8 @@ def build(
     rotation = Rotation(settings, uow, signing_keys)
     tokens = Tokens(keyring, clock, issuer=settings.issuer, lifetime=settings.longest_token_seconds)
     refresh_tokens, living = RefreshTokens(), LiveSessions(database)
-    revocations = _revocations(settings, living, signals)
     opening = Opening(sessions, refresh_tokens, tokens, settings)
-    ending = Ending(uow, sessions, (revocations or Announcements(signals)).tell)
+    ending = Ending(uow, sessions)
     renewal = Renewal(uow, sessions, refresh_tokens, opening, ending, settings)
     seen, expiry = LastSeen(database, settings.session_idle_seconds), Expiry()
     holders, history = Holders(), LifeEvents()
@@ -196,14 +193,11 @@ def build(
             ParkedNotices(uow, holders, history, standing, digests).run,
             seen.run,
             KeyWatch(keyring, rotation).run,
-            *((revocations.ear.run,) if revocations else ()),
         ),
     )
     return Identity(
         module=module,
-        authenticate=Authentication(
-            living, tokens, seen.note, revocations.sessions if revocations else None
-        ).authenticate,
+        authenticate=Authentication(living, tokens, seen.note).authenticate,
         desk=AccountDesk(uow, holders, history, standing, digests),
         forgiveness=Forgiveness(uow, holders, verification_attempts, digests),
         claims=ClaimRelease(uow, holders, Claims(), facts, verification_attempts),
@@ -215,10 +209,3 @@ def build(
 def _seal(settings: IdentitySettings) -> FactsSeal:
     """Return what encrypts facts; production has a key of its own for it."""
     return FactsSeal(settings.key_encryption_key or settings.pseudonym_key)
-
-
-def _revocations(
-    settings: IdentitySettings, living: LiveSessions, signals: Signals
-) -> Revocations | None:
-    """Return a memory of living sessions, if the settings want one."""
-    return Revocations(living, signals) if settings.revocation_check == "cache" else None

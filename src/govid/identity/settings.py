@@ -70,8 +70,6 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Life of a token that comes with a refresh token."""
     session_idle_seconds: int = 3600
     session_absolute_seconds: int = 43_200
-    revocation_check: Literal["transaction", "cache"] = "transaction"
-    """Whether each request asks the database, or reads may believe what was so within a second."""
     jwks_max_age_seconds: int = 300
     """How long others may keep our public keys before they look again."""
     key_publish_seconds: int = 360

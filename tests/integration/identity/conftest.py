@@ -197,7 +197,7 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
     )
     living, refresh_tokens = LiveSessions(database), RefreshTokens()
     opening = Opening(sessions, refresh_tokens, tokens, settings)
-    ending = Ending(uow, sessions, lambda *_: None)
+    ending = Ending(uow, sessions)
     seen = LastSeen(database, settings.session_idle_seconds)
     pseudonyms = Pseudonyms(b"k" * 32)
     throttle = Throttle(

@@ -9,7 +9,7 @@ from litestar.connection import Request
 from litestar.di import Provide
 
 from govid import identity
-from govid.bus import Cause, Database, Principal, Signals, SystemClock
+from govid.bus import Cause, Database, Principal, SystemClock
 from tests.integration.identity.conftest import CAUSE, SETTINGS, a_uow
 
 EXAMPLE = {
@@ -25,9 +25,7 @@ CREDENTIALS = {"email": "test.nin@example.com", "password": "password123"}
 @pytest.fixture
 async def built(database: Database) -> identity.Identity:
     """Return identity as the gateway gets it, started."""
-    built = identity.build(
-        SETTINGS, database, a_uow(database), SystemClock(), Signals(""), departments={}
-    )
+    built = identity.build(SETTINGS, database, a_uow(database), SystemClock(), departments={})
     (start,) = built.module.starts
     await start()
     return built

@@ -181,3 +181,20 @@ def test_departments_are_simulated_in_a_demonstration_and_off_in_production() ->
     assert load(env_file=None, demonstration=True).hmrc.simulate_death is True
     assert settings().nhs.registry == "off"
     assert settings().hmrc.simulate_death is False
+
+
+def test_the_removed_session_cache_is_refused_with_the_remedy() -> None:
+    with pytest.raises(
+        SettingsError,
+        match=(
+            r"GOVID_REVOCATION_CHECK \(command line\): "
+            "the session cache has been removed: delete this setting"
+        ),
+    ):
+        settings(GOVID_REVOCATION_CHECK="cache")
+
+
+def test_the_only_mode_left_of_the_revocation_check_is_a_warning() -> None:
+    chosen = settings(GOVID_REVOCATION_CHECK="transaction")
+    assert faults(chosen) == []
+    assert "GOVID_REVOCATION_CHECK is no longer needed: delete it" in warnings(chosen)

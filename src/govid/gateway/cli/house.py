@@ -1,9 +1,8 @@
 """The modules, for commands that use them without serving: built, connected, nothing running."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
-from govid.bus.retry import DATABASE_AWAY
 from govid.gateway.cli.acting import at_head
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.settings import Target
@@ -39,16 +38,4 @@ async def house_at(place: Target) -> AsyncIterator[House]:
             f"the settings do not make a house: {error}.", "`govid check` lists every fault."
         ) from error
     async with house.bus.database:
-        try:
-            yield house
-        finally:
-            await _say(house)
-
-
-async def _say(house: House) -> None:
-    """Say what there is to say to servers that run: nothing else here does."""
-    words = house.bus.signals.take()
-    # What is not heard is found out within a second.
-    with suppress(*DATABASE_AWAY):
-        for channel, word in words:
-            await house.bus.database.reads.execute("SELECT pg_notify($1, $2)", channel, word)
+        yield house

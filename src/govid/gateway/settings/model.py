@@ -109,7 +109,6 @@ def assemble(
             session_token_seconds=environment.session_token_seconds,
             session_idle_seconds=environment.session_idle_seconds,
             session_absolute_seconds=environment.session_absolute_seconds,
-            revocation_check=environment.revocation_check,
             jwks_max_age_seconds=environment.jwks_max_age_seconds,
             key_publish_seconds=environment.key_publish_seconds,
             key_keep_seconds=environment.key_keep_seconds,

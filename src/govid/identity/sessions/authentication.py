@@ -7,7 +7,7 @@ import asyncpg
 
 from govid.bus import Principal
 from govid.identity.errors import AccountsUnreachable, InvalidToken
-from govid.identity.sessions.remembered import Reader
+from govid.identity.sessions.live import LiveSessions
 from govid.identity.tokens.access import Tokens
 
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -18,25 +18,20 @@ class Authentication:
 
     def __init__(
         self,
-        sessions: Reader,
+        sessions: LiveSessions,
         tokens: Tokens,
         seen: Callable[[UUID], None],
-        remembered: Reader | None = None,
     ) -> None:
-        """Believe *tokens* about who somebody is, and *sessions* about what that is worth.
+        """Verify signatures by *tokens*, and read each session's state by *sessions*.
 
-        Requests that change nothing may be answered from what is *remembered*. *seen* hears of
-        sessions whose last use was noted a minute ago.
+        *seen* is called with each session whose last use was recorded more than a minute ago.
         """
         self._find = sessions.find
-        self._find_to_read = (remembered or sessions).find
         self._tokens = tokens
         self._seen = seen
 
-    async def authenticate(self, token: str, *, writes: bool = True) -> Principal:
+    async def authenticate(self, token: str) -> Principal:
         """Return the principal of *token*, as the database has it at this moment.
-
-        What *writes* is never let in by memory.
 
         Raises:
             InvalidToken: the token is not believed, its session has ended, or its account is
@@ -45,8 +40,7 @@ class Authentication:
         """
         verified = self._tokens.verify(token)
         try:
-            find = self._find if writes else self._find_to_read
-            row = await find(verified.session_id, verified.account_id)
+            row = await self._find(verified.session_id, verified.account_id)
         except _AWAY as error:
             raise AccountsUnreachable(retry_after_seconds=1) from error
         if row is None:

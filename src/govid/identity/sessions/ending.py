@@ -1,6 +1,6 @@
 """How sessions end before their time: by their owner, or with something that happens to them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from govid.bus import Cause, Principal, Transaction, UnitOfWork
@@ -12,18 +12,14 @@ LOGOUT = "logout"
 LOGOUT_ALL = "logout_all"
 ENDED = "ended"
 
-Told = Callable[[UUID, Sequence[UUID]], None]
-"""Hears of an account and of those of its sessions that are dead, once that is committed."""
-
 
 class Ending:
-    """Ends sessions. Whoever remembers one is told after the commit, before the answer is sent."""
+    """Ends sessions. Every request reads its session, so an end counts from its commit on."""
 
-    def __init__(self, uow: UnitOfWork, sessions: Sessions, tell: Told) -> None:
-        """Tell of each end by *tell*."""
+    def __init__(self, uow: UnitOfWork, sessions: Sessions) -> None:
+        """End sessions of *sessions* in transactions of *uow*."""
         self._uow = uow
         self._sessions = sessions
-        self._tell = tell
 
     async def logout(self, principal: Principal, cause: Cause) -> None:
         """End the session of this request.
@@ -96,7 +92,6 @@ class Ending:
     def _ended(
         self, tx: Transaction, account_id: UUID, session_ids: Sequence[UUID], reason: str
     ) -> None:
-        tx.after_commit(lambda: self._tell(account_id, session_ids))
         if session_ids:
             tx.emit(
                 SessionRevoked(

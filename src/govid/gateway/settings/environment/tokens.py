@@ -1,10 +1,20 @@
 """What signs access tokens, and how long they and sessions last."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, SecretStr
+from pydantic import AfterValidator, BaseModel, SecretStr
 
 from govid.gateway.settings.environment.naming import named
+
+
+def _without_cache(value: str) -> str:
+    """Refuse the mode that earlier releases had, so that no one believes it is in force."""
+    if value == "cache":
+        raise ValueError("the session cache has been removed: delete this setting")
+    return value
+
+
+RevocationCheck = Annotated[Literal["transaction", "cache"], AfterValidator(_without_cache)]
 
 
 class Tokens(BaseModel):
@@ -51,10 +61,10 @@ class Tokens(BaseModel):
         doc="How long a session lasts, whatever is done with it",
         ge=1,
     )
-    revocation_check: Literal["transaction", "cache"] = named(
+    revocation_check: RevocationCheck = named(
         "transaction",
         "GOVID_REVOCATION_CHECK",
-        doc="cache lets reads believe for a second that a session lives; for a single process",
+        doc="No longer needed, and known for one release only: each request reads its session",
     )
     jwks_max_age_seconds: int = named(
         300, "GOVID_JWKS_MAX_AGE_SECONDS", doc="How long others may keep our public keys", ge=1
