@@ -101,6 +101,10 @@ class House:
         query = f"SELECT count(*) FROM bus.{table} WHERE {where}"  # noqa: S608
         return int(await self.database.reads.fetchval(query))
 
+    async def holds(self, table: str, count: int, where: str = "true") -> bool:
+        """Tell whether a table of the bus has *count* rows."""
+        return await self.count(table, where) == count
+
     async def drained(self) -> None:
         """Wait until the relay owes nothing."""
         await until(self._owes_nothing)

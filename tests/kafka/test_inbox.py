@@ -1,5 +1,6 @@
 """Requirement 14: what others publish takes effect once; what we published ourselves has none."""
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.record.util import calc_crc32c
+from confluent_kafka import Producer
 
 from govid.bus.contracts import Topic
 from tests.kafka.house import MODULE, House, header, until
@@ -77,6 +79,28 @@ async def test_r14_a_message_from_outside_reaches_the_modules_and_not_kafka(hous
     assert "AB123456C" not in event["key"]
     rows = await house.database.reads.fetch("SELECT DISTINCT subscriber FROM bus.delivery")
     assert [row["subscriber"] for row in rows] == [MODULE]
+
+
+@pytest.mark.parametrize("topic", [Topic.DEATH_NOTIFICATION, Topic.VERIFICATION_RESULT])
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+async def test_a1_records_of_every_codec_are_read(house: House, codec: str, topic: Topic) -> None:
+    notice = {**NOTICE, "reason": "compressed " * 40}
+    body = notice if topic is Topic.DEATH_NOTIFICATION else {**RESULT, "later": "member " * 40}
+    settings = {
+        "bootstrap.servers": house.settings.kafka_bootstrap_servers,
+        "compression.type": codec,
+        "linger.ms": 50,
+    }
+    await house.healthy()
+    producer = Producer(settings)
+    for number in range(5):
+        producer.produce(
+            house.wire(topic), encoded({**body, "number": number}), partition=number % 2
+        )
+    await asyncio.to_thread(producer.flush, 20)
+    await until(lambda: house.holds("event", 5))
+    rows = await house.database.reads.fetch("SELECT payload::text AS payload FROM bus.event")
+    assert sorted(msgspec.json.decode(row["payload"])["number"] for row in rows) == [*range(5)]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("outbox", "replay"),
     ("outbox", "backfill"),
     ("outbox", "verify"),
+    ("topics",),
+    ("topics", "list"),
     ("keys",),
     ("keys", "list"),
     ("keys", "rotate"),
