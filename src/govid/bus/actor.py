@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.contracts.base import Event
+from govid.bus.shared.contract import Event
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from functools import partial
 from govid.bus import Clock, Database, Module, UnitOfWork
 from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import FactsOfAccounts
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.bus.upstream import UpstreamMetrics
 from govid.hmrc.consents import TaxConsent
 from govid.hmrc.controllers import router, simulated_pages
@@ -84,6 +84,8 @@ def build(
 def _tasks(settings: HmrcSettings, uow: UnitOfWork) -> Sequence[Callable[[], Awaitable[None]]]:
     if not settings.simulate_death:
         return ()
-    nino = normalise(IdentifierType.NIN, settings.simulate_death_nino, prototype_form=False)
+    nino = normalise_identifier(
+        IdentifierType.NIN, settings.simulate_death_nino, prototype_form=False
+    )
     delay_seconds = settings.simulate_death_delay_seconds
     return (SimulatedDeath(uow, nino=nino, delay_seconds=delay_seconds).run,)

@@ -9,7 +9,8 @@ from uuid import UUID
 from msgspec import Meta, Raw, Struct, field
 
 from govid.bus import Invalid, Personal
-from govid.hmrc import money, utr
+from govid.bus.shared.identifiers import normalise_utr
+from govid.hmrc import money
 from govid.hmrc.tax_year import TaxYear
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
@@ -66,14 +67,14 @@ class FileTaxRecord(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         """Refuse what is no reference, no year or no amount."""
-        _checked("taxNumber", "utr_format", utr.normalise, self.tax_number)
+        _checked("taxNumber", "utr_format", normalise_utr, self.tax_number)
         _checked("taxYear", "tax_year_format", TaxYear.in_full, self.tax_year)
         _checked("taxAmount", "amount_format", money.read, self.tax_amount)
 
     @property
     def utr(self) -> str:
         """Return the unique taxpayer reference in canonical form."""
-        return utr.normalise(self.tax_number)
+        return normalise_utr(self.tax_number)
 
     @property
     def amount(self) -> Decimal:
@@ -101,12 +102,12 @@ class GrantConsent(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         """Refuse what is no reference."""
-        _checked("utr", "utr_format", utr.normalise, self.utr)
+        _checked("utr", "utr_format", normalise_utr, self.utr)
 
     @property
     def reference(self) -> str:
         """Return the unique taxpayer reference in canonical form."""
-        return utr.normalise(self.utr)
+        return normalise_utr(self.utr)
 
 
 class ConsentBegunView(_Silent, frozen=True, kw_only=True, rename="camel"):

@@ -15,7 +15,7 @@ from email_validator import EmailNotValidError, validate_email
 from govid.bus import FieldFault, Invalid
 from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.identity.errors import Fault
 from govid.identity.facts import claimed
 from govid.identity.passwords.policy import Policy, is_unicode
@@ -95,7 +95,7 @@ class Rules:
 
     def _identifier(self, request: Register) -> str:
         try:
-            return normalise(
+            return normalise_identifier(
                 request.identifier_type,
                 request.identifier_value,
                 prototype_form=self._accept_prototype_nhs,

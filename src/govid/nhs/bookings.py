@@ -11,7 +11,7 @@ import msgspec
 
 from govid.bus import Cause, Invalid, Page, Principal, Transaction, UnitOfWork
 from govid.bus.contracts import AppointmentDecided, AppointmentRequested, IdentifierType
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.nhs.decision import LIVE, AppointmentStatus
 from govid.nhs.errors import (
     AccountIsBlocked,
@@ -198,7 +198,9 @@ class BookingDesk:
 
     def _number(self, text: str) -> str:
         try:
-            return normalise(IdentifierType.NHS, text, prototype_form=self._prototype_form)
+            return normalise_identifier(
+                IdentifierType.NHS, text, prototype_form=self._prototype_form
+            )
         except ValueError as error:
             raise Invalid.at("patient_identifier", str(error), "nhs_number_format") from error
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from govid.bus import Principal
 from govid.bus.contracts import IdentifierType
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.nhs.errors import NotYourNumber, StepUpRequired
 from govid.nhs.repository import Patients
 
@@ -37,7 +37,7 @@ class Holders:
     async def is_own(self, account_id: UUID, number: str) -> bool:
         """Tell whether the registry has given *number* for the holder of the account."""
         try:
-            wanted = normalise(IdentifierType.NHS, number, prototype_form=False)
+            wanted = normalise_identifier(IdentifierType.NHS, number, prototype_form=False)
         except ValueError:
             return False
         return await self._patients.registered_number(account_id) == wanted

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from govid.bus import Cause, Invalid, Page, Principal, UnitOfWork
 from govid.bus.contracts import IdentifierType
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.nhs.repository import Patients
 from govid.nhs.schemas import FilePatient, PatientView
 
@@ -25,7 +25,7 @@ class PatientFiling:
             Invalid: the NHS number is malformed.
         """
         try:
-            number = normalise(
+            number = normalise_identifier(
                 IdentifierType.NHS, record.nhs_number, prototype_form=self._prototype_form
             )
         except ValueError as error:

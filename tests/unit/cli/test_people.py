@@ -5,7 +5,7 @@ import re
 import pytest
 
 from govid.bus.contracts import IdentifierType
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.gateway.devserver.people import RESIDENTS, Person, crowd
 
 EVERYBODY = [*RESIDENTS, *crowd(20, 1)]
@@ -34,7 +34,7 @@ def test_addresses_and_telephones_are_kept_for_examples(person: Person) -> None:
 @pytest.mark.parametrize("person", WITH_IDENTIFIER, ids=lambda person: person.email)
 def test_identifiers_are_well_formed_and_canonical(person: Person) -> None:
     kind = IdentifierType(str(person.identifier_type))
-    assert normalise(kind, str(person.identifier_value), prototype_form=False) == (
+    assert normalise_identifier(kind, str(person.identifier_value), prototype_form=False) == (
         person.identifier_value
     )
 

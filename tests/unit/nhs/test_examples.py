@@ -3,13 +3,13 @@
 import msgspec
 
 from govid.bus.contracts import IdentifierType
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.nhs import examples, schemas
 
 
 def test_the_documented_patient_is_a_valid_request() -> None:
     record = msgspec.convert(examples.FILE_PATIENT, schemas.FilePatient)
-    number = normalise(IdentifierType.NHS, record.nhs_number, prototype_form=False)
+    number = normalise_identifier(IdentifierType.NHS, record.nhs_number, prototype_form=False)
     assert number == "9434765919"
 
 

@@ -13,7 +13,6 @@ from govid.bus.contracts.appointments import (
     AppointmentRequested,
     AppointmentSlotHeld,
 )
-from govid.bus.contracts.base import Event, IdentifierType, Topic
 from govid.bus.contracts.claims import (
     AccountClaimExpired,
     AccountClosed,
@@ -78,6 +77,7 @@ from govid.bus.contracts.verification import (
     VerificationRefused,
     VerificationRequested,
 )
+from govid.bus.shared.contract import Event, IdentifierType, Topic
 
 __all__ = [
     "AccessDecided",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from govid.bus.contracts.base import Event, IdentifierType
+from govid.bus.shared.contract import Event, IdentifierType
 
 
 class AccountEvent(Event, frozen=True, kw_only=True):

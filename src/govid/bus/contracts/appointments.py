@@ -3,8 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from govid.bus.contracts.base import Event
 from govid.bus.personal import Personal
+from govid.bus.shared.contract import Event
 
 
 class AppointmentRequested(Event, frozen=True, kw_only=True):

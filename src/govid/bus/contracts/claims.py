@@ -1,7 +1,7 @@
 """Who holds an identifier, and who does so no more. These events stay inside."""
 
 from govid.bus.contracts.accounts import AccountEvent
-from govid.bus.contracts.base import IdentifierType
+from govid.bus.shared.contract import IdentifierType
 
 
 class AccountClaimExpired(AccountEvent, frozen=True, kw_only=True):

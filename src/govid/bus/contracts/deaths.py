@@ -5,8 +5,8 @@ from uuid import UUID
 
 from msgspec import field
 
-from govid.bus.contracts.base import Event, IdentifierType
 from govid.bus.personal import Personal
+from govid.bus.shared.contract import Event, IdentifierType
 
 
 class DeathNotified(Event, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ They name the notice by its id and the identifier by a keyed digest, never by it
 from datetime import datetime
 from uuid import UUID
 
-from govid.bus.contracts.base import Event, IdentifierType
+from govid.bus.shared.contract import Event, IdentifierType
 
 
 class LifeEvent(Event, frozen=True, kw_only=True):

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from govid.bus.contracts.base import Event
 from govid.bus.personal import Personal
+from govid.bus.shared.contract import Event
 
 
 class RequestReceived(Event, frozen=True, kw_only=True):

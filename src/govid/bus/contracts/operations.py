@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from govid.bus.contracts.base import Event
+from govid.bus.shared.contract import Event
 
 
 class OutboxAct(Event, frozen=True, kw_only=True, rename="camel"):

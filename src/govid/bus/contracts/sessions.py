@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from govid.bus.contracts.accounts import AccountEvent
-from govid.bus.contracts.base import Event
+from govid.bus.shared.contract import Event
 
 
 class SessionCreated(AccountEvent, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ from uuid import UUID
 from msgspec import field
 
 from govid.bus.contracts.accounts import AccountEvent
-from govid.bus.contracts.base import Event, IdentifierType
 from govid.bus.personal import Personal
+from govid.bus.shared.contract import Event, IdentifierType
 
 
 class VerificationRequested(Event, frozen=True, kw_only=True):

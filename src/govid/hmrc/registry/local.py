@@ -7,7 +7,7 @@ departments are simulated does anybody ask here.
 from collections.abc import Mapping
 
 from govid.bus.contracts import IdentifierType
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.hmrc.registry.protocol import Claim, Evidence, Finding, NinoVerifier, Outcome
 
 _EXCEPTIONS: Mapping[str, Outcome] = {
@@ -26,7 +26,7 @@ class LocalNinoVerifier:
     async def verify(self, claim: Claim) -> Finding:
         """Answer by the form of the number; the facts do not matter."""
         try:
-            nino = normalise(IdentifierType.NIN, claim.nino, prototype_form=False)
+            nino = normalise_identifier(IdentifierType.NIN, claim.nino, prototype_form=False)
         except ValueError:
             return Finding(outcome=Outcome.MISMATCH, evidence=FORM)
         return Finding(outcome=_EXCEPTIONS.get(nino, Outcome.MATCH), evidence=FORM)

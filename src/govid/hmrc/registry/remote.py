@@ -3,7 +3,7 @@
 import logging
 
 from govid.bus.contracts import IdentifierType
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.bus.upstream import AuthFailed, UpstreamFailure
 from govid.hmrc.registry.matcher import AnotherPerson, Deceased, Matcher, NoMatch, described
 from govid.hmrc.registry.protocol import Claim, Evidence, Finding, Outcome
@@ -23,7 +23,7 @@ class RemoteNinoVerifier:
         if claim.facts is None:
             return Finding(outcome=Outcome.INSUFFICIENT)
         try:
-            nino = normalise(IdentifierType.NIN, claim.nino, prototype_form=False)
+            nino = normalise_identifier(IdentifierType.NIN, claim.nino, prototype_form=False)
         except ValueError:
             return self._ended(Outcome.MISMATCH)
         try:

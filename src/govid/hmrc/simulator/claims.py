@@ -7,7 +7,7 @@ from datetime import date
 import msgspec
 
 from govid.bus.contracts import IdentifierType
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 
 FIELDS = ("firstName", "lastName", "nino", "dateOfBirth")
 _NAME = re.compile(r"[a-zA-Z `\-'^]{1,35}")
@@ -70,7 +70,7 @@ def _claim(content: Mapping[str, object], *, suffix_optional: bool) -> Claim:
 
 def _is_nino(text: str) -> bool:
     try:
-        return normalise(IdentifierType.NIN, text, prototype_form=False) == text
+        return normalise_identifier(IdentifierType.NIN, text, prototype_form=False) == text
     except ValueError:
         return False
 

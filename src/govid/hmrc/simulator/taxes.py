@@ -10,7 +10,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from govid.hmrc import utr as references
+from govid.bus.shared.identifiers import normalise_utr
 from govid.hmrc.simulator.clients import ANNUAL
 from govid.hmrc.simulator.errors import HmrcError, platform
 from govid.hmrc.simulator.gate import AnyRequest, Gate, scenario, version
@@ -77,6 +77,6 @@ def _checked(utr: str, tax_year: str) -> TaxYear:
 def is_utr(text: str) -> bool:
     """Tell whether *text* is a reference, written as APIs take it."""
     try:
-        return references.normalise(text) == text
+        return normalise_utr(text) == text
     except ValueError:
         return False

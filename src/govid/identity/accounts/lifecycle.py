@@ -12,7 +12,7 @@ from govid.bus.contracts import (
     LifeEventIllegal,
     LifeEventReceived,
 )
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.identity.accounts.digests import Digests
 from govid.identity.accounts.standing import Standing, told
 from govid.identity.repository.holders import Holders
@@ -60,7 +60,7 @@ class Lifecycle:
         said = delivery.event
         kind = said.identifier_type
         try:
-            value = normalise(kind, said.identifier_value, prototype_form=True)
+            value = normalise_identifier(kind, said.identifier_value, prototype_form=True)
         except ValueError:
             return Notice(identifier_type=kind, fault="identifier")
         digest = self._digests.of(kind, value)

@@ -8,7 +8,7 @@ import msgspec
 
 from govid.bus import Cause, Transaction, UnitOfWork, uuid7
 from govid.bus.contracts import IdentifierType
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.identity.accounts.digests import Digests
 from govid.identity.accounts.standing import Standing
 from govid.identity.errors import (
@@ -69,7 +69,7 @@ class AccountDesk:
         """Return the account that holds this identifier, of whichever kind it is."""
         for kind in IdentifierType:
             try:
-                value = normalise(kind, text, prototype_form=True)
+                value = normalise_identifier(kind, text, prototype_form=True)
             except ValueError:
                 continue
             async with self._uow.begin(cause) as tx:

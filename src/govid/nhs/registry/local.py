@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from govid.bus import Clock
 from govid.bus.contracts import AppointmentRequested, IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.nhs.decision import AppointmentStatus, Decision
 from govid.nhs.local_time import on_the_wall
 from govid.nhs.registry.protocol import (
@@ -55,7 +55,7 @@ class LocalPatientRegistry:
     async def verify(self, claim: Claim) -> Finding:
         """Answer by the form of the number; the facts do not matter."""
         try:
-            number = normalise(
+            number = normalise_identifier(
                 IdentifierType.NHS, claim.nhs_number, prototype_form=self._prototype_form
             )
         except ValueError:

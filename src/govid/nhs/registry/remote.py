@@ -4,7 +4,7 @@ import logging
 
 from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.bus.upstream import AuthFailed, UpstreamFailure
 from govid.nhs.registry.matching import born, compare
 from govid.nhs.registry.pds import Gone, NotFound, Pds, TooMany
@@ -31,7 +31,9 @@ class RemotePatientRegistry:
         if claim.facts is None:
             return Finding(outcome=Outcome.INSUFFICIENT)
         try:
-            number = normalise(IdentifierType.NHS, claim.nhs_number, prototype_form=False)
+            number = normalise_identifier(
+                IdentifierType.NHS, claim.nhs_number, prototype_form=False
+            )
         except ValueError:
             # The prototype's form among them: the NHS knows no such number.
             return _ended(Outcome.MISMATCH, READ, None)

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from govid.bus import Clock
 from govid.bus.contracts import IdentifierType
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier
 from govid.bus.simulation import Fault, TokenBucket
 from govid.nhs.simulator import search
 from govid.nhs.simulator.oauth import Tokens
@@ -109,7 +109,7 @@ class Pds:
 
     def _read(self, request: AnyRequest, number: str) -> tuple[bytes, Mapping[str, str]]:
         try:
-            normalise(IdentifierType.NHS, number, prototype_form=False)
+            normalise_identifier(IdentifierType.NHS, number, prototype_form=False)
         except ValueError:
             raise PdsError(400, "INVALID_RESOURCE_ID", "value", "Resource Id is invalid") from None
         if request.scope.get("govid.fault") is Fault.OTHER_PERSON:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from nhs_number.validate import calculate_checksum
 
 from govid.bus.contracts import IdentifierType
-from govid.bus.contracts.identifiers import normalise
+from govid.bus.shared.identifiers import normalise_identifier, normalise_utr
 
 NIN, NHS = IdentifierType.NIN, IdentifierType.NHS
 DIGITS = "0123456789"
@@ -46,7 +46,7 @@ nhs_numbers = (
 def test_what_is_well_formed_becomes_canonical(
     kind: IdentifierType, text: str, canonical: str
 ) -> None:
-    assert normalise(kind, text, prototype_form=True) == canonical
+    assert normalise_identifier(kind, text, prototype_form=True) == canonical
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_is_well_formed_becomes_canonical(
 )
 def test_what_is_no_national_insurance_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="letters"):
-        normalise(NIN, text, prototype_form=True)
+        normalise_identifier(NIN, text, prototype_form=True)
 
 
 @pytest.mark.parametrize(
@@ -91,17 +91,17 @@ def test_what_is_no_national_insurance_number_is_refused(text: str) -> None:
 )
 def test_what_is_no_nhs_number_is_refused(text: str, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
-        normalise(NHS, text, prototype_form=True)
+        normalise_identifier(NHS, text, prototype_form=True)
 
 
 def test_the_form_of_the_prototype_passes_only_where_it_is_allowed() -> None:
     with pytest.raises(ValueError, match="ten digits"):
-        normalise(NHS, "NHS123456789", prototype_form=False)
+        normalise_identifier(NHS, "NHS123456789", prototype_form=False)
 
 
 @given(ninos)
 def test_every_national_insurance_number_is_its_own_canonical_form(nino: str) -> None:
-    assert normalise(NIN, nino, prototype_form=False) == nino
+    assert normalise_identifier(NIN, nino, prototype_form=False) == nino
 
 
 @given(ninos, st.lists(st.integers(0, 9), max_size=4))
@@ -109,21 +109,21 @@ def test_case_and_spaces_do_not_matter_in_a_national_insurance_number(
     nino: str, gaps: list[int]
 ) -> None:
     spaced = "".join(character + " " * gaps.count(at) for at, character in enumerate(nino))
-    assert normalise(NIN, spaced.lower(), prototype_form=False) == nino
+    assert normalise_identifier(NIN, spaced.lower(), prototype_form=False) == nino
 
 
 @given(nhs_numbers)
 def test_every_nhs_number_is_its_own_canonical_form_and_prints_in_groups(number: str) -> None:
     printed = f"{number[:3]} {number[3:6]} {number[6:]}"
-    assert normalise(NHS, number, prototype_form=False) == number
-    assert normalise(NHS, printed, prototype_form=False) == number
+    assert normalise_identifier(NHS, number, prototype_form=False) == number
+    assert normalise_identifier(NHS, printed, prototype_form=False) == number
 
 
 @given(nhs_numbers, st.integers(0, 9), st.integers(1, 9))
 def test_one_wrong_digit_never_passes(number: str, at: int, shift: int) -> None:
     wrong = f"{number[:at]}{(int(number[at]) + shift) % 10}{number[at + 1 :]}"
     with pytest.raises(ValueError, match="check digit"):
-        normalise(NHS, wrong, prototype_form=False)
+        normalise_identifier(NHS, wrong, prototype_form=False)
 
 
 @given(st.sampled_from(IdentifierType), st.text(max_size=30))
@@ -132,8 +132,58 @@ def test_one_wrong_digit_never_passes(number: str, at: int, shift: int) -> None:
 def test_a_refusal_never_repeats_the_value(kind: IdentifierType, text: str) -> None:
     assume(len(text.strip()) > 5)
     try:
-        canonical = normalise(kind, text, prototype_form=True)
+        canonical = normalise_identifier(kind, text, prototype_form=True)
     except ValueError as fault:
         assert text not in str(fault)  # noqa: PT017 - either branch is fine, both are checked
     else:
-        assert normalise(kind, canonical, prototype_form=True) == canonical
+        assert normalise_identifier(kind, canonical, prototype_form=True) == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("1000057161", "1000057161"),
+        ("8000083480", "8000083480"),
+        ("4000082459", "4000082459"),
+        ("2234567890", "2234567890"),
+        ("1123456789", "1123456789"),
+        ("5555555555", "5555555555"),
+        ("1111111111", "1111111111"),
+        ("10000 57161", "1000057161"),
+        ("1000057161K", "1000057161"),
+        ("k1000057161", "1000057161"),
+    ],
+)
+def test_a_reference_becomes_ten_digits(text: str, canonical: str) -> None:
+    assert normalise_utr(text) == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "ten digits"),
+        ("100005716", "ten digits"),
+        ("10000571611", "ten digits"),
+        ("K1000057161K", "ten digits"),
+        ("1000057161\n", "ten digits"),
+        ("１０００057161", "ten digits"),
+        ("1234567890", "check digit"),
+        ("2000057161", "check digit"),
+    ],
+)
+def test_what_is_no_reference_is_refused(text: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        normalise_utr(text)
+
+
+@given(st.text("0123456789", min_size=9, max_size=9))
+def test_exactly_one_first_digit_fits_the_other_nine(rest: str) -> None:
+    fitting = [digit for digit in "0123456789" if _is_reference(f"{digit}{rest}")]
+    assert len(fitting) == 1
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        return normalise_utr(text) == text
+    except ValueError:
+        return False

@@ -1,22 +1,28 @@
-"""Identifiers in one canonical form, so that two ways of writing one are one identifier.
+"""Brings identifiers into one canonical form: NHS number, National Insurance number, UTR.
 
-Well-formed is not existing, and says nothing about who holds it: that is for the department.
+Two spellings of one identifier become equal. A well-formed identifier need not exist: only the
+department knows that, and who holds it.
 """
 
 import re
 
 from nhs_number.validate import calculate_checksum
 
-from govid.bus.contracts.base import IdentifierType
+from govid.bus.shared.contract import IdentifierType
 
 # The classes say [0-9] and never \d, which takes the digits of every script.
 _NINO = re.compile(r"[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z][0-9]{6}[A-D]")
 _NINO_PREFIXES_NEVER_ISSUED = frozenset({"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"})
 _NHS_NUMBER = re.compile(r"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}")
 _PROTOTYPE_NHS = re.compile(r"NHS[0-9]{9}")
+_UTR = re.compile(r"[0-9]{10}")
+_UTR_WEIGHTS = (6, 7, 8, 9, 10, 5, 4, 3, 2)
+_UTR_CHECK_DIGITS = "21987654321"
 
 
-def normalise(identifier_type: IdentifierType, text: str, *, prototype_form: bool) -> str:
+def normalise_identifier(
+    identifier_type: IdentifierType, text: str, *, prototype_form: bool
+) -> str:
     """Return *text* as the canonical form of its *identifier_type*.
 
     With *prototype_form*, `NHS` and nine digits pass as an NHS identifier, kept as a whole. No real
@@ -33,6 +39,28 @@ def normalise(identifier_type: IdentifierType, text: str, *, prototype_form: boo
     if prototype_form and _PROTOTYPE_NHS.fullmatch(whole := text.strip(" ").upper()):
         return whole
     return _nhs_number(text)
+
+
+def normalise_utr(text: str) -> str:
+    """Return the unique taxpayer reference *text* as ten digits.
+
+    Spaces and a leading or trailing `K` are forgiven. The first digit checks the other nine.
+
+    Source: github.com/hmrc/domain, SaUtr and Modulus11Check.
+
+    Raises:
+        ValueError: it is none. Its text may be shown; it never holds *text*.
+    """
+    utr = text.replace(" ", "").upper() if text.isascii() else text
+    utr = utr.removeprefix("K") if utr.startswith("K") else utr.removesuffix("K")
+    if not _UTR.fullmatch(utr):
+        raise ValueError("a unique taxpayer reference is ten digits")
+    remainder = sum(
+        int(digit) * weight for digit, weight in zip(utr[1:], _UTR_WEIGHTS, strict=True)
+    )
+    if utr[0] != _UTR_CHECK_DIGITS[remainder % 11]:
+        raise ValueError("the check digit does not fit the rest of this reference")
+    return utr
 
 
 def _nino(text: str) -> str:
