@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar.openapi.spec import Example
 
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.schemas import (
     DiscoveryView,
     GrantView,
@@ -52,7 +53,7 @@ _USER = UserView(
     identifier_type="NIN",
     identifier_value="AB123456C",
     phone_number="+447123456789",
-    status="pending_verification",
+    status=AccountStatus.PENDING,
     auth_provider="email",
     created_at=_BORN,
     updated_at=_BORN,
@@ -205,7 +206,7 @@ EXPORTS = [
                 "identifier_value": "AB123456C",
                 "phone_number": "+447123456789",
                 "has_password": True,
-                "status": "pending_verification",
+                "status": AccountStatus.PENDING.value,
                 "assurance": "P0",
                 "auth_provider": "email",
                 "created_at": "2026-01-05T09:30:00Z",

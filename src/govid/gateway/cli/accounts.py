@@ -8,6 +8,7 @@ import click
 import msgspec
 import rich_click
 
+from govid.bus.shared.account_status import AccountStatus
 from govid.gateway.cli.acting import Order, confirm, order
 from govid.gateway.cli.errors import Refused
 from govid.gateway.cli.forgiving import forgive
@@ -131,7 +132,7 @@ async def _carry_out(deed: Deed, sought: Sought, ordered: Order, *, reverse_deat
                 f"`govid accounts show {account_id}` shows it. If its holder is alive, say so with "
                 "--reverse-death.",
             )
-        after = "blocked" if deed.kind is Kind.BLOCK else account.status_before
+        after = AccountStatus.BLOCKED if deed.kind is Kind.BLOCK else account.status_before
         if not ordered.dry_run:
             confirm(deed.question.format(account.sessions), yes=ordered.yes)
             await desk.act(

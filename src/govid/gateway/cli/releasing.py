@@ -7,6 +7,7 @@ from uuid import UUID
 import click
 import rich_click
 
+from govid.bus.shared.account_status import AccountStatus
 from govid.gateway.cli.acting import Order, confirm, order
 from govid.gateway.cli.operating import acting_on_account, cause_of, people
 from govid.gateway.cli.output import note
@@ -45,7 +46,7 @@ async def _carry_out(sought: Sought, ordered: Order) -> None:
             {
                 "account_id": account_id,
                 "status_before": status,
-                "status": "registered",
+                "status": AccountStatus.REGISTERED,
                 "done": not ordered.dry_run,
             }
         )

@@ -13,6 +13,8 @@ import msgspec
 from nhs_number.constants import REGION_SYNTHETIC
 from nhs_number.validate import calculate_checksum
 
+from govid.bus.shared.account_status import AccountStatus
+
 GIVEN = ("Ada", "Ben", "Carys", "Dylan", "Esme", "Faisal", "Grace", "Hamish", "Imran", "Joan")
 FAMILY = ("Ashworth", "Bevan", "Chaudhry", "Drummond", "Ellis", "Fraser", "Gill", "Hughes")
 DRAMA_PHONE = "+447700900{:03d}"
@@ -25,8 +27,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     name: str
     phone_number: str
-    status: str
-    status_before: str | None = None
+    status: AccountStatus
+    status_before: AccountStatus | None = None
     identifier_type: Literal["NIN", "NHS"] | None = None
     identifier_value: str | None = None
     utr: str | None = None
@@ -41,7 +43,7 @@ RESIDENTS = (
         email="citizen@example.com",
         name="Ada Ashworth",
         phone_number=DRAMA_PHONE.format(1),
-        status="verified",
+        status=AccountStatus.VERIFIED,
         identifier_type="NHS",
         identifier_value="9990000018",
     ),
@@ -49,7 +51,7 @@ RESIDENTS = (
         email="taxpayer@example.com",
         name="Ben Bevan",
         phone_number=DRAMA_PHONE.format(2),
-        status="verified",
+        status=AccountStatus.VERIFIED,
         identifier_type="NIN",
         identifier_value="AA000003D",
         utr="1000057161",
@@ -58,7 +60,7 @@ RESIDENTS = (
         email="pending@example.com",
         name="Carys Chaudhry",
         phone_number=DRAMA_PHONE.format(3),
-        status="pending_verification",
+        status=AccountStatus.PENDING,
         identifier_type="NIN",
         identifier_value="NA000799C",
     ),
@@ -66,7 +68,7 @@ RESIDENTS = (
         email="failed@example.com",
         name="Dylan Drummond",
         phone_number=DRAMA_PHONE.format(4),
-        status="verification_failed",
+        status=AccountStatus.FAILED,
         identifier_type="NIN",
         identifier_value="ST281614D",
     ),
@@ -74,8 +76,8 @@ RESIDENTS = (
         email="blocked@example.com",
         name="Esme Ellis",
         phone_number=DRAMA_PHONE.format(5),
-        status="blocked",
-        status_before="verified",
+        status=AccountStatus.BLOCKED,
+        status_before=AccountStatus.VERIFIED,
         identifier_type="NIN",
         identifier_value="ZX000056A",
     ),
@@ -83,7 +85,7 @@ RESIDENTS = (
         email="registered@example.com",
         name="Faisal Fraser",
         phone_number=DRAMA_PHONE.format(6),
-        status="registered",
+        status=AccountStatus.REGISTERED,
     ),
 )
 """Who lives in every demonstration: one in each state that an account can be in."""
@@ -97,7 +99,7 @@ def crowd(size: int, rng_seed: int) -> Iterator[Person]:
             email=f"citizen-{rng_seed}-{number}@example.com",
             name=f"{rng.choice(GIVEN)} {rng.choice(FAMILY)}",
             phone_number=DRAMA_PHONE.format(rng.randrange(1000)),
-            status="verified",
+            status=AccountStatus.VERIFIED,
             identifier_type="NHS",
             identifier_value=synthetic_nhs_number(rng),
         )

@@ -24,6 +24,7 @@ from govid.bus.contracts import (
     IdentifierType,
 )
 from govid.bus.runtime import Bus
+from govid.bus.shared.account_status import AccountStatus
 from govid.gateway.devserver.people import Person
 
 BATCH = 100
@@ -102,7 +103,7 @@ async def _add(tx: Transaction, person: Person, password_hash: str) -> bool:
     if result.first() is None:
         return False
     _emit_history(tx, person, account_id)
-    if person.status == "verified" and person.identifier_type == "NHS":
+    if person.status == AccountStatus.VERIFIED and person.identifier_type == "NHS":
         await _add_health(tx, person, account_id)
     if person.utr is not None:
         await _add_taxes(tx, person, account_id)
@@ -112,11 +113,11 @@ async def _add(tx: Transaction, person: Person, password_hash: str) -> bool:
 def _emit_history(tx: Transaction, person: Person, account_id: UUID) -> None:
     kind = person.identifier_type and IdentifierType(person.identifier_type)
     tx.emit(AccountRegistered(account_id=account_id, identifier_type=kind, timestamp=tx.now))
-    if "verified" in {person.status, person.status_before}:
+    if AccountStatus.VERIFIED in {person.status, person.status_before}:
         tx.emit(AccountVerified(account_id=account_id, timestamp=tx.now))
-    if person.status == "verification_failed":
+    if person.status == AccountStatus.FAILED:
         tx.emit(AccountVerificationFailed(account_id=account_id, timestamp=tx.now))
-    if person.status == "blocked":
+    if person.status == AccountStatus.BLOCKED:
         tx.emit(AccountBlocked(account_id=account_id, timestamp=tx.now))
 
 

@@ -2,12 +2,13 @@
 
 from govid.bus import Cause, Invalid, Principal, Pseudonyms, Transaction, UnitOfWork
 from govid.bus.contracts import EmailChanged, EmailChangeRequested, EmailConfirmed
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.errors import Fault, LinkIsSpent, TooManyAttempts
 from govid.identity.mail.correspondence import Correspondence
 from govid.identity.passwords.reauthentication import Reauthentication
 from govid.identity.repository.letters import LetterKind
 from govid.identity.repository.links import Links, Promise, Purpose
-from govid.identity.repository.owners import BLOCKED, Owner, Owners
+from govid.identity.repository.owners import Owner, Owners
 from govid.identity.repository.quotas import Quota, Quotas
 from govid.identity.rules import canonical, email_address
 from govid.identity.schemas import ChangeEmail
@@ -96,7 +97,7 @@ class EmailDesk:
             if promise is None:
                 raise LinkIsSpent
             owner = await self._owners.lock(tx, promise.account_id, write=True)
-            if owner is None or owner.status == BLOCKED:
+            if owner is None or owner.status == AccountStatus.BLOCKED:
                 raise LinkIsSpent
             if not await self._links.use(tx, Purpose.EMAIL, token):
                 raise LinkIsSpent

@@ -6,9 +6,10 @@ import msgspec
 
 from govid.bus import Cause, Transaction, UnitOfWork
 from govid.bus.contracts import VerificationAttemptsForgiven
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.accounts.digests import Digests
 from govid.identity.errors import AccountIsClosed, AccountNotFound, NothingToForgive
-from govid.identity.repository.holders import CLOSED, Holder, Holders
+from govid.identity.repository.holders import Holder, Holders
 from govid.identity.repository.verification_attempts import VerificationAttempts
 
 
@@ -18,7 +19,7 @@ class SpentAttempts(msgspec.Struct, frozen=True, kw_only=True):
     The account's own at this identifier are among both.
     """
 
-    status: str
+    status: AccountStatus
     of_account: int
     of_identifier: int
 
@@ -77,7 +78,7 @@ class Forgiveness:
         holder = await self._holders.lock_one(tx, account_id)
         if holder is None:
             raise AccountNotFound
-        if holder.status == CLOSED:
+        if holder.status == AccountStatus.CLOSED:
             raise AccountIsClosed
         return holder
 

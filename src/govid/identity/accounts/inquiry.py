@@ -3,6 +3,7 @@
 import msgspec
 
 from govid.bus import Cause, Invalid, Principal, UnitOfWork
+from govid.bus.shared.account_status import UNVERIFIED, AccountStatus
 from govid.identity.accounts.questions import Questions
 from govid.identity.errors import (
     AccountIsBlocked,
@@ -11,7 +12,7 @@ from govid.identity.errors import (
     VerifiedAlready,
 )
 from govid.identity.facts import claimed
-from govid.identity.repository.accounts import BLOCKED, FAILED, PENDING, Accounts
+from govid.identity.repository.accounts import Accounts
 from govid.identity.repository.facts import Facts
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.verification_attempts import VerificationAttempts
@@ -56,11 +57,11 @@ class Inquiry:
             raise Invalid.at("givenName", "is needed", "missing")
         async with self._uow.begin(cause) as tx:
             holder = await self._holders.lock_one(tx, principal.account_id)
-            if holder is None or holder.status == BLOCKED:
+            if holder is None or holder.status == AccountStatus.BLOCKED:
                 raise AccountIsBlocked
             if holder.identifier_type is None or holder.identifier_value is None:
                 raise Invalid.at("identifierValue", "this account holds no identifier", "missing")
-            if holder.status not in (PENDING, FAILED):
+            if holder.status not in UNVERIFIED:
                 raise VerifiedAlready
             if await self._attempts.open(tx, holder.account_id) is not None:
                 raise VerificationUnderWay
@@ -70,7 +71,10 @@ class Inquiry:
             ):
                 raise AttemptsExhausted
             await self._accounts.wait(tx, holder.account_id)
-            changed_at = tx.now if holder.status == FAILED else principal.updated_at
+            changed_at = tx.now if holder.status == AccountStatus.FAILED else principal.updated_at
         return msgspec.structs.replace(
-            UserView.of(principal), status=PENDING, assurance="P0", updated_at=changed_at
+            UserView.of(principal),
+            status=AccountStatus.PENDING,
+            assurance="P0",
+            updated_at=changed_at,
         )

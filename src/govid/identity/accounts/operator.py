@@ -8,6 +8,7 @@ import msgspec
 
 from govid.bus import Cause, Transaction, UnitOfWork, uuid7
 from govid.bus.contracts import IdentifierType
+from govid.bus.shared.account_status import AccountStatus
 from govid.bus.shared.identifiers import normalise_identifier
 from govid.identity.accounts.digests import Digests
 from govid.identity.accounts.standing import Standing
@@ -19,8 +20,7 @@ from govid.identity.errors import (
     DeathStands,
     Fault,
 )
-from govid.identity.repository.accounts import BLOCKED
-from govid.identity.repository.holders import CLOSED, AccountStanding, Holders
+from govid.identity.repository.holders import AccountStanding, Holders
 from govid.identity.repository.life_events import Entry, Kind, LifeEvents, Word
 from govid.identity.rules import canonical, email_address
 
@@ -138,15 +138,15 @@ class AccountDesk:
             raise DeathStands
 
 
-def refuse(kind: Kind, status: str) -> None:
+def refuse(kind: Kind, status: AccountStatus) -> None:
     """Refuse an act that would change nothing about an account of this *status*.
 
     Raises:
         AccountIsClosed, AccountIsBlockedAlready, AccountIsNotBlocked: it would not.
     """
-    if status == CLOSED:
+    if status == AccountStatus.CLOSED:
         raise AccountIsClosed
-    if kind is Kind.BLOCK and status == BLOCKED:
+    if kind is Kind.BLOCK and status == AccountStatus.BLOCKED:
         raise AccountIsBlockedAlready
-    if kind is Kind.RESTORE and status != BLOCKED:
+    if kind is Kind.RESTORE and status != AccountStatus.BLOCKED:
         raise AccountIsNotBlocked

@@ -2,11 +2,12 @@
 
 from govid.bus import Cause, UnitOfWork, uuid7
 from govid.bus.contracts import AccountRegistered
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.accounts.questions import Questions
 from govid.identity.accounts.unclaimed import Precedents
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.turns import Asker
-from govid.identity.repository.accounts import PENDING, Accounts
+from govid.identity.repository.accounts import Accounts
 from govid.identity.repository.facts import Facts
 from govid.identity.rules import Applicant, Rules
 from govid.identity.schemas import Register, UserView
@@ -68,7 +69,7 @@ class Registration:
                 identifier_type=applicant.identifier_type,
                 identifier_value=applicant.identifier_value,
                 phone_number=applicant.phone_number,
-                status=PENDING,
+                status=AccountStatus.PENDING,
                 auth_provider="email",
                 created_at=tx.now,
                 updated_at=tx.now,

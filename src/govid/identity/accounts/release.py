@@ -4,8 +4,9 @@ from uuid import UUID
 
 from govid.bus import Cause, UnitOfWork
 from govid.bus.contracts import AccountIdentifierReleased
+from govid.bus.shared.account_status import UNVERIFIED, AccountStatus
 from govid.identity.errors import AccountNotFound, NothingToRelease
-from govid.identity.repository.claims import UNVERIFIED, Claims
+from govid.identity.repository.claims import Claims
 from govid.identity.repository.facts import Facts
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.verification_attempts import VerificationAttempts
@@ -33,7 +34,7 @@ class ClaimRelease:
         self._facts = facts
         self._attempts = attempts
 
-    async def look(self, account_id: UUID, cause: Cause) -> str:
+    async def look(self, account_id: UUID, cause: Cause) -> AccountStatus:
         """Return the status of an account whose claim could be ended.
 
         Raises:

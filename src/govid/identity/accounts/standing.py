@@ -14,9 +14,9 @@ from govid.bus.contracts import (
     LifeEventReceived,
     ReviewOpened,
 )
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.accounts.questions import Questions
 from govid.identity.accounts.verdict import Verdict, judge
-from govid.identity.repository.accounts import PENDING
 from govid.identity.repository.holders import Holder, Holders
 from govid.identity.repository.life_events import Entry, Kind, LifeEvents, Outcome, Word
 
@@ -121,7 +121,7 @@ class Standing:
             )
         )
         if (
-            holder.status_before != PENDING
+            holder.status_before != AccountStatus.PENDING
             or holder.identifier_type is None
             or holder.identifier_value is None
         ):

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from govid.identity.repository.accounts import BLOCKED
-from govid.identity.repository.holders import CLOSED, Holder
+from govid.bus.shared.account_status import AccountStatus
+from govid.identity.repository.holders import Holder
 from govid.identity.repository.life_events import Kind, Outcome, Word
 
 SKEW = timedelta(seconds=300)
@@ -37,10 +37,10 @@ def judge(word: Word, *, now: datetime, holder: Holder | None) -> Verdict:
         return Verdict(outcome=Outcome.REVIEW, reason="far_future")
     if word.occurred_at - now > SKEW:
         return Verdict(outcome=Outcome.PARKED, reason="future")
-    if holder is None or holder.status == CLOSED:
+    if holder is None or holder.status == AccountStatus.CLOSED:
         return Verdict(outcome=Outcome.UNCLAIMED, reason="unclaimed")
     if holder.life_event_at is not None and word.occurred_at <= holder.life_event_at:
         return Verdict(outcome=Outcome.IGNORED_STALE)
-    if (word.kind is Kind.RESTORE) == (holder.status != BLOCKED):
+    if (word.kind is Kind.RESTORE) == (holder.status != AccountStatus.BLOCKED):
         return Verdict(outcome=Outcome.WITHOUT_EFFECT)
     return Verdict(outcome=Outcome.APPLIED)

@@ -8,8 +8,9 @@ from govid.bus.contracts import (
     VerificationCompleted,
     VerificationRefused,
 )
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.accounts.evidence import Evidence
-from govid.identity.repository.accounts import FAILED, Accounts
+from govid.identity.repository.accounts import Accounts
 
 SUBSCRIBER = "identity.verification"
 EXHAUSTED = "attempts_exhausted"
@@ -54,7 +55,7 @@ class Verification:
             tx,
             answer.user_id,
             answer.identifier_type,
-            status="verified" if answer.is_verified else FAILED,
+            status=AccountStatus.VERIFIED if answer.is_verified else AccountStatus.FAILED,
             strength=found.strength if found else 0,
             validity=found.validity if found else 0,
         )
@@ -73,7 +74,7 @@ class Verification:
 
     async def _refuse(self, tx: Transaction, refusal: VerificationRefused) -> None:
         if await self._accounts.settle(
-            tx, refusal.account_id, refusal.identifier_type, status=FAILED
+            tx, refusal.account_id, refusal.identifier_type, status=AccountStatus.FAILED
         ):
             await self._evidence.forget(tx, refusal.account_id)
             tx.emit(

@@ -13,10 +13,11 @@ from govid.bus.contracts import (
     LoginRefusedBlocked,
     LoginSucceeded,
 )
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.errors import AccountIsBlocked, InvalidCredentials
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.turns import Asker
-from govid.identity.repository.accounts import BLOCKED, Accounts, Credentials
+from govid.identity.repository.accounts import Accounts, Credentials
 from govid.identity.rules import canonical_or_nobody
 from govid.identity.schemas import GrantView, Login, TokenView
 from govid.identity.sessions.opening import Opening
@@ -91,7 +92,7 @@ class SignIn:
                 if found is None or found.password_hash != proof.password_hash:
                     # Meanwhile the password was changed, or a parallel sign-in renewed its hash.
                     continue
-                if found.status != BLOCKED:
+                if found.status != AccountStatus.BLOCKED:
                     return await self._let_in(tx, attempt, proof, open_session)
                 await self._turn_away(tx, attempt, proof.account_id)
             raise AccountIsBlocked

@@ -4,6 +4,7 @@ from functools import partial
 
 from govid.bus import Cause, Invalid, UnitOfWork
 from govid.bus.contracts import CredentialChanged, CredentialResetRequested
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.credentials.change import Ending
 from govid.identity.errors import Fault, LinkIsSpent
 from govid.identity.mail.correspondence import Correspondence
@@ -12,7 +13,7 @@ from govid.identity.passwords.policy import Policy
 from govid.identity.passwords.turns import Asker
 from govid.identity.repository.letters import LetterKind
 from govid.identity.repository.links import Links, Purpose
-from govid.identity.repository.owners import BLOCKED, Owner, Owners
+from govid.identity.repository.owners import Owner, Owners
 from govid.identity.rules import canonical_or_nobody
 from govid.identity.schemas import ConfirmReset
 from govid.identity.throttle.attempts import Flow, Throttle
@@ -119,4 +120,4 @@ class PasswordReset:
 
 
 def _if_open(owner: Owner | None) -> Owner | None:
-    return None if owner is None or owner.status == BLOCKED else owner
+    return None if owner is None or owner.status == AccountStatus.BLOCKED else owner

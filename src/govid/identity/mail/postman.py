@@ -6,11 +6,12 @@ from uuid import UUID
 
 from govid.bus import Delivery, Transaction, UnitOfWork
 from govid.bus.contracts import LetterWritten
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.mail.port import AddressRefused, Mail, Mailer
 from govid.identity.mail.texts import compose
 from govid.identity.repository.letters import Letter, LetterKind, Letters
 from govid.identity.repository.links import Links, Promise, Purpose
-from govid.identity.repository.owners import BLOCKED, Owner, Owners
+from govid.identity.repository.owners import Owner, Owners
 from govid.identity.rules import canonical
 from govid.identity.settings import IdentitySettings
 
@@ -102,7 +103,7 @@ class Postman:
 
     async def _is_due(self, tx: Transaction, letter: Letter, owner: Owner) -> bool:
         """Tell whether what the letter offers can still be had."""
-        if owner.status == BLOCKED or letter.address is None:
+        if owner.status == AccountStatus.BLOCKED or letter.address is None:
             return False
         if letter.kind is LetterKind.EMAIL_CHANGE:
             holder = await self._owners.with_address(tx, canonical(letter.address))

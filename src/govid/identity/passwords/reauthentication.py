@@ -7,10 +7,11 @@ from functools import partial
 import msgspec
 
 from govid.bus import Cause, Principal, Transaction, UnitOfWork
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.errors import AccountIsBlocked, PasswordNotConfirmed
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.turns import Asker
-from govid.identity.repository.owners import BLOCKED, Owner, Owners
+from govid.identity.repository.owners import Owner, Owners
 from govid.identity.throttle.attempts import Attempt, Flow, Throttle
 
 
@@ -76,7 +77,7 @@ class Reauthentication:
         owner = await self._owners.lock(tx, proof.owner.id, write=True)
         if owner is None or owner.password_hash != proof.owner.password_hash:
             raise PasswordNotConfirmed
-        if owner.status == BLOCKED:
+        if owner.status == AccountStatus.BLOCKED:
             raise AccountIsBlocked
         await self._throttle.succeed(tx, proof.attempt)
         return owner

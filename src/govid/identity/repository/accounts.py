@@ -9,13 +9,10 @@ from sqlalchemy.exc import IntegrityError
 
 from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.errors import EmailTaken, IdentifierTaken
 from govid.identity.models import Account
 from govid.identity.schemas import UserView
-
-BLOCKED = "blocked"
-PENDING = "pending_verification"
-FAILED = "verification_failed"
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +93,7 @@ class Accounts:
         account_id: UUID,
         identifier_type: IdentifierType,
         *,
-        status: str,
+        status: AccountStatus,
         strength: int = 0,
         validity: int = 0,
     ) -> bool:
@@ -108,7 +105,7 @@ class Accounts:
             update(Account)
             .where(
                 Account.id == account_id,
-                Account.status == PENDING,
+                Account.status == AccountStatus.PENDING,
                 Account.identifier_type == identifier_type,
             )
             .values(
@@ -125,8 +122,8 @@ class Accounts:
         """Let an account that failed wait for an answer again."""
         await tx.execute(
             update(Account)
-            .where(Account.id == account_id, Account.status == FAILED)
-            .values(status=PENDING, updated_at=tx.now)
+            .where(Account.id == account_id, Account.status == AccountStatus.FAILED)
+            .values(status=AccountStatus.PENDING, updated_at=tx.now)
         )
 
 

@@ -8,11 +8,8 @@ from sqlalchemy import ColumnElement, func, literal, select, update
 
 from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType
+from govid.bus.shared.account_status import UNVERIFIED, AccountStatus
 from govid.identity.models import Account
-from govid.identity.repository.owners import CLOSED
-
-UNVERIFIED = ("pending_verification", "verification_failed")
-REGISTERED = "registered"
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,24 +28,29 @@ class Claims:
         A blocked account keeps its own: it belonged to somebody, who may be dead.
         """
         overdue = (Account.status.in_(UNVERIFIED), Account.created_at < _ago(days))
-        return await self._take(tx, overdue, most, status=REGISTERED)
+        return await self._take(tx, overdue, most, status=AccountStatus.REGISTERED)
 
     async def end(self, tx: Transaction, account_id: UUID) -> Given | None:
         """Take the identifier of an account that is locked and was never verified."""
         claimed = (Account.id == account_id, Account.status.in_(UNVERIFIED))
-        return next(iter(await self._take(tx, claimed, 1, status=REGISTERED)), None)
+        return next(iter(await self._take(tx, claimed, 1, status=AccountStatus.REGISTERED)), None)
 
     async def release(self, tx: Transaction, *, days: int, most: int) -> Sequence[Given]:
         """Take the identifier of at most so many accounts that were closed so many days ago."""
         overdue = (
-            Account.status == CLOSED,
+            Account.status == AccountStatus.CLOSED,
             Account.identifier_value.is_not(None),
             Account.closed_at < _ago(days),
         )
-        return await self._take(tx, overdue, most, status=CLOSED)
+        return await self._take(tx, overdue, most, status=AccountStatus.CLOSED)
 
     async def _take(
-        self, tx: Transaction, overdue: Sequence[ColumnElement[bool]], most: int, *, status: str
+        self,
+        tx: Transaction,
+        overdue: Sequence[ColumnElement[bool]],
+        most: int,
+        *,
+        status: AccountStatus,
     ) -> Sequence[Given]:
         # Whoever is just being verified, blocked or changed is left for the next round.
         chosen = (

@@ -10,11 +10,9 @@ from sqlalchemy import ColumnElement, case, delete, func, select, update
 
 from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.models import Account, Letter, Link, RefreshToken, ReviewItem, Session
-from govid.identity.repository.accounts import BLOCKED
 from govid.identity.repository.letters import WITH_LINKS
-
-CLOSED = "closed"
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +23,8 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     account_id: UUID
-    status: str
-    status_before: str | None
+    status: AccountStatus
+    status_before: AccountStatus | None
     identifier_type: IdentifierType | None
     identifier_value: str | None
     life_event_at: datetime | None
@@ -41,8 +39,8 @@ class AccountStanding(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator may see of an account: nothing that tells whose it is."""
 
     id: UUID
-    status: str
-    status_before: str | None
+    status: AccountStatus
+    status_before: AccountStatus | None
     identifier_type: str | None
     auth_provider: str
     contra_indicators: Sequence[str]
@@ -90,9 +88,12 @@ class Holders:
         """Block the account; tokens of sessions that exist by now are dead for good."""
         await tx.execute(
             update(Account)
-            .where(Account.id == account_id, Account.status.not_in((BLOCKED, CLOSED)))
+            .where(
+                Account.id == account_id,
+                Account.status.not_in((AccountStatus.BLOCKED, AccountStatus.CLOSED)),
+            )
             .values(
-                status=BLOCKED,
+                status=AccountStatus.BLOCKED,
                 status_before=Account.status,
                 tokens_valid_after=func.clock_timestamp(),
                 life_event_at=occurred_at,
@@ -104,7 +105,7 @@ class Holders:
         """Give the account the status back that it had. What was ended by the block stays ended."""
         await tx.execute(
             update(Account)
-            .where(Account.id == account_id, Account.status == BLOCKED)
+            .where(Account.id == account_id, Account.status == AccountStatus.BLOCKED)
             .values(
                 status=Account.status_before,
                 status_before=None,

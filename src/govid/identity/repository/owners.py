@@ -9,11 +9,9 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from govid.bus import Transaction
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.errors import EmailTaken
 from govid.identity.models import Account
-
-CLOSED = "closed"
-BLOCKED = "blocked"
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +103,7 @@ class Owners:
             email_confirmed_at=None,
             phone_number=None,
             password_hash=None,
-            status=CLOSED,
+            status=AccountStatus.CLOSED,
             closed_at=tx.now,
             tokens_valid_after=func.clock_timestamp(),
         )

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import func, insert, select, update
 
 from govid.bus import Transaction, uuid7
+from govid.bus.shared.account_status import AccountStatus
 from govid.identity.models import Account, Session
 
 
@@ -44,7 +45,7 @@ _ALIVE = (
     Session.revoked_at.is_(None),
     func.least(Session.idle_expires_at, Session.absolute_expires_at) > func.clock_timestamp(),
     Session.created_at > Account.tokens_valid_after,
-    Account.status.not_in(("blocked", "closed")),
+    Account.status.not_in((AccountStatus.BLOCKED, AccountStatus.CLOSED)),
 )
 """What authority stands on; `sessions.live` asks the same at the head of every request."""
 

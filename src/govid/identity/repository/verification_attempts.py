@@ -8,6 +8,7 @@ import msgspec
 
 from govid.bus import Database, Transaction, uuid7
 from govid.bus.contracts import EvidenceGathered, IdentifierType
+from govid.bus.shared.account_status import AccountStatus
 
 MOST = 2
 """Attempts for each account, and for each identifier through whatever accounts."""
@@ -60,15 +61,15 @@ _LEAVE = """
     WHERE account_id = $1
 """
 _FORGET_EVIDENCE = "DELETE FROM identity.evidence WHERE account_id = $1"
-_KEEP = """
+_KEEP = f"""
     INSERT INTO identity.evidence
         (request_id, account_id, attempt_id, identifier_type, outcome, method, strength, validity,
          transaction, contra_indicators, gathered_at)
     SELECT $1, a.id, $3, $4, $5, $6, $7, $8, $9, $10, $11
-    FROM identity.account a WHERE a.id = $2 AND a.status <> 'closed'
+    FROM identity.account a WHERE a.id = $2 AND a.status <> '{AccountStatus.CLOSED}'
     ON CONFLICT DO NOTHING
     RETURNING request_id
-"""
+"""  # noqa: S608 - put together from constants
 _ATTEMPTS = """
     SELECT identifier_type, reserved_at, settled_at, counts AS is_spent
     FROM identity.verification_attempt WHERE account_id = $1 ORDER BY reserved_at

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from govid.bus import Database
+from govid.bus.shared.account_status import AccountStatus
 
 STATEMENTS_AT_ONCE = 2
 """One would let a single slow answer hold everybody up; more would carry fewer each."""
@@ -22,11 +23,11 @@ _COLUMNS = """
     a.created_at, a.updated_at, s.last_seen_at < clock_timestamp() - interval '1 minute',
     a.assurance
 """
-_ALIVE = """
+_ALIVE = f"""
     s.revoked_at IS NULL
     AND least(s.idle_expires_at, s.absolute_expires_at) > clock_timestamp()
     AND s.created_at > a.tokens_valid_after
-    AND a.status NOT IN ('blocked', 'closed')
+    AND a.status NOT IN ('{AccountStatus.BLOCKED}', '{AccountStatus.CLOSED}')
 """
 _ONE = f"""
     SELECT 1, {_COLUMNS}

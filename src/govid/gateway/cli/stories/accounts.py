@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from govid.bus.contracts import IdentifierType, Topic
+from govid.bus.shared.account_status import AccountStatus
 from govid.gateway.cli.stage import Stage
 from govid.gateway.cli.stories import steps
 
@@ -21,14 +22,14 @@ async def mismatch(stage: Stage) -> None:
     player = stage.person(IdentifierType.NHS)
     stage.tell("Somebody says who they are, and gives a number that is not theirs")
     await steps.register(stage, player, claims=True)
-    await steps.status(stage, player, "verification_failed")
+    await steps.status(stage, player, AccountStatus.FAILED)
     await stage.passed(Topic.VERIFICATION_RESULT, player)
     stage.tell("Which of it is wrong they are not told. They try again")
     again = await stage.call(
         "POST", "/api/auth/verification", token=player.token, body=player.claims
     )
     steps.expect(again, HTTPStatus.ACCEPTED, "the second attempt")
-    await steps.status(stage, player, "verification_failed")
+    await steps.status(stage, player, AccountStatus.FAILED)
     third = await stage.call(
         "POST", "/api/auth/verification", token=player.token, body=player.claims
     )

@@ -5,6 +5,7 @@ from http import HTTPStatus
 import httpx
 
 from govid.bus.contracts import IdentifierType, Topic
+from govid.bus.shared.account_status import AccountStatus
 from govid.gateway.cli.casting import Player
 from govid.gateway.cli.stage import Stage, StoryBroken
 from govid.gateway.cli.stories import steps
@@ -33,7 +34,7 @@ async def outage(stage: Stage) -> None:
         )
         stage.tell("Calls to the NHS have stopped: /health says nhs: down, and 200 all the same")
         await steps.register(stage, taxpayer, claims=True)
-        await steps.status(stage, taxpayer, "verified")
+        await steps.status(stage, taxpayer, AccountStatus.VERIFIED)
         stage.tell("HMRC verifies as ever. Those who registered with the NHS wait")
         for player in patients:
             await _still_waits(stage, player)
@@ -41,7 +42,7 @@ async def outage(stage: Stage) -> None:
         await stage.rehearse("nhs", "fault", "")
     stage.tell("The NHS is back. One call is let through to see, at most 15 s from now")
     for player in patients:
-        await steps.status(stage, player, "verified", BACK_SECONDS)
+        await steps.status(stage, player, AccountStatus.VERIFIED, BACK_SECONDS)
         await stage.passed(Topic.VERIFICATION_RESULT, player)
     stage.tell("Everybody is verified, and nobody had to ask again")
 
@@ -53,5 +54,5 @@ def _is_down(answer: httpx.Response) -> bool:
 async def _still_waits(stage: Stage, player: Player) -> None:
     answer = await stage.call("GET", steps.PROFILE, token=player.token)
     steps.expect(answer, HTTPStatus.OK, "the profile")
-    if answer.json()["status"] != "pending_verification":
+    if answer.json()["status"] != AccountStatus.PENDING:
         raise StoryBroken(f"an account is {answer.json()['status']} without an answer")

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 import httpx
 
+from govid.bus.shared.account_status import AccountStatus
 from govid.gateway.cli.casting import Player
 from govid.gateway.cli.stage import DEADLINE_SECONDS, Stage, StoryBroken
 
@@ -15,7 +16,7 @@ async def open_account(stage: Stage, player: Player) -> None:
     if stage.matches:
         await stage.introduce(player)
     await register(stage, player, claims=stage.matches)
-    await status(stage, player, "verified")
+    await status(stage, player, AccountStatus.VERIFIED)
 
 
 async def register(stage: Stage, player: Player, *, claims: bool = False) -> None:
@@ -37,7 +38,7 @@ async def sign_in(stage: Stage, player: Player) -> httpx.Response:
 
 
 async def status(
-    stage: Stage, player: Player, wanted: str, seconds: float = DEADLINE_SECONDS
+    stage: Stage, player: Player, wanted: AccountStatus, seconds: float = DEADLINE_SECONDS
 ) -> None:
     """Wait until the profile of *player* has the status *wanted*."""
     await stage.until(
