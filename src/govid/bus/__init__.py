@@ -11,6 +11,7 @@ from govid.bus.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from govid.bus.personal import Personal
 from govid.bus.pseudonyms import Pseudonyms
 from govid.bus.settings import BusSettings
+from govid.bus.storage.quotas import Quota, QuotaReached, Quotas, RateExceeded
 from govid.bus.transaction import Transaction, UnitOfWork
 
 __all__ = [
@@ -35,6 +36,10 @@ __all__ = [
     "Personal",
     "Principal",
     "Pseudonyms",
+    "Quota",
+    "QuotaReached",
+    "Quotas",
+    "RateExceeded",
     "Subscriptions",
     "SystemClock",
     "Transaction",

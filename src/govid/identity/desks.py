@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from govid.bus import Clock, Consumer, Database, Pseudonyms, UnitOfWork
+from govid.bus import Clock, Consumer, Database, Pseudonyms, Quotas, UnitOfWork
 from govid.bus.contracts import LetterWritten
 from govid.identity import controllers
 from govid.identity.accounts.claims import ClaimExpiry
@@ -29,7 +29,6 @@ from govid.identity.repository.facts import Facts
 from govid.identity.repository.letters import Letters
 from govid.identity.repository.links import Links
 from govid.identity.repository.owners import Owners
-from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.verification_attempts import (
     VerificationAttempts,
     VerificationHistory,
@@ -69,7 +68,13 @@ def build(
     change = PasswordChange(uow, owners, ending, links, passwords, policy, again, correspondence)
     reset = PasswordReset(uow, owners, ending, links, passwords, policy, throttle, correspondence)
     emails = EmailDesk(
-        uow, owners, links, Quotas(), again, correspondence, Pseudonyms(settings.pseudonym_key)
+        uow,
+        owners,
+        links,
+        Quotas("identity.quota"),
+        again,
+        correspondence,
+        Pseudonyms(settings.pseudonym_key),
     )
     # An export is a few statements, none of which needs a BEGIN and a COMMIT around it.
     reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from govid.bus import Clock, Consumer, Database, Module, Principal, Pseudonyms, UnitOfWork
+from govid.bus import Clock, Consumer, Database, Module, Principal, Pseudonyms, Quotas, UnitOfWork
 from govid.bus.contracts import (
     DeathNotified,
     HmrcEvidenceGathered,
@@ -39,7 +39,6 @@ from govid.identity.repository.claims import Claims
 from govid.identity.repository.facts import Facts, FactsSeal
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.life_events import LifeEvents
-from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.sessions import Sessions
 from govid.identity.repository.signing_keys import SigningKeys
@@ -116,7 +115,7 @@ def build(
     standing = Standing(holders, history, ending, questions)
     precedents = Precedents(holders, history, digests)
     pseudonyms = Pseudonyms(settings.pseudonym_key)
-    attempts, quotas = Attempts(), Quotas()
+    attempts, quotas = Attempts(), Quotas("identity.quota")
     limits = Registrations(uow, quotas, settings.throttle, pseudonyms)
     registration = Registration(
         uow, accounts, passwords, rules, precedents, limits, facts, questions

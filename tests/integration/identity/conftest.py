@@ -14,6 +14,7 @@ from govid.bus import (
     Delivery,
     Principal,
     Pseudonyms,
+    Quotas,
     Subscriptions,
     SystemClock,
     UnitOfWork,
@@ -41,7 +42,6 @@ from govid.identity.repository.accounts import Accounts
 from govid.identity.repository.facts import Facts, FactsSeal
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.life_events import LifeEvents
-from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.sessions import Sessions
 from govid.identity.repository.signing_keys import SigningKeys
@@ -203,12 +203,12 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
     throttle = Throttle(
         uow,
         Attempts(),
-        Quotas(),
+        Quotas("identity.quota"),
         settings.throttle,
         pseudonyms,
         Sieges(settings.throttle.failures),
     )
-    limits = Registrations(uow, Quotas(), settings.throttle, pseudonyms)
+    limits = Registrations(uow, Quotas("identity.quota"), settings.throttle, pseudonyms)
     policy = Policy(min_length=8, checks=settings.password_checks)
     rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
     holders, history, digests = Holders(), LifeEvents(), Digests(b"k" * 32)

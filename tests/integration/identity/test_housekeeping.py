@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from govid.bus import Database, Transaction
+from govid.bus import Database, Quotas, Transaction
 from govid.identity import housekeeping
 from govid.identity.housekeeping import BATCH_ROWS, Housekeeping
-from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.throttle import Attempts
 from govid.identity.throttle.lapsing import Lapsing
 from tests.integration.identity.conftest import a_uow
@@ -84,7 +83,7 @@ async def test_it_goes_on_until_it_is_told_to_stop(
 
 
 def caretaker(door: Door) -> Housekeeping:
-    lapsing = Lapsing(Attempts(), Quotas())
+    lapsing = Lapsing(Attempts(), Quotas("identity.quota"))
     return Housekeeping(door.uow, {"unlock": lapsing.unlock, "forget": lapsing.forget})
 
 

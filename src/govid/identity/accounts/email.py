@@ -1,6 +1,6 @@
 """The address of an account: knowing that it reaches its owner, and changing it."""
 
-from govid.bus import Cause, Invalid, Principal, Pseudonyms, Transaction, UnitOfWork
+from govid.bus import Cause, Invalid, Principal, Pseudonyms, Quota, Quotas, Transaction, UnitOfWork
 from govid.bus.contracts import EmailChanged, EmailChangeRequested, EmailConfirmed
 from govid.bus.shared.account_status import AccountStatus
 from govid.identity.errors import Fault, LinkIsSpent, TooManyAttempts
@@ -9,7 +9,6 @@ from govid.identity.passwords.reauthentication import Reauthentication
 from govid.identity.repository.letters import LetterKind
 from govid.identity.repository.links import Links, Promise, Purpose
 from govid.identity.repository.owners import Owner, Owners
-from govid.identity.repository.quotas import Quota, Quotas
 from govid.identity.rules import canonical, email_address
 from govid.identity.schemas import ChangeEmail
 

@@ -21,10 +21,9 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from govid.bus import Cause, GovidError, Kind, Pseudonyms, Transaction, UnitOfWork
+from govid.bus import Cause, GovidError, Kind, Pseudonyms, Quota, Quotas, Transaction, UnitOfWork
 from govid.bus.contracts import LoginLocked, LoginLockExpired
 from govid.identity.errors import TooManyAttempts
-from govid.identity.repository.quotas import Quota, Quotas
 from govid.identity.repository.throttle import Attempts, Limits, Place, Reserved
 from govid.identity.settings import ThrottleSettings
 from govid.identity.throttle.callers import network_of

@@ -1,8 +1,7 @@
 """What becomes of locks, and of what was counted, when time passes and nobody tries."""
 
-from govid.bus import Transaction
+from govid.bus import Quotas, Transaction
 from govid.bus.contracts import LoginLockExpired
-from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.throttle import Attempts
 
 

@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from govid.bus import Cause, GovidError, Pseudonyms, Transaction, UnitOfWork
+from govid.bus import Cause, GovidError, Pseudonyms, Quota, Quotas, Transaction, UnitOfWork
 from govid.bus.contracts import IdentifierType, RegistrationDuplicated
 from govid.identity.errors import EmailTaken, IdentifierTaken, TooManyAttempts
-from govid.identity.repository.quotas import Quota, Quotas
 from govid.identity.settings import ThrottleSettings
 from govid.identity.throttle.callers import TrustedCallers, network_of
 

@@ -7,14 +7,13 @@ from uuid import UUID
 
 import pytest
 
-from govid.bus import Pseudonyms
+from govid.bus import Pseudonyms, Quotas
 from govid.identity.credentials.reset import PasswordReset
 from govid.identity.mail.correspondence import Correspondence
 from govid.identity.passwords.policy import Policy
 from govid.identity.repository.letters import Letters
 from govid.identity.repository.links import Links
 from govid.identity.repository.owners import Owners
-from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.throttle import Attempts
 from govid.identity.settings import ThrottleSettings
 from govid.identity.throttle.attempts import Throttle
@@ -39,7 +38,12 @@ def reset(identity: Parts) -> PasswordReset:
     limits = ThrottleSettings(failures=10_000, address_failures=100_000)
     pseudonyms = Pseudonyms(b"k" * 32)
     throttle = Throttle(
-        identity.uow, Attempts(), Quotas(), limits, pseudonyms, Sieges(limits.failures)
+        identity.uow,
+        Attempts(),
+        Quotas("identity.quota"),
+        limits,
+        pseudonyms,
+        Sieges(limits.failures),
     )
     return PasswordReset(
         identity.uow,

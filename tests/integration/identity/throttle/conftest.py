@@ -6,9 +6,8 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from govid.bus import Database, Pseudonyms, Transaction, UnitOfWork
+from govid.bus import Database, Pseudonyms, Quotas, Transaction, UnitOfWork
 from govid.bus.actor import Cause
-from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.throttle import Attempts
 from govid.identity.settings import ThrottleSettings
 from govid.identity.throttle.attempts import Attempt, Flow, Throttle
@@ -96,7 +95,9 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 def a_door(database: Database, **settings: Any) -> Door:
     uow, limits, registry = a_uow(database), ThrottleSettings(**settings), CollectorRegistry()
     sieges = Sieges(limits.failures, registry)
-    throttle = Throttle(uow, Attempts(), Quotas(), limits, Pseudonyms(b"k" * 32), sieges)
+    throttle = Throttle(
+        uow, Attempts(), Quotas("identity.quota"), limits, Pseudonyms(b"k" * 32), sieges
+    )
     return Door(database=database, uow=uow, throttle=throttle, registry=registry)
 
 

@@ -6,9 +6,8 @@ from collections import Counter
 import msgspec
 import pytest
 
-from govid.bus import Database
+from govid.bus import Database, Quotas
 from govid.identity.errors import TooManyAttempts
-from govid.identity.repository.quotas import Quotas
 from govid.identity.repository.throttle import Attempts
 from govid.identity.throttle import attempts
 from govid.identity.throttle.attempts import Flow
@@ -78,7 +77,7 @@ async def test_a_lifted_lock_lets_in_at_once_and_is_told_of_once(door: Door) -> 
     await door.lift()
     await door.lift()
     assert not (await door.reserve()).is_locked
-    lapsing = Lapsing(Attempts(), Quotas())
+    lapsing = Lapsing(Attempts(), Quotas("identity.quota"))
     async with door.uow.begin(CAUSE) as tx:
         assert await lapsing.unlock(tx, 10) == 0
     assert await door.events() == ["locked", "lock_expired"]

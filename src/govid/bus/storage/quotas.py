@@ -1,20 +1,24 @@
-"""Where it is counted how much of something somebody may still do, within a span of time."""
+"""Quotas: how often something may be done within a span of time, and how much may be stored.
+
+Each module keeps the counters of its rates in a table of its own schema, `<schema>.quota`.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from govid.bus import Transaction
+from govid.bus.errors import GovidError, Kind
+from govid.bus.transaction import Transaction
 
 BUSY_SECONDS = 5
 """When to come again where nothing is spent yet, and all of it is held."""
 SLACK_SECONDS = 60
 """By how much a span may end later than one that begins now, before the clock must have jumped."""
 
-# In order, so that two that count the same rows cannot wait for each other.
-_COUNT = f"""
-    INSERT INTO identity.quota AS q (kind, bucket, held, spent, ends_at)
+# In order of the key, so that two transactions that count the same rows cannot deadlock.
+_COUNT = """
+    INSERT INTO {table} AS q (kind, bucket, held, spent, ends_at)
     SELECT kind, bucket, 1 - $4::int, $4, clock_timestamp() + make_interval(secs => seconds)
     FROM unnest($1::text[], $2::text[], $3::float8[]) AS asked (kind, bucket, seconds)
     ORDER BY kind, bucket
@@ -23,26 +27,40 @@ _COUNT = f"""
                excluded.spent + CASE WHEN over THEN 0 ELSE q.spent END,
                CASE WHEN over THEN excluded.ends_at ELSE q.ends_at END
         FROM (SELECT q.ends_at <= clock_timestamp()
-                  OR q.ends_at > excluded.ends_at + interval '{SLACK_SECONDS} s' AS over) AS span)
+                  OR q.ends_at > excluded.ends_at + make_interval(secs => {slack}) AS over) AS span)
     RETURNING kind, bucket, held, spent,
               greatest(1, ceil(extract(epoch FROM ends_at - clock_timestamp())))::int
                   AS seconds_left
-"""  # noqa: S608 - put together from constants
+"""
 _SETTLE = """
-    UPDATE identity.quota SET held = greatest(held - 1, 0), spent = spent + $3
+    UPDATE {table} SET held = greatest(held - 1, 0), spent = spent + $3
     WHERE kind = $1 AND bucket = $2
 """
 _FORGET = """
-    DELETE FROM identity.quota WHERE (kind, bucket) IN (
-        SELECT kind, bucket FROM identity.quota
+    DELETE FROM {table} WHERE (kind, bucket) IN (
+        SELECT kind, bucket FROM {table}
         WHERE ends_at < clock_timestamp() OR (held = 0 AND spent = 0)
         LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING 1
 """
 
 
+class RateExceeded(GovidError):
+    """You have done this too often; please try again later."""
+
+    code = "rate-exceeded"
+    kind = Kind.BUSY
+
+
+class QuotaReached(GovidError):
+    """You have as many of these as an account may have."""
+
+    code = "quota-reached"
+    kind = Kind.CONFLICT
+
+
 class Quota(msgspec.Struct, frozen=True, kw_only=True):
-    """How often *kind* of thing may be done in so many seconds, by whom *bucket* stands for."""
+    """A rate: *most* times *kind* in so many seconds, for the subject that *bucket* stands for."""
 
     kind: str
     bucket: str
@@ -51,11 +69,17 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quotas:
-    """The budgets.
+    """The counters of rates, in one table.
 
-    One is held before the work and settled after it; what nobody settles is held until the span
-    is over, so that a process that dies gives nothing away.
+    A count is held before the work and settled after it. A count that is never settled stays held
+    until its span ends, so a process that dies gives nothing back.
     """
+
+    def __init__(self, table: str) -> None:
+        """Count in *table*, such as `identity.quota`: a constant of the code, never input."""
+        self._count_sql = _COUNT.format(table=table, slack=SLACK_SECONDS)
+        self._settle_sql = _SETTLE.format(table=table)
+        self._forget_sql = _FORGET.format(table=table)
 
     async def hold(self, tx: Transaction, quotas: Sequence[Quota]) -> int | None:
         """Hold one of each of *quotas*, to be settled.
@@ -69,6 +93,18 @@ class Quotas:
         """Spend one of each of *quotas* at once. Returns what `hold` returns."""
         return await self._count(tx, quotas, spent=1)
 
+    async def spend(self, tx: Transaction, quota: Quota) -> None:
+        """Spend one of *quota*; one whose `most` is 0 has no limit and is not counted.
+
+        Raises:
+            RateExceeded: the rate is exceeded. *tx* has to be rolled back.
+        """
+        if not quota.most:
+            return
+        seconds = await self.count(tx, [quota])
+        if seconds is not None:
+            raise RateExceeded(retry_after_seconds=seconds)
+
     async def settle(
         self, tx: Transaction, *, spent: Sequence[Quota] = (), given_back: Sequence[Quota] = ()
     ) -> None:
@@ -80,17 +116,17 @@ class Quotas:
             ]
         )
         if held:
-            await tx.driver.executemany(_SETTLE, held)
+            await tx.driver.executemany(self._settle_sql, held)
 
     async def forget(self, tx: Transaction, most: int) -> int:
         """Delete at most so many budgets that are untouched, or over; return how many."""
-        return len(await tx.driver.fetch(_FORGET, most))
+        return len(await tx.driver.fetch(self._forget_sql, most))
 
     async def _count(self, tx: Transaction, quotas: Sequence[Quota], *, spent: int) -> int | None:
         if not quotas:
             return None
         rows = await tx.driver.fetch(
-            _COUNT,
+            self._count_sql,
             [quota.kind for quota in quotas],
             [quota.bucket for quota in quotas],
             [quota.seconds for quota in quotas],

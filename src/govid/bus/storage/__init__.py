@@ -1,0 +1,1 @@
+"""Database access shared by all modules; each table belongs to the module that names it."""
