@@ -11,11 +11,14 @@ from govid.bus.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from govid.bus.personal import Personal
 from govid.bus.pseudonyms import Pseudonyms
 from govid.bus.settings import BusSettings
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.bus.storage.periodic import PeriodicWorker, try_transaction_lock
 from govid.bus.storage.quotas import Quota, QuotaReached, Quotas, RateExceeded
 from govid.bus.transaction import Transaction, UnitOfWork
 
 __all__ = [
     "ANONYMOUS",
+    "DATABASE_UNAVAILABLE",
     "DEFAULT_LIMIT",
     "MAX_LIMIT",
     "Actor",
@@ -33,6 +36,7 @@ __all__ = [
     "Module",
     "Outage",
     "Page",
+    "PeriodicWorker",
     "Personal",
     "Principal",
     "Pseudonyms",
@@ -46,5 +50,6 @@ __all__ = [
     "TransactionClosed",
     "UnitOfWork",
     "Witness",
+    "try_transaction_lock",
     "uuid7",
 ]

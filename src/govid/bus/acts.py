@@ -20,7 +20,7 @@ from govid.bus.clock import Clock, SystemClock
 from govid.bus.contracts import OutboxAct
 from govid.bus.ids import uuid7
 from govid.bus.outbox import PostgresOutbox
-from govid.bus.retry import is_transient
+from govid.bus.storage.errors import is_transient
 
 ADVISORY_LOCK = 0x7265706C6179
 """Held by the one who adds deliveries for many events: "replay" in hexadecimal."""

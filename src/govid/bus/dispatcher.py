@@ -24,9 +24,9 @@ from govid.bus.errors import Outage
 from govid.bus.failures import Failure, Failures
 from govid.bus.leases import Leases
 from govid.bus.metrics import Metrics
-from govid.bus.retry import error_class, is_transient
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
+from govid.bus.storage.errors import error_class, is_transient
 from govid.bus.transaction import UnitOfWork
 from govid.bus.wake import Wake
 

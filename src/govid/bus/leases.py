@@ -23,9 +23,9 @@ import asyncpg
 from govid.bus.consumers import BUCKETS
 from govid.bus.database import KEEPALIVES, dsn
 from govid.bus.ids import uuid7
-from govid.bus.retry import DATABASE_AWAY
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Leases:
         while True:
             try:
                 await self._hold()
-            except DATABASE_AWAY as error:
+            except DATABASE_UNAVAILABLE as error:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     # The rollback that a cancellation asked for met a connection that was gone.
@@ -187,7 +187,7 @@ class Leases:
                     list(range(BUCKETS)),
                 )
                 await connection.execute("DELETE FROM bus.replica WHERE id = $1", self.replica)
-        except DATABASE_AWAY as error:
+        except DATABASE_UNAVAILABLE as error:
             # Not given back, then: the lock goes with the connection, and others take over.
             log.warning("leases.not_released", extra={"error_class": type(error).__name__})
 
@@ -195,5 +195,5 @@ class Leases:
 async def _close(connection: Any) -> None:
     try:
         await connection.close(timeout=1)
-    except DATABASE_AWAY:
+    except DATABASE_UNAVAILABLE:
         connection.terminate()

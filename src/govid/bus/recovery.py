@@ -13,8 +13,8 @@ import logging
 from collections.abc import Collection
 
 from govid.bus.database import Database
-from govid.bus.retry import DATABASE_AWAY
 from govid.bus.sql import QUERIES
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.bus.wake import Wake
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Recovery:
             try:
                 woken = await self._end_pauses(back)
                 woken += sum([await self._end_pauses((name,), most=1) for name in perhaps])
-            except DATABASE_AWAY as error:
+            except DATABASE_UNAVAILABLE as error:
                 log.warning("recovery.postponed", extra={"error_class": type(error).__name__})
                 await asyncio.sleep(AGAIN_SECONDS)
                 self.tell(back)

@@ -5,7 +5,6 @@ against the database. Nothing rests on this worker's punctuality: what it does n
 in the default partition, or stays a little longer (ADR-0011).
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
@@ -19,8 +18,9 @@ from govid.bus.clock import Clock
 from govid.bus.database import KEEPALIVES, dsn
 from govid.bus.ids import first_uuid7_of
 from govid.bus.partitions import LOCKED_MS, QUERIES, Partitions
-from govid.bus.retry import DATABASE_AWAY, error_class
 from govid.bus.settings import BusSettings
+from govid.bus.storage.errors import error_class
+from govid.bus.storage.periodic import PeriodicWorker, try_session_lock
 
 log = logging.getLogger(__name__)
 
@@ -82,13 +82,12 @@ class Retention:
 
     async def run(self) -> None:
         """Make room now and every hour, until cancelled."""
-        while True:
-            try:
-                complete = await self.work()
-            except DATABASE_AWAY as error:
-                log.warning("retention.failed", extra={"error_class": error_class(error)})
-                complete = False
-            await asyncio.sleep(PERIOD_SECONDS if complete else BUSY_SECONDS)
+        await PeriodicWorker(
+            self.work,
+            PERIOD_SECONDS,
+            failure_event="retention.failed",
+            retry_seconds=BUSY_SECONDS,
+        ).run()
 
     async def work(self) -> bool:
         """Do all there is to do; tell whether nothing is left, or another replica is at it.
@@ -111,7 +110,7 @@ class Retention:
             },
         )
         try:
-            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", ADVISORY_LOCK):
+            if not await try_session_lock(connection, ADVISORY_LOCK):
                 return True
             complete = True
             for table, step in await self._steps(connection):

@@ -24,9 +24,9 @@ from govid.bus.outbox import PostgresOutbox
 from govid.bus.pseudonyms import Pseudonyms
 from govid.bus.recovery import Recovery
 from govid.bus.retention import Retention
-from govid.bus.retry import error_class
 from govid.bus.sample import Sampler
 from govid.bus.settings import BusSettings
+from govid.bus.storage.errors import error_class
 from govid.bus.transaction import UnitOfWork
 from govid.bus.wake import Notifier, Wake
 

@@ -10,8 +10,8 @@ import msgspec
 
 from govid.bus.database import Database
 from govid.bus.ids import moment_of
-from govid.bus.retry import DATABASE_AWAY, error_class
 from govid.bus.sql import read
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE, error_class
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Sampler:
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     self.last = await self._look()
-            except DATABASE_AWAY as error:
+            except DATABASE_UNAVAILABLE as error:
                 log.info("metrics.no_sample", extra={"error_class": error_class(error)})
                 self.last = Sample()
             self._looked_at = monotonic()

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from govid.bus.database import dsn
-from govid.bus.retry import DATABASE_AWAY
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Notifier:
         while True:
             try:
                 await self._converse()
-            except DATABASE_AWAY as error:
+            except DATABASE_UNAVAILABLE as error:
                 log.warning("wake.listener_lost", extra={"error_class": type(error).__name__})
                 await asyncio.sleep(1)
 

@@ -10,7 +10,6 @@ from datetime import datetime
 from time import monotonic
 from typing import Any, Literal
 
-import asyncpg
 import msgspec
 from litestar import Response, Router, get
 from litestar.di import NamedDependency, Provide
@@ -18,12 +17,12 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from govid.bus import Clock, Database
 from govid.bus.schema import SchemaWatch
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 
 PROBE_SECONDS = 1.0
 """How long the database may take to answer, and how long its answer is believed."""
 
 _HEAD = "SELECT version_num FROM public.govid_version"
-_AWAY = (OSError, TimeoutError, RuntimeError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class HealthView(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +82,7 @@ class Health:
                 if await self._database.reads.fetchval(_HEAD) != self._head:
                     return "not migrated"
                 return "ok" if await self._schema.sound(self._database.reads) else "drifted"
-        except _AWAY:
+        except (*DATABASE_UNAVAILABLE, RuntimeError):
             return "down"
 
 

@@ -13,9 +13,9 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from govid.bus import FieldFault, GovidError, Kind
+from govid.bus.storage.errors import is_unavailable
 from govid.gateway.exchange import Exchange, exchange_of
 from govid.gateway.faults import explain, sentence
-from govid.gateway.outages import is_outage
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def refusal_of(error: Exception, exchange: Exchange) -> Refusal:
             return _of_parameters(error)
         case HTTPException() if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             return plain(error.status_code, _allow(error))
-    if is_outage(error):
+    if is_unavailable(error):
         log.warning("database unavailable", extra={"correlation_id": exchange.correlation_id})
         return plain(503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
     log.error("request failed", exc_info=error, extra={"correlation_id": exchange.correlation_id})

@@ -13,6 +13,7 @@ from govid.bus.database import dsn
 from govid.bus.kafka.producer import Producer
 from govid.bus.kafka.topics_admin import Topics
 from govid.bus.schema import describe, differences
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway import hosts
 from govid.gateway.devserver.state import StateFolder
 from govid.gateway.migrations import head
@@ -49,7 +50,7 @@ async def backend_faults(settings: Settings) -> list[str]:
         return []
     try:
         connection = await asyncpg.connect(dsn(settings.bus.database_url), timeout=CONNECT_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DATABASE_UNAVAILABLE as error:
         return [f"the database does not let govid in ({type(error).__name__})"]
     try:
         found = [*await _trust(connection), *await _migrations(connection)]

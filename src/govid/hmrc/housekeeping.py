@@ -1,17 +1,9 @@
 """Deletes what somebody began and never brought back: nothing rests on when that happens."""
 
-import asyncio
-import logging
-
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
+from govid.bus import PeriodicWorker
 from govid.hmrc.repository import ConsentRequests
 
-log = logging.getLogger(__name__)
-
 PERIOD_SECONDS = 60.0
-_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError)
 
 
 class Housekeeping:
@@ -23,12 +15,9 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Tidy now and every minute, until cancelled."""
-        while True:
-            try:
-                await self._requests.tidy()
-            except _FAILURES as error:
-                log.warning(
-                    "housekeeping.failed",
-                    extra={"operation": "consent requests", "error_class": type(error).__name__},
-                )
-            await asyncio.sleep(PERIOD_SECONDS)
+        await PeriodicWorker(
+            self._requests.tidy,
+            PERIOD_SECONDS,
+            failure_event="housekeeping.failed",
+            failure_members={"operation": "consent requests"},
+        ).run()

@@ -7,7 +7,7 @@ from typing import Any
 from govid.bus.kafka.intake import Unreadable
 from govid.bus.kafka.producer import Producer
 from govid.bus.kafka.topics_admin import dead_letter_topic
-from govid.bus.retry import error_class
+from govid.bus.storage.errors import error_class
 
 SEND_SECONDS = 5.0
 KEPT_BYTES = 512 * 1024

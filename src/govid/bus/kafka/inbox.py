@@ -24,8 +24,8 @@ from govid.bus.kafka.sql import QUERIES
 from govid.bus.kafka.topics_admin import INBOUND, Topics
 from govid.bus.metrics import Metrics
 from govid.bus.outbox import PostgresOutbox
-from govid.bus.retry import error_class
 from govid.bus.settings import BusSettings
+from govid.bus.storage.errors import error_class, is_not_storable
 from govid.bus.wake import Wake
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,6 @@ log = logging.getLogger(__name__)
 POLL_MS = 500
 POLL_RECORDS = 500
 PAUSE_SECONDS = 1.0
-NOT_STORABLE = ("22", "54")
-"""Classes of SQLSTATE that say: this value cannot be stored, ever (bad data, over a limit)."""
 
 
 class Read(NamedTuple):
@@ -159,7 +157,7 @@ class Inbox:
         try:
             addressees = await self._commit([read.arrival for read in reads])
         except asyncpg.PostgresError as error:
-            if not (error.sqlstate or "").startswith(NOT_STORABLE):
+            if not is_not_storable(error):
                 raise
             if len(reads) == 1:
                 await self._dead_letters.put(reads[0].record, Unreadable("not-storable"))

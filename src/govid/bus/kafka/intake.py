@@ -18,7 +18,7 @@ from govid.bus.contracts import DeathNotified, Event, Topic, VerificationComplet
 from govid.bus.envelope import Envelope, Headers, Sealer
 from govid.bus.ids import uuid7
 from govid.bus.kafka import codec
-from govid.bus.retry import error_class
+from govid.bus.storage.errors import error_class
 
 MAX_VALUE_BYTES = 256 * 1024
 _PLACE = re.compile(r"at `(\$[\w.]*)`")

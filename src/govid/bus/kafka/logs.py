@@ -20,8 +20,8 @@ from govid.bus.kafka.logstream import Entry, LogStream
 from govid.bus.kafka.producer import Producer
 from govid.bus.kafka.topics_admin import Topics
 from govid.bus.outbox import PostgresOutbox
-from govid.bus.retry import error_class
 from govid.bus.settings import BusSettings
+from govid.bus.storage.errors import error_class
 from govid.bus.wake import Wake
 
 log = logging.getLogger(__name__)

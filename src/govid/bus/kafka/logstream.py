@@ -15,7 +15,7 @@ from govid.bus.ids import uuid7
 from govid.bus.kafka import codec
 from govid.bus.kafka.producer import Producer
 from govid.bus.kafka.topics_admin import Topics
-from govid.bus.retry import error_class
+from govid.bus.storage.errors import error_class
 
 PERIOD_SECONDS = 0.05
 ACK_SECONDS = 1.0

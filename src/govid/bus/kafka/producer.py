@@ -17,8 +17,8 @@ from aiokafka.errors import KafkaError
 
 from govid.bus.kafka.cleanup import start, stop
 from govid.bus.kafka.topics_admin import Topics
-from govid.bus.retry import DATABASE_AWAY, error_class
 from govid.bus.settings import BusSettings
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE, error_class
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ PROBE_SECONDS = 2.0
 RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0)
 BATCH_BYTES = 256 * 1024
 
-AWAY = (KafkaError, *DATABASE_AWAY)
+AWAY = (KafkaError, *DATABASE_UNAVAILABLE)
 """What connecting may meet: Kafka is away, or the database that remembers the topics."""
 
 

@@ -23,8 +23,8 @@ from govid.bus.kafka.sql import QUERIES
 from govid.bus.kafka.topics_admin import Topics
 from govid.bus.leases import Leases
 from govid.bus.metrics import Metrics
-from govid.bus.retry import error_class
 from govid.bus.settings import BusSettings
+from govid.bus.storage.errors import error_class
 from govid.bus.wake import Wake
 
 log = logging.getLogger(__name__)

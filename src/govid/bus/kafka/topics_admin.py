@@ -17,8 +17,8 @@ from govid.bus.contracts import Topic
 from govid.bus.database import Database
 from govid.bus.kafka.cleanup import start
 from govid.bus.kafka.sql import QUERIES
-from govid.bus.retry import error_class
 from govid.bus.settings import BusSettings
+from govid.bus.storage.errors import error_class
 
 log = logging.getLogger(__name__)
 

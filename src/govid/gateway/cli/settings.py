@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 
 from govid.bus.database import dsn
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway.cli.errors import Unreachable, WrongUsage
 from govid.gateway.devserver.state import Running, StateFolder
 from govid.gateway.settings import Settings, SettingsError, load
@@ -81,7 +82,7 @@ async def connected(to: Target) -> AsyncIterator[Any]:
         raise Unreachable("no database is known.", f"{NOBODY}GOVID_DATABASE_URL.")
     try:
         connection = await asyncpg.connect(dsn(to.database_url), timeout=CONNECT_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except DATABASE_UNAVAILABLE as error:
         raise Unreachable(
             f"the database does not let govid in ({type(error).__name__}).",
             "Is it running, and is GOVID_DATABASE_URL right? `govid check` looks closer.",

@@ -1,13 +1,18 @@
 """Notices of the future, when their time has come."""
 
-import asyncio
 import logging
 
-import asyncpg
 import msgspec
-from sqlalchemy.exc import SQLAlchemyError
 
-from govid.bus import Actor, Cause, Transaction, UnitOfWork, uuid7
+from govid.bus import (
+    DATABASE_UNAVAILABLE,
+    Actor,
+    Cause,
+    PeriodicWorker,
+    Transaction,
+    UnitOfWork,
+    uuid7,
+)
 from govid.identity.accounts.digests import Digests
 from govid.identity.accounts.lifecycle import SUBSCRIBER
 from govid.identity.accounts.standing import Standing
@@ -19,7 +24,6 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
 BATCH_SIZE = 100
-_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError)
 
 
 class ParkedNotices:
@@ -42,12 +46,9 @@ class ParkedNotices:
 
     async def run(self) -> None:
         """Look every few seconds, for ever. Every replica does: each notice is settled once."""
-        while True:
-            try:
-                await self.settle_due()
-            except _FAILURES as error:
-                log.warning("notices.not_looked_at", extra={"error_class": type(error).__name__})
-            await asyncio.sleep(POLL_SECONDS)
+        await PeriodicWorker(
+            self.settle_due, POLL_SECONDS, failure_event="notices.not_looked_at"
+        ).run()
 
     async def settle_due(self) -> None:
         """Settle what is due; what fails stays parked and stops no other."""
@@ -57,7 +58,7 @@ class ParkedNotices:
             try:
                 async with self._uow.begin(_cause(entry)) as tx:
                     await self._settle(tx, entry)
-            except _FAILURES as error:
+            except DATABASE_UNAVAILABLE as error:
                 log.warning(
                     "notices.not_settled",
                     extra={"notice_id": str(entry.id), "error_class": type(error).__name__},

@@ -3,14 +3,10 @@
 from collections.abc import Callable
 from uuid import UUID
 
-import asyncpg
-
-from govid.bus import Principal
+from govid.bus import DATABASE_UNAVAILABLE, Principal
 from govid.identity.errors import AccountsUnreachable, InvalidToken
 from govid.identity.sessions.live import LiveSessions
 from govid.identity.tokens.access import Tokens
-
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Authentication:
@@ -41,7 +37,7 @@ class Authentication:
         verified = self._tokens.verify(token)
         try:
             row = await self._find(verified.session_id, verified.account_id)
-        except _AWAY as error:
+        except DATABASE_UNAVAILABLE as error:
             raise AccountsUnreachable(retry_after_seconds=1) from error
         if row is None:
             raise InvalidToken

@@ -4,13 +4,10 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-import asyncpg
-
-from govid.bus import Database
+from govid.bus import DATABASE_UNAVAILABLE, Database
 
 FLUSH_SECONDS = 1.0
 BACKLOG = 10_000
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 # Whoever holds a session's lock is ending or renewing it: no need to wait for them. Another replica
 # may have noted the same a moment ago.
@@ -58,5 +55,5 @@ class LastSeen:
         seen, self._seen = self._seen, set()
         try:
             await self._database.reads.execute(_NOTE, list(seen), self._idle)
-        except _AWAY:
+        except DATABASE_UNAVAILABLE:
             return

@@ -1,28 +1,12 @@
 """Looks which keys there are, again and again: so a running process learns of a new one."""
 
-import asyncio
-import logging
-
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
-from govid.bus import Actor, Cause
+from govid.bus import DATABASE_UNAVAILABLE, Actor, Cause, PeriodicWorker
 from govid.identity.settings import KEY_WATCH_SECONDS
 from govid.identity.tokens.keyring import Keyring
 from govid.identity.tokens.keys import UnreadableKey
 from govid.identity.tokens.rotation import Rotation
 
-log = logging.getLogger(__name__)
-
 RETRY_SECONDS = 1.0
-_FAILURES = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    SQLAlchemyError,
-    UnreadableKey,
-)
 _CAUSE = Cause(correlation_id="identity.keys", actor=Actor(kind="module", id="identity"))
 
 
@@ -36,16 +20,15 @@ class KeyWatch:
 
     async def run(self) -> None:
         """Look every few seconds until cancelled."""
-        pause: float = KEY_WATCH_SECONDS
-        while True:
-            await asyncio.sleep(pause)
-            try:
-                await self.look()
-                pause = KEY_WATCH_SECONDS
-            except _FAILURES as error:
-                # The keys of before stay: they are good for much longer than this may last.
-                log.warning("keys.not_seen", extra={"error_class": type(error).__name__})
-                pause = RETRY_SECONDS
+        # The keys of before stay after a failure: they are good for longer than this may last.
+        await PeriodicWorker(
+            self.look,
+            KEY_WATCH_SECONDS,
+            failure_event="keys.not_seen",
+            failures=(*DATABASE_UNAVAILABLE, UnreadableKey),
+            retry_seconds=RETRY_SECONDS,
+            waits_first=True,
+        ).run()
 
     async def look(self) -> None:
         """Take what is due, and load what there is."""

@@ -1,0 +1,77 @@
+"""Runs a job again and again beside the server: the one periodic loop."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
+from typing import Any
+
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE, error_members
+
+log = logging.getLogger(__name__)
+
+Job = Callable[[], Awaitable[bool | None]]
+"""Does one round. Returns False if something had to be left undone."""
+
+
+class PeriodicWorker:
+    """Runs a job at once and then every period. A round that fails is logged and tried again."""
+
+    def __init__(
+        self,
+        job: Job,
+        period_seconds: float,
+        *,
+        failure_event: str,
+        failure_members: Mapping[str, str] = {},
+        failures: tuple[type[Exception], ...] = DATABASE_UNAVAILABLE,
+        retry_seconds: float | None = None,
+        waits_first: bool = False,
+    ) -> None:
+        """Run *job*; after a round that failed or left something undone, wait *retry_seconds*.
+
+        *failure_event* names the log line of a failed round, *failure_members* are added to it.
+        Errors that are not among *failures* end the worker. With *waits_first* the first round
+        begins after one period.
+        """
+        self._job = job
+        self._period_seconds = period_seconds
+        self._retry_seconds = period_seconds if retry_seconds is None else retry_seconds
+        self._failure_event = failure_event
+        self._failure_members = failure_members
+        self._failures = failures
+        self._waits_first = waits_first
+        self.succeeded_at = monotonic()
+        """When the last round ended without an error, on the monotonic clock; at first, now."""
+
+    async def run(self) -> None:
+        """Run the job until cancelled."""
+        if self._waits_first:
+            await asyncio.sleep(self._period_seconds)
+        while True:
+            complete = await self.run_once()
+            await asyncio.sleep(self._period_seconds if complete else self._retry_seconds)
+
+    async def run_once(self) -> bool:
+        """Run one round; return whether it did everything."""
+        try:
+            complete = await self._job()
+        except self._failures as error:
+            members = {**self._failure_members, **error_members(error)}
+            log.warning(self._failure_event, extra=members)
+            return False
+        self.succeeded_at = monotonic()
+        return complete is not False
+
+
+async def try_transaction_lock(driver: Any, key: int) -> bool:
+    """Take advisory lock *key* for the open transaction of *driver*, unless a session holds it.
+
+    It is released by the end of the transaction: a replica that dies does not keep it.
+    """
+    return bool(await driver.fetchval("SELECT pg_try_advisory_xact_lock($1)", key))
+
+
+async def try_session_lock(driver: Any, key: int) -> bool:
+    """Take advisory lock *key* until the session of *driver* ends, unless another one holds it."""
+    return bool(await driver.fetchval("SELECT pg_try_advisory_lock($1)", key))
