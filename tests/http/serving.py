@@ -38,9 +38,14 @@ def demonstration(database_url: str, folder: Path, **changes: object) -> Setting
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """Serve on a free port; yield the URL."""
+def serving(settings: Settings, send_buffer: int | None = None) -> Iterator[str]:
+    """Serve on a free port; yield the URL.
+
+    *send_buffer* is the size in bytes of the kernel's buffer of each connection.
+    """
     with socket.socket() as listener:
+        if send_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         server = uvicorn.Server(

@@ -1,6 +1,7 @@
 """Connections on which no request comes about."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -112,3 +113,167 @@ async def test_what_is_no_http_is_a_400(pair: Pair, visitor: Client) -> None:
     writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
     assert (await rest(reader)).startswith(b"HTTP/1.1 400 ")
     assert (await visitor.get("/health/live")).status_code == 200
+
+
+CHUNKED = (
+    b"POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+)
+MEGABYTE = 1024 * 1024
+
+
+async def flooded(pair: Pair, beginning: bytes, piece: bytes) -> bytes:
+    """Send *beginning*, then *piece* for as long as the server takes it; return its answer.
+
+    The server has to end this: it is a failure if it takes 64 MiB.
+    """
+    reader, writer = pair
+    received = bytearray()
+
+    async def receive() -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                received.extend(data)
+
+    async def send() -> None:
+        writer.write(beginning)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(64 * MEGABYTE // len(piece)):
+                writer.write(piece)
+                await writer.drain()
+            pytest.fail("the server takes all of it")
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(receive())
+        group.create_task(send())
+    return bytes(received)
+
+
+class TestD1UnboundedGrammar:
+    """Bytes that reach no handler."""
+
+    @pytest.mark.parametrize(
+        ("beginning", "piece"),
+        [
+            pytest.param(b"\r\n2\r\n{}\r\n0\r\n", b"X-A: b\r\n" * 4_000, id="trailers"),
+            pytest.param(b"\r\n2\r\n{}\r\n0\r\nX-A: ", b"b" * 65_536, id="one trailer"),
+            pytest.param(b"\r\n2\r\n{}\r\n0\r\n", b"b" * 65_536, id="a trailer's name"),
+            pytest.param(b"\r\n2;", b"a=b;" * 16_000, id="chunk extensions"),
+            pytest.param(b"\r\n2;a=", b"b" * 65_536, id="one chunk extension"),
+            pytest.param(b'\r\n2;a="', b"b" * 65_536, id="a quoted chunk extension"),
+            pytest.param(b"\r\n", b"1;a=bbbbbbbb\r\n{\r\n" * 4_000, id="tiny chunks"),
+        ],
+    )
+    async def test_d1_what_reaches_no_handler_is_a_400_and_the_end(
+        self, pair: Pair, beginning: bytes, piece: bytes
+    ) -> None:
+        answer = await flooded(pair, CHUNKED + beginning, piece)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert b"urn:govid:problem:bad-request" in answer
+        assert b"connection: close" in answer
+
+    @pytest.mark.parametrize("size", [connections.UNREAD_BYTES - 4_000, 1_000, 10])
+    async def test_d1_trailers_up_to_the_limit_are_read(self, pair: Pair, size: int) -> None:
+        reader, writer = pair
+        writer.write(CHUNKED + b"Connection: close\r\n\r\n2\r\n{}\r\n0\r\n")
+        writer.write(b"X-A: " + b"b" * size + b"\r\n\r\n")
+        assert (await rest(reader)).startswith(b"HTTP/1.1 422 ")
+
+    @pytest.mark.parametrize(
+        ("header", "status"),
+        [
+            (b"Content-Encoding: gzip\r\n", b"415"),
+            (b"X-Filler: " + b"x" * 20_000 + b"\r\n", b"431"),
+            (b"Host: evil.example/\r\n", b"400"),
+        ],
+    )
+    async def test_d1_what_follows_an_early_answer_is_bounded(
+        self, pair: Pair, header: bytes, status: bytes
+    ) -> None:
+        head = CHUNKED + header + b"Expect: 100-continue\r\n\r\n"
+        answer = await flooded(pair, head, b"ffff\r\n" + b"x" * 65_535 + b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 " + status)
+        assert answer.count(b"HTTP/1.1 ") == 1
+
+    async def test_d1_a_body_that_is_read_in_tiny_chunks_is_answered(self, pair: Pair) -> None:
+        reader, writer = pair
+        writer.write(CHUNKED + b"Connection: close\r\n\r\n" + b"1\r\n \r\n" * 8_000)
+        writer.write(b"2\r\n{}\r\n0\r\n\r\n")
+        assert (await rest(reader)).startswith(b"HTTP/1.1 422 ")
+
+    async def test_d1_a_compressed_body_of_a_megabyte_gets_its_answer(
+        self, visitor: Client
+    ) -> None:
+        body = b"x" * MEGABYTE
+        answer = await visitor.post_raw("/api/auth/login", body, **{"content-encoding": "gzip"})
+        assert answer.status_code == 415
+        assert "connection" not in answer.headers
+
+    async def test_d1_nothing_is_read_behind_an_offer_to_upgrade(self, pair: Pair) -> None:
+        reader, writer = pair
+        writer.write(REQUEST[:-2] + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n" + REQUEST)
+        answer = await rest(reader)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert b"connection: close" in answer
+
+
+class TestD5OldProtocol:
+    """HTTP/1.0 has no chunks (RFC 9112, section 6.1)."""
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            b"Transfer-Encoding: chunked\r\n",
+            b"transfer-encoding: Chunked\r\nContent-Length: 12\r\n",
+            b"Transfer-Encoding: identity\r\n",
+            b"Connection: keep-alive\r\nTransfer-Encoding: gzip, chunked\r\n",
+        ],
+    )
+    async def test_d5_chunks_in_http_1_0_are_a_400(self, pair: Pair, headers: bytes) -> None:
+        reader, writer = pair
+        writer.write(
+            b"POST /api/auth/login HTTP/1.0\r\nHost: 127.0.0.1\r\n"
+            b"Content-Type: application/json\r\n" + headers + b"\r\n2\r\n{}\r\n0\r\n\r\n" + REQUEST
+        )
+        answer = await rest(reader)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert b"urn:govid:problem:bad-request" in answer
+
+    async def test_d5_http_1_0_with_a_length_is_served(self, pair: Pair) -> None:
+        reader, writer = pair
+        writer.write(
+            b"POST /api/auth/login HTTP/1.0\r\nHost: 127.0.0.1\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+        )
+        assert (await rest(reader)).startswith(b"HTTP/1.1 422 ")
+
+
+class TestPipelines:
+    """Requests that wait for the one before."""
+
+    async def test_d2_a_long_pipeline_is_answered_in_order(self, pair: Pair) -> None:
+        reader, writer = pair
+        asked = range(300)
+        writer.write(b"".join(_numbered(number) for number in asked) + _numbered(300, last=True))
+        answered = [
+            int(line.split(b"-")[-1])
+            for line in (await asyncio.wait_for(reader.read(), 10)).split(b"\r\n")
+            if line.startswith(b"x-correlation-id")
+        ]
+        assert answered == [*asked, 300]
+
+    async def test_d2_what_is_whole_is_answered_before_what_is_wrong(self, pair: Pair) -> None:
+        reader, writer = pair
+        writer.write(REQUEST + b"\x16\x03\x01")
+        answer = await rest(reader)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def _numbered(number: int, *, last: bool = False) -> bytes:
+    """Return a request that is told apart by *number*."""
+    end = b"Connection: close\r\n" if last else b""
+    return REQUEST[:-2] + b"X-Correlation-ID: n-%d\r\n" % number + end + b"\r\n"

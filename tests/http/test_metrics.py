@@ -35,6 +35,8 @@ PROMISED = {
     "govid_oldest_transaction_seconds": set(),
     "govid_dead_tuples": {"table"},
     "govid_loop_lag_seconds": set(),
+    "govid_connections": set(),
+    "govid_connections_ended_total": {"reason"},
     "govid_build_info": {"version", "python"},
     "govid_http_requests_total": {"method", "route", "status"},
     "govid_http_request_seconds": {"method", "route"},

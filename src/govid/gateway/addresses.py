@@ -30,6 +30,11 @@ class Proxies:
         """Tell whether there are any."""
         return bool(self._networks)
 
+    def include(self, peer: str | None) -> bool:
+        """Tell whether *peer* is the address of a trusted proxy."""
+        found = _address(peer or "")
+        return found is not None and self._trusts(found)
+
     def client(self, peer: str | None, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
         """Return the client's address, where *peer* sent a request with these *headers*."""
         found = _address(peer or "")

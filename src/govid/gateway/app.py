@@ -22,6 +22,7 @@ from govid.gateway import (
     wiring,
 )
 from govid.gateway.body import StrictRequest
+from govid.gateway.connection_limits import ConnectionLimits
 from govid.gateway.edge import Edge
 from govid.gateway.guards import unguarded
 from govid.gateway.limits import BODY_BYTES
@@ -71,6 +72,12 @@ def create_app(settings: Settings) -> Edge:
         logs=house.logs,
         requests=requests,
         counts=metrics.HttpMetrics(house.registry),
+        limits=ConnectionLimits(
+            house.registry,
+            total=settings.max_connections,
+            per_network=settings.max_connections_per_network,
+            exempt=settings.trusted_proxies,
+        ),
         clock=house.clock,
         methods={route.path_format: route.methods for route in app.routes},
         hosts=settings.allowed_hosts,

@@ -11,13 +11,14 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Protocol
 
-from govid.bus import Clock
+from govid.bus import Clock, Invalid
 from govid.bus.contracts import AccessDecided, RequestFinished, RequestReceived
 from govid.gateway.addresses import Proxies
+from govid.gateway.connection_limits import ConnectionLimits
 from govid.gateway.cors import Cors
 from govid.gateway.exchange import KEY, Exchange
 from govid.gateway.hosts import Hosts
-from govid.gateway.limits import Gone, Refused, check, read, replay
+from govid.gateway.limits import Gone, Refused, check, discard, read, replay
 from govid.gateway.problems import MEDIA_TYPE, Refusal, plain, refusal_of
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Edge:
         logs: Logs,
         requests: RequestLog,
         counts: Counts,
+        limits: ConnectionLimits,
         clock: Clock,
         methods: Mapping[str, Iterable[str]],
         hosts: Sequence[str] = (),
@@ -84,6 +86,8 @@ class Edge:
         clients may call, none for any; *https* tells whether they reach govid by TLS.
         """
         self._app = app
+        self.limits = limits
+        """Of this process's connections: `Connection` asks them."""
         self._logs = logs
         self._requests = requests
         self._counts = counts
@@ -126,8 +130,13 @@ class Edge:
             raise
 
     async def _serve(self, exchange: Exchange, scope: Any, receive: Any, answer: "_Answer") -> None:
-        self._hosts.check(exchange)
-        check(exchange)
+        try:
+            self._hosts.check(exchange)
+            check(exchange)
+        except (Refused, Invalid) as refusal:
+            if _sends_on(exchange, refusal):
+                await discard(receive)
+            raise
         if (preflight := self._cors.preflight(exchange)) is not None:
             await answer.empty(preflight)
             return
@@ -251,6 +260,12 @@ async def _tell_shortly(send: Any, message: Any) -> None:
     if message["type"] in ("lifespan.startup.failed", "lifespan.shutdown.failed"):
         message["message"] = message["type"]
     await send(message)
+
+
+def _sends_on(exchange: Exchange, refusal: Refused | Invalid) -> bool:
+    """Tell whether the client sends a body although its head was refused."""
+    hangs_up = isinstance(refusal, Refused) and refusal.hang_up
+    return exchange.has_body and not exchange.awaits_permission and not hangs_up
 
 
 def _allow(methods: Iterable[str]) -> bytes:

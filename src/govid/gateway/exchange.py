@@ -41,6 +41,7 @@ class Exchange:
 
     __slots__ = (
         "authorization",
+        "awaits_permission",
         "client_ip",
         "content_encoding",
         "content_length",
@@ -112,6 +113,7 @@ class Exchange:
         counted = length is not None and len(length) <= _LENGTH_DIGITS and length.isdigit()
         self.content_length = int(length) if counted and length else None
         self.has_body = bool(self.content_length) or b"transfer-encoding" in named
+        self.awaits_permission = b"expect" in named
         self.content_encoding = named.get(b"content-encoding")
         self.origin = named.get(b"origin")
         self.wanted_method = named.get(b"access-control-request-method")

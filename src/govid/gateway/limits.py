@@ -87,6 +87,20 @@ async def read(receive: Any, seconds: float = BODY_SECONDS) -> bytes:
     return b"".join(chunks)
 
 
+async def discard(receive: Any) -> None:
+    """Read a body that nothing wants, because a client that is still writing sees no answer.
+
+    Raises:
+        Refused: there is no end to it; its status replaces the one that was to be answered.
+        Gone: the client hung up.
+    """
+    try:
+        await read(receive)
+    except Refused as refused:
+        if refused.hang_up:
+            raise
+
+
 def replay(body: bytes, receive: Any) -> Any:
     """Return an ASGI `receive` that hands *body* out once, and then asks the real one."""
     pending = [{"type": "http.request", "body": body, "more_body": False}]

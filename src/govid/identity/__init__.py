@@ -4,6 +4,7 @@ from govid.identity.accounts.operator import AccountDesk, AccountReport, refuse
 from govid.identity.module import Identity, build
 from govid.identity.repository.life_events import Kind
 from govid.identity.settings import IdentitySettings, MailSettings, SmtpSettings, ThrottleSettings
+from govid.identity.throttle.callers import network_of
 from govid.identity.tokens.keys import UnreadableKey
 from govid.identity.tokens.rotation import KeyInTheWay, Rotation, Turn
 
@@ -21,5 +22,6 @@ __all__ = [
     "Turn",
     "UnreadableKey",
     "build",
+    "network_of",
     "refuse",
 ]

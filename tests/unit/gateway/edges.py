@@ -8,10 +8,12 @@ import msgspec
 from litestar import Litestar, get, post
 from litestar.exceptions import HTTPException
 from litestar.params import JSONBody
+from prometheus_client import CollectorRegistry
 
 from govid.bus import GovidError, Kind, SystemClock
 from govid.bus.contracts import AccessDecided, RequestReceived
 from govid.gateway.body import StrictRequest
+from govid.gateway.connection_limits import ConnectionLimits
 from govid.gateway.edge import Edge
 from govid.gateway.exchange import Exchange
 from govid.gateway.problems import respond
@@ -94,6 +96,7 @@ def edge(recorder: Recorder, *more: Any, proxies: Sequence[str] = (), **options:
         logs=recorder,
         requests=recorder,
         counts=recorder,
+        limits=ConnectionLimits(CollectorRegistry(), total=100, per_network=100),
         clock=SystemClock(),
         methods={route.path_format: route.methods for route in app.routes},
         proxies=proxies,

@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...]
     """Names by which clients may call; none for any."""
     trusted_proxies: tuple[str, ...]
+    max_connections: int
+    max_connections_per_network: int
     cors_origins: tuple[str, ...]
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
     log_format: Literal["auto", "json", "console"]
@@ -81,6 +83,8 @@ def assemble(
         allowed_hosts=environment.allowed_hosts
         or _local_hosts(environment, public_url, demonstration=demonstration),
         trusted_proxies=environment.trusted_proxies,
+        max_connections=environment.max_connections,
+        max_connections_per_network=environment.max_connections_per_network,
         cors_origins=environment.cors_origins,
         log_level=environment.log_level,
         log_format=environment.log_format,

@@ -30,6 +30,18 @@ class Serving(BaseModel):
         "GOVID_TRUSTED_PROXIES",
         doc="Networks (CIDR) of proxies whose X-Forwarded-For counts: JSON list or commas",
     )
+    max_connections: int = named(
+        1000,
+        "GOVID_MAX_CONNECTIONS",
+        doc="Connections that one process holds; at most the limit of open files less 100",
+        ge=1,
+    )
+    max_connections_per_network: int = named(
+        200,
+        "GOVID_MAX_CONNECTIONS_PER_NETWORK",
+        doc="Connections from one IPv4 address or IPv6 /64; trusted proxies are exempt",
+        ge=1,
+    )
     cors_origins: Texts = named(
         (),
         "GOVID_CORS_ORIGINS",
