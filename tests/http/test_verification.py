@@ -22,6 +22,9 @@ GARTON = {
 }
 STRANGER = {**GARTON, "familyName": "Gartside"}
 SMITH = {"givenName": "Jane", "familyName": "Smith", "dateOfBirth": "2010-10-22"}
+ROBIN = {"givenName": "Robin", "familyName": "Hidden", "dateOfBirth": "1980-02-29"}
+PAUL = {"givenName": "Paul", "familyName": "Partial", "dateOfBirth": "1961-04-05"}
+UNA = {"givenName": "Una", "familyName": "Unsure", "dateOfBirth": "1961-04-05"}
 RITA = {"givenName": "Rita", "familyName": "Reported", "dateOfBirth": "1950-05-06"}
 PERSON = {
     "email": "bill@example.com",
@@ -31,6 +34,7 @@ PERSON = {
 }
 ASKED = "SELECT count(*) FROM bus.event WHERE type = 'identity.verification.requested'"
 LOOKED = "SELECT count(*) FROM bus.event WHERE type = 'nhs.verification.evidence_gathered'"
+TOLD = "SELECT payload->>'error' FROM bus.event WHERE type = 'nhs.verification.completed'"
 FACTS = "SELECT count(*) FROM identity.claimed_facts"
 SPENT = "SELECT count(*) FROM identity.verification_attempt WHERE counts"
 EVIDENCE = "SELECT * FROM identity.evidence"
@@ -160,8 +164,7 @@ async def test_r16_a_death_is_told_nobody_and_is_looked_at(
     assert marks == ["deceased"]
     review = await database.reads.fetchrow("SELECT * FROM identity.review_item")
     assert (review["reason"], review["life_event_id"]) == ("deceased", None)
-    query = "SELECT payload->>'error' FROM bus.event WHERE type = 'nhs.verification.completed'"
-    assert await database.reads.fetchval(query) == "not_verifiable"
+    assert await database.reads.fetchval(TOLD) == "not_matched"
     assert "deceased" not in (await client.get("/api/auth/export", token)).text
 
 
@@ -179,15 +182,45 @@ async def test_r18_a_contra_indicator_bites_at_the_next_request(
     assert (await client.get("/api/auth/profile", token)).json()["assurance"] == "P0"
 
 
-async def test_r16_a_restricted_record_gives_the_attempt_back(
-    client: Client, database: Database
+@pytest.mark.parametrize(
+    ("number", "who", "reviews"),
+    [
+        ("9727022820", ROBIN, ["restricted"]),
+        ("9727022820", STRANGER, ["restricted"]),
+        ("9990000026", PAUL, []),
+        ("9990000034", UNA, []),
+        ("9000000009", SMITH, ["deceased"]),
+        ("9000000009", STRANGER, []),
+        ("9693632109", STRANGER, []),
+        ("9111231130", GARTON, []),
+    ],
+)
+async def test_e3_every_no_looks_the_same_and_spends_one_attempt(
+    client: Client, database: Database, number: str, who: dict[str, Any], reviews: list[str]
 ) -> None:
-    hidden = {"givenName": "Robin", "familyName": "Hidden", "dateOfBirth": "1980-02-29"}
-    token = await client.citizen(PERSON, identifierValue="9727022820", **hidden)
-    await until(database, f"SELECT ({LOOKED}) = 1 AND ({SPENT}) = 0")
-    assert (await client.get("/api/auth/profile", token)).json()["status"] == "pending_verification"
-    assert (await again(client, token, hidden)).status_code == 202
-    await until(database, f"SELECT ({LOOKED}) = 2 AND ({SPENT}) = 0")
+    token = await client.citizen(PERSON, identifierValue=number, **who)
+    profile = await client.until_status(token, "verification_failed")
+    export = (await client.get("/api/auth/export", token)).json()
+    told = await database.reads.fetchval(TOLD)
+    assert profile["assurance"] == "P0"
+    assert [one["is_spent"] for one in export["attempts"]] == [True]
+    assert [one.pop("gathered_at")[:2] for one in export["evidence"]] == ["20"]
+    assert export["evidence"] == [
+        {
+            "identifier_type": "NHS",
+            "method": "pds.read",
+            "strength": 0,
+            "validity": 0,
+            "transaction": None,
+        }
+    ]
+    assert export["claimed"] is None
+    assert told == "not_matched"
+    rows = await database.reads.fetch("SELECT reason FROM identity.review_item")
+    assert [row["reason"] for row in rows] == reviews
+    assert (await again(client, token, who)).status_code == 202
+    await client.until_status(token, "verification_failed")
+    assert (await again(client, token, who)).status_code == 403
 
 
 async def test_r16_an_outage_costs_nothing_and_is_waited_for(
@@ -212,7 +245,7 @@ async def test_r16_an_outage_costs_nothing_and_is_waited_for(
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"givenName": None}, ("givenName", "missing")),
+        ({"familyName": None}, ("familyName", "missing")),
         ({"familyName": "1234"}, ("familyName", "name_format")),
         ({"familyName": "x" * 101}, ("familyName", "name_too_long")),
         ({"dateOfBirth": "2999-01-01"}, ("dateOfBirth", "date_in_future")),
@@ -227,6 +260,46 @@ async def test_r16_malformed_facts_are_a_422_that_names_the_field(
     assert answer.status_code == 422
     (found,) = answer.json()["errors"]
     assert (found["loc"], found["type"]) == (["body", fault[0]], fault[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"familyName": "Παπαδόπουλος"}, ("familyName", "name_not_sendable")),
+        ({"givenName": "李"}, ("givenName", "name_not_sendable")),
+        ({"familyName": "x" * 36}, ("familyName", "name_not_sendable")),
+        ({"givenName": None}, ("givenName", "missing")),
+    ],
+)
+async def test_b2_b5_what_hmrc_cannot_be_asked_is_refused_and_nothing_is_pending(
+    client: Client, database: Database, change: dict[str, Any], fault: tuple[str, str]
+) -> None:
+    nino = {**PERSON, "identifierType": "NIN", "identifierValue": "AA000003D"}
+    answer = await client.register(nino, **{**GARTON, **change})
+    assert answer.status_code == 422
+    (found,) = answer.json()["errors"]
+    assert (found["loc"], found["type"]) == (["body", fault[0]], fault[1])
+    assert await database.reads.fetchval("SELECT count(*) FROM identity.account") == 0
+
+
+@pytest.mark.parametrize("family", ["Παπαδόπουλος", "x" * 36, "李"])
+async def test_b2_the_same_holds_for_an_account_that_failed(
+    client: Client, database: Database, family: str
+) -> None:
+    nino = {**PERSON, "identifierType": "NIN", "identifierValue": "AA000003D"}
+    token = await client.citizen(nino, **STRANGER)
+    await client.until_status(token, "verification_failed")
+    answer = await again(client, token, {**GARTON, "familyName": family})
+    assert answer.status_code == 422
+    assert await database.reads.fetchval(SPENT) == 1
+    profile = (await client.get("/api/auth/profile", token)).json()
+    assert profile["status"] == "verification_failed"
+
+
+async def test_b5_someone_with_one_name_can_be_verified(client: Client, database: Database) -> None:
+    one = {"familyName": "Suharto", "dateOfBirth": "1921-06-08"}
+    token = await client.citizen(PERSON, identifierValue="9990000093", **one)
+    assert (await client.until_status(token, "verified"))["assurance"] == "P2"
 
 
 async def test_an_account_without_an_identifier_is_a_422_that_names_it(

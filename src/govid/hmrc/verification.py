@@ -1,7 +1,5 @@
 """Whether a National Insurance number is the claimant's."""
 
-from collections.abc import Mapping
-
 from govid.bus import Delivery, Outage, Transaction
 from govid.bus.contracts import (
     HmrcEvidenceGathered,
@@ -12,12 +10,8 @@ from govid.bus.contracts.facts import FactsOfAccounts
 from govid.hmrc.registry.local import FORM
 from govid.hmrc.registry.protocol import Claim, Finding, NinoVerifier, Outcome
 
-ERRORS: Mapping[Outcome, str | None] = {
-    Outcome.MATCH: None,
-    Outcome.MISMATCH: "not_matched",
-    Outcome.DECEASED: "not_verifiable",
-}
-"""Permanent codes. That somebody has died is told by nobody but a notice of death."""
+NOT_MATCHED = "not_matched"
+"""A permanent code. It stands for every reason, so that no two of them can be told apart."""
 
 
 class Verification:
@@ -50,21 +44,22 @@ class Verification:
     ) -> None:
         """Publish the answer, after what it rests on.
 
-        Where too little is known nothing is answered: the account waits until its holder says more,
-        which is another request.
+        Where the citizen has said too little nothing is answered: the account waits until its
+        holder says more, which is another request.
         """
         request = delivery.event
         if outcome.evidence != FORM:
             tx.emit(_evidence(tx, delivery, outcome))
         if not outcome.outcome.is_answer:
             return
+        is_verified = outcome.outcome is Outcome.MATCH
         tx.emit(
             HmrcVerificationCompleted(
                 user_id=request.user_id,
                 identifier_type=request.identifier_type,
-                is_verified=outcome.outcome is Outcome.MATCH,
+                is_verified=is_verified,
                 timestamp=tx.now,
-                error=ERRORS[outcome.outcome],
+                error=None if is_verified else NOT_MATCHED,
             )
         )
 

@@ -7,7 +7,9 @@ from datetime import UTC, date, datetime
 from typing import Protocol
 
 from govid.bus import FieldFault, Invalid
+from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
+from govid.bus.shared.names import HMRC_NAME_MAX, first_given_name, hmrc_spellings, is_joiner
 from govid.identity.errors import Fault
 from govid.identity.passwords.policy import is_unicode
 
@@ -15,6 +17,10 @@ NAME_MAX = 100
 LONGEST_LIFE_YEARS = 130
 
 _POSTCODE = re.compile(r"(?:GIR|[A-Z]{1,2}[0-9][A-Z0-9]?)[0-9][A-Z]{2}")
+_NOT_SENDABLE = (
+    "cannot be sent to HMRC, whose form takes the letters A to Z and at most"
+    f" {HMRC_NAME_MAX} characters"
+)
 _INWARD = 3
 """The characters of a postcode after its space."""
 
@@ -44,13 +50,22 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def claimed(request: Claimed, now: Callable[[], date] = today) -> ClaimedFacts | None:
+def claimed(
+    request: Claimed,
+    now: Callable[[], date] = today,
+    *,
+    identifier_type: IdentifierType | str | None = None,
+) -> ClaimedFacts | None:
     """Return what *request* says of its sender, or None if that is nothing.
+
+    The given name may be left out by someone who has one name. Beside a National Insurance number
+    (*identifier_type*) both are needed, in letters that HMRC's form can carry.
 
     Raises:
         Invalid: a fact is not well-formed, or one of name and date of birth is missing; each such
             field is named.
     """
+    to_hmrc = identifier_type == IdentifierType.NIN
     given, family, born = request.given_name, request.family_name, request.date_of_birth
     if all(fact is None for fact in (given, family, born, request.postcode)):
         return None
@@ -62,14 +77,15 @@ def claimed(request: Claimed, now: Callable[[], date] = today) -> ClaimedFacts |
         except Fault as fault:
             faults.append(FieldFault(loc=("body", field), msg=str(fault), type=fault.kind))
 
-    read("givenName", lambda: name(given))
-    read("familyName", lambda: name(family))
+    if given is not None or family is None or to_hmrc:
+        read("givenName", lambda: _named(given, first_given_name, to_hmrc=to_hmrc))
+    read("familyName", lambda: _named(family, str, to_hmrc=to_hmrc))
     read("dateOfBirth", lambda: birthday(born, now()))
     read("postcode", lambda: postcode(request.postcode) or "")
     if faults:
         raise Invalid("; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults))
     return ClaimedFacts(
-        given_name=name(given),
+        given_name=None if given is None else name(given),
         family_name=name(family),
         date_of_birth=birthday(born, now()),
         postcode=postcode(request.postcode),
@@ -90,10 +106,30 @@ def name(text: str | None) -> str:
         raise Fault("name_too_long", f"has more than {NAME_MAX} characters")
     whole = " ".join(unicodedata.normalize("NFC", text).split())
     # Categories C are controls, marks of direction and what is assigned to nothing.
-    if any(unicodedata.category(letter).startswith("C") for letter in whole):
+    if any(
+        unicodedata.category(letter).startswith("C") and not is_joiner(whole, place)
+        for place, letter in enumerate(whole)
+    ):
         raise Fault("name_format", "holds characters that are in no name")
     if not any(letter.isalpha() for letter in whole):
         raise Fault("name_format", "has no letter")
+    return whole
+
+
+def _named(text: str | None, part_sent: Callable[[str], str], *, to_hmrc: bool) -> str:
+    """Return the name *text*, of which a department gets the *part_sent*.
+
+    Raises:
+        Fault: it is no name, or HMRC's form cannot carry it.
+    """
+    if to_hmrc and text is None:
+        raise Fault("missing", "is needed: HMRC's form has a given name and a family name")
+    whole = name(text)
+    if to_hmrc:
+        try:
+            hmrc_spellings(part_sent(whole))
+        except ValueError:
+            raise Fault("name_not_sendable", _NOT_SENDABLE) from None
     return whole
 
 

@@ -73,7 +73,7 @@ class Rules:
         identifier = read("identifierValue", lambda: self._identifier(request))
         phone = read("phoneNumber", lambda: phone_number(request.phone_number))
         try:
-            facts = claimed(request)
+            facts = claimed(request, identifier_type=request.identifier_type)
         except Invalid as more:
             faults.extend(more.faults)
         if faults or email is None or password is None or identifier is None:

@@ -14,10 +14,15 @@ Text = Annotated[str, Meta(max_length=1024)]
 """Text whose real limit a rule states: it only keeps the rules from reading a book."""
 
 
+GIVEN_NAME = (
+    "Or the first of several. Leave it out if you have one name; HMRC cannot verify such a name."
+)
+
+
 class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Open an account. What makes each field a good one is the business of `rules` and `facts`.
 
-    Name and date of birth, all or none of them, let the department match more than a number.
+    Family name and date of birth, both or neither, let the department match more than a number.
     """
 
     email: Personal[
@@ -29,8 +34,8 @@ class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     phone_number: Personal[Annotated[Text, Meta(description="In E.164 form.")]] | None = field(
         name="phoneNumber", default=None
     )
-    given_name: Personal[Annotated[Text, Meta(description="Or the first of several.")]] | None = (
-        field(name="givenName", default=None)
+    given_name: Personal[Annotated[Text, Meta(description=GIVEN_NAME)]] | None = field(
+        name="givenName", default=None
     )
     family_name: Personal[Text] | None = field(name="familyName", default=None)
     date_of_birth: Personal[date] | None = field(name="dateOfBirth", default=None)
@@ -44,8 +49,8 @@ class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Verify(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Say who one is. What makes each field a good one is the business of `facts`."""
 
-    given_name: Personal[Annotated[Text, Meta(description="Or the first of several.")]] = field(
-        name="givenName"
+    given_name: Personal[Annotated[Text, Meta(description=GIVEN_NAME)]] | None = field(
+        name="givenName", default=None
     )
     family_name: Personal[Text] = field(name="familyName")
     date_of_birth: Personal[date] = field(name="dateOfBirth")

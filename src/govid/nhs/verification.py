@@ -1,7 +1,5 @@
 """Whether an NHS number is the claimant's."""
 
-from collections.abc import Mapping
-
 from govid.bus import Delivery, Outage, Transaction
 from govid.bus.contracts import NhsEvidenceGathered, NhsVerificationCompleted, VerificationRequested
 from govid.bus.contracts.facts import FactsOfAccounts
@@ -9,12 +7,8 @@ from govid.nhs.registry.local import FORM
 from govid.nhs.registry.protocol import Claim, Finding, Outcome, PatientRegistry
 from govid.nhs.repository import Accounts, Patients
 
-ERRORS: Mapping[Outcome, str | None] = {
-    Outcome.MATCH: None,
-    Outcome.MISMATCH: "not_matched",
-    Outcome.DECEASED: "not_verifiable",
-}
-"""Permanent codes. That somebody has died is told by nobody but a notice of death."""
+NOT_MATCHED = "not_matched"
+"""A permanent code. It stands for every reason, so that no two of them can be told apart."""
 
 
 class Verification:
@@ -58,8 +52,8 @@ class Verification:
     ) -> None:
         """Publish the answer, after what it rests on; keep the record of a person who was matched.
 
-        Where too little is known nothing is answered: the account waits until its holder says more,
-        which is another request.
+        Where the citizen has said too little nothing is answered: the account waits until its
+        holder says more, which is another request.
         """
         request = delivery.event
         if outcome.evidence != FORM:
@@ -82,7 +76,7 @@ class Verification:
                 identifier_type=request.identifier_type,
                 is_verified=is_verified,
                 timestamp=tx.now,
-                error=ERRORS[outcome.outcome],
+                error=None if is_verified else NOT_MATCHED,
             )
         )
 

@@ -183,26 +183,27 @@ async def test_a_death_that_is_only_reported_decides_nothing(
 
 
 @pytest.mark.parametrize(
-    ("number", "given", "family", "born"),
+    ("number", "given", "family", "born", "outcome"),
     [
-        ("9000000025", "Janet", "Smythe", "2005-06-16"),
-        ("9000000025", "Somebody", "Else", "2000-01-01"),
-        ("9000000033", "Jane", "Smith", "2010-10-22"),
+        ("9000000025", "Janet", "Smythe", "2005-06-16", Outcome.RESTRICTED),
+        ("9000000025", "Somebody", "Else", "2000-01-01", Outcome.RESTRICTED),
+        ("9000000033", "Jane", "Smith", "2010-10-22", Outcome.INCOMPLETE),
     ],
 )
-async def test_a_restricted_or_empty_record_shows_and_decides_nothing(
-    registry: PatientRegistry, number: str, given: str, family: str, born: str
+async def test_e3_a_restricted_or_empty_record_shows_nothing_and_is_an_answer(
+    registry: PatientRegistry, number: str, given: str, family: str, born: str, outcome: Outcome
 ) -> None:
     finding = await registry.verify(claim(number, given, family, born))
-    assert outcome_and_name(finding) == (Outcome.INSUFFICIENT, None)
+    assert outcome_and_name(finding) == (outcome, None)
+    assert finding.outcome.is_answer
 
 
 @pytest.mark.parametrize(
     ("number", "given", "family", "born", "outcome"),
     [
-        ("9990000026", "Paul", "Partial", "1961-04-05", Outcome.INSUFFICIENT),
+        ("9990000026", "Paul", "Partial", "1961-04-05", Outcome.INCOMPLETE),
         ("9990000026", "Paul", "Partial", "1961-05-05", Outcome.MISMATCH),
-        ("9990000034", "Una", "Unsure", "1961-04-05", Outcome.INSUFFICIENT),
+        ("9990000034", "Una", "Unsure", "1961-04-05", Outcome.INCOMPLETE),
     ],
 )
 async def test_what_the_nhs_is_not_sure_of_proves_nothing(
@@ -332,7 +333,7 @@ async def test_the_adapter_stays_below_the_limit_of_pds(
         (("Bill", "Garton", "1946-06-23"), Outcome.MATCH, "Bill GARTON"),
         (("Billy", "Garton", "1946-06-23"), Outcome.MISMATCH, None),
         (("Jane", "Smith", "2010-10-22"), Outcome.DECEASED, None),
-        (("Janet", "Smythe", "2005-06-16"), Outcome.INSUFFICIENT, None),
+        (("Janet", "Smythe", "2005-06-16"), Outcome.RESTRICTED, None),
         (("Nobody", "Nowhere", "2000-01-01"), Outcome.MISMATCH, None),
     ],
 )

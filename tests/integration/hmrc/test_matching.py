@@ -69,7 +69,7 @@ async def test_that_somebody_has_died_is_told_nobody(
     module: Module, uow: UnitOfWork, database: Database, said: Said
 ) -> None:
     said.facts = DORIS
-    assert await answers(module, uow, database, "ZX000056A") == [(False, "not_verifiable")]
+    assert await answers(module, uow, database, "ZX000056A") == [(False, "not_matched")]
 
 
 async def test_where_hmrc_cannot_be_asked_nothing_is_decided(

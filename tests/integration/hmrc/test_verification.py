@@ -26,7 +26,7 @@ NAME = "hmrc.verification"
         ("AB123456C", True, None),
         ("AA000003D", True, None),
         ("ST281614D", False, "not_matched"),
-        ("ZX000056A", False, "not_verifiable"),
+        ("ZX000056A", False, "not_matched"),
         ("QQ123456C", False, "not_matched"),
     ],
 )

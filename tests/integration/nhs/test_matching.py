@@ -17,6 +17,9 @@ from tests.integration.nhs.conftest import SETTINGS
 
 FREE = structs.replace(SETTINGS, are_limits_lifted=True)
 GARTON = ClaimedFacts(given_name="Bill", family_name="Garton", date_of_birth=date(1946, 6, 23))
+ROBIN = ClaimedFacts(given_name="Robin", family_name="Hidden", date_of_birth=date(1980, 2, 29))
+PAUL = ClaimedFacts(given_name="Paul", family_name="Partial", date_of_birth=date(1961, 4, 5))
+UNA = ClaimedFacts(given_name="Una", family_name="Unsure", date_of_birth=date(1961, 4, 5))
 SMITH = ClaimedFacts(given_name="Jane", family_name="Smith", date_of_birth=date(2010, 10, 22))
 
 
@@ -58,7 +61,7 @@ async def test_that_somebody_has_died_is_told_nobody(
     module: Module, uow: UnitOfWork, database: Database, said: Said
 ) -> None:
     said.facts = SMITH
-    assert await answers(module, uow, database, "9000000009") == [(False, "not_verifiable")]
+    assert await answers(module, uow, database, "9000000009") == [(False, "not_matched")]
 
 
 async def test_r17_the_answer_is_preceded_by_what_it_rests_on(
@@ -81,10 +84,32 @@ async def test_r17_the_answer_is_preceded_by_what_it_rests_on(
     }
 
 
-async def test_where_too_little_is_known_nothing_is_decided(
-    module: Module, uow: UnitOfWork, database: Database
+@pytest.mark.parametrize(
+    ("number", "claimed", "outcome"),
+    [
+        ("9732110317", GARTON, "mismatch"),
+        ("9000000009", SMITH, "deceased"),
+        ("9000000025", GARTON, "restricted"),
+        ("9727022820", ROBIN, "restricted"),
+        ("9990000026", PAUL, "incomplete"),
+        ("9990000034", UNA, "incomplete"),
+        ("9111231130", GARTON, "mismatch"),
+    ],
+)
+async def test_e3_every_no_is_the_same_on_the_topic_after_one_call(
+    module: Module,
+    uow: UnitOfWork,
+    database: Database,
+    said: Said,
+    number: str,
+    claimed: ClaimedFacts,
+    outcome: str,
 ) -> None:
-    assert await answers(module, uow, database, "9000000025") == []
+    said.facts = claimed
+    assert await answers(module, uow, database, number) == [(False, "not_matched")]
+    (_, evidence), _ = await published(database)
+    assert (evidence["outcome"], evidence["method"]) == (outcome, "pds.read")
+    assert (evidence["strength"], evidence["validity"]) == (0, 0)
 
 
 async def test_the_form_of_the_prototype_needs_no_facts(

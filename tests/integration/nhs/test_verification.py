@@ -31,7 +31,7 @@ NAMED = "9693632109"
         ("9111231130", False, "not_matched"),
         ("9727194737", False, "not_matched"),
         ("9990003343", False, "not_matched"),
-        ("9000000009", False, "not_verifiable"),
+        ("9000000009", False, "not_matched"),
         ("9434765918", False, "not_matched"),
     ],
 )

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from govid.bus import Invalid
+from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.identity.facts import claimed
 from govid.identity.schemas import Verify
@@ -20,6 +21,11 @@ PLAIN: dict[str, Any] = {
 
 def read(**changes: Any) -> ClaimedFacts | None:
     return claimed(Verify(**{**PLAIN, **changes}), lambda: TODAY)
+
+
+def to_hmrc(**changes: Any) -> ClaimedFacts | None:
+    request = Verify(**{**PLAIN, **changes})
+    return claimed(request, lambda: TODAY, identifier_type=IdentifierType.NIN)
 
 
 def faults(**changes: Any) -> list[tuple[object, str]]:
@@ -79,3 +85,61 @@ def test_what_is_no_postcode_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["M1 1AA", "EC1A 1BB", "DN18 5DW", "GIR 0AA", "w1a0ax"])
 def test_postcodes_of_every_form_pass(text: str) -> None:
     assert read(postcode=text) is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"given_name": "Юрий"}, "givenName"),
+        ({"given_name": "李 Wei"}, "givenName"),
+        ({"family_name": "Παπαδόπουλος"}, "familyName"),
+        ({"family_name": "x" * 36}, "familyName"),
+        ({"family_name": "Smith 2"}, "familyName"),
+        ({"family_name": "ß" * 18}, "familyName"),
+    ],
+)
+def test_b2_a_name_that_hmrc_cannot_carry_is_refused_on_its_field(
+    changes: dict[str, str], field: str
+) -> None:
+    with pytest.raises(Invalid) as refusal:
+        to_hmrc(**changes)
+    assert [(fault.loc[-1], fault.type) for fault in refusal.value.faults] == [
+        (field, "name_not_sendable")
+    ]
+    assert read(**changes) is not None
+
+
+@pytest.mark.parametrize("name", ["Łukasz Юрий", "Þórsson", "St. John", "Hawaiʻi"])
+def test_b2_a_name_that_hmrc_can_carry_is_kept_as_it_was_written(name: str) -> None:
+    facts = to_hmrc(given_name=name)
+    assert facts is not None
+    assert facts.given_name == name
+
+
+@pytest.mark.parametrize("name", ["علی\u200cرضا", "അഖില്\u200d", "क्\u200dष", "അഖിൽ\u200d നായർ"])
+def test_b4_joiners_of_joining_scripts_are_part_of_a_name(name: str) -> None:
+    facts = read(family_name=name)
+    assert facts is not None
+    assert facts.family_name == name
+
+
+@pytest.mark.parametrize(
+    "text", ["A\u200cB", "\u200dഅ", "O\u200dBrien", "علی\u200c\u202eرضا", "李\u200d"]
+)
+def test_b4_joiners_elsewhere_are_in_no_name(text: str) -> None:
+    assert faults(family_name=text) == [("familyName", "name_format")]
+
+
+@pytest.mark.parametrize("family", ["Suharto", "Sukarno", "സുനിൽ"])
+def test_b5_someone_may_have_one_name(family: str) -> None:
+    facts = read(given_name=None, family_name=family)
+    assert facts is not None
+    assert (facts.given_name, facts.family_name) == (None, family)
+
+
+def test_b5_hmrc_needs_two_names() -> None:
+    with pytest.raises(Invalid) as refusal:
+        to_hmrc(given_name=None)
+    (fault,) = refusal.value.faults
+    assert (fault.loc[-1], fault.type) == ("givenName", "missing")
+    assert fault.msg == "is needed: HMRC's form has a given name and a family name"

@@ -13,9 +13,12 @@ from govid.bus.personal import Personal
 
 
 class ClaimedFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A name, a date of birth and perhaps a postcode, as the citizen wrote them."""
+    """A name, a date of birth and perhaps a postcode, as the citizen wrote them.
 
-    given_name: Personal[str]
+    Someone who has one name has no given name.
+    """
+
+    given_name: Personal[str | None] = None
     family_name: Personal[str]
     date_of_birth: Personal[date]
     postcode: Personal[str | None] = None

@@ -59,9 +59,9 @@ class EvidenceGathered(AccountEvent, frozen=True, kw_only=True):
     """On what a department's answer rests. It stays inside, before the answer on its topic.
 
     `request_id` is the event that asked, `transaction` the department's own id of the exchange.
-    `outcome` is match, mismatch, deceased, or insufficient, upon which no answer follows. Scores
-    go from 0 to 4 (Good Practice Guide 45). Outcome and contra-indicators are personal, as they may
-    tell of a death.
+    `outcome` is match, mismatch, deceased, restricted, incomplete, or insufficient, upon which no
+    answer follows. Scores go from 0 to 4 (Good Practice Guide 45). Outcome and contra-indicators
+    are personal, as they may tell of a death.
     """
 
     request_id: UUID

@@ -1,11 +1,19 @@
 """HMRC as govid's verifier of National Insurance numbers."""
 
 import logging
+from collections.abc import Sequence
 
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
 from govid.bus.upstream import AuthFailed, UpstreamFailure
-from govid.hmrc.registry.matcher import AnotherPerson, Deceased, Matcher, NoMatch, described
+from govid.hmrc.registry.matcher import (
+    AnotherPerson,
+    Deceased,
+    Matcher,
+    NoMatch,
+    Person,
+    described,
+)
 from govid.hmrc.registry.protocol import Claim, Evidence, Finding, Outcome
 
 log = logging.getLogger(__name__)
@@ -27,16 +35,12 @@ class RemoteNinoVerifier:
         except ValueError:
             return self._ended(Outcome.MISMATCH)
         try:
-            person = described(claim.facts, nino)
+            people = described(claim.facts, nino)
         except ValueError:
             # To ask about a name that is not theirs would cost them an attempt.
             return Finding(outcome=Outcome.INSUFFICIENT)
         try:
-            evidence = await self._matcher.match(person, claim.correlation_id)
-        except NoMatch:
-            return self._ended(Outcome.MISMATCH)
-        except Deceased:
-            return self._ended(Outcome.DECEASED)
+            return await self._match(people, claim.correlation_id)
         except AnotherPerson:
             # Without the traceback: the error holds nothing, and its frames hold a person (I9).
             log.error(  # noqa: TRY400
@@ -45,7 +49,24 @@ class RemoteNinoVerifier:
             return Finding(outcome=Outcome.UNAVAILABLE)
         except UpstreamFailure as failure:
             return _failed(failure)
-        return Finding(outcome=Outcome.MATCH, evidence=evidence)
+
+    async def _match(self, people: Sequence[Person], correlation_id: str | None) -> Finding:
+        """Ask about each transcription of a name until one matches.
+
+        All are asked about unless one matches, so that the number of calls does not tell a death
+        from a mismatch.
+        """
+        outcome = Outcome.MISMATCH
+        for person in people:
+            try:
+                evidence = await self._matcher.match(person, correlation_id)
+            except NoMatch:
+                continue
+            except Deceased:
+                outcome = Outcome.DECEASED
+                continue
+            return Finding(outcome=Outcome.MATCH, evidence=evidence)
+        return self._ended(outcome)
 
     def _ended(self, outcome: Outcome) -> Finding:
         evidence = Evidence(method=self._matcher.method, strength=0, validity=0)

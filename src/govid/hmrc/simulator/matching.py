@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from govid.bus import Clock
+from govid.bus.shared.names import have_same_beginning
 from govid.hmrc.simulator import claims
 from govid.hmrc.simulator.claims import Claim, Unreadable
 from govid.hmrc.simulator.clients import MATCHING
@@ -29,6 +30,7 @@ MATCH_LIFE = timedelta(hours=5)
 """HMRC says "several hours"."""
 
 FAILED = "MATCHING_FAILED"
+FIRST_NAME_LETTERS = 1
 LAST_NAME_LETTERS = 3
 NINO_WITHOUT_SUFFIX = 8
 
@@ -140,13 +142,9 @@ def _fits(person: Person, claim: Claim) -> bool:
         person.born == claim.born
         # A number that came without its last letter is compared without it.
         and person.nino[: max(NINO_WITHOUT_SUFFIX, len(claim.nino))] == claim.nino
-        and person.first[:1].casefold() == claim.first[:1].casefold()
-        and _beginning(person.last) == _beginning(claim.last)
+        and have_same_beginning(person.first, claim.first, FIRST_NAME_LETTERS)
+        and have_same_beginning(person.last, claim.last, LAST_NAME_LETTERS)
     )
-
-
-def _beginning(last: str) -> str:
-    return last[:LAST_NAME_LETTERS].casefold()
 
 
 def _uuid(text: str, asked: str) -> UUID:

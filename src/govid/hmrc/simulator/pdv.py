@@ -1,7 +1,7 @@
 """The match by which HMRC verifies who somebody is (PDV). Its errors follow no rule of HMRC's own.
 
 Source: govuk-one-login/ipv-cri-check-hmrc-api, which uses it. How exactly names are compared is not
-known: here they are equal but for capitals.
+known: here they are compared as govid compares them with NHS records.
 """
 
 from http import HTTPStatus
@@ -10,6 +10,7 @@ from uuid import uuid4
 from litestar import Response, post
 from litestar.handlers import HTTPRouteHandler
 
+from govid.bus.shared.names import is_same_given_name, is_same_name
 from govid.bus.simulation import Fault
 from govid.hmrc.simulator import claims
 from govid.hmrc.simulator.claims import Claim, Unreadable
@@ -114,6 +115,6 @@ def _error(code: str, message: str, name: str) -> dict[str, str]:
 def _fits(person: Person, claim: Claim) -> bool:
     return (
         (person.nino, person.born) == (claim.nino, claim.born)
-        and person.first.casefold() == claim.first.casefold()
-        and person.last.casefold() == claim.last.casefold()
+        and is_same_given_name(person.first, claim.first)
+        and is_same_name(person.last, claim.last)
     )

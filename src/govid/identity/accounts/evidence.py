@@ -11,9 +11,9 @@ from govid.identity.repository.life_events import LifeEvents
 from govid.identity.repository.verification_attempts import OpenAttempt, VerificationAttempts
 
 DECEASED = "deceased"
+RESTRICTED = "restricted"
 INSUFFICIENT = "insufficient"
 WITHOUT_EFFECT = "without_effect"
-NOT_VERIFIABLE = "not_verifiable"
 STRONG = 2
 """The scores from which evidence confirms what was claimed: less may be another of that name."""
 
@@ -34,13 +34,13 @@ class Evidence:
         self._events = events
 
     async def take(self, tx: Transaction, found: EvidenceGathered) -> None:
-        """Keep what was found. Where it was too little, the attempt is given back."""
+        """Keep what was found. An attempt for which no department was asked is given back."""
         attempt = await self._attempts.open(tx, found.account_id)
         if not await self._attempts.keep(tx, found, attempt):
             return
         for doubt in _doubts(found):
             await self._holders.contra_indicate(tx, found.account_id, doubt)
-        if found.outcome == DECEASED:
+        if found.outcome in (DECEASED, RESTRICTED):
             await self._review(tx, found, attempt)
         if found.outcome == INSUFFICIENT and attempt is not None:
             await self._attempts.settle(tx, attempt.id, INSUFFICIENT)
@@ -68,7 +68,7 @@ class Evidence:
         if not has_effect:
             await self._attempts.settle(tx, attempt.id, WITHOUT_EFFECT)
             return
-        await self._attempts.settle(tx, attempt.id, _outcome(answer))
+        await self._attempts.settle(tx, attempt.id, _outcome(answer, attempt))
         if not attempt.has_facts:
             return
         if answer.is_verified and min(attempt.strength, attempt.validity) >= STRONG:
@@ -83,7 +83,7 @@ class Evidence:
     async def _review(
         self, tx: Transaction, found: EvidenceGathered, attempt: OpenAttempt | None
     ) -> None:
-        review_id = await self._events.open_review_of(tx, found.account_id, DECEASED)
+        review_id = await self._events.open_review_of(tx, found.account_id, found.outcome)
         if review_id is not None:
             tx.emit(
                 ReviewOpened(
@@ -93,7 +93,7 @@ class Evidence:
                     identifier_digest=attempt.identifier_digest if attempt else None,
                     timestamp=tx.now,
                     review_id=review_id,
-                    reason=DECEASED,
+                    reason=found.outcome,
                 )
             )
 
@@ -102,7 +102,7 @@ def _doubts(found: EvidenceGathered) -> Sequence[str]:
     return (*found.contra_indicators, *((DECEASED,) if found.outcome == DECEASED else ()))
 
 
-def _outcome(answer: VerificationCompleted) -> str:
+def _outcome(answer: VerificationCompleted, attempt: OpenAttempt) -> str:
     if answer.is_verified:
         return "match"
-    return DECEASED if answer.error == NOT_VERIFIABLE else "mismatch"
+    return DECEASED if attempt.found == DECEASED else "mismatch"

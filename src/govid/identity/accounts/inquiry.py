@@ -52,9 +52,9 @@ class Inquiry:
             VerificationUnderWay: the last question is still to be answered.
             AttemptsExhausted: there were two already; nobody is asked.
         """
-        facts = claimed(request)
+        facts = claimed(request, identifier_type=principal.identifier_type)
         if facts is None:
-            raise Invalid.at("givenName", "is needed", "missing")
+            raise Invalid.at("familyName", "is needed", "missing")
         async with self._uow.begin(cause) as tx:
             holder = await self._holders.lock_one(tx, principal.account_id)
             if holder is None or holder.status == AccountStatus.BLOCKED:

@@ -28,9 +28,13 @@ _RESERVE = f"""
 """  # noqa: S608 - put together from constants
 _OPEN = """
     SELECT t.id, t.identifier_type, t.identifier_digest, t.has_facts,
+           e.outcome AS found,
            coalesce(e.strength, 0) AS strength, coalesce(e.validity, 0) AS validity
     FROM identity.verification_attempt t
-    LEFT JOIN identity.evidence e ON e.attempt_id = t.id AND e.outcome = 'match'
+    LEFT JOIN LATERAL (
+        SELECT outcome, strength, validity FROM identity.evidence
+        WHERE attempt_id = t.id ORDER BY outcome = 'match' DESC LIMIT 1
+    ) e ON true
     WHERE t.account_id = $1 AND t.outcome IS NULL
 """
 _SETTLE = """
@@ -74,20 +78,23 @@ _ATTEMPTS = """
     SELECT identifier_type, reserved_at, settled_at, counts AS is_spent
     FROM identity.verification_attempt WHERE account_id = $1 ORDER BY reserved_at
 """
-# What came of it stays out: a notice of death is nobody's to read here.
+# The outcome stays out. So does the id of an exchange that ended in no match: some departments
+# give one only where the number exists.
 _EVIDENCE = """
-    SELECT identifier_type, method, strength, validity, transaction, gathered_at
+    SELECT identifier_type, method, strength, validity,
+           CASE WHEN outcome = 'match' THEN transaction END AS transaction, gathered_at
     FROM identity.evidence WHERE account_id = $1 ORDER BY gathered_at
 """
 
 
 class OpenAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt that waits for its answer, and the scores of a match that was found for it."""
+    """An attempt that waits for its answer, and what a department has found for it so far."""
 
     id: UUID
     identifier_type: str
     identifier_digest: str
     has_facts: bool
+    found: str | None
     strength: int
     validity: int
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from uuid import uuid4
 
 from govid.bus.contracts.facts import ClaimedFacts
+from govid.bus.shared.names import first_given_name
 from govid.bus.upstream import Answer, Api, Authorised, Call, TokenCache, Unusable
 from govid.nhs.registry.record import OperationOutcome, Record, SearchSet
 
@@ -96,8 +97,7 @@ def _query(facts: ClaimedFacts) -> Sequence[tuple[str, str]]:
     The beginning of the name and of the postcode, as people shorten the one and move with the
     other; names of the past too; nothing fuzzy.
     """
-    names = facts.given_name.split()
-    given = names[0] if names else ""
+    given = first_given_name(facts.given_name or "")
     query = [
         ("family", facts.family_name),
         ("given", _begins(given, _GIVEN_LETTERS)),

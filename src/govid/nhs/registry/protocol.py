@@ -14,13 +14,16 @@ from govid.nhs.decision import Decision
 class Outcome(StrEnum):
     """How a verification ends.
 
-    The first three are answers, and each is one of a citizen's attempts. The others are none: too
-    little is known, the registry is away, or it does not let govid in.
+    The first five are answers, and each spends one of a citizen's attempts. All of them but the
+    first look the same to the citizen. The others are no answers: the citizen has said too little,
+    the registry is away, or it refuses govid's credentials.
     """
 
     MATCH = "match"
     MISMATCH = "mismatch"
     DECEASED = "deceased"
+    RESTRICTED = "restricted"
+    INCOMPLETE = "incomplete"
     INSUFFICIENT = "insufficient"
     UNAVAILABLE = "unavailable"
     CREDENTIALS_REJECTED = "credentials_rejected"
@@ -28,7 +31,11 @@ class Outcome(StrEnum):
     @property
     def is_answer(self) -> bool:
         """Whether something was found out."""
-        return self in {Outcome.MATCH, Outcome.MISMATCH, Outcome.DECEASED}
+        return self not in {
+            Outcome.INSUFFICIENT,
+            Outcome.UNAVAILABLE,
+            Outcome.CREDENTIALS_REJECTED,
+        }
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):

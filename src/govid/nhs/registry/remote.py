@@ -63,8 +63,10 @@ class RemotePatientRegistry:
 
 def _judged(facts: ClaimedFacts, record: Record, method: str, exchange: str | None) -> Finding:
     """Say what *record* proves about who claims *facts*."""
-    if record.is_restricted or not record.is_verified:
-        return _ended(Outcome.INSUFFICIENT, method, exchange)
+    if record.is_restricted:
+        return _ended(Outcome.RESTRICTED, method, exchange)
+    if not record.is_verified:
+        return _ended(Outcome.INCOMPLETE, method, exchange)
     outcome = compare(facts, record)
     if outcome is not Outcome.MATCH:
         return _ended(outcome, method, exchange)

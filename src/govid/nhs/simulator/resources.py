@@ -31,7 +31,7 @@ def patient(person: Person) -> dict[str, Any]:
         "identifier": [_identifier(person)],
         "meta": _meta(person),
     }
-    if person.family is not None:
+    if person.family is not None or person.given:
         resource["name"] = [_name(person)]
     _put(resource, "gender", person.gender)
     _put(resource, "birthDate", person.born)
@@ -99,8 +99,8 @@ def _name(person: Person) -> dict[str, Any]:
         "use": "usual",
         "period": {"start": "2020-01-01"},
         "given": list(person.given),
-        "family": person.family,
     }
+    _put(name, "family", person.family)
     if person.prefix is not None:
         name["prefix"] = [person.prefix]
     return name

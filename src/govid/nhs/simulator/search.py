@@ -1,12 +1,12 @@
 """Searches for people: what may be asked, and who is found."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from litestar.datastructures import MultiDict
 
+from govid.bus.shared.names import spellings
 from govid.nhs.simulator.outcomes import (
     PdsError,
     invalid_search,
@@ -107,10 +107,21 @@ def _fits(query: Query, person: Person) -> bool:
 
 
 def _like(pattern: str) -> Test:
-    """Return the test for *pattern*: case and marks do not matter, `*` stands for any letters."""
-    parts = (re.escape(_folded(part)) for part in pattern.split("*"))
-    expression = re.compile(".*".join(parts))
-    return lambda text: expression.fullmatch(_folded(text)) is not None
+    """Return the test for *pattern*, in which `*` stands for any letters.
+
+    Names are compared as everywhere in govid.
+    """
+    parts = zip(*(_forms(part) for part in pattern.split("*")), strict=True)
+    expressions = [re.compile(".*".join(map(re.escape, form))) for form in parts]
+    return lambda text: any(
+        expression.fullmatch(form) for expression in expressions for form in spellings(text)
+    )
+
+
+def _forms(part: str) -> tuple[str, str]:
+    """Return the plain form of a part of a pattern, and the one that is spelt out."""
+    forms = spellings(part)
+    return forms[0], forms[-1]
 
 
 def _on(criterion: str, day: str | None) -> bool:
@@ -120,11 +131,6 @@ def _on(criterion: str, day: str | None) -> bool:
     how, asked = found[1] or "eq", found[2]
     known = day[: len(asked)]
     return {"eq": known == asked, "ge": known >= asked, "le": known <= asked}[how]
-
-
-def _folded(text: str) -> str:
-    split = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in split if not unicodedata.combining(letter))
 
 
 def _squeezed(text: str) -> str:

@@ -1,0 +1,272 @@
+"""Names of people: when two are the same, and how HMRC's form takes them.
+
+One table for every department, so that no two of them disagree about a name. Case, marks and
+punctuation carry no identity; a Latin letter beyond a to z is spelt out in a to z. Letters of
+other scripts stay what they are.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+HMRC_NAME_MAX = 35
+"""The longest name in HMRC's form. Source: hmrc/individuals-matching-api."""
+
+_HMRC_MARKS = frozenset(" `-'^")
+_APOSTROPHES = frozenset(
+    "'"
+    "\N{LEFT SINGLE QUOTATION MARK}"
+    "\N{RIGHT SINGLE QUOTATION MARK}"
+    "\N{PRIME}"
+    "\N{MODIFIER LETTER PRIME}"
+    "\N{MODIFIER LETTER TURNED COMMA}"
+    "\N{MODIFIER LETTER APOSTROPHE}"
+    "\N{MODIFIER LETTER REVERSED COMMA}"
+)
+_FIRST_MODIFIER, _LAST_MODIFIER = "\u02b9", "\u02ff"
+"""Spacing modifier letters: letters to Unicode, apostrophes and tone marks in names."""
+
+_FULL_STOPS = re.compile(r" *\. *")
+_SPACES = re.compile(r"[\s.]+")
+_HYPHENS = re.compile("[-\u2010-\u2015\u2212\ufe58\ufe63\uff0d]+")
+
+# Source: ICAO Doc 9303-3, section 6, which has two transcriptions of these. The plain one is the
+# letter without its mark.
+_SPELT_OUT: Mapping[tuple[str, str], str] = {
+    ("a", "\N{COMBINING DIAERESIS}"): "ae",
+    ("o", "\N{COMBINING DIAERESIS}"): "oe",
+    ("u", "\N{COMBINING DIAERESIS}"): "ue",
+    ("a", "\N{COMBINING RING ABOVE}"): "aa",
+}
+_TWO_FORMS: Mapping[str, tuple[str, str]] = {
+    "\N{LATIN SMALL LETTER O WITH STROKE}": ("o", "oe"),
+    "\N{LATIN SMALL LETTER SCHWA}": ("a", "e"),
+}
+
+# Letters that Unicode names by a word of their own. All others are named by the letters of a to z
+# that they are made of: "LATIN SMALL LETTER L WITH STROKE", "LATIN SMALL LIGATURE OE".
+_NAMED: Mapping[str, str] = {
+    "ALPHA": "a",
+    "BETA": "b",
+    "CHI": "ch",
+    "DEZH": "dzh",
+    "ENG": "n",
+    "ESH": "s",
+    "ETH": "d",
+    "EZH": "z",
+    "GLOTTAL": "h",
+    "HENG": "h",
+    "KRA": "q",
+    "LEZH": "l",
+    "PHI": "ph",
+    "SALTILLO": "h",
+    "SCHWA": "a",
+    "TESH": "tsh",
+    "THORN": "th",
+    "UPSILON": "u",
+    "WYNN": "w",
+    "YOGH": "y",
+}
+_LONGEST_LIGATURE = 2
+
+_JOINERS = frozenset("\u200c\u200d")
+# The first word of the Unicode names of their letters.
+_JOINING_SCRIPTS = frozenset(
+    (
+        *("ADLAM", "ARABIC", "HANIFI", "MANDAIC", "MONGOLIAN", "NKO", "PHAGS-PA", "SYRIAC"),
+        *("BALINESE", "BENGALI", "BUGINESE", "CHAKMA", "DEVANAGARI", "GUJARATI", "GURMUKHI"),
+        *("JAVANESE", "KANNADA", "KHMER", "MALAYALAM", "MEETEI", "MYANMAR", "ORIYA"),
+        *("SAURASHTRA", "SINHALA", "SUNDANESE", "TAMIL", "TELUGU", "TIBETAN"),
+    )
+)
+
+# Vowel points of Hebrew and Arabic, which writers add or leave out.
+_FIRST_POINT, _LAST_POINT = 10, 35
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """Return the forms in which *name* is compared, the plain one first.
+
+    A second form exists where custom has two transcriptions: `muller` and `mueller` for Müller.
+    A name without letters is the empty string.
+    """
+    forms = ("", "")
+    for base, marks in _clusters(name):
+        forms = _joined(forms, _compared(base, marks))
+    plain, spelt = (unicodedata.normalize("NFC", form) for form in forms)
+    return (plain,) if plain == spelt else (plain, spelt)
+
+
+def is_same_name(one: str, other: str) -> bool:
+    """Tell whether two family names are the same: `O'Brien-Smith` and `OBRIEN SMITH` are."""
+    return _meet(spellings(one), spellings(other))
+
+
+def is_same_given_name(one: str, other: str) -> bool:
+    """Tell whether two people's first given names are the same.
+
+    Names are compared word by word, and a hyphen ends a word as a space or a full stop does:
+    `Anne-Marie` is `Anne Marie`. Two names with hyphens are compared whole.
+    """
+    first, second = _words(one), _words(other)
+    if _meet(spellings("".join(first)), spellings("".join(second))):
+        return True
+    are_both_hyphenated = len(first) > 1 and len(second) > 1
+    return not are_both_hyphenated and _meet(spellings(first[0]), spellings(second[0]))
+
+
+def first_given_name(names: str) -> str:
+    """Return the first of the given *names*, with its hyphens; empty if there is none."""
+    return next((one for one in _SPACES.split(names) if one), "")
+
+
+def have_same_beginning(one: str, other: str, letters: int) -> bool:
+    """Tell whether the first *letters* of two names are the same."""
+    return _meet(
+        tuple(form[:letters] for form in spellings(one)),
+        tuple(form[:letters] for form in spellings(other)),
+    )
+
+
+def is_joiner(name: str, place: int) -> bool:
+    """Tell whether the character at *place* is a joiner that belongs to *name*.
+
+    Joiners (U+200C, U+200D) shape the letters around them in scripts that join letters. One stands
+    between two such letters, or after the last one of a word.
+
+    Source: Unicode Standard Annex 31, section 2.3.
+    """
+    if name[place] not in _JOINERS:
+        return False
+    after = name[place + 1 : place + 2].strip()
+    return place > 0 and _joins(name[place - 1]) and (not after or _joins(after))
+
+
+def hmrc_spellings(name: str) -> tuple[str, ...]:
+    """Return *name* in the letters of HMRC's form, in one or two transcriptions.
+
+    HMRC's apostrophes, hyphens and spaces are kept; other punctuation is left out.
+
+    Raises:
+        ValueError: the form cannot carry the name; the message does not quote it.
+    """
+    forms = ("", "")
+    for base, marks in _clusters(name):
+        forms = _joined(forms, _written(base, marks))
+    plain, spelt = (_FULL_STOPS.sub(" ", form).strip() if "." in form else form for form in forms)
+    if len(plain) > HMRC_NAME_MAX or not any(letter.isalpha() for letter in plain):
+        raise ValueError("a name that HMRC's form cannot carry")
+    return (plain,) if plain == spelt or len(spelt) > HMRC_NAME_MAX else (plain, spelt)
+
+
+def _clusters(name: str) -> Iterator[tuple[str, str]]:
+    """Yield each character of *name*, decomposed, with the marks that stand on it."""
+    base, marks = "", ""
+    for character in unicodedata.normalize("NFKD", name):
+        if unicodedata.category(character).startswith("M"):
+            marks += character
+            continue
+        if base:
+            yield base, marks
+        base, marks = character, ""
+    if base:
+        yield base, marks
+
+
+def _compared(base: str, marks: str) -> tuple[str, str]:
+    if _is_latin(base):
+        return _transcribed(base, marks)
+    if unicodedata.category(base)[0] not in "LN" or _FIRST_MODIFIER <= base <= _LAST_MODIFIER:
+        return "", ""
+    is_greek = unicodedata.name(base, "").startswith("GREEK")
+    kept = "" if is_greek else "".join(mark for mark in marks if not _is_point(mark))
+    letter = base.casefold() + kept
+    return letter, letter
+
+
+def _written(base: str, marks: str) -> tuple[str, str]:
+    if _is_latin(base):
+        plain, spelt = _transcribed(base, marks)
+        return (plain.capitalize(), spelt.capitalize()) if base.isupper() else (plain, spelt)
+    written = base if base in _HMRC_MARKS else _punctuation(base)
+    return written, written
+
+
+def _punctuation(character: str) -> str:
+    if character in _APOSTROPHES:
+        return "'"
+    if _HYPHENS.fullmatch(character):
+        return "-"
+    if character == ".":
+        return "."
+    kind = unicodedata.category(character)
+    if kind.startswith("Z"):
+        return " "
+    if kind[0] in "PS" or kind == "Cf" or _FIRST_MODIFIER <= character <= _LAST_MODIFIER:
+        return ""
+    raise ValueError("a name that HMRC's form cannot carry")
+
+
+def _transcribed(base: str, marks: str) -> tuple[str, str]:
+    """Return a Latin letter in a to z: plain, and as custom spells it out."""
+    plain, spelt = _letter(base)
+    for mark in marks:
+        spelt = _SPELT_OUT.get((spelt, mark), spelt)
+    return plain, spelt
+
+
+@lru_cache(maxsize=2048)
+def _letter(base: str) -> tuple[str, str]:
+    small = base.casefold()
+    if small.isascii():
+        return small, small
+    if small in _TWO_FORMS:
+        return _TWO_FORMS[small]
+    letters = _named(unicodedata.name(small))
+    return letters, letters
+
+
+def _named(name: str) -> str:
+    """Return the letters of a to z in a letter's Unicode *name*.
+
+    A letter that no table knows is the initial of what Unicode calls it, so that none is lost.
+    """
+    words = [word for word in re.split("[ -]", name.partition(" WITH ")[0]) if word != "LATIN"]
+    for word in words:
+        if word in _NAMED:
+            return _NAMED[word]
+        if len(word) <= _LONGEST_LIGATURE:
+            return word.lower()
+    return words[-1][0].lower()
+
+
+@lru_cache(maxsize=2048)
+def _is_latin(character: str) -> bool:
+    if character.isascii():
+        return character.isalpha()
+    if not unicodedata.category(character).startswith("L"):
+        return False
+    # The second is the one modifier letter of a Latin block.
+    return unicodedata.name(character, "").startswith("LATIN") or character == "\ua788"
+
+
+def _words(names: str) -> list[str]:
+    """Return the words of the first given name; there is at least one, which may be empty."""
+    return [word for word in _HYPHENS.split(first_given_name(names)) if word] or [""]
+
+
+def _joins(character: str) -> bool:
+    return unicodedata.name(character, "").partition(" ")[0] in _JOINING_SCRIPTS
+
+
+def _is_point(mark: str) -> bool:
+    return _FIRST_POINT <= unicodedata.combining(mark) <= _LAST_POINT
+
+
+def _joined(forms: tuple[str, str], more: tuple[str, str]) -> tuple[str, str]:
+    return forms[0] + more[0], forms[1] + more[1]
+
+
+def _meet(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    return any(one and one in others for one in some)
