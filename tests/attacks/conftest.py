@@ -12,7 +12,9 @@ from tests.backends import postgres
 from tests.http.client import Client
 from tests.http.conftest import (
     _no_farewell,
+    _token,
     client,
+    genuine,
     overrides,
     server,
     settings,
@@ -24,6 +26,7 @@ from tests.http.serving import demonstration, serving
 __all__ = [
     "_no_farewell",
     "client",
+    "genuine",
     "overrides",
     "server",
     "settings",
@@ -36,12 +39,6 @@ __all__ = [
 def wire(shared_server: str) -> Wire:
     """Return a way to send anything at all to the shared server."""
     return Wire(shared_server)
-
-
-@pytest.fixture(scope="session")
-def genuine(shared_server: str) -> str:
-    """Return a good token of the shared server."""
-    return asyncio.run(_token(shared_server))
 
 
 @pytest.fixture(scope="session")
@@ -68,9 +65,3 @@ async def insider(shared_secret_server: str) -> AsyncIterator[Client]:
     """Return a client of that server."""
     async with httpx.AsyncClient(base_url=shared_secret_server, timeout=10) as http:
         yield Client(http)
-
-
-async def _token(url: str) -> str:
-    """Register somebody and return their token."""
-    async with httpx.AsyncClient(base_url=url, timeout=10) as http:
-        return await Client(http).citizen(email="genuine@example.com", identifierValue="CN731731C")

@@ -63,3 +63,15 @@ async def visitor(shared_server: str) -> AsyncIterator[Client]:
     """Return a client of the shared server."""
     async with httpx.AsyncClient(base_url=shared_server, timeout=10) as http:
         yield Client(http)
+
+
+@pytest.fixture(scope="session")
+def genuine(shared_server: str) -> str:
+    """Return a good token of the shared server."""
+    return asyncio.run(_token(shared_server))
+
+
+async def _token(url: str) -> str:
+    """Register somebody and return their token."""
+    async with httpx.AsyncClient(base_url=url, timeout=10) as http:
+        return await Client(http).citizen(email="genuine@example.com", identifierValue="CN731731C")

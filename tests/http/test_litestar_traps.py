@@ -77,7 +77,7 @@ async def test_trap_3_an_unknown_field_is_refused(visitor: Client) -> None:
     assert answer.json()["errors"][0]["type"] == "unknown_field"
 
 
-@pytest.mark.parametrize("body", [b"[" * 10_000, b'{"a":' * 10_000, b'{"email": "\xff\xfe"}'])
+@pytest.mark.parametrize("body", [b"[" * 10_000, b'{"a":' * 3_000, b'{"email": "\xff\xfe"}'])
 async def test_trap_4_depth_and_bad_utf_8_are_422(visitor: Client, body: bytes) -> None:
     assert (await visitor.post_raw(REGISTER, body)).status_code == 422
 

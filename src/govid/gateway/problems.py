@@ -42,7 +42,7 @@ _SENTENCES = {
     404: ("not-found", "There is nothing at this address"),
     405: ("method-not-allowed", "This address does not take that method"),
     408: ("request-timeout", "The body took too long to arrive"),
-    413: ("body-too-large", "The body is larger than 65536 bytes"),
+    413: ("body-too-large", "The body is larger than this address takes"),
     414: ("url-too-long", "The address is longer than 2048 bytes"),
     415: ("unsupported-media-type", "The body must be application/json, not compressed"),
     421: ("misdirected-request", "This service is not reached by that name"),
