@@ -148,12 +148,12 @@ class TestAddresses:
         [
             ("/api/auth/profile", 401),
             ("/api/auth/profile/", 401),
-            ("//api/auth/profile", 401),
-            ("/api//auth/profile", 401),
+            ("//api/auth/profile", 404),
+            ("/api//auth/profile", 404),
             ("/api/auth/../auth/profile", 404),
             ("/api/auth/%2e%2e/auth/profile", 404),
             ("/api/auth/%2E%2E%2Fauth/profile", 404),
-            ("/api/auth%2fprofile", 401),
+            ("/api/auth%2fprofile", 404),
             ("/api/auth/profile;x=1", 404),
             ("/api/auth/profile%00", 404),
             ("/api/auth/profile%20", 404),
@@ -171,6 +171,43 @@ class TestAddresses:
         found, answer = await wire.get(target)
         assert found == status
         assert b"urn:govid:problem:" in answer
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "//",
+            "//metrics",
+            "/health//live",
+            "/health/live//",
+            "/api%2Fauth%2Fprofile",
+            "/health%2flive",
+            "/health%5Clive",
+            "/health\\live",
+            "/./health/live",
+            "/health/.",
+            "/health/live/..",
+            "/health/%2e/live",
+            "/health/.%2E/health/live",
+            "/docs/%2e%2e/docs/start.js",
+        ],
+    )
+    @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+    async def test_d9_no_empty_or_dot_segment_and_no_encoded_slash_is_routed(
+        self, wire: Wire, target: str, method: str
+    ) -> None:
+        status, answer = await wire.status(
+            f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+        )
+        assert status == 404
+        assert b"urn:govid:problem:not-found" in answer
+        assert b"\r\nlocation:" not in answer.lower()
+
+    @pytest.mark.parametrize(
+        "target", ["/", "/health/live", "/health/live/", "/docs/start%2ejs", "/health/live?x=//../"]
+    )
+    async def test_d9_ordinary_paths_stay_as_they_are(self, wire: Wire, target: str) -> None:
+        status, _ = await wire.get(target)
+        assert status == 200
 
     @pytest.mark.parametrize(
         "header",

@@ -53,6 +53,7 @@ class Exchange:
         "origin",
         "path",
         "query",
+        "raw_path",
         "request_id",
         "route",
         "started",
@@ -69,7 +70,8 @@ class Exchange:
         """Read what is needed of the ASGI *scope*."""
         self.started = perf_counter()
         self.method: str = scope["method"]
-        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        self.raw_path = raw_path = scope.get("raw_path") or scope["path"].encode()
+        """As it was sent, before anything was decoded, without the query."""
         self.path = printable(raw_path[:PATH_BYTES].decode("latin-1"))
         if _TELLING.search(self.path):
             # What a client made up goes into log lines and refusals, and nothing personal may (I9).

@@ -19,6 +19,8 @@ _KINDS = {
     "uuid": "a UUID",
     "datetime": "a date and time",
     "date": "a date",
+    "time": "a time",
+    "duration": "a duration",
     "null": "null",
 }
 
@@ -43,11 +45,15 @@ _RULES: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         (r"^Expected `\w+` with a timezone", "an offset from UTC is needed", "wrong_form"),
         (r"^Invalid enum value", "not one of the allowed values", "not_allowed"),
         (r"^Invalid UUID", "must be a UUID", "wrong_form"),
+        (r"^Invalid RFC3339 encoded date$", "must be a real date like 2027-03-01", "wrong_form"),
+        (r"^Invalid RFC3339 encoded time$", "must be a time like 09:30:00", "wrong_form"),
         (
-            r"^Invalid (?:RFC3339|ISO8601)",
+            r"^Invalid RFC3339 encoded datetime$",
             "must be a date and time like 2026-01-31T09:30:00Z",
             "wrong_form",
         ),
+        (r"^Invalid ISO8601 duration", "must be a duration like PT30M", "wrong_form"),
+        (r"^Invalid base64", "must be base64", "wrong_form"),
         (r"^Invalid decimal", "must be a number", "wrong_form"),
     )
 )

@@ -18,6 +18,11 @@ A client that is still writing when its connection is reset never sees the answe
 """
 BODY_SECONDS = 10.0
 
+_ODD_PATH = re.compile(rb"//|/(?:\.|%2e){1,2}(?:/|\Z)|%2f|%5c|\\", re.IGNORECASE)
+"""An empty segment, a dot segment, encoded or not, an encoded slash, and a backslash.
+
+No path of govid has any of them, and proxies disagree about what they mean.
+"""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -42,11 +47,14 @@ def check(exchange: Exchange) -> None:
     """Refuse what can be told from the head of a request.
 
     Raises:
-        Refused: the address, the headers or the announced body are too large, or it is compressed.
+        Refused: the address, the headers or the announced body are too large, it is compressed, or
+            the path has a segment that no route has.
         Invalid: the query gives a parameter twice.
     """
     if exchange.target_bytes > TARGET_BYTES:
         raise Refused(414)
+    if _ODD_PATH.search(exchange.raw_path):
+        raise Refused(404)
     if exchange.header_bytes > HEADER_BYTES:
         raise Refused(431)
     if exchange.content_length is not None and exchange.content_length > DRAIN_BYTES:

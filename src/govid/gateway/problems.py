@@ -5,6 +5,8 @@ gets into it: an exception that is not made for clients is reduced to its status
 """
 
 import logging
+import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -58,6 +60,11 @@ _TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Co
 """Where RFC 9110 has a newer name than the standard library of every supported Python."""
 
 
+_MISSING = re.compile(
+    r"Missing required (?P<place>query|header|path|cookie) parameter '(?P<name>[\w-]{1,64})'"
+)
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The document."""
 
@@ -105,13 +112,18 @@ def plain(status: int, headers: dict[str, str] | None = None) -> Refusal:
     return Refusal(status=known, code=code, detail=detail, headers=headers or {})
 
 
-def refusal_of(error: Exception, exchange: Exchange) -> Refusal:
-    """Translate *error*; one that nobody foresaw is logged here, and only here."""
+def refusal_of(
+    error: Exception, exchange: Exchange, names: Mapping[str, str] | None = None
+) -> Refusal:
+    """Translate *error*; one that nobody foresaw is logged here, and only here.
+
+    *names* maps arguments of the handler to the names that clients send.
+    """
     match error:
         case GovidError():
             return _of_ours(error)
         case ValidationException():
-            return _of_parameters(error)
+            return _of_parameters(error, names or {})
         case HTTPException() if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             return plain(error.status_code, _allow(error))
     if is_unavailable(error):
@@ -126,7 +138,7 @@ def refusal_of(error: Exception, exchange: Exchange) -> Refusal:
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer *error*: the application's one exception handler."""
     exchange = exchange_of(request.scope)
-    refusal = refusal_of(error, exchange)
+    refusal = refusal_of(error, exchange, _wire_names(request))
     return Response(
         refusal.body(exchange.path),
         status_code=refusal.status,
@@ -152,24 +164,44 @@ def _of_ours(error: GovidError) -> Refusal:
     )
 
 
-def _of_parameters(error: ValidationException) -> Refusal:
+def _of_parameters(error: ValidationException, names: Mapping[str, str]) -> Refusal:
     """Name the wrong parameters; the framework's own message holds the address and its query."""
     extra = error.extra if isinstance(error.extra, list) else []
-    faults = tuple(_fault(one) for one in extra if isinstance(one, dict))
-    refusal = plain(422)
+    faults = tuple(_fault(one, names) for one in extra if isinstance(one, dict))
     if not faults:
-        return refusal
-    return msgspec.structs.replace(refusal, detail=sentence(faults[0]), faults=faults)
+        faults = (_missing(error),)
+    return msgspec.structs.replace(plain(422), detail=sentence(faults[0]), faults=faults)
 
 
-def _fault(extra: dict[str, Any]) -> FieldFault:
+def _missing(error: ValidationException) -> FieldFault:
+    """Name the parameter that is missing, which the framework says in its message only."""
+    found = _MISSING.match(error.detail)
+    if found is None:
+        return FieldFault(loc=("query",), msg="a parameter is not valid", type="invalid")
+    return FieldFault(loc=(found["place"], found["name"]), msg="this is needed", type="missing")
+
+
+def _fault(extra: dict[str, Any], names: Mapping[str, str]) -> FieldFault:
     source, key = extra.get("source", "body"), str(extra.get("key", ""))
     if key == "data":
         return FieldFault(loc=("body",), msg="a JSON body is needed", type="missing")
     found = explain(str(extra.get("message", "")))
     return FieldFault(
-        loc=(str(getattr(source, "value", source)), key), msg=found.msg, type=found.type
+        loc=(str(getattr(source, "value", source)), names.get(key, key)),
+        msg=found.msg,
+        type=found.type,
     )
+
+
+def _wire_names(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """Return what clients call the arguments of the handler, where that is another name."""
+    handler = request.scope.get("route_handler")
+    parameters = handler.parsed_fn_signature.parameters if handler else {}
+    return {
+        argument: name
+        for argument, field in parameters.items()
+        if (name := getattr(field.kwarg_definition, "name", None))
+    }
 
 
 def _allow(error: HTTPException) -> dict[str, str]:

@@ -45,6 +45,14 @@ from govid.gateway.faults import explain, sentence
             "not one of the allowed values",
             "not_allowed",
         ),
+        *(
+            (f"Invalid RFC3339 encoded {form} - at `$.d`", ("d",), msg, "wrong_form")
+            for form, msg in (
+                ("date", "must be a real date like 2027-03-01"),
+                ("time", "must be a time like 09:30:00"),
+                ("datetime", "must be a date and time like 2026-01-31T09:30:00Z"),
+            )
+        ),
         ("Invalid UUID - at `$.u`", ("u",), "must be a UUID", "wrong_form"),
         (
             "Something new about 'secret' - at `$.u`",
