@@ -156,7 +156,7 @@ async def test_r11_one_deleted_event_is_brought_back_from_a_backup(
     await drop(postgres_server, backup)
 
 
-async def test_r10_nothing_is_published_to_a_topic_with_more_partitions_than_yesterday(
+async def test_a11_commands_publish_to_a_topic_with_more_partitions_and_one_accepts_them(
     settings: BusSettings, govid: Any
 ) -> None:
     async with running(settings) as house:
@@ -166,17 +166,26 @@ async def test_r10_nothing_is_published_to_a_topic_with_more_partitions_than_yes
         await house.database.reads.execute(
             "UPDATE bus.topic SET partitions = 3 WHERE name = $1", Topic.VERIFICATION_REQUEST.value
         )
-    refused = await govid("govid outbox replay --subscriber kafka.relay --reason why --yes")
-    assert (refused.exit_code, refused.stdout) == (3, "")
-    assert refused.stderr == (
-        "govid: topic identity.verification.request has 4 partitions and had 3; nothing was "
-        'touched.\n  docs/runbook.md, "Partitions changed", says what to do first.\n'
-    )
+    replayed = await govid("govid outbox replay --subscriber kafka.relay --reason why --yes --json")
+    assert json.loads(replayed.stdout)["replayed"] == 1
+    listed = await govid("govid topics list")
+    assert "identity.verification.request\t3\t4\tchanged" in listed.stdout.splitlines()
     verified = await govid("govid outbox verify")
     assert verified.exit_code == 5
     assert verified.stdout.splitlines()[-1].startswith(
         "partitions_changed: topic identity.verification.request has 4 partitions and had 3"
     )
+    accepted = await govid(
+        "govid topics accept identity.verification.request --reason 'more consumers' --yes"
+    )
+    assert accepted.exit_code == 0
+    assert accepted.stderr == (
+        "identity.verification.request is published by 4 partitions from now on, and was by 3. "
+        "Consumers see no order between records before the switch and after it.\n"
+    )
+    assert (await govid("govid outbox verify")).exit_code == 0
+    again = await govid("govid topics accept identity.verification.request --reason why --yes")
+    assert again.exit_code == 1
 
 
 async def bring_back(event_id: UUID, source: str, target: str) -> None:

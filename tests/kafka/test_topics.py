@@ -1,35 +1,78 @@
-"""A topic keeps the number of partitions that it had at first sight, or govid is not ready."""
+"""A topic keeps the number of partitions that it had at first sight, until an operator says so."""
 
-from uuid import UUID
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
 
+import asyncpg
+import msgspec
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
-from govid.bus import BusSettings, Database
+from govid.bus import BusSettings, Database, uuid7
+from govid.bus.acts import Acts, Signature
+from govid.bus.consumers import RELAY
 from govid.bus.contracts import Topic
-from tests.kafka.house import House, a_request, header, until
+from govid.bus.kafka.acceptance import PartitionSwitch, RelayBusy, SwitchRunning
+from govid.bus.kafka.codec import partition_for
+from govid.bus.kafka.topics_admin import dead_letter_topic
+from tests.kafka.house import House, a_request, by_key, header, until
 
 pytestmark = pytest.mark.kafka
 
 ACCOUNT = UUID("019d0000-0000-7000-8000-000000000001")
+WHY = Signature(operator="tests", reason="more consumers")
+
+
+@asynccontextmanager
+async def administering(settings: BusSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def grow(house: House, topic: str, partitions: int) -> None:
+    """Give a topic more partitions, and wait until the replica has noticed."""
+    async with administering(house.settings) as admin:
+        await admin.create_partitions({topic: NewPartitions(partitions)})
+    await until(lambda: has_seen(house, topic, partitions))
+
+
+async def has_seen(house: House, topic: str, partitions: int) -> bool:
+    return house.kafka.topics.present.get(topic) == partitions
+
+
+async def remembered(house: House, topic: str) -> Any:
+    query = "SELECT partitions FROM bus.topic WHERE name = $1"
+    return await house.database.reads.fetchval(query, topic)
+
+
+@pytest.fixture
+async def connection(bus_settings: BusSettings) -> AsyncIterator[Any]:
+    """Return a connection of an operator's."""
+    connection = await asyncpg.connect(bus_settings.database_url)
+    yield connection
+    await connection.close()
 
 
 async def test_r3_a_topic_that_was_there_keeps_its_number_of_partitions(
     kafka_settings: BusSettings,
 ) -> None:
     name = kafka_settings.wire_name(Topic.VERIFICATION_REQUEST)
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_settings.kafka_bootstrap_servers)
-    await admin.start()
-    await admin.create_topics([NewTopic(name, 7, 1)])
-    async with Database(kafka_settings) as database:
+    async with Database(kafka_settings) as database, administering(kafka_settings) as admin:
+        await admin.create_topics([NewTopic(name, 7, 1)])
         async with House(kafka_settings, database).open() as house:
             await house.emit(a_request(ACCOUNT, "before"))
             await house.drained()
             assert house.kafka.mismatches == {}
         await admin.create_partitions({name: NewPartitions(9)})
-        await admin.close()
         async with House(kafka_settings, database).open() as house:
-            await until(lambda: has_mismatch(house))
+            await until(lambda: has_seen(house, name, 9))
             assert house.kafka.mismatches == {name: (7, 9)}
             await house.emit(a_request(ACCOUNT, "after"))
             records = await house.read(Topic.VERIFICATION_REQUEST, 2)
@@ -37,5 +80,191 @@ async def test_r3_a_topic_that_was_there_keeps_its_number_of_partitions(
     assert len({record.partition for record in records}) == 1
 
 
-async def has_mismatch(house: House) -> bool:
-    return len(house.kafka.mismatches) == 1
+@pytest.mark.parametrize(
+    "topic",
+    [
+        Topic.VERIFICATION_REQUEST,
+        Topic.VERIFICATION_RESULT,
+        Topic.APPOINTMENT_RESULT,
+        Topic.ACCESS,
+    ],
+)
+async def test_a11_more_partitions_of_a_published_topic_are_told_while_it_runs(
+    house: House, topic: Topic
+) -> None:
+    await house.healthy()
+    name = house.wire(topic)
+    await grow(house, name, 6)
+    assert house.kafka.topics_state == "changed"
+    assert house.kafka.mismatches == {name: (4, 6)}
+    assert await remembered(house, name) == 4
+
+
+@pytest.mark.parametrize("suffix", ["", ".dlq"])
+async def test_a11_more_partitions_of_a_topic_that_is_only_read_do_not_matter(
+    house: House, suffix: str
+) -> None:
+    await house.healthy()
+    name = house.wire(Topic.DEATH_NOTIFICATION) + suffix
+    assert suffix == "" or name == dead_letter_topic(house.wire(Topic.DEATH_NOTIFICATION))
+    await grow(house, name, 6)
+    assert house.kafka.topics_state == "ok"
+    await until(lambda: remembers(house, name, 6))
+
+
+async def test_a11_a_notice_in_a_partition_that_is_new_is_read(house: House) -> None:
+    await house.healthy()
+    name = house.wire(Topic.DEATH_NOTIFICATION)
+    await grow(house, name, 6)
+    async with house.outsider() as producer:
+        await producer.send_and_wait(name, b"{}", partition=5)
+    (record,) = await house.read(f"{name}.dlq", 1)
+    assert header(record, "dlq_partition") == "5"
+
+
+async def test_a11_the_new_number_is_accepted_under_traffic_without_a_restart(
+    house: House, connection: Any
+) -> None:
+    accounts = [uuid4() for _ in range(16)]
+    name = house.wire(Topic.VERIFICATION_REQUEST)
+    await house.emit(*(a_request(account) for account in accounts))
+    await house.drained()
+    await grow(house, name, 32)
+
+    async def traffic() -> None:
+        for _ in range(40):
+            await house.emit(*(a_request(account) for account in accounts))
+
+    emitting = asyncio.create_task(traffic())
+    before = await PartitionSwitch(connection, Acts(connection, house.outbox)).run(name, 32, WHY)
+    await emitting
+    await house.emit(*(a_request(account) for account in accounts))
+    await house.drained()
+    records = await house.read(Topic.VERIFICATION_REQUEST, 16 * 42)
+    assert before == 4
+    assert house.kafka.topics_state == "ok"
+    assert len(records) == 16 * 42
+    places = by_key(records, lambda one: (int(header(one, "ce_sequence") or 0), one.partition))
+    assert {key: sorted(found) for key, found in places.items()} == {
+        str(account): moved(account, [partition for _, partition in places[str(account)]])
+        for account in accounts
+    }
+
+
+def moved(account: UUID, partitions: list[int]) -> list[tuple[int, int]]:
+    """Return all numbers of a key: first those in its old partition, then those in its new one."""
+    old, new = partition_for(str(account), 4), partition_for(str(account), 32)
+    last_old = 42 if old == new else partitions.count(old)
+    return [(n, old if n <= last_old else new) for n in range(1, 43)]
+
+
+async def test_a11_the_act_is_recorded_with_its_reason(house: House, connection: Any) -> None:
+    await house.healthy()
+    name = house.wire(Topic.APPOINTMENT_REQUEST)
+    await grow(house, name, 5)
+    await PartitionSwitch(connection, Acts(connection, house.outbox)).run(name, 5, WHY)
+    payload = await connection.fetchval(
+        "SELECT payload::text FROM bus.event WHERE key = 'operator/topics'"
+    )
+    assert msgspec.json.decode(payload) == {
+        "actId": str(WHY.id),
+        "operator": "tests",
+        "statedReason": "more consumers",
+        "timestamp": WHY.at.isoformat().replace("+00:00", "Z"),
+        "topic": name,
+        "partitionsBefore": 4,
+        "partitions": 5,
+    }
+    await until(lambda: is_state(house, "ok"))
+
+
+async def test_a11_a_frozen_replica_strikes_nothing_off_after_the_switch(
+    house: House, connection: Any
+) -> None:
+    await house.healthy()
+    name = house.wire(Topic.VERIFICATION_REQUEST)
+    frozen = uuid7()
+    await connection.execute(
+        "INSERT INTO bus.lease (subscriber, bucket, owner, epoch, until)"
+        " VALUES ($1, 1000, $2, 7, now() - interval '1 s'),"
+        " ('tests.other', 1000, $2, 7, now() - interval '1 s')",
+        RELAY,
+        frozen,
+    )
+    await PartitionSwitch(connection, Acts(connection, house.outbox)).run(name, 5, WHY)
+    rows = await connection.fetch(
+        "SELECT subscriber, epoch FROM bus.lease WHERE owner = $1 ORDER BY 1", frozen
+    )
+    assert [tuple(row) for row in rows] == [(RELAY, 8), ("tests.other", 7)]
+
+
+async def test_a11_what_a_replica_still_has_under_way_keeps_the_old_number(
+    house: House, connection: Any
+) -> None:
+    await house.healthy()
+    name = house.wire(Topic.VERIFICATION_REQUEST)
+    busy = uuid7()
+    await connection.execute(
+        "INSERT INTO bus.replica (id, lock_key, until) VALUES ($1, 1, now() + interval '1 min')",
+        busy,
+    )
+    await connection.execute(
+        "INSERT INTO bus.lease (subscriber, bucket, owner, until)"
+        " VALUES ($1, 1000, $2, now() + interval '1 min')",
+        RELAY,
+        busy,
+    )
+    lock = await connection.fetchval("SELECT pg_advisory_lock(1) IS NULL")
+    switch = PartitionSwitch(connection, Acts(connection, house.outbox), patience_seconds=0.5)
+    with pytest.raises(RelayBusy):
+        await switch.run(name, 5, WHY)
+    assert lock is False
+    assert await remembered(house, name) == 4
+    # The topic rests no longer.
+    await house.emit(a_request(ACCOUNT))
+    await house.drained()
+
+
+async def test_a11_two_operators_cannot_switch_one_topic_at_once(
+    house: House, connection: Any
+) -> None:
+    await house.healthy()
+    name = house.wire(Topic.VERIFICATION_REQUEST)
+    await connection.execute(
+        "UPDATE bus.topic SET switching_to = 5, switching_until = now() + interval '1 min'"
+        " WHERE name = $1",
+        name,
+    )
+    with pytest.raises(SwitchRunning):
+        await PartitionSwitch(connection, Acts(connection, house.outbox)).run(name, 5, WHY)
+
+
+async def test_a11_a_switch_whose_command_was_killed_ends_by_itself(
+    house: House, connection: Any
+) -> None:
+    await house.healthy()
+    await connection.execute(
+        "UPDATE bus.topic SET switching_to = 5, change = 1,"
+        " switching_until = now() + interval '2 s' WHERE name = $1",
+        house.wire(Topic.VERIFICATION_REQUEST),
+    )
+    await until(lambda: rests(house))
+    await house.emit(a_request(ACCOUNT))
+    await house.drained()
+    (record,) = await house.read(Topic.VERIFICATION_REQUEST, 1)
+    assert record.timestamp >= await connection.fetchval(
+        "SELECT (extract(epoch from switching_until) * 1000)::bigint FROM bus.topic"
+        " WHERE switching_until IS NOT NULL"
+    )
+
+
+async def rests(house: House) -> bool:
+    return house.kafka.topics.switching == {house.wire(Topic.VERIFICATION_REQUEST)}
+
+
+async def is_state(house: House, state: str) -> bool:
+    return house.kafka.topics_state == state
+
+
+async def remembers(house: House, topic: str, partitions: int) -> bool:
+    return await remembered(house, topic) == partitions

@@ -9,7 +9,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -17,7 +18,7 @@ import msgspec
 
 from govid.bus.actor import Actor, Cause
 from govid.bus.clock import Clock, SystemClock
-from govid.bus.contracts import OutboxAct
+from govid.bus.contracts import OutboxAct, TopicAct
 from govid.bus.ids import uuid7
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.storage.errors import is_transient
@@ -27,6 +28,8 @@ ADVISORY_LOCK = 0x7265706C6179
 
 BATCH_SIZE = 500
 ATTEMPTS = 5
+
+T = TypeVar("T", bound=TopicAct)
 
 Touched = tuple[str, UUID]
 """A subscriber, and the event whose delivery was touched."""
@@ -44,6 +47,25 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     selection: Mapping[str, str] = {}
     id: UUID = msgspec.field(default_factory=uuid7)
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """Who acts on topics, why, and when: what every such event says."""
+
+    operator: str
+    reason: str
+    id: UUID = msgspec.field(default_factory=uuid7)
+    at: datetime = msgspec.field(default_factory=SystemClock().now)
+
+    def event(self, kind: type[T], **members: Any) -> T:
+        """Return the event of *kind* that records the act."""
+        return kind(
+            act_id=self.id,
+            operator=self.operator,
+            stated_reason=self.reason,
+            timestamp=self.at,
+            **members,
+        )
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +101,19 @@ class Acts:
             else:
                 break
         return len(touched)
+
+    async def commit_event(self, work: Callable[[], Awaitable[TopicAct | None]]) -> bool:
+        """Do *work* and store the event that it returns, in one transaction; None changes nothing.
+
+        Return whether there was an event.
+        """
+        async with self._connection.transaction():
+            event = await work()
+            if event is not None:
+                actor = Actor(kind="operator", id=event.operator)
+                cause = Cause(correlation_id=str(event.act_id), actor=actor)
+                await self._outbox.write(self._connection, [event], cause, self._clock.now())
+        return event is not None
 
     async def _record(self, act: Act, touched: Sequence[Touched]) -> None:
         deliveries: dict[str, list[UUID]] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from govid.bus import contracts
-from govid.bus.contracts import DeathNotified, Event, LifeEvent, OutboxAct, Topic
+from govid.bus.contracts import DeathNotified, Event, LifeEvent, OutboxAct, Topic, TopicAct
 from govid.bus.pseudonyms import Pseudonyms
 
 
@@ -77,13 +77,14 @@ def _of_users(name: str, struct: type[Event], topic: Topic | None, stream: str) 
     )
 
 
-def _by_an_operator(name: str, struct: type[OutboxAct]) -> EventType:
+def _by_an_operator(name: str, struct: type[OutboxAct | TopicAct]) -> EventType:
     # One key for all acts: they have an order, and one that is taken away leaves a gap.
+    subject = "outbox" if issubclass(struct, OutboxAct) else "topics"
     return EventType(
         name=name,
         struct=struct,
         stream="operator",
-        subject=lambda _event, _pseudonyms: "outbox",
+        subject=lambda _event, _pseudonyms: subject,
         account=lambda _event: None,
     )
 
@@ -222,4 +223,7 @@ EVENT_TYPES: Sequence[EventType] = (
     _by_an_operator("bus.outbox.unparked", contracts.OutboxUnparked),
     _by_an_operator("bus.outbox.discarded", contracts.OutboxDiscarded),
     _by_an_operator("bus.outbox.backfilled", contracts.OutboxBackfilled),
+    _by_an_operator("bus.topic.partitions_accepted", contracts.TopicPartitionsAccepted),
+    _by_an_operator("bus.topic.gap_accepted", contracts.TopicGapAccepted),
+    _by_an_operator("bus.topic.kafka_ahead_accepted", contracts.TopicKafkaAheadAccepted),
 )

@@ -165,7 +165,8 @@ def partitions_changed(topic: str, before: int, now: int) -> Finding:
     return Finding(
         problem="partitions_changed",
         text=f"topic {topic} has {now} partitions and had {before} when it was first seen",
-        remedy='docs/runbook.md, "Partitions changed"',
+        remedy=f"nothing has to be done: govid goes on with {before}. To use the new number: "
+        f"`govid topics accept {topic} --reason '...'`",
         place=topic,
     )
 

@@ -19,6 +19,8 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     relay_state: Callable[[], State]
     inbox_lag: Callable[[], Mapping[tuple[str, int], int]]
     activity_dropped: Callable[[], int]
+    topics: Callable[[], Mapping[str, int]]
+    topics_created_again: Callable[[], int]
 
 
 class Gauges(Collector):
@@ -38,6 +40,7 @@ class Gauges(Collector):
         for subscriber, buckets in self._readings.leases().items():
             held.add_metric([subscriber], buckets)
         yield held
+        yield from self._topics()
         yield CounterMetricFamily(
             "govid_activity_dropped",
             "Log records that were given up, by overload or while Kafka was away.",
@@ -47,6 +50,21 @@ class Gauges(Collector):
             "govid_loop_lag_seconds",
             "How late the event loop was at its worst in the last 15 seconds.",
             value=self._readings.loop_lag(),
+        )
+
+    def _topics(self) -> Iterable[Metric]:
+        topics = GaugeMetricFamily(
+            "govid_topics",
+            "Topics that are missing, or have another number of partitions than govid uses.",
+            labels=["state"],
+        )
+        for state, count in self._readings.topics().items():
+            topics.add_metric([state], count)
+        yield topics
+        yield CounterMetricFamily(
+            "govid_topics_created_again",
+            "Topics that were gone, and that this replica has created again.",
+            value=self._readings.topics_created_again(),
         )
 
     def _relay(self) -> Iterable[Metric]:

@@ -147,15 +147,15 @@ class Bus:
     def health(self) -> dict[str, str]:
         """Return the state of each dependency of the bus: "ok", "connecting" or "down".
 
-        `topics` is "changed" when one has more partitions than when it was first seen: its keys
-        would change places, and with them their order.
+        `topics` is "missing" when one is gone and could not be created again, and "changed" when
+        one has another number of partitions than the relay publishes by.
         """
         if self._leases is None:
             return {"kafka": "connecting", "dispatcher": "connecting"}
         return {
             "kafka": self._room.health(),
             "dispatcher": "ok" if self._leases.healthy else "down",
-            "topics": "changed" if self._room.mismatches else "ok",
+            "topics": self._room.topics_state,
         }
 
     async def measure(self) -> None:
@@ -172,6 +172,10 @@ class Bus:
             ),
             inbox_lag=lambda: {} if self._kafka is None else self._kafka.inbox.lag,
             activity_dropped=lambda: 0 if self._kafka is None else self._kafka.logs.dropped,
+            topics=lambda: {} if self._kafka is None else self._kafka.topics.states,
+            topics_created_again=lambda: (
+                0 if self._kafka is None else self._kafka.topics.created_again
+            ),
         )
 
     @property

@@ -33,6 +33,8 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     backoff_limit_seconds: float = 300
     topic_partitions: int = 4
     """How many partitions a topic gets when govid creates it."""
+    topic_look_seconds: float = 30
+    """How often the topics are looked for, so that one that was deleted is created again."""
     retention_days: float = 90
     kafka_retention_days: float = 7
     """How long Kafka keeps records; as long, govid has to know what it has seen and sent."""

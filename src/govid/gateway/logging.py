@@ -41,6 +41,7 @@ MEMBERS = frozenset(
         "operation",
         "outcome",
         "partition",
+        "partitions",
         "purpose",
         "reason",
         "records",

@@ -3,15 +3,11 @@
 `govid serve` and `govid check` print the same list; `govid dev` runs with all of it.
 """
 
-import asyncio
 from collections.abc import Iterator
 
 import asyncpg
 
-from govid.bus import Database
 from govid.bus.database import dsn
-from govid.bus.kafka.producer import Producer
-from govid.bus.kafka.topics_admin import Topics
 from govid.bus.schema import describe, differences
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway import hosts
@@ -22,7 +18,6 @@ from govid.gateway.settings import Settings
 SECRET_BYTES = 32
 DISTINCT_BYTES = 8
 CONNECT_SECONDS = 5.0
-KAFKA_SECONDS = 1.0
 TOKEN_SECONDS = 15 * 60
 
 PUBLISHED = frozenset({b"my_super_secret_jwt_key", b"super-secret-key-for-dev"})
@@ -42,10 +37,7 @@ def faults(settings: Settings) -> list[str]:
 
 
 async def backend_faults(settings: Settings) -> list[str]:
-    """Return what is wrong with the database and with Kafka.
-
-    A Kafka that does not answer is no fault: govid starts without it.
-    """
+    """Return what is wrong with the database."""
     if not settings.bus.database_url:
         return []
     try:
@@ -56,7 +48,7 @@ async def backend_faults(settings: Settings) -> list[str]:
         found = [*await _trust(connection), *await _migrations(connection)]
     finally:
         await connection.close()
-    return found or await _partitions(settings)
+    return found
 
 
 def warnings(settings: Settings) -> list[str]:
@@ -208,19 +200,3 @@ async def _migrations(connection: asyncpg.Connection) -> list[str]:
         drift = differences(await describe(connection))
         return [f"schema bus is not what the migrations made; {line}" for line in drift]
     return [f"the database is at migration {found or 'none'}, not at {expected}: `govid migrate`"]
-
-
-async def _partitions(settings: Settings) -> list[str]:
-    """Compare the topics with what they were when first seen, if Kafka answers soon."""
-    if not settings.bus.kafka_bootstrap_servers:
-        return []
-    async with Database(settings.bus) as database:
-        topics = Topics(settings.bus, database)
-        looking = asyncio.create_task(Producer(settings.bus, "check", topics).run())
-        await asyncio.wait([asyncio.create_task(topics.known.wait())], timeout=KAFKA_SECONDS)
-        looking.cancel()
-        await asyncio.wait([looking])
-    return [
-        f"topic {name} has {now} partitions and had {first}: its keys would lose their order"
-        for name, (first, now) in topics.mismatches.items()
-    ]

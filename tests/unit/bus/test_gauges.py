@@ -22,6 +22,8 @@ def told(sample: Sample) -> list[str]:
                 relay_state=lambda: State.DOWN,
                 inbox_lag=lambda: {("hmrc.death.notification", 3): 12},
                 activity_dropped=lambda: 7,
+                topics=lambda: {"missing": 1, "changed": 2},
+                topics_created_again=lambda: 3,
             )
         )
     )
@@ -48,6 +50,9 @@ def test_every_gauge_is_told() -> None:
         'govid_relay_state{state="down"} 1.0',
         'govid_inbox_lag{partition="3",topic="hmrc.death.notification"} 12.0',
         'govid_leases_held{subscriber="nhs.booking"} 64.0',
+        'govid_topics{state="missing"} 1.0',
+        'govid_topics{state="changed"} 2.0',
+        "govid_topics_created_again_total 3.0",
         "govid_activity_dropped_total 7.0",
         "govid_loop_lag_seconds 0.25",
     ]
@@ -60,6 +65,9 @@ def test_a_database_that_is_away_leaves_gaps_and_no_zeros() -> None:
         'govid_relay_state{state="down"}',
         'govid_inbox_lag{partition="3",topic="hmrc.death.notification"}',
         'govid_leases_held{subscriber="nhs.booking"}',
+        'govid_topics{state="missing"}',
+        'govid_topics{state="changed"}',
+        "govid_topics_created_again_total",
         "govid_activity_dropped_total",
         "govid_loop_lag_seconds",
     ]

@@ -40,6 +40,7 @@ WORDS = frozenset(
         "client_id",
         "correlation_id",
         "deliveries",
+        "ends",
         "error",
         "flow",
         "identifier_digest",
@@ -59,6 +60,7 @@ WORDS = frozenset(
         "stated_reason",
         "status",
         "subject",
+        "topic",
         "transaction",
         "user_id",
     }

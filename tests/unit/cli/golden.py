@@ -33,6 +33,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("outbox", "verify"),
     ("topics",),
     ("topics", "list"),
+    ("topics", "accept"),
     ("keys",),
     ("keys", "list"),
     ("keys", "rotate"),

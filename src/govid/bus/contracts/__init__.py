@@ -50,6 +50,10 @@ from govid.bus.contracts.operations import (
     OutboxReplayed,
     OutboxRetried,
     OutboxUnparked,
+    TopicAct,
+    TopicGapAccepted,
+    TopicKafkaAheadAccepted,
+    TopicPartitionsAccepted,
 )
 from govid.bus.contracts.sessions import (
     KeyRotated,
@@ -138,6 +142,10 @@ __all__ = [
     "TaxConsentLapsed",
     "TaxConsentWithdrawn",
     "Topic",
+    "TopicAct",
+    "TopicGapAccepted",
+    "TopicKafkaAheadAccepted",
+    "TopicPartitionsAccepted",
     "VerificationAttemptsForgiven",
     "VerificationCompleted",
     "VerificationRefused",

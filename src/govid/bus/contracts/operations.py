@@ -40,3 +40,44 @@ class OutboxDiscarded(OutboxAct, frozen=True, kw_only=True):
 
 class OutboxBackfilled(OutboxAct, frozen=True, kw_only=True):
     """A subscriber gets events that had not been addressed to it."""
+
+
+class TopicAct(Event, frozen=True, kw_only=True, rename="camel"):
+    """An operator's act on topics, whose names are Kafka's.
+
+    `stated_reason` is the operator's own words, which may name nobody.
+    """
+
+    act_id: UUID
+    operator: str
+    stated_reason: str
+    timestamp: datetime
+
+
+class TopicPartitionsAccepted(TopicAct, frozen=True, kw_only=True):
+    """A topic's new number of partitions decides from now on where keys are published."""
+
+    topic: str
+    partitions_before: int
+    partitions: int
+
+
+class TopicGapAccepted(TopicAct, frozen=True, kw_only=True):
+    """Records that Kafka removed before govid read them are given up.
+
+    From `first_offset` to before `next_offset`.
+    """
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+
+
+class TopicKafkaAheadAccepted(TopicAct, frozen=True, kw_only=True):
+    """Kafka holds records that the database does not know, and govid publishes all the same.
+
+    `ends` holds the end offset of each partition (`topic/partition`) up to which that is so.
+    """
+
+    ends: Mapping[str, int]

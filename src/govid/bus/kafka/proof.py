@@ -19,6 +19,7 @@ from govid.bus.kafka.archive import Archive, Bounds, Keeping
 from govid.bus.kafka.claims import Claim, Claims
 from govid.bus.kafka.sql import QUERIES as KAFKA_QUERIES
 from govid.bus.kafka.strangers import Strangers
+from govid.bus.kafka.topics_admin import ordered_topics
 from govid.bus.settings import BusSettings
 from govid.bus.sql import read
 
@@ -113,7 +114,8 @@ class KafkaProof:
         return [
             partitions_changed(row["name"], row["partitions"], present[row["name"]])
             for row in rows
-            if present.get(row["name"], row["partitions"]) != row["partitions"]
+            if row["name"] in ordered_topics(self._settings)
+            and present.get(row["name"], row["partitions"]) != row["partitions"]
         ]
 
     async def _prove(self, place: Place, claimed: Mapping[str, Any] | None) -> list[Finding]:

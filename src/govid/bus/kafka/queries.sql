@@ -10,13 +10,37 @@ SELECT name, partitions FROM unnest($1::text[], $2::int[]) AS s(name, partitions
 ON CONFLICT (name) DO UPDATE SET partitions = t.partitions
 RETURNING name, partitions
 
+-- name: follow_topics
+-- For topics whose number of partitions does not matter: what they have now is what counts.
+UPDATE bus.topic t SET partitions = s.partitions
+FROM unnest($1::text[], $2::int[]) AS s(name, partitions)
+WHERE t.name = s.name AND t.partitions <> s.partitions
+
+-- name: topics
+SELECT name, partitions,
+       switching_to IS NOT NULL AND switching_until > clock_timestamp() AS switching
+FROM bus.topic
+
+-- name: topics_change
+SELECT coalesce(max(change), 0) FROM bus.topic
+
+-- name: topics_change_in_force
+-- Says that nothing is under way any more which this replica began before the change.
+UPDATE bus.replica SET topics_change = $2 WHERE id = $1
+
+-- name: relay_still_owned
+SELECT bucket FROM bus.lease
+WHERE subscriber = $1 AND owner = $2
+  AND (bucket, epoch) IN (SELECT * FROM unnest($3::smallint[], $4::bigint[]))
+
 -- name: relay_backlog
 -- What is owed to Kafka in the owned buckets, oldest first, without what is being sent right now,
 -- what is parked, and what belongs to topics that cannot be written to. Most reads begin above a
 -- floor (floor.py). The events are fetched by their ids afterwards, as for every subscriber, and
 -- one time counts for all rows, as there.
 SELECT d.pos, d.bucket, d.event_id, d.key, d.replay_id,
-       (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS acts
+       (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS acts,
+       (SELECT coalesce(max(change), 0) FROM bus.topic) AS topics_change
 FROM bus.delivery d
 WHERE d.subscriber = $1
   AND d.bucket = ANY($2::smallint[])

@@ -11,6 +11,8 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 
+from aiokafka import AIOKafkaProducer
+
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import Topic
 from govid.bus.database import Database
@@ -68,6 +70,8 @@ class Relay:
         self._limits: dict[str, int] = {}
         self._resting: dict[str, float] = {}
         self._sent: set[int] = set()
+        self._topics_change = -1
+        """The change of the topics that is in force for all that is under way here."""
         self._reading: asyncio.Task[Backlog] | None = None
         self._striking: asyncio.Task[None] | None = None
         self._troubles = 0
@@ -100,9 +104,13 @@ class Relay:
 
     async def _round(self) -> bool:
         """Read, send and strike off once; tell whether there is surely more."""
-        producer = await self._producer.ready()
+        if (producer := await self._connected()) is None:
+            await self._is_topics_change_new(())
+            return False
         self._bell.clear()
         owned, rows = await self._backlog()
+        if await self._is_topics_change_new(rows):
+            return True
         # Only now: a slow read may have outlasted the leases.
         seconds = min(SEND_SECONDS, self._leases.remaining(RELAY) - self._margin_seconds)
         if not rows or seconds <= 0:
@@ -134,6 +142,39 @@ class Relay:
         await asyncio.sleep(min(0.05 * 2**self._troubles, PAUSE_SECONDS))
         return True
 
+    async def _connected(self) -> AIOKafkaProducer | None:
+        """Wait for Kafka, for as long as a poll takes."""
+        try:
+            async with asyncio.timeout(self._settings.poll_seconds):
+                return await self._producer.ready()
+        except TimeoutError:
+            return None
+
+    async def _is_topics_change_new(self, rows: Sequence[Row]) -> bool:
+        """Tell whether an operator has changed a topic since the last read; adopt the change.
+
+        What was read before has to be read again. What was sent before is struck off by then, so
+        this replica can say that nothing is under way that it began before the change.
+        """
+        owned = self._leases.owned(RELAY)
+        if not owned:
+            return False
+        change = (
+            rows[0]["topics_change"]
+            if rows
+            else await self._database.bus_reads.fetchval(QUERIES["topics_change"])
+        )
+        if change == self._topics_change:
+            return False
+        await self._struck()
+        self._forget_read()
+        await self._topics.reload()
+        await self._database.bus_reads.execute(
+            QUERIES["topics_change_in_force"], self._leases.replica, change
+        )
+        self._topics_change = change
+        return True
+
     async def _backlog(self) -> Backlog:
         task, self._reading = self._reading, None
         return await (task if task is not None else self._read(self._sent))
@@ -151,7 +192,11 @@ class Relay:
             return owned, ()
         now = time.monotonic()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
-        return owned, await self._debts.read(owned, under_way, self._resting)
+        if self._topics.switching:
+            # A switch ends by itself when the command that began it does not.
+            await self._topics.reload()
+        switching = {t for t, wire in self._names.items() if wire in self._topics.switching}
+        return owned, await self._debts.read(owned, under_way, switching.union(self._resting))
 
     def _strike(self, shipment: Shipment, rows: Sequence[Row], owned: dict[int, int]) -> None:
         """Begin to strike *rows* off; the next read goes on meanwhile, and leaves them out."""
@@ -191,6 +236,24 @@ class Relay:
         else:
             self._metrics.lease_lost()
             log.info("relay.lease_lost", extra={"records": len(rows)})
+            await self._forget_lost(buckets, owned)
+
+    async def _forget_lost(self, buckets: Sequence[int], owned: dict[int, int]) -> None:
+        """Leave buckets alone that are another's, or have another epoch, until the next renewal.
+
+        Without this they would be sent again and again until then.
+        """
+        rows = await self._database.bus_reads.fetch(
+            QUERIES["relay_still_owned"],
+            RELAY,
+            self._leases.replica,
+            buckets,
+            [owned[bucket] for bucket in buckets],
+        )
+        held = {row["bucket"] for row in rows}
+        for bucket in buckets:
+            if bucket not in held and self._leases.owned(RELAY).get(bucket) == owned[bucket]:
+                self._leases.forget(RELAY, bucket)
 
     async def _answer(self, refusals: Sequence[Refusal], owned: dict[int, int]) -> None:
         """Do what each refusal asks for."""

@@ -43,13 +43,13 @@ class Kafka:
     ) -> None:
         """Build everything; nothing connects before `start`."""
         metrics = metrics or Metrics()
-        self._topics = Topics(settings, database)
+        self.topics = Topics(settings, database)
         # Two producers: a flood of log records must not stand before the events, and a refused
         # record must not take the other kind's producer with it.
-        self._events = Producer(settings, "events", self._topics, metrics.rebuilt)
+        self._events = Producer(settings, "events", self.topics, metrics.rebuilt)
         self._records = Producer(settings, "logs")
-        self.relay = Relay(settings, database, leases, wake, self._events, self._topics, metrics)
-        self.logs = LogTopics(settings, database, sealer, outbox, wake, self._records, self._topics)
+        self.relay = Relay(settings, database, leases, wake, self._events, self.topics, metrics)
+        self.logs = LogTopics(settings, database, sealer, outbox, wake, self._records, self.topics)
         self.inbox = Inbox(
             settings,
             database,
@@ -57,7 +57,7 @@ class Kafka:
             subscriptions,
             outbox,
             wake,
-            self._topics,
+            self.topics,
             DeadLetters(self._records),
             metrics,
         )
@@ -100,8 +100,15 @@ class Kafka:
 
     @property
     def mismatches(self) -> Mapping[str, tuple[int, int]]:
-        """Topics whose number of partitions has changed since it was first seen: not ready."""
-        return self._topics.mismatches
+        """Topics whose number of partitions has changed since it was first seen."""
+        return self.topics.mismatches
+
+    @property
+    def topics_state(self) -> str:
+        """What is known of the topics: "ok", "changed" or "missing"."""
+        if self.topics.missing:
+            return "missing"
+        return "changed" if self.topics.mismatches else "ok"
 
 
 _GRAVITY = (State.OK, State.CONNECTING, State.DOWN)

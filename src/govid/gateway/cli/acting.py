@@ -26,7 +26,6 @@ from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.progress import Progress
 from govid.gateway.cli.selectors import selection
 from govid.gateway.cli.settings import Target, connected
-from govid.gateway.cli.topics import changed_topics
 from govid.gateway.devserver.backends import secrets
 from govid.gateway.devserver.state import StateFolder
 from govid.gateway.migrations import head
@@ -178,19 +177,6 @@ def acts_of(place: Target, connection: Any, subscriptions: Subscriptions) -> Act
     """Return what commits acts, and addresses their events to whoever wants them."""
     sealer = Sealer(Catalogue(), Pseudonyms(place.settings.bus.pseudonym_key))
     return Acts(connection, PostgresOutbox(sealer, subscriptions))
-
-
-async def refuse_changed_topics(place: Target, connection: Any) -> None:
-    """Refuse to publish while a topic has another number of partitions than it had.
-
-    Raises:
-        Refused: one has; nothing has been touched.
-    """
-    for name, (before, now) in (await changed_topics(place, connection)).items():
-        raise Refused(
-            f"topic {name} has {now} partitions and had {before}; nothing was touched.",
-            'docs/runbook.md, "Partitions changed", says what to do first.',
-        )
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -10,6 +10,7 @@ import rich_click
 from govid.gateway.cli.errors import ExitCode
 from govid.gateway.cli.output import Output, json_option
 from govid.gateway.cli.settings import answers, settings_or_exit
+from govid.gateway.kafka_checks import KafkaFindings, kafka_findings
 from govid.gateway.production import backend_faults, faults, warnings
 from govid.gateway.settings import Settings
 
@@ -30,13 +31,17 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
 async def findings(settings: Settings) -> Findings:
     """Look at *settings*, the database and Kafka."""
-    reachable = settings
-    if not await answers(settings.bus.kafka_bootstrap_servers):
-        # Nobody there is no fault, and found out at once; to ask for topics would take a second.
-        bus = msgspec.structs.replace(settings.bus, kafka_bootstrap_servers="")
-        reachable = msgspec.structs.replace(settings, bus=bus)
+    servers = settings.bus.kafka_bootstrap_servers
+    in_kafka = KafkaFindings()
+    if await answers(servers):
+        in_kafka = await kafka_findings(settings)
+    elif servers:
+        in_kafka = KafkaFindings(
+            warnings=[f"nobody answers at {servers}: events wait until Kafka does"]
+        )
     return Findings(
-        faults=[*faults(settings), *await backend_faults(reachable)], warnings=warnings(settings)
+        faults=[*faults(settings), *await backend_faults(settings)],
+        warnings=[*warnings(settings), *in_kafka.warnings],
     )
 
 

@@ -40,9 +40,7 @@ COMMANDS: Mapping[str, Entry] = {
     "demo": Entry("demo", "Play a story against the running server and watch it happen."),
     "events": Entry("events", "Watch what passes on the topics."),
     "outbox": Entry("outbox", "Inspect what is owed to whom, mend it, replay, verify."),
-    "topics": Entry(
-        "topic_commands", "Look at the topics of Kafka, and settle what is wrong there."
-    ),
+    "topics": Entry("topic_commands", "Look at the topics in Kafka, and accept what changed."),
     "accounts": Entry("accounts", "Look at one account, block it, or give it back."),
     "keys": Entry("keys", "Show the keys that sign tokens, and let them take turns."),
     "simulators": Entry("simulators", "Run the simulated departments alone, on a port."),

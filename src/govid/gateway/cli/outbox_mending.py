@@ -9,7 +9,6 @@ import msgspec
 import rich_click
 
 from govid.bus.acts import Act, Acts
-from govid.bus.consumers import RELAY
 from govid.bus.contracts import OutboxAct, OutboxDiscarded, OutboxRetried, OutboxUnparked
 from govid.bus.selection import Selection
 from govid.bus.stuck import FOR_GOOD, State, Stuck, StuckDeliveries
@@ -22,7 +21,6 @@ from govid.gateway.cli.acting import (
     carry_out,
     confirm,
     order_and_selection,
-    refuse_changed_topics,
     report,
     subscriptions_of,
 )
@@ -160,8 +158,6 @@ async def _settle(
             report(ordered, counts, deed.verb, None, None)
             note(f"{len(them)} would be {deed.verb}.")
             return
-        if RELAY in counts and deed is not DISCARD:
-            await refuse_changed_topics(place, connection)
         confirm(deed.question.format(len(them)), yes=ordered.yes)
         acts = acts_of(place, connection, subscriptions_of(place))
         act = ordered.act(deed.kind, chosen, fingerprint=fingerprint)

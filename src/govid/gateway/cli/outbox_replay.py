@@ -22,7 +22,6 @@ from govid.gateway.cli.acting import (
     carry_out,
     confirm,
     order_and_selection,
-    refuse_changed_topics,
     report,
     subscriptions_of,
 )
@@ -88,8 +87,6 @@ async def _replay(ordered: Order, chosen: Selection, *, reexecute: bool) -> None
             report(ordered, counts, "replayed", None, None)
             note(f"{total} would be delivered again.")
             return
-        if RELAY in counts:
-            await refuse_changed_topics(place, connection)
         effects = " Effects are repeated!" if reexecute and set(counts) != {RELAY} else ""
         confirm(f"Deliver {total} again?{effects}", yes=ordered.yes)
         act = ordered.act(OutboxReplayed, chosen, reexecute="yes" if reexecute else None)
@@ -141,8 +138,6 @@ async def _backfill(ordered: Order, chosen: Selection, subscriber: str) -> None:
             report(ordered, counts, "backfilled", None, None)
             note(f"{total} would be delivered.")
             return
-        if subscriber == RELAY:
-            await refuse_changed_topics(place, connection)
         confirm(f"Deliver {total} events to {subscriber}?", yes=ordered.yes)
         act = ordered.act(OutboxBackfilled, chosen)
         acts = acts_of(place, connection, subscriptions)

@@ -1,29 +1,173 @@
-"""`govid topics`: the state of the topics in Kafka, and the operator actions on them."""
+"""`govid topics`: what Kafka has of the topics, and what an operator accepts about them."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import click
+import msgspec
 import rich_click
 
-from govid.gateway.cli.output import Output, json_option
-from govid.gateway.cli.settings import connected, target
-
-COLUMNS = ("topic", "partitions")
+from govid.bus import Outage
+from govid.bus.acts import Acts, Signature
+from govid.bus.kafka.acceptance import (
+    QUERIES,
+    PartitionSwitch,
+    RelayBusy,
+    SwitchLapsed,
+    SwitchRunning,
+    TopicState,
+    topic_states,
+)
+from govid.bus.kafka.archive import reading
+from govid.bus.kafka.room import quiet
+from govid.bus.kafka.topics_admin import ordered_topics
+from govid.gateway.cli.acting import (
+    Order,
+    acts_of,
+    at_head,
+    confirm,
+    order,
+    ordering,
+    subscriptions_of,
+)
+from govid.gateway.cli.errors import CommandError, Refused, Unreachable, WrongUsage
+from govid.gateway.cli.output import Output, json_option, note
+from govid.gateway.cli.settings import Target, answers, connected, target
 
 
 @click.group("topics", cls=rich_click.RichGroup, epilog="Example: govid topics list")
 def command() -> None:
-    """Look at the topics of Kafka, and settle what is wrong there."""
+    """Compare the topics in Kafka with what govid remembers of them, and accept what changed."""
 
 
 @command.command("list", epilog="Example: govid topics list --json")
 @json_option
-def list_topics(as_json: bool) -> None:
-    """List the topics, with the number of partitions that is remembered of each."""
+def list_(as_json: bool) -> None:
+    """List the topics: the number of partitions that decides, and the one that Kafka has.
 
-    async def fetch() -> list[tuple[object, ...]]:
-        async with connected(target()) as connection:
-            rows = await connection.fetch("SELECT name, partitions FROM bus.topic ORDER BY name")
-        return [tuple(row) for row in rows]
+    The state is ok, changed, missing, switching, or unknown where Kafka does not answer.
+    """
+    states = asyncio.run(_states())
+    columns = ("topic", "partitions", "in_kafka", "state")
+    Output(as_json=as_json).table(columns, [msgspec.structs.astuple(one) for one in states])
+    if as_json:
+        return
+    for one in states:
+        if one.state == "changed":
+            note(
+                f"{one.topic} has {one.in_kafka} partitions; keys are published by {one.partitions}"
+                f". To use the new number: `govid topics accept {one.topic} --reason '...'`"
+            )
+        elif one.state == "missing":
+            note(f"{one.topic} is gone; a server that runs creates it again within 30 s.")
 
-    Output(as_json=as_json).table(COLUMNS, asyncio.run(fetch()))
+
+@command.command(
+    "accept",
+    epilog="Example: govid topics accept nhs.appointment.request --reason 'more consumers'",
+)
+@click.argument("topic")
+@ordering("Say what would change, change nothing.")
+def accept(topic: str, **options: Any) -> None:
+    """Publish by the number of partitions that TOPIC has now.
+
+    Waits until nothing of the topic is under way, and then switches at once; servers need no
+    restart. A key's later records may stand in another partition than its earlier ones, so
+    consumers see no order across the switch. Let them read to the end first if they rely on it.
+    """
+    ordered = order(rate=None, **options)
+    asyncio.run(_accept(topic, ordered))
+
+
+async def _states() -> list[TopicState]:
+    place = target()
+    async with connected(place) as connection:
+        rows = await connection.fetch(QUERIES["topics"])
+    return topic_states(rows, await _present(place), ordered_topics(place.settings.bus))
+
+
+async def _present(place: Target) -> Mapping[str, int] | None:
+    """Return how many partitions each topic has; None while Kafka does not answer."""
+    if not await answers(place.kafka_bootstrap_servers):
+        return None
+    quiet()
+    try:
+        async with reading(place.kafka_bootstrap_servers) as archive:
+            return await archive.partitions()
+    except Outage:
+        return None
+
+
+async def _accept(topic: str, ordered: Order) -> None:
+    place = target()
+    async with at_head(place) as connection:
+        state = await _changed_topic(place, connection, topic)
+        if ordered.dry_run:
+            note(f"{topic} would be published by {state.in_kafka} instead of {state.partitions}.")
+            return
+        confirm(
+            f"Publish {topic} by {state.in_kafka} partitions instead of {state.partitions}? "
+            "Consumers see no order across the switch.",
+            yes=ordered.yes,
+        )
+        acts = acts_of(place, connection, subscriptions_of(place))
+        before = await _switch(connection, acts, state, ordered)
+    if ordered.as_json:
+        result = {"topic": topic, "partitions_before": before, "partitions": state.in_kafka}
+        ordered.output.document(result)
+    note(
+        f"{topic} is published by {state.in_kafka} partitions from now on, and was by {before}. "
+        "Consumers see no order between records before the switch and after it."
+    )
+
+
+async def _changed_topic(place: Target, connection: Any, topic: str) -> TopicState:
+    present = await _present(place)
+    if present is None:
+        raise Unreachable(
+            "Kafka does not answer, so the number of partitions is not known.",
+            "Is GOVID_KAFKA_BOOTSTRAP_SERVERS right?",
+        )
+    states = topic_states(
+        await connection.fetch(QUERIES["topics"]), present, ordered_topics(place.settings.bus)
+    )
+    found = {one.topic: one for one in states}
+    if topic not in found:
+        raise WrongUsage(
+            f"govid has no topic called {topic}.", f"There are: {', '.join(found) or 'none'}."
+        )
+    state = found[topic]
+    if state.state == "missing":
+        raise Refused(
+            f"Kafka has no topic {topic}; nothing was changed.",
+            "A server that runs creates it again, with the number of partitions that it had.",
+        )
+    if state.state != "changed":
+        raise CommandError(
+            f"the number of partitions of {topic} is {state.state}; nothing was changed.",
+            "`govid topics list` shows every topic.",
+        )
+    return state
+
+
+async def _switch(connection: Any, acts: Acts, state: TopicState, ordered: Order) -> int:
+    signature = Signature(operator=ordered.operator, reason=ordered.reason)
+    try:
+        return await PartitionSwitch(connection, acts).run(
+            state.topic, state.in_kafka or 0, signature
+        )
+    except SwitchRunning as error:
+        raise Refused(
+            f"another operator accepts partitions of {state.topic} now; nothing was changed.",
+            "`govid topics list` shows when it has ended.",
+        ) from error
+    except RelayBusy as error:
+        raise CommandError(
+            f"a server still has records of {state.topic} under way; nothing was changed.",
+            "Does it reach Kafka, and is it of this release? Then run the command again.",
+        ) from error
+    except SwitchLapsed as error:
+        raise CommandError(
+            "the switch took longer than a minute; nothing was changed.", "Run it again."
+        ) from error

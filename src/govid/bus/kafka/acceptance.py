@@ -1,0 +1,152 @@
+"""Lets an operator accept what changed in Kafka, each act with the event that records it.
+
+A new number of partitions moves keys from one partition to another. So nothing of the topic may be
+under way while the number changes: the topic rests, every replica says that what it had begun is
+struck off, and then one transaction fences the relay and changes the number.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from govid.bus.acts import Acts, Signature
+from govid.bus.consumers import RELAY
+from govid.bus.contracts import TopicPartitionsAccepted
+from govid.bus.sql import read
+
+QUERIES = read("govid.bus.kafka", "acceptance.sql")
+ASK_SECONDS = 0.1
+REST_SECONDS = 60.0
+"""How long a topic rests if the command that began the switch is killed."""
+
+
+class SwitchRunning(Exception):
+    """Another operator accepts a number of partitions of this topic now."""
+
+
+class SwitchLapsed(Exception):
+    """The switch took so long that the topic is published to again; nothing was changed."""
+
+
+class RelayBusy(Exception):
+    """A replica did not say in time that nothing of the topic is under way; nothing was changed."""
+
+
+class TopicState(msgspec.Struct, frozen=True, kw_only=True):
+    """One topic: the number of partitions that decides, and the one that Kafka has."""
+
+    topic: str
+    partitions: int
+    in_kafka: int | None
+    state: str
+
+
+class PartitionSwitch:
+    """Changes the number of partitions of a topic that decides where keys are published."""
+
+    def __init__(self, connection: Any, acts: Acts, *, patience_seconds: float = 40) -> None:
+        """Change it through *connection*; wait at most *patience_seconds* for the replicas.
+
+        The patience is longer than a lease: a replica that was killed or is frozen has none then.
+        """
+        self._connection = connection
+        self._acts = acts
+        self._patience_seconds = patience_seconds
+
+    async def run(self, topic: str, partitions: int, signature: Signature) -> int:
+        """Accept *partitions* for *topic*; return the number that it had before.
+
+        Raises:
+            SwitchRunning: another operator is at it.
+            RelayBusy: a replica still has something of the topic under way.
+            SwitchLapsed: it took too long.
+        """
+        async with self._resting(topic, partitions) as change:
+            await self._wait_for_replicas(change)
+            before: list[int] = []
+
+            async def work() -> TopicPartitionsAccepted | None:
+                await self._connection.execute(QUERIES["lock_topics"])
+                row = await self._connection.fetchrow(QUERIES["topic"], topic)
+                if row is None or not row["switching"] or row["switching_to"] != partitions:
+                    raise SwitchLapsed
+                before[:] = [row["partitions"]]
+                await self._connection.fetch(QUERIES["fence_relay"], RELAY, change)
+                await self._connection.execute(QUERIES["switch"], topic, partitions)
+                return signature.event(
+                    TopicPartitionsAccepted,
+                    topic=topic,
+                    partitions_before=row["partitions"],
+                    partitions=partitions,
+                )
+
+            await self._acts.commit_event(work)
+        return before[0]
+
+    @asynccontextmanager
+    async def _resting(self, topic: str, partitions: int) -> AsyncIterator[int]:
+        """Let nothing of *topic* be published in the block; yield the change that says so."""
+        async with self._connection.transaction():
+            # Changes commit in the order of their numbers: a replica that has adopted one has
+            # adopted all before it.
+            await self._connection.execute(QUERIES["lock_topics"])
+            change = await self._connection.fetchval(
+                QUERIES["begin_switch"], topic, partitions, REST_SECONDS
+            )
+        if change is None:
+            raise SwitchRunning
+        try:
+            yield change
+        finally:
+            await asyncio.shield(self._end(topic, change))
+
+    async def _end(self, topic: str, change: int) -> None:
+        """Let *topic* be published to again. Nothing is left to do after a successful switch."""
+        async with self._connection.transaction():
+            await self._connection.execute(QUERIES["lock_topics"])
+            await self._connection.execute(QUERIES["end_switch"], topic, change)
+
+    async def _wait_for_replicas(self, change: int) -> None:
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                while True:
+                    behind = await self._connection.fetchval(
+                        QUERIES["replicas_behind"], RELAY, change
+                    )
+                    if not behind:
+                        return
+                    await asyncio.sleep(ASK_SECONDS)
+        except TimeoutError as error:
+            raise RelayBusy from error
+
+
+def topic_states(
+    rows: Sequence[Mapping[str, Any]], present: Mapping[str, int] | None, ordered: Sequence[str]
+) -> list[TopicState]:
+    """Compare what is remembered of topics with the counts that Kafka has (None: unknown).
+
+    The number of partitions of a topic that is not *ordered* does not matter.
+    """
+    return [
+        TopicState(
+            topic=row["name"],
+            partitions=row["partitions"],
+            in_kafka=None if present is None else present.get(row["name"], 0),
+            state=_state(row, present, is_ordered=row["name"] in ordered),
+        )
+        for row in rows
+    ]
+
+
+def _state(row: Mapping[str, Any], present: Mapping[str, int] | None, *, is_ordered: bool) -> str:
+    if row["switching"]:
+        return "switching"
+    if present is None:
+        return "unknown"
+    count = present.get(row["name"], 0)
+    if not count:
+        return "missing"
+    return "changed" if is_ordered and count != row["partitions"] else "ok"
