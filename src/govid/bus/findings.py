@@ -49,7 +49,7 @@ def at_addressee(problem: Problem, subscriber: str, event_id: UUID, state: str |
 
     For *problem* one of lost, doubled, event_deleted and parked_for_nothing.
     """
-    chosen = f"--subscriber {subscriber} --id {event_id} --reason '...'`"
+    chosen = f"--id {event_id} --subscriber {subscriber} --reason '...'`"
     texts: Mapping[str, str] = {
         "lost": f"{subscriber} was to get event {event_id}, and has neither debt nor receipt",
         "doubled": f"event {event_id} is in two states at {subscriber}, one of them {state}",

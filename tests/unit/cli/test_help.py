@@ -8,6 +8,7 @@ import pytest
 
 from govid.gateway.cli.group import COMMANDS, Entry
 from tests.unit.cli import golden
+from tests.unit.cli.terminal_cases import CASES, DEMONSTRATION, SERVERS
 
 
 def test_the_help_of_all_commands_is_as_agreed() -> None:
@@ -39,3 +40,10 @@ def test_help_imports_no_driver_and_no_framework() -> None:
         subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode
         == 0
     )
+
+
+def test_f8_every_command_has_a_case_on_a_terminal() -> None:
+    # tests/unit/cli/terminal_cases.py: a new command gets a line there.
+    groups = {command[:1] for command in golden.COMMANDS if len(command) > 1}
+    leaves = {command for command in golden.COMMANDS if command and command not in groups}
+    assert leaves == {*CASES, *SERVERS, *DEMONSTRATION}

@@ -9,11 +9,12 @@ import msgspec
 import rich_click
 
 from govid.bus.shared.account_status import AccountStatus
-from govid.gateway.cli.acting import Order, confirm, order
+from govid.gateway.cli.acting import Order, order
 from govid.gateway.cli.errors import Refused
 from govid.gateway.cli.forgiving import forgive
 from govid.gateway.cli.operating import acting_on_account, cause_of, people
 from govid.gateway.cli.output import Output, json_option, note
+from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.releasing import release
 from govid.gateway.cli.sought import Sought, find, sought_by, which_account
 from govid.identity import AccountReport, Kind, refuse
@@ -70,7 +71,9 @@ def show(as_json: bool, **which: Any) -> None:
         columns = ("id", "kind", "occurred_at", "outcome", "operator", "stated_reason")
         click.echo()
         output.table(
-            columns, [[getattr(line, name) for name in columns] for line in report.history]
+            columns,
+            [[getattr(line, name) for name in columns] for line in report.history],
+            least=("operator", "occurred_at", "outcome"),
         )
 
 

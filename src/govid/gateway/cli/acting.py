@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -26,8 +25,7 @@ from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.progress import Progress
 from govid.gateway.cli.selectors import selection
 from govid.gateway.cli.settings import Target, connected
-from govid.gateway.devserver.backends import secrets
-from govid.gateway.devserver.state import StateFolder
+from govid.gateway.devserver.state import StateFolder, folder_secrets
 from govid.gateway.migrations import head
 from govid.gateway.settings import load
 
@@ -164,7 +162,7 @@ def subscriptions_of(place: Target) -> Subscriptions:
 
     settings = place.settings
     state = StateFolder(settings.data_dir).read()
-    settings = load({"GOVID_DATABASE_URL": place.database_url, **secrets(settings, state)})
+    settings = load({"GOVID_DATABASE_URL": place.database_url, **folder_secrets(settings, state)})
     try:
         return build(settings).bus.subscriptions
     except ValueError as error:
@@ -177,19 +175,6 @@ def acts_of(place: Target, connection: Any, subscriptions: Subscriptions) -> Act
     """Return what commits acts, and addresses their events to whoever wants them."""
     sealer = Sealer(Catalogue(), Pseudonyms(place.settings.bus.pseudonym_key))
     return Acts(connection, PostgresOutbox(sealer, subscriptions))
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask, unless *yes* was said before.
-
-    Raises:
-        click.UsageError: nobody is there to answer.
-    """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise click.UsageError("Without a terminal nobody can be asked: give --yes.")
-    click.confirm(question, abort=True, err=True)
 
 
 async def carry_out(phase: str, total: int, steps: AsyncIterator[Step]) -> int:

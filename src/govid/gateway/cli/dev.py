@@ -17,7 +17,7 @@ from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.settings import settings_or_exit
 from govid.gateway.devserver import backends
 from govid.gateway.devserver.errors import CannotStart
-from govid.gateway.devserver.state import StateFolder
+from govid.gateway.devserver.state import StateFolder, folder_secrets
 
 DEMONSTRATION = "govid.gateway.cli.demonstration"
 
@@ -69,7 +69,7 @@ def command(
             demonstration = importlib.import_module(DEMONSTRATION)
             settings = settings_or_exit(
                 {
-                    **backends.secrets(base, state),
+                    **folder_secrets(base, state),
                     **started.overrides(),
                     **given,
                     "GOVID_PORT": listener.getsockname()[1],

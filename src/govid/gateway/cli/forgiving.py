@@ -7,9 +7,10 @@ from uuid import UUID
 import click
 import rich_click
 
-from govid.gateway.cli.acting import Order, confirm, order
+from govid.gateway.cli.acting import Order, order
 from govid.gateway.cli.operating import acting_on_account, cause_of, people
 from govid.gateway.cli.output import note
+from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.sought import Sought, find, sought_by, which_account
 
 _QUESTION = "Give back {} attempts of this account, and {} at its identifier?"

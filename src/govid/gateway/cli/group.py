@@ -18,6 +18,7 @@ import rich_click
 
 from govid import __version__
 from govid.gateway.cli.errors import ExitCode
+from govid.gateway.cli.output import note
 
 STARTED = time.monotonic()
 """When this process began to do govid's work: what users wait for includes the imports."""
@@ -115,7 +116,7 @@ def _trace(debug: bool) -> None:
 
 
 def _say(message: str) -> None:
-    click.echo(f"govid: {message}", err=True)
+    note(f"govid: {message}")
 
 
 @click.group(

@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 from govid.gateway.cli.acting import at_head
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.settings import Target
-from govid.gateway.devserver.backends import secrets
-from govid.gateway.devserver.state import StateFolder
+from govid.gateway.devserver.state import StateFolder, folder_secrets
 from govid.gateway.settings import load
 from govid.gateway.wiring import House, build
 
@@ -29,7 +28,7 @@ async def house_at(place: Target) -> AsyncIterator[House]:
     overrides: dict[str, object] = {"GOVID_DATABASE_URL": place.database_url}
     if place.is_demonstration:
         state = StateFolder(place.settings.data_dir).read()
-        overrides |= secrets(place.settings, state)
+        overrides |= folder_secrets(place.settings, state)
     settings = load(overrides, demonstration=place.is_demonstration)
     try:
         house = build(settings)

@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import click
-import msgspec
 import rich_click
 
 from govid.bus import Actor, Cause, uuid7
-from govid.gateway.cli.acting import confirm, order
+from govid.gateway.cli.acting import order
 from govid.gateway.cli.errors import CommandError, Refused
 from govid.gateway.cli.house import house_at
 from govid.gateway.cli.output import Output, json_option, note
+from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.settings import target
 from govid.identity import KeyInTheWay, Rotation, Turn, UnreadableKey
 
@@ -33,10 +33,7 @@ def command() -> None:
 def list_keys(as_json: bool) -> None:
     """Show every key: which signs, which comes next and when, which are still believed."""
     states = _ask(lambda rotation, cause: rotation.states(cause), operator="list")
-    rows = [
-        (one.kid, one.algorithm, one.state, _moment(one.created_at), _moment(one.due_at))
-        for one in states
-    ]
+    rows = [(one.kid, one.algorithm, one.state, one.created_at, one.due_at) for one in states]
     Output(as_json=as_json).table(("kid", "algorithm", "state", "created_at", "due_at"), rows)
     if not as_json:
         note("At due_at a next key begins to sign, and a retiring one is no longer believed.")
@@ -104,7 +101,3 @@ def _ask(work: Callable[[Rotation, Cause], Awaitable[T]], *, operator: str) -> T
             "the stored keys cannot be opened; nothing was changed.",
             "Give this command the GOVID_KEY_ENCRYPTION_KEY that the server has.",
         ) from error
-
-
-def _moment(moment: object) -> str | None:
-    return None if moment is None else msgspec.to_builtins(moment)

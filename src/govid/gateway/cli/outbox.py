@@ -87,7 +87,11 @@ def groups(fingerprint: str | None, as_json: bool, **chosen: Any) -> None:
             "subscriber", "state", "reason", "error_class", "fingerprint", "count",
             "first_failed", "last_failed", "example_id",
         )  # fmt: skip
-        Output(as_json=as_json).table(columns, [msgspec.structs.astuple(row) for row in found])
+        Output(as_json=as_json).table(
+            columns,
+            [msgspec.structs.astuple(row) for row in found],
+            least=("first_failed", "error_class", "last_failed", "reason", "state", "fingerprint"),
+        )
         if not as_json:
             _advise(found)
 
@@ -150,7 +154,11 @@ def list_(state: str | None, limit: int, as_json: bool, **chosen: Any) -> None:
             "id", "type", "key", "seq", "topic", "stored_at", "subscriber", "state", "attempts",
             "reason",
         )  # fmt: skip
-        Output(as_json=as_json).table(columns, [msgspec.structs.astuple(row) for row in found])
+        Output(as_json=as_json).table(
+            columns,
+            [msgspec.structs.astuple(row) for row in found],
+            least=("topic", "reason", "attempts", "seq", "type", "key", "stored_at"),
+        )
 
     asyncio.run(ask())
 

@@ -19,13 +19,13 @@ from govid.gateway.cli.acting import (
     acts_of,
     at_head,
     carry_out,
-    confirm,
     order_and_selection,
     report,
     subscriptions_of,
 )
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.output import note
+from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.selectors import fingerprint_option, refuse_everything, selectors
 from govid.gateway.cli.settings import target
 

@@ -20,13 +20,13 @@ from govid.gateway.cli.acting import (
     acts_of,
     at_head,
     carry_out,
-    confirm,
     order_and_selection,
     report,
     subscriptions_of,
 )
 from govid.gateway.cli.errors import CommandError, WrongUsage
 from govid.gateway.cli.output import note
+from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.selectors import refuse_everything, selectors
 from govid.gateway.cli.settings import target
 

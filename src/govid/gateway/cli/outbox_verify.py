@@ -160,7 +160,7 @@ def _tell(output: Output, report: Report) -> None:
     ]
     output.table(("subscriber", *STATES), rows)
     for finding in report.findings:
-        click.echo(finding.line())
+        output.text(finding.line())
     if report.found > len(report.findings):
         click.echo(f"... and {report.found - len(report.findings)} more.")
     note(

@@ -2,18 +2,26 @@
 
 Results go to stdout, everything else to stderr. A terminal gets tables, a pipe gets columns
 separated by tabs, `--json` gives JSON: one document, or for streams one line an item.
+
+On a terminal an identifier is never broken over two lines, because it is copied from there.
 """
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+GAP = 2
+"""Blanks between two columns of a table."""
+PROSE_WIDTH = 24
+"""A column of prose is not made narrower than this; its lines are wrapped at blanks."""
+_TOKEN = re.compile(r"\S*`[^`]+`\S*|\S+")
 
 
 def json_option(function: F) -> F:
@@ -25,7 +33,42 @@ def json_option(function: F) -> F:
 
 def note(message: str) -> None:
     """Tell the person at the terminal something that is no result."""
-    click.echo(message, err=True)
+    click.echo(wrapped(message, terminal_width(sys.stderr)), err=True)
+
+
+def terminal_width(stream: Any) -> int | None:
+    """Return how many columns the terminal behind *stream* has, None if there is no terminal."""
+    if not stream.isatty():
+        return None
+    # Rich takes a noticeable time to import; only terminals need it.
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(file=stream).width
+
+
+def wrapped(text: str, width: int | None) -> str:
+    """Return *text* with its lines broken at blanks, so that none is longer than *width*.
+
+    A word stays whole, and so does what stands between backticks: it is there to be copied. A None
+    as *width* leaves the text as it is.
+    """
+    return (
+        text
+        if width is None
+        else "\n".join(_wrapped_line(line, width) for line in text.split("\n"))
+    )
+
+
+def _wrapped_line(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip(" "))]
+    lines = [""]
+    for token in _TOKEN.findall(line):
+        if lines[-1] and len(indent) + len(lines[-1]) + 1 + len(token) > width:
+            lines.append("")
+        lines[-1] += f" {token}" if lines[-1] else token
+    return "\n".join(indent + one for one in lines)
 
 
 class Output:
@@ -41,37 +84,108 @@ class Output:
 
     def line(self, value: Any, text: str) -> None:
         """Print one item of a stream: *value* as a line of JSON, or *text*."""
-        click.echo(msgspec.json.encode(value).decode() if self.as_json else text)
+        if self.as_json:
+            click.echo(msgspec.json.encode(value).decode())
+        else:
+            self.text(text)
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Print *rows* under *columns*; in JSON, an array of objects with those names."""
+    def text(self, text: str) -> None:
+        """Print a paragraph of prose, wrapped if it goes to a terminal."""
+        click.echo(wrapped(text, terminal_width(sys.stdout)))
+
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        *,
+        least: Sequence[str] = (),
+    ) -> None:
+        """Print *rows* under *columns*; in JSON, an array of objects with those names.
+
+        On a terminal that is too narrow, columns are left out: those named in *least* first, in
+        that order, and then from the right. The first column always stays.
+        """
         if self.as_json:
             self.document([dict(zip(columns, row, strict=True)) for row in rows])
-        elif sys.stdout.isatty():
-            table = Table(box=None, pad_edge=False, header_style="bold")
-            for column in columns:
-                table.add_column(column.replace("_", " "), overflow="fold")
-            for row in rows:
-                table.add_row(*map(_cell, row))
-            Console(soft_wrap=False).print(table)
-        else:
+            return
+        width = terminal_width(sys.stdout)
+        if width is None:
             for line in (columns, *rows):
                 click.echo("\t".join(map(_cell, line)))
+            return
+        cells = [[_seen(value) for value in row] for row in rows]
+        kept = _fitting(columns, cells, width, least)
+        _draw(columns, cells, kept)
+        if left_out := [name for name in columns if columns.index(name) not in kept]:
+            names = ", ".join(name.replace("_", " ") for name in left_out)
+            note(f"This terminal is too narrow for: {names}. `--json` has everything.")
 
     def mapping(self, values: Mapping[str, object]) -> None:
         """Print names and values, one a line; in JSON, one object."""
         if self.as_json:
             self.document(values)
             return
-        width = max(map(len, values), default=0) if sys.stdout.isatty() else 0
-        separator = "  " if sys.stdout.isatty() else "\t"
+        if not sys.stdout.isatty():
+            for name, value in values.items():
+                click.echo(f"{name}\t{_cell(value)}")
+            return
+        width = max(map(len, values), default=0)
         for name, value in values.items():
-            click.echo(f"{name.ljust(width)}{separator}{_cell(value)}")
+            click.echo(f"{name.ljust(width)}  {_seen(value)}")
+
+
+def _fitting(
+    columns: Sequence[str], cells: Sequence[Sequence[str]], width: int, least: Sequence[str]
+) -> list[int]:
+    """Return the indexes of the columns that a terminal of *width* has room for."""
+    from rich.cells import cell_len  # noqa: PLC0415 - see `terminal_width`
+
+    needed = [len(column) for column in columns]
+    for row in cells:
+        for place, cell in enumerate(row):
+            length = min(cell_len(cell), PROSE_WIDTH) if " " in cell else cell_len(cell)
+            needed[place] = max(needed[place], length)
+    kept = list(range(len(columns)))
+    order = [columns.index(name) for name in least]
+    order += [place for place in reversed(range(1, len(columns))) if place not in order]
+    for place in order:
+        if sum(needed[one] for one in kept) + GAP * (len(kept) - 1) <= width:
+            break
+        kept.remove(place)
+    return kept
+
+
+def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]], kept: Sequence[int]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - see `terminal_width`
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    for place in kept:
+        is_prose = any(" " in row[place] for row in cells)
+        table.add_column(
+            columns[place].replace("_", " "), no_wrap=not is_prose, min_width=len(columns[place])
+        )
+    for row in cells:
+        table.add_row(*(Text(row[place]) for place in kept))
+    Console(soft_wrap=False).print(table)
+
+
+def _seen(value: object) -> str:
+    """Return *value* as a person reads it: times to the second, and nothing that moves a cursor."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in _cell(value)
+    )
 
 
 def _cell(value: object) -> str:
     if value is None:
         return "-"
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, float):
         return f"{value:.1f}"
     if isinstance(value, (Mapping, list, tuple)):

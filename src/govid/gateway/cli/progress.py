@@ -3,11 +3,7 @@
 import sys
 import time
 from types import TracebackType
-from typing import Self
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from typing import Any, Self
 
 from govid.gateway.cli.output import note
 
@@ -22,19 +18,7 @@ class Progress:
         self._phase = phase
         self._total = total
         self._began = self._told = time.monotonic()
-        self._bar = (
-            Bar(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.speed:.0f}/s"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            if sys.stderr.isatty()
-            else None
-        )
+        self._bar = _bar() if sys.stderr.isatty() else None
 
     def __enter__(self) -> Self:
         """Show the bar."""
@@ -63,3 +47,34 @@ class Progress:
             self._told = now
             rate = done / (now - self._began)
             note(f"{self._phase}: {done} of {self._total}, {rate:.0f}/s")
+
+
+def _bar() -> Any:
+    """Return a `rich.progress.Progress`. Rich is slow to import, and only terminals need it."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    class Rate(ProgressColumn):
+        """Items a second; no rate is known before the second update."""
+
+        def render(self, task: Task) -> Text:
+            return Text("-/s" if task.speed is None else f"{task.speed:.0f}/s")
+
+    return Bar(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

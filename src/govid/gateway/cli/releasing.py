@@ -8,9 +8,10 @@ import click
 import rich_click
 
 from govid.bus.shared.account_status import AccountStatus
-from govid.gateway.cli.acting import Order, confirm, order
+from govid.gateway.cli.acting import Order, order
 from govid.gateway.cli.operating import acting_on_account, cause_of, people
 from govid.gateway.cli.output import note
+from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.sought import Sought, find, sought_by, which_account
 
 _QUESTION = "Take this account's identifier, which nobody has proved to be its holder's?"

@@ -1,7 +1,6 @@
 """`govid seed`: more made-up people for the running demonstration."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 
 import click
@@ -11,6 +10,7 @@ import rich_click
 from govid.gateway.cli.errors import Refused, Unreachable
 from govid.gateway.cli.output import Output, json_option
 from govid.gateway.cli.progress import Progress
+from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.settings import Target, connected, target
 from govid.gateway.devserver.people import RESIDENTS, Person, crowd
 from govid.gateway.devserver.seed import hash_password, seed
@@ -42,16 +42,10 @@ def command(citizens: int, rng_seed: int, dry_run: bool, yes: bool, as_json: boo
     if dry_run:
         output.mapping({"would_add": len(missing), "present": len(people) - len(missing)})
         return
-    if missing and not yes:
-        _confirm(len(missing))
+    if missing:
+        confirm(f"Add {len(missing)} people?", yes=yes)
     added = asyncio.run(_seed(place, missing))
     output.mapping({"added": added, "present": len(people) - added})
-
-
-def _confirm(count: int) -> None:
-    if not sys.stdin.isatty():
-        raise click.UsageError("Without a terminal nobody can be asked: give --yes.")
-    click.confirm(f"Add {count} people?", abort=True, err=True)
 
 
 async def _missing(place: Target, people: Sequence[Person]) -> list[Person]:

@@ -4,7 +4,6 @@ Whose it is goes into no argument: the command line is seen by everybody on the 
 the shell's history. What is typed, or piped in, is neither.
 """
 
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
@@ -14,6 +13,7 @@ import msgspec
 
 from govid.bus import Cause
 from govid.gateway.cli.errors import CommandError
+from govid.gateway.cli.prompts import ask_line
 from govid.identity import AccountDesk
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -81,9 +81,9 @@ async def find(desk: AccountDesk, sought: Sought, cause: Cause) -> UUID:
     if sought.account_id is not None:
         return sought.account_id
     if sought.email:
-        found = await desk.find_by_email(_typed("E-mail address"), cause)
+        found = await desk.find_by_email(ask_line("E-mail address"), cause)
     else:
-        found = await desk.find_by_identifier(_typed("NHS or National Insurance number"), cause)
+        found = await desk.find_by_identifier(ask_line("NHS or National Insurance number"), cause)
     if len(found) > 1:
         raise CommandError(
             "there are several such accounts; nothing was touched.",
@@ -92,11 +92,3 @@ async def find(desk: AccountDesk, sought: Sought, cause: Cause) -> UUID:
     if not found:
         raise CommandError("there is no such account.", "Is it written as it was registered?")
     return found[0]
-
-
-def _typed(what: str) -> str:
-    """Return what somebody types, or the first line that is piped in."""
-    if sys.stdin.isatty():
-        typed: str = click.prompt(what, err=True)
-        return typed.strip()
-    return sys.stdin.readline().strip()

@@ -48,9 +48,9 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Passed {self.topic} {self.position}>"
 
     def text(self) -> str:
-        """Return one line for a person."""
+        """Return one line for a person; a terminal may break it at blanks."""
         clock = self.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
-        payload = msgspec.json.encode(self.payload).decode()
+        payload = msgspec.json.format(msgspec.json.encode(self.payload), indent=0).decode()
         return (
             f"{clock}  {self.topic or '(inside)'}  {self.type or '-'}  {self.key or '-'}  {payload}"
         )

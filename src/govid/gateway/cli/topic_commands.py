@@ -26,13 +26,13 @@ from govid.gateway.cli.acting import (
     Order,
     acts_of,
     at_head,
-    confirm,
     order,
     ordering,
     subscriptions_of,
 )
 from govid.gateway.cli.errors import CommandError, Refused, Unreachable, WrongUsage
 from govid.gateway.cli.output import Output, json_option, note
+from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.settings import Target, answers, connected, target
 
 

@@ -66,13 +66,3 @@ def start(
         if started is not None:
             started.result()
     return Backends(postgres=postgres, kafka=kafka)
-
-
-def secrets(settings: Settings, state: DevState) -> dict[str, object]:
-    """Return the secrets that nobody set: this folder's own, made at its first start."""
-    own = {
-        "GOVID_PSEUDONYM_KEY": state.pseudonym_key,
-        "GOVID_SECRET_KEY": state.secret_key,
-        "GOVID_KEY_ENCRYPTION_KEY": state.key_encryption_key,
-    }
-    return {name: value for name, value in own.items() if not settings.is_set(name)}

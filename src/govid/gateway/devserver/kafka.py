@@ -5,10 +5,8 @@ process ends. No claim about order, durability or rebalancing may rest on it.
 """
 
 import secrets
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self
-
-from confluent_kafka import KafkaException, Producer
 
 from govid.gateway.devserver.errors import CannotStart
 
@@ -25,14 +23,19 @@ class MockKafka:
         self._client: Any = None
 
     def __enter__(self) -> Self:
-        """Start the cluster and learn its address."""
+        """Start the cluster and learn its address.
+
+        Raises:
+            CannotStart: the library is not installed, or the cluster does not answer.
+        """
+        library = _library()
         # The client that creates the cluster exists for nothing else; its own address is unused.
-        self._client = Producer(
+        self._client = library.Producer(
             {"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "log_level": 2}
         )
         try:
             brokers = self._client.list_topics(timeout=ANSWER_SECONDS).brokers
-        except KafkaException as error:
+        except library.KafkaException as error:
             raise CannotStart(
                 "the in-memory Kafka did not start.",
                 "Set GOVID_KAFKA_BOOTSTRAP_SERVERS to a real one, for example 127.0.0.1:9092.",
@@ -48,3 +51,16 @@ class MockKafka:
     ) -> None:
         """Stop the cluster: dropping the client destroys it."""
         self._client = None
+
+
+def _library() -> ModuleType:
+    try:
+        # Not at the top: the commands of an installation without govid[dev] import this package.
+        import confluent_kafka  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise CannotStart(
+            "the in-memory Kafka is not installed.",
+            "Install govid[dev], or set GOVID_KAFKA_BOOTSTRAP_SERVERS to a server of yours.",
+        ) from error
+    library: ModuleType = confluent_kafka
+    return library

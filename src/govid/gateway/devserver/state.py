@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from govid.gateway.devserver.errors import CannotStart
+from govid.gateway.settings import Settings
 
 FILE = "dev.json"
 LOCK = "lock"
@@ -132,3 +133,13 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def folder_secrets(settings: Settings, state: DevState) -> dict[str, object]:
+    """Return the secrets that *settings* leave open: this folder's, made at its first start."""
+    own = {
+        "GOVID_PSEUDONYM_KEY": state.pseudonym_key,
+        "GOVID_SECRET_KEY": state.secret_key,
+        "GOVID_KEY_ENCRYPTION_KEY": state.key_encryption_key,
+    }
+    return {name: value for name, value in own.items() if not settings.is_set(name)}

@@ -1,0 +1,133 @@
+"""Every command on a real terminal: no traceback, ids that can be copied, keys that are heard."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from tests.backends import terminal
+from tests.backends.terminal import CTRL_C, Screen
+from tests.integration.cli.conftest import RELAY, SUBSCRIBER, Past
+from tests.integration.cli.processes import GOVID, Dev
+from tests.integration.cli.test_accounts import ADA, INSERT, SESSION
+from tests.unit.cli.terminal_cases import CASES, REASON, SHOWN
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+WIDTHS = (80, 140)
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """A database with a past, and the ids that stand in it."""
+
+    environment: Mapping[str, str]
+    lost: UUID
+    parked: UUID
+    dead: UUID
+    pending: UUID
+    folder: Path
+
+    account: UUID = ADA
+
+    def run(self, *arguments: str, columns: int, keys: Any = ()) -> Screen:
+        """Run `govid` with *arguments*."""
+        return terminal.run(
+            [*GOVID, *arguments],
+            environment=self.environment,
+            folder=self.folder,
+            columns=columns,
+            keys=keys,
+        )
+
+
+@pytest.fixture
+async def scene(past: Past, connection: Any, database_url: str, tmp_path: Path) -> Scene:
+    lost = await past.emit(ADA)
+    await past.complete(RELAY, SUBSCRIBER)
+    await connection.execute("DELETE FROM bus.receipt WHERE subscriber = $1", SUBSCRIBER)
+    parked, dead, pending = [await past.emit() for _ in range(3)]
+    await past.park(SUBSCRIBER, parked)
+    await past.bury(RELAY, dead)
+    await connection.execute(INSERT, ADA)
+    await connection.execute(SESSION, ADA)
+    return Scene(
+        environment={
+            "PATH": os.environ["PATH"],
+            "GOVID_DATABASE_URL": database_url,
+            "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "GOVID_PSEUDONYM_KEY": "a key for tests, 32 bytes or more",
+            "GOVID_KEY_ENCRYPTION_KEY": "another key for tests, of 32 bytes or more",
+        },
+        lost=lost,
+        parked=parked,
+        dead=dead,
+        pending=pending,
+        folder=tmp_path,
+    )
+
+
+RUNS = [
+    (command, columns)
+    for command in CASES
+    for columns in WIDTHS
+    if columns == WIDTHS[0] or command in SHOWN
+]
+
+
+@pytest.mark.parametrize(("command", "columns"), RUNS, ids=str)
+async def test_f8_a_command_ends_as_documented(
+    scene: Scene, command: tuple[str, ...], columns: int
+) -> None:
+    words, keys, code = CASES[command]
+    arguments = [word.format(parked=scene.parked, dead=scene.dead, account=ADA) for word in words]
+    screen = scene.run(*command, *arguments, columns=columns, keys=keys)
+    assert (screen.code, "Traceback" in screen.text, "Error:" in screen.text) == (
+        code,
+        False,
+        False,
+    ), screen.text
+    ids = [str(getattr(scene, name)) for name in SHOWN.get(command, ())]
+    assert [one for one in ids if not screen.shows(one)] == [], screen.text
+
+
+async def test_f8_ctrl_c_in_a_bar_ends_with_130(scene: Scene, past: Past) -> None:
+    for _ in range(3):
+        await past.park(SUBSCRIBER, await past.emit())
+    screen = scene.run(
+        *("outbox", "retry", "--subscriber", SUBSCRIBER, *REASON, "--yes", "--rate", "0.1"),
+        columns=80,
+        keys=[("Retrying", CTRL_C)],
+    )
+    assert (screen.code, "Traceback" in screen.text) == (130, False), screen.text
+    assert screen.shows("the same command does the rest")
+
+
+async def test_f8_ctrl_c_at_a_question_ends_with_130(scene: Scene) -> None:
+    screen = scene.run(
+        *("outbox", "retry", "--id", str(scene.parked), *REASON),
+        columns=80,
+        keys=[("[y/N]:", CTRL_C)],
+    )
+    assert (screen.code, "Traceback" in screen.text) == (130, False), screen.text
+
+
+async def test_f8_simulators_run_until_ctrl_c(scene: Scene) -> None:
+    screen = scene.run("simulators", columns=80, keys=[("are simulated on", CTRL_C)])
+    assert (screen.code, "Traceback" in screen.text) == (0, False), screen.text
+
+
+def test_f8_a_demonstration_on_a_terminal(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "GOVID_PORT": "0"}
+    dev = {"environment": environment, "folder": tmp_path, "columns": 80}
+    with Dev(tmp_path / ".govid", "--no-seed"):
+        seeded = terminal.run(
+            [*GOVID, "seed", "--citizens", "3"], keys=[("people? [y/N]:", "y\n")], **dev
+        )
+        told = terminal.run([*GOVID, "demo", "register"], **dev)
+    shown = terminal.run([*GOVID, "dev"], keys=[("Ctrl-C", CTRL_C)], **dev)
+    ends = [(one.code, "Traceback" in one.text) for one in (seeded, told, shown)]
+    assert ends == [(0, False)] * 3, (seeded.text, told.text, shown.text)
