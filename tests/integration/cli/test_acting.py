@@ -189,7 +189,7 @@ async def test_r11_an_outbox_that_is_not_ends_with_five_and_a_line_for_each_find
     assert result.exit_code == 5
     assert result.stdout.splitlines()[-1] == (
         f"lost: kafka.relay was to get event {parked}, and has neither debt nor receipt. To do: "
-        f"`govid outbox backfill --subscriber kafka.relay --id {parked} --reason '...'` publishes "
+        f"`govid outbox backfill --id {parked} --subscriber kafka.relay --reason '...'` publishes "
         "it (again), with the same id."
     )
     assert result.stderr.splitlines()[-1] == "1 events, 1 findings."
