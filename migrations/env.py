@@ -1,24 +1,24 @@
 """Runs migrations: one at a time across replicas, each in a transaction of its own.
 
-The caller hands the database's URL over as the Alembic option `sqlalchemy.url`; nothing is read
-from the environment here.
+The caller hands the database's URL over as the attribute `database_url` of Alembic's configuration;
+nothing is read from the environment here.
 """
 
 import asyncio
 
 from alembic import context
 from sqlalchemy import Connection, pool, text
-from sqlalchemy.ext.asyncio import create_async_engine
+
+from govid.bus.storage.connection import ConnectionFactory, session_settings
 
 # Any number will do as long as every replica uses the same one: "govid" in hexadecimal.
 ADVISORY_LOCK = 0x676F766964
+STATEMENT_MS = 120_000
+LOCK_MS = 5_000
 
 
 def migrate(connection: Connection) -> None:
     """Apply what is missing, while no other replica does."""
-    # A migration that cannot get its lock in time must fail, not queue all traffic behind it.
-    connection.execute(text("SET lock_timeout = '5s'"))
-    connection.execute(text("SET statement_timeout = '120s'"))
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
     connection.commit()
     context.configure(
@@ -33,9 +33,18 @@ def migrate(connection: Connection) -> None:
 
 async def online() -> None:
     """Connect and migrate."""
-    engine = create_async_engine(
-        context.config.get_main_option("sqlalchemy.url") or "", poolclass=pool.NullPool
+    factory = ConnectionFactory(
+        context.config.attributes["database_url"],
+        application="govid migrate",
+        # A migration that cannot get its lock in time must fail, not queue all traffic behind it.
+        settings=session_settings(
+            "govid migrate",
+            statement_ms=STATEMENT_MS,
+            lock_ms=LOCK_MS,
+            idle_in_transaction_ms=STATEMENT_MS,
+        ),
     )
+    engine = factory.engine(poolclass=pool.NullPool)
     async with engine.connect() as connection:
         await connection.run_sync(migrate)
     await engine.dispose()

@@ -3,7 +3,6 @@
 from govid.bus.actor import ANONYMOUS, Actor, Cause, Principal, Witness
 from govid.bus.clock import Clock, SystemClock
 from govid.bus.consumers import Consumer, Delivery, Handler, Subscriptions
-from govid.bus.database import Database
 from govid.bus.errors import FieldFault, GovidError, Invalid, Kind, Outage, TransactionClosed
 from govid.bus.ids import uuid7
 from govid.bus.module import Module
@@ -11,10 +10,11 @@ from govid.bus.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from govid.bus.personal import Personal
 from govid.bus.pseudonyms import Pseudonyms
 from govid.bus.settings import BusSettings
+from govid.bus.storage.database import Database
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.bus.storage.periodic import PeriodicWorker, try_transaction_lock
 from govid.bus.storage.quotas import Quota, QuotaReached, Quotas, RateExceeded
-from govid.bus.transaction import Transaction, UnitOfWork
+from govid.bus.storage.transaction import Transaction, UnitOfWork, rerun_on_conflict
 
 __all__ = [
     "ANONYMOUS",
@@ -50,6 +50,7 @@ __all__ = [
     "TransactionClosed",
     "UnitOfWork",
     "Witness",
+    "rerun_on_conflict",
     "try_transaction_lock",
     "uuid7",
 ]

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.database import Database
 from govid.bus.floor import Floor
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
+from govid.bus.storage.database import Database
 
 
 class Debt(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 from govid.bus.actor import Actor, Cause
 from govid.bus.contracts import Event
 from govid.bus.envelope import Envelope
-from govid.bus.transaction import Transaction
+from govid.bus.storage.transaction import Transaction
 
 RELAY = "kafka.relay"
 """The subscriber that publishes to Kafka. It takes every type that has a topic."""

@@ -18,7 +18,6 @@ import msgspec
 from govid.bus.backlog import Backlog, Debt
 from govid.bus.catalogue import Catalogue, UnknownEventType
 from govid.bus.consumers import Consumer, Delivery
-from govid.bus.database import Database
 from govid.bus.envelope import Headers
 from govid.bus.errors import Outage
 from govid.bus.failures import Failure, Failures
@@ -26,8 +25,9 @@ from govid.bus.leases import Leases
 from govid.bus.metrics import Metrics
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
+from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_class, is_transient
-from govid.bus.transaction import UnitOfWork
+from govid.bus.storage.transaction import UnitOfWork
 from govid.bus.wake import Wake
 
 log = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.database import Database
 from govid.bus.leases import Leases
 from govid.bus.metrics import Metrics
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
+from govid.bus.storage.database import Database
 from govid.bus.storage.errors import backoff, error_class, fingerprint, patience
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
-from govid.bus.database import Database
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
+from govid.bus.storage.database import Database
 
 MARGIN = 250
 """How far below the first row that could be handled a read still begins: what is in work owes

@@ -18,14 +18,14 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from govid.bus.consumers import BUCKETS
-from govid.bus.database import KEEPALIVES, dsn
 from govid.bus.ids import uuid7
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.bus.storage.connection import ConnectionFactory, session_settings
+from govid.bus.storage.database import KEEPALIVES
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE, error_members
+from govid.bus.storage.generation import ConnectionGeneration
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,24 @@ class Leases:
         settings: BusSettings,
         subscribers: Sequence[str],
         gained: Callable[[], None] = lambda: None,
+        generation: ConnectionGeneration | None = None,
     ) -> None:
-        """Claim buckets of *subscribers* once `run` is running; say *gained* after each gain."""
+        """Claim buckets of *subscribers* once `run` is running; say *gained* after each gain.
+
+        *generation* ends when a renewal finds that the server accepts no writes.
+        """
+        pause = settings.lease_seconds / RENEWALS_PER_LEASE
+        self._generation = generation or ConnectionGeneration()
+        self._factory = ConnectionFactory(
+            settings.database_url,
+            application="govid leases",
+            settings={
+                # Frozen or cut off in the middle of a round, we would hold up all others (I4).
+                **session_settings("govid leases", idle_in_transaction_ms=int(pause * 1000)),
+                **KEEPALIVES,
+            },
+            command_timeout=pause,
+        )
         self.replica: UUID = uuid7()
         self.replicas = 1
         """How many replicas were alive at the last renewal, this one included."""
@@ -97,23 +113,14 @@ class Leases:
                     # The rollback that a cancellation asked for met a connection that was gone.
                     raise asyncio.CancelledError from error
                 # Silence would be wrong, a line for each attempt too: the database says enough.
-                log.warning("leases.database_away", extra={"error_class": type(error).__name__})
+                log.warning("leases.database_away", extra=error_members(error))
+                self._generation.report(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
 
     async def _hold(self) -> None:
         pause = self._settings.lease_seconds / RENEWALS_PER_LEASE
-        connection: Any = await asyncpg.connect(
-            dsn(self._settings.database_url),
-            timeout=5,
-            command_timeout=pause,
-            server_settings={
-                **KEEPALIVES,
-                "application_name": "govid leases",
-                # Frozen or cut off in the middle of a round, we would hold up all others (I4).
-                "idle_in_transaction_session_timeout": str(int(pause * 1000)),
-            },
-        )
+        connection: Any = await self._factory.open()
         # A key that nobody has: a session of ours that the server does not know to be gone may
         # hold the last one for as long as it likes.
         self._lock_key = secrets.randbits(63)

@@ -12,8 +12,8 @@ import asyncio
 import logging
 from collections.abc import Collection
 
-from govid.bus.database import Database
 from govid.bus.sql import QUERIES
+from govid.bus.storage.database import Database
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.bus.wake import Wake
 

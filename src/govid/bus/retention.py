@@ -15,10 +15,11 @@ import asyncpg
 import msgspec
 
 from govid.bus.clock import Clock
-from govid.bus.database import KEEPALIVES, dsn
 from govid.bus.ids import first_uuid7_of
 from govid.bus.partitions import LOCKED_MS, QUERIES, Partitions
 from govid.bus.settings import BusSettings
+from govid.bus.storage.connection import ConnectionFactory, session_settings
+from govid.bus.storage.database import KEEPALIVES
 from govid.bus.storage.errors import error_class
 from govid.bus.storage.periodic import PeriodicWorker, try_session_lock
 
@@ -77,6 +78,21 @@ class Retention:
     def __init__(self, settings: BusSettings, clock: Clock) -> None:
         """Work on the database of *settings*, at the times of *clock*."""
         self._settings = settings
+        self._factory = ConnectionFactory(
+            settings.database_url,
+            application="govid retention",
+            settings={
+                **session_settings(
+                    "govid retention",
+                    statement_ms=STATEMENT_MS,
+                    lock_ms=LOCK_MS,
+                    # A process that is frozen while it locks others out is not waited for.
+                    idle_in_transaction_ms=LOCKED_MS,
+                ),
+                **KEEPALIVES,
+            },
+            command_timeout=STATEMENT_MS / 1000 + 1,
+        )
         self._clock = clock
         self._told: set[str] = set()
 
@@ -95,20 +111,7 @@ class Retention:
         Raises:
             OSError, asyncpg.PostgresError: the database is away, or does not let us.
         """
-        connection: Any = await asyncpg.connect(
-            dsn(self._settings.database_url),
-            timeout=5,
-            command_timeout=STATEMENT_MS / 1000 + 1,
-            server_settings={
-                **KEEPALIVES,
-                "application_name": "govid retention",
-                "lock_timeout": str(LOCK_MS),
-                # A process that is frozen while it locks others out is not waited for.
-                "idle_in_transaction_session_timeout": str(LOCKED_MS),
-                "statement_timeout": str(STATEMENT_MS),
-                "timezone": "UTC",
-            },
-        )
+        connection: Any = await self._factory.open()
         try:
             if not await try_session_lock(connection, ADVISORY_LOCK):
                 return True

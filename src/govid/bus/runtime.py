@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry
 from govid.bus.catalogue import Catalogue
 from govid.bus.clock import Clock
 from govid.bus.consumers import RELAY, Subscriptions
-from govid.bus.database import Database
 from govid.bus.dispatcher import Dispatcher
 from govid.bus.envelope import Sealer
 from govid.bus.gauges import Gauges, Readings
@@ -26,8 +25,9 @@ from govid.bus.recovery import Recovery
 from govid.bus.retention import Retention
 from govid.bus.sample import Sampler
 from govid.bus.settings import BusSettings
+from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_class
-from govid.bus.transaction import UnitOfWork
+from govid.bus.storage.transaction import UnitOfWork
 from govid.bus.wake import Notifier, Wake
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,13 @@ class Bus:
         if registry is not None:
             registry.register(Gauges(self._readings()))
         self._outbox = PostgresOutbox(self._sealer, self.subscriptions, self._metrics)
-        self.uow = UnitOfWork(self.database.requests, self._outbox, clock, self.wake.ring)
-        self._handlers_uow = UnitOfWork(self.database.bus, self._outbox, clock, self.wake.ring)
+        generation = self.database.generation
+        self.uow = UnitOfWork(
+            self.database.requests, self._outbox, clock, self.wake.ring, generation
+        )
+        self._handlers_uow = UnitOfWork(
+            self.database.bus, self._outbox, clock, self.wake.ring, generation
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._leases: Leases | None = None
         self._kafka: Kafka | None = None
@@ -90,7 +95,9 @@ class Bus:
         """
         await self.database.open()
         names = [*(consumer.name for consumer in self.subscriptions), RELAY]
-        leases = self._leases = Leases(self.settings, names, self.wake.ring_all)
+        leases = self._leases = Leases(
+            self.settings, names, self.wake.ring_all, self.database.generation
+        )
         self._kafka = Kafka(
             settings=self.settings,
             database=self.database,
@@ -101,7 +108,12 @@ class Bus:
             wake=self.wake,
             metrics=self._metrics,
         )
-        notifier = Notifier(self.settings.database_url, self.wake, lambda: leases.replicas)
+        notifier = Notifier(
+            self.settings.database_url,
+            self.wake,
+            lambda: leases.replicas,
+            self.database.generation,
+        )
         self._supervise("leases", leases.run)
         self._supervise("wake", notifier.run)
         alone = asyncio.Lock()

@@ -8,9 +8,9 @@ from time import monotonic
 
 import msgspec
 
-from govid.bus.database import Database
 from govid.bus.ids import moment_of
 from govid.bus.sql import read
+from govid.bus.storage.database import Database
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE, error_class
 
 log = logging.getLogger(__name__)

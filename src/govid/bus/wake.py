@@ -11,16 +11,17 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Any
 
-import asyncpg
-
-from govid.bus.database import dsn
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.bus.storage.connection import IS_READ_ONLY, ConnectionFactory
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE, error_members
+from govid.bus.storage.generation import ConnectionGeneration
 
 log = logging.getLogger(__name__)
 
 CHANNEL = "govid_wake"
 DEBOUNCE_SECONDS = 0.05
 PROBE_SECONDS = 15
+COMMAND_SECONDS = 5.0
+RESTART_SECONDS = 1.0
 
 
 class Wake:
@@ -65,9 +66,18 @@ class Notifier:
         database_url: str,
         wake: Wake,
         replicas: Callable[[], int],
+        generation: ConnectionGeneration | None = None,
     ) -> None:
-        """Notify only while *replicas* says that there is somebody to hear it."""
-        self._url = database_url
+        """Notify only while *replicas* says that there is somebody to hear it.
+
+        The listening connection ends with its *generation*: on a server that is no longer the
+        primary it would hear nothing and fail by nothing.
+        """
+        self._factory = ConnectionFactory(
+            database_url, application="govid wake", command_timeout=COMMAND_SECONDS
+        )
+        self._generation = generation or ConnectionGeneration()
+        self._generation.on_end(self._reconnect)
         self._wake = wake
         self._replicas = replicas
         self._pending: set[str] = set()
@@ -80,26 +90,23 @@ class Notifier:
             try:
                 await self._converse()
             except DATABASE_UNAVAILABLE as error:
-                log.warning("wake.listener_lost", extra={"error_class": type(error).__name__})
-                await asyncio.sleep(1)
+                log.warning("wake.listener_lost", extra=error_members(error))
+                await asyncio.sleep(RESTART_SECONDS)
 
     async def _converse(self) -> None:
-        connection: Any = await asyncpg.connect(
-            dsn(self._url),
-            timeout=5,
-            command_timeout=5,
-            server_settings={"application_name": "govid wake"},
-        )
+        made_in = self._generation.number
+        connection: Any = await self._factory.open()
         try:
             await connection.add_listener(CHANNEL, self._heard)
             # Whatever was said while nobody listened is lost: look for yourselves.
             self._wake.ring_all()
-            while True:
+            while made_in == self._generation.number:
                 try:
                     async with asyncio.timeout(PROBE_SECONDS):
                         await self._news.wait()
                 except TimeoutError:
-                    await connection.execute("SELECT 1")
+                    if await connection.fetchval(IS_READ_ONLY):
+                        self._generation.end()
                     continue
                 self._news.clear()
                 if self._pending:
@@ -108,6 +115,9 @@ class Notifier:
                     await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, ",".join(names))
         finally:
             connection.terminate()
+
+    def _reconnect(self) -> None:
+        self._news.set()
 
     def _remember(self, subscribers: Collection[str]) -> None:
         if self._replicas() > 1:

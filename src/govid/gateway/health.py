@@ -17,6 +17,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from govid.bus import Clock, Database
 from govid.bus.schema import SchemaWatch
+from govid.bus.storage.connection import IS_READ_ONLY
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 
 PROBE_SECONDS = 1.0
@@ -26,7 +27,10 @@ _HEAD = "SELECT version_num FROM public.govid_version"
 
 
 class HealthView(msgspec.Struct, frozen=True, kw_only=True):
-    """How govid is. `dependencies` holds a state for each name: ok, connecting, down, ..."""
+    """How govid is. `dependencies` holds a state for each name: ok, connecting, down, ...
+
+    The database is `read-only` while it is a standby or accepts no writes for another reason.
+    """
 
     status: Literal["ok", "degraded"]
     service: str = "govid"
@@ -79,6 +83,10 @@ class Health:
     async def _ask(self) -> str:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
+                if await self._database.reads.fetchval(IS_READ_ONLY):
+                    # The next look takes a new connection, which may reach the new primary.
+                    self._database.generation.end()
+                    return "read-only"
                 if await self._database.reads.fetchval(_HEAD) != self._head:
                     return "not migrated"
                 return "ok" if await self._schema.sound(self._database.reads) else "drifted"

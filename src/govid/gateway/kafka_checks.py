@@ -10,14 +10,13 @@ import asyncpg
 import msgspec
 
 from govid.bus import Outage
-from govid.bus.database import dsn
 from govid.bus.kafka.acceptance import QUERIES, topic_states
 from govid.bus.kafka.archive import Archive, reading
 from govid.bus.kafka.room import quiet
 from govid.bus.kafka.topics_admin import ordered_topics, wanted_topics
+from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway.settings import Settings
-
-CONNECT_SECONDS = 5.0
 
 
 class KafkaFindings(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,8 +34,10 @@ async def kafka_findings(settings: Settings) -> KafkaFindings:
     if not servers or not settings.bus.database_url:
         return KafkaFindings()
     try:
-        connection = await asyncpg.connect(dsn(settings.bus.database_url), timeout=CONNECT_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection = await ConnectionFactory(
+            settings.bus.database_url, application="govid check"
+        ).open()
+    except (*DATABASE_UNAVAILABLE, InvalidConnectionUrl):
         return KafkaFindings()
     quiet()
     try:

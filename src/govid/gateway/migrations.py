@@ -6,8 +6,6 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from govid.bus.database import sqlalchemy_url
-
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -21,8 +19,8 @@ def configuration(database_url: str) -> Config:
     """Return Alembic's configuration for *database_url*."""
     config = Config()
     config.set_main_option("script_location", str(scripts()))
-    # A percent sign of an encoded password would be read as an interpolation.
-    config.set_main_option("sqlalchemy.url", sqlalchemy_url(database_url).replace("%", "%%"))
+    # Not as an option: a percent sign of an encoded password would be read as an interpolation.
+    config.attributes["database_url"] = database_url
     return config
 
 

@@ -7,8 +7,13 @@ from collections.abc import Iterator
 
 import asyncpg
 
-from govid.bus.database import dsn
 from govid.bus.schema import describe, differences
+from govid.bus.storage.connection import (
+    ConnectionFactory,
+    DatabaseUnreachable,
+    InvalidConnectionUrl,
+    SessionRefused,
+)
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway import hosts
 from govid.gateway.devserver.state import StateFolder
@@ -17,7 +22,6 @@ from govid.gateway.settings import Settings
 
 SECRET_BYTES = 32
 DISTINCT_BYTES = 8
-CONNECT_SECONDS = 5.0
 TOKEN_SECONDS = 15 * 60
 
 PUBLISHED = frozenset({b"my_super_secret_jwt_key", b"super-secret-key-for-dev"})
@@ -41,7 +45,13 @@ async def backend_faults(settings: Settings) -> list[str]:
     if not settings.bus.database_url:
         return []
     try:
-        connection = await asyncpg.connect(dsn(settings.bus.database_url), timeout=CONNECT_SECONDS)
+        connection = await ConnectionFactory(
+            settings.bus.database_url, application="govid check"
+        ).open()
+    except InvalidConnectionUrl as error:
+        return [f"GOVID_DATABASE_URL: {one}" for one in error.faults]
+    except (DatabaseUnreachable, SessionRefused) as error:
+        return [str(error)]
     except DATABASE_UNAVAILABLE as error:
         return [f"the database does not let govid in ({type(error).__name__})"]
     try:

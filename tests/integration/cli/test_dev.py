@@ -193,7 +193,7 @@ def test_an_unreachable_database_is_one_sentence(tmp_path: Path) -> None:
     env = environment(tmp_path / "d", GOVID_DATABASE_URL=url)
     ended = govid("dev", env=env, cwd=tmp_path)
     assert ended.code == 4
-    assert ended.stderr.startswith("govid: the database does not let govid in ")
+    assert ended.stderr.startswith("govid: no connection to PostgreSQL at ")
     assert len(ended.stderr.splitlines()) == 2
 
 

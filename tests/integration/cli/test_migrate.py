@@ -58,4 +58,4 @@ def test_an_unreachable_database_is_a_sentence(runner: CliRunner) -> None:
     runner.env = {**runner.env, "GOVID_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}
     result = runner.invoke(commands, ["migrate"])
     assert (result.exit_code, result.stdout) == (4, "")
-    assert result.stderr.startswith("govid: the database does not let govid in ")
+    assert result.stderr.startswith("govid: no connection to PostgreSQL at ")

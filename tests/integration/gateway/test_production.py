@@ -37,7 +37,7 @@ async def test_an_empty_database_is_a_fault(postgres_server: str) -> None:
 
 async def test_a_database_that_is_away_is_a_fault() -> None:
     assert await backend_faults(settings("postgresql://nobody:x@127.0.0.1:1/x")) == [
-        "the database does not let govid in (ConnectionRefusedError)"
+        "no connection to PostgreSQL at 127.0.0.1:1 (ConnectionRefusedError)"
     ]
 
 

@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any
 
 from govid.bus.consumers import RELAY
-from govid.bus.database import Database
 from govid.bus.floor import Floor
 from govid.bus.kafka.shipment import Row
 from govid.bus.kafka.sql import QUERIES
 from govid.bus.settings import BusSettings
+from govid.bus.storage.database import Database
 
 
 class Debts:

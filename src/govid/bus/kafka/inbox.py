@@ -15,7 +15,6 @@ from aiokafka.errors import KafkaError
 
 from govid.bus.consumers import Subscriptions
 from govid.bus.contracts import Topic
-from govid.bus.database import Database
 from govid.bus.envelope import Envelope
 from govid.bus.kafka.cleanup import start, stop
 from govid.bus.kafka.deadletters import DeadLetters
@@ -25,6 +24,7 @@ from govid.bus.kafka.topics_admin import INBOUND, Topics
 from govid.bus.metrics import Metrics
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
+from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_class, is_not_storable
 from govid.bus.wake import Wake
 

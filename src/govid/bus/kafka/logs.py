@@ -14,13 +14,13 @@ import msgspec
 from govid.bus.actor import Actor, Cause
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import AccessDecided, RequestFinished, RequestReceived, Topic
-from govid.bus.database import Database
 from govid.bus.envelope import Envelope, Sealer
 from govid.bus.kafka.logstream import Entry, LogStream
 from govid.bus.kafka.producer import Producer
 from govid.bus.kafka.topics_admin import Topics
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
+from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_class
 from govid.bus.wake import Wake
 

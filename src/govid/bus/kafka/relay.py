@@ -15,7 +15,6 @@ from aiokafka import AIOKafkaProducer
 
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import Topic
-from govid.bus.database import Database
 from govid.bus.failures import Failure, Failures
 from govid.bus.kafka.debts import Debts
 from govid.bus.kafka.faults import Fault, classify
@@ -26,6 +25,7 @@ from govid.bus.kafka.topics_admin import Topics
 from govid.bus.leases import Leases
 from govid.bus.metrics import Metrics
 from govid.bus.settings import BusSettings
+from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_class
 from govid.bus.wake import Wake
 

@@ -6,7 +6,6 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from govid.bus.consumers import Subscriptions
-from govid.bus.database import Database
 from govid.bus.envelope import Sealer
 from govid.bus.kafka.cleanup import LONGEST_SECONDS
 from govid.bus.kafka.deadletters import DeadLetters
@@ -20,6 +19,7 @@ from govid.bus.leases import Leases
 from govid.bus.metrics import Metrics
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
+from govid.bus.storage.database import Database
 from govid.bus.wake import Wake
 
 FINISH_SECONDS = 3.0

@@ -15,10 +15,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
 
 from govid.bus.contracts import Topic
-from govid.bus.database import Database
 from govid.bus.kafka.cleanup import start
 from govid.bus.kafka.sql import QUERIES
 from govid.bus.settings import BusSettings
+from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_class
 
 log = logging.getLogger(__name__)

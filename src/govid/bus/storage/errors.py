@@ -77,13 +77,14 @@ def classify(error: BaseException | None) -> DatabaseFault | None:
 
     The driver's error stands at the end of a chain: SQLAlchemy wraps it twice.
     """
+    # SQLAlchemy's copy of a stale plan has the SQLSTATE of many other errors.
+    if any(isinstance(one, _STALE_PLANS) for one in _chain(error)):
+        return DatabaseFault.CONFLICT
     for one in _chain(error):
         if isinstance(one, DBAPIError) and one.connection_invalidated:
             return DatabaseFault.CONNECTION_LOST
         if isinstance(one, PoolTimeout):
             return DatabaseFault.OUT_OF_RESOURCES
-        if isinstance(one, _STALE_PLANS):
-            return DatabaseFault.CONFLICT
         if isinstance(state := getattr(one, "sqlstate", None), str):
             return _STATES.get(state) or _CLASSES.get(state[:2])
         if isinstance(one, (asyncpg.InterfaceError, asyncpg.InternalClientError)):

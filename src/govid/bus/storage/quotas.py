@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from govid.bus.errors import GovidError, Kind
-from govid.bus.transaction import Transaction
+from govid.bus.storage.transaction import Transaction
 
 BUSY_SECONDS = 5
 """When to come again where nothing is spent yet, and all of it is held."""

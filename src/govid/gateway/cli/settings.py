@@ -9,16 +9,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import msgspec
 
-from govid.bus.database import dsn
+from govid.bus.storage.connection import (
+    ConnectionFactory,
+    DatabaseUnreachable,
+    InvalidConnectionUrl,
+)
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway.cli.errors import Unreachable, WrongUsage
 from govid.gateway.devserver.state import Running, StateFolder
 from govid.gateway.settings import Settings, SettingsError, load
 
-CONNECT_SECONDS = 5
 KNOCK_SECONDS = 1
 NOBODY = "Start one with `govid dev`, or set "
 
@@ -81,7 +83,18 @@ async def connected(to: Target) -> AsyncIterator[Any]:
     if not to.database_url:
         raise Unreachable("no database is known.", f"{NOBODY}GOVID_DATABASE_URL.")
     try:
-        connection = await asyncpg.connect(dsn(to.database_url), timeout=CONNECT_SECONDS)
+        connection = await ConnectionFactory(
+            to.database_url,
+            application="govid command",
+            # An operator's statement may read a day of events.
+            settings={"statement_timeout": "0", "idle_in_transaction_session_timeout": "1min"},
+        ).open()
+    except InvalidConnectionUrl as error:
+        raise WrongUsage(
+            "GOVID_DATABASE_URL cannot be used:\n" + "\n".join(f"  - {one}" for one in error.faults)
+        ) from error
+    except DatabaseUnreachable as error:
+        raise Unreachable(f"{error}.", "Is it running, and is GOVID_DATABASE_URL right?") from error
     except DATABASE_UNAVAILABLE as error:
         raise Unreachable(
             f"the database does not let govid in ({type(error).__name__}).",

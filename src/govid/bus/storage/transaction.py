@@ -6,10 +6,12 @@ halves the cost of a handled event, and there is one place that begins and ends 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Protocol
+from functools import wraps
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import CursorResult, Executable
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -18,7 +20,14 @@ from govid.bus.actor import Cause
 from govid.bus.clock import Clock
 from govid.bus.contracts import Event
 from govid.bus.errors import TransactionClosed
-from govid.bus.kept import KeptConnections
+from govid.bus.storage.errors import DatabaseFault, classify, error_members
+from govid.bus.storage.generation import ConnectionGeneration
+from govid.bus.storage.pinned_connections import PinnedConnectionPool
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 ROLLBACK_SECONDS = 2
 
@@ -110,12 +119,17 @@ class UnitOfWork:
 
     def __init__(
         self,
-        connections: AsyncEngine | KeptConnections,
+        connections: AsyncEngine | PinnedConnectionPool,
         outbox: Outbox,
         clock: Clock,
         wake: Callable[[Collection[str]], None],
+        generation: ConnectionGeneration | None = None,
     ) -> None:
-        """Open transactions on *connections*; after a commit, *wake* those who have to do."""
+        """Open transactions on *connections*; after a commit, *wake* those who have to do.
+
+        *generation* ends when a transaction finds that the server accepts no writes.
+        """
+        self._generation = generation or ConnectionGeneration()
         self._connections = connections
         self._outbox = outbox
         self._clock = clock
@@ -135,8 +149,9 @@ class UnitOfWork:
                     tx.emit(witness.event)
                 addressed = await tx.flush(self._outbox)
                 await driver.execute("COMMIT")
-            except BaseException:
-                await _abandon(connection, driver)
+            except BaseException as error:
+                self._generation.report(error)
+                await _abandon(connection, driver, error)
                 raise
             finally:
                 tx.close()
@@ -145,6 +160,27 @@ class UnitOfWork:
         if addressed:
             self._wake(addressed)
         tx.committed()
+
+
+def rerun_on_conflict(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """Let a use case run once more if another transaction or a schema change was in its way.
+
+    Only for methods that do nothing outside their transaction. A deadlock, a serialisation
+    failure or a stale plan means that nothing was committed; a connection that is lost at COMMIT
+    does not, and is never run again here.
+    """
+
+    @wraps(method)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await method(*args, **kwargs)
+        except Exception as error:
+            if classify(error) is not DatabaseFault.CONFLICT:
+                raise
+            log.info("transaction.rerun", extra=error_members(error))
+        return await method(*args, **kwargs)
+
+    return run
 
 
 async def _alive(connection: AsyncConnection) -> Any:
@@ -160,17 +196,21 @@ async def _alive(connection: AsyncConnection) -> Any:
         await connection.invalidate()
 
 
-async def _abandon(connection: AsyncConnection, driver: Any) -> None:
-    """Roll back; and if that cannot be had at once, throw the connection away.
+async def _abandon(connection: AsyncConnection, driver: Any, error: BaseException) -> None:
+    """Roll back; if that cannot be had at once, or *error* is the connection's, discard it.
 
-    A connection that went back to its pool inside a transaction would lend it to a stranger.
+    A connection that went back to its pool inside a transaction would lend it to a stranger; one
+    to a server that accepts no writes would fail every transaction after this one.
     """
+    if classify(error) is DatabaseFault.CONNECTION_LOST:
+        await connection.invalidate(error)
+        return
     try:
         async with asyncio.timeout(ROLLBACK_SECONDS):
             # Also where the driver knows of no transaction: a BEGIN that was cancelled may still
             # be on its way. Whatever state the connection is in, it is good if this succeeds.
             await driver.execute("ROLLBACK")
-    except BaseException as error:
+    except BaseException as failure:
         await connection.invalidate()
-        if not isinstance(error, Exception):
+        if not isinstance(failure, Exception):
             raise

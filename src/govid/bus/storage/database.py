@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: three pools, so that no part can starve another."""
+"""Pools of connections to PostgreSQL, apart from one another so that none can starve another."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping
@@ -6,15 +6,18 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-import asyncpg
-from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from govid.bus.kept import KeptConnections
 from govid.bus.settings import BusSettings
+from govid.bus.storage.connection import STATEMENT_TIMEOUT_MS, ConnectionFactory
+from govid.bus.storage.errors import DatabaseFault, classify
+from govid.bus.storage.generation import ConnectionGeneration
+from govid.bus.storage.pinned_connections import PinnedConnectionPool
+from govid.bus.storage.statement_pool import StatementPool
 
-STATEMENT_TIMEOUT_MS = 5_000
-IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
 KEEPALIVES = {
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
@@ -25,12 +28,9 @@ ALONG_INDEXES = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
 """What the bus asks of the planner: its tables are empty most of the time, and then hold whatever
 an outage has left. A plan made for the empty table would read or sort all of that for each event.
 """
-CONNECT_SECONDS = 5.0
-"""How long to wait for a new connection. The driver's own minute would be as long as the silence of
-a dispatcher whose leases are renewed meanwhile, so that nobody else does its work.
-"""
 CLOSE_SECONDS = 1.0
 SILENCE_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 1
+_MADE_IN = "govid.generation"
 
 
 class Database:
@@ -44,23 +44,25 @@ class Database:
     def __init__(self, settings: BusSettings) -> None:
         """Prepare pools for *settings*; nothing connects before `open`."""
         self._settings = settings
+        self.generation = ConnectionGeneration()
         self.requests = self._engine(settings.request_pool_size)
-        self.bus = KeptConnections(
+        self.bus = PinnedConnectionPool(
             self._engine(settings.bus_pool_size, ALONG_INDEXES),
             settings.bus_pool_size,
             STATEMENT_TIMEOUT_MS / 1000,
+            self.generation,
         )
-        self._reads: Any = None
-        self._bus_reads: Any = None
+        self._reads: StatementPool | None = None
+        self._bus_reads: StatementPool | None = None
 
     @property
-    def reads(self) -> Any:
-        """The asyncpg pool for single statements (`asyncpg.Pool`, which carries no types)."""
+    def reads(self) -> StatementPool:
+        """The pool for single statements of requests."""
         return _opened(self._reads)
 
     @property
-    def bus_reads(self) -> Any:
-        """The bus's own asyncpg pool for single statements."""
+    def bus_reads(self) -> StatementPool:
+        """The bus's own pool for single statements."""
         return _opened(self._bus_reads)
 
     async def open(self) -> Self:
@@ -91,38 +93,57 @@ class Database:
         """Close the pools."""
         await self.close()
 
-    async def _pool(self, size: int, planner: Mapping[str, str] = {}) -> Any:
-        return await asyncpg.create_pool(
-            dsn(self._settings.database_url),
-            min_size=1,
-            max_size=size,
-            timeout=CONNECT_SECONDS,
-            command_timeout=STATEMENT_TIMEOUT_MS / 1000,
-            server_settings={**_server_settings("govid"), **planner},
-            # Nothing to reset after single statements, and it would cost a round trip each.
-            reset=_leave_as_it_is,
-        )
+    async def _pool(self, size: int, planner: Mapping[str, str] = {}) -> StatementPool:
+        factory = self._factory(STATEMENT_TIMEOUT_MS / 1000, planner)
+        return await StatementPool.open(factory, self.generation, size)
 
     def _engine(self, size: int, planner: Mapping[str, str] = {}) -> AsyncEngine:
-        return create_async_engine(
-            sqlalchemy_url(self._settings.database_url),
+        # For a server that does not answer at all; one that does ends statements earlier.
+        engine = self._factory(SILENCE_SECONDS, planner).engine(
             pool_size=size,
             max_overflow=0,
-            # Transactions are begun and ended by `UnitOfWork`, and by nobody else (ADR-0005).
+            # Transactions are begun and ended by `UnitOfWork` alone (ADR-0005).
             isolation_level="AUTOCOMMIT",
             # Parameters are people's data, and an error's text goes to places (I9).
             hide_parameters=True,
             pool_timeout=STATEMENT_TIMEOUT_MS / 1000,
-            connect_args={
-                "server_settings": {**_server_settings("govid"), **planner},
-                "timeout": CONNECT_SECONDS,
-                # For a server that does not answer at all; one that does ends statements earlier.
-                "command_timeout": SILENCE_SECONDS,
-            },
+        )
+        self._watch(engine)
+        return engine
+
+    def _factory(self, command_timeout: float, planner: Mapping[str, str]) -> ConnectionFactory:
+        return ConnectionFactory(
+            self._settings.database_url, settings=planner, command_timeout=command_timeout
         )
 
+    def _watch(self, engine: AsyncEngine) -> None:
+        """Let SQLAlchemy's pool give up connections that are dead or of an old generation."""
+        generation = self.generation
 
-async def _close(pool: Any) -> None:
+        def on_connect(_connection: Any, record: Any) -> None:
+            record.info[_MADE_IN] = generation.number
+
+        def on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
+            # The pool connects anew, and the borrower does not notice.
+            if record.info.get(_MADE_IN) != generation.number:
+                raise DisconnectionError("older than the last change of the primary")
+            if connection.driver_connection.is_closed():
+                raise DisconnectionError("closed by the server")
+
+        def on_error(context: ExceptionContext) -> None:
+            error = context.original_exception
+            generation.report(error)
+            if classify(error) is DatabaseFault.CONNECTION_LOST:
+                context.is_disconnect = True
+                # The others find out by themselves, or by their generation.
+                context.invalidate_pool_on_disconnect = False
+
+        event.listen(engine.sync_engine, "connect", on_connect)
+        event.listen(engine.sync_engine, "checkout", on_checkout)
+        event.listen(engine.sync_engine, "handle_error", on_error)
+
+
+async def _close(pool: StatementPool) -> None:
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await pool.close()
@@ -136,33 +157,7 @@ async def _dispose(closing: Awaitable[None]) -> None:
             await closing
 
 
-async def _leave_as_it_is(_connection: Any) -> None:
-    """Reset nothing."""
-
-
-def _opened(pool: Any) -> Any:
+def _opened(pool: StatementPool | None) -> StatementPool:
     if pool is None:
         raise RuntimeError("the database is not open")
     return pool
-
-
-def dsn(url: str) -> str:
-    """Return *url* as asyncpg wants it, whatever driver it names."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-
-
-def sqlalchemy_url(url: str) -> str:
-    """Return *url* as SQLAlchemy wants it for asyncpg."""
-    return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
-
-
-def _server_settings(application: str) -> dict[str, str]:
-    return {
-        "application_name": application,
-        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-        # A process frozen inside a transaction may not hold its locks beyond its leases (I4).
-        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
-        "timezone": "UTC",
-        # Compiling costs more than any statement of ours runs.
-        "jit": "off",
-    }

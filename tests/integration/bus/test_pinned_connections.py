@@ -4,19 +4,19 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from govid.bus.database import sqlalchemy_url
-from govid.bus.kept import KeptConnections
+from govid.bus.storage.connection import ConnectionFactory
+from govid.bus.storage.pinned_connections import PinnedConnectionPool
 
 WHO = text("SELECT pg_backend_pid()")
 
 
 @pytest.fixture
-async def two(database_url: str) -> AsyncIterator[KeptConnections]:
+async def two(database_url: str) -> AsyncIterator[PinnedConnectionPool]:
     """Return a pair of connections."""
-    engine = create_async_engine(sqlalchemy_url(database_url), pool_size=2, max_overflow=0)
-    kept = KeptConnections(engine, 2, wait_seconds=0.1)
+    engine = ConnectionFactory(database_url).engine(pool_size=2, max_overflow=0)
+    kept = PinnedConnectionPool(engine, 2, wait_seconds=0.1)
     yield kept
     await kept.close()
 
@@ -25,7 +25,9 @@ async def who(connection: AsyncConnection) -> int:
     return int((await connection.execute(WHO)).scalar_one())
 
 
-async def test_the_last_one_returned_is_lent_again_without_a_checkout(two: KeptConnections) -> None:
+async def test_the_last_one_returned_is_lent_again_without_a_checkout(
+    two: PinnedConnectionPool,
+) -> None:
     async with two.connect() as first:
         before = await who(first)
     async with two.connect() as second:
@@ -33,7 +35,7 @@ async def test_the_last_one_returned_is_lent_again_without_a_checkout(two: KeptC
         assert await who(second) == before
 
 
-async def test_two_borrowers_never_share_one_and_a_third_waits(two: KeptConnections) -> None:
+async def test_two_borrowers_never_share_one_and_a_third_waits(two: PinnedConnectionPool) -> None:
     async with two.connect() as first, two.connect() as second:
         assert await who(first) != await who(second)
         with pytest.raises(TimeoutError):
@@ -42,7 +44,7 @@ async def test_two_borrowers_never_share_one_and_a_third_waits(two: KeptConnecti
         assert again is first
 
 
-async def test_one_that_was_given_up_is_replaced(two: KeptConnections) -> None:
+async def test_one_that_was_given_up_is_replaced(two: PinnedConnectionPool) -> None:
     async with two.connect() as broken:
         before = await who(broken)
         await broken.invalidate()
@@ -50,7 +52,7 @@ async def test_one_that_was_given_up_is_replaced(two: KeptConnections) -> None:
         assert await who(fresh) != before
 
 
-async def test_closed_ones_are_in_nobodys_hands(two: KeptConnections) -> None:
+async def test_closed_ones_are_in_nobodys_hands(two: PinnedConnectionPool) -> None:
     async with two.connect() as first:
         await who(first)
     await two.close()

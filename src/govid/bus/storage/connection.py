@@ -1,0 +1,272 @@
+"""Opens every connection to PostgreSQL: one parser, one list of session settings.
+
+`serve`, `check`, `migrate`, all commands, Alembic and the workers connect through
+`ConnectionFactory`, so that what `check` has connected to is what `serve` will connect to:
+
+    factory = ConnectionFactory(database_url, application="govid check")
+    connection = await factory.open()            # an asyncpg.Connection
+    engine = factory.engine(poolclass=NullPool)  # a SQLAlchemy engine on such connections
+
+`InvalidConnectionUrl` (from the constructor) holds `faults`, sentences about the URL.
+`DatabaseUnreachable` (from `open`) says in one sentence where nothing answered and why; the
+server's own refusals stay `asyncpg.PostgresError`, for `errors.classify` to judge.
+
+The settings are set after connecting rather than sent with the start-up message: a pooler in
+between (PgBouncer) refuses or swallows start-up parameters. They are read back, and a connection
+on which one did not take is refused: the timeouts among them bound how long a frozen process
+holds its locks (I4).
+"""
+
+import asyncio
+import random
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from govid.bus.storage.connection_url import (
+    SYSTEM_CERTIFICATES,
+    ConnectionUrl,
+    InvalidConnectionUrl,
+    parse_url,
+)
+
+__all__ = [
+    "ConnectionFactory",
+    "ConnectionUrl",
+    "DatabaseUnreachable",
+    "InvalidConnectionUrl",
+    "SessionRefused",
+    "parse_url",
+]
+
+STATEMENT_TIMEOUT_MS = 5_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+CONNECT_SECONDS = 5.0
+"""How long to wait for a new connection, unless the URL says otherwise. The driver's own minute
+would be as long as the silence of a dispatcher whose leases are renewed meanwhile.
+"""
+LEAST_HOST_SECONDS = 1.0
+"""How long the first of several hosts has at least, however many follow."""
+ENCODING = "UTF8"
+_TRANSACTION_TIMEOUT_SINCE = 17
+_UNVERIFIED = ("application_name", "tcp_")
+"""The server shortens a name, and settings of the socket are 0 where there is none (Unix)."""
+
+_SET = """
+    SELECT name, pg_catalog.set_config(name, value, false)
+    FROM unnest($1::text[], $2::text[]) AS wanted (name, value)
+"""
+_READ = """
+    SELECT name, pg_catalog.current_setting(name) AS value
+    FROM unnest($1::text[]) AS wanted (name)
+"""
+
+
+class DatabaseUnreachable(ConnectionError):
+    """No server could be connected to. The text names the place and the kind of failure."""
+
+
+class SessionRefused(DatabaseUnreachable):
+    """A server answered, and its sessions are not what govid needs."""
+
+
+def milliseconds(number: int) -> str:
+    """Return *number* milliseconds as PostgreSQL shows them: in the largest whole unit."""
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)):
+        if number and number % size == 0:
+            return f"{number // size}{unit}"
+    return f"{number}ms" if number else "0"
+
+
+def session_settings(
+    application: str,
+    *,
+    statement_ms: int = STATEMENT_TIMEOUT_MS,
+    lock_ms: int = 0,
+    idle_in_transaction_ms: int = IDLE_IN_TRANSACTION_TIMEOUT_MS,
+) -> dict[str, str]:
+    """Return the settings that every session of govid has, as PostgreSQL shows them.
+
+    What a server, a database or a role has as its default is thereby out of play.
+    """
+    return {
+        "application_name": application,
+        "default_transaction_isolation": "read committed",
+        "statement_timeout": milliseconds(statement_ms),
+        "lock_timeout": milliseconds(lock_ms),
+        # A process frozen inside a transaction may not hold its locks beyond its leases (I4).
+        "idle_in_transaction_session_timeout": milliseconds(idle_in_transaction_ms),
+        # Pools keep idle sessions on purpose.
+        "idle_session_timeout": "0",
+        "TimeZone": "UTC",
+        "search_path": "public",
+        # Compiling costs more than any statement of ours runs.
+        "jit": "off",
+        # A COMMIT that was answered is on disk: receipts and acknowledgements rest on it.
+        "synchronous_commit": "on",
+    }
+
+
+class ConnectionFactory:
+    """Opens connections to the database of one URL, all with the same session settings."""
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        application: str = "govid",
+        settings: Mapping[str, str] = {},
+        command_timeout: float | None = None,
+    ) -> None:
+        """Connect as *application*; *settings* add to `session_settings`, or replace them.
+
+        An `application_name` in the URL stands in front of *application*'s second word, as in
+        `payroll leases`. A statement that takes longer than *command_timeout* seconds is given up.
+
+        Raises:
+            InvalidConnectionUrl: the URL cannot be used.
+        """
+        self.url = parse_url(database_url)
+        if self.url.application_name is not None:
+            application = " ".join([self.url.application_name, *application.split()[1:]])[:63]
+        self._settings = {**session_settings(application), **settings}
+        self._settings["application_name"] = application
+        self._command_timeout = command_timeout
+        self._last_good: tuple[str, int | None] | None = None
+
+    def engine(self, **options: Any) -> AsyncEngine:
+        """Return a SQLAlchemy engine whose connections are opened here."""
+        return create_async_engine("postgresql+asyncpg://", async_creator=self.open, **options)
+
+    async def open(self, **driver_options: Any) -> Any:
+        """Open a connection (`asyncpg.Connection`, which carries no types).
+
+        Raises:
+            DatabaseUnreachable: no host answers, or none accepts writes although the URL demands
+                that.
+            SessionRefused: a setting did not take, or the database is not encoded in UTF-8.
+            asyncpg.PostgresError: the server refuses the session.
+        """
+        driver_options.setdefault("command_timeout", self._command_timeout)
+        hosts: Sequence[tuple[str, int | None] | None] = self._hosts_in_order()
+        seconds = self.url.connect_seconds or max(LEAST_HOST_SECONDS, CONNECT_SECONDS / len(hosts))
+        failure: BaseException | None = None
+        for host in hosts:
+            try:
+                return await self._open_at(host, seconds, driver_options)
+            except SessionRefused as error:
+                failure = error
+                if not self.url.demands_writes:
+                    raise
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError) as e:
+                failure = e
+            except asyncpg.ClientConfigurationError as error:
+                raise DatabaseUnreachable(f"the driver refuses the URL: {error}") from error
+        if isinstance(failure, (SessionRefused, asyncpg.PostgresError)):
+            raise failure
+        reason = "no answer in time" if isinstance(failure, TimeoutError) else _reason(failure)
+        raise DatabaseUnreachable(
+            f"no connection to PostgreSQL at {self.url.place} ({reason})"
+        ) from failure
+
+    def _hosts_in_order(self) -> list[tuple[str, int | None] | None]:
+        hosts: list[tuple[str, int | None] | None] = list(self.url.hosts)
+        if self.url.shuffles_hosts:
+            random.shuffle(hosts)
+        elif self._last_good is not None:
+            # After a fail-over the first host may be one that swallows every packet.
+            hosts.remove(self._last_good)
+            hosts.insert(0, self._last_good)
+        return hosts or [None]
+
+    async def _open_at(
+        self, host: tuple[str, int | None] | None, seconds: float, driver_options: dict[str, Any]
+    ) -> Any:
+        address: dict[str, Any] = {} if host is None else {"host": host[0], "port": host[1]}
+        async with asyncio.timeout(seconds + 1):
+            connection: Any = await asyncpg.connect(
+                self.url.driver_dsn(),
+                **self.url.driver_arguments(),
+                **address,
+                **self._tls(),
+                **driver_options,
+                timeout=seconds,
+            )
+            try:
+                self._set_socket_options(connection)
+                await self._prepare_session(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+        self._last_good = host
+        return connection
+
+    def _tls(self) -> dict[str, Any]:
+        """Return the TLS context where the driver's own reading of the URL would not do."""
+        tls = self.url.tls
+        if tls.get("sslrootcert") != SYSTEM_CERTIFICATES:
+            return {}
+        context = ssl.create_default_context()
+        if "sslcert" in tls:
+            context.load_cert_chain(
+                tls["sslcert"], tls.get("sslkey"), lambda: tls.get("sslpassword", "")
+            )
+        return {"ssl": context}
+
+    def _set_socket_options(self, connection: Any) -> None:
+        """Set what libpq would set on the client's end of the connection."""
+        end = connection._transport.get_extra_info("socket")  # noqa: SLF001 - no public way to it
+        if end is None or end.family == socket.AF_UNIX:
+            return
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, self.url.socket.get("keepalives", 1))
+        for name, option in (
+            ("keepalives_idle", "TCP_KEEPIDLE"),
+            ("keepalives_interval", "TCP_KEEPINTVL"),
+            ("keepalives_count", "TCP_KEEPCNT"),
+            ("tcp_user_timeout", "TCP_USER_TIMEOUT"),
+        ):
+            if self.url.socket.get(name, 0) > 0 and hasattr(socket, option):
+                number = self.url.socket[name]
+                end.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), number)
+
+    async def _prepare_session(self, connection: Any) -> None:
+        """Check what kind of session this is, set the settings, and read them back."""
+        encoding = connection.get_settings().server_encoding
+        if encoding != ENCODING:
+            raise SessionRefused(
+                f"the database is encoded in {encoding}; govid needs one that was created with "
+                "ENCODING 'UTF8'"
+            )
+        wanted = dict(self._settings)
+        if connection.get_server_version().major >= _TRANSACTION_TIMEOUT_SINCE:
+            wanted["transaction_timeout"] = "0"
+        all_of_them = {**self.url.options, **wanted}
+        await connection.fetch(_SET, list(all_of_them), list(all_of_them.values()))
+        found = {row["name"]: row["value"] for row in await connection.fetch(_READ, list(wanted))}
+        lost = sorted(
+            name
+            for name, value in wanted.items()
+            if found.get(name) != value and not name.startswith(_UNVERIFIED)
+        )
+        if lost:
+            raise SessionRefused(
+                f"settings of the session did not take: {', '.join(lost)}; a pooler in transaction "
+                "mode loses them, session mode keeps them"
+            )
+        if self.url.demands_writes and await connection.fetchval(IS_READ_ONLY):
+            raise SessionRefused(f"no server at {self.url.place} accepts writes")
+
+
+IS_READ_ONLY = (
+    "SELECT pg_catalog.pg_is_in_recovery()"
+    " OR pg_catalog.current_setting('transaction_read_only')::bool"
+)
+"""Whether the server is a standby, or was told to accept no writes."""
+
+
+def _reason(failure: BaseException | None) -> str:
+    return type(failure).__name__

@@ -1,0 +1,348 @@
+"""Reads a connection URL as libpq does, and names what govid does not support in it.
+
+Parameters may also stand in a service file (`service=`). The parameters are those of the
+PostgreSQL documentation, section "Parameter Key Words".
+"""
+
+import configparser
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import msgspec
+
+SCHEMES = frozenset({"postgresql", "postgres"})
+TLS_PARAMETERS = (
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "sslpassword",
+    "sslcrl",
+    "sslnegotiation",
+    "ssl_min_protocol_version",
+    "ssl_max_protocol_version",
+)
+"""Parameters that the driver understands in a URL of its own, and nowhere else."""
+FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
+SYSTEM_CERTIFICATES = "system"
+LARGEST_PORT = 65_535
+KEEPALIVES = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count")
+SOCKET_PARAMETERS = (*KEEPALIVES, "tcp_user_timeout")
+_PLAIN = frozenset(
+    {
+        *TLS_PARAMETERS,
+        *SOCKET_PARAMETERS,
+        "host",
+        "port",
+        "dbname",
+        "user",
+        "password",
+        "passfile",
+        "connect_timeout",
+        "application_name",
+        "fallback_application_name",
+        "options",
+        "target_session_attrs",
+        "load_balance_hosts",
+    }
+)
+# What govid does anyway: these values change nothing, any other is refused.
+_ONLY: Mapping[str, frozenset[str]] = {
+    "channel_binding": frozenset({"disable", "prefer"}),
+    "client_encoding": frozenset({"utf8", "utf-8", "auto"}),
+    "gssencmode": frozenset({"disable", "prefer"}),
+    "max_protocol_version": frozenset({"3.0"}),
+    "min_protocol_version": frozenset({"3.0"}),
+    "replication": frozenset({"false", "off", "no", "0"}),
+    "sslcertmode": frozenset({"allow"}),
+    "sslcompression": frozenset({"0"}),
+    "sslsni": frozenset({"1"}),
+}
+_UNSUPPORTED = frozenset(
+    {
+        "gssdelegation",
+        "gsslib",
+        "hostaddr",
+        "krbsrvname",
+        "oauth_client_id",
+        "oauth_client_secret",
+        "oauth_issuer",
+        "oauth_scope",
+        "require_auth",
+        "requirepeer",
+        "scram_client_key",
+        "scram_server_key",
+        "sslcrldir",
+        "sslkeylogfile",
+    }
+)
+_VALUES: Mapping[str, frozenset[str]] = {
+    "sslmode": frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}),
+    "sslnegotiation": frozenset({"postgres", "direct"}),
+    "target_session_attrs": frozenset({"any", "read-write", "primary"}),
+    "load_balance_hosts": frozenset({"disable", "random"}),
+    "ssl_min_protocol_version": frozenset({"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}),
+    "ssl_max_protocol_version": frozenset({"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}),
+}
+_NUMBERS = ("connect_timeout", *SOCKET_PARAMETERS)
+_OPTION = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\s\\])*)(?:\s+|$)")
+_ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>[^:]*))?")
+
+
+class InvalidConnectionUrl(ValueError):
+    """The URL cannot be used. `faults` are sentences about it; none repeats a value."""
+
+    def __init__(self, faults: list[str]) -> None:
+        """Report all *faults* at once."""
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+class ConnectionUrl(msgspec.Struct, frozen=True, kw_only=True):
+    """What a URL says. Without `hosts` the driver looks where libpq does (PGHOST, sockets)."""
+
+    hosts: tuple[tuple[str, int | None], ...] = ()
+    user: str | None = None
+    password: str | None = None
+    database: str | None = None
+    passfile: str | None = None
+    tls: Mapping[str, str] = {}
+    target_session_attrs: str | None = None
+    shuffles_hosts: bool = False
+    connect_seconds: float | None = None
+    application_name: str | None = None
+    options: Mapping[str, str] = {}
+    """Settings of the session, from `options=-c name=value`."""
+    socket: Mapping[str, int] = {}
+
+    def __repr__(self) -> str:
+        """Show nothing: it holds a password (I9)."""
+        return "<ConnectionUrl>"
+
+    @property
+    def place(self) -> str:
+        """Return the hosts and ports, for a sentence."""
+        return ", ".join(f"{host}:{port or 5432}" for host, port in self.hosts) or "its default"
+
+    @property
+    def demands_writes(self) -> bool:
+        """Tell whether only a server that accepts writes is wanted.
+
+        libpq takes any of several hosts unless told otherwise. govid can use no other, so with
+        several hosts it looks for one that does.
+        """
+        wanted = self.target_session_attrs or os.environ.get("PGTARGETSESSIONATTRS")
+        return wanted in {"read-write", "primary"} if wanted else len(self.hosts) > 1
+
+    def driver_arguments(self) -> dict[str, Any]:
+        """Return the arguments of `asyncpg.connect` but for host, port, TLS and timeout."""
+        return {
+            "user": self.user,
+            "password": self.password,
+            "database": self.database,
+            "passfile": self.passfile,
+            "target_session_attrs": "any",
+        }
+
+    def driver_dsn(self) -> str:
+        """Return the URL that tells the driver about TLS, and about nothing else."""
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in self.tls.items())
+        return f"postgresql://?{query}" if query else "postgresql://"
+
+
+def parse_url(url: str) -> ConnectionUrl:
+    """Read *url*.
+
+    Raises:
+        InvalidConnectionUrl: it is malformed, or demands what govid does not support.
+    """
+    faults: list[str] = []
+    given = dict(_read(url, faults))
+    given = _with_service(given, faults)
+    if given.pop("requiressl", "0") == "1":
+        given.setdefault("sslmode", "require")
+    faults += _faults_of(given)
+    hosts = _hosts(given, faults)
+    options = _options(given.get("options", ""), faults)
+    if faults:
+        raise InvalidConnectionUrl(faults)
+    timeout = int(given.get("connect_timeout", 0))
+    return ConnectionUrl(
+        hosts=hosts,
+        user=given.get("user"),
+        password=given.get("password"),
+        database=given.get("dbname"),
+        passfile=given.get("passfile"),
+        tls={name: given[name] for name in TLS_PARAMETERS if name in given},
+        target_session_attrs=given.get("target_session_attrs"),
+        shuffles_hosts=given.get("load_balance_hosts") == "random",
+        # As in libpq: none is no limit, and less than two seconds are two.
+        connect_seconds=max(2, timeout) if timeout > 0 else None,
+        application_name=given.get("application_name", given.get("fallback_application_name")),
+        options=options,
+        socket={name: int(given[name]) for name in SOCKET_PARAMETERS if name in given},
+    )
+
+
+def _read(url: str, faults: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the parameters of *url*, whatever part of it they stand in."""
+    scheme, separator, rest = url.partition("://")
+    # A driver's name is welcome: `postgresql+asyncpg://`.
+    if not separator or scheme.partition("+")[0] not in SCHEMES:
+        faults.append("it does not begin with postgresql://")
+        return
+    person, rest = _split_credentials(rest)
+    path, _, query = rest.partition("?")
+    hosts, _, database = path.partition("/")
+    user, _, password = person.partition(":")
+    parts = {"user": user, "password": password, "dbname": database}
+    found = {name: unquote(part) for name, part in parts.items() if part}
+    if hosts:
+        # Its commas and colons are told from encoded ones, so it is decoded later.
+        found["authority"] = hosts
+    for pair in filter(None, query.split("&")):
+        name, _, value = pair.partition("=")
+        name = {"database": "dbname"}.get(unquote(name), unquote(name))
+        if name in found and name not in parts:
+            faults.append(f"its parameter {_shown(name)} stands in it twice")
+        if value:
+            found[name] = unquote(value)
+    if "host" in found:
+        found.pop("authority", None)
+    yield from found.items()
+
+
+def _split_credentials(rest: str) -> tuple[str, str]:
+    """Split *rest* at the `@` that ends user and password, if there is one.
+
+    libpq looks for it before the first slash. A password with a slash in it is taken all the same.
+    """
+    at = rest.find("@")
+    slash = rest.find("/")
+    if at >= 0 and (slash < 0 or at < slash):
+        return rest[:at], rest[at + 1 :]
+    at = rest.partition("?")[0].rfind("@")
+    return (rest[:at], rest[at + 1 :]) if at >= 0 else ("", rest)
+
+
+def _with_service(given: dict[str, str], faults: list[str]) -> dict[str, str]:
+    """Add what the service file says and the URL does not."""
+    name = given.pop("service", None) or os.environ.get("PGSERVICE")
+    stated = given.pop("servicefile", None) or os.environ.get("PGSERVICEFILE")
+    if not name:
+        return given
+    folders = [os.environ.get("PGSYSCONFDIR", "/etc/postgresql-common")]
+    files = [Path(stated)] if stated else [Path("~/.pg_service.conf").expanduser()]
+    files += [Path(folder, "pg_service.conf") for folder in folders]
+    for file in files:
+        parser = configparser.ConfigParser(interpolation=None)
+        try:
+            parser.read_string(file.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, configparser.Error):
+            continue
+        if parser.has_section(name):
+            found = dict(parser[name])
+            if "authority" in given:
+                found.pop("host", None)
+                found.pop("port", None)
+            return {**found, **given}
+    faults.append("its service stands in no service file that can be read")
+    return given
+
+
+def _faults_of(given: Mapping[str, str]) -> Iterator[str]:
+    for name, value in given.items():
+        if name != "authority" and (fault := _fault_of(name, value)):
+            yield fault
+    mode = given.get("sslmode", "verify-full")
+    if given.get("sslrootcert") == SYSTEM_CERTIFICATES and mode != "verify-full":
+        yield "its parameter sslrootcert=system needs sslmode=verify-full"
+    if given.get("sslmode") in {"verify-ca", "verify-full"}:
+        known = given.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
+        if not known and not Path("~/.postgresql/root.crt").expanduser().exists():
+            yield f"its parameter sslmode={mode} needs sslrootcert, or sslrootcert=system"
+
+
+def _fault_of(name: str, value: str) -> str | None:
+    shown = _shown(name)
+    if name in _UNSUPPORTED:
+        return f"govid does not support its parameter {shown}"
+    if name in _ONLY:
+        known = value.lower() in _ONLY[name]
+        return None if known else f"govid does not support that value of its parameter {shown}"
+    if name not in _PLAIN:
+        return (
+            f"its parameter {shown} is none of PostgreSQL's; "
+            "a setting of the server is written as options=-c%20name%3Dvalue"
+        )
+    if name in _VALUES and value not in _VALUES[name]:
+        allowed = ", ".join(sorted(_VALUES[name]))
+        return f"its parameter {shown} is not one of: {allowed}"
+    if name in _NUMBERS and not re.fullmatch(r"-?\d{1,9}", value):
+        return f"its parameter {shown} is not a whole number"
+    if name in FILES and value != SYSTEM_CERTIFICATES and not os.access(value, os.R_OK):
+        return f"the file of its parameter {shown} cannot be read"
+    return None
+
+
+def _hosts(given: Mapping[str, str], faults: list[str]) -> tuple[tuple[str, int | None], ...]:
+    if "host" in given:
+        names = [_bare(host) for host in given["host"].split(",")]
+    elif "authority" in given:
+        names = [_address(part, faults) for part in given["authority"].split(",")]
+    else:
+        names = []
+    ports = [port for port in given.get("port", "").split(",") if port]
+    if len(ports) not in {0, 1, max(1, len(names))}:
+        faults.append("it has another number of ports than of hosts")
+        return ()
+    spread = ports * len(names) if len(ports) == 1 else ports or [""] * len(names)
+    if not names and ports:
+        names, spread = [("localhost", "")], ports
+    found = []
+    for (host, own), common in zip(names, spread, strict=True):
+        port = own or common
+        if port and not (port.isascii() and port.isdecimal() and 0 < int(port) <= LARGEST_PORT):
+            faults.append("one of its ports is not a number from 1 to 65535")
+            continue
+        found.append((host or "localhost", int(port) if port else None))
+    return tuple(found)
+
+
+def _bare(host: str) -> tuple[str, str]:
+    """Return a host of the parameter `host`: there a port belongs to `port`, by libpq."""
+    name, _, port = host.rpartition(":")
+    if name and port.isdecimal() and ":" not in name:
+        return name, port
+    return host.strip("[]"), ""
+
+
+def _address(part: str, faults: list[str]) -> tuple[str, str]:
+    found = _ADDRESS.fullmatch(part)
+    if found is None:
+        faults.append("one of its hosts cannot be read (an IPv6 address stands in brackets)")
+        return "", ""
+    return unquote(found["six"] or found["name"] or ""), unquote(found["port"] or "")
+
+
+def _options(text: str, faults: list[str]) -> dict[str, str]:
+    """Read `-c name=value` and `--name=value`, as the server would."""
+    options: dict[str, str] = {}
+    rest = text.strip()
+    while rest:
+        found = _OPTION.match(rest)
+        if found is None:
+            faults.append("its parameter options holds something else than -c name=value")
+            break
+        options[found[1].replace("-", "_")] = re.sub(r"\\(.)", r"\1", found[2])
+        rest = rest[found.end() :]
+    return options
+
+
+def _shown(name: str) -> str:
+    """Return *name* if it can be shown: a URL that was cut wrongly may hold a password there."""
+    return name if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "(of an odd name)"

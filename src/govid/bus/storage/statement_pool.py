@@ -1,0 +1,91 @@
+"""Single statements on the driver's own connections, which commit by themselves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+
+from govid.bus.storage.connection import ConnectionFactory
+from govid.bus.storage.errors import DatabaseFault, classify
+from govid.bus.storage.generation import ConnectionGeneration
+
+
+class StatementPool:
+    """An asyncpg pool that closes a connection as soon as an error says that it is no good."""
+
+    def __init__(self, pool: Any, generation: ConnectionGeneration) -> None:
+        """Wrap *pool*; its connections end with their *generation*."""
+        self._pool = pool
+        self._generation = generation
+        self._expiring: set[asyncio.Task[None]] = set()
+        generation.on_end(self._expire)
+
+    @classmethod
+    async def open(
+        cls, factory: ConnectionFactory, generation: ConnectionGeneration, size: int
+    ) -> Self:
+        """Open a pool of at most *size* connections of *factory*; one is made at once."""
+
+        async def connect(*_: Any, **options: Any) -> Any:
+            return await factory.open(**options)
+
+        pool = await asyncpg.create_pool(
+            min_size=1,
+            max_size=size,
+            connect=connect,
+            # Nothing to reset after single statements, and it would cost a round trip each.
+            reset=_leave_as_it_is,
+        )
+        return cls(pool, generation)
+
+    async def fetch(self, query: str, *args: Any) -> Any:
+        """Run *query* and return its rows."""
+        async with self.acquire() as connection:
+            return await connection.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: Any) -> Any:
+        """Run *query* and return its first row, or None."""
+        async with self.acquire() as connection:
+            return await connection.fetchrow(query, *args)
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        """Run *query* and return the first column of its first row, or None."""
+        async with self.acquire() as connection:
+            return await connection.fetchval(query, *args)
+
+    async def execute(self, query: str, *args: Any) -> str:
+        """Run *query* and return its command tag."""
+        async with self.acquire() as connection:
+            tag: str = await connection.execute(query, *args)
+            return tag
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Any]:
+        """Lend a connection (`asyncpg.Connection`) for the length of the block."""
+        async with self._pool.acquire() as connection:
+            try:
+                yield connection
+            except Exception as error:
+                self._generation.report(error)
+                if classify(error) is DatabaseFault.CONNECTION_LOST:
+                    connection.terminate()
+                raise
+
+    async def close(self) -> None:
+        """Close the connections when they have come back."""
+        await self._pool.close()
+
+    def terminate(self) -> None:
+        """Drop the connections at once."""
+        self._pool.terminate()
+
+    def _expire(self) -> None:
+        task = asyncio.create_task(self._pool.expire_connections())
+        self._expiring.add(task)
+        task.add_done_callback(self._expiring.discard)
+
+
+async def _leave_as_it_is(_connection: Any) -> None:
+    """Reset nothing."""
