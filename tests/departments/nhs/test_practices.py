@@ -9,8 +9,16 @@ from uuid import uuid4
 
 import pytest
 from msgspec import structs
+from prometheus_client import CollectorRegistry
 
-from govid.bus.upstream import Department, Policy, Unavailable, Unusable, UpstreamFailure
+from govid.bus.upstream import (
+    Department,
+    Policy,
+    Unavailable,
+    Unusable,
+    UpstreamFailure,
+    UpstreamMetrics,
+)
 from govid.nhs.decision import AppointmentStatus
 from govid.nhs.ports import SIMULATED
 from govid.nhs.registry.connection import Connection
@@ -24,7 +32,7 @@ from govid.nhs.registry.practices import (
     Practices,
     SlotGone,
 )
-from govid.nhs.simulator import NhsSimulator
+from govid.nhs.simulator import NhsSimulator, bars, bars_resources, messages
 from govid.nhs.slots import FreeSlot
 from tests.departments.clock import MovingClock
 from tests.departments.nhs.target import Target, Way, reached
@@ -32,17 +40,23 @@ from tests.departments.nhs.target import Target, Way, reached
 SERVICE = "2000099999"
 PATIENT = "9476719931"
 SENDER = Sender(ods="Y12345", endpoint="2000000001")
+WRONG_ANSWERS = "govid_department_wrong_answers_total"
 QUICK = Policy(total_seconds=2, first_pause_seconds=0.001)
 
 Connect = Callable[[Target], Practices]
 
 
 @pytest.fixture
-async def connect(clock: MovingClock) -> AsyncIterator[Connect]:
+def counted() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def connect(clock: MovingClock, counted: CollectorRegistry) -> AsyncIterator[Connect]:
     departments: list[Department] = []
 
     def to(target: Target) -> Practices:
-        department = Department("nhs", transport=target.transport)
+        department = Department("nhs", transport=target.transport, metrics=UpstreamMetrics(counted))
         departments.append(department)
         who = Credentials(client_id=target.client_id, kid=target.kid, key=lambda: target.key)
         connection = Connection(department, target.url, who, clock, policy=QUICK)
@@ -221,6 +235,116 @@ async def test_a_booking_whose_answer_was_lost_is_found_again(
             await own.book(wanted)
     found = await own.book(wanted)
     assert (found.id, found.status) == (wanted.id, AppointmentStatus.CONFIRMED)
+
+
+def other(**changes: Any) -> Callable[[Any], dict[str, Any]]:
+    """Return what tells an appointment with *changes*; what becomes None is left out."""
+
+    def told(entry: Any) -> dict[str, Any]:
+        resource = {**bars_resources.appointment(entry), **changes}
+        return {name: value for name, value in resource.items() if value is not None}
+
+    return told
+
+
+def actor(**members: Any) -> list[dict[str, Any]]:
+    return [{"actor": members, "status": "accepted"}]
+
+
+ANOTHER_NUMBER = {"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9693632109"}
+OTHERS = {
+    "another id": {"id": "c3f6145e-1a26-4345-b3f2-dccbcba62049"},
+    "another start": {"start": "2030-01-07T09:00:00+00:00"},
+    "another end": {"end": "2030-01-07T09:15:00+00:00"},
+    "no start": {"start": None},
+    "a start without an offset": {"start": "2030-01-07T09:00:00"},
+    "another patient": {"participant": actor(identifier=ANOTHER_NUMBER)},
+    "another reference": {"participant": actor(reference="Patient/9693632109")},
+    "no patient": {"participant": []},
+    "no participants": {"participant": None},
+}
+
+
+@pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
+async def test_e7_a_booking_that_is_answered_with_another_is_not_believed(
+    own: Practices,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    counted: CollectorRegistry,
+    changes: dict[str, Any],
+) -> None:
+    first, *_ = await free(own)
+    monkeypatch.setattr(messages, "appointment", other(**changes))
+    with pytest.raises(Unusable):
+        await own.book(order(first))
+    assert [one.message for one in caplog.records if one.levelno == logging.ERROR] == [
+        "department.answered_about_another"
+    ]
+    assert counted.get_sample_value(WRONG_ANSWERS, {"department": "nhs"}) == 1
+
+
+@pytest.mark.parametrize(
+    "participant",
+    [
+        actor(reference=f"Patient/{PATIENT}"),
+        actor(reference=f"https://nhs.example/FHIR/R4/Patient/{PATIENT}"),
+        actor(identifier={"system": "https://fhir.nhs.uk/Id/nhs-number", "value": PATIENT}),
+    ],
+)
+async def test_e7_a_patient_may_be_named_in_any_way(
+    own: Practices, monkeypatch: pytest.MonkeyPatch, participant: list[dict[str, Any]]
+) -> None:
+    first, *_ = await free(own)
+    monkeypatch.setattr(messages, "appointment", other(participant=participant))
+    assert (await own.book(order(first))).status is AppointmentStatus.CONFIRMED
+
+
+@pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
+async def test_e7_the_same_holds_for_a_move(
+    own: Practices, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    slots = await free(own)
+    booked = await own.book(order(slots[0]))
+    monkeypatch.setattr(messages, "appointment", other(**changes))
+    with pytest.raises(Unusable):
+        await own.change(booked, order(slots[7]))
+
+
+async def test_e7_the_same_holds_for_a_booking_that_is_found_again(
+    own: Practices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *_ = await free(own)
+    wanted = order(first)
+    await own.book(wanted)
+    monkeypatch.setattr(bars, "appointment", other(**OTHERS["another patient"]))
+    with pytest.raises(Unusable):
+        await own.book(wanted)
+
+
+async def test_e7_another_appointment_is_neither_read_listed_nor_cancelled(
+    own: Practices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *_ = await free(own)
+    booked = await own.book(order(first))
+    monkeypatch.setattr(bars, "appointment", other(**OTHERS["another id"]))
+    with pytest.raises(Unusable):
+        await own.read(SERVICE, booked.id)
+    monkeypatch.setattr(bars, "appointment", other(**OTHERS["another patient"]))
+    with pytest.raises(Unusable):
+        await own.of_patient(SERVICE, PATIENT)
+    monkeypatch.setattr(messages, "appointment", other(**OTHERS["another id"]))
+    with pytest.raises(Unusable):
+        await own.cancel(booked)
+
+
+async def test_e7_a_slot_outside_of_what_was_asked_for_is_not_offered(
+    own: Practices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = await free(own)
+    outside = {"start": "2030-01-07T09:00:00+00:00", "end": "2030-01-07T09:15:00+00:00"}
+    told = bars_resources.slot
+    monkeypatch.setattr(bars, "slot", lambda one: {**told(one), **outside})
+    assert (len(slots) > 0, await free(own)) == (True, [])
 
 
 async def test_i9_no_patient_is_logged(own: Practices, caplog: pytest.LogCaptureFixture) -> None:

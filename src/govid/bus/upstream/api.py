@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import NoReturn
 
 import httpx
 from aiolimiter import AsyncLimiter
@@ -90,6 +91,18 @@ class Api:
                 return await self._attempt(current, attempt.retry_state.attempt_number, until)
             current = make()
         raise AssertionError("the loop ends with an answer or an error")
+
+    def refuse_other_subject(self) -> NoReturn:
+        """Refuse an answer that is about another person or appointment than was asked about.
+
+        It is logged and counted, so that an operator hears of it.
+
+        Raises:
+            Unusable: always.
+        """
+        self._metrics.wrong_answer(self._department)
+        log.error("department.answered_about_another", extra={"department": self._department})
+        raise Unusable(self._department, "another subject")
 
     async def _attempt(self, call: Call, number: int, until: float) -> Answer:
         self.breaker.check()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from govid.bus.upstream.breaker import BreakerState
 
@@ -34,9 +34,20 @@ class UpstreamMetrics:
             registry=registry,
         )
 
+        self._wrong_answers = Counter(
+            "govid_department_wrong_answers_total",
+            "Answers about another person or appointment than was asked about.",
+            ["department"],
+            registry=registry,
+        )
+
     def attempted(self, department: str, operation: str, outcome: str, seconds: float) -> None:
         """Count one attempt that took *seconds*."""
         self._seconds.labels(department, operation, outcome).observe(seconds)
+
+    def wrong_answer(self, department: str) -> None:
+        """Count one answer that was about something else than was asked."""
+        self._wrong_answers.labels(department).inc()
 
     def breaker(self, department: str, api: str, state: BreakerState) -> None:
         """Remember what the breaker of an API does."""

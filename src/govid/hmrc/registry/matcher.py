@@ -19,10 +19,6 @@ class Deceased(Exception):
     """HMRC knows who it is, and that they have died."""
 
 
-class AnotherPerson(Exception):
-    """The answer is about somebody else."""
-
-
 class Person(msgspec.Struct, frozen=True, kw_only=True):
     """Who is asked about, as HMRC writes names."""
 
@@ -59,8 +55,7 @@ class Matcher(Protocol):
         Raises:
             NoMatch: HMRC knows nobody like that.
             Deceased: they have died.
-            AnotherPerson: the answer is about somebody else.
-            UpstreamFailure: there is no answer that could be used.
+            UpstreamFailure: there is no answer that could be used, or it is about somebody else.
         """
 
 

@@ -10,7 +10,7 @@ from http import HTTPStatus
 import msgspec
 
 from govid.bus.upstream import Answer, Api, Authorised, Call, TokenCache, Unusable
-from govid.hmrc.registry.matcher import AnotherPerson, Deceased, NoMatch, Person
+from govid.hmrc.registry.matcher import Deceased, NoMatch, Person
 from govid.hmrc.registry.protocol import Evidence
 from govid.hmrc.registry.refusals import ErrorBody, check_let_in, refuses_token
 
@@ -55,7 +55,7 @@ class Pdv:
             )
         )
         if answer.is_success:
-            return _matched(person, answer)
+            return _matched(self._api.api, person, answer)
         raise self._refusal(answer)
 
     def _refusal(self, answer: Answer) -> Exception:
@@ -81,11 +81,11 @@ def _is_about_a_person(errors: object) -> bool:
     )
 
 
-def _matched(person: Person, answer: Answer) -> Evidence:
+def _matched(api: Api, person: Person, answer: Answer) -> Evidence:
     echo = answer.decode(_Echo)
     born = person.born.isoformat()
     if (echo.nino.replace(" ", "").upper(), echo.date_of_birth or born) != (person.nino, born):
-        raise AnotherPerson
+        api.refuse_other_subject()
     return Evidence(
         method=METHOD, strength=2, validity=2, transaction=answer.headers.get("x-amz-cf-id")
     )

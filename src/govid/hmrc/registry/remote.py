@@ -7,7 +7,6 @@ from govid.bus.contracts import IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
 from govid.bus.upstream import AuthFailed, UpstreamFailure
 from govid.hmrc.registry.matcher import (
-    AnotherPerson,
     Deceased,
     Matcher,
     NoMatch,
@@ -41,12 +40,6 @@ class RemoteNinoVerifier:
             return Finding(outcome=Outcome.INSUFFICIENT)
         try:
             return await self._match(people, claim.correlation_id)
-        except AnotherPerson:
-            # Without the traceback: the error holds nothing, and its frames hold a person (I9).
-            log.error(  # noqa: TRY400
-                "department.answered_about_another", extra={"department": "hmrc"}
-            )
-            return Finding(outcome=Outcome.UNAVAILABLE)
         except UpstreamFailure as failure:
             return _failed(failure)
 

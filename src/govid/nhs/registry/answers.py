@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from govid.bus.upstream import Answer, Unusable
 from govid.nhs.decision import AppointmentStatus
+from govid.nhs.registry.parties import NUMBER_SYSTEM
 from govid.nhs.registry.practices import Appointment, NotGranted
 from govid.nhs.registry.record import OperationOutcome
 from govid.nhs.slots import FreeSlot
@@ -24,6 +25,8 @@ STATUSES: Mapping[str, AppointmentStatus] = {
     "entered-in-error": AppointmentStatus.CANCELLED,
 }
 """What BaRS calls an appointment, and what govid calls it."""
+
+Interval = tuple[datetime, datetime]
 
 
 def answered(answer: Answer, service: str) -> Appointment:
@@ -76,6 +79,25 @@ def appointment(answer: Answer, resource: Mapping[str, Any], service: str) -> Ap
     )
 
 
+def is_about(
+    answer: Answer,
+    found: Appointment,
+    *,
+    appointment_id: str,
+    patient: str,
+    when: Interval | None = None,
+) -> bool:
+    """Tell whether *found* is that appointment of *patient*, at *when* if that is given.
+
+    One that is only proposed, or was cancelled, need not have a time.
+    """
+    if (found.id, _numbers(answer, found.resource)) != (appointment_id, {patient}):
+        return False
+    has_time = (found.start, found.end) != (None, None)
+    needs_time = has_time or found.status is AppointmentStatus.CONFIRMED
+    return when is None or not needs_time or (found.start, found.end) == when
+
+
 def slot(answer: Answer, resource: Mapping[str, Any], service: str) -> FreeSlot:
     """Return *resource* as a time of the service.
 
@@ -111,6 +133,32 @@ def issues(answer: Answer) -> frozenset[str]:
 def refuses_token(answer: Answer) -> bool:
     """Tell whether it is the token that was refused."""
     return answer.status == HTTPStatus.UNAUTHORIZED and "SEND_UNAUTHORIZED" in codes(answer)
+
+
+def _numbers(answer: Answer, resource: Mapping[str, Any]) -> set[str]:
+    """Return the NHS numbers of the patients that *resource*, or the Bundle around it, names.
+
+    Where no identifier is given, a reference to a patient ends in the number.
+    """
+    actors = [_object(one, "actor") for one in _list(resource, "participant")]
+    patients = resources(answer, "Patient")
+    identifiers = [
+        *(_object(actor, "identifier") for actor in actors),
+        *(one for patient in patients for one in _list(patient, "identifier")),
+    ]
+    found = {str(one["value"]) for one in identifiers if one.get("system") == NUMBER_SYSTEM}
+    references = [str(actor.get("reference", "")).rpartition("Patient/") for actor in actors]
+    return found or {number for _, is_patient, number in references if is_patient}
+
+
+def _list(resource: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    members = resource.get(name)
+    return [one for one in members if isinstance(one, dict)] if isinstance(members, list) else []
+
+
+def _object(resource: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    member = resource.get(name)
+    return member if isinstance(member, dict) else {}
 
 
 def _moment(text: object) -> datetime | None:

@@ -11,7 +11,7 @@ from msgspec import structs
 from govid.bus import Clock
 from govid.bus.upstream import Answer, Api, Authorised, Call, TokenCache
 from govid.nhs.registry import answers, messages
-from govid.nhs.registry.parties import Sender
+from govid.nhs.registry.parties import NUMBER_SYSTEM, Sender
 from govid.nhs.registry.practices import (
     Appointment,
     AppointmentChanged,
@@ -59,11 +59,12 @@ class RemotePractices:
         answer = await self._ask("slots.find", "/Slot", "/Slot", service, query)
         if not answer.is_success:
             answers.refuse(answer)
-        return [
+        slots = [
             answers.slot(answer, one, service)
             for one in answers.resources(answer, "Slot")
             if one.get("status") == "free"
         ]
+        return [one for one in slots if since <= one.start < one.end <= until]
 
     async def book(self, order: Order) -> Appointment:
         """Book, unless the slot is somebody else's.
@@ -73,40 +74,55 @@ class RemotePractices:
         service = order.slots[0].service
         answer = await self._send("new", messages.appointment(order), service, order)
         if answer.status != HTTPStatus.CONFLICT:
-            return answers.answered(answer, service)
+            return self._checked(answer, answers.answered(answer, service), order)
         try:
-            return await self.read(service, order.id)
+            answer, found = await self._read(service, order.id)
         except NoSuchAppointment:
             raise SlotGone from None
+        return self._checked(answer, found, order)
 
     async def read(self, service: str, appointment_id: str) -> Appointment:
         """Return an appointment."""
+        _, found = await self._read(service, appointment_id)
+        return found
+
+    async def _read(self, service: str, appointment_id: str) -> tuple[Answer, Appointment]:
         path = f"/Appointment/{appointment_id}"
         answer = await self._ask("appointment.read", _ONE, path, service)
         if answer.status == HTTPStatus.NOT_FOUND and "REC_NOT_FOUND" in answers.codes(answer):
             raise NoSuchAppointment
         if not answer.is_success:
             answers.refuse(answer)
-        return answers.appointment(answer, answer.decode(dict[str, Any]), service)
+        found = answers.appointment(answer, answer.decode(dict[str, Any]), service)
+        if found.id != appointment_id:
+            self._api.api.refuse_other_subject()
+        return answer, found
 
     async def of_patient(self, service: str, nhs_number: str) -> Sequence[Appointment]:
         """Return a patient's appointments."""
-        query = (("patient:identifier", f"{messages.NUMBER_SYSTEM}|{nhs_number}"),)
+        query = (("patient:identifier", f"{NUMBER_SYSTEM}|{nhs_number}"),)
         answer = await self._ask("appointment.list", "/Appointment", "/Appointment", service, query)
         if not answer.is_success:
             answers.refuse(answer)
-        return [
+        found = [
             answers.appointment(answer, one, service)
             for one in answers.resources(answer, "Appointment")
         ]
+        if not all(
+            answers.is_about(answer, one, appointment_id=one.id, patient=nhs_number)
+            for one in found
+        ):
+            self._api.api.refuse_other_subject()
+        return found
 
     async def change(self, appointment: Appointment, order: Order) -> Appointment:
         """Move *appointment* to the slots of *order*."""
-        wanted = messages.appointment(structs.replace(order, id=appointment.id))
+        order = structs.replace(order, id=appointment.id)
+        wanted = messages.appointment(order)
         wanted["meta"] = appointment.resource.get("meta", {})
         answer = await self._send("update", wanted, appointment.service, order)
         if answer.status != HTTPStatus.CONFLICT:
-            return answers.answered(answer, appointment.service)
+            return self._checked(answer, answers.answered(answer, appointment.service), order)
         return await self._after_conflict(answer, appointment, SlotGone())
 
     async def cancel(self, appointment: Appointment) -> Appointment:
@@ -114,7 +130,10 @@ class RemotePractices:
         wanted = {**appointment.resource, "status": "cancelled"}
         answer = await self._send("delete", wanted, appointment.service)
         if answer.status != HTTPStatus.CONFLICT:
-            return answers.answered(answer, appointment.service)
+            found = answers.answered(answer, appointment.service)
+            if found.id != appointment.id:
+                self._api.api.refuse_other_subject()
+            return found
         return await self._after_conflict(answer, appointment, AppointmentChanged())
 
     async def _after_conflict(
@@ -125,6 +144,19 @@ class RemotePractices:
         if "duplicate" in answers.issues(answer):
             return found
         raise otherwise if found.version == appointment.version else AppointmentChanged
+
+    def _checked(self, answer: Answer, found: Appointment, order: Order) -> Appointment:
+        """Return *found*, if it is what *order* asks for.
+
+        Raises:
+            Unusable: it is another appointment, another patient's or at another time.
+        """
+        when = (order.slots[0].start, order.slots[-1].end)
+        if not answers.is_about(
+            answer, found, appointment_id=order.id, patient=order.patient, when=when
+        ):
+            self._api.api.refuse_other_subject()
+        return found
 
     async def _send(
         self, reason: str, resource: Mapping[str, Any], service: str, order: Order | None = None

@@ -11,11 +11,16 @@ from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
-from govid.nhs.registry.parties import SERVICE_SYSTEM, Sender, organisation, schedule
+from govid.nhs.registry.parties import (
+    NUMBER_SYSTEM,
+    SERVICE_SYSTEM,
+    Sender,
+    organisation,
+    schedule,
+)
 from govid.nhs.registry.practices import Order
 from govid.nhs.slots import FreeSlot
 
-NUMBER_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
 _EVENTS = "https://fhir.nhs.uk/CodeSystem/message-events-bars"
 _REASONS = "https://fhir.nhs.uk/CodeSystem/message-reason-bars"
 _DEFINITION = "https://fhir.nhs.uk/MessageDefinition/bars-message-booking-request"

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 SERVICE_SYSTEM = "https://fhir.nhs.uk/Id/dos-service-id"
+NUMBER_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
 _ODS_SYSTEM = "https://fhir.nhs.uk/Id/ods-organization-code"
 
 

@@ -5,6 +5,7 @@ Source: NHSDigital/personal-demographics-service-api, specification and mocks.
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import NoReturn
 from uuid import uuid4
 
 from govid.bus.contracts.facts import ClaimedFacts
@@ -63,6 +64,14 @@ class Pds:
             case HTTPStatus.BAD_REQUEST if "INVALID_RESOURCE_ID" in codes:
                 raise NotFound
         raise Unusable(answer.api, f"status {answer.status}")
+
+    def refuse_other_subject(self) -> NoReturn:
+        """Refuse a record that is another person's; an operator hears of it.
+
+        Raises:
+            Unusable: always.
+        """
+        self._api.api.refuse_other_subject()
 
     async def find(
         self, facts: ClaimedFacts, correlation_id: str | None = None

@@ -44,9 +44,14 @@ class RemotePatientRegistry:
         except UpstreamFailure as failure:
             return _failed(failure)
         finding = _judged(claim.facts, record, READ, exchange)
-        if record.id == number:
-            return finding
-        return _moved(finding)
+        if record.id != number and finding.outcome is Outcome.MISMATCH:
+            # A superseded number answers with its holder's new one. Anybody else is the answer
+            # to somebody else's question, and counts for nothing.
+            try:
+                self._pds.refuse_other_subject()
+            except UpstreamFailure as failure:
+                return _failed(failure)
+        return finding
 
     async def trace(self, facts: ClaimedFacts, correlation_id: str | None = None) -> Finding:
         """Find the one person whom *facts* describe."""
@@ -92,18 +97,6 @@ def _doubts(record: Record) -> tuple[str, ...]:
     if record.death_status == ALIVE_AFTER_ALL:
         return ()
     return (DEATH_REPORTED,) if record.death_status or record.deceased_date_time else ()
-
-
-def _moved(finding: Finding) -> Finding:
-    """Judge an answer that has another number than was asked about.
-
-    It is a superseded number, if the answer is the claimant. If it is anybody else, it may be
-    an answer to somebody else's question, and counts for nothing.
-    """
-    if finding.outcome is not Outcome.MISMATCH:
-        return finding
-    log.error("department.answered_about_another", extra={"department": "nhs"})
-    return Finding(outcome=Outcome.UNAVAILABLE)
 
 
 def _ended(outcome: Outcome, method: str, exchange: str | None) -> Finding:
