@@ -15,8 +15,8 @@ from govid.hmrc.tax_year import TaxYear
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Line = Annotated[str, Meta(min_length=1, max_length=100)]
-Brought = Annotated[str, Meta(min_length=1, max_length=512)]
-"""What a browser brings back from HMRC, opaque to us."""
+Brought = Annotated[str, Meta(min_length=1, max_length=512, pattern="^[ -~]+$")]
+"""What a browser brings back from HMRC, opaque to us: printable ASCII (RFC 6749, appendix A)."""
 AmountIn = Annotated[
     Raw,
     Meta(
@@ -101,8 +101,10 @@ class GrantConsent(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     utr: Personal[Line]
 
     def __post_init__(self) -> None:
-        """Refuse what is no reference."""
+        """Refuse what is no reference, and a line feed at the end, which the pattern lets pass."""
         _checked("utr", "utr_format", normalise_utr, self.utr)
+        _checked("code", "code_format", _printable, self.code)
+        _checked("state", "state_format", _printable, self.state)
 
     @property
     def reference(self) -> str:
@@ -218,6 +220,12 @@ class TaxAccountView(_Silent, frozen=True, kw_only=True):
     charges: Sequence[ChargeView]
     refunds: Sequence[PaidBackView]
     payments: Sequence[PaymentView]
+
+
+def _printable(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("only printable ASCII characters may stand here")
+    return text
 
 
 def _checked(place: str, kind: str, reader: Callable[[T], R], value: T) -> None:

@@ -400,6 +400,69 @@ async def test_what_is_said_of_a_persons_tokens_is_told_from_what_is_said_of_gov
         await answered(json({"error": error}, status)).desk.renew("r", None)
 
 
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (403, {"error": "blocked"}),
+        (403, {}),
+        (403, {"error": "invalid_client"}),
+        (404, {"error": "invalid_client"}),
+        (406, {"error": None}),
+        (413, {"error": "too large"}),
+        (451, []),
+    ],
+)
+async def test_e6_what_a_firewall_says_of_one_code_stops_nobody_else(
+    answered: Any, status: int, content: object
+) -> None:
+    connected = answered(json(content, status))
+    with pytest.raises(Unusable):
+        await connected.desk.redeem("' OR 1=1", "v", None)
+    with pytest.raises(Unusable):
+        await connected.desk.renew("r", None)
+    assert connected.department.state == "ok"
+
+
+async def test_e6_a_page_of_a_firewall_stops_nobody_else(answered: Any) -> None:
+    page = httpx.Response(403, text="<html>blocked</html>", headers={"Content-Type": "text/html"})
+    connected = answered(lambda _: page)
+    with pytest.raises(Unusable):
+        await connected.desk.redeem("<script>", "v", None)
+    assert connected.department.state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        ("invalid_client", "down"),
+        ("unauthorized_client", "down"),
+        ("unsupported_grant_type", "down"),
+        ("invalid_scope", "down"),
+        ("something_new", "ok"),
+        (["invalid_client"], "ok"),
+        (None, "ok"),
+    ],
+)
+async def test_e6_only_a_refusal_by_the_platform_opens_the_breaker(
+    answered: Any, error: object, state: str
+) -> None:
+    connected = answered(json({"error": error}, 401))
+    with pytest.raises(AuthFailed):
+        await connected.desk.redeem("c", "v", None)
+    assert connected.department.state == state
+
+
+@pytest.mark.parametrize("code", ["RESOURCE_FORBIDDEN", "MISSING_CREDENTIALS", "HTTPS_REQUIRED"])
+@pytest.mark.parametrize("status", [400, 404, 409])
+async def test_e6_a_word_of_the_platform_under_another_status_opens_no_breaker(
+    answered: Any, code: str, status: int
+) -> None:
+    connected = answered(json({"code": code}, status))
+    with pytest.raises(Unusable):
+        await connected.records.account(OF, date(2024, 4, 6))
+    assert connected.department.state == "ok"
+
+
 async def test_a_token_that_is_good_once_is_sent_once(answered: Any) -> None:
     sent: list[httpx.Request] = []
 

@@ -137,6 +137,21 @@ async def test_of_many_who_hand_the_same_over_one_gets_through(taxpayer: Taxpaye
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
 
 
+@pytest.mark.parametrize("field", ["code", "state"])
+@pytest.mark.parametrize(
+    "text", ["co\tde", "c\x00", "c\x7f", "cöde", "code\n", "\u202ecode", "1\u0662"]
+)
+async def test_e6_what_hmrc_never_sends_is_refused_and_the_state_is_good_still(
+    taxpayer: Taxpayer, field: str, text: str
+) -> None:
+    begun = await taxpayer.begin()
+    brought = await taxpayer.decide(begun.json()["authorisationUrl"])
+    bad = await taxpayer.hand_over({**brought, field: text})
+    good = await taxpayer.hand_over(brought)
+    assert (bad.status_code, bad.json()["errors"][0]["loc"]) == (422, ["body", field])
+    assert good.status_code == 200
+
+
 async def test_a_state_is_used_up_also_by_a_code_that_is_bad(taxpayer: Taxpayer) -> None:
     brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
     bad = await taxpayer.hand_over({**brought, "code": "x"})

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from govid.bus.upstream import Answer, Api, AuthFailed, Call
+from govid.bus.upstream import Answer, Api, AuthFailed, Call, Unusable
 from govid.hmrc.registry.oauth import Credentials
 from govid.hmrc.registry.taxes import CodeNotGood, Granted, ReconsentRequired
 
@@ -29,6 +29,15 @@ _TOKEN_NOT_GOOD = ("invalid_grant",)
 """By these HMRC refuses a code or a refresh token; all else is about govid itself.
 
 A code comes from a browser, and may be anything; a refresh token came from HMRC.
+"""
+_OF_PLATFORM = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
+_NOT_LET_IN = (
+    *("invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"),
+    "invalid_request",
+)
+"""By these HMRC's platform refuses govid itself: every other citizen's call would end alike.
+
+Source: RFC 6749, section 5.2. Nothing that a citizen sends may cause one of them.
 """
 
 
@@ -119,6 +128,10 @@ class RemoteConsentDesk:
         error = answer.decode(_Refused).error
         if answer.status == HTTPStatus.BAD_REQUEST and error in errors:
             raise not_good
-        self._api.breaker.trip()
+        if answer.status not in _OF_PLATFORM:
+            # A firewall's answer, perhaps to this code alone: it says nothing about the others.
+            raise Unusable(answer.api, f"status {answer.status}")
+        if error in _NOT_LET_IN:
+            self._api.breaker.trip()
         log.error("department.credentials_rejected", extra={"department": answer.api})
         raise AuthFailed(answer.api, "credentials refused")

@@ -12,6 +12,9 @@ from govid.bus.upstream import Answer, Api, AuthFailed
 TOKEN_REFUSED = "INVALID_CREDENTIALS"  # noqa: S105 - HMRC's word for it
 """The token is wrong, or has ended: a new one may help."""
 
+OF_PLATFORM = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+"""The statuses with which the platform refuses govid."""
+
 NOT_LET_IN = frozenset(
     {
         "MISSING_CREDENTIALS",
@@ -50,6 +53,6 @@ def check_let_in(api: Api, answer: Answer, error: ErrorBody) -> None:
     Raises:
         AuthFailed: it is; the breaker is open now, as every other call would end alike.
     """
-    if isinstance(error.code, str) and error.code in NOT_LET_IN:
+    if answer.status in OF_PLATFORM and isinstance(error.code, str) and error.code in NOT_LET_IN:
         api.breaker.trip()
         raise AuthFailed(answer.api, "not let in")

@@ -12,7 +12,7 @@ from http import HTTPStatus
 import msgspec
 
 from govid.bus.upstream import Answer, Api, AuthFailed, Unusable
-from govid.hmrc.registry.refusals import TOKEN_REFUSED
+from govid.hmrc.registry.refusals import OF_PLATFORM, TOKEN_REFUSED
 from govid.hmrc.registry.taxes import (
     NoData,
     NotAskable,
@@ -76,7 +76,7 @@ def refusal(api: Api, answer: Answer) -> Exception:
         return NotPermitted()
     if code in INVALID and answer.status == HTTPStatus.BAD_REQUEST:
         return NotAskable()
-    if code in NOT_LET_IN:
+    if code in NOT_LET_IN and answer.status in OF_PLATFORM:
         api.breaker.trip()
         log.error("department.credentials_rejected", extra={"department": answer.api})
         return AuthFailed(answer.api, "not let in")
