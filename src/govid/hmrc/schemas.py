@@ -62,19 +62,26 @@ class FileTaxRecord(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     name: Personal[Name]
     tax_number: Personal[Line] = field(name="taxNumber")
-    tax_year: Line = field(name="taxYear")
+    tax_year: Annotated[Line, Meta(description="Like `2022-2023` or `2022-23`.")] = field(
+        name="taxYear"
+    )
     tax_amount: Personal[AmountIn] = field(name="taxAmount")
 
     def __post_init__(self) -> None:
         """Refuse what is no reference, no year or no amount."""
         _checked("taxNumber", "utr_format", normalise_utr, self.tax_number)
-        _checked("taxYear", "tax_year_format", TaxYear.in_full, self.tax_year)
+        _checked("taxYear", "tax_year_format", TaxYear.read, self.tax_year)
         _checked("taxAmount", "amount_format", money.read, self.tax_amount)
 
     @property
     def utr(self) -> str:
         """Return the unique taxpayer reference in canonical form."""
         return normalise_utr(self.tax_number)
+
+    @property
+    def year(self) -> TaxYear:
+        """Return the tax year, however it was written."""
+        return TaxYear.read(self.tax_year)
 
     @property
     def amount(self) -> Decimal:

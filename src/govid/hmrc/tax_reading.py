@@ -57,7 +57,7 @@ class TaxReading:
             GovidError: it is no year, there is no consent, or HMRC has nothing to say.
         """
         try:
-            year = TaxYear.in_short(text)
+            year = TaxYear.read(text)
         except ValueError as error:
             raise Invalid.at("tax_year", str(error), "tax_year_format", place="path") from error
         found: Summary = await self._read(

@@ -121,7 +121,7 @@ def _taken_off(found: Benefits | None) -> BenefitTaxesView | None:
 def _short(year: str | None) -> str | None:
     """Return *year* as all tax years are written here; what cannot be read stays as it is."""
     try:
-        return None if year is None else TaxYear.in_full(year).short
+        return None if year is None else TaxYear.read(year).short
     except ValueError:
         return year
 

@@ -16,6 +16,20 @@ class TaxYear(Struct, frozen=True, order=True):
     first: int
 
     @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the tax year that *text* names in either way.
+
+        Raises:
+            ValueError: it names none. Its text may be shown.
+        """
+        for form in (cls.in_full, cls.in_short):
+            try:
+                return form(text)
+            except ValueError:
+                continue
+        raise ValueError("a tax year is two consecutive years, like 2022-2023 or 2022-23")
+
+    @classmethod
     def in_full(cls, text: str) -> Self:
         """Return the tax year that *text* names by two whole years, like `2022-2023`.
 

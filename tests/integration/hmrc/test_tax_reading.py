@@ -102,6 +102,13 @@ async def test_what_hmrc_has_no_data_of_is_null_and_not_zero(taxpayer: Taxpayer)
     )
 
 
+@pytest.mark.parametrize(("full", "short"), [("2023-2024", "2023-24"), ("2024-2025", "2024-25")])
+async def test_d8_a_year_is_read_in_either_form(taxpayer: Taxpayer, full: str, short: str) -> None:
+    in_full = await taxpayer.read(f"/api/hmrc/tax-records/{full}")
+    in_short = await taxpayer.read(f"/api/hmrc/tax-records/{short}")
+    assert (in_full.status_code, in_full.text) == (200, in_short.text)
+
+
 async def test_a_year_of_which_hmrc_has_nothing_is_not_found(taxpayer: Taxpayer) -> None:
     answer = await taxpayer.read("/api/hmrc/tax-records/2019-20")
     assert answer.status_code == 404
@@ -121,7 +128,7 @@ async def test_an_account_is_answered_to_the_byte(taxpayer: Taxpayer) -> None:
     )
 
 
-@pytest.mark.parametrize("year", ["2024", "2024-2025", "2024-26", "24-25", "x"])
+@pytest.mark.parametrize("year", ["2024", "2024-2026", "2024-26", "24-25", "x"])
 async def test_a_year_that_is_none_is_named_before_anybody_is_asked(
     taxpayer: Taxpayer, simulator: HmrcSimulator, year: str
 ) -> None:

@@ -32,6 +32,17 @@ async def test_a_record_is_answered_in_the_contracts_shape(client: httpx.AsyncCl
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [("2022-23", "2022-2023"), ("1999-00", "1999-2000"), ("2022-2023", "2022-2023")],
+)
+async def test_d8_a_year_is_filed_in_either_form_and_shown_in_the_contracts(
+    client: httpx.AsyncClient, written: str, stored: str
+) -> None:
+    answer = await file(client, body(taxYear=written))
+    assert (answer.status_code, answer.json()["taxYear"]) == (201, stored)
+
+
 async def test_the_list_holds_what_was_filed_to_the_byte(client: httpx.AsyncClient) -> None:
     filed = await file(client, body())
     listed = await client.get(PATH)

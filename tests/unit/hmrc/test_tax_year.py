@@ -36,6 +36,19 @@ def test_anything_else_is_refused_in_short(text: str) -> None:
         TaxYear.in_short(text)
 
 
+@pytest.mark.parametrize("text", ["2022-2023", "2022-23", "1999-2000", "1999-00", "2099-00"])
+def test_d8_either_form_is_read(text: str) -> None:
+    assert text in {TaxYear.read(text).full, TaxYear.read(text).short}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2022", "2022-2", "2022-024", "2022-24", "22-23", "2022-23\n"]
+)
+def test_d8_what_is_neither_is_refused_with_both(text: str) -> None:
+    with pytest.raises(ValueError, match="2022-2023 or 2022-23"):
+        TaxYear.read(text)
+
+
 def test_digits_of_other_scripts_are_refused() -> None:
     with pytest.raises(ValueError, match="2022-2023"):
         TaxYear.in_full("٢٠٢٢-٢٠٢٣")

@@ -19,8 +19,8 @@ from govid.hmrc.tax_reading import TaxReading
     permission="hmrc.tax_record.read",
     refuses=("403",),
     summary="See a tax year as HMRC has it",
-    description="A year is written like `2024-25`. What HMRC has no data of is null, or all of it "
-    "a 404: that is not zero. Needs your consent.",
+    description="A year is written like `2024-25` or `2024-2025`. What HMRC has no data of is "
+    "null, or all of it a 404: that is not zero. Needs your consent.",
     responses={200: answer_of(TaxSummaryView, "Yours.", examples.TAX_SUMMARIES)},
 )
 async def show_tax_year(

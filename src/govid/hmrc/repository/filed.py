@@ -47,7 +47,7 @@ class FiledRecords:
             account_id=account_id,
             name=record.name,
             tax_number=record.utr,
-            tax_year=record.tax_year,
+            tax_year=record.year.full,
             tax_amount=record.amount,
             created_at=tx.now,
         )
