@@ -202,7 +202,8 @@ async def test_enough_links_are_enough(
         answer = await client.post("/api/auth/reset", {"email": EMAIL})
         assert answer.status_code == 202
     await settled(database)
-    assert len(mailbox.mails(EMAIL)) == 6
+    # The quota of one recipient (E10) ends before the count of the name and network (E5).
+    assert len(mailbox.mails(EMAIL)) == 5
     assert await login(client, PASSWORD) == 200
 
 

@@ -6,14 +6,14 @@ from govid.bus.consumers import Consumer, Delivery, Handler, Subscriptions
 from govid.bus.errors import FieldFault, GovidError, Invalid, Kind, Outage, TransactionClosed
 from govid.bus.ids import uuid7
 from govid.bus.module import Module
-from govid.bus.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from govid.bus.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, bounded, page_of, stream_pages
 from govid.bus.personal import Personal
 from govid.bus.pseudonyms import Pseudonyms
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.bus.storage.periodic import PeriodicWorker, try_transaction_lock
-from govid.bus.storage.quotas import Quota, QuotaReached, Quotas, RateExceeded
+from govid.bus.storage.quotas import Quota, QuotaCleanup, QuotaReached, Quotas, RateExceeded
 from govid.bus.storage.transaction import Transaction, UnitOfWork, rerun_on_conflict
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Principal",
     "Pseudonyms",
     "Quota",
+    "QuotaCleanup",
     "QuotaReached",
     "Quotas",
     "RateExceeded",
@@ -50,7 +51,10 @@ __all__ = [
     "TransactionClosed",
     "UnitOfWork",
     "Witness",
+    "bounded",
+    "page_of",
     "rerun_on_conflict",
+    "stream_pages",
     "try_transaction_lock",
     "uuid7",
 ]

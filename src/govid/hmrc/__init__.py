@@ -2,13 +2,14 @@
 
 from govid.hmrc.export import Records
 from govid.hmrc.module import PAGES, build
-from govid.hmrc.settings import Contract, HmrcSettings, Level
+from govid.hmrc.settings import Contract, HmrcQuotas, HmrcSettings, Level
 from govid.hmrc.simulator import SCOPE, HmrcSimulator
 
 __all__ = [
     "PAGES",
     "SCOPE",
     "Contract",
+    "HmrcQuotas",
     "HmrcSettings",
     "HmrcSimulator",
     "Level",

@@ -9,7 +9,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 
-from govid.bus import Cause, Outage, Principal, UnitOfWork
+from govid.bus import Cause, Outage, Principal, Quota, Quotas, UnitOfWork
 from govid.bus.contracts import TaxConsentGranted, TaxConsentWithdrawn
 from govid.hmrc.errors import (
     AccountIsBlocked,
@@ -26,6 +26,7 @@ from govid.hmrc.settings import Level
 
 STATE_BYTES = 32
 PROOF_BYTES = 32
+HOUR_SECONDS = 3600
 
 
 class TaxConsent:
@@ -38,22 +39,30 @@ class TaxConsent:
         accounts: Accounts,
         requests: ConsentRequests,
         consents: Consents,
+        counters: Quotas,
         *,
         min_level: Level,
+        most_per_hour: int,
     ) -> None:
-        """Send citizens to *desk*; without one, HMRC is not connected."""
+        """Send citizens to *desk*; without one, HMRC is not connected.
+
+        An account begins at most *most_per_hour* times; 0 is no limit. Each time it can exchange
+        one code at most, so this also bounds the calls to HMRC.
+        """
         self._uow = uow
         self._desk = desk
         self._accounts = accounts
         self._requests = requests
         self._consents = consents
+        self._counters = counters
         self._min_level = min_level
+        self._most_per_hour = most_per_hour
 
     async def begin(self, principal: Principal, cause: Cause) -> ConsentBegunView:
         """Return where the citizen consents; what they had begun before is good no longer.
 
         Raises:
-            GovidError: HMRC is not connected, or the account may not.
+            GovidError: HMRC is not connected, the account may not, or has begun too often.
         """
         desk = self._connected()
         check_level(principal, self._min_level)
@@ -62,6 +71,15 @@ class TaxConsent:
         async with self._uow.begin(cause) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked
+            await self._counters.spend(
+                tx,
+                Quota(
+                    kind="consents",
+                    bucket=str(principal.account_id),
+                    most=self._most_per_hour,
+                    seconds=HOUR_SECONDS,
+                ),
+            )
             expires_at = await self._requests.begin(tx, principal.account_id, state, proof)
         return ConsentBegunView(
             authorisation_url=desk.page(state, _challenge(proof)), expires_at=expires_at

@@ -66,6 +66,13 @@ class ReferenceRefused(GovidError):
     kind = Kind.FORBIDDEN
 
 
+class TaxRecordNotFound(GovidError):
+    """There is no such record among those that you filed."""
+
+    code = "tax-record-not-found"
+    kind = Kind.NOT_FOUND
+
+
 class NoTaxData(GovidError):
     """HMRC has no data, or none yet; that does not mean that nothing was earned or paid."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
-from govid.bus import Clock, Database, Module, UnitOfWork
+from govid.bus import Clock, Database, Module, QuotaCleanup, Quotas, UnitOfWork
 from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import FactsOfAccounts
 from govid.bus.shared.identifiers import normalise_identifier
@@ -62,19 +62,34 @@ def build(
     if ports.consent is not None and not settings.sealing_key:
         raise ValueError("tax records need GOVID_KEY_ENCRYPTION_KEY or GOVID_PSEUDONYM_KEY")
     level = settings.tax_min_level
-    consent = TaxConsent(uow, ports.consent, accounts, requests, consents, min_level=level)
+    counters = Quotas("hmrc.quota")
+    consent = TaxConsent(
+        uow,
+        ports.consent,
+        accounts,
+        requests,
+        consents,
+        counters,
+        min_level=level,
+        most_per_hour=settings.quotas.consents_per_hour,
+    )
+    filing = TaxFiling(uow, accounts, filed, most=settings.quotas.tax_records)
     openers = Openers(uow, ports.consent, consents) if ports.consent else None
     reading = TaxReading(ports.tax_records, openers, min_level=level)
     pages = (simulated_pages(PAGES, ports.pages),) if ports.pages else ()
     return Module(
         name="hmrc",
-        routes=(router(TaxFiling(uow, filed), consent, reading), *pages),
+        routes=(router(filing, consent, reading), *pages),
         consumers=consumers(
             Verification(ports.verifier, facts),
             Erasure(filed),
             Withdrawal(accounts, consents),
         ),
-        tasks=(Housekeeping(requests).run, *_tasks(settings, uow)),
+        tasks=(
+            Housekeeping(requests).run,
+            QuotaCleanup(uow, counters, "hmrc").run,
+            *_tasks(settings, uow),
+        ),
         drains=(openers.close,) if openers else (),
         stops=ports.stops,
         states=ports.states,

@@ -14,6 +14,13 @@ Level = Literal["P1", "P2"]
 """How well somebody is known: by an identifier, or by name and date of birth as well."""
 
 
+class HmrcQuotas(msgspec.Struct, frozen=True, kw_only=True):
+    """What one account may store and do; 0 is no limit."""
+
+    tax_records: int = 0
+    consents_per_hour: int = 0
+
+
 class HmrcSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the HMRC module.
 
@@ -47,6 +54,7 @@ class HmrcSettings(msgspec.Struct, frozen=True, kw_only=True):
     may_be_simulated: bool = True
     """Whether an HMRC that confesses to be simulated is good enough."""
     simulator_fault: str = ""
+    quotas: HmrcQuotas = HmrcQuotas()
 
     def __repr__(self) -> str:
         """Show nothing: there is a secret among them (I11)."""

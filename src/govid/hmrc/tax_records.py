@@ -2,25 +2,54 @@
 
 from uuid import UUID
 
-from govid.bus import Cause, Page, Principal, UnitOfWork
-from govid.hmrc.repository import FiledRecords
+from govid.bus import Cause, Page, Principal, QuotaReached, UnitOfWork
+from govid.hmrc.errors import AccountIsBlocked, TaxRecordNotFound
+from govid.hmrc.repository import Accounts, FiledRecords
 from govid.hmrc.schemas import FileTaxRecord, TaxRecordView
 
 
 class TaxFiling:
     """Files tax records."""
 
-    def __init__(self, uow: UnitOfWork, tax_records: FiledRecords) -> None:
-        """Keep *tax_records* in transactions of *uow*."""
+    def __init__(
+        self, uow: UnitOfWork, accounts: Accounts, tax_records: FiledRecords, *, most: int
+    ) -> None:
+        """Keep at most *most* of an account's *tax_records*; 0 is no limit."""
         self._uow = uow
+        self._accounts = accounts
         self._tax_records = tax_records
+        self._most = most
 
     async def file(
         self, record: FileTaxRecord, principal: Principal, cause: Cause
     ) -> TaxRecordView:
-        """Store *record* as the principal's own."""
+        """Store *record* as the principal's own.
+
+        Raises:
+            QuotaReached: the principal has filed as many as an account may have.
+            AccountIsBlocked: the account was blocked while this request was on its way.
+        """
+        account_id = principal.account_id
         async with self._uow.begin(cause) as tx:
+            # The lock also keeps two requests of one account from filling the last place.
+            if await self._accounts.lock(tx, account_id):
+                raise AccountIsBlocked
+            if self._most and await self._tax_records.count(tx, account_id) >= self._most:
+                raise QuotaReached(
+                    f"Your account has {self._most} tax records, which is the most: "
+                    "remove one before you file another"
+                )
             return await self._tax_records.add(tx, principal.account_id, record)
+
+    async def remove(self, record_id: UUID, principal: Principal, cause: Cause) -> None:
+        """Delete a record of the principal's.
+
+        Raises:
+            TaxRecordNotFound: there is none, or it is another's.
+        """
+        async with self._uow.begin(cause) as tx:
+            if not await self._tax_records.remove(tx, principal.account_id, record_id):
+                raise TaxRecordNotFound
 
     async def own(
         self, principal: Principal, *, limit: int, after: UUID | None

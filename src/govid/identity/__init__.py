@@ -3,7 +3,13 @@
 from govid.identity.accounts.operator import AccountDesk, AccountReport, refuse
 from govid.identity.module import Identity, build
 from govid.identity.repository.life_events import Kind
-from govid.identity.settings import IdentitySettings, MailSettings, SmtpSettings, ThrottleSettings
+from govid.identity.settings import (
+    IdentityQuotas,
+    IdentitySettings,
+    MailSettings,
+    SmtpSettings,
+    ThrottleSettings,
+)
 from govid.identity.throttle.callers import network_of
 from govid.identity.tokens.keys import UnreadableKey
 from govid.identity.tokens.rotation import KeyInTheWay, Rotation, Turn
@@ -12,6 +18,7 @@ __all__ = [
     "AccountDesk",
     "AccountReport",
     "Identity",
+    "IdentityQuotas",
     "IdentitySettings",
     "KeyInTheWay",
     "Kind",

@@ -63,28 +63,30 @@ def build(
     """Build the desks; *departments* say what they hold about somebody."""
     owners, letters, links = Owners(), Letters(), Links()
     mail = settings.mail
-    correspondence = Correspondence(letters, is_open=bool(mail.folder or mail.smtp))
+    quotas, pseudonyms = Quotas("identity.quota"), Pseudonyms(settings.pseudonym_key)
+    correspondence = Correspondence(
+        letters,
+        quotas,
+        pseudonyms,
+        is_open=bool(mail.folder or mail.smtp),
+        most_per_hour=settings.quotas.emails_per_hour,
+    )
     again = Reauthentication(uow, owners, passwords, throttle)
     change = PasswordChange(uow, owners, ending, links, passwords, policy, again, correspondence)
     reset = PasswordReset(uow, owners, ending, links, passwords, policy, throttle, correspondence)
-    emails = EmailDesk(
-        uow,
-        owners,
-        links,
-        Quotas("identity.quota"),
-        again,
-        correspondence,
-        Pseudonyms(settings.pseudonym_key),
-    )
+    emails = EmailDesk(uow, owners, links, quotas, again, correspondence, pseudonyms)
     # An export is a few statements, none of which needs a BEGIN and a COMMIT around it.
     reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     export = Export(
+        uow,
         Holdings(reads),
         facts,
         VerificationHistory(database),
         departments,
+        quotas,
         clock,
         event_days=settings.event_days,
+        most_per_hour=settings.quotas.exports_per_hour,
     )
     closure = Closure(uow, owners, ending, letters, links, again, correspondence, facts, attempts)
     claims = ClaimExpiry(

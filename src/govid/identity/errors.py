@@ -153,6 +153,13 @@ class VerificationUnderWay(GovidError):
     kind = Kind.REFUSED
 
 
+class ExportsBusy(GovidError):
+    """Too many exports are being made; please try again shortly."""
+
+    code = "exports-busy"
+    kind = Kind.UNAVAILABLE
+
+
 class AttemptsExhausted(GovidError):
     """All attempts to verify this account or its identifier are spent."""
 

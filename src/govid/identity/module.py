@@ -158,7 +158,16 @@ def build(
         routes=(
             controllers.accounts.router(registration),
             controllers.verification.router(
-                Inquiry(uow, holders, accounts, facts, verification_attempts, questions)
+                Inquiry(
+                    uow,
+                    holders,
+                    accounts,
+                    facts,
+                    verification_attempts,
+                    questions,
+                    quotas,
+                    most_per_hour=settings.quotas.verifications_per_hour,
+                )
             ),
             controllers.credentials.router(sign_in),
             *people.routes,

@@ -54,6 +54,17 @@ class MailSettings(msgspec.Struct, frozen=True, kw_only=True):
     smtp: SmtpSettings | None = None
 
 
+class IdentityQuotas(msgspec.Struct, frozen=True, kw_only=True):
+    """How often something may be done; 0 is no limit."""
+
+    verifications_per_hour: int = 0
+    """By one account."""
+    exports_per_hour: int = 0
+    """Of one account."""
+    emails_per_hour: int = 0
+    """To one recipient, whichever accounts cause them."""
+
+
 class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of identity. Durations are in seconds, memory is in KiB."""
 
@@ -122,6 +133,7 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     pseudonym_key: bytes = b""
     """Hides who is counted in the throttle's rows."""
     throttle: ThrottleSettings = ThrottleSettings()
+    quotas: IdentityQuotas = IdentityQuotas()
 
     @property
     def key_needed_seconds(self) -> int:

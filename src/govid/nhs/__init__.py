@@ -3,13 +3,14 @@
 from govid.nhs.export import Records
 from govid.nhs.module import build
 from govid.nhs.ports import SIMULATED
-from govid.nhs.settings import NhsSettings, Practice
+from govid.nhs.settings import NhsQuotas, NhsSettings, Practice
 from govid.nhs.simulator import ENDPOINT, ODS, NhsSimulator, kept_key
 
 __all__ = [
     "ENDPOINT",
     "ODS",
     "SIMULATED",
+    "NhsQuotas",
     "NhsSettings",
     "NhsSimulator",
     "Practice",

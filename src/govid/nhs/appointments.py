@@ -6,6 +6,7 @@ from govid.bus import Cause, Principal, UnitOfWork
 from govid.bus.contracts import AppointmentRequested
 from govid.nhs.errors import AccountIsBlocked, AppointmentNotFound, BookingIsOff
 from govid.nhs.holders import Holders
+from govid.nhs.quotas import AccountQuotas
 from govid.nhs.repository import Accounts, Appointments
 from govid.nhs.schemas import RequestAppointment, Versioned
 
@@ -19,6 +20,7 @@ class AppointmentDesk:
         accounts: Accounts,
         appointments: Appointments,
         holders: Holders,
+        quotas: AccountQuotas,
         *,
         is_open: bool,
     ) -> None:
@@ -31,6 +33,7 @@ class AppointmentDesk:
         self._appointments = appointments
         self._is_open = is_open
         self._holders = holders
+        self._quotas = quotas
 
     async def request(
         self, wish: RequestAppointment, principal: Principal, cause: Cause
@@ -42,6 +45,7 @@ class AppointmentDesk:
             BookingIsOff: nobody could decide.
             StepUpRequired: the principal is not known well enough.
             NotYourNumber: it is for somebody else.
+            QuotaReached, RateExceeded: the account has as many, or has asked as often, as it may.
         """
         if not self._is_open:
             raise BookingIsOff
@@ -49,6 +53,10 @@ class AppointmentDesk:
         async with self._uow.begin(cause) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked
+            await self._quotas.check_live_appointments(
+                tx, principal.account_id, wish.doctor_specialty
+            )
+            await self._quotas.count_change(tx, principal.account_id)
             added = await self._appointments.add(tx, principal.account_id, wish)
             appointment = added.view
             tx.emit(

@@ -25,6 +25,7 @@ from govid.nhs.errors import (
 from govid.nhs.holders import Holders
 from govid.nhs.openings import Openings
 from govid.nhs.preconditions import Precondition
+from govid.nhs.quotas import AccountQuotas
 from govid.nhs.repository import Accounts, Answers, Appointments, Holds, Retry
 from govid.nhs.schemas import AppointmentView, BookSlots, MoveAppointment, Versioned
 
@@ -44,6 +45,7 @@ class BookingDesk:
         holds: Holds,
         answers: Answers,
         holders: Holders,
+        quotas: AccountQuotas,
         *,
         prototype_form: bool,
     ) -> None:
@@ -58,6 +60,7 @@ class BookingDesk:
         self._holds = holds
         self._answers = answers
         self._holders = holders
+        self._quotas = quotas
         self._prototype_form = prototype_form
 
     async def book(
@@ -89,12 +92,15 @@ class BookingDesk:
         specialty, service = self._openings.practice(wish.specialty)
         patient = self._number(wish.patient_identifier)
         await self._holders.check(principal, patient)
+        await self._quotas.count_search(principal.account_id, cause)
         slots = await self._openings.chosen(service, wish.date, wish.slots)
         async with self._uow.begin(cause) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked
             if answered := await self._answered(retry, tx):
                 return answered
+            await self._quotas.check_live_appointments(tx, principal.account_id, specialty)
+            await self._quotas.count_change(tx, principal.account_id)
             booked = await self._appointments.add_booking(
                 tx,
                 principal.account_id,
@@ -137,6 +143,7 @@ class BookingDesk:
         if found.service is None:
             raise AppointmentHasNoSlot
         await self._holders.check(principal, found.view.patient_identifier)
+        await self._quotas.count_search(principal.account_id, cause)
         slots = await self._openings.chosen(found.service, wish.date, wish.slots)
         async with self._uow.begin(cause) as tx:
             if await self._accounts.lock(tx, principal.account_id):
@@ -144,6 +151,7 @@ class BookingDesk:
             current = await self._current(tx, appointment_id, known, principal)
             if current.status is AppointmentStatus.REQUESTED:
                 raise AppointmentIsUndecided
+            await self._quotas.count_change(tx, principal.account_id)
             await self._holds.take(tx, principal.account_id, appointment_id, slots)
             moved = await self._appointments.reopen(tx, appointment_id, slots[0].start)
             _request(tx, moved.view, cause)
@@ -159,6 +167,7 @@ class BookingDesk:
         """
         async with self._uow.begin(cause) as tx:
             await self._current(tx, appointment_id, known, principal)
+            await self._quotas.count_change(tx, principal.account_id)
             cancelled = await self._appointments.cancel(tx, appointment_id, reason=REASON)
             tx.emit(
                 AppointmentDecided(

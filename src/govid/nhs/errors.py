@@ -24,6 +24,13 @@ class NotYourNumber(GovidError):
     kind = Kind.FORBIDDEN
 
 
+class PatientRecordNotFound(GovidError):
+    """There is no such record among those that you filed."""
+
+    code = "patient-record-not-found"
+    kind = Kind.NOT_FOUND
+
+
 class AppointmentNotFound(GovidError):
     """There is no such appointment."""
 

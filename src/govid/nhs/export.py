@@ -1,17 +1,23 @@
-"""What the NHS holds about an account, for whoever wants to know what is held about them."""
+"""Streams what the NHS module holds about an account, for the account's own export."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from govid.bus import Database
+from govid.bus import Database, stream_pages
 from govid.nhs.models import Appointment, Patient
 
 _PATIENT = tuple(column for column in Patient.__table__.columns if column.name != "account_id")
+_PATIENT_BYTES = func.octet_length(Patient.name) + func.octet_length(
+    func.coalesce(Patient.medical_history, "")
+)
 _APPOINTMENT = tuple(
     column for column in Appointment.__table__.columns if column.name != "account_id"
+)
+_APPOINTMENT_BYTES = func.octet_length(Appointment.doctor_specialty) + func.octet_length(
+    func.coalesce(Appointment.reason, "")
 )
 
 
@@ -22,18 +28,16 @@ class Records:
         """Read from *database*, which need not be open yet."""
         self._reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
 
-    async def of(self, account_id: UUID) -> Mapping[str, Sequence[Any]]:
-        """Return the account's patient records and appointments."""
-        patients = select(*_PATIENT).where(Patient.account_id == account_id).order_by(Patient.id)
-        appointments = (
-            select(*_APPOINTMENT)
-            .where(Appointment.account_id == account_id)
-            .order_by(Appointment.id)
-        )
-        async with self._reads.connect() as connection:
-            return {
-                "patients": [dict(row) for row in (await connection.execute(patients)).mappings()],
-                "appointments": [
-                    dict(row) for row in (await connection.execute(appointments)).mappings()
-                ],
-            }
+    def sections(
+        self,
+    ) -> Mapping[str, Callable[[UUID], AsyncIterator[Sequence[Mapping[str, Any]]]]]:
+        """Return what streams each kind of record, in pages."""
+        return {"patients": self._patients, "appointments": self._appointments}
+
+    def _patients(self, account_id: UUID) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        rows = select(*_PATIENT).where(Patient.account_id == account_id)
+        return stream_pages(self._reads, rows, _PATIENT_BYTES)
+
+    def _appointments(self, account_id: UUID) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        rows = select(*_APPOINTMENT).where(Appointment.account_id == account_id)
+        return stream_pages(self._reads, rows, _APPOINTMENT_BYTES)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from functools import partial
 
-from govid.bus import Clock, Database, Module, UnitOfWork
+from govid.bus import Clock, Database, Module, QuotaCleanup, Quotas, UnitOfWork
 from govid.bus.contracts.facts import FactsOfAccounts
 from govid.bus.upstream import UpstreamMetrics
 from govid.nhs.appointments import AppointmentDesk
@@ -17,6 +17,7 @@ from govid.nhs.openings import Openings
 from govid.nhs.patients import PatientFiling
 from govid.nhs.ports import open_ports
 from govid.nhs.practice_orders import PracticeOrders
+from govid.nhs.quotas import AccountQuotas
 from govid.nhs.repository import Accounts, Answers, Appointments, Holds, Patients
 from govid.nhs.settings import NhsSettings
 from govid.nhs.simulator import NhsSimulator
@@ -52,13 +53,18 @@ def build(
     if rehearse is not None and ports.simulator is not None:
         rehearse(ports.simulator)
 
-    filing = PatientFiling(uow, patients, prototype_form=settings.accept_prototype_form)
+    counters = Quotas("nhs.quota")
+    quotas = AccountQuotas(uow, counters, settings.quotas)
+    filing = PatientFiling(
+        uow, accounts, patients, quotas, prototype_form=settings.accept_prototype_form
+    )
     holders = Holders(patients, is_strict=ports.holders_only)
     desk = AppointmentDesk(
         uow,
         accounts,
         appointments,
         holders,
+        quotas,
         is_open=ports.takes_bookings,
     )
     holds, answers = Holds(reads), Answers(reads)
@@ -72,11 +78,12 @@ def build(
         holds,
         answers,
         holders,
+        quotas,
         prototype_form=settings.accept_prototype_form,
     )
     return Module(
         name="nhs",
-        routes=(router(filing, desk, openings, bookings),),
+        routes=(router(filing, desk, openings, bookings, quotas),),
         consumers=consumers(
             Verification(ports.registry, accounts, patients, facts),
             Booking(
@@ -88,6 +95,7 @@ def build(
             ),
             Cancellation(accounts, patients, appointments, answers),
         ),
+        tasks=(QuotaCleanup(uow, counters, "nhs").run,),
         stops=ports.stops,
         states={"nhs": ports.state},
     )

@@ -5,17 +5,29 @@ from uuid import UUID
 from govid.bus import Cause, Invalid, Page, Principal, UnitOfWork
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
-from govid.nhs.repository import Patients
+from govid.nhs.errors import AccountIsBlocked, PatientRecordNotFound
+from govid.nhs.quotas import AccountQuotas
+from govid.nhs.repository import Accounts, Patients
 from govid.nhs.schemas import FilePatient, PatientView
 
 
 class PatientFiling:
     """Files patient records."""
 
-    def __init__(self, uow: UnitOfWork, patients: Patients, *, prototype_form: bool) -> None:
-        """Take the prototype's form of an NHS number too, with *prototype_form*."""
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        accounts: Accounts,
+        patients: Patients,
+        quotas: AccountQuotas,
+        *,
+        prototype_form: bool,
+    ) -> None:
+        """Accept the prototype's form of an NHS number too, with *prototype_form*."""
         self._uow = uow
+        self._accounts = accounts
         self._patients = patients
+        self._quotas = quotas
         self._prototype_form = prototype_form
 
     async def file(self, record: FilePatient, principal: Principal, cause: Cause) -> PatientView:
@@ -23,6 +35,8 @@ class PatientFiling:
 
         Raises:
             Invalid: the NHS number is malformed.
+            QuotaReached: the principal has filed as many as an account may have.
+            AccountIsBlocked: the account was blocked while this request was on its way.
         """
         try:
             number = normalise_identifier(
@@ -31,7 +45,20 @@ class PatientFiling:
         except ValueError as error:
             raise Invalid.at("nhsNumber", str(error), "nhs_number_format") from error
         async with self._uow.begin(cause) as tx:
+            if await self._accounts.lock(tx, principal.account_id):
+                raise AccountIsBlocked
+            await self._quotas.check_patient_records(tx, principal.account_id)
             return await self._patients.add(tx, principal.account_id, record, number)
+
+    async def remove(self, record_id: UUID, principal: Principal, cause: Cause) -> None:
+        """Delete a record that the principal has filed. One of the registry stays.
+
+        Raises:
+            PatientRecordNotFound: there is none, it is another's, or it is the registry's.
+        """
+        async with self._uow.begin(cause) as tx:
+            if not await self._patients.remove(tx, principal.account_id, record_id):
+                raise PatientRecordNotFound
 
     async def own(
         self, principal: Principal, *, limit: int, after: UUID | None

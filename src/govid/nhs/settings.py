@@ -15,6 +15,18 @@ class Practice(msgspec.Struct, frozen=True, kw_only=True):
     """The code of the organisation that runs it."""
 
 
+class NhsQuotas(msgspec.Struct, frozen=True, kw_only=True):
+    """What one account may store and do; 0 is no limit."""
+
+    patient_records: int = 0
+    live_appointments: int = 0
+    """Requested, or confirmed and still ahead."""
+    live_appointments_per_specialty: int = 0
+    appointment_changes_per_day: int = 0
+    """Bookings, moves and cancellations together."""
+    slot_searches_per_minute: int = 0
+
+
 class NhsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the NHS module.
 
@@ -44,6 +56,7 @@ class NhsSettings(msgspec.Struct, frozen=True, kw_only=True):
     may_be_simulated: bool = True
     """Whether an NHS that confesses to be simulated is good enough."""
     simulator_fault: str = ""
+    quotas: NhsQuotas = NhsQuotas()
 
     def __repr__(self) -> str:
         """Show nothing: there is a key among them (I11)."""

@@ -345,10 +345,10 @@ async def test_an_export_has_the_reference_and_nothing_that_opens(
     taxpayer: Taxpayer, database: Database, account_id: UUID
 ) -> None:
     records = Records(database, KEY)
-    before = await records.of(account_id)
+    before = [page async for page in records.consents(account_id)]
     await taxpayer.consent()
-    (held,) = (await records.of(account_id))["consents"]
-    assert before == {"tax_records": [], "consents": ()}
+    [(held,)] = [page async for page in records.consents(account_id)]
+    assert before == []
     assert set(held) == {"granted_at", "ends_at", "lapsed_at", "utr"}
     assert (held["utr"], held["lapsed_at"]) == (IDA_UTR, None)
 
@@ -357,7 +357,7 @@ async def test_an_export_under_another_key_has_all_but_the_reference(
     taxpayer: Taxpayer, database: Database, account_id: UUID
 ) -> None:
     await taxpayer.consent()
-    (held,) = (await Records(database, b"another").of(account_id))["consents"]
+    [(held,)] = [page async for page in Records(database, b"another").consents(account_id)]
     assert (held["utr"], held["lapsed_at"]) == (None, None)
 
 

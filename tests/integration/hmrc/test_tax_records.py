@@ -118,4 +118,4 @@ async def test_a_wrong_query_is_refused(client: httpx.AsyncClient, query: str) -
 async def test_a_list_is_one_statement(client: httpx.AsyncClient, database: Database) -> None:
     async with statements(database.requests) as sent:
         await client.get(PATH)
-    assert sent == ["SELECT hmrc.tax_record.id,"]
+    assert sent == ["SELECT page.id,"]

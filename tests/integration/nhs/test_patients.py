@@ -98,4 +98,44 @@ async def test_a_cursor_leads_into_no_one_elses_list(client: httpx.AsyncClient) 
 async def test_a_list_is_one_statement(client: httpx.AsyncClient, database: Database) -> None:
     async with statements(database.requests) as sent:
         await client.get(PATH)
-    assert sent == ["SELECT nhs.patient.id,"]
+    assert sent == ["SELECT page.id,"]
+
+
+async def test_e8_a_record_of_the_registry_is_not_removed_by_its_holder(
+    client: httpx.AsyncClient, database: Database, account_id: UUID
+) -> None:
+    record = await database.reads.fetchval(
+        "INSERT INTO nhs.patient (id, account_id, name, nhs_number, source, created_at, updated_at)"
+        " VALUES (gen_random_uuid(), $1, 'Jane Smith', '9434765919', 'registry', now(), now())"
+        " RETURNING id",
+        account_id,
+    )
+    answer = await client.delete(f"{PATH}/{record}")
+    assert answer.status_code == 404
+    assert len((await client.get(PATH)).json()) == 1
+
+
+@pytest.mark.parametrize("text", ["x", '"', "\u00e9", "\n", "\U0001f600"])
+async def test_d3_a_page_is_bounded_by_bytes_and_its_link_leads_on(
+    client: httpx.AsyncClient, text: str
+) -> None:
+    body = {**BODY, "medicalHistory": text * 10_000}
+    for _ in range(120):
+        assert (await client.post(PATH, json=body)).status_code == 201
+    pages, path = [], f"{PATH}?limit=1000"
+    while path:
+        answer = await client.get(path)
+        assert len(answer.content) <= 1024 * 1024 + 45_000
+        pages.append(answer.json())
+        path = answer.links["next"]["url"] if "next" in answer.links else ""
+    ids = [record["id"] for page in pages for record in page]
+    assert len(ids) == len(set(ids)) == 120
+    assert all(pages)
+    assert len(pages) > 1
+
+
+async def test_d3_the_link_keeps_the_limit_that_was_asked_for(client: httpx.AsyncClient) -> None:
+    for _ in range(60):
+        await client.post(PATH, json={**BODY, "medicalHistory": "x" * 10_000})
+    answer = await client.get(f"{PATH}?limit=1000")
+    assert answer.links["next"]["url"].startswith(f"{PATH}?limit=1000&cursor=")

@@ -8,9 +8,14 @@ from typing import Any
 
 import msgspec
 
+from govid.bus.actor import Actor, Cause
 from govid.bus.errors import GovidError, Kind
-from govid.bus.storage.transaction import Transaction
+from govid.bus.ids import uuid7
+from govid.bus.storage.periodic import PeriodicWorker
+from govid.bus.storage.transaction import Transaction, UnitOfWork
 
+CLEANUP_SECONDS = 60.0
+BATCH_ROWS = 500
 BUSY_SECONDS = 5
 """When to come again where nothing is spent yet, and all of it is held."""
 SLACK_SECONDS = 60
@@ -135,6 +140,32 @@ class Quotas:
         most = {(quota.kind, quota.bucket): quota.most for quota in quotas}
         waits = [_wait(row, most[row["kind"], row["bucket"]]) for row in rows]
         return max((wait for wait in waits if wait is not None), default=None)
+
+
+class QuotaCleanup:
+    """Deletes the counters of a module's rates once their spans are over."""
+
+    def __init__(self, uow: UnitOfWork, quotas: Quotas, module: str) -> None:
+        """Clean up *quotas*, in the name of *module*."""
+        self._uow = uow
+        self._quotas = quotas
+        self._module = module
+
+    async def run(self) -> None:
+        """Clean up now and every minute, until cancelled."""
+        await PeriodicWorker(
+            self._forget_all,
+            CLEANUP_SECONDS,
+            failure_event="housekeeping.failed",
+            failure_members={"operation": f"{self._module} quotas"},
+        ).run()
+
+    async def _forget_all(self) -> None:
+        cause = Cause(correlation_id=str(uuid7()), actor=Actor(kind="module", id=self._module))
+        forgotten = BATCH_ROWS
+        while forgotten == BATCH_ROWS:
+            async with self._uow.begin(cause) as tx:
+                forgotten = await self._quotas.forget(tx, BATCH_ROWS)
 
 
 def _wait(row: Mapping[str, Any], most: int) -> int | None:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from govid.gateway.settings.environment import Environment, Port
-from govid.hmrc import PAGES, HmrcSettings
-from govid.nhs import NhsSettings, Practice
+from govid.hmrc import PAGES, HmrcQuotas, HmrcSettings
+from govid.nhs import NhsQuotas, NhsSettings, Practice
 
 Choice = Literal["remote", "simulator", "off"]
 
@@ -52,6 +52,13 @@ def nhs_of(environment: Environment, *, demonstration: bool) -> NhsSettings:
         are_limits_lifted=not environment.department_limits,
         may_be_simulated=demonstration or environment.allow_simulators,
         simulator_fault=environment.sim_patient_registry_fault,
+        quotas=NhsQuotas(
+            patient_records=environment.quota_patient_records,
+            live_appointments=environment.quota_live_appointments,
+            live_appointments_per_specialty=environment.quota_live_appointments_per_specialty,
+            appointment_changes_per_day=environment.quota_appointment_changes_per_day,
+            slot_searches_per_minute=environment.quota_slot_searches_per_minute,
+        ),
     )
 
 
@@ -142,6 +149,10 @@ def hmrc_of(
         are_limits_lifted=not environment.department_limits,
         may_be_simulated=demonstration or environment.allow_simulators,
         simulator_fault=environment.sim_nino_verifier_fault,
+        quotas=HmrcQuotas(
+            tax_records=environment.quota_tax_records,
+            consents_per_hour=environment.quota_consents_per_hour,
+        ),
     )
 
 

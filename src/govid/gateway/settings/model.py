@@ -14,7 +14,7 @@ from govid.gateway.settings.departments import hmrc_of, nhs_of
 from govid.gateway.settings.environment import Environment
 from govid.gateway.settings.mail import mail_of
 from govid.hmrc import HmrcSettings
-from govid.identity import IdentitySettings, ThrottleSettings
+from govid.identity import IdentityQuotas, IdentitySettings, ThrottleSettings
 from govid.nhs import NhsSettings
 
 
@@ -135,6 +135,11 @@ def assemble(
             accept_prototype_nhs=patients.accept_prototype_form,
             pseudonym_key=_bytes(environment.pseudonym_key) or b"",
             throttle=_throttle(environment, demonstration=demonstration),
+            quotas=IdentityQuotas(
+                verifications_per_hour=environment.quota_verifications_per_hour,
+                exports_per_hour=environment.quota_exports_per_hour,
+                emails_per_hour=environment.quota_emails_per_hour,
+            ),
         ),
         nhs=patients,
         hmrc=hmrc_of(

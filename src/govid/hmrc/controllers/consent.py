@@ -17,7 +17,7 @@ from govid.hmrc.schemas import ConsentBegunView, ConsentView, GrantConsent
     "/consent",
     status_code=201,
     permission="hmrc.consent.begin",
-    refuses=("403",),
+    refuses=("403", "429"),
     summary="Begin to consent to seeing your tax records",
     description="Send the citizen's browser to the address. HMRC sends it back to your own page, "
     "with a code and a state. What was begun before is good no longer.",

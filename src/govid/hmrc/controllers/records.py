@@ -1,10 +1,11 @@
 """The routes of records that citizens file: decode, call, return."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
-from litestar import Request, Response, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import Body
+from litestar.params import Body, FromPath
 
 from govid.bus import DEFAULT_LIMIT, Cause, Principal
 from govid.bus.routes import Cursor, Limit, answer_of
@@ -35,6 +36,7 @@ async def list_tax_records(
     "/tax-records",
     status_code=201,
     permission="hmrc.tax_record.create",
+    refuses=("403", "409"),
     summary="File a tax record",
     description="The record belongs to your account: nobody else sees it.",
     responses={201: answer_of(TaxRecordView, "Filed.", examples.TAX_RECORDS)},
@@ -48,4 +50,18 @@ async def file_tax_record(
     return await filing.file(data, principal, cause)
 
 
-HANDLERS = (list_tax_records, file_tax_record)
+@delete(
+    "/tax-records/{record_id:uuid}",
+    permission="hmrc.tax_record.remove",
+    summary="Remove a tax record that you filed",
+)
+async def remove_tax_record(
+    record_id: FromPath[UUID],
+    filing: NamedDependency[TaxFiling],
+    principal: NamedDependency[Principal],
+    cause: NamedDependency[Cause],
+) -> None:
+    await filing.remove(record_id, principal, cause)
+
+
+HANDLERS = (list_tax_records, file_tax_record, remove_tax_record)

@@ -3,11 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from govid.bus import Page, Transaction, uuid7
+from govid.bus import Page, Transaction, bounded, page_of, uuid7
 from govid.hmrc import money
 from govid.hmrc.models import TaxRecord
 from govid.hmrc.schemas import FileTaxRecord, TaxRecordView
@@ -21,6 +21,8 @@ _TAX_RECORD = (
     TaxRecord.tax_amount,
 )
 
+_TEXT_BYTES = func.octet_length(TaxRecord.name)
+
 
 class FiledRecords:
     """Tax records that citizens filed."""
@@ -32,13 +34,13 @@ class FiledRecords:
     async def page_of(
         self, account_id: UUID, *, limit: int, after: UUID | None
     ) -> Page[TaxRecordView]:
-        """Return *limit* of the account's records, in order of id, from behind *after*."""
+        """Return up to *limit* of the account's records, in order of id, from behind *after*."""
         statement = select(*_TAX_RECORD).where(TaxRecord.account_id == account_id)
         if after is not None:
             statement = statement.where(TaxRecord.id > after)
         async with self._reads.connect() as connection:
-            rows = await connection.execute(statement.order_by(TaxRecord.id).limit(limit + 1))
-        return Page.of([_view(row) for row in rows], limit)
+            rows = (await connection.execute(bounded(statement, _TEXT_BYTES, limit))).all()
+        return page_of(rows, _view_of, limit)
 
     async def add(self, tx: Transaction, account_id: UUID, record: FileTaxRecord) -> TaxRecordView:
         """Store what a citizen filed."""
@@ -53,10 +55,27 @@ class FiledRecords:
         )
         return _view((await tx.execute(statement.returning(*_TAX_RECORD))).one())
 
+    async def count(self, tx: Transaction, account_id: UUID) -> int:
+        """Return how many records the account has filed."""
+        statement = select(func.count()).where(TaxRecord.account_id == account_id)
+        found: int = (await tx.execute(statement)).scalar_one()
+        return found
+
+    async def remove(self, tx: Transaction, account_id: UUID, record_id: UUID) -> bool:
+        """Delete a record of the account; return whether there was one."""
+        removed = await tx.execute(
+            delete(TaxRecord).where(TaxRecord.id == record_id, TaxRecord.account_id == account_id)
+        )
+        return removed.rowcount == 1
+
     async def erase(self, tx: Transaction, account_id: UUID) -> None:
         """Delete everything that the account filed."""
         await tx.execute(delete(TaxRecord).where(TaxRecord.account_id == account_id))
 
 
 def _view(row: Row[*tuple[Any, ...]]) -> TaxRecordView:
-    return TaxRecordView(**row._asdict() | {"tax_amount": money.write(row.tax_amount)})
+    return _view_of(row._asdict())
+
+
+def _view_of(columns: dict[str, Any]) -> TaxRecordView:
+    return TaxRecordView(**columns | {"tax_amount": money.write(columns["tax_amount"])})

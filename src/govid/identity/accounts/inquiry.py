@@ -2,7 +2,7 @@
 
 import msgspec
 
-from govid.bus import Cause, Invalid, Principal, UnitOfWork
+from govid.bus import Cause, Invalid, Principal, Quota, Quotas, UnitOfWork
 from govid.bus.shared.account_status import UNVERIFIED, AccountStatus
 from govid.identity.accounts.questions import Questions
 from govid.identity.errors import (
@@ -17,6 +17,8 @@ from govid.identity.repository.facts import Facts
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.verification_attempts import VerificationAttempts
 from govid.identity.schemas import UserView, Verify
+
+HOUR_SECONDS = 3600
 
 
 class Inquiry:
@@ -33,14 +35,22 @@ class Inquiry:
         facts: Facts,
         attempts: VerificationAttempts,
         questions: Questions,
+        counters: Quotas,
+        *,
+        most_per_hour: int,
     ) -> None:
-        """Keep what is said in *facts*, and put *questions*."""
+        """Keep what is said in *facts*, and put *questions*.
+
+        An account may ask *most_per_hour* times; 0 is no limit.
+        """
         self._uow = uow
         self._holders = holders
         self._accounts = accounts
         self._facts = facts
         self._attempts = attempts
         self._questions = questions
+        self._counters = counters
+        self._most_per_hour = most_per_hour
 
     async def open(self, request: Verify, principal: Principal, cause: Cause) -> UserView:
         """Ask the department whether the principal is whom *request* describes.
@@ -51,10 +61,12 @@ class Inquiry:
             VerifiedAlready: there is nothing left to prove.
             VerificationUnderWay: the last question is still to be answered.
             AttemptsExhausted: there were two already; nobody is asked.
+            RateExceeded: the account has asked too often in this hour.
         """
         facts = claimed(request, identifier_type=principal.identifier_type)
         if facts is None:
             raise Invalid.at("familyName", "is needed", "missing")
+        await self._count(principal, cause)
         async with self._uow.begin(cause) as tx:
             holder = await self._holders.lock_one(tx, principal.account_id)
             if holder is None or holder.status == AccountStatus.BLOCKED:
@@ -78,3 +90,18 @@ class Inquiry:
             assurance="P0",
             updated_at=changed_at,
         )
+
+    async def _count(self, principal: Principal, cause: Cause) -> None:
+        """Count the request in a transaction of its own, so that a refused one counts too."""
+        if not self._most_per_hour:
+            return
+        async with self._uow.begin(cause) as tx:
+            await self._counters.spend(
+                tx,
+                Quota(
+                    kind="verifications",
+                    bucket=str(principal.account_id),
+                    most=self._most_per_hour,
+                    seconds=HOUR_SECONDS,
+                ),
+            )

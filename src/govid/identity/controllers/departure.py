@@ -6,6 +6,7 @@ from litestar import Router, delete, get
 from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body
+from litestar.response import Stream
 
 from govid.bus import Cause, Principal
 from govid.identity import examples
@@ -17,13 +18,16 @@ from govid.identity.schemas import CloseAccount, ExportView
 @get(
     "/export",
     permission="identity.data.export",
+    refuses=("429",),
     summary="Take everything along that is held about you",
     responses={200: ResponseSpec(ExportView, description="All of it.", examples=examples.EXPORTS)},
 )
 async def export_data(
-    export: NamedDependency[Export], principal: NamedDependency[Principal]
-) -> ExportView:
-    return await export.of(principal)
+    export: NamedDependency[Export],
+    principal: NamedDependency[Principal],
+    cause: NamedDependency[Cause],
+) -> Stream:
+    return Stream(await export.start(principal, cause), media_type="application/json")
 
 
 @delete(

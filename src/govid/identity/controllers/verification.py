@@ -17,7 +17,7 @@ from govid.identity.schemas import UserView, Verify
     "/verification",
     status_code=202,
     permission="identity.verification.request",
-    refuses=("400", "403"),
+    refuses=("400", "403", "429"),
     summary="Say who you are, to be verified",
     description=(
         "For an account whose verification failed, or whose department knows too little. There "

@@ -62,13 +62,20 @@ class PasswordReset:
         self._correspondence.require()
         subject = canonical_or_nobody(email)
         attempt, found = await self._throttle.reserve(
-            Flow.RESET, subject, cause, partial(self._owners.with_address, email_canonical=subject)
+            Flow.RESET,
+            subject,
+            cause,
+            partial(self._owners.with_address, email_canonical=subject),
+            by_network=True,
         )
-        due = None if attempt.is_locked else _if_open(found)
-        # To the address on file, and never to the one that was typed.
-        account_id, address = (None, None) if due is None else (due.id, due.email)
         async with self._uow.begin(cause) as tx:
-            letter_id = await self._correspondence.ask(tx, LetterKind.RESET, account_id, address)
+            first = await self._correspondence.is_first_this_hour(tx, LetterKind.RESET, subject)
+            due = _if_open(found) if first or not attempt.is_locked else None
+            # To the address on file, and never to the one that was typed.
+            account_id, address = (None, None) if due is None else (due.id, due.email)
+            letter_id = await self._correspondence.ask(
+                tx, LetterKind.RESET, account_id, address, is_exempt=first
+            )
             tx.emit(
                 CredentialResetRequested(
                     request_id=letter_id, account_id=account_id, timestamp=tx.now

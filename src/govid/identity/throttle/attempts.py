@@ -95,8 +95,13 @@ class Throttle:
         subject: str,
         cause: Cause,
         read: Callable[[Transaction], Awaitable[T]],
+        *,
+        by_network: bool = False,
     ) -> tuple[Attempt, T]:
         """Reserve an attempt in the name of *subject*, a canonical address; return it.
+
+        With *by_network* each client network has a count of its own: one that tries in another
+        person's name locks out itself, and not that person.
 
         *read* runs in the same transaction; what it returns is returned too. While others try in
         this name, and might still fail, the attempt waits for them.
@@ -104,7 +109,8 @@ class Throttle:
         Raises:
             TooManyAttempts: the caller's network has failed too often, or the wait was too long.
         """
-        bucket = self._pseudonyms.of(f"throttle:{subject}")
+        name = f"{subject}:{network_of(cause.address)}" if by_network else subject
+        bucket = self._pseudonyms.of(f"throttle:{name}")
         place = Place(flow=flow, bucket=bucket, ticket=uuid4().hex)
         address = self._address(cause)
         try:

@@ -15,6 +15,7 @@ from govid.nhs.bookings import BookingDesk
 from govid.nhs.controllers.requests import tagged
 from govid.nhs.openings import Openings
 from govid.nhs.preconditions import Precondition
+from govid.nhs.quotas import AccountQuotas
 from govid.nhs.schemas import AppointmentView, BookSlots, MoveAppointment, SlotView
 
 IdempotencyKey = Annotated[
@@ -35,17 +36,22 @@ IfMatch = Annotated[
 @get(
     "/slots",
     permission="nhs.slot.list",
+    refuses=("429",),
     summary="Find times that can be booked",
     description="What the practice has free on a day, up to two weeks ahead.",
     responses={200: answer_of(list[SlotView], "Free.", examples.SLOT_LISTS)},
 )
 async def list_slots(
     openings: NamedDependency[Openings],
+    quotas: NamedDependency[AccountQuotas],
+    principal: NamedDependency[Principal],
+    cause: NamedDependency[Cause],
     specialty: Annotated[
         str, QueryParameter(min_length=1, max_length=100, description="Such as `Cardiology`.")
     ],
     day: Annotated[date, QueryParameter(name="date", description="A day in the UK.")],
 ) -> list[SlotView]:
+    await quotas.count_search(principal.account_id, cause)
     return list(await openings.on(specialty, day))
 
 
@@ -53,7 +59,7 @@ async def list_slots(
     "/bookings",
     status_code=202,
     permission="nhs.appointment.book",
-    refuses=("403", "409"),
+    refuses=("403", "409", "429"),
     summary="Book a time",
     description="The slots are yours from now on, unless the practice says no a moment later.",
     responses={202: answer_of(AppointmentView, "Held.", examples.BOOKINGS)},
@@ -90,7 +96,7 @@ async def list_appointments(
     "/appointments/{appointment_id:uuid}",
     status_code=202,
     permission="nhs.appointment.change",
-    refuses=("403", "409", "412", "428"),
+    refuses=("403", "409", "412", "428", "429"),
     summary="Move an appointment to another time",
     description="It stays where it is until the practice agrees, and if it does not.",
     responses={202: answer_of(AppointmentView, "Asked for.", examples.BOOKINGS)},
@@ -111,7 +117,7 @@ async def move_appointment(
     "/appointments/{appointment_id:uuid}",
     status_code=200,
     permission="nhs.appointment.cancel",
-    refuses=("409", "412", "428"),
+    refuses=("409", "412", "428", "429"),
     summary="Cancel an appointment",
     description="The practice is told at once, and its slots can be booked by others.",
     responses={200: answer_of(AppointmentView, "Cancelled.", examples.CANCELLATIONS)},

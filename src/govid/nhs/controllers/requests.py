@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Request, Response, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
@@ -53,6 +53,7 @@ async def list_patients(
     status_code=201,
     permission="nhs.patient.create",
     long_text=True,
+    refuses=("403", "409"),
     summary="File a patient record",
     description="The record belongs to your account: nobody else sees it.",
     responses={201: answer_of(PatientView, "Filed.", examples.PATIENTS)},
@@ -66,12 +67,27 @@ async def file_patient(
     return await filing.file(data, principal, cause)
 
 
+@delete(
+    "/patients/{record_id:uuid}",
+    permission="nhs.patient.remove",
+    summary="Remove a patient record that you filed",
+    description="A record of the NHS itself stays.",
+)
+async def remove_patient(
+    record_id: FromPath[UUID],
+    filing: NamedDependency[PatientFiling],
+    principal: NamedDependency[Principal],
+    cause: NamedDependency[Cause],
+) -> None:
+    await filing.remove(record_id, principal, cause)
+
+
 @post(
     "/appointments",
     status_code=202,
     permission="nhs.appointment.request",
     long_text=True,
-    refuses=("403",),
+    refuses=("403", "409", "429"),
     summary="Ask for an appointment",
     description="It is decided a moment later. A time without an offset is a time in the UK.",
     responses={202: answer_of(AppointmentView, "Noted.", examples.APPOINTMENTS)},
@@ -100,4 +116,4 @@ async def show_appointment(
     return tagged(await desk.look_up(appointment_id, principal))
 
 
-HANDLERS = (list_patients, file_patient, request_appointment, show_appointment)
+HANDLERS = (list_patients, file_patient, remove_patient, request_appointment, show_appointment)

@@ -9,10 +9,15 @@ from govid.nhs.controllers import bookings as of_bookings
 from govid.nhs.controllers import requests as of_requests
 from govid.nhs.openings import Openings
 from govid.nhs.patients import PatientFiling
+from govid.nhs.quotas import AccountQuotas
 
 
 def router(
-    filing: PatientFiling, desk: AppointmentDesk, openings: Openings, bookings: BookingDesk
+    filing: PatientFiling,
+    desk: AppointmentDesk,
+    openings: Openings,
+    bookings: BookingDesk,
+    quotas: AccountQuotas,
 ) -> Router:
     """Return the routes."""
     return Router(
@@ -23,6 +28,7 @@ def router(
             "desk": Provide(lambda: desk, sync_to_thread=False),
             "openings": Provide(lambda: openings, sync_to_thread=False),
             "bookings": Provide(lambda: bookings, sync_to_thread=False),
+            "quotas": Provide(lambda: quotas, sync_to_thread=False),
         },
         tags=["nhs"],
     )

@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import structs
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import Row, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from govid.bus import Page, Transaction, uuid7
+from govid.bus import Page, Transaction, bounded, page_of, uuid7
 from govid.nhs.decision import AppointmentStatus, Decision
 from govid.nhs.models import Appointment
 from govid.nhs.schemas import AppointmentView, RequestAppointment, Versioned
@@ -29,6 +29,9 @@ _APPOINTMENT = (
     Appointment.updated_at,
 )
 _VERSIONED = (*_APPOINTMENT, Appointment.version, Appointment.service)
+_TEXT_BYTES = func.octet_length(Appointment.doctor_specialty) + func.octet_length(
+    func.coalesce(Appointment.reason, "")
+)
 _CHANGED = {"version": Appointment.version + 1}
 REDACTED = "erased"
 """Stands where a closed account's number stood."""
@@ -59,13 +62,13 @@ class Appointments:
     async def page_of(
         self, account_id: UUID, *, limit: int, after: UUID | None
     ) -> Page[AppointmentView]:
-        """Return *limit* of the account's appointments, in order of id, from behind *after*."""
+        """Return up to *limit* of the account's appointments, in order of id, after *after*."""
         statement = select(*_APPOINTMENT).where(Appointment.account_id == account_id)
         if after is not None:
             statement = statement.where(Appointment.id > after)
         async with self._reads.connect() as connection:
-            rows = await connection.execute(statement.order_by(Appointment.id).limit(limit + 1))
-        return Page.of([_view(row._asdict()) for row in rows], limit)
+            rows = (await connection.execute(bounded(statement, _TEXT_BYTES, limit))).all()
+        return page_of(rows, _view, limit)
 
     async def add(self, tx: Transaction, account_id: UUID, wish: RequestAppointment) -> Versioned:
         """Store a wish, not yet decided."""

@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from govid.bus import Page, Transaction, uuid7
+from govid.bus import Page, Transaction, bounded, page_of, uuid7
 from govid.nhs.models import Patient
 from govid.nhs.schemas import FilePatient, PatientView
 
@@ -16,6 +16,9 @@ _PATIENT = (
     Patient.name,
     Patient.nhs_number,
     Patient.medical_history,
+)
+_TEXT_BYTES = func.octet_length(Patient.name) + func.octet_length(
+    func.coalesce(Patient.medical_history, "")
 )
 # As it stands in the index, and with no parameter in it: PostgreSQL plans a statement that it has
 # run five times for all values of its parameters, and then finds no index for this one.
@@ -32,13 +35,13 @@ class Patients:
     async def page_of(
         self, account_id: UUID, *, limit: int, after: UUID | None
     ) -> Page[PatientView]:
-        """Return *limit* of the account's records, in order of id, from behind *after*."""
+        """Return up to *limit* of the account's records, in order of id, from behind *after*."""
         statement = select(*_PATIENT).where(Patient.account_id == account_id)
         if after is not None:
             statement = statement.where(Patient.id > after)
         async with self._reads.connect() as connection:
-            rows = await connection.execute(statement.order_by(Patient.id).limit(limit + 1))
-        return Page.of([PatientView(**row._asdict()) for row in rows], limit)
+            rows = (await connection.execute(bounded(statement, _TEXT_BYTES, limit))).all()
+        return page_of(rows, lambda columns: PatientView(**columns), limit)
 
     async def add(
         self, tx: Transaction, account_id: UUID, record: FilePatient, nhs_number: str
@@ -88,6 +91,17 @@ class Patients:
         statement = select(Patient.nhs_number).where(Patient.account_id == account_id, _VOUCHED_FOR)
         async with self._reads.connect() as connection:
             return (await connection.execute(statement)).scalar_one_or_none()
+
+    async def remove(self, tx: Transaction, account_id: UUID, record_id: UUID) -> bool:
+        """Delete a record that the account has filed; return whether there was one."""
+        removed = await tx.execute(
+            delete(Patient).where(
+                Patient.id == record_id,
+                Patient.account_id == account_id,
+                Patient.source == "citizen",
+            )
+        )
+        return removed.rowcount == 1
 
     async def erase(self, tx: Transaction, account_id: UUID) -> None:
         """Delete every record of the account."""

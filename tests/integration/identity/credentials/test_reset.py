@@ -53,7 +53,9 @@ def reset(identity: Parts) -> PasswordReset:
         identity.passwords,
         Policy(min_length=8, checks=False),
         throttle,
-        Correspondence(Letters(), is_open=True),
+        Correspondence(
+            Letters(), Quotas("identity.quota"), pseudonyms, is_open=True, most_per_hour=1_000
+        ),
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from govid.bus import Database
+from govid.bus import Database, Pseudonyms, Quotas
 from govid.bus.contracts import LetterWritten
 from govid.identity.mail.correspondence import Correspondence
 from govid.identity.mail.port import Mail
@@ -62,5 +62,11 @@ async def office(identity: Parts, database: Database) -> Office:
         identity=identity,
         tray=tray,
         postman=Postman(identity.uow, letters, Links(), Owners(), tray, SETTINGS),
-        correspondence=Correspondence(letters, is_open=True),
+        correspondence=Correspondence(
+            letters,
+            Quotas("identity.quota"),
+            Pseudonyms(b"k" * 32),
+            is_open=True,
+            most_per_hour=0,
+        ),
     )

@@ -9,6 +9,7 @@ from govid.gateway.settings.environment.hmrc import Hmrc
 from govid.gateway.settings.environment.mail import Mail
 from govid.gateway.settings.environment.nhs import Nhs
 from govid.gateway.settings.environment.passwords import Passwords
+from govid.gateway.settings.environment.quotas import Quotas
 from govid.gateway.settings.environment.serving import Serving
 from govid.gateway.settings.environment.storage import Storage
 from govid.gateway.settings.environment.throttling import Throttling
@@ -21,6 +22,7 @@ class Environment(
     Nhs,
     Departments,
     Accounts,
+    Quotas,
     Mail,
     Throttling,
     Passwords,
