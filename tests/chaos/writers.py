@@ -87,7 +87,7 @@ class Writers:
         async with self._uow.begin(CAUSE) as tx:
             await _change(tx, number, VERIFICATION, who(account))
             # Exactly what happens before a COMMIT, but earlier.
-            await tx.flush(self._uow._outbox)
+            await self._uow._outbox.write(tx.driver, tx.take_emissions())
             await asyncio.sleep(seconds)
             if give_up:
                 raise GivenUp

@@ -112,7 +112,8 @@ class Acts:
             if event is not None:
                 actor = Actor(kind="operator", id=event.operator)
                 cause = Cause(correlation_id=str(event.act_id), actor=actor)
-                await self._outbox.write(self._connection, [event], cause, self._clock.now())
+                emission = (event, cause, self._clock.now())
+                await self._outbox.write(self._connection, [emission])
         return event is not None
 
     async def _record(self, act: Act, touched: Sequence[Touched]) -> None:
@@ -129,7 +130,7 @@ class Acts:
             timestamp=now,
         )
         cause = Cause(correlation_id=str(act.id), actor=Actor(kind="operator", id=act.operator))
-        await self._outbox.write(self._connection, [event], cause, now)
+        await self._outbox.write(self._connection, [(event, cause, now)])
 
 
 class Pace:

@@ -51,7 +51,8 @@ class Handler(Protocol[E_contra, OutcomeT]):
 
     `prepare` does all input and output, with no transaction open; it may raise `Outage`, and may
     run more than once for one event. `apply` writes: its changes, the events it emits and the mark
-    that this delivery is done commit together, exactly once.
+    that this delivery is done commit together, exactly once. It may run again where a transaction
+    was rolled back, so it changes nothing but its transaction.
     """
 
     async def prepare(self, delivery: Delivery[E_contra]) -> OutcomeT:
@@ -62,12 +63,18 @@ class Handler(Protocol[E_contra, OutcomeT]):
 
 
 class Consumer(msgspec.Struct, frozen=True, kw_only=True):
-    """A named subscriber. The name, `module.purpose`, is stored and never changes (I10)."""
+    """A named subscriber. The name, `module.purpose`, is stored and never changes (I10).
+
+    Unless it declines by `grouped=False`, deliveries of several keys share a transaction. A handler
+    that locks accounts which requests lock as well has to decline: it would hold the locks of up to
+    sixteen accounts until the last of them is handled.
+    """
 
     name: str
     handles: tuple[type[Event], ...]
     handler: Handler[Any, Any]
     wants: Callable[[Any], bool] = lambda _event: True
+    grouped: bool = True
 
 
 class Subscriptions:

@@ -3,7 +3,7 @@
 A round reads what is owed in the buckets that this replica holds, oldest first. Keys run side by
 side, the events of a key one after the other. For each event the handler first prepares, with no
 transaction open; then one transaction checks the lease, marks the event as handled, lets the
-handler write, and commits it all.
+handler write, and commits it all. Events of different keys that are ready together share it.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import msgspec
 from govid.bus.backlog import Backlog, Debt
 from govid.bus.catalogue import Catalogue, UnknownEventType
 from govid.bus.consumers import Consumer, Delivery
+from govid.bus.delivery.groups import DeliveryGroups, LeaseLost, ReadyDelivery
 from govid.bus.envelope import Headers
 from govid.bus.errors import Outage
 from govid.bus.failures import Failure, Failures
@@ -37,10 +38,6 @@ FINISH_SECONDS = 3.0
 """How long events in work may take to finish when the process stops."""
 STOP_SECONDS = 2.0
 """How long they may take to roll back after that."""
-
-
-class LeaseLost(Exception):
-    """The bucket belongs to another replica now."""
 
 
 class Dispatcher:
@@ -65,7 +62,6 @@ class Dispatcher:
         self._consumer = consumer
         self._settings = settings
         self._database = database
-        self._uow = uow
         self._catalogue = catalogue
         self._leases = leases
         self._bell = wake.bell(consumer.name)
@@ -74,8 +70,16 @@ class Dispatcher:
         self._metrics = metrics or Metrics()
         self._failures = Failures(consumer.name, settings, database, leases, self._metrics)
         self._queue: deque[list[Debt]] = deque()
+        """Lanes: the events of one key each, in their order."""
         self._keys: set[str] = set()
         self._workers: set[asyncio.Task[None]] = set()
+        self._groups = DeliveryGroups(consumer, uow, leases, self._metrics, self._employ)
+        self._lanes = self._groups.capacity if consumer.grouped else settings.keys_at_a_time
+        """How many lanes are in work at once."""
+        self._working = 0
+        self._preparing = asyncio.Semaphore(settings.keys_at_a_time)
+        self._room = asyncio.Event()
+        """Set when there may be room for another read of the backlog."""
 
     async def run(self) -> None:
         """Read and hand out until cancelled; events in work may then finish."""
@@ -99,17 +103,19 @@ class Dispatcher:
         if orphans:
             await self._take_care_of({bucket: owned[bucket] for bucket in orphans})
         debts = await self._backlog.read(owned, self._keys)
-        groups: dict[str, list[Debt]] = {}
+        lanes: dict[str, list[Debt]] = {}
         for debt in debts:
-            groups.setdefault(debt.key, []).append(debt)
-        self._keys.update(groups)
-        self._queue.extend(groups.values())
+            lanes.setdefault(debt.key, []).append(debt)
+        self._keys.update(lanes)
+        self._queue.extend(lanes.values())
         self._start_workers()
         if len(debts) < self._settings.batch_size:
             return False
         # A full batch: work it off before reading on, memory stays flat however long the backlog.
-        while len(self._queue) > self._settings.keys_at_a_time and self._workers:
-            await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
+        # As many keys as are in work may wait meanwhile, so that workers find some during the read.
+        while len(self._queue) > self._lanes and self._workers:
+            self._room.clear()
+            await self._room.wait()
         return True
 
     async def _take_care_of(self, buckets: dict[int, int]) -> None:
@@ -132,7 +138,7 @@ class Dispatcher:
                     continue
                 async with self._alone:
                     await self._mark(debt, debt.pos)
-                    if not await self._settle(debt):
+                    if not await self._settle(debt, alone=True):
                         stuck.add(debt.key)
                     await self._mark(debt, None)
         finally:
@@ -158,13 +164,18 @@ class Dispatcher:
             return
 
     def _start_workers(self) -> None:
-        while self._queue and len(self._workers) < self._settings.keys_at_a_time:
+        for _ in range(min(len(self._queue), self._lanes - self._working)):
+            self._working += 1
             self._employ(self._work())
 
     def _employ(self, work: Coroutine[Any, Any, None]) -> None:
         worker = asyncio.create_task(self._guarded(work), name=f"bus {self._consumer.name}")
         self._workers.add(worker)
-        worker.add_done_callback(self._workers.discard)
+        worker.add_done_callback(self._dismiss)
+
+    def _dismiss(self, worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        self._room.set()
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Let no worker die unheard: what it left undone is owed still, and is read again."""
@@ -178,18 +189,26 @@ class Dispatcher:
             await asyncio.sleep(TRANSIENT_PAUSE_SECONDS)
 
     async def _work(self) -> None:
-        while self._queue:
-            group = self._queue.popleft()
-            try:
-                for debt in group:
-                    if not await self._settle(debt):
-                        break
-            finally:
-                self._keys.discard(group[0].key)
-                # What came in for this key meanwhile was left out of the reads.
-                self._bell.set()
+        try:
+            while self._queue:
+                lane = self._queue.popleft()
+                if len(self._queue) <= self._lanes:
+                    self._room.set()
+                await self._work_off(lane)
+        finally:
+            self._working -= 1
 
-    async def _settle(self, debt: Debt) -> bool:
+    async def _work_off(self, lane: list[Debt]) -> None:
+        try:
+            for debt in lane:
+                if not await self._settle(debt):
+                    break
+        finally:
+            self._keys.discard(lane[0].key)
+            # What came in for this key meanwhile was left out of the reads.
+            self._bell.set()
+
+    async def _settle(self, debt: Debt, *, alone: bool = False) -> bool:
         """Bring one event to its end; tell whether the next of its key may follow."""
         try:
             delivery = self._delivery(debt)
@@ -200,8 +219,13 @@ class Dispatcher:
             await self._park(debt, Failure.of("undecodable", error))
             return False
         try:
-            outcome = await self._consumer.handler.prepare(delivery)
-            await self._apply(debt, delivery, outcome)
+            async with self._preparing:
+                outcome = await self._consumer.handler.prepare(delivery)
+            ready = ReadyDelivery(debt, delivery, outcome)
+            if alone or not self._consumer.grouped:
+                await self._groups.handle_alone(ready)
+            else:
+                await self._groups.handle(ready)
         except LeaseLost:
             self._leases.forget(self._consumer.name, debt.bucket)
             self._metrics.lease_lost()
@@ -221,25 +245,6 @@ class Dispatcher:
             await self._park(debt, Failure.of("error", error))
             return False
         return True
-
-    async def _apply(self, debt: Debt, delivery: Delivery[Any], outcome: Any) -> None:
-        name = self._consumer.name
-        async with self._uow.begin(delivery.cause(name)) as tx:
-            row = await tx.driver.fetchrow(
-                QUERIES["take"],
-                name,
-                debt.bucket,
-                self._leases.replica,
-                debt.epoch,
-                debt.event_id,
-                debt.pos,
-                debt.key,
-            )
-            if not row["fenced"]:
-                raise LeaseLost
-            if row["fresh"]:
-                await self._consumer.handler.apply(tx, delivery, outcome)
-        self._metrics.handled(name, debt.occurred_at, fresh=bool(row["fresh"]))
 
     def _delivery(self, debt: Debt) -> Delivery[Any]:
         kind = self._catalogue.named(debt.type, debt.version)

@@ -42,6 +42,12 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        self._groups = Counter(
+            "govid_delivery_groups",
+            "Transactions for deliveries of several keys; a `split` one was rolled back.",
+            ["subscriber", "outcome"],
+            registry=registry,
+        )
         self._acked = Counter(
             "govid_relay_acked",
             "Events that Kafka has acknowledged and the outbox has struck off.",
@@ -87,6 +93,10 @@ class Metrics:
         self._deliveries.labels(subscriber, "done" if fresh else "repeated").inc()
         if fresh:
             self._delivery_seconds.labels(subscriber).observe(_since(occurred_at))
+
+    def group_ended(self, subscriber: str, outcome: str) -> None:
+        """Count a transaction of several deliveries: `committed`, or `split` after a failure."""
+        self._groups.labels(subscriber, outcome).inc()
 
     def acknowledged(self, subscriber: str, records: Collection[tuple[str, datetime]]) -> None:
         """Count *records* that Kafka has: the topic of each, and when its event occurred."""

@@ -1,15 +1,14 @@
 """Writes events and the deliveries they owe, in the transaction that caused them."""
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
 from typing import Any
 
-from govid.bus.actor import Cause
 from govid.bus.consumers import Subscriptions, bucket_of
 from govid.bus.contracts import Event
 from govid.bus.envelope import Envelope, Sealer
 from govid.bus.metrics import Metrics
 from govid.bus.sql import QUERIES
+from govid.bus.storage.transaction import Emission
 
 
 class PostgresOutbox:
@@ -23,11 +22,9 @@ class PostgresOutbox:
         self._subscriptions = subscriptions
         self._metrics = metrics or Metrics()
 
-    async def write(
-        self, driver: Any, events: list[Event], cause: Cause, now: datetime
-    ) -> Collection[str]:
-        """Store *events* and all their deliveries in one statement; return the addressees."""
-        envelopes = [self._sealer.seal(event, cause, now) for event in events]
+    async def write(self, driver: Any, emissions: Sequence[Emission]) -> Collection[str]:
+        """Store events and all their deliveries in one statement; return the addressees."""
+        envelopes = [self._sealer.seal(event, cause, now) for event, cause, now in emissions]
         return await self.store(driver, envelopes, self._subscriptions.of)
 
     async def store(

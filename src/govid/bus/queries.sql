@@ -206,6 +206,40 @@ unparked AS (
 )
 SELECT (SELECT count(*) FROM fence) AS fenced, (SELECT count(*) FROM receipt) AS fresh
 
+-- name: take_group
+-- The same for deliveries of several keys, all or nothing. `fenced` is false if one of the buckets
+-- is another replica's; `fresh` lists the events that had not been handled before.
+-- The fence reads row locks, not the snapshot: a take-over that has committed is always seen.
+WITH members AS (
+    SELECT *
+    FROM unnest($3::smallint[], $4::bigint[], $5::uuid[], $6::bigint[], $7::text[])
+        AS m(bucket, epoch, event_id, pos, key)
+),
+fence AS (
+    SELECT bucket FROM bus.lease
+    WHERE subscriber = $1 AND owner = $2 AND (bucket, epoch) IN (SELECT bucket, epoch FROM members)
+    FOR KEY SHARE
+),
+held AS (
+    SELECT count(*) = (SELECT count(DISTINCT bucket) FROM members) AS all_of_them FROM fence
+),
+owned AS (
+    SELECT m.* FROM members m, held WHERE held.all_of_them
+),
+receipt AS (
+    INSERT INTO bus.receipt (subscriber, event_id, outcome)
+    SELECT $1, event_id, 'done' FROM owned
+    ON CONFLICT DO NOTHING
+    RETURNING event_id
+),
+struck AS (
+    DELETE FROM bus.delivery d USING owned o WHERE d.subscriber = $1 AND d.pos = o.pos
+),
+unparked AS (
+    DELETE FROM bus.parked p USING owned o WHERE p.subscriber = $1 AND p.key = o.key
+)
+SELECT all_of_them AS fenced, ARRAY(SELECT event_id FROM receipt) AS fresh FROM held
+
 -- name: park
 -- Sets a key aside for some seconds, or for good (NULL). The attempts given are what this failure
 -- adds: none for an outage. Fenced like everything that a worker writes.

@@ -34,5 +34,6 @@ def consumers(
             name="hmrc.consents",
             handles=(AccountBlocked, AccountClosed, AccountRestored),
             handler=withdrawal,
+            grouped=False,
         ),
     )

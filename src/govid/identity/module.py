@@ -187,11 +187,13 @@ def build(
                 handler=verification.Verification(
                     accounts, Evidence(verification_attempts, facts, holders, history)
                 ),
+                grouped=False,
             ),
             Consumer(
                 name=lifecycle.SUBSCRIBER,
                 handles=(DeathNotified,),
                 handler=lifecycle.Lifecycle(holders, history, standing, digests),
+                grouped=False,
             ),
             *people.consumers,
         ),

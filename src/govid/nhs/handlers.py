@@ -32,6 +32,7 @@ def consumers(
             handles=(VerificationRequested,),
             wants=lambda event: event.identifier_type is IdentifierType.NHS,
             handler=verification,
+            grouped=False,
         ),
         Consumer(
             name=BOOKING,
@@ -41,10 +42,12 @@ def consumers(
                 or event.status == AppointmentStatus.CANCELLED
             ),
             handler=booking,
+            grouped=False,
         ),
         Consumer(
             name="nhs.appointments",
             handles=(AccountBlocked, AccountClosed, AccountRestored),
             handler=cancellation,
+            grouped=False,
         ),
     )

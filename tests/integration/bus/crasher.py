@@ -1,14 +1,18 @@
 """A replica whose handler kills the process at one event; run as a process, again and again.
 
+It dies while it prepares or, told `apply`, in the transaction that it may share with others.
+
 Ends by itself, with status 0, when nothing is left that it may work on.
 """
 
 import asyncio
 import os
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from govid.bus import BusSettings, Database, Delivery
+from govid.bus import BusSettings, Database, Delivery, Transaction
+from govid.bus.contracts import VerificationRequested
 from tests.integration.bus.harness import House, Ledger, until
 
 DEADLY = "deadly"
@@ -20,7 +24,20 @@ async def die(delivery: Delivery[Any]) -> None:
         os._exit(STATUS)
 
 
-async def main(database_url: str) -> None:
+class Fatal(Ledger):
+    """Dies in the middle of a transaction."""
+
+    async def apply(
+        self, tx: Transaction, delivery: Delivery[VerificationRequested], outcome: None
+    ) -> None:
+        await super().apply(tx, delivery, outcome)
+        await die(delivery)
+
+
+HANDLERS: Mapping[str, Callable[[], Ledger]] = {"prepare": lambda: Ledger(die), "apply": Fatal}
+
+
+async def main(database_url: str, step: str) -> None:
     settings = BusSettings(
         database_url=database_url,
         kafka_bootstrap_servers="127.0.0.1:1",
@@ -28,7 +45,7 @@ async def main(database_url: str) -> None:
         poll_seconds=0.1,
     )
     async with Database(settings) as database:
-        house = House(settings, database, Ledger(die))
+        house = House(settings, database, HANDLERS[step]())
 
         async def idle() -> bool:
             parked = "SELECT count(*) FROM bus.parked WHERE until = 'infinity'"
@@ -39,4 +56,4 @@ async def main(database_url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(sys.argv[1], sys.argv[2]))

@@ -60,12 +60,21 @@ class Ledger:
 class House:
     """One replica: its pools, its leases and its dispatcher."""
 
-    def __init__(self, settings: BusSettings, database: Database, handler: Ledger) -> None:
+    def __init__(
+        self,
+        settings: BusSettings,
+        database: Database,
+        handler: Ledger,
+        *,
+        grouped: bool = True,
+    ) -> None:
         self.settings = settings
         self.database = database
         self.handler = handler
         self.subscriptions = Subscriptions()
-        consumer = Consumer(name=NAME, handles=(VerificationRequested,), handler=handler)
+        consumer = Consumer(
+            name=NAME, handles=(VerificationRequested,), handler=handler, grouped=grouped
+        )
         self.subscriptions.add(consumer)
         self.wake = Wake()
         self.catalogue = Catalogue()

@@ -73,7 +73,8 @@ async def test_r2_a_late_commit_is_not_skipped(house: House) -> None:
     transaction = held.transaction()
     await transaction.start()
     # The open transaction draws its position first, and commits last.
-    await house.outbox.write(held, [a_request(late, "late")], CAUSE, a_request(late, "").timestamp)
+    event = a_request(late, "late")
+    await house.outbox.write(held, [(event, CAUSE, event.timestamp)])
     async with house.running():
         await house.emit(early, "early")
         await until(lambda: labels_are(house, ["early"]))

@@ -3,6 +3,8 @@
 import asyncio
 import sys
 
+import pytest
+
 from govid.bus import BusSettings, Database
 from govid.bus.backlog import Backlog
 from govid.bus.floor import MARGIN
@@ -10,14 +12,17 @@ from tests.integration.bus.crasher import DEADLY, STATUS
 from tests.integration.bus.harness import NAME, House, Ledger, an_account, create_ledger, until
 
 
-async def run_crasher(database_url: str) -> int:
+async def run_crasher(database_url: str, step: str) -> int:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.integration.bus.crasher", database_url
+        sys.executable, "-m", "tests.integration.bus.crasher", database_url, step
     )
     return await process.wait()
 
 
-async def test_r8_an_event_that_kills_the_process_is_found_and_parked(house: House) -> None:
+@pytest.mark.parametrize("step", ["prepare", "apply"])
+async def test_r8_an_event_that_kills_the_process_is_found_and_parked(
+    house: House, step: str
+) -> None:
     doomed = an_account()
     for n in range(6):
         await house.emit(an_account(), f"before-{n}")
@@ -26,7 +31,7 @@ async def test_r8_an_event_that_kills_the_process_is_found_and_parked(house: Hou
         await house.emit(an_account(), f"after-{n}")
     url = house.settings.database_url
     # Once among others, which proves nothing against any of them; three times alone.
-    ends = [await run_crasher(url) for _ in range(5)]
+    ends = [await run_crasher(url, step) for _ in range(5)]
     assert ends == [STATUS, STATUS, STATUS, STATUS, 0]
     row = await house.database.reads.fetchrow("SELECT reason, crashes, attempts FROM bus.parked")
     assert tuple(row) == ("crash", 3, 0)

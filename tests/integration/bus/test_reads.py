@@ -108,7 +108,7 @@ async def test_r3_what_commits_late_comes_before_the_next_of_its_key(
     slow = an_account()
     async with house.uow.begin(CAUSE) as tx:
         tx.emit(a_request(slow, "first"))
-        await tx.flush(house.outbox)
+        await house.outbox.write(tx.driver, tx.take_emissions())
         await house.emit(an_account(), *"abcdefghijklmnop")
         await house.database.reads.execute("DELETE FROM bus.delivery")
         await reader.settle()

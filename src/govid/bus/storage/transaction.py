@@ -7,7 +7,7 @@ halves the cost of a handled event, and there is one place that begins and ends 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import wraps
@@ -32,13 +32,15 @@ R = TypeVar("R")
 ROLLBACK_SECONDS = 2
 
 
+Emission = tuple[Event, Cause, datetime]
+"""An event, what caused it, and when it occurred."""
+
+
 class Outbox(Protocol):
     """Where emitted events are written, just before the commit."""
 
-    async def write(
-        self, driver: Any, events: list[Event], cause: Cause, now: datetime
-    ) -> Collection[str]:
-        """Store *events* and their deliveries through *driver*, in its open transaction.
+    async def write(self, driver: Any, emissions: Sequence[Emission]) -> Collection[str]:
+        """Store events and their deliveries through *driver*, in its open transaction.
 
         Returns the names of the subscribers that now have something to do.
         """
@@ -93,16 +95,15 @@ class Transaction:
         except BaseException:
             del self._events[events:]
             del self._hooks[hooks:]
-            await self.driver.execute(f"ROLLBACK TO SAVEPOINT {name}")
+            # Released too: what other members of a group write next is no part of it.
+            await self.driver.execute(f"ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}")
             raise
         await self.driver.execute(f"RELEASE SAVEPOINT {name}")
 
-    async def flush(self, outbox: Outbox) -> Collection[str]:
-        """Hand the emitted events to *outbox*; return who is to be woken for them."""
+    def take_emissions(self) -> list[Emission]:
+        """Return the emitted events, once."""
         events, self._events = self._events, []
-        if not events:
-            return ()
-        return await outbox.write(self.driver, events, self.cause, self.now)
+        return [(event, self.cause, self.now) for event in events]
 
     def close(self) -> None:
         """Let nothing be emitted any more."""
@@ -138,28 +139,60 @@ class UnitOfWork:
     @asynccontextmanager
     async def begin(self, cause: Cause) -> AsyncIterator[Transaction]:
         """Open a transaction: it commits when the block ends, and rolls back when it raises."""
-        witness = cause.witness
+        async with self.begin_group((cause,)) as (tx,):
+            yield tx
+
+    @asynccontextmanager
+    async def begin_group(self, causes: Sequence[Cause]) -> AsyncIterator[Sequence[Transaction]]:
+        """Open one transaction of the database for several causes, which share its end.
+
+        Each cause gets a `Transaction` of its own: its events name it as their cause, and its
+        savepoints take back its own events and hooks only. All of them commit, or none does.
+        """
         async with self._connections.connect() as connection:
             driver = await _alive(connection)
-            tx = Transaction(connection, driver, cause, self._clock.now())
+            now = self._clock.now()
+            members = [Transaction(connection, driver, cause, now) for cause in causes]
             try:
                 await driver.execute("BEGIN")
-                yield tx
-                if witness is not None and not witness.written:
-                    tx.emit(witness.event)
-                addressed = await tx.flush(self._outbox)
+                yield members
+                addressed = await self._flush(driver, members)
                 await driver.execute("COMMIT")
             except BaseException as error:
                 self._generation.report(error)
                 await _abandon(connection, driver, error)
                 raise
             finally:
-                tx.close()
-        if witness is not None:
-            witness.written = True
+                for tx in members:
+                    tx.close()
+        for cause in causes:
+            if cause.witness is not None:
+                cause.witness.written = True
         if addressed:
             self._wake(addressed)
-        tx.committed()
+        _run_hooks(members)
+
+    async def _flush(self, driver: Any, members: Sequence[Transaction]) -> Collection[str]:
+        """Store what *members* have emitted, in one statement: it locks all keys in one order."""
+        emissions: list[Emission] = []
+        for tx in members:
+            witness = tx.cause.witness
+            if witness is not None and not witness.written:
+                tx.emit(witness.event)
+            emissions.extend(tx.take_emissions())
+        return await self._outbox.write(driver, emissions) if emissions else ()
+
+
+def _run_hooks(members: Sequence[Transaction]) -> None:
+    """Run the hooks of all *members*; an error in those of one keeps nothing from the others."""
+    errors: list[Exception] = []
+    for tx in members:
+        try:
+            tx.committed()
+        except Exception as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def rerun_on_conflict(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:

@@ -1,0 +1,1 @@
+"""Groups of deliveries on real commits."""
