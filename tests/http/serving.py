@@ -37,6 +37,30 @@ def demonstration(database_url: str, folder: Path, **changes: object) -> Setting
     )
 
 
+def production(database_url: str, folder: Path, **changes: object) -> Settings:
+    """Return settings as `govid serve` has them, with simulated departments."""
+    return load(
+        {
+            "GOVID_DATABASE_URL": database_url,
+            "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "GOVID_KAFKA_ALLOW_PLAINTEXT": True,
+            "GOVID_DATA_DIR": folder,
+            "GOVID_PSEUDONYM_KEY": "a key for tests, 32 bytes or more",
+            "GOVID_KEY_ENCRYPTION_KEY": "another key for tests, 32 bytes long",
+            "GOVID_PUBLIC_URL": "https://id.example",
+            "GOVID_ALLOWED_HOSTS": "id.example",
+            "GOVID_ALLOW_SIMULATORS": True,
+            "GOVID_PATIENT_REGISTRY": "simulator",
+            "GOVID_NINO_VERIFIER": "simulator",
+            "GOVID_SIMULATE_DEATH_EVENT": False,
+            "GOVID_ARGON2_MEMORY_KIB": 19_456,
+            "GOVID_LOG_FORMAT": "json",
+            **changes,
+        },
+        env_file=None,
+    )
+
+
 @contextmanager
 def serving(settings: Settings, send_buffer: int | None = None) -> Iterator[str]:
     """Serve on a free port; yield the URL.

@@ -15,6 +15,21 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 """Buckets for the time between an event and what became of it: idle, under load, in trouble."""
 
 
+UNCOUNTED = (
+    "identity.review.",
+    "identity.life_event.",
+    "identity.registration.duplicate",
+    "identity.letter.",
+)
+"""How the types of events begin that no counter tells.
+
+Beside a request of one's own, one of them would say what the answer conceals: that a number was
+reported dead, or that an account has this address.
+"""
+UNCOUNTED_SUBSCRIBERS = frozenset({"identity.letters"})
+"""Of these only failures are counted, for the same reason."""
+
+
 class Metrics:
     """The instruments of one process."""
 
@@ -82,6 +97,8 @@ class Metrics:
     def emitted(self, types: Iterable[str]) -> None:
         """Count events by their types."""
         for name in types:
+            if name.startswith(UNCOUNTED):
+                continue
             self._emitted.labels(name).inc()
 
     def delivered(self, subscriber: str, outcome: str) -> None:
@@ -90,6 +107,8 @@ class Metrics:
 
     def handled(self, subscriber: str, occurred_at: datetime, *, fresh: bool) -> None:
         """Count one delivery that is done; if it is not *fresh*, it was done before."""
+        if subscriber in UNCOUNTED_SUBSCRIBERS:
+            return
         self._deliveries.labels(subscriber, "done" if fresh else "repeated").inc()
         if fresh:
             self._delivery_seconds.labels(subscriber).observe(_since(occurred_at))

@@ -15,6 +15,7 @@ from govid.gateway import (
     asyncapi,
     health,
     inbox,
+    management,
     metrics,
     openapi,
     rehearsal,
@@ -25,6 +26,7 @@ from govid.gateway.body import StrictRequest
 from govid.gateway.connection_limits import ConnectionLimits
 from govid.gateway.edge import Edge
 from govid.gateway.guards import unguarded
+from govid.gateway.hosts import PROBED
 from govid.gateway.limits import BODY_BYTES
 from govid.gateway.logging import configure
 from govid.gateway.problems import respond
@@ -43,13 +45,14 @@ def create_app(settings: Settings) -> Edge:
     """
     writer, requests = configure(settings.log_level, settings.log_format)
     house = wiring.build(settings)
+    scrape = metrics.Scrape(house.registry, house.bus.measure)
     app = Litestar(
         route_handlers=[
             welcome.welcome,
             openapi.openapi,
             asyncapi.page(),
             health.router(house.health),
-            metrics.page(house.registry, house.bus.measure),
+            *_metrics(settings, scrape),
             *_inbox(settings),
             *_rehearsal(settings, house),
             *_routes(house),
@@ -59,7 +62,7 @@ def create_app(settings: Settings) -> Edge:
         request_class=StrictRequest,
         exception_handlers={HTTPException: respond, Exception: respond},
         openapi_config=openapi.configuration(),
-        lifespan=[lambda _: _running(house)],
+        lifespan=[lambda _: _running(house), lambda _: _managed(settings, scrape)],
         on_shutdown=[writer.flush],
         request_max_body_size=BODY_BYTES,
         logging_config=None,
@@ -81,6 +84,7 @@ def create_app(settings: Settings) -> Edge:
         clock=house.clock,
         methods={route.path_format: route.methods for route in app.routes},
         hosts=settings.allowed_hosts,
+        probed=PROBED if settings.demonstration else PROBED | {"/metrics"},
         proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
         https=settings.public_url.startswith("https:"),
@@ -135,6 +139,29 @@ async def _watched(module: Module, task: Callable[[], Any]) -> None:
 def _routes(house: House) -> list[Any]:
     """Return the modules' routers, which the bus's `Module` holds as objects of any kind."""
     return [route for module in house.modules for route in module.routes]
+
+
+@asynccontextmanager
+async def _managed(settings: Settings, scrape: metrics.Scrape) -> AsyncIterator[None]:
+    """Keep the management port open for the length of a block, if there is one."""
+    if settings.management_port is None:
+        yield
+        return
+    async with management.listening(settings.management_host, settings.management_port, scrape):
+        yield
+
+
+def _metrics(settings: Settings, scrape: metrics.Scrape) -> list[Any]:
+    """Return the page of metrics, if the service's port has it.
+
+    A demonstration has it for all. Production has it behind its token, unless it has a management
+    port.
+    """
+    if settings.demonstration:
+        return [metrics.page(scrape)]
+    if settings.management_port is None and settings.metrics_token:
+        return [metrics.page(scrape, settings.metrics_token)]
+    return []
 
 
 def _inbox(settings: Settings) -> list[Any]:

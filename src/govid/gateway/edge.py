@@ -6,6 +6,7 @@ middleware runs (404, 405), and because every microsecond here is paid by every 
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from http import HTTPStatus
 from time import perf_counter
@@ -17,7 +18,7 @@ from govid.gateway.addresses import Proxies
 from govid.gateway.connection_limits import ConnectionLimits
 from govid.gateway.cors import Cors
 from govid.gateway.exchange import KEY, Exchange
-from govid.gateway.hosts import Hosts
+from govid.gateway.hosts import PROBED, Hosts
 from govid.gateway.limits import Gone, Refused, check, discard, read, replay
 from govid.gateway.problems import MEDIA_TYPE, Refusal, plain, refusal_of
 
@@ -76,6 +77,7 @@ class Edge:
         clock: Clock,
         methods: Mapping[str, Iterable[str]],
         hosts: Sequence[str] = (),
+        probed: AbstractSet[str] = PROBED,
         proxies: Sequence[str] = (),
         cors_origins: Sequence[str] = (),
         https: bool = False,
@@ -83,7 +85,8 @@ class Edge:
         """Serve *app*.
 
         *methods* holds what each route takes, by its template; *hosts* are the names by which
-        clients may call, none for any; *https* tells whether they reach govid by TLS.
+        clients may call, none for any, and *probed* the paths that any name reaches; *https* tells
+        whether they reach govid by TLS.
         """
         self._app = app
         self.limits = limits
@@ -93,7 +96,7 @@ class Edge:
         self._counts = counts
         self._clock = clock
         self._allow = {route: _allow(taken) for route, taken in methods.items()}
-        self._hosts = Hosts(hosts)
+        self._hosts = Hosts(hosts, probed)
         self._proxies = Proxies(proxies)
         self._cors = Cors(cors_origins)
         self._headers = [*_SECURITY, _HSTS] if https else _SECURITY

@@ -5,6 +5,7 @@ govid's own, not Litestar's: there a name is a pattern, and compared together wi
 
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
 from govid.gateway.exchange import Exchange
@@ -22,12 +23,13 @@ _REMEMBERED = 64
 class Hosts:
     """The names of one process."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        """Answer to *names*.
+    def __init__(self, names: Sequence[str], probed: AbstractSet[str] = PROBED) -> None:
+        """Answer to *names*, and on the paths *probed* to any name.
 
         A name admits every port, because what stands in front of govid decides about ports; with a
         port (`id.example:8443`) it admits that one only. `*`, or no names at all, admits any name.
         """
+        self._probed = probed
         self._any = not names or ANY in names
         self._names = frozenset(name.lower() for name in names)
         self._admits = lru_cache(maxsize=_REMEMBERED)(self._judge)
@@ -38,7 +40,7 @@ class Hosts:
         Raises:
             Refused: 400, `Host` is missing, malformed or given twice; 421, it names another.
         """
-        if exchange.path in PROBED:
+        if exchange.path in self._probed:
             return
         if exchange.host is None:
             raise Refused(400)

@@ -1,9 +1,12 @@
 """What the gateway counts, and the page on which everything that is counted can be read."""
 
 from collections.abc import Awaitable, Callable
+from hmac import compare_digest
 from platform import python_version
+from typing import Any
 
-from litestar import Response, get
+from litestar import Request, Response, get
+from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import (
     CollectorRegistry,
@@ -15,7 +18,7 @@ from prometheus_client import (
 )
 
 from govid import __version__
-from govid.gateway.exchange import Exchange
+from govid.gateway.exchange import Exchange, exchange_of
 
 MEDIA_TYPE = "text/plain; version=0.0.4"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -93,21 +96,42 @@ class HttpMetrics:
         return found
 
 
-def page(registry: CollectorRegistry, measure: Callable[[], Awaitable[None]]) -> HTTPRouteHandler:
-    """Return the route `/metrics`; *measure* is awaited before each scrape."""
-    ProcessCollector(registry=registry)
+class Scrape:
+    """Renders everything that is counted in this process."""
+
+    def __init__(self, registry: CollectorRegistry, measure: Callable[[], Awaitable[None]]) -> None:
+        """Render *registry*; *measure* is awaited before each scrape."""
+        self._registry = registry
+        self._measure = measure
+        ProcessCollector(registry=registry)
+
+    async def render(self) -> bytes:
+        """Return all metrics in Prometheus's text format."""
+        await self._measure()
+        return generate_latest(self._registry)
+
+
+def page(scrape: Scrape, token: bytes | None = None) -> HTTPRouteHandler:
+    """Return the route `/metrics`; with *token*, who does not send it finds nothing there."""
 
     @get(
         "/metrics",
-        public="it holds numbers and no identifier; who may read it is the network's decision",
+        public="numbers without identifiers: public in `govid dev`, else behind a token of its own",
         summary="Tell what was counted, in Prometheus's format",
         tags=["machine pages"],
         media_type=MEDIA_TYPE,
         raises=[],
     )
-    async def metrics() -> Response[bytes]:
+    async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Return all metrics of this process."""
-        await measure()
-        return Response(generate_latest(registry), media_type=MEDIA_TYPE)
+        if token is not None and not _holds(exchange_of(request.scope).authorization, token):
+            raise NotFoundException
+        return Response(await scrape.render(), media_type=MEDIA_TYPE)
 
     return metrics
+
+
+def _holds(authorization: bytes | None, token: bytes) -> bool:
+    """Tell whether *authorization* is *token* as a bearer token."""
+    scheme, _, sent = (authorization or b"").partition(b" ")
+    return compare_digest(sent.strip(), token) and scheme.lower() == b"bearer"

@@ -79,6 +79,10 @@ def warnings(settings: Settings) -> list[str]:
         )
     if settings.is_set("GOVID_REVOCATION_CHECK"):
         found.append("GOVID_REVOCATION_CHECK is no longer needed: delete it")
+    if settings.management_port is None and not settings.metrics_token:
+        found.append(
+            "nothing can scrape /metrics: set GOVID_MANAGEMENT_PORT, or GOVID_METRICS_TOKEN"
+        )
     if settings.bus.kept_days > settings.bus.retention_days:
         found.append("events are kept as long as Kafka keeps its records, which is longer")
     return found
@@ -131,6 +135,8 @@ def _secrets(settings: Settings) -> Iterator[str]:
         in_use["GOVID_SECRET_KEY"] = settings.identity.secret_key or b""
     if settings.identity.key_encryption_key or not signs_by_secret:
         in_use["GOVID_KEY_ENCRYPTION_KEY"] = settings.identity.key_encryption_key or b""
+    if settings.metrics_token is not None and settings.management_port is None:
+        in_use["GOVID_METRICS_TOKEN"] = settings.metrics_token
     for name, secret in in_use.items():
         if not secret:
             yield f"{name} is not set"

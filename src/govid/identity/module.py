@@ -5,7 +5,17 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from govid.bus import Clock, Consumer, Database, Module, Principal, Pseudonyms, Quotas, UnitOfWork
+from govid.bus import (
+    Clock,
+    Consumer,
+    Database,
+    Module,
+    PeriodicWorker,
+    Principal,
+    Pseudonyms,
+    Quotas,
+    UnitOfWork,
+)
 from govid.bus.contracts import (
     DeathNotified,
     HmrcEvidenceGathered,
@@ -27,6 +37,8 @@ from govid.identity.accounts.parked import ParkedNotices
 from govid.identity.accounts.questions import Questions
 from govid.identity.accounts.registration import Registration
 from govid.identity.accounts.release import ClaimRelease
+from govid.identity.accounts.reviews import PERIOD_SECONDS as REVIEWS_PERIOD_SECONDS
+from govid.identity.accounts.reviews import OpenReviews
 from govid.identity.accounts.standing import Standing
 from govid.identity.accounts.unclaimed import Precedents
 from govid.identity.credentials.login import SignIn
@@ -202,6 +214,11 @@ def build(
             housekeeping.run,
             ParkedNotices(uow, holders, history, standing, digests).run,
             seen.run,
+            PeriodicWorker(
+                OpenReviews(database, registry).sample,
+                REVIEWS_PERIOD_SECONDS,
+                failure_event="metrics.no_sample",
+            ).run,
             KeyWatch(keyring, rotation).run,
         ),
     )

@@ -26,6 +26,7 @@ GOOD: dict[str, object] = {
     "GOVID_ALLOWED_HOSTS": "id.example.com",
     "GOVID_MAIL_FROM": "no-reply@example.com",
     "GOVID_SMTP_HOST": "mail.internal",
+    "GOVID_MANAGEMENT_PORT": 9000,
 }
 
 
@@ -115,6 +116,32 @@ def test_a_weak_secret_that_is_not_in_use_is_no_fault() -> None:
 def test_without_a_key_of_its_own_what_is_kept_is_under_the_pseudonym_key() -> None:
     values = {"GOVID_ALGORITHM": "HS256", "GOVID_SECRET_KEY": STRONG}
     assert faults(settings(**values, GOVID_KEY_ENCRYPTION_KEY=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"GOVID_MANAGEMENT_PORT": None}, True),
+        ({"GOVID_MANAGEMENT_PORT": None, "GOVID_METRICS_TOKEN": STRONG}, False),
+        ({"GOVID_MANAGEMENT_PORT": 9000}, False),
+    ],
+)
+def test_e1_it_is_told_when_nothing_scrapes_the_metrics(
+    change: dict[str, object], told: bool
+) -> None:
+    sentence = "nothing can scrape /metrics: set GOVID_MANAGEMENT_PORT, or GOVID_METRICS_TOKEN"
+    assert (sentence in warnings(settings(**change))) is told
+
+
+@pytest.mark.parametrize(
+    ("token", "fault"),
+    [
+        ("short", "GOVID_METRICS_TOKEN is shorter than 32 bytes"),
+        ("a" * 40, "GOVID_METRICS_TOKEN is too easy to guess"),
+    ],
+)
+def test_e1_a_weak_token_is_a_fault(token: str, fault: str) -> None:
+    assert faults(settings(GOVID_MANAGEMENT_PORT=None, GOVID_METRICS_TOKEN=token)) == [fault]
 
 
 def test_simulators_may_be_allowed_and_are_then_warned_of() -> None:

@@ -45,6 +45,9 @@ def command(host: str | None, port: int | None, workers: int) -> None:
         )
     for warning in found.warnings:
         note(f"warning: {warning}")
+    if settings.management_port is not None:
+        # Said here in a sentence; each worker takes the port by itself, when it starts.
+        listen(settings.management_host, settings.management_port).close()
     with listen(settings.host, settings.port) as listener:
         address = url_of(listener)
         if workers == 1:

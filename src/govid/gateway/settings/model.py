@@ -40,6 +40,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...]
     """Names by which clients may call; none for any."""
     trusted_proxies: tuple[str, ...]
+    management_host: str
+    management_port: int | None
+    metrics_token: bytes | None
     max_connections: int
     max_connections_per_network: int
     cors_origins: tuple[str, ...]
@@ -83,6 +86,9 @@ def assemble(
         allowed_hosts=environment.allowed_hosts
         or _local_hosts(environment, public_url, demonstration=demonstration),
         trusted_proxies=environment.trusted_proxies,
+        management_host=environment.management_host,
+        management_port=environment.management_port,
+        metrics_token=_bytes(environment.metrics_token),
         max_connections=environment.max_connections,
         max_connections_per_network=environment.max_connections_per_network,
         cors_origins=environment.cors_origins,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from govid.gateway.settings.environment.lists import Hosts, Networks, Texts
 from govid.gateway.settings.environment.naming import named
@@ -29,6 +29,21 @@ class Serving(BaseModel):
         (),
         "GOVID_TRUSTED_PROXIES",
         doc="Networks (CIDR) of proxies whose X-Forwarded-For counts: JSON list or commas",
+    )
+    management_port: int | None = named(
+        None,
+        "GOVID_MANAGEMENT_PORT",
+        doc="Port on which `govid serve` answers /metrics, apart from clients",
+        ge=1,
+        le=65535,
+    )
+    management_host: str = named(
+        "127.0.0.1", "GOVID_MANAGEMENT_HOST", doc="Address of the management port"
+    )
+    metrics_token: SecretStr | None = named(
+        None,
+        "GOVID_METRICS_TOKEN",
+        doc="Bearer token for /metrics on GOVID_PORT, where there is no management port",
     )
     max_connections: int = named(
         1000,

@@ -1,0 +1,84 @@
+"""The management port: `/metrics` for a scraper, where no client of the service comes.
+
+Answers under any Host name, because Prometheus calls a replica by its address.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+from uvicorn.server import ServerState
+
+from govid.gateway.connection_limits import ConnectionLimits
+from govid.gateway.connections import Connection
+from govid.gateway.metrics import MEDIA_TYPE, Scrape
+from govid.gateway.problems import MEDIA_TYPE as PROBLEM
+from govid.gateway.problems import plain
+
+CONNECTIONS = 20
+PATH = "/metrics"
+_SAFE = frozenset({"GET", "HEAD"})
+
+
+class ManagementApp:
+    """Serves `/metrics` and nothing else."""
+
+    def __init__(self, scrape: Scrape) -> None:
+        """Answer with *scrape*."""
+        self._scrape = scrape
+        # Not on the registry that is scraped: its gauge counts clients.
+        self.limits = ConnectionLimits(
+            CollectorRegistry(), total=CONNECTIONS, per_network=CONNECTIONS
+        )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002 - ASGI
+        """Answer one request."""
+        if scope["path"] != PATH:
+            await _send(send, 404, PROBLEM, plain(404).body(scope["path"][:256]))
+        elif scope["method"] not in _SAFE:
+            await _send(send, 405, PROBLEM, plain(405).body(PATH))
+        else:
+            await _send(send, 200, f"{MEDIA_TYPE}; charset=utf-8", await self._scrape.render())
+
+
+@asynccontextmanager
+async def listening(host: str, port: int, scrape: Scrape) -> AsyncIterator[None]:
+    """Serve *scrape* on *port* of *host* for the length of a block.
+
+    Several workers share the port: each scrape reaches one of them.
+    """
+    configuration = uvicorn.Config(
+        ManagementApp(scrape),
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+    )
+    configuration.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(configuration, state, {}), host, port, reuse_port=True
+    )
+    try:
+        yield
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+
+
+async def _send(send: Any, status: int, media_type: str, body: bytes) -> None:
+    headers = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
