@@ -35,6 +35,7 @@ PROMISED = {
     "govid_oldest_transaction_seconds": set(),
     "govid_dead_tuples": {"table"},
     "govid_loop_lag_seconds": set(),
+    "govid_gc_pause_seconds": {"generation"},
     "govid_reviews_open": set(),
     "govid_connections": set(),
     "govid_connections_ended_total": {"reason"},

@@ -25,6 +25,7 @@ from govid.gateway import (
 from govid.gateway.body import StrictRequest
 from govid.gateway.connection_limits import ConnectionLimits
 from govid.gateway.edge import Edge
+from govid.gateway.garbage_collection import CollectionPauses, keep_pauses_short
 from govid.gateway.guards import unguarded
 from govid.gateway.hosts import PROBED
 from govid.gateway.limits import BODY_BYTES
@@ -46,6 +47,7 @@ def create_app(settings: Settings) -> Edge:
     writer, requests = configure(settings.log_level, settings.log_format)
     house = wiring.build(settings)
     scrape = metrics.Scrape(house.registry, house.bus.measure)
+    pauses = CollectionPauses(house.registry)
     app = Litestar(
         route_handlers=[
             welcome.welcome,
@@ -62,7 +64,11 @@ def create_app(settings: Settings) -> Edge:
         request_class=StrictRequest,
         exception_handlers={HTTPException: respond, Exception: respond},
         openapi_config=openapi.configuration(),
-        lifespan=[lambda _: _running(house), lambda _: _managed(settings, scrape)],
+        lifespan=[
+            lambda _: _running(house),
+            lambda _: _managed(settings, scrape),
+            lambda _: _collected(pauses),
+        ],
         on_shutdown=[writer.flush],
         request_max_body_size=BODY_BYTES,
         logging_config=None,
@@ -148,6 +154,13 @@ async def _managed(settings: Settings, scrape: metrics.Scrape) -> AsyncIterator[
         yield
         return
     async with management.listening(settings.management_host, settings.management_port, scrape):
+        yield
+
+
+@asynccontextmanager
+async def _collected(pauses: CollectionPauses) -> AsyncIterator[None]:
+    """Keep the garbage collector from long pauses, now that everything has started."""
+    with keep_pauses_short(pauses):
         yield
 
 
