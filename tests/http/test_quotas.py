@@ -155,6 +155,30 @@ async def test_d3_exports_have_a_rate(client: Client) -> None:
     assert (await client.get(EXPORT, other)).status_code == 200
 
 
+async def test_d3_a_client_that_hangs_up_gives_the_place_back(
+    client: Client, server: str, database: Database
+) -> None:
+    token = await client.citizen()
+    account_id = (await client.get("/api/auth/profile", token)).json()["id"]
+    await database.reads.execute(
+        "INSERT INTO nhs.patient (id, account_id, name, nhs_number, medical_history, source,"
+        " created_at, updated_at) SELECT gen_random_uuid(), $1, 'Ada', '9434765919',"
+        " repeat('\u00e9', 20000), 'citizen', now(), now() FROM generate_series(1, 400)",
+        account_id,
+    )
+    url = httpx.URL(server)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    head = f"GET {EXPORT} HTTP/1.1\r\nHost: {url.host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+    writer.write(head.encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    assert (await client.get(EXPORT, token)).status_code == 429
+    writer.transport.abort()
+    async with asyncio.timeout(10):
+        while (answer := await client.get(EXPORT, token)).status_code == 429:
+            await asyncio.sleep(0.05)
+    assert len(answer.json()["departments"]["nhs"]["patients"]) == 400
+
+
 class TestOff:
     """Quotas of 0."""
 

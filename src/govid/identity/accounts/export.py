@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -29,6 +29,34 @@ class Records(Protocol):
 
     def sections(self) -> Sections:
         """Return what streams each kind of record, in pages; values are what JSON can hold."""
+
+
+class ExportStream:
+    """The pieces of one export, the first of which has been made already.
+
+    Not a generator: closing one that was never iterated would not close the stream behind it, and
+    the place of the export would stay taken.
+    """
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+        """Yield *first*, then *rest*."""
+        self._first: bytes | None = first
+        self._rest = rest
+
+    def __aiter__(self) -> "ExportStream":
+        """Return the stream itself."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return await anext(self._rest)
+
+    async def aclose(self) -> None:
+        """End the export, whether or not all pieces were taken."""
+        await self._rest.aclose()
 
 
 class Export:
@@ -67,7 +95,7 @@ class Export:
         self._running: set[UUID] = set()
         self._places = asyncio.Semaphore(EXPORTS_AT_ONCE)
 
-    async def start(self, principal: Principal, cause: Cause) -> AsyncGenerator[bytes, None]:
+    async def start(self, principal: Principal, cause: Cause) -> ExportStream:
         """Return the JSON of `ExportView` in pieces, once there is a place for it.
 
         The place is given back when the stream ends, also when the client has gone.
@@ -80,7 +108,7 @@ class Export:
         stream = self._stream(principal, cause)
         # The first piece is made here, so that a refusal is still a problem document.
         first = await anext(stream)
-        return _with_first(first, stream)
+        return ExportStream(first, stream)
 
     async def _stream(self, principal: Principal, cause: Cause) -> AsyncGenerator[bytes, None]:
         account_id = principal.account_id
@@ -167,15 +195,6 @@ async def _encode_sections(sections: Sections, account_id: UUID) -> AsyncIterato
             yield rows if is_first else b"," + rows
             is_first = False
         yield b"]"
-
-
-async def _with_first(
-    first: bytes, rest: AsyncGenerator[bytes, None]
-) -> AsyncGenerator[bytes, None]:
-    async with aclosing(rest):
-        yield first
-        async for piece in rest:
-            yield piece
 
 
 def _claimed(kept: KeptFacts | None) -> dict[str, Any] | None:
