@@ -5,6 +5,7 @@ nothing is read from the environment here.
 """
 
 import asyncio
+import time
 
 from alembic import context
 from sqlalchemy import Connection, pool, text
@@ -15,11 +16,16 @@ from govid.bus.storage.connection import ConnectionFactory, session_settings
 ADVISORY_LOCK = 0x676F766964
 STATEMENT_MS = 120_000
 LOCK_MS = 5_000
+POLL_SECONDS = 0.2
 
 
 def migrate(connection: Connection) -> None:
     """Apply what is missing, while no other replica does."""
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+    # Asked for again and again: a statement that waits keeps a snapshot, and an index that is being
+    # built without a lock waits for all snapshots, so two replicas would wait for each other.
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_LOCK}):
+        connection.commit()
+        time.sleep(POLL_SECONDS)
     connection.commit()
     context.configure(
         connection=connection,

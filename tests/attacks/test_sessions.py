@@ -83,7 +83,7 @@ async def test_r20_a_session_of_nobody_and_of_another_are_the_same_404(
     client: Client, sid: str
 ) -> None:
     session = await opened(client)
-    other = await client.citizen(NIN, email="o@example.com", identifierValue="AB123456D")
+    other = await client.citizen(NIN, email="o@example.com", identifierValue="AB123457D")
     headers = {"Authorization": f"Bearer {other}"}
     foreign = await client.http.delete(
         f"/api/auth/sessions/{session['session_id']}", headers=headers

@@ -24,7 +24,7 @@ CANARY = {
 FUZZER = {
     **CANARY,
     "email": "fuzzer@example.com",
-    "identifierValue": "AB123456D",
+    "identifierValue": "AB123457D",
     "phoneNumber": "+447700900137",
 }
 SECRETS = (CANARY["email"], CANARY["password"], CANARY["identifierValue"], CANARY["phoneNumber"])

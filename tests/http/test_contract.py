@@ -97,7 +97,7 @@ async def test_patients(client: Client) -> None:
 
 async def test_nobody_sees_the_records_of_another(client: Client) -> None:
     one = await client.citizen()
-    other = await client.citizen(email="other@example.com", identifierValue="AB123456D")
+    other = await client.citizen(email="other@example.com", identifierValue="AB123457D")
     record = {"name": "Jane Smith", "nhsNumber": "9434765919"}
     assert (await client.post("/api/nhs/patients", record, one)).status_code == 201
     assert (await client.get("/api/nhs/patients", other)).json() == []

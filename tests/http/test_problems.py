@@ -97,7 +97,7 @@ async def test_a_missing_token_asks_for_one(visitor: Client) -> None:
 
 async def test_a_taken_email_and_a_taken_number_say_so(client: Client) -> None:
     assert (await client.register()).status_code == 201
-    email = await client.register(identifierValue="AB123456D")
+    email = await client.register(identifierValue="AB123457D")
     assert email.status_code == 400
     assert email.json()["detail"] == "A user with this email already exists"
     number = await client.register(email="other@example.com")

@@ -11,7 +11,7 @@ from tests.http.client import Client
 @pytest.mark.parametrize(
     ("changes", "detail"),
     [
-        ({"identifierValue": "AB123456D"}, "A user with this email already exists"),
+        ({"identifierValue": "AB123457D"}, "A user with this email already exists"),
         ({"email": "other@example.com"}, "A user with this NIN already exists"),
     ],
 )

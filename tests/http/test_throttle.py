@@ -12,7 +12,7 @@ import pytest
 from tests.http.client import NIN, PASSWORD, Client
 
 UNKNOWN = "nobody@example.com"
-LOCKED = {**NIN, "email": "locked@example.com", "identifierValue": "AB123456D"}
+LOCKED = {**NIN, "email": "locked@example.com", "identifierValue": "AB123457D"}
 CHANGING = {"x-correlation-id", "x-process-time-ms", "date"}
 
 

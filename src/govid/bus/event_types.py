@@ -4,6 +4,7 @@ One table drives the registry of decoders, the relay, the inbox and the document
 never changes (I10), and has nothing to do with the name of a class.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 from govid.bus import contracts
 from govid.bus.contracts import DeathNotified, Event, LifeEvent, OutboxAct, Topic, TopicAct
 from govid.bus.pseudonyms import Pseudonyms
+from govid.bus.shared.identifiers import read_identity_key
 
 
 class EventType(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +53,12 @@ def _of_account(event: Any, _: Pseudonyms) -> str | None:
 
 
 def _of_identifier(event: DeathNotified, pseudonyms: Pseudonyms) -> str | None:
-    # A key is seen by operators and brokers: the identifier itself may not stand in it (I9).
-    return pseudonyms.of(f"{event.identifier_type}:{event.identifier_value}")
+    # A key is seen by operators and brokers: the identifier itself may not stand in it (I9). Two
+    # spellings of one number, and two last letters, are one key, so that their order is kept.
+    kind, text = event.identifier_type, event.identifier_value
+    with contextlib.suppress(ValueError):
+        text = read_identity_key(kind, text, prototype_form=True)
+    return pseudonyms.of(f"{kind}:{text}")
 
 
 def _inside(name: str, struct: type[Event]) -> EventType:

@@ -3,6 +3,7 @@
 from govid.identity.accounts.operator import AccountDesk, AccountReport, refuse
 from govid.identity.module import Identity, build
 from govid.identity.repository.life_events import Kind
+from govid.identity.repository.reviews import SHARED, open_reviews
 from govid.identity.settings import (
     IdentityQuotas,
     IdentitySettings,
@@ -15,6 +16,7 @@ from govid.identity.tokens.keys import UnreadableKey
 from govid.identity.tokens.rotation import KeyInTheWay, Rotation, Turn
 
 __all__ = [
+    "SHARED",
     "AccountDesk",
     "AccountReport",
     "Identity",
@@ -30,5 +32,6 @@ __all__ = [
     "UnreadableKey",
     "build",
     "network_of",
+    "open_reviews",
     "refuse",
 ]

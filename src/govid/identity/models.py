@@ -28,6 +28,7 @@ class Account(Base):
     email_canonical: Mapped[str | None]
     identifier_type: Mapped[str | None]
     identifier_value: Mapped[str | None]
+    is_identifier_shared: Mapped[bool] = mapped_column(server_default=FetchedValue())
     phone_number: Mapped[str | None]
     password_hash: Mapped[str | None]
     status: Mapped[str]
@@ -82,6 +83,7 @@ class LifeEvent(Base):
     kind: Mapped[str]
     identifier_type: Mapped[str | None]
     identifier_digest: Mapped[str | None]
+    identifier_key_id: Mapped[str | None]
     account_id: Mapped[UUID | None]
     occurred_at: Mapped[datetime | None]
     received_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())

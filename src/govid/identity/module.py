@@ -27,7 +27,6 @@ from govid.bus.contracts import (
 from govid.bus.contracts.facts import FactsOfAccounts
 from govid.identity import controllers, desks
 from govid.identity.accounts import lifecycle, verification
-from govid.identity.accounts.digests import Digests
 from govid.identity.accounts.evidence import Evidence
 from govid.identity.accounts.export import Records
 from govid.identity.accounts.forgiveness import Forgiveness
@@ -43,6 +42,7 @@ from govid.identity.accounts.standing import Standing
 from govid.identity.accounts.unclaimed import Precedents
 from govid.identity.credentials.login import SignIn
 from govid.identity.housekeeping import Housekeeping
+from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.metrics import HashMetrics
 from govid.identity.passwords.policy import Policy
@@ -121,7 +121,7 @@ def build(
     renewal = Renewal(uow, sessions, refresh_tokens, opening, ending, settings)
     seen, expiry = LastSeen(database, settings.session_idle_seconds), Expiry()
     holders, history = Holders(), LifeEvents()
-    digests = Digests(settings.pseudonym_key)
+    digests = IdentifierDigests(settings.pseudonym_key)
     facts, verification_attempts = Facts(database, _seal(settings)), VerificationAttempts()
     questions = Questions(verification_attempts, digests)
     standing = Standing(holders, history, ending, questions)

@@ -94,7 +94,7 @@ def test_i9_an_account_is_found_by_what_is_typed(
         ("--email", "eve@example.com"),
         ("--email", "no address"),
         ("--email", ""),
-        ("--identifier", "AB123456D"),
+        ("--identifier", "AB123457D"),
         ("--identifier", "943 476 5919"),
         ("--identifier", "nonsense"),
     ],

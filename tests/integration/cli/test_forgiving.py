@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from govid.bus.contracts import IdentifierType
 from govid.gateway.cli.group import commands
-from govid.identity.accounts.digests import Digests
+from govid.identity.identifier_digests import IdentifierDigests
 from tests.integration.cli.conftest import in_thread
 from tests.integration.cli.test_accounts import ADA, INSERT, NINO, PERSONAL, WHY
 
@@ -27,7 +27,7 @@ ACTS = "SELECT count(*) FROM bus.event WHERE type = 'identity.verification.attem
 @pytest.fixture
 async def exhausted(connection: Any) -> UUID:
     """Return the id of an account that has one attempt left, with a number that has none."""
-    digest = Digests(b"k" * 32).of(IdentifierType.NIN, NINO)
+    digest = IdentifierDigests(b"k" * 32).for_identifier(IdentifierType.NIN, NINO).current
     await connection.execute(INSERT, ADA)
     await connection.execute(SPENT, uuid4(), ADA, digest)
     await connection.execute(SPENT, uuid4(), None, digest)

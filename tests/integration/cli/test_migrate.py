@@ -4,11 +4,12 @@ import asyncio
 import json
 from collections.abc import Iterator
 
+import asyncpg
 import pytest
 from click.testing import CliRunner
 
 from govid.gateway.cli.group import commands
-from govid.gateway.migrations import head
+from govid.gateway.migrations import head, upgrade
 from tests.backends import postgres
 
 
@@ -59,3 +60,48 @@ def test_an_unreachable_database_is_a_sentence(runner: CliRunner) -> None:
     result = runner.invoke(commands, ["migrate"])
     assert (result.exit_code, result.stdout) == (4, "")
     assert result.stderr.startswith("govid: no connection to PostgreSQL at ")
+
+
+@pytest.fixture
+def shared_database_url(postgres_server: str) -> Iterator[str]:
+    """Return the URL of an earlier release's database in which two accounts share a number."""
+    url = asyncio.run(postgres.clone(postgres_server, "template0"))
+    upgrade(url, "0018")
+    asyncio.run(_share(url))
+    yield url
+    asyncio.run(postgres.drop(postgres_server, url))
+
+
+async def _share(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("""
+        INSERT INTO identity.account (id, email, email_canonical, identifier_type, identifier_value,
+                                      password_hash, status, created_at, updated_at)
+        SELECT gen_random_uuid(), letter, letter, 'NIN', 'AB465851' || letter, '', 'verified',
+               now(), now()
+        FROM unnest(ARRAY['A', 'B', 'D']) AS letter
+    """)
+    await connection.close()
+
+
+def test_b1_migrate_says_how_many_accounts_it_parted_and_check_names_their_reviews(
+    runner: CliRunner, shared_database_url: str
+) -> None:
+    runner.env = {**runner.env, "GOVID_DATABASE_URL": shared_database_url}
+    up = runner.invoke(commands, ["migrate"])
+    assert up.exit_code == 0, up.output
+    assert up.stderr.splitlines()[-1] == (
+        "2 accounts lost their number or address to another account and wait for a review: "
+        "`govid check` names the reasons."
+    )
+    check = runner.invoke(commands, ["check", "--json"])
+    assert (
+        'reviews are open: identifier_shared 2; docs/runbook.md, "Reviews", says what to do'
+        in json.loads(check.stdout)["warnings"]
+    )
+
+
+def test_b1_migrate_says_nothing_of_reviews_where_there_are_none(runner: CliRunner) -> None:
+    assert runner.invoke(commands, ["migrate"]).stderr == "Applied 0.\n"
+    warnings = json.loads(runner.invoke(commands, ["check", "--json"]).stdout)["warnings"]
+    assert [one for one in warnings if "reviews" in one] == []

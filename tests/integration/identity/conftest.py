@@ -24,7 +24,6 @@ from govid.bus.catalogue import Catalogue
 from govid.bus.contracts import DeathNotified, Event, IdentifierType
 from govid.bus.envelope import Sealer
 from govid.bus.outbox import PostgresOutbox
-from govid.identity.accounts.digests import Digests
 from govid.identity.accounts.evidence import Evidence
 from govid.identity.accounts.inquiry import Inquiry
 from govid.identity.accounts.lifecycle import Lifecycle
@@ -36,6 +35,7 @@ from govid.identity.accounts.standing import Standing
 from govid.identity.accounts.unclaimed import Precedents
 from govid.identity.accounts.verification import Verification
 from govid.identity.credentials.login import SignIn
+from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.passwords.hashing import Passwords
 from govid.identity.passwords.policy import Policy
 from govid.identity.repository.accounts import Accounts
@@ -211,7 +211,7 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
     limits = Registrations(uow, Quotas("identity.quota"), settings.throttle, pseudonyms)
     policy = Policy(min_length=8, checks=settings.password_checks)
     rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
-    holders, history, digests = Holders(), LifeEvents(), Digests(b"k" * 32)
+    holders, history, digests = Holders(), LifeEvents(), IdentifierDigests(b"k" * 32)
     facts, attempted = Facts(database, FactsSeal(b"k" * 32)), VerificationAttempts()
     questions = Questions(attempted, digests)
     standing = Standing(holders, history, ending, questions)

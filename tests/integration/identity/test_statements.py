@@ -4,17 +4,19 @@ from tests.integration.identity.conftest import Parts
 from tests.statements import statements
 
 
-async def test_registration_sends_five_statements_in_one_transaction(identity: Parts) -> None:
+async def test_registration_sends_seven_statements_in_one_transaction(identity: Parts) -> None:
     async with statements(identity.database.requests) as sent:
         await identity.register()
     assert sent == [
         "BEGIN",
         "COMMIT",
         "INSERT INTO",
-        "INSERT INTO",
         "SELECT identity.life_event.id,",
-        "SELECT pg_advisory_xact_lock($1::BIGINT)",
+        "UPDATE identity.life_event",
         "WITH incoming",
+        "WITH locked",
+        "WITH locked",
+        "WITH rewritten",
     ]
 
 

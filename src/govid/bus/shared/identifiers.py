@@ -10,8 +10,13 @@ from nhs_number.validate import calculate_checksum
 
 from govid.bus.shared.contract import IdentifierType
 
+NINO_SUFFIXES = "ABCD"
+"""The letters that a National Insurance number may end in."""
+
 # The classes say [0-9] and never \d, which takes the digits of every script.
 _NINO = re.compile(r"[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z][0-9]{6}[A-D]")
+_NINO_KEY = re.compile(_NINO.pattern.removesuffix("[A-D]"))
+_NINO_KEY_LENGTH = 8
 _NINO_PREFIXES_NEVER_ISSUED = frozenset({"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"})
 _NHS_NUMBER = re.compile(r"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}")
 _PROTOTYPE_NHS = re.compile(r"NHS[0-9]{9}")
@@ -41,6 +46,41 @@ def normalise_identifier(
     return _nhs_number(text)
 
 
+def identity_key(identifier_type: IdentifierType, canonical_value: str) -> str:
+    """Return the part of a canonical identifier that identifies a person.
+
+    The last letter of a National Insurance number tells when contributions were due, and comes from
+    the same person's record: the first eight characters are the number. An NHS number counts whole.
+
+    Source: HMRC, Individuals Matching API 1.0, which compares eight characters.
+    """
+    if identifier_type is IdentifierType.NIN:
+        return canonical_value[:_NINO_KEY_LENGTH]
+    return canonical_value
+
+
+def whole_values(identifier_type: IdentifierType, key: str) -> tuple[str, ...]:
+    """Return the canonical identifiers that have the identity key *key*."""
+    if identifier_type is IdentifierType.NIN:
+        return tuple(f"{key}{suffix}" for suffix in NINO_SUFFIXES)
+    return (key,)
+
+
+def read_identity_key(identifier_type: IdentifierType, text: str, *, prototype_form: bool) -> str:
+    """Return the identity key of *text*; a National Insurance number may lack its last letter.
+
+    For what is looked up, never for what is registered: notices of death, operators' selectors.
+
+    Raises:
+        ValueError: it is not such an identifier. Its text may be shown; it never holds *text*.
+    """
+    if identifier_type is IdentifierType.NIN and _NINO_KEY.fullmatch(_compact(text)):
+        text = f"{text}{NINO_SUFFIXES[0]}"
+    return identity_key(
+        identifier_type, normalise_identifier(identifier_type, text, prototype_form=prototype_form)
+    )
+
+
 def normalise_utr(text: str) -> str:
     """Return the unique taxpayer reference *text* as ten digits.
 
@@ -63,12 +103,18 @@ def normalise_utr(text: str) -> str:
     return utr
 
 
+def _compact(text: str) -> str:
+    """Return ASCII *text* in capitals, without its spaces; other text as it is."""
+    # Before any change of case: the capital of a dotless i is an ASCII letter.
+    return text.replace(" ", "").upper() if text.isascii() else text
+
+
 def _nino(text: str) -> str:
     """Return the National Insurance number *text* as nine characters. It has no check digit.
 
     Source: HMRC, NIM39110; github.com/hmrc/domain.
     """
-    nino = text.replace(" ", "").upper()
+    nino = _compact(text)
     if not _NINO.fullmatch(nino):
         raise ValueError(
             "a National Insurance number is two letters, six digits and a letter A to D"

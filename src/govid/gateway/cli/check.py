@@ -7,6 +7,7 @@ import click
 import msgspec
 import rich_click
 
+from govid.gateway.account_checks import account_warnings
 from govid.gateway.cli.errors import ExitCode
 from govid.gateway.cli.output import Output, json_option
 from govid.gateway.cli.settings import answers, settings_or_exit
@@ -41,7 +42,7 @@ async def findings(settings: Settings) -> Findings:
         )
     return Findings(
         faults=[*faults(settings), *await backend_faults(settings)],
-        warnings=[*warnings(settings), *in_kafka.warnings],
+        warnings=[*warnings(settings), *in_kafka.warnings, *await account_warnings(settings)],
     )
 
 

@@ -16,6 +16,7 @@ from govid.gateway import migrations
 from govid.gateway.cli.errors import CommandError, ExitCode
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.settings import Target, connected, target
+from govid.identity import SHARED, open_reviews
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,11 @@ def command(action: str, to: str, sql: bool, dry_run: bool, as_json: bool) -> No
     apply(place, to)
     _report(output, msgspec.structs.replace(asyncio.run(read_state(place, to)), pending=()))
     note(f"Applied {len(state.pending)}.")
+    if shared := asyncio.run(_count_shared(place)):
+        note(
+            f"{shared} accounts lost their number or address to another account and wait for a "
+            "review: `govid check` names the reasons."
+        )
 
 
 async def read_state(place: Target, to: str = "head") -> State:
@@ -68,6 +74,16 @@ async def read_state(place: Target, to: str = "head") -> State:
     except (AlembicError, RevisionError) as error:
         raise _unknown(error) from error
     return State(current=current, head=migrations.head(), pending=tuple(reversed(steps)))
+
+
+async def _count_shared(place: Target) -> int:
+    """Count open reviews that come from migrated data; none while the tables are too old."""
+    async with connected(place) as connection:
+        try:
+            reviews = await open_reviews(connection)
+        except asyncpg.UndefinedTableError:
+            return 0
+    return sum(reviews.get(reason, 0) for reason in SHARED)
 
 
 def apply(place: Target, to: str = "head") -> None:

@@ -7,8 +7,8 @@ import msgspec
 from govid.bus import Cause, Transaction, UnitOfWork
 from govid.bus.contracts import VerificationAttemptsForgiven
 from govid.bus.shared.account_status import AccountStatus
-from govid.identity.accounts.digests import Digests
 from govid.identity.errors import AccountIsClosed, AccountNotFound, NothingToForgive
+from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.repository.holders import Holder, Holders
 from govid.identity.repository.verification_attempts import VerificationAttempts
 
@@ -33,7 +33,11 @@ class Forgiveness:
     """
 
     def __init__(
-        self, uow: UnitOfWork, holders: Holders, attempts: VerificationAttempts, digests: Digests
+        self,
+        uow: UnitOfWork,
+        holders: Holders,
+        attempts: VerificationAttempts,
+        digests: IdentifierDigests,
     ) -> None:
         """Give back what *attempts* count of *holders*."""
         self._uow = uow
@@ -60,7 +64,9 @@ class Forgiveness:
         async with self._uow.begin(cause) as tx:
             holder = await self._lock(tx, account_id)
             spent = await self._spent(tx, holder)
-            forgiven = await self._attempts.forgive(tx, account_id, self._digests.of_holder(holder))
+            forgiven = await self._attempts.forgive(
+                tx, account_id, self._digests.for_holder(holder)
+            )
             if not forgiven:
                 raise NothingToForgive
             tx.emit(
@@ -84,7 +90,7 @@ class Forgiveness:
 
     async def _spent(self, tx: Transaction, holder: Holder) -> SpentAttempts:
         of_account, of_identifier = await self._attempts.spent(
-            tx, holder.account_id, self._digests.of_holder(holder)
+            tx, holder.account_id, self._digests.for_holder(holder)
         )
         return SpentAttempts(
             status=holder.status, of_account=of_account, of_identifier=of_identifier

@@ -1,7 +1,7 @@
 """What a notice of death does to an account."""
 
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -12,9 +12,10 @@ from govid.bus.contracts import (
     LifeEventIllegal,
     LifeEventReceived,
 )
-from govid.bus.shared.identifiers import normalise_identifier
-from govid.identity.accounts.digests import Digests
+from govid.bus.shared.identifiers import read_identity_key
 from govid.identity.accounts.standing import Standing, told
+from govid.identity.identifier_digests import IdentifierDigests
+from govid.identity.repository.digest_rows import IdentifierDigest
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.life_events import Entry, Kind, LifeEvents, Outcome, Word
 
@@ -25,8 +26,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """A notice in canonical form. `fault` is what makes one that cannot be about anybody."""
 
     identifier_type: IdentifierType
-    identifier_value: str = ""
-    digest: str | None = None
+    identity_key: str = ""
+    digest: IdentifierDigest | None = None
     occurred_at: datetime | None = None
     named: UUID | None = None
     fault: str | None = None
@@ -44,7 +45,7 @@ class Lifecycle:
     """
 
     def __init__(
-        self, holders: Holders, events: LifeEvents, standing: Standing, digests: Digests
+        self, holders: Holders, events: LifeEvents, standing: Standing, digests: IdentifierDigests
     ) -> None:
         """Look for *holders*, and let *standing* do what is to be done."""
         self._holders = holders
@@ -56,21 +57,22 @@ class Lifecycle:
         """Return the notice in canonical form.
 
         Forms that registration no longer accepts still count: an account may be older than that.
+        A National Insurance number may lack its last letter, or have another one.
         """
         said = delivery.event
         kind = said.identifier_type
         try:
-            value = normalise_identifier(kind, said.identifier_value, prototype_form=True)
+            key = read_identity_key(kind, said.identifier_value, prototype_form=True)
         except ValueError:
             return Notice(identifier_type=kind, fault="identifier")
-        digest = self._digests.of(kind, value)
+        digest = self._digests.for_identifier(kind, key)
         try:
             occurred_at = in_utc(said.timestamp)
         except OverflowError:
             return Notice(identifier_type=kind, digest=digest, fault="timestamp")
         return Notice(
             identifier_type=kind,
-            identifier_value=value,
+            identity_key=key,
             digest=digest,
             occurred_at=occurred_at,
             named=said.user_id,
@@ -84,24 +86,30 @@ class Lifecycle:
         if notice.digest is None or notice.occurred_at is None:
             await self._refuse(tx, delivery.id, notice)
             return
-        now = await self._events.meet(tx, notice.digest)
-        holder = await self._holders.lock(tx, notice.identifier_type, notice.identifier_value)
+        now = await self._events.lock_identifier(tx, notice.digest)
+        holders = await self._holders.lock_all(tx, notice.identifier_type, notice.identity_key)
+        names_a_holder = notice.named in {holder.account_id for holder in holders}
         word = Word(
             id=delivery.id,
             kind=Kind.DEATH,
             identifier_type=notice.identifier_type,
-            identifier_digest=notice.digest,
+            identifier_digest=notice.digest.current,
             occurred_at=notice.occurred_at,
-            named=notice.named,
+            named=None if names_a_holder else notice.named,
         )
-        await self._standing.hear(tx, word, now=now, holder=holder)
+        if not await self._standing.hear(tx, word, now=now, holder=next(iter(holders), None)):
+            return
+        for holder in holders[1:]:
+            # One line of the history for each account, under an id that a repetition gives again.
+            own = msgspec.structs.replace(word, id=uuid5(delivery.id, str(holder.account_id)))
+            await self._standing.hear(tx, own, now=now, holder=holder)
 
     async def _refuse(self, tx: Transaction, event_id: UUID, notice: Notice) -> None:
         entry = Entry(
             id=event_id,
             kind=Kind.DEATH,
             identifier_type=notice.identifier_type,
-            identifier_digest=notice.digest,
+            identifier_digest=notice.digest.current if notice.digest else None,
             occurred_at=None,
             outcome=Outcome.ILLEGAL,
         )

@@ -9,8 +9,7 @@ import msgspec
 from govid.bus import Cause, Transaction, UnitOfWork, uuid7
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.account_status import AccountStatus
-from govid.bus.shared.identifiers import normalise_identifier
-from govid.identity.accounts.digests import Digests
+from govid.bus.shared.identifiers import read_identity_key
 from govid.identity.accounts.standing import Standing
 from govid.identity.errors import (
     AccountIsBlockedAlready,
@@ -20,6 +19,7 @@ from govid.identity.errors import (
     DeathStands,
     Fault,
 )
+from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.repository.holders import AccountStanding, Holders
 from govid.identity.repository.life_events import Entry, Kind, LifeEvents, Word
 from govid.identity.rules import canonical, email_address
@@ -47,7 +47,7 @@ class AccountDesk:
         holders: Holders,
         events: LifeEvents,
         standing: Standing,
-        digests: Digests,
+        digests: IdentifierDigests,
     ) -> None:
         """Act on *holders*, and write into *events*."""
         self._uow = uow
@@ -66,14 +66,18 @@ class AccountDesk:
             return await self._holders.with_email(tx, address)
 
     async def find_by_identifier(self, text: str, cause: Cause) -> Sequence[UUID]:
-        """Return the account that holds this identifier, of whichever kind it is."""
+        """Return the accounts that hold this identifier, of whichever kind it is.
+
+        A National Insurance number may lack its last letter, which identifies no one else. There
+        are several accounts only where they were opened before that was so.
+        """
         for kind in IdentifierType:
             try:
-                value = normalise_identifier(kind, text, prototype_form=True)
+                key = read_identity_key(kind, text, prototype_form=True)
             except ValueError:
                 continue
             async with self._uow.begin(cause) as tx:
-                return await self._holders.with_identifier(tx, kind, value)
+                return await self._holders.with_identity_key(tx, kind, key)
         return ()
 
     async def show(self, account_id: UUID, cause: Cause) -> AccountReport:
@@ -122,11 +126,12 @@ class AccountDesk:
             occurred_at = holder.read_at
             if holder.life_event_at is not None:
                 occurred_at = max(occurred_at, holder.life_event_at + _TICK)
+            digest = self._digests.for_holder(holder)
             word = Word(
                 id=uuid7(),
                 kind=kind,
                 identifier_type=holder.identifier_type,
-                identifier_digest=self._digests.of_holder(holder),
+                identifier_digest=digest.current if digest else None,
                 occurred_at=occurred_at,
                 operator=cause.actor.id or cause.actor.kind,
                 stated_reason=reason,

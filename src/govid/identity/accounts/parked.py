@@ -13,10 +13,10 @@ from govid.bus import (
     UnitOfWork,
     uuid7,
 )
-from govid.identity.accounts.digests import Digests
 from govid.identity.accounts.lifecycle import SUBSCRIBER
 from govid.identity.accounts.standing import Standing
 from govid.identity.accounts.verdict import judge
+from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.repository.holders import Holder, Holders
 from govid.identity.repository.life_events import Entry, LifeEvents, Outcome, Word
 
@@ -35,7 +35,7 @@ class ParkedNotices:
         holders: Holders,
         events: LifeEvents,
         standing: Standing,
-        digests: Digests,
+        digests: IdentifierDigests,
     ) -> None:
         """Find the notices in *events*, their accounts among *holders*."""
         self._uow = uow
@@ -67,7 +67,8 @@ class ParkedNotices:
     async def _settle(self, tx: Transaction, seen: Entry) -> None:
         if seen.identifier_digest is None:
             return
-        now = await self._events.meet(tx, seen.identifier_digest)
+        # Decisions about the identifier hold the locks of all its digests, this one among them.
+        now = await self._events.lock_stored(tx, seen.identifier_digest)
         # Again: another replica may have been faster, or a registration may have claimed it.
         entry = await self._events.parked(tx, seen.id)
         if entry is None or entry.occurred_at is None:
@@ -90,8 +91,8 @@ class ParkedNotices:
         holder = await self._holders.lock_one(tx, entry.account_id)
         if holder is None or holder.identifier_type is None or holder.identifier_value is None:
             return None
-        digest = self._digests.of(holder.identifier_type, holder.identifier_value)
-        return holder if digest == entry.identifier_digest else None
+        digest = self._digests.for_identifier(holder.identifier_type, holder.identifier_value)
+        return holder if entry.identifier_digest in (digest.current, *digest.older) else None
 
 
 def _cause(entry: Entry | None) -> Cause:

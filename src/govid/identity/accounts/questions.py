@@ -4,7 +4,7 @@ from uuid import UUID
 
 from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType, VerificationRefused, VerificationRequested
-from govid.identity.accounts.digests import Digests
+from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.repository.verification_attempts import VerificationAttempts
 
 
@@ -16,7 +16,7 @@ class Questions:
     changing accounts, whose number it is.
     """
 
-    def __init__(self, attempts: VerificationAttempts, digests: Digests) -> None:
+    def __init__(self, attempts: VerificationAttempts, digests: IdentifierDigests) -> None:
         """Count in *attempts*, where identifiers stand as *digests*."""
         self._attempts = attempts
         self._digests = digests
@@ -29,7 +29,7 @@ class Questions:
         canonical_value: str,
     ) -> bool:
         """Ask, for an account that is locked or new; return whether an attempt was left for it."""
-        digest = self._digests.of(identifier_type, canonical_value)
+        digest = self._digests.for_identifier(identifier_type, canonical_value)
         if not await self._attempts.reserve(tx, account_id, identifier_type, digest):
             return False
         tx.emit(

@@ -48,8 +48,8 @@ class Standing:
 
     async def hear(
         self, tx: Transaction, word: Word, *, now: datetime, holder: Holder | None
-    ) -> None:
-        """Decide about *word*, unless that was done before."""
+    ) -> bool:
+        """Decide about *word*, unless that was done before; return whether it was new."""
         verdict = judge(word, now=now, holder=holder)
         concerned = holder is not None and verdict.outcome is not Outcome.UNCLAIMED
         entry = Entry(
@@ -64,10 +64,11 @@ class Standing:
             stated_reason=word.stated_reason,
         )
         if not await self._events.add(tx, entry):
-            return
+            return False
         if entry.kind is Kind.DEATH:
             tx.emit(LifeEventReceived(**told(tx, entry)))
         await self.follow(tx, entry, verdict, holder)
+        return True
 
     async def follow(
         self, tx: Transaction, entry: Entry, verdict: Verdict, holder: Holder | None

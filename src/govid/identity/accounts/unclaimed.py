@@ -4,8 +4,8 @@ from uuid import UUID
 
 from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType, ReviewOpened
-from govid.identity.accounts.digests import Digests
 from govid.identity.accounts.standing import told
+from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.life_events import Kind, LifeEvents, Outcome
 
@@ -20,7 +20,7 @@ class Precedents:
     contra-indicator from the first moment, and a person will look at it.
     """
 
-    def __init__(self, holders: Holders, events: LifeEvents, digests: Digests) -> None:
+    def __init__(self, holders: Holders, events: LifeEvents, digests: IdentifierDigests) -> None:
         """Mark *holders* by what *events* tell."""
         self._holders = holders
         self._events = events
@@ -37,11 +37,11 @@ class Precedents:
 
         A notice whose time has not come is about this account now, and will block it then.
         """
-        digest = self._digests.of(identifier_type, canonical_value)
-        await self._events.meet(tx, digest)
-        history = await self._events.about(tx, digest)
+        digest = self._digests.for_identifier(identifier_type, canonical_value)
+        await self._events.lock_identifier(tx, digest)
+        history = await self._events.about(tx, digest.current)
         if any(entry.outcome is Outcome.PARKED for entry in history):
-            await self._events.hand_over(tx, digest, account_id)
+            await self._events.hand_over(tx, digest.current, account_id)
         # Who was blocked for another reason, and gave the identifier back, is not dead.
         settled = (
             entry

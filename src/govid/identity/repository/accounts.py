@@ -54,7 +54,7 @@ class Accounts:
             match _constraint(error):
                 case "account_email_key":
                     raise EmailTaken from None
-                case "account_identifier_key":
+                case "account_identifier_key" | "account_identity_key":
                     raise IdentifierTaken(view.identifier_type) from None
                 case _:
                     raise

@@ -11,6 +11,9 @@ from govid.bus.contracts import IdentifierType
 from govid.bus.shared.account_status import UNVERIFIED, AccountStatus
 from govid.identity.models import Account
 
+IDENTIFIER_SHARED = "identifier_shared"
+"""The contra-indicator of an account whose identifier another account owns."""
+
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
     """An account that has given its identifier back."""
@@ -63,7 +66,14 @@ class Claims:
         result = await tx.execute(
             update(Account)
             .where(Account.id == chosen.c.id)
-            .values(status=status, identifier_type=None, identifier_value=None, updated_at=tx.now)
+            .values(
+                status=status,
+                identifier_type=None,
+                identifier_value=None,
+                is_identifier_shared=False,
+                contra_indicators=func.array_remove(Account.contra_indicators, IDENTIFIER_SHARED),
+                updated_at=tx.now,
+            )
             .returning(Account.id, chosen.c.identifier_type)
         )
         return [

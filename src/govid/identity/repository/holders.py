@@ -11,8 +11,22 @@ from sqlalchemy import ColumnElement, case, delete, func, select, update
 from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.account_status import AccountStatus
+from govid.bus.shared.identifiers import whole_values
 from govid.identity.models import Account, Letter, Link, RefreshToken, ReviewItem, Session
 from govid.identity.repository.letters import WITH_LINKS
+
+
+def holds(
+    identifier_type: IdentifierType, identity_key: str
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return the conditions of an account that holds this identifier.
+
+    The values are listed, so that the index on whole identifiers serves the lookup.
+    """
+    return (
+        Account.identifier_type == identifier_type,
+        Account.identifier_value.in_(whole_values(identifier_type, identity_key)),
+    )
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,21 +67,21 @@ class AccountStanding(msgspec.Struct, frozen=True, kw_only=True):
 class Holders:
     """The accounts, as something that can be taken away from its holder and given back."""
 
-    async def lock(
-        self, tx: Transaction, identifier_type: IdentifierType, identifier_value: str
-    ) -> Holder | None:
-        """Lock the account that holds this identifier, whatever its status, and return it."""
-        return await self._lock(
-            tx,
-            Account.identifier_type == identifier_type,
-            Account.identifier_value == identifier_value,
-        )
+    async def lock_all(
+        self, tx: Transaction, identifier_type: IdentifierType, identity_key: str
+    ) -> Sequence[Holder]:
+        """Lock the accounts that hold this identifier, whatever their status, and return them.
+
+        The account that owns the key comes first. There are more only where they were opened
+        before one number was one key.
+        """
+        return await self._lock(tx, *holds(identifier_type, identity_key))
 
     async def lock_one(self, tx: Transaction, account_id: UUID) -> Holder | None:
         """Lock the account and return it, if there is one."""
-        return await self._lock(tx, Account.id == account_id)
+        return next(iter(await self._lock(tx, Account.id == account_id)), None)
 
-    async def _lock(self, tx: Transaction, *which: ColumnElement[bool]) -> Holder | None:
+    async def _lock(self, tx: Transaction, *which: ColumnElement[bool]) -> Sequence[Holder]:
         statement = (
             select(
                 Account.id.label("account_id"),
@@ -79,10 +93,11 @@ class Holders:
                 func.clock_timestamp().label("read_at"),
             )
             .where(*which)
+            .order_by(Account.is_identifier_shared, Account.id)
             .with_for_update(key_share=True)
         )
-        row: Any = (await tx.execute(statement)).mappings().first()
-        return None if row is None else msgspec.convert(dict(row), Holder)
+        rows: Any = (await tx.execute(statement)).mappings()
+        return [msgspec.convert(dict(row), Holder) for row in rows]
 
     async def block(self, tx: Transaction, account_id: UUID, occurred_at: datetime) -> None:
         """Block the account; tokens of sessions that exist by now are dead for good."""
@@ -133,13 +148,14 @@ class Holders:
         statement = select(Account.id).where(Account.email_canonical == email_canonical)
         return (await tx.execute(statement)).scalars().all()
 
-    async def with_identifier(
-        self, tx: Transaction, identifier_type: IdentifierType, identifier_value: str
+    async def with_identity_key(
+        self, tx: Transaction, identifier_type: IdentifierType, identity_key: str
     ) -> Sequence[UUID]:
-        """Return the account that holds this identifier, if any does."""
-        statement = select(Account.id).where(
-            Account.identifier_type == identifier_type,
-            Account.identifier_value == identifier_value,
+        """Return the accounts that hold this identifier, the owner of the key first."""
+        statement = (
+            select(Account.id)
+            .where(*holds(identifier_type, identity_key))
+            .order_by(Account.is_identifier_shared, Account.id)
         )
         return (await tx.execute(statement)).scalars().all()
 

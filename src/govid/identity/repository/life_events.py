@@ -17,7 +17,13 @@ from sqlalchemy.orm import aliased
 
 from govid.bus import Transaction, uuid7
 from govid.bus.contracts import IdentifierType
-from govid.identity.models import LifeEvent, ReviewItem
+from govid.identity.models import Account, LifeEvent, ReviewItem
+from govid.identity.repository.digest_rows import (
+    IdentifierDigest,
+    lock_key,
+    rewrite_history,
+    take_locks,
+)
 
 
 class Kind(StrEnum):
@@ -80,23 +86,34 @@ _SAID = (Outcome.APPLIED, Outcome.WITHOUT_EFFECT, Outcome.IGNORED_STALE)
 class LifeEvents:
     """The history."""
 
-    async def meet(self, tx: Transaction, digest: str) -> datetime:
-        """Let nobody else decide about this identifier before *tx* ends; return the time.
+    def __init__(self, key_id: str | None = None) -> None:
+        """Note *key_id* beside digests that are written: the key that they were made with."""
+        self._key_id = key_id
+
+    async def lock_identifier(self, tx: Transaction, digest: IdentifierDigest) -> datetime:
+        """Exclude other decisions about this identifier until *tx* ends; return the time.
 
         A notice looks for a holder, a registration for a notice. Without this, two that commit at
-        one moment would each find nothing.
+        one moment would each find nothing. Rows under an older digest get the current one.
         """
-        key = int.from_bytes(bytes.fromhex(digest)[:8], "big", signed=True)
-        statement = select(func.pg_advisory_xact_lock(key), func.clock_timestamp().label("now"))
-        now: datetime = (await tx.execute(statement)).one().now
+        now = await take_locks(tx, digest.lock_keys)
+        await rewrite_history(tx, digest, self._key_id)
         return now
+
+    async def lock_stored(self, tx: Transaction, digest: str) -> datetime:
+        """Exclude other decisions about the identifier of a stored *digest*; return the time."""
+        return await take_locks(tx, [lock_key(digest)])
 
     async def add(self, tx: Transaction, entry: Entry) -> bool:
         """Write a line; return whether it is new, as one that was written is never done again."""
         settled = None if entry.outcome is Outcome.PARKED else func.clock_timestamp()
         statement = (
             upsert(LifeEvent)
-            .values(**msgspec.structs.asdict(entry), settled_at=settled)
+            .values(
+                **msgspec.structs.asdict(entry),
+                identifier_key_id=self._key_id if entry.identifier_digest else None,
+                settled_at=settled,
+            )
             .on_conflict_do_nothing(index_elements=[LifeEvent.id])
             .returning(LifeEvent.id)
         )
@@ -144,10 +161,20 @@ class LifeEvents:
         return _entries(await tx.execute(statement))
 
     async def hand_over(self, tx: Transaction, digest: str, account_id: UUID) -> None:
-        """Let what is parked for this identifier be about the account that has just claimed it."""
+        """Let what is parked for this identifier be about the account that has just claimed it.
+
+        A notice about another account that still holds the identifier stays about that one.
+        """
+        shared = select(Account.id).where(
+            Account.id == LifeEvent.account_id, Account.is_identifier_shared
+        )
         await tx.execute(
             update(LifeEvent)
-            .where(LifeEvent.identifier_digest == digest, LifeEvent.outcome == Outcome.PARKED)
+            .where(
+                LifeEvent.identifier_digest == digest,
+                LifeEvent.outcome == Outcome.PARKED,
+                ~shared.exists(),
+            )
             .values(account_id=account_id)
         )
 

@@ -9,21 +9,27 @@ import msgspec
 from govid.bus import Database, Transaction, uuid7
 from govid.bus.contracts import EvidenceGathered, IdentifierType
 from govid.bus.shared.account_status import AccountStatus
+from govid.identity.repository.digest_rows import IdentifierDigest, rewrite_attempts, take_locks
 
 MOST = 2
 """Attempts for each account, and for each identifier through whatever accounts."""
 
-# Nobody else counts the same at this time: the account is locked or new in this transaction, and
-# its identifier is its own, by a unique index.
+# No other transaction counts the same at this time: the account is locked or new in this one, and
+# the advisory lock of the identifier's attempts is held. Accounts that share a number share it.
 _RESERVE = f"""
+    WITH rewritten AS (
+        UPDATE identity.verification_attempt SET identifier_digest = $4, identifier_key_id = $6
+        WHERE identifier_digest = ANY ($7) AND counts
+    )
     INSERT INTO identity.verification_attempt
-        (id, account_id, identifier_type, identifier_digest, has_facts, reserved_at)
-    SELECT $1, $2, $3, $4,
+        (id, account_id, identifier_type, identifier_digest, identifier_key_id, has_facts,
+         reserved_at)
+    SELECT $1, $2, $3, $4, $6,
            EXISTS (SELECT FROM identity.claimed_facts WHERE account_id = $2), $5
     WHERE (SELECT count(*) FROM identity.verification_attempt
            WHERE account_id = $2 AND counts) < {MOST}
       AND (SELECT count(*) FROM identity.verification_attempt
-           WHERE identifier_digest = $4 AND counts) < {MOST}
+           WHERE (identifier_digest = $4 OR identifier_digest = ANY ($7)) AND counts) < {MOST}
     RETURNING id
 """  # noqa: S608 - put together from constants
 _OPEN = """
@@ -102,15 +108,31 @@ class OpenAttempt(msgspec.Struct, frozen=True, kw_only=True):
 class VerificationAttempts:
     """The attempts. One is reserved in the commit that asks a department, before any call."""
 
+    def __init__(self, key_id: str | None = None) -> None:
+        """Note *key_id* beside digests that are written: the key that they were made with."""
+        self._key_id = key_id
+
     async def reserve(
-        self, tx: Transaction, account_id: UUID, identifier_type: IdentifierType, digest: str
+        self,
+        tx: Transaction,
+        account_id: UUID,
+        identifier_type: IdentifierType,
+        digest: IdentifierDigest,
     ) -> bool:
         """Reserve an attempt for an account that is locked or new; return whether one was left.
 
         The account has none that is open: a unique index would refuse the second.
         """
+        await take_locks(tx, digest.attempt_lock_keys)
         reserved = await tx.driver.fetchval(
-            _RESERVE, uuid7(), account_id, identifier_type, digest, tx.now
+            _RESERVE,
+            uuid7(),
+            account_id,
+            identifier_type,
+            digest.current,
+            tx.now,
+            self._key_id,
+            list(digest.older),
         )
         return reserved is not None
 
@@ -127,14 +149,26 @@ class VerificationAttempts:
         """Give back what waits for an answer that these accounts no longer need."""
         await tx.driver.execute(_GIVE_BACK, list(account_ids))
 
-    async def spent(self, tx: Transaction, account_id: UUID, digest: str | None) -> tuple[int, int]:
+    async def spent(
+        self, tx: Transaction, account_id: UUID, digest: IdentifierDigest | None
+    ) -> tuple[int, int]:
         """Count what the account has spent, and what was spent on the identifier."""
-        row = await tx.driver.fetchrow(_SPENT, account_id, digest)
+        row = await tx.driver.fetchrow(_SPENT, account_id, await self._current(tx, digest))
         return row["of_account"], row["of_identifier"]
 
-    async def forgive(self, tx: Transaction, account_id: UUID, digest: str | None) -> int:
+    async def forgive(
+        self, tx: Transaction, account_id: UUID, digest: IdentifierDigest | None
+    ) -> int:
         """Give back what both have spent; return how many attempts that were."""
-        return len(await tx.driver.fetch(_FORGIVE, account_id, digest))
+        current = await self._current(tx, digest)
+        return len(await tx.driver.fetch(_FORGIVE, account_id, current))
+
+    async def _current(self, tx: Transaction, digest: IdentifierDigest | None) -> str | None:
+        if digest is None:
+            return None
+        await take_locks(tx, digest.attempt_lock_keys)
+        await rewrite_attempts(tx, digest, self._key_id)
+        return digest.current
 
     async def leave(self, tx: Transaction, account_id: UUID) -> None:
         """Forget whose attempts they were; the identifier's own count stays."""

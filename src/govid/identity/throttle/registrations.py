@@ -10,6 +10,7 @@ from typing import Literal
 
 from govid.bus import Cause, GovidError, Pseudonyms, Quota, Quotas, Transaction, UnitOfWork
 from govid.bus.contracts import IdentifierType, RegistrationDuplicated
+from govid.bus.shared.identifiers import identity_key
 from govid.identity.errors import EmailTaken, IdentifierTaken, TooManyAttempts
 from govid.identity.settings import ThrottleSettings
 from govid.identity.throttle.callers import TrustedCallers, network_of
@@ -52,7 +53,8 @@ class Registrations:
             TooManyAttempts: from this network, or for what is taken.
         """
         email = self._pseudonyms.of(f"throttle:{address}")
-        number = self._pseudonyms.of(f"identifier:{identifier_type}:{identifier}")
+        key = identity_key(identifier_type, identifier)
+        number = self._pseudonyms.of(f"identifier:{identifier_type}:{key}")
         counted = await self._count(email, number, cause)
         try:
             yield counted

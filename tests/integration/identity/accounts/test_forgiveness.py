@@ -3,7 +3,6 @@
 import pytest
 
 from govid.bus import Actor, Cause, uuid7
-from govid.identity.accounts.digests import Digests
 from govid.identity.accounts.forgiveness import Forgiveness, SpentAttempts
 from govid.identity.errors import (
     AccountIsClosed,
@@ -11,6 +10,7 @@ from govid.identity.errors import (
     AttemptsExhausted,
     NothingToForgive,
 )
+from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.verification_attempts import VerificationAttempts
 from govid.identity.schemas import UserView
@@ -25,7 +25,9 @@ WHY = "passport seen, case 73"
 
 @pytest.fixture
 def forgiveness(identity: Parts) -> Forgiveness:
-    return Forgiveness(identity.uow, Holders(), VerificationAttempts(), Digests(b"k" * 32))
+    return Forgiveness(
+        identity.uow, Holders(), VerificationAttempts(), IdentifierDigests(b"k" * 32)
+    )
 
 
 async def exhausted(identity: Parts) -> UserView:

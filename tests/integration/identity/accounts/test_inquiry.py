@@ -28,8 +28,8 @@ async def open_inquiry(identity: Parts) -> UserView:
     return await identity.inquiry.open(ADA, principal, CAUSE)
 
 
-async def failed(identity: Parts) -> UserView:
-    view = await identity.register()
+async def failed(identity: Parts, **changes: Any) -> UserView:
+    view = await identity.register(**changes)
     await identity.handle(identity.verification, an_answer(view.id, verified=False))
     return view
 

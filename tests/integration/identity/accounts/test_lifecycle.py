@@ -105,7 +105,7 @@ async def test_a_notice_that_names_somebody_else_has_no_effect_and_is_reviewed(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"identifier_value": "AB123456D"}, {"identifier_type": IdentifierType.NHS, **NHS_NUMBER}],
+    [{"identifier_value": "AB123457C"}, {"identifier_type": IdentifierType.NHS, **NHS_NUMBER}],
 )
 async def test_a_notice_about_somebody_else_is_kept(
     identity: Parts, changes: dict[str, Any]

@@ -107,7 +107,7 @@ async def test_r14_a_death_that_was_taken_back_stands_no_longer(identity: Parts)
 
 async def test_r14_a_death_of_another_account_stands_against_nobody_else(identity: Parts) -> None:
     view = await identity.register()
-    other = await identity.register(email="eve@example.com", identifier_value="AB123456D")
+    other = await identity.register(email="eve@example.com", identifier_value="AB123457D")
     await identity.die(timestamp=NOON)
     await identity.desk.act(Kind.BLOCK, other.id, reason="a test", cause=OPS)
     await identity.desk.act(Kind.RESTORE, other.id, reason="a test", cause=OPS)

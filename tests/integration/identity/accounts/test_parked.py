@@ -95,10 +95,10 @@ async def test_one_that_fails_stops_no_other(
 ) -> None:
     views = [
         await identity.register(),
-        await identity.register(email="eve@example.com", identifier_value="AB123456D"),
+        await identity.register(email="eve@example.com", identifier_value="AB123457D"),
     ]
     await identity.die(timestamp=datetime.now(UTC) + HOUR)
-    await identity.die(timestamp=datetime.now(UTC) + HOUR, identifier_value="AB123456D")
+    await identity.die(timestamp=datetime.now(UTC) + HOUR, identifier_value="AB123457D")
     hear: Any = identity.parked._standing.follow
 
     async def fail(tx: Any, entry: Any, *rest: Any) -> None:

@@ -65,7 +65,7 @@ async def test_the_department_is_asked_in_the_contracts_words(identity: Parts) -
 async def test_a_taken_address_is_refused_and_nobody_is_asked(identity: Parts) -> None:
     await identity.register()
     with pytest.raises(EmailTaken) as refusal:
-        await identity.register(email="ADA@Example.COM", identifier_value="AB123456D")
+        await identity.register(email="ADA@Example.COM", identifier_value="AB123457D")
     assert refusal.value.detail == "A user with this email already exists"
     assert await identity.count("identity.account") == 1
     assert await identity.events() == [

@@ -60,7 +60,7 @@ async def test_the_mark_is_looked_at_by_a_person(identity: Parts) -> None:
 
 async def test_nobody_else_carries_it(identity: Parts) -> None:
     await identity.die()
-    ada = await identity.register(identifier_value="AB123456D")
+    ada = await identity.register(identifier_value="AB123457C")
     eve = await identity.register(
         email="eve@example.com",
         identifier_type=IdentifierType.NHS,

@@ -24,7 +24,7 @@ from tests.integration.identity.conftest import CAUSE, PASSWORD, SETTINGS, Parts
 from tests.statements import statements
 
 ADA = "ada@example.com"
-EVE = {"email": "eve@example.com", "identifier_value": "AB123456D"}
+EVE = {"email": "eve@example.com", "identifier_value": "AB123457D"}
 WRONG = "password124"
 
 

@@ -68,7 +68,7 @@ async def test_one_of_several_sessions_can_be_ended_from_another(identity: Parts
 
 async def test_somebody_elses_session_is_as_one_that_does_not_exist(identity: Parts) -> None:
     await identity.register()
-    await identity.register(email="eve@example.com", identifier_value="AB123456A")
+    await identity.register(email="eve@example.com", identifier_value="AB123457A")
     victim, eve = await identity.begin(), await identity.begin("eve@example.com")
     principal = await identity.authenticate(eve.access_token)
     refusals = await asyncio.gather(
@@ -82,7 +82,7 @@ async def test_somebody_elses_session_is_as_one_that_does_not_exist(identity: Pa
 
 async def test_nobody_waits_for_the_lock_of_somebody_elses_session(identity: Parts) -> None:
     await identity.register()
-    await identity.register(email="eve@example.com", identifier_value="AB123456A")
+    await identity.register(email="eve@example.com", identifier_value="AB123457A")
     victim, eve = await identity.begin(), await identity.begin("eve@example.com")
     principal = await identity.authenticate(eve.access_token)
     async with identity.uow.begin(CAUSE) as tx:

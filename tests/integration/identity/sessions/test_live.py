@@ -19,7 +19,7 @@ async def crowd(identity: Parts, tokens: list[str]) -> list[Principal | BaseExce
 
 async def test_each_of_a_crowd_gets_their_own_account(identity: Parts) -> None:
     ada = await identity.register()
-    eve = await identity.register(email="eve@example.com", identifier_value="AB123456D")
+    eve = await identity.register(email="eve@example.com", identifier_value="AB123457D")
     tokens = [await identity.login(), await identity.login("eve@example.com")]
     principals = await crowd(identity, tokens * 20)
     assert [p.account_id for p in principals] == [ada.id, eve.id] * 20  # type: ignore[union-attr]  # else it fails
@@ -27,9 +27,9 @@ async def test_each_of_a_crowd_gets_their_own_account(identity: Parts) -> None:
 
 async def test_one_dead_session_among_many_ends_nobody_elses(identity: Parts) -> None:
     ada = await identity.register()
-    await identity.register(email="eve@example.com", identifier_value="AB123456D")
+    await identity.register(email="eve@example.com", identifier_value="AB123457D")
     tokens = [await identity.login(), await identity.login("eve@example.com")]
-    await identity.die(identifier_value="AB123456D")
+    await identity.die(identifier_value="AB123457D")
     results = await crowd(identity, tokens * 10)
     assert Counter(map(type, results)) == {Principal: 10, InvalidToken: 10}
     assert {p.account_id for p in results[::2]} == {ada.id}  # type: ignore[union-attr]  # else it fails

@@ -6,7 +6,12 @@ from hypothesis import strategies as st
 from nhs_number.validate import calculate_checksum
 
 from govid.bus.contracts import IdentifierType
-from govid.bus.shared.identifiers import normalise_identifier, normalise_utr
+from govid.bus.shared.identifiers import (
+    identity_key,
+    normalise_identifier,
+    normalise_utr,
+    read_identity_key,
+)
 
 NIN, NHS = IdentifierType.NIN, IdentifierType.NHS
 DIGITS = "0123456789"
@@ -187,3 +192,36 @@ def _is_reference(text: str) -> bool:
         return normalise_utr(text) == text
     except ValueError:
         return False
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "key"),
+    [
+        (NIN, "AB465851A", "AB465851"),
+        (NIN, "AB465851D", "AB465851"),
+        (NIN, "AB465851", "AB465851"),
+        (NHS, "9434765919", "9434765919"),
+        (NHS, "NHS123456789", "NHS123456789"),
+    ],
+)
+def test_b1_eight_characters_identify_a_national_insurance_number(
+    kind: IdentifierType, value: str, key: str
+) -> None:
+    assert identity_key(kind, value) == key
+
+
+@pytest.mark.parametrize("text", ["ab 46 58 51", "AB465851", "AB465851B", " ab465851 d "])
+def test_b1_a_lookup_reads_a_number_with_or_without_its_last_letter(text: str) -> None:
+    assert read_identity_key(NIN, text, prototype_form=False) == "AB465851"
+
+
+@pytest.mark.parametrize("text", ["AB46585", "AB4658511", "AB465851E", "BG465851", "\u0131B465851"])
+def test_b1_a_lookup_of_what_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="letters"):
+        read_identity_key(NIN, text, prototype_form=False)
+
+
+@pytest.mark.parametrize("text", ["AB465851", "ab 46 58 51"])
+def test_b1_registration_still_requires_the_letter(text: str) -> None:
+    with pytest.raises(ValueError, match="a letter A to D"):
+        normalise_identifier(NIN, text, prototype_form=True)
