@@ -2,10 +2,19 @@
 
 The caller hands the database's URL over as the attribute `database_url` of Alembic's configuration;
 nothing is read from the environment here.
+
+Each migration from 0020 on has a constant `compatible_from`: the number of the oldest schema whose
+release still runs after this migration. It is stored in `public.govid_version`, where a release
+that is older than the database reads whether it may run. A migration that only adds (a table, an
+index, a nullable column or one with a default) repeats the number of the migration before it. One
+that takes something away, or alters what an older release relies on, sets the number of the first
+release that no longer needs it: expand in one release, contract in a later one. The fingerprint of
+schema `bus` counts as relied on: what it lists may not be altered without raising the number.
 """
 
 import asyncio
 import time
+from typing import Any
 
 from alembic import context
 from sqlalchemy import Connection, pool, text
@@ -17,6 +26,14 @@ ADVISORY_LOCK = 0x676F766964
 STATEMENT_MS = 120_000
 LOCK_MS = 5_000
 POLL_SECONDS = 0.2
+
+
+def store_compatibility(*, ctx: Any, step: Any, **_: Any) -> None:
+    """Store `compatible_from` of the migration that was just applied, in its transaction."""
+    number = getattr(step.up_revision.module, "compatible_from", None)
+    if number is not None:
+        # A number of ours; `--sql` prints the statement, so it can carry no parameter.
+        ctx.execute(f"UPDATE public.govid_version SET compatible_from = {int(number)}")  # noqa: S608
 
 
 def migrate(connection: Connection) -> None:
@@ -32,6 +49,7 @@ def migrate(connection: Connection) -> None:
         transaction_per_migration=True,
         version_table_schema="public",
         version_table="govid_version",
+        on_version_apply=store_compatibility,
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -63,6 +81,7 @@ def offline() -> None:
         transaction_per_migration=True,
         version_table_schema="public",
         version_table="govid_version",
+        on_version_apply=store_compatibility,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -1,8 +1,8 @@
 """What the migrations made of schema `bus`, line by line, and whether it is still so.
 
 The guarantees of the bus rest on keys and constraints. One that somebody took away by hand would
-be missed only when it is too late, so a process that finds one missing is not ready. What an
-operator may well add, an index or a table of their own, is no fault.
+be missed only when it is too late, so a process that finds one missing or altered is not ready.
+What was added is no fault: an operator's index, or a column of the next release.
 """
 
 import logging
@@ -30,22 +30,22 @@ async def describe(connection: Any) -> list[str]:
 
 
 def differences(live: Collection[str], expected: Collection[str] = EXPECTED) -> list[str]:
-    """Return what is not as *expected*: what is missing, and what stands in its way."""
-    tables = {_table(line) for line in expected}
-    missing = set(expected) - set(live)
-    added = {
-        line
-        for line in set(live) - set(expected)
-        if _table(line) in tables and not line.startswith("index ")
-    }
+    """Return what is missing from *live*, or stands there in another form than *expected*.
+
+    What was added is none of this: an operator may add an index, the next release a column.
+    """
+    others = {_subject(line): line for line in set(live) - set(expected)}
     return sorted(
-        [f"missing: {line}" for line in missing] + [f"unexpected: {line}" for line in added]
+        f"altered: {line}; found: {others[_subject(line)]}"
+        if _subject(line) in others
+        else f"missing: {line}"
+        for line in set(expected) - set(live)
     )
 
 
-def _table(line: str) -> str:
-    """Return the table that *line* tells about: each says its kind, and then the name."""
-    return line.split(" ", 2)[1].partition(".")[0]
+def _subject(line: str) -> tuple[str, ...]:
+    """Return the kind and the name of what *line* describes."""
+    return tuple(line.split(" ", 2)[:2])
 
 
 class SchemaWatch:

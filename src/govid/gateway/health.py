@@ -19,11 +19,12 @@ from govid.bus import Clock, Database
 from govid.bus.schema import SchemaWatch
 from govid.bus.storage.connection import IS_READ_ONLY
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.gateway.migrations import read_version
 
 PROBE_SECONDS = 1.0
 """How long the database may take to answer, and how long its answer is believed."""
 
-_HEAD = "SELECT version_num FROM public.govid_version"
+_UNFIT = {"behind": "not migrated", "ahead": "newer than this release"}
 
 
 class HealthView(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,14 +48,12 @@ class Health:
         bus_states: Callable[[], Mapping[str, str]],
         clock: Clock,
         *,
-        head: str,
         departments: Mapping[str, Callable[[], str]],
     ) -> None:
-        """Probe *database* for the migration *head*; *departments* say themselves how they are."""
+        """Probe *database*; *departments* say themselves how they are."""
         self._database = database
         self._bus_states = bus_states
         self._clock = clock
-        self._head = head
         self._departments = departments
         self._schema = SchemaWatch()
         self._probing = asyncio.Lock()
@@ -87,8 +86,9 @@ class Health:
                     # The next look takes a new connection, which may reach the new primary.
                     self._database.generation.end()
                     return "read-only"
-                if await self._database.reads.fetchval(_HEAD) != self._head:
-                    return "not migrated"
+                version = await read_version(self._database.reads)
+                if version.state != "fits":
+                    return _UNFIT[version.state]
                 return "ok" if await self._schema.sound(self._database.reads) else "drifted"
         except (*DATABASE_UNAVAILABLE, RuntimeError):
             return "down"

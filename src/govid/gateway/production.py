@@ -17,7 +17,7 @@ from govid.bus.storage.connection import (
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway import hosts
 from govid.gateway.devserver.state import StateFolder
-from govid.gateway.migrations import head
+from govid.gateway.migrations import read_version
 from govid.gateway.settings import Settings
 
 SECRET_BYTES = 32
@@ -207,12 +207,8 @@ async def _trust(connection: asyncpg.Connection) -> list[str]:
 
 
 async def _migrations(connection: asyncpg.Connection) -> list[str]:
-    try:
-        found = await connection.fetchval("SELECT version_num FROM public.govid_version")
-    except asyncpg.UndefinedTableError:
-        found = None
-    expected = head()
-    if found == expected:
-        drift = differences(await describe(connection))
-        return [f"schema bus is not what the migrations made; {line}" for line in drift]
-    return [f"the database is at migration {found or 'none'}, not at {expected}: `govid migrate`"]
+    fault = (await read_version(connection)).fault()
+    if fault is not None:
+        return [fault]
+    drift = differences(await describe(connection))
+    return [f"schema bus is not what the migrations made; {line}" for line in drift]

@@ -17,7 +17,6 @@ from govid.bus.upstream import UpstreamMetrics
 from govid.gateway.exchange import exchange_of
 from govid.gateway.guards import Gatekeeper
 from govid.gateway.health import Health
-from govid.gateway.migrations import head
 from govid.gateway.rehearsal import Simulator
 from govid.gateway.settings import Settings
 
@@ -111,7 +110,6 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
             bus.database,
             bus.health,
             clock,
-            head=head(),
             departments={
                 name: state for module in modules for name, state in module.states.items()
             },

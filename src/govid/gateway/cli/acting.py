@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-import asyncpg
 import click
 import msgspec
 
@@ -26,7 +25,7 @@ from govid.gateway.cli.progress import Progress
 from govid.gateway.cli.selectors import selection
 from govid.gateway.cli.settings import Target, connected
 from govid.gateway.devserver.state import StateFolder, folder_secrets
-from govid.gateway.migrations import head
+from govid.gateway.migrations import head, read_version
 from govid.gateway.settings import load
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -136,22 +135,21 @@ def order_and_selection(options: Mapping[str, Any]) -> tuple[Order, Selection]:
 
 @asynccontextmanager
 async def at_head(place: Target) -> AsyncIterator[Any]:
-    """Open a connection to a database that has this release's schema.
+    """Open a connection to a database whose schema this release runs on.
 
     Raises:
         Refused: it has another one; nothing has been touched.
     """
     async with connected(place) as connection:
-        try:
-            found = await connection.fetchval("SELECT version_num FROM public.govid_version")
-        except asyncpg.UndefinedTableError:
-            found = None
-        if found != head():
+        version = await read_version(connection)
+        if version.state == "behind":
             raise Refused(
-                f"the database is at migration {found or 'none'}, and this release wants {head()}; "
-                "nothing was touched.",
-                "`govid migrate` brings an older one up; for a newer one take its own release.",
+                f"the database is at migration {version.revision or 'none'}, and this release "
+                f"wants {head()}; nothing was touched.",
+                "`govid migrate` brings it up.",
             )
+        if fault := version.fault():
+            raise Refused(f"{fault}; nothing was touched.")
         yield connection
 
 

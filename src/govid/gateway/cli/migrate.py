@@ -13,7 +13,7 @@ from alembic.util import CommandError as AlembicError
 from sqlalchemy.exc import DBAPIError
 
 from govid.gateway import migrations
-from govid.gateway.cli.errors import CommandError, ExitCode
+from govid.gateway.cli.errors import CommandError, ExitCode, Refused
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.settings import Target, connected, target
 from govid.identity import SHARED, open_reviews
@@ -51,7 +51,8 @@ def command(action: str, to: str, sql: bool, dry_run: bool, as_json: bool) -> No
         if action == "status" and state.pending:
             click.get_current_context().exit(ExitCode.WRONG)
         return
-    apply(place, to)
+    if state.pending:
+        apply(place, to)
     _report(output, msgspec.structs.replace(asyncio.run(read_state(place, to)), pending=()))
     note(f"Applied {len(state.pending)}.")
     if shared := asyncio.run(_count_shared(place)):
@@ -64,10 +65,13 @@ def command(action: str, to: str, sql: bool, dry_run: bool, as_json: bool) -> No
 async def read_state(place: Target, to: str = "head") -> State:
     """Ask the database where it is."""
     async with connected(place) as connection:
-        try:
-            current = await connection.fetchval("SELECT version_num FROM public.govid_version")
-        except asyncpg.UndefinedTableError:
-            current = None
+        version = await migrations.read_version(connection)
+    current = version.revision
+    if version.number > int(migrations.head()):
+        if fault := version.fault():
+            raise Refused(f"{fault}; nothing was touched.")
+        note(f"The database is newer than this release (schema {current}), and runs with it.")
+        return State(current=current, head=migrations.head(), pending=())
     scripts = ScriptDirectory(str(migrations.scripts()))
     try:
         steps = [step.revision for step in scripts.iterate_revisions(to, current or "base")]
