@@ -68,6 +68,8 @@ class _Lines:
         self.limiter: Limiter | None = (
             None if settings.are_limits_lifted else paced(connection.PER_SECOND)
         )
+        # Citizens begin consents and read taxes as often as they like: verification keeps turns.
+        self.lesser = self.limiter.reserving(connection.FOR_VERIFICATION) if self.limiter else None
 
     def open(self, name: str, kind: Kind) -> _Line | None:
         """Return the line *name* of the *kind*, if it is not off."""
@@ -127,9 +129,10 @@ def open_ports(settings: HmrcSettings, clock: Clock, metrics: UpstreamMetrics | 
             for_taxes.credentials,
             page_url=settings.consent_url,
             redirect_uri=settings.redirect_uri,
+            limiter=lines.lesser,
         ),
         tax_records=connection.tax_records(
-            for_taxes.department, for_taxes.base_url, limiter=lines.limiter
+            for_taxes.department, for_taxes.base_url, limiter=lines.lesser
         ),
         pages=lines.simulator.pages() if lines.simulator and for_taxes.is_simulated else (),
     )

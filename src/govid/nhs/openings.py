@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
-from govid.bus import Clock, Invalid, Outage
-from govid.nhs.errors import BookingIsOff, PracticesAreAway, SlotTaken
+from govid.bus import Clock, Invalid, Outage, Principal
+from govid.nhs.answer_cache import AnswerCache
+from govid.nhs.errors import BookingIsOff, PracticesAreAway, SlotTaken, StepUpRequired
 from govid.nhs.local_time import LONDON
 from govid.nhs.registry.practices import NotGranted, Practices
 from govid.nhs.repository import Holds
@@ -13,6 +14,11 @@ from govid.nhs.schemas import SlotView
 from govid.nhs.slots import FreeSlot
 
 DAYS_AHEAD = 14
+ANSWER_SECONDS = 10.0
+"""How long a practice's answer about a day serves everybody who asks."""
+RECHECK_SECONDS = 1.0
+"""How old it may be for a slot that is not in it."""
+LEAST_ASSURANCE = "P1"
 
 
 class Openings:
@@ -26,6 +32,7 @@ class Openings:
         self._services = {name.casefold(): (name, number) for name, number in services.items()}
         self._holds = holds
         self._clock = clock
+        self._answers = AnswerCache[tuple[str, date], Sequence[FreeSlot]](ANSWER_SECONDS)
 
     def practice(self, specialty: str, *, place: str = "body") -> tuple[str, str]:
         """Return the specialty as it is written, and the practice that has it.
@@ -41,13 +48,17 @@ class Openings:
             raise Invalid.at("specialty", "no practice has it", "specialty_unknown", place=place)
         return found
 
-    async def on(self, specialty: str, day: date) -> Sequence[SlotView]:
+    async def on(self, specialty: str, day: date, principal: Principal) -> Sequence[SlotView]:
         """Return what is free on *day* and nobody is about to get.
 
         Raises:
+            StepUpRequired: the principal is not verified.
             GovidError: nobody has the *specialty*, or can be asked.
         """
         name, service = self.practice(specialty, place="query")
+        # P0, P1 and P2 are in order as they are written.
+        if principal.assurance < LEAST_ASSURANCE:
+            raise StepUpRequired
         slots = await self._free(service, day)
         gone = await self._holds.among(service, [one.id for one in slots])
         return [
@@ -67,6 +78,10 @@ class Openings:
         if day < self._today():
             raise Invalid.at("date", "has passed", "past")
         free = {one.id: one for one in await self._free(service, day)}
+        if not free.keys() >= set(slot_ids):
+            # They may have become free since the practice was asked.
+            latest = await self._free(service, day, newer_than=RECHECK_SECONDS)
+            free = {one.id: one for one in latest}
         if not free.keys() >= set(slot_ids):
             raise SlotTaken
         slots = sorted((free[one] for one in slot_ids), key=lambda one: one.start)
@@ -93,11 +108,18 @@ class Openings:
         ahead = [one for one in slots if one.start >= moment and one.id not in gone]
         return sorted(ahead, key=lambda one: one.start)
 
-    async def _free(self, service: str, day: date) -> Sequence[FreeSlot]:
+    async def _free(
+        self, service: str, day: date, *, newer_than: float | None = None
+    ) -> Sequence[FreeSlot]:
+        """Return what is free, as the practice said it within the last seconds."""
         try:
-            return await self._asked(service, day)
+            slots = await self._answers.get(
+                (service, day), lambda: self._asked(service, day), newer_than=newer_than
+            )
         except (Outage, NotGranted) as failure:
             raise PracticesAreAway from failure
+        now = self._clock.now()
+        return [one for one in slots if one.start > now]
 
     async def _asked(self, service: str, day: date) -> Sequence[FreeSlot]:
         if self._practices is None:

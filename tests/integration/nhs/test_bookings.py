@@ -1,7 +1,8 @@
 """Slots of practices: booked once, moved, given up, and nothing is lost between two systems."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -86,6 +87,17 @@ class Practice:
 
     async def prepare(self) -> Any:
         return await self._handler.prepare(await self.latest())
+
+
+@pytest.fixture
+def calls(caplog: pytest.LogCaptureFixture) -> Callable[[], int]:
+    """Return what counts how often practices were asked for their times."""
+    caplog.set_level(logging.INFO, "govid.bus.upstream.api")
+
+    def count() -> int:
+        return sum(vars(one).get("operation") == "slots.find" for one in caplog.records)
+
+    return count
 
 
 @pytest.fixture
@@ -192,6 +204,57 @@ async def test_r20_of_fifty_at_once_one_gets_the_slot(
     assert len(await published(database)) == 1
 
 
+@pytest.mark.parametrize("assurance", ["P0"])
+@pytest.mark.parametrize("specialty", ["cardiology", "Dermatology", "General practice"])
+async def test_e2_times_are_told_to_verified_accounts_only(
+    client: httpx.AsyncClient, calls: Callable[[], int], assurance: str, specialty: str
+) -> None:
+    answer = await client.get(
+        SLOTS,
+        params={"specialty": specialty, "date": TUESDAY},
+        headers={"X-Assurance": assurance},
+    )
+    assert (answer.status_code, calls()) == (403, 0)
+
+
+async def test_e2_a_hundred_who_look_at_one_day_are_one_call_to_the_practice(
+    client: httpx.AsyncClient, calls: Callable[[], int]
+) -> None:
+    answers = await asyncio.gather(
+        *(
+            client.get(
+                SLOTS,
+                params={"specialty": "cardiology", "date": TUESDAY},
+                headers={"X-Account": str(uuid4())},
+            )
+            for _ in range(100)
+        )
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    assert calls() == 1
+    assert len({answer.text for answer in answers}) == 1
+
+
+@pytest.mark.parametrize(
+    ("specialty", "day"), [("dermatology", TUESDAY), ("cardiology", "2026-01-07")]
+)
+async def test_e2_another_practice_or_day_is_another_call(
+    client: httpx.AsyncClient, calls: Callable[[], int], specialty: str, day: str
+) -> None:
+    await free(client)
+    await client.get(SLOTS, params={"specialty": specialty, "date": day})
+    await free(client)
+    assert calls() == 2
+
+
+async def test_e2_a_slot_that_is_held_meanwhile_is_not_shown(
+    client: httpx.AsyncClient, calls: Callable[[], int]
+) -> None:
+    first, *others = await free(client)
+    await client.post(BOOKINGS, json=wish(first))
+    assert (await free(client), calls()) == (others, 1)
+
+
 async def test_slots_that_do_not_follow_each_other_are_refused(client: httpx.AsyncClient) -> None:
     slots = await free(client)
     answer = await client.post(BOOKINGS, json=wish(slots[0], slots[2]))
@@ -254,7 +317,7 @@ async def test_while_the_practice_is_away_the_slot_is_kept(
     simulator[0].faults.set("503")
     with pytest.raises(Outage):
         await practice.prepare()
-    away = await client.get(SLOTS, params={"specialty": "Cardiology", "date": TUESDAY})
+    away = await client.get(SLOTS, params={"specialty": "Cardiology", "date": "2026-01-07"})
     assert away.status_code == 503
     simulator[0].faults.set("")
     assert (await practice.answer())["status"] == "CONFIRMED"

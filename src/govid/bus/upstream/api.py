@@ -30,15 +30,34 @@ SIMULATOR = "x-simulator"
 """The header by which a simulator confesses."""
 
 Sent = Callable[[], Call]
-Limiter = AsyncLimiter
+
+
+class Limiter:
+    """A rate limit that several APIs share: calls leave one at a time, in even steps.
+
+    A burst would exceed the limit of a department that counts by moments.
+    """
+
+    def __init__(self, per_second: float, *, behind: "Limiter | None" = None) -> None:
+        """Let *per_second* calls leave; each also needs a turn of the limit it is *behind*."""
+        self._per_second = per_second
+        self._turns = AsyncLimiter(1, 1 / per_second)
+        self._behind = behind
+
+    def reserving(self, per_second: float) -> "Limiter":
+        """Return a limit for lesser calls, which leave so many of this one's turns to others."""
+        return Limiter(self._per_second - per_second, behind=self)
+
+    async def acquire(self) -> None:
+        """Wait for a turn."""
+        await self._turns.acquire()
+        if self._behind is not None:
+            await self._behind.acquire()
 
 
 def paced(per_second: float | None) -> Limiter | None:
-    """Return what lets so many calls leave in a second; none, if all may.
-
-    One at a time in even steps: a burst would be over the limit of whoever counts by moments.
-    """
-    return AsyncLimiter(1, 1 / per_second) if per_second else None
+    """Return the limit of so many calls in a second; none, if all may leave at once."""
+    return Limiter(per_second) if per_second else None
 
 
 class Api:

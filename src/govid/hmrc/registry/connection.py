@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from govid.bus.upstream import Department, Limiter, Policy
+from govid.bus.upstream import Department, Limiter, Policy, paced
 from govid.hmrc.registry.annual import AnnualSummaries
 from govid.hmrc.registry.consent import RemoteConsentDesk
 from govid.hmrc.registry.individuals import Individuals
@@ -16,6 +16,8 @@ from govid.hmrc.settings import Contract
 
 PER_SECOND = 2.7
 """A little less than the three that HMRC allows an application, over all of its APIs."""
+FOR_VERIFICATION = 1.0
+"""How many of these only verification may use."""
 ORDINARY = Policy()
 
 
@@ -30,9 +32,9 @@ def verifier(
     policy: Policy = ORDINARY,
 ) -> RemoteNinoVerifier:
     """Return the verifier at *base_url*, reached through *department* and asked by *contract*."""
-    # The limit is the APIs'; tokens are too few to need one.
-    patient = structs.replace(policy, per_second=None)
-    tokens = TokenDesk(department.api("oauth", base_url, patient), credentials).cache()
+    limiter = limiter or paced(policy.per_second)
+    policy = structs.replace(policy, per_second=None)
+    tokens = TokenDesk(department.api("oauth", base_url, policy, limiter), credentials).cache()
     matcher: Matcher
     match contract:
         case "pdv":
@@ -53,10 +55,11 @@ def consent_desk(
     *,
     page_url: str,
     redirect_uri: str,
+    limiter: Limiter | None = None,
     policy: Policy = ORDINARY,
 ) -> RemoteConsentDesk:
     """Return where persons consent: on a page below *page_url*, with tokens at *base_url*."""
-    api = department.api("consent", base_url, policy)
+    api = department.api("consent", base_url, policy, limiter)
     return RemoteConsentDesk(api, credentials, page_url=page_url, redirect_uri=redirect_uri)
 
 

@@ -36,9 +36,10 @@ IfMatch = Annotated[
 @get(
     "/slots",
     permission="nhs.slot.list",
-    refuses=("429",),
+    refuses=("403", "429"),
     summary="Find times that can be booked",
-    description="What the practice has free on a day, up to two weeks ahead.",
+    description="What the practice has free on a day, up to two weeks ahead, as it said in the "
+    "last ten seconds. Your account has to be verified.",
     responses={200: answer_of(list[SlotView], "Free.", examples.SLOT_LISTS)},
 )
 async def list_slots(
@@ -52,7 +53,7 @@ async def list_slots(
     day: Annotated[date, QueryParameter(name="date", description="A day in the UK.")],
 ) -> list[SlotView]:
     await quotas.count_search(principal.account_id, cause)
-    return list(await openings.on(specialty, day))
+    return list(await openings.on(specialty, day, principal))
 
 
 @post(

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import structs
 
 from govid.bus import Clock
-from govid.bus.upstream import Department, Policy
+from govid.bus.upstream import Department, Policy, paced
 from govid.nhs.registry.bars import RemotePractices
 from govid.nhs.registry.oauth import Credentials, TokenDesk
 from govid.nhs.registry.parties import Sender
@@ -16,7 +16,9 @@ from govid.nhs.registry.remote import RemotePatientRegistry
 from govid.nhs.settings import Practice
 
 PER_SECOND = 4.5
-"""A little less than the five that PDS allows."""
+"""A little less than the five that the NHS allows an application."""
+FOR_VERIFICATION = 1.0
+"""How many of these only verification may use."""
 
 _BARS_PATH = "/booking-and-referral/FHIR/R4"
 _PDS_PATH = "/personal-demographics/FHIR/R4"
@@ -34,27 +36,31 @@ class Connection:
         *,
         policy: Policy | None = None,
     ) -> None:
-        """Reach *base_url* through *department*, by *policy* instead of PDS's own limit."""
+        """Reach *base_url* through *department*, by *policy* instead of the NHS's own limit."""
         self._department = department
         self._base_url = base_url.rstrip("/")
         self._clock = clock
-        self._pds_policy = policy or Policy(per_second=PER_SECOND)
-        # The limit is PDS's own; there is none for the others, and tokens are few.
-        self._policy = structs.replace(self._pds_policy, per_second=None)
-        desk = TokenDesk(department.api("oauth", base_url, self._policy), credentials, clock)
+        policy = policy or Policy(per_second=PER_SECOND)
+        # The NHS counts what an application calls, whichever API it goes to.
+        self._limiter = paced(policy.per_second)
+        self._policy = structs.replace(policy, per_second=None)
+        oauth = department.api("oauth", base_url, self._policy, self._limiter)
+        desk = TokenDesk(oauth, credentials, clock)
         self._tokens = desk.cache()
 
     def registry(self) -> RemotePatientRegistry:
         """Return the registry of patients."""
         url = f"{self._base_url}{_PDS_PATH}"
         return RemotePatientRegistry(
-            Pds(self._department.api("pds", url, self._pds_policy), self._tokens)
+            Pds(self._department.api("pds", url, self._policy, self._limiter), self._tokens)
         )
 
     def practices(self, sender: Sender, directory: Sequence[Practice]) -> RemotePractices:
         """Return the way to the practices of *directory*, for *sender*."""
         url = f"{self._base_url}{_BARS_PATH}"
-        api = self._department.api("bars", url, self._policy)
+        # Citizens look for times as often as they like: verification keeps turns of its own.
+        limiter = self._limiter.reserving(FOR_VERIFICATION) if self._limiter else None
+        api = self._department.api("bars", url, self._policy, limiter)
         organisations = {one.service: one.ods for one in directory}
         return RemotePractices(api, self._tokens, sender, organisations, self._clock)
 
