@@ -89,7 +89,7 @@ async def test_patients(client: Client) -> None:
     )
     assert answer.status_code == 201
     patient = answer.json()
-    assert sorted(patient) == ["id", "medicalHistory", "name", "nhsNumber", "patientId"]
+    assert sorted(patient) == ["id", "medicalHistory", "name", "nhsNumber", "patientId", "source"]
     assert patient["nhsNumber"] == "9434765919"
     assert re.fullmatch(r"P\d{5,}", patient["patientId"])
     assert (await client.get("/api/nhs/patients", token)).json() == [patient]
@@ -151,7 +151,7 @@ async def test_tax_records(client: Client) -> None:
     assert answer.status_code == 201
     assert '"taxAmount":1234567890.10' in answer.text
     record = answer.json()
-    assert sorted(record) == ["id", "name", "taxAmount", "taxId", "taxNumber", "taxYear"]
+    assert sorted(record) == ["id", "name", "source", "taxAmount", "taxId", "taxNumber", "taxYear"]
     assert re.fullmatch(r"T\d{5,}", record["taxId"])
     assert (await client.get("/api/hmrc/tax-records", token)).json() == [record]
 

@@ -204,6 +204,7 @@ EVENT_TYPES: Sequence[EventType] = (
         subject=_of_identifier,
         account=_user,
     ),
+    _inside("nhs.patient.refused", contracts.PatientRecordRefused),
     _of_users(
         "nhs.appointment.requested",
         contracts.AppointmentRequested,

@@ -83,6 +83,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
             people.facts,
             bus.recovered,
             partial(simulators.__setitem__, "nhs"),
+            people.verified,
         ),
         hmrc.build(
             settings.hmrc,

@@ -97,6 +97,10 @@ class TaxRecordView(_Silent, frozen=True, kw_only=True):
     name: Personal[str]
     tax_number: Personal[str] = field(name="taxNumber")
     tax_year: str = field(name="taxYear")
+    source: Annotated[
+        Literal["self-declared", "registry"],
+        Meta(description="Records that you file are your own word, not HMRC's."),
+    ] = "self-declared"
     tax_amount: Personal[AmountOut] = field(name="taxAmount")
 
 

@@ -24,7 +24,7 @@ from govid.bus.contracts import (
     NhsVerificationCompleted,
     VerificationRefused,
 )
-from govid.bus.contracts.facts import FactsOfAccounts
+from govid.bus.contracts.facts import FactsOfAccounts, VerifiedIdentifiers
 from govid.identity import controllers, desks
 from govid.identity.accounts import lifecycle, verification
 from govid.identity.accounts.evidence import Evidence
@@ -56,6 +56,9 @@ from govid.identity.repository.sessions import Sessions
 from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.repository.throttle import Attempts
 from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.repository.verified_identifiers import (
+    VerifiedIdentifiers as AccountIdentifiers,
+)
 from govid.identity.rules import Rules
 from govid.identity.sessions.authentication import Authentication
 from govid.identity.sessions.ending import Ending
@@ -79,7 +82,8 @@ from govid.identity.tokens.watch import KeyWatch
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Identity, built: its module, who is behind a token, the keys, and desks for operators.
 
-    `facts` is what departments ask for what citizens say of themselves.
+    `facts` is what departments ask for what citizens say of themselves, `verified` for whom an
+    identifier was verified.
     """
 
     module: Module
@@ -88,6 +92,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     forgiveness: Forgiveness
     claims: ClaimRelease
     facts: FactsOfAccounts
+    verified: VerifiedIdentifiers
     rotation: Rotation
 
 
@@ -229,6 +234,7 @@ def build(
         forgiveness=Forgiveness(uow, holders, verification_attempts, digests),
         claims=ClaimRelease(uow, holders, Claims(), facts, verification_attempts),
         facts=facts,
+        verified=AccountIdentifiers(database),
         rotation=rotation,
     )
 

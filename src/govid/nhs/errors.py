@@ -31,6 +31,13 @@ class PatientRecordNotFound(GovidError):
     kind = Kind.NOT_FOUND
 
 
+class NumberOfAnother(GovidError):
+    """This NHS number was verified for another account."""
+
+    code = "nhs-number-of-another"
+    kind = Kind.FORBIDDEN
+
+
 class AppointmentNotFound(GovidError):
     """There is no such appointment."""
 

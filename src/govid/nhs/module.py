@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 
 from govid.bus import Clock, Database, Module, QuotaCleanup, Quotas, UnitOfWork
-from govid.bus.contracts.facts import FactsOfAccounts
+from govid.bus.contracts.facts import FactsOfAccounts, VerifiedIdentifiers
 from govid.bus.upstream import UpstreamMetrics
 from govid.nhs.appointments import AppointmentDesk
 from govid.nhs.booking import Booking
@@ -34,12 +34,14 @@ def build(
     facts: FactsOfAccounts | None = None,
     recovered: Callable[[Collection[str], bool], None] | None = None,
     rehearse: Callable[[NhsSimulator], None] | None = None,
+    verified: VerifiedIdentifiers | None = None,
 ) -> Module:
     """Build the module: its routes below `/api/nhs` and its subscribers.
 
     *facts* knows what the holders of accounts claim to be; *metrics* counts calls to the NHS;
     *recovered* is told which subscribers may go on, as the NHS is back, and whether that is sure;
-    *rehearse* is given a simulator that stands in for the NHS.
+    *rehearse* is given a simulator that stands in for the NHS; *verified* knows for whom numbers
+    were verified.
 
     Raises:
         ValueError: the private key is none, or the simulator's fault is unknown.
@@ -56,7 +58,12 @@ def build(
     counters = Quotas("nhs.quota")
     quotas = AccountQuotas(uow, counters, settings.quotas)
     filing = PatientFiling(
-        uow, accounts, patients, quotas, prototype_form=settings.accept_prototype_form
+        uow,
+        accounts,
+        patients,
+        quotas,
+        verified,
+        prototype_form=settings.accept_prototype_form,
     )
     holders = Holders(patients, is_strict=ports.holders_only)
     desk = AppointmentDesk(

@@ -3,9 +3,10 @@
 from uuid import UUID
 
 from govid.bus import Cause, Invalid, Page, Principal, UnitOfWork
-from govid.bus.contracts import IdentifierType
+from govid.bus.contracts import IdentifierType, PatientRecordRefused
+from govid.bus.contracts.facts import VerifiedIdentifiers
 from govid.bus.shared.identifiers import normalise_identifier
-from govid.nhs.errors import AccountIsBlocked, PatientRecordNotFound
+from govid.nhs.errors import AccountIsBlocked, NumberOfAnother, PatientRecordNotFound
 from govid.nhs.quotas import AccountQuotas
 from govid.nhs.repository import Accounts, Patients
 from govid.nhs.schemas import FilePatient, PatientView
@@ -20,14 +21,19 @@ class PatientFiling:
         accounts: Accounts,
         patients: Patients,
         quotas: AccountQuotas,
+        verified: VerifiedIdentifiers | None,
         *,
         prototype_form: bool,
     ) -> None:
-        """Accept the prototype's form of an NHS number too, with *prototype_form*."""
+        """File records of numbers that *verified* knows for no other account.
+
+        Accept the prototype's form of an NHS number too, with *prototype_form*.
+        """
         self._uow = uow
         self._accounts = accounts
         self._patients = patients
         self._quotas = quotas
+        self._verified = verified
         self._prototype_form = prototype_form
 
     async def file(self, record: FilePatient, principal: Principal, cause: Cause) -> PatientView:
@@ -37,6 +43,8 @@ class PatientFiling:
             Invalid: the NHS number is malformed.
             QuotaReached: the principal has filed as many as an account may have.
             AccountIsBlocked: the account was blocked while this request was on its way.
+            NumberOfAnother: the number was verified for another account.
+            RateExceeded: that happened too often today; then no record is filed at all.
         """
         try:
             number = normalise_identifier(
@@ -44,11 +52,19 @@ class PatientFiling:
             )
         except ValueError as error:
             raise Invalid.at("nhsNumber", str(error), "nhs_number_format") from error
+        account_id = principal.account_id
+        is_refused = self._verified is not None and await self._verified.is_another_holder(
+            account_id, IdentifierType.NHS, number
+        )
         async with self._uow.begin(cause) as tx:
-            if await self._accounts.lock(tx, principal.account_id):
+            if await self._accounts.lock(tx, account_id):
                 raise AccountIsBlocked
-            await self._quotas.check_patient_records(tx, principal.account_id)
-            return await self._patients.add(tx, principal.account_id, record, number)
+            await self._quotas.count_number(tx, account_id, is_refused=is_refused)
+            if not is_refused:
+                await self._quotas.check_patient_records(tx, account_id)
+                return await self._patients.add(tx, account_id, record, number)
+            tx.emit(PatientRecordRefused(account_id=account_id, timestamp=tx.now))
+        raise NumberOfAnother
 
     async def remove(self, record_id: UUID, principal: Principal, cause: Cause) -> None:
         """Delete a record that the principal has filed. One of the registry stays.

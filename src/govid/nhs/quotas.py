@@ -4,13 +4,14 @@ from uuid import UUID
 
 from sqlalchemy import Select, and_, func, or_, select
 
-from govid.bus import Cause, Quota, QuotaReached, Quotas, Transaction, UnitOfWork
+from govid.bus import Cause, Quota, QuotaReached, Quotas, RateExceeded, Transaction, UnitOfWork
 from govid.nhs.decision import AppointmentStatus
 from govid.nhs.models import Appointment, Patient
 from govid.nhs.settings import NhsQuotas
 
 MINUTE_SECONDS = 60
 DAY_SECONDS = 24 * 3600
+REFUSED_NUMBERS_PER_DAY = 10
 
 
 class AccountQuotas:
@@ -90,6 +91,29 @@ class AccountQuotas:
                 seconds=DAY_SECONDS,
             ),
         )
+
+    async def count_number(self, tx: Transaction, account_id: UUID, *, is_refused: bool) -> None:
+        """Count a record whose number was verified for another account.
+
+        After too many of them no record can be filed: a refusal tells that the number is taken, and
+        so would a record that is accepted.
+
+        Raises:
+            RateExceeded: too many were refused today. *tx* has to be rolled back.
+        """
+        quota = Quota(
+            kind="refused_numbers",
+            bucket=str(account_id),
+            most=REFUSED_NUMBERS_PER_DAY,
+            seconds=DAY_SECONDS,
+        )
+        seconds = await self._counters.hold(tx, [quota])
+        if seconds is not None:
+            raise RateExceeded(retry_after_seconds=seconds)
+        if is_refused:
+            await self._counters.settle(tx, spent=[quota])
+        else:
+            await self._counters.settle(tx, given_back=[quota])
 
     async def count_search(self, account_id: UUID, cause: Cause) -> None:
         """Count one question to a practice, in a transaction of its own, before it is asked.

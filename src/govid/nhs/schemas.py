@@ -1,7 +1,7 @@
 """What clients send and receive, under the contract's names. None of it shows in a repr (I9)."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct, field
@@ -14,6 +14,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Line = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
 Note = Annotated[str, Meta(max_length=10_000)]
 SlotId = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9.-]+$")]
+RecordSource = Literal["self-declared", "registry"]
 Slots = Annotated[tuple[SlotId, ...], Meta(min_length=1, max_length=4)]
 
 
@@ -41,6 +42,9 @@ class PatientView(_Silent, frozen=True, kw_only=True):
     name: Personal[str]
     nhs_number: Personal[str] = field(name="nhsNumber")
     medical_history: Personal[str | None] = field(name="medicalHistory")
+    source: Annotated[
+        RecordSource, Meta(description="`registry` is the NHS's own record of you.")
+    ] = "self-declared"
 
 
 class RequestAppointment(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):

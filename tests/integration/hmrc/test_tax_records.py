@@ -28,7 +28,7 @@ async def test_a_record_is_answered_in_the_contracts_shape(client: httpx.AsyncCl
     assert answer.status_code == 201
     assert answer.text == (
         f'{{"id":"{record_id}","taxId":"T10001","name":"Ida Newton","taxNumber":"1000057161",'
-        '"taxYear":"2022-2023","taxAmount":1250.50}'
+        '"taxYear":"2022-2023","source":"self-declared","taxAmount":1250.50}'
     )
 
 

@@ -25,6 +25,7 @@ async def test_a_record_is_answered_in_the_contracts_shape(client: httpx.AsyncCl
         "name": "Jane Smith",
         "nhsNumber": "9434765919",
         "medicalHistory": "None known",
+        "source": "self-declared",
     }
 
 

@@ -55,6 +55,7 @@ from govid.bus.contracts.operations import (
     TopicKafkaAheadAccepted,
     TopicPartitionsAccepted,
 )
+from govid.bus.contracts.patients import PatientRecordRefused
 from govid.bus.contracts.sessions import (
     KeyRotated,
     RefreshReused,
@@ -130,6 +131,7 @@ __all__ = [
     "OutboxReplayed",
     "OutboxRetried",
     "OutboxUnparked",
+    "PatientRecordRefused",
     "RefreshReused",
     "RegistrationDuplicated",
     "RequestFinished",

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from govid.bus.personal import Personal
+from govid.bus.shared.contract import IdentifierType
 
 
 class ClaimedFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,3 +34,12 @@ class FactsOfAccounts(Protocol):
 
     async def of(self, account_id: UUID) -> ClaimedFacts | None:
         """Return the facts of the account, or None where too few were given."""
+
+
+class VerifiedIdentifiers(Protocol):
+    """Knows for which accounts identifiers were verified."""
+
+    async def is_another_holder(
+        self, account_id: UUID, identifier_type: IdentifierType, canonical_value: str
+    ) -> bool:
+        """Tell whether the identifier was verified for another account than this one."""

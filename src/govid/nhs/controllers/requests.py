@@ -53,9 +53,10 @@ async def list_patients(
     status_code=201,
     permission="nhs.patient.create",
     long_text=True,
-    refuses=("403", "409"),
+    refuses=("403", "409", "429"),
     summary="File a patient record",
-    description="The record belongs to your account: nobody else sees it.",
+    description="The record belongs to your account: nobody else sees it. A number that was "
+    "verified for another account is refused, at most ten times a day.",
     responses={201: answer_of(PatientView, "Filed.", examples.PATIENTS)},
 )
 async def file_patient(

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import case, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,6 +16,7 @@ _PATIENT = (
     Patient.name,
     Patient.nhs_number,
     Patient.medical_history,
+    case((Patient.source == "registry", "registry"), else_="self-declared").label("source"),
 )
 _TEXT_BYTES = func.octet_length(Patient.name) + func.octet_length(
     func.coalesce(Patient.medical_history, "")

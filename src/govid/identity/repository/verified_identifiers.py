@@ -1,0 +1,31 @@
+"""Answers departments that ask for whom an identifier was verified."""
+
+from uuid import UUID
+
+from govid.bus import Database
+from govid.bus.contracts import IdentifierType
+
+# A blocked account keeps its identifier: its holder may be dead.
+_IS_ANOTHER_HOLDER = """
+    SELECT EXISTS (
+        SELECT FROM identity.account
+        WHERE identifier_type = $2 AND identifier_value = $3 AND id <> $1
+          AND 'verified' IN (status, CASE WHEN status = 'blocked' THEN status_before END))
+"""
+
+
+class VerifiedIdentifiers:
+    """The identifiers of verified accounts."""
+
+    def __init__(self, database: Database) -> None:
+        """Read from *database*."""
+        self._database = database
+
+    async def is_another_holder(
+        self, account_id: UUID, identifier_type: IdentifierType, canonical_value: str
+    ) -> bool:
+        """Tell whether the identifier was verified for another account than this one."""
+        found: bool = await self._database.reads.fetchval(
+            _IS_ANOTHER_HOLDER, account_id, identifier_type, canonical_value
+        )
+        return found
