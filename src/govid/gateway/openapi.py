@@ -11,6 +11,7 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.routes import HTTPRoute
 
 from govid import __version__
+from govid.gateway.openapi_corrections import correct
 from govid.gateway.problems import MEDIA_TYPE, Problem
 from govid.gateway.viewer import Viewer, router
 
@@ -54,7 +55,12 @@ def configuration() -> OpenAPIConfig:
                 "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
             }
         ),
-        tags=[Tag(name="identity"), Tag(name="NHS"), Tag(name="HMRC"), Tag(name="machine pages")],
+        tags=[
+            Tag(name="identity", description="Accounts, sign-ins, sessions and verification."),
+            Tag(name="nhs", description="Patient records and appointments."),
+            Tag(name="hmrc", description="Tax records, and the consent to read HMRC's."),
+            Tag(name="machine pages", description="For orchestrators, scrapers and clients."),
+        ],
         openapi_router=router(PUBLIC),
         render_plugins=[Viewer()],
         use_handler_docstrings=True,
@@ -91,6 +97,7 @@ def document(app: Litestar) -> dict[str, Any]:
             for method, (handler, _) in route.route_handler_map.items():
                 if operation := operations.get(method.lower()):
                     _complete(operation, handler.opt, problem[0])
+    correct(schema)
     return schema
 
 

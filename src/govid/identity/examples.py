@@ -215,7 +215,7 @@ EXPORTS = [
             "sessions": [],
             "letters": [],
             "links": [],
-            "claimed": None,
+            "claimed": {"family_name": "Garton", "date_of_birth": "1946-06-23"},
             "attempts": [
                 {
                     "identifier_type": "NIN",

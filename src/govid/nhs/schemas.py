@@ -53,7 +53,8 @@ class RequestAppointment(_Silent, frozen=True, kw_only=True, forbid_unknown_fiel
     patient_identifier: Personal[Line]
     requested_datetime: Annotated[
         str,
-        Meta(max_length=64, extra_json_schema={"extra": {"format": "date-time"}}),
+        # Not `date-time`: that format demands an offset, and here a local time is welcome.
+        Meta(max_length=64, description="ISO 8601; without an offset it is a time in the UK."),
     ]
     doctor_specialty: Personal[Line]
     reason: Personal[Note] | None = None
