@@ -174,6 +174,32 @@ async def test_r4_whether_an_address_is_taken_is_not_told(
     assert mailbox.mails(NHS["email"]) == []
 
 
+@pytest.mark.parametrize("address", [NEW, NHS["email"], NHS["email"].upper()])
+async def test_e9_an_export_shows_the_request_for_another_address_and_not_its_outcome(
+    client: Client, database: Database, address: str
+) -> None:
+    await client.register(NHS)
+    token = await client.citizen()
+    assert await change(client, token, address) == 202
+    await settled(database)
+    held = (await client.get("/api/auth/export", token)).json()
+    assert held["letters"] == []
+    assert [(one["purpose"], one["address"].casefold()) for one in held["links"]] == [
+        ("email", address.casefold())
+    ]
+    assert held["links"][0]["used_at"] is None
+
+
+async def test_e9_a_link_that_was_sent_to_nobody_is_in_no_mail(
+    client: Client, mailbox: Mailbox, database: Database
+) -> None:
+    await client.register(NHS)
+    token = await client.citizen()
+    await change(client, token, NHS["email"])
+    await settled(database)
+    assert mailbox.mails(NHS["email"]) == []
+
+
 async def test_an_address_that_was_taken_meanwhile_is_refused_to_who_holds_it(
     client: Client, mailbox: Mailbox
 ) -> None:

@@ -86,11 +86,14 @@ class Postman:
             owner = await self._owners.lock(tx, letter.account_id, write=False)
             if owner is None or await self._letters.find(tx, letter_id) is None:
                 return None
+            promise = Promise(account_id=owner.id, address=letter.address)
             if not await self._is_due(tx, letter, owner):
+                if letter.kind is LetterKind.EMAIL_CHANGE and owner.status != AccountStatus.BLOCKED:
+                    # The export lists the request as it does for a free address, else it would
+                    # tell whether the address is taken. Nobody gets the token.
+                    await self._link(tx, letter.kind, promise)
                 return None
-            link = await self._link(
-                tx, letter.kind, Promise(account_id=owner.id, address=letter.address)
-            )
+            link = await self._link(tx, letter.kind, promise)
         subject, text = compose(
             letter.kind,
             written_at=letter.written_at,
