@@ -1,5 +1,6 @@
 """An event and all that travels with it, ready to be stored and sent."""
 
+import re
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from govid.bus.catalogue import Catalogue
 from govid.bus.contracts import Event, Topic
 from govid.bus.ids import uuid7
 from govid.bus.pseudonyms import Pseudonyms
+from govid.bus.shared.plain_text import neutralise
 
 
 class Headers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -41,6 +43,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     event: Event
 
 
+# A control character is escaped in JSON; the other characters begin with these bytes in UTF-8.
+# The letters beside them begin so as well: those payloads are decoded for nothing.
+_MAY_HOLD_CONTROLS = re.compile(rb"\\[bfru]|\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80|\xe2\x81")
+
+
 class Sealer:
     """Puts events into envelopes."""
 
@@ -60,7 +67,7 @@ class Sealer:
             topic=kind.topic,
             key=kind.key(event, self._pseudonyms),
             record_key=kind.account(event),
-            payload=self._encoder.encode(event),
+            payload=self._payload(event),
             headers=Headers(
                 correlation_id=cause.correlation_id,
                 actor=cause.actor,
@@ -70,6 +77,13 @@ class Sealer:
             occurred_at=occurred_at,
             event=event,
         )
+
+    def _payload(self, event: Event) -> bytes:
+        """Return *event* as JSON, neutralised where it tells of a row from an older release."""
+        payload = self._encoder.encode(event)
+        if _MAY_HOLD_CONTROLS.search(payload) is None:
+            return payload
+        return self._encoder.encode(neutralise(msgspec.json.decode(payload)))
 
     def encode(self, part: Any) -> str:
         """Return *part* of an envelope as JSON text."""

@@ -8,6 +8,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from govid.bus.shared.plain_text import neutralise
+
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
 PAGE_TEXT_BYTES = 512 * 1024
@@ -101,7 +103,7 @@ async def stream_pages(
         rest = statement if after is None else statement.where(identifier > after)
         async with reads.connect() as connection:
             rows = (await connection.execute(bounded(rest, size, MAX_LIMIT))).all()
-        page = [row._asdict() for row in rows]
+        page = [neutralise(row._asdict()) for row in rows]
         following = [row.pop("next_id") for row in page]
         if page:
             yield page

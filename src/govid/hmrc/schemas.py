@@ -7,9 +7,11 @@ from typing import Annotated, Literal, TypeVar
 from uuid import UUID
 
 from msgspec import Meta, Raw, Struct, field
+from msgspec.structs import force_setattr
 
 from govid.bus import Invalid, Personal
 from govid.bus.shared.identifiers import normalise_utr
+from govid.bus.shared.plain_text import is_plain_line, neutralise
 from govid.hmrc import money
 from govid.hmrc.tax_year import TaxYear
 
@@ -68,7 +70,8 @@ class FileTaxRecord(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tax_amount: Personal[AmountIn] = field(name="taxAmount")
 
     def __post_init__(self) -> None:
-        """Refuse what is no reference, no year or no amount."""
+        """Refuse control characters, and what is no reference, no year or no amount."""
+        _checked("name", "control_character", _one_line, self.name)
         _checked("taxNumber", "utr_format", normalise_utr, self.tax_number)
         _checked("taxYear", "tax_year_format", TaxYear.read, self.tax_year)
         _checked("taxAmount", "amount_format", money.read, self.tax_amount)
@@ -102,6 +105,10 @@ class TaxRecordView(_Silent, frozen=True, kw_only=True):
         Meta(description="Records that you file are your own word, not HMRC's."),
     ] = "self-declared"
     tax_amount: Personal[AmountOut] = field(name="taxAmount")
+
+    def __post_init__(self) -> None:
+        """Neutralise what an older release has stored."""
+        force_setattr(self, "name", neutralise(self.name))
 
 
 class GrantConsent(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -231,6 +238,12 @@ class TaxAccountView(_Silent, frozen=True, kw_only=True):
     charges: Sequence[ChargeView]
     refunds: Sequence[PaidBackView]
     payments: Sequence[PaymentView]
+
+
+def _one_line(text: str) -> str:
+    if not is_plain_line(text):
+        raise ValueError("is one line without control characters or marks of direction")
+    return text
 
 
 def _printable(text: str) -> str:

@@ -10,6 +10,7 @@ from govid.bus import FieldFault, Invalid
 from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.bus.shared.names import HMRC_NAME_MAX, first_given_name, hmrc_spellings, is_joiner
+from govid.bus.shared.plain_text import is_plain_line
 from govid.identity.errors import Fault
 from govid.identity.passwords.policy import is_unicode
 
@@ -104,6 +105,9 @@ def name(text: str | None) -> str:
         raise Fault("name_format", "is not valid Unicode text")
     if len(text) > NAME_MAX:
         raise Fault("name_too_long", f"has more than {NAME_MAX} characters")
+    if not is_plain_line(text):
+        # Before spaces are joined: some of these count as spaces.
+        raise Fault("name_format", "holds characters that are in no name")
     whole = " ".join(unicodedata.normalize("NFC", text).split())
     # Categories C are controls, marks of direction and what is assigned to nothing.
     if any(

@@ -3,6 +3,7 @@
 from textwrap import shorten
 
 from govid.bus import Outage
+from govid.bus.shared.plain_text import neutralise
 from govid.nhs.decision import AppointmentStatus, Decision
 from govid.nhs.local_time import on_the_wall
 from govid.nhs.registry.practices import (
@@ -44,7 +45,9 @@ class PracticeOrders:
             patient="".join(hold.patient.split()),
             slots=hold.wanted,
             created=hold.created_at,
-            description=shorten(hold.reason or "", _LONGEST_DESCRIPTION, placeholder=" ..."),
+            description=shorten(
+                neutralise(hold.reason or ""), _LONGEST_DESCRIPTION, placeholder=" ..."
+            ),
         )
         try:
             if hold.confirmed_datetime is None:

@@ -1,12 +1,15 @@
 """What clients send and receive, under the contract's names. None of it shows in a repr (I9)."""
 
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import force_setattr
 
-from govid.bus import Invalid, Personal
+from govid.bus import FieldFault, Invalid, Personal
+from govid.bus.shared.plain_text import is_plain_line, is_plain_text, neutralise
 from govid.nhs.decision import AppointmentStatus
 from govid.nhs.local_time import moment_of
 
@@ -15,6 +18,9 @@ Line = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
 Note = Annotated[str, Meta(max_length=10_000)]
 SlotId = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9.-]+$")]
 RecordSource = Literal["self-declared", "registry"]
+LINE_FAULT = "is one line without control characters or marks of direction"
+TEXT_FAULT = "may hold line feeds and tabs, but no other control characters or marks of direction"
+_SENT_AS = {"nhs_number": "nhsNumber", "medical_history": "medicalHistory"}
 Slots = Annotated[tuple[SlotId, ...], Meta(min_length=1, max_length=4)]
 
 
@@ -26,12 +32,39 @@ class _Silent(Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
+def _refuse_controls(request: Struct, lines: Sequence[str], texts: Sequence[str] = ()) -> None:
+    """Refuse *request*, if a field of one line or of several holds what is not plain text.
+
+    Raises:
+        Invalid: it does; every such field is named.
+    """
+    faults = [
+        *(_fault(name, LINE_FAULT) for name in lines if not _holds(is_plain_line, request, name)),
+        *(_fault(name, TEXT_FAULT) for name in texts if not _holds(is_plain_text, request, name)),
+    ]
+    if faults:
+        raise Invalid("; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults))
+
+
+def _holds(rule: Callable[[str], bool], request: Struct, name: str) -> bool:
+    value = getattr(request, name)
+    return value is None or rule(value)
+
+
+def _fault(name: str, msg: str) -> FieldFault:
+    return FieldFault(loc=("body", _SENT_AS.get(name, name)), msg=msg, type="control_character")
+
+
 class FilePatient(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """File a patient record. The NHS number is checked by the use case, which knows its forms."""
 
     name: Personal[Name]
     nhs_number: Personal[Line] = field(name="nhsNumber")
     medical_history: Personal[Note] | None = field(name="medicalHistory", default=None)
+
+    def __post_init__(self) -> None:
+        """Refuse control characters."""
+        _refuse_controls(self, ["name", "nhs_number"], ["medical_history"])
 
 
 class PatientView(_Silent, frozen=True, kw_only=True):
@@ -45,6 +78,11 @@ class PatientView(_Silent, frozen=True, kw_only=True):
     source: Annotated[
         RecordSource, Meta(description="`registry` is the NHS's own record of you.")
     ] = "self-declared"
+
+    def __post_init__(self) -> None:
+        """Neutralise what an older release has stored."""
+        force_setattr(self, "name", neutralise(self.name))
+        force_setattr(self, "medical_history", neutralise(self.medical_history))
 
 
 class RequestAppointment(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,7 +98,8 @@ class RequestAppointment(_Silent, frozen=True, kw_only=True, forbid_unknown_fiel
     reason: Personal[Note] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a time that names no moment."""
+        """Refuse control characters, and a time that names no moment."""
+        _refuse_controls(self, ["patient_identifier", "doctor_specialty"], ["reason"])
         try:
             moment_of(self.requested_datetime)
         except ValueError as error:
@@ -100,6 +139,11 @@ class BookSlots(_Chosen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     patient_identifier: Personal[Line]
     reason: Personal[Annotated[str, Meta(max_length=100)]] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse control characters, and a slot that is named twice."""
+        _refuse_controls(self, ["specialty", "patient_identifier"], ["reason"])
+        super().__post_init__()
+
 
 class MoveAppointment(_Chosen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Move an appointment to other slots of the same practice."""
@@ -119,6 +163,11 @@ class AppointmentView(_Silent, frozen=True, kw_only=True):
     confirmation_details: Personal[str | None]
     created_at: datetime
     updated_at: datetime
+
+    def __post_init__(self) -> None:
+        """Neutralise what an older release has stored."""
+        for name in ("patient_identifier", "doctor_specialty", "reason", "confirmation_details"):
+            force_setattr(self, name, neutralise(getattr(self, name)))
 
     @property
     def id(self) -> UUID:

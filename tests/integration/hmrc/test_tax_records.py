@@ -119,3 +119,19 @@ async def test_a_list_is_one_statement(client: httpx.AsyncClient, database: Data
     async with statements(database.requests) as sent:
         await client.get(PATH)
     assert sent == ["SELECT page.id,"]
+
+
+@pytest.mark.parametrize("bad", ["\\u001b", "\\u202e", "\\n", "\\t", "\\u2028"])
+async def test_e11_a_name_is_one_line_without_controls(client: httpx.AsyncClient, bad: str) -> None:
+    answer = await file(client, body().replace("Ida Newton", f"Ida{bad}Newton"))
+    fault = answer.json()["errors"][0]
+    assert (answer.status_code, fault["loc"], fault["type"]) == (
+        *(422, ["body", "name"], "control_character"),
+    )
+
+
+async def test_e11_old_names_are_neutralised(client: httpx.AsyncClient, database: Database) -> None:
+    await file(client, body())
+    await database.reads.execute("UPDATE hmrc.tax_record SET name = $1", "Ida\x1b\u202e")
+    (record,) = (await client.get(PATH)).json()
+    assert record["name"] == "Ida\ufffd\ufffd"

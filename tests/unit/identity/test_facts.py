@@ -143,3 +143,9 @@ def test_b5_hmrc_needs_two_names() -> None:
     (fault,) = refusal.value.faults
     assert (fault.loc[-1], fault.type) == ("givenName", "missing")
     assert fault.msg == "is needed: HMRC's form has a given name and a family name"
+
+
+@pytest.mark.parametrize("bad", ["\n", "\t", "\x1b", "\u2028", "\u202e", "\x85", "\u200e"])
+@pytest.mark.parametrize("place", ["A{}B", "{}A", "A{}"])
+def test_e11_a_name_is_one_line_without_controls(bad: str, place: str) -> None:
+    assert faults(given_name=place.format(bad)) == [("givenName", "name_format")]

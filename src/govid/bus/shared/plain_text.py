@@ -1,0 +1,36 @@
+"""Text that people wrote, without characters that control a terminal or the order of letters."""
+
+import re
+from typing import Any
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+# Unicode category Cc, the line and paragraph separators, and the marks of direction of the
+# Unicode Bidirectional Algorithm (UAX 9, section 2).
+_ORDER = "\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_IN_LINES = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_ORDER}]")
+_IN_A_LINE = re.compile(f"[\x00-\x1f\x7f-\x9f{_ORDER}]")
+
+
+def is_plain_line(text: str) -> bool:
+    """Tell whether *text* is one line without control characters or marks of direction."""
+    return _IN_A_LINE.search(text) is None
+
+
+def is_plain_text(text: str) -> bool:
+    """Tell whether *text* has no control characters but line feeds and tabs, and no such marks."""
+    return _IN_LINES.search(text) is None
+
+
+def neutralise(value: Any) -> Any:
+    """Return *value*, of what JSON can hold, with each such character replaced by U+FFFD.
+
+    Line feeds and tabs stay. It is for what was stored before such characters were refused.
+    """
+    if isinstance(value, str):
+        return _IN_LINES.sub(REPLACEMENT, value)
+    if isinstance(value, dict):
+        return {name: neutralise(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [neutralise(member) for member in value]
+    return value
