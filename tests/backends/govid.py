@@ -20,6 +20,17 @@ BASE = {
     "GOVID_SIMULATE_DEATH_EVENT": "false",
     # Crowds register here, and all of them from one address.
     "GOVID_REGISTRATIONS_PER_HOUR": "0",
+    # Each person here does in minutes what others do in months.
+    "GOVID_QUOTA_PATIENT_RECORDS": "0",
+    "GOVID_QUOTA_TAX_RECORDS": "0",
+    "GOVID_QUOTA_LIVE_APPOINTMENTS": "0",
+    "GOVID_QUOTA_LIVE_APPOINTMENTS_PER_SPECIALTY": "0",
+    "GOVID_QUOTA_APPOINTMENT_CHANGES_PER_DAY": "0",
+    "GOVID_QUOTA_SLOT_SEARCHES_PER_MINUTE": "0",
+    "GOVID_QUOTA_CONSENTS_PER_HOUR": "0",
+    "GOVID_QUOTA_VERIFICATIONS_PER_HOUR": "0",
+    "GOVID_QUOTA_EXPORTS_PER_HOUR": "0",
+    "GOVID_QUOTA_EMAILS_PER_HOUR": "0",
     "GOVID_KEY_ENCRYPTION_KEY": secrets.token_urlsafe(48),
     "GOVID_PSEUDONYM_KEY": secrets.token_urlsafe(48),
 }

@@ -4,7 +4,16 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, FetchedValue, LargeBinary, MetaData, Numeric, Text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    FetchedValue,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -70,3 +79,15 @@ class Consent(Base):
     granted_at: Mapped[datetime]
     ends_at: Mapped[datetime]
     lapsed_at: Mapped[datetime | None]
+
+
+class Quota(Base):
+    """A counter of a rate (`govid.bus.storage.quotas`), in a span that ends at `ends_at`."""
+
+    __tablename__ = "quota"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    bucket: Mapped[str] = mapped_column(primary_key=True)
+    held: Mapped[int] = mapped_column(Integer)
+    spent: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())
+    ends_at: Mapped[datetime]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, FetchedValue, MetaData, Text
+from sqlalchemy import BigInteger, DateTime, FetchedValue, Integer, MetaData, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -90,3 +90,15 @@ class BookingAnswer(Base):
     request_digest: Mapped[bytes]
     answer: Mapped[str]
     created_at: Mapped[datetime]
+
+
+class Quota(Base):
+    """A counter of a rate (`govid.bus.storage.quotas`), in a span that ends at `ends_at`."""
+
+    __tablename__ = "quota"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    bucket: Mapped[str] = mapped_column(primary_key=True)
+    held: Mapped[int] = mapped_column(Integer)
+    spent: Mapped[int] = mapped_column(Integer, server_default=FetchedValue())
+    ends_at: Mapped[datetime]
