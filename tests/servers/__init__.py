@@ -1,0 +1,1 @@
+"""Tests against PostgreSQL as its users run it: Debian's server, its failures, PgBouncer."""
