@@ -9,7 +9,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 
-from govid.bus import Cause, Outage, Principal, Quota, Quotas, UnitOfWork
+from govid.bus import Cause, Outage, Principal, Quota, Quotas, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import TaxConsentGranted, TaxConsentWithdrawn
 from govid.hmrc.errors import (
     AccountIsBlocked,
@@ -58,6 +58,7 @@ class TaxConsent:
         self._min_level = min_level
         self._most_per_hour = most_per_hour
 
+    @rerun_on_conflict
     async def begin(self, principal: Principal, cause: Cause) -> ConsentBegunView:
         """Return where the citizen consents; what they had begun before is good no longer.
 
@@ -133,6 +134,7 @@ class TaxConsent:
             lapsed_at=dates.lapsed_at,
         )
 
+    @rerun_on_conflict
     async def withdraw(self, principal: Principal, cause: Cause) -> None:
         """Forget the consent. At HMRC it stands until it ends, or the citizen ends it there."""
         async with self._uow.begin(cause) as tx:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from govid.bus import Cause, Page, Principal, QuotaReached, UnitOfWork
+from govid.bus import Cause, Page, Principal, QuotaReached, UnitOfWork, rerun_on_conflict
 from govid.hmrc.errors import AccountIsBlocked, TaxRecordNotFound
 from govid.hmrc.repository import Accounts, FiledRecords
 from govid.hmrc.schemas import FileTaxRecord, TaxRecordView
@@ -20,6 +20,7 @@ class TaxFiling:
         self._tax_records = tax_records
         self._most = most
 
+    @rerun_on_conflict
     async def file(
         self, record: FileTaxRecord, principal: Principal, cause: Cause
     ) -> TaxRecordView:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from govid.bus import Cause, Principal, UnitOfWork
+from govid.bus import Cause, Principal, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import AppointmentRequested
 from govid.nhs.errors import AccountIsBlocked, AppointmentNotFound, BookingIsOff
 from govid.nhs.holders import Holders
@@ -35,6 +35,7 @@ class AppointmentDesk:
         self._holders = holders
         self._quotas = quotas
 
+    @rerun_on_conflict
     async def request(
         self, wish: RequestAppointment, principal: Principal, cause: Cause
     ) -> Versioned:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus import Cause, Invalid, Page, Principal, Transaction, UnitOfWork
+from govid.bus import Cause, Invalid, Page, Principal, Transaction, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import AppointmentDecided, AppointmentRequested, IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
 from govid.nhs.decision import LIVE, AppointmentStatus
@@ -157,6 +157,7 @@ class BookingDesk:
             _request(tx, moved.view, cause)
         return moved
 
+    @rerun_on_conflict
     async def cancel(
         self, appointment_id: UUID, known: Precondition, principal: Principal, cause: Cause
     ) -> Versioned:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from govid.bus import Cause, Invalid, Page, Principal, UnitOfWork
+from govid.bus import Cause, Invalid, Page, Principal, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import IdentifierType, PatientRecordRefused
 from govid.bus.contracts.facts import VerifiedIdentifiers
 from govid.bus.shared.identifiers import normalise_identifier
@@ -36,6 +36,7 @@ class PatientFiling:
         self._verified = verified
         self._prototype_form = prototype_form
 
+    @rerun_on_conflict
     async def file(self, record: FilePatient, principal: Principal, cause: Cause) -> PatientView:
         """Store *record* as the principal's own.
 

@@ -32,13 +32,17 @@ class StatementPool:
             return await factory.open(**options)
 
         pool = await asyncpg.create_pool(
-            min_size=1,
+            # With a floor the driver would report each attempt to restore it during an outage.
+            min_size=0,
             max_size=size,
             connect=connect,
             # Nothing to reset after single statements, and it would cost a round trip each.
             reset=_leave_as_it_is,
         )
-        return cls(pool, generation)
+        opened = cls(pool, generation)
+        async with opened.acquire():
+            # So that a server that cannot be reached is told at the start.
+            return opened
 
     async def fetch(self, query: str, *args: Any) -> Any:
         """Run *query* and return its rows."""

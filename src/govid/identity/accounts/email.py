@@ -1,6 +1,16 @@
 """The address of an account: knowing that it reaches its owner, and changing it."""
 
-from govid.bus import Cause, Invalid, Principal, Pseudonyms, Quota, Quotas, Transaction, UnitOfWork
+from govid.bus import (
+    Cause,
+    Invalid,
+    Principal,
+    Pseudonyms,
+    Quota,
+    Quotas,
+    Transaction,
+    UnitOfWork,
+    rerun_on_conflict,
+)
 from govid.bus.contracts import EmailChanged, EmailChangeRequested, EmailConfirmed
 from govid.bus.shared.account_status import AccountStatus
 from govid.identity.errors import Fault, LinkIsSpent, TooManyAttempts
@@ -84,6 +94,7 @@ class EmailDesk:
             )
             tx.emit(EmailChangeRequested(account_id=owner.id, timestamp=tx.now))
 
+    @rerun_on_conflict
     async def confirm(self, token: str, cause: Cause) -> None:
         """Do what the link promised: confirm the address, or make the new one the account's.
 

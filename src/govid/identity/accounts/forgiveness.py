@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus import Cause, Transaction, UnitOfWork
+from govid.bus import Cause, Transaction, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import VerificationAttemptsForgiven
 from govid.bus.shared.account_status import AccountStatus
 from govid.identity.errors import AccountIsClosed, AccountNotFound, NothingToForgive
@@ -45,6 +45,7 @@ class Forgiveness:
         self._attempts = attempts
         self._digests = digests
 
+    @rerun_on_conflict
     async def look(self, account_id: UUID, cause: Cause) -> SpentAttempts:
         """Return what is spent.
 
@@ -55,6 +56,7 @@ class Forgiveness:
             holder = await self._lock(tx, account_id)
             return await self._spent(tx, holder)
 
+    @rerun_on_conflict
     async def forgive(self, account_id: UUID, *, reason: str, cause: Cause) -> SpentAttempts:
         """Give all of it back, and return what it was; *cause* tells who does, *reason* why.
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus import Cause, Transaction, UnitOfWork, uuid7
+from govid.bus import Cause, Transaction, UnitOfWork, rerun_on_conflict, uuid7
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.account_status import AccountStatus
 from govid.bus.shared.identifiers import read_identity_key
@@ -56,6 +56,7 @@ class AccountDesk:
         self._standing = standing
         self._digests = digests
 
+    @rerun_on_conflict
     async def find_by_email(self, text: str, cause: Cause) -> Sequence[UUID]:
         """Return the accounts with this address."""
         try:
@@ -65,6 +66,7 @@ class AccountDesk:
         async with self._uow.begin(cause) as tx:
             return await self._holders.with_email(tx, address)
 
+    @rerun_on_conflict
     async def find_by_identifier(self, text: str, cause: Cause) -> Sequence[UUID]:
         """Return the accounts that hold this identifier, of whichever kind it is.
 
@@ -80,6 +82,7 @@ class AccountDesk:
                 return await self._holders.with_identity_key(tx, kind, key)
         return ()
 
+    @rerun_on_conflict
     async def show(self, account_id: UUID, cause: Cause) -> AccountReport:
         """Return the account's standing and its history.
 
@@ -96,6 +99,7 @@ class AccountDesk:
                 history=await self._events.of(tx, account_id),
             )
 
+    @rerun_on_conflict
     async def act(
         self,
         kind: Kind,

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from govid.bus import Cause, UnitOfWork
+from govid.bus import Cause, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import AccountIdentifierReleased
 from govid.bus.shared.account_status import UNVERIFIED, AccountStatus
 from govid.identity.errors import AccountNotFound, NothingToRelease
@@ -34,6 +34,7 @@ class ClaimRelease:
         self._facts = facts
         self._attempts = attempts
 
+    @rerun_on_conflict
     async def look(self, account_id: UUID, cause: Cause) -> AccountStatus:
         """Return the status of an account whose claim could be ended.
 
@@ -48,6 +49,7 @@ class ClaimRelease:
                 raise NothingToRelease
             return account.status
 
+    @rerun_on_conflict
     async def release(self, account_id: UUID, *, reason: str, cause: Cause) -> None:
         """End the account's claim; *cause* tells which operator does, *reason* why.
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from govid.bus import Cause, Principal, Transaction, UnitOfWork
+from govid.bus import Cause, Principal, Transaction, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import SessionRevoked
 from govid.identity.errors import InvalidToken, SessionNotFound
 from govid.identity.repository.sessions import Sessions
@@ -21,6 +21,7 @@ class Ending:
         self._uow = uow
         self._sessions = sessions
 
+    @rerun_on_conflict
     async def logout(self, principal: Principal, cause: Cause) -> None:
         """End the session of this request.
 
@@ -31,6 +32,7 @@ class Ending:
             await self.confirm(tx, principal, write=False)
             await self.revoke(tx, principal.account_id, principal.session_id, reason=LOGOUT)
 
+    @rerun_on_conflict
     async def end(self, principal: Principal, session_id: UUID, cause: Cause) -> None:
         """End another session of the same account.
 
@@ -45,6 +47,7 @@ class Ending:
                 raise SessionNotFound
             await self.revoke(tx, principal.account_id, session_id, reason=ENDED)
 
+    @rerun_on_conflict
     async def logout_all(self, principal: Principal, cause: Cause) -> None:
         """End every session of the account, this one too, and all that is about to be opened.
 

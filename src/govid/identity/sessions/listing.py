@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from govid.bus import Cause, Page, Principal, UnitOfWork
+from govid.bus import Cause, Page, Principal, UnitOfWork, rerun_on_conflict
 from govid.identity.repository.sessions import Sessions
 from govid.identity.schemas import SessionView
 
@@ -15,6 +15,7 @@ class OwnSessions:
         self._uow = uow
         self._sessions = sessions
 
+    @rerun_on_conflict
     async def own(
         self, principal: Principal, cause: Cause, *, limit: int, after: UUID | None
     ) -> Page[SessionView]:

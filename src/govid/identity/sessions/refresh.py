@@ -5,7 +5,7 @@ Source: RFC 9700, section 4.14 (refresh token rotation).
 
 from datetime import timedelta
 
-from govid.bus import Cause, Transaction, UnitOfWork
+from govid.bus import Cause, Transaction, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import RefreshReused
 from govid.identity.errors import InvalidRefreshToken
 from govid.identity.repository.refresh_tokens import Family, RefreshTokens
@@ -38,6 +38,7 @@ class Renewal:
         self._ending = ending
         self._idle = timedelta(seconds=settings.session_idle_seconds)
 
+    @rerun_on_conflict
     async def renew(self, request: Refresh, cause: Cause) -> GrantView:
         """Return the next tokens of the session, and spend the refresh token.
 
