@@ -9,6 +9,7 @@ import os
 import pwd
 import secrets
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -173,3 +174,92 @@ async def _caught_up(primary: DebianServer, standby: DebianServer) -> None:
     finally:
         await source.close()
         await target.close()
+
+
+def certificates(server: DebianServer) -> None:
+    """Give *server* a certificate for `localhost`, and let it take encrypted connections only.
+
+    `ca.crt` in its folder is the authority that signed it, `other.crt` one that did not.
+    """
+    folder = server.folder
+
+    def openssl(*arguments: object) -> None:
+        subprocess.run(
+            [shutil.which("openssl") or "openssl", *(str(one) for one in arguments)],
+            check=True,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    for name in ("ca", "other"):
+        openssl(
+            *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", f"/CN={name}"),
+            *("-keyout", f"{name}.key", "-out", f"{name}.crt"),
+        )
+    openssl(
+        *("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"),
+        *("-keyout", "server.key", "-out", "server.csr"),
+    )
+    names = folder / "names"
+    names.write_text("subjectAltName=DNS:localhost\n")
+    openssl(
+        *("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-days", 2),
+        *("-CAcreateserial", "-extfile", names, "-out", "server.crt"),
+    )
+    owner = pwd.getpwnam(SYSTEM_USER)
+    for name in ("server.key", "server.crt"):
+        os.chown(folder / name, owner.pw_uid, owner.pw_gid)
+        (folder / name).chmod(0o600)
+    rules = server.data / "pg_hba.conf"
+    rules.write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
+    asyncio.run(
+        server.execute(
+            "ALTER SYSTEM SET ssl = on",
+            f"ALTER SYSTEM SET ssl_cert_file = '{folder / 'server.crt'}'",
+            f"ALTER SYSTEM SET ssl_key_file = '{folder / 'server.key'}'",
+            "SELECT pg_reload_conf()",
+        )
+    )
+
+
+@contextmanager
+def pgbouncer(server: DebianServer, mode: str) -> Iterator[str]:
+    """Yield the URL of a PgBouncer in pool mode *mode* before *server*, with default settings."""
+    require("pgbouncer")
+    port = free_port()
+    with a_folder() as folder:
+        (folder / "users").write_text(f'"{ADMINISTRATOR}" "{server.password}"\n')
+        (folder / "ini").write_text(
+            "[databases]\n"
+            f"* = host=127.0.0.1 port={server.port}\n"
+            "[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"auth_type = scram-sha-256\nauth_file = {folder / 'users'}\npool_mode = {mode}\n"
+        )
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [shutil.which("pgbouncer") or "pgbouncer", folder / "ini"],
+                user=SYSTEM_USER,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            url = f"postgresql://{ADMINISTRATOR}:{server.password}@127.0.0.1:{port}/postgres"
+            _wait_for(port)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline, "nothing listens"
+            time.sleep(0.05)
+        else:
+            return

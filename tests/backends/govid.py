@@ -11,6 +11,8 @@ from tests.backends.processes import Server, pinned
 
 BASE = {
     "GOVID_ALLOW_SIMULATORS": "true",
+    # The servers of tests wait for no disk.
+    "GOVID_ALLOW_UNSAFE_DATABASE": "true",
     "GOVID_PATIENT_REGISTRY": "simulator",
     "GOVID_NINO_VERIFIER": "simulator",
     "GOVID_KAFKA_ALLOW_PLAINTEXT": "true",

@@ -35,6 +35,8 @@ PROMISED = {
     "govid_oldest_transaction_seconds": set(),
     "govid_dead_tuples": {"table"},
     "govid_loop_lag_seconds": set(),
+    "govid_dispatcher_failing_seconds": set(),
+    "govid_retention_age_seconds": set(),
     "govid_gc_pause_seconds": {"generation"},
     "govid_reviews_open": set(),
     "govid_connections": set(),

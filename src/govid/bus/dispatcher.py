@@ -24,10 +24,11 @@ from govid.bus.errors import Outage
 from govid.bus.failures import Failure, Failures
 from govid.bus.leases import Leases
 from govid.bus.metrics import Metrics
+from govid.bus.round_health import RoundHealth
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import error_class, is_transient
+from govid.bus.storage.errors import error_members, is_transient
 from govid.bus.storage.transaction import UnitOfWork
 from govid.bus.wake import Wake
 
@@ -54,6 +55,7 @@ class Dispatcher:
         wake: Wake,
         alone: asyncio.Lock,
         metrics: Metrics | None = None,
+        rounds: RoundHealth | None = None,
     ) -> None:
         """Serve *consumer*, in transactions of *uow* on the bus's own pool.
 
@@ -68,6 +70,7 @@ class Dispatcher:
         self._alone = alone
         self._backlog = Backlog(consumer.name, settings, database)
         self._metrics = metrics or Metrics()
+        self._rounds = rounds or RoundHealth()
         self._failures = Failures(consumer.name, settings, database, leases, self._metrics)
         self._queue: deque[list[Debt]] = deque()
         """Lanes: the events of one key each, in their order."""
@@ -85,7 +88,11 @@ class Dispatcher:
         """Read and hand out until cancelled; events in work may then finish."""
         try:
             while True:
-                more = await self._fill()
+                try:
+                    more = await self._fill()
+                except Exception:
+                    self._rounds.record_failure(self._consumer.name)
+                    raise
                 if not more:
                     await self._rest()
         except asyncio.CancelledError:
@@ -103,6 +110,8 @@ class Dispatcher:
         if orphans:
             await self._take_care_of({bucket: owned[bucket] for bucket in orphans})
         debts = await self._backlog.read(owned, self._keys)
+        if not debts and not self._workers:
+            self._rounds.record_idle(self._consumer.name)
         lanes: dict[str, list[Debt]] = {}
         for debt in debts:
             lanes.setdefault(debt.key, []).append(debt)
@@ -182,9 +191,10 @@ class Dispatcher:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - the dispatcher's edge
+            self._rounds.record_failure(self._consumer.name)
             log.warning(
                 "delivery.interrupted",
-                extra={"subscriber": self._consumer.name, "error_class": error_class(error)},
+                extra={"subscriber": self._consumer.name, **error_members(error)},
             )
             await asyncio.sleep(TRANSIENT_PAUSE_SECONDS)
 
@@ -234,16 +244,18 @@ class Dispatcher:
             await self._park(debt, Failure.of("outage", error))
             return False
         except Exception as error:  # noqa: BLE001 - one of the four edges: any handler may fail
+            self._rounds.record_failure(self._consumer.name)
             if is_transient(error):
                 log.info(
                     "delivery.transient",
-                    extra={"subscriber": self._consumer.name, "error_class": type(error).__name__},
+                    extra={"subscriber": self._consumer.name, **error_members(error)},
                 )
                 self._metrics.delivered(self._consumer.name, "transient")
                 await asyncio.sleep(TRANSIENT_PAUSE_SECONDS)
                 return False
             await self._park(debt, Failure.of("error", error))
             return False
+        self._rounds.record_success(self._consumer.name)
         return True
 
     def _delivery(self, debt: Debt) -> Delivery[Any]:

@@ -4,6 +4,7 @@ Only what is parked, and why, is kept; never an error's text, which may quote pe
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Literal, Self
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from govid.bus.metrics import Metrics
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import backoff, error_class, fingerprint, patience
+from govid.bus.storage.errors import backoff, error_details, fingerprint, patience
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +29,19 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: Reason
     error_class: str
+    """Its dotted name, and the SQLSTATE behind it if the database raised it."""
     fingerprint: str
+    details: Mapping[str, str] = {}
+    """What the log line says of it beside its class."""
 
     @classmethod
     def of(cls, reason: Reason, error: BaseException) -> Self:
         """Keep of *error* what may be kept."""
-        return cls(reason=reason, error_class=error_class(error), fingerprint=fingerprint(error))
+        details = error_details(error)
+        name = details.pop("error_class")
+        if "sqlstate" in details:
+            name = f"{name} (SQLSTATE {details['sqlstate']})"
+        return cls(reason=reason, error_class=name, fingerprint=fingerprint(error), details=details)
 
 
 class Failures:
@@ -97,6 +105,7 @@ class Failures:
                 "error_class": failure.error_class,
                 "attempts": attempts + spent,
                 "for_good": wait is None,
+                **failure.details,
             },
         )
 

@@ -15,6 +15,8 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
 
     sample: Callable[[], Sample]
     loop_lag: Callable[[], float]
+    retention_age: Callable[[], float] = lambda: 0.0
+    failing_seconds: Callable[[], float] = lambda: 0.0
     leases: Callable[[], Mapping[str, int]]
     relay_state: Callable[[], State]
     inbox_lag: Callable[[], Mapping[tuple[str, int], int]]
@@ -50,6 +52,16 @@ class Gauges(Collector):
             "govid_loop_lag_seconds",
             "How late the event loop was at its worst in the last 15 seconds.",
             value=self._readings.loop_lag(),
+        )
+        yield GaugeMetricFamily(
+            "govid_dispatcher_failing_seconds",
+            "For how long the rounds of a subscriber have ended in errors, at the longest.",
+            value=self._readings.failing_seconds(),
+        )
+        yield GaugeMetricFamily(
+            "govid_retention_age_seconds",
+            "Since when no round of retention has ended without an error.",
+            value=self._readings.retention_age(),
         )
 
     def _topics(self) -> Iterable[Metric]:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -93,17 +94,23 @@ class Retention:
             },
             command_timeout=STATEMENT_MS / 1000 + 1,
         )
+        self._worker = PeriodicWorker(
+            self.work,
+            PERIOD_SECONDS,
+            failure_event="retention.failed",
+            retry_seconds=BUSY_SECONDS,
+        )
         self._clock = clock
         self._told: set[str] = set()
 
     async def run(self) -> None:
         """Make room now and every hour, until cancelled."""
-        await PeriodicWorker(
-            self.work,
-            PERIOD_SECONDS,
-            failure_event="retention.failed",
-            retry_seconds=BUSY_SECONDS,
-        ).run()
+        await self._worker.run()
+
+    @property
+    def age_seconds(self) -> float:
+        """For how many seconds no round has ended without an error; at first, since the start."""
+        return monotonic() - self._worker.succeeded_at
 
     async def work(self) -> bool:
         """Do all there is to do; tell whether nothing is left, or another replica is at it.

@@ -23,10 +23,11 @@ from govid.bus.outbox import PostgresOutbox
 from govid.bus.pseudonyms import Pseudonyms
 from govid.bus.recovery import Recovery
 from govid.bus.retention import Retention
+from govid.bus.round_health import RoundHealth
 from govid.bus.sample import Sampler
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import error_class
+from govid.bus.storage.errors import error_members
 from govid.bus.storage.transaction import UnitOfWork
 from govid.bus.wake import Notifier, Wake
 
@@ -56,6 +57,8 @@ class Bus:
         self._recovery = Recovery(self.database, self.wake)
         self._sampler = Sampler(self.database)
         self._loop_lag = LoopLag()
+        self._retention = Retention(settings, clock)
+        self.rounds = RoundHealth()
         if registry is not None:
             registry.register(Gauges(self._readings()))
         self._outbox = PostgresOutbox(self._sealer, self.subscriptions, self._metrics)
@@ -128,11 +131,12 @@ class Bus:
                 self.wake,
                 alone,
                 self._metrics,
+                self.rounds,
             )
             self._supervise(consumer.name, dispatcher.run)
         self._supervise("recovery", self._recovery.run)
         self._supervise("loop lag", self._loop_lag.run)
-        self._supervise("retention", Retention(self.settings, self.clock).run)
+        self._supervise("retention", self._retention.run)
         await self._kafka.start()
 
     async def stop(self) -> None:
@@ -166,9 +170,14 @@ class Bus:
             return {"kafka": "connecting", "dispatcher": "connecting"}
         return {
             "kafka": self._room.health(),
-            "dispatcher": "ok" if self._leases.healthy else "down",
+            "dispatcher": self._dispatcher_state(),
             "topics": self._room.topics_state,
         }
+
+    def _dispatcher_state(self) -> str:
+        if self._leases is None or not self._leases.healthy:
+            return "down"
+        return "failing" if self.rounds.is_failing else "ok"
 
     async def measure(self) -> None:
         """Look at what the gauges will tell about the database; call it before each scrape."""
@@ -178,6 +187,8 @@ class Bus:
         return Readings(
             sample=lambda: self._sampler.last,
             loop_lag=lambda: self._loop_lag.worst,
+            failing_seconds=lambda: self.rounds.seconds,
+            retention_age=lambda: self._retention.age_seconds,
             leases=lambda: {} if self._leases is None else self._leases.held,
             relay_state=lambda: (
                 State.CONNECTING if self._kafka is None else self._kafka.relay_state
@@ -215,6 +226,6 @@ async def _again_and_again(name: str, work: Callable[[], Awaitable[None]]) -> No
             await work()
         except Exception as error:  # noqa: BLE001 - an edge: the worker has to come back
             log.error(  # noqa: TRY400 - a traceback may quote personal data (I9)
-                "bus.worker_failed", extra={"worker": name, "error_class": error_class(error)}
+                "bus.worker_failed", extra={"worker": name, **error_members(error)}
             )
         await asyncio.sleep(RESTART_SECONDS)

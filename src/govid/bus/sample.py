@@ -81,5 +81,5 @@ class Sampler:
                 for row in debts
             },
             dead_tuples={row["name"]: row["dead"] for row in tables},
-            oldest_transaction_seconds=float(oldest),
+            oldest_transaction_seconds=oldest,
         )

@@ -35,7 +35,10 @@ GROUP BY 1
 
 -- name: oldest_transaction
 -- While a transaction is open, vacuum removes nothing that died since it began.
-SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8
+-- Other roles' transactions are hidden from a role without pg_read_all_stats: nothing is known then,
+-- which is not the same as none.
+SELECT CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE')
+    THEN coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8 END
 FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend'
     AND pid <> pg_backend_pid() AND xact_start IS NOT NULL

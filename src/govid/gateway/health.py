@@ -49,12 +49,18 @@ class Health:
         clock: Clock,
         *,
         departments: Mapping[str, Callable[[], str]],
+        handles: Callable[[], bool] = lambda: True,
+        reports_durability: bool = False,
     ) -> None:
         """Probe *database*; *departments* say themselves how they are."""
         self._database = database
         self._bus_states = bus_states
         self._clock = clock
         self._departments = departments
+        self.handles = handles
+        """Whether events are handled, or have not been handled for a short time only."""
+        self._reports_durability = reports_durability
+        self._durability = "ok"
         self._schema = SchemaWatch()
         self._probing = asyncio.Lock()
         self._probed_at = float("-inf")
@@ -64,7 +70,9 @@ class Health:
         """Return the state of everything."""
         departments = {name: state() for name, state in self._departments.items()}
         states = {"database": await self._probe(), **self._bus_states(), **departments}
-        well = {"ok", "simulator", "off"}
+        if self._reports_durability:
+            states["durability"] = self._durability
+        well = {"ok", "simulator", "off", "unsafe"}
         return HealthView(
             status="ok" if well.issuperset(states.values()) else "degraded",
             timestamp=self._clock.now(),
@@ -86,6 +94,9 @@ class Health:
                     # The next look takes a new connection, which may reach the new primary.
                     self._database.generation.end()
                     return "read-only"
+                if self._reports_durability:
+                    fsync = await self._database.reads.fetchval("SHOW fsync")
+                    self._durability = "ok" if fsync == "on" else "unsafe"
                 version = await read_version(self._database.reads)
                 if version.state != "fits":
                     return _UNFIT[version.state]
@@ -119,7 +130,8 @@ async def ready(probe: NamedDependency[Health]) -> Response[HealthView]:
     """Return 200 if the database answers, is migrated, and events are being handled."""
     view = await probe.view()
     states = view.dependencies
-    serves = states["database"] == "ok" and states.get("dispatcher") == "ok"
+    serves = states["database"] == "ok" and states.get("dispatcher") in {"ok", "failing"}
+    serves = serves and probe.handles()
     return Response(view, status_code=200 if serves else 503)
 
 

@@ -16,12 +16,21 @@ from govid.bus.storage.connection import (
 )
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway import hosts
+from govid.gateway.database_checks import (
+    database_faults,
+    database_warnings,
+    is_pooled_by_transaction,
+)
 from govid.gateway.devserver.state import StateFolder
 from govid.gateway.migrations import read_version
 from govid.gateway.settings import Settings
 
 SECRET_BYTES = 32
 DISTINCT_BYTES = 8
+IN_TRANSACTION_MODE = (
+    "GOVID_DATABASE_URL leads to a pooler in transaction mode: sessions lose their settings and "
+    "locks; set pool_mode = session for govid's database"
+)
 TOKEN_SECONDS = 15 * 60
 
 PUBLISHED = frozenset({b"my_super_secret_jwt_key", b"super-secret-key-for-dev"})
@@ -45,9 +54,10 @@ async def backend_faults(settings: Settings) -> list[str]:
     if not settings.bus.database_url:
         return []
     try:
-        connection = await ConnectionFactory(
-            settings.bus.database_url, application="govid check"
-        ).open()
+        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
+        if await is_pooled_by_transaction(factory):
+            return [IN_TRANSACTION_MODE]
+        connection = await factory.open()
     except InvalidConnectionUrl as error:
         return [f"GOVID_DATABASE_URL: {one}" for one in error.faults]
     except (DatabaseUnreachable, SessionRefused) as error:
@@ -56,9 +66,26 @@ async def backend_faults(settings: Settings) -> list[str]:
         return [f"the database does not let govid in ({type(error).__name__})"]
     try:
         found = [*await _trust(connection), *await _migrations(connection)]
+        allow_unsafe = settings.allow_unsafe_database
+        found = found or await database_faults(connection, allow_unsafe=allow_unsafe)
     finally:
         await connection.close()
     return found
+
+
+async def backend_warnings(settings: Settings) -> list[str]:
+    """Return what is allowed of the database and should be known; nothing if it is away."""
+    if not settings.bus.database_url:
+        return []
+    try:
+        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
+        connection = await factory.open()
+        try:
+            return await database_warnings(connection, allow_unsafe=settings.allow_unsafe_database)
+        finally:
+            await connection.close()
+    except (*DATABASE_UNAVAILABLE, InvalidConnectionUrl):
+        return []
 
 
 def warnings(settings: Settings) -> list[str]:

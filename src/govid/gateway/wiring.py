@@ -111,6 +111,8 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
             bus.database,
             bus.health,
             clock,
+            handles=lambda: bus.rounds.is_ready,
+            reports_durability=settings.allow_unsafe_database,
             departments={
                 name: state for module in modules for name, state in module.states.items()
             },

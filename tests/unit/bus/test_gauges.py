@@ -18,6 +18,8 @@ def told(sample: Sample) -> list[str]:
             Readings(
                 sample=lambda: sample,
                 loop_lag=lambda: 0.25,
+                retention_age=lambda: 7.0,
+                failing_seconds=lambda: 3.0,
                 leases=lambda: {"nhs.booking": 64},
                 relay_state=lambda: State.DOWN,
                 inbox_lag=lambda: {("hmrc.death.notification", 3): 12},
@@ -55,6 +57,8 @@ def test_every_gauge_is_told() -> None:
         "govid_topics_created_again_total 3.0",
         "govid_activity_dropped_total 7.0",
         "govid_loop_lag_seconds 0.25",
+        "govid_dispatcher_failing_seconds 3.0",
+        "govid_retention_age_seconds 7.0",
     ]
 
 
@@ -70,6 +74,8 @@ def test_a_database_that_is_away_leaves_gaps_and_no_zeros() -> None:
         "govid_topics_created_again_total",
         "govid_activity_dropped_total",
         "govid_loop_lag_seconds",
+        "govid_dispatcher_failing_seconds",
+        "govid_retention_age_seconds",
     ]
 
 

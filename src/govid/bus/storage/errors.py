@@ -69,6 +69,7 @@ _STATES: Mapping[str, DatabaseFault] = {
 }
 # Data exceptions, and values beyond a limit of the server.
 _REFUSED_CONTENT = ("22", "54")
+MOST_FRAMES = 12
 _STALE_PLANS = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 
 
@@ -136,6 +137,41 @@ def error_members(error: BaseException) -> dict[str, str]:
     state = sqlstate(error)
     members = {"error_class": error_class(error)}
     return members if state is None else {**members, "sqlstate": state}
+
+
+def error_details(error: BaseException) -> dict[str, str]:
+    """Return `error_members` of *error*, the violated constraint, and where it was raised.
+
+    Frames are those of no library, and the last one, the innermost first: file, line and
+    function, never a value or a message.
+    """
+    details = error_members(error)
+    for one in _chain(error):
+        if isinstance(name := getattr(one, "constraint_name", None), str):
+            details["constraint"] = name
+            break
+    frames = traceback.extract_tb(error.__traceback__)
+    shown = [frame for frame in frames[:-1] if not _is_foreign(frame.filename)] + frames[-1:]
+    if shown:
+        details["frames"] = " < ".join(
+            f"{_short(frame.filename)}:{frame.lineno} {frame.name}"
+            for frame in reversed(shown[-MOST_FRAMES:])
+        )
+    return details
+
+
+def _is_foreign(filename: str) -> bool:
+    """Tell whether *filename* is a library's or Python's own."""
+    return "/site-packages/" in filename or "/lib/python" in filename
+
+
+def _short(filename: str) -> str:
+    """Return *filename* from its package on."""
+    for marker in ("/site-packages/", "/src/", "/lib/"):
+        _, found, rest = filename.rpartition(marker)
+        if found:
+            return rest
+    return filename.rpartition("/")[2]
 
 
 def error_class(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from govid.gateway.cli.errors import ExitCode
 from govid.gateway.cli.output import Output, json_option
 from govid.gateway.cli.settings import answers, settings_or_exit
 from govid.gateway.kafka_checks import KafkaFindings, kafka_findings
-from govid.gateway.production import backend_faults, faults, warnings
+from govid.gateway.production import backend_faults, backend_warnings, faults, warnings
 from govid.gateway.settings import Settings
 
 
@@ -42,7 +42,12 @@ async def findings(settings: Settings) -> Findings:
         )
     return Findings(
         faults=[*faults(settings), *await backend_faults(settings)],
-        warnings=[*warnings(settings), *in_kafka.warnings, *await account_warnings(settings)],
+        warnings=[
+            *warnings(settings),
+            *await backend_warnings(settings),
+            *in_kafka.warnings,
+            *await account_warnings(settings),
+        ],
     )
 
 

@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Literal["auto", "json", "console"]
     kafka_allow_plaintext: bool
     allow_simulators: bool
+    allow_unsafe_database: bool
     bus: BusSettings
     identity: IdentitySettings
     nhs: NhsSettings
@@ -96,6 +97,7 @@ def assemble(
         log_format=environment.log_format,
         kafka_allow_plaintext=environment.kafka_allow_plaintext,
         allow_simulators=environment.allow_simulators,
+        allow_unsafe_database=environment.allow_unsafe_database,
         bus=BusSettings(
             database_url=_database_url(environment),
             kafka_bootstrap_servers=environment.kafka_bootstrap_servers or "",

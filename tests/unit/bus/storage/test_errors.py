@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from govid.bus.failures import Failure
 from govid.bus.storage.errors import (
     DatabaseFault,
     backoff,
     classify,
     error_class,
+    error_details,
     error_members,
     fingerprint,
     is_not_storable,
@@ -198,3 +200,29 @@ def test_sqlstate_stands_among_the_members_of_a_log_line(wrap: Any) -> None:
 
 def test_error_without_sqlstate_has_none_in_its_log_line() -> None:
     assert error_members(KeyError("x")) == {"error_class": "builtins.KeyError"}
+
+
+def test_f12_details_name_state_constraint_and_frames_and_no_message() -> None:
+    error = asyncpg.PostgresError.new(
+        {"C": "23505", "M": "AB123456C", "S": "ERROR", "n": "account_email_key"}
+    )
+    with pytest.raises(DBAPIError) as caught:
+        raise wrapped(error)
+    details = error_details(caught.value)
+    assert details["sqlstate"] == "23505"
+    assert details["constraint"] == "account_email_key"
+    assert "test_errors.py" in details["frames"]
+    assert "test_f12_details_name_state" in details["frames"]
+    assert "AB123456C" not in str(details)
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (of_state("P0001"), "(SQLSTATE P0001)"),
+        (wrapped(of_state("23514")), "sqlalchemy.exc.DBAPIError (SQLSTATE 23514)"),
+        (KeyError("x"), "builtins.KeyError"),
+    ],
+)
+def test_f12_stored_class_of_a_failure_has_its_state(error: Exception, shown: str) -> None:
+    assert Failure.of("error", error).error_class.endswith(shown)

@@ -11,6 +11,11 @@ class Storage(BaseModel):
     database_url: SecretStr | None = named(
         None, "GOVID_DATABASE_URL", doc="PostgreSQL 15 or newer: postgresql://user:password@host/db"
     )
+    allow_unsafe_database: bool = named(
+        False,
+        "GOVID_ALLOW_UNSAFE_DATABASE",
+        doc="Let `govid serve` run on a server with fsync=off, which loses commits at a power cut",
+    )
     db_user: str | None = named(None, "DB_USER", doc="Used without GOVID_DATABASE_URL only")
     db_password: SecretStr | None = named(None, "DB_PASSWORD", doc="The same")
     db_host: str | None = named(None, "DB_HOST", doc="The same")

@@ -1,0 +1,190 @@
+"""C2, C5, C6, C7: how govid connects to servers as they are found."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from govid.bus import BusSettings, Database
+from govid.bus.storage.connection import (
+    ConnectionFactory,
+    DatabaseUnreachable,
+    SessionRefused,
+    session_settings,
+)
+from govid.gateway.database_checks import is_pooled_by_transaction
+from govid.gateway.migrations import upgrade
+from tests.backends.debian_postgres import (
+    DebianServer,
+    certificates,
+    debian_server,
+    pgbouncer,
+)
+
+SETTINGS = tuple(session_settings("govid"))
+READ = "SELECT name, current_setting(name) AS value FROM unnest($1::text[]) AS t (name)"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[DebianServer]:
+    """Return a server whose defaults are everything that govid's sessions must not be."""
+    with debian_server(
+        default_transaction_isolation="serializable",
+        synchronous_commit="off",
+        lock_timeout="7ms",
+        idle_session_timeout="50min",
+        timezone="Asia/Kathmandu",
+        search_path="pg_temp",
+        jit="on",
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tls_server() -> Iterator[DebianServer]:
+    """Return a server that takes TLS only."""
+    with debian_server() as running:
+        certificates(running)
+        yield running
+
+
+@pytest.mark.parametrize("application", ["govid", "govid leases", "govid retention"])
+async def test_c5_defaults_of_a_server_reach_no_session(
+    server: DebianServer, application: str
+) -> None:
+    connection = await ConnectionFactory(server.url(), application=application).open()
+    try:
+        rows = await connection.fetch(READ, list(SETTINGS))
+    finally:
+        await connection.close()
+    assert {row["name"]: row["value"] for row in rows} == session_settings(application)
+
+
+async def test_c5_pools_have_the_settings_too(server: DebianServer) -> None:
+    settings = BusSettings(
+        database_url=server.url(), kafka_bootstrap_servers="", pseudonym_key=b"x" * 32
+    )
+    async with Database(settings) as database:
+        for pool in (database.reads, database.bus_reads):
+            assert await pool.fetchval("SHOW default_transaction_isolation") == "read committed"
+        async with database.requests.connect() as one, database.bus.connect() as other:
+            for connection in (one, other):
+                shown = await connection.exec_driver_sql("SHOW transaction_isolation")
+                assert shown.scalar_one() == "read committed"
+
+
+@pytest.mark.parametrize("scope", ["DATABASE postgres", "ROLE postgres"])
+async def test_c5_defaults_of_database_and_role_reach_no_session(
+    server: DebianServer, scope: str
+) -> None:
+    await server.execute(f"ALTER {scope} SET statement_timeout = '1h'")
+    connection = await ConnectionFactory(server.url()).open()
+    try:
+        assert await connection.fetchval("SHOW statement_timeout") == "5s"
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "LATIN9"])
+async def test_c6_other_encodings_are_refused(server: DebianServer, encoding: str) -> None:
+    name = f"in_{encoding.lower()}"
+    await server.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
+    with pytest.raises(SessionRefused, match=f"encoded in {encoding}"):
+        await ConnectionFactory(server.url(name)).open()
+    with pytest.raises(SessionRefused, match=f"encoded in {encoding}"):
+        await asyncio.to_thread(upgrade, server.url(name))
+
+
+@pytest.mark.parametrize(
+    ("query", "setting", "value"),
+    [
+        ("application_name=payroll", "application_name", "payroll"),
+        ("options=-c%20work_mem%3D8MB", "work_mem", "8MB"),
+        ("options=-c%20statement_timeout%3D0", "statement_timeout", "5s"),
+        ("connect_timeout=9&keepalives_idle=30", "application_name", "govid"),
+        ("sslmode=prefer&gssencmode=disable", "application_name", "govid"),
+    ],
+)
+async def test_c2_parameters_reach_the_session(
+    server: DebianServer, query: str, setting: str, value: str
+) -> None:
+    connection = await ConnectionFactory(f"{server.url()}?{query}").open()
+    try:
+        assert await connection.fetchval("SELECT current_setting($1)", setting) == value
+    finally:
+        await connection.close()
+
+
+async def test_c2_passfile(server: DebianServer, tmp_path: Path) -> None:
+    file = tmp_path / "pass"
+    file.write_text(f"127.0.0.1:{server.port}:*:postgres:{server.password}\n")
+    file.chmod(0o600)
+    url = server.url().replace(f":{server.password}@", "@")
+    connection = await ConnectionFactory(f"{url}?passfile={file}").open()
+    await connection.close()
+
+
+async def test_c2_first_host_that_accepts_writes_is_taken(server: DebianServer) -> None:
+    url = server.url().replace("@127.0.0.1:", "@127.0.0.1:1,127.0.0.1:")
+    connection = await ConnectionFactory(f"{url}?target_session_attrs=read-write").open()
+    try:
+        assert await connection.fetchval("SHOW port") == str(server.port)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+async def test_c2_tls_can_be_demanded(tls_server: DebianServer, mode: str) -> None:
+    root = tls_server.folder / "ca.crt"
+    url = tls_server.url().replace("127.0.0.1", "localhost")
+    connection = await ConnectionFactory(f"{url}?sslmode={mode}&sslrootcert={root}").open()
+    try:
+        encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        assert await connection.fetchval(encrypted)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(("host", "root"), [("127.0.0.1", "ca.crt"), ("localhost", "other.crt")])
+async def test_c2_wrong_certificate_is_not_believed(
+    tls_server: DebianServer, host: str, root: str
+) -> None:
+    url = tls_server.url().replace("127.0.0.1", host)
+    query = f"sslmode=verify-full&sslrootcert={tls_server.folder / root}"
+    with pytest.raises(DatabaseUnreachable, match="SSLCertVerificationError"):
+        await ConnectionFactory(f"{url}?{query}").open()
+
+
+async def test_c2_migrations_connect_by_the_same_reader(tls_server: DebianServer) -> None:
+    await tls_server.execute("CREATE DATABASE migrated")
+    url = tls_server.url("migrated").replace("127.0.0.1", "localhost")
+    query = f"sslmode=verify-full&sslrootcert={tls_server.folder / 'ca.crt'}&connect_timeout=9"
+    await asyncio.to_thread(upgrade, f"{url}?{query}")
+    connection = await ConnectionFactory(f"{url}?{query}").open()
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM public.govid_version") == 1
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+async def test_c7_pooler_is_told_by_its_mode(server: DebianServer, mode: str) -> None:
+    with pgbouncer(server, mode) as url:
+        pooled = await is_pooled_by_transaction(ConnectionFactory(url))
+    assert pooled is (mode == "transaction")
+
+
+async def test_c7_no_pooler_is_found_where_there_is_none(server: DebianServer) -> None:
+    assert not await is_pooled_by_transaction(ConnectionFactory(server.url()))
+
+
+async def test_c7_session_mode_keeps_the_settings(server: DebianServer) -> None:
+    with pgbouncer(server, "session") as url:
+        settings = BusSettings(
+            database_url=url, kafka_bootstrap_servers="", pseudonym_key=b"x" * 32
+        )
+        async with Database(settings) as database:
+            for name, value in session_settings("govid").items():
+                shown = await database.reads.fetchval("SELECT current_setting($1)", name)
+                assert shown == value
