@@ -42,6 +42,9 @@ class Broker(Protocol):
     def kill(self) -> None:
         """End it at once, as SIGKILL does."""
 
+    def stop(self) -> None:
+        """End it in good order, so that the next start recovers nothing."""
+
     def freeze(self) -> None:
         """Make it a black hole: connections stand, nobody answers."""
 

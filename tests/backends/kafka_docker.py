@@ -81,6 +81,10 @@ class DockerBroker:
         self._container.kill()
         self._container.wait(timeout=10)
 
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self._container.stop(timeout=30)
+
     def freeze(self) -> None:
         """Pause all its processes."""
         self._container.pause()

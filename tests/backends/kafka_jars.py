@@ -118,6 +118,17 @@ class JarBroker:
             self._process.wait(timeout=10)
             self._process = None
 
+    def stop(self) -> None:
+        """Send SIGTERM and wait until the broker has closed its segments."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=30)
+            self._process = None
+
+    def segment(self, topic: str, partition: int) -> Path:
+        """Return the file of the first records of a partition."""
+        return self._folder / "data" / f"{topic}-{partition}" / f"{0:020}.log"
+
     def freeze(self) -> None:
         """Send SIGSTOP."""
         self._signal(signal.SIGSTOP)

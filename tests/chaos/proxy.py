@@ -79,6 +79,8 @@ class Connection:
                 # Again after each wait: the hole may have closed over it meanwhile.
                 while not gate.is_set():
                     await gate.wait()
+                if way is Way.DOWN:
+                    data = self._proxy.passed(data)
                 if self.budget is not None:
                     data, self.budget = data[: self.budget], self.budget - len(data)
                 writer.write(data)
@@ -96,6 +98,9 @@ class Proxy:
         self.holes: frozenset[Way] = frozenset()
         self.delay_seconds = 0.0
         self.budget: int | None = None
+        self.damage_over: int | None = None
+        """One bit is flipped in the middle of each longer chunk that the server sends."""
+        self.damaged = 0
         self._target = (host, port)
         self._server: asyncio.Server | None = None
         self._placeholder: socket.socket | None = None
@@ -122,6 +127,14 @@ class Proxy:
             task.cancel()
         if self._connections:
             await asyncio.wait(self._connections)
+
+    def passed(self, data: bytes) -> bytes:
+        """Return *data* as it leaves the proxy: with a bit flipped if `damage_over` says so."""
+        if self.damage_over is None or len(data) <= self.damage_over:
+            return data
+        self.damaged += 1
+        middle = len(data) // 2
+        return data[:middle] + bytes([data[middle] ^ 0x10]) + data[middle + 1 :]
 
     def drop(self) -> None:
         """Reset every connection."""

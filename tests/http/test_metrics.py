@@ -23,6 +23,8 @@ PROMISED = {
     "govid_relay_producer_rebuilds_total": {"reason"},
     "govid_inbox_records_total": {"topic", "outcome"},
     "govid_inbox_lag": {"topic", "partition"},
+    "govid_inbox_failing": {"topic", "partition"},
+    "govid_inbox_stopped": {"topic", "partition"},
     "govid_department_seconds": {"department", "operation", "outcome"},
     "govid_breaker_state": {"department", "api"},
     "govid_leases_held": {"subscriber"},

@@ -129,10 +129,11 @@ class House:
         return await read(self.settings.kafka_bootstrap_servers, name, count)
 
     @asynccontextmanager
-    async def outsider(self) -> AsyncIterator[AIOKafkaProducer]:
+    async def outsider(self, max_request_size: int = 1_000_000) -> AsyncIterator[AIOKafkaProducer]:
         """Yield a producer that knows nothing of govid."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.settings.kafka_bootstrap_servers, max_request_size=1_000_000
+            bootstrap_servers=self.settings.kafka_bootstrap_servers,
+            max_request_size=max_request_size,
         )
         await producer.start()
         try:

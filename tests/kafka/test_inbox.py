@@ -9,8 +9,16 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.record.util import calc_crc32c
 from confluent_kafka import Producer
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from govid.bus.contracts import Topic
+from govid.bus.kafka import deadletters
 from tests.kafka.house import MODULE, House, header, until
 
 pytestmark = pytest.mark.kafka
@@ -223,7 +231,9 @@ async def test_r9_an_unknown_type_is_parked_and_not_lost(
         (encoded({**NOTICE, "timestamp": "yesterday"}), "wrong-shape", "$.timestamp"),
         (encoded({**NOTICE, "userId": "someone"}), "wrong-shape", "$.userId"),
         (encoded({**NOTICE, "reason": "x" * 300_000}), "too-big", ""),
-        (b'{"identifierType":"NIN"}', "wrong-shape", "$"),
+        (b'{"identifierType":"NIN"}', "wrong-shape", "$.identifierValue"),
+        (b'{"identifierType":"NIN","identifierValue":"AB123456C"}', "wrong-shape", "$.timestamp"),
+        (b"{}", "wrong-shape", "$.identifierType"),
         # Unknown members are passed over, but a time without an offset has all of it read again.
         (
             b'{"x":1e999,' + encoded({**NOTICE, "timestamp": "2026-01-01T00:00:00"})[1:],
@@ -243,6 +253,8 @@ async def test_r9_an_unknown_type_is_parked_and_not_lost(
         "uuid",
         "big",
         "missing",
+        "missing time",
+        "missing all",
         "number",
     ],
 )
@@ -262,8 +274,170 @@ async def test_r14_what_cannot_be_read_is_set_aside_with_the_reason(
     assert await stored(house) == []
 
 
+@pytest.mark.parametrize(
+    ("key", "header_bytes", "value", "whole"),
+    [
+        (1_048_400, 0, 8, False),
+        (600_000, 0, 8, False),
+        (1, 700_000, 8, False),
+        (300_000, 300_000, 8, False),
+        (1, 1, 1_000_000, False),
+        (200_000, 100_000, 200_000, True),
+    ],
+    ids=["key", "large key", "header", "both", "value", "just fits"],
+)
+async def test_a2_key_and_headers_count_for_the_copy(
+    house: House,
+    key: int,
+    header_bytes: int,
+    value: int,
+    whole: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    name = house.wire(Topic.DEATH_NOTIFICATION)
+    headers = [("h", b"h" * header_bytes)]
+    async with house.outsider(max_request_size=2_000_000) as producer:
+        await producer.send_and_wait(
+            name, b"x" * value, partition=0, key=b"k" * key, headers=headers
+        )
+    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
+    (record,) = await house.read(f"{name}.dlq", 1)
+    reason = "too-big" if value > 256 * 1024 else "not-json"
+    assert header(record, "dlq_reason") == reason
+    assert header(record, "dlq_offset") == "0"
+    assert header(record, "dlq_bytes") == str(value)
+    assert record.key == (b"k" * key if whole else None)
+    assert record.value == (b"x" * value if whole else None)
+    assert header(record, "h") == ("h" * header_bytes if whole else None)
+    assert [event["payload"].encode() for event in await stored(house)] == [encoded(NOTICE)]
+    assert house.kafka._records.rebuilds == 0
+    assert [
+        one.levelname for one in caplog.records if one.message == "inbox.record_unreadable"
+    ] == ["ERROR"]
+
+
+async def limit_copies(house: House, max_bytes: int) -> None:
+    """Let the dead-letter topic take records of at most *max_bytes*."""
+
+    def limit() -> None:
+        resource = ConfigResource(
+            ResourceType.TOPIC,
+            f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq",
+            incremental_configs=[
+                ConfigEntry(
+                    "max.message.bytes",
+                    str(max_bytes),
+                    incremental_operation=AlterConfigOpType.SET,
+                )
+            ],
+        )
+        admin = AdminClient({"bootstrap.servers": house.settings.kafka_bootstrap_servers})
+        admin.incremental_alter_configs([resource])[resource].result(10)
+
+    await asyncio.to_thread(limit)
+    await until(lambda: refuses_over(house, max_bytes))
+
+
+async def refuses_over(house: House, max_bytes: int) -> bool:
+    """Tell whether the broker has heard of a limit of the dead-letter topic."""
+    name = f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq"
+
+    def limit() -> str | None:
+        resource = ConfigResource(ResourceType.TOPIC, name)
+        admin = AdminClient({"bootstrap.servers": house.settings.kafka_bootstrap_servers})
+        entries = admin.describe_configs([resource])[resource].result(10)
+        value: str | None = entries["max.message.bytes"].value
+        return value
+
+    return await asyncio.to_thread(limit) == str(max_bytes)
+
+
+@pytest.mark.parametrize("size", [3_000, 100_000, 500_000])
+async def test_a2_a_copy_that_its_topic_refuses_leaves_its_reason(house: House, size: int) -> None:
+    await house.healthy()
+    await limit_copies(house, 2_000)
+    await publish(
+        house,
+        Topic.DEATH_NOTIFICATION,
+        (b"x" * size, []),
+        (b"y" * size, []),
+        (b"small", []),
+        (encoded(NOTICE), []),
+    )
+    records = await house.read(f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq", 3)
+    assert [record.value for record in records] == [None, None, b"small"]
+    assert [header(record, "dlq_offset") for record in records] == ["0", "1", "2"]
+    assert [event["payload"].encode() for event in await stored(house)] == [encoded(NOTICE)]
+    assert house.kafka._copies.rebuilds == 1
+
+
+@pytest.mark.parametrize("value", [b"not json", None, b"x" * 300_000], ids=["text", "empty", "big"])
+async def test_a2_what_cannot_leave_even_its_reason_is_stepped_over(
+    house: House,
+    value: bytes | None,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deadletters, "LAST_RESORT_SECONDS", 0.0)
+    await house.healthy()
+    await limit_copies(house, 50)
+    await publish(house, Topic.DEATH_NOTIFICATION, (value, []), (encoded(NOTICE), []))
+    assert [event["payload"].encode() for event in await stored(house)] == [encoded(NOTICE)]
+    (line,) = [one for one in caplog.records if one.message == "inbox.record_stepped_over"]
+    assert (line.levelname, line.partition, line.offset) == ("ERROR", 0, 0)
+    labels = {"topic": Topic.DEATH_NOTIFICATION.value, "outcome": "stepped_over"}
+    assert house.registry.get_sample_value("govid_inbox_records_total", labels) == 1
+
+
+async def test_a2_a_topic_that_refuses_for_a_while_stops_its_partition_only(house: House) -> None:
+    await house.healthy()
+    await limit_copies(house, 50)
+    async with house.outsider() as producer:
+        await producer.send_and_wait(house.wire(Topic.DEATH_NOTIFICATION), b"bad", partition=0)
+        await producer.send_and_wait(
+            house.wire(Topic.DEATH_NOTIFICATION), mark(Topic.DEATH_NOTIFICATION), partition=1
+        )
+    await until(lambda: has_seen_mark(house))
+    await until(lambda: house.holds("inbound_fault", 1))
+    assert house.kafka.inbox.health() == "stopped"
+    await limit_copies(house, 1_000_000)
+    (record,) = await house.read(f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    assert record.value == b"bad"
+    await until(lambda: house.holds("inbound_fault", 0))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "place"),
+    [
+        (b"{", "not-json", ""),
+        (None, "empty", ""),
+        (b"", "empty", ""),
+        (b"x" * 900_000, "too-big", ""),
+        (encoded({**NOTICE, "timestamp": 7}), "wrong-shape", "$.timestamp"),
+        (b'{"identifierValue":"AB123456C"}', "wrong-shape", "$.identifierType"),
+    ],
+    ids=["text", "null", "empty", "big", "type", "missing"],
+)
+async def test_a12_an_unreadable_record_is_reported_with_its_place(
+    house: House,
+    value: bytes | None,
+    reason: str,
+    place: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await publish(house, Topic.DEATH_NOTIFICATION, (value, []))
+    (line,) = [one for one in caplog.records if one.message == "inbox.record_unreadable"]
+    assert line.levelname == "ERROR"
+    assert (line.topic, line.partition, line.offset, line.reason, line.place) == (
+        house.wire(Topic.DEATH_NOTIFICATION), 0, 0, reason, place,
+    )  # fmt: skip
+    assert "AB123456C" not in str(vars(line))
+    labels = {"topic": Topic.DEATH_NOTIFICATION.value, "outcome": "unreadable"}
+    assert house.registry.get_sample_value("govid_inbox_records_total", labels) == 1
+
+
 async def publish_untakeable(house: House) -> None:
-    """Write a record with a header whose name is no text, which no client would write."""
+    """Write a record with a header whose name is no text, which aiokafka cannot read."""
     async with house.outsider() as producer:
         batch = producer.create_batch()
         batch.append(timestamp=None, key=None, value=encoded(NOTICE), headers=[("~~", b"1")])
@@ -275,16 +449,15 @@ async def publish_untakeable(house: House) -> None:
         await (await producer.send_batch(batch, topic, partition=0))
 
 
-async def test_r14_a_record_that_no_client_can_take_apart_stops_nobody(
-    house: House, caplog: pytest.LogCaptureFixture
-) -> None:
-    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
+async def test_a6_a_header_whose_name_is_no_text_does_not_void_its_record(house: House) -> None:
+    await publish(house, Topic.DEATH_NOTIFICATION, (encoded({**NOTICE, "reason": "before"}), []))
     await publish_untakeable(house)
     behind = encoded({**NOTICE, "reason": "behind it"})
     async with house.outsider() as producer:
         await producer.send_and_wait(house.wire(Topic.DEATH_NOTIFICATION), behind, partition=0)
     await until(lambda: has_come_in(house, "behind it"))
-    assert "inbox.record_stepped_over" in caplog.messages
+    reasons = [msgspec.json.decode(event["payload"])["reason"] for event in await stored(house)]
+    assert reasons == ["before", "registered", "behind it"]
 
 
 async def has_come_in(house: House, reason: str) -> bool:

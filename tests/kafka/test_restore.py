@@ -169,7 +169,7 @@ async def test_a11_commands_publish_to_a_topic_with_more_partitions_and_one_acce
     replayed = await govid("govid outbox replay --subscriber kafka.relay --reason why --yes --json")
     assert json.loads(replayed.stdout)["replayed"] == 1
     listed = await govid("govid topics list")
-    assert "identity.verification.request\t3\t4\tchanged" in listed.stdout.splitlines()
+    assert "identity.verification.request\t3\t4\tchanged\t-" in listed.stdout.splitlines()
     verified = await govid("govid outbox verify")
     assert verified.exit_code == 5
     assert verified.stdout.splitlines()[-1].startswith(

@@ -233,4 +233,5 @@ EVENT_TYPES: Sequence[EventType] = (
     _by_an_operator("bus.topic.partitions_accepted", contracts.TopicPartitionsAccepted),
     _by_an_operator("bus.topic.gap_accepted", contracts.TopicGapAccepted),
     _by_an_operator("bus.topic.kafka_ahead_accepted", contracts.TopicKafkaAheadAccepted),
+    _by_an_operator("bus.topic.records_skipped", contracts.TopicRecordsSkipped),
 )

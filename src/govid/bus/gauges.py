@@ -20,6 +20,7 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     leases: Callable[[], Mapping[str, int]]
     relay_state: Callable[[], State]
     inbox_lag: Callable[[], Mapping[tuple[str, int], int]]
+    inbox_stopped: Callable[[], Mapping[tuple[str, int], int]]
     activity_dropped: Callable[[], int]
     topics: Callable[[], Mapping[str, int]]
     topics_created_again: Callable[[], int]
@@ -95,6 +96,21 @@ class Gauges(Collector):
         for (topic, partition), records in self._readings.inbox_lag().items():
             lag.add_metric([topic, str(partition)], records)
         yield lag
+        failing = GaugeMetricFamily(
+            "govid_inbox_failing",
+            "1 for a partition of this replica that has failed twice at one position.",
+            labels=["topic", "partition"],
+        )
+        stopped = GaugeMetricFamily(
+            "govid_inbox_stopped",
+            "1 for a partition of this replica that has stopped at one position.",
+            labels=["topic", "partition"],
+        )
+        for (topic, partition), is_stopped in self._readings.inbox_stopped().items():
+            failing.add_metric([topic, str(partition)], 1)
+            stopped.add_metric([topic, str(partition)], is_stopped)
+        yield failing
+        yield stopped
 
 
 def _outbox(sample: Sample) -> Iterable[Metric]:

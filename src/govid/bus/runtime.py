@@ -165,13 +165,16 @@ class Bus:
 
         `topics` is "missing" when one is gone and could not be created again, and "changed" when
         one has another number of partitions than the relay publishes by.
+        `inbox` is also "failing" or "stopped" when
+        one of its partitions is.
         """
         if self._leases is None:
-            return {"kafka": "connecting", "dispatcher": "connecting"}
+            return {"kafka": "connecting", "dispatcher": "connecting", "inbox": "connecting"}
         return {
             "kafka": self._room.health(),
             "dispatcher": self._dispatcher_state(),
             "topics": self._room.topics_state,
+            "inbox": self._room.inbox.health(),
         }
 
     def _dispatcher_state(self) -> str:
@@ -194,6 +197,7 @@ class Bus:
                 State.CONNECTING if self._kafka is None else self._kafka.relay_state
             ),
             inbox_lag=lambda: {} if self._kafka is None else self._kafka.inbox.lag,
+            inbox_stopped=lambda: {} if self._kafka is None else self._kafka.inbox.stopped,
             activity_dropped=lambda: 0 if self._kafka is None else self._kafka.logs.dropped,
             topics=lambda: {} if self._kafka is None else self._kafka.topics.states,
             topics_created_again=lambda: (

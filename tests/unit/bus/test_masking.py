@@ -42,6 +42,7 @@ WORDS = frozenset(
         "deliveries",
         "ends",
         "error",
+        "fault",
         "flow",
         "identifier_digest",
         "kid",

@@ -34,6 +34,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("topics",),
     ("topics", "list"),
     ("topics", "accept"),
+    ("topics", "skip"),
     ("keys",),
     ("keys", "list"),
     ("keys", "rotate"),

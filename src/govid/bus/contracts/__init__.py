@@ -54,6 +54,7 @@ from govid.bus.contracts.operations import (
     TopicGapAccepted,
     TopicKafkaAheadAccepted,
     TopicPartitionsAccepted,
+    TopicRecordsSkipped,
 )
 from govid.bus.contracts.patients import PatientRecordRefused
 from govid.bus.contracts.sessions import (
@@ -148,6 +149,7 @@ __all__ = [
     "TopicGapAccepted",
     "TopicKafkaAheadAccepted",
     "TopicPartitionsAccepted",
+    "TopicRecordsSkipped",
     "VerificationAttemptsForgiven",
     "VerificationCompleted",
     "VerificationRefused",

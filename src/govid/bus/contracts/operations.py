@@ -81,3 +81,16 @@ class TopicKafkaAheadAccepted(TopicAct, frozen=True, kw_only=True):
     """
 
     ends: Mapping[str, int]
+
+
+class TopicRecordsSkipped(TopicAct, frozen=True, kw_only=True):
+    """Records of a partition at which the inbox had stopped are never handled.
+
+    From `first_offset` to before `next_offset`. `fault` is why it had stopped.
+    """
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+    fault: str

@@ -11,7 +11,6 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import KafkaError
 
 GRACE_SECONDS = 0.3
 """How long a cancelled start may take to come to its own end."""
@@ -58,7 +57,8 @@ async def stop(part: AIOKafkaProducer | AIOKafkaConsumer) -> None:
         client, owners = part._client, (part._coordinator, part._fetcher)  # noqa: SLF001
     transports = _transports(client)
     try:
-        with suppress(KafkaError, OSError, TimeoutError):
+        # A task of the part may have ended with any error, which the stop meets again.
+        with suppress(Exception):
             await asyncio.wait_for(part.stop(), POLITE_SECONDS)
         await _cancel((client, *owners))
     finally:

@@ -1,9 +1,18 @@
-"""Where records go that cannot be read: `<topic>.dlq`, as they came, with the reason as headers."""
+"""Where records go that cannot be read: `<topic>.dlq`, as they came, with the reason as headers.
+
+A record that is too large to be copied whole leaves its reason headers only. If even these are
+refused for good, there is no copy, and the caller steps over the record.
+"""
 
 import asyncio
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from aiokafka import AIOKafkaProducer
+
+from govid.bus.kafka.faults import Fault, classify
 from govid.bus.kafka.intake import Unreadable
 from govid.bus.kafka.producer import Producer
 from govid.bus.kafka.topics_admin import dead_letter_topic
@@ -11,7 +20,15 @@ from govid.bus.storage.errors import error_class
 
 SEND_SECONDS = 5.0
 KEPT_BYTES = 512 * 1024
-"""A value longer than this stays where it is: with the headers it might not fit any more."""
+"""A record whose key, value and headers are longer than this together is not copied whole."""
+LAST_RESORT_SECONDS = 60.0
+"""How long a topic may refuse the reason headers, or be missing, until records are stepped over."""
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class DeadLetterRefused(Exception):
+    """The dead-letter topic does not take a record now; the caller tries again."""
 
 
 class DeadLetters:
@@ -20,38 +37,86 @@ class DeadLetters:
     def __init__(self, producer: Producer) -> None:
         """Write through *producer*."""
         self._producer = producer
+        self._limits: dict[str, int] = {}
+        self._refused_since: dict[str, float] = {}
 
-    async def put(self, record: Any, reason: Unreadable) -> None:
-        """Write *record*, an aiokafka `ConsumerRecord`, with *reason*."""
+    async def put(self, record: Any, reason: Unreadable) -> bool:
+        """Write *record*, an aiokafka `ConsumerRecord`, with *reason*; tell whether that is done.
+
+        False means that the topic has refused for `LAST_RESORT_SECONDS`: there is no copy.
+
+        Raises:
+            KafkaError, TimeoutError: Kafka is away.
+            DeadLetterRefused: the topic refuses the record now.
+        """
+        topic = dead_letter_topic(record.topic)
+        size = _size(record)
+        headers = _reason_headers(record, reason)
+        if size <= self._limits.get(topic, KEPT_BYTES):
+            whole = [*record.headers, *headers]
+            if await self._send(topic, record.partition, record.key, record.value, whole):
+                return True
+            # Others of this size need not be refused as well.
+            self._limits[topic] = size - 1
+        if await self._send(topic, record.partition, None, None, headers):
+            return True
+        # It was not the size.
+        self._limits.pop(topic, None)
+        since = self._refused_since.setdefault(topic, time.monotonic())
+        if time.monotonic() - since < LAST_RESORT_SECONDS:
+            raise DeadLetterRefused
+        return False
+
+    async def _send(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> bool:
+        """Send one record; tell whether Kafka has it, or refuses it.
+
+        Raises:
+            KafkaError, TimeoutError: Kafka is away.
+        """
         producer = await self._producer.ready()
-        headers_bytes = sum(len(name) + len(value or b"") for name, value in record.headers)
-        whole = len(record.value or b"") + headers_bytes <= KEPT_BYTES
-        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        headers = [
-            *(record.headers if whole else ()),
-            ("dlq_reason", reason.reason.encode()),
-            ("dlq_place", reason.place.encode()),
-            ("dlq_topic", record.topic.encode()),
-            ("dlq_partition", str(record.partition).encode()),
-            ("dlq_offset", str(record.offset).encode()),
-            ("dlq_bytes", str(len(record.value or b"")).encode()),
-            ("dlq_time", now.encode()),
-        ]
-        batch = producer.create_batch()
-        batch.append(
-            timestamp=None,
-            key=record.key,
-            value=record.value if whole else None,
-            headers=headers,
-        )
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                partitions = await producer.partitions_for(topic := dead_letter_topic(record.topic))
-                future = await producer.send_batch(
-                    batch, topic, partition=record.partition % len(partitions)
-                )
-                await future
+                await _deliver(producer, topic, partition, key, value, headers)
         except Exception as error:
             # Whatever it was, the numbering of this producer cannot be trusted any more.
             self._producer.replace(producer, error_class(error))
-            raise
+            if classify(error) is Fault.OUTAGE:
+                raise
+            return False
+        self._refused_since.pop(topic, None)
+        return True
+
+
+async def _deliver(
+    producer: AIOKafkaProducer,
+    topic: str,
+    partition: int,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Headers,
+) -> None:
+    batch = producer.create_batch()
+    batch.append(timestamp=None, key=key, value=value, headers=headers)
+    partitions = await producer.partitions_for(topic)
+    future = await producer.send_batch(batch, topic, partition=partition % len(partitions))
+    await future
+
+
+def _size(record: Any) -> int:
+    headers = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
+def _reason_headers(record: Any, reason: Unreadable) -> Headers:
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return [
+        ("dlq_reason", reason.reason.encode()),
+        ("dlq_place", reason.place.encode()),
+        ("dlq_topic", record.topic.encode()),
+        ("dlq_partition", str(record.partition).encode()),
+        ("dlq_offset", str(record.offset).encode()),
+        ("dlq_bytes", str(len(record.value or b"")).encode()),
+        ("dlq_time", now.encode()),
+    ]

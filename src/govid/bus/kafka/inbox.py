@@ -1,7 +1,8 @@
 """Takes in what others publish: each record once, unreadable ones set aside, then the offsets.
 
 Offsets are committed after the database has the records; until then a restart brings them again,
-and the inbox table knows them. What govid published itself and reads back has no effect.
+and the inbox table knows them. What govid published itself and reads back has no effect. A position
+that fails stops its partition only (`PartitionReader`).
 """
 
 import asyncio
@@ -18,20 +19,20 @@ from govid.bus.contracts import Topic
 from govid.bus.envelope import Envelope
 from govid.bus.kafka.cleanup import start, stop
 from govid.bus.kafka.deadletters import DeadLetters
+from govid.bus.kafka.inbound_faults import InboundFaults
 from govid.bus.kafka.intake import SHAPES, Arrival, Intake, Unreadable
+from govid.bus.kafka.partition_reader import FAILING_ATTEMPTS, PartitionReader
 from govid.bus.kafka.sql import QUERIES
 from govid.bus.kafka.topics_admin import INBOUND, Topics
 from govid.bus.metrics import Metrics
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import error_class, is_not_storable
+from govid.bus.storage.errors import error_class, is_not_storable, is_transient, is_unavailable
 from govid.bus.wake import Wake
 
 log = logging.getLogger(__name__)
 
-POLL_MS = 500
-POLL_RECORDS = 500
 PAUSE_SECONDS = 1.0
 
 
@@ -68,12 +69,37 @@ class Inbox:
         self._dead_letters = dead_letters
         self._metrics = metrics or Metrics()
         self._by_name = {settings.wire_name(topic): topic for topic in INBOUND}
-        self._left: Mapping[TopicPartition, int] = {}
+        self._connected: bool | None = None
+        self._reader: PartitionReader | None = None
 
     @property
     def lag(self) -> dict[tuple[str, int], int]:
-        """How many records were left after the last read, by topic and partition."""
-        return {(self._by_name[p.topic].value, p.partition): n for p, n in self._left.items()}
+        """How many records are left, by topic and partition."""
+        return self._by_place({} if self._reader is None else self._reader.lag)
+
+    @property
+    def stopped(self) -> dict[tuple[str, int], int]:
+        """The partitions that this replica has and that fail: 1 if one has stopped, 0 if not yet.
+
+        A position counts from its second failure on.
+        """
+        if self._reader is None:
+            return {}
+        failing = {
+            partition: int(trouble.is_stopped)
+            for partition, trouble in self._reader.troubles.items()
+            if trouble.attempts >= FAILING_ATTEMPTS
+        }
+        return self._by_place(failing)
+
+    def health(self) -> str:
+        """Return the state of the inbox: "ok", "connecting", "down", "failing" or "stopped"."""
+        if self._connected is None:
+            return "connecting"
+        if not self._connected:
+            return "down"
+        stopped = self.stopped.values()
+        return "stopped" if any(stopped) else "failing" if stopped else "ok"
 
     async def run(self) -> None:
         """Take in what comes, until cancelled."""
@@ -82,13 +108,21 @@ class Inbox:
         while True:
             consumer = self._consumer()
             try:
+                # Of this consumer's own: what the last one knew of positions is void.
+                reader = PartitionReader(consumer, InboundFaults(self._database.bus_reads))
+                consumer.subscribe(list(self._by_name), listener=reader)
                 await start(consumer)
+                self._reader = reader
                 while True:
-                    await self._take(consumer)
-            except KafkaError:
+                    await self._take(reader)
+                    self._connected = True
+            except KafkaError as error:
                 # That Kafka is away has been said, by the producers.
+                self._connected = False
+                log.debug("inbox.interrupted", extra={"error_class": error_class(error)})
                 await asyncio.sleep(PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - one of the four edges
+                self._connected = False
                 log.warning("inbox.interrupted", extra={"error_class": error_class(error)})
                 await asyncio.sleep(PAUSE_SECONDS)
             finally:
@@ -96,77 +130,85 @@ class Inbox:
 
     def _consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
-            *self._by_name,
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             client_id=f"{self._settings.kafka_client_id}-inbox",
             group_id=f"{self._settings.kafka_client_id}.inbox",
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            # The reader decides where a partition begins, and sees what Kafka no longer has.
+            auto_offset_reset="none",
+            isolation_level="read_committed",
             request_timeout_ms=11_000,
             metadata_max_age_ms=30_000,
         )
 
-    async def _take(self, consumer: AIOKafkaConsumer) -> None:
-        try:
-            batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
-        except (ValueError, LookupError, TypeError):
-            # A record that the client itself cannot take apart, such as one with a header whose
-            # name is no text. It says neither which nor where.
-            batches = await self._one_by_one(consumer)
-        if not batches:
-            return
-        readable: list[Read] = []
-        for partition, records in batches.items():
-            for record in records:
-                try:
-                    arrival = self._intake.read(self._by_name[partition.topic], record)
-                except Unreadable as reason:
-                    await self._dead_letters.put(record, reason)
-                    self._metrics.read(self._by_name[partition.topic], "unreadable")
-                else:
-                    readable.append(Read(record, arrival))
-        await self._store(readable)
-        offsets = _offsets(batches)
-        await consumer.commit(offsets)
-        self._left = _left(consumer, offsets, self._left)
-
-    async def _one_by_one(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[Any]]:
-        """Read one record of each partition, and step over those that cannot be taken apart."""
-        batches: dict[TopicPartition, list[Any]] = {}
-        for partition in consumer.assignment():
+    async def _take(self, reader: PartitionReader) -> None:
+        for partition, fetched in (await reader.read()).items():
             try:
-                batches |= await consumer.getmany(partition, timeout_ms=POLL_MS, max_records=1)
-            except (ValueError, LookupError, TypeError) as error:
-                position = await consumer.position(partition)
-                consumer.seek(partition, position + 1)
-                self._metrics.read(self._by_name[partition.topic], "unreadable")
-                log.error(  # noqa: TRY400 - a traceback may quote the record (I9)
-                    "inbox.record_stepped_over",
-                    extra={
-                        "topic": partition.topic,
-                        "partition": partition.partition,
-                        "error_class": error_class(error),
-                    },
-                )
-        return batches
+                await self._take_partition(reader, partition, fetched.records)
+            except KafkaError:
+                raise
+            except Exception as error:
+                if is_unavailable(error):
+                    raise
+                await reader.fail(partition, error)
+            else:
+                reader.advance(partition, fetched.next_offset)
+        await reader.commit()
 
-    async def _store(self, reads: Sequence[Read]) -> None:
+    async def _take_partition(
+        self, reader: PartitionReader, partition: TopicPartition, records: Sequence[Any]
+    ) -> None:
+        """Store *records* in their order; what has been dealt with is noted at *reader*."""
+        readable: list[Read] = []
+        for record in records:
+            try:
+                arrival = self._intake.read(self._by_name[partition.topic], record)
+            except Unreadable as reason:
+                await self._store(reader, partition, readable)
+                readable = []
+                await self._set_aside(record, reason)
+                reader.advance(partition, record.offset + 1)
+            else:
+                readable.append(Read(record, arrival))
+        await self._store(reader, partition, readable)
+
+    async def _store(
+        self, reader: PartitionReader, partition: TopicPartition, reads: Sequence[Read]
+    ) -> None:
         """Store *reads* in one transaction; where one cannot be stored, each in its own."""
         if not reads:
             return
         try:
             addressees = await self._commit([read.arrival for read in reads])
         except asyncpg.PostgresError as error:
+            if is_transient(error):
+                raise
+            if len(reads) > 1:
+                for read in reads:
+                    await self._store(reader, partition, [read])
+                return
             if not is_not_storable(error):
                 raise
-            if len(reads) == 1:
-                await self._dead_letters.put(reads[0].record, Unreadable("not-storable"))
-                self._metrics.read(str(reads[0].arrival.envelope.topic), "unreadable")
-                return
-            for read in reads:
-                await self._store([read])
+            await self._set_aside(reads[0].record, Unreadable("not-storable"))
         else:
             self._wake.ring(addressees)
+        reader.advance(partition, reads[-1].record.offset + 1)
+
+    async def _set_aside(self, record: Any, reason: Unreadable) -> None:
+        """Copy *record* to its dead-letter topic, or step over it if nothing can be copied."""
+        copied = await self._dead_letters.put(record, reason)
+        outcome = "unreadable" if copied else "stepped_over"
+        self._metrics.read(self._by_name[record.topic], outcome)
+        log.error(
+            "inbox.record_unreadable" if copied else "inbox.record_stepped_over",
+            extra={
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
+                "reason": reason.reason,
+                "place": reason.place,
+            },
+        )
 
     async def _commit(self, arrivals: Sequence[Arrival]) -> set[str]:
         names: set[str] = set()
@@ -225,19 +267,6 @@ class Inbox:
             if any(shape and issubclass(struct, shape) for struct in consumer.handles)
         ]
 
-
-def _offsets(
-    batches: Mapping[TopicPartition, Sequence[Any]],
-) -> dict[TopicPartition, int]:
-    return {partition: records[-1].offset + 1 for partition, records in batches.items()}
-
-
-def _left(
-    consumer: AIOKafkaConsumer,
-    read: Mapping[TopicPartition, int],
-    before: Mapping[TopicPartition, int],
-) -> dict[TopicPartition, int]:
-    """Return how many records are left of each partition that this replica has now."""
-    now = {partition: (consumer.highwater(partition) or n) - n for partition, n in read.items()}
-    mine = consumer.assignment()
-    return {partition: n for partition, n in {**before, **now}.items() if partition in mine}
+    def _by_place(self, values: Mapping[TopicPartition, int]) -> dict[tuple[str, int], int]:
+        """Return *values* by the contract's names of the topics."""
+        return {(self._by_name[p.topic].value, p.partition): n for p, n in values.items()}

@@ -22,6 +22,7 @@ from govid.bus.storage.errors import error_class
 
 MAX_VALUE_BYTES = 256 * 1024
 _PLACE = re.compile(r"at `(\$[\w.]*)`")
+_MISSING = re.compile(r"missing required field `(\w+)`")
 SHAPES: dict[Topic, type[Event]] = {
     Topic.VERIFICATION_RESULT: VerificationCompleted,
     Topic.DEATH_NOTIFICATION: DeathNotified,
@@ -105,9 +106,8 @@ class Intake:
         try:
             event: Any = self._decoders[topic].decode(value)
         except msgspec.ValidationError as error:
-            place = _PLACE.search(str(error))
             # `from None`: the text of the error may quote the value.
-            raise Unreadable("wrong-shape", place[1] if place else "$") from None
+            raise Unreadable("wrong-shape", _place(str(error))) from None
         except (msgspec.DecodeError, RecursionError):
             raise Unreadable("not-json") from None
         for name, wire_name in zip(
@@ -142,8 +142,15 @@ class Intake:
         return f"{topic.value} by place", place.encode()
 
 
+def _place(error: str) -> str:
+    """Return the place that the text of a `ValidationError` names, with a missing member's name."""
+    place = _PLACE.search(error)
+    missing = _MISSING.search(error)
+    return (place[1] if place else "$") + (f".{missing[1]}" if missing else "")
+
+
 def _text(value: bytes | None) -> bytes:
-    if value is None:
+    if not value:
         raise Unreadable("empty")
     if len(value) > MAX_VALUE_BYTES:
         raise Unreadable("too-big")

@@ -117,3 +117,27 @@ SELECT p.subscriber, p.key, p.event_id, 'infinity', 0, 'unknown_type', p.fingerp
 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[])
     AS p(subscriber, key, event_id, fingerprint)
 ON CONFLICT (subscriber, key) DO NOTHING
+
+-- name: report_inbound_fault
+INSERT INTO bus.inbound_fault AS f (topic, partition, first_offset, next_offset, kind, reason)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (topic, partition, first_offset) DO UPDATE
+SET next_offset = CASE WHEN f.accepted_at IS NULL THEN excluded.next_offset ELSE f.next_offset END,
+    kind = excluded.kind, reason = excluded.reason
+
+-- name: accepted_inbound_fault
+SELECT next_offset FROM bus.inbound_fault
+WHERE topic = $1 AND partition = $2 AND first_offset = $3 AND accepted_at IS NOT NULL
+
+-- name: settle_inbound_faults
+DELETE FROM bus.inbound_fault WHERE topic = $1 AND partition = $2 AND first_offset < $3
+
+-- name: inbound_faults
+SELECT topic, partition, first_offset, next_offset, kind, reason, found_at, accepted_at
+FROM bus.inbound_fault ORDER BY topic, partition, first_offset
+
+-- name: accept_inbound_fault
+-- Of two operators one finds it accepted already, and nothing to do.
+UPDATE bus.inbound_fault SET accepted_at = clock_timestamp()
+WHERE topic = $1 AND partition = $2 AND first_offset = $3 AND accepted_at IS NULL
+RETURNING topic, partition, first_offset, next_offset, kind, reason, found_at, accepted_at

@@ -48,6 +48,8 @@ class Kafka:
         # record must not take the other kind's producer with it.
         self._events = Producer(settings, "events", self.topics, metrics.rebuilt)
         self._records = Producer(settings, "logs")
+        # Records of others are of any size: a refused copy costs a producer that nothing else uses.
+        self._copies = Producer(settings, "dead-letters")
         self.relay = Relay(settings, database, leases, wake, self._events, self.topics, metrics)
         self.logs = LogTopics(settings, database, sealer, outbox, wake, self._records, self.topics)
         self.inbox = Inbox(
@@ -58,7 +60,7 @@ class Kafka:
             outbox,
             wake,
             self.topics,
-            DeadLetters(self._records),
+            DeadLetters(self._copies),
             metrics,
         )
         self._relaying: asyncio.Task[None] | None = None
@@ -74,6 +76,7 @@ class Kafka:
             _task("inbox", self.inbox.run()),
             _task("events", self._events.run()),
             _task("records", self._records.run()),
+            _task("dead letters", self._copies.run()),
         ]
 
     async def stop(self) -> None:

@@ -5,6 +5,7 @@ from `govid outbox status` to the end of the trouble.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ import msgspec
 import rich_click
 
 from govid.bus.inspection import STATES, EventDetail, Inspection, SubscriberStatus
+from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
 from govid.bus.stuck import Group, StuckDeliveries
 from govid.gateway.cli import outbox_mending, outbox_replay, outbox_verify
 from govid.gateway.cli.errors import CommandError, Refused
@@ -48,12 +50,25 @@ def status(as_json: bool) -> None:
     async def ask() -> None:
         async with connected(target()) as connection:
             found = await Inspection(connection).status()
+            faults = await InboundFaults(connection).fetch_all()
         columns = ("subscriber", "pending", "oldest_seconds", "waiting_keys", "parked_keys", "dead")
         Output(as_json=as_json).table(columns, [msgspec.structs.astuple(row) for row in found])
-        if not as_json:
+        _report_faults(faults)
+        if not as_json and not faults:
             _lead_on(found)
 
     asyncio.run(ask())
+
+
+def _report_faults(faults: Sequence[InboundFault]) -> None:
+    for fault in faults:
+        next_step = (
+            "An operator has let it step over."
+            if fault.accepted_at
+            else f"Next: docs/runbook.md, or `govid topics skip {fault.topic} {fault.partition} "
+            f"{fault.first_offset} --reason '...'`"
+        )
+        note(f"The inbox has stopped at {fault.place} ({fault.kind}, {fault.reason}). {next_step}")
 
 
 def _lead_on(found: list[SubscriberStatus]) -> None:

@@ -1,7 +1,8 @@
 """`govid topics`: what Kafka has of the topics, and what an operator accepts about them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import rich_click
 
 from govid.bus import Outage
 from govid.bus.acts import Acts, Signature
+from govid.bus.contracts import Topic, TopicRecordsSkipped
 from govid.bus.kafka.acceptance import (
     QUERIES,
     PartitionSwitch,
@@ -20,6 +22,7 @@ from govid.bus.kafka.acceptance import (
     topic_states,
 )
 from govid.bus.kafka.archive import reading
+from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
 from govid.bus.kafka.room import quiet
 from govid.bus.kafka.topics_admin import ordered_topics
 from govid.gateway.cli.acting import (
@@ -47,10 +50,15 @@ def list_(as_json: bool) -> None:
     """List the topics: the number of partitions that decides, and the one that Kafka has.
 
     The state is ok, changed, missing, switching, or unknown where Kafka does not answer.
+    `stopped_at` names partition and offset where the inbox has stopped.
     """
-    states = asyncio.run(_states())
-    columns = ("topic", "partitions", "in_kafka", "state")
-    Output(as_json=as_json).table(columns, [msgspec.structs.astuple(one) for one in states])
+    states, faults = asyncio.run(_states())
+    columns = ("topic", "partitions", "in_kafka", "state", "stopped_at")
+    stopped: dict[str, list[str]] = {}
+    for fault in faults:
+        stopped.setdefault(fault.topic, []).append(f"{fault.partition}/{fault.first_offset}")
+    rows = [(*msgspec.structs.astuple(one), stopped.get(one.topic)) for one in states]
+    Output(as_json=as_json).table(columns, rows)
     if as_json:
         return
     for one in states:
@@ -80,11 +88,13 @@ def accept(topic: str, **options: Any) -> None:
     asyncio.run(_accept(topic, ordered))
 
 
-async def _states() -> list[TopicState]:
+async def _states() -> tuple[list[TopicState], Sequence[InboundFault]]:
     place = target()
     async with connected(place) as connection:
         rows = await connection.fetch(QUERIES["topics"])
-    return topic_states(rows, await _present(place), ordered_topics(place.settings.bus))
+        faults = await InboundFaults(connection).fetch_all()
+    states = topic_states(rows, await _present(place), ordered_topics(place.settings.bus))
+    return states, faults
 
 
 async def _present(place: Target) -> Mapping[str, int] | None:
@@ -171,3 +181,86 @@ async def _switch(connection: Any, acts: Acts, state: TopicState, ordered: Order
         raise CommandError(
             "the switch took longer than a minute; nothing was changed.", "Run it again."
         ) from error
+
+
+@command.command(
+    epilog="Example: govid topics skip hmrc.death.notification 2 1117 --reason 'damaged, see 72'"
+)
+@click.argument("topic")
+@click.argument("partition", type=click.IntRange(min=0))
+@click.argument("offset", type=click.IntRange(min=0))
+@ordering("Show what would be stepped over, change nothing.")
+def skip(topic: str, partition: int, offset: int, **how: Any) -> None:
+    """Step over records at which an inbound partition has stopped. They are never handled.
+
+    Only a position that `govid outbox status` names can be stepped over. A running replica does it
+    within seconds; without one it happens after the next start.
+    """
+    ordered = order(rate=None, **how)
+    asyncio.run(_skip(ordered, topic, partition, offset))
+
+
+async def _skip(ordered: Order, topic: str, partition: int, offset: int) -> None:
+    place = target()
+    async with at_head(place) as connection:
+        faults = InboundFaults(connection)
+        fault = await _find(place, faults, topic, partition, offset)
+        last = fault.next_offset - 1
+        what = f"offset {offset}" if last == offset else f"offsets {offset} to {last}"
+        what = f"{what} of {fault.topic}, partition {partition} ({fault.kind}, {fault.reason})"
+        signature = Signature(operator=ordered.operator, reason=ordered.reason)
+        if ordered.dry_run:
+            note(f"Would step over {what}.")
+        else:
+            confirm(f"Step over {what}? These records are never handled.", yes=ordered.yes)
+            acts = acts_of(place, connection, subscriptions_of(place))
+            if not await acts.commit_event(partial(_skipped, faults, fault, signature)):
+                raise CommandError(
+                    "another operator has accepted that already.",
+                    "`govid outbox status` shows whether the partition goes on.",
+                )
+            note(f"Steps over {what} within seconds. Look again: `govid outbox status`")
+        if ordered.as_json:
+            ordered.output.document(
+                {
+                    "topic": fault.topic,
+                    "partition": partition,
+                    "first_offset": offset,
+                    "next_offset": fault.next_offset,
+                    "kind": fault.kind,
+                    "reason": fault.reason,
+                    "act": None if ordered.dry_run else signature.id,
+                }
+            )
+
+
+async def _find(
+    place: Target, faults: InboundFaults, topic: str, partition: int, offset: int
+) -> InboundFault:
+    """Return the fault at a position; *topic* is its name in Kafka or that of the contract."""
+    names = {topic}
+    if topic in set(Topic):
+        names.add(place.settings.bus.wire_name(Topic(topic)))
+    for fault in await faults.fetch_all():
+        if fault.topic in names and (fault.partition, fault.first_offset) == (partition, offset):
+            return fault
+    raise CommandError(
+        f"the inbox has not stopped at {topic}/{partition}/{offset}, so nothing was touched.",
+        "`govid outbox status` names the positions at which it has.",
+    )
+
+
+async def _skipped(
+    faults: InboundFaults, fault: InboundFault, signature: Signature
+) -> TopicRecordsSkipped | None:
+    accepted = await faults.accept(fault.topic, fault.partition, fault.first_offset)
+    if accepted is None:
+        return None
+    return signature.event(
+        TopicRecordsSkipped,
+        topic=accepted.topic,
+        partition=accepted.partition,
+        first_offset=accepted.first_offset,
+        next_offset=accepted.next_offset,
+        fault=f"{accepted.kind}: {accepted.reason}",
+    )

@@ -1,0 +1,392 @@
+"""Reads the inbound topics partition by partition, so that one that cannot be read stops alone.
+
+The reader decides every position itself: aiokafka steps over records that do not fit into a fetch,
+and forgets what it had drained of other partitions when one raises. A batch that cannot be read is
+fetched again three times over five seconds, because it may have been damaged in transit. After that
+its partition stops. An operator can step over the batch, and it may heal: it is still fetched now
+and then.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition, errors
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.protocol.fetch import FetchRequest
+
+from govid.bus.kafka.inbound_faults import FaultKind, InboundFaults
+from govid.bus.kafka.record_batches import (
+    AbortedTransaction,
+    DecodedBatch,
+    UnreadableBatch,
+    decode_batch,
+)
+from govid.bus.storage.errors import error_class
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+POLL_RECORDS = 500
+FETCH_BYTES = 1024 * 1024
+RETRY_SECONDS = (1.0, 2.0, 2.0)
+"""The waits before a batch is fetched again, until its partition stops."""
+STOPPED_SECONDS = 2.0
+"""How often a stopped partition asks whether an operator has accepted a step over the batch."""
+HEAL_ATTEMPTS = 5
+"""Every so many of these the batch is fetched once more."""
+LAG_SECONDS = 5.0
+LAG_TIMEOUT_SECONDS = 2.0
+READ_COMMITTED = 1
+FAILING_ATTEMPTS = 2
+"""From so many failures at one position on it is reported."""
+
+_LOST_POSITION = (errors.OffsetOutOfRangeError, errors.NoOffsetForPartitionError)
+_PASSING_CODES = frozenset({3, 5, 6, 9, 74, 75, 78})
+"""Refusals of a fetch that end by themselves: the leader, its epoch or its end is not known yet.
+
+Source: Kafka protocol guide, "Error Codes".
+"""
+_BATCH_ERRORS = (
+    errors.CorruptRecordException,
+    errors.RecordTooLargeError,
+    errors.UnsupportedCodecError,
+    errors.TopicAuthorizationFailedError,
+)
+"""Errors of Kafka that concern one partition only."""
+
+
+class FetchedRecords(NamedTuple):
+    """Records of one partition in the order of their offsets, and the position behind them."""
+
+    records: Sequence[Any]
+    next_offset: int
+
+
+class PartitionTrouble(msgspec.Struct, kw_only=True):
+    """A position at which a partition does not get on."""
+
+    offset: int
+    next_offset: int
+    kind: FaultKind
+    reason: str
+    attempts: int = 0
+    due: float = 0.0
+    reported: bool = False
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the reader has given up on the batch for now."""
+        return self.attempts > len(RETRY_SECONDS)
+
+
+class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """Reads the partitions that the consumer group assigns to one consumer."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, faults: InboundFaults) -> None:
+        """Read through *consumer*, which must not reset positions; report stops to *faults*."""
+        self.troubles: dict[TopicPartition, PartitionTrouble] = {}
+        self.lag: dict[TopicPartition, int] = {}
+        """How many records are left behind each position, open transactions included."""
+        self.held_back: dict[TopicPartition, int] = {}
+        """How many of them an open transaction keeps from being read."""
+        self._faults = faults
+        self._consumer = consumer
+        self._positions: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
+        self._moved: set[TopicPartition] = set()
+        self._measured_at = float("-inf")
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Forget positions: another replica may go on from here, and come back with others."""
+        del revoked
+        self._forget(())
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Do nothing: `read` looks each new partition up."""
+
+    def position(self, partition: TopicPartition) -> int:
+        """Return the offset of the next record that has not been dealt with."""
+        return self._positions[partition]
+
+    async def read(self) -> Mapping[TopicPartition, FetchedRecords]:
+        """Return what has arrived, at most `POLL_RECORDS` a partition; wait a moment for it.
+
+        Raises:
+            KafkaError: Kafka is away, or the group takes this consumer out.
+        """
+        consumer = self._consumer
+        if consumer._fetcher.error_future.done():  # noqa: SLF001 - nothing public tells it
+            raise errors.KafkaError("the fetcher has ended")
+        mine = consumer.assignment()
+        self._forget(mine)
+        found: dict[TopicPartition, FetchedRecords] = {}
+        for partition in sorted(mine):
+            if partition not in self._positions:
+                await self._locate(partition)
+            fetched = await self._read(partition)
+            if fetched is not None:
+                found[partition] = fetched
+        if mine and time.monotonic() - self._measured_at > LAG_SECONDS:
+            found |= await self._measure([one for one in sorted(mine) if one not in found])
+        if not found:
+            await self._wait()
+        return found
+
+    def advance(self, partition: TopicPartition, offset: int) -> None:
+        """Note that everything before *offset* has been dealt with."""
+        if partition in self._positions:
+            self._positions[partition] = offset
+
+    async def fail(self, partition: TopicPartition, error: BaseException) -> None:
+        """Go back to the position of *partition*, which raised *error*, and wait before it."""
+        offset = self._positions.get(partition)
+        if offset is None or partition not in self._consumer.assignment():
+            return
+        self._consumer.seek(partition, offset)
+        await self._note(partition, "failing", error_class(error), offset + 1)
+
+    async def commit(self) -> None:
+        """Commit the positions that have changed."""
+        mine = self._consumer.assignment()
+        changed = {
+            partition: position
+            for partition, position in self._positions.items()
+            if partition in mine and self._committed.get(partition) != position
+        }
+        if changed:
+            await self._consumer.commit(changed)
+            self._committed |= changed
+        for partition, position in changed.items():
+            trouble = self.troubles.get(partition)
+            if trouble is not None and trouble.offset < position:
+                await self._resume(partition)
+
+    async def _read(self, partition: TopicPartition) -> FetchedRecords | None:
+        trouble = self.troubles.get(partition)
+        if trouble is not None:
+            if time.monotonic() < trouble.due:
+                return None
+            if trouble.reported and await self._step_over(partition, trouble):
+                return None
+            if trouble.kind == "unreadable":
+                return await self._read_again(partition, trouble)
+            self._consumer.resume(partition)
+        try:
+            batches = await self._consumer.getmany(
+                partition, timeout_ms=0, max_records=POLL_RECORDS
+            )
+        except _LOST_POSITION:
+            await self._reset(partition)
+            return None
+        except _BATCH_ERRORS:
+            return await self._examine(partition)
+        except errors.KafkaError:
+            raise
+        except Exception:  # noqa: BLE001 - codecs and decoders raise whatever they like
+            return await self._examine(partition)
+        position = await self._consumer.position(partition)
+        records = batches.get(partition, ())
+        if not records:
+            # Control records and aborted transactions are no records, but they are behind us.
+            self.advance(partition, max(position, self._positions.get(partition, 0)))
+            return None
+        return FetchedRecords(records, position)
+
+    async def _read_again(
+        self, partition: TopicPartition, trouble: PartitionTrouble
+    ) -> FetchedRecords | None:
+        if trouble.is_stopped and trouble.attempts % HEAL_ATTEMPTS:
+            trouble.attempts += 1
+            trouble.due = time.monotonic() + STOPPED_SECONDS
+            return None
+        return await self._examine(partition)
+
+    async def _examine(self, partition: TopicPartition) -> FetchedRecords | None:
+        """Fetch the batch at the position of *partition*, and find out what is wrong with it."""
+        if partition not in self._positions or partition not in self._consumer.assignment():
+            return None
+        self._consumer.seek(partition, self._positions[partition])
+        try:
+            batch = await self._fetch_batch(partition)
+        except UnreadableBatch as fault:
+            await self._note(partition, "unreadable", fault.reason, fault.next_offset)
+            return None
+        if batch is None or partition not in self._consumer.assignment():
+            return None
+        self._consumer.resume(partition)
+        self._consumer.seek(partition, batch.next_offset)
+        return FetchedRecords(batch.records, batch.next_offset)
+
+    async def _fetch_batch(self, partition: TopicPartition) -> DecodedBatch | None:
+        client = self._consumer._client  # noqa: SLF001 - there is no public way to a raw batch
+        leader = client.cluster.leader_for_partition(partition)
+        if leader in {None, -1}:
+            return None
+        position = self._positions[partition]
+        wanted = (partition.partition, position, FETCH_BYTES)
+        request = FetchRequest(
+            int(POLL_SECONDS * 1000), 1, FETCH_BYTES, READ_COMMITTED, [(partition.topic, [wanted])]
+        )
+        response = await client.send(leader, request)
+        ((_, ((_, code, end, readable_end, *details),)),) = response.topics
+        error = errors.for_code(code)
+        if error in _LOST_POSITION:
+            await self._reset(partition)
+            return None
+        if code in _PASSING_CODES:
+            await client.force_metadata_update()
+            return None
+        if error is not errors.NoError:
+            raise UnreadableBatch(error.__name__, position + 1)
+        # Version 11 has the preferred replica between the aborted transactions and the records.
+        aborted = details[1] if response.API_VERSION >= 11 else details[-2]  # noqa: PLR2004
+        if not details[-1] and position < readable_end:
+            raise UnreadableBatch("missing", position + 1)
+        return decode_batch(
+            details[-1] or b"",
+            partition.topic,
+            partition.partition,
+            position,
+            end,
+            [AbortedTransaction(*one) for one in aborted or ()],
+        )
+
+    async def _note(
+        self, partition: TopicPartition, kind: FaultKind, reason: str, next_offset: int
+    ) -> None:
+        """Count a failure at the position of *partition*, and let it rest for a while."""
+        offset = self._positions[partition]
+        trouble = self.troubles.get(partition)
+        if trouble is None or trouble.offset != offset:
+            trouble = self.troubles[partition] = PartitionTrouble(
+                offset=offset, next_offset=next_offset, kind=kind, reason=reason
+            )
+        was_stopped = trouble.is_stopped
+        trouble.attempts += 1
+        trouble.kind, trouble.reason, trouble.next_offset = kind, reason, next_offset
+        rest = STOPPED_SECONDS if trouble.is_stopped else RETRY_SECONDS[trouble.attempts - 1]
+        trouble.due = time.monotonic() + rest
+        self._consumer.pause(partition)
+        place = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
+        if trouble.attempts == 1:
+            log.warning("inbox.position_failed", extra={**place, "kind": kind, "reason": reason})
+        if trouble.is_stopped and not was_stopped:
+            log.error(
+                "inbox.partition_stopped",
+                extra={**place, "next_offset": next_offset, "kind": kind, "reason": reason},
+            )
+        if trouble.is_stopped and not trouble.reported:
+            await self._faults.report(partition.topic, partition.partition, trouble)
+            trouble.reported = True
+
+    async def _step_over(self, partition: TopicPartition, trouble: PartitionTrouble) -> bool:
+        """Pass the batch if an operator has accepted that; tell whether one has."""
+        behind = await self._faults.accepted(partition.topic, partition.partition, trouble.offset)
+        if behind is None or partition not in self._consumer.assignment():
+            return False
+        log.warning(
+            "inbox.batch_stepped_over",
+            extra={
+                "topic": partition.topic,
+                "partition": partition.partition,
+                "offset": trouble.offset,
+                "next_offset": behind,
+            },
+        )
+        self._consumer.resume(partition)
+        self._consumer.seek(partition, behind)
+        self.advance(partition, behind)
+        return True
+
+    async def _resume(self, partition: TopicPartition) -> None:
+        trouble = self.troubles.pop(partition)
+        if trouble.reported:
+            await self._faults.settle(
+                partition.topic, partition.partition, self._positions[partition]
+            )
+            log.info(
+                "inbox.partition_resumed",
+                extra={"topic": partition.topic, "partition": partition.partition},
+            )
+
+    async def _locate(self, partition: TopicPartition) -> None:
+        """Begin at the committed position of *partition*, or at its first record."""
+        committed = await self._consumer.committed(partition)
+        if committed is None:
+            position = (await self._consumer.beginning_offsets([partition]))[partition]
+        else:
+            position = self._committed[partition] = committed
+        if partition in self._consumer.assignment():
+            self._consumer.seek(partition, position)
+            self._positions[partition] = position
+
+    async def _reset(self, partition: TopicPartition) -> None:
+        """Begin at the first record of *partition* if its position is outside what Kafka has."""
+        first = (await self._consumer.beginning_offsets([partition]))[partition]
+        end = (await self._consumer.end_offsets([partition]))[partition]
+        before = self._positions.get(partition, first)
+        position = before if first <= before <= end else first
+        if partition not in self._consumer.assignment():
+            return
+        if position != before:
+            log.warning(
+                "inbox.position_reset",
+                extra={
+                    "topic": partition.topic,
+                    "partition": partition.partition,
+                    "offset": before,
+                    "next_offset": position,
+                },
+            )
+        self._consumer.seek(partition, position)
+        self._positions[partition] = position
+
+    async def _measure(
+        self, idle: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, FetchedRecords]:
+        """Measure the lag, and read *idle* partitions by hand that should have something.
+
+        aiokafka keeps some refusals of a broker to itself.
+        """
+        consumer, mine = self._consumer, sorted(self._positions)
+        self._measured_at = time.monotonic()
+        try:
+            async with asyncio.timeout(LAG_TIMEOUT_SECONDS):
+                ends = await consumer.end_offsets(mine)
+        except (errors.KafkaError, TimeoutError):
+            return {}
+        readable = {one: ends[one] for one in mine if one in ends and one in consumer.assignment()}
+        high = {one: max(consumer.highwater(one) or 0, end) for one, end in readable.items()}
+        self.lag = {one: max(0, end - self._positions[one]) for one, end in high.items()}
+        self.held_back = {one: high[one] - end for one, end in readable.items()}
+        still = [
+            one
+            for one in idle
+            if one not in self.troubles
+            and self._positions.get(one, 0) < readable.get(one, 0)
+            and one not in self._moved
+        ]
+        self._moved = set(mine) - set(idle)
+        found = {one: await self._examine(one) for one in still}
+        return {one: fetched for one, fetched in found.items() if fetched is not None}
+
+    async def _wait(self) -> None:
+        """Wait until something has been fetched, without taking it."""
+        waiter = self._consumer._fetcher._create_fetch_waiter()  # noqa: SLF001
+        try:
+            await asyncio.wait([waiter], timeout=POLL_SECONDS)
+        finally:
+            waiter.cancel()
+
+    def _forget(self, mine: Sequence[TopicPartition] | set[TopicPartition]) -> None:
+        """Keep what is known of the partitions in *mine* only."""
+        tables: tuple[dict[TopicPartition, Any], ...] = (
+            self.troubles, self.lag, self.held_back, self._positions, self._committed,
+        )  # fmt: skip
+        for table in tables:
+            for partition in table.keys() - set(mine):
+                del table[partition]

@@ -1,0 +1,220 @@
+"""Decodes one record batch from the bytes of a fetch, where aiokafka cannot.
+
+aiokafka says neither which batch it could not read nor why, and it refuses a whole batch for one
+header whose name is not UTF-8. This module finds out what is wrong with the batch at a position,
+where the next one begins, and decodes a batch that is sound.
+
+Source: Kafka protocol guide, "Record Batch" (magic 2).
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from aiokafka import codec as codecs
+from aiokafka.record.util import calc_crc32c, decode_varint
+
+_HEADER = struct.Struct(">qiibIhiqqqhii")
+"""baseOffset, batchLength, partitionLeaderEpoch, magic, crc, attributes, lastOffsetDelta,
+baseTimestamp, maxTimestamp, producerId, producerEpoch, baseSequence, recordsCount."""
+_PREFIX_BYTES = 12
+"""The length of a batch counts from here."""
+_CRC_FROM = 21
+_MAGIC = 2
+_CODEC_MASK = 0x07
+_LOG_APPEND_TIME = 0x08
+_TRANSACTIONAL = 0x10
+_CONTROL = 0x20
+
+_DECODERS: Mapping[int, Callable[[bytes], bytes]] = {
+    0: bytes,
+    1: codecs.gzip_decode,
+    2: codecs.snappy_decode,
+    3: codecs.lz4_decode,
+    4: codecs.zstd_decode,
+}
+
+
+class DecodedRecord(NamedTuple):
+    """A record with the attributes of an aiokafka `ConsumerRecord` that govid reads."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class DecodedBatch(NamedTuple):
+    """The records of a sound batch, and the offset behind it."""
+
+    records: Sequence[DecodedRecord]
+    next_offset: int
+
+
+class UnreadableBatch(Exception):
+    """A batch cannot be read.
+
+    `reason` is one of *missing* (the broker returns nothing), *truncated*, *format*, *checksum*,
+    *codec*, *compression* and *structure*, or the name of the broker's refusal. `next_offset` is
+    the best guess where the next batch begins.
+    """
+
+    def __init__(self, reason: str, next_offset: int) -> None:
+        """Name the reason in one word; the text never quotes the batch (I9)."""
+        self.reason = reason
+        self.next_offset = next_offset
+        super().__init__(reason)
+
+
+class AbortedTransaction(NamedTuple):
+    """A producer's transaction whose records do not count, as a fetch response lists it."""
+
+    producer_id: int
+    first_offset: int
+
+
+def decode_batch(
+    data: bytes,
+    topic: str,
+    partition: int,
+    position: int,
+    end: int,
+    aborted: Iterable[AbortedTransaction] = (),
+) -> DecodedBatch | None:
+    """Decode the batch that holds *position* from *data*, the record set of a fetch from there.
+
+    Returns None if there is no batch. Records before *position*, control records and those of
+    *aborted* transactions are left out. *end* bounds what a damaged header may claim.
+
+    Raises:
+        UnreadableBatch: the batch is damaged, or its form or codec is unknown.
+    """
+    if not data:
+        return None
+    if len(data) < _HEADER.size:
+        raise UnreadableBatch("truncated", position + 1)
+    (
+        base,
+        length,
+        _,
+        magic,
+        crc,
+        attributes,
+        delta,
+        first_time,
+        max_time,
+        producer,
+        _,
+        _,
+        count,
+    ) = _HEADER.unpack_from(data)
+    behind = _next_offset(data, position, end)
+    if magic != _MAGIC:
+        raise UnreadableBatch("format", behind)
+    if length < _HEADER.size - _PREFIX_BYTES or _PREFIX_BYTES + length > len(data):
+        raise UnreadableBatch("truncated", behind)
+    body = data[: _PREFIX_BYTES + length]
+    if calc_crc32c(body[_CRC_FROM:]) != crc:
+        raise UnreadableBatch("checksum", behind)
+    next_offset = base + delta + 1
+    # The checksum does not cover the base offset.
+    if not position < next_offset <= end:
+        raise UnreadableBatch("structure", behind)
+    is_aborted = attributes & _TRANSACTIONAL and any(
+        one.producer_id == producer and one.first_offset <= base for one in aborted
+    )
+    if attributes & _CONTROL or is_aborted:
+        return DecodedBatch((), next_offset)
+    payload = _decompressed(body[_HEADER.size :], attributes & _CODEC_MASK, behind)
+    stamp = max_time if attributes & _LOG_APPEND_TIME else None
+    try:
+        records = list(_records(payload, count, topic, partition, base, first_time, stamp))
+    except (IndexError, ValueError) as error:
+        raise UnreadableBatch("structure", behind) from error
+    return DecodedBatch([one for one in records if one.offset >= position], next_offset)
+
+
+def _next_offset(data: bytes, position: int, end: int) -> int:
+    """Return where the next batch begins, as far as a damaged batch lets that be known.
+
+    The next batch's own header is the better witness; the damaged one's claim comes second.
+    """
+    base, length, *_ = _HEADER.unpack_from(data)
+    delta = _HEADER.unpack_from(data)[6]
+    follower = _PREFIX_BYTES + length
+    claims = [base + delta + 1]
+    if length > 0 and follower + _HEADER.size <= len(data):
+        claims.insert(0, _HEADER.unpack_from(data, follower)[0])
+    return next((claim for claim in claims if position < claim <= end), position + 1)
+
+
+def _decompressed(data: bytes, codec: int, behind: int) -> bytes:
+    decoder = _DECODERS.get(codec)
+    if decoder is None:
+        raise UnreadableBatch("codec", behind)
+    try:
+        return decoder(data)
+    except Exception as error:
+        # Each library has errors of its own. The text may quote the data.
+        raise UnreadableBatch("compression", behind) from error
+
+
+def _records(
+    data: bytes,
+    count: int,
+    topic: str,
+    partition: int,
+    base: int,
+    first_time: int,
+    stamp: int | None,
+) -> Iterable[DecodedRecord]:
+    view, place = bytearray(data), 0
+    for _ in range(count):
+        length, place = decode_varint(view, place)
+        end = place + length
+        if length < 0 or end > len(view):
+            raise ValueError("a record is longer than its batch")
+        # The first byte holds attributes, of which none is in use.
+        age, place = decode_varint(view, place + 1)
+        delta, place = decode_varint(view, place)
+        key, place = _bytes(view, place, end)
+        value, place = _bytes(view, place, end)
+        headers, place = _headers(view, place, end)
+        if place != end:
+            raise ValueError("a record is shorter than it says")
+        yield DecodedRecord(
+            topic,
+            partition,
+            base + delta,
+            first_time + age if stamp is None else stamp,
+            key,
+            value,
+            headers,
+        )
+
+
+def _headers(
+    view: bytearray, place: int, end: int
+) -> tuple[Sequence[tuple[str, bytes | None]], int]:
+    count, place = decode_varint(view, place)
+    if not 0 <= count <= end - place:
+        raise ValueError("a record has more headers than bytes")
+    headers = []
+    for _ in range(count):
+        name, place = _bytes(view, place, end)
+        value, place = _bytes(view, place, end)
+        # A name that is not UTF-8 is no reason not to read the value.
+        headers.append(((name or b"").decode("utf-8", "backslashreplace"), value))
+    return headers, place
+
+
+def _bytes(view: bytearray, place: int, end: int) -> tuple[bytes | None, int]:
+    length, place = decode_varint(view, place)
+    if length < 0:
+        return None, place
+    if place + length > end:
+        raise ValueError("a member is longer than its record")
+    return bytes(view[place : place + length]), place + length
