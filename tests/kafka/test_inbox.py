@@ -1,7 +1,7 @@
 """Requirement 14: what others publish takes effect once; what we published ourselves has none."""
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
@@ -40,6 +40,18 @@ RESULT = {
 MARK = {**NOTICE, "reason": "the last of this test"}
 
 Headers = list[tuple[str, bytes]]
+
+
+class Record(NamedTuple):
+    """A record as the inbox sees it."""
+
+    topic: str
+    value: bytes
+    headers: Headers
+    key: bytes | None = b"k"
+    partition: int = 0
+    offset: int = 7
+    timestamp: int = 1_000
 
 
 async def publish(house: House, topic: Topic, *records: tuple[bytes | None, Headers]) -> None:
@@ -126,25 +138,168 @@ async def test_r14_a_result_is_its_departments(
     assert event["payload"].encode() == body
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        [("ce_id", b"free text, with spaces")],
-        [("ce_id", "ümläut".encode())],
-        [("ce_id", b"\xff\x00 not even text")],
-        [("ce_id", b"x" * 10_000)],
-        [("ce_id", str(UUID(int=1, version=1)).encode())],
-        [("ce_id", str(uuid4()).encode())],
-        [("ce_id", b"{019D0000-0000-7000-8000-000000000009}")],
-        [("id", b"1")],
-        [("ce_id", b"1"), ("ce_source", b"//elsewhere")],
-    ],
-    ids=["text", "umlaut", "bytes", "10 kB", "uuid1", "uuid4", "braces", "bare", "source"],
-)
-async def test_r14_a_foreign_id_takes_effect_once(house: House, headers: Headers) -> None:
-    one, again = encoded(NOTICE), encoded({**NOTICE, "reason": "sent again"})
-    await publish(house, Topic.DEATH_NOTIFICATION, (one, headers), (again, headers))
+IDS: dict[str, Headers] = {
+    "text": [("ce_id", b"free text, with spaces")],
+    "umlaut": [("ce_id", "ümläut".encode())],
+    "bytes": [("ce_id", b"\xff\x00 not even text")],
+    "10 kB": [("ce_id", b"x" * 10_000)],
+    "uuid1": [("ce_id", str(UUID(int=1, version=1)).encode())],
+    "uuid4": [("ce_id", str(uuid4()).encode())],
+    "braces": [("ce_id", b"{019D0000-0000-7000-8000-000000000009}")],
+    "dash": [("ce-id", b"1")],
+    "bare": [("id", b"1")],
+    "message id": [("message-id", b"1")],
+    "message_id": [("MESSAGE_ID", b"1")],
+    "empty source": [("ce_id", b"1"), ("ce_source", b"")],
+}
+each_id = pytest.mark.parametrize("headers", IDS.values(), ids=IDS)
+OTHER = {**NOTICE, "identifierValue": "KE000000A"}
+
+
+async def outcomes(house: House) -> dict[str, float]:
+    """Return how many records of the death topic had each outcome, without the mark."""
+    found = {
+        outcome: house.registry.get_sample_value(
+            "govid_inbox_records_total",
+            {"topic": Topic.DEATH_NOTIFICATION.value, "outcome": outcome},
+        )
+        for outcome in ("taken", "known", "conflict", "unreadable")
+    }
+    counts = {outcome: count or 0.0 for outcome, count in found.items()}
+    return {**counts, "taken": counts["taken"] - 1}
+
+
+async def have_been(house: House, expected: dict[str, float]) -> bool:
+    return await outcomes(house) == expected
+
+
+@each_id
+async def test_a4_an_id_without_a_source_is_one_record_for_each_content(
+    house: House, headers: Headers
+) -> None:
+    one, other = encoded(NOTICE), encoded(OTHER)
+    records = [(body, headers) for body in (one, other, one, other)]
+    await publish(house, Topic.DEATH_NOTIFICATION, *records)
+    assert [event["payload"].encode() for event in await stored(house)] == [one, other]
+    expected = {"taken": 2, "known": 2, "conflict": 0, "unreadable": 0}
+    await until(lambda: have_been(house, expected))
+
+
+@each_id
+async def test_a4_a_source_uses_an_id_for_one_content(
+    house: House, headers: Headers, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = encoded(NOTICE), encoded(OTHER)
+    with_source = [*headers, ("ce_source", b"//elsewhere")]
+    records = [(body, with_source) for body in (one, one, other)]
+    await publish(house, Topic.DEATH_NOTIFICATION, *records)
     assert [event["payload"].encode() for event in await stored(house)] == [one]
+    expected = {"taken": 1, "known": 1, "conflict": 1, "unreadable": 0}
+    await until(lambda: have_been(house, expected))
+    (record,) = await house.read(f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    assert (record.value, header(record, "dlq_reason")) == (other, "id-reused")
+    (line,) = [one for one in caplog.records if one.message == "inbox.record_conflict"]
+    assert (line.levelname, line.partition, line.offset) == ("ERROR", 0, 2)
+
+
+async def test_a4_two_sources_may_use_one_id(house: House) -> None:
+    one, other = encoded(NOTICE), encoded(OTHER)
+    await publish(
+        house,
+        Topic.DEATH_NOTIFICATION,
+        (one, [("ce_id", b"1"), ("ce_source", b"/a")]),
+        (other, [("ce_id", b"1"), ("ce_source", b"/b")]),
+    )
+    assert [event["payload"].encode() for event in await stored(house)] == [one, other]
+
+
+@pytest.mark.parametrize(
+    "source", [[], [("ce_source", b"//elsewhere")], [("ce_source", b"/govid/nhs")]]
+)
+async def test_a4_the_id_of_an_event_of_govid_makes_no_echo_of_other_content(
+    house: House, source: Headers
+) -> None:
+    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
+    event_id = await house.database.reads.fetchval(
+        "SELECT id FROM bus.event WHERE payload->>'reason' = 'registered'"
+    )
+    headers = [("ce_id", str(event_id).encode()), *source]
+    async with house.outsider() as producer:
+        await producer.send_and_wait(
+            house.wire(Topic.DEATH_NOTIFICATION), encoded(OTHER), partition=0, headers=headers
+        )
+    await until(lambda: house.holds("event", 1, "payload->>'identifierValue' = 'KE000000A'"))
+
+
+async def age(house: House) -> None:
+    """Make the rows of the inbox as an older release wrote them."""
+    await house.database.reads.execute("UPDATE bus.inbox SET digest = NULL")
+
+
+@pytest.mark.parametrize(
+    ("headers", "taken", "conflict"),
+    [([], 1, 0), ([("id", b"1")], 1, 0), ([("ce_id", b"1"), ("ce_source", b"/a")], 0, 1)],
+    ids=["place", "bare", "source"],
+)
+async def test_a8_an_old_row_is_known_only_by_the_payload_of_its_event(
+    house: House, headers: Headers, taken: int, conflict: int
+) -> None:
+    name = house.wire(Topic.DEATH_NOTIFICATION)
+    record = Record(name, encoded({**NOTICE, "timestamp": "2026-01-01T00:00:00"}), headers)
+    other = record._replace(value=encoded(OTHER))
+    intake = house.kafka.inbox._intake
+    names, conflicts = await house.kafka.inbox._commit(
+        [intake.read(Topic.DEATH_NOTIFICATION, record)]
+    )
+    assert (names, conflicts) == ({MODULE}, set())
+    await age(house)
+    again = intake.read(Topic.DEATH_NOTIFICATION, record)
+    assert await house.kafka.inbox._commit([again]) == (set(), set())
+    changed = intake.read(Topic.DEATH_NOTIFICATION, other)
+    names, conflicts = await house.kafka.inbox._commit([changed])
+    assert (len(names), len(conflicts)) == (taken, conflict)
+    # What has come in by its content is known from then on.
+    once_more = intake.read(Topic.DEATH_NOTIFICATION, other)
+    assert (await house.kafka.inbox._commit([once_more]))[0] == set()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"timestamp": 2_000}, {"key": b"another"}, {"key": None}, {"value": encoded(OTHER)}],
+    ids=["time", "key", "no key", "value"],
+)
+async def test_a8_another_record_at_an_old_place_is_a_new_one(
+    house: House, change: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "govid")
+    inbox, topic = house.kafka.inbox, Topic.DEATH_NOTIFICATION
+    record = Record(house.wire(topic), encoded(NOTICE), [])
+    for one in (record, record, record._replace(**change), record._replace(**change), record):
+        await inbox._commit([inbox._intake.read(topic, one)])
+    assert len(await stored(house)) == 2
+    assert caplog.messages.count("inbox.place_reused") == 1
+
+
+async def test_a8_notices_in_a_topic_that_was_created_again_are_applied(house: House) -> None:
+    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
+    before = await house.count("event")
+    await house.kafka.stop()
+    name = house.wire(Topic.DEATH_NOTIFICATION)
+    admin = AdminClient({"bootstrap.servers": house.settings.kafka_bootstrap_servers})
+    await asyncio.to_thread(lambda: admin.delete_topics([name])[name].result(20))
+    await until(lambda: is_gone(admin, name))
+    async with House(house.settings, house.database).open() as second:
+        await second.healthy()
+        async with second.outsider() as producer:
+            await producer.send_and_wait(name, encoded(OTHER), partition=0, key=b"k")
+        await until(lambda: second.holds("event", before + 1))
+    last = (await stored(house))[-1]
+    assert last["payload"].encode() == encoded(OTHER)
+
+
+async def is_gone(admin: AdminClient, name: str) -> bool:
+    metadata = await asyncio.to_thread(admin.list_topics, timeout=5)
+    return name not in metadata.topics
 
 
 async def test_r14_without_an_id_each_record_is_one_of_its_own(house: House) -> None:
@@ -195,15 +350,46 @@ async def test_r14_a_time_without_an_offset_is_utc(house: House) -> None:
     }  # fmt: skip
 
 
+TYPES_OF_OTHERS = [
+    b"uk.gov.hmrc.death-notified",
+    b"com.example.other.v1",
+    b"hmrc.death.withdrawn.v1",
+    b"hmrc.death",
+    b"nhs.verification.completed.v1",
+    b"\xff\xfe",
+    b"x" * 5_000,
+]
+
+
+@pytest.mark.parametrize("type_name", TYPES_OF_OTHERS)
+async def test_a6_the_type_that_a_sender_names_does_not_void_a_notice(
+    house: House, type_name: bytes
+) -> None:
+    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), [("ce_type", type_name)]))
+    (event,) = await stored(house)
+    assert (event["type"], event["version"]) == ("hmrc.death.notified", 1)
+    assert await house.count("parked") == 0
+
+
+@pytest.mark.parametrize("type_name", TYPES_OF_OTHERS[:3])
+async def test_a6_what_does_not_fit_the_shape_of_its_topic_is_a_dead_letter(
+    house: House, type_name: bytes
+) -> None:
+    body = encoded({"shape": "of another"})
+    await publish(house, Topic.DEATH_NOTIFICATION, (body, [("ce_type", type_name)]))
+    (record,) = await house.read(f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    assert (record.value, header(record, "dlq_reason")) == (body, "wrong-shape")
+    assert await stored(house) == []
+
+
 @pytest.mark.parametrize(
     ("type_name", "name", "version"),
     [
         ("hmrc.death.notified.v2", "hmrc.death.notified", 2),
-        ("hmrc.death.withdrawn.v1", "hmrc.death.withdrawn", 1),
-        ("com.example.other", "com.example.other", 1),
+        ("hmrc.death.notified.v999999", "hmrc.death.notified", 999999),
     ],
 )
-async def test_r9_an_unknown_type_is_parked_and_not_lost(
+async def test_a6_a_newer_version_of_a_type_is_parked_and_not_lost(
     house: House, type_name: str, name: str, version: int
 ) -> None:
     body = encoded({"shape": "of the future"})

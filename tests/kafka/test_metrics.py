@@ -50,12 +50,13 @@ async def test_what_came_in_is_counted_by_its_fate(house: House) -> None:
         again,
         again,
         (encoded(NOTICE), [("ce_type", STRANGE)]),
+        (encoded(NOTICE), [("ce_type", b"hmrc.death.notified.v2")]),
         (b"not json", []),
     )
     # The mark counts as taken.
-    expected = {"taken": 2, "known": 1, "unknown_type": 1, "unreadable": 1}
+    expected = {"taken": 3, "known": 1, "unknown_type": 1, "unreadable": 1}
     await until(lambda: read(house, expected))
-    assert counted(house, "events_emitted_total", type="hmrc.death.notified") == 2
+    assert counted(house, "events_emitted_total", type="hmrc.death.notified") == 3
     assert counted(house, "events_emitted_total", type="unknown") == 1
     await until(lambda: nothing_left(house))
 

@@ -209,7 +209,7 @@ def build(
             Consumer(
                 name=lifecycle.SUBSCRIBER,
                 handles=(DeathNotified,),
-                handler=lifecycle.Lifecycle(holders, history, standing, digests),
+                handler=lifecycle.Lifecycle(holders, history, standing, digests, registry),
                 grouped=False,
             ),
             *people.consumers,

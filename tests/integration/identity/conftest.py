@@ -131,6 +131,13 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         """
         return [tuple(row) for row in await self.database.reads.fetch(query)]
 
+    async def reviews(self) -> list[tuple[str, UUID | None]]:
+        """Return the reviews that are open: why, and of whose account."""
+        query = (
+            "SELECT reason, account_id FROM identity.review_item WHERE state = 'open' ORDER BY id"
+        )
+        return [tuple(row) for row in await self.database.reads.fetch(query)]
+
     async def handle(self, handler: Any, event: Event) -> None:
         """Do what the dispatcher does with one delivery."""
         await self.deliver(handler, delivered(event))

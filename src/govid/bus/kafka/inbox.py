@@ -8,7 +8,9 @@ that fails stops its partition only (`PartitionReader`).
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from enum import Enum, auto
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,7 +22,7 @@ from govid.bus.envelope import Envelope
 from govid.bus.kafka.cleanup import start, stop
 from govid.bus.kafka.deadletters import DeadLetters
 from govid.bus.kafka.inbound_faults import InboundFaults
-from govid.bus.kafka.intake import SHAPES, Arrival, Intake, Unreadable
+from govid.bus.kafka.intake import SHAPES, Arrival, Basis, Intake, Unreadable
 from govid.bus.kafka.partition_reader import FAILING_ATTEMPTS, PartitionReader
 from govid.bus.kafka.sql import QUERIES
 from govid.bus.kafka.topics_admin import INBOUND, Topics
@@ -34,6 +36,20 @@ from govid.bus.wake import Wake
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0
+
+
+class _Outcome(Enum):
+    """What a record is to the database."""
+
+    NEW = auto()
+    REUSED = auto()
+    """It claims an identity that another record has, and is a record of its own all the same."""
+    KNOWN = auto()
+    CONFLICT = auto()
+    """Its source has used its id for another content."""
+
+
+_FRESH = (_Outcome.NEW, _Outcome.REUSED)
 
 
 class Read(NamedTuple):
@@ -179,7 +195,7 @@ class Inbox:
         if not reads:
             return
         try:
-            addressees = await self._commit([read.arrival for read in reads])
+            addressees, conflicts = await self._commit([read.arrival for read in reads])
         except asyncpg.PostgresError as error:
             if is_transient(error):
                 raise
@@ -192,15 +208,20 @@ class Inbox:
             await self._set_aside(reads[0].record, Unreadable("not-storable"))
         else:
             self._wake.ring(addressees)
+            for read in reads:
+                if read.arrival.envelope.id in conflicts:
+                    await self._set_aside(read.record, Unreadable("id-reused"), "conflict")
         reader.advance(partition, reads[-1].record.offset + 1)
 
-    async def _set_aside(self, record: Any, reason: Unreadable) -> None:
+    async def _set_aside(
+        self, record: Any, reason: Unreadable, outcome: str = "unreadable"
+    ) -> None:
         """Copy *record* to its dead-letter topic, or step over it if nothing can be copied."""
         copied = await self._dead_letters.put(record, reason)
-        outcome = "unreadable" if copied else "stepped_over"
+        outcome = outcome if copied else "stepped_over"
         self._metrics.read(self._by_name[record.topic], outcome)
         log.error(
-            "inbox.record_unreadable" if copied else "inbox.record_stepped_over",
+            "inbox.record_stepped_over" if not copied else f"inbox.record_{outcome}",
             extra={
                 "topic": record.topic,
                 "partition": record.partition,
@@ -210,30 +231,61 @@ class Inbox:
             },
         )
 
-    async def _commit(self, arrivals: Sequence[Arrival]) -> set[str]:
+    async def _commit(self, arrivals: Sequence[Arrival]) -> tuple[set[str], set[UUID]]:
+        """Store what is new of *arrivals*; return who gets it, and the ids of conflicts."""
         names: set[str] = set()
         async with self._database.bus_reads.acquire() as connection, connection.transaction():
-            own = await connection.fetch(
-                QUERIES["known_events"], [a.own_id for a in arrivals if a.own_id]
-            )
-            echoes = {row["id"] for row in own}
-            foreign = [a for a in arrivals if a.own_id is None or a.own_id not in echoes]
-            taken = await connection.fetch(
-                QUERIES["inbox_take"],
-                [a.foreign_hash for a in foreign],
-                [a.source for a in foreign],
-                [a.foreign_id for a in foreign],
-                [a.envelope.id for a in foreign],
-            )
-            new = {row["event_id"] for row in taken}
-            fresh = [a for a in foreign if a.envelope.id in new]
+            outcomes = await self._identify(connection, arrivals)
+            fresh = [a for a in arrivals if outcomes[a.envelope.id] in _FRESH]
             if fresh:
                 names = await self._take_in(connection, fresh)
         for arrival in arrivals:
-            outcome = "taken" if arrival.known else "unknown_type"
-            taken_in = arrival.envelope.id in new
-            self._metrics.read(str(arrival.envelope.topic), outcome if taken_in else "known")
-        return names
+            outcome = outcomes[arrival.envelope.id]
+            if outcome is _Outcome.REUSED:
+                log.info(
+                    "inbox.place_reused" if arrival.basis is Basis.PLACE else "inbox.id_shared",
+                    extra={"topic": str(arrival.envelope.topic)},
+                )
+            if outcome is not _Outcome.CONFLICT:
+                taken = "taken" if arrival.known else "unknown_type"
+                counted = taken if outcome in _FRESH else "known"
+                self._metrics.read(str(arrival.envelope.topic), counted)
+        return names, {one for one, outcome in outcomes.items() if outcome is _Outcome.CONFLICT}
+
+    async def _identify(
+        self, connection: Any, arrivals: Sequence[Arrival]
+    ) -> Mapping[UUID, _Outcome]:
+        """Return by event id what each of *arrivals* is: its identity is stored with that."""
+        own = [a for a in arrivals if a.own_id]
+        rows = await connection.fetch(
+            QUERIES["echoes"],
+            [a.own_id for a in own],
+            [str(a.envelope.topic) for a in own],
+            [a.value for a in own],
+        )
+        echoes = {row["id"] for row in rows}
+        foreign = [a for a in arrivals if a.own_id is None or a.own_id not in echoes]
+        outcomes = dict.fromkeys((a.envelope.id for a in arrivals), _Outcome.KNOWN)
+        new = await _claim(connection, foreign, [a.foreign_hash for a in foreign])
+        outcomes |= dict.fromkeys(new, _Outcome.NEW)
+        taken = [a for a in foreign if a.envelope.id not in new]
+        if not taken:
+            return outcomes
+        rows = await connection.fetch(
+            QUERIES["inbox_same"],
+            [a.foreign_hash for a in taken],
+            [a.digest for a in taken],
+            [a.envelope.payload.decode() for a in taken],
+            [a.basis is not Basis.PLACE for a in taken],
+            [a.envelope.id for a in taken],
+        )
+        same = {row["event"] for row in rows}
+        others = [a for a in taken if a.envelope.id not in same]
+        conflicts = [a.envelope.id for a in others if a.basis is Basis.SOURCE]
+        outcomes |= dict.fromkeys(conflicts, _Outcome.CONFLICT)
+        second = [a for a in others if a.basis is not Basis.SOURCE]
+        new = await _claim(connection, second, [a.content_hash for a in second])
+        return outcomes | dict.fromkeys(new, _Outcome.REUSED)
 
     async def _take_in(self, connection: Any, fresh: Sequence[Arrival]) -> set[str]:
         known = {a.envelope.id for a in fresh if a.known}
@@ -270,3 +322,20 @@ class Inbox:
     def _by_place(self, values: Mapping[TopicPartition, int]) -> dict[tuple[str, int], int]:
         """Return *values* by the contract's names of the topics."""
         return {(self._by_name[p.topic].value, p.partition): n for p, n in values.items()}
+
+
+async def _claim(
+    connection: Any, arrivals: Sequence[Arrival], hashes: Sequence[bytes]
+) -> set[UUID]:
+    """Store each of *arrivals* under its identity of *hashes*; return the new events."""
+    if not arrivals:
+        return set()
+    rows = await connection.fetch(
+        QUERIES["inbox_take"],
+        hashes,
+        [a.source for a in arrivals],
+        [a.foreign_id for a in arrivals],
+        [a.envelope.id for a in arrivals],
+        [a.digest for a in arrivals],
+    )
+    return {row["event_id"] for row in rows}

@@ -7,6 +7,7 @@ dead-letter topic with the reason; neither the reason nor the place may quote th
 import hashlib
 import re
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,6 +30,18 @@ SHAPES: dict[Topic, type[Event]] = {
 }
 
 
+class Basis(StrEnum):
+    """How a record is identified (ADR-0022)."""
+
+    SOURCE = "source"
+    """By its source and the source's id: one content only."""
+    BARE_ID = "bare id"
+    """By an id without a source, which two senders may use, and by its content."""
+    PLACE = "place"
+    """By topic, partition and offset, which come again in a topic that is created anew, by its
+    timestamp and its content."""
+
+
 class Unreadable(Exception):
     """The record is no event of its topic."""
 
@@ -42,16 +55,28 @@ class Unreadable(Exception):
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """A record that can be taken in.
 
-    `known` is false for types and versions that this release cannot handle; `own_id` is set where
-    the record carries an id in govid's form, so that it may be an echo.
+    `known` is false for versions that this release cannot handle; `own_id` is set where the record
+    carries an id in govid's form, so that it may be an echo of the event that has `value`.
+
+    `foreign_hash` is the identity that the record claims, and `digest` is what it says.
+    `content_hash` is the identity of a record that claims one which another record has: claim and
+    digest together.
     """
 
     envelope: Envelope
+    basis: Basis
     source: str
     foreign_id: str
     foreign_hash: bytes
+    digest: bytes
     own_id: UUID | None
+    value: str
     known: bool
+
+    @property
+    def content_hash(self) -> bytes:
+        """Return the identity that differs for each content."""
+        return hashlib.sha256(self.foreign_hash + self.digest).digest()
 
 
 class Intake:
@@ -68,6 +93,7 @@ class Intake:
             }
             for topic in SHAPES
         }
+        self._names = {topic: {name for name, _ in self._types[topic]} for topic in SHAPES}
 
     def read(self, topic: Topic, record: Any) -> Arrival:
         """Read *record*, an aiokafka `ConsumerRecord` of *topic*.
@@ -87,18 +113,25 @@ class Intake:
     def _read(self, topic: Topic, record: Any) -> Arrival:
         attributes = codec.attributes(record.headers)
         said = attributes.type_name
-        known = said is None or (said, attributes.version) in self._types[topic]
+        # A type that govid does not have says nothing: the topic decides what its records are.
+        known = said not in self._names[topic] or (said, attributes.version) in self._types[topic]
         value = _text(record.value)
         envelope = (
             self._known(topic, value, attributes) if known else _unknown(topic, value, attributes)
         )
-        source, foreign_id = self._identity(topic, record, attributes)
+        basis, source, foreign_id = self._identity(topic, record, attributes)
+        digest = _digest(record.key, value)
+        if basis is Basis.PLACE:
+            digest = _digest(str(record.timestamp).encode(), digest)
         return Arrival(
             envelope=envelope,
+            basis=basis,
             source=source,
             foreign_id=codec.text_of(foreign_id),
             foreign_hash=hashlib.sha256(source.encode() + b"\0" + foreign_id).digest(),
+            digest=digest,
             own_id=attributes.own_id,
+            value=value.decode(),
             known=known,
         )
 
@@ -135,11 +168,18 @@ class Intake:
 
     def _identity(
         self, topic: Topic, record: Any, attributes: codec.Attributes
-    ) -> tuple[str, bytes]:
+    ) -> tuple[Basis, str, bytes]:
         if attributes.event_id is not None:
-            return f"{topic.value} {attributes.source}", attributes.event_id
+            basis = Basis.SOURCE if attributes.source else Basis.BARE_ID
+            return basis, f"{topic.value} {attributes.source}", attributes.event_id
         place = f"{self._generation}/{record.topic}/{record.partition}/{record.offset}"
-        return f"{topic.value} by place", place.encode()
+        return Basis.PLACE, f"{topic.value} by place", place.encode()
+
+
+def _digest(key: bytes | None, value: bytes) -> bytes:
+    """Return the SHA-256 of *key* and *value*, of which the lengths belong to it."""
+    length = -1 if key is None else len(key)
+    return hashlib.sha256(b"%d:%b%b" % (length, key or b"", value)).digest()
 
 
 def _place(error: str) -> str:

@@ -1,9 +1,12 @@
 """What a notice of death does to an account."""
 
+import logging
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID, uuid5
 
 import msgspec
+from prometheus_client import CollectorRegistry, Counter
 
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import (
@@ -11,6 +14,7 @@ from govid.bus.contracts import (
     IdentifierType,
     LifeEventIllegal,
     LifeEventReceived,
+    ReviewOpened,
 )
 from govid.bus.shared.identifiers import read_identity_key
 from govid.identity.accounts.standing import Standing, told
@@ -19,6 +23,10 @@ from govid.identity.repository.digest_rows import IdentifierDigest
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.life_events import Entry, Kind, LifeEvents, Outcome, Word
 
+log = logging.getLogger(__name__)
+
+NOTICE_UNREADABLE = "notice_unreadable"
+"""The reason of the review; permanent."""
 SUBSCRIBER = "identity.lifecycle"
 
 
@@ -45,9 +53,19 @@ class Lifecycle:
     """
 
     def __init__(
-        self, holders: Holders, events: LifeEvents, standing: Standing, digests: IdentifierDigests
+        self,
+        holders: Holders,
+        events: LifeEvents,
+        standing: Standing,
+        digests: IdentifierDigests,
+        registry: CollectorRegistry | None = None,
     ) -> None:
-        """Look for *holders*, and let *standing* do what is to be done."""
+        """Look for *holders*, and let *standing* do what is to be done; count on *registry*."""
+        self._unreadable = Counter(
+            "govid_notices_unreadable",
+            "Notices of death whose identifier or time cannot be read; each opens a review.",
+            registry=registry or CollectorRegistry(),
+        )
         self._holders = holders
         self._events = events
         self._standing = standing
@@ -64,12 +82,14 @@ class Lifecycle:
         try:
             key = read_identity_key(kind, said.identifier_value, prototype_form=True)
         except ValueError:
-            return Notice(identifier_type=kind, fault="identifier")
+            return Notice(identifier_type=kind, named=said.user_id, fault="identifier")
         digest = self._digests.for_identifier(kind, key)
         try:
             occurred_at = in_utc(said.timestamp)
         except OverflowError:
-            return Notice(identifier_type=kind, digest=digest, fault="timestamp")
+            return Notice(
+                identifier_type=kind, digest=digest, named=said.user_id, fault="timestamp"
+            )
         return Notice(
             identifier_type=kind,
             identity_key=key,
@@ -113,9 +133,21 @@ class Lifecycle:
             occurred_at=None,
             outcome=Outcome.ILLEGAL,
         )
-        if await self._events.add(tx, entry):
-            tx.emit(LifeEventReceived(**told(tx, entry)))
-            tx.emit(LifeEventIllegal(**told(tx, entry), reason=notice.fault or ""))
+        if not await self._events.add(tx, entry):
+            return
+        tx.emit(LifeEventReceived(**told(tx, entry)))
+        tx.emit(LifeEventIllegal(**told(tx, entry), reason=notice.fault or ""))
+        # Only a person can find out whom it is about; nobody is blocked by a guess.
+        named = await self._holders.lock_one(tx, notice.named) if notice.named else None
+        account_id = named.account_id if named else None
+        review_id = await self._events.open_review(tx, event_id, NOTICE_UNREADABLE, account_id)
+        facts = {**told(tx, entry), "account_id": account_id}
+        tx.emit(ReviewOpened(**facts, review_id=review_id, reason=NOTICE_UNREADABLE))
+        tx.after_commit(partial(self._report, event_id, notice.fault or ""))
+
+    def _report(self, event_id: UUID, fault: str) -> None:
+        self._unreadable.inc()
+        log.error("life_event.notice_unreadable", extra={"notice_id": event_id, "fault": fault})
 
 
 def in_utc(moment: datetime) -> datetime:

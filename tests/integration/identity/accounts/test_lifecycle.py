@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -135,10 +135,47 @@ async def test_r23_a_notice_that_cannot_be_has_no_effect_and_is_not_tried_again(
     await identity.die(**changes)
     assert await identity.account(view.id) == row
     assert await identity.history() == [("death", "illegal", None)]
-    assert (await identity.events())[-2:] == [
+    assert (await identity.events())[-3:] == [
         "identity.life_event.received",
         "identity.life_event.illegal",
+        "identity.review.opened",
     ]
+
+
+UNREADABLE: list[dict[str, Any]] = [
+    {"identifier_value": "nonsense"},
+    {"identifier_value": ""},
+    {"identifier_value": "AB12345"},
+    {"identifier_type": IdentifierType.NHS, "identifier_value": "943 476 5910"},
+    {"timestamp": datetime.max.replace(tzinfo=timezone(timedelta(hours=-14)))},
+]
+
+
+@pytest.mark.parametrize("names_account", [True, False])
+@pytest.mark.parametrize("changes", UNREADABLE)
+async def test_a7_a_notice_that_cannot_be_read_opens_a_review_and_blocks_nobody(
+    identity: Parts,
+    changes: dict[str, Any],
+    names_account: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    view = await identity.register()
+    row = await identity.account(view.id)
+    user_id = view.id if names_account else uuid4()
+    await identity.die(**changes, user_id=user_id)
+    assert await identity.account(view.id) == row
+    assert await identity.history() == [("death", "illegal", None)]
+    assert await identity.reviews() == [("notice_unreadable", view.id if names_account else None)]
+    lines = [one for one in caplog.records if one.message == "life_event.notice_unreadable"]
+    assert [one.levelname for one in lines] == ["ERROR"]
+
+
+async def test_a7_a_notice_that_comes_again_opens_no_second_review(identity: Parts) -> None:
+    await identity.register()
+    delivery = delivered(a_death(identifier_value="nonsense"))
+    await identity.deliver(identity.lifecycle, delivery)
+    await identity.deliver(identity.lifecycle, delivery)
+    assert await identity.reviews() == [("notice_unreadable", None)]
 
 
 async def test_r13_a_notice_whose_transaction_fails_leaves_nothing(identity: Parts) -> None:
