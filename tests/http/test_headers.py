@@ -83,7 +83,8 @@ class TestOrigins:
         answer = await client.http.get("/nowhere", headers={"Origin": "https://app.example"})
         assert answer.headers["access-control-allow-origin"] == "https://app.example"
         assert answer.headers["access-control-expose-headers"] == (
-            "X-Correlation-ID, X-Process-Time-Ms, Link, Location, ETag"
+            "X-Correlation-ID, X-Process-Time-Ms, Link, Location, ETag, Retry-After, "
+            "WWW-Authenticate"
         )
         assert answer.headers["vary"] == "Origin"
         assert "access-control-allow-credentials" not in answer.headers

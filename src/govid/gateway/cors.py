@@ -6,13 +6,13 @@ govid's own, not Litestar's: there an origin is a pattern, in which `*` matches 
 from collections.abc import Sequence
 
 from govid.gateway.exchange import Exchange
+from govid.gateway.origins import ANY, normal_origin
 
-ANY = "*"
 Headers = list[tuple[bytes, bytes]]
 
 _EXPOSED = (
     b"access-control-expose-headers",
-    b"X-Correlation-ID, X-Process-Time-Ms, Link, Location, ETag",
+    b"X-Correlation-ID, X-Process-Time-Ms, Link, Location, ETag, Retry-After, WWW-Authenticate",
 )
 _VARY = (b"vary", b"Origin")
 _PREFLIGHT: Headers = [
@@ -29,9 +29,9 @@ class Cors:
     """The origins of one process."""
 
     def __init__(self, origins: Sequence[str]) -> None:
-        """Allow *origins*, as browsers write them (`https://app.example`); `*` allows any."""
+        """Allow *origins*, compared in their normal form; `*` allows any."""
         self._any = ANY in origins
-        self._origins = frozenset(origin.encode() for origin in origins)
+        self._origins = frozenset((normal_origin(origin) or origin).encode() for origin in origins)
         self._silent = not origins
 
     def headers(self, exchange: Exchange) -> Headers:

@@ -14,6 +14,7 @@ import msgspec
 
 from govid.bus.masking import scrubbed
 from govid.gateway.exchange import Exchange, printable
+from govid.gateway.hosts import PROBED
 from govid.gateway.lines import LogWriter
 
 STANDARD_ERROR = 2
@@ -67,19 +68,26 @@ MEMBERS = frozenset(
 )
 """What a log call may say beside its message (`extra=`); the rest is left out (I9)."""
 
+ROUTINE = frozenset({*PROBED, "/metrics"})
+"""Paths that orchestrators and Prometheus ask for every few seconds."""
+
 _encode = msgspec.json.Encoder().encode
 
 
 class RequestLines:
-    """One line for each request."""
+    """One line for each request; those of probes and scrapes at level debug."""
 
-    def __init__(self, writer: LogWriter, *, console: bool) -> None:
-        """Write to *writer*: for people if *console*, else as JSON."""
+    def __init__(self, writer: LogWriter, *, console: bool, debug: bool = False) -> None:
+        """Write to *writer*: for people if *console*, else as JSON; also at level debug if so."""
         self._write = writer.write
         self._console = console
+        self._debug = debug
 
     def line(self, exchange: Exchange, duration_ms: float) -> None:
         """Write the line of *exchange*."""
+        is_routine = exchange.path in ROUTINE
+        if is_routine and not self._debug:
+            return
         if self._console:
             self._write(
                 f"{_clock()} {exchange.method} {exchange.path} {exchange.status} "
@@ -90,7 +98,7 @@ class RequestLines:
             _encode(
                 {
                     "time": datetime.now(UTC),
-                    "level": "INFO",
+                    "level": "DEBUG" if is_routine else "INFO",
                     "message": "request",
                     "method": exchange.method,
                     "path": exchange.path,
@@ -146,7 +154,7 @@ def configure(
     # These speak of addresses and statements on levels that are theirs alone to judge.
     for name in ("aiokafka", "asyncio", "sqlalchemy", "alembic", "uvicorn.access", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    return writer, RequestLines(writer, console=console)
+    return writer, RequestLines(writer, console=console, debug=level == "DEBUG")
 
 
 def _json(record: logging.LogRecord) -> bytes:

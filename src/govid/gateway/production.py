@@ -23,18 +23,14 @@ from govid.gateway.database_checks import (
 )
 from govid.gateway.devserver.state import StateFolder
 from govid.gateway.migrations import read_version
+from govid.gateway.setting_checks import unsafe_settings
 from govid.gateway.settings import Settings
 
-SECRET_BYTES = 32
-DISTINCT_BYTES = 8
 IN_TRANSACTION_MODE = (
     "GOVID_DATABASE_URL leads to a pooler in transaction mode: sessions lose their settings and "
     "locks; set pool_mode = session for govid's database"
 )
 TOKEN_SECONDS = 15 * 60
-
-PUBLISHED = frozenset({b"my_super_secret_jwt_key", b"super-secret-key-for-dev"})
-"""Secrets that stand in the prototype's repository."""
 
 _HAS_SYSTEM_USER = 160_000
 
@@ -43,7 +39,7 @@ def faults(settings: Settings) -> list[str]:
     """Return what is wrong with *settings*, without asking anybody."""
     return [
         *_backends(settings),
-        *_secrets(settings),
+        *unsafe_settings(settings),
         *_surroundings(settings),
         *_departments(settings),
     ]
@@ -90,7 +86,7 @@ async def backend_warnings(settings: Settings) -> list[str]:
 
 def warnings(settings: Settings) -> list[str]:
     """Return what is allowed in production and had better be known."""
-    found = list(_stand_ins(settings))
+    found = [*settings.notices, *_stand_ins(settings)]
     if settings.nhs.registry == "remote" and not settings.nhs.takes_bookings:
         found.append("No practices take bookings: appointments are answered with 503")
     if settings.identity.access_token_seconds > TOKEN_SECONDS:
@@ -150,45 +146,16 @@ def _backends(settings: Settings) -> Iterator[str]:
         )
 
 
-def _secrets(settings: Settings) -> Iterator[str]:
-    """Judge the secrets that are in use; others may stand in an old file and mean nothing.
-
-    A key of encryption that is set is in use whatever signs tokens: facts and consents are kept
-    under it.
-    """
-    in_use = {"GOVID_PSEUDONYM_KEY": settings.bus.pseudonym_key}
-    signs_by_secret = settings.identity.algorithm == "HS256"
-    if signs_by_secret:
-        in_use["GOVID_SECRET_KEY"] = settings.identity.secret_key or b""
-    if settings.identity.key_encryption_key or not signs_by_secret:
-        in_use["GOVID_KEY_ENCRYPTION_KEY"] = settings.identity.key_encryption_key or b""
-    if settings.metrics_token is not None and settings.management_port is None:
-        in_use["GOVID_METRICS_TOKEN"] = settings.metrics_token
-    for name, secret in in_use.items():
-        if not secret:
-            yield f"{name} is not set"
-        elif secret in PUBLISHED:
-            yield f"{name} is a published value"
-        elif len(secret) < SECRET_BYTES:
-            yield f"{name} is shorter than {SECRET_BYTES} bytes"
-        elif len(set(secret)) < DISTINCT_BYTES:
-            yield f"{name} is too easy to guess"
-
-
 def _surroundings(settings: Settings) -> Iterator[str]:
     if settings.identity.mail.folder is not None:
         yield "GOVID_MAIL is a folder, which nobody reads"
     smtp = settings.identity.mail.smtp
     if smtp is not None and smtp.tls == "none":
         yield "GOVID_SMTP_TLS is none: links that set passwords would travel unencrypted"
-    if not settings.public_url.startswith("https://"):
-        yield "GOVID_PUBLIC_URL is not an https address"
     if not settings.allowed_hosts:
         yield "GOVID_ALLOWED_HOSTS is not set"
     elif hosts.ANY in settings.allowed_hosts:
         yield "GOVID_ALLOWED_HOSTS allows any host"
-    if "*" in settings.cors_origins:
-        yield "GOVID_CORS_ORIGINS allows any origin"
 
 
 def _departments(settings: Settings) -> Iterator[str]:

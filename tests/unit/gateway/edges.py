@@ -107,3 +107,20 @@ def client(app: Any) -> httpx.AsyncClient:
     """Return a client that calls *app* directly."""
     transport = httpx.ASGITransport(app=app, client=("192.0.2.7", 1234))
     return httpx.AsyncClient(transport=transport, base_url="http://govid")
+
+
+def asked_for(path: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Exchange:
+    """Return a GET of *path* that came from this machine."""
+    return Exchange(
+        {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": list(headers),
+            "client": ("127.0.0.1", 40_000),
+            "http_version": "1.1",
+            "scheme": "http",
+        }
+    )

@@ -14,7 +14,7 @@ def build(time_cost: int, memory_kib: int) -> wiring.House:
                 "GOVID_DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/none",
                 "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
                 "GOVID_PSEUDONYM_KEY": SECRET,
-                "GOVID_KEY_ENCRYPTION_KEY": SECRET,
+                "GOVID_KEY_ENCRYPTION_KEY": SECRET[::-1],
                 "GOVID_ARGON2_TIME_COST": time_cost,
                 "GOVID_ARGON2_MEMORY_KIB": memory_kib,
             },

@@ -11,7 +11,8 @@ import pytest
 
 import govid
 from govid.gateway.lines import LIMIT, LogWriter
-from govid.gateway.logging import MEMBERS, LineHandler
+from govid.gateway.logging import MEMBERS, LineHandler, RequestLines
+from tests.unit.gateway.edges import asked_for
 
 CANARY = "canary-7f3a"
 SOURCE = Path(govid.__file__).parent
@@ -147,3 +148,25 @@ def test_the_rest_is_written_at_the_end(stream: io.BytesIO) -> None:
     writer.write(b"last words")
     writer.close()
     assert stream.getvalue() == b"last words\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "level", "debug_level"),
+    [
+        ("/health", None, "DEBUG"),
+        ("/health/live", None, "DEBUG"),
+        ("/health/ready", None, "DEBUG"),
+        ("/metrics", None, "DEBUG"),
+        ("/healthy", "INFO", "INFO"),
+        ("/api/auth/profile", "INFO", "INFO"),
+    ],
+)
+def test_f18_probes_and_scrapes_are_logged_at_level_debug(
+    stream: io.BytesIO, writer: LogWriter, path: str, level: str | None, debug_level: str
+) -> None:
+    exchange = asked_for(path)
+    RequestLines(writer, console=False).line(exchange, 1.0)
+    at_info = [line["level"] for line in lines(stream, writer)]
+    RequestLines(writer, console=False, debug=True).line(exchange, 1.0)
+    at_debug = [line["level"] for line in lines(stream, writer)][len(at_info) :]
+    assert (at_info, at_debug) == ([level] if level else [], [debug_level])

@@ -25,10 +25,8 @@ from govid.gateway.devserver.panel import Panel, render
 from govid.gateway.devserver.people import RESIDENTS
 from govid.gateway.devserver.seed import hash_password, seed
 from govid.gateway.devserver.state import DevState, Running, StateFolder
-from govid.gateway.production import faults
+from govid.gateway.setting_checks import secret_faults, unmatched_origins
 from govid.gateway.settings import Settings
-
-SECRETS = ("GOVID_SECRET_KEY", "GOVID_KEY_ENCRYPTION_KEY", "GOVID_PSEUDONYM_KEY")
 
 
 class Demonstration:
@@ -61,9 +59,10 @@ class Demonstration:
             database_url=self._settings.bus.database_url,
             kafka_bootstrap_servers=self._settings.bus.kafka_bootstrap_servers,
         )
-        for fault in faults(self._settings):
-            if fault.startswith(SECRETS):
-                note(f"warning: {fault}; `govid serve` refuses it.")
+        for notice in self._settings.notices:
+            note(f"warning: {notice}.")
+        for fault in (*secret_faults(self._settings), *unmatched_origins(self._settings)):
+            note(f"warning: {fault}; `govid serve` refuses it.")
         version = asyncio.run(_version(place))
         apply(place)
         if seeded:

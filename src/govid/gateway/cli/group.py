@@ -6,6 +6,7 @@ before: the table below holds all that the list of commands shows.
 """
 
 import importlib
+import os
 import sys
 import time
 import traceback
@@ -105,6 +106,21 @@ class Commands(rich_click.RichGroup):
         sys.exit(status if isinstance(status, int) else ExitCode.DONE)
 
 
+def open_closed_streams() -> None:
+    """Give the process a null device for each standard stream that was closed (`govid ... >&-`).
+
+    Otherwise Python has no stream there, and the next file or socket would get its descriptor.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest free descriptor, which is this one.
+        if getattr(sys, name) is None:
+            mode = "w" if descriptor else "r"
+            setattr(sys, name, open(descriptor, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115
+
+
 def _usage(error: click.UsageError) -> str:
     where = error.ctx.command_path if error.ctx else "govid"
     return f"{error.format_message()}\n  {where} --help shows how it is used."
@@ -133,5 +149,6 @@ def commands(debug: bool) -> None:
 
 def main() -> NoReturn:
     """Run `govid`."""
+    open_closed_streams()
     commands(prog_name="govid")
     raise AssertionError("a command always ends with an exit code")

@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
+from pydantic_settings.sources.utils import parse_env_vars
 
 from govid.gateway.settings.environment import Environment
 from govid.gateway.settings.model import Settings, Shown, assemble
@@ -49,9 +50,10 @@ def load(
             secret is missing. Values that are read but unfit for production are no such fault.
     """
     faults: list[str] = []
+    notices: list[str] = []
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for origin, values in _sources(overrides or {}, env_file, faults):
+    for origin, values in _sources(overrides or {}, env_file, faults, notices):
         for name, value in values.items():
             if name not in merged:
                 merged[name], origins[name] = value, origin
@@ -62,7 +64,12 @@ def load(
     if faults:
         raise SettingsError(faults)
     try:
-        return assemble(environment, _table(environment, origins), demonstration=demonstration)
+        return assemble(
+            environment,
+            _table(environment, origins),
+            demonstration=demonstration,
+            notices=tuple(notices),
+        )
     except ValueError as error:
         raise SettingsError([str(error)]) from error
 
@@ -82,7 +89,10 @@ def example() -> str:
 
 
 def _sources(
-    overrides: Mapping[str, object], env_file: Path | None, faults: list[str]
+    overrides: Mapping[str, object],
+    env_file: Path | None,
+    faults: list[str],
+    notices: list[str],
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield each source's name and its values, by govid's own name; the strongest first."""
     yield "command line", dict(overrides)
@@ -91,13 +101,34 @@ def _sources(
     yield "environment", _files(os.environ, environment, faults)
     faults += _unknown("the environment", os.environ)
     if env_file is not None and env_file.is_file():
-        raw = {key: value or "" for key, value in dotenv_values(env_file).items()}
-        values = DotEnvSettingsSource(Environment, env_file=env_file)()
+        raw = _written(env_file)
+        notices += [
+            f"{name} in {env_file} holds ${{: it is taken as written, nothing is filled in"
+            for name, value in raw.items()
+            if "${" in value
+        ]
+        values = _EnvFile(Environment, env_file=env_file)()
         yield str(env_file), values
         yield str(env_file), _files(raw, values, faults)
         faults += _unknown(str(env_file), raw)
     if folder := os.environ.get("GOVID_SECRETS_DIR"):
         yield folder, SecretsSettingsSource(Environment, secrets_dir=folder)()
+
+
+class _EnvFile(DotEnvSettingsSource):
+    """Takes the values of the file as they are written; the library would fill in `${NAME}`."""
+
+    def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
+        return parse_env_vars(
+            _written(file_path),
+            self.case_sensitive,
+            self.env_ignore_empty,
+            self.env_parse_none_str,
+        )
+
+
+def _written(env_file: Path) -> dict[str, str]:
+    return {key: value or "" for key, value in dotenv_values(env_file, interpolate=False).items()}
 
 
 def _files(

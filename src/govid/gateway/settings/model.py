@@ -57,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hmrc: HmrcSettings
     table: tuple[Shown, ...]
     """Every setting with its source, secrets masked: `govid config show`."""
+    notices: tuple[str, ...] = ()
+    """What was read and may be meant otherwise, a sentence each."""
 
     def is_set(self, name: str) -> bool:
         """Tell whether somebody set *name* (`GOVID_PORT`), by this or by an older name.
@@ -73,7 +75,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def assemble(
-    environment: Environment, table: tuple[Shown, ...], *, demonstration: bool
+    environment: Environment,
+    table: tuple[Shown, ...],
+    *,
+    demonstration: bool,
+    notices: tuple[str, ...] = (),
 ) -> Settings:
     """Make the struct that govid is built from."""
     patients = nhs_of(environment, demonstration=demonstration)
@@ -84,6 +90,7 @@ def assemble(
         port=environment.port,
         data_dir=environment.data_dir,
         public_url=public_url,
+        notices=notices,
         allowed_hosts=environment.allowed_hosts
         or _local_hosts(environment, public_url, demonstration=demonstration),
         trusted_proxies=environment.trusted_proxies,

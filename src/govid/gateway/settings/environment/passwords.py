@@ -1,10 +1,9 @@
 """Which passwords are admitted, and how they are hashed."""
 
-import os
-
 from pydantic import BaseModel
 
 from govid.gateway.settings.environment.naming import named
+from govid.gateway.settings.processors import usable_processors
 
 
 class Passwords(BaseModel):
@@ -24,8 +23,8 @@ class Passwords(BaseModel):
     )
     argon2_parallelism: int = named(1, "GOVID_ARGON2_PARALLELISM", doc="Lanes of a hash", ge=1)
     hash_concurrency: int = named(
-        max(1, (os.cpu_count() or 2) - 1),
+        max(1, usable_processors() - 1),
         "GOVID_HASH_CONCURRENCY",
-        doc="Hashes at a time (default: one less than the machine has processors)",
+        doc="Hashes at a time (default: one less than this process may use processors)",
         ge=1,
     )
