@@ -161,6 +161,12 @@ class Partitions:
                 f"CREATE TABLE {name} (LIKE bus.{self._table}"
                 f" INCLUDING DEFAULTS INCLUDING CONSTRAINTS) WITH ({STORAGE})"
             )
+            if self._table == "event":
+                # As in migration 0021: a trigger of the parent does not guard a day by itself.
+                await self._connection.execute(
+                    f"CREATE TRIGGER event_is_not_truncated BEFORE TRUNCATE ON {name}"
+                    " FOR EACH STATEMENT EXECUTE FUNCTION bus.refuse_change()"
+                )
             # Not `PARTITION OF`, which would lock everybody out of the whole table.
             await self._connection.execute(
                 f"ALTER TABLE bus.{self._table} ATTACH PARTITION {name}"

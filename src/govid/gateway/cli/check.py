@@ -13,6 +13,7 @@ from govid.gateway.cli.output import Output, json_option
 from govid.gateway.cli.settings import answers, settings_or_exit
 from govid.gateway.kafka_checks import KafkaFindings, kafka_findings
 from govid.gateway.production import backend_faults, backend_warnings, faults, warnings
+from govid.gateway.role_checks import role_warnings
 from govid.gateway.settings import Settings
 
 
@@ -46,6 +47,7 @@ async def findings(settings: Settings) -> Findings:
             *warnings(settings),
             *await backend_warnings(settings),
             *in_kafka.warnings,
+            *await role_warnings(settings),
             *await account_warnings(settings),
         ],
     )

@@ -101,6 +101,9 @@ class Commands(rich_click.RichGroup):
             sys.exit(ExitCode.INTERRUPTED)
         except Exception as error:  # noqa: BLE001 - the edge: everything becomes a sentence
             _trace(debug)
+            if (explained := _explain(error)) is not None:
+                _say(explained.format_message())
+                sys.exit(explained.exit_code)
             _say(f"{type(error).__name__}: {error}\n  Run again with --debug for the traceback.")
             sys.exit(ExitCode.FAILED)
         sys.exit(status if isinstance(status, int) else ExitCode.DONE)
@@ -124,6 +127,15 @@ def open_closed_streams() -> None:
 def _usage(error: click.UsageError) -> str:
     where = error.ctx.command_path if error.ctx else "govid"
     return f"{error.format_message()}\n  {where} --help shows how it is used."
+
+
+def _explain(error: Exception) -> click.ClickException | None:
+    # The drivers take long to import, and only what used one can have raised such an error.
+    if "asyncpg" not in sys.modules:
+        return None
+    from govid.gateway.cli.database_errors import explain  # noqa: PLC0415
+
+    return explain(error)
 
 
 def _trace(debug: bool) -> None:

@@ -13,6 +13,7 @@ from alembic.util import CommandError as AlembicError
 from sqlalchemy.exc import DBAPIError
 
 from govid.gateway import migrations
+from govid.gateway.cli.database_errors import explain
 from govid.gateway.cli.errors import CommandError, ExitCode, Refused
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.settings import Target, connected, target
@@ -101,10 +102,19 @@ def apply(place: Target, to: str = "head") -> None:
     except (AlembicError, RevisionError) as error:
         raise _unknown(error) from error
     except DBAPIError as error:
-        raise CommandError(
-            f"a migration failed and was rolled back ({type(error.orig).__name__}).",
-            "Run again with --debug for the statement; those before it are applied.",
-        ) from error
+        raise _failed(place, to, error) from error
+
+
+def _failed(place: Target, to: str, error: DBAPIError) -> CommandError:
+    """Return which migration failed and why, with the exit code of the reason."""
+    reason = explain(error) or CommandError("the database refused a statement.")
+    try:
+        [first, *_] = asyncio.run(read_state(place, to)).pending
+    except (CommandError, ValueError):
+        return reason
+    failed = type(reason)(f"migration {first} failed and was rolled back: {reason.message}")
+    failed.remedy = f"{reason.remedy} Migrations before it are applied."
+    return failed
 
 
 def _unknown(error: Exception) -> CommandError:

@@ -17,6 +17,7 @@ from govid.bus.storage.connection import (
     InvalidConnectionUrl,
 )
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.gateway.cli.database_errors import explain
 from govid.gateway.cli.errors import Unreachable, WrongUsage
 from govid.gateway.devserver.state import Running, StateFolder
 from govid.gateway.settings import Settings, SettingsError, load
@@ -96,8 +97,8 @@ async def connected(to: Target) -> AsyncIterator[Any]:
     except DatabaseUnreachable as error:
         raise Unreachable(f"{error}.", "Is it running, and is GOVID_DATABASE_URL right?") from error
     except DATABASE_UNAVAILABLE as error:
-        raise Unreachable(
-            f"the database does not let govid in ({type(error).__name__}).",
+        raise explain(error) or Unreachable(
+            "the database does not answer as PostgreSQL does.",
             "Is it running, and is GOVID_DATABASE_URL right? `govid check` looks closer.",
         ) from error
     try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import uvicorn
 
+from govid.gateway.cli.database_errors import explain
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.listening import BACKLOG
 from govid.gateway.connections import Connection
@@ -53,16 +54,47 @@ def run(application: Any, listener: socket.socket, ready: Callable[[], None]) ->
     """Serve until a signal ends it.
 
     Raises:
-        CommandError: the application did not start; its log says why.
+        CommandError: the application did not start; the sentence says why.
     """
-    server = Server(configuration(application), ready)
+    watched = _StartWatch(application)
+    server = Server(configuration(watched), ready)
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
         return
     except SystemExit as error:
-        raise CommandError(
-            "the application did not start.", "The log lines above say why."
-        ) from error
+        raise _not_started(watched.error) from error
     if not server.started:
-        raise CommandError("the application did not start.", "The log lines above say why.")
+        raise _not_started(watched.error)
+
+
+class _StartWatch:
+    """Passes everything on to an application, and keeps the error with which its start failed."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self.error: Exception | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await self._application(scope, receive, send)
+            return
+        try:
+            await self._application(scope, receive, send)
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def _not_started(error: Exception | None) -> CommandError:
+    if error is None:
+        return CommandError("the server stopped while it started.", "Its log lines say why.")
+    explained = explain(error)
+    if explained is None:
+        return CommandError(
+            f"the application did not start ({type(error).__name__}).",
+            "`govid check` lists every fault; --debug shows the traceback.",
+        )
+    started = type(explained)(f"the application did not start: {explained.message}")
+    started.remedy = explained.remedy
+    return started

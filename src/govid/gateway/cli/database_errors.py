@@ -1,0 +1,99 @@
+"""Turns what a database driver raises into one sentence, a remedy and an exit code.
+
+Neither SQL nor parameters reach the terminal: parameters are people's data. Names of tables,
+schemas and functions are ours, so a missing right is named with its object.
+"""
+
+import re
+from collections.abc import Mapping
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
+from govid.bus.storage.connection import DatabaseUnreachable
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.gateway.cli.errors import CommandError, Refused, Unreachable
+
+_DENIED = re.compile(r"permission denied for (?P<kind>[a-z ]+) (?P<name>[\w.$]+)")
+_OWNER = re.compile(r"must be owner of (?P<kind>[a-z ]+) (?P<name>[\w.$]+)")
+_WHERE = "GOVID_DATABASE_URL"
+
+_STATES: Mapping[str, CommandError] = {
+    "25006": Unreachable(
+        "the database accepts no writes: it is read-only, or a standby.",
+        f"Point {_WHERE} to the primary; with several hosts in it govid finds the primary itself.",
+    ),
+    "42P01": Refused(
+        "the database lacks a table of this release.", "`govid migrate` brings the schema up."
+    ),
+    "42703": Refused(
+        "the database lacks a column of this release.", "`govid migrate` brings the schema up."
+    ),
+    "3F000": Refused(
+        "the database lacks a schema of this release.", "`govid migrate` brings the schema up."
+    ),
+    "3D000": Unreachable("the database does not exist.", f"Create it, or correct {_WHERE}."),
+    "53300": Unreachable(
+        "the database has no connection left for this command.",
+        "Raise max_connections, or lower the pool sizes of the servers.",
+    ),
+    "53100": Unreachable("the database's disk is full.", "Make room on the database server."),
+    "55P03": CommandError(
+        "another session holds a lock that is needed here, so nothing was changed.",
+        "Run it again; pg_stat_activity shows sessions that hold locks for long.",
+    ),
+    "57014": CommandError(
+        "a statement took longer than is permitted and was cancelled; nothing was changed.",
+        "Choose less, for example a shorter time, and run it again.",
+    ),
+}
+_CLASSES: Mapping[str, CommandError] = {
+    "08": Unreachable("the connection to the database was lost.", "Run it again."),
+    "28": Unreachable(
+        "the database refuses this role or its password.", f"Correct {_WHERE}, or the role."
+    ),
+    "40": CommandError("another transaction was in the way.", "Run it again."),
+    "53": Unreachable("the database is short of memory, disk or connections.", "Run it later."),
+    "57": Unreachable("the database is shutting down or starting.", "Run it again in a moment."),
+    "58": Unreachable("the database has trouble with its disk.", "Look at its log."),
+}
+
+
+def explain(error: BaseException) -> CommandError | None:
+    """Return what *error* means to an operator; None if no database raised it."""
+    if isinstance(error, DatabaseUnreachable):
+        return Unreachable(f"{error}.", f"Is it running, and is {_WHERE} right?")
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None) or getattr(error, "sqlstate", None)
+    if state is not None:
+        return _of_state(str(state), str(cause))
+    if isinstance(cause, (asyncpg.InterfaceError, asyncpg.InternalClientError, DBAPIError)):
+        return _CLASSES["08"]
+    if isinstance(cause, DATABASE_UNAVAILABLE) and not isinstance(cause, OSError):
+        return Unreachable("the database did not answer in time.", "Run it again.")
+    return None
+
+
+def _of_state(state: str, message: str) -> CommandError:
+    if state == "42501":
+        return _missing_right(message)
+    known = _STATES.get(state) or _CLASSES.get(state[:2])
+    return known or CommandError(
+        f"the database refused a statement (SQLSTATE {state}).",
+        "Run again with --debug for the traceback.",
+    )
+
+
+def _missing_right(message: str) -> CommandError:
+    if found := _OWNER.search(message):
+        return CommandError(
+            f"the database role is not the owner of {found['kind']} {found['name']}.",
+            "Run this command as the owner of govid's tables, or grant the role membership in it.",
+        )
+    found = _DENIED.search(message)
+    what = f"{found['kind']} {found['name']}" if found else "what this command needs"
+    right = "CREATE" if found and found["kind"] in {"schema", "database"} else "the right"
+    return CommandError(
+        f"the database role lacks {right} on {what}.",
+        f"GRANT it to the role of {_WHERE}, or run this command as the owner of govid's tables.",
+    )

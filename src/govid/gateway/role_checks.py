@@ -1,0 +1,39 @@
+"""Warnings about the database role: what it may do beyond what govid needs."""
+
+from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
+from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.gateway.settings import Settings
+
+_ROLE = """
+    SELECT r.rolname AS name, r.rolsuper AS is_superuser,
+           EXISTS (
+               SELECT FROM pg_catalog.pg_class c
+               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = 'bus' AND c.relname = 'event' AND c.relowner = r.oid
+           ) AS is_owner
+    FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
+"""
+
+
+async def role_warnings(settings: Settings) -> list[str]:
+    """Return what the role may do that an intruder would like; nothing if nobody can be asked."""
+    if not settings.bus.database_url:
+        return []
+    try:
+        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
+        connection = await factory.open()
+    except (InvalidConnectionUrl, *DATABASE_UNAVAILABLE):
+        return []  # `production.backend_faults` says why.
+    try:
+        role = await connection.fetchrow(_ROLE)
+    finally:
+        await connection.close()
+    found = {
+        "is a superuser: it may read and change everything, stored events included; give govid a "
+        "role of its own": role["is_superuser"],
+        "owns the tables, so it may remove the triggers that protect events; let `govid migrate` "
+        "run as the owner and `govid serve` as another role": role["is_owner"],
+    }
+    # A superuser usually owns the tables too; the first says enough.
+    texts = [text for text, is_so in found.items() if is_so]
+    return [f"the database role {role['name']} {text}" for text in texts[:1]]
