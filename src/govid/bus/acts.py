@@ -18,7 +18,7 @@ import msgspec
 
 from govid.bus.actor import Actor, Cause
 from govid.bus.clock import Clock, SystemClock
-from govid.bus.contracts import OutboxAct, TopicAct
+from govid.bus.contracts import DataViewed, OutboxAct, TopicAct
 from govid.bus.ids import uuid7
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.storage.errors import is_transient
@@ -102,7 +102,9 @@ class Acts:
                 break
         return len(touched)
 
-    async def commit_event(self, work: Callable[[], Awaitable[TopicAct | None]]) -> bool:
+    async def commit_event(
+        self, work: Callable[[], Awaitable[TopicAct | DataViewed | None]]
+    ) -> bool:
         """Do *work* and store the event that it returns, in one transaction; None changes nothing.
 
         Return whether there was an event.

@@ -225,6 +225,13 @@ EVENT_TYPES: Sequence[EventType] = (
         subject=lambda _event, _pseudonyms: None,
         account=lambda _event: None,
     ),
+    EventType(
+        name="operator.data.viewed",
+        struct=contracts.DataViewed,
+        stream="operator",
+        subject=lambda _event, _pseudonyms: "data",
+        account=lambda _event: None,
+    ),
     _by_an_operator("bus.outbox.replayed", contracts.OutboxReplayed),
     _by_an_operator("bus.outbox.retried", contracts.OutboxRetried),
     _by_an_operator("bus.outbox.unparked", contracts.OutboxUnparked),

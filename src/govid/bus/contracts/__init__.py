@@ -44,6 +44,7 @@ from govid.bus.contracts.life_events import (
 )
 from govid.bus.contracts.logs import AccessDecided, RequestFinished, RequestReceived
 from govid.bus.contracts.operations import (
+    DataViewed,
     OutboxAct,
     OutboxBackfilled,
     OutboxDiscarded,
@@ -102,6 +103,7 @@ __all__ = [
     "CredentialChanged",
     "CredentialCorrupt",
     "CredentialResetRequested",
+    "DataViewed",
     "DeathNotified",
     "EmailChangeRequested",
     "EmailChanged",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from govid.bus.shared.contract import Event
@@ -94,3 +95,17 @@ class TopicRecordsSkipped(TopicAct, frozen=True, kw_only=True):
     first_offset: int
     next_offset: int
     fault: str
+
+
+class DataViewed(Event, frozen=True, kw_only=True, rename="camel"):
+    """An operator is shown personal data, or the state of an account; stored before that.
+
+    `view` is the command. `account_id` is the account, None for a stream of events.
+    """
+
+    act_id: UUID
+    operator: str
+    stated_reason: str
+    view: Literal["accounts show", "events tail --raw"]
+    account_id: UUID | None = None
+    timestamp: datetime

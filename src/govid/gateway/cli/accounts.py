@@ -16,7 +16,9 @@ from govid.gateway.cli.operating import acting_on_account, cause_of, people
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.releasing import release
+from govid.gateway.cli.settings import target
 from govid.gateway.cli.sought import Sought, find, sought_by, which_account
+from govid.gateway.cli.viewing import record_view
 from govid.identity import AccountReport, Kind, refuse
 
 
@@ -59,7 +61,10 @@ def show(as_json: bool, **which: Any) -> None:
     async def ask() -> AccountReport:
         cause = cause_of("show")
         async with people() as identity:
-            return await identity.desk.show(await find(identity.desk, sought, cause), cause)
+            account_id = await find(identity.desk, sought, cause)
+            report = await identity.desk.show(account_id, cause)
+        await record_view(target(), "accounts show", account_id=account_id)
+        return report
 
     report = asyncio.run(ask())
     output = Output(as_json=as_json)

@@ -13,6 +13,7 @@ from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.selectors import MOMENT
 from govid.gateway.cli.settings import Target, target
 from govid.gateway.cli.stream import Passed, Source, following
+from govid.gateway.cli.viewing import record_view
 
 
 @click.group("events", cls=rich_click.RichGroup, epilog="Example: govid events tail")
@@ -63,6 +64,8 @@ def tail(
     output = Output(as_json=as_json)
 
     async def print_all() -> None:
+        if raw and not place.is_demonstration:
+            await record_view(place, "events tail --raw", reason=reason or "")
         chosen = tuple(map(Topic, topics)) or tuple(Topic)
         left = limit
         async with following(

@@ -1,12 +1,12 @@
 """Refuse TRUNCATE on events, which fires no trigger for rows.
 
-Revision ID: 0021
+Revision ID: 0024
 """
 
 from alembic import op
 
-revision = "0021"
-down_revision = "0020"
+revision = "0024"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 compatible_from = 20
