@@ -167,8 +167,22 @@ class AttemptsExhausted(GovidError):
     kind = Kind.FORBIDDEN
 
 
+class BlockedAccountKeepsIdentifier(GovidError):
+    """A blocked account keeps its identifier: its holder may be dead."""
+
+    code = "blocked-account-keeps-identifier"
+    kind = Kind.REFUSED
+
+
+class IdentifierIsVerified(GovidError):
+    """A department has confirmed this identifier; say --verified to release it all the same."""
+
+    code = "identifier-is-verified"
+    kind = Kind.REFUSED
+
+
 class NothingToRelease(GovidError):
-    """The account holds no identifier that waits for its proof."""
+    """The account holds no identifier."""
 
     code = "nothing-to-release"
     kind = Kind.REFUSED

@@ -49,7 +49,7 @@ def test_i9_a_claim_is_found_by_what_is_typed_and_ended_once(release: Any, claim
     assert (again.exit_code, again.stdout, again.stderr) == (
         1,
         "",
-        "govid: the account holds no identifier that waits for its proof.\n",
+        "govid: the account holds no identifier.\n",
     )
 
 
@@ -67,3 +67,17 @@ async def test_without_a_reason_nothing_is_done(
     assert (result.exit_code, result.stdout) == (2, "")
     assert "give --reason" in result.stderr
     assert await connection.fetchval(HELD) == 1
+
+
+async def test_b8_a_verified_identifier_is_released_only_in_so_many_words(
+    release: Any, connection: Any
+) -> None:
+    await connection.execute(INSERT, ADA)
+    refused = await in_thread(release, str(ADA), *WHY)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        "govid: a department has confirmed this identifier; say --verified to release it all the "
+        "same.\n"
+    )
+    result = await in_thread(release, str(ADA), "--verified", *WHY, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["status"]) == (0, "registered")

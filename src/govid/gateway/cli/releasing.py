@@ -1,4 +1,4 @@
-"""`govid accounts release`: an identifier that a stranger claims, free for whom it belongs to."""
+"""`govid accounts release`: takes an identifier from an account, so that it can be registered."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,8 @@ from govid.gateway.cli.output import note
 from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.sought import Sought, find, sought_by, which_account
 
-_QUESTION = "Take this account's identifier, which nobody has proved to be its holder's?"
+_QUESTION = "Take this account's identifier?"
+_VERIFIED_QUESTION = "Take this account's identifier, which a department has confirmed?"
 
 
 @click.command(
@@ -23,31 +24,40 @@ _QUESTION = "Take this account's identifier, which nobody has proved to be its h
     epilog="Example: govid accounts release --identifier --reason 'passport seen, case 74'",
 )
 @which_account
+@click.option(
+    "--verified", is_flag=True, help="Also release an identifier that a department has confirmed."
+)
 @acting_on_account
-def release(account_id: UUID | None, email: bool, identifier: bool, **how: Any) -> None:
-    """Let an identifier be registered anew that an account claims and nobody has proved.
+def release(
+    account_id: UUID | None, email: bool, identifier: bool, verified: bool, **how: Any
+) -> None:
+    """Take an account's identifier, so that it can be registered anew.
 
-    The account goes on without one, as it would after GOVID_CLAIM_DAYS. What was spent on the
-    identifier stays spent: `govid accounts forgive` first, if its holder is to be verified.
+    A pending or failed account goes on without one, as after GOVID_CLAIM_DAYS; a closed one stays
+    closed. A verified account needs --verified; a blocked one keeps its identifier. Attempts stay
+    spent: `govid accounts forgive` first, if the holder is to be verified.
     """
     ordered = order(rate=None, **how)
     sought = sought_by(account_id=account_id, email=email, identifier=identifier)
-    asyncio.run(_carry_out(sought, ordered))
+    asyncio.run(_carry_out(sought, ordered, verified=verified))
 
 
-async def _carry_out(sought: Sought, ordered: Order) -> None:
+async def _carry_out(sought: Sought, ordered: Order, *, verified: bool) -> None:
     cause = cause_of(ordered.operator)
     async with people(writes=not ordered.dry_run) as identity:
         account_id = await find(identity.desk, sought, cause)
-        status = await identity.claims.look(account_id, cause)
+        found = await identity.claims.check(account_id, cause, verified=verified)
         if not ordered.dry_run:
-            confirm(_QUESTION, yes=ordered.yes)
-            await identity.claims.release(account_id, reason=ordered.reason, cause=cause)
+            confirmed = found.status is AccountStatus.VERIFIED
+            confirm(_VERIFIED_QUESTION if confirmed else _QUESTION, yes=ordered.yes)
+            await identity.claims.release(
+                account_id, reason=ordered.reason, cause=cause, verified=verified
+            )
         ordered.output.mapping(
             {
                 "account_id": account_id,
-                "status_before": status,
-                "status": AccountStatus.REGISTERED,
+                "status_before": found.status,
+                "status": found.status_after,
                 "done": not ordered.dry_run,
             }
         )

@@ -18,8 +18,9 @@ class Closure:
     """Closes accounts: what is personal goes, in one commit with every session and link.
 
     The address is free at once: it proves nothing, and keeping it would be keeping what was to be
-    erased. The identifier is held for a time, so that whoever has stolen a session and a password
-    cannot at once claim it in an account of their own. Stored events stay as they are until the
+    erased. A verified identifier is held for a time, so that whoever has stolen a session and a
+    password cannot at once claim it in an account of their own. One that was never proved is free
+    at once: a stranger may have claimed it. Stored events stay as they are until the
     bus's retention ends; the departments hear of it, and act for themselves.
     """
 

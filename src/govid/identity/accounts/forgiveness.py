@@ -7,7 +7,7 @@ import msgspec
 from govid.bus import Cause, Transaction, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import VerificationAttemptsForgiven
 from govid.bus.shared.account_status import AccountStatus
-from govid.identity.errors import AccountIsClosed, AccountNotFound, NothingToForgive
+from govid.identity.errors import AccountNotFound, NothingToForgive
 from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.repository.holders import Holder, Holders
 from govid.identity.repository.verification_attempts import VerificationAttempts
@@ -29,7 +29,8 @@ class Forgiveness:
 
     Two wrong attempts spend an identifier for everybody, its holder too; somebody has to be able
     to undo what a stranger, or a misprint, has spent. What was found out stays in the evidence,
-    and an attempt whose answer is under way stays counted.
+    and an attempt whose answer is under way stays counted. A closed account that still holds its
+    identifier is good enough to name it.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Forgiveness:
         """Return what is spent.
 
         Raises:
-            AccountNotFound, AccountIsClosed: there is nobody to give it back to.
+            AccountNotFound: there is no such account.
         """
         async with self._uow.begin(cause) as tx:
             holder = await self._lock(tx, account_id)
@@ -61,7 +62,7 @@ class Forgiveness:
         """Give all of it back, and return what it was; *cause* tells who does, *reason* why.
 
         Raises:
-            AccountNotFound, AccountIsClosed, NothingToForgive: nothing was done.
+            AccountNotFound, NothingToForgive: nothing was done.
         """
         async with self._uow.begin(cause) as tx:
             holder = await self._lock(tx, account_id)
@@ -86,8 +87,6 @@ class Forgiveness:
         holder = await self._holders.lock_one(tx, account_id)
         if holder is None:
             raise AccountNotFound
-        if holder.status == AccountStatus.CLOSED:
-            raise AccountIsClosed
         return holder
 
     async def _spent(self, tx: Transaction, holder: Holder) -> SpentAttempts:

@@ -1,22 +1,37 @@
-"""An unproven claim of an identifier, ended by an operator before its time."""
+"""An identifier that an operator takes from an account before its time."""
 
 from uuid import UUID
+
+import msgspec
 
 from govid.bus import Cause, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import AccountIdentifierReleased
 from govid.bus.shared.account_status import UNVERIFIED, AccountStatus
-from govid.identity.errors import AccountNotFound, NothingToRelease
+from govid.identity.errors import (
+    AccountNotFound,
+    BlockedAccountKeepsIdentifier,
+    IdentifierIsVerified,
+    NothingToRelease,
+)
 from govid.identity.repository.claims import Claims
 from govid.identity.repository.facts import Facts
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.verification_attempts import VerificationAttempts
 
 
-class ClaimRelease:
-    """Lets an identifier be registered by whom it belongs to, while a stranger still claims it.
+class Releasable(msgspec.Struct, frozen=True, kw_only=True):
+    """The status of an account whose identifier can be taken, before and after."""
 
-    The account goes on without an identifier, as after the expiry of its claim. What was proved,
-    and what a blocked account holds, is nobody's to release.
+    status: AccountStatus
+    status_after: AccountStatus
+
+
+class ClaimRelease:
+    """Lets an identifier be registered again while an account still holds it.
+
+    An open account goes on without an identifier, as after the expiry of its claim; a closed one
+    stays closed. A verified identifier is taken only if the operator says so: evidence stood for
+    it. A blocked account keeps its own, because its holder may be dead.
     """
 
     def __init__(
@@ -35,31 +50,41 @@ class ClaimRelease:
         self._attempts = attempts
 
     @rerun_on_conflict
-    async def look(self, account_id: UUID, cause: Cause) -> AccountStatus:
-        """Return the status of an account whose claim could be ended.
+    async def check(self, account_id: UUID, cause: Cause, *, verified: bool = False) -> Releasable:
+        """Return how the account's status would change; change nothing.
 
         Raises:
-            AccountNotFound, NothingToRelease: there is none.
+            AccountNotFound, BlockedAccountKeepsIdentifier, IdentifierIsVerified, NothingToRelease:
+                what `release` would raise.
         """
         async with self._uow.begin(cause) as tx:
             account = await self._holders.show(tx, account_id)
             if account is None:
                 raise AccountNotFound
-            if account.status not in UNVERIFIED:
-                raise NothingToRelease
-            return account.status
+            return _releasable(
+                account.status, holds=account.identifier_type is not None, verified=verified
+            )
 
     @rerun_on_conflict
-    async def release(self, account_id: UUID, *, reason: str, cause: Cause) -> None:
-        """End the account's claim; *cause* tells which operator does, *reason* why.
+    async def release(
+        self, account_id: UUID, *, reason: str, cause: Cause, verified: bool = False
+    ) -> None:
+        """Take the account's identifier; *cause* tells which operator does, *reason* why.
+
+        With *verified*, also one that a department has confirmed.
 
         Raises:
-            AccountNotFound, NothingToRelease: nothing was done.
+            AccountNotFound: there is no such account.
+            BlockedAccountKeepsIdentifier: the account is blocked.
+            IdentifierIsVerified: a department has confirmed it, and *verified* was not said.
+            NothingToRelease: the account holds no identifier.
         """
         async with self._uow.begin(cause) as tx:
-            if await self._holders.lock_one(tx, account_id) is None:
+            holder = await self._holders.lock_one(tx, account_id)
+            if holder is None:
                 raise AccountNotFound
-            given = await self._claims.end(tx, account_id)
+            _releasable(holder.status, holds=holder.identifier_type is not None, verified=verified)
+            given = await self._claims.end(tx, account_id, holder.status)
             if given is None:
                 raise NothingToRelease
             await self._facts.forget(tx, [account_id])
@@ -73,3 +98,17 @@ class ClaimRelease:
                     timestamp=tx.now,
                 )
             )
+
+
+def _releasable(status: AccountStatus, *, holds: bool, verified: bool) -> Releasable:
+    if status is AccountStatus.BLOCKED:
+        raise BlockedAccountKeepsIdentifier
+    if not holds:
+        raise NothingToRelease
+    if status is AccountStatus.VERIFIED and not verified:
+        raise IdentifierIsVerified
+    open_states = (*UNVERIFIED, AccountStatus.VERIFIED)
+    return Releasable(
+        status=status,
+        status_after=AccountStatus.REGISTERED if status in open_states else AccountStatus.CLOSED,
+    )

@@ -33,10 +33,15 @@ class Claims:
         overdue = (Account.status.in_(UNVERIFIED), Account.created_at < _ago(days))
         return await self._take(tx, overdue, most, status=AccountStatus.REGISTERED)
 
-    async def end(self, tx: Transaction, account_id: UUID) -> Given | None:
-        """Take the identifier of an account that is locked and was never verified."""
-        claimed = (Account.id == account_id, Account.status.in_(UNVERIFIED))
-        return next(iter(await self._take(tx, claimed, 1, status=AccountStatus.REGISTERED)), None)
+    async def end(self, tx: Transaction, account_id: UUID, status: AccountStatus) -> Given | None:
+        """Take the identifier of an account that is locked and has this *status*."""
+        held = (
+            Account.id == account_id,
+            Account.status == status,
+            Account.identifier_value.is_not(None),
+        )
+        after = status if status is AccountStatus.CLOSED else AccountStatus.REGISTERED
+        return next(iter(await self._take(tx, held, 1, status=after)), None)
 
     async def release(self, tx: Transaction, *, days: int, most: int) -> Sequence[Given]:
         """Take the identifier of at most so many accounts that were closed so many days ago."""
@@ -71,6 +76,8 @@ class Claims:
                 identifier_type=None,
                 identifier_value=None,
                 is_identifier_shared=False,
+                evidence_strength=0,
+                evidence_validity=0,
                 contra_indicators=func.array_remove(Account.contra_indicators, IDENTIFIER_SHARED),
                 updated_at=tx.now,
             )

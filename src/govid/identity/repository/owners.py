@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, case, false, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from govid.bus import Transaction
@@ -94,10 +94,18 @@ class Owners:
             raise EmailTaken from None
 
     async def close(self, tx: Transaction, account_id: UUID) -> None:
-        """Erase what is personal. The identifier stays for a time, held against others."""
+        """Erase what is personal. A verified identifier stays for a time, held against others.
+
+        One that was never proved is erased at once: its owner would be refused, and could not tell
+        by whom.
+        """
+        proved = Account.status == AccountStatus.VERIFIED
         await self._set(
             tx,
             account_id,
+            identifier_type=case((proved, Account.identifier_type)),
+            identifier_value=case((proved, Account.identifier_value)),
+            is_identifier_shared=case((proved, Account.is_identifier_shared), else_=false()),
             email=None,
             email_canonical=None,
             email_confirmed_at=None,

@@ -5,7 +5,6 @@ import pytest
 from govid.bus import Actor, Cause, uuid7
 from govid.identity.accounts.forgiveness import Forgiveness, SpentAttempts
 from govid.identity.errors import (
-    AccountIsClosed,
     AccountNotFound,
     AttemptsExhausted,
     NothingToForgive,
@@ -15,7 +14,6 @@ from govid.identity.repository.holders import Holders
 from govid.identity.repository.verification_attempts import VerificationAttempts
 from govid.identity.schemas import UserView
 from tests.integration.identity.accounts.test_inquiry import failed, open_inquiry
-from tests.integration.identity.accounts.test_lifecycle import CLOSE
 from tests.integration.identity.accounts.test_verification import an_answer
 from tests.integration.identity.conftest import Parts
 
@@ -121,12 +119,9 @@ async def test_where_nothing_is_spent_nothing_is_done(
     assert await identity.events() == before
 
 
-async def test_nobody_and_who_has_left_is_forgiven_nothing(
+async def test_an_account_that_does_not_exist_is_forgiven_nothing(
     identity: Parts, forgiveness: Forgiveness
 ) -> None:
-    view = await exhausted(identity)
-    await identity.database.reads.execute(CLOSE, view.id)
-    with pytest.raises(AccountIsClosed):
-        await forgiveness.forgive(view.id, reason=WHY, cause=OPS)
+    await exhausted(identity)
     with pytest.raises(AccountNotFound):
         await forgiveness.look(uuid7(), OPS)

@@ -4,7 +4,7 @@ import pytest
 
 from govid.bus import Actor, Cause, uuid7
 from govid.identity.accounts.release import ClaimRelease
-from govid.identity.errors import AccountNotFound, NothingToRelease
+from govid.identity.errors import AccountNotFound
 from govid.identity.repository.claims import Claims
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.verification_attempts import VerificationAttempts
@@ -60,22 +60,8 @@ async def test_the_act_is_an_event_with_actor_and_reason(
     assert tuple(row) == ("identity.account.identifier_released", "ops-7", "ops-7", WHY)
 
 
-@pytest.mark.parametrize("status", ["verified", "blocked"])
-async def test_what_was_proved_or_is_blocked_is_nobodys_to_release(
-    identity: Parts, claims: ClaimRelease, status: str
-) -> None:
-    view = await identity.register()
-    before = {"blocked": "verified"}.get(status)
-    await identity.set(view.id, status=status, status_before=before)
-    with pytest.raises(NothingToRelease):
-        await claims.look(view.id, OPS)
-    with pytest.raises(NothingToRelease):
-        await claims.release(view.id, reason=WHY, cause=OPS)
-    assert (await identity.account(view.id))["identifier_value"] is not None
-
-
 async def test_nobody_holds_nothing(identity: Parts, claims: ClaimRelease) -> None:
     with pytest.raises(AccountNotFound):
-        await claims.look(uuid7(), OPS)
+        await claims.check(uuid7(), OPS)
     with pytest.raises(AccountNotFound):
         await claims.release(uuid7(), reason=WHY, cause=OPS)
