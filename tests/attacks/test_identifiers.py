@@ -18,9 +18,8 @@ from tests.http.client import NHS, NIN, Client
         "ＡＢ１２３４５６Ｃ",  # full-width
         "АВ123456С",  # Cyrillic
         "AB١٢٣٤٥٦C",  # Arabic-Indic
-        "AB123456C\u200b",
         "AB123456C\n",
-        "AB-12-34-56-C",
+        "AB.12.34.56.C",
         "AB123456C' OR '1'='1",
         "${jndi:ldap://evil.example/a}",
         "",
@@ -46,13 +45,11 @@ async def test_what_is_no_national_insurance_number_is_a_422(visitor: Client, ni
         "1111111111",
         "٩٤٣٤٧٦٥٩١٩",  # Arabic-Indic
         "９４３４７６５９１９",  # full-width
-        "943 4765 919",
-        "943--476-5919",
+        "943.476.5919",
         "9434765919 OR 1=1",
         "NHS12345678",
         "NHS1234567890",
         "NHS12345678x",
-        "NHS 123456789",
     ],
 )
 async def test_what_is_no_nhs_number_is_a_422(visitor: Client, number: str) -> None:
@@ -70,6 +67,8 @@ async def test_what_is_no_nhs_number_is_a_422(visitor: Client, number: str) -> N
         ("NHS", "943 476 5919", "9434765919", "9434765919"),
         ("NHS", "943-476-5919", "943 476 5919", "9434765919"),
         ("NHS", "nhs123456789", "NHS123456789", "NHS123456789"),
+        ("NIN", "AB\u201112\u201134\u201156\u2011C", "AB123456C\u200b", "AB123456C"),
+        ("NHS", "943\u00a0476\u00a05919", "\u202a943--476-5919\u202c", "9434765919"),
     ],
 )
 async def test_two_spellings_are_one_identifier(

@@ -9,6 +9,7 @@ from typing import Protocol
 from govid.bus import FieldFault, Invalid
 from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
+from govid.bus.shared.identifiers import drop_separators
 from govid.bus.shared.names import HMRC_NAME_MAX, first_given_name, hmrc_spellings, is_joiner
 from govid.bus.shared.plain_text import is_plain_line
 from govid.identity.errors import Fault
@@ -161,7 +162,8 @@ def postcode(text: str | None) -> str | None:
     if text is None:
         return None
     # Before any change of case: the capital of a dotless i is an ASCII letter.
-    compact = "".join(text.split()).upper() if text.isascii() else ""
+    compact = drop_separators("".join(text.split()))
+    compact = compact.upper() if compact.isascii() else ""
     if not _POSTCODE.fullmatch(compact):
         raise Fault("postcode_format", "is not a postcode, as in LS1 6AE")
     return f"{compact[:-_INWARD]} {compact[-_INWARD:]}"

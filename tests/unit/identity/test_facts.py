@@ -149,3 +149,12 @@ def test_b5_hmrc_needs_two_names() -> None:
 @pytest.mark.parametrize("place", ["A{}B", "{}A", "A{}"])
 def test_e11_a_name_is_one_line_without_controls(bad: str, place: str) -> None:
     assert faults(given_name=place.format(bad)) == [("givenName", "name_format")]
+
+
+@pytest.mark.parametrize(
+    "pasted", ["\u00a0", "-", "\u2011", "\u2013", "\u202c", "\u200e", "\u2069"]
+)
+def test_b6_what_is_pasted_into_a_postcode_is_dropped(pasted: str) -> None:
+    facts = read(postcode=f"{pasted}ls1{pasted}6ae{pasted}")
+    assert facts is not None
+    assert facts.postcode == "LS1 6AE"

@@ -5,6 +5,7 @@ department knows that, and who holds it.
 """
 
 import re
+import unicodedata
 
 from nhs_number.validate import calculate_checksum
 
@@ -18,8 +19,15 @@ _NINO = re.compile(r"[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z][0-9]{6}[A-D]")
 _NINO_KEY = re.compile(_NINO.pattern.removesuffix("[A-D]"))
 _NINO_KEY_LENGTH = 8
 _NINO_PREFIXES_NEVER_ISSUED = frozenset({"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"})
-_NHS_NUMBER = re.compile(r"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}")
+_NHS_NUMBER = re.compile(r"[0-9]{10}")
 _PROTOTYPE_NHS = re.compile(r"NHS[0-9]{9}")
+_SEPARATORS = frozenset({"Zs", "Pd"})
+"""The Unicode categories of spaces and of dashes."""
+_INVISIBLE = frozenset(
+    "\u2212"  # the minus sign, which is no dash to Unicode
+    "\u00ad\u200b\u2060\ufeff"  # soft hyphen, and what joins or parts words without a width
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # direction
+)
 _UTR = re.compile(r"[0-9]{10}")
 _UTR_WEIGHTS = (6, 7, 8, 9, 10, 5, 4, 3, 2)
 _UTR_CHECK_DIGITS = "21987654321"
@@ -36,14 +44,29 @@ def normalise_identifier(
     Raises:
         ValueError: it is not such an identifier. Its text may be shown; it never holds *text*.
     """
+    compact = drop_separators(text)
     # Before any change of case: the capital of a dotless i is an ASCII letter.
-    if not text.isascii():
+    if not compact.isascii():
         raise ValueError("only the letters A to Z, digits, spaces and hyphens may stand here")
+    compact = compact.upper()
     if identifier_type is IdentifierType.NIN:
-        return _nino(text)
-    if prototype_form and _PROTOTYPE_NHS.fullmatch(whole := text.strip(" ").upper()):
-        return whole
-    return _nhs_number(text)
+        return _nino(compact)
+    if prototype_form and _PROTOTYPE_NHS.fullmatch(compact):
+        return compact
+    return _nhs_number(compact)
+
+
+def drop_separators(text: str) -> str:
+    """Return *text* without what people and programs put between characters, in any script.
+
+    Spaces, hyphens and dashes, and invisible marks of direction and of joints come along when a
+    number is pasted from a document. Tabs and line breaks stay: they are in no number.
+    """
+    return "".join(
+        character
+        for character in text
+        if unicodedata.category(character) not in _SEPARATORS and character not in _INVISIBLE
+    )
 
 
 def identity_key(identifier_type: IdentifierType, canonical_value: str) -> str:
@@ -84,14 +107,14 @@ def read_identity_key(identifier_type: IdentifierType, text: str, *, prototype_f
 def normalise_utr(text: str) -> str:
     """Return the unique taxpayer reference *text* as ten digits.
 
-    Spaces and a leading or trailing `K` are forgiven. The first digit checks the other nine.
+    Spaces, hyphens and a leading or trailing `K` are forgiven. The first digit checks the others.
 
     Source: github.com/hmrc/domain, SaUtr and Modulus11Check.
 
     Raises:
         ValueError: it is none. Its text may be shown; it never holds *text*.
     """
-    utr = text.replace(" ", "").upper() if text.isascii() else text
+    utr = _compact(text)
     utr = utr.removeprefix("K") if utr.startswith("K") else utr.removesuffix("K")
     if not _UTR.fullmatch(utr):
         raise ValueError("a unique taxpayer reference is ten digits")
@@ -104,17 +127,17 @@ def normalise_utr(text: str) -> str:
 
 
 def _compact(text: str) -> str:
-    """Return ASCII *text* in capitals, without its spaces; other text as it is."""
+    """Return *text* in capitals and without separators; what is not ASCII keeps its case."""
     # Before any change of case: the capital of a dotless i is an ASCII letter.
-    return text.replace(" ", "").upper() if text.isascii() else text
+    compact = drop_separators(text)
+    return compact.upper() if compact.isascii() else compact
 
 
-def _nino(text: str) -> str:
-    """Return the National Insurance number *text* as nine characters. It has no check digit.
+def _nino(nino: str) -> str:
+    """Return *nino* if it is a National Insurance number. It has no check digit.
 
     Source: HMRC, NIM39110; github.com/hmrc/domain.
     """
-    nino = _compact(text)
     if not _NINO.fullmatch(nino):
         raise ValueError(
             "a National Insurance number is two letters, six digits and a letter A to D"
@@ -124,16 +147,14 @@ def _nino(text: str) -> str:
     return nino
 
 
-def _nhs_number(text: str) -> str:
-    """Return the NHS number *text* as ten digits; the tenth is a modulus-11 check digit.
+def _nhs_number(number: str) -> str:
+    """Return *number* if it is an NHS number: ten digits, the tenth a modulus-11 check digit.
 
     Source: NHS Data Dictionary, "NHS NUMBER".
     """
-    printed = text.strip(" ")
-    # The library takes nine digits and other groupings too: the form is settled here.
-    if not _NHS_NUMBER.fullmatch(printed):
+    # The library takes nine digits too: the form is settled here.
+    if not _NHS_NUMBER.fullmatch(number):
         raise ValueError("an NHS number is ten digits, with spaces as in 943 476 5919")
-    number = re.sub("[ -]", "", printed)
     if len(set(number)) == 1:
         # These fit their check digit, and are what fills a field that nobody wants to fill.
         raise ValueError("an NHS number is not one digit ten times")

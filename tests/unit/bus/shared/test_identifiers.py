@@ -46,6 +46,7 @@ nhs_numbers = (
         (NHS, "9000000009", "9000000009"),
         (NHS, "NHS123456789", "NHS123456789"),
         (NHS, " nhs123456789 ", "NHS123456789"),
+        (NHS, "94 3476 5919", "9434765919"),
     ],
 )
 def test_what_is_well_formed_becomes_canonical(
@@ -57,7 +58,7 @@ def test_what_is_well_formed_becomes_canonical(
 @pytest.mark.parametrize(
     "text",
     [
-        *("", " ", "AB123456", "AB123456E", "AB12345C", "AB1234567C", "A1123456C", "AB-123456-C"),
+        *("", " ", "AB123456", "AB123456E", "AB12345C", "AB1234567C", "A1123456C", "AB.123456.C"),
         *("QQ123456A", "DA123456A", "AO123456A", "FB123456A", "AB123456C\n", "AB\t123456C"),
         *("BG123456A", "GB123456A", "KN123456A", "NK123456A", "NT123456A", "TN123456A"),
         *(
@@ -81,8 +82,7 @@ def test_what_is_no_national_insurance_number_is_refused(text: str) -> None:
         ("", "ten digits"),
         ("943476591", "ten digits"),
         ("94347659190", "ten digits"),
-        ("94 3476 5919", "ten digits"),
-        ("943  476 5919", "ten digits"),
+        ("943.476.5919", "ten digits"),
         ("9434765919\n", "ten digits"),
         ("NHS12345678", "ten digits"),
         ("NHS1234567890", "ten digits"),
@@ -91,7 +91,7 @@ def test_what_is_no_national_insurance_number_is_refused(text: str) -> None:
         ("4857773456", "check digit"),
         ("9000000015", "check digit"),
         ("٩٤٣٤٧٦٥٩١٩", "only the letters"),
-        ("943\u00a0476\u00a05919", "only the letters"),
+        ("943\u0660476\u06605919", "only the letters"),
     ],
 )
 def test_what_is_no_nhs_number_is_refused(text: str, fault: str) -> None:
@@ -225,3 +225,41 @@ def test_b1_a_lookup_of_what_is_no_number_is_refused(text: str) -> None:
 def test_b1_registration_still_requires_the_letter(text: str) -> None:
     with pytest.raises(ValueError, match="a letter A to D"):
         normalise_identifier(NIN, text, prototype_form=True)
+
+
+PASTED = [
+    pytest.param("\u00a0", id="no-break space"),
+    pytest.param("\u202f", id="narrow no-break space"),
+    pytest.param("\u3000", id="ideographic space"),
+    pytest.param("-", id="hyphen"),
+    pytest.param("\u2011", id="no-break hyphen"),
+    pytest.param("\u2013", id="en dash"),
+    pytest.param("\u2212", id="minus sign"),
+    pytest.param("\u202c", id="end of an embedding"),
+    pytest.param("\u200e", id="left-to-right mark"),
+    pytest.param("\u2069", id="end of an isolate"),
+    pytest.param("\u200b", id="zero-width space"),
+    pytest.param("\ufeff", id="byte order mark"),
+]
+
+
+@pytest.mark.parametrize("pasted", PASTED)
+@pytest.mark.parametrize(
+    ("kind", "value"), [(NIN, "AB123456C"), (NHS, "9434765919"), (NHS, "NHS123456789")]
+)
+def test_b6_what_is_pasted_between_characters_is_dropped(
+    kind: IdentifierType, value: str, pasted: str
+) -> None:
+    text = f"{pasted}{value[:3]}{pasted}{value[3:6]}{pasted}{value[6:]}{pasted}"
+    assert normalise_identifier(kind, text, prototype_form=True) == value
+
+
+@pytest.mark.parametrize("pasted", PASTED)
+def test_b6_a_utr_is_read_like_the_other_numbers(pasted: str) -> None:
+    assert normalise_utr(f"10000{pasted}57161{pasted}") == "1000057161"
+
+
+@pytest.mark.parametrize("kept", ["\t", "\n", "\u2028", "\x00", "\u0301", "."])
+def test_b6_what_is_no_separator_is_still_refused(kept: str) -> None:
+    with pytest.raises(ValueError, match="letters"):
+        normalise_identifier(NIN, f"AB{kept}123456C", prototype_form=True)
