@@ -3,6 +3,7 @@
 from govid.identity.accounts.operator import AccountDesk, AccountReport, refuse
 from govid.identity.module import Identity, build
 from govid.identity.repository.life_events import Kind
+from govid.identity.repository.mailbox_rows import rewrite_mailboxes
 from govid.identity.repository.reviews import SHARED, open_reviews
 from govid.identity.settings import (
     IdentityQuotas,
@@ -34,4 +35,5 @@ __all__ = [
     "network_of",
     "open_reviews",
     "refuse",
+    "rewrite_mailboxes",
 ]

@@ -15,7 +15,8 @@ from email_validator import EmailNotValidError, validate_email
 from govid.bus import FieldFault, Invalid
 from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
-from govid.bus.shared.identifiers import normalise_identifier
+from govid.bus.shared.identifiers import drop_separators, normalise_identifier
+from govid.bus.shared.mailboxes import mailbox_key
 from govid.identity.errors import Fault
 from govid.identity.facts import claimed
 from govid.identity.passwords.policy import Policy, is_unicode
@@ -23,6 +24,7 @@ from govid.identity.schemas import Register
 
 EMAIL_MAX_OCTETS = 254
 
+_reason = phonenumbers.is_possible_number_with_reason
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _IDENTIFIER_FAULT = {IdentifierType.NIN: "nino_format", IdentifierType.NHS: "nhs_number_format"}
 
@@ -89,9 +91,8 @@ class Rules:
         )
 
     def _password(self, request: Register) -> str:
-        return self._policy.admit(
-            request.password, email=request.email, identifier=request.identifier_value
-        )
+        number = drop_separators(request.identifier_value)
+        return self._policy.admit(request.password, email=request.email, identifier=number)
 
     def _identifier(self, request: Register) -> str:
         try:
@@ -125,8 +126,7 @@ def email_address(text: str) -> str:
 
 def canonical(address: str) -> str:
     """Return the form in which two spellings of one *address* are equal. Plus stays plus."""
-    local, _, domain = address.rpartition("@")
-    return f"{local.casefold()}@{domain.lower()}"
+    return mailbox_key(address)
 
 
 def canonical_or_nobody(address: str) -> str:
@@ -141,17 +141,18 @@ def phone_number(text: str | None) -> str | None:
     """Return the telephone number *text* in E.164 form; spaces and hyphens are forgiven.
 
     Raises:
-        Fault: it does not begin with a country's code, or no number there is like it.
+        Fault: it does not begin with a country's code, or cannot be dialled from abroad.
     """
     if text is None:
         return None
-    compact = text.replace(" ", "").replace("-", "")
+    compact = drop_separators(text)
     if _E164.fullmatch(compact):
         try:
             number = phonenumbers.parse(compact)
         except phonenumbers.NumberParseException:
             number = None
-        if number is not None and phonenumbers.is_possible_number(number):
+        # Not merely possible: some lengths can be dialled within their own area only.
+        if number is not None and _reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE:
             return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     raise Fault("phone_number_format", "is not a telephone number in E.164 form")
 

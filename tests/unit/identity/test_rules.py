@@ -94,7 +94,7 @@ def test_an_address_of_more_than_254_octets_is_too_long(email: str) -> None:
 
 
 def test_spellings_of_one_address_have_one_canonical_form() -> None:
-    assert canonical("STRASSE@Example.com") == canonical("straße@example.COM")
+    assert canonical("STRASSE@Example.com") == canonical("strasse@example.COM")
     assert canonical("ada+a@example.com") != canonical("ada@example.com")
 
 
@@ -221,3 +221,55 @@ def test_all_faults_are_named_at_once_and_no_value_is_echoed() -> None:
     ]
     assert "canary" not in refusal.value.detail
     assert "canary" not in repr(refusal.value.faults)
+
+
+@pytest.mark.parametrize(
+    "pasted", ["\u00a0", "\u202f", "\u2011", "\u2013", "\u2212", "\u202c", "\u200e"]
+)
+def test_b6_what_is_pasted_into_a_telephone_number_is_dropped(pasted: str) -> None:
+    assert phone_number(f"{pasted}+44{pasted}7700{pasted}900123{pasted}") == "+447700900123"
+
+
+@pytest.mark.parametrize(
+    "phone",
+    [
+        pytest.param("+442079", id="too short from abroad"),
+        pytest.param("+15550100", id="without its area code"),
+        pytest.param("+4930", id="an area code alone"),
+        pytest.param("+4479460958", id="local in London"),
+        pytest.param("+3312345", id="local in France"),
+    ],
+)
+def test_b7_a_number_that_cannot_be_dialled_from_abroad_is_refused(phone: str) -> None:
+    assert faults(phone_number=phone) == [(("body", "phoneNumber"), "phone_number_format")]
+
+
+@pytest.mark.parametrize("phone", ["+442079460958", "+12125550100", "+4930123456", "+6421123456"])
+def test_b7_a_number_that_can_be_dialled_from_abroad_is_stored(phone: str) -> None:
+    assert phone_number(phone) == phone
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("strasse@example.com", "straße@example.com"),
+        ("office@example.com", "o\ufb03ce@example.com"),
+        ("mass@example.com", "ma\u017f\u017f@example.com"),
+        ("i@example.com", "\u0131@example.com"),
+    ],
+)
+def test_b9_what_only_folding_makes_equal_are_two_mailboxes(one: str, other: str) -> None:
+    assert canonical(one) != canonical(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("STRAßE@example.com", "straße@EXAMPLE.com"),
+        ("Jose\u0301@example.com", "jos\u00e9@example.com"),
+        ("ÅSA@example.com", "a\u030asa@example.com"),
+        ("ΣΑΣ@example.com", "σας@example.com"),
+    ],
+)
+def test_b9_case_and_composition_make_no_second_mailbox(one: str, other: str) -> None:
+    assert canonical(one) == canonical(other)

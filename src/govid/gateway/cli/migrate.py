@@ -17,7 +17,7 @@ from govid.gateway.cli.database_errors import explain
 from govid.gateway.cli.errors import CommandError, ExitCode, Refused
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.settings import Target, connected, target
-from govid.identity import SHARED, open_reviews
+from govid.identity import SHARED, open_reviews, rewrite_mailboxes
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +56,8 @@ def command(action: str, to: str, sql: bool, dry_run: bool, as_json: bool) -> No
         apply(place, to)
     _report(output, msgspec.structs.replace(asyncio.run(read_state(place, to)), pending=()))
     note(f"Applied {len(state.pending)}.")
+    if to == "head":
+        asyncio.run(_rewrite_mailboxes(place))
     if shared := asyncio.run(_count_shared(place)):
         note(
             f"{shared} accounts lost their number or address to another account and wait for a "
@@ -79,6 +81,14 @@ async def read_state(place: Target, to: str = "head") -> State:
     except (AlembicError, RevisionError) as error:
         raise _unknown(error) from error
     return State(current=current, head=migrations.head(), pending=tuple(reversed(steps)))
+
+
+async def _rewrite_mailboxes(place: Target) -> None:
+    """Let stored addresses follow the present rule, which SQL could not apply as Python does."""
+    async with connected(place) as connection:
+        done = await rewrite_mailboxes(connection)
+    if done.rewritten:
+        note(f"Rewrote the keys of {done.rewritten} addresses.")
 
 
 async def _count_shared(place: Target) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.account_status import AccountStatus
+from govid.bus.shared.mailboxes import of_mailbox, stored_keys
 from govid.identity.errors import EmailTaken, IdentifierTaken
 from govid.identity.models import Account
 from govid.identity.schemas import UserView
@@ -47,6 +48,9 @@ class Accounts:
             "email_canonical": email_canonical,
             "password_hash": password_hash,
         }
+        if len(stored_keys(email_canonical)) > 1 and await self.credentials(tx, email_canonical):
+            # The unique index does not know that a row of an earlier release is the same mailbox.
+            raise EmailTaken
         try:
             await tx.execute(insert(Account).values(row))
         except IntegrityError as error:
@@ -61,10 +65,16 @@ class Accounts:
 
     async def credentials(self, tx: Transaction, email_canonical: str) -> Credentials | None:
         """Return what a sign-in with this address is checked against, if anybody has it."""
-        statement = select(Account.id, Account.password_hash, Account.status).where(
-            Account.email_canonical == email_canonical, Account.password_hash.is_not(None)
+        statement = (
+            select(Account.id, Account.password_hash, Account.status)
+            .add_columns(Account.email, Account.email_canonical)
+            .where(
+                Account.email_canonical.in_(stored_keys(email_canonical)),
+                Account.password_hash.is_not(None),
+            )
         )
-        return _credentials((await tx.execute(statement)).first())
+        rows = (await tx.execute(statement)).mappings().all()
+        return _credentials(next(iter(of_mailbox(rows, email_canonical)), None))
 
     async def lock(self, tx: Transaction, account_id: UUID, *, write: bool) -> Credentials | None:
         """Lock the account and return what a sign-in is checked against, as it is now.
@@ -77,7 +87,7 @@ class Accounts:
             .where(Account.id == account_id, Account.password_hash.is_not(None))
             .with_for_update(read=not write, key_share=write)
         )
-        return _credentials((await tx.execute(statement)).first())
+        return _credentials((await tx.execute(statement)).mappings().first())
 
     async def rehash(self, tx: Transaction, account_id: UUID, *, old: str, new: str) -> None:
         """Replace the password's hash, unless somebody has replaced it since it was read."""
@@ -130,7 +140,9 @@ class Accounts:
 def _credentials(row: Any) -> Credentials | None:
     if row is None:
         return None
-    return Credentials(account_id=row.id, password_hash=row.password_hash, status=row.status)
+    return Credentials(
+        account_id=row["id"], password_hash=row["password_hash"], status=row["status"]
+    )
 
 
 def _constraint(error: IntegrityError) -> str | None:

@@ -12,6 +12,7 @@ from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.account_status import AccountStatus
 from govid.bus.shared.identifiers import whole_values
+from govid.bus.shared.mailboxes import of_mailbox, stored_keys
 from govid.identity.models import Account, Letter, Link, RefreshToken, ReviewItem, Session
 from govid.identity.repository.letters import WITH_LINKS
 
@@ -145,8 +146,11 @@ class Holders:
 
     async def with_email(self, tx: Transaction, email_canonical: str) -> Sequence[UUID]:
         """Return the accounts with this address; those of other issuers need not be alone."""
-        statement = select(Account.id).where(Account.email_canonical == email_canonical)
-        return (await tx.execute(statement)).scalars().all()
+        statement = select(Account.id, Account.email, Account.email_canonical).where(
+            Account.email_canonical.in_(stored_keys(email_canonical))
+        )
+        rows = (await tx.execute(statement)).mappings().all()
+        return [row["id"] for row in of_mailbox(rows, email_canonical)]
 
     async def with_identity_key(
         self, tx: Transaction, identifier_type: IdentifierType, identity_key: str

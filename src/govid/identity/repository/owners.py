@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from govid.bus import Transaction
 from govid.bus.shared.account_status import AccountStatus
+from govid.bus.shared.mailboxes import of_mailbox, stored_keys
 from govid.identity.errors import EmailTaken
 from govid.identity.models import Account
 
@@ -52,7 +53,10 @@ class Owners:
 
     async def with_address(self, tx: Transaction, email_canonical: str) -> Owner | None:
         """Return the account that has this address, without a lock."""
-        return await _one(tx, _all().where(Account.email_canonical == email_canonical))
+        statement = _all().where(Account.email_canonical.in_(stored_keys(email_canonical)))
+        rows = (await tx.execute(statement)).mappings().all()
+        found: Any = next(iter(of_mailbox(rows, email_canonical)), None)
+        return None if found is None else Owner(**found)
 
     async def lock(self, tx: Transaction, account_id: UUID, *, write: bool) -> Owner | None:
         """Lock the account, against everybody with *write*, else against those who change it."""
