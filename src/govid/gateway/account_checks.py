@@ -1,4 +1,6 @@
-"""Checks what the stored accounts need: reviews that wait for a person."""
+"""Checks what the stored accounts need: their keys, and reviews that wait for a person."""
+
+from typing import Any
 
 import asyncpg
 
@@ -10,9 +12,17 @@ from govid.bus.storage.connection import (
 )
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway.settings import Settings
-from govid.identity import open_reviews
+from govid.identity import key_faults, key_list, open_reviews
 
 _UNREACHABLE = (InvalidConnectionUrl, DatabaseUnreachable, SessionRefused, *DATABASE_UNAVAILABLE)
+
+
+async def account_faults(connection: Any, settings: Settings) -> list[str]:
+    """Return a sentence for each key that this database does not know."""
+    if not settings.identity.pseudonym_key:
+        # That it is not set is a fault of its own.
+        return []
+    return await key_faults(connection, key_list(settings.identity))
 
 
 async def account_warnings(settings: Settings) -> list[str]:

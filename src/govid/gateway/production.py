@@ -16,6 +16,7 @@ from govid.bus.storage.connection import (
 )
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway import hosts
+from govid.gateway.account_checks import account_faults
 from govid.gateway.database_checks import (
     database_faults,
     database_warnings,
@@ -61,7 +62,11 @@ async def backend_faults(settings: Settings) -> list[str]:
     except DATABASE_UNAVAILABLE as error:
         return [f"the database does not let govid in ({type(error).__name__})"]
     try:
-        found = [*await _trust(connection), *await _migrations(connection)]
+        found = [
+            *await _trust(connection),
+            *await _migrations(connection),
+            *await account_faults(connection, settings),
+        ]
         allow_unsafe = settings.allow_unsafe_database
         found = found or await database_faults(connection, allow_unsafe=allow_unsafe)
     finally:

@@ -66,7 +66,9 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         clock,
         departments={
             "nhs": nhs.Records(bus.database),
-            "hmrc": hmrc.Records(bus.database, settings.hmrc.sealing_key),
+            "hmrc": hmrc.Records(
+                bus.database, settings.hmrc.sealing_key, *settings.hmrc.old_sealing_keys
+            ),
         },
         registry=registry,
     )

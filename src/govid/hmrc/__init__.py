@@ -2,6 +2,7 @@
 
 from govid.hmrc.export import Records
 from govid.hmrc.module import PAGES, build
+from govid.hmrc.reencryption import encrypted_columns
 from govid.hmrc.settings import Contract, HmrcQuotas, HmrcSettings, Level
 from govid.hmrc.simulator import SCOPE, HmrcSimulator
 
@@ -15,4 +16,5 @@ __all__ = [
     "Level",
     "Records",
     "build",
+    "encrypted_columns",
 ]

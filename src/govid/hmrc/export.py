@@ -20,10 +20,10 @@ _TAX_RECORD_BYTES = func.octet_length(TaxRecord.name)
 class Records:
     """The records of one account, as they are stored, without what opens something."""
 
-    def __init__(self, database: Database, sealing_key: bytes) -> None:
-        """Read from *database*, which need not be open yet; decrypt with *sealing_key*."""
+    def __init__(self, database: Database, *sealing_keys: bytes) -> None:
+        """Read from *database*, which need not be open yet; decrypt with *sealing_keys*."""
         self._reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-        self._consents = Consents(self._reads, Seal(sealing_key))
+        self._consents = Consents(self._reads, Seal(*sealing_keys))
 
     def sections(
         self,

@@ -51,7 +51,7 @@ def build(
     """
     # A list is one statement, which needs no BEGIN and no COMMIT around it.
     singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    seal = Seal(settings.sealing_key)
+    seal = Seal(settings.sealing_key, *settings.old_sealing_keys)
     accounts, filed, consents = Accounts(), FiledRecords(singles), Consents(singles, seal)
     requests = ConsentRequests(singles, seal)
     ports = open_ports(settings, clock, metrics)

@@ -1,17 +1,13 @@
 """Encrypts what opens a citizen's tax records, and the reference that names them."""
 
 import logging
-import os
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from govid.bus.shared.crypto import AuthenticatedCipher, KeyMissing, NotDecryptable
 
 log = logging.getLogger(__name__)
 
-NONCE_BYTES = 12
+PURPOSE = b"govid hmrc consents"
 
 
 class Unsealable(RuntimeError):
@@ -19,18 +15,21 @@ class Unsealable(RuntimeError):
 
 
 class Seal:
-    """AES-256-GCM under a key derived from the operator's, bound to an account and a purpose."""
+    """AES-256-GCM under keys derived from the operator's, bound to an account and a purpose."""
 
-    def __init__(self, key: bytes) -> None:
-        """Derive from *key*, of any length; from none, nothing is closed or opened."""
-        derivation = HKDF(hashes.SHA256(), length=32, salt=None, info=b"govid hmrc consents")
-        # What is derived from no key could be derived by anybody.
-        self._kept_cipher = AESGCM(derivation.derive(key)) if key else None
+    def __init__(self, *keys: bytes) -> None:
+        """Encrypt under the first of *keys*, which are of any length; decrypt under any.
+
+        Without a key nothing is closed or opened.
+        """
+        self.cipher = AuthenticatedCipher(keys, PURPOSE)
 
     def close(self, account_id: UUID, purpose: bytes, plain: bytes) -> bytes:
         """Return *plain* encrypted, good for this account and this *purpose* only."""
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, plain, purpose + account_id.bytes)
+        try:
+            return self.cipher.encrypt(plain, purpose + account_id.bytes)
+        except KeyMissing as error:
+            raise Unsealable(Unsealable.__doc__) from error
 
     def find(self, account_id: UUID, purpose: bytes, sealed: bytes | None) -> bytes | None:
         """Return what was *sealed*, if anything was and it can be opened.
@@ -51,14 +50,7 @@ class Seal:
         Raises:
             Unsealable: it was sealed under another key, for another account or purpose, or changed.
         """
-        nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         try:
-            return self._cipher.decrypt(nonce, rest, purpose + account_id.bytes)
-        except InvalidTag as error:
+            return self.cipher.decrypt(sealed, purpose + account_id.bytes)
+        except (KeyMissing, NotDecryptable) as error:
             raise Unsealable(Unsealable.__doc__) from error
-
-    @property
-    def _cipher(self) -> AESGCM:
-        if self._kept_cipher is None:
-            raise Unsealable(Unsealable.__doc__)
-        return self._kept_cipher

@@ -47,6 +47,8 @@ class HmrcSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where HMRC sends their browsers back to: a page of the service that calls govid."""
     sealing_key: bytes = b""
     """Consents are stored encrypted under a key derived from it; needed for tax records."""
+    old_sealing_keys: tuple[bytes, ...] = ()
+    """Earlier ones, newest first: what they encrypted can still be read."""
     tax_min_level: Level = "P1"
     """How well somebody has to be known to see tax records."""
     are_limits_lifted: bool = False

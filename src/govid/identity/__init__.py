@@ -2,6 +2,14 @@
 
 from govid.identity.accounts.operator import AccountDesk, AccountReport, refuse
 from govid.identity.module import Identity, build
+from govid.identity.reencryption import encrypted_columns
+from govid.identity.repository.key_checks import (
+    forget_older_encryption_keys,
+    key_faults,
+    key_list,
+    note_keys,
+    pseudonym_usage,
+)
 from govid.identity.repository.life_events import Kind
 from govid.identity.repository.mailbox_rows import rewrite_mailboxes
 from govid.identity.repository.reviews import SHARED, open_reviews
@@ -32,8 +40,14 @@ __all__ = [
     "Turn",
     "UnreadableKey",
     "build",
+    "encrypted_columns",
+    "forget_older_encryption_keys",
+    "key_faults",
+    "key_list",
     "network_of",
+    "note_keys",
     "open_reviews",
+    "pseudonym_usage",
     "refuse",
     "rewrite_mailboxes",
 ]

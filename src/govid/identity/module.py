@@ -1,6 +1,7 @@
 """Puts identity together: the only place that constructs its parts."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -25,6 +26,7 @@ from govid.bus.contracts import (
     VerificationRefused,
 )
 from govid.bus.contracts.facts import FactsOfAccounts, VerifiedIdentifiers
+from govid.bus.shared.crypto import key_id
 from govid.identity import controllers, desks
 from govid.identity.accounts import lifecycle, verification
 from govid.identity.accounts.evidence import Evidence
@@ -50,6 +52,7 @@ from govid.identity.repository.accounts import Accounts
 from govid.identity.repository.claims import Claims
 from govid.identity.repository.facts import Facts, FactsSeal
 from govid.identity.repository.holders import Holders
+from govid.identity.repository.key_checks import key_list, note_keys
 from govid.identity.repository.life_events import LifeEvents
 from govid.identity.repository.refresh_tokens import RefreshTokens
 from govid.identity.repository.sessions import Sessions
@@ -113,6 +116,7 @@ def build(
         ValueError: the settings are too weak, or contradict each other.
     """
     accounts, sessions = Accounts(), Sessions()
+    digest_key = key_id(settings.pseudonym_key, "pseudonym")
     passwords = Passwords(settings, HashMetrics(registry))
     policy = Policy(min_length=settings.password_min_length, checks=settings.password_checks)
     rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
@@ -125,9 +129,12 @@ def build(
     ending = Ending(uow, sessions)
     renewal = Renewal(uow, sessions, refresh_tokens, opening, ending, settings)
     seen, expiry = LastSeen(database, settings.session_idle_seconds), Expiry()
-    holders, history = Holders(), LifeEvents()
-    digests = IdentifierDigests(settings.pseudonym_key)
-    facts, verification_attempts = Facts(database, _seal(settings)), VerificationAttempts()
+    holders, history = Holders(), LifeEvents(digest_key)
+    digests = IdentifierDigests(*settings.pseudonym_keys)
+    facts, verification_attempts = (
+        Facts(database, _seal(settings)),
+        VerificationAttempts(digest_key),
+    )
     questions = Questions(verification_attempts, digests)
     standing = Standing(holders, history, ending, questions)
     precedents = Precedents(holders, history, digests)
@@ -144,6 +151,7 @@ def build(
         settings.throttle,
         pseudonyms,
         Sieges(settings.throttle.failures, registry),
+        [Pseudonyms(key) for key in settings.old_pseudonym_keys],
     )
     sign_in = SignIn(uow, accounts, passwords, opening, throttle)
     lapsing = Lapsing(attempts, quotas)
@@ -214,7 +222,7 @@ def build(
             ),
             *people.consumers,
         ),
-        starts=(keyring.load,),
+        starts=(partial(_note_keys, settings, database), keyring.load),
         tasks=(
             housekeeping.run,
             ParkedNotices(uow, holders, history, standing, digests).run,
@@ -239,6 +247,11 @@ def build(
     )
 
 
+async def _note_keys(settings: IdentitySettings, database: Database) -> None:
+    """Remember the keys of this process, by which `govid check` tells wrong ones."""
+    await note_keys(database.reads, key_list(settings))
+
+
 def _seal(settings: IdentitySettings) -> FactsSeal:
     """Return what encrypts facts; production has a key of its own for it."""
-    return FactsSeal(settings.key_encryption_key or settings.pseudonym_key)
+    return FactsSeal(*settings.encryption_keys)

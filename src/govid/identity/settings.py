@@ -132,8 +132,24 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     pseudonym_key: bytes = b""
     """Hides who is counted in the throttle's rows."""
+    old_pseudonym_keys: tuple[bytes, ...] = ()
+    """Earlier ones, newest first: what is found by them is rewritten."""
+    old_key_encryption_key: bytes | None = None
+    """The earlier one: what it encrypted can be read until `govid keys reencrypt` has ended."""
     throttle: ThrottleSettings = ThrottleSettings()
     quotas: IdentityQuotas = IdentityQuotas()
+
+    @property
+    def encryption_keys(self) -> tuple[bytes, ...]:
+        """The keys that encrypt facts, newest first; the pseudonym keys where there is none."""
+        if self.key_encryption_key:
+            return (self.key_encryption_key, self.old_key_encryption_key or b"")
+        return self.pseudonym_keys
+
+    @property
+    def pseudonym_keys(self) -> tuple[bytes, ...]:
+        """The keys of digests and pseudonyms, newest first."""
+        return (self.pseudonym_key, *self.old_pseudonym_keys)
 
     @property
     def key_needed_seconds(self) -> int:

@@ -7,8 +7,17 @@ from govid.gateway.cli.acting import at_head
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.settings import Target
 from govid.gateway.devserver.state import StateFolder, folder_secrets
-from govid.gateway.settings import load
+from govid.gateway.settings import Settings, load
 from govid.gateway.wiring import House, build
+
+
+def settings_of(place: Target) -> Settings:
+    """Return the settings of the server on the database of *place*, with its secrets."""
+    overrides: dict[str, object] = {"GOVID_DATABASE_URL": place.database_url}
+    if place.is_demonstration:
+        state = StateFolder(place.settings.data_dir).read()
+        overrides |= folder_secrets(place.settings, state)
+    return load(overrides, demonstration=place.is_demonstration)
 
 
 @asynccontextmanager
@@ -25,11 +34,7 @@ async def house_at(place: Target) -> AsyncIterator[House]:
     """
     async with at_head(place):
         pass
-    overrides: dict[str, object] = {"GOVID_DATABASE_URL": place.database_url}
-    if place.is_demonstration:
-        state = StateFolder(place.settings.data_dir).read()
-        overrides |= folder_secrets(place.settings, state)
-    settings = load(overrides, demonstration=place.is_demonstration)
+    settings = settings_of(place)
     try:
         house = build(settings)
     except ValueError as error:

@@ -11,6 +11,7 @@ from govid.bus import Actor, Cause, uuid7
 from govid.gateway.cli.acting import order
 from govid.gateway.cli.errors import CommandError, Refused
 from govid.gateway.cli.house import house_at
+from govid.gateway.cli.operator_keys import reencrypt, status
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.settings import target
@@ -25,7 +26,10 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 @click.group("keys", cls=rich_click.RichGroup, epilog="Example: govid keys list")
 def command() -> None:
-    """Show the keys that sign access tokens, and let them take turns without an outage."""
+    """Show the keys that sign access tokens, and let them take turns without an outage.
+
+    Also the operator's own keys: which rows need which, and encrypting anew.
+    """
 
 
 @command.command("list", epilog="Example: govid keys list --json")
@@ -101,3 +105,7 @@ def _ask(work: Callable[[Rotation, Cause], Awaitable[T]], *, operator: str) -> T
             "the stored keys cannot be opened; nothing was changed.",
             "Give this command the GOVID_KEY_ENCRYPTION_KEY that the server has.",
         ) from error
+
+
+command.add_command(status)
+command.add_command(reencrypt)

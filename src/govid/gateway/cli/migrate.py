@@ -17,7 +17,7 @@ from govid.gateway.cli.database_errors import explain
 from govid.gateway.cli.errors import CommandError, ExitCode, Refused
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.settings import Target, connected, target
-from govid.identity import SHARED, open_reviews, rewrite_mailboxes
+from govid.identity import SHARED, key_faults, key_list, open_reviews, rewrite_mailboxes
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +58,7 @@ def command(action: str, to: str, sql: bool, dry_run: bool, as_json: bool) -> No
     note(f"Applied {len(state.pending)}.")
     if to == "head":
         asyncio.run(_rewrite_mailboxes(place))
+        asyncio.run(_check_keys(place))
     if shared := asyncio.run(_count_shared(place)):
         note(
             f"{shared} accounts lost their number or address to another account and wait for a "
@@ -89,6 +90,15 @@ async def _rewrite_mailboxes(place: Target) -> None:
         done = await rewrite_mailboxes(connection)
     if done.rewritten:
         note(f"Rewrote the keys of {done.rewritten} addresses.")
+
+
+async def _check_keys(place: Target) -> None:
+    """Say whether the keys that are set are those that this database was used with."""
+    if not place.settings.is_set("GOVID_PSEUDONYM_KEY"):
+        return
+    async with connected(place) as connection:
+        for fault in await key_faults(connection, key_list(place.settings.identity)):
+            note(f"fault: {fault}")
 
 
 async def _count_shared(place: Target) -> int:

@@ -102,12 +102,16 @@ def _practice(text: str) -> Practice:
 
 
 def hmrc_of(
-    environment: Environment, *, demonstration: bool, public_url: str, sealing_key: bytes
+    environment: Environment,
+    *,
+    demonstration: bool,
+    public_url: str,
+    sealing_keys: tuple[bytes, ...],
 ) -> HmrcSettings:
     """Say how HMRC is reached. Only a simulated HMRC reports a death that nobody died.
 
     A browser finds a simulated one's page of consent at *public_url*; consents are stored under
-    *sealing_key*.
+    *sealing_keys*.
 
     Raises:
         ValueError: some of its credentials are set, and others are missing.
@@ -144,7 +148,8 @@ def hmrc_of(
             else environment.hmrc_consent_url or CONSENT_HOSTS.get(base_url, base_url)
         ),
         redirect_uri=environment.hmrc_redirect_uri or NOWHERE,
-        sealing_key=sealing_key,
+        sealing_key=sealing_keys[0],
+        old_sealing_keys=tuple(key for key in sealing_keys[1:] if key),
         tax_min_level=environment.tax_min_level,
         are_limits_lifted=not environment.department_limits,
         may_be_simulated=demonstration or environment.allow_simulators,

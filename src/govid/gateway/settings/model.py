@@ -124,6 +124,8 @@ def assemble(
             algorithm=environment.algorithm,
             secret_key=_bytes(environment.secret_key),
             key_encryption_key=_bytes(environment.key_encryption_key),
+            old_key_encryption_key=_bytes(environment.old_key_encryption_key),
+            old_pseudonym_keys=_list(environment.old_pseudonym_keys),
             access_token_seconds=round(environment.access_token_minutes * 60),
             session_token_seconds=environment.session_token_seconds,
             session_idle_seconds=environment.session_idle_seconds,
@@ -161,9 +163,7 @@ def assemble(
             environment,
             demonstration=demonstration,
             public_url=public_url,
-            sealing_key=_bytes(environment.key_encryption_key)
-            or _bytes(environment.pseudonym_key)
-            or b"",
+            sealing_keys=_sealing_keys(environment),
         ),
         table=table,
     )
@@ -224,6 +224,19 @@ def _topic_names(environment: Environment) -> Mapping[Topic, str]:
         Topic.DEATH_NOTIFICATION: environment.death_notification_topic,
     }
     return {topic: name for topic, name in names.items() if name != topic.value}
+
+
+def _sealing_keys(environment: Environment) -> tuple[bytes, ...]:
+    """Return the keys that encrypt columns, newest first; without any, the pseudonym keys."""
+    if key := _bytes(environment.key_encryption_key):
+        return (key, _bytes(environment.old_key_encryption_key) or b"")
+    return (_bytes(environment.pseudonym_key) or b"", *_list(environment.old_pseudonym_keys))
+
+
+def _list(secret: SecretStr | None) -> tuple[bytes, ...]:
+    """Return the keys of a list with commas."""
+    parts = (_bytes(secret) or b"").split(b",")
+    return tuple(part.strip() for part in parts if part.strip())
 
 
 def _bytes(secret: SecretStr | None) -> bytes | None:

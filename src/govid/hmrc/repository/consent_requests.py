@@ -22,7 +22,7 @@ REQUEST_LIFE = timedelta(minutes=10)
 CALL_LIFE = timedelta(minutes=1)
 """Longer than a call to HMRC can take that began at the last moment."""
 
-_PROOF = b"proof"
+PROOF = b"proof"
 
 
 class ConsentRequests:
@@ -35,7 +35,7 @@ class ConsentRequests:
 
     async def begin(self, tx: Transaction, account_id: UUID, state: str, proof: str) -> datetime:
         """Remember what was begun, in place of what was before; return until when it is good."""
-        sealed = self._seal.close(account_id, _PROOF, proof.encode())
+        sealed = self._seal.close(account_id, PROOF, proof.encode())
         statement = insert(ConsentRequest).values(
             account_id=account_id,
             state_digest=_digest(state),
@@ -68,7 +68,7 @@ class ConsentRequests:
             .values(taken_at=func.clock_timestamp())
             .returning(ConsentRequest.sealed_proof)
         )
-        proof = self._seal.find(account_id, _PROOF, taken.scalar_one_or_none())
+        proof = self._seal.find(account_id, PROOF, taken.scalar_one_or_none())
         return None if proof is None else proof.decode()
 
     async def settle(self, tx: Transaction, account_id: UUID, state: str) -> bool:

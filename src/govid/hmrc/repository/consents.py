@@ -24,7 +24,7 @@ CLAIM_LIFE = timedelta(seconds=20)
 EARLY = 0.8
 """The part of a token's life after which it is renewed."""
 
-_HOLDING = b"holding"
+HOLDING = b"holding"
 _GENERATIONS = Sequence("consent_generation", schema="hmrc")
 """Of all accounts: what is late for a deleted consent fits none that was given since."""
 
@@ -107,7 +107,7 @@ class Consents:
             row = (await connection.execute(statement)).first()
         if row is None:
             return None
-        plain = self._seal.find(account_id, _HOLDING, row.sealed)
+        plain = self._seal.find(account_id, HOLDING, row.sealed)
         return Kept(
             generation=row.generation,
             holding=None if plain is None else msgspec.json.decode(plain, type=Holding),
@@ -179,7 +179,7 @@ class Consents:
 
     def _held(self, account_id: UUID, holding: Holding, life_seconds: float) -> dict[str, Any]:
         return {
-            "sealed": self._seal.close(account_id, _HOLDING, msgspec.json.encode(holding)),
+            "sealed": self._seal.close(account_id, HOLDING, msgspec.json.encode(holding)),
             "renew_at": func.clock_timestamp() + timedelta(seconds=life_seconds * EARLY),
             "claimed_until": None,
             "lapsed_at": None,

@@ -1,21 +1,17 @@
 """Where it is kept, encrypted, what citizens say of themselves."""
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from govid.bus import Database, Transaction
 from govid.bus.contracts.facts import ClaimedFacts
+from govid.bus.shared.crypto import AuthenticatedCipher, EncryptedColumn, NotDecryptable
 
-NONCE_BYTES = 12
+PURPOSE = b"govid claimed facts"
 
 _PUT = """
     INSERT INTO identity.claimed_facts (account_id, sealed, claimed_at) VALUES ($1, $2, $3)
@@ -44,17 +40,15 @@ class KeptFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FactsSeal:
-    """Encrypts facts for storage, with a key derived from the operator's."""
+    """Encrypts facts for storage, with keys derived from the operator's."""
 
-    def __init__(self, key_encryption_key: bytes) -> None:
-        """Derive from *key_encryption_key*, of any length."""
-        derivation = HKDF(hashes.SHA256(), length=32, salt=None, info=b"govid claimed facts")
-        self._cipher = AESGCM(derivation.derive(key_encryption_key))
+    def __init__(self, *keys: bytes) -> None:
+        """Encrypt under the first of *keys*, which are of any length; decrypt under any."""
+        self.cipher = AuthenticatedCipher(keys, PURPOSE)
 
     def close(self, account_id: UUID, facts: ClaimedFacts) -> bytes:
         """Return *facts* encrypted, and bound to the account."""
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, msgspec.json.encode(facts), account_id.bytes)
+        return self.cipher.encrypt(msgspec.json.encode(facts), account_id.bytes)
 
     def open(self, account_id: UUID, sealed: bytes) -> ClaimedFacts:
         """Return the account's facts in the open.
@@ -62,12 +56,23 @@ class FactsSeal:
         Raises:
             UnreadableFacts: they were sealed under another key, or were changed since.
         """
-        nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         try:
-            plain = self._cipher.decrypt(nonce, rest, account_id.bytes)
-        except InvalidTag as error:
+            plain = self.cipher.decrypt(sealed, account_id.bytes)
+        except NotDecryptable as error:
             raise UnreadableFacts(UnreadableFacts.__doc__) from error
         return msgspec.json.decode(plain, type=ClaimedFacts)
+
+
+def encrypted_facts(seal: FactsSeal) -> EncryptedColumn:
+    """Return the column of claimed facts."""
+    return EncryptedColumn(
+        table="identity.claimed_facts",
+        key="account_id",
+        value="sealed",
+        condition="true",
+        cipher=seal.cipher,
+        context=lambda account_id: bytes(account_id.bytes),
+    )
 
 
 class Facts:

@@ -68,6 +68,17 @@ _RESERVE = f"""
         )
     RETURNING verdict, turn, locks, account_id
 """  # noqa: S608 - put together from constants
+_ADOPT = """
+    WITH moved AS (
+        DELETE FROM identity.throttle WHERE flow = $1 AND bucket = ANY ($3) RETURNING *
+    )
+    INSERT INTO identity.throttle (flow, bucket, failures, pending, locks, locked_at, locked_until,
+                                   account_id, verdict, turn, touched_at)
+    SELECT flow, $2, failures, pending, locks, locked_at, locked_until, account_id, verdict, turn,
+           touched_at
+    FROM moved ORDER BY touched_at DESC
+    ON CONFLICT DO NOTHING
+"""
 _FAIL = f"""
     UPDATE identity.throttle AS t SET
         (failures, pending, locks, locked_at, locked_until, account_id, turn) = (
@@ -168,6 +179,10 @@ class Attempts:
             limits.longest_seconds,
         )
         return Reserved(**row)
+
+    async def adopt(self, tx: Transaction, flow: str, bucket: str, older: Sequence[str]) -> None:
+        """Let the row of *bucket* continue those of *older* buckets, if it is not there yet."""
+        await tx.driver.execute(_ADOPT, flow, bucket, list(older))
 
     async def fail(
         self, tx: Transaction, place: Place, limits: Limits, account_id: UUID | None

@@ -70,8 +70,11 @@ class Throttle:
         settings: ThrottleSettings,
         pseudonyms: Pseudonyms,
         sieges: Sieges,
+        older: Sequence[Pseudonyms] = (),
     ) -> None:
         """Count by *settings*, under *pseudonyms*; durations are clamped to a day.
+
+        What was counted under *older* pseudonyms, of earlier keys, is found and moved.
 
         Each lock that begins is told to *sieges*.
         """
@@ -81,6 +84,7 @@ class Throttle:
         self._address_failures = settings.address_failures
         self._pseudonyms = pseudonyms
         self._sieges = sieges
+        self._older = older
         self._lines = Lines()
         longest = min(settings.longest_lock_seconds, LONGEST_LOCK_SECONDS)
         self._limits = Limits(
@@ -117,6 +121,7 @@ class Throttle:
             async with self._lines.standing(_line(place), WAIT_SECONDS) as turn:
                 while True:
                     async with self._uow.begin(cause) as tx:
+                        await self._adopt(tx, flow, bucket, subject)
                         reserved = await self._reserve(tx, place, address)
                         if reserved.verdict != "full":
                             attempt = Attempt(
@@ -168,6 +173,7 @@ class Throttle:
         forgotten: the next one is as long as if this one had ended by itself.
         """
         bucket = self._pseudonyms.of(f"throttle:{subject}")
+        await self._adopt(tx, flow, bucket, subject)
         lifted = await self._attempts.lift(tx, flow, bucket)
         if lifted is not None:
             tx.emit(
@@ -187,6 +193,12 @@ class Throttle:
                 async with self._uow.begin(cause) as tx:
                     await self.release(tx, attempt)
             raise
+
+    async def _adopt(self, tx: Transaction, flow: Flow, bucket: str, subject: str) -> None:
+        """Move what was counted under earlier keys to *bucket*."""
+        if self._older:
+            buckets = [older.of(f"throttle:{subject}") for older in self._older]
+            await self._attempts.adopt(tx, flow, bucket, buckets)
 
     async def _reserve(self, tx: Transaction, place: Place, address: Sequence[Quota]) -> Reserved:
         seconds = await self._quotas.hold(tx, address)

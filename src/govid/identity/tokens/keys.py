@@ -1,22 +1,19 @@
 """Keys that sign tokens: how they are made, named, shown and put away."""
 
 import hashlib
-import os
 from typing import Any, Self
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from govid.bus.shared.crypto import AuthenticatedCipher, EncryptedColumn, NotDecryptable
 from govid.identity.repository.signing_keys import PublishedKey, StoredKey
 from govid.identity.settings import IdentitySettings
 from govid.identity.tokens import jws
 
 COORDINATE_BYTES = 32
-NONCE_BYTES = 12
+PURPOSE = b"govid signing key"
 SHARED_KEY_ID = "hs256"
 """The id of the shared secret. A thumbprint of a secret would help whoever wants to guess it."""
 
@@ -43,23 +40,20 @@ class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seal:
-    """Encrypts private keys for storage, with a key derived from the operator's."""
+    """Encrypts private keys for storage, with keys derived from the operator's."""
 
-    def __init__(self, key_encryption_key: bytes) -> None:
-        """Derive from *key_encryption_key*, of any length."""
-        derivation = HKDF(hashes.SHA256(), length=32, salt=None, info=b"govid signing key")
-        self._cipher = AESGCM(derivation.derive(key_encryption_key))
+    def __init__(self, *keys: bytes) -> None:
+        """Encrypt under the first of *keys*, which are of any length; decrypt under any."""
+        self.cipher = AuthenticatedCipher(keys, PURPOSE)
 
     @classmethod
     def of(cls, settings: IdentitySettings) -> Self | None:
         """Return the seal of this deployment, if it has one."""
-        key = settings.key_encryption_key
-        return cls(key) if key else None
+        return cls(*settings.encryption_keys) if settings.key_encryption_key else None
 
     def close(self, key: StoredKey) -> StoredKey:
         """Return *key* with its private half encrypted, and bound to its id."""
-        nonce = os.urandom(NONCE_BYTES)
-        sealed = nonce + self._cipher.encrypt(nonce, key.private_key, key.kid.encode())
+        sealed = self.cipher.encrypt(key.private_key, key.kid.encode())
         return msgspec.structs.replace(key, private_key=sealed, sealed=True)
 
     def open(self, key: StoredKey) -> StoredKey:
@@ -68,12 +62,23 @@ class Seal:
         Raises:
             UnreadableKey: it was sealed under another key, or was changed since.
         """
-        nonce, sealed = key.private_key[:NONCE_BYTES], key.private_key[NONCE_BYTES:]
         try:
-            private = self._cipher.decrypt(nonce, sealed, key.kid.encode())
-        except InvalidTag as error:
+            private = self.cipher.decrypt(key.private_key, key.kid.encode())
+        except NotDecryptable as error:
             raise UnreadableKey(UnreadableKey.__doc__) from error
         return msgspec.structs.replace(key, private_key=private, sealed=False)
+
+
+def encrypted_private_keys(seal: Seal) -> EncryptedColumn:
+    """Return the column of private signing keys."""
+    return EncryptedColumn(
+        table="identity.signing_key",
+        key="kid",
+        value="private_key",
+        condition="sealed AND private_key IS NOT NULL",
+        cipher=seal.cipher,
+        context=lambda kid: bytes(kid.encode()),
+    )
 
 
 def generate() -> StoredKey:

@@ -58,3 +58,8 @@ class Events(BaseModel):
         "GOVID_PSEUDONYM_KEY",
         doc="Hides identifiers in keys: 32 bytes or more, kept for ever",
     )
+    old_pseudonym_keys: SecretStr | None = named(
+        None,
+        "GOVID_OLD_PSEUDONYM_KEYS",
+        doc="Earlier pseudonym keys, newest first, with commas: see `govid keys status`",
+    )

@@ -34,6 +34,11 @@ class Tokens(BaseModel):
         "GOVID_KEY_ENCRYPTION_KEY",
         doc="Encrypts stored signing keys, facts and consents: 32 bytes or more",
     )
+    old_key_encryption_key: SecretStr | None = named(
+        None,
+        "GOVID_OLD_KEY_ENCRYPTION_KEY",
+        doc="The earlier encryption key, to be read until `govid keys reencrypt` has ended",
+    )
     access_token_minutes: float = named(
         30,
         "GOVID_ACCESS_TOKEN_EXPIRE_MINUTES",

@@ -1,0 +1,156 @@
+"""Encrypts columns under the operator's keys, and tells keys apart without telling them.
+
+One implementation for all purposes: AES-256-GCM under a key that HKDF derives for the purpose. What
+was encrypted under an older key can be read while that key is configured.
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+NONCE_BYTES = 12
+BATCH_ROWS = 500
+KeyPurpose = Literal["encryption", "pseudonym"]
+
+
+class KeyMissing(RuntimeError):
+    """There is no key to encrypt or decrypt with."""
+
+
+class NotDecryptable(ValueError):
+    """No configured key decrypts this, or it was changed, or belongs to another row."""
+
+
+class AuthenticatedCipher:
+    """Encrypts under the newest key, and decrypts under any."""
+
+    def __init__(self, keys: Sequence[bytes], purpose: bytes) -> None:
+        """Derive from *keys*, newest first and of any length, for *purpose*; skip empty ones."""
+        self._ciphers = [_derived(key, purpose) for key in keys if key]
+
+    def encrypt(self, plain: bytes, context: bytes) -> bytes:
+        """Return *plain* encrypted and bound to *context*.
+
+        Raises:
+            KeyMissing: there is no key.
+        """
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._all()[0].encrypt(nonce, plain, context)
+
+    def decrypt(self, sealed: bytes, context: bytes) -> bytes:
+        """Return what was encrypted for *context*.
+
+        Raises:
+            KeyMissing: there is no key.
+            NotDecryptable: no key fits, or it was changed.
+        """
+        return self._decrypt(sealed, context)[1]
+
+    def renew(self, sealed: bytes, context: bytes) -> bytes | None:
+        """Return *sealed* under the newest key, or None if it is so already.
+
+        Raises:
+            KeyMissing: there is no key.
+            NotDecryptable: no key fits, or it was changed.
+        """
+        position, plain = self._decrypt(sealed, context)
+        return self.encrypt(plain, context) if position else None
+
+    def _decrypt(self, sealed: bytes, context: bytes) -> tuple[int, bytes]:
+        nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        for position, cipher in enumerate(self._all()):
+            try:
+                return position, cipher.decrypt(nonce, rest, context)
+            except InvalidTag:
+                continue
+        raise NotDecryptable(NotDecryptable.__doc__)
+
+    def _all(self) -> Sequence[AESGCM]:
+        if not self._ciphers:
+            # What is derived from no key could be derived by anybody.
+            raise KeyMissing(KeyMissing.__doc__)
+        return self._ciphers
+
+
+class EncryptedColumn(msgspec.Struct, frozen=True, kw_only=True):
+    """A column whose values can be encrypted anew.
+
+    `context` gives the context of a row by its `key`; `condition` is SQL that selects the rows.
+    """
+
+    table: str
+    key: str
+    value: str
+    condition: str
+    cipher: AuthenticatedCipher
+    context: Callable[[Any], bytes]
+
+    def __repr__(self) -> str:
+        """Name the column only (I9)."""
+        return f"<EncryptedColumn {self.table}.{self.value}>"
+
+
+class Renewal(msgspec.Struct, frozen=True, kw_only=True):
+    """How many values were looked at, encrypted anew, and left because no key fits."""
+
+    seen: int = 0
+    renewed: int = 0
+    unreadable: int = 0
+
+
+async def count_values(connection: Any, column: EncryptedColumn) -> int:
+    """Return how many values *column* has; *connection* is an `asyncpg` one."""
+    query = f"SELECT count(*) FROM {column.table} WHERE {column.condition}"  # noqa: S608 - constants
+    count: int = await connection.fetchval(query)
+    return count
+
+
+async def renew_values(
+    connection: Any, column: EncryptedColumn, advance: Callable[[int], None]
+) -> Renewal:
+    """Encrypt the values of *column* under the newest key, batch after batch.
+
+    Each value is one statement that changes it only if it is still what was read, so this may run
+    beside servers, be interrupted and be repeated: a value that is done is recognised and left.
+    *advance* is told after each batch how many values were looked at.
+    """
+    select = f"SELECT {column.key} AS key, {column.value} AS value FROM {column.table}"  # noqa: S608 - constants
+    after = f"{select} WHERE {column.condition} AND {column.key} > $2 ORDER BY 1 LIMIT $1"
+    first = f"{select} WHERE {column.condition} ORDER BY 1 LIMIT $1"
+    update = f"""
+        UPDATE {column.table} SET {column.value} = $3
+        WHERE {column.key} = $1 AND {column.value} = $2
+    """  # noqa: S608 - constants
+    seen = renewed = unreadable = 0
+    rows = await connection.fetch(first, BATCH_ROWS)
+    while rows:
+        for row in rows:
+            try:
+                value = column.cipher.renew(row["value"], column.context(row["key"]))
+            except NotDecryptable:
+                unreadable += 1
+                continue
+            if value is not None:
+                await connection.execute(update, row["key"], row["value"], value)
+                renewed += 1
+        seen += len(rows)
+        advance(seen)
+        rows = await connection.fetch(after, BATCH_ROWS, rows[-1]["key"])
+    return Renewal(seen=seen, renewed=renewed, unreadable=unreadable)
+
+
+def key_id(key: bytes, purpose: KeyPurpose) -> str:
+    """Return what tells *key* from others: 16 hexadecimal digits, from which it cannot be had."""
+    return hmac.new(key, f"govid key check {purpose}".encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def _derived(key: bytes, purpose: bytes) -> AESGCM:
+    return AESGCM(HKDF(hashes.SHA256(), length=32, salt=None, info=purpose).derive(key))

@@ -1,0 +1,32 @@
+"""Lists what the HMRC module keeps encrypted, for `govid keys reencrypt`."""
+
+from collections.abc import Sequence
+
+from govid.bus.shared.crypto import EncryptedColumn
+from govid.hmrc.repository.consent_requests import PROOF
+from govid.hmrc.repository.consents import HOLDING
+from govid.hmrc.seal import Seal
+from govid.hmrc.settings import HmrcSettings
+
+
+def encrypted_columns(settings: HmrcSettings) -> Sequence[EncryptedColumn]:
+    """Return the columns that *settings* encrypt."""
+    cipher = Seal(settings.sealing_key, *settings.old_sealing_keys).cipher
+    return (
+        EncryptedColumn(
+            table="hmrc.consent",
+            key="account_id",
+            value="sealed",
+            condition="sealed IS NOT NULL",
+            cipher=cipher,
+            context=lambda account_id: HOLDING + bytes(account_id.bytes),
+        ),
+        EncryptedColumn(
+            table="hmrc.consent_request",
+            key="account_id",
+            value="sealed_proof",
+            condition="true",
+            cipher=cipher,
+            context=lambda account_id: PROOF + bytes(account_id.bytes),
+        ),
+    )

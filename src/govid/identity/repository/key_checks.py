@@ -1,0 +1,142 @@
+"""Remembers which keys this database was used with, and counts rows that need an older one.
+
+Only a keyed check value is stored. Rows that name no key were written under the first one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from govid.bus.shared.crypto import KeyPurpose, key_id
+from govid.identity.settings import IdentitySettings
+
+_PURPOSES: tuple[KeyPurpose, ...] = ("encryption", "pseudonym")
+
+_KNOWN = "SELECT key_id FROM identity.key_check WHERE purpose = $1 ORDER BY first_used_at, key_id"
+_NOTE = """
+    INSERT INTO identity.key_check (purpose, key_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
+"""
+_DROP = "DELETE FROM identity.key_check WHERE purpose = $1 AND key_id <> $2"
+_ROWS = """
+    SELECT identifier_key_id AS key_id, count(*) AS items FROM (
+        SELECT identifier_key_id FROM identity.life_event WHERE identifier_digest IS NOT NULL
+        UNION ALL
+        SELECT identifier_key_id FROM identity.verification_attempt WHERE counts
+    ) AS digests GROUP BY identifier_key_id
+"""
+
+
+class KeyList(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys that are configured, each list newest first."""
+
+    encryption: tuple[bytes, ...]
+    pseudonym: tuple[bytes, ...]
+
+    def ids(self, purpose: KeyPurpose) -> list[str]:
+        """Return the ids of the keys of *purpose*, newest first."""
+        keys = self.encryption if purpose == "encryption" else self.pseudonym
+        return [key_id(key, purpose) for key in keys if key]
+
+    def __repr__(self) -> str:
+        """Show no key (I11)."""
+        return "<KeyList>"
+
+
+def key_list(settings: IdentitySettings) -> KeyList:
+    """Return the keys that *settings* configure."""
+    return KeyList(
+        encryption=tuple(key for key in settings.encryption_keys if key),
+        pseudonym=tuple(key for key in settings.pseudonym_keys if key),
+    )
+
+
+class KeyUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """A pseudonym key, whether it is configured, and how many rows only it finds."""
+
+    key_id: str
+    state: str
+    rows: int
+
+
+async def note_keys(connection: Any, keys: KeyList) -> None:
+    """Remember the newest keys, if they fit what is known; *connection* is an `asyncpg` one."""
+    try:
+        if await key_faults(connection, keys):
+            return
+        await _note(connection, keys)
+    except asyncpg.UndefinedTableError:
+        # The database is older than this release, which its readiness says.
+        return
+
+
+async def _note(connection: Any, keys: KeyList) -> None:
+    for purpose in _PURPOSES:
+        ids = keys.ids(purpose)
+        known = await _known(connection, purpose)
+        # The first time the oldest comes first: rows without a key's name are under that one.
+        for one in reversed(ids) if not known else ids[:1]:
+            await connection.execute(_NOTE, purpose, one)
+
+
+async def key_faults(connection: Any, keys: KeyList) -> list[str]:
+    """Return a sentence for each key that does not fit this database.
+
+    A database of a release that kept no check values fits all keys.
+    """
+    try:
+        known = {purpose: await _known(connection, purpose) for purpose in _PURPOSES}
+    except asyncpg.UndefinedTableError:
+        return []
+    faults = []
+    if set(known["encryption"]) - set(keys.ids("encryption")):
+        faults.append(
+            "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with: give the"
+            " former one as GOVID_OLD_KEY_ENCRYPTION_KEY until `govid keys reencrypt` has ended"
+        )
+    configured = set(keys.ids("pseudonym"))
+    missing = set(known["pseudonym"]) - configured
+    if missing and not configured & set(known["pseudonym"]):
+        faults.append(
+            "GOVID_PSEUDONYM_KEY is not the key that this database was used with: notices, attempts"
+            " and locks would not be found; add the former one to GOVID_OLD_PSEUDONYM_KEYS"
+        )
+    elif missing:
+        rows = await _rows(connection, known["pseudonym"])
+        needed = sum(rows.get(one, 0) for one in missing)
+        if needed:
+            faults.append(
+                f"GOVID_OLD_PSEUDONYM_KEYS lacks a key that {needed} rows need: `govid keys status`"
+            )
+    return faults
+
+
+async def pseudonym_usage(connection: Any, keys: KeyList) -> Sequence[KeyUsage]:
+    """Return the pseudonym keys that are configured or known, newest first."""
+    ids = keys.ids("pseudonym")
+    known = await _known(connection, "pseudonym")
+    rows = await _rows(connection, known or ids[-1:])
+    states = {one: "newest" if not n else "older" for n, one in enumerate(ids)}
+    return [
+        KeyUsage(key_id=one, state=states.get(one, "missing"), rows=rows.get(one, 0))
+        for one in (*ids, *(one for one in known if one not in states))
+    ]
+
+
+async def forget_older_encryption_keys(connection: Any, keys: KeyList) -> None:
+    """Let the newest encryption key be the only one that this database needs."""
+    await connection.execute(_DROP, "encryption", keys.ids("encryption")[0])
+
+
+async def _known(connection: Any, purpose: str) -> list[str]:
+    return [row["key_id"] for row in await connection.fetch(_KNOWN, purpose)]
+
+
+async def _rows(connection: Any, known: Sequence[str]) -> Mapping[str, int]:
+    """Return how many rows each key has; rows without a key's name belong to the first known."""
+    rows: dict[str, int] = {}
+    for row in await connection.fetch(_ROWS):
+        one = row["key_id"] or next(iter(known), "")
+        rows[one] = rows.get(one, 0) + row["items"]
+    return rows

@@ -1,0 +1,97 @@
+"""What was written under an earlier pseudonym key is found under the present one, and rewritten."""
+
+from typing import Any
+
+import pytest
+
+from govid.bus import Database, Pseudonyms, uuid7
+from govid.bus.contracts import IdentifierType
+from govid.bus.shared.crypto import key_id
+from govid.identity.accounts.unclaimed import Precedents
+from govid.identity.identifier_digests import IdentifierDigests
+from govid.identity.repository.holders import Holders
+from govid.identity.repository.life_events import LifeEvents
+from govid.identity.repository.throttle import Attempts
+from govid.identity.repository.verification_attempts import VerificationAttempts
+from tests.integration.identity.conftest import CAUSE, Parts
+
+OLD, NEW = b"k" * 32, b"n" * 32
+NEW_ID = key_id(NEW, "pseudonym")
+DIGESTS = "SELECT identifier_digest, identifier_key_id FROM identity.life_event"
+LOCKED = """
+    INSERT INTO identity.throttle (flow, bucket, failures, locks, locked_at, locked_until, verdict,
+                                   touched_at)
+    VALUES ('sign-in', $1, 3, 1, now(), now() + interval '1 hour', 'locked', now())
+"""
+THROTTLE = "SELECT bucket, failures, locks, locked_until IS NOT NULL FROM identity.throttle"
+
+
+def rotated() -> IdentifierDigests:
+    return IdentifierDigests(NEW, OLD)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "former"),
+    [
+        (IdentifierType.NIN, "AB123456C", 9),
+        (IdentifierType.NHS, "9434765919", 1),
+        (IdentifierType.NHS, "NHS123456789", 1),
+    ],
+)
+def test_c11_each_form_under_each_key_is_looked_for(
+    kind: IdentifierType, value: str, former: int
+) -> None:
+    digest = rotated().for_identifier(kind, value)
+    assert digest.current == IdentifierDigests(NEW).for_identifier(kind, value).current
+    assert IdentifierDigests(OLD).for_identifier(kind, value).current in digest.older
+    assert len(set(digest.older)) == former
+
+
+async def test_c11_a_notice_of_the_earlier_key_meets_a_registration_and_is_rewritten(
+    identity: Parts,
+) -> None:
+    await identity.die()
+    holders, history = Holders(), LifeEvents(NEW_ID)
+    precedents = Precedents(holders, history, rotated())
+    view = await identity.register(email="eve@example.com", identifier_value="AB123457C")
+    async with identity.uow.begin(CAUSE) as tx:
+        await precedents.consider(tx, view.id, IdentifierType.NIN, "AB123456A")
+    row = await identity.account(view.id)
+    assert row["contra_indicators"] == ["notice_before_registration"]
+    current = rotated().for_identifier(IdentifierType.NIN, "AB123456A").current
+    assert [tuple(one) for one in await identity.database.reads.fetch(DIGESTS)] == [
+        (current, NEW_ID)
+    ]
+
+
+async def test_c11_attempts_of_the_earlier_key_count(identity: Parts) -> None:
+    await identity.register()
+    await identity.register(email="eve@example.com", identifier_value="AB123457C")
+    attempts = VerificationAttempts(NEW_ID)
+    async with identity.uow.begin(CAUSE) as tx:
+        digest = rotated().for_identifier(IdentifierType.NIN, "AB123456B")
+        spent: Any = await attempts.spent(tx, uuid7(), digest)
+    query = "SELECT count(*) FROM identity.verification_attempt WHERE identifier_key_id = $1"
+    assert spent == (0, 0)
+    assert await identity.database.reads.fetchval(query, NEW_ID) == 1
+
+
+async def test_c11_a_lock_of_the_earlier_key_still_holds(
+    database: Database, identity: Parts
+) -> None:
+    old, new = (Pseudonyms(key).of("throttle:ada@example.com") for key in (OLD, NEW))
+    await database.reads.execute(LOCKED, old)
+    async with identity.uow.begin(CAUSE) as tx:
+        await Attempts().adopt(tx, "sign-in", new, [old])
+    assert [tuple(row) for row in await database.reads.fetch(THROTTLE)] == [(new, 3, 1, True)]
+
+
+async def test_c11_a_lock_that_is_there_already_is_not_replaced(
+    database: Database, identity: Parts
+) -> None:
+    old, new = (Pseudonyms(key).of("throttle:ada@example.com") for key in (OLD, NEW))
+    await database.reads.execute(LOCKED, old)
+    await database.reads.execute(LOCKED.replace("3, 1", "0, 2"), new)
+    async with identity.uow.begin(CAUSE) as tx:
+        await Attempts().adopt(tx, "sign-in", new, [old])
+    assert [tuple(row) for row in await database.reads.fetch(THROTTLE)] == [(new, 0, 2, True)]
