@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 PINS  := $(wildcard constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check chaos bench format
+.PHONY: help dev test check chaos bench scale format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ chaos: $(STAMP) ## Break everything at random, and count: SEEDS=200 runs, or SEE
 
 bench: $(STAMP) ## Measure every figure that govid promises; prints JSON
 	@exec $(BIN)/python -m bench $(ARGS)
+
+scale: $(STAMP) ## Measure what statements cost with many accounts: ACCOUNTS=1000000; prints JSON
+	@exec $(BIN)/python -m bench.scale $(if $(ACCOUNTS),--accounts $(ACCOUNTS)) $(ARGS)
 
 format: $(STAMP) ## Put all code into the house's format
 	@$(BIN)/ruff check --fix-only .

@@ -13,6 +13,7 @@ import msgspec
 from govid.bus.acts import BATCH_SIZE, Act, Acts, Pace, Progress, Touched, alone
 from govid.bus.catalogue import Catalogue, UnknownEventType
 from govid.bus.consumers import RELAY, Consumer, Subscriptions, bucket_of
+from govid.bus.replay import NEXT_EVENTS
 from govid.bus.selection import CONDITIONS, Selection
 
 # Of what a subscriber may want: all that it has neither settled, nor buried, nor still to do.
@@ -22,14 +23,16 @@ _CANDIDATES = f"""
     FROM bus.event e CROSS JOIN (SELECT $5::text AS subscriber) s
     WHERE {CONDITIONS}
     AND (e.type = ANY ($8) OR $5 = ANY (e.addressees))
-    AND e.pos > $9 AND e.pos <= $10
+    AND e.pos >= $9 AND e.pos <= $10 AND e.id >= $11 AND e.id <= $12
     AND NOT EXISTS (
-        SELECT FROM bus.receipt r WHERE r.subscriber = $5 AND r.event_id = e.id)
+        SELECT FROM bus.receipt r
+        WHERE r.subscriber = $5 AND r.event_id = e.id
+          AND r.event_id >= $11 AND r.event_id <= $12)
     AND NOT EXISTS (
         SELECT FROM bus.delivery d WHERE d.subscriber = $5 AND d.pos = e.pos)
     AND NOT EXISTS (
         SELECT FROM bus.dead d WHERE d.subscriber = $5 AND d.event_id = e.id)
-    ORDER BY e.pos LIMIT $11
+    ORDER BY e.pos
 """  # noqa: S608 - put together from constants; every value is a parameter
 
 _INSERT = """
@@ -120,14 +123,24 @@ class Backfill:
         chosen = msgspec.structs.replace(selection, subscriber=self._subscriber)
         self.unreadable, pos = 0, 0
         while True:
+            # So many events at a time, whether wanted or not: they bound the ids of their receipts.
+            events = await self._connection.fetchrow(
+                NEXT_EVENTS, *chosen.parameters(), pos, horizon, size
+            )
+            if not events["events"]:
+                return
             rows = await self._connection.fetch(
-                _CANDIDATES, *chosen.parameters(), self._types, pos, horizon, size
+                _CANDIDATES,
+                *chosen.parameters(),
+                self._types,
+                pos,
+                events["last_pos"],
+                events["lowest"],
+                events["highest"],
             )
             if wanted := [row for row in rows if self._wants(row)]:
                 yield wanted
-            if len(rows) < size:
-                return
-            pos = rows[-1]["pos"]
+            pos = events["last_pos"] + 1
 
     def _wants(self, row: Any) -> bool:
         if self._subscriber in (row["addressees"] or ()):

@@ -79,9 +79,8 @@ class Backlog:
         return []
 
     async def _with_events(self, due: Sequence[Any], buckets: Mapping[int, int]) -> list[Debt]:
-        rows = await self._database.bus_reads.fetch(
-            QUERIES["events"], [row["event_id"] for row in due]
-        )
+        ids = [row["event_id"] for row in due]
+        rows = await self._database.bus_reads.fetch(QUERIES["events"], ids, min(ids), max(ids))
         events = {row["id"]: row for row in rows}
         return [
             Debt(

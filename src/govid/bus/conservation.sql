@@ -75,7 +75,8 @@ ORDER BY seq
 SELECT 'event_deleted' AS problem, d.subscriber, d.event_id, d.key
 FROM bus.delivery d
 WHERE d.event_id >= $1 AND d.event_id < $2
-  AND NOT EXISTS (SELECT FROM bus.event e WHERE e.id = d.event_id)
+  AND NOT EXISTS (
+      SELECT FROM bus.event e WHERE e.id = d.event_id AND e.id >= $1 AND e.id < $2)
 UNION ALL
 SELECT 'parked_for_nothing', p.subscriber, p.event_id, p.key
 FROM bus.parked p
@@ -91,32 +92,50 @@ WITH numbered AS (
     FROM bus.event
     WHERE id >= $1 AND id < $2 AND id >= $3 AND key IS NOT NULL
     WINDOW w AS (PARTITION BY key ORDER BY seq)
+),
+-- Materialised, and one look-up for each: a join would read the events of all days.
+missing AS MATERIALIZED (
+    SELECT n.key, n.id_before, n.id AS id_after, s.seq
+    FROM numbered n, generate_series(n.seq_before + 1, n.seq - 1) AS s(seq)
+    WHERE n.seq > n.seq_before + 1
 )
-SELECT n.key, min(s.seq) AS first, max(s.seq) AS last, n.id_before, n.id AS id_after
-FROM numbered n, generate_series(n.seq_before + 1, n.seq - 1) AS s(seq)
-WHERE n.seq > n.seq_before + 1
-  AND NOT EXISTS (SELECT FROM bus.event e WHERE e.key = n.key AND e.seq = s.seq)
-GROUP BY n.key, n.id_before, n.id
-ORDER BY n.id
+SELECT m.key, min(m.seq) AS first, max(m.seq) AS last, m.id_before, m.id_after
+FROM missing m
+LEFT JOIN LATERAL (
+    SELECT e.seq FROM bus.event e WHERE e.key = m.key AND e.seq = m.seq LIMIT 1
+) AS found ON true
+WHERE found.seq IS NULL
+GROUP BY m.key, m.id_before, m.id_after
+ORDER BY m.id_after
 
 -- name: ends
 -- Keys whose first or last event is gone, although it is too young to have been dropped. The
--- stream knows both ids, and so both times.
-SELECT s.key, 1 AS first,
-       coalesce((SELECT min(e.seq) - 1 FROM bus.event e WHERE e.key = s.key), s.seq) AS last,
-       s.first_id AS id
-FROM bus.stream s
-WHERE s.first_id >= $1 AND s.first_id < $2 AND s.first_id >= $3
-  AND NOT EXISTS (SELECT FROM bus.event e WHERE e.key = s.key AND e.seq = 1)
+-- stream knows both ids, and so both times: an id is looked for in the partition of its day, where
+-- a key and a number would have to be looked for in all of them.
+WITH first_gone AS MATERIALIZED (
+    SELECT s.key, s.seq, s.first_id FROM bus.stream s
+    WHERE s.first_id >= $1 AND s.first_id < $2 AND s.first_id >= $3
+      AND NOT EXISTS (
+          SELECT FROM bus.event e WHERE e.id = s.first_id AND e.id >= $1 AND e.id < $2)
+),
+last_gone AS MATERIALIZED (
+    SELECT s.key, s.seq, s.first_id, s.last_id FROM bus.stream s
+    WHERE s.last_id >= $1 AND s.last_id < $2 AND s.last_id >= $3
+      AND NOT EXISTS (
+          SELECT FROM bus.event e WHERE e.id = s.last_id AND e.id >= $1 AND e.id < $2)
+)
+SELECT g.key, 1 AS first, coalesce(least_left.seq - 1, g.seq) AS last, g.first_id AS id
+FROM first_gone g LEFT JOIN LATERAL (
+    SELECT e.seq FROM bus.event e WHERE e.key = g.key ORDER BY e.seq LIMIT 1
+) AS least_left ON true
 UNION ALL
-SELECT s.key, coalesce((SELECT max(e.seq) + 1 FROM bus.event e WHERE e.key = s.key), 1), s.seq,
-       s.last_id
-FROM bus.stream s
-WHERE s.last_id >= $1 AND s.last_id < $2 AND s.last_id >= $3
-  AND NOT EXISTS (SELECT FROM bus.event e WHERE e.key = s.key AND e.seq = s.seq)
-  -- With no event left the first half has said it, if the first was young enough.
-  AND (EXISTS (SELECT FROM bus.event e WHERE e.key = s.key)
-       OR NOT (s.first_id >= $1 AND s.first_id < $2 AND s.first_id >= $3))
+SELECT g.key, coalesce(most_left.seq + 1, 1), g.seq, g.last_id
+FROM last_gone g LEFT JOIN LATERAL (
+    SELECT e.seq FROM bus.event e WHERE e.key = g.key ORDER BY e.seq DESC LIMIT 1
+) AS most_left ON true
+-- With no event left the first half has said it, if the first was young enough.
+WHERE most_left.seq IS NOT NULL
+   OR NOT (g.first_id >= $1 AND g.first_id < $2 AND g.first_id >= $3)
 ORDER BY id
 
 -- name: unnumbered

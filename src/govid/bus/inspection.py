@@ -1,91 +1,36 @@
 """What an operator may ask of the outbox. It only reads, and shows nothing personal unasked."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from govid.bus.ids import first_uuid7_of, moment_of
 from govid.bus.masking import masked
-from govid.bus.selection import CONDITIONS, Selection
+from govid.bus.pending import count_pending, oldest_pending, subscribers
+from govid.bus.selection import Selection
+from govid.bus.sql import read
 
 STATES = ("pending", "waiting", "parked", "dead", "done", "skipped", "discarded")
 """Every state of a delivery. `waiting` is tried again by itself, `parked` waits for a person."""
 
-_STATUS = """
-    WITH owed AS (
-        SELECT d.subscriber, count(*) AS pending,
-               extract(epoch FROM clock_timestamp() - min(e.stored_at))::float8 AS oldest_seconds
-        FROM bus.delivery d JOIN bus.event e ON e.id = d.event_id
-        GROUP BY d.subscriber
-    ),
-    stuck AS (
-        SELECT subscriber,
-               count(*) FILTER (WHERE until <> 'infinity') AS waiting_keys,
-               count(*) FILTER (WHERE until = 'infinity') AS parked_keys
-        FROM bus.parked GROUP BY subscriber
-    ),
-    lost AS (SELECT subscriber, count(*) AS dead FROM bus.dead GROUP BY subscriber),
-    known AS (
-        SELECT subscriber FROM bus.lease UNION SELECT subscriber FROM owed
-        UNION SELECT subscriber FROM stuck UNION SELECT subscriber FROM lost
-    )
-    SELECT subscriber, coalesce(pending, 0) AS pending, oldest_seconds,
-           coalesce(waiting_keys, 0) AS waiting_keys, coalesce(parked_keys, 0) AS parked_keys,
-           coalesce(dead, 0) AS dead
-    FROM known
-    LEFT JOIN owed USING (subscriber) LEFT JOIN stuck USING (subscriber)
-    LEFT JOIN lost USING (subscriber)
-    ORDER BY subscriber
-"""
-
-# One row for each event and subscriber, whatever became of it. The events behind the head of a
-# parked key are pending: they wait for their turn, not for a person.
-_DELIVERIES = """
-    SELECT d.subscriber, d.event_id, d.replay_id, p.attempts, p.reason, p.error_class,
-           CASE WHEN p.event_id IS NULL THEN 'pending'
-                WHEN p.until = 'infinity' THEN 'parked' ELSE 'waiting' END AS state,
-           NULL::timestamptz AS handled_at, NULL::integer AS partition, NULL::bigint AS "offset"
-    FROM bus.delivery d
-    LEFT JOIN bus.parked p
-        ON p.subscriber = d.subscriber AND p.key = coalesce(d.key, '@' || d.event_id)
-        AND p.event_id = d.event_id
-    UNION ALL
-    SELECT subscriber, event_id, NULL, attempts, reason, error_class, 'dead', NULL, NULL, NULL
-    FROM bus.dead
-    UNION ALL
-    SELECT r.subscriber, r.event_id, NULL, NULL, NULL, NULL, r.outcome, r.handled_at,
-           r.partition, r."offset"
-    FROM bus.receipt r
-    WHERE NOT EXISTS (
-        SELECT FROM bus.delivery d
-        WHERE d.subscriber = r.subscriber AND d.event_id = r.event_id
-    )
-"""
-
-_FIND = f"""
-    SELECT e.id, e.type, e.key, e.seq, e.topic, e.stored_at, s.subscriber, s.state, s.attempts,
-           s.reason
-    FROM bus.event e JOIN ({_DELIVERIES}) s ON s.event_id = e.id
-    WHERE {CONDITIONS} AND ($8::text IS NULL OR s.state = $8)
-    ORDER BY e.pos DESC, s.subscriber
-    LIMIT $9
-"""  # noqa: S608 - put together from constants; every value is a parameter
-
-_EVENT = """
-    SELECT id, pos, type, version, topic, key, seq, record_key, payload::text AS payload,
-           headers::text AS headers, occurred_at, stored_at
-    FROM bus.event WHERE id = $1
-"""
-
-_FATE = f"""
-    SELECT s.* FROM ({_DELIVERIES}) s WHERE s.event_id = $1 ORDER BY s.subscriber
-"""  # noqa: S608 - as above
+QUERIES = read("govid.bus", "inspection.sql")
+STUCK = frozenset({"waiting", "parked", "dead"})
+"""States that few deliveries are in, which are listed in tables of their own."""
+FIRST_WINDOW = timedelta(hours=1)
+LARGEST_WINDOW = timedelta(days=1)
+SEARCH_SECONDS = 0.8
+"""How long `find` goes back in time for deliveries that are rare."""
 
 
 class SubscriberStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What is owed to one subscriber. `oldest_seconds` is the age of the oldest debt."""
+    """What is owed to one subscriber. `oldest_seconds` is the age of the oldest debt.
+
+    Many pending deliveries are not counted one by one: `pending` `is_estimate` then.
+    """
 
     subscriber: str
     pending: int
@@ -93,6 +38,7 @@ class SubscriberStatus(msgspec.Struct, frozen=True, kw_only=True):
     waiting_keys: int
     parked_keys: int
     dead: int
+    is_estimate: bool = False
 
 
 class DeliveryLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,30 +75,156 @@ class Inspection:
     def __init__(self, connection: Any) -> None:
         """Read through *connection*."""
         self._connection = connection
+        self.searched_since: datetime | None = None
+        """How far back the last `find` has looked, if it ended before it was through."""
 
     async def status(self) -> list[SubscriberStatus]:
         """Return the debts of every subscriber that ever held a lease or is owed something."""
-        rows = await self._connection.fetch(_STATUS)
-        return [SubscriberStatus(**row) for row in rows]
+        connection = self._connection
+        names = await subscribers(connection)
+        pending = await count_pending(connection, names)
+        oldest = await oldest_pending(connection, names)
+        stuck = {
+            row["subscriber"]: (row["waiting_keys"], row["parked_keys"])
+            for row in await connection.fetch(QUERIES["stuck_counts"])
+        }
+        dead = {
+            row["subscriber"]: row["dead"] for row in await connection.fetch(QUERIES["dead_counts"])
+        }
+        now = datetime.now(UTC)
+        return [
+            SubscriberStatus(
+                subscriber=name,
+                pending=pending[name].deliveries,
+                # An id begins with the time at which its event was stored.
+                oldest_seconds=max(0.0, (now - moment_of(oldest[name])).total_seconds())
+                if name in oldest
+                else None,
+                waiting_keys=stuck.get(name, (0, 0))[0],
+                parked_keys=stuck.get(name, (0, 0))[1],
+                dead=dead.get(name, 0),
+                is_estimate=pending[name].is_estimate,
+            )
+            for name in names
+        ]
 
     async def find(
         self, selection: Selection, *, state: str | None = None, limit: int = 100
     ) -> list[DeliveryLine]:
-        """Return the newest deliveries of *selection*, of one *state* if it is given."""
-        rows = await self._connection.fetch(_FIND, *selection.parameters(), state, limit)
-        return [DeliveryLine(**row) for row in rows]
+        """Return the newest deliveries of *selection*, of one *state* if it is given.
+
+        Goes back in time for as long as `SEARCH_SECONDS`; `searched_since` says how far it came
+        where it found fewer than *limit* by then.
+        """
+        self.searched_since = None
+        span = await self._span(selection, state)
+        if span is None:
+            return []
+        found: list[Any] = []
+        deadline = monotonic() + SEARCH_SECONDS
+        for lower, upper in _windows(span, whole=_is_narrow(selection, state)):
+            rows = await self._deliveries(lower, upper, selection, state, limit - len(found))
+            found += rows
+            if len(found) >= limit:
+                break
+            if monotonic() > deadline and lower > span[0]:
+                self.searched_since = moment_of(lower)
+                break
+        return [
+            DeliveryLine(**{name: row[name] for name in DeliveryLine.__struct_fields__})
+            for row in found
+        ]
 
     async def show(self, event_id: UUID, *, raw: bool = False) -> EventDetail | None:
         """Return one event, its payload masked unless *raw*, or None if there is none."""
-        row = await self._connection.fetchrow(_EVENT, event_id)
+        row = await self._connection.fetchrow(QUERIES["event"], event_id)
         if row is None:
             return None
         event = dict(row)
         payload = msgspec.json.decode(event.pop("payload"))
         headers = msgspec.json.decode(event.pop("headers"))
+        fates = await self._deliveries(event_id, _next(event_id), Selection(), None, None)
         return EventDetail(
             event=event,
             payload=payload if raw else masked(payload, event["type"]),
             headers=headers,
-            deliveries=[dict(line) for line in await self._connection.fetch(_FATE, event_id)],
+            deliveries=[
+                {"event_id": event_id, **{name: fate[name] for name in _FATE}} for fate in fates
+            ],
         )
+
+    async def _deliveries(
+        self,
+        lower: UUID,
+        upper: UUID,
+        selection: Selection,
+        state: str | None,
+        limit: int | None,
+    ) -> list[Any]:
+        return list(
+            await self._connection.fetch(
+                QUERIES["deliveries"],
+                lower,
+                upper,
+                list(selection.ids) or None,
+                selection.key,
+                selection.type,
+                selection.topic,
+                selection.subscriber,
+                state,
+                state in STUCK,
+                await subscribers(self._connection),
+                limit,
+            )
+        )
+
+    async def _span(self, selection: Selection, state: str | None) -> tuple[UUID, UUID] | None:
+        """Return the bounds of the ids that *selection* can mean; None if it means none."""
+        spans = [await self._connection.fetchrow(QUERIES["span_of_all"])]
+        if selection.key is not None:
+            spans.append(await self._connection.fetchrow(QUERIES["span_of_key"], selection.key))
+        if state in STUCK:
+            spans.append(await self._connection.fetchrow(QUERIES["span_of_stuck"]))
+        if any(span is None or span["lowest"] is None for span in spans):
+            return None
+        lowest = [span["lowest"] for span in spans]
+        uppest = [_next(span["highest"]) for span in spans]
+        if selection.ids:
+            lowest.append(min(selection.ids))
+            uppest.append(_next(max(selection.ids)))
+        if selection.since is not None:
+            lowest.append(first_uuid7_of(selection.since))
+        if selection.until is not None:
+            uppest.append(first_uuid7_of(selection.until))
+        lower, upper = max(lowest), min(uppest)
+        return (lower, upper) if lower < upper else None
+
+
+_FATE = (
+    "subscriber", "replay_id", "attempts", "reason", "error_class", "state", "handled_at",
+    "partition", "offset",
+)  # fmt: skip
+
+
+def _is_narrow(selection: Selection, state: str | None) -> bool:
+    """Tell whether an index finds the few events in question, whatever their times."""
+    return bool(selection.ids) or selection.key is not None or state in STUCK
+
+
+def _windows(span: tuple[UUID, UUID], *, whole: bool) -> Iterator[tuple[UUID, UUID]]:
+    """Yield ranges of ids that make up *span*, the latest first and each longer than the last."""
+    lower, upper = span
+    length = FIRST_WINDOW
+    # In milliseconds, which are the first 48 bits of an id.
+    while not whole:
+        start = UUID(int=max(0, (upper.int >> 80) - length // timedelta(milliseconds=1)) << 80)
+        if start <= lower:
+            break
+        yield start, upper
+        upper = start
+        length = min(length * 2, LARGEST_WINDOW)
+    yield lower, upper
+
+
+def _next(event_id: UUID) -> UUID:
+    return UUID(int=event_id.int + 1)

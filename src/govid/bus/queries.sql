@@ -160,8 +160,10 @@ ORDER BY d.pos
 LIMIT $4
 
 -- name: events
+-- $2 and $3 are the lowest and the highest of the ids: by them PostgreSQL leaves out the partitions
+-- of other days, which it cannot do by a list in a plan that is made once.
 SELECT id, type, version, seq, payload::text AS payload, headers::text AS headers, occurred_at
-FROM bus.event WHERE id = ANY($1::uuid[])
+FROM bus.event WHERE id = ANY($1::uuid[]) AND id >= $2 AND id <= $3
 
 -- name: horizon
 -- The last position that was drawn, the oldest transaction that writes, and how often operators
@@ -232,8 +234,16 @@ receipt AS (
     ON CONFLICT DO NOTHING
     RETURNING event_id
 ),
+-- Each row is looked up by the primary key, whatever number of rows the planner expects: its plan
+-- is made once, and would read the whole backlog if it was made while there was none. A row that an
+-- operator discards meanwhile is waited for, and then gone: rows of this table are never updated, so
+-- a `ctid` that this statement sees names no other row.
 struck AS (
-    DELETE FROM bus.delivery d USING owned o WHERE d.subscriber = $1 AND d.pos = o.pos
+    DELETE FROM bus.delivery d USING (
+        SELECT x.ctid FROM owned o CROSS JOIN LATERAL (
+            SELECT ctid FROM bus.delivery WHERE subscriber = $1 AND pos = o.pos OFFSET 0) x
+    ) AS found
+    WHERE d.ctid = found.ctid
 ),
 unparked AS (
     DELETE FROM bus.parked p USING owned o WHERE p.subscriber = $1 AND p.key = o.key

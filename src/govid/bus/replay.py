@@ -4,7 +4,7 @@ A handler's replay is harmless: its receipt says that the work is done, so nothi
 replay for the relay publishes again, marked by a header: consumers outside decide what it means.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from govid.bus.acts import BATCH_SIZE, Act, Acts, Pace, Progress, Touched, alone
@@ -16,18 +16,32 @@ from govid.bus.selection import CONDITIONS, Selection
 _CANDIDATES = f"""
     FROM bus.event e
     JOIN bus.receipt s ON s.event_id = e.id AND s.outcome IN ('done', 'skipped')
+        AND ($6::uuid IS NULL OR s.event_id >= $6) AND ($7::uuid IS NULL OR s.event_id < $7)
     WHERE {CONDITIONS}
     AND NOT EXISTS (
-        SELECT FROM bus.delivery d WHERE d.subscriber = s.subscriber AND d.event_id = e.id
+        SELECT FROM bus.delivery d WHERE d.subscriber = s.subscriber AND d.pos = e.pos
     )
 """
 
 _COUNT = f"SELECT s.subscriber, count(*) AS deliveries {_CANDIDATES} GROUP BY 1 ORDER BY 1"
 
+# The next events by position. They bound the ids of the batch: receipts are found by them, and a
+# batch that were bounded by positions only would read the receipts of all days.
+NEXT_EVENTS = f"""
+    SELECT count(*) AS events, max(pos) AS last_pos,
+           (array_agg(id ORDER BY id))[1] AS lowest, (array_agg(id ORDER BY id DESC))[1] AS highest
+    FROM (
+        SELECT e.id, e.pos FROM bus.event e CROSS JOIN (SELECT $5::text AS subscriber) s
+        WHERE {CONDITIONS} AND e.pos >= $8 AND e.pos <= $9
+        ORDER BY e.pos LIMIT $10
+    ) AS next
+"""  # noqa: S608 - put together from constants; every value is a parameter
+
 _BATCH = f"""
     SELECT e.id, e.pos, e.key, s.subscriber {_CANDIDATES}
+    AND e.id >= $11 AND e.id <= $12 AND s.event_id >= $11 AND s.event_id <= $12
     AND (e.pos, s.subscriber) > ($8::bigint, $9::text) AND e.pos <= $10
-    ORDER BY e.pos, s.subscriber LIMIT $11
+    ORDER BY e.pos, s.subscriber LIMIT $13
 """
 
 # The primary key (subscriber, pos) lets one of two operators win, and the other change nothing.
@@ -45,6 +59,10 @@ _INSERT = """
     )
     SELECT subscriber, event_id FROM owed
 """
+
+
+LOOK_AHEAD = 4
+"""How many events are looked at for each delivery of a batch: not all of them may be repeated."""
 
 
 class Replay:
@@ -93,8 +111,9 @@ class Replay:
             pace, done = Pace(rate, self._batch_size), 0
             place: tuple[int, str] | None = (-1, "")
             while place is not None:
-                where = (*selection.parameters(), *place, horizon, pace.size)
-                batch = _Batch(self._connection, where, act, reexecute=reexecute)
+                batch = _Batch(
+                    self._connection, selection, place, horizon, pace.size, act, reexecute=reexecute
+                )
                 touched = await acts.commit(act, batch.insert)
                 place = batch.next
                 if touched:
@@ -107,16 +126,46 @@ class _Batch:
     """One step of a replay, from a place on; `next` is the place after it, None at the end."""
 
     def __init__(
-        self, connection: Any, where: Sequence[object], act: Act, *, reexecute: bool
+        self,
+        connection: Any,
+        selection: Selection,
+        place: tuple[int, str],
+        horizon: int,
+        size: int,
+        act: Act,
+        *,
+        reexecute: bool,
     ) -> None:
         self._connection = connection
-        self._where = where
+        self._selection = selection
+        self._place = place
+        self._horizon = horizon
+        self._size = size
         self._act = act
         self._reexecute = reexecute
         self.next: tuple[int, str] | None = None
 
     async def insert(self) -> list[Touched]:
-        rows = await self._connection.fetch(_BATCH, *self._where)
+        conditions = self._selection.parameters()
+        events = await self._connection.fetchrow(
+            NEXT_EVENTS, *conditions, self._place[0], self._horizon, LOOK_AHEAD * self._size
+        )
+        if not events["events"]:
+            return []
+        rows = await self._connection.fetch(
+            _BATCH,
+            *conditions,
+            *self._place,
+            events["last_pos"],
+            events["lowest"],
+            events["highest"],
+            self._size,
+        )
+        if len(rows) == self._size:
+            self.next = rows[-1]["pos"], rows[-1]["subscriber"]
+        else:
+            # No subscriber of the last of these events is left: the next one follows.
+            self.next = events["last_pos"] + 1, ""
         if not rows:
             return []
         inserted = await self._connection.fetch(
@@ -129,5 +178,4 @@ class _Batch:
             self._act.id,
             self._reexecute,
         )
-        self.next = rows[-1]["pos"], rows[-1]["subscriber"]
         return [(row["subscriber"], row["event_id"]) for row in inserted]

@@ -8,8 +8,25 @@ JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = ('bus.' || $1::text)::regclass
 
 -- name: event_needed
--- Whether something is still owed from events of a range of ids, or waits for an operator.
-SELECT EXISTS (SELECT FROM bus.delivery WHERE event_id >= $1 AND event_id < $2)
+-- Whether something is still owed from events of a range of ids, or waits for an operator. Pending
+-- deliveries are found by index, by the positions of these events: no index begins with their ids.
+WITH RECURSIVE owed AS (
+    (SELECT subscriber FROM bus.delivery ORDER BY subscriber LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.subscriber FROM bus.delivery d WHERE d.subscriber > o.subscriber
+            ORDER BY d.subscriber LIMIT 1)
+    FROM owed o WHERE o.subscriber IS NOT NULL
+),
+bounds AS MATERIALIZED (
+    SELECT min(pos) AS low, max(pos) AS high FROM bus.event WHERE id >= $1 AND id < $2
+)
+SELECT EXISTS (
+        SELECT FROM bounds b CROSS JOIN owed o CROSS JOIN LATERAL (
+            SELECT FROM bus.delivery d
+            WHERE d.subscriber = o.subscriber AND d.pos >= b.low AND d.pos <= b.high
+            LIMIT 1
+        ) AS pending
+    )
     OR EXISTS (SELECT FROM bus.dead WHERE event_id >= $1 AND event_id < $2)
 
 -- name: receipt_needed

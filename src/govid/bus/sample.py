@@ -9,6 +9,7 @@ from time import monotonic
 import msgspec
 
 from govid.bus.ids import moment_of
+from govid.bus.pending import count_pending, oldest_pending, subscribers
 from govid.bus.sql import read
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE, error_class
@@ -64,17 +65,22 @@ class Sampler:
     async def _look(self) -> Sample:
         now = datetime.now(UTC)
         async with self._database.bus_reads.acquire() as connection:
-            debts = await connection.fetch(_SQL["debts"])
+            names = await subscribers(connection)
+            pending = await count_pending(connection, names)
+            oldest_ids = await oldest_pending(connection, names)
+            debts = await connection.fetch(_SQL["stuck"], names)
             tables = await connection.fetch(_SQL["dead_tuples"])
             oldest = await connection.fetchval(_SQL["oldest_transaction"])
         return Sample(
             outbox={
                 row["subscriber"]: Debts(
-                    pending=row["pending"],
+                    pending=pending[row["subscriber"]].deliveries,
                     # An id tells its time of birth, which saves reading the event.
-                    oldest_seconds=0.0
-                    if row["oldest"] is None
-                    else max(0.0, (now - moment_of(row["oldest"])).total_seconds()),
+                    oldest_seconds=max(
+                        0.0, (now - moment_of(oldest_ids[row["subscriber"]])).total_seconds()
+                    )
+                    if row["subscriber"] in oldest_ids
+                    else 0.0,
                     parked_keys=row["parked_keys"],
                     dead=row["dead"],
                 )

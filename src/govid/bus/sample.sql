@@ -1,27 +1,16 @@
 -- What the metrics want to know of the database. Each runs once for several scrapes.
 
--- name: debts
--- By subscriber: deliveries that wait, the event of the oldest, keys that wait for an operator, and
--- dead events. Whoever has buckets is there, so that nothing owed is a zero and not a gap.
-WITH owed AS (
-    SELECT subscriber, count(*) AS pending, min(pos) AS pos FROM bus.delivery GROUP BY subscriber
-),
-stuck AS (
+-- name: stuck
+-- By subscriber of $1: keys that wait for an operator, and dead events. Whoever has buckets is
+-- there, so that nothing owed is a zero and not a gap.
+WITH stuck AS (
     SELECT subscriber, count(*) AS parked_keys
     FROM bus.parked WHERE until = 'infinity' GROUP BY subscriber
 ),
-lost AS (SELECT subscriber, count(*) AS dead FROM bus.dead GROUP BY subscriber),
-known AS (
-    SELECT subscriber FROM bus.lease UNION SELECT subscriber FROM owed
-    UNION SELECT subscriber FROM stuck UNION SELECT subscriber FROM lost
-)
-SELECT subscriber, coalesce(pending, 0) AS pending, coalesce(parked_keys, 0) AS parked_keys,
-       coalesce(dead, 0) AS dead,
-       (SELECT d.event_id FROM bus.delivery d
-        WHERE d.subscriber = known.subscriber AND d.pos = owed.pos) AS oldest
-FROM known
-LEFT JOIN owed USING (subscriber) LEFT JOIN stuck USING (subscriber)
-LEFT JOIN lost USING (subscriber)
+lost AS (SELECT subscriber, count(*) AS dead FROM bus.dead GROUP BY subscriber)
+SELECT subscriber, coalesce(parked_keys, 0) AS parked_keys, coalesce(dead, 0) AS dead
+FROM unnest($1::text[]) AS known(subscriber)
+LEFT JOIN stuck USING (subscriber) LEFT JOIN lost USING (subscriber)
 
 -- name: dead_tuples
 -- A partition counts for the table that it belongs to.

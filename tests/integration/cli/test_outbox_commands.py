@@ -33,6 +33,7 @@ def test_status_as_json(runner: CliRunner, event_id: UUID) -> None:
         "waiting_keys": 0,
         "parked_keys": 0,
         "dead": 0,
+        "is_estimate": False,
     }
 
 

@@ -59,8 +59,9 @@ class Debts:
         return due
 
     async def _with_events(self, due: Sequence[Any]) -> Sequence[Row]:
+        ids = [row["event_id"] for row in due]
         found = await self._database.bus_reads.fetch(
-            QUERIES["relay_events"], [row["event_id"] for row in due]
+            QUERIES["relay_events"], ids, min(ids), max(ids)
         )
         events = {event["id"]: event for event in found}
         return [{**row, **events[row["event_id"]]} for row in due if row["event_id"] in events]

@@ -157,7 +157,9 @@ class KafkaProof:
         return max(bounds.first, min(first, bounds.end if start is None else start)), bounds.end
 
     async def _known(self, ids: Sequence[UUID]) -> set[UUID]:
-        rows = await self._connection.fetch(KAFKA_QUERIES["known_events"], ids)
+        rows = await self._connection.fetch(
+            KAFKA_QUERIES["known_events"], ids, min(ids, default=None), max(ids, default=None)
+        )
         return {row["id"] for row in rows}
 
     def _missing(self, place: Place, bounds: Bounds, absent: Sequence[Claim]) -> list[Finding]:

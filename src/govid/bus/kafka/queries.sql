@@ -59,7 +59,7 @@ LIMIT $5
 -- name: relay_events
 SELECT id, type, version, topic, seq, record_key,
        payload::text AS payload, headers::text AS headers, occurred_at
-FROM bus.event WHERE id = ANY($1::uuid[])
+FROM bus.event WHERE id = ANY($1::uuid[]) AND id >= $2 AND id <= $3
 
 -- name: relay_complete
 -- Notes where each acknowledged record stands and strikes its debt off, all or nothing: if one of
@@ -81,8 +81,13 @@ acked AS (
         AS a(pos, event_id, topic, partition, "offset"), held
     WHERE held.all_of_them
 ),
+-- By primary key and `ctid`, as in `take_group`.
 struck AS (
-    DELETE FROM bus.delivery d USING acked a WHERE d.subscriber = $1 AND d.pos = a.pos
+    DELETE FROM bus.delivery d USING (
+        SELECT x.ctid FROM acked a CROSS JOIN LATERAL (
+            SELECT ctid FROM bus.delivery WHERE subscriber = $1 AND pos = a.pos OFFSET 0) x
+    ) AS found
+    WHERE d.ctid = found.ctid
 ),
 unparked AS (
     DELETE FROM bus.parked p USING acked a WHERE p.subscriber = $1 AND p.event_id = a.event_id
@@ -95,7 +100,7 @@ receipts AS (
 SELECT all_of_them FROM held
 
 -- name: known_events
-SELECT id FROM bus.event WHERE id = ANY($1::uuid[])
+SELECT id FROM bus.event WHERE id = ANY($1::uuid[]) AND id >= $2 AND id <= $3
 
 -- name: echoes
 -- Which of these records are govid's own: their event has this id, topic and payload.

@@ -41,11 +41,19 @@ _SETTLE = """
     UPDATE {table} SET held = greatest(held - 1, 0), spent = spent + $3
     WHERE kind = $1 AND bucket = $2
 """
+# Each of the two has an index of its own; rows are deleted by their place, which no one else can
+# change while they are locked.
 _FORGET = """
-    DELETE FROM {table} WHERE (kind, bucket) IN (
-        SELECT kind, bucket FROM {table}
-        WHERE ends_at < clock_timestamp() OR (held = 0 AND spent = 0)
-        LIMIT $1 FOR UPDATE SKIP LOCKED)
+    WITH over AS (
+        SELECT ctid FROM {table} WHERE ends_at < clock_timestamp()
+        ORDER BY ends_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    ),
+    unused AS (
+        SELECT ctid FROM {table} WHERE held = 0 AND spent = 0
+        LIMIT $1::bigint - (SELECT count(*) FROM over) FOR UPDATE SKIP LOCKED
+    )
+    DELETE FROM {table}
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM over UNION SELECT ctid FROM unused))
     RETURNING 1
 """
 

@@ -51,8 +51,12 @@ def status(as_json: bool) -> None:
         async with connected(target()) as connection:
             found = await Inspection(connection).status()
             faults = await InboundFaults(connection).fetch_all()
-        columns = ("subscriber", "pending", "oldest_seconds", "waiting_keys", "parked_keys", "dead")
-        Output(as_json=as_json).table(columns, [msgspec.structs.astuple(row) for row in found])
+        columns = ["subscriber", "pending", "oldest_seconds", "waiting_keys", "parked_keys", "dead"]
+        if as_json:
+            columns.append("is_estimate")
+        Output(as_json=as_json).table(
+            columns, [tuple(getattr(row, column) for column in columns) for row in found]
+        )
         _report_faults(faults)
         if not as_json and not faults:
             _lead_on(found)
@@ -72,6 +76,9 @@ def _report_faults(faults: Sequence[InboundFault]) -> None:
 
 
 def _lead_on(found: list[SubscriberStatus]) -> None:
+    estimated = [row.subscriber for row in found if row.is_estimate]
+    if estimated:
+        note(f"Estimated from a part of the rows: pending of {', '.join(estimated)}")
     if any(row.parked_keys or row.dead for row in found):
         note("Parked keys and dead events wait for a person. Next: `govid outbox groups`")
     elif any(row.waiting_keys for row in found):
@@ -164,7 +171,8 @@ def list_(state: str | None, limit: int, as_json: bool, **chosen: Any) -> None:
 
     async def ask() -> None:
         async with connected(target()) as connection:
-            found = await Inspection(connection).find(wanted, state=state, limit=limit)
+            inspection = Inspection(connection)
+            found = await inspection.find(wanted, state=state, limit=limit)
         columns = (
             "id", "type", "key", "seq", "topic", "stored_at", "subscriber", "state", "attempts",
             "reason",
@@ -174,6 +182,9 @@ def list_(state: str | None, limit: int, as_json: bool, **chosen: Any) -> None:
             [msgspec.structs.astuple(row) for row in found],
             least=("topic", "reason", "attempts", "seq", "type", "key", "stored_at"),
         )
+        if inspection.searched_since is not None:
+            moment = inspection.searched_since.isoformat(timespec="seconds")
+            note(f"Searched back to {moment}. For what is older: `--until {moment}`")
 
     asyncio.run(ask())
 

@@ -87,8 +87,12 @@ async def connected(to: Target) -> AsyncIterator[Any]:
         connection = await ConnectionFactory(
             to.database_url,
             application="govid command",
-            # An operator's statement may read a day of events.
-            settings={"statement_timeout": "0", "idle_in_transaction_session_timeout": "1min"},
+            # An operator's statement may read a day of events. It ends with its client.
+            settings={
+                "statement_timeout": "10min",
+                "client_connection_check_interval": "2s",
+                "idle_in_transaction_session_timeout": "1min",
+            },
         ).open()
     except InvalidConnectionUrl as error:
         raise WrongUsage(

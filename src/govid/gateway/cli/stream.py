@@ -11,6 +11,7 @@ import msgspec
 
 from govid.bus import Outage
 from govid.bus.contracts import Topic
+from govid.bus.ids import first_uuid7_of
 from govid.bus.kafka.tail import Record, watching
 from govid.bus.masking import MASK, masked
 from govid.gateway.cli.errors import Unreachable
@@ -26,6 +27,15 @@ LOOK_BACK = 1000
 _PASSED = """
     SELECT pos, id::text AS id, type, topic, key, record_key, payload::text AS payload, occurred_at
     FROM bus.event WHERE pos > $1 ORDER BY pos LIMIT $2
+"""
+
+
+_LAST = "SELECT coalesce(max(pos), 0) FROM bus.event"
+# By id, which begins with the time of the event. Ids and positions disagree about the order of
+# events of the same moment only, so the lowest position is among the first ids.
+FIRST_SINCE = """
+    SELECT coalesce(min(pos) - 1, (SELECT max(pos) FROM bus.event), 0)
+    FROM (SELECT pos FROM bus.event WHERE id >= $1 ORDER BY id LIMIT $2) AS first
 """
 
 
@@ -131,12 +141,11 @@ async def _from_kafka(
 
 
 async def _start(connection: Any, since: datetime | None) -> int:
-    query = (
-        "SELECT coalesce(max(pos), 0) FROM bus.event"
-        if since is None
-        else "SELECT coalesce(min(pos) - 1, 0) FROM bus.event WHERE stored_at >= $1"
-    )
-    position: int = await connection.fetchval(query, *([since] if since else []))
+    """Return the position before the first event to show."""
+    if since is None:
+        position: int = await connection.fetchval(_LAST)
+    else:
+        position = await connection.fetchval(FIRST_SINCE, first_uuid7_of(since), LOOK_BACK)
     return position
 
 

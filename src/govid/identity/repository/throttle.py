@@ -112,18 +112,27 @@ _LIFT = """
 """
 _UNLOCK = """
     UPDATE identity.throttle SET locked_until = NULL, turn = 'ended'
-    WHERE (flow, bucket) IN (
-        SELECT flow, bucket FROM identity.throttle WHERE locked_until <= statement_timestamp()
-        LIMIT $1 FOR UPDATE SKIP LOCKED)
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM identity.throttle WHERE locked_until <= statement_timestamp()
+        ORDER BY locked_until LIMIT $1 FOR UPDATE SKIP LOCKED))
     RETURNING flow, bucket, account_id
 """
+# Each of the two has an index of its own; rows are deleted by their place, which no one else can
+# change while they are locked.
 _FORGET = f"""
-    DELETE FROM identity.throttle WHERE (flow, bucket) IN (
-        SELECT flow, bucket FROM identity.throttle
+    WITH old AS (
+        SELECT ctid FROM identity.throttle
         WHERE locked_until IS NULL
-          AND (touched_at < clock_timestamp() - interval '{REMEMBERED_HOURS} hours'
-               OR (failures = 0 AND locks = 0 AND pending = '{{}}'))
-        LIMIT $1 FOR UPDATE SKIP LOCKED)
+          AND touched_at < clock_timestamp() - interval '{REMEMBERED_HOURS} hours'
+        ORDER BY touched_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    ),
+    untouched AS (
+        SELECT ctid FROM identity.throttle
+        WHERE locked_until IS NULL AND failures = 0 AND locks = 0 AND pending = '{{}}'
+        LIMIT $1::bigint - (SELECT count(*) FROM old) FOR UPDATE SKIP LOCKED
+    )
+    DELETE FROM identity.throttle
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM old UNION SELECT ctid FROM untouched))
     RETURNING 1
 """  # noqa: S608 - put together from constants
 

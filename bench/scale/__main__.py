@@ -1,0 +1,122 @@
+"""`make scale`: what statements cost in a large database beside a small one; JSON on stdout.
+
+    python -m bench.scale --accounts 100000
+
+Builds two databases by SQL, of 10,000 accounts and of as many as it is told, each over ninety days,
+and prints the figures of both in milliseconds (medians).
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+
+from bench.scale.population import populate
+from govid.bus import BusSettings, Database
+from govid.bus.conservation import Conservation, Range
+from govid.bus.consumers import RELAY
+from govid.bus.ids import first_uuid7_of
+from govid.bus.inspection import Inspection
+from govid.bus.partitions import QUERIES as RETENTION
+from govid.bus.sample import Sampler
+from govid.bus.selection import Selection
+from govid.gateway.cli.stream import FIRST_SINCE
+from govid.gateway.migrations import upgrade
+from tests.backends import cluster
+
+BASE_ACCOUNTS = 10_000
+REPEATS = 5
+OWN_SESSIONS = "SELECT id FROM identity.session WHERE account_id = $1 AND revoked_at IS NULL"
+
+Work = Callable[[], Awaitable[Any]]
+
+
+def main() -> None:
+    """Build, measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
+    parser.add_argument("--accounts", type=int, default=100_000)
+    options = parser.parse_args()
+    with cluster.server() as server:
+        results = {
+            accounts: asyncio.run(_measured(cluster.create(server, f"scale{accounts}"), accounts))
+            for accounts in (BASE_ACCOUNTS, options.accounts)
+        }
+    small, large = results[BASE_ACCOUNTS], results[options.accounts]
+    for name, figure in large.items():
+        print(f"{name:34} {small[name]:10.2f} {figure:10.2f}", file=sys.stderr)
+    print(json.dumps({"accounts": results}, indent=2))
+
+
+async def _measured(url: str, accounts: int) -> dict[str, float]:
+    await asyncio.to_thread(upgrade, url)
+    settings = BusSettings(
+        database_url=url,
+        kafka_bootstrap_servers="127.0.0.1:1",
+        pseudonym_key=b"a key for measuring, no secret at all",
+    )
+    print(f"Building {accounts} accounts", file=sys.stderr)
+    # Half as many deliveries as accounts are pending: half a million at a million.
+    await populate(settings, accounts, pending=accounts // 2)
+    connection: Any = await asyncpg.connect(url, command_timeout=3600)
+    async with Database(settings) as database:
+        figures = {}
+        for name, work in _operations(connection, database, await _an_account(connection)).items():
+            figures[name] = await _milliseconds(work)
+        began = perf_counter()
+        events = await _verify(connection, None)
+        figures["verify, events/s"] = events / (perf_counter() - began)
+    await connection.close()
+    return figures
+
+
+def _operations(connection: Any, database: Database, account: Any) -> dict[str, Work]:
+    now = datetime.now(UTC)
+    day = (first_uuid7_of(now - timedelta(days=60)), first_uuid7_of(now - timedelta(days=59)))
+    look = Inspection(connection)
+    return {
+        "I1 outbox list": lambda: look.find(Selection()),
+        "I1 outbox list, no such type": lambda: look.find(Selection(type="no.such.type")),
+        "I1 outbox list, parked": lambda: look.find(Selection(), state="parked"),
+        "I1 outbox list, subscriber": lambda: look.find(Selection(subscriber=RELAY)),
+        "I4 verify, a day": lambda: _verify(connection, now - timedelta(days=2)),
+        "I5 sessions of an account": lambda: connection.fetch(OWN_SESSIONS, account),
+        "I6 outbox status": look.status,
+        "I7 events tail --since": lambda: connection.fetchval(
+            FIRST_SINCE, first_uuid7_of(now - timedelta(days=1)), 1000
+        ),
+        "I8 metrics": lambda: Sampler(database).refresh(),
+        "I11 retention asks": lambda: connection.fetchval(RETENTION["event_needed"], *day),
+    }
+
+
+async def _verify(connection: Any, since: datetime | None) -> int:
+    until = None if since is None else since + timedelta(days=1)
+    range_ = Range.of(since, until, now=datetime.now(UTC), kept_days=90)
+    proof = Conservation(connection, range_)
+    async for _ in proof.run():
+        pass
+    return proof.tally.events
+
+
+async def _an_account(connection: Any) -> Any:
+    return await connection.fetchval("SELECT account_id FROM identity.session LIMIT 1")
+
+
+async def _milliseconds(work: Work) -> float:
+    taken = []
+    for _ in range(REPEATS):
+        began = perf_counter()
+        await work()
+        taken.append((perf_counter() - began) * 1000)
+    return median(taken)
+
+
+if __name__ == "__main__":
+    main()

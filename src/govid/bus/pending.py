@@ -1,0 +1,57 @@
+"""Counts pending deliveries at a bounded cost, however many there are.
+
+Up to `COUNTED` of a subscriber are counted. Where there are more, their number is estimated from
+pages of the table chosen at random, and said to be an estimate.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from govid.bus.sql import read
+
+QUERIES = read("govid.bus", "pending.sql")
+ALL_PERCENT = 100.0
+COUNTED = 10_000
+"""So many deliveries of each subscriber are counted exactly."""
+SAMPLED_PAGES = 400
+"""How much of the table an estimate reads: it is then off by a few percent at most."""
+
+
+class PendingCount(msgspec.Struct, frozen=True):
+    """How many deliveries of a subscriber are pending."""
+
+    deliveries: int
+    is_estimate: bool = False
+
+
+async def subscribers(connection: Any) -> list[str]:
+    """Return every subscriber that has buckets, or that something is pending or stuck for."""
+    return [row["subscriber"] for row in await connection.fetch(QUERIES["subscribers"])]
+
+
+async def count_pending(connection: Any, names: Sequence[str]) -> Mapping[str, PendingCount]:
+    """Return how many deliveries of each of *names* are pending."""
+    rows = await connection.fetch(QUERIES["counts"], names, COUNTED)
+    counts = {row["subscriber"]: PendingCount(row["pending"]) for row in rows}
+    many = {name for name, count in counts.items() if count.deliveries > COUNTED}
+    if many:
+        pages = await connection.fetchval(QUERIES["pages"])
+        percent = min(ALL_PERCENT, ALL_PERCENT * SAMPLED_PAGES / max(1, pages))
+        sampled = await connection.fetch(QUERIES["sample"], percent)
+        found = {row["subscriber"]: row["pending"] for row in sampled}
+        for name in many:
+            estimate = round(found.get(name, 0) * ALL_PERCENT / percent)
+            counts[name] = PendingCount(
+                # More than were counted there are for certain.
+                max(estimate, COUNTED + 1),
+                is_estimate=percent < ALL_PERCENT,
+            )
+    return counts
+
+
+async def oldest_pending(connection: Any, names: Sequence[str]) -> Mapping[str, Any]:
+    """Return the id of the oldest pending event of each of *names* that has one."""
+    rows = await connection.fetch(QUERIES["oldest"], names)
+    return {row["subscriber"]: row["event_id"] for row in rows}

@@ -1,0 +1,1 @@
+"""What statements cost in a database of ninety days."""

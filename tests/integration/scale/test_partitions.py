@@ -1,0 +1,147 @@
+"""I12: no statement of the hot paths or the commands reads more partitions than it needs."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from govid.bus import backfill, conservation, inspection, replay
+from govid.bus.consumers import RELAY
+from govid.bus.ids import first_uuid7_of, moment_of, uuid7
+from govid.bus.kafka.sql import QUERIES as KAFKA
+from govid.bus.partitions import QUERIES as RETENTION
+from govid.bus.selection import Selection
+from govid.bus.sql import QUERIES
+from govid.gateway.cli import stream
+from tests.integration.scale.plans import partitions_read
+
+Arguments = Callable[[Any], Sequence[Any]]
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+A_DAY = NOW - 20 * DAY
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y%m%d}"
+
+
+class _Events:
+    """Three events of one day, and what the statements want to know of them."""
+
+    def __init__(self, rows: Sequence[Any]) -> None:
+        self.ids: list[UUID] = [row["id"] for row in rows]
+        self.positions: list[int] = [row["pos"] for row in rows]
+        self.keys: list[str] = [row["key"] for row in rows]
+        self.lower = first_uuid7_of(A_DAY.replace(hour=0, minute=0, second=0, microsecond=0))
+        self.upper = first_uuid7_of(moment_of(self.lower) + DAY)
+
+    @property
+    def bounds(self) -> tuple[list[UUID], UUID, UUID]:
+        return self.ids, min(self.ids), max(self.ids)
+
+
+@pytest.fixture
+async def events(aged: Any) -> _Events:
+    """Return events of a day in the middle."""
+    lower = first_uuid7_of(A_DAY.replace(hour=0, minute=0, second=0, microsecond=0))
+    upper = first_uuid7_of(moment_of(lower) + DAY)
+    return _Events(
+        await aged.fetch(
+            "SELECT id, pos, key FROM bus.event"
+            " WHERE id >= $1 AND id < $2 AND topic IS NOT NULL ORDER BY id LIMIT 3",
+            lower,
+            upper,
+        )
+    )
+
+
+HOT: dict[str, tuple[str, Callable[[_Events], Sequence[Any]]]] = {
+    "events": (QUERIES["events"], lambda e: e.bounds),
+    "relay_events": (KAFKA["relay_events"], lambda e: e.bounds),
+    "known_events": (KAFKA["known_events"], lambda e: e.bounds),
+    "take": (
+        QUERIES["take"],
+        lambda e: (RELAY, 0, uuid7(), 1, e.ids[0], e.positions[0], e.keys[0]),
+    ),
+    "take_group": (
+        QUERIES["take_group"],
+        lambda e: (RELAY, uuid7(), [0, 1, 2], [1, 1, 1], e.ids, e.positions, e.keys),
+    ),
+    "relay_complete": (
+        KAFKA["relay_complete"],
+        lambda e: (
+            *(RELAY, uuid7(), [0], [1], e.positions, e.ids),
+            *(["topic"] * 3, [0, 0, 0], [1, 2, 3]),
+        ),
+    ),
+    "park": (
+        QUERIES["park"],
+        lambda e: (RELAY, 0, uuid7(), 1, e.keys[0], e.ids[0], 1.0, 1, "error", "f", "c"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOT)
+async def test_i12_statements_of_the_hot_paths_read_the_days_of_their_events(
+    aged: Any, events: _Events, name: str
+) -> None:
+    statement, arguments = HOT[name]
+    read = await partitions_read(aged, statement, arguments(events))
+    assert read <= {f"event_{_day(A_DAY)}", f"receipt_{_day(A_DAY)}"}
+
+
+COMMANDS: dict[str, tuple[str, Callable[[_Events], Sequence[Any]]]] = {
+    "outbox list": (
+        inspection.QUERIES["deliveries"],
+        lambda e: (e.lower, e.upper, None, None, None, None, None, None, False, [RELAY], 50),
+    ),
+    "outbox show": (inspection.QUERIES["event"], lambda e: (e.ids[0],)),
+    "verify, events": (conservation.QUERIES["chunk"], lambda e: (e.lower, e.upper, 5000)),
+    "verify, fates": (
+        conservation.QUERIES["fates"],
+        lambda e: (e.lower, e.upper, min(e.positions), max(e.positions), [], [], UUID(int=0)),
+    ),
+    "verify, ends": (
+        conservation.QUERIES["ends"],
+        lambda e: (e.lower, e.upper, UUID(int=0)),
+    ),
+    "verify, orphans": (conservation.QUERIES["orphans"], lambda e: (e.lower, e.upper)),
+    "verify, gaps": (conservation.QUERIES["gaps"], lambda e: (e.lower, e.upper, UUID(int=0))),
+    "outbox replay": (
+        replay._BATCH,
+        lambda e: (*Selection().parameters(), -1, "", max(e.positions), *e.bounds[1:], 500),
+    ),
+    "outbox backfill": (
+        backfill._CANDIDATES,
+        lambda e: (
+            *Selection(subscriber="hmrc.verification").parameters(),
+            *(["identity.verification.requested"], 0, max(e.positions), *e.bounds[1:]),
+        ),
+    ),
+    "retention": (RETENTION["event_needed"], lambda e: (e.lower, e.upper)),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_i12_statements_about_a_day_read_that_day(
+    aged: Any, events: _Events, name: str
+) -> None:
+    statement, arguments = COMMANDS[name]
+    read = await partitions_read(aged, statement, arguments(events))
+    assert read <= {f"event_{_day(A_DAY)}", f"receipt_{_day(A_DAY)}"}
+
+
+@pytest.mark.parametrize("days", [1, 3, 10])
+async def test_i7_a_tail_of_the_last_days_reads_no_older_ones(aged: Any, days: int) -> None:
+    since = NOW - days * DAY
+    read = await partitions_read(aged, stream.FIRST_SINCE, [first_uuid7_of(since), 10])
+    assert f"event_{_day(since - DAY)}" not in read
+
+
+async def test_the_measure_sees_a_statement_that_reads_all_days(aged: Any) -> None:
+    read = await partitions_read(
+        aged, "SELECT count(*) FROM bus.event WHERE id = ANY($1::uuid[])", [[uuid4()]]
+    )
+    assert len(read) > 90
