@@ -28,8 +28,8 @@ WRITE_SECONDS = 20.0
 WRITE_LOOKS = 4
 LINGER_SECONDS = 1.0
 """A refused client has so long to read the refusal; a reset would take it away."""
-LINGER_BYTES = 8 * 1024 * 1024
-"""So much of what it still sends is thrown away meanwhile."""
+LINGER_BYTES = 512 * 1024
+"""So much of what it still sends is thrown away meanwhile; the rest stays in the socket."""
 
 
 class Connection(HttpToolsProtocol):
@@ -90,7 +90,7 @@ class Connection(HttpToolsProtocol):
         if self._lingering is not None:
             self._discarded += len(data)
             if self._discarded > LINGER_BYTES:
-                self.transport.abort()
+                self.flow.hold()
             return
         if self._is_ending:
             return

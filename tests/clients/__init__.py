@@ -1,0 +1,1 @@
+"""Clients that generators make of the API's description, compiled and used against a server."""
