@@ -210,13 +210,41 @@ class TestD1UnboundedGrammar:
         assert answer.status_code == 415
         assert "connection" not in answer.headers
 
-    async def test_d1_nothing_is_read_behind_an_offer_to_upgrade(self, pair: Pair) -> None:
+
+class TestOffers:
+    """An offer to speak another protocol, as Java's client makes it, is ignored."""
+
+    OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAAA\r\n"
+
+    async def test_f2_requests_with_and_behind_an_offer_are_answered(self, pair: Pair) -> None:
         reader, writer = pair
-        writer.write(REQUEST[:-2] + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n" + REQUEST)
+        last = REQUEST[:-2] + b"Connection: close\r\n\r\n"
+        writer.write(REQUEST[:-2] + self.OFFER + b"\r\n" + last)
         answer = await rest(reader)
-        assert answer.startswith(b"HTTP/1.1 200 ")
-        assert answer.count(b"HTTP/1.1 ") == 1
-        assert b"connection: close" in answer
+        assert answer.count(b"HTTP/1.1 200 ") == 2
+
+    @pytest.mark.parametrize(
+        "framing",
+        [
+            b"Content-Length: 2\r\n\r\n{}",
+            b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        ],
+    )
+    @pytest.mark.parametrize("cut", [40, 150, 210, -1])
+    async def test_f2_a_body_behind_an_offer_is_read(
+        self, pair: Pair, framing: bytes, cut: int
+    ) -> None:
+        reader, writer = pair
+        head = CHUNKED.replace(b"Transfer-Encoding: chunked\r\n", b"") + self.OFFER
+        request = head + framing + REQUEST[:-2] + b"Connection: close\r\n\r\n"
+        writer.write(request[:cut])
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(request[cut:])
+        answer = await rest(reader)
+        assert answer.startswith(b"HTTP/1.1 422 ")
+        assert b'"loc":["body","email"]' in answer
+        assert answer.count(b"HTTP/1.1 200 ") == 1
 
 
 class TestD5OldProtocol:

@@ -7,6 +7,7 @@ pipelined request that has arrived, and parses whatever the socket hands over in
 from asyncio import TimerHandle, Transport
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -26,6 +27,7 @@ PIPELINED = 8
 WRITE_SECONDS = 20.0
 """An answer of which the client takes nothing for so long is given up."""
 WRITE_LOOKS = 4
+_OFFER = frozenset({b"upgrade", b"http2-settings", b"connection"})
 LINGER_SECONDS = 1.0
 """A refused client has so long to read the refusal; a reset would take it away."""
 LINGER_BYTES = 512 * 1024
@@ -40,6 +42,8 @@ class Connection(HttpToolsProtocol):
     _address: str | None = None
     _is_admitted = False
     _is_ending = False
+    _has_offer = False
+    """Whether the head that was read last offers another protocol."""
     _lingering: TimerHandle | None = None
     _discarded = 0
     _deadline: TimerHandle | None = None
@@ -113,7 +117,7 @@ class Connection(HttpToolsProtocol):
     def _parse_piece(self, data: bytes) -> None:
         """Parse *data* and count what belongs to a head, or to no handler."""
         heads, was_in_body, delivered = self._heads, self._in_body, self._delivered
-        super().data_received(data)
+        self._feed(data)
         if self._is_ending or self.transport.is_closing():
             return
         if was_in_body and self._heads == heads:
@@ -133,14 +137,38 @@ class Connection(HttpToolsProtocol):
         elif self._deadline is None:
             self._expect()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the signature is uvicorn's
-        """Answer what cannot be parsed with a problem document, and close."""
-        self._refuse(400, "malformed", spoken=True)
+    def _feed(self, data: bytes) -> None:
+        """Give *data* to the parser."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._has_offer:
+                self._ignore_offer(data[upgrade.args[0] :])
+            else:
+                # CONNECT: whatever follows is no HTTP.
+                self._is_ending = True
+                self.flow.hold()
+        except httptools.HttpParserError:
+            self._refuse(400, "malformed", spoken=True)
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Read nothing behind a request that offers another protocol, which is not taken."""
-        self._is_ending = True
-        self.flow.hold()
+    def _ignore_offer(self, rest: bytes) -> None:
+        """Read a request again without its offer of another protocol, which may be ignored.
+
+        The parser takes every offer for accepted and skips the body. Java's client makes one with
+        each first request of a connection.
+        """
+        self._has_offer = False
+        parser, self.parser = self.parser, httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        first = (
+            f"{parser.get_method().decode()} {self.url.decode()} HTTP/{parser.get_http_version()}"
+        )
+        lines = [name + b": " + value for name, value in self.headers if name not in _OFFER]
+        if not parser.should_keep_alive():
+            lines.append(b"connection: close")
+        head = b"\r\n".join([first.encode(), *lines, b"", b""])
+        self._feed(head + rest)
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""
@@ -161,13 +189,16 @@ class Connection(HttpToolsProtocol):
         """
         if self.parser.get_http_version() != "1.1" and _has_transfer_encoding(self.headers):
             raise ValueError
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._has_offer = True
+            return
         self._relax()
         self._heads += 1
         self._unread = 0
         self._begun, self._in_body = False, True
         super().on_headers_complete()
         if self.parser.should_upgrade():
-            # The parser reads nothing behind such a request: the connection has no further use.
+            # CONNECT: the connection has no further use.
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -178,6 +209,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that the next bytes are another request's."""
+        if self._has_offer:
+            return
         self._in_body = False
         super().on_message_complete()
 
