@@ -2,9 +2,12 @@
 
 import socket
 from collections.abc import Callable
+from copy import copy
+from functools import partial
 from typing import Any
 
 import uvicorn
+from uvicorn.lifespan.on import LifespanOn
 
 from govid.gateway.cli.database_errors import explain
 from govid.gateway.cli.errors import CommandError
@@ -56,43 +59,50 @@ def run(application: Any, listener: socket.socket, ready: Callable[[], None]) ->
     Raises:
         CommandError: the application did not start; the sentence says why.
     """
-    watched = _StartWatch(application)
-    server = Server(configuration(watched), ready)
+    errors: list[Exception] = []
+    config = configuration(application)
+    config.load()
+    config.lifespan_class = partial(_WatchedLifespan, errors)
+    server = Server(config, ready)
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
         return
     except SystemExit as error:
-        raise _not_started(watched.error) from error
+        raise _not_started(errors) from error
     if not server.started:
-        raise _not_started(watched.error)
+        raise _not_started(errors)
 
 
-class _StartWatch:
-    """Passes everything on to an application, and keeps the error with which its start failed."""
+class _WatchedLifespan(LifespanOn):
+    """Runs the application's lifespan, and keeps the error with which it failed.
 
-    def __init__(self, application: Any) -> None:
-        self._application = application
-        self.error: Exception | None = None
+    Connections still get the application itself: they use what it has beside its call.
+    """
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "lifespan":
-            await self._application(scope, receive, send)
-            return
-        try:
-            await self._application(scope, receive, send)
-        except Exception as error:
-            self.error = error
-            raise
+    def __init__(self, errors: list[Exception], config: uvicorn.Config) -> None:
+        """Append to *errors*."""
+        application: Any = config.loaded_app
+
+        async def watched(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await application(scope, receive, send)
+            except Exception as error:
+                errors.append(error)
+                raise
+
+        own = copy(config)
+        own.loaded_app = watched
+        super().__init__(own)
 
 
-def _not_started(error: Exception | None) -> CommandError:
-    if error is None:
+def _not_started(errors: list[Exception]) -> CommandError:
+    if not errors:
         return CommandError("the server stopped while it started.", "Its log lines say why.")
-    explained = explain(error)
+    explained = explain(errors[0])
     if explained is None:
         return CommandError(
-            f"the application did not start ({type(error).__name__}).",
+            f"the application did not start ({type(errors[0]).__name__}).",
             "`govid check` lists every fault; --debug shows the traceback.",
         )
     started = type(explained)(f"the application did not start: {explained.message}")
