@@ -59,8 +59,8 @@ def test_every_setting_is_one_that_govid_knows(name: str) -> None:
 
 
 def test_govid_finds_nothing_to_refuse_in_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = "what the owner of this machine has put into .env"
     for name, value in ENVIRONMENT.items():
+        given = f"what the owner of this machine has put into .env for {name}"
         monkeypatch.setenv(name, HAS_DEFAULT.sub(r"\1", IS_REQUIRED.sub(given, value)))
     assert production.faults(settings.load(env_file=None)) == []
 

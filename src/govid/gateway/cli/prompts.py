@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,6 +44,9 @@ def _interruptible() -> Iterator[None]:
     A running event loop turns SIGINT into the cancellation of its main task. That task does not run
     while it waits for a key, so without this the first Ctrl-C would have no effect.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Signals arrive in the main thread only, and only that may set their handlers.
+        return
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

@@ -2,13 +2,13 @@
 
 import shlex
 import signal
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import click
 import msgspec
 import rich_click
 from litestar import Litestar
+from prometheus_client import CollectorRegistry
 
 from govid import hmrc, nhs
 from govid.gateway import rehearsal
@@ -16,6 +16,10 @@ from govid.gateway.cli import web
 from govid.gateway.cli.listening import PORT, listen, refuse_exposure, url_of
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.settings import settings_or_exit
+from govid.gateway.connection_limits import ConnectionLimits
+
+CONNECTIONS = 1_000
+"""How many clients may be connected at a time; all of them are on this machine."""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +79,7 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
             },
         )
         output = Output(as_json=as_json)
-        both = _together(patients, ninos)
+        both = _Departments(patients, ninos)
         web.run(both, listener, lambda: _tell(running, output, as_json=as_json))
     note("Stopped.")
 
@@ -84,26 +88,30 @@ def _practice(one: nhs.Practice) -> str:
     return f"{one.specialty}={one.service}@{one.ods}"
 
 
-def _together(
-    patients: nhs.NhsSimulator, ninos: hmrc.HmrcSimulator
-) -> Callable[[Any, Any, Any], Awaitable[None]]:
-    """Return one application for both departments and rehearsals: no two have a path in common."""
-    changes = Litestar(
-        [rehearsal.router({"nhs": patients, "hmrc": ninos})],
-        openapi_config=None,
-        logging_config=None,
-    )
+class _Departments:
+    """One application for both departments and rehearsals: no two have a path in common."""
 
-    async def one(scope: Any, receive: Any, send: Any) -> None:
+    def __init__(self, patients: nhs.NhsSimulator, ninos: hmrc.HmrcSimulator) -> None:
+        self._patients = patients
+        self._ninos = ninos
+        self._changes = Litestar(
+            [rehearsal.router({"nhs": patients, "hmrc": ninos})],
+            openapi_config=None,
+            logging_config=None,
+        )
+        self.limits = ConnectionLimits(
+            CollectorRegistry(), total=CONNECTIONS, per_network=CONNECTIONS
+        )
+        """What `Connection` asks of every application."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
         if path.startswith("/simulator"):
-            await changes(scope, receive, send)
-        elif ninos.knows(path):
-            await ninos.application(scope, receive, send)
+            await self._changes(scope, receive, send)
+        elif self._ninos.knows(path):
+            await self._ninos.application(scope, receive, send)
         else:
-            await patients.application(scope, receive, send)
-
-    return one
+            await self._patients.application(scope, receive, send)
 
 
 def _tell(running: Running, output: Output, *, as_json: bool) -> None:
