@@ -11,7 +11,6 @@ import pytest
 from confluent_kafka import Producer
 
 from govid.bus import BusSettings, Database
-from govid.bus.contracts import Topic
 from tests.backends import kafka
 from tests.kafka.house import House
 
@@ -77,8 +76,8 @@ def on(address: str, settings: BusSettings) -> BusSettings:
     return msgspec.structs.replace(
         settings,
         kafka_bootstrap_servers=address,
-        kafka_client_id=f"govid-{mark}",
-        topic_names={topic: f"{topic.value}.{mark}" for topic in Topic},
+        kafka_client_id=f"{mark}.govid",
+        kafka_prefix=f"{mark}.",
     )
 
 

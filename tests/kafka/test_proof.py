@@ -236,7 +236,7 @@ async def test_r11_the_in_memory_cluster_can_be_read_as_well(
 ) -> None:
     await house.healthy()
     house.settings = msgspec.structs.replace(
-        house.settings, kafka_bootstrap_servers=mock_cluster, topic_names={}
+        house.settings, kafka_bootstrap_servers=mock_cluster, kafka_prefix=""
     )
     async with house.outsider() as producer:
         await producer.send_and_wait(Topic.DEATH_NOTIFICATION.value, b"{}")

@@ -119,6 +119,8 @@ async def test_r11_after_a_restore_kafka_is_ahead_and_the_way_back_is_known(
     # What others sent meanwhile is taken in again, once the inbox's group stands before it.
     await rewind(settings, since)
     again = datetime.now(UTC)
+    accepted = await govid("govid topics accept-ahead --reason 'restored from a backup' --yes")
+    assert accepted.exit_code == 0, accepted.output
     async with running(settings) as house:
         await until(lambda: took_in(house, 1))
         await house.emit(a_request(uuid4()))

@@ -16,6 +16,7 @@ from govid.bus.acts import Acts, Signature
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import Topic
 from govid.bus.kafka.acceptance import PartitionSwitch, RelayBusy, SwitchRunning
+from govid.bus.kafka.archive import reading
 from govid.bus.kafka.codec import partition_for
 from govid.bus.kafka.topics_admin import dead_letter_topic
 from tests.kafka.house import House, a_request, by_key, header, until
@@ -23,6 +24,10 @@ from tests.kafka.house import House, a_request, by_key, header, until
 pytestmark = pytest.mark.kafka
 
 ACCOUNT = UUID("019d0000-0000-7000-8000-000000000001")
+NOTICE = (
+    b'{"identifierType":"NIN","identifierValue":"AB123456C","timestamp":"2026-01-05T14:30:00Z"}'
+)
+OTHER_NOTICE = NOTICE.replace(b"AB123456C", b"AB123457C")
 WHY = Signature(operator="tests", reason="more consumers")
 
 
@@ -149,6 +154,73 @@ async def test_a11_the_new_number_is_accepted_under_traffic_without_a_restart(
         str(account): moved(account, [partition for _, partition in places[str(account)]])
         for account in accounts
     }
+
+
+@pytest.mark.parametrize(
+    ("topic", "partitions"),
+    [
+        (Topic.DEATH_NOTIFICATION, 4),
+        (Topic.VERIFICATION_RESULT, 4),
+        (Topic.APPOINTMENT_REQUEST, 7),
+    ],
+)
+async def test_a10_a_topic_that_was_deleted_is_created_again_as_it_was(
+    kafka_settings: BusSettings,
+    caplog: pytest.LogCaptureFixture,
+    topic: Topic,
+    partitions: int,
+) -> None:
+    settings = msgspec.structs.replace(kafka_settings, topic_look_seconds=1)
+    name = settings.wire_name(topic)
+    caplog.set_level("INFO", logger="govid.bus.kafka.topics_admin")
+    async with (
+        Database(settings) as database,
+        administering(settings) as admin,
+        reading(settings.kafka_bootstrap_servers) as archive,
+    ):
+        await admin.create_topics([NewTopic(name, partitions, 1)])
+        async with House(settings, database).open() as one, House(settings, database).open():
+            await one.healthy()
+            await admin.delete_topics([name])
+            await until(lambda: was_created_again(caplog, name))
+            await until(lambda: has_seen(one, name, partitions))
+            assert (await archive.partitions())[name] == partitions
+            await until(lambda: is_state(one, "ok"))
+    created = [record for record in caplog.records if record.message == "kafka.topic_created_again"]
+    assert [vars(record)["partitions"] for record in created] == [partitions]
+
+
+async def was_created_again(caplog: pytest.LogCaptureFixture, topic: str) -> bool:
+    return any(
+        record.message == "kafka.topic_created_again" and vars(record)["topic"] == topic
+        for record in caplog.records
+    )
+
+
+async def test_a10_a_notice_to_a_topic_that_was_created_again_is_read(
+    kafka_settings: BusSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = msgspec.structs.replace(kafka_settings, topic_look_seconds=1)
+    name = settings.wire_name(Topic.DEATH_NOTIFICATION)
+    async with (
+        Database(settings) as database,
+        administering(settings) as admin,
+        House(settings, database).open() as house,
+    ):
+        await house.healthy()
+        async with house.outsider() as producer:
+            for _ in range(3):
+                await producer.send_and_wait(name, NOTICE, partition=0)
+        await until(lambda: took_in(house, 3))
+        await admin.delete_topics([name])
+        await until(lambda: was_created_again(caplog, name))
+        async with house.outsider() as producer:
+            await producer.send_and_wait(name, OTHER_NOTICE, partition=0)
+        await until(lambda: took_in(house, 4))
+
+
+async def took_in(house: House, count: int) -> bool:
+    return await house.count("event", "type = 'hmrc.death.notified'") == count
 
 
 def moved(account: UUID, partitions: list[int]) -> list[tuple[int, int]]:

@@ -34,6 +34,10 @@ HEADERS: Mapping[str, Json] = {
     "ce_causationid": {"format": "uuid", "description": "The event of which this one came."},
     "traceparent": {"description": "W3C Trace Context of the request or record that began it."},
     "ce_replayid": {"format": "uuid", "description": "An operator had the record sent again."},
+    "ce_installation": {
+        "pattern": "^[0-9a-f]{16}$",
+        "description": "Which installation of govid published the record.",
+    },
 }
 ALWAYS = tuple(HEADERS)[:7]
 """The headers that every record has."""

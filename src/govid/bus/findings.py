@@ -22,6 +22,7 @@ Problem = Literal[
     "kafka_ahead",
     "topic_missing",
     "partitions_changed",
+    "foreign_producer",
 ]
 
 ONE_EVENT = 'docs/restore.md, "One event", brings a row back'
@@ -168,6 +169,17 @@ def partitions_changed(topic: str, before: int, now: int) -> Finding:
         remedy=f"nothing has to be done: govid goes on with {before}. To use the new number: "
         f"`govid topics accept {topic} --reason '...'`",
         place=topic,
+    )
+
+
+def foreign_producer(place: str, installation: str, count: int) -> Finding:
+    """Return that another installation of govid writes to a topic of this one."""
+    return Finding(
+        problem="foreign_producer",
+        text=f"{count} records at {place} are of another installation of govid ({installation}): "
+        "two share the topics, and each reads what is meant for the other",
+        remedy="give one of them topics of its own by GOVID_KAFKA_PREFIX",
+        place=place,
     )
 
 

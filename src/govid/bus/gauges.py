@@ -23,6 +23,7 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     inbox_stopped: Callable[[], Mapping[tuple[str, int], int]]
     activity_dropped: Callable[[], int]
     topics: Callable[[], Mapping[str, int]]
+    is_kafka_ahead: Callable[[], bool]
     topics_created_again: Callable[[], int]
 
 
@@ -74,6 +75,11 @@ class Gauges(Collector):
         for state, count in self._readings.topics().items():
             topics.add_metric([state], count)
         yield topics
+        yield GaugeMetricFamily(
+            "govid_relay_kafka_ahead",
+            "1 while nothing is published because Kafka is ahead of the database.",
+            value=float(self._readings.is_kafka_ahead()),
+        )
         yield CounterMetricFamily(
             "govid_topics_created_again",
             "Topics that were gone, and that this replica has created again.",

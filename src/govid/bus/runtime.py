@@ -163,6 +163,7 @@ class Bus:
     def health(self) -> dict[str, str]:
         """Return the state of each dependency of the bus: "ok", "connecting" or "down".
 
+        `kafka` is "ahead" while the relay waits because Kafka knows what the database does not.
         `topics` is "missing" when one is gone and could not be created again, and "changed" when
         one has another number of partitions than the relay publishes by.
         `inbox` is also "failing" or "stopped" when
@@ -199,6 +200,7 @@ class Bus:
             inbox_lag=lambda: {} if self._kafka is None else self._kafka.inbox.lag,
             inbox_stopped=lambda: {} if self._kafka is None else self._kafka.inbox.stopped,
             activity_dropped=lambda: 0 if self._kafka is None else self._kafka.logs.dropped,
+            is_kafka_ahead=lambda: self._kafka is not None and self._kafka.is_ahead,
             topics=lambda: {} if self._kafka is None else self._kafka.topics.states,
             topics_created_again=lambda: (
                 0 if self._kafka is None else self._kafka.topics.created_again

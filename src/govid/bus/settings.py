@@ -13,6 +13,8 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     kafka_bootstrap_servers: str
     kafka_client_id: str = "govid"
+    kafka_prefix: str = ""
+    """What the names of topics begin with, so that installations can share a cluster."""
     kafka_generation: str = ""
     """Tells one life of a broker that forgets (the in-memory one of `govid dev`) from the next."""
     topic_names: Mapping[Topic, str] = {}
@@ -50,4 +52,4 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def wire_name(self, topic: Topic) -> str:
         """Return what *topic* is called in Kafka."""
-        return self.topic_names.get(topic, topic.value)
+        return self.kafka_prefix + self.topic_names.get(topic, topic.value)

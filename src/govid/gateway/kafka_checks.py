@@ -3,7 +3,7 @@
 Nothing is changed here: topics that are missing are created by a server that runs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -12,17 +12,25 @@ import msgspec
 from govid.bus import Outage
 from govid.bus.kafka.acceptance import QUERIES, topic_states
 from govid.bus.kafka.archive import Archive, reading
+from govid.bus.kafka.kafka_ahead import find_ahead
 from govid.bus.kafka.room import quiet
 from govid.bus.kafka.topics_admin import ordered_topics, wanted_topics
 from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway.settings import Settings
 
+UNCLEAN = "unclean.leader.election.enable"
+A_DATABASE_AHEAD = (
+    "nothing is published until docs/restore.md was followed, and `govid topics accept-ahead` or "
+    "`govid serve --accept-kafka-ahead` says so"
+)
+
 
 class KafkaFindings(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found in Kafka."""
+    """What was found in Kafka. `relay_faults` keep a server from publishing, not from starting."""
 
     warnings: list[str] = []
+    relay_faults: list[str] = []
 
 
 async def kafka_findings(settings: Settings) -> KafkaFindings:
@@ -54,7 +62,40 @@ async def kafka_findings(settings: Settings) -> KafkaFindings:
 async def _look(settings: Settings, connection: Any, archive: Archive) -> KafkaFindings:
     present = await archive.partitions()
     rows = await connection.fetch(QUERIES["topics"])
-    return KafkaFindings(warnings=[*_topics(settings, rows, present)])
+    is_forgetful = bool(settings.bus.kafka_generation)
+    ahead = [] if is_forgetful else await find_ahead(settings.bus, connection, archive)
+    return KafkaFindings(
+        warnings=[
+            *_topics(settings, rows, present),
+            *await durability_warnings(
+                archive, [n for n in wanted_topics(settings.bus) if n in present]
+            ),
+        ],
+        relay_faults=[f"{one.sentence}; {A_DATABASE_AHEAD}" for one in ahead],
+    )
+
+
+async def durability_warnings(archive: Archive, topics: Sequence[str]) -> list[str]:
+    """Tell which topics can lose acknowledged records when one broker is lost."""
+    replicas = await archive.replicas(topics)
+    configuration = await archive.configuration(topics)
+    found = {
+        "one replica only (replication factor 1)": [n for n in topics if replicas.get(n) == 1],
+        "min.insync.replicas=1, so that one broker acknowledges alone": [
+            n for n in topics if configuration.get(n, {}).get("min.insync.replicas") == "1"
+        ],
+        "unclean.leader.election.enable=true, so that acknowledged records can be dropped": [
+            n for n in topics if configuration.get(n, {}).get(UNCLEAN) == "true"
+        ],
+    }
+    told = [f"topics with {what}: {', '.join(names)}" for what, names in found.items() if names]
+    unseen = [name for name in topics if "min.insync.replicas" not in configuration.get(name, {})]
+    if unseen:
+        told.append(
+            "how safely Kafka keeps records is not known: govid may not look at the settings of "
+            + ", ".join(unseen)
+        )
+    return told
 
 
 def _topics(

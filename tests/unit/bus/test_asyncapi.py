@@ -90,6 +90,7 @@ def test_every_header_is_described() -> None:
         causation_id=UUID(int=2),
         traceparent="00-1-1-00",
         replay_id=UUID(int=3),
+        installation="00000000000000ff",
     )
     assert most == list(HEADERS)
 

@@ -29,6 +29,7 @@ def told(sample: Sample) -> list[str]:
                 },
                 activity_dropped=lambda: 7,
                 topics=lambda: {"missing": 1, "changed": 2},
+                is_kafka_ahead=lambda: True,
                 topics_created_again=lambda: 3,
             )
         )
@@ -62,6 +63,7 @@ def test_every_gauge_is_told() -> None:
         'govid_leases_held{subscriber="nhs.booking"} 64.0',
         'govid_topics{state="missing"} 1.0',
         'govid_topics{state="changed"} 2.0',
+        "govid_relay_kafka_ahead 1.0",
         "govid_topics_created_again_total 3.0",
         "govid_activity_dropped_total 7.0",
         "govid_loop_lag_seconds 0.25",
@@ -83,6 +85,7 @@ def test_a_database_that_is_away_leaves_gaps_and_no_zeros() -> None:
         'govid_leases_held{subscriber="nhs.booking"}',
         'govid_topics{state="missing"}',
         'govid_topics{state="changed"}',
+        "govid_relay_kafka_ahead",
         "govid_topics_created_again_total",
         "govid_activity_dropped_total",
         "govid_loop_lag_seconds",

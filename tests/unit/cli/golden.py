@@ -35,6 +35,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("topics", "list"),
     ("topics", "accept"),
     ("topics", "skip"),
+    ("topics", "accept-ahead"),
     ("keys",),
     ("keys", "list"),
     ("keys", "rotate"),

@@ -60,6 +60,17 @@ class Archive:
             end = await self._consumer.end_offsets([place])
         return Bounds(first[place], end[place])
 
+    async def all_bounds(self, topics: Sequence[str]) -> Mapping[tuple[str, int], Bounds]:
+        """Return what Kafka has of every partition of *topics*, which exist, in two questions."""
+        counts = await self.partitions()
+        places = [TopicPartition(name, n) for name in topics for n in range(counts.get(name, 0))]
+        if not places:
+            return {}
+        with _outages():
+            first = await self._consumer.beginning_offsets(places)
+            end = await self._consumer.end_offsets(places)
+        return {(one.topic, one.partition): Bounds(first[one], end[one]) for one in places}
+
     async def offset_at(self, topic: str, partition: int, moment: datetime) -> int | None:
         """Return the offset of the first record from *moment* on; None if there is none."""
         place = TopicPartition(topic, partition)
@@ -91,8 +102,26 @@ class Archive:
             elif loop.time() - heard_at > ANSWER_SECONDS:
                 raise Outage("kafka")
 
+    async def replicas(self, topics: Sequence[str]) -> Mapping[str, int]:
+        """Return on how many brokers each of *topics* stands, at the partition that has fewest."""
+        with _outages():
+            client = self._consumer._client  # noqa: SLF001 - the consumer asks for its own only
+            cluster = await client.fetch_all_metadata()
+        partitions = cluster._partitions  # noqa: SLF001 - there is no public way
+        return {
+            name: min(len(one.replicas) for one in partitions[name].values())
+            for name in topics
+            if partitions.get(name)
+        }
+
     async def keeping(self, topics: Sequence[str]) -> Mapping[str, Keeping]:
         """Return how *topics* keep their records, of those that tell."""
+        return {
+            name: _keeping(entries) for name, entries in (await self.configuration(topics)).items()
+        }
+
+    async def configuration(self, topics: Sequence[str]) -> Mapping[str, Mapping[str, str | None]]:
+        """Return the settings of *topics* at the brokers, of those that tell."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
         try:
             await start(admin)
@@ -105,7 +134,7 @@ class Archive:
         finally:
             await admin.close()
         return {
-            name: _keeping({entry[0]: entry[1] for entry in entries})
+            name: {entry[0]: entry[1] for entry in entries}
             for answer in answers
             for code, _, _, name, entries in answer.resources
             if code == NO_ERROR

@@ -3,6 +3,7 @@
 Both come in the order of their offsets, so each is read once, and memory stays flat.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -28,14 +29,26 @@ class Claim(NamedTuple):
 class Claims:
     """The claims on one partition, read as they are needed."""
 
-    def __init__(self, place: str, cursor: Any, somewhere: Collection[UUID]) -> None:
-        """Read claims from *cursor*; *somewhere* are events whose offset nobody knows."""
+    def __init__(
+        self,
+        place: str,
+        cursor: Any,
+        somewhere: Collection[UUID],
+        installation: str | None = None,
+    ) -> None:
+        """Read claims from *cursor*; *somewhere* are events whose offset nobody knows.
+
+        Records of another installation than *installation* are not ours.
+        """
         self.absent: list[Claim] = []
         """Those for which there was no record."""
         self.findings: list[Finding] = []
         self.proved = 0
         self.somewhere = set(somewhere)
         """Those of unknown offset that have not been met yet."""
+        self.foreign: Counter[str] = Counter()
+        """How many records other installations of govid wrote, by their names."""
+        self._installation = installation
         self._place = place
         self._cursor = cursor
         self._rows: list[Claim] = []
@@ -47,7 +60,9 @@ class Claims:
         claimed: set[UUID] = set()
         for record in records:
             await self._pass_over(record.offset)
-            own = own_id(record)
+            own = own_id(record, self._installation)
+            if own is None and (other := other_installation(record, self._installation)):
+                self.foreign[other] += 1
             claim = await self._head()
             if claim is not None and claim.offset == record.offset:
                 self._rows.pop()
@@ -85,7 +100,20 @@ class Claims:
         return self._rows[-1] if self._rows else None
 
 
-def own_id(record: Any) -> UUID | None:
-    """Return the event's id if govid wrote *record*, an aiokafka `ConsumerRecord`."""
+def own_id(record: Any, installation: str | None = None) -> UUID | None:
+    """Return the event's id if govid wrote *record*, an aiokafka `ConsumerRecord`.
+
+    Not if it says that another installation than *installation* did.
+    """
     found = codec.attributes(record.headers)
-    return found.own_id if found.source.startswith(OURS) else None
+    is_foreign = None not in {installation, found.installation} and (
+        found.installation != installation
+    )
+    return found.own_id if found.source.startswith(OURS) and not is_foreign else None
+
+
+def other_installation(record: Any, installation: str | None) -> str | None:
+    """Return which installation wrote *record*, if that was another one of govid."""
+    found = codec.attributes(record.headers)
+    is_other = installation is not None and found.installation != installation
+    return found.installation if is_other and found.source.startswith(OURS) else None

@@ -21,6 +21,7 @@ RecordHeaders = list[tuple[str, bytes]]
 _TYPE = re.compile(r"(?P<name>.+)\.v(?P<version>[1-9][0-9]{0,5})")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _CORRELATION = re.compile(r"[\x21-\x7e]{1,128}")
+_INSTALLATION = re.compile(r"[0-9a-f]{16}")
 _FIXED: RecordHeaders = [("content-type", b"application/json"), ("ce_specversion", b"1.0")]
 
 
@@ -36,6 +37,7 @@ def headers(
     causation_id: UUID | None = None,
     traceparent: str | None = None,
     replay_id: UUID | None = None,
+    installation: str | None = None,
 ) -> RecordHeaders:
     """Return the headers of one record. `sequence` counts within the event's key, from 1."""
     result = [
@@ -56,6 +58,8 @@ def headers(
         result.append(("traceparent", traceparent.encode()))
     if replay_id is not None:
         result.append(("ce_replayid", str(replay_id).encode()))
+    if installation is not None:
+        result.append(("ce_installation", installation.encode()))
     return result
 
 
@@ -79,6 +83,8 @@ class Attributes(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     correlation_id: str | None
     traceparent: str | None
+    installation: str | None = None
+    """Which govid wrote it, if one did that says so."""
 
     @property
     def own_id(self) -> UUID | None:
@@ -108,6 +114,7 @@ def attributes(record_headers: Iterable[tuple[str, bytes | None]]) -> Attributes
             _CORRELATION, found.get("ce_correlationid") or found.get("correlation_id")
         ),
         traceparent=_matching(_TRACEPARENT, found.get("traceparent")),
+        installation=_matching(_INSTALLATION, found.get("ce_installation")),
     )
 
 

@@ -152,10 +152,15 @@ class Producer:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 alive = bool(await producer.client.force_metadata_update())
-                if alive and self._topics is not None:
-                    await self._topics.observe(producer)
         except AWAY:
             return False
+        if alive and self._topics is not None:
+            try:
+                # To create a topic again takes longer than an answer may take.
+                async with asyncio.timeout(START_SECONDS):
+                    await self._topics.observe(producer)
+            except AWAY as error:
+                log.info("kafka.topics_not_seen", extra={"error_class": error_class(error)})
         return alive
 
     def _tell(self, state: State) -> None:

@@ -13,7 +13,13 @@ import msgspec
 
 from govid.bus.conservation import Range
 from govid.bus.contracts import Topic
-from govid.bus.findings import Finding, partitions_changed, record_missing, topic_missing
+from govid.bus.findings import (
+    Finding,
+    foreign_producer,
+    partitions_changed,
+    record_missing,
+    topic_missing,
+)
 from govid.bus.ids import moment_of
 from govid.bus.kafka.archive import Archive, Bounds, Keeping
 from govid.bus.kafka.claims import Claim, Claims
@@ -81,6 +87,7 @@ class KafkaProof:
         self._born_at = born_at
         self._bounds = (range_.lower, range_.upper, born_at or datetime.min.replace(tzinfo=UTC))
         self._keeping: Mapping[str, Keeping] = {}
+        self._installation: str | None = None
         self._claimed: Mapping[tuple[str, int], Any] = {}
         self.places: Sequence[Place] = ()
         """The partitions that have to be read, once `survey` has found out."""
@@ -88,6 +95,7 @@ class KafkaProof:
 
     async def survey(self) -> list[Finding]:
         """Find out what there is; return what is wrong with the topics themselves."""
+        self._installation = await self._connection.fetchval(KAFKA_QUERIES["installation"])
         present = await self._archive.partitions()
         rows = await self._connection.fetch(QUERIES["places"], *self._bounds)
         self.tally.forgotten = sum(row["forgotten"] for row in rows)
@@ -128,7 +136,9 @@ class KafkaProof:
         strangers = Strangers(str(place), max(range_.lower, range_.floor), range_.upper)
         async with self._connection.transaction(readonly=True):
             cursor = await self._connection.cursor(QUERIES["claims"], *where)
-            claims = Claims(str(place), cursor, {row["event_id"] for row in somewhere})
+            claims = Claims(
+                str(place), cursor, {row["event_id"] for row in somewhere}, self._installation
+            )
             async for records in self._archive.read(place.topic, place.partition, start, end):
                 self.tally.records_read += len(records)
                 seen, known = await claims.compare(records)
@@ -140,7 +150,10 @@ class KafkaProof:
         self.tally.unplaced += len(claims.somewhere)
         self._note(strangers.ahead_since)
         missing = self._missing(place, bounds, claims.absent)
-        return [*claims.findings, *missing, *strangers.findings()]
+        foreign = [
+            foreign_producer(str(place), name, count) for name, count in claims.foreign.items()
+        ]
+        return [*claims.findings, *missing, *strangers.findings(), *foreign]
 
     async def _stretch(
         self, place: Place, bounds: Bounds, claimed: Mapping[str, Any] | None

@@ -33,6 +33,14 @@ SELECT bucket FROM bus.lease
 WHERE subscriber = $1 AND owner = $2
   AND (bucket, epoch) IN (SELECT * FROM unnest($3::smallint[], $4::bigint[]))
 
+-- name: name_installation
+-- The first server names the installation, once for all of its life.
+INSERT INTO bus.installation (id) VALUES (left(replace(gen_random_uuid()::text, '-', ''), 16))
+ON CONFLICT DO NOTHING
+
+-- name: installation
+SELECT id FROM bus.installation
+
 -- name: relay_backlog
 -- What is owed to Kafka in the owned buckets, oldest first, without what is being sent right now,
 -- what is parked, and what belongs to topics that cannot be written to. Most reads begin above a

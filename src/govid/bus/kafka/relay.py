@@ -18,6 +18,7 @@ from govid.bus.contracts import Topic
 from govid.bus.failures import Failure, Failures
 from govid.bus.kafka.debts import Debts
 from govid.bus.kafka.faults import Fault, classify
+from govid.bus.kafka.kafka_ahead import AheadGuard
 from govid.bus.kafka.producer import BATCH_BYTES, Producer
 from govid.bus.kafka.shipment import Parcel, Refusal, Row, Shipment, pack
 from govid.bus.kafka.sql import QUERIES
@@ -63,6 +64,8 @@ class Relay:
         self._bell = wake.bell(RELAY)
         self._producer = producer
         self._topics = topics
+        self.guard = AheadGuard(settings, database)
+        """Keeps the relay from publishing while Kafka is ahead of the database."""
         self._debts = Debts(settings, database)
         self._metrics = metrics or Metrics()
         self._failures = Failures(RELAY, settings, database, leases, self._metrics)
@@ -104,7 +107,8 @@ class Relay:
 
     async def _round(self) -> bool:
         """Read, send and strike off once; tell whether there is surely more."""
-        if (producer := await self._connected()) is None:
+        producer = await self._connected()
+        if producer is None or not await self.guard.allows():
             await self._is_topics_change_new(())
             return False
         self._bell.clear()
@@ -117,7 +121,14 @@ class Relay:
             await self._struck()
             return False
         full = len(rows) == self._settings.relay_batch_size
-        lanes, closed = pack(producer, rows, self._wire_name, self._topics.partitions, self._limits)
+        lanes, closed = pack(
+            producer,
+            rows,
+            self._wire_name,
+            self._topics.partitions,
+            self._limits,
+            self._topics.installation,
+        )
         if full and not closed:
             # The next read goes on while these are sent.
             under_way = self._sent.union(row["pos"] for row in rows)

@@ -93,8 +93,14 @@ class Kafka:
             await asyncio.wait(everything, timeout=STOP_SECONDS)
 
     def health(self) -> str:
-        """What is known of Kafka: "ok", "down" or "connecting"."""
-        return max(self._events.state, self._records.state, key=_GRAVITY.index).value
+        """What is known of Kafka: "ok", "down", "connecting", or "ahead" of the database."""
+        state = max(self._events.state, self._records.state, key=_GRAVITY.index)
+        return "ahead" if state is State.OK and self.is_ahead else state.value
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether nothing is published because Kafka knows what the database does not."""
+        return bool(self.relay.guard.ahead)
 
     @property
     def relay_state(self) -> State:

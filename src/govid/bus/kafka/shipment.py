@@ -43,7 +43,7 @@ class Parcel:
         self.partition = partition
         self.rows: list[Row] = []
 
-    def add(self, row: Row, limit_bytes: int) -> bool:
+    def add(self, row: Row, limit_bytes: int, installation: str | None = None) -> bool:
         """Append *row*; tell whether there was room. The first always finds some."""
         if self.rows and self.builder.size() >= limit_bytes:
             return False
@@ -52,7 +52,7 @@ class Parcel:
             timestamp=None,
             key=None if key is None else key.encode(),
             value=row["payload"].encode(),
-            headers=_headers(row),
+            headers=_headers(row, installation),
         )
         if taken is None:
             return False
@@ -136,6 +136,7 @@ def pack(
     wire_name: Callable[[str], str],
     partitions: Callable[[str], int | None],
     limits: Mapping[str, int],
+    installation: str | None = None,
 ) -> tuple[list[list[Parcel]], set[str]]:
     """Put *rows* into batches, in their order; return the lanes, and topics that take nothing.
 
@@ -153,13 +154,13 @@ def pack(
         partition = codec.partition_for(key, count)
         lane = lanes.setdefault((topic, partition), [])
         limit = limits.get(topic, BATCH_BYTES)
-        if not lane or not lane[-1].add(row, limit):
+        if not lane or not lane[-1].add(row, limit, installation):
             lane.append(Parcel(producer.create_batch(), topic, partition))
-            lane[-1].add(row, limit)
+            lane[-1].add(row, limit, installation)
     return list(lanes.values()), closed
 
 
-def _headers(row: Row) -> codec.RecordHeaders:
+def _headers(row: Row, installation: str | None) -> codec.RecordHeaders:
     origin = _ORIGIN.decode(row["headers"])
     return codec.headers(
         event_id=row["event_id"],
@@ -172,4 +173,5 @@ def _headers(row: Row) -> codec.RecordHeaders:
         causation_id=origin.causation_id,
         traceparent=origin.traceparent,
         replay_id=row["replay_id"],
+        installation=installation,
     )

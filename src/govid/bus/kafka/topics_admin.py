@@ -70,6 +70,8 @@ class Topics:
         """Set once the topics have been looked at."""
         self.switching: frozenset[str] = frozenset()
         """Topics whose new number of partitions is being accepted: nothing is published to them."""
+        self.installation: str | None = None
+        """The name that this installation's records carry; known with the topics."""
         self.created_again = 0
         """How many topics this process has created that had been there before."""
 
@@ -104,6 +106,9 @@ class Topics:
 
     async def look(self, producer: AIOKafkaProducer) -> None:
         """Create what is missing, if Kafka allows it, and compare the rest with what was known."""
+        if self.installation is None:
+            await self._database.bus_reads.execute(QUERIES["name_installation"])
+            self.installation = await self._database.bus_reads.fetchval(QUERIES["installation"])
         present = await self._present_counts(producer)
         missing = [name for name in self._wanted if name not in present]
         if missing:

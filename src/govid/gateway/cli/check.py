@@ -22,11 +22,13 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
     faults: list[str]
     warnings: list[str]
+    relay_faults: list[str] = []
+    """What lets `govid serve` start and keeps it from publishing."""
 
     def lines(self) -> list[str]:
         """Return the findings, one a line."""
         return [
-            *(f"fault: {one}" for one in self.faults),
+            *(f"fault: {one}" for one in (*self.faults, *self.relay_faults)),
             *(f"warning: {one}" for one in self.warnings),
         ]
 
@@ -50,6 +52,7 @@ async def findings(settings: Settings) -> Findings:
             *await role_warnings(settings),
             *await account_warnings(settings),
         ],
+        relay_faults=in_kafka.relay_faults,
     )
 
 
@@ -65,8 +68,8 @@ def command(as_json: bool) -> None:
     if as_json:
         output.document(found)
     else:
-        many = len(found.faults)
+        many = len(found.faults) + len(found.relay_faults)
         click.echo("\n".join([*found.lines(), "1 fault" if many == 1 else f"{many} faults"]))
-    if found.faults:
+    if found.faults or found.relay_faults:
         context: Any = click.get_current_context()
         context.exit(ExitCode.WRONG)

@@ -23,6 +23,8 @@ from govid.bus.kafka.acceptance import (
 )
 from govid.bus.kafka.archive import reading
 from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
+from govid.bus.kafka.kafka_ahead import AheadPartition, find_ahead
+from govid.bus.kafka.kafka_ahead import accept_ahead as write_acceptance
 from govid.bus.kafka.room import quiet
 from govid.bus.kafka.topics_admin import ordered_topics
 from govid.gateway.cli.acting import (
@@ -33,6 +35,7 @@ from govid.gateway.cli.acting import (
     ordering,
     subscriptions_of,
 )
+from govid.gateway.cli.audit import operator
 from govid.gateway.cli.errors import CommandError, Refused, Unreachable, WrongUsage
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.prompts import confirm
@@ -86,6 +89,71 @@ def accept(topic: str, **options: Any) -> None:
     """
     ordered = order(rate=None, **options)
     asyncio.run(_accept(topic, ordered))
+
+
+@command.command(
+    "accept-ahead",
+    epilog="Example: govid topics accept-ahead --reason 'restored from the backup of Monday'",
+)
+@ordering("Say where Kafka is ahead, accept nothing.")
+def accept_ahead(**options: Any) -> None:
+    """Publish although Kafka holds events that this database does not know.
+
+    For after a restore, when docs/restore.md was followed. Servers that wait go on within seconds.
+    """
+    ordered = order(rate=None, **options)
+    if asyncio.run(_accept_ahead(ordered)) == 0:
+        raise CommandError(
+            "Kafka is not ahead of this database, so nothing was accepted.",
+            "`govid outbox verify` looks at all of it.",
+        )
+
+
+async def accept_ahead_at_start() -> None:
+    """Accept that Kafka is ahead, as `govid serve --accept-kafka-ahead` was told to."""
+    ordered = Order(
+        operator=operator().id or "unknown",
+        reason="govid serve --accept-kafka-ahead",
+        rate=None,
+        dry_run=False,
+        yes=True,
+        as_json=False,
+    )
+    try:
+        if await _accept_ahead(ordered) == 0:
+            note("Kafka is not ahead of this database: --accept-kafka-ahead changes nothing.")
+    except Unreachable as error:
+        note(f"Nothing was accepted: {error.message}")
+
+
+async def _accept_ahead(ordered: Order) -> int:
+    """Accept the ends of all partitions that are ahead; return how many there are."""
+    place = target()
+    async with at_head(place) as connection:
+        ahead = await _find_ahead(place, connection)
+        for one in ahead:
+            note(f"{one.sentence}.")
+        if ordered.dry_run or not ahead:
+            return len(ahead)
+        confirm("Publish all the same? docs/restore.md says what comes first.", yes=ordered.yes)
+        acts = acts_of(place, connection, subscriptions_of(place))
+        signature = Signature(operator=ordered.operator, reason=ordered.reason)
+        await write_acceptance(connection, acts, ahead, signature)
+    if ordered.as_json:
+        ordered.output.document({f"{one.topic}/{one.partition}": one.end for one in ahead})
+    note(f"Accepted for {len(ahead)} partitions; servers publish within seconds.")
+    return len(ahead)
+
+
+async def _find_ahead(place: Target, connection: Any) -> list[AheadPartition]:
+    try:
+        quiet()
+        async with reading(place.kafka_bootstrap_servers) as archive:
+            return await find_ahead(place.settings.bus, connection, archive)
+    except Outage as error:
+        raise Unreachable(
+            "Kafka does not answer.", "Is GOVID_KAFKA_BOOTSTRAP_SERVERS right?"
+        ) from error
 
 
 async def _states() -> tuple[list[TopicState], Sequence[InboundFault]]:

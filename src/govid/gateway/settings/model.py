@@ -108,7 +108,8 @@ def assemble(
         bus=BusSettings(
             database_url=_database_url(environment),
             kafka_bootstrap_servers=environment.kafka_bootstrap_servers or "",
-            kafka_client_id=environment.kafka_client_id,
+            kafka_client_id=environment.kafka_prefix + environment.kafka_client_id,
+            kafka_prefix=environment.kafka_prefix,
             kafka_generation=environment.kafka_generation,
             topic_names=_topic_names(environment),
             pseudonym_key=_bytes(environment.pseudonym_key) or b"",

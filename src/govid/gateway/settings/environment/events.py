@@ -17,6 +17,13 @@ class Events(BaseModel):
     kafka_client_id: str = named(
         "govid", "GOVID_KAFKA_CLIENT_ID", "KAFKA_CLIENT_ID", doc="Name of govid at the brokers"
     )
+    kafka_prefix: str = named(
+        "",
+        "GOVID_KAFKA_PREFIX",
+        doc="Begins the names of topics, clients and consumer group, for installations that share "
+        "a cluster",
+        pattern=r"^[A-Za-z0-9._-]{0,100}$",
+    )
     kafka_allow_plaintext: bool = named(
         False, "GOVID_KAFKA_ALLOW_PLAINTEXT", doc="Let `govid serve` speak to Kafka without TLS"
     )

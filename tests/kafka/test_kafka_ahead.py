@@ -1,0 +1,179 @@
+"""Nothing is published while Kafka knows events that the database does not."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from govid.bus import BusSettings, Database, uuid7
+from govid.bus.acts import Acts, Signature
+from govid.bus.contracts import Topic
+from govid.bus.kafka.archive import reading
+from govid.bus.kafka.kafka_ahead import accept_ahead
+from govid.gateway.kafka_checks import KafkaFindings, kafka_findings
+from govid.gateway.settings import load
+from tests.kafka.house import House, a_request, until
+from tests.kafka.test_proof import administer, execute, prove, publish
+
+pytestmark = pytest.mark.kafka
+
+WHY = Signature(operator="tests", reason="restored from the backup of Monday")
+
+
+@pytest.fixture
+async def connection(bus_settings: BusSettings) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(bus_settings.database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def kafka_database(kafka_settings: BusSettings) -> AsyncIterator[Database]:
+    async with Database(kafka_settings) as database:
+        yield database
+
+
+async def forget(house: House, ids: Sequence[UUID]) -> None:
+    """Make the database as it was before the events *ids*, which Kafka has."""
+    await execute(house, "DELETE FROM bus.receipt WHERE event_id = ANY ($1)", ids)
+    await execute(house, "DELETE FROM bus.event WHERE id = ANY ($1)", ids)
+
+
+@pytest.mark.parametrize("forgotten", [1, 3, 5])
+async def test_a14_after_a_restore_nothing_is_published_until_it_is_accepted(
+    kafka_settings: BusSettings, kafka_database: Database, connection: Any, forgotten: int
+) -> None:
+    async with House(kafka_settings, kafka_database).open() as house:
+        ids = await publish(house, 5)
+        await forget(house, ids[-forgotten:])
+    async with House(kafka_settings, kafka_database).open() as house:
+        await until(lambda: is_health(house, "ahead"))
+        await house.emit(a_request(uuid4()))
+        (one,) = house.kafka.relay.guard.ahead
+        assert (one.topic, one.event_id, one.end - one.first) == (
+            house.wire(Topic.VERIFICATION_REQUEST),
+            ids[-forgotten],
+            forgotten,
+        )
+        assert one.sentence.startswith(
+            f"Kafka is ahead of this database at {one.topic}/{one.partition}: event {one.event_id}"
+        )
+        assert house.kafka.relay.acknowledged == 0
+        await accept_ahead(connection, Acts(connection, house.outbox), [one], WHY)
+        await house.drained()
+        assert await is_health(house, "ok")
+    # What was accepted once is accepted, also by the next server.
+    async with House(kafka_settings, kafka_database).open() as house:
+        await house.emit(a_request(uuid4()))
+        await house.drained()
+        assert not house.kafka.is_ahead
+    acts = await connection.fetch("SELECT type FROM bus.event WHERE key = 'operator/topics'")
+    assert [row["type"] for row in acts] == ["bus.topic.kafka_ahead_accepted"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("ce_id", str(uuid7()).encode()), ("ce_source", b"/elsewhere")],
+        [
+            ("ce_id", str(uuid7()).encode()),
+            ("ce_source", b"/govid/hmrc"),
+            ("ce_installation", b"00000000000000ff"),
+        ],
+    ],
+    ids=["no headers", "another source", "another installation"],
+)
+async def test_a14_records_that_this_installation_did_not_write_are_no_reason_to_wait(
+    kafka_settings: BusSettings, kafka_database: Database, headers: list[tuple[str, bytes]]
+) -> None:
+    async with House(kafka_settings, kafka_database).open() as house:
+        await publish(house, 1)
+        async with house.outsider() as producer:
+            for topic in (Topic.VERIFICATION_REQUEST, Topic.DEATH_NOTIFICATION):
+                await producer.send_and_wait(house.wire(topic), b"{}", headers=headers)
+    async with House(kafka_settings, kafka_database).open() as house:
+        await publish(house, 1)
+        assert await is_health(house, "ok")
+
+
+async def test_a14_a_record_without_its_receipt_is_no_reason_to_wait(
+    kafka_settings: BusSettings, kafka_database: Database
+) -> None:
+    async with House(kafka_settings, kafka_database).open() as house:
+        (event_id,) = await publish(house, 1)
+        await execute(house, "DELETE FROM bus.receipt WHERE event_id = $1", event_id)
+    async with House(kafka_settings, kafka_database).open() as house:
+        await publish(house, 1)
+        assert await is_health(house, "ok")
+
+
+async def test_a14_a_topic_that_was_created_again_is_no_reason_to_wait(
+    kafka_settings: BusSettings, kafka_database: Database
+) -> None:
+    async with House(kafka_settings, kafka_database).open() as house:
+        await publish(house, 3)
+    topic = kafka_settings.wire_name(Topic.VERIFICATION_REQUEST)
+    await administer(house, lambda client: client.delete_topics([topic]))
+    await until(lambda: is_gone(kafka_settings, topic))
+    async with House(kafka_settings, kafka_database).open() as house:
+        await publish(house, 1)
+        assert await is_health(house, "ok")
+
+
+async def test_a14_check_says_what_serve_says(
+    kafka_settings: BusSettings, kafka_database: Database
+) -> None:
+    async with House(kafka_settings, kafka_database).open() as house:
+        ids = await publish(house, 2)
+        await forget(house, ids[1:])
+    found = await look(kafka_settings)
+    (fault,) = found.relay_faults
+    assert fault.startswith("Kafka is ahead of this database at ")
+    assert fault.endswith(
+        "; nothing is published until docs/restore.md was followed, and `govid topics accept-ahead`"
+        " or `govid serve --accept-kafka-ahead` says so"
+    )
+
+
+async def test_a13_the_records_of_another_installation_are_named_as_such(house: House) -> None:
+    await publish(house, 1)
+    headers = [
+        ("ce_id", str(uuid7()).encode()),
+        ("ce_source", b"/govid/identity"),
+        ("ce_installation", b"00000000000000ff"),
+    ]
+    async with house.outsider() as producer:
+        name = house.wire(Topic.VERIFICATION_REQUEST)
+        for _ in range(2):
+            await producer.send_and_wait(name, b"{}", partition=0, headers=headers)
+    ((finding,), _) = await prove(house)
+    assert (finding.problem, finding.place) == ("foreign_producer", f"{name}/0")
+    assert finding.text.startswith(
+        f"2 records at {name}/0 are of another installation of govid (00000000000000ff)"
+    )
+    assert "GOVID_KAFKA_PREFIX" in finding.remedy
+
+
+async def look(settings: BusSettings) -> KafkaFindings:
+    """Look as `govid check` does; the mark of the test's topics is read as a prefix there."""
+    loaded = load(
+        {
+            "GOVID_DATABASE_URL": settings.database_url,
+            "GOVID_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+            "GOVID_KAFKA_PREFIX": settings.kafka_prefix,
+        },
+        env_file=None,
+    )
+    return await kafka_findings(loaded)
+
+
+async def is_health(house: House, state: str) -> bool:
+    return house.kafka.health() == state
+
+
+async def is_gone(settings: BusSettings, topic: str) -> bool:
+    async with reading(settings.kafka_bootstrap_servers) as archive:
+        return topic not in await archive.partitions()

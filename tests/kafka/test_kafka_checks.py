@@ -1,0 +1,120 @@
+"""What `govid check` and `govid serve` say about a Kafka that answers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from govid.bus import BusSettings
+from govid.bus.contracts import Topic
+from govid.bus.kafka.topics_admin import wanted_topics
+from govid.gateway.kafka_checks import durability_warnings
+from tests.kafka.house import House, until
+from tests.kafka.test_kafka_ahead import look
+from tests.kafka.test_proof import administer
+from tests.kafka.test_topics import grow
+
+pytestmark = pytest.mark.kafka
+
+
+class Archive:
+    """Topics as a cluster would tell of them that tests do not have."""
+
+    def __init__(self, replicas: int, entries: Mapping[str, str]) -> None:
+        self._replicas = replicas
+        self._entries = entries
+
+    async def replicas(self, topics: Sequence[str]) -> Mapping[str, int]:
+        return dict.fromkeys(topics, self._replicas)
+
+    async def configuration(self, topics: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        return dict.fromkeys(topics, self._entries) if self._entries else {}
+
+
+DROPPED = "so that acknowledged records can be dropped"
+NOT_ALLOWED = "govid may not look at the settings of"
+SAFE = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"}
+
+
+@pytest.mark.parametrize(
+    ("replicas", "entries", "warnings"),
+    [
+        (3, SAFE, []),
+        (1, SAFE, ["topics with one replica only (replication factor 1): a, b"]),
+        (
+            3,
+            {**SAFE, "min.insync.replicas": "1"},
+            [
+                "topics with min.insync.replicas=1, so that one broker acknowledges alone: a, b",
+            ],
+        ),
+        (
+            3,
+            {**SAFE, "unclean.leader.election.enable": "true"},
+            [f"topics with unclean.leader.election.enable=true, {DROPPED}: a, b"],
+        ),
+        (
+            3,
+            {},
+            [f"how safely Kafka keeps records is not known: {NOT_ALLOWED} a, b"],
+        ),
+    ],
+    ids=["safe", "one replica", "one in sync", "unclean", "not allowed to look"],
+)
+async def test_c13_what_can_lose_acknowledged_records_is_a_warning(
+    replicas: int, entries: Mapping[str, str], warnings: list[str]
+) -> None:
+    archive: Any = Archive(replicas, entries)
+    assert await durability_warnings(archive, ["a", "b"]) == warnings
+
+
+@pytest.fixture
+async def settled(house: House) -> House:
+    """Return a replica that has created its topics."""
+    await house.healthy()
+    return house
+
+
+async def test_c13_a_single_broker_is_told_of(settled: House) -> None:
+    names = wanted_topics(settled.settings)
+    name = settled.wire(Topic.VERIFICATION_REQUEST)
+    await administer(settled, lambda client: client.incremental_alter_configs([unclean(name)]))
+    await until(lambda: is_told(settled.settings, f"can be dropped: {name}"))
+    found = await look(settled.settings)
+    every = ", ".join(names)
+    assert found.warnings == [
+        f"topics with one replica only (replication factor 1): {every}",
+        f"topics with min.insync.replicas=1, so that one broker acknowledges alone: {every}",
+        f"topics with unclean.leader.election.enable=true, {DROPPED}: {name}",
+    ]
+    assert found.relay_faults == []
+
+
+async def test_a11_check_warns_of_a_changed_number_of_partitions(settled: House) -> None:
+    name = settled.wire(Topic.APPOINTMENT_REQUEST)
+    await grow(settled, name, 6)
+    found = await look(settled.settings)
+    assert found.warnings[0] == (
+        f"topic {name} has 6 partitions and had 4: govid goes on with 4 until "
+        f"`govid topics accept {name}`"
+    )
+
+
+async def test_a10_check_names_topics_that_are_missing(kafka_settings: BusSettings) -> None:
+    found = await look(kafka_settings)
+    names = ", ".join(wanted_topics(kafka_settings))
+    assert found.warnings[0] == (
+        f"Kafka has no topic {names}: a server that runs creates what is missing"
+    )
+
+
+def unclean(topic: str) -> ConfigResource:
+    entry = ConfigEntry(
+        "unclean.leader.election.enable", "true", incremental_operation=AlterConfigOpType.SET
+    )
+    return ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+
+
+async def is_told(settings: BusSettings, words: str) -> bool:
+    return any(words in one for one in (await look(settings)).warnings)
