@@ -122,18 +122,17 @@ async def test_r11_a_range_proves_its_own(house: House) -> None:
 async def test_r11_a_record_that_was_deleted_from_kafka_is_missed(house: House) -> None:
     first, second, _ = await publish(house, 3)
     topic, partition, offset = await place_of(house, second)
+    where = f"{topic}/{partition}/{offset - 1}"
     await administer(
         house, lambda client: client.delete_records([TopicPartition(topic, partition, offset + 1)])
     )
     found, tally = await prove(house)
-    assert [(one.problem, one.event_id) for one in found] == [
-        ("record_missing", first),
-        ("record_missing", second),
-    ]
-    assert found[1].line() == (
-        f"record_missing: Kafka has no record at {topic}/{partition}/{offset}, where it had taken "
-        f"event {second}. To do: `govid outbox replay --subscriber kafka.relay --id {second} "
-        "--reexecute --reason '...'` publishes it again, with the same id."
+    (missing,) = found
+    assert (missing.count, missing.event_id, missing.place) == (2, first, where)
+    assert missing.line() == (
+        f"record_missing: Kafka has no record at {where}, where it had taken event {first}, and 1 "
+        "more of this topic are gone. To do: `govid outbox replay --unproved --reason '...'` "
+        "publishes all again that Kafka has lost, with the same ids."
     )
     assert counts(tally) == (1, 0, 0, 0)
 
@@ -160,10 +159,10 @@ async def test_r11_another_record_in_the_place_is_found(house: House) -> None:
         house, 'UPDATE bus.receipt SET "offset" = 1 - "offset" WHERE partition = $1', partition
     )
     found, _ = await prove(house)
-    assert [(one.problem, one.event_id, one.place) for one in found] == [
-        ("record_differs", second, f"{topic}/{partition}/{offset}"),
-        ("record_differs", first, f"{topic}/{partition}/{offset + 1}"),
+    assert [(one.problem, one.event_id, one.place, one.count) for one in found] == [
+        ("record_differs", second, f"{topic}/{partition}/{offset}", 2),
     ]
+    assert f"where it had taken event {second}, and 1 more of this topic are gone" in found[0].text
 
 
 async def test_r11_a_topic_that_was_made_anew_has_lost_its_records(house: House) -> None:
@@ -173,7 +172,7 @@ async def test_r11_a_topic_that_was_made_anew_has_lost_its_records(house: House)
     await administer(house, lambda client: client.delete_topics([topic], operation_timeout=10))
     await until(lambda: is_gone(house, topic))
     ((gone,), _) = await prove(house)
-    assert (gone.problem, gone.place) == ("topic_missing", topic)
+    assert (gone.problem, gone.place, gone.count) == ("topic_missing", topic, 1)
     await administer(house, lambda client: client.create_topics([NewTopic(topic, 4, 1)]))
     await until(lambda: is_there(house, topic))
     ((missing,), _) = await prove(house)

@@ -14,15 +14,16 @@ import asyncpg
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from click.testing import CliRunner, Result
 from sqlalchemy import make_url
 
 from govid.bus import BusSettings, Database
-from govid.bus.contracts import Topic
+from govid.bus.contracts import AppointmentDecided, Topic
 from govid.gateway.cli.group import commands
 from tests.backends import kafka, postgres
 from tests.kafka.conftest import unavailable
-from tests.kafka.house import MODULE, House, a_request, until
+from tests.kafka.house import MODULE, House, a_request, by_key, header, until
 from tests.unit.cli.golden import PLAIN
 
 pytestmark = pytest.mark.kafka
@@ -188,6 +189,59 @@ async def test_a11_commands_publish_to_a_topic_with_more_partitions_and_one_acce
     assert (await govid("govid outbox verify")).exit_code == 0
     again = await govid("govid topics accept identity.verification.request --reason why --yes")
     assert again.exit_code == 1
+
+
+@pytest.mark.parametrize("lost", [(Topic.VERIFICATION_REQUEST,), (Topic.APPOINTMENT_RESULT,), ()])
+async def test_f17_one_command_publishes_again_all_that_deleted_topics_held(
+    settings: BusSettings, govid: Any, lost: tuple[Topic, ...]
+) -> None:
+    quick = msgspec.structs.replace(settings, topic_look_seconds=1)
+    gone = lost or (Topic.VERIFICATION_REQUEST, Topic.APPOINTMENT_RESULT)
+    accounts = [uuid4() for _ in range(20)]
+    async with running(quick) as house:
+        for _ in range(3):
+            await house.emit(*(a_request(account) for account in accounts))
+            await house.emit(*(a_decision(account) for account in accounts))
+        await house.drained()
+        await delete(settings, gone)
+        await until(lambda: created_again(house, len(gone)))
+        verified = await govid("govid outbox verify")
+        named = [line for line in verified.stdout.splitlines() if line.startswith("record_missing")]
+        assert verified.exit_code == 5
+        assert len(named) == len(gone)
+        assert all("`govid outbox replay --unproved --reason '...'`" in line for line in named)
+        counted = await govid("govid outbox replay --unproved --dry-run --json")
+        assert json.loads(counted.stdout)["deliveries"] == 60 * len(gone)
+        mended = await govid("govid outbox replay --unproved --reason 'topics deleted' --yes")
+        assert mended.exit_code == 0, mended.output
+        await house.drained()
+        clean = await govid("govid outbox verify")
+        assert clean.exit_code == 0, clean.output
+        again = await govid("govid outbox replay --unproved --reason 'topics deleted' --yes")
+        assert (again.exit_code, again.stdout) == (1, "")
+        records = await house.read(gone[0], 60)
+    numbers = by_key(records, lambda one: int(header(one, "ce_sequence") or 0))
+    assert numbers == {str(account): [1, 2, 3] for account in accounts}
+
+
+def a_decision(account: UUID) -> AppointmentDecided:
+    return AppointmentDecided(
+        appointment_id=uuid4(),
+        user_id=account,
+        status="CONFIRMED",
+        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+async def delete(settings: BusSettings, topics: tuple[Topic, ...]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    await admin.delete_topics([topic.value for topic in topics])
+    await admin.close()
+
+
+async def created_again(house: House, count: int) -> bool:
+    return house.kafka.topics.created_again == count and not house.kafka.topics.missing
 
 
 async def bring_back(event_id: UUID, source: str, target: str) -> None:

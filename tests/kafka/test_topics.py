@@ -215,7 +215,9 @@ async def test_a10_a_notice_to_a_topic_that_was_created_again_is_read(
         await admin.delete_topics([name])
         await until(lambda: was_created_again(caplog, name))
         async with house.outsider() as producer:
-            await producer.send_and_wait(name, OTHER_NOTICE, partition=0)
+            await producer.send_and_wait(
+                name, OTHER_NOTICE, partition=0, headers=[("ce_id", b"another")]
+            )
         await until(lambda: took_in(house, 4))
 
 

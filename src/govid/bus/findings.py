@@ -26,6 +26,10 @@ Problem = Literal[
 ]
 
 ONE_EVENT = 'docs/restore.md, "One event", brings a row back'
+MEND_ALL = (
+    "`govid outbox replay --unproved --reason '...'` publishes all again that Kafka has lost, with "
+    "the same ids"
+)
 A_DATABASE = "stop govid and read docs/restore.md before it publishes anything"
 
 
@@ -39,6 +43,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     event_id: UUID | None = None
     key: str | None = None
     place: str | None = None
+    count: int = 1
+    """How many rows or records are meant; `event_id` and `place` are those of the first."""
 
     def line(self) -> str:
         """Return it in one line."""
@@ -77,6 +83,20 @@ def at_addressee(problem: Problem, subscriber: str, event_id: UUID, state: str |
     )
 
 
+def lost_events(subscriber: str, first: UUID, count: int) -> Finding:
+    """Return that a subscriber has neither a debt nor a receipt for *count* events."""
+    return Finding(
+        problem="lost",
+        text=f"{subscriber} was to get {count} events, the first being {first} of "
+        f"{_time(first)}, and has neither debts nor receipts",
+        remedy=f"`govid outbox backfill --subscriber {subscriber} --since "
+        f"{moment_of(first).isoformat()} --reason '...'` delivers all that it has not had",
+        subscriber=subscriber,
+        event_id=first,
+        count=count,
+    )
+
+
 def numbers_missing(key: str, first: int, last: int, near: UUID) -> Finding:
     """Return that a key's events *first* to *last* are gone; *near* is an id of their time."""
     which = f"event {first}" if first == last else f"events {first} to {last}"
@@ -99,28 +119,36 @@ def numbers_forgotten(key: str, seq: int) -> Finding:
     )
 
 
-def record_missing(place: str, event_id: UUID) -> Finding:
-    """Return that Kafka has no record where a receipt says that it put one."""
+def record_missing(place: str, event_id: UUID, more: int = 0) -> Finding:
+    """Return that Kafka has no record where a receipt says that it put one.
+
+    So it is for *more* records of the topic.
+    """
     return Finding(
         problem="record_missing",
-        text=f"Kafka has no record at {place}, where it had taken event {event_id}",
-        remedy=_again(event_id),
+        text=f"Kafka has no record at {place}, where it had taken event {event_id}" + _more(more),
+        remedy=MEND_ALL,
         subscriber=RELAY,
         event_id=event_id,
         place=place,
+        count=1 + more,
     )
 
 
-def record_differs(place: str, event_id: UUID, found: UUID | None) -> Finding:
-    """Return that another record stands where a receipt says that the event does."""
+def record_differs(place: str, event_id: UUID, found: UUID | None, more: int = 0) -> Finding:
+    """Return that another record stands where a receipt says that the event does.
+
+    So it is for *more* records of the topic.
+    """
     return Finding(
         problem="record_differs",
         text=f"Kafka has {found or 'a record that is not of govid'} at {place}, where it had taken "
-        f"event {event_id}: records were lost, or this is another Kafka",
-        remedy=_again(event_id),
+        f"event {event_id}{_more(more)}: records were lost, or this is another Kafka",
+        remedy=MEND_ALL,
         subscriber=RELAY,
         event_id=event_id,
         place=place,
+        count=1 + more,
     )
 
 
@@ -150,14 +178,15 @@ def kafka_ahead(place: str, first: int, count: int, event_id: UUID) -> Finding:
     )
 
 
-def topic_missing(wire_name: str, topic: str) -> Finding:
-    """Return that a topic is gone to which events were published."""
+def topic_missing(wire_name: str, count: int) -> Finding:
+    """Return that a topic is gone to which *count* events were published, as far as they count."""
     return Finding(
         problem="topic_missing",
-        text=f"events were published to {wire_name}, and Kafka has no such topic",
-        remedy="is this the right Kafka? Once the topic is there again: `govid outbox replay "
-        f"--subscriber {RELAY} --topic {topic} --reexecute --reason '...'` fills it",
+        text=f"{count} events were published to {wire_name}, and Kafka has no such topic",
+        remedy="is this the right Kafka? A server that runs creates the topic again. Then "
+        + MEND_ALL,
         place=wire_name,
+        count=count,
     )
 
 
@@ -183,11 +212,8 @@ def foreign_producer(place: str, installation: str, count: int) -> Finding:
     )
 
 
-def _again(event_id: UUID) -> str:
-    return (
-        f"`govid outbox replay --subscriber {RELAY} --id {event_id} --reexecute --reason '...'` "
-        "publishes it again, with the same id"
-    )
+def _more(count: int) -> str:
+    return f", and {count} more of this topic are gone" if count else ""
 
 
 def _time(event_id: UUID) -> str:

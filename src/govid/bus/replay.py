@@ -4,11 +4,12 @@ A handler's replay is harmless: its receipt says that the work is done, so nothi
 replay for the relay publishes again, marked by a header: consumers outside decide what it means.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from govid.bus.acts import BATCH_SIZE, Act, Acts, Pace, Progress, Touched, alone
-from govid.bus.consumers import bucket_of
+from govid.bus.consumers import RELAY, bucket_of
 from govid.bus.selection import CONDITIONS, Selection
 
 # What may be delivered again: it was delivered once, and is not on its way already. Not what an
@@ -61,6 +62,10 @@ _INSERT = """
 """
 
 
+# The bounds let the planner leave out the days in which none of them is.
+_POSITIONS = "SELECT id, pos FROM bus.event WHERE id = ANY ($1::uuid[]) AND id BETWEEN $2 AND $3"
+_NO_HORIZON = 2**63 - 1
+POSITION_ROWS = 5_000
 LOOK_AHEAD = 4
 """How many events are looked at for each delivery of a batch: not all of them may be repeated."""
 
@@ -120,6 +125,37 @@ class Replay:
                     done += touched
                     yield Progress(done=done, total=total)
                     await pace.keep(touched)
+
+    async def run_events(
+        self, ids: Collection[UUID], acts: Acts, act: Act, *, rate: float | None = None
+    ) -> AsyncIterator[Progress]:
+        """Let the relay publish the events *ids* again, in their order, and note their new places.
+
+        Raises:
+            ActRunning: another replay, or a backfill, holds the database.
+        """
+        async with alone(self._connection):
+            places: list[tuple[int, UUID]] = []
+            for chunk in _parts(sorted(ids), POSITION_ROWS):
+                rows = await self._connection.fetch(_POSITIONS, chunk, chunk[0], chunk[-1])
+                places += [(row["pos"], row["id"]) for row in rows]
+            pace, done = Pace(rate, self._batch_size), 0
+            # By position, as the relay reads: a key's events must not change places.
+            for some in _parts([event_id for _, event_id in sorted(places)], pace.size):
+                selection = Selection(ids=some, subscriber=RELAY)
+                where = (*selection.parameters(), -1, "", _NO_HORIZON, len(some))
+                batch = _Batch(self._connection, where, act, reexecute=True)
+                touched = await acts.commit(act, batch.insert)
+                if touched:
+                    done += touched
+                    yield Progress(done=done, total=len(places))
+                    await pace.keep(touched)
+
+
+def _parts(ids: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
+    """Yield *ids*, at most *size* at a time."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
 
 
 class _Batch:

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from govid.bus.findings import Finding, record_differs
 from govid.bus.kafka import codec
 from govid.bus.kafka.strangers import Seen
 
@@ -24,6 +23,13 @@ class Claim(NamedTuple):
     event_id: UUID
     offset: int
     handled_at: datetime
+
+
+class Difference(NamedTuple):
+    """A claim, and which event stands at its place; None for a record that is not ours."""
+
+    claim: Claim
+    found: UUID | None
 
 
 class Claims:
@@ -42,7 +48,8 @@ class Claims:
         """
         self.absent: list[Claim] = []
         """Those for which there was no record."""
-        self.findings: list[Finding] = []
+        self.differing: list[Difference] = []
+        """Those where another record stands."""
         self.proved = 0
         self.somewhere = set(somewhere)
         """Those of unknown offset that have not been met yet."""
@@ -70,9 +77,7 @@ class Claims:
                 if own == claim.event_id:
                     self.proved += 1
                 else:
-                    self.findings.append(
-                        record_differs(f"{self._place}/{record.offset}", claim.event_id, own)
-                    )
+                    self.differing.append(Difference(claim, own))
             if own is not None:
                 seen.append(Seen(record.offset, own))
                 if own in self.somewhere:

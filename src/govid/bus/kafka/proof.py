@@ -17,12 +17,13 @@ from govid.bus.findings import (
     Finding,
     foreign_producer,
     partitions_changed,
+    record_differs,
     record_missing,
     topic_missing,
 )
 from govid.bus.ids import moment_of
 from govid.bus.kafka.archive import Archive, Bounds, Keeping
-from govid.bus.kafka.claims import Claim, Claims
+from govid.bus.kafka.claims import Claim, Claims, Difference
 from govid.bus.kafka.sql import QUERIES as KAFKA_QUERIES
 from govid.bus.kafka.strangers import Strangers
 from govid.bus.kafka.topics_admin import ordered_topics
@@ -64,6 +65,33 @@ class Place(NamedTuple):
         return f"{self.topic}/{self.partition}"
 
 
+class Lost(msgspec.Struct):
+    """What Kafka has lost of one topic: how much, and where the first is."""
+
+    missing: tuple[str, UUID] | None = None
+    missing_count: int = 0
+    differing: tuple[str, UUID, UUID | None] | None = None
+    differing_count: int = 0
+
+    def findings(self) -> list[Finding]:
+        """Return it in one line a kind."""
+        found = []
+        if self.missing is not None:
+            found.append(record_missing(*self.missing, more=self.missing_count - 1))
+        if self.differing is not None:
+            found.append(record_differs(*self.differing, more=self.differing_count - 1))
+        return found
+
+
+def _is_missing(claim: Claim, bounds: Bounds, keeping: Keeping | None) -> bool:
+    """Tell whether Kafka should still have the record, as far as it says how long it keeps."""
+    if keeping is None or not keeping.by_age_only:
+        return claim.offset >= bounds.first
+    age = (datetime.now(UTC) - claim.handled_at).total_seconds()
+    is_young = keeping.seconds is None or age < keeping.seconds
+    return is_young or bounds.first <= claim.offset < bounds.end
+
+
 class KafkaProof:
     """Compares the receipts of a range of events with Kafka."""
 
@@ -92,6 +120,9 @@ class KafkaProof:
         self.places: Sequence[Place] = ()
         """The partitions that have to be read, once `survey` has found out."""
         self.tally = KafkaTally()
+        self.unproved: list[UUID] = []
+        """The events that Kafka has lost, once all was read."""
+        self._lost: dict[str, Lost] = {}
 
     async def survey(self) -> list[Finding]:
         """Find out what there is; return what is wrong with the topics themselves."""
@@ -109,13 +140,27 @@ class KafkaProof:
         lost = sorted({topic for topic, _ in self._claimed if topic not in present})
         return [
             *await self._changed(present),
-            *(topic_missing(name, names.get(name, name)) for name in lost),
+            *[await self._topic_missing(name) for name in lost],
         ]
 
+    async def _topic_missing(self, name: str) -> Finding:
+        """Count what a topic held that is gone, without what is older than Kafka keeps records."""
+        since = datetime.now(UTC) - timedelta(days=self._settings.kafka_retention_days)
+        lower, upper, born = self._bounds
+        rows = await self._connection.fetch(
+            QUERIES["claims_of_topic"], lower, upper, max(born, since), name
+        )
+        self.unproved += [row["event_id"] for row in rows]
+        return topic_missing(name, len(rows))
+
     async def run(self) -> AsyncIterator[list[Finding]]:
-        """Yield what is wrong, one item for each of `places`; `tally` grows on the way."""
+        """Yield what is wrong, one item for each of `places`; `tally` grows on the way.
+
+        The last item is what Kafka has lost, of all places: one finding a topic.
+        """
         for place in self.places:
             yield await self._prove(place, self._claimed.get((place.topic, place.partition)))
+        yield [finding for lost in self._lost.values() for finding in lost.findings()]
 
     async def _changed(self, present: Mapping[str, int]) -> list[Finding]:
         rows = await self._connection.fetch(QUERIES["partitions"])
@@ -149,11 +194,11 @@ class KafkaProof:
         self.tally.proved += claims.proved
         self.tally.unplaced += len(claims.somewhere)
         self._note(strangers.ahead_since)
-        missing = self._missing(place, bounds, claims.absent)
+        self._note_lost(place, self._missing(place, bounds, claims.absent), claims.differing)
         foreign = [
             foreign_producer(str(place), name, count) for name, count in claims.foreign.items()
         ]
-        return [*claims.findings, *missing, *strangers.findings(), *foreign]
+        return [*strangers.findings(), *foreign]
 
     async def _stretch(
         self, place: Place, bounds: Bounds, claimed: Mapping[str, Any] | None
@@ -175,19 +220,30 @@ class KafkaProof:
         )
         return {row["id"] for row in rows}
 
-    def _missing(self, place: Place, bounds: Bounds, absent: Sequence[Claim]) -> list[Finding]:
-        """Return which of *absent* should be there; the others have left in Kafka's own time."""
-        missing = [c for c in absent if c.offset >= bounds.first or self._is_young(place, c)]
-        self.tally.expired += len(absent) - len(missing)
-        return [record_missing(f"{place}/{c.offset}", c.event_id) for c in missing]
+    def _missing(self, place: Place, bounds: Bounds, absent: Sequence[Claim]) -> list[Claim]:
+        """Return which of *absent* should be there; the others have left in Kafka's own time.
 
-    def _is_young(self, place: Place, claim: Claim) -> bool:
-        """Tell whether Kafka should have kept the record, as far as it says how long it keeps."""
+        A topic that was created again would have lost its old records all the same.
+        """
         keeping = self._keeping.get(place.topic)
-        if keeping is None or not keeping.by_age_only:
-            return False
-        age = (datetime.now(UTC) - claim.handled_at).total_seconds()
-        return keeping.seconds is None or age < keeping.seconds
+        missing = [claim for claim in absent if _is_missing(claim, bounds, keeping)]
+        self.tally.expired += len(absent) - len(missing)
+        return missing
+
+    def _note_lost(
+        self, place: Place, missing: Sequence[Claim], differing: Sequence[Difference]
+    ) -> None:
+        """Remember what Kafka has lost, by topic."""
+        lost = self._lost.setdefault(place.topic, Lost())
+        for claim in missing:
+            lost.missing = lost.missing or (f"{place}/{claim.offset}", claim.event_id)
+            lost.missing_count += 1
+        for claim, found in differing:
+            at = f"{place}/{claim.offset}"
+            lost.differing = lost.differing or (at, claim.event_id, found)
+            lost.differing_count += 1
+        self.unproved += [claim.event_id for claim in missing]
+        self.unproved += [claim.event_id for claim, _ in differing]
 
     def _note(self, ahead_since: datetime | None) -> None:
         if ahead_since is not None:

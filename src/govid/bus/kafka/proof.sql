@@ -23,5 +23,10 @@ SELECT event_id FROM bus.receipt
 WHERE subscriber = 'kafka.relay' AND event_id >= $1 AND event_id < $2 AND handled_at >= $3
   AND topic = $4 AND partition = $5 AND "offset" < 0
 
+-- name: claims_of_topic
+SELECT event_id FROM bus.receipt
+WHERE subscriber = 'kafka.relay' AND event_id >= $1 AND event_id < $2 AND handled_at >= $3
+  AND topic = $4
+
 -- name: partitions
 SELECT name, partitions FROM bus.topic

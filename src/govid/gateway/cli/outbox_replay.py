@@ -25,6 +25,7 @@ from govid.gateway.cli.acting import (
     subscriptions_of,
 )
 from govid.gateway.cli.errors import CommandError, WrongUsage
+from govid.gateway.cli.outbox_verify import unproved_events
 from govid.gateway.cli.output import note
 from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.selectors import refuse_everything, selectors
@@ -41,14 +42,23 @@ from govid.gateway.cli.settings import target
 @click.option(
     "--reexecute", is_flag=True, help="Forget that the work was done; wants --subscriber."
 )
+@click.option(
+    "--unproved",
+    is_flag=True,
+    help="Publish all that Kafka has lost, as `govid outbox verify` finds it.",
+)
 @acting
-def replay(reexecute: bool, **options: Any) -> None:
+def replay(reexecute: bool, unproved: bool, **options: Any) -> None:
     """Deliver again what was delivered before, with the same event ids.
 
     A handler that has done its work does nothing, unless it is told to --reexecute; the relay
     publishes again, marked by a header.
     """
     ordered, chosen = order_and_selection(options)
+    if unproved:
+        _refuse_narrowing(chosen)
+        asyncio.run(_republish(ordered, chosen))
+        return
     refuse_everything(chosen)
     if reexecute and chosen.subscriber is None:
         raise click.UsageError("--reexecute repeats effects: say whose, by --subscriber.")
@@ -95,6 +105,35 @@ async def _replay(ordered: Order, chosen: Selection, *, reexecute: bool) -> None
         done = await carry_out("Replaying", total, steps)
         report(ordered, counts, "replayed", done, act)
         note(f"{done} will be delivered again. {SETTLES}")
+
+
+def _refuse_narrowing(chosen: Selection) -> None:
+    if chosen != Selection(since=chosen.since, until=chosen.until):
+        raise click.UsageError("--unproved chooses by itself: give --since and --until at most.")
+
+
+async def _republish(ordered: Order, chosen: Selection) -> None:
+    """Publish again what receipts claim and Kafka does not hold."""
+    place = target()
+    async with at_head(place) as connection:
+        ids = await unproved_events(place, connection, chosen.since, chosen.until)
+        if not ids:
+            raise CommandError(
+                "Kafka holds all that receipts claim, so nothing is published again.",
+                "`govid outbox verify` shows what else may be wrong.",
+            )
+        counts = {RELAY: len(ids)}
+        if ordered.dry_run:
+            report(ordered, counts, "replayed", None, None)
+            note(f"{len(ids)} would be published again.")
+            return
+        confirm(f"Publish {len(ids)} again?", yes=ordered.yes)
+        act = ordered.act(OutboxReplayed, chosen, unproved="yes")
+        acts = acts_of(place, connection, subscriptions_of(place))
+        steps = Replay(connection).run_events(ids, acts, act, rate=ordered.rate)
+        done = await carry_out("Replaying", len(ids), steps)
+        report(ordered, counts, "replayed", done, act)
+        note(f"{done} will be published again, with the same ids. {SETTLES}")
 
 
 async def _explain_nothing(plan: Replay, chosen: Selection) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import click
 import msgspec
@@ -11,7 +12,7 @@ import rich_click
 
 from govid.bus import Outage
 from govid.bus.conservation import Conservation, Range, Tally
-from govid.bus.findings import Finding
+from govid.bus.findings import Finding, lost_events
 from govid.bus.inspection import STATES
 from govid.bus.kafka.archive import reading
 from govid.bus.kafka.proof import KafkaProof, KafkaTally
@@ -115,6 +116,33 @@ async def _verify(
     return report
 
 
+async def unproved_events(
+    place: Target, connection: Any, since: datetime | None, until: datetime | None
+) -> list[UUID]:
+    """Return the events that receipts claim to be in Kafka, and that Kafka does not hold.
+
+    Raises:
+        Unreachable: Kafka does not answer.
+    """
+    now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    range_ = Range.of(since, until, now=now, kept_days=place.settings.bus.kept_days)
+    report = Report(since=since, until=until or now)
+    settings = msgspec.structs.replace(
+        place.settings.bus, kafka_bootstrap_servers=place.kafka_bootstrap_servers
+    )
+    quiet()
+    try:
+        async with reading(place.kafka_bootstrap_servers) as archive:
+            proof = KafkaProof(settings, connection, archive, range_, born_at=_born_at(place))
+            await proof.survey()
+            await _watch("Reading partitions", len(proof.places), proof.run(), report)
+    except Outage as error:
+        raise Unreachable(
+            "Kafka does not answer.", "Is GOVID_KAFKA_BOOTSTRAP_SERVERS right?"
+        ) from error
+    return proof.unproved
+
+
 def _born_at(place: Target) -> datetime | None:
     """Return when the in-memory broker of `govid dev` was started, if that is the Kafka."""
     running = place.running
@@ -129,12 +157,29 @@ async def _judge(connection: Any, range_: Range, report: Report) -> None:
     await _watch(
         "Judging events",
         await conservation.count(),
-        conservation.run(),
+        _grouped(conservation.run()),
         report,
         lambda: tally.events,
     )
     report.events, report.unaddressed = tally.events, tally.unaddressed
     report.deliveries = tally.states
+
+
+async def _grouped(findings: AsyncIterator[list[Finding]]) -> AsyncIterator[list[Finding]]:
+    """Pass *findings* on, and those of lost events at the end, in one line a subscriber."""
+    lost: dict[str, Finding] = {}
+    async for found in findings:
+        for one in found:
+            if one.problem == "lost" and one.subscriber and one.event_id:
+                first = lost.get(one.subscriber)
+                lost[one.subscriber] = one if first is None else _joined(first, one)
+        yield [one for one in found if one.problem != "lost"]
+    yield [*lost.values()]
+
+
+def _joined(first: Finding, other: Finding) -> Finding:
+    ids = [one.event_id for one in (first, other) if one.event_id is not None]
+    return lost_events(str(first.subscriber), min(ids), first.count + other.count)
 
 
 async def _watch(
