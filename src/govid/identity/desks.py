@@ -1,6 +1,6 @@
 """Builds what people do with their own accounts: passwords, addresses, leaving, and their mail."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -44,6 +44,7 @@ class Desks(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[object, ...]
     consumers: tuple[Consumer, ...]
     jobs: Mapping[str, Job]
+    tasks: tuple[Callable[[], Awaitable[None]], ...]
 
 
 def build(
@@ -59,8 +60,9 @@ def build(
     facts: Facts,
     attempts: VerificationAttempts,
     departments: Mapping[str, Records],
+    mailer: Mailer,
 ) -> Desks:
-    """Build the desks; *departments* say what they hold about somebody."""
+    """Build the desks; *departments* say what they hold about somebody, *mailer* sends mail."""
     owners, letters, links = Owners(), Letters(), Links()
     mail = settings.mail
     quotas, pseudonyms = Quotas("identity.quota"), Pseudonyms(settings.pseudonym_key)
@@ -74,7 +76,9 @@ def build(
     again = Reauthentication(uow, owners, passwords, throttle)
     change = PasswordChange(uow, owners, ending, links, passwords, policy, again, correspondence)
     reset = PasswordReset(uow, owners, ending, links, passwords, policy, throttle, correspondence)
-    emails = EmailDesk(uow, owners, links, quotas, again, correspondence, pseudonyms)
+    emails = EmailDesk(
+        uow, owners, links, quotas, again, correspondence, pseudonyms, lambda: mailer.takes_unicode
+    )
     # An export is a few statements, none of which needs a BEGIN and a COMMIT around it.
     reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     export = Export(
@@ -96,7 +100,7 @@ def build(
         claim_days=settings.claim_days,
         closed_days=settings.closed_identifier_days,
     )
-    deliverer = postman.Postman(uow, letters, links, owners, _mailer(mail, clock), settings)
+    deliverer = postman.Postman(uow, letters, links, owners, mailer, settings)
     return Desks(
         routes=(
             controllers.passwords.router(policy, change, reset),
@@ -109,10 +113,12 @@ def build(
             "claims.release": claims.release,
             "links.purge": links.purge,
         },
+        tasks=(mailer.learn,) if isinstance(mailer, SmtpMailer) else (),
     )
 
 
-def _mailer(settings: MailSettings, clock: Clock) -> Mailer:
+def mailer_of(settings: MailSettings, clock: Clock) -> Mailer:
+    """Return the way by which mail leaves."""
     writer = Writer(settings.sender, clock)
     if settings.folder is not None:
         return FolderMailer(settings.folder, writer)

@@ -119,7 +119,12 @@ def build(
     digest_key = key_id(settings.pseudonym_key, "pseudonym")
     passwords = Passwords(settings, HashMetrics(registry))
     policy = Policy(min_length=settings.password_min_length, checks=settings.password_checks)
-    rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
+    mailer = desks.mailer_of(settings.mail, clock)
+    rules = Rules(
+        policy,
+        accept_prototype_nhs=settings.accept_prototype_nhs,
+        takes_unicode=lambda: mailer.takes_unicode,
+    )
     signing_keys = SigningKeys()
     keyring = Keyring(settings, uow, signing_keys)
     rotation = Rotation(settings, uow, signing_keys)
@@ -167,6 +172,7 @@ def build(
         facts=facts,
         attempts=verification_attempts,
         departments=departments,
+        mailer=mailer,
     )
     housekeeping = Housekeeping(
         uow,
@@ -224,6 +230,7 @@ def build(
         ),
         starts=(partial(_note_keys, settings, database), keyring.load),
         tasks=(
+            *people.tasks,
             housekeeping.run,
             ParkedNotices(uow, holders, history, standing, digests).run,
             seen.run,

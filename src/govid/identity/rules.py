@@ -50,9 +50,19 @@ class Applicant(msgspec.Struct, frozen=True, kw_only=True):
 class Rules:
     """Turns a request to register into an applicant."""
 
-    def __init__(self, policy: Policy, *, accept_prototype_nhs: bool) -> None:
-        """Admit passwords by *policy*."""
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        accept_prototype_nhs: bool,
+        takes_unicode: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Admit passwords by *policy*.
+
+        *takes_unicode* tells whether mail can be sent to an address with letters beyond ASCII.
+        """
         self._policy = policy
+        self._takes_unicode = takes_unicode
         self._accept_prototype_nhs = accept_prototype_nhs
 
     def admit(self, request: Register) -> Applicant:
@@ -70,7 +80,9 @@ class Rules:
                 faults.append(FieldFault(loc=("body", field), msg=str(fault), type=fault.kind))
                 return None
 
-        email = read("email", lambda: email_address(request.email))
+        email = read(
+            "email", lambda: reachable_address(request.email, unicode=self._takes_unicode())
+        )
         password = read("password", lambda: self._password(request))
         identifier = read("identifierValue", lambda: self._identifier(request))
         phone = read("phoneNumber", lambda: phone_number(request.phone_number))
@@ -121,6 +133,21 @@ def email_address(text: str) -> str:
         raise Fault("email_format", "is not an e-mail address") from None
     address = f"{parts.local_part}@{parts.ascii_domain}"
     _refuse_long_address(address)
+    return address
+
+
+def reachable_address(text: str, *, unicode: bool) -> str:
+    """Return the e-mail address *text*, to which mail can be sent.
+
+    Raises:
+        Fault: it is no address, or it has letters beyond ASCII and mail does not take *unicode*.
+    """
+    address = email_address(text)
+    if not unicode and not address.isascii():
+        raise Fault(
+            "email_not_reachable",
+            "has letters that our mail server cannot write; use an address with a to z only",
+        )
     return address
 
 

@@ -8,8 +8,16 @@ import pytest
 
 from govid.bus import Invalid
 from govid.bus.contracts import IdentifierType
+from govid.identity.errors import Fault
 from govid.identity.passwords.policy import Policy
-from govid.identity.rules import Applicant, Rules, canonical, email_address, phone_number
+from govid.identity.rules import (
+    Applicant,
+    Rules,
+    canonical,
+    email_address,
+    phone_number,
+    reachable_address,
+)
 from govid.identity.schemas import Register
 
 RULES = Rules(Policy(min_length=8, checks=False), accept_prototype_nhs=True)
@@ -273,3 +281,24 @@ def test_b9_what_only_folding_makes_equal_are_two_mailboxes(one: str, other: str
 )
 def test_b9_case_and_composition_make_no_second_mailbox(one: str, other: str) -> None:
     assert canonical(one) == canonical(other)
+
+
+@pytest.mark.parametrize("email", ["josé@example.com", "用户@example.com", "straße@example.com"])
+def test_b10_an_address_that_mail_cannot_reach_is_refused(email: str) -> None:
+    with pytest.raises(Fault) as refusal:
+        reachable_address(email, unicode=False)
+    assert refusal.value.kind == "email_not_reachable"
+    assert email not in str(refusal.value)
+    assert reachable_address(email, unicode=True) == email
+
+
+@pytest.mark.parametrize("email", ["ada@example.com", "ada@bücher.example", "ada+a@example.com"])
+def test_b10_an_address_in_ascii_is_always_reachable(email: str) -> None:
+    assert reachable_address(email, unicode=False).isascii()
+
+
+def test_b10_registration_names_the_field() -> None:
+    rules = Rules(
+        Policy(min_length=8, checks=False), accept_prototype_nhs=True, takes_unicode=lambda: False
+    )
+    assert faults(rules, email="josé@example.com") == [(("body", "email"), "email_not_reachable")]

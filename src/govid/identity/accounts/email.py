@@ -1,5 +1,7 @@
 """The address of an account: knowing that it reaches its owner, and changing it."""
 
+from collections.abc import Callable
+
 from govid.bus import (
     Cause,
     Invalid,
@@ -19,7 +21,7 @@ from govid.identity.passwords.reauthentication import Reauthentication
 from govid.identity.repository.letters import LetterKind
 from govid.identity.repository.links import Links, Promise, Purpose
 from govid.identity.repository.owners import Owner, Owners
-from govid.identity.rules import canonical, email_address
+from govid.identity.rules import canonical, reachable_address
 from govid.identity.schemas import ChangeEmail
 
 LETTERS_A_DAY = 10
@@ -39,6 +41,7 @@ class EmailDesk:
         reauthentication: Reauthentication,
         correspondence: Correspondence,
         pseudonyms: Pseudonyms,
+        takes_unicode: Callable[[], bool] = lambda: True,
     ) -> None:
         """Let addresses be changed by who knows the password; count letters by *pseudonyms*."""
         self._uow = uow
@@ -48,6 +51,7 @@ class EmailDesk:
         self._reauthentication = reauthentication
         self._correspondence = correspondence
         self._pseudonyms = pseudonyms
+        self._takes_unicode = takes_unicode
 
     async def ask(self, principal: Principal, cause: Cause) -> None:
         """Send a link to the principal's own address.
@@ -79,7 +83,7 @@ class EmailDesk:
         """
         self._correspondence.require()
         try:
-            address = email_address(request.email)
+            address = reachable_address(request.email, unicode=self._takes_unicode())
         except Fault as fault:
             raise Invalid.at("email", str(fault), fault.kind) from None
         async with (

@@ -11,6 +11,8 @@ from govid.identity.mail.port import DEPENDENCY, Mail, Writer
 class FolderMailer:
     """Puts each mail into a file of its own, `<id>.eml`; sent again it replaces itself."""
 
+    takes_unicode = True
+
     def __init__(self, folder: Path, writer: Writer) -> None:
         """Use *folder*, which is made when the first mail comes."""
         self._folder = folder

@@ -34,6 +34,10 @@ class AddressRefused(Exception):
 class Mailer(Protocol):
     """A way for mail to leave."""
 
+    @property
+    def takes_unicode(self) -> bool:
+        """Whether mail can be sent to an address with letters beyond ASCII (RFC 6531)."""
+
     async def send(self, mail: Mail) -> None:
         """Hand *mail* over to somebody who will deliver it.
 

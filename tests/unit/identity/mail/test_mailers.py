@@ -181,3 +181,40 @@ def test_every_kind_of_letter_says_something_and_all_of_it_in_plain_letters(
     assert text.isascii()
     assert "{" not in text
     assert max(len(line) for line in text.splitlines()) <= 80
+
+
+OFFERS = [
+    pytest.param("250-mail.test\r\n250 SMTPUTF8", True, id="offered"),
+    pytest.param("250-mail.test\r\n250-SIZE 1000\r\n250 smtputf8", True, id="among others"),
+    pytest.param("250-mail.test\r\n250 8BITMIME", False, id="not offered"),
+    pytest.param("250 mail.test", False, id="nothing offered"),
+    pytest.param("500 what", False, id="no ESMTP at all"),
+]
+
+
+@pytest.mark.parametrize(("answer", "takes_unicode"), OFFERS)
+async def test_b10_what_the_server_offers_is_learned_at_the_start(
+    server: MailServer, answer: str, takes_unicode: bool
+) -> None:
+    server.answers = {"EHLO": answer}
+    sender = mailer(server)
+    assert sender.takes_unicode is False
+    await sender.learn()
+    assert sender.takes_unicode is takes_unicode
+    assert server.data == b""
+
+
+@pytest.mark.parametrize(("answer", "takes_unicode"), OFFERS)
+async def test_b10_what_the_server_offers_is_learned_again_at_each_delivery(
+    server: MailServer, answer: str, takes_unicode: bool
+) -> None:
+    sender = mailer(server)
+    server.answers = {"EHLO": "250-mail.test\r\n250 SMTPUTF8"}
+    await sender.learn()
+    server.answers = {"EHLO": answer}
+    await sender.send(MAIL)
+    assert sender.takes_unicode is takes_unicode
+
+
+def test_b10_a_folder_and_no_mail_take_every_address(tmp_path: Path) -> None:
+    assert [FolderMailer(tmp_path, WRITER).takes_unicode, OffMailer().takes_unicode] == [True, True]
