@@ -68,8 +68,8 @@ async def test_a_citizen_consents_and_sees_what_hmrc_has(client: Client) -> None
 @pytest.mark.parametrize(
     ("path", "operation"),
     [
-        (YEAR, "/api/hmrc/tax-records/{tax_year}"),
-        ("/api/hmrc/tax-records/2023-24", "/api/hmrc/tax-records/{tax_year}"),
+        (YEAR, "/api/hmrc/tax-records/{key}"),
+        ("/api/hmrc/tax-records/2023-24", "/api/hmrc/tax-records/{key}"),
         ("/api/hmrc/tax-account?since=2024-04-06", "/api/hmrc/tax-account"),
         (CONSENT, CONSENT),
     ],

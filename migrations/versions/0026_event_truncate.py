@@ -1,12 +1,12 @@
 """Refuse TRUNCATE on events, which fires no trigger for rows.
 
-Revision ID: 0024
+Revision ID: 0026
 """
 
 from alembic import op
 
-revision = "0024"
-down_revision = "0023"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 compatible_from = 20
