@@ -143,8 +143,15 @@ class Replay:
             # By position, as the relay reads: a key's events must not change places.
             for some in _parts([event_id for _, event_id in sorted(places)], pace.size):
                 selection = Selection(ids=some, subscriber=RELAY)
-                where = (*selection.parameters(), -1, "", _NO_HORIZON, len(some))
-                batch = _Batch(self._connection, where, act, reexecute=True)
+                batch = _Batch(
+                    self._connection,
+                    selection,
+                    (-1, ""),
+                    _NO_HORIZON,
+                    len(some),
+                    act,
+                    reexecute=True,
+                )
                 touched = await acts.commit(act, batch.insert)
                 if touched:
                     done += touched
