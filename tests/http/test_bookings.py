@@ -19,6 +19,7 @@ def workday() -> date:
 
 
 async def free(client: Client, token: str) -> list[dict[str, Any]]:
+    await client.until_status(token, "verified")
     query = {"specialty": "General practice", "date": workday().isoformat()}
     answer = await client.get(SLOTS, token, params=query)
     assert answer.status_code == 200

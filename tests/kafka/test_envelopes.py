@@ -25,6 +25,6 @@ async def test_r15_key_value_and_headers(house: House, kind: Kind) -> None:
     (record,) = await house.read(kind.topic, 1)
     assert record.value == value
     assert (record.key and record.key.decode()) == contract["key"]
-    # Only the id and the time are new with each event.
-    new = {name: header(record, name) for name in ("ce_id", "ce_time")}
+    # Only the id and the time are new with each event, and the installation with each database.
+    new = {name: header(record, name) for name in ("ce_id", "ce_time", "ce_installation")}
     assert {name: text.decode() for name, text in record.headers} == contract["headers"] | new

@@ -46,6 +46,7 @@ async def test_r15_a_record_is_a_cloud_event_in_binary_mode(house: House) -> Non
         ("ce_sequence", b"1"),
         ("ce_causationid", b"00000000-0000-0000-0000-000000000007"),
         ("traceparent", traceparent.encode()),
+        ("ce_installation", header(record, "ce_installation").encode()),
     )
 
 

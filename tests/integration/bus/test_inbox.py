@@ -22,5 +22,6 @@ async def test_r3_of_an_id_that_comes_again_in_one_batch_the_first_is_taken(
         ["somebody"] * len(hashes),
         ["an id"] * len(hashes),
         events,
+        hashes,
     )
     assert {row["event_id"] for row in taken} == set(events[:IDS])

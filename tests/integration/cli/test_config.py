@@ -33,6 +33,6 @@ def test_check_lists_every_fault(runner: CliRunner) -> None:
     result = runner.invoke(commands, ["check", "--json"])
     assert result.exit_code == 5
     found = json.loads(result.stdout)
-    assert sorted(found) == ["faults", "warnings"]
+    assert sorted(found) == ["faults", "relay_faults", "warnings"]
     assert "GOVID_PSEUDONYM_KEY is not set" in found["faults"]
     assert "the database lets anybody in (trust authentication)" in found["faults"]

@@ -12,7 +12,7 @@ from tests.integration.hmrc.conftest import SETTINGS
 async def test_one_notice_is_given_in_the_contracts_shape(
     module: Module, database: Database
 ) -> None:
-    [_, task] = module.tasks
+    [*_, task] = module.tasks
     await task()
     assert await published(database) == [
         (
@@ -29,7 +29,7 @@ async def test_one_notice_is_given_in_the_contracts_shape(
 
 
 async def test_the_identifier_is_in_no_key(module: Module, database: Database) -> None:
-    [_, task] = module.tasks
+    [*_, task] = module.tasks
     await task()
     row = await database.reads.fetchrow("SELECT key, record_key FROM bus.event")
     assert "AB123456C" not in row["key"]
@@ -40,7 +40,8 @@ async def test_nobody_dies_unless_it_is_asked_for(
     database: Database, uow: UnitOfWork, clock: StandingClock
 ) -> None:
     settings = structs.replace(SETTINGS, simulate_death=False)
-    assert len(hmrc.build(settings, database, uow, clock).tasks) == 1
+    simulating = hmrc.build(SETTINGS, database, uow, clock)
+    assert len(hmrc.build(settings, database, uow, clock).tasks) == len(simulating.tasks) - 1
 
 
 async def test_a_malformed_number_stops_the_start(

@@ -1,5 +1,6 @@
 """The routes, in a bare application: what the gateway adds is the gateway's to test."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -26,8 +27,7 @@ CREDENTIALS = {"email": "test.nin@example.com", "password": "password123"}
 async def built(database: Database) -> identity.Identity:
     """Return identity as the gateway gets it, started."""
     built = identity.build(SETTINGS, database, a_uow(database), SystemClock(), departments={})
-    (start,) = built.module.starts
-    await start()
+    await asyncio.gather(*(start() for start in built.module.starts))
     return built
 
 

@@ -37,8 +37,8 @@ FILL = {
     "claims": """
         INSERT INTO identity.account
             (id, identifier_type, identifier_value, status, auth_provider, created_at, updated_at)
-        SELECT gen_random_uuid(), 'NIN', $1::uuid::text || n, 'pending_verification', 'test', now(),
-               now()
+        SELECT gen_random_uuid(), 'NIN', lpad(n::text, 8, 'x') || $1::uuid, 'pending_verification',
+               'test', now(), now()
         FROM generate_series(1, $2) AS n
     """,
 }

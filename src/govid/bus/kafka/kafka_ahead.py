@@ -178,5 +178,7 @@ async def _first_unknown(
 
 
 async def _known(connection: Any, ids: Collection[UUID]) -> set[UUID]:
-    rows = await connection.fetch(KAFKA_QUERIES["known_events"], list(ids))
+    rows = await connection.fetch(
+        KAFKA_QUERIES["known_events"], list(ids), min(ids, default=None), max(ids, default=None)
+    )
     return {row["id"] for row in rows}
