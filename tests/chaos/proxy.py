@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 CHUNK_BYTES = 65536
+_BEFORE_END_BYTES = 1_000
 
 
 class Way(StrEnum):
@@ -99,7 +100,7 @@ class Proxy:
         self.delay_seconds = 0.0
         self.budget: int | None = None
         self.damage_over: int | None = None
-        """One bit is flipped in the middle of each longer chunk that the server sends."""
+        """One bit is flipped near the end of each longer chunk that the server sends."""
         self.damaged = 0
         self._target = (host, port)
         self._server: asyncio.Server | None = None
@@ -133,8 +134,10 @@ class Proxy:
         if self.damage_over is None or len(data) <= self.damage_over:
             return data
         self.damaged += 1
-        middle = len(data) // 2
-        return data[:middle] + bytes([data[middle] ^ 0x10]) + data[middle + 1 :]
+        # A response with records ends with them. In the middle of a chunk the length of a second
+        # response may stand: the client would wait for bytes that do not exist.
+        place = len(data) - _BEFORE_END_BYTES
+        return data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
 
     def drop(self) -> None:
         """Reset every connection."""

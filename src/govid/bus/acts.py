@@ -22,6 +22,7 @@ from govid.bus.contracts import DataViewed, OutboxAct, TopicAct
 from govid.bus.ids import uuid7
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.storage.errors import is_transient
+from govid.bus.storage.periodic import release_session_lock, try_session_lock
 
 ADVISORY_LOCK = 0x7265706C6179
 """Held by the one who adds deliveries for many events: "replay" in hexadecimal."""
@@ -159,9 +160,9 @@ async def alone(connection: Any) -> AsyncIterator[None]:
     Raises:
         ActRunning: somebody else holds it.
     """
-    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", ADVISORY_LOCK):
+    if not await try_session_lock(connection, ADVISORY_LOCK):
         raise ActRunning
     try:
         yield
     finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
+        await release_session_lock(connection, ADVISORY_LOCK)

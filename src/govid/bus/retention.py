@@ -22,7 +22,11 @@ from govid.bus.settings import BusSettings
 from govid.bus.storage.connection import ConnectionFactory, session_settings
 from govid.bus.storage.database import KEEPALIVES
 from govid.bus.storage.errors import error_class
-from govid.bus.storage.periodic import PeriodicWorker, try_session_lock
+from govid.bus.storage.periodic import (
+    PeriodicWorker,
+    release_session_lock,
+    try_session_lock,
+)
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +140,10 @@ class Retention:
                         extra={"table": table, "error_class": error_class(error)},
                     )
                     complete = False
+            await release_session_lock(connection, ADVISORY_LOCK)
             return complete
         finally:
-            # The lock goes with the connection.
+            # After an error the lock goes with the connection.
             connection.terminate()
 
     async def _steps(self, connection: Any) -> list[tuple[str, Step]]:

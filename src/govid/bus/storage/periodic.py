@@ -75,3 +75,11 @@ async def try_transaction_lock(driver: Any, key: int) -> bool:
 async def try_session_lock(driver: Any, key: int) -> bool:
     """Take advisory lock *key* until the session of *driver* ends, unless another one holds it."""
     return bool(await driver.fetchval("SELECT pg_try_advisory_lock($1)", key))
+
+
+async def release_session_lock(driver: Any, key: int) -> None:
+    """Release advisory lock *key* of the session of *driver* now.
+
+    The end of the session releases it as well, but only when the server has noticed that end.
+    """
+    await driver.execute("SELECT pg_advisory_unlock($1)", key)

@@ -1,5 +1,7 @@
 """Questions to the operator at the terminal."""
 
+import os
+import select
 import signal
 import sys
 import threading
@@ -13,42 +15,66 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask for a yes, unless *yes* was given as an option.
 
     Raises:
-        click.Abort: the answer is no, or Ctrl-C was pressed.
+        click.Abort: the answer is no, the input has ended, or Ctrl-C was pressed.
         click.UsageError: there is no terminal to ask at.
     """
     if yes:
         return
     if not sys.stdin.isatty():
         raise click.UsageError("Without a terminal there is no prompt: give --yes.")
-    with _interruptible():
-        click.confirm(question, abort=True, err=True)
+    answer = ""
+    while answer not in {"y", "yes", "n", "no"}:
+        answer = _ask(f"{question} [y/N]: ").casefold() or "n"
+    if answer in {"n", "no"}:
+        raise click.Abort
 
 
 def ask_line(question: str) -> str:
     """Return the answer to *question*, or the first line of standard input if that is a pipe.
 
     Raises:
-        click.Abort: Ctrl-C was pressed.
+        click.Abort: the input has ended, or Ctrl-C was pressed.
     """
-    with _interruptible():
-        if not sys.stdin.isatty():
+    if not sys.stdin.isatty():
+        with _interruptible():
             return sys.stdin.readline().strip()
-        answer: str = click.prompt(question, err=True)
-    return answer.strip()
+    answer = ""
+    while not answer:
+        answer = _ask(f"{question}: ")
+    return answer
+
+
+def _ask(prompt: str) -> str:
+    """Return the line that is typed behind *prompt*, without the blanks around it."""
+    with _interruptible() as interrupts:
+        click.echo(prompt, err=True, nl=False)
+        # Waited for here and not in `readline`: a Ctrl-C that arrives just before a read blocks
+        # would have no effect until the next key, but it ends this wait in any case.
+        select.select([sys.stdin, *interrupts], [], [])
+        line = sys.stdin.readline()
+    if not line:
+        raise click.Abort
+    return line.strip()
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a question at once.
+def _interruptible() -> Iterator[list[int]]:
+    """Let Ctrl-C end a question at once; give descriptors that can be read when it was pressed.
 
     A running event loop turns SIGINT into the cancellation of its main task. That task does not run
     while it waits for a key, so without this the first Ctrl-C would have no effect.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # Signals arrive in the main thread only, and only that may set their handlers.
+        yield []  # Signals arrive in the main thread only, and only that may set their handlers.
         return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        yield
+        yield [reader]
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.set_wakeup_fd(wakeup)
+        os.close(reader)
+        os.close(writer)
