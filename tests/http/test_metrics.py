@@ -24,6 +24,7 @@ PROMISED = {
     "govid_inbox_records_total": {"topic", "outcome"},
     "govid_inbox_lag": {"topic", "partition"},
     "govid_inbox_failing": {"topic", "partition"},
+    "govid_inbox_removed_records_total": {"topic"},
     "govid_notices_unreadable_total": set(),
     "govid_inbox_stopped": {"topic", "partition"},
     "govid_department_seconds": {"department", "operation", "outcome"},

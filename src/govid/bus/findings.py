@@ -23,6 +23,7 @@ Problem = Literal[
     "topic_missing",
     "partitions_changed",
     "foreign_producer",
+    "inbound_removed",
 ]
 
 ONE_EVENT = 'docs/restore.md, "One event", brings a row back'
@@ -198,6 +199,20 @@ def partitions_changed(topic: str, before: int, now: int) -> Finding:
         remedy=f"nothing has to be done: govid goes on with {before}. To use the new number: "
         f"`govid topics accept {topic} --reason '...'`",
         place=topic,
+    )
+
+
+def inbound_removed(topic: str, partition: int, first: int, next_offset: int) -> Finding:
+    """Return that Kafka removed inbound records before they were read."""
+    count = next_offset - first
+    return Finding(
+        problem="inbound_removed",
+        text=f"Kafka removed {count} records at {topic}/{partition}/{first} to {next_offset - 1} "
+        "before they were read: by retention, or by hand",
+        remedy="ask who sends them to send them again; then `govid topics accept-gap "
+        f"{topic} {partition} {first} --reason '...'`",
+        place=f"{topic}/{partition}/{first}",
+        count=count,
     )
 
 

@@ -88,6 +88,12 @@ class Metrics:
             ["topic", "outcome"],
             registry=registry,
         )
+        self._inbox_removed = Counter(
+            "govid_inbox_removed_records",
+            "Inbound records that Kafka removed before they were read.",
+            ["topic"],
+            registry=registry,
+        )
         self._leases_lost = Counter(
             "govid_leases_lost",
             "Transactions that the fence stopped, because another replica had the bucket.",
@@ -135,6 +141,10 @@ class Metrics:
     def read(self, topic: str, outcome: str) -> None:
         """Count one record of the inbox."""
         self._inbox.labels(topic, outcome).inc()
+
+    def removed_unread(self, topic: str, records: int) -> None:
+        """Count inbound records that Kafka removed before they were read."""
+        self._inbox_removed.labels(topic).inc(records)
 
     def lease_lost(self) -> None:
         """Count a transaction that the fence has stopped."""

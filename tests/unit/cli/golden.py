@@ -34,6 +34,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("topics",),
     ("topics", "list"),
     ("topics", "accept"),
+    ("topics", "accept-gap"),
     ("topics", "skip"),
     ("topics", "accept-ahead"),
     ("keys",),

@@ -22,6 +22,7 @@ from govid.bus.envelope import Envelope
 from govid.bus.kafka.cleanup import start, stop
 from govid.bus.kafka.deadletters import DeadLetters
 from govid.bus.kafka.inbound_faults import InboundFaults
+from govid.bus.kafka.inbox_gaps import InboxGaps
 from govid.bus.kafka.intake import SHAPES, Arrival, Basis, Intake, Unreadable
 from govid.bus.kafka.partition_reader import FAILING_ATTEMPTS, PartitionReader
 from govid.bus.kafka.sql import QUERIES
@@ -125,7 +126,7 @@ class Inbox:
             consumer = self._consumer()
             try:
                 # Of this consumer's own: what the last one knew of positions is void.
-                reader = PartitionReader(consumer, InboundFaults(self._database.bus_reads))
+                reader = self._partition_reader(consumer)
                 consumer.subscribe(list(self._by_name), listener=reader)
                 await start(consumer)
                 self._reader = reader
@@ -143,6 +144,17 @@ class Inbox:
                 await asyncio.sleep(PAUSE_SECONDS)
             finally:
                 await asyncio.shield(stop(consumer))
+
+    def _partition_reader(self, consumer: AIOKafkaConsumer) -> PartitionReader:
+        connections = self._database.bus_reads
+        return PartitionReader(
+            consumer,
+            InboundFaults(connections),
+            InboxGaps(
+                connections,
+                lambda topic, count: self._metrics.removed_unread(self._by_name[topic], count),
+            ),
+        )
 
     def _consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(

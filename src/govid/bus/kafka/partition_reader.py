@@ -19,6 +19,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.protocol.fetch import FetchRequest
 
 from govid.bus.kafka.inbound_faults import FaultKind, InboundFaults
+from govid.bus.kafka.inbox_gaps import InboxGaps
 from govid.bus.kafka.record_batches import (
     AbortedTransaction,
     DecodedBatch,
@@ -86,14 +87,18 @@ class PartitionTrouble(msgspec.Struct, kw_only=True):
 class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Reads the partitions that the consumer group assigns to one consumer."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, faults: InboundFaults) -> None:
-        """Read through *consumer*, which must not reset positions; report stops to *faults*."""
+    def __init__(self, consumer: AIOKafkaConsumer, faults: InboundFaults, gaps: InboxGaps) -> None:
+        """Read through *consumer*, which must not reset positions.
+
+        Stops are reported to *faults*, records that Kafka removed before they were read to *gaps*.
+        """
         self.troubles: dict[TopicPartition, PartitionTrouble] = {}
         self.lag: dict[TopicPartition, int] = {}
         """How many records are left behind each position, open transactions included."""
         self.held_back: dict[TopicPartition, int] = {}
         """How many of them an open transaction keeps from being read."""
         self._faults = faults
+        self._gaps = gaps
         self._consumer = consumer
         self._positions: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
@@ -342,6 +347,9 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                     "next_offset": position,
                 },
             )
+        if position > before:
+            # Before anything behind the gap is read: what was lost is known, whatever comes next.
+            await self._gaps.record(partition.topic, partition.partition, before, position)
         self._consumer.seek(partition, position)
         self._positions[partition] = position
 

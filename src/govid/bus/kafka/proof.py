@@ -16,6 +16,7 @@ from govid.bus.contracts import Topic
 from govid.bus.findings import (
     Finding,
     foreign_producer,
+    inbound_removed,
     partitions_changed,
     record_differs,
     record_missing,
@@ -24,6 +25,7 @@ from govid.bus.findings import (
 from govid.bus.ids import moment_of
 from govid.bus.kafka.archive import Archive, Bounds, Keeping
 from govid.bus.kafka.claims import Claim, Claims, Difference
+from govid.bus.kafka.inbox_gaps import QUERIES as GAP_QUERIES
 from govid.bus.kafka.sql import QUERIES as KAFKA_QUERIES
 from govid.bus.kafka.strangers import Strangers
 from govid.bus.kafka.topics_admin import ordered_topics
@@ -42,13 +44,16 @@ class KafkaTally(msgspec.Struct, kw_only=True):
 
     `expired`: Kafka has let go of the record, in its own time. `forgotten`: it stood in an earlier
     life of the in-memory broker. `unplaced`: Kafka never told the offset, and the record was not
-    met. `ahead_since`: from when on Kafka knows events that the database does not.
+    met. `inbound_removed`: records of others that Kafka removed before they were read, of which
+    nobody has accepted the loss. `ahead_since`: from when on Kafka knows events that the database
+    does not.
     """
 
     proved: int = 0
     expired: int = 0
     forgotten: int = 0
     unplaced: int = 0
+    inbound_removed: int = 0
     records_read: int = 0
     ahead_since: datetime | None = None
 
@@ -138,7 +143,13 @@ class KafkaProof:
         self.places = sorted(places)
         self._keeping = await self._archive.keeping(sorted({place.topic for place in places}))
         lost = sorted({topic for topic, _ in self._claimed if topic not in present})
+        gaps = await self._connection.fetch(GAP_QUERIES["open_gaps"])
+        self.tally.inbound_removed = sum(row["next"] - row["first"] for row in gaps)
         return [
+            *[
+                inbound_removed(row["topic"], row["partition"], row["first"], row["next"])
+                for row in gaps
+            ],
             *await self._changed(present),
             *[await self._topic_missing(name) for name in lost],
         ]

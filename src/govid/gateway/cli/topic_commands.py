@@ -23,6 +23,8 @@ from govid.bus.kafka.acceptance import (
 )
 from govid.bus.kafka.archive import reading
 from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
+from govid.bus.kafka.inbox_gaps import QUERIES as GAP_QUERIES
+from govid.bus.kafka.inbox_gaps import accept_gap as write_gap_acceptance
 from govid.bus.kafka.kafka_ahead import AheadPartition, find_ahead
 from govid.bus.kafka.kafka_ahead import accept_ahead as write_acceptance
 from govid.bus.kafka.room import quiet
@@ -107,6 +109,47 @@ def accept_ahead(**options: Any) -> None:
             "Kafka is not ahead of this database, so nothing was accepted.",
             "`govid outbox verify` looks at all of it.",
         )
+
+
+@command.command(
+    "accept-gap",
+    epilog="Example: govid topics accept-gap hmrc.death.notification 0 17 --reason 'sent again'",
+)
+@click.argument("topic")
+@click.argument("partition", type=click.IntRange(min=0))
+@click.argument("first_offset", type=click.IntRange(min=0))
+@ordering("Say what would be given up, give up nothing.")
+def accept_gap(topic: str, partition: int, first_offset: int, **options: Any) -> None:
+    """Give up inbound records that Kafka removed before they were read.
+
+    `govid outbox verify` names each such gap by TOPIC, PARTITION and FIRST_OFFSET.
+    """
+    ordered = order(rate=None, **options)
+    asyncio.run(_accept_gap((topic, partition, first_offset), ordered))
+
+
+async def _accept_gap(gap: tuple[str, int, int], ordered: Order) -> None:
+    place = target()
+    topic, partition, first = gap
+    async with at_head(place) as connection:
+        rows = await connection.fetch(GAP_QUERIES["open_gaps"])
+        found = {(row["topic"], row["partition"], row["first"]): row["next"] for row in rows}
+        if gap not in found:
+            raise CommandError(
+                f"there is no open gap at {topic}/{partition}/{first}; nothing was changed.",
+                "`govid outbox verify` names every gap.",
+            )
+        count = found[gap] - first
+        if ordered.dry_run:
+            note(f"{count} records would be given up.")
+            return
+        confirm(f"Give up {count} records that were never read?", yes=ordered.yes)
+        acts = acts_of(place, connection, subscriptions_of(place))
+        signature = Signature(operator=ordered.operator, reason=ordered.reason)
+        count = await write_gap_acceptance(connection, acts, topic, partition, first, signature)
+    if ordered.as_json:
+        ordered.output.document({"topic": topic, "partition": partition, "given_up": count})
+    note(f"{count} records are given up.")
 
 
 async def accept_ahead_at_start() -> None:

@@ -1,0 +1,69 @@
+"""Remembers which inbound records Kafka removed before govid read them."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from govid.bus.acts import Acts, Signature
+from govid.bus.contracts import TopicGapAccepted
+from govid.bus.sql import read
+
+log = logging.getLogger(__name__)
+
+QUERIES = read("govid.bus.kafka", "inbox_gaps.sql")
+
+
+class InboxGaps:
+    """The gaps of all inbound topics, in the database."""
+
+    def __init__(
+        self, connection: Any, count: Callable[[str, int], None] = lambda _topic, _records: None
+    ) -> None:
+        """Write through *connection*, which may be a pool; *count* hears of what is news."""
+        self._connection = connection
+        self._count = count
+
+    async def record(self, topic: str, partition: int, first: int, next_offset: int) -> bool:
+        """Note that the records from *first* to before *next_offset* cannot be read any more.
+
+        Return whether that is news; another replica may have met the same gap.
+        """
+        is_new = await self._connection.fetchval(
+            QUERIES["record_gap"], topic, partition, first, next_offset
+        )
+        if is_new:
+            self._count(topic, next_offset - first)
+            log.error(
+                "inbox.records_removed",
+                extra={
+                    "topic": topic,
+                    "partition": partition,
+                    "offset": first,
+                    "next_offset": next_offset,
+                    "records": next_offset - first,
+                },
+            )
+        return bool(is_new)
+
+
+async def accept_gap(
+    connection: Any, acts: Acts, topic: str, partition: int, first: int, signature: Signature
+) -> int:
+    """Give up the records of the gap that begins at *first*; return how many, 0 for no such gap."""
+    given_up: list[int] = []
+
+    async def work() -> TopicGapAccepted | None:
+        next_offset = await connection.fetchval(QUERIES["accept_gap"], topic, partition, first)
+        if next_offset is None:
+            return None
+        given_up.append(next_offset - first)
+        return signature.event(
+            TopicGapAccepted,
+            topic=topic,
+            partition=partition,
+            first_offset=first,
+            next_offset=next_offset,
+        )
+
+    await acts.commit_event(work)
+    return sum(given_up)
