@@ -36,15 +36,20 @@ BASE_SETTINGS = {
 }
 
 
+def missing(*programs: Path | str) -> list[str]:
+    """Return what this machine lacks: of *programs*, by default of a server; and the rights."""
+    wanted = programs or (BINARIES / "initdb",)
+    lacking = [str(one) for one in wanted if shutil.which(str(one)) is None]
+    return lacking if os.geteuid() == 0 else [*lacking, "the rights of root"]
+
+
 def require(*programs: Path | str) -> None:
     """Skip the test where a program is missing; fail it in continuous integration."""
-    missing = [str(one) for one in programs if shutil.which(str(one)) is None]
-    if os.geteuid() != 0:
-        missing.append("the rights of root")
-    if missing and os.environ.get("GOVID_CI") == "1":
-        pytest.fail(f"needed here: {', '.join(missing)}")
-    if missing:
-        pytest.skip(f"needs {', '.join(missing)}")
+    lacking = missing(*programs)
+    if lacking and os.environ.get("GOVID_CI") == "1":
+        pytest.fail(f"needed here: {', '.join(lacking)}")
+    if lacking:
+        pytest.skip(f"needs {', '.join(lacking)}")
 
 
 class DebianServer:
@@ -56,7 +61,7 @@ class DebianServer:
         self.data = folder / "data"
         self.password = password
         self.port = free_port()
-        self._settings = {**BASE_SETTINGS, **settings}
+        self.settings = {**BASE_SETTINGS, **settings}
 
     def url(self, database: str = "postgres", user: str = ADMINISTRATOR) -> str:
         """Return the URL of *database* for *user*; all users of a server share a password."""
@@ -78,14 +83,15 @@ class DebianServer:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         options = " ".join(
-            f"-c {name}='{value}'" for name, value in {**self._settings, "port": self.port}.items()
+            f"-c {name}='{value}'" for name, value in {**self.settings, "port": self.port}.items()
         )
         control = ["-D", self.data, "-l", self.folder / "log", "-w", "-t", START_SECONDS]
         self.run("pg_ctl", *control, "-o", options, "start")
 
     def stop(self, mode: str = "immediate") -> None:
-        """Stop it by *mode*, as `pg_ctl` calls them."""
-        self.run("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
+        """Stop it by *mode*, as `pg_ctl` calls them, unless it has stopped already."""
+        if (self.data / "postmaster.pid").exists():
+            self.run("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
 
     def promote(self) -> None:
         """Make a standby the primary."""
@@ -148,7 +154,7 @@ def debian_server(
 def standby_of(primary: DebianServer) -> Iterator[DebianServer]:
     """Yield a streaming standby of *primary*, which has caught up with it."""
     with a_folder() as folder:
-        standby = DebianServer(folder, primary.password, {})
+        standby = DebianServer(folder, primary.password, primary.settings)
         standby.run(
             "pg_basebackup",
             *("-D", standby.data, "-R", "-X", "stream", "-c", "fast", "--no-sync"),

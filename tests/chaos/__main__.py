@@ -4,7 +4,7 @@
     python -m tests.chaos --seed 42
 
 prints one line of JSON for each seed; ends with 1 and the seed to repeat at the first that failed,
-and with 75 where no Kafka is to be had.
+and with 75 where no Kafka, or no PostgreSQL for a fail-over, is to be had.
 """
 
 import argparse
@@ -20,7 +20,8 @@ from pathlib import Path
 import msgspec
 
 from tests.backends import kafka
-from tests.chaos.plan import plan
+from tests.backends.debian_postgres import missing
+from tests.chaos.plan import Kind, plan
 from tests.chaos.run import play
 from tests.chaos.stage import Stage, stage
 
@@ -36,6 +37,9 @@ def main() -> int:
     seeds = [options.seed] if options.seed is not None else range(
         options.first, options.first + options.seeds
     )  # fmt: skip
+    if any(Kind.DATABASE_FAILED_OVER in plan(seed).kinds for seed in seeds) and missing():
+        sys.stderr.write(f"A fail-over needs {', '.join(missing())}.\n")
+        return os.EX_TEMPFAIL
     # Asked to end, it leaves no server behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="govid-chaos-"))

@@ -45,6 +45,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     deaths: Sequence[Record]
     notices: Collection[tuple[str, int]]
     """What Kafka has acknowledged to the outsider."""
+    published_again: Mapping[tuple[str, int], int] = {}
+    """By topic and partition: from which offset on stands what an operator had published again.
+
+    Kafka had lost it, so it comes behind what is younger: each part has its own order.
+    """
     events: int
     gaps: int
     """Keys whose events are not numbered 1, 2, 3 .. without a gap."""
@@ -105,8 +110,14 @@ class Verdict(msgspec.Struct, kw_only=True):
         ids = Counter((subject, n) for subject, n, _ in set(seen))
         self.two_ids += sum(count > 1 for count in ids.values())
         if ordered:
-            for subject, numbers in _by_subject(seen).items():
-                self._compare_order(f"{where} {subject}", promised.get(subject, ()), numbers)
+            self.compare_order(where, promised, seen)
+
+    def compare_order(
+        self, where: str, promised: Mapping[str, Sequence[int]], seen: Sequence["Seen"]
+    ) -> None:
+        """Count the subjects of which something was *seen* before what was promised earlier."""
+        for subject, numbers in _by_subject(seen).items():
+            self._compare_order(f"{where} {subject}", promised.get(subject, ()), numbers)
 
     def _compare_order(self, whose: str, promised: Sequence[int], seen: Sequence[int]) -> None:
         place = {n: index for index, n in enumerate(promised)}
@@ -154,7 +165,9 @@ def judge(ledger: Ledger, evidence: Evidence) -> Verdict:
         ("results", evidence.results, requests),
         ("appointments", evidence.appointments, appointments),
     ):
-        verdict.compare(topic, promised, _of_records(records))
+        for part in _parts(records, evidence.published_again):
+            verdict.compare_order(topic, promised, _of_records(part))
+        verdict.compare(topic, promised, _of_records(records), ordered=False)
         verdict.reordered += _scattered(records)
         verdict.sent_again += len(records) - len({record.event_id for record in records})
     verdict.compare(
@@ -184,6 +197,17 @@ def _by_subject(seen: Iterable[Seen]) -> dict[str, list[int]]:
 
 def _of_records(records: Iterable[Record]) -> list[Seen]:
     return [Seen(record.key or "", record.n, record.event_id) for record in records]
+
+
+def _parts(
+    records: Sequence[Record], published_again: Mapping[tuple[str, int], int]
+) -> tuple[list[Record], list[Record]]:
+    """Part *records* into those that came by themselves and those that an operator published."""
+    parts: tuple[list[Record], list[Record]] = ([], [])
+    for record in records:
+        begin = published_again.get((record.topic, record.partition))
+        parts[begin is not None and record.offset >= begin].append(record)
+    return parts
 
 
 def _scattered(records: Iterable[Record]) -> int:

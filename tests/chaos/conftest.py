@@ -17,7 +17,7 @@ from tests.chaos.run import Report
 FIRST = SEEDS_IN_A_ROUND
 SHORT_RUN = range(FIRST, FIRST + SEEDS_IN_A_ROUND)
 """One round of seeds: it meets every class of faults."""
-PATIENCE_SECONDS = 270
+PATIENCE_SECONDS = 400
 
 
 @pytest.fixture(scope="session")

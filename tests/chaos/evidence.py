@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ async def gather(
     address: str,
     settings: BusSettings,
     notices: Collection[tuple[str, int]],
+    published_again: Mapping[tuple[str, int], int],
 ) -> Evidence:
     """Return all evidence of a run that is over."""
     connection: Any = await asyncpg.connect(database_url)
@@ -96,6 +97,7 @@ async def gather(
         accesses=records[Topic.ACCESS],
         deaths=records[Topic.DEATH_NOTIFICATION],
         notices=notices,
+        published_again=published_again,
         events=events,
         gaps=gaps,
         pending=pending,

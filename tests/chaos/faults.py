@@ -2,12 +2,18 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
 import asyncpg
 import msgspec
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from tests.backends import kafka
+from tests.chaos.failover import FailoverPair
+from tests.chaos.outsider import CODECS, Outsider
 from tests.chaos.plan import ACCOUNTS, REPLICAS, Fault, Kind
 from tests.chaos.proxy import Proxy, Way
 from tests.chaos.replicas import Replica
@@ -19,6 +25,22 @@ TERMINATE = """
 """
 SESSIONS = ("govid%", "govid", "govid leases", "govid wake")
 """Whose connections are terminated: everybody's, or those of one purpose."""
+READ_ONLY = """
+    DO $$ BEGIN
+        EXECUTE format(
+            'ALTER DATABASE %I SET default_transaction_read_only = on', current_database()
+        );
+    END $$
+"""
+READ_WRITE = """
+    DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database());
+    END $$
+"""
+STOP_MODES = ("immediate", "fast")
+"""How a primary ends that is failed over: it crashes, or it sends its standby all it has first."""
+RETRY_SECONDS = 0.2
+DELETION_SECONDS = 3
 HOLES = ((Way.UP,), (Way.DOWN,), (Way.UP, Way.DOWN))
 
 
@@ -33,6 +55,11 @@ class Cast(msgspec.Struct, frozen=True, kw_only=True):
     to_kafka: Proxy
     broker: kafka.Broker
     writers: Writers
+    outsider: Outsider
+    pair: FailoverPair | None
+    """Where the database is, if it is to fail over."""
+    published: Sequence[str]
+    """The topics that may be deleted."""
 
 
 async def inflict(cast: Cast, fault: Fault) -> None:
@@ -40,7 +67,9 @@ async def inflict(cast: Cast, fault: Fault) -> None:
     await asyncio.sleep(fault.at)
     act = ACTS.get(fault.kind)
     if act is not None:
-        await act(cast, fault)
+        # A fault may hit the connection of another one.
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await act(cast, fault)
 
 
 async def _kill(cast: Cast, fault: Fault) -> None:
@@ -78,6 +107,52 @@ async def _write_elsewhere(cast: Cast, fault: Fault) -> None:
         await connection.execute("COMMIT" if fault.number % 2 else "ROLLBACK")
     finally:
         await connection.close()
+
+
+async def _turn_read_only(cast: Cast, fault: Fault) -> None:
+    await _directly(cast, READ_ONLY)
+    await _directly(cast, TERMINATE, SESSIONS[0])
+    await asyncio.sleep(fault.seconds)
+    await _persistently(cast, READ_WRITE)
+    # Sessions of that time stay read-only, and one time in two they are left as they are.
+    if fault.number % 2:
+        await _directly(cast, TERMINATE, SESSIONS[0])
+
+
+async def _fail_over(cast: Cast, fault: Fault) -> None:
+    if cast.pair is None:
+        raise RuntimeError("a run with a fail-over has a pair of servers")
+    mode = STOP_MODES[fault.number % len(STOP_MODES)]
+    await asyncio.to_thread(cast.pair.fail_over, mode)
+
+
+async def _compress(cast: Cast, fault: Fault) -> None:
+    cast.outsider.codec = CODECS[fault.number % len(CODECS)]
+
+
+async def _damage(cast: Cast, fault: Fault) -> None:
+    cast.to_kafka.damage_over = 0
+    await asyncio.sleep(fault.seconds)
+    cast.to_kafka.damage_over = None
+
+
+async def _delete_topic(cast: Cast, fault: Fault) -> None:
+    topic = cast.published[fault.number % len(cast.published)]
+    await asyncio.to_thread(_delete, cast.broker.address, topic)
+
+
+def _delete(address: str, topic: str) -> None:
+    """Delete *topic*, as soon as the broker is there."""
+    client = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    while True:
+        try:
+            client.delete_topics([topic], request_timeout=DELETION_SECONDS)[topic].result()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return  # An earlier request did it, and its answer was lost.
+            time.sleep(RETRY_SECONDS)
+        else:
+            return
 
 
 async def _drop(ways: Sequence[Proxy], _fault: Fault) -> None:
@@ -156,8 +231,18 @@ def _victim(cast: Cast, fault: Fault) -> Replica:
     return cast.replicas[fault.replica % REPLICAS]
 
 
+async def _persistently(cast: Cast, statement: str) -> None:
+    """Run *statement* as soon as the database is there."""
+    while True:
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await _directly(cast, statement)
+            return
+        await asyncio.sleep(RETRY_SECONDS)
+
+
 async def _directly(cast: Cast, statement: str, *values: object) -> None:
-    connection = await asyncpg.connect(cast.database_url)
+    writable = {"default_transaction_read_only": "off"}
+    connection = await asyncpg.connect(cast.database_url, server_settings=writable)
     try:
         await connection.execute(statement, *values)
     finally:
@@ -177,6 +262,11 @@ ACTS: Mapping[Kind, Act] = {
     Kind.DATABASE_DELAYED: _of_database(_delay),
     Kind.DATABASE_CUT: _of_database(_cut),
     Kind.DATABASE_SWALLOWED: _of_database(_swallow),
+    Kind.DATABASE_READ_ONLY: _turn_read_only,
+    Kind.DATABASE_FAILED_OVER: _fail_over,
+    Kind.KAFKA_COMPRESSED: _compress,
+    Kind.KAFKA_DAMAGED: _damage,
+    Kind.KAFKA_TOPIC_DELETED: _delete_topic,
     Kind.KAFKA_DROPPED: _of_kafka(_drop),
     Kind.KAFKA_REFUSED: _of_kafka(_refuse),
     Kind.KAFKA_DELAYED: _of_kafka(_delay),

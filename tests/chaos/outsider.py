@@ -16,6 +16,8 @@ from tests.chaos.plan import WRITING_SECONDS
 
 NOTICES = 40
 HOLDERS = 5
+COMPRESSED_LINGER_MS = 400
+CODECS = ("gzip", "snappy", "lz4", "zstd")
 FLUSH_SECONDS = 90
 """How long Kafka may take to have it all: a killed broker has to start again, on a busy machine."""
 
@@ -27,11 +29,20 @@ class Outsider:
         """Publish to *topic* of the broker at *address* what *seed* says."""
         self.acknowledged: set[tuple[str, int]] = set()
         """The holder and the number of each notice that Kafka has."""
+        self.codec = "none"
+        """How batches are compressed from now on."""
         self._topic = topic
         self._dice = random.Random(f"outsider {seed}")  # noqa: S311 - chance, not secrecy
-        self._producer = Producer(
+        self._address = address
+        self._producer = self._make_producer(self.codec)
+
+    def _make_producer(self, codec: str) -> Producer:
+        return Producer(
             {
-                "bootstrap.servers": address,
+                "bootstrap.servers": self._address,
+                "compression.type": codec,
+                # Compressed batches hold several records, as those of busy senders do.
+                "linger.ms": 5 if codec == "none" else COMPRESSED_LINGER_MS,
                 # One after the other, again and again until Kafka has it: a notice may stand in
                 # Kafka twice then, which is what outsiders do.
                 "acks": "all",
@@ -45,14 +56,22 @@ class Outsider:
 
     async def run(self) -> None:
         """Publish over the time of writing, and wait until Kafka has it all."""
-        numbers = dict.fromkeys(range(HOLDERS), 0)
+        numbers, codec = dict.fromkeys(range(HOLDERS), 0), self.codec
         for _ in range(NOTICES):
+            if self.codec != codec:
+                # All there is first: two producers keep no order between them.
+                await self._flush()
+                codec = self.codec
+                self._producer = self._make_producer(codec)
             holder = self._dice.randrange(HOLDERS)
             numbers[holder] += 1
             for _ in range(self._dice.choice((1, 1, 2))):
                 self._publish(f"chaos {holder}", numbers[holder])
             self._producer.poll(0)
             await asyncio.sleep(WRITING_SECONDS / NOTICES)
+        await self._flush()
+
+    async def _flush(self) -> None:
         left = await asyncio.to_thread(self._producer.flush, FLUSH_SECONDS)
         if left:
             raise RuntimeError(f"Kafka did not take {left} notices of the outsider")

@@ -7,6 +7,7 @@ behind a firewall that has forgotten them.
 """
 
 import asyncio
+import re
 import socket
 from contextlib import suppress
 from enum import StrEnum
@@ -14,7 +15,14 @@ from types import TracebackType
 from typing import Self
 
 CHUNK_BYTES = 65536
-_BEFORE_END_BYTES = 1_000
+_BATCH = re.compile(
+    # Base offset, length, leader epoch; then magic 2, CRC, attributes, the last offset's delta, and
+    # two times of this century. Source: Kafka's documentation, "Record Batch".
+    rb"\x00\x00.{6}\x00.{3}.{4}\x02.{4}\x00.\x00.{3}\x00\x00\x01.{5}\x00\x00\x01",
+    re.DOTALL,
+)
+_FIRST_TIME = 27
+"""Where the first time of a batch begins. Its CRC covers it."""
 
 
 class Way(StrEnum):
@@ -100,7 +108,10 @@ class Proxy:
         self.delay_seconds = 0.0
         self.budget: int | None = None
         self.damage_over: int | None = None
-        """One bit is flipped near the end of each longer chunk that the server sends."""
+        """In each longer chunk from the server one bit of its first Kafka record batch is flipped.
+
+        Only batches have a checksum: nobody can notice damage to the rest of Kafka's protocol.
+        """
         self.damaged = 0
         self._target = (host, port)
         self._server: asyncio.Server | None = None
@@ -133,11 +144,16 @@ class Proxy:
         """Return *data* as it leaves the proxy: with a bit flipped if `damage_over` says so."""
         if self.damage_over is None or len(data) <= self.damage_over:
             return data
+        batch = _BATCH.search(data)
+        if batch is None:
+            return data
         self.damaged += 1
-        # A response with records ends with them. In the middle of a chunk the length of a second
-        # response may stand: the client would wait for bytes that do not exist.
-        place = len(data) - _BEFORE_END_BYTES
+        place = batch.start() + _FIRST_TIME + 7
         return data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
+
+    def lead_to(self, host: str, port: int) -> None:
+        """Lead new connections to another server."""
+        self._target = (host, port)
 
     def drop(self) -> None:
         """Reset every connection."""

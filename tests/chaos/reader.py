@@ -66,6 +66,15 @@ def read(address: str, topics: Sequence[str]) -> list[Record]:
     return records
 
 
+def ends_of(address: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+    """Return the end offset of each partition of *topics*."""
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "chaos.reader"})
+    try:
+        return {(p.topic, p.partition): _end(consumer, p) for p in _places(consumer, topics)}
+    finally:
+        consumer.close()
+
+
 def _places(consumer: Consumer, topics: Sequence[str]) -> list[TopicPartition]:
     known = consumer.list_topics(timeout=SECONDS).topics
     return [TopicPartition(t, number, 0) for t in topics for number in known[t].partitions]

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,23 @@ from govid.bus.contracts import Topic
 from tests.backends import postgres
 from tests.chaos import evidence
 from tests.chaos.checker import Verdict, judge
+from tests.chaos.failover import FailoverPair, failover_pair
 from tests.chaos.faults import Cast, inflict
 from tests.chaos.outsider import Outsider
-from tests.chaos.plan import REPLICAS, Plan
+from tests.chaos.plan import REPLICAS, Kind, Plan
+from tests.chaos.reader import ends_of
 from tests.chaos.replicas import Replica, running
 from tests.chaos.scenery import prepare, settings_of, through, ways, writing
 from tests.chaos.stage import Stage
-from tests.chaos.verification import Proof, verify
+from tests.chaos.verification import PUBLISH_AGAIN, Proof, command, verify
 from tests.chaos.writers import Ledger
 
 QUIET_SECONDS = 60
 """How long after the last fault everything has to be handled."""
 FAULTS_SECONDS = 120
 LONG_SECONDS = 12
+DELETABLE = (Topic.VERIFICATION_REQUEST, Topic.VERIFICATION_RESULT)
+"""The topics of govid's own that are published to all the time, and that `verify` looks at here."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,17 +71,28 @@ class Laps:
 async def play(stage: Stage, plan: Plan, folder: Path) -> Report:
     """Play the run of *plan*; the replicas write their logs into *folder*."""
     laps = Laps()
+    if Kind.DATABASE_FAILED_OVER in plan.kinds:
+        async with failover_pair() as (pair, database_url):
+            return await _play(stage, plan, folder, database_url, pair, laps)
     database_url = await postgres.clone(stage.server_url, stage.template)
     try:
-        return await _play(stage, plan, folder, database_url, laps)
+        return await _play(stage, plan, folder, database_url, None, laps)
     finally:
         await postgres.drop(stage.server_url, database_url)
 
 
-async def _play(stage: Stage, plan: Plan, folder: Path, database_url: str, laps: Laps) -> Report:
+async def _play(
+    stage: Stage,
+    plan: Plan,
+    folder: Path,
+    database_url: str,
+    pair: FailoverPair | None,
+    laps: Laps,
+) -> Report:
     settings = settings_of(plan, stage, database_url)
     topics = [settings.wire_name(topic) for topic in Topic]
     moods = await prepare(plan, database_url)
+    published_again: Mapping[tuple[str, int], int] = {}
     async with AsyncExitStack() as scene:
         to_database, to_kafka = await ways(scene, stage, database_url)
         cast = Cast(
@@ -91,16 +107,26 @@ async def _play(stage: Stage, plan: Plan, folder: Path, database_url: str, laps:
             writers=await scene.enter_async_context(
                 writing(through(settings, to_database[-1]), plan.seed)
             ),
+            outsider=Outsider(
+                stage.broker.address, settings.wire_name(Topic.DEATH_NOTIFICATION), plan.seed
+            ),
+            pair=pair,
+            published=[settings.wire_name(topic) for topic in DELETABLE],
         )
         await scene.enter_async_context(running(cast.replicas))
         await evidence.until_topics_exist(stage.broker.address, topics)
         laps.end("prepared")
-        notices = await _under_faults(cast, plan, settings)
+        notices = await _under_faults(cast, plan)
         laps.end("under_faults")
         await _until_quiet(cast, len(notices))
         laps.end("drained")
+        if Kind.KAFKA_TOPIC_DELETED in plan.kinds:
+            published_again = await _publish_again(stage, settings, folder, cast, len(notices))
+            laps.end("published_again")
     laps.end("stopped")
-    found = await evidence.gather(database_url, stage.broker.address, settings, notices)
+    found = await evidence.gather(
+        database_url, stage.broker.address, settings, notices, published_again
+    )
     laps.end("read")
     proof = await verify(stage.nursery, settings, stage.broker.address, folder)
     laps.end("verified")
@@ -126,16 +152,29 @@ async def _play(stage: Stage, plan: Plan, folder: Path, database_url: str, laps:
     )
 
 
-async def _under_faults(cast: Cast, plan: Plan, settings: BusSettings) -> set[tuple[str, int]]:
+async def _publish_again(
+    stage: Stage, settings: BusSettings, folder: Path, cast: Cast, notices: int
+) -> Mapping[tuple[str, int], int]:
+    """Publish what a deleted topic had held, if that is what `verify` finds.
+
+    Return from which offsets on it stands in the topics that may have been deleted.
+    """
+    if (await verify(stage.nursery, settings, stage.broker.address, folder)).clean:
+        return {}
+    ends = await asyncio.to_thread(ends_of, stage.broker.address, cast.published)
+    await command(stage.nursery, settings, stage.broker.address, folder, PUBLISH_AGAIN)
+    await _until_quiet(cast, notices)
+    return ends
+
+
+async def _under_faults(cast: Cast, plan: Plan) -> set[tuple[str, int]]:
     """Write while everything breaks; return the notices that Kafka acknowledged meanwhile."""
-    topic = settings.wire_name(Topic.DEATH_NOTIFICATION)
-    outsider = Outsider(cast.broker.address, topic, plan.seed)
     async with asyncio.timeout(FAULTS_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(cast.writers.run())
-        group.create_task(outsider.run())
+        group.create_task(cast.outsider.run())
         for fault in plan.faults:
             group.create_task(inflict(cast, fault))
-    return outsider.acknowledged
+    return cast.outsider.acknowledged
 
 
 async def _until_quiet(cast: Cast, notices: int) -> None:

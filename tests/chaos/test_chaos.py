@@ -16,7 +16,7 @@ def test_the_short_run_meets_every_class_of_faults() -> None:
 @pytest.mark.kafka
 @pytest.mark.database
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(430)
 def test_every_promise_is_kept_whatever_breaks(reports: Sequence[Report]) -> None:
     assert [report for report in reports if not report.well] == []
     assert [report.seed for report in reports] == list(SHORT_RUN)

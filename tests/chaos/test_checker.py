@@ -157,3 +157,23 @@ def test_one_event_under_two_ids_is_found() -> None:
 def test_whatever_is_left_is_stuck() -> None:
     assert broken(pending=1, parked=2, dead=4) == Verdict(stuck=7)
     assert not Verdict(stuck=1).well
+
+
+def test_what_an_operator_published_again_has_an_order_of_its_own() -> None:
+    first, second = (record("requests", n, A, n + 1) for n in range(2))
+    late = first._replace(offset=2)
+    again = {"requests": [second, late], "published_again": {("requests", 0): 2}}
+    assert broken(**again) == Verdict()
+    assert broken(requests=[second, late]) == Verdict(reordered=1)
+
+
+def test_what_came_by_itself_keeps_its_order_whatever_was_published_again() -> None:
+    first, second = (record("requests", n, A, n + 1) for n in range(2))
+    swapped = [second._replace(offset=0), first._replace(offset=1)]
+    assert broken(requests=swapped, published_again={("requests", 0): 2}) == Verdict(reordered=1)
+    assert broken(requests=swapped, published_again={("requests", 1): 0}) == Verdict(reordered=1)
+
+
+def test_what_was_published_again_and_is_still_missing_is_lost() -> None:
+    second = record("requests", 1, A, 2)
+    assert broken(requests=[second], published_again={("requests", 0): 2}) == Verdict(lost=1)

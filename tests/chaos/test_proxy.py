@@ -8,6 +8,11 @@ import pytest
 from tests.chaos.proxy import Proxy, Way
 
 SECONDS = 5.0
+BATCH = (
+    # Base offset, length, leader epoch, magic; CRC; attributes, last offset, two times.
+    bytes(8) + b"\x00\x00\x01\x00" + bytes(4) + b"\x02" + b"abcd" + bytes(6)
+    + 2 * (1_795_933_577_185).to_bytes(8) + b"records"
+)  # fmt: skip
 SILENCE = 0.1
 
 
@@ -146,3 +151,28 @@ async def test_a_delay_delays(proxy: Proxy, call: Call) -> None:
     await line.hear(1)
     # Once on the way there, and once on the way back.
     assert asyncio.get_running_loop().time() - began >= 0.2
+
+
+@pytest.mark.parametrize("before", [b"", b"the head of an answer"])
+async def test_damage_flips_one_bit_that_the_checksum_of_a_batch_covers(
+    proxy: Proxy, call: Call, before: bytes
+) -> None:
+    line = await call()
+    proxy.damage_over = 0
+    await line.say(sent := before + BATCH)
+    heard = await line.hear(len(sent))
+    flipped = [n for n, (a, b) in enumerate(zip(sent, heard, strict=True)) if a != b]
+    assert flipped == [len(before) + 34]
+    assert sent[flipped[0]] ^ heard[flipped[0]] == 0x10
+    assert proxy.damaged == 1
+
+
+@pytest.mark.parametrize("said", [b"no batch at all", BATCH[:30], BATCH])
+async def test_no_damage_to_what_holds_no_batch_or_is_not_longer_than_said(
+    proxy: Proxy, call: Call, said: bytes
+) -> None:
+    line = await call()
+    proxy.damage_over = len(BATCH)
+    await line.say(said)
+    assert await line.hear(len(said)) == said
+    assert proxy.damaged == 0

@@ -1,9 +1,9 @@
-"""`govid outbox verify` as an operator runs it: a process, its settings, its output."""
+"""Commands of govid as an operator runs them: a process, its settings, its output."""
 
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from govid.bus import BusSettings
 from govid.bus.contracts import Topic
 from govid.gateway.cli import main as govid
 
-OUTPUT = "verify.json"
+VERIFY = ("outbox", "verify", "--json")
+PUBLISH_AGAIN = ("outbox", "replay", "--unproved", "--reason", "a topic was deleted", "--yes")
 LOOK_SECONDS = 0.05
 
 
@@ -34,7 +35,23 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 async def verify(
     nursery: ForkServerContext, settings: BusSettings, address: str, folder: Path
 ) -> Proof:
-    """Run the command in *folder* on the database of *settings* and the Kafka at *address*."""
+    """Run `govid outbox verify` on the database of *settings* and the Kafka at *address*."""
+    exit_code, said = await command(nursery, settings, address, folder, VERIFY)
+    try:
+        report = msgspec.json.decode(said, type=Proof)
+    except msgspec.DecodeError:
+        report = Proof()
+    return msgspec.structs.replace(report, exit_code=exit_code)
+
+
+async def command(
+    nursery: ForkServerContext,
+    settings: BusSettings,
+    address: str,
+    folder: Path,
+    words: Sequence[str],
+) -> tuple[int, bytes]:
+    """Run a command of govid in *folder*; return its exit code and what it printed."""
     environment = {
         "GOVID_DATABASE_URL": settings.database_url,
         "GOVID_KAFKA_BOOTSTRAP_SERVERS": address,
@@ -42,25 +59,24 @@ async def verify(
         "GOVID_VERIFICATION_RESULT_TOPIC": settings.wire_name(Topic.VERIFICATION_RESULT),
         "GOVID_DEATH_NOTIFICATION_TOPIC": settings.wire_name(Topic.DEATH_NOTIFICATION),
     }
-    process = nursery.Process(target=run, args=(environment, folder), daemon=True)
+    process = nursery.Process(target=run, args=(environment, folder, words), daemon=True)
     process.start()
     while process.is_alive():
         await asyncio.sleep(LOOK_SECONDS)
-    said = (folder / OUTPUT).read_bytes()
-    try:
-        report = msgspec.json.decode(said, type=Proof)
-    except msgspec.DecodeError:
-        report = Proof()
-    return msgspec.structs.replace(report, exit_code=process.exitcode or 0)
+    return process.exitcode or 0, _file(folder, words, "out").read_bytes()
 
 
-def run(environment: Mapping[str, str], folder: Path) -> None:
+def _file(folder: Path, words: Sequence[str], suffix: str) -> Path:
+    return folder / f"{words[1]}.{suffix}"
+
+
+def run(environment: Mapping[str, str], folder: Path, words: Sequence[str]) -> None:
     """Be the command: this process is nothing else."""
     os.environ.update(environment)
     os.chdir(folder)
-    output = os.open(folder / OUTPUT, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-    errors = os.open(folder / "verify.log", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    output = os.open(_file(folder, words, "out"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    errors = os.open(_file(folder, words, "log"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(errors, 2)
-    sys.argv = ["govid", "outbox", "verify", "--json"]
+    sys.argv = ["govid", *words]
     govid()
