@@ -3,7 +3,7 @@
     python -m bench                     everything, as published: about ten minutes
     python -m bench --only kafka        one part: resources, profile, registration, logins,
                                         timing, emit, handlers, kafka, idle, paced,
-                                        isolation, departments
+                                        isolation, departments, exports
     python -m bench --rounds 1 --seconds 2      a quick look, good for nothing else
 
 Servers listen on 127.0.0.1 only; nothing is ended but what was started here. Nothing else should
@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 import govid
-from bench import departments, logins, profiles, registrations, resources, timing
+from bench import departments, exports, logins, profiles, registrations, resources, timing
 from bench.bus import drains, emits, handlers, isolation, latencies
 from bench.numbers import judge
 from tests.backends.kafka import Unavailable
@@ -41,7 +41,7 @@ def main() -> None:
         action="append",
         choices=(
             *("resources", "profile", "registration", "logins", "timing"),
-            *("emit", "handlers", "kafka", "idle", "paced", "isolation", "departments"),
+            *("emit", "handlers", "kafka", "idle", "paced", "isolation", "departments", "exports"),
         ),
     )
     parser.add_argument("--rounds", type=int, default=5)
@@ -61,6 +61,7 @@ def main() -> None:
         "paced": lambda _: latencies.measure_paced(rounds=rounds, seconds=seconds),
         "isolation": lambda _: isolation.measure(rounds=rounds),
         "departments": lambda folder: departments.measure(folder, rounds=rounds, seconds=seconds),
+        "exports": lambda folder: exports.measure(folder, seconds=4 * seconds),
     }
     results: dict[str, Any] = {"machine": machine()}
     if results["machine"]["load_before"] > IDLE_LOAD:

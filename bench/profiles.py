@@ -1,11 +1,15 @@
 """`GET /api/auth/profile`: govid as it ships, the floor below it, the prototype before it."""
 
 import asyncio
+import re
+import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import httpx
 
 from bench import rivals, wrk
 from bench.backends import backends, beside_the_servers, govid, registered
@@ -16,6 +20,10 @@ from tests.backends.processes import SERVER_CORE
 ACCOUNTS = 200
 WARM_UP_SECONDS = 2
 PATH = "/api/auth/profile"
+SCRAPER = secrets.token_urlsafe(32)
+FULL_COLLECTIONS = re.compile(
+    r'^govid_gc_pause_seconds_bucket\{(?=.*generation="2").*le="([^"]+)".*\} (\S+)$', re.MULTILINE
+)
 
 
 def measure(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
@@ -31,7 +39,13 @@ def measure(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
         tokens = asyncio.run(rivals.populate(database, ACCOUNTS))
         theirs = _file(folder / "tokens-rivals", tokens)
         ours = stack.enter_context(
-            govid(where, folder, "govid", core=SERVER_CORE, extra=FLOOR_OF_HASHES)
+            govid(
+                where,
+                folder,
+                "govid",
+                core=SERVER_CORE,
+                extra={**FLOOR_OF_HASHES, "GOVID_METRICS_TOKEN": SCRAPER},
+            )
         )
         mine = _file(folder / "tokens-govid", registered(ours.url, ACCOUNTS))
         floor = stack.enter_context(rivals.floor(database, folder, tokens[0]))
@@ -49,11 +63,15 @@ def measure(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
             for name, (url, file) in contestants.items():
                 loads[name].append(wrk.run(url, file, seconds))
         lines = _lines(ours.log) - lines_before
+        full, long = _full_collections(ours.url)
     result = {name: _summary(each) for name, each in loads.items()}
     return {
         **result,
         "govid_to_floor": _ratio(result, "floor"),
         "govid_to_prototype": _ratio(result, "prototype"),
+        "p99_to_floor": round(result["govid"]["p99_ms"] / result["floor"]["p99_ms"], 3),
+        "full_collections": full,
+        "long_pauses": long,
         "govid_log_lines": lines,
         "kafka": where.has_kafka,
         "rounds": rounds,
@@ -70,6 +88,14 @@ def _summary(loads: list[wrk.Load]) -> dict[str, Any]:
         "p99_ms": round(median(load.p99_ms for load in loads), 2),
         "each_round": [round(load.requests_per_second, 1) for load in loads],
     }
+
+
+def _full_collections(url: str) -> tuple[int, int]:
+    """Return how many collections of the oldest generation there were, and how many > 20 ms."""
+    scraped = httpx.get(f"{url}/metrics", headers={"Authorization": f"Bearer {SCRAPER}"})
+    scraped.raise_for_status()
+    counts = {limit: int(float(count)) for limit, count in FULL_COLLECTIONS.findall(scraped.text)}
+    return counts["+Inf"], counts["+Inf"] - counts["0.02"]
 
 
 def _ratio(result: Mapping[str, Mapping[str, Any]], other: str) -> float:

@@ -100,6 +100,11 @@ class Server:
                 time.sleep(0.01)
         raise RuntimeError(f"{self._command} is not ready:\n{self._log.read_text()[-4000:]}")
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
     def kill(self) -> None:
         """End it as a power cut would, and wait until it is gone."""
         if self._process is not None:
