@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from govid.bus import BusSettings
 from govid.bus.contracts import Topic
 from govid.bus.kafka.topics_admin import wanted_topics
-from govid.gateway.kafka_checks import durability_warnings
+from govid.gateway.kafka_checks import KafkaFindings, durability_warnings
 from tests.kafka.house import House, until
 from tests.kafka.test_kafka_ahead import look
 from tests.kafka.test_proof import administer
@@ -106,6 +107,18 @@ async def test_a10_check_names_topics_that_are_missing(kafka_settings: BusSettin
     names = ", ".join(wanted_topics(kafka_settings))
     assert found.warnings[0] == (
         f"Kafka has no topic {names}: a server that runs creates what is missing"
+    )
+
+
+@pytest.mark.parametrize("url", ["", "postgresql://x@127.0.0.1:1/x", "postgresql://x?sslmode=off"])
+async def test_f11_missing_topics_are_named_whatever_the_database_does(
+    kafka_settings: BusSettings, url: str
+) -> None:
+    settings = msgspec.structs.replace(kafka_settings, database_url=url)
+    found = await look(settings)
+    names = ", ".join(wanted_topics(settings))
+    assert found == KafkaFindings(
+        warnings=[f"Kafka has no topic {names}: a server that runs creates what is missing"]
     )
 
 

@@ -3,20 +3,23 @@
 Nothing is changed here: topics that are missing are created by a server that runs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import asyncpg
 import msgspec
 
 from govid.bus import Outage
-from govid.bus.kafka.acceptance import QUERIES, topic_states
+from govid.bus.kafka.acceptance import QUERIES, TopicState, topic_states
 from govid.bus.kafka.archive import Archive, reading
 from govid.bus.kafka.kafka_ahead import find_ahead
 from govid.bus.kafka.room import quiet
 from govid.bus.kafka.topics_admin import ordered_topics, wanted_topics
 from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.gateway.kafka_addresses import (
+    describe_silence,
+    why_nobody_answers,
+)
 from govid.gateway.settings import Settings
 
 UNCLEAN = "unclean.leader.election.enable"
@@ -34,43 +37,58 @@ class KafkaFindings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def kafka_findings(settings: Settings) -> KafkaFindings:
-    """Compare Kafka with what the database remembers of it.
+    """Look at Kafka, and compare it with what the database remembers of it.
 
     A database that cannot be asked is told elsewhere; nothing is compared then.
     """
     servers = settings.bus.kafka_bootstrap_servers
-    if not servers or not settings.bus.database_url:
-        return KafkaFindings()
-    try:
-        connection = await ConnectionFactory(
-            settings.bus.database_url, application="govid check"
-        ).open()
-    except (*DATABASE_UNAVAILABLE, InvalidConnectionUrl):
+    if not servers:
         return KafkaFindings()
     quiet()
     try:
-        async with reading(servers) as archive:
-            return await _look(settings, connection, archive)
+        # The client would ask for seconds where nothing listens.
+        if await why_nobody_answers(servers) is None:
+            async with reading(servers) as archive:
+                return await _look(settings, archive)
     except Outage:
-        return KafkaFindings(warnings=["Kafka stopped answering while it was looked at"])
-    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
+        pass
+    silence = await describe_silence(servers)
+    return KafkaFindings(warnings=[f"{silence}: events wait, and no topic was looked at"])
+
+
+async def _look(settings: Settings, archive: Archive) -> KafkaFindings:
+    present = await archive.partitions()
+    wanted = wanted_topics(settings.bus)
+    missing = [name for name in wanted if name not in present]
+    compared = await _compared(settings, archive, present)
+    durability = await durability_warnings(archive, [name for name in wanted if name in present])
+    return KafkaFindings(
+        warnings=[*_missing(missing), *compared.warnings, *durability],
+        relay_faults=compared.relay_faults,
+    )
+
+
+async def _compared(
+    settings: Settings, archive: Archive, present: Mapping[str, int]
+) -> KafkaFindings:
+    """Compare Kafka with the database, as far as that can be asked."""
+    if not settings.bus.database_url:
+        return KafkaFindings()
+    try:
+        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
+        connection = await factory.open()
+    except (*DATABASE_UNAVAILABLE, InvalidConnectionUrl):
+        return KafkaFindings()
+    try:
+        rows = await connection.fetch(QUERIES["topics"])
+        is_forgetful = bool(settings.bus.kafka_generation)
+        ahead = [] if is_forgetful else await find_ahead(settings.bus, connection, archive)
+    except asyncpg.PostgresError:
         return KafkaFindings()
     finally:
         await connection.close()
-
-
-async def _look(settings: Settings, connection: Any, archive: Archive) -> KafkaFindings:
-    present = await archive.partitions()
-    rows = await connection.fetch(QUERIES["topics"])
-    is_forgetful = bool(settings.bus.kafka_generation)
-    ahead = [] if is_forgetful else await find_ahead(settings.bus, connection, archive)
     return KafkaFindings(
-        warnings=[
-            *_topics(settings, rows, present),
-            *await durability_warnings(
-                archive, [n for n in wanted_topics(settings.bus) if n in present]
-            ),
-        ],
+        warnings=[*_changed(topic_states(rows, present, ordered_topics(settings.bus)))],
         relay_faults=[f"{one.sentence}; {A_DATABASE_AHEAD}" for one in ahead],
     )
 
@@ -98,13 +116,13 @@ async def durability_warnings(archive: Archive, topics: Sequence[str]) -> list[s
     return told
 
 
-def _topics(
-    settings: Settings, rows: list[Mapping[str, Any]], present: Mapping[str, int]
-) -> Iterator[str]:
-    missing = [name for name in wanted_topics(settings.bus) if name not in present]
-    if missing:
-        yield f"Kafka has no topic {', '.join(missing)}: a server that runs creates what is missing"
-    for one in topic_states(rows, present, ordered_topics(settings.bus)):
+def _missing(names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield f"Kafka has no topic {', '.join(names)}: a server that runs creates what is missing"
+
+
+def _changed(states: Iterable[TopicState]) -> Iterator[str]:
+    for one in states:
         if one.state == "changed":
             yield (
                 f"topic {one.topic} has {one.in_kafka} partitions and had {one.partitions}: govid "

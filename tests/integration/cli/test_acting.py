@@ -201,7 +201,9 @@ def test_r11_a_kafka_that_does_not_answer_proves_nothing(
     runner.env = {**runner.env, "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     result = govid("outbox", "verify")
     assert (result.exit_code, result.stdout) == (4, "")
-    assert result.stderr.startswith("govid: Kafka does not answer.\n")
+    assert result.stderr.startswith(
+        "govid: no Kafka answers at 127.0.0.1:1 (connection refused).\n"
+    )
 
 
 def states(govid: Any, event_id: UUID) -> dict[str, str]:

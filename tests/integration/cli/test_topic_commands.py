@@ -113,3 +113,27 @@ async def test_a1_nothing_else_is_stepped_over(
     assert not await fault.connection.fetchval(
         "SELECT bool_or(accepted_at IS NOT NULL) FROM bus.inbound_fault"
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "line"),
+    [
+        (("topics", "list"), 0, "{}: what Kafka has is not known."),
+        (("topics", "accept", "nhs.appointment.request", "--reason", "x"), 4, "govid: {}."),
+        (("topics", "accept-ahead", "--reason", "x"), 4, "govid: {}."),
+        (("events", "tail", "--source", "kafka", "--limit", "1"), 4, "govid: {}."),
+        (("outbox", "verify"), 4, "govid: {}."),
+        (("outbox", "replay", "--unproved", "--dry-run"), 4, "govid: {}."),
+    ],
+)
+def test_f11_every_command_says_why_no_kafka_answers(
+    runner: CliRunner, fault: Past, command: tuple[str, ...], code: int, line: str
+) -> None:
+    runner.env = {**runner.env, "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1,kafka.invalid"}
+    result = runner.invoke(commands, command)
+    why = (
+        "no Kafka answers at 127.0.0.1:1 (connection refused), kafka.invalid:9092 (its name is "
+        "not known)"
+    )
+    assert line.format(why) in result.stderr.splitlines()
+    assert result.exit_code == code

@@ -10,8 +10,8 @@ import rich_click
 from govid.gateway.account_checks import account_warnings
 from govid.gateway.cli.errors import ExitCode
 from govid.gateway.cli.output import Output, json_option
-from govid.gateway.cli.settings import answers, settings_or_exit
-from govid.gateway.kafka_checks import KafkaFindings, kafka_findings
+from govid.gateway.cli.settings import settings_or_exit
+from govid.gateway.kafka_checks import kafka_findings
 from govid.gateway.production import backend_faults, backend_warnings, faults, warnings
 from govid.gateway.role_checks import role_warnings
 from govid.gateway.settings import Settings
@@ -35,14 +35,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
 async def findings(settings: Settings) -> Findings:
     """Look at *settings*, the database and Kafka."""
-    servers = settings.bus.kafka_bootstrap_servers
-    in_kafka = KafkaFindings()
-    if await answers(servers):
-        in_kafka = await kafka_findings(settings)
-    elif servers:
-        in_kafka = KafkaFindings(
-            warnings=[f"nobody answers at {servers}: events wait until Kafka does"]
-        )
+    in_kafka = await kafka_findings(settings)
     return Findings(
         faults=[*faults(settings), *await backend_faults(settings)],
         warnings=[

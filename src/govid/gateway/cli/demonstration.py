@@ -19,12 +19,13 @@ from govid.gateway.cli import web
 from govid.gateway.cli.listening import url_of
 from govid.gateway.cli.migrate import apply
 from govid.gateway.cli.output import Output, note
-from govid.gateway.cli.settings import Target, answers, connected
+from govid.gateway.cli.settings import Target, connected
 from govid.gateway.devserver.backends import Backends
 from govid.gateway.devserver.panel import Panel, render
 from govid.gateway.devserver.people import RESIDENTS
 from govid.gateway.devserver.seed import hash_password, seed
 from govid.gateway.devserver.state import DevState, Running, StateFolder
+from govid.gateway.kafka_addresses import why_nobody_answers
 from govid.gateway.setting_checks import secret_faults, unmatched_origins
 from govid.gateway.settings import Settings
 
@@ -67,10 +68,12 @@ class Demonstration:
         apply(place)
         if seeded:
             asyncio.run(_seed(place, self._state.password))
-        if self._started.kafka is None and not asyncio.run(answers(place.kafka_bootstrap_servers)):
+        if self._started.kafka is None and (
+            why := asyncio.run(why_nobody_answers(place.kafka_bootstrap_servers))
+        ):
             note(
-                "Kafka does not answer. govid starts without it: events wait in the outbox "
-                "until it does (GOVID_KAFKA_BOOTSTRAP_SERVERS)."
+                f"warning: no Kafka answers at {why}: events wait in the outbox until it does "
+                "(GOVID_KAFKA_BOOTSTRAP_SERVERS)."
             )
         running = Running(
             pid=os.getpid(),

@@ -22,7 +22,7 @@ from govid.gateway.cli.errors import ExitCode, Unreachable
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.progress import Progress
 from govid.gateway.cli.selectors import MOMENT
-from govid.gateway.cli.settings import Target, target
+from govid.gateway.cli.settings import Target, kafka_silence, target
 
 MOST_FINDINGS = 1_000
 """How many findings are told one by one; all of them are counted."""
@@ -109,10 +109,7 @@ async def _verify(
                 await _watch("Reading partitions", len(proof.places), proof.run(), report)
                 report.kafka = proof.tally
         except Outage as error:
-            raise Unreachable(
-                "Kafka does not answer.",
-                "Is GOVID_KAFKA_BOOTSTRAP_SERVERS right? --without-kafka proves the rest.",
-            ) from error
+            raise await kafka_silence(place, "--without-kafka proves the rest.") from error
     return report
 
 
@@ -137,9 +134,7 @@ async def unproved_events(
             await proof.survey()
             await _watch("Reading partitions", len(proof.places), proof.run(), report)
     except Outage as error:
-        raise Unreachable(
-            "Kafka does not answer.", "Is GOVID_KAFKA_BOOTSTRAP_SERVERS right?"
-        ) from error
+        raise await kafka_silence(place) from error
     return proof.unproved
 
 

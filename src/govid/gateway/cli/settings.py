@@ -4,7 +4,6 @@
 finds them there. What the settings name comes first.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,9 +19,9 @@ from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway.cli.database_errors import explain
 from govid.gateway.cli.errors import Unreachable, WrongUsage
 from govid.gateway.devserver.state import Running, StateFolder
+from govid.gateway.kafka_addresses import describe_silence
 from govid.gateway.settings import Settings, SettingsError, load
 
-KNOCK_SECONDS = 1
 NOBODY = "Start one with `govid dev`, or set "
 
 
@@ -111,15 +110,9 @@ async def connected(to: Target) -> AsyncIterator[Any]:
         await connection.close()
 
 
-async def answers(bootstrap_servers: str) -> bool:
-    """Tell whether anybody listens at one of *bootstrap_servers*, without a word of Kafka."""
-    for server in bootstrap_servers.split(","):
-        host, _, port = server.strip().rpartition(":")
-        try:
-            async with asyncio.timeout(KNOCK_SECONDS):
-                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-        except (OSError, ValueError, TimeoutError):
-            continue
-        writer.close()
-        return True
-    return False
+async def kafka_silence(to: Target, remedy: str = "") -> Unreachable:
+    """Return what to raise where Kafka cannot be asked; *remedy* adds to the usual one."""
+    if not to.kafka_bootstrap_servers:
+        return Unreachable("no Kafka is known.", "Set GOVID_KAFKA_BOOTSTRAP_SERVERS.")
+    told = await describe_silence(to.kafka_bootstrap_servers)
+    return Unreachable(f"{told}.", f"Is GOVID_KAFKA_BOOTSTRAP_SERVERS right? {remedy}".rstrip())

@@ -16,7 +16,8 @@ from govid.bus.kafka.tail import Record, watching
 from govid.bus.masking import MASK, masked
 from govid.gateway.cli.errors import Unreachable
 from govid.gateway.cli.output import note
-from govid.gateway.cli.settings import Target, connected
+from govid.gateway.cli.settings import Target, connected, kafka_silence
+from govid.gateway.kafka_addresses import describe_silence
 
 Source = Literal["kafka", "outbox"]
 POLL_SECONDS = 0.2
@@ -102,11 +103,8 @@ async def following(
                 return
         except Outage as error:
             if source == "kafka":
-                raise Unreachable(
-                    "Kafka does not answer.",
-                    "Is GOVID_KAFKA_BOOTSTRAP_SERVERS right? `--source outbox` does without.",
-                ) from error
-            note("Kafka does not answer: reading the outbox.")
+                raise await kafka_silence(place, "`--source outbox` does without.") from error
+            note(f"{await describe_silence(place.kafka_bootstrap_servers)}: reading the outbox.")
     async with connected(place) as connection:
         note("From the outbox: activity records and decisions about reads are not there.")
         start = await _start(connection, since)

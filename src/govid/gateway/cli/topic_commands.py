@@ -41,7 +41,8 @@ from govid.gateway.cli.audit import operator
 from govid.gateway.cli.errors import CommandError, Refused, Unreachable, WrongUsage
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.prompts import confirm
-from govid.gateway.cli.settings import Target, answers, connected, target
+from govid.gateway.cli.settings import Target, connected, kafka_silence, target
+from govid.gateway.kafka_addresses import describe_silence, why_nobody_answers
 
 
 @click.group("topics", cls=rich_click.RichGroup, epilog="Example: govid topics list")
@@ -57,13 +58,15 @@ def list_(as_json: bool) -> None:
     The state is ok, changed, missing, switching, or unknown where Kafka does not answer.
     `stopped_at` names partition and offset where the inbox has stopped.
     """
-    states, faults = asyncio.run(_states())
+    states, faults, silence = asyncio.run(_states())
     columns = ("topic", "partitions", "in_kafka", "state", "stopped_at")
     stopped: dict[str, list[str]] = {}
     for fault in faults:
         stopped.setdefault(fault.topic, []).append(f"{fault.partition}/{fault.first_offset}")
     rows = [(*msgspec.structs.astuple(one), stopped.get(one.topic)) for one in states]
     Output(as_json=as_json).table(columns, rows)
+    if silence is not None:
+        note(f"{silence}: what Kafka has is not known.")
     if as_json:
         return
     for one in states:
@@ -189,32 +192,37 @@ async def _accept_ahead(ordered: Order) -> int:
 
 
 async def _find_ahead(place: Target, connection: Any) -> list[AheadPartition]:
+    if not place.kafka_bootstrap_servers:
+        raise await kafka_silence(place)
     try:
         quiet()
         async with reading(place.kafka_bootstrap_servers) as archive:
             return await find_ahead(place.settings.bus, connection, archive)
     except Outage as error:
-        raise Unreachable(
-            "Kafka does not answer.", "Is GOVID_KAFKA_BOOTSTRAP_SERVERS right?"
-        ) from error
+        raise await kafka_silence(place) from error
 
 
-async def _states() -> tuple[list[TopicState], Sequence[InboundFault]]:
+async def _states() -> tuple[list[TopicState], Sequence[InboundFault], str | None]:
+    """Return the topics, where the inbox has stopped, and why Kafka could not be asked."""
     place = target()
     async with connected(place) as connection:
         rows = await connection.fetch(QUERIES["topics"])
         faults = await InboundFaults(connection).fetch_all()
-    states = topic_states(rows, await _present(place), ordered_topics(place.settings.bus))
-    return states, faults
+    present = await _present(place)
+    states = topic_states(rows, present, ordered_topics(place.settings.bus))
+    if present is None and place.kafka_bootstrap_servers:
+        return states, faults, await describe_silence(place.kafka_bootstrap_servers)
+    return states, faults, None
 
 
 async def _present(place: Target) -> Mapping[str, int] | None:
     """Return how many partitions each topic has; None while Kafka does not answer."""
-    if not await answers(place.kafka_bootstrap_servers):
+    servers = place.kafka_bootstrap_servers
+    if not servers or await why_nobody_answers(servers) is not None:
         return None
     quiet()
     try:
-        async with reading(place.kafka_bootstrap_servers) as archive:
+        async with reading(servers) as archive:
             return await archive.partitions()
     except Outage:
         return None
@@ -246,10 +254,7 @@ async def _accept(topic: str, ordered: Order) -> None:
 async def _changed_topic(place: Target, connection: Any, topic: str) -> TopicState:
     present = await _present(place)
     if present is None:
-        raise Unreachable(
-            "Kafka does not answer, so the number of partitions is not known.",
-            "Is GOVID_KAFKA_BOOTSTRAP_SERVERS right?",
-        )
+        raise await kafka_silence(place)
     states = topic_states(
         await connection.fetch(QUERIES["topics"]), present, ordered_topics(place.settings.bus)
     )

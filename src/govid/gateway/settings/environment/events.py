@@ -2,13 +2,14 @@
 
 from pydantic import BaseModel, SecretStr
 
+from govid.gateway.settings.environment.lists import KafkaServers
 from govid.gateway.settings.environment.naming import named
 
 
 class Events(BaseModel):
     """Settings of the bus."""
 
-    kafka_bootstrap_servers: str | None = named(
+    kafka_bootstrap_servers: KafkaServers = named(
         None,
         "GOVID_KAFKA_BOOTSTRAP_SERVERS",
         "KAFKA_BOOTSTRAP_SERVERS",

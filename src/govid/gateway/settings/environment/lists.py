@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 
 from govid.gateway.addresses import is_network
 from govid.gateway.hosts import is_host
+from govid.gateway.kafka_addresses import parse_addresses
 
 _PRACTICE = re.compile(r"[^=@]*[^=@\s]=\d+@[A-Z0-9]+", re.ASCII)
 
@@ -48,6 +49,14 @@ def _practices(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _kafka_servers(value: str | None) -> str | None:
+    """Refuse what Kafka's client could not read."""
+    if value:
+        parse_addresses(value)
+    return value
+
+
+KafkaServers = Annotated[str | None, AfterValidator(_kafka_servers)]
 # Without `NoDecode` the library would insist on JSON.
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Hosts = Annotated[Texts, AfterValidator(_hosts)]
