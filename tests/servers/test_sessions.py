@@ -13,7 +13,7 @@ from govid.bus.storage.connection import (
     SessionRefused,
     session_settings,
 )
-from govid.gateway.database_checks import is_pooled_by_transaction
+from govid.gateway.database_checks import find_pool_mode
 from govid.gateway.migrations import upgrade
 from tests.backends.debian_postgres import (
     DebianServer,
@@ -152,7 +152,7 @@ async def test_c2_wrong_certificate_is_not_believed(
 ) -> None:
     url = tls_server.url().replace("127.0.0.1", host)
     query = f"sslmode=verify-full&sslrootcert={tls_server.folder / root}"
-    with pytest.raises(DatabaseUnreachable, match="SSLCertVerificationError"):
+    with pytest.raises(DatabaseUnreachable, match="its certificate is not trusted"):
         await ConnectionFactory(f"{url}?{query}").open()
 
 
@@ -168,15 +168,19 @@ async def test_c2_migrations_connect_by_the_same_reader(tls_server: DebianServer
         await connection.close()
 
 
-@pytest.mark.parametrize("mode", ["session", "transaction"])
-async def test_c7_pooler_is_told_by_its_mode(server: DebianServer, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [("session", None), ("transaction", "transaction"), ("statement", "statement")],
+)
+async def test_c7_pooler_is_told_by_its_mode(
+    server: DebianServer, mode: str, told: str | None
+) -> None:
     with pgbouncer(server, mode) as url:
-        pooled = await is_pooled_by_transaction(ConnectionFactory(url))
-    assert pooled is (mode == "transaction")
+        assert await find_pool_mode(ConnectionFactory(url)) == told
 
 
 async def test_c7_no_pooler_is_found_where_there_is_none(server: DebianServer) -> None:
-    assert not await is_pooled_by_transaction(ConnectionFactory(server.url()))
+    assert await find_pool_mode(ConnectionFactory(server.url())) is None
 
 
 async def test_c7_session_mode_keeps_the_settings(server: DebianServer) -> None:

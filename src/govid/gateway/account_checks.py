@@ -22,15 +22,19 @@ async def account_faults(connection: Any, settings: Settings) -> list[str]:
     if not settings.identity.pseudonym_key:
         # That it is not set is a fault of its own.
         return []
-    return await key_faults(connection, key_list(settings.identity))
+    try:
+        return await key_faults(connection, key_list(settings.identity))
+    except asyncpg.InsufficientPrivilegeError:
+        # `database_checks` names the right that is missing.
+        return []
 
 
 async def account_warnings(settings: Settings) -> list[str]:
     """Return what an operator should know of the accounts; nothing if the database cannot tell."""
     if not settings.bus.database_url:
         return []
-    factory = ConnectionFactory(settings.bus.database_url, application="govid check")
     try:
+        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
         connection = await factory.open()
     except _UNREACHABLE:
         return []

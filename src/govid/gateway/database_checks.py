@@ -5,9 +5,9 @@ the service from working is a fault; what is allowed and should be known is a wa
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 
@@ -21,11 +21,32 @@ SCHEMAS = ("bus", "identity", "nhs", "hmrc")
 POOLER_SECONDS = 3.0
 PARTITIONED = ("event", "receipt")
 
+REFUSALS: Mapping[str, str] = {
+    "28": "the database refuses this role or its password",
+    "3D": "the database does not exist",
+    "53": "the database is short of memory, disk or connections",
+    "57": "the database is shutting down or starting",
+}
+"""Why a server does not let govid in, by the class of its SQLSTATE."""
+
+PoolMode = Literal["transaction", "statement"]
+"""How a pooler shares sessions where govid needs one of its own for each connection."""
+
+_NAMESPACES = """
+    SELECT nspname AS name, 'USAGE' AS act FROM pg_namespace
+    WHERE nspname = ANY($1::text[]) AND NOT has_schema_privilege(oid, 'USAGE')
+    ORDER BY 1
+"""
 _TABLES = """
     SELECT n.nspname || '.' || c.relname AS name, acts.act
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     CROSS JOIN (VALUES ('SELECT'), ('INSERT')) AS acts (act)
-    WHERE n.nspname = ANY($1::text[]) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+        AND (
+            n.nspname = ANY($1::text[])
+            -- `govid migrate` alone writes the version.
+            OR n.nspname = 'public' AND c.relname = 'govid_version' AND acts.act = 'SELECT'
+        )
         AND NOT has_table_privilege(c.oid, acts.act)
     ORDER BY 1, 2 DESC
 """
@@ -45,18 +66,29 @@ _OWNED = """
         AND NOT pg_has_role(c.relowner, 'USAGE')
     ORDER BY 1
 """
+_CREATES = """
+    SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'bus'
+"""
 _DURABILITY = """
     SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes')
 """
 
 
-async def database_faults(connection: Any, *, allow_unsafe: bool) -> list[str]:
-    """Return what keeps govid from working on the server behind *connection*."""
-    if await connection.fetchval(IS_READ_ONLY):
-        return ["the database accepts no writes: it is a standby, or read-only"]
-    found = [f"the database's role may not {right}" for right in await _missing_rights(connection)]
-    if not found:
-        found = [one async for one in _failed_acts(connection)]
+async def database_faults(
+    connection: Any, *, allow_unsafe: bool, schema_fits: bool = True
+) -> list[str]:
+    """Return everything that keeps govid from working on the server behind *connection*.
+
+    Acts are tried only where *schema_fits* this release: on another schema they fail anyway.
+    """
+    found = []
+    accepts_writes = not await connection.fetchval(IS_READ_ONLY)
+    if not accepts_writes:
+        found.append("the database accepts no writes: it is a standby, or read-only")
+    rights = await _missing_rights(connection)
+    found += [f"the database's role may not {right}" for right in rights]
+    if schema_fits and accepts_writes and not rights:
+        found += [one async for one in _failed_acts(connection)]
     if not allow_unsafe and await _durability(connection, "fsync") == "off":
         found.append(
             "the database runs with fsync=off and loses what was committed at a power cut; to "
@@ -82,37 +114,60 @@ async def database_warnings(connection: Any, *, allow_unsafe: bool) -> list[str]
     return found
 
 
-async def is_pooled_by_transaction(factory: ConnectionFactory) -> bool:
-    """Tell whether a pooler in between gives each transaction another session.
+def describe_refusal(error: BaseException) -> str:
+    """Return why the server that raised *error* does not let govid in."""
+    state = getattr(error, "sqlstate", None)
+    if state is None:
+        return "the database does not answer as PostgreSQL does"
+    return REFUSALS.get(state[:2]) or f"the database does not let govid in (SQLSTATE {state})"
+
+
+async def find_pool_mode(factory: ConnectionFactory) -> PoolMode | None:
+    """Tell whether a pooler in between gives transactions or statements another session.
 
     A mark is set on one connection and then looked for while another one is in a transaction: in
-    transaction mode that one has been given the session with the mark.
+    transaction mode that one has been given the session with the mark. In statement mode a
+    transaction ends the connection.
     """
     first = await factory.open(statement_cache_size=0)
     try:
         if first.get_server_pid() == await first.fetchval("SELECT pg_backend_pid()"):
-            return False
+            return None
         mark = str(uuid7())
         await first.execute(f"SET govid.mark = '{mark}'")
         second = await factory.open(statement_cache_size=0)
         try:
-            await second.execute("BEGIN")
+            if not await _begins(second):
+                return "statement"
             borrowed = await second.fetchval("SELECT current_setting('govid.mark', true)")
             async with asyncio.timeout(POOLER_SECONDS):
                 kept = await first.fetchval("SELECT current_setting('govid.mark', true)")
         finally:
             second.terminate()
     except TimeoutError:
-        return True
+        return "transaction"
     finally:
         first.terminate()
-    return bool(borrowed == mark or kept != mark)
+    return "transaction" if borrowed == mark or kept != mark else None
+
+
+async def _begins(connection: Any) -> bool:
+    """Begin a transaction; return False if that ended the connection."""
+    try:
+        await connection.execute("BEGIN")
+    except asyncpg.PostgresConnectionError:
+        return False
+    return True
 
 
 async def _missing_rights(connection: Any) -> list[str]:
     rights = [
         f"{row['act']} {kind} {row['name']}"
-        for kind, query in (("table", _TABLES), ("sequence", _SEQUENCES))
+        for kind, query in (
+            ("schema", _NAMESPACES),
+            ("table", _TABLES),
+            ("sequence", _SEQUENCES),
+        )
         for row in await connection.fetch(query, list(SCHEMAS))
     ]
     rights += [
@@ -120,7 +175,8 @@ async def _missing_rights(connection: Any) -> list[str]:
         "retention could not run"
         for row in await connection.fetch(_OWNED, list(PARTITIONED))
     ]
-    if not await connection.fetchval("SELECT has_schema_privilege('bus', 'CREATE')"):
+    # None where there is no such schema yet.
+    if await connection.fetchval(_CREATES) is False:
         rights.append("CREATE in schema bus: retention could not run")
     return rights
 

@@ -20,16 +20,17 @@ from govid.gateway.account_checks import account_faults
 from govid.gateway.database_checks import (
     database_faults,
     database_warnings,
-    is_pooled_by_transaction,
+    describe_refusal,
+    find_pool_mode,
 )
 from govid.gateway.devserver.state import StateFolder
 from govid.gateway.migrations import read_version
 from govid.gateway.setting_checks import unsafe_settings
 from govid.gateway.settings import Settings
 
-IN_TRANSACTION_MODE = (
-    "GOVID_DATABASE_URL leads to a pooler in transaction mode: sessions lose their settings and "
-    "locks; set pool_mode = session for govid's database"
+SHARED_SESSIONS = (
+    "GOVID_DATABASE_URL leads to a pooler in {} mode: sessions lose their settings and locks; set "
+    "pool_mode = session for govid's database"
 )
 TOKEN_SECONDS = 15 * 60
 
@@ -52,26 +53,32 @@ async def backend_faults(settings: Settings) -> list[str]:
         return []
     try:
         factory = ConnectionFactory(settings.bus.database_url, application="govid check")
-        if await is_pooled_by_transaction(factory):
-            return [IN_TRANSACTION_MODE]
+        if (mode := await find_pool_mode(factory)) is not None:
+            return [SHARED_SESSIONS.format(mode)]
         connection = await factory.open()
     except InvalidConnectionUrl as error:
         return [f"GOVID_DATABASE_URL: {one}" for one in error.faults]
     except (DatabaseUnreachable, SessionRefused) as error:
         return [str(error)]
     except DATABASE_UNAVAILABLE as error:
-        return [f"the database does not let govid in ({type(error).__name__})"]
+        return [describe_refusal(error)]
     try:
-        found = [
-            *await _trust(connection),
-            *await _migrations(connection),
-            *await account_faults(connection, settings),
-        ]
-        allow_unsafe = settings.allow_unsafe_database
-        found = found or await database_faults(connection, allow_unsafe=allow_unsafe)
+        return await _server_faults(connection, settings)
     finally:
         await connection.close()
-    return found
+
+
+async def _server_faults(connection: asyncpg.Connection, settings: Settings) -> list[str]:
+    """Ask a server that lets govid in about everything, whatever it has answered before."""
+    schema = await _schema_faults(connection)
+    return [
+        *await _trust(connection),
+        *schema,
+        *await account_faults(connection, settings),
+        *await database_faults(
+            connection, allow_unsafe=settings.allow_unsafe_database, schema_fits=not schema
+        ),
+    ]
 
 
 async def backend_warnings(settings: Settings) -> list[str]:
@@ -205,8 +212,12 @@ async def _trust(connection: asyncpg.Connection) -> list[str]:
     return [] if proven else ["the database lets anybody in (trust authentication)"]
 
 
-async def _migrations(connection: asyncpg.Connection) -> list[str]:
-    fault = (await read_version(connection)).fault()
+async def _schema_faults(connection: asyncpg.Connection) -> list[str]:
+    try:
+        fault = (await read_version(connection)).fault()
+    except asyncpg.InsufficientPrivilegeError:
+        # `database_faults` names the right that is missing.
+        return []
     if fault is not None:
         return [fault]
     drift = differences(await describe(connection))

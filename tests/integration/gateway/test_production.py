@@ -1,7 +1,11 @@
 """What `govid serve` asks the database about."""
 
-import asyncpg
+import asyncio
 
+import asyncpg
+import pytest
+
+from govid.gateway.database_checks import describe_refusal
 from govid.gateway.migrations import head
 from govid.gateway.production import backend_faults
 from govid.gateway.settings import Settings, load
@@ -9,7 +13,8 @@ from tests.backends import postgres
 
 
 def settings(url: str) -> Settings:
-    return load({"GOVID_DATABASE_URL": url}, env_file=None)
+    values = {"GOVID_DATABASE_URL": url, "GOVID_ALLOW_UNSAFE_DATABASE": True}
+    return load(values, env_file=None)
 
 
 async def test_a_database_that_trusts_everybody_is_a_fault(database_url: str) -> None:
@@ -35,10 +40,41 @@ async def test_an_empty_database_is_a_fault(postgres_server: str) -> None:
     assert f"the database is at migration none, not at {head()}: `govid migrate`" in found
 
 
-async def test_a_database_that_is_away_is_a_fault() -> None:
-    assert await backend_faults(settings("postgresql://nobody:x@127.0.0.1:1/x")) == [
-        "no connection to PostgreSQL at 127.0.0.1:1 (ConnectionRefusedError)"
-    ]
+@pytest.mark.parametrize(
+    ("url", "place", "reason"),
+    [
+        ("postgresql://x:y@127.0.0.1:1/x", "127.0.0.1:1", "connection refused"),
+        ("postgresql://x:y@db.invalid/x", "db.invalid:5432", "its name is not known"),
+        ("postgresql://x:y@/x?host=/nowhere", "/nowhere:5432", "there is no such socket"),
+    ],
+)
+async def test_f10_a_database_that_is_away_is_a_fault_in_words(
+    url: str, place: str, reason: str
+) -> None:
+    (fault,) = await backend_faults(settings(url))
+    assert fault == f"no connection to PostgreSQL at {place} ({reason})"
+
+
+async def test_f10_what_is_no_postgresql_is_a_fault_in_words() -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        (fault,) = await backend_faults(settings(f"postgresql://x:y@127.0.0.1:{port}/x"))
+    assert fault == f"no connection to PostgreSQL at 127.0.0.1:{port} (it closed the connection)"
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ("28P01", "the database refuses this role or its password"),
+        ("3D000", "the database does not exist"),
+        ("53300", "the database is short of memory, disk or connections"),
+        ("57P03", "the database is shutting down or starting"),
+        ("42501", "the database does not let govid in (SQLSTATE 42501)"),
+    ],
+)
+def test_f10_a_refusal_is_told_in_words(state: str, text: str) -> None:
+    assert describe_refusal(asyncpg.PostgresError.new({"C": state, "M": "for ada"})) == text
 
 
 async def test_without_a_database_nobody_is_asked() -> None:

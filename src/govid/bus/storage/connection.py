@@ -168,9 +168,8 @@ class ConnectionFactory:
                 raise DatabaseUnreachable(f"the driver refuses the URL: {error}") from error
         if isinstance(failure, (SessionRefused, asyncpg.PostgresError)):
             raise failure
-        reason = "no answer in time" if isinstance(failure, TimeoutError) else _reason(failure)
         raise DatabaseUnreachable(
-            f"no connection to PostgreSQL at {self.url.place} ({reason})"
+            f"no connection to PostgreSQL at {self.url.place} ({_reason(failure)})"
         ) from failure
 
     def _hosts_in_order(self) -> list[tuple[str, int | None] | None]:
@@ -268,5 +267,25 @@ IS_READ_ONLY = (
 """Whether the server is a standby, or was told to accept no writes."""
 
 
+_REASONS: Sequence[tuple[type[BaseException], str]] = (
+    (TimeoutError, "no answer in time"),
+    (ConnectionRefusedError, "connection refused"),
+    (ConnectionError, "it closed the connection"),
+    (FileNotFoundError, "there is no such socket"),
+    (PermissionError, "its socket may not be opened"),
+    (socket.gaierror, "its name is not known"),
+    (ssl.SSLCertVerificationError, "its certificate is not trusted"),
+    (ssl.SSLError, "the encryption could not be agreed on"),
+)
+
+
 def _reason(failure: BaseException | None) -> str:
-    return type(failure).__name__
+    """Return why nothing could be connected to, in words."""
+    if "SSL" in str(failure) and type(failure) is ConnectionError:
+        # The driver has no class for it.
+        return "it offers no encryption"
+    for kind, text in _REASONS:
+        if isinstance(failure, kind):
+            return text
+    # A name with several addresses fails with one error for all of them.
+    return "no address of it could be connected to"

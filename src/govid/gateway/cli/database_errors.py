@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from govid.bus.storage.connection import DatabaseUnreachable
 from govid.bus.storage.errors import DATABASE_UNAVAILABLE
 from govid.gateway.cli.errors import CommandError, Refused, Unreachable
+from govid.gateway.database_checks import REFUSALS
 
 _DENIED = re.compile(r"permission denied for (?P<kind>[a-z ]+) (?P<name>[\w.$]+)")
 _OWNER = re.compile(r"must be owner of (?P<kind>[a-z ]+) (?P<name>[\w.$]+)")
@@ -32,7 +33,7 @@ _STATES: Mapping[str, CommandError] = {
     "3F000": Refused(
         "the database lacks a schema of this release.", "`govid migrate` brings the schema up."
     ),
-    "3D000": Unreachable("the database does not exist.", f"Create it, or correct {_WHERE}."),
+    "3D000": Unreachable(f"{REFUSALS['3D']}.", f"Create it, or correct {_WHERE}."),
     "53300": Unreachable(
         "the database has no connection left for this command.",
         "Raise max_connections, or lower the pool sizes of the servers.",
@@ -49,12 +50,10 @@ _STATES: Mapping[str, CommandError] = {
 }
 _CLASSES: Mapping[str, CommandError] = {
     "08": Unreachable("the connection to the database was lost.", "Run it again."),
-    "28": Unreachable(
-        "the database refuses this role or its password.", f"Correct {_WHERE}, or the role."
-    ),
+    "28": Unreachable(f"{REFUSALS['28']}.", f"Correct {_WHERE}, or the role."),
     "40": CommandError("another transaction was in the way.", "Run it again."),
-    "53": Unreachable("the database is short of memory, disk or connections.", "Run it later."),
-    "57": Unreachable("the database is shutting down or starting.", "Run it again in a moment."),
+    "53": Unreachable(f"{REFUSALS['53']}.", "Run it later."),
+    "57": Unreachable(f"{REFUSALS['57']}.", "Run it again in a moment."),
     "58": Unreachable("the database has trouble with its disk.", "Look at its log."),
 }
 
