@@ -134,10 +134,15 @@ def test_f8_a_demonstration_on_a_terminal(tmp_path: Path) -> None:
     assert ends == [(0, False)] * 3, (seeded.text, told.text, shown.text)
 
 
-@pytest.mark.parametrize("name", ["my gov id", "it's mine", "größe & co"])
-def test_f1_a_demonstration_starts_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "temporary"), [("my gov id", "."), ("it's mine", "my tmp"), ("größe & co", ".")]
+)
+def test_f1_a_demonstration_starts_in_a_folder_of_any_name(
+    tmp_path: Path, name: str, temporary: str
+) -> None:
     folder = tmp_path / name / ".govid"
     folder.parent.mkdir()
-    with Dev(folder, "--no-seed") as dev:
+    (tmp_path / temporary).mkdir(exist_ok=True)
+    with Dev(folder, "--no-seed", TMPDIR=str(tmp_path / temporary)) as dev:
         assert httpx.get(f"{dev.url}/health/ready").status_code == 200
         assert dev.run("outbox", "status").code == 0

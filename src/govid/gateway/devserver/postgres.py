@@ -84,7 +84,9 @@ class EmbeddedPostgres:
             chosen: Path = choose(data, runtime)
             if _PLAIN.fullmatch(str(chosen)):
                 return chosen
-            self._socket_folder = Path(tempfile.mkdtemp(prefix="govid-socket-"))
+            # TMPDIR may hold blanks, too.
+            above = next(filter(_PLAIN.fullmatch, (tempfile.gettempdir(), "/var/tmp")))  # noqa: S108
+            self._socket_folder = Path(tempfile.mkdtemp(prefix="govid-socket-", dir=above))
             return self._socket_folder
 
         module.find_suitable_socket_dir = choose_plain
