@@ -20,6 +20,7 @@ from alembic import context
 from sqlalchemy import Connection, pool, text
 
 from govid.bus.storage.connection import ConnectionFactory, session_settings
+from govid.bus.storage.engine import create_engine
 
 # Any number will do as long as every replica uses the same one: "govid" in hexadecimal.
 ADVISORY_LOCK = 0x676F766964
@@ -68,7 +69,7 @@ async def online() -> None:
             idle_in_transaction_ms=STATEMENT_MS,
         ),
     )
-    engine = factory.engine(poolclass=pool.NullPool)
+    engine = create_engine(factory, poolclass=pool.NullPool)
     async with engine.connect() as connection:
         await connection.run_sync(migrate)
     await engine.dispose()

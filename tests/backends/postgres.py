@@ -18,7 +18,8 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import make_url
 
-from govid.gateway.migrations import scripts, upgrade
+from govid.gateway.migrations import upgrade
+from govid.gateway.schema_version import scripts
 
 MAX_CONNECTIONS = "400"
 

@@ -67,7 +67,7 @@ def test_the_command_works_without_the_dev_extra(clean: Path, tmp_path: Path) ->
 
 
 def test_the_server_can_be_built_without_the_dev_extra(clean: Path, tmp_path: Path) -> None:
-    imports = "import govid.gateway.app, govid.gateway.migrations as m; print(m.head())"
+    imports = "import govid.gateway.app, govid.gateway.schema_version as m; print(m.head())"
     finished = subprocess.run(
         [clean / "python", "-W", "error::ImportWarning", "-c", imports],
         cwd=tmp_path,

@@ -1,20 +1,53 @@
 """The bus: the words that all modules share, and durable delivery of what they say."""
 
-from govid.bus.actor import ANONYMOUS, Actor, Cause, Principal, Witness
-from govid.bus.clock import Clock, SystemClock
-from govid.bus.consumers import Consumer, Delivery, Handler, Subscriptions
-from govid.bus.errors import FieldFault, GovidError, Invalid, Kind, Outage, TransactionClosed
-from govid.bus.ids import uuid7
-from govid.bus.module import Module
-from govid.bus.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, bounded, page_of, stream_pages
-from govid.bus.personal import Personal
-from govid.bus.pseudonyms import Pseudonyms
-from govid.bus.settings import BusSettings
-from govid.bus.storage.database import Database
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
-from govid.bus.storage.periodic import PeriodicWorker, try_transaction_lock
-from govid.bus.storage.quotas import Quota, QuotaCleanup, QuotaReached, Quotas, RateExceeded
-from govid.bus.storage.transaction import Transaction, UnitOfWork, rerun_on_conflict
+from typing import TYPE_CHECKING
+
+from govid.bus.shared.lazy_imports import import_on_use
+
+if TYPE_CHECKING:
+    from govid.bus.actor import ANONYMOUS, Actor, Cause, Principal, Witness
+    from govid.bus.clock import Clock, SystemClock
+    from govid.bus.consumers import Consumer, Delivery, Handler, Subscriptions
+    from govid.bus.errors import FieldFault, GovidError, Invalid, Kind, Outage, TransactionClosed
+    from govid.bus.ids import uuid7
+    from govid.bus.module import Module
+    from govid.bus.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, bounded, page_of, stream_pages
+    from govid.bus.personal import Personal
+    from govid.bus.pseudonyms import Pseudonyms
+    from govid.bus.settings import BusSettings
+    from govid.bus.storage.database import Database
+    from govid.bus.storage.periodic import PeriodicWorker, try_transaction_lock
+    from govid.bus.storage.quotas import Quota, QuotaCleanup, QuotaReached, Quotas, RateExceeded
+    from govid.bus.storage.transaction import Transaction, UnitOfWork, rerun_on_conflict
+    from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
+else:
+    __getattr__ = import_on_use(
+        __name__,
+        {
+            "actor": ("ANONYMOUS", "Actor", "Cause", "Principal", "Witness"),
+            "clock": ("Clock", "SystemClock"),
+            "consumers": ("Consumer", "Delivery", "Handler", "Subscriptions"),
+            "errors": (
+                "FieldFault",
+                "GovidError",
+                "Invalid",
+                "Kind",
+                "Outage",
+                "TransactionClosed",
+            ),
+            "ids": ("uuid7",),
+            "module": ("Module",),
+            "paging": ("DEFAULT_LIMIT", "MAX_LIMIT", "Page", "bounded", "page_of", "stream_pages"),
+            "personal": ("Personal",),
+            "pseudonyms": ("Pseudonyms",),
+            "settings": ("BusSettings",),
+            "storage.database": ("Database",),
+            "storage.periodic": ("PeriodicWorker", "try_transaction_lock"),
+            "storage.quotas": ("Quota", "QuotaCleanup", "QuotaReached", "Quotas", "RateExceeded"),
+            "storage.transaction": ("Transaction", "UnitOfWork", "rerun_on_conflict"),
+            "storage.unavailability": ("DATABASE_UNAVAILABLE",),
+        },
+    )
 
 __all__ = [
     "ANONYMOUS",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from uuid import UUID
 from zlib import crc32
 
@@ -11,7 +11,10 @@ import msgspec
 from govid.bus.actor import Actor, Cause
 from govid.bus.contracts import Event
 from govid.bus.envelope import Envelope
-from govid.bus.storage.transaction import Transaction
+
+if TYPE_CHECKING:
+    # Commands know subscribers, and run without SQLAlchemy (I13).
+    from govid.bus.storage.transaction import Transaction
 
 RELAY = "kafka.relay"
 """The subscriber that publishes to Kafka. It takes every type that has a topic."""
@@ -58,7 +61,9 @@ class Handler(Protocol[E_contra, OutcomeT]):
     async def prepare(self, delivery: Delivery[E_contra]) -> OutcomeT:
         """Ask whoever has to be asked, and return the answer."""
 
-    async def apply(self, tx: Transaction, delivery: Delivery[E_contra], outcome: OutcomeT) -> None:
+    async def apply(
+        self, tx: "Transaction", delivery: Delivery[E_contra], outcome: OutcomeT
+    ) -> None:
         """Write what follows from *outcome*, in *tx* only."""
 
 

@@ -12,11 +12,14 @@ a bucket was gained, everything is looked at first.
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
-from govid.bus.storage.database import Database
+
+if TYPE_CHECKING:
+    # Commands are built on this without SQLAlchemy (I13).
+    from govid.bus.storage.database import Database
 
 MARGIN = 250
 """How far below the first row that could be handled a read still begins: what is in work owes
@@ -41,7 +44,7 @@ class Mark(NamedTuple):
 class Floor:
     """The floor of one subscriber's reads, in positions of events."""
 
-    def __init__(self, subscriber: str, settings: BusSettings, database: Database) -> None:
+    def __init__(self, subscriber: str, settings: BusSettings, database: "Database") -> None:
         """Look at everything once a poll interval."""
         self.position = 0
         """A read begins above it; at 0 it looks at everything."""

@@ -24,8 +24,9 @@ from govid.bus.settings import BusSettings
 from govid.bus.sql import QUERIES
 from govid.bus.storage.connection import ConnectionFactory, session_settings
 from govid.bus.storage.database import KEEPALIVES
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE, error_members
+from govid.bus.storage.errors import error_members
 from govid.bus.storage.generation import ConnectionGeneration
+from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
 

@@ -1,14 +1,17 @@
 """Writes events and the deliveries they owe, in the transaction that caused them."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from govid.bus.consumers import Subscriptions, bucket_of
 from govid.bus.contracts import Event
 from govid.bus.envelope import Envelope, Sealer
 from govid.bus.metrics import Metrics
 from govid.bus.sql import QUERIES
-from govid.bus.storage.transaction import Emission
+
+if TYPE_CHECKING:
+    # Commands store their own events, and run without SQLAlchemy (I13).
+    from govid.bus.storage.transaction import Emission
 
 
 class PostgresOutbox:
@@ -22,7 +25,7 @@ class PostgresOutbox:
         self._subscriptions = subscriptions
         self._metrics = metrics or Metrics()
 
-    async def write(self, driver: Any, emissions: Sequence[Emission]) -> Collection[str]:
+    async def write(self, driver: Any, emissions: Sequence["Emission"]) -> Collection[str]:
         """Store events and all their deliveries in one statement; return the addressees."""
         envelopes = [self._sealer.seal(event, cause, now) for event, cause, now in emissions]
         return await self.store(driver, envelopes, self._subscriptions.of)

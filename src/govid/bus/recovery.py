@@ -14,7 +14,7 @@ from collections.abc import Collection
 
 from govid.bus.sql import QUERIES
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 from govid.bus.wake import Wake
 
 log = logging.getLogger(__name__)

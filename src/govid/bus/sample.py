@@ -12,7 +12,8 @@ from govid.bus.ids import moment_of
 from govid.bus.pending import count_pending, oldest_pending, subscribers
 from govid.bus.sql import read
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE, error_class
+from govid.bus.storage.errors import error_class
+from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from govid.bus.storage.connection import IS_READ_ONLY, ConnectionFactory
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE, error_members
+from govid.bus.storage.errors import error_members
 from govid.bus.storage.generation import ConnectionGeneration
+from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
 

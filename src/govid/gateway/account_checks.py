@@ -10,11 +10,11 @@ from govid.bus.storage.connection import (
     InvalidConnectionUrl,
     SessionRefused,
 )
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.gateway.settings import Settings
 from govid.identity import key_faults, key_list, open_reviews
 
-_UNREACHABLE = (InvalidConnectionUrl, DatabaseUnreachable, SessionRefused, *DATABASE_UNAVAILABLE)
+_UNREACHABLE = (InvalidConnectionUrl, DatabaseUnreachable, SessionRefused, *DRIVER_ERRORS)
 
 
 async def account_faults(connection: Any, settings: Settings) -> list[str]:

@@ -15,7 +15,7 @@ from govid.bus.consumers import RELAY
 from govid.bus.ids import uuid7
 from govid.bus.sql import QUERIES
 from govid.bus.storage.connection import IS_READ_ONLY, ConnectionFactory
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.bus.storage.errors import DRIVER_ERRORS
 
 SCHEMAS = ("bus", "identity", "nhs", "hmrc")
 POOLER_SECONDS = 3.0
@@ -218,6 +218,6 @@ async def _durability(connection: Any, name: str) -> str | None:
     """Return the server's setting, or None if it cannot be seen."""
     try:
         rows = await connection.fetch(_DURABILITY)
-    except DATABASE_UNAVAILABLE:
+    except DRIVER_ERRORS:
         return None
     return {row["name"]: row["setting"] for row in rows}.get(name)

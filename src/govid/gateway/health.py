@@ -18,8 +18,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from govid.bus import Clock, Database
 from govid.bus.schema import SchemaWatch
 from govid.bus.storage.connection import IS_READ_ONLY
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
-from govid.gateway.migrations import read_version
+from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
+from govid.gateway.schema_version import read_version
 
 PROBE_SECONDS = 1.0
 """How long the database may take to answer, and how long its answer is believed."""

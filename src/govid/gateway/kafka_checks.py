@@ -11,11 +11,11 @@ import msgspec
 from govid.bus import Outage
 from govid.bus.kafka.acceptance import QUERIES, TopicState, topic_states
 from govid.bus.kafka.archive import Archive, reading
+from govid.bus.kafka.cleanup import silence_aiokafka
 from govid.bus.kafka.kafka_ahead import find_ahead
-from govid.bus.kafka.room import quiet
 from govid.bus.kafka.topics_admin import ordered_topics, wanted_topics
 from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.gateway.kafka_addresses import (
     describe_silence,
     why_nobody_answers,
@@ -44,7 +44,7 @@ async def kafka_findings(settings: Settings) -> KafkaFindings:
     servers = settings.bus.kafka_bootstrap_servers
     if not servers:
         return KafkaFindings()
-    quiet()
+    silence_aiokafka()
     try:
         # The client would ask for seconds where nothing listens.
         if await why_nobody_answers(servers) is None:
@@ -77,7 +77,7 @@ async def _compared(
     try:
         factory = ConnectionFactory(settings.bus.database_url, application="govid check")
         connection = await factory.open()
-    except (*DATABASE_UNAVAILABLE, InvalidConnectionUrl):
+    except (*DRIVER_ERRORS, InvalidConnectionUrl):
         return KafkaFindings()
     try:
         rows = await connection.fetch(QUERIES["topics"])

@@ -14,7 +14,7 @@ from govid.bus.storage.connection import (
     InvalidConnectionUrl,
     SessionRefused,
 )
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.gateway import hosts
 from govid.gateway.account_checks import account_faults
 from govid.gateway.database_checks import (
@@ -24,7 +24,7 @@ from govid.gateway.database_checks import (
     find_pool_mode,
 )
 from govid.gateway.devserver.state import StateFolder
-from govid.gateway.migrations import read_version
+from govid.gateway.schema_version import read_version
 from govid.gateway.setting_checks import unsafe_settings
 from govid.gateway.settings import Settings
 
@@ -60,7 +60,7 @@ async def backend_faults(settings: Settings) -> list[str]:
         return [f"GOVID_DATABASE_URL: {one}" for one in error.faults]
     except (DatabaseUnreachable, SessionRefused) as error:
         return [str(error)]
-    except DATABASE_UNAVAILABLE as error:
+    except DRIVER_ERRORS as error:
         return [describe_refusal(error)]
     try:
         return await _server_faults(connection, settings)
@@ -92,7 +92,7 @@ async def backend_warnings(settings: Settings) -> list[str]:
             return await database_warnings(connection, allow_unsafe=settings.allow_unsafe_database)
         finally:
             await connection.close()
-    except (*DATABASE_UNAVAILABLE, InvalidConnectionUrl):
+    except (*DRIVER_ERRORS, InvalidConnectionUrl):
         return []
 
 

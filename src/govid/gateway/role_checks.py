@@ -1,7 +1,7 @@
 """Warnings about the database role: what it may do beyond what govid needs."""
 
 from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.gateway.settings import Settings
 
 _ROLE = """
@@ -22,7 +22,7 @@ async def role_warnings(settings: Settings) -> list[str]:
     try:
         factory = ConnectionFactory(settings.bus.database_url, application="govid check")
         connection = await factory.open()
-    except (InvalidConnectionUrl, *DATABASE_UNAVAILABLE):
+    except (InvalidConnectionUrl, *DRIVER_ERRORS):
         return []  # `production.backend_faults` says why.
     try:
         role = await connection.fetchrow(_ROLE)

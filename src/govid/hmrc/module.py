@@ -18,15 +18,12 @@ from govid.hmrc.openers import Openers
 from govid.hmrc.ports import open_ports
 from govid.hmrc.repository import Accounts, ConsentRequests, Consents, FiledRecords
 from govid.hmrc.seal import Seal
-from govid.hmrc.settings import HmrcSettings
+from govid.hmrc.settings import PAGES, HmrcSettings
 from govid.hmrc.simulator import HmrcSimulator
 from govid.hmrc.tax_reading import TaxReading
 from govid.hmrc.tax_records import TaxFiling
 from govid.hmrc.verification import Verification
 from govid.hmrc.withdrawal import Withdrawal
-
-PAGES = "/dev/hmrc"
-"""Where a browser finds the pages of an HMRC that is simulated in this process."""
 
 
 def build(

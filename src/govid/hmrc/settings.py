@@ -13,6 +13,9 @@ Kind = Literal["remote", "simulator", "off"]
 Level = Literal["P1", "P2"]
 """How well somebody is known: by an identifier, or by name and date of birth as well."""
 
+PAGES = "/dev/hmrc"
+"""Where a browser finds the pages of an HMRC that is simulated in this process."""
+
 
 class HmrcQuotas(msgspec.Struct, frozen=True, kw_only=True):
     """What one account may store and do; 0 is no limit."""

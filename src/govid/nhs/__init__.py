@@ -1,10 +1,26 @@
 """The NHS: patients, appointments, and who holds an NHS number."""
 
-from govid.nhs.export import Records
-from govid.nhs.module import build
-from govid.nhs.ports import SIMULATED
-from govid.nhs.settings import NhsQuotas, NhsSettings, Practice
-from govid.nhs.simulator import ENDPOINT, ODS, NhsSimulator, kept_key
+from typing import TYPE_CHECKING
+
+from govid.bus.shared.lazy_imports import import_on_use
+
+if TYPE_CHECKING:
+    from govid.nhs.export import Records
+    from govid.nhs.module import build
+    from govid.nhs.ports import SIMULATED
+    from govid.nhs.settings import NhsQuotas, NhsSettings, Practice
+    from govid.nhs.simulator import ENDPOINT, ODS, NhsSimulator, kept_key
+else:
+    __getattr__ = import_on_use(
+        __name__,
+        {
+            "export": ("Records",),
+            "module": ("build",),
+            "ports": ("SIMULATED",),
+            "settings": ("NhsQuotas", "NhsSettings", "Practice"),
+            "simulator": ("ENDPOINT", "ODS", "NhsSimulator", "kept_key"),
+        },
+    )
 
 __all__ = [
     "ENDPOINT",

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from govid.bus.storage.connection import ConnectionFactory
+from govid.bus.storage.engine import create_engine
 from govid.bus.storage.pinned_connections import PinnedConnectionPool
 
 WHO = text("SELECT pg_backend_pid()")
@@ -15,7 +16,7 @@ WHO = text("SELECT pg_backend_pid()")
 @pytest.fixture
 async def two(database_url: str) -> AsyncIterator[PinnedConnectionPool]:
     """Return a pair of connections."""
-    engine = ConnectionFactory(database_url).engine(pool_size=2, max_overflow=0)
+    engine = create_engine(ConnectionFactory(database_url), pool_size=2, max_overflow=0)
     kept = PinnedConnectionPool(engine, 2, wait_seconds=0.1)
     yield kept
     await kept.close()

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from govid.gateway.cli.group import commands
-from govid.gateway.migrations import head
+from govid.gateway.schema_version import head
 from tests.integration.cli.conftest import RELAY, SUBSCRIBER, Past, in_thread
 
 WHY = ("--reason", "a test", "--yes")

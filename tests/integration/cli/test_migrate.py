@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from govid.gateway.cli.group import commands
-from govid.gateway.migrations import head, upgrade
+from govid.gateway.migrations import upgrade
+from govid.gateway.schema_version import head
 from tests.backends import postgres
 
 

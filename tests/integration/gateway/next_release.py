@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from govid.gateway.migrations import head, scripts
+from govid.gateway.schema_version import head, scripts
 
 NUMBER = int(head()) + 1
 REVISION = f"{NUMBER:04d}"

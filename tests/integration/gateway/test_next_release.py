@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 from govid.bus import Database, SystemClock
 from govid.gateway.cli.group import commands
 from govid.gateway.health import Health
-from govid.gateway.migrations import head
 from govid.gateway.production import backend_faults
+from govid.gateway.schema_version import head
 from govid.gateway.settings import load
 from tests.integration.cli.conftest import in_thread
 from tests.integration.gateway.next_release import (

@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 
 from govid.gateway.database_checks import describe_refusal
-from govid.gateway.migrations import head
 from govid.gateway.production import backend_faults
+from govid.gateway.schema_version import head
 from govid.gateway.settings import Settings, load
 from tests.backends import postgres
 

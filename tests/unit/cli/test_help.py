@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,69 @@ def test_help_imports_no_driver_and_no_framework() -> None:
         subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode
         == 0
     )
+
+
+WEB = {"litestar", "uvicorn"}
+MAPPER = {"sqlalchemy", "alembic"}
+KAFKA = {"aiokafka"}
+SETTINGS = {"pydantic"}
+DRIVER = {"asyncpg"}
+DEPARTMENTS = {"httpx", "jwt"}
+IDENTITY = {"argon2", "phonenumbers", "email_validator"}
+
+IMPORTS = """
+import sys
+from govid.gateway.cli.group import commands
+try: commands(sys.argv[1:])
+except SystemExit: pass
+print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "unwanted"),
+    [
+        (("--version",), WEB | MAPPER | KAFKA | SETTINGS | DRIVER | DEPARTMENTS | IDENTITY),
+        (("--help",), WEB | MAPPER | KAFKA | SETTINGS | DRIVER | DEPARTMENTS | IDENTITY),
+        (("config", "example"), WEB | MAPPER | KAFKA | DEPARTMENTS | IDENTITY),
+        (("check", "--help"), WEB | MAPPER | DEPARTMENTS | IDENTITY),
+        (("outbox", "--help"), WEB | MAPPER | DEPARTMENTS | IDENTITY),
+        (("topics", "--help"), WEB | MAPPER | DEPARTMENTS | IDENTITY),
+        (("events", "tail", "--help"), WEB | MAPPER | DEPARTMENTS | IDENTITY),
+        (("accounts", "show", "--help"), WEB | MAPPER | KAFKA | DEPARTMENTS | IDENTITY),
+        (("keys", "list", "--help"), WEB | MAPPER | KAFKA | DEPARTMENTS | IDENTITY),
+        (("dev", "--help"), WEB | MAPPER | KAFKA | DEPARTMENTS | IDENTITY),
+        (("migrate", "--help"), WEB | KAFKA | DEPARTMENTS | IDENTITY),
+        (("seed", "--help"), WEB | DEPARTMENTS),
+        (("asyncapi",), WEB | DEPARTMENTS | IDENTITY),
+        # Run, against a port where nothing listens: they connect before they import more.
+        (("outbox", "status"), WEB | MAPPER | DEPARTMENTS | IDENTITY),
+        (("outbox", "list"), WEB | MAPPER | DEPARTMENTS | IDENTITY),
+        (("outbox", "groups"), WEB | MAPPER | DEPARTMENTS | IDENTITY),
+        (("keys", "list"), WEB | MAPPER | DEPARTMENTS | IDENTITY),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_i13_a_command_imports_nothing_that_it_does_not_use(
+    words: tuple[str, ...], unwanted: set[str], tmp_path: Path
+) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", IMPORTS, *words],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": "", "GOVID_DATABASE_URL": "postgresql://govid@127.0.0.1:1/govid"},
+    )
+    assert unwanted & set(ran.stderr.splitlines()[-1].split()) == set()
+
+
+@pytest.mark.parametrize("package", ["govid.bus", "govid.identity", "govid.nhs", "govid.hmrc"])
+def test_i13_a_package_offers_what_its_modules_define(package: str) -> None:
+    door = importlib.import_module(package)
+    assert [name for name in door.__all__ if not hasattr(door, name)] == []
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'missing'"):
+        _ = door.missing
 
 
 def test_f8_every_command_has_a_case_on_a_terminal() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from govid.gateway.migrations import SchemaVersion, head, scripts
+from govid.gateway.schema_version import SchemaVersion, head, scripts
 
 FIRST = 20
 """The migration that brought `compatible_from`; see migrations/env.py."""

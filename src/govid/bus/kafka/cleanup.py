@@ -5,6 +5,7 @@ thereafter takes all of them, and must be over before whoever runs it gives up w
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -19,6 +20,11 @@ CANCEL_SECONDS = 0.2
 POLITE_SECONDS = 1.0
 """How long a producer may flush, and a consumer take leave of its group."""
 LONGEST_SECONDS = GRACE_SECONDS + CANCEL_SECONDS + POLITE_SECONDS + CANCEL_SECONDS
+
+
+def silence_aiokafka() -> None:
+    """Silence aiokafka: it logs keys and values, and floods while Kafka is away; we say it once."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
 
 
 async def start(part: Any) -> None:

@@ -2,20 +2,23 @@
 
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from govid.bus.consumers import RELAY
 from govid.bus.floor import Floor
 from govid.bus.kafka.shipment import Row
 from govid.bus.kafka.sql import QUERIES
 from govid.bus.settings import BusSettings
-from govid.bus.storage.database import Database
+
+if TYPE_CHECKING:
+    # Commands are built on this without SQLAlchemy (I13).
+    from govid.bus.storage.database import Database
 
 
 class Debts:
     """The deliveries of the relay, with all that goes out of their events."""
 
-    def __init__(self, settings: BusSettings, database: Database) -> None:
+    def __init__(self, settings: BusSettings, database: "Database") -> None:
         """Read from *database*."""
         self._settings = settings
         self._database = database

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
@@ -23,7 +23,10 @@ from govid.bus.kafka.claims import own_id
 from govid.bus.kafka.sql import QUERIES as KAFKA_QUERIES
 from govid.bus.settings import BusSettings
 from govid.bus.sql import read
-from govid.bus.storage.database import Database
+
+if TYPE_CHECKING:
+    # Commands are built on this without SQLAlchemy (I13).
+    from govid.bus.storage.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +66,7 @@ class AheadPartition(msgspec.Struct, frozen=True, kw_only=True):
 class AheadGuard:
     """Lets the relay publish once the ends of the topics are known not to be ahead."""
 
-    def __init__(self, settings: BusSettings, database: Database) -> None:
+    def __init__(self, settings: BusSettings, database: "Database") -> None:
         """Compare the Kafka of *settings* with *database*, when first asked."""
         self.ahead: Sequence[AheadPartition] = ()
         """What keeps the relay from publishing."""

@@ -18,7 +18,8 @@ from aiokafka.errors import KafkaError
 from govid.bus.kafka.cleanup import start, stop
 from govid.bus.kafka.topics_admin import Topics
 from govid.bus.settings import BusSettings
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE, error_class
+from govid.bus.storage.errors import error_class
+from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
 

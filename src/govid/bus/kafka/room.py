@@ -1,13 +1,12 @@
 """All that speaks to Kafka, started and stopped as one. It never fails for want of Kafka."""
 
 import asyncio
-import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from govid.bus.consumers import Subscriptions
 from govid.bus.envelope import Sealer
-from govid.bus.kafka.cleanup import LONGEST_SECONDS
+from govid.bus.kafka.cleanup import LONGEST_SECONDS, silence_aiokafka
 from govid.bus.kafka.deadletters import DeadLetters
 from govid.bus.kafka.inbox import Inbox
 from govid.bus.kafka.intake import Intake
@@ -69,7 +68,7 @@ class Kafka:
 
     async def start(self) -> None:
         """Start everything; return at once, whether Kafka answers or not."""
-        quiet()
+        silence_aiokafka()
         self._relaying = _task("relay", self.relay.run())
         self._logging = _task("logs", self.logs.run())
         self._others = [
@@ -121,11 +120,6 @@ class Kafka:
 
 
 _GRAVITY = (State.OK, State.CONNECTING, State.DOWN)
-
-
-def quiet() -> None:
-    """Silence aiokafka: it logs keys and values, and floods while Kafka is away; we say it once."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
 
 
 def _task(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

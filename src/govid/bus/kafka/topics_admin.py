@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -18,8 +19,11 @@ from govid.bus.contracts import Topic
 from govid.bus.kafka.cleanup import start
 from govid.bus.kafka.sql import QUERIES
 from govid.bus.settings import BusSettings
-from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_class
+
+if TYPE_CHECKING:
+    # Commands are built on this without SQLAlchemy (I13).
+    from govid.bus.storage.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +59,7 @@ def ordered_topics(settings: BusSettings) -> list[str]:
 class Topics:
     """What is known of the topics."""
 
-    def __init__(self, settings: BusSettings, database: Database) -> None:
+    def __init__(self, settings: BusSettings, database: "Database") -> None:
         """Know nothing yet."""
         self._settings = settings
         self._database = database

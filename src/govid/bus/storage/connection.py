@@ -5,7 +5,8 @@
 
     factory = ConnectionFactory(database_url, application="govid check")
     connection = await factory.open()            # an asyncpg.Connection
-    engine = factory.engine(poolclass=NullPool)  # a SQLAlchemy engine on such connections
+
+`engine.create_engine` makes a SQLAlchemy engine on such connections.
 
 `InvalidConnectionUrl` (from the constructor) holds `faults`, sentences about the URL.
 `DatabaseUnreachable` (from `open`) says in one sentence where nothing answered and why; the
@@ -25,7 +26,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from govid.bus.storage.connection_url import (
     SYSTEM_CERTIFICATES,
@@ -137,10 +137,6 @@ class ConnectionFactory:
         self._settings["application_name"] = application
         self._command_timeout = command_timeout
         self._last_good: tuple[str, int | None] | None = None
-
-    def engine(self, **options: Any) -> AsyncEngine:
-        """Return a SQLAlchemy engine whose connections are opened here."""
-        return create_async_engine("postgresql+asyncpg://", async_creator=self.open, **options)
 
     async def open(self, **driver_options: Any) -> Any:
         """Open a connection (`asyncpg.Connection`, which carries no types).

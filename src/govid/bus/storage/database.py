@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from govid.bus.settings import BusSettings
 from govid.bus.storage.connection import STATEMENT_TIMEOUT_MS, ConnectionFactory
+from govid.bus.storage.engine import create_engine
 from govid.bus.storage.errors import DatabaseFault, classify
 from govid.bus.storage.generation import ConnectionGeneration
 from govid.bus.storage.pinned_connections import PinnedConnectionPool
@@ -99,7 +100,8 @@ class Database:
 
     def _engine(self, size: int, planner: Mapping[str, str] = {}) -> AsyncEngine:
         # For a server that does not answer at all; one that does ends statements earlier.
-        engine = self._factory(SILENCE_SECONDS, planner).engine(
+        engine = create_engine(
+            self._factory(SILENCE_SECONDS, planner),
             pool_size=size,
             max_overflow=0,
             # Transactions are begun and ended by `UnitOfWork` alone (ADR-0005).

@@ -3,6 +3,9 @@
 This is the one place that judges SQLSTATEs (PostgreSQL documentation, appendix A). Others ask
 `classify` or one of the questions built on it, and catch `DATABASE_UNAVAILABLE` where a worker has
 to go on whatever the database does.
+
+SQLAlchemy's errors are known by the names of their classes: importing it takes a command longer
+than all that the command does (I13).
 """
 
 import hashlib
@@ -12,21 +15,17 @@ from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-DATABASE_UNAVAILABLE = (
+DRIVER_ERRORS = (
     OSError,
     TimeoutError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    SQLAlchemyError,
 )
-"""What a statement or a connection attempt raises, by either driver, when the database fails it.
+"""What the driver raises when the database fails a statement or a connection attempt.
 
-For workers that report a failed round and try again. It says nothing about the cause: `classify`
-does.
+For what speaks to the driver itself, as commands do. `DATABASE_UNAVAILABLE` has SQLAlchemy's too.
 """
 
 
@@ -82,9 +81,9 @@ def classify(error: BaseException | None) -> DatabaseFault | None:
     if any(isinstance(one, _STALE_PLANS) for one in _chain(error)):
         return DatabaseFault.CONFLICT
     for one in _chain(error):
-        if isinstance(one, DBAPIError) and one.connection_invalidated:
+        if is_of_sqlalchemy(one, "DBAPIError") and getattr(one, "connection_invalidated", False):
             return DatabaseFault.CONNECTION_LOST
-        if isinstance(one, PoolTimeout):
+        if is_of_sqlalchemy(one, "TimeoutError"):
             return DatabaseFault.OUT_OF_RESOURCES
         if isinstance(state := getattr(one, "sqlstate", None), str):
             return _STATES.get(state) or _CLASSES.get(state[:2])
@@ -94,12 +93,25 @@ def classify(error: BaseException | None) -> DatabaseFault | None:
             return None if isinstance(one, ValueError) else DatabaseFault.CONNECTION_LOST
         # A socket's errors count by themselves, or where SQLAlchemy says that they are the
         # database's. As the cause of another error they may come from anywhere.
-        if one is error or isinstance(error, DBAPIError):
+        if one is error or is_of_sqlalchemy(error, "DBAPIError"):
             if isinstance(one, TimeoutError):
                 return DatabaseFault.OUT_OF_RESOURCES
             if isinstance(one, ConnectionError):
                 return DatabaseFault.CONNECTION_LOST
     return None
+
+
+def is_of_sqlalchemy(error: BaseException | None, name: str) -> bool:
+    """Tell whether *error* is of the class *name* of `sqlalchemy.exc`, or of one below it."""
+    return any(
+        kind.__name__ == name and kind.__module__ == "sqlalchemy.exc"
+        for kind in type(error).__mro__
+    )
+
+
+def original(error: BaseException) -> BaseException | None:
+    """Return the driver's error that SQLAlchemy has wrapped in *error*, None if it wraps none."""
+    return getattr(error, "orig", None) if is_of_sqlalchemy(error, "DBAPIError") else None
 
 
 def is_unavailable(error: BaseException | None) -> bool:
@@ -212,4 +224,4 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """Yield *error* and what caused it, the driver's own error of a SQLAlchemy error first."""
     while error is not None:
         yield error
-        error = error.orig if isinstance(error, DBAPIError) and error.orig else error.__cause__
+        error = original(error) or error.__cause__

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Any
 
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE, error_members
+from govid.bus.storage.errors import error_members
+from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
 

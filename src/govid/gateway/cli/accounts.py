@@ -1,13 +1,14 @@
 """`govid accounts`: how it stands with one account, and what an operator may do about it."""
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 import msgspec
 import rich_click
 
+from govid import identity
 from govid.bus.shared.account_status import AccountStatus
 from govid.gateway.cli.acting import Order, order
 from govid.gateway.cli.errors import Refused
@@ -19,7 +20,10 @@ from govid.gateway.cli.releasing import release
 from govid.gateway.cli.settings import target
 from govid.gateway.cli.sought import Sought, find, sought_by, which_account
 from govid.gateway.cli.viewing import record_view
-from govid.identity import AccountReport, Kind, refuse
+from govid.identity import Kind
+
+if TYPE_CHECKING:
+    from govid.identity import AccountReport
 
 
 class Deed(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,11 +62,11 @@ def show(as_json: bool, **which: Any) -> None:
     """
     sought = sought_by(**which)
 
-    async def ask() -> AccountReport:
+    async def ask() -> "AccountReport":
         cause = cause_of("show")
-        async with people() as identity:
-            account_id = await find(identity.desk, sought, cause)
-            report = await identity.desk.show(account_id, cause)
+        async with people() as opened:
+            account_id = await find(opened.desk, sought, cause)
+            report = await opened.desk.show(account_id, cause)
         await record_view(target(), "accounts show", account_id=account_id)
         return report
 
@@ -128,12 +132,12 @@ def _act(
 
 async def _carry_out(deed: Deed, sought: Sought, ordered: Order, *, reverse_death: bool) -> None:
     cause = cause_of(ordered.operator)
-    async with people(writes=not ordered.dry_run) as identity:
-        desk = identity.desk
+    async with people(writes=not ordered.dry_run) as opened:
+        desk = opened.desk
         account_id = await find(desk, sought, cause)
         report = await desk.show(account_id, cause)
         account = report.account
-        refuse(deed.kind, account.status)
+        identity.refuse(deed.kind, account.status)
         if deed.kind is Kind.RESTORE and report.death_stands and not reverse_death:
             raise Refused(
                 "a notice of death stands against this account; nothing was touched.",

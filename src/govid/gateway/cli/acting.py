@@ -25,7 +25,7 @@ from govid.gateway.cli.progress import Progress
 from govid.gateway.cli.selectors import selection
 from govid.gateway.cli.settings import Target, connected
 from govid.gateway.devserver.state import StateFolder, folder_secrets
-from govid.gateway.migrations import head, read_version
+from govid.gateway.schema_version import head, read_version
 from govid.gateway.settings import load
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,10 +8,9 @@ import re
 from collections.abc import Mapping
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
 
 from govid.bus.storage.connection import DatabaseUnreachable
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.bus.storage.errors import is_of_sqlalchemy, original
 from govid.gateway.cli.errors import CommandError, Refused, Unreachable
 from govid.gateway.database_checks import REFUSALS
 
@@ -62,13 +61,15 @@ def explain(error: BaseException) -> CommandError | None:
     """Return what *error* means to an operator; None if no database raised it."""
     if isinstance(error, DatabaseUnreachable):
         return Unreachable(f"{error}.", f"Is it running, and is {_WHERE} right?")
-    cause = error.orig if isinstance(error, DBAPIError) else error
+    cause = original(error) or error
     state = getattr(cause, "sqlstate", None) or getattr(error, "sqlstate", None)
     if state is not None:
         return _of_state(str(state), str(cause))
-    if isinstance(cause, (asyncpg.InterfaceError, asyncpg.InternalClientError, DBAPIError)):
+    if isinstance(cause, (asyncpg.InterfaceError, asyncpg.InternalClientError)) or (
+        is_of_sqlalchemy(cause, "DBAPIError")
+    ):
         return _CLASSES["08"]
-    if isinstance(cause, DATABASE_UNAVAILABLE) and not isinstance(cause, OSError):
+    if isinstance(cause, asyncpg.PostgresError) or is_of_sqlalchemy(cause, "SQLAlchemyError"):
         return Unreachable("the database did not answer in time.", "Run it again.")
     return None
 

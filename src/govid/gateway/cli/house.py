@@ -2,13 +2,16 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from govid.gateway.cli.acting import at_head
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.settings import Target
 from govid.gateway.devserver.state import StateFolder, folder_secrets
 from govid.gateway.settings import Settings, load
-from govid.gateway.wiring import House, build
+
+if TYPE_CHECKING:
+    from govid.gateway.wiring import House
 
 
 def settings_of(place: Target) -> Settings:
@@ -21,7 +24,7 @@ def settings_of(place: Target) -> Settings:
 
 
 @asynccontextmanager
-async def house_at(place: Target) -> AsyncIterator[House]:
+async def house_at(place: Target) -> AsyncIterator["House"]:
     """Build the house on the database of *place*.
 
     The secrets are those of the settings; only for a running `govid dev` they are its folder's. A
@@ -34,6 +37,9 @@ async def house_at(place: Target) -> AsyncIterator[House]:
     """
     async with at_head(place):
         pass
+    # The modules bring the web framework with them: only what uses them waits for it (I13).
+    from govid.gateway.wiring import build  # noqa: PLC0415
+
     settings = settings_of(place)
     try:
         house = build(settings)

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import rich_click
 
+from govid import identity
 from govid.bus import Actor, Cause, uuid7
 from govid.gateway.cli.acting import order
 from govid.gateway.cli.errors import CommandError, Refused
@@ -15,7 +16,9 @@ from govid.gateway.cli.operator_keys import reencrypt, status
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.settings import target
-from govid.identity import KeyInTheWay, Rotation, Turn, UnreadableKey
+
+if TYPE_CHECKING:
+    from govid.identity import Rotation
 
 T = TypeVar("T")
 
@@ -57,7 +60,7 @@ def rotate(at_once: bool, reason: str | None, actor: str | None, yes: bool, as_j
     ordered = order(reason=reason, actor=actor, rate=None, dry_run=False, yes=yes, as_json=as_json)
     if at_once:
         confirm("Sign with a new key now? Others may refuse good tokens for minutes.", yes=yes)
-    turn = Turn(operator=ordered.operator, reason=ordered.reason)
+    turn = identity.Turn(operator=ordered.operator, reason=ordered.reason)
     kid = _ask(
         lambda rotation, cause: rotation.rotate(turn, cause, at_once=at_once),
         operator=ordered.operator,
@@ -77,13 +80,13 @@ def retire(kid: str, reason: str | None, actor: str | None, yes: bool, as_json: 
     ordered = order(reason=reason, actor=actor, rate=None, dry_run=False, yes=yes, as_json=as_json)
     _ask(lambda rotation, cause: rotation.check(kid, cause), operator=ordered.operator)
     confirm("Refuse every token of this key from now on?", yes=yes)
-    turn = Turn(operator=ordered.operator, reason=ordered.reason)
+    turn = identity.Turn(operator=ordered.operator, reason=ordered.reason)
     _ask(lambda rotation, cause: rotation.retire(kid, turn, cause), operator=ordered.operator)
     ordered.output.mapping({"kid": kid, "state": "retired"})
     note("Running processes refuse it within 10 seconds.")
 
 
-def _ask(work: Callable[[Rotation, Cause], Awaitable[T]], *, operator: str) -> T:
+def _ask(work: Callable[["Rotation", Cause], Awaitable[T]], *, operator: str) -> T:
     """Do *work* on the keys of this folder's database.
 
     Raises:
@@ -94,17 +97,17 @@ def _ask(work: Callable[[Rotation, Cause], Awaitable[T]], *, operator: str) -> T
     async def run() -> T:
         async with house_at(target()) as house:
             cause = Cause(correlation_id=str(uuid7()), actor=Actor(kind="operator", id=operator))
-            return await work(house.people.rotation, cause)
+            try:
+                return await work(house.people.rotation, cause)
+            except identity.KeyInTheWay as error:
+                raise Refused(f"{error}; nothing was changed.") from error
+            except identity.UnreadableKey as error:
+                raise CommandError(
+                    "the stored keys cannot be opened; nothing was changed.",
+                    "Give this command the GOVID_KEY_ENCRYPTION_KEY that the server has.",
+                ) from error
 
-    try:
-        return asyncio.run(run())
-    except KeyInTheWay as error:
-        raise Refused(f"{error}; nothing was changed.") from error
-    except UnreadableKey as error:
-        raise CommandError(
-            "the stored keys cannot be opened; nothing was changed.",
-            "Give this command the GOVID_KEY_ENCRYPTION_KEY that the server has.",
-        ) from error
+    return asyncio.run(run())
 
 
 command.add_command(status)

@@ -12,7 +12,7 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError as AlembicError
 from sqlalchemy.exc import DBAPIError
 
-from govid.gateway import migrations
+from govid.gateway import migrations, schema_version
 from govid.gateway.cli.database_errors import explain
 from govid.gateway.cli.errors import CommandError, ExitCode, Refused
 from govid.gateway.cli.output import Output, json_option, note
@@ -69,19 +69,19 @@ def command(action: str, to: str, sql: bool, dry_run: bool, as_json: bool) -> No
 async def read_state(place: Target, to: str = "head") -> State:
     """Ask the database where it is."""
     async with connected(place) as connection:
-        version = await migrations.read_version(connection)
+        version = await schema_version.read_version(connection)
     current = version.revision
-    if version.number > int(migrations.head()):
+    if version.number > int(schema_version.head()):
         if fault := version.fault():
             raise Refused(f"{fault}; nothing was touched.")
         note(f"The database is newer than this release (schema {current}), and runs with it.")
-        return State(current=current, head=migrations.head(), pending=())
-    scripts = ScriptDirectory(str(migrations.scripts()))
+        return State(current=current, head=schema_version.head(), pending=())
+    scripts = ScriptDirectory(str(schema_version.scripts()))
     try:
         steps = [step.revision for step in scripts.iterate_revisions(to, current or "base")]
     except (AlembicError, RevisionError) as error:
         raise _unknown(error) from error
-    return State(current=current, head=migrations.head(), pending=tuple(reversed(steps)))
+    return State(current=current, head=schema_version.head(), pending=tuple(reversed(steps)))
 
 
 async def _rewrite_mailboxes(place: Target) -> None:

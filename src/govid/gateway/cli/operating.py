@@ -2,14 +2,16 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from govid.bus import Actor, Cause, GovidError, uuid7
 from govid.gateway.cli.acting import ordering
 from govid.gateway.cli.errors import CommandError, Refused
 from govid.gateway.cli.house import house_at
 from govid.gateway.cli.settings import target
-from govid.identity import Identity
+
+if TYPE_CHECKING:
+    from govid.identity import Identity
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,7 +27,7 @@ def cause_of(operator: str) -> Cause:
 
 
 @asynccontextmanager
-async def people(*, writes: bool = False) -> AsyncIterator[Identity]:
+async def people(*, writes: bool = False) -> AsyncIterator["Identity"]:
     """Open identity on this folder's database; a refusal becomes a sentence.
 
     Raises:

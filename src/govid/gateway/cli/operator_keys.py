@@ -7,7 +7,7 @@ from typing import Any
 import click
 import rich_click
 
-from govid import hmrc
+from govid import hmrc, identity
 from govid.bus.shared.crypto import Renewal, count_values, renew_values
 from govid.gateway.cli.acting import at_head
 from govid.gateway.cli.errors import CommandError, Refused
@@ -16,14 +16,6 @@ from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.progress import Progress
 from govid.gateway.cli.settings import target
 from govid.gateway.settings import Settings
-from govid.identity import (
-    encrypted_columns,
-    forget_older_encryption_keys,
-    key_faults,
-    key_list,
-    note_keys,
-    pseudonym_usage,
-)
 
 
 @click.command("status", cls=rich_click.RichCommand, epilog="Example: govid keys status --json")
@@ -42,7 +34,9 @@ def status(as_json: bool) -> None:
 async def _usage() -> Any:
     place = target()
     async with at_head(place) as connection:
-        return await pseudonym_usage(connection, key_list(settings_of(place).identity))
+        return await identity.pseudonym_usage(
+            connection, identity.key_list(settings_of(place).identity)
+        )
 
 
 @click.command("reencrypt", cls=rich_click.RichCommand, epilog="Example: govid keys reencrypt")
@@ -71,14 +65,17 @@ def reencrypt(as_json: bool) -> None:
 
 
 async def _reencrypt(place: Any, settings: Settings) -> dict[str, Renewal]:
-    keys = key_list(settings.identity)
+    keys = identity.key_list(settings.identity)
     if not keys.encryption:
         raise Refused("there is no key to encrypt with.", "Set GOVID_KEY_ENCRYPTION_KEY.")
-    columns = (*encrypted_columns(settings.identity), *hmrc.encrypted_columns(settings.hmrc))
+    columns = (
+        *identity.encrypted_columns(settings.identity),
+        *hmrc.encrypted_columns(settings.hmrc),
+    )
     async with at_head(place) as connection:
-        if faults := await key_faults(connection, keys):
+        if faults := await identity.key_faults(connection, keys):
             raise Refused(f"{faults[0]}; nothing was touched.")
-        await note_keys(connection, keys)
+        await identity.note_keys(connection, keys)
         total = sum([await count_values(connection, column) for column in columns])
         done: dict[str, Renewal] = {}
         with Progress("encrypting", total) as progress:
@@ -89,7 +86,7 @@ async def _reencrypt(place: Any, settings: Settings) -> dict[str, Renewal]:
                     connection, column, advance
                 )
         if not any(one.unreadable for one in done.values()):
-            await forget_older_encryption_keys(connection, keys)
+            await identity.forget_older_encryption_keys(connection, keys)
     return done
 
 

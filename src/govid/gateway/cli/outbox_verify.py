@@ -15,8 +15,8 @@ from govid.bus.conservation import Conservation, Range, Tally
 from govid.bus.findings import Finding, lost_events
 from govid.bus.inspection import STATES
 from govid.bus.kafka.archive import reading
+from govid.bus.kafka.cleanup import silence_aiokafka
 from govid.bus.kafka.proof import KafkaProof, KafkaTally
-from govid.bus.kafka.room import quiet
 from govid.gateway.cli.acting import at_head
 from govid.gateway.cli.errors import ExitCode, Unreachable
 from govid.gateway.cli.output import Output, json_option, note
@@ -91,7 +91,7 @@ async def _verify(
                 "no Kafka is known.",
                 "Set GOVID_KAFKA_BOOTSTRAP_SERVERS, or prove the rest with --without-kafka.",
             )
-        quiet()
+        silence_aiokafka()
         try:
             async with reading(place.kafka_bootstrap_servers) as archive:
                 await _judge(connection, range_, report)
@@ -127,7 +127,7 @@ async def unproved_events(
     settings = msgspec.structs.replace(
         place.settings.bus, kafka_bootstrap_servers=place.kafka_bootstrap_servers
     )
-    quiet()
+    silence_aiokafka()
     try:
         async with reading(place.kafka_bootstrap_servers) as archive:
             proof = KafkaProof(settings, connection, archive, range_, born_at=_born_at(place))

@@ -15,7 +15,7 @@ from govid.bus.storage.connection import (
     DatabaseUnreachable,
     InvalidConnectionUrl,
 )
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.gateway.cli.database_errors import explain
 from govid.gateway.cli.errors import Unreachable, WrongUsage
 from govid.gateway.devserver.state import Running, StateFolder
@@ -99,7 +99,7 @@ async def connected(to: Target) -> AsyncIterator[Any]:
         ) from error
     except DatabaseUnreachable as error:
         raise Unreachable(f"{error}.", "Is it running, and is GOVID_DATABASE_URL right?") from error
-    except DATABASE_UNAVAILABLE as error:
+    except DRIVER_ERRORS as error:
         raise explain(error) or Unreachable(
             "the database does not answer as PostgreSQL does.",
             "Is it running, and is GOVID_DATABASE_URL right? `govid check` looks closer.",

@@ -5,7 +5,7 @@ the shell's history. What is typed, or piped in, is neither.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import click
@@ -14,7 +14,9 @@ import msgspec
 from govid.bus import Cause
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.prompts import ask_line
-from govid.identity import AccountDesk
+
+if TYPE_CHECKING:
+    from govid.identity import AccountDesk
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -72,7 +74,7 @@ def sought_by(*, account_id: UUID | None, email: bool, identifier: bool) -> Soug
     return Sought(account_id=account_id, email=email, identifier=identifier)
 
 
-async def find(desk: AccountDesk, sought: Sought, cause: Cause) -> UUID:
+async def find(desk: "AccountDesk", sought: Sought, cause: Cause) -> UUID:
     """Return the id of the account that is *sought*.
 
     Raises:

@@ -22,12 +22,12 @@ from govid.bus.kafka.acceptance import (
     topic_states,
 )
 from govid.bus.kafka.archive import reading
+from govid.bus.kafka.cleanup import silence_aiokafka
 from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
 from govid.bus.kafka.inbox_gaps import QUERIES as GAP_QUERIES
 from govid.bus.kafka.inbox_gaps import accept_gap as write_gap_acceptance
 from govid.bus.kafka.kafka_ahead import AheadPartition, find_ahead
 from govid.bus.kafka.kafka_ahead import accept_ahead as write_acceptance
-from govid.bus.kafka.room import quiet
 from govid.bus.kafka.topics_admin import ordered_topics
 from govid.gateway.cli.acting import (
     Order,
@@ -195,7 +195,7 @@ async def _find_ahead(place: Target, connection: Any) -> list[AheadPartition]:
     if not place.kafka_bootstrap_servers:
         raise await kafka_silence(place)
     try:
-        quiet()
+        silence_aiokafka()
         async with reading(place.kafka_bootstrap_servers) as archive:
             return await find_ahead(place.settings.bus, connection, archive)
     except Outage as error:
@@ -220,7 +220,7 @@ async def _present(place: Target) -> Mapping[str, int] | None:
     servers = place.kafka_bootstrap_servers
     if not servers or await why_nobody_answers(servers) is not None:
         return None
-    quiet()
+    silence_aiokafka()
     try:
         async with reading(servers) as archive:
             return await archive.partitions()

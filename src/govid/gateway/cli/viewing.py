@@ -7,7 +7,7 @@ from govid.bus.clock import SystemClock
 from govid.bus.consumers import Subscriptions
 from govid.bus.contracts import DataViewed
 from govid.bus.ids import uuid7
-from govid.bus.storage.errors import DATABASE_UNAVAILABLE
+from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.gateway.cli.acting import acts_of, at_head
 from govid.gateway.cli.audit import operator
 from govid.gateway.cli.errors import CommandError, Unreachable
@@ -40,7 +40,7 @@ async def record_view(
         async with at_head(place) as connection:
             # No subscriber wants it, so none has to be known.
             await acts_of(place, connection, Subscriptions()).commit_event(unchanged)
-    except (CommandError, *DATABASE_UNAVAILABLE) as error:
+    except (CommandError, *DRIVER_ERRORS) as error:
         raise Unreachable(
             "what is shown of people is recorded first, and the record could not be stored; "
             "nothing is shown.",

@@ -19,9 +19,10 @@ from govid.bus.contracts import (
 from govid.bus.shared.identifiers import read_identity_key
 from govid.identity.accounts.standing import Standing, told
 from govid.identity.identifier_digests import IdentifierDigests
+from govid.identity.life_event_kinds import Kind
 from govid.identity.repository.digest_rows import IdentifierDigest
 from govid.identity.repository.holders import Holders
-from govid.identity.repository.life_events import Entry, Kind, LifeEvents, Outcome, Word
+from govid.identity.repository.life_events import Entry, LifeEvents, Outcome, Word
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,9 @@ from govid.identity.errors import (
     Fault,
 )
 from govid.identity.identifier_digests import IdentifierDigests
+from govid.identity.life_event_kinds import Kind
 from govid.identity.repository.holders import AccountStanding, Holders
-from govid.identity.repository.life_events import Entry, Kind, LifeEvents, Word
+from govid.identity.repository.life_events import Entry, LifeEvents, Word
 from govid.identity.rules import canonical, email_address
 
 _TICK = timedelta(microseconds=1)

@@ -17,8 +17,9 @@ from govid.bus.contracts import (
 from govid.bus.shared.account_status import AccountStatus
 from govid.identity.accounts.questions import Questions
 from govid.identity.accounts.verdict import Verdict, judge
+from govid.identity.life_event_kinds import Kind
 from govid.identity.repository.holders import Holder, Holders
-from govid.identity.repository.life_events import Entry, Kind, LifeEvents, Outcome, Word
+from govid.identity.repository.life_events import Entry, LifeEvents, Outcome, Word
 
 DEATH = "death_notified"
 OPERATOR = "operator"

@@ -6,8 +6,9 @@ from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType, ReviewOpened
 from govid.identity.accounts.standing import told
 from govid.identity.identifier_digests import IdentifierDigests
+from govid.identity.life_event_kinds import Kind
 from govid.identity.repository.holders import Holders
-from govid.identity.repository.life_events import Kind, LifeEvents, Outcome
+from govid.identity.repository.life_events import LifeEvents, Outcome
 
 INDICATOR = "notice_before_registration"
 

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from govid.bus.shared.account_status import AccountStatus
+from govid.identity.life_event_kinds import Kind
 from govid.identity.repository.holders import Holder
-from govid.identity.repository.life_events import Kind, Outcome, Word
+from govid.identity.repository.life_events import Outcome, Word
 
 SKEW = timedelta(seconds=300)
 """How far ahead a clock may be."""

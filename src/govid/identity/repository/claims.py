@@ -10,9 +10,7 @@ from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.account_status import UNVERIFIED, AccountStatus
 from govid.identity.models import Account
-
-IDENTIFIER_SHARED = "identifier_shared"
-"""The contra-indicator of an account whose identifier another account owns."""
+from govid.identity.repository.reviews import IDENTIFIER_SHARED
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from sqlalchemy.orm import aliased
 
 from govid.bus import Transaction, uuid7
 from govid.bus.contracts import IdentifierType
+from govid.identity.life_event_kinds import Kind
 from govid.identity.models import Account, LifeEvent, ReviewItem
 from govid.identity.repository.digest_rows import (
     IdentifierDigest,
@@ -24,14 +25,6 @@ from govid.identity.repository.digest_rows import (
     rewrite_history,
     take_locks,
 )
-
-
-class Kind(StrEnum):
-    """What happened, by somebody's word."""
-
-    DEATH = "death"
-    BLOCK = "block"
-    RESTORE = "restore"
 
 
 class Outcome(StrEnum):

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from govid.identity.repository.claims import IDENTIFIER_SHARED
-
+IDENTIFIER_SHARED = "identifier_shared"
+"""The contra-indicator of an account whose identifier another account owns."""
 EMAIL_SHARED = "email_shared"
 """The reason of a review of an account whose address another account owns."""
 SHARED = (IDENTIFIER_SHARED, EMAIL_SHARED)

@@ -11,8 +11,9 @@ import pytest
 from govid.bus import Actor, Cause, uuid7
 from govid.bus.contracts import IdentifierType
 from govid.identity.errors import InvalidToken
+from govid.identity.life_event_kinds import Kind
 from govid.identity.repository.holders import Holders
-from govid.identity.repository.life_events import Kind, Word
+from govid.identity.repository.life_events import Word
 from tests.integration.identity.conftest import Parts
 
 OPS = Cause(correlation_id="act", actor=Actor(kind="operator", id="ops-7"))

@@ -12,8 +12,8 @@ from govid.bus import uuid7
 from govid.bus.contracts import EvidenceGathered, IdentifierType, NhsEvidenceGathered
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.identity.errors import AttemptsExhausted
+from govid.identity.life_event_kinds import Kind
 from govid.identity.repository.facts import FactsSeal, UnreadableFacts
-from govid.identity.repository.life_events import Kind
 from govid.identity.schemas import UserView, Verify
 from tests.integration.identity.accounts.test_event_time import OPS
 from tests.integration.identity.accounts.test_verification import NOON, an_answer

@@ -9,7 +9,7 @@ import pytest
 
 from govid.bus.contracts import IdentifierType
 from govid.identity.errors import AccountIsBlocked, InvalidRefreshToken, InvalidToken
-from govid.identity.repository.life_events import Kind
+from govid.identity.life_event_kinds import Kind
 from tests.integration.identity.conftest import CAUSE, Parts, a_death, delivered
 
 NHS_NUMBER = {"identifier_value": "9434765919"}

@@ -13,7 +13,7 @@ from govid.identity.errors import (
     AccountNotFound,
     DeathStands,
 )
-from govid.identity.repository.life_events import Kind
+from govid.identity.life_event_kinds import Kind
 from tests.integration.identity.accounts.test_event_time import MINUTE, NOON, OPS, REVERSAL
 from tests.integration.identity.accounts.test_lifecycle import CLOSE
 from tests.integration.identity.conftest import Parts

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from govid.identity.repository.life_events import Kind
+from govid.identity.life_event_kinds import Kind
 from tests.integration.identity.accounts.test_event_time import OPS
 from tests.integration.identity.conftest import Parts
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from govid.bus.contracts import IdentifierType
-from govid.identity.repository.life_events import Kind
+from govid.identity.life_event_kinds import Kind
 from tests.integration.identity.accounts.test_event_time import OPS
 from tests.integration.identity.conftest import Parts
 

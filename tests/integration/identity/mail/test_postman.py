@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from govid.bus import Outage
+from govid.identity.life_event_kinds import Kind
 from govid.identity.mail.port import AddressRefused
 from govid.identity.repository.letters import LetterKind
-from govid.identity.repository.life_events import Kind
 from govid.identity.repository.links import Links
 from govid.identity.repository.owners import Owners
 from tests.integration.identity.accounts.test_event_time import OPS

@@ -6,8 +6,9 @@ from uuid import UUID
 import pytest
 
 from govid.identity.accounts.verdict import Verdict, judge
+from govid.identity.life_event_kinds import Kind
 from govid.identity.repository.holders import Holder
-from govid.identity.repository.life_events import Kind, Outcome, Word
+from govid.identity.repository.life_events import Outcome, Word
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ADA = UUID(int=1)

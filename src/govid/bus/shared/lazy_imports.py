@@ -1,0 +1,28 @@
+"""Imports what a package offers when it is used for the first time.
+
+The door of a module offers its settings and its use cases. A command that reads the settings must
+not wait for the use cases, which bring a web framework and a mapper with them (I13).
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+def import_on_use(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
+    """Return the `__getattr__` (PEP 562) of *package*.
+
+    *homes* names the attributes that each module of the package defines. An attribute stays in the
+    package after its first use, so that later uses cost nothing.
+    """
+    modules = {name: module for module, names in homes.items() for name in names}
+
+    def __getattr__(name: str) -> Any:  # noqa: N807 - the name that PEP 562 gives it
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found = getattr(importlib.import_module(f"{package}.{modules[name]}"), name)
+        setattr(sys.modules[package], name, found)
+        return found
+
+    return __getattr__

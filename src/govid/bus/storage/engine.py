@@ -1,0 +1,15 @@
+"""Makes SQLAlchemy engines on the connections of a `ConnectionFactory`.
+
+It stands apart from the factory, because commands connect without SQLAlchemy (I13).
+"""
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from govid.bus.storage.connection import ConnectionFactory
+
+
+def create_engine(factory: ConnectionFactory, **options: Any) -> AsyncEngine:
+    """Return a SQLAlchemy engine whose connections *factory* opens."""
+    return create_async_engine("postgresql+asyncpg://", async_creator=factory.open, **options)

@@ -1,0 +1,87 @@
+"""Tells whether this release runs on a database's schema.
+
+A schema has a number, that of its last migration. The database also stores the number of the oldest
+schema whose release still runs on it (`compatible_from`, written by migrations/env.py), so that an
+older release goes on while and after the next one migrates.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import asyncpg
+import msgspec
+
+PACKAGE = Path(__file__).parents[1]
+
+_VERSION = """
+    SELECT version_num, (to_jsonb(v) ->> 'compatible_from')::integer AS compatible_from
+    FROM public.govid_version AS v
+"""
+"""Through JSON, because the column is not there before migration 0020."""
+
+
+class SchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a database says of its schema. `revision` is None in one that was never migrated."""
+
+    revision: str | None
+    compatible_from: int | None = None
+
+    @property
+    def number(self) -> int:
+        """Return the revision as a number; 0 for none, and for one that is none of ours."""
+        return int(self.revision) if self.revision and self.revision.isdecimal() else 0
+
+    @property
+    def state(self) -> Literal["fits", "behind", "ahead"]:
+        """Compare with this release: it runs on the schema, needs a newer one, or an older one.
+
+        A newer schema fits as long as it says so. One that says nothing does not.
+        """
+        release, number = int(head()), self.number
+        if number == release:
+            return "fits"
+        if number < release:
+            return "behind"
+        return "fits" if release >= (self.compatible_from or number) else "ahead"
+
+    def fault(self) -> str | None:
+        """Return in a sentence why this release does not run on the schema, None if it does."""
+        match self.state:
+            case "fits":
+                return None
+            case "behind":
+                return (
+                    f"the database is at migration {self.revision or 'none'}, not at {head()}: "
+                    "`govid migrate`"
+                )
+            case "ahead":
+                needed = f"{self.compatible_from or self.number:04d}"
+                return (
+                    f"the database is newer than this release (schema {self.revision}, needs "
+                    f"release {needed}): use that release or a later one"
+                )
+
+
+async def read_version(connection: Any) -> SchemaVersion:
+    """Return the version of the schema that *connection* (of asyncpg, or a pool) sees."""
+    try:
+        row = await connection.fetchrow(_VERSION)
+    except asyncpg.UndefinedTableError:
+        row = None
+    if row is None:
+        return SchemaVersion(revision=None)
+    return SchemaVersion(revision=row["version_num"], compatible_from=row["compatible_from"])
+
+
+def scripts() -> Path:
+    """Return where the migrations are: in the wheel beside the code, in a checkout at its top."""
+    packaged = PACKAGE / "_migrations"
+    return packaged if packaged.is_dir() else PACKAGE.parents[1] / "migrations"
+
+
+def head() -> str:
+    """Return the revision that this release expects: the highest number of its migrations."""
+    names = [path.name for path in (scripts() / "versions").glob("[0-9][0-9][0-9][0-9]_*.py")]
+    if not names:
+        raise RuntimeError("there are no migrations")
+    return max(names)[:4]
