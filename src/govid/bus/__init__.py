@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from govid.bus.personal import Personal
     from govid.bus.pseudonyms import Pseudonyms
     from govid.bus.settings import BusSettings
+    from govid.bus.storage.advisory_locks import try_transaction_lock
     from govid.bus.storage.database import Database
-    from govid.bus.storage.periodic import PeriodicWorker, try_transaction_lock
+    from govid.bus.storage.periodic import PeriodicWorker
     from govid.bus.storage.quotas import Quota, QuotaCleanup, QuotaReached, Quotas, RateExceeded
     from govid.bus.storage.transaction import Transaction, UnitOfWork, rerun_on_conflict
     from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
@@ -42,7 +43,8 @@ else:
             "pseudonyms": ("Pseudonyms",),
             "settings": ("BusSettings",),
             "storage.database": ("Database",),
-            "storage.periodic": ("PeriodicWorker", "try_transaction_lock"),
+            "storage.advisory_locks": ("try_transaction_lock",),
+            "storage.periodic": ("PeriodicWorker",),
             "storage.quotas": ("Quota", "QuotaCleanup", "QuotaReached", "Quotas", "RateExceeded"),
             "storage.transaction": ("Transaction", "UnitOfWork", "rerun_on_conflict"),
             "storage.unavailability": ("DATABASE_UNAVAILABLE",),

@@ -21,8 +21,8 @@ from govid.bus.clock import Clock, SystemClock
 from govid.bus.contracts import DataViewed, OutboxAct, TopicAct
 from govid.bus.ids import uuid7
 from govid.bus.outbox import PostgresOutbox
+from govid.bus.storage.advisory_locks import release_session_lock, try_session_lock
 from govid.bus.storage.errors import is_transient
-from govid.bus.storage.periodic import release_session_lock, try_session_lock
 
 ADVISORY_LOCK = 0x7265706C6179
 """Held by the one who adds deliveries for many events: "replay" in hexadecimal."""

@@ -19,14 +19,11 @@ from govid.bus.clock import Clock
 from govid.bus.ids import first_uuid7_of
 from govid.bus.partitions import LOCKED_MS, QUERIES, Partitions
 from govid.bus.settings import BusSettings
+from govid.bus.storage.advisory_locks import release_session_lock, try_session_lock
 from govid.bus.storage.connection import ConnectionFactory, session_settings
 from govid.bus.storage.database import KEEPALIVES
 from govid.bus.storage.errors import error_class
-from govid.bus.storage.periodic import (
-    PeriodicWorker,
-    release_session_lock,
-    try_session_lock,
-)
+from govid.bus.storage.periodic import PeriodicWorker
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
-from typing import Any
 
 from govid.bus.storage.errors import error_members
 from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
@@ -63,24 +62,3 @@ class PeriodicWorker:
             return False
         self.succeeded_at = monotonic()
         return complete is not False
-
-
-async def try_transaction_lock(driver: Any, key: int) -> bool:
-    """Take advisory lock *key* for the open transaction of *driver*, unless a session holds it.
-
-    It is released by the end of the transaction: a replica that dies does not keep it.
-    """
-    return bool(await driver.fetchval("SELECT pg_try_advisory_xact_lock($1)", key))
-
-
-async def try_session_lock(driver: Any, key: int) -> bool:
-    """Take advisory lock *key* until the session of *driver* ends, unless another one holds it."""
-    return bool(await driver.fetchval("SELECT pg_try_advisory_lock($1)", key))
-
-
-async def release_session_lock(driver: Any, key: int) -> None:
-    """Release advisory lock *key* of the session of *driver* now.
-
-    The end of the session releases it as well, but only when the server has noticed that end.
-    """
-    await driver.execute("SELECT pg_advisory_unlock($1)", key)
