@@ -460,6 +460,16 @@ ROWS = [
         "the database's role may not SELECT sequence bus.event_position",
     ),
     row(
+        "c9 no update of a table",
+        statements(
+            f"REVOKE UPDATE ON identity.session FROM {ROLE}",
+            f"GRANT UPDATE ON identity.session TO {ROLE}",
+            who=ROLE,
+        ),
+        FAULT,
+        "the database's role may not UPDATE table identity.session",
+    ),
+    row(
         "c9 no usage of a schema",
         statements(
             f"REVOKE USAGE ON SCHEMA nhs FROM {ROLE}",

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -12,7 +12,12 @@ import pytest
 from govid.bus import BusSettings, Database
 from govid.bus.sample import Sampler
 from govid.bus.storage.connection import ConnectionFactory
-from govid.gateway.database_checks import database_faults, database_warnings
+from govid.gateway.database_checks import (
+    CHANGED_ROWS,
+    REMOVED_ROWS,
+    database_faults,
+    database_warnings,
+)
 from govid.gateway.migrations import upgrade
 from tests.backends.debian_postgres import DebianServer, debian_server
 from tests.http.serving import demonstration, serving
@@ -80,6 +85,11 @@ async def test_c9_role_without_ownership_cannot_run_retention(server: DebianServ
         ("USAGE", "SEQUENCE nhs.patient_number", "USAGE sequence nhs.patient_number"),
         ("INSERT", "TABLE bus.event", "INSERT table bus.event"),
         ("SELECT", "TABLE identity.account", "SELECT table identity.account"),
+        ("UPDATE", "TABLE bus.lease", "UPDATE table bus.lease"),
+        ("UPDATE", "TABLE identity.session", "UPDATE table identity.session"),
+        ("UPDATE", "TABLE nhs.appointment", "UPDATE table nhs.appointment"),
+        ("DELETE", "TABLE bus.delivery", "DELETE table bus.delivery"),
+        ("DELETE", "TABLE hmrc.consent", "DELETE table hmrc.consent"),
     ],
 )
 async def test_c9_missing_right_is_named(
@@ -91,6 +101,20 @@ async def test_c9_missing_right_is_named(
     finally:
         await server.execute(f"GRANT {right} ON {thing} TO {ROLE}")
     assert f"the database's role may not {fault}" in found
+
+
+@pytest.mark.parametrize(("act", "tables"), [("UPDATE", CHANGED_ROWS), ("DELETE", REMOVED_ROWS)])
+async def test_c9_tables_whose_rows_change_are_there(
+    server: DebianServer, act: str, tables: Mapping[str, Sequence[str]]
+) -> None:
+    names = sorted(f"{schema}.{name}" for schema in tables for name in tables[schema])
+    missing = [f"the database's role may not {act} table {name}" for name in names]
+    await server.execute(f"REVOKE {act} ON ALL TABLES IN SCHEMA {SCHEMAS} FROM {ROLE}")
+    try:
+        found = await faults(server.url(user=ROLE))
+    finally:
+        await server.execute(*EVERYTHING_BUT_OWNERSHIP)
+    assert [one for one in found if f" {act} " in one] == missing
 
 
 async def test_c9_act_that_fails_is_named(server: DebianServer) -> None:

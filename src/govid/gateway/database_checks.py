@@ -5,7 +5,7 @@ the service from working is a fault; what is allowed and should be known is a wa
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -49,6 +49,32 @@ _TABLES = """
         )
         AND NOT has_table_privilege(c.oid, acts.act)
     ORDER BY 1, 2 DESC
+"""
+CHANGED_ROWS: Mapping[str, Sequence[str]] = {
+    "bus": ("inbound_fault", "lease", "parked", "replica", "stream", "topic"),
+    "identity": (
+        *("account", "claimed_facts", "life_event", "link", "quota", "refresh_token"),
+        *("session", "signing_key", "throttle", "verification_attempt"),
+    ),
+    "nhs": ("account", "appointment", "held_slot", "patient", "quota"),
+    "hmrc": ("account", "consent", "consent_request", "quota"),
+}
+"""The tables whose rows the service changes. The others are only added to."""
+REMOVED_ROWS: Mapping[str, Sequence[str]] = {
+    "bus": ("dead", "delivery", "inbound_fault", "inbox", "parked", "receipt", "replica"),
+    "identity": (
+        *("claimed_facts", "evidence", "letter", "link", "quota", "refresh_token", "session"),
+        "throttle",
+    ),
+    "nhs": ("booking_answer", "held_slot", "patient", "quota"),
+    "hmrc": ("consent", "consent_request", "quota", "tax_record"),
+}
+"""The tables from which the service or its retention removes single rows."""
+_CHANGES = """
+    SELECT n.nspname || '.' || c.relname AS name, $2 AS act
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname || '.' || c.relname = ANY($1::text[]) AND NOT has_table_privilege(c.oid, $2)
+    ORDER BY 1
 """
 _SEQUENCES = """
     SELECT n.nspname || '.' || c.relname AS name, acts.act
@@ -169,6 +195,13 @@ async def _missing_rights(connection: Any) -> list[str]:
             ("sequence", _SEQUENCES),
         )
         for row in await connection.fetch(query, list(SCHEMAS))
+    ]
+    rights += [
+        f"{row['act']} table {row['name']}"
+        for act, tables in (("UPDATE", CHANGED_ROWS), ("DELETE", REMOVED_ROWS))
+        for row in await connection.fetch(
+            _CHANGES, [f"{schema}.{name}" for schema in tables for name in tables[schema]], act
+        )
     ]
     rights += [
         f"create and drop partitions of bus.{row['name']}, as it does not own the table: "

@@ -30,7 +30,7 @@ def raised(kind: type[Exception], message: str) -> Exception:
         (
             asyncpg.InsufficientPrivilegeError("permission denied for schema public"),
             1,
-            "the database role lacks CREATE on schema public.",
+            "the database role lacks USAGE or CREATE on schema public.",
         ),
         (
             asyncpg.InsufficientPrivilegeError("must be owner of table event"),

@@ -92,7 +92,9 @@ def _missing_right(message: str) -> CommandError:
         )
     found = _DENIED.search(message)
     what = f"{found['kind']} {found['name']}" if found else "what this command needs"
-    right = "CREATE" if found and found["kind"] in {"schema", "database"} else "the right"
+    # The server does not say which right; these are the ones that the object has.
+    rights = {"schema": "USAGE or CREATE", "database": "CREATE"}
+    right = rights.get(found["kind"], "the right") if found else "the right"
     return CommandError(
         f"the database role lacks {right} on {what}.",
         f"GRANT it to the role of {_WHERE}, or run this command as the owner of govid's tables.",
