@@ -16,7 +16,8 @@ from govid.bus import BusSettings, Database
 from govid.bus.contracts import Topic
 from govid.bus.ids import moment_of
 from govid.bus.kafka.topics_admin import wanted_topics
-from govid.gateway.migrations import head, upgrade
+from govid.gateway.migrations import upgrade
+from govid.gateway.schema_version import head
 from govid.gateway.settings import load
 from govid.identity.repository.key_checks import key_list, note_keys
 from tests.backends import kafka
