@@ -23,6 +23,7 @@ PROMISED = {
     "govid_relay_producer_rebuilds_total": {"reason"},
     "govid_inbox_records_total": {"topic", "outcome"},
     "govid_inbox_lag": {"topic", "partition"},
+    "govid_inbox_held_back": {"topic", "partition"},
     "govid_inbox_failing": {"topic", "partition"},
     "govid_inbox_removed_records_total": {"topic"},
     "govid_notices_unreadable_total": set(),

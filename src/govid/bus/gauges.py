@@ -20,6 +20,7 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     leases: Callable[[], Mapping[str, int]]
     relay_state: Callable[[], State]
     inbox_lag: Callable[[], Mapping[tuple[str, int], int]]
+    inbox_held_back: Callable[[], Mapping[tuple[str, int], int]]
     inbox_stopped: Callable[[], Mapping[tuple[str, int], int]]
     activity_dropped: Callable[[], int]
     topics: Callable[[], Mapping[str, int]]
@@ -96,12 +97,20 @@ class Gauges(Collector):
         yield state
         lag = GaugeMetricFamily(
             "govid_inbox_lag",
-            "Records that were there to be read when this replica read the last time.",
+            "Records behind the position of this replica, those of open transactions included.",
             labels=["topic", "partition"],
         )
         for (topic, partition), records in self._readings.inbox_lag().items():
             lag.add_metric([topic, str(partition)], records)
         yield lag
+        held_back = GaugeMetricFamily(
+            "govid_inbox_held_back",
+            "Records that an open transaction of their producer keeps from being read.",
+            labels=["topic", "partition"],
+        )
+        for (topic, partition), records in self._readings.inbox_held_back().items():
+            held_back.add_metric([topic, str(partition)], records)
+        yield held_back
         failing = GaugeMetricFamily(
             "govid_inbox_failing",
             "1 for a partition of this replica that has failed twice at one position.",

@@ -198,6 +198,7 @@ class Bus:
                 State.CONNECTING if self._kafka is None else self._kafka.relay_state
             ),
             inbox_lag=lambda: {} if self._kafka is None else self._kafka.inbox.lag,
+            inbox_held_back=lambda: {} if self._kafka is None else self._kafka.inbox.held_back,
             inbox_stopped=lambda: {} if self._kafka is None else self._kafka.inbox.stopped,
             activity_dropped=lambda: 0 if self._kafka is None else self._kafka.logs.dropped,
             is_kafka_ahead=lambda: self._kafka is not None and self._kafka.is_ahead,

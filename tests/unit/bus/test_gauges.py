@@ -23,6 +23,7 @@ def told(sample: Sample) -> list[str]:
                 leases=lambda: {"nhs.booking": 64},
                 relay_state=lambda: State.DOWN,
                 inbox_lag=lambda: {("hmrc.death.notification", 3): 12},
+                inbox_held_back=lambda: {("hmrc.death.notification", 3): 4},
                 inbox_stopped=lambda: {
                     ("hmrc.death.notification", 3): 1,
                     ("identity.verification.result", 0): 0,
@@ -56,6 +57,7 @@ def test_every_gauge_is_told() -> None:
         'govid_relay_state{state="ok"} 0.0',
         'govid_relay_state{state="down"} 1.0',
         'govid_inbox_lag{partition="3",topic="hmrc.death.notification"} 12.0',
+        'govid_inbox_held_back{partition="3",topic="hmrc.death.notification"} 4.0',
         'govid_inbox_failing{partition="3",topic="hmrc.death.notification"} 1.0',
         'govid_inbox_failing{partition="0",topic="identity.verification.result"} 1.0',
         'govid_inbox_stopped{partition="3",topic="hmrc.death.notification"} 1.0',
@@ -78,6 +80,7 @@ def test_a_database_that_is_away_leaves_gaps_and_no_zeros() -> None:
         'govid_relay_state{state="ok"}',
         'govid_relay_state{state="down"}',
         'govid_inbox_lag{partition="3",topic="hmrc.death.notification"}',
+        'govid_inbox_held_back{partition="3",topic="hmrc.death.notification"}',
         'govid_inbox_failing{partition="3",topic="hmrc.death.notification"}',
         'govid_inbox_failing{partition="0",topic="identity.verification.result"}',
         'govid_inbox_stopped{partition="3",topic="hmrc.death.notification"}',

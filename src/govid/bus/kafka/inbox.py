@@ -95,6 +95,11 @@ class Inbox:
         return self._by_place({} if self._reader is None else self._reader.lag)
 
     @property
+    def held_back(self) -> dict[tuple[str, int], int]:
+        """How many of them an open transaction keeps from being read, by topic and partition."""
+        return self._by_place({} if self._reader is None else self._reader.held_back)
+
+    @property
     def stopped(self) -> dict[tuple[str, int], int]:
         """The partitions that this replica has and that fail: 1 if one has stopped, 0 if not yet.
 

@@ -1,0 +1,106 @@
+"""What a transactional producer has not committed has no effect, and its waiting is measured."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import Producer
+
+from govid.bus.contracts import Topic
+from tests.kafka.house import House, until
+from tests.kafka.test_inbox import NOTICE, RESULT, encoded, mark, publish, stored
+
+pytestmark = pytest.mark.kafka
+
+DEATHS = Topic.DEATH_NOTIFICATION
+RESULTS = Topic.VERIFICATION_RESULT
+BODIES = {DEATHS: NOTICE, RESULTS: RESULT}
+
+
+def transactional(house: House, codec: str = "none") -> Producer:
+    producer = Producer(
+        {
+            "bootstrap.servers": house.settings.kafka_bootstrap_servers,
+            "transactional.id": house.settings.kafka_client_id,
+            "compression.type": codec,
+        }
+    )
+    producer.init_transactions(20)
+    return producer
+
+
+def begin(house: House, topic: Topic, *bodies: bytes, codec: str = "none") -> Producer:
+    """Return a producer whose open transaction has *bodies* in partition 0 of *topic*."""
+    producer = transactional(house, codec)
+    producer.begin_transaction()
+    for body in bodies:
+        producer.produce(house.wire(topic), body, partition=0)
+    producer.flush(20)
+    return producer
+
+
+@pytest.mark.parametrize("topic", [DEATHS, RESULTS])
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+async def test_a5_records_of_an_aborted_transaction_have_no_effect(
+    house: House, codec: str, topic: Topic
+) -> None:
+    await house.healthy()
+    body = encoded(BODIES[topic])
+    producer = await asyncio.to_thread(begin, house, topic, body, body, codec=codec)
+    await asyncio.to_thread(producer.abort_transaction, 20)
+    await publish(house, topic)
+    assert await stored(house) == []
+    assert await house.count("inbox") == 1
+
+
+End = Callable[[House, Producer], None]
+
+
+def commit(house: House, producer: Producer) -> None:
+    del house
+    producer.commit_transaction(20)
+
+
+def abort(house: House, producer: Producer) -> None:
+    del house
+    producer.abort_transaction(20)
+
+
+def fence(house: House, producer: Producer) -> None:
+    """End the transaction as one of a producer that has died: its successor has the same id."""
+    producer.purge()
+    transactional(house)
+
+
+def held_back(house: House, topic: Topic) -> int | None:
+    return house.kafka.inbox.held_back.get((topic.value, 0))
+
+
+@pytest.mark.parametrize("topic", [DEATHS, RESULTS])
+@pytest.mark.parametrize(("end", "count"), [(commit, 2), (abort, 0), (fence, 0)])
+async def test_a5_an_open_transaction_holds_back_and_is_measured(
+    house: House, topic: Topic, end: End, count: int
+) -> None:
+    async def is_held_back(records: int) -> bool:
+        return held_back(house, topic) == records
+
+    async def is_ok() -> bool:
+        return house.kafka.inbox.health() == "ok"
+
+    await house.healthy()
+    await until(is_ok)
+    body = encoded(BODIES[topic])
+    producer = await asyncio.to_thread(begin, house, topic, body, body)
+    async with house.outsider() as outsider:
+        # It is committed, and waits all the same.
+        await outsider.send_and_wait(house.wire(topic), mark(topic), partition=0)
+    await until(lambda: is_held_back(3))
+    assert house.kafka.inbox.lag[topic.value, 0] == 3
+    assert house.kafka.inbox.health() == "ok"
+    assert await house.count("event") == 0
+
+    await asyncio.to_thread(end, house, producer)
+    await until(lambda: house.holds("event", count + 1))
+    assert [row["payload"].encode() for row in await stored(house)] == [body] * count
+    await until(lambda: is_held_back(0))
+    assert house.kafka.inbox.lag[topic.value, 0] == 0
