@@ -2,19 +2,32 @@
 #
 #   docker build -t govid .
 #
+# A release gives the base image by its digest, which `.ci/check-release` demands:
+#
+#   docker build --build-arg BASE_DIGEST=sha256:... -t govid .
+#
+# Every package is installed by the hash of its file (requirements*.lock).
+#
 # It runs as nobody in particular, writes nothing but to /tmp, and is happy on a read-only root.
 
-FROM python:3.11.14-slim-bookworm AS build
+ARG BASE_DIGEST=""
+FROM python:3.11.14-slim-bookworm${BASE_DIGEST:+@}${BASE_DIGEST} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
-RUN python -m venv /opt/govid
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY requirements.lock requirements-build.lock ./
+RUN python -m venv /opt/govid \
+    && /opt/govid/bin/pip install --require-hashes --requirement requirements.lock \
+    && python -m venv /opt/build \
+    && /opt/build/bin/pip install --require-hashes --requirement requirements-build.lock
+COPY pyproject.toml README.md LICENSE ./
 COPY migrations migrations
 COPY src src
-RUN /opt/govid/bin/pip install --constraint constraints.txt . \
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+    && /opt/govid/bin/pip install --no-deps --no-index /dist/*.whl \
+    && /opt/govid/bin/pip check \
     && /opt/govid/bin/pip uninstall --yes pip setuptools
 
-FROM python:3.11.14-slim-bookworm
+FROM python:3.11.14-slim-bookworm${BASE_DIGEST:+@}${BASE_DIGEST}
 LABEL org.opencontainers.image.title="govid" \
       org.opencontainers.image.description="A citizen-identity hub for public services" \
       org.opencontainers.image.licenses="MIT"

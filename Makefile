@@ -9,7 +9,7 @@ ARGS    ?=
 
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PINS  := $(wildcard constraints.txt)
+PINS  := requirements.lock constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help dev test check chaos bench scale format
@@ -51,5 +51,7 @@ $(STAMP): pyproject.toml $(PINS)
 		echo "no virtual environment: install the venv package of your Python" >&2; exit 1; }
 	@echo "Installing the packages, once: this takes a minute or two" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		$(addprefix -c ,$(PINS)) -e '.[dev]'
+		--require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e '.[dev]'
 	@touch $@

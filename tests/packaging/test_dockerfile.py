@@ -7,12 +7,15 @@ import pytest
 
 DOCKERFILE = (Path(__file__).parents[2] / "Dockerfile").read_text("utf-8")
 BASES = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+DIGEST = "${BASE_DIGEST:+@}${BASE_DIGEST}"
 FINAL_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
 
 
 @pytest.mark.parametrize("base", BASES)
-def test_every_base_image_is_pinned_to_a_patch_release(base: str) -> None:
-    assert re.fullmatch(r"[a-z/]+:\d+\.\d+\.\d+-[a-z-]+", base)
+def test_f6_every_base_image_is_pinned_to_a_patch_release_and_a_digest(base: str) -> None:
+    name, argument = base[: -len(DIGEST)], base[-len(DIGEST) :]
+    assert re.fullmatch(r"[a-z/]+:\d+\.\d+\.\d+-[a-z-]+", name)
+    assert argument == DIGEST
 
 
 def test_it_is_built_in_two_stages_of_one_image() -> None:
@@ -20,8 +23,13 @@ def test_it_is_built_in_two_stages_of_one_image() -> None:
     assert len(set(BASES)) == 1
 
 
-def test_it_installs_the_pinned_packages_without_the_dev_extra() -> None:
-    assert "pip install --constraint constraints.txt ." in DOCKERFILE
+def test_f6_it_installs_the_pinned_packages_without_the_dev_extra() -> None:
+    installs = re.findall(r"pip install (.+?)(?: \\)?$", DOCKERFILE, re.MULTILINE)
+    assert installs == [
+        "--require-hashes --requirement requirements.lock",
+        "--require-hashes --requirement requirements-build.lock",
+        "--no-deps --no-index /dist/*.whl",
+    ]
     assert "[dev]" not in DOCKERFILE
 
 

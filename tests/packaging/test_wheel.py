@@ -41,7 +41,10 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the executables' folder of an environment that holds the wheel, and no dev extra."""
     folder = tmp_path_factory.mktemp("clean") / "venv"
     venv.create(folder, with_pip=True)
-    _pip(folder / "bin/python", "install", "--quiet", "-c", ROOT / "constraints.txt", wheel)
+    python = folder / "bin/python"
+    _pip(python, "install", "--quiet", "--require-hashes", "-r", ROOT / "requirements.lock")
+    _pip(python, "install", "--quiet", "--no-deps", "--no-index", wheel)
+    _pip(python, "check")
     return folder / "bin"
 
 
