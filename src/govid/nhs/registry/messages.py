@@ -88,9 +88,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         focus = _urn(self.resource["id"])
         entries = [
             (_urn(self._id()), self._header(focus)),
-            (focus, self.resource),
+            (focus, self._linked()),
             *(self._booked(self.order) if self.order is not None else ()),
-            (self._urn("receiver"), organisation(self.receiver)),
+            *self._received(),
             (self._urn("sender"), organisation(self.sender.ods)),
         ]
         return msgspec.json.encode(
@@ -102,7 +102,32 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             }
         )
 
+    def _linked(self) -> Resource:
+        """Return the resource with references to the entries of this Bundle, by their `fullUrl`.
+
+        A relative reference resolves to nothing here: an entry's URL is a `urn:uuid` (FHIR R4,
+        "Resolving references in Bundles"). Without an order there are no such entries, and the
+        references stay those of the practice.
+        """
+        if self.order is None:
+            return self.resource
+        slots = [{"reference": self._urn(one.id)} for one in self.order.slots]
+        participants = [
+            {**one, "actor": {**one["actor"], "reference": self._urn("patient")}}
+            if _tail(one["actor"].get("reference", "")) == self.order.patient
+            else one
+            for one in self.resource.get("participant", ())
+        ]
+        return {**self.resource, "slot": slots, "participant": participants}
+
+    def _received(self) -> Sequence[tuple[str, Resource]]:
+        """Return the organisation that runs the service, if it is known (`ele-1`: never empty)."""
+        if self.receiver is None:
+            return ()
+        return ((self._urn("receiver"), organisation(self.receiver)),)
+
     def _header(self, focus: str) -> Resource:
+        receiver = [{"reference": url} for url, _ in self._received()]
         return {
             "resourceType": "MessageHeader",
             "eventCoding": {"system": _EVENTS, "code": "booking-request"},
@@ -110,7 +135,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             "destination": [
                 {
                     "endpoint": f"{SERVICE_SYSTEM}|{self.service}",
-                    "receiver": {"reference": self._urn("receiver")},
+                    **({"receiver": receiver[0]} if receiver else {}),
                 }
             ],
             "sender": {"reference": self._urn("sender")},
@@ -158,6 +183,10 @@ def _busy(slot: FreeSlot, where: str) -> Resource:
         "start": moment(slot.start),
         "end": moment(slot.end),
     }
+
+
+def _tail(reference: str) -> str:
+    return reference.rpartition("/")[2]
 
 
 def _urn(uuid: object) -> str:

@@ -19,10 +19,8 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
 
 
-def organisation(ods: str | None) -> dict[str, Any]:
-    """Return the `Organization` with a code, or one of which nothing is known."""
-    if ods is None:
-        return {"resourceType": "Organization"}
+def organisation(ods: str) -> dict[str, Any]:
+    """Return the `Organization` that has the code *ods*."""
     return {
         "resourceType": "Organization",
         "identifier": [{"system": _ODS_SYSTEM, "value": ods}],

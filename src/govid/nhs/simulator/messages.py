@@ -36,7 +36,7 @@ class Messages:
         if header.get("eventCoding", {}).get("code") != "booking-request":
             raise of_receiver(422, "unknown event")
         focus, resource = _focus(header, parts)
-        entry = self._carried_out(focus, resource)
+        entry = self._carried_out(focus, _resolved(resource, parts))
         self._done.add(message_id)
         return _answer(message_id, entry)
 
@@ -81,6 +81,21 @@ def _focus(
     if resource.get("resourceType") != "Appointment":
         raise bad_request("the header points to no appointment")
     return focus, resource
+
+
+def _resolved(
+    resource: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """Return *resource* with the slots that it finds in the Bundle by their own ids."""
+    try:
+        urls = [str(one["reference"]) for one in resource.get("slot", ())]
+    except (KeyError, TypeError, AttributeError):
+        return resource
+    slots = [
+        {"reference": f"Slot/{parts[url]['id']}" if "id" in parts.get(url, {}) else url}
+        for url in urls
+    ]
+    return {**resource, "slot": slots} if "slot" in resource else resource
 
 
 def _duplicate() -> Exception:

@@ -116,10 +116,57 @@ def test_a_cancellation_holds_no_more_than_it_needs() -> None:
     assert kinds == ["MessageHeader", "Appointment", "Organization", "Organization"]
 
 
-def test_an_organisation_of_which_nothing_is_known_has_no_code() -> None:
-    message = structs.replace(BOOKING, receiver=None)
-    (destination,) = header(message)["destination"]
-    assert parts(message)[destination["receiver"]["reference"]] == {"resourceType": "Organization"}
+def references(value: Any) -> list[str]:
+    """Return every reference in *value*, at any depth."""
+    if isinstance(value, list):
+        return [found for one in value for found in references(one)]
+    if not isinstance(value, dict):
+        return []
+    own = [value["reference"]] if "reference" in value else []
+    return own + [found for one in value.values() for found in references(one)]
+
+
+def message(reason: str, receiver: str | None, slots: int) -> Message:
+    order = structs.replace(ORDER, slots=SLOTS[:slots])
+    return structs.replace(
+        BOOKING, resource=appointment(order), reason=reason, receiver=receiver, order=order
+    )
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+@pytest.mark.parametrize("receiver", ["A20047", None])
+@pytest.mark.parametrize("reason", ["new", "update"])
+def test_f14_every_reference_is_the_url_of_an_entry(
+    reason: str, receiver: str | None, slots: int
+) -> None:
+    found = parts(message(reason, receiver, slots))
+    named = references([*found.values()])
+    assert len(named) == 4 + 2 * slots - (receiver is None)
+    assert set(named) - found.keys() == set()
+    # The other way round, nothing stands in the Bundle that its header does not lead to.
+    assert found.keys() - set(named) == {next(iter(found))}
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_f14_the_appointment_leads_to_its_slots_and_its_patient(slots: int) -> None:
+    found = parts(message("new", "A20047", slots))
+    resource = next(one for one in found.values() if one["resourceType"] == "Appointment")
+    assert [found[one["reference"]]["id"] for one in resource["slot"]] == [
+        one.id for one in SLOTS[:slots]
+    ]
+    (participant,) = resource["participant"]
+    assert found[participant["actor"]["reference"]]["id"] == ORDER.patient
+    assert participant["actor"]["identifier"]["value"] == ORDER.patient
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+@pytest.mark.parametrize("reason", ["new", "update"])
+def test_f14_an_organisation_of_which_nothing_is_known_is_left_out(reason: str, slots: int) -> None:
+    found = parts(message(reason, None, slots))
+    kinds = [one for one in found.values() if one["resourceType"] == "Organization"]
+    assert [one["identifier"][0]["value"] for one in kinds] == ["Y12345"]
+    (destination,) = next(iter(found.values()))["destination"]
+    assert destination == {"endpoint": "https://fhir.nhs.uk/Id/dos-service-id|2000099999"}
 
 
 def test_headers_are_resources_in_base64() -> None:
