@@ -4,7 +4,7 @@
 PYTHON  ?= python3
 VENV    ?= .venv
 WORKERS ?= 2
-TESTS   ?= tests
+TESTS   ?=
 ARGS    ?=
 
 BIN   := $(VENV)/bin
@@ -21,7 +21,7 @@ dev: $(STAMP) ## Start everything: database, Kafka, govid on http://127.0.0.1:80
 	@exec $(BIN)/govid dev $(ARGS)
 
 test: $(STAMP) ## Prove everything (WORKERS=2 processes, TESTS=tests/unit for a part)
-	@$(BIN)/python -m pytest $(or $(TESTS),--ignore=tests/hostile) -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest $(or $(TESTS),tests --ignore=tests/hostile) -n $(WORKERS) $(ARGS)
 
 check: $(STAMP) ## Format, lint, types, boundaries and the unit tests, as before each commit
 	@$(BIN)/ruff format --check .
