@@ -56,7 +56,7 @@ class TestToken:
 
     @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
     @pytest.mark.parametrize("host", [OURS, BY_ADDRESS])
-    async def test_e1_the_token_opens_it_under_any_name(
+    async def test_e1_f15_the_token_opens_it_under_any_name(
         self, client: Client, scheme: str, host: dict[str, str]
     ) -> None:
         headers = {**host, "Authorization": f"{scheme} {TOKEN}"}
@@ -83,7 +83,9 @@ class TestManagementPort:
         return {"GOVID_MANAGEMENT_PORT": port, "GOVID_METRICS_TOKEN": TOKEN}
 
     @pytest.mark.parametrize("host", ["10.1.2.3:9000", "id.example", "anything"])
-    async def test_e1_it_answers_under_any_name(self, client: Client, port: int, host: str) -> None:
+    async def test_e1_f15_it_answers_under_any_name(
+        self, client: Client, port: int, host: str
+    ) -> None:
         await client.get("/health/live")
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as scraper:
             answer = await scraper.get("/metrics", headers={"Host": host})

@@ -80,7 +80,7 @@ RUNS = [
 
 
 @pytest.mark.parametrize(("command", "columns"), RUNS, ids=str)
-async def test_f8_a_command_ends_as_documented(
+async def test_f8_f9_a_command_ends_as_documented_and_breaks_no_id(
     scene: Scene, command: tuple[str, ...], columns: int
 ) -> None:
     words, keys, code = CASES[command]

@@ -125,7 +125,7 @@ COMMANDS: dict[str, tuple[str, Callable[[_Events], Sequence[Any]]]] = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-async def test_i12_statements_about_a_day_read_that_day(
+async def test_i2_i4_i12_statements_about_a_day_read_that_day(
     aged: Any, events: _Events, name: str
 ) -> None:
     statement, arguments = COMMANDS[name]
