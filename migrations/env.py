@@ -32,9 +32,15 @@ POLL_SECONDS = 0.2
 def store_compatibility(*, ctx: Any, step: Any, **_: Any) -> None:
     """Store `compatible_from` of the migration that was just applied, in its transaction."""
     number = getattr(step.up_revision.module, "compatible_from", None)
-    if number is not None:
+    if number is not None and step.is_upgrade:
         # A number of ours; `--sql` prints the statement, so it can carry no parameter.
         ctx.execute(f"UPDATE public.govid_version SET compatible_from = {int(number)}")  # noqa: S608
+
+
+def restore_timeouts(*, ctx: Any, **_: Any) -> None:
+    """Bound the statements of the next migration again, whatever this one has set."""
+    ctx.execute(f"SET lock_timeout = {LOCK_MS}")
+    ctx.execute(f"SET statement_timeout = {STATEMENT_MS}")
 
 
 def migrate(connection: Connection) -> None:
@@ -50,7 +56,7 @@ def migrate(connection: Connection) -> None:
         transaction_per_migration=True,
         version_table_schema="public",
         version_table="govid_version",
-        on_version_apply=store_compatibility,
+        on_version_apply=(store_compatibility, restore_timeouts),
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -82,7 +88,7 @@ def offline() -> None:
         transaction_per_migration=True,
         version_table_schema="public",
         version_table="govid_version",
-        on_version_apply=store_compatibility,
+        on_version_apply=(store_compatibility, restore_timeouts),
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -17,3 +17,8 @@ def upgrade() -> None:
     """Add the number to the version table; migrations/env.py writes it after each migration."""
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute("ALTER TABLE public.govid_version ADD COLUMN compatible_from integer")
+
+
+def downgrade() -> None:
+    """Forget it."""
+    op.execute("ALTER TABLE public.govid_version DROP COLUMN compatible_from")

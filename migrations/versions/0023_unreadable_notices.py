@@ -34,4 +34,8 @@ def _reasons(known: str) -> None:
         ALTER TABLE identity.review_item ADD CONSTRAINT review_item_reason_is_known
             CHECK (reason IN ({known})) NOT VALID
     """)
-    op.execute("ALTER TABLE identity.review_item VALIDATE CONSTRAINT review_item_reason_is_known")
+    # In a transaction of its own: only then is nobody locked out while all rows are read.
+    with op.get_context().autocommit_block():
+        op.execute(
+            "ALTER TABLE identity.review_item VALIDATE CONSTRAINT review_item_reason_is_known"
+        )

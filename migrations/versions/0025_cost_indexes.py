@@ -37,8 +37,6 @@ def upgrade() -> None:
             op.execute(f"CREATE INDEX CONCURRENTLY {name} ON {rows}")
         # The index of all sessions of an account serves for those that are not revoked, too.
         op.execute("DROP INDEX CONCURRENTLY IF EXISTS identity.session_account")
-        op.execute("RESET lock_timeout")
-        op.execute("RESET statement_timeout")
 
 
 def downgrade() -> None:

@@ -39,3 +39,18 @@ def upgrade() -> None:
             END LOOP;
         END $$
     """)
+
+
+def downgrade() -> None:
+    """Let events be truncated, the table and each of its days."""
+    op.execute("""
+        DO $$
+        DECLARE tab regclass;
+        BEGIN
+            FOR tab IN SELECT tgrelid::regclass FROM pg_trigger
+                WHERE tgname = 'event_is_not_truncated'
+            LOOP
+                EXECUTE format('DROP TRIGGER event_is_not_truncated ON %s', tab);
+            END LOOP;
+        END $$
+    """)

@@ -10,7 +10,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 
 SOURCE = "127.0.0.2"
@@ -27,11 +27,11 @@ Attack = Callable[["Attacker"], Awaitable[None]]
 class Attacker:
     """Opens connections to one server until the time is up."""
 
-    def __init__(self, url: str, seconds: float, token: str) -> None:
+    def __init__(self, url: str, seconds: float, tokens: Sequence[str]) -> None:
         address = urlsplit(url)
         self._host, self._port = str(address.hostname), address.port
         self._ends_at = time.monotonic() + seconds
-        self.token = token
+        self.tokens = tokens
         self.connections = 0
 
     @property
@@ -130,16 +130,20 @@ async def slow_heads(attacker: Attacker) -> None:
     await attacker.pour(GET[:-2], b"X-A: b\r\n", 0.1)
 
 
+def _bearer(token: str) -> str:
+    return f"Authorization: Bearer {token}"
+
+
 async def flat_objects(attacker: Attacker) -> None:
     await attacker.ask(_post("/api/auth/login", b"[" + b"{}," * 20_000 + b"{}]"))
     await attacker.ask(_post("/api/auth/login", b"[" + b"{}," * 5_000 + b"{}]"))
     body = b"[" + b"{}," * 20_000 + b"{}]"
-    await attacker.ask(_post("/api/nhs/patients", body, f"Authorization: Bearer {attacker.token}"))
+    await attacker.ask(_post("/api/nhs/patients", body, _bearer(attacker.tokens[0])))
 
 
 async def nested(attacker: Attacker) -> None:
     body = b'{"a":[' * 10_000
-    await attacker.ask(_post("/api/nhs/patients", body, f"Authorization: Bearer {attacker.token}"))
+    await attacker.ask(_post("/api/nhs/patients", body, _bearer(attacker.tokens[0])))
     await attacker.ask(_post("/api/auth/login", body[:16_000]))
 
 
@@ -175,9 +179,11 @@ async def http_1_0(attacker: Attacker) -> None:
 
 
 async def largest_export(attacker: Attacker) -> None:
+    # Each time another account: one makes one export at a time.
+    token = attacker.tokens[attacker.connections % len(attacker.tokens)]
     await attacker.ask(
         b"GET /api/auth/export HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-        + f"Authorization: Bearer {attacker.token}\r\n\r\n".encode()
+        + f"{_bearer(token)}\r\n\r\n".encode()
     )
 
 
@@ -206,9 +212,9 @@ ATTACKS: dict[str, tuple[int, Attack]] = {
 
 def main() -> None:
     """Attack as the command line says."""
-    name, url, seconds, token = sys.argv[1:]
+    name, url, seconds, *tokens = sys.argv[1:]
     connections, attack = ATTACKS[name]
-    attacker = Attacker(url, float(seconds), token)
+    attacker = Attacker(url, float(seconds), tokens)
     asyncio.run(attacker.by_many(connections, attack))
     sys.stdout.write(f"{attacker.connections}\n")
 

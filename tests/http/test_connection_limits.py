@@ -176,6 +176,24 @@ class TestClientsThatNeverRead:
                 await asyncio.sleep(0.02)
         assert received > 1_000_000
 
+    @pytest.mark.parametrize("piece_bytes", [256, 1_024, 2_048])
+    async def test_d2_a_client_that_takes_an_answer_in_drops_is_given_up(
+        self,
+        dialler: Dialler,
+        client: Client,
+        monkeypatch: pytest.MonkeyPatch,
+        piece_bytes: int,
+    ) -> None:
+        monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.3)
+        reader, writer = await dialler.open("127.0.0.2", limit=1)
+        writer.write(LARGE)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(10):
+                while await _ended(client, "write_slow") < 1:
+                    await reader.readexactly(piece_bytes)
+        assert await _ended(client, "write_slow") == 1
+        await dialler.served("127.0.0.2")
+
 
 async def _ended(client: Client, reason: str) -> float:
     """Return how many connections ended for *reason*."""

@@ -162,7 +162,7 @@ class Partitions:
                 f" INCLUDING DEFAULTS INCLUDING CONSTRAINTS) WITH ({STORAGE})"
             )
             if self._table == "event":
-                # As in migration 0024: a trigger of the parent does not guard a day by itself.
+                # As in migration 0026: a trigger of the parent does not guard a day by itself.
                 await self._connection.execute(
                     f"CREATE TRIGGER event_is_not_truncated BEFORE TRUNCATE ON {name}"
                     " FOR EACH STATEMENT EXECUTE FUNCTION bus.refuse_change()"

@@ -27,6 +27,9 @@ PIPELINED = 8
 WRITE_SECONDS = 20.0
 """An answer of which the client takes nothing for so long is given up."""
 WRITE_LOOKS = 4
+ANSWER_SECONDS = 120.0
+"""Nor does an answer wait longer than this for a client that takes it in drops: what makes it, an
+export for instance, would be kept from others."""
 _OFFER = frozenset({b"upgrade", b"http2-settings", b"connection"})
 LINGER_SECONDS = 1.0
 """A refused client has so long to read the refusal; a reset would take it away."""
@@ -50,6 +53,7 @@ class Connection(HttpToolsProtocol):
     _writing: TimerHandle | None = None
     _unsent = 0
     _looks_without_progress = 0
+    _behind_since = 0.0
     _held = b""
     """Bytes that arrived while too many requests were waiting; they are not parsed yet."""
     _arrived = 0
@@ -243,6 +247,7 @@ class Connection(HttpToolsProtocol):
         """Look from time to time whether the client takes what is written for it."""
         if self._writing is None and self.transport.get_write_buffer_size():
             self._unsent, self._looks_without_progress = self.transport.get_write_buffer_size(), 0
+            self._behind_since = self.loop.time()
             self._look_again()
 
     def _look_again(self) -> None:
@@ -257,11 +262,14 @@ class Connection(HttpToolsProtocol):
             self._looks_without_progress = 0
         else:
             self._looks_without_progress += 1
-        if self._looks_without_progress < WRITE_LOOKS:
+        if self._looks_without_progress >= WRITE_LOOKS:
+            self._limits.note_end("write_stalled")
+            self.transport.abort()
+        elif self.loop.time() - self._behind_since > ANSWER_SECONDS:
+            self._limits.note_end("write_slow")
+            self.transport.abort()
+        else:
             self._look_again()
-            return
-        self._limits.note_end("write_stalled")
-        self.transport.abort()
 
     def _expect(self) -> None:
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._refuse, 408, "head_timeout")

@@ -1,7 +1,7 @@
 """Writes letters in the transaction of their cause; the postman takes them from there."""
 
 import logging
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from govid.bus import Pseudonyms, Quota, Quotas, Transaction
 from govid.bus.contracts import LetterWritten
@@ -98,8 +98,9 @@ class Correspondence:
     async def _is_above_quota(self, tx: Transaction, address: str | None) -> bool:
         if not self._most_per_hour:
             return False
-        # Also where there is no recipient, with the same statement: its time must not tell.
-        subject = canonical(address) if address is not None else "none"
+        # Also where there is no recipient, with the same statement: its time must not tell. The row
+        # is nobody else's either, so that nobody waits for it.
+        subject = canonical(address) if address is not None else uuid4().hex
         quota = Quota(
             kind="emails",
             bucket=self._pseudonyms.of(f"emails:{subject}"),

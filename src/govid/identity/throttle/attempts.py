@@ -121,7 +121,7 @@ class Throttle:
             async with self._lines.standing(_line(place), WAIT_SECONDS) as turn:
                 while True:
                     async with self._uow.begin(cause) as tx:
-                        await self._adopt(tx, flow, bucket, subject)
+                        await self._adopt(tx, flow, bucket, name)
                         reserved = await self._reserve(tx, place, address)
                         if reserved.verdict != "full":
                             attempt = Attempt(
