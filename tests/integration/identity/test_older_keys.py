@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from govid.bus import Database, Pseudonyms, uuid7
+from govid.bus import Database, Pseudonyms, Quotas, Transaction, uuid7
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.crypto import key_id
 from govid.identity.accounts.unclaimed import Precedents
@@ -13,6 +14,9 @@ from govid.identity.repository.holders import Holders
 from govid.identity.repository.life_events import LifeEvents
 from govid.identity.repository.throttle import Attempts
 from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.settings import ThrottleSettings
+from govid.identity.throttle.attempts import Flow, Throttle
+from govid.identity.throttle.sieges import Sieges
 from tests.integration.identity.conftest import CAUSE, Parts
 
 OLD, NEW = b"k" * 32, b"n" * 32
@@ -95,3 +99,31 @@ async def test_c11_a_lock_that_is_there_already_is_not_replaced(
     async with identity.uow.begin(CAUSE) as tx:
         await Attempts().adopt(tx, "sign-in", new, [old])
     assert [tuple(row) for row in await database.reads.fetch(THROTTLE)] == [(new, 0, 2, True)]
+
+
+@pytest.mark.parametrize("by_network", [True, False])
+@pytest.mark.parametrize("subject", ["ada@example.com", "eve@example.com"])
+async def test_c11_attempts_under_the_earlier_key_fill_the_count_of_the_new_one(
+    identity: Parts, subject: str, by_network: bool
+) -> None:
+    limits = ThrottleSettings(failures=2)
+
+    def throttle(key: bytes, *older: bytes) -> Throttle:
+        quotas, sieges = Quotas("identity.quota"), Sieges(limits.failures, CollectorRegistry())
+        pseudonyms, *earlier = (Pseudonyms(one) for one in (key, *older))
+        return Throttle(identity.uow, Attempts(), quotas, limits, pseudonyms, sieges, earlier)
+
+    async def is_locked(under: Throttle) -> bool:
+        attempt, _ = await under.reserve(Flow.RESET, subject, CAUSE, nothing, by_network=by_network)
+        async with identity.uow.begin(CAUSE) as tx:
+            await under.fail(tx, attempt)
+        return attempt.is_locked
+
+    answers = [
+        await is_locked(throttle(key, *older)) for key, *older in 2 * [(OLD,)] + [(NEW, OLD)]
+    ]
+    assert answers == [False, False, True]
+
+
+async def nothing(_: Transaction) -> None:
+    """Read nothing."""
