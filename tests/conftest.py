@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from typing import NoReturn
 
 import hypothesis
 import pytest
 
 from govid.bus import BusSettings, Database
-from tests.backends import postgres
+from tests.backends import kafka, postgres
 
 # A slow machine is no fault; and what is said of a commit once is said of it again. Elsewhere each
 # run looks at other examples.
@@ -15,6 +16,13 @@ hypothesis.settings.register_profile(
     "govid", deadline=None, derandomize=os.environ.get("GOVID_CI") == "1"
 )
 hypothesis.settings.load_profile("govid")
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip with *reason*; where everything has to run, fail."""
+    if os.environ.get("GOVID_CI") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +36,19 @@ def postgres_server() -> Iterator[str]:
 def template(postgres_server: str) -> str:
     """Return the name of the migrated template database."""
     return postgres.prepare_template(postgres_server)
+
+
+@pytest.fixture(scope="session")
+def kafka_address() -> Iterator[str]:
+    """Return the address of the Kafka that all tests share.
+
+    For the whole session: whoever started it waits at the end for all others to leave.
+    """
+    try:
+        with kafka.shared() as address:
+            yield address
+    except kafka.Unavailable as error:
+        unavailable(str(error))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from govid.nhs.registry.messages import Message, appointment
-from tests.kafka.conftest import unavailable
+from tests.conftest import unavailable
 from tests.unit.nhs.registry.test_messages import BOOKING, NOON, ORDER, SLOTS
 
 FOLDER = Path(__file__).parent / "fhir"

@@ -1,9 +1,7 @@
 """A real Kafka: the run's own for most tests, one that may be killed for tests of outages."""
 
 import gc
-import os
 from collections.abc import AsyncIterator, Iterator
-from typing import NoReturn
 from uuid import uuid4
 
 import msgspec
@@ -12,14 +10,8 @@ from confluent_kafka import Producer
 
 from govid.bus import BusSettings, Database
 from tests.backends import kafka
+from tests.conftest import unavailable
 from tests.kafka.house import House
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip with *reason*; where everything has to run, fail."""
-    if os.environ.get("GOVID_CI") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(autouse=True)
@@ -27,16 +19,6 @@ def tidy() -> Iterator[None]:
     """See to it that a connection left open is told by the test that left it."""
     yield
     gc.collect()
-
-
-@pytest.fixture(scope="session")
-def kafka_address() -> Iterator[str]:
-    """Return the address of the Kafka that all tests share."""
-    try:
-        with kafka.shared() as address:
-            yield address
-    except kafka.Unavailable as error:
-        unavailable(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from govid.bus import BusSettings, Database
 from govid.bus.contracts import AppointmentDecided, Topic
 from govid.gateway.cli.group import commands
 from tests.backends import kafka, postgres
-from tests.kafka.conftest import unavailable
+from tests.conftest import unavailable
 from tests.kafka.house import MODULE, House, a_request, by_key, header, until
 from tests.unit.cli.golden import PLAIN
 

@@ -20,11 +20,9 @@ from govid.gateway.migrations import upgrade
 from govid.gateway.schema_version import head
 from govid.gateway.settings import load
 from govid.identity.repository.key_checks import key_list, note_keys
-from tests.backends import kafka
 from tests.backends.debian_postgres import DebianServer, debian_server, pgbouncer
 from tests.backends.forked_commands import run, started
 from tests.backends.govid import BASE
-from tests.kafka.conftest import unavailable
 from tests.kafka.house import House
 from tests.kafka.test_kafka_ahead import forget
 from tests.kafka.test_kafka_checks import unclean
@@ -78,27 +76,24 @@ RELAY = Verdict("fault: ", 5, "warning: ", 0)
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(kafka_address: str) -> Iterator[Place]:
     """Return a database that govid owns and was used with its keys, and a Kafka without topics."""
-    try:
-        with debian_server() as server, kafka.shared() as address:
-            asyncio.run(
-                server.execute(
-                    *(
-                        f"CREATE ROLE {name} LOGIN PASSWORD '{server.password}'"
-                        for name in (OWNER, ROLE, STRANGER)
-                    ),
-                    f"CREATE DATABASE {DATABASE} OWNER {OWNER}",
-                    f"GRANT pg_read_all_stats TO {OWNER}",
-                )
+    with debian_server() as server:
+        asyncio.run(
+            server.execute(
+                *(
+                    f"CREATE ROLE {name} LOGIN PASSWORD '{server.password}'"
+                    for name in (OWNER, ROLE, STRANGER)
+                ),
+                f"CREATE DATABASE {DATABASE} OWNER {OWNER}",
+                f"GRANT pg_read_all_stats TO {OWNER}",
             )
-            found = Place(server, address)
-            upgrade(found.url())
-            asyncio.run(server.execute(*EVERYTHING_BUT_OWNERSHIP, database=DATABASE))
-            asyncio.run(_note_keys(found))
-            yield found
-    except kafka.Unavailable as error:
-        unavailable(str(error))
+        )
+        found = Place(server, kafka_address)
+        upgrade(found.url())
+        asyncio.run(server.execute(*EVERYTHING_BUT_OWNERSHIP, database=DATABASE))
+        asyncio.run(_note_keys(found))
+        yield found
 
 
 async def _note_keys(place: Place) -> None:

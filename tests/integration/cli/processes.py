@@ -82,7 +82,10 @@ class Dev:
             lines.append(line)
             if line == "}\n":
                 break
-        assert lines, self.stderr()
+        if not lines:
+            text = self.stderr()
+            self.__exit__(None, None, None)
+            raise AssertionError(text)
         self.panel = json.loads("".join(lines))
         return self
 

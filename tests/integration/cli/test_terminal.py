@@ -135,7 +135,8 @@ def test_f8_a_demonstration_on_a_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "temporary"), [("my gov id", "."), ("it's mine", "my tmp"), ("größe & co", ".")]
+    ("name", "temporary"),
+    [("my gov id", "."), ("it's mine", "my tmp"), ("größe & co", "."), ("a" * 120, "b" * 120)],
 )
 def test_f1_a_demonstration_starts_in_a_folder_of_any_name(
     tmp_path: Path, name: str, temporary: str

@@ -22,6 +22,8 @@ ROOT_NOTICE = (
 )
 
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
+_PLAIN_AND_SHORT = re.compile(r"[\w./-]{1,60}", re.ASCII)
+"""Leaves room for the names of a folder and a socket."""
 
 
 class EmbeddedPostgres:
@@ -73,19 +75,22 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _plain_socket_folder(self, library: ModuleType) -> Iterator[None]:
-        """Let the library put the socket into a folder without blanks or quotes in its path.
+        """Let the library put the socket into a folder with a short path without blanks or quotes.
 
-        It passes the path unquoted to a shell and to a URL, so `my folder` would be two words.
+        It passes the path unquoted to a shell and to a URL, so `my folder` would be two words. And
+        the path of a socket has about 100 bytes.
         """
         module = library.postgres_server
         choose = module.find_suitable_socket_dir
 
         def choose_plain(data: Path, runtime: Path) -> Path:
-            chosen: Path = choose(data, runtime)
-            if _PLAIN.fullmatch(str(chosen)):
-                return chosen
-            # TMPDIR may hold blanks, too.
-            above = next(filter(_PLAIN.fullmatch, (tempfile.gettempdir(), "/var/tmp")))  # noqa: S108
+            # Where all of its places are too long, the library raises a RuntimeError.
+            with suppress(RuntimeError):
+                chosen: Path = choose(data, runtime)
+                if _PLAIN.fullmatch(str(chosen)):
+                    return chosen
+            # TMPDIR may hold blanks, or be long, too.
+            above = next(filter(_PLAIN_AND_SHORT.fullmatch, (tempfile.gettempdir(), "/var/tmp")))  # noqa: S108
             self._socket_folder = Path(tempfile.mkdtemp(prefix="govid-socket-", dir=above))
             return self._socket_folder
 
