@@ -20,6 +20,7 @@ from govid.gateway.migrations import upgrade
 from govid.gateway.schema_version import head
 from govid.gateway.settings import load
 from govid.identity.repository.key_checks import key_list, note_keys
+from tests.backends import kafka_jars
 from tests.backends.debian_postgres import DebianServer, debian_server, pgbouncer
 from tests.backends.forked_commands import run, started
 from tests.backends.govid import BASE
@@ -27,6 +28,16 @@ from tests.kafka.house import House
 from tests.kafka.test_kafka_ahead import forget
 from tests.kafka.test_kafka_checks import unclean
 from tests.kafka.test_proof import administer, place_of, publish
+from tests.kafka.test_unreadable import (
+    RECORDS,
+    Damage,
+    a_notice,
+    create,
+    edit,
+    flip,
+    of_codec,
+    produce,
+)
 from tests.servers.test_privileges import EVERYTHING_BUT_OWNERSHIP
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(180)]
@@ -256,6 +267,31 @@ async def _done(bus: BusSettings, deed: Deed) -> Mapping[str, object]:
     async with Database(bus) as database, House(bus, database).open() as house:
         await house.healthy()
         return await deed(house) or {}
+
+
+def unreadable(damage: Damage) -> Input:
+    """Return topics of which one holds a batch that was damaged on the broker's disk."""
+
+    @contextmanager
+    def prepare(place: Place) -> Iterator[Given]:
+        if why_not := kafka_jars.missing():
+            unavailable(f"no Kafka from jars: {why_not}")
+        broker = kafka_jars.JarBroker()
+        try:
+            broker.start()
+            kafka.wait_until_ready(broker.address)
+            create(broker.address, Topic.DEATH_NOTIFICATION, 1)
+            notices = [a_notice(label) for label in "abc"]
+            produce(broker.address, Topic.DEATH_NOTIFICATION, 0, "none", *notices)
+            broker.stop()
+            edit(broker.segment(Topic.DEATH_NOTIFICATION, 0), damage)
+            broker.start()
+            kafka.wait_until_ready(broker.address)
+            yield Given({"GOVID_KAFKA_BOOTSTRAP_SERVERS": broker.address})
+        finally:
+            broker.remove()
+
+    return prepare
 
 
 @contextmanager
@@ -596,6 +632,20 @@ ROWS = [
     *(
         row(f"a14 {count} events forgotten", topics(forgotten(count)), RELAY, AHEAD)
         for count in (1, 3, 5)
+    ),
+    *(
+        row(
+            f"a14 a batch cannot be read for its {reason}",
+            unreadable(damage),
+            WARNING,
+            f"records at {Topic.DEATH_NOTIFICATION}/0/1 to 1 cannot be read ({reason}): they were "
+            "not compared with the database",
+        )
+        for reason, damage in (
+            ("checksum", flip(RECORDS + 200)),
+            ("codec", of_codec(5)),
+            ("compression", of_codec(1)),
+        )
     ),
     row(
         "f4 trusted proxies",

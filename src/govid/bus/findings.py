@@ -18,6 +18,7 @@ Problem = Literal[
     "numbers_forgotten",
     "record_missing",
     "record_differs",
+    "record_unreadable",
     "record_unknown",
     "kafka_ahead",
     "topic_missing",
@@ -150,6 +151,18 @@ def record_differs(place: str, event_id: UUID, found: UUID | None, more: int = 0
         event_id=event_id,
         place=place,
         count=1 + more,
+    )
+
+
+def record_unreadable(place: str, first: int, next_offset: int, reason: str) -> Finding:
+    """Return that records could not be read, so that what receipts claim of them is not proved."""
+    return Finding(
+        problem="record_unreadable",
+        text=f"the records at {place}/{first} to {next_offset - 1} cannot be read ({reason}): what "
+        "receipts claim of them is neither proved nor disproved",
+        remedy='docs/runbook.md, "A batch cannot be read", tells what each reason means',
+        place=f"{place}/{first}",
+        count=next_offset - first,
     )
 
 

@@ -12,10 +12,10 @@ from govid.bus import Outage
 from govid.bus.kafka.acceptance import QUERIES, TopicState, topic_states
 from govid.bus.kafka.archive import Archive, reading
 from govid.bus.kafka.cleanup import silence_aiokafka
-from govid.bus.kafka.kafka_ahead import find_ahead
+from govid.bus.kafka.kafka_ahead import KafkaComparison, compare_ends
 from govid.bus.kafka.topics_admin import ordered_topics, wanted_topics
 from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
-from govid.bus.storage.errors import DRIVER_ERRORS
+from govid.bus.storage.errors import DRIVER_ERRORS, error_class
 from govid.gateway.kafka_addresses import (
     describe_silence,
     why_nobody_answers,
@@ -52,6 +52,8 @@ async def kafka_findings(settings: Settings) -> KafkaFindings:
                 return await _look(settings, archive)
     except Outage:
         pass
+    except Exception as error:  # noqa: BLE001 - an edge: a server starts whatever Kafka does
+        return KafkaFindings(warnings=[f"Kafka was not looked at, because of {error_class(error)}"])
     silence = await describe_silence(servers)
     return KafkaFindings(warnings=[f"{silence}: events wait, and no topic was looked at"])
 
@@ -82,14 +84,21 @@ async def _compared(
     try:
         rows = await connection.fetch(QUERIES["topics"])
         is_forgetful = bool(settings.bus.kafka_generation)
-        ahead = [] if is_forgetful else await find_ahead(settings.bus, connection, archive)
+        found = (
+            KafkaComparison()
+            if is_forgetful
+            else await compare_ends(settings.bus, connection, archive)
+        )
     except asyncpg.PostgresError:
         return KafkaFindings()
     finally:
         await connection.close()
     return KafkaFindings(
-        warnings=[*_changed(topic_states(rows, present, ordered_topics(settings.bus)))],
-        relay_faults=[f"{one.sentence}; {A_DATABASE_AHEAD}" for one in ahead],
+        warnings=[
+            *_changed(topic_states(rows, present, ordered_topics(settings.bus))),
+            *found.warnings(),
+        ],
+        relay_faults=[f"{one.sentence}; {A_DATABASE_AHEAD}" for one in found.ahead],
     )
 
 

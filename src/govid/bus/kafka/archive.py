@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -10,16 +10,25 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from govid.bus.errors import Outage
+from govid.bus.kafka.batch_fetch import fetch_batch
 from govid.bus.kafka.cleanup import start, stop
+from govid.bus.kafka.record_batches import DecodedBatch, UnreadableBatch
 
 ANSWER_SECONDS = 10.0
 POLL_MS = 1_000
 POLL_RECORDS = 5_000
 FETCH_WAIT_MS = 10
 NO_ERROR = 0
+FETCH_ATTEMPTS = 3
+"""How often a batch is fetched before it counts as unreadable: it may be damaged on the way."""
+MAX_UNREADABLE = 10
+"""After so many unreadable batches the rest of a partition counts as unreadable, too.
+
+A damaged batch does not always say where the next one begins, and then each offset costs a fetch.
+"""
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -34,6 +43,21 @@ class Keeping(msgspec.Struct, frozen=True):
 
     seconds: float | None
     by_age_only: bool
+
+
+class UnreadableRecords(msgspec.Struct, frozen=True):
+    """Offsets of a partition, before `next_offset`, that cannot be read; `reason` is one word."""
+
+    topic: str
+    partition: int
+    first: int
+    next_offset: int
+    reason: str
+
+    @property
+    def place(self) -> str:
+        """Return topic, partition and first offset as they are written everywhere."""
+        return f"{self.topic}/{self.partition}/{self.first}"
 
 
 class Archive:
@@ -79,9 +103,16 @@ class Archive:
         return found[place].offset if found.get(place) else None
 
     async def read(
-        self, topic: str, partition: int, start: int, end: int
+        self,
+        topic: str,
+        partition: int,
+        start: int,
+        end: int,
+        unreadable: list[UnreadableRecords],
     ) -> AsyncIterator[Sequence[Any]]:
         """Yield the records from offset *start* to before *end*, some at a time.
+
+        Batches that cannot be read are left out and added to *unreadable*.
 
         Raises:
             Outage: Kafka stopped answering.
@@ -91,16 +122,61 @@ class Archive:
         self._consumer.seek(place, start)
         loop = asyncio.get_running_loop()
         heard_at = loop.time()
-        while await self._consumer.position(place) < end:
-            batches = await self._consumer.getmany(
-                place, timeout_ms=POLL_MS, max_records=POLL_RECORDS
-            )
-            records = [one for one in batches.get(place, ()) if one.offset < end]
+        position, failures, by_hand = start, 0, False
+        while position < end:
+            try:
+                records, position = await self._read_some(place, position, end, by_hand=by_hand)
+                by_hand = False
+            except UnreadableBatch as fault:
+                failures, by_hand = failures + 1, True
+                behind = end if failures == MAX_UNREADABLE else min(fault.next_offset, end)
+                _add(
+                    unreadable, UnreadableRecords(topic, partition, position, behind, fault.reason)
+                )
+                self._consumer.seek(place, behind)
+                position, heard_at = behind, loop.time()
+                continue
+            records = [one for one in records if one.offset < end]
             if records:
                 heard_at = loop.time()
                 yield records
             elif loop.time() - heard_at > ANSWER_SECONDS:
                 raise Outage("kafka")
+
+    async def _read_some(
+        self, place: TopicPartition, position: int, end: int, *, by_hand: bool
+    ) -> tuple[Sequence[Any], int]:
+        """Return what comes next from *position* on, and the position behind it."""
+        if not by_hand:
+            batches = await self._poll(place, end)
+            behind = await self._consumer.position(place)
+            if batches is not None and behind > position:
+                return batches.get(place, ()), behind
+            self._consumer.seek(place, position)
+        batch = await self._fetch(place, position, end)
+        if batch is None:
+            return (), position
+        self._consumer.seek(place, batch.next_offset)
+        return batch.records, batch.next_offset
+
+    async def _poll(self, place: TopicPartition, end: int) -> Any:
+        """Return what aiokafka reads; None where it stumbles over a batch."""
+        try:
+            return await self._consumer.getmany(place, timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+        except TopicAuthorizationFailedError as error:
+            raise UnreadableBatch(type(error).__name__, end) from error
+        except Exception:  # noqa: BLE001 - codecs raise whatever they like, OSError included
+            # A Kafka that is away is an outage of the fetch by hand, too.
+            return None
+
+    async def _fetch(self, place: TopicPartition, position: int, end: int) -> DecodedBatch | None:
+        """Fetch the batch at *position* by hand, where aiokafka returns none."""
+        client = self._consumer._client  # noqa: SLF001 - there is no public way to a raw batch
+        for _ in range(FETCH_ATTEMPTS - 1):
+            with suppress(UnreadableBatch), _outages():
+                return await fetch_batch(client, place, position, end)
+        with _outages():
+            return await fetch_batch(client, place, position, end)
 
     async def replicas(self, topics: Sequence[str]) -> Mapping[str, int]:
         """Return on how many brokers each of *topics* stands, at the partition that has fewest."""
@@ -171,6 +247,20 @@ def _outages() -> Iterator[None]:
         yield
     except (KafkaError, OSError) as error:
         raise Outage("kafka") from error
+
+
+def _add(found: list[UnreadableRecords], one: UnreadableRecords) -> None:
+    """Add *one* to *found*; offsets that follow each other for one reason are one item."""
+    last = found[-1] if found else None
+    if last is not None and (last.topic, last.partition, last.next_offset, last.reason) == (
+        one.topic,
+        one.partition,
+        one.first,
+        one.reason,
+    ):
+        found[-1] = msgspec.structs.replace(last, next_offset=one.next_offset)
+    else:
+        found.append(one)
 
 
 def _keeping(entries: Mapping[str, str | None]) -> Keeping:

@@ -6,7 +6,7 @@ accepted it.
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from govid.bus.acts import Acts, Signature
 from govid.bus.contracts import Topic, TopicKafkaAheadAccepted
 from govid.bus.errors import Outage
 from govid.bus.ids import first_uuid7_of, moment_of
-from govid.bus.kafka.archive import Archive, Bounds, reading
+from govid.bus.kafka.archive import Archive, UnreadableRecords, reading
 from govid.bus.kafka.claims import own_id
 from govid.bus.kafka.sql import QUERIES as KAFKA_QUERIES
 from govid.bus.settings import BusSettings
@@ -63,6 +63,22 @@ class AheadPartition(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class KafkaComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of comparing the ends of the topics with the database."""
+
+    ahead: Sequence[AheadPartition] = ()
+    unreadable: Sequence[UnreadableRecords] = ()
+    """What could not be read, and so was not compared."""
+
+    def warnings(self) -> list[str]:
+        """Tell what was not compared, one sentence each."""
+        return [
+            f"records at {one.place} to {one.next_offset - 1} cannot be read ({one.reason}): they "
+            "were not compared with the database"
+            for one in self.unreadable
+        ]
+
+
 class AheadGuard:
     """Lets the relay publish once the ends of the topics are known not to be ahead."""
 
@@ -76,6 +92,7 @@ class AheadGuard:
         self._is_passed = bool(settings.kafka_generation)
         self._looked_at = float("-inf")
         self._outages = 0
+        self._unreadable: Sequence[UnreadableRecords] = ()
 
     async def allows(self) -> bool:
         """Tell whether the relay may publish; look again every few seconds while it may not."""
@@ -87,7 +104,7 @@ class AheadGuard:
                 reading(self._settings.kafka_bootstrap_servers) as archive,
                 self._database.bus_reads.acquire() as connection,
             ):
-                ahead = await find_ahead(self._settings, connection, archive)
+                found = await compare_ends(self._settings, connection, archive)
         except Outage:
             self._outages += 1
             if self._outages == MAX_OUTAGES:
@@ -95,21 +112,37 @@ class AheadGuard:
                 log.warning("relay.kafka_not_compared")
                 self._is_passed = True
             return self._is_passed
-        if ahead and not self.ahead:
-            for one in ahead:
-                log.error(
-                    "relay.kafka_ahead",
-                    extra={"topic": one.topic, "partition": one.partition, "offset": one.first},
-                )
-        self.ahead = ahead
-        self._is_passed = not ahead
+        self._report(found)
+        self.ahead = found.ahead
+        self._is_passed = not found.ahead
         return self._is_passed
 
+    def _report(self, found: KafkaComparison) -> None:
+        """Log what is new since the last comparison."""
+        for one in found.ahead if not self.ahead else ():
+            log.error(
+                "relay.kafka_ahead",
+                extra={"topic": one.topic, "partition": one.partition, "offset": one.first},
+            )
+        for records in found.unreadable:
+            if records not in self._unreadable:
+                log.warning(
+                    "relay.kafka_unreadable",
+                    extra={
+                        "topic": records.topic,
+                        "partition": records.partition,
+                        "offset": records.first,
+                        "next_offset": records.next_offset,
+                        "reason": records.reason,
+                    },
+                )
+        self._unreadable = found.unreadable
 
-async def find_ahead(
-    settings: BusSettings, connection: Any, archive: Archive
-) -> list[AheadPartition]:
+
+async def compare_ends(settings: BusSettings, connection: Any, archive: Archive) -> KafkaComparison:
     """Compare the ends of the topics with the receipts, and with what an operator has accepted.
+
+    Batches that cannot be read are left out; what stands behind them is compared.
 
     Raises:
         Outage: Kafka stopped answering.
@@ -121,12 +154,12 @@ async def find_ahead(
     installation = await connection.fetchval(KAFKA_QUERIES["installation"])
     # What is older may have been dropped by retention.
     oldest = first_uuid7_of(datetime.now(UTC) - timedelta(days=settings.kept_days))
-    found = []
+    found: list[AheadPartition] = []
+    unreadable: list[UnreadableRecords] = []
     for (topic, partition), span in sorted(bounds.items()):
         start = max(known_ends.get((topic, partition), 0), span.first, span.end - NEWEST_RECORDS)
-        first = await _first_unknown(
-            connection, archive, (topic, partition), Bounds(start, span.end), oldest, installation
-        )
+        records = archive.read(topic, partition, start, span.end, unreadable)
+        first = await _first_unknown(connection, records, oldest, installation)
         if first is not None:
             offset, event_id = first
             found.append(
@@ -134,7 +167,7 @@ async def find_ahead(
                     topic=topic, partition=partition, first=offset, end=span.end, event_id=event_id
                 )
             )
-    return found
+    return KafkaComparison(ahead=found, unreadable=unreadable)
 
 
 async def accept_ahead(
@@ -163,14 +196,12 @@ async def _known_ends(connection: Any) -> Mapping[tuple[str, int], int]:
 
 async def _first_unknown(
     connection: Any,
-    archive: Archive,
-    place: tuple[str, int],
-    span: Bounds,
+    batches: AsyncIterator[Sequence[Any]],
     oldest: UUID,
     installation: str | None,
 ) -> tuple[int, UUID] | None:
     """Return offset and id of the first event that the database does not know."""
-    async for records in archive.read(*place, span.first, span.end):
+    async for records in batches:
         own = [(record.offset, own_id(record, installation)) for record in records]
         ids = [event_id for _, event_id in own if event_id is not None and event_id >= oldest]
         unknown = set(ids) - await _known(connection, ids)

@@ -20,10 +20,11 @@ from govid.bus.findings import (
     partitions_changed,
     record_differs,
     record_missing,
+    record_unreadable,
     topic_missing,
 )
 from govid.bus.ids import moment_of
-from govid.bus.kafka.archive import Archive, Bounds, Keeping
+from govid.bus.kafka.archive import Archive, Bounds, Keeping, UnreadableRecords
 from govid.bus.kafka.claims import Claim, Claims, Difference
 from govid.bus.kafka.inbox_gaps import QUERIES as GAP_QUERIES
 from govid.bus.kafka.sql import QUERIES as KAFKA_QUERIES
@@ -44,15 +45,16 @@ class KafkaTally(msgspec.Struct, kw_only=True):
 
     `expired`: Kafka has let go of the record, in its own time. `forgotten`: it stood in an earlier
     life of the in-memory broker. `unplaced`: Kafka never told the offset, and the record was not
-    met. `inbound_removed`: records of others that Kafka removed before they were read, of which
-    nobody has accepted the loss. `ahead_since`: from when on Kafka knows events that the database
-    does not.
+    met. `unreadable`: it stands in a batch that cannot be read. `inbound_removed`: records of
+    others that Kafka removed before they were read, of which nobody has accepted the loss.
+    `ahead_since`: from when on Kafka knows events that the database does not.
     """
 
     proved: int = 0
     expired: int = 0
     forgotten: int = 0
     unplaced: int = 0
+    unreadable: int = 0
     inbound_removed: int = 0
     records_read: int = 0
     ahead_since: datetime | None = None
@@ -95,6 +97,10 @@ def _is_missing(claim: Claim, bounds: Bounds, keeping: Keeping | None) -> bool:
     age = (datetime.now(UTC) - claim.handled_at).total_seconds()
     is_young = keeping.seconds is None or age < keeping.seconds
     return is_young or bounds.first <= claim.offset < bounds.end
+
+
+def _is_within(offset: int, unreadable: Sequence[UnreadableRecords]) -> bool:
+    return any(one.first <= offset < one.next_offset for one in unreadable)
 
 
 class KafkaProof:
@@ -190,12 +196,15 @@ class KafkaProof:
         range_ = self._range
         # What is older than the floor may have been dropped by retention.
         strangers = Strangers(str(place), max(range_.lower, range_.floor), range_.upper)
+        unreadable: list[UnreadableRecords] = []
         async with self._connection.transaction(readonly=True):
             cursor = await self._connection.cursor(QUERIES["claims"], *where)
             claims = Claims(
                 str(place), cursor, {row["event_id"] for row in somewhere}, self._installation
             )
-            async for records in self._archive.read(place.topic, place.partition, start, end):
+            async for records in self._archive.read(
+                place.topic, place.partition, start, end, unreadable
+            ):
                 self.tally.records_read += len(records)
                 seen, known = await claims.compare(records)
                 if place.whole:
@@ -205,11 +214,17 @@ class KafkaProof:
         self.tally.proved += claims.proved
         self.tally.unplaced += len(claims.somewhere)
         self._note(strangers.ahead_since)
-        self._note_lost(place, self._missing(place, bounds, claims.absent), claims.differing)
+        absent = [one for one in claims.absent if not _is_within(one.offset, unreadable)]
+        self.tally.unreadable += len(claims.absent) - len(absent)
+        self._note_lost(place, self._missing(place, bounds, absent), claims.differing)
         foreign = [
             foreign_producer(str(place), name, count) for name, count in claims.foreign.items()
         ]
-        return [*strangers.findings(), *foreign]
+        unread = [
+            record_unreadable(str(place), one.first, one.next_offset, one.reason)
+            for one in unreadable
+        ]
+        return [*strangers.findings(), *foreign, *unread]
 
     async def _stretch(
         self, place: Place, bounds: Bounds, claimed: Mapping[str, Any] | None

@@ -223,6 +223,7 @@ def _tell_of_kafka(kafka: KafkaTally) -> None:
         "that Kafka has let go of, in its own time": kafka.expired,
         "of an earlier life of the in-memory broker": kafka.forgotten,
         "whose offset Kafka never told": kafka.unplaced,
+        "in batches that cannot be read": kafka.unreadable,
     }
     for which, count in unproved.items():
         if count:

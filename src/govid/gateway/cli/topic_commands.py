@@ -26,7 +26,7 @@ from govid.bus.kafka.cleanup import silence_aiokafka
 from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
 from govid.bus.kafka.inbox_gaps import QUERIES as GAP_QUERIES
 from govid.bus.kafka.inbox_gaps import accept_gap as write_gap_acceptance
-from govid.bus.kafka.kafka_ahead import AheadPartition, find_ahead
+from govid.bus.kafka.kafka_ahead import KafkaComparison, compare_ends
 from govid.bus.kafka.kafka_ahead import accept_ahead as write_acceptance
 from govid.bus.kafka.topics_admin import ordered_topics
 from govid.gateway.cli.acting import (
@@ -176,7 +176,10 @@ async def _accept_ahead(ordered: Order) -> int:
     """Accept the ends of all partitions that are ahead; return how many there are."""
     place = target()
     async with at_head(place) as connection:
-        ahead = await _find_ahead(place, connection)
+        found = await _compare_ends(place, connection)
+        for warning in found.warnings():
+            note(f"warning: {warning}")
+        ahead = found.ahead
         for one in ahead:
             note(f"{one.sentence}.")
         if ordered.dry_run or not ahead:
@@ -191,13 +194,13 @@ async def _accept_ahead(ordered: Order) -> int:
     return len(ahead)
 
 
-async def _find_ahead(place: Target, connection: Any) -> list[AheadPartition]:
+async def _compare_ends(place: Target, connection: Any) -> KafkaComparison:
     if not place.kafka_bootstrap_servers:
         raise await kafka_silence(place)
     try:
         silence_aiokafka()
         async with reading(place.kafka_bootstrap_servers) as archive:
-            return await find_ahead(place.settings.bus, connection, archive)
+            return await compare_ends(place.settings.bus, connection, archive)
     except Outage as error:
         raise await kafka_silence(place) from error
 
