@@ -84,15 +84,39 @@ class Archive:
             end = await self._consumer.end_offsets([place])
         return Bounds(first[place], end[place])
 
-    async def all_bounds(self, topics: Sequence[str]) -> Mapping[tuple[str, int], Bounds]:
-        """Return what Kafka has of every partition of *topics*, which exist, in two questions."""
-        counts = await self.partitions()
-        places = [TopicPartition(name, n) for name in topics for n in range(counts.get(name, 0))]
+    async def all_bounds(self, topics: Sequence[str]) -> Mapping[tuple[str, int], Bounds | None]:
+        """Return what Kafka has of every partition of *topics*; None where it does not answer.
+
+        Each topic is asked by itself, and partitions without a leader are not asked: one of them
+        would keep all answers away.
+        """
+        with _outages():
+            client = self._consumer._client  # noqa: SLF001 - the consumer asks for its own only
+            cluster = await client.fetch_all_metadata()
+        places = {
+            name: [TopicPartition(name, n) for n in cluster.partitions_for_topic(name) or ()]
+            for name in topics
+        }
+        found = await asyncio.gather(
+            *(
+                self._bounds_of([one for one in of if _has_leader(cluster, one)])
+                for of in places.values()
+            )
+        )
+        silent = {(one.topic, one.partition): None for of in places.values() for one in of}
+        return {**silent, **{place: span for some in found for place, span in some.items()}}
+
+    async def _bounds_of(
+        self, places: Sequence[TopicPartition]
+    ) -> Mapping[tuple[str, int], Bounds]:
+        """Return what Kafka has of *places*; nothing if it does not answer."""
         if not places:
             return {}
-        with _outages():
+        try:
             first = await self._consumer.beginning_offsets(places)
             end = await self._consumer.end_offsets(places)
+        except (KafkaError, OSError):
+            return {}
         return {(one.topic, one.partition): Bounds(first[one], end[one]) for one in places}
 
     async def offset_at(self, topic: str, partition: int, moment: datetime) -> int | None:
@@ -247,6 +271,10 @@ def _outages() -> Iterator[None]:
         yield
     except (KafkaError, OSError) as error:
         raise Outage("kafka") from error
+
+
+def _has_leader(cluster: Any, place: TopicPartition) -> bool:
+    return cluster.leader_for_partition(place) not in {None, -1}
 
 
 def _add(found: list[UnreadableRecords], one: UnreadableRecords) -> None:

@@ -35,7 +35,10 @@ NEWEST_RECORDS = 1_000
 """How many records at the end of a partition are looked at, at most."""
 LOOK_AGAIN_SECONDS = 2.0
 """How soon a server that waits notices that an operator has accepted."""
+LOOK_SHARE = 4
+"""How many times as long as a look took the next one waits: a slow Kafka delays each round."""
 MAX_OUTAGES = 3
+"""After so many partitions that stopped answering in one comparison no other one is read."""
 UNJUDGED = (Topic.ACTIVITY, Topic.ACCESS)
 """Topics that hold records which never were in the outbox: an unknown id says nothing there."""
 
@@ -69,6 +72,8 @@ class KafkaComparison(msgspec.Struct, frozen=True, kw_only=True):
     ahead: Sequence[AheadPartition] = ()
     unreadable: Sequence[UnreadableRecords] = ()
     """What could not be read, and so was not compared."""
+    silent: Sequence[tuple[str, int]] = ()
+    """The partitions that did not answer. Nothing is published to their topics."""
 
     def warnings(self) -> list[str]:
         """Tell what was not compared, one sentence each."""
@@ -76,29 +81,42 @@ class KafkaComparison(msgspec.Struct, frozen=True, kw_only=True):
             f"records at {one.place} to {one.next_offset - 1} cannot be read ({one.reason}): they "
             "were not compared with the database"
             for one in self.unreadable
+        ] + [
+            f"{topic}/{partition} does not answer: it was not compared with the database, and "
+            "nothing is published to its topic until it was"
+            for topic, partition in self.silent
         ]
 
 
 class AheadGuard:
-    """Lets the relay publish once the ends of the topics are known not to be ahead."""
+    """Lets the relay publish once the ends of the topics are known not to be ahead.
+
+    A topic that could not be compared waits by itself, and is looked at until it can be.
+    """
 
     def __init__(self, settings: BusSettings, database: "Database") -> None:
         """Compare the Kafka of *settings* with *database*, when first asked."""
         self.ahead: Sequence[AheadPartition] = ()
         """What keeps the relay from publishing."""
+        self.waiting: frozenset[str] = frozenset()
+        """The topics, by their stored names, to which nothing may be published yet."""
         self._settings = settings
         self._database = database
+        self._topics = {settings.wire_name(topic): topic.value for topic in Topic}
         # A broker that forgets is never ahead of anything.
-        self._is_passed = bool(settings.kafka_generation)
-        self._looked_at = float("-inf")
-        self._outages = 0
-        self._unreadable: Sequence[UnreadableRecords] = ()
+        self._allows = self._is_passed = bool(settings.kafka_generation)
+        self._look_at = float("-inf")
+        self._has_outage = False
+        self._last: KafkaComparison | None = None
 
     async def allows(self) -> bool:
-        """Tell whether the relay may publish; look again every few seconds while it may not."""
-        if self._is_passed or monotonic() - self._looked_at < LOOK_AGAIN_SECONDS:
-            return self._is_passed
-        self._looked_at = monotonic()
+        """Tell whether the relay may publish, but to the topics `waiting`.
+
+        Looks again every few seconds until everything was compared and nothing is ahead.
+        """
+        began = monotonic()
+        if self._is_passed or began < self._look_at:
+            return self._allows
         try:
             async with (
                 reading(self._settings.kafka_bootstrap_servers) as archive,
@@ -106,26 +124,39 @@ class AheadGuard:
             ):
                 found = await compare_ends(self._settings, connection, archive)
         except Outage:
-            self._outages += 1
-            if self._outages == MAX_OUTAGES:
-                # A partition without a leader must not keep all others waiting for ever.
+            if not self._has_outage:
                 log.warning("relay.kafka_not_compared")
-                self._is_passed = True
-            return self._is_passed
+            self._has_outage = True
+            return self._allows
+        finally:
+            now = monotonic()
+            self._look_at = now + max(LOOK_AGAIN_SECONDS, LOOK_SHARE * (now - began))
+        self._has_outage = False
         self._report(found)
         self.ahead = found.ahead
-        self._is_passed = not found.ahead
-        return self._is_passed
+        silent = frozenset(self._topics[topic] for topic, _ in found.silent)
+        # What was compared once does not wait again because it lost its leader later.
+        self.waiting = silent if self._last is None else silent & self.waiting
+        self._last = found
+        self._allows = not found.ahead
+        self._is_passed = self._allows and not self.waiting
+        return self._allows
 
     def _report(self, found: KafkaComparison) -> None:
         """Log what is new since the last comparison."""
+        last = self._last or KafkaComparison()
         for one in found.ahead if not self.ahead else ():
             log.error(
                 "relay.kafka_ahead",
                 extra={"topic": one.topic, "partition": one.partition, "offset": one.first},
             )
+        for topic, partition in found.silent:
+            if (topic, partition) not in last.silent:
+                log.warning(
+                    "relay.kafka_not_compared", extra={"topic": topic, "partition": partition}
+                )
         for records in found.unreadable:
-            if records not in self._unreadable:
+            if records not in last.unreadable:
                 log.warning(
                     "relay.kafka_unreadable",
                     extra={
@@ -136,16 +167,16 @@ class AheadGuard:
                         "reason": records.reason,
                     },
                 )
-        self._unreadable = found.unreadable
 
 
 async def compare_ends(settings: BusSettings, connection: Any, archive: Archive) -> KafkaComparison:
     """Compare the ends of the topics with the receipts, and with what an operator has accepted.
 
-    Batches that cannot be read are left out; what stands behind them is compared.
+    Batches that cannot be read are left out; what stands behind them is compared. Each partition
+    is judged by itself.
 
     Raises:
-        Outage: Kafka stopped answering.
+        Outage: Kafka does not tell which topics it has.
     """
     present = await archive.partitions()
     names = [settings.wire_name(topic) for topic in Topic if topic not in UNJUDGED]
@@ -156,10 +187,21 @@ async def compare_ends(settings: BusSettings, connection: Any, archive: Archive)
     oldest = first_uuid7_of(datetime.now(UTC) - timedelta(days=settings.kept_days))
     found: list[AheadPartition] = []
     unreadable: list[UnreadableRecords] = []
-    for (topic, partition), span in sorted(bounds.items()):
+    silent = [place for place, span in bounds.items() if span is None]
+    answering = {place: span for place, span in bounds.items() if span is not None}
+    outages = 0
+    for (topic, partition), span in sorted(answering.items()):
         start = max(known_ends.get((topic, partition), 0), span.first, span.end - NEWEST_RECORDS)
+        if start < span.end and outages == MAX_OUTAGES:
+            silent.append((topic, partition))
+            continue
         records = archive.read(topic, partition, start, span.end, unreadable)
-        first = await _first_unknown(connection, records, oldest, installation)
+        try:
+            first = await _first_unknown(connection, records, oldest, installation)
+        except Outage:
+            outages += 1
+            silent.append((topic, partition))
+            continue
         if first is not None:
             offset, event_id = first
             found.append(
@@ -167,7 +209,7 @@ async def compare_ends(settings: BusSettings, connection: Any, archive: Archive)
                     topic=topic, partition=partition, first=offset, end=span.end, event_id=event_id
                 )
             )
-    return KafkaComparison(ahead=found, unreadable=unreadable)
+    return KafkaComparison(ahead=found, unreadable=unreadable, silent=sorted(silent))
 
 
 async def accept_ahead(

@@ -207,7 +207,8 @@ class Relay:
             # A switch ends by itself when the command that began it does not.
             await self._topics.reload()
         switching = {t for t, wire in self._names.items() if wire in self._topics.switching}
-        return owned, await self._debts.read(owned, under_way, switching.union(self._resting))
+        waiting = switching.union(self._resting, self.guard.waiting)
+        return owned, await self._debts.read(owned, under_way, waiting)
 
     def _strike(self, shipment: Shipment, rows: Sequence[Row], owned: dict[int, int]) -> None:
         """Begin to strike *rows* off; the next read goes on meanwhile, and leaves them out."""
