@@ -8,11 +8,12 @@ Source: Kafka protocol guide, "Record Batch" (magic 2).
 """
 
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from aiokafka import codec as codecs
 from aiokafka.record.util import calc_crc32c, decode_varint
+
+from govid.bus.kafka.decompression import UnknownCodec, decompress
 
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 """baseOffset, batchLength, partitionLeaderEpoch, magic, crc, attributes, lastOffsetDelta,
@@ -25,14 +26,6 @@ _CODEC_MASK = 0x07
 _LOG_APPEND_TIME = 0x08
 _TRANSACTIONAL = 0x10
 _CONTROL = 0x20
-
-_DECODERS: Mapping[int, Callable[[bytes], bytes]] = {
-    0: bytes,
-    1: codecs.gzip_decode,
-    2: codecs.snappy_decode,
-    3: codecs.lz4_decode,
-    4: codecs.zstd_decode,
-}
 
 
 class DecodedRecord(NamedTuple):
@@ -59,7 +52,8 @@ class UnreadableBatch(Exception):
 
     `reason` is one of *missing* (the broker returns nothing), *truncated*, *format*, *checksum*,
     *codec*, *compression* and *structure*, or the name of the broker's refusal. `next_offset` is
-    the best guess where the next batch begins.
+    the best guess where the next batch begins. A batch of more than 64 MiB after decompression
+    counts as *compression*.
     """
 
     def __init__(self, reason: str, next_offset: int) -> None:
@@ -152,11 +146,10 @@ def _next_offset(data: bytes, position: int, end: int) -> int:
 
 
 def _decompressed(data: bytes, codec: int, behind: int) -> bytes:
-    decoder = _DECODERS.get(codec)
-    if decoder is None:
-        raise UnreadableBatch("codec", behind)
     try:
-        return decoder(data)
+        return decompress(data, codec)
+    except UnknownCodec as error:
+        raise UnreadableBatch("codec", behind) from error
     except Exception as error:
         # Each library has errors of its own. The text may quote the data.
         raise UnreadableBatch("compression", behind) from error
