@@ -60,7 +60,8 @@ def verify(
 
     Each is pending, waiting, parked, dead, or has a receipt; each receipt of the relay names a
     record that is really there; no number of a key is missing. Only reads, and may run beside
-    traffic. Exits with 5 if something is wrong; every finding says what to do.
+    traffic. Records that cannot be read are a finding. Exits with 5 if something is wrong; every
+    finding says what to do.
     """
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--since must be before --until.")
