@@ -1,6 +1,7 @@
 """Where records go that cannot be read: `<topic>.dlq`, as they came, with the reason as headers.
 
-A record that is too large to be copied whole leaves its reason headers only. If even these are
+A record that is too large to be copied whole leaves its reason headers only. A refusal that is not
+about the record itself takes nothing from the copy: the caller tries again. If even the headers are
 refused for good, there is no copy, and the caller steps over the record.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, errors
 
 from govid.bus.kafka.faults import Fault, classify
 from govid.bus.kafka.intake import Unreadable
@@ -23,6 +24,12 @@ KEPT_BYTES = 512 * 1024
 """A record whose key, value and headers are longer than this together is not copied whole."""
 LAST_RESORT_SECONDS = 60.0
 """How long a topic may refuse the reason headers, or be missing, until records are stepped over."""
+
+_TOO_LARGE = (
+    errors.MessageSizeTooLargeError,
+    errors.RecordTooLargeError,
+    errors.RecordListTooLargeError,
+)
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -38,39 +45,61 @@ class DeadLetters:
         """Write through *producer*."""
         self._producer = producer
         self._limits: dict[str, int] = {}
-        self._refused_since: dict[str, float] = {}
+        self._refused: dict[tuple[str, int], tuple[int, float]] = {}
+        """By topic and partition, the offset of the record that is refused, and since when."""
 
     async def put(self, record: Any, reason: Unreadable) -> bool:
         """Write *record*, an aiokafka `ConsumerRecord`, with *reason*; tell whether that is done.
 
-        False means that the topic has refused for `LAST_RESORT_SECONDS`: there is no copy.
+        False means that the topic has refused this record for `LAST_RESORT_SECONDS`: there is no
+        copy.
 
         Raises:
             KafkaError, TimeoutError: Kafka is away.
             DeadLetterRefused: the topic refuses the record now.
         """
+        place = (record.topic, record.partition)
+        is_copied = await self._copy(record, reason)
+        if not is_copied and self._refused_seconds(record) < LAST_RESORT_SECONDS:
+            raise DeadLetterRefused
+        # The next record that is refused has the whole time again.
+        self._refused.pop(place, None)
+        return is_copied
+
+    async def _copy(self, record: Any, reason: Unreadable) -> bool:
+        """Write as much of *record* as its dead-letter topic takes; tell whether it took any."""
         topic = dead_letter_topic(record.topic)
         size = _size(record)
         headers = _reason_headers(record, reason)
         if size <= self._limits.get(topic, KEPT_BYTES):
             whole = [*record.headers, *headers]
-            if await self._send(topic, record.partition, record.key, record.value, whole):
+            refusal = await self._send(topic, record.partition, record.key, record.value, whole)
+            if refusal is None:
                 return True
-            # Others of this size need not be refused as well.
-            self._limits[topic] = size - 1
-        if await self._send(topic, record.partition, None, None, headers):
+            if isinstance(refusal, _TOO_LARGE):
+                # Others of this size need not be refused as well.
+                self._limits[topic] = size - 1
+            elif self._refused_seconds(record) < LAST_RESORT_SECONDS:
+                # The record need not be at fault: its content may still be copied.
+                return False
+        if await self._send(topic, record.partition, None, None, headers) is None:
             return True
         # It was not the size.
         self._limits.pop(topic, None)
-        since = self._refused_since.setdefault(topic, time.monotonic())
-        if time.monotonic() - since < LAST_RESORT_SECONDS:
-            raise DeadLetterRefused
         return False
+
+    def _refused_seconds(self, record: Any) -> float:
+        """Return for how long *record* has been refused; from now on if it was not before."""
+        place, now = (record.topic, record.partition), time.monotonic()
+        refused = self._refused.get(place)
+        if refused is None or refused[0] != record.offset:
+            refused = self._refused[place] = (record.offset, now)
+        return now - refused[1]
 
     async def _send(
         self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers
-    ) -> bool:
-        """Send one record; tell whether Kafka has it, or refuses it.
+    ) -> Exception | None:
+        """Send one record; return None if Kafka has it, or the refusal.
 
         Raises:
             KafkaError, TimeoutError: Kafka is away.
@@ -84,9 +113,8 @@ class DeadLetters:
             self._producer.replace(producer, error_class(error))
             if classify(error) is Fault.OUTAGE:
                 raise
-            return False
-        self._refused_since.pop(topic, None)
-        return True
+            return error
+        return None
 
 
 async def _deliver(
