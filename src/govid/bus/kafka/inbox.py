@@ -31,7 +31,13 @@ from govid.bus.metrics import Metrics
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import error_class, is_not_storable, is_transient, is_unavailable
+from govid.bus.storage.errors import (
+    error_class,
+    is_not_storable,
+    is_statement_timeout,
+    is_transient,
+    is_unavailable,
+)
 from govid.bus.wake import Wake
 
 log = logging.getLogger(__name__)
@@ -58,6 +64,10 @@ class Read(NamedTuple):
 
     record: Any
     arrival: Arrival
+
+
+class StoringTimedOut(Exception):
+    """To store records takes longer than a statement may take."""
 
 
 class Inbox:
@@ -181,7 +191,7 @@ class Inbox:
             except KafkaError:
                 raise
             except Exception as error:
-                if is_unavailable(error):
+                if is_unavailable(error) and not isinstance(error, StoringTimedOut):
                     raise
                 await reader.fail(partition, error)
             else:
@@ -212,9 +222,9 @@ class Inbox:
         if not reads:
             return
         try:
-            addressees, conflicts = await self._commit([read.arrival for read in reads])
-        except asyncpg.PostgresError as error:
-            if is_transient(error):
+            addressees, conflicts = await self._commit_in_time([read.arrival for read in reads])
+        except (asyncpg.PostgresError, StoringTimedOut) as error:
+            if is_transient(error) and not isinstance(error, StoringTimedOut):
                 raise
             if len(reads) > 1:
                 for read in reads:
@@ -247,6 +257,19 @@ class Inbox:
                 "place": reason.place,
             },
         )
+
+    async def _commit_in_time(self, arrivals: Sequence[Arrival]) -> tuple[set[str], set[UUID]]:
+        """Do as `_commit` does.
+
+        Raises:
+            StoringTimedOut: that took longer than a statement may take.
+        """
+        try:
+            return await self._commit(arrivals)
+        except (asyncpg.PostgresError, TimeoutError) as error:
+            if is_statement_timeout(error):
+                raise StoringTimedOut from error
+            raise
 
     async def _commit(self, arrivals: Sequence[Arrival]) -> tuple[set[str], set[UUID]]:
         """Store what is new of *arrivals*; return who gets it, and the ids of conflicts."""

@@ -102,6 +102,8 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         self._consumer = consumer
         self._positions: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
+        self._rests: dict[TopicPartition, DecodedBatch] = {}
+        """What is left of batches that were decoded by hand."""
         self._moved: set[TopicPartition] = set()
         self._measured_at = float("-inf")
 
@@ -132,7 +134,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         for partition in sorted(mine):
             if partition not in self._positions:
                 await self._locate(partition)
-            fetched = await self._read(partition)
+            fetched = self._next_portion(partition) or await self._read(partition)
             if fetched is not None:
                 found[partition] = fetched
         if mine and time.monotonic() - self._measured_at > LAG_SECONDS:
@@ -214,17 +216,40 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         """Fetch the batch at the position of *partition*, and find out what is wrong with it."""
         if partition not in self._positions or partition not in self._consumer.assignment():
             return None
-        self._consumer.seek(partition, self._positions[partition])
+        position = self._positions[partition]
+        self._consumer.seek(partition, position)
         try:
             batch = await self._fetch_batch(partition)
         except UnreadableBatch as fault:
+            if self._positions.get(partition) != position:
+                return None
             await self._note(partition, "unreadable", fault.reason, fault.next_offset)
             return None
-        if batch is None or partition not in self._consumer.assignment():
+        # The partition may have gone, and come back with another position.
+        has_moved = self._positions.get(partition) != position
+        if batch is None or has_moved or partition not in self._consumer.assignment():
             return None
         self._consumer.resume(partition)
         self._consumer.seek(partition, batch.next_offset)
-        return FetchedRecords(batch.records, batch.next_offset)
+        return self._portion(partition, batch)
+
+    def _next_portion(self, partition: TopicPartition) -> FetchedRecords | None:
+        """Return the next records of a batch of which some are left.
+
+        After a failure reading does not go on with them, and the batch is fetched anew.
+        """
+        rest = self._rests.pop(partition, None)
+        if rest is None or rest.records[0].offset != self._positions.get(partition):
+            return None
+        return self._portion(partition, rest)
+
+    def _portion(self, partition: TopicPartition, batch: DecodedBatch) -> FetchedRecords:
+        """Return the first records of *batch*, and keep the others for the next turns."""
+        records, rest = batch.records[:POLL_RECORDS], batch.records[POLL_RECORDS:]
+        if not rest:
+            return FetchedRecords(records, batch.next_offset)
+        self._rests[partition] = DecodedBatch(rest, batch.next_offset)
+        return FetchedRecords(records, rest[0].offset)
 
     async def _fetch_batch(self, partition: TopicPartition) -> DecodedBatch | None:
         client = self._consumer._client  # noqa: SLF001 - there is no public way to a raw batch
@@ -251,7 +276,9 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         aborted = details[1] if response.API_VERSION >= 11 else details[-2]  # noqa: PLR2004
         if not details[-1] and position < readable_end:
             raise UnreadableBatch("missing", position + 1)
-        return decode_batch(
+        # A batch may hold so many records that requests would have to wait for it.
+        return await asyncio.to_thread(
+            decode_batch,
             details[-1] or b"",
             partition.topic,
             partition.partition,
@@ -393,7 +420,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
     def _forget(self, mine: Sequence[TopicPartition] | set[TopicPartition]) -> None:
         """Keep what is known of the partitions in *mine* only."""
         tables: tuple[dict[TopicPartition, Any], ...] = (
-            self.troubles, self.lag, self.held_back, self._positions, self._committed,
+            self.troubles, self.lag, self.held_back, self._positions, self._committed, self._rests,
         )  # fmt: skip
         for table in tables:
             for partition in table.keys() - set(mine):

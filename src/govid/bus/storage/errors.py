@@ -127,6 +127,14 @@ def is_not_storable(error: BaseException) -> bool:
     return (sqlstate(error) or "").startswith(_REFUSED_CONTENT)
 
 
+def is_statement_timeout(error: BaseException) -> bool:
+    """Tell whether a statement was given up because it took too long, by the server or the driver.
+
+    To the driver a server that does not answer at all is the same.
+    """
+    return isinstance(error, TimeoutError) or sqlstate(error) == "57014"
+
+
 def is_transient(error: BaseException) -> bool:
     """Tell whether *error* says nothing about the event that was being handled.
 

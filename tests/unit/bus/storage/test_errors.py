@@ -19,6 +19,7 @@ from govid.bus.storage.errors import (
     error_members,
     fingerprint,
     is_not_storable,
+    is_statement_timeout,
     is_transient,
     is_unavailable,
     patience,
@@ -226,3 +227,20 @@ def test_f12_details_name_state_constraint_and_frames_and_no_message() -> None:
 )
 def test_f12_stored_class_of_a_failure_has_its_state(error: Exception, shown: str) -> None:
     assert Failure.of("error", error).error_class.endswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("error", "has_timed_out"),
+    [
+        (of_state("57014"), True),
+        (wrapped(of_state("57014")), True),
+        (TimeoutError(), True),
+        (of_state("57P01"), False),
+        (of_state("55P03"), False),
+        (ConnectionResetError(), False),
+    ],
+)
+def test_a1_a_statement_timeout_is_told_from_other_faults(
+    error: Exception, has_timed_out: bool
+) -> None:
+    assert is_statement_timeout(error) is has_timed_out
