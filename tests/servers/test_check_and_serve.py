@@ -20,10 +20,11 @@ from govid.gateway.migrations import upgrade
 from govid.gateway.schema_version import head
 from govid.gateway.settings import load
 from govid.identity.repository.key_checks import key_list, note_keys
-from tests.backends import kafka_jars
+from tests.backends import kafka, kafka_jars
 from tests.backends.debian_postgres import DebianServer, debian_server, pgbouncer
 from tests.backends.forked_commands import run, started
 from tests.backends.govid import BASE
+from tests.conftest import unavailable
 from tests.kafka.house import House
 from tests.kafka.test_kafka_ahead import forget
 from tests.kafka.test_kafka_checks import unclean
