@@ -1,7 +1,8 @@
 """Stores at which positions of the inbound topics govid does not get on.
 
 The rows are for operators: `govid outbox status` and `govid topics list` read them in another
-process. A row leaves once the position has been passed.
+process. A row leaves once a replica has passed its position, whichever replica reported it, or when
+the partition begins anew.
 """
 
 from collections.abc import Sequence
@@ -73,9 +74,21 @@ class InboundFaults:
         )
         return found
 
-    async def settle(self, topic: str, partition: int, position: int) -> None:
-        """Delete the faults before *position*."""
-        await self._connection.execute(QUERIES["settle_inbound_faults"], topic, partition, position)
+    async def settle(self, topic: str, partition: int, position: int) -> bool:
+        """Delete the faults before *position*; tell whether others are left."""
+        is_left: bool = await self._connection.fetchval(
+            QUERIES["settle_inbound_faults"], topic, partition, position
+        )
+        return is_left
+
+    async def withdraw(self, topic: str, partition: int, position: int) -> None:
+        """Delete the faults from *position* on, with what operators have decided about them.
+
+        For a partition that begins anew: its offsets are about to hold other records.
+        """
+        await self._connection.execute(
+            QUERIES["withdraw_inbound_faults"], topic, partition, position
+        )
 
     async def fetch_all(self) -> Sequence[InboundFault]:
         """Return all faults, by topic, partition and offset."""

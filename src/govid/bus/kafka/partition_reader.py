@@ -104,6 +104,8 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         self._committed: dict[TopicPartition, int] = {}
         self._rests: dict[TopicPartition, DecodedBatch] = {}
         """What is left of batches that were decoded by hand."""
+        self._reported: set[TopicPartition] = set()
+        """Partitions with rows of faults at their position or behind it, of any replica."""
         self._moved: set[TopicPartition] = set()
         self._measured_at = float("-inf")
 
@@ -170,7 +172,9 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         for partition, position in changed.items():
             trouble = self.troubles.get(partition)
             if trouble is not None and trouble.offset < position:
-                await self._resume(partition)
+                self._resume(partition)
+            if partition in self._reported:
+                await self._settle(partition, position)
 
     async def _read(self, partition: TopicPartition) -> FetchedRecords | None:
         trouble = self.troubles.get(partition)
@@ -314,6 +318,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         if trouble.is_stopped and not trouble.reported:
             await self._faults.report(partition.topic, partition.partition, trouble)
             trouble.reported = True
+            self._reported.add(partition)
 
     async def _step_over(self, partition: TopicPartition, trouble: PartitionTrouble) -> bool:
         """Pass the batch if an operator has accepted that; tell whether one has."""
@@ -334,27 +339,37 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         self.advance(partition, behind)
         return True
 
-    async def _resume(self, partition: TopicPartition) -> None:
+    def _resume(self, partition: TopicPartition) -> None:
         trouble = self.troubles.pop(partition)
         if trouble.reported:
-            await self._faults.settle(
-                partition.topic, partition.partition, self._positions[partition]
-            )
             log.info(
                 "inbox.partition_resumed",
                 extra={"topic": partition.topic, "partition": partition.partition},
             )
+
+    async def _settle(self, partition: TopicPartition, position: int) -> None:
+        """Delete the rows of faults that *position* has passed."""
+        if await self._faults.settle(partition.topic, partition.partition, position):
+            self._reported.add(partition)
+        else:
+            self._reported.discard(partition)
 
     async def _locate(self, partition: TopicPartition) -> None:
         """Begin at the committed position of *partition*, or at its first record."""
         committed = await self._consumer.committed(partition)
         if committed is None:
             position = (await self._consumer.beginning_offsets([partition]))[partition]
+            # The first round commits a position, so this is another topic of the same name.
+            await self._faults.withdraw(partition.topic, partition.partition, position)
         else:
-            position = self._committed[partition] = committed
+            position = committed
+        # Faults end in other ways than by this reader: with a restart, or at another replica.
+        await self._settle(partition, position)
         if partition in self._consumer.assignment():
             self._consumer.seek(partition, position)
             self._positions[partition] = position
+            if committed is not None:
+                self._committed[partition] = committed
 
     async def _reset(self, partition: TopicPartition) -> None:
         """Begin at the first record of *partition* if its position is outside what Kafka has."""
@@ -377,6 +392,11 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         if position > before:
             # Before anything behind the gap is read: what was lost is known, whatever comes next.
             await self._gaps.record(partition.topic, partition.partition, before, position)
+        if position < before:
+            # What was decided about these offsets was about other records.
+            await self._faults.withdraw(partition.topic, partition.partition, position)
+            self.troubles.pop(partition, None)
+            self._consumer.resume(partition)
         self._consumer.seek(partition, position)
         self._positions[partition] = position
 
@@ -425,3 +445,4 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         for table in tables:
             for partition in table.keys() - set(mine):
                 del table[partition]
+        self._reported &= set(mine)

@@ -162,7 +162,16 @@ SELECT next_offset FROM bus.inbound_fault
 WHERE topic = $1 AND partition = $2 AND first_offset = $3 AND accepted_at IS NOT NULL
 
 -- name: settle_inbound_faults
-DELETE FROM bus.inbound_fault WHERE topic = $1 AND partition = $2 AND first_offset < $3
+-- Tells whether others are left.
+WITH passed AS (
+    DELETE FROM bus.inbound_fault WHERE topic = $1 AND partition = $2 AND first_offset < $3
+)
+SELECT EXISTS (
+    SELECT FROM bus.inbound_fault WHERE topic = $1 AND partition = $2 AND first_offset >= $3
+)
+
+-- name: withdraw_inbound_faults
+DELETE FROM bus.inbound_fault WHERE topic = $1 AND partition = $2 AND first_offset >= $3
 
 -- name: inbound_faults
 SELECT topic, partition, first_offset, next_offset, kind, reason, found_at, accepted_at
