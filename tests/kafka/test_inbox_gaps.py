@@ -103,9 +103,13 @@ async def test_a9_nothing_is_named_where_nothing_was_removed(kafka_settings: Bus
 
 
 async def test_a9_a_gap_that_grows_has_to_be_accepted_anew(connection: Any) -> None:
-    gaps = InboxGaps(connection)
+    counted: list[tuple[str, int]] = []
+    gaps = InboxGaps(connection, lambda topic, records: counted.append((topic, records)))
     assert await gaps.record("t", 0, 3, 5) is True
     assert await gaps.record("t", 0, 3, 5) is False
     assert await gaps.record("t", 0, 3, 9) is True
-    rows = await connection.fetch("SELECT first, next FROM bus.inbox_gap")
-    assert [tuple(row) for row in rows] == [(3, 9)]
+    assert await gaps.record("t", 1, 3, 4) is True
+    rows = await connection.fetch("SELECT first, next FROM bus.inbox_gap ORDER BY partition")
+    assert [tuple(row) for row in rows] == [(3, 9), (3, 4)]
+    # Each record once: what the gap has grown by.
+    assert counted == [("t", 2), ("t", 4), ("t", 1)]

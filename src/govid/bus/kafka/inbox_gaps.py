@@ -28,11 +28,11 @@ class InboxGaps:
 
         Return whether that is news; another replica may have met the same gap.
         """
-        is_new = await self._connection.fetchval(
+        known_to: int | None = await self._connection.fetchval(
             QUERIES["record_gap"], topic, partition, first, next_offset
         )
-        if is_new:
-            self._count(topic, next_offset - first)
+        if known_to is not None:
+            self._count(topic, next_offset - known_to)
             log.error(
                 "inbox.records_removed",
                 extra={
@@ -40,10 +40,10 @@ class InboxGaps:
                     "partition": partition,
                     "offset": first,
                     "next_offset": next_offset,
-                    "records": next_offset - first,
+                    "records": next_offset - known_to,
                 },
             )
-        return bool(is_new)
+        return known_to is not None
 
 
 async def accept_gap(
