@@ -44,6 +44,8 @@ LAG_TIMEOUT_SECONDS = 2.0
 READ_COMMITTED = 1
 FAILING_ATTEMPTS = 2
 """From so many failures at one position on it is reported."""
+NO_LEADER = "no-leader"
+"""The reason of a trouble that lasts as long as a partition has no leader."""
 
 _LOST_POSITION = (errors.OffsetOutOfRangeError, errors.NoOffsetForPartitionError)
 _PASSING_CODES = frozenset({3, 5, 6, 9, 74, 75, 78})
@@ -136,6 +138,8 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         for partition in sorted(mine):
             if partition not in self._positions:
                 await self._locate(partition)
+            if partition not in self._positions:
+                continue
             fetched = self._next_portion(partition) or await self._read(partition)
             if fetched is not None:
                 found[partition] = fetched
@@ -297,7 +301,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         """Count a failure at the position of *partition*, and let it rest for a while."""
         offset = self._positions[partition]
         trouble = self.troubles.get(partition)
-        if trouble is None or trouble.offset != offset:
+        if trouble is None or trouble.offset != offset or trouble.reason == NO_LEADER:
             trouble = self.troubles[partition] = PartitionTrouble(
                 offset=offset, next_offset=next_offset, kind=kind, reason=reason
             )
@@ -355,9 +359,14 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             self._reported.discard(partition)
 
     async def _locate(self, partition: TopicPartition) -> None:
-        """Begin at the committed position of *partition*, or at its first record."""
+        """Begin at the committed position of *partition*, or at its first record.
+
+        Only a leader knows the first record: without one the partition is left for a later turn.
+        """
         committed = await self._consumer.committed(partition)
         if committed is None:
+            if not self._is_led(partition):
+                return
             position = (await self._consumer.beginning_offsets([partition]))[partition]
             # The first round commits a position, so this is another topic of the same name.
             await self._faults.withdraw(partition.topic, partition.partition, position)
@@ -409,15 +418,22 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         """
         consumer, mine = self._consumer, sorted(self._positions)
         self._measured_at = time.monotonic()
-        try:
-            async with asyncio.timeout(LAG_TIMEOUT_SECONDS):
-                ends = await consumer.end_offsets(mine)
-        except (errors.KafkaError, TimeoutError):
-            return {}
-        readable = {one: ends[one] for one in mine if one in ends and one in consumer.assignment()}
+        led = [one for one in mine if self._is_led(one)]
+        # One topic that Kafka tells nothing of must not hide what it tells of the other.
+        topics = sorted({one.topic for one in led})
+        answers = await asyncio.gather(
+            *(self._ends([one for one in led if one.topic == topic]) for topic in topics)
+        )
+        ends = {partition: end for answer in answers for partition, end in answer.items()}
+        for partition in sorted(consumer.assignment()):
+            self._note_leader(partition)
+        if any(trouble.reason == NO_LEADER for trouble in self.troubles.values()):
+            # Not awaited: it is enough if the next turns see a new leader.
+            consumer._client.force_metadata_update()  # noqa: SLF001 - nothing public does it
+        readable = {one: end for one, end in ends.items() if one in self._positions}
         high = {one: max(consumer.highwater(one) or 0, end) for one, end in readable.items()}
-        self.lag = {one: max(0, end - self._positions[one]) for one, end in high.items()}
-        self.held_back = {one: high[one] - end for one, end in readable.items()}
+        self.lag |= {one: max(0, end - self._positions[one]) for one, end in high.items()}
+        self.held_back |= {one: high[one] - end for one, end in readable.items()}
         still = [
             one
             for one in idle
@@ -428,6 +444,42 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         self._moved = set(mine) - set(idle)
         found = {one: await self._examine(one) for one in still}
         return {one: fetched for one, fetched in found.items() if fetched is not None}
+
+    async def _ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Return where *partitions* end; nothing if Kafka does not tell."""
+        try:
+            async with asyncio.timeout(LAG_TIMEOUT_SECONDS):
+                ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(partitions)
+        except (errors.KafkaError, TimeoutError):
+            return {}
+        return ends
+
+    def _is_led(self, partition: TopicPartition) -> bool:
+        cluster = self._consumer._client.cluster  # noqa: SLF001 - nothing public tells it
+        return cluster.leader_for_partition(partition) not in {None, -1}
+
+    def _note_leader(self, partition: TopicPartition) -> None:
+        """Note that *partition* has no leader, or has one again.
+
+        There is no row: it ends by itself, and an operator has nothing to step over.
+        """
+        trouble = self.troubles.get(partition)
+        if trouble is not None and trouble.reason != NO_LEADER:
+            return
+        offset = self._positions.get(partition, 0)
+        place = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
+        if self._is_led(partition):
+            if trouble is not None:
+                del self.troubles[partition]
+                log.info("inbox.leader_found", extra=place)
+            return
+        if trouble is None:
+            trouble = self.troubles[partition] = PartitionTrouble(
+                offset=offset, next_offset=offset + 1, kind="failing", reason=NO_LEADER
+            )
+        trouble.attempts += 1
+        if trouble.attempts == FAILING_ATTEMPTS:
+            log.warning("inbox.leader_missing", extra=place)
 
     async def _wait(self) -> None:
         """Wait until something has been fetched, without taking it."""

@@ -1,0 +1,116 @@
+"""A partition without a leader is noticed, and what is known of all others stays true."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from govid.bus import BusSettings, Database
+from govid.bus.contracts import Topic
+from tests.kafka.house import House, until
+from tests.kafka.test_inbox import NOTICE, RESULT, encoded
+
+pytestmark = pytest.mark.kafka
+
+BODIES = {Topic.DEATH_NOTIFICATION: NOTICE, Topic.VERIFICATION_RESULT: RESULT}
+OTHER = {
+    Topic.DEATH_NOTIFICATION: Topic.VERIFICATION_RESULT,
+    Topic.VERIFICATION_RESULT: Topic.DEATH_NOTIFICATION,
+}
+Depose = Callable[[str], Callable[[], None]]
+
+
+@pytest.fixture
+def depose(monkeypatch: pytest.MonkeyPatch) -> Depose:
+    """Return what takes the leader of partition 1 of a topic away; its return gives it back."""
+    known = ClusterMetadata.leader_for_partition
+
+    def use(topic: str) -> Callable[[], None]:
+        def leader(cluster: ClusterMetadata, partition: tuple[str, int]) -> int | None:
+            found: int | None = known(cluster, partition)
+            return -1 if tuple(partition) == (topic, 1) else found
+
+        monkeypatch.setattr(ClusterMetadata, "leader_for_partition", leader)
+        return lambda: monkeypatch.setattr(ClusterMetadata, "leader_for_partition", known)
+
+    return use
+
+
+async def is_in(house: House, state: str, stopped: dict[tuple[str, int], int]) -> bool:
+    return (house.kafka.inbox.health(), house.kafka.inbox.stopped) == (state, stopped)
+
+
+async def send(house: House, topic: Topic, partition: int, count: int = 1) -> None:
+    async with house.outsider() as outsider:
+        for number in range(count):
+            value = encoded({**BODIES[topic], "number": number})
+            await outsider.send_and_wait(house.wire(topic), value, partition=partition)
+
+
+async def lags(house: House, expected: dict[tuple[str, int], int]) -> bool:
+    return expected.items() <= house.kafka.inbox.lag.items()
+
+
+@pytest.mark.parametrize("topic", OTHER)
+async def test_a3_a_partition_without_a_leader_is_failing_and_blinds_no_other(
+    house: House, topic: Topic, depose: Depose
+) -> None:
+    led, other = (topic.value, 0), (OTHER[topic].value, 1)
+    await until(lambda: lags(house, {led: 0, other: 0, (topic.value, 1): 0}))
+    give_back = depose(house.wire(topic))
+    await until(lambda: is_in(house, "failing", {(topic.value, 1): 0}))
+    await until(lambda: is_in(house, "stopped", {(topic.value, 1): 1}))
+    # What cannot be stored keeps a lag that has to be measured meanwhile.
+    await house.database.reads.execute("ALTER TABLE bus.inbox RENAME TO elsewhere")
+    await send(house, topic, 0, 2)
+    await send(house, OTHER[topic], 1, 3)
+    await until(lambda: lags(house, {led: 2, other: 3}))
+    await house.database.reads.execute("ALTER TABLE bus.elsewhere RENAME TO inbox")
+    await until(lambda: house.holds("event", 5))
+    assert await house.count("inbound_fault", "reason = 'no-leader'") == 0
+    give_back()
+    await send(house, topic, 1)
+    await until(lambda: house.holds("event", 6))
+    await until(lambda: is_in(house, "ok", {}))
+
+
+@pytest.mark.parametrize("topic", OTHER)
+async def test_a3_a_partition_that_begins_without_a_leader_stops_no_other(
+    kafka_settings: BusSettings, topic: Topic, depose: Depose
+) -> None:
+    give_back = depose(kafka_settings.wire_name(topic))
+    async with (
+        Database(kafka_settings) as database,
+        House(kafka_settings, database).open() as house,
+    ):
+        await house.healthy()
+        await send(house, topic, 0)
+        await send(house, OTHER[topic], 1)
+        await until(lambda: house.holds("event", 2))
+        await until(lambda: is_in(house, "failing", {(topic.value, 1): 0}))
+        give_back()
+        # With no record to read: it ends with the cause.
+        await until(lambda: is_in(house, "ok", {}))
+        await send(house, topic, 1)
+        await until(lambda: house.holds("event", 3))
+
+
+@pytest.mark.parametrize("topic", OTHER)
+async def test_a3_a_topic_that_tells_no_end_does_not_hide_the_other(
+    house: House, topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, name = Fetcher.end_offsets, house.wire(topic)
+
+    async def refusing(fetcher: Fetcher, partitions: Any, *limits: int) -> Any:
+        if name in {one.topic for one in partitions}:
+            raise TopicAuthorizationFailedError(name)
+        return await ask(fetcher, partitions, *limits)
+
+    await house.healthy()
+    monkeypatch.setattr(Fetcher, "end_offsets", refusing)
+    await house.database.reads.execute("ALTER TABLE bus.inbox RENAME TO elsewhere")
+    await send(house, OTHER[topic], 1, 3)
+    await until(lambda: lags(house, {(OTHER[topic].value, 1): 3}))
