@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from govid.bus.errors import Outage
 from govid.bus.kafka.batch_fetch import fetch_batch
 from govid.bus.kafka.cleanup import start, stop
+from govid.bus.kafka.decompression import bound_aiokafka
 from govid.bus.kafka.record_batches import DecodedBatch, UnreadableBatch
 
 ANSWER_SECONDS = 10.0
@@ -248,6 +249,7 @@ async def reading(bootstrap_servers: str) -> AsyncIterator[Archive]:
     Raises:
         Outage: Kafka does not answer.
     """
+    bound_aiokafka()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,

@@ -6,7 +6,11 @@ Source: Kafka protocol guide, "Record Batch"; snappy batches of Java are in xeri
 import gzip
 import io
 import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from types import ModuleType
 
 import cramjam
 
@@ -35,6 +39,19 @@ def decompress(data: bytes, codec: int, limit: int = MAX_DECODED_BYTES) -> bytes
     if decoder is None:
         raise UnknownCodec
     return decoder(data, limit)
+
+
+def bound_aiokafka() -> None:
+    """Let aiokafka decompress within the same bound, in this process and from now on.
+
+    It has no setting for that (0.14), and decompresses a batch as soon as it is asked for records.
+    Its modules look their decoders up by name at each call. Those that are compiled and those that
+    stand in for them are meant both.
+    """
+    for module in _MODULES:
+        for name, codec in _NAMES.items():
+            if hasattr(module, name):
+                setattr(module, name, partial(decompress, codec=codec))
 
 
 def _plain(data: bytes, limit: int) -> bytes:
@@ -88,3 +105,23 @@ _DECODERS: Mapping[int, Callable[[bytes, int], bytes]] = {
     3: _by_stream(cramjam.lz4.decompress_into),
     4: _by_stream(cramjam.zstd.decompress_into),
 }
+
+_NAMES: Mapping[str, int] = {
+    "gzip_decode": 1,
+    "snappy_decode": 2,
+    "lz4_decode": 3,
+    "zstd_decode": 4,
+}
+
+
+def _modules() -> Sequence[ModuleType]:
+    found = []
+    for place in ("record", "record._crecords"):
+        for name in ("default_records", "legacy_records"):
+            # Where aiokafka was not compiled, the modules in Python do the work.
+            with suppress(ImportError):
+                found.append(import_module(f"aiokafka.{place}.{name}"))
+    return found
+
+
+_MODULES = _modules()

@@ -21,6 +21,7 @@ from govid.bus.contracts import Topic
 from govid.bus.envelope import Envelope
 from govid.bus.kafka.cleanup import start, stop
 from govid.bus.kafka.deadletters import DeadLetters
+from govid.bus.kafka.decompression import bound_aiokafka
 from govid.bus.kafka.inbound_faults import InboundFaults
 from govid.bus.kafka.inbox_gaps import InboxGaps
 from govid.bus.kafka.intake import SHAPES, Arrival, Basis, Intake, Unreadable
@@ -172,6 +173,7 @@ class Inbox:
         )
 
     def _consumer(self) -> AIOKafkaConsumer:
+        bound_aiokafka()
         return AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             client_id=f"{self._settings.kafka_client_id}-inbox",

@@ -9,8 +9,14 @@ import cramjam
 import pytest
 from aiokafka import codec as aiokafka_codecs
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 
-from govid.bus.kafka.decompression import UnknownCodec, decompress
+from govid.bus.kafka.decompression import (
+    MAX_DECODED_BYTES,
+    UnknownCodec,
+    bound_aiokafka,
+    decompress,
+)
 from govid.bus.kafka.record_batches import UnreadableBatch, decode_batch
 
 MIB = 1024 * 1024
@@ -79,3 +85,19 @@ def test_a1_a_batch_of_some_kilobytes_does_not_become_gigabytes(codec: int) -> N
         tracemalloc.stop()
     assert (raised.value.reason, raised.value.next_offset) == ("compression", 1)
     assert peak < 140 * MIB
+
+
+@pytest.mark.parametrize("codec", [1, 2, 3, 4])
+def test_a1_the_library_decompresses_within_the_limit_too(codec: int) -> None:
+    bound_aiokafka()
+    assert _lengths(codec, MAX_DECODED_BYTES - MIB) == [MAX_DECODED_BYTES - MIB]
+    with pytest.raises((ValueError, cramjam.DecompressionError)):
+        _lengths(codec, MAX_DECODED_BYTES)
+
+
+def _lengths(codec: int, size: int) -> list[int]:
+    """Return the lengths of values as aiokafka reads them: of a batch with one of *size* bytes."""
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 2 * size)
+    builder.append(0, 0, None, bytes(size), [])
+    batch = MemoryRecords(bytes(builder.build())).next_batch()
+    return [len(record.value) for record in batch]
