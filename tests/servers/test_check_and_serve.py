@@ -15,7 +15,9 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from govid.bus import BusSettings, Database
 from govid.bus.contracts import Topic
 from govid.bus.ids import moment_of
+from govid.bus.kafka.archive import reading
 from govid.bus.kafka.topics_admin import wanted_topics
+from govid.gateway.kafka_checks import durability_warnings
 from govid.gateway.migrations import upgrade
 from govid.gateway.schema_version import head
 from govid.gateway.settings import load
@@ -25,10 +27,10 @@ from tests.backends.debian_postgres import DebianServer, debian_server, pgbounce
 from tests.backends.forked_commands import run, started
 from tests.backends.govid import BASE
 from tests.conftest import unavailable
-from tests.kafka.house import House
+from tests.kafka.house import House, until
 from tests.kafka.test_kafka_ahead import forget
 from tests.kafka.test_kafka_checks import unclean
-from tests.kafka.test_proof import administer, place_of, publish
+from tests.kafka.test_proof import administer, has_partitions, is_gone, place_of, publish
 from tests.kafka.test_unreadable import (
     RECORDS,
     Damage,
@@ -319,6 +321,8 @@ def deleted(topic: Topic) -> Deed:
         name = house.wire(topic)
         await house.kafka.stop()
         await administer(house, lambda client: client.delete_topics([name]))
+        # A broker tells of it a moment after the controller has done it. So below.
+        await until(lambda: is_gone(house, name))
 
     return deed
 
@@ -333,6 +337,7 @@ def grown(topic: Topic, partitions: int) -> Deed:
             return client.create_partitions([NewPartitions(name, partitions)])
 
         await administer(house, grow)
+        await until(lambda: has_partitions(house, name, partitions))
 
     return deed
 
@@ -341,6 +346,12 @@ async def dropped_unclean(house: House) -> None:
     """Allow a broker that lags to lead a topic."""
     name = house.wire(Topic.VERIFICATION_REQUEST)
     await administer(house, lambda client: client.incremental_alter_configs([unclean(name)]))
+    await until(lambda: is_unclean(house, name))
+
+
+async def is_unclean(house: House, topic: str) -> bool:
+    async with reading(house.settings.kafka_bootstrap_servers) as archive:
+        return any(UNCLEAN in line for line in await durability_warnings(archive, [topic]))
 
 
 def forgotten(count: int) -> Deed:
