@@ -324,7 +324,7 @@ async def test_a11_a_switch_whose_command_was_killed_ends_by_itself(
     await house.healthy()
     await connection.execute(
         "UPDATE bus.topic SET switching_to = 5, change = 1,"
-        " switching_until = now() + interval '2 s' WHERE name = $1",
+        " switching_until = now() + interval '6 s' WHERE name = $1",
         house.wire(Topic.VERIFICATION_REQUEST),
     )
     await until(lambda: rests(house))

@@ -37,7 +37,8 @@ LOOK_AGAIN_SECONDS = 2.0
 """How soon a server that waits notices that an operator has accepted."""
 LOOK_SHARE = 4
 """How many times as long as a look took the next one waits: a slow Kafka delays each round."""
-MAX_OUTAGES = 3
+LONGEST_REST_SECONDS = 10.0
+MAX_OUTAGES = 2
 """After so many partitions that stopped answering in one comparison no other one is read."""
 UNJUDGED = (Topic.ACTIVITY, Topic.ACCESS)
 """Topics that hold records which never were in the outbox: an unknown id says nothing there."""
@@ -117,6 +118,7 @@ class AheadGuard:
         began = monotonic()
         if self._is_passed or began < self._look_at:
             return self._allows
+        self._look_at = began + LOOK_AGAIN_SECONDS
         try:
             async with (
                 reading(self._settings.kafka_bootstrap_servers) as archive,
@@ -127,10 +129,11 @@ class AheadGuard:
             if not self._has_outage:
                 log.warning("relay.kafka_not_compared")
             self._has_outage = True
+            # Waiting for a Kafka that is away costs it nothing: it is asked again soon.
             return self._allows
-        finally:
-            now = monotonic()
-            self._look_at = now + max(LOOK_AGAIN_SECONDS, LOOK_SHARE * (now - began))
+        now = monotonic()
+        rest = min(LOOK_SHARE * (now - began), LONGEST_REST_SECONDS)
+        self._look_at = now + max(LOOK_AGAIN_SECONDS, rest)
         self._has_outage = False
         self._report(found)
         self.ahead = found.ahead
