@@ -13,7 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from govid.bus.errors import Outage
-from govid.bus.kafka.batch_fetch import fetch_batch
+from govid.bus.kafka.batch_fetch import fetch_batch, has_leader
 from govid.bus.kafka.cleanup import start, stop
 from govid.bus.kafka.decompression import bound_aiokafka
 from govid.bus.kafka.record_batches import DecodedBatch, UnreadableBatch
@@ -100,7 +100,7 @@ class Archive:
         }
         found = await asyncio.gather(
             *(
-                self._bounds_of([one for one in of if _has_leader(cluster, one)])
+                self._bounds_of([one for one in of if has_leader(cluster, one)])
                 for of in places.values()
             )
         )
@@ -273,10 +273,6 @@ def _outages() -> Iterator[None]:
         yield
     except (KafkaError, OSError) as error:
         raise Outage("kafka") from error
-
-
-def _has_leader(cluster: Any, place: TopicPartition) -> bool:
-    return cluster.leader_for_partition(place) not in {None, -1}
 
 
 def _add(found: list[UnreadableRecords], one: UnreadableRecords) -> None:

@@ -21,6 +21,11 @@ Source: Kafka protocol guide, "Error Codes".
 """
 
 
+def has_leader(cluster: Any, partition: TopicPartition) -> bool:
+    """Tell whether a broker leads *partition*, as far as aiokafka's *cluster* knows."""
+    return cluster.leader_for_partition(partition) not in {None, -1}
+
+
 async def fetch_batch(
     client: Any, partition: TopicPartition, position: int, end: int
 ) -> DecodedBatch | None:

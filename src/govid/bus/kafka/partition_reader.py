@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.protocol.fetch import FetchRequest
 
+from govid.bus.kafka.batch_fetch import has_leader
 from govid.bus.kafka.inbound_faults import FaultKind, InboundFaults
 from govid.bus.kafka.inbox_gaps import InboxGaps
 from govid.bus.kafka.record_batches import (
@@ -455,8 +456,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         return ends
 
     def _is_led(self, partition: TopicPartition) -> bool:
-        cluster = self._consumer._client.cluster  # noqa: SLF001 - nothing public tells it
-        return cluster.leader_for_partition(partition) not in {None, -1}
+        return has_leader(self._consumer._client.cluster, partition)  # noqa: SLF001 - not public
 
     def _note_leader(self, partition: TopicPartition) -> None:
         """Note that *partition* has no leader, or has one again.
