@@ -45,6 +45,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     deaths: Sequence[Record]
     notices: Collection[tuple[str, int]]
     """What Kafka has acknowledged to the outsider."""
+    unread: Sequence[Record] = ()
+    """Those of *deaths* that Kafka removed, and that `verify` names as never read."""
     published_again: Mapping[tuple[str, int], int] = {}
     """By topic and partition: from which offset on stands what an operator had published again.
 
@@ -80,13 +82,15 @@ class Verdict(msgspec.Struct, kw_only=True):
     """Deliveries that nobody handled, and keys that wait for an operator."""
     sent_again: int = 0
     """Records that Kafka has twice under one id: allowed, and worth knowing."""
+    removed_unread: int = 0
+    """Notices that Kafka removed before they could be read, each of them named: allowed."""
     examples: list[str] = []
     """Some of what was lost, came from nowhere or overtook: where, of whom, and its number."""
 
     @property
     def well(self) -> bool:
         """Tell whether every promise was kept."""
-        broken = msgspec.structs.replace(self, sent_again=0)
+        broken = msgspec.structs.replace(self, sent_again=0, removed_unread=0)
         return not any(msgspec.structs.astuple(broken))
 
     def compare(
@@ -147,9 +151,11 @@ def judge(ledger: Ledger, evidence: Evidence) -> Verdict:
     accesses = {ACCESS: [c.id for c in evidence.commands if c.stream == ACCESS]}
     # What an outsider has published counts as said, whether he knows of it or not, and in the order
     # in which Kafka has it: how he makes that the order of his numbers is his own affair.
-    deaths = _by_subject(_of_records(evidence.deaths))
-    said = {(subject, n) for subject, numbers in deaths.items() for n in numbers}
+    said = {(sight.subject, sight.n) for sight in _of_records(evidence.deaths)}
     verdict.lost += len(set(evidence.notices) - said)
+    # What nobody could read has to be named, and then it is no more than counted.
+    verdict.removed_unread = len(evidence.unread)
+    deaths = _by_subject(_of_records(r for r in evidence.deaths if r not in evidence.unread))
     for subscriber, promised in (
         (REQUESTS, requests),
         (RESULTS, requests),

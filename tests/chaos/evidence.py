@@ -15,6 +15,7 @@ from govid.bus.contracts import Topic
 from tests.chaos.checker import Command, Effect, Evidence
 from tests.chaos.consumers import DEATHS
 from tests.chaos.reader import Record, read
+from tests.chaos.verification import Gap
 
 TOPICS_SECONDS = 30
 
@@ -25,6 +26,7 @@ TABLES = """
 """
 OWED = "SELECT count(*) FROM bus.delivery"
 NOTED = "SELECT count(DISTINCT (subject, n)) FROM chaos.effect WHERE subscriber = $1"
+GAP_ROWS = "SELECT topic, partition, first, (next - first)::int AS count FROM bus.inbox_gap"
 COMMANDS = "SELECT id, stream, account::text, n FROM chaos.command ORDER BY id"
 EFFECTS = "SELECT subscriber, event_id::text, subject, n FROM chaos.effect ORDER BY place"
 # A stream's own count is the number of its last event: none may be missing at the end either.
@@ -53,15 +55,43 @@ def _exist(client: AdminClient, topics: Sequence[str]) -> bool:
     return set(topics) <= set(client.list_topics(timeout=5).topics)
 
 
-async def until_drained(database_url: str, notices: int, seconds: float) -> None:
-    """Return once nothing is owed any more and *notices* were handled, or when time is up."""
+async def notices_in(
+    address: str, topic: str, removed: Mapping[tuple[str, int, int], Record]
+) -> Sequence[Record]:
+    """Return all records that *topic* has or had: those that were *removed*, too."""
+    present = await asyncio.to_thread(read, address, [topic])
+    all_of_them = {**removed, **{record.place: record for record in present}}
+    return [all_of_them[place] for place in sorted(all_of_them)]
+
+
+def unread(
+    records: Sequence[Record], removed: Collection[tuple[str, int, int]], gaps: Sequence[Gap]
+) -> Sequence[Record]:
+    """Return those of *records* that were *removed* and stand in one of *gaps*."""
+    gone = [record for record in records if record.place in removed]
+    return [record for record in gone if any(gap.holds(record.place) for gap in gaps)]
+
+
+async def until_drained(
+    database_url: str,
+    notices: Sequence[Record],
+    removed: Collection[tuple[str, int, int]],
+    seconds: float,
+) -> None:
+    """Return once nothing is owed any more and *notices* were handled, or when time is up.
+
+    Those that were *removed* and that govid knows to be gone are not waited for.
+    """
     deadline = time.monotonic() + seconds
     connection: Any = await asyncpg.connect(database_url)
     try:
         while time.monotonic() < deadline:
+            gaps = [Gap(*row) for row in await connection.fetch(GAP_ROWS)]
+            lost = unread(notices, removed, gaps)
+            expected = {(record.key, record.n) for record in notices if record not in lost}
             noted = await connection.fetchval(NOTED, DEATHS)
             # In this order: a notice that comes in is owed before it is noted.
-            if noted >= notices and await connection.fetchval(OWED) == 0:
+            if noted >= len(expected) and await connection.fetchval(OWED) == 0:
                 return
             await asyncio.sleep(0.05)
     finally:
@@ -73,6 +103,8 @@ async def gather(
     address: str,
     settings: BusSettings,
     notices: Collection[tuple[str, int]],
+    removed: Mapping[tuple[str, int, int], Record],
+    gaps: Sequence[Gap],
     published_again: Mapping[tuple[str, int], int],
 ) -> Evidence:
     """Return all evidence of a run that is over."""
@@ -85,6 +117,8 @@ async def gather(
     finally:
         await connection.close()
     names = {settings.wire_name(topic): topic for topic in Topic}
+    inbound = settings.wire_name(Topic.DEATH_NOTIFICATION)
+    deaths = await notices_in(address, inbound, removed)
     records: dict[Topic, list[Record]] = {topic: [] for topic in Topic}
     for record in await asyncio.to_thread(read, address, list(names)):
         records[names[record.topic]].append(record)
@@ -95,8 +129,9 @@ async def gather(
         results=records[Topic.VERIFICATION_RESULT],
         appointments=records[Topic.APPOINTMENT_REQUEST],
         accesses=records[Topic.ACCESS],
-        deaths=records[Topic.DEATH_NOTIFICATION],
+        deaths=deaths,
         notices=notices,
+        unread=unread(deaths, removed, gaps),
         published_again=published_again,
         events=events,
         gaps=gaps,

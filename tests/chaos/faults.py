@@ -16,6 +16,7 @@ from tests.chaos.failover import FailoverPair
 from tests.chaos.outsider import CODECS, Outsider
 from tests.chaos.plan import ACCOUNTS, REPLICAS, Fault, Kind
 from tests.chaos.proxy import Proxy, Way
+from tests.chaos.reader import Record, remove
 from tests.chaos.replicas import Replica
 from tests.chaos.writers import Writers
 
@@ -60,6 +61,8 @@ class Cast(msgspec.Struct, frozen=True, kw_only=True):
     """Where the database is, if it is to fail over."""
     published: Sequence[str]
     """The topics that may be deleted."""
+    removed: dict[tuple[str, int, int], Record]
+    """The notices that Kafka was told to remove, by topic, partition and offset."""
 
 
 async def inflict(cast: Cast, fault: Fault) -> None:
@@ -150,6 +153,26 @@ def _delete(address: str, topic: str) -> None:
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return  # An earlier request did it, and its answer was lost.
+            time.sleep(RETRY_SECONDS)
+        else:
+            return
+
+
+async def _remove_records(cast: Cast, fault: Fault) -> None:
+    cast.to_kafka.refuse()
+    await asyncio.sleep(fault.seconds)
+    try:
+        await asyncio.to_thread(_remove, cast)
+    finally:
+        await cast.to_kafka.admit()
+
+
+def _remove(cast: Cast) -> None:
+    """Remove all notices that Kafka has, as soon as the broker is there."""
+    while True:
+        try:
+            remove(cast.broker.address, cast.outsider.topic, cast.removed)
+        except (KafkaException, RuntimeError):
             time.sleep(RETRY_SECONDS)
         else:
             return
@@ -267,6 +290,7 @@ ACTS: Mapping[Kind, Act] = {
     Kind.KAFKA_COMPRESSED: _compress,
     Kind.KAFKA_DAMAGED: _damage,
     Kind.KAFKA_TOPIC_DELETED: _delete_topic,
+    Kind.KAFKA_RECORDS_REMOVED: _remove_records,
     Kind.KAFKA_DROPPED: _of_kafka(_drop),
     Kind.KAFKA_REFUSED: _of_kafka(_refuse),
     Kind.KAFKA_DELAYED: _of_kafka(_delay),

@@ -31,7 +31,7 @@ class Outsider:
         """The holder and the number of each notice that Kafka has."""
         self.codec = "none"
         """How batches are compressed from now on."""
-        self._topic = topic
+        self.topic = topic
         self._dice = random.Random(f"outsider {seed}")  # noqa: S311 - chance, not secrecy
         self._address = address
         self._producer = self._make_producer(self.codec)
@@ -89,7 +89,7 @@ class Outsider:
                 self.acknowledged.add((holder, n))
 
         self._producer.produce(
-            self._topic,
+            self.topic,
             msgspec.json.encode(notice),
             key=holder,
             headers=[("ce_id", f"{holder}/{n}".encode())],

@@ -53,6 +53,8 @@ class Kind(StrEnum):
     """Every batch of records that the broker sends arrives with one bit flipped."""
     KAFKA_TOPIC_DELETED = "kafka.topic_deleted"
     """One that govid publishes to."""
+    KAFKA_RECORDS_REMOVED = "kafka.records_removed"
+    """Notices of death come in while govid cannot read them, and are removed before it can."""
     BROKER_FROZEN = "broker.frozen"
     BROKER_KILLED = "broker.killed"
 

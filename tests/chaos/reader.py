@@ -1,10 +1,11 @@
 """Reads everything that Kafka holds of a run, past the proxy, when all is quiet again."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 SECONDS = 20
 
@@ -20,6 +21,11 @@ class Record(NamedTuple):
     n: int
     timestamp: int = 0
     """When it was made or stored, in milliseconds, as its topic has it."""
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Return where it stands, or stood."""
+        return self.topic, self.partition, self.offset
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -52,9 +58,8 @@ def read(address: str, topics: Sequence[str]) -> list[Record]:
     records: list[Record] = []
     try:
         places = _places(consumer, topics)
-        ends = {(p.topic, p.partition): _end(consumer, p) for p in places}
+        left = sum(_end(consumer, place) - place.offset for place in places)
         consumer.assign(places)
-        left = sum(ends.values())
         while left > 0:
             messages = consumer.consume(min(left, 10_000), SECONDS)
             if not messages or any(message.error() for message in messages):
@@ -64,6 +69,22 @@ def read(address: str, topics: Sequence[str]) -> list[Record]:
     finally:
         consumer.close()
     return records
+
+
+def remove(address: str, topic: str, removed: MutableMapping[tuple[str, int, int], Record]) -> None:
+    """Let Kafka remove all records that *topic* has now; note them in *removed* before.
+
+    Raises:
+        RuntimeError, KafkaException: they were not all read, or not removed for sure.
+    """
+    removed |= {record.place: record for record in read(address, [topic])}
+    ends: dict[int, int] = {}
+    for _, partition, offset in removed:
+        ends[partition] = max(ends.get(partition, 0), offset + 1)
+    client = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    places = [TopicPartition(topic, partition, end) for partition, end in ends.items()]
+    for done in client.delete_records(places, request_timeout=SECONDS).values():
+        done.result()
 
 
 def ends_of(address: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
@@ -76,8 +97,12 @@ def ends_of(address: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
 
 
 def _places(consumer: Consumer, topics: Sequence[str]) -> list[TopicPartition]:
+    """Return where each partition of *topics* begins."""
     known = consumer.list_topics(timeout=SECONDS).topics
-    return [TopicPartition(t, number, 0) for t in topics for number in known[t].partitions]
+    places = [TopicPartition(t, number) for t in topics for number in known[t].partitions]
+    for place in places:
+        place.offset = int(consumer.get_watermark_offsets(place, timeout=SECONDS)[0])
+    return places
 
 
 def _end(consumer: Consumer, place: TopicPartition) -> int:

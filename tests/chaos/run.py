@@ -3,15 +3,16 @@
 import asyncio
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from govid.bus import BusSettings
+from govid.bus import BusSettings, Database
 from govid.bus.contracts import Topic
+from govid.bus.sample import Sampler
 from tests.backends import postgres
 from tests.chaos import evidence
 from tests.chaos.checker import Verdict, judge
@@ -23,7 +24,15 @@ from tests.chaos.reader import ends_of
 from tests.chaos.replicas import Replica, running
 from tests.chaos.scenery import prepare, settings_of, through, ways, writing
 from tests.chaos.stage import Stage
-from tests.chaos.verification import PUBLISH_AGAIN, Proof, command, verify
+from tests.chaos.verification import (
+    ACCEPT_GAP,
+    ACCEPTED,
+    PUBLISH_AGAIN,
+    Gap,
+    Proof,
+    command,
+    verify,
+)
 from tests.chaos.writers import Ledger
 
 QUIET_SECONDS = 60
@@ -93,6 +102,7 @@ async def _play(
     topics = [settings.wire_name(topic) for topic in Topic]
     moods = await prepare(plan, database_url)
     published_again: Mapping[tuple[str, int], int] = {}
+    gaps: Sequence[Gap] = ()
     async with AsyncExitStack() as scene:
         to_database, to_kafka = await ways(scene, stage, database_url)
         cast = Cast(
@@ -112,20 +122,24 @@ async def _play(
             ),
             pair=pair,
             published=[settings.wire_name(topic) for topic in DELETABLE],
+            removed={},
         )
         await scene.enter_async_context(running(cast.replicas))
         await evidence.until_topics_exist(stage.broker.address, topics)
         laps.end("prepared")
         notices = await _under_faults(cast, plan)
         laps.end("under_faults")
-        await _until_quiet(cast, len(notices))
+        await _until_quiet(cast)
         laps.end("drained")
+        if Kind.KAFKA_RECORDS_REMOVED in plan.kinds:
+            gaps = await _accept_gaps(stage, settings, folder)
+            laps.end("gaps_accepted")
         if Kind.KAFKA_TOPIC_DELETED in plan.kinds:
-            published_again = await _publish_again(stage, settings, folder, cast, len(notices))
+            published_again = await _publish_again(stage, settings, folder, cast)
             laps.end("published_again")
     laps.end("stopped")
     found = await evidence.gather(
-        database_url, stage.broker.address, settings, notices, published_again
+        database_url, stage.broker.address, settings, notices, cast.removed, gaps, published_again
     )
     laps.end("read")
     proof = await verify(stage.nursery, settings, stage.broker.address, folder)
@@ -152,8 +166,33 @@ async def _play(
     )
 
 
+async def _accept_gaps(stage: Stage, settings: BusSettings, folder: Path) -> Sequence[Gap]:
+    """Return the notices that were removed unread, as `verify` names them; give them up.
+
+    Raises:
+        RuntimeError: an alarm would not have told of all of them, or one was not given up.
+    """
+    gaps = (await verify(stage.nursery, settings, stage.broker.address, folder)).gaps
+    if await _alarming(settings) != sum(gap.count for gap in gaps):
+        raise RuntimeError("the gauge and verify differ about what was removed unread")
+    for gap in gaps:
+        words = (*ACCEPT_GAP, gap.topic, str(gap.partition), str(gap.first), *ACCEPTED)
+        code, _ = await command(stage.nursery, settings, stage.broker.address, folder, words)
+        if code:
+            raise RuntimeError(f"a gap was not given up: exit code {code}")
+    return gaps
+
+
+async def _alarming(settings: BusSettings) -> int | None:
+    """Return how many records removed unread the metrics tell of."""
+    async with Database(settings) as database:
+        sampler = Sampler(database)
+        await sampler.refresh()
+        return sampler.last.gap_records
+
+
 async def _publish_again(
-    stage: Stage, settings: BusSettings, folder: Path, cast: Cast, notices: int
+    stage: Stage, settings: BusSettings, folder: Path, cast: Cast
 ) -> Mapping[tuple[str, int], int]:
     """Publish what a deleted topic had held, if that is what `verify` finds.
 
@@ -163,7 +202,7 @@ async def _publish_again(
         return {}
     ends = await asyncio.to_thread(ends_of, stage.broker.address, cast.published)
     await command(stage.nursery, settings, stage.broker.address, folder, PUBLISH_AGAIN)
-    await _until_quiet(cast, notices)
+    await _until_quiet(cast)
     return ends
 
 
@@ -177,7 +216,7 @@ async def _under_faults(cast: Cast, plan: Plan) -> set[tuple[str, int]]:
     return cast.outsider.acknowledged
 
 
-async def _until_quiet(cast: Cast, notices: int) -> None:
+async def _until_quiet(cast: Cast) -> None:
     """Wait until all is handled; if it takes long, let the replicas note what they wait for."""
     loop = asyncio.get_running_loop()
     questions = [
@@ -185,7 +224,9 @@ async def _until_quiet(cast: Cast, notices: int) -> None:
         for n in range(1, QUIET_SECONDS // LONG_SECONDS)
         for replica in cast.replicas
     ]
-    await evidence.until_drained(cast.database_url, notices, QUIET_SECONDS)
+    topic = cast.outsider.topic
+    notices = await evidence.notices_in(cast.broker.address, topic, cast.removed)
+    await evidence.until_drained(cast.database_url, notices, cast.removed, QUIET_SECONDS)
     for question in questions:
         question.cancel()
 

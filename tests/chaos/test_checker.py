@@ -8,6 +8,7 @@ import msgspec
 from tests.chaos.checker import Command, Effect, Evidence, Verdict, judge
 from tests.chaos.consumers import APPOINTMENTS, DEATHS, REQUESTS, RESULTS
 from tests.chaos.reader import Record
+from tests.chaos.verification import Finding, Gap, Proof
 from tests.chaos.writers import ACCESS, APPOINTMENT, VERIFICATION, Ledger
 
 A, B = "account-a", "account-b"
@@ -177,3 +178,44 @@ def test_what_came_by_itself_keeps_its_order_whatever_was_published_again() -> N
 def test_what_was_published_again_and_is_still_missing_is_lost() -> None:
     second = record("requests", 1, A, 2)
     assert broken(requests=[second], published_again={("requests", 0): 2}) == Verdict(lost=1)
+
+
+def test_a_notice_that_was_removed_unread_is_counted_apart_if_it_is_named() -> None:
+    unread = record("deaths", 1, "holder", 2)
+    two = {
+        "deaths": [*a_good_run().deaths, unread],
+        "notices": {("holder", 1), ("holder", 2)},
+    }
+    assert broken(**two, unread=[unread]) == Verdict(removed_unread=1)
+    assert judge(ledger(), a_good_run(**two, unread=[unread])).well
+    assert broken(**two) == Verdict(lost=1)
+
+
+def test_a_notice_that_is_named_as_unread_and_was_handled_is_a_ghost() -> None:
+    assert broken(unread=a_good_run().deaths) == Verdict(ghosts=1, removed_unread=1)
+
+
+def test_a_notice_of_which_another_copy_can_be_read_is_not_given_up() -> None:
+    first, copy = a_good_run().deaths[0], record("deaths", 1, "holder", 1)
+    two = {"deaths": [first, copy], "unread": [first]}
+    assert broken(**two) == Verdict(removed_unread=1)
+    assert broken(**two, effects=a_good_run().effects[:-1]) == Verdict(lost=1, removed_unread=1)
+
+
+def test_only_a_named_gap_of_the_own_partition_holds_a_record() -> None:
+    gap = Gap("deaths", 1, 3, 2)
+    places = [("deaths", 1, offset) for offset in range(2, 6)]
+    assert [gap.holds(place) for place in places] == [False, True, True, False]
+    assert not gap.holds(("deaths", 0, 3))
+    assert not gap.holds(("other", 1, 3))
+
+
+def test_gaps_are_read_out_of_what_verify_says() -> None:
+    said = Proof(
+        findings=[
+            Finding("inbound_removed", "hmrc.death/1/17", 4),
+            Finding("topic_missing", "hmrc.death", 9),
+            Finding("no_place"),
+        ]
+    )
+    assert said.gaps == [Gap("hmrc.death", 1, 17, 4)]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,7 +16,32 @@ from govid.gateway.cli import main as govid
 
 VERIFY = ("outbox", "verify", "--json")
 PUBLISH_AGAIN = ("outbox", "replay", "--unproved", "--reason", "a topic was deleted", "--yes")
+ACCEPT_GAP = ("topics", "accept-gap")
+ACCEPTED = ("--reason", "they are not sent again", "--yes")
 LOOK_SECONDS = 0.05
+
+
+class Gap(NamedTuple):
+    """Records of a partition that govid could not read, as `verify` names them."""
+
+    topic: str
+    partition: int
+    first: int
+    count: int
+
+    def holds(self, place: tuple[str, int, int]) -> bool:
+        """Tell whether the record at *place* is one of them."""
+        topic, partition, offset = place
+        within = self.first <= offset < self.first + self.count
+        return within and (topic, partition) == (self.topic, self.partition)
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One fault that `verify` found, as far as the rig wants to know."""
+
+    problem: str
+    place: str | None = None
+    count: int | None = None
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +51,14 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 0
     found: int = -1
     """How many faults it found; -1 if it did not come so far."""
+    findings: list[Finding] = []
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """Return the inbound records that it says were removed unread."""
+        named = [f for f in self.findings if f.problem == "inbound_removed"]
+        places = [((f.place or "").rsplit("/", 2), f.count or 0) for f in named]
+        return [Gap(topic, int(part), int(first), n) for (topic, part, first), n in places]
 
     @property
     def clean(self) -> bool:

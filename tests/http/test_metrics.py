@@ -26,6 +26,7 @@ PROMISED = {
     "govid_inbox_held_back": {"topic", "partition"},
     "govid_inbox_failing": {"topic", "partition"},
     "govid_inbox_removed_records_total": {"topic"},
+    "govid_inbox_gap_records": set(),
     "govid_notices_unreadable_total": set(),
     "govid_inbox_stopped": {"topic", "partition"},
     "govid_department_seconds": {"department", "operation", "outcome"},
@@ -168,6 +169,37 @@ async def test_the_labels_are_the_promised_ones(client: Client) -> None:
     }
     # An instrument that nothing has touched yet has no series, and so no labels.
     assert {name: set(labels) - {"le"} for name, labels in found}.items() <= PROMISED.items()
+
+
+def watched() -> dict[str, tuple[str, dict[str, str]]]:
+    """Return by alarm which counter it watches for a first increase, and the labels it asks for."""
+    text = (Path(__file__).parents[2] / "docs/runbook.md").read_text("utf-8")
+    table = re.findall(r"^\| (\w+) \| `([^`]*increase\([^`]*)\) > 0`", text, re.MULTILINE)
+    counters = {
+        alarm: re.search(r"increase\((\w+)(?:\{([^}]*)\})?\[", expression)
+        for alarm, expression in table
+    }
+    return {
+        alarm: (found[1], dict(re.findall(r'(\w+)=~?"([^"]*)"', found[2] or "")))
+        for alarm, found in counters.items()
+        if found is not None
+    }
+
+
+@pytest.mark.parametrize("alarm", watched())
+async def test_a12_an_alarm_hears_of_the_first_of_its_kind(client: Client, alarm: str) -> None:
+    # Prometheus sees no increase in a series that appears: it has to be there at 0 before.
+    name, asked = watched()[alarm]
+    # A table of Markdown needs its pipes escaped.
+    wanted = [(label, one) for label, values in asked.items() for one in values.split("\\|")]
+    series = [dict(labels) for sample, labels in await scraped(client) if sample == name]
+    assert series, f"{name} has no series before it counts"
+    for label, pattern in wanted:
+        assert [labels for labels in series if re.fullmatch(pattern, labels[label])]
+
+
+def test_alarms_that_wait_for_a_first_increase_are_found() -> None:
+    assert {"InboxUnreadable", "InboxConflict", "NoticeUnreadable", "Siege"} <= watched().keys()
 
 
 def test_what_is_documented_exists() -> None:

@@ -63,15 +63,23 @@ class Floor:
         """Nothing is owed up to here, and only an operator can change that."""
         self._mark: Mark | None = None
 
-    async def read(self, buckets: Collection[int], fetch: Fetch) -> Sequence[Any]:
-        """Return what *fetch* finds of *buckets* above the floor, or at all if that is due."""
+    async def read(
+        self, buckets: Collection[int], fetch: Fetch, under_way: Collection[int] = ()
+    ) -> Sequence[Any]:
+        """Return what *fetch* finds of *buckets* above the floor, or at all if that is due.
+
+        *under_way* are positions that *fetch* leaves out because they will soon be owed no more:
+        the floor stays below them, so that their keys need not be left out.
+        """
         if monotonic() - self._whole_at < self._interval and self._buckets.issuperset(buckets):
             due = await fetch(self.position, self.hidden)
             if not due or due[0]["acts"] == self._acts:
                 return due
-        return await self.read_whole(buckets, fetch)
+        return await self.read_whole(buckets, fetch, under_way)
 
-    async def read_whole(self, buckets: Collection[int], fetch: Fetch) -> Sequence[Any]:
+    async def read_whole(
+        self, buckets: Collection[int], fetch: Fetch, under_way: Collection[int] = ()
+    ) -> Sequence[Any]:
         """Return what *fetch* finds of *buckets*, and put the floor below the first of it."""
         self.position, self.hidden = 0, ()
         if not self._buckets.issuperset(buckets):
@@ -79,7 +87,8 @@ class Floor:
         self._whole_at, self._buckets = monotonic(), frozenset(buckets)
         await self._look_around()
         due = await fetch(0, ())
-        await self._settle(due[0]["pos"] if due else self._highest)
+        first = due[0]["pos"] if due else self._highest
+        await self._settle(min(first, *under_way) if under_way else first)
         return due
 
     async def _look_around(self) -> None:

@@ -147,6 +147,12 @@ def _outbox(sample: Sample) -> Iterable[Metric]:
         tuples.add_metric([table], count)
     yield tuples
     # Without a database there is nothing to tell, which is not the same as zero.
+    if sample.gap_records is not None:
+        yield GaugeMetricFamily(
+            "govid_inbox_gap_records",
+            "Inbound records that Kafka removed unread, and that no operator has accepted.",
+            value=sample.gap_records,
+        )
     if sample.oldest_transaction_seconds is not None:
         yield GaugeMetricFamily(
             "govid_oldest_transaction_seconds",

@@ -2,6 +2,9 @@
 
 A label holds a name out of a list that the code knows: a type, a subscriber, a topic, an outcome,
 the class of an error. Never an id, a key or a value of a person (I9).
+
+A series that an alarm watches is there from the start, at 0: Prometheus sees no increase in a
+series that appears with its first count, and the first of its kind would raise no alarm.
 """
 
 import time
@@ -28,6 +31,9 @@ reported dead, or that an account has this address.
 """
 UNCOUNTED_SUBSCRIBERS = frozenset({"identity.letters"})
 """Of these only failures are counted, for the same reason."""
+FAILURE_OUTCOMES = ("outage", "error", "transient")
+"""What becomes of a delivery that came to nothing, as far as an alarm watches it."""
+INBOX_OUTCOMES = ("taken", "known", "conflict", "unknown_type", "unreadable", "stepped_over")
 
 
 class Metrics:
@@ -99,6 +105,22 @@ class Metrics:
             "Transactions that the fence stopped, because another replica had the bucket.",
             registry=registry,
         )
+
+    def expect(self, types: Iterable[str], subscribers: Iterable[str]) -> None:
+        """Begin the series of event *types* and of failures at *subscribers*, at 0."""
+        for name in types:
+            if not name.startswith(UNCOUNTED):
+                self._emitted.labels(name)
+        for subscriber in subscribers:
+            for outcome in FAILURE_OUTCOMES:
+                self._deliveries.labels(subscriber, outcome)
+
+    def expect_records(self, topics: Iterable[str]) -> None:
+        """Begin the series of inbound *topics*, at 0."""
+        for topic in topics:
+            self._inbox_removed.labels(topic)
+            for outcome in INBOX_OUTCOMES:
+                self._inbox.labels(topic, outcome)
 
     def emitted(self, types: Iterable[str]) -> None:
         """Count events by their types."""

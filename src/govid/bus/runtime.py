@@ -98,6 +98,7 @@ class Bus:
         """
         await self.database.open()
         names = [*(consumer.name for consumer in self.subscriptions), RELAY]
+        self._metrics.expect((kind.name for kind in self._catalogue.types), names)
         leases = self._leases = Leases(
             self.settings, names, self.wake.ring_all, self.database.generation
         )

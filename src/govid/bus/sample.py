@@ -37,6 +37,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
     outbox: Mapping[str, Debts] = {}
     dead_tuples: Mapping[str, int] = {}
+    gap_records: int | None = None
     oldest_transaction_seconds: float | None = None
 
 
@@ -70,6 +71,7 @@ class Sampler:
             pending = await count_pending(connection, names)
             oldest_ids = await oldest_pending(connection, names)
             debts = await connection.fetch(_SQL["stuck"], names)
+            gap_records = await connection.fetchval(_SQL["gap_records"])
             tables = await connection.fetch(_SQL["dead_tuples"])
             oldest = await connection.fetchval(_SQL["oldest_transaction"])
         return Sample(
@@ -88,5 +90,6 @@ class Sampler:
                 for row in debts
             },
             dead_tuples={row["name"]: row["dead"] for row in tables},
+            gap_records=gap_records,
             oldest_transaction_seconds=oldest,
         )

@@ -12,6 +12,10 @@ SELECT subscriber, coalesce(parked_keys, 0) AS parked_keys, coalesce(dead, 0) AS
 FROM unnest($1::text[]) AS known(subscriber)
 LEFT JOIN stuck USING (subscriber) LEFT JOIN lost USING (subscriber)
 
+-- name: gap_records
+-- Inbound records that Kafka removed unread, without those that an operator has accepted.
+SELECT coalesce(sum(next - first), 0)::bigint FROM bus.inbox_gap WHERE accepted_at IS NULL
+
 -- name: dead_tuples
 -- A partition counts for the table that it belongs to.
 SELECT s.schemaname || '.' || coalesce(p.relname, s.relname) AS name,

@@ -13,6 +13,16 @@ RESERVED_FILES = 100
 """File descriptors that are kept for the database, Kafka, departments and log files."""
 LINGERING = 50
 """How many refused connections may wait at a time for their client to read the refusal."""
+END_REASONS = (
+    "too_many",
+    "too_many_of_network",
+    "write_stalled",
+    "write_slow",
+    "head_timeout",
+    "head_too_large",
+    "unread_body",
+    "malformed",
+)
 
 
 class ConnectionLimits:
@@ -46,6 +56,9 @@ class ConnectionLimits:
             ["reason"],
             registry=registry,
         )
+        for reason in END_REASONS:
+            # At 0 from the start: an alarm sees no increase in a series that appears.
+            self._ended.labels(reason)
 
     def admit(self, address: str | None) -> bool:
         """Count a connection from *address*, unless there are too many; say whether it may stay."""

@@ -72,7 +72,7 @@ from govid.identity.sessions.opening import Opening
 from govid.identity.sessions.refresh import Renewal
 from govid.identity.sessions.seen import LastSeen
 from govid.identity.settings import IdentitySettings
-from govid.identity.throttle.attempts import Throttle
+from govid.identity.throttle.attempts import Flow, Throttle
 from govid.identity.throttle.lapsing import Lapsing
 from govid.identity.throttle.registrations import Registrations
 from govid.identity.throttle.sieges import Sieges
@@ -155,7 +155,7 @@ def build(
         quotas,
         settings.throttle,
         pseudonyms,
-        Sieges(settings.throttle.failures, registry),
+        Sieges(settings.throttle.failures, registry, Flow),
         [Pseudonyms(key) for key in settings.old_pseudonym_keys],
     )
     sign_in = SignIn(uow, accounts, passwords, opening, throttle)

@@ -12,6 +12,7 @@ from govid.bus.acts import Act, Acts, Touched
 from govid.bus.backlog import Backlog
 from govid.bus.consumers import BUCKETS, RELAY, bucket_of
 from govid.bus.contracts import OutboxBackfilled
+from govid.bus.kafka.debts import Debts
 from govid.bus.kafka.sql import QUERIES as RELAY_QUERIES
 from govid.bus.sql import QUERIES
 from tests.integration.bus.harness import CAUSE, NAME, House, a_request, an_account, until
@@ -165,3 +166,28 @@ async def test_r3_where_too_many_keys_are_stuck_nothing_is_left_out(
     await reader.settle()
     assert reader.backlog._floor.position == 0
     assert await reader.read() == [1]
+
+
+@pytest.mark.parametrize("sent", [7, 10, 15])
+async def test_r3_the_relay_goes_on_with_keys_whose_first_events_it_is_sending(
+    house: House, monkeypatch: pytest.MonkeyPatch, sent: int
+) -> None:
+    # What is being sent is owed no more in a moment: a floor above it would leave its key out
+    # until the next look at everything, although the rest of the key can be sent.
+    monkeypatch.setattr(floor, "MARGIN", 5)
+    await house.emit(an_account(), *"abcdefghij")
+    await house.database.reads.execute("DELETE FROM bus.delivery")
+    await house.emit(an_account(), *"abcdefghijklmnop")
+    settings = msgspec.structs.replace(house.settings, poll_seconds=600)
+    debts = Debts(settings, house.database)
+    first = [row["pos"] for row in await debts.read(OWNED, (), ())][:sent]
+
+    async def has_risen() -> bool:
+        debts._floor._whole_at = float("-inf")
+        await debts.read(OWNED, first, ())
+        return debts._floor.position > 0
+
+    await until(has_risen)
+    assert debts._floor.hidden == []
+    await house.database.reads.execute("DELETE FROM bus.delivery WHERE pos = ANY($1)", first)
+    assert [row["seq"] for row in await debts.read(OWNED, (), ())] == list(range(sent + 1, 17))

@@ -32,7 +32,7 @@ class Debts:
         Without those whose positions are *under_way*, and those of topics that are *resting*.
         """
         fetch = partial(self._due, buckets, under_way, resting)
-        due = await self._floor.read(buckets, fetch)
+        due = await self._floor.read(buckets, fetch, under_way)
         while due:
             rows = await self._with_events(due)
             if rows or len(due) < self._settings.relay_batch_size:

@@ -96,6 +96,7 @@ class Inbox:
         self._topics = topics
         self._dead_letters = dead_letters
         self._metrics = metrics or Metrics()
+        self._metrics.expect_records(INBOUND)
         self._by_name = {settings.wire_name(topic): topic for topic in INBOUND}
         self._connected: bool | None = None
         self._reader: PartitionReader | None = None

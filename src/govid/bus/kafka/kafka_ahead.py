@@ -110,6 +110,11 @@ class AheadGuard:
         self._has_outage = False
         self._last: KafkaComparison | None = None
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether something has not been compared yet, so that nothing is published there."""
+        return not self._is_passed and not self.ahead and (self._last is None or bool(self.waiting))
+
     async def allows(self) -> bool:
         """Tell whether the relay may publish, but to the topics `waiting`.
 

@@ -92,8 +92,14 @@ class Kafka:
             await asyncio.wait(everything, timeout=STOP_SECONDS)
 
     def health(self) -> str:
-        """What is known of Kafka: "ok", "down", "connecting", or "ahead" of the database."""
+        """What is known of Kafka: "ok", "down", "connecting", or "ahead" of the database.
+
+        "connecting" also where Kafka answers, and its records have not been compared with the
+        database: nothing is published until they have been.
+        """
         state = max(self._events.state, self._records.state, key=_GRAVITY.index)
+        if state is State.OK and self.relay.guard.is_undecided:
+            state = State.CONNECTING
         return "ahead" if state is State.OK and self.is_ahead else state.value
 
     @property

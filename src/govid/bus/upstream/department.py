@@ -44,6 +44,7 @@ class Department:
             logging.getLogger(library).setLevel(logging.WARNING)
         self.name = name
         self._metrics = metrics or UpstreamMetrics()
+        self._metrics.expect(name)
         self._refuse_simulators = refuse_simulators
         self._apis: list[Api] = []
         self._listeners: list[Listener] = []

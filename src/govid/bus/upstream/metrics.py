@@ -41,6 +41,10 @@ class UpstreamMetrics:
             registry=registry,
         )
 
+    def expect(self, department: str) -> None:
+        """Begin the series of *department* that an alarm watches, at 0."""
+        self._wrong_answers.labels(department)
+
     def attempted(self, department: str, operation: str, outcome: str, seconds: float) -> None:
         """Count one attempt that took *seconds*."""
         self._seconds.labels(department, operation, outcome).observe(seconds)

@@ -8,6 +8,7 @@ none is for good: whoever knows an address could lock its owner out.
 """
 
 import logging
+from collections.abc import Iterable
 from functools import partial
 from math import ceil
 
@@ -23,8 +24,16 @@ FAILURES = 100
 class Sieges:
     """Counts locks of one name, none a day after the one before, each after as many failures."""
 
-    def __init__(self, failures: int, registry: CollectorRegistry | None = None) -> None:
-        """Begin a lock after so many *failures*; count on *registry*, or where nobody looks."""
+    def __init__(
+        self,
+        failures: int,
+        registry: CollectorRegistry | None = None,
+        flows: Iterable[str] = (),
+    ) -> None:
+        """Begin a lock after so many *failures*; count on *registry*, or where nobody looks.
+
+        The series of *flows* begin at 0: an alarm sees no increase in a series that appears.
+        """
         self._locks = ceil(FAILURES / failures)
         self._counter = Counter(
             "govid_sieges",
@@ -32,6 +41,8 @@ class Sieges:
             ["flow"],
             registry=registry or CollectorRegistry(),
         )
+        for flow in flows:
+            self._counter.labels(flow)
 
     def locked(self, tx: Transaction, flow: str, subject: str, nth: int) -> None:
         """Hear of the *nth* lock of *subject*, a pseudonym, none a day after the one before."""

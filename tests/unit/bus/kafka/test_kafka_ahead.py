@@ -225,3 +225,27 @@ async def test_a14_a_topic_that_was_compared_does_not_wait_again(
     cluster.leaderless.add(TopicPartition(ANSWERS, 1))
     assert await guard.allows()
     assert guard.waiting == {REQUESTS}
+
+
+@TROUBLES
+async def test_a14_health_says_ok_only_once_everything_was_compared(
+    guard: AheadGuard, cluster: Cluster, trouble: Trouble
+) -> None:
+    assert guard.is_undecided
+    cluster.is_away = True
+    assert not await guard.allows()
+    assert guard.is_undecided
+    cluster.is_away = False
+    trouble(cluster)
+    assert await guard.allows()
+    assert guard.is_undecided
+    heal(cluster)
+    cluster.filled.clear()
+    assert await guard.allows()
+    assert not guard.is_undecided
+
+
+async def test_a14_what_is_ahead_is_decided(guard: AheadGuard, cluster: Cluster) -> None:
+    cluster.filled.add(SILENT)
+    assert not await guard.allows()
+    assert not guard.is_undecided
