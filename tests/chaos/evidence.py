@@ -104,7 +104,7 @@ async def gather(
     settings: BusSettings,
     notices: Collection[tuple[str, int]],
     removed: Mapping[tuple[str, int, int], Record],
-    gaps: Sequence[Gap],
+    named: Sequence[Gap],
     published_again: Mapping[tuple[str, int], int],
 ) -> Evidence:
     """Return all evidence of a run that is over."""
@@ -131,7 +131,7 @@ async def gather(
         accesses=records[Topic.ACCESS],
         deaths=deaths,
         notices=notices,
-        unread=unread(deaths, removed, gaps),
+        unread=unread(deaths, removed, named),
         published_again=published_again,
         events=events,
         gaps=gaps,
