@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer.fetcher import Fetcher
@@ -12,6 +13,7 @@ from govid.bus import BusSettings, Database
 from govid.bus.contracts import Topic
 from tests.kafka.house import House, until
 from tests.kafka.test_inbox import NOTICE, RESULT, encoded
+from tests.kafka.test_proof import prove, publish
 
 pytestmark = pytest.mark.kafka
 
@@ -114,3 +116,22 @@ async def test_a3_a_topic_that_tells_no_end_does_not_hide_the_other(
     await house.database.reads.execute("ALTER TABLE bus.inbox RENAME TO elsewhere")
     await send(house, OTHER[topic], 1, 3)
     await until(lambda: lags(house, {(OTHER[topic].value, 1): 3}))
+
+
+@pytest.mark.parametrize("keys", [3, 8, 20])
+async def test_a3_verify_names_a_partition_without_a_leader_and_proves_the_others(
+    house: House, depose: Depose, keys: int
+) -> None:
+    for _ in range(keys):
+        await publish(house, 2)
+    topic = house.wire(Topic.VERIFICATION_REQUEST)
+    unproved = await house.count("receipt", f"topic = '{topic}' AND partition = 1")
+    give_back = depose(topic)
+    ((finding,), tally) = await prove(house)
+    assert (finding.problem, finding.place) == ("partition_silent", f"{topic}/1")
+    assert tally.proved == 2 * keys - unproved
+    give_back()
+    assert await prove(house) == (
+        [],
+        msgspec.structs.replace(tally, proved=2 * keys, records_read=2 * keys),
+    )

@@ -19,6 +19,7 @@ Problem = Literal[
     "record_missing",
     "record_differs",
     "record_unreadable",
+    "partition_silent",
     "record_unknown",
     "kafka_ahead",
     "topic_missing",
@@ -163,6 +164,17 @@ def record_unreadable(place: str, first: int, next_offset: int, reason: str) -> 
         remedy='docs/runbook.md, "A batch cannot be read", tells what each reason means',
         place=f"{place}/{first}",
         count=next_offset - first,
+    )
+
+
+def partition_silent(place: str) -> Finding:
+    """Return that a partition has no leader, so that what receipts claim of it is not proved."""
+    return Finding(
+        problem="partition_silent",
+        text=f"{place} has no leader and cannot be read: what receipts claim of it is neither "
+        "proved nor disproved",
+        remedy="bring back a broker that holds it, then prove again",
+        place=place,
     )
 
 

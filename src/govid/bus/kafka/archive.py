@@ -1,7 +1,7 @@
 """Reads what stands in Kafka, from an offset to the end that there was when the reading began."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -76,6 +76,18 @@ class Archive:
             cluster = await client.fetch_all_metadata()
         counts = {name: len(cluster.partitions_for_topic(name) or ()) for name in cluster.topics()}
         return {name: count for name, count in counts.items() if count}
+
+    async def leaderless(self) -> Collection[tuple[str, int]]:
+        """Return the partitions that have no leader: nothing about them can be asked."""
+        with _outages():
+            client = self._consumer._client  # noqa: SLF001 - the consumer asks for its own only
+            cluster = await client.fetch_all_metadata()
+        places = [
+            TopicPartition(name, number)
+            for name in cluster.topics()
+            for number in cluster.partitions_for_topic(name) or ()
+        ]
+        return {(one.topic, one.partition) for one in places if not has_leader(cluster, one)}
 
     async def bounds(self, topic: str, partition: int) -> Bounds:
         """Return what Kafka has of a partition."""

@@ -4,7 +4,7 @@ Each partition is read once, from the beginning of the range to its end. The rec
 no receipt claims are looked up: one that this database does not know is a finding too.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,6 +17,7 @@ from govid.bus.findings import (
     Finding,
     foreign_producer,
     inbound_removed,
+    partition_silent,
     partitions_changed,
     record_differs,
     record_missing,
@@ -134,11 +135,13 @@ class KafkaProof:
         self.unproved: list[UUID] = []
         """The events that Kafka has lost, once all was read."""
         self._lost: dict[str, Lost] = {}
+        self._leaderless: Collection[tuple[str, int]] = ()
 
     async def survey(self) -> list[Finding]:
         """Find out what there is; return what is wrong with the topics themselves."""
         self._installation = await self._connection.fetchval(KAFKA_QUERIES["installation"])
         present = await self._archive.partitions()
+        self._leaderless = await self._archive.leaderless()
         rows = await self._connection.fetch(QUERIES["places"], *self._bounds)
         self.tally.forgotten = sum(row["forgotten"] for row in rows)
         self._claimed = {(r["topic"], r["partition"]): r for r in rows if r["last"] is not None}
@@ -176,6 +179,9 @@ class KafkaProof:
         The last item is what Kafka has lost, of all places: one finding a topic.
         """
         for place in self.places:
+            if (place.topic, place.partition) in self._leaderless:
+                yield [partition_silent(str(place))]
+                continue
             yield await self._prove(place, self._claimed.get((place.topic, place.partition)))
         yield [finding for lost in self._lost.values() for finding in lost.findings()]
 
