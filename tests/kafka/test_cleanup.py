@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
 
-from govid.bus.kafka.cleanup import start
+from govid.bus.kafka.cleanup import start, stop
 
 DEADLINE_SECONDS = 10
 CHUNK_BYTES = 65_536
@@ -60,3 +61,26 @@ async def test_a_cancelled_start_leaves_no_connection(
 
 async def end(part: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> None:
     await (part.close() if isinstance(part, AIOKafkaAdminClient) else part.stop())
+
+
+async def test_c1_a_stop_raises_no_cancellation_that_nobody_asked_for(mock_cluster: str) -> None:
+    # aiokafka awaits a fetch that it has cancelled: with the stop, its caller would be cancelled.
+    consumer = AIOKafkaConsumer(bootstrap_servers=mock_cluster)
+    await start(consumer)
+    fetch = asyncio.create_task(asyncio.Event().wait())
+    consumer._fetcher._pending_tasks.add(fetch)
+    await stop(consumer)
+    assert fetch.cancelled()
+
+
+async def test_c1_a_start_that_aiokafka_cancels_is_an_outage(
+    mock_cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(_: AIOKafkaConsumer) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(AIOKafkaConsumer, "start", cancelled)
+    consumer = AIOKafkaConsumer(bootstrap_servers=mock_cluster)
+    with pytest.raises(KafkaConnectionError):
+        await start(consumer)
+    await end(consumer)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from govid.bus import BusSettings, Database, Delivery, Outage
-from govid.bus.runtime import _again_and_again
+from govid.bus.storage.supervision import supervise
 from govid.gateway.migrations import upgrade
 from tests.backends.debian_postgres import DebianServer, debian_server
 from tests.integration.bus.harness import NAME, House, Ledger, an_account, create_ledger, until
@@ -22,7 +22,7 @@ AWAY_SECONDS = 1.5
 async def running(house: House) -> AsyncIterator[None]:
     """Run the workers as a process does: one that fails begins again."""
     works = {"leases": house.leases.run, NAME: house.dispatcher.run}
-    tasks = [asyncio.create_task(_again_and_again(name, work)) for name, work in works.items()]
+    tasks = [asyncio.create_task(supervise(name, work)) for name, work in works.items()]
     try:
         yield
     finally:

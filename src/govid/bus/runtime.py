@@ -27,13 +27,12 @@ from govid.bus.round_health import RoundHealth
 from govid.bus.sample import Sampler
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import error_members
+from govid.bus.storage.supervision import supervise
 from govid.bus.storage.transaction import UnitOfWork
 from govid.bus.wake import Notifier, Wake
 
 log = logging.getLogger(__name__)
 
-RESTART_SECONDS = 0.5
 WORKERS_SECONDS = 5.5
 """How long handlers, relay and inbox may take to stop, and to clean up if they may not go on."""
 LEASES_SECONDS = 2.5
@@ -216,24 +215,9 @@ class Bus:
         return self._kafka
 
     def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        self._tasks.append(asyncio.create_task(_again_and_again(name, work), name=f"bus {name}"))
+        self._tasks.append(asyncio.create_task(supervise(name, work), name=f"bus {name}"))
 
 
 async def _wait(tasks: Collection[asyncio.Task[None]], seconds: float) -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=seconds)
-
-
-async def _again_and_again(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Run *work* until cancelled, and begin again whatever ends it before.
-
-    A worker that dies silently would be an outbox that stops: no error may end one for good.
-    """
-    while True:
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001 - an edge: the worker has to come back
-            log.error(  # noqa: TRY400 - a traceback may quote personal data (I9)
-                "bus.worker_failed", extra={"worker": name, **error_members(error)}
-            )
-        await asyncio.sleep(RESTART_SECONDS)

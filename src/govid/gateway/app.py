@@ -2,15 +2,14 @@
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
-from govid.bus import Module
+from govid.bus.storage.supervision import supervise
 from govid.gateway import (
     asyncapi,
     health,
@@ -33,8 +32,6 @@ from govid.gateway.logging import configure
 from govid.gateway.problems import respond
 from govid.gateway.settings import Settings
 from govid.gateway.wiring import House
-
-log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> Edge:
@@ -123,7 +120,9 @@ async def _running(house: House) -> AsyncIterator[None]:
 async def _beside(modules: Any) -> AsyncIterator[None]:
     """Run the modules' tasks for the length of a block."""
     tasks = [
-        asyncio.create_task(_watched(module, task)) for module in modules for task in module.tasks
+        asyncio.create_task(supervise(module.name, task))
+        for module in modules
+        for task in module.tasks
     ]
     try:
         yield
@@ -133,13 +132,6 @@ async def _beside(modules: Any) -> AsyncIterator[None]:
         for task in tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-
-
-async def _watched(module: Module, task: Callable[[], Any]) -> None:
-    try:
-        await task()
-    except Exception:
-        log.exception("module.task_failed", extra={"module_name": module.name})
 
 
 def _routes(house: House) -> list[Any]:

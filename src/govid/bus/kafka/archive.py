@@ -10,7 +10,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from govid.bus.errors import Outage
 from govid.bus.kafka.batch_fetch import fetch_batch, has_leader
@@ -190,7 +190,7 @@ class Archive:
             if batches is not None and behind > position:
                 return batches.get(place, ()), behind
             self._consumer.seek(place, position)
-        batch = await self._fetch(place, position, end)
+        batch = await self._fetch(place, position)
         if batch is None:
             return (), position
         self._consumer.seek(place, batch.next_offset)
@@ -206,14 +206,19 @@ class Archive:
             # A Kafka that is away is an outage of the fetch by hand, too.
             return None
 
-    async def _fetch(self, place: TopicPartition, position: int, end: int) -> DecodedBatch | None:
+    async def _fetch(self, place: TopicPartition, position: int) -> DecodedBatch | None:
         """Fetch the batch at *position* by hand, where aiokafka returns none."""
         client = self._consumer._client  # noqa: SLF001 - there is no public way to a raw batch
-        for _ in range(FETCH_ATTEMPTS - 1):
-            with suppress(UnreadableBatch), _outages():
-                return await fetch_batch(client, place, position, end)
-        with _outages():
-            return await fetch_batch(client, place, position, end)
+        try:
+            for _ in range(FETCH_ATTEMPTS - 1):
+                with suppress(UnreadableBatch):
+                    return await fetch_batch(client, place, position)
+            return await fetch_batch(client, place, position)
+        except OffsetOutOfRangeError:
+            # The next poll begins at what Kafka still has.
+            return None
+        except (KafkaError, OSError) as error:
+            raise Outage("kafka") from error
 
     async def replicas(self, topics: Sequence[str]) -> Mapping[str, int]:
         """Return on how many brokers each of *topics* stands, at the partition that has fewest."""

@@ -4,18 +4,24 @@ aiokafka refuses a whole batch for one header whose name is not UTF-8, and retur
 the broker refuses a fetch.
 """
 
+import asyncio
 from typing import Any
 
 from aiokafka import TopicPartition, errors
 from aiokafka.protocol.fetch import FetchRequest
 
-from govid.bus.kafka.record_batches import DecodedBatch, UnreadableBatch, decode_batch
+from govid.bus.kafka.record_batches import (
+    AbortedTransaction,
+    DecodedBatch,
+    UnreadableBatch,
+    decode_batch,
+)
 
 WAIT_MS = 100
 FETCH_BYTES = 1024 * 1024
-READ_UNCOMMITTED = 0
-PASSING_CODES = frozenset({1, 3, 5, 6, 9, 74, 75, 78})
-"""Refusals of a fetch that end by themselves, or by a new position.
+READ_UNCOMMITTED, READ_COMMITTED = 0, 1
+PASSING_CODES = frozenset({3, 5, 6, 9, 74, 75, 78})
+"""Refusals of a fetch that end by themselves: the leader, its epoch or its end is not known yet.
 
 Source: Kafka protocol guide, "Error Codes".
 """
@@ -27,29 +33,46 @@ def has_leader(cluster: Any, partition: TopicPartition) -> bool:
 
 
 async def fetch_batch(
-    client: Any, partition: TopicPartition, position: int, end: int
+    client: Any, partition: TopicPartition, position: int, *, committed: bool = False
 ) -> DecodedBatch | None:
-    """Return the batch at *position*; None if the broker cannot say at the moment.
+    """Return the batch at *position*; None if there is none, or the broker cannot say just now.
 
-    *end* is the offset after the newest record; *client* is that of a consumer.
+    *client* is that of a consumer. With *committed*, records of transactions that are open are not
+    there yet, and those of aborted ones are left out.
 
     Raises:
         UnreadableBatch: the batch is damaged, or the broker refuses it.
+        OffsetOutOfRangeError: Kafka has nothing at *position*, neither any more nor yet.
         KafkaError: Kafka is away.
     """
-    leader = client.cluster.leader_for_partition(partition)
-    if leader in {None, -1}:
-        await client.force_metadata_update()
+    if not has_leader(client.cluster, partition):
+        # Not awaited: it is enough if a later call sees a new leader.
+        client.force_metadata_update()
         return None
     wanted = (partition.partition, position, FETCH_BYTES)
-    request = FetchRequest(WAIT_MS, 1, FETCH_BYTES, READ_UNCOMMITTED, [(partition.topic, [wanted])])
-    response = await client.send(leader, request)
-    ((_, ((_, code, *details),)),) = response.topics
+    isolation = READ_COMMITTED if committed else READ_UNCOMMITTED
+    request = FetchRequest(WAIT_MS, 1, FETCH_BYTES, isolation, [(partition.topic, [wanted])])
+    response = await client.send(client.cluster.leader_for_partition(partition), request)
+    ((_, ((_, code, end, stable_end, *details),)),) = response.topics
     if code in PASSING_CODES:
         await client.force_metadata_update()
         return None
-    if code:
-        raise UnreadableBatch(errors.for_code(code).__name__, position + 1)
-    if not details[-1]:
+    error = errors.for_code(code)
+    if error is errors.OffsetOutOfRangeError:
+        raise error
+    if error is not errors.NoError:
+        raise UnreadableBatch(error.__name__, position + 1)
+    # Version 11 has the preferred replica between the aborted transactions and the records.
+    aborted = details[1] if response.API_VERSION >= 11 else details[-2]  # noqa: PLR2004
+    if not details[-1] and position < (stable_end if committed else end):
         raise UnreadableBatch("missing", position + 1)
-    return decode_batch(details[-1], partition.topic, partition.partition, position, end)
+    # A batch may hold so many records that requests would have to wait for it.
+    return await asyncio.to_thread(
+        decode_batch,
+        details[-1] or b"",
+        partition.topic,
+        partition.partition,
+        position,
+        end,
+        [AbortedTransaction(*one) for one in aborted or ()],
+    )

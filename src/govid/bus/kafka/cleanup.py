@@ -7,11 +7,11 @@ thereafter takes all of them, and must be over before whoever runs it gives up w
 import asyncio
 import logging
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaConnectionError
 
 GRACE_SECONDS = 0.3
 """How long a cancelled start may take to come to its own end."""
@@ -35,7 +35,10 @@ async def start(part: Any) -> None:
     """
     starting = asyncio.create_task(part.start())
     try:
-        await asyncio.shield(starting)
+        await asyncio.wait([starting])
+        if starting.cancelled():
+            raise KafkaConnectionError("the start was cancelled by aiokafka itself")
+        starting.result()
     except asyncio.CancelledError:
         opened: list[AIOKafkaConnection] = []
         try:
@@ -62,12 +65,15 @@ async def stop(part: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     else:
         client, owners = part._client, (part._coordinator, part._fetcher)  # noqa: SLF001
     transports = _transports(client)
+    # In a task of its own: aiokafka awaits what it has cancelled, and then its stop raises a
+    # cancellation that nobody asked for. Whatever else it meets is no matter here either.
+    stopping = asyncio.create_task(part.stop())
+    stopping.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        # A task of the part may have ended with any error, which the stop meets again.
-        with suppress(Exception):
-            await asyncio.wait_for(part.stop(), POLITE_SECONDS)
-        await _cancel((client, *owners))
+        await asyncio.wait([stopping], timeout=POLITE_SECONDS)
+        await _cancel((part, client, *owners))
     finally:
+        stopping.cancel()
         for transport in transports | _transports(client):
             transport.abort()
         for connection in client._conns.values():  # noqa: SLF001

@@ -112,8 +112,8 @@ class AheadGuard:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether something has not been compared yet, so that nothing is published there."""
-        return not self._is_passed and not self.ahead and (self._last is None or bool(self.waiting))
+        """Whether nothing has been compared yet, so that nothing is published."""
+        return not self._is_passed and self._last is None
 
     async def allows(self) -> bool:
         """Tell whether the relay may publish, but to the topics `waiting`.

@@ -16,16 +16,13 @@ from typing import Any, NamedTuple
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.protocol.fetch import FetchRequest
 
-from govid.bus.kafka.batch_fetch import has_leader
+from govid.bus.kafka.batch_fetch import fetch_batch, has_leader
 from govid.bus.kafka.inbound_faults import FaultKind, InboundFaults
 from govid.bus.kafka.inbox_gaps import InboxGaps
 from govid.bus.kafka.record_batches import (
-    AbortedTransaction,
     DecodedBatch,
     UnreadableBatch,
-    decode_batch,
 )
 from govid.bus.storage.errors import error_class
 
@@ -33,7 +30,6 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 POLL_RECORDS = 500
-FETCH_BYTES = 1024 * 1024
 RETRY_SECONDS = (1.0, 2.0, 2.0)
 """The waits before a batch is fetched again, until its partition stops."""
 STOPPED_SECONDS = 2.0
@@ -42,18 +38,12 @@ HEAL_ATTEMPTS = 5
 """Every so many of these the batch is fetched once more."""
 LAG_SECONDS = 5.0
 LAG_TIMEOUT_SECONDS = 2.0
-READ_COMMITTED = 1
 FAILING_ATTEMPTS = 2
 """From so many failures at one position on it is reported."""
 NO_LEADER = "no-leader"
 """The reason of a trouble that lasts as long as a partition has no leader."""
 
 _LOST_POSITION = (errors.OffsetOutOfRangeError, errors.NoOffsetForPartitionError)
-_PASSING_CODES = frozenset({3, 5, 6, 9, 74, 75, 78})
-"""Refusals of a fetch that end by themselves: the leader, its epoch or its end is not known yet.
-
-Source: Kafka protocol guide, "Error Codes".
-"""
 _BATCH_ERRORS = (
     errors.CorruptRecordException,
     errors.RecordTooLargeError,
@@ -228,7 +218,15 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         position = self._positions[partition]
         self._consumer.seek(partition, position)
         try:
-            batch = await self._fetch_batch(partition)
+            batch = await fetch_batch(
+                self._consumer._client,  # noqa: SLF001 - there is no public way to a raw batch
+                partition,
+                position,
+                committed=True,
+            )
+        except _LOST_POSITION:
+            await self._reset(partition)
+            return None
         except UnreadableBatch as fault:
             if self._positions.get(partition) != position:
                 return None
@@ -259,42 +257,6 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             return FetchedRecords(records, batch.next_offset)
         self._rests[partition] = DecodedBatch(rest, batch.next_offset)
         return FetchedRecords(records, rest[0].offset)
-
-    async def _fetch_batch(self, partition: TopicPartition) -> DecodedBatch | None:
-        client = self._consumer._client  # noqa: SLF001 - there is no public way to a raw batch
-        leader = client.cluster.leader_for_partition(partition)
-        if leader in {None, -1}:
-            return None
-        position = self._positions[partition]
-        wanted = (partition.partition, position, FETCH_BYTES)
-        request = FetchRequest(
-            int(POLL_SECONDS * 1000), 1, FETCH_BYTES, READ_COMMITTED, [(partition.topic, [wanted])]
-        )
-        response = await client.send(leader, request)
-        ((_, ((_, code, end, readable_end, *details),)),) = response.topics
-        error = errors.for_code(code)
-        if error in _LOST_POSITION:
-            await self._reset(partition)
-            return None
-        if code in _PASSING_CODES:
-            await client.force_metadata_update()
-            return None
-        if error is not errors.NoError:
-            raise UnreadableBatch(error.__name__, position + 1)
-        # Version 11 has the preferred replica between the aborted transactions and the records.
-        aborted = details[1] if response.API_VERSION >= 11 else details[-2]  # noqa: PLR2004
-        if not details[-1] and position < readable_end:
-            raise UnreadableBatch("missing", position + 1)
-        # A batch may hold so many records that requests would have to wait for it.
-        return await asyncio.to_thread(
-            decode_batch,
-            details[-1] or b"",
-            partition.topic,
-            partition.partition,
-            position,
-            end,
-            [AbortedTransaction(*one) for one in aborted or ()],
-        )
 
     async def _note(
         self, partition: TopicPartition, kind: FaultKind, reason: str, next_offset: int

@@ -1,8 +1,7 @@
 """All that speaks to Kafka, started and stopped as one. It never fails for want of Kafka."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 from govid.bus.consumers import Subscriptions
 from govid.bus.envelope import Sealer
@@ -19,6 +18,7 @@ from govid.bus.metrics import Metrics
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
+from govid.bus.storage.supervision import supervise
 from govid.bus.wake import Wake
 
 FINISH_SECONDS = 3.0
@@ -69,13 +69,13 @@ class Kafka:
     async def start(self) -> None:
         """Start everything; return at once, whether Kafka answers or not."""
         silence_aiokafka()
-        self._relaying = _task("relay", self.relay.run())
-        self._logging = _task("logs", self.logs.run())
+        self._relaying = _task("relay", self.relay.run)
+        self._logging = _task("logs", self.logs.run)
         self._others = [
-            _task("inbox", self.inbox.run()),
-            _task("events", self._events.run()),
-            _task("records", self._records.run()),
-            _task("dead letters", self._copies.run()),
+            _task("inbox", self.inbox.run),
+            _task("events", self._events.run),
+            _task("records", self._records.run),
+            _task("dead letters", self._copies.run),
         ]
 
     async def stop(self) -> None:
@@ -128,5 +128,5 @@ class Kafka:
 _GRAVITY = (State.OK, State.CONNECTING, State.DOWN)
 
 
-def _task(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    return asyncio.create_task(work, name=f"kafka {name}")
+def _task(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    return asyncio.create_task(supervise(f"kafka {name}", work), name=f"kafka {name}")
