@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 import msgspec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from govid.bus import BusSettings
@@ -49,6 +50,30 @@ async def until_topics_exist(address: str, topics: Sequence[str]) -> None:
     async with asyncio.timeout(TOPICS_SECONDS):
         while not await asyncio.to_thread(_exist, client, topics):
             await asyncio.sleep(0.05)
+
+
+async def until_positions_are_known(address: str, group: str, topic: str) -> None:
+    """Return once the replicas have committed where they begin in each partition of *topic*.
+
+    What is removed before that was never theirs to read.
+    """
+    consumer = Consumer({"bootstrap.servers": address, "group.id": group, "log_level": 0})
+    try:
+        async with asyncio.timeout(TOPICS_SECONDS):
+            while not await asyncio.to_thread(_are_known, consumer, topic):
+                await asyncio.sleep(0.05)
+    finally:
+        consumer.close()
+
+
+def _are_known(consumer: Consumer, topic: str) -> bool:
+    partitions = consumer.list_topics(topic, timeout=5).topics[topic].partitions
+    places = [TopicPartition(topic, number) for number in partitions]
+    try:
+        committed = consumer.committed(places, timeout=5)
+    except KafkaException:
+        return False
+    return all(place.offset >= 0 for place in committed)
 
 
 def _exist(client: AdminClient, topics: Sequence[str]) -> bool:

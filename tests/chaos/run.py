@@ -126,6 +126,9 @@ async def _play(
         )
         await scene.enter_async_context(running(cast.replicas))
         await evidence.until_topics_exist(stage.broker.address, topics)
+        await evidence.until_positions_are_known(
+            stage.broker.address, f"{settings.kafka_client_id}.inbox", cast.outsider.topic
+        )
         laps.end("prepared")
         notices = await _under_faults(cast, plan)
         laps.end("under_faults")
