@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -34,6 +35,8 @@ LARGEST_GROWTH_MB = 20
 LOADED_SECONDS = 5
 """Then as long at rest but for those who write: on the whole that is half of what it can."""
 NEWCOMERS = 5
+GROWING_TYPES = 12
+"""How many types of objects are named that there are more of."""
 PROFILE = "/api/auth/profile"
 
 
@@ -48,13 +51,13 @@ class WatchedGovid(Govid):
         self._command = pinned(SERVER_CORE, *command)
         self.environment["PYTHONPATH"] = str(Path(__file__).parents[1])
 
-    def objects(self) -> int:
-        """Return how many objects the garbage collector tracks, after a collection."""
+    def objects(self) -> Counter[str]:
+        """Return how many objects the garbage collector tracks, by type, after a collection."""
         self._objects.unlink(missing_ok=True)
         self.signal(signal.SIGUSR1)
-        while not self._objects.exists() or not self._objects.read_text():
+        while not self._objects.exists():
             time.sleep(0.05)
-        return int(self._objects.read_text())
+        return Counter(json.loads(self._objects.read_text()))
 
 
 def serve(objects: Path) -> None:
@@ -62,7 +65,10 @@ def serve(objects: Path) -> None:
 
     def count(_number: int, _frame: FrameType | None) -> None:
         gc.collect()
-        objects.write_text(str(len(gc.get_objects())))
+        types = Counter(type(one).__qualname__ for one in gc.get_objects())
+        written = objects.with_suffix(".new")
+        written.write_text(json.dumps(types))
+        written.rename(objects)
 
     signal.signal(signal.SIGUSR1, count)
     sys.argv = ["govid", "serve"]
@@ -73,16 +79,28 @@ def measure(folder: Path, minutes: int) -> dict[str, Any]:
     """Load for so many *minutes*; return what was seen at the end of each."""
     with beside_the_servers(), backends() as where:
         url = cluster.create(where.postgres, "soak")
-        extra = {**FLOOR_OF_HASHES, "GOVID_PASSWORD_CHECKS": "false"}
+        extra = {
+            **FLOOR_OF_HASHES,
+            "GOVID_PASSWORD_CHECKS": "false",
+            # Longer than the run: all requests are to be answered.
+            "GOVID_ACCESS_TOKEN_EXPIRE_MINUTES": "600",
+        }
         server = WatchedGovid(folder, database_url=url, kafka=where.kafka, extra=extra)
         server.migrate()
         with server:
             tokens = folder / "tokens"
             tokens.write_text("\n".join(registered(server.url, ACCOUNTS)) + "\n")
-            rows = [_minute(server, tokens, minute) for minute in range(minutes)]
-    settled = rows[min(WARM_UP_MINUTES, minutes - 1) - 1]
+            rows, types = [], []
+            for minute in range(minutes):
+                rows.append(_minute(server, tokens, minute))
+                types.append(server.objects())
+                rows[-1]["objects"] = types[-1].total()
+                sys.stderr.write(f"minute {minute + 1}: {rows[-1]}\n")
+    warm = min(WARM_UP_MINUTES, minutes - 1) - 1
+    settled = rows[warm]
     return {
         "minutes": rows,
+        "growing_types": dict((types[-1] - types[warm]).most_common(GROWING_TYPES)),
         "growth_mb": round(rows[-1]["resident_mb"] - settled["resident_mb"], 1),
         "growth_objects": rows[-1]["objects"] - settled["objects"],
         "kafka": where.has_kafka,
@@ -100,13 +118,10 @@ def _minute(server: WatchedGovid, tokens: Path, minute: int) -> dict[str, Any]:
         asyncio.run(_write(server.url, f"soak{minute}x{turn}", minute * 100 + turn))
         turn += 1
         time.sleep(max(0.0, rested_at - time.monotonic()))
-    row = {
+    return {
         "resident_mb": round(server.resident_mb(), 1),
-        "objects": server.objects(),
         "requests": round(requests),
     }
-    sys.stderr.write(f"minute {minute + 1}: {row}\n")
-    return row
 
 
 async def _write(url: str, group: str, number: int) -> None:
