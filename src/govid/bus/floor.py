@@ -1,8 +1,8 @@
 """Where a read of the backlog may begin, so that a long one does not make every read dear.
 
-Once every poll interval a read looks at everything. The reads between begin above a floor, below
-which that one found nothing but parked keys and keys in work: else the hundred thousand events
-behind a parked key would be passed over again and again.
+Once every poll interval a read looks at everything, and more rarely where that takes long. The
+reads between begin above a floor, below which that one found nothing but parked keys and keys in
+work: else the hundred thousand events behind a parked key would be passed over again and again.
 
 Such a read must not hand out the middle of a key (I3). So keys that owe something below the floor
 are left out of it, whatever becomes of them meanwhile; the floor stays below the place of every
@@ -28,6 +28,10 @@ would be passed over by every read, which is what others notice of a parked key 
 """
 HIDDEN = 1_000
 """How many keys may be left out; where more are stuck, every read looks at everything."""
+WHOLE_SHARE = 50
+"""How many times as long as a look at everything took the next one waits: it is 2 % of the time at
+most, however many events stand behind parked keys. A key whose pause has ended waits for it.
+"""
 
 
 Fetch = Callable[[int, Collection[str]], Awaitable[Sequence[Any]]]
@@ -45,7 +49,7 @@ class Floor:
     """The floor of one subscriber's reads, in positions of events."""
 
     def __init__(self, subscriber: str, settings: BusSettings, database: "Database") -> None:
-        """Look at everything once a poll interval."""
+        """Look at everything once a poll interval, or more rarely where that takes long."""
         self.position = 0
         """A read begins above it; at 0 it looks at everything."""
         self.hidden: Collection[str] = ()
@@ -54,6 +58,7 @@ class Floor:
         self._interval = settings.poll_seconds
         self._database = database
         self._whole_at = float("-inf")
+        self._whole_seconds = 0.0
         self._buckets: frozenset[int] = frozenset()
         self._acts = 0
         self._highest = 0
@@ -71,7 +76,8 @@ class Floor:
         *under_way* are positions that *fetch* leaves out because they will soon be owed no more:
         the floor stays below them, so that their keys need not be left out.
         """
-        if monotonic() - self._whole_at < self._interval and self._buckets.issuperset(buckets):
+        rest = max(self._interval, WHOLE_SHARE * self._whole_seconds)
+        if monotonic() - self._whole_at < rest and self._buckets.issuperset(buckets):
             due = await fetch(self.position, self.hidden)
             if not due or due[0]["acts"] == self._acts:
                 return due
@@ -89,6 +95,7 @@ class Floor:
         due = await fetch(0, ())
         first = due[0]["pos"] if due else self._highest
         await self._settle(min(first, *under_way) if under_way else first)
+        self._whole_seconds = monotonic() - self._whole_at
         return due
 
     async def _look_around(self) -> None:

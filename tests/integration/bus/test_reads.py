@@ -1,6 +1,6 @@
 """Requirement 3 at the reads of the backlog: a key is read from its first event, or not at all."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import asyncpg
@@ -191,3 +191,35 @@ async def test_r3_the_relay_goes_on_with_keys_whose_first_events_it_is_sending(
     assert debts._floor.hidden == []
     await house.database.reads.execute("DELETE FROM bus.delivery WHERE pos = ANY($1)", first)
     assert [row["seq"] for row in await debts.read(OWNED, (), ())] == list(range(sent + 1, 17))
+
+
+@pytest.mark.parametrize(
+    ("took", "still_above", "whole_again"), [(0.0, 0.9, 1.0), (0.2, 9.0, 10.2), (3.0, 140.0, 153.0)]
+)
+async def test_i10_a_look_at_everything_is_a_small_part_of_the_time_however_long_it_takes(
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    took: float,
+    still_above: float,
+    whole_again: float,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(floor, "monotonic", lambda: now)
+    looks: list[int] = []
+
+    async def fetch(position: int, hidden: Collection[str]) -> list[Any]:
+        nonlocal now
+        looks.append(position)
+        now += took
+        return []
+
+    reads = floor.Floor(
+        NAME, msgspec.structs.replace(house.settings, poll_seconds=1), house.database
+    )
+    await reads.read(OWNED, fetch)
+    reads.position = 7
+    now = 1000.0 + still_above
+    await reads.read(OWNED, fetch)
+    now = 1000.0 + whole_again
+    await reads.read(OWNED, fetch)
+    assert looks == [0, 7, 0]

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
 from govid.gateway.cli.stories import STORIES
+from tests.backends import postgres
 from tests.backends.ports import free_port
 from tests.integration.cli.processes import Dev, environment, govid
 
@@ -203,7 +205,11 @@ def test_other_machines_are_kept_out_unless_that_is_meant(tmp_path: Path) -> Non
 
 
 def test_an_unreachable_kafka_is_a_warning(tmp_path: Path, database_url: str) -> None:
-    extra = {"GOVID_DATABASE_URL": database_url, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    extra = {
+        "GOVID_DATABASE_URL": database_url,
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "GOVID_ALLOW_SIMULATORS": "true",
+    }
     with Dev(tmp_path / ".govid", **extra) as dev:
         assert (
             "warning: no Kafka answers at 127.0.0.1:1 (connection refused): events wait in the "
@@ -212,6 +218,50 @@ def test_an_unreachable_kafka_is_a_warning(tmp_path: Path, database_url: str) ->
         assert (dev.panel["postgres_embedded"], dev.panel["kafka_in_memory"]) == (False, False)
         health = get(dev.url, "/health")
         assert (health.status_code, health.json()["status"]) == (200, "degraded")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--no-seed",), ("--reset",), ("--port", "0", "--json")])
+async def test_f1_a_database_that_others_have_begun_is_left_alone(
+    tmp_path: Path, database_url: str, arguments: tuple[str, ...]
+) -> None:
+    env = environment(tmp_path / "d", GOVID_DATABASE_URL=database_url)
+    ended = govid("dev", *arguments, env=env, cwd=tmp_path)
+    assert (ended.code, ended.stdout) == (3, "")
+    assert "GOVID_DATABASE_URL names a database that `govid dev` has not made" in ended.stderr
+    connection = await asyncpg.connect(database_url)
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM identity.account") == 0
+    finally:
+        await connection.close()
+
+
+async def test_f1_a_new_database_is_taken_and_known_again(
+    tmp_path: Path, postgres_server: str
+) -> None:
+    url = await postgres.clone(postgres_server, "template0")
+    extra = {"GOVID_DATABASE_URL": url, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    for _ in range(2):
+        with Dev(tmp_path / ".govid", **extra) as dev:
+            assert dev.panel["postgres_embedded"] is False
+            assert dev.panel["sign_in"] != []
+            # Whoever reads a Kafka of one's own would block somebody.
+            assert dev.panel["death_notification_for"] is None
+    await postgres.drop(postgres_server, url)
+
+
+@pytest.mark.parametrize(
+    ("extra", "person"),
+    [
+        ({"SIMULATE_DEATH_EVENT": "true"}, "AB123456C"),
+        ({"GOVID_SIMULATE_DEATH_EVENT": "false"}, None),
+        ({"GOVID_ALLOW_SIMULATORS": "true"}, "AB123456C"),
+    ],
+)
+def test_f1_a_death_is_reported_to_a_kafka_of_ones_own_if_told_to(
+    tmp_path: Path, extra: dict[str, str], person: str | None
+) -> None:
+    with Dev(tmp_path / ".govid", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", **extra) as dev:
+        assert dev.panel["death_notification_for"] == person
 
 
 def test_an_old_env_file_runs_with_a_warning(tmp_path: Path) -> None:

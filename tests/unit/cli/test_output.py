@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from govid.gateway.cli.output import Output
+from govid.gateway.cli.output import Output, note
 from govid.gateway.cli.progress import Progress
 
 
@@ -44,3 +44,37 @@ def test_progress_stays_off_stdout(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("Replaying: 4 of 10, ")
+
+
+HOSTILE = ["\x1b]0;owned\x07", "\x9b2J", "a\u202eb", "\x00", "\x7f", "\U000e0041", "a\rb"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("as_json", [True, False])
+def test_e11_nothing_that_is_printed_moves_a_terminal(
+    text: str, as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = Output(as_json=as_json)
+    output.table(("name",), [(text,)])
+    output.mapping({"name": text})
+    output.line({"name": text}, f"one {text}")
+    output.text(f"prose {text}")
+    note(f"said {text}")
+    captured = capsys.readouterr()
+    said = (captured.out + captured.err).replace("\n", "").replace("\t", "")
+    assert said.isprintable()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_e11_a_script_reads_what_was_there(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=True).document({"name": text})
+    assert json.loads(capsys.readouterr().out) == {"name": text}
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\tb", "a\r\nb"])
+def test_e11_a_value_stays_in_its_line_and_column(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Output(as_json=False).table(("name", "age"), [(text, 1)])
+    _, row, end = capsys.readouterr().out.split("\n")
+    assert (len(row.split("\t")), end) == (2, "")

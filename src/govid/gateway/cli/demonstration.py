@@ -16,11 +16,13 @@ from sqlalchemy import make_url
 from govid import __version__
 from govid.gateway.app import create_app
 from govid.gateway.cli import web
+from govid.gateway.cli.errors import Refused
 from govid.gateway.cli.listening import url_of
 from govid.gateway.cli.migrate import apply
 from govid.gateway.cli.output import Output, note
 from govid.gateway.cli.settings import Target, connected
 from govid.gateway.devserver.backends import Backends
+from govid.gateway.devserver.database_mark import Origin, mark, origin_of
 from govid.gateway.devserver.panel import Panel, render
 from govid.gateway.devserver.people import RESIDENTS
 from govid.gateway.devserver.seed import hash_password, seed
@@ -28,6 +30,15 @@ from govid.gateway.devserver.state import DevState, Running, StateFolder
 from govid.gateway.kafka_addresses import why_nobody_answers
 from govid.gateway.setting_checks import secret_faults, unmatched_origins
 from govid.gateway.settings import Settings
+
+NOT_OURS = (
+    "GOVID_DATABASE_URL names a database that `govid dev` has not made. Made-up people could sign "
+    "in there, simulated departments would verify real ones, and a death would be reported."
+)
+NAME_ANOTHER = (
+    "Name a new, empty database, or none: then one is embedded. GOVID_ALLOW_SIMULATORS=true says "
+    "that all of this may happen there."
+)
 
 
 class Demonstration:
@@ -64,8 +75,13 @@ class Demonstration:
             note(f"warning: {notice}.")
         for fault in (*secret_faults(self._settings), *unmatched_origins(self._settings)):
             note(f"warning: {fault}; `govid serve` refuses it.")
-        version = asyncio.run(_version(place))
+        is_guarded = self._started.postgres is None and not self._settings.allow_simulators
+        version, origin = asyncio.run(_looked_at(place))
+        if is_guarded and origin is Origin.FOREIGN:
+            raise Refused(NOT_OURS, NAME_ANOTHER)
         apply(place)
+        if is_guarded and origin is Origin.NEW:
+            asyncio.run(_marked(place))
         if seeded:
             asyncio.run(_seed(place, self._state.password))
         if self._started.kafka is None and (
@@ -130,11 +146,19 @@ def _called() -> str:
     return "govid" if shutil.which("govid") else os.path.relpath(sys.argv[0])
 
 
-async def _version(place: Target) -> str:
-    """Return the version of PostgreSQL; whoever cannot be reached is found out here."""
+async def _looked_at(place: Target) -> tuple[str, Origin]:
+    """Return the version of PostgreSQL, and who has begun the database.
+
+    Whoever cannot be reached is found out here.
+    """
     async with connected(place) as connection:
         version: str = await connection.fetchval("SHOW server_version")
-    return version.partition(" ")[0]
+        return version.partition(" ")[0], await origin_of(connection)
+
+
+async def _marked(place: Target) -> None:
+    async with connected(place) as connection:
+        await mark(connection)
 
 
 async def _seed(place: Target, password: str) -> None:

@@ -18,6 +18,7 @@ from govid.gateway.cli.settings import settings_or_exit
 from govid.gateway.devserver import backends
 from govid.gateway.devserver.errors import CannotStart
 from govid.gateway.devserver.state import StateFolder, folder_secrets
+from govid.gateway.settings import Settings
 
 DEMONSTRATION = "govid.gateway.cli.demonstration"
 
@@ -40,7 +41,9 @@ def command(
     """Start everything on this machine, with demonstration data.
 
     PostgreSQL and Kafka are embedded, unless GOVID_DATABASE_URL and GOVID_KAFKA_BOOTSTRAP_SERVERS
-    name yours. State is kept in .govid (GOVID_DATA_DIR). Ctrl-C stops all of it.
+    name yours. A database of yours has to be new, or made by this command: made-up people are let
+    in, and simulated departments answer. State is kept in .govid (GOVID_DATA_DIR). Ctrl-C stops
+    all of it.
     """
     # A polite kill ends like Ctrl-C: with the database stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -71,6 +74,7 @@ def command(
                 {
                     **folder_secrets(base, state),
                     **started.overrides(),
+                    **_without_death(base, started),
                     **given,
                     "GOVID_PORT": listener.getsockname()[1],
                 },
@@ -82,3 +86,13 @@ def command(
     except CannotStart as error:
         raise CommandError(error.message, error.remedy) from error
     note("Stopped.")
+
+
+def _without_death(base: Settings, started: backends.Backends) -> dict[str, object]:
+    """Return the setting that reports no death to a Kafka of the operator's, unless told to.
+
+    Whoever reads the topic there would block somebody.
+    """
+    if started.kafka is not None or base.is_set("GOVID_SIMULATE_DEATH_EVENT"):
+        return {}
+    return {"GOVID_SIMULATE_DEATH_EVENT": base.allow_simulators}

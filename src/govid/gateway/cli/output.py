@@ -33,7 +33,26 @@ def json_option(function: F) -> F:
 
 def note(message: str) -> None:
     """Tell the person at the terminal something that is no result."""
-    click.echo(wrapped(message, terminal_width(sys.stderr)), err=True)
+    click.echo(wrapped(escaped(message), terminal_width(sys.stderr)), err=True)
+
+
+def escaped(text: str) -> str:
+    """Return *text* with nothing in it that a terminal would obey, and its line breaks.
+
+    What is printed may come from anybody who can write to a topic. The escapes are those of JSON,
+    so that a document stays the same document.
+    """
+    return "".join(one if one.isprintable() or one == "\n" else _escape(one) for one in text)
+
+
+def one_line(text: str) -> str:
+    """Return *text* as `escaped` does, without line breaks."""
+    return escaped(text).replace("\n", "\\n")
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[n]:02x}{units[n + 1]:02x}" for n in range(0, len(units), 2))
 
 
 def terminal_width(stream: Any) -> int | None:
@@ -80,18 +99,18 @@ class Output:
 
     def document(self, value: Any) -> None:
         """Print *value* as one JSON document."""
-        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+        click.echo(escaped(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
 
     def line(self, value: Any, text: str) -> None:
         """Print one item of a stream: *value* as a line of JSON, or *text*."""
         if self.as_json:
-            click.echo(msgspec.json.encode(value).decode())
+            click.echo(escaped(msgspec.json.encode(value).decode()))
         else:
             self.text(text)
 
     def text(self, text: str) -> None:
         """Print a paragraph of prose, wrapped if it goes to a terminal."""
-        click.echo(wrapped(text, terminal_width(sys.stdout)))
+        click.echo(wrapped(escaped(text), terminal_width(sys.stdout)))
 
     def table(
         self,
@@ -111,7 +130,7 @@ class Output:
         width = terminal_width(sys.stdout)
         if width is None:
             for line in (columns, *rows):
-                click.echo("\t".join(map(_cell, line)))
+                click.echo("\t".join(map(_piped, line)))
             return
         cells = [[_seen(value) for value in row] for row in rows]
         kept = _fitting(columns, cells, width, least)
@@ -127,7 +146,7 @@ class Output:
             return
         if not sys.stdout.isatty():
             for name, value in values.items():
-                click.echo(f"{name}\t{_cell(value)}")
+                click.echo(f"{name}\t{_piped(value)}")
             return
         width = max(map(len, values), default=0)
         for name, value in values.items():
@@ -175,10 +194,12 @@ def _seen(value: object) -> str:
     """Return *value* as a person reads it: times to the second, and nothing that moves a cursor."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in _cell(value)
-    )
+    return _piped(value)
+
+
+def _piped(value: object) -> str:
+    """Return *value* as a column of its own: in one line, without tabs or anything of the kind."""
+    return one_line(_cell(value))
 
 
 def _cell(value: object) -> str:

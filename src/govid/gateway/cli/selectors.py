@@ -1,7 +1,7 @@
 """The options by which an operator selects events."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -11,6 +11,11 @@ from govid.bus.selection import Selection
 
 F = TypeVar("F", bound=Callable[..., Any])
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+LONGEST_SECONDS = 100 * 366 * 86_400
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""No event is older: its id would have no time."""
+LATEST = datetime(MAXYEAR - 1, 12, 31, tzinfo=UTC)
+"""Later moments have no counterpart in every time zone."""
 
 
 class Moment(click.ParamType[datetime]):
@@ -24,14 +29,17 @@ class Moment(click.ParamType[datetime]):
         """Read *value*."""
         text = str(value)
         if text[-1:] in _UNITS and text[:-1].isdecimal() and len(text) < len("123456789"):
-            return datetime.now(UTC) - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
+            seconds = int(text[:-1]) * _UNITS[text[-1]]
+            # As far back as anything can be: events are no older than the epoch of their ids.
+            return max(EPOCH, datetime.now(UTC) - timedelta(seconds=min(seconds, LONGEST_SECONDS)))
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
             self.fail(
                 f"{text!r} is neither a time (2026-01-31T12:00Z) nor an age (15m)", param, ctx
             )
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return min(max(moment, EPOCH), LATEST)
 
 
 MOMENT = Moment()

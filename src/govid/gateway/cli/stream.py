@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -15,11 +15,13 @@ from govid.bus.ids import first_uuid7_of
 from govid.bus.kafka.tail import Record, watching
 from govid.bus.masking import MASK, masked
 from govid.gateway.cli.errors import Unreachable
-from govid.gateway.cli.output import note
+from govid.gateway.cli.output import note, one_line
 from govid.gateway.cli.settings import Target, connected, kafka_silence
 from govid.gateway.kafka_addresses import describe_silence
 
 Source = Literal["kafka", "outbox"]
+NO_TIME = datetime.fromtimestamp(0, UTC)
+"""Shown for a record whose times are not those of a calendar."""
 POLL_SECONDS = 0.2
 BATCH = 5000
 LOOK_BACK = 1000
@@ -62,7 +64,8 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
         """Return one line for a person; a terminal may break it at blanks."""
         clock = self.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
         payload = msgspec.json.format(msgspec.json.encode(self.payload), indent=0).decode()
-        return (
+        # Type and key are what anybody wrote who may write to the topic.
+        return one_line(
             f"{clock}  {self.topic or '(inside)'}  {self.type or '-'}  {self.key or '-'}  {payload}"
         )
 
@@ -195,5 +198,17 @@ def _time(record: Record, payload: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(str(told))
     except ValueError:
-        return datetime.fromtimestamp(record.timestamp / 1000, tz=UTC)
+        return _stored_at(record)
+    # Near the ends of the calendar a moment has no counterpart in every time zone.
+    if not MINYEAR < moment.year < MAXYEAR:
+        return _stored_at(record)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _stored_at(record: Record) -> datetime:
+    """Return the time of *record* in its topic, which may be any number that its producer likes."""
+    try:
+        moment = datetime.fromtimestamp(record.timestamp / 1000, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return NO_TIME
+    return moment if MINYEAR < moment.year < MAXYEAR else NO_TIME
