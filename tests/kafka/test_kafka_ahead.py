@@ -64,6 +64,10 @@ async def test_a14_after_a_restore_nothing_is_published_until_it_is_accepted(
         await accept_ahead(connection, Acts(connection, house.outbox), [one], WHY)
         await house.drained()
         assert await is_health(house, "ok")
+        # Nobody is told to stop for what was accepted; that rows are missing stays true.
+        ((finding,), tally) = await prove(house)
+        assert (finding.problem, finding.event_id) == ("record_unknown", ids[-forgotten])
+        assert tally.ahead_since is None
     # What was accepted once is accepted, also by the next server.
     async with House(kafka_settings, kafka_database).open() as house:
         await house.emit(a_request(uuid4()))

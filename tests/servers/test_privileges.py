@@ -103,6 +103,23 @@ async def test_c9_missing_right_is_named(
     assert f"the database's role may not {fault}" in found
 
 
+@pytest.mark.parametrize(
+    "table", ["identity.account", "identity.throttle", "nhs.appointment", "hmrc.tax_record"]
+)
+async def test_c9_a_table_that_was_removed_is_named(server: DebianServer, table: str) -> None:
+    name = table.partition(".")[2]
+    await server.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
+    try:
+        found = await faults(server.url())
+    finally:
+        await server.execute(f"ALTER TABLE {table.partition('.')[0]}.elsewhere RENAME TO {name}")
+    assert (
+        f"the database lacks table {table}, which a migration has made: bring it back from a "
+        "backup (docs/restore.md)"
+    ) in found
+    assert await faults(server.url()) == []
+
+
 @pytest.mark.parametrize(("act", "tables"), [("UPDATE", CHANGED_ROWS), ("DELETE", REMOVED_ROWS)])
 async def test_c9_tables_whose_rows_change_are_there(
     server: DebianServer, act: str, tables: Mapping[str, Sequence[str]]

@@ -76,6 +76,13 @@ _CHANGES = """
     WHERE n.nspname || '.' || c.relname = ANY($1::text[]) AND NOT has_table_privilege(c.oid, $2)
     ORDER BY 1
 """
+_ABSENT_TABLES = """
+    SELECT name FROM unnest($1::text[]) AS known(name)
+    WHERE NOT EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname || '.' || c.relname = name AND c.relkind IN ('r', 'p'))
+    ORDER BY 1
+"""
 _SEQUENCES = """
     SELECT n.nspname || '.' || c.relname AS name, acts.act
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -113,6 +120,8 @@ async def database_faults(
         found.append("the database accepts no writes: it is a standby, or read-only")
     rights = await _missing_rights(connection)
     found += [f"the database's role may not {right}" for right in rights]
+    if schema_fits:
+        found += await _absent_tables(connection)
     if schema_fits and accepts_writes and not rights:
         found += [one async for one in _failed_acts(connection)]
     if not allow_unsafe and await _durability(connection, "fsync") == "off":
@@ -121,6 +130,23 @@ async def database_faults(
             "allow it, set GOVID_ALLOW_UNSAFE_DATABASE=true"
         )
     return found
+
+
+async def _absent_tables(connection: Any) -> list[str]:
+    """Name the tables of modules that somebody has removed; those of schema bus are compared."""
+    names = {
+        f"{schema}.{table}"
+        for rows in (CHANGED_ROWS, REMOVED_ROWS)
+        for schema, tables in rows.items()
+        for table in tables
+        if schema != "bus"
+    }
+    rows = await connection.fetch(_ABSENT_TABLES, sorted(names))
+    return [
+        f"the database lacks table {row['name']}, which a migration has made: bring it back from "
+        "a backup (docs/restore.md)"
+        for row in rows
+    ]
 
 
 async def database_warnings(connection: Any, *, allow_unsafe: bool) -> list[str]:

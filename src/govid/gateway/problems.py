@@ -15,7 +15,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from govid.bus import FieldFault, GovidError, Kind
-from govid.bus.storage.errors import is_unavailable
+from govid.bus.storage.errors import error_members, is_unavailable
 from govid.gateway.exchange import Exchange, exchange_of
 from govid.gateway.faults import explain, sentence
 
@@ -127,7 +127,9 @@ def refusal_of(
         case HTTPException() if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             return plain(error.status_code, _allow(error))
     if is_unavailable(error):
-        log.warning("database unavailable", extra={"correlation_id": exchange.correlation_id})
+        # The SQLSTATE tells a full disk from a lock or an outage.
+        members = {"correlation_id": exchange.correlation_id, **error_members(error)}
+        log.warning("database unavailable", extra=members)
         return plain(503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
     log.error("request failed", exc_info=error, extra={"correlation_id": exchange.correlation_id})
     refusal = plain(500)

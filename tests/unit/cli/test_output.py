@@ -1,9 +1,15 @@
 """A pipe gets columns, a script gets JSON, and progress never mixes with either."""
 
+import errno
+import io
 import json
+import os
+import socket
 
 import pytest
 
+from govid.gateway.cli.errors import CommandError
+from govid.gateway.cli.listening import listen
 from govid.gateway.cli.output import Output, note
 from govid.gateway.cli.progress import Progress
 
@@ -78,3 +84,22 @@ def test_e11_a_value_stays_in_its_line_and_column(
     Output(as_json=False).table(("name", "age"), [(text, 1)])
     _, row, end = capsys.readouterr().out.split("\n")
     assert (len(row.split("\t")), end) == (2, "")
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EPIPE, errno.EIO])
+def test_f5_what_cannot_be_said_ends_nothing(error: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("sys.stderr", Full())
+    note("warning: access tokens live longer than 15 minutes")
+
+
+@pytest.mark.parametrize("setting", ["GOVID_PORT", "GOVID_MANAGEMENT_PORT"])
+def test_f10_a_taken_port_names_the_setting_that_chose_it(setting: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CommandError) as caught:
+            listen("127.0.0.1", port, setting=setting)
+    assert f"choose another: {setting}={port + 1}." in caught.value.remedy

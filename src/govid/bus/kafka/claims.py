@@ -70,8 +70,8 @@ class Claims:
             own = own_id(record, self._installation)
             if own is None and (other := other_installation(record, self._installation)):
                 self.foreign[other] += 1
-            claim = await self._head()
-            if claim is not None and claim.offset == record.offset:
+            # Several, if the topic was created again: another record stood there once.
+            while (claim := await self._head()) is not None and claim.offset == record.offset:
                 self._rows.pop()
                 claimed.add(claim.event_id)
                 if own == claim.event_id:

@@ -136,12 +136,15 @@ class KafkaProof:
         """The events that Kafka has lost, once all was read."""
         self._lost: dict[str, Lost] = {}
         self._leaderless: Collection[tuple[str, int]] = ()
+        self._accepted: Mapping[tuple[str, int], int] = {}
 
     async def survey(self) -> list[Finding]:
         """Find out what there is; return what is wrong with the topics themselves."""
         self._installation = await self._connection.fetchval(KAFKA_QUERIES["installation"])
         present = await self._archive.partitions()
         self._leaderless = await self._archive.leaderless()
+        accepted = await self._connection.fetch(QUERIES["accepted_ends"])
+        self._accepted = {(row["topic"], row["partition"]): row["offset"] for row in accepted}
         rows = await self._connection.fetch(QUERIES["places"], *self._bounds)
         self.tally.forgotten = sum(row["forgotten"] for row in rows)
         self._claimed = {(r["topic"], r["partition"]): r for r in rows if r["last"] is not None}
@@ -201,7 +204,12 @@ class KafkaProof:
         somewhere = await self._connection.fetch(QUERIES["claims_somewhere"], *where)
         range_ = self._range
         # What is older than the floor may have been dropped by retention.
-        strangers = Strangers(str(place), max(range_.lower, range_.floor), range_.upper)
+        strangers = Strangers(
+            str(place),
+            max(range_.lower, range_.floor),
+            range_.upper,
+            accepted=self._accepted.get((place.topic, place.partition), 0),
+        )
         unreadable: list[UnreadableRecords] = []
         async with self._connection.transaction(readonly=True):
             cursor = await self._connection.cursor(QUERIES["claims"], *where)

@@ -28,5 +28,8 @@ SELECT event_id FROM bus.receipt
 WHERE subscriber = 'kafka.relay' AND event_id >= $1 AND event_id < $2 AND handled_at >= $3
   AND topic = $4
 
+-- name: accepted_ends
+SELECT topic, partition, "offset" FROM bus.accepted_end
+
 -- name: partitions
 SELECT name, partitions FROM bus.topic

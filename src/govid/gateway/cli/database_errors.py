@@ -24,7 +24,8 @@ _STATES: Mapping[str, CommandError] = {
         f"Point {_WHERE} to the primary; with several hosts in it govid finds the primary itself.",
     ),
     "42P01": Refused(
-        "the database lacks a table of this release.", "`govid migrate` brings the schema up."
+        "the database lacks a table of this release.",
+        "`govid migrate` brings an older schema up; `govid check` names what was removed.",
     ),
     "42703": Refused(
         "the database lacks a column of this release.", "`govid migrate` brings the schema up."

@@ -11,8 +11,10 @@ BACKLOG = 2048
 PORT = click.IntRange(0, 65535)
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, setting: str = "GOVID_PORT") -> socket.socket:
     """Take *port* on *host*, or say why not. Taken before anything else is started.
+
+    *setting* is what another port is given by.
 
     Raises:
         CommandError: another program has it, or the address is not this machine's.
@@ -29,7 +31,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise CommandError(
             f"port {port} of {host} cannot be used ({error.strerror}).",
-            f"Stop the program that has it, or choose another: GOVID_PORT={port + 1}.",
+            f"Stop the program that has it, or choose another: {setting}={port + 1}.",
         ) from error
     listener.set_inheritable(True)
     return listener

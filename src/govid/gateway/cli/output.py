@@ -9,6 +9,7 @@ On a terminal an identifier is never broken over two lines, because it is copied
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -32,8 +33,12 @@ def json_option(function: F) -> F:
 
 
 def note(message: str) -> None:
-    """Tell the person at the terminal something that is no result."""
-    click.echo(wrapped(escaped(message), terminal_width(sys.stderr)), err=True)
+    """Tell the person at the terminal something that is no result.
+
+    A disk that is too full for it, or a reader that has gone, ends nothing.
+    """
+    with suppress(OSError):
+        click.echo(wrapped(escaped(message), terminal_width(sys.stderr)), err=True)
 
 
 def escaped(text: str) -> str:

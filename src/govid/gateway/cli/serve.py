@@ -55,7 +55,9 @@ def command(host: str | None, port: int | None, accept_kafka_ahead: bool, worker
         note(f"warning: {warning}")
     if settings.management_port is not None:
         # Said here in a sentence; each worker takes the port by itself, when it starts.
-        listen(settings.management_host, settings.management_port).close()
+        listen(
+            settings.management_host, settings.management_port, setting="GOVID_MANAGEMENT_PORT"
+        ).close()
     with listen(settings.host, settings.port) as listener:
         address = url_of(listener)
         if workers == 1:

@@ -66,7 +66,8 @@ async def test_c1_a_worker_begins_again_whatever_ends_it(
     await asyncio.wait_for(supervise("kafka relay", work), 10)
     assert rounds == [0, 1, 2]
     told = [one for one in caplog.records if one.message == "bus.worker_failed"]
-    assert [one.worker for one in told] == ["kafka relay"] * 2  # type: ignore[attr-defined]
+    # The same again at once is not told again.
+    assert [one.worker for one in told] == ["kafka relay"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("moment", ["at work", "between two attempts"])
@@ -88,3 +89,39 @@ async def test_c1_a_worker_that_is_cancelled_ends(
     task.cancel()
     await asyncio.wait([task], timeout=10)
     assert task.cancelled()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "errors", "lines", "pauses"),
+    [
+        (0, [ValueError, ValueError, KeyError], 2, [0.5, 1.0, 2.0]),
+        (0, [ValueError] * 4, 1, [0.5, 1.0, 2.0, 2.0]),
+        (11, [ValueError] * 4, 2, [0.5, 0.5, 0.5, 0.5]),
+        (31, [ValueError] * 3, 3, [0.5, 0.5, 0.5]),
+    ],
+)
+async def test_c1_a_worker_that_fails_at_once_waits_longer_and_is_told_rarely(
+    seconds: float,
+    errors: list[type[Exception]],
+    lines: int,
+    pauses: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now, paused, left = 0.0, [], list(errors)
+
+    async def sleep(pause: float) -> None:
+        paused.append(pause)
+
+    async def work() -> None:
+        nonlocal now
+        now += seconds
+        if left:
+            raise left.pop(0)
+
+    monkeypatch.setattr(supervision, "RESTART_SECONDS", 0.5)
+    monkeypatch.setattr(supervision, "monotonic", lambda: now)
+    monkeypatch.setattr(supervision.asyncio, "sleep", sleep)
+    await supervise("kafka relay", work)
+    assert paused == pauses
+    assert len([one for one in caplog.records if one.message == "bus.worker_failed"]) == lines
