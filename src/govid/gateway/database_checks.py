@@ -5,14 +5,23 @@ the service from working is a fault; what is allowed and should be known is a wa
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import asyncpg
 
 from govid.bus.consumers import RELAY
-from govid.bus.ids import uuid7
+from govid.bus.ids import first_uuid7_of, uuid7
 from govid.bus.sql import QUERIES
 from govid.bus.storage.connection import IS_READ_ONLY, ConnectionFactory
 from govid.bus.storage.errors import DRIVER_ERRORS
@@ -83,6 +92,12 @@ _ABSENT_TABLES = """
         WHERE n.nspname || '.' || c.relname = name AND c.relkind IN ('r', 'p'))
     ORDER BY 1
 """
+_OTHER_TOPICS = """
+    SELECT DISTINCT topic FROM bus.receipt
+    WHERE subscriber = $1 AND event_id >= $2 AND topic <> ALL($3::text[])
+    ORDER BY 1
+"""
+RECENT_SECONDS = 300
 _SEQUENCES = """
     SELECT n.nspname || '.' || c.relname AS name, acts.act
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -130,6 +145,24 @@ async def database_faults(
             "allow it, set GOVID_ALLOW_UNSAFE_DATABASE=true"
         )
     return found
+
+
+async def topic_warnings(connection: Any, topics: Collection[str]) -> list[str]:
+    """Name where a replica with other topic names than *topics* has published a moment ago.
+
+    Replicas of one database share what is owed to Kafka: each would publish a part of it where the
+    others' consumers do not look.
+    """
+    if not await connection.fetchval("SELECT to_regclass('bus.receipt') IS NOT NULL"):
+        return []
+    since = first_uuid7_of(datetime.now(UTC) - timedelta(seconds=RECENT_SECONDS))
+    rows = await connection.fetch(_OTHER_TOPICS, RELAY, since, list(topics))
+    return [
+        f"events of this database went to topic {row['topic']} in the last {RECENT_SECONDS // 60} "
+        "minutes, which is none of these settings: another replica has another GOVID_KAFKA_PREFIX "
+        "or topic name, and takes a part of all events there"
+        for row in rows
+    ]
 
 
 async def _absent_tables(connection: Any) -> list[str]:

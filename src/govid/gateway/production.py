@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import asyncpg
 
+from govid.bus.contracts import Topic
 from govid.bus.schema import describe, differences
 from govid.bus.storage.connection import (
     ConnectionFactory,
@@ -22,6 +23,7 @@ from govid.gateway.database_checks import (
     database_warnings,
     describe_refusal,
     find_pool_mode,
+    topic_warnings,
 )
 from govid.gateway.devserver.state import StateFolder
 from govid.gateway.schema_version import read_version
@@ -89,7 +91,11 @@ async def backend_warnings(settings: Settings) -> list[str]:
         factory = ConnectionFactory(settings.bus.database_url, application="govid check")
         connection = await factory.open()
         try:
-            return await database_warnings(connection, allow_unsafe=settings.allow_unsafe_database)
+            topics = [settings.bus.wire_name(topic) for topic in Topic]
+            return [
+                *await database_warnings(connection, allow_unsafe=settings.allow_unsafe_database),
+                *await topic_warnings(connection, topics),
+            ]
         finally:
             await connection.close()
     except (*DRIVER_ERRORS, InvalidConnectionUrl):
