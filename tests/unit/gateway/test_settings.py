@@ -220,3 +220,37 @@ def test_r2_passwords_are_checked_unless_it_is_a_demonstration(
 def test_r2_whether_passwords_are_checked_can_be_told(demonstration: bool, checked: bool) -> None:
     settings = load({"GOVID_PASSWORD_CHECKS": checked}, demonstration=demonstration)
     assert settings.identity.password_checks is checked
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('GOVID_PORT=8001\nno assignment "\n', 2),
+        ("GOVID_HOST='127.0.0.1\nGOVID_PORT=8001\n", 1),
+        ("\n\n= 1\nGOVID_PORT=8001\n", 3),
+    ],
+)
+def test_f3_a_line_that_cannot_be_read_is_said_without_its_text(
+    content: str, line: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    env_file(content)
+    settings = load()
+    assert settings.port == 8001
+    assert settings.notices == (f"line {line} of .env is no NAME=value and counts for nothing",)
+    assert caplog.records == []
+
+
+def test_f3_a_file_that_is_no_text_is_a_fault_with_its_name() -> None:
+    Path(".env").write_bytes(b"GOVID_PORT=8001\nGOVID_PUBLIC_URL=\xff\n")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert caught.value.faults == [".env is not UTF-8 (byte 33)"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_f3_what_stands_in_the_place_of_the_file_is_a_fault(kind: str) -> None:
+    place = Path(".env")
+    place.mkdir() if kind == "folder" else place.symlink_to("gone")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert caught.value.faults == [".env is no file"]

@@ -5,12 +5,12 @@ than the name: an old name in the environment beats a new one in `.env`.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 from pydantic import AliasChoices, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
@@ -100,8 +100,8 @@ def _sources(
     yield "environment", environment
     yield "environment", _files(os.environ, environment, faults)
     faults += _unknown("the environment", os.environ)
-    if env_file is not None and env_file.is_file():
-        raw = _written(env_file)
+    raw = None if env_file is None else _read(env_file, faults, notices)
+    if env_file is not None and raw is not None:
         notices += [
             f"{name} in {env_file} holds ${{: it is taken as written, nothing is filled in"
             for name, value in raw.items()
@@ -127,8 +127,46 @@ class _EnvFile(DotEnvSettingsSource):
         )
 
 
+def _read(env_file: Path, faults: list[str], notices: list[str]) -> dict[str, str] | None:
+    """Return what is written in *env_file*; None if it is not there, or cannot be read at all."""
+    if not env_file.is_file():
+        if env_file.is_symlink() or env_file.exists():
+            faults.append(f"{env_file} is no file")
+        return None
+    try:
+        bindings = _bindings(env_file)
+    except UnicodeDecodeError as error:
+        faults.append(f"{env_file} is not UTF-8 (byte {error.start})")
+        return None
+    except OSError as error:
+        faults.append(f"{env_file} cannot be read ({error.strerror})")
+        return None
+    # No fault, as the prototype ran with such a line. Without its text, which may be a secret.
+    notices += [
+        f"line {_line_of(one)} of {env_file} is no NAME=value and counts for nothing"
+        for one in bindings
+        if one.error
+    ]
+    return _values(bindings)
+
+
+def _line_of(binding: Binding) -> int:
+    """Return the line of *binding*, which the parser counts from the empty ones before it."""
+    text = binding.original.string
+    return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+
+
 def _written(env_file: Path) -> dict[str, str]:
-    return {key: value or "" for key, value in dotenv_values(env_file, interpolate=False).items()}
+    return _values(_bindings(env_file))
+
+
+def _bindings(env_file: Path) -> list[Binding]:
+    with env_file.open(encoding="utf-8") as stream:
+        return list(parse_stream(stream))
+
+
+def _values(bindings: Iterable[Binding]) -> dict[str, str]:
+    return {one.key: one.value or "" for one in bindings if one.key is not None and not one.error}
 
 
 def _files(
