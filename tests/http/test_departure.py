@@ -155,7 +155,31 @@ async def test_two_closings_at_once_are_one(client: Client, database: Database) 
     assert await database.reads.fetchval(query) == 1
 
 
-async def test_letters_that_have_not_left_go_with_the_account(
+@pytest.mark.parametrize(
+    ("acts", "waiting"),
+    [
+        (["email"], ["email_change_requested"]),
+        (["password"], ["password_changed"]),
+        (["email", "password"], ["email_change_requested", "password_changed"]),
+    ],
+)
+async def test_e10_a_notice_that_waits_is_not_taken_back_by_closing(
+    client: Client, mailbox: Mailbox, database: Database, acts: list[str], waiting: list[str]
+) -> None:
+    token = await client.citizen()
+    mailbox.folder.write_text("no folder, so no mail can leave")
+    for act in acts:
+        body = {
+            "email": {"email": "thief@example.net", "password": PASSWORD},
+            "password": {"current_password": PASSWORD, "password": PASSWORD},
+        }[act]
+        assert (await client.post(f"/api/auth/{act}", body, token)).status_code in {202, 204}
+    assert (await close(client, await client.token())).status_code == 204
+    rows = await database.reads.fetch("SELECT kind FROM identity.letter ORDER BY id")
+    assert [row["kind"] for row in rows] == [*waiting, "account_closed"]
+
+
+async def test_letters_with_links_that_have_not_left_go_with_the_account(
     client: Client, database: Database
 ) -> None:
     token = await client.citizen()

@@ -1,6 +1,8 @@
 """Confirming an address, and changing it: the new one counts once it is confirmed."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from unittest.mock import ANY
 
 import pytest
 
@@ -11,6 +13,7 @@ from tests.http.mailbox import Mailbox
 
 OLD, NEW = NIN["email"], "test.new@example.com"
 CONFIRM, CHANGE = "Confirm your email address", "Confirm your new email address"
+Spending = Callable[[Client, str], Awaitable[None]]
 SPENT = (400, "urn:govid:problem:link-spent")
 
 
@@ -198,6 +201,137 @@ async def test_e9_a_link_that_was_sent_to_nobody_is_in_no_mail(
     await change(client, token, NHS["email"])
     await settled(database)
     assert mailbox.mails(NHS["email"]) == []
+
+
+async def resets(client: Client, address: str) -> None:
+    """Ask for reset links in the name of *address*, as a stranger without an account."""
+    for _ in range(6):
+        assert (await client.post("/api/auth/reset", {"email": address})).status_code == 202
+
+
+async def changes(client: Client, address: str) -> None:
+    """Ask for *address* from a stranger's own account."""
+    stranger = {"email": "stranger@example.com", "identifierValue": "CN731731C"}
+    token = await client.citizen(**stranger)
+    assert [await change(client, token, address) for _ in range(6)] == [202] * 6
+
+
+async def resets_and_changes(client: Client, address: str) -> None:
+    await resets(client, address)
+    await changes(client, address)
+
+
+async def nothing(client: Client, address: str) -> None:
+    """Spend nothing: the case that the others are compared with."""
+
+
+@pytest.mark.parametrize("spend", [nothing, resets, changes, resets_and_changes])
+async def test_e10_what_strangers_ask_for_silences_no_letter_to_an_owner(
+    client: Client, mailbox: Mailbox, database: Database, spend: Spending
+) -> None:
+    token = await client.citizen()
+    await spend(client, OLD)
+    await settled(database)
+    before = len(mailbox.mails(OLD))
+    bearer = {"Authorization": f"Bearer {token}"}
+    asked = await client.http.post("/api/auth/email/confirmation", headers=bearer)
+    assert asked.status_code == 202
+    await settled(database)
+    assert await change(client, token, "thief@example.net") == 202
+    body = {"current_password": PASSWORD, "password": "tangled otter banister"}
+    assert (await client.post("/api/auth/password", body, token)).status_code == 204
+    token = await client.token(OLD, "tangled otter banister")
+    closing = {"password": "tangled otter banister"}
+    bearer = {"Authorization": f"Bearer {token}"}
+    closed = await client.http.request("DELETE", "/api/auth/account", json=closing, headers=bearer)
+    assert closed.status_code == 204
+    await settled(database)
+    assert sorted(mail["Subject"] for mail in mailbox.mails(OLD)[before:]) == [
+        "Another email address was asked for",
+        "Confirm your email address",
+        "Your account was closed",
+        "Your password was changed",
+    ]
+
+
+@pytest.mark.parametrize("spend", [resets, changes, resets_and_changes])
+async def test_e10_an_address_is_changed_under_its_owners_eyes_whatever_strangers_ask(
+    client: Client, mailbox: Mailbox, database: Database, spend: Spending
+) -> None:
+    token = await client.citizen()
+    await spend(client, OLD)
+    assert await change(client, token) == 202
+    assert await confirm(client, await mailbox.token(NEW, CHANGE)) == (204, "")
+    assert "not used any more" in await mailbox.mail(OLD, "Your email address was changed")
+
+
+@pytest.mark.parametrize("address", [NEW, NHS["email"], NHS["email"].upper()])
+@pytest.mark.parametrize("spend", [nothing, resets, changes])
+async def test_e9_no_export_tells_whether_an_address_has_had_its_letters(
+    client: Client, database: Database, spend: Spending, address: str
+) -> None:
+    await client.register(NHS)
+    token = await client.citizen()
+    await spend(client, address)
+    assert await change(client, token, address) == 202
+    await settled(database)
+    held = (await client.get("/api/auth/export", token)).json()
+    assert held["letters"] == []
+    shown = [{**link, "address": link["address"].casefold()} for link in held["links"]]
+    assert shown == [
+        {
+            "purpose": "email",
+            "address": address.casefold(),
+            "issued_at": ANY,
+            "used_at": None,
+        }
+    ]
+
+
+@pytest.mark.parametrize("address", [NEW, NHS["email"], NHS["email"].upper()])
+async def test_e9_no_export_tells_whether_a_letter_has_somewhere_to_go(
+    client: Client, mailbox: Mailbox, database: Database, address: str
+) -> None:
+    await client.register(NHS)
+    token = await client.citizen()
+    mailbox.folder.write_text("no folder, so no mail can leave")
+    assert await change(client, token, address) == 202
+    async with asyncio.timeout(10):
+        while not await database.reads.fetchval("SELECT count(*) FROM identity.link"):
+            await asyncio.sleep(0.02)
+    held = (await client.get("/api/auth/export", token)).json()
+    assert [letter["kind"] for letter in held["letters"]] == ["email_change_requested"]
+    assert [set(link) for link in held["links"]] == [{"purpose", "address", "issued_at", "used_at"}]
+
+
+@pytest.mark.parametrize("address", [NHS["email"], NHS["email"].upper(), "nobody@example.com"])
+async def test_e9_a_reset_is_counted_for_the_address_that_was_typed(
+    client: Client, database: Database, address: str
+) -> None:
+    await client.register(NHS)
+    await resets(client, address)
+    counted = await database.reads.fetch(
+        "SELECT kind, spent FROM identity.quota WHERE kind LIKE '%reset' ORDER BY kind"
+    )
+    assert [tuple(row) for row in counted] == [("emails_reset", 6), ("first_reset", 6)]
+    written = await database.reads.fetch(
+        "SELECT payload::jsonb ->> 'is_held_back' AS is_held_back FROM bus.event"
+        " WHERE type = 'identity.letter.written' ORDER BY pos"
+    )
+    assert [row["is_held_back"] for row in written] == ["false"] * 5 + ["true"]
+
+
+async def test_e10_a_link_stays_good_if_its_successor_is_never_mailed(
+    client: Client, mailbox: Mailbox, database: Database
+) -> None:
+    token = await client.citizen()
+    assert [await change(client, token) for _ in range(5)] == [202] * 5
+    await settled(database)
+    assert await change(client, token) == 202
+    await settled(database)
+    links = [await mailbox.token(NEW, CHANGE, number) for number in range(1, 6)]
+    assert len(mailbox.mails(NEW)) == 5
+    assert sorted([await confirm(client, link) for link in links]) == [(204, ""), *[SPENT] * 4]
 
 
 async def test_an_address_that_was_taken_meanwhile_is_refused_to_who_holds_it(

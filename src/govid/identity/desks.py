@@ -92,7 +92,7 @@ def build(
         event_days=settings.event_days,
         most_per_hour=settings.quotas.exports_per_hour,
     )
-    closure = Closure(uow, owners, ending, letters, links, again, correspondence, facts, attempts)
+    closure = Closure(uow, owners, ending, links, again, correspondence, facts, attempts)
     claims = ClaimExpiry(
         Claims(),
         facts,

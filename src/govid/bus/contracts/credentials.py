@@ -42,8 +42,12 @@ class EmailChanged(AccountEvent, frozen=True, kw_only=True):
 
 
 class LetterWritten(Event, frozen=True, kw_only=True):
-    """A mail is to be sent. To whom, and with which link, stands in identity's own rows."""
+    """A mail is to be sent. To whom, and with which link, stands in identity's own rows.
+
+    One that `is_held_back` is above the quota of its recipient: no mail leaves.
+    """
 
     letter_id: UUID
     kind: str
+    is_held_back: bool = False
     timestamp: datetime

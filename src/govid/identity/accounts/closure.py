@@ -6,7 +6,7 @@ from govid.identity.accounts.standing import Ending
 from govid.identity.mail.correspondence import Correspondence
 from govid.identity.passwords.reauthentication import Reauthentication
 from govid.identity.repository.facts import Facts
-from govid.identity.repository.letters import LetterKind, Letters
+from govid.identity.repository.letters import LetterKind
 from govid.identity.repository.links import Links, Purpose
 from govid.identity.repository.owners import Owners
 from govid.identity.repository.verification_attempts import VerificationAttempts
@@ -29,7 +29,6 @@ class Closure:
         uow: UnitOfWork,
         owners: Owners,
         ending: Ending,
-        letters: Letters,
         links: Links,
         reauthentication: Reauthentication,
         correspondence: Correspondence,
@@ -40,7 +39,6 @@ class Closure:
         self._uow = uow
         self._owners = owners
         self._ending = ending
-        self._letters = letters
         self._links = links
         self._reauthentication = reauthentication
         self._correspondence = correspondence
@@ -59,8 +57,9 @@ class Closure:
             self._uow.begin(cause) as tx,
         ):
             owner = await self._reauthentication.confirm(tx, proof)
-            await self._letters.remove_all(tx, owner.id)
-            await self._correspondence.tell(tx, LetterKind.ACCOUNT_CLOSED, owner.id, owner.email)
+            # Notices that have not left yet stay: a thief may be the one who closes the account.
+            await self._correspondence.take_back(tx, owner.id)
+            await self._correspondence.tell(tx, LetterKind.ACCOUNT_CLOSED, owner)
             await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
             await self._facts.forget(tx, [owner.id])
             await self._attempts.leave(tx, owner.id)

@@ -66,7 +66,11 @@ class EmailDesk:
             if owner is not None:
                 await self._count(tx, owner)
                 await self._correspondence.ask(
-                    tx, LetterKind.EMAIL_CONFIRMATION, owner.id, owner.email
+                    tx,
+                    LetterKind.EMAIL_CONFIRMATION,
+                    owner.id,
+                    owner.email,
+                    subject=canonical(owner.email),
                 )
 
     async def change(self, request: ChangeEmail, principal: Principal, cause: Cause) -> None:
@@ -92,10 +96,10 @@ class EmailDesk:
         ):
             owner = await self._reauthentication.confirm(tx, proof)
             await self._count(tx, owner)
-            await self._correspondence.ask(tx, LetterKind.EMAIL_CHANGE, owner.id, address)
-            await self._correspondence.tell(
-                tx, LetterKind.EMAIL_CHANGE_REQUESTED, owner.id, owner.email
+            await self._correspondence.ask(
+                tx, LetterKind.EMAIL_CHANGE, owner.id, address, subject=canonical(address)
             )
+            await self._correspondence.tell(tx, LetterKind.EMAIL_CHANGE_REQUESTED, owner)
             tx.emit(EmailChangeRequested(account_id=owner.id, timestamp=tx.now))
 
     @rerun_on_conflict
@@ -126,7 +130,7 @@ class EmailDesk:
         # What was sent to the old address opens nothing any more.
         await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
         await self._correspondence.take_back(tx, owner.id)
-        await self._correspondence.tell(tx, LetterKind.EMAIL_CHANGED, owner.id, owner.email)
+        await self._correspondence.tell(tx, LetterKind.EMAIL_CHANGED, owner)
         tx.emit(EmailChanged(account_id=owner.id, timestamp=tx.now))
 
     async def _count(self, tx: Transaction, owner: Owner) -> None:

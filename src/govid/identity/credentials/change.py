@@ -78,7 +78,5 @@ class PasswordChange:
                 # Whoever knew the old password may have asked for another address with it.
                 await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
                 await self._correspondence.take_back(tx, owner.id)
-                await self._correspondence.tell(
-                    tx, LetterKind.PASSWORD_CHANGED, owner.id, owner.email
-                )
+                await self._correspondence.tell(tx, LetterKind.PASSWORD_CHANGED, owner)
                 tx.emit(CredentialChanged(account_id=owner.id, how="change", timestamp=tx.now))

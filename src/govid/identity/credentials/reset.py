@@ -74,7 +74,7 @@ class PasswordReset:
             # To the address on file, and never to the one that was typed.
             account_id, address = (None, None) if due is None else (due.id, due.email)
             letter_id = await self._correspondence.ask(
-                tx, LetterKind.RESET, account_id, address, is_exempt=first
+                tx, LetterKind.RESET, account_id, address, subject=subject, is_exempt=first
             )
             tx.emit(
                 CredentialResetRequested(
@@ -112,7 +112,7 @@ class PasswordReset:
             await self._ending.revoke_all(tx, owner.id, reason=REASON)
             await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
             await self._correspondence.take_back(tx, owner.id)
-            await self._correspondence.tell(tx, LetterKind.PASSWORD_CHANGED, owner.id, owner.email)
+            await self._correspondence.tell(tx, LetterKind.PASSWORD_CHANGED, owner)
             # The link proves the mailbox: what others failed at keeps its owner out no longer.
             await self._throttle.lift(tx, Flow.SIGN_IN, owner.email_canonical)
             tx.emit(CredentialChanged(account_id=owner.id, how="reset", timestamp=tx.now))

@@ -2,7 +2,6 @@
 
 import logging
 from datetime import timedelta
-from uuid import UUID
 
 from govid.bus import Delivery, Transaction, UnitOfWork
 from govid.bus.contracts import LetterWritten
@@ -57,7 +56,7 @@ class Postman:
     async def prepare(self, delivery: Delivery[LetterWritten]) -> None:
         """Send the letter, unless it was taken back or what it offers is no longer to be had."""
         async with self._uow.begin(delivery.cause(SUBSCRIBER)) as tx:
-            mail = await self._mail(tx, delivery.event.letter_id)
+            mail = await self._mail(tx, delivery.event)
         if mail is None:
             return
         try:
@@ -75,8 +74,8 @@ class Postman:
         """Forget the letter."""
         await self._letters.remove(tx, delivery.event.letter_id)
 
-    async def _mail(self, tx: Transaction, letter_id: UUID) -> Mail | None:
-        letter = await self._letters.find(tx, letter_id)
+    async def _mail(self, tx: Transaction, event: LetterWritten) -> Mail | None:
+        letter = await self._letters.find(tx, event.letter_id)
         if letter is None or letter.account_id is None or letter.address is None:
             return None
         link = ""
@@ -84,16 +83,18 @@ class Postman:
             # Against what commits meanwhile and ends all links: it would leave this one alive. It
             # also takes the letter back, so that has to be looked for again.
             owner = await self._owners.lock(tx, letter.account_id, write=False)
-            if owner is None or await self._letters.find(tx, letter_id) is None:
+            if owner is None or await self._letters.find(tx, letter.id) is None:
                 return None
+            is_due = await self._is_due(tx, letter, owner)
+            is_change = letter.kind is LetterKind.EMAIL_CHANGE
+            if not is_due and (not is_change or owner.status == AccountStatus.BLOCKED):
+                return None
+            # The export lists the request whatever became of it, else it would tell whether
+            # another address is taken, or how many letters it got. Nobody gets the token.
             promise = Promise(account_id=owner.id, address=letter.address)
-            if not await self._is_due(tx, letter, owner):
-                if letter.kind is LetterKind.EMAIL_CHANGE and owner.status != AccountStatus.BLOCKED:
-                    # The export lists the request as it does for a free address, else it would
-                    # tell whether the address is taken. Nobody gets the token.
-                    await self._link(tx, letter.kind, promise)
+            link = await self._link(tx, letter.kind, promise, is_held_back=event.is_held_back)
+            if event.is_held_back or not is_due:
                 return None
-            link = await self._link(tx, letter.kind, promise)
         subject, text = compose(
             letter.kind,
             written_at=letter.written_at,
@@ -113,15 +114,18 @@ class Postman:
             return holder is None or holder.id == owner.id
         return owner.email == letter.address
 
-    async def _link(self, tx: Transaction, kind: LetterKind, promise: Promise) -> str:
+    async def _link(
+        self, tx: Transaction, kind: LetterKind, promise: Promise, *, is_held_back: bool
+    ) -> str:
         purpose, page = _LINKED[kind]
-        if purpose is Purpose.EMAIL:
+        if purpose is Purpose.RESET:
+            lifetime = timedelta(seconds=self._settings.reset_seconds)
+            token = await self._links.issue(tx, purpose, promise, lifetime)
+        else:
+            lifetime = timedelta(seconds=self._settings.confirmation_seconds)
+            # What was mailed a moment ago stays good if its successor is never mailed.
+            if is_held_back and await self._links.prolong(tx, purpose, promise, lifetime):
+                return ""
             # Only the newest can be followed: an older one may lead to an address given up since.
-            await self._links.revoke(tx, promise.account_id, Purpose.EMAIL)
-        seconds = (
-            self._settings.reset_seconds
-            if purpose is Purpose.RESET
-            else self._settings.confirmation_seconds
-        )
-        token = await self._links.issue(tx, purpose, promise, timedelta(seconds=seconds))
+            token = await self._links.replace(tx, purpose, promise, lifetime)
         return f"{self._settings.issuer}{page}?token={token}"

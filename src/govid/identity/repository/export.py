@@ -9,6 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from govid.identity.models import Account, Letter, Link, Session
+from govid.identity.repository.letters import LetterKind
+from govid.identity.repository.links import Purpose
 
 Row = dict[str, Any]
 
@@ -28,7 +30,9 @@ _ACCOUNT = (
 )
 _SESSION = tuple(column for column in Session.__table__.columns if column.name != "account_id")
 _LETTER = (Letter.kind, Letter.address, Letter.written_at)
-_LINK = (Link.purpose, Link.address, Link.issued_at, Link.expires_at, Link.used_at)
+# Not until when it is good: that runs from the last attempt to send the mail, so it would tell
+# whether there was a mail to send.
+_LINK = (Link.purpose, Link.address, Link.issued_at, Link.used_at)
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +59,11 @@ class Holdings:
         """Return the rows of the account; no hash of a password or of a token is among them."""
         async with self._reads.connect() as connection:
             own = select(*_ACCOUNT).where(Account.id == account_id)
+            # In this order: a letter may become a link in between, and is never missed.
+            letters = await _rows(
+                connection, select(*_LETTER).where(Letter.account_id == account_id)
+            )
+            links = await _rows(connection, select(*_LINK).where(Link.account_id == account_id))
             return Held(
                 account=(await _rows(connection, own))[0],
                 sessions=await _rows(
@@ -63,11 +72,23 @@ class Holdings:
                     .where(Session.account_id == account_id)
                     .order_by(Session.created_at),
                 ),
-                letters=await _rows(
-                    connection, select(*_LETTER).where(Letter.account_id == account_id)
-                ),
-                links=await _rows(connection, select(*_LINK).where(Link.account_id == account_id)),
+                letters=_unlisted(letters, links),
+                links=links,
             )
+
+
+def _unlisted(letters: Sequence[Row], links: Sequence[Row]) -> Sequence[Row]:
+    """Leave out letters to another address whose links are listed.
+
+    One that waits for its mail server would tell that the address is free: to one that another
+    account has, no mail is sent, so that its letter waits for nobody.
+    """
+    listed = {link["address"] for link in links if link["purpose"] == Purpose.EMAIL}
+    return [
+        letter
+        for letter in letters
+        if letter["kind"] != LetterKind.EMAIL_CHANGE or letter["address"] not in listed
+    ]
 
 
 async def _rows(connection: AsyncConnection, statement: Any) -> list[Row]:

@@ -73,10 +73,6 @@ class Letters:
         """Forget a letter that has left."""
         await tx.execute(delete(models.Letter).where(models.Letter.id == letter_id))
 
-    async def remove_all(self, tx: Transaction, account_id: UUID) -> None:
-        """Take back every letter of the account that has not left."""
-        await tx.execute(delete(models.Letter).where(models.Letter.account_id == account_id))
-
     async def take_back(self, tx: Transaction, account_id: UUID) -> None:
         """Take back the letters of the account that would leave with a link.
 

@@ -40,15 +40,22 @@ class Office(msgspec.Struct, frozen=True, kw_only=True):
 
     async def write(self, kind: LetterKind, account_id: UUID | None, address: str | None) -> UUID:
         async with self.identity.uow.begin(CAUSE) as tx:
-            return await self.correspondence.ask(tx, kind, account_id, address)
+            return await self.correspondence.ask(
+                tx, kind, account_id, address, subject=(address or "").lower()
+            )
 
-    def delivery(self, letter_id: UUID) -> Any:
-        event = LetterWritten(letter_id=letter_id, kind="reset", timestamp=msgspec.UNSET)  # type: ignore[arg-type]  # nobody reads it
+    def delivery(self, letter_id: UUID, *, is_held_back: bool = False) -> Any:
+        event = LetterWritten(
+            letter_id=letter_id,
+            kind="reset",
+            is_held_back=is_held_back,
+            timestamp=msgspec.UNSET,  # type: ignore[arg-type]  # nobody reads it
+        )
         return delivered(event)
 
-    async def deliver(self, letter_id: UUID) -> None:
+    async def deliver(self, letter_id: UUID, *, is_held_back: bool = False) -> None:
         """Do what the dispatcher does with one delivery."""
-        delivery = self.delivery(letter_id)
+        delivery = self.delivery(letter_id, is_held_back=is_held_back)
         await self.postman.prepare(delivery)
         async with self.identity.uow.begin(CAUSE) as tx:
             await self.postman.apply(tx, delivery, None)

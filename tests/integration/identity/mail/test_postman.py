@@ -73,7 +73,7 @@ async def test_a_letter_and_its_cause_commit_together_or_not_at_all(office: Offi
     view = await office.identity.register()
     with pytest.raises(ZeroDivisionError):
         async with office.identity.uow.begin(CAUSE) as tx:
-            await office.correspondence.ask(tx, LetterKind.RESET, view.id, ADA)
+            await office.correspondence.ask(tx, LetterKind.RESET, view.id, ADA, subject=ADA)
             raise ZeroDivisionError
     assert await office.identity.count("identity.letter") == 0
     assert "identity.letter.written" not in await office.identity.events()

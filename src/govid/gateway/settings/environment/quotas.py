@@ -56,6 +56,6 @@ class Quotas(BaseModel):
     quota_emails_per_hour: int = named(
         5,
         "GOVID_QUOTA_EMAILS_PER_HOUR",
-        doc="E-mails to one recipient, whichever accounts cause them",
+        doc="E-mails of one kind that are asked for, to one recipient, by whichever accounts",
         ge=0,
     )
