@@ -5,6 +5,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 IPV6_PREFIX = 64
 """What one customer of a provider has: a single address of it could be changed at will."""
+WIDER_PREFIXES = {4: (16, 24), 6: (48, 56)}
+"""Wider networks, by version of IP: one customer may have all of one, the widest first."""
 
 
 def network_of(address: str | None) -> str:
@@ -16,6 +18,21 @@ def network_of(address: str | None) -> str:
     if isinstance(found, IPv6Address):
         return str(ip_network((int(found), IPV6_PREFIX), strict=False))
     return "none" if found is None else str(found)
+
+
+def networks_of(address: str | None) -> tuple[str, ...]:
+    """Return the networks that *address* is in: the widest first, `network_of` last.
+
+    Callers without an address share one network on each level.
+    """
+    found = _parsed(address)
+    if found is None:
+        return (network_of(address),) * 3
+    wider = (
+        str(ip_network((found.packed, prefix), strict=False))
+        for prefix in WIDER_PREFIXES[found.version]
+    )
+    return (*wider, network_of(address))
 
 
 class TrustedCallers:

@@ -152,7 +152,7 @@ async def test_r1_a_hash_is_waited_for_in_the_name_that_was_given_be_there_one_o
     asked, take = list[tuple[str, str]](), identity.passwords._turns.take
 
     async def note_and_take(asker: Asker) -> None:
-        asked.append((asker.network, asker.name))
+        asked.append((asker.networks[-1], asker.name))
         await take(asker)
 
     monkeypatch.setattr(identity.passwords._turns, "take", note_and_take)

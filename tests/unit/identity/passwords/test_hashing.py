@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
+from govid.bus import Cause
 from govid.identity.errors import SignInBusy
 from govid.identity.passwords.hashing import MAX_WAITERS, NICENESS, Passwords
 from govid.identity.passwords.metrics import HashMetrics
@@ -20,7 +21,9 @@ from govid.identity.settings import IdentitySettings
 SETTINGS = IdentitySettings(
     issuer="https://govid.example", argon2_memory_kib=19456, hash_concurrency=1
 )
-ADA, EVE = (Asker(network="192.0.2.1", name=name) for name in ("ada", "eve"))
+ADA, EVE = (
+    Asker.of(Cause(correlation_id="test", address="192.0.2.1"), name) for name in ("ada", "eve")
+)
 
 
 def passwords(**changes: Any) -> Passwords:
@@ -196,6 +199,37 @@ async def test_fifty_who_ask_in_one_name_are_not_in_the_way_of_another(gate: Gat
     gate.open.set()
     await asyncio.gather(*crowd, other)
     assert made.index("eve") == 2
+
+
+@pytest.mark.parametrize(
+    "attackers",
+    [
+        [f"2001:db8:0:{number:x}::1" for number in range(130)],
+        [f"2001:db8:0:{number:x}00::1" for number in range(130)],
+        [f"192.0.2.{number}" for number in range(130)],
+    ],
+    ids=["ipv6/56", "ipv6/48", "ipv4/24"],
+)
+async def test_a_full_queue_of_one_wide_network_leaves_others_their_turns(
+    gate: Gate, attackers: list[str]
+) -> None:
+    hasher, made = gated(gate, concurrency=1), list[str]()
+
+    async def make(address: str, name: str) -> None:
+        await hasher.hash("p", Asker.of(Cause(correlation_id="test", address=address), name))
+        made.append(name)
+
+    crowd = [asyncio.create_task(make(address, "wrong")) for address in attackers]
+    await asyncio.sleep(0)
+    owner = asyncio.create_task(make("198.51.100.7", "owner"))
+    await asyncio.sleep(0)
+    more = [asyncio.create_task(make(address, "wrong")) for address in attackers]
+    await asyncio.sleep(0)
+    gate.open.set()
+    await asyncio.gather(*crowd, *more, return_exceptions=True)
+    await owner
+    assert made.index("owner") == 2
+    assert len(made) == 1 + MAX_WAITERS
 
 
 async def test_who_waits_too_long_is_refused_and_leaves_the_queue(gate: Gate) -> None:

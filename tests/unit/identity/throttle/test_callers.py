@@ -2,7 +2,7 @@
 
 import pytest
 
-from govid.identity.throttle.callers import TrustedCallers, network_of
+from govid.identity.throttle.callers import TrustedCallers, network_of, networks_of
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,25 @@ from govid.identity.throttle.callers import TrustedCallers, network_of
 )
 def test_r7_a_network_answers_for_its_addresses(address: str | None, network: str) -> None:
     assert network_of(address) == network
+
+
+@pytest.mark.parametrize(
+    ("address", "networks"),
+    [
+        ("192.0.2.1", ("192.0.0.0/16", "192.0.2.0/24", "192.0.2.1")),
+        ("::ffff:192.0.2.1", ("192.0.0.0/16", "192.0.2.0/24", "192.0.2.1")),
+        (
+            "2001:db8:1:2233:4455::6",
+            ("2001:db8:1::/48", "2001:db8:1:2200::/56", "2001:db8:1:2233::/64"),
+        ),
+        ("fe80::1%eth0", ("fe80::/48", "fe80::/56", "fe80::/64")),
+        (None, ("none", "none", "none")),
+        ("testclient", ("none", "none", "none")),
+    ],
+)
+def test_an_address_is_in_wider_networks(address: str | None, networks: tuple[str, ...]) -> None:
+    assert networks_of(address) == networks
+    assert networks_of(address)[-1] == network_of(address)
 
 
 @pytest.mark.parametrize(
