@@ -66,6 +66,7 @@ def create_app(settings: Settings) -> Edge:
             lambda _: _managed(settings, scrape),
             lambda _: _collected(pauses),
         ],
+        on_startup=[openapi.prepare],
         on_shutdown=[writer.flush],
         request_max_body_size=BODY_BYTES,
         logging_config=None,

@@ -18,8 +18,7 @@ def correct(document: Json) -> None:
     _drop_example_ids(document)
     _collapse_open_alternatives(document)
     _refer_plainly(document)
-    requests = _close_requests(document)
-    _drop_made_up_examples(document, requests)
+    _close_requests(document)
     _require_parameters_not_null(document)
     _merge_equal_paths(document)
 
@@ -51,8 +50,8 @@ def _refer_plainly(document: Json) -> None:
             node["schema"] = schema["allOf"][0]
 
 
-def _close_requests(document: Json) -> set[str]:
-    """Requests refuse unknown members, and the document does not say so; return their names."""
+def _close_requests(document: Json) -> None:
+    """Requests refuse unknown members, and the document does not say so."""
     found: set[str] = set()
     waiting = [
         operation["requestBody"]
@@ -70,16 +69,6 @@ def _close_requests(document: Json) -> set[str]:
         schema = document["components"]["schemas"][name]
         if schema.get("type") == "object":
             schema["additionalProperties"] = False
-    return found
-
-
-def _drop_made_up_examples(document: Json, requests: set[str]) -> None:
-    """Examples of answers are made up at random, each time others, and not always valid."""
-    for name, schema in document["components"]["schemas"].items():
-        for node in _nodes(schema):
-            is_chosen = node is schema and name in requests
-            if not is_chosen and isinstance(node.get("examples"), list):
-                del node["examples"]
 
 
 def _require_parameters_not_null(document: Json) -> None:

@@ -4,14 +4,11 @@ It is Swagger UI, taken as files from the package that ships it: that package's 
 never imported, and the framework that it belongs to never runs.
 """
 
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from litestar import MediaType, Request, Response, Router, get
+from litestar import MediaType, Response, Router, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.routes import BaseRoute
 from litestar.types import ControllerRouterHandler
 
@@ -51,33 +48,18 @@ POLICY = (
 )
 
 
-class Viewer(OpenAPIRenderPlugin):
-    """The page itself."""
-
-    def __init__(self) -> None:
-        """Stand at the router's own path."""
-        super().__init__(path="/", media_type=MediaType.HTML)
-
-    def render(
-        self,
-        request: Request[Any, Any, Any],  # noqa: ARG002 - the signature is the framework's
-        openapi_schema: Mapping[str, Any],  # noqa: ARG002
-    ) -> bytes:
-        """Return the page; it fetches the document by itself."""
-        return _PAGE
-
-
 class _Pages(Router):
-    """The pages below `/docs`, without two that Litestar adds by itself.
+    """The pages below `/docs`, without those that Litestar adds by itself.
 
     One says in HTML that something is not there: a 404 of govid is a problem document wherever it
-    happens. The other is the API's description, which is incomplete here.
+    happens. One is the API's description, which is incomplete here. The page of a render plugin
+    describes the whole API on the event loop when it is first asked for, even if it shows no word
+    of it.
     """
 
     def register(self, value: ControllerRouterHandler) -> list[BaseRoute]:
         """Add a handler, unless it is one of those."""
-        name = getattr(getattr(value, "fn", None), "__name__", "")
-        if name == "handle_schema_path_not_found" or "/openapi.json" in getattr(value, "paths", ()):
+        if getattr(getattr(value, "fn", None), "__module__", "").startswith("litestar._openapi"):
             return []
         return super().register(value)
 
@@ -90,11 +72,17 @@ def router(public: str) -> Router:
     ]
     return _Pages(
         "/docs",
-        route_handlers=[*files, _file("/start.js", _START, "text/javascript")],
+        route_handlers=[_page, *files, _file("/start.js", _START, "text/javascript")],
         include_in_schema=False,
         opt={"public": public},
         response_headers={"Content-Security-Policy": POLICY},
     )
+
+
+@get("/", media_type=MediaType.HTML, sync_to_thread=False)
+def _page() -> bytes:
+    """Return the page; it fetches the document by itself."""
+    return _PAGE
 
 
 def _file(path: str, content: bytes, media_type: str) -> HTTPRouteHandler:

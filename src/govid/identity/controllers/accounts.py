@@ -4,10 +4,10 @@ from typing import Annotated
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body
 
 from govid.bus import Cause, Principal
+from govid.bus.routes import answer_of
 from govid.identity import examples
 from govid.identity.accounts.registration import Registration
 from govid.identity.schemas import Register, UserView
@@ -20,7 +20,7 @@ from govid.identity.schemas import Register, UserView
     summary="Open an account",
     refuses=("429",),
     description="The account waits as `pending_verification` until its department has answered.",
-    responses={201: ResponseSpec(UserView, description="Opened.", examples=examples.USERS)},
+    responses={201: answer_of(UserView, "Opened.", examples.USERS)},
 )
 async def register(
     data: Annotated[Register, Body(examples=examples.REGISTRATIONS)],
@@ -35,7 +35,7 @@ async def register(
     permission="identity.profile.read",
     summary="See your own account",
     sync_to_thread=False,
-    responses={200: ResponseSpec(UserView, description="Yours.", examples=examples.USERS)},
+    responses={200: answer_of(UserView, "Yours.", examples.USERS)},
 )
 def profile(principal: NamedDependency[Principal]) -> UserView:
     # What authenticated this request is its answer: nothing is asked a second time.

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from litestar import Router, post
 from litestar.di import NamedDependency, Provide
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body
 
 from govid.bus import Cause
+from govid.bus.routes import answer_of
 from govid.identity import examples
 from govid.identity.credentials.login import SignIn
 from govid.identity.schemas import Login, TokenView
@@ -20,7 +20,7 @@ from govid.identity.schemas import Login, TokenView
     summary="Sign in",
     refuses=("401", "403", "429"),
     description="An unknown address and a wrong password get one and the same answer.",
-    responses={200: ResponseSpec(TokenView, description="Signed in.", examples=examples.TOKENS)},
+    responses={200: answer_of(TokenView, "Signed in.", examples.TOKENS)},
 )
 async def login(
     data: Annotated[Login, Body(examples=examples.LOGINS)],

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from litestar import Router, delete, get
 from litestar.di import NamedDependency, Provide
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body
 from litestar.response import Stream
 
 from govid.bus import Cause, Principal
+from govid.bus.routes import answer_of
 from govid.identity import examples
 from govid.identity.accounts.closure import Closure
 from govid.identity.accounts.export import Export
@@ -20,7 +20,7 @@ from govid.identity.schemas import CloseAccount, ExportView
     permission="identity.data.export",
     refuses=("429",),
     summary="Take everything along that is held about you",
-    responses={200: ResponseSpec(ExportView, description="All of it.", examples=examples.EXPORTS)},
+    responses={200: answer_of(ExportView, "All of it.", examples.EXPORTS)},
 )
 async def export_data(
     export: NamedDependency[Export],

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from litestar import Router, post
 from litestar.di import NamedDependency, Provide
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body
 
 from govid.bus import Cause, Principal
+from govid.bus.routes import answer_of
 from govid.identity import examples
 from govid.identity.accounts.email import EmailDesk
 from govid.identity.schemas import ChangeEmail, ConfirmEmail, NotedView
@@ -21,7 +21,7 @@ LINK_NOTED = NotedView(message="If this address can be confirmed, a mail with a 
     permission="identity.email.confirm",
     refuses=("429",),
     summary="Ask for a link that confirms your address",
-    responses={202: ResponseSpec(NotedView, description="Noted.", examples=examples.LINKS_NOTED)},
+    responses={202: answer_of(NotedView, "Noted.", examples.LINKS_NOTED)},
 )
 async def ask_confirmation(
     email_desk: NamedDependency[EmailDesk],
@@ -42,7 +42,7 @@ async def ask_confirmation(
         "The old address counts until the new one is confirmed by a link. The answer is the same "
         "whether or not another account has the new one."
     ),
-    responses={202: ResponseSpec(NotedView, description="Noted.", examples=examples.LINKS_NOTED)},
+    responses={202: answer_of(NotedView, "Noted.", examples.LINKS_NOTED)},
 )
 async def change_email(
     data: Annotated[ChangeEmail, Body(examples=examples.EMAIL_CHANGES)],

@@ -8,6 +8,7 @@ from litestar import Response, Router, get
 from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 
+from govid.bus.routes import answer_of
 from govid.identity import examples
 from govid.identity.schemas import DiscoveryView
 from govid.identity.settings import IdentitySettings
@@ -50,9 +51,7 @@ def jwks(pages: NamedDependency[Pages]) -> Response[bytes]:
         "is no endpoint for other clients."
     ),
     sync_to_thread=False,
-    responses={
-        200: ResponseSpec(DiscoveryView, description="The facts.", examples=examples.DISCOVERIES)
-    },
+    responses={200: answer_of(DiscoveryView, "The facts.", examples.DISCOVERIES)},
 )
 def openid_configuration(pages: NamedDependency[Pages]) -> Response[DiscoveryView]:
     return Response(pages.discovery, headers=pages.headers)

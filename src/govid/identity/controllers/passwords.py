@@ -4,10 +4,10 @@ from typing import Annotated
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body
 
 from govid.bus import Cause, Principal
+from govid.bus.routes import answer_of
 from govid.identity import examples
 from govid.identity.credentials.change import PasswordChange
 from govid.identity.credentials.reset import PasswordReset
@@ -30,9 +30,7 @@ RESET_NOTED = NotedView(
     public="whoever opens an account has to know it first",
     summary="See what a password has to be like",
     sync_to_thread=False,
-    responses={
-        200: ResponseSpec(PasswordPolicyView, description="The rules.", examples=examples.POLICIES)
-    },
+    responses={200: answer_of(PasswordPolicyView, "The rules.", examples.POLICIES)},
 )
 def password_policy(policy: NamedDependency[Policy]) -> PasswordPolicyView:
     return policy.view()
@@ -62,7 +60,7 @@ async def change_password(
     refuses=("429",),
     summary="Ask for a link to set a new password",
     description="The answer is the same whether or not an account has this address.",
-    responses={202: ResponseSpec(NotedView, description="Noted.", examples=examples.RESETS_NOTED)},
+    responses={202: answer_of(NotedView, "Noted.", examples.RESETS_NOTED)},
 )
 async def request_reset(
     data: Annotated[RequestReset, Body(examples=examples.RESETS)],

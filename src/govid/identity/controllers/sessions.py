@@ -5,10 +5,10 @@ from uuid import UUID
 
 from litestar import Request, Response, Router, delete, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body, FromPath, QueryParameter
 
 from govid.bus import DEFAULT_LIMIT, MAX_LIMIT, Cause, Principal
+from govid.bus.routes import answer_of
 from govid.identity import examples
 from govid.identity.credentials.login import SignIn
 from govid.identity.schemas import GrantView, Login, Refresh, SessionView
@@ -29,7 +29,7 @@ Cursor = Annotated[
     refuses=("401", "403", "429"),
     summary="Begin a session that can be renewed",
     description="Signs in as `POST /api/auth/login` does, for a short token and a refresh token.",
-    responses={201: ResponseSpec(GrantView, description="Signed in.", examples=examples.GRANTS)},
+    responses={201: answer_of(GrantView, "Signed in.", examples.GRANTS)},
 )
 async def begin_session(
     data: Annotated[Login, Body(examples=examples.LOGINS)],
@@ -49,7 +49,7 @@ async def begin_session(
         "Each refresh token is good for once: keep the new one, and send no two requests at a "
         "time. One that is used again ends the session, as somebody else may hold it."
     ),
-    responses={200: ResponseSpec(GrantView, description="Renewed.", examples=examples.GRANTS)},
+    responses={200: answer_of(GrantView, "Renewed.", examples.GRANTS)},
 )
 async def refresh(
     data: Annotated[Refresh, Body(examples=examples.REFRESHES)],
@@ -94,14 +94,7 @@ async def logout_all(
     permission="identity.session.list",
     summary="See where you are signed in",
     description="The oldest first. A `Link` header leads to the next page, if there is one.",
-    responses={
-        200: ResponseSpec(
-            list[SessionView],
-            description="Yours.",
-            examples=examples.SESSION_LISTS,
-            generate_examples=False,
-        )
-    },
+    responses={200: answer_of(list[SessionView], "Yours.", examples.SESSION_LISTS)},
 )
 async def list_sessions(
     request: Request[Any, Any, Any],

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from litestar import Router, post
 from litestar.di import NamedDependency, Provide
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body
 
 from govid.bus import Cause, Principal
+from govid.bus.routes import answer_of
 from govid.identity import examples
 from govid.identity.accounts.inquiry import Inquiry
 from govid.identity.schemas import UserView, Verify
@@ -24,7 +24,7 @@ from govid.identity.schemas import UserView, Verify
         "are two attempts for each account and each identifier, registration's among them; the "
         "third is refused as `attempts-exhausted`. A department that is away costs none."
     ),
-    responses={202: ResponseSpec(UserView, description="Asked.", examples=examples.USERS)},
+    responses={202: answer_of(UserView, "Asked.", examples.USERS)},
 )
 async def verify(
     data: Annotated[Verify, Body(examples=examples.VERIFICATIONS)],
