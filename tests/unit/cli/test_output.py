@@ -5,6 +5,8 @@ import io
 import json
 import os
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -39,6 +41,110 @@ def test_a_stream_gives_one_object_a_line(capsys: pytest.CaptureFixture[str]) ->
 def test_a_mapping_is_one_line_a_name(capsys: pytest.CaptureFixture[str]) -> None:
     Output(as_json=False).mapping({"head": "0004", "pending": []})
     assert capsys.readouterr().out == "head\t0004\npending\t[]\n"
+
+
+SETTINGS = [
+    ("GOVID_PUBLIC_URL", "https://id.example.org/a/path/that/goes/on", "environment"),
+    ("GOVID_CORS_ORIGINS", ",".join(f"https://app{n}.example.org" for n in range(9)), ".env"),
+    ("GOVID_A_LONG_NAME_OF_A_SETTING_THAT_FEW_PEOPLE_SET", "x" * 70, "secrets directory"),
+]
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Return what makes stdout a terminal of so many columns."""
+
+    def columns(width: int) -> None:
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setattr("govid.gateway.cli.output.terminal_width", lambda _: width)
+
+    return columns
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 100, 200])
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting[0])
+def test_n2_a_whole_table_loses_nothing(
+    capsys: pytest.CaptureFixture[str], terminal: Any, width: int, setting: tuple[str, ...]
+) -> None:
+    terminal(width)
+    Output(as_json=False).table(
+        ("name", "value", "source"), [setting], folded="value", is_whole=True
+    )
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    text = "".join(shown.out.split())
+    pieces = [setting[0], setting[2].replace(" ", ""), setting[1][-8:], setting[1][:8]]
+    assert [one for one in pieces if one not in text] == []
+    assert sum(map(shown.out.count, set(setting[1]))) >= sum(map(setting[1].count, set(setting[1])))
+
+
+DELIVERY = ("0" * 36, "identity.verification.requested", "k" * 50, "nhs.verification", "pending")
+
+
+@pytest.mark.parametrize(
+    ("width", "shown", "lines"),
+    [(80, ("id", "type", "subscriber", "state"), 3), (100, ("id", "type", "subscriber"), 1)],
+)
+def test_n4_a_column_is_folded_before_it_is_left_out(
+    capsys: pytest.CaptureFixture[str],
+    terminal: Any,
+    width: int,
+    shown: tuple[str, ...],
+    lines: int,
+) -> None:
+    terminal(width)
+    columns = ("id", "type", "key", "subscriber", "state")
+    Output(as_json=False).table(columns, [DELIVERY], least=("key",), folded="type")
+    captured = capsys.readouterr()
+    head, *rows = captured.out.splitlines()
+    assert [name for name in shown if name not in head.split()] == []
+    assert (len(rows), max(map(len, rows)) <= width) == (lines, True)
+    assert "too narrow for: key." in captured.err
+
+
+def test_n4_the_first_column_can_be_the_least(
+    capsys: pytest.CaptureFixture[str], terminal: Any
+) -> None:
+    terminal(20)
+    Output(as_json=False).table(("id", "kind"), [("0" * 36, "block")], least=("id",))
+    assert capsys.readouterr().out.split() == ["kind", "block"]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [({}, "None.\n"), ({"nothing": "No topic is known yet."}, "No topic is known yet.\n")],
+)
+def test_n11_a_table_without_rows_is_a_sentence_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], terminal: Any, given: dict[str, str], sentence: str
+) -> None:
+    terminal(80)
+    Output(as_json=False).table(("name", "age"), [], **given)
+    assert capsys.readouterr() == ("", sentence)
+
+
+def test_n11_a_table_of_which_the_command_speaks_itself_is_silent(
+    capsys: pytest.CaptureFixture[str], terminal: Any
+) -> None:
+    terminal(80)
+    Output(as_json=False).table(("name", "age"), [], nothing="")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_n11_a_pipe_keeps_the_header_of_a_table_without_rows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Output(as_json=False).table(("name", "age"), [])
+    assert capsys.readouterr() == ("name\tage\n", "")
+
+
+@pytest.mark.parametrize(("done", "told"), [(20, "20 of 20"), (21, "21 of 21"), (23, "23 of 23")])
+def test_n15_progress_never_goes_over_its_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, done: int, told: str
+) -> None:
+    monkeypatch.setattr("govid.gateway.cli.progress.LINE_SECONDS", 0.0)
+    with Progress("Reading partitions", 20) as progress:
+        progress.at(done)
+    assert told in capsys.readouterr().err
 
 
 def test_progress_stays_off_stdout(

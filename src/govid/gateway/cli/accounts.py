@@ -82,7 +82,7 @@ def show(as_json: bool, **which: Any) -> None:
         output.table(
             columns,
             [[getattr(line, name) for name in columns] for line in report.history],
-            least=("operator", "occurred_at", "outcome"),
+            least=("id",),
         )
 
 

@@ -3,8 +3,9 @@
 import click
 import rich_click
 
-from govid.gateway.cli.output import Output, json_option
+from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.settings import settings_or_exit
+from govid.gateway.devserver.state import StateFolder
 from govid.gateway.settings import example
 
 
@@ -18,12 +19,24 @@ def command() -> None:
 @json_option
 def show(everything: bool, as_json: bool) -> None:
     """Show each setting that somebody set, where it was set, secrets masked."""
+    settings = settings_or_exit()
     rows = [
         (row.name, row.value, row.source)
-        for row in settings_or_exit().table
+        for row in settings.table
         if everything or row.source != "default"
     ]
-    Output(as_json=as_json).table(("name", "value", "source"), rows)
+    Output(as_json=as_json).table(
+        ("name", "value", "source"),
+        rows,
+        folded="value",
+        is_whole=True,
+        nothing="No setting was set. All of them, with their defaults: `govid config show --all`",
+    )
+    if not as_json and (running := StateFolder(settings.data_dir).running()) is not None:
+        note(
+            f"`govid dev` runs at {running.url}; what it chose by itself (database, Kafka, port, "
+            "secrets) is not among these."
+        )
 
 
 @command.command("example", epilog="Example: govid config example > .env")

@@ -41,9 +41,14 @@ def list_keys(as_json: bool) -> None:
     """Show every key: which signs, which comes next and when, which are still believed."""
     states = _ask(lambda rotation, cause: rotation.states(cause), operator="list")
     rows = [(one.kid, one.algorithm, one.state, one.created_at, one.due_at) for one in states]
-    Output(as_json=as_json).table(("kid", "algorithm", "state", "created_at", "due_at"), rows)
-    if not as_json:
-        note("At due_at a next key begins to sign, and a retiring one is no longer believed.")
+    Output(as_json=as_json).table(
+        ("kid", "algorithm", "state", "created_at", "due_at"),
+        rows,
+        least=("created_at", "algorithm"),
+        nothing="There is no key yet: the first start of a server makes one.",
+    )
+    if rows and not as_json:
+        note("When it is due, a next key begins to sign, and a retiring one is believed no more.")
 
 
 @command.command("rotate", epilog="Example: govid keys rotate --reason 'every quarter'")

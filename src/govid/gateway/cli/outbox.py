@@ -13,6 +13,7 @@ import click
 import msgspec
 import rich_click
 
+from govid.bus.consumers import RELAY
 from govid.bus.inspection import STATES, EventDetail, Inspection, SubscriberStatus
 from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
 from govid.bus.stuck import Group, StuckDeliveries
@@ -20,7 +21,11 @@ from govid.gateway.cli import outbox_mending, outbox_replay, outbox_verify
 from govid.gateway.cli.errors import CommandError, Refused
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.selectors import fingerprint_option, selection, selectors
-from govid.gateway.cli.settings import connected, target
+from govid.gateway.cli.settings import Target, connected, kafka_silence, target
+from govid.gateway.kafka_addresses import why_nobody_answers
+
+LATE_SECONDS = 2.0
+"""A relay that works sends an event within a fraction of this."""
 
 
 @click.group("outbox", cls=rich_click.RichGroup, epilog="Example: govid outbox status")
@@ -48,18 +53,22 @@ def status(as_json: bool) -> None:
     """Show each subscriber's debts: pending, age of the oldest, stuck keys, dead."""
 
     async def ask() -> None:
-        async with connected(target()) as connection:
+        place = target()
+        async with connected(place) as connection:
             found = await Inspection(connection).status()
             faults = await InboundFaults(connection).fetch_all()
         columns = ["subscriber", "pending", "oldest_seconds", "waiting_keys", "parked_keys", "dead"]
         if as_json:
             columns.append("is_estimate")
         Output(as_json=as_json).table(
-            columns, [tuple(getattr(row, column) for column in columns) for row in found]
+            columns,
+            [tuple(getattr(row, column) for column in columns) for row in found],
+            nothing="",
         )
         _report_faults(faults)
+        is_silent = not as_json and await _report_silence(place, found)
         if not as_json and not faults:
-            _lead_on(found)
+            _lead_on(found, is_silent=is_silent)
 
     asyncio.run(ask())
 
@@ -75,7 +84,26 @@ def _report_faults(faults: Sequence[InboundFault]) -> None:
         note(f"The inbox has stopped at {fault.place} ({fault.kind}, {fault.reason}). {next_step}")
 
 
-def _lead_on(found: list[SubscriberStatus]) -> None:
+async def _report_silence(place: Target, found: list[SubscriberStatus]) -> bool:
+    """Say that no Kafka takes what the relay owes; return whether that is so.
+
+    Kafka is asked only where the oldest pending event is older than a relay that works leaves it.
+    """
+    ages = [row.oldest_seconds or 0 for row in found if row.subscriber == RELAY and row.pending]
+    if not ages or max(ages) < LATE_SECONDS:
+        return False
+    servers = place.kafka_bootstrap_servers
+    if servers and await why_nobody_answers(servers) is None:
+        return False
+    silence = await kafka_silence(place)
+    note(
+        f"{RELAY} has not sent its oldest event for {max(ages):.0f} s: {silence.message} "
+        f"{silence.remedy}"
+    )
+    return True
+
+
+def _lead_on(found: list[SubscriberStatus], *, is_silent: bool) -> None:
     estimated = [row.subscriber for row in found if row.is_estimate]
     if estimated:
         note(f"Estimated from a part of the rows: pending of {', '.join(estimated)}")
@@ -83,6 +111,8 @@ def _lead_on(found: list[SubscriberStatus]) -> None:
         note("Parked keys and dead events wait for a person. Next: `govid outbox groups`")
     elif any(row.waiting_keys for row in found):
         note("Waiting keys are tried again by themselves. Why they wait: `govid outbox groups`")
+    elif is_silent:
+        note("Pending events are sent once Kafka answers. Look again: `govid outbox status`")
     elif any(row.pending for row in found):
         note("Pending events are on their way. Look again: `govid outbox status`")
     else:
@@ -112,7 +142,8 @@ def groups(fingerprint: str | None, as_json: bool, **chosen: Any) -> None:
         Output(as_json=as_json).table(
             columns,
             [msgspec.structs.astuple(row) for row in found],
-            least=("first_failed", "error_class", "last_failed", "reason", "state", "fingerprint"),
+            least=("first_failed", "example_id", "last_failed", "error_class", "fingerprint"),
+            nothing="",
         )
         if not as_json:
             _advise(found)
@@ -120,6 +151,8 @@ def groups(fingerprint: str | None, as_json: bool, **chosen: Any) -> None:
     asyncio.run(ask())
 
 
+MOST_EXAMPLES = 10
+"""How many groups are named with an example each, which a narrow table leaves out."""
 ADVICE = {
     "outage": "The thing that it needs is away; the key goes on by itself when it is back.",
     "error": "The handler raises `{}`: its release, or what it depends on, has to be mended.",
@@ -140,6 +173,8 @@ def _advise(found: list[Group]) -> None:
         f"{ADVICE.get(worst.reason, '').format(worst.error_class)}\n"
         f"Look at one: `govid outbox show {worst.example_id}`"
     )
+    for other in found[1:MOST_EXAMPLES]:
+        note(f"One of {other.subscriber} ({other.reason}): `govid outbox show {other.example_id}`")
     if worst.state == "waiting":
         return
     chosen = f"--fingerprint {worst.fingerprint} --subscriber {worst.subscriber}"
@@ -180,7 +215,8 @@ def list_(state: str | None, limit: int, as_json: bool, **chosen: Any) -> None:
         Output(as_json=as_json).table(
             columns,
             [msgspec.structs.astuple(row) for row in found],
-            least=("topic", "reason", "attempts", "seq", "type", "key", "stored_at"),
+            least=("topic", "reason", "attempts", "seq", "key", "stored_at"),
+            folded="type",
         )
         if inspection.searched_since is not None:
             moment = inspection.searched_since.isoformat(timespec="seconds")
@@ -216,7 +252,11 @@ def show(event_id: UUID, raw: bool, as_json: bool) -> None:
     output.mapping({**detail.event, "headers": detail.headers, "payload": detail.payload})
     columns = ("subscriber", "state", "attempts", "reason", "handled_at", "partition", "offset")
     click.echo()
-    output.table(columns, [[line[name] for name in columns] for line in detail.deliveries])
+    output.table(
+        columns,
+        [[line[name] for name in columns] for line in detail.deliveries],
+        least=("attempts", "handled_at"),
+    )
     for line in detail.deliveries:
         if line["state"] in {"parked", "dead"}:
             chosen = f"--id {event_id} --subscriber {line['subscriber']} --reason '...'"

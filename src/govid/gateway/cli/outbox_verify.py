@@ -107,7 +107,7 @@ async def _verify(
                     born_at=_born_at(place),
                 )
                 report.add(await proof.survey())
-                await _watch("Reading partitions", len(proof.places), proof.run(), report)
+                await _watch("Reading partitions", _steps(proof), proof.run(), report)
                 report.kafka = proof.tally
         except Outage as error:
             raise await kafka_silence(place, "--without-kafka proves the rest.") from error
@@ -133,10 +133,15 @@ async def unproved_events(
         async with reading(place.kafka_bootstrap_servers) as archive:
             proof = KafkaProof(settings, connection, archive, range_, born_at=_born_at(place))
             await proof.survey()
-            await _watch("Reading partitions", len(proof.places), proof.run(), report)
+            await _watch("Reading partitions", _steps(proof), proof.run(), report)
     except Outage as error:
         raise await kafka_silence(place) from error
     return proof.unproved
+
+
+def _steps(proof: KafkaProof) -> int:
+    """Return how many items *proof* yields: one for each partition, and what Kafka has lost."""
+    return len(proof.places) + 1
 
 
 def _born_at(place: Target) -> datetime | None:
@@ -199,7 +204,7 @@ def _tell(output: Output, report: Report) -> None:
         (name, *(states.get(state, 0) for state in STATES))
         for name, states in sorted(report.deliveries.items())
     ]
-    output.table(("subscriber", *STATES), rows)
+    output.table(("subscriber", *STATES), rows, nothing="")
     for finding in report.findings:
         output.text(finding.line())
     if report.found > len(report.findings):

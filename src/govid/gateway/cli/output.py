@@ -22,6 +22,10 @@ GAP = 2
 """Blanks between two columns of a table."""
 PROSE_WIDTH = 24
 """A column of prose is not made narrower than this; its lines are wrapped at blanks."""
+FOLDED_WIDTH = 12
+"""A column that may be folded is not made narrower than this."""
+_FOLDS = " .,;:/?&=_-"
+"""A folded cell is broken behind one of these, if there is one."""
 _TOKEN = re.compile(r"\S*`[^`]+`\S*|\S+")
 
 
@@ -123,11 +127,18 @@ class Output:
         rows: Sequence[Sequence[object]],
         *,
         least: Sequence[str] = (),
+        folded: str | None = None,
+        is_whole: bool = False,
+        nothing: str = "None.",
     ) -> None:
         """Print *rows* under *columns*; in JSON, an array of objects with those names.
 
         On a terminal that is too narrow, columns are left out: those named in *least* first, in
-        that order, and then from the right. The first column always stays.
+        that order. Then the cells of the column *folded* go over several lines. Then columns are
+        left out from the right. The first column stays, unless *least* names it. A table that
+        *is_whole* leaves nothing out: it prints each row as a block of lines instead.
+
+        On a terminal a table without rows is the sentence *nothing*, or not there if that is empty.
         """
         if self.as_json:
             self.document([dict(zip(columns, row, strict=True)) for row in rows])
@@ -137,8 +148,20 @@ class Output:
             for line in (columns, *rows):
                 click.echo("\t".join(map(_piped, line)))
             return
+        if not rows:
+            if nothing:
+                note(nothing)
+            return
         cells = [[_seen(value) for value in row] for row in rows]
-        kept = _fitting(columns, cells, width, least)
+        kept, needed = _fitting(columns, cells, width, least, folded)
+        if is_whole and len(kept) < len(columns):
+            _draw_blocks(columns, cells)
+            return
+        if folded is not None and (place := columns.index(folded)) in kept:
+            others = sum(needed[one] for one in kept if one != place)
+            room = max(width - others - GAP * (len(kept) - 1), FOLDED_WIDTH)
+            for row in cells:
+                row[place] = "\n".join(_folded(row[place], room))
         _draw(columns, cells, kept)
         if left_out := [name for name in columns if columns.index(name) not in kept]:
             names = ", ".join(name.replace("_", " ") for name in left_out)
@@ -159,9 +182,16 @@ class Output:
 
 
 def _fitting(
-    columns: Sequence[str], cells: Sequence[Sequence[str]], width: int, least: Sequence[str]
-) -> list[int]:
-    """Return the indexes of the columns that a terminal of *width* has room for."""
+    columns: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    width: int,
+    least: Sequence[str],
+    folded: str | None,
+) -> tuple[list[int], list[int]]:
+    """Return the indexes of the columns that a terminal of *width* has room for.
+
+    Also return how many places each of all columns needs.
+    """
     from rich.cells import cell_len  # noqa: PLC0415 - see `terminal_width`
 
     needed = [len(column) for column in columns]
@@ -171,12 +201,35 @@ def _fitting(
             needed[place] = max(needed[place], length)
     kept = list(range(len(columns)))
     order = [columns.index(name) for name in least]
+    fold = columns.index(folded) if folded is not None else None
+    order += [] if fold is None else [fold]
     order += [place for place in reversed(range(1, len(columns))) if place not in order]
     for place in order:
         if sum(needed[one] for one in kept) + GAP * (len(kept) - 1) <= width:
             break
-        kept.remove(place)
-    return kept
+        if place == fold:
+            needed[place] = min(needed[place], max(FOLDED_WIDTH, len(columns[place])))
+        else:
+            kept.remove(place)
+    return kept, needed
+
+
+def _folded(cell: str, width: int) -> list[str]:
+    """Return *cell* in pieces of at most *width* characters."""
+    pieces = []
+    while len(cell) > width:
+        end = max(cell.rfind(character, width // 2, width) for character in _FOLDS) + 1 or width
+        pieces.append(cell[:end])
+        cell = cell[end:]
+    return [*pieces, cell]
+
+
+def _draw_blocks(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Print each row as its first cell, and below it the others with their names."""
+    for first, *others in cells:
+        click.echo(first)
+        for name, cell in zip(columns[1:], others, strict=True):
+            click.echo(f"  {name.replace('_', ' ')}: {cell}")
 
 
 def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]], kept: Sequence[int]) -> None:
@@ -186,9 +239,12 @@ def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]], kept: Sequence
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
     for place in kept:
-        is_prose = any(" " in row[place] for row in cells)
+        is_prose = any(" " in row[place] or "\n" in row[place] for row in cells)
         table.add_column(
-            columns[place].replace("_", " "), no_wrap=not is_prose, min_width=len(columns[place])
+            columns[place].replace("_", " "),
+            no_wrap=not is_prose,
+            min_width=len(columns[place]),
+            overflow="fold",
         )
     for row in cells:
         table.add_row(*(Text(row[place]) for place in kept))

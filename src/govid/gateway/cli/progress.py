@@ -38,9 +38,10 @@ class Progress:
             self._bar.stop()
 
     def at(self, done: int) -> None:
-        """Say that *done* items are done."""
+        """Say that *done* items are done. If they are more than was expected, the total grows."""
+        self._total = max(self._total, done)
         if self._bar is not None:
-            self._bar.update(self._task, completed=done)
+            self._bar.update(self._task, completed=done, total=self._total)
             return
         now = time.monotonic()
         if now - self._told >= LINE_SECONDS:

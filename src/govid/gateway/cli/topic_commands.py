@@ -64,7 +64,12 @@ def list_(as_json: bool) -> None:
     for fault in faults:
         stopped.setdefault(fault.topic, []).append(f"{fault.partition}/{fault.first_offset}")
     rows = [(*msgspec.structs.astuple(one), stopped.get(one.topic)) for one in states]
-    Output(as_json=as_json).table(columns, rows)
+    Output(as_json=as_json).table(
+        columns,
+        rows,
+        least=("in_kafka", "partitions"),
+        nothing="No topic is known yet: a server creates them when it first reaches Kafka.",
+    )
     if silence is not None:
         note(f"{silence}: what Kafka has is not known.")
     if as_json:
