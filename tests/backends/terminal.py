@@ -96,3 +96,46 @@ def run(
             process.kill()
             process.wait()
         os.close(here)
+
+
+def hang_up(
+    command: Sequence[object],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    after: str,
+    seconds: float = 60,
+) -> int:
+    """Run *command* on a terminal that is closed once *after* has appeared; return the exit code.
+
+    Raises:
+        TimeoutError: it did not appear in so many *seconds*; carries what was written.
+    """
+    here, there = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _LAUNCH, *map(str, command)],
+        stdin=there,
+        stdout=there,
+        stderr=there,
+        env={**environment, "TERM": "xterm"},
+        cwd=folder,
+        start_new_session=True,
+    )
+    os.close(there)
+    written = ""
+    deadline = time.monotonic() + seconds
+    try:
+        while after not in written:
+            if time.monotonic() > deadline:
+                raise TimeoutError(written)
+            if select.select([here], [], [], 0.1)[0]:
+                written += os.read(here, 65536).decode("utf-8", "replace")
+        os.close(here)
+        here = -1
+        return process.wait(seconds)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        if here >= 0:
+            os.close(here)

@@ -108,7 +108,9 @@ def warnings(settings: Settings) -> list[str]:
     if settings.nhs.registry == "remote" and not settings.nhs.takes_bookings:
         found.append("No practices take bookings: appointments are answered with 503")
     if settings.identity.access_token_seconds > TOKEN_SECONDS:
-        found.append("access tokens live longer than 15 minutes")
+        found.append(
+            "access tokens live longer than 15 minutes (GOVID_ACCESS_TOKEN_EXPIRE_MINUTES)"
+        )
     if not settings.identity.password_checks:
         found.append("GOVID_PASSWORD_CHECKS is off: passwords that are easy to guess are taken")
     if settings.identity.mail.folder is None and settings.identity.mail.smtp is None:

@@ -55,6 +55,48 @@ def test_a_database_behind_this_release_is_refused(production: str, tmp_path: Pa
     cluster.drop(production, "empty")
 
 
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        (
+            "postgresql://a:b@127.0.0.1:1/c",
+            "no connection to PostgreSQL at 127.0.0.1:1 (connection refused)",
+        ),
+        (
+            "postgresql://a:b@/c?host=/nowhere",
+            "no connection to PostgreSQL at /nowhere:5432 (there is no such socket)",
+        ),
+        (
+            "postgresql://a:b@127.0.0.1:1,localhost:1/c",
+            "no connection to PostgreSQL at 127.0.0.1:1, localhost:1 (connection refused)",
+        ),
+    ],
+)
+def test_n10_a_database_that_is_away_is_no_refusal(tmp_path: Path, url: str, sentence: str) -> None:
+    ended = govid("serve", env=environment(url), cwd=tmp_path)
+    told = govid("outbox", "status", env=environment(url), cwd=tmp_path)
+    assert (ended.code, told.code) == (4, 4), ended.stderr
+    assert ended.stderr == told.stderr
+    assert ended.stderr.startswith(f"govid: {sentence}")
+
+
+def test_n13_an_old_address_is_called_by_the_names_that_were_set(tmp_path: Path) -> None:
+    env = {"PATH": "", "DB_HOST": "127.0.0.1", "DB_PORT": "1", "DB_USER": "ada"}
+    ended = govid("migrate", "status", env=env, cwd=tmp_path)
+    assert (ended.code, ended.stderr.splitlines()[1:]) == (
+        4,
+        ["  Is it running, and are DB_HOST and DB_PORT right?"],
+    )
+
+
+def test_n10_a_rule_that_refuses_comes_first(tmp_path: Path) -> None:
+    url = "postgresql://a:b@127.0.0.1:1/c"
+    ended = govid("serve", env=environment(url, GOVID_CORS_ORIGINS="*"), cwd=tmp_path)
+    assert ended.code == 3
+    assert "  - GOVID_CORS_ORIGINS allows any origin" in ended.stderr
+    assert "  - no connection to PostgreSQL at 127.0.0.1:1" in ended.stderr
+
+
 def test_it_serves_without_kafka_and_stops_when_told(production: str, tmp_path: Path) -> None:
     server = Govid(tmp_path, database_url=production, kafka="127.0.0.1:1")
     server.migrate()

@@ -1,7 +1,7 @@
 """Every command on a real terminal: no traceback, ids that can be copied, keys that are heard."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,10 +10,12 @@ import httpx
 import msgspec
 import pytest
 
-from tests.backends import terminal
+from tests.backends import cluster, terminal
+from tests.backends.govid import BASE
+from tests.backends.ports import free_port
 from tests.backends.terminal import CTRL_C, Screen
 from tests.integration.cli.conftest import RELAY, SUBSCRIBER, Past
-from tests.integration.cli.processes import GOVID, Dev
+from tests.integration.cli.processes import GOVID, Dev, govid
 from tests.integration.cli.test_accounts import ADA, INSERT, SESSION
 from tests.unit.cli.terminal_cases import CASES, REASON, SHOWN
 
@@ -43,6 +45,13 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
             columns=columns,
             keys=keys,
         )
+
+
+@pytest.fixture(scope="module")
+def production() -> Iterator[str]:
+    """Return the URL of a database as production has one."""
+    with cluster.server() as url:
+        yield url
 
 
 @pytest.fixture
@@ -95,6 +104,53 @@ async def test_f8_f9_a_command_ends_as_documented_and_breaks_no_id(
     assert [one for one in ids if not screen.shows(one)] == [], screen.text
 
 
+@pytest.mark.parametrize(
+    ("command", "headings"),
+    [
+        (("config", "show"), ("name", "value", "source")),
+        (("config", "show", "--all"), ("name", "value", "source")),
+        (("outbox", "groups"), ("subscriber", "state", "reason", "fingerprint", "count")),
+        (("outbox", "list"), ("id", "type", "subscriber", "state")),
+        (("outbox", "show", "{parked}"), ("subscriber", "state", "reason", "partition", "offset")),
+        (("keys", "list"), ("kid", "state", "due at")),
+        (
+            ("accounts", "show", "{account}"),
+            ("kind", "occurred at", "outcome", "operator", "stated reason"),
+        ),
+    ],
+    ids=str,
+)
+async def test_n2_n3_n4_80_columns_show_what_a_command_is_for(
+    scene: Scene, command: tuple[str, ...], headings: tuple[str, ...]
+) -> None:
+    block = ("accounts", "block", str(ADA), *REASON)
+    assert scene.run(*block, columns=80, keys=[("[y/N]:", "y\n")]).code == 0
+    words = [word.format(parked=scene.parked, account=ADA) for word in command]
+    screen = scene.run(*words, columns=80)
+    (head,) = [row for row in screen.rows() if row.startswith(f"{headings[0]}  ")][-1:]
+    assert [one for one in headings if f" {one} " not in f" {head} "] == [], screen.text
+
+
+async def test_n2_every_setting_is_shown_with_its_value_and_its_source(scene: Scene) -> None:
+    address = f"https://id.example.org/{'/'.join(map(str, range(40)))}"
+    environment = {**scene.environment, "GOVID_PUBLIC_URL": address}
+    screen = terminal.run(
+        [*GOVID, "config", "show"], environment=environment, folder=scene.folder, columns=80
+    )
+    rows = screen.rows()
+    (first,) = [row for row in rows if row.startswith("GOVID_PUBLIC_URL ")]
+    assert first.endswith("environment")
+    begins = first.index("https://")
+    place = rows.index(first)
+    value = "".join(row[begins:].split(" ")[0] for row in rows[place : place + 4])
+    assert value.startswith(address)
+
+
+async def test_n12_check_breaks_no_word(scene: Scene) -> None:
+    lines = scene.run("check", columns=80).text.replace("\r\n", "\n").split("\n")
+    assert [line for line in lines if len(line) > 80 and " " in line] == []
+
+
 async def test_f8_ctrl_c_in_a_bar_ends_with_130(scene: Scene, past: Past) -> None:
     for _ in range(3):
         await past.park(SUBSCRIBER, await past.emit())
@@ -119,6 +175,47 @@ async def test_f8_ctrl_c_at_a_question_ends_with_130(scene: Scene) -> None:
 async def test_f8_simulators_run_until_ctrl_c(scene: Scene) -> None:
     screen = scene.run("simulators", columns=80, keys=[("are simulated on", CTRL_C)])
     assert (screen.code, "Traceback" in screen.text) == (0, False), screen.text
+
+
+def test_n5_a_closed_terminal_stops_a_demonstration_and_its_database(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "GOVID_PORT": "0"}
+    code = terminal.hang_up(
+        [*GOVID, "dev", "--no-seed"], environment=environment, folder=tmp_path, after="Ctrl-C"
+    )
+    state = msgspec.json.decode((tmp_path / ".govid" / "dev.json").read_bytes())
+    is_left = Path(state["postgres_folder"], "postmaster.pid").exists()
+    assert (code, state["running"], is_left) == (0, None, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "after"),
+    [(("serve",), "Ready on"), (("serve", "--workers", "2"), "Starting 2 workers")],
+)
+def test_n5_a_closed_terminal_stops_a_server(
+    production: str, tmp_path: Path, arguments: tuple[str, ...], after: str
+) -> None:
+    environment = {
+        **BASE,
+        "PATH": os.environ["PATH"],
+        "GOVID_DATABASE_URL": production,
+        "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "GOVID_PORT": str(free_port()),
+    }
+    assert govid("migrate", env=environment, cwd=tmp_path).code == 0
+    code = terminal.hang_up(
+        [*GOVID, *arguments], environment=environment, folder=tmp_path, after=after
+    )
+    assert code == 0
+
+
+def test_n5_a_closed_terminal_stops_the_simulators(tmp_path: Path) -> None:
+    code = terminal.hang_up(
+        [*GOVID, "simulators", "--port", "0"],
+        environment={"PATH": os.environ["PATH"]},
+        folder=tmp_path,
+        after="are simulated on",
+    )
+    assert code == 0
 
 
 def test_f8_a_demonstration_on_a_terminal(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from govid.bus.storage.connection import DatabaseUnreachable
 from govid.gateway.cli import web
 from govid.gateway.cli.errors import CommandError
+from govid.identity import UnreadableKey
 
 
 @pytest.fixture
@@ -33,6 +34,24 @@ def listener() -> Iterator[socket.socket]:
                 "the application did not start: the database accepts no writes: it is read-only, "
                 "or a standby."
             ),
+        ),
+        (
+            ExceptionGroup("start", [ExceptionGroup("tasks", [UnreadableKey("sealed")])]),
+            1,
+            (
+                "the application did not start: GOVID_KEY_ENCRYPTION_KEY is not the key that this "
+                "database was used with."
+            ),
+        ),
+        (
+            ExceptionGroup("start", [DatabaseUnreachable("no connection to PostgreSQL at db:1")]),
+            4,
+            "the application did not start: no connection to PostgreSQL at db:1.",
+        ),
+        (
+            ExceptionGroup("start", [KeyError("ada@example.com"), ValueError("x")]),
+            1,
+            "the application did not start (KeyError).",
         ),
         (KeyError("ada@example.com"), 1, "the application did not start (KeyError)."),
     ],

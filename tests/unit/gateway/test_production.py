@@ -151,7 +151,7 @@ def test_simulators_may_be_allowed_and_are_then_warned_of() -> None:
         "GOVID_PATIENT_REGISTRY is simulated: nobody is really verified",
         "GOVID_NINO_VERIFIER is off: verifications wait until it is there",
         "GOVID_TAX_RECORDS is off: nobody can see what HMRC has",
-        "access tokens live longer than 15 minutes",
+        "access tokens live longer than 15 minutes (GOVID_ACCESS_TOKEN_EXPIRE_MINUTES)",
         PAGES,
     ]
 

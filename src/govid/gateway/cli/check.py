@@ -62,7 +62,7 @@ def command(as_json: bool) -> None:
         output.document(found)
     else:
         many = len(found.faults) + len(found.relay_faults)
-        click.echo("\n".join([*found.lines(), "1 fault" if many == 1 else f"{many} faults"]))
+        output.text("\n".join([*found.lines(), "1 fault" if many == 1 else f"{many} faults"]))
     if found.faults or found.relay_faults:
         context: Any = click.get_current_context()
         context.exit(ExitCode.WRONG)

@@ -4,7 +4,6 @@ What serves is imported while PostgreSQL starts: each takes more than half a sec
 """
 
 import importlib
-import signal
 from contextlib import ExitStack
 
 import click
@@ -15,6 +14,7 @@ from govid.gateway.cli.group import STARTED
 from govid.gateway.cli.listening import PORT, listen, refuse_exposure
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.settings import settings_or_exit
+from govid.gateway.cli.signals import stop_on_signals
 from govid.gateway.devserver import backends
 from govid.gateway.devserver.errors import CannotStart
 from govid.gateway.devserver.state import StateFolder, folder_secrets
@@ -45,8 +45,8 @@ def command(
     in, and simulated departments answer. State is kept in .govid (GOVID_DATA_DIR). Ctrl-C stops
     all of it.
     """
-    # A polite kill ends like Ctrl-C: with the database stopped.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A polite kill, or a closed terminal, ends like Ctrl-C: with the database stopped.
+    stop_on_signals()
     asked = {"GOVID_HOST": host, "GOVID_PORT": port}
     given = {name: value for name, value in asked.items() if value is not None}
     base = settings_or_exit(given, demonstration=True)

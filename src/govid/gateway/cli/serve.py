@@ -1,7 +1,7 @@
 """`govid serve`: the server, with production's safety rules."""
 
 import asyncio
-import signal
+from contextlib import suppress
 
 import click
 import rich_click
@@ -10,13 +10,14 @@ from uvicorn.supervisors import Multiprocess
 from govid.gateway.app import create_app
 from govid.gateway.cli import web
 from govid.gateway.cli.check import findings
-from govid.gateway.cli.errors import Refused
+from govid.gateway.cli.errors import Refused, WrongUsage
 from govid.gateway.cli.listening import PORT, listen, url_of
 from govid.gateway.cli.output import note
-from govid.gateway.cli.settings import settings_or_exit
+from govid.gateway.cli.settings import Target, connected, settings_or_exit
+from govid.gateway.cli.signals import stop_on_hangup, stop_on_signals
 from govid.gateway.cli.topic_commands import accept_ahead_at_start
 from govid.gateway.edge import Edge
-from govid.gateway.settings import load
+from govid.gateway.settings import Settings, load
 
 
 @click.command("serve", cls=rich_click.RichCommand, epilog="Example: govid migrate && govid serve")
@@ -37,15 +38,18 @@ def command(host: str | None, port: int | None, accept_kafka_ahead: bool, worker
     """Run the server, with production's safety rules.
 
     Refuses to start (3) on published or short secrets, an embedded or open database, an in-memory
-    broker, simulated departments, pending migrations; it lists all faults at once. A Kafka that
-    does not answer is no reason not to start.
+    broker, simulated departments, pending migrations; it lists all faults at once. Ends with 4 if
+    nothing is wrong but that the database is away. A Kafka that does not answer is no reason not
+    to start.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop_on_signals()
     asked = {"GOVID_HOST": host, "GOVID_PORT": port}
     settings = settings_or_exit({name: value for name, value in asked.items() if value is not None})
     if accept_kafka_ahead:
         asyncio.run(accept_ahead_at_start())
     found = asyncio.run(findings(settings))
+    if len(found.faults) == 1:
+        asyncio.run(_refuse_outage(settings))
     if found.faults:
         raise Refused(
             "this is not fit for production:\n" + "\n".join(f"  - {one}" for one in found.faults),
@@ -67,9 +71,31 @@ def command(host: str | None, port: int | None, accept_kafka_ahead: bool, worker
             "govid.gateway.cli.serve:application", workers=workers, factory=True
         )
         note(f"Starting {workers} workers on {address}")
-        Multiprocess(configuration, sockets=[listener]).run()
+        supervisor = Multiprocess(configuration, sockets=[listener])
+        # Uvicorn would start its workers anew, which a closed terminal does not ask for.
+        stop_on_hangup()
+        supervisor.run()
+
+
+async def _refuse_outage(settings: Settings) -> None:
+    """Refuse a database that is away in the words and with the exit code of all commands.
+
+    Raises:
+        Unreachable: it does not let govid in. This is no refusal by a rule, so it may be tried
+            again.
+    """
+    place = Target(
+        settings=settings,
+        running=None,
+        database_url=settings.bus.database_url,
+        kafka_bootstrap_servers=settings.bus.kafka_bootstrap_servers,
+    )
+    with suppress(WrongUsage):
+        async with connected(place):
+            return
 
 
 def application() -> Edge:
     """Build the application in a worker process, which reads the settings again."""
+    stop_on_hangup()
     return create_app(load())

@@ -98,16 +98,23 @@ async def connected(to: Target) -> AsyncIterator[Any]:
             "GOVID_DATABASE_URL cannot be used:\n" + "\n".join(f"  - {one}" for one in error.faults)
         ) from error
     except DatabaseUnreachable as error:
-        raise Unreachable(f"{error}.", "Is it running, and is GOVID_DATABASE_URL right?") from error
+        raise Unreachable(f"{error}.", f"Is it running, and {_address(to)} right?") from error
     except DRIVER_ERRORS as error:
         raise explain(error) or Unreachable(
             "the database does not answer as PostgreSQL does.",
-            "Is it running, and is GOVID_DATABASE_URL right? `govid check` looks closer.",
+            f"Is it running, and {_address(to)} right? `govid check` looks closer.",
         ) from error
     try:
         yield connection
     finally:
         await connection.close()
+
+
+def _address(to: Target) -> str:
+    """Return which settings say where the database is, behind their verb."""
+    sources = {row.name: row.source for row in to.settings.table}
+    is_old = sources["GOVID_DATABASE_URL"] == "default" and sources["DB_HOST"] != "default"
+    return "are DB_HOST and DB_PORT" if is_old else "is GOVID_DATABASE_URL"
 
 
 async def kafka_silence(to: Target, remedy: str = "") -> Unreachable:

@@ -1,7 +1,6 @@
 """`govid simulators`: the simulated departments in a process of their own, over real sockets."""
 
 import shlex
-import signal
 from typing import Any
 
 import click
@@ -16,6 +15,7 @@ from govid.gateway.cli import web
 from govid.gateway.cli.listening import PORT, listen, refuse_exposure, url_of
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.settings import settings_or_exit
+from govid.gateway.cli.signals import stop_on_signals
 from govid.gateway.connection_limits import ConnectionLimits
 
 CONNECTIONS = 1_000
@@ -46,7 +46,7 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
     key is kept in GOVID_DATA_DIR. To let calls fail while it runs: curl -X PUT -d 503:0.5
     URL/simulator/nhs/fault (or hmrc), and -d '' to end it.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop_on_signals()
     refuse_exposure(host, expose=expose)
     settings = settings_or_exit(demonstration=True)
     key_file = (settings.data_dir / "simulators" / "nhs.pem").absolute()

@@ -13,6 +13,7 @@ from govid.gateway.cli.database_errors import explain
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.listening import BACKLOG
 from govid.gateway.connections import Connection
+from govid.identity import UnreadableKey
 
 GRACE_SECONDS = 10
 """How long requests in work may take once the server is told to stop."""
@@ -99,12 +100,27 @@ class _WatchedLifespan(LifespanOn):
 def _not_started(errors: list[Exception]) -> CommandError:
     if not errors:
         return CommandError("the server stopped while it started.", "Its log lines say why.")
-    explained = explain(errors[0])
+    error = _first(errors[0])
+    explained = _unreadable_key() if isinstance(error, UnreadableKey) else explain(error)
     if explained is None:
         return CommandError(
-            f"the application did not start ({type(errors[0]).__name__}).",
+            f"the application did not start ({type(error).__name__}).",
             "`govid check` lists every fault; --debug shows the traceback.",
         )
     started = type(explained)(f"the application did not start: {explained.message}")
     started.remedy = explained.remedy
     return started
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the first error in *error*, which may be a group of groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _unreadable_key() -> CommandError:
+    return CommandError(
+        "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with.",
+        "Give the key that its server has; a former one goes to GOVID_OLD_KEY_ENCRYPTION_KEY.",
+    )

@@ -1,10 +1,14 @@
 """What `govid dev` shows once it is ready: what runs where, and what to try next."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import click
 import msgspec
+
+WIDTH = 80
+"""Lines are not longer, if no address is."""
+NAME_WIDTH = 10
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,33 +47,53 @@ def render(panel: Panel, password: str, command: str = "govid") -> str:
         if panel.kafka_in_memory
         else f"{panel.kafka} (yours)"
     )
-    lines = [
+    lines: list[tuple[str, str]] = [
         ("", ""),
         (
             f"govid {panel.version}",
             f"DEMONSTRATION, do not expose      ready in {panel.ready_seconds:.1f} s",
         ),
         (" Service", panel.service),
-        (" API docs", f"{panel.api_docs}   OpenAPI {panel.openapi}   Health {panel.health}"),
+        *_packed(
+            " API docs",
+            "   ",
+            (panel.api_docs, f"OpenAPI {panel.openapi}", f"Health {panel.health}"),
+        ),
         *([(" Mail", panel.inbox)] if panel.inbox else []),
-        (" Postgres", f"{panel.postgres} ({panel.postgres_version}, {kind})"),
-        (" Kafka", kafka),
+        *_packed(" Postgres", " ", (panel.postgres, f"({panel.postgres_version}, {kind})")),
+        *_packed(" Kafka", " ", kafka.split()),
     ]
     if panel.sign_in:
         lines += [
-            (" Sign in", "  ".join(panel.sign_in)),
-            ("", f"password {password}   ({panel.state_file})"),
+            *_packed(" Sign in", "  ", panel.sign_in),
+            *_packed("", "   ", (f"password {password}", f"({panel.state_file})")),
         ]
     if panel.death_notification_at is not None:
         clock = panel.death_notification_at.astimezone().strftime("%H:%M:%S")
         death = f"HMRC's simulator sends a death notification for {panel.death_notification_for}"
-        lines.append((" Soon", f"{death} at {clock} (SIMULATE_DEATH_EVENT=false: never)"))
+        soon = f"{death} at {clock} (SIMULATE_DEATH_EVENT=false: never)"
+        lines += _packed(" Soon", " ", soon.split())
     lines += [
-        (" Next", f"{command} events tail   {command} demo all   {command} outbox status"),
+        *_packed(
+            " Next",
+            "   ",
+            (f"{command} events tail", f"{command} demo all", f"{command} outbox status"),
+        ),
         (" Stop", "Ctrl-C"),
         ("", ""),
     ]
     head, *rest = (
-        f"{click.style(name.ljust(10), bold=True)} {text}".rstrip() for name, text in lines
+        f"{click.style(name.ljust(NAME_WIDTH), bold=True)} {text}".rstrip() for name, text in lines
     )
     return "\n".join((head, *rest))
+
+
+def _packed(name: str, gap: str, items: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield lines of *items*, as many in each as fit. *name* stands before the first line."""
+    line = ""
+    for item in items:
+        if line and NAME_WIDTH + 1 + len(line) + len(gap) + len(item) > WIDTH:
+            yield name, line
+            name, line = "", ""
+        line += f"{gap}{item}" if line else item
+    yield name, line

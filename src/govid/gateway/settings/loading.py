@@ -198,8 +198,13 @@ def _unknown(place: str, source: Mapping[str, str]) -> list[str]:
     faults = []
     for name in sorted(source):
         if name.startswith(PREFIX) and not name.startswith(ELSEWHERE) and name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f": did you mean {near[0]}?" if near else ""
+            # The prefix, which all of them have, would make any two names similar.
+            near = get_close_matches(
+                name.removeprefix(PREFIX),
+                [one.removeprefix(PREFIX) for one in known if one.startswith(PREFIX)],
+                n=1,
+            )
+            hint = f": did you mean {PREFIX}{near[0]}?" if near else ""
             faults.append(f"{name} in {place} is no setting of govid{hint}")
     return faults
 

@@ -1,0 +1,49 @@
+"""SIGHUP ends a server as SIGTERM does, and stays ignored where it is ignored."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import signal, sys, time
+from govid.gateway.cli.signals import stop_on_signals
+{before}
+stop_on_signals()
+{after}
+try:
+    signal.raise_signal({sent})
+except KeyboardInterrupt:
+    print("interrupted")
+else:
+    print("went on")
+"""
+IGNORE = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+SERVES = "signal.signal(signal.SIGTERM, lambda *_: print('asked to stop'))"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sent", "told"),
+    [
+        ("", "", signal.SIGTERM, "interrupted"),
+        ("", "", signal.SIGHUP, "interrupted"),
+        (IGNORE, "", signal.SIGHUP, "went on"),
+        (IGNORE, "", signal.SIGTERM, "interrupted"),
+        ("", SERVES, signal.SIGHUP, "asked to stop went on"),
+    ],
+)
+def test_n5_a_hangup_is_a_request_to_stop(
+    before: str, after: str, sent: signal.Signals, told: str
+) -> None:
+    program = PROGRAM.format(before=before, after=after, sent=int(sent))
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+        timeout=60,
+    )
+    assert (done.stdout.split(), done.stderr, done.returncode) == (told.split(), "", 0)
