@@ -9,6 +9,7 @@ import pytest
 
 from govid.gateway import connections
 from tests.http.client import Client
+from tests.http.test_headers import SECURITY
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 REQUEST = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -293,12 +294,134 @@ class TestPipelines:
         ]
         assert answered == [*asked, 300]
 
-    async def test_d2_what_is_whole_is_answered_before_what_is_wrong(self, pair: Pair) -> None:
+    @pytest.mark.parametrize("wrong", [b"\x16\x03\x01", b"FOO BAR\r\n\r\n", b"GET /\x00"])
+    async def test_d2_what_is_whole_is_answered_before_what_is_wrong(
+        self, pair: Pair, wrong: bytes
+    ) -> None:
         reader, writer = pair
-        writer.write(REQUEST + b"\x16\x03\x01")
+        writer.write(REQUEST + wrong)
+        assert statuses(await rest(reader)) == [200, 400]
+
+
+BAD_HEADS = [
+    pytest.param(b"GET http:// HTTP/1.1\r\n", id="no host"),
+    pytest.param(b"GET http://[::1 HTTP/1.1\r\n", id="half an IPv6 address"),
+    pytest.param(b"GET http://127.0.0.1:99999999/ HTTP/1.1\r\n", id="port out of range"),
+    pytest.param(b"GET http:///health/live HTTP/1.1\r\n", id="empty host"),
+    pytest.param(b"GET http://127.0.0.1 HTTP/1.1\r\n", id="no path"),
+    pytest.param(b"GET /\xff HTTP/1.1\r\n", id="no ASCII"),
+    pytest.param(b"GET http:// HTTP/1.1\r\n" + TestOffers.OFFER, id="no host, with an offer"),
+    pytest.param(b"GET /\xff HTTP/1.1\r\n" + TestOffers.OFFER, id="no ASCII, with an offer"),
+    pytest.param(b"CONNECT 169.254.169.254:80 HTTP/1.1\r\n", id="CONNECT"),
+    pytest.param(b"CONNECT http://127.0.0.1/health HTTP/1.1\r\n", id="CONNECT with a path"),
+]
+
+
+class TestBadTargets:
+    """Heads whose target names nothing that could be asked for."""
+
+    ENDS = b"Host: 127.0.0.1\r\n\r\n"
+    BODY = b'{"email":"unknown.person@example.com","password":"correct horse battery"}'
+    SIGN_IN = (
+        b"POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+    )
+    """Its answer takes as long as a password hash."""
+
+    @pytest.mark.parametrize("head", BAD_HEADS)
+    async def test_w7_a_bad_target_is_a_400(
+        self, pair: Pair, caplog: pytest.LogCaptureFixture, head: bytes
+    ) -> None:
+        reader, writer = pair
+        writer.write(head + self.ENDS + REQUEST)
         answer = await rest(reader)
-        assert answer.startswith(b"HTTP/1.1 200 ")
-        assert answer.count(b"HTTP/1.1 ") == 1
+        assert statuses(answer) == [400]
+        assert b"urn:govid:problem:bad-request" in answer
+        assert errors(caplog) == []
+
+    @pytest.mark.parametrize("earlier", [1, 3, 40])
+    @pytest.mark.parametrize("head", BAD_HEADS)
+    async def test_w7_requests_of_the_same_packet_keep_their_answers(
+        self, pair: Pair, caplog: pytest.LogCaptureFixture, head: bytes, earlier: int
+    ) -> None:
+        reader, writer = pair
+        writer.write(REQUEST * earlier + head + self.ENDS + REQUEST)
+        assert statuses(await rest(reader)) == [200] * earlier + [400]
+        assert errors(caplog) == []
+
+    @pytest.mark.parametrize("head", BAD_HEADS)
+    async def test_w7_a_request_under_way_keeps_its_answer(
+        self, pair: Pair, caplog: pytest.LogCaptureFixture, head: bytes
+    ) -> None:
+        reader, writer = pair
+        writer.write(self.SIGN_IN)
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(self.BODY)
+        await writer.drain()
+        writer.write(head + self.ENDS + REQUEST)
+        assert statuses(await rest(reader)) == [401, 400]
+        assert errors(caplog) == []
+
+
+class TestStandingHeaders:
+    """Answers that no application gives have the headers of all others."""
+
+    @pytest.fixture
+    def patience(self) -> float:
+        return 0.3
+
+    @pytest.mark.parametrize(
+        ("sent", "status"),
+        [
+            (b"\x16\x03\x01", 400),
+            (b"GET http:// HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+            (b"GET / HTTP/1.1\r\n", 408),
+            (b"GET /" + b"x" * (connections.HEAD_BYTES + 1), 431),
+        ],
+    )
+    async def test_w10_answers_of_the_connection_have_the_security_headers(
+        self, pair: Pair, sent: bytes, status: int
+    ) -> None:
+        reader, writer = pair
+        writer.write(sent)
+        answer = await rest(reader)
+        assert statuses(answer) == [status]
+        assert {name: header(answer, name) for name in SECURITY} == SECURITY
+
+
+class TestStandingHeadersUnderHttps:
+    """A public URL with https."""
+
+    @pytest.fixture
+    def overrides(self) -> dict[str, object]:
+        return {"GOVID_PUBLIC_URL": "https://id.example"}
+
+    @pytest.mark.parametrize("sent", [b"\x16\x03\x01", b"GET http:// HTTP/1.1\r\n\r\n", b"FOO\r\n"])
+    async def test_w10_answers_of_the_connection_have_hsts(self, server: str, sent: bytes) -> None:
+        address = urlsplit(server)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(sent)
+        answer = await rest(reader)
+        writer.close()
+        assert statuses(answer) == [400]
+        assert header(answer, "strict-transport-security") == "max-age=31536000; includeSubDomains"
+
+
+def statuses(answers: bytes) -> list[int]:
+    """Return the statuses of *answers*, whose bodies hold no status line."""
+    return [int(one[:3]) for one in answers.split(b"HTTP/1.1 ")[1:]]
+
+
+def header(answer: bytes, name: str) -> str:
+    """Return the value of the header *name* in *answer*."""
+    prefix = f"{name}: ".encode()
+    lines = answer.split(b"\r\n\r\n")[0].split(b"\r\n")
+    return next(line[len(prefix) :].decode() for line in lines if line.startswith(prefix))
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was logged as an error."""
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
 
 
 def _numbered(number: int, *, last: bool = False) -> bytes:

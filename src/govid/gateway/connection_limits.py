@@ -2,7 +2,7 @@
 
 import resource
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -16,6 +16,7 @@ LINGERING = 50
 END_REASONS = (
     "too_many",
     "too_many_of_network",
+    "evicted",
     "write_stalled",
     "write_slow",
     "head_timeout",
@@ -25,8 +26,23 @@ END_REASONS = (
 )
 
 
+class ConnectionSlot:
+    """What one admitted connection occupies until it is released or evicted."""
+
+    __slots__ = ("evict", "network")
+
+    def __init__(self, network: str | None, evict: Callable[[], None]) -> None:
+        """Occupy one slot of *network*, None if only the total applies; *evict* takes it back."""
+        self.network = network
+        self.evict = evict
+
+
 class ConnectionLimits:
-    """Counts the connections of one process and decides whether another one is admitted."""
+    """Counts the connections of one process and decides whether another one is admitted.
+
+    When all slots are occupied, a newcomer gets the slot of a connection that serves no request,
+    from the network that holds the most. A few networks cannot keep all others away.
+    """
 
     def __init__(
         self,
@@ -45,6 +61,11 @@ class ConnectionLimits:
         self.per_network = per_network
         self._exempt = Proxies(exempt)
         self._held: Tally[str] = Tally()
+        self._waiting: dict[str, dict[ConnectionSlot, None]] = {}
+        """Slots of connections that serve no request, by network, the longest waiting first."""
+        self._sizes: dict[int, dict[str, None]] = {}
+        """Networks with such a slot, by how many slots they hold. There are few different sizes:
+        those of 1,000 connections are at most 44, so that the largest is found at once."""
         self._count = 0
         self._lingering = 0
         Gauge(
@@ -60,27 +81,52 @@ class ConnectionLimits:
             # At 0 from the start: an alarm sees no increase in a series that appears.
             self._ended.labels(reason)
 
-    def admit(self, address: str | None) -> bool:
-        """Count a connection from *address*, unless there are too many; say whether it may stay."""
+    def admit(self, address: str | None, evict: Callable[[], None]) -> ConnectionSlot | None:
+        """Return a slot for a connection from *address*, or None if there are too many.
+
+        The connection is taken to wait for a request. *evict* is called when another connection
+        gets its slot, which is released by then.
+        """
         network = self._network(address)
-        if self._count >= self.total:
+        if self._count >= self.total and not self._evict_for(network):
             self.note_end("too_many")
-            return False
+            return None
         if network and self._held[network] >= self.per_network:
             self.note_end("too_many_of_network")
-            return False
+            return None
+        slot = ConnectionSlot(network, evict)
         self._count += 1
         if network:
-            self._held[network] += 1
-        return True
+            self._resize(network, 1)
+        self.note_waiting(slot)
+        return slot
 
-    def release(self, address: str | None) -> None:
-        """Count an admitted connection from *address* no more."""
+    def release(self, slot: ConnectionSlot) -> None:
+        """Count the connection of *slot* no more."""
+        self.note_serving(slot)
         self._count -= 1
-        if network := self._network(address):
-            self._held[network] -= 1
-            if not self._held[network]:
-                del self._held[network]
+        if slot.network:
+            self._resize(slot.network, -1)
+
+    def note_waiting(self, slot: ConnectionSlot) -> None:
+        """Note that the connection of *slot* serves no request, so that it may be evicted."""
+        network = slot.network
+        if network is None:
+            return
+        if network not in self._waiting:
+            self._waiting[network] = {}
+            self._list(network)
+        self._waiting[network][slot] = None
+
+    def note_serving(self, slot: ConnectionSlot) -> None:
+        """Note that the connection of *slot* serves a request, so that it is not evicted."""
+        network = slot.network
+        if network is None or slot not in self._waiting.get(network, ()):
+            return
+        del self._waiting[network][slot]
+        if not self._waiting[network]:
+            self._unlist(network)
+            del self._waiting[network]
 
     def begin_lingering(self) -> bool:
         """Tell whether a refused connection may wait until its client has read the refusal."""
@@ -96,6 +142,42 @@ class ConnectionLimits:
     def note_end(self, reason: str) -> None:
         """Count a connection that govid ended for *reason*."""
         self._ended.labels(reason).inc()
+
+    def _evict_for(self, network: str | None) -> bool:
+        """Evict a connection of the fullest network, unless *network* would hold as many.
+
+        A trusted proxy, which is never evicted, takes a slot of every network that holds two.
+        """
+        wanted = 1 if network is None else self._held[network] + 1
+        largest = max(self._sizes, default=0)
+        if largest <= wanted:
+            return False
+        fullest = next(iter(self._sizes[largest]))
+        slot = next(iter(self._waiting[fullest]))
+        self.release(slot)
+        self.note_end("evicted")
+        slot.evict()
+        return True
+
+    def _resize(self, network: str, change: int) -> None:
+        """Let *network* hold *change* more slots."""
+        is_waiting = network in self._waiting
+        if is_waiting:
+            self._unlist(network)
+        self._held[network] += change
+        if is_waiting:
+            self._list(network)
+        if not self._held[network]:
+            del self._held[network]
+
+    def _list(self, network: str) -> None:
+        self._sizes.setdefault(self._held[network], {})[network] = None
+
+    def _unlist(self, network: str) -> None:
+        size = self._held[network]
+        del self._sizes[size][network]
+        if not self._sizes[size]:
+            del self._sizes[size]
 
     def _network(self, address: str | None) -> str | None:
         """Return what *address* is counted under, or None if only the total applies."""

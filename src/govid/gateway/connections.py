@@ -5,13 +5,15 @@ pipelined request that has arrived, and parses whatever the socket hands over in
 """
 
 from asyncio import TimerHandle, Transport
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from govid.gateway.connection_limits import ConnectionLimits
+from govid.gateway.connection_limits import ConnectionLimits, ConnectionSlot
 from govid.gateway.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, plain
 
 HEAD_BYTES = 32 * 1024
@@ -42,9 +44,11 @@ class Connection(HttpToolsProtocol):
 
     flow: "_Flow"
     _limits: ConnectionLimits
-    _address: str | None = None
-    _is_admitted = False
+    _slot: ConnectionSlot | None = None
+    """What this connection occupies; None if it was refused or evicted."""
     _is_ending = False
+    _refusal: int | None = None
+    """The status that is still to be answered, behind the requests before the wrong one."""
     _has_offer = False
     """Whether the head that was read last offers another protocol."""
     _lingering: TimerHandle | None = None
@@ -72,13 +76,12 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(transport)
         self._limits = self.app.limits
-        self._address = self.client[0] if self.client else None
-        self._is_admitted = self._limits.admit(self._address)
-        if self._is_admitted:
+        self._slot = self._limits.admit(self.client[0] if self.client else None, self._give_up)
+        if self._slot is not None:
             self._expect()
         else:
             self._is_ending = True
-            self._answer_and_end(_answer(503, retry_after=True))
+            self._answer_and_end(self._answer(503))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing any more."""
@@ -89,8 +92,8 @@ class Connection(HttpToolsProtocol):
         if self._lingering is not None:
             self._lingering.cancel()
             self._limits.end_lingering()
-        if self._is_admitted:
-            self._limits.release(self._address)
+        if self._slot is not None:
+            self._limits.release(self._slot)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -147,12 +150,7 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if self._has_offer:
-                self._ignore_offer(data[upgrade.args[0] :])
-            else:
-                # CONNECT: whatever follows is no HTTP.
-                self._is_ending = True
-                self.flow.hold()
+            self._ignore_offer(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse(400, "malformed", spoken=True)
 
@@ -165,13 +163,12 @@ class Connection(HttpToolsProtocol):
         self._has_offer = False
         parser, self.parser = self.parser, httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        first = (
-            f"{parser.get_method().decode()} {self.url.decode()} HTTP/{parser.get_http_version()}"
-        )
+        version = parser.get_http_version().encode()
+        first = b"%s %s HTTP/%s" % (parser.get_method(), self.url, version)
         lines = [name + b": " + value for name, value in self.headers if name not in _OFFER]
         if not parser.should_keep_alive():
             lines.append(b"connection: close")
-        head = b"\r\n".join([first.encode(), *lines, b"", b""])
+        head = b"\r\n".join([first, *lines, b"", b""])
         self._feed(head + rest)
 
     def on_message_begin(self) -> None:
@@ -188,22 +185,25 @@ class Connection(HttpToolsProtocol):
         """Note that a head is complete.
 
         Raises:
-            ValueError: an HTTP/1.0 request uses chunks, which only HTTP/1.1 has (RFC 9112, 6.1).
-                The parser turns it into a 400.
+            ValueError: the method is CONNECT, or an HTTP/1.0 request uses chunks, which only
+                HTTP/1.1 has (RFC 9112, 6.1). The parser turns it into a 400, as it does with the
+                errors of a target that has no path or cannot be read.
         """
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError
         if self.parser.get_http_version() != "1.1" and _has_transfer_encoding(self.headers):
             raise ValueError
-        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+        if self.parser.should_upgrade():
             self._has_offer = True
             return
+        # Reads the target, which may fail: until then `cycle` is that of the request before.
+        super().on_headers_complete()
         self._relax()
         self._heads += 1
         self._unread = 0
         self._begun, self._in_body = False, True
-        super().on_headers_complete()
-        if self.parser.should_upgrade():
-            # CONNECT: the connection has no further use.
-            self.cycle.keep_alive = False
+        if self._slot is not None:
+            self._limits.note_serving(self._slot)
 
     def on_body(self, body: bytes) -> None:
         """Hand a part of the body over, unless its request has been answered already."""
@@ -222,6 +222,9 @@ class Connection(HttpToolsProtocol):
         """Begin the next pipelined request, and parse what was held back for it."""
         super().on_response_complete()
         self._watch_writing()
+        if self._refusal is not None and not self._is_answering():
+            self._refuse_at_last(self._refusal)
+        self._note_waiting()
         if self._held and len(self.pipeline) < PIPELINED:
             self.loop.call_soon(self._resume)
 
@@ -257,6 +260,7 @@ class Connection(HttpToolsProtocol):
         self._writing = None
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if not self._unsent:
+            self._note_waiting()
             return
         if self._unsent < before:
             self._looks_without_progress = 0
@@ -289,20 +293,54 @@ class Connection(HttpToolsProtocol):
         if spoken:
             self._limits.note_end(reason)
         if not self._in_body and self._is_answering():
-            # Requests before the wrong one are whole. They are answered, and nothing else is.
-            self.cycle.keep_alive = False
+            # Requests before the wrong one are whole. They are answered first.
             self._is_ending = True
             self.flow.hold()
+            if spoken:
+                self._refusal = status
+            else:
+                self.cycle.keep_alive = False
             return
+        self._end(status, spoken=spoken)
+
+    def _refuse_at_last(self, status: int) -> None:
+        """Refuse what stood behind requests that are answered by now."""
+        self._refusal = None
+        if self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        # What the client still sends is thrown away while it reads.
+        self.flow.release()
+        self._answer_and_end(self._answer(status))
+
+    def _give_up(self) -> None:
+        """End the connection, which serves no request, because another one has its slot."""
+        self._slot = None
+        self._relax()
+        if not self._is_ending and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self._end(503, spoken=self._in_body or bool(self._arrived))
+
+    def _end(self, status: int, *, spoken: bool) -> None:
+        """End the connection, on which no whole request waits for its answer."""
         self._is_ending = True
         if self._in_body and self.cycle.response_complete:
             # Answered already, and the client still sends: it may not have read the answer yet.
             self._answer_and_end(b"")
         elif spoken and self._take_over():
-            self._answer_and_end(_answer(status))
+            self._answer_and_end(self._answer(status))
         else:
-            transport.close()
+            self.transport.close()
             self._watch_writing()
+
+    def _note_waiting(self) -> None:
+        """Note that the connection serves no request, if that is so and its client has read all."""
+        if (
+            self._slot is not None
+            and not self._is_answering()
+            and not self.transport.get_write_buffer_size()
+        ):
+            self._limits.note_waiting(self._slot)
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -325,12 +363,17 @@ class Connection(HttpToolsProtocol):
         """Write *answer* and end the connection once the client has read it."""
         if answer:
             self.transport.write(answer)
-        if self._limits.begin_lingering():
+        # A client that is still reading an earlier answer needs longer than it may linger.
+        if not self.transport.get_write_buffer_size() and self._limits.begin_lingering():
             self.transport.write_eof()
             self._lingering = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
         else:
             self.transport.close()
             self._watch_writing()
+
+    def _answer(self, status: int) -> bytes:
+        """Return a whole answer that refuses with *status*."""
+        return _refusal(status, tuple(self.app.standing_headers))
 
 
 class _Flow(FlowControl):
@@ -358,13 +401,16 @@ def _has_transfer_encoding(headers: list[tuple[bytes, bytes]]) -> bool:
     return any(name == b"transfer-encoding" for name, _ in headers)
 
 
-def _answer(status: int, *, retry_after: bool = False) -> bytes:
-    refusal = plain(status)
-    body = refusal.body("/")
-    wait = f"retry-after: {RETRY_AFTER_SECONDS}\r\n" if retry_after else ""
-    head = (
-        f"HTTP/1.1 {status} \r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
-        f"{wait}cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
-        "connection: close\r\n\r\n"
-    )
-    return head.encode() + body
+@lru_cache(maxsize=16)
+def _refusal(status: int, standing_headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    body = plain(status).body("/")
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+        *standing_headers,
+        (b"connection", b"close"),
+    ]
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+    lines = [b"HTTP/1.1 %d " % status, *(b"%s: %s" % header for header in headers)]
+    return b"\r\n".join([*lines, b"", body])

@@ -100,6 +100,8 @@ class Edge:
         self._proxies = Proxies(proxies)
         self._cors = Cors(cors_origins)
         self._headers = [*_SECURITY, _HSTS] if https else _SECURITY
+        self.standing_headers = (*self._headers, *_DEFAULTS.items())
+        """Of answers that `Connection` writes by itself, where no request comes about."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection."""

@@ -23,8 +23,14 @@ PATH = "/metrics"
 _SAFE = frozenset({"GET", "HEAD"})
 
 
+_STANDING_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+
+
 class ManagementApp:
     """Serves `/metrics` and nothing else."""
+
+    standing_headers = _STANDING_HEADERS
+    """Of answers that `Connection` writes by itself."""
 
     def __init__(self, scrape: Scrape) -> None:
         """Answer with *scrape*."""
@@ -77,8 +83,7 @@ async def _send(send: Any, status: int, media_type: str, body: bytes) -> None:
     headers = [
         (b"content-type", media_type.encode()),
         (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
+        *_STANDING_HEADERS,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

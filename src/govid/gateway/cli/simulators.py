@@ -91,6 +91,9 @@ def _practice(one: nhs.Practice) -> str:
 class _Departments:
     """One application for both departments and rehearsals: no two have a path in common."""
 
+    standing_headers = ()
+    """Of answers that `Connection` writes by itself."""
+
     def __init__(self, patients: nhs.NhsSimulator, ninos: hmrc.HmrcSimulator) -> None:
         self._patients = patients
         self._ninos = ninos
