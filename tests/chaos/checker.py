@@ -46,7 +46,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     notices: Collection[tuple[str, int]]
     """What Kafka has acknowledged to the outsider."""
     unread: Sequence[Record] = ()
-    """Those of *deaths* that Kafka removed, and that `verify` names as never read."""
+    """Those of *deaths* that Kafka removed, and that `verify` names as unread."""
     published_again: Mapping[tuple[str, int], int] = {}
     """By topic and partition: from which offset on stands what an operator had published again.
 
@@ -153,9 +153,12 @@ def judge(ledger: Ledger, evidence: Evidence) -> Verdict:
     # in which Kafka has it: how he makes that the order of his numbers is his own affair.
     said = {(sight.subject, sight.n) for sight in _of_records(evidence.deaths)}
     verdict.lost += len(set(evidence.notices) - said)
-    # What nobody could read has to be named, and then it is no more than counted.
-    verdict.removed_unread = len(evidence.unread)
-    deaths = _by_subject(_of_records(r for r in evidence.deaths if r not in evidence.unread))
+    # What nobody could read has to be named, and then it is no more than counted. A replica that
+    # died may have handled some of it, and not have noted how far it was.
+    handled = {(e.subject, e.n) for e in evidence.effects if e.subscriber == DEATHS}
+    unread = [one for one in evidence.unread if (one.key, one.n) not in handled]
+    verdict.removed_unread = len(unread)
+    deaths = _by_subject(_of_records(one for one in evidence.deaths if one not in unread))
     for subscriber, promised in (
         (REQUESTS, requests),
         (RESULTS, requests),

@@ -191,15 +191,22 @@ def test_a_notice_that_was_removed_unread_is_counted_apart_if_it_is_named() -> N
     assert broken(**two) == Verdict(lost=1)
 
 
-def test_a_notice_that_is_named_as_unread_and_was_handled_is_a_ghost() -> None:
-    assert broken(unread=a_good_run().deaths) == Verdict(ghosts=1, removed_unread=1)
+def test_a_notice_that_is_named_as_unread_and_was_handled_counts_as_handled() -> None:
+    assert broken(unread=a_good_run().deaths) == Verdict()
+    twice = [*a_good_run().effects, a_good_run().effects[-1]]
+    assert broken(unread=a_good_run().deaths, effects=twice) == Verdict(doubled=1)
 
 
 def test_a_notice_of_which_another_copy_can_be_read_is_not_given_up() -> None:
     first, copy = a_good_run().deaths[0], record("deaths", 1, "holder", 1)
     two = {"deaths": [first, copy], "unread": [first]}
-    assert broken(**two) == Verdict(removed_unread=1)
+    assert broken(**two) == Verdict()
     assert broken(**two, effects=a_good_run().effects[:-1]) == Verdict(lost=1, removed_unread=1)
+
+
+def test_an_effect_of_a_notice_that_kafka_never_had_is_a_ghost() -> None:
+    effects = [*a_good_run().effects, Effect(DEATHS, IDS[2], "holder", 2)]
+    assert broken(effects=effects) == Verdict(ghosts=1)
 
 
 def test_only_a_named_gap_of_the_own_partition_holds_a_record() -> None:
