@@ -18,7 +18,7 @@ from tests.chaos.consumers import DEATHS
 from tests.chaos.reader import Record, read
 from tests.chaos.verification import Gap
 
-TOPICS_SECONDS = 30
+TOPICS_SECONDS = 60
 
 TABLES = """
     SELECT oid::regclass::text FROM pg_class
