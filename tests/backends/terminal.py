@@ -62,18 +62,7 @@ def run(
     Raises:
         TimeoutError: the command did not end in so many *seconds*; carries what it wrote.
     """
-    here, there = pty.openpty()
-    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    process = subprocess.Popen(
-        [sys.executable, "-c", _LAUNCH, *map(str, command)],
-        stdin=there,
-        stdout=there,
-        stderr=there,
-        env={**environment, "TERM": "xterm"},
-        cwd=folder,
-        start_new_session=True,
-    )
-    os.close(there)
+    process, here = _started(command, environment, folder, columns)
     written, waiting, seen = "", list(keys), 0
     deadline = time.monotonic() + seconds
     try:
@@ -111,17 +100,7 @@ def hang_up(
     Raises:
         TimeoutError: it did not appear in so many *seconds*; carries what was written.
     """
-    here, there = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", _LAUNCH, *map(str, command)],
-        stdin=there,
-        stdout=there,
-        stderr=there,
-        env={**environment, "TERM": "xterm"},
-        cwd=folder,
-        start_new_session=True,
-    )
-    os.close(there)
+    process, here = _started(command, environment, folder, columns=80)
     written = ""
     deadline = time.monotonic() + seconds
     try:
@@ -139,3 +118,22 @@ def hang_up(
             process.wait()
         if here >= 0:
             os.close(here)
+
+
+def _started(
+    command: Sequence[object], environment: Mapping[str, str], folder: Path, columns: int
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start *command* on a terminal of its own; return it, and our end of the terminal."""
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-c", _LAUNCH, *map(str, command)],
+        stdin=there,
+        stdout=there,
+        stderr=there,
+        env={**environment, "TERM": "xterm"},
+        cwd=folder,
+        start_new_session=True,
+    )
+    os.close(there)
+    return process, here
