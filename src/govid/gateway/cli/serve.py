@@ -70,10 +70,10 @@ def command(host: str | None, port: int | None, accept_kafka_ahead: bool, worker
         configuration = web.configuration(
             "govid.gateway.cli.serve:application", workers=workers, factory=True
         )
-        note(f"Starting {workers} workers on {address}")
         supervisor = Multiprocess(configuration, sockets=[listener])
         # Uvicorn would start its workers anew, which a closed terminal does not ask for.
         stop_on_hangup()
+        note(f"Starting {workers} workers on {address}")
         supervisor.run()
 
 
