@@ -261,12 +261,26 @@ def topics(deed: Deed) -> Input:
         )
         facts = asyncio.run(_done(bus, deed))
         every = ", ".join(wanted_topics(bus))
-        yield Given(
-            {"GOVID_KAFKA_BOOTSTRAP_SERVERS": place.kafka, "GOVID_KAFKA_PREFIX": f"{mark}."},
-            {"mark": mark, "every": every, **facts},
-        )
+        try:
+            yield Given(
+                {"GOVID_KAFKA_BOOTSTRAP_SERVERS": place.kafka, "GOVID_KAFKA_PREFIX": f"{mark}."},
+                {"mark": mark, "every": every, **facts},
+            )
+        finally:
+            asyncio.run(_forget_receipts(bus))
 
     return prepare
+
+
+async def _forget_receipts(bus: BusSettings) -> None:
+    """Delete them: another prefix that published a moment ago is a warning of the next input."""
+    connection = await asyncpg.connect(bus.database_url)
+    try:
+        await connection.execute(
+            "DELETE FROM bus.receipt WHERE topic LIKE $1", f"{bus.kafka_prefix}%"
+        )
+    finally:
+        await connection.close()
 
 
 async def _done(bus: BusSettings, deed: Deed) -> Mapping[str, object]:
