@@ -72,7 +72,7 @@ def test_a_database_behind_this_release_is_refused(production: str, tmp_path: Pa
         ),
     ],
 )
-def test_n10_a_database_that_is_away_is_no_refusal(tmp_path: Path, url: str, sentence: str) -> None:
+def test_f10_a_database_that_is_away_is_no_refusal(tmp_path: Path, url: str, sentence: str) -> None:
     ended = govid("serve", env=environment(url), cwd=tmp_path)
     told = govid("outbox", "status", env=environment(url), cwd=tmp_path)
     assert (ended.code, told.code) == (4, 4), ended.stderr
@@ -80,7 +80,7 @@ def test_n10_a_database_that_is_away_is_no_refusal(tmp_path: Path, url: str, sen
     assert ended.stderr.startswith(f"govid: {sentence}")
 
 
-def test_n13_an_old_address_is_called_by_the_names_that_were_set(tmp_path: Path) -> None:
+def test_f10_an_old_address_is_called_by_the_names_that_were_set(tmp_path: Path) -> None:
     env = {"PATH": "", "DB_HOST": "127.0.0.1", "DB_PORT": "1", "DB_USER": "ada"}
     ended = govid("migrate", "status", env=env, cwd=tmp_path)
     assert (ended.code, ended.stderr.splitlines()[1:]) == (
@@ -89,7 +89,7 @@ def test_n13_an_old_address_is_called_by_the_names_that_were_set(tmp_path: Path)
     )
 
 
-def test_n10_a_rule_that_refuses_comes_first(tmp_path: Path) -> None:
+def test_f10_a_rule_that_refuses_comes_first(tmp_path: Path) -> None:
     url = "postgresql://a:b@127.0.0.1:1/c"
     ended = govid("serve", env=environment(url, GOVID_CORS_ORIGINS="*"), cwd=tmp_path)
     assert ended.code == 3

@@ -119,7 +119,7 @@ async def test_f8_f9_a_command_ends_as_documented_and_breaks_no_id(
     ],
     ids=str,
 )
-async def test_n2_n3_n4_80_columns_show_what_a_command_is_for(
+async def test_f9_80_columns_show_what_a_command_is_for(
     scene: Scene, command: tuple[str, ...], headings: tuple[str, ...]
 ) -> None:
     block = ("accounts", "block", str(ADA), *REASON)
@@ -130,7 +130,7 @@ async def test_n2_n3_n4_80_columns_show_what_a_command_is_for(
     assert [one for one in headings if f" {one} " not in f" {head} "] == [], screen.text
 
 
-async def test_n4_80_columns_show_when_a_key_is_due(scene: Scene) -> None:
+async def test_f9_80_columns_show_when_a_key_is_due(scene: Scene) -> None:
     empty = scene.run("keys", "list", columns=80)
     assert (empty.code, empty.shows("There is no key yet")) == (0, True), empty.text
     for _ in range(2):
@@ -140,7 +140,7 @@ async def test_n4_80_columns_show_when_a_key_is_due(scene: Scene) -> None:
     assert head.split()[-3:] == ["state", "due", "at"], screen.text
 
 
-async def test_n2_every_setting_is_shown_with_its_value_and_its_source(scene: Scene) -> None:
+async def test_f9_every_setting_is_shown_with_its_value_and_its_source(scene: Scene) -> None:
     address = f"https://id.example.org/{'/'.join(map(str, range(40)))}"
     environment = {**scene.environment, "GOVID_PUBLIC_URL": address}
     screen = terminal.run(
@@ -155,7 +155,7 @@ async def test_n2_every_setting_is_shown_with_its_value_and_its_source(scene: Sc
     assert value.startswith(address)
 
 
-async def test_n12_check_breaks_no_word(scene: Scene) -> None:
+async def test_f9_check_breaks_no_word(scene: Scene) -> None:
     lines = scene.run("check", columns=80).text.replace("\r\n", "\n").split("\n")
     assert [line for line in lines if len(line) > 80 and " " in line] == []
 
@@ -186,7 +186,7 @@ async def test_f8_simulators_run_until_ctrl_c(scene: Scene) -> None:
     assert (screen.code, "Traceback" in screen.text) == (0, False), screen.text
 
 
-def test_n5_a_closed_terminal_stops_a_demonstration_and_its_database(tmp_path: Path) -> None:
+def test_f8_a_closed_terminal_stops_a_demonstration_and_its_database(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "GOVID_PORT": "0"}
     code = terminal.hang_up(
         [*GOVID, "dev", "--no-seed"], environment=environment, folder=tmp_path, after="Ctrl-C"
@@ -200,7 +200,7 @@ def test_n5_a_closed_terminal_stops_a_demonstration_and_its_database(tmp_path: P
     ("arguments", "after"),
     [(("serve",), "Ready on"), (("serve", "--workers", "2"), "Starting 2 workers")],
 )
-def test_n5_a_closed_terminal_stops_a_server(
+def test_f8_a_closed_terminal_stops_a_server(
     production: str, tmp_path: Path, arguments: tuple[str, ...], after: str
 ) -> None:
     environment = {
@@ -217,7 +217,7 @@ def test_n5_a_closed_terminal_stops_a_server(
     assert code == 0
 
 
-def test_n5_a_closed_terminal_stops_the_simulators(tmp_path: Path) -> None:
+def test_f8_a_closed_terminal_stops_the_simulators(tmp_path: Path) -> None:
     code = terminal.hang_up(
         [*GOVID, "simulators", "--port", "0"],
         environment={"PATH": os.environ["PATH"]},

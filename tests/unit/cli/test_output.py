@@ -63,7 +63,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 @pytest.mark.parametrize("width", [30, 60, 80, 100, 200])
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting[0])
-def test_n2_a_whole_table_loses_nothing(
+def test_f9_a_whole_table_loses_nothing(
     capsys: pytest.CaptureFixture[str], terminal: Any, width: int, setting: tuple[str, ...]
 ) -> None:
     terminal(width)
@@ -85,7 +85,7 @@ DELIVERY = ("0" * 36, "identity.verification.requested", "k" * 50, "nhs.verifica
     ("width", "shown", "lines"),
     [(80, ("id", "type", "subscriber", "state"), 3), (100, ("id", "type", "subscriber"), 1)],
 )
-def test_n4_a_column_is_folded_before_it_is_left_out(
+def test_f9_a_column_is_folded_before_it_is_left_out(
     capsys: pytest.CaptureFixture[str],
     terminal: Any,
     width: int,
@@ -102,7 +102,7 @@ def test_n4_a_column_is_folded_before_it_is_left_out(
     assert "too narrow for: key." in captured.err
 
 
-def test_n4_the_first_column_can_be_the_least(
+def test_f9_the_first_column_can_be_the_least(
     capsys: pytest.CaptureFixture[str], terminal: Any
 ) -> None:
     terminal(20)
@@ -114,7 +114,7 @@ def test_n4_the_first_column_can_be_the_least(
     ("given", "sentence"),
     [({}, "None.\n"), ({"nothing": "No topic is known yet."}, "No topic is known yet.\n")],
 )
-def test_n11_a_table_without_rows_is_a_sentence_on_a_terminal(
+def test_f9_a_table_without_rows_is_a_sentence_on_a_terminal(
     capsys: pytest.CaptureFixture[str], terminal: Any, given: dict[str, str], sentence: str
 ) -> None:
     terminal(80)
@@ -122,7 +122,7 @@ def test_n11_a_table_without_rows_is_a_sentence_on_a_terminal(
     assert capsys.readouterr() == ("", sentence)
 
 
-def test_n11_a_table_of_which_the_command_speaks_itself_is_silent(
+def test_f9_a_table_of_which_the_command_speaks_itself_is_silent(
     capsys: pytest.CaptureFixture[str], terminal: Any
 ) -> None:
     terminal(80)
@@ -130,7 +130,7 @@ def test_n11_a_table_of_which_the_command_speaks_itself_is_silent(
     assert capsys.readouterr() == ("", "")
 
 
-def test_n11_a_pipe_keeps_the_header_of_a_table_without_rows(
+def test_f9_a_pipe_keeps_the_header_of_a_table_without_rows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Output(as_json=False).table(("name", "age"), [])
@@ -138,7 +138,7 @@ def test_n11_a_pipe_keeps_the_header_of_a_table_without_rows(
 
 
 @pytest.mark.parametrize(("done", "told"), [(20, "20 of 20"), (21, "21 of 21"), (23, "23 of 23")])
-def test_n15_progress_never_goes_over_its_end(
+def test_f9_progress_never_goes_over_its_end(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, done: int, told: str
 ) -> None:
     monkeypatch.setattr("govid.gateway.cli.progress.LINE_SECONDS", 0.0)

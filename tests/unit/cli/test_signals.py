@@ -34,7 +34,7 @@ SERVES = "signal.signal(signal.SIGTERM, lambda *_: print('asked to stop'))"
         ("", SERVES, signal.SIGHUP, "asked to stop went on"),
     ],
 )
-def test_n5_a_hangup_is_a_request_to_stop(
+def test_f8_a_hangup_is_a_request_to_stop(
     before: str, after: str, sent: signal.Signals, told: str
 ) -> None:
     program = PROGRAM.format(before=before, after=after, sent=int(sent))

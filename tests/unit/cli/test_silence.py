@@ -41,7 +41,7 @@ def owed(subscriber: str, pending: int, oldest_seconds: float | None) -> Subscri
         ("", "no Kafka is known."),
     ],
 )
-async def test_n6_an_old_event_names_the_kafka_that_is_silent(
+async def test_f10_an_old_event_names_the_kafka_that_is_silent(
     capsys: pytest.CaptureFixture[str], servers: str, sentence: str
 ) -> None:
     found = [owed("kafka.relay", 1, 67.2), owed("nhs.verification", 3, 900.0)]
@@ -60,14 +60,14 @@ async def test_n6_an_old_event_names_the_kafka_that_is_silent(
         [owed("kafka.relay", 0, None), owed("nhs.verification", 3, 900.0)],
     ],
 )
-async def test_n6_a_relay_that_is_not_late_asks_no_kafka(
+async def test_f10_a_relay_that_is_not_late_asks_no_kafka(
     capsys: pytest.CaptureFixture[str], found: list[SubscriberStatus]
 ) -> None:
     assert not await outbox._report_silence(place("127.0.0.1:1"), found)
     assert capsys.readouterr().err == ""
 
 
-async def test_n6_nothing_is_said_of_an_address_that_answers(
+async def test_f10_nothing_is_said_of_an_address_that_answers(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:

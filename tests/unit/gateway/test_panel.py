@@ -43,7 +43,7 @@ def panel(**changes: Any) -> Panel:
         ({"inbox": None, "sign_in": (), "death_notification_at": None}, "govid"),
     ],
 )
-def test_n12_the_panel_fits_a_terminal(changes: dict[str, Any], command: str) -> None:
+def test_f9_the_panel_fits_a_terminal(changes: dict[str, Any], command: str) -> None:
     shown = panel(**changes)
     lines = click.unstyle(render(shown, "FaRGYrkmpBRP", command)).splitlines()
     assert [line for line in lines if len(line) > WIDTH] == []
@@ -53,7 +53,7 @@ def test_n12_the_panel_fits_a_terminal(changes: dict[str, Any], command: str) ->
     assert [word for word in words if not any(word in line for line in lines)] == []
 
 
-def test_n12_an_address_that_is_too_long_stays_whole() -> None:
+def test_f9_an_address_that_is_too_long_stays_whole() -> None:
     url = f"postgresql://postgres@/postgres?host=/{'a' * 90}"
     lines = click.unstyle(render(panel(postgres=url), "x")).splitlines()
     assert f" Postgres  {url}" in lines

@@ -138,7 +138,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
 
 
 @pytest.mark.parametrize("name", ["GOVID_FOO", "GOVID_XYZZY", "GOVID_Q"])
-def test_n13_an_unknown_name_that_is_near_to_none_gets_no_advice(name: str) -> None:
+def test_f10_an_unknown_name_that_is_near_to_none_gets_no_advice(name: str) -> None:
     env_file(f"{name}=1\n")
     with pytest.raises(SettingsError) as caught:
         load()
