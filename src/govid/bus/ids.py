@@ -8,8 +8,8 @@ from uuid import UUID
 _TIMESTAMP_BITS = 48
 _VERSION = 0x7 << 76
 _VARIANT = 0b10 << 62
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_MILLISECOND = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MILLISECOND = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
 
 
 def uuid7() -> UUID:
@@ -28,7 +28,7 @@ def uuid7() -> UUID:
 def first_uuid7_of(moment: datetime) -> UUID:
     """Return the lowest version 7 UUID of *moment*: a boundary for partitions and ranges."""
     # In whole numbers: a fraction of seconds may be a little less than it says.
-    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
+    milliseconds = (moment - EPOCH) // timedelta(milliseconds=1)
     # No id is older than the epoch.
     return UUID(int=_assemble(max(0, milliseconds), 0, 0))
 
@@ -39,7 +39,7 @@ def moment_of(identifier: UUID) -> datetime:
     One that others have made may claim a time after the end of the calendar: then that end.
     """
     milliseconds = identifier.int >> 80
-    return _EPOCH + timedelta(milliseconds=min(milliseconds, _LAST_MILLISECOND))
+    return EPOCH + timedelta(milliseconds=min(milliseconds, _LAST_MILLISECOND))
 
 
 def _assemble(milliseconds: int, rand_a: int, rand_b: int) -> int:

@@ -26,6 +26,7 @@ from govid.bus.storage.connection import ConnectionFactory, session_settings
 from govid.bus.storage.database import KEEPALIVES
 from govid.bus.storage.errors import error_members
 from govid.bus.storage.generation import ConnectionGeneration
+from govid.bus.storage.supervision import is_being_cancelled
 from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
@@ -109,8 +110,7 @@ class Leases:
             try:
                 await self._hold()
             except DATABASE_UNAVAILABLE as error:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
+                if is_being_cancelled():
                     # The rollback that a cancellation asked for met a connection that was gone.
                     raise asyncio.CancelledError from error
                 # Silence would be wrong, a line for each attempt too: the database says enough.

@@ -10,6 +10,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from govid.bus.errors import Outage
@@ -71,17 +72,13 @@ class Archive:
 
     async def partitions(self) -> Mapping[str, int]:
         """Return how many partitions each topic has."""
-        with _outages():
-            client = self._consumer._client  # noqa: SLF001 - the consumer asks for its own only
-            cluster = await client.fetch_all_metadata()
+        cluster = await self._metadata()
         counts = {name: len(cluster.partitions_for_topic(name) or ()) for name in cluster.topics()}
         return {name: count for name, count in counts.items() if count}
 
     async def leaderless(self) -> Collection[tuple[str, int]]:
         """Return the partitions that have no leader: nothing about them can be asked."""
-        with _outages():
-            client = self._consumer._client  # noqa: SLF001 - the consumer asks for its own only
-            cluster = await client.fetch_all_metadata()
+        cluster = await self._metadata()
         places = [
             TopicPartition(name, number)
             for name in cluster.topics()
@@ -103,9 +100,7 @@ class Archive:
         Each topic is asked by itself, and partitions without a leader are not asked: one of them
         would keep all answers away.
         """
-        with _outages():
-            client = self._consumer._client  # noqa: SLF001 - the consumer asks for its own only
-            cluster = await client.fetch_all_metadata()
+        cluster = await self._metadata()
         places = {
             name: [TopicPartition(name, n) for n in cluster.partitions_for_topic(name) or ()]
             for name in topics
@@ -118,6 +113,12 @@ class Archive:
         )
         silent = {(one.topic, one.partition): None for of in places.values() for one in of}
         return {**silent, **{place: span for some in found for place, span in some.items()}}
+
+    async def _metadata(self) -> ClusterMetadata:
+        """Ask about all topics: the consumer itself asks for its own only."""
+        with _outages():
+            client = self._consumer._client  # noqa: SLF001 - there is no public way
+            return await client.fetch_all_metadata()
 
     async def _bounds_of(
         self, places: Sequence[TopicPartition]
@@ -222,9 +223,7 @@ class Archive:
 
     async def replicas(self, topics: Sequence[str]) -> Mapping[str, int]:
         """Return on how many brokers each of *topics* stands, at the partition that has fewest."""
-        with _outages():
-            client = self._consumer._client  # noqa: SLF001 - the consumer asks for its own only
-            cluster = await client.fetch_all_metadata()
+        cluster = await self._metadata()
         partitions = cluster._partitions  # noqa: SLF001 - there is no public way
         return {
             name: min(len(one.replicas) for one in partitions[name].values())

@@ -7,13 +7,12 @@ from uuid import UUID
 
 import click
 
+from govid.bus.ids import EPOCH
 from govid.bus.selection import Selection
 
 F = TypeVar("F", bound=Callable[..., Any])
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LONGEST_SECONDS = 100 * 366 * 86_400
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""No event is older: its id would have no time."""
 LATEST = datetime(MAXYEAR - 1, 12, 31, tzinfo=UTC)
 """Later moments have no counterpart in every time zone."""
 

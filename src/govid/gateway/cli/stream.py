@@ -11,7 +11,7 @@ import msgspec
 
 from govid.bus import Outage
 from govid.bus.contracts import Topic
-from govid.bus.ids import first_uuid7_of
+from govid.bus.ids import EPOCH, first_uuid7_of
 from govid.bus.kafka.tail import Record, watching
 from govid.bus.masking import MASK, masked
 from govid.gateway.cli.errors import Unreachable
@@ -20,7 +20,7 @@ from govid.gateway.cli.settings import Target, connected, kafka_silence
 from govid.gateway.kafka_addresses import describe_silence
 
 Source = Literal["kafka", "outbox"]
-NO_TIME = datetime.fromtimestamp(0, UTC)
+NO_TIME = EPOCH
 """Shown for a record whose times are not those of a calendar."""
 POLL_SECONDS = 0.2
 BATCH = 5000
