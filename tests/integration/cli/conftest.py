@@ -1,7 +1,7 @@
 """An outbox with a past, and commands that look at it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from govid.bus.contracts import IdentifierType, VerificationRequested
 from govid.bus.envelope import Sealer
 from govid.bus.inspection import Inspection
 from govid.bus.outbox import PostgresOutbox
+from govid.gateway.cli.output import Output
+from tests.integration.cli.json_members import JsonMembers, recording
 from tests.unit.cli.golden import PLAIN
 
 SUBSCRIBER = "nhs.verification"
@@ -117,6 +119,16 @@ class Past:
             "SELECT subscriber, event_id, replay_id FROM bus.delivery ORDER BY pos, subscriber"
         )
         return [tuple(row) for row in rows]
+
+
+@pytest.fixture(autouse=True)
+def _agreed_json_members(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Refuse a test whose commands print JSON with members that were not agreed."""
+    found = JsonMembers()
+    for name, method in recording(found).items():
+        monkeypatch.setattr(Output, name, method)
+    yield
+    assert found.unexpected() == []
 
 
 @pytest.fixture
