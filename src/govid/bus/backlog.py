@@ -1,4 +1,7 @@
-"""Reads what is owed to one subscriber, oldest first; a long backlog does not make it dearer."""
+"""Fetches pending deliveries of one subscriber, oldest first.
+
+The cost of a fetch does not grow with the length of the backlog (see `ScanWatermark`).
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -15,7 +18,7 @@ from govid.bus.storage.database import Database
 
 
 class Debt(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the backlog: an event that its subscriber has not handled yet."""
+    """A pending delivery: an event that its subscriber has not handled yet, and its lease epoch."""
 
     pos: int
     bucket: int
@@ -31,26 +34,29 @@ class Debt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Backlog:
-    """The deliveries of one subscriber."""
+    """The pending deliveries of one subscriber."""
 
     def __init__(self, subscriber: str, settings: BusSettings, database: Database) -> None:
-        """Read the deliveries of *subscriber*."""
+        """Fetch the deliveries of *subscriber*."""
         self._subscriber = subscriber
         self._settings = settings
         self._database = database
         self._floor = Floor(subscriber, settings, database)
 
     async def read(self, buckets: Mapping[int, int], without: Collection[str]) -> list[Debt]:
-        """Return the oldest debts of *buckets* (epochs by bucket), but of no key of *without*."""
-        due = await self._floor.read(buckets, partial(self._due, buckets, without))
-        return await self._debts(due, buckets, without)
+        """Return the oldest pending deliveries of *buckets* (epochs by bucket).
+
+        Those of *excluded_keys* are left out. The scan begins above the watermark.
+        """
+        due = await self._floor.read(buckets, partial(self._fetch_rows, buckets, without))
+        return await self._load_deliveries(due, buckets, without)
 
     async def read_whole(self, buckets: Mapping[int, int], without: Collection[str]) -> list[Debt]:
-        """Do the same, and look at every row."""
-        due = await self._floor.read_whole(buckets, partial(self._due, buckets, without))
-        return await self._debts(due, buckets, without)
+        """Return what `fetch_due` returns, by a scan of the whole backlog."""
+        due = await self._floor.read_whole(buckets, partial(self._fetch_rows, buckets, without))
+        return await self._load_deliveries(due, buckets, without)
 
-    async def _due(
+    async def _fetch_rows(
         self,
         buckets: Collection[int],
         without: Collection[str],
@@ -67,18 +73,18 @@ class Backlog:
         )
         return due
 
-    async def _debts(
+    async def _load_deliveries(
         self, due: Sequence[Any], buckets: Mapping[int, int], without: Collection[str]
     ) -> list[Debt]:
         while due:
-            debts = await self._with_events(due, buckets)
-            if debts or len(due) < self._settings.batch_size:
-                return debts
-            # Somebody has deleted the events of all of these; those behind them are owed as well.
-            due = await self._due(buckets, without, due[-1]["pos"], self._floor.hidden)
+            deliveries = await self._load_events(due, buckets)
+            if deliveries or len(due) < self._settings.batch_size:
+                return deliveries
+            # The events of all these rows were deleted by hand; the rows behind them still count.
+            due = await self._fetch_rows(buckets, without, due[-1]["pos"], self._floor.hidden)
         return []
 
-    async def _with_events(self, due: Sequence[Any], buckets: Mapping[int, int]) -> list[Debt]:
+    async def _load_events(self, due: Sequence[Any], buckets: Mapping[int, int]) -> list[Debt]:
         ids = [row["event_id"] for row in due]
         rows = await self._database.bus_reads.fetch(QUERIES["events"], ids, min(ids), max(ids))
         events = {row["id"]: row for row in rows}

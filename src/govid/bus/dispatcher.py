@@ -1,9 +1,9 @@
-"""Hands events to one subscriber: each key in order, each effect exactly once (I3, I6).
+"""Delivers events to one subscriber: each key in order, each effect exactly once (I3, I6).
 
-A round reads what is owed in the buckets that this replica holds, oldest first. Keys run side by
-side, the events of a key one after the other. For each event the handler first prepares, with no
-transaction open; then one transaction checks the lease, marks the event as handled, lets the
-handler write, and commits it all. Events of different keys that are ready together share it.
+A round fetches the pending deliveries of the buckets that this replica owns, oldest first. Keys are
+processed concurrently, the events of a key one after the other. For each event the handler first
+prepares, with no transaction open. Then one transaction checks the lease, completes the delivery
+and runs the handler's writes. Events of different keys that are ready together share it.
 """
 
 import asyncio
@@ -35,14 +35,14 @@ from govid.bus.wake import Wake
 log = logging.getLogger(__name__)
 
 TRANSIENT_PAUSE_SECONDS = 0.2
-FINISH_SECONDS = 3.0
-"""How long events in work may take to finish when the process stops."""
+DRAIN_SECONDS = 3.0
+"""How long deliveries in progress may take to finish when the process stops."""
 STOP_SECONDS = 2.0
 """How long they may take to roll back after that."""
 
 
 class Dispatcher:
-    """Serves one consumer."""
+    """Delivers events to one subscriber."""
 
     def __init__(
         self,
@@ -57,236 +57,240 @@ class Dispatcher:
         metrics: Metrics | None = None,
         rounds: RoundHealth | None = None,
     ) -> None:
-        """Serve *consumer*, in transactions of *uow* on the bus's own pool.
+        """Deliver to *subscriber*, in transactions of *uow* on the bus's own pool.
 
-        *alone* is held for an event that may have killed a process; one lock for all dispatchers.
+        *isolation_lock* is held while an event is processed that may have crashed a process. All
+        dispatchers share this lock.
         """
-        self._consumer = consumer
+        self._subscriber = consumer
         self._settings = settings
         self._database = database
         self._catalogue = catalogue
         self._leases = leases
-        self._bell = wake.bell(consumer.name)
-        self._alone = alone
+        self._wakeup = wake.bell(consumer.name)
+        self._isolation_lock = alone
         self._backlog = Backlog(consumer.name, settings, database)
         self._metrics = metrics or Metrics()
-        self._rounds = rounds or RoundHealth()
+        self._health = rounds or RoundHealth()
         self._failures = Failures(consumer.name, settings, database, leases, self._metrics)
         self._queue: deque[list[Debt]] = deque()
-        """Lanes: the events of one key each, in their order."""
-        self._keys: set[str] = set()
+        """Lanes: each holds the pending deliveries of one key, in their order."""
+        self._active_keys: set[str] = set()
         self._workers: set[asyncio.Task[None]] = set()
-        self._groups = DeliveryGroups(consumer, uow, leases, self._metrics, self._employ)
-        self._lanes = self._groups.capacity if consumer.grouped else settings.keys_at_a_time
-        """How many lanes are in work at once."""
-        self._working = 0
-        self._preparing = asyncio.Semaphore(settings.keys_at_a_time)
-        self._room = asyncio.Event()
-        """Set when there may be room for another read of the backlog."""
+        self._groups = DeliveryGroups(consumer, uow, leases, self._metrics, self._spawn_worker)
+        self._max_lanes = self._groups.capacity if consumer.grouped else settings.keys_at_a_time
+        """How many lanes are processed at the same time."""
+        self._lane_workers = 0
+        self._prepare_slots = asyncio.Semaphore(settings.keys_at_a_time)
+        self._has_capacity = asyncio.Event()
+        """Set when another batch of the backlog may be fetched."""
 
     async def run(self) -> None:
-        """Read and hand out until cancelled; events in work may then finish."""
+        """Fetch and process deliveries until cancelled; those in progress may then finish."""
         try:
             while True:
                 try:
-                    more = await self._fill()
+                    more = await self._fetch_batch()
                 except Exception:
-                    self._rounds.record_failure(self._consumer.name)
+                    self._health.record_failure(self._subscriber.name)
                     raise
                 if not more:
-                    await self._rest()
+                    await self._wait_for_work()
         except asyncio.CancelledError:
             self._queue.clear()
-            await self._finish()
+            await self._drain()
             raise
 
-    async def _fill(self) -> bool:
-        """Read one batch and start on it; tell whether there is surely more to read."""
-        self._bell.clear()
-        owned = self._leases.owned(self._consumer.name)
+    async def _fetch_batch(self) -> bool:
+        """Fetch one batch and start processing it; return whether more is certainly pending."""
+        self._wakeup.clear()
+        owned = self._leases.owned(self._subscriber.name)
         if not owned:
             return False
-        orphans = self._leases.orphans(self._consumer.name) & owned.keys()
+        orphans = self._leases.orphans(self._subscriber.name) & owned.keys()
         if orphans:
-            await self._take_care_of({bucket: owned[bucket] for bucket in orphans})
-        debts = await self._backlog.read(owned, self._keys)
-        if not debts and not self._workers:
-            self._rounds.record_idle(self._consumer.name)
+            await self._isolate_orphans({bucket: owned[bucket] for bucket in orphans})
+        due = await self._backlog.read(owned, self._active_keys)
+        if not due and not self._workers:
+            self._health.record_idle(self._subscriber.name)
         lanes: dict[str, list[Debt]] = {}
-        for debt in debts:
-            lanes.setdefault(debt.key, []).append(debt)
-        self._keys.update(lanes)
+        for pending in due:
+            lanes.setdefault(pending.key, []).append(pending)
+        self._active_keys.update(lanes)
         self._queue.extend(lanes.values())
         self._start_workers()
-        if len(debts) < self._settings.batch_size:
+        if len(due) < self._settings.batch_size:
             return False
-        # A full batch: work it off before reading on, memory stays flat however long the backlog.
-        # As many keys as are in work may wait meanwhile, so that workers find some during the read.
-        while len(self._queue) > self._lanes and self._workers:
-            self._room.clear()
-            await self._room.wait()
+        # A full batch: process it before the next fetch, so that memory does not grow with the
+        # backlog. As many lanes may wait as are in progress: workers find some during the fetch.
+        while len(self._queue) > self._max_lanes and self._workers:
+            self._has_capacity.clear()
+            await self._has_capacity.wait()
         return True
 
-    async def _take_care_of(self, buckets: dict[int, int]) -> None:
-        """Set aside what a dead owner may have died of: its work in hand was of the oldest rows."""
-        debts = await self._backlog.read_whole(buckets, self._keys)
-        if debts:
-            self._keys.update(debt.key for debt in debts)
-            self._employ(self._work_with_care(debts))
+    async def _isolate_orphans(self, buckets: dict[int, int]) -> None:
+        """Isolate the pending deliveries of *buckets*, whose last owner may have crashed by one.
 
-    async def _work_with_care(self, debts: list[Debt]) -> None:
-        """Run *debts* one by one, each marked while it runs.
-
-        Whoever takes over from us, if this process dies too, finds the mark and knows which event
-        it was that ran alone.
+        What it was processing is among the oldest rows of these buckets.
         """
-        stuck: set[str] = set()
-        try:
-            for debt in debts:
-                if debt.key in stuck:
-                    continue
-                async with self._alone:
-                    await self._mark(debt, debt.pos)
-                    if not await self._settle(debt, alone=True):
-                        stuck.add(debt.key)
-                    await self._mark(debt, None)
-        finally:
-            self._keys.difference_update(debt.key for debt in debts)
-            self._bell.set()
+        due = await self._backlog.read_whole(buckets, self._active_keys)
+        if due:
+            self._active_keys.update(pending.key for pending in due)
+            self._spawn_worker(self._process_isolated(due))
 
-    async def _mark(self, debt: Debt, pos: int | None) -> None:
+    async def _process_isolated(self, due: list[Debt]) -> None:
+        """Process deliveries of an orphaned bucket one at a time, in isolation.
+
+        A crash marker is stored before each and removed after it. If this process crashes too, the
+        next lease owner can attribute the crash to a single event.
+        """
+        failed_keys: set[str] = set()
+        try:
+            for pending in due:
+                if pending.key in failed_keys:
+                    continue
+                async with self._isolation_lock:
+                    await self._set_crash_marker(pending, pending.pos)
+                    if not await self._process(pending, isolated=True):
+                        failed_keys.add(pending.key)
+                    await self._set_crash_marker(pending, None)
+        finally:
+            self._active_keys.difference_update(pending.key for pending in due)
+            self._wakeup.set()
+
+    async def _set_crash_marker(self, pending: Debt, pos: int | None) -> None:
         await self._database.bus_reads.execute(
-            QUERIES["mark"],
-            self._consumer.name,
-            debt.bucket,
+            QUERIES["set_crash_marker"],
+            self._subscriber.name,
+            pending.bucket,
             self._leases.replica,
-            debt.epoch,
+            pending.epoch,
             pos,
         )
 
-    async def _rest(self) -> None:
+    async def _wait_for_work(self) -> None:
         try:
-            # Not `wait_for`: a cancellation that meets the bell would be lost in it (Python 3.11).
+            # Not `wait_for`: it loses a cancellation that coincides with the wake-up (Python 3.11).
             async with asyncio.timeout(self._settings.poll_seconds):
-                await self._bell.wait()
+                await self._wakeup.wait()
         except TimeoutError:
             return
 
     def _start_workers(self) -> None:
-        for _ in range(min(len(self._queue), self._lanes - self._working)):
-            self._working += 1
-            self._employ(self._work())
+        for _ in range(min(len(self._queue), self._max_lanes - self._lane_workers)):
+            self._lane_workers += 1
+            self._spawn_worker(self._process_queue())
 
-    def _employ(self, work: Coroutine[Any, Any, None]) -> None:
-        worker = asyncio.create_task(self._guarded(work), name=f"bus {self._consumer.name}")
+    def _spawn_worker(self, work: Coroutine[Any, Any, None]) -> None:
+        worker = asyncio.create_task(self._supervise(work), name=f"bus {self._subscriber.name}")
         self._workers.add(worker)
-        worker.add_done_callback(self._dismiss)
+        worker.add_done_callback(self._remove_worker)
 
-    def _dismiss(self, worker: asyncio.Task[None]) -> None:
+    def _remove_worker(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
-        self._room.set()
+        self._has_capacity.set()
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let no worker die unheard: what it left undone is owed still, and is read again."""
+    async def _supervise(self, work: Coroutine[Any, Any, None]) -> None:
+        """Log the failure of a worker. Its unfinished deliveries are pending and fetched again."""
         try:
             await work
         except Exception as error:  # noqa: BLE001 - the dispatcher's edge
-            self._rounds.record_failure(self._consumer.name)
+            self._health.record_failure(self._subscriber.name)
             log.warning(
                 "delivery.interrupted",
-                extra={"subscriber": self._consumer.name, **error_members(error)},
+                extra={"subscriber": self._subscriber.name, **error_members(error)},
             )
             await asyncio.sleep(TRANSIENT_PAUSE_SECONDS)
 
-    async def _work(self) -> None:
+    async def _process_queue(self) -> None:
         try:
             while self._queue:
                 lane = self._queue.popleft()
-                if len(self._queue) <= self._lanes:
-                    self._room.set()
-                await self._work_off(lane)
+                if len(self._queue) <= self._max_lanes:
+                    self._has_capacity.set()
+                await self._process_lane(lane)
         finally:
-            self._working -= 1
+            self._lane_workers -= 1
 
-    async def _work_off(self, lane: list[Debt]) -> None:
+    async def _process_lane(self, lane: list[Debt]) -> None:
         try:
-            for debt in lane:
-                if not await self._settle(debt):
+            for pending in lane:
+                if not await self._process(pending):
                     break
         finally:
-            self._keys.discard(lane[0].key)
-            # What came in for this key meanwhile was left out of the reads.
-            self._bell.set()
+            self._active_keys.discard(lane[0].key)
+            # Deliveries of this key that arrived meanwhile were left out of the fetches.
+            self._wakeup.set()
 
-    async def _settle(self, debt: Debt, *, alone: bool = False) -> bool:
-        """Bring one event to its end; tell whether the next of its key may follow."""
+    async def _process(self, pending: Debt, *, isolated: bool = False) -> bool:
+        """Process one delivery; return whether the next one of its key may follow."""
         try:
-            delivery = self._delivery(debt)
+            delivery = self._decode(pending)
         except UnknownEventType as error:
-            await self._park(debt, Failure.of("unknown_type", error))
+            await self._park(pending, Failure.of("unknown_type", error))
             return False
         except msgspec.DecodeError as error:
-            await self._park(debt, Failure.of("undecodable", error))
+            await self._park(pending, Failure.of("undecodable", error))
             return False
         try:
-            async with self._preparing:
-                outcome = await self._consumer.handler.prepare(delivery)
-            ready = ReadyDelivery(debt, delivery, outcome)
-            if alone or not self._consumer.grouped:
+            async with self._prepare_slots:
+                outcome = await self._subscriber.handler.prepare(delivery)
+            ready = ReadyDelivery(pending, delivery, outcome)
+            if isolated or not self._subscriber.grouped:
                 await self._groups.handle_alone(ready)
             else:
                 await self._groups.handle(ready)
         except LeaseLost:
-            self._leases.forget(self._consumer.name, debt.bucket)
+            self._leases.forget(self._subscriber.name, pending.bucket)
             self._metrics.lease_lost()
             return False
         except Outage as error:
-            await self._park(debt, Failure.of("outage", error))
+            await self._park(pending, Failure.of("outage", error))
             return False
         except Exception as error:  # noqa: BLE001 - one of the four edges: any handler may fail
-            self._rounds.record_failure(self._consumer.name)
+            self._health.record_failure(self._subscriber.name)
             if is_transient(error):
                 log.info(
                     "delivery.transient",
-                    extra={"subscriber": self._consumer.name, **error_members(error)},
+                    extra={"subscriber": self._subscriber.name, **error_members(error)},
                 )
-                self._metrics.delivered(self._consumer.name, "transient")
+                self._metrics.delivered(self._subscriber.name, "transient")
                 await asyncio.sleep(TRANSIENT_PAUSE_SECONDS)
                 return False
-            await self._park(debt, Failure.of("error", error))
+            await self._park(pending, Failure.of("error", error))
             return False
-        self._rounds.record_success(self._consumer.name)
+        self._health.record_success(self._subscriber.name)
         return True
 
-    def _delivery(self, debt: Debt) -> Delivery[Any]:
-        kind = self._catalogue.named(debt.type, debt.version)
-        headers = msgspec.json.decode(debt.headers, type=Headers)
+    def _decode(self, pending: Debt) -> Delivery[Any]:
+        kind = self._catalogue.named(pending.type, pending.version)
+        headers = msgspec.json.decode(pending.headers, type=Headers)
         return Delivery(
-            event=self._catalogue.decode(kind, debt.payload),
-            id=debt.event_id,
-            type=debt.type,
-            key=None if debt.seq is None else debt.key,
-            seq=debt.seq,
-            occurred_at=debt.occurred_at.astimezone(UTC),
+            event=self._catalogue.decode(kind, pending.payload),
+            id=pending.event_id,
+            type=pending.type,
+            key=None if pending.seq is None else pending.key,
+            seq=pending.seq,
+            occurred_at=pending.occurred_at.astimezone(UTC),
             correlation_id=headers.correlation_id,
             traceparent=headers.traceparent,
         )
 
-    async def _park(self, debt: Debt, failure: Failure) -> None:
+    async def _park(self, pending: Debt, failure: Failure) -> None:
         await self._failures.record(
             failure,
-            bucket=debt.bucket,
-            epoch=debt.epoch,
-            key=debt.key,
-            event_id=debt.event_id,
-            pos=debt.pos,
-            ordered=debt.seq is not None,
+            bucket=pending.bucket,
+            epoch=pending.epoch,
+            key=pending.key,
+            event_id=pending.event_id,
+            pos=pending.pos,
+            ordered=pending.seq is not None,
         )
 
-    async def _finish(self) -> None:
+    async def _drain(self) -> None:
         if not self._workers:
             return
-        _, late = await asyncio.wait(tuple(self._workers), timeout=FINISH_SECONDS)
+        _, late = await asyncio.wait(tuple(self._workers), timeout=DRAIN_SECONDS)
         for worker in late:
             worker.cancel()
         if late:

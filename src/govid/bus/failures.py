@@ -1,6 +1,6 @@
-"""What becomes of an event that could not be handled: tried again, parked, or dead.
+"""Records failed deliveries: schedules a retry with backoff, parks the key, or dead-letters.
 
-Only what is parked, and why, is kept; never an error's text, which may quote personal data (I9).
+A record names the event and the reason, never an error's text, which may quote personal data (I9).
 """
 
 import logging
@@ -21,22 +21,22 @@ log = logging.getLogger(__name__)
 
 Reason = Literal["outage", "error", "undecodable", "unknown_type", "no_handler", "crash", "refused"]
 FINAL: frozenset[Reason] = frozenset({"undecodable", "unknown_type", "no_handler", "refused"})
-"""Reasons that no second attempt would change; only an operator, or a new release, can."""
+"""Reasons that no retry would change; only an operator action or a new release can."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a delivery did not happen."""
+    """Why a delivery failed."""
 
     reason: Reason
     error_class: str
-    """Its dotted name, and the SQLSTATE behind it if the database raised it."""
+    """The error's dotted name, and its SQLSTATE if the database raised it."""
     fingerprint: str
     details: Mapping[str, str] = {}
-    """What the log line says of it beside its class."""
+    """The other members of the log line."""
 
     @classmethod
     def of(cls, reason: Reason, error: BaseException) -> Self:
-        """Keep of *error* what may be kept."""
+        """Describe *error* without its text."""
         details = error_details(error)
         name = details.pop("error_class")
         if "sqlstate" in details:
@@ -45,7 +45,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failures:
-    """Sets keys of one subscriber aside."""
+    """Parks keys and dead-letters events of one subscriber."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Failures:
         leases: Leases,
         metrics: Metrics,
     ) -> None:
-        """Write under the leases of this replica."""
+        """Write under the leases of this replica (fencing)."""
         self._subscriber = subscriber
         self._settings = settings
         self._database = database
@@ -73,12 +73,15 @@ class Failures:
         pos: int,
         ordered: bool,
     ) -> None:
-        """Park *key* behind its failing event, or bury the event if it has no order to keep."""
-        attempts, elapsed = await self._past(key, event_id)
+        """Park *key* at its failing event, or dead-letter an event that is not *ordered*.
+
+        An outage spends no attempt. A key is parked permanently, or an unordered event
+        dead-lettered, after `max_attempts` failures or for one of `PERMANENT_REASONS`.
+        """
+        attempts, elapsed = await self._read_history(key, event_id)
         limit = self._settings.backoff_limit_seconds
         spent = 0 if failure.reason == "outage" else 1
-        # None is for good.
-        wait: float | None
+        wait: float | None  # None: permanently.
         if failure.reason == "outage":
             wait = patience(elapsed, limit)
         elif failure.reason in FINAL or attempts + spent >= self._settings.max_attempts:
@@ -86,14 +89,14 @@ class Failures:
         else:
             wait = backoff(attempts + spent, limit)
         fence = (self._subscriber, bucket, self._leases.replica, epoch)
-        what = (failure.reason, failure.fingerprint, failure.error_class)
+        description = (failure.reason, failure.fingerprint, failure.error_class)
         if wait is None and not ordered:
             await self._database.bus_reads.execute(
-                QUERIES["bury"], *fence, pos, *what, attempts + spent
+                QUERIES["dead_letter"], *fence, pos, *description, attempts + spent
             )
         else:
             await self._database.bus_reads.execute(
-                QUERIES["park"], *fence, key, event_id, wait, spent, *what
+                QUERIES["park"], *fence, key, event_id, wait, spent, *description
             )
         self._metrics.delivered(self._subscriber, failure.reason)
         log.warning(
@@ -109,7 +112,7 @@ class Failures:
             },
         )
 
-    async def _past(self, key: str, event_id: UUID) -> tuple[int, float]:
+    async def _read_history(self, key: str, event_id: UUID) -> tuple[int, float]:
         row = await self._database.bus_reads.fetchrow(
             QUERIES["past_failures"], self._subscriber, key, event_id
         )

@@ -1,13 +1,14 @@
-"""Where a read of the backlog may begin, so that a long one does not make every read dear.
+"""Computes the scan watermark: the position above which a fetch of the backlog begins.
 
-Once every poll interval a read looks at everything, and more rarely where that takes long. The
-reads between begin above a floor, below which that one found nothing but parked keys and keys in
-work: else the hundred thousand events behind a parked key would be passed over again and again.
+A full scan runs once every poll interval, or less often if it takes long. Fetches between two full
+scans begin above the watermark. Below it the last full scan found only rows of parked keys and of
+keys that were being processed. Without a watermark every fetch would skip the hundred thousand
+events behind a parked key again.
 
-Such a read must not hand out the middle of a key (I3). So keys that owe something below the floor
-are left out of it, whatever becomes of them meanwhile; the floor stays below the place of every
-transaction that has not ended; and after an operator's act, which may owe old events again, or when
-a bucket was gained, everything is looked at first.
+Such a fetch must not return the middle of a key (I3). So keys with pending deliveries below the
+watermark are skipped, whatever happens to those meanwhile. The watermark stays below the position
+of every open transaction. A full scan comes first after an operator action, which may make old
+events pending again, and after a bucket was acquired.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -22,107 +23,111 @@ if TYPE_CHECKING:
     from govid.bus.storage.database import Database
 
 MARGIN = 250
-"""How far below the first row that could be handled a read still begins: what is in work owes
-something there, and need not be left out. A little more than one read hands out; each further row
-would be passed over by every read, which is what others notice of a parked key (10,000: 2 ms).
+"""How many rows below the first row that can be handled a fetch still begins. Keys that are being
+processed have rows there and need not be skipped. The value is a little more than one fetch
+returns; each further row costs every fetch time, also for other keys (10,000 rows: 2 ms).
 """
 HIDDEN = 1_000
-"""How many keys may be left out; where more are stuck, every read looks at everything."""
+"""How many keys may be skipped. If more are parked, every fetch is a full scan."""
 WHOLE_SHARE = 50
-"""How many times as long as a look at everything took the next one waits: it is 2 % of the time at
-most, however many events stand behind parked keys. A key whose pause has ended waits for it.
+"""How long the next full scan waits, as a multiple of the duration of the last one. So full scans
+take 2 % of the time at most, however many events wait behind parked keys. A key whose pause has
+ended waits for the next full scan.
 """
 
 
 Fetch = Callable[[int, Collection[str]], Awaitable[Sequence[Any]]]
-"""Reads above a position, without the rows of some keys; each row has a `pos` and the `acts`."""
+"""Fetches the rows above a position, without those of some keys.
+
+Each row has its `pos`, and as `acts` the number of operator actions.
+"""
 
 
 class Mark(NamedTuple):
-    """A position, and a transaction younger than all those that had drawn one up to it."""
+    """A position, and a transaction younger than all that had drawn a position up to it."""
 
     position: int
     transaction: int
 
 
 class Floor:
-    """The floor of one subscriber's reads, in positions of events."""
+    """The scan watermark of one subscriber's backlog, as a position of events."""
 
     def __init__(self, subscriber: str, settings: BusSettings, database: "Database") -> None:
-        """Look at everything once a poll interval, or more rarely where that takes long."""
+        """Run a full scan once every poll interval, or less often if it takes long."""
         self.position = 0
-        """A read begins above it; at 0 it looks at everything."""
+        """Fetches begin above it; 0 means a full scan."""
         self.hidden: Collection[str] = ()
-        """The keys that it has to leave out then."""
+        """The keys that a fetch above `position` has to skip."""
         self._subscriber = subscriber
         self._interval = settings.poll_seconds
         self._database = database
         self._whole_at = float("-inf")
-        self._whole_seconds = 0.0
+        self._full_scan_seconds = 0.0
         self._buckets: frozenset[int] = frozenset()
-        self._acts = 0
-        self._highest = 0
-        self._settled = 0
-        """No transaction that is under way can store anything up to here."""
-        self._cleared = 0
-        """Nothing is owed up to here, and only an operator can change that."""
-        self._mark: Mark | None = None
+        self._action_count = 0
+        self._highest_position = 0
+        self._stable_position = 0
+        """No open transaction can still store an event up to this position."""
+        self._empty_below = 0
+        """Nothing is pending up to this position, and only an operator action can change that."""
+        self._next_point: Mark | None = None
 
     async def read(
         self, buckets: Collection[int], fetch: Fetch, under_way: Collection[int] = ()
     ) -> Sequence[Any]:
-        """Return what *fetch* finds of *buckets* above the floor, or at all if that is due.
+        """Return what *fetch* finds of *buckets* above the watermark, or by a full scan if due.
 
-        *under_way* are positions that *fetch* leaves out because they will soon be owed no more:
-        the floor stays below them, so that their keys need not be left out.
+        *in_flight* are positions that *fetch* leaves out because their deliveries are about to be
+        completed. The watermark stays below them, so that their keys need not be skipped.
         """
-        rest = max(self._interval, WHOLE_SHARE * self._whole_seconds)
+        rest = max(self._interval, WHOLE_SHARE * self._full_scan_seconds)
         if monotonic() - self._whole_at < rest and self._buckets.issuperset(buckets):
             due = await fetch(self.position, self.hidden)
-            if not due or due[0]["acts"] == self._acts:
+            if not due or due[0]["acts"] == self._action_count:
                 return due
         return await self.read_whole(buckets, fetch, under_way)
 
     async def read_whole(
         self, buckets: Collection[int], fetch: Fetch, under_way: Collection[int] = ()
     ) -> Sequence[Any]:
-        """Return what *fetch* finds of *buckets*, and put the floor below the first of it."""
+        """Return all that *fetch* finds of *buckets*; set the watermark below the first row."""
         self.position, self.hidden = 0, ()
         if not self._buckets.issuperset(buckets):
-            self._cleared = 0
+            self._empty_below = 0
         self._whole_at, self._buckets = monotonic(), frozenset(buckets)
-        await self._look_around()
+        await self._read_horizon()
         due = await fetch(0, ())
-        first = due[0]["pos"] if due else self._highest
-        await self._settle(min(first, *under_way) if under_way else first)
-        self._whole_seconds = monotonic() - self._whole_at
+        first = due[0]["pos"] if due else self._highest_position
+        await self._advance(min(first, *under_way) if under_way else first)
+        self._full_scan_seconds = monotonic() - self._whole_at
         return due
 
-    async def _look_around(self) -> None:
+    async def _read_horizon(self) -> None:
         row = await self._database.bus_reads.fetchrow(QUERIES["horizon"])
-        if row["acts"] != self._acts:
-            self._cleared = 0
-        self._highest, self._acts = row["highest"], row["acts"]
-        if self._mark is not None and row["oldest"] >= self._mark.transaction:
-            self._settled, self._mark = self._mark.position, None
-        if self._mark is None and self._highest > self._settled + MARGIN:
-            # Drawn after that position was seen: whoever had one up to it has an older transaction.
-            transaction = await self._database.bus_reads.fetchval(QUERIES["mark_time"])
-            self._mark = Mark(self._highest, transaction)
+        if row["acts"] != self._action_count:
+            self._empty_below = 0
+        self._highest_position, self._action_count = row["highest"], row["acts"]
+        if self._next_point is not None and row["oldest"] >= self._next_point.transaction:
+            self._stable_position, self._next_point = self._next_point.position, None
+        if self._next_point is None and self._highest_position > self._stable_position + MARGIN:
+            # Read after that position: a transaction that had drawn one up to it is older.
+            transaction = await self._database.bus_reads.fetchval(QUERIES["current_transaction"])
+            self._next_point = Mark(self._highest_position, transaction)
 
-    async def _settle(self, lowest: int) -> None:
-        position = min(lowest - MARGIN, self._settled)
+    async def _advance(self, lowest: int) -> None:
+        position = min(lowest - MARGIN, self._stable_position)
         if position <= 0:
             return
         rows = await self._database.bus_reads.fetch(
-            QUERIES["hidden"],
+            QUERIES["skipped_keys"],
             self._subscriber,
             list(self._buckets),
-            self._cleared,
+            self._empty_below,
             position,
             HIDDEN + 1,
         )
         if not rows:
-            self._cleared = max(self._cleared, position)
+            self._empty_below = max(self._empty_below, position)
         if len(rows) <= HIDDEN:
             self.position, self.hidden = position, [row["key"] for row in rows]

@@ -1,13 +1,13 @@
-"""Which buckets of which subscriber this replica may work on (I4).
+"""Leases: time-limited ownership of a subscriber's buckets by one replica, with fencing (I4).
 
-A lease is a row. Its epoch grows whenever the owner changes, and every completing transaction
-checks owner and epoch under a row lock, so a replica that lost a lease changes nothing, however
-late it wakes up. The time in a lease therefore only keeps replicas from disturbing one another:
-taking a bucket over early is always safe.
+A lease is a row. Its epoch (the fencing token) grows whenever the owner changes. Every completing
+transaction checks owner and epoch under a row lock, so a replica that has lost a lease changes
+nothing, however late it resumes. The expiry time only keeps replicas from working on the same
+bucket: to claim a bucket early is always safe.
 
-That is used for a quick take-over. Each replica holds a session advisory lock while it lives; when
-its process is killed, PostgreSQL lets go of the lock at once, and others need not wait for the
-lease to lapse.
+That allows a quick fail-over. Each replica holds a session advisory lock while it is alive. When
+its process is killed, PostgreSQL releases the lock at once, and other replicas claim its buckets
+without waiting for the leases to expire.
 """
 
 import asyncio
@@ -43,12 +43,13 @@ class Leases:
         self,
         settings: BusSettings,
         subscribers: Sequence[str],
-        gained: Callable[[], None] = lambda: None,
+        on_acquired: Callable[[], None] = lambda: None,
         generation: ConnectionGeneration | None = None,
     ) -> None:
-        """Claim buckets of *subscribers* once `run` is running; say *gained* after each gain.
+        """Claim buckets of *subscribers* while `run` runs.
 
-        *generation* ends when a renewal finds that the server accepts no writes.
+        *on_acquired* is called whenever the set of owned buckets has changed. *generation* ends
+        when a renewal finds that the server accepts no writes.
         """
         pause = settings.lease_seconds / RENEWALS_PER_LEASE
         self._generation = generation or ConnectionGeneration()
@@ -56,7 +57,7 @@ class Leases:
             settings.database_url,
             application="govid leases",
             settings={
-                # Frozen or cut off in the middle of a round, we would hold up all others (I4).
+                # A replica that is frozen or cut off during a renewal would block all others (I4).
                 **session_settings("govid leases", idle_in_transaction_ms=int(pause * 1000)),
                 **KEEPALIVES,
             },
@@ -64,66 +65,70 @@ class Leases:
         )
         self.replica: UUID = uuid7()
         self.replicas = 1
-        """How many replicas were alive at the last renewal, this one included."""
+        """The number of replicas that were alive at the last renewal, this one included."""
         self._settings = settings
         self._subscribers = tuple(subscribers)
-        self._gained = gained
+        self._on_acquired = on_acquired
         self._owned: dict[str, dict[int, int]] = {name: {} for name in subscribers}
-        self._orphans: dict[str, set[int]] = {name: set() for name in subscribers}
+        self._orphaned_buckets: dict[str, set[int]] = {name: set() for name in subscribers}
         self._lapses_at = 0.0
         self._lock_key = 0
 
     def owned(self, subscriber: str) -> dict[int, int]:
-        """Return the epochs of *subscriber*'s buckets that are certainly still ours, by bucket."""
+        """Return the epochs, by bucket, of *subscriber*'s leases that have certainly not expired.
+
+        It is empty if the last renewal was too long ago.
+        """
         return self._owned[subscriber] if monotonic() < self._lapses_at else {}
 
     @property
     def held(self) -> dict[str, int]:
-        """How many buckets of each subscriber are certainly ours."""
+        """The number of buckets of each subscriber whose leases certainly have not expired."""
         return {name: len(self.owned(name)) for name in self._subscribers}
 
     def remaining(self, subscriber: str) -> float:
-        """Return for how many seconds the buckets of *subscriber* are certainly ours."""
+        """Return for how many seconds the leases of *subscriber* certainly do not expire."""
         return max(0.0, self._lapses_at - monotonic()) if self._owned[subscriber] else 0.0
 
     def forget(self, subscriber: str, bucket: int) -> None:
-        """Stop working on a bucket that has turned out to be another's, until the next round."""
+        """Drop a bucket whose lease another replica has claimed, until the next renewal."""
         self._owned[subscriber].pop(bucket, None)
 
     def orphans(self, subscriber: str) -> set[int]:
-        """Return, once, the buckets whose last owner died with work in hand.
+        """Return, once, the buckets whose last owner did not release them.
 
-        It may have died of that work, so the new owner has to go about it with care.
+        Their last owner may have been crashed by a delivery, so the new owner has to isolate the
+        deliveries of these orphaned buckets.
         """
-        orphans, self._orphans[subscriber] = self._orphans[subscriber], set()
+        orphans, self._orphaned_buckets[subscriber] = self._orphaned_buckets[subscriber], set()
         return orphans
 
     @property
     def healthy(self) -> bool:
-        """Tell whether the last renewal is recent enough to work on."""
+        """Whether the last renewal is recent enough to process deliveries."""
         return monotonic() < self._lapses_at
 
     async def run(self) -> None:
-        """Keep the leases until cancelled, then give them back."""
+        """Renew the leases until cancelled, then release them."""
         pause = 0.1
         while True:
             try:
-                await self._hold()
+                await self._hold_session()
             except DATABASE_UNAVAILABLE as error:
                 if is_being_cancelled():
-                    # The rollback that a cancellation asked for met a connection that was gone.
+                    # The rollback after a cancellation failed on a closed connection.
                     raise asyncio.CancelledError from error
-                # Silence would be wrong, a line for each attempt too: the database says enough.
+                # The pause grows, so that a long outage does not fill the log.
                 log.warning("leases.database_away", extra=error_members(error))
                 self._generation.report(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
 
-    async def _hold(self) -> None:
+    async def _hold_session(self) -> None:
         pause = self._settings.lease_seconds / RENEWALS_PER_LEASE
         connection: Any = await self._factory.open()
-        # A key that nobody has: a session of ours that the server does not know to be gone may
-        # hold the last one for as long as it likes.
+        # A new key each time: an earlier session of this replica may still hold the last one, if
+        # the server has not noticed that the session is gone.
         self._lock_key = secrets.randbits(63)
         try:
             await connection.execute("SELECT pg_advisory_lock($1)", self._lock_key)
@@ -138,8 +143,8 @@ class Leases:
             await asyncio.shield(_close(connection))
 
     async def _round(self, connection: Any) -> None:
-        # Taken before the statement is sent: the database's clock starts later, never earlier.
-        asked_at = monotonic()
+        # Read before the statement is sent: the lease then expires here no later than there.
+        sent_at = monotonic()
         ttl = self._settings.lease_seconds
         async with connection.transaction():
             self.replicas = await connection.fetchval(
@@ -152,11 +157,11 @@ class Leases:
             share = -(-BUCKETS // max(1, self.replicas))
             for name in self._subscribers:
                 await self._balance(connection, name, owned[name], share)
-        gained = owned != self._owned
+        changed = owned != self._owned
         self._owned = owned
-        self._lapses_at = asked_at + ttl - SAFETY_MARGIN_SECONDS
-        if gained:
-            self._gained()
+        self._lapses_at = sent_at + ttl - SAFETY_MARGIN_SECONDS
+        if changed:
+            self._on_acquired()
 
     async def _balance(
         self, connection: Any, subscriber: str, buckets: dict[int, int], share: int
@@ -171,12 +176,18 @@ class Leases:
                 self._settings.lease_seconds,
             )
             buckets.update({row["bucket"]: row["epoch"] for row in rows})
-            self._orphans[subscriber].update(row["bucket"] for row in rows if row["orphaned"])
-            suspects = [row["inflight_pos"] for row in rows if row["inflight_pos"] is not None]
-            if suspects:
+            self._orphaned_buckets[subscriber].update(
+                row["bucket"] for row in rows if row["orphaned"]
+            )
+            markers = (row["inflight_pos"] for row in rows)
+            crashed_positions = [position for position in markers if position is not None]
+            if crashed_positions:
                 log.warning("leases.crash_blamed", extra={"subscriber": subscriber})
                 await connection.execute(
-                    QUERIES["blame"], subscriber, suspects, self._settings.max_crashes
+                    QUERIES["count_crashes"],
+                    subscriber,
+                    crashed_positions,
+                    self._settings.max_crashes,
                 )
         elif missing < 0:
             surplus = sorted(buckets)[missing:]
@@ -196,7 +207,7 @@ class Leases:
                 )
                 await connection.execute("DELETE FROM bus.replica WHERE id = $1", self.replica)
         except DATABASE_UNAVAILABLE as error:
-            # Not given back, then: the lock goes with the connection, and others take over.
+            # The advisory lock ends with the connection, and other replicas claim the buckets.
             log.warning("leases.not_released", extra={"error_class": type(error).__name__})
 
 

@@ -1,12 +1,12 @@
--- The statements whose concurrency carries the guarantees of the bus. Each says which race it wins.
+-- The statements whose locking carries the guarantees of the bus. Each comment names its race.
 
 -- name: emit
--- Stores events with gap-free numbers per key, and one delivery for each subscriber.
+-- Stores events with gap-free sequence numbers per key, and one delivery for each subscriber.
 -- `numbered` takes each key's row lock and holds it until COMMIT: numbers follow commit order.
 -- Its rows are sorted by key, so two transactions that share several keys cannot deadlock.
 -- Positions are drawn above the join with `numbered`, that is, with all locks held: within a key
--- they follow commit order too, which lets readers go by position.
--- Addressees, and the ends of each key, are noted for the proof that nothing is missing.
+-- they follow commit order too, so readers can order by position.
+-- The addressees of each event and the first and last event of each key are stored for the audit.
 WITH incoming AS (
     SELECT *
     FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[],
@@ -14,13 +14,13 @@ WITH incoming AS (
         WITH ORDINALITY
         AS i(id, type, version, topic, key, record_key, payload, headers, occurred_at, ordinal)
 ),
-owed AS (
+pending AS (
     SELECT * FROM unnest($10::uuid[], $11::text[], $12::smallint[])
         AS d(event_id, subscriber, bucket)
 ),
 addressed AS (
     SELECT event_id, array_agg(subscriber ORDER BY subscriber) AS addressees
-    FROM owed GROUP BY event_id
+    FROM pending GROUP BY event_id
 ),
 numbered AS (
     INSERT INTO bus.stream (key, seq, first_id, last_id)
@@ -47,18 +47,18 @@ stored AS (
 )
 INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key)
 SELECT d.subscriber, s.pos, d.bucket, s.id, s.key
-FROM owed d JOIN stored s ON s.id = d.event_id
+FROM pending d JOIN stored s ON s.id = d.event_id
 
 -- name: add_leases
--- A new subscriber gets its buckets; for all others this changes nothing.
+-- Creates the bucket rows of new subscribers; does nothing for the others.
 INSERT INTO bus.lease (subscriber, bucket)
 SELECT s, b FROM unnest($1::text[]) AS s, generate_series(0, $2::int - 1) AS b
 ON CONFLICT DO NOTHING
 
 -- name: heartbeat
--- Says that this replica lives, forgets those that do not, and counts the living.
--- A replica lives while its session holds its advisory lock; the time is for those whose server
--- has not noticed yet that the connection is gone.
+-- Records that this replica is alive, deletes the dead replicas, and counts the live ones.
+-- A replica is alive while its session holds its advisory lock. `until` covers the case that the
+-- server has not yet noticed that a replica's connection is gone.
 WITH locks AS (
     SELECT (l.classid::bigint << 32) | l.objid::bigint AS key
     FROM pg_locks l
@@ -84,16 +84,16 @@ SELECT count(*) FROM (
 ) AS living
 
 -- name: renew
--- Whatever still carries our name, lapsed or not: nobody else has had it since, or the name and
--- the epoch would be another's.
+-- Renews every lease that this replica owns, expired or not: if another replica had claimed the
+-- bucket meanwhile, owner and epoch would have changed.
 UPDATE bus.lease SET until = clock_timestamp() + make_interval(secs => $2)
 WHERE owner = $1
 RETURNING subscriber, bucket, epoch
 
 -- name: claim
 -- FOR UPDATE and not a plain UPDATE: it conflicts with the fence's FOR KEY SHARE, so a bucket
--- whose last owner is in the middle of a completing transaction is left alone until that ends.
--- `orphaned`: the last owner did not give it back, so it may have died of what it was doing.
+-- whose last owner is in the middle of a completing transaction is skipped until that ends.
+-- `orphaned`: the last owner did not release the bucket, so a delivery may have crashed it.
 WITH free AS (
     SELECT l.subscriber, l.bucket, l.owner IS NOT NULL AS orphaned, l.inflight_pos
     FROM bus.lease l
@@ -111,14 +111,16 @@ FROM free
 WHERE l.subscriber = free.subscriber AND l.bucket = free.bucket
 RETURNING l.bucket, l.epoch, free.orphaned, free.inflight_pos
 
--- name: mark
--- Says which event runs alone now: if the process dies of it, the next owner will know.
+-- name: set_crash_marker
+-- Stores which event is now processed in isolation. If the process crashes, the next owner reads
+-- the marker and attributes the crash to that event.
 UPDATE bus.lease SET inflight_pos = $5
 WHERE subscriber = $1 AND bucket = $2 AND owner = $3 AND epoch = $4
 
--- name: blame
--- Counts a crash against the key of each event that ran alone when its process died, and parks it
--- for good at the limit. An event that had completed by then is owed no more, and not blamed.
+-- name: count_crashes
+-- Counts a crash for the key of each event that was processed in isolation when its process died,
+-- and parks the key permanently at the limit. An event that had completed by then has no pending
+-- delivery and is not counted.
 INSERT INTO bus.parked AS p
     (subscriber, key, event_id, until, attempts, crashes, reason, fingerprint, error_class)
 SELECT d.subscriber, coalesce(d.key, '@' || d.event_id), d.event_id,
@@ -138,13 +140,13 @@ UPDATE bus.lease SET owner = NULL, until = '-infinity', inflight_pos = NULL
 WHERE owner = $1 AND subscriber = ANY($2::text[]) AND bucket = ANY($3::smallint[])
 
 -- name: backlog
--- What is owed to a subscriber in its owned buckets, oldest first. Rows of a key in work and of a
--- parked key are left out. An event without a key stands for itself: its key is '@' and its id.
--- Most reads begin above a floor (floor.py). The events are fetched by their ids afterwards: in one
--- statement the planner would have to look at every partition, for each read.
--- NOT IN, because it hashes its list, whatever the plan. One time for all rows: with the clock's,
--- a pause that ends while we read would let a key's later events pass its first.
--- `acts` counts what operators did, as this statement sees it.
+-- The pending deliveries of a subscriber in its owned buckets, oldest first, without those of keys
+-- that are being processed or parked. The key of an event without one is '@' and its id.
+-- Most reads begin above the scan watermark (backlog.py). The events are fetched by their ids
+-- afterwards: in one statement the planner would read every partition, for each fetch.
+-- NOT IN, because it hashes its list, whatever the plan. One timestamp for all rows: with the
+-- clock's, a pause that ends during the read would let a key's later events pass its first.
+-- `acts` counts the operator actions that are visible to this statement.
 SELECT d.pos, d.bucket, d.event_id, coalesce(d.key, '@' || d.event_id) AS key,
        (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS acts
 FROM bus.delivery d
@@ -160,35 +162,35 @@ ORDER BY d.pos
 LIMIT $4
 
 -- name: events
--- $2 and $3 are the lowest and the highest of the ids: by them PostgreSQL leaves out the partitions
--- of other days, which it cannot do by a list in a plan that is made once.
+-- $2 and $3 are the lowest and the highest of the ids. By them PostgreSQL prunes the partitions of
+-- other days, which it cannot do by a list in a cached plan.
 SELECT id, type, version, seq, payload::text AS payload, headers::text AS headers, occurred_at
 FROM bus.event WHERE id = ANY($1::uuid[]) AND id >= $2 AND id <= $3
 
 -- name: horizon
--- The last position that was drawn, the oldest transaction that writes, and how often operators
--- have acted. What they do owes and frees deliveries of any age.
+-- The last position that was drawn, the oldest transaction that writes, and the number of operator
+-- actions. An operator action may add or free deliveries of any age.
 SELECT last_value AS highest, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
        (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS acts
 FROM bus.event_position
 
--- name: mark_time
--- A keyed event draws its position with its stream's row lock held, so its transaction has a
--- number by then: it is lower than this one, if the position had been drawn before.
+-- name: current_transaction
+-- A keyed event draws its position with its stream's row lock held, so its transaction has an id
+-- by then. If the position was drawn before this statement, that id is lower than this one.
 SELECT pg_current_xact_id()::text::bigint
 
--- name: hidden
--- The keys that owe something between two positions, whether it could be handled or not.
+-- name: skipped_keys
+-- The keys with pending deliveries between two positions, parked or not.
 SELECT DISTINCT key FROM bus.delivery
 WHERE subscriber = $1 AND bucket = ANY($2::smallint[]) AND pos > $3 AND pos <= $4
   AND key IS NOT NULL
 LIMIT $5
 
--- name: take
--- The first statement of a handler's transaction: checks the lease, marks the event as handled and
--- strikes the debt off, all or nothing. `fenced` 0: the lease is another's, stop. `fresh` 0: this
--- event was handled before, so there is nothing to do but to commit.
--- FOR KEY SHARE lets the owner renew meanwhile, and keeps a claimant out until we commit (I4).
+-- name: complete_delivery
+-- The first statement of a handler's transaction. It checks the lease (fencing), writes the receipt
+-- and completes the delivery, all or nothing. `fenced` 0: another replica owns the lease, so roll
+-- back. `fresh` 0: the event was handled before, so commit without calling the handler.
+-- FOR KEY SHARE lets the owner renew meanwhile, and blocks a claim until the commit (I4).
 WITH fence AS (
     SELECT bucket FROM bus.lease
     WHERE subscriber = $1 AND bucket = $2 AND owner = $3 AND epoch = $4
@@ -200,7 +202,7 @@ receipt AS (
     ON CONFLICT DO NOTHING
     RETURNING event_id
 ),
-struck AS (
+completed AS (
     DELETE FROM bus.delivery d USING fence WHERE d.subscriber = $1 AND d.pos = $6
 ),
 unparked AS (
@@ -208,10 +210,10 @@ unparked AS (
 )
 SELECT (SELECT count(*) FROM fence) AS fenced, (SELECT count(*) FROM receipt) AS fresh
 
--- name: take_group
--- The same for deliveries of several keys, all or nothing. `fenced` is false if one of the buckets
--- is another replica's; `fresh` lists the events that had not been handled before.
--- The fence reads row locks, not the snapshot: a take-over that has committed is always seen.
+-- name: complete_group
+-- The same for deliveries of several keys, all or nothing. `fenced` is false if another replica
+-- owns one of the buckets; `fresh` lists the events that had not been handled before.
+-- The fence reads row locks, not the snapshot: a claim that has committed is always seen.
 WITH members AS (
     SELECT *
     FROM unnest($3::smallint[], $4::bigint[], $5::uuid[], $6::bigint[], $7::text[])
@@ -234,11 +236,11 @@ receipt AS (
     ON CONFLICT DO NOTHING
     RETURNING event_id
 ),
--- Each row is looked up by the primary key, whatever number of rows the planner expects: its plan
--- is made once, and would read the whole backlog if it was made while there was none. A row that an
--- operator discards meanwhile is waited for, and then gone: rows of this table are never updated, so
--- a `ctid` that this statement sees names no other row.
-struck AS (
+-- Each row is looked up by the primary key, whatever number of rows the planner expects: the plan
+-- is cached, and one made for an empty table would read the whole backlog. If an operator discards
+-- a row meanwhile, the statement waits for its lock and then finds it gone. Rows of this table are
+-- never updated, so a `ctid` that this statement sees names no other row.
+completed AS (
     DELETE FROM bus.delivery d USING (
         SELECT x.ctid FROM owned o CROSS JOIN LATERAL (
             SELECT ctid FROM bus.delivery WHERE subscriber = $1 AND pos = o.pos OFFSET 0) x
@@ -251,15 +253,15 @@ unparked AS (
 SELECT all_of_them AS fenced, ARRAY(SELECT event_id FROM receipt) AS fresh FROM held
 
 -- name: park
--- Sets a key aside for some seconds, or for good (NULL). The attempts given are what this failure
--- adds: none for an outage. Fenced like everything that a worker writes.
--- `owed`: what an operator has discarded meanwhile must not stop its key any more.
+-- Parks a key for some seconds, or permanently (NULL). $8 is the number of attempts that this
+-- failure adds: none for an outage. Fenced like every write of a worker.
+-- `pending`: an event that an operator has discarded meanwhile must not park its key again.
 WITH fence AS (
     SELECT bucket FROM bus.lease
     WHERE subscriber = $1 AND bucket = $2 AND owner = $3 AND epoch = $4
     FOR KEY SHARE
 ),
-owed AS (
+pending AS (
     SELECT d.pos FROM fence, bus.delivery d JOIN bus.event e ON e.pos = d.pos
     WHERE d.subscriber = $1 AND e.id = $6
     FOR KEY SHARE OF d
@@ -270,7 +272,7 @@ SELECT $1, $5, $6,
        CASE WHEN $7::float8 IS NULL THEN 'infinity'
             ELSE clock_timestamp() + make_interval(secs => $7::float8) END,
        $8, $9, $10, $11
-FROM owed
+FROM pending
 ON CONFLICT (subscriber, key) DO UPDATE
 SET event_id = excluded.event_id, until = excluded.until,
     attempts = CASE WHEN parked.event_id = excluded.event_id THEN parked.attempts ELSE 0 END
@@ -280,10 +282,10 @@ SET event_id = excluded.event_id, until = excluded.until,
     first_failed = CASE WHEN parked.event_id = excluded.event_id
                         THEN parked.first_failed ELSE clock_timestamp() END
 
--- name: recover
--- Ends the pauses of keys that wait out an outage, those first that would end first; of other
--- failures they go on. Without a fence: nothing is handled by this, only looked at sooner. What
--- somebody else has in hand is his.
+-- name: end_outage_pauses
+-- Ends the pauses of keys that wait for an outage to end, in the order in which they would end;
+-- pauses after other failures continue. Without a fence: no delivery is completed by this, only
+-- retried sooner. Rows that another transaction has locked are skipped.
 WITH waiting AS (
     SELECT subscriber, key FROM bus.parked
     WHERE subscriber = ANY($1::text[]) AND reason = 'outage'
@@ -303,27 +305,27 @@ SELECT attempts, reason,
        extract(epoch FROM clock_timestamp() - first_failed)::float8 AS elapsed_seconds
 FROM bus.parked WHERE subscriber = $1 AND key = $2 AND event_id = $3
 
--- name: bury
--- Moves an event without a key to the dead ones. One with a key never comes here: its key would
--- get a gap.
+-- name: dead_letter
+-- Moves the delivery of an event without a key to the dead letters. An event with a key is parked
+-- instead, because its key would get a gap.
 WITH fence AS (
     SELECT bucket FROM bus.lease
     WHERE subscriber = $1 AND bucket = $2 AND owner = $3 AND epoch = $4
     FOR KEY SHARE
 ),
-struck AS (
+completed AS (
     DELETE FROM bus.delivery d USING fence
     WHERE d.subscriber = $1 AND d.pos = $5
     RETURNING d.subscriber, d.pos, d.bucket, d.event_id, d.key
 ),
 history AS (
-    DELETE FROM bus.parked p USING struck
-    WHERE p.subscriber = $1 AND p.key = '@' || struck.event_id
+    DELETE FROM bus.parked p USING completed
+    WHERE p.subscriber = $1 AND p.key = '@' || completed.event_id
     RETURNING p.first_failed
 )
 INSERT INTO bus.dead (subscriber, pos, bucket, event_id, key, reason, fingerprint, error_class,
                       attempts, first_failed, last_failed)
-SELECT struck.*, $6, $7, $8, $9,
+SELECT completed.*, $6, $7, $8, $9,
        coalesce((SELECT first_failed FROM history), clock_timestamp()), clock_timestamp()
-FROM struck
+FROM completed
 

@@ -1,11 +1,11 @@
-"""Ends the pauses of keys that wait for somebody who is back, or may be.
+"""Retries parked keys at once when the department that they wait for is available again.
 
-An outage may last, and the longer it does the longer are the pauses, up to minutes. When a breaker
-closes they have lost their reason: all who wait are looked at again, and do not find out one by
-one. Who fails again waits again.
+The backoff of an outage grows with its length, up to minutes. When the circuit breaker of the
+department closes, all keys that wait for it are retried at once. A key that fails again waits
+again.
 
-A breaker that lets one call through to see has to be given one: as long as nobody knows, the key
-that has the least to wait goes first.
+A half-open circuit breaker needs one call as a probe. For it the key with the shortest remaining
+pause is retried first.
 """
 
 import asyncio
@@ -19,45 +19,48 @@ from govid.bus.wake import Wake
 
 log = logging.getLogger(__name__)
 
-AGAIN_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 
 
 class Recovery:
-    """Wakes the keys of subscribers whose department is back."""
+    """Ends the pauses of keys whose department is available again, or may be (outage probe)."""
 
     def __init__(self, database: Database, wake: Wake) -> None:
-        """Find the keys in *database*, and ring by *wake*."""
+        """Update the keys in *database*, and notify the subscribers through *wakeups*."""
         self._database = database
         self._wake = wake
-        self._back: set[str] = set()
-        self._perhaps: set[str] = set()
-        self._news = asyncio.Event()
+        self._available: set[str] = set()
+        self._possibly_available: set[str] = set()
+        self._changed = asyncio.Event()
 
     def tell(self, subscribers: Collection[str], *, surely: bool = True) -> None:
-        """Say that what *subscribers* wait for is there, *surely* or perhaps. Returns at once."""
-        (self._back if surely else self._perhaps).update(subscribers)
-        self._news.set()
+        """Note that the department of *subscribers* is available, or may be. Returns at once.
+
+        If it is not certain, one key of each subscriber is retried as a probe.
+        """
+        (self._available if surely else self._possibly_available).update(subscribers)
+        self._changed.set()
 
     async def run(self) -> None:
         """End pauses until cancelled."""
         while True:
-            await self._news.wait()
-            self._news.clear()
-            back, self._back = self._back, set()
-            perhaps, self._perhaps = self._perhaps - back, set()
+            await self._changed.wait()
+            self._changed.clear()
+            available, self._available = self._available, set()
+            possible, self._possibly_available = self._possibly_available - available, set()
             try:
-                woken = await self._end_pauses(back)
-                woken += sum([await self._end_pauses((name,), most=1) for name in perhaps])
+                ended = await self._end_pauses(available)
+                ended += sum([await self._end_pauses((name,), limit=1) for name in possible])
             except DATABASE_UNAVAILABLE as error:
                 log.warning("recovery.postponed", extra={"error_class": type(error).__name__})
-                await asyncio.sleep(AGAIN_SECONDS)
-                self.tell(back)
-                self.tell(perhaps, surely=False)
+                await asyncio.sleep(RETRY_SECONDS)
+                self.tell(available)
+                self.tell(possible, surely=False)
                 continue
-            self._wake.ring(back | perhaps)
-            log.info("recovery.done", extra={"records": woken})
+            self._wake.ring(available | possible)
+            log.info("recovery.done", extra={"records": ended})
 
-    async def _end_pauses(self, subscribers: Collection[str], most: int | None = None) -> int:
-        query = QUERIES["recover"]
-        woken: int = await self._database.bus_reads.fetchval(query, list(subscribers), most)
-        return woken
+    async def _end_pauses(self, subscribers: Collection[str], limit: int | None = None) -> int:
+        query = QUERIES["end_outage_pauses"]
+        ended: int = await self._database.bus_reads.fetchval(query, list(subscribers), limit)
+        return ended

@@ -1,9 +1,9 @@
-"""Tells workers that there is something to do, in this process and in the others.
+"""Wake-ups: notify workers of new deliveries, in this process and, by LISTEN/NOTIFY, in others.
 
-Inside the process it costs nothing. Between replicas it is one NOTIFY for all commits of the last
-50 ms, on a connection of its own: `pg_notify` inside business transactions would take a lock that
-all commits of the cluster queue for. A dead LISTEN connection is no fault, only a delay: every
-worker also polls.
+Inside the process a wake-up costs nothing. Between replicas one NOTIFY covers all commits of the
+last 50 ms. It has a connection of its own, because `pg_notify` inside business transactions would
+take a lock for which all commits of the cluster queue. A broken LISTEN connection causes only a
+delay, because every worker also polls.
 """
 
 import asyncio
@@ -26,41 +26,41 @@ RESTART_SECONDS = 1.0
 
 
 class Wake:
-    """One bell for each worker."""
+    """The wake-up events of this process, one for each subscriber."""
 
     def __init__(self) -> None:
-        """Start with no bells."""
-        self._bells: dict[str, asyncio.Event] = {}
-        self._listeners: list[Callable[[Collection[str]], None]] = []
+        """Start without events."""
+        self._events: dict[str, asyncio.Event] = {}
+        self._forwarders: list[Callable[[Collection[str]], None]] = []
 
     def bell(self, subscriber: str) -> asyncio.Event:
-        """Return the event that is set when *subscriber* has something to do."""
-        return self._bells.setdefault(subscriber, asyncio.Event())
+        """Return the event that is set when *subscriber* may have new deliveries."""
+        return self._events.setdefault(subscriber, asyncio.Event())
 
     def ring(self, subscribers: Collection[str]) -> None:
-        """Wake the workers of *subscribers*, here and wherever anybody passes it on."""
+        """Wake the workers of *subscribers* in this process, and forward the wake-up."""
         self.ring_here(subscribers)
-        for listener in self._listeners:
-            listener(subscribers)
+        for forwarder in self._forwarders:
+            forwarder(subscribers)
 
     def ring_here(self, subscribers: Collection[str]) -> None:
         """Wake the workers of *subscribers* in this process only."""
         for name in subscribers:
-            bell = self._bells.get(name)
-            if bell is not None:
-                bell.set()
+            event = self._events.get(name)
+            if event is not None:
+                event.set()
 
     def ring_all(self) -> None:
-        """Wake everybody in this process."""
-        self.ring_here(tuple(self._bells))
+        """Wake all workers of this process."""
+        self.ring_here(tuple(self._events))
 
-    def pass_on(self, listener: Callable[[Collection[str]], None]) -> None:
-        """Call *listener* at each ring."""
-        self._listeners.append(listener)
+    def pass_on(self, forwarder: Callable[[Collection[str]], None]) -> None:
+        """Call *forwarder* with the subscribers of each `notify`."""
+        self._forwarders.append(forwarder)
 
 
 class Notifier:
-    """Passes wake-ups on to other replicas, and theirs to this one."""
+    """Forwards wake-ups to other replicas by NOTIFY, and receives theirs by LISTEN."""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class Notifier:
         replicas: Callable[[], int],
         generation: ConnectionGeneration | None = None,
     ) -> None:
-        """Notify only while *replicas* says that there is somebody to hear it.
+        """Notify only while *replica_count* returns more than one replica.
 
         The listening connection ends with its *generation*: on a server that is no longer the
-        primary it would hear nothing and fail by nothing.
+        primary it would receive nothing and raise no error.
         """
         self._factory = ConnectionFactory(
             database_url, application="govid wake", command_timeout=COMMAND_SECONDS
@@ -82,34 +82,34 @@ class Notifier:
         self._wake = wake
         self._replicas = replicas
         self._pending: set[str] = set()
-        self._news = asyncio.Event()
-        wake.pass_on(self._remember)
+        self._changed = asyncio.Event()
+        wake.pass_on(self._queue)
 
     async def run(self) -> None:
         """Listen and notify until cancelled."""
         while True:
             try:
-                await self._converse()
+                await self._exchange()
             except DATABASE_UNAVAILABLE as error:
                 log.warning("wake.listener_lost", extra=error_members(error))
                 await asyncio.sleep(RESTART_SECONDS)
 
-    async def _converse(self) -> None:
-        made_in = self._generation.number
+    async def _exchange(self) -> None:
+        generation = self._generation.number
         connection: Any = await self._factory.open()
         try:
-            await connection.add_listener(CHANNEL, self._heard)
-            # Whatever was said while nobody listened is lost: look for yourselves.
+            await connection.add_listener(CHANNEL, self._on_notification)
+            # Notifications that were sent without a listener are lost: every worker has to poll.
             self._wake.ring_all()
-            while made_in == self._generation.number:
+            while generation == self._generation.number:
                 try:
                     async with asyncio.timeout(PROBE_SECONDS):
-                        await self._news.wait()
+                        await self._changed.wait()
                 except TimeoutError:
                     if await connection.fetchval(IS_READ_ONLY):
                         self._generation.end()
                     continue
-                self._news.clear()
+                self._changed.clear()
                 if self._pending:
                     await asyncio.sleep(DEBOUNCE_SECONDS)
                     names, self._pending = self._pending, set()
@@ -118,12 +118,12 @@ class Notifier:
             connection.terminate()
 
     def _reconnect(self) -> None:
-        self._news.set()
+        self._changed.set()
 
-    def _remember(self, subscribers: Collection[str]) -> None:
+    def _queue(self, subscribers: Collection[str]) -> None:
         if self._replicas() > 1:
             self._pending.update(subscribers)
-            self._news.set()
+            self._changed.set()
 
-    def _heard(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
+    def _on_notification(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
         self._wake.ring_here(payload.split(","))

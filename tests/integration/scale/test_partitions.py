@@ -61,12 +61,12 @@ HOT: dict[str, tuple[str, Callable[[_Events], Sequence[Any]]]] = {
     "events": (QUERIES["events"], lambda e: e.bounds),
     "relay_events": (KAFKA["relay_events"], lambda e: e.bounds),
     "known_events": (KAFKA["known_events"], lambda e: e.bounds),
-    "take": (
-        QUERIES["take"],
+    "complete_delivery": (
+        QUERIES["complete_delivery"],
         lambda e: (RELAY, 0, uuid7(), 1, e.ids[0], e.positions[0], e.keys[0]),
     ),
-    "take_group": (
-        QUERIES["take_group"],
+    "complete_group": (
+        QUERIES["complete_group"],
         lambda e: (RELAY, uuid7(), [0, 1, 2], [1, 1, 1], e.ids, e.positions, e.keys),
     ),
     "relay_complete": (

@@ -57,8 +57,8 @@ def _acknowledged(rows: Sequence[Any]) -> Sequence[Any]:
 @pytest.mark.parametrize("size", [1, 4, 16])
 @pytest.mark.parametrize(
     ("statement", "arguments"),
-    [(QUERIES["take_group"], _group), (KAFKA["relay_complete"], _acknowledged)],
-    ids=["take_group", "relay_complete"],
+    [(QUERIES["complete_group"], _group), (KAFKA["relay_complete"], _acknowledged)],
+    ids=["complete_group", "relay_complete"],
 )
 async def test_i3_a_batch_is_completed_without_reading_what_is_pending_beside_it(
     owner: Any, statement: str, arguments: Callable[[Sequence[Any]], Sequence[Any]], size: int

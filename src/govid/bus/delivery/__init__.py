@@ -1,5 +1,6 @@
-"""Delivery of events to one subscriber: what is handled in one transaction.
+"""Delivery of events to the subscribers of this process, through the outbox.
 
-Holds the groups of the dispatcher. The dispatcher itself, the backlog and the leases still stand
-one level higher.
+Holds the outbox, the subscriptions, the dispatcher with its backlog, leases, failures (retry,
+parking, dead letters) and wake-ups, and the recording of operator actions. Not Kafka: the outbox
+relay is in `bus/kafka`. Not the operators' queries and repairs: those are in `bus/operations`.
 """

@@ -1,9 +1,9 @@
-"""Handles prepared deliveries of one subscriber, several of them in one transaction (ADR-0002).
+"""Group commit: handles prepared deliveries of one subscriber in shared transactions (ADR-0002).
 
 A COMMIT, a fence and a receipt cost the same for one delivery as for sixteen. So deliveries of
-different keys that are ready at the same moment share a transaction; none waits for another to
-become ready. When anything in a group fails, all of it is rolled back, and its members run one by
-one in their order: only the member that fails alone has failed.
+different keys that are ready at the same moment share a transaction; no delivery waits for another
+to become ready. If one delivery of a group fails, the whole group is rolled back and its members
+are handled one by one in their order. Only a member that fails in isolation counts as failed.
 """
 
 import asyncio
@@ -26,33 +26,33 @@ log = logging.getLogger(__name__)
 GROUP_SIZE = 16
 """How many deliveries share a transaction at most. Larger groups gain little (the handlers' own
 statements dominate by then) and hold their row locks longer."""
-GROUPS_AT_ONCE = 4
+MAX_OPEN_GROUPS = 4
 """How many transactions of one subscriber are open at once: half of the pool that all share."""
-SUSPECTS = 1_000
-"""How many failed keys are remembered at most."""
+MAX_SUSPECT_KEYS = 1_000
+"""How many failed keys are kept at most."""
 
 
 class LeaseLost(Exception):
-    """The bucket belongs to another replica now."""
+    """Another replica owns the lease of the bucket now."""
 
 
 class ReadyDelivery:
-    """A delivery whose handler has prepared, and what its preparation found out."""
+    """A pending delivery whose handler has prepared, and the outcome of that preparation."""
 
-    __slots__ = ("debt", "delivery", "outcome")
+    __slots__ = ("delivery", "outcome", "pending")
 
-    def __init__(self, debt: Debt, delivery: Delivery[Any], outcome: Any) -> None:
-        """Hold what a transaction needs to handle the delivery."""
-        self.debt = debt
+    def __init__(self, pending: Debt, delivery: Delivery[Any], outcome: Any) -> None:
+        """Hold all that the completing transaction needs."""
+        self.pending = pending
         self.delivery = delivery
         self.outcome = outcome
 
 
-Member = tuple[ReadyDelivery, "asyncio.Future[None]"]
+GroupMember = tuple[ReadyDelivery, "asyncio.Future[None]"]
 
 
 class DeliveryGroups:
-    """Handles the ready deliveries of one subscriber; those of a key come one at a time."""
+    """Handles the ready deliveries of one subscriber, of which each key has one at a time."""
 
     def __init__(
         self,
@@ -62,29 +62,29 @@ class DeliveryGroups:
         metrics: Metrics,
         start: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        """Handle by *consumer* in transactions of *uow*; *start* runs a coroutine as a task."""
-        self._consumer = consumer
+        """Handle by *subscriber* in transactions of *uow*; *spawn* runs a coroutine as a task."""
+        self._subscriber = consumer
         self._uow = uow
         self._leases = leases
         self._metrics = metrics
         self._start = start
-        self._waiting: deque[Member] = deque()
+        self._waiting: deque[GroupMember] = deque()
         self._running = 0
         self._is_starting = False
-        self._suspects: set[str] = set()
-        """Keys that failed when they ran alone; they spoil no group until they have succeeded."""
+        self._suspect_keys: set[str] = set()
+        """Keys that failed in isolation. They are handled in isolation until they succeed."""
 
     @property
     def capacity(self) -> int:
         """How many deliveries can be in open transactions at the same time."""
-        return GROUP_SIZE * GROUPS_AT_ONCE
+        return GROUP_SIZE * MAX_OPEN_GROUPS
 
     async def handle(self, ready: ReadyDelivery) -> None:
-        """Handle *ready* in one transaction with whatever else is ready.
+        """Handle *ready* in one transaction with all other ready deliveries.
 
         Raises:
-            LeaseLost: the bucket is another replica's.
-            Exception: what the handler raised when the delivery ran alone.
+            LeaseLost: another replica owns the bucket.
+            Exception: the handler's error, when the delivery was handled in isolation.
         """
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((ready, done))
@@ -95,30 +95,30 @@ class DeliveryGroups:
         """Handle *ready* in a transaction of its own.
 
         Raises:
-            LeaseLost: the bucket is another replica's.
+            LeaseLost: another replica owns the bucket.
         """
-        name, debt = self._consumer.name, ready.debt
+        name, pending = self._subscriber.name, ready.pending
         async with self._uow.begin(ready.delivery.cause(name)) as tx:
             row = await tx.driver.fetchrow(
-                QUERIES["take"],
+                QUERIES["complete_delivery"],
                 name,
-                debt.bucket,
+                pending.bucket,
                 self._leases.replica,
-                debt.epoch,
-                debt.event_id,
-                debt.pos,
-                debt.key,
+                pending.epoch,
+                pending.event_id,
+                pending.pos,
+                pending.key,
             )
             if not row["fenced"]:
                 raise LeaseLost
             if row["fresh"]:
-                await self._consumer.handler.apply(tx, ready.delivery, ready.outcome)
-        self._metrics.handled(name, debt.occurred_at, fresh=bool(row["fresh"]))
+                await self._subscriber.handler.apply(tx, ready.delivery, ready.outcome)
+        self._metrics.handled(name, pending.occurred_at, fresh=bool(row["fresh"]))
 
     def _start_next(self) -> None:
-        # One at a time: by the time it runs, all that became ready in this turn of the event loop
-        # stands in the queue.
-        if self._waiting and not self._is_starting and self._running < GROUPS_AT_ONCE:
+        # One at a time: by the time the task runs, all deliveries that became ready in this
+        # iteration of the event loop are in the queue.
+        if self._waiting and not self._is_starting and self._running < MAX_OPEN_GROUPS:
             self._is_starting = True
             self._start(self._run())
 
@@ -126,103 +126,104 @@ class DeliveryGroups:
         self._is_starting = False
         self._running += 1
         try:
-            while members := self._next_members():
+            while group := self._next_group():
                 self._start_next()
-                await self._handle_all(members)
+                await self._handle_group(group)
         finally:
             self._running -= 1
             self._start_next()
 
-    def _next_members(self) -> Sequence[Member]:
-        """Take the oldest that wait; a key that has failed before comes alone."""
+    def _next_group(self) -> Sequence[GroupMember]:
+        """Return the oldest waiting deliveries; a key that has failed before is returned alone."""
         waiting = self._waiting
         count = 0
         for ready, _ in islice(waiting, GROUP_SIZE):
-            if ready.debt.key in self._suspects:
+            if ready.pending.key in self._suspect_keys:
                 count = count or 1
                 break
             count += 1
         return [waiting.popleft() for _ in range(count)]
 
-    async def _handle_all(self, members: Sequence[Member]) -> None:
+    async def _handle_group(self, group: Sequence[GroupMember]) -> None:
         try:
-            if len(members) == 1 or not await self._handle_together(members):
-                for member in members:
+            if len(group) == 1 or not await self._handle_together(group):
+                for member in group:
                     await self._handle_member(member)
         finally:
-            for _, done in members:
+            for _, done in group:
                 if not done.done():
                     done.cancel()
 
-    async def _handle_together(self, members: Sequence[Member]) -> bool:
-        """Handle *members* in one transaction; tell whether it has committed."""
-        name = self._consumer.name
+    async def _handle_together(self, group: Sequence[GroupMember]) -> bool:
+        """Handle *group* in one transaction; return whether it has committed."""
+        name = self._subscriber.name
         # By account: two subscribers that write about the same accounts then lock their rows in
         # the same order.
-        ordered = sorted((ready for ready, _ in members), key=_account)
+        ordered = sorted((ready for ready, _ in group), key=_account_of_key)
         try:
             fresh = await self._commit(ordered)
-        except Exception as error:  # noqa: BLE001 - what has failed is found by running one by one
+        except Exception as error:  # noqa: BLE001 - handling one by one finds the failing member
             self._metrics.group_ended(name, "split")
             log.info(
                 "delivery.group_split",
                 extra={
                     "subscriber": name,
-                    "records": len(members),
+                    "records": len(group),
                     "error_class": error_class(error),
                 },
             )
             return False
         self._metrics.group_ended(name, "committed")
-        for ready, done in members:
-            self._metrics.handled(name, ready.debt.occurred_at, fresh=ready.debt.event_id in fresh)
-            _tell(done, None)
+        for ready, done in group:
+            pending = ready.pending
+            self._metrics.handled(name, pending.occurred_at, fresh=pending.event_id in fresh)
+            _resolve(done, None)
         return True
 
     async def _commit(self, group: Sequence[ReadyDelivery]) -> set[Any]:
-        """Handle *group* and return the ids of the events that had not been handled before."""
-        name = self._consumer.name
-        debts = [ready.debt for ready in group]
+        """Handle *group*; return the ids of the events that had not been handled before."""
+        name = self._subscriber.name
+        due = [ready.pending for ready in group]
         async with self._uow.begin_group([r.delivery.cause(name) for r in group]) as transactions:
             row = await transactions[0].driver.fetchrow(
-                QUERIES["take_group"],
+                QUERIES["complete_group"],
                 name,
                 self._leases.replica,
-                [debt.bucket for debt in debts],
-                [debt.epoch for debt in debts],
-                [debt.event_id for debt in debts],
-                [debt.pos for debt in debts],
-                [debt.key for debt in debts],
+                [pending.bucket for pending in due],
+                [pending.epoch for pending in due],
+                [pending.event_id for pending in due],
+                [pending.pos for pending in due],
+                [pending.key for pending in due],
             )
             if not row["fenced"]:
                 raise LeaseLost
             fresh = set(row["fresh"])
             for tx, ready in zip(transactions, group, strict=True):
-                if ready.debt.event_id in fresh:
-                    await self._consumer.handler.apply(tx, ready.delivery, ready.outcome)
+                if ready.pending.event_id in fresh:
+                    await self._subscriber.handler.apply(tx, ready.delivery, ready.outcome)
         return fresh
 
-    async def _handle_member(self, member: Member) -> None:
+    async def _handle_member(self, member: GroupMember) -> None:
         ready, done = member
-        key = ready.debt.key
+        key = ready.pending.key
         try:
             await self.handle_alone(ready)
-        except Exception as error:  # noqa: BLE001 - the dispatcher judges it
-            if len(self._suspects) >= SUSPECTS:
-                self._suspects.clear()
-            self._suspects.add(key)
-            _tell(done, error)
+        except Exception as error:  # noqa: BLE001 - the dispatcher classifies it
+            if len(self._suspect_keys) >= MAX_SUSPECT_KEYS:
+                self._suspect_keys.clear()
+            self._suspect_keys.add(key)
+            _resolve(done, error)
         else:
-            self._suspects.discard(key)
-            _tell(done, None)
+            self._suspect_keys.discard(key)
+            _resolve(done, None)
 
 
-def _account(ready: ReadyDelivery) -> str:
-    return ready.debt.key.rpartition("/")[2]
+def _account_of_key(ready: ReadyDelivery) -> str:
+    return ready.pending.key.rpartition("/")[2]
 
 
-def _tell(done: "asyncio.Future[None]", error: Exception | None) -> None:
-    # The worker that waited may have been cancelled meanwhile.
+def _resolve(done: "asyncio.Future[None]", error: Exception | None) -> None:
+    # The waiting worker may have been cancelled meanwhile.
     if done.done():
         return
     if error is None:
