@@ -130,8 +130,8 @@ async def test_r11_a_record_that_was_deleted_from_kafka_is_missed(house: House) 
     (missing,) = found
     assert (missing.count, missing.event_id, missing.place) == (2, first, where)
     assert missing.line() == (
-        f"record_missing: Kafka has no record at {where}, where it had taken event {first}, and 1 "
-        "more of this topic are gone. To do: `govid outbox replay --unproved --reason '...'` "
+        f"record_missing: Kafka has no record at {where}, where it had acknowledged event {first}, "
+        "and 1 more of this topic are gone. To do: `govid outbox replay --unproved --reason '...'` "
         "publishes all again that Kafka has lost, with the same ids."
     )
     assert counts(tally) == (1, 0, 0, 0)
@@ -162,7 +162,8 @@ async def test_r11_another_record_in_the_place_is_found(house: House) -> None:
     assert [(one.problem, one.event_id, one.place, one.count) for one in found] == [
         ("record_differs", second, f"{topic}/{partition}/{offset}", 2),
     ]
-    assert f"where it had taken event {second}, and 1 more of this topic are gone" in found[0].text
+    text = f"where it had acknowledged event {second}, and 1 more of this topic are gone"
+    assert text in found[0].text
 
 
 async def test_r11_a_topic_that_was_made_anew_has_lost_its_records(house: House) -> None:

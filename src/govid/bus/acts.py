@@ -1,8 +1,8 @@
-"""What operators do to the outbox: batch by batch, each with the event that records it.
+"""Commits operator actions batch by batch, each batch with the audit event that records it.
 
-The batch and its event are one transaction: no act without a trace, no trace without its act. A
-batch that finds nothing left to do leaves no event either, so a second identical run changes
-nothing.
+The batch and its event are one transaction, so there is no action without its event and no event
+without its action. A batch that changes nothing stores no event either, so a second identical run
+changes nothing.
 """
 
 import asyncio
@@ -25,23 +25,23 @@ from govid.bus.storage.advisory_locks import release_session_lock, try_session_l
 from govid.bus.storage.errors import is_transient
 
 ADVISORY_LOCK = 0x7265706C6179
-"""Held by the one who adds deliveries for many events: "replay" in hexadecimal."""
+"""Held by the operator action that adds deliveries for many events: "replay" in hexadecimal."""
 
 BATCH_SIZE = 500
-ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 
 T = TypeVar("T", bound=TopicAct)
 
 Touched = tuple[str, UUID]
-"""A subscriber, and the event whose delivery was touched."""
+"""A subscriber, and the event whose delivery was changed."""
 
 
 class ActRunning(Exception):
-    """Somebody else adds deliveries to this database now."""
+    """Another operator action is adding deliveries to this database."""
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """One command of an operator: what, who, why."""
+    """One operator action: the type of its event, the operator, the stated reason."""
 
     kind: type[OutboxAct]
     operator: str
@@ -51,7 +51,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """Who acts on topics, why, and when: what every such event says."""
+    """The operator, the stated reason and the time: the common members of all topic events."""
 
     operator: str
     reason: str
@@ -59,7 +59,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime = msgspec.field(default_factory=SystemClock().now)
 
     def event(self, kind: type[T], **members: Any) -> T:
-        """Return the event of *kind* that records the act."""
+        """Build the event of *kind* that records the action."""
         return kind(
             act_id=self.id,
             operator=self.operator,
@@ -70,45 +70,46 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an act is: deliveries touched so far, of how many."""
+    """The progress of an operator action: deliveries changed so far, of how many."""
 
     done: int
     total: int
 
 
 class Acts:
-    """Commits the acts of operators, through one asyncpg connection."""
+    """Commits operator actions and their audit events, through one asyncpg connection."""
 
     def __init__(self, connection: Any, outbox: PostgresOutbox, clock: Clock | None = None) -> None:
-        """Record through *outbox*, at the times of *clock*."""
+        """Store the audit events through *outbox*, with the time of *clock*."""
         self._connection = connection
         self._outbox = outbox
         self._clock = clock or SystemClock()
 
-    async def commit(self, act: Act, work: Callable[[], Awaitable[Sequence[Touched]]]) -> int:
-        """Do *work* and record what it touched, in one transaction; return how much that was.
+    async def commit(self, action: Act, work: Callable[[], Awaitable[Sequence[Touched]]]) -> int:
+        """Run *work* and record what it changed, in one transaction; return the number of changes.
 
-        Who meets a worker's locks crosswise begins anew: that worker had committed nothing either.
+        After a transient error such as a deadlock with a worker the batch is run again, up to five
+        times: nothing was committed.
         """
-        for attempt in range(ATTEMPTS):
+        for attempt in range(MAX_ATTEMPTS):
             try:
                 async with self._connection.transaction():
-                    touched = await work()
-                    if touched:
-                        await self._record(act, touched)
+                    changed = await work()
+                    if changed:
+                        await self._record(action, changed)
             except asyncpg.PostgresError as error:
-                if attempt == ATTEMPTS - 1 or not is_transient(error):
+                if attempt == MAX_ATTEMPTS - 1 or not is_transient(error):
                     raise
             else:
                 break
-        return len(touched)
+        return len(changed)
 
     async def commit_event(
         self, work: Callable[[], Awaitable[TopicAct | DataViewed | None]]
     ) -> bool:
-        """Do *work* and store the event that it returns, in one transaction; None changes nothing.
+        """Run *work* and store the event that it returns, in one transaction.
 
-        Return whether there was an event.
+        *work* returns None if it changed nothing. Returns whether there was an event.
         """
         async with self._connection.transaction():
             event = await work()
@@ -119,46 +120,48 @@ class Acts:
                 await self._outbox.write(self._connection, [emission])
         return event is not None
 
-    async def _record(self, act: Act, touched: Sequence[Touched]) -> None:
+    async def _record(self, action: Act, changed: Sequence[Touched]) -> None:
         deliveries: dict[str, list[UUID]] = {}
-        for subscriber, event_id in touched:
+        for subscriber, event_id in changed:
             deliveries.setdefault(subscriber, []).append(event_id)
         now = self._clock.now()
-        event = act.kind(
-            act_id=act.id,
-            operator=act.operator,
-            stated_reason=act.reason,
-            selection=act.selection,
+        event = action.kind(
+            act_id=action.id,
+            operator=action.operator,
+            stated_reason=action.reason,
+            selection=action.selection,
             deliveries=deliveries,
             timestamp=now,
         )
-        cause = Cause(correlation_id=str(act.id), actor=Actor(kind="operator", id=act.operator))
+        cause = Cause(
+            correlation_id=str(action.id), actor=Actor(kind="operator", id=action.operator)
+        )
         await self._outbox.write(self._connection, [(event, cause, now)])
 
 
 class Pace:
-    """Keeps an act at so many deliveries a second; without a rate, as fast as it goes."""
+    """Rate limit of an operator action, in deliveries a second; None means no limit."""
 
     def __init__(self, rate: float | None, size: int = BATCH_SIZE) -> None:
-        """Let batches be of at most *size*, and of at most one second's worth."""
+        """Limit batches to *size* deliveries, and to those of one second."""
         self.size = size if rate is None else max(1, min(size, int(rate)))
         self._rate = rate
         self._free_at = time.monotonic()
 
-    async def keep(self, touched: int) -> None:
-        """Wait as long as *touched* deliveries may take."""
+    async def keep(self, changed: int) -> None:
+        """Wait until *changed* further deliveries are within the rate."""
         if self._rate is not None:
             now = time.monotonic()
-            self._free_at = max(self._free_at, now - 1.0) + touched / self._rate
+            self._free_at = max(self._free_at, now - 1.0) + changed / self._rate
             await asyncio.sleep(self._free_at - now)
 
 
 @asynccontextmanager
 async def alone(connection: Any) -> AsyncIterator[None]:
-    """Hold the database for one act that adds deliveries.
+    """Hold the session advisory lock of operator actions that add deliveries.
 
     Raises:
-        ActRunning: somebody else holds it.
+        ActionInProgress: another operator action holds the lock.
     """
     if not await try_session_lock(connection, ADVISORY_LOCK):
         raise ActRunning

@@ -1,8 +1,8 @@
-"""Gives a subscriber events that are older than itself.
+"""Backfills a subscriber: adds deliveries of events that are older than the subscriber.
 
-An event is addressed when it is emitted, to those who want it then. Whoever is added later is
-given the earlier ones here, with the same predicate, as far as they are still kept. It is also how
-a delivery is made good that was lost: to whom an event was addressed, it may always be given.
+An event is addressed when it is emitted, to the subscribers that want it then. A subscriber that is
+added later gets the retained earlier events here, by the same predicate. A backfill also restores
+lost deliveries: an event may always be delivered to a subscriber to which it was addressed.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +16,8 @@ from govid.bus.consumers import RELAY, Consumer, Subscriptions, bucket_of
 from govid.bus.replay import NEXT_EVENTS
 from govid.bus.selection import CONDITIONS, Selection
 
-# Of what a subscriber may want: all that it has neither settled, nor buried, nor still to do.
+# The events of the subscriber's types for which it has no receipt, no dead letter and no pending
+# delivery.
 _CANDIDATES = f"""
     SELECT e.id, e.pos, e.key, e.type, e.version, e.topic, e.payload::text AS payload,
            e.addressees, e.headers #>> '{{actor,kind}}' AS actor_kind
@@ -46,11 +47,11 @@ _HORIZON = "SELECT coalesce(max(pos), 0) FROM bus.event"
 
 
 class UnknownSubscriber(LookupError):
-    """This release has no subscriber of that name."""
+    """This release has no subscriber with that name."""
 
 
 class Backfill:
-    """Backfills one subscriber through one asyncpg connection, which it needs for itself."""
+    """Backfills one subscriber through an asyncpg connection that has no other user meanwhile."""
 
     def __init__(
         self,
@@ -61,16 +62,16 @@ class Backfill:
         catalogue: Catalogue | None = None,
         batch_size: int = BATCH_SIZE,
     ) -> None:
-        """Find out what *subscriber* wants.
+        """Determine the event types of *subscriber*.
 
         Raises:
-            UnknownSubscriber: nobody is called that.
+            UnknownSubscriber: no subscriber has that name.
         """
         consumer = subscriptions.get(subscriber)
         if consumer is None and subscriber != RELAY:
             raise UnknownSubscriber(subscriber)
         self.unreadable = 0
-        """Events of the last run that this release cannot read, and so left out."""
+        """The number of events of the last run that were skipped: this release cannot read them."""
         self._connection = connection
         self._subscriber = subscriber
         self._consumer: Consumer | None = consumer
@@ -82,48 +83,48 @@ class Backfill:
             if (kind.topic is not None if consumer is None else _handles(consumer, kind.struct))
         ]
 
-    async def count(self, selection: Selection) -> int:
-        """Return how many deliveries a backfill of *selection* would make."""
+    async def count(self, delivery_filter: Selection) -> int:
+        """Return how many deliveries a backfill of *delivery_filter* would add."""
         total = 0
-        async for batch in self._wanted(selection, await self._horizon(), self._batch_size):
+        async for batch in self._wanted(delivery_filter, await self._horizon(), self._batch_size):
             total += len(batch)
         return total
 
     async def run(
-        self, selection: Selection, acts: Acts, act: Act, *, rate: float | None = None
+        self, delivery_filter: Selection, actions: Acts, action: Act, *, rate: float | None = None
     ) -> AsyncIterator[Progress]:
-        """Make the deliveries batch by batch, at most *rate* a second, and report each batch.
+        """Add the deliveries batch by batch, at most *rate* a second, and yield the progress.
 
-        What is stored after the start is not looked at. Ended half-way, it leaves whole batches
-        behind; the same call again does the rest.
+        Events that are stored after the start are not read. An interrupted run leaves whole
+        batches; the same call again completes it.
 
         Raises:
-            ActRunning: a replay, or another backfill, holds the database.
+            ActionInProgress: a replay or another backfill is running.
         """
         async with alone(self._connection):
-            total, done = await self.count(selection), 0
-            pace = Pace(rate, self._batch_size)
-            async for batch in self._wanted(selection, await self._horizon(), pace.size):
+            total, done = await self.count(delivery_filter), 0
+            limiter = Pace(rate, self._batch_size)
+            async for batch in self._wanted(delivery_filter, await self._horizon(), limiter.size):
 
                 async def work(batch: Sequence[Any] = batch) -> list[Touched]:
                     return await self._insert(batch)
 
-                touched = await acts.commit(act, work)
-                done += touched
+                changed = await actions.commit(action, work)
+                done += changed
                 yield Progress(done=done, total=total)
-                await pace.keep(touched)
+                await limiter.keep(changed)
 
     async def _horizon(self) -> int:
         return int(await self._connection.fetchval(_HORIZON))
 
     async def _wanted(
-        self, selection: Selection, horizon: int, size: int
+        self, delivery_filter: Selection, horizon: int, size: int
     ) -> AsyncIterator[Sequence[Any]]:
-        """Yield what the subscriber wants and lacks, in the order of the events."""
-        chosen = msgspec.structs.replace(selection, subscriber=self._subscriber)
+        """Yield batches of the events that the subscriber wants and lacks, in their order."""
+        chosen = msgspec.structs.replace(delivery_filter, subscriber=self._subscriber)
         self.unreadable, pos = 0, 0
         while True:
-            # So many events at a time, whether wanted or not: they bound the ids of their receipts.
+            # A fixed number of events, wanted or not: they bound the ids of their receipts.
             events = await self._connection.fetchrow(
                 NEXT_EVENTS, *chosen.parameters(), pos, horizon, size
             )
@@ -146,8 +147,8 @@ class Backfill:
         if self._subscriber in (row["addressees"] or ()):
             return True
         if self._consumer is None:
-            # What came from Kafka does not go back there, and says so in its addressees; only
-            # older rows have none.
+            # Events from Kafka are not published there again, and their addressees show that. Only
+            # older rows have no addressees.
             return row["addressees"] is None and row["actor_kind"] != "external"
         try:
             kind = self._catalogue.named(row["type"], row["version"])

@@ -1,8 +1,8 @@
-"""Proves that nothing is missing: each event is exactly once at each of its addressees.
+"""Delivery audit: checks that each event has exactly one delivery at each of its addressees.
 
-Who an event was addressed to stands on the event itself; who was added by a backfill, in the event
-that records it. Each chunk is judged in a snapshot of its own, so a proof may run beside traffic,
-and holds vacuum back only for moments.
+The addressees of an event are stored with the event; those that a backfill added, in the event that
+records the backfill. Each chunk is read in a snapshot of its own, so an audit may run beside
+traffic, and delays vacuum only for moments.
 """
 
 from bisect import bisect_left
@@ -20,16 +20,16 @@ from govid.bus.sql import read
 
 QUERIES = read("govid.bus", "conservation.sql")
 CHUNK_EVENTS = 5_000
-ACTS_KEY = "operator/outbox"
+OPERATOR_KEY = "operator/outbox"
 _LOWEST = UUID(int=0)
 _DELIVERIES = msgspec.json.Decoder(dict[str, list[UUID]])
 _MARGIN = timedelta(hours=1)
 
 
 class Range(msgspec.Struct, frozen=True, kw_only=True):
-    """The events in question: `lower` belongs to them, `upper` does not.
+    """The audited range of event ids: `lower` is inclusive, `upper` exclusive.
 
-    What is older than `floor` may have been dropped by retention.
+    Events older than `retained_since` may have been dropped by retention.
     """
 
     lower: UUID
@@ -49,10 +49,10 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tally(msgspec.Struct, kw_only=True):
-    """What was counted so far: deliveries by subscriber and state, and the events.
+    """The totals so far: events, and deliveries by subscriber and state.
 
-    `unaddressed` events are older than the noting of addressees: that nobody is missing cannot be
-    proved for them.
+    `unaddressed` events were stored before addressees were recorded: for them the audit cannot
+    show that no delivery is missing.
     """
 
     events: int = 0
@@ -61,10 +61,10 @@ class Tally(msgspec.Struct, kw_only=True):
 
 
 class Conservation:
-    """Judges a range of events, through one asyncpg connection that is in no transaction."""
+    """Audits a range of events, through one asyncpg connection that is in no transaction."""
 
     def __init__(self, connection: Any, range_: Range, *, chunk_events: int = CHUNK_EVENTS) -> None:
-        """Judge the events of *range_*, so many at a time."""
+        """Audit the events of *range_*, *chunk_events* at a time."""
         self._connection = connection
         self._range = range_
         self._chunk_events = chunk_events
@@ -72,34 +72,34 @@ class Conservation:
         self.tally = Tally(states={})
 
     async def count(self) -> int:
-        """Return how many events there are to judge."""
+        """Return the number of events in the range."""
         range_ = self._range
         return int(await self._connection.fetchval(QUERIES["count"], range_.lower, range_.upper))
 
     async def run(self) -> AsyncIterator[list[Finding]]:
-        """Yield what is wrong, chunk by chunk; `tally` grows on the way."""
-        yield await self._numbers()
-        yield await self._orphans()
+        """Yield the findings, chunk by chunk; `totals` grows meanwhile."""
+        yield await self._check_sequences()
+        yield await self._check_orphans()
         await self._read_backfills()
         lower: UUID | None = self._range.lower
         while lower is not None:
-            found, lower = await self._chunk(lower)
+            found, lower = await self._check_chunk(lower)
             yield found
 
-    async def _numbers(self) -> list[Finding]:
+    async def _check_sequences(self) -> list[Finding]:
         range_ = self._range
         bounds = (range_.lower, range_.upper)
         async with self._snapshot():
             gaps = await self._connection.fetch(QUERIES["gaps"], *bounds, range_.floor)
             ends = await self._connection.fetch(QUERIES["ends"], *bounds, range_.floor)
-            forgotten = await self._connection.fetch(QUERIES["unnumbered"], *bounds)
+            counters = await self._connection.fetch(QUERIES["unnumbered"], *bounds)
         return [
             *(numbers_missing(g["key"], g["first"], g["last"], g["id_before"]) for g in gaps),
             *(numbers_missing(e["key"], e["first"], e["last"], e["id"]) for e in ends),
-            *(numbers_forgotten(f["key"], f["seq"]) for f in forgotten),
+            *(numbers_forgotten(f["key"], f["seq"]) for f in counters),
         ]
 
-    async def _orphans(self) -> list[Finding]:
+    async def _check_orphans(self) -> list[Finding]:
         rows = await self._connection.fetch(
             QUERIES["orphans"], self._range.lower, self._range.upper
         )
@@ -108,7 +108,7 @@ class Conservation:
         ]
 
     async def _read_backfills(self) -> None:
-        rows = await self._connection.fetch(QUERIES["backfills"], self._range.lower, ACTS_KEY)
+        rows = await self._connection.fetch(QUERIES["backfills"], self._range.lower, OPERATOR_KEY)
         self._added = sorted(
             (event_id, subscriber)
             for row in rows
@@ -116,10 +116,11 @@ class Conservation:
             for event_id in ids
         )
 
-    async def _chunk(self, lower: UUID) -> tuple[list[Finding], UUID | None]:
-        """Judge the events from *lower* on; return what is wrong, and where the next chunk begins.
+    async def _check_chunk(self, lower: UUID) -> tuple[list[Finding], UUID | None]:
+        """Audit the events from *lower* on; return the findings and where the next chunk begins.
 
-        Two statements, one snapshot: an event that came between would seem to be owed to nobody.
+        Both statements read one snapshot: an event that is stored between them would seem to have
+        no deliveries.
         """
         range_ = self._range
         async with self._snapshot():
@@ -129,7 +130,7 @@ class Conservation:
             full = chunk["events"] == self._chunk_events
             upper = UUID(int=chunk["last"].int + 1) if full else range_.upper
             rows = await self._connection.fetch(
-                QUERIES["fates"],
+                QUERIES["delivery_states"],
                 lower,
                 upper,
                 chunk["low"] or 0,

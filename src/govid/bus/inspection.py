@@ -1,4 +1,4 @@
-"""What an operator may ask of the outbox. It only reads, and shows nothing personal unasked."""
+"""Reads the outbox for operators: status, list and show. Personal data are masked by default."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,21 +15,21 @@ from govid.bus.selection import Selection
 from govid.bus.sql import read
 
 STATES = ("pending", "waiting", "parked", "dead", "done", "skipped", "discarded")
-"""Every state of a delivery. `waiting` is tried again by itself, `parked` waits for a person."""
+"""Every state of a delivery. `waiting` is retried automatically, `parked` needs an operator."""
 
 QUERIES = read("govid.bus", "inspection.sql")
 STUCK = frozenset({"waiting", "parked", "dead"})
-"""States that few deliveries are in, which are listed in tables of their own."""
+"""States with few deliveries, which have tables of their own."""
 FIRST_WINDOW = timedelta(hours=1)
 LARGEST_WINDOW = timedelta(days=1)
 SEARCH_SECONDS = 0.8
-"""How long `find` goes back in time for deliveries that are rare."""
+"""For how many seconds `fetch_deliveries` searches back in time for rare deliveries."""
 
 
 class SubscriberStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What is owed to one subscriber. `oldest_seconds` is the age of the oldest debt.
+    """The deliveries of one subscriber. `oldest_seconds` is the age of the oldest pending one.
 
-    Many pending deliveries are not counted one by one: `pending` `is_estimate` then.
+    If there are too many to count, `pending` is an estimate and `is_estimate` is true.
     """
 
     subscriber: str
@@ -42,7 +42,7 @@ class SubscriberStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One event and what became of it at one subscriber."""
+    """One event and the state of its delivery to one subscriber."""
 
     id: UUID
     type: str
@@ -57,7 +57,7 @@ class DeliveryLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """One event, whole, with its fate at every subscriber."""
+    """One event with its payload, and the state of its delivery to every subscriber."""
 
     event: Mapping[str, Any]
     payload: Mapping[str, Any]
@@ -76,14 +76,14 @@ class Inspection:
         """Read through *connection*."""
         self._connection = connection
         self.searched_since: datetime | None = None
-        """How far back the last `find` has looked, if it ended before it was through."""
+        """How far back the last `fetch_deliveries` has searched, if it ended early."""
 
     async def status(self) -> list[SubscriberStatus]:
-        """Return the debts of every subscriber that ever held a lease or is owed something."""
+        """Return the pending, parked and dead counts of every known subscriber."""
         connection = self._connection
         names = await subscribers(connection)
         pending = await count_pending(connection, names)
-        oldest = await oldest_pending(connection, names)
+        oldest_ids = await oldest_pending(connection, names)
         stuck = {
             row["subscriber"]: (row["waiting_keys"], row["parked_keys"])
             for row in await connection.fetch(QUERIES["stuck_counts"])
@@ -96,9 +96,9 @@ class Inspection:
             SubscriberStatus(
                 subscriber=name,
                 pending=pending[name].deliveries,
-                # An id begins with the time at which its event was stored.
-                oldest_seconds=max(0.0, (now - moment_of(oldest[name])).total_seconds())
-                if name in oldest
+                # An id begins with the time at which its event was created.
+                oldest_seconds=max(0.0, (now - moment_of(oldest_ids[name])).total_seconds())
+                if name in oldest_ids
                 else None,
                 waiting_keys=stuck.get(name, (0, 0))[0],
                 parked_keys=stuck.get(name, (0, 0))[1],
@@ -109,21 +109,21 @@ class Inspection:
         ]
 
     async def find(
-        self, selection: Selection, *, state: str | None = None, limit: int = 100
+        self, delivery_filter: Selection, *, state: str | None = None, limit: int = 100
     ) -> list[DeliveryLine]:
-        """Return the newest deliveries of *selection*, of one *state* if it is given.
+        """Return the newest deliveries that match *delivery_filter*, and *state* if given.
 
-        Goes back in time for as long as `SEARCH_SECONDS`; `searched_since` says how far it came
-        where it found fewer than *limit* by then.
+        The search goes back in time for at most `SEARCH_SECONDS`. If it found fewer than *limit*
+        by then, `searched_since` is the time that it has reached.
         """
         self.searched_since = None
-        span = await self._span(selection, state)
+        span = await self._span(delivery_filter, state)
         if span is None:
             return []
         found: list[Any] = []
         deadline = monotonic() + SEARCH_SECONDS
-        for lower, upper in _windows(span, whole=_is_narrow(selection, state)):
-            rows = await self._deliveries(lower, upper, selection, state, limit - len(found))
+        for lower, upper in _windows(span, whole=_is_narrow(delivery_filter, state)):
+            rows = await self._deliveries(lower, upper, delivery_filter, state, limit - len(found))
             found += rows
             if len(found) >= limit:
                 break
@@ -136,20 +136,21 @@ class Inspection:
         ]
 
     async def show(self, event_id: UUID, *, raw: bool = False) -> EventDetail | None:
-        """Return one event, its payload masked unless *raw*, or None if there is none."""
+        """Return one event, its payload masked unless *raw*; None if it does not exist."""
         row = await self._connection.fetchrow(QUERIES["event"], event_id)
         if row is None:
             return None
         event = dict(row)
         payload = msgspec.json.decode(event.pop("payload"))
         headers = msgspec.json.decode(event.pop("headers"))
-        fates = await self._deliveries(event_id, _next(event_id), Selection(), None, None)
+        deliveries = await self._deliveries(event_id, _next(event_id), Selection(), None, None)
         return EventDetail(
             event=event,
             payload=payload if raw else masked(payload, event["type"]),
             headers=headers,
             deliveries=[
-                {"event_id": event_id, **{name: fate[name] for name in _FATE}} for fate in fates
+                {"event_id": event_id, **{name: delivery[name] for name in _DELIVERY_MEMBERS}}
+                for delivery in deliveries
             ],
         )
 
@@ -157,7 +158,7 @@ class Inspection:
         self,
         lower: UUID,
         upper: UUID,
-        selection: Selection,
+        delivery_filter: Selection,
         state: str | None,
         limit: int | None,
     ) -> list[Any]:
@@ -166,11 +167,11 @@ class Inspection:
                 QUERIES["deliveries"],
                 lower,
                 upper,
-                list(selection.ids) or None,
-                selection.key,
-                selection.type,
-                selection.topic,
-                selection.subscriber,
+                list(delivery_filter.ids) or None,
+                delivery_filter.key,
+                delivery_filter.type,
+                delivery_filter.topic,
+                delivery_filter.subscriber,
                 state,
                 state in STUCK,
                 await subscribers(self._connection),
@@ -178,41 +179,45 @@ class Inspection:
             )
         )
 
-    async def _span(self, selection: Selection, state: str | None) -> tuple[UUID, UUID] | None:
-        """Return the bounds of the ids that *selection* can mean; None if it means none."""
+    async def _span(
+        self, delivery_filter: Selection, state: str | None
+    ) -> tuple[UUID, UUID] | None:
+        """Return the bounds of the ids that the filter can match; None if it matches none."""
         spans = [await self._connection.fetchrow(QUERIES["span_of_all"])]
-        if selection.key is not None:
-            spans.append(await self._connection.fetchrow(QUERIES["span_of_key"], selection.key))
+        if delivery_filter.key is not None:
+            spans.append(
+                await self._connection.fetchrow(QUERIES["span_of_key"], delivery_filter.key)
+            )
         if state in STUCK:
             spans.append(await self._connection.fetchrow(QUERIES["span_of_stuck"]))
         if any(span is None or span["lowest"] is None for span in spans):
             return None
         lowest = [span["lowest"] for span in spans]
-        uppest = [_next(span["highest"]) for span in spans]
-        if selection.ids:
-            lowest.append(min(selection.ids))
-            uppest.append(_next(max(selection.ids)))
-        if selection.since is not None:
-            lowest.append(first_uuid7_of(selection.since))
-        if selection.until is not None:
-            uppest.append(first_uuid7_of(selection.until))
-        lower, upper = max(lowest), min(uppest)
+        highest = [_next(span["highest"]) for span in spans]
+        if delivery_filter.ids:
+            lowest.append(min(delivery_filter.ids))
+            highest.append(_next(max(delivery_filter.ids)))
+        if delivery_filter.since is not None:
+            lowest.append(first_uuid7_of(delivery_filter.since))
+        if delivery_filter.until is not None:
+            highest.append(first_uuid7_of(delivery_filter.until))
+        lower, upper = max(lowest), min(highest)
         return (lower, upper) if lower < upper else None
 
 
-_FATE = (
+_DELIVERY_MEMBERS = (
     "subscriber", "replay_id", "attempts", "reason", "error_class", "state", "handled_at",
     "partition", "offset",
 )  # fmt: skip
 
 
-def _is_narrow(selection: Selection, state: str | None) -> bool:
-    """Tell whether an index finds the few events in question, whatever their times."""
-    return bool(selection.ids) or selection.key is not None or state in STUCK
+def _is_narrow(delivery_filter: Selection, state: str | None) -> bool:
+    """Tell whether an index finds the few matching events, whatever their times."""
+    return bool(delivery_filter.ids) or delivery_filter.key is not None or state in STUCK
 
 
 def _windows(span: tuple[UUID, UUID], *, whole: bool) -> Iterator[tuple[UUID, UUID]]:
-    """Yield ranges of ids that make up *span*, the latest first and each longer than the last."""
+    """Yield ranges of ids that make up *span*: the latest first, each longer than the last."""
     lower, upper = span
     length = FIRST_WINDOW
     # In milliseconds, which are the first 48 bits of an id.

@@ -1,6 +1,6 @@
--- What an operator asks of the outbox. $1 and $2 bound the ids of events, which begin with their
--- time: so each statement reads the partitions of those days and no others, and receipts are found
--- although no index begins with their event.
+-- Reads the outbox for operators. $1 and $2 bound the ids of events, which begin with their time.
+-- So each statement reads the partitions of those days only, and finds receipts although no index
+-- begins with their event.
 
 -- name: stuck_counts
 SELECT subscriber,
@@ -24,9 +24,9 @@ SELECT min(event_id::text)::uuid AS lowest, max(event_id::text)::uuid AS highest
 ) AS stuck
 
 -- name: deliveries
--- One row for each event of the range and each of its subscribers, whatever became of it; the
--- newest first. The events behind the head of a parked key are pending: they wait for their turn,
--- not for a person. $3 to $6 choose events, $7 a subscriber, $8 a state, $9 what is stuck only.
+-- One row for each event of the range and each of its subscribers, in any state; the newest first.
+-- Later events of a parked key are pending: they wait for their key, not for an operator.
+-- $3 to $6 filter events, $7 the subscriber, $8 the state; $9 selects only parked or dead ones.
 WITH chosen AS MATERIALIZED (
     SELECT id, pos, type, key, seq, topic, stored_at
     FROM bus.event
@@ -46,7 +46,7 @@ names AS MATERIALIZED (
     UNION SELECT $7::text WHERE $7::text IS NOT NULL
     UNION SELECT subscriber FROM unnest($10::text[]) AS u(subscriber) WHERE $7::text IS NULL
 ),
-owed AS MATERIALIZED (
+pending AS MATERIALIZED (
     SELECT d.subscriber, d.pos, d.event_id, d.key, d.replay_id
     FROM names n CROSS JOIN bounds b
     CROSS JOIN LATERAL (
@@ -55,12 +55,12 @@ owed AS MATERIALIZED (
         OFFSET 0
     ) d
 ),
-fates AS (
+deliveries AS (
     SELECT d.subscriber, d.event_id, d.replay_id, p.attempts, p.reason, p.error_class,
            CASE WHEN p.event_id IS NULL THEN 'pending'
                 WHEN p.until = 'infinity' THEN 'parked' ELSE 'waiting' END AS state,
            NULL::timestamptz AS handled_at, NULL::integer AS partition, NULL::bigint AS "offset"
-    FROM owed d
+    FROM pending d
     LEFT JOIN bus.parked p
         ON p.subscriber = d.subscriber AND p.key = coalesce(d.key, '@' || d.event_id)
         AND p.event_id = d.event_id
@@ -75,11 +75,11 @@ fates AS (
     WHERE r.event_id >= $1 AND r.event_id < $2 AND ($7::text IS NULL OR r.subscriber = $7)
       AND NOT $9
       AND NOT EXISTS (
-          SELECT FROM owed o WHERE o.subscriber = r.subscriber AND o.event_id = r.event_id)
+          SELECT FROM pending d WHERE d.subscriber = r.subscriber AND d.event_id = r.event_id)
 )
 SELECT c.*, f.subscriber, f.state, f.attempts, f.reason, f.error_class, f.replay_id, f.handled_at,
        f.partition, f."offset"
-FROM chosen c JOIN fates f ON f.event_id = c.id
+FROM chosen c JOIN deliveries f ON f.event_id = c.id
 WHERE $8::text IS NULL OR f.state = $8
 ORDER BY c.pos DESC, f.subscriber
 LIMIT $11

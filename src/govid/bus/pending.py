@@ -1,7 +1,7 @@
 """Counts pending deliveries at a bounded cost, however many there are.
 
-Up to `COUNTED` of a subscriber are counted. Where there are more, their number is estimated from
-pages of the table chosen at random, and said to be an estimate.
+Up to `EXACT_COUNT_LIMIT` deliveries of a subscriber are counted. The number of more is estimated
+from randomly chosen pages of the table, and marked as an estimate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ from govid.bus.sql import read
 QUERIES = read("govid.bus", "pending.sql")
 ALL_PERCENT = 100.0
 COUNTED = 10_000
-"""So many deliveries of each subscriber are counted exactly."""
+"""How many deliveries of each subscriber are counted exactly."""
 SAMPLED_PAGES = 400
-"""How much of the table an estimate reads: it is then off by a few percent at most."""
+"""How many pages of the table an estimate reads. Its error is then a few percent at most."""
 
 
 class PendingCount(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ class PendingCount(msgspec.Struct, frozen=True):
 
 
 async def subscribers(connection: Any) -> list[str]:
-    """Return every subscriber that has buckets, or that something is pending or stuck for."""
+    """Return every subscriber that has buckets, or pending, parked or dead-lettered deliveries."""
     return [row["subscriber"] for row in await connection.fetch(QUERIES["subscribers"])]
 
 
@@ -44,7 +44,7 @@ async def count_pending(connection: Any, names: Sequence[str]) -> Mapping[str, P
         for name in many:
             estimate = round(found.get(name, 0) * ALL_PERCENT / percent)
             counts[name] = PendingCount(
-                # More than were counted there are for certain.
+                # At least one more than were counted exists.
                 max(estimate, COUNTED + 1),
                 is_estimate=percent < ALL_PERCENT,
             )

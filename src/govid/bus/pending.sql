@@ -1,22 +1,22 @@
 -- Pending deliveries: found, counted and estimated without reading all of them.
 
 -- name: subscribers
--- Every subscriber that has buckets or is owed something; by index, however much is owed.
-WITH RECURSIVE owed AS (
+-- Every subscriber with buckets or deliveries; by index, however many deliveries are pending.
+WITH RECURSIVE pending AS (
     (SELECT subscriber FROM bus.delivery ORDER BY subscriber LIMIT 1)
     UNION ALL
-    SELECT (SELECT d.subscriber FROM bus.delivery d WHERE d.subscriber > o.subscriber
+    SELECT (SELECT d.subscriber FROM bus.delivery d WHERE d.subscriber > p.subscriber
             ORDER BY d.subscriber LIMIT 1)
-    FROM owed o WHERE o.subscriber IS NOT NULL
+    FROM pending p WHERE p.subscriber IS NOT NULL
 )
 SELECT subscriber FROM bus.lease
-UNION SELECT subscriber FROM owed WHERE subscriber IS NOT NULL
+UNION SELECT subscriber FROM pending WHERE subscriber IS NOT NULL
 UNION SELECT subscriber FROM bus.parked
 UNION SELECT subscriber FROM bus.dead
 ORDER BY 1
 
 -- name: counts
--- Up to $2 of each of the subscribers $1 are counted, and one more, which says that there are more.
+-- Counts up to $2 deliveries of each of the subscribers $1, and one more, to show that more exist.
 SELECT s.subscriber, count(d.pos) AS pending
 FROM unnest($1::text[]) AS s(subscriber)
 LEFT JOIN LATERAL (

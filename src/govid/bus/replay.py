@@ -1,7 +1,8 @@
-"""Delivers again what was delivered before, with the same event id.
+"""Replays events: delivers again what was delivered before, with the same event id.
 
-A handler's replay is harmless: its receipt says that the work is done, so nothing is done. A
-replay for the relay publishes again, marked by a header: consumers outside decide what it means.
+A replay to a handler changes nothing, because its receipt shows that the event was handled. A
+replay to the relay publishes the event again, with a header that marks it; external consumers
+decide what that means.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
@@ -12,8 +13,8 @@ from govid.bus.acts import BATCH_SIZE, Act, Acts, Pace, Progress, Touched, alone
 from govid.bus.consumers import RELAY, bucket_of
 from govid.bus.selection import CONDITIONS, Selection
 
-# What may be delivered again: it was delivered once, and is not on its way already. Not what an
-# operator discarded: that was a decision.
+# What may be delivered again: deliveries that are complete and not pending again. Not those that an
+# operator has discarded: that was a decision.
 _CANDIDATES = f"""
     FROM bus.event e
     JOIN bus.receipt s ON s.event_id = e.id AND s.outcome IN ('done', 'skipped')
@@ -26,8 +27,8 @@ _CANDIDATES = f"""
 
 _COUNT = f"SELECT s.subscriber, count(*) AS deliveries {_CANDIDATES} GROUP BY 1 ORDER BY 1"
 
-# The next events by position. They bound the ids of the batch: receipts are found by them, and a
-# batch that were bounded by positions only would read the receipts of all days.
+# The next events by position. They bound the ids of the batch, because receipts are found by id: a
+# batch that is bounded only by positions would read the receipts of all days.
 NEXT_EVENTS = f"""
     SELECT count(*) AS events, max(pos) AS last_pos,
            (array_agg(id ORDER BY id))[1] AS lowest, (array_agg(id ORDER BY id DESC))[1] AS highest
@@ -45,9 +46,10 @@ _BATCH = f"""
     ORDER BY e.pos, s.subscriber LIMIT $13
 """
 
-# The primary key (subscriber, pos) lets one of two operators win, and the other change nothing.
+# If two operators replay the same delivery, the primary key (subscriber, pos) lets one of them
+# insert it, and the other changes nothing.
 _INSERT = """
-    WITH owed AS (
+    WITH pending AS (
         INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key, replay_id)
         SELECT *, $6::uuid
         FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::uuid[], $5::text[])
@@ -55,36 +57,36 @@ _INSERT = """
         RETURNING subscriber, event_id
     ),
     undone AS (
-        DELETE FROM bus.receipt r USING owed o
-        WHERE $7 AND r.subscriber = o.subscriber AND r.event_id = o.event_id
+        DELETE FROM bus.receipt r USING pending p
+        WHERE $7 AND r.subscriber = p.subscriber AND r.event_id = p.event_id
     )
-    SELECT subscriber, event_id FROM owed
+    SELECT subscriber, event_id FROM pending
 """
 
 
-# The bounds let the planner leave out the days in which none of them is.
+# The bounds let the planner prune the partitions of all other days.
 _POSITIONS = "SELECT id, pos FROM bus.event WHERE id = ANY ($1::uuid[]) AND id BETWEEN $2 AND $3"
 _NO_HORIZON = 2**63 - 1
 POSITION_ROWS = 5_000
 LOOK_AHEAD = 4
-"""How many events are looked at for each delivery of a batch: not all of them may be repeated."""
+"""How many events are read for each delivery of a batch: not all of them may be replayed."""
 
 
 class Replay:
-    """Replays through one asyncpg connection, which it needs for itself."""
+    """Replays deliveries through one asyncpg connection, which has no other user meanwhile."""
 
     def __init__(self, connection: Any, *, batch_size: int = BATCH_SIZE) -> None:
         """Insert at most *batch_size* deliveries a transaction."""
         self._connection = connection
         self._batch_size = batch_size
 
-    async def count(self, selection: Selection) -> Mapping[str, int]:
-        """Return how many deliveries a replay of *selection* would repeat, by subscriber."""
-        rows = await self._connection.fetch(_COUNT, *selection.parameters())
+    async def count(self, delivery_filter: Selection) -> Mapping[str, int]:
+        """Return how many deliveries match *delivery_filter* and can be replayed, by subscriber."""
+        rows = await self._connection.fetch(_COUNT, *delivery_filter.parameters())
         return {row["subscriber"]: row["deliveries"] for row in rows}
 
     async def subscribers(self) -> list[str]:
-        """Return the names of all subscribers that ever completed a delivery."""
+        """Return the names of all subscribers that have completed a delivery."""
         rows = await self._connection.fetch(
             "SELECT DISTINCT subscriber FROM bus.receipt ORDER BY 1"
         )
@@ -92,99 +94,105 @@ class Replay:
 
     async def run(
         self,
-        selection: Selection,
-        acts: Acts,
-        act: Act,
+        delivery_filter: Selection,
+        actions: Acts,
+        action: Act,
         *,
         rate: float | None = None,
         reexecute: bool = False,
     ) -> AsyncIterator[Progress]:
-        """Insert the deliveries batch by batch, at most *rate* a second, and report each batch.
+        """Insert the deliveries batch by batch, at most *rate* a second, and yield the progress.
 
-        To *reexecute* takes the receipts away: handlers work again, the relay says anew where each
-        record stands.
+        *reexecute* deletes the receipts: handlers run again, and the relay stores the new position
+        of each record.
 
-        What is stored after the start is not touched. Ended half-way, it leaves whole batches
-        behind; the same call again does the rest. The id of *act* marks what is published again.
+        Events that are stored after the start are not replayed. An interrupted run leaves whole
+        batches; the same call again completes it. The id of *action* marks the published records.
 
         Raises:
-            ActRunning: another replay, or a backfill, holds the database.
+            ActionInProgress: another replay or backfill is running.
         """
         async with alone(self._connection):
-            total = sum((await self.count(selection)).values())
+            total = sum((await self.count(delivery_filter)).values())
             horizon = await self._connection.fetchval("SELECT coalesce(max(pos), 0) FROM bus.event")
-            pace, done = Pace(rate, self._batch_size), 0
+            limiter, done = Pace(rate, self._batch_size), 0
             place: tuple[int, str] | None = (-1, "")
             while place is not None:
-                batch = _Batch(
-                    self._connection, selection, place, horizon, pace.size, act, reexecute=reexecute
+                batch = _ReplayBatch(
+                    self._connection,
+                    delivery_filter,
+                    place,
+                    horizon,
+                    limiter.size,
+                    action,
+                    reexecute=reexecute,
                 )
-                touched = await acts.commit(act, batch.insert)
+                changed = await actions.commit(action, batch.insert)
                 place = batch.next
-                if touched:
-                    done += touched
+                if changed:
+                    done += changed
                     yield Progress(done=done, total=total)
-                    await pace.keep(touched)
+                    await limiter.keep(changed)
 
     async def run_events(
-        self, ids: Collection[UUID], acts: Acts, act: Act, *, rate: float | None = None
+        self, ids: Collection[UUID], actions: Acts, action: Act, *, rate: float | None = None
     ) -> AsyncIterator[Progress]:
-        """Let the relay publish the events *ids* again, in their order, and note their new places.
+        """Let the relay publish the events *ids* again, in order, and store their new positions.
 
         Raises:
-            ActRunning: another replay, or a backfill, holds the database.
+            ActionInProgress: another replay or backfill is running.
         """
         async with alone(self._connection):
             places: list[tuple[int, UUID]] = []
-            for chunk in _parts(sorted(ids), POSITION_ROWS):
+            for chunk in _chunks(sorted(ids), POSITION_ROWS):
                 rows = await self._connection.fetch(_POSITIONS, chunk, chunk[0], chunk[-1])
                 places += [(row["pos"], row["id"]) for row in rows]
-            pace, done = Pace(rate, self._batch_size), 0
-            # By position, as the relay reads: a key's events must not change places.
-            for some in _parts([event_id for _, event_id in sorted(places)], pace.size):
-                selection = Selection(ids=some, subscriber=RELAY)
-                batch = _Batch(
+            limiter, done = Pace(rate, self._batch_size), 0
+            # By position, as the relay reads: the events of a key have to keep their order.
+            for some in _chunks([event_id for _, event_id in sorted(places)], limiter.size):
+                delivery_filter = Selection(ids=some, subscriber=RELAY)
+                batch = _ReplayBatch(
                     self._connection,
-                    selection,
+                    delivery_filter,
                     (-1, ""),
                     _NO_HORIZON,
                     len(some),
-                    act,
+                    action,
                     reexecute=True,
                 )
-                touched = await acts.commit(act, batch.insert)
-                if touched:
-                    done += touched
+                changed = await actions.commit(action, batch.insert)
+                if changed:
+                    done += changed
                     yield Progress(done=done, total=len(places))
-                    await pace.keep(touched)
+                    await limiter.keep(changed)
 
 
-def _parts(ids: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
+def _chunks(ids: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
     """Yield *ids*, at most *size* at a time."""
     for start in range(0, len(ids), size):
         yield ids[start : start + size]
 
 
-class _Batch:
-    """One step of a replay, from a place on; `next` is the place after it, None at the end."""
+class _ReplayBatch:
+    """One batch of a replay, from a position on; `next` is the following one, None at the end."""
 
     def __init__(
         self,
         connection: Any,
-        selection: Selection,
+        delivery_filter: Selection,
         place: tuple[int, str],
         horizon: int,
         size: int,
-        act: Act,
+        action: Act,
         *,
         reexecute: bool,
     ) -> None:
         self._connection = connection
-        self._selection = selection
+        self._selection = delivery_filter
         self._place = place
         self._horizon = horizon
         self._size = size
-        self._act = act
+        self._act = action
         self._reexecute = reexecute
         self.next: tuple[int, str] | None = None
 
@@ -207,7 +215,7 @@ class _Batch:
         if len(rows) == self._size:
             self.next = rows[-1]["pos"], rows[-1]["subscriber"]
         else:
-            # No subscriber of the last of these events is left: the next one follows.
+            # All subscribers of these events are done: continue with the next event.
             self.next = events["last_pos"] + 1, ""
         if not rows:
             return []

@@ -1,4 +1,4 @@
-"""Which deliveries an operator means."""
+"""Filters the deliveries that an operator command applies to."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,9 +10,9 @@ from govid.bus.ids import first_uuid7_of
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Conditions that must all hold; an empty one holds always.
+    """Conditions that must all hold; an empty filter matches every delivery.
 
-    Times are those at which govid stored the event, `since` included, `until` not.
+    `since` (inclusive) and `until` (exclusive) compare the time at which govid stored the event.
     """
 
     ids: Sequence[UUID] = ()
@@ -25,11 +25,11 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_empty(self) -> bool:
-        """Whether it means everything."""
+        """Whether the filter matches every delivery."""
         return self == Selection()
 
     def told(self) -> dict[str, str]:
-        """Return the conditions that were given, as text, for the record of an act."""
+        """Return the given conditions as text, for the event that records an operator action."""
         given = {
             "ids": " ".join(map(str, self.ids)),
             "key": self.key,
@@ -42,7 +42,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in given.items() if value}
 
     def parameters(self) -> list[object]:
-        """Return the values of `CONDITIONS`, in order."""
+        """Return the query parameters of `CONDITIONS`, in order."""
         return [
             list(self.ids) or None,
             self.key,
@@ -63,5 +63,5 @@ CONDITIONS = """
     AND ($6::uuid IS NULL OR e.id >= $6)
     AND ($7::uuid IS NULL OR e.id < $7)
 """
-"""The selection in SQL, for an event `e` and a row `s` of one of its subscribers. The limits in
-time stand on the id, which starts with its time: they spare whole partitions."""
+"""The filter in SQL, for an event `e` and a row `s` of one of its subscribers. The limits in time
+compare the id, which starts with its time, so that PostgreSQL prunes whole partitions."""

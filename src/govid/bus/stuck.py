@@ -1,7 +1,8 @@
-"""What waits for a person: parked keys and dead events; and what the person can do about them.
+"""Repairs parked keys and dead letters: lists them, and retries, unparks or discards them.
 
-An act works on a list that was chosen before, and looks at each again under its row's lock. So it
-touches what was counted and confirmed, once, even if the same key is parked again meanwhile.
+An operator action works on a list that was selected before, and checks each delivery again under
+its row lock. So it changes what was counted and confirmed, once, even if the same key is parked
+again meanwhile.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -22,11 +23,11 @@ QUERIES = {
 
 State = Literal["waiting", "parked", "dead"]
 FOR_GOOD: Collection[State] = ("parked", "dead")
-"""What nobody will try again unless a person says so."""
+"""The states in which a delivery is not retried without an operator action."""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Failures of one cause: as many keys (or dead events) as `count` says."""
+    """Failures with the same cause; `count` is the number of keys or dead letters."""
 
     subscriber: str
     state: State
@@ -40,7 +41,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stuck(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that its subscriber cannot handle; behind it, if it has a key, the key waits."""
+    """A parked or dead-lettered delivery; if its event has a key, later events of the key wait."""
 
     subscriber: str
     event_id: UUID
@@ -48,69 +49,73 @@ class Stuck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StuckDeliveries:
-    """The deliveries that are stuck, through one asyncpg connection."""
+    """The parked and dead-lettered deliveries, through one asyncpg connection."""
 
     def __init__(self, connection: Any) -> None:
         """Read and write through *connection*."""
         self._connection = connection
 
-    async def groups(self, selection: Selection, fingerprint: str | None = None) -> list[Group]:
-        """Return what is stuck, by cause; what a person has to decide about comes first."""
-        rows = await self._connection.fetch(QUERIES["groups"], *selection.parameters(), fingerprint)
+    async def groups(
+        self, delivery_filter: Selection, fingerprint: str | None = None
+    ) -> list[Group]:
+        """Return the failures by cause; those that need an operator's decision come first."""
+        rows = await self._connection.fetch(
+            QUERIES["groups"], *delivery_filter.parameters(), fingerprint
+        )
         return [Group(**row) for row in rows]
 
     async def choose(
         self,
-        selection: Selection,
+        delivery_filter: Selection,
         fingerprint: str | None = None,
         states: Collection[State] = FOR_GOOD,
     ) -> list[Stuck]:
-        """Return what *selection* means of the stuck, with one *fingerprint* if it is given."""
+        """Return the deliveries in *states* that match the filter, and *fingerprint* if given."""
         rows = await self._connection.fetch(
-            QUERIES["choose"], *selection.parameters(), fingerprint, list(states)
+            QUERIES["choose"], *delivery_filter.parameters(), fingerprint, list(states)
         )
         return [Stuck(**row) for row in rows]
 
     def retry(
-        self, chosen: Sequence[Stuck], acts: Acts, act: Act, rate: float | None = None
+        self, chosen: Sequence[Stuck], actions: Acts, action: Act, rate: float | None = None
     ) -> AsyncIterator[Progress]:
-        """Let *chosen* begin again: keys with all their attempts, the dead as deliveries."""
-        return self._perform(chosen, "retry_parked", "retry_dead", acts, act, rate)
+        """Retry *chosen*: keys with all their attempts, dead letters as new pending deliveries."""
+        return self._apply(chosen, "retry_parked", "retry_dead", actions, action, rate)
 
     def unpark(
-        self, chosen: Sequence[Stuck], acts: Acts, act: Act, rate: float | None = None
+        self, chosen: Sequence[Stuck], actions: Acts, action: Act, rate: float | None = None
     ) -> AsyncIterator[Progress]:
-        """Let the keys of *chosen* go on, with the attempts that they have left, at least one."""
-        return self._perform(chosen, "unpark", None, acts, act, rate)
+        """Unpark the keys of *chosen*, with the attempts that they have left, at least one."""
+        return self._apply(chosen, "unpark", None, actions, action, rate)
 
     def discard(
-        self, chosen: Sequence[Stuck], acts: Acts, act: Act, rate: float | None = None
+        self, chosen: Sequence[Stuck], actions: Acts, action: Act, rate: float | None = None
     ) -> AsyncIterator[Progress]:
-        """Settle *chosen* unhandled, for good; the keys behind them go on."""
-        return self._perform(chosen, "discard_parked", "discard_dead", acts, act, rate)
+        """Complete *chosen* unhandled, permanently; the later events of their keys continue."""
+        return self._apply(chosen, "discard_parked", "discard_dead", actions, action, rate)
 
-    async def _perform(
+    async def _apply(
         self,
         chosen: Sequence[Stuck],
         on_keys: str,
         on_dead: str | None,
-        acts: Acts,
-        act: Act,
+        actions: Acts,
+        action: Act,
         rate: float | None,
     ) -> AsyncIterator[Progress]:
-        pace, done = Pace(rate), 0
-        for batch in _batches(chosen, pace.size):
+        limiter, done = Pace(rate), 0
+        for batch in _batches(chosen, limiter.size):
 
             async def work(batch: Sequence[Stuck] = batch) -> list[Touched]:
                 keys = [one for one in batch if one.state != "dead"]
                 dead = [one for one in batch if one.state == "dead"]
-                touched = await self._run(on_keys, keys)
-                return touched + (await self._run(on_dead, dead) if on_dead else [])
+                changed = await self._run(on_keys, keys)
+                return changed + (await self._run(on_dead, dead) if on_dead else [])
 
-            touched = await acts.commit(act, work)
-            done += touched
+            changed = await actions.commit(action, work)
+            done += changed
             yield Progress(done=done, total=len(chosen))
-            await pace.keep(touched)
+            await limiter.keep(changed)
 
     async def _run(self, name: str, batch: Sequence[Stuck]) -> list[Touched]:
         if not batch:

@@ -1,8 +1,8 @@
--- What waits for a person, and what the person does about it. The acts name each delivery, and look
--- again under the row's lock: of two operators one finds nothing left to do.
+-- Parked keys and dead letters, and the operator actions on them. An action names each delivery and
+-- checks it again under its row lock: of two concurrent operators one finds nothing left to do.
 
 -- name: groups
--- The stuck by what they have in common. The example is the latest.
+-- Parked and dead-lettered deliveries by their common cause. The example is the latest.
 SELECT s.subscriber, s.state, s.reason, s.error_class, s.fingerprint, count(*) AS count,
        min(s.first_failed) AS first_failed, max(s.last_failed) AS last_failed,
        (array_agg(s.event_id ORDER BY s.last_failed DESC))[1] AS example_id
@@ -18,7 +18,7 @@ WHERE {conditions} AND ($8::text IS NULL OR s.fingerprint = $8) AND s.state = AN
 ORDER BY s.subscriber, s.event_id
 
 -- name: stuck
--- The head of each key that is set aside, and what is dead.
+-- The first event of each parked key, and all dead letters.
 SELECT subscriber, event_id, CASE WHEN until = 'infinity' THEN 'parked' ELSE 'waiting' END AS state,
        reason, error_class, fingerprint, first_failed, last_failed
 FROM bus.parked WHERE until > clock_timestamp()
@@ -27,7 +27,7 @@ SELECT subscriber, event_id, 'dead', reason, error_class, fingerprint, first_fai
 FROM bus.dead
 
 -- name: unpark
--- What has failed so far stays counted: a key without attempts left has one.
+-- Failed attempts stay counted: a key without attempts left gets one more.
 WITH chosen AS (
     SELECT p.subscriber, p.key
     FROM bus.parked p JOIN unnest($1::text[], $2::uuid[]) AS c(subscriber, event_id)
@@ -54,22 +54,22 @@ USING chosen c WHERE p.subscriber = c.subscriber AND p.key = c.key
 RETURNING p.subscriber, p.event_id
 
 -- name: retry_dead
-WITH raised AS (
+WITH revived AS (
     DELETE FROM bus.dead d
     USING unnest($1::text[], $2::uuid[]) AS c(subscriber, event_id)
     WHERE d.subscriber = c.subscriber AND d.event_id = c.event_id
     RETURNING d.subscriber, d.pos, d.bucket, d.event_id, d.key
 ),
-owed AS (
+pending AS (
     INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key)
-    SELECT * FROM raised
+    SELECT * FROM revived
     ON CONFLICT DO NOTHING
 )
-SELECT subscriber, event_id FROM raised
+SELECT subscriber, event_id FROM revived
 
 -- name: discard_parked
--- The head of the key counts as settled, and those behind it go on. A replayed event keeps the
--- receipt of its first time.
+-- The first event of the key counts as completed, and the later ones continue. A replayed event
+-- keeps the receipt of its first delivery.
 WITH chosen AS (
     SELECT p.subscriber, p.key, p.event_id
     FROM bus.parked p JOIN unnest($1::text[], $2::uuid[]) AS c(subscriber, event_id)
@@ -81,20 +81,20 @@ WITH chosen AS (
 freed AS (
     DELETE FROM bus.parked p USING chosen c WHERE p.subscriber = c.subscriber AND p.key = c.key
 ),
-struck AS (
+completed AS (
     DELETE FROM bus.delivery d USING chosen c
     WHERE d.subscriber = c.subscriber AND d.event_id = c.event_id
     RETURNING d.subscriber, d.event_id
 ),
 receipts AS (
     INSERT INTO bus.receipt (subscriber, event_id, outcome)
-    SELECT subscriber, event_id, 'discarded' FROM struck
+    SELECT subscriber, event_id, 'discarded' FROM completed
     ON CONFLICT DO NOTHING
 )
-SELECT subscriber, event_id FROM struck
+SELECT subscriber, event_id FROM completed
 
 -- name: discard_dead
-WITH buried AS (
+WITH dead_letters AS (
     DELETE FROM bus.dead d
     USING unnest($1::text[], $2::uuid[]) AS c(subscriber, event_id)
     WHERE d.subscriber = c.subscriber AND d.event_id = c.event_id
@@ -102,7 +102,7 @@ WITH buried AS (
 ),
 receipts AS (
     INSERT INTO bus.receipt (subscriber, event_id, outcome)
-    SELECT subscriber, event_id, 'discarded' FROM buried
+    SELECT subscriber, event_id, 'discarded' FROM dead_letters
     ON CONFLICT DO NOTHING
 )
-SELECT subscriber, event_id FROM buried
+SELECT subscriber, event_id FROM dead_letters

@@ -187,7 +187,7 @@ async def test_r11_an_outbox_that_is_not_ends_with_five_and_a_line_for_each_find
     result = await in_thread(govid, "outbox", "verify", "--without-kafka")
     assert result.exit_code == 5
     assert result.stdout.splitlines()[-1] == (
-        f"lost: kafka.relay was to get event {parked}, and has neither debt nor receipt. To do: "
+        f"lost: kafka.relay has neither a pending delivery nor a receipt of event {parked}. To do: "
         f"`govid outbox backfill --id {parked} --subscriber kafka.relay --reason '...'` publishes "
         "it (again), with the same id."
     )

@@ -89,8 +89,8 @@ async def test_r11_what_was_lost_is_made_good_by_what_the_finding_says(
     await connection.execute("DELETE FROM bus.delivery WHERE subscriber = $1", RELAY)
     ((finding,), _) = await judge(connection)
     assert finding.line() == (
-        f"lost: kafka.relay was to get event {event_id}, and has neither debt nor receipt. To do: "
-        f"`govid outbox backfill --id {event_id} --subscriber kafka.relay --reason '...'` "
+        f"lost: kafka.relay has neither a pending delivery nor a receipt of event {event_id}. To "
+        f"do: `govid outbox backfill --id {event_id} --subscriber kafka.relay --reason '...'` "
         "publishes it (again), with the same id."
     )
     plan = Backfill(connection, newcomer(), RELAY)

@@ -99,8 +99,8 @@ COMMANDS: dict[str, tuple[str, Callable[[_Events], Sequence[Any]]]] = {
     ),
     "outbox show": (inspection.QUERIES["event"], lambda e: (e.ids[0],)),
     "verify, events": (conservation.QUERIES["chunk"], lambda e: (e.lower, e.upper, 5000)),
-    "verify, fates": (
-        conservation.QUERIES["fates"],
+    "verify, delivery states": (
+        conservation.QUERIES["delivery_states"],
         lambda e: (e.lower, e.upper, min(e.positions), max(e.positions), [], [], UUID(int=0)),
     ),
     "verify, ends": (

@@ -24,7 +24,7 @@ async def test_f17_lost_events_of_a_subscriber_are_one_finding(ids: tuple[UUID, 
     assert (found.count, found.event_id) == (len(ids), FIRST)
     assert found.remedy == (
         "`govid outbox backfill --subscriber nhs.booking --since 2026-03-18T08:11:33.248000+00:00 "
-        "--reason '...'` delivers all that it has not had"
+        "--reason '...'` delivers all that it lacks"
     )
 
 
