@@ -1,4 +1,8 @@
-"""The bus: the words that all modules share, and durable delivery of what they say."""
+"""The public API of the bus for modules: durable delivery of events, storage, shared types.
+
+`shared` and `upstream` have public APIs of their own. The other subpackages (`events`, `storage`,
+`delivery`, `kafka`, `operations`) are imported by the gateway and by each other only.
+"""
 
 from typing import TYPE_CHECKING
 

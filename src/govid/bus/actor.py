@@ -1,4 +1,4 @@
-"""Who acts, and why: what travels with each request, each transaction and each event."""
+"""Operation context: the actor and the cause of a request, a transaction or an event."""
 
 from datetime import datetime
 from typing import Literal
@@ -10,7 +10,7 @@ from govid.bus.shared.contract import Event
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who caused something: a person's account, a part of govid, an operator, or nobody known."""
+    """The actor of an operation: an account, a module of govid, an operator or unknown."""
 
     kind: Literal["anonymous", "account", "module", "operator", "external"]
     id: str | None = None
@@ -20,9 +20,9 @@ ANONYMOUS = Actor(kind="anonymous")
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """The account behind a bearer token, as the database had it when this request came in.
+    """The account and session of a bearer token, as read from the database for this request.
 
-    The token identifies; everything else here was read from rows a moment ago.
+    The token only identifies them; all other members are current column values.
     """
 
     account_id: UUID
@@ -36,30 +36,30 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     assurance: str = "P0"
-    """How well the holder is known: P0 not at all, P1 by an identifier, P2 by name and birth."""
+    """Identity assurance: P0 none, P1 by an identifier, P2 by name and date of birth."""
 
     def __repr__(self) -> str:
-        """Name the account only: the rest is personal (I9)."""
+        """Show the account id only: the rest is personal (I9)."""
         return f"<Principal {self.account_id}>"
 
 
 class Witness:
-    """An event that has to commit with the first transaction that its cause opens.
+    """An access event that commits with the first transaction of its operation context.
 
-    A decision to let somebody write is recorded in the write's own transaction. When that
-    transaction never commits, `written` stays false and the edge records the decision by itself.
+    The decision to allow a write is recorded in the transaction of that write. If the transaction
+    does not commit, `is_written` stays false and the edge middleware records the decision itself.
     """
 
     __slots__ = ("event", "written")
 
     def __init__(self, event: Event) -> None:
-        """Hold *event* until a transaction takes it."""
+        """Hold *event* until a transaction emits it."""
         self.event = event
         self.written = False
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """Why something happens: carried from a request or an event into all that follows from it."""
+    """The context of an operation, passed from a request or an event to all its consequences."""
 
     correlation_id: str
     actor: Actor = ANONYMOUS
@@ -67,4 +67,4 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
     witness: Witness | None = None
     address: str | None = None
-    """The client's address, for throttles. It is in no event."""
+    """The client's network address, for rate limits. It is in no event."""

@@ -1,4 +1,4 @@
-"""The description of every topic in AsyncAPI 3.1, made from the event structs (ADR-0010)."""
+"""Builds the AsyncAPI 3.1 document of all topics from the event structs (ADR-0010)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,49 +19,50 @@ HEADERS: Mapping[str, Json] = {
     "ce_specversion": {"const": "1.0"},
     "ce_id": {
         "format": "uuid",
-        "description": "Of the event, and the same whenever it is sent again: consumers that have"
-        " seen it may skip it.",
+        "description": "The event's id. It is the same when the event is sent again, so that"
+        " consumers can skip duplicates.",
     },
     "ce_type": {"description": "The event's permanent name and its version."},
-    "ce_source": {"description": "The part of govid that tells: /govid/nhs."},
-    "ce_time": {"format": "date-time", "description": "When it happened, in UTC."},
-    "ce_correlationid": {"description": "What began with one request has one of these."},
+    "ce_source": {"description": "The part of govid that published the event, as in /govid/nhs."},
+    "ce_time": {"format": "date-time", "description": "When the event occurred, in UTC."},
+    "ce_correlationid": {"description": "Shared by all events that result from one request."},
     "ce_subject": {"format": "uuid", "description": "The account; also the record's key."},
     "ce_sequence": {
         "pattern": "^[1-9][0-9]*$",
-        "description": "Counts within the account's events of one kind, from 1, without gaps.",
+        "description": "The sequence number within the account's events of one kind: from 1,"
+        " without gaps.",
     },
-    "ce_causationid": {"format": "uuid", "description": "The event of which this one came."},
-    "traceparent": {"description": "W3C Trace Context of the request or record that began it."},
-    "ce_replayid": {"format": "uuid", "description": "An operator had the record sent again."},
+    "ce_causationid": {"format": "uuid", "description": "The event that caused this one."},
+    "traceparent": {"description": "W3C Trace Context of the original request or record."},
+    "ce_replayid": {"format": "uuid", "description": "The replay that sent the record again."},
     "ce_installation": {
         "pattern": "^[0-9a-f]{16}$",
         "description": "Which installation of govid published the record.",
     },
 }
 ALWAYS = tuple(HEADERS)[:7]
-"""The headers that every record has."""
+"""The headers that every record contains."""
 
 DEAD_LETTER_HEADERS: Mapping[str, str] = {
-    "dlq_reason": "Why the record could not be taken in.",
-    "dlq_place": "Where in the value, if it is one place.",
-    "dlq_topic": "The topic that it came from.",
-    "dlq_partition": "Its partition there.",
-    "dlq_offset": "Its offset there.",
+    "dlq_reason": "Why the record could not be processed.",
+    "dlq_place": "The location of the problem in the value, if it has one.",
+    "dlq_topic": "The topic of the original record.",
+    "dlq_partition": "The partition of the original record.",
+    "dlq_offset": "The offset of the original record.",
     "dlq_bytes": "The length of its value; above 512 KiB the value itself is left out.",
-    "dlq_time": "When it was set aside.",
+    "dlq_time": "When the record was dead-lettered.",
 }
 
 _INFO = """\
-Records are CloudEvents 1.0 in binary mode: the value is flat UTF-8 JSON, everything else travels in
+Records are CloudEvents 1.0 in binary mode: the value is flat UTF-8 JSON, all metadata are in
 headers. All records of an account have its id as their key and so share a partition, in order.
-Delivery is at least once: a record may come twice, with the same `ce_id`. Consumers ignore members
-that they do not know. Producers other than govid may send to the topics of which it receives; the
-headers are theirs to leave out, and a `ce_id` is what makes a repetition harmless."""
+Delivery is at least once: a record may be received twice, with the same `ce_id`. Consumers ignore
+members that they do not know. Other producers may send to the topics that govid receives. They may
+omit the headers; if they send a `ce_id`, repeated records are recognised."""
 
 
 class _Message(NamedTuple):
-    """A kind of record."""
+    """One type of record."""
 
     name: str
     struct: type[Event]
@@ -69,7 +70,7 @@ class _Message(NamedTuple):
 
 
 def document() -> Json:
-    """Return the description. Topics have the contract's names; settings may rename three."""
+    """Build the document. Topics have the names of the contract; settings may rename three."""
     messages = [
         *(_Message(f"{t.name}.v{t.version}", t.struct, t.topic) for t in EVENT_TYPES if t.topic),
         *(
@@ -103,7 +104,7 @@ def document() -> Json:
 
 
 def render() -> bytes:
-    """Return the description as it is published and committed."""
+    """Return the document as it is published and committed."""
     return msgspec.json.format(msgspec.json.encode(document()), indent=2) + b"\n"
 
 
@@ -120,15 +121,15 @@ def _channel(topic: Topic, messages: Sequence[_Message]) -> Json:
 
 def _dead_letters(topic: Topic) -> Json:
     name = dead_letter_topic(topic.value)
-    told = {header: {"description": text} for header, text in DEAD_LETTER_HEADERS.items()}
+    headers = {header: {"description": text} for header, text in DEAD_LETTER_HEADERS.items()}
     return {
         "address": name,
-        "description": f"Records of {topic.value} that could not be taken in, as they came.",
+        "description": f"Dead-letter topic of {topic.value}: unprocessable records, unchanged.",
         "messages": {
             "unreadable": {
-                "summary": "Any key, any headers besides these, any value.",
+                "summary": "Any key, any value, and any headers in addition to these.",
                 "contentType": "application/octet-stream",
-                "headers": _headers(told, tuple(told)),
+                "headers": _headers(headers, tuple(headers)),
             }
         },
     }
@@ -178,7 +179,7 @@ def _headers(properties: Mapping[str, Json], required: Sequence[str]) -> Json:
 
 
 def _date_times(struct: type[Event], schema: Json) -> None:
-    """Say of *schema*'s moments that they are some, which msgspec does not."""
+    """Add the format `date-time` to the times of *schema*, which msgspec leaves out."""
     described = type_info(struct)
     for field in described.fields if isinstance(described, StructType) else ():
         types = field.type.types if isinstance(field.type, UnionType) else (field.type,)

@@ -1,4 +1,4 @@
-"""Finds event types: by struct when emitting, by name and version when reading."""
+"""Event registry: looks up event types by struct when emitting, by name and version on reading."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,20 +14,24 @@ from govid.bus.event_types import EVENT_TYPES, EventType
 
 
 class UnknownEventType(LookupError):
-    """No event type has this name and version; a later release may know it."""
+    """This release has no event type with this name and version; a later one may have it."""
 
 
 class Catalogue:
-    """The event types that this release knows."""
+    """The event types of this release."""
 
     def __init__(self, types: Sequence[EventType] = EVENT_TYPES) -> None:
-        """Index *types*; two of one name and version, or of one struct, are a mistake."""
+        """Index *types*.
+
+        Raises:
+            ValueError: two types have the same name and version, or the same struct.
+        """
         self.types = tuple(types)
         self._by_struct: Mapping[type[Event], EventType] = {t.struct: t for t in self.types}
         self._by_name = {(t.name, t.version): t for t in self.types}
         self._decoders = {t.struct: msgspec.json.Decoder(t.struct) for t in self.types}
         if not len(self._by_struct) == len(self._by_name) == len(self.types):
-            raise ValueError("an event type stands twice in the catalogue")
+            raise ValueError("an event type is registered twice")
 
     def of(self, event: Event) -> EventType:
         """Return the type of *event*."""
@@ -37,7 +41,7 @@ class Catalogue:
         """Return the type called *name* in *version*.
 
         Raises:
-            UnknownEventType: this release does not know it.
+            UnknownEventType: this release has no such type.
         """
         try:
             return self._by_name[name, version]
@@ -45,17 +49,17 @@ class Catalogue:
             raise UnknownEventType(f"{name} version {version}") from error
 
     def decode(self, kind: EventType, payload: bytes | str) -> Event:
-        """Read *payload* as an event of *kind*.
+        """Decode *payload* as an event of *kind*.
 
         Raises:
-            msgspec.DecodeError: it is not JSON, or not of the type's shape.
+            msgspec.DecodeError: it is not JSON, or does not match the type's struct.
         """
         event: Event = self._decoders[kind.struct].decode(payload)
         return event
 
 
 def result_struct(identifier_type: IdentifierType) -> type[Event]:
-    """Return the struct of an answer from the department that owns *identifier_type*."""
+    """Return the struct of the verification result of the department of *identifier_type*."""
     return {
         IdentifierType.NHS: NhsVerificationCompleted,
         IdentifierType.NIN: HmrcVerificationCompleted,

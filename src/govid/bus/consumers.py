@@ -1,4 +1,4 @@
-"""Who wants which events: the registry of subscribers."""
+"""Subscriptions: the registry of subscribers, and the contract of their handlers."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -13,14 +13,14 @@ from govid.bus.contracts import Event
 from govid.bus.envelope import Envelope
 
 if TYPE_CHECKING:
-    # Commands know subscribers, and run without SQLAlchemy (I13).
+    # Commands import the subscriptions without SQLAlchemy (I13).
     from govid.bus.storage.transaction import Transaction
 
 RELAY = "kafka.relay"
-"""The subscriber that publishes to Kafka. It takes every type that has a topic."""
+"""The subscriber name of the outbox relay. It gets every event whose type has a topic."""
 
 BUCKETS = 64
-"""How many parts a subscriber's keys are divided into; a replica owns whole buckets."""
+"""The number of buckets into which a subscriber's keys are hashed. A lease covers one bucket."""
 
 E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 E_co = TypeVar("E_co", bound=Event, covariant=True)
@@ -28,7 +28,7 @@ OutcomeT = TypeVar("OutcomeT")
 
 
 class Delivery(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True):
-    """One event on its way to one subscriber."""
+    """One event that is delivered to one subscriber."""
 
     event: E_co
     id: UUID
@@ -40,7 +40,7 @@ class Delivery(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True):
     traceparent: str | None = None
 
     def cause(self, subscriber: str) -> Cause:
-        """Return the cause of all that *subscriber* does about this event."""
+        """Return the operation context of what *subscriber* does in response to this event."""
         return Cause(
             correlation_id=self.correlation_id,
             actor=Actor(kind="module", id=subscriber),
@@ -50,29 +50,29 @@ class Delivery(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True):
 
 
 class Handler(Protocol[E_contra, OutcomeT]):
-    """What a subscriber does about an event, in two steps.
+    """The handler of a subscriber, in two steps.
 
     `prepare` does all input and output, with no transaction open; it may raise `Outage`, and may
-    run more than once for one event. `apply` writes: its changes, the events it emits and the mark
-    that this delivery is done commit together, exactly once. It may run again where a transaction
-    was rolled back, so it changes nothing but its transaction.
+    run more than once for one event. `apply` writes: its changes, the events that it emits and the
+    receipt of the delivery commit together, exactly once. `apply` may run again after a rollback,
+    so it changes nothing outside its transaction.
     """
 
     async def prepare(self, delivery: Delivery[E_contra]) -> OutcomeT:
-        """Ask whoever has to be asked, and return the answer."""
+        """Call the departments that are needed, and return the outcome."""
 
     async def apply(
         self, tx: "Transaction", delivery: Delivery[E_contra], outcome: OutcomeT
     ) -> None:
-        """Write what follows from *outcome*, in *tx* only."""
+        """Write the consequences of *outcome*, in *tx* only."""
 
 
 class Consumer(msgspec.Struct, frozen=True, kw_only=True):
     """A named subscriber. The name, `module.purpose`, is stored and never changes (I10).
 
-    Unless it declines by `grouped=False`, deliveries of several keys share a transaction. A handler
-    that locks accounts which requests lock as well has to decline: it would hold the locks of up to
-    sixteen accounts until the last of them is handled.
+    Deliveries of several keys share a transaction, unless `grouped` is false. It has to be false
+    for a handler that locks accounts which requests lock too: a group would hold the locks of up
+    to sixteen accounts until its last delivery is handled.
     """
 
     name: str
@@ -83,28 +83,32 @@ class Consumer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Subscriptions:
-    """All subscribers of this process. Filled while the house is wired, read ever after."""
+    """All subscribers of this process. Complete before the bus starts; constant after that."""
 
     def __init__(self) -> None:
-        """Start with the relay only."""
-        self._consumers: dict[str, Consumer] = {}
+        """Begin with no subscriber but the relay."""
+        self._subscribers: dict[str, Consumer] = {}
 
-    def add(self, consumer: Consumer) -> None:
-        """Register *consumer*; a name that is taken is a mistake."""
-        if consumer.name in self._consumers or consumer.name == RELAY:
-            raise ValueError(f"the subscriber {consumer.name} exists twice")
-        self._consumers[consumer.name] = consumer
+    def add(self, subscriber: Consumer) -> None:
+        """Register *subscriber*.
+
+        Raises:
+            ValueError: its name is registered already.
+        """
+        if subscriber.name in self._subscribers or subscriber.name == RELAY:
+            raise ValueError(f"the subscriber {subscriber.name} is registered twice")
+        self._subscribers[subscriber.name] = subscriber
 
     def __iter__(self) -> Iterator[Consumer]:
-        """Go through the consumers, in order of registration."""
-        return iter(self._consumers.values())
+        """Iterate over the subscribers, in order of registration."""
+        return iter(self._subscribers.values())
 
     def get(self, name: str) -> Consumer | None:
-        """Return the consumer called *name*, if this release has it."""
-        return self._consumers.get(name)
+        """Return the subscriber called *name*, or None if this release has none."""
+        return self._subscribers.get(name)
 
     def of(self, envelope: Envelope) -> list[str]:
-        """Return the names of all that want *envelope*, the relay included."""
+        """Return the names of all subscribers that want *envelope*, including the relay."""
         names = self.inside(envelope)
         if envelope.topic is not None:
             names.append(RELAY)
@@ -114,12 +118,12 @@ class Subscriptions:
         """Return the names of the modules' subscribers that want *envelope*."""
         event = envelope.event
         return [
-            consumer.name
-            for consumer in self._consumers.values()
-            if isinstance(event, consumer.handles) and consumer.wants(event)
+            subscriber.name
+            for subscriber in self._subscribers.values()
+            if isinstance(event, subscriber.handles) and subscriber.wants(event)
         ]
 
 
 def bucket_of(key: str) -> int:
-    """Return the bucket of *key*: stable across processes and releases, as rows remember it."""
+    """Return the bucket of *key*: stable across processes and releases, because rows store it."""
     return crc32(key.encode()) % BUCKETS

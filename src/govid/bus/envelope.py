@@ -1,4 +1,4 @@
-"""An event and all that travels with it, ready to be stored and sent."""
+"""Builds envelopes: an event with its id, keys, headers and encoded payload, ready to store."""
 
 import re
 from datetime import datetime
@@ -16,7 +16,7 @@ from govid.bus.shared.plain_text import neutralise
 
 
 class Headers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is known of an event's origin. Stored beside the payload, never inside it."""
+    """The origin of an event: actor, correlation, cause. Stored beside the payload, not in it."""
 
     correlation_id: str
     actor: Actor
@@ -27,8 +27,8 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """One event as the outbox stores it.
 
-    `payload` is the Kafka record's value to the byte. `key` orders the event ("stream/subject");
-    `record_key` is the account's id and becomes the Kafka record's key.
+    `payload` is the exact value of the Kafka record. `key` orders the event ("stream/subject");
+    `record_key` is the account's id and becomes the key of the Kafka record.
     """
 
     id: UUID
@@ -44,21 +44,21 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # A control character is escaped in JSON; the other characters begin with these bytes in UTF-8.
-# The letters beside them begin so as well: those payloads are decoded for nothing.
+# Some harmless characters begin with the same bytes; their payloads are decoded unnecessarily.
 _MAY_HOLD_CONTROLS = re.compile(rb"\\[bfru]|\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80|\xe2\x81")
 
 
 class Sealer:
-    """Puts events into envelopes."""
+    """Builds the envelopes of events."""
 
     def __init__(self, catalogue: Catalogue, pseudonyms: Pseudonyms) -> None:
-        """Look types up in *catalogue*, and make keys of personal values by *pseudonyms*."""
+        """Look up types in *registry*, and derive keys from personal values by *pseudonyms*."""
         self.catalogue = catalogue
         self._pseudonyms = pseudonyms
         self._encoder = msgspec.json.Encoder()
 
     def seal(self, event: Event, cause: Cause, occurred_at: datetime) -> Envelope:
-        """Give *event* an id, its type, its keys and its origin."""
+        """Build the envelope of *event*: a new id, its type, its keys and its origin."""
         kind = self.catalogue.of(event)
         return Envelope(
             id=uuid7(),
@@ -79,7 +79,7 @@ class Sealer:
         )
 
     def _payload(self, event: Event) -> bytes:
-        """Return *event* as JSON, neutralised where it tells of a row from an older release."""
+        """Return *event* as JSON, neutralised if it has control characters of an older row."""
         payload = self._encoder.encode(event)
         if _MAY_HOLD_CONTROLS.search(payload) is None:
             return payload

@@ -1,4 +1,4 @@
-"""What can go wrong, in words that a caller may see."""
+"""Base classes of the errors that a client may see, and the outage of a dependency."""
 
 from enum import StrEnum
 from typing import ClassVar
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Kind(StrEnum):
-    """The class of a refusal; the edge turns it into a status code, nobody else needs one."""
+    """The kind of an error, which the gateway maps to an HTTP status code."""
 
     REFUSED = "refused"
     UNAUTHENTICATED = "unauthenticated"
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 
 class FieldFault(msgspec.Struct, frozen=True, kw_only=True):
-    """One wrong place in a request: where it is and what is wrong, never the value itself."""
+    """One invalid field of a request: its location and the problem, never its value."""
 
     loc: tuple[str | int, ...]
     msg: str
@@ -30,10 +30,10 @@ class FieldFault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GovidError(Exception):
-    """A refusal that its caller may read.
+    """An error whose message the client may see.
 
-    The first line of a subclass's docstring is the sentence that a client sees; `code` is for
-    machines and permanent. Neither may hold personal data (I9).
+    The first line of a subclass's docstring is the message; `code` is permanent and for programs.
+    Neither may contain personal data (I9).
     """
 
     code: ClassVar[str]
@@ -46,7 +46,7 @@ class GovidError(Exception):
         faults: tuple[FieldFault, ...] = (),
         retry_after_seconds: int | None = None,
     ) -> None:
-        """Refuse with *detail*, or with the class's own sentence."""
+        """Use *detail* as the message, or the first line of the class's docstring."""
         self.detail = detail or (type(self).__doc__ or "").partition("\n")[0].rstrip(".")
         self.faults = faults
         self.retry_after_seconds = retry_after_seconds
@@ -61,23 +61,23 @@ class Invalid(GovidError):
 
     @classmethod
     def at(cls, field: str, msg: str, kind: str, *, place: str = "body") -> "Invalid":
-        """Return the error for one wrong *field*; *msg* says what is wrong, never the value."""
+        """Return the error for one invalid *field*; *msg* states the problem, never the value."""
         fault = FieldFault(loc=(place, field), msg=msg, type=kind)
         return cls(f"{field}: {msg}", faults=(fault,))
 
 
 class Outage(Exception):
-    """A thing that govid depends on is away.
+    """A dependency of govid is unavailable.
 
-    Raised by a handler, it costs no attempt: the event's key waits with back-off and is tried
-    again for as long as it takes.
+    If a handler raises it, no attempt is spent: the event's key is retried with backoff until the
+    dependency is available again.
     """
 
     def __init__(self, dependency: str) -> None:
-        """Name the dependency, as it appears in logs and metrics."""
+        """Store the name of the dependency, as logs and metrics show it."""
         self.dependency = dependency
         super().__init__(dependency)
 
 
 class TransactionClosed(RuntimeError):
-    """An event was emitted outside of a transaction."""
+    """An event was emitted after the end of its transaction."""

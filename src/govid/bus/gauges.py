@@ -1,4 +1,4 @@
-"""What the bus is at this moment, told when somebody asks: leases, debts, Kafka, the loop."""
+"""Exports the gauges of the bus: leases, pending deliveries, Kafka, the event loop."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -11,7 +11,7 @@ from govid.bus.sample import Sample
 
 
 class Readings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the gauges look. Each is asked at every scrape, and answers from memory."""
+    """The sources of the gauges. Each is called at every scrape and returns a value from memory."""
 
     sample: Callable[[], Sample]
     loop_lag: Callable[[], float]
@@ -29,18 +29,18 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gauges(Collector):
-    """Reads the gauges of one process."""
+    """Collects the gauges of one process at each scrape."""
 
     def __init__(self, readings: Readings) -> None:
         """Read from *readings*."""
         self._readings = readings
 
     def collect(self) -> Iterable[Metric]:
-        """Return every gauge with its present values."""
+        """Return every gauge with its current values."""
         yield from _outbox(self._readings.sample())
         yield from self._relay()
         held = GaugeMetricFamily(
-            "govid_leases_held", "Buckets that this replica works on.", labels=["subscriber"]
+            "govid_leases_held", "Buckets that this replica owns.", labels=["subscriber"]
         )
         for subscriber, buckets in self._readings.leases().items():
             held.add_metric([subscriber], buckets)
@@ -48,22 +48,22 @@ class Gauges(Collector):
         yield from self._topics()
         yield CounterMetricFamily(
             "govid_activity_dropped",
-            "Log records that were given up, by overload or while Kafka was away.",
+            "Log records that were dropped by overload or while Kafka was unavailable.",
             value=self._readings.activity_dropped(),
         )
         yield GaugeMetricFamily(
             "govid_loop_lag_seconds",
-            "How late the event loop was at its worst in the last 15 seconds.",
+            "Largest lag of the event loop in the last 15 seconds.",
             value=self._readings.loop_lag(),
         )
         yield GaugeMetricFamily(
             "govid_dispatcher_failing_seconds",
-            "For how long the rounds of a subscriber have ended in errors, at the longest.",
+            "For how long the rounds of the worst subscriber have ended in errors.",
             value=self._readings.failing_seconds(),
         )
         yield GaugeMetricFamily(
             "govid_retention_age_seconds",
-            "Since when no round of retention has ended without an error.",
+            "Time since the last round of retention without an error.",
             value=self._readings.retention_age(),
         )
 
@@ -83,21 +83,21 @@ class Gauges(Collector):
         )
         yield CounterMetricFamily(
             "govid_topics_created_again",
-            "Topics that were gone, and that this replica has created again.",
+            "Missing topics that this replica has created again.",
             value=self._readings.topics_created_again(),
         )
 
     def _relay(self) -> Iterable[Metric]:
         state = GaugeMetricFamily(
-            "govid_relay_state", "1 for what the relay knows of Kafka now.", labels=["state"]
+            "govid_relay_state", "1 for the relay's current state of Kafka.", labels=["state"]
         )
         present = self._readings.relay_state()
-        for one in State:
-            state.add_metric([one.value], float(one is present))
+        for state_value in State:
+            state.add_metric([state_value.value], float(state_value is present))
         yield state
         lag = GaugeMetricFamily(
             "govid_inbox_lag",
-            "Records behind the position of this replica, those of open transactions included.",
+            "Records not yet read by this replica, including those of open transactions.",
             labels=["topic", "partition"],
         )
         for (topic, partition), records in self._readings.inbox_lag().items():
@@ -105,7 +105,7 @@ class Gauges(Collector):
         yield lag
         held_back = GaugeMetricFamily(
             "govid_inbox_held_back",
-            "Records that an open transaction of their producer keeps from being read.",
+            "Records that cannot be read while a transaction of their producer is open.",
             labels=["topic", "partition"],
         )
         for (topic, partition), records in self._readings.inbox_held_back().items():
@@ -129,16 +129,16 @@ class Gauges(Collector):
 
 
 def _outbox(sample: Sample) -> Iterable[Metric]:
-    told = {
-        "pending": "Deliveries that are owed.",
-        "oldest_seconds": "Age of the oldest event that is owed.",
-        "parked_keys": "Keys that wait for an operator.",
-        "dead": "Events that were given up, and wait for an operator.",
+    texts = {
+        "pending": "Pending deliveries.",
+        "oldest_seconds": "Age of the oldest pending delivery.",
+        "parked_keys": "Permanently parked keys, which wait for an operator.",
+        "dead": "Dead letters, which wait for an operator.",
     }
-    for name, text in told.items():
+    for name, text in texts.items():
         family = GaugeMetricFamily(f"govid_outbox_{name}", text, labels=["subscriber"])
-        for subscriber, debts in sample.outbox.items():
-            family.add_metric([subscriber], getattr(debts, name))
+        for subscriber, stats in sample.outbox.items():
+            family.add_metric([subscriber], getattr(stats, name))
         yield family
     tuples = GaugeMetricFamily(
         "govid_dead_tuples", "Row versions that wait for vacuum.", labels=["table"]
@@ -146,7 +146,7 @@ def _outbox(sample: Sample) -> Iterable[Metric]:
     for table, count in sample.dead_tuples.items():
         tuples.add_metric([table], count)
     yield tuples
-    # Without a database there is nothing to tell, which is not the same as zero.
+    # Without a database the values are unknown, which is not the same as zero.
     if sample.gap_records is not None:
         yield GaugeMetricFamily(
             "govid_inbox_gap_records",

@@ -1,4 +1,4 @@
-"""Identifiers that sort by time of birth."""
+"""Version 7 UUIDs: identifiers that sort by their time of creation."""
 
 import secrets
 import time
@@ -13,10 +13,10 @@ _LAST_MILLISECOND = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(mill
 
 
 def uuid7() -> UUID:
-    """Make a version 7 UUID: 48 bits of Unix milliseconds, then 74 random bits.
+    """Create a version 7 UUID: 48 bits of Unix milliseconds, then 74 random bits.
 
-    Made here and not by the database, which knows `uuidv7()` only from PostgreSQL 18. Two of the
-    same millisecond have no order; nothing may rest on one.
+    Created here because PostgreSQL has `uuidv7()` only from version 18 on. Two ids of the same
+    millisecond have no defined order; no code may depend on one.
 
     Source: RFC 9562, section 5.7.
     """
@@ -27,16 +27,16 @@ def uuid7() -> UUID:
 
 def first_uuid7_of(moment: datetime) -> UUID:
     """Return the lowest version 7 UUID of *moment*: a boundary for partitions and ranges."""
-    # In whole numbers: a fraction of seconds may be a little less than it says.
+    # In integers: a float of seconds may be slightly less than its value.
     milliseconds = (moment - EPOCH) // timedelta(milliseconds=1)
     # No id is older than the epoch.
     return UUID(int=_assemble(max(0, milliseconds), 0, 0))
 
 
 def moment_of(identifier: UUID) -> datetime:
-    """Return when the version 7 UUID *identifier* was made, to the millisecond.
+    """Return when the version 7 UUID *identifier* was created, to the millisecond.
 
-    One that others have made may claim a time after the end of the calendar: then that end.
+    An id from another producer may have a time after the year 9999: the result is then its end.
     """
     milliseconds = identifier.int >> 80
     return EPOCH + timedelta(milliseconds=min(milliseconds, _LAST_MILLISECOND))

@@ -1,29 +1,29 @@
-"""How late the event loop comes to what is due: where somebody blocks it, everybody waits."""
+"""Measures the lag of the event loop: how late it runs what is due, for example when blocked."""
 
 import asyncio
 from collections import deque
 from time import monotonic
 
-PERIOD_SECONDS = 0.25
-REMEMBERED = 60
-"""So many looks are remembered: a quarter of a minute."""
+LAG_PERIOD_SECONDS = 0.25
+LAG_SAMPLES = 60
+"""How many measurements are kept: those of the last 15 seconds."""
 
 
 class LoopLag:
-    """Looks at the clock four times a second."""
+    """Measures the event-loop lag four times a second."""
 
     def __init__(self) -> None:
-        """Remember nothing yet."""
-        self._late: deque[float] = deque([0.0], maxlen=REMEMBERED)
+        """Begin with a lag of 0."""
+        self._delays: deque[float] = deque([0.0], maxlen=LAG_SAMPLES)
 
     @property
     def worst(self) -> float:
-        """By how many seconds the loop was late, at its worst in the last 15 seconds."""
-        return max(self._late)
+        """The largest lag of the last 15 seconds, in seconds."""
+        return max(self._delays)
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Measure until cancelled."""
         while True:
-            began = monotonic()
-            await asyncio.sleep(PERIOD_SECONDS)
-            self._late.append(max(0.0, monotonic() - began - PERIOD_SECONDS))
+            started = monotonic()
+            await asyncio.sleep(LAG_PERIOD_SECONDS)
+            self._delays.append(max(0.0, monotonic() - started - LAG_PERIOD_SECONDS))

@@ -1,4 +1,4 @@
-"""Hides what is personal before a person looks at it: in commands, log lines and refusals."""
+"""Masks personal data before output: in commands, log lines and error messages."""
 
 import re
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ def _members(struct: type[msgspec.Struct]) -> frozenset[str]:
     return frozenset(field.encode_name for field in msgspec.structs.fields(struct))
 
 
-_SHOWN_OF = {
+_SHOWN_BY_TYPE = {
     name: _members(kind.struct) - personal_members(kind.struct)
     for kind in EVENT_TYPES
     for name in (kind.name, f"{kind.name}.v{kind.version}")
 }
 
-_PERSONAL_SOMEWHERE = frozenset().union(*(personal_members(kind.struct) for kind in EVENT_TYPES))
-_SHOWN_EVERYWHERE = frozenset().union(*_SHOWN_OF.values()) - _PERSONAL_SOMEWHERE
+_PERSONAL_ANYWHERE = frozenset().union(*(personal_members(kind.struct) for kind in EVENT_TYPES))
+_SHOWN_EVERYWHERE = frozenset().union(*_SHOWN_BY_TYPE.values()) - _PERSONAL_ANYWHERE
 
-_SHAPES = re.compile(
+_PERSONAL_SHAPES = re.compile(
     r"""
     eyJ[\w-]{8,}(?:\.[\w-]*){0,4}                             # a token
   | [^\s@"'<>/=(]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}      # an e-mail address
@@ -33,28 +33,28 @@ _SHAPES = re.compile(
   | \bNHS[0-9]{9}\b                                         # the prototype's NHS number
   | \b[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}\b                   # an NHS number or a taxpayer's
   | \+[1-9][0-9]{7,14}\b                                    # a telephone number
-  | (?<=//)[^\s/@:]*:[^\s/@]*(?=@)                           # who signs in to a server, and how
+  | (?<=//)[^\s/@:]*:[^\s/@]*(?=@)                           # the credentials in a URL
     """,
     re.VERBOSE | re.ASCII,
 )
 
 
 def masked(payload: Mapping[str, Any], kind: str | None = None) -> dict[str, Any]:
-    """Return *payload* with every value hidden that could be personal; null stays null.
+    """Return *payload* with every value masked that could be personal; null stays null.
 
-    *kind* is the event's type, with its version or without. A member that its struct does not have
-    is hidden, as a later release may have added it; of an unknown type, only what is personal
-    nowhere is shown (I9).
+    *kind* is the event's type, with or without its version. A member that its struct does not have
+    is masked, because a later release may have added it. Of an unknown type, only members are shown
+    that are not personal in any type (I9).
     """
-    shown = _SHOWN_OF.get(kind or "", _SHOWN_EVERYWHERE)
+    shown = _SHOWN_BY_TYPE.get(kind or "", _SHOWN_EVERYWHERE)
     return {
         name: value if name in shown or value is None else MASK for name, value in payload.items()
     }
 
 
 def scrubbed(text: str) -> str:
-    """Return *text* without what has the shape of an identifier, an address, a token.
+    """Return *text* with everything masked that looks like an identifier, an address or a token.
 
-    The second net, for words that are not ours: a path that a client made up, a library's message.
+    A second safeguard for text from outside: the path of a request, the message of a library.
     """
-    return _SHAPES.sub(MASK, text)
+    return _PERSONAL_SHAPES.sub(MASK, text)

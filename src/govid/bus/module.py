@@ -1,4 +1,4 @@
-"""The face that every module shows to the house."""
+"""Defines what a department's module hands to the gateway."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -8,14 +8,13 @@ from govid.bus.consumers import Consumer
 
 
 class Module(msgspec.Struct, frozen=True, kw_only=True):
-    """A module, built and ready to be plugged in.
+    """A built module: its routes, subscribers, lifecycle hooks and dependency states.
 
-    `routes` are the web framework's routers (the bus does not know which); `consumers` are its
-    subscribers; `starts` are awaited once before the server is ready, with the database open;
-    `tasks` run beside the server from when it is ready until it stops, when they are cancelled;
-    `drains` are awaited when no request runs any more, while everything can still be reached;
-    `stops` are awaited when nothing runs any more. `states` say how what the module depends on is,
-    each in a word for `/health`.
+    `routes` are routers of the web framework, which the bus does not know. `starts` are awaited
+    once before the server is ready, with the database open. `tasks` run beside the server from
+    when it is ready until it stops, when they are cancelled. `drains` are awaited after the last
+    request, while the database and the departments are still reachable. `stops` are awaited last.
+    `states` return the state of each dependency of the module, as `/health` shows it.
     """
 
     name: str

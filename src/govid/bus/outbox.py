@@ -1,4 +1,4 @@
-"""Writes events and the deliveries they owe, in the transaction that caused them."""
+"""Outbox: writes events and their pending deliveries in the transaction that caused them."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,14 +20,16 @@ class PostgresOutbox:
     def __init__(
         self, sealer: Sealer, subscriptions: Subscriptions, metrics: Metrics | None = None
     ) -> None:
-        """Address each event to those of *subscriptions* that want it when it is emitted."""
-        self._sealer = sealer
+        """Address each event to the subscribers of *subscriptions* that want it now."""
+        self._envelope_factory = sealer
         self._subscriptions = subscriptions
         self._metrics = metrics or Metrics()
 
     async def write(self, driver: Any, emissions: Sequence["Emission"]) -> Collection[str]:
         """Store events and all their deliveries in one statement; return the addressees."""
-        envelopes = [self._sealer.seal(event, cause, now) for event, cause, now in emissions]
+        envelopes = [
+            self._envelope_factory.seal(event, cause, now) for event, cause, now in emissions
+        ]
         return await self.store(driver, envelopes, self._subscriptions.of)
 
     async def store(
@@ -36,7 +38,7 @@ class PostgresOutbox:
         envelopes: Sequence[Envelope],
         addressees: Callable[[Envelope], list[str]],
     ) -> Collection[str]:
-        """Store *envelopes*, with a delivery to each of their *addressees*; return all of those.
+        """Store *envelopes*, with a delivery to each of their *addressees*; return all addressees.
 
         *driver* is an asyncpg connection with an open transaction.
         """
@@ -54,12 +56,12 @@ class PostgresOutbox:
             [e.key for e in envelopes],
             [e.record_key for e in envelopes],
             [e.payload.decode() for e in envelopes],
-            [self._sealer.encode(e.headers) for e in envelopes],
+            [self._envelope_factory.encode(e.headers) for e in envelopes],
             [e.occurred_at for e in envelopes],
             [event_id for event_id, _, _ in deliveries],
             [name for _, name, _ in deliveries],
             [bucket for _, _, bucket in deliveries],
         )
-        # What somebody else calls a type is no name that we know, and no label (I9).
+        # The type name of an unknown event comes from another producer and is no label (I9).
         self._metrics.emitted("unknown" if type(e.event) is Event else e.type for e in envelopes)
         return {name for _, name, _ in deliveries}

@@ -1,4 +1,4 @@
-"""Long lists in pages, each beginning where the one before it ended."""
+"""Cursor pagination: lists in pages, each of which begins after the last id of the one before."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
@@ -13,14 +13,13 @@ from govid.bus.shared.plain_text import neutralise
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
 PAGE_TEXT_BYTES = 512 * 1024
-"""How many bytes of text a page may hold before its last item. In JSON that is 1 MiB at most.
-
-Quotation marks, backslashes, line feeds and tabs are doubled there; no other character grows.
+"""How many bytes of text a page may have before its last item. In JSON that is at most 1 MiB:
+quotation marks, backslashes, line feeds and tabs are doubled there, no other character grows.
 """
 
 
 class Identified(Protocol):
-    """Something with an id, by which its list is ordered."""
+    """An item with the id by which its list is ordered."""
 
     @property
     def id(self) -> UUID:
@@ -31,26 +30,26 @@ V = TypeVar("V", bound=Identified)
 
 
 class Page(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
-    """One page. `cursor` is the id after which the next one begins, None where there is none."""
+    """One page. `cursor` is the id after which the next page begins, None on the last page."""
 
     items: Sequence[V]
     cursor: UUID | None
     limit: int
 
     @classmethod
-    def of(cls, found: Sequence[V], limit: int, *, goes_on: bool = False) -> "Page[V]":
-        """Make a page of at most *limit* items.
+    def of(cls, found: Sequence[V], limit: int, *, has_more: bool = False) -> "Page[V]":
+        """Build a page of at most *limit* items.
 
-        The list goes on if *found* holds more of them, or if the caller says so.
+        A next page exists if *found* has more than *limit* items, or if *has_more*.
         """
         items = found[:limit]
-        goes_on = goes_on or len(found) > limit
-        return cls(items=items, cursor=items[-1].id if goes_on and items else None, limit=limit)
+        has_more = has_more or len(found) > limit
+        return cls(items=items, cursor=items[-1].id if has_more and items else None, limit=limit)
 
     def headers(self, path: str) -> dict[str, str]:
-        """Return the `Link` to the next page of the list at *path*, if there is one.
+        """Return the `Link` header with the next page of the list at *path*, if there is one.
 
-        Without scheme and host: behind a proxy, only the client knows them.
+        The link has no scheme and host: behind a proxy only the client knows them.
 
         Source: RFC 8288.
         """
@@ -65,8 +64,8 @@ def bounded(
     """Limit *statement* to *limit* rows, and to `PAGE_TEXT_BYTES` of text before the last one.
 
     The first selected column is the id, by which the rows are ordered; *size* is the number of
-    bytes of a row's text. The first row is always returned. Each row ends with a column `next_id`:
-    the id of the row behind it, or null behind the last of all.
+    bytes of a row's text. The first row is always returned. The last column of each row is
+    `next_id`: the id of the next row, or null for the last row of the list.
     """
     identifier = next(iter(statement.selected_columns))
     rows = (
@@ -83,11 +82,11 @@ def bounded(
 
 
 def page_of(rows: Sequence[Row[Any]], view: Callable[[dict[str, Any]], V], limit: int) -> Page[V]:
-    """Make a page of the *rows* of a `bounded` statement; *view* is given one without `next_id`."""
+    """Build a page from *rows* of a `limit_page` statement; *view* gets one without `next_id`."""
     found = [row._asdict() for row in rows]
-    goes_on = bool(found) and found[-1]["next_id"] is not None
+    has_more = bool(found) and found[-1]["next_id"] is not None
     items = [view({name: one[name] for name in one if name != "next_id"}) for one in found]
-    return Page.of(items, limit, goes_on=goes_on)
+    return Page.of(items, limit, has_more=has_more)
 
 
 async def stream_pages(
@@ -95,7 +94,7 @@ async def stream_pages(
 ) -> AsyncIterator[Sequence[dict[str, Any]]]:
     """Yield all rows of *statement*, page after page; no connection is held between two pages.
 
-    For *statement* and *size* see `bounded`.
+    For *statement* and *size* see `limit_page`.
     """
     identifier = next(iter(statement.selected_columns))
     after: UUID | None = None
@@ -104,9 +103,9 @@ async def stream_pages(
         async with reads.connect() as connection:
             rows = (await connection.execute(bounded(rest, size, MAX_LIMIT))).all()
         page = [neutralise(row._asdict()) for row in rows]
-        following = [row.pop("next_id") for row in page]
+        next_ids = [row.pop("next_id") for row in page]
         if page:
             yield page
-        if not following or following[-1] is None:
+        if not next_ids or next_ids[-1] is None:
             return
         after = page[-1][identifier.name]

@@ -1,8 +1,7 @@
-"""Daily partitions of one table: a day of rows comes as a table, and leaves as one.
+"""Manages the daily partitions of one table: adds a partition before its day, drops it by age.
 
-Nothing here may make traffic wait. Every lock is asked for with a short timeout, and whoever does
-not get it tries again later: the default partition takes whatever has no other place, so a
-partition that comes late costs nobody an event.
+Traffic must not wait for this. Every lock has a short timeout, and the caller retries later. The
+default partition takes all rows without another partition, so a late partition loses no event.
 """
 
 import re
@@ -20,11 +19,11 @@ from govid.bus.sql import read
 
 QUERIES = read("govid.bus", "retention.sql")
 
-# Rows are inserted and never changed, so that a fifth of a table may never be dead: vacuum has to
-# come for the visibility map, and analyze soon after midnight.
+# Rows are inserted and never changed, so the share of dead rows never triggers autovacuum. Vacuum
+# has to run for the visibility map, and analyze soon after midnight.
 STORAGE = "autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02"
 LOCKED_MS = 1_000
-"""How long a statement may take while everybody else is locked out."""
+"""How long a statement may take while it holds an exclusive lock."""
 
 _BOUNDS = re.compile(r"FOR VALUES FROM \('([0-9a-f-]{36})'\) TO \('([0-9a-f-]{36})'\)")
 _LOWEST = UUID(int=0)
@@ -33,7 +32,7 @@ Added = Literal["added", "occupied"]
 
 
 class Span(NamedTuple):
-    """A range of ids: the lower bound belongs to it, the upper does not."""
+    """A range of ids: the lower bound is inclusive, the upper exclusive."""
 
     lower: UUID
     upper: UUID
@@ -45,14 +44,14 @@ class Span(NamedTuple):
 
 
 class Partition(msgspec.Struct, frozen=True):
-    """One partition. Without a span it is the default one."""
+    """One partition of a table. The default partition has no range."""
 
     name: str
     span: Span | None
 
     @property
     def ends_at(self) -> datetime | None:
-        """The moment from which on no row of it was made; None if there is no such moment."""
+        """The time after which no id of the partition was created; None for the default one."""
         return None if self.span is None else moment_of(self.span.upper)
 
 
@@ -60,31 +59,31 @@ class Partitions:
     """The partitions of one table of schema `bus`, through one connection."""
 
     def __init__(self, connection: Any, table: str, column: str) -> None:
-        """Serve *table*, which is partitioned by the version 7 UUIDs in *column*."""
+        """Manage *table*, which is partitioned by the version 7 UUIDs in *column*."""
         self._connection = connection
         self._table = table
         self._column = column
         self._default = f"{table}_default"
-        self._outside = f"{table}_outside"
+        self._outside_constraint = f"{table}_outside"
 
     async def all(self) -> list[Partition]:
-        """Return every partition there is."""
+        """Return all partitions of the table."""
         rows = await self._connection.fetch(QUERIES["partitions"], self._table)
-        return [Partition(row["name"], _span(row["bounds"])) for row in rows]
+        return [Partition(row["name"], _parse_bounds(row["bounds"])) for row in rows]
 
     async def add(self, day: date, *, current: bool) -> Added:
-        """Create the partition of *day*, unless its rows have begun to go elsewhere.
+        """Create the partition of *day*, unless the default partition already has rows of it.
 
-        *current* says that rows of that day are being written at this moment.
+        *current* says that rows of that day are being written now.
 
         Raises:
-            asyncpg.LockNotAvailableError: too much is going on.
+            asyncpg.LockNotAvailableError: a lock was not available in time.
         """
         span = Span.of(day)
         try:
-            if await self._newest() is None:
-                await self._attach(day, span, alone=current)
-            elif current or await self._has_rows_of(span):
+            if await self._newest_in_default() is None:
+                await self._attach(day, span, exclusive=current)
+            elif current or await self._default_has_rows_in(span):
                 return "occupied"
             else:
                 await self._attach_beside_rows(day, span)
@@ -93,67 +92,71 @@ class Partitions:
         return "added"
 
     async def clear(self) -> None:
-        """Remove what an interrupted `add` may have left behind."""
+        """Remove the constraint that an interrupted `add_day` may have left."""
         await self._connection.execute(
-            f"ALTER TABLE bus.{self._default} DROP CONSTRAINT IF EXISTS {self._outside}"
+            f"ALTER TABLE bus.{self._default} DROP CONSTRAINT IF EXISTS {self._outside_constraint}"
         )
 
     async def drop(self, partition: Partition) -> bool:
-        """Drop *partition* if nobody needs its rows any more; tell whether that was so.
+        """Drop *partition* unless its rows are still needed; return whether it was dropped.
 
         Raises:
-            asyncpg.LockNotAvailableError: too much is going on.
+            asyncpg.LockNotAvailableError: a lock was not available in time.
         """
         span = partition.span
-        if span is None or await self._needed(span):
+        if span is None or await self._is_needed(span):
             return False
-        # Asked again under the lock: a replay that had read these events has ended by then.
-        async with self._alone_with(f"bus.{self._table}", lambda: self._needed(span)) as free:
+        # Checked again under the lock: a replay that was reading these events has ended by then.
+        async with self._exclusive_lock(
+            f"bus.{self._table}", lambda: self._is_needed(span)
+        ) as free:
             if free:
                 await self._connection.execute(f"DROP TABLE bus.{partition.name}")
             return free
 
     async def empty_default(self, until: UUID) -> bool:
-        """Empty the default partition if all of it is older than *until* and nobody needs it.
+        """Truncate the default partition if all its rows are older than *until* and not needed.
 
         Raises:
-            asyncpg.LockNotAvailableError: too much is going on.
+            asyncpg.LockNotAvailableError: a lock was not available in time.
         """
 
         async def wanted() -> bool:
-            newest = await self._newest()
-            return newest is None or newest >= until or await self._needed(Span(_LOWEST, until))
+            newest = await self._newest_in_default()
+            return newest is None or newest >= until or await self._is_needed(Span(_LOWEST, until))
 
         if await wanted():
             return False
-        async with self._alone_with(f"bus.{self._default}", wanted) as free:
+        async with self._exclusive_lock(f"bus.{self._default}", wanted) as free:
             if free:
                 await self._connection.execute(f"TRUNCATE bus.{self._default}")
             return free
 
     async def _attach_beside_rows(self, day: date, span: Span) -> None:
-        """Attach while the default partition holds rows, none of them of *day*.
+        """Attach while the default partition has rows, none of them of *day*.
 
-        PostgreSQL has to be sure of that. Looking takes a while, so it looks before the attaching,
-        for which others have to wait.
+        PostgreSQL has to verify that by a scan. A constraint is validated before, so that no scan
+        runs while the attaching holds its lock.
         """
         default = f"ALTER TABLE bus.{self._default}"
         try:
             await self._connection.execute(
-                f"{default} ADD CONSTRAINT {self._outside} CHECK"
+                f"{default} ADD CONSTRAINT {self._outside_constraint} CHECK"
                 f" ({self._column} < '{span.lower}' OR {self._column} >= '{span.upper}') NOT VALID"
             )
-            await self._connection.execute(f"{default} VALIDATE CONSTRAINT {self._outside}")
-            await self._attach(day, span, alone=False)
+            await self._connection.execute(
+                f"{default} VALIDATE CONSTRAINT {self._outside_constraint}"
+            )
+            await self._attach(day, span, exclusive=False)
         finally:
-            # Left behind, it would one day refuse what has no other place.
+            # If it stayed, the default partition would one day refuse rows of that day.
             await self.clear()
 
-    async def _attach(self, day: date, span: Span, *, alone: bool) -> None:
+    async def _attach(self, day: date, span: Span, *, exclusive: bool) -> None:
         name = f"bus.{self._table}_{day:%Y%m%d}"
         async with self._connection.transaction():
-            if alone:
-                # Whoever has chosen the default partition for a row must have put it there.
+            if exclusive:
+                # A transaction that has routed a row to the default partition must have stored it.
                 await self._connection.execute(
                     f"LOCK TABLE bus.{self._table} IN SHARE ROW EXCLUSIVE MODE"
                 )
@@ -167,27 +170,27 @@ class Partitions:
                     f"CREATE TRIGGER event_is_not_truncated BEFORE TRUNCATE ON {name}"
                     " FOR EACH STATEMENT EXECUTE FUNCTION bus.refuse_change()"
                 )
-            # Not `PARTITION OF`, which would lock everybody out of the whole table.
+            # Not `PARTITION OF`, which would take an exclusive lock on the whole table.
             await self._connection.execute(
                 f"ALTER TABLE bus.{self._table} ATTACH PARTITION {name}"
                 f" FOR VALUES FROM ('{span.lower}') TO ('{span.upper}')"
             )
 
     @asynccontextmanager
-    async def _alone_with(
+    async def _exclusive_lock(
         self, table: str, needed: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[bool]:
-        """Lock *table* for the length of the block; tell whether it is not *needed* even then."""
+        """Lock *table* exclusively during the block; yield whether it is still not *needed*."""
         async with self._connection.transaction():
-            # Whoever waits meanwhile waits no longer than this.
+            # Transactions that wait for this lock wait no longer than this.
             await self._connection.execute(f"SET LOCAL statement_timeout = {LOCKED_MS}")
             await self._connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
             yield not await needed()
 
-    async def _needed(self, span: Span) -> bool:
+    async def _is_needed(self, span: Span) -> bool:
         return bool(await self._connection.fetchval(QUERIES[f"{self._table}_needed"], *span))
 
-    async def _newest(self) -> UUID | None:
+    async def _newest_in_default(self) -> UUID | None:
         """Return the highest id in the default partition."""
         newest: UUID | None = await self._connection.fetchval(
             f"SELECT {self._column} FROM bus.{self._default}"  # noqa: S608 - constants
@@ -195,7 +198,7 @@ class Partitions:
         )
         return newest
 
-    async def _has_rows_of(self, span: Span) -> bool:
+    async def _default_has_rows_in(self, span: Span) -> bool:
         return bool(
             await self._connection.fetchval(
                 f"SELECT EXISTS (SELECT FROM bus.{self._default}"  # noqa: S608 - constants
@@ -209,6 +212,6 @@ def _start(day: date) -> UUID:
     return first_uuid7_of(datetime.combine(day, time(), tzinfo=UTC))
 
 
-def _span(bounds: str) -> Span | None:
+def _parse_bounds(bounds: str) -> Span | None:
     found = _BOUNDS.fullmatch(bounds)
     return None if found is None else Span(UUID(found[1]), UUID(found[2]))

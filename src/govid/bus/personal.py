@@ -1,7 +1,7 @@
-"""Marks what is personal, once, where a struct declares it.
+"""Marks personal fields where a struct declares them.
 
-The mark is for whoever shows something: logs, commands, refusals. It changes nothing on the wire
-and nothing in a description.
+Logs, commands and error messages use the mark to mask values. It changes neither the encoding of a
+struct nor its schema.
 """
 
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ T = TypeVar("T")
 PERSONAL = Meta(extra={"personal": True})
 
 Personal = Annotated[T, PERSONAL]
-"""`email: Personal[str]`: names a person, tells of one, or opens what is theirs."""
+"""`email: Personal[str]`: the value identifies or describes a person, or grants access."""
 
 
 @lru_cache(maxsize=512)
 def personal_members(struct: type[Struct]) -> frozenset[str]:
-    """Return the members of *struct* that are personal, by their names on the wire."""
+    """Return the personal members of *struct*, by their encoded names."""
     hints = get_type_hints(struct, include_extras=True)
     return frozenset(
-        field.encode_name for field in fields(struct) if PERSONAL in _marks(hints[field.name])
+        field.encode_name for field in fields(struct) if PERSONAL in _metadata(hints[field.name])
     )
 
 
-def _marks(annotation: Any) -> Iterator[Any]:
-    """Yield what is said about *annotation*, and about the parts of it."""
+def _metadata(annotation: Any) -> Iterator[Any]:
+    """Yield the metadata of *annotation* and of its type arguments."""
     yield from getattr(annotation, "__metadata__", ())
     for part in get_args(annotation):
-        yield from _marks(part)
+        yield from _metadata(part)

@@ -1,18 +1,17 @@
-"""Stable stand-ins for identifiers, for places where the identifier itself may not be seen."""
+"""Keyed pseudonyms: stable substitutes for identifiers where those must not be visible."""
 
 import hashlib
 import hmac
 
 
 class Pseudonyms:
-    """Turns a personal value into one that only the holder of the key could guess.
+    """Replaces a personal value by its HMAC (RFC 2104), which needs the secret key to compute.
 
-    National Insurance numbers are few enough to be tried one by one, so a bare hash would hide
-    nothing; a keyed one does (RFC 2104).
+    A plain hash would not hide a National Insurance number: there are few enough to try them all.
     """
 
     def __init__(self, key: bytes) -> None:
-        """Use *key*, at least 32 bytes of it in production."""
+        """Use *key*, which has at least 32 bytes in production."""
         self._key = key
 
     def of(self, value: str) -> str:

@@ -1,8 +1,8 @@
-"""Keeps the tables of the bus from growing for ever, and gives each day a place before it comes.
+"""Retention: creates daily partitions ahead of time, and removes rows by age.
 
-Every table has a rule here, or the reason why it needs none; a test holds the table of rules
-against the database. Nothing rests on this worker's punctuality: what it does not get done stands
-in the default partition, or stays a little longer (ADR-0011).
+Every table of the bus has a retention rule here, or the reason why it needs none; a test compares
+the rules with the database. Correctness does not depend on when this worker runs: without it, new
+rows go to the default partition and old rows stay longer (ADR-0011).
 """
 
 import logging
@@ -28,12 +28,12 @@ from govid.bus.storage.periodic import PeriodicWorker
 log = logging.getLogger(__name__)
 
 ADVISORY_LOCK = 0x72657461696E
-"""One replica at a time: "retain" in hexadecimal."""
+"""Held by the one replica that runs retention: "retain" in hexadecimal."""
 
 DAYS_AHEAD = 14
 PERIOD_SECONDS = 3600
 BUSY_SECONDS = 60
-"""When to come back if something had to be left undone."""
+"""The pause before the next round if something was left undone."""
 BATCH_ROWS = 1000
 LOCK_MS = 200
 STATEMENT_MS = 300_000
@@ -43,46 +43,46 @@ Step = Callable[[], Awaitable[None]]
 
 
 class Daily(msgspec.Struct, frozen=True):
-    """Partitions, one a day, dropped when they are old: `column` holds the ids that date a row."""
+    """Daily partitions, dropped by age; `column` has the ids that partition the table."""
 
     column: str
 
 
 class Aged(msgspec.Struct, frozen=True):
-    """Rows deleted in small batches, as old as events are when they are dropped."""
+    """Rows that are deleted in small batches, at the same age as events."""
 
 
 class Exempt(msgspec.Struct, frozen=True):
-    """No rule, because the table cannot grow for ever: `why`."""
+    """No age limit; `why` is the reason why the table cannot grow without bound."""
 
     why: str
 
 
 RULES: Mapping[str, Daily | Aged | Exempt] = {
-    # Events first: a receipt leaves when its event is gone.
+    # Events first: a receipt is dropped after its event.
     "event": Daily(column="id"),
     "receipt": Daily(column="event_id"),
     "inbox": Aged(),
     "replica": Aged(),
-    "delivery": Exempt("a debt leaves when it is paid"),
-    "parked": Exempt("a key leaves when its event is handled, or an operator has decided"),
+    "delivery": Exempt("a delivery is deleted when it is completed"),
+    "parked": Exempt("a key is deleted when its event is handled or an operator has decided"),
     "dead": Exempt("an operator decides about each"),
-    "stream": Exempt("one row a key: the numbers of a key never begin again"),
+    "stream": Exempt("one row a key: the sequence numbers of a key never begin again"),
     "lease": Exempt("64 rows a subscriber"),
     "topic": Exempt("one row a topic"),
     "inbox_gap": Exempt("one row a gap, each of which is an incident"),
     "accepted_end": Exempt("one row a partition"),
-    "installation": Exempt("one row: which database this is"),
-    "inbound_fault": Exempt("one row for each place that could not be read: it is evidence"),
+    "installation": Exempt("one row: the identity of this database"),
+    "inbound_fault": Exempt("one row for each position that could not be read: it is evidence"),
 }
-"""How the rows of each table of schema `bus` leave."""
+"""The retention rule of each table of schema `bus`."""
 
 
 class Retention:
-    """The worker that makes room."""
+    """The worker that runs retention every hour, on one replica at a time."""
 
     def __init__(self, settings: BusSettings, clock: Clock) -> None:
-        """Work on the database of *settings*, at the times of *clock*."""
+        """Work on the database of *settings*, by the time of *clock*."""
         self._settings = settings
         self._factory = ConnectionFactory(
             settings.database_url,
@@ -92,7 +92,7 @@ class Retention:
                     "govid retention",
                     statement_ms=STATEMENT_MS,
                     lock_ms=LOCK_MS,
-                    # A process that is frozen while it locks others out is not waited for.
+                    # A process that is frozen while it holds an exclusive lock loses the lock.
                     idle_in_transaction_ms=LOCKED_MS,
                 ),
                 **KEEPALIVES,
@@ -106,22 +106,22 @@ class Retention:
             retry_seconds=BUSY_SECONDS,
         )
         self._clock = clock
-        self._told: set[str] = set()
+        self._logged_days: set[str] = set()
 
     async def run(self) -> None:
-        """Make room now and every hour, until cancelled."""
+        """Run retention now and every hour, until cancelled."""
         await self._worker.run()
 
     @property
     def age_seconds(self) -> float:
-        """For how many seconds no round has ended without an error; at first, since the start."""
+        """The seconds since the last round without an error; at first, since the start."""
         return monotonic() - self._worker.succeeded_at
 
     async def work(self) -> bool:
-        """Do all there is to do; tell whether nothing is left, or another replica is at it.
+        """Run one round; return whether it is complete, or another replica is running one.
 
         Raises:
-            OSError, asyncpg.PostgresError: the database is away, or does not let us.
+            OSError, asyncpg.PostgresError: the database is unavailable or refuses access.
         """
         connection: Any = await self._factory.open()
         try:
@@ -140,15 +140,15 @@ class Retention:
             await release_session_lock(connection, ADVISORY_LOCK)
             return complete
         finally:
-            # After an error the lock goes with the connection.
+            # After an error the lock ends with the connection.
             connection.terminate()
 
     async def _steps(self, connection: Any) -> list[tuple[str, Step]]:
-        """Return what there is to do, in order, and to which table."""
-        # Of two clocks the one that drops less is believed: a clock that jumps ahead by a year
-        # must not take a year of events with it.
+        """Return the steps of a round in their order, each with its table."""
+        # Of two clocks the one that drops less is used: a clock that jumps ahead by a year must not
+        # drop a year of events.
         now = min(self._clock.now(), await connection.fetchval("SELECT now()"))
-        limit = now - timedelta(days=self._settings.kept_days)
+        oldest_kept = now - timedelta(days=self._settings.kept_days)
         daily = [
             (table, Partitions(connection, table, rule.column))
             for table, rule in RULES.items()
@@ -156,15 +156,21 @@ class Retention:
         ]
         aged = [table for table, rule in RULES.items() if isinstance(rule, Aged)]
         return [
-            # Today first, everywhere: its rows are on their way.
-            *((table, partial(self._prepare, parts, table, 0)) for table, parts in daily),
-            *((table, partial(self._prepare, parts, table, DAYS_AHEAD)) for table, parts in daily),
-            *((table, partial(_drop, parts, table, limit)) for table, parts in daily),
-            *((table, partial(_purge, connection, table, limit)) for table in aged),
+            # Today's partitions first, for all tables: rows of today are already being written.
+            *((table, partial(self._create_partitions, parts, table, 0)) for table, parts in daily),
+            *(
+                (table, partial(self._create_partitions, parts, table, DAYS_AHEAD))
+                for table, parts in daily
+            ),
+            *(
+                (table, partial(_drop_partitions, parts, table, oldest_kept))
+                for table, parts in daily
+            ),
+            *((table, partial(_delete_aged, connection, table, oldest_kept)) for table in aged),
         ]
 
-    async def _prepare(self, partitions: Partitions, table: str, ahead: int) -> None:
-        """See to it that today, and so many days ahead, have partitions."""
+    async def _create_partitions(self, partitions: Partitions, table: str, ahead: int) -> None:
+        """Create the missing partitions of today and of the *ahead* days after it."""
         await partitions.clear()
         present = [p.span for p in await partitions.all() if p.span is not None]
         today = self._clock.now().astimezone(UTC).date()
@@ -173,28 +179,28 @@ class Retention:
             if any(span.lower <= first < span.upper for span in present):
                 continue
             if await partitions.add(day, current=day == today) == "occupied":
-                self._tell_once(table, day.isoformat())
+                self._log_once(table, day.isoformat())
 
-    def _tell_once(self, table: str, day: str) -> None:
-        if (name := f"{table} {day}") not in self._told:
-            self._told.add(name)
+    def _log_once(self, table: str, day: str) -> None:
+        if (name := f"{table} {day}") not in self._logged_days:
+            self._logged_days.add(name)
             log.info("retention.day_in_default", extra={"table": table, "day": day})
 
 
-async def _drop(partitions: Partitions, table: str, limit: datetime) -> None:
-    """Let go of the days that were over at *limit*."""
+async def _drop_partitions(partitions: Partitions, table: str, oldest_kept: datetime) -> None:
+    """Drop the partitions of the days that ended before *oldest_kept*."""
     for partition in await partitions.all():
-        if partition.ends_at is None or partition.ends_at > limit:
+        if partition.ends_at is None or partition.ends_at > oldest_kept:
             continue
         if await partitions.drop(partition):
             log.info("retention.dropped", extra={"partition": partition.name})
         else:
             log.warning("retention.still_needed", extra={"partition": partition.name})
-    if await partitions.empty_default(first_uuid7_of(limit)):
+    if await partitions.empty_default(first_uuid7_of(oldest_kept)):
         log.info("retention.dropped", extra={"partition": f"{table}_default"})
 
 
-async def _purge(connection: Any, table: str, before: datetime) -> None:
+async def _delete_aged(connection: Any, table: str, before: datetime) -> None:
     while True:
         status = await connection.execute(QUERIES[f"purge_{table}"], before, BATCH_ROWS)
         if int(status.rpartition(" ")[2]) < BATCH_ROWS:

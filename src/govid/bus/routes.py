@@ -1,6 +1,6 @@
-"""The words in which departments describe their routes: a list is paged and an answer shown alike.
+"""Query parameters and response descriptions that the routes of all departments share.
 
-A door of its own, because it is all of the bus that knows the web framework.
+The only part of the bus that imports the web framework.
 """
 
 from typing import Annotated, Any
@@ -14,10 +14,10 @@ from govid.bus.paging import MAX_LIMIT
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Records on a page.")]
 Cursor = Annotated[
-    UUID | None, QueryParameter(description="Where the page begins, as the `Link` header has it.")
+    UUID | None, QueryParameter(description="Where the page begins, from the `Link` header.")
 ]
 
 
 def answer_of(shape: Any, description: str, shown: list[Example]) -> ResponseSpec:
-    """Describe an answer. Examples that are made up at random would be as good as none."""
+    """Describe a response with its examples. Without them Litestar would generate random ones."""
     return ResponseSpec(shape, description=description, examples=shown, generate_examples=False)

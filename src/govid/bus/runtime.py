@@ -1,4 +1,4 @@
-"""The bus of one process: what runs beside the server, and how it starts and stops."""
+"""Builds, starts and stops the bus of one process: all workers that run beside the server."""
 
 import asyncio
 import logging
@@ -34,17 +34,17 @@ from govid.bus.wake import Notifier, Wake
 log = logging.getLogger(__name__)
 
 WORKERS_SECONDS = 5.5
-"""How long handlers, relay and inbox may take to stop, and to clean up if they may not go on."""
+"""How long handlers, relay and inbox may take to stop and to clean up."""
 LEASES_SECONDS = 2.5
 
 
 class Bus:
-    """Durable delivery for one process: the outbox, its workers and the Kafka room."""
+    """Durable delivery for one process: the outbox, its workers and the Kafka service."""
 
     def __init__(
         self, settings: BusSettings, clock: Clock, registry: CollectorRegistry | None = None
     ) -> None:
-        """Build everything, its metrics on *registry*; nothing connects before `start`."""
+        """Build all parts, with their metrics on *registry*; nothing connects before `start`."""
         self.settings = settings
         self.clock = clock
         self.database = Database(settings)
@@ -74,23 +74,24 @@ class Bus:
 
     @property
     def logs(self) -> LogTopics:
-        """Where the gateway leaves its activity and access records."""
-        return self._room.logs
+        """The publisher of the gateway's activity and access records."""
+        return self._kafka_service.logs
 
     def add(self, module: Module) -> None:
-        """Register the consumers of *module*; only before `start`."""
+        """Register the subscribers of *module*; only before `start`."""
         for consumer in module.consumers:
             self.subscriptions.add(consumer)
 
     def recovered(self, subscribers: Collection[str], surely: bool) -> None:
-        """Look again at what *subscribers* could not handle, as somebody was away who is back.
+        """Retry what *subscribers* could not handle while a department was unavailable.
 
-        As long as that is not sure, one key of each finds out.
+        If it is not certain that the department is available again, one key of each subscriber is
+        retried as a probe.
         """
         self._recovery.tell(subscribers, surely=surely)
 
     async def start(self) -> None:
-        """Connect and begin to deliver. A Kafka that is away delays nothing.
+        """Connect and begin to deliver. An unavailable Kafka does not delay the start.
 
         Raises:
             OSError, asyncpg.PostgresError: the database cannot be reached.
@@ -140,11 +141,11 @@ class Bus:
         await self._kafka.start()
 
     async def stop(self) -> None:
-        """Let what is in work finish, give the leases back, and close everything: 10 s at most.
+        """Finish deliveries in progress, release the leases and close everything, in at most 10 s.
 
-        Handlers and relay stop first, the leases last: whoever waits for the buckets then gets
-        them at a moment when nothing of ours is under way. What a silent database or a silent Kafka
-        keeps from ending in time is left behind: its lease is another's then, and it changes
+        Handlers and relay stop first, the leases last. So another replica gets the buckets when no
+        delivery of this one is in progress. A task that an unresponsive database or Kafka keeps
+        from ending in time is abandoned. Another replica then owns its lease, so the task changes
         nothing (I4).
         """
         leases, workers = self._tasks[:1], self._tasks[1:]
@@ -163,19 +164,18 @@ class Bus:
     def health(self) -> dict[str, str]:
         """Return the state of each dependency of the bus: "ok", "connecting" or "down".
 
-        `kafka` is "ahead" while the relay waits because Kafka knows what the database does not.
-        `topics` is "missing" when one is gone and could not be created again, and "changed" when
-        one has another number of partitions than the relay publishes by.
-        `inbox` is also "failing" or "stopped" when
-        one of its partitions is.
+        `kafka` is "ahead" while the relay waits because Kafka has events that the database lacks.
+        `topics` is "missing" if a topic is missing and could not be created again, and "changed" if
+        one has another number of partitions than the relay uses. `inbox` is also "failing" or
+        "stopped" if one of its partitions is.
         """
         if self._leases is None:
             return {"kafka": "connecting", "dispatcher": "connecting", "inbox": "connecting"}
         return {
-            "kafka": self._room.health(),
+            "kafka": self._kafka_service.health(),
             "dispatcher": self._dispatcher_state(),
-            "topics": self._room.topics_state,
-            "inbox": self._room.inbox.health(),
+            "topics": self._kafka_service.topics_state,
+            "inbox": self._kafka_service.inbox.health(),
         }
 
     def _dispatcher_state(self) -> str:
@@ -184,7 +184,7 @@ class Bus:
         return "failing" if self.rounds.is_failing else "ok"
 
     async def measure(self) -> None:
-        """Look at what the gauges will tell about the database; call it before each scrape."""
+        """Sample the database for the gauges; to be called before each scrape."""
         await self._sampler.refresh()
 
     def _readings(self) -> Readings:
@@ -209,7 +209,7 @@ class Bus:
         )
 
     @property
-    def _room(self) -> Kafka:
+    def _kafka_service(self) -> Kafka:
         if self._kafka is None:
             raise RuntimeError("the bus has not been started")
         return self._kafka

@@ -1,4 +1,4 @@
-"""What only the database knows: how much is owed, what is dead, who keeps vacuum from its work."""
+"""Samples the database gauges: pending deliveries, dead letters, open transactions."""
 
 import asyncio
 import logging
@@ -17,14 +17,14 @@ from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
 
-BELIEVED_SECONDS = 5.0
-"""How long a sample is good enough: who asks more often gets the same again."""
-PATIENCE_SECONDS = 3.0
+CACHE_SECONDS = 5.0
+"""How long a sample is cached: more frequent scrapes get the same values."""
+TIMEOUT_SECONDS = 3.0
 _SQL = read("govid.bus", "sample.sql")
 
 
 class Debts(msgspec.Struct, frozen=True, kw_only=True):
-    """What one subscriber has to expect."""
+    """The delivery gauges of one subscriber."""
 
     pending: int
     oldest_seconds: float
@@ -33,7 +33,7 @@ class Debts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at the database."""
+    """The database gauges of one sample."""
 
     outbox: Mapping[str, Debts] = {}
     dead_tuples: Mapping[str, int] = {}
@@ -42,35 +42,35 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sampler:
-    """Looks at the database when somebody wants to know, and not too often."""
+    """Samples the database on demand, at most once every five seconds."""
 
     def __init__(self, database: Database) -> None:
-        """Know nothing yet."""
+        """Begin with an empty sample."""
         self._database = database
-        self._looking = asyncio.Lock()
-        self._looked_at = float("-inf")
+        self._refresh_lock = asyncio.Lock()
+        self._refreshed_at = float("-inf")
         self.last = Sample()
 
     async def refresh(self) -> None:
-        """Look again if the last look is too old; a database that is away leaves an empty one."""
-        async with self._looking:
-            if monotonic() - self._looked_at < BELIEVED_SECONDS:
+        """Take a new sample if the last is too old; an unavailable database gives an empty one."""
+        async with self._refresh_lock:
+            if monotonic() - self._refreshed_at < CACHE_SECONDS:
                 return
             try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    self.last = await self._look()
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    self.last = await self._read_sample()
             except DATABASE_UNAVAILABLE as error:
                 log.info("metrics.no_sample", extra={"error_class": error_class(error)})
                 self.last = Sample()
-            self._looked_at = monotonic()
+            self._refreshed_at = monotonic()
 
-    async def _look(self) -> Sample:
+    async def _read_sample(self) -> Sample:
         now = datetime.now(UTC)
         async with self._database.bus_reads.acquire() as connection:
             names = await subscribers(connection)
             pending = await count_pending(connection, names)
             oldest_ids = await oldest_pending(connection, names)
-            debts = await connection.fetch(_SQL["stuck"], names)
+            rows = await connection.fetch(_SQL["stuck"], names)
             gap_records = await connection.fetchval(_SQL["gap_records"])
             tables = await connection.fetch(_SQL["dead_tuples"])
             oldest = await connection.fetchval(_SQL["oldest_transaction"])
@@ -78,7 +78,7 @@ class Sampler:
             outbox={
                 row["subscriber"]: Debts(
                     pending=pending[row["subscriber"]].deliveries,
-                    # An id tells its time of birth, which saves reading the event.
+                    # An id contains its time, so that the event need not be read.
                     oldest_seconds=max(
                         0.0, (now - moment_of(oldest_ids[row["subscriber"]])).total_seconds()
                     )
@@ -87,7 +87,7 @@ class Sampler:
                     parked_keys=row["parked_keys"],
                     dead=row["dead"],
                 )
-                for row in debts
+                for row in rows
             },
             dead_tuples={row["name"]: row["dead"] for row in tables},
             gap_records=gap_records,

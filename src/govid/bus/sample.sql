@@ -1,23 +1,23 @@
--- What the metrics want to know of the database. Each runs once for several scrapes.
+-- The database gauges. Each statement runs once for several scrapes.
 
 -- name: stuck
--- By subscriber of $1: keys that wait for an operator, and dead events. Whoever has buckets is
--- there, so that nothing owed is a zero and not a gap.
+-- For each subscriber of $1: permanently parked keys, and dead letters. A subscriber without any
+-- has a row with zeros, so that its series has no gap.
 WITH stuck AS (
     SELECT subscriber, count(*) AS parked_keys
     FROM bus.parked WHERE until = 'infinity' GROUP BY subscriber
 ),
-lost AS (SELECT subscriber, count(*) AS dead FROM bus.dead GROUP BY subscriber)
+dead_letters AS (SELECT subscriber, count(*) AS dead FROM bus.dead GROUP BY subscriber)
 SELECT subscriber, coalesce(parked_keys, 0) AS parked_keys, coalesce(dead, 0) AS dead
 FROM unnest($1::text[]) AS known(subscriber)
-LEFT JOIN stuck USING (subscriber) LEFT JOIN lost USING (subscriber)
+LEFT JOIN stuck USING (subscriber) LEFT JOIN dead_letters USING (subscriber)
 
 -- name: gap_records
 -- Inbound records that Kafka removed unread, without those that an operator has accepted.
 SELECT coalesce(sum(next - first), 0)::bigint FROM bus.inbox_gap WHERE accepted_at IS NULL
 
 -- name: dead_tuples
--- A partition counts for the table that it belongs to.
+-- The rows of a partition are counted for its table.
 SELECT s.schemaname || '.' || coalesce(p.relname, s.relname) AS name,
        sum(s.n_dead_tup)::bigint AS dead
 FROM pg_stat_user_tables s
@@ -27,9 +27,9 @@ WHERE s.schemaname = 'bus'
 GROUP BY 1
 
 -- name: oldest_transaction
--- While a transaction is open, vacuum removes nothing that died since it began.
--- Other roles' transactions are hidden from a role without pg_read_all_stats: nothing is known then,
--- which is not the same as none.
+-- While a transaction is open, vacuum cannot remove rows that were deleted since it began.
+-- A role without pg_read_all_stats cannot see the transactions of other roles. The result is then
+-- null, which is not the same as zero.
 SELECT CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE')
     THEN coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8 END
 FROM pg_stat_activity

@@ -1,8 +1,8 @@
-"""What the migrations made of schema `bus`, line by line, and whether it is still so.
+"""Schema check: compares schema `bus` with what the migrations created.
 
-The guarantees of the bus rest on keys and constraints. One that somebody took away by hand would
-be missed only when it is too late, so a process that finds one missing or altered is not ready.
-What was added is no fault: an operator's index, or a column of the next release.
+The guarantees of the bus depend on keys and constraints. So a process that finds one missing or
+altered is not ready. Additions are accepted: an operator may add an index, and the next release a
+column.
 """
 
 import logging
@@ -25,19 +25,19 @@ _SCHEMA = read("govid.bus", "schema.sql")["schema"]
 
 
 async def describe(connection: Any) -> list[str]:
-    """Return the schema that *connection* sees: tables, columns, constraints, indexes, triggers."""
+    """Return the schema `bus` in lines: tables, columns, constraints, indexes, triggers."""
     return [row["line"] for row in await connection.fetch(_SCHEMA)]
 
 
 def differences(live: Collection[str], expected: Collection[str] = EXPECTED) -> list[str]:
-    """Return what is missing from *live*, or stands there in another form than *expected*.
+    """Return the lines of *expected* that are missing in *live* or altered there.
 
-    What was added is none of this: an operator may add an index, the next release a column.
+    Additions are not reported.
     """
-    others = {_subject(line): line for line in set(live) - set(expected)}
+    found_lines = {_subject(line): line for line in set(live) - set(expected)}
     return sorted(
-        f"altered: {line}; found: {others[_subject(line)]}"
-        if _subject(line) in others
+        f"altered: {line}; found: {found_lines[_subject(line)]}"
+        if _subject(line) in found_lines
         else f"missing: {line}"
         for line in set(expected) - set(live)
     )
@@ -49,19 +49,19 @@ def _subject(line: str) -> tuple[str, ...]:
 
 
 class SchemaWatch:
-    """Looks at the schema now and then."""
+    """Checks the schema at most once a minute."""
 
     def __init__(self) -> None:
-        """Look for the first time when first asked."""
-        self._looked_at = float("-inf")
+        """Run the first check when `is_intact` is first called."""
+        self._checked_at = float("-inf")
         self._found: list[str] = []
 
     async def sound(self, connection: Any) -> bool:
-        """Tell whether the schema is what the migrations made; believed for a minute."""
-        if monotonic() - self._looked_at > PERIOD_SECONDS:
+        """Tell whether the schema is what the migrations created; cached for a minute."""
+        if monotonic() - self._checked_at > PERIOD_SECONDS:
             found = differences(await describe(connection))
             if found and found != self._found:
                 log.error("schema.drifted", extra={"differences": found})
             self._found = found
-            self._looked_at = monotonic()
+            self._checked_at = monotonic()
         return not self._found

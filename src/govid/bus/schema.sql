@@ -1,6 +1,6 @@
 -- name: schema
--- Schema `bus` in lines. Of partitions only the default ones are told, and of those only that they
--- are there: the others come and go.
+-- Schema `bus` in lines. Of the partitions only the existence of the default ones is included: the
+-- others are created and dropped daily.
 WITH relation AS (
     SELECT c.oid, c.relname AS name, c.relkind AS kind
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'bus'
@@ -21,7 +21,7 @@ SELECT line FROM (
     JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     UNION ALL
-    -- From version 18 on PostgreSQL counts NOT NULL among the constraints; the columns tell of it.
+    -- From version 18 on PostgreSQL lists NOT NULL as constraints; the column lines include it.
     SELECT format('constraint %s.%s %s', r.name, k.conname, pg_get_constraintdef(k.oid))
     FROM relation r JOIN pg_constraint k ON k.conrelid = r.oid AND k.contype NOT IN ('n', 't')
     UNION ALL

@@ -1,4 +1,4 @@
-"""What the bus can be told."""
+"""The settings of the bus."""
 
 from collections.abc import Mapping
 
@@ -14,11 +14,11 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_bootstrap_servers: str
     kafka_client_id: str = "govid"
     kafka_prefix: str = ""
-    """What the names of topics begin with, so that installations can share a cluster."""
+    """The prefix of all topic names, so that installations can share a cluster."""
     kafka_generation: str = ""
-    """Tells one life of a broker that forgets (the in-memory one of `govid dev`) from the next."""
+    """Identifies one run of a broker without storage (the in-memory one of `govid dev`)."""
     topic_names: Mapping[Topic, str] = {}
-    """Names on the wire, where they differ from the contract's."""
+    """Topic names in Kafka that differ from those of the contract."""
     pseudonym_key: bytes
     request_pool_size: int = 10
     bus_pool_size: int = 8
@@ -31,15 +31,15 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     relay_batch_size: int = 500
     max_attempts: int = 8
     max_crashes: int = 3
-    """How often a process may die of one event, run alone, before its key is parked."""
+    """How often one event, processed in isolation, may crash a process before its key is parked."""
     backoff_limit_seconds: float = 300
     topic_partitions: int = 4
     """How many partitions a topic gets when govid creates it."""
     topic_look_seconds: float = 30
-    """How often the topics are looked for, so that one that was deleted is created again."""
+    """How often the topics are checked, so that a deleted one is created again."""
     retention_days: float = 90
     kafka_retention_days: float = 7
-    """How long Kafka keeps records; as long, govid has to know what it has seen and sent."""
+    """How long Kafka retains records. govid retains receipts and inbox rows at least as long."""
 
     def __repr__(self) -> str:
         """Show nothing: a URL may hold a password, and the key is one (I11)."""
@@ -47,9 +47,9 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kept_days(self) -> float:
-        """For how many days events, receipts and what came in are kept."""
+        """For how many days events, receipts and inbox rows are retained."""
         return max(self.retention_days, self.kafka_retention_days)
 
     def wire_name(self, topic: Topic) -> str:
-        """Return what *topic* is called in Kafka."""
+        """Return the name of *topic* in Kafka."""
         return self.kafka_prefix + self.topic_names.get(topic, topic.value)

@@ -168,7 +168,7 @@ async def test_a_sample_is_good_for_a_while(house: House, database: Database) ->
 async def test_a_database_that_is_away_has_nothing_to_tell(
     database: Database, postgres_server: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("govid.bus.sample.BELIEVED_SECONDS", 0)
+    monkeypatch.setattr("govid.bus.sample.CACHE_SECONDS", 0)
     sampler = Sampler(database)
     await sampler.refresh()
     assert sampler.last.dead_tuples

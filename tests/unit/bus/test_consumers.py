@@ -73,7 +73,7 @@ def test_an_event_without_a_topic_stays_inside(subscriptions: Subscriptions) -> 
 
 @pytest.mark.parametrize("name", ["nhs.verification", RELAY])
 def test_a_name_is_taken_once(subscriptions: Subscriptions, name: str) -> None:
-    with pytest.raises(ValueError, match="exists twice"):
+    with pytest.raises(ValueError, match="is registered twice"):
         subscriptions.add(Consumer(name=name, handles=(), handler=Idle()))
 
 
