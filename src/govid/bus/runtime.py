@@ -120,7 +120,7 @@ class Bus:
         )
         self._supervise("leases", leases.run)
         self._supervise("wake", notifier.run)
-        alone = asyncio.Lock()
+        isolation_lock = asyncio.Lock()
         for consumer in self.subscriptions:
             dispatcher = Dispatcher(
                 consumer,
@@ -130,7 +130,7 @@ class Bus:
                 self._catalogue,
                 leases,
                 self.wake,
-                alone,
+                isolation_lock,
                 self._metrics,
                 self.rounds,
             )

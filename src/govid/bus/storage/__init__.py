@@ -1,5 +1,5 @@
-"""Database access shared by all modules: PostgreSQL's errors, periodic work, quotas.
+"""Database access for all modules: connections, pools, transactions, error classes, quotas.
 
-Pools, transactions and retention still stand beside this package and move in with the next layout.
-It knows no delivery; each table belongs to the module that names it.
+Also the background workers, retention with its daily partitions, and the schema check. Nothing here
+depends on event delivery, Kafka or a department; each table belongs to the module that names it.
 """

@@ -1,21 +1,21 @@
 """Opens every connection to PostgreSQL: one parser, one list of session settings.
 
 `serve`, `check`, `migrate`, all commands, Alembic and the workers connect through
-`ConnectionFactory`, so that what `check` has connected to is what `serve` will connect to:
+`ConnectionFactory`, so that `check` connects in the same way as `serve`:
 
     factory = ConnectionFactory(database_url, application="govid check")
-    connection = await factory.open()            # an asyncpg.Connection
+    connection = await factory.connect()         # an asyncpg.Connection
 
-`engine.create_engine` makes a SQLAlchemy engine on such connections.
+`database.create_engine` makes a SQLAlchemy engine on such connections.
 
-`InvalidConnectionUrl` (from the constructor) holds `faults`, sentences about the URL.
-`DatabaseUnreachable` (from `open`) says in one sentence where nothing answered and why; the
-server's own refusals stay `asyncpg.PostgresError`, for `errors.classify` to judge.
+`InvalidConnectionUrl` (from the constructor) has `faults`, sentences about the URL.
+`DatabaseUnreachable` (from `connect`) names the place and the reason in one sentence. An error
+response of the server stays an `asyncpg.PostgresError`, which `errors.classify_database_error`
+classifies.
 
-The settings are set after connecting rather than sent with the start-up message: a pooler in
-between (PgBouncer) refuses or swallows start-up parameters. They are read back, and a connection
-on which one did not take is refused: the timeouts among them bound how long a frozen process
-holds its locks (I4).
+The settings are set after connecting rather than sent with the start-up message, because a pooler
+in between (PgBouncer) refuses or drops start-up parameters. They are read back, and a connection
+without one of them is refused: the timeouts limit how long a frozen process holds its locks (I4).
 """
 
 import asyncio
@@ -46,15 +46,15 @@ __all__ = [
 STATEMENT_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
 CONNECT_SECONDS = 5.0
-"""How long to wait for a new connection, unless the URL says otherwise. The driver's own minute
-would be as long as the silence of a dispatcher whose leases are renewed meanwhile.
+"""How long to wait for a new connection, unless the URL has another limit. With the driver's
+default of one minute a dispatcher would be idle for that long while its leases are renewed.
 """
 LEAST_HOST_SECONDS = 1.0
-"""How long the first of several hosts has at least, however many follow."""
+"""The least time for one host, however many hosts the URL has."""
 ENCODING = "UTF8"
 _TRANSACTION_TIMEOUT_SINCE = 17
 _UNVERIFIED = ("application_name", "tcp_")
-"""The server shortens a name, and settings of the socket are 0 where there is none (Unix)."""
+"""Settings that are not compared: servers shorten names, and Unix sockets have no TCP values."""
 
 _SET = """
     SELECT name, pg_catalog.set_config(name, value, false)
@@ -67,15 +67,15 @@ _READ = """
 
 
 class DatabaseUnreachable(ConnectionError):
-    """No server could be connected to. The text names the place and the kind of failure."""
+    """No connection to a server was possible. The text names the place and the reason."""
 
 
 class SessionRefused(DatabaseUnreachable):
-    """A server answered, and its sessions are not what govid needs."""
+    """A server accepted the connection, but its session is not what govid needs."""
 
 
 def milliseconds(number: int) -> str:
-    """Return *number* milliseconds as PostgreSQL shows them: in the largest whole unit."""
+    """Format *number* milliseconds as PostgreSQL shows them: in the largest whole unit."""
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)):
         if number and number % size == 0:
             return f"{number // size}{unit}"
@@ -89,9 +89,9 @@ def session_settings(
     lock_ms: int = 0,
     idle_in_transaction_ms: int = IDLE_IN_TRANSACTION_TIMEOUT_MS,
 ) -> dict[str, str]:
-    """Return the settings that every session of govid has, as PostgreSQL shows them.
+    """Return the settings of every session of govid, as PostgreSQL shows them.
 
-    What a server, a database or a role has as its default is thereby out of play.
+    They override the defaults of the server, the database and the role.
     """
     return {
         "application_name": application,
@@ -104,9 +104,9 @@ def session_settings(
         "idle_session_timeout": "0",
         "TimeZone": "UTC",
         "search_path": "public",
-        # Compiling costs more than any statement of ours runs.
+        # Compilation takes longer than any statement of govid.
         "jit": "off",
-        # A COMMIT that was answered is on disk: receipts and acknowledgements rest on it.
+        # A COMMIT that was acknowledged is on disk: receipts and acknowledgements depend on it.
         "synchronous_commit": "on",
     }
 
@@ -124,8 +124,8 @@ class ConnectionFactory:
     ) -> None:
         """Connect as *application*; *settings* add to `session_settings`, or replace them.
 
-        An `application_name` in the URL stands in front of *application*'s second word, as in
-        `payroll leases`. A statement that takes longer than *command_timeout* seconds is given up.
+        An `application_name` in the URL replaces the first part of *application*, as in
+        `payroll leases`. A statement that takes longer than *command_timeout* seconds is cancelled.
 
         Raises:
             InvalidConnectionUrl: the URL cannot be used.
@@ -142,9 +142,8 @@ class ConnectionFactory:
         """Open a connection (`asyncpg.Connection`, which carries no types).
 
         Raises:
-            DatabaseUnreachable: no host answers, or none accepts writes although the URL demands
-                that.
-            SessionRefused: a setting did not take, or the database is not encoded in UTF-8.
+            DatabaseUnreachable: no host responds, or the URL demands writes and none accepts them.
+            SessionRefused: a setting was not applied, or the database is not encoded in UTF-8.
             asyncpg.PostgresError: the server refuses the session.
         """
         driver_options.setdefault("command_timeout", self._command_timeout)
@@ -173,7 +172,7 @@ class ConnectionFactory:
         if self.url.shuffles_hosts:
             random.shuffle(hosts)
         elif self._last_good is not None:
-            # After a fail-over the first host may be one that swallows every packet.
+            # After a fail-over the first host may be one that drops every packet.
             hosts.remove(self._last_good)
             hosts.insert(0, self._last_good)
         return hosts or [None]
@@ -201,7 +200,7 @@ class ConnectionFactory:
         return connection
 
     def _tls(self) -> dict[str, Any]:
-        """Return the TLS context where the driver's own reading of the URL would not do."""
+        """Return a TLS context if the driver does not support the TLS parameters of the URL."""
         tls = self.url.tls
         if tls.get("sslrootcert") != SYSTEM_CERTIFICATES:
             return {}
@@ -213,8 +212,8 @@ class ConnectionFactory:
         return {"ssl": context}
 
     def _set_socket_options(self, connection: Any) -> None:
-        """Set what libpq would set on the client's end of the connection."""
-        end = connection._transport.get_extra_info("socket")  # noqa: SLF001 - no public way to it
+        """Set the socket options that libpq would set on the client's side."""
+        end = connection._transport.get_extra_info("socket")  # noqa: SLF001 - no public access
         if end is None or end.family == socket.AF_UNIX:
             return
         end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, self.url.socket.get("keepalives", 1))
@@ -229,7 +228,7 @@ class ConnectionFactory:
                 end.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), number)
 
     async def _prepare_session(self, connection: Any) -> None:
-        """Check what kind of session this is, set the settings, and read them back."""
+        """Check the session, apply the settings, and read them back."""
         encoding = connection.get_settings().server_encoding
         if encoding != ENCODING:
             raise SessionRefused(
@@ -239,8 +238,8 @@ class ConnectionFactory:
         wanted = dict(self._settings)
         if connection.get_server_version().major >= _TRANSACTION_TIMEOUT_SINCE:
             wanted["transaction_timeout"] = "0"
-        all_of_them = {**self.url.options, **wanted}
-        await connection.fetch(_SET, list(all_of_them), list(all_of_them.values()))
+        settings = {**self.url.options, **wanted}
+        await connection.fetch(_SET, list(settings), list(settings.values()))
         found = {row["name"]: row["value"] for row in await connection.fetch(_READ, list(wanted))}
         lost = sorted(
             name
@@ -249,7 +248,7 @@ class ConnectionFactory:
         )
         if lost:
             raise SessionRefused(
-                f"settings of the session did not take: {', '.join(lost)}; a pooler in transaction "
+                f"settings of the session were not applied: {', '.join(lost)}; a pooler in transaction "
                 "mode loses them, session mode keeps them"
             )
         if self.url.demands_writes and await connection.fetchval(IS_READ_ONLY):
@@ -260,7 +259,7 @@ IS_READ_ONLY = (
     "SELECT pg_catalog.pg_is_in_recovery()"
     " OR pg_catalog.current_setting('transaction_read_only')::bool"
 )
-"""Whether the server is a standby, or was told to accept no writes."""
+"""Whether the server is a standby, or is set to accept no writes."""
 
 
 _REASONS: Sequence[tuple[type[BaseException], str]] = (
@@ -276,7 +275,7 @@ _REASONS: Sequence[tuple[type[BaseException], str]] = (
 
 
 def _reason(failure: BaseException | None) -> str:
-    """Return why nothing could be connected to, in words."""
+    """Return the reason of a failed connection, as text."""
     if "SSL" in str(failure) and type(failure) is ConnectionError:
         # The driver has no class for it.
         return "it offers no encryption"

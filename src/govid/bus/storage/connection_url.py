@@ -1,6 +1,6 @@
-"""Reads a connection URL as libpq does, and names what govid does not support in it.
+"""Parses a connection URL as libpq does, and reports what govid does not support.
 
-Parameters may also stand in a service file (`service=`). The parameters are those of the
+Parameters may also be given in a service file (`service=`). The parameters are those of the
 PostgreSQL documentation, section "Parameter Key Words".
 """
 
@@ -26,7 +26,7 @@ TLS_PARAMETERS = (
     "ssl_min_protocol_version",
     "ssl_max_protocol_version",
 )
-"""Parameters that the driver understands in a URL of its own, and nowhere else."""
+"""Parameters that the driver accepts only in its URL."""
 FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 SYSTEM_CERTIFICATES = "system"
 LARGEST_PORT = 65_535
@@ -50,7 +50,7 @@ _PLAIN = frozenset(
         "load_balance_hosts",
     }
 )
-# What govid does anyway: these values change nothing, any other is refused.
+# The values that match what govid does anyway; any other value is refused.
 _ONLY: Mapping[str, frozenset[str]] = {
     "channel_binding": frozenset({"disable", "prefer"}),
     "client_encoding": frozenset({"utf8", "utf-8", "auto"}),
@@ -94,7 +94,7 @@ _ADDRESS = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>
 
 
 class InvalidConnectionUrl(ValueError):
-    """The URL cannot be used. `faults` are sentences about it; none repeats a value."""
+    """The URL cannot be used. `faults` are sentences about it that contain no value of it."""
 
     def __init__(self, faults: list[str]) -> None:
         """Report all *faults* at once."""
@@ -103,7 +103,7 @@ class InvalidConnectionUrl(ValueError):
 
 
 class ConnectionUrl(msgspec.Struct, frozen=True, kw_only=True):
-    """What a URL says. Without `hosts` the driver looks where libpq does (PGHOST, sockets)."""
+    """A parsed URL. Without `hosts` the driver uses libpq's defaults (PGHOST, sockets)."""
 
     hosts: tuple[tuple[str, int | None], ...] = ()
     user: str | None = None
@@ -130,10 +130,10 @@ class ConnectionUrl(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def demands_writes(self) -> bool:
-        """Tell whether only a server that accepts writes is wanted.
+        """Whether only a server that accepts writes may be used.
 
-        libpq takes any of several hosts unless told otherwise. govid can use no other, so with
-        several hosts it looks for one that does.
+        By default libpq uses any of several hosts. govid always needs writes, so with several
+        hosts it searches for one that accepts them.
         """
         wanted = self.target_session_attrs or os.environ.get("PGTARGETSESSIONATTRS")
         return wanted in {"read-write", "primary"} if wanted else len(self.hosts) > 1
@@ -149,13 +149,13 @@ class ConnectionUrl(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def driver_dsn(self) -> str:
-        """Return the URL that tells the driver about TLS, and about nothing else."""
+        """Return a URL for the driver with the TLS parameters only."""
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in self.tls.items())
         return f"postgresql://?{query}" if query else "postgresql://"
 
 
 def parse_url(url: str) -> ConnectionUrl:
-    """Read *url*.
+    """Parse *url*.
 
     Raises:
         InvalidConnectionUrl: it is malformed, or demands what govid does not support.
@@ -180,7 +180,7 @@ def parse_url(url: str) -> ConnectionUrl:
         tls={name: given[name] for name in TLS_PARAMETERS if name in given},
         target_session_attrs=given.get("target_session_attrs"),
         shuffles_hosts=given.get("load_balance_hosts") == "random",
-        # As in libpq: none is no limit, and less than two seconds are two.
+        # As in libpq: 0 means no limit, and less than two seconds mean two.
         connect_seconds=max(2, timeout) if timeout > 0 else None,
         application_name=given.get("application_name", given.get("fallback_application_name")),
         options=options,
@@ -189,9 +189,9 @@ def parse_url(url: str) -> ConnectionUrl:
 
 
 def _read(url: str, faults: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield the parameters of *url*, whatever part of it they stand in."""
+    """Yield the parameters of *url*, from all its parts."""
     scheme, separator, rest = url.partition("://")
-    # A driver's name is welcome: `postgresql+asyncpg://`.
+    # The name of a driver is accepted: `postgresql+asyncpg://`.
     if not separator or scheme.partition("+")[0] not in SCHEMES:
         faults.append("it does not begin with postgresql://")
         return
@@ -202,13 +202,13 @@ def _read(url: str, faults: list[str]) -> Iterator[tuple[str, str]]:
     parts = {"user": user, "password": password, "dbname": database}
     found = {name: unquote(part) for name, part in parts.items() if part}
     if hosts:
-        # Its commas and colons are told from encoded ones, so it is decoded later.
+        # Decoded later: its commas and colons have to be distinguished from encoded ones.
         found["authority"] = hosts
     for pair in filter(None, query.split("&")):
         name, _, value = pair.partition("=")
         name = {"database": "dbname"}.get(unquote(name), unquote(name))
         if name in found and name not in parts:
-            faults.append(f"its parameter {_shown(name)} stands in it twice")
+            faults.append(f"its parameter {_shown(name)} is given twice")
         if value:
             found[name] = unquote(value)
     if "host" in found:
@@ -219,7 +219,7 @@ def _read(url: str, faults: list[str]) -> Iterator[tuple[str, str]]:
 def _split_credentials(rest: str) -> tuple[str, str]:
     """Split *rest* at the `@` that ends user and password, if there is one.
 
-    libpq looks for it before the first slash. A password with a slash in it is taken all the same.
+    libpq searches for it before the first slash. A password that contains a slash is also accepted.
     """
     at = rest.find("@")
     slash = rest.find("/")
@@ -230,7 +230,7 @@ def _split_credentials(rest: str) -> tuple[str, str]:
 
 
 def _with_service(given: dict[str, str], faults: list[str]) -> dict[str, str]:
-    """Add what the service file says and the URL does not."""
+    """Add the parameters of the service file that the URL does not have."""
     name = given.pop("service", None) or os.environ.get("PGSERVICE")
     stated = given.pop("servicefile", None) or os.environ.get("PGSERVICEFILE")
     if not name:
@@ -250,7 +250,7 @@ def _with_service(given: dict[str, str], faults: list[str]) -> dict[str, str]:
                 found.pop("host", None)
                 found.pop("port", None)
             return {**found, **given}
-    faults.append("its service stands in no service file that can be read")
+    faults.append("its service is in no service file that can be read")
     return given
 
 
@@ -314,7 +314,7 @@ def _hosts(given: Mapping[str, str], faults: list[str]) -> tuple[tuple[str, int 
 
 
 def _bare(host: str) -> tuple[str, str]:
-    """Return a host of the parameter `host`: there a port belongs to `port`, by libpq."""
+    """Return a host of the parameter `host`, whose port libpq expects in `port`."""
     name, _, port = host.rpartition(":")
     if name and port.isdecimal() and ":" not in name:
         return name, port
@@ -324,13 +324,13 @@ def _bare(host: str) -> tuple[str, str]:
 def _address(part: str, faults: list[str]) -> tuple[str, str]:
     found = _ADDRESS.fullmatch(part)
     if found is None:
-        faults.append("one of its hosts cannot be read (an IPv6 address stands in brackets)")
+        faults.append("one of its hosts cannot be read (an IPv6 address needs brackets)")
         return "", ""
     return unquote(found["six"] or found["name"] or ""), unquote(found["port"] or "")
 
 
 def _options(text: str, faults: list[str]) -> dict[str, str]:
-    """Read `-c name=value` and `--name=value`, as the server would."""
+    """Parse `-c name=value` and `--name=value`, as the server would."""
     options: dict[str, str] = {}
     rest = text.strip()
     while rest:
@@ -344,5 +344,5 @@ def _options(text: str, faults: list[str]) -> dict[str, str]:
 
 
 def _shown(name: str) -> str:
-    """Return *name* if it can be shown: a URL that was cut wrongly may hold a password there."""
+    """Return *name* if it can be shown: in a malformed URL it may be part of a password."""
     return name if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "(of an odd name)"

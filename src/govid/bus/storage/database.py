@@ -1,4 +1,4 @@
-"""Pools of connections to PostgreSQL, apart from one another so that none can starve another."""
+"""The connection pools of one process, separate so that none can exhaust another."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping
@@ -24,10 +24,10 @@ KEEPALIVES = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
 }
-"""Let the server notice within 11 seconds that a session which holds locks has lost its client."""
+"""With these the server notices within 11 seconds that a session with locks has lost its client."""
 ALONG_INDEXES = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
-"""What the bus asks of the planner: its tables are empty most of the time, and then hold whatever
-an outage has left. A plan made for the empty table would read or sort all of that for each event.
+"""Planner settings of the bus: its tables are nearly empty most of the time, and large after an
+outage. A plan that was made for the empty table would read or sort all rows for each event.
 """
 CLOSE_SECONDS = 1.0
 SILENCE_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 1
@@ -43,7 +43,7 @@ class Database:
     """
 
     def __init__(self, settings: BusSettings) -> None:
-        """Prepare pools for *settings*; nothing connects before `open`."""
+        """Build the pools of *settings*; nothing connects before `open`."""
         self._settings = settings
         self.generation = ConnectionGeneration()
         self.requests = self._engine(settings.request_pool_size)
@@ -73,7 +73,7 @@ class Database:
         return self
 
     async def close(self) -> None:
-        """Close all pools, within a bound: a server that is gone says no farewell."""
+        """Close all pools, within one second: a server that is gone does not respond."""
         pools, self._reads, self._bus_reads = (self._reads, self._bus_reads), None, None
         await asyncio.gather(
             *(_close(pool) for pool in pools if pool is not None),
@@ -99,14 +99,14 @@ class Database:
         return await StatementPool.open(factory, self.generation, size)
 
     def _engine(self, size: int, planner: Mapping[str, str] = {}) -> AsyncEngine:
-        # For a server that does not answer at all; one that does ends statements earlier.
+        # The timeout for an unresponsive server; a responsive one cancels statements earlier.
         engine = create_engine(
             self._factory(SILENCE_SECONDS, planner),
             pool_size=size,
             max_overflow=0,
-            # Transactions are begun and ended by `UnitOfWork` alone (ADR-0005).
+            # Only `UnitOfWork` begins and ends transactions (ADR-0005).
             isolation_level="AUTOCOMMIT",
-            # Parameters are people's data, and an error's text goes to places (I9).
+            # Parameters are personal data, and the text of an error may reach a log (I9).
             hide_parameters=True,
             pool_timeout=STATEMENT_TIMEOUT_MS / 1000,
         )
@@ -119,14 +119,14 @@ class Database:
         )
 
     def _watch(self, engine: AsyncEngine) -> None:
-        """Let SQLAlchemy's pool give up connections that are dead or of an old generation."""
+        """Make SQLAlchemy's pool discard connections that are dead or of an old generation."""
         generation = self.generation
 
         def on_connect(_connection: Any, record: Any) -> None:
             record.info[_MADE_IN] = generation.number
 
         def on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
-            # The pool connects anew, and the borrower does not notice.
+            # The pool then opens a new connection, and its user does not notice.
             if record.info.get(_MADE_IN) != generation.number:
                 raise DisconnectionError("older than the last change of the primary")
             if connection.driver_connection.is_closed():
@@ -137,7 +137,7 @@ class Database:
             generation.report(error)
             if classify(error) is DatabaseFault.CONNECTION_LOST:
                 context.is_disconnect = True
-                # The others find out by themselves, or by their generation.
+                # The other connections are checked on checkout, or end with their generation.
                 context.invalidate_pool_on_disconnect = False
 
         event.listen(engine.sync_engine, "connect", on_connect)

@@ -1,7 +1,4 @@
-"""Makes SQLAlchemy engines on the connections of a `ConnectionFactory`.
-
-It stands apart from the factory, because commands connect without SQLAlchemy (I13).
-"""
+"""Makes SQLAlchemy engines on the connections of a `ConnectionFactory`."""
 
 from typing import Any
 
@@ -11,5 +8,8 @@ from govid.bus.storage.connection import ConnectionFactory
 
 
 def create_engine(factory: ConnectionFactory, **options: Any) -> AsyncEngine:
-    """Return a SQLAlchemy engine whose connections *factory* opens."""
+    """Return a SQLAlchemy engine whose connections *factory* opens.
+
+    It is separate from the factory because commands connect without SQLAlchemy (I13).
+    """
     return create_async_engine("postgresql+asyncpg://", async_creator=factory.open, **options)

@@ -1,11 +1,11 @@
-"""Classifies the errors of PostgreSQL and its drivers, and computes backoff.
+"""Classifies the errors of PostgreSQL and its drivers, and computes the backoff of retries.
 
-This is the one place that judges SQLSTATEs (PostgreSQL documentation, appendix A). Others ask
-`classify` or one of the questions built on it, and catch `DATABASE_UNAVAILABLE` where a worker has
-to go on whatever the database does.
+This is the only place that interprets SQLSTATEs (PostgreSQL documentation, appendix A). Other code
+calls `classify_database_error` or one of the predicates built on it. A worker that has to continue
+after any database error catches `DATABASE_UNAVAILABLE`.
 
-SQLAlchemy's errors are known by the names of their classes: importing it takes a command longer
-than all that the command does (I13).
+SQLAlchemy's errors are recognised by the names of their classes: to import it would take longer
+than most commands run (I13).
 """
 
 import hashlib
@@ -23,26 +23,27 @@ DRIVER_ERRORS = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-"""What the driver raises when the database fails a statement or a connection attempt.
+"""The errors of the driver when a statement or a connection attempt fails in the database.
 
-For what speaks to the driver itself, as commands do. `DATABASE_UNAVAILABLE` has SQLAlchemy's too.
+For code that uses the driver directly, as commands do. `DATABASE_UNAVAILABLE` includes
+SQLAlchemy's errors.
 """
 
 
 class DatabaseFault(Enum):
-    """What a failed statement says about the database rather than about the statement."""
+    """The kind of a failure that is caused by the database and not by the statement."""
 
     CONNECTION_LOST = auto()
-    """The connection is gone, or leads to a server that accepts no writes. It must be discarded."""
+    """The connection is lost, or its server accepts no writes. It must be discarded."""
     OUT_OF_RESOURCES = auto()
-    """The server or a pool is full, or did not answer in time. The same may succeed later."""
+    """The server or a pool is full, or did not respond in time. A later retry may succeed."""
     CONFLICT = auto()
-    """Another transaction or a schema change was in the way. The same succeeds at once, usually."""
+    """A conflict with another transaction or a schema change. A retry usually succeeds at once."""
     ACCESS_REFUSED = auto()
-    """The server does not let this role or database name in."""
+    """The server refuses this role or database name."""
 
 
-# Whole classes first; single states win over their class.
+# Classes of SQLSTATEs. A single state overrides its class.
 _CLASSES: Mapping[str, DatabaseFault] = {
     "08": DatabaseFault.CONNECTION_LOST,
     "28": DatabaseFault.ACCESS_REFUSED,
@@ -54,13 +55,13 @@ _CLASSES: Mapping[str, DatabaseFault] = {
 _STATES: Mapping[str, DatabaseFault] = {
     # A server that became a standby, or was made read-only, keeps its old sessions.
     "25006": DatabaseFault.CONNECTION_LOST,
-    # The server has ended the session of a transaction that idled or lasted too long.
+    # The server has ended the session of a transaction that was idle or lasted too long.
     "25P03": DatabaseFault.CONNECTION_LOST,
     "25P04": DatabaseFault.CONNECTION_LOST,
-    # A prepared statement that the driver has made is gone: the session behind it is another one.
+    # A prepared statement of the driver is missing: the server session behind it has changed.
     "26000": DatabaseFault.CONNECTION_LOST,
     "3D000": DatabaseFault.ACCESS_REFUSED,
-    # Whether the transaction took place is not known: nobody may simply run it again.
+    # It is not known whether the transaction committed: it must not be repeated.
     "40003": DatabaseFault.CONNECTION_LOST,
     "55P03": DatabaseFault.CONFLICT,
     # statement_timeout, or an operator who cancelled the statement.
@@ -73,36 +74,36 @@ _STALE_PLANS = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCache
 
 
 def classify(error: BaseException | None) -> DatabaseFault | None:
-    """Return what *error* says about the database, or None if it is about something else.
+    """Classify *error*; return None if the database is not its cause.
 
-    The driver's error stands at the end of a chain: SQLAlchemy wraps it twice.
+    The driver's error is at the end of a chain: SQLAlchemy wraps it twice.
     """
-    # SQLAlchemy's copy of a stale plan has the SQLSTATE of many other errors.
-    if any(isinstance(one, _STALE_PLANS) for one in _chain(error)):
+    # SQLAlchemy's error of a stale plan has the SQLSTATE of many other errors.
+    if any(isinstance(link, _STALE_PLANS) for link in _chain(error)):
         return DatabaseFault.CONFLICT
-    for one in _chain(error):
-        if is_of_sqlalchemy(one, "DBAPIError") and getattr(one, "connection_invalidated", False):
+    for link in _chain(error):
+        if is_of_sqlalchemy(link, "DBAPIError") and getattr(link, "connection_invalidated", False):
             return DatabaseFault.CONNECTION_LOST
-        if is_of_sqlalchemy(one, "TimeoutError"):
+        if is_of_sqlalchemy(link, "TimeoutError"):
             return DatabaseFault.OUT_OF_RESOURCES
-        if isinstance(state := getattr(one, "sqlstate", None), str):
+        if isinstance(state := getattr(link, "sqlstate", None), str):
             return _STATES.get(state) or _CLASSES.get(state[:2])
-        if isinstance(one, (asyncpg.InterfaceError, asyncpg.InternalClientError)):
-            # A broken connection may leave the driver in any state; those of its errors that are
-            # ValueErrors too tell of a parameter that does not fit.
-            return None if isinstance(one, ValueError) else DatabaseFault.CONNECTION_LOST
-        # A socket's errors count by themselves, or where SQLAlchemy says that they are the
-        # database's. As the cause of another error they may come from anywhere.
-        if one is error or is_of_sqlalchemy(error, "DBAPIError"):
-            if isinstance(one, TimeoutError):
+        if isinstance(link, (asyncpg.InterfaceError, asyncpg.InternalClientError)):
+            # A broken connection may leave the driver in any state. Errors that are also
+            # ValueErrors concern a parameter of a wrong type.
+            return None if isinstance(link, ValueError) else DatabaseFault.CONNECTION_LOST
+        # A socket's error counts if it is the error itself, or if SQLAlchemy has wrapped it. As the
+        # cause of any other error it may come from another connection.
+        if link is error or is_of_sqlalchemy(error, "DBAPIError"):
+            if isinstance(link, TimeoutError):
                 return DatabaseFault.OUT_OF_RESOURCES
-            if isinstance(one, ConnectionError):
+            if isinstance(link, ConnectionError):
                 return DatabaseFault.CONNECTION_LOST
     return None
 
 
 def is_of_sqlalchemy(error: BaseException | None, name: str) -> bool:
-    """Tell whether *error* is of the class *name* of `sqlalchemy.exc`, or of one below it."""
+    """Tell whether *error* is of the class *name* of `sqlalchemy.exc`, or of a subclass."""
     return any(
         kind.__name__ == name and kind.__module__ == "sqlalchemy.exc"
         for kind in type(error).__mro__
@@ -117,43 +118,43 @@ def original(error: BaseException) -> BaseException | None:
 def is_unavailable(error: BaseException | None) -> bool:
     """Tell whether *error* means that the database cannot serve this request now.
 
-    Any failure of a socket counts: a request that fails by one reads nothing but the database.
+    Any socket error counts: requests that check it use no connection but that to the database.
     """
-    return classify(error) is not None or any(isinstance(one, OSError) for one in _chain(error))
+    return classify(error) is not None or any(isinstance(link, OSError) for link in _chain(error))
 
 
 def is_not_storable(error: BaseException) -> bool:
-    """Tell whether the database refuses the content of a row: no second attempt changes that."""
+    """Tell whether the database refuses the content of a row: no retry changes that."""
     return (sqlstate(error) or "").startswith(_REFUSED_CONTENT)
 
 
 def is_statement_timeout(error: BaseException) -> bool:
-    """Tell whether a statement was given up because it took too long, by the server or the driver.
+    """Tell whether the server or the driver has cancelled a statement because it took too long.
 
-    To the driver a server that does not answer at all is the same.
+    The driver cannot distinguish that from a server that does not respond at all.
     """
     return isinstance(error, TimeoutError) or sqlstate(error) == "57014"
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether *error* says nothing about the event that was being handled.
+    """Tell whether *error* is independent of the event that was being handled.
 
-    A lost connection, a deadlock, a full pool: the same delivery is simply tried again, and none
-    of its attempts is spent.
+    Examples are a lost connection, a deadlock and a full pool: the delivery is retried, and no
+    attempt is spent.
     """
     return classify(error) is not None
 
 
 def sqlstate(error: BaseException | None) -> str | None:
     """Return the SQLSTATE of *error*, or of what caused it."""
-    for one in _chain(error):
-        if isinstance(state := getattr(one, "sqlstate", None), str):
+    for link in _chain(error):
+        if isinstance(state := getattr(link, "sqlstate", None), str):
             return state
     return None
 
 
 def error_members(error: BaseException) -> dict[str, str]:
-    """Return what a log line may hold of *error*: its class and its SQLSTATE, never its text."""
+    """Return the log members of *error*: its class and its SQLSTATE, never its text."""
     state = sqlstate(error)
     members = {"error_class": error_class(error)}
     return members if state is None else {**members, "sqlstate": state}
@@ -162,12 +163,12 @@ def error_members(error: BaseException) -> dict[str, str]:
 def error_details(error: BaseException) -> dict[str, str]:
     """Return `error_members` of *error*, the violated constraint, and where it was raised.
 
-    Frames are those of no library, and the last one, the innermost first: file, line and
-    function, never a value or a message.
+    Frames of libraries are left out, except the innermost frame. Each has its file, line and
+    function, the innermost first, but never a value or a message.
     """
     details = error_members(error)
-    for one in _chain(error):
-        if isinstance(name := getattr(one, "constraint_name", None), str):
+    for link in _chain(error):
+        if isinstance(name := getattr(link, "constraint_name", None), str):
             details["constraint"] = name
             break
     frames = traceback.extract_tb(error.__traceback__)
@@ -201,7 +202,7 @@ def error_class(error: BaseException) -> str:
 
 
 def fingerprint(error: BaseException) -> str:
-    """Return what failures of one cause have in common: the class and the place, hashed."""
+    """Return a hash of what failures with one cause have in common: their class and place."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return hashlib.sha256(f"{error_class(error)} {place}".encode()).hexdigest()[:16]
@@ -210,16 +211,17 @@ def fingerprint(error: BaseException) -> str:
 def backoff(attempts: int, limit_seconds: float) -> float:
     """Return for how many seconds to wait after *attempts* failures: 1, 2, 4 .. up to the limit.
 
-    Up to a quarter is taken off at random, so that keys which failed together come back apart.
+    Up to a quarter is subtracted at random (jitter), so that keys which failed together are not
+    retried together.
     """
     return _jittered(min(float(2 ** min(attempts - 1, 30)), limit_seconds))
 
 
 def patience(elapsed_seconds: float, limit_seconds: float) -> float:
-    """Return for how many seconds to wait for a dependency that has been away so long.
+    """Return the backoff, in seconds, for a dependency that has been unavailable for so long.
 
-    As long again as it has been away: that doubles by itself and needs no counter, for an outage
-    spends no attempts.
+    The backoff equals the time since the outage began. So it doubles without a counter of
+    attempts: an outage spends none.
     """
     return _jittered(min(max(elapsed_seconds, 1.0), limit_seconds))
 

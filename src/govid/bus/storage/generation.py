@@ -1,9 +1,9 @@
-"""Tells which connections were made before the server behind them stopped to accept writes.
+"""Tracks which connections were made before their server stopped accepting writes (fail-over).
 
 After a fail-over new connections reach the new primary, while old sessions stay on a server that
 has become a standby. Each of them would work for reads and fail for writes. So the first error
-that tells of it ends a *generation*: every pool closes a connection of an older one when it comes
-back, or before it is lent again.
+that shows this ends a *generation*: every pool closes connections of an older generation when they
+are returned, or before they are lent again.
 """
 
 import logging
@@ -16,11 +16,11 @@ log = logging.getLogger(__name__)
 
 READ_ONLY = "25006"
 LEAST_SECONDS = 1.0
-"""How long a generation lives at least: a server that stays read-only is asked once a second."""
+"""The minimum time between two generations: a read-only server is reconnected once a second."""
 
 
 class ConnectionGeneration:
-    """A number that connections are compared with."""
+    """The current generation number, with which pools compare that of a connection."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """Begin with generation 0; *clock* is monotonic."""
@@ -34,7 +34,7 @@ class ConnectionGeneration:
         self._listeners.append(listener)
 
     def end(self) -> None:
-        """Make every connection that exists an old one, unless that was done just now."""
+        """Make all existing connections outdated, at most once a second."""
         if self._clock() - self._ended_at < LEAST_SECONDS:
             return
         self._ended_at = self._clock()
@@ -44,6 +44,6 @@ class ConnectionGeneration:
             listener()
 
     def report(self, error: BaseException) -> None:
-        """End the generation if *error* says that the server accepts no writes."""
+        """End the generation if *error* shows that the server accepts no writes."""
         if sqlstate(error) == READ_ONLY:
             self.end()

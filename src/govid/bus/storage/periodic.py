@@ -1,4 +1,4 @@
-"""Runs a job again and again beside the server: the one periodic loop."""
+"""Runs a job periodically beside the server."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 log = logging.getLogger(__name__)
 
 Job = Callable[[], Awaitable[bool | None]]
-"""Does one round. Returns False if something had to be left undone."""
+"""Runs one round. Returns False if something was left undone."""
 
 
 class PeriodicWorker:

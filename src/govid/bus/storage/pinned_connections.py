@@ -1,7 +1,7 @@
-"""Connections that stay checked out between two transactions.
+"""Pins connections: they stay checked out of SQLAlchemy's pool between two transactions.
 
-A checkout from SQLAlchemy's pool and the return to it cost a handled event as much as all its
-statements. Only handlers use their engine, so keeping its connections makes no other user wait.
+A checkout from that pool and the return cost as much as all statements of a handled event. Only
+handlers use this engine, so pinned connections make no other user wait.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from govid.bus.storage.generation import ConnectionGeneration
 
 
 class PinnedConnectionPool:
-    """Lends the connections of one engine, one borrower each, and takes the last one first."""
+    """Lends the connections of one engine to one user at a time, the last returned one first."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class PinnedConnectionPool:
         wait_seconds: float,
         generation: ConnectionGeneration | None = None,
     ) -> None:
-        """Lend at most *size* connections, as many as *engine* has; wait so long for one.
+        """Lend at most *size* connections, as many as *engine* has; wait *wait_seconds* for one.
 
         A connection that is older than *generation* is closed instead of being lent again.
         """
@@ -38,36 +38,36 @@ class PinnedConnectionPool:
         """Lend a connection for the length of the block.
 
         Raises:
-            TimeoutError: none has become free in time.
+            TimeoutError: no connection was returned in time.
         """
         async with asyncio.timeout(self._wait_seconds):
             await self._free.acquire()
         try:
-            made_in, connection = await self._take()
+            generation, connection = await self._checkout()
             try:
                 yield connection
             finally:
                 if connection.invalidated:
                     await connection.close()
                 else:
-                    self._idle.append((made_in, connection))
+                    self._idle.append((generation, connection))
         finally:
             self._free.release()
 
     async def close(self) -> None:
-        """Let go of all that are not lent, and close them."""
+        """Close all connections that are not lent."""
         idle, self._idle = self._idle, []
         for _, connection in idle:
             await connection.close()
         await self.engine.dispose()
 
-    async def _take(self) -> tuple[int, AsyncConnection]:
+    async def _checkout(self) -> tuple[int, AsyncConnection]:
         while self._idle:
-            made_in, connection = self._idle.pop()
-            if made_in == self._generation.number:
-                return made_in, connection
+            generation, connection = self._idle.pop()
+            if generation == self._generation.number:
+                return generation, connection
             await connection.invalidate()
             await connection.close()
-        # Before connecting: one that is being made while the generation changes belongs to the old.
-        made_in = self._generation.number
-        return made_in, await self.engine.connect()
+        # Read before connecting: if the generation changes meanwhile, the connection is outdated.
+        generation = self._generation.number
+        return generation, await self.engine.connect()

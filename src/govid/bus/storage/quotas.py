@@ -1,6 +1,6 @@
-"""Quotas: how often something may be done within a span of time, and how much may be stored.
+"""Quotas and rate limits: how often an action is allowed in a period, and how much may be stored.
 
-Each module keeps the counters of its rates in a table of its own schema, `<schema>.quota`.
+Each module stores the counters of its rate limits in its own schema, in `<schema>.quota`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ from govid.bus.storage.transaction import Transaction, UnitOfWork
 CLEANUP_SECONDS = 60.0
 BATCH_ROWS = 500
 BUSY_SECONDS = 5
-"""When to come again where nothing is spent yet, and all of it is held."""
+"""The retry time for a client while the whole quota is reserved, but not yet consumed."""
 SLACK_SECONDS = 60
-"""By how much a span may end later than one that begins now, before the clock must have jumped."""
+"""How much later than a new period a stored one may end. If it ends later, the clock has jumped."""
 
-# In order of the key, so that two transactions that count the same rows cannot deadlock.
+# Ordered by key, so that two transactions that count the same rows cannot deadlock.
 _COUNT = """
     INSERT INTO {table} AS q (kind, bucket, held, spent, ends_at)
     SELECT kind, bucket, 1 - $4::int, $4, clock_timestamp() + make_interval(secs => seconds)
@@ -37,13 +37,13 @@ _COUNT = """
               greatest(1, ceil(extract(epoch FROM ends_at - clock_timestamp())))::int
                   AS seconds_left
 """
-_SETTLE = """
+_CONFIRM = """
     UPDATE {table} SET held = greatest(held - 1, 0), spent = spent + $3
     WHERE kind = $1 AND bucket = $2
 """
-# Each of the two has an index of its own; rows are deleted by their place, which no one else can
-# change while they are locked.
-_FORGET = """
+# Each of the two conditions has an index. Rows are deleted by `ctid`, which cannot change while
+# they are locked.
+_DELETE = """
     WITH over AS (
         SELECT ctid FROM {table} WHERE ends_at < clock_timestamp()
         ORDER BY ends_at LIMIT $1 FOR UPDATE SKIP LOCKED
@@ -73,7 +73,7 @@ class QuotaReached(GovidError):
 
 
 class Quota(msgspec.Struct, frozen=True, kw_only=True):
-    """A rate: *most* times *kind* in so many seconds, for the subject that *bucket* stands for."""
+    """A rate limit: *kind* is allowed *limit* times in *seconds* for the subject of *bucket*."""
 
     kind: str
     bucket: str
@@ -82,35 +82,35 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quotas:
-    """The counters of rates, in one table.
+    """The counters of rate limits, in one table.
 
-    A count is held before the work and settled after it. A count that is never settled stays held
-    until its span ends, so a process that dies gives nothing back.
+    A use is reserved before the work and confirmed after it. A reservation that is never confirmed
+    lasts until its period ends, so a process that crashes releases nothing.
     """
 
     def __init__(self, table: str) -> None:
         """Count in *table*, such as `identity.quota`: a constant of the code, never input."""
         self._count_sql = _COUNT.format(table=table, slack=SLACK_SECONDS)
-        self._settle_sql = _SETTLE.format(table=table)
-        self._forget_sql = _FORGET.format(table=table)
+        self._confirm_sql = _CONFIRM.format(table=table)
+        self._delete_sql = _DELETE.format(table=table)
 
     async def hold(self, tx: Transaction, quotas: Sequence[Quota]) -> int | None:
-        """Hold one of each of *quotas*, to be settled.
+        """Reserve one use of each of *quotas*, to be confirmed.
 
-        Returns None if there was one of each, else the seconds until it is worth asking again; the
-        caller then rolls back, so that who is refused holds nothing.
+        Returns None on success, otherwise the seconds after which a retry makes sense. The caller
+        then rolls back, so that a refused request reserves nothing.
         """
         return await self._count(tx, quotas, spent=0)
 
     async def count(self, tx: Transaction, quotas: Sequence[Quota]) -> int | None:
-        """Spend one of each of *quotas* at once. Returns what `hold` returns."""
+        """Consume one use of each of *quotas* at once. Returns what `reserve` returns."""
         return await self._count(tx, quotas, spent=1)
 
     async def spend(self, tx: Transaction, quota: Quota) -> None:
-        """Spend one of *quota*; one whose `most` is 0 has no limit and is not counted.
+        """Consume one use of *quota*; a `limit` of 0 means unlimited and uncounted.
 
         Raises:
-            RateExceeded: the rate is exceeded. *tx* has to be rolled back.
+            RateExceeded: the rate limit is exceeded. *tx* has to be rolled back.
         """
         if not quota.most:
             return
@@ -121,7 +121,7 @@ class Quotas:
     async def settle(
         self, tx: Transaction, *, spent: Sequence[Quota] = (), given_back: Sequence[Quota] = ()
     ) -> None:
-        """Settle what is held: some is spent now, the rest is as if nobody had held it."""
+        """Confirm reservations: *spent* ones are consumed, *released* ones are cancelled."""
         held = sorted(
             [
                 *((quota.kind, quota.bucket, 1) for quota in spent),
@@ -129,11 +129,11 @@ class Quotas:
             ]
         )
         if held:
-            await tx.driver.executemany(self._settle_sql, held)
+            await tx.driver.executemany(self._confirm_sql, held)
 
     async def forget(self, tx: Transaction, most: int) -> int:
-        """Delete at most so many budgets that are untouched, or over; return how many."""
-        return len(await tx.driver.fetch(self._forget_sql, most))
+        """Delete at most *limit* counters that are unused or expired; return how many."""
+        return len(await tx.driver.fetch(self._delete_sql, most))
 
     async def _count(self, tx: Transaction, quotas: Sequence[Quota], *, spent: int) -> int | None:
         if not quotas:
@@ -151,33 +151,33 @@ class Quotas:
 
 
 class QuotaCleanup:
-    """Deletes the counters of a module's rates once their spans are over."""
+    """Deletes the counters of a module's rate limits when their periods are over (cleanup)."""
 
     def __init__(self, uow: UnitOfWork, quotas: Quotas, module: str) -> None:
-        """Clean up *quotas*, in the name of *module*."""
+        """Delete counters of *quotas*, with *module* as the actor."""
         self._uow = uow
         self._quotas = quotas
         self._module = module
 
     async def run(self) -> None:
-        """Clean up now and every minute, until cancelled."""
+        """Delete now and every minute, until cancelled."""
         await PeriodicWorker(
-            self._forget_all,
+            self._delete_all,
             CLEANUP_SECONDS,
             failure_event="housekeeping.failed",
             failure_members={"operation": f"{self._module} quotas"},
         ).run()
 
-    async def _forget_all(self) -> None:
+    async def _delete_all(self) -> None:
         cause = Cause(correlation_id=str(uuid7()), actor=Actor(kind="module", id=self._module))
-        forgotten = BATCH_ROWS
-        while forgotten == BATCH_ROWS:
+        deleted = BATCH_ROWS
+        while deleted == BATCH_ROWS:
             async with self._uow.begin(cause) as tx:
-                forgotten = await self._quotas.forget(tx, BATCH_ROWS)
+                deleted = await self._quotas.forget(tx, BATCH_ROWS)
 
 
 def _wait(row: Mapping[str, Any], most: int) -> int | None:
-    """Return for how many seconds to wait, with what is held now counted."""
+    """Return for how many seconds to wait; reservations count. None if the limit is not reached."""
     if row["held"] + row["spent"] <= most:
         return None
     return int(row["seconds_left"]) if row["spent"] >= most else BUSY_SECONDS

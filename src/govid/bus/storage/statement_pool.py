@@ -1,4 +1,4 @@
-"""Single statements on the driver's own connections, which commit by themselves."""
+"""Runs single statements, which commit by themselves, on a pool of the driver."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from govid.bus.storage.generation import ConnectionGeneration
 
 
 class StatementPool:
-    """An asyncpg pool that closes a connection as soon as an error says that it is no good."""
+    """An asyncpg pool that closes a connection as soon as an error shows that it is lost."""
 
     def __init__(self, pool: Any, generation: ConnectionGeneration) -> None:
         """Wrap *pool*; its connections end with their *generation*."""
@@ -26,13 +26,13 @@ class StatementPool:
     async def open(
         cls, factory: ConnectionFactory, generation: ConnectionGeneration, size: int
     ) -> Self:
-        """Open a pool of at most *size* connections of *factory*; one is made at once."""
+        """Open a pool of at most *size* connections of *factory*; one is opened at once."""
 
         async def connect(*_: Any, **options: Any) -> Any:
             return await factory.open(**options)
 
         pool = await asyncpg.create_pool(
-            # With a floor the driver would report each attempt to restore it during an outage.
+            # With a minimum the driver would log each attempt to reach it during an outage.
             min_size=0,
             max_size=size,
             connect=connect,
@@ -41,7 +41,7 @@ class StatementPool:
         )
         opened = cls(pool, generation)
         async with opened.acquire():
-            # So that a server that cannot be reached is told at the start.
+            # An unreachable server is reported at the start.
             return opened
 
     async def fetch(self, query: str, *args: Any) -> Any:
@@ -78,7 +78,7 @@ class StatementPool:
                 raise
 
     async def close(self) -> None:
-        """Close the connections when they have come back."""
+        """Close the connections when they have been returned."""
         await self._pool.close()
 
     def terminate(self) -> None:
@@ -92,4 +92,4 @@ class StatementPool:
 
 
 async def _leave_as_it_is(_connection: Any) -> None:
-    """Reset nothing."""
+    """Skip the reset of a returned connection."""

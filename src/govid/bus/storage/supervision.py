@@ -1,4 +1,4 @@
-"""Keeps a background worker alive: whatever ends it, it begins again."""
+"""Supervises a background worker: restarts it after any error."""
 
 import asyncio
 import logging
@@ -10,26 +10,27 @@ from govid.bus.storage.errors import error_members
 log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 2.0
-"""A worker that fails at once is begun again ever more rarely: many wait for the same database."""
+MAX_PAUSE_SECONDS = 2.0
+"""The longest pause before a restart. The pause grows for a worker that fails at once, because
+many workers wait for the same database."""
 HEALTHY_SECONDS = 10.0
-"""A worker that ran as long as this had begun well."""
+"""A worker that ran for longer is restarted after the shortest pause."""
 SILENCE_SECONDS = 30.0
-"""How rarely the same failure of the same worker is logged."""
+"""The minimum time between two log lines about the same failure of a worker."""
 
 
 async def supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Run *work* until it returns or this task is cancelled; begin again after anything else.
+    """Run *work* until it returns or this task is cancelled; restart it after any error.
 
-    A worker that dies silently would be an outbox that stops: no error may end one for good. A
-    cancellation that nobody asked for is such an error, too: where a library cancels a task or a
-    future of its own (aiokafka does when it closes), whoever awaits it is cancelled with it.
+    If a worker ended silently the outbox would stop, so no error may end one permanently. A
+    cancellation that was not requested counts as an error: when a library cancels its own task or
+    future (aiokafka does so when it closes), the task that awaits it is cancelled too.
     """
     pause = RESTART_SECONDS
-    told: dict[str, str] = {}
-    told_at = float("-inf")
+    logged: dict[str, str] = {}
+    logged_at = float("-inf")
     while True:
-        began = monotonic()
+        started = monotonic()
         try:
             await work()
         except asyncio.CancelledError as error:
@@ -41,16 +42,16 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:
         else:
             return
         now = monotonic()
-        if members != told or now - told_at > SILENCE_SECONDS:
+        if members != logged or now - logged_at > SILENCE_SECONDS:
             # Without a traceback, which may quote personal data (I9).
             log.error("bus.worker_failed", extra={"worker": name, **members})
-            told, told_at = members, now
-        pause = RESTART_SECONDS if now - began > HEALTHY_SECONDS else pause
+            logged, logged_at = members, now
+        pause = RESTART_SECONDS if now - started > HEALTHY_SECONDS else pause
         await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
 
 def is_being_cancelled() -> bool:
-    """Tell whether somebody has asked the running task to end."""
+    """Tell whether the cancellation of the running task was requested."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,8 +1,8 @@
 """The unit of work: a state change and its events, in one commit (I1).
 
-BEGIN, COMMIT and the bus's own statements go straight to the driver; use cases and handlers run
-SQLAlchemy Core on the same connection, which is in AUTOCOMMIT as far as SQLAlchemy knows. That
-halves the cost of a handled event, and there is one place that begins and ends a transaction.
+BEGIN, COMMIT and the statements of the bus use the driver directly. Use cases and handlers run
+SQLAlchemy Core on the same connection, which SQLAlchemy sees in AUTOCOMMIT mode. That halves the
+cost of a handled event, and only this file begins and ends transactions.
 """
 
 import asyncio
@@ -33,16 +33,16 @@ ROLLBACK_SECONDS = 2
 
 
 Emission = tuple[Event, Cause, datetime]
-"""An event, what caused it, and when it occurred."""
+"""An event, its operation context, and when it occurred."""
 
 
 class Outbox(Protocol):
-    """Where emitted events are written, just before the commit."""
+    """Writes the emitted events just before the commit."""
 
     async def write(self, driver: Any, emissions: Sequence[Emission]) -> Collection[str]:
         """Store events and their deliveries through *driver*, in its open transaction.
 
-        Returns the names of the subscribers that now have something to do.
+        Returns the names of the subscribers that now have pending deliveries.
         """
 
 
@@ -52,18 +52,18 @@ class Transaction:
     def __init__(
         self, connection: AsyncConnection, driver: Any, cause: Cause, now: datetime
     ) -> None:
-        """Wrap *connection*, whose transaction somebody else begins and ends.
+        """Wrap *connection*, whose transaction the caller begins and ends.
 
-        *driver* is the same connection as asyncpg has it, for hand-written SQL.
+        *driver* is the asyncpg connection behind it, for hand-written SQL.
         """
         self.connection = connection
         self.driver = driver
         self.cause = cause
         self.now = now
         self._events: list[Event] = []
-        self._hooks: list[Callable[[], None]] = []
+        self._commit_hooks: list[Callable[[], None]] = []
         self._savepoints = 0
-        self._open = True
+        self._is_open = True
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         """Run a SQLAlchemy Core *statement* in this transaction."""
@@ -73,20 +73,20 @@ class Transaction:
         """Publish *event* if, and only if, this transaction commits.
 
         Raises:
-            TransactionClosed: the transaction is over, so nothing could be promised.
+            TransactionClosed: the transaction has ended, so the event could not commit with it.
         """
-        if not self._open:
+        if not self._is_open:
             raise TransactionClosed(f"{type(event).__name__} was emitted after the transaction")
         self._events.append(event)
 
     def after_commit(self, hook: Callable[[], None]) -> None:
-        """Call *hook* once this transaction has committed. A savepoint's rollback forgets it."""
-        self._hooks.append(hook)
+        """Call *hook* once this transaction has committed. A rollback to a savepoint removes it."""
+        self._commit_hooks.append(hook)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """Run the block in a SAVEPOINT: when it fails, its events die with its changes."""
-        events, hooks = len(self._events), len(self._hooks)
+        """Run the block in a SAVEPOINT: if it fails, its changes and its events are rolled back."""
+        events, hooks = len(self._events), len(self._commit_hooks)
         self._savepoints += 1
         name = f"govid_{self._savepoints}"
         await self.driver.execute(f"SAVEPOINT {name}")
@@ -94,24 +94,24 @@ class Transaction:
             yield
         except BaseException:
             del self._events[events:]
-            del self._hooks[hooks:]
-            # Released too: what other members of a group write next is no part of it.
+            del self._commit_hooks[hooks:]
+            # Released too: later writes of other group members must not belong to it.
             await self.driver.execute(f"ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}")
             raise
         await self.driver.execute(f"RELEASE SAVEPOINT {name}")
 
     def take_emissions(self) -> list[Emission]:
-        """Return the emitted events, once."""
+        """Return and remove the emitted events."""
         events, self._events = self._events, []
         return [(event, self.cause, self.now) for event in events]
 
     def close(self) -> None:
-        """Let nothing be emitted any more."""
-        self._open = False
+        """Refuse further events."""
+        self._is_open = False
 
     def committed(self) -> None:
-        """Run the hooks."""
-        for hook in self._hooks:
+        """Run the hooks of `after_commit`."""
+        for hook in self._commit_hooks:
             hook()
 
 
@@ -126,7 +126,7 @@ class UnitOfWork:
         wake: Callable[[Collection[str]], None],
         generation: ConnectionGeneration | None = None,
     ) -> None:
-        """Open transactions on *connections*; after a commit, *wake* those who have to do.
+        """Open transactions on *connections*; after a commit, *notify* the addressed subscribers.
 
         *generation* ends when a transaction finds that the server accepts no writes.
         """
@@ -144,13 +144,13 @@ class UnitOfWork:
 
     @asynccontextmanager
     async def begin_group(self, causes: Sequence[Cause]) -> AsyncIterator[Sequence[Transaction]]:
-        """Open one transaction of the database for several causes, which share its end.
+        """Open one transaction of the database for several operation contexts.
 
-        Each cause gets a `Transaction` of its own: its events name it as their cause, and its
-        savepoints take back its own events and hooks only. All of them commit, or none does.
+        Each context gets its own `Transaction`: its events carry that context, and a rollback to
+        one of its savepoints removes only its own events and hooks. All commit together, or none.
         """
         async with self._connections.connect() as connection:
-            driver = await _alive(connection)
+            driver = await _live_driver(connection)
             now = self._clock.now()
             members = [Transaction(connection, driver, cause, now) for cause in causes]
             try:
@@ -160,7 +160,7 @@ class UnitOfWork:
                 await driver.execute("COMMIT")
             except BaseException as error:
                 self._generation.report(error)
-                await _abandon(connection, driver, error)
+                await _roll_back(connection, driver, error)
                 raise
             finally:
                 for tx in members:
@@ -173,7 +173,7 @@ class UnitOfWork:
         _run_hooks(members)
 
     async def _flush(self, driver: Any, members: Sequence[Transaction]) -> Collection[str]:
-        """Store what *members* have emitted, in one statement: it locks all keys in one order."""
+        """Store the events of all *members* in one statement, which locks all keys in one order."""
         emissions: list[Emission] = []
         for tx in members:
             witness = tx.cause.witness
@@ -184,7 +184,7 @@ class UnitOfWork:
 
 
 def _run_hooks(members: Sequence[Transaction]) -> None:
-    """Run the hooks of all *members*; an error in those of one keeps nothing from the others."""
+    """Run the hooks of all *members*, then raise the first error of any of them."""
     errors: list[Exception] = []
     for tx in members:
         try:
@@ -196,11 +196,11 @@ def _run_hooks(members: Sequence[Transaction]) -> None:
 
 
 def rerun_on_conflict(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-    """Let a use case run once more if another transaction or a schema change was in its way.
+    """Run a use case once more after a conflict with another transaction or a schema change.
 
-    Only for methods that do nothing outside their transaction. A deadlock, a serialisation
-    failure or a stale plan means that nothing was committed; a connection that is lost at COMMIT
-    does not, and is never run again here.
+    Only for methods that do nothing outside their transaction. After a deadlock, a serialisation
+    failure or a stale plan nothing was committed. A connection that is lost at COMMIT leaves that
+    open, so the method is not run again.
     """
 
     @wraps(method)
@@ -216,11 +216,11 @@ def rerun_on_conflict(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitabl
     return run
 
 
-async def _alive(connection: AsyncConnection) -> Any:
-    """Return the driver's connection, or that of another one if it has died in the pool.
+async def _live_driver(connection: AsyncConnection) -> Any:
+    """Return the driver's connection; replace it first if it was closed in the pool.
 
-    SQLAlchemy would notice by the error of a statement of its own, and would tell its pool; what
-    goes to the driver directly it does not see, and a dead connection would be lent for ever.
+    SQLAlchemy discards a dead connection after the error of one of its own statements. It does not
+    see statements that use the driver directly, so it would lend a dead connection forever.
     """
     while True:
         driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -229,19 +229,19 @@ async def _alive(connection: AsyncConnection) -> Any:
         await connection.invalidate()
 
 
-async def _abandon(connection: AsyncConnection, driver: Any, error: BaseException) -> None:
-    """Roll back; if that cannot be had at once, or *error* is the connection's, discard it.
+async def _roll_back(connection: AsyncConnection, driver: Any, error: BaseException) -> None:
+    """Roll back; if that fails or *error* is a lost connection, discard the connection.
 
-    A connection that went back to its pool inside a transaction would lend it to a stranger; one
-    to a server that accepts no writes would fail every transaction after this one.
+    A connection that returned to its pool inside a transaction would leak it to the next user. A
+    connection to a server that accepts no writes would fail every later transaction.
     """
     if classify(error) is DatabaseFault.CONNECTION_LOST:
         await connection.invalidate(error)
         return
     try:
         async with asyncio.timeout(ROLLBACK_SECONDS):
-            # Also where the driver knows of no transaction: a BEGIN that was cancelled may still
-            # be on its way. Whatever state the connection is in, it is good if this succeeds.
+            # Even if the driver reports no transaction: a cancelled BEGIN may still be executed. If
+            # this succeeds, the connection is usable, whatever its state was.
             await driver.execute("ROLLBACK")
     except BaseException as failure:
         await connection.invalidate()

@@ -1,12 +1,12 @@
-"""Names what is raised when the database fails a worker, whichever way the worker speaks to it."""
+"""Lists the errors that a worker gets from an unavailable database, by either driver."""
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from govid.bus.storage.errors import DRIVER_ERRORS
 
 DATABASE_UNAVAILABLE = (*DRIVER_ERRORS, SQLAlchemyError)
-"""What a statement or a connection attempt raises, by either driver, when the database fails it.
+"""The errors of asyncpg and SQLAlchemy when a statement or a connection attempt fails in the
+database.
 
-For workers that report a failed round and try again. It says nothing about the cause:
-`errors.classify` does.
+For workers that log a failed round and retry. `errors.classify_database_error` returns the kind.
 """

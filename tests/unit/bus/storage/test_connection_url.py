@@ -142,10 +142,10 @@ def test_c2_parameter_is_read(query: str, member: str, value: object) -> None:
             "sslmode=require&sslrootcert=system",
             "its parameter sslrootcert=system needs sslmode=verify-full",
         ),
-        ("service=absent", "its service stands in no service file that can be read"),
+        ("service=absent", "its service is in no service file that can be read"),
         ("port=1,2", "it has another number of ports than of hosts"),
         ("port=0", "one of its ports is not a number from 1 to 65535"),
-        ("sslmode=prefer&sslmode=disable", "its parameter sslmode stands in it twice"),
+        ("sslmode=prefer&sslmode=disable", "its parameter sslmode is given twice"),
     ],
 )
 def test_c2_what_cannot_be_had_is_named(query: str, fault: str) -> None:
