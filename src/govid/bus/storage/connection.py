@@ -248,8 +248,8 @@ class ConnectionFactory:
         )
         if lost:
             raise SessionRefused(
-                f"settings of the session were not applied: {', '.join(lost)}; a pooler in transaction "
-                "mode loses them, session mode keeps them"
+                f"settings of the session were not applied: {', '.join(lost)}; a pooler in "
+                "transaction mode loses them, session mode keeps them"
             )
         if self.url.demands_writes and await connection.fetchval(IS_READ_ONLY):
             raise SessionRefused(f"no server at {self.url.place} accepts writes")
