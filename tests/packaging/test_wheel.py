@@ -57,7 +57,7 @@ def test_the_wheel_holds_what_is_not_python(wheel: Path) -> None:
     }
     assert names >= migrations | {
         "govid/_migrations/env.py",
-        "govid/bus/queries.sql",
+        "govid/bus/outbox.sql",
         "govid/py.typed",
     }
 

@@ -6,15 +6,17 @@ The cost of a fetch does not grow with the length of the backlog (see `ScanWater
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 
-from govid.bus.floor import Floor
+from govid.bus.floor import QUERIES, Floor
 from govid.bus.settings import BusSettings
-from govid.bus.sql import QUERIES
-from govid.bus.storage.database import Database
+
+if TYPE_CHECKING:
+    # Commands import the scan watermark without SQLAlchemy (I13).
+    from govid.bus.storage.database import Database
 
 
 class Debt(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +38,7 @@ class Debt(msgspec.Struct, frozen=True, kw_only=True):
 class Backlog:
     """The pending deliveries of one subscriber."""
 
-    def __init__(self, subscriber: str, settings: BusSettings, database: Database) -> None:
+    def __init__(self, subscriber: str, settings: BusSettings, database: "Database") -> None:
         """Fetch the deliveries of *subscriber*."""
         self._subscriber = subscriber
         self._settings = settings

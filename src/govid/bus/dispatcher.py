@@ -22,11 +22,11 @@ from govid.bus.delivery.groups import DeliveryGroups, LeaseLost, ReadyDelivery
 from govid.bus.envelope import Headers
 from govid.bus.errors import Outage
 from govid.bus.failures import Failure, Failures
+from govid.bus.leases import QUERIES as LEASE_QUERIES
 from govid.bus.leases import Leases
 from govid.bus.metrics import Metrics
 from govid.bus.round_health import RoundHealth
 from govid.bus.settings import BusSettings
-from govid.bus.sql import QUERIES
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_members, is_transient
 from govid.bus.storage.transaction import UnitOfWork
@@ -160,7 +160,7 @@ class Dispatcher:
 
     async def _set_crash_marker(self, pending: Debt, pos: int | None) -> None:
         await self._database.bus_reads.execute(
-            QUERIES["set_crash_marker"],
+            LEASE_QUERIES["set_crash_marker"],
             self._subscriber.name,
             pending.bucket,
             self._leases.replica,

@@ -13,11 +13,13 @@ import msgspec
 from govid.bus.leases import Leases
 from govid.bus.metrics import Metrics
 from govid.bus.settings import BusSettings
-from govid.bus.sql import QUERIES
+from govid.bus.sql import read
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import backoff, error_details, fingerprint, patience
 
 log = logging.getLogger(__name__)
+
+QUERIES = read("govid.bus", "failures.sql")
 
 Reason = Literal["outage", "error", "undecodable", "unknown_type", "no_handler", "crash", "refused"]
 FINAL: frozenset[Reason] = frozenset({"undecodable", "unknown_type", "no_handler", "refused"})

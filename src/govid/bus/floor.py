@@ -16,12 +16,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from govid.bus.settings import BusSettings
-from govid.bus.sql import QUERIES
+from govid.bus.sql import read
 
 if TYPE_CHECKING:
-    # Commands are built on this without SQLAlchemy (I13).
+    # Commands import the scan watermark without SQLAlchemy (I13).
     from govid.bus.storage.database import Database
 
+QUERIES = read("govid.bus", "backlog.sql")
 MARGIN = 250
 """How many rows below the first row that can be handled a fetch still begins. Keys that are being
 processed have rows there and need not be skipped. The value is a little more than one fetch

@@ -21,7 +21,7 @@ from uuid import UUID
 from govid.bus.consumers import BUCKETS
 from govid.bus.ids import uuid7
 from govid.bus.settings import BusSettings
-from govid.bus.sql import QUERIES
+from govid.bus.sql import read
 from govid.bus.storage.connection import ConnectionFactory, session_settings
 from govid.bus.storage.database import KEEPALIVES
 from govid.bus.storage.errors import error_members
@@ -30,6 +30,8 @@ from govid.bus.storage.supervision import is_being_cancelled
 from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
+
+QUERIES = read("govid.bus", "leases.sql")
 
 RENEWALS_PER_LEASE = 3
 SAFETY_MARGIN_SECONDS = 1.0

@@ -7,11 +7,14 @@ from govid.bus.consumers import Subscriptions, bucket_of
 from govid.bus.contracts import Event
 from govid.bus.envelope import Envelope, Sealer
 from govid.bus.metrics import Metrics
-from govid.bus.sql import QUERIES
+from govid.bus.sql import read
 
 if TYPE_CHECKING:
     # Commands store their own events, and run without SQLAlchemy (I13).
     from govid.bus.storage.transaction import Emission
+
+
+QUERIES = read("govid.bus", "outbox.sql")
 
 
 class PostgresOutbox:

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Collection
 
-from govid.bus.sql import QUERIES
+from govid.bus.failures import QUERIES
 from govid.bus.storage.database import Database
 from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 from govid.bus.wake import Wake

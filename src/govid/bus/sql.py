@@ -11,7 +11,3 @@ def read(package: str, file: str = "queries.sql") -> dict[str, str]:
     text = resources.files(package).joinpath(file).read_text("utf-8")
     _, *parts = _NAME.split(text)
     return {name: body.strip() for name, body in zip(parts[::2], parts[1::2], strict=True)}
-
-
-QUERIES = read("govid.bus")
-"""The statements of the bus's own `queries.sql`, by name."""

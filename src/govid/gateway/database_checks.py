@@ -22,10 +22,11 @@ import asyncpg
 
 from govid.bus.consumers import RELAY
 from govid.bus.ids import first_uuid7_of, uuid7
-from govid.bus.sql import QUERIES
+from govid.bus.sql import read
 from govid.bus.storage.connection import IS_READ_ONLY, ConnectionFactory
 from govid.bus.storage.errors import DRIVER_ERRORS
 
+QUERIES = {**read("govid.bus", "backlog.sql"), **read("govid.bus", "leases.sql")}
 SCHEMAS = ("bus", "identity", "nhs", "hmrc")
 POOLER_SECONDS = 3.0
 PARTITIONED = ("event", "receipt")

@@ -9,11 +9,13 @@ import pytest
 
 from govid.bus import backfill, conservation, inspection, replay
 from govid.bus.consumers import RELAY
+from govid.bus.delivery.groups import QUERIES as GROUP_QUERIES
+from govid.bus.failures import QUERIES as FAILURE_QUERIES
+from govid.bus.floor import QUERIES as BACKLOG_QUERIES
 from govid.bus.ids import first_uuid7_of, moment_of, uuid7
 from govid.bus.kafka.sql import QUERIES as KAFKA
 from govid.bus.partitions import QUERIES as RETENTION
 from govid.bus.selection import Selection
-from govid.bus.sql import QUERIES
 from govid.gateway.cli import stream
 from tests.integration.scale.plans import partitions_read
 
@@ -58,15 +60,15 @@ async def events(aged: Any) -> _Events:
 
 
 HOT: dict[str, tuple[str, Callable[[_Events], Sequence[Any]]]] = {
-    "events": (QUERIES["events"], lambda e: e.bounds),
+    "events": (BACKLOG_QUERIES["events"], lambda e: e.bounds),
     "relay_events": (KAFKA["relay_events"], lambda e: e.bounds),
     "known_events": (KAFKA["known_events"], lambda e: e.bounds),
     "complete_delivery": (
-        QUERIES["complete_delivery"],
+        GROUP_QUERIES["complete_delivery"],
         lambda e: (RELAY, 0, uuid7(), 1, e.ids[0], e.positions[0], e.keys[0]),
     ),
     "complete_group": (
-        QUERIES["complete_group"],
+        GROUP_QUERIES["complete_group"],
         lambda e: (RELAY, uuid7(), [0, 1, 2], [1, 1, 1], e.ids, e.positions, e.keys),
     ),
     "relay_complete": (
@@ -77,7 +79,7 @@ HOT: dict[str, tuple[str, Callable[[_Events], Sequence[Any]]]] = {
         ),
     ),
     "park": (
-        QUERIES["park"],
+        FAILURE_QUERIES["park"],
         lambda e: (RELAY, 0, uuid7(), 1, e.keys[0], e.ids[0], 1.0, 1, "error", "f", "c"),
     ),
 }

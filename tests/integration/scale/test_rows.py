@@ -11,13 +11,13 @@ import pytest
 
 from govid.bus import inspection, pending
 from govid.bus.consumers import RELAY
+from govid.bus.delivery.groups import QUERIES
 from govid.bus.ids import first_uuid7_of, uuid7
 from govid.bus.inspection import Inspection
 from govid.bus.kafka.sql import QUERIES as KAFKA
 from govid.bus.partitions import QUERIES as RETENTION
 from govid.bus.pending import count_pending
 from govid.bus.selection import Selection
-from govid.bus.sql import QUERIES
 from govid.bus.storage.quotas import Quotas
 from govid.identity.repository import throttle
 from tests.integration.scale.conftest import PENDING

@@ -17,11 +17,13 @@ from govid.bus.backlog import Debt
 from govid.bus.consumers import Consumer, Delivery
 from govid.bus.leases import Leases
 from govid.bus.metrics import Metrics
-from govid.bus.sql import QUERIES
+from govid.bus.sql import read
 from govid.bus.storage.errors import error_class
 from govid.bus.storage.transaction import UnitOfWork
 
 log = logging.getLogger(__name__)
+
+QUERIES = read("govid.bus.delivery", "groups.sql")
 
 GROUP_SIZE = 16
 """How many deliveries share a transaction at most. Larger groups gain little (the handlers' own
