@@ -294,7 +294,7 @@ async def test_r4_a_replica_that_freezes_while_it_locks_others_out_is_thrown_out
 
     await retention.work()
     # Between the lock and what follows it the process stops.
-    monkeypatch.setattr(Partitions, "_needed", freeze_on_second(Partitions._needed, freeze))
+    monkeypatch.setattr(Partitions, "_is_needed", freeze_on_second(Partitions._is_needed, freeze))
     late = Retention(retention._settings, At(noon(TODAY)))
     await make_old(database)
     working = asyncio.create_task(late.work())

@@ -60,8 +60,8 @@ async def live(house: House, last_step: int) -> None:
     loop = asyncio.get_running_loop()
 
     def employ(_: Any, work: Any, **more: Any) -> asyncio.Task[Any]:
-        if getattr(work, "__qualname__", "") == Dispatcher._guarded.__qualname__:
-            serves = work.cr_frame.f_locals["self"]._consumer.name
+        if getattr(work, "__qualname__", "") == Dispatcher._supervise.__qualname__:
+            serves = work.cr_frame.f_locals["self"]._subscriber.name
             work = Mortal(work, last_step) if serves == SUBSCRIBER else work
         return asyncio.Task(work, loop=loop, **more)
 

@@ -139,7 +139,7 @@ async def test_i8_counting_reads_no_more_rows_than_its_limit(aged: Any, counted:
     "statement",
     [
         throttle._FORGET,
-        *(Quotas(f"{schema}.quota")._forget_sql for schema in ("identity", "nhs", "hmrc")),
+        *(Quotas(f"{schema}.quota")._delete_sql for schema in ("identity", "nhs", "hmrc")),
     ],
     ids=["throttle", "identity", "nhs", "hmrc"],
 )
