@@ -115,8 +115,8 @@ class Acts:
             event = await work()
             if event is not None:
                 actor = Actor(kind="operator", id=event.operator)
-                cause = Cause(correlation_id=str(event.act_id), actor=actor)
-                emission = (event, cause, self._clock.now())
+                context = Cause(correlation_id=str(event.act_id), actor=actor)
+                emission = (event, context, self._clock.now())
                 await self._outbox.write(self._connection, [emission])
         return event is not None
 
@@ -133,17 +133,17 @@ class Acts:
             deliveries=deliveries,
             timestamp=now,
         )
-        cause = Cause(
+        context = Cause(
             correlation_id=str(action.id), actor=Actor(kind="operator", id=action.operator)
         )
-        await self._outbox.write(self._connection, [(event, cause, now)])
+        await self._outbox.write(self._connection, [(event, context, now)])
 
 
 class Pace:
     """Rate limit of an operator action, in deliveries a second; None means no limit."""
 
     def __init__(self, rate: float | None, size: int = BATCH_SIZE) -> None:
-        """Limit batches to *size* deliveries, and to those of one second."""
+        """Limit batches to *batch_size* deliveries, and to those of one second."""
         self.size = size if rate is None else max(1, min(size, int(rate)))
         self._rate = rate
         self._free_at = time.monotonic()

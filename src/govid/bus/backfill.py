@@ -121,18 +121,18 @@ class Backfill:
         self, delivery_filter: Selection, horizon: int, size: int
     ) -> AsyncIterator[Sequence[Any]]:
         """Yield batches of the events that the subscriber wants and lacks, in their order."""
-        chosen = msgspec.structs.replace(delivery_filter, subscriber=self._subscriber)
+        subscriber_filter = msgspec.structs.replace(delivery_filter, subscriber=self._subscriber)
         self.unreadable, pos = 0, 0
         while True:
             # A fixed number of events, wanted or not: they bound the ids of their receipts.
             events = await self._connection.fetchrow(
-                NEXT_EVENTS, *chosen.parameters(), pos, horizon, size
+                NEXT_EVENTS, *subscriber_filter.parameters(), pos, horizon, size
             )
             if not events["events"]:
                 return
             rows = await self._connection.fetch(
                 _CANDIDATES,
-                *chosen.parameters(),
+                *subscriber_filter.parameters(),
                 self._types,
                 pos,
                 events["last_pos"],

@@ -129,9 +129,9 @@ class Dispatcher:
         return True
 
     async def _isolate_orphans(self, buckets: dict[int, int]) -> None:
-        """Isolate the pending deliveries of *buckets*, whose last owner may have crashed by one.
+        """Start to process the deliveries of orphaned *buckets* in isolation.
 
-        What it was processing is among the oldest rows of these buckets.
+        One of them may have crashed the last owner: what it was processing is among their oldest.
         """
         due = await self._backlog.read_whole(buckets, self._active_keys)
         if due:

@@ -82,8 +82,8 @@ class Floor:
         *in_flight* are positions that *fetch* leaves out because their deliveries are about to be
         completed. The watermark stays below them, so that their keys need not be skipped.
         """
-        rest = max(self._interval, WHOLE_SHARE * self._full_scan_seconds)
-        if monotonic() - self._whole_at < rest and self._buckets.issuperset(buckets):
+        pause = max(self._interval, WHOLE_SHARE * self._full_scan_seconds)
+        if monotonic() - self._whole_at < pause and self._buckets.issuperset(buckets):
             due = await fetch(self.position, self.hidden)
             if not due or due[0]["acts"] == self._action_count:
                 return due

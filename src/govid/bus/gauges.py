@@ -32,7 +32,7 @@ class Gauges(Collector):
     """Collects the gauges of one process at each scrape."""
 
     def __init__(self, readings: Readings) -> None:
-        """Read from *readings*."""
+        """Read from *sources*."""
         self._readings = readings
 
     def collect(self) -> Iterable[Metric]:

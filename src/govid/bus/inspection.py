@@ -122,7 +122,7 @@ class Inspection:
             return []
         found: list[Any] = []
         deadline = monotonic() + SEARCH_SECONDS
-        for lower, upper in _windows(span, whole=_is_narrow(delivery_filter, state)):
+        for lower, upper in _windows(span, single_range=_is_narrow(delivery_filter, state)):
             rows = await self._deliveries(lower, upper, delivery_filter, state, limit - len(found))
             found += rows
             if len(found) >= limit:
@@ -216,12 +216,12 @@ def _is_narrow(delivery_filter: Selection, state: str | None) -> bool:
     return bool(delivery_filter.ids) or delivery_filter.key is not None or state in STUCK
 
 
-def _windows(span: tuple[UUID, UUID], *, whole: bool) -> Iterator[tuple[UUID, UUID]]:
+def _windows(span: tuple[UUID, UUID], *, single_range: bool) -> Iterator[tuple[UUID, UUID]]:
     """Yield ranges of ids that make up *span*: the latest first, each longer than the last."""
     lower, upper = span
     length = FIRST_WINDOW
     # In milliseconds, which are the first 48 bits of an id.
-    while not whole:
+    while not single_range:
         start = UUID(int=max(0, (upper.int >> 80) - length // timedelta(milliseconds=1)) << 80)
         if start <= lower:
             break

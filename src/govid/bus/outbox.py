@@ -31,7 +31,7 @@ class PostgresOutbox:
     async def write(self, driver: Any, emissions: Sequence["Emission"]) -> Collection[str]:
         """Store events and all their deliveries in one statement; return the addressees."""
         envelopes = [
-            self._envelope_factory.seal(event, cause, now) for event, cause, now in emissions
+            self._envelope_factory.seal(event, context, now) for event, context, now in emissions
         ]
         return await self.store(driver, envelopes, self._subscriptions.of)
 

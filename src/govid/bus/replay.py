@@ -116,19 +116,19 @@ class Replay:
             total = sum((await self.count(delivery_filter)).values())
             horizon = await self._connection.fetchval("SELECT coalesce(max(pos), 0) FROM bus.event")
             limiter, done = Pace(rate, self._batch_size), 0
-            place: tuple[int, str] | None = (-1, "")
-            while place is not None:
+            position: tuple[int, str] | None = (-1, "")
+            while position is not None:
                 batch = _ReplayBatch(
                     self._connection,
                     delivery_filter,
-                    place,
+                    position,
                     horizon,
                     limiter.size,
                     action,
                     reexecute=reexecute,
                 )
                 changed = await actions.commit(action, batch.insert)
-                place = batch.next
+                position = batch.next
                 if changed:
                     done += changed
                     yield Progress(done=done, total=total)
@@ -143,27 +143,27 @@ class Replay:
             ActionInProgress: another replay or backfill is running.
         """
         async with alone(self._connection):
-            places: list[tuple[int, UUID]] = []
+            positions: list[tuple[int, UUID]] = []
             for chunk in _chunks(sorted(ids), POSITION_ROWS):
                 rows = await self._connection.fetch(_POSITIONS, chunk, chunk[0], chunk[-1])
-                places += [(row["pos"], row["id"]) for row in rows]
+                positions += [(row["pos"], row["id"]) for row in rows]
             limiter, done = Pace(rate, self._batch_size), 0
             # By position, as the relay reads: the events of a key have to keep their order.
-            for some in _chunks([event_id for _, event_id in sorted(places)], limiter.size):
-                delivery_filter = Selection(ids=some, subscriber=RELAY)
+            for part in _chunks([event_id for _, event_id in sorted(positions)], limiter.size):
+                delivery_filter = Selection(ids=part, subscriber=RELAY)
                 batch = _ReplayBatch(
                     self._connection,
                     delivery_filter,
                     (-1, ""),
                     _NO_HORIZON,
-                    len(some),
+                    len(part),
                     action,
                     reexecute=True,
                 )
                 changed = await actions.commit(action, batch.insert)
                 if changed:
                     done += changed
-                    yield Progress(done=done, total=len(places))
+                    yield Progress(done=done, total=len(positions))
                     await limiter.keep(changed)
 
 
@@ -180,7 +180,7 @@ class _ReplayBatch:
         self,
         connection: Any,
         delivery_filter: Selection,
-        place: tuple[int, str],
+        position: tuple[int, str],
         horizon: int,
         size: int,
         action: Act,
@@ -189,7 +189,7 @@ class _ReplayBatch:
     ) -> None:
         self._connection = connection
         self._selection = delivery_filter
-        self._place = place
+        self._position = position
         self._horizon = horizon
         self._size = size
         self._act = action
@@ -199,14 +199,14 @@ class _ReplayBatch:
     async def insert(self) -> list[Touched]:
         conditions = self._selection.parameters()
         events = await self._connection.fetchrow(
-            NEXT_EVENTS, *conditions, self._place[0], self._horizon, LOOK_AHEAD * self._size
+            NEXT_EVENTS, *conditions, self._position[0], self._horizon, LOOK_AHEAD * self._size
         )
         if not events["events"]:
             return []
         rows = await self._connection.fetch(
             _BATCH,
             *conditions,
-            *self._place,
+            *self._position,
             events["last_pos"],
             events["lowest"],
             events["highest"],

@@ -79,8 +79,8 @@ class Bus:
 
     def add(self, module: Module) -> None:
         """Register the subscribers of *module*; only before `start`."""
-        for consumer in module.consumers:
-            self.subscriptions.add(consumer)
+        for subscriber in module.consumers:
+            self.subscriptions.add(subscriber)
 
     def recovered(self, subscribers: Collection[str], surely: bool) -> None:
         """Retry what *subscribers* could not handle while a department was unavailable.
@@ -97,7 +97,7 @@ class Bus:
             OSError, asyncpg.PostgresError: the database cannot be reached.
         """
         await self.database.open()
-        names = [*(consumer.name for consumer in self.subscriptions), RELAY]
+        names = [*(subscriber.name for subscriber in self.subscriptions), RELAY]
         self._metrics.expect((kind.name for kind in self._catalogue.types), names)
         leases = self._leases = Leases(
             self.settings, names, self.wake.ring_all, self.database.generation
@@ -121,9 +121,9 @@ class Bus:
         self._supervise("leases", leases.run)
         self._supervise("wake", notifier.run)
         isolation_lock = asyncio.Lock()
-        for consumer in self.subscriptions:
+        for subscriber in self.subscriptions:
             dispatcher = Dispatcher(
-                consumer,
+                subscriber,
                 self.settings,
                 self.database,
                 self._handlers_uow,
@@ -134,7 +134,7 @@ class Bus:
                 self._metrics,
                 self.rounds,
             )
-            self._supervise(consumer.name, dispatcher.run)
+            self._supervise(subscriber.name, dispatcher.run)
         self._supervise("recovery", self._recovery.run)
         self._supervise("loop lag", self._loop_lag.run)
         self._supervise("retention", self._retention.run)

@@ -49,7 +49,7 @@ class Stuck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StuckDeliveries:
-    """The parked and dead-lettered deliveries, through one asyncpg connection."""
+    """The parked and dead-lettered deliveries, through an asyncpg connection."""
 
     def __init__(self, connection: Any) -> None:
         """Read and write through *connection*."""
@@ -77,26 +77,26 @@ class StuckDeliveries:
         return [Stuck(**row) for row in rows]
 
     def retry(
-        self, chosen: Sequence[Stuck], actions: Acts, action: Act, rate: float | None = None
+        self, selected: Sequence[Stuck], actions: Acts, action: Act, rate: float | None = None
     ) -> AsyncIterator[Progress]:
-        """Retry *chosen*: keys with all their attempts, dead letters as new pending deliveries."""
-        return self._apply(chosen, "retry_parked", "retry_dead", actions, action, rate)
+        """Retry *selected*: keys with all their attempts, dead letters as pending deliveries."""
+        return self._apply(selected, "retry_parked", "retry_dead", actions, action, rate)
 
     def unpark(
-        self, chosen: Sequence[Stuck], actions: Acts, action: Act, rate: float | None = None
+        self, selected: Sequence[Stuck], actions: Acts, action: Act, rate: float | None = None
     ) -> AsyncIterator[Progress]:
-        """Unpark the keys of *chosen*, with the attempts that they have left, at least one."""
-        return self._apply(chosen, "unpark", None, actions, action, rate)
+        """Unpark the keys of *selected*, with the attempts that they have left, at least one."""
+        return self._apply(selected, "unpark", None, actions, action, rate)
 
     def discard(
-        self, chosen: Sequence[Stuck], actions: Acts, action: Act, rate: float | None = None
+        self, selected: Sequence[Stuck], actions: Acts, action: Act, rate: float | None = None
     ) -> AsyncIterator[Progress]:
-        """Complete *chosen* unhandled, permanently; the later events of their keys continue."""
-        return self._apply(chosen, "discard_parked", "discard_dead", actions, action, rate)
+        """Complete *selected* unhandled, permanently; the later events of their keys continue."""
+        return self._apply(selected, "discard_parked", "discard_dead", actions, action, rate)
 
     async def _apply(
         self,
-        chosen: Sequence[Stuck],
+        selected: Sequence[Stuck],
         on_keys: str,
         on_dead: str | None,
         actions: Acts,
@@ -104,27 +104,29 @@ class StuckDeliveries:
         rate: float | None,
     ) -> AsyncIterator[Progress]:
         limiter, done = Pace(rate), 0
-        for batch in _batches(chosen, limiter.size):
+        for batch in _batches(selected, limiter.size):
 
             async def work(batch: Sequence[Stuck] = batch) -> list[Touched]:
-                keys = [one for one in batch if one.state != "dead"]
-                dead = [one for one in batch if one.state == "dead"]
+                keys = [delivery for delivery in batch if delivery.state != "dead"]
+                dead = [delivery for delivery in batch if delivery.state == "dead"]
                 changed = await self._run(on_keys, keys)
                 return changed + (await self._run(on_dead, dead) if on_dead else [])
 
             changed = await actions.commit(action, work)
             done += changed
-            yield Progress(done=done, total=len(chosen))
+            yield Progress(done=done, total=len(selected))
             await limiter.keep(changed)
 
     async def _run(self, name: str, batch: Sequence[Stuck]) -> list[Touched]:
         if not batch:
             return []
         rows = await self._connection.fetch(
-            QUERIES[name], [one.subscriber for one in batch], [one.event_id for one in batch]
+            QUERIES[name],
+            [delivery.subscriber for delivery in batch],
+            [delivery.event_id for delivery in batch],
         )
         return [(row["subscriber"], row["event_id"]) for row in rows]
 
 
-def _batches(chosen: Sequence[Stuck], size: int) -> list[Sequence[Stuck]]:
-    return [chosen[start : start + size] for start in range(0, len(chosen), size)]
+def _batches(selected: Sequence[Stuck], size: int) -> list[Sequence[Stuck]]:
+    return [selected[start : start + size] for start in range(0, len(selected), size)]

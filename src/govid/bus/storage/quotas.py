@@ -145,8 +145,8 @@ class Quotas:
             [quota.seconds for quota in quotas],
             spent,
         )
-        most = {(quota.kind, quota.bucket): quota.most for quota in quotas}
-        waits = [_wait(row, most[row["kind"], row["bucket"]]) for row in rows]
+        limits = {(quota.kind, quota.bucket): quota.most for quota in quotas}
+        waits = [_wait(row, limits[row["kind"], row["bucket"]]) for row in rows]
         return max((wait for wait in waits if wait is not None), default=None)
 
 
@@ -169,10 +169,10 @@ class QuotaCleanup:
         ).run()
 
     async def _delete_all(self) -> None:
-        cause = Cause(correlation_id=str(uuid7()), actor=Actor(kind="module", id=self._module))
+        context = Cause(correlation_id=str(uuid7()), actor=Actor(kind="module", id=self._module))
         deleted = BATCH_ROWS
         while deleted == BATCH_ROWS:
-            async with self._uow.begin(cause) as tx:
+            async with self._uow.begin(context) as tx:
                 deleted = await self._quotas.forget(tx, BATCH_ROWS)
 
 

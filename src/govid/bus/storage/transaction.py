@@ -152,7 +152,7 @@ class UnitOfWork:
         async with self._connections.connect() as connection:
             driver = await _live_driver(connection)
             now = self._clock.now()
-            members = [Transaction(connection, driver, cause, now) for cause in causes]
+            members = [Transaction(connection, driver, context, now) for context in causes]
             try:
                 await driver.execute("BEGIN")
                 yield members
@@ -165,9 +165,9 @@ class UnitOfWork:
             finally:
                 for tx in members:
                     tx.close()
-        for cause in causes:
-            if cause.witness is not None:
-                cause.witness.written = True
+        for context in causes:
+            if context.witness is not None:
+                context.witness.written = True
         if addressed:
             self._wake(addressed)
         _run_hooks(members)
