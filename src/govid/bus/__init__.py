@@ -1,7 +1,7 @@
 """The public API of the bus for modules: durable delivery of events, storage, shared types.
 
-`shared` and `upstream` have public APIs of their own. The other subpackages (`events`, `storage`,
-`delivery`, `kafka`, `operations`) are imported by the gateway and by each other only.
+`events`, `shared` and `upstream` have public APIs of their own. The other subpackages (`storage`,
+`delivery`, `kafka`, `operations`) are imported only by the gateway and by each other.
 """
 
 from typing import TYPE_CHECKING
