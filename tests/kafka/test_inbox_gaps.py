@@ -10,7 +10,8 @@ from confluent_kafka import TopicPartition
 from govid.bus import BusSettings, Database
 from govid.bus.acts import Acts, Signature
 from govid.bus.contracts import Topic
-from govid.bus.kafka.inbox_gaps import InboxGaps, accept_gap
+from govid.bus.kafka.acceptance import accept_gap
+from govid.bus.kafka.inbox_gaps import InboxGaps
 from tests.kafka.house import House, until
 from tests.kafka.test_proof import administer, prove
 

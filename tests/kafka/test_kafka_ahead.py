@@ -10,8 +10,8 @@ import pytest
 from govid.bus import BusSettings, Database, uuid7
 from govid.bus.acts import Acts, Signature
 from govid.bus.contracts import Topic
+from govid.bus.kafka.acceptance import accept_ahead
 from govid.bus.kafka.archive import reading
-from govid.bus.kafka.kafka_ahead import accept_ahead
 from govid.gateway.kafka_checks import KafkaFindings, kafka_findings
 from govid.gateway.settings import load
 from tests.kafka.house import House, a_request, until

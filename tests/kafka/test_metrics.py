@@ -6,7 +6,7 @@ import pytest
 
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import Topic
-from govid.bus.kafka.producer import State
+from govid.bus.metrics import State
 from tests.kafka.house import House, a_request, until
 from tests.kafka.test_inbox import NOTICE, encoded, publish
 

@@ -6,7 +6,7 @@ import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from govid.bus.kafka.producer import State
+from govid.bus.metrics import State
 from govid.bus.sample import Sample
 
 

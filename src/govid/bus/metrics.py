@@ -11,6 +11,7 @@ import time
 from collections import Counter as Occurrences
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
@@ -34,6 +35,14 @@ UNCOUNTED_SUBSCRIBERS = frozenset({"identity.letters"})
 FAILURE_OUTCOMES = ("outage", "error", "transient")
 """The outcomes of failed deliveries that an alarm watches."""
 INBOX_OUTCOMES = ("taken", "known", "conflict", "unknown_type", "unreadable", "stepped_over")
+
+
+class State(StrEnum):
+    """What is known of Kafka. The values are what health says."""
+
+    CONNECTING = "connecting"
+    OK = "ok"
+    DOWN = "down"
 
 
 class Metrics:

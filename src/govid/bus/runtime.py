@@ -13,11 +13,10 @@ from govid.bus.dispatcher import Dispatcher
 from govid.bus.envelope import Sealer
 from govid.bus.gauges import Gauges, Readings
 from govid.bus.kafka.logs import LogTopics
-from govid.bus.kafka.producer import State
 from govid.bus.kafka.room import Kafka
 from govid.bus.lag import LoopLag
 from govid.bus.leases import Leases
-from govid.bus.metrics import Metrics
+from govid.bus.metrics import Metrics, State
 from govid.bus.module import Module
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.pseudonyms import Pseudonyms

@@ -4,7 +4,7 @@ from hashlib import sha256
 from uuid import uuid4
 
 from govid.bus import Database
-from govid.bus.kafka.sql import QUERIES
+from govid.bus.kafka.inbox import QUERIES
 
 IDS = 7
 TIMES = 6

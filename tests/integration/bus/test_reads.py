@@ -13,8 +13,8 @@ from govid.bus.backlog import Backlog
 from govid.bus.consumers import BUCKETS, RELAY, bucket_of
 from govid.bus.contracts import OutboxBackfilled
 from govid.bus.floor import QUERIES
+from govid.bus.kafka.debts import QUERIES as RELAY_QUERIES
 from govid.bus.kafka.debts import Debts
-from govid.bus.kafka.sql import QUERIES as RELAY_QUERIES
 from tests.integration.bus.harness import CAUSE, NAME, House, a_request, an_account, until
 
 OWNED = dict.fromkeys(range(BUCKETS), 1)

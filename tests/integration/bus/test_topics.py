@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from govid.bus.kafka.sql import QUERIES
+from govid.bus.kafka.topics_admin import QUERIES
 from tests.integration.bus.harness import until
 
 TOPICS = ["a.topic", "b.topic"]

@@ -13,7 +13,8 @@ from govid.bus.delivery.groups import QUERIES as GROUP_QUERIES
 from govid.bus.failures import QUERIES as FAILURE_QUERIES
 from govid.bus.floor import QUERIES as BACKLOG_QUERIES
 from govid.bus.ids import first_uuid7_of, moment_of, uuid7
-from govid.bus.kafka.sql import QUERIES as KAFKA
+from govid.bus.kafka.debts import QUERIES as RELAY_QUERIES
+from govid.bus.kafka.kafka_ahead import QUERIES as AHEAD_QUERIES
 from govid.bus.partitions import QUERIES as RETENTION
 from govid.bus.selection import Selection
 from govid.gateway.cli import stream
@@ -61,8 +62,8 @@ async def events(aged: Any) -> _Events:
 
 HOT: dict[str, tuple[str, Callable[[_Events], Sequence[Any]]]] = {
     "events": (BACKLOG_QUERIES["events"], lambda e: e.bounds),
-    "relay_events": (KAFKA["relay_events"], lambda e: e.bounds),
-    "known_events": (KAFKA["known_events"], lambda e: e.bounds),
+    "relay_events": (RELAY_QUERIES["relay_events"], lambda e: e.bounds),
+    "known_events": (AHEAD_QUERIES["known_events"], lambda e: e.bounds),
     "complete_delivery": (
         GROUP_QUERIES["complete_delivery"],
         lambda e: (RELAY, 0, uuid7(), 1, e.ids[0], e.positions[0], e.keys[0]),
@@ -72,7 +73,7 @@ HOT: dict[str, tuple[str, Callable[[_Events], Sequence[Any]]]] = {
         lambda e: (RELAY, uuid7(), [0, 1, 2], [1, 1, 1], e.ids, e.positions, e.keys),
     ),
     "relay_complete": (
-        KAFKA["relay_complete"],
+        RELAY_QUERIES["relay_complete"],
         lambda e: (
             *(RELAY, uuid7(), [0], [1], e.positions, e.ids),
             *(["topic"] * 3, [0, 0, 0], [1, 2, 3]),

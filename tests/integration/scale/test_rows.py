@@ -14,7 +14,7 @@ from govid.bus.consumers import RELAY
 from govid.bus.delivery.groups import QUERIES
 from govid.bus.ids import first_uuid7_of, uuid7
 from govid.bus.inspection import Inspection
-from govid.bus.kafka.sql import QUERIES as KAFKA
+from govid.bus.kafka.debts import QUERIES as KAFKA
 from govid.bus.partitions import QUERIES as RETENTION
 from govid.bus.pending import count_pending
 from govid.bus.selection import Selection

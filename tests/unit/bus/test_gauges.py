@@ -6,8 +6,8 @@ import time
 from prometheus_client import CollectorRegistry, generate_latest
 
 from govid.bus.gauges import Gauges, Readings
-from govid.bus.kafka.producer import State
 from govid.bus.lag import LoopLag
+from govid.bus.metrics import State
 from govid.bus.sample import Debts, Sample
 
 

@@ -14,7 +14,12 @@ import msgspec
 
 from govid.bus.acts import Acts, Signature
 from govid.bus.consumers import RELAY
-from govid.bus.contracts import TopicPartitionsAccepted
+from govid.bus.contracts import (
+    TopicGapAccepted,
+    TopicKafkaAheadAccepted,
+    TopicPartitionsAccepted,
+)
+from govid.bus.kafka.kafka_ahead import AheadPartition
 from govid.bus.sql import read
 
 QUERIES = read("govid.bus.kafka", "acceptance.sql")
@@ -121,6 +126,47 @@ class PartitionSwitch:
                     await asyncio.sleep(ASK_SECONDS)
         except TimeoutError as error:
             raise RelayBusy from error
+
+
+async def accept_gap(
+    connection: Any, acts: Acts, topic: str, partition: int, first: int, signature: Signature
+) -> int:
+    """Give up the records of the gap that begins at *first*; return how many, 0 for no such gap."""
+    given_up: list[int] = []
+
+    async def work() -> TopicGapAccepted | None:
+        next_offset = await connection.fetchval(QUERIES["accept_gap"], topic, partition, first)
+        if next_offset is None:
+            return None
+        given_up.append(next_offset - first)
+        return signature.event(
+            TopicGapAccepted,
+            topic=topic,
+            partition=partition,
+            first_offset=first,
+            next_offset=next_offset,
+        )
+
+    await acts.commit_event(work)
+    return sum(given_up)
+
+
+async def accept_ahead(
+    connection: Any, acts: Acts, ahead: Sequence[AheadPartition], signature: Signature
+) -> None:
+    """Let the relay publish although nobody here knows the ends of the partitions *ahead*."""
+
+    async def work() -> TopicKafkaAheadAccepted:
+        await connection.execute(
+            QUERIES["accept_ends"],
+            [one.topic for one in ahead],
+            [one.partition for one in ahead],
+            [one.end for one in ahead],
+        )
+        ends = {f"{one.topic}/{one.partition}": one.end for one in ahead}
+        return signature.event(TopicKafkaAheadAccepted, ends=ends)
+
+    await acts.commit_event(work)
 
 
 def topic_states(

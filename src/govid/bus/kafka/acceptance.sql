@@ -48,3 +48,14 @@ WHERE name = $1
 SELECT name, partitions,
        switching_to IS NOT NULL AND switching_until > clock_timestamp() AS switching
 FROM bus.topic ORDER BY name
+
+-- name: accept_gap
+UPDATE bus.inbox_gap SET accepted_at = clock_timestamp()
+WHERE topic = $1 AND partition = $2 AND first = $3 AND accepted_at IS NULL
+RETURNING next
+
+-- name: accept_ends
+INSERT INTO bus.accepted_end AS e (topic, partition, "offset")
+SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
+ON CONFLICT (topic, partition) DO UPDATE
+SET "offset" = greatest(e."offset", excluded."offset"), accepted_at = clock_timestamp()

@@ -12,8 +12,6 @@ from uuid import UUID
 from govid.bus.kafka import codec
 from govid.bus.kafka.strangers import Seen
 
-OURS = "/govid/"
-"""How the source of each record begins that govid wrote."""
 FETCH_ROWS = 2_000
 
 
@@ -67,8 +65,8 @@ class Claims:
         claimed: set[UUID] = set()
         for record in records:
             await self._pass_over(record.offset)
-            own = own_id(record, self._installation)
-            if own is None and (other := other_installation(record, self._installation)):
+            own = codec.own_id(record, self._installation)
+            if own is None and (other := codec.other_installation(record, self._installation)):
                 self.foreign[other] += 1
             # Several, if the topic was created again: another record stood there once.
             while (claim := await self._head()) is not None and claim.offset == record.offset:
@@ -103,22 +101,3 @@ class Claims:
             # The next one last, where taking it is cheap.
             self._rows = [Claim(*row) for row in reversed(rows)]
         return self._rows[-1] if self._rows else None
-
-
-def own_id(record: Any, installation: str | None = None) -> UUID | None:
-    """Return the event's id if govid wrote *record*, an aiokafka `ConsumerRecord`.
-
-    Not if it says that another installation than *installation* did.
-    """
-    found = codec.attributes(record.headers)
-    is_foreign = None not in {installation, found.installation} and (
-        found.installation != installation
-    )
-    return found.own_id if found.source.startswith(OURS) and not is_foreign else None
-
-
-def other_installation(record: Any, installation: str | None) -> str | None:
-    """Return which installation wrote *record*, if that was another one of govid."""
-    found = codec.attributes(record.headers)
-    is_other = installation is not None and found.installation != installation
-    return found.installation if is_other and found.source.startswith(OURS) else None

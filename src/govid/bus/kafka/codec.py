@@ -11,12 +11,16 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from aiokafka.partitioner import murmur2
 
 RecordHeaders = list[tuple[str, bytes]]
+
+OURS = "/govid/"
+"""How the source of each record begins that govid wrote."""
 
 _TYPE = re.compile(r"(?P<name>.+)\.v(?P<version>[1-9][0-9]{0,5})")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -116,6 +120,25 @@ def attributes(record_headers: Iterable[tuple[str, bytes | None]]) -> Attributes
         traceparent=_matching(_TRACEPARENT, found.get("traceparent")),
         installation=_matching(_INSTALLATION, found.get("ce_installation")),
     )
+
+
+def own_id(record: Any, installation: str | None = None) -> UUID | None:
+    """Return the event's id if govid wrote *record*, an aiokafka `ConsumerRecord`.
+
+    Not if it says that another installation than *installation* did.
+    """
+    found = attributes(record.headers)
+    is_foreign = None not in {installation, found.installation} and (
+        found.installation != installation
+    )
+    return found.own_id if found.source.startswith(OURS) and not is_foreign else None
+
+
+def other_installation(record: Any, installation: str | None) -> str | None:
+    """Return which installation wrote *record*, if that was another one of govid."""
+    found = attributes(record.headers)
+    is_other = installation is not None and found.installation != installation
+    return found.installation if is_other and found.source.startswith(OURS) else None
 
 
 def text_of(raw: bytes) -> str:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from govid.bus.consumers import RELAY
 from govid.bus.floor import Floor
 from govid.bus.kafka.shipment import Row
-from govid.bus.kafka.sql import QUERIES
 from govid.bus.settings import BusSettings
+from govid.bus.sql import read
 
 if TYPE_CHECKING:
     # Commands are built on this without SQLAlchemy (I13).
     from govid.bus.storage.database import Database
+
+QUERIES = read("govid.bus.kafka", "relay.sql")
 
 
 class Debts:

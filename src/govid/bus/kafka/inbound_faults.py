@@ -11,7 +11,9 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from govid.bus.kafka.sql import QUERIES
+from govid.bus.sql import read
+
+QUERIES = read("govid.bus.kafka", "inbound_faults.sql")
 
 FaultKind = Literal["unreadable", "failing"]
 """*unreadable*: the batch cannot be decoded. *failing*: its records cannot be stored."""

@@ -26,11 +26,11 @@ from govid.bus.kafka.inbound_faults import InboundFaults
 from govid.bus.kafka.inbox_gaps import InboxGaps
 from govid.bus.kafka.intake import SHAPES, Arrival, Basis, Intake, Unreadable
 from govid.bus.kafka.partition_reader import FAILING_ATTEMPTS, PartitionReader
-from govid.bus.kafka.sql import QUERIES
 from govid.bus.kafka.topics_admin import INBOUND, Topics
 from govid.bus.metrics import Metrics
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
+from govid.bus.sql import read
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import (
     error_class,
@@ -42,6 +42,8 @@ from govid.bus.storage.errors import (
 from govid.bus.wake import Wake
 
 log = logging.getLogger(__name__)
+
+QUERIES = read("govid.bus.kafka", "inbox.sql")
 
 PAUSE_SECONDS = 1.0
 

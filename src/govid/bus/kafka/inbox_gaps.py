@@ -4,13 +4,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from govid.bus.acts import Acts, Signature
-from govid.bus.contracts import TopicGapAccepted
-from govid.bus.sql import read
+from govid.bus.kafka.inbound_faults import QUERIES
 
 log = logging.getLogger(__name__)
-
-QUERIES = read("govid.bus.kafka", "inbox_gaps.sql")
 
 
 class InboxGaps:
@@ -44,26 +40,3 @@ class InboxGaps:
                 },
             )
         return known_to is not None
-
-
-async def accept_gap(
-    connection: Any, acts: Acts, topic: str, partition: int, first: int, signature: Signature
-) -> int:
-    """Give up the records of the gap that begins at *first*; return how many, 0 for no such gap."""
-    given_up: list[int] = []
-
-    async def work() -> TopicGapAccepted | None:
-        next_offset = await connection.fetchval(QUERIES["accept_gap"], topic, partition, first)
-        if next_offset is None:
-            return None
-        given_up.append(next_offset - first)
-        return signature.event(
-            TopicGapAccepted,
-            topic=topic,
-            partition=partition,
-            first_offset=first,
-            next_offset=next_offset,
-        )
-
-    await acts.commit_event(work)
-    return sum(given_up)

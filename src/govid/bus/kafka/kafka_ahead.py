@@ -14,13 +14,12 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.acts import Acts, Signature
-from govid.bus.contracts import Topic, TopicKafkaAheadAccepted
+from govid.bus.contracts import Topic
 from govid.bus.errors import Outage
 from govid.bus.ids import first_uuid7_of, moment_of
+from govid.bus.kafka import codec
 from govid.bus.kafka.archive import Archive, UnreadableRecords, reading
-from govid.bus.kafka.claims import own_id
-from govid.bus.kafka.sql import QUERIES as KAFKA_QUERIES
+from govid.bus.kafka.topics_admin import QUERIES as TOPIC_QUERIES
 from govid.bus.settings import BusSettings
 from govid.bus.sql import read
 
@@ -190,7 +189,7 @@ async def compare_ends(settings: BusSettings, connection: Any, archive: Archive)
     names = [settings.wire_name(topic) for topic in Topic if topic not in UNJUDGED]
     bounds = await archive.all_bounds([name for name in names if name in present])
     known_ends = await _known_ends(connection)
-    installation = await connection.fetchval(KAFKA_QUERIES["installation"])
+    installation = await connection.fetchval(TOPIC_QUERIES["installation"])
     # What is older may have been dropped by retention.
     oldest = first_uuid7_of(datetime.now(UTC) - timedelta(days=settings.kept_days))
     found: list[AheadPartition] = []
@@ -220,24 +219,6 @@ async def compare_ends(settings: BusSettings, connection: Any, archive: Archive)
     return KafkaComparison(ahead=found, unreadable=unreadable, silent=sorted(silent))
 
 
-async def accept_ahead(
-    connection: Any, acts: Acts, ahead: Sequence[AheadPartition], signature: Signature
-) -> None:
-    """Let the relay publish although nobody here knows the ends of the partitions *ahead*."""
-
-    async def work() -> TopicKafkaAheadAccepted:
-        await connection.execute(
-            QUERIES["accept_ends"],
-            [one.topic for one in ahead],
-            [one.partition for one in ahead],
-            [one.end for one in ahead],
-        )
-        ends = {f"{one.topic}/{one.partition}": one.end for one in ahead}
-        return signature.event(TopicKafkaAheadAccepted, ends=ends)
-
-    await acts.commit_event(work)
-
-
 async def _known_ends(connection: Any) -> Mapping[tuple[str, int], int]:
     """Return up to where receipts, or an operator, vouch for a partition, of those they tell."""
     rows = await connection.fetch(QUERIES["known_ends"])
@@ -252,7 +233,7 @@ async def _first_unknown(
 ) -> tuple[int, UUID] | None:
     """Return offset and id of the first event that the database does not know."""
     async for records in batches:
-        own = [(record.offset, own_id(record, installation)) for record in records]
+        own = [(record.offset, codec.own_id(record, installation)) for record in records]
         ids = [event_id for _, event_id in own if event_id is not None and event_id >= oldest]
         unknown = set(ids) - await _known(connection, ids)
         for offset, event_id in own:
@@ -263,6 +244,6 @@ async def _first_unknown(
 
 async def _known(connection: Any, ids: Collection[UUID]) -> set[UUID]:
     rows = await connection.fetch(
-        KAFKA_QUERIES["known_events"], list(ids), min(ids, default=None), max(ids, default=None)
+        QUERIES["known_events"], list(ids), min(ids, default=None), max(ids, default=None)
     )
     return {row["id"] for row in rows}

@@ -1,5 +1,8 @@
 -- How far Kafka may be, by what the database knows.
 
+-- name: known_events
+SELECT id FROM bus.event WHERE id = ANY($1::uuid[]) AND id >= $2 AND id <= $3
+
 -- name: known_ends
 -- The offset after the newest record of each partition for which there is a receipt among the
 -- newest, or up to which an operator has accepted records that nobody knows here.
@@ -14,9 +17,3 @@ FROM (
     SELECT topic, partition, "offset" FROM bus.accepted_end
 ) known
 GROUP BY topic, partition
-
--- name: accept_ends
-INSERT INTO bus.accepted_end AS e (topic, partition, "offset")
-SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
-ON CONFLICT (topic, partition) DO UPDATE
-SET "offset" = greatest(e."offset", excluded."offset"), accepted_at = clock_timestamp()

@@ -10,13 +10,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from enum import StrEnum
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from govid.bus.kafka.cleanup import start, stop
 from govid.bus.kafka.topics_admin import Topics
+from govid.bus.metrics import State
 from govid.bus.settings import BusSettings
 from govid.bus.storage.errors import error_class
 from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
@@ -31,14 +31,6 @@ BATCH_BYTES = 256 * 1024
 
 AWAY = (KafkaError, *DATABASE_UNAVAILABLE)
 """What connecting may meet: Kafka is away, or the database that remembers the topics."""
-
-
-class State(StrEnum):
-    """What is known of Kafka. The values are what health says."""
-
-    CONNECTING = "connecting"
-    OK = "ok"
-    DOWN = "down"
 
 
 class Producer:

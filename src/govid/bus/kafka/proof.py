@@ -27,9 +27,10 @@ from govid.bus.findings import (
 from govid.bus.ids import moment_of
 from govid.bus.kafka.archive import Archive, Bounds, Keeping, UnreadableRecords
 from govid.bus.kafka.claims import Claim, Claims, Difference
-from govid.bus.kafka.inbox_gaps import QUERIES as GAP_QUERIES
-from govid.bus.kafka.sql import QUERIES as KAFKA_QUERIES
+from govid.bus.kafka.inbound_faults import QUERIES as GAP_QUERIES
+from govid.bus.kafka.kafka_ahead import QUERIES as AHEAD_QUERIES
 from govid.bus.kafka.strangers import Strangers
+from govid.bus.kafka.topics_admin import QUERIES as TOPIC_QUERIES
 from govid.bus.kafka.topics_admin import ordered_topics
 from govid.bus.settings import BusSettings
 from govid.bus.sql import read
@@ -140,7 +141,7 @@ class KafkaProof:
 
     async def survey(self) -> list[Finding]:
         """Find out what there is; return what is wrong with the topics themselves."""
-        self._installation = await self._connection.fetchval(KAFKA_QUERIES["installation"])
+        self._installation = await self._connection.fetchval(TOPIC_QUERIES["installation"])
         present = await self._archive.partitions()
         self._leaderless = await self._archive.leaderless()
         accepted = await self._connection.fetch(QUERIES["accepted_ends"])
@@ -256,7 +257,7 @@ class KafkaProof:
 
     async def _known(self, ids: Sequence[UUID]) -> set[UUID]:
         rows = await self._connection.fetch(
-            KAFKA_QUERIES["known_events"], ids, min(ids, default=None), max(ids, default=None)
+            AHEAD_QUERIES["known_events"], ids, min(ids, default=None), max(ids, default=None)
         )
         return {row["id"] for row in rows}
 

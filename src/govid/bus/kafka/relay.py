@@ -16,12 +16,11 @@ from aiokafka import AIOKafkaProducer
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import Topic
 from govid.bus.failures import Failure, Failures
-from govid.bus.kafka.debts import Debts
+from govid.bus.kafka.debts import QUERIES, Debts
 from govid.bus.kafka.faults import Fault, classify
 from govid.bus.kafka.kafka_ahead import AheadGuard
 from govid.bus.kafka.producer import BATCH_BYTES, Producer
 from govid.bus.kafka.shipment import Parcel, Refusal, Row, Shipment, pack
-from govid.bus.kafka.sql import QUERIES
 from govid.bus.kafka.topics_admin import Topics
 from govid.bus.leases import Leases
 from govid.bus.metrics import Metrics

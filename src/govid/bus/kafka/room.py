@@ -10,11 +10,11 @@ from govid.bus.kafka.deadletters import DeadLetters
 from govid.bus.kafka.inbox import Inbox
 from govid.bus.kafka.intake import Intake
 from govid.bus.kafka.logs import LogTopics
-from govid.bus.kafka.producer import Producer, State
+from govid.bus.kafka.producer import Producer
 from govid.bus.kafka.relay import Relay
 from govid.bus.kafka.topics_admin import Topics
 from govid.bus.leases import Leases
-from govid.bus.metrics import Metrics
+from govid.bus.metrics import Metrics, State
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database

@@ -17,8 +17,8 @@ from aiokafka.errors import KafkaError, for_code
 
 from govid.bus.contracts import Topic
 from govid.bus.kafka.cleanup import start
-from govid.bus.kafka.sql import QUERIES
 from govid.bus.settings import BusSettings
+from govid.bus.sql import read
 from govid.bus.storage.errors import error_class
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from govid.bus.storage.database import Database
 
 log = logging.getLogger(__name__)
+
+QUERIES = read("govid.bus.kafka", "topics.sql")
 
 INBOUND = (Topic.VERIFICATION_RESULT, Topic.DEATH_NOTIFICATION)
 """Topics that others write to as well."""

@@ -21,13 +21,13 @@ from govid.bus.kafka.acceptance import (
     TopicState,
     topic_states,
 )
+from govid.bus.kafka.acceptance import accept_ahead as write_acceptance
+from govid.bus.kafka.acceptance import accept_gap as write_gap_acceptance
 from govid.bus.kafka.archive import reading
 from govid.bus.kafka.cleanup import silence_aiokafka
+from govid.bus.kafka.inbound_faults import QUERIES as GAP_QUERIES
 from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
-from govid.bus.kafka.inbox_gaps import QUERIES as GAP_QUERIES
-from govid.bus.kafka.inbox_gaps import accept_gap as write_gap_acceptance
 from govid.bus.kafka.kafka_ahead import KafkaComparison, compare_ends
-from govid.bus.kafka.kafka_ahead import accept_ahead as write_acceptance
 from govid.bus.kafka.topics_admin import ordered_topics
 from govid.gateway.cli.acting import (
     Order,
