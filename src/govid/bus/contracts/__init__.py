@@ -1,4 +1,8 @@
-"""The published language: every event that modules and outside consumers share."""
+"""Exports every event that modules and external consumers share.
+
+It holds the event structs only. The registry of their names, versions, topics and keys, and the
+envelopes around them, are built on top of it.
+"""
 
 from govid.bus.contracts.accounts import (
     AccountBlocked,

@@ -1,4 +1,4 @@
-"""What happens to accounts. These events stay inside: they have no Kafka topic."""
+"""Events of the account life cycle. They are internal: no Kafka topic carries them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,32 +7,33 @@ from govid.bus.shared.contract import Event, IdentifierType
 
 
 class AccountEvent(Event, frozen=True, kw_only=True):
-    """Something that happened to one account."""
+    """Base of the events that concern one account."""
 
     account_id: UUID
     timestamp: datetime
 
 
 class AccountRegistered(AccountEvent, frozen=True, kw_only=True):
-    """Somebody opened an account."""
+    """An account was registered."""
 
     identifier_type: IdentifierType | None = None
 
 
 class AccountVerified(AccountEvent, frozen=True, kw_only=True):
-    """The department that owns the account's identifier confirmed it."""
+    """The department that owns the identifier confirmed it for the account."""
 
 
 class AccountVerificationFailed(AccountEvent, frozen=True, kw_only=True):
-    """The department that owns the account's identifier did not confirm it."""
+    """The department that owns the identifier did not confirm it for the account."""
 
     reason: str | None = None
 
 
 class AccountBlocked(AccountEvent, frozen=True, kw_only=True):
-    """The account may no longer be used; its sessions are dead.
+    """The account was blocked and its sessions were revoked.
 
-    `reason` is a permanent code. Where an operator did it, `stated_reason` is in their own words.
+    `reason` is a permanent code. If an operator blocked the account, `operator` names them and
+    `stated_reason` is the free text that they gave.
     """
 
     reason: str | None = None
@@ -41,7 +42,7 @@ class AccountBlocked(AccountEvent, frozen=True, kw_only=True):
 
 
 class AccountRestored(AccountEvent, frozen=True, kw_only=True):
-    """A blocked account may be used again; its old sessions stay dead."""
+    """A blocked account was restored; its old sessions stay revoked."""
 
     reason: str | None = None
     operator: str | None = None

@@ -1,4 +1,4 @@
-"""A doctor's appointment: the wish and the decision."""
+"""Events of GP appointments: the request and the decision."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from govid.bus.shared.contract import Event
 
 
 class AppointmentRequested(Event, frozen=True, kw_only=True):
-    """A citizen asks for an appointment."""
+    """A citizen requested an appointment."""
 
     appointment_id: UUID
     user_id: UUID
@@ -21,7 +21,7 @@ class AppointmentRequested(Event, frozen=True, kw_only=True):
 
 
 class AppointmentSlotHeld(Event, frozen=True, kw_only=True):
-    """A slot is held for a wish that named none. It stays inside, without a Kafka topic."""
+    """A slot is held for a request that named none. The event is internal."""
 
     appointment_id: UUID
     user_id: UUID
@@ -29,7 +29,7 @@ class AppointmentSlotHeld(Event, frozen=True, kw_only=True):
 
 
 class AppointmentDecided(Event, frozen=True, kw_only=True):
-    """The appointment's status was settled: CONFIRMED, REJECTED, CANCELLED or COMPLETED."""
+    """The appointment reached a status: CONFIRMED, REJECTED, CANCELLED or COMPLETED."""
 
     appointment_id: UUID
     user_id: UUID

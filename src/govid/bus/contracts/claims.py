@@ -1,23 +1,24 @@
-"""Who holds an identifier, and who does so no more. These events stay inside."""
+"""Events of identifiers that an account claims or releases. They are internal."""
 
 from govid.bus.contracts.accounts import AccountEvent
 from govid.bus.shared.contract import IdentifierType
 
 
 class AccountClaimExpired(AccountEvent, frozen=True, kw_only=True):
-    """An account gave back an identifier that no department had confirmed in time."""
+    """An account lost its claim to an identifier that no department had confirmed in time."""
 
     identifier_type: IdentifierType
 
 
 class AccountClosed(AccountEvent, frozen=True, kw_only=True):
-    """The owner closed the account; what was personal in it is gone, and so are its sessions."""
+    """The account holder closed the account: personal data was erased, sessions were revoked."""
 
 
 class AccountIdentifierReleased(AccountEvent, frozen=True, kw_only=True):
-    """An identifier may be registered again: a closed account's, or one that nobody had proved.
+    """An identifier may be registered again.
 
-    The latter is an operator's act; `stated_reason` is in their own words, and names nobody.
+    It belonged to a closed account, or an operator released it because it was never verified. In
+    the second case `stated_reason` is the free text of the operator, without personal data.
     """
 
     identifier_type: IdentifierType

@@ -1,15 +1,15 @@
-"""What becomes of a citizen's consent to show their tax records. These events stay inside."""
+"""Events of a citizen's consent to read their tax records at HMRC. They are internal."""
 
 from govid.bus.contracts.accounts import AccountEvent
 
 
 class TaxConsentGranted(AccountEvent, frozen=True, kw_only=True):
-    """Somebody consented at HMRC."""
+    """The account holder gave consent at HMRC."""
 
 
 class TaxConsentWithdrawn(AccountEvent, frozen=True, kw_only=True):
-    """Somebody withdrew their consent, and govid has forgotten what opened the records."""
+    """The account holder withdrew the consent, and govid deleted the consent tokens."""
 
 
 class TaxConsentLapsed(AccountEvent, frozen=True, kw_only=True):
-    """HMRC takes the consent for ended."""
+    """HMRC treats the consent as ended."""

@@ -1,4 +1,4 @@
-"""What happens to passwords and addresses. These events stay inside; they hold no personal data."""
+"""Events of passwords and email addresses. They are internal and hold no personal data."""
 
 from datetime import datetime
 from typing import Literal
@@ -9,19 +9,19 @@ from govid.bus.shared.contract import Event
 
 
 class CredentialChanged(AccountEvent, frozen=True, kw_only=True):
-    """The account has another password; its sessions are dead."""
+    """The password was changed or reset; the sessions of the account were revoked."""
 
     how: Literal["change", "reset"]
 
 
 class CredentialCorrupt(AccountEvent, frozen=True, kw_only=True):
-    """The stored hash of the account's password cannot be read: every password is a wrong one."""
+    """The stored password hash of the account cannot be read, so every login is refused."""
 
 
 class CredentialResetRequested(Event, frozen=True, kw_only=True):
-    """Somebody asked for a link to set a new password.
+    """A link to set a new password was requested.
 
-    Without `account_id` nobody has the address that was named, or nobody who may reset.
+    `account_id` is None if no account has the address, or if the account may not reset.
     """
 
     request_id: UUID
@@ -30,21 +30,21 @@ class CredentialResetRequested(Event, frozen=True, kw_only=True):
 
 
 class EmailConfirmed(AccountEvent, frozen=True, kw_only=True):
-    """The account's address is known to reach its owner."""
+    """The account holder confirmed the email address of the account."""
 
 
 class EmailChangeRequested(AccountEvent, frozen=True, kw_only=True):
-    """Another address was asked for; until it is confirmed, the old one counts."""
+    """A new email address was requested; the old one stays valid until the new one is confirmed."""
 
 
 class EmailChanged(AccountEvent, frozen=True, kw_only=True):
-    """The account has another address, which its owner has confirmed."""
+    """The account has a new email address, which the account holder has confirmed."""
 
 
 class LetterWritten(Event, frozen=True, kw_only=True):
-    """A mail is to be sent. To whom, and with which link, stands in identity's own rows.
+    """An email is to be sent. Recipient and link are stored by identity, not in the event.
 
-    One that `is_held_back` is above the quota of its recipient: no mail leaves.
+    If `is_held_back` is set, the quota of the recipient is exceeded and no email is sent.
     """
 
     letter_id: UUID

@@ -1,4 +1,4 @@
-"""Notices of death."""
+"""The death notice that HMRC publishes."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from govid.bus.shared.contract import Event, IdentifierType
 
 
 class DeathNotified(Event, frozen=True, kw_only=True):
-    """The holder of an identifier has died. A time without an offset is UTC."""
+    """The person with the identifier has died. A time without an offset is UTC."""
 
     identifier_type: IdentifierType = field(name="identifierType")
     identifier_value: Personal[str] = field(name="identifierValue")

@@ -1,6 +1,7 @@
-"""What a citizen says of themselves, for the department that has to confirm it.
+"""Holds what citizens state about themselves, for the department that has to confirm it.
 
-No event carries it: a department asks for it through a port when it needs it, and keeps none of it.
+No event carries these facts. A department reads them through an interface when it needs them, and
+stores none of them.
 """
 
 from datetime import date
@@ -14,9 +15,9 @@ from govid.bus.shared.contract import IdentifierType
 
 
 class ClaimedFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A name, a date of birth and perhaps a postcode, as the citizen wrote them.
+    """A name, a date of birth and possibly a postcode, as the citizen entered them.
 
-    Someone who has one name has no given name.
+    `given_name` is None for a person with a single name.
     """
 
     given_name: Personal[str | None] = None
@@ -30,14 +31,14 @@ class ClaimedFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FactsOfAccounts(Protocol):
-    """Knows what the holder of an account has claimed."""
+    """Reads the facts that an account holder has claimed."""
 
     async def of(self, account_id: UUID) -> ClaimedFacts | None:
-        """Return the facts of the account, or None where too few were given."""
+        """Return the facts of the account, or None if too few were given."""
 
 
 class VerifiedIdentifiers(Protocol):
-    """Knows for which accounts identifiers were verified."""
+    """Reads for which accounts identifiers were verified."""
 
     async def is_another_holder(
         self, account_id: UUID, identifier_type: IdentifierType, canonical_value: str

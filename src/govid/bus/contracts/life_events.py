@@ -1,6 +1,6 @@
-"""What became of notices of death. These events stay inside: they have no Kafka topic.
+"""Events of the processing of death notices. They are internal: no Kafka topic carries them.
 
-They name the notice by its id and the identifier by a keyed digest, never by itself.
+They refer to the notice by its id and to the identifier by a keyed digest, never by its value.
 """
 
 from datetime import datetime
@@ -10,7 +10,10 @@ from govid.bus.shared.contract import Event, IdentifierType
 
 
 class LifeEvent(Event, frozen=True, kw_only=True):
-    """Something about one notice. `occurred_at` is when the notice says that it happened."""
+    """Base of the events that concern one notice.
+
+    `occurred_at` is the time of the life event according to the notice.
+    """
 
     notice_id: UUID
     account_id: UUID | None = None
@@ -21,33 +24,36 @@ class LifeEvent(Event, frozen=True, kw_only=True):
 
 
 class LifeEventReceived(LifeEvent, frozen=True, kw_only=True):
-    """A notice came in."""
+    """A notice was received."""
 
 
 class LifeEventApplied(LifeEvent, frozen=True, kw_only=True):
-    """The notice is the newest word about the account. It `changed` it, unless it was so before."""
+    """The notice is the newest about the account and was applied.
+
+    `changed` is false if the account already had the resulting status.
+    """
 
     changed: bool
 
 
 class LifeEventIgnoredStale(LifeEvent, frozen=True, kw_only=True):
-    """Something newer is known of the account, so the notice changed nothing."""
+    """The notice was ignored, because a newer one is known for the account."""
 
 
 class LifeEventParked(LifeEvent, frozen=True, kw_only=True):
-    """The notice is kept: it is of the future, or nobody holds its identifier (`unclaimed`)."""
+    """The notice is scheduled for the future, or no account has its identifier (`unclaimed`)."""
 
     reason: str
 
 
 class LifeEventIllegal(LifeEvent, frozen=True, kw_only=True):
-    """The notice names no identifier or no time that there could be. It is not tried again."""
+    """The notice has an impossible identifier or time. It is not retried."""
 
     reason: str
 
 
 class ReviewOpened(LifeEvent, frozen=True, kw_only=True):
-    """A person has to look at the notice; `reason` is a permanent code."""
+    """The notice needs a manual review; `reason` is a permanent code."""
 
     review_id: UUID
     reason: str

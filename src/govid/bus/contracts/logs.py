@@ -1,4 +1,7 @@
-"""What the gateway tells about requests. None of it is personal but the account's id."""
+"""Records of the log topics: requests and access decisions of the gateway.
+
+Address and user agent are marked personal. Of the account only the id is in them.
+"""
 
 from datetime import datetime
 
@@ -7,7 +10,7 @@ from govid.bus.shared.contract import Event
 
 
 class RequestReceived(Event, frozen=True, kw_only=True):
-    """A request came in."""
+    """A request was received."""
 
     timestamp: datetime
     level: str = "INFO"
@@ -31,7 +34,7 @@ class RequestFinished(RequestReceived, frozen=True, kw_only=True):
 
 
 class AccessDecided(Event, frozen=True, kw_only=True):
-    """Somebody was let in, or was not. `error` is the refusal's permanent code."""
+    """Access was granted or refused. `error` is the permanent code of the refusal."""
 
     timestamp: datetime
     service: str = "gateway"

@@ -1,4 +1,4 @@
-"""What an operator did to the outbox. Each act is an event in the transaction of what it did."""
+"""Events of operator commands. Each is stored in the transaction of the change it describes."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,10 +9,10 @@ from govid.bus.shared.contract import Event
 
 
 class OutboxAct(Event, frozen=True, kw_only=True, rename="camel"):
-    """A batch of an operator's act. All batches of one command share `act_id`.
+    """A batch of an operator action on the outbox. All batches of one command share `act_id`.
 
-    `deliveries` holds the events that were touched, by subscriber. `selection` is what was asked
-    for. `stated_reason` is the operator's own words, which may name nobody.
+    `deliveries` holds the ids of the changed events by subscriber, `selection` the filter of the
+    command. `stated_reason` is the free text of the operator, without personal data.
     """
 
     act_id: UUID
@@ -24,29 +24,29 @@ class OutboxAct(Event, frozen=True, kw_only=True, rename="camel"):
 
 
 class OutboxReplayed(OutboxAct, frozen=True, kw_only=True):
-    """What had been delivered is delivered again."""
+    """Completed deliveries were added again."""
 
 
 class OutboxRetried(OutboxAct, frozen=True, kw_only=True):
-    """What was stuck tries again, with all its attempts."""
+    """Parked or dead-lettered deliveries are retried with all their attempts."""
 
 
 class OutboxUnparked(OutboxAct, frozen=True, kw_only=True):
-    """Parked keys go on, with the attempts that they have left."""
+    """Parked keys are retried with the attempts that they have left."""
 
 
 class OutboxDiscarded(OutboxAct, frozen=True, kw_only=True):
-    """What was stuck will never be handled."""
+    """Parked or dead-lettered deliveries were discarded and will never be handled."""
 
 
 class OutboxBackfilled(OutboxAct, frozen=True, kw_only=True):
-    """A subscriber gets events that had not been addressed to it."""
+    """Deliveries were added for events that had not been addressed to the subscriber."""
 
 
 class TopicAct(Event, frozen=True, kw_only=True, rename="camel"):
-    """An operator's act on topics, whose names are Kafka's.
+    """An operator action on a topic, which is named as in Kafka.
 
-    `stated_reason` is the operator's own words, which may name nobody.
+    `stated_reason` is the free text of the operator, without personal data.
     """
 
     act_id: UUID
@@ -56,7 +56,7 @@ class TopicAct(Event, frozen=True, kw_only=True, rename="camel"):
 
 
 class TopicPartitionsAccepted(TopicAct, frozen=True, kw_only=True):
-    """A topic's new number of partitions decides from now on where keys are published."""
+    """An operator accepted a new number of partitions: keys are distributed by it from now on."""
 
     topic: str
     partitions_before: int
@@ -64,9 +64,9 @@ class TopicPartitionsAccepted(TopicAct, frozen=True, kw_only=True):
 
 
 class TopicGapAccepted(TopicAct, frozen=True, kw_only=True):
-    """Records that Kafka removed before govid read them are given up.
+    """An operator accepted the loss of records that Kafka removed before govid read them.
 
-    From `first_offset` to before `next_offset`.
+    The records are those from `first_offset` to before `next_offset`.
     """
 
     topic: str
@@ -76,18 +76,19 @@ class TopicGapAccepted(TopicAct, frozen=True, kw_only=True):
 
 
 class TopicKafkaAheadAccepted(TopicAct, frozen=True, kw_only=True):
-    """Kafka holds records that the database does not know, and govid publishes all the same.
+    """An operator accepted that Kafka holds records that the database does not know.
 
-    `ends` holds the end offset of each partition (`topic/partition`) up to which that is so.
+    `ends` holds, by `topic/partition`, the end offset up to which unknown records are accepted.
     """
 
     ends: Mapping[str, int]
 
 
 class TopicRecordsSkipped(TopicAct, frozen=True, kw_only=True):
-    """Records of a partition at which the inbox had stopped are never handled.
+    """An operator skipped records at which the inbox had stopped; they are never handled.
 
-    From `first_offset` to before `next_offset`. `fault` is why it had stopped.
+    The records are those from `first_offset` to before `next_offset`. `fault` is why the partition
+    had stopped.
     """
 
     topic: str
@@ -98,9 +99,9 @@ class TopicRecordsSkipped(TopicAct, frozen=True, kw_only=True):
 
 
 class DataViewed(Event, frozen=True, kw_only=True, rename="camel"):
-    """An operator is shown personal data, or the state of an account; stored before that.
+    """Personal data or the state of an account is shown to an operator; stored before it is shown.
 
-    `view` is the command. `account_id` is the account, None for a stream of events.
+    `view` is the command. `account_id` is None for a stream of events.
     """
 
     act_id: UUID

@@ -1,7 +1,7 @@
-"""What happens to patient records. These events stay inside."""
+"""Events of patient records. They are internal."""
 
 from govid.bus.contracts.accounts import AccountEvent
 
 
 class PatientRecordRefused(AccountEvent, frozen=True, kw_only=True):
-    """An account tried to file a record under a number that was verified for another account."""
+    """A patient record was refused: its NHS number is verified for another account."""

@@ -1,4 +1,4 @@
-"""What happens to sign-ins and to the keys of their tokens. No Kafka topic carries these events."""
+"""Events of sessions and signing keys. They are internal: no Kafka topic carries them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from govid.bus.shared.contract import Event
 
 
 class SessionCreated(AccountEvent, frozen=True, kw_only=True):
-    """Somebody signed in. `acr` is the level of the sign-in."""
+    """A session was created at login. `acr` is the authentication context class of the login."""
 
     session_id: UUID
     client_id: str
@@ -18,27 +18,30 @@ class SessionCreated(AccountEvent, frozen=True, kw_only=True):
 
 
 class SessionRevoked(AccountEvent, frozen=True, kw_only=True):
-    """Sessions were ended before their time, all for one `reason`."""
+    """Sessions were revoked before they expired, all for the same `reason`."""
 
     session_ids: Sequence[UUID]
     reason: str
 
 
 class SessionExpired(AccountEvent, frozen=True, kw_only=True):
-    """A session was idle for too long, or had lasted as long as a session may."""
+    """A session expired: it was idle for too long, or reached its absolute lifetime."""
 
     session_id: UUID
 
 
 class RefreshReused(AccountEvent, frozen=True, kw_only=True):
-    """A spent refresh token was shown again: it is in two hands, so its whole family is dead."""
+    """A used refresh token was presented again, so its whole token family was revoked."""
 
     session_id: UUID
     client_id: str
 
 
 class KeyRotated(Event, frozen=True, kw_only=True):
-    """A signing key went a step further. `operator` and their words are None where time did it."""
+    """A signing key changed its state.
+
+    `operator` and `stated_reason` are None if the rotation did it on schedule.
+    """
 
     kid: str
     step: Literal["published", "activated", "retiring", "retired"]

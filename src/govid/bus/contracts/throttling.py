@@ -1,7 +1,7 @@
-"""What happens at the door: attempts to get in. No Kafka topic carries these events.
+"""Events of login and registration attempts. They are internal: no Kafka topic carries them.
 
-`subject` is a pseudonym of what was tried: it lets attempts be recognised as those of one name,
-also where nobody has it, and tells the name to nobody.
+`subject` is a keyed pseudonym of the name that was tried. It groups attempts on the same name, even
+if no account has it, and does not reveal the name.
 """
 
 from datetime import datetime
@@ -13,13 +13,13 @@ from govid.bus.shared.contract import Event
 
 
 class LoginSucceeded(AccountEvent, frozen=True, kw_only=True):
-    """Somebody showed the right password."""
+    """A login presented the right password."""
 
     subject: str
 
 
 class LoginFailed(Event, frozen=True, kw_only=True):
-    """Somebody did not get in. Without `account_id` nobody has the address that was tried."""
+    """A login failed. `account_id` is None if no account has the address that was tried."""
 
     subject: str
     account_id: UUID | None = None
@@ -28,13 +28,13 @@ class LoginFailed(Event, frozen=True, kw_only=True):
 
 
 class LoginRefusedBlocked(AccountEvent, frozen=True, kw_only=True):
-    """Somebody showed the right password of a blocked account."""
+    """A login presented the right password of a blocked account and was refused."""
 
     subject: str
 
 
 class RegistrationDuplicated(Event, frozen=True, kw_only=True):
-    """Somebody asked for an account with an address, or an identifier, that another one has."""
+    """A registration named an address or an identifier that another account has."""
 
     subject: str
     taken: Literal["email", "NIN", "NHS"]
@@ -42,7 +42,7 @@ class RegistrationDuplicated(Event, frozen=True, kw_only=True):
 
 
 class LoginLocked(Event, frozen=True, kw_only=True):
-    """Too many attempts failed: for a time, `flow` refuses this name whatever is shown."""
+    """Lockout: after too many failed attempts, `flow` refuses this name for a time."""
 
     flow: str
     subject: str
@@ -51,7 +51,7 @@ class LoginLocked(Event, frozen=True, kw_only=True):
 
 
 class LoginLockExpired(Event, frozen=True, kw_only=True):
-    """A lock is over: its time is, or a link in a mail has set a new password."""
+    """A lockout ended: it expired, or a password reset by email link ended it."""
 
     flow: str
     subject: str

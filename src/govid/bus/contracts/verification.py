@@ -1,4 +1,4 @@
-"""The question to a department, and its answer."""
+"""Events of identifier verification: the request to a department, its result and the evidence."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from govid.bus.shared.contract import Event, IdentifierType
 
 
 class VerificationRequested(Event, frozen=True, kw_only=True):
-    """An account claims an identifier; the department that owns it is asked."""
+    """An account claims an identifier; the department that owns it is asked to verify it."""
 
     user_id: UUID = field(name="userId")
     identifier_type: IdentifierType = field(name="identifierType")
@@ -21,7 +21,10 @@ class VerificationRequested(Event, frozen=True, kw_only=True):
 
 
 class VerificationCompleted(Event, frozen=True, kw_only=True):
-    """A department answered. `error` is a permanent code, never a text with personal data."""
+    """A department answered a verification request.
+
+    `error` is a permanent code, never a text with personal data.
+    """
 
     user_id: UUID = field(name="userId")
     identifier_type: IdentifierType = field(name="identifierType")
@@ -31,23 +34,23 @@ class VerificationCompleted(Event, frozen=True, kw_only=True):
 
 
 class NhsVerificationCompleted(VerificationCompleted, frozen=True, kw_only=True):
-    """The NHS answered."""
+    """The NHS answered a verification request."""
 
 
 class HmrcVerificationCompleted(VerificationCompleted, frozen=True, kw_only=True):
-    """HMRC answered."""
+    """HMRC answered a verification request."""
 
 
 class VerificationRefused(AccountEvent, frozen=True, kw_only=True):
-    """No department is asked: all attempts are spent. It stays inside, without a Kafka topic."""
+    """No department is asked, because all attempts are used. The event is internal."""
 
     identifier_type: IdentifierType
 
 
 class VerificationAttemptsForgiven(AccountEvent, frozen=True, kw_only=True):
-    """An operator gave attempts back to an account and to its identifier. It stays inside.
+    """An operator reset the attempt counters of an account and its identifier.
 
-    `stated_reason` is in the operator's own words, and names nobody.
+    The event is internal. `stated_reason` is the free text of the operator, without personal data.
     """
 
     attempts: int
@@ -56,12 +59,12 @@ class VerificationAttemptsForgiven(AccountEvent, frozen=True, kw_only=True):
 
 
 class EvidenceGathered(AccountEvent, frozen=True, kw_only=True):
-    """On what a department's answer rests. It stays inside, before the answer on its topic.
+    """Evidence for the answer of a department. It is internal and precedes the published answer.
 
-    `request_id` is the event that asked, `transaction` the department's own id of the exchange.
-    `outcome` is match, mismatch, deceased, restricted, incomplete, or insufficient, upon which no
-    answer follows. Scores go from 0 to 4 (Good Practice Guide 45). Outcome and contra-indicators
-    are personal, as they may tell of a death.
+    `request_id` is the id of the request event, `transaction` the department's id of the exchange.
+    `outcome` is match, mismatch, deceased, restricted, incomplete or insufficient; no answer
+    follows an insufficient one. Scores range from 0 to 4 (Good Practice Guide 45). Outcome and
+    contra-indicators are personal data, because they may reveal a death.
     """
 
     request_id: UUID
@@ -75,8 +78,8 @@ class EvidenceGathered(AccountEvent, frozen=True, kw_only=True):
 
 
 class NhsEvidenceGathered(EvidenceGathered, frozen=True, kw_only=True):
-    """The NHS has looked."""
+    """Evidence from the NHS."""
 
 
 class HmrcEvidenceGathered(EvidenceGathered, frozen=True, kw_only=True):
-    """HMRC has looked."""
+    """Evidence from HMRC."""
