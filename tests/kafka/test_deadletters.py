@@ -32,7 +32,7 @@ each_refusal = pytest.mark.parametrize("refusal", PASSING.values(), ids=PASSING)
 @pytest.fixture
 def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
     """Return what makes the next deliveries raise errors, each one of them; then Kafka is well."""
-    deliver = deadletters._deliver
+    deliver = deadletters._send_to_partition
 
     def use(refusals: Sequence[Exception]) -> None:
         left = iter(refusals)
@@ -42,7 +42,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
                 raise refusal
             await deliver(*arguments)
 
-        monkeypatch.setattr(deadletters, "_deliver", refusing)
+        monkeypatch.setattr(deadletters, "_send_to_partition", refusing)
 
     return use
 
@@ -51,7 +51,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
 async def dead_letters(house: House) -> DeadLetters:
     """Return dead letters of their own on the producer of a replica that runs."""
     await house.healthy()
-    return DeadLetters(house.kafka._copies)
+    return DeadLetters(house.kafka._dead_letter_producer)
 
 
 def a_record(house: House, offset: int, value: bytes = b"not json at all") -> Record:

@@ -496,7 +496,7 @@ async def test_a2_key_and_headers_count_for_the_copy(
     assert record.value == (b"x" * value if whole else None)
     assert header(record, "h") == ("h" * header_bytes if whole else None)
     assert [event["payload"].encode() for event in await stored(house)] == [encoded(NOTICE)]
-    assert house.kafka._records.rebuilds == 0
+    assert house.kafka._log_producer.rebuilds == 0
     assert [
         one.levelname for one in caplog.records if one.message == "inbox.record_unreadable"
     ] == ["ERROR"]
@@ -554,7 +554,7 @@ async def test_a2_a_copy_that_its_topic_refuses_leaves_its_reason(house: House, 
     assert [record.value for record in records] == [None, None, b"small"]
     assert [header(record, "dlq_offset") for record in records] == ["0", "1", "2"]
     assert [event["payload"].encode() for event in await stored(house)] == [encoded(NOTICE)]
-    assert house.kafka._copies.rebuilds == 1
+    assert house.kafka._dead_letter_producer.rebuilds == 1
 
 
 @pytest.mark.parametrize("value", [b"not json", None, b"x" * 300_000], ids=["text", "empty", "big"])

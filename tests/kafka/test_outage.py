@@ -170,7 +170,7 @@ async def is_down(house: House) -> bool:
 
 
 async def has_replaced(house: House) -> bool:
-    return house.kafka._events.rebuilds > 0
+    return house.kafka._event_producer.rebuilds > 0
 
 
 async def all_stored(house: House, count: int) -> bool:

@@ -41,7 +41,7 @@ async def test_r7_after_a_fatal_error_the_records_come_again_under_their_ids(
     await house.healthy()
     await house.emit(*(a_request(account, str(n)) for n in range(EVENTS)))
     await house.drained()
-    assert house.kafka._events.rebuilds == 1
+    assert house.kafka._event_producer.rebuilds == 1
     records = await house.read(Topic.VERIFICATION_REQUEST, 2 * EVENTS)
     (sequences,) = by_key(records, lambda record: int(header(record, "ce_sequence") or 0)).values()
     assert sequences == [*range(1, EVENTS + 1)] * 2

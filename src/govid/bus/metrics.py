@@ -38,7 +38,7 @@ INBOX_OUTCOMES = ("taken", "known", "conflict", "unknown_type", "unreadable", "s
 
 
 class State(StrEnum):
-    """What is known of Kafka. The values are what health says."""
+    """Connection state of Kafka, with the values that the health endpoint reports."""
 
     CONNECTING = "connecting"
     OK = "ok"

@@ -20,8 +20,8 @@ from govid.bus.kafka.record_batches import (
 WAIT_MS = 100
 FETCH_BYTES = 1024 * 1024
 READ_UNCOMMITTED, READ_COMMITTED = 0, 1
-PASSING_CODES = frozenset({3, 5, 6, 9, 74, 75, 78})
-"""Refusals of a fetch that end by themselves: the leader, its epoch or its end is not known yet.
+TRANSIENT_CODES = frozenset({3, 5, 6, 9, 74, 75, 78})
+"""Error codes of transient refusals: the leader, its epoch or its end offset is not known yet.
 
 Source: Kafka protocol guide, "Error Codes".
 """
@@ -35,18 +35,18 @@ def has_leader(cluster: Any, partition: TopicPartition) -> bool:
 async def fetch_batch(
     client: Any, partition: TopicPartition, position: int, *, committed: bool = False
 ) -> DecodedBatch | None:
-    """Return the batch at *position*; None if there is none, or the broker cannot say just now.
+    """Return the batch at *position*; None if there is none, or on a transient refusal.
 
-    *client* is that of a consumer. With *committed*, records of transactions that are open are not
-    there yet, and those of aborted ones are left out.
+    *client* is the network client of a consumer. With *committed*, records of open and of aborted
+    transactions are left out.
 
     Raises:
         UnreadableBatch: the batch is damaged, or the broker refuses it.
-        OffsetOutOfRangeError: Kafka has nothing at *position*, neither any more nor yet.
-        KafkaError: Kafka is away.
+        OffsetOutOfRangeError: *position* is outside the offsets that Kafka has.
+        KafkaError: Kafka is unavailable.
     """
     if not has_leader(client.cluster, partition):
-        # Not awaited: it is enough if a later call sees a new leader.
+        # Not awaited: a later call will see the new leader.
         client.force_metadata_update()
         return None
     wanted = (partition.partition, position, FETCH_BYTES)
@@ -54,7 +54,7 @@ async def fetch_batch(
     request = FetchRequest(WAIT_MS, 1, FETCH_BYTES, isolation, [(partition.topic, [wanted])])
     response = await client.send(client.cluster.leader_for_partition(partition), request)
     ((_, ((_, code, end, stable_end, *details),)),) = response.topics
-    if code in PASSING_CODES:
+    if code in TRANSIENT_CODES:
         await client.force_metadata_update()
         return None
     error = errors.for_code(code)
@@ -66,7 +66,7 @@ async def fetch_batch(
     aborted = details[1] if response.API_VERSION >= 11 else details[-2]  # noqa: PLR2004
     if not details[-1] and position < (stable_end if committed else end):
         raise UnreadableBatch("missing", position + 1)
-    # A batch may hold so many records that requests would have to wait for it.
+    # In a thread: a batch may hold so many records that requests would wait for its decoding.
     return await asyncio.to_thread(
         decode_batch,
         details[-1] or b"",

@@ -1,7 +1,7 @@
-"""Starts parts of aiokafka so that they can be stopped, and ends what a stop cut short left.
+"""Starts and stops aiokafka clients within bounds, and closes what an interrupted stop leaves.
 
-Kafka may fall silent at any moment, so each step has a bound. A cancelled start that is stopped
-thereafter takes all of them, and must be over before whoever runs it gives up waiting.
+Kafka may stop answering at any moment, so each step has a time limit. A start that is cancelled and
+then stopped uses all of them (`MAX_STOP_SECONDS`); callers have to wait longer than that.
 """
 
 import asyncio
@@ -13,27 +13,31 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError
 
-GRACE_SECONDS = 0.3
-"""How long a cancelled start may take to come to its own end."""
+START_GRACE_SECONDS = 0.3
+"""How long a cancelled start may take to finish by itself."""
 CANCEL_SECONDS = 0.2
-"""How long a cancelled task may take to notice."""
-POLITE_SECONDS = 1.0
-"""How long a producer may flush, and a consumer take leave of its group."""
-LONGEST_SECONDS = GRACE_SECONDS + CANCEL_SECONDS + POLITE_SECONDS + CANCEL_SECONDS
+"""How long a cancelled task may take to end."""
+STOP_GRACE_SECONDS = 1.0
+"""How long a producer may flush, or a consumer leave its group."""
+MAX_STOP_SECONDS = START_GRACE_SECONDS + CANCEL_SECONDS + STOP_GRACE_SECONDS + CANCEL_SECONDS
 
 
 def silence_aiokafka() -> None:
-    """Silence aiokafka: it logs keys and values, and floods while Kafka is away; we say it once."""
+    """Silence the logs of aiokafka.
+
+    They contain keys and values, and repeat every error while Kafka is unavailable. govid logs an
+    outage once.
+    """
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
 
 
-async def start(part: Any) -> None:
-    """Start *part*, a producer, a consumer or an admin client.
+async def start(client: Any) -> None:
+    """Start *client*, a producer, a consumer or an admin client.
 
-    A start that is cancelled may come to its end first, within a bound. The connection of one that
-    does not is closed here: it is in nobody's list before Kafka has answered its first question.
+    A cancelled start may finish by itself within a time limit. If it does not, its connections are
+    closed here: aiokafka does not list them before Kafka has answered the first request.
     """
-    starting = asyncio.create_task(part.start())
+    starting = asyncio.create_task(client.start())
     try:
         await asyncio.wait([starting])
         if starting.cancelled():
@@ -42,7 +46,7 @@ async def start(part: Any) -> None:
     except asyncio.CancelledError:
         opened: list[AIOKafkaConnection] = []
         try:
-            await asyncio.wait([starting], timeout=GRACE_SECONDS)
+            await asyncio.wait([starting], timeout=START_GRACE_SECONDS)
             opened += _connections(starting.get_coro())
             starting.cancel()
             await asyncio.wait([starting], timeout=CANCEL_SECONDS)
@@ -53,39 +57,41 @@ async def start(part: Any) -> None:
         raise
 
 
-async def stop(part: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Stop *part*, and leave neither a task nor a connection of it, whatever Kafka does.
+async def stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Stop *client* without leaving a task or a connection, even if Kafka does not answer.
 
-    What it does by itself waits for answers: a producer flushes, a consumer leaves its group. What
-    is left then are tasks that would go on once Kafka is back, and the connections they use.
+    The stop of aiokafka waits for answers: a producer flushes, a consumer leaves its group. If it
+    is interrupted, it leaves tasks that would continue once Kafka is back, and their connections.
     """
-    # There is no public way to any of these.
-    if isinstance(part, AIOKafkaProducer):
-        client, owners = part.client, (part._sender, part._message_accumulator)  # noqa: SLF001
+    # aiokafka has no public access to any of these.
+    if isinstance(client, AIOKafkaProducer):
+        network = client.client
+        owners = (client._sender, client._message_accumulator)  # noqa: SLF001
     else:
-        client, owners = part._client, (part._coordinator, part._fetcher)  # noqa: SLF001
-    transports = _transports(client)
-    # In a task of its own: aiokafka awaits what it has cancelled, and then its stop raises a
-    # cancellation that nobody asked for. Whatever else it meets is no matter here either.
-    stopping = asyncio.create_task(part.stop())
+        network = client._client  # noqa: SLF001
+        owners = (client._coordinator, client._fetcher)  # noqa: SLF001
+    transports = _transports(network)
+    # In a separate task: aiokafka awaits the tasks that it has cancelled, and then its stop raises
+    # a cancellation that no caller requested. Other errors of the stop do not matter either.
+    stopping = asyncio.create_task(client.stop())
     stopping.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        await asyncio.wait([stopping], timeout=POLITE_SECONDS)
-        await _cancel((part, client, *owners))
+        await asyncio.wait([stopping], timeout=STOP_GRACE_SECONDS)
+        await _cancel((client, network, *owners))
     finally:
         stopping.cancel()
-        for transport in transports | _transports(client):
+        for transport in transports | _transports(network):
             transport.abort()
-        for connection in client._conns.values():  # noqa: SLF001
+        for connection in network._conns.values():  # noqa: SLF001
             connection.close()
-    # The loop lets go of an aborted transport in its next turn.
+    # The event loop releases an aborted transport in its next iteration.
     await asyncio.sleep(0)
 
 
 async def _cancel(owners: tuple[object, ...]) -> None:
-    """Cancel all tasks that work for *owners*.
+    """Cancel all tasks of *owners*.
 
-    A task is known by the object whose method it runs: aiokafka keeps no list of them.
+    A task is identified by the object whose method it runs: aiokafka keeps no list of tasks.
     """
     remains = [task for task in asyncio.all_tasks() if _owner(task) in owners]
     for task in remains:
@@ -96,18 +102,18 @@ async def _cancel(owners: tuple[object, ...]) -> None:
 
 def _owner(task: asyncio.Task[Any]) -> object:
     frame = getattr(task.get_coro(), "cr_frame", None)
-    # An object, so that a task without one is never taken for a part that does not exist.
+    # A unique object, so that a task without a frame never matches an owner that is None.
     return _owner if frame is None else frame.f_locals.get("self", _owner)
 
 
-def _transports(client: Any) -> set[asyncio.WriteTransport]:
-    """Return what *client* is connected by: a transport that is closed politely waits to flush."""
-    writers = [connection._writer for connection in client._conns.values()]  # noqa: SLF001
+def _transports(network: Any) -> set[asyncio.WriteTransport]:
+    """Return the open transports of *network*; closing one gracefully would wait for its flush."""
+    writers = [connection._writer for connection in network._conns.values()]  # noqa: SLF001
     return {writer.transport for writer in writers if writer is not None}
 
 
 def _connections(coroutine: Any) -> Iterator[AIOKafkaConnection]:
-    """Find the connections that *coroutine*, or what it waits for, holds in a variable."""
+    """Yield the connections in local variables of *coroutine* and of the coroutines it awaits."""
     while (frame := getattr(coroutine, "cr_frame", None)) is not None:
         for value in list(frame.f_locals.values()):
             if isinstance(value, AIOKafkaConnection):

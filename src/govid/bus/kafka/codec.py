@@ -1,8 +1,8 @@
-"""Between rows and records: CloudEvents 1.0 in binary mode.
+"""Converts between rows and Kafka records: CloudEvents 1.0 in binary mode, and partitioning by key.
 
-A record's value is the stored payload to the byte; all that govid adds travels in headers, so the
-value stays what consumers have always read. Nothing personal may stand in a header or a key (I9):
-the subject is the account's id, or missing.
+The value of a record is the stored payload, byte for byte. All that govid adds is in the headers,
+so consumers of the plain value are not affected. Headers and keys contain no personal data (I9):
+the subject is the id of the account, or missing.
 
 Source: CloudEvents Kafka protocol binding 1.0.2, section 3.2.
 """
@@ -20,7 +20,7 @@ from aiokafka.partitioner import murmur2
 RecordHeaders = list[tuple[str, bytes]]
 
 OURS = "/govid/"
-"""How the source of each record begins that govid wrote."""
+"""Prefix of the source of every record that govid writes."""
 
 _TYPE = re.compile(r"(?P<name>.+)\.v(?P<version>[1-9][0-9]{0,5})")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -71,28 +71,28 @@ def headers(
 def partition_for(key: str, partitions: int) -> int:
     """Return the partition of *key* among *partitions*, as Kafka's Java client computes it.
 
-    Over a remembered number and not the topic's present one: a topic that grows would otherwise
-    move a key, and its later events could be read before its earlier ones.
+    *partitions* is the stored number, not the current one of the topic. Otherwise a topic that
+    grows would move a key, and its later events could be read before its earlier ones.
     """
     return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
 class Attributes(msgspec.Struct, frozen=True, kw_only=True):
-    """What the headers of a foreign record say about it. Nothing here is to be trusted."""
+    """The CloudEvents attributes in the headers of a foreign record. None of them is trusted."""
 
     event_id: bytes | None
-    """Any bytes at all; None if the record has no id."""
+    """Arbitrary bytes; None if the record has no id."""
     source: str
     type_name: str | None
     version: int
     correlation_id: str | None
     traceparent: str | None
     installation: str | None = None
-    """Which govid wrote it, if one did that says so."""
+    """The govid installation that wrote the record, if the header names one."""
 
     @property
     def own_id(self) -> UUID | None:
-        """Return the id as a UUID if it is written the way govid writes its own."""
+        """Return the id as a UUID if it has the form of ids written by govid."""
         text = text_of(self.event_id or b"")
         try:
             found = UUID(text)
@@ -102,30 +102,30 @@ class Attributes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def attributes(record_headers: Iterable[tuple[str, bytes | None]]) -> Attributes:
-    """Read the headers of a foreign record. Producers that know no CloudEvents may send a bare id.
+    """Parse the headers of a foreign record. Producers without CloudEvents may send a bare id.
 
-    Of a header that stands twice the last counts.
+    If a header occurs twice, the last one counts.
     """
     found = {name.lower(): value for name, value in record_headers if value}
     ids = (found.get(name) for name in ("ce_id", "ce-id", "id", "message-id", "message_id"))
-    name, version = _named(text_of(found.get("ce_type") or found.get("ce-type") or b""))
+    name, version = _split_type(text_of(found.get("ce_type") or found.get("ce-type") or b""))
     return Attributes(
         event_id=next((value for value in ids if value), None),
         source=text_of(found.get("ce_source") or found.get("ce-source") or b"")[:500],
         type_name=name,
         version=version,
-        correlation_id=_matching(
+        correlation_id=_decode_matching(
             _CORRELATION, found.get("ce_correlationid") or found.get("correlation_id")
         ),
-        traceparent=_matching(_TRACEPARENT, found.get("traceparent")),
-        installation=_matching(_INSTALLATION, found.get("ce_installation")),
+        traceparent=_decode_matching(_TRACEPARENT, found.get("traceparent")),
+        installation=_decode_matching(_INSTALLATION, found.get("ce_installation")),
     )
 
 
 def own_id(record: Any, installation: str | None = None) -> UUID | None:
-    """Return the event's id if govid wrote *record*, an aiokafka `ConsumerRecord`.
+    """Return the event id if govid wrote *record*, an aiokafka `ConsumerRecord`.
 
-    Not if it says that another installation than *installation* did.
+    Returns None if the record names another installation than *installation*.
     """
     found = attributes(record.headers)
     is_foreign = None not in {installation, found.installation} and (
@@ -135,24 +135,24 @@ def own_id(record: Any, installation: str | None = None) -> UUID | None:
 
 
 def other_installation(record: Any, installation: str | None) -> str | None:
-    """Return which installation wrote *record*, if that was another one of govid."""
+    """Return the installation that wrote *record*, if it is another govid than *installation*."""
     found = attributes(record.headers)
     is_other = installation is not None and found.installation != installation
     return found.installation if is_other and found.source.startswith(OURS) else None
 
 
 def text_of(raw: bytes) -> str:
-    """Return *raw* as text that any database takes: what is not UTF-8, and NUL, is escaped."""
+    """Decode *raw* to text that every database accepts: invalid UTF-8 and NUL are escaped."""
     return raw.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
 
 
-def _named(text: str) -> tuple[str | None, int]:
+def _split_type(text: str) -> tuple[str | None, int]:
     if not text:
         return None, 1
     match = _TYPE.fullmatch(text)
     return (text[:200], 1) if match is None else (match["name"][:200], int(match["version"]))
 
 
-def _matching(pattern: re.Pattern[str], raw: bytes | None) -> str | None:
+def _decode_matching(pattern: re.Pattern[str], raw: bytes | None) -> str | None:
     text = raw.decode() if raw and raw.isascii() else ""
     return text if pattern.fullmatch(text) else None

@@ -1,8 +1,8 @@
-"""Where records go that cannot be read: `<topic>.dlq`, as they came, with the reason as headers.
+"""Publishes unreadable records to the dead-letter topic `<topic>.dlq`, with the reason as headers.
 
-A record that is too large to be copied whole leaves its reason headers only. A refusal that is not
-about the record itself takes nothing from the copy: the caller tries again. If even the headers are
-refused for good, there is no copy, and the caller steps over the record.
+A record that is too large to be copied leaves its reason headers only. After a refusal that does
+not concern the record itself, the caller retries and the copy stays complete. If even the headers
+are refused permanently, there is no copy, and the caller skips the record.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from govid.bus.kafka.topics_admin import dead_letter_topic
 from govid.bus.storage.errors import error_class
 
 SEND_SECONDS = 5.0
-KEPT_BYTES = 512 * 1024
-"""A record whose key, value and headers are longer than this together is not copied whole."""
+MAX_COPY_BYTES = 512 * 1024
+"""Maximum size of key, value and headers together of a record that is copied completely."""
 LAST_RESORT_SECONDS = 60.0
-"""How long a topic may refuse the reason headers, or be missing, until records are stepped over."""
+"""How long a topic may refuse the reason headers, or be missing, before a record is skipped."""
 
 _TOO_LARGE = (
     errors.MessageSizeTooLargeError,
@@ -31,65 +31,65 @@ _TOO_LARGE = (
     errors.RecordListTooLargeError,
 )
 
-Headers = Sequence[tuple[str, bytes | None]]
+DeadLetterHeaders = Sequence[tuple[str, bytes | None]]
 
 
 class DeadLetterRefused(Exception):
-    """The dead-letter topic does not take a record now; the caller tries again."""
+    """The dead-letter topic refuses the record at present; the caller retries."""
 
 
 class DeadLetters:
-    """Writes to the dead-letter topics, and waits until Kafka has it."""
+    """Publishes dead letters and waits for the acknowledgement of Kafka."""
 
     def __init__(self, producer: Producer) -> None:
-        """Write through *producer*."""
+        """Publish through *producer*."""
         self._producer = producer
         self._limits: dict[str, int] = {}
         self._refused: dict[tuple[str, int], tuple[int, float]] = {}
-        """By topic and partition, the offset of the record that is refused, and since when."""
+        """By topic and partition: offset of the refused record, and since when it is refused."""
 
     async def put(self, record: Any, reason: Unreadable) -> bool:
-        """Write *record*, an aiokafka `ConsumerRecord`, with *reason*; tell whether that is done.
+        """Publish *record*, an aiokafka `ConsumerRecord`, with *reason*; return whether it worked.
 
-        False means that the topic has refused this record for `LAST_RESORT_SECONDS`: there is no
-        copy.
+        False means that the topic has refused this record for `LAST_RESORT_SECONDS` and that there
+        is no copy.
 
         Raises:
-            KafkaError, TimeoutError: Kafka is away.
-            DeadLetterRefused: the topic refuses the record now.
+            KafkaError, TimeoutError: Kafka is unavailable.
+            DeadLetterRefused: the topic refuses the record at present.
         """
         place = (record.topic, record.partition)
         is_copied = await self._copy(record, reason)
         if not is_copied and self._refused_seconds(record) < LAST_RESORT_SECONDS:
             raise DeadLetterRefused
-        # The next record that is refused has the whole time again.
+        # The next refused record gets the full time again.
         self._refused.pop(place, None)
         return is_copied
 
     async def _copy(self, record: Any, reason: Unreadable) -> bool:
-        """Write as much of *record* as its dead-letter topic takes; tell whether it took any."""
+        """Publish as much of *record* as its dead-letter topic accepts; return whether it did."""
         topic = dead_letter_topic(record.topic)
-        size = _size(record)
+        size = _record_size(record)
         headers = _reason_headers(record, reason)
-        if size <= self._limits.get(topic, KEPT_BYTES):
+        if size <= self._limits.get(topic, MAX_COPY_BYTES):
             whole = [*record.headers, *headers]
             refusal = await self._send(topic, record.partition, record.key, record.value, whole)
             if refusal is None:
                 return True
             if isinstance(refusal, _TOO_LARGE):
-                # Others of this size need not be refused as well.
+                # Do not try to copy other records of this size.
                 self._limits[topic] = size - 1
             elif self._refused_seconds(record) < LAST_RESORT_SECONDS:
-                # The record need not be at fault: its content may still be copied.
+                # The record may not be the cause: its content may still be copied later.
                 return False
         if await self._send(topic, record.partition, None, None, headers) is None:
             return True
-        # It was not the size.
+        # The size was not the cause.
         self._limits.pop(topic, None)
         return False
 
     def _refused_seconds(self, record: Any) -> float:
-        """Return for how long *record* has been refused; from now on if it was not before."""
+        """Return for how long *record* has been refused; its first refusal starts the time."""
         place, now = (record.topic, record.partition), time.monotonic()
         refused = self._refused.get(place)
         if refused is None or refused[0] != record.offset:
@@ -97,19 +97,24 @@ class DeadLetters:
         return now - refused[1]
 
     async def _send(
-        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: DeadLetterHeaders,
     ) -> Exception | None:
-        """Send one record; return None if Kafka has it, or the refusal.
+        """Send one record; return None if it was acknowledged, else the refusal.
 
         Raises:
-            KafkaError, TimeoutError: Kafka is away.
+            KafkaError, TimeoutError: Kafka is unavailable.
         """
         producer = await self._producer.ready()
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await _deliver(producer, topic, partition, key, value, headers)
+                await _send_to_partition(producer, topic, partition, key, value, headers)
         except Exception as error:
-            # Whatever it was, the numbering of this producer cannot be trusted any more.
+            # After any error the batch numbering of this producer is in doubt.
             self._producer.replace(producer, error_class(error))
             if classify(error) is Fault.OUTAGE:
                 raise
@@ -117,13 +122,13 @@ class DeadLetters:
         return None
 
 
-async def _deliver(
+async def _send_to_partition(
     producer: AIOKafkaProducer,
     topic: str,
     partition: int,
     key: bytes | None,
     value: bytes | None,
-    headers: Headers,
+    headers: DeadLetterHeaders,
 ) -> None:
     batch = producer.create_batch()
     batch.append(timestamp=None, key=key, value=value, headers=headers)
@@ -132,12 +137,12 @@ async def _deliver(
     await future
 
 
-def _size(record: Any) -> int:
+def _record_size(record: Any) -> int:
     headers = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
     return len(record.key or b"") + len(record.value or b"") + headers
 
 
-def _reason_headers(record: Any, reason: Unreadable) -> Headers:
+def _reason_headers(record: Any, reason: Unreadable) -> DeadLetterHeaders:
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return [
         ("dlq_reason", reason.reason.encode()),

@@ -1,4 +1,7 @@
-"""Reads what is owed to Kafka, oldest first; a long backlog does not make it dearer."""
+"""Fetches pending deliveries of the relay, oldest first.
+
+The cost of a fetch does not grow with the length of the backlog (see `ScanWatermark`).
+"""
 
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -18,36 +21,36 @@ QUERIES = read("govid.bus.kafka", "relay.sql")
 
 
 class Debts:
-    """The deliveries of the relay, with all that goes out of their events."""
+    """The pending deliveries of the relay, with the published columns of their events."""
 
     def __init__(self, settings: BusSettings, database: "Database") -> None:
         """Read from *database*."""
         self._settings = settings
         self._database = database
-        self._floor = Floor(RELAY, settings, database)
+        self._watermark = Floor(RELAY, settings, database)
 
     async def read(
-        self, buckets: Collection[int], under_way: Collection[int], resting: Collection[str]
+        self, buckets: Collection[int], in_flight: Collection[int], paused: Collection[str]
     ) -> Sequence[Row]:
-        """Return the oldest debts of *buckets*.
+        """Return the oldest pending deliveries of *buckets*.
 
-        Without those whose positions are *under_way*, and those of topics that are *resting*.
+        Excludes the positions *in_flight* and the deliveries of the topics *paused*.
         """
-        fetch = partial(self._due, buckets, under_way, resting)
-        due = await self._floor.read(buckets, fetch, under_way)
+        fetch = partial(self._due, buckets, in_flight, paused)
+        due = await self._watermark.read(buckets, fetch, in_flight)
         while due:
             rows = await self._with_events(due)
             if rows or len(due) < self._settings.relay_batch_size:
                 return rows
-            # Somebody has deleted the events of all of these; those behind them are owed as well.
-            due = await fetch(due[-1]["pos"], self._floor.hidden)
+            # The events of all these deliveries were deleted; later deliveries are still pending.
+            due = await fetch(due[-1]["pos"], self._watermark.hidden)
         return ()
 
     async def _due(
         self,
         buckets: Collection[int],
-        under_way: Collection[int],
-        resting: Collection[str],
+        in_flight: Collection[int],
+        paused: Collection[str],
         position: int,
         hidden: Collection[str],
     ) -> Sequence[Any]:
@@ -55,8 +58,8 @@ class Debts:
             QUERIES["relay_backlog"],
             RELAY,
             list(buckets),
-            list(under_way),
-            list(resting),
+            list(in_flight),
+            list(paused),
             self._settings.relay_batch_size,
             position,
             list(hidden),

@@ -1,6 +1,6 @@
-"""Decompresses record batches within a bound: a few kilobytes may stand for gigabytes.
+"""Decompresses record batches up to a size limit: a few kilobytes may decompress to gigabytes.
 
-Source: Kafka protocol guide, "Record Batch"; snappy batches of Java are in xerial's blocks.
+Source: Kafka protocol guide, "Record Batch"; Java clients write snappy in xerial blocks.
 """
 
 import gzip
@@ -25,15 +25,15 @@ class DecodedTooLarge(ValueError):
 
 
 class UnknownCodec(ValueError):
-    """The number stands for no codec."""
+    """The number is not a known codec."""
 
 
 def decompress(data: bytes, codec: int, limit: int = MAX_DECODED_BYTES) -> bytes:
-    """Return *data* without the compression *codec*, in at most *limit* bytes.
+    """Decompress *data* with the codec number *codec* to at most *limit* bytes.
 
     Raises:
         UnknownCodec: Kafka has no codec of this number.
-        Exception: the data is damaged or too large; each library has errors of its own.
+        Exception: the data is damaged or too large; each library has its own errors.
     """
     decoder = _DECODERS.get(codec)
     if decoder is None:
@@ -42,11 +42,11 @@ def decompress(data: bytes, codec: int, limit: int = MAX_DECODED_BYTES) -> bytes
 
 
 def bound_aiokafka() -> None:
-    """Let aiokafka decompress within the same bound, in this process and from now on.
+    """Apply the same size limit to aiokafka in this process, permanently.
 
-    It has no setting for that (0.14), and decompresses a batch as soon as it is asked for records.
-    Its modules look their decoders up by name at each call. Those that are compiled and those that
-    stand in for them are meant both.
+    aiokafka 0.14 has no setting for it, and decompresses a batch as soon as records are requested.
+    Its modules look up their decoders by name at each call. Both the compiled modules and their
+    fallbacks in Python are patched.
     """
     for module in _MODULES:
         for name, codec in _NAMES.items():
@@ -70,7 +70,7 @@ def _gzip(data: bytes, limit: int) -> bytes:
 
 def _by_stream(into: Callable[[bytes, mmap.mmap], int]) -> Callable[[bytes, int], bytes]:
     def decompress_stream(data: bytes, limit: int) -> bytes:
-        # The library fails where the output is full. Only pages that are written cost memory.
+        # The library fails if the output is full. Only pages that are written use memory.
         with mmap.mmap(-1, limit) as output:
             return output[: into(data, output)]
 
@@ -92,7 +92,7 @@ def _snappy(data: bytes, limit: int) -> bytes:
 
 
 def _snappy_block(data: bytes, limit: int) -> bytes:
-    # A block begins with its length, which the library allocates and does not exceed.
+    # A block begins with its length; the library allocates that much and never exceeds it.
     if cramjam.snappy.decompress_raw_len(data) > limit:
         raise DecodedTooLarge
     return bytes(cramjam.snappy.decompress_raw(data))
@@ -118,7 +118,7 @@ def _modules() -> Sequence[ModuleType]:
     found = []
     for place in ("record", "record._crecords"):
         for name in ("default_records", "legacy_records"):
-            # Where aiokafka was not compiled, the modules in Python do the work.
+            # If aiokafka was not compiled, only its modules in Python exist.
             with suppress(ImportError):
                 found.append(import_module(f"aiokafka.{place}.{name}"))
     return found

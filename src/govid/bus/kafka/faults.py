@@ -1,4 +1,4 @@
-"""What an error of Kafka means for the records that it met."""
+"""Classifies errors of Kafka by what they mean for the batch that was sent."""
 
 from enum import StrEnum
 
@@ -6,16 +6,16 @@ from aiokafka import errors
 
 
 class Fault(StrEnum):
-    """The classes of errors; each has one answer, and only poison is the record's own fault."""
+    """Error classes. Each has one reaction; only `POISON` is caused by the record itself."""
 
     OUTAGE = "outage"
-    """Kafka is away, or nobody knows: send again, for as long as it takes."""
+    """Kafka is unavailable, or the result is unknown: send again, without a limit of attempts."""
     CONFIGURATION = "configuration"
-    """This topic may not be written to as things are: let it rest, serve the others."""
+    """The topic cannot be written to at present: pause it and serve the others."""
     POISON = "poison"
-    """Kafka refuses the record, and always will."""
+    """Kafka refuses the record permanently."""
     FATAL = "fatal"
-    """This producer is finished; the next one will do better."""
+    """The producer is unusable: replace it."""
 
 
 _POISON = (
@@ -32,14 +32,14 @@ _CONFIGURATION = (
     errors.InvalidTopicError,
     errors.PolicyViolationError,
     errors.UnsupportedForMessageFormatError,
-    # The client asserts that the topic has the partition.
+    # aiokafka asserts that the topic has the partition.
     AssertionError,
 )
 _OUTAGE = (errors.ProducerClosed, errors.KafkaTimeoutError, TimeoutError, OSError)
 
 
 def classify(error: BaseException) -> Fault:
-    """Return what *error*, raised for a batch of records, means."""
+    """Return the class of *error*, which was raised for a batch of records."""
     if isinstance(error, _POISON):
         return Fault.POISON
     if isinstance(error, _CONFIGURATION):

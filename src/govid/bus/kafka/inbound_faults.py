@@ -1,8 +1,8 @@
-"""Stores at which positions of the inbound topics govid does not get on.
+"""Stores the positions at which partitions of the inbound topics have stopped.
 
 The rows are for operators: `govid outbox status` and `govid topics list` read them in another
-process. A row leaves once a replica has passed its position, whichever replica reported it, or when
-the partition begins anew.
+process. A row is deleted once any replica has passed its position, or when the partition starts
+again from the beginning.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ FaultKind = Literal["unreadable", "failing"]
 
 
 class FaultReport(Protocol):
-    """What is known of a fault."""
+    """What a reader reports about a fault."""
 
     offset: int
     next_offset: int
@@ -31,8 +31,8 @@ class FaultReport(Protocol):
 class InboundFault(msgspec.Struct, frozen=True, kw_only=True):
     """A position at which a partition has stopped.
 
-    `next_offset` is where reading goes on if the batch is stepped over. `accepted_at` is set once
-    an operator has decided that, and until a replica has done it.
+    `next_offset` is where reading continues if the batch is skipped. `accepted_at` is set from the
+    decision of an operator to skip it until a replica has done so.
     """
 
     topic: str
@@ -46,19 +46,19 @@ class InboundFault(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """Return topic, partition and offset as they are written everywhere."""
+        """Return topic, partition and offset as `topic/partition/offset`."""
         return f"{self.topic}/{self.partition}/{self.first_offset}"
 
 
 class InboundFaults:
-    """The table `bus.inbound_fault`, read and written by the process that consumes."""
+    """Reads and writes the table `bus.inbound_fault`."""
 
     def __init__(self, connection: Any) -> None:
         """Read and write through *connection*, an asyncpg connection or pool."""
         self._connection = connection
 
     async def report(self, topic: str, partition: int, fault: FaultReport) -> None:
-        """Store *fault*; a decision that an operator has made about it stays."""
+        """Store *fault*, keeping an earlier decision of an operator about it."""
         await self._connection.execute(
             QUERIES["report_inbound_fault"],
             topic,
@@ -70,23 +70,23 @@ class InboundFaults:
         )
 
     async def accepted(self, topic: str, partition: int, offset: int) -> int | None:
-        """Return where to go on behind *offset* if an operator has accepted that."""
+        """Return the offset to continue at if an operator has accepted to skip *offset*."""
         found: int | None = await self._connection.fetchval(
             QUERIES["accepted_inbound_fault"], topic, partition, offset
         )
         return found
 
     async def settle(self, topic: str, partition: int, position: int) -> bool:
-        """Delete the faults before *position*; tell whether others are left."""
-        is_left: bool = await self._connection.fetchval(
+        """Delete the faults before *position*; return whether others are left."""
+        has_more: bool = await self._connection.fetchval(
             QUERIES["settle_inbound_faults"], topic, partition, position
         )
-        return is_left
+        return has_more
 
     async def withdraw(self, topic: str, partition: int, position: int) -> None:
-        """Delete the faults from *position* on, with what operators have decided about them.
+        """Delete the faults from *position* on, including decisions of operators about them.
 
-        For a partition that begins anew: its offsets are about to hold other records.
+        Used for a partition that starts again: its offsets will hold other records.
         """
         await self._connection.execute(
             QUERIES["withdraw_inbound_faults"], topic, partition, position
@@ -98,7 +98,7 @@ class InboundFaults:
         return [InboundFault(**row) for row in rows]
 
     async def accept(self, topic: str, partition: int, offset: int) -> InboundFault | None:
-        """Note that the fault at *offset* may be stepped over; None if that is not open."""
+        """Accept that the fault at *offset* is skipped; return None if no such fault is open."""
         row = await self._connection.fetchrow(
             QUERIES["accept_inbound_fault"], topic, partition, offset
         )

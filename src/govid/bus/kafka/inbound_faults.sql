@@ -1,4 +1,4 @@
--- Inbound records that could not be read, and those that Kafka removed before they were read.
+-- Positions at which inbound partitions stopped, and records that Kafka removed unread.
 
 -- name: report_inbound_fault
 INSERT INTO bus.inbound_fault AS f (topic, partition, first_offset, next_offset, kind, reason)
@@ -12,7 +12,7 @@ SELECT next_offset FROM bus.inbound_fault
 WHERE topic = $1 AND partition = $2 AND first_offset = $3 AND accepted_at IS NOT NULL
 
 -- name: settle_inbound_faults
--- Tells whether others are left.
+-- Returns whether later faults are left.
 WITH passed AS (
     DELETE FROM bus.inbound_fault WHERE topic = $1 AND partition = $2 AND first_offset < $3
 )
@@ -28,14 +28,14 @@ SELECT topic, partition, first_offset, next_offset, kind, reason, found_at, acce
 FROM bus.inbound_fault ORDER BY topic, partition, first_offset
 
 -- name: accept_inbound_fault
--- Of two operators one finds it accepted already, and nothing to do.
+-- If two operators accept the same fault, the second one gets no row.
 UPDATE bus.inbound_fault SET accepted_at = clock_timestamp()
 WHERE topic = $1 AND partition = $2 AND first_offset = $3 AND accepted_at IS NULL
 RETURNING topic, partition, first_offset, next_offset, kind, reason, found_at, accepted_at
 
 -- name: record_gap
--- A gap that has grown since it was found is one gap, and has to be accepted anew. Returns up to
--- where it was known already, nothing if it has not grown.
+-- A gap that has grown since it was found stays one gap and has to be accepted again. Returns the
+-- offset up to which it was known, or no row if it has not grown.
 WITH known AS (
     SELECT next FROM bus.inbox_gap WHERE topic = $1 AND partition = $2 AND first = $3
 )

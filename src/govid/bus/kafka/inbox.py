@@ -1,8 +1,9 @@
-"""Takes in what others publish: each record once, unreadable ones set aside, then the offsets.
+"""Inbox: consumes foreign records, stores each once, dead-letters unreadable ones.
 
-Offsets are committed after the database has the records; until then a restart brings them again,
-and the inbox table knows them. What govid published itself and reads back has no effect. A position
-that fails stops its partition only (`PartitionReader`).
+Offsets are committed after the database has stored the records. Until then a restart reads them
+again, and the inbox table identifies the duplicates. Records that govid published itself have no
+effect when they are read back. A failing position stops its own partition only
+(`PartitionReader`).
 """
 
 import asyncio
@@ -49,32 +50,32 @@ PAUSE_SECONDS = 1.0
 
 
 class _Outcome(Enum):
-    """What a record is to the database."""
+    """How a record relates to those that are stored already."""
 
     NEW = auto()
     REUSED = auto()
-    """It claims an identity that another record has, and is a record of its own all the same."""
+    """It claims the identity of another record, but counts as a separate record."""
     KNOWN = auto()
     CONFLICT = auto()
-    """Its source has used its id for another content."""
+    """Its source has used the same id for another content."""
 
 
-_FRESH = (_Outcome.NEW, _Outcome.REUSED)
+_STORED = (_Outcome.NEW, _Outcome.REUSED)
 
 
 class Read(NamedTuple):
-    """A record that was read, and as what."""
+    """A Kafka record, with what it was parsed into."""
 
     record: Any
     arrival: Arrival
 
 
 class StoringTimedOut(Exception):
-    """To store records takes longer than a statement may take."""
+    """Storing records takes longer than the statement timeout."""
 
 
 class Inbox:
-    """The consumer of the topics that others write to."""
+    """Consumes the inbound topics and stores their events for the modules."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class Inbox:
         dead_letters: DeadLetters,
         metrics: Metrics | None = None,
     ) -> None:
-        """Store through *outbox*, addressed to the modules of *subscriptions* only."""
+        """Store events through *outbox*, with deliveries for internal *subscriptions* only."""
         self._settings = settings
         self._database = database
         self._intake = intake
@@ -105,19 +106,19 @@ class Inbox:
 
     @property
     def lag(self) -> dict[tuple[str, int], int]:
-        """How many records are left, by topic and partition."""
-        return self._by_place({} if self._reader is None else self._reader.lag)
+        """Number of unread records, by topic and partition."""
+        return self._by_topic_name({} if self._reader is None else self._reader.lag)
 
     @property
     def held_back(self) -> dict[tuple[str, int], int]:
-        """How many of them an open transaction keeps from being read, by topic and partition."""
-        return self._by_place({} if self._reader is None else self._reader.held_back)
+        """Number of unread records behind an open transaction, by topic and partition."""
+        return self._by_topic_name({} if self._reader is None else self._reader.held_back)
 
     @property
     def stopped(self) -> dict[tuple[str, int], int]:
-        """The partitions that this replica has and that fail: 1 if one has stopped, 0 if not yet.
+        """The failing partitions of this replica: 1 if the partition has stopped, 0 if not yet.
 
-        A position counts from its second failure on.
+        A partition counts as failing from its second failure at one position on.
         """
         if self._reader is None:
             return {}
@@ -126,7 +127,7 @@ class Inbox:
             for partition, trouble in self._reader.troubles.items()
             if trouble.attempts >= FAILING_ATTEMPTS
         }
-        return self._by_place(failing)
+        return self._by_topic_name(failing)
 
     def health(self) -> str:
         """Return the state of the inbox: "ok", "connecting", "down", "failing" or "stopped"."""
@@ -138,33 +139,33 @@ class Inbox:
         return "stopped" if any(stopped) else "failing" if stopped else "ok"
 
     async def run(self) -> None:
-        """Take in what comes, until cancelled."""
-        # A consumer that meets a missing topic would look again only minutes later.
+        """Consume records until cancelled."""
+        # A consumer that finds a topic missing would check again only minutes later.
         await self._topics.known.wait()
         while True:
-            consumer = self._consumer()
+            consumer = self._build_consumer()
             try:
-                # Of this consumer's own: what the last one knew of positions is void.
-                reader = self._partition_reader(consumer)
+                # A new reader for each consumer: positions of the previous one are invalid.
+                reader = self._build_reader(consumer)
                 consumer.subscribe(list(self._by_name), listener=reader)
                 await start(consumer)
                 self._reader = reader
                 while True:
-                    await self._take(reader)
+                    await self._consume(reader)
                     self._connected = True
             except KafkaError as error:
-                # That Kafka is away has been said, by the producers.
+                # The producers log that Kafka is unavailable.
                 self._connected = False
                 log.debug("inbox.interrupted", extra={"error_class": error_class(error)})
                 await asyncio.sleep(PAUSE_SECONDS)
-            except Exception as error:  # noqa: BLE001 - one of the four edges
+            except Exception as error:  # noqa: BLE001 - an edge: any error restarts the consumer
                 self._connected = False
                 log.warning("inbox.interrupted", extra={"error_class": error_class(error)})
                 await asyncio.sleep(PAUSE_SECONDS)
             finally:
                 await asyncio.shield(stop(consumer))
 
-    def _partition_reader(self, consumer: AIOKafkaConsumer) -> PartitionReader:
+    def _build_reader(self, consumer: AIOKafkaConsumer) -> PartitionReader:
         connections = self._database.bus_reads
         return PartitionReader(
             consumer,
@@ -175,24 +176,24 @@ class Inbox:
             ),
         )
 
-    def _consumer(self) -> AIOKafkaConsumer:
+    def _build_consumer(self) -> AIOKafkaConsumer:
         bound_aiokafka()
         return AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             client_id=f"{self._settings.kafka_client_id}-inbox",
             group_id=f"{self._settings.kafka_client_id}.inbox",
             enable_auto_commit=False,
-            # The reader decides where a partition begins, and sees what Kafka no longer has.
+            # The reader chooses each start position and detects records that Kafka removed.
             auto_offset_reset="none",
             isolation_level="read_committed",
             request_timeout_ms=11_000,
             metadata_max_age_ms=30_000,
         )
 
-    async def _take(self, reader: PartitionReader) -> None:
+    async def _consume(self, reader: PartitionReader) -> None:
         for partition, fetched in (await reader.read()).items():
             try:
-                await self._take_partition(reader, partition, fetched.records)
+                await self._consume_partition(reader, partition, fetched.records)
             except KafkaError:
                 raise
             except Exception as error:
@@ -203,10 +204,10 @@ class Inbox:
                 reader.advance(partition, fetched.next_offset)
         await reader.commit()
 
-    async def _take_partition(
+    async def _consume_partition(
         self, reader: PartitionReader, partition: TopicPartition, records: Sequence[Any]
     ) -> None:
-        """Store *records* in their order; what has been dealt with is noted at *reader*."""
+        """Store *records* in their order and advance *reader* past those that are done."""
         readable: list[Read] = []
         for record in records:
             try:
@@ -214,7 +215,7 @@ class Inbox:
             except Unreadable as reason:
                 await self._store(reader, partition, readable)
                 readable = []
-                await self._set_aside(record, reason)
+                await self._dead_letter(record, reason)
                 reader.advance(partition, record.offset + 1)
             else:
                 readable.append(Read(record, arrival))
@@ -223,11 +224,11 @@ class Inbox:
     async def _store(
         self, reader: PartitionReader, partition: TopicPartition, reads: Sequence[Read]
     ) -> None:
-        """Store *reads* in one transaction; where one cannot be stored, each in its own."""
+        """Store *reads* in one transaction, or each in its own if one cannot be stored."""
         if not reads:
             return
         try:
-            addressees, conflicts = await self._commit_in_time([read.arrival for read in reads])
+            subscribers, conflicts = await self._commit_in_time([read.arrival for read in reads])
         except (asyncpg.PostgresError, StoringTimedOut) as error:
             if is_transient(error) and not isinstance(error, StoringTimedOut):
                 raise
@@ -237,18 +238,18 @@ class Inbox:
                 return
             if not is_not_storable(error):
                 raise
-            await self._set_aside(reads[0].record, Unreadable("not-storable"))
+            await self._dead_letter(reads[0].record, Unreadable("not-storable"))
         else:
-            self._wake.ring(addressees)
+            self._wake.ring(subscribers)
             for read in reads:
                 if read.arrival.envelope.id in conflicts:
-                    await self._set_aside(read.record, Unreadable("id-reused"), "conflict")
+                    await self._dead_letter(read.record, Unreadable("id-reused"), "conflict")
         reader.advance(partition, reads[-1].record.offset + 1)
 
-    async def _set_aside(
+    async def _dead_letter(
         self, record: Any, reason: Unreadable, outcome: str = "unreadable"
     ) -> None:
-        """Copy *record* to its dead-letter topic, or step over it if nothing can be copied."""
+        """Publish *record* to its dead-letter topic, or skip it if that is refused permanently."""
         copied = await self._dead_letters.put(record, reason)
         outcome = outcome if copied else "stepped_over"
         self._metrics.read(self._by_name[record.topic], outcome)
@@ -264,10 +265,10 @@ class Inbox:
         )
 
     async def _commit_in_time(self, arrivals: Sequence[Arrival]) -> tuple[set[str], set[UUID]]:
-        """Do as `_commit` does.
+        """Call `_commit` and translate its statement timeout.
 
         Raises:
-            StoringTimedOut: that took longer than a statement may take.
+            StoringTimedOut: storing took longer than the statement timeout.
         """
         try:
             return await self._commit(arrivals)
@@ -277,13 +278,13 @@ class Inbox:
             raise
 
     async def _commit(self, arrivals: Sequence[Arrival]) -> tuple[set[str], set[UUID]]:
-        """Store what is new of *arrivals*; return who gets it, and the ids of conflicts."""
+        """Store the new records of *arrivals*; return their subscribers, and ids of conflicts."""
         names: set[str] = set()
         async with self._database.bus_reads.acquire() as connection, connection.transaction():
             outcomes = await self._identify(connection, arrivals)
-            fresh = [a for a in arrivals if outcomes[a.envelope.id] in _FRESH]
+            fresh = [a for a in arrivals if outcomes[a.envelope.id] in _STORED]
             if fresh:
-                names = await self._take_in(connection, fresh)
+                names = await self._store_events(connection, fresh)
         for arrival in arrivals:
             outcome = outcomes[arrival.envelope.id]
             if outcome is _Outcome.REUSED:
@@ -292,15 +293,15 @@ class Inbox:
                     extra={"topic": str(arrival.envelope.topic)},
                 )
             if outcome is not _Outcome.CONFLICT:
-                taken = "taken" if arrival.known else "unknown_type"
-                counted = taken if outcome in _FRESH else "known"
+                stored_as = "taken" if arrival.known else "unknown_type"
+                counted = stored_as if outcome in _STORED else "known"
                 self._metrics.read(str(arrival.envelope.topic), counted)
         return names, {one for one, outcome in outcomes.items() if outcome is _Outcome.CONFLICT}
 
     async def _identify(
         self, connection: Any, arrivals: Sequence[Arrival]
     ) -> Mapping[UUID, _Outcome]:
-        """Return by event id what each of *arrivals* is: its identity is stored with that."""
+        """Store the identities of *arrivals*; return the outcome of each by event id."""
         own = [a for a in arrivals if a.own_id]
         rows = await connection.fetch(
             QUERIES["echoes"],
@@ -311,41 +312,41 @@ class Inbox:
         echoes = {row["id"] for row in rows}
         foreign = [a for a in arrivals if a.own_id is None or a.own_id not in echoes]
         outcomes = dict.fromkeys((a.envelope.id for a in arrivals), _Outcome.KNOWN)
-        new = await _claim(connection, foreign, [a.foreign_hash for a in foreign])
+        new = await _insert_identities(connection, foreign, [a.foreign_hash for a in foreign])
         outcomes |= dict.fromkeys(new, _Outcome.NEW)
-        taken = [a for a in foreign if a.envelope.id not in new]
-        if not taken:
+        duplicates = [a for a in foreign if a.envelope.id not in new]
+        if not duplicates:
             return outcomes
         rows = await connection.fetch(
             QUERIES["inbox_same"],
-            [a.foreign_hash for a in taken],
-            [a.digest for a in taken],
-            [a.envelope.payload.decode() for a in taken],
-            [a.basis is not Basis.PLACE for a in taken],
-            [a.envelope.id for a in taken],
+            [a.foreign_hash for a in duplicates],
+            [a.digest for a in duplicates],
+            [a.envelope.payload.decode() for a in duplicates],
+            [a.basis is not Basis.PLACE for a in duplicates],
+            [a.envelope.id for a in duplicates],
         )
         same = {row["event"] for row in rows}
-        others = [a for a in taken if a.envelope.id not in same]
+        others = [a for a in duplicates if a.envelope.id not in same]
         conflicts = [a.envelope.id for a in others if a.basis is Basis.SOURCE]
         outcomes |= dict.fromkeys(conflicts, _Outcome.CONFLICT)
         second = [a for a in others if a.basis is not Basis.SOURCE]
-        new = await _claim(connection, second, [a.content_hash for a in second])
+        new = await _insert_identities(connection, second, [a.content_hash for a in second])
         return outcomes | dict.fromkeys(new, _Outcome.REUSED)
 
-    async def _take_in(self, connection: Any, fresh: Sequence[Arrival]) -> set[str]:
+    async def _store_events(self, connection: Any, fresh: Sequence[Arrival]) -> set[str]:
         known = {a.envelope.id for a in fresh if a.known}
         names = await self._outbox.store(
             connection,
             [a.envelope for a in fresh],
-            lambda e: self._subscriptions.inside(e) if e.id in known else self._handling(e),
+            lambda e: self._subscriptions.inside(e) if e.id in known else self._subscribers_for(e),
         )
         unknown = [a.envelope for a in fresh if not a.known]
         if unknown:
-            await self._park(connection, unknown)
+            await self._park_unknown(connection, unknown)
         return set(names)
 
-    async def _park(self, connection: Any, envelopes: Sequence[Envelope]) -> None:
-        rows = [(name, e) for e in envelopes for name in self._handling(e)]
+    async def _park_unknown(self, connection: Any, envelopes: Sequence[Envelope]) -> None:
+        rows = [(name, e) for e in envelopes for name in self._subscribers_for(e)]
         await connection.execute(
             QUERIES["park_unknown"],
             [name for name, _ in rows],
@@ -355,8 +356,8 @@ class Inbox:
             "govid.bus.catalogue.UnknownEventType",
         )
 
-    def _handling(self, envelope: Envelope) -> list[str]:
-        """Return who handles what usually comes by this way; one of them will want it."""
+    def _subscribers_for(self, envelope: Envelope) -> list[str]:
+        """Return the subscribers that handle known events of the topic of *envelope*."""
         shape = SHAPES[Topic(envelope.topic)] if envelope.topic else None
         return [
             consumer.name
@@ -364,15 +365,15 @@ class Inbox:
             if any(shape and issubclass(struct, shape) for struct in consumer.handles)
         ]
 
-    def _by_place(self, values: Mapping[TopicPartition, int]) -> dict[tuple[str, int], int]:
-        """Return *values* by the contract's names of the topics."""
+    def _by_topic_name(self, values: Mapping[TopicPartition, int]) -> dict[tuple[str, int], int]:
+        """Return *values* with the topics named as in the contract."""
         return {(self._by_name[p.topic].value, p.partition): n for p, n in values.items()}
 
 
-async def _claim(
+async def _insert_identities(
     connection: Any, arrivals: Sequence[Arrival], hashes: Sequence[bytes]
 ) -> set[UUID]:
-    """Store each of *arrivals* under its identity of *hashes*; return the new events."""
+    """Insert the identities *hashes* of *arrivals*; return the events whose identity is new."""
     if not arrivals:
         return set()
     rows = await connection.fetch(

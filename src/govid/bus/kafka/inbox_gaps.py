@@ -1,4 +1,4 @@
-"""Remembers which inbound records Kafka removed before govid read them."""
+"""Stores which inbound records Kafka removed before govid read them."""
 
 import logging
 from collections.abc import Callable
@@ -10,19 +10,19 @@ log = logging.getLogger(__name__)
 
 
 class InboxGaps:
-    """The gaps of all inbound topics, in the database."""
+    """Stores gaps of the inbound topics: records that Kafka removed unread."""
 
     def __init__(
         self, connection: Any, count: Callable[[str, int], None] = lambda _topic, _records: None
     ) -> None:
-        """Write through *connection*, which may be a pool; *count* hears of what is news."""
+        """Write through *connection*, which may be a pool; *count* is called for new gaps."""
         self._connection = connection
         self._count = count
 
     async def record(self, topic: str, partition: int, first: int, next_offset: int) -> bool:
-        """Note that the records from *first* to before *next_offset* cannot be read any more.
+        """Store that the records from *first* to before *next_offset* were removed unread.
 
-        Return whether that is news; another replica may have met the same gap.
+        Return whether that is new; another replica may have stored the same gap.
         """
         known_to: int | None = await self._connection.fetchval(
             QUERIES["record_gap"], topic, partition, first, next_offset

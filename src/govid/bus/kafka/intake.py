@@ -1,7 +1,7 @@
-"""Reads a foreign record: what event it is, or why it is none.
+"""Parses a foreign record into an event, or tells why it is unreadable.
 
-Whoever may write to the topic may write anything. What is not an event of the topic goes to the
-dead-letter topic with the reason; neither the reason nor the place may quote the value (I9).
+Any producer with write access may write anything. A record that is no event of the topic goes to
+the dead-letter topic with a reason. Neither the reason nor the path may quote the value (I9).
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from govid.bus.kafka import codec
 from govid.bus.storage.errors import error_class
 
 MAX_VALUE_BYTES = 256 * 1024
-_PLACE = re.compile(r"at `(\$[\w.]*)`")
+_PATH = re.compile(r"at `(\$[\w.]*)`")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 SHAPES: dict[Topic, type[Event]] = {
     Topic.VERIFICATION_RESULT: VerificationCompleted,
@@ -31,36 +31,36 @@ SHAPES: dict[Topic, type[Event]] = {
 
 
 class Basis(StrEnum):
-    """How a record is identified (ADR-0022)."""
+    """What identifies a record (ADR-0022)."""
 
     SOURCE = "source"
-    """By its source and the source's id: one content only."""
+    """The source and its id, which stand for one content."""
     BARE_ID = "bare id"
-    """By an id without a source, which two senders may use, and by its content."""
+    """An id without a source, which two senders may use, together with the content."""
     PLACE = "place"
-    """By topic, partition and offset, which come again in a topic that is created anew, by its
-    timestamp and its content."""
+    """Topic, partition and offset, together with timestamp and content.
+
+    The position alone is not enough: it occurs again if the topic is created again.
+    """
 
 
 class Unreadable(Exception):
-    """The record is no event of its topic."""
+    """The record is not an event of its topic."""
 
     def __init__(self, reason: str, place: str = "") -> None:
-        """Give a *reason* for machines, and the *place* in the value, never the value."""
+        """Give a *reason* for machines and the *path* in the value, never the value itself."""
         self.reason = reason
         self.place = place
         super().__init__(reason)
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """A record that can be taken in.
+    """A parsed record that can be stored.
 
-    `known` is false for versions that this release cannot handle; `own_id` is set where the record
-    carries an id in govid's form, so that it may be an echo of the event that has `value`.
+    `known` is false for event versions that this release cannot handle. `own_id` is set if the id
+    has the form of govid's ids: the record may then be an echo of the event with this `value`.
 
-    `foreign_hash` is the identity that the record claims, and `digest` is what it says.
-    `content_hash` is the identity of a record that claims one which another record has: claim and
-    digest together.
+    `foreign_hash` is the hash of the claimed identity, `digest` the hash of the content.
     """
 
     envelope: Envelope
@@ -75,15 +75,15 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def content_hash(self) -> bytes:
-        """Return the identity that differs for each content."""
+        """Return the hash of identity and content, for a claimed identity that is already taken."""
         return hashlib.sha256(self.foreign_hash + self.digest).digest()
 
 
 class Intake:
-    """Reads the records of the inbound topics."""
+    """Parses the records of the inbound topics into envelopes."""
 
     def __init__(self, sealer: Sealer, generation: str) -> None:
-        """Tell lives of a forgetful broker apart by *generation*."""
+        """Make positions unique by *generation*, the start of a broker that keeps nothing."""
         self._sealer = sealer
         self._generation = generation
         self._decoders = {topic: msgspec.json.Decoder(shape) for topic, shape in SHAPES.items()}
@@ -96,28 +96,33 @@ class Intake:
         self._names = {topic: {name for name, _ in self._types[topic]} for topic in SHAPES}
 
     def read(self, topic: Topic, record: Any) -> Arrival:
-        """Read *record*, an aiokafka `ConsumerRecord` of *topic*.
+        """Parse *record*, an aiokafka `ConsumerRecord` of *topic*.
 
         Raises:
-            Unreadable: it belongs to the dead letters.
+            UnreadableRecord: the record has to be dead-lettered.
         """
         try:
-            return self._read(topic, record)
+            return self._parse(topic, record)
         except Unreadable:
             raise
-        except Exception as error:  # noqa: BLE001 - one of the four edges
-            # Whatever somebody thought of that we did not: no record may stop those behind it.
+        except Exception as error:  # noqa: BLE001 - an edge: no record stops the inbox
+            # An unforeseen record must not stop the records behind it.
             # `from None`: the text of the error may quote the value.
             raise Unreadable("unforeseen", error_class(error)) from None
 
-    def _read(self, topic: Topic, record: Any) -> Arrival:
+    def _parse(self, topic: Topic, record: Any) -> Arrival:
         attributes = codec.attributes(record.headers)
-        said = attributes.type_name
-        # A type that govid does not have says nothing: the topic decides what its records are.
-        known = said not in self._names[topic] or (said, attributes.version) in self._types[topic]
-        value = _text(record.value)
+        type_name = attributes.type_name
+        # A type unknown to govid is ignored: the topic decides how its records are decoded.
+        known = (
+            type_name not in self._names[topic]
+            or (type_name, attributes.version) in self._types[topic]
+        )
+        value = _checked_value(record.value)
         envelope = (
-            self._known(topic, value, attributes) if known else _unknown(topic, value, attributes)
+            self._known_envelope(topic, value, attributes)
+            if known
+            else _unknown_envelope(topic, value, attributes)
         )
         basis, source, foreign_id = self._identity(topic, record, attributes)
         digest = _digest(record.key, value)
@@ -135,18 +140,18 @@ class Intake:
             known=known,
         )
 
-    def _known(self, topic: Topic, value: bytes, attributes: codec.Attributes) -> Envelope:
+    def _known_envelope(self, topic: Topic, value: bytes, attributes: codec.Attributes) -> Envelope:
         try:
             event: Any = self._decoders[topic].decode(value)
         except msgspec.ValidationError as error:
             # `from None`: the text of the error may quote the value.
-            raise Unreadable("wrong-shape", _place(str(error))) from None
+            raise Unreadable("wrong-shape", _error_path(str(error))) from None
         except (msgspec.DecodeError, RecursionError):
             raise Unreadable("not-json") from None
         for name, wire_name in zip(
             event.__struct_fields__, event.__struct_encode_fields__, strict=True
         ):
-            # PostgreSQL's text holds everything but NUL.
+            # PostgreSQL's text type holds every character except NUL.
             if "\x00" in str(getattr(event, name)):
                 raise Unreadable("wrong-shape", f"$.{wire_name}")
         if isinstance(event, VerificationCompleted):
@@ -156,7 +161,7 @@ class Intake:
             try:
                 event, value = _in_utc(event, value)
             except (msgspec.DecodeError, RecursionError):
-                # A member that the shape passes over, and that is no JSON value we can keep.
+                # A member that the struct ignores holds a value that cannot be encoded again.
                 raise Unreadable("not-json") from None
         cause = Cause(
             correlation_id=attributes.correlation_id or str(uuid4()),
@@ -177,19 +182,19 @@ class Intake:
 
 
 def _digest(key: bytes | None, value: bytes) -> bytes:
-    """Return the SHA-256 of *key* and *value*, of which the lengths belong to it."""
+    """Return the SHA-256 of *key* and *value*, including the length of the key."""
     length = -1 if key is None else len(key)
     return hashlib.sha256(b"%d:%b%b" % (length, key or b"", value)).digest()
 
 
-def _place(error: str) -> str:
-    """Return the place that the text of a `ValidationError` names, with a missing member's name."""
-    place = _PLACE.search(error)
+def _error_path(error: str) -> str:
+    """Return the path in the text of a `ValidationError`, with the name of a missing member."""
+    place = _PATH.search(error)
     missing = _MISSING.search(error)
     return (place[1] if place else "$") + (f".{missing[1]}" if missing else "")
 
 
-def _text(value: bytes | None) -> bytes:
+def _checked_value(value: bytes | None) -> bytes:
     if not value:
         raise Unreadable("empty")
     if len(value) > MAX_VALUE_BYTES:
@@ -201,8 +206,8 @@ def _text(value: bytes | None) -> bytes:
     return value
 
 
-def _unknown(topic: Topic, value: bytes, attributes: codec.Attributes) -> Envelope:
-    """Keep a value of which only a later release knows the shape."""
+def _unknown_envelope(topic: Topic, value: bytes, attributes: codec.Attributes) -> Envelope:
+    """Build an envelope for a value that only another release can decode."""
     try:
         msgspec.json.decode(value, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
@@ -213,7 +218,7 @@ def _unknown(topic: Topic, value: bytes, attributes: codec.Attributes) -> Envelo
         type=attributes.type_name or "",
         version=attributes.version,
         topic=topic,
-        # A key of its own: nothing that is known has to wait behind it.
+        # A separate key: no known event has to wait behind this one.
         key=f"unknown/{event_id}",
         record_key=None,
         payload=value,
@@ -228,7 +233,7 @@ def _unknown(topic: Topic, value: bytes, attributes: codec.Attributes) -> Envelo
 
 
 def _in_utc(event: Any, value: bytes) -> tuple[Any, bytes]:
-    """Say in the event and in its stored value that a time without an offset is UTC."""
+    """Add the offset of UTC to the timestamp in the event and in its stored value."""
     moment = event.timestamp.replace(tzinfo=UTC)
     members = msgspec.json.decode(value)
     return (

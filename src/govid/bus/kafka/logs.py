@@ -1,8 +1,8 @@
-"""The log topics: records in batches straight to the producer, no row and no round trip a request.
+"""Publishes request activity and access decisions to the log topics, without a row per request.
 
-Activity is best effort: what overload or an outage drops is counted. Access decisions survive an
-outage: a batch that Kafka has not acknowledged within a second goes to the outbox, with the same
-ids, and leaves by the relay.
+Activity is published at most once: what overload or an outage drops is counted. Access decisions
+survive an outage: a batch that Kafka has not acknowledged within a second is stored in the outbox
+with the same ids, and the relay publishes it.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ STORE_ROWS = 500
 
 
 class LogTopics:
-    """Where the edge puts what it tells about requests. Putting costs about a microsecond."""
+    """Publishes the log records of the HTTP edge. Enqueueing one takes about a microsecond."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class LogTopics:
         producer: Producer,
         topics: Topics,
     ) -> None:
-        """Send through *producer*; what must not be lost falls back on *outbox*."""
+        """Send through *producer*; access decisions that it cannot send go to *outbox*."""
         self._database = database
         self._sealer = sealer
         self._outbox = outbox
@@ -54,23 +54,23 @@ class LogTopics:
 
     @property
     def dropped(self) -> int:
-        """How many records were given up."""
+        """Number of dropped records."""
         return self._dropped + self._activity.overflow + self._access.overflow
 
     def activity(self, event: RequestReceived | RequestFinished) -> None:
-        """Publish *event* if nothing stands in the way."""
+        """Publish *event*, unless overload or an outage prevents it."""
         self._activity.put(event)
 
     def access(self, event: AccessDecided) -> None:
-        """Publish *event*, now or when Kafka is back."""
+        """Publish *event*, now or by the outbox relay once Kafka is back."""
         self._access.put(event)
 
     async def run(self) -> None:
-        """Send what was put, until `finish`."""
+        """Send enqueued records until `finish`."""
         await asyncio.gather(self._activity.run(), self._access.run())
 
     def finish(self) -> None:
-        """Ask `run` to send what there is and return."""
+        """Ask `run` to send the enqueued records and return."""
         self._activity.finish()
         self._access.finish()
 
@@ -78,30 +78,30 @@ class LogTopics:
         self._dropped += len(entries)
 
     async def _store(self, entries: Sequence[Entry]) -> None:
-        envelopes = [self._seal(entry) for entry in entries]
+        envelopes = [self._build_envelope(entry) for entry in entries]
         while envelopes:
-            some, rest = envelopes[:STORE_ROWS], envelopes[STORE_ROWS:]
+            batch, rest = envelopes[:STORE_ROWS], envelopes[STORE_ROWS:]
             try:
                 async with (
                     self._database.bus_reads.acquire() as connection,
                     connection.transaction(),
                 ):
-                    await self._outbox.store(connection, some, lambda _: [RELAY])
-            except Exception as error:  # noqa: BLE001 - kept until the database is back
+                    await self._outbox.store(connection, batch, lambda _: [RELAY])
+            except Exception as error:  # noqa: BLE001 - retried until the database is back
                 log.warning("logs.not_stored", extra={"error_class": error_class(error)})
                 await asyncio.sleep(STORE_PAUSE_SECONDS)
             else:
                 envelopes = rest
                 self._wake.ring([RELAY])
 
-    def _seal(self, entry: Entry) -> Envelope:
+    def _build_envelope(self, entry: Entry) -> Envelope:
         event = entry.event
         account = getattr(event, "user_id", None)
         cause = Cause(
             correlation_id=event.correlation_id,
             actor=Actor(kind="account" if account else "anonymous", id=account),
         )
-        # The id that Kafka may have seen already: consumers know the two for one.
+        # Keep the id that Kafka may have seen already, so that consumers recognise the duplicate.
         return msgspec.structs.replace(
             self._sealer.seal(event, cause, event.timestamp), id=entry.id
         )

@@ -1,4 +1,4 @@
-"""One log topic: a list that fills, a batch every 50 ms, a few batches under way."""
+"""Publishes one log topic in batches: every 50 ms or 400 records, up to 4 batches in flight."""
 
 import asyncio
 import random
@@ -19,31 +19,31 @@ from govid.bus.storage.errors import error_class
 
 PERIOD_SECONDS = 0.05
 ACK_SECONDS = 1.0
-FULL = 400
-"""So many records are sent without waiting for the period's end."""
-LIMIT = 20_000
-"""How many records may wait: about 20 MB of them."""
-UNDER_WAY = 4
+BATCH_RECORDS = 400
+"""Number of waiting records that are sent before the period ends."""
+MAX_WAITING = 20_000
+"""Maximum number of waiting records, about 20 MB."""
+MAX_IN_FLIGHT = 4
 
 TYPES: dict[type[Event], str] = {
     RequestReceived: "gateway.request.received",
     RequestFinished: "gateway.request.finished",
     AccessDecided: "gateway.access.decided",
 }
-"""Log records have types like events, but most of them never see the outbox."""
+"""Types of log records. They are named like events, but most are never in the outbox."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Entry(NamedTuple):
-    """An event that was put into a batch, and the id that it got."""
+    """A log event in a batch, with its record id."""
 
     id: UUID
     event: Any
 
 
 class LogStream:
-    """Sends what is put, in no order; hands over to *unsent* what Kafka did not acknowledge."""
+    """Publishes enqueued events without order; passes unacknowledged ones to *unsent*."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class LogStream:
         topics: Topics,
         unsent: Callable[[Sequence[Entry]], Awaitable[None]],
     ) -> None:
-        """Send to *topic*, its name on the wire."""
+        """Send to *topic*, its name in Kafka."""
         self.overflow = 0
         self._topic = topic
         self._producer = producer
@@ -65,19 +65,19 @@ class LogStream:
         self._finishing = False
 
     def put(self, event: Event) -> None:
-        """Take *event*; where too many wait already, count it as lost."""
+        """Enqueue *event*, or count it as dropped if too many are waiting."""
         waiting = self._waiting
-        if len(waiting) >= LIMIT:
+        if len(waiting) >= MAX_WAITING:
             self.overflow += 1
             return
         waiting.append(event)
         if len(waiting) == 1:
             self._some.set()
-        elif len(waiting) == FULL:
+        elif len(waiting) == BATCH_RECORDS:
             self._full.set()
 
     def finish(self) -> None:
-        """Ask `run` to send what there is and return."""
+        """Ask `run` to send the waiting records and return."""
         self._finishing = True
         self._some.set()
         self._full.set()
@@ -96,11 +96,11 @@ class LogStream:
             await asyncio.wait(self._batches)
 
     async def _flush(self) -> None:
-        while len(self._batches) >= UNDER_WAY:
+        while len(self._batches) >= MAX_IN_FLIGHT:
             await asyncio.wait(self._batches, return_when=asyncio.FIRST_COMPLETED)
-        events, self._waiting = self._waiting[:FULL], self._waiting[FULL:]
+        events, self._waiting = self._waiting[:BATCH_RECORDS], self._waiting[BATCH_RECORDS:]
         self._full.clear()
-        if len(self._waiting) >= FULL or self._finishing:
+        if len(self._waiting) >= BATCH_RECORDS or self._finishing:
             self._full.set()
         if not self._waiting and not self._finishing:
             self._some.clear()
@@ -119,7 +119,7 @@ class LogStream:
         try:
             async with asyncio.timeout(ACK_SECONDS):
                 await self._deliver(producer, entries, partitions)
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is not acknowledged
+        except Exception as error:  # noqa: BLE001 - after any error the batch is unacknowledged
             self._producer.replace(producer, error_class(error))
             await self._unsent(entries)
 

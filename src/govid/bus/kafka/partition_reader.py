@@ -1,10 +1,10 @@
-"""Reads the inbound topics partition by partition, so that one that cannot be read stops alone.
+"""Reads the inbound topics partition by partition, so that an unreadable one stops alone.
 
-The reader decides every position itself: aiokafka steps over records that do not fit into a fetch,
-and forgets what it had drained of other partitions when one raises. A batch that cannot be read is
-fetched again three times over five seconds, because it may have been damaged in transit. After that
-its partition stops. An operator can step over the batch, and it may heal: it is still fetched now
-and then.
+The reader keeps every position itself: aiokafka skips records that do not fit into a fetch, and
+loses what it had drained from other partitions when one raises. A batch that cannot be read is
+fetched again three times over five seconds, because it may have been damaged in transit. Then its
+partition stops. An operator can skip the batch. It is also still fetched from time to time, because
+it may become readable.
 """
 
 import asyncio
@@ -28,17 +28,17 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 POLL_RECORDS = 500
 RETRY_SECONDS = (1.0, 2.0, 2.0)
-"""The waits before a batch is fetched again, until its partition stops."""
-STOPPED_SECONDS = 2.0
-"""How often a stopped partition asks whether an operator has accepted a step over the batch."""
-HEAL_ATTEMPTS = 5
-"""Every so many of these the batch is fetched once more."""
+"""Waits before a batch is fetched again; after the last one its partition stops."""
+STOPPED_CHECK_SECONDS = 2.0
+"""How often a stopped partition checks whether an operator has accepted to skip the batch."""
+STOPPED_FETCH_EVERY = 5
+"""A stopped batch is fetched again at every such number of checks."""
 LAG_SECONDS = 5.0
 LAG_TIMEOUT_SECONDS = 2.0
 FAILING_ATTEMPTS = 2
-"""From so many failures at one position on it is reported."""
+"""Number of failures at one position from which on it is reported."""
 NO_LEADER = "no-leader"
-"""The reason of a trouble that lasts as long as a partition has no leader."""
+"""The reason while a partition has no leader."""
 
 _LOST_POSITION = (errors.OffsetOutOfRangeError, errors.NoOffsetForPartitionError)
 _BATCH_ERRORS = (
@@ -47,18 +47,18 @@ _BATCH_ERRORS = (
     errors.UnsupportedCodecError,
     errors.TopicAuthorizationFailedError,
 )
-"""Errors of Kafka that concern one partition only."""
+"""Kafka errors that concern one partition only."""
 
 
 class FetchedRecords(NamedTuple):
-    """Records of one partition in the order of their offsets, and the position behind them."""
+    """Records of one partition in the order of their offsets, and the position after them."""
 
     records: Sequence[Any]
     next_offset: int
 
 
 class PartitionTrouble(msgspec.Struct, kw_only=True):
-    """A position at which a partition does not get on."""
+    """A position at which a partition fails. `due` is the monotonic time of the next attempt."""
 
     offset: int
     next_offset: int
@@ -70,7 +70,7 @@ class PartitionTrouble(msgspec.Struct, kw_only=True):
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the reader has given up on the batch for now."""
+        """Whether the quick retries are used up, so that the partition has stopped."""
         return self.attempts > len(RETRY_SECONDS)
 
 
@@ -78,85 +78,85 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
     """Reads the partitions that the consumer group assigns to one consumer."""
 
     def __init__(self, consumer: AIOKafkaConsumer, faults: InboundFaults, gaps: InboxGaps) -> None:
-        """Read through *consumer*, which must not reset positions.
+        """Read through *consumer*, which must not reset positions itself.
 
-        Stops are reported to *faults*, records that Kafka removed before they were read to *gaps*.
+        Stopped positions are stored in *faults*, records that Kafka removed unread in *gaps*.
         """
         self.troubles: dict[TopicPartition, PartitionTrouble] = {}
         self.lag: dict[TopicPartition, int] = {}
-        """How many records are left behind each position, open transactions included."""
+        """Number of unread records by partition, including those of open transactions."""
         self.held_back: dict[TopicPartition, int] = {}
-        """How many of them an open transaction keeps from being read."""
+        """Number of unread records behind an open transaction, by partition."""
         self._faults = faults
         self._gaps = gaps
         self._consumer = consumer
         self._positions: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
-        self._rests: dict[TopicPartition, DecodedBatch] = {}
-        """What is left of batches that were decoded by hand."""
+        self._remainders: dict[TopicPartition, DecodedBatch] = {}
+        """Remaining records of batches that were decoded without aiokafka."""
         self._reported: set[TopicPartition] = set()
-        """Partitions with rows of faults at their position or behind it, of any replica."""
-        self._moved: set[TopicPartition] = set()
+        """Partitions with stored faults (of any replica) at or after their position."""
+        self._advanced: set[TopicPartition] = set()
         self._measured_at = float("-inf")
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        """Forget positions: another replica may go on from here, and come back with others."""
+        """Drop all positions: another replica may advance them before a partition returns."""
         del revoked
-        self._forget(())
+        self._drop_revoked(())
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        """Do nothing: `read` looks each new partition up."""
+        """Do nothing: `read` finds the position of each new partition."""
 
     def position(self, partition: TopicPartition) -> int:
-        """Return the offset of the next record that has not been dealt with."""
+        """Return the offset of the next record that has not been processed."""
         return self._positions[partition]
 
     async def read(self) -> Mapping[TopicPartition, FetchedRecords]:
-        """Return what has arrived, at most `POLL_RECORDS` a partition; wait a moment for it.
+        """Return fetched records, up to `POLL_RECORDS` a partition; wait briefly if there are none.
 
         Raises:
-            KafkaError: Kafka is away, or the group takes this consumer out.
+            KafkaError: Kafka is unavailable, or the group has removed this consumer.
         """
         consumer = self._consumer
-        if consumer._fetcher.error_future.done():  # noqa: SLF001 - nothing public tells it
+        if consumer._fetcher.error_future.done():  # noqa: SLF001 - no public access
             raise errors.KafkaError("the fetcher has ended")
-        mine = consumer.assignment()
-        self._forget(mine)
+        assigned = consumer.assignment()
+        self._drop_revoked(assigned)
         found: dict[TopicPartition, FetchedRecords] = {}
-        for partition in sorted(mine):
+        for partition in sorted(assigned):
             if partition not in self._positions:
-                await self._locate(partition)
+                await self._find_position(partition)
             if partition not in self._positions:
                 continue
-            fetched = self._next_portion(partition) or await self._read(partition)
+            fetched = self._next_remaining(partition) or await self._read_partition(partition)
             if fetched is not None:
                 found[partition] = fetched
-        if mine and time.monotonic() - self._measured_at > LAG_SECONDS:
-            found |= await self._measure([one for one in sorted(mine) if one not in found])
+        if assigned and time.monotonic() - self._measured_at > LAG_SECONDS:
+            found |= await self._measure_lag([one for one in sorted(assigned) if one not in found])
         if not found:
-            await self._wait()
+            await self._wait_for_fetch()
         return found
 
     def advance(self, partition: TopicPartition, offset: int) -> None:
-        """Note that everything before *offset* has been dealt with."""
+        """Set the position: everything before *offset* has been processed."""
         if partition in self._positions:
             self._positions[partition] = offset
 
     async def fail(self, partition: TopicPartition, error: BaseException) -> None:
-        """Go back to the position of *partition*, which raised *error*, and wait before it."""
+        """Record *error* at the position of *partition*, return to it and pause the partition."""
         offset = self._positions.get(partition)
         if offset is None or partition not in self._consumer.assignment():
             return
         self._consumer.seek(partition, offset)
-        await self._note(partition, "failing", error_class(error), offset + 1)
+        await self._record_failure(partition, "failing", error_class(error), offset + 1)
 
     async def commit(self) -> None:
         """Commit the positions that have changed."""
-        mine = self._consumer.assignment()
+        assigned = self._consumer.assignment()
         changed = {
             partition: position
             for partition, position in self._positions.items()
-            if partition in mine and self._committed.get(partition) != position
+            if partition in assigned and self._committed.get(partition) != position
         }
         if changed:
             await self._consumer.commit(changed)
@@ -166,50 +166,50 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             if trouble is not None and trouble.offset < position:
                 self._resume(partition)
             if partition in self._reported:
-                await self._settle(partition, position)
+                await self._delete_passed_faults(partition, position)
 
-    async def _read(self, partition: TopicPartition) -> FetchedRecords | None:
+    async def _read_partition(self, partition: TopicPartition) -> FetchedRecords | None:
         trouble = self.troubles.get(partition)
         if trouble is not None:
             if time.monotonic() < trouble.due:
                 return None
-            if trouble.reported and await self._step_over(partition, trouble):
+            if trouble.reported and await self._skip_if_accepted(partition, trouble):
                 return None
             if trouble.kind == "unreadable":
-                return await self._read_again(partition, trouble)
+                return await self._retry(partition, trouble)
             self._consumer.resume(partition)
         try:
             batches = await self._consumer.getmany(
                 partition, timeout_ms=0, max_records=POLL_RECORDS
             )
         except _LOST_POSITION:
-            await self._reset(partition)
+            await self._reset_position(partition)
             return None
         except _BATCH_ERRORS:
-            return await self._examine(partition)
+            return await self._fetch_directly(partition)
         except errors.KafkaError:
             raise
-        except Exception:  # noqa: BLE001 - codecs and decoders raise whatever they like
-            return await self._examine(partition)
+        except Exception:  # noqa: BLE001 - codecs and decoders raise arbitrary errors
+            return await self._fetch_directly(partition)
         position = await self._consumer.position(partition)
         records = batches.get(partition, ())
         if not records:
-            # Control records and aborted transactions are no records, but they are behind us.
+            # Control records and aborted transactions yield no records, but move the position.
             self.advance(partition, max(position, self._positions.get(partition, 0)))
             return None
         return FetchedRecords(records, position)
 
-    async def _read_again(
+    async def _retry(
         self, partition: TopicPartition, trouble: PartitionTrouble
     ) -> FetchedRecords | None:
-        if trouble.is_stopped and trouble.attempts % HEAL_ATTEMPTS:
+        if trouble.is_stopped and trouble.attempts % STOPPED_FETCH_EVERY:
             trouble.attempts += 1
-            trouble.due = time.monotonic() + STOPPED_SECONDS
+            trouble.due = time.monotonic() + STOPPED_CHECK_SECONDS
             return None
-        return await self._examine(partition)
+        return await self._fetch_directly(partition)
 
-    async def _examine(self, partition: TopicPartition) -> FetchedRecords | None:
-        """Fetch the batch at the position of *partition*, and find out what is wrong with it."""
+    async def _fetch_directly(self, partition: TopicPartition) -> FetchedRecords | None:
+        """Fetch and decode the batch at the position of *partition* without aiokafka's decoder."""
         if partition not in self._positions or partition not in self._consumer.assignment():
             return None
         position = self._positions[partition]
@@ -222,43 +222,43 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                 committed=True,
             )
         except _LOST_POSITION:
-            await self._reset(partition)
+            await self._reset_position(partition)
             return None
         except UnreadableBatch as fault:
             if self._positions.get(partition) != position:
                 return None
-            await self._note(partition, "unreadable", fault.reason, fault.next_offset)
+            await self._record_failure(partition, "unreadable", fault.reason, fault.next_offset)
             return None
-        # The partition may have gone, and come back with another position.
+        # The partition may have been revoked and assigned again with another position.
         has_moved = self._positions.get(partition) != position
         if batch is None or has_moved or partition not in self._consumer.assignment():
             return None
         self._consumer.resume(partition)
         self._consumer.seek(partition, batch.next_offset)
-        return self._portion(partition, batch)
+        return self._take_records(partition, batch)
 
-    def _next_portion(self, partition: TopicPartition) -> FetchedRecords | None:
-        """Return the next records of a batch of which some are left.
+    def _next_remaining(self, partition: TopicPartition) -> FetchedRecords | None:
+        """Return the next remaining records of a decoded batch.
 
-        After a failure reading does not go on with them, and the batch is fetched anew.
+        After a failure the remaining records are dropped, and the batch is fetched again.
         """
-        rest = self._rests.pop(partition, None)
+        rest = self._remainders.pop(partition, None)
         if rest is None or rest.records[0].offset != self._positions.get(partition):
             return None
-        return self._portion(partition, rest)
+        return self._take_records(partition, rest)
 
-    def _portion(self, partition: TopicPartition, batch: DecodedBatch) -> FetchedRecords:
-        """Return the first records of *batch*, and keep the others for the next turns."""
+    def _take_records(self, partition: TopicPartition, batch: DecodedBatch) -> FetchedRecords:
+        """Return the first records of *batch*, and keep the others for the next calls."""
         records, rest = batch.records[:POLL_RECORDS], batch.records[POLL_RECORDS:]
         if not rest:
             return FetchedRecords(records, batch.next_offset)
-        self._rests[partition] = DecodedBatch(rest, batch.next_offset)
+        self._remainders[partition] = DecodedBatch(rest, batch.next_offset)
         return FetchedRecords(records, rest[0].offset)
 
-    async def _note(
+    async def _record_failure(
         self, partition: TopicPartition, kind: FaultKind, reason: str, next_offset: int
     ) -> None:
-        """Count a failure at the position of *partition*, and let it rest for a while."""
+        """Count a failure at the position of *partition*, and pause the partition."""
         offset = self._positions[partition]
         trouble = self.troubles.get(partition)
         if trouble is None or trouble.offset != offset or trouble.reason == NO_LEADER:
@@ -268,7 +268,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         was_stopped = trouble.is_stopped
         trouble.attempts += 1
         trouble.kind, trouble.reason, trouble.next_offset = kind, reason, next_offset
-        rest = STOPPED_SECONDS if trouble.is_stopped else RETRY_SECONDS[trouble.attempts - 1]
+        rest = STOPPED_CHECK_SECONDS if trouble.is_stopped else RETRY_SECONDS[trouble.attempts - 1]
         trouble.due = time.monotonic() + rest
         self._consumer.pause(partition)
         place = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
@@ -284,8 +284,8 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             trouble.reported = True
             self._reported.add(partition)
 
-    async def _step_over(self, partition: TopicPartition, trouble: PartitionTrouble) -> bool:
-        """Pass the batch if an operator has accepted that; tell whether one has."""
+    async def _skip_if_accepted(self, partition: TopicPartition, trouble: PartitionTrouble) -> bool:
+        """Skip the batch if an operator has accepted that; return whether it was skipped."""
         behind = await self._faults.accepted(partition.topic, partition.partition, trouble.offset)
         if behind is None or partition not in self._consumer.assignment():
             return False
@@ -311,37 +311,37 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                 extra={"topic": partition.topic, "partition": partition.partition},
             )
 
-    async def _settle(self, partition: TopicPartition, position: int) -> None:
-        """Delete the rows of faults that *position* has passed."""
+    async def _delete_passed_faults(self, partition: TopicPartition, position: int) -> None:
+        """Delete the stored faults before *position*."""
         if await self._faults.settle(partition.topic, partition.partition, position):
             self._reported.add(partition)
         else:
             self._reported.discard(partition)
 
-    async def _locate(self, partition: TopicPartition) -> None:
-        """Begin at the committed position of *partition*, or at its first record.
+    async def _find_position(self, partition: TopicPartition) -> None:
+        """Start at the committed position of *partition*, or at its first record.
 
-        Only a leader knows the first record: without one the partition is left for a later turn.
+        Only a leader knows the first record: without one the partition waits for a later call.
         """
         committed = await self._consumer.committed(partition)
         if committed is None:
             if not self._is_led(partition):
                 return
             position = (await self._consumer.beginning_offsets([partition]))[partition]
-            # The first round commits a position, so this is another topic of the same name.
+            # The first round commits a position, so this is a new topic with the same name.
             await self._faults.withdraw(partition.topic, partition.partition, position)
         else:
             position = committed
-        # Faults end in other ways than by this reader: with a restart, or at another replica.
-        await self._settle(partition, position)
+        # A fault may have ended without this reader: by a restart, or on another replica.
+        await self._delete_passed_faults(partition, position)
         if partition in self._consumer.assignment():
             self._consumer.seek(partition, position)
             self._positions[partition] = position
             if committed is not None:
                 self._committed[partition] = committed
 
-    async def _reset(self, partition: TopicPartition) -> None:
-        """Begin at the first record of *partition* if its position is outside what Kafka has."""
+    async def _reset_position(self, partition: TopicPartition) -> None:
+        """Move to the first record of *partition* if its position is outside the range in Kafka."""
         first = (await self._consumer.beginning_offsets([partition]))[partition]
         end = (await self._consumer.end_offsets([partition]))[partition]
         before = self._positions.get(partition, first)
@@ -359,37 +359,40 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                 },
             )
         if position > before:
-            # Before anything behind the gap is read: what was lost is known, whatever comes next.
+            # Stored before any record after the gap is read, so that the loss is never missed.
             await self._gaps.record(partition.topic, partition.partition, before, position)
         if position < before:
-            # What was decided about these offsets was about other records.
+            # Decisions about these offsets concerned other records.
             await self._faults.withdraw(partition.topic, partition.partition, position)
             self.troubles.pop(partition, None)
             self._consumer.resume(partition)
         self._consumer.seek(partition, position)
         self._positions[partition] = position
 
-    async def _measure(
+    async def _measure_lag(
         self, idle: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, FetchedRecords]:
-        """Measure the lag, and read *idle* partitions by hand that should have something.
+        """Measure the lag, and fetch directly from *idle* partitions that should have records.
 
-        aiokafka keeps some refusals of a broker to itself.
+        aiokafka hides some refusals of a broker.
         """
-        consumer, mine = self._consumer, sorted(self._positions)
+        consumer, assigned = self._consumer, sorted(self._positions)
         self._measured_at = time.monotonic()
-        led = [one for one in mine if self._is_led(one)]
-        # One topic that Kafka tells nothing of must not hide what it tells of the other.
+        led = [one for one in assigned if self._is_led(one)]
+        # Asked per topic, so that one topic without an answer does not hide the other.
         topics = sorted({one.topic for one in led})
         answers = await asyncio.gather(
-            *(self._ends([one for one in led if one.topic == topic]) for topic in topics)
+            *(
+                self._fetch_end_offsets([one for one in led if one.topic == topic])
+                for topic in topics
+            )
         )
         ends = {partition: end for answer in answers for partition, end in answer.items()}
         for partition in sorted(consumer.assignment()):
-            self._note_leader(partition)
+            self._record_leader(partition)
         if any(trouble.reason == NO_LEADER for trouble in self.troubles.values()):
-            # Not awaited: it is enough if the next turns see a new leader.
-            consumer._client.force_metadata_update()  # noqa: SLF001 - nothing public does it
+            # Not awaited: a later call will see the new leader.
+            consumer._client.force_metadata_update()  # noqa: SLF001 - no public access
         readable = {one: end for one, end in ends.items() if one in self._positions}
         high = {one: max(consumer.highwater(one) or 0, end) for one, end in readable.items()}
         self.lag |= {one: max(0, end - self._positions[one]) for one, end in high.items()}
@@ -399,14 +402,16 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             for one in idle
             if one not in self.troubles
             and self._positions.get(one, 0) < readable.get(one, 0)
-            and one not in self._moved
+            and one not in self._advanced
         ]
-        self._moved = set(mine) - set(idle)
-        found = {one: await self._examine(one) for one in still}
+        self._advanced = set(assigned) - set(idle)
+        found = {one: await self._fetch_directly(one) for one in still}
         return {one: fetched for one, fetched in found.items() if fetched is not None}
 
-    async def _ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Return where *partitions* end; nothing if Kafka does not tell."""
+    async def _fetch_end_offsets(
+        self, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        """Return the end offsets of *partitions*; empty if Kafka does not answer."""
         try:
             async with asyncio.timeout(LAG_TIMEOUT_SECONDS):
                 ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(partitions)
@@ -417,10 +422,10 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
     def _is_led(self, partition: TopicPartition) -> bool:
         return has_leader(self._consumer._client.cluster, partition)  # noqa: SLF001 - not public
 
-    def _note_leader(self, partition: TopicPartition) -> None:
-        """Note that *partition* has no leader, or has one again.
+    def _record_leader(self, partition: TopicPartition) -> None:
+        """Record that *partition* has lost its leader, or has one again.
 
-        There is no row: it ends by itself, and an operator has nothing to step over.
+        No fault is stored: the state ends by itself, and there is nothing to skip.
         """
         trouble = self.troubles.get(partition)
         if trouble is not None and trouble.reason != NO_LEADER:
@@ -440,20 +445,21 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         if trouble.attempts == FAILING_ATTEMPTS:
             log.warning("inbox.leader_missing", extra=place)
 
-    async def _wait(self) -> None:
-        """Wait until something has been fetched, without taking it."""
+    async def _wait_for_fetch(self) -> None:
+        """Wait until something has been fetched, without consuming it."""
         waiter = self._consumer._fetcher._create_fetch_waiter()  # noqa: SLF001
         try:
             await asyncio.wait([waiter], timeout=POLL_SECONDS)
         finally:
             waiter.cancel()
 
-    def _forget(self, mine: Sequence[TopicPartition] | set[TopicPartition]) -> None:
-        """Keep what is known of the partitions in *mine* only."""
+    def _drop_revoked(self, assigned: Sequence[TopicPartition] | set[TopicPartition]) -> None:
+        """Drop the state of all partitions that are not in *assigned*."""
         tables: tuple[dict[TopicPartition, Any], ...] = (
-            self.troubles, self.lag, self.held_back, self._positions, self._committed, self._rests,
+            self.troubles, self.lag, self.held_back,
+            self._positions, self._committed, self._remainders,
         )  # fmt: skip
         for table in tables:
-            for partition in table.keys() - set(mine):
+            for partition in table.keys() - set(assigned):
                 del table[partition]
-        self._reported &= set(mine)
+        self._reported &= set(assigned)

@@ -1,9 +1,9 @@
-"""The producer: one aiokafka producer at a time, replaced whenever its state is in doubt.
+"""Manages one aiokafka producer at a time and replaces it whenever its state is in doubt.
 
-An idempotent producer numbers its batches. Once one of them failed for good, or nobody knows what
-became of it, all later ones of that partition are refused for ever (aiokafka issue 1017). So
-nothing is ever sent again on such a producer: it is given up, and a new one sends from the first
-record that was not acknowledged. Records may arrive twice then, with the same id.
+An idempotent producer numbers its batches. After one of them failed permanently, or has an unknown
+outcome, all later batches of that partition are refused for ever (aiokafka issue 1017). So nothing
+is sent again on such a producer: it is closed, and a new one sends from the first record that was
+not acknowledged. Records may then arrive twice, with the same id.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0)
 BATCH_BYTES = 256 * 1024
 
 AWAY = (KafkaError, *DATABASE_UNAVAILABLE)
-"""What connecting may meet: Kafka is away, or the database that remembers the topics."""
+"""Errors while connecting: Kafka, or the database with the topics, is unavailable."""
 
 
 class Producer:
-    """Owns an `AIOKafkaProducer`, and keeps one alive for as long as Kafka answers."""
+    """Owns an `AIOKafkaProducer` and keeps one connected while Kafka answers."""
 
     def __init__(
         self,
@@ -43,57 +43,58 @@ class Producer:
         topics: Topics | None = None,
         rebuilt: Callable[[str], None] = lambda _reason: None,
     ) -> None:
-        """Connect once `run` runs; show *topics* each new producer before anybody may use it.
+        """Create no connection before `run`.
 
-        Tell *rebuilt* why one was given up.
+        *topics* checks the topics with each new producer before it may be used. *rebuilt* is called
+        with the reason when a producer is replaced.
         """
         self.state = State.CONNECTING
         self.rebuilds = 0
         self._settings = settings
         self._purpose = purpose
         self._topics = topics
-        self._rebuilt = rebuilt
+        self._on_rebuilt = rebuilt
         self._current: AIOKafkaProducer | None = None
         self._ready = asyncio.Event()
-        self._doubted = asyncio.Event()
+        self._in_doubt = asyncio.Event()
 
     @property
     def current(self) -> AIOKafkaProducer | None:
-        """The producer to use now; None while Kafka is away."""
+        """The producer to use now; None while Kafka is unavailable."""
         return self._current if self._ready.is_set() else None
 
     async def ready(self) -> AIOKafkaProducer:
-        """Wait for Kafka as long as it takes, and return the producer to use."""
+        """Wait for Kafka without a limit, and return the producer to use."""
         while (producer := self.current) is None:
             await self._ready.wait()
         return producer
 
     def replace(self, producer: AIOKafkaProducer, reason: str) -> None:
-        """Give *producer* up, unless that has happened already."""
-        if producer is self._current and not self._doubted.is_set():
+        """Replace *producer*, unless that has happened already."""
+        if producer is self._current and not self._in_doubt.is_set():
             self.rebuilds += 1
-            self._rebuilt(reason)
+            self._on_rebuilt(reason)
             self._ready.clear()
-            self._doubted.set()
+            self._in_doubt.set()
             log.info("kafka.producer_replaced", extra={"purpose": self._purpose, "reason": reason})
 
     async def run(self) -> None:
-        """Connect, watch and reconnect until cancelled."""
+        """Connect, probe and reconnect until cancelled."""
         failures = 0
         while True:
             producer = await self._connect()
             if producer is None:
-                self._tell(State.DOWN)
+                self._set_state(State.DOWN)
                 await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                 failures += 1
                 continue
             failures = 0
             try:
-                self._doubted.clear()
+                self._in_doubt.clear()
                 self._current = producer
-                self._tell(State.OK)
+                self._set_state(State.OK)
                 self._ready.set()
-                await self._watch(producer)
+                await self._watch_connection(producer)
             finally:
                 self._ready.clear()
                 self._current = None
@@ -105,7 +106,7 @@ class Producer:
             client_id=f"{self._settings.kafka_client_id}-{self._purpose}",
             enable_idempotence=True,
             acks="all",
-            # Batches are made by hand and sent as they are: there is nothing to linger for.
+            # Batches are built by the caller and sent as they are, so lingering gains nothing.
             linger_ms=0,
             max_batch_size=BATCH_BYTES,
             request_timeout_ms=int(REQUEST_TIMEOUT_SECONDS * 1000),
@@ -125,23 +126,23 @@ class Producer:
             raise
         return producer
 
-    async def _watch(self, producer: AIOKafkaProducer) -> None:
-        """Return when *producer* has to go; tell meanwhile whether Kafka answers."""
-        while not self._doubted.is_set():
+    async def _watch_connection(self, producer: AIOKafkaProducer) -> None:
+        """Probe Kafka through *producer*, and return when it has to be replaced."""
+        while not self._in_doubt.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_SECONDS):
-                    await self._doubted.wait()
+                    await self._in_doubt.wait()
                 return
-            alive = await self._answers(producer)
-            if self._doubted.is_set():
+            alive = await self._probe(producer)
+            if self._in_doubt.is_set():
                 return
-            self._tell(State.OK if alive else State.DOWN)
+            self._set_state(State.OK if alive else State.DOWN)
             if alive:
                 self._ready.set()
             else:
                 self._ready.clear()
 
-    async def _answers(self, producer: AIOKafkaProducer) -> bool:
+    async def _probe(self, producer: AIOKafkaProducer) -> bool:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 alive = bool(await producer.client.force_metadata_update())
@@ -149,17 +150,17 @@ class Producer:
             return False
         if alive and self._topics is not None:
             try:
-                # To create a topic again takes longer than an answer may take.
+                # Creating a topic again takes longer than the timeout of a probe.
                 async with asyncio.timeout(START_SECONDS):
                     await self._topics.observe(producer)
             except AWAY as error:
                 log.info("kafka.topics_not_seen", extra={"error_class": error_class(error)})
         return alive
 
-    def _tell(self, state: State) -> None:
+    def _set_state(self, state: State) -> None:
         if state is not self.state:
-            # Two producers see the same outage: the one that looks after the topics says so.
-            told = logging.WARNING if state is State.DOWN else logging.INFO
-            level = logging.DEBUG if self._topics is None else told
+            # Several producers see the same outage: only the one that checks the topics logs it.
+            own_level = logging.WARNING if state is State.DOWN else logging.INFO
+            level = logging.DEBUG if self._topics is None else own_level
             log.log(level, "kafka.%s", state.value, extra={"purpose": self._purpose})
         self.state = state

@@ -1,8 +1,8 @@
 """Decodes one record batch from the bytes of a fetch, where aiokafka cannot.
 
-aiokafka says neither which batch it could not read nor why, and it refuses a whole batch for one
-header whose name is not UTF-8. This module finds out what is wrong with the batch at a position,
-where the next one begins, and decodes a batch that is sound.
+aiokafka reports neither which batch it could not read nor why, and it refuses a whole batch for one
+header name that is not UTF-8. This module reports what is wrong with the batch at a position and
+where the next one begins, and decodes intact batches.
 
 Source: Kafka protocol guide, "Record Batch" (magic 2).
 """
@@ -19,7 +19,7 @@ _HEADER = struct.Struct(">qiibIhiqqqhii")
 """baseOffset, batchLength, partitionLeaderEpoch, magic, crc, attributes, lastOffsetDelta,
 baseTimestamp, maxTimestamp, producerId, producerEpoch, baseSequence, recordsCount."""
 _PREFIX_BYTES = 12
-"""The length of a batch counts from here."""
+"""Size of the first two fields, which the batch length does not include."""
 _CRC_FROM = 21
 _MAGIC = 2
 _CODEC_MASK = 0x07
@@ -41,19 +41,19 @@ class DecodedRecord(NamedTuple):
 
 
 class DecodedBatch(NamedTuple):
-    """The records of a sound batch, and the offset behind it."""
+    """The records of an intact batch, and the offset after it."""
 
     records: Sequence[DecodedRecord]
     next_offset: int
 
 
 class UnreadableBatch(Exception):
-    """A batch cannot be read.
+    """The batch cannot be read.
 
     `reason` is one of *missing* (the broker returns nothing), *truncated*, *format*, *checksum*,
     *codec*, *compression* and *structure*, or the name of the broker's refusal. `next_offset` is
-    the best guess where the next batch begins. A batch of more than 64 MiB after decompression
-    counts as *compression*.
+    the best estimate of where the next batch begins. The reason of a batch that has more than
+    64 MiB after decompression is *compression*.
     """
 
     def __init__(self, reason: str, next_offset: int) -> None:
@@ -64,7 +64,7 @@ class UnreadableBatch(Exception):
 
 
 class AbortedTransaction(NamedTuple):
-    """A producer's transaction whose records do not count, as a fetch response lists it."""
+    """An aborted transaction of a producer, as listed in a fetch response."""
 
     producer_id: int
     first_offset: int
@@ -81,7 +81,7 @@ def decode_batch(
     """Decode the batch that holds *position* from *data*, the record set of a fetch from there.
 
     Returns None if there is no batch. Records before *position*, control records and those of
-    *aborted* transactions are left out. *end* bounds what a damaged header may claim.
+    *aborted* transactions are left out. *end* limits the next offset named by a damaged header.
 
     Raises:
         UnreadableBatch: the batch is damaged, or its form or codec is unknown.
@@ -105,54 +105,56 @@ def decode_batch(
         _,
         count,
     ) = _HEADER.unpack_from(data)
-    behind = _next_offset(data, position, end)
+    next_guess = _next_offset(data, position, end)
     if magic != _MAGIC:
-        raise UnreadableBatch("format", behind)
+        raise UnreadableBatch("format", next_guess)
     if length < _HEADER.size - _PREFIX_BYTES or _PREFIX_BYTES + length > len(data):
-        raise UnreadableBatch("truncated", behind)
+        raise UnreadableBatch("truncated", next_guess)
     body = data[: _PREFIX_BYTES + length]
     if calc_crc32c(body[_CRC_FROM:]) != crc:
-        raise UnreadableBatch("checksum", behind)
+        raise UnreadableBatch("checksum", next_guess)
     next_offset = base + delta + 1
     # The checksum does not cover the base offset.
     if not position < next_offset <= end:
-        raise UnreadableBatch("structure", behind)
+        raise UnreadableBatch("structure", next_guess)
     is_aborted = attributes & _TRANSACTIONAL and any(
         one.producer_id == producer and one.first_offset <= base for one in aborted
     )
     if attributes & _CONTROL or is_aborted:
         return DecodedBatch((), next_offset)
-    payload = _decompressed(body[_HEADER.size :], attributes & _CODEC_MASK, behind)
+    payload = _decompressed(body[_HEADER.size :], attributes & _CODEC_MASK, next_guess)
     stamp = max_time if attributes & _LOG_APPEND_TIME else None
     try:
         records = list(_records(payload, count, topic, partition, base, first_time, stamp))
     except (IndexError, ValueError) as error:
-        raise UnreadableBatch("structure", behind) from error
+        raise UnreadableBatch("structure", next_guess) from error
     return DecodedBatch([one for one in records if one.offset >= position], next_offset)
 
 
 def _next_offset(data: bytes, position: int, end: int) -> int:
-    """Return where the next batch begins, as far as a damaged batch lets that be known.
+    """Return where the next batch begins, as far as that can be read from a damaged batch.
 
-    The next batch's own header is the better witness; the damaged one's claim comes second.
+    The header of the next batch is more reliable and is tried before the damaged header.
     """
     base, length, *_ = _HEADER.unpack_from(data)
     delta = _HEADER.unpack_from(data)[6]
     follower = _PREFIX_BYTES + length
-    claims = [base + delta + 1]
+    candidates = [base + delta + 1]
     if length > 0 and follower + _HEADER.size <= len(data):
-        claims.insert(0, _HEADER.unpack_from(data, follower)[0])
-    return next((claim for claim in claims if position < claim <= end), position + 1)
+        candidates.insert(0, _HEADER.unpack_from(data, follower)[0])
+    return next(
+        (candidate for candidate in candidates if position < candidate <= end), position + 1
+    )
 
 
-def _decompressed(data: bytes, codec: int, behind: int) -> bytes:
+def _decompressed(data: bytes, codec: int, next_guess: int) -> bytes:
     try:
         return decompress(data, codec)
     except UnknownCodec as error:
-        raise UnreadableBatch("codec", behind) from error
+        raise UnreadableBatch("codec", next_guess) from error
     except Exception as error:
-        # Each library has errors of its own. The text may quote the data.
-        raise UnreadableBatch("compression", behind) from error
+        # Each library has its own errors. Their text may quote the data.
+        raise UnreadableBatch("compression", next_guess) from error
 
 
 def _records(
@@ -170,7 +172,7 @@ def _records(
         end = place + length
         if length < 0 or end > len(view):
             raise ValueError("a record is longer than its batch")
-        # The first byte holds attributes, of which none is in use.
+        # The first byte holds attributes, none of which is in use.
         age, place = decode_varint(view, place + 1)
         delta, place = decode_varint(view, place)
         key, place = _bytes(view, place, end)
@@ -199,7 +201,7 @@ def _headers(
     for _ in range(count):
         name, place = _bytes(view, place, end)
         value, place = _bytes(view, place, end)
-        # A name that is not UTF-8 is no reason not to read the value.
+        # A header name that is not UTF-8 does not make the record unreadable.
         headers.append(((name or b"").decode("utf-8", "backslashreplace"), value))
     return headers, place
 

@@ -1,9 +1,9 @@
-"""Publishes what is owed to Kafka: at least once, each key in order, with stable ids.
+"""Outbox relay: publishes pending deliveries to Kafka at least once, in key order, with stable ids.
 
-No transaction is open while Kafka is spoken to. A round reads rows of owned buckets, sends them,
-and strikes off what was acknowledged, in one statement under the leases. Whatever else happens,
-the rows are still there, and the next round reads them again. An outage spends nothing: while
-Kafka is away, nothing is read at all.
+No transaction is open during requests to Kafka. A round reads rows of the buckets whose leases are
+held, sends them, and completes the acknowledged ones in one statement that is fenced by the leases.
+After any failure the rows are still pending, and the next round reads them again. An outage uses no
+attempts: nothing is read while Kafka is unavailable.
 """
 
 import asyncio
@@ -33,17 +33,17 @@ log = logging.getLogger(__name__)
 
 SEND_SECONDS = 5.0
 LEASE_MARGIN_SECONDS = 2.0
-"""What has to be left of the leases after the sending, to strike off what was sent, at most."""
-REST_SECONDS = 30.0
-"""How long a topic rests that may not be written to."""
-PAUSE_SECONDS = 0.5
+"""Remaining lease time that is reserved to complete what was sent; less for short leases."""
+TOPIC_PAUSE_SECONDS = 30.0
+"""How long a topic is paused after Kafka refused to write to it."""
+RETRY_PAUSE_SECONDS = 0.5
 
-Backlog = tuple[dict[int, int], Sequence[Row]]
-"""What was owned at the time of a read, by bucket and epoch, and the rows."""
+OwnedRows = tuple[dict[int, int], Sequence[Row]]
+"""The leases at the time of a read (epoch by bucket), and the rows."""
 
 
 class Relay:
-    """The subscriber `kafka.relay`."""
+    """The outbox relay: publishes the deliveries of the subscriber `kafka.relay`."""
 
     def __init__(
         self,
@@ -55,30 +55,30 @@ class Relay:
         topics: Topics,
         metrics: Metrics | None = None,
     ) -> None:
-        """Send through *producer* what the buckets of *leases* hold."""
+        """Publish through *producer* the deliveries of the buckets leased by *leases*."""
         self.acknowledged = 0
         self._settings = settings
         self._database = database
         self._leases = leases
-        self._bell = wake.bell(RELAY)
+        self._wakeup = wake.bell(RELAY)
         self._producer = producer
         self._topics = topics
         self.guard = AheadGuard(settings, database)
-        """Keeps the relay from publishing while Kafka is ahead of the database."""
+        """Stops the relay from publishing while Kafka is ahead of the database."""
         self._debts = Debts(settings, database)
         self._metrics = metrics or Metrics()
         self._failures = Failures(RELAY, settings, database, leases, self._metrics)
         self._names = {topic.value: settings.wire_name(topic) for topic in Topic}
         self._limits: dict[str, int] = {}
-        self._resting: dict[str, float] = {}
-        self._sent: set[int] = set()
+        self._paused_until: dict[str, float] = {}
+        self._completing_positions: set[int] = set()
         self._topics_change = -1
-        """The change of the topics that is in force for all that is under way here."""
-        self._reading: asyncio.Task[Backlog] | None = None
-        self._striking: asyncio.Task[None] | None = None
-        self._troubles = 0
+        """The topics change that applies to everything in flight on this replica."""
+        self._reading: asyncio.Task[OwnedRows] | None = None
+        self._completing: asyncio.Task[None] | None = None
+        self._failed_rounds = 0
         self._stopping = False
-        # Of a short lease a part: else there would never be time to send anything.
+        # Only a part of a short lease: otherwise no time would remain to send anything.
         self._margin_seconds = min(LEASE_MARGIN_SECONDS, settings.lease_seconds / 6)
 
     async def run(self) -> None:
@@ -86,41 +86,41 @@ class Relay:
         try:
             while not self._stopping:
                 try:
-                    busy = await self._round()
-                except Exception as error:  # noqa: BLE001 - one of the four edges
-                    self._forget_read()
+                    has_more = await self._round()
+                except Exception as error:  # noqa: BLE001 - an edge: any error ends the round only
+                    self._discard_read()
                     log.warning("relay.round_failed", extra={"error_class": error_class(error)})
-                    busy = False
-                    await asyncio.sleep(PAUSE_SECONDS)
-                if not busy:
-                    await self._rest()
+                    has_more = False
+                    await asyncio.sleep(RETRY_PAUSE_SECONDS)
+                if not has_more:
+                    await self._wait_for_work()
         finally:
-            self._forget_read()
-            if self._striking is not None:
-                await asyncio.wait([self._striking], timeout=PAUSE_SECONDS)
+            self._discard_read()
+            if self._completing is not None:
+                await asyncio.wait([self._completing], timeout=RETRY_PAUSE_SECONDS)
 
     def finish(self) -> None:
-        """Ask `run` to return after the present round."""
+        """Ask `run` to return after the current round."""
         self._stopping = True
-        self._bell.set()
+        self._wakeup.set()
 
     async def _round(self) -> bool:
-        """Read, send and strike off once; tell whether there is surely more."""
-        producer = await self._connected()
+        """Read, send and complete once; return whether more deliveries are certainly pending."""
+        producer = await self._wait_for_producer()
         if producer is None or not await self.guard.allows():
-            await self._is_topics_change_new(())
+            await self._adopt_topics_change(())
             return False
-        self._bell.clear()
-        owned, rows = await self._backlog()
-        if await self._is_topics_change_new(rows):
+        self._wakeup.clear()
+        owned, rows = await self._next_rows()
+        if await self._adopt_topics_change(rows):
             return True
-        # Only now: a slow read may have outlasted the leases.
+        # Computed after the read, because a slow read may outlast the leases.
         seconds = min(SEND_SECONDS, self._leases.remaining(RELAY) - self._margin_seconds)
         if not rows or seconds <= 0:
-            await self._struck()
+            await self._await_completion()
             return False
         full = len(rows) == self._settings.relay_batch_size
-        lanes, closed = pack(
+        queues, unwritable = pack(
             producer,
             rows,
             self._wire_name,
@@ -128,43 +128,44 @@ class Relay:
             self._limits,
             self._topics.installation,
         )
-        if full and not closed:
-            # The next read goes on while these are sent.
-            under_way = self._sent.union(row["pos"] for row in rows)
-            self._reading = asyncio.create_task(self._read(under_way))
-        self._let_rest(closed, "no partitions to write to")
-        shipment = Shipment()
-        if lanes:
-            await shipment.send(producer, lanes, seconds)
-        if shipment.refusals:
-            # At once, whatever comes next: nothing may be sent again on a producer in doubt.
-            self._producer.replace(producer, error_class(shipment.refusals[0].error))
-        await self._struck()
-        self._strike(shipment, shipment.acknowledged(rows), owned)
-        if not shipment.refusals:
-            self._troubles = 0
+        if full and not unwritable:
+            # The next read runs while these rows are sent.
+            in_flight = self._completing_positions.union(row["pos"] for row in rows)
+            self._reading = asyncio.create_task(self._read_rows(in_flight))
+        self._pause_topics(unwritable, "no partitions to write to")
+        sender = Shipment()
+        if queues:
+            await sender.send(producer, queues, seconds)
+        if sender.refusals:
+            # Before anything else: nothing may be sent again on a producer in doubt.
+            self._producer.replace(producer, error_class(sender.refusals[0].error))
+        await self._await_completion()
+        self._start_completion(sender, sender.acknowledged(rows), owned)
+        if not sender.refusals:
+            self._failed_rounds = 0
             return full
-        # What was read meanwhile may stand behind what was refused.
-        self._forget_read()
-        await self._struck()
-        await self._answer(shipment.refusals, owned)
-        self._troubles += 1
-        await asyncio.sleep(min(0.05 * 2**self._troubles, PAUSE_SECONDS))
+        # Rows that were read meanwhile may follow refused rows of the same key.
+        self._discard_read()
+        await self._await_completion()
+        await self._handle_failures(sender.refusals, owned)
+        self._failed_rounds += 1
+        await asyncio.sleep(min(0.05 * 2**self._failed_rounds, RETRY_PAUSE_SECONDS))
         return True
 
-    async def _connected(self) -> AIOKafkaProducer | None:
-        """Wait for Kafka, for as long as a poll takes."""
+    async def _wait_for_producer(self) -> AIOKafkaProducer | None:
+        """Wait for Kafka for at most one poll interval."""
         try:
             async with asyncio.timeout(self._settings.poll_seconds):
                 return await self._producer.ready()
         except TimeoutError:
             return None
 
-    async def _is_topics_change_new(self, rows: Sequence[Row]) -> bool:
-        """Tell whether an operator has changed a topic since the last read; adopt the change.
+    async def _adopt_topics_change(self, rows: Sequence[Row]) -> bool:
+        """Adopt a change that an operator made to a topic; return whether there was one.
 
-        What was read before has to be read again. What was sent before is struck off by then, so
-        this replica can say that nothing is under way that it began before the change.
+        Rows that were read before the change are read again. Rows that were sent before it are
+        completed first, so this replica can report that nothing from before the change is in
+        flight.
         """
         owned = self._leases.owned(RELAY)
         if not owned:
@@ -176,8 +177,8 @@ class Relay:
         )
         if change == self._topics_change:
             return False
-        await self._struck()
-        self._forget_read()
+        await self._await_completion()
+        self._discard_read()
         await self._topics.reload()
         await self._database.bus_reads.execute(
             QUERIES["topics_change_in_force"], self._leases.replica, change
@@ -185,50 +186,52 @@ class Relay:
         self._topics_change = change
         return True
 
-    async def _backlog(self) -> Backlog:
+    async def _next_rows(self) -> OwnedRows:
         task, self._reading = self._reading, None
-        return await (task if task is not None else self._read(self._sent))
+        return await (task if task is not None else self._read_rows(self._completing_positions))
 
-    def _forget_read(self) -> None:
+    def _discard_read(self) -> None:
         task, self._reading = self._reading, None
         if task is not None:
             task.cancel()
-            # Whatever it met, the next read will meet it too, and say so.
+            # The next read meets the same error and reports it.
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    async def _read(self, under_way: Collection[int]) -> Backlog:
+    async def _read_rows(self, in_flight: Collection[int]) -> OwnedRows:
         owned = self._leases.owned(RELAY)
         if not owned:
             return owned, ()
         now = time.monotonic()
-        self._resting = {name: until for name, until in self._resting.items() if until > now}
+        self._paused_until = {
+            name: until for name, until in self._paused_until.items() if until > now
+        }
         if self._topics.switching:
-            # A switch ends by itself when the command that began it does not.
+            # A partition switch expires by itself if its command was killed.
             await self._topics.reload()
         switching = {t for t, wire in self._names.items() if wire in self._topics.switching}
-        waiting = switching.union(self._resting, self.guard.waiting)
-        return owned, await self._debts.read(owned, under_way, waiting)
+        waiting = switching.union(self._paused_until, self.guard.waiting)
+        return owned, await self._debts.read(owned, in_flight, waiting)
 
-    def _strike(self, shipment: Shipment, rows: Sequence[Row], owned: dict[int, int]) -> None:
-        """Begin to strike *rows* off; the next read goes on meanwhile, and leaves them out."""
+    def _start_completion(
+        self, sender: Shipment, rows: Sequence[Row], owned: dict[int, int]
+    ) -> None:
+        """Start to complete *rows*; the next read runs meanwhile and excludes them."""
         if rows:
-            self._sent = {row["pos"] for row in rows}
-            self._striking = asyncio.create_task(self._complete(shipment, rows, owned))
+            self._completing_positions = {row["pos"] for row in rows}
+            self._completing = asyncio.create_task(self._complete(sender, rows, owned))
 
-    async def _struck(self) -> None:
-        """Wait until the last rows are struck off, if they still have to be."""
-        task, self._striking = self._striking, None
+    async def _await_completion(self) -> None:
+        """Wait until the last sent rows are completed, if that is still running."""
+        task, self._completing = self._completing, None
         if task is not None:
             try:
                 await task
             finally:
-                self._sent = set()
+                self._completing_positions = set()
 
-    async def _complete(
-        self, shipment: Shipment, rows: Sequence[Row], owned: dict[int, int]
-    ) -> None:
+    async def _complete(self, sender: Shipment, rows: Sequence[Row], owned: dict[int, int]) -> None:
         buckets = sorted({row["bucket"] for row in rows})
-        places = [shipment.places[row["pos"]] for row in rows]
+        places = [sender.places[row["pos"]] for row in rows]
         held = await self._database.bus_reads.fetchval(
             QUERIES["relay_complete"],
             RELAY,
@@ -247,12 +250,12 @@ class Relay:
         else:
             self._metrics.lease_lost()
             log.info("relay.lease_lost", extra={"records": len(rows)})
-            await self._forget_lost(buckets, owned)
+            await self._drop_lost_buckets(buckets, owned)
 
-    async def _forget_lost(self, buckets: Sequence[int], owned: dict[int, int]) -> None:
-        """Leave buckets alone that are another's, or have another epoch, until the next renewal.
+    async def _drop_lost_buckets(self, buckets: Sequence[int], owned: dict[int, int]) -> None:
+        """Drop buckets that another replica owns, or whose epoch changed, until the next renewal.
 
-        Without this they would be sent again and again until then.
+        Otherwise their rows would be sent again in every round until then.
         """
         rows = await self._database.bus_reads.fetch(
             QUERIES["relay_still_owned"],
@@ -266,23 +269,25 @@ class Relay:
             if bucket not in held and self._leases.owned(RELAY).get(bucket) == owned[bucket]:
                 self._leases.forget(RELAY, bucket)
 
-    async def _answer(self, refusals: Sequence[Refusal], owned: dict[int, int]) -> None:
-        """Do what each refusal asks for."""
-        for refusal in refusals:
-            fault = classify(refusal.error)
+    async def _handle_failures(self, failures: Sequence[Refusal], owned: dict[int, int]) -> None:
+        """React to each failed batch according to the class of its error."""
+        for failed in failures:
+            fault = classify(failed.error)
             if fault is Fault.POISON:
-                await self._isolate(refusal.parcel, refusal.error, owned)
+                await self._isolate_record(failed.parcel, failed.error, owned)
             elif fault is Fault.CONFIGURATION:
-                names = {row["topic"] for row in refusal.parcel.rows}
-                self._let_rest(names, error_class(refusal.error))
+                names = {row["topic"] for row in failed.parcel.rows}
+                self._pause_topics(names, error_class(failed.error))
 
-    async def _isolate(self, parcel: Parcel, error: BaseException, owned: dict[int, int]) -> None:
-        """Set a record aside that Kafka refused alone; of several, send fewer at a time."""
-        if len(parcel.rows) > 1:
-            self._limits[parcel.topic] = self._limits.get(parcel.topic, BATCH_BYTES) // 8
+    async def _isolate_record(
+        self, batch: Parcel, error: BaseException, owned: dict[int, int]
+    ) -> None:
+        """Park or dead-letter a record that was refused alone; otherwise send smaller batches."""
+        if len(batch.rows) > 1:
+            self._limits[batch.topic] = self._limits.get(batch.topic, BATCH_BYTES) // 8
             return
-        (row,) = parcel.rows
-        self._limits.pop(parcel.topic, None)
+        (row,) = batch.rows
+        self._limits.pop(batch.topic, None)
         await self._failures.record(
             Failure.of("refused", error),
             bucket=row["bucket"],
@@ -293,18 +298,18 @@ class Relay:
             ordered=row["key"] is not None,
         )
 
-    def _let_rest(self, topics: set[str], reason: str) -> None:
+    def _pause_topics(self, topics: set[str], reason: str) -> None:
         for name in topics:
-            self._resting[name] = time.monotonic() + REST_SECONDS
+            self._paused_until[name] = time.monotonic() + TOPIC_PAUSE_SECONDS
             log.error("relay.topic_rests", extra={"topic": name, "reason": reason})
 
     def _wire_name(self, stored: str) -> str:
         return self._names.get(stored, stored)
 
-    async def _rest(self) -> None:
+    async def _wait_for_work(self) -> None:
         try:
-            # Not `wait_for`: a cancellation that meets the bell would be lost in it (Python 3.11).
+            # Not `wait_for`: it loses a cancellation that coincides with the wake-up (Python 3.11).
             async with asyncio.timeout(self._settings.poll_seconds):
-                await self._bell.wait()
+                await self._wakeup.wait()
         except TimeoutError:
             return

@@ -4,7 +4,7 @@
 SELECT coalesce(max(change), 0) FROM bus.topic
 
 -- name: topics_change_in_force
--- Says that nothing is under way any more which this replica began before the change.
+-- Reports that nothing from before the change is in flight on this replica.
 UPDATE bus.replica SET topics_change = $2 WHERE id = $1
 
 -- name: relay_still_owned
@@ -13,10 +13,9 @@ WHERE subscriber = $1 AND owner = $2
   AND (bucket, epoch) IN (SELECT * FROM unnest($3::smallint[], $4::bigint[]))
 
 -- name: relay_backlog
--- What is owed to Kafka in the owned buckets, oldest first, without what is being sent right now,
--- what is parked, and what belongs to topics that cannot be written to. Most reads begin above a
--- floor (floor.py). The events are fetched by their ids afterwards, as for every subscriber, and
--- one time counts for all rows, as there.
+-- Pending deliveries of the relay in the owned buckets, oldest first. Excluded are rows in flight,
+-- parked keys, and paused topics. Most reads start above the scan watermark. The events are fetched
+-- by their ids afterwards, as for every subscriber, and all rows are judged at one time, as there.
 SELECT d.pos, d.bucket, d.event_id, d.key, d.replay_id,
        (SELECT coalesce(max(seq), 0) FROM bus.stream WHERE key = 'operator/outbox') AS acts,
        (SELECT coalesce(max(change), 0) FROM bus.topic) AS topics_change
@@ -41,9 +40,9 @@ SELECT id, type, version, topic, seq, record_key,
 FROM bus.event WHERE id = ANY($1::uuid[]) AND id >= $2 AND id <= $3
 
 -- name: relay_complete
--- Notes where each acknowledged record stands and strikes its debt off, all or nothing: if one of
--- the buckets is another replica's by now, nothing is written, and that replica sends again.
--- The fence reads row locks, not the snapshot: a take-over that has committed is always seen.
+-- Stores the position of each acknowledged record and completes its delivery, all or nothing. If
+-- one of the leases was lost, nothing is written, and the new owner sends again. The fence reads
+-- row locks, not the snapshot, so a committed take-over is always seen.
 -- A replayed event keeps its first receipt.
 WITH fence AS (
     SELECT bucket FROM bus.lease
@@ -61,7 +60,7 @@ acked AS (
     WHERE held.all_of_them
 ),
 -- By primary key and `ctid`, as in `take_group`.
-struck AS (
+completed AS (
     DELETE FROM bus.delivery d USING (
         SELECT x.ctid FROM acked a CROSS JOIN LATERAL (
             SELECT ctid FROM bus.delivery WHERE subscriber = $1 AND pos = a.pos OFFSET 0) x

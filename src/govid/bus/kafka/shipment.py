@@ -1,8 +1,9 @@
-"""One read of the backlog on its way to Kafka: packed into batches, a lane for each partition.
+"""Builds record batches from one read of the backlog and sends them, one queue per partition.
 
-Partitions go side by side. Within one the next batch leaves only when the last is acknowledged: a
-broker that has forgotten a producer accepts whatever number comes first, so a second batch under
-way could overtake a first one that was refused, and a key would get a gap.
+Partitions are sent in parallel. Within a partition the next batch is sent only after the previous
+one was acknowledged. A broker that has lost the state of a producer accepts any sequence number
+first. So a second batch in flight could be accepted although the first one was refused, and the
+records of a key would get a gap.
 """
 
 import asyncio
@@ -17,11 +18,14 @@ from govid.bus.kafka import codec
 from govid.bus.kafka.producer import BATCH_BYTES
 
 Row = Any
-"""A row of `relay_backlog` with its event, by the names of their columns."""
+"""A row of `relay_backlog` with the columns of its event."""
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What of an event's stored origin goes out. A newer release may have stored more."""
+    """The members of an event's stored headers that are published.
+
+    A newer release may have stored more members; they are ignored.
+    """
 
     correlation_id: str
     causation_id: UUID | None = None
@@ -32,36 +36,39 @@ _ORIGIN = msgspec.json.Decoder(Origin)
 
 
 class Parcel:
-    """A batch for one partition, and the rows in it."""
+    """A batch of records for one partition, and the rows it was built from."""
 
     __slots__ = ("builder", "partition", "rows", "topic")
 
     def __init__(self, builder: Any, topic: str, partition: int) -> None:
-        """Start an empty batch for *partition* of *topic* (its name on the wire)."""
+        """Start an empty batch for *partition* of *topic* (its name in Kafka)."""
         self.builder = builder
         self.topic = topic
         self.partition = partition
         self.rows: list[Row] = []
 
     def add(self, row: Row, limit_bytes: int, installation: str | None = None) -> bool:
-        """Append *row*; tell whether there was room. The first always finds some."""
+        """Append *row* and return whether it fitted. The first row ignores *limit_bytes*."""
         if self.rows and self.builder.size() >= limit_bytes:
             return False
         key = row["record_key"]
-        taken = self.builder.append(
+        added = self.builder.append(
             timestamp=None,
             key=None if key is None else key.encode(),
             value=row["payload"].encode(),
             headers=_headers(row, installation),
         )
-        if taken is None:
+        if added is None:
             return False
         self.rows.append(row)
         return True
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a record stands in Kafka. The offset is -1 where Kafka knows only that it has it."""
+    """Topic, partition and offset of a record.
+
+    The offset is -1 if Kafka acknowledged a duplicate without telling its offset.
+    """
 
     topic: str
     partition: int
@@ -69,63 +76,63 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A batch that did not arrive, as far as anybody knows."""
+    """A batch that was refused or not acknowledged in time."""
 
     parcel: Parcel
     error: BaseException
 
 
 class Shipment:
-    """What one read became."""
+    """Sends the batches of one read and collects positions and failures."""
 
     def __init__(self) -> None:
-        """Start with nothing acknowledged."""
+        """Start with no acknowledged record."""
         self.places: dict[int, Place] = {}
-        """Where the acknowledged ones stand, by position."""
+        """Positions of the acknowledged records, by the `pos` of the delivery."""
         self.refusals: list[Refusal] = []
 
     async def send(
-        self, producer: AIOKafkaProducer, lanes: Iterable[list[Parcel]], seconds: float
+        self, producer: AIOKafkaProducer, queues: Iterable[list[Parcel]], seconds: float
     ) -> None:
-        """Send all *lanes*, and return when they are through or after *seconds*.
+        """Send all *queues*, and return when they are empty or after *seconds*.
 
-        What is in neither list then has an unknown outcome.
+        A record that is in no result then has an unknown outcome.
         """
-        tasks = [asyncio.create_task(self._lane(producer, parcels)) for parcels in lanes]
-        _, late = await asyncio.wait(tasks, timeout=seconds)
-        for task in late:
+        tasks = [asyncio.create_task(self._send_queue(producer, batches)) for batches in queues]
+        _, unfinished = await asyncio.wait(tasks, timeout=seconds)
+        for task in unfinished:
             task.cancel()
-        if late:
-            await asyncio.wait(late)
+        if unfinished:
+            await asyncio.wait(unfinished)
 
-    async def _lane(self, producer: AIOKafkaProducer, parcels: list[Parcel]) -> None:
-        for parcel in parcels:
+    async def _send_queue(self, producer: AIOKafkaProducer, batches: list[Parcel]) -> None:
+        for batch in batches:
             try:
-                parcel.builder.close()
+                batch.builder.close()
                 future = await producer.send_batch(
-                    parcel.builder, parcel.topic, partition=parcel.partition
+                    batch.builder, batch.topic, partition=batch.partition
                 )
                 metadata = await future
             except asyncio.CancelledError:
-                self.refusals.append(Refusal(parcel, TimeoutError()))
+                self.refusals.append(Refusal(batch, TimeoutError()))
                 raise
-            except Exception as error:  # noqa: BLE001 - the relay's edge: every error is classified
-                self.refusals.append(Refusal(parcel, error))
+            except Exception as error:  # noqa: BLE001 - edge of the relay: every error is classified
+                self.refusals.append(Refusal(batch, error))
                 return
             first = metadata.offset
-            for index, row in enumerate(parcel.rows):
+            for index, row in enumerate(batch.rows):
                 offset = first + index if first >= 0 else -1
-                self.places[row["pos"]] = Place(parcel.topic, parcel.partition, offset)
+                self.places[row["pos"]] = Place(batch.topic, batch.partition, offset)
 
     def acknowledged(self, rows: Iterable[Row]) -> list[Row]:
-        """Return those of *rows* that may be struck off: of each key what arrived without a gap."""
+        """Return the *rows* to complete: of each key, those acknowledged without a gap."""
         result: list[Row] = []
-        stuck: set[str] = set()
+        blocked_keys: set[str] = set()
         for row in rows:
             key = row["key"]
             if row["pos"] not in self.places:
-                stuck.add(key)
-            elif key is None or key not in stuck:
+                blocked_keys.add(key)
+            elif key is None or key not in blocked_keys:
                 result.append(row)
         return result
 
@@ -138,11 +145,11 @@ def pack(
     limits: Mapping[str, int],
     installation: str | None = None,
 ) -> tuple[list[list[Parcel]], set[str]]:
-    """Put *rows* into batches, in their order; return the lanes, and topics that take nothing.
+    """Build batches of *rows* in their order; return the queues, and topics without partitions.
 
-    The key of a partition is the record's, or the one that orders the event, or the event's id.
+    The partition is chosen by the record key, else by the ordering key, else by the event id.
     """
-    lanes: dict[tuple[str, int], list[Parcel]] = {}
+    queues: dict[tuple[str, int], list[Parcel]] = {}
     closed: set[str] = set()
     for row in rows:
         topic = wire_name(row["topic"])
@@ -152,12 +159,12 @@ def pack(
             continue
         key = row["record_key"] or row["key"] or str(row["event_id"])
         partition = codec.partition_for(key, count)
-        lane = lanes.setdefault((topic, partition), [])
+        queue = queues.setdefault((topic, partition), [])
         limit = limits.get(topic, BATCH_BYTES)
-        if not lane or not lane[-1].add(row, limit, installation):
-            lane.append(Parcel(producer.create_batch(), topic, partition))
-            lane[-1].add(row, limit, installation)
-    return list(lanes.values()), closed
+        if not queue or not queue[-1].add(row, limit, installation):
+            queue.append(Parcel(producer.create_batch(), topic, partition))
+            queue[-1].add(row, limit, installation)
+    return list(queues.values()), closed
 
 
 def _headers(row: Row, installation: str | None) -> codec.RecordHeaders:

@@ -1,17 +1,17 @@
 -- What the database knows of the topics, and the name of this installation.
 
 -- name: remember_topics
--- The first sight of a topic counts; what is seen later is only compared with it.
+-- The first number of a topic is stored; later ones are only compared with it.
 -- The update changes nothing, but it returns the row: of two replicas that see a new topic at the
--- same time one waits for the other, and its snapshot is then too old to read what that has written.
--- Sorted, so that they cannot wait for each other.
+-- same time one waits for the other, and its snapshot is then too old to read the new row.
+-- Sorted, so that they cannot deadlock.
 INSERT INTO bus.topic AS t (name, partitions)
 SELECT name, partitions FROM unnest($1::text[], $2::int[]) AS s(name, partitions) ORDER BY name
 ON CONFLICT (name) DO UPDATE SET partitions = t.partitions
 RETURNING name, partitions
 
 -- name: follow_topics
--- For topics whose number of partitions does not matter: what they have now is what counts.
+-- For topics whose number of partitions does not matter: stores the current number.
 UPDATE bus.topic t SET partitions = s.partitions
 FROM unnest($1::text[], $2::int[]) AS s(name, partitions)
 WHERE t.name = s.name AND t.partitions <> s.partitions
@@ -22,7 +22,7 @@ SELECT name, partitions,
 FROM bus.topic
 
 -- name: name_installation
--- The first server names the installation, once for all of its life.
+-- The first server creates the id of the installation, which never changes.
 INSERT INTO bus.installation (id) VALUES (left(replace(gen_random_uuid()::text, '-', ''), 16))
 ON CONFLICT DO NOTHING
 

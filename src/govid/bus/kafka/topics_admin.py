@@ -1,8 +1,9 @@
-"""The topics: created where they are missing, and how many partitions each had at first sight.
+"""Creates missing topics, and checks the number of partitions of each against the database.
 
-The order of a key rests on its partition, and its partition on the number of partitions. So that
-number is remembered in the database, and the relay keeps to it when a topic gets more partitions.
-An operator accepts the new number (`govid topics accept`). A Kafka that is away is no fault.
+The order of a key depends on its partition, and the partition on the number of partitions. So the
+first number is stored in the database, and the relay keeps using it when a topic gets more
+partitions, until an operator accepts the new number (`govid topics accept`). An unavailable Kafka
+is not an error.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 QUERIES = read("govid.bus.kafka", "topics.sql")
 
 INBOUND = (Topic.VERIFICATION_RESULT, Topic.DEATH_NOTIFICATION)
-"""Topics that others write to as well."""
+"""Topics that other systems write to as well."""
 
 ORDERED = tuple(topic for topic in Topic if topic is not Topic.DEATH_NOTIFICATION)
 """Topics that govid publishes to. The number of partitions of all others does not matter."""
@@ -38,12 +39,12 @@ ORDERED = tuple(topic for topic in Topic if topic is not Topic.DEATH_NOTIFICATIO
 TOPIC_EXISTS = 36
 """Kafka's error code for a topic that another replica has just created."""
 AUTO_CREATION_SECONDS = 2.0
-REPLICAS = 3
-"""On how many brokers a topic of govid's making stands, if there are so many."""
+REPLICATION_FACTOR = 3
+"""Replication factor of topics that govid creates, if there are as many brokers."""
 
 
 def dead_letter_topic(wire_name: str) -> str:
-    """Return where records of *wire_name* go that cannot be read."""
+    """Return the name of the dead-letter topic for unreadable records of *wire_name*."""
     return f"{wire_name}.dlq"
 
 
@@ -59,39 +60,39 @@ def ordered_topics(settings: BusSettings) -> list[str]:
 
 
 class Topics:
-    """What is known of the topics."""
+    """The topics as Kafka has them and as the database stores them."""
 
     def __init__(self, settings: BusSettings, database: "Database") -> None:
-        """Know nothing yet."""
+        """Start without knowledge; `look` fetches it."""
         self._settings = settings
         self._database = database
         self._counts: dict[str, int] = {}
         self.present: Mapping[str, int] = {}
-        """How many partitions Kafka had of each at the last look."""
-        self._wanted = wanted_topics(settings)
+        """Number of partitions by topic in Kafka at the last check."""
+        self._required = wanted_topics(settings)
         self._ordered = frozenset(ordered_topics(settings))
-        self._looked_at = float("-inf")
-        self._told: Mapping[str, tuple[int, int]] = {}
+        self._checked_at = float("-inf")
+        self._logged_mismatches: Mapping[str, tuple[int, int]] = {}
         self.known = asyncio.Event()
-        """Set once the topics have been looked at."""
+        """Set once the topics have been checked."""
         self.switching: frozenset[str] = frozenset()
-        """Topics whose new number of partitions is being accepted: nothing is published to them."""
+        """Topics whose new number of partitions is being accepted; publishing to them is paused."""
         self.installation: str | None = None
-        """The name that this installation's records carry; known with the topics."""
+        """The installation id in the headers of published records; None before the first check."""
         self.created_again = 0
-        """How many topics this process has created that had been there before."""
+        """Number of topics that this process has created again after they had existed."""
 
     def partitions(self, wire_name: str) -> int | None:
-        """Return the remembered count of a topic that can be written to, or None.
+        """Return the stored number of partitions of a topic, or None if it cannot be written to.
 
-        A topic that has fewer partitions than it had cannot take every key any more.
+        A topic with fewer partitions than stored cannot take every key.
         """
         count = self._counts.get(wire_name)
         return count if count is not None and count <= self.present.get(wire_name, 0) else None
 
     @property
     def mismatches(self) -> Mapping[str, tuple[int, int]]:
-        """Published topics whose count has changed: what it was at first sight, what it is."""
+        """Published topics whose number of partitions changed: stored number, current number."""
         return {
             name: (self._counts[name], present)
             for name, present in self.present.items()
@@ -100,50 +101,54 @@ class Topics:
 
     @property
     def missing(self) -> Sequence[str]:
-        """Topics that Kafka did not have at the last look, and that could not be created."""
+        """Topics that were missing at the last check and could not be created."""
         if not self.known.is_set():
             return ()
-        return [name for name in self._wanted if name not in self.present]
+        return [name for name in self._required if name not in self.present]
 
     @property
     def states(self) -> Mapping[str, int]:
-        """How many topics are missing, and of how many the number of partitions has changed."""
+        """Number of missing topics, and of topics whose number of partitions has changed."""
         return {"missing": len(self.missing), "changed": len(self.mismatches)}
 
     async def look(self, producer: AIOKafkaProducer) -> None:
-        """Create what is missing, if Kafka allows it, and compare the rest with what was known."""
+        """Create missing topics, if Kafka allows it, and compare the others with the database."""
         if self.installation is None:
             await self._database.bus_reads.execute(QUERIES["name_installation"])
             self.installation = await self._database.bus_reads.fetchval(QUERIES["installation"])
         present = await self._present_counts(producer)
-        missing = [name for name in self._wanted if name not in present]
+        missing = [name for name in self._required if name not in present]
         if missing:
             await self.reload()
-            await self._create(missing, min(REPLICAS, len(producer.client.cluster.brokers())))
+            await self._create(
+                missing, min(REPLICATION_FACTOR, len(producer.client.cluster.brokers()))
+            )
             for name in missing:
-                await _appear(producer, name)
+                await _wait_until_visible(producer, name)
             present = await self._present_counts(producer)
-        producer.client.set_topics(self._wanted)
-        await self._remember({name: present[name] for name in self._wanted if name in present})
-        self._looked_at = time.monotonic()
+        producer.client.set_topics(self._required)
+        await self._store_counts(
+            {name: present[name] for name in self._required if name in present}
+        )
+        self._checked_at = time.monotonic()
         self.known.set()
 
     async def observe(self, producer: AIOKafkaProducer) -> None:
-        """Look again if it is time to, or if the metadata of *producer* says something new."""
+        """Check again if it is due, or if the metadata of *producer* has changed."""
         cluster = producer.client.cluster
-        counts = {name: len(cluster.partitions_for_topic(name) or ()) for name in self._wanted}
+        counts = {name: len(cluster.partitions_for_topic(name) or ()) for name in self._required}
         is_new = any(count not in {0, self.present.get(name)} for name, count in counts.items())
-        if is_new or time.monotonic() - self._looked_at > self._settings.topic_look_seconds:
+        if is_new or time.monotonic() - self._checked_at > self._settings.topic_look_seconds:
             await self.look(producer)
 
     async def reload(self) -> None:
-        """Read what the database remembers; an operator may have accepted another number."""
+        """Read the stored numbers again; an operator may have accepted a new one."""
         rows = await self._database.bus_reads.fetch(QUERIES["topics"])
         self._counts = {row["name"]: row["partitions"] for row in rows}
         self.switching = frozenset(row["name"] for row in rows if row["switching"])
 
-    async def _remember(self, present: Mapping[str, int]) -> None:
-        """Note the counts of topics that are new, and compare all with what was noted before."""
+    async def _store_counts(self, present: Mapping[str, int]) -> None:
+        """Store the numbers of new topics, and compare all with the stored ones."""
         await self._database.bus_reads.execute(
             QUERIES["remember_topics"], list(present), list(present.values())
         )
@@ -153,20 +158,20 @@ class Topics:
         )
         await self.reload()
         self.present = present
-        if self.mismatches != self._told:
+        if self.mismatches != self._logged_mismatches:
             for name, (first, now) in self.mismatches.items():
                 log.error(
                     "kafka.partitions_changed",
                     extra={"topic": name, "first_seen": first, "now": now},
                 )
-        self._told = self.mismatches
+        self._logged_mismatches = self.mismatches
 
     async def _present_counts(self, producer: AIOKafkaProducer) -> dict[str, int]:
         cluster = await producer.client.fetch_all_metadata()
         return {name: len(cluster.partitions_for_topic(name) or ()) for name in cluster.topics()}
 
     async def _create(self, names: list[str], replicas: int) -> None:
-        """Create topics, each with the number of partitions that it had before, if it had one."""
+        """Create topics, each with its stored number of partitions, if there is one."""
         counts = {name: self._counts.get(name, self._settings.topic_partitions) for name in names}
         admin = AIOKafkaAdminClient(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
@@ -179,17 +184,17 @@ class Topics:
                 [NewTopic(name, count, replicas) for name, count in counts.items()]
             )
         except (KafkaError, OSError, TimeoutError, AttributeError) as error:
-            # The in-memory cluster has no controller, which the client finds out by stumbling; it
-            # makes topics when they are asked for. Refusals per topic are seen by its absence.
+            # The in-memory cluster has no controller, and the client raises AttributeError; that
+            # cluster creates topics on first use. A refused topic is noticed by its absence.
             level = logging.DEBUG if isinstance(error, AttributeError) else logging.INFO
             log.log(level, "kafka.topics_not_created", extra={"error_class": error_class(error)})
         else:
             for name, code, *_ in answer.topic_errors:
-                self._tell_created(name, code, counts[name])
+                self._log_creation(name, code, counts[name])
         finally:
             await admin.close()
 
-    def _tell_created(self, name: str, code: int, partitions: int) -> None:
+    def _log_creation(self, name: str, code: int, partitions: int) -> None:
         if code == 0:
             is_new = name not in self._counts
             self.created_again += not is_new
@@ -205,7 +210,7 @@ class Topics:
             )
 
 
-async def _appear(producer: AIOKafkaProducer, name: str) -> None:
+async def _wait_until_visible(producer: AIOKafkaProducer, name: str) -> None:
     try:
         async with asyncio.timeout(AUTO_CREATION_SECONDS):
             await producer.partitions_for(name)
