@@ -17,7 +17,7 @@ async def test_r3_of_an_id_that_comes_again_in_one_batch_the_first_is_taken(
     hashes = [sha256(f"{n}".encode()).digest() for n in range(IDS)] * TIMES
     events = [uuid4() for _ in hashes]
     taken = await database.bus_reads.fetch(
-        QUERIES["inbox_take"],
+        QUERIES["insert_identities"],
         hashes,
         ["somebody"] * len(hashes),
         ["an id"] * len(hashes),

@@ -183,12 +183,12 @@ async def test_r3_the_relay_goes_on_with_keys_whose_first_events_it_is_sending(
     first = [row["pos"] for row in await debts.read(OWNED, (), ())][:sent]
 
     async def has_risen() -> bool:
-        debts._floor._whole_at = float("-inf")
+        debts._watermark._whole_at = float("-inf")
         await debts.read(OWNED, first, ())
-        return debts._floor.position > 0
+        return debts._watermark.position > 0
 
     await until(has_risen)
-    assert debts._floor.hidden == []
+    assert debts._watermark.hidden == []
     await house.database.reads.execute("DELETE FROM bus.delivery WHERE pos = ANY($1)", first)
     assert [row["seq"] for row in await debts.read(OWNED, (), ())] == list(range(sent + 1, 17))
 

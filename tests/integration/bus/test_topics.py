@@ -18,8 +18,8 @@ async def test_two_replicas_that_see_new_topics_at_once_both_know_them(database_
     try:
         transaction = first.transaction()
         await transaction.start()
-        await first.fetch(QUERIES["remember_topics"], TOPICS, [4, 4])
-        later = asyncio.create_task(second.fetch(QUERIES["remember_topics"], TOPICS, [2, 2]))
+        await first.fetch(QUERIES["store_topics"], TOPICS, [4, 4])
+        later = asyncio.create_task(second.fetch(QUERIES["store_topics"], TOPICS, [2, 2]))
 
         async def waits() -> bool:
             return bool(await first.fetchval(WAITING, second.get_server_pid()))

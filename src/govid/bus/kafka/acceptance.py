@@ -1,8 +1,9 @@
-"""Lets an operator accept what changed in Kafka, each act with the event that records it.
+"""Operator acceptances about Kafka: new partition counts, gaps, records that are ahead.
 
-A new number of partitions moves keys from one partition to another. So nothing of the topic may be
-under way while the number changes: the topic rests, every replica says that what it had begun is
-struck off, and then one transaction fences the relay and changes the number.
+Each is stored in one transaction with the event that records it. A new number of partitions moves
+keys from one partition to another, so nothing of the topic may be in flight while it changes. The
+topic is paused, every replica reports that what it had begun is completed, and then one transaction
+fences the relay and changes the number.
 """
 
 import asyncio
@@ -23,25 +24,25 @@ from govid.bus.kafka.kafka_ahead import AheadPartition
 from govid.bus.sql import read
 
 QUERIES = read("govid.bus.kafka", "acceptance.sql")
-ASK_SECONDS = 0.1
-REST_SECONDS = 60.0
-"""How long a topic rests if the command that began the switch is killed."""
+POLL_SECONDS = 0.1
+PAUSE_SECONDS = 60.0
+"""How long a topic is paused if the command that began the switch is killed."""
 
 
 class SwitchRunning(Exception):
-    """Another operator accepts a number of partitions of this topic now."""
+    """Another operator is changing the number of partitions of this topic."""
 
 
 class SwitchLapsed(Exception):
-    """The switch took so long that the topic is published to again; nothing was changed."""
+    """The switch took too long and the pause of the topic expired; nothing was changed."""
 
 
 class RelayBusy(Exception):
-    """A replica did not say in time that nothing of the topic is under way; nothing was changed."""
+    """A replica did not report in time that nothing is in flight; nothing was changed."""
 
 
 class TopicState(msgspec.Struct, frozen=True, kw_only=True):
-    """One topic: the number of partitions that decides, and the one that Kafka has."""
+    """A topic: the number of partitions that is used, and the one that Kafka has."""
 
     topic: str
     partitions: int
@@ -50,12 +51,12 @@ class TopicState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartitionSwitch:
-    """Changes the number of partitions of a topic that decides where keys are published."""
+    """Changes the number of partitions by which the keys of a topic are distributed."""
 
     def __init__(self, connection: Any, acts: Acts, *, patience_seconds: float = 40) -> None:
         """Change it through *connection*; wait at most *patience_seconds* for the replicas.
 
-        The patience is longer than a lease: a replica that was killed or is frozen has none then.
+        That is longer than a lease, so a replica that was killed or is frozen has lost its leases.
         """
         self._connection = connection
         self._acts = acts
@@ -65,11 +66,11 @@ class PartitionSwitch:
         """Accept *partitions* for *topic*; return the number that it had before.
 
         Raises:
-            SwitchRunning: another operator is at it.
-            RelayBusy: a replica still has something of the topic under way.
-            SwitchLapsed: it took too long.
+            SwitchRunning: another operator is changing it.
+            RelayBusy: a replica still has records of the topic in flight.
+            SwitchLapsed: the switch took too long.
         """
-        async with self._resting(topic, partitions) as change:
+        async with self._pause(topic, partitions) as change:
             await self._wait_for_replicas(change)
             before: list[int] = []
 
@@ -92,24 +93,24 @@ class PartitionSwitch:
         return before[0]
 
     @asynccontextmanager
-    async def _resting(self, topic: str, partitions: int) -> AsyncIterator[int]:
-        """Let nothing of *topic* be published in the block; yield the change that says so."""
+    async def _pause(self, topic: str, partitions: int) -> AsyncIterator[int]:
+        """Pause publishing to *topic* during the block; yield the number of the change."""
         async with self._connection.transaction():
-            # Changes commit in the order of their numbers: a replica that has adopted one has
-            # adopted all before it.
+            # Changes commit in the order of their numbers, so a replica that has adopted one has
+            # adopted all earlier ones.
             await self._connection.execute(QUERIES["lock_topics"])
             change = await self._connection.fetchval(
-                QUERIES["begin_switch"], topic, partitions, REST_SECONDS
+                QUERIES["begin_switch"], topic, partitions, PAUSE_SECONDS
             )
         if change is None:
             raise SwitchRunning
         try:
             yield change
         finally:
-            await asyncio.shield(self._end(topic, change))
+            await asyncio.shield(self._resume(topic, change))
 
-    async def _end(self, topic: str, change: int) -> None:
-        """Let *topic* be published to again. Nothing is left to do after a successful switch."""
+    async def _resume(self, topic: str, change: int) -> None:
+        """End the pause of *topic*. After a successful switch there is nothing left to change."""
         async with self._connection.transaction():
             await self._connection.execute(QUERIES["lock_topics"])
             await self._connection.execute(QUERIES["end_switch"], topic, change)
@@ -123,7 +124,7 @@ class PartitionSwitch:
                     )
                     if not behind:
                         return
-                    await asyncio.sleep(ASK_SECONDS)
+                    await asyncio.sleep(POLL_SECONDS)
         except TimeoutError as error:
             raise RelayBusy from error
 
@@ -131,14 +132,14 @@ class PartitionSwitch:
 async def accept_gap(
     connection: Any, acts: Acts, topic: str, partition: int, first: int, signature: Signature
 ) -> int:
-    """Give up the records of the gap that begins at *first*; return how many, 0 for no such gap."""
-    given_up: list[int] = []
+    """Accept the loss of the gap that begins at *first*; return its number of records, or 0."""
+    accepted: list[int] = []
 
     async def work() -> TopicGapAccepted | None:
         next_offset = await connection.fetchval(QUERIES["accept_gap"], topic, partition, first)
         if next_offset is None:
             return None
-        given_up.append(next_offset - first)
+        accepted.append(next_offset - first)
         return signature.event(
             TopicGapAccepted,
             topic=topic,
@@ -148,13 +149,13 @@ async def accept_gap(
         )
 
     await acts.commit_event(work)
-    return sum(given_up)
+    return sum(accepted)
 
 
 async def accept_ahead(
     connection: Any, acts: Acts, ahead: Sequence[AheadPartition], signature: Signature
 ) -> None:
-    """Let the relay publish although nobody here knows the ends of the partitions *ahead*."""
+    """Let the relay publish although the database does not know the ends of *ahead*."""
 
     async def work() -> TopicKafkaAheadAccepted:
         await connection.execute(
@@ -172,7 +173,7 @@ async def accept_ahead(
 def topic_states(
     rows: Sequence[Mapping[str, Any]], present: Mapping[str, int] | None, ordered: Sequence[str]
 ) -> list[TopicState]:
-    """Compare what is remembered of topics with the counts that Kafka has (None: unknown).
+    """Compare the stored *rows* of topics with the numbers in Kafka (None: unknown).
 
     The number of partitions of a topic that is not *ordered* does not matter.
     """

@@ -17,8 +17,8 @@ SET switching_to = NULL, switching_until = NULL, change = (SELECT max(change) + 
 WHERE name = $1 AND change = $2
 
 -- name: replicas_behind
--- Living replicas that own buckets of the relay, and may still publish what they read before the
--- change. One whose time is over has no lease either.
+-- Live replicas that own buckets of the relay and may still publish what they read before the
+-- change. A replica whose heartbeat has expired has no lease either.
 SELECT count(*) FROM bus.replica r
 WHERE r.until > clock_timestamp() AND (r.topics_change IS NULL OR r.topics_change < $2)
   AND EXISTS (SELECT FROM bus.lease l WHERE l.subscriber = $1 AND l.owner = r.id)
@@ -28,7 +28,7 @@ SELECT partitions, switching_to, switching_until > clock_timestamp() AS switchin
 FROM bus.topic WHERE name = $1
 
 -- name: fence_relay
--- A replica that did not adopt the change strikes nothing off any more: a frozen one, for example.
+-- A replica that did not adopt the change, for example a frozen one, can complete nothing any more.
 WITH held AS (
     SELECT subscriber, bucket, owner FROM bus.lease WHERE subscriber = $1 ORDER BY bucket FOR UPDATE
 )

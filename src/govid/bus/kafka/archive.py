@@ -1,4 +1,7 @@
-"""Reads what stands in Kafka, from an offset to the end that there was when the reading began."""
+"""Reads topics for audits and checks: a bounded range of offsets, and what brokers tell of topics.
+
+Reading uses no consumer group and commits nothing.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
@@ -25,30 +28,33 @@ POLL_RECORDS = 5_000
 FETCH_WAIT_MS = 10
 NO_ERROR = 0
 FETCH_ATTEMPTS = 3
-"""How often a batch is fetched before it counts as unreadable: it may be damaged on the way."""
+"""Number of fetches before a batch counts as unreadable: it may be damaged in transit."""
 MAX_UNREADABLE = 10
-"""After so many unreadable batches the rest of a partition counts as unreadable, too.
+"""After this number of unreadable batches the rest of a partition counts as unreadable, too.
 
-A damaged batch does not always say where the next one begins, and then each offset costs a fetch.
+A damaged batch does not always tell where the next one begins, and then each offset costs a fetch.
 """
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """The oldest offset that Kafka still has of a partition, and the one after its newest."""
+    """The first offset of a partition in Kafka, and the offset after its newest record."""
 
     first: int
     end: int
 
 
 class Keeping(msgspec.Struct, frozen=True):
-    """How a topic keeps its records: for how long, and whether only their age decides."""
+    """How long a topic keeps records (None: forever), and whether only age removes them."""
 
     seconds: float | None
     by_age_only: bool
 
 
 class UnreadableRecords(msgspec.Struct, frozen=True):
-    """Offsets of a partition, before `next_offset`, that cannot be read; `reason` is one word."""
+    """Unreadable offsets of a partition, from `first` to before `next_offset`.
+
+    `reason` is one word.
+    """
 
     topic: str
     partition: int
@@ -58,27 +64,27 @@ class UnreadableRecords(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """Return topic, partition and first offset as they are written everywhere."""
+        """Return topic, partition and first offset as `topic/partition/offset`."""
         return f"{self.topic}/{self.partition}/{self.first}"
 
 
 class Archive:
-    """The topics, read by nobody in particular: no group, no commit."""
+    """Reads topics without a consumer group and without commits."""
 
     def __init__(self, bootstrap_servers: str, consumer: Any) -> None:
-        """Read through *consumer*; use `reading`."""
+        """Read through *consumer*; use `open_reader` to get a reader."""
         self._servers = bootstrap_servers
         self._consumer = consumer
 
     async def partitions(self) -> Mapping[str, int]:
-        """Return how many partitions each topic has."""
-        cluster = await self._metadata()
+        """Return the number of partitions by topic."""
+        cluster = await self._fetch_metadata()
         counts = {name: len(cluster.partitions_for_topic(name) or ()) for name in cluster.topics()}
         return {name: count for name, count in counts.items() if count}
 
     async def leaderless(self) -> Collection[tuple[str, int]]:
-        """Return the partitions that have no leader: nothing about them can be asked."""
-        cluster = await self._metadata()
+        """Return the partitions that have no leader, so that Kafka cannot answer for them."""
+        cluster = await self._fetch_metadata()
         places = [
             TopicPartition(name, number)
             for name in cluster.topics()
@@ -87,56 +93,56 @@ class Archive:
         return {(one.topic, one.partition) for one in places if not has_leader(cluster, one)}
 
     async def bounds(self, topic: str, partition: int) -> Bounds:
-        """Return what Kafka has of a partition."""
+        """Return the range of offsets that Kafka has of a partition."""
         place = TopicPartition(topic, partition)
-        with _outages():
+        with _translate_errors():
             first = await self._consumer.beginning_offsets([place])
             end = await self._consumer.end_offsets([place])
         return Bounds(first[place], end[place])
 
     async def all_bounds(self, topics: Sequence[str]) -> Mapping[tuple[str, int], Bounds | None]:
-        """Return what Kafka has of every partition of *topics*; None where it does not answer.
+        """Return the offsets of every partition of *topics*; None for those without an answer.
 
-        Each topic is asked by itself, and partitions without a leader are not asked: one of them
-        would keep all answers away.
+        Each topic is requested separately, and partitions without a leader are left out: one of
+        them would prevent all answers.
         """
-        cluster = await self._metadata()
+        cluster = await self._fetch_metadata()
         places = {
             name: [TopicPartition(name, n) for n in cluster.partitions_for_topic(name) or ()]
             for name in topics
         }
         found = await asyncio.gather(
             *(
-                self._bounds_of([one for one in of if has_leader(cluster, one)])
+                self._fetch_offsets([one for one in of if has_leader(cluster, one)])
                 for of in places.values()
             )
         )
         silent = {(one.topic, one.partition): None for of in places.values() for one in of}
         return {**silent, **{place: span for some in found for place, span in some.items()}}
 
-    async def _metadata(self) -> ClusterMetadata:
-        """Ask about all topics: the consumer itself asks for its own only."""
-        with _outages():
+    async def _fetch_metadata(self) -> ClusterMetadata:
+        """Fetch the metadata of all topics; the consumer itself requests its own only."""
+        with _translate_errors():
             client = self._consumer._client  # noqa: SLF001 - there is no public way
             return await client.fetch_all_metadata()
 
-    async def _bounds_of(
-        self, places: Sequence[TopicPartition]
+    async def _fetch_offsets(
+        self, partitions: Sequence[TopicPartition]
     ) -> Mapping[tuple[str, int], Bounds]:
-        """Return what Kafka has of *places*; nothing if it does not answer."""
-        if not places:
+        """Return the offsets of *partitions*; empty if Kafka does not answer."""
+        if not partitions:
             return {}
         try:
-            first = await self._consumer.beginning_offsets(places)
-            end = await self._consumer.end_offsets(places)
+            first = await self._consumer.beginning_offsets(partitions)
+            end = await self._consumer.end_offsets(partitions)
         except (KafkaError, OSError):
             return {}
-        return {(one.topic, one.partition): Bounds(first[one], end[one]) for one in places}
+        return {(one.topic, one.partition): Bounds(first[one], end[one]) for one in partitions}
 
     async def offset_at(self, topic: str, partition: int, moment: datetime) -> int | None:
         """Return the offset of the first record from *moment* on; None if there is none."""
         place = TopicPartition(topic, partition)
-        with _outages():
+        with _translate_errors():
             found = await self._consumer.offsets_for_times({place: int(moment.timestamp() * 1000)})
         return found[place].offset if found.get(place) else None
 
@@ -148,9 +154,9 @@ class Archive:
         end: int,
         unreadable: list[UnreadableRecords],
     ) -> AsyncIterator[Sequence[Any]]:
-        """Yield the records from offset *start* to before *end*, some at a time.
+        """Yield the records from offset *start* to before *end* in batches.
 
-        Batches that cannot be read are left out and added to *unreadable*.
+        Unreadable batches are left out and added to *unreadable*.
 
         Raises:
             Outage: Kafka stopped answering.
@@ -159,33 +165,33 @@ class Archive:
         self._consumer.assign([place])
         self._consumer.seek(place, start)
         loop = asyncio.get_running_loop()
-        heard_at = loop.time()
-        position, failures, by_hand = start, 0, False
+        answered_at = loop.time()
+        position, failures, directly = start, 0, False
         while position < end:
             try:
-                records, position = await self._read_some(place, position, end, by_hand=by_hand)
-                by_hand = False
+                records, position = await self._read_some(place, position, end, directly=directly)
+                directly = False
             except UnreadableBatch as fault:
-                failures, by_hand = failures + 1, True
+                failures, directly = failures + 1, True
                 behind = end if failures == MAX_UNREADABLE else min(fault.next_offset, end)
                 _add(
                     unreadable, UnreadableRecords(topic, partition, position, behind, fault.reason)
                 )
                 self._consumer.seek(place, behind)
-                position, heard_at = behind, loop.time()
+                position, answered_at = behind, loop.time()
                 continue
             records = [one for one in records if one.offset < end]
             if records:
-                heard_at = loop.time()
+                answered_at = loop.time()
                 yield records
-            elif loop.time() - heard_at > ANSWER_SECONDS:
+            elif loop.time() - answered_at > ANSWER_SECONDS:
                 raise Outage("kafka")
 
     async def _read_some(
-        self, place: TopicPartition, position: int, end: int, *, by_hand: bool
+        self, place: TopicPartition, position: int, end: int, *, directly: bool
     ) -> tuple[Sequence[Any], int]:
-        """Return what comes next from *position* on, and the position behind it."""
-        if not by_hand:
+        """Return the next records from *position* on, and the position after them."""
+        if not directly:
             batches = await self._poll(place, end)
             behind = await self._consumer.position(place)
             if batches is not None and behind > position:
@@ -198,17 +204,17 @@ class Archive:
         return batch.records, batch.next_offset
 
     async def _poll(self, place: TopicPartition, end: int) -> Any:
-        """Return what aiokafka reads; None where it stumbles over a batch."""
+        """Return what aiokafka reads; None if it fails to decode a batch."""
         try:
             return await self._consumer.getmany(place, timeout_ms=POLL_MS, max_records=POLL_RECORDS)
         except TopicAuthorizationFailedError as error:
             raise UnreadableBatch(type(error).__name__, end) from error
-        except Exception:  # noqa: BLE001 - codecs raise whatever they like, OSError included
-            # A Kafka that is away is an outage of the fetch by hand, too.
+        except Exception:  # noqa: BLE001 - codecs raise arbitrary errors, OSError included
+            # If Kafka is unavailable, the direct fetch raises the outage.
             return None
 
     async def _fetch(self, place: TopicPartition, position: int) -> DecodedBatch | None:
-        """Fetch the batch at *position* by hand, where aiokafka returns none."""
+        """Fetch and decode the batch at *position* without aiokafka's decoder."""
         client = self._consumer._client  # noqa: SLF001 - there is no public way to a raw batch
         try:
             for _ in range(FETCH_ATTEMPTS - 1):
@@ -216,14 +222,14 @@ class Archive:
                     return await fetch_batch(client, place, position)
             return await fetch_batch(client, place, position)
         except OffsetOutOfRangeError:
-            # The next poll begins at what Kafka still has.
+            # The next poll starts at the first offset that Kafka still has.
             return None
         except (KafkaError, OSError) as error:
             raise Outage("kafka") from error
 
     async def replicas(self, topics: Sequence[str]) -> Mapping[str, int]:
-        """Return on how many brokers each of *topics* stands, at the partition that has fewest."""
-        cluster = await self._metadata()
+        """Return the smallest replication factor of the partitions of each of *topics*."""
+        cluster = await self._fetch_metadata()
         partitions = cluster._partitions  # noqa: SLF001 - there is no public way
         return {
             name: min(len(one.replicas) for one in partitions[name].values())
@@ -232,13 +238,14 @@ class Archive:
         }
 
     async def keeping(self, topics: Sequence[str]) -> Mapping[str, Keeping]:
-        """Return how *topics* keep their records, of those that tell."""
+        """Return the retention of those of *topics* that Kafka describes."""
         return {
-            name: _keeping(entries) for name, entries in (await self.configuration(topics)).items()
+            name: _parse_retention(entries)
+            for name, entries in (await self.configuration(topics)).items()
         }
 
     async def configuration(self, topics: Sequence[str]) -> Mapping[str, Mapping[str, str | None]]:
-        """Return the settings of *topics* at the brokers, of those that tell."""
+        """Return the broker settings of those of *topics* that Kafka describes."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
         try:
             await start(admin)
@@ -246,7 +253,7 @@ class Archive:
                 [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
             )
         except (KafkaError, OSError, AttributeError):
-            # The in-memory cluster tells nothing of the kind, and the client stumbles over it.
+            # The in-memory cluster has no such answer, and the client raises AttributeError.
             return {}
         finally:
             await admin.close()
@@ -260,7 +267,7 @@ class Archive:
 
 @asynccontextmanager
 async def reading(bootstrap_servers: str) -> AsyncIterator[Archive]:
-    """Open the archive for the length of the block.
+    """Open a reader for the duration of the block.
 
     Raises:
         Outage: Kafka does not answer.
@@ -271,11 +278,11 @@ async def reading(bootstrap_servers: str) -> AsyncIterator[Archive]:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         request_timeout_ms=int(ANSWER_SECONDS * 1000),
-        # A fetch at the end of a partition is in the way of the next question.
+        # A waiting fetch at the end of a partition would delay the next request.
         fetch_max_wait_ms=FETCH_WAIT_MS,
     )
     try:
-        with _outages():
+        with _translate_errors():
             await start(consumer)
         yield Archive(bootstrap_servers, consumer)
     finally:
@@ -283,8 +290,8 @@ async def reading(bootstrap_servers: str) -> AsyncIterator[Archive]:
 
 
 @contextmanager
-def _outages() -> Iterator[None]:
-    """Tell every failure of Kafka as an outage."""
+def _translate_errors() -> Iterator[None]:
+    """Translate every failure of Kafka to an outage."""
     try:
         yield
     except (KafkaError, OSError) as error:
@@ -292,7 +299,7 @@ def _outages() -> Iterator[None]:
 
 
 def _add(found: list[UnreadableRecords], one: UnreadableRecords) -> None:
-    """Add *one* to *found*; offsets that follow each other for one reason are one item."""
+    """Add *one* to *found*; adjacent offsets with the same reason become one item."""
     last = found[-1] if found else None
     if last is not None and (last.topic, last.partition, last.next_offset, last.reason) == (
         one.topic,
@@ -305,7 +312,7 @@ def _add(found: list[UnreadableRecords], one: UnreadableRecords) -> None:
         found.append(one)
 
 
-def _keeping(entries: Mapping[str, str | None]) -> Keeping:
+def _parse_retention(entries: Mapping[str, str | None]) -> Keeping:
     milliseconds = int(entries.get("retention.ms") or -1)
     return Keeping(
         seconds=None if milliseconds < 0 else milliseconds / 1000,

@@ -1,6 +1,6 @@
-"""Compares what receipts claim of one partition with the records that are there.
+"""Matches the receipts of one partition with the records in Kafka.
 
-Both come in the order of their offsets, so each is read once, and memory stays flat.
+Both are read in the order of their offsets, so each is read once and memory use is constant.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ FETCH_ROWS = 2_000
 
 
 class Claim(NamedTuple):
-    """A receipt: the event stands at the offset, and somebody knew it then."""
+    """A receipt: at `handled_at` Kafka acknowledged the event at the offset."""
 
     event_id: UUID
     offset: int
@@ -24,14 +24,14 @@ class Claim(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A claim, and which event stands at its place; None for a record that is not ours."""
+    """A receipt and the event found at its offset; None if govid did not write that record."""
 
     claim: Claim
     found: UUID | None
 
 
 class Claims:
-    """The claims on one partition, read as they are needed."""
+    """Matches the receipts of one partition, read as needed, with its records."""
 
     def __init__(
         self,
@@ -40,19 +40,19 @@ class Claims:
         somewhere: Collection[UUID],
         installation: str | None = None,
     ) -> None:
-        """Read claims from *cursor*; *somewhere* are events whose offset nobody knows.
+        """Read receipts from *cursor*; *somewhere* holds events with receipts of unknown offset.
 
-        Records of another installation than *installation* are not ours.
+        Records of another installation than *installation* count as foreign.
         """
         self.absent: list[Claim] = []
-        """Those for which there was no record."""
+        """Receipts without a record at their offset."""
         self.differing: list[Difference] = []
-        """Those where another record stands."""
+        """Receipts with another record at their offset."""
         self.proved = 0
         self.somewhere = set(somewhere)
-        """Those of unknown offset that have not been met yet."""
+        """Events of unknown offset that have not been found yet."""
         self.foreign: Counter[str] = Counter()
-        """How many records other installations of govid wrote, by their names."""
+        """Number of records that other installations of govid wrote, by installation id."""
         self._installation = installation
         self._place = place
         self._cursor = cursor
@@ -60,16 +60,16 @@ class Claims:
         self._exhausted = False
 
     async def compare(self, records: Sequence[Any]) -> tuple[list[Seen], set[UUID]]:
-        """Go on with *records*; return those that govid wrote, and the ids that were claimed."""
+        """Match the next *records*; return those that govid wrote, and the ids with receipts."""
         seen: list[Seen] = []
         claimed: set[UUID] = set()
         for record in records:
-            await self._pass_over(record.offset)
+            await self._skip_before(record.offset)
             own = codec.own_id(record, self._installation)
             if own is None and (other := codec.other_installation(record, self._installation)):
                 self.foreign[other] += 1
-            # Several, if the topic was created again: another record stood there once.
-            while (claim := await self._head()) is not None and claim.offset == record.offset:
+            # There are several if the topic was created again: another record had this offset once.
+            while (claim := await self._peek()) is not None and claim.offset == record.offset:
                 self._rows.pop()
                 claimed.add(claim.event_id)
                 if own == claim.event_id:
@@ -84,20 +84,20 @@ class Claims:
         return seen, claimed
 
     async def finish(self) -> None:
-        """Say that there are no more records."""
-        while (claim := await self._head()) is not None:
+        """Treat the remaining receipts as absent: there are no more records."""
+        while (claim := await self._peek()) is not None:
             self.absent.append(claim)
             self._rows.pop()
 
-    async def _pass_over(self, offset: int) -> None:
-        while (claim := await self._head()) is not None and claim.offset < offset:
+    async def _skip_before(self, offset: int) -> None:
+        while (claim := await self._peek()) is not None and claim.offset < offset:
             self.absent.append(claim)
             self._rows.pop()
 
-    async def _head(self) -> Claim | None:
+    async def _peek(self) -> Claim | None:
         if not self._rows and not self._exhausted:
             rows = await self._cursor.fetch(FETCH_ROWS)
             self._exhausted = len(rows) < FETCH_ROWS
-            # The next one last, where taking it is cheap.
+            # Reversed, because removing the last element is cheap.
             self._rows = [Claim(*row) for row in reversed(rows)]
         return self._rows[-1] if self._rows else None

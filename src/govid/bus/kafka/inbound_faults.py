@@ -79,7 +79,7 @@ class InboundFaults:
     async def settle(self, topic: str, partition: int, position: int) -> bool:
         """Delete the faults before *position*; return whether others are left."""
         has_more: bool = await self._connection.fetchval(
-            QUERIES["settle_inbound_faults"], topic, partition, position
+            QUERIES["delete_passed_faults"], topic, partition, position
         )
         return has_more
 
@@ -88,9 +88,7 @@ class InboundFaults:
 
         Used for a partition that starts again: its offsets will hold other records.
         """
-        await self._connection.execute(
-            QUERIES["withdraw_inbound_faults"], topic, partition, position
-        )
+        await self._connection.execute(QUERIES["delete_faults_from"], topic, partition, position)
 
     async def fetch_all(self) -> Sequence[InboundFault]:
         """Return all faults, by topic, partition and offset."""

@@ -11,7 +11,7 @@ SET next_offset = CASE WHEN f.accepted_at IS NULL THEN excluded.next_offset ELSE
 SELECT next_offset FROM bus.inbound_fault
 WHERE topic = $1 AND partition = $2 AND first_offset = $3 AND accepted_at IS NOT NULL
 
--- name: settle_inbound_faults
+-- name: delete_passed_faults
 -- Returns whether later faults are left.
 WITH passed AS (
     DELETE FROM bus.inbound_fault WHERE topic = $1 AND partition = $2 AND first_offset < $3
@@ -20,7 +20,7 @@ SELECT EXISTS (
     SELECT FROM bus.inbound_fault WHERE topic = $1 AND partition = $2 AND first_offset >= $3
 )
 
--- name: withdraw_inbound_faults
+-- name: delete_faults_from
 DELETE FROM bus.inbound_fault WHERE topic = $1 AND partition = $2 AND first_offset >= $3
 
 -- name: inbound_faults

@@ -318,7 +318,7 @@ class Inbox:
         if not duplicates:
             return outcomes
         rows = await connection.fetch(
-            QUERIES["inbox_same"],
+            QUERIES["same_content"],
             [a.foreign_hash for a in duplicates],
             [a.digest for a in duplicates],
             [a.envelope.payload.decode() for a in duplicates],
@@ -377,7 +377,7 @@ async def _insert_identities(
     if not arrivals:
         return set()
     rows = await connection.fetch(
-        QUERIES["inbox_take"],
+        QUERIES["insert_identities"],
         hashes,
         [a.source for a in arrivals],
         [a.foreign_id for a in arrivals],

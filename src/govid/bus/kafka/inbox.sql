@@ -6,7 +6,7 @@ SELECT e.id
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS r(id, topic, value)
 JOIN bus.event e ON e.id = r.id AND e.topic = r.topic AND e.payload::text = r.value
 
--- name: inbox_take
+-- name: insert_identities
 -- Returns the records that are new. If two replicas insert the same id at the same time, one waits
 -- for the other here and then gets no row. If an id occurs twice in a batch, the first one counts,
 -- because the second may follow later records of its key.
@@ -18,7 +18,7 @@ ORDER BY i.hash, i.place
 ON CONFLICT (foreign_id_hash) DO NOTHING
 RETURNING event_id
 
--- name: inbox_same
+-- name: same_content
 -- Returns which of these records, whose identities are stored, have the stored content. A row of an
 -- older release has no digest, so the payload of its event decides. If retention has removed the
 -- event, an id with a source ($4) is trusted.

@@ -1,8 +1,8 @@
-"""Finds out whether Kafka holds events that the database does not know, before anything is sent.
+"""Checks whether Kafka is ahead of the database, before the relay publishes anything.
 
-That is so after a restore of an older backup. What the relay published then would mix with the
-events that the database has forgotten. So it waits until an operator has read docs/restore.md and
-accepted it.
+Kafka holds events that the database does not know after a restore of an older backup. Newly
+published events would then mix with the lost ones. So the relay waits until an operator has
+followed docs/restore.md and accepted it.
 """
 
 import logging
@@ -31,22 +31,26 @@ log = logging.getLogger(__name__)
 
 QUERIES = read("govid.bus.kafka", "kafka_ahead.sql")
 NEWEST_RECORDS = 1_000
-"""How many records at the end of a partition are looked at, at most."""
-LOOK_AGAIN_SECONDS = 2.0
-"""How soon a server that waits notices that an operator has accepted."""
-LOOK_SHARE = 4
-"""How many times as long as a look took the next one waits: a slow Kafka delays each round."""
-LONGEST_REST_SECONDS = 10.0
+"""Maximum number of records at the end of a partition that are compared."""
+RECHECK_SECONDS = 2.0
+"""How soon a waiting server notices that an operator has accepted."""
+RECHECK_FACTOR = 4
+"""Wait before the next comparison, as a multiple of the duration of the last one.
+
+Each comparison delays a round of the relay, so a slow Kafka is compared less often.
+"""
+MAX_RECHECK_SECONDS = 10.0
 MAX_OUTAGES = 2
-"""After so many partitions that stopped answering in one comparison no other one is read."""
-UNJUDGED = (Topic.ACTIVITY, Topic.ACCESS)
-"""Topics that hold records which never were in the outbox: an unknown id says nothing there."""
+"""After this number of partitions without an answer, a comparison reads no other one."""
+UNCOMPARED_TOPICS = (Topic.ACTIVITY, Topic.ACCESS)
+"""Topics with records that were never in the outbox, so that an unknown id is no evidence."""
 
 
 class AheadPartition(msgspec.Struct, frozen=True, kw_only=True):
-    """A partition with records that the database does not know; `first` is the first that was met.
+    """A partition with records that the database does not know.
 
-    `end` is the offset after the newest record.
+    `first` is the offset of the first unknown record that was found, `end` the offset after the
+    newest record.
     """
 
     topic: str
@@ -57,7 +61,7 @@ class AheadPartition(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """What is wrong, and what helps."""
+        """What is wrong with the partition, and the likely cause."""
         since = moment_of(self.event_id).isoformat(timespec="seconds")
         return (
             f"Kafka is ahead of this database at {self.topic}/{self.partition}: event "
@@ -67,16 +71,16 @@ class AheadPartition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KafkaComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of comparing the ends of the topics with the database."""
+    """Result of comparing the ends of the topics with the database."""
 
     ahead: Sequence[AheadPartition] = ()
     unreadable: Sequence[UnreadableRecords] = ()
-    """What could not be read, and so was not compared."""
+    """Records that could not be read and were not compared."""
     silent: Sequence[tuple[str, int]] = ()
-    """The partitions that did not answer. Nothing is published to their topics."""
+    """Partitions that did not answer. Nothing is published to their topics."""
 
     def warnings(self) -> list[str]:
-        """Tell what was not compared, one sentence each."""
+        """Return one sentence for everything that was not compared."""
         return [
             f"records at {one.place} to {one.next_offset - 1} cannot be read ({one.reason}): they "
             "were not compared with the database"
@@ -89,40 +93,40 @@ class KafkaComparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AheadGuard:
-    """Lets the relay publish once the ends of the topics are known not to be ahead.
+    """Stops the relay from publishing until the ends of the topics were compared and are not ahead.
 
-    A topic that could not be compared waits by itself, and is looked at until it can be.
+    A topic that could not be compared waits alone, and is compared again until that succeeds.
     """
 
     def __init__(self, settings: BusSettings, database: "Database") -> None:
-        """Compare the Kafka of *settings* with *database*, when first asked."""
+        """Compare the Kafka of *settings* with *database*, at the first call of `allows`."""
         self.ahead: Sequence[AheadPartition] = ()
-        """What keeps the relay from publishing."""
+        """The partitions that stop the relay from publishing."""
         self.waiting: frozenset[str] = frozenset()
-        """The topics, by their stored names, to which nothing may be published yet."""
+        """Topics, by their stored names, to which nothing may be published yet."""
         self._settings = settings
         self._database = database
         self._topics = {settings.wire_name(topic): topic.value for topic in Topic}
-        # A broker that forgets is never ahead of anything.
+        # An in-memory broker, which keeps nothing, is never ahead.
         self._allows = self._is_passed = bool(settings.kafka_generation)
-        self._look_at = float("-inf")
+        self._next_check_at = float("-inf")
         self._has_outage = False
-        self._last: KafkaComparison | None = None
+        self._last_comparison: KafkaComparison | None = None
 
     @property
     def is_undecided(self) -> bool:
-        """Whether nothing has been compared yet, so that nothing is published."""
-        return not self._is_passed and self._last is None
+        """Whether nothing is published because nothing has been compared yet."""
+        return not self._is_passed and self._last_comparison is None
 
     async def allows(self) -> bool:
-        """Tell whether the relay may publish, but to the topics `waiting`.
+        """Return whether the relay may publish to all topics except `waiting`.
 
-        Looks again every few seconds until everything was compared and nothing is ahead.
+        Compares again every few seconds until everything was compared and nothing is ahead.
         """
         began = monotonic()
-        if self._is_passed or began < self._look_at:
+        if self._is_passed or began < self._next_check_at:
             return self._allows
-        self._look_at = began + LOOK_AGAIN_SECONDS
+        self._next_check_at = began + RECHECK_SECONDS
         try:
             async with (
                 reading(self._settings.kafka_bootstrap_servers) as archive,
@@ -133,25 +137,25 @@ class AheadGuard:
             if not self._has_outage:
                 log.warning("relay.kafka_not_compared")
             self._has_outage = True
-            # Waiting for a Kafka that is away costs it nothing: it is asked again soon.
+            # An unavailable Kafka delays no round, so the comparison is repeated soon.
             return self._allows
         now = monotonic()
-        rest = min(LOOK_SHARE * (now - began), LONGEST_REST_SECONDS)
-        self._look_at = now + max(LOOK_AGAIN_SECONDS, rest)
+        wait = min(RECHECK_FACTOR * (now - began), MAX_RECHECK_SECONDS)
+        self._next_check_at = now + max(RECHECK_SECONDS, wait)
         self._has_outage = False
         self._report(found)
         self.ahead = found.ahead
         silent = frozenset(self._topics[topic] for topic, _ in found.silent)
-        # What was compared once does not wait again because it lost its leader later.
-        self.waiting = silent if self._last is None else silent & self.waiting
-        self._last = found
+        # A topic that was compared once does not wait again if it loses its leader later.
+        self.waiting = silent if self._last_comparison is None else silent & self.waiting
+        self._last_comparison = found
         self._allows = not found.ahead
         self._is_passed = self._allows and not self.waiting
         return self._allows
 
     def _report(self, found: KafkaComparison) -> None:
-        """Log what is new since the last comparison."""
-        last = self._last or KafkaComparison()
+        """Log what has changed since the last comparison."""
+        last = self._last_comparison or KafkaComparison()
         for one in found.ahead if not self.ahead else ():
             log.error(
                 "relay.kafka_ahead",
@@ -179,18 +183,18 @@ class AheadGuard:
 async def compare_ends(settings: BusSettings, connection: Any, archive: Archive) -> KafkaComparison:
     """Compare the ends of the topics with the receipts, and with what an operator has accepted.
 
-    Batches that cannot be read are left out; what stands behind them is compared. Each partition
-    is judged by itself.
+    Unreadable batches are left out; records after them are compared. Each partition is compared
+    independently.
 
     Raises:
-        Outage: Kafka does not tell which topics it has.
+        Outage: Kafka does not list its topics.
     """
     present = await archive.partitions()
-    names = [settings.wire_name(topic) for topic in Topic if topic not in UNJUDGED]
+    names = [settings.wire_name(topic) for topic in Topic if topic not in UNCOMPARED_TOPICS]
     bounds = await archive.all_bounds([name for name in names if name in present])
     known_ends = await _known_ends(connection)
     installation = await connection.fetchval(TOPIC_QUERIES["installation"])
-    # What is older may have been dropped by retention.
+    # Retention may have dropped older events.
     oldest = first_uuid7_of(datetime.now(UTC) - timedelta(days=settings.kept_days))
     found: list[AheadPartition] = []
     unreadable: list[UnreadableRecords] = []
@@ -220,7 +224,7 @@ async def compare_ends(settings: BusSettings, connection: Any, archive: Archive)
 
 
 async def _known_ends(connection: Any) -> Mapping[tuple[str, int], int]:
-    """Return up to where receipts, or an operator, vouch for a partition, of those they tell."""
+    """Return the offset up to which receipts or an operator cover each partition."""
     rows = await connection.fetch(QUERIES["known_ends"])
     return {(row["topic"], row["partition"]): row["next"] for row in rows}
 

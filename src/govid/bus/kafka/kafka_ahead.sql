@@ -1,11 +1,11 @@
--- How far Kafka may be, by what the database knows.
+-- How far Kafka may be ahead, according to the database.
 
 -- name: known_events
 SELECT id FROM bus.event WHERE id = ANY($1::uuid[]) AND id >= $2 AND id <= $3
 
 -- name: known_ends
 -- The offset after the newest record of each partition for which there is a receipt among the
--- newest, or up to which an operator has accepted records that nobody knows here.
+-- newest, or up to which an operator has accepted records that this database does not know.
 SELECT topic, partition, max(next) AS next
 FROM (
     (SELECT topic, partition, "offset" + 1 AS next

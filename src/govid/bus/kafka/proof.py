@@ -1,7 +1,7 @@
-"""Proves what receipts claim: that Kafka holds the event at the offset where it was put.
+"""Audits the receipts of the relay: Kafka must hold each event at the offset of its receipt.
 
-Each partition is read once, from the beginning of the range to its end. The records of govid that
-no receipt claims are looked up: one that this database does not know is a finding too.
+Each partition is read once, from the beginning of the range to its end. Records of govid without a
+receipt are looked up in the database: a record with an unknown event is a finding, too.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -37,19 +37,20 @@ from govid.bus.sql import read
 
 QUERIES = read("govid.bus.kafka", "proof.sql")
 MIXED = (Topic.ACTIVITY, Topic.ACCESS)
-"""Topics that hold records which never were in the outbox: an unknown id says nothing there."""
-CLOCKS = timedelta(minutes=5)
-"""By how much the time of a record may be before that of its event."""
+"""Topics with records that were never in the outbox, so that an unknown id is no finding."""
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+"""By how much the timestamp of a record may precede that of its event."""
 
 
 class KafkaTally(msgspec.Struct, kw_only=True):
-    """What became of the receipts' claims. Those that are not proved are not disproved either.
+    """Number of receipts by result. Receipts that are not proved are not necessarily wrong.
 
-    `expired`: Kafka has let go of the record, in its own time. `forgotten`: it stood in an earlier
-    life of the in-memory broker. `unplaced`: Kafka never told the offset, and the record was not
-    met. `unreadable`: it stands in a batch that cannot be read. `inbound_removed`: records of
-    others that Kafka removed before they were read, of which nobody has accepted the loss.
-    `ahead_since`: from when on Kafka knows events that the database does not.
+    `proved`: the record is at its offset. `expired`: Kafka removed the record by its retention.
+    `forgotten`: the record was in an in-memory broker that was restarted. `unplaced`: Kafka never
+    told the offset, and the record was not found. `unreadable`: the record is in an unreadable
+    batch. `inbound_removed`: foreign records that Kafka removed unread, without an acceptance by an
+    operator. `ahead_since`: time of the first event that Kafka holds and the database does not
+    know.
     """
 
     proved: int = 0
@@ -63,19 +64,19 @@ class KafkaTally(msgspec.Struct, kw_only=True):
 
 
 class Place(NamedTuple):
-    """A partition; `whole` if every record of it that govid wrote was in the outbox."""
+    """A partition to read; `whole` if all records of govid in it were in the outbox."""
 
     topic: str
     partition: int
     whole: bool
 
     def __str__(self) -> str:
-        """Return it as it is written everywhere."""
+        """Return `topic/partition`."""
         return f"{self.topic}/{self.partition}"
 
 
 class Lost(msgspec.Struct):
-    """What Kafka has lost of one topic: how much, and where the first is."""
+    """Lost records of one topic: their number and the position of the first."""
 
     missing: tuple[str, UUID] | None = None
     missing_count: int = 0
@@ -83,7 +84,7 @@ class Lost(msgspec.Struct):
     differing_count: int = 0
 
     def findings(self) -> list[Finding]:
-        """Return it in one line a kind."""
+        """Return one finding for missing and one for differing records."""
         found = []
         if self.missing is not None:
             found.append(record_missing(*self.missing, more=self.missing_count - 1))
@@ -93,7 +94,7 @@ class Lost(msgspec.Struct):
 
 
 def _is_missing(claim: Claim, bounds: Bounds, keeping: Keeping | None) -> bool:
-    """Tell whether Kafka should still have the record, as far as it says how long it keeps."""
+    """Return whether Kafka should still have the record, according to the topic's retention."""
     if keeping is None or not keeping.by_age_only:
         return claim.offset >= bounds.first
     age = (datetime.now(UTC) - claim.handled_at).total_seconds()
@@ -106,7 +107,7 @@ def _is_within(offset: int, unreadable: Sequence[UnreadableRecords]) -> bool:
 
 
 class KafkaProof:
-    """Compares the receipts of a range of events with Kafka."""
+    """Audits the receipts of a range of events against Kafka."""
 
     def __init__(
         self,
@@ -119,7 +120,8 @@ class KafkaProof:
     ) -> None:
         """Compare the receipts of *range_*, read through *connection*, with *archive*.
 
-        *born_at* is when a broker was started that forgets; such a one has no times either.
+        *born_at* is the start of an in-memory broker, which keeps nothing over a restart and cannot
+        find offsets by time.
         """
         self._settings = settings
         self._connection = connection
@@ -129,33 +131,35 @@ class KafkaProof:
         self._bounds = (range_.lower, range_.upper, born_at or datetime.min.replace(tzinfo=UTC))
         self._keeping: Mapping[str, Keeping] = {}
         self._installation: str | None = None
-        self._claimed: Mapping[tuple[str, int], Any] = {}
+        self._receipt_ranges: Mapping[tuple[str, int], Any] = {}
         self.places: Sequence[Place] = ()
-        """The partitions that have to be read, once `survey` has found out."""
+        """The partitions that have to be read; known after `survey`."""
         self.tally = KafkaTally()
         self.unproved: list[UUID] = []
-        """The events that Kafka has lost, once all was read."""
+        """The events that Kafka has lost; complete after `run`."""
         self._lost: dict[str, Lost] = {}
         self._leaderless: Collection[tuple[str, int]] = ()
         self._accepted: Mapping[tuple[str, int], int] = {}
 
     async def survey(self) -> list[Finding]:
-        """Find out what there is; return what is wrong with the topics themselves."""
+        """Determine the partitions to read; return the findings about the topics themselves."""
         self._installation = await self._connection.fetchval(TOPIC_QUERIES["installation"])
         present = await self._archive.partitions()
         self._leaderless = await self._archive.leaderless()
         accepted = await self._connection.fetch(QUERIES["accepted_ends"])
         self._accepted = {(row["topic"], row["partition"]): row["offset"] for row in accepted}
-        rows = await self._connection.fetch(QUERIES["places"], *self._bounds)
+        rows = await self._connection.fetch(QUERIES["written_partitions"], *self._bounds)
         self.tally.forgotten = sum(row["forgotten"] for row in rows)
-        self._claimed = {(r["topic"], r["partition"]): r for r in rows if r["last"] is not None}
+        self._receipt_ranges = {
+            (r["topic"], r["partition"]): r for r in rows if r["last"] is not None
+        }
         names = {self._settings.wire_name(topic): topic for topic in Topic}
         outbound = {name for name, topic in names.items() if topic not in MIXED}
-        places = {Place(t, n, t in outbound) for t, n in self._claimed if t in present}
+        places = {Place(t, n, t in outbound) for t, n in self._receipt_ranges if t in present}
         places |= {Place(t, n, True) for t in outbound & set(present) for n in range(present[t])}
         self.places = sorted(places)
         self._keeping = await self._archive.keeping(sorted({place.topic for place in places}))
-        lost = sorted({topic for topic, _ in self._claimed if topic not in present})
+        lost = sorted({topic for topic, _ in self._receipt_ranges if topic not in present})
         gaps = await self._connection.fetch(GAP_QUERIES["open_gaps"])
         self.tally.inbound_removed = sum(row["next"] - row["first"] for row in gaps)
         return [
@@ -163,33 +167,35 @@ class KafkaProof:
                 inbound_removed(row["topic"], row["partition"], row["first"], row["next"])
                 for row in gaps
             ],
-            *await self._changed(present),
+            *await self._partition_changes(present),
             *[await self._topic_missing(name) for name in lost],
         ]
 
     async def _topic_missing(self, name: str) -> Finding:
-        """Count what a topic held that is gone, without what is older than Kafka keeps records."""
+        """Count the receipts of a missing topic that are younger than the retention of Kafka."""
         since = datetime.now(UTC) - timedelta(days=self._settings.kafka_retention_days)
         lower, upper, born = self._bounds
         rows = await self._connection.fetch(
-            QUERIES["claims_of_topic"], lower, upper, max(born, since), name
+            QUERIES["receipts_of_topic"], lower, upper, max(born, since), name
         )
         self.unproved += [row["event_id"] for row in rows]
         return topic_missing(name, len(rows))
 
     async def run(self) -> AsyncIterator[list[Finding]]:
-        """Yield what is wrong, one item for each of `places`; `tally` grows on the way.
+        """Read the partitions; yield the findings of each of `places`, and update `tally`.
 
-        The last item is what Kafka has lost, of all places: one finding a topic.
+        The last item holds the lost records of all partitions, in one finding per topic and kind.
         """
         for place in self.places:
             if (place.topic, place.partition) in self._leaderless:
                 yield [partition_silent(str(place))]
                 continue
-            yield await self._prove(place, self._claimed.get((place.topic, place.partition)))
+            yield await self._audit_partition(
+                place, self._receipt_ranges.get((place.topic, place.partition))
+            )
         yield [finding for lost in self._lost.values() for finding in lost.findings()]
 
-    async def _changed(self, present: Mapping[str, int]) -> list[Finding]:
+    async def _partition_changes(self, present: Mapping[str, int]) -> list[Finding]:
         rows = await self._connection.fetch(QUERIES["partitions"])
         return [
             partitions_changed(row["name"], row["partitions"], present[row["name"]])
@@ -198,13 +204,15 @@ class KafkaProof:
             and present.get(row["name"], row["partitions"]) != row["partitions"]
         ]
 
-    async def _prove(self, place: Place, claimed: Mapping[str, Any] | None) -> list[Finding]:
+    async def _audit_partition(
+        self, place: Place, claimed: Mapping[str, Any] | None
+    ) -> list[Finding]:
         where = (*self._bounds, place.topic, place.partition)
         bounds = await self._archive.bounds(place.topic, place.partition)
-        start, end = await self._stretch(place, bounds, claimed)
-        somewhere = await self._connection.fetch(QUERIES["claims_somewhere"], *where)
+        start, end = await self._offsets_to_read(place, bounds, claimed)
+        somewhere = await self._connection.fetch(QUERIES["receipts_without_offset"], *where)
         range_ = self._range
-        # What is older than the floor may have been dropped by retention.
+        # Retention may have dropped events below the lower bound of what is kept.
         strangers = Strangers(
             str(place),
             max(range_.lower, range_.floor),
@@ -213,7 +221,7 @@ class KafkaProof:
         )
         unreadable: list[UnreadableRecords] = []
         async with self._connection.transaction(readonly=True):
-            cursor = await self._connection.cursor(QUERIES["claims"], *where)
+            cursor = await self._connection.cursor(QUERIES["receipts"], *where)
             claims = Claims(
                 str(place), cursor, {row["event_id"] for row in somewhere}, self._installation
             )
@@ -224,14 +232,14 @@ class KafkaProof:
                 seen, known = await claims.compare(records)
                 if place.whole:
                     ids = [one.event_id for one in seen]
-                    strangers.judge(seen, known | await self._known(ids))
+                    strangers.judge(seen, known | await self._fetch_known(ids))
             await claims.finish()
         self.tally.proved += claims.proved
         self.tally.unplaced += len(claims.somewhere)
-        self._note(strangers.ahead_since)
+        self._record_ahead(strangers.ahead_since)
         absent = [one for one in claims.absent if not _is_within(one.offset, unreadable)]
         self.tally.unreadable += len(claims.absent) - len(absent)
-        self._note_lost(place, self._missing(place, bounds, absent), claims.differing)
+        self._collect_lost(place, self._missing(place, bounds, absent), claims.differing)
         foreign = [
             foreign_producer(str(place), name, count) for name, count in claims.foreign.items()
         ]
@@ -241,40 +249,40 @@ class KafkaProof:
         ]
         return [*strangers.findings(), *foreign, *unread]
 
-    async def _stretch(
+    async def _offsets_to_read(
         self, place: Place, bounds: Bounds, claimed: Mapping[str, Any] | None
     ) -> tuple[int, int]:
-        """Return from where to where *place* has to be read."""
+        """Return the range of offsets of *place* that has to be read."""
         first = bounds.end if claimed is None or claimed["first"] is None else claimed["first"]
         if not place.whole:
             last = -1 if claimed is None else claimed["last"]
             return max(bounds.first, first), min(bounds.end, last + 1)
         start: int | None = bounds.first
         if self._range.lower != UUID(int=0) and self._born_at is None:
-            since = moment_of(self._range.lower) - CLOCKS
+            since = moment_of(self._range.lower) - MAX_CLOCK_SKEW
             start = await self._archive.offset_at(place.topic, place.partition, since)
         return max(bounds.first, min(first, bounds.end if start is None else start)), bounds.end
 
-    async def _known(self, ids: Sequence[UUID]) -> set[UUID]:
+    async def _fetch_known(self, ids: Sequence[UUID]) -> set[UUID]:
         rows = await self._connection.fetch(
             AHEAD_QUERIES["known_events"], ids, min(ids, default=None), max(ids, default=None)
         )
         return {row["id"] for row in rows}
 
     def _missing(self, place: Place, bounds: Bounds, absent: Sequence[Claim]) -> list[Claim]:
-        """Return which of *absent* should be there; the others have left in Kafka's own time.
+        """Return which of *absent* Kafka should still have; retention removed the others.
 
-        A topic that was created again would have lost its old records all the same.
+        Old records of a topic that was created again would have been removed as well.
         """
         keeping = self._keeping.get(place.topic)
         missing = [claim for claim in absent if _is_missing(claim, bounds, keeping)]
         self.tally.expired += len(absent) - len(missing)
         return missing
 
-    def _note_lost(
+    def _collect_lost(
         self, place: Place, missing: Sequence[Claim], differing: Sequence[Difference]
     ) -> None:
-        """Remember what Kafka has lost, by topic."""
+        """Collect what Kafka has lost, by topic."""
         lost = self._lost.setdefault(place.topic, Lost())
         for claim in missing:
             lost.missing = lost.missing or (f"{place}/{claim.offset}", claim.event_id)
@@ -286,6 +294,6 @@ class KafkaProof:
         self.unproved += [claim.event_id for claim in missing]
         self.unproved += [claim.event_id for claim, _ in differing]
 
-    def _note(self, ahead_since: datetime | None) -> None:
+    def _record_ahead(self, ahead_since: datetime | None) -> None:
         if ahead_since is not None:
             self.tally.ahead_since = min(ahead_since, self.tally.ahead_since or ahead_since)

@@ -145,17 +145,17 @@ def pack(
     limits: Mapping[str, int],
     installation: str | None = None,
 ) -> tuple[list[list[Parcel]], set[str]]:
-    """Build batches of *rows* in their order; return the queues, and topics without partitions.
+    """Build batches of *rows* in their order; return the queues, and unwritable topics.
 
     The partition is chosen by the record key, else by the ordering key, else by the event id.
     """
     queues: dict[tuple[str, int], list[Parcel]] = {}
-    closed: set[str] = set()
+    unwritable: set[str] = set()
     for row in rows:
         topic = wire_name(row["topic"])
         count = partitions(topic)
         if count is None:
-            closed.add(row["topic"])
+            unwritable.add(row["topic"])
             continue
         key = row["record_key"] or row["key"] or str(row["event_id"])
         partition = codec.partition_for(key, count)
@@ -164,7 +164,7 @@ def pack(
         if not queue or not queue[-1].add(row, limit, installation):
             queue.append(Parcel(producer.create_batch(), topic, partition))
             queue[-1].add(row, limit, installation)
-    return list(queues.values()), closed
+    return list(queues.values()), unwritable
 
 
 def _headers(row: Row, installation: str | None) -> codec.RecordHeaders:

@@ -1,6 +1,6 @@
-"""Reads topics for a person who watches, and speaks to them as a stranger would.
+"""Follows topics live for an operator, and publishes single records as an external system would.
 
-Nothing here takes part in delivery: no group, no commit, no receipt.
+Nothing here takes part in delivery: it uses no consumer group, no commits and no receipts.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from govid.bus.errors import Outage
 from govid.bus.kafka.cleanup import start, stop
 
 POLL_MILLISECONDS = 500
-LOOK_SECONDS = 2.0
-"""How soon a topic or a partition is noticed that did not exist when the watch began."""
+TOPIC_CHECK_SECONDS = 2.0
+"""How often new topics and partitions are looked for."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One record as it stands in Kafka. `timestamp` is the broker's, in milliseconds."""
+    """A record as it is in Kafka. `timestamp` is the broker's, in milliseconds."""
 
     topic: str
     partition: int
@@ -33,7 +33,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes
 
     def __repr__(self) -> str:
-        """Name the place only: the value may be personal (I9)."""
+        """Show the position only: the value may be personal (I9)."""
         return f"<Record {self.topic}/{self.partition}/{self.offset}>"
 
 
@@ -47,39 +47,39 @@ async def watching(
     to_end: bool = False,
     absent: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> AsyncIterator[AsyncIterator[Record]]:
-    """Follow *topics* from now on, from *since*, or from the oldest record that is there.
+    """Follow *topics* from now on, from *since*, or from their oldest record.
 
-    When the block begins, the position is fixed: what is sent from then on will be seen. With
-    *to_end* the end is fixed too, at the newest record that is there. Before it begins, *absent*
-    hears of topics that do not exist, if there are such; they are followed once they do.
+    The start position is fixed before the block begins, so every record sent from then on is seen.
+    With *to_end* the end is fixed too, at the newest record. Before the block begins, *absent* is
+    called with the topics that do not exist, if any; they are followed once they exist.
 
     Raises:
         Outage: Kafka does not answer.
     """
-    # Without topics of its own: its start would wait for those that do not exist.
+    # Created without topics: otherwise its start would wait for those that do not exist.
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
-        # For partitions that appear later: all of theirs is new.
+        # For partitions that are added later: all their records are new.
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
     try:
         try:
             await start(consumer)
-            if missing := await _join(consumer, topics):
+            if missing := await _assign_new_partitions(consumer, topics):
                 absent(missing)
             if not from_start:
-                await _seek(consumer, since)
+                await _seek_start(consumer, since)
             ends = await consumer.end_offsets(consumer.assignment()) if to_end else None
         except (KafkaError, OSError) as error:
             raise Outage("kafka") from error
-        yield _records(consumer, topics) if ends is None else _records_before(consumer, ends)
+        yield _records(consumer, topics) if ends is None else _records_until(consumer, ends)
     finally:
         await asyncio.shield(stop(consumer))
 
 
 async def publish(bootstrap_servers: str, topic: str, key: str | None, value: bytes) -> None:
-    """Send one record, as a system that knows nothing of govid but the topic would.
+    """Send one record, as an external system that knows only the topic would.
 
     Raises:
         Outage: Kafka does not answer.
@@ -94,25 +94,25 @@ async def publish(bootstrap_servers: str, topic: str, key: str | None, value: by
         await asyncio.shield(stop(producer))
 
 
-async def _join(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[str]:
-    """Follow those partitions of *topics* too that are new; return the topics that do not exist.
+async def _assign_new_partitions(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[str]:
+    """Add new partitions of *topics* to the assignment; return the topics that do not exist.
 
-    Asked is for all topics: a broker may make one that is asked for by its name.
+    Metadata of all topics is requested, because a broker may create a topic on a request by name.
     """
-    cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001 - there is no public way
+    cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001 - existing is no public way
     partitions = {topic: cluster.partitions_for_topic(topic) or set() for topic in topics}
-    there = {TopicPartition(topic, one) for topic in topics for one in partitions[topic]}
+    existing = {TopicPartition(topic, one) for topic in topics for one in partitions[topic]}
     followed = consumer.assignment()
-    if there - followed:
-        # An assignment begins from nothing, also for those that were followed before.
+    if existing - followed:
+        # A new assignment loses all positions, including those of followed partitions.
         positions = {one: await consumer.position(one) for one in followed}
-        consumer.assign(list(there | followed))
+        consumer.assign(list(existing | followed))
         for partition, position in positions.items():
             consumer.seek(partition, position)
     return [topic for topic in topics if not partitions[topic]]
 
 
-async def _seek(consumer: AIOKafkaConsumer, since: datetime | None) -> None:
+async def _seek_start(consumer: AIOKafkaConsumer, since: datetime | None) -> None:
     partitions = consumer.assignment()
     if not partitions:
         return
@@ -128,32 +128,32 @@ async def _seek(consumer: AIOKafkaConsumer, since: datetime | None) -> None:
 
 async def _records(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> AsyncIterator[Record]:
     clock = asyncio.get_running_loop().time
-    looked_at = clock()
+    checked_at = clock()
     while True:
         batches = await consumer.getmany(timeout_ms=POLL_MILLISECONDS)
         for messages in batches.values():
             for message in messages:
-                yield _record(message)
-        if clock() - looked_at >= LOOK_SECONDS:
-            looked_at = clock()
-            # While Kafka is away there is nothing to see, and nothing is missed.
+                yield _to_record(message)
+        if clock() - checked_at >= TOPIC_CHECK_SECONDS:
+            checked_at = clock()
+            # While Kafka is unavailable no topic can appear, so nothing is missed.
             with suppress(KafkaError):
-                await _join(consumer, topics)
+                await _assign_new_partitions(consumer, topics)
 
 
-async def _records_before(
+async def _records_until(
     consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
 ) -> AsyncIterator[Record]:
-    # By positions, and not by the last record's offset: that one may have been compacted away.
+    # Ends by position, not by the offset of the last record, which compaction may have removed.
     while left := [one for one in ends if await consumer.position(one) < ends[one]]:
         batches = await consumer.getmany(*left, timeout_ms=POLL_MILLISECONDS)
         for partition, messages in batches.items():
             for message in messages:
                 if message.offset < ends[partition]:
-                    yield _record(message)
+                    yield _to_record(message)
 
 
-def _record(message: ConsumerRecord) -> Record:
+def _to_record(message: ConsumerRecord) -> Record:
     return Record(
         topic=message.topic,
         partition=message.partition,

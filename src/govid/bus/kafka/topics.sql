@@ -1,6 +1,6 @@
 -- What the database knows of the topics, and the name of this installation.
 
--- name: remember_topics
+-- name: store_topics
 -- The first number of a topic is stored; later ones are only compared with it.
 -- The update changes nothing, but it returns the row: of two replicas that see a new topic at the
 -- same time one waits for the other, and its snapshot is then too old to read the new row.
@@ -10,7 +10,7 @@ SELECT name, partitions FROM unnest($1::text[], $2::int[]) AS s(name, partitions
 ON CONFLICT (name) DO UPDATE SET partitions = t.partitions
 RETURNING name, partitions
 
--- name: follow_topics
+-- name: update_topics
 -- For topics whose number of partitions does not matter: stores the current number.
 UPDATE bus.topic t SET partitions = s.partitions
 FROM unnest($1::text[], $2::int[]) AS s(name, partitions)

@@ -150,11 +150,11 @@ class Topics:
     async def _store_counts(self, present: Mapping[str, int]) -> None:
         """Store the numbers of new topics, and compare all with the stored ones."""
         await self._database.bus_reads.execute(
-            QUERIES["remember_topics"], list(present), list(present.values())
+            QUERIES["store_topics"], list(present), list(present.values())
         )
         unordered = [name for name in present if name not in self._ordered]
         await self._database.bus_reads.execute(
-            QUERIES["follow_topics"], unordered, [present[name] for name in unordered]
+            QUERIES["update_topics"], unordered, [present[name] for name in unordered]
         )
         await self.reload()
         self.present = present

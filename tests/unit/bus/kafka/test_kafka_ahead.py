@@ -127,8 +127,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
         yield Archive("", Consumer(cluster))
 
     monkeypatch.setattr(kafka_ahead, "reading", reading)
-    monkeypatch.setattr(kafka_ahead, "LOOK_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(kafka_ahead, "LOOK_SHARE", 0)
+    monkeypatch.setattr(kafka_ahead, "RECHECK_SECONDS", 0.0)
+    monkeypatch.setattr(kafka_ahead, "RECHECK_FACTOR", 0)
     return cluster
 
 
