@@ -94,11 +94,11 @@ class Archive:
 
     async def bounds(self, topic: str, partition: int) -> Bounds:
         """Return the range of offsets that Kafka has of a partition."""
-        place = TopicPartition(topic, partition)
+        partition_key = TopicPartition(topic, partition)
         with _translate_errors():
-            first = await self._consumer.beginning_offsets([place])
-            end = await self._consumer.end_offsets([place])
-        return Bounds(first[place], end[place])
+            first = await self._consumer.beginning_offsets([partition_key])
+            end = await self._consumer.end_offsets([partition_key])
+        return Bounds(first[partition_key], end[partition_key])
 
     async def all_bounds(self, topics: Sequence[str]) -> Mapping[tuple[str, int], Bounds | None]:
         """Return the offsets of every partition of *topics*; None for those without an answer.
@@ -118,7 +118,10 @@ class Archive:
             )
         )
         silent = {(one.topic, one.partition): None for of in places.values() for one in of}
-        return {**silent, **{place: span for some in found for place, span in some.items()}}
+        return {
+            **silent,
+            **{partition_key: span for some in found for partition_key, span in some.items()},
+        }
 
     async def _fetch_metadata(self) -> ClusterMetadata:
         """Fetch the metadata of all topics; the consumer itself requests its own only."""
@@ -141,10 +144,12 @@ class Archive:
 
     async def offset_at(self, topic: str, partition: int, moment: datetime) -> int | None:
         """Return the offset of the first record from *moment* on; None if there is none."""
-        place = TopicPartition(topic, partition)
+        partition_key = TopicPartition(topic, partition)
         with _translate_errors():
-            found = await self._consumer.offsets_for_times({place: int(moment.timestamp() * 1000)})
-        return found[place].offset if found.get(place) else None
+            found = await self._consumer.offsets_for_times(
+                {partition_key: int(moment.timestamp() * 1000)}
+            )
+        return found[partition_key].offset if found.get(partition_key) else None
 
     async def read(
         self,
@@ -161,24 +166,27 @@ class Archive:
         Raises:
             Outage: Kafka stopped answering.
         """
-        place = TopicPartition(topic, partition)
-        self._consumer.assign([place])
-        self._consumer.seek(place, start)
+        partition_key = TopicPartition(topic, partition)
+        self._consumer.assign([partition_key])
+        self._consumer.seek(partition_key, start)
         loop = asyncio.get_running_loop()
         answered_at = loop.time()
         position, failures, directly = start, 0, False
         while position < end:
             try:
-                records, position = await self._read_some(place, position, end, directly=directly)
+                records, position = await self._read_some(
+                    partition_key, position, end, directly=directly
+                )
                 directly = False
             except UnreadableBatch as fault:
                 failures, directly = failures + 1, True
-                behind = end if failures == MAX_UNREADABLE else min(fault.next_offset, end)
+                next_position = end if failures == MAX_UNREADABLE else min(fault.next_offset, end)
                 _add(
-                    unreadable, UnreadableRecords(topic, partition, position, behind, fault.reason)
+                    unreadable,
+                    UnreadableRecords(topic, partition, position, next_position, fault.reason),
                 )
-                self._consumer.seek(place, behind)
-                position, answered_at = behind, loop.time()
+                self._consumer.seek(partition_key, next_position)
+                position, answered_at = next_position, loop.time()
                 continue
             records = [one for one in records if one.offset < end]
             if records:
@@ -188,39 +196,41 @@ class Archive:
                 raise Outage("kafka")
 
     async def _read_some(
-        self, place: TopicPartition, position: int, end: int, *, directly: bool
+        self, partition_key: TopicPartition, position: int, end: int, *, directly: bool
     ) -> tuple[Sequence[Any], int]:
         """Return the next records from *position* on, and the position after them."""
         if not directly:
-            batches = await self._poll(place, end)
-            behind = await self._consumer.position(place)
-            if batches is not None and behind > position:
-                return batches.get(place, ()), behind
-            self._consumer.seek(place, position)
-        batch = await self._fetch(place, position)
+            batches = await self._poll(partition_key, end)
+            next_position = await self._consumer.position(partition_key)
+            if batches is not None and next_position > position:
+                return batches.get(partition_key, ()), next_position
+            self._consumer.seek(partition_key, position)
+        batch = await self._fetch(partition_key, position)
         if batch is None:
             return (), position
-        self._consumer.seek(place, batch.next_offset)
+        self._consumer.seek(partition_key, batch.next_offset)
         return batch.records, batch.next_offset
 
-    async def _poll(self, place: TopicPartition, end: int) -> Any:
+    async def _poll(self, partition_key: TopicPartition, end: int) -> Any:
         """Return what aiokafka reads; None if it fails to decode a batch."""
         try:
-            return await self._consumer.getmany(place, timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+            return await self._consumer.getmany(
+                partition_key, timeout_ms=POLL_MS, max_records=POLL_RECORDS
+            )
         except TopicAuthorizationFailedError as error:
             raise UnreadableBatch(type(error).__name__, end) from error
         except Exception:  # noqa: BLE001 - codecs raise arbitrary errors, OSError included
             # If Kafka is unavailable, the direct fetch raises the outage.
             return None
 
-    async def _fetch(self, place: TopicPartition, position: int) -> DecodedBatch | None:
+    async def _fetch(self, partition_key: TopicPartition, position: int) -> DecodedBatch | None:
         """Fetch and decode the batch at *position* without aiokafka's decoder."""
         client = self._consumer._client  # noqa: SLF001 - there is no public way to a raw batch
         try:
             for _ in range(FETCH_ATTEMPTS - 1):
                 with suppress(UnreadableBatch):
-                    return await fetch_batch(client, place, position)
-            return await fetch_batch(client, place, position)
+                    return await fetch_batch(client, partition_key, position)
+            return await fetch_batch(client, partition_key, position)
         except OffsetOutOfRangeError:
             # The next poll starts at the first offset that Kafka still has.
             return None

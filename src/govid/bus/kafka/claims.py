@@ -26,7 +26,7 @@ class Claim(NamedTuple):
 class Difference(NamedTuple):
     """A receipt and the event found at its offset; None if govid did not write that record."""
 
-    claim: Claim
+    receipt: Claim
     found: UUID | None
 
 
@@ -62,36 +62,36 @@ class Claims:
     async def compare(self, records: Sequence[Any]) -> tuple[list[Seen], set[UUID]]:
         """Match the next *records*; return those that govid wrote, and the ids with receipts."""
         seen: list[Seen] = []
-        claimed: set[UUID] = set()
+        matched_ids: set[UUID] = set()
         for record in records:
             await self._skip_before(record.offset)
             own = codec.own_id(record, self._installation)
             if own is None and (other := codec.other_installation(record, self._installation)):
                 self.foreign[other] += 1
             # There are several if the topic was created again: another record had this offset once.
-            while (claim := await self._peek()) is not None and claim.offset == record.offset:
+            while (receipt := await self._peek()) is not None and receipt.offset == record.offset:
                 self._rows.pop()
-                claimed.add(claim.event_id)
-                if own == claim.event_id:
+                matched_ids.add(receipt.event_id)
+                if own == receipt.event_id:
                     self.proved += 1
                 else:
-                    self.differing.append(Difference(claim, own))
+                    self.differing.append(Difference(receipt, own))
             if own is not None:
                 seen.append(Seen(record.offset, own))
                 if own in self.somewhere:
                     self.somewhere.remove(own)
                     self.proved += 1
-        return seen, claimed
+        return seen, matched_ids
 
     async def finish(self) -> None:
         """Treat the remaining receipts as absent: there are no more records."""
-        while (claim := await self._peek()) is not None:
-            self.absent.append(claim)
+        while (receipt := await self._peek()) is not None:
+            self.absent.append(receipt)
             self._rows.pop()
 
     async def _skip_before(self, offset: int) -> None:
-        while (claim := await self._peek()) is not None and claim.offset < offset:
-            self.absent.append(claim)
+        while (receipt := await self._peek()) is not None and receipt.offset < offset:
+            self.absent.append(receipt)
             self._rows.pop()
 
     async def _peek(self) -> Claim | None:

@@ -58,12 +58,12 @@ class DeadLetters:
             KafkaError, TimeoutError: Kafka is unavailable.
             DeadLetterRefused: the topic refuses the record at present.
         """
-        place = (record.topic, record.partition)
+        key = (record.topic, record.partition)
         is_copied = await self._copy(record, reason)
         if not is_copied and self._refused_seconds(record) < LAST_RESORT_SECONDS:
             raise DeadLetterRefused
         # The next refused record gets the full time again.
-        self._refused.pop(place, None)
+        self._refused.pop(key, None)
         return is_copied
 
     async def _copy(self, record: Any, reason: Unreadable) -> bool:
@@ -90,10 +90,10 @@ class DeadLetters:
 
     def _refused_seconds(self, record: Any) -> float:
         """Return for how long *record* has been refused; its first refusal starts the time."""
-        place, now = (record.topic, record.partition), time.monotonic()
-        refused = self._refused.get(place)
+        key, now = (record.topic, record.partition), time.monotonic()
+        refused = self._refused.get(key)
         if refused is None or refused[0] != record.offset:
-            refused = self._refused[place] = (record.offset, now)
+            refused = self._refused[key] = (record.offset, now)
         return now - refused[1]
 
     async def _send(

@@ -61,7 +61,7 @@ def _plain(data: bytes, limit: int) -> bytes:
 
 def _gzip(data: bytes, limit: int) -> bytes:
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as reader:
-        # One byte more tells data that ends at the limit from data that goes on.
+        # One byte more distinguishes data that ends at the limit from longer data.
         found = reader.read(limit + 1)
     if len(found) > limit:
         raise DecodedTooLarge
@@ -80,13 +80,13 @@ def _by_stream(into: Callable[[bytes, mmap.mmap], int]) -> Callable[[bytes, int]
 def _snappy(data: bytes, limit: int) -> bytes:
     if not data.startswith(_XERIAL_MAGIC):
         return _snappy_block(data, limit)
-    found, place = [], _XERIAL_HEADER_BYTES
-    while place < len(data):
-        start = place + 4
-        place = start + int.from_bytes(data[place:start])
-        if place > len(data):
+    found, index = [], _XERIAL_HEADER_BYTES
+    while index < len(data):
+        start = index + 4
+        index = start + int.from_bytes(data[index:start])
+        if index > len(data):
             raise ValueError("the data ends within a block")
-        found.append(_snappy_block(data[start:place], limit))
+        found.append(_snappy_block(data[start:index], limit))
         limit -= len(found[-1])
     return b"".join(found)
 
@@ -116,11 +116,11 @@ _NAMES: Mapping[str, int] = {
 
 def _modules() -> Sequence[ModuleType]:
     found = []
-    for place in ("record", "record._crecords"):
+    for package in ("record", "record._crecords"):
         for name in ("default_records", "legacy_records"):
             # If aiokafka was not compiled, only its modules in Python exist.
             with suppress(ImportError):
-                found.append(import_module(f"aiokafka.{place}.{name}"))
+                found.append(import_module(f"aiokafka.{package}.{name}"))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Parses a foreign record into an event, or tells why it is unreadable.
+"""Parses a foreign record into an event, or reports why it is unreadable.
 
 Any producer with write access may write anything. A record that is no event of the topic goes to
 the dead-letter topic with a reason. Neither the reason nor the path may quote the value (I9).

@@ -129,10 +129,10 @@ class AheadGuard:
         self._next_check_at = began + RECHECK_SECONDS
         try:
             async with (
-                reading(self._settings.kafka_bootstrap_servers) as archive,
+                reading(self._settings.kafka_bootstrap_servers) as reader,
                 self._database.bus_reads.acquire() as connection,
             ):
-                found = await compare_ends(self._settings, connection, archive)
+                found = await compare_ends(self._settings, connection, reader)
         except Outage:
             if not self._has_outage:
                 log.warning("relay.kafka_not_compared")
@@ -180,7 +180,7 @@ class AheadGuard:
                 )
 
 
-async def compare_ends(settings: BusSettings, connection: Any, archive: Archive) -> KafkaComparison:
+async def compare_ends(settings: BusSettings, connection: Any, reader: Archive) -> KafkaComparison:
     """Compare the ends of the topics with the receipts, and with what an operator has accepted.
 
     Unreadable batches are left out; records after them are compared. Each partition is compared
@@ -189,24 +189,24 @@ async def compare_ends(settings: BusSettings, connection: Any, archive: Archive)
     Raises:
         Outage: Kafka does not list its topics.
     """
-    present = await archive.partitions()
+    present = await reader.partitions()
     names = [settings.wire_name(topic) for topic in Topic if topic not in UNCOMPARED_TOPICS]
-    bounds = await archive.all_bounds([name for name in names if name in present])
+    bounds = await reader.all_bounds([name for name in names if name in present])
     known_ends = await _known_ends(connection)
     installation = await connection.fetchval(TOPIC_QUERIES["installation"])
     # Retention may have dropped older events.
     oldest = first_uuid7_of(datetime.now(UTC) - timedelta(days=settings.kept_days))
     found: list[AheadPartition] = []
     unreadable: list[UnreadableRecords] = []
-    silent = [place for place, span in bounds.items() if span is None]
-    answering = {place: span for place, span in bounds.items() if span is not None}
+    silent = [key for key, span in bounds.items() if span is None]
+    answering = {key: span for key, span in bounds.items() if span is not None}
     outages = 0
     for (topic, partition), span in sorted(answering.items()):
         start = max(known_ends.get((topic, partition), 0), span.first, span.end - NEWEST_RECORDS)
         if start < span.end and outages == MAX_OUTAGES:
             silent.append((topic, partition))
             continue
-        records = archive.read(topic, partition, start, span.end, unreadable)
+        records = reader.read(topic, partition, start, span.end, unreadable)
         try:
             first = await _first_unknown(connection, records, oldest, installation)
         except Outage:

@@ -162,21 +162,21 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             await self._consumer.commit(changed)
             self._committed |= changed
         for partition, position in changed.items():
-            trouble = self.troubles.get(partition)
-            if trouble is not None and trouble.offset < position:
+            failure = self.troubles.get(partition)
+            if failure is not None and failure.offset < position:
                 self._resume(partition)
             if partition in self._reported:
                 await self._delete_passed_faults(partition, position)
 
     async def _read_partition(self, partition: TopicPartition) -> FetchedRecords | None:
-        trouble = self.troubles.get(partition)
-        if trouble is not None:
-            if time.monotonic() < trouble.due:
+        failure = self.troubles.get(partition)
+        if failure is not None:
+            if time.monotonic() < failure.due:
                 return None
-            if trouble.reported and await self._skip_if_accepted(partition, trouble):
+            if failure.reported and await self._skip_if_accepted(partition, failure):
                 return None
-            if trouble.kind == "unreadable":
-                return await self._retry(partition, trouble)
+            if failure.kind == "unreadable":
+                return await self._retry(partition, failure)
             self._consumer.resume(partition)
         try:
             batches = await self._consumer.getmany(
@@ -200,11 +200,11 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         return FetchedRecords(records, position)
 
     async def _retry(
-        self, partition: TopicPartition, trouble: PartitionTrouble
+        self, partition: TopicPartition, failure: PartitionTrouble
     ) -> FetchedRecords | None:
-        if trouble.is_stopped and trouble.attempts % STOPPED_FETCH_EVERY:
-            trouble.attempts += 1
-            trouble.due = time.monotonic() + STOPPED_CHECK_SECONDS
+        if failure.is_stopped and failure.attempts % STOPPED_FETCH_EVERY:
+            failure.attempts += 1
+            failure.due = time.monotonic() + STOPPED_CHECK_SECONDS
             return None
         return await self._fetch_directly(partition)
 
@@ -260,52 +260,54 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
     ) -> None:
         """Count a failure at the position of *partition*, and pause the partition."""
         offset = self._positions[partition]
-        trouble = self.troubles.get(partition)
-        if trouble is None or trouble.offset != offset or trouble.reason == NO_LEADER:
-            trouble = self.troubles[partition] = PartitionTrouble(
+        failure = self.troubles.get(partition)
+        if failure is None or failure.offset != offset or failure.reason == NO_LEADER:
+            failure = self.troubles[partition] = PartitionTrouble(
                 offset=offset, next_offset=next_offset, kind=kind, reason=reason
             )
-        was_stopped = trouble.is_stopped
-        trouble.attempts += 1
-        trouble.kind, trouble.reason, trouble.next_offset = kind, reason, next_offset
-        rest = STOPPED_CHECK_SECONDS if trouble.is_stopped else RETRY_SECONDS[trouble.attempts - 1]
-        trouble.due = time.monotonic() + rest
+        was_stopped = failure.is_stopped
+        failure.attempts += 1
+        failure.kind, failure.reason, failure.next_offset = kind, reason, next_offset
+        rest = STOPPED_CHECK_SECONDS if failure.is_stopped else RETRY_SECONDS[failure.attempts - 1]
+        failure.due = time.monotonic() + rest
         self._consumer.pause(partition)
-        place = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
-        if trouble.attempts == 1:
-            log.warning("inbox.position_failed", extra={**place, "kind": kind, "reason": reason})
-        if trouble.is_stopped and not was_stopped:
+        where = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
+        if failure.attempts == 1:
+            log.warning("inbox.position_failed", extra={**where, "kind": kind, "reason": reason})
+        if failure.is_stopped and not was_stopped:
             log.error(
                 "inbox.partition_stopped",
-                extra={**place, "next_offset": next_offset, "kind": kind, "reason": reason},
+                extra={**where, "next_offset": next_offset, "kind": kind, "reason": reason},
             )
-        if trouble.is_stopped and not trouble.reported:
-            await self._faults.report(partition.topic, partition.partition, trouble)
-            trouble.reported = True
+        if failure.is_stopped and not failure.reported:
+            await self._faults.report(partition.topic, partition.partition, failure)
+            failure.reported = True
             self._reported.add(partition)
 
-    async def _skip_if_accepted(self, partition: TopicPartition, trouble: PartitionTrouble) -> bool:
+    async def _skip_if_accepted(self, partition: TopicPartition, failure: PartitionTrouble) -> bool:
         """Skip the batch if an operator has accepted that; return whether it was skipped."""
-        behind = await self._faults.accepted(partition.topic, partition.partition, trouble.offset)
-        if behind is None or partition not in self._consumer.assignment():
+        next_offset = await self._faults.accepted(
+            partition.topic, partition.partition, failure.offset
+        )
+        if next_offset is None or partition not in self._consumer.assignment():
             return False
         log.warning(
             "inbox.batch_stepped_over",
             extra={
                 "topic": partition.topic,
                 "partition": partition.partition,
-                "offset": trouble.offset,
-                "next_offset": behind,
+                "offset": failure.offset,
+                "next_offset": next_offset,
             },
         )
         self._consumer.resume(partition)
-        self._consumer.seek(partition, behind)
-        self.advance(partition, behind)
+        self._consumer.seek(partition, next_offset)
+        self.advance(partition, next_offset)
         return True
 
     def _resume(self, partition: TopicPartition) -> None:
-        trouble = self.troubles.pop(partition)
-        if trouble.reported:
+        failure = self.troubles.pop(partition)
+        if failure.reported:
             log.info(
                 "inbox.partition_resumed",
                 extra={"topic": partition.topic, "partition": partition.partition},
@@ -390,7 +392,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         ends = {partition: end for answer in answers for partition, end in answer.items()}
         for partition in sorted(consumer.assignment()):
             self._record_leader(partition)
-        if any(trouble.reason == NO_LEADER for trouble in self.troubles.values()):
+        if any(failure.reason == NO_LEADER for failure in self.troubles.values()):
             # Not awaited: a later call will see the new leader.
             consumer._client.force_metadata_update()  # noqa: SLF001 - no public access
         readable = {one: end for one, end in ends.items() if one in self._positions}
@@ -427,23 +429,23 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
 
         No fault is stored: the state ends by itself, and there is nothing to skip.
         """
-        trouble = self.troubles.get(partition)
-        if trouble is not None and trouble.reason != NO_LEADER:
+        failure = self.troubles.get(partition)
+        if failure is not None and failure.reason != NO_LEADER:
             return
         offset = self._positions.get(partition, 0)
-        place = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
+        where = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
         if self._is_led(partition):
-            if trouble is not None:
+            if failure is not None:
                 del self.troubles[partition]
-                log.info("inbox.leader_found", extra=place)
+                log.info("inbox.leader_found", extra=where)
             return
-        if trouble is None:
-            trouble = self.troubles[partition] = PartitionTrouble(
+        if failure is None:
+            failure = self.troubles[partition] = PartitionTrouble(
                 offset=offset, next_offset=offset + 1, kind="failing", reason=NO_LEADER
             )
-        trouble.attempts += 1
-        if trouble.attempts == FAILING_ATTEMPTS:
-            log.warning("inbox.leader_missing", extra=place)
+        failure.attempts += 1
+        if failure.attempts == FAILING_ATTEMPTS:
+            log.warning("inbox.leader_missing", extra=where)
 
     async def _wait_for_fetch(self) -> None:
         """Wait until something has been fetched, without consuming it."""

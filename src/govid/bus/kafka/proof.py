@@ -93,13 +93,13 @@ class Lost(msgspec.Struct):
         return found
 
 
-def _is_missing(claim: Claim, bounds: Bounds, keeping: Keeping | None) -> bool:
+def _is_missing(receipt: Claim, bounds: Bounds, keeping: Keeping | None) -> bool:
     """Return whether Kafka should still have the record, according to the topic's retention."""
     if keeping is None or not keeping.by_age_only:
-        return claim.offset >= bounds.first
-    age = (datetime.now(UTC) - claim.handled_at).total_seconds()
+        return receipt.offset >= bounds.first
+    age = (datetime.now(UTC) - receipt.handled_at).total_seconds()
     is_young = keeping.seconds is None or age < keeping.seconds
-    return is_young or bounds.first <= claim.offset < bounds.end
+    return is_young or bounds.first <= receipt.offset < bounds.end
 
 
 def _is_within(offset: int, unreadable: Sequence[UnreadableRecords]) -> bool:
@@ -113,19 +113,19 @@ class KafkaProof:
         self,
         settings: BusSettings,
         connection: Any,
-        archive: Archive,
+        reader: Archive,
         range_: Range,
         *,
         born_at: datetime | None = None,
     ) -> None:
-        """Compare the receipts of *range_*, read through *connection*, with *archive*.
+        """Compare the receipts of *range_*, read through *connection*, with *reader*.
 
         *born_at* is the start of an in-memory broker, which keeps nothing over a restart and cannot
         find offsets by time.
         """
         self._settings = settings
         self._connection = connection
-        self._archive = archive
+        self._archive = reader
         self._range = range_
         self._born_at = born_at
         self._bounds = (range_.lower, range_.upper, born_at or datetime.min.replace(tzinfo=UTC))
@@ -158,7 +158,7 @@ class KafkaProof:
         places = {Place(t, n, t in outbound) for t, n in self._receipt_ranges if t in present}
         places |= {Place(t, n, True) for t in outbound & set(present) for n in range(present[t])}
         self.places = sorted(places)
-        self._keeping = await self._archive.keeping(sorted({place.topic for place in places}))
+        self._keeping = await self._archive.keeping(sorted({target.topic for target in places}))
         lost = sorted({topic for topic, _ in self._receipt_ranges if topic not in present})
         gaps = await self._connection.fetch(GAP_QUERIES["open_gaps"])
         self.tally.inbound_removed = sum(row["next"] - row["first"] for row in gaps)
@@ -186,12 +186,12 @@ class KafkaProof:
 
         The last item holds the lost records of all partitions, in one finding per topic and kind.
         """
-        for place in self.places:
-            if (place.topic, place.partition) in self._leaderless:
-                yield [partition_silent(str(place))]
+        for target in self.places:
+            if (target.topic, target.partition) in self._leaderless:
+                yield [partition_silent(str(target))]
                 continue
             yield await self._audit_partition(
-                place, self._receipt_ranges.get((place.topic, place.partition))
+                target, self._receipt_ranges.get((target.topic, target.partition))
             )
         yield [finding for lost in self._lost.values() for finding in lost.findings()]
 
@@ -205,62 +205,62 @@ class KafkaProof:
         ]
 
     async def _audit_partition(
-        self, place: Place, claimed: Mapping[str, Any] | None
+        self, target: Place, receipts: Mapping[str, Any] | None
     ) -> list[Finding]:
-        where = (*self._bounds, place.topic, place.partition)
-        bounds = await self._archive.bounds(place.topic, place.partition)
-        start, end = await self._offsets_to_read(place, bounds, claimed)
+        where = (*self._bounds, target.topic, target.partition)
+        bounds = await self._archive.bounds(target.topic, target.partition)
+        start, end = await self._offsets_to_read(target, bounds, receipts)
         somewhere = await self._connection.fetch(QUERIES["receipts_without_offset"], *where)
         range_ = self._range
         # Retention may have dropped events below the lower bound of what is kept.
-        strangers = Strangers(
-            str(place),
+        unknown = Strangers(
+            str(target),
             max(range_.lower, range_.floor),
             range_.upper,
-            accepted=self._accepted.get((place.topic, place.partition), 0),
+            accepted=self._accepted.get((target.topic, target.partition), 0),
         )
         unreadable: list[UnreadableRecords] = []
         async with self._connection.transaction(readonly=True):
             cursor = await self._connection.cursor(QUERIES["receipts"], *where)
-            claims = Claims(
-                str(place), cursor, {row["event_id"] for row in somewhere}, self._installation
+            matcher = Claims(
+                str(target), cursor, {row["event_id"] for row in somewhere}, self._installation
             )
             async for records in self._archive.read(
-                place.topic, place.partition, start, end, unreadable
+                target.topic, target.partition, start, end, unreadable
             ):
                 self.tally.records_read += len(records)
-                seen, known = await claims.compare(records)
-                if place.whole:
+                seen, known = await matcher.compare(records)
+                if target.whole:
                     ids = [one.event_id for one in seen]
-                    strangers.judge(seen, known | await self._fetch_known(ids))
-            await claims.finish()
-        self.tally.proved += claims.proved
-        self.tally.unplaced += len(claims.somewhere)
-        self._record_ahead(strangers.ahead_since)
-        absent = [one for one in claims.absent if not _is_within(one.offset, unreadable)]
-        self.tally.unreadable += len(claims.absent) - len(absent)
-        self._collect_lost(place, self._missing(place, bounds, absent), claims.differing)
+                    unknown.judge(seen, known | await self._fetch_known(ids))
+            await matcher.finish()
+        self.tally.proved += matcher.proved
+        self.tally.unplaced += len(matcher.somewhere)
+        self._record_ahead(unknown.ahead_since)
+        absent = [one for one in matcher.absent if not _is_within(one.offset, unreadable)]
+        self.tally.unreadable += len(matcher.absent) - len(absent)
+        self._collect_lost(target, self._missing(target, bounds, absent), matcher.differing)
         foreign = [
-            foreign_producer(str(place), name, count) for name, count in claims.foreign.items()
+            foreign_producer(str(target), name, count) for name, count in matcher.foreign.items()
         ]
         unread = [
-            record_unreadable(str(place), one.first, one.next_offset, one.reason)
+            record_unreadable(str(target), one.first, one.next_offset, one.reason)
             for one in unreadable
         ]
-        return [*strangers.findings(), *foreign, *unread]
+        return [*unknown.findings(), *foreign, *unread]
 
     async def _offsets_to_read(
-        self, place: Place, bounds: Bounds, claimed: Mapping[str, Any] | None
+        self, target: Place, bounds: Bounds, receipts: Mapping[str, Any] | None
     ) -> tuple[int, int]:
-        """Return the range of offsets of *place* that has to be read."""
-        first = bounds.end if claimed is None or claimed["first"] is None else claimed["first"]
-        if not place.whole:
-            last = -1 if claimed is None else claimed["last"]
+        """Return the range of offsets of *target* that has to be read."""
+        first = bounds.end if receipts is None or receipts["first"] is None else receipts["first"]
+        if not target.whole:
+            last = -1 if receipts is None else receipts["last"]
             return max(bounds.first, first), min(bounds.end, last + 1)
         start: int | None = bounds.first
         if self._range.lower != UUID(int=0) and self._born_at is None:
             since = moment_of(self._range.lower) - MAX_CLOCK_SKEW
-            start = await self._archive.offset_at(place.topic, place.partition, since)
+            start = await self._archive.offset_at(target.topic, target.partition, since)
         return max(bounds.first, min(first, bounds.end if start is None else start)), bounds.end
 
     async def _fetch_known(self, ids: Sequence[UUID]) -> set[UUID]:
@@ -269,30 +269,33 @@ class KafkaProof:
         )
         return {row["id"] for row in rows}
 
-    def _missing(self, place: Place, bounds: Bounds, absent: Sequence[Claim]) -> list[Claim]:
+    def _missing(self, target: Place, bounds: Bounds, absent: Sequence[Claim]) -> list[Claim]:
         """Return which of *absent* Kafka should still have; retention removed the others.
 
         Old records of a topic that was created again would have been removed as well.
         """
-        keeping = self._keeping.get(place.topic)
-        missing = [claim for claim in absent if _is_missing(claim, bounds, keeping)]
+        keeping = self._keeping.get(target.topic)
+        missing = [receipt for receipt in absent if _is_missing(receipt, bounds, keeping)]
         self.tally.expired += len(absent) - len(missing)
         return missing
 
     def _collect_lost(
-        self, place: Place, missing: Sequence[Claim], differing: Sequence[Difference]
+        self, target: Place, missing: Sequence[Claim], differing: Sequence[Difference]
     ) -> None:
         """Collect what Kafka has lost, by topic."""
-        lost = self._lost.setdefault(place.topic, Lost())
-        for claim in missing:
-            lost.missing = lost.missing or (f"{place}/{claim.offset}", claim.event_id)
+        lost = self._lost.setdefault(target.topic, Lost())
+        for receipt in missing:
+            lost.missing = lost.missing or (
+                f"{target}/{receipt.offset}",
+                receipt.event_id,
+            )
             lost.missing_count += 1
-        for claim, found in differing:
-            at = f"{place}/{claim.offset}"
-            lost.differing = lost.differing or (at, claim.event_id, found)
+        for receipt, found in differing:
+            at = f"{target}/{receipt.offset}"
+            lost.differing = lost.differing or (at, receipt.event_id, found)
             lost.differing_count += 1
-        self.unproved += [claim.event_id for claim in missing]
-        self.unproved += [claim.event_id for claim, _ in differing]
+        self.unproved += [receipt.event_id for receipt in missing]
+        self.unproved += [receipt.event_id for receipt, _ in differing]
 
     def _record_ahead(self, ahead_since: datetime | None) -> None:
         if ahead_since is not None:

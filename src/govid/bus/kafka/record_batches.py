@@ -166,19 +166,19 @@ def _records(
     first_time: int,
     stamp: int | None,
 ) -> Iterable[DecodedRecord]:
-    view, place = bytearray(data), 0
+    view, index = bytearray(data), 0
     for _ in range(count):
-        length, place = decode_varint(view, place)
-        end = place + length
+        length, index = decode_varint(view, index)
+        end = index + length
         if length < 0 or end > len(view):
             raise ValueError("a record is longer than its batch")
         # The first byte holds attributes, none of which is in use.
-        age, place = decode_varint(view, place + 1)
-        delta, place = decode_varint(view, place)
-        key, place = _bytes(view, place, end)
-        value, place = _bytes(view, place, end)
-        headers, place = _headers(view, place, end)
-        if place != end:
+        age, index = decode_varint(view, index + 1)
+        delta, index = decode_varint(view, index)
+        key, index = _bytes(view, index, end)
+        value, index = _bytes(view, index, end)
+        headers, index = _headers(view, index, end)
+        if index != end:
             raise ValueError("a record is shorter than it says")
         yield DecodedRecord(
             topic,
@@ -192,24 +192,24 @@ def _records(
 
 
 def _headers(
-    view: bytearray, place: int, end: int
+    view: bytearray, index: int, end: int
 ) -> tuple[Sequence[tuple[str, bytes | None]], int]:
-    count, place = decode_varint(view, place)
-    if not 0 <= count <= end - place:
+    count, index = decode_varint(view, index)
+    if not 0 <= count <= end - index:
         raise ValueError("a record has more headers than bytes")
     headers = []
     for _ in range(count):
-        name, place = _bytes(view, place, end)
-        value, place = _bytes(view, place, end)
+        name, index = _bytes(view, index, end)
+        value, index = _bytes(view, index, end)
         # A header name that is not UTF-8 does not make the record unreadable.
         headers.append(((name or b"").decode("utf-8", "backslashreplace"), value))
-    return headers, place
+    return headers, index
 
 
-def _bytes(view: bytearray, place: int, end: int) -> tuple[bytes | None, int]:
-    length, place = decode_varint(view, place)
+def _bytes(view: bytearray, index: int, end: int) -> tuple[bytes | None, int]:
+    length, index = decode_varint(view, index)
     if length < 0:
-        return None, place
-    if place + length > end:
+        return None, index
+    if index + length > end:
         raise ValueError("a member is longer than its record")
-    return bytes(view[place : place + length]), place + length
+    return bytes(view[index : index + length]), index + length

@@ -40,5 +40,5 @@ async def test_a8_a_topic_that_was_created_again_has_two_claims_on_one_place(
     await claims.finish()
     assert claims.proved == 2
     assert claims.absent == []
-    assert {one.claim.event_id for one in claims.differing} == {*claimed} - {NEW}
+    assert {one.receipt.event_id for one in claims.differing} == {*claimed} - {NEW}
     assert ids == {*claimed, OTHER}
