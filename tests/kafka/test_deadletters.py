@@ -85,7 +85,7 @@ async def test_a2_content_that_is_refused_to_the_end_leaves_its_reason_and_no_li
     monkeypatch: pytest.MonkeyPatch,
     refusal: Exception,
 ) -> None:
-    monkeypatch.setattr(deadletters, "LAST_RESORT_SECONDS", 0.0)
+    monkeypatch.setattr(deadletters, "SKIP_AFTER_SECONDS", 0.0)
     refuse([refusal])
     assert await dead_letters.put(a_record(house, 0), NOT_JSON) is True
     assert await dead_letters.put(a_record(house, 1), NOT_JSON) is True

@@ -564,7 +564,7 @@ async def test_a2_what_cannot_leave_even_its_reason_is_stepped_over(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(deadletters, "LAST_RESORT_SECONDS", 0.0)
+    monkeypatch.setattr(deadletters, "SKIP_AFTER_SECONDS", 0.0)
     await house.healthy()
     await limit_copies(house, 50)
     await publish(house, Topic.DEATH_NOTIFICATION, (value, []), (encoded(NOTICE), []))

@@ -22,7 +22,7 @@ from govid.bus.storage.errors import error_class
 SEND_SECONDS = 5.0
 MAX_COPY_BYTES = 512 * 1024
 """Maximum size of key, value and headers together of a record that is copied completely."""
-LAST_RESORT_SECONDS = 60.0
+SKIP_AFTER_SECONDS = 60.0
 """How long a topic may refuse the reason headers, or be missing, before a record is skipped."""
 
 _TOO_LARGE = (
@@ -51,7 +51,7 @@ class DeadLetters:
     async def put(self, record: Any, reason: Unreadable) -> bool:
         """Publish *record*, an aiokafka `ConsumerRecord`, with *reason*; return whether it worked.
 
-        False means that the topic has refused this record for `LAST_RESORT_SECONDS` and that there
+        False means that the topic has refused this record for `SKIP_AFTER_SECONDS` and that there
         is no copy.
 
         Raises:
@@ -60,7 +60,7 @@ class DeadLetters:
         """
         key = (record.topic, record.partition)
         is_copied = await self._copy(record, reason)
-        if not is_copied and self._refused_seconds(record) < LAST_RESORT_SECONDS:
+        if not is_copied and self._refused_seconds(record) < SKIP_AFTER_SECONDS:
             raise DeadLetterRefused
         # The next refused record gets the full time again.
         self._refused.pop(key, None)
@@ -79,7 +79,7 @@ class DeadLetters:
             if isinstance(refusal, _TOO_LARGE):
                 # Do not try to copy other records of this size.
                 self._limits[topic] = size - 1
-            elif self._refused_seconds(record) < LAST_RESORT_SECONDS:
+            elif self._refused_seconds(record) < SKIP_AFTER_SECONDS:
                 # The record may not be the cause: its content may still be copied later.
                 return False
         if await self._send(topic, record.partition, None, None, headers) is None:

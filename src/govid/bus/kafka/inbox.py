@@ -67,7 +67,7 @@ class Read(NamedTuple):
     """A Kafka record, with what it was parsed into."""
 
     record: Any
-    arrival: Arrival
+    inbound: Arrival
 
 
 class StoringTimedOut(Exception):
@@ -211,14 +211,14 @@ class Inbox:
         readable: list[Read] = []
         for record in records:
             try:
-                arrival = self._intake.read(self._by_name[partition.topic], record)
+                inbound = self._intake.read(self._by_name[partition.topic], record)
             except Unreadable as reason:
                 await self._store(reader, partition, readable)
                 readable = []
                 await self._dead_letter(record, reason)
                 reader.advance(partition, record.offset + 1)
             else:
-                readable.append(Read(record, arrival))
+                readable.append(Read(record, inbound))
         await self._store(reader, partition, readable)
 
     async def _store(
@@ -228,7 +228,7 @@ class Inbox:
         if not reads:
             return
         try:
-            subscribers, conflicts = await self._commit_in_time([read.arrival for read in reads])
+            subscribers, conflicts = await self._commit_in_time([read.inbound for read in reads])
         except (asyncpg.PostgresError, StoringTimedOut) as error:
             if is_transient(error) and not isinstance(error, StoringTimedOut):
                 raise
@@ -242,7 +242,7 @@ class Inbox:
         else:
             self._wake.ring(subscribers)
             for read in reads:
-                if read.arrival.envelope.id in conflicts:
+                if read.inbound.envelope.id in conflicts:
                     await self._dead_letter(read.record, Unreadable("id-reused"), "conflict")
         reader.advance(partition, reads[-1].record.offset + 1)
 
@@ -264,45 +264,47 @@ class Inbox:
             },
         )
 
-    async def _commit_in_time(self, arrivals: Sequence[Arrival]) -> tuple[set[str], set[UUID]]:
+    async def _commit_in_time(
+        self, inbound_records: Sequence[Arrival]
+    ) -> tuple[set[str], set[UUID]]:
         """Call `_commit` and translate its statement timeout.
 
         Raises:
             StoringTimedOut: storing took longer than the statement timeout.
         """
         try:
-            return await self._commit(arrivals)
+            return await self._commit(inbound_records)
         except (asyncpg.PostgresError, TimeoutError) as error:
             if is_statement_timeout(error):
                 raise StoringTimedOut from error
             raise
 
-    async def _commit(self, arrivals: Sequence[Arrival]) -> tuple[set[str], set[UUID]]:
-        """Store the new records of *arrivals*; return their subscribers, and ids of conflicts."""
+    async def _commit(self, inbound_records: Sequence[Arrival]) -> tuple[set[str], set[UUID]]:
+        """Store the new *inbound_records*; return their subscribers, and the ids of conflicts."""
         names: set[str] = set()
         async with self._database.bus_reads.acquire() as connection, connection.transaction():
-            outcomes = await self._identify(connection, arrivals)
-            fresh = [a for a in arrivals if outcomes[a.envelope.id] in _STORED]
+            outcomes = await self._identify(connection, inbound_records)
+            fresh = [a for a in inbound_records if outcomes[a.envelope.id] in _STORED]
             if fresh:
                 names = await self._store_events(connection, fresh)
-        for arrival in arrivals:
-            outcome = outcomes[arrival.envelope.id]
+        for inbound in inbound_records:
+            outcome = outcomes[inbound.envelope.id]
             if outcome is _Outcome.REUSED:
                 log.info(
-                    "inbox.place_reused" if arrival.basis is Basis.PLACE else "inbox.id_shared",
-                    extra={"topic": str(arrival.envelope.topic)},
+                    "inbox.place_reused" if inbound.basis is Basis.PLACE else "inbox.id_shared",
+                    extra={"topic": str(inbound.envelope.topic)},
                 )
             if outcome is not _Outcome.CONFLICT:
-                stored_as = "taken" if arrival.known else "unknown_type"
+                stored_as = "taken" if inbound.known else "unknown_type"
                 counted = stored_as if outcome in _STORED else "known"
-                self._metrics.read(str(arrival.envelope.topic), counted)
+                self._metrics.read(str(inbound.envelope.topic), counted)
         return names, {one for one, outcome in outcomes.items() if outcome is _Outcome.CONFLICT}
 
     async def _identify(
-        self, connection: Any, arrivals: Sequence[Arrival]
+        self, connection: Any, inbound_records: Sequence[Arrival]
     ) -> Mapping[UUID, _Outcome]:
-        """Store the identities of *arrivals*; return the outcome of each by event id."""
-        own = [a for a in arrivals if a.own_id]
+        """Store the identities of *inbound_records*; return the outcome of each by event id."""
+        own = [a for a in inbound_records if a.own_id]
         rows = await connection.fetch(
             QUERIES["echoes"],
             [a.own_id for a in own],
@@ -310,8 +312,8 @@ class Inbox:
             [a.value for a in own],
         )
         echoes = {row["id"] for row in rows}
-        foreign = [a for a in arrivals if a.own_id is None or a.own_id not in echoes]
-        outcomes = dict.fromkeys((a.envelope.id for a in arrivals), _Outcome.KNOWN)
+        foreign = [a for a in inbound_records if a.own_id is None or a.own_id not in echoes]
+        outcomes = dict.fromkeys((a.envelope.id for a in inbound_records), _Outcome.KNOWN)
         new = await _insert_identities(connection, foreign, [a.foreign_hash for a in foreign])
         outcomes |= dict.fromkeys(new, _Outcome.NEW)
         duplicates = [a for a in foreign if a.envelope.id not in new]
@@ -371,17 +373,17 @@ class Inbox:
 
 
 async def _insert_identities(
-    connection: Any, arrivals: Sequence[Arrival], hashes: Sequence[bytes]
+    connection: Any, inbound_records: Sequence[Arrival], hashes: Sequence[bytes]
 ) -> set[UUID]:
-    """Insert the identities *hashes* of *arrivals*; return the events whose identity is new."""
-    if not arrivals:
+    """Insert the identities *hashes* of *inbound_records*; return the events that are new."""
+    if not inbound_records:
         return set()
     rows = await connection.fetch(
         QUERIES["insert_identities"],
         hashes,
-        [a.source for a in arrivals],
-        [a.foreign_id for a in arrivals],
-        [a.envelope.id for a in arrivals],
-        [a.digest for a in arrivals],
+        [a.source for a in inbound_records],
+        [a.foreign_id for a in inbound_records],
+        [a.envelope.id for a in inbound_records],
+        [a.digest for a in inbound_records],
     )
     return {row["event_id"] for row in rows}
