@@ -54,7 +54,7 @@ class PartitionSwitch:
     """Changes the number of partitions by which the keys of a topic are distributed."""
 
     def __init__(self, connection: Any, acts: Acts, *, patience_seconds: float = 40) -> None:
-        """Change it through *connection*; wait at most *patience_seconds* for the replicas.
+        """Change it through *connection*; wait at most *timeout_seconds* for the replicas.
 
         That is longer than a lease, so a replica that was killed or is frozen has lost its leases.
         """

@@ -40,7 +40,7 @@ class Claims:
         somewhere: Collection[UUID],
         installation: str | None = None,
     ) -> None:
-        """Read receipts from *cursor*; *somewhere* holds events with receipts of unknown offset.
+        """Read receipts from *cursor*; *without_offset* holds events of unknown offset.
 
         Records of another installation than *installation* count as foreign.
         """

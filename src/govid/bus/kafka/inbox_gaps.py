@@ -15,7 +15,7 @@ class InboxGaps:
     def __init__(
         self, connection: Any, count: Callable[[str, int], None] = lambda _topic, _records: None
     ) -> None:
-        """Write through *connection*, which may be a pool; *count* is called for new gaps."""
+        """Write through *connection*, which may be a pool; *on_found* is called for new gaps."""
         self._connection = connection
         self._count = count
 

@@ -57,8 +57,8 @@ class Unreadable(Exception):
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """A parsed record that can be stored.
 
-    `known` is false for event versions that this release cannot handle. `own_id` is set if the id
-    has the form of govid's ids: the record may then be an echo of the event with this `value`.
+    `is_known` is false for event versions that this release cannot handle. `own_event_id` is set if
+    the id has the form of govid's ids: the record may be an echo of the event with this `value`.
 
     `foreign_hash` is the hash of the claimed identity, `digest` the hash of the content.
     """

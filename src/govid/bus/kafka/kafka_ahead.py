@@ -99,7 +99,7 @@ class AheadGuard:
     """
 
     def __init__(self, settings: BusSettings, database: "Database") -> None:
-        """Compare the Kafka of *settings* with *database*, at the first call of `allows`."""
+        """Compare the Kafka of *settings* with *database*, at the first `allows_publishing`."""
         self.ahead: Sequence[AheadPartition] = ()
         """The partitions that stop the relay from publishing."""
         self.waiting: frozenset[str] = frozenset()
@@ -119,7 +119,7 @@ class AheadGuard:
         return not self._is_passed and self._last_comparison is None
 
     async def allows(self) -> bool:
-        """Return whether the relay may publish to all topics except `waiting`.
+        """Return whether the relay may publish to all topics except `waiting_topics`.
 
         Compares again every few seconds until everything was compared and nothing is ahead.
         """

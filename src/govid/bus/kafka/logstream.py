@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
 
 class LogStream:
-    """Publishes enqueued events without order; passes unacknowledged ones to *unsent*."""
+    """Publishes enqueued events without order; passes unacknowledged ones to *on_unsent*."""
 
     def __init__(
         self,

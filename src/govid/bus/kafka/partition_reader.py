@@ -58,7 +58,7 @@ class FetchedRecords(NamedTuple):
 
 
 class PartitionTrouble(msgspec.Struct, kw_only=True):
-    """A position at which a partition fails. `due` is the monotonic time of the next attempt."""
+    """A position at which a partition fails. `retry_at` is the monotonic time of a retry."""
 
     offset: int
     next_offset: int
@@ -105,7 +105,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         self._drop_revoked(())
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        """Do nothing: `read` finds the position of each new partition."""
+        """Do nothing: `fetch_records` finds the position of each new partition."""
 
     def position(self, partition: TopicPartition) -> int:
         """Return the offset of the next record that has not been processed."""

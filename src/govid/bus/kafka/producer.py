@@ -45,8 +45,8 @@ class Producer:
     ) -> None:
         """Create no connection before `run`.
 
-        *topics* checks the topics with each new producer before it may be used. *rebuilt* is called
-        with the reason when a producer is replaced.
+        *topics* checks the topics with each new producer before it may be used. *on_rebuilt* is
+        called with the reason when a producer is replaced.
         """
         self.state = State.CONNECTING
         self.rebuilds = 0

@@ -120,8 +120,8 @@ class KafkaProof:
     ) -> None:
         """Compare the receipts of *range_*, read through *connection*, with *reader*.
 
-        *born_at* is the start of an in-memory broker, which keeps nothing over a restart and cannot
-        find offsets by time.
+        *broker_started_at* is the start of an in-memory broker, which keeps nothing over a restart
+        and cannot find offsets by time.
         """
         self._settings = settings
         self._connection = connection
@@ -133,7 +133,7 @@ class KafkaProof:
         self._installation: str | None = None
         self._receipt_ranges: Mapping[tuple[str, int], Any] = {}
         self.places: Sequence[Place] = ()
-        """The partitions that have to be read; known after `survey`."""
+        """The partitions that have to be read; known after `inspect_topics`."""
         self.tally = KafkaTally()
         self.unproved: list[UUID] = []
         """The events that Kafka has lost; complete after `run`."""
@@ -182,7 +182,7 @@ class KafkaProof:
         return topic_missing(name, len(rows))
 
     async def run(self) -> AsyncIterator[list[Finding]]:
-        """Read the partitions; yield the findings of each of `places`, and update `tally`.
+        """Read the partitions; yield the findings of each of `partitions`, and update `result`.
 
         The last item holds the lost records of all partitions, in one finding per topic and kind.
         """

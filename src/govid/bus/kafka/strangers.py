@@ -28,7 +28,7 @@ class Strangers:
     def __init__(self, place: str, lower: UUID, upper: UUID, *, accepted: int = 0) -> None:
         """Check the partition *place* for events from *lower* to before *upper*.
 
-        *accepted* is the offset up to which an operator has accepted that Kafka is ahead.
+        *accepted_end* is the offset up to which an operator has accepted that Kafka is ahead.
         """
         self._place = place
         self._lower = lower

@@ -50,8 +50,8 @@ async def watching(
     """Follow *topics* from now on, from *since*, or from their oldest record.
 
     The start position is fixed before the block begins, so every record sent from then on is seen.
-    With *to_end* the end is fixed too, at the newest record. Before the block begins, *absent* is
-    called with the topics that do not exist, if any; they are followed once they exist.
+    With *to_end* the end is fixed too, at the newest record. Before the block begins, *on_missing*
+    is called with the topics that do not exist, if any; they are followed once they exist.
 
     Raises:
         Outage: Kafka does not answer.

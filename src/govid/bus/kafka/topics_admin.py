@@ -63,7 +63,7 @@ class Topics:
     """The topics as Kafka has them and as the database stores them."""
 
     def __init__(self, settings: BusSettings, database: "Database") -> None:
-        """Start without knowledge; `look` fetches it."""
+        """Start without knowledge; `check_topics` fetches it."""
         self._settings = settings
         self._database = database
         self._counts: dict[str, int] = {}
