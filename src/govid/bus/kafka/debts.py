@@ -5,17 +5,14 @@ The cost of a fetch does not grow with the length of the backlog (see `ScanWater
 
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from govid.bus.consumers import RELAY
 from govid.bus.floor import Floor
 from govid.bus.kafka.shipment import Row
 from govid.bus.settings import BusSettings
 from govid.bus.sql import read
-
-if TYPE_CHECKING:
-    # Commands are built on this without SQLAlchemy (I13).
-    from govid.bus.storage.database import Database
+from govid.bus.storage.database import Database
 
 QUERIES = read("govid.bus.kafka", "relay.sql")
 
@@ -23,7 +20,7 @@ QUERIES = read("govid.bus.kafka", "relay.sql")
 class Debts:
     """The pending deliveries of the relay, with the published columns of their events."""
 
-    def __init__(self, settings: BusSettings, database: "Database") -> None:
+    def __init__(self, settings: BusSettings, database: Database) -> None:
         """Read from *database*."""
         self._settings = settings
         self._database = database

@@ -59,7 +59,7 @@ acked AS (
         AS a(pos, event_id, topic, partition, "offset"), held
     WHERE held.all_of_them
 ),
--- By primary key and `ctid`, as in `take_group`.
+-- By primary key and `ctid`, as in `complete_group`.
 completed AS (
     DELETE FROM bus.delivery d USING (
         SELECT x.ctid FROM acked a CROSS JOIN LATERAL (
