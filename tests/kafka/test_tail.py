@@ -40,7 +40,7 @@ async def test_a_topic_that_does_not_exist_is_told_and_followed_once_it_does(
     async with (
         asyncio.timeout(60),
         watching(
-            kafka_address, [topic, later], since=None, from_start=False, absent=absent.extend
+            kafka_address, [topic, later], since=None, from_start=False, on_missing=absent.extend
         ) as records,
     ):
         assert absent == [later]
@@ -60,7 +60,12 @@ async def test_where_no_topic_exists_the_end_is_at_once(kafka_address: str) -> N
     async with (
         asyncio.timeout(30),
         watching(
-            kafka_address, [name], since=None, from_start=True, to_end=True, absent=absent.extend
+            kafka_address,
+            [name],
+            since=None,
+            from_start=True,
+            to_end=True,
+            on_missing=absent.extend,
         ) as records,
     ):
         assert [record async for record in records] == []

@@ -82,8 +82,8 @@ class KafkaComparison(msgspec.Struct, frozen=True, kw_only=True):
     def warnings(self) -> list[str]:
         """Return one sentence for everything that was not compared."""
         return [
-            f"records at {one.place} to {one.next_offset - 1} cannot be read ({one.reason}): they "
-            "were not compared with the database"
+            f"records at {one.place} to {one.next_offset - 1} cannot be read ({one.reason}): "
+            "they were not compared with the database"
             for one in self.unreadable
         ] + [
             f"{topic}/{partition} does not answer: it was not compared with the database, and "

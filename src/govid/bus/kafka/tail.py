@@ -45,7 +45,7 @@ async def watching(
     since: datetime | None,
     from_start: bool,
     to_end: bool = False,
-    absent: Callable[[Sequence[str]], None] = lambda _: None,
+    on_missing: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> AsyncIterator[AsyncIterator[Record]]:
     """Follow *topics* from now on, from *since*, or from their oldest record.
 
@@ -67,7 +67,7 @@ async def watching(
         try:
             await start(consumer)
             if missing := await _assign_new_partitions(consumer, topics):
-                absent(missing)
+                on_missing(missing)
             if not from_start:
                 await _seek_start(consumer, since)
             ends = await consumer.end_offsets(consumer.assignment()) if to_end else None

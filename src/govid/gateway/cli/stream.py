@@ -100,7 +100,7 @@ async def following(
                 since=since,
                 from_start=in_memory and since is not None,
                 to_end=ends,
-                absent=partial(_say_absent, ends),
+                on_missing=partial(_say_absent, ends),
             ) as records:
                 yield _from_kafka(records, since, raw=raw)
                 return
