@@ -1,4 +1,4 @@
-"""The refusals of identity. The first line of each is the sentence that a client reads."""
+"""Refusals of identity. The first line of each docstring is the `detail` text of the response."""
 
 from govid.bus import GovidError, Kind
 
@@ -17,7 +17,7 @@ class IdentifierTaken(GovidError):
     kind = Kind.REFUSED
 
     def __init__(self, identifier_type: str | None) -> None:
-        """Name the kind of identifier, never its value."""
+        """Name the type of the identifier in the message, never its value."""
         super().__init__(f"A user with this {identifier_type} already exists")
 
 
@@ -64,14 +64,14 @@ class AccountIsNotBlocked(GovidError):
 
 
 class DeathStands(GovidError):
-    """A notice of death stands against this account."""
+    """A notice of death is in force for this account."""
 
     code = "death-stands"
     kind = Kind.REFUSED
 
 
 class AccountIsClosed(GovidError):
-    """The account is closed, for good."""
+    """The account is closed permanently."""
 
     code = "account-closed"
     kind = Kind.REFUSED
@@ -80,7 +80,8 @@ class AccountIsClosed(GovidError):
 class InvalidToken(GovidError):
     """The access token is not valid.
 
-    One answer for every reason: whoever holds a bad token learns nothing about why it is bad.
+    The response is the same for every reason, so that a client cannot learn why a token is
+    rejected.
     """
 
     code = "invalid-token"
@@ -90,7 +91,7 @@ class InvalidToken(GovidError):
 class InvalidRefreshToken(GovidError):
     """The refresh token is not valid; please sign in again.
 
-    One answer for every reason, as for access tokens.
+    The response is the same for every reason, as for access tokens.
     """
 
     code = "invalid-refresh-token"
@@ -105,35 +106,35 @@ class SessionNotFound(GovidError):
 
 
 class SignInBusy(GovidError):
-    """Too many people are signing in at this moment; please try again shortly."""
+    """Too many people are signing in at the moment; please try again shortly."""
 
     code = "sign-in-busy"
     kind = Kind.UNAVAILABLE
 
 
 class AccountsUnreachable(GovidError):
-    """Accounts cannot be looked up at this moment; please try again shortly."""
+    """Accounts cannot be looked up at the moment; please try again shortly."""
 
     code = "accounts-unreachable"
     kind = Kind.UNAVAILABLE
 
 
 class PasswordNotConfirmed(GovidError):
-    """The current password is not right."""
+    """The current password is not correct."""
 
     code = "password-not-confirmed"
     kind = Kind.FORBIDDEN
 
 
 class LinkIsSpent(GovidError):
-    """This link was used already, or its time is over; please ask for another."""
+    """This link has already been used or has expired; please request a new one."""
 
     code = "link-spent"
     kind = Kind.REFUSED
 
 
 class MailIsOff(GovidError):
-    """No mail can be sent here at this time."""
+    """Email cannot be sent at the moment."""
 
     code = "mail-off"
     kind = Kind.UNAVAILABLE
@@ -147,35 +148,35 @@ class VerifiedAlready(GovidError):
 
 
 class VerificationUnderWay(GovidError):
-    """The account is being verified; please wait for the answer."""
+    """The account is being verified; please wait for the result."""
 
     code = "verification-under-way"
     kind = Kind.REFUSED
 
 
 class ExportsBusy(GovidError):
-    """Too many exports are being made; please try again shortly."""
+    """Too many exports are running; please try again shortly."""
 
     code = "exports-busy"
     kind = Kind.UNAVAILABLE
 
 
 class AttemptsExhausted(GovidError):
-    """All attempts to verify this account or its identifier are spent."""
+    """All attempts to verify this account or its identifier have been used."""
 
     code = "attempts-exhausted"
     kind = Kind.FORBIDDEN
 
 
 class BlockedAccountKeepsIdentifier(GovidError):
-    """A blocked account keeps its identifier: its holder may be dead."""
+    """A blocked account keeps its identifier, because the account holder may be dead."""
 
     code = "blocked-account-keeps-identifier"
     kind = Kind.REFUSED
 
 
 class IdentifierIsVerified(GovidError):
-    """A department has confirmed this identifier; say --verified to release it all the same."""
+    """A department has confirmed this identifier; use --verified to release it anyway."""
 
     code = "identifier-is-verified"
     kind = Kind.REFUSED
@@ -189,16 +190,19 @@ class NothingToRelease(GovidError):
 
 
 class NothingToForgive(GovidError):
-    """No attempt of this account or of its identifier is spent."""
+    """No verification attempt of this account or its identifier has been used."""
 
     code = "nothing-to-forgive"
     kind = Kind.REFUSED
 
 
 class Fault(ValueError):
-    """One field is not right; the message may be shown and never holds the value."""
+    """One field of a request is invalid.
+
+    The message may be shown to the client. It never contains the value.
+    """
 
     def __init__(self, kind: str, message: str) -> None:
-        """Say what is wrong, for machines and for people."""
+        """Store *kind*, a permanent code, and *message*, a sentence without its subject."""
         self.kind = kind
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Examples for the API's documents: the contract's own, which work when pasted in order."""
+"""Examples in the OpenAPI document: those of the contract, which work when sent in this order."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,8 +45,8 @@ REGISTER_FACTS: dict[str, Any] = {
 }
 LOGIN: dict[str, Any] = {"email": "test.nin@example.com", "password": "password123"}
 
-_TOKEN = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln"  # noqa: S105 - it opens nothing
-_BORN = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
+_TOKEN = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln"  # noqa: S105 - an invalid token
+_CREATED_AT = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 _USER = UserView(
     id=UUID("019b8d3c-5ac0-7e1b-9f4e-2d6a8c0b1e37"),
     email="test.nin@example.com",
@@ -55,13 +55,15 @@ _USER = UserView(
     phone_number="+447123456789",
     status=AccountStatus.PENDING,
     auth_provider="email",
-    created_at=_BORN,
-    updated_at=_BORN,
+    created_at=_CREATED_AT,
+    updated_at=_CREATED_AT,
 )
 
 REGISTRATIONS = [
     Example(id="nin", summary="With a National Insurance number", value=REGISTER),
-    Example(id="nhs", summary="With an NHS number of the simulated kind", value=REGISTER_NHS),
+    Example(
+        id="nhs", summary="With an NHS number of the simulated departments", value=REGISTER_NHS
+    ),
     Example(id="facts", summary="To be matched by name and date of birth", value=REGISTER_FACTS),
 ]
 VERIFICATIONS = [Example(id="facts", summary="A test patient of the NHS", value=FACTS)]
@@ -69,7 +71,7 @@ LOGINS = [Example(id="login", summary="The first example's account", value=LOGIN
 USERS = [
     Example(
         id="user",
-        summary="An account that waits for its verification",
+        summary="An account that waits for verification",
         value=msgspec.to_builtins(_USER),
     )
 ]
@@ -97,19 +99,23 @@ _POLICY = PasswordPolicyView(
 POLICIES = [
     Example(
         id="policy",
-        summary="In production, unless it asks for more",
+        summary="The default policy",
         value=msgspec.to_builtins(_POLICY),
     )
 ]
-_REFRESH_TOKEN = "0uB0Xd1qvTzjSx1nCgmS0JcPcYlVnXgS3m0dJ9wEXAM"  # noqa: S105 - it renews nothing
+_REFRESH_TOKEN = "0uB0Xd1qvTzjSx1nCgmS0JcPcYlVnXgS3m0dJ9wEXAM"  # noqa: S105 - an invalid token
 _SESSION = UUID("019b8d3c-6f10-7c2e-8a51-4b7d9e0f2c68")
 REFRESHES = [
-    Example(id="refresh", summary="With the newest one", value={"refresh_token": _REFRESH_TOKEN})
+    Example(
+        id="refresh",
+        summary="With the newest refresh token",
+        value={"refresh_token": _REFRESH_TOKEN},
+    )
 ]
 GRANTS = [
     Example(
         id="grant",
-        summary="Send the one, keep the other",
+        summary="Send the access token, keep the refresh token",
         value=msgspec.to_builtins(
             GrantView(
                 access_token=_TOKEN,
@@ -129,9 +135,9 @@ SESSION_LISTS = [
                 SessionView(
                     id=_SESSION,
                     client_id="govid",
-                    created_at=_BORN,
-                    last_seen_at=_BORN,
-                    expires_at=_BORN + timedelta(hours=1),
+                    created_at=_CREATED_AT,
+                    last_seen_at=_CREATED_AT,
+                    expires_at=_CREATED_AT + timedelta(hours=1),
                     current=True,
                 )
             )
@@ -145,7 +151,7 @@ DISCOVERIES = [
         value=msgspec.to_builtins(DiscoveryView.of("http://127.0.0.1:8000", "ES256")),
     )
 ]
-_LINK_TOKEN = "Zm9yIHRoZSBkb2N1bWVudHMsIG9wZW5zIG5vdGhpbmc"  # noqa: S105 - it opens nothing
+_LINK_TOKEN = "Zm9yIHRoZSBkb2N1bWVudHMsIG9wZW5zIG5vdGhpbmc"  # noqa: S105 - an invalid token
 _NEW = "tangled otter banister"
 PASSWORD_CHANGES = [
     Example(
@@ -195,7 +201,7 @@ CLOSURES = [Example(id="close", summary="With the password", value={"password": 
 EXPORTS = [
     Example(
         id="export",
-        summary="Of somebody who has just registered",
+        summary="Of a new account",
         value={
             "exported_at": "2026-01-05T09:31:00Z",
             "account": {
@@ -229,7 +235,7 @@ EXPORTS = [
                 "nhs": {"patients": [], "appointments": []},
                 "hmrc": {"tax_records": []},
             },
-            "events": {"kept_days": 90, "statement": "What happens is kept as events."},
+            "events": {"kept_days": 90, "statement": "Events about the account are stored."},
         },
     )
 ]

@@ -1,4 +1,4 @@
-"""What a citizen may say of themselves, in the form in which it is compared."""
+"""Validates and normalises the facts that a citizen claims: names, date of birth, postcode."""
 
 import re
 import unicodedata
@@ -24,11 +24,11 @@ _NOT_SENDABLE = (
     f" {HMRC_NAME_MAX} characters"
 )
 _INWARD = 3
-"""The characters of a postcode after its space."""
+"""Number of characters of a postcode after the space."""
 
 
 class Claimed(Protocol):
-    """A request that may say who somebody is."""
+    """A request that may contain claimed facts."""
 
     @property
     def given_name(self) -> str | None:
@@ -40,15 +40,15 @@ class Claimed(Protocol):
 
     @property
     def date_of_birth(self) -> date | None:
-        """A day."""
+        """The date of birth."""
 
     @property
     def postcode(self) -> str | None:
-        """Of the home."""
+        """The postcode of the home address."""
 
 
 def today() -> date:
-    """Return the day of the month in UTC."""
+    """Return the current date in UTC."""
     return datetime.now(UTC).date()
 
 
@@ -58,14 +58,14 @@ def claimed(
     *,
     identifier_type: IdentifierType | str | None = None,
 ) -> ClaimedFacts | None:
-    """Return what *request* says of its sender, or None if that is nothing.
+    """Return the facts that *request* claims, or None if it claims none.
 
-    The given name may be left out by someone who has one name. Beside a National Insurance number
-    (*identifier_type*) both are needed, in letters that HMRC's form can carry.
+    The given name is optional, because some people have only one name. With a National Insurance
+    number (*identifier_type*) both names are required, in letters that HMRC's form accepts.
 
     Raises:
-        Invalid: a fact is not well-formed, or one of name and date of birth is missing; each such
-            field is named.
+        Invalid: a fact is not well-formed, or the name or the date of birth is missing. The error
+            names each such field.
     """
     to_hmrc = identifier_type == IdentifierType.NIN
     given, family, born = request.given_name, request.family_name, request.date_of_birth
@@ -98,34 +98,34 @@ def name(text: str | None) -> str:
     """Return the name *text* in its composed form, with single spaces.
 
     Raises:
-        Fault: there is none, it has no letter, is too long, or holds what no name does.
+        Fault: *text* is missing, has no letter, is too long, or has characters of no name.
     """
     if text is None:
-        raise Fault("missing", "is needed beside the other facts")
+        raise Fault("missing", "is needed with the other facts")
     if not is_unicode(text):
         raise Fault("name_format", "is not valid Unicode text")
     if len(text) > NAME_MAX:
         raise Fault("name_too_long", f"has more than {NAME_MAX} characters")
     if not is_plain_line(text):
-        # Before spaces are joined: some of these count as spaces.
-        raise Fault("name_format", "holds characters that are in no name")
+        # This check comes before spaces are joined, because some of these characters are spaces.
+        raise Fault("name_format", "contains characters that no name has")
     whole = " ".join(unicodedata.normalize("NFC", text).split())
-    # Categories C are controls, marks of direction and what is assigned to nothing.
+    # Categories C: control characters, direction marks and unassigned code points.
     if any(
         unicodedata.category(letter).startswith("C") and not is_joiner(whole, place)
         for place, letter in enumerate(whole)
     ):
-        raise Fault("name_format", "holds characters that are in no name")
+        raise Fault("name_format", "contains characters that no name has")
     if not any(letter.isalpha() for letter in whole):
         raise Fault("name_format", "has no letter")
     return whole
 
 
 def _named(text: str | None, part_sent: Callable[[str], str], *, to_hmrc: bool) -> str:
-    """Return the name *text*, of which a department gets the *part_sent*.
+    """Return the normalised name *text*; *part_sent* returns the part that a department receives.
 
     Raises:
-        Fault: it is no name, or HMRC's form cannot carry it.
+        Fault: *text* is not a name, or HMRC's form does not accept it.
     """
     if to_hmrc and text is None:
         raise Fault("missing", "is needed: HMRC's form has a given name and a family name")
@@ -142,10 +142,10 @@ def birthday(day: date | None, now: date) -> date:
     """Return the date of birth *day*.
 
     Raises:
-        Fault: there is none, it is still to come, or longer ago than anybody lives.
+        Fault: *day* is missing, in the future, or more than `LONGEST_LIFE_YEARS` ago.
     """
     if day is None:
-        raise Fault("missing", "is needed beside the other facts")
+        raise Fault("missing", "is needed with the other facts")
     if day > now:
         raise Fault("date_in_future", "is in the future")
     if day.year < now.year - LONGEST_LIFE_YEARS:
@@ -154,14 +154,16 @@ def birthday(day: date | None, now: date) -> date:
 
 
 def postcode(text: str | None) -> str | None:
-    """Return the postcode *text* in capitals with its one space.
+    """Return the postcode *text* in capitals with one space.
+
+    Does not check that the postcode exists.
 
     Raises:
-        Fault: no postcode of the United Kingdom looks like it. Whether it exists nobody asks.
+        Fault: *text* does not have the format of a postcode of the United Kingdom.
     """
     if text is None:
         return None
-    # Before any change of case: the capital of a dotless i is an ASCII letter.
+    # This check comes before the change of case: the capital of a dotless i is an ASCII letter.
     compact = drop_separators("".join(text.split()))
     compact = compact.upper() if compact.isascii() else ""
     if not _POSTCODE.fullmatch(compact):

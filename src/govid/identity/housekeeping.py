@@ -1,8 +1,7 @@
-"""Does what has to be done from time to time: what has lapsed is noted, what is old is deleted.
+"""Runs the periodic cleanup jobs of identity: they record what has expired and delete old rows.
 
-Nothing rests on its punctuality: whoever reads a row judges its times by himself. The jobs are
-listed in `module.py`; each is a function that does at most so many rows' worth in the transaction
-that it is given, and returns how many that were.
+Correctness does not depend on when a job runs, because every reader of a row checks its times
+itself. `module.py` lists the jobs.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,19 +18,19 @@ from govid.bus import (
 )
 
 ADVISORY_LOCK = 0x686F757365
-"""One replica at a time: "house" in hexadecimal."""
+"""Key of the advisory lock by which one replica runs a batch at a time."""
 BATCH_ROWS = 500
 PERIOD_SECONDS = 60.0
 
 Job = Callable[[Transaction, int], Awaitable[int]]
-"""Gets a transaction and the most rows; returns how many it did."""
+"""Takes a transaction and a maximum number of rows; returns the number of rows it processed."""
 
 
 class Housekeeping:
-    """The worker that keeps identity's tables in order."""
+    """Runs each cleanup job every minute, in batches of `BATCH_ROWS` rows."""
 
     def __init__(self, uow: UnitOfWork, jobs: Mapping[str, Job]) -> None:
-        """Do *jobs*, in this order; their names appear in logs."""
+        """Run *jobs* in this order; their names appear in logs."""
         self._uow = uow
         self._workers = [
             PeriodicWorker(
@@ -44,21 +43,21 @@ class Housekeeping:
         ]
 
     async def run(self) -> None:
-        """Do everything now and every minute, until cancelled."""
+        """Run all jobs now and then every minute, until cancelled."""
         await PeriodicWorker(self.work, PERIOD_SECONDS, failure_event="housekeeping.failed").run()
 
     async def work(self) -> None:
-        """Do all there is to do; a job that fails keeps no other from being done."""
+        """Run every job once; a job that fails does not prevent the others from running."""
         for worker in self._workers:
             await worker.run_once()
 
     async def _finish(self, job: Job) -> None:
-        """Run *job* in batches until one is not full."""
+        """Run *job* in batches until a batch is not full."""
         while await self._batch(job) >= BATCH_ROWS:
             pass
 
     async def _batch(self, job: Job) -> int:
-        """Do a part of *job* in a transaction, unless another replica is at it."""
+        """Run one batch of *job* in a transaction, unless another replica holds the lock."""
         cause = Cause(correlation_id=str(uuid7()), actor=Actor(kind="module", id="identity"))
         async with self._uow.begin(cause) as tx:
             if not await try_transaction_lock(tx.driver, ADVISORY_LOCK):

@@ -1,8 +1,9 @@
-"""Makes keyed digests of identifiers: recognisable to govid, readable to no one.
+"""Computes keyed digests of identifiers, by which govid compares identifiers without storing them.
 
-The history of accounts and the counters of attempts name identifiers by these digests. A digest
-cannot be turned back, so rows of older forms and older keys stay until a lookup finds them: each
-lookup asks for the current digest and for all older ones, and rewrites what it finds (ADR-0025).
+The history of accounts and the counters of verification attempts refer to identifiers by these
+digests. A digest cannot be reversed, so rows with a digest of an older form or an older key stay
+until a lookup finds them. Each lookup asks for the current digest and all older ones, and rewrites
+the rows that it finds (ADR-0025).
 """
 
 from govid.bus import Pseudonyms
@@ -13,10 +14,10 @@ from govid.identity.repository.holders import Holder
 
 
 class IdentifierDigests:
-    """Makes digests under the newest key, and those that older rows may have."""
+    """Computes the digest under the newest key and the digests that older rows may contain."""
 
     def __init__(self, *keys: bytes) -> None:
-        """Use *keys*, newest first: the ones that also hide identifiers in the keys of events."""
+        """Use the pseudonym *keys*, newest first. They also hide identifiers in event keys."""
         self._newest, *self._older = (Pseudonyms(key) for key in keys)
 
     def for_identifier(
@@ -24,7 +25,7 @@ class IdentifierDigests:
     ) -> IdentifierDigest:
         """Return the digest of an identifier in canonical form, or of its identity key."""
         key = identity_key(identifier_type, canonical_value)
-        # Earlier releases made digests of a National Insurance number with its last letter.
+        # Earlier releases included the last letter of a National Insurance number in the digest.
         former = [value for value in whole_values(identifier_type, key) if value != key]
         current = _digest(self._newest, identifier_type, key)
         older = [_digest(self._newest, identifier_type, value) for value in former]
@@ -33,12 +34,12 @@ class IdentifierDigests:
         return IdentifierDigest(current=current, older=tuple(older))
 
     def for_holder(self, holder: Holder) -> IdentifierDigest | None:
-        """Return the digest of the identifier that *holder* holds, or None if it holds none."""
+        """Return the digest of the identifier of *holder*, or None if the account has none."""
         if holder.identifier_type is None or holder.identifier_value is None:
             return None
         return self.for_identifier(holder.identifier_type, holder.identifier_value)
 
 
 def _digest(pseudonyms: Pseudonyms, identifier_type: IdentifierType, value: str) -> str:
-    # The prefix keeps it apart from the key of an event about the same identifier.
+    # The prefix makes it differ from the key of an event about the same identifier.
     return pseudonyms.of(f"life_event {identifier_type}:{value}")

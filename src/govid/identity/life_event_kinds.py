@@ -1,10 +1,13 @@
-"""The kinds of events in the life of an account, for commands that need no database mapping."""
+"""Kinds of life events: what can happen to the holder of an account, or to the account.
+
+Separate from the tables, so that commands can use it without importing the database mapping (I13).
+"""
 
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What happened, by somebody's word."""
+    """A life event, as a notice or an operator reports it."""
 
     DEATH = "death"
     BLOCK = "block"

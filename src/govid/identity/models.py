@@ -1,4 +1,4 @@
-"""The tables of identity, as columns. The rules of the rows stand in the migration."""
+"""Tables of identity. The constraints of their rows are in the migration."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """The base of identity's tables: its own schema, and no time without its zone."""
+    """Base of the tables: the schema `identity`, and timestamps with time zone."""
 
     metadata = MetaData(schema="identity")
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy declares it so
@@ -49,7 +49,7 @@ class Account(Base):
 
 
 class Letter(Base):
-    """A mail that is to be sent: its address stands here and in no event."""
+    """An e-mail that waits to be sent. Its address is stored here and in no event."""
 
     __tablename__ = "letter"
 
@@ -61,7 +61,7 @@ class Letter(Base):
 
 
 class Link(Base):
-    """What a link in a mail opens, once; only the digest of its token is kept."""
+    """A one-time token that was sent as a link; only the digest of the token is stored."""
 
     __tablename__ = "link"
 
@@ -75,7 +75,7 @@ class Link(Base):
 
 
 class LifeEvent(Base):
-    """A notice of death or an operator's act, and what came of it."""
+    """A notice of death or an operator action, with its outcome."""
 
     __tablename__ = "life_event"
 
@@ -94,7 +94,7 @@ class LifeEvent(Base):
 
 
 class ReviewItem(Base):
-    """Something that a person has to look at."""
+    """A case that a member of staff has to review."""
 
     __tablename__ = "review_item"
 
@@ -107,7 +107,7 @@ class ReviewItem(Base):
 
 
 class Session(Base):
-    """A sign-in, for as long as its tokens are good."""
+    """A session: a sign-in, for as long as its tokens are valid."""
 
     __tablename__ = "session"
 
@@ -125,7 +125,7 @@ class Session(Base):
 
 
 class RefreshToken(Base):
-    """What a session is renewed with: its digest."""
+    """The digest of a refresh token, which renews a session."""
 
     __tablename__ = "refresh_token"
 

@@ -1,4 +1,4 @@
-"""Lists what identity keeps encrypted, for `govid keys reencrypt`."""
+"""Lists the encrypted columns of identity, for `govid keys reencrypt`."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from govid.identity.tokens.keys import Seal, encrypted_private_keys
 
 
 def encrypted_columns(settings: IdentitySettings) -> Sequence[EncryptedColumn]:
-    """Return the columns that *settings* encrypt."""
+    """Return the columns that are encrypted under *settings*."""
     facts = encrypted_facts(FactsSeal(*settings.encryption_keys))
     seal = Seal.of(settings)
     return (facts,) if seal is None else (encrypted_private_keys(seal), facts)

@@ -1,7 +1,7 @@
-"""What a registration may look like: the rules that need no database.
+"""Validates a registration by the rules that need no database.
 
-They stand beside the struct and not inside it because three of them are settings. All faults are
-found before any is reported, so that a form is corrected once.
+The rules are not part of the request struct, because three of them are settings. All invalid
+fields are found before the error is raised, so that a client can correct the form in one go.
 """
 
 import re
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Applicant(msgspec.Struct, frozen=True, kw_only=True):
-    """A registration whose every field is well-formed and in its one canonical form."""
+    """A registration whose fields are all well-formed and in canonical form."""
 
     email: str
     email_canonical: str
@@ -44,11 +44,11 @@ class Applicant(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Applicant>"
+        return "<ValidRegistration>"
 
 
 class Rules:
-    """Turns a request to register into an applicant."""
+    """Validates and normalises the fields of a registration."""
 
     def __init__(
         self,
@@ -57,9 +57,9 @@ class Rules:
         accept_prototype_nhs: bool,
         takes_unicode: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Admit passwords by *policy*.
+        """Check passwords by *policy*.
 
-        *takes_unicode* tells whether mail can be sent to an address with letters beyond ASCII.
+        *takes_unicode* returns whether e-mail can be sent to an address with non-ASCII letters.
         """
         self._policy = policy
         self._takes_unicode = takes_unicode
@@ -69,7 +69,7 @@ class Rules:
         """Return *request* in canonical form.
 
         Raises:
-            Invalid: one or more fields are not well-formed; each is named.
+            Invalid: one or more fields are not well-formed. The error names each of them.
         """
         faults: list[FieldFault] = []
 
@@ -88,8 +88,8 @@ class Rules:
         phone = read("phoneNumber", lambda: phone_number(request.phone_number))
         try:
             facts = claimed(request, identifier_type=request.identifier_type)
-        except Invalid as more:
-            faults.extend(more.faults)
+        except Invalid as invalid:
+            faults.extend(invalid.faults)
         if faults or email is None or password is None or identifier is None:
             raise Invalid("; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults))
         return Applicant(
@@ -120,8 +120,10 @@ class Rules:
 def email_address(text: str) -> str:
     """Return the e-mail address *text* with its domain in lower-case ASCII.
 
+    Does not check that the address exists.
+
     Raises:
-        Fault: it is too long or no address. Nobody is asked whether it exists.
+        Fault: *text* is too long or not an e-mail address.
     """
     if not is_unicode(text):
         raise Fault("email_format", "is not valid Unicode text")
@@ -129,7 +131,7 @@ def email_address(text: str) -> str:
     try:
         parts = validate_email(text, check_deliverability=False)
     except EmailNotValidError:
-        # From None: the library's texts quote the address.
+        # `from None`, because the messages of the library contain the address.
         raise Fault("email_format", "is not an e-mail address") from None
     address = f"{parts.local_part}@{parts.ascii_domain}"
     _refuse_long_address(address)
@@ -137,27 +139,31 @@ def email_address(text: str) -> str:
 
 
 def reachable_address(text: str, *, unicode: bool) -> str:
-    """Return the e-mail address *text*, to which mail can be sent.
+    """Return the normalised e-mail address *text* if e-mail can be sent to it.
 
     Raises:
-        Fault: it is no address, or it has letters beyond ASCII and mail does not take *unicode*.
+        Fault: *text* is not an e-mail address, or it has non-ASCII letters and the mail server
+            does not accept them (*unicode* is false).
     """
     address = email_address(text)
     if not unicode and not address.isascii():
         raise Fault(
             "email_not_reachable",
-            "has letters that our mail server cannot write; use an address with a to z only",
+            "has letters that our mail server does not support; use an address with a to z only",
         )
     return address
 
 
 def canonical(address: str) -> str:
-    """Return the form in which two spellings of one *address* are equal. Plus stays plus."""
+    """Return the canonical form of *address*, equal for all its spellings. `+` tags are kept."""
     return mailbox_key(address)
 
 
 def canonical_or_nobody(address: str) -> str:
-    """Return the canonical form of *address*; what is no address is nobody's, and asked for too."""
+    """Return the canonical form of *address*, or an empty string if it is not an address.
+
+    No account has the empty address, so that a caller looks both up in the same way.
+    """
     try:
         return canonical(email_address(address))
     except Fault:
@@ -165,10 +171,10 @@ def canonical_or_nobody(address: str) -> str:
 
 
 def phone_number(text: str | None) -> str | None:
-    """Return the telephone number *text* in E.164 form; spaces and hyphens are forgiven.
+    """Return the telephone number *text* in E.164 form. Spaces and hyphens are removed.
 
     Raises:
-        Fault: it does not begin with a country's code, or cannot be dialled from abroad.
+        Fault: *text* does not begin with a country code, or cannot be dialled from abroad.
     """
     if text is None:
         return None
@@ -178,7 +184,7 @@ def phone_number(text: str | None) -> str | None:
             number = phonenumbers.parse(compact)
         except phonenumbers.NumberParseException:
             number = None
-        # Not merely possible: some lengths can be dialled within their own area only.
+        # Numbers of some lengths are possible only locally, within their area: they are rejected.
         if number is not None and _reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE:
             return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     raise Fault("phone_number_format", "is not a telephone number in E.164 form")

@@ -1,4 +1,4 @@
-"""What clients send and receive, under the contract's names. None of it shows in a repr (I9)."""
+"""Request and response bodies, under the names of the contract. No repr shows a value (I9)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -11,23 +11,23 @@ from govid.bus import Personal, Principal
 from govid.bus.contracts import IdentifierType
 
 Text = Annotated[str, Meta(max_length=1024)]
-"""Text whose real limit a rule states: it only keeps the rules from reading a book."""
+"""Text whose actual limit is in `validation`; this bound only limits the work of the rules."""
 
 
 GIVEN_NAME = (
-    "Or the first of several. Leave it out if you have one name; HMRC cannot verify such a name."
+    "All given names, or the first. Leave it out if you have only one name; HMRC cannot verify"
+    " such a name."
 )
 
 
 class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Open an account. What makes each field a good one is the business of `rules` and `facts`.
+    """Open an account.
 
-    Family name and date of birth, both or neither, let the department match more than a number.
+    Give both family name and date of birth, or neither. With them the department compares more
+    than the identifier.
     """
 
-    email: Personal[
-        Annotated[Text, Meta(description="At most 254 octets; its case does not matter.")]
-    ]
+    email: Personal[Annotated[Text, Meta(description="At most 254 octets; not case-sensitive.")]]
     password: Personal[Annotated[str, Meta(description="8 to 256 characters of any kind.")]]
     identifier_type: IdentifierType = field(name="identifierType")
     identifier_value: Personal[Text] = field(name="identifierValue")
@@ -42,12 +42,12 @@ class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postcode: Personal[Text] | None = None
 
     def __repr__(self) -> str:
-        """Name the struct only."""
+        """Name the struct only (I9)."""
         return "<Register>"
 
 
 class Verify(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say who one is. What makes each field a good one is the business of `facts`."""
+    """Request verification of the account with these facts."""
 
     given_name: Personal[Annotated[Text, Meta(description=GIVEN_NAME)]] | None = field(
         name="givenName", default=None
@@ -57,29 +57,29 @@ class Verify(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postcode: Personal[Text] | None = None
 
     def __repr__(self) -> str:
-        """Name the struct only."""
+        """Name the struct only (I9)."""
         return "<Verify>"
 
 
 class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Sign in. No form is checked: what cannot be right is simply wrong."""
+    """Sign in. The format is not validated: a value that cannot be correct is a wrong one."""
 
     email: Personal[str]
     password: Personal[str]
 
     def __repr__(self) -> str:
-        """Name the struct only."""
+        """Name the struct only (I9)."""
         return "<Login>"
 
 
 class Refresh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Renew a session. The client is the one that the session was opened for."""
+    """Renew a session. The client must be the one that began the session."""
 
     refresh_token: Personal[Text]
     client_id: Text = "govid"
 
     def __repr__(self) -> str:
-        """Name the struct only."""
+        """Name the struct only (I9)."""
         return "<Refresh>"
 
 
@@ -90,16 +90,16 @@ class TokenView(Struct, frozen=True, kw_only=True):
     token_type: str = "bearer"  # noqa: S105 - the name of a scheme
 
     def __repr__(self) -> str:
-        """Name the struct only."""
+        """Name the struct only (I9)."""
         return "<TokenView>"
 
 
 class GrantView(Struct, frozen=True, kw_only=True):
-    """A session's tokens: one for requests, and one for the next pair of tokens, good for once."""
+    """The tokens of a session: an access token, and a refresh token that can be used once."""
 
     access_token: Personal[str]
     token_type: str = "bearer"  # noqa: S105 - the name of a scheme
-    expires_in: Annotated[int, Meta(description="Seconds that the access token lives.")]
+    expires_in: Annotated[int, Meta(description="Lifetime of the access token in seconds.")]
     refresh_token: Personal[Annotated[str, Meta(description="For `POST /api/auth/refresh`, once.")]]
     session_id: UUID
 
@@ -109,30 +109,32 @@ class GrantView(Struct, frozen=True, kw_only=True):
 
 
 class PasswordPolicyView(Struct, frozen=True, kw_only=True):
-    """What a new password has to be like. Lengths are in code points, in that normal form."""
+    """The password policy. Lengths are in code points after `normalisation`."""
 
     min_length: int
     max_length: int
     advised_length: int
     normalisation: Literal["NFKC"]
     refusals: Annotated[
-        tuple[str, ...], Meta(description="The types of error that are possible, by name.")
+        tuple[str, ...], Meta(description="The error types that a new password can have.")
     ]
 
 
 class SessionView(Struct, frozen=True, kw_only=True):
-    """A living session. `last_seen_at` is exact to a minute."""
+    """An active session. `last_seen_at` is exact to a minute."""
 
     id: UUID
     client_id: str
     created_at: datetime
     last_seen_at: datetime
-    expires_at: Annotated[datetime, Meta(description="When it ends unless it is used before.")]
-    current: Annotated[bool, Meta(description="Whether it is the session of this request.")]
+    expires_at: Annotated[
+        datetime, Meta(description="When the session ends if it is not used before.")
+    ]
+    current: Annotated[bool, Meta(description="Whether this is the session of the request.")]
 
 
 class DiscoveryView(Struct, frozen=True, kw_only=True):
-    """What a verifier of access tokens has to know, under the names of RFC 8414."""
+    """Metadata for verifiers of access tokens, under the names of RFC 8414."""
 
     issuer: str
     jwks_uri: str
@@ -143,12 +145,12 @@ class DiscoveryView(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, issuer: str, algorithm: str) -> Self:
-        """Return the facts about *issuer*, who signs by *algorithm*."""
+        """Return the metadata of *issuer*, which signs with *algorithm*."""
         return cls(
             issuer=issuer,
             jwks_uri=f"{issuer}/.well-known/jwks.json",
             scopes_supported=("govid",),
-            # No tokens are handed out by redirection, so there are none.
+            # No token is issued by redirection, so there are no response types.
             response_types_supported=(),
             subject_types_supported=("public",),
             id_token_signing_alg_values_supported=(algorithm,),
@@ -160,78 +162,76 @@ class ChangePassword(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     current_password: Personal[str]
     password: Personal[
-        Annotated[str, Meta(description="The new one, by `GET /api/auth/password-policy`.")]
+        Annotated[str, Meta(description="The new password; see `GET /api/auth/password-policy`.")]
     ]
 
     def __repr__(self) -> str:
-        """Name the struct only."""
+        """Name the struct only (I9)."""
         return "<ChangePassword>"
 
 
 class RequestReset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Ask for a link to set a new password. What is no address is nobody's."""
+    """Request a link to set a new password. An invalid address belongs to no account."""
 
     email: Personal[str]
 
     def __repr__(self) -> str:
-        """Name the struct only."""
+        """Name the struct only (I9)."""
         return "<RequestReset>"
 
 
 class ConfirmReset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Set a new password."""
 
-    token: Personal[Annotated[str, Meta(description="From the link in the mail.")]]
+    token: Personal[Annotated[str, Meta(description="From the link in the email.")]]
     password: Personal[
-        Annotated[str, Meta(description="The new one, by `GET /api/auth/password-policy`.")]
+        Annotated[str, Meta(description="The new password; see `GET /api/auth/password-policy`.")]
     ]
 
     def __repr__(self) -> str:
-        """Name the struct only."""
+        """Name the struct only (I9)."""
         return "<ConfirmReset>"
 
 
 class ChangeEmail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Ask for another address. What makes it a good one is the business of `rules`."""
+    """Request a change of the email address."""
 
-    email: Personal[
-        Annotated[Text, Meta(description="At most 254 octets; its case does not matter.")]
-    ]
-    password: Personal[Annotated[str, Meta(description="The account's, once more.")]]
+    email: Personal[Annotated[Text, Meta(description="At most 254 octets; not case-sensitive.")]]
+    password: Personal[Annotated[str, Meta(description="The current password of the account.")]]
 
     def __repr__(self) -> str:
-        """Name the struct only."""
+        """Name the struct only (I9)."""
         return "<ChangeEmail>"
 
 
 class ConfirmEmail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Follow a link to an address."""
+    """Confirm an email address with the token from the link."""
 
-    token: Personal[Annotated[str, Meta(description="From the link in the mail.")]]
+    token: Personal[Annotated[str, Meta(description="From the link in the email.")]]
 
     def __repr__(self) -> str:
-        """Name the struct only."""
+        """Name the struct only (I9)."""
         return "<ConfirmEmail>"
 
 
 class CloseAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Close the account for good."""
+    """Close the account permanently."""
 
-    password: Personal[Annotated[str, Meta(description="The account's, once more.")]]
+    password: Personal[Annotated[str, Meta(description="The current password of the account.")]]
 
     def __repr__(self) -> str:
-        """Name the struct only."""
+        """Name the struct only (I9)."""
         return "<CloseAccount>"
 
 
 class NotedView(Struct, frozen=True, kw_only=True):
-    """The same answer to everybody: what comes of it is in a mail, or there is none."""
+    """The same response for every address: the result is in an email, if one is sent."""
 
     message: str
 
 
 class UserView(Struct, frozen=True, kw_only=True):
-    """An account, as its owner sees it."""
+    """An account, as its holder sees it."""
 
     id: UUID
     email: Personal[str | None]
@@ -243,12 +243,12 @@ class UserView(Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     assurance: Annotated[
-        str, Meta(description="P0 unknown; P1 by an identifier; P2 by name and birth, too.")
+        str, Meta(description="P0: unverified; P1: by identifier; P2: also by name and birth.")
     ] = "P0"
 
     @classmethod
     def of(cls, principal: Principal) -> Self:
-        """Return the view of *principal*: all of it was read to authenticate this request."""
+        """Return the view of *principal*, which was read to authenticate the request."""
         return cls(
             id=principal.account_id,
             email=principal.email,
@@ -268,34 +268,37 @@ class UserView(Struct, frozen=True, kw_only=True):
 
 
 class EventsView(Struct, frozen=True, kw_only=True):
-    """What becomes of the events that somebody's acts have caused."""
+    """How long stored events about the account are kept."""
 
     kept_days: float
     statement: str
 
 
 class ExportView(Struct, frozen=True, kw_only=True):
-    """All that is held about an account. `departments` has what each holds, by kind of record."""
+    """All data held about an account. `departments` lists the records of each, by kind."""
 
     exported_at: datetime
     account: Personal[dict[str, Any]]
     sessions: Sequence[dict[str, Any]]
-    letters: Annotated[Sequence[dict[str, Any]], Meta(description="Mails that have not left yet.")]
+    letters: Annotated[
+        Sequence[dict[str, Any]], Meta(description="Emails that have not been sent yet.")
+    ]
     links: Annotated[
-        Sequence[dict[str, Any]], Meta(description="Links in mails; what opens them is not kept.")
+        Sequence[dict[str, Any]], Meta(description="Links in emails; their tokens are not stored.")
     ]
     claimed: Annotated[
-        Personal[dict[str, Any]] | None, Meta(description="What you have said of yourself.")
+        Personal[dict[str, Any]] | None, Meta(description="The facts that you have given.")
     ]
     attempts: Annotated[
-        Sequence[Mapping[str, Any]], Meta(description="Verifications that were asked for.")
+        Sequence[Mapping[str, Any]], Meta(description="Verifications that were requested.")
     ]
     evidence: Annotated[
-        Sequence[Mapping[str, Any]], Meta(description="On what departments' answers rest.")
+        Sequence[Mapping[str, Any]],
+        Meta(description="The evidence behind the departments' answers."),
     ]
     departments: Personal[dict[str, Mapping[str, Sequence[Any]]]]
     events: EventsView
 
     def __repr__(self) -> str:
-        """Name the struct only."""
+        """Name the struct only (I9)."""
         return "<ExportView>"

@@ -76,8 +76,7 @@ async def test_b8_a_verified_identifier_is_released_only_in_so_many_words(
     refused = await in_thread(release, str(ADA), *WHY)
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr == (
-        "govid: a department has confirmed this identifier; say --verified to release it all the "
-        "same.\n"
+        "govid: a department has confirmed this identifier; use --verified to release it anyway.\n"
     )
     result = await in_thread(release, str(ADA), "--verified", *WHY, "--json")
     assert (result.exit_code, json.loads(result.stdout)["status"]) == (0, "registered")
