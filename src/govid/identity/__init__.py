@@ -1,4 +1,4 @@
-"""Identity: accounts, sign-ins, and who is calling."""
+"""Public API of identity: accounts, credentials, sessions, verification and life events."""
 
 from typing import TYPE_CHECKING
 

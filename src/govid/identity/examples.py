@@ -168,8 +168,8 @@ RESETS_NOTED = [
         id="noted",
         summary="The same for every address",
         value={
-            "message": "If an account has this address, a mail with a link to set a new password"
-            " is on its way"
+            "message": "If an account has this address, an email with a link to set a new password"
+            " will be sent"
         },
     )
 ]
@@ -191,7 +191,7 @@ LINKS_NOTED = [
     Example(
         id="noted",
         summary="The same for every address",
-        value={"message": "If this address can be confirmed, a mail with a link is on its way"},
+        value={"message": "If this address can be confirmed, an email with a link will be sent"},
     )
 ]
 EMAIL_CONFIRMATIONS = [

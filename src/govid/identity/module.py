@@ -1,4 +1,4 @@
-"""Puts identity together: the only place that constructs its parts."""
+"""Builds the identity module: the only place that constructs its components."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -27,22 +27,27 @@ from govid.bus.contracts import (
 )
 from govid.bus.contracts.facts import FactsOfAccounts, VerifiedIdentifiers
 from govid.bus.shared.crypto import key_id
-from govid.identity import controllers, desks
-from govid.identity.accounts import lifecycle, verification
 from govid.identity.accounts.evidence import Evidence
 from govid.identity.accounts.export import Records
 from govid.identity.accounts.forgiveness import Forgiveness
 from govid.identity.accounts.inquiry import Inquiry
+from govid.identity.accounts.lifecycle import DEATH_NOTICE_SUBSCRIBER, Lifecycle
 from govid.identity.accounts.operator import AccountDesk
 from govid.identity.accounts.parked import ParkedNotices
 from govid.identity.accounts.questions import Questions
 from govid.identity.accounts.registration import Registration
 from govid.identity.accounts.release import ClaimRelease
-from govid.identity.accounts.reviews import PERIOD_SECONDS as REVIEWS_PERIOD_SECONDS
-from govid.identity.accounts.reviews import OpenReviews
+from govid.identity.accounts.reviews import REVIEW_SAMPLE_SECONDS, OpenReviews
 from govid.identity.accounts.standing import Standing
 from govid.identity.accounts.unclaimed import Precedents
+from govid.identity.accounts.verification import VERIFICATION_SUBSCRIBER, Verification
+from govid.identity.controllers.accounts import account_router
+from govid.identity.controllers.credentials import login_router
+from govid.identity.controllers.keys import well_known_router
+from govid.identity.controllers.sessions import session_router
+from govid.identity.controllers.verification import verification_router
 from govid.identity.credentials.login import SignIn
+from govid.identity.desks import build_email_transport, build_services
 from govid.identity.housekeeping import Housekeeping
 from govid.identity.identifier_digests import IdentifierDigests
 from govid.identity.passwords.hashing import Passwords
@@ -83,10 +88,10 @@ from govid.identity.tokens.watch import KeyWatch
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Identity, built: its module, who is behind a token, the keys, and desks for operators.
+    """The identity module, token authentication, key rotation and the services for operators.
 
-    `facts` is what departments ask for what citizens say of themselves, `verified` for whom an
-    identifier was verified.
+    Departments read claimed facts through `facts`, and the accounts with a verified identifier
+    through `verified`.
     """
 
     module: Module
@@ -107,10 +112,9 @@ def build(
     departments: Mapping[str, Records],
     registry: CollectorRegistry | None = None,
 ) -> Identity:
-    """Build identity; its module's `starts` load the signing key.
+    """Build identity; the `starts` of its module load the signing key.
 
-    *departments* say, by name, what they hold about somebody who wants to know. What is counted
-    stands on *registry*.
+    *departments* are the sources of the data export, by name. Metrics are registered in *registry*.
 
     Raises:
         ValueError: the settings are too weak, or contradict each other.
@@ -119,35 +123,42 @@ def build(
     digest_key = key_id(settings.pseudonym_key, "pseudonym")
     passwords = Passwords(settings, HashMetrics(registry))
     policy = Policy(min_length=settings.password_min_length, checks=settings.password_checks)
-    mailer = desks.mailer_of(settings.mail, clock)
+    email_transport = build_email_transport(settings.mail, clock)
     rules = Rules(
         policy,
         accept_prototype_nhs=settings.accept_prototype_nhs,
-        takes_unicode=lambda: mailer.takes_unicode,
+        takes_unicode=lambda: email_transport.takes_unicode,
     )
     signing_keys = SigningKeys()
     keyring = Keyring(settings, uow, signing_keys)
     rotation = Rotation(settings, uow, signing_keys)
     tokens = Tokens(keyring, clock, issuer=settings.issuer, lifetime=settings.longest_token_seconds)
-    refresh_tokens, living = RefreshTokens(), LiveSessions(database)
-    opening = Opening(sessions, refresh_tokens, tokens, settings)
-    ending = Ending(uow, sessions)
-    renewal = Renewal(uow, sessions, refresh_tokens, opening, ending, settings)
-    seen, expiry = LastSeen(database, settings.session_idle_seconds), Expiry()
-    holders, history = Holders(), LifeEvents(digest_key)
-    digests = IdentifierDigests(*settings.pseudonym_keys)
-    facts, verification_attempts = (
-        Facts(database, _seal(settings)),
-        VerificationAttempts(digest_key),
+    refresh_tokens, session_reader = RefreshTokens(), LiveSessions(database)
+    session_issuer = Opening(sessions, refresh_tokens, tokens, settings)
+    session_revoker = Ending(uow, sessions)
+    refresh_rotation = Renewal(
+        uow, sessions, refresh_tokens, session_issuer, session_revoker, settings
     )
-    questions = Questions(verification_attempts, digests)
-    standing = Standing(holders, history, ending, questions)
-    precedents = Precedents(holders, history, digests)
+    last_seen, expiry = LastSeen(database, settings.session_idle_seconds), Expiry()
+    account_status, life_events = Holders(), LifeEvents(digest_key)
+    digests = IdentifierDigests(*settings.pseudonym_keys)
+    facts = Facts(database, _facts_cipher(settings))
+    verification_attempts = VerificationAttempts(digest_key)
+    verification_requests = Questions(verification_attempts, digests)
+    status_service = Standing(account_status, life_events, session_revoker, verification_requests)
+    prior_notices = Precedents(account_status, life_events, digests)
     pseudonyms = Pseudonyms(settings.pseudonym_key)
     attempts, quotas = Attempts(), Quotas("identity.quota")
-    limits = Registrations(uow, quotas, settings.throttle, pseudonyms)
+    registration_quota = Registrations(uow, quotas, settings.throttle, pseudonyms)
     registration = Registration(
-        uow, accounts, passwords, rules, precedents, limits, facts, questions
+        uow,
+        accounts,
+        passwords,
+        rules,
+        prior_notices,
+        registration_quota,
+        facts,
+        verification_requests,
     )
     throttle = Throttle(
         uow,
@@ -158,9 +169,9 @@ def build(
         Sieges(settings.throttle.failures, registry, Flow),
         [Pseudonyms(key) for key in settings.old_pseudonym_keys],
     )
-    sign_in = SignIn(uow, accounts, passwords, opening, throttle)
-    lapsing = Lapsing(attempts, quotas)
-    people = desks.build(
+    sign_in = SignIn(uow, accounts, passwords, session_issuer, throttle)
+    throttle_cleanup = Lapsing(attempts, quotas)
+    services = build_services(
         settings,
         database,
         uow,
@@ -168,46 +179,46 @@ def build(
         passwords=passwords,
         policy=policy,
         throttle=throttle,
-        ending=ending,
+        session_revoker=session_revoker,
         facts=facts,
         attempts=verification_attempts,
         departments=departments,
-        mailer=mailer,
+        email_transport=email_transport,
     )
-    housekeeping = Housekeeping(
+    cleanup = Housekeeping(
         uow,
         {
-            "throttle.unlock": lapsing.unlock,
-            "throttle.forget": lapsing.forget,
+            "throttle.unlock": throttle_cleanup.unlock,
+            "throttle.forget": throttle_cleanup.forget,
             "sessions.expire": expiry.expire,
             "sessions.purge": expiry.purge,
-            **people.jobs,
+            **services.jobs,
         },
     )
     module = Module(
         name="identity",
         routes=(
-            controllers.accounts.router(registration),
-            controllers.verification.router(
+            account_router(registration),
+            verification_router(
                 Inquiry(
                     uow,
-                    holders,
+                    account_status,
                     accounts,
                     facts,
                     verification_attempts,
-                    questions,
+                    verification_requests,
                     quotas,
                     most_per_hour=settings.quotas.verifications_per_hour,
                 )
             ),
-            controllers.credentials.router(sign_in),
-            *people.routes,
-            controllers.sessions.router(sign_in, renewal, ending, OwnSessions(uow, sessions)),
-            controllers.keys.router(settings, keyring.jwks),
+            login_router(sign_in),
+            *services.routes,
+            session_router(sign_in, refresh_rotation, session_revoker, OwnSessions(uow, sessions)),
+            well_known_router(settings, keyring.jwks),
         ),
         consumers=(
             Consumer(
-                name=verification.SUBSCRIBER,
+                name=VERIFICATION_SUBSCRIBER,
                 handles=(
                     NhsEvidenceGathered,
                     HmrcEvidenceGathered,
@@ -215,28 +226,28 @@ def build(
                     HmrcVerificationCompleted,
                     VerificationRefused,
                 ),
-                handler=verification.Verification(
-                    accounts, Evidence(verification_attempts, facts, holders, history)
+                handler=Verification(
+                    accounts, Evidence(verification_attempts, facts, account_status, life_events)
                 ),
                 grouped=False,
             ),
             Consumer(
-                name=lifecycle.SUBSCRIBER,
+                name=DEATH_NOTICE_SUBSCRIBER,
                 handles=(DeathNotified,),
-                handler=lifecycle.Lifecycle(holders, history, standing, digests, registry),
+                handler=Lifecycle(account_status, life_events, status_service, digests, registry),
                 grouped=False,
             ),
-            *people.consumers,
+            *services.consumers,
         ),
-        starts=(partial(_note_keys, settings, database), keyring.load),
+        starts=(partial(_record_keys, settings, database), keyring.load),
         tasks=(
-            *people.tasks,
-            housekeeping.run,
-            ParkedNotices(uow, holders, history, standing, digests).run,
-            seen.run,
+            *services.tasks,
+            cleanup.run,
+            ParkedNotices(uow, account_status, life_events, status_service, digests).run,
+            last_seen.run,
             PeriodicWorker(
                 OpenReviews(database, registry).sample,
-                REVIEWS_PERIOD_SECONDS,
+                REVIEW_SAMPLE_SECONDS,
                 failure_event="metrics.no_sample",
             ).run,
             KeyWatch(keyring, rotation).run,
@@ -244,21 +255,21 @@ def build(
     )
     return Identity(
         module=module,
-        authenticate=Authentication(living, tokens, seen.note).authenticate,
-        desk=AccountDesk(uow, holders, history, standing, digests),
-        forgiveness=Forgiveness(uow, holders, verification_attempts, digests),
-        claims=ClaimRelease(uow, holders, Claims(), facts, verification_attempts),
+        authenticate=Authentication(session_reader, tokens, last_seen.note).authenticate,
+        desk=AccountDesk(uow, account_status, life_events, status_service, digests),
+        forgiveness=Forgiveness(uow, account_status, verification_attempts, digests),
+        claims=ClaimRelease(uow, account_status, Claims(), facts, verification_attempts),
         facts=facts,
         verified=AccountIdentifiers(database),
         rotation=rotation,
     )
 
 
-async def _note_keys(settings: IdentitySettings, database: Database) -> None:
-    """Remember the keys of this process, by which `govid check` tells wrong ones."""
+async def _record_keys(settings: IdentitySettings, database: Database) -> None:
+    """Store the ids of this process's keys, so that `govid check` can detect wrong keys."""
     await note_keys(database.reads, key_list(settings))
 
 
-def _seal(settings: IdentitySettings) -> FactsSeal:
-    """Return what encrypts facts; production has a key of its own for it."""
+def _facts_cipher(settings: IdentitySettings) -> FactsSeal:
+    """Return the cipher of claimed facts; production has a separate key for it."""
     return FactsSeal(*settings.encryption_keys)

@@ -1,4 +1,4 @@
-"""Identifiers that are given back: claims that nobody confirmed, and closed accounts' own."""
+"""Releases identifiers after a time: unverified claims, and those of closed accounts."""
 
 from govid.bus import Transaction
 from govid.bus.contracts import AccountClaimExpired, AccountIdentifierReleased
@@ -8,7 +8,7 @@ from govid.identity.repository.verification_attempts import VerificationAttempts
 
 
 class ClaimExpiry:
-    """Gives identifiers back. Housekeeping calls each with a transaction, batch after batch."""
+    """Expires claims and releases identifiers; the cleanup worker calls each method in batches."""
 
     def __init__(
         self,
@@ -19,10 +19,10 @@ class ClaimExpiry:
         claim_days: int,
         closed_days: int,
     ) -> None:
-        """Take unverified claims after *claim_days*, closed accounts' after *closed_days*.
+        """Set the times: *claim_days* for unverified claims, *closed_days* for closed accounts.
 
-        What was said beside an unverified claim leaves *facts* with it, and of the *attempts* to
-        prove it the one that was never answered is nobody's.
+        An expired claim also loses its claimed *facts*. Its attempt without a result no longer
+        counts in *attempts*.
         """
         self._claims = claims
         self._facts = facts
@@ -30,36 +30,36 @@ class ClaimExpiry:
         self._claim_days = claim_days
         self._closed_days = closed_days
 
-    async def expire(self, tx: Transaction, most: int) -> int:
-        """End at most so many unverified claims; return how many.
+    async def expire(self, tx: Transaction, limit: int) -> int:
+        """Expire at most *limit* unverified claims and return their number.
 
-        Whoever held one may go on signing in, without an identifier: else somebody could claim
-        another person's number for ever by opening an account first.
+        The account holder can still sign in, without an identifier. Without expiry, a person who
+        registers first could claim the number of another person permanently.
         """
-        given = await self._claims.expire(tx, days=self._claim_days, most=most)
-        if given:
-            accounts = [one.account_id for one in given]
+        expired_claims = await self._claims.expire(tx, days=self._claim_days, most=limit)
+        if expired_claims:
+            accounts = [claim.account_id for claim in expired_claims]
             await self._facts.forget(tx, accounts)
             await self._attempts.give_back(tx, accounts)
-        for one in given:
+        for claim in expired_claims:
             tx.emit(
                 AccountClaimExpired(
-                    account_id=one.account_id,
-                    identifier_type=one.identifier_type,
+                    account_id=claim.account_id,
+                    identifier_type=claim.identifier_type,
                     timestamp=tx.now,
                 )
             )
-        return len(given)
+        return len(expired_claims)
 
-    async def release(self, tx: Transaction, most: int) -> int:
-        """Release the identifiers of at most so many closed accounts; return how many."""
-        given = await self._claims.release(tx, days=self._closed_days, most=most)
-        for one in given:
+    async def release(self, tx: Transaction, limit: int) -> int:
+        """Release the identifiers of at most *limit* closed accounts and return their number."""
+        released = await self._claims.release(tx, days=self._closed_days, most=limit)
+        for claim in released:
             tx.emit(
                 AccountIdentifierReleased(
-                    account_id=one.account_id,
-                    identifier_type=one.identifier_type,
+                    account_id=claim.account_id,
+                    identifier_type=claim.identifier_type,
                     timestamp=tx.now,
                 )
             )
-        return len(given)
+        return len(released)

@@ -1,4 +1,4 @@
-"""Closing an account, for good."""
+"""Closes an account permanently and erases its personal data."""
 
 from govid.bus import Cause, Principal, UnitOfWork
 from govid.bus.contracts import AccountClosed
@@ -11,58 +11,58 @@ from govid.identity.repository.links import Links, Purpose
 from govid.identity.repository.owners import Owners
 from govid.identity.repository.verification_attempts import VerificationAttempts
 
-REASON = "account_closed"
+CLOSURE_REASON = "account_closed"
 
 
 class Closure:
-    """Closes accounts: what is personal goes, in one commit with every session and link.
+    """Closes accounts: erases personal data and ends sessions and tokens in one transaction.
 
-    The address is free at once: it proves nothing, and keeping it would be keeping what was to be
-    erased. A verified identifier is held for a time, so that whoever has stolen a session and a
-    password cannot at once claim it in an account of their own. One that was never proved is free
-    at once: a stranger may have claimed it. Stored events stay as they are until the
-    bus's retention ends; the departments hear of it, and act for themselves.
+    The address can be used again at once: it proves nothing, and it must be erased. A verified
+    identifier stays reserved for a time, so that a thief of a session and a password cannot
+    register it in another account at once. An unverified identifier is released at once, because
+    a stranger may have claimed it. Stored events stay unchanged until the retention of the bus
+    ends. The departments receive the event and handle their own data.
     """
 
     def __init__(
         self,
         uow: UnitOfWork,
-        owners: Owners,
-        ending: Ending,
-        links: Links,
+        accounts: Owners,
+        sessions: Ending,
+        one_time_tokens: Links,
         reauthentication: Reauthentication,
-        correspondence: Correspondence,
+        email_outbox: Correspondence,
         facts: Facts,
         attempts: VerificationAttempts,
     ) -> None:
-        """Close for whoever knows the password."""
+        """Close accounts whose holder confirms the password by *reauthentication*."""
         self._uow = uow
-        self._owners = owners
-        self._ending = ending
-        self._links = links
+        self._accounts = accounts
+        self._sessions = sessions
+        self._one_time_tokens = one_time_tokens
         self._reauthentication = reauthentication
-        self._correspondence = correspondence
+        self._email_outbox = email_outbox
         self._facts = facts
         self._attempts = attempts
 
     async def close(self, password: str, principal: Principal, cause: Cause) -> None:
-        """Close the principal's account. There is no way back.
+        """Close the principal's account. This cannot be undone.
 
         Raises:
-            PasswordNotConfirmed: the password is not right.
-            SignInBusy: too many passwords are being hashed.
+            PasswordNotConfirmed: the password is not correct.
+            SignInBusy: the queue for password hashing is full.
         """
         async with (
             self._reauthentication.proved(principal, password, cause) as proof,
             self._uow.begin(cause) as tx,
         ):
-            owner = await self._reauthentication.confirm(tx, proof)
-            # Notices that have not left yet stay: a thief may be the one who closes the account.
-            await self._correspondence.take_back(tx, owner.id)
-            await self._correspondence.tell(tx, LetterKind.ACCOUNT_CLOSED, owner)
-            await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
-            await self._facts.forget(tx, [owner.id])
-            await self._attempts.leave(tx, owner.id)
-            await self._owners.close(tx, owner.id)
-            await self._ending.revoke_all(tx, owner.id, reason=REASON)
-            tx.emit(AccountClosed(account_id=owner.id, timestamp=tx.now))
+            account = await self._reauthentication.confirm(tx, proof)
+            # Security e-mails that are not sent yet stay: a thief may be closing the account.
+            await self._email_outbox.take_back(tx, account.id)
+            await self._email_outbox.tell(tx, LetterKind.ACCOUNT_CLOSED, account)
+            await self._one_time_tokens.revoke(tx, account.id, Purpose.RESET, Purpose.EMAIL)
+            await self._facts.forget(tx, [account.id])
+            await self._attempts.leave(tx, account.id)
+            await self._accounts.close(tx, account.id)
+            await self._sessions.revoke_all(tx, account.id, reason=CLOSURE_REASON)
+            tx.emit(AccountClosed(account_id=account.id, timestamp=tx.now))

@@ -1,4 +1,4 @@
-"""The address of an account: knowing that it reaches its owner, and changing it."""
+"""Confirms and changes the e-mail address of an account."""
 
 from collections.abc import Callable
 
@@ -24,120 +24,123 @@ from govid.identity.repository.owners import Owner, Owners
 from govid.identity.rules import canonical, reachable_address
 from govid.identity.schemas import ChangeEmail
 
-LETTERS_A_DAY = 10
-"""How many links to an address one account may ask for: they land in somebody's inbox."""
+MAX_LINKS_PER_DAY = 10
+"""Quota of confirmation links per account and day, because the recipient may be a third party."""
 _DAY_SECONDS = 86_400
 
 
 class EmailDesk:
-    """Confirms addresses, and changes them. A new one counts once it is confirmed."""
+    """Confirms and changes e-mail addresses. A new address takes effect when it is confirmed."""
 
     def __init__(
         self,
         uow: UnitOfWork,
-        owners: Owners,
-        links: Links,
+        accounts: Owners,
+        one_time_tokens: Links,
         quotas: Quotas,
         reauthentication: Reauthentication,
-        correspondence: Correspondence,
+        email_outbox: Correspondence,
         pseudonyms: Pseudonyms,
-        takes_unicode: Callable[[], bool] = lambda: True,
+        accepts_unicode: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Let addresses be changed by who knows the password; count letters by *pseudonyms*."""
+        """Change addresses after *reauthentication* and count links by *pseudonyms*.
+
+        *accepts_unicode* returns whether e-mail can be sent to an address with non-ASCII letters.
+        """
         self._uow = uow
-        self._owners = owners
-        self._links = links
+        self._accounts = accounts
+        self._one_time_tokens = one_time_tokens
         self._quotas = quotas
         self._reauthentication = reauthentication
-        self._correspondence = correspondence
+        self._email_outbox = email_outbox
         self._pseudonyms = pseudonyms
-        self._takes_unicode = takes_unicode
+        self._accepts_unicode = accepts_unicode
 
     async def ask(self, principal: Principal, cause: Cause) -> None:
-        """Send a link to the principal's own address.
+        """Send a confirmation link to the principal's own address.
 
         Raises:
-            MailIsOff: nobody could send it.
-            TooManyAttempts: enough for today.
+            MailIsOff: there is no e-mail transport.
+            TooManyAttempts: the daily quota of the account is used.
         """
-        self._correspondence.require()
+        self._email_outbox.require()
         async with self._uow.begin(cause) as tx:
-            owner = await self._owners.lock(tx, principal.account_id, write=False)
-            if owner is not None:
-                await self._count(tx, owner)
-                await self._correspondence.ask(
+            account = await self._accounts.lock(tx, principal.account_id, write=False)
+            if account is not None:
+                await self._count(tx, account)
+                await self._email_outbox.ask(
                     tx,
                     LetterKind.EMAIL_CONFIRMATION,
-                    owner.id,
-                    owner.email,
-                    subject=canonical(owner.email),
+                    account.id,
+                    account.email,
+                    subject=canonical(account.email),
                 )
 
     async def change(self, request: ChangeEmail, principal: Principal, cause: Cause) -> None:
-        """Send a link to another address, and tell the old one.
+        """Send a confirmation link to the new address and notify the old one.
 
-        Whether the other address is anybody's is not told: the answer and the work are the same,
-        and a link is sent only where it can be followed.
+        The response and the work do not reveal whether another account has the new address. The
+        link is sent only if no account has it.
 
         Raises:
-            Invalid: it is no address.
-            PasswordNotConfirmed: the password is not right.
-            MailIsOff: nobody could send the link.
-            TooManyAttempts: enough for today.
+            Invalid: the new address is not an e-mail address.
+            PasswordNotConfirmed: the password is not correct.
+            MailIsOff: there is no e-mail transport.
+            TooManyAttempts: the daily quota of the account is used.
         """
-        self._correspondence.require()
+        self._email_outbox.require()
         try:
-            address = reachable_address(request.email, unicode=self._takes_unicode())
+            address = reachable_address(request.email, unicode=self._accepts_unicode())
         except Fault as fault:
             raise Invalid.at("email", str(fault), fault.kind) from None
         async with (
             self._reauthentication.proved(principal, request.password, cause) as proof,
             self._uow.begin(cause) as tx,
         ):
-            owner = await self._reauthentication.confirm(tx, proof)
-            await self._count(tx, owner)
-            await self._correspondence.ask(
-                tx, LetterKind.EMAIL_CHANGE, owner.id, address, subject=canonical(address)
+            account = await self._reauthentication.confirm(tx, proof)
+            await self._count(tx, account)
+            await self._email_outbox.ask(
+                tx, LetterKind.EMAIL_CHANGE, account.id, address, subject=canonical(address)
             )
-            await self._correspondence.tell(tx, LetterKind.EMAIL_CHANGE_REQUESTED, owner)
-            tx.emit(EmailChangeRequested(account_id=owner.id, timestamp=tx.now))
+            await self._email_outbox.tell(tx, LetterKind.EMAIL_CHANGE_REQUESTED, account)
+            tx.emit(EmailChangeRequested(account_id=account.id, timestamp=tx.now))
 
     @rerun_on_conflict
     async def confirm(self, token: str, cause: Cause) -> None:
-        """Do what the link promised: confirm the address, or make the new one the account's.
+        """Use the one-time token: confirm the address, or change to the new one.
 
         Raises:
-            LinkIsSpent: the token was used, is too old, or the account is blocked.
-            EmailTaken: meanwhile somebody else has the new address.
+            LinkIsSpent: the token was used, has expired, or the account is blocked.
+            EmailTaken: another account has taken the new address in the meantime.
         """
         async with self._uow.begin(cause) as tx:
-            promise = await self._links.find(tx, Purpose.EMAIL, token)
-            if promise is None:
+            target = await self._one_time_tokens.find(tx, Purpose.EMAIL, token)
+            if target is None:
                 raise LinkIsSpent
-            owner = await self._owners.lock(tx, promise.account_id, write=True)
-            if owner is None or owner.status == AccountStatus.BLOCKED:
+            account = await self._accounts.lock(tx, target.account_id, write=True)
+            if account is None or account.status == AccountStatus.BLOCKED:
                 raise LinkIsSpent
-            if not await self._links.use(tx, Purpose.EMAIL, token):
+            if not await self._one_time_tokens.use(tx, Purpose.EMAIL, token):
                 raise LinkIsSpent
-            if promise.address == owner.email:
-                await self._owners.confirm_email(tx, owner.id)
-                tx.emit(EmailConfirmed(account_id=owner.id, timestamp=tx.now))
+            if target.address == account.email:
+                await self._accounts.confirm_email(tx, account.id)
+                tx.emit(EmailConfirmed(account_id=account.id, timestamp=tx.now))
             else:
-                await self._move(tx, owner, promise)
+                await self._change_address(tx, account, target)
 
-    async def _move(self, tx: Transaction, owner: Owner, promise: Promise) -> None:
-        await self._owners.set_email(tx, owner.id, promise.address, canonical(promise.address))
-        # What was sent to the old address opens nothing any more.
-        await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
-        await self._correspondence.take_back(tx, owner.id)
-        await self._correspondence.tell(tx, LetterKind.EMAIL_CHANGED, owner)
-        tx.emit(EmailChanged(account_id=owner.id, timestamp=tx.now))
+    async def _change_address(self, tx: Transaction, account: Owner, target: Promise) -> None:
+        await self._accounts.set_email(tx, account.id, target.address, canonical(target.address))
+        # Tokens that were sent to the old address must no longer work.
+        await self._one_time_tokens.revoke(tx, account.id, Purpose.RESET, Purpose.EMAIL)
+        await self._email_outbox.take_back(tx, account.id)
+        await self._email_outbox.tell(tx, LetterKind.EMAIL_CHANGED, account)
+        tx.emit(EmailChanged(account_id=account.id, timestamp=tx.now))
 
-    async def _count(self, tx: Transaction, owner: Owner) -> None:
+    async def _count(self, tx: Transaction, account: Owner) -> None:
         quota = Quota(
             kind="letters",
-            bucket=self._pseudonyms.of(f"letters:{owner.id}"),
-            most=LETTERS_A_DAY,
+            bucket=self._pseudonyms.of(f"letters:{account.id}"),
+            most=MAX_LINKS_PER_DAY,
             seconds=_DAY_SECONDS,
         )
         seconds = await self._quotas.count(tx, [quota])

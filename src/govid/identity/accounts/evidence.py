@@ -1,4 +1,4 @@
-"""What departments found out: kept, and weighed."""
+"""Stores the evidence of departments and records the results of verification attempts."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -14,39 +14,46 @@ DECEASED = "deceased"
 RESTRICTED = "restricted"
 INSUFFICIENT = "insufficient"
 WITHOUT_EFFECT = "without_effect"
-STRONG = 2
-"""The scores from which evidence confirms what was claimed: less may be another of that name."""
+CONFIRMING_SCORE = 2
+"""Evidence with this score confirms the claimed facts. Less may be a person of the same name."""
 
 
 class Evidence:
-    """Keeps evidence, and settles the attempt that it was gathered for.
+    """Stores evidence and records the result of the attempt for which it was gathered.
 
-    The department's answer on its topic moves the account; this is what stands behind the answer.
+    The department's result event changes the account status; the evidence explains that result.
     """
 
     def __init__(
-        self, attempts: VerificationAttempts, facts: Facts, holders: Holders, events: LifeEvents
+        self,
+        attempts: VerificationAttempts,
+        facts: Facts,
+        account_status: Holders,
+        life_events: LifeEvents,
     ) -> None:
-        """Keep it with *attempts*; mark *holders*, and let people look, by way of *events*."""
+        """Store evidence in *attempts* and contra-indicators in *account_status*.
+
+        *life_events* opens reviews.
+        """
         self._attempts = attempts
         self._facts = facts
-        self._holders = holders
-        self._events = events
+        self._account_status = account_status
+        self._life_events = life_events
 
     async def take(self, tx: Transaction, found: EvidenceGathered) -> None:
-        """Keep what was found. An attempt for which no department was asked is given back."""
+        """Store the evidence. An attempt for which no department was called does not count."""
         attempt = await self._attempts.open(tx, found.account_id)
         if not await self._attempts.keep(tx, found, attempt):
             return
-        for doubt in _doubts(found):
-            await self._holders.contra_indicate(tx, found.account_id, doubt)
+        for indicator in _contra_indicators(found):
+            await self._account_status.contra_indicate(tx, found.account_id, indicator)
         if found.outcome in (DECEASED, RESTRICTED):
             await self._review(tx, found, attempt)
         if found.outcome == INSUFFICIENT and attempt is not None:
             await self._attempts.settle(tx, attempt.id, INSUFFICIENT)
 
     async def weigh(self, tx: Transaction, answer: VerificationCompleted) -> OpenAttempt | None:
-        """Return the attempt that *answer* is for, with the scores of what was found for it."""
+        """Return the attempt that *answer* belongs to, with the scores of its evidence."""
         attempt = await self._attempts.open(tx, answer.user_id)
         if attempt is None or attempt.identifier_type != answer.identifier_type:
             return None
@@ -60,30 +67,30 @@ class Evidence:
         *,
         has_effect: bool,
     ) -> None:
-        """Spend *attempt*, unless the answer found nobody who waited for it.
+        """Record the result of *attempt*, which is used unless the answer had no effect.
 
-        Of what was claimed only what a department has confirmed is kept. A blocked account's facts
-        stay: the question is put again when it is restored.
+        Claimed facts are deleted unless a department has confirmed them. The facts of a blocked
+        account stay, because verification is requested again when the account is restored.
         """
         if not has_effect:
             await self._attempts.settle(tx, attempt.id, WITHOUT_EFFECT)
             return
-        await self._attempts.settle(tx, attempt.id, _outcome(answer, attempt))
+        await self._attempts.settle(tx, attempt.id, _attempt_result(answer, attempt))
         if not attempt.has_facts:
             return
-        if answer.is_verified and min(attempt.strength, attempt.validity) >= STRONG:
+        if answer.is_verified and min(attempt.strength, attempt.validity) >= CONFIRMING_SCORE:
             await self._facts.confirm(tx, answer.user_id)
         else:
             await self._facts.forget(tx, [answer.user_id])
 
     async def forget(self, tx: Transaction, account_id: UUID) -> None:
-        """Forget what was claimed, as nobody will be asked about it."""
+        """Delete the claimed facts, because no department will be asked to verify them."""
         await self._facts.forget(tx, [account_id])
 
     async def _review(
         self, tx: Transaction, found: EvidenceGathered, attempt: OpenAttempt | None
     ) -> None:
-        review_id = await self._events.open_review_of(tx, found.account_id, found.outcome)
+        review_id = await self._life_events.open_review_of(tx, found.account_id, found.outcome)
         if review_id is not None:
             tx.emit(
                 ReviewOpened(
@@ -98,11 +105,11 @@ class Evidence:
             )
 
 
-def _doubts(found: EvidenceGathered) -> Sequence[str]:
+def _contra_indicators(found: EvidenceGathered) -> Sequence[str]:
     return (*found.contra_indicators, *((DECEASED,) if found.outcome == DECEASED else ()))
 
 
-def _outcome(answer: VerificationCompleted, attempt: OpenAttempt) -> str:
+def _attempt_result(answer: VerificationCompleted, attempt: OpenAttempt) -> str:
     if answer.is_verified:
         return "match"
     return DECEASED if attempt.found == DECEASED else "mismatch"

@@ -1,4 +1,4 @@
-"""All that govid holds about an account, streamed to its holder."""
+"""Streams a data export: all data that govid holds about an account."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -16,26 +16,26 @@ from govid.identity.repository.verification_attempts import VerificationHistory
 from govid.identity.schemas import EventsView, ExportView
 
 HOUR_SECONDS = 3600
-EXPORTS_AT_ONCE = 2
-"""How many exports one process makes at a time: each holds a page of records in memory."""
+MAX_CONCURRENT_EXPORTS = 2
+"""Exports that run in one process at a time: each holds one page of records in memory."""
 WAIT_SECONDS = 5.0
-"""How long a request waits for others' exports before it is refused."""
+"""How long a request waits for an export slot before it is rejected."""
 
 Sections = Mapping[str, Callable[[UUID], AsyncIterator[Sequence[Mapping[str, Any]]]]]
 
 
 class Records(Protocol):
-    """What another module holds about an account. The gateway plugs it in."""
+    """The source of another module's data about an account. The gateway connects it."""
 
     def sections(self) -> Sections:
-        """Return what streams each kind of record, in pages; values are what JSON can hold."""
+        """Return a stream for each kind of record, in pages; values are JSON-compatible."""
 
 
 class ExportStream:
-    """The pieces of one export, the first of which has been made already.
+    """The chunks of one export; the first has been made already.
 
-    Not a generator: closing one that was never iterated would not close the stream behind it, and
-    the place of the export would stay taken.
+    Not a generator: closing a generator that was never iterated would not close the inner stream,
+    and the export slot would stay taken.
     """
 
     def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
@@ -48,28 +48,28 @@ class ExportStream:
         return self
 
     async def __anext__(self) -> bytes:
-        """Return the next piece."""
+        """Return the next chunk."""
         if self._first is not None:
             first, self._first = self._first, None
             return first
         return await anext(self._rest)
 
     async def aclose(self) -> None:
-        """End the export, whether or not all pieces were taken."""
+        """End the export, also before all chunks were read."""
         await self._rest.aclose()
 
 
 class Export:
-    """Streams what is held about an account: its own rows, and those of the departments.
+    """Streams the data export of an account: identity's rows and those of the departments.
 
-    An export never contains a password or token, or what either is made from. It may be large,
-    so it is encoded page by page: memory does not grow with the number of records.
+    An export never contains a password or a token, or their hashes. It is encoded page by page, so
+    that memory does not grow with the number of records.
     """
 
     def __init__(
         self,
         uow: UnitOfWork,
-        holdings: Holdings,
+        repository: Holdings,
         facts: Facts,
         verification: VerificationHistory,
         departments: Mapping[str, Records],
@@ -79,12 +79,13 @@ class Export:
         event_days: float,
         most_per_hour: int,
     ) -> None:
-        """Ask *departments*, by name. Events are kept for *event_days*.
+        """Export data of *departments*, which are sources by name.
 
-        An account may be exported *most_per_hour* times; 0 is no limit.
+        *event_days* is the retention of events. An account may be exported *most_per_hour* times
+        an hour; 0 is no limit.
         """
         self._uow = uow
-        self._holdings = holdings
+        self._repository = repository
         self._facts = facts
         self._verification = verification
         self._departments = departments
@@ -93,51 +94,51 @@ class Export:
         self._event_days = event_days
         self._most_per_hour = most_per_hour
         self._running: set[UUID] = set()
-        self._places = asyncio.Semaphore(EXPORTS_AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_EXPORTS)
 
     async def start(self, principal: Principal, cause: Cause) -> ExportStream:
-        """Return the JSON of `ExportView` in pieces, once there is a place for it.
+        """Return the JSON of `ExportView` in chunks, when an export slot is free.
 
-        The place is given back when the stream ends, also when the client has gone.
+        The slot is released when the stream ends, also if the client disconnects.
 
         Raises:
-            RateExceeded: another export of the account is under way in this process, or there
-                were too many in this hour.
-            ExportsBusy: too many exports of others are under way.
+            RateExceeded: another export of the account runs in this process, or the hourly quota
+                of the account is used.
+            ExportsBusy: no slot became free within `WAIT_SECONDS`.
         """
         stream = self._stream(principal, cause)
-        # The first piece is made here, so that a refusal is still a problem document.
+        # The first chunk is made here, so that an error is still a problem document.
         first = await anext(stream)
         return ExportStream(first, stream)
 
     async def _stream(self, principal: Principal, cause: Cause) -> AsyncGenerator[bytes, None]:
         account_id = principal.account_id
-        async with self._place(account_id):
+        async with self._export_slot(account_id):
             await self._count(account_id, cause)
-            head, tail = await self._own_part(account_id)
+            head, tail = await self._encode_own_data(account_id)
             yield head
             for number, (name, records) in enumerate(self._departments.items()):
                 yield (b"," if number else b"") + msgspec.json.encode(name) + b":{"
-                async for piece in _encode_sections(records.sections(), account_id):
-                    yield piece
+                async for chunk in _encode_sections(records.sections(), account_id):
+                    yield chunk
                 yield b"}"
             yield tail
 
     @asynccontextmanager
-    async def _place(self, account_id: UUID) -> AsyncIterator[None]:
+    async def _export_slot(self, account_id: UUID) -> AsyncIterator[None]:
         if account_id in self._running:
-            raise RateExceeded("An export of your data is under way; please wait until it ends")
+            raise RateExceeded("An export of your data is running; please wait until it ends")
         self._running.add(account_id)
         try:
             try:
                 async with asyncio.timeout(WAIT_SECONDS):
-                    await self._places.acquire()
+                    await self._slots.acquire()
             except TimeoutError:
                 raise ExportsBusy from None
             try:
                 yield
             finally:
-                self._places.release()
+                self._slots.release()
         finally:
             self._running.discard(account_id)
 
@@ -155,15 +156,15 @@ class Export:
                 ),
             )
 
-    async def _own_part(self, account_id: UUID) -> tuple[bytes, bytes]:
-        """Return the document up to the departments' records, and from behind them."""
-        held = await self._holdings.of(account_id)
+    async def _encode_own_data(self, account_id: UUID) -> tuple[bytes, bytes]:
+        """Return the document before and after the records of the departments."""
+        rows = await self._repository.of(account_id)
         view = ExportView(
             exported_at=self._clock.now(),
-            account=held.account,
-            sessions=held.sessions,
-            letters=held.letters,
-            links=held.links,
+            account=rows.account,
+            sessions=rows.sessions,
+            letters=rows.letters,
+            links=rows.links,
             claimed=_claimed(await self._facts.kept(account_id)),
             attempts=await self._verification.attempts(account_id),
             evidence=await self._verification.evidence(account_id),
@@ -171,19 +172,19 @@ class Export:
             events=EventsView(
                 kept_days=self._event_days,
                 statement=(
-                    "What happens is kept as events, some of which hold your identifier or an"
-                    " appointment as it was asked for. They are never changed, leave after this"
-                    " many days, and are not part of this export."
+                    "govid stores events about your account. Some contain your identifier or the"
+                    " details of a requested appointment. Events are never changed, are deleted"
+                    " after this many days, and are not part of this export."
                 ),
             ),
         )
         members = msgspec.structs.asdict(view)
         names = list(members)
-        at = names.index("departments")
-        before = {name: members[name] for name in names[:at]}
-        behind = {name: members[name] for name in names[at + 1 :]}
+        index = names.index("departments")
+        before = {name: members[name] for name in names[:index]}
+        after = {name: members[name] for name in names[index + 1 :]}
         head = msgspec.json.encode(before).removesuffix(b"}") + b',"departments":{'
-        return head, b"}," + msgspec.json.encode(behind).removeprefix(b"{")
+        return head, b"}," + msgspec.json.encode(after).removeprefix(b"{")
 
 
 async def _encode_sections(sections: Sections, account_id: UUID) -> AsyncIterator[bytes]:
@@ -197,8 +198,8 @@ async def _encode_sections(sections: Sections, account_id: UUID) -> AsyncIterato
         yield b"]"
 
 
-def _claimed(kept: KeptFacts | None) -> dict[str, Any] | None:
-    if kept is None:
+def _claimed(stored: KeptFacts | None) -> dict[str, Any] | None:
+    if stored is None:
         return None
-    said = msgspec.structs.asdict(kept.facts)
-    return {**said, "claimed_at": kept.claimed_at, "confirmed_at": kept.confirmed_at}
+    facts = msgspec.structs.asdict(stored.facts)
+    return {**facts, "claimed_at": stored.claimed_at, "confirmed_at": stored.confirmed_at}

@@ -1,4 +1,4 @@
-"""Attempts that an operator gives back, convinced of who somebody is."""
+"""Resets the verification attempts of an account, after an operator has checked the identity."""
 
 from uuid import UUID
 
@@ -14,9 +14,10 @@ from govid.identity.repository.verification_attempts import VerificationAttempts
 
 
 class SpentAttempts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many attempts are spent: an account's own, and its identifier's by whatever accounts.
+    """Numbers of used verification attempts: of the account, and of its identifier.
 
-    The account's own at this identifier are among both.
+    Attempts for the identifier count whichever account made them. An attempt of this account for
+    this identifier counts in both numbers.
     """
 
     status: AccountStatus
@@ -25,57 +26,60 @@ class SpentAttempts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Forgiveness:
-    """Gives back the attempts of an account and of the identifier that it holds.
+    """Resets the used attempts of an account and of its identifier.
 
-    Two wrong attempts spend an identifier for everybody, its holder too; somebody has to be able
-    to undo what a stranger, or a misprint, has spent. What was found out stays in the evidence,
-    and an attempt whose answer is under way stays counted. A closed account that still holds its
-    identifier is good enough to name it.
+    Two failed attempts block an identifier for all accounts, including that of its rightful
+    holder. An operator must be able to undo attempts that a stranger or a typing error has used.
+    Stored evidence stays, and an attempt without a result yet stays counted. A closed account
+    that still has its identifier can be used to select the identifier.
     """
 
     def __init__(
         self,
         uow: UnitOfWork,
-        holders: Holders,
+        account_status: Holders,
         attempts: VerificationAttempts,
         digests: IdentifierDigests,
     ) -> None:
-        """Give back what *attempts* count of *holders*."""
+        """Reset the counts in *attempts*; *account_status* locks the account."""
         self._uow = uow
-        self._holders = holders
+        self._account_status = account_status
         self._attempts = attempts
         self._digests = digests
 
     @rerun_on_conflict
     async def look(self, account_id: UUID, cause: Cause) -> SpentAttempts:
-        """Return what is spent.
+        """Return the numbers of used attempts; change nothing.
 
         Raises:
             AccountNotFound: there is no such account.
         """
         async with self._uow.begin(cause) as tx:
             holder = await self._lock(tx, account_id)
-            return await self._spent(tx, holder)
+            return await self._count_spent(tx, holder)
 
     @rerun_on_conflict
     async def forgive(self, account_id: UUID, *, reason: str, cause: Cause) -> SpentAttempts:
-        """Give all of it back, and return what it was; *cause* tells who does, *reason* why.
+        """Reset all used attempts and return their numbers before the reset.
+
+        The event names the operator, who is the actor of *cause*, and the *reason*.
 
         Raises:
-            AccountNotFound, NothingToForgive: nothing was done.
+            AccountNotFound: there is no such account.
+            NothingToForgive: no attempt has been used.
         """
         async with self._uow.begin(cause) as tx:
             holder = await self._lock(tx, account_id)
-            spent = await self._spent(tx, holder)
-            forgiven = await self._attempts.forgive(
+            spent = await self._count_spent(tx, holder)
+            reset_count = await self._attempts.forgive(
                 tx, account_id, self._digests.for_holder(holder)
             )
-            if not forgiven:
+            if not reset_count:
                 raise NothingToForgive
             tx.emit(
                 VerificationAttemptsForgiven(
                     account_id=account_id,
-                    attempts=forgiven,
+                    attempts=reset_count,
                     operator=cause.actor.id or cause.actor.kind,
                     stated_reason=reason,
                     timestamp=tx.now,
@@ -84,12 +88,12 @@ class Forgiveness:
             return spent
 
     async def _lock(self, tx: Transaction, account_id: UUID) -> Holder:
-        holder = await self._holders.lock_one(tx, account_id)
+        holder = await self._account_status.lock_one(tx, account_id)
         if holder is None:
             raise AccountNotFound
         return holder
 
-    async def _spent(self, tx: Transaction, holder: Holder) -> SpentAttempts:
+    async def _count_spent(self, tx: Transaction, holder: Holder) -> SpentAttempts:
         of_account, of_identifier = await self._attempts.spent(
             tx, holder.account_id, self._digests.for_holder(holder)
         )

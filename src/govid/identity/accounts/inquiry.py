@@ -1,4 +1,4 @@
-"""Proving who one is after registration: saying more, or trying once again."""
+"""Requests verification again for an account whose verification failed or is incomplete."""
 
 import msgspec
 
@@ -22,53 +22,54 @@ HOUR_SECONDS = 3600
 
 
 class Inquiry:
-    """Lets the holder of an account that is not verified say who they are.
+    """Starts a verification retry for the holder of an unverified account.
 
-    The new facts, the account's waiting and the question to the department are one commit.
+    One transaction stores the new facts, sets the account to pending and emits the verification
+    request.
     """
 
     def __init__(
         self,
         uow: UnitOfWork,
-        holders: Holders,
+        account_status: Holders,
         accounts: Accounts,
         facts: Facts,
         attempts: VerificationAttempts,
-        questions: Questions,
+        verification_requests: Questions,
         counters: Quotas,
         *,
         most_per_hour: int,
     ) -> None:
-        """Keep what is said in *facts*, and put *questions*.
+        """Store claimed facts in *facts* and emit requests through *verification_requests*.
 
-        An account may ask *most_per_hour* times; 0 is no limit.
+        An account may request verification *most_per_hour* times an hour; 0 is no limit.
         """
         self._uow = uow
-        self._holders = holders
+        self._account_status = account_status
         self._accounts = accounts
         self._facts = facts
         self._attempts = attempts
-        self._questions = questions
+        self._verification_requests = verification_requests
         self._counters = counters
         self._most_per_hour = most_per_hour
 
     async def open(self, request: Verify, principal: Principal, cause: Cause) -> UserView:
-        """Ask the department whether the principal is whom *request* describes.
+        """Ask the department to verify the principal by the facts in *request*.
 
         Raises:
-            Invalid: a fact is not well-formed, or the account holds no identifier.
-            AccountIsBlocked: meanwhile it was blocked.
-            VerifiedAlready: there is nothing left to prove.
-            VerificationUnderWay: the last question is still to be answered.
-            AttemptsExhausted: there were two already; nobody is asked.
-            RateExceeded: the account has asked too often in this hour.
+            Invalid: a fact is not well-formed, or the account has no identifier.
+            AccountIsBlocked: the account was blocked after this request was authenticated.
+            VerifiedAlready: the account is verified.
+            VerificationUnderWay: the last verification request has no result yet.
+            AttemptsExhausted: both attempts are used; no department is called.
+            RateExceeded: the account has requested verification too often in this hour.
         """
         facts = claimed(request, identifier_type=principal.identifier_type)
         if facts is None:
             raise Invalid.at("familyName", "is needed", "missing")
         await self._count(principal, cause)
         async with self._uow.begin(cause) as tx:
-            holder = await self._holders.lock_one(tx, principal.account_id)
+            holder = await self._account_status.lock_one(tx, principal.account_id)
             if holder is None or holder.status == AccountStatus.BLOCKED:
                 raise AccountIsBlocked
             if holder.identifier_type is None or holder.identifier_value is None:
@@ -78,7 +79,7 @@ class Inquiry:
             if await self._attempts.open(tx, holder.account_id) is not None:
                 raise VerificationUnderWay
             await self._facts.put(tx, holder.account_id, facts)
-            if not await self._questions.ask(
+            if not await self._verification_requests.ask(
                 tx, holder.account_id, holder.identifier_type, holder.identifier_value
             ):
                 raise AttemptsExhausted
@@ -92,7 +93,7 @@ class Inquiry:
         )
 
     async def _count(self, principal: Principal, cause: Cause) -> None:
-        """Count the request in a transaction of its own, so that a refused one counts too."""
+        """Count the request in a separate transaction, so that a rejected request counts too."""
         if not self._most_per_hour:
             return
         async with self._uow.begin(cause) as tx:

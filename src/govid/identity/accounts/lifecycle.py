@@ -1,4 +1,4 @@
-"""What a notice of death does to an account."""
+"""Handles death notices: blocks the account of a person who has died."""
 
 import logging
 from datetime import UTC, datetime
@@ -27,12 +27,15 @@ from govid.identity.repository.life_events import Entry, LifeEvents, Outcome, Wo
 log = logging.getLogger(__name__)
 
 NOTICE_UNREADABLE = "notice_unreadable"
-"""The reason of the review; permanent."""
-SUBSCRIBER = "identity.lifecycle"
+"""The stored reason of the review."""
+DEATH_NOTICE_SUBSCRIBER = "identity.lifecycle"
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """A notice in canonical form. `fault` is what makes one that cannot be about anybody."""
+    """A notice of death in canonical form.
+
+    `fault` names the field that cannot be read, so that the notice cannot be matched to an account.
+    """
 
     identifier_type: IdentifierType
     identity_key: str = ""
@@ -47,114 +50,125 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lifecycle:
-    """Blocks the account of somebody who has died, and keeps every notice in the history.
+    """Handles notices of death: blocks the account and stores every notice in the history.
 
-    Status, sessions, refresh tokens, links in mails, the history and all events are one commit. A
-    notice for nobody is kept for a registration that comes after it.
+    One transaction changes the status, sessions, refresh tokens, one-time tokens and the history,
+    and emits all events. A notice without an account is stored for later registrations.
     """
 
     def __init__(
         self,
-        holders: Holders,
-        events: LifeEvents,
-        standing: Standing,
+        account_status: Holders,
+        life_events: LifeEvents,
+        status_service: Standing,
         digests: IdentifierDigests,
         registry: CollectorRegistry | None = None,
     ) -> None:
-        """Look for *holders*, and let *standing* do what is to be done; count on *registry*."""
+        """Find accounts in *account_status* and apply notices through *status_service*.
+
+        Metrics are registered in *registry*.
+        """
         self._unreadable = Counter(
             "govid_notices_unreadable",
             "Notices of death whose identifier or time cannot be read; each opens a review.",
             registry=registry or CollectorRegistry(),
         )
-        self._holders = holders
-        self._events = events
-        self._standing = standing
+        self._account_status = account_status
+        self._life_events = life_events
+        self._status_service = status_service
         self._digests = digests
 
     async def prepare(self, delivery: Delivery[DeathNotified]) -> Notice:
         """Return the notice in canonical form.
 
-        Forms that registration no longer accepts still count: an account may be older than that.
-        A National Insurance number may lack its last letter, or have another one.
+        Forms that registration no longer accepts are still read, because the account may be older
+        than that rule. The last letter of a National Insurance number may be missing or different.
         """
-        said = delivery.event
-        kind = said.identifier_type
+        event = delivery.event
+        kind = event.identifier_type
         try:
-            key = read_identity_key(kind, said.identifier_value, prototype_form=True)
+            key = read_identity_key(kind, event.identifier_value, prototype_form=True)
         except ValueError:
-            return Notice(identifier_type=kind, named=said.user_id, fault="identifier")
+            return Notice(identifier_type=kind, named=event.user_id, fault="identifier")
         digest = self._digests.for_identifier(kind, key)
         try:
-            occurred_at = in_utc(said.timestamp)
+            occurred_at = to_utc(event.timestamp)
         except OverflowError:
             return Notice(
-                identifier_type=kind, digest=digest, named=said.user_id, fault="timestamp"
+                identifier_type=kind, digest=digest, named=event.user_id, fault="timestamp"
             )
         return Notice(
             identifier_type=kind,
             identity_key=key,
             digest=digest,
             occurred_at=occurred_at,
-            named=said.user_id,
+            named=event.user_id,
         )
 
     async def apply(
         self, tx: Transaction, delivery: Delivery[DeathNotified], outcome: Notice
     ) -> None:
-        """Decide about the notice, and carry that out."""
-        notice = outcome
-        if notice.digest is None or notice.occurred_at is None:
-            await self._refuse(tx, delivery.id, notice)
+        """Decide about the notice and carry out the decision."""
+        death_notice = outcome
+        if death_notice.digest is None or death_notice.occurred_at is None:
+            await self._refuse(tx, delivery.id, death_notice)
             return
-        now = await self._events.lock_identifier(tx, notice.digest)
-        holders = await self._holders.lock_all(tx, notice.identifier_type, notice.identity_key)
-        names_a_holder = notice.named in {holder.account_id for holder in holders}
-        word = Word(
+        now = await self._life_events.lock_identifier(tx, death_notice.digest)
+        holders = await self._account_status.lock_all(
+            tx, death_notice.identifier_type, death_notice.identity_key
+        )
+        is_named_holder = death_notice.named in {holder.account_id for holder in holders}
+        notice = Word(
             id=delivery.id,
             kind=Kind.DEATH,
-            identifier_type=notice.identifier_type,
-            identifier_digest=notice.digest.current,
-            occurred_at=notice.occurred_at,
-            named=None if names_a_holder else notice.named,
+            identifier_type=death_notice.identifier_type,
+            identifier_digest=death_notice.digest.current,
+            occurred_at=death_notice.occurred_at,
+            named=None if is_named_holder else death_notice.named,
         )
-        if not await self._standing.hear(tx, word, now=now, holder=next(iter(holders), None)):
+        if not await self._status_service.hear(
+            tx, notice, now=now, holder=next(iter(holders), None)
+        ):
             return
         for holder in holders[1:]:
-            # One line of the history for each account, under an id that a repetition gives again.
-            own = msgspec.structs.replace(word, id=uuid5(delivery.id, str(holder.account_id)))
-            await self._standing.hear(tx, own, now=now, holder=holder)
+            # One history entry per account. Its id is derived, so that redelivery gives the same.
+            copy = msgspec.structs.replace(notice, id=uuid5(delivery.id, str(holder.account_id)))
+            await self._status_service.hear(tx, copy, now=now, holder=holder)
 
-    async def _refuse(self, tx: Transaction, event_id: UUID, notice: Notice) -> None:
+    async def _refuse(self, tx: Transaction, event_id: UUID, death_notice: Notice) -> None:
         entry = Entry(
             id=event_id,
             kind=Kind.DEATH,
-            identifier_type=notice.identifier_type,
-            identifier_digest=notice.digest.current if notice.digest else None,
+            identifier_type=death_notice.identifier_type,
+            identifier_digest=death_notice.digest.current if death_notice.digest else None,
             occurred_at=None,
             outcome=Outcome.ILLEGAL,
         )
-        if not await self._events.add(tx, entry):
+        if not await self._life_events.add(tx, entry):
             return
         tx.emit(LifeEventReceived(**told(tx, entry)))
-        tx.emit(LifeEventIllegal(**told(tx, entry), reason=notice.fault or ""))
-        # Only a person can find out whom it is about; nobody is blocked by a guess.
-        named = await self._holders.lock_one(tx, notice.named) if notice.named else None
+        tx.emit(LifeEventIllegal(**told(tx, entry), reason=death_notice.fault or ""))
+        # A member of staff must find out whom it is about: no account is blocked by a guess.
+        named = (
+            await self._account_status.lock_one(tx, death_notice.named)
+            if death_notice.named
+            else None
+        )
         account_id = named.account_id if named else None
-        review_id = await self._events.open_review(tx, event_id, NOTICE_UNREADABLE, account_id)
+        review_id = await self._life_events.open_review(tx, event_id, NOTICE_UNREADABLE, account_id)
         facts = {**told(tx, entry), "account_id": account_id}
         tx.emit(ReviewOpened(**facts, review_id=review_id, reason=NOTICE_UNREADABLE))
-        tx.after_commit(partial(self._report, event_id, notice.fault or ""))
+        tx.after_commit(partial(self._report, event_id, death_notice.fault or ""))
 
     def _report(self, event_id: UUID, fault: str) -> None:
         self._unreadable.inc()
         log.error("life_event.notice_unreadable", extra={"notice_id": event_id, "fault": fault})
 
 
-def in_utc(moment: datetime) -> datetime:
-    """Return *moment* in UTC; one without an offset is in UTC already.
+def to_utc(moment: datetime) -> datetime:
+    """Return *moment* in UTC; a time without an offset is taken as UTC.
 
     Raises:
-        OverflowError: the calendar has no such moment in UTC.
+        OverflowError: the time in UTC is outside the range of `datetime`.
     """
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

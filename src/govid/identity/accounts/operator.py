@@ -1,4 +1,4 @@
-"""What an operator may do to one account: look at its standing, block it, give it back."""
+"""Account administration by operators: shows, blocks and restores an account."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -29,9 +29,9 @@ _TICK = timedelta(microseconds=1)
 
 
 class AccountReport(msgspec.Struct, frozen=True, kw_only=True):
-    """How it stands with an account, and how that came.
+    """The status of an account and its history.
 
-    `death_stands` tells that a death was said of its holder, and that nobody has taken that back.
+    `death_stands`: a notice of death is in force, that is, it has not been reversed.
     """
 
     account: AccountStanding
@@ -40,21 +40,21 @@ class AccountReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountDesk:
-    """Where operators act on accounts. Each act is in the history, with who and why."""
+    """Operator actions on accounts. The history stores each with its operator and reason."""
 
     def __init__(
         self,
         uow: UnitOfWork,
-        holders: Holders,
-        events: LifeEvents,
-        standing: Standing,
+        account_status: Holders,
+        life_events: LifeEvents,
+        status_service: Standing,
         digests: IdentifierDigests,
     ) -> None:
-        """Act on *holders*, and write into *events*."""
+        """Change accounts in *account_status* and write the history to *life_events*."""
         self._uow = uow
-        self._holders = holders
-        self._events = events
-        self._standing = standing
+        self._account_status = account_status
+        self._life_events = life_events
+        self._status_service = status_service
         self._digests = digests
 
     @rerun_on_conflict
@@ -65,14 +65,15 @@ class AccountDesk:
         except Fault:
             return ()
         async with self._uow.begin(cause) as tx:
-            return await self._holders.with_email(tx, address)
+            return await self._account_status.with_email(tx, address)
 
     @rerun_on_conflict
     async def find_by_identifier(self, text: str, cause: Cause) -> Sequence[UUID]:
-        """Return the accounts that hold this identifier, of whichever kind it is.
+        """Return the accounts that have this identifier, of either type.
 
-        A National Insurance number may lack its last letter, which identifies no one else. There
-        are several accounts only where they were opened before that was so.
+        The last letter of a National Insurance number may be missing, because it does not
+        distinguish two people. Several accounts are found only if they were registered before
+        govid compared numbers without the last letter.
         """
         for kind in IdentifierType:
             try:
@@ -80,24 +81,24 @@ class AccountDesk:
             except ValueError:
                 continue
             async with self._uow.begin(cause) as tx:
-                return await self._holders.with_identity_key(tx, kind, key)
+                return await self._account_status.with_identity_key(tx, kind, key)
         return ()
 
     @rerun_on_conflict
     async def show(self, account_id: UUID, cause: Cause) -> AccountReport:
-        """Return the account's standing and its history.
+        """Return the account's status and history.
 
         Raises:
-            AccountNotFound: there is none.
+            AccountNotFound: there is no such account.
         """
         async with self._uow.begin(cause) as tx:
-            account = await self._holders.show(tx, account_id)
+            account = await self._account_status.show(tx, account_id)
             if account is None:
                 raise AccountNotFound
             return AccountReport(
                 account=account,
-                death_stands=await self._events.death_stands(tx, account_id),
-                history=await self._events.of(tx, account_id),
+                death_stands=await self._life_events.death_stands(tx, account_id),
+                history=await self._life_events.of(tx, account_id),
             )
 
     @rerun_on_conflict
@@ -110,29 +111,31 @@ class AccountDesk:
         cause: Cause,
         reverse_death: bool = False,
     ) -> None:
-        """Block the account or give it back; *cause* tells which operator does, *reason* why.
+        """Block or restore the account; the operator is the actor of *cause*.
 
-        The act is later than everything that is known of the account, also where a notice came
-        from a clock that is ahead of ours: what a person decides now has an effect now. With
-        *reverse_death* whoever gives it back also says that its holder is alive.
+        The event time of the action is later than that of all stored notices, even if a notice
+        came from a clock that is ahead. So the decision of an operator takes effect now. With
+        *reverse_death* the operator also states that the account holder is alive.
 
         Raises:
-            AccountNotFound, AccountIsClosed, AccountIsBlockedAlready, AccountIsNotBlocked: there
-                is nothing to do, and nothing was done.
-            DeathStands: its holder is said to have died, whoever blocked it first.
+            AccountNotFound: there is no such account.
+            AccountIsClosed, AccountIsBlockedAlready, AccountIsNotBlocked: the action would change
+                nothing.
+            DeathStands: a notice of death is in force, even if an operator blocked the account
+                first, and *reverse_death* is false.
         """
         async with self._uow.begin(cause) as tx:
-            holder = await self._holders.lock_one(tx, account_id)
+            holder = await self._account_status.lock_one(tx, account_id)
             if holder is None:
                 raise AccountNotFound
             refuse(kind, holder.status)
             if kind is Kind.RESTORE and not reverse_death:
-                await self._refuse_the_dead(tx, account_id)
+                await self._require_no_death_notice(tx, account_id)
             occurred_at = holder.read_at
             if holder.life_event_at is not None:
                 occurred_at = max(occurred_at, holder.life_event_at + _TICK)
             digest = self._digests.for_holder(holder)
-            word = Word(
+            notice = Word(
                 id=uuid7(),
                 kind=kind,
                 identifier_type=holder.identifier_type,
@@ -141,18 +144,19 @@ class AccountDesk:
                 operator=cause.actor.id or cause.actor.kind,
                 stated_reason=reason,
             )
-            await self._standing.hear(tx, word, now=occurred_at, holder=holder)
+            await self._status_service.hear(tx, notice, now=occurred_at, holder=holder)
 
-    async def _refuse_the_dead(self, tx: Transaction, account_id: UUID) -> None:
-        if await self._events.death_stands(tx, account_id):
+    async def _require_no_death_notice(self, tx: Transaction, account_id: UUID) -> None:
+        if await self._life_events.death_stands(tx, account_id):
             raise DeathStands
 
 
 def refuse(kind: Kind, status: AccountStatus) -> None:
-    """Refuse an act that would change nothing about an account of this *status*.
+    """Refuse an operator action that would not change an account of this *status*.
 
     Raises:
-        AccountIsClosed, AccountIsBlockedAlready, AccountIsNotBlocked: it would not.
+        AccountIsClosed, AccountIsBlockedAlready, AccountIsNotBlocked: the action would change
+            nothing.
     """
     if status == AccountStatus.CLOSED:
         raise AccountIsClosed

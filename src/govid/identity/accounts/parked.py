@@ -1,4 +1,4 @@
-"""Notices of the future, when their time has come."""
+"""Applies scheduled notices when their effective time has come."""
 
 import logging
 
@@ -13,7 +13,7 @@ from govid.bus import (
     UnitOfWork,
     uuid7,
 )
-from govid.identity.accounts.lifecycle import SUBSCRIBER
+from govid.identity.accounts.lifecycle import DEATH_NOTICE_SUBSCRIBER
 from govid.identity.accounts.standing import Standing
 from govid.identity.accounts.verdict import judge
 from govid.identity.identifier_digests import IdentifierDigests
@@ -27,68 +27,69 @@ BATCH_SIZE = 100
 
 
 class ParkedNotices:
-    """Decides about parked notices once more, when they are no longer of the future."""
+    """Decides again about each scheduled notice when its effective time has come."""
 
     def __init__(
         self,
         uow: UnitOfWork,
-        holders: Holders,
-        events: LifeEvents,
-        standing: Standing,
+        account_status: Holders,
+        life_events: LifeEvents,
+        status_service: Standing,
         digests: IdentifierDigests,
     ) -> None:
-        """Find the notices in *events*, their accounts among *holders*."""
+        """Read the notices from *life_events* and lock their accounts through *account_status*."""
         self._uow = uow
-        self._holders = holders
-        self._events = events
-        self._standing = standing
+        self._account_status = account_status
+        self._life_events = life_events
+        self._status_service = status_service
         self._digests = digests
 
     async def run(self) -> None:
-        """Look every few seconds, for ever. Every replica does: each notice is settled once."""
+        """Apply due notices every `POLL_SECONDS`. All replicas run; each notice is applied once."""
         await PeriodicWorker(
             self.settle_due, POLL_SECONDS, failure_event="notices.not_looked_at"
         ).run()
 
     async def settle_due(self) -> None:
-        """Settle what is due; what fails stays parked and stops no other."""
+        """Apply due notices; one that fails stays scheduled and does not prevent the others."""
         async with self._uow.begin(_cause(None)) as tx:
-            due = await self._events.due(tx, limit=BATCH_SIZE)
+            due = await self._life_events.due(tx, limit=BATCH_SIZE)
         for entry in due:
             try:
                 async with self._uow.begin(_cause(entry)) as tx:
-                    await self._settle(tx, entry)
+                    await self._apply(tx, entry)
             except DATABASE_UNAVAILABLE as error:
                 log.warning(
                     "notices.not_settled",
                     extra={"notice_id": str(entry.id), "error_class": type(error).__name__},
                 )
 
-    async def _settle(self, tx: Transaction, seen: Entry) -> None:
+    async def _apply(self, tx: Transaction, seen: Entry) -> None:
         if seen.identifier_digest is None:
             return
-        # Decisions about the identifier hold the locks of all its digests, this one among them.
-        now = await self._events.lock_stored(tx, seen.identifier_digest)
-        # Again: another replica may have been faster, or a registration may have claimed it.
-        entry = await self._events.parked(tx, seen.id)
+        # Every decision about the identifier locks all its digests, including this one.
+        now = await self._life_events.lock_stored(tx, seen.identifier_digest)
+        # Read again under the lock: another replica may have applied the notice, or a registration
+        # may have claimed the identifier.
+        entry = await self._life_events.parked(tx, seen.id)
         if entry is None or entry.occurred_at is None:
             return
         holder = await self._holder(tx, entry)
-        word = Word(id=entry.id, kind=entry.kind, occurred_at=entry.occurred_at)
-        verdict = judge(word, now=now, holder=holder)
-        settled = msgspec.structs.replace(
+        notice = Word(id=entry.id, kind=entry.kind, occurred_at=entry.occurred_at)
+        decision = judge(notice, now=now, holder=holder)
+        applied = msgspec.structs.replace(
             entry,
-            outcome=verdict.outcome,
-            account_id=None if verdict.outcome is Outcome.UNCLAIMED else entry.account_id,
+            outcome=decision.outcome,
+            account_id=None if decision.outcome is Outcome.UNCLAIMED else entry.account_id,
         )
-        await self._events.settle(tx, settled)
-        await self._standing.follow(tx, settled, verdict, holder)
+        await self._life_events.settle(tx, applied)
+        await self._status_service.follow(tx, applied, decision, holder)
 
     async def _holder(self, tx: Transaction, entry: Entry) -> Holder | None:
-        """Lock the account that the notice was about, if it still holds that identifier."""
+        """Lock the account of the notice if it still has that identifier."""
         if entry.account_id is None:
             return None
-        holder = await self._holders.lock_one(tx, entry.account_id)
+        holder = await self._account_status.lock_one(tx, entry.account_id)
         if holder is None or holder.identifier_type is None or holder.identifier_value is None:
             return None
         digest = self._digests.for_identifier(holder.identifier_type, holder.identifier_value)
@@ -98,6 +99,6 @@ class ParkedNotices:
 def _cause(entry: Entry | None) -> Cause:
     return Cause(
         correlation_id=str(uuid7()),
-        actor=Actor(kind="module", id=SUBSCRIBER),
+        actor=Actor(kind="module", id=DEATH_NOTICE_SUBSCRIBER),
         causation_id=None if entry is None else entry.id,
     )

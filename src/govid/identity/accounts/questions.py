@@ -1,4 +1,4 @@
-"""Asking a department whether an identifier is its holder's: two times, and no more."""
+"""Submits verification requests to departments: at most two attempts per account and identifier."""
 
 from uuid import UUID
 
@@ -9,15 +9,15 @@ from govid.identity.repository.verification_attempts import VerificationAttempts
 
 
 class Questions:
-    """Asks departments, and counts.
+    """Emits verification requests and counts the attempts.
 
-    An attempt is reserved in the commit of the event that asks, so that nobody is called for an
-    attempt that was not counted. Whoever could ask as often as they like would find out, by
-    changing accounts, whose number it is.
+    The attempt is reserved in the transaction that emits the request, so that no department is
+    called for an uncounted attempt. Without a limit per identifier, a caller could try one
+    identifier in many accounts until the facts match, and so find out whose number it is.
     """
 
     def __init__(self, attempts: VerificationAttempts, digests: IdentifierDigests) -> None:
-        """Count in *attempts*, where identifiers stand as *digests*."""
+        """Count in *attempts*, which stores identifiers as *digests*."""
         self._attempts = attempts
         self._digests = digests
 
@@ -28,7 +28,10 @@ class Questions:
         identifier_type: IdentifierType,
         canonical_value: str,
     ) -> bool:
-        """Ask, for an account that is locked or new; return whether an attempt was left for it."""
+        """Request verification of the account; return False if no attempt was left.
+
+        The account must be locked or new.
+        """
         digest = self._digests.for_identifier(identifier_type, canonical_value)
         if not await self._attempts.reserve(tx, account_id, identifier_type, digest):
             return False
@@ -50,7 +53,11 @@ class Questions:
         identifier_type: IdentifierType,
         canonical_value: str,
     ) -> None:
-        """Ask; where no attempt is left, the account fails by an event, and nobody is called."""
+        """Request verification, or fail it if no attempt is left.
+
+        The failure is an event, by which the account's verification fails. No department is
+        called.
+        """
         if not await self.ask(tx, account_id, identifier_type, canonical_value):
             tx.emit(
                 VerificationRefused(
@@ -65,6 +72,6 @@ class Questions:
         identifier_type: IdentifierType,
         canonical_value: str,
     ) -> None:
-        """Ask for an account that waits, unless its question is still to be answered."""
+        """Request verification again for a pending account, unless a request has no result yet."""
         if await self._attempts.open(tx, account_id) is None:
             await self.ask_or_refuse(tx, account_id, identifier_type, canonical_value)

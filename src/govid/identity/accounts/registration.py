@@ -1,4 +1,4 @@
-"""Opening an account."""
+"""Registers accounts and requests their verification."""
 
 from govid.bus import Cause, UnitOfWork, uuid7
 from govid.bus.contracts import AccountRegistered
@@ -15,7 +15,7 @@ from govid.identity.throttle.registrations import Counted, Registrations
 
 
 class Registration:
-    """Opens accounts, and asks the department that owns the identifier about each."""
+    """Registers an account and requests verification from the department of its identifier."""
 
     def __init__(
         self,
@@ -23,72 +23,78 @@ class Registration:
         accounts: Accounts,
         passwords: Passwords,
         rules: Rules,
-        precedents: Precedents,
-        limits: Registrations,
+        prior_notices: Precedents,
+        quota: Registrations,
         facts: Facts,
-        questions: Questions,
+        verification_requests: Questions,
     ) -> None:
-        """Admit by *rules* and *limits*, and hold *precedents* against whoever is admitted.
+        """Validate by *rules*, count by *quota*, and check for earlier notices by *prior_notices*.
 
-        What somebody says of themselves goes to *facts*; *questions* go to departments.
+        Claimed facts are stored in *facts*; *verification_requests* emits the request.
         """
         self._uow = uow
         self._accounts = accounts
         self._passwords = passwords
         self._rules = rules
-        self._precedents = precedents
-        self._limits = limits
+        self._prior_notices = prior_notices
+        self._quota = quota
         self._facts = facts
-        self._questions = questions
+        self._verification_requests = verification_requests
 
     async def register(self, request: Register, cause: Cause) -> UserView:
-        """Open an account that waits for its verification. Nobody is signed in by it.
+        """Register an account that waits for verification. Does not begin a session.
 
         Raises:
             Invalid: a field is not well-formed.
             EmailTaken: another account has this address.
-            IdentifierTaken: another account holds this identifier.
-            TooManyAttempts: from this network, or for what is taken.
-            SignInBusy: too many passwords are being hashed.
+            IdentifierTaken: another account has this identifier.
+            TooManyAttempts: too many registrations from this network, or too many with this taken
+                address or identifier.
+            SignInBusy: the queue for password hashing is full.
         """
-        applicant = self._rules.admit(request)
-        async with self._limits.counting(
-            applicant.email_canonical, applicant.identifier_type, applicant.identifier_value, cause
-        ) as counted:
-            asker = Asker.of(cause, applicant.email_canonical)
-            password_hash = await self._passwords.hash(applicant.password, asker)
-            return await self._open(applicant, password_hash, counted, cause)
+        registration = self._rules.admit(request)
+        async with self._quota.counting(
+            registration.email_canonical,
+            registration.identifier_type,
+            registration.identifier_value,
+            cause,
+        ) as quota_use:
+            requester = Asker.of(cause, registration.email_canonical)
+            password_hash = await self._passwords.hash(registration.password, requester)
+            return await self._create(registration, password_hash, quota_use, cause)
 
-    async def _open(
-        self, applicant: Applicant, password_hash: str, counted: Counted, cause: Cause
+    async def _create(
+        self, registration: Applicant, password_hash: str, quota_use: Counted, cause: Cause
     ) -> UserView:
         async with self._uow.begin(cause) as tx:
             view = UserView(
                 id=uuid7(),
-                email=applicant.email,
-                identifier_type=applicant.identifier_type,
-                identifier_value=applicant.identifier_value,
-                phone_number=applicant.phone_number,
+                email=registration.email,
+                identifier_type=registration.identifier_type,
+                identifier_value=registration.identifier_value,
+                phone_number=registration.phone_number,
                 status=AccountStatus.PENDING,
                 auth_provider="email",
                 created_at=tx.now,
                 updated_at=tx.now,
             )
             await self._accounts.add(
-                tx, view, email_canonical=applicant.email_canonical, password_hash=password_hash
+                tx, view, email_canonical=registration.email_canonical, password_hash=password_hash
             )
-            await self._precedents.consider(
-                tx, view.id, applicant.identifier_type, applicant.identifier_value
+            await self._prior_notices.consider(
+                tx, view.id, registration.identifier_type, registration.identifier_value
             )
             tx.emit(
                 AccountRegistered(
-                    account_id=view.id, identifier_type=applicant.identifier_type, timestamp=tx.now
+                    account_id=view.id,
+                    identifier_type=registration.identifier_type,
+                    timestamp=tx.now,
                 )
             )
-            if applicant.facts is not None:
-                await self._facts.put(tx, view.id, applicant.facts)
-            await self._questions.ask_or_refuse(
-                tx, view.id, applicant.identifier_type, applicant.identifier_value
+            if registration.facts is not None:
+                await self._facts.put(tx, view.id, registration.facts)
+            await self._verification_requests.ask_or_refuse(
+                tx, view.id, registration.identifier_type, registration.identifier_value
             )
-            await counted.settle(tx)
+            await quota_use.settle(tx)
         return view

@@ -1,4 +1,4 @@
-"""An identifier that an operator takes from an account before its time."""
+"""Releases the identifier of an account by an operator command, before it expires."""
 
 from uuid import UUID
 
@@ -20,79 +20,84 @@ from govid.identity.repository.verification_attempts import VerificationAttempts
 
 
 class Releasable(msgspec.Struct, frozen=True, kw_only=True):
-    """The status of an account whose identifier can be taken, before and after."""
+    """The status of an account before and after its identifier is released."""
 
     status: AccountStatus
     status_after: AccountStatus
 
 
 class ClaimRelease:
-    """Lets an identifier be registered again while an account still holds it.
+    """Releases an identifier, so that it can be registered again.
 
-    An open account goes on without an identifier, as after the expiry of its claim; a closed one
-    stays closed. A verified identifier is taken only if the operator says so: evidence stood for
-    it. A blocked account keeps its own, because its holder may be dead.
+    An active account continues without an identifier, as after claim expiry; a closed account
+    stays closed. A verified identifier is released only on the operator's explicit request,
+    because evidence confirmed it. A blocked account keeps its identifier, because its holder may
+    be dead.
     """
 
     def __init__(
         self,
         uow: UnitOfWork,
-        holders: Holders,
+        account_status: Holders,
         claims: Claims,
         facts: Facts,
         attempts: VerificationAttempts,
     ) -> None:
-        """End *claims* of *holders*; *facts* go with them, and open *attempts* are given back."""
+        """Remove the claim, delete its *facts*, and release the reserved attempt in *attempts*."""
         self._uow = uow
-        self._holders = holders
+        self._account_status = account_status
         self._claims = claims
         self._facts = facts
         self._attempts = attempts
 
     @rerun_on_conflict
     async def check(self, account_id: UUID, cause: Cause, *, verified: bool = False) -> Releasable:
-        """Return how the account's status would change; change nothing.
+        """Return how the status of the account would change; change nothing.
 
         Raises:
             AccountNotFound, BlockedAccountKeepsIdentifier, IdentifierIsVerified, NothingToRelease:
-                what `release` would raise.
+                `release` would raise the same error.
         """
         async with self._uow.begin(cause) as tx:
-            account = await self._holders.show(tx, account_id)
+            account = await self._account_status.show(tx, account_id)
             if account is None:
                 raise AccountNotFound
-            return _releasable(
-                account.status, holds=account.identifier_type is not None, verified=verified
+            return _preview_release(
+                account.status,
+                has_identifier=account.identifier_type is not None,
+                verified=verified,
             )
 
     @rerun_on_conflict
     async def release(
         self, account_id: UUID, *, reason: str, cause: Cause, verified: bool = False
     ) -> None:
-        """Take the account's identifier; *cause* tells which operator does, *reason* why.
+        """Release the identifier of the account; with *verified* also a confirmed one.
 
-        With *verified*, also one that a department has confirmed.
+        The event names the operator, who is the actor of *cause*, and the *reason*.
 
         Raises:
             AccountNotFound: there is no such account.
             BlockedAccountKeepsIdentifier: the account is blocked.
-            IdentifierIsVerified: a department has confirmed it, and *verified* was not said.
-            NothingToRelease: the account holds no identifier.
+            IdentifierIsVerified: a department has confirmed it, and *verified* is false.
+            NothingToRelease: the account has no identifier.
         """
         async with self._uow.begin(cause) as tx:
-            holder = await self._holders.lock_one(tx, account_id)
+            holder = await self._account_status.lock_one(tx, account_id)
             if holder is None:
                 raise AccountNotFound
-            _releasable(holder.status, holds=holder.identifier_type is not None, verified=verified)
-            given = await self._claims.end(tx, account_id, holder.status)
-            if given is None:
+            _preview_release(
+                holder.status, has_identifier=holder.identifier_type is not None, verified=verified
+            )
+            released = await self._claims.end(tx, account_id, holder.status)
+            if released is None:
                 raise NothingToRelease
             await self._facts.forget(tx, [account_id])
             await self._attempts.give_back(tx, [account_id])
             tx.emit(
                 AccountIdentifierReleased(
                     account_id=account_id,
-                    identifier_type=given.identifier_type,
+                    identifier_type=released.identifier_type,
                     operator=cause.actor.id or cause.actor.kind,
                     stated_reason=reason,
                     timestamp=tx.now,
@@ -100,15 +105,15 @@ class ClaimRelease:
             )
 
 
-def _releasable(status: AccountStatus, *, holds: bool, verified: bool) -> Releasable:
+def _preview_release(status: AccountStatus, *, has_identifier: bool, verified: bool) -> Releasable:
     if status is AccountStatus.BLOCKED:
         raise BlockedAccountKeepsIdentifier
-    if not holds:
+    if not has_identifier:
         raise NothingToRelease
     if status is AccountStatus.VERIFIED and not verified:
         raise IdentifierIsVerified
-    open_states = (*UNVERIFIED, AccountStatus.VERIFIED)
+    active_states = (*UNVERIFIED, AccountStatus.VERIFIED)
     return Releasable(
         status=status,
-        status_after=AccountStatus.REGISTERED if status in open_states else AccountStatus.CLOSED,
+        status_after=AccountStatus.REGISTERED if status in active_states else AccountStatus.CLOSED,
     )

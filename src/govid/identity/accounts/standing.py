@@ -1,4 +1,4 @@
-"""What blocks an account, and what gives it back: all of it in the transaction that decides so."""
+"""Blocks and restores accounts, in the transaction that decides about the notice."""
 
 from datetime import datetime
 from typing import Any, Protocol
@@ -21,70 +21,79 @@ from govid.identity.life_event_kinds import Kind
 from govid.identity.repository.holders import Holder, Holders
 from govid.identity.repository.life_events import Entry, LifeEvents, Outcome, Word
 
-DEATH = "death_notified"
-OPERATOR = "operator"
+DEATH_REASON = "death_notified"
+OPERATOR_REASON = "operator"
 
 
 class Ending(Protocol):
-    """Ends the sign-ins of an account."""
+    """Revokes the sessions of an account."""
 
     async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> Any:
         """Revoke every session of the account that is not revoked yet."""
 
 
 class Standing:
-    """Decides what becomes of an account, writes that down, and carries it out.
+    """Applies a notice (death or operator action) to an account.
 
-    The holder is locked, or there is none: *tx* is where nobody else decides about it.
+    Stores the notice in the history, changes the status, revokes sessions and emits the events, all
+    in the transaction of the caller. The caller must hold the row lock of the account, so that
+    decisions about it are serial; the holder is None if no account exists.
     """
 
     def __init__(
-        self, holders: Holders, events: LifeEvents, sessions: Ending, questions: Questions
+        self,
+        account_status: Holders,
+        life_events: LifeEvents,
+        sessions: Ending,
+        verification_requests: Questions,
     ) -> None:
-        """Change *holders*, write into *events*, end *sessions*, and put *questions* again."""
-        self._holders = holders
-        self._events = events
+        """Change *account_status*, write the history to *life_events* and revoke *sessions*.
+
+        A restored account that was pending is resubmitted through *verification_requests*.
+        """
+        self._account_status = account_status
+        self._life_events = life_events
         self._sessions = sessions
-        self._questions = questions
+        self._verification_requests = verification_requests
 
     async def hear(
-        self, tx: Transaction, word: Word, *, now: datetime, holder: Holder | None
+        self, tx: Transaction, notice: Word, *, now: datetime, holder: Holder | None
     ) -> bool:
-        """Decide about *word*, unless that was done before; return whether it was new."""
-        verdict = judge(word, now=now, holder=holder)
-        concerned = holder is not None and verdict.outcome is not Outcome.UNCLAIMED
+        """Decide about *notice* and carry it out; return False if it is in the history already."""
+        decision = judge(notice, now=now, holder=holder)
+        has_account = holder is not None and decision.outcome is not Outcome.UNCLAIMED
         entry = Entry(
-            id=word.id,
-            kind=word.kind,
-            identifier_type=word.identifier_type,
-            identifier_digest=word.identifier_digest,
-            account_id=holder.account_id if holder is not None and concerned else None,
-            occurred_at=word.occurred_at,
-            outcome=verdict.outcome,
-            operator=word.operator,
-            stated_reason=word.stated_reason,
+            id=notice.id,
+            kind=notice.kind,
+            identifier_type=notice.identifier_type,
+            identifier_digest=notice.identifier_digest,
+            account_id=holder.account_id if holder is not None and has_account else None,
+            occurred_at=notice.occurred_at,
+            outcome=decision.outcome,
+            operator=notice.operator,
+            stated_reason=notice.stated_reason,
         )
-        if not await self._events.add(tx, entry):
+        if not await self._life_events.add(tx, entry):
             return False
         if entry.kind is Kind.DEATH:
             tx.emit(LifeEventReceived(**told(tx, entry)))
-        await self.follow(tx, entry, verdict, holder)
+        await self.follow(tx, entry, decision, holder)
         return True
 
     async def follow(
-        self, tx: Transaction, entry: Entry, verdict: Verdict, holder: Holder | None
+        self, tx: Transaction, entry: Entry, decision: Verdict, holder: Holder | None
     ) -> None:
-        """Do what follows from *verdict* on *entry*, which is in the history already."""
-        if verdict.outcome is Outcome.REVIEW:
-            await self._review(tx, entry, verdict)
-        elif verdict.outcome in (Outcome.PARKED, Outcome.UNCLAIMED):
-            tx.emit(LifeEventParked(**told(tx, entry), reason=verdict.reason or ""))
-        elif verdict.outcome is Outcome.IGNORED_STALE:
+        """Carry out *decision* on *entry*, which is in the history already."""
+        if decision.outcome is Outcome.REVIEW:
+            await self._review(tx, entry, decision)
+        elif decision.outcome in (Outcome.PARKED, Outcome.UNCLAIMED):
+            tx.emit(LifeEventParked(**told(tx, entry), reason=decision.reason or ""))
+        elif decision.outcome is Outcome.IGNORED_STALE:
             tx.emit(LifeEventIgnoredStale(**told(tx, entry)))
         elif holder is not None and entry.occurred_at is not None:
-            changed = verdict.outcome is Outcome.APPLIED
+            changed = decision.outcome is Outcome.APPLIED
             if not changed:
-                await self._holders.date(tx, holder.account_id, entry.occurred_at)
+                await self._account_status.date(tx, holder.account_id, entry.occurred_at)
             elif entry.kind is Kind.RESTORE:
                 await self._restore(tx, entry, holder, entry.occurred_at)
             else:
@@ -95,10 +104,10 @@ class Standing:
     async def _block(
         self, tx: Transaction, entry: Entry, account_id: UUID, occurred_at: datetime
     ) -> None:
-        reason = DEATH if entry.kind is Kind.DEATH else OPERATOR
-        await self._holders.block(tx, account_id, occurred_at)
+        reason = DEATH_REASON if entry.kind is Kind.DEATH else OPERATOR_REASON
+        await self._account_status.block(tx, account_id, occurred_at)
         await self._sessions.revoke_all(tx, account_id, reason=reason)
-        await self._holders.forget_ways_in(tx, account_id)
+        await self._account_status.forget_ways_in(tx, account_id)
         tx.emit(
             AccountBlocked(
                 account_id=account_id,
@@ -112,11 +121,11 @@ class Standing:
     async def _restore(
         self, tx: Transaction, entry: Entry, holder: Holder, occurred_at: datetime
     ) -> None:
-        await self._holders.restore(tx, holder.account_id, occurred_at)
+        await self._account_status.restore(tx, holder.account_id, occurred_at)
         tx.emit(
             AccountRestored(
                 account_id=holder.account_id,
-                reason=OPERATOR,
+                reason=OPERATOR_REASON,
                 operator=entry.operator,
                 stated_reason=entry.stated_reason,
                 timestamp=tx.now,
@@ -128,20 +137,20 @@ class Standing:
             or holder.identifier_value is None
         ):
             return
-        # An answer that came while the account was blocked has been ignored: nobody would ask
-        # again, and the holder would wait for ever.
-        await self._questions.ask_again(
+        # A verification result that arrived while the account was blocked had no effect. Without a
+        # new request, the account would stay pending for ever.
+        await self._verification_requests.ask_again(
             tx, holder.account_id, holder.identifier_type, holder.identifier_value
         )
 
-    async def _review(self, tx: Transaction, entry: Entry, verdict: Verdict) -> None:
-        reason = verdict.reason or ""
-        review_id = await self._events.open_review(tx, entry.id, reason, entry.account_id)
+    async def _review(self, tx: Transaction, entry: Entry, decision: Verdict) -> None:
+        reason = decision.reason or ""
+        review_id = await self._life_events.open_review(tx, entry.id, reason, entry.account_id)
         tx.emit(ReviewOpened(**told(tx, entry), review_id=review_id, reason=reason))
 
 
 def told(tx: Transaction, entry: Entry) -> dict[str, Any]:
-    """Return what every audit event about *entry* says."""
+    """Return the fields that all audit events about *entry* have in common."""
     return {
         "notice_id": entry.id,
         "account_id": entry.account_id,

@@ -1,4 +1,4 @@
-"""What is held against a registration: notices that are older than it."""
+"""Checks a new registration against earlier notices about its identifier."""
 
 from uuid import UUID
 
@@ -10,21 +10,23 @@ from govid.identity.life_event_kinds import Kind
 from govid.identity.repository.holders import Holders
 from govid.identity.repository.life_events import LifeEvents, Outcome
 
-INDICATOR = "notice_before_registration"
+PRIOR_NOTICE_INDICATOR = "notice_before_registration"
 
 
 class Precedents:
-    """Compares each new claim of an identifier with what is known of that identifier.
+    """Checks each new claim of an identifier against the history of that identifier.
 
-    Somebody who registers with a dead person's identifier may have typed it wrongly, or it was the
-    notice that was wrong: the account opens and its holder may sign in. But it carries a
-    contra-indicator from the first moment, and a person will look at it.
+    If a notice of death is in force, either the notice or the identifier may be wrong. The account
+    is therefore created and its holder may sign in, but it has a contra-indicator from the start
+    and a review is opened.
     """
 
-    def __init__(self, holders: Holders, events: LifeEvents, digests: IdentifierDigests) -> None:
-        """Mark *holders* by what *events* tell."""
-        self._holders = holders
-        self._events = events
+    def __init__(
+        self, account_status: Holders, life_events: LifeEvents, digests: IdentifierDigests
+    ) -> None:
+        """Set contra-indicators in *account_status* by the history in *life_events*."""
+        self._account_status = account_status
+        self._life_events = life_events
         self._digests = digests
 
     async def consider(
@@ -34,30 +36,33 @@ class Precedents:
         identifier_type: IdentifierType,
         canonical_value: str,
     ) -> None:
-        """Mark the account, which *tx* has just given this identifier, if somebody died.
+        """Add a contra-indicator to the account if a notice of death is in force.
 
-        A notice whose time has not come is about this account now, and will block it then.
+        The account has received the identifier in this transaction. A scheduled notice is assigned
+        to this account and will block it at its effective time.
         """
         digest = self._digests.for_identifier(identifier_type, canonical_value)
-        await self._events.lock_identifier(tx, digest)
-        history = await self._events.about(tx, digest.current)
+        await self._life_events.lock_identifier(tx, digest)
+        history = await self._life_events.about(tx, digest.current)
         if any(entry.outcome is Outcome.PARKED for entry in history):
-            await self._events.hand_over(tx, digest.current, account_id)
-        # Who was blocked for another reason, and gave the identifier back, is not dead.
-        settled = (
+            await self._life_events.hand_over(tx, digest.current, account_id)
+        # A block for another reason does not mean that an earlier holder is dead.
+        effective = (
             entry
             for entry in history
             if entry.outcome is not Outcome.PARKED and entry.kind is not Kind.BLOCK
         )
-        last = next(settled, None)
+        last = next(effective, None)
         if last is None or last.kind is not Kind.DEATH:
             return
-        await self._holders.contra_indicate(tx, account_id, INDICATOR)
-        review_id = await self._events.open_review(tx, last.id, INDICATOR, account_id)
+        await self._account_status.contra_indicate(tx, account_id, PRIOR_NOTICE_INDICATOR)
+        review_id = await self._life_events.open_review(
+            tx, last.id, PRIOR_NOTICE_INDICATOR, account_id
+        )
         tx.emit(
             ReviewOpened(
                 **{**told(tx, last), "account_id": account_id},
                 review_id=review_id,
-                reason=INDICATOR,
+                reason=PRIOR_NOTICE_INDICATOR,
             )
         )

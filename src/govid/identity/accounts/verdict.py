@@ -1,7 +1,8 @@
-"""What a notice or an act amounts to: the rules of order, without a database.
+"""Decides the outcome of a notice: pure rules, without a database.
 
-The time of an event orders it, not its arrival, so whatever comes late, twice or in another order
-leaves an account as it would have been: the newest word counts, and it was the newest all along.
+Notices are ordered by the time of the event, not by their arrival. A notice that arrives late,
+twice or out of order therefore leaves the account in the same status: the notice with the newest
+event time is in force.
 """
 
 from datetime import datetime, timedelta
@@ -13,35 +14,35 @@ from govid.identity.life_event_kinds import Kind
 from govid.identity.repository.holders import Holder
 from govid.identity.repository.life_events import Outcome, Word
 
-SKEW = timedelta(seconds=300)
-"""How far ahead a clock may be."""
-LONGEST_WAIT = timedelta(days=7)
-"""What is further ahead is no clock's mistake, and a person has to look at it."""
+MAX_CLOCK_SKEW = timedelta(seconds=300)
+"""Largest difference between clocks: a notice this far ahead is applied at once."""
+MAX_SCHEDULE_AHEAD = timedelta(days=7)
+"""A notice that is further ahead cannot be a clock difference, so a review is opened."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome, and why: a permanent code where the outcome alone does not say."""
+    """The outcome, and a permanent reason code where the outcome alone is not specific."""
 
     outcome: Outcome
     reason: str | None = None
 
 
-def judge(word: Word, *, now: datetime, holder: Holder | None) -> Verdict:
-    """Decide about something that is said of *holder*, or of nobody.
+def judge(notice: Word, *, now: datetime, holder: Holder | None) -> Verdict:
+    """Decide about a notice for *holder*, which is None if no account has the identifier.
 
-    Where the account that a notice names is not the holder of its identifier, one of the two is
-    wrong, and nobody loses an account by a guess.
+    If the notice names another account than the holder of the identifier, one of the two is wrong.
+    A review is opened, because no account is blocked by a guess.
     """
-    if holder is not None and word.named not in (None, holder.account_id):
+    if holder is not None and notice.named not in (None, holder.account_id):
         return Verdict(outcome=Outcome.REVIEW, reason="another_account")
-    if word.occurred_at - now > LONGEST_WAIT:
+    if notice.occurred_at - now > MAX_SCHEDULE_AHEAD:
         return Verdict(outcome=Outcome.REVIEW, reason="far_future")
-    if word.occurred_at - now > SKEW:
+    if notice.occurred_at - now > MAX_CLOCK_SKEW:
         return Verdict(outcome=Outcome.PARKED, reason="future")
     if holder is None or holder.status == AccountStatus.CLOSED:
         return Verdict(outcome=Outcome.UNCLAIMED, reason="unclaimed")
-    if holder.life_event_at is not None and word.occurred_at <= holder.life_event_at:
+    if holder.life_event_at is not None and notice.occurred_at <= holder.life_event_at:
         return Verdict(outcome=Outcome.IGNORED_STALE)
-    if (word.kind is Kind.RESTORE) == (holder.status != AccountStatus.BLOCKED):
+    if (notice.kind is Kind.RESTORE) == (holder.status != AccountStatus.BLOCKED):
         return Verdict(outcome=Outcome.WITHOUT_EFFECT)
     return Verdict(outcome=Outcome.APPLIED)

@@ -1,4 +1,4 @@
-"""What a department's answer does to an account."""
+"""Applies the result of a verification to the account."""
 
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import (
@@ -12,46 +12,46 @@ from govid.bus.shared.account_status import AccountStatus
 from govid.identity.accounts.evidence import Evidence
 from govid.identity.repository.accounts import Accounts
 
-SUBSCRIBER = "identity.verification"
-EXHAUSTED = "attempts_exhausted"
+VERIFICATION_SUBSCRIBER = "identity.verification"
+ATTEMPTS_EXHAUSTED = "attempts_exhausted"
 
 Answer = VerificationCompleted | EvidenceGathered | VerificationRefused
 
 
 class Verification:
-    """Moves a pending account to verified or verification_failed.
+    """Handles verification results: sets a pending account to verified or verification_failed.
 
-    An account in any other state, of another identifier, or of nobody, stays as it is: the answer
-    is late, and an answer to an old question takes nothing from anybody.
+    An account in any other status or with another identifier does not change, because the answer
+    belongs to an earlier request. The same holds for an answer about no existing account.
     """
 
     def __init__(self, accounts: Accounts, evidence: Evidence) -> None:
-        """Settle accounts among *accounts*, by *evidence* where there is any."""
+        """Change the status in *accounts*; *evidence* stores the evidence of a result."""
         self._accounts = accounts
         self._evidence = evidence
 
     async def prepare(self, delivery: Delivery[Answer]) -> None:
-        """Ask nobody: the answer is the event."""
+        """Return None: the event contains the result, so there is no input to prepare."""
 
     async def apply(
         self,
         tx: Transaction,
         delivery: Delivery[Answer],
-        outcome: None,  # noqa: ARG002 - the handler's face
+        outcome: None,  # noqa: ARG002 - part of the handler interface
     ) -> None:
-        """Settle the account, and tell the house."""
+        """Store evidence, or change the status and emit the event."""
         match delivery.event:
             case EvidenceGathered() as found:
                 await self._evidence.take(tx, found)
             case VerificationRefused() as refusal:
                 await self._refuse(tx, refusal)
             case VerificationCompleted() as answer:
-                await self._settle(tx, answer)
+                await self._record_result(tx, answer)
 
-    async def _settle(self, tx: Transaction, answer: VerificationCompleted) -> None:
+    async def _record_result(self, tx: Transaction, answer: VerificationCompleted) -> None:
         attempt = await self._evidence.weigh(tx, answer)
         found = attempt if answer.is_verified else None
-        settled = await self._accounts.settle(
+        changed = await self._accounts.settle(
             tx,
             answer.user_id,
             answer.identifier_type,
@@ -60,8 +60,8 @@ class Verification:
             validity=found.validity if found else 0,
         )
         if attempt is not None:
-            await self._evidence.settle(tx, answer, attempt, has_effect=settled)
-        if not settled:
+            await self._evidence.settle(tx, answer, attempt, has_effect=changed)
+        if not changed:
             return
         if answer.is_verified:
             tx.emit(AccountVerified(account_id=answer.user_id, timestamp=tx.now))
@@ -79,6 +79,6 @@ class Verification:
             await self._evidence.forget(tx, refusal.account_id)
             tx.emit(
                 AccountVerificationFailed(
-                    account_id=refusal.account_id, reason=EXHAUSTED, timestamp=tx.now
+                    account_id=refusal.account_id, reason=ATTEMPTS_EXHAUSTED, timestamp=tx.now
                 )
             )

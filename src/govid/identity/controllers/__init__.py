@@ -1,23 +1,4 @@
-"""The routes of identity: decode, call, return. One file for each kind of thing they act on."""
+"""HTTP routes of identity: they decode the request, call a use case and return its result.
 
-from govid.identity.controllers import (
-    accounts,
-    credentials,
-    departure,
-    emails,
-    keys,
-    passwords,
-    sessions,
-    verification,
-)
-
-__all__ = [
-    "accounts",
-    "credentials",
-    "departure",
-    "emails",
-    "keys",
-    "passwords",
-    "sessions",
-    "verification",
-]
+Rules and transactions are not here, but in the use cases.
+"""

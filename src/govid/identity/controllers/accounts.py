@@ -1,4 +1,4 @@
-"""The routes of accounts: opening one, and seeing one's own."""
+"""Routes of accounts: register and read the profile."""
 
 from typing import Annotated
 
@@ -16,11 +16,11 @@ from govid.identity.schemas import Register, UserView
 @post(
     "/register",
     status_code=201,
-    public="whoever has no account yet cannot have a token",
-    summary="Open an account",
+    public="there is no token before there is an account",
+    summary="Register an account",
     refuses=("429",),
-    description="The account waits as `pending_verification` until its department has answered.",
-    responses={201: answer_of(UserView, "Opened.", examples.USERS)},
+    description="The account is `pending_verification` until its department has responded.",
+    responses={201: answer_of(UserView, "The new account.", examples.USERS)},
 )
 async def register(
     data: Annotated[Register, Body(examples=examples.REGISTRATIONS)],
@@ -33,16 +33,16 @@ async def register(
 @get(
     "/profile",
     permission="identity.profile.read",
-    summary="See your own account",
+    summary="Get your account",
     sync_to_thread=False,
-    responses={200: answer_of(UserView, "Yours.", examples.USERS)},
+    responses={200: answer_of(UserView, "Your account.", examples.USERS)},
 )
 def profile(principal: NamedDependency[Principal]) -> UserView:
-    # What authenticated this request is its answer: nothing is asked a second time.
+    # The principal was read to authenticate the request, so there is no second query.
     return UserView.of(principal)
 
 
-def router(registration: Registration) -> Router:
+def account_router(registration: Registration) -> Router:
     """Return the routes, with the use cases behind them."""
     return Router(
         "/api/auth",

@@ -1,4 +1,4 @@
-"""The routes of credentials: what proves who somebody is."""
+"""Route of login."""
 
 from typing import Annotated
 
@@ -16,11 +16,11 @@ from govid.identity.schemas import Login, TokenView
 @post(
     "/login",
     status_code=200,
-    public="this is where a token comes from",
+    public="the route that issues a token cannot require one",
     summary="Sign in",
     refuses=("401", "403", "429"),
-    description="An unknown address and a wrong password get one and the same answer.",
-    responses={200: answer_of(TokenView, "Signed in.", examples.TOKENS)},
+    description="The response is the same for an unknown address and for a wrong password.",
+    responses={200: answer_of(TokenView, "The access token.", examples.TOKENS)},
 )
 async def login(
     data: Annotated[Login, Body(examples=examples.LOGINS)],
@@ -30,7 +30,7 @@ async def login(
     return await sign_in.login(data, cause)
 
 
-def router(sign_in: SignIn) -> Router:
+def login_router(sign_in: SignIn) -> Router:
     """Return the routes, with the use cases behind them."""
     return Router(
         "/api/auth",

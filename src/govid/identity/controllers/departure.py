@@ -1,4 +1,4 @@
-"""The routes of leaving: taking one's data along, and closing the account."""
+"""Routes of data rights: data export and account closure."""
 
 from typing import Annotated
 
@@ -19,8 +19,8 @@ from govid.identity.schemas import CloseAccount, ExportView
     "/export",
     permission="identity.data.export",
     refuses=("429",),
-    summary="Take everything along that is held about you",
-    responses={200: answer_of(ExportView, "All of it.", examples.EXPORTS)},
+    summary="Export all data about you",
+    responses={200: answer_of(ExportView, "All data about the account.", examples.EXPORTS)},
 )
 async def export_data(
     export: NamedDependency[Export],
@@ -35,9 +35,9 @@ async def export_data(
     status_code=204,
     permission="identity.account.close",
     refuses=("403", "429"),
-    summary="Close your account for good",
+    summary="Close your account permanently",
     description=(
-        "Erases the password and what is personal, and ends every session. The address can be "
+        "Erases the password and personal data, and ends every session. The address can be "
         "used again at once, the identifier after a time. Future appointments are cancelled."
     ),
 )
@@ -50,7 +50,7 @@ async def close_account(
     await closure.close(data.password, principal, cause)
 
 
-def router(export: Export, closure: Closure) -> Router:
+def data_rights_router(export: Export, closure: Closure) -> Router:
     """Return the routes, with the use cases behind them."""
     return Router(
         "/api/auth",

@@ -1,4 +1,4 @@
-"""The routes of addresses: confirming one's own, and changing it."""
+"""Routes of the email address: confirmation and change."""
 
 from typing import Annotated
 
@@ -12,7 +12,9 @@ from govid.identity import examples
 from govid.identity.accounts.email import EmailDesk
 from govid.identity.schemas import ChangeEmail, ConfirmEmail, NotedView
 
-LINK_NOTED = NotedView(message="If this address can be confirmed, a mail with a link is on its way")
+LINK_NOTED = NotedView(
+    message="If this address can be confirmed, an email with a link will be sent"
+)
 
 
 @post(
@@ -20,15 +22,15 @@ LINK_NOTED = NotedView(message="If this address can be confirmed, a mail with a 
     status_code=202,
     permission="identity.email.confirm",
     refuses=("429",),
-    summary="Ask for a link that confirms your address",
-    responses={202: answer_of(NotedView, "Noted.", examples.LINKS_NOTED)},
+    summary="Request a link to confirm your email address",
+    responses={202: answer_of(NotedView, "Accepted.", examples.LINKS_NOTED)},
 )
 async def ask_confirmation(
-    email_desk: NamedDependency[EmailDesk],
+    email_address: NamedDependency[EmailDesk],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
 ) -> NotedView:
-    await email_desk.ask(principal, cause)
+    await email_address.ask(principal, cause)
     return LINK_NOTED
 
 
@@ -37,44 +39,44 @@ async def ask_confirmation(
     status_code=202,
     permission="identity.email.change",
     refuses=("403", "429"),
-    summary="Ask for another address",
+    summary="Request a change of your email address",
     description=(
-        "The old address counts until the new one is confirmed by a link. The answer is the same "
-        "whether or not another account has the new one."
+        "The old address stays in use until the new one is confirmed with a link. The response "
+        "is the same whether or not another account has the new address."
     ),
-    responses={202: answer_of(NotedView, "Noted.", examples.LINKS_NOTED)},
+    responses={202: answer_of(NotedView, "Accepted.", examples.LINKS_NOTED)},
 )
 async def change_email(
     data: Annotated[ChangeEmail, Body(examples=examples.EMAIL_CHANGES)],
-    email_desk: NamedDependency[EmailDesk],
+    email_address: NamedDependency[EmailDesk],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
 ) -> NotedView:
-    await email_desk.change(data, principal, cause)
+    await email_address.change(data, principal, cause)
     return LINK_NOTED
 
 
 @post(
     "/email/confirm",
     status_code=204,
-    public="the token from the mail is the proof",
+    public="the one-time token authenticates the request",
     refuses=("400",),
-    summary="Confirm an address by the token from the mail",
-    description="Works once. A new address becomes the account's by it.",
+    summary="Confirm an email address with the token from the email",
+    description="The token can be used once. A new address replaces the old one.",
 )
 async def confirm_email(
     data: Annotated[ConfirmEmail, Body(examples=examples.EMAIL_CONFIRMATIONS)],
-    email_desk: NamedDependency[EmailDesk],
+    email_address: NamedDependency[EmailDesk],
     cause: NamedDependency[Cause],
 ) -> None:
-    await email_desk.confirm(data.token, cause)
+    await email_address.confirm(data.token, cause)
 
 
-def router(email_desk: EmailDesk) -> Router:
+def email_router(email_address: EmailDesk) -> Router:
     """Return the routes, with the use case behind them."""
     return Router(
         "/api/auth",
         route_handlers=[ask_confirmation, change_email, confirm_email],
-        dependencies={"email_desk": Provide(lambda: email_desk, sync_to_thread=False)},
+        dependencies={"email_address": Provide(lambda: email_address, sync_to_thread=False)},
         tags=["identity"],
     )

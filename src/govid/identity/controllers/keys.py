@@ -1,4 +1,4 @@
-"""The pages by which others verify access tokens."""
+"""Well-known documents for verifiers of access tokens: the JWKS and the discovery document."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +13,11 @@ from govid.identity import examples
 from govid.identity.schemas import DiscoveryView
 from govid.identity.settings import IdentitySettings
 
-PUBLIC = "whoever checks our tokens needs the keys"
+PUBLIC = "verifiers of access tokens need the public keys"
 
 
 class Pages(msgspec.Struct, frozen=True, kw_only=True):
-    """What the pages show; the keys change, the rest does not."""
+    """Contents of the documents; `jwks` returns the current keys, the rest is constant."""
 
     jwks: Callable[[], bytes]
     max_age_seconds: int
@@ -25,15 +25,15 @@ class Pages(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headers(self) -> dict[str, str]:
-        """How long others may keep a page: no longer than keys are published before they sign."""
+        """Cache headers: at most the time for which a key is published before it signs."""
         return {"Cache-Control": f"public, max-age={self.max_age_seconds}"}
 
 
 @get(
     "/jwks.json",
     public=PUBLIC,
-    summary="Publish the keys that verify access tokens",
-    description="The public keys (RFC 7517): the one that signs, the next one, and those before.",
+    summary="Get the keys that verify access tokens",
+    description="The public keys (RFC 7517): the signing key, the next one and earlier ones.",
     media_type="application/json",
     responses={200: ResponseSpec(dict[str, Any], generate_examples=False)},
     sync_to_thread=False,
@@ -45,20 +45,20 @@ def jwks(pages: NamedDependency[Pages]) -> Response[bytes]:
 @get(
     "/openid-configuration",
     public=PUBLIC,
-    summary="Say who issues the tokens, and where the keys are",
+    summary="Get the issuer of the tokens and the location of the keys",
     description=(
-        "For whoever verifies access tokens (RFC 8414). govid is no general OAuth server: there "
-        "is no endpoint for other clients."
+        "For verifiers of access tokens (RFC 8414). govid is not a general OAuth server: it has "
+        "no endpoints for other clients."
     ),
     sync_to_thread=False,
-    responses={200: answer_of(DiscoveryView, "The facts.", examples.DISCOVERIES)},
+    responses={200: answer_of(DiscoveryView, "The metadata.", examples.DISCOVERIES)},
 )
 def openid_configuration(pages: NamedDependency[Pages]) -> Response[DiscoveryView]:
     return Response(pages.discovery, headers=pages.headers)
 
 
-def router(settings: IdentitySettings, keys: Callable[[], bytes]) -> Router:
-    """Return the routes; *keys* returns the key set of this moment."""
+def well_known_router(settings: IdentitySettings, keys: Callable[[], bytes]) -> Router:
+    """Return the routes; *keys* returns the current key set."""
     pages = Pages(
         jwks=keys,
         max_age_seconds=settings.jwks_max_age_seconds,

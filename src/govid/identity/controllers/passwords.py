@@ -1,4 +1,4 @@
-"""The routes of passwords: what one has to be like, changing it, and setting a forgotten one."""
+"""Routes of passwords: the policy, change and reset."""
 
 from typing import Annotated
 
@@ -21,16 +21,18 @@ from govid.identity.schemas import (
 )
 
 RESET_NOTED = NotedView(
-    message="If an account has this address, a mail with a link to set a new password is on its way"
+    message=(
+        "If an account has this address, an email with a link to set a new password will be sent"
+    )
 )
 
 
 @get(
     "/password-policy",
-    public="whoever opens an account has to know it first",
-    summary="See what a password has to be like",
+    public="clients need the policy before registration",
+    summary="Get the password policy",
     sync_to_thread=False,
-    responses={200: answer_of(PasswordPolicyView, "The rules.", examples.POLICIES)},
+    responses={200: answer_of(PasswordPolicyView, "The policy.", examples.POLICIES)},
 )
 def password_policy(policy: NamedDependency[Policy]) -> PasswordPolicyView:
     return policy.view()
@@ -42,7 +44,7 @@ def password_policy(policy: NamedDependency[Policy]) -> PasswordPolicyView:
     permission="identity.password.change",
     refuses=("403", "429"),
     summary="Change your password",
-    description="Ends every session of the account, this one too: sign in again.",
+    description="Ends every session of the account, including this one. Sign in again afterwards.",
 )
 async def change_password(
     data: Annotated[ChangePassword, Body(examples=examples.PASSWORD_CHANGES)],
@@ -56,11 +58,11 @@ async def change_password(
 @post(
     "/reset",
     status_code=202,
-    public="whoever has forgotten a password cannot sign in",
+    public="an account holder without the password cannot sign in",
     refuses=("429",),
-    summary="Ask for a link to set a new password",
-    description="The answer is the same whether or not an account has this address.",
-    responses={202: answer_of(NotedView, "Noted.", examples.RESETS_NOTED)},
+    summary="Request a link to set a new password",
+    description="The response is the same whether or not an account has this address.",
+    responses={202: answer_of(NotedView, "Accepted.", examples.RESETS_NOTED)},
 )
 async def request_reset(
     data: Annotated[RequestReset, Body(examples=examples.RESETS)],
@@ -74,10 +76,10 @@ async def request_reset(
 @post(
     "/reset/confirm",
     status_code=204,
-    public="the token from the mail is the proof",
+    public="the one-time token authenticates the request",
     refuses=("400",),
-    summary="Set a new password by the token from the mail",
-    description="Works once. Ends every session of the account.",
+    summary="Set a new password with the token from the email",
+    description="The token can be used once. Ends every session of the account.",
 )
 async def confirm_reset(
     data: Annotated[ConfirmReset, Body(examples=examples.RESET_CONFIRMATIONS)],
@@ -87,7 +89,7 @@ async def confirm_reset(
     await password_reset.confirm(data, cause)
 
 
-def router(
+def password_router(
     policy: Policy, password_change: PasswordChange, password_reset: PasswordReset
 ) -> Router:
     """Return the routes, with the use cases behind them."""

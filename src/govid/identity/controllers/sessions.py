@@ -1,4 +1,4 @@
-"""The routes of sessions: beginning, renewing, listing and ending them."""
+"""Routes of sessions: begin, refresh, list and end."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -18,18 +18,20 @@ from govid.identity.sessions.refresh import Renewal
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Sessions on a page.")]
 Cursor = Annotated[
-    UUID | None, QueryParameter(description="Where the page begins, as the `Link` header has it.")
+    UUID | None, QueryParameter(description="Cursor of the page, from the `Link` header.")
 ]
 
 
 @post(
     "/sessions",
     status_code=201,
-    public="this is where a session comes from",
+    public="the route that begins a session cannot require one",
     refuses=("401", "403", "429"),
-    summary="Begin a session that can be renewed",
-    description="Signs in as `POST /api/auth/login` does, for a short token and a refresh token.",
-    responses={201: answer_of(GrantView, "Signed in.", examples.GRANTS)},
+    summary="Begin a session with a refresh token",
+    description=(
+        "Signs in as `POST /api/auth/login` does. Issues an access token and a refresh token."
+    ),
+    responses={201: answer_of(GrantView, "The tokens of the session.", examples.GRANTS)},
 )
 async def begin_session(
     data: Annotated[Login, Body(examples=examples.LOGINS)],
@@ -42,21 +44,21 @@ async def begin_session(
 @post(
     "/refresh",
     status_code=200,
-    public="the refresh token is the proof",
+    public="the refresh token authenticates the request",
     refuses=("401",),
     summary="Renew your session",
     description=(
-        "Each refresh token is good for once: keep the new one, and send no two requests at a "
-        "time. One that is used again ends the session, as somebody else may hold it."
+        "Each refresh token can be used once: keep the new one, and do not send two requests at "
+        "the same time. A token that is used again ends the session, because it may be stolen."
     ),
-    responses={200: answer_of(GrantView, "Renewed.", examples.GRANTS)},
+    responses={200: answer_of(GrantView, "The new tokens.", examples.GRANTS)},
 )
 async def refresh(
     data: Annotated[Refresh, Body(examples=examples.REFRESHES)],
-    renewal: NamedDependency[Renewal],
+    rotation: NamedDependency[Renewal],
     cause: NamedDependency[Cause],
 ) -> GrantView:
-    return await renewal.renew(data, cause)
+    return await rotation.renew(data, cause)
 
 
 @post(
@@ -64,14 +66,14 @@ async def refresh(
     status_code=204,
     permission="identity.session.end",
     summary="Sign out",
-    description="Ends the session of this request; its tokens are worth nothing from now on.",
+    description="Ends the session of this request. Its tokens are no longer valid.",
 )
 async def logout(
-    ending: NamedDependency[Ending],
+    revoker: NamedDependency[Ending],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
 ) -> None:
-    await ending.logout(principal, cause)
+    await revoker.logout(principal, cause)
 
 
 @post(
@@ -79,22 +81,22 @@ async def logout(
     status_code=204,
     permission="identity.session.end",
     summary="Sign out everywhere",
-    description="Ends every session of your account, this one too.",
+    description="Ends every session of your account, including this one.",
 )
 async def logout_all(
-    ending: NamedDependency[Ending],
+    revoker: NamedDependency[Ending],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
 ) -> None:
-    await ending.logout_all(principal, cause)
+    await revoker.logout_all(principal, cause)
 
 
 @get(
     "/sessions",
     permission="identity.session.list",
-    summary="See where you are signed in",
-    description="The oldest first. A `Link` header leads to the next page, if there is one.",
-    responses={200: answer_of(list[SessionView], "Yours.", examples.SESSION_LISTS)},
+    summary="List your sessions",
+    description="Oldest first. A `Link` header has the next page, if there is one.",
+    responses={200: answer_of(list[SessionView], "Your sessions.", examples.SESSION_LISTS)},
 )
 async def list_sessions(
     request: Request[Any, Any, Any],
@@ -113,18 +115,20 @@ async def list_sessions(
     permission="identity.session.end",
     refuses=("404",),
     summary="End one of your sessions",
-    description="Another person's session is answered like one that does not exist.",
+    description="Responds as if the session did not exist if it belongs to another account.",
 )
 async def end_session(
     session_id: FromPath[UUID],
-    ending: NamedDependency[Ending],
+    revoker: NamedDependency[Ending],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
 ) -> None:
-    await ending.end(principal, session_id, cause)
+    await revoker.end(principal, session_id, cause)
 
 
-def router(sign_in: SignIn, renewal: Renewal, ending: Ending, sessions: OwnSessions) -> Router:
+def session_router(
+    sign_in: SignIn, rotation: Renewal, revoker: Ending, sessions: OwnSessions
+) -> Router:
     """Return the routes, with the use cases behind them."""
     return Router(
         "/api/auth",
@@ -138,8 +142,8 @@ def router(sign_in: SignIn, renewal: Renewal, ending: Ending, sessions: OwnSessi
         ],
         dependencies={
             "sign_in": Provide(lambda: sign_in, sync_to_thread=False),
-            "renewal": Provide(lambda: renewal, sync_to_thread=False),
-            "ending": Provide(lambda: ending, sync_to_thread=False),
+            "rotation": Provide(lambda: rotation, sync_to_thread=False),
+            "revoker": Provide(lambda: revoker, sync_to_thread=False),
             "sessions": Provide(lambda: sessions, sync_to_thread=False),
         },
         tags=["identity"],

@@ -1,4 +1,4 @@
-"""The route of verification: saying who one is, once there is an account."""
+"""Route of verification retries: request verification of an existing account."""
 
 from typing import Annotated
 
@@ -18,28 +18,28 @@ from govid.identity.schemas import UserView, Verify
     status_code=202,
     permission="identity.verification.request",
     refuses=("400", "403", "429"),
-    summary="Say who you are, to be verified",
+    summary="Request verification of your account",
     description=(
-        "For an account whose verification failed, or whose department knows too little. There "
-        "are two attempts for each account and each identifier, registration's among them; the "
-        "third is refused as `attempts-exhausted`. A department that is away costs none."
+        "For an account whose verification failed, or whose department has too little data. There "
+        "are two attempts for each account and each identifier, including the one at registration; "
+        "the third is refused as `attempts-exhausted`. An unavailable department uses no attempt."
     ),
-    responses={202: answer_of(UserView, "Asked.", examples.USERS)},
+    responses={202: answer_of(UserView, "Verification is requested.", examples.USERS)},
 )
 async def verify(
     data: Annotated[Verify, Body(examples=examples.VERIFICATIONS)],
-    inquiry: NamedDependency[Inquiry],
+    retry: NamedDependency[Inquiry],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
 ) -> UserView:
-    return await inquiry.open(data, principal, cause)
+    return await retry.open(data, principal, cause)
 
 
-def router(inquiry: Inquiry) -> Router:
+def verification_router(retry: Inquiry) -> Router:
     """Return the route, with the use case behind it."""
     return Router(
         "/api/auth",
         route_handlers=[verify],
-        dependencies={"inquiry": Provide(lambda: inquiry, sync_to_thread=False)},
+        dependencies={"retry": Provide(lambda: retry, sync_to_thread=False)},
         tags=["identity"],
     )
