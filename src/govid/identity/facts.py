@@ -98,7 +98,7 @@ def name(text: str | None) -> str:
     """Return the name *text* in its composed form, with single spaces.
 
     Raises:
-        Fault: *text* is missing, has no letter, is too long, or has characters of no name.
+        FieldError: *text* is missing, has no letter, is too long, or has characters of no name.
     """
     if text is None:
         raise Fault("missing", "is needed with the other facts")
@@ -125,7 +125,7 @@ def _named(text: str | None, part_sent: Callable[[str], str], *, to_hmrc: bool) 
     """Return the normalised name *text*; *part_sent* returns the part that a department receives.
 
     Raises:
-        Fault: *text* is not a name, or HMRC's form does not accept it.
+        FieldError: *text* is not a name, or HMRC's form does not accept it.
     """
     if to_hmrc and text is None:
         raise Fault("missing", "is needed: HMRC's form has a given name and a family name")
@@ -142,7 +142,7 @@ def birthday(day: date | None, now: date) -> date:
     """Return the date of birth *day*.
 
     Raises:
-        Fault: *day* is missing, in the future, or more than `LONGEST_LIFE_YEARS` ago.
+        FieldError: *day* is missing, in the future, or more than `LONGEST_LIFE_YEARS` ago.
     """
     if day is None:
         raise Fault("missing", "is needed with the other facts")
@@ -159,7 +159,7 @@ def postcode(text: str | None) -> str | None:
     Does not check that the postcode exists.
 
     Raises:
-        Fault: *text* does not have the format of a postcode of the United Kingdom.
+        FieldError: *text* does not have the format of a postcode of the United Kingdom.
     """
     if text is None:
         return None

@@ -34,7 +34,7 @@ class Housekeeping:
         self._uow = uow
         self._workers = [
             PeriodicWorker(
-                partial(self._finish, job),
+                partial(self._run_job, job),
                 PERIOD_SECONDS,
                 failure_event="housekeeping.failed",
                 failure_members={"operation": name},
@@ -51,12 +51,12 @@ class Housekeeping:
         for worker in self._workers:
             await worker.run_once()
 
-    async def _finish(self, job: Job) -> None:
+    async def _run_job(self, job: Job) -> None:
         """Run *job* in batches until a batch is not full."""
-        while await self._batch(job) >= BATCH_ROWS:
+        while await self._run_batch(job) >= BATCH_ROWS:
             pass
 
-    async def _batch(self, job: Job) -> int:
+    async def _run_batch(self, job: Job) -> int:
         """Run one batch of *job* in a transaction, unless another replica holds the lock."""
         cause = Cause(correlation_id=str(uuid7()), actor=Actor(kind="module", id="identity"))
         async with self._uow.begin(cause) as tx:

@@ -59,10 +59,10 @@ class Rules:
     ) -> None:
         """Check passwords by *policy*.
 
-        *takes_unicode* returns whether e-mail can be sent to an address with non-ASCII letters.
+        *accepts_unicode* returns whether e-mail can be sent to an address with non-ASCII letters.
         """
         self._policy = policy
-        self._takes_unicode = takes_unicode
+        self._accepts_unicode = takes_unicode
         self._accept_prototype_nhs = accept_prototype_nhs
 
     def admit(self, request: Register) -> Applicant:
@@ -81,7 +81,7 @@ class Rules:
                 return None
 
         email = read(
-            "email", lambda: reachable_address(request.email, unicode=self._takes_unicode())
+            "email", lambda: reachable_address(request.email, unicode=self._accepts_unicode())
         )
         password = read("password", lambda: self._password(request))
         identifier = read("identifierValue", lambda: self._identifier(request))
@@ -123,7 +123,7 @@ def email_address(text: str) -> str:
     Does not check that the address exists.
 
     Raises:
-        Fault: *text* is too long or not an e-mail address.
+        FieldError: *text* is too long or not an e-mail address.
     """
     if not is_unicode(text):
         raise Fault("email_format", "is not valid Unicode text")
@@ -142,7 +142,7 @@ def reachable_address(text: str, *, unicode: bool) -> str:
     """Return the normalised e-mail address *text* if e-mail can be sent to it.
 
     Raises:
-        Fault: *text* is not an e-mail address, or it has non-ASCII letters and the mail server
+        FieldError: *text* is not an e-mail address, or it has non-ASCII letters and the mail server
             does not accept them (*unicode* is false).
     """
     address = email_address(text)
@@ -174,7 +174,7 @@ def phone_number(text: str | None) -> str | None:
     """Return the telephone number *text* in E.164 form. Spaces and hyphens are removed.
 
     Raises:
-        Fault: *text* does not begin with a country code, or cannot be dialled from abroad.
+        FieldError: *text* does not begin with a country code, or cannot be dialled from abroad.
     """
     if text is None:
         return None

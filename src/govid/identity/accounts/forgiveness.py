@@ -66,7 +66,7 @@ class Forgiveness:
 
         Raises:
             AccountNotFound: there is no such account.
-            NothingToForgive: no attempt has been used.
+            NoAttemptsUsed: no attempt has been used.
         """
         async with self._uow.begin(cause) as tx:
             holder = await self._lock(tx, account_id)

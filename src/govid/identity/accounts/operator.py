@@ -121,8 +121,8 @@ class AccountDesk:
             AccountNotFound: there is no such account.
             AccountIsClosed, AccountIsBlockedAlready, AccountIsNotBlocked: the action would change
                 nothing.
-            DeathStands: a notice of death is in force, even if an operator blocked the account
-                first, and *reverse_death* is false.
+            DeathNoticeInForce: *reverse_death* is false and a notice of death is in force, even if
+                an operator blocked the account first.
         """
         async with self._uow.begin(cause) as tx:
             holder = await self._account_status.lock_one(tx, account_id)
