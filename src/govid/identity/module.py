@@ -90,8 +90,8 @@ from govid.identity.tokens.watch import KeyWatch
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """The identity module, token authentication, key rotation and the services for operators.
 
-    Departments read claimed facts through `facts`, and the accounts with a verified identifier
-    through `verified`.
+    Departments read claimed facts through `claimed_facts`, and the accounts with a verified
+    identifier through `verified_identifiers`.
     """
 
     module: Module

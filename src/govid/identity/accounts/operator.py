@@ -31,7 +31,7 @@ _TICK = timedelta(microseconds=1)
 class AccountReport(msgspec.Struct, frozen=True, kw_only=True):
     """The status of an account and its history.
 
-    `death_stands`: a notice of death is in force, that is, it has not been reversed.
+    `has_death_notice` is true if a notice of death is in force, that is, has not been reversed.
     """
 
     account: AccountStanding
