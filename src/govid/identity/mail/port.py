@@ -1,6 +1,6 @@
 """What a mail is, and what whoever sends it has to be able to."""
 
-from email.message import EmailMessage
+from email.message import EmailMessage as MimeMessage
 from email.policy import SMTPUTF8
 from email.utils import format_datetime
 from typing import Protocol
@@ -56,13 +56,13 @@ class Writer:
         self._sender = sender
         self._clock = clock
 
-    def write(self, mail: Mail) -> EmailMessage:
+    def write(self, mail: Mail) -> MimeMessage:
         """Return *mail* as a message.
 
         Sent again it has the same name, so that who has seen it may drop it: every copy's link is
         good as long as its own time.
         """
-        message = EmailMessage(policy=SMTPUTF8)
+        message = MimeMessage(policy=SMTPUTF8)
         message["From"] = self._sender
         message["To"] = mail.to
         message["Subject"] = mail.subject

@@ -1,6 +1,5 @@
 """Where the tokens of links in mails are kept: their digests, never the tokens."""
 
-import hashlib
 import secrets
 from datetime import timedelta
 from enum import StrEnum
@@ -12,8 +11,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from govid.bus import Transaction
 from govid.identity.models import Link
-
-TOKEN_BYTES = 32
+from govid.identity.repository.refresh_tokens import TOKEN_BYTES, digest
 
 
 class Purpose(StrEnum):
@@ -125,11 +123,6 @@ class Links:
             )
         )
         return token
-
-
-def digest(token: str) -> bytes:
-    """Return what is stored of *token*: nobody can use a stolen copy of the table."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _unused(account_id: UUID, *purposes: Purpose) -> tuple[ColumnElement[bool], ...]:

@@ -7,8 +7,15 @@ import msgspec
 from govid.bus import Actor, Cause, Transaction, UnitOfWork
 from govid.identity.repository.signing_keys import SigningKeys, StoredKey
 from govid.identity.settings import IdentitySettings
-from govid.identity.tokens import keys
-from govid.identity.tokens.keys import Seal, TokenKey, UnreadableKey
+from govid.identity.tokens.keys import (
+    Seal,
+    TokenKey,
+    UnreadableKey,
+    es256,
+    generate,
+    hs256,
+    public,
+)
 
 ES256 = "ES256"
 HS256 = "HS256"
@@ -38,23 +45,23 @@ class Keyring:
             UnreadableKey: the key that signs is sealed and cannot be opened.
         """
         if self._shared:
-            self.use(keys.hs256(self._shared))
+            self.use(hs256(self._shared))
             return
         async with self._uow.begin(_START) as tx:
             active = await self._active(tx)
             published = await self._stored.published(tx, ES256)
         signing = self._signing
         if signing is None or signing.kid != active.kid:
-            signing = keys.es256(self._opened(active))
-        self.use(signing, [keys.public(key) for key in published if key.kid != signing.kid])
+            signing = es256(self._opened(active))
+        self.use(signing, [public(key) for key in published if key.kid != signing.kid])
 
     def use(self, signing: TokenKey, others: Sequence[TokenKey] = ()) -> None:
         """Sign with one key from now on, believe *others* too, and nothing else."""
         live = (signing, *others)
         self._signing = signing
         self._live = {key.kid: key for key in live}
-        public = [key.jwk for key in live if key.jwk is not None]
-        self._jwks = msgspec.json.encode({"keys": public})
+        shown = [key.jwk for key in live if key.jwk is not None]
+        self._jwks = msgspec.json.encode({"keys": shown})
 
     @property
     def signing(self) -> TokenKey:
@@ -74,7 +81,7 @@ class Keyring:
     async def _active(self, tx: Transaction) -> StoredKey:
         stored = await self._stored.active(tx, ES256)
         if stored is None:
-            fresh = keys.generate()
+            fresh = generate()
             await self._stored.propose(tx, self._seal.close(fresh) if self._seal else fresh, ES256)
             # Asked again, because another replica's proposal may have come first.
             stored = await self._stored.active(tx, ES256)

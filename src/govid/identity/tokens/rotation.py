@@ -14,9 +14,8 @@ from govid.bus import Cause, Transaction, UnitOfWork
 from govid.bus.contracts import KeyRotated
 from govid.identity.repository.signing_keys import KeyState, SigningKeys
 from govid.identity.settings import IdentitySettings
-from govid.identity.tokens import keys
 from govid.identity.tokens.keyring import ES256
-from govid.identity.tokens.keys import Seal, UnreadableKey
+from govid.identity.tokens.keys import Seal, UnreadableKey, generate
 
 
 class KeyInTheWay(Exception):
@@ -59,7 +58,7 @@ class Rotation:
         """
         if not self._rotates:
             raise KeyInTheWay("HS256 signs with GOVID_SECRET_KEY, which only a new value changes")
-        fresh = keys.generate()
+        fresh = generate()
         async with self._uow.begin(cause) as tx:
             await self._stored.lock(tx)
             await self._prove_seal(tx)
