@@ -1,1 +1,4 @@
-"""How somebody proves who they are."""
+"""Passwords and logins: hashing, login, password change and reset, re-authentication.
+
+Password rules are in `identity/password_policy.py`, throttling is in `identity/rate_limits`.
+"""

@@ -1,4 +1,4 @@
-"""Changing the password."""
+"""Changes the password of an account."""
 
 from typing import Any, Protocol
 from uuid import UUID
@@ -16,47 +16,47 @@ from govid.identity.repository.links import Links, Purpose
 from govid.identity.repository.owners import Owners
 from govid.identity.schemas import ChangePassword
 
-REASON = "password_changed"
+CHANGE_REASON = "password_changed"
 
 
-class Ending(Protocol):
-    """Ends the sign-ins of an account."""
+class SessionRevocation(Protocol):
+    """Revokes the sessions of an account."""
 
     async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> Any:
-        """Revoke every session of the account, whose older tokens *tx* has made worthless."""
+        """Revoke every session of the account; *tx* has already invalidated its older tokens."""
 
 
 class PasswordChange:
-    """Gives an account another password, and ends every session and every link of it."""
+    """Changes the password of an account and revokes all its sessions and one-time tokens."""
 
     def __init__(
         self,
         uow: UnitOfWork,
-        owners: Owners,
-        ending: Ending,
-        links: Links,
+        accounts: Owners,
+        session_revoker: SessionRevocation,
+        one_time_tokens: Links,
         passwords: Passwords,
         policy: Policy,
         reauthentication: Reauthentication,
-        correspondence: Correspondence,
+        email_outbox: Correspondence,
     ) -> None:
-        """Admit new passwords by *policy*, from whoever knows the old one."""
+        """Validate new passwords by *policy*; the current password is always required."""
         self._uow = uow
-        self._owners = owners
-        self._ending = ending
-        self._links = links
+        self._accounts = accounts
+        self._session_revoker = session_revoker
+        self._one_time_tokens = one_time_tokens
         self._passwords = passwords
         self._policy = policy
         self._reauthentication = reauthentication
-        self._correspondence = correspondence
+        self._email_outbox = email_outbox
 
     async def change(self, request: ChangePassword, principal: Principal, cause: Cause) -> None:
-        """Change the password; whoever has an older token has to sign in again.
+        """Change the password; every client of the account must sign in again.
 
         Raises:
-            Invalid: the new one is not admitted.
-            PasswordNotConfirmed: the current one is not right.
-            SignInBusy: too many passwords are being hashed.
+            Invalid: the new password breaks a rule of the password policy.
+            PasswordNotConfirmed: the current password is wrong.
+            SignInBusy: the queue of password hashing is full or too slow.
         """
         try:
             password = self._policy.admit(
@@ -69,14 +69,14 @@ class PasswordChange:
         async with self._reauthentication.proved(
             principal, request.current_password, cause
         ) as proof:
-            asker = Asker.of(cause, str(principal.account_id))
-            password_hash = await self._passwords.hash(password, asker)
+            requester = Asker.of(cause, str(principal.account_id))
+            password_hash = await self._passwords.hash(password, requester)
             async with self._uow.begin(cause) as tx:
-                owner = await self._reauthentication.confirm(tx, proof)
-                await self._owners.set_password(tx, owner.id, password_hash)
-                await self._ending.revoke_all(tx, owner.id, reason=REASON)
-                # Whoever knew the old password may have asked for another address with it.
-                await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
-                await self._correspondence.take_back(tx, owner.id)
-                await self._correspondence.tell(tx, LetterKind.PASSWORD_CHANGED, owner)
-                tx.emit(CredentialChanged(account_id=owner.id, how="change", timestamp=tx.now))
+                account = await self._reauthentication.confirm(tx, proof)
+                await self._accounts.set_password(tx, account.id, password_hash)
+                await self._session_revoker.revoke_all(tx, account.id, reason=CHANGE_REASON)
+                # An attacker who knew the old password may have requested a new address with it.
+                await self._one_time_tokens.revoke(tx, account.id, Purpose.RESET, Purpose.EMAIL)
+                await self._email_outbox.take_back(tx, account.id)
+                await self._email_outbox.tell(tx, LetterKind.PASSWORD_CHANGED, account)
+                tx.emit(CredentialChanged(account_id=account.id, how="change", timestamp=tx.now))

@@ -1,4 +1,4 @@
-"""Signing in with a password."""
+"""Logs an account holder in with a password."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -24,23 +24,23 @@ from govid.identity.sessions.opening import Opening
 from govid.identity.throttle.attempts import Attempt, Flow, Throttle
 
 PASSWORD_LEVEL = "Cl"  # noqa: S105 - the name of a level
-"""The level of a sign-in with nothing but a password (One Login's vocabulary)."""
+"""The authentication level of a login with a password only, in the terms of GOV.UK One Login."""
 
-LOOKS = 2
-"""How often a sign-in is checked when the stored hash changes under its eyes."""
+MAX_CHECKS = 2
+"""How often the password is checked if the stored hash changes during the check."""
 
 S = TypeVar("S")
-Open = Callable[[Transaction, UUID, str], Awaitable[S]]
-"""Opens a session for an account that holds its lock, at a level."""
+SessionFactory = Callable[[Transaction, UUID, str], Awaitable[S]]
+"""Creates a session of an account, whose row lock the transaction holds, at a level."""
 
 
 class SignIn:
-    """Signs people in.
+    """Checks a password under the login throttle and issues the tokens of a new session.
 
-    It opens two transactions on purpose: no connection is held while a password is hashed. The
-    first reserves the attempt, visibly to others, before the slow part; the second trusts nothing
-    that the first has read, and settles. Who is unknown, wrong or locked out costs the same
-    statements and one hash, and gets the same answer.
+    Two transactions are used, so that no connection is held while a password is hashed. The first
+    reserves the attempt, visible to other requests, before the slow part. The second checks again
+    everything that the first has read, and records the result. An unknown address, a wrong
+    password and a locked account cost the same statements and one hash, and get the same answer.
     """
 
     def __init__(
@@ -48,91 +48,106 @@ class SignIn:
         uow: UnitOfWork,
         accounts: Accounts,
         passwords: Passwords,
-        opening: Opening,
+        session_issuer: Opening,
         throttle: Throttle,
     ) -> None:
-        """Let *opening* open the sessions of those whose password is right."""
+        """Create sessions by *session_issuer* and count attempts by *throttle*."""
         self._uow = uow
         self._accounts = accounts
         self._passwords = passwords
-        self._opening = opening
+        self._session_issuer = session_issuer
         self._throttle = throttle
 
     async def login(self, request: Login, cause: Cause) -> TokenView:
-        """Return the only token of a new session. Raises what `_admit` raises."""
-        return self._opening.token(await self._admit(request, cause, self._opening.once))
+        """Return the only token of a new session. Raises the errors of `_authenticate`."""
+        issuer = self._session_issuer
+        return issuer.token(await self._authenticate(request, cause, issuer.once))
 
     async def begin(self, request: Login, cause: Cause) -> GrantView:
-        """Return the tokens of a new session that can be renewed. Raises what `_admit` raises."""
-        return self._opening.tokens(await self._admit(request, cause, self._opening.renewable))
+        """Return the tokens of a new refreshable session. Raises the errors of `_authenticate`."""
+        issuer = self._session_issuer
+        return issuer.tokens(await self._authenticate(request, cause, issuer.renewable))
 
-    async def _admit(self, request: Login, cause: Cause, open_session: Open[S]) -> S:
-        """Open a session for the account with this address and password.
+    async def _authenticate(
+        self, request: Login, cause: Cause, create_session: SessionFactory[S]
+    ) -> S:
+        """Create a session of the account with this address and password.
 
         Raises:
-            InvalidCredentials: no such account, another password, or too many failures before
-                this attempt; after the same work.
-            AccountIsBlocked: the password is right, and the account is blocked.
-            TooManyAttempts: from this network, or at this moment in this name.
-            SignInBusy: too many passwords are being hashed.
+            InvalidCredentials: the account does not exist, the password is wrong, or the account
+                is locked after too many failures; the work is the same in each case.
+            AccountIsBlocked: the password is right, but the account is blocked.
+            TooManyAttempts: too many failures from this network, or too many attempts wait for
+                this address.
+            SignInBusy: the queue of password hashing is full or too slow.
         """
         address = canonical_or_nobody(request.email)
-        asker = Asker.of(cause, address)
+        requester = Asker.of(cause, address)
         attempt, known = await self._throttle.reserve(
             Flow.SIGN_IN, address, cause, lambda tx: self._accounts.credentials(tx, address)
         )
         found = None if attempt.is_locked else known
-        for _ in range(LOOKS):
+        for _ in range(MAX_CHECKS):
             async with self._throttle.sparing(attempt, cause):
-                proof = await self._prove(found, request.password, asker)
-            if proof is None:
+                verified = await self._verify(found, request.password, requester)
+            if verified is None:
                 break
             async with self._uow.begin(cause) as tx:
-                found = await self._accounts.lock(tx, proof.account_id, write=proof.is_outdated)
-                if found is None or found.password_hash != proof.password_hash:
-                    # Meanwhile the password was changed, or a parallel sign-in renewed its hash.
+                found = await self._accounts.lock(
+                    tx, verified.account_id, write=verified.is_outdated
+                )
+                if found is None or found.password_hash != verified.password_hash:
+                    # The password was changed meanwhile, or a parallel login replaced its hash.
                     continue
                 if found.status != AccountStatus.BLOCKED:
-                    return await self._let_in(tx, attempt, proof, open_session)
-                await self._turn_away(tx, attempt, proof.account_id)
+                    return await self._complete(tx, attempt, verified, create_session)
+                await self._record_blocked(tx, attempt, verified.account_id)
             raise AccountIsBlocked
         async with self._uow.begin(cause) as tx:
-            await self._refuse(tx, attempt, known)
+            await self._record_failure(tx, attempt, known)
         raise InvalidCredentials
 
-    async def _prove(
-        self, found: Credentials | None, password: str, asker: Asker
-    ) -> "_Proof | None":
-        """Verify *password*, after the same work where there is nothing to verify it with."""
+    async def _verify(
+        self, found: Credentials | None, password: str, requester: Asker
+    ) -> "_VerifiedPassword | None":
+        """Verify *password*; without stored credentials, do the same work and return None."""
         stored = None if found is None else found.password_hash
-        if not await self._passwords.verify(stored, password, asker) or found is None:
+        if not await self._passwords.verify(stored, password, requester) or found is None:
             return None
-        renewed = None
+        new_hash = None
         if self._passwords.is_outdated(found.password_hash):
-            renewed = await self._passwords.hash(password, asker)
-        return _Proof(
-            account_id=found.account_id, password_hash=found.password_hash, renewed=renewed
+            new_hash = await self._passwords.hash(password, requester)
+        return _VerifiedPassword(
+            account_id=found.account_id, password_hash=found.password_hash, new_hash=new_hash
         )
 
-    async def _let_in(
-        self, tx: Transaction, attempt: Attempt, proof: "_Proof", open_session: Open[S]
+    async def _complete(
+        self,
+        tx: Transaction,
+        attempt: Attempt,
+        verified: "_VerifiedPassword",
+        create_session: SessionFactory[S],
     ) -> S:
-        account_id = proof.account_id
-        if proof.renewed is not None:
-            await self._accounts.rehash(tx, account_id, old=proof.password_hash, new=proof.renewed)
-        session = await open_session(tx, account_id, PASSWORD_LEVEL)
+        account_id = verified.account_id
+        if verified.new_hash is not None:
+            await self._accounts.rehash(
+                tx, account_id, old=verified.password_hash, new=verified.new_hash
+            )
+        session = await create_session(tx, account_id, PASSWORD_LEVEL)
         await self._throttle.succeed(tx, attempt)
         tx.emit(LoginSucceeded(account_id=account_id, subject=attempt.subject, timestamp=tx.now))
         return session
 
-    async def _turn_away(self, tx: Transaction, attempt: Attempt, account_id: UUID) -> None:
-        """Record the right password of a blocked account, which says nothing against anybody."""
+    async def _record_blocked(self, tx: Transaction, attempt: Attempt, account_id: UUID) -> None:
+        """Record the right password of a blocked account; it does not count as a failure."""
         await self._throttle.release(tx, attempt)
         tx.emit(
             LoginRefusedBlocked(account_id=account_id, subject=attempt.subject, timestamp=tx.now)
         )
 
-    async def _refuse(self, tx: Transaction, attempt: Attempt, known: Credentials | None) -> None:
+    async def _record_failure(
+        self, tx: Transaction, attempt: Attempt, known: Credentials | None
+    ) -> None:
         account_id = None if known is None else known.account_id
         await self._throttle.fail(tx, attempt, account_id)
         if known is not None and self._passwords.is_damaged(known.password_hash):
@@ -147,17 +162,17 @@ class SignIn:
         )
 
 
-class _Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """The password was right for this hash. `renewed` is one of today's parameters, if needed."""
+class _VerifiedPassword(msgspec.Struct, frozen=True, kw_only=True):
+    """The password matches `password_hash`. `new_hash` is set if the parameters are outdated."""
 
     account_id: UUID
     password_hash: str
-    renewed: str | None
+    new_hash: str | None
 
     @property
     def is_outdated(self) -> bool:
-        return self.renewed is not None
+        return self.new_hash is not None
 
     def __repr__(self) -> str:
         """Name the account only (I9)."""
-        return f"<_Proof {self.account_id}>"
+        return f"<_VerifiedPassword {self.account_id}>"

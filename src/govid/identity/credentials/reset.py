@@ -1,11 +1,11 @@
-"""Setting a forgotten password, by a link in a mail."""
+"""Resets a forgotten password by a one-time token that is sent by e-mail."""
 
 from functools import partial
 
 from govid.bus import Cause, Invalid, UnitOfWork
 from govid.bus.contracts import CredentialChanged, CredentialResetRequested
 from govid.bus.shared.account_status import AccountStatus
-from govid.identity.credentials.change import Ending
+from govid.identity.credentials.change import SessionRevocation
 from govid.identity.errors import Fault, LinkIsSpent
 from govid.identity.mail.correspondence import Correspondence
 from govid.identity.passwords.hashing import Passwords
@@ -18,113 +18,115 @@ from govid.identity.rules import canonical_or_nobody
 from govid.identity.schemas import ConfirmReset
 from govid.identity.throttle.attempts import Flow, Throttle
 
-REASON = "password_reset"
+RESET_REASON = "password_reset"
 
 
 class PasswordReset:
-    """Sends links to set a new password, and sets it for whoever follows one.
+    """Sends password-reset links and sets the new password when a link is used.
 
-    Each step opens two transactions: the first reserves an attempt that others must see, or
-    looks before a hash is made; the second trusts nothing that the first has read.
+    Each step opens two transactions, so that no connection is held during slow work. The first
+    reserves an attempt that other requests must see, or reads before a password is hashed. The
+    second checks again everything that the first has read.
     """
 
     def __init__(
         self,
         uow: UnitOfWork,
-        owners: Owners,
-        ending: Ending,
-        links: Links,
+        accounts: Owners,
+        session_revoker: SessionRevocation,
+        one_time_tokens: Links,
         passwords: Passwords,
         policy: Policy,
         throttle: Throttle,
-        correspondence: Correspondence,
+        email_outbox: Correspondence,
     ) -> None:
-        """Admit new passwords by *policy*."""
+        """Validate new passwords by *policy*."""
         self._uow = uow
-        self._owners = owners
-        self._ending = ending
-        self._links = links
+        self._accounts = accounts
+        self._session_revoker = session_revoker
+        self._one_time_tokens = one_time_tokens
         self._passwords = passwords
         self._policy = policy
         self._throttle = throttle
-        self._correspondence = correspondence
+        self._email_outbox = email_outbox
 
     async def request(self, email: str, cause: Cause) -> None:
-        """Send a link to whoever has this address.
+        """Send a reset link to the account with this address.
 
-        An address that nobody has, one that is blocked and one that asked too often cost the same
-        work and get the same answer, and no mail.
+        No e-mail is sent if the address is unknown, its account is blocked or it was used for too
+        many requests. The work and the answer are the same in all cases.
 
         Raises:
-            MailIsOff: nobody could send it.
-            TooManyAttempts: the caller's network has asked too often.
+            MailIsOff: no e-mail transport is configured.
+            TooManyAttempts: the client network has made too many requests.
         """
-        self._correspondence.require()
+        self._email_outbox.require()
         subject = canonical_or_nobody(email)
         attempt, found = await self._throttle.reserve(
             Flow.RESET,
             subject,
             cause,
-            partial(self._owners.with_address, email_canonical=subject),
+            partial(self._accounts.with_address, email_canonical=subject),
             by_network=True,
         )
         async with self._uow.begin(cause) as tx:
-            first = await self._correspondence.is_first_this_hour(tx, LetterKind.RESET, subject)
-            due = _if_open(found) if first or not attempt.is_locked else None
-            # To the address on file, and never to the one that was typed.
+            first = await self._email_outbox.is_first_this_hour(tx, LetterKind.RESET, subject)
+            due = _if_not_blocked(found) if first or not attempt.is_locked else None
+            # The e-mail goes to the stored address, never to the submitted one.
             account_id, address = (None, None) if due is None else (due.id, due.email)
-            letter_id = await self._correspondence.ask(
+            email_id = await self._email_outbox.ask(
                 tx, LetterKind.RESET, account_id, address, subject=subject, is_exempt=first
             )
             tx.emit(
                 CredentialResetRequested(
-                    request_id=letter_id, account_id=account_id, timestamp=tx.now
+                    request_id=email_id, account_id=account_id, timestamp=tx.now
                 )
             )
-            # Each letter counts, wanted or not: they land in somebody's inbox.
+            # Each request counts as a failure, because each may put an e-mail into an inbox.
             await self._throttle.fail(tx, attempt, account_id)
 
     async def confirm(self, request: ConfirmReset, cause: Cause) -> None:
-        """Set the new password. All sessions, all other links and a lock of signing in end.
+        """Set the new password; revoke all sessions and one-time tokens, and end a login lockout.
 
         Raises:
-            LinkIsSpent: the token was used, is too old, or the account is blocked.
-            Invalid: the new password is not admitted; the link stays good.
-            SignInBusy: too many passwords are being hashed.
+            LinkIsSpent: the token was used or has expired, or the account is blocked.
+            Invalid: the new password breaks a rule; the token stays valid.
+            SignInBusy: the queue of password hashing is full or too slow.
         """
         async with self._uow.begin(cause) as tx:
-            promise = await self._links.find(tx, Purpose.RESET, request.token)
-            owner = None if promise is None else await self._owners.find(tx, promise.account_id)
-        if promise is None or owner is None:
+            target = await self._one_time_tokens.find(tx, Purpose.RESET, request.token)
+            account = None if target is None else await self._accounts.find(tx, target.account_id)
+        if target is None or account is None:
             raise LinkIsSpent
         password_hash = await self._passwords.hash(
-            self._admitted(request.password, owner), Asker.of(cause, str(owner.id))
+            self._validated(request.password, account), Asker.of(cause, str(account.id))
         )
         async with self._uow.begin(cause) as tx:
-            owner = _if_open(await self._owners.lock(tx, owner.id, write=True))
-            if owner is None or owner.email != promise.address:
+            account = _if_not_blocked(await self._accounts.lock(tx, account.id, write=True))
+            if account is None or account.email != target.address:
                 raise LinkIsSpent
-            if not await self._links.use(tx, Purpose.RESET, request.token):
+            if not await self._one_time_tokens.use(tx, Purpose.RESET, request.token):
                 raise LinkIsSpent
-            await self._owners.set_password(tx, owner.id, password_hash)
-            if owner.email_confirmed_at is None:
-                await self._owners.confirm_email(tx, owner.id)
-            await self._ending.revoke_all(tx, owner.id, reason=REASON)
-            await self._links.revoke(tx, owner.id, Purpose.RESET, Purpose.EMAIL)
-            await self._correspondence.take_back(tx, owner.id)
-            await self._correspondence.tell(tx, LetterKind.PASSWORD_CHANGED, owner)
-            # The link proves the mailbox: what others failed at keeps its owner out no longer.
-            await self._throttle.lift(tx, Flow.SIGN_IN, owner.email_canonical)
-            tx.emit(CredentialChanged(account_id=owner.id, how="reset", timestamp=tx.now))
+            await self._accounts.set_password(tx, account.id, password_hash)
+            if account.email_confirmed_at is None:
+                await self._accounts.confirm_email(tx, account.id)
+            await self._session_revoker.revoke_all(tx, account.id, reason=RESET_REASON)
+            await self._one_time_tokens.revoke(tx, account.id, Purpose.RESET, Purpose.EMAIL)
+            await self._email_outbox.take_back(tx, account.id)
+            await self._email_outbox.tell(tx, LetterKind.PASSWORD_CHANGED, account)
+            # The token proves control of the mailbox, so failures of other clients no longer
+            # lock the account holder out.
+            await self._throttle.lift(tx, Flow.SIGN_IN, account.email_canonical)
+            tx.emit(CredentialChanged(account_id=account.id, how="reset", timestamp=tx.now))
 
-    def _admitted(self, password: str, owner: Owner) -> str:
+    def _validated(self, password: str, account: Owner) -> str:
         try:
             return self._policy.admit(
-                password, email=owner.email, identifier=owner.identifier_value
+                password, email=account.email, identifier=account.identifier_value
             )
         except Fault as fault:
             raise Invalid.at("password", str(fault), fault.kind) from None
 
 
-def _if_open(owner: Owner | None) -> Owner | None:
-    return None if owner is None or owner.status == AccountStatus.BLOCKED else owner
+def _if_not_blocked(account: Owner | None) -> Owner | None:
+    return None if account is None or account.status == AccountStatus.BLOCKED else account
