@@ -87,7 +87,7 @@ async def test_r2_a_password_with_the_lists(
 
 async def test_r2_a_refused_password_is_not_repeated(strict: Client) -> None:
     answer = await strict.register(password="password123")
-    assert answer.json()["detail"] == "password: is one of the passwords that are used most"
+    assert answer.json()["detail"] == "password: is one of the most commonly used passwords"
     assert "password123" not in answer.text
 
 

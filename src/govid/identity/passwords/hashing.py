@@ -1,7 +1,7 @@
-"""Password hashes: argon2id, in threads, and never more at once than the machine can take.
+"""Hashes passwords with Argon2id on worker threads, with bounded concurrency.
 
-A hash is made to be expensive. Without a bound, a crowd that signs in would take the processor
-from everybody who already has.
+A hash is expensive by design. Without a bound, many simultaneous logins would take the CPU from
+all other requests.
 
 Source: OWASP ASVS 5.0, appendix C; RFC 9106.
 """
@@ -25,21 +25,21 @@ from govid.identity.passwords.turns import Asker, NoRoom, Turns
 from govid.identity.settings import IdentitySettings
 
 LEAST_MEMORY_KIB = {1: 47104, 2: 19456, 3: 12288}
-"""The least memory for each number of passes; more than three passes need no less than three."""
+"""The minimum memory by number of passes; more than three passes need as much as three."""
 MAX_WAITERS = 64
 WAIT_SECONDS = 5.0
 HASH_BYTES = 32
 SALT_BYTES = 16
 NICENESS = 5
-"""By how much a hash steps back. Measured on one core under full load: requests keep three
-quarters of it, and sign-ins still get through."""
+"""How much the priority of hashing threads is lowered. Measured on one core under full load: other
+requests keep three quarters of it, and logins still succeed."""
 LEAST_PRIORITY = 19
 
 T = TypeVar("T")
 
 
 class Passwords:
-    """Hashes and verifies passwords."""
+    """Hashes and verifies passwords; requests wait in a fair queue (`FairHashQueue`)."""
 
     def __init__(
         self,
@@ -48,12 +48,12 @@ class Passwords:
         *,
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
-        """Hash as *settings* say, and count; settings too weak to protect anybody are a mistake.
+        """Use the Argon2 parameters of *settings*; a request waits at most *wait_seconds*.
 
         Raises:
-            ValueError: the parameters are below the floors.
+            ValueError: the parameters are below the minimum.
         """
-        _refuse_below_floor(settings)
+        _require_minimum(settings)
         self._hasher = PasswordHasher(
             time_cost=settings.argon2_time_cost,
             memory_cost=settings.argon2_memory_kib,
@@ -62,41 +62,41 @@ class Passwords:
             salt_len=SALT_BYTES,
         )
         self._threads = ThreadPoolExecutor(
-            settings.hash_concurrency, thread_name_prefix="argon2", initializer=_yield_to_requests
+            settings.hash_concurrency, thread_name_prefix="argon2", initializer=_lower_priority
         )
         self._wait_seconds = wait_seconds
         self._metrics = metrics or HashMetrics()
-        self._turns = Turns(settings.hash_concurrency, MAX_WAITERS, self._metrics.waiting)
+        self._queue = Turns(settings.hash_concurrency, MAX_WAITERS, self._metrics.waiting)
 
-    async def hash(self, password: str, asker: Asker) -> str:
-        """Return the hash of *password*, when it is the turn of *asker*.
-
-        Raises:
-            SignInBusy: too many are waiting already, or this one has waited too long.
-        """
-        return await self._run(asker, lambda: self._hasher.hash(_bytes(password)))
-
-    async def verify(self, stored: str | None, password: str, asker: Asker) -> bool:
-        """Tell whether *password* is the one whose hash is *stored*.
-
-        With nothing stored, and for a password that no rule could have admitted, the answer is no,
-        after the same work as for any other: its duration tells nobody which accounts exist.
+    async def hash(self, password: str, requester: Asker) -> str:
+        """Return the hash of *password* once the queue has given *requester* a slot.
 
         Raises:
-            SignInBusy: too many are waiting already, or this one has waited too long.
+            SignInBusy: the queue is full, or the request has waited too long.
         """
-        # Counted as sent, before a normal form many times as long is made of it.
+        return await self._run(requester, lambda: self._hasher.hash(_bytes(password)))
+
+    async def verify(self, stored: str | None, password: str, requester: Asker) -> bool:
+        """Tell whether *stored* is a hash of *password*.
+
+        The result is False if *stored* is None or the password is longer than any valid one. The
+        work is the same in that case, so that the duration does not tell which accounts exist.
+
+        Raises:
+            SignInBusy: the queue is full, or the request has waited too long.
+        """
+        # The length is checked as sent, before a much longer normal form is made of it.
         if stored is None or len(password) > PASSWORD_MAX_LENGTH:
-            await self.hash("", asker)
+            await self.hash("", requester)
             return False
-        return await self._run(asker, lambda: self._matches(stored, _bytes(password)))
+        return await self._run(requester, lambda: self._matches(stored, _bytes(password)))
 
     def is_outdated(self, stored: str) -> bool:
-        """Tell whether the hash *stored* was made with other parameters than today's."""
+        """Tell whether the hash *stored* was made with other parameters than the current ones."""
         return self._hasher.check_needs_rehash(stored)
 
     def is_damaged(self, stored: str) -> bool:
-        """Tell whether *stored* is no hash that could be read."""
+        """Tell whether *stored* cannot be parsed as a hash."""
         try:
             extract_parameters(stored)
         except InvalidHashError:
@@ -109,34 +109,34 @@ class Passwords:
         except VerificationError:
             return False
         except InvalidHashError:
-            # A damaged row is a wrong password, after the work of a right one.
+            # A damaged hash counts as a wrong password and costs the same work.
             self._hasher.hash(password)
             return False
 
-    async def _run(self, asker: Asker, work: Callable[[], T]) -> T:
+    async def _run(self, requester: Asker, work: Callable[[], T]) -> T:
         try:
             async with asyncio.timeout(self._wait_seconds):
-                await self._turns.take(asker)
+                await self._queue.acquire(requester)
         except (TimeoutError, NoRoom) as error:
             self._metrics.refused()
             raise SignInBusy(retry_after_seconds=int(WAIT_SECONDS)) from error
         self._metrics.begun()
         hashing = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        # When the thread is done, not when nobody waits any more: a client that hangs up ends
-        # its request, and not the work.
-        hashing.add_done_callback(lambda _: self._turns.end())
+        # The slot is released when the thread is done, not when the request ends: a client that
+        # disconnects does not stop the thread.
+        hashing.add_done_callback(lambda _: self._queue.release())
         return await asyncio.shield(hashing)
 
 
 def _bytes(password: str) -> bytes:
-    # A lone surrogate cannot have been registered, but may be tried.
+    # A lone surrogate is invalid at registration but may be sent at login.
     return normal(password).encode("utf-8", "surrogatepass")
 
 
-def _yield_to_requests() -> None:
-    """Let the event loop's thread go first wherever both want the processor.
+def _lower_priority() -> None:
+    """Lower the priority of this thread below that of the event loop's thread.
 
-    Linux alone counts priority by thread; elsewhere this would slow the whole process down.
+    Only Linux has a priority per thread; elsewhere this would slow down the whole process.
     """
     if sys.platform == "linux":
         niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, LEAST_PRIORITY)
@@ -144,10 +144,10 @@ def _yield_to_requests() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
-def _refuse_below_floor(settings: IdentitySettings) -> None:
+def _require_minimum(settings: IdentitySettings) -> None:
     least = LEAST_MEMORY_KIB.get(min(settings.argon2_time_cost, 3))
     if least is None or settings.argon2_memory_kib < least or settings.argon2_parallelism < 1:
-        floors = ", ".join(f"time {t} with {m} KiB" for t, m in LEAST_MEMORY_KIB.items())
-        raise ValueError(f"argon2 is too weak: the floors are {floors}, parallelism 1")
+        minimum = ", ".join(f"time {t} with {m} KiB" for t, m in LEAST_MEMORY_KIB.items())
+        raise ValueError(f"argon2 is too weak: the minimum is {minimum}, parallelism 1")
     if settings.hash_concurrency < 1:
-        raise ValueError("at least one hash has to be possible at a time")
+        raise ValueError("at least one concurrent hash must be allowed")

@@ -1,37 +1,37 @@
-"""What is counted of password hashes.
+"""Counts password hashes.
 
-Never for whom, and never whether there was anything to verify: whoever may read the metrics would
-learn by them which accounts exist.
+The metrics never tell for which account a hash is made or whether one existed. Otherwise they
+would reveal which accounts exist.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class HashMetrics:
-    """The instruments of one process."""
+    """The metrics of password hashing in one process."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        """Stand on *registry*; without one, count where nobody looks."""
+        """Register the metrics on *registry*; without one, they are not exposed."""
         registry = registry or CollectorRegistry()
         self._waiting = Gauge(
-            "govid_hashes_waiting", "Passwords that wait to be hashed.", registry=registry
+            "govid_hashes_waiting", "Requests that wait for a password hash.", registry=registry
         )
         hashes = Counter(
             "govid_hashes",
-            "Passwords that were to be hashed; `refused` where the queue was full or too slow.",
+            "Password hashes by outcome; `refused` if the queue was full or too slow.",
             ["outcome"],
             registry=registry,
         )
         self._begun, self._refused = hashes.labels("begun"), hashes.labels("refused")
 
-    def waiting(self, how_many: int) -> None:
-        """Remember how many wait now."""
-        self._waiting.set(how_many)
+    def waiting(self, number: int) -> None:
+        """Set the number of waiting requests."""
+        self._waiting.set(number)
 
     def begun(self) -> None:
-        """Count one hash that has got its turn."""
+        """Count a hash that has started."""
         self._begun.inc()
 
     def refused(self) -> None:
-        """Count one that waited too long, or was not let wait."""
+        """Count a request that was rejected by the full queue or waited too long."""
         self._refused.inc()

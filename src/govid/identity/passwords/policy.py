@@ -1,7 +1,7 @@
-"""Which passwords are admitted. No rule asks for digits or signs: length is what protects.
+"""Validates passwords by length and blocklists; no rule requires digits or symbols.
 
-Source: OWASP ASVS 5.0, 6.2; NIST SP 800-63B-4. Contrary to ASVS 6.2.8 a password is brought into
-form NFKC, so that one text typed on two devices is one password; everything else counts.
+Source: OWASP ASVS 5.0, 6.2; NIST SP 800-63B-4. Contrary to ASVS 6.2.8, a password is normalised to
+NFKC, so that the same text typed on two devices is the same password. Nothing else is changed.
 """
 
 import re
@@ -15,38 +15,38 @@ from govid.identity.schemas import PasswordPolicyView
 PASSWORD_MIN_LENGTH = 8
 PASSWORD_MAX_LENGTH = 256
 ADVISED_LENGTH = 15
-"""What NIST asks for where a password is the only factor."""
+"""The minimum that NIST recommends if a password is the only factor."""
 
 _SERVICE = ("govid", "nhs", "hmrc")
 _LEAST_CONTAINED = 4
-"""Shorter words stand in too many others by chance."""
+"""Shorter terms are contained in too many passwords by chance."""
 _SEPARATORS = re.compile(r"[._+-]+")
 
 
 class Policy:
-    """Admits passwords, or says what is wrong with them."""
+    """Validates passwords and describes the rules."""
 
     def __init__(self, *, min_length: int, checks: bool) -> None:
-        """Ask for *min_length* code points; with *checks*, refuse what is easy to guess too.
+        """Require *min_length* code points; with *checks*, refuse guessable passwords too.
 
         Raises:
-            ValueError: the contract's eight characters are the least.
+            ValueError: *min_length* is below the 8 characters of the contract or above 256.
         """
         if not PASSWORD_MIN_LENGTH <= min_length <= PASSWORD_MAX_LENGTH:
             raise ValueError(
-                f"the least length of a password is {PASSWORD_MIN_LENGTH} to {PASSWORD_MAX_LENGTH}"
+                f"minimum password length must be {PASSWORD_MIN_LENGTH} to {PASSWORD_MAX_LENGTH}"
             )
         self._min_length = min_length
         self._blocklists = Blocklists(min_length=min_length) if checks else None
 
     def admit(self, text: str, *, email: str | None, identifier: str | None) -> str:
-        """Return *text* in the form that is hashed; *email* and *identifier* are its owner's.
+        """Return *text* in the form that is hashed; *email* and *identifier* are the account's.
 
-        Length is counted in code points of form NFKC; the longest is also counted as sent, as
-        that form may be longer by far.
+        Length is counted in code points of the NFKC form. The maximum also applies to the text as
+        sent, because the NFKC form may be much longer.
 
         Raises:
-            Fault: it is too short, too long, no Unicode text, or easy to guess.
+            FieldError: it is too short, too long, not Unicode text, or guessable.
         """
         if not is_unicode(text):
             raise Fault("password_not_text", "is not valid Unicode text")
@@ -60,7 +60,7 @@ class Policy:
         return password
 
     def view(self) -> PasswordPolicyView:
-        """Return the rules as data, for those who ask people for passwords."""
+        """Return the rules as data, for clients that ask for a password."""
         lists = ("password_common", "password_breached", "password_context")
         return PasswordPolicyView(
             min_length=self._min_length,
@@ -80,27 +80,28 @@ class Policy:
     ) -> None:
         guess = folded(password)
         if lists.has_common(guess):
-            raise Fault("password_common", "is one of the passwords that are used most")
+            raise Fault("password_common", "is one of the most commonly used passwords")
         if lists.has_breached(guess, password):
-            raise Fault("password_breached", "is known from data that was stolen elsewhere")
-        if any(_betrays(word, guess) for word in _context(email, identifier)):
+            raise Fault("password_breached", "is known from a data breach")
+        if any(_contains(guess, term) for term in _context(email, identifier)):
             raise Fault(
-                "password_context", "holds the service's name, or your own number or address"
+                "password_context",
+                "contains the name of the service, or your own number or email address",
             )
 
 
 def normal(password: str) -> str:
-    """Return *password* in form NFKC."""
+    """Return *password* in NFKC form."""
     return unicodedata.normalize("NFKC", password)
 
 
 def folded(text: str) -> str:
-    """Return *text* as guesses are compared: in form NFKC, without case and without spaces."""
+    """Return *text* in the form used for comparison: NFKC, case-folded, without spaces."""
     return "".join(normal(normal(text).casefold()).split())
 
 
 def is_unicode(text: str) -> bool:
-    """Tell whether *text* can be encoded: a lone surrogate cannot, and reaches us as JSON."""
+    """Tell whether *text* can be encoded; a lone surrogate from a JSON escape cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -108,14 +109,14 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def _betrays(word: str, guess: str) -> bool:
-    return word == guess or (len(word) >= _LEAST_CONTAINED and word in guess)
+def _contains(guess: str, term: str) -> bool:
+    return term == guess or (len(term) >= _LEAST_CONTAINED and term in guess)
 
 
 def _context(email: str | None, identifier: str | None) -> Iterator[str]:
-    """Yield the words that somebody who knows the owner would try first.
+    """Yield terms that an attacker who knows the account holder would try first.
 
-    An address often is a name, so its parts count like the whole.
+    An email address is often a name, so its parts are yielded as well as the whole.
     """
     yield from _SERVICE
     if identifier is not None and is_unicode(identifier):

@@ -1,4 +1,4 @@
-"""Proving once more who one is, before something that a stolen token must not do."""
+"""Re-authentication: checks the password again before actions a stolen token must not allow."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,26 +16,26 @@ from govid.identity.throttle.attempts import Attempt, Flow, Throttle
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """The password was right a moment ago. It is worth something once `confirm` has looked."""
+    """The password was right when it was checked; `confirm` checks again in a transaction."""
 
-    owner: Owner
+    account: Owner
     attempt: Attempt
 
 
 class Reauthentication:
-    """Asks signed-in people for their password.
+    """Checks the password of a logged-in account holder under the login throttle.
 
-    In two steps, like signing in: the attempt is counted, visibly to others, before the hash is
-    made, and no connection is held meanwhile. A wrong password counts apart from sign-ins, so
-    that whoever has stolen a token cannot lock its owner out.
+    There are two steps, as at login: the attempt is reserved, visible to other requests, before
+    the password is hashed, and no connection is held meanwhile. Wrong passwords are counted apart
+    from logins, so that an attacker with a stolen token cannot lock the account holder out.
     """
 
     def __init__(
-        self, uow: UnitOfWork, owners: Owners, passwords: Passwords, throttle: Throttle
+        self, uow: UnitOfWork, accounts: Owners, passwords: Passwords, throttle: Throttle
     ) -> None:
-        """Count by *throttle*."""
+        """Count attempts by *throttle*."""
         self._uow = uow
-        self._owners = owners
+        self._accounts = accounts
         self._passwords = passwords
         self._throttle = throttle
 
@@ -45,39 +45,40 @@ class Reauthentication:
     ) -> AsyncIterator[Proof]:
         """Run the block with the proof that *password* is the principal's.
 
-        A block that is refused because somebody is busy or away has not spent the attempt.
+        If the block fails because a resource is busy or unavailable, the attempt is not counted.
 
         Raises:
-            PasswordNotConfirmed: it is another, there is none, or there were too many wrong ones.
-            TooManyAttempts: the caller's network has failed too often.
-            SignInBusy: too many passwords are being hashed.
+            PasswordNotConfirmed: the password is wrong, the account has none, or it is locked
+                after too many failures.
+            TooManyAttempts: the client network has failed too often.
+            SignInBusy: the queue of password hashing is full or too slow.
         """
-        attempt, owner = await self._throttle.reserve(
+        attempt, account = await self._throttle.reserve(
             Flow.REAUTHENTICATION,
             str(principal.account_id),
             cause,
-            partial(self._owners.find, account_id=principal.account_id),
+            partial(self._accounts.find, account_id=principal.account_id),
         )
-        asker = Asker.of(cause, str(principal.account_id))
+        requester = Asker.of(cause, str(principal.account_id))
         async with self._throttle.sparing(attempt, cause):
-            stored = None if owner is None or attempt.is_locked else owner.password_hash
-            if not await self._passwords.verify(stored, password, asker) or owner is None:
+            stored = None if account is None or attempt.is_locked else account.password_hash
+            if not await self._passwords.verify(stored, password, requester) or account is None:
                 async with self._uow.begin(cause) as tx:
                     await self._throttle.fail(tx, attempt, principal.account_id)
                 raise PasswordNotConfirmed
-            yield Proof(owner=owner, attempt=attempt)
+            yield Proof(account=account, attempt=attempt)
 
     async def confirm(self, tx: Transaction, proof: Proof) -> Owner:
-        """Lock the account for writing and return it, if the proof still holds.
+        """Lock the account for writing and return it, if the proof is still valid.
 
         Raises:
-            PasswordNotConfirmed: meanwhile the password was changed.
-            AccountIsBlocked: meanwhile the account was blocked.
+            PasswordNotConfirmed: the password was changed meanwhile.
+            AccountIsBlocked: the account was blocked meanwhile.
         """
-        owner = await self._owners.lock(tx, proof.owner.id, write=True)
-        if owner is None or owner.password_hash != proof.owner.password_hash:
+        account = await self._accounts.lock(tx, proof.account.id, write=True)
+        if account is None or account.password_hash != proof.account.password_hash:
             raise PasswordNotConfirmed
-        if owner.status == AccountStatus.BLOCKED:
+        if account.status == AccountStatus.BLOCKED:
             raise AccountIsBlocked
         await self._throttle.succeed(tx, proof.attempt)
-        return owner
+        return account

@@ -1,12 +1,11 @@
-"""Whose password is hashed next.
+"""Orders waiting password hashes in a fair queue, by client network and then by account name.
 
-A hash has a processor for itself, so at times many requests wait for one. This is a fair queue on
-several levels: wide networks take turns, in each of them the narrower ones, and in each of these
-the names. A caller who has fifty requests in it waits for the fifty, and others for few. One
-customer may have all networks of an IPv6 /48 or all addresses of an IPv4 /24, so that fairness
-between the narrowest networks alone would give that customer nearly every turn.
+One hash occupies one CPU, so requests wait. Slots are assigned round-robin on several levels: over
+the widest client networks, within each over the narrower ones, and within these over account
+names. A client with fifty requests delays its own requests only. The wide networks are needed
+because one customer may hold all networks of an IPv6 /48 or all addresses of an IPv4 /24.
 
-When the queue is full, a request of those who hold the most of it is refused.
+When the queue is full, the newest request of the group with the most waiting requests is rejected.
 """
 
 import asyncio
@@ -21,17 +20,17 @@ from govid.bus import Cause
 from govid.identity.throttle.callers import networks_of
 
 Group = tuple[str, ...]
-"""A network, or a name in one: the names of the networks around it, the widest first."""
+"""A network or a name in one, as the path of networks that contain it, the widest first."""
 
 
 class NoRoom(Exception):
-    """Too many wait, and nobody holds more of the queue than this one."""
+    """The queue is full, and this request belongs to a group with the most waiting requests."""
 
 
 class Asker(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks: from where, and in whose name, be there such an account or not.
+    """The requester of a hash: client networks, the widest first, and an account name.
 
-    *networks* are those around the caller's address, the widest first.
+    The name is used whether or not the account exists.
     """
 
     networks: tuple[str, ...]
@@ -39,12 +38,12 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, cause: Cause, name: str) -> Self:
-        """Return who asks in this *name*, for this *cause*."""
+        """Return the requester for an account *name* and the address of an operation context."""
         return cls(networks=networks_of(cause.address), name=name)
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """Return what the asker belongs to: each network, the widest first, then the name."""
+        """The groups of the requester: each network, the widest first, then the name."""
         path = (*self.networks, self.name)
         return tuple(path[: level + 1] for level in range(len(path)))
 
@@ -54,98 +53,107 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Turns:
-    """A number of turns at a time, and the queue of those who wait for one.
+    """A fixed number of hash slots and the fair queue of requests that wait for one.
 
-    Choosing among the waiters looks at all of them. They are few, and a turn takes some 50 ms.
+    The next request is chosen by a scan of all waiting ones. They are few, and a hash takes about
+    50 ms.
     """
 
     def __init__(
-        self, at_once: int, most_waiting: int, told: Callable[[int], None] = lambda _: None
+        self,
+        slots: int,
+        max_waiting: int,
+        on_waiting_changed: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Give *at_once* turns; let *most_waiting* wait. *told* hears how many do."""
-        self._free = at_once
-        self._most = most_waiting
-        self._told = told
-        # In the order in which they came.
+        """Offer *slots* and let *max_waiting* requests wait.
+
+        *on_waiting_changed* is called with the number of waiting requests after each change.
+        """
+        self._free = slots
+        self._max_waiting = max_waiting
+        self._on_waiting_changed = on_waiting_changed
+        # In order of arrival.
         self._waiters: dict[asyncio.Future[None], tuple[Group, ...]] = {}
-        # Of each group that waits: how many of it do, and its place in the rotation.
-        self._held: Counter[Group] = Counter()
-        self._places: dict[Group, int] = {}
-        self._next_place = count()
+        # For each group with waiting requests: their number, and its position in the rotation.
+        self._sizes: Counter[Group] = Counter()
+        self._positions: dict[Group, int] = {}
+        self._next_position = count()
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of waiting requests."""
         return len(self._waiters)
 
-    async def take(self, asker: Asker) -> None:
-        """Return when it is the turn of *asker*, who calls `end` when it is over.
+    async def acquire(self, requester: Asker) -> None:
+        """Wait until *requester* has a slot; the caller gives it back by `release`.
 
         Raises:
-            NoRoom: the queue is full, and no group holds more of it than those of *asker*; or a
-                later one came for whom this one had to go.
+            HashQueueFull: the queue is full, and no group has more waiting requests than those of
+                *requester*; or a later request has displaced this one.
         """
         if self._free:
             self._free -= 1
             return
-        if len(self._waiters) >= self._most:
-            self._make_room(asker.groups)
-        turn = asyncio.get_running_loop().create_future()
-        self._add(turn, asker.groups)
+        if len(self._waiters) >= self._max_waiting:
+            self._reject_one(requester.groups)
+        slot = asyncio.get_running_loop().create_future()
+        self._add(slot, requester.groups)
         try:
-            await turn
+            await slot
         except asyncio.CancelledError:
-            self._leave(turn)
+            self._abandon(slot)
             raise
 
-    def end(self) -> None:
-        """End a turn: the next one begins."""
-        waiting = [turn for turn in self._waiters if not turn.done()]
+    def release(self) -> None:
+        """Give a slot back; the next waiting request gets it."""
+        waiting = [slot for slot in self._waiters if not slot.done()]
         if not waiting:
             self._free += 1
             return
-        # Level by level the group whose turn is the longest ago; of one name who came first.
-        turn = min(waiting, key=lambda one: [self._places[group] for group in self._waiters[one]])
-        self._places.update((group, next(self._next_place)) for group in self._waiters[turn])
-        self._remove(turn)
-        turn.set_result(None)
+        # On each level the group that was served the longest ago; within a name the oldest request.
+        slot = min(
+            waiting, key=lambda one: [self._positions[group] for group in self._waiters[one]]
+        )
+        self._positions.update((group, next(self._next_position)) for group in self._waiters[slot])
+        self._remove(slot)
+        slot.set_result(None)
 
-    def _make_room(self, newcomer: tuple[Group, ...]) -> None:
-        """Refuse a waiter of the largest groups, or the *newcomer*, were it one of them.
+    def _reject_one(self, newcomer: tuple[Group, ...]) -> None:
+        """Reject a request of the largest groups, or the *newcomer* if it belongs to them.
 
-        Sizes are compared level by level, the widest first, with the newcomer counted. Of equals
-        the last to come is refused: those who came earlier have waited longer.
+        Sizes are compared level by level, the widest first, with the newcomer counted. Among
+        equals the newest is rejected, because the others have waited longer.
         """
 
         def size(groups: tuple[Group, ...]) -> list[int]:
-            return [self._held[group] + (group in newcomer) for group in groups]
+            return [self._sizes[group] + (group in newcomer) for group in groups]
 
-        last = max(reversed(self._waiters), key=lambda turn: size(self._waiters[turn]))
+        last = max(reversed(self._waiters), key=lambda slot: size(self._waiters[slot]))
         if size(newcomer) >= size(self._waiters[last]):
             raise NoRoom
         self._remove(last)
         if not last.done():
             last.set_exception(NoRoom())
 
-    def _leave(self, turn: asyncio.Future[None]) -> None:
-        """Forget *turn*, whose asker waits no longer; one that has just begun is the next one's."""
-        if turn in self._waiters:
-            self._remove(turn)
-        elif not turn.cancelled() and turn.exception() is None:
-            self.end()
+    def _abandon(self, slot: asyncio.Future[None]) -> None:
+        """Remove a cancelled request; if it was just given its slot, pass the slot on."""
+        if slot in self._waiters:
+            self._remove(slot)
+        elif not slot.cancelled() and slot.exception() is None:
+            self.release()
 
-    def _add(self, turn: asyncio.Future[None], groups: tuple[Group, ...]) -> None:
-        self._waiters[turn] = groups
-        self._held.update(groups)
+    def _add(self, slot: asyncio.Future[None], groups: tuple[Group, ...]) -> None:
+        self._waiters[slot] = groups
+        self._sizes.update(groups)
         for group in groups:
-            # A group that was not there joins the rotation at its end.
-            if group not in self._places:
-                self._places[group] = next(self._next_place)
-        self._told(len(self._waiters))
+            # A new group joins the rotation at its end.
+            if group not in self._positions:
+                self._positions[group] = next(self._next_position)
+        self._on_waiting_changed(len(self._waiters))
 
-    def _remove(self, turn: asyncio.Future[None]) -> None:
-        for group in self._waiters.pop(turn):
-            self._held[group] -= 1
-            if not self._held[group]:
-                del self._held[group], self._places[group]
-        self._told(len(self._waiters))
+    def _remove(self, slot: asyncio.Future[None]) -> None:
+        for group in self._waiters.pop(slot):
+            self._sizes[group] -= 1
+            if not self._sizes[group]:
+                del self._sizes[group], self._positions[group]
+        self._on_waiting_changed(len(self._waiters))

@@ -149,13 +149,13 @@ async def test_r1_a_hash_is_waited_for_in_the_name_that_was_given_be_there_one_o
     identity: Parts, monkeypatch: pytest.MonkeyPatch, typed: str
 ) -> None:
     await identity.register()
-    asked, take = list[tuple[str, str]](), identity.passwords._turns.take
+    asked, take = list[tuple[str, str]](), identity.passwords._queue.acquire
 
     async def note_and_take(asker: Asker) -> None:
         asked.append((asker.networks[-1], asker.name))
         await take(asker)
 
-    monkeypatch.setattr(identity.passwords._turns, "take", note_and_take)
+    monkeypatch.setattr(identity.passwords._queue, "acquire", note_and_take)
     with pytest.raises(InvalidCredentials):
         await identity.login(typed, WRONG)
     assert asked == [("none", typed.lower())]

@@ -238,7 +238,7 @@ async def test_who_waits_too_long_is_refused_and_leaves_the_queue(gate: Gate) ->
     await asyncio.sleep(0)
     with pytest.raises(SignInBusy):
         await hasher.hash("p", ADA)
-    assert hasher._turns.waiting == 0
+    assert hasher._queue.waiting == 0
     gate.open.set()
     assert await running == "hashed"
 

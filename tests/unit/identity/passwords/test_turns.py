@@ -36,13 +36,13 @@ class Crowd:
     async def serve(self) -> list[str]:
         """End turn after turn until everybody has had theirs; return who was served."""
         while not all(task.done() for task in self.tasks):
-            self.turns.end()
+            self.turns.release()
             await asyncio.sleep(0)
         return self.served
 
     async def _ask(self, text: str) -> None:
         try:
-            await self.turns.take(asker(text))
+            await self.turns.acquire(asker(text))
         except NoRoom:
             self.refused.append(text)
         else:
@@ -53,7 +53,7 @@ class Crowd:
 async def crowd() -> Crowd:
     """Return the crowd before one turn, which is taken, with room for four."""
     crowd = Crowd(Turns(1, 4))
-    await crowd.turns.take(asker("0z"))
+    await crowd.turns.acquire(asker("0z"))
     return crowd
 
 
@@ -88,7 +88,7 @@ async def test_networks_take_turns_on_each_level(crowd: Crowd, waiting: str, ser
 
 async def test_a_network_that_comes_back_joins_at_the_end(crowd: Crowd) -> None:
     await crowd.come("1a", "2a", "3a")
-    crowd.turns.end()
+    crowd.turns.release()
     await crowd.come("1b")
     assert await crowd.serve() == ["1a", "2a", "3a", "1b"]
 
@@ -139,12 +139,12 @@ async def test_nothing_is_kept_of_those_who_have_gone(crowd: Crowd) -> None:
     tasks[0].cancel()
     await crowd.serve()
     turns = crowd.turns
-    assert (turns._waiters, turns._held, turns._places) == ({}, {}, {})
+    assert (turns._waiters, turns._sizes, turns._positions) == ({}, {}, {})
 
 
 async def test_room_that_a_turn_has_made_is_used_before_anybody_is_refused(crowd: Crowd) -> None:
     await crowd.come("1a", "1b", "1c", "1d")
-    crowd.turns.end()
+    crowd.turns.release()
     await crowd.come("1e")
     assert crowd.refused == []
     assert crowd.turns.waiting == 4
@@ -160,14 +160,14 @@ async def test_who_gives_up_is_passed_over(crowd: Crowd) -> None:
 
 async def test_who_gives_up_at_the_very_moment_hands_the_turn_on(crowd: Crowd) -> None:
     first, second = await crowd.come("1a", "1b")
-    crowd.turns.end()
+    crowd.turns.release()
     first.cancel()
     await asyncio.wait([first, second])
     assert crowd.served == ["1b"]
 
 
 async def test_a_turn_that_nobody_waits_for_is_kept(crowd: Crowd) -> None:
-    crowd.turns.end()
+    crowd.turns.release()
     await crowd.come("1a", "1b")
     assert crowd.served == ["1a"]
 
@@ -215,7 +215,7 @@ class Town(Crowd):
     async def _ask(self, text: str) -> None:
         who = Asker.of(Cause(correlation_id="test", address=text), f"of {text}")
         try:
-            await self.turns.take(who)
+            await self.turns.acquire(who)
         except NoRoom:
             self.refused.append(text)
         else:
@@ -226,7 +226,7 @@ class Town(Crowd):
 async def town() -> Town:
     """Return the town before one turn, which is taken, with room for as many as in production."""
     town = Town(Turns(1, ROOM))
-    await town.turns.take(asker("0z"))
+    await town.turns.acquire(asker("0z"))
     return town
 
 
@@ -305,7 +305,7 @@ def test_a_newcomer_of_an_absent_network_is_refused_only_where_each_holds_one(
 
     async def come() -> list[str]:
         crowd = Crowd(Turns(1, len(waiting)))
-        await crowd.turns.take(asker("0z"))
+        await crowd.turns.acquire(asker("0z"))
         await crowd.come(*waiting)
         await crowd.come("zzzz")
         await asyncio.sleep(0)
@@ -322,7 +322,7 @@ def test_a_newcomer_of_an_absent_network_is_refused_only_where_each_holds_one(
 def test_a_wide_network_that_was_refused_has_its_share(arrivals: list[str], room: int) -> None:
     async def come() -> tuple[list[str], list[str]]:
         crowd = Crowd(Turns(1, room))
-        await crowd.turns.take(asker("0z"))
+        await crowd.turns.acquire(asker("0z"))
         await crowd.come(*arrivals)
         await asyncio.sleep(0)
         refused = list(crowd.refused)
