@@ -1,1 +1,4 @@
-"""Who is calling, and for how long they may."""
+"""Sessions: access-token authentication, issuing, refresh-token rotation, revocation, expiry.
+
+Access tokens and signing keys are in `identity/tokens`.
+"""

@@ -1,4 +1,4 @@
-"""Who is calling: the first thing that happens in every request with a token."""
+"""Authenticates each request that carries an access token."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -10,40 +10,40 @@ from govid.identity.tokens.access import Tokens
 
 
 class Authentication:
-    """Finds the principal behind a token."""
+    """Returns the principal of an access token."""
 
     def __init__(
         self,
         sessions: LiveSessions,
         tokens: Tokens,
-        seen: Callable[[UUID], None],
+        on_use: Callable[[UUID], None],
     ) -> None:
-        """Verify signatures by *tokens*, and read each session's state by *sessions*.
+        """Verify signatures by *tokens* and read the state of each session by *sessions*.
 
-        *seen* is called with each session whose last use was recorded more than a minute ago.
+        *on_use* is called with each session whose last use was recorded more than a minute ago.
         """
-        self._find = sessions.find
+        self._fetch = sessions.find
         self._tokens = tokens
-        self._seen = seen
+        self._on_use = on_use
 
     async def authenticate(self, token: str) -> Principal:
-        """Return the principal of *token*, as the database has it at this moment.
+        """Return the principal of *token*, as stored in the database at this moment.
 
         Raises:
-            InvalidToken: the token is not believed, its session has ended, or its account is
-                blocked or gone.
-            AccountsUnreachable: the database did not answer; nobody passes unread.
+            InvalidToken: the token is not valid, its session has ended, or its account is blocked
+                or closed.
+            AccountsUnreachable: the database did not answer; no request passes without the read.
         """
         verified = self._tokens.verify(token)
         try:
-            row = await self._find(verified.session_id, verified.account_id)
+            row = await self._fetch(verified.session_id, verified.account_id)
         except DATABASE_UNAVAILABLE as error:
             raise AccountsUnreachable(retry_after_seconds=1) from error
         if row is None:
             raise InvalidToken
         if row[9]:
-            self._seen(verified.session_id)
-        # By position, without a loop: this is the hottest line of govid.
+            self._on_use(verified.session_id)
+        # By position and without a loop, because this runs in every authenticated request.
         return Principal(
             account_id=verified.account_id,
             session_id=verified.session_id,

@@ -1,4 +1,4 @@
-"""How sessions end before their time: by their owner, or with something that happens to them."""
+"""Revokes sessions before they expire: logout, or a change of the account."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -10,23 +10,23 @@ from govid.identity.repository.sessions import Sessions
 
 LOGOUT = "logout"
 LOGOUT_ALL = "logout_all"
-ENDED = "ended"
+REVOKED = "ended"
 
 
 class Ending:
-    """Ends sessions. Every request reads its session, so an end counts from its commit on."""
+    """Revokes sessions. Every request reads its session, so a revocation counts from its commit."""
 
     def __init__(self, uow: UnitOfWork, sessions: Sessions) -> None:
-        """End sessions of *sessions* in transactions of *uow*."""
+        """Revoke rows of *sessions* in transactions of *uow*."""
         self._uow = uow
         self._sessions = sessions
 
     @rerun_on_conflict
     async def logout(self, principal: Principal, cause: Cause) -> None:
-        """End the session of this request.
+        """Revoke the session of this request.
 
         Raises:
-            InvalidToken: it has ended meanwhile.
+            InvalidToken: the session has ended meanwhile.
         """
         async with self._uow.begin(cause) as tx:
             await self.confirm(tx, principal, write=False)
@@ -34,22 +34,22 @@ class Ending:
 
     @rerun_on_conflict
     async def end(self, principal: Principal, session_id: UUID, cause: Cause) -> None:
-        """End another session of the same account.
+        """Revoke another session of the same account.
 
         Raises:
-            SessionNotFound: there is no such session, it has ended, or it is somebody else's.
+            SessionNotFound: the session does not exist, has ended, or is of another account.
             InvalidToken: the session of this request has ended meanwhile.
         """
         async with self._uow.begin(cause) as tx:
-            # To write, as two sessions that end each other would wait for each other.
+            # A write lock, because two sessions that revoke each other would deadlock.
             await self.confirm(tx, principal, write=True)
             if await self._sessions.hold(tx, session_id, of=principal.account_id) is None:
                 raise SessionNotFound
-            await self.revoke(tx, principal.account_id, session_id, reason=ENDED)
+            await self.revoke(tx, principal.account_id, session_id, reason=REVOKED)
 
     @rerun_on_conflict
     async def logout_all(self, principal: Principal, cause: Cause) -> None:
-        """End every session of the account, this one too, and all that is about to be opened.
+        """Revoke every session of the account, including this one and those being created now.
 
         Raises:
             InvalidToken: the session of this request has ended meanwhile.
@@ -59,10 +59,10 @@ class Ending:
             await self.end_all(tx, principal.account_id, reason=LOGOUT_ALL)
 
     async def confirm(self, tx: Transaction, principal: Principal, *, write: bool) -> None:
-        """Lock the caller's account, and make sure that they may still act.
+        """Lock the account of the principal and check that its session is still live.
 
-        With *write* the transaction will change the account. What was true when the request came
-        in may have ended before its transaction began; from here on it cannot.
+        With *write*, the transaction will change the account. The session may have ended between
+        the authentication of the request and this transaction; after the lock it cannot end.
 
         Raises:
             InvalidToken: the session has ended meanwhile.
@@ -72,27 +72,27 @@ class Ending:
             raise InvalidToken
 
     async def end_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> None:
-        """Let every token and session of the account be dead when *tx* commits.
+        """Invalidate every token and revoke every session of the account.
 
-        *tx* holds the account's lock, to write. For whatever makes old sign-ins worthless: a new
-        password, a reset, a block, a closure.
+        The caller must hold the account's row lock for writing in *tx*. It is meant for changes
+        after which old logins must not count: a new password, a reset, a block, a closure.
         """
         await self._sessions.invalidate(tx, account_id)
         await self.revoke_all(tx, account_id, reason=reason)
 
     async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> None:
-        """Revoke the sessions of an account whose tokens *tx* has invalidated by itself."""
-        ended = await self._sessions.revoke_all(tx, account_id, reason=reason)
-        self._ended(tx, account_id, ended, reason)
+        """Revoke the sessions of an account whose tokens *tx* has already invalidated."""
+        revoked = await self._sessions.revoke_all(tx, account_id, reason=reason)
+        self._emit_revoked(tx, account_id, revoked, reason)
 
     async def revoke(
         self, tx: Transaction, account_id: UUID, session_id: UUID, *, reason: str
     ) -> None:
-        """Revoke one session, whose account *tx* has locked."""
+        """Revoke one session; *tx* holds the row lock of its account."""
         if await self._sessions.revoke(tx, session_id, reason=reason):
-            self._ended(tx, account_id, [session_id], reason)
+            self._emit_revoked(tx, account_id, [session_id], reason)
 
-    def _ended(
+    def _emit_revoked(
         self, tx: Transaction, account_id: UUID, session_ids: Sequence[UUID], reason: str
     ) -> None:
         if session_ids:

@@ -1,4 +1,4 @@
-"""Sessions that have ended by themselves, and rows that nobody needs any more."""
+"""Expires sessions and deletes rows of sessions that ended long ago."""
 
 from datetime import timedelta
 
@@ -9,20 +9,20 @@ from govid.bus.contracts import SessionExpired
 from govid.identity.models import Session
 
 EXPIRED = "expired"
-KEPT = timedelta(days=1)
-"""How long a dead session stays in its table. What it was is told by its events."""
+ENDED_RETENTION = timedelta(days=1)
+"""How long a session stays in its table after its end. Its events are kept longer."""
 
 
 class Expiry:
-    """Housekeeping of sessions: whoever uses a row meanwhile is not waited for.
+    """Idle and absolute expiry of sessions, as cleanup jobs that skip locked rows.
 
-    It compares with the time of its statement, not of the moment (`clock_timestamp`): for that one
-    no index is of use, and each round would read every session there is.
+    Times are compared with `statement_timestamp()`. With `clock_timestamp()` the planner cannot
+    use an index, and each run would read every session.
     """
 
     async def expire(self, tx: Transaction, rows: int) -> int:
-        """Mark at most so many sessions that have expired, each with its event."""
-        over = (
+        """Mark at most *rows* expired sessions and emit an event for each."""
+        due = (
             select(Session.id)
             .where(
                 Session.revoked_at.is_(None),
@@ -31,11 +31,11 @@ class Expiry:
             )
             .limit(rows)
             .with_for_update(key_share=True, skip_locked=True)
-            .cte("over")
+            .cte("due")
         )
         marked = await tx.execute(
             update(Session)
-            .where(Session.id == over.c.id)
+            .where(Session.id == due.c.id)
             .values(revoked_at=func.clock_timestamp(), revoked_reason=EXPIRED)
             .returning(Session.id, Session.account_id)
         )
@@ -45,15 +45,15 @@ class Expiry:
         return len(expired)
 
     async def purge(self, tx: Transaction, rows: int) -> int:
-        """Delete at most so many sessions that have been dead for long, with their tokens."""
-        dead = (
+        """Delete at most *rows* sessions that ended before the retention, with their tokens."""
+        ended = (
             select(Session.id)
-            .where(Session.revoked_at < func.statement_timestamp() - KEPT)
+            .where(Session.revoked_at < func.statement_timestamp() - ENDED_RETENTION)
             .limit(rows)
             .with_for_update(skip_locked=True)
-            .cte("dead")
+            .cte("ended")
         )
-        gone = await tx.execute(
-            delete(Session).where(Session.id == dead.c.id).returning(Session.id)
+        deleted = await tx.execute(
+            delete(Session).where(Session.id == ended.c.id).returning(Session.id)
         )
-        return len(gone.all())
+        return len(deleted.all())

@@ -1,4 +1,4 @@
-"""Which sessions an account has."""
+"""Lists the live sessions of an account."""
 
 from uuid import UUID
 
@@ -8,10 +8,10 @@ from govid.identity.schemas import SessionView
 
 
 class OwnSessions:
-    """Shows people where they are signed in."""
+    """Lists the sessions of an account for its holder."""
 
     def __init__(self, uow: UnitOfWork, sessions: Sessions) -> None:
-        """Read *sessions*."""
+        """Read from *sessions*."""
         self._uow = uow
         self._sessions = sessions
 
@@ -19,7 +19,7 @@ class OwnSessions:
     async def own(
         self, principal: Principal, cause: Cause, *, limit: int, after: UUID | None
     ) -> Page[SessionView]:
-        """Return the living sessions of the caller, the oldest first."""
+        """Return the live sessions of the principal, the oldest first."""
         async with self._uow.begin(cause) as tx:
             found = await self._sessions.own(tx, principal.account_id, limit=limit, after=after)
         views = [

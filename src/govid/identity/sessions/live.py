@@ -1,8 +1,7 @@
-"""The read at the head of every request: is this session alive, and whose is it?
+"""Reads the session and account of each authenticated request, in batches under load.
 
-Under load many requests ask this at once. Those that arrive while the connections are busy travel
-together in one statement: each is still answered by a read that began after it asked, at a fifth
-of the cost. Nothing is kept from one statement to the next.
+Requests that arrive while the connections are busy share one statement. Each is still answered by
+a read that began after the request, at a fifth of the cost. Nothing is cached between statements.
 """
 
 import asyncio
@@ -13,11 +12,11 @@ from uuid import UUID
 from govid.bus import Database
 from govid.bus.shared.account_status import AccountStatus
 
-STATEMENTS_AT_ONCE = 2
-"""One would let a single slow answer hold everybody up; more would carry fewer each."""
+MAX_CONCURRENT_STATEMENTS = 2
+"""With one, a single slow answer would delay all requests; with more, batches would be smaller."""
 
-# Lookups by primary key, in one statement that commits by itself. Every condition of authority
-# stands here, so that what ended a moment ago ends this request, in every process.
+# Lookups by primary key, in one statement that commits by itself. It holds every condition of a
+# valid session, so that a revocation takes effect on the next request in every process.
 _COLUMNS = """
     a.email, a.identifier_type, a.identifier_value, a.phone_number, a.status, a.auth_provider,
     a.created_at, a.updated_at, s.last_seen_at < clock_timestamp() - interval '1 minute',
@@ -35,9 +34,11 @@ _ONE = f"""
     WHERE s.id = $1 AND s.account_id = $2 AND {_ALIVE}
 """  # noqa: S608 - put together from constants
 _MANY = f"""
-    SELECT asked.place, {_COLUMNS}
-    FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (session_id, account_id, place)
-    JOIN identity.session s ON s.id = asked.session_id AND s.account_id = asked.account_id
+    SELECT requested.position, {_COLUMNS}
+    FROM unnest($1::uuid[], $2::uuid[])
+        WITH ORDINALITY AS requested (session_id, account_id, position)
+    JOIN identity.session s
+        ON s.id = requested.session_id AND s.account_id = requested.account_id
     JOIN identity.account a ON a.id = s.account_id
     WHERE {_ALIVE}
 """  # noqa: S608 - put together from constants
@@ -46,7 +47,7 @@ Rows = Mapping[int, Sequence[Any]]
 
 
 class _Batch:
-    """The questions that will travel together; their places count from one."""
+    """Lookups that share one statement; their positions count from one."""
 
     __slots__ = ("accounts", "rows", "sessions")
 
@@ -57,19 +58,19 @@ class _Batch:
 
 
 class LiveSessions:
-    """Finds sessions that are alive, and their accounts."""
+    """Fetches live sessions and their accounts."""
 
     def __init__(self, database: Database) -> None:
-        """Read from *database*, which need not be open yet."""
+        """Read from *database*, which may still be closed."""
         self._database = database
-        self._free = asyncio.Semaphore(STATEMENTS_AT_ONCE)
+        self._free = asyncio.Semaphore(MAX_CONCURRENT_STATEMENTS)
         self._next: _Batch | None = None
 
     async def find(self, session_id: UUID, account_id: UUID) -> Sequence[Any] | None:
-        """Return the account's columns, or None unless the session lives and is the account's.
+        """Return the account's columns, or None unless the session is live and the account's own.
 
-        The columns come after one of no meaning, in the order in which `Principal` has them; the
-        last but one tells whether it is time to note that the session is in use.
+        The first column is unused. The others have the order of the fields of `Principal`, except
+        that the last but one tells whether the last use must be recorded again.
         """
         batch = self._next
         if batch is None:
@@ -77,15 +78,15 @@ class LiveSessions:
             batch.rows = asyncio.create_task(self._read(batch))
         batch.sessions.append(session_id)
         batch.accounts.append(account_id)
-        place = len(batch.sessions)
-        # Shielded: when one client hangs up, the others' answer is still on its way.
-        return (await asyncio.shield(batch.rows)).get(place)
+        position = len(batch.sessions)
+        # Shielded, because the other requests of the batch still wait if one is cancelled.
+        return (await asyncio.shield(batch.rows)).get(position)
 
     async def _read(self, batch: _Batch) -> Rows:
         try:
             await self._free.acquire()
         finally:
-            # From here on the batch is closed: an answer may only serve who asked before it.
+            # The batch is closed here: a read may only answer requests that came before it.
             self._next = None
         try:
             return await self._fetch(batch)

@@ -1,4 +1,4 @@
-"""How a sign-in becomes a session, and a session becomes tokens."""
+"""Issues sessions and their tokens after a login."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -14,22 +14,22 @@ from govid.identity.settings import IdentitySettings
 from govid.identity.tokens.access import Tokens
 
 CLIENT_ID = "govid"
-"""The client of whoever signs in at govid itself."""
+"""The client id of sessions that begin with a login at govid itself."""
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """A session and the token that renews it. Worth nothing before the commit."""
+    """A session and its refresh token; valid only after the commit."""
 
     session: Opened
     refresh_token: str
 
     def __repr__(self) -> str:
         """Name the session only (I9)."""
-        return f"<Grant {self.session.session_id}>"
+        return f"<IssuedTokens {self.session.session_id}>"
 
 
 class Opening:
-    """Opens sessions for people who have just proven who they are, and signs their tokens."""
+    """Creates sessions for authenticated account holders and signs their access tokens."""
 
     def __init__(
         self,
@@ -38,30 +38,30 @@ class Opening:
         tokens: Tokens,
         settings: IdentitySettings,
     ) -> None:
-        """Let sessions and tokens live as long as *settings* say."""
+        """Use the lifetimes of *settings* for sessions and tokens."""
         self._sessions = sessions
         self._refresh_tokens = refresh_tokens
         self._tokens = tokens
-        self._once_seconds = settings.access_token_seconds
-        self._token_seconds = settings.session_token_seconds
+        self._single_token_seconds = settings.access_token_seconds
+        self._refreshable_token_seconds = settings.session_token_seconds
         self._idle = timedelta(seconds=settings.session_idle_seconds)
         self._absolute = timedelta(seconds=settings.session_absolute_seconds)
 
     async def once(self, tx: Transaction, account_id: UUID, acr: str) -> Opened:
-        """Begin a session of the account, whose lock *tx* holds, for one token.
+        """Create a session with one access token; *tx* holds the account's row lock.
 
-        It is as long as that token; being idle does not end it before.
+        The session lives as long as that token and has no shorter idle expiry.
         """
-        life = timedelta(seconds=self._once_seconds)
-        return await self._open(tx, account_id, acr, lifetime=life, idle=life)
+        lifetime = timedelta(seconds=self._single_token_seconds)
+        return await self._create(tx, account_id, acr, lifetime=lifetime, idle=lifetime)
 
     async def renewable(self, tx: Transaction, account_id: UUID, acr: str) -> Grant:
-        """Begin a session of the account, whose lock *tx* holds, that can be renewed."""
-        session = await self._open(tx, account_id, acr, lifetime=self._absolute, idle=self._idle)
+        """Create a session with a refresh token; *tx* holds the account's row lock."""
+        session = await self._create(tx, account_id, acr, lifetime=self._absolute, idle=self._idle)
         return await self.renew(tx, session)
 
     async def renew(self, tx: Transaction, session: Opened) -> Grant:
-        """Give the session its next refresh token; the one before it must be spent."""
+        """Issue the next refresh token of the session; the previous one must be consumed."""
         token = await self._refresh_tokens.issue(
             tx,
             session.session_id,
@@ -71,19 +71,19 @@ class Opening:
         return Grant(session=session, refresh_token=token)
 
     def token(self, session: Opened) -> TokenView:
-        """Return the one token of a session that nothing renews."""
-        return TokenView(access_token=self._signed(session, self._once_seconds))
+        """Return the response with the only token of a session without refresh."""
+        return TokenView(access_token=self._sign(session, self._single_token_seconds))
 
-    def tokens(self, grant: Grant) -> GrantView:
-        """Return the tokens of a session that can be renewed."""
+    def tokens(self, issued: Grant) -> GrantView:
+        """Return the response with the tokens of a refreshable session."""
         return GrantView(
-            access_token=self._signed(grant.session, self._token_seconds),
-            expires_in=self._token_seconds,
-            refresh_token=grant.refresh_token,
-            session_id=grant.session.session_id,
+            access_token=self._sign(issued.session, self._refreshable_token_seconds),
+            expires_in=self._refreshable_token_seconds,
+            refresh_token=issued.refresh_token,
+            session_id=issued.session.session_id,
         )
 
-    async def _open(
+    async def _create(
         self,
         tx: Transaction,
         account_id: UUID,
@@ -106,7 +106,7 @@ class Opening:
         )
         return session
 
-    def _signed(self, session: Opened, seconds: int) -> str:
+    def _sign(self, session: Opened, seconds: int) -> str:
         return self._tokens.issue(
             account_id=session.account_id,
             session_id=session.session_id,

@@ -1,4 +1,4 @@
-"""Renewing a session: each refresh token is good for once, and a copy gives itself away.
+"""Refresh-token rotation: each refresh token is valid once, and reuse revokes the session.
 
 Source: RFC 9700, section 4.14 (refresh token rotation).
 """
@@ -19,45 +19,46 @@ REUSED = "refresh_reuse"
 
 
 class Renewal:
-    """Renews sessions."""
+    """Exchanges a refresh token for new tokens of its session."""
 
     def __init__(
         self,
         uow: UnitOfWork,
         sessions: Sessions,
         refresh_tokens: RefreshTokens,
-        opening: Opening,
-        ending: Ending,
+        session_issuer: Opening,
+        session_revoker: Ending,
         settings: IdentitySettings,
     ) -> None:
-        """Let a renewed session be idle for as long as *settings* say."""
+        """Use the idle lifetime of *settings*; create tokens by *session_issuer*."""
         self._uow = uow
         self._sessions = sessions
         self._refresh_tokens = refresh_tokens
-        self._opening = opening
-        self._ending = ending
+        self._opening = session_issuer
+        self._session_revoker = session_revoker
         self._idle = timedelta(seconds=settings.session_idle_seconds)
 
     @rerun_on_conflict
     async def renew(self, request: Refresh, cause: Cause) -> GrantView:
-        """Return the next tokens of the session, and spend the refresh token.
+        """Return the next tokens of the session and consume the refresh token.
 
         Raises:
-            InvalidRefreshToken: nobody's, another client's, spent, or its session has ended.
+            InvalidRefreshToken: the token is unknown, of another client, used or expired, or its
+                session has ended.
         """
-        # Raised after the commit: what a spent token brings about must not be rolled back.
+        # Raised after the commit, because the revocation after a reuse must not be rolled back.
         async with self._uow.begin(cause) as tx:
-            grant = await self._next(tx, request)
-        if grant is None:
+            issued = await self._issue_next(tx, request)
+        if issued is None:
             raise InvalidRefreshToken
-        return self._opening.tokens(grant)
+        return self._opening.tokens(issued)
 
-    async def _next(self, tx: Transaction, request: Refresh) -> Grant | None:
+    async def _issue_next(self, tx: Transaction, request: Refresh) -> Grant | None:
         token, client_id = request.refresh_token, request.client_id
         family = await self._refresh_tokens.family(tx, token)
         if family is None:
             return None
-        # In the order of all writers: account, session, the rest.
+        # All writers lock in the same order: account, session, other rows.
         await self._sessions.lock_owner(tx, family.account_id, write=False)
         session = await self._sessions.hold(tx, family.session_id, of=family.account_id)
         if session is None:
@@ -66,13 +67,13 @@ class Renewal:
             await self._sessions.renew(tx, session.session_id, idle=self._idle)
             return await self._opening.renew(tx, session)
         if await self._refresh_tokens.was_used(tx, token, client_id=client_id):
-            await self._betrayed(tx, family, client_id)
+            await self._record_reuse(tx, family, client_id)
         return None
 
-    async def _betrayed(self, tx: Transaction, family: Family, client_id: str) -> None:
-        """End the session: its token is in two hands, and nobody can tell whose is the right one.
+    async def _record_reuse(self, tx: Transaction, family: Family, client_id: str) -> None:
+        """Revoke the session: two clients hold its token, and the genuine one cannot be told apart.
 
-        A client that has sent one token twice by itself has to sign in again, too.
+        A client that has sent the same token twice must also log in again.
         """
         tx.emit(
             RefreshReused(
@@ -82,4 +83,4 @@ class Renewal:
                 timestamp=tx.now,
             )
         )
-        await self._ending.revoke(tx, family.account_id, family.session_id, reason=REUSED)
+        await self._session_revoker.revoke(tx, family.account_id, family.session_id, reason=REUSED)

@@ -1,4 +1,4 @@
-"""When sessions were last used: noted beside the requests, never by them."""
+"""Records the last use of sessions in the background, outside of requests."""
 
 import asyncio
 from datetime import timedelta
@@ -7,11 +7,11 @@ from uuid import UUID
 from govid.bus import DATABASE_UNAVAILABLE, Database
 
 FLUSH_SECONDS = 1.0
-BACKLOG = 10_000
+MAX_PENDING = 10_000
 
-# Whoever holds a session's lock is ending or renewing it: no need to wait for them. Another replica
-# may have noted the same a moment ago.
-_NOTE = """
+# A locked session is being revoked or refreshed, so it is skipped. Another replica may have
+# recorded the same use a moment ago.
+_RECORD = """
     WITH seen AS (
         SELECT id FROM identity.session
         WHERE id = ANY ($1) AND revoked_at IS NULL
@@ -27,33 +27,33 @@ _NOTE = """
 
 
 class LastSeen:
-    """Keeps sessions that are in use from expiring as idle ones; about once a minute each."""
+    """Postpones the idle expiry of used sessions, about once a minute for each."""
 
     def __init__(self, database: Database, idle_seconds: int) -> None:
-        """Let a session that was seen be idle for another *idle_seconds*."""
+        """Let a used session be idle for another *idle_seconds*."""
         self._database = database
         self._idle = timedelta(seconds=idle_seconds)
-        self._seen: set[UUID] = set()
-        self._news = asyncio.Event()
+        self._used: set[UUID] = set()
+        self._wakeup = asyncio.Event()
 
     def note(self, session_id: UUID) -> None:
-        """Note, soon, that the session is in use."""
-        if len(self._seen) < BACKLOG:
-            self._seen.add(session_id)
-            self._news.set()
+        """Queue the session, so that its use is recorded within about a second."""
+        if len(self._used) < MAX_PENDING:
+            self._used.add(session_id)
+            self._wakeup.set()
 
     async def run(self) -> None:
-        """Write down what was noted, until cancelled."""
+        """Write the queued uses every second until cancelled."""
         while True:
-            await self._news.wait()
+            await self._wakeup.wait()
             await asyncio.sleep(FLUSH_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:
-        """Write down what was noted; an outage loses it, and the next request notes it again."""
-        self._news.clear()
-        seen, self._seen = self._seen, set()
+        """Write the queued uses; an outage loses them, and the next request queues them again."""
+        self._wakeup.clear()
+        used, self._used = self._used, set()
         try:
-            await self._database.reads.execute(_NOTE, list(seen), self._idle)
+            await self._database.reads.execute(_RECORD, list(used), self._idle)
         except DATABASE_UNAVAILABLE:
             return

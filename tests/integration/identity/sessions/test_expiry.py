@@ -72,7 +72,7 @@ async def test_use_is_noted_once_a_minute_and_moves_the_end_of_being_idle(
     grant = await identity.begin()
     before = await session(identity)
     await identity.authenticate(grant.access_token)
-    assert not identity.seen._seen
+    assert not identity.seen._used
     await alter(identity, last_seen_at=AGO.format("61 seconds"))
     await identity.authenticate(grant.access_token)
     await identity.seen.flush()
