@@ -1,1 +1,4 @@
-"""Access tokens, and the keys that sign them."""
+"""Access tokens and their signing keys: signing, verification, key rotation.
+
+Whether the session of a token is live is decided in `identity/sessions`.
+"""

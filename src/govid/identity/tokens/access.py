@@ -1,9 +1,9 @@
-"""Access tokens: how they are signed, and when one is believed.
+"""Signs and verifies access tokens (JWT).
 
-A token only identifies. Whether its session lives and its account may act is read from the
-database at every request.
+A token only identifies a session and an account. Whether the session is live and the account may
+act is read from the database at every request.
 
-Source: RFC 9068 (the profile), RFC 8725 (the mistakes not to make).
+Source: RFC 9068 (the profile), RFC 8725 (best current practices).
 """
 
 import hashlib
@@ -26,17 +26,17 @@ from govid.identity.tokens.keyring import Keyring
 AUDIENCE: Literal["govid-api"] = "govid-api"
 TYPE = "at+jwt"
 SCOPE = "govid"
-REMEMBERED = 10_000
+MAX_CACHED = 10_000
 JTI_BYTES = 16
 
 _HEADER = {"alg", "typ", "kid"}
 
 Seconds = Annotated[int, Meta(gt=0, lt=2**53)]
-"""Seconds since 1970, and never a float, a text or a number that JSON readers round."""
+"""Seconds since 1970; a float, a text or a number that JSON readers round is invalid."""
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
-    """The claims of an access token, all of them required. None is personal but the id."""
+    """The claims of an access token, all required. Only the account id is personal data."""
 
     iss: str
     sub: UUID
@@ -53,21 +53,21 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a token names, and until when it may be believed."""
+    """The account and session of a verified token, and until when it is valid."""
 
     account_id: UUID
     session_id: UUID
     kid: str
-    until: datetime
+    valid_until: datetime
 
 
 class Tokens:
     """Issues and verifies access tokens."""
 
     def __init__(self, keyring: Keyring, clock: Clock, *, issuer: str, lifetime: int) -> None:
-        """Sign with the keys of *keyring*, in the name of *issuer*.
+        """Sign with the active key of *keyring* and name *issuer*.
 
-        No token lives longer than *lifetime*, in seconds; a longer one is not believed either.
+        No token is issued with a longer lifetime than *lifetime*, in seconds, or accepted with one.
         """
         self._keyring = keyring
         self._clock = clock
@@ -85,7 +85,7 @@ class Tokens:
         auth_time: datetime,
         lifetime: int | None = None,
     ) -> str:
-        """Return a signed token for the session, of that *lifetime* unless it would be too long."""
+        """Return a signed token for the session; *lifetime* is capped at the maximum."""
         now = int(self._clock.now().timestamp())
         key = self._keyring.signing
         claims = Claims(
@@ -110,25 +110,25 @@ class Tokens:
         )
 
     def verify(self, token: str) -> Verified:
-        """Return whom *token* names.
+        """Return the account and session of *token*.
 
-        A good signature is remembered until its token expires or its key is retired, as checking
-        one costs more than the rest of a read; the memory holds digests only, and a bounded number.
+        A verified signature is cached until its token expires or its key is retired, because the
+        check costs more than the rest of a read. The cache is bounded and holds digests only.
 
         Raises:
-            InvalidToken: for whatever reason; all of them look the same.
+            InvalidToken: the token is not valid; the error is the same for every reason.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        known = self._verified.get(digest)
-        if known is None:
-            known = self._examine(token)
-            self._remember(digest, known)
-        if known.until <= self._clock.now() or self._keyring.find(known.kid) is None:
+        verified = self._verified.get(digest)
+        if verified is None:
+            verified = self._check(token)
+            self._cache(digest, verified)
+        if verified.valid_until <= self._clock.now() or self._keyring.find(verified.kid) is None:
             self._verified.pop(digest, None)
             raise InvalidToken
-        return known
+        return verified
 
-    def _examine(self, token: str) -> Verified:
+    def _check(self, token: str) -> Verified:
         try:
             parts = jws.read(token)
             if parts.header.keys() != _HEADER or parts.header["typ"] != TYPE:
@@ -136,7 +136,7 @@ class Tokens:
             key = self._keyring.find(parts.header["kid"])
             if key is None or parts.header["alg"] != key.algorithm:
                 raise InvalidToken
-            # The shape comes before the library's own look, which would trip over some of these.
+            # The shape is checked first, because the library fails on some malformed claims.
             claims = msgspec.convert(parts.claims, Claims)
             jwt.decode(
                 token,
@@ -151,10 +151,12 @@ class Tokens:
             raise InvalidToken from error
         if not 0 < claims.exp - claims.iat <= self._lifetime:
             raise InvalidToken
-        until = datetime.fromtimestamp(claims.exp, UTC) + timedelta(seconds=SKEW_SECONDS)
-        return Verified(account_id=claims.sub, session_id=claims.sid, kid=key.kid, until=until)
+        valid_until = datetime.fromtimestamp(claims.exp, UTC) + timedelta(seconds=SKEW_SECONDS)
+        return Verified(
+            account_id=claims.sub, session_id=claims.sid, kid=key.kid, valid_until=valid_until
+        )
 
-    def _remember(self, digest: bytes, verified: Verified) -> None:
-        if len(self._verified) >= REMEMBERED:
+    def _cache(self, digest: bytes, verified: Verified) -> None:
+        if len(self._verified) >= MAX_CACHED:
             self._verified.popitem(last=False)
         self._verified[digest] = verified

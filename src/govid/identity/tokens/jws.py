@@ -1,7 +1,7 @@
-"""Reads the compact form of a signed token, strictly. Nothing here checks a signature.
+"""Parses the compact serialisation of a signed token (JWS) strictly, without a signature check.
 
-Two readers that understand one token differently are how forgeries pass; so there is one spelling
-of everything: of base64url, of an object's members, of the number of parts.
+If two parsers read one token differently, a forged token may pass. Therefore only one encoding is
+accepted: of base64url, of the members of an object, and of the number of parts.
 """
 
 import json
@@ -17,26 +17,26 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Malformed(ValueError):
-    """This is not a token that govid could have made."""
+    """The text is not a token that govid could have issued."""
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """The header and the claims of a token, believed by nobody yet."""
+    """The header and the claims of a token, not yet verified."""
 
     header: dict[str, Any]
     claims: dict[str, Any]
 
     def __repr__(self) -> str:
         """Name the struct only."""
-        return "<Parts>"
+        return "<JwsParts>"
 
 
 def read(token: str) -> Parts:
     """Return the parts of *token*.
 
     Raises:
-        Malformed: it is too long, has not three parts, or a part is not strict base64url of one
-            JSON object without duplicate members.
+        MalformedToken: it is too long, does not have three parts, or a part is not strict
+            base64url of one JSON object without duplicate members.
     """
     if len(token) > MAX_BYTES:
         raise Malformed("too long")
@@ -52,16 +52,16 @@ def encode(raw: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    """Return what *text* says in base64url without padding.
+    """Return the bytes that *text* encodes in base64url without padding.
 
     Raises:
-        Malformed: another alphabet, padding, or bits at the end that say nothing.
+        MalformedToken: another alphabet, padding, or unused bits at the end that are not zero.
     """
     if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
         raise Malformed("not base64url")
     raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     if encode(raw) != text:
-        raise Malformed("not the one spelling of these bytes")
+        raise Malformed("not the canonical encoding of these bytes")
     return raw
 
 
@@ -78,7 +78,7 @@ def _object(raw: bytes) -> dict[str, Any]:
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise Malformed("a member stands twice")
+        raise Malformed("a member occurs twice")
     return members
 
 

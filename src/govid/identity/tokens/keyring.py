@@ -1,4 +1,4 @@
-"""The keys that are live in this process: one signs; those before and after it are believed."""
+"""Holds the keys of this process: one signs, the previous and the next ones only verify."""
 
 from collections.abc import Sequence
 
@@ -24,14 +24,14 @@ _START = Cause(correlation_id="identity.keys", actor=Actor(kind="module", id="id
 
 
 class Keyring:
-    """Finds keys by id. Empty until it is loaded, so that no token passes before."""
+    """Finds keys by id. It is empty until `load`, so that no token is accepted before."""
 
     def __init__(self, settings: IdentitySettings, uow: UnitOfWork, stored: SigningKeys) -> None:
-        """Use the secret of *settings* if they choose HS256, else the keys that *stored* has."""
+        """Use the secret of *settings* for HS256, otherwise the keys in *stored*."""
         if settings.algorithm == HS256 and not settings.secret_key:
             raise ValueError("HS256 needs a secret key")
         self._shared = settings.secret_key if settings.algorithm == HS256 else None
-        self._seal = Seal.of(settings)
+        self._cipher = Seal.of(settings)
         self._uow = uow
         self._stored = stored
         self._signing: TokenKey | None = None
@@ -39,10 +39,10 @@ class Keyring:
         self._jwks = b'{"keys":[]}'
 
     async def load(self) -> None:
-        """Load the keys as they are now; the very first start makes one.
+        """Load the stored keys; the first start ever generates one.
 
         Raises:
-            UnreadableKey: the key that signs is sealed and cannot be opened.
+            UnreadableKey: the signing key is encrypted and cannot be decrypted.
         """
         if self._shared:
             self.use(hs256(self._shared))
@@ -52,11 +52,11 @@ class Keyring:
             published = await self._stored.published(tx, ES256)
         signing = self._signing
         if signing is None or signing.kid != active.kid:
-            signing = es256(self._opened(active))
+            signing = es256(self._decrypted(active))
         self.use(signing, [public(key) for key in published if key.kid != signing.kid])
 
     def use(self, signing: TokenKey, others: Sequence[TokenKey] = ()) -> None:
-        """Sign with one key from now on, believe *others* too, and nothing else."""
+        """Sign with *signing* from now on; verify with it and *others* only."""
         live = (signing, *others)
         self._signing = signing
         self._live = {key.kid: key for key in live}
@@ -71,7 +71,7 @@ class Keyring:
         return self._signing
 
     def find(self, kid: object) -> TokenKey | None:
-        """Return the live key with the id *kid*, which may be anything that JSON can say."""
+        """Return the key with the id *kid*, which may be any JSON value."""
         return self._live.get(kid) if isinstance(kid, str) else None
 
     def jwks(self) -> bytes:
@@ -82,19 +82,21 @@ class Keyring:
         stored = await self._stored.active(tx, ES256)
         if stored is None:
             fresh = generate()
-            await self._stored.propose(tx, self._seal.close(fresh) if self._seal else fresh, ES256)
-            # Asked again, because another replica's proposal may have come first.
+            await self._stored.propose(
+                tx, self._cipher.close(fresh) if self._cipher else fresh, ES256
+            )
+            # Read again, because another replica may have inserted a key first.
             stored = await self._stored.active(tx, ES256)
         if stored is None:
-            raise UnreadableKey("there is no signing key, and none could be stored")
-        if not stored.sealed and self._seal:
-            # Stored before this deployment had a key to seal it with.
-            await self._stored.seal(tx, self._seal.close(stored))
+            raise UnreadableKey("there is no signing key and none could be stored")
+        if not stored.sealed and self._cipher:
+            # Stored before this deployment had an encryption key.
+            await self._stored.seal(tx, self._cipher.close(stored))
         return stored
 
-    def _opened(self, stored: StoredKey) -> StoredKey:
+    def _decrypted(self, stored: StoredKey) -> StoredKey:
         if not stored.sealed:
             return stored
-        if self._seal is None:
+        if self._cipher is None:
             raise UnreadableKey(UnreadableKey.__doc__)
-        return self._seal.open(stored)
+        return self._cipher.open(stored)

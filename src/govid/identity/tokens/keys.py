@@ -1,4 +1,4 @@
-"""Keys that sign tokens: how they are made, named, shown and put away."""
+"""Generates, loads, encrypts and publishes the keys that sign access tokens."""
 
 import hashlib
 from typing import Any, Self
@@ -15,15 +15,15 @@ from govid.identity.tokens import jws
 COORDINATE_BYTES = 32
 PURPOSE = b"govid signing key"
 SHARED_KEY_ID = "hs256"
-"""The id of the shared secret. A thumbprint of a secret would help whoever wants to guess it."""
+"""The id of the shared secret. A thumbprint of it would help an attacker to guess the secret."""
 
 
 class UnreadableKey(RuntimeError):
-    """The stored signing key cannot be opened: GOVID_KEY_ENCRYPTION_KEY is another or missing."""
+    """The stored signing key cannot be decrypted: GOVID_KEY_ENCRYPTION_KEY is wrong or missing."""
 
 
 class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key in use. `jwk` is its public half for others to see; a shared secret has none.
+    """A key in use. `jwk` is its public key as published; a shared secret has none.
 
     `signing` is None for a key that only verifies.
     """
@@ -40,27 +40,27 @@ class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seal:
-    """Encrypts private keys for storage, with keys derived from the operator's."""
+    """Encrypts private keys for storage under keys derived from the operator's keys."""
 
     def __init__(self, *keys: bytes) -> None:
-        """Encrypt under the first of *keys*, which are of any length; decrypt under any."""
+        """Encrypt under the first of *keys*, which may have any length; decrypt under any."""
         self.cipher = AuthenticatedCipher(keys, PURPOSE)
 
     @classmethod
     def of(cls, settings: IdentitySettings) -> Self | None:
-        """Return the seal of this deployment, if it has one."""
+        """Return the cipher of this deployment, or None without an encryption key."""
         return cls(*settings.encryption_keys) if settings.key_encryption_key else None
 
     def close(self, key: StoredKey) -> StoredKey:
-        """Return *key* with its private half encrypted, and bound to its id."""
+        """Return *key* with its private key encrypted and bound to the key id."""
         sealed = self.cipher.encrypt(key.private_key, key.kid.encode())
         return msgspec.structs.replace(key, private_key=sealed, sealed=True)
 
     def open(self, key: StoredKey) -> StoredKey:
-        """Return *key* with its private half in the open.
+        """Return *key* with its private key decrypted.
 
         Raises:
-            UnreadableKey: it was sealed under another key, or was changed since.
+            UnreadableKey: it was encrypted under another key, or was changed since.
         """
         try:
             private = self.cipher.decrypt(key.private_key, key.kid.encode())
@@ -69,20 +69,20 @@ class Seal:
         return msgspec.structs.replace(key, private_key=private, sealed=False)
 
 
-def encrypted_private_keys(seal: Seal) -> EncryptedColumn:
-    """Return the column of private signing keys."""
+def encrypted_private_keys(cipher: Seal) -> EncryptedColumn:
+    """Return the encrypted column of private signing keys."""
     return EncryptedColumn(
         table="identity.signing_key",
         key="kid",
         value="private_key",
         condition="sealed AND private_key IS NOT NULL",
-        cipher=seal.cipher,
+        cipher=cipher.cipher,
         context=lambda kid: bytes(kid.encode()),
     )
 
 
 def generate() -> StoredKey:
-    """Make a new ES256 key, with an id that no command takes for an option."""
+    """Generate an ES256 key whose id does not begin with `-`, like a command-line option."""
     private = ec.generate_private_key(ec.SECP256R1())
     kid = thumbprint(public_jwk(private.public_key()))
     if kid.startswith("-"):
@@ -102,23 +102,23 @@ def generate() -> StoredKey:
 
 
 def es256(key: StoredKey) -> TokenKey:
-    """Return the stored, unsealed *key* ready for use."""
+    """Load the stored, decrypted *key* for signing and verification."""
     private = serialization.load_der_private_key(key.private_key, password=None)
     if not isinstance(private, ec.EllipticCurvePrivateKey):
-        raise UnreadableKey("the stored signing key is of another kind")
+        raise UnreadableKey("the stored signing key is not an elliptic-curve key")
     return _token_key(key.kid, private.public_key(), signing=private)
 
 
 def public(key: PublishedKey) -> TokenKey:
-    """Return the public half of *key*, ready for verifying."""
-    half = serialization.load_der_public_key(key.public_key)
-    if not isinstance(half, ec.EllipticCurvePublicKey):
-        raise UnreadableKey("a stored signing key is of another kind")
-    return _token_key(key.kid, half, signing=None)
+    """Load the public key of *key* for verification."""
+    loaded = serialization.load_der_public_key(key.public_key)
+    if not isinstance(loaded, ec.EllipticCurvePublicKey):
+        raise UnreadableKey("a stored public key is not an elliptic-curve key")
+    return _token_key(key.kid, loaded, signing=None)
 
 
 def hs256(secret: bytes) -> TokenKey:
-    """Return the shared *secret* ready for use."""
+    """Return the key of the shared *secret* for signing and verification."""
     return TokenKey(kid=SHARED_KEY_ID, algorithm="HS256", signing=secret, verifying=secret)
 
 
@@ -134,7 +134,7 @@ def public_jwk(public: ec.EllipticCurvePublicKey) -> dict[str, str]:
 
 
 def thumbprint(jwk: dict[str, str]) -> str:
-    """Return the name that anybody can compute for the key *jwk*.
+    """Return the thumbprint of the public key *jwk*, used as its key id.
 
     Source: RFC 7638: SHA-256 over the required members, sorted, without spaces.
     """
@@ -142,11 +142,11 @@ def thumbprint(jwk: dict[str, str]) -> str:
     return jws.encode(hashlib.sha256(required).digest())
 
 
-def _token_key(kid: str, half: ec.EllipticCurvePublicKey, *, signing: Any) -> TokenKey:
+def _token_key(kid: str, verifying: ec.EllipticCurvePublicKey, *, signing: Any) -> TokenKey:
     return TokenKey(
         kid=kid,
         algorithm="ES256",
         signing=signing,
-        verifying=half,
-        jwk={**public_jwk(half), "kid": kid, "use": "sig", "alg": "ES256"},
+        verifying=verifying,
+        jwk={**public_jwk(verifying), "kid": kid, "use": "sig", "alg": "ES256"},
     )

@@ -1,4 +1,4 @@
-"""Looks which keys there are, again and again: so a running process learns of a new one."""
+"""Reloads the signing keys of a running process and runs due rotation steps."""
 
 from govid.bus import DATABASE_UNAVAILABLE, Actor, Cause, PeriodicWorker
 from govid.identity.settings import KEY_WATCH_SECONDS
@@ -11,16 +11,16 @@ _CAUSE = Cause(correlation_id="identity.keys", actor=Actor(kind="module", id="id
 
 
 class KeyWatch:
-    """Keeps a keyring up to date, and takes the steps of a rotation that are due."""
+    """Runs due rotation steps and reloads the keyring every few seconds."""
 
     def __init__(self, keyring: Keyring, rotation: Rotation) -> None:
-        """Load *keyring* anew after each step of *rotation*, whoever took it."""
+        """Reload *keyring* on each check, as any process may have run a step of *rotation*."""
         self._keyring = keyring
         self._rotation = rotation
 
     async def run(self) -> None:
-        """Look every few seconds until cancelled."""
-        # The keys of before stay after a failure: they are good for longer than this may last.
+        """Check every few seconds until cancelled."""
+        # After a failure the loaded keys stay in use: they verify for longer than an outage lasts.
         await PeriodicWorker(
             self.look,
             KEY_WATCH_SECONDS,
@@ -31,6 +31,6 @@ class KeyWatch:
         ).run()
 
     async def look(self) -> None:
-        """Take what is due, and load what there is."""
+        """Run the due rotation steps, then reload the keys."""
         await self._rotation.advance(_CAUSE)
         await self._keyring.load()

@@ -154,7 +154,7 @@ async def test_r10_each_step_is_taken_once_and_audited(one: Process, other: Proc
 
 async def test_a_second_rotation_waits_for_the_first(one: Process) -> None:
     await one.rotation.rotate(TURN, CAUSE)
-    with pytest.raises(KeyInTheWay, match="on its way"):
+    with pytest.raises(KeyInTheWay, match="already published"):
         await one.rotation.rotate(TURN, CAUSE)
     assert len(await one.states()) == 2
 

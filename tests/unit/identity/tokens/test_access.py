@@ -16,7 +16,7 @@ from govid.identity.errors import InvalidToken
 from govid.identity.repository.signing_keys import SigningKeys
 from govid.identity.settings import IdentitySettings
 from govid.identity.tokens import jws
-from govid.identity.tokens.access import REMEMBERED, Tokens
+from govid.identity.tokens.access import MAX_CACHED, Tokens
 from govid.identity.tokens.keyring import Keyring
 from govid.identity.tokens.keys import TokenKey, es256, generate, hs256
 
@@ -116,7 +116,7 @@ def test_a_token_names_its_account_and_session(key: TokenKey) -> None:
     verifier = tokens(key)
     verified = verifier.verify(issue(verifier))
     assert (verified.account_id, verified.session_id) == (ACCOUNT, SESSION)
-    assert verified.until == NOW + timedelta(seconds=1830)
+    assert verified.valid_until == NOW + timedelta(seconds=1830)
 
 
 def test_the_yardstick_of_this_file_passes() -> None:
@@ -356,8 +356,8 @@ def test_a_bad_token_is_not_remembered() -> None:
 
 
 def test_the_memory_of_signatures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert REMEMBERED == 10_000
-    monkeypatch.setattr("govid.identity.tokens.access.REMEMBERED", 2)
+    assert MAX_CACHED == 10_000
+    monkeypatch.setattr("govid.identity.tokens.access.MAX_CACHED", 2)
     verifier = tokens()
     first, second, third = issue(verifier), issue(verifier), issue(verifier)
     verifier.verify(first)
