@@ -1,15 +1,16 @@
-"""Reserves an attempt before the work is done for it, and settles it afterwards.
+"""Login throttle with lockout: reserves an attempt before the work and records its result after it.
 
 A use case that checks a secret does so in three steps:
 
-    attempt, found = await throttle.reserve(Flow.SIGN_IN, address, cause, read)
-    async with throttle.sparing(attempt, cause):
-        ...                                   # the slow check, without a connection
-    async with uow.begin(cause) as tx:        # with whatever else commits
-        await throttle.fail(tx, attempt)      # or `succeed`, or `release`
+    attempt, found = await throttle.begin(LoginFlow.SIGN_IN, address, cause, read)
+    async with throttle.exempt(attempt, cause):
+        ...                                         # the slow check, without a connection
+    async with uow.begin(cause) as tx:              # with the other writes
+        await throttle.record_failure(tx, attempt)  # or `record_success`, or `release`
 
-Where `attempt.is_locked`, the check is done on nothing, and fails whatever was shown. What nobody
-settles is a failure after half a minute: a process that dies gives no guess away.
+If `attempt.is_locked`, the use case checks the secret against nothing and fails in any case. An
+attempt without a recorded result counts as a failure after 30 seconds, so that a crashed process
+allows no extra guess.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -32,14 +33,14 @@ from govid.identity.throttle.sieges import Sieges
 
 WAIT_SECONDS = 10.0
 LONGEST_LOCK_SECONDS = 24 * 3600
-"""No setting locks for longer: the count of locks is forgotten after a day."""
-ADDRESS_SECONDS = 900
+"""The maximum of the setting, because the number of earlier lockouts expires after a day."""
+NETWORK_SECONDS = 900
 
 T = TypeVar("T")
 
 
 class Flow(StrEnum):
-    """What is tried. Each has its own count: who is locked out of one may use the others."""
+    """A flow that checks a secret. Failures and lockouts are counted separately for each."""
 
     SIGN_IN = "sign-in"
     RESET = "reset"
@@ -47,20 +48,20 @@ class Flow(StrEnum):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt that was counted before its work. `subject` says for whom, as a pseudonym."""
+    """An attempt, reserved before its work. `subject` is the pseudonym of the account name."""
 
-    place: Place
-    held: Sequence[Quota]
+    slot: Place
+    held_quotas: Sequence[Quota]
     is_locked: bool
 
     @property
     def subject(self) -> str:
-        """The pseudonym under which this person is counted, in every flow."""
-        return self.place.bucket
+        """The pseudonym of the account name; the same in every flow."""
+        return self.slot.bucket
 
 
 class Throttle:
-    """Counts attempts, and locks after too many of them."""
+    """Counts failed attempts by account name and client network, and locks after too many."""
 
     def __init__(
         self,
@@ -69,23 +70,22 @@ class Throttle:
         quotas: Quotas,
         settings: ThrottleSettings,
         pseudonyms: Pseudonyms,
-        sieges: Sieges,
+        alarm: Sieges,
         older: Sequence[Pseudonyms] = (),
     ) -> None:
-        """Count by *settings*, under *pseudonyms*; durations are clamped to a day.
+        """Count by *settings* under *pseudonyms*; durations are limited to a day.
 
-        What was counted under *older* pseudonyms, of earlier keys, is found and moved.
-
-        Each lock that begins is told to *sieges*.
+        Counts under *older* pseudonyms, made with earlier keys, are moved to the current ones.
+        *alarm* is notified of each lockout.
         """
         self._uow = uow
         self._attempts = attempts
         self._quotas = quotas
-        self._address_failures = settings.address_failures
+        self._network_failures = settings.address_failures
         self._pseudonyms = pseudonyms
-        self._sieges = sieges
+        self._alarm = alarm
         self._older = older
-        self._lines = Lines()
+        self._queue = Lines()
         longest = min(settings.longest_lock_seconds, LONGEST_LOCK_SECONDS)
         self._limits = Limits(
             failures=settings.failures,
@@ -102,75 +102,76 @@ class Throttle:
         *,
         by_network: bool = False,
     ) -> tuple[Attempt, T]:
-        """Reserve an attempt in the name of *subject*, a canonical address; return it.
+        """Reserve an attempt for *subject*, a canonical address or an account id; return it.
 
-        With *by_network* each client network has a count of its own: one that tries in another
-        person's name locks out itself, and not that person.
+        With *by_network*, each client network has a count of its own, so that a client that uses
+        the address of another person locks out only itself.
 
-        *read* runs in the same transaction; what it returns is returned too. While others try in
-        this name, and might still fail, the attempt waits for them.
+        *read* runs in the same transaction, and its result is returned too. While so many other
+        attempts for this subject are unfinished that their failures could cause a lockout, the
+        attempt waits.
 
         Raises:
-            TooManyAttempts: the caller's network has failed too often, or the wait was too long.
+            TooManyAttempts: the client network has failed too often, or the wait was too long.
         """
         name = f"{subject}:{network_of(cause.address)}" if by_network else subject
         bucket = self._pseudonyms.of(f"throttle:{name}")
-        place = Place(flow=flow, bucket=bucket, ticket=uuid4().hex)
-        address = self._address(cause)
+        slot = Place(flow=flow, bucket=bucket, ticket=uuid4().hex)
+        network = self._network_quota(cause)
         try:
-            async with self._lines.standing(_line(place), WAIT_SECONDS) as turn:
+            async with self._queue.standing(_queue_key(slot), WAIT_SECONDS) as turn:
                 while True:
                     async with self._uow.begin(cause) as tx:
                         await self._adopt(tx, flow, bucket, name)
-                        reserved = await self._reserve(tx, place, address)
+                        reserved = await self._reserve(tx, slot, network)
                         if reserved.verdict != "full":
                             attempt = Attempt(
-                                place=place,
-                                held=address,
+                                slot=slot,
+                                held_quotas=network,
                                 is_locked=reserved.verdict == "locked",
                             )
                             return attempt, await read(tx)
-                        await self._quotas.settle(tx, given_back=address)
+                        await self._quotas.settle(tx, given_back=network)
                     await turn.wait()
         except TooLong:
             raise TooManyAttempts(retry_after_seconds=int(WAIT_SECONDS)) from None
 
     async def fail(self, tx: Transaction, attempt: Attempt, account_id: UUID | None = None) -> None:
-        """Settle *attempt* as a failure, which may begin a lock. *account_id*: whose, if anybody's.
+        """Record a failure, which may start a lockout; *account_id* is None for an unknown account.
 
-        Take the account's lock, where one is needed, before this.
+        If the row lock of the account is needed, it must be taken before this call.
         """
-        await self._quotas.settle(tx, spent=attempt.held)
-        lock = await self._attempts.fail(tx, attempt.place, self._limits, account_id)
-        if lock is not None:
-            self._sieges.locked(tx, attempt.place.flow, attempt.subject, lock)
+        await self._quotas.settle(tx, spent=attempt.held_quotas)
+        lockout = await self._attempts.fail(tx, attempt.slot, self._limits, account_id)
+        if lockout is not None:
+            self._alarm.locked(tx, attempt.slot.flow, attempt.subject, lockout)
             tx.emit(
                 LoginLocked(
-                    flow=attempt.place.flow,
+                    flow=attempt.slot.flow,
                     subject=attempt.subject,
                     account_id=account_id,
                     timestamp=tx.now,
                 )
             )
-        self._move(tx, attempt)
+        self._notify_queue(tx, attempt)
 
     async def succeed(self, tx: Transaction, attempt: Attempt) -> None:
-        """Settle *attempt* as a success: the failures before it are forgotten."""
-        await self._quotas.settle(tx, given_back=attempt.held)
-        await self._attempts.succeed(tx, attempt.place)
-        self._move(tx, attempt)
+        """Record a success, which resets the number of failures."""
+        await self._quotas.settle(tx, given_back=attempt.held_quotas)
+        await self._attempts.succeed(tx, attempt.slot)
+        self._notify_queue(tx, attempt)
 
     async def release(self, tx: Transaction, attempt: Attempt) -> None:
-        """Settle *attempt* as none: it was refused for a reason that says nothing of a secret."""
-        await self._quotas.settle(tx, given_back=attempt.held)
-        await self._attempts.release(tx, attempt.place)
-        self._move(tx, attempt)
+        """Release *attempt* uncounted: it was refused for a reason other than the secret."""
+        await self._quotas.settle(tx, given_back=attempt.held_quotas)
+        await self._attempts.release(tx, attempt.slot)
+        self._notify_queue(tx, attempt)
 
     async def lift(self, tx: Transaction, flow: Flow, subject: str) -> None:
-        """End the lock of *subject*, a canonical address, and forget the failures before it.
+        """End the lockout of *subject*, a canonical address, and reset its number of failures.
 
-        For whoever has proved in another way who they are. How many locks there were is not
-        forgotten: the next one is as long as if this one had ended by itself.
+        It is meant for an account holder who has been authenticated in another way. The number of
+        lockouts is kept, so that the next one is as long as if this one had expired.
         """
         bucket = self._pseudonyms.of(f"throttle:{subject}")
         await self._adopt(tx, flow, bucket, subject)
@@ -181,11 +182,11 @@ class Throttle:
                     flow=flow, subject=bucket, account_id=lifted.account_id, timestamp=tx.now
                 )
             )
-        tx.after_commit(partial(self._lines.move, f"{flow}:{bucket}"))
+        tx.after_commit(partial(self._queue.move, f"{flow}:{bucket}"))
 
     @asynccontextmanager
     async def sparing(self, attempt: Attempt, cause: Cause) -> AsyncIterator[None]:
-        """Release *attempt* if the block is refused because somebody is busy or away."""
+        """Release *attempt* if the block fails because a resource is busy or unavailable."""
         try:
             yield
         except GovidError as refusal:
@@ -195,46 +196,46 @@ class Throttle:
             raise
 
     async def _adopt(self, tx: Transaction, flow: Flow, bucket: str, subject: str) -> None:
-        """Move what was counted under earlier keys to *bucket*."""
+        """Move counts under earlier pseudonym keys to *bucket*."""
         if self._older:
             buckets = [older.of(f"throttle:{subject}") for older in self._older]
             await self._attempts.adopt(tx, flow, bucket, buckets)
 
-    async def _reserve(self, tx: Transaction, place: Place, address: Sequence[Quota]) -> Reserved:
-        seconds = await self._quotas.hold(tx, address)
+    async def _reserve(self, tx: Transaction, slot: Place, network: Sequence[Quota]) -> Reserved:
+        seconds = await self._quotas.hold(tx, network)
         if seconds is not None:
             raise TooManyAttempts(retry_after_seconds=seconds)
-        reserved = await self._attempts.reserve(tx, place, self._limits)
+        reserved = await self._attempts.reserve(tx, slot, self._limits)
         if reserved.turn == "began":
-            self._sieges.locked(tx, place.flow, place.bucket, reserved.locks)
+            self._alarm.locked(tx, slot.flow, slot.bucket, reserved.locks)
         if reserved.turn is not None:
             event = LoginLocked if reserved.turn == "began" else LoginLockExpired
             tx.emit(
                 event(
-                    flow=place.flow,
-                    subject=place.bucket,
+                    flow=slot.flow,
+                    subject=slot.bucket,
                     account_id=reserved.account_id,
                     timestamp=tx.now,
                 )
             )
         return reserved
 
-    def _address(self, cause: Cause) -> Sequence[Quota]:
-        """Return the budget of failures of the network that *cause* came from, if it has one."""
-        if not self._address_failures:
+    def _network_quota(self, cause: Cause) -> Sequence[Quota]:
+        """Return the failure quota of the client network, or nothing if it is not limited."""
+        if not self._network_failures:
             return ()
         return (
             Quota(
                 kind="failures",
                 bucket=self._pseudonyms.of(f"address:{network_of(cause.address)}"),
-                most=self._address_failures,
-                seconds=ADDRESS_SECONDS,
+                most=self._network_failures,
+                seconds=NETWORK_SECONDS,
             ),
         )
 
-    def _move(self, tx: Transaction, attempt: Attempt) -> None:
-        tx.after_commit(partial(self._lines.move, _line(attempt.place)))
+    def _notify_queue(self, tx: Transaction, attempt: Attempt) -> None:
+        tx.after_commit(partial(self._queue.move, _queue_key(attempt.slot)))
 
 
-def _line(place: Place) -> str:
-    return f"{place.flow}:{place.bucket}"
+def _queue_key(slot: Place) -> str:
+    return f"{slot.flow}:{slot.bucket}"

@@ -1,18 +1,18 @@
-"""Who calls, as far as an address can say."""
+"""Maps client addresses to the networks by which clients are counted."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 IPV6_PREFIX = 64
-"""What one customer of a provider has: a single address of it could be changed at will."""
+"""The prefix that a provider assigns to one customer, who can change the address within it."""
 WIDER_PREFIXES = {4: (16, 24), 6: (48, 56)}
-"""Wider networks, by version of IP: one customer may have all of one, the widest first."""
+"""Prefixes of wider networks by IP version, the widest first; one customer may hold all of one."""
 
 
 def network_of(address: str | None) -> str:
-    """Return the network that answers for *address*: an IPv4 address, or 64 bits of an IPv6 one.
+    """Return the network of *address*: the IPv4 address itself, or the /64 of an IPv6 address.
 
-    Whoever has no address (a socket file), or none that can be read, shares one network.
+    Clients without an address (Unix socket) or with an unreadable one share one network.
     """
     found = _parsed(address)
     if isinstance(found, IPv6Address):
@@ -21,9 +21,9 @@ def network_of(address: str | None) -> str:
 
 
 def networks_of(address: str | None) -> tuple[str, ...]:
-    """Return the networks that *address* is in: the widest first, `network_of` last.
+    """Return the networks that contain *address*, the widest first, `client_network` last.
 
-    Callers without an address share one network on each level.
+    Clients without an address share one network on each level.
     """
     found = _parsed(address)
     if found is None:
@@ -36,18 +36,18 @@ def networks_of(address: str | None) -> tuple[str, ...]:
 
 
 class TrustedCallers:
-    """Back ends that register for many people."""
+    """Networks of trusted clients, such as back ends that register many people."""
 
     def __init__(self, networks: Iterable[str]) -> None:
-        """Trust the callers in *networks* (CIDRs).
+        """Trust the clients in *networks* (CIDR notation).
 
         Raises:
-            ValueError: one of them is none.
+            ValueError: an entry is not a network.
         """
         self._networks = tuple(ip_network(network) for network in networks)
 
     def include(self, address: str | None) -> bool:
-        """Tell whether *address* is one of theirs."""
+        """Tell whether *address* is in a trusted network."""
         found = _parsed(address)
         return found is not None and any(found in network for network in self._networks)
 

@@ -1,4 +1,4 @@
-"""What becomes of locks, and of what was counted, when time passes and nobody tries."""
+"""Ends expired lockouts and deletes old counters, as cleanup jobs."""
 
 from govid.bus import Quotas, Transaction
 from govid.bus.contracts import LoginLockExpired
@@ -6,17 +6,17 @@ from govid.identity.repository.throttle import Attempts
 
 
 class Lapsing:
-    """Ends locks whose time is over, and forgets what was counted long ago."""
+    """Expiry cleanup of lockouts, attempt counters and quotas."""
 
     def __init__(self, attempts: Attempts, quotas: Quotas) -> None:
-        """Look after the rows of *attempts* and *quotas*."""
+        """Clean up the rows of *attempts* and *quotas*."""
         self._attempts = attempts
         self._quotas = quotas
 
-    async def unlock(self, tx: Transaction, most: int) -> int:
-        """End at most so many locks, unless an attempt has; tell of each once."""
-        unlocked = await self._attempts.unlock(tx, most)
-        for one in unlocked:
+    async def unlock(self, tx: Transaction, limit: int) -> int:
+        """End at most *limit* expired lockouts that no attempt has ended; emit one event each."""
+        ended = await self._attempts.unlock(tx, limit)
+        for one in ended:
             tx.emit(
                 LoginLockExpired(
                     flow=one.flow,
@@ -25,9 +25,9 @@ class Lapsing:
                     timestamp=tx.now,
                 )
             )
-        return len(unlocked)
+        return len(ended)
 
-    async def forget(self, tx: Transaction, most: int) -> int:
-        """Delete at most so many rows that say nothing any more, of either kind."""
-        attempts = await self._attempts.forget(tx, most)
-        return max(attempts, await self._quotas.forget(tx, most))
+    async def forget(self, tx: Transaction, limit: int) -> int:
+        """Delete at most *limit* unused rows of either kind; return the larger number."""
+        attempts = await self._attempts.forget(tx, limit)
+        return max(attempts, await self._quotas.forget(tx, limit))

@@ -1,93 +1,93 @@
-"""Lets those who wait for the same thing in one process ask for it one after the other.
+"""Wait queues in one process: requests that wait for the same key ask for it one at a time.
 
-Fifty sign-ins to one account would else hold fifty connections, all waiting for one row.
+Without them, fifty logins to one account would hold fifty connections that wait for one row.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-MOST_IN_LINE = 64
-"""How many may stand in one line: a longer one would not move up in time anyway."""
-LOOK_AGAIN_SECONDS = 0.1
-"""How often the first one looks whether another process has made room."""
+MAX_WAITING = 64
+"""The maximum length of one queue; in a longer one, requests would time out anyway."""
+POLL_SECONDS = 0.1
+"""How often the first request checks whether another process has freed a slot."""
 
 
 class TooLong(Exception):
-    """The line is full, or did not move up in time."""
+    """The queue is full, or the wait was too long."""
 
 
-class _Line:
-    """Those who wait for one key."""
+class _KeyQueue:
+    """The requests that wait for one key."""
 
     def __init__(self) -> None:
-        self.people = 0
+        self.length = 0
         self.head = asyncio.Lock()
-        self.moved = asyncio.Event()
+        self.wakeup = asyncio.Event()
 
 
 class Lines:
-    """The lines of one process, one for each key that anybody waits for."""
+    """The wait queues of one process, one for each key with waiting requests."""
 
     def __init__(self) -> None:
-        """Begin without any."""
-        self._lines: dict[str, _Line] = {}
+        """Start without queues."""
+        self._queues: dict[str, _KeyQueue] = {}
 
     @asynccontextmanager
     async def standing(self, key: str, seconds: float) -> AsyncIterator["Turn"]:
-        """Stand in line for *key*, at most so many *seconds*; run the block as its first.
+        """Wait at most *seconds* to be the first in the queue of *key*, then run the block.
 
         Raises:
-            TooLong: the line is full, or did not move up in time.
+            QueueFull: the queue is full, or the wait was too long.
         """
-        line = self._lines.setdefault(key, _Line())
-        if line.people >= MOST_IN_LINE:
+        queue = self._queues.setdefault(key, _KeyQueue())
+        if queue.length >= MAX_WAITING:
             raise TooLong
         deadline = asyncio.get_running_loop().time() + seconds
-        line.people += 1
+        queue.length += 1
         try:
             try:
                 async with asyncio.timeout_at(deadline):
-                    await line.head.acquire()
+                    await queue.head.acquire()
             except TimeoutError:
                 raise TooLong from None
             try:
-                yield Turn(line.moved, deadline)
+                yield Turn(queue.wakeup, deadline)
             finally:
-                line.head.release()
+                queue.head.release()
         finally:
-            line.people -= 1
-            if not line.people:
-                del self._lines[key]
+            queue.length -= 1
+            if not queue.length:
+                del self._queues[key]
 
     def move(self, key: str) -> None:
-        """Tell the first who waits for *key*, if anybody does, that there may be room now."""
-        if (line := self._lines.get(key)) is not None:
-            line.moved.set()
+        """Wake the first request in the queue of *key*, if there is one."""
+        if (queue := self._queues.get(key)) is not None:
+            queue.wakeup.set()
 
 
 class Turn:
-    """The place of the first in a line."""
+    """The first position in a queue."""
 
-    def __init__(self, moved: asyncio.Event, deadline: float) -> None:
-        """Wait for *moved*, until *deadline* on the loop's clock."""
-        self._moved = moved
+    def __init__(self, wakeup: asyncio.Event, deadline: float) -> None:
+        """Wait for *wakeup* until *deadline* on the event loop's clock."""
+        self._wakeup = wakeup
         self._deadline = deadline
 
     async def wait(self) -> None:
-        """Return when it is worth asking again.
+        """Return when a slot may be free, at the latest after the poll interval.
 
         Raises:
-            TooLong: the time is up.
+            QueueFull: the deadline has passed.
         """
         clock = asyncio.get_running_loop().time
         if clock() >= self._deadline:
             raise TooLong
-        soon = min(clock() + LOOK_AGAIN_SECONDS, self._deadline)
+        next_poll = min(clock() + POLL_SECONDS, self._deadline)
         try:
-            async with asyncio.timeout_at(soon):
-                await self._moved.wait()
+            async with asyncio.timeout_at(next_poll):
+                await self._wakeup.wait()
         except TimeoutError:
             return
         finally:
-            self._moved.clear()
+            self._wakeup.clear()

@@ -1,7 +1,7 @@
-"""How many accounts a network may open, and how often somebody may ask for what is taken.
+"""Registration rate limits: by client network, and by an address or identifier that is taken.
 
-A registration that is refused tells that its address or identifier has an account: so few may be
-asked for that nobody learns much by it.
+A refused registration reveals that its address or identifier has an account. Therefore only few
+refusals per address or identifier are allowed.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -23,7 +23,7 @@ TAKEN: Mapping[IdentifierType, Taken] = {IdentifierType.NIN: "NIN", IdentifierTy
 
 
 class Registrations:
-    """Counts registrations before their work is done."""
+    """Counts registrations before their work is done (rate limit)."""
 
     def __init__(
         self, uow: UnitOfWork, quotas: Quotas, settings: ThrottleSettings, pseudonyms: Pseudonyms
@@ -31,7 +31,7 @@ class Registrations:
         """Count by *settings*, under *pseudonyms*.
 
         Raises:
-            ValueError: a network of trusted callers is none.
+            ValueError: an entry of the trusted networks is not a network.
         """
         self._uow = uow
         self._quotas = quotas
@@ -44,80 +44,85 @@ class Registrations:
     async def counting(
         self, address: str, identifier_type: IdentifierType, identifier: str, cause: Cause
     ) -> AsyncIterator["Counted"]:
-        """Count a registration with this canonical *address* and *identifier*; run it in the block.
+        """Hold the quotas of a registration with this canonical *address* and *identifier*.
 
-        The block calls `settle` on what it is given, when nothing was taken. A refusal for what is
-        taken is recorded; any other leaves no trace.
+        The registration runs in the block, which calls `record` when it succeeds. A refusal
+        because the address or identifier is taken is recorded; any other error is not counted.
 
         Raises:
-            TooManyAttempts: from this network, or for what is taken.
+            TooManyAttempts: too many registrations from this network, or refusals of this address
+                or identifier.
         """
         email = self._pseudonyms.of(f"throttle:{address}")
         key = identity_key(identifier_type, identifier)
-        number = self._pseudonyms.of(f"identifier:{identifier_type}:{key}")
-        counted = await self._count(email, number, cause)
+        subject = self._pseudonyms.of(f"identifier:{identifier_type}:{key}")
+        use = await self._hold(email, subject, cause)
         try:
-            yield counted
+            yield use
         except EmailTaken:
-            await self._duplicate(counted, email, "email", cause)
+            await self._record_duplicate(use, email, "email", cause)
             raise
         except IdentifierTaken:
-            await self._duplicate(counted, number, TAKEN[identifier_type], cause)
+            await self._record_duplicate(use, subject, TAKEN[identifier_type], cause)
             raise
         except GovidError:
-            await self._give_back(counted.all, cause)
+            await self._release(use.all, cause)
             raise
 
-    async def _count(self, email: str, number: str, cause: Cause) -> "Counted":
-        counted = Counted(self._quotas, (), ())
+    async def _hold(self, email: str, identifier: str, cause: Cause) -> "Counted":
+        use = Counted(self._quotas, (), ())
         if not self._trusted.include(cause.address):
-            counted = Counted(
-                self._quotas, self._from_network(cause.address), self._of_taken(email, number)
+            use = Counted(
+                self._quotas,
+                self._network_quotas(cause.address),
+                self._duplicate_quotas(email, identifier),
             )
-        if counted.all:
+        if use.all:
             async with self._uow.begin(cause) as tx:
-                seconds = await self._quotas.hold(tx, counted.all)
+                seconds = await self._quotas.hold(tx, use.all)
                 if seconds is not None:
                     raise TooManyAttempts(retry_after_seconds=seconds)
-        return counted
+        return use
 
-    def _from_network(self, address: str | None) -> Sequence[Quota]:
+    def _network_quotas(self, address: str | None) -> Sequence[Quota]:
         bucket = self._pseudonyms.of(f"address:{network_of(address)}")
         return _quotas("registrations", [bucket], self._registrations, HOUR_SECONDS)
 
-    def _of_taken(self, *subjects: str) -> Sequence[Quota]:
+    def _duplicate_quotas(self, *subjects: str) -> Sequence[Quota]:
         return _quotas("duplicates", subjects, self._duplicates, DAY_SECONDS)
 
-    async def _duplicate(
-        self, counted: "Counted", subject: str, taken: Taken, cause: Cause
+    async def _record_duplicate(
+        self, use: "Counted", subject: str, taken: Taken, cause: Cause
     ) -> None:
-        """Spend what was held for what was taken, and for the network."""
+        """Spend the quota of the network and of the taken address or identifier."""
         async with self._uow.begin(cause) as tx:
-            await counted.settle(tx, subject)
+            await use.settle(tx, subject)
             tx.emit(RegistrationDuplicated(subject=subject, taken=taken, timestamp=tx.now))
 
-    async def _give_back(self, quotas: Sequence[Quota], cause: Cause) -> None:
+    async def _release(self, quotas: Sequence[Quota], cause: Cause) -> None:
         if quotas:
             async with self._uow.begin(cause) as tx:
                 await self._quotas.settle(tx, given_back=quotas)
 
 
 class Counted:
-    """What is held for one registration."""
+    """The quotas that are held for one registration."""
 
-    def __init__(self, quotas: Quotas, network: Sequence[Quota], taken: Sequence[Quota]) -> None:
-        """Remember what is held for the network, and for what may be taken."""
+    def __init__(
+        self, quotas: Quotas, network: Sequence[Quota], duplicates: Sequence[Quota]
+    ) -> None:
+        """Keep the held quotas of the network, and of the address and identifier."""
         self._quotas = quotas
         self._network = network
-        self._taken = taken
-        self.all = (*network, *taken)
+        self._duplicates = duplicates
+        self.all = (*network, *duplicates)
 
     async def settle(self, tx: Transaction, taken: str | None = None) -> None:
-        """Count a registration of the network, and one of what was *taken*, if anything was."""
+        """Spend the network's quota, and that of the *taken* address or identifier if given."""
         await self._quotas.settle(
             tx,
-            spent=[*self._network, *(one for one in self._taken if one.bucket == taken)],
-            given_back=[one for one in self._taken if one.bucket != taken],
+            spent=[*self._network, *(one for one in self._duplicates if one.bucket == taken)],
+            given_back=[one for one in self._duplicates if one.bucket != taken],
         )
 
 

@@ -1,10 +1,11 @@
-"""Locks that make a hundred failures for one name: somebody means it, and an operator hears.
+"""Brute-force alarm: reports an account name whose lockouts amount to 100 failed attempts.
 
-None of the locks is a day after the one before. A right password in between ends a row of failures,
-and no row of locks.
+Lockouts are counted together if each starts within a day of the previous one. A right password
+resets the number of failures, but not the number of lockouts.
 
-Source: NIST SP 800-63B, 3.2.2. It asks for an end of such guessing. Here locks make it slow, and
-none is for good: whoever knows an address could lock its owner out.
+Source: NIST SP 800-63B, 3.2.2, which requires a limit on consecutive failures. Here lockouts slow
+guessing down, and none is permanent: otherwise anyone who knows an address could lock the account
+holder out permanently.
 """
 
 import logging
@@ -22,7 +23,7 @@ FAILURES = 100
 
 
 class Sieges:
-    """Counts locks of one name, none a day after the one before, each after as many failures."""
+    """Counts lockouts of one account name and raises the brute-force alarm."""
 
     def __init__(
         self,
@@ -30,14 +31,15 @@ class Sieges:
         registry: CollectorRegistry | None = None,
         flows: Iterable[str] = (),
     ) -> None:
-        """Begin a lock after so many *failures*; count on *registry*, or where nobody looks.
+        """Expect a lockout after each *failures*; without *registry*, the metric is not exposed.
 
-        The series of *flows* begin at 0: an alarm sees no increase in a series that appears.
+        The series of *flows* start at 0, because an alerting rule sees no increase in a series
+        that has just appeared.
         """
-        self._locks = ceil(FAILURES / failures)
+        self._lockouts_per_alarm = ceil(FAILURES / failures)
         self._counter = Counter(
             "govid_sieges",
-            "Names whose locks, none a day after the one before, make a hundred failures.",
+            "Brute-force alarms: account names with lockouts that amount to 100 failures.",
             ["flow"],
             registry=registry or CollectorRegistry(),
         )
@@ -45,10 +47,10 @@ class Sieges:
             self._counter.labels(flow)
 
     def locked(self, tx: Transaction, flow: str, subject: str, nth: int) -> None:
-        """Hear of the *nth* lock of *subject*, a pseudonym, none a day after the one before."""
-        if nth % self._locks == 0:
-            tx.after_commit(partial(self._tell, flow, subject))
+        """Count the *nth* lockout of *subject*, a pseudonym, and report every 100 failures."""
+        if nth % self._lockouts_per_alarm == 0:
+            tx.after_commit(partial(self._report, flow, subject))
 
-    def _tell(self, flow: str, subject: str) -> None:
+    def _report(self, flow: str, subject: str) -> None:
         self._counter.labels(flow).inc()
         log.warning("throttle.siege", extra={"flow": flow, "subject": subject})

@@ -30,11 +30,11 @@ async def test_lines_for_different_things_do_not_wait_for_each_other() -> None:
 async def test_a_line_that_nobody_stands_in_is_forgotten() -> None:
     queue, log = Lines(), list[str]()
     await asyncio.gather(*(stand(queue, log, name) for name in "xyz"))
-    assert queue._lines == {}
+    assert queue._queues == {}
 
 
 async def test_a_line_that_is_too_long_is_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MOST_IN_LINE", 1)
+    monkeypatch.setattr(lines, "MAX_WAITING", 1)
     queue = Lines()
     async with queue.standing("a", 10):
         with pytest.raises(TooLong):
@@ -47,11 +47,11 @@ async def test_who_does_not_get_to_the_head_in_time_gives_up() -> None:
         with pytest.raises(TooLong):
             async with queue.standing("a", 0.01):
                 pytest.fail("nobody may stand beside the first")
-    assert queue._lines == {}
+    assert queue._queues == {}
 
 
 async def test_the_head_is_woken_when_the_line_moves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "LOOK_AGAIN_SECONDS", 60)
+    monkeypatch.setattr(lines, "POLL_SECONDS", 60)
     queue = Lines()
     async with queue.standing("a", 60) as turn, asyncio.timeout(10):
         waiting = asyncio.create_task(turn.wait())
@@ -61,7 +61,7 @@ async def test_the_head_is_woken_when_the_line_moves(monkeypatch: pytest.MonkeyP
 
 
 async def test_the_head_looks_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "LOOK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(lines, "POLL_SECONDS", 0.01)
     async with Lines().standing("a", 60) as turn, asyncio.timeout(10):
         await turn.wait()
 
