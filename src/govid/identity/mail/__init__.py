@@ -1,1 +1,4 @@
-"""Mail: what is written to people, and how it leaves."""
+"""Outgoing e-mail: the outbox, its sender, message texts and transports (ADR-0015).
+
+The stored rows are in `identity/repository/outgoing_email.py`.
+"""

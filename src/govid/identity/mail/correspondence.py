@@ -1,4 +1,4 @@
-"""Writes letters in the transaction of their cause; the postman takes them from there."""
+"""Stores outgoing e-mails in the transaction of the change they report (e-mail outbox)."""
 
 import logging
 from uuid import UUID
@@ -14,44 +14,45 @@ log = logging.getLogger(__name__)
 
 HOUR_SECONDS = 3600
 NOTICES_PER_HOUR = 10
-"""How many notices of one kind an owner gets: an eleventh would only repeat the other ten."""
+"""The maximum of notices of one kind per account and hour; more would only repeat the others."""
 
 
 class Correspondence:
-    """Writes letters.
+    """E-mail outbox: stores an outgoing e-mail and emits the event that makes it being sent.
 
-    A letter and its cause commit together, and so does the event that brings the postman: what
-    happened is told, and what did not happen is not. The event names the letter and nobody else.
+    The e-mail, the change that it reports and the event commit together. An e-mail is therefore
+    sent if and only if the change has happened. The event holds the id of the e-mail and no
+    personal data.
     """
 
     def __init__(
         self,
-        letters: Letters,
-        counters: Quotas,
+        emails: Letters,
+        quotas: Quotas,
         pseudonyms: Pseudonyms,
         *,
         is_open: bool,
         most_per_hour: int,
     ) -> None:
-        """Write only if mail can be delivered: with *is_open*.
+        """Store e-mails if a transport is configured (*is_enabled*).
 
-        One recipient gets *most_per_hour* e-mails of each kind that is asked for, whichever
-        accounts cause them; 0 is no limit, for notices neither. Recipients are counted in
-        *counters* by their pseudonyms.
+        One recipient gets at most *most_per_hour* requested e-mails of each kind, whichever
+        accounts cause them; 0 means no limit, neither for notices. Recipients are counted in
+        *quotas* by their pseudonyms.
         """
-        self._letters = letters
-        self._counters = counters
+        self._emails = emails
+        self._quotas = quotas
         self._pseudonyms = pseudonyms
-        self._is_open = is_open
+        self._is_enabled = is_open
         self._most_per_hour = most_per_hour
 
     def require(self) -> None:
-        """Refuse what makes no sense without mail.
+        """Refuse an action that needs e-mail if there is no transport.
 
         Raises:
-            MailIsOff: nobody could deliver a letter.
+            MailIsOff: no e-mail transport is configured.
         """
-        if not self._is_open:
+        if not self._is_enabled:
             raise MailIsOff
 
     async def ask(
@@ -64,16 +65,16 @@ class Correspondence:
         subject: str,
         is_exempt: bool = False,
     ) -> UUID:
-        """Store an e-mail that was asked for; return its id.
+        """Store a requested e-mail and return its id.
 
-        Without an account it reaches no one. It is stored all the same, because the time that a
-        request takes must not tell whether an address has an account.
+        Without an account it is never sent. It is stored all the same, because the duration of a
+        request must not tell whether an address has an account.
 
-        It is counted for *subject*, the canonical form of the address that was typed, whether or
-        not an account has it. Above the quota it is held back, unless it *is_exempt*: it is stored
-        like any other and its link is made, so that no export tells the difference, but no mail
-        leaves. Each kind has a count of its own: what strangers ask for in the name of an address
-        does not keep its owner from the links that only the owner can ask for.
+        It is counted for *subject*, the canonical form of the submitted address, whether or not an
+        account has it. Above the quota it is held back, unless it *is_exempt*: it is stored and
+        its one-time token is made, so that an export shows no difference, but nothing is sent.
+        Each kind is counted separately. Requests of other people for an address therefore do not
+        use up the quota of links that only its account holder can request.
         """
         is_above = await self._is_above(
             tx,
@@ -87,20 +88,20 @@ class Correspondence:
         is_held_back = is_above and not is_exempt
         if is_held_back:
             log.info("mail.recipient_quota", extra={"operation": kind})
-        return await self._write(tx, kind, account_id, address, is_held_back=is_held_back)
+        return await self._insert(tx, kind, account_id, address, is_held_back=is_held_back)
 
-    async def tell(self, tx: Transaction, kind: LetterKind, owner: Owner) -> None:
-        """Write a letter that tells *owner* what has happened, if there is mail at all.
+    async def tell(self, tx: Transaction, kind: LetterKind, account: Owner) -> None:
+        """Store a notice to the holder of *account*, if a transport is configured.
 
-        What others ask for is not counted here. A notice is caused by an act with the right
-        password, or with a link from the mailbox. It is counted by its account, which only such
-        acts can do. An address that is not confirmed may be a stranger's: anybody can register it,
-        close the account and begin again, so notices to it are counted by the address.
+        A notice follows an action with the right password or with a link from the mailbox, so it
+        is counted by account and apart from requested e-mails. An unconfirmed address may belong to
+        another person: an attacker can register it, close the account and start again. Notices to
+        such an address are therefore counted by the address.
         """
-        if not self._is_open:
+        if not self._is_enabled:
             return
-        is_proved = owner.email_confirmed_at is not None
-        subject = str(owner.id) if is_proved else canonical(owner.email)
+        is_confirmed = account.email_confirmed_at is not None
+        subject = str(account.id) if is_confirmed else canonical(account.email)
         quota = Quota(
             kind=f"notices_{kind}",
             bucket=self._pseudonyms.of(f"notices:{subject}"),
@@ -110,13 +111,13 @@ class Correspondence:
         if await self._is_above(tx, quota):
             log.info("mail.notice_quota", extra={"operation": kind})
         else:
-            await self._write(tx, kind, owner.id, owner.email)
+            await self._insert(tx, kind, account.id, account.email)
 
     async def is_first_this_hour(self, tx: Transaction, kind: LetterKind, subject: str) -> bool:
-        """Count a request for *kind* in the name of *subject*, a canonical address.
+        """Count a request of *kind* for *subject*, a canonical address; return whether it is first.
 
-        The first of each hour is sent, however many others have asked: an attacker who asks in
-        the name of an account holder cannot keep the holder from getting any.
+        The first request of each hour is sent in any case, so that an attacker who makes many
+        requests for an address cannot keep its account holder from getting any e-mail.
         """
         first = Quota(
             kind=f"first_{kind}",
@@ -124,18 +125,18 @@ class Correspondence:
             most=1,
             seconds=HOUR_SECONDS,
         )
-        return await self._counters.count(tx, [first]) is None
+        return await self._quotas.count(tx, [first]) is None
 
     async def take_back(self, tx: Transaction, account_id: UUID) -> None:
-        """Let no letter leave with a link that was asked for before something that ends links."""
-        await self._letters.take_back(tx, account_id)
+        """Delete unsent e-mails with links, after a change that revokes the account's links."""
+        await self._emails.take_back(tx, account_id)
 
     async def _is_above(self, tx: Transaction, quota: Quota) -> bool:
         if not self._most_per_hour:
             return False
-        return await self._counters.count(tx, [quota]) is not None
+        return await self._quotas.count(tx, [quota]) is not None
 
-    async def _write(
+    async def _insert(
         self,
         tx: Transaction,
         kind: LetterKind,
@@ -144,10 +145,10 @@ class Correspondence:
         *,
         is_held_back: bool = False,
     ) -> UUID:
-        letter_id = await self._letters.add(tx, kind, account_id, address)
+        email_id = await self._emails.add(tx, kind, account_id, address)
         tx.emit(
             LetterWritten(
-                letter_id=letter_id, kind=kind, is_held_back=is_held_back, timestamp=tx.now
+                letter_id=email_id, kind=kind, is_held_back=is_held_back, timestamp=tx.now
             )
         )
-        return letter_id
+        return email_id

@@ -1,4 +1,4 @@
-"""Mail that goes no further than a folder of this machine: for development and tests."""
+"""Writes e-mails into a folder instead of sending them, for development and tests."""
 
 import asyncio
 import os
@@ -9,30 +9,30 @@ from govid.identity.mail.port import DEPENDENCY, Mail, Writer
 
 
 class FolderMailer:
-    """Puts each mail into a file of its own, `<id>.eml`; sent again it replaces itself."""
+    """Writes each e-mail to its own file, `<id>.eml`; a repeated send replaces the file."""
 
     takes_unicode = True
 
-    def __init__(self, folder: Path, writer: Writer) -> None:
-        """Use *folder*, which is made when the first mail comes."""
+    def __init__(self, folder: Path, builder: Writer) -> None:
+        """Use *folder*, which is created with the first e-mail."""
         self._folder = folder
-        self._writer = writer
+        self._builder = builder
 
-    async def send(self, mail: Mail) -> None:
-        """Write the file, for the eyes of its owner only.
+    async def send(self, message: Mail) -> None:
+        """Write the file, readable by its owner only.
 
-        A full disk or a folder that cannot be written is an outage: the mail waits.
+        A full disk or a folder that cannot be written is an outage: the e-mail is retried.
         """
-        content = bytes(self._writer.write(mail))
+        content = bytes(self._builder.write(message))
         try:
-            await asyncio.to_thread(self._put, f"{mail.id}.eml", content)
+            await asyncio.to_thread(self._write_file, f"{message.id}.eml", content)
         except OSError:
             raise Outage(DEPENDENCY) from None
 
-    def _put(self, name: str, content: bytes) -> None:
+    def _write_file(self, name: str, content: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._folder / f"{name}.part"
-        # Under another name until it is whole: whoever looks into the folder sees no half mail.
+        # Written under another name and renamed, so that a reader never sees half an e-mail.
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
         draft.replace(self._folder / name)

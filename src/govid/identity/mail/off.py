@@ -1,14 +1,14 @@
-"""No mail at all."""
+"""Stands in when no e-mail transport is configured."""
 
 from govid.bus import Outage
 from govid.identity.mail.port import DEPENDENCY, Mail
 
 
 class OffMailer:
-    """Sends nothing: what was written while there was mail waits until there is mail again."""
+    """Sends nothing: e-mails stored earlier wait until a transport is configured again."""
 
     takes_unicode = True
 
-    async def send(self, mail: Mail) -> None:  # noqa: ARG002 - a mailer's face
-        """Let it wait."""
+    async def send(self, message: Mail) -> None:  # noqa: ARG002 - the protocol's signature
+        """Raise `Outage`, so that the e-mail is retried later."""
         raise Outage(DEPENDENCY)

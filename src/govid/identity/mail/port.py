@@ -1,4 +1,4 @@
-"""What a mail is, and what whoever sends it has to be able to."""
+"""E-mail transports: the message, the protocol of a transport, and its implementations."""
 
 from email.message import EmailMessage as MimeMessage
 from email.policy import SMTPUTF8
@@ -11,11 +11,11 @@ import msgspec
 from govid.bus import Clock
 
 DEPENDENCY = "mail"
-"""What an outage of the mail is called in logs and metrics."""
+"""The name of the e-mail transport in outages, logs and metrics."""
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail to one person. It may hold a link that is as good as a password, once."""
+    """An e-mail to one recipient. It may hold a one-time token, which is a secret."""
 
     id: UUID
     to: str
@@ -23,52 +23,52 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
     def __repr__(self) -> str:
-        """Name the mail only (I9)."""
-        return f"<Mail {self.id}>"
+        """Name the e-mail only (I9)."""
+        return f"<EmailMessage {self.id}>"
 
 
 class AddressRefused(Exception):
-    """Nobody takes mail at this address, and trying again would not change that."""
+    """The server rejects the address permanently, so that a retry would not help."""
 
 
 class Mailer(Protocol):
-    """A way for mail to leave."""
+    """Sends e-mails."""
 
     @property
     def takes_unicode(self) -> bool:
-        """Whether mail can be sent to an address with letters beyond ASCII (RFC 6531)."""
+        """Whether an address may hold non-ASCII characters (RFC 6531)."""
 
-    async def send(self, mail: Mail) -> None:
-        """Hand *mail* over to somebody who will deliver it.
+    async def send(self, message: Mail) -> None:
+        """Hand *message* over for delivery.
 
         Raises:
-            Outage: not now.
-            AddressRefused: never.
+            Outage: the transport is unavailable at the moment.
+            AddressRefused: the address is rejected permanently.
         """
 
 
 class Writer:
-    """Puts mails into the form in which they travel (RFC 5322)."""
+    """Builds the RFC 5322 form of e-mails."""
 
     def __init__(self, sender: str, clock: Clock) -> None:
-        """Write in the name of *sender*, an address."""
+        """Use *sender*, an address, as the author."""
         self.domain = sender.rpartition("@")[2]
         self._sender = sender
         self._clock = clock
 
-    def write(self, mail: Mail) -> MimeMessage:
-        """Return *mail* as a message.
+    def write(self, message: Mail) -> MimeMessage:
+        """Return the MIME message of *message*.
 
-        Sent again it has the same name, so that who has seen it may drop it: every copy's link is
-        good as long as its own time.
+        A repeated send has the same `Message-ID`, so that a mail client may drop the duplicate. The
+        token in each copy is valid for its own lifetime.
         """
-        message = MimeMessage(policy=SMTPUTF8)
-        message["From"] = self._sender
-        message["To"] = mail.to
-        message["Subject"] = mail.subject
-        message["Date"] = format_datetime(self._clock.now())
-        message["Message-ID"] = f"<{mail.id}@{self.domain}>"
-        # Nobody answers it by machine, and no filter asks for a receipt (RFC 3834).
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(mail.text)
-        return message
+        built = MimeMessage(policy=SMTPUTF8)
+        built["From"] = self._sender
+        built["To"] = message.to
+        built["Subject"] = message.subject
+        built["Date"] = format_datetime(self._clock.now())
+        built["Message-ID"] = f"<{message.id}@{self.domain}>"
+        # Prevents automatic replies and receipts (RFC 3834).
+        built["Auto-Submitted"] = "auto-generated"
+        built.set_content(message.text)
+        return built

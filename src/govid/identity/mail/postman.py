@@ -1,4 +1,4 @@
-"""Brings letters on their way (ADR-0015)."""
+"""Sends stored e-mails (ADR-0015)."""
 
 import logging
 from datetime import timedelta
@@ -28,104 +28,104 @@ _LINKED = {
 
 
 class Postman:
-    """Sends each letter at least once.
+    """Sends each stored e-mail at least once; the handler of the e-mail outbox.
 
-    The token of a link is made here, at the last moment: its digest commits in a transaction of
-    its own before the mail leaves, so a link works as soon as it is read. It stands in the mail
-    and nowhere else. A process that dies between the two sends again, with another token; both
-    are good for their time.
+    The one-time token of a link is made just before the e-mail is sent. Its digest commits in a
+    separate transaction first, so that the link works as soon as the e-mail arrives. The token
+    itself is only in the e-mail. After a crash between commit and send, the e-mail is sent again
+    with another token; both tokens are valid for their lifetime.
     """
 
     def __init__(
         self,
         uow: UnitOfWork,
-        letters: Letters,
-        links: Links,
-        owners: Owners,
-        mailer: Mailer,
+        emails: Letters,
+        one_time_tokens: Links,
+        accounts: Owners,
+        transport: Mailer,
         settings: IdentitySettings,
     ) -> None:
-        """Send by *mailer*."""
+        """Send by *transport*."""
         self._uow = uow
-        self._letters = letters
-        self._links = links
-        self._owners = owners
-        self._mailer = mailer
+        self._emails = emails
+        self._one_time_tokens = one_time_tokens
+        self._accounts = accounts
+        self._transport = transport
         self._settings = settings
 
     async def prepare(self, delivery: Delivery[LetterWritten]) -> None:
-        """Send the letter, unless it was taken back or what it offers is no longer to be had."""
+        """Send the e-mail, unless it was withdrawn or its link would no longer be usable."""
         async with self._uow.begin(delivery.cause(SUBSCRIBER)) as tx:
-            mail = await self._mail(tx, delivery.event)
-        if mail is None:
+            message = await self._compose(tx, delivery.event)
+        if message is None:
             return
         try:
-            await self._mailer.send(mail)
+            await self._transport.send(message)
         except AddressRefused:
-            # The letter goes no further: an address that does not exist gets no better.
+            # The e-mail is dropped, because a retry to a rejected address would not help.
             log.warning("mail.refused", extra={"event_id": str(delivery.id)})
 
     async def apply(
         self,
         tx: Transaction,
         delivery: Delivery[LetterWritten],
-        outcome: None,  # noqa: ARG002 - the handler's face
+        outcome: None,  # noqa: ARG002 - the protocol's signature
     ) -> None:
-        """Forget the letter."""
-        await self._letters.remove(tx, delivery.event.letter_id)
+        """Delete the stored e-mail."""
+        await self._emails.remove(tx, delivery.event.letter_id)
 
-    async def _mail(self, tx: Transaction, event: LetterWritten) -> Mail | None:
-        letter = await self._letters.find(tx, event.letter_id)
-        if letter is None or letter.account_id is None or letter.address is None:
+    async def _compose(self, tx: Transaction, event: LetterWritten) -> Mail | None:
+        email = await self._emails.find(tx, event.letter_id)
+        if email is None or email.account_id is None or email.address is None:
             return None
         link = ""
-        if letter.kind in _LINKED:
-            # Against what commits meanwhile and ends all links: it would leave this one alive. It
-            # also takes the letter back, so that has to be looked for again.
-            owner = await self._owners.lock(tx, letter.account_id, write=False)
-            if owner is None or await self._letters.find(tx, letter.id) is None:
+        if email.kind in _LINKED:
+            # The lock excludes a concurrent transaction that revokes all links and would miss this
+            # one. Such a transaction also deletes the e-mail, so it is read again after the lock.
+            account = await self._accounts.lock(tx, email.account_id, write=False)
+            if account is None or await self._emails.find(tx, email.id) is None:
                 return None
-            is_due = await self._is_due(tx, letter, owner)
-            is_change = letter.kind is LetterKind.EMAIL_CHANGE
-            if not is_due and (not is_change or owner.status == AccountStatus.BLOCKED):
+            is_due = await self._is_due(tx, email, account)
+            is_change = email.kind is LetterKind.EMAIL_CHANGE
+            if not is_due and (not is_change or account.status == AccountStatus.BLOCKED):
                 return None
-            # The export lists the request whatever became of it, else it would tell whether
-            # another address is taken, or how many letters it got. Nobody gets the token.
-            promise = Promise(account_id=owner.id, address=letter.address)
-            link = await self._link(tx, letter.kind, promise, is_held_back=event.is_held_back)
+            # The token is made even if nothing is sent, because the data export lists it. Otherwise
+            # the export would tell whether another address is taken, or how many e-mails it got.
+            target = Promise(account_id=account.id, address=email.address)
+            link = await self._link(tx, email.kind, target, is_held_back=event.is_held_back)
             if event.is_held_back or not is_due:
                 return None
         subject, text = compose(
-            letter.kind,
-            written_at=letter.written_at,
+            email.kind,
+            written_at=email.written_at,
             link=link,
             minutes=self._settings.reset_seconds // 60,
             hours=self._settings.confirmation_seconds // 3600,
             held_days=self._settings.closed_identifier_days,
         )
-        return Mail(id=letter.id, to=letter.address, subject=subject, text=text)
+        return Mail(id=email.id, to=email.address, subject=subject, text=text)
 
-    async def _is_due(self, tx: Transaction, letter: Letter, owner: Owner) -> bool:
-        """Tell whether what the letter offers can still be had."""
-        if owner.status == AccountStatus.BLOCKED or letter.address is None:
+    async def _is_due(self, tx: Transaction, email: Letter, account: Owner) -> bool:
+        """Tell whether the link of the e-mail could still be used."""
+        if account.status == AccountStatus.BLOCKED or email.address is None:
             return False
-        if letter.kind is LetterKind.EMAIL_CHANGE:
-            holder = await self._owners.with_address(tx, canonical(letter.address))
-            return holder is None or holder.id == owner.id
-        return owner.email == letter.address
+        if email.kind is LetterKind.EMAIL_CHANGE:
+            other = await self._accounts.with_address(tx, canonical(email.address))
+            return other is None or other.id == account.id
+        return account.email == email.address
 
     async def _link(
-        self, tx: Transaction, kind: LetterKind, promise: Promise, *, is_held_back: bool
+        self, tx: Transaction, kind: LetterKind, target: Promise, *, is_held_back: bool
     ) -> str:
         purpose, page = _LINKED[kind]
         if purpose is Purpose.RESET:
             lifetime = timedelta(seconds=self._settings.reset_seconds)
-            token = await self._links.issue(tx, purpose, promise, lifetime)
+            token = await self._one_time_tokens.issue(tx, purpose, target, lifetime)
         else:
             lifetime = timedelta(seconds=self._settings.confirmation_seconds)
-            # What was mailed a moment ago stays good if its successor is never mailed.
-            if is_held_back and await self._links.prolong(tx, purpose, promise, lifetime):
+            # The token sent before stays valid if the new one is never sent.
+            if is_held_back and await self._one_time_tokens.prolong(tx, purpose, target, lifetime):
                 return ""
-            # Only the newest can be followed: an older one may lead to an address given up since.
-            token = await self._links.replace(tx, purpose, promise, lifetime)
+            # Only the newest token is valid: an older one may be for an address no longer wanted.
+            token = await self._one_time_tokens.replace(tx, purpose, target, lifetime)
         return f"{self._settings.issuer}{page}?token={token}"

@@ -1,4 +1,4 @@
-"""Mail that leaves by a server (SMTP submission, RFC 6409)."""
+"""Sends e-mails by an SMTP server (message submission, RFC 6409)."""
 
 import asyncio
 
@@ -8,55 +8,55 @@ from govid.bus import Outage
 from govid.identity.mail.port import DEPENDENCY, AddressRefused, Mail, Writer
 from govid.identity.settings import SmtpSettings
 
-LEARN_SECONDS = 60.0
-"""How long a server that does not answer is left alone before it is asked again."""
-_FOR_GOOD = 500
-"""From this code on a server's no is final (RFC 5321, 4.2.1)."""
+DETECT_RETRY_SECONDS = 60.0
+"""The interval between attempts to detect the features of a server that does not answer."""
+_PERMANENT_CODE = 500
+"""The lowest reply code of a permanent rejection (RFC 5321, 4.2.1)."""
 
 
 class SmtpMailer:
-    """Sends each mail over a connection of its own: there are few, and none waits for another."""
+    """Sends each e-mail over its own connection: e-mails are few and must not wait."""
 
-    def __init__(self, settings: SmtpSettings, writer: Writer) -> None:
-        """Send by the server that *settings* name."""
+    def __init__(self, settings: SmtpSettings, builder: Writer) -> None:
+        """Use the server in *settings*."""
         self._settings = settings
-        self._writer = writer
+        self._builder = builder
         self._takes_unicode = False
 
     @property
     def takes_unicode(self) -> bool:
-        """Whether the server offered SMTPUTF8 when it was last spoken to; no before that."""
+        """Whether the server offered SMTPUTF8 on the last connection; False before the first one."""
         return self._takes_unicode
 
     async def learn(self) -> None:
-        """Ask the server what it offers, now and every minute until it answers."""
+        """Detect the features of the server, now and every minute until it answers."""
         while True:
             try:
                 async with self._client() as client:
                     await self._note_offers(client)
             except (aiosmtplib.SMTPException, OSError):
-                await asyncio.sleep(LEARN_SECONDS)
+                await asyncio.sleep(DETECT_RETRY_SECONDS)
             else:
                 return
 
-    async def send(self, mail: Mail) -> None:
-        """Hand *mail* to the server.
+    async def send(self, message: Mail) -> None:
+        """Send *message* by the server.
 
-        What the server says is kept from the errors: it quotes the address (I9). A refused sign-in
-        or a server without TLS is an outage like one that is away: the mail waits until somebody
-        has put it right.
+        Errors do not hold the reply of the server, because it quotes the address (I9). A rejected
+        login or a server without TLS is an outage like an unreachable server: the e-mail is retried
+        until the operator has corrected the cause.
         """
         try:
             async with self._client() as client:
                 await self._note_offers(client)
-                await client.send_message(self._writer.write(mail))
+                await client.send_message(self._builder.write(message))
         except aiosmtplib.SMTPRecipientsRefused as error:
-            if all(refusal.code >= _FOR_GOOD for refusal in error.recipients):
+            if all(refusal.code >= _PERMANENT_CODE for refusal in error.recipients):
                 raise AddressRefused from None
             raise Outage(DEPENDENCY) from None
         except aiosmtplib.SMTPNotSupported:
-            if not mail.to.isascii():
-                # The address has letters that this server cannot write.
+            if not message.to.isascii():
+                # The server does not support the non-ASCII characters of the address.
                 raise AddressRefused from None
             raise Outage(DEPENDENCY) from None
         except (aiosmtplib.SMTPException, OSError):
@@ -72,8 +72,8 @@ class SmtpMailer:
             use_tls=settings.tls == "tls",
             start_tls=settings.tls == "starttls",
             timeout=settings.timeout_seconds,
-            # Else the library asks the name service for it, and everybody waits meanwhile.
-            local_hostname=self._writer.domain,
+            # Otherwise the library looks the host name up, which blocks the event loop.
+            local_hostname=self._builder.domain,
         )
 
     async def _note_offers(self, client: aiosmtplib.SMTP) -> None:
@@ -81,7 +81,7 @@ class SmtpMailer:
             try:
                 await client.ehlo()
             except aiosmtplib.SMTPHeloError:
-                # A server of before 1995, to which mail is still sent.
+                # A server without ESMTP (RFC 1869); e-mail can still be sent.
                 self._takes_unicode = False
                 return
         self._takes_unicode = client.supports_extension("smtputf8")

@@ -1,4 +1,4 @@
-"""What the mails say. No name stands in them, and none repeats what it is about."""
+"""Texts of the e-mails. They hold no name, and do not repeat the data they are about."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ forgotten it."""
 _TEXTS: Mapping[LetterKind, tuple[str, str]] = {
     LetterKind.RESET: (
         "Set a new password",
-        """Somebody, probably you, asked for a new password
+        """We received a request to set a new password
 on {moment}.
 
 To set one, follow this link within {minutes} minutes of receiving it. It works
@@ -42,7 +42,7 @@ If you have no account with us, do nothing.
     ),
     LetterKind.EMAIL_CHANGE: (
         "Confirm your new email address",
-        """Somebody, probably you, asked to use this address for an account
+        """We received a request to use this address for an account
 on {moment}.
 
 To agree, follow this link within {hours} hours. It works once, and only until
@@ -55,9 +55,9 @@ If it was not you, do nothing.
     ),
     LetterKind.EMAIL_CHANGE_REQUESTED: (
         "Another email address was asked for",
-        f"""On {{moment}} somebody
-asked to use another address for your account. This one counts until the
-other is confirmed.
+        f"""On {{moment}} we received
+a request to use another address for your account. The present address stays in
+use until the other is confirmed.
 
 {_NOT_YOU}
 """,
@@ -92,7 +92,7 @@ def compose(
     hours: int,
     held_days: int,
 ) -> tuple[str, str]:
-    """Return the subject and the text of a mail of this *kind*."""
+    """Return the subject and the text of an e-mail of this *kind*."""
     subject, text = _TEXTS[kind]
     moment = f"{written_at:%d %B %Y at %H:%M} UTC"
     return subject, text.format(
