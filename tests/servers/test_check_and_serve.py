@@ -404,7 +404,7 @@ PARTITIONS = (
     "table: retention could not run"
 )
 OTHER_ENCRYPTION = (
-    "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with: give the former "
+    "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with: set the former "
     "one as GOVID_OLD_KEY_ENCRYPTION_KEY until `govid keys reencrypt` has ended"
 )
 OTHER_PSEUDONYMS = (

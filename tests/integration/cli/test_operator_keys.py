@@ -21,7 +21,7 @@ ENCRYPTION, PSEUDONYM = (
 NEW = "another key altogether, of 32 bytes or more"
 KEYS = {"GOVID_KEY_ENCRYPTION_KEY": ENCRYPTION, "GOVID_PSEUDONYM_KEY": PSEUDONYM}
 WRONG_ENCRYPTION = (
-    "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with: give the former one"
+    "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with: set the former one"
     " as GOVID_OLD_KEY_ENCRYPTION_KEY until `govid keys reencrypt` has ended"
 )
 WRONG_PSEUDONYM = (

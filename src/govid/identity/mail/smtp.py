@@ -25,7 +25,7 @@ class SmtpMailer:
 
     @property
     def takes_unicode(self) -> bool:
-        """Whether the server offered SMTPUTF8 on the last connection; False before the first one."""
+        """Whether the server offered SMTPUTF8 on the last connection; False before the first."""
         return self._takes_unicode
 
     async def learn(self) -> None:

@@ -1,1 +1,4 @@
-"""Where identity's rows are read and written. Driver errors end here."""
+"""Database access of identity, one file per group of tables.
+
+Driver errors are translated here. Use cases and transactions are not.
+"""

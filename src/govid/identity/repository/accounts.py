@@ -1,4 +1,4 @@
-"""Where accounts are read and written."""
+"""Reads and writes accounts: login credentials, changes by the holder, identifier claims."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from govid.identity.schemas import UserView
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sign-in is checked against."""
+    """The stored credentials that a login is checked against."""
 
     account_id: UUID
     password_hash: str
@@ -25,11 +25,11 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the account only (I9)."""
-        return f"<Credentials {self.account_id}>"
+        return f"<LoginCredentials {self.account_id}>"
 
 
 class Accounts:
-    """The accounts."""
+    """Inserts accounts, reads login credentials and records verification results."""
 
     async def add(
         self, tx: Transaction, view: UserView, *, email_canonical: str, password_hash: str
@@ -49,12 +49,12 @@ class Accounts:
             "password_hash": password_hash,
         }
         if len(stored_keys(email_canonical)) > 1 and await self.credentials(tx, email_canonical):
-            # The unique index does not know that a row of an earlier release is the same mailbox.
+            # The unique index does not treat the key of an earlier release as the same mailbox.
             raise EmailTaken
         try:
             await tx.execute(insert(Account).values(row))
         except IntegrityError as error:
-            # From None: the driver's text quotes the values (I9).
+            # Without the cause, because the driver's message quotes the values (I9).
             match _constraint(error):
                 case "account_email_key":
                     raise EmailTaken from None
@@ -64,7 +64,7 @@ class Accounts:
                     raise
 
     async def credentials(self, tx: Transaction, email_canonical: str) -> Credentials | None:
-        """Return what a sign-in with this address is checked against, if anybody has it."""
+        """Return the credentials of the account with this address, or None."""
         statement = (
             select(Account.id, Account.password_hash, Account.status)
             .add_columns(Account.email, Account.email_canonical)
@@ -77,10 +77,10 @@ class Accounts:
         return _credentials(next(iter(of_mailbox(rows, email_canonical)), None))
 
     async def lock(self, tx: Transaction, account_id: UUID, *, write: bool) -> Credentials | None:
-        """Lock the account and return what a sign-in is checked against, as it is now.
+        """Lock the account and return its current credentials.
 
-        With *write*, nobody else may lock it; two that share a lock and then both write would
-        wait for each other for ever.
+        With *write*, the lock is exclusive. Two transactions that share a lock and then both write
+        would deadlock.
         """
         statement = (
             select(Account.id, Account.password_hash, Account.status)
@@ -90,7 +90,7 @@ class Accounts:
         return _credentials((await tx.execute(statement)).mappings().first())
 
     async def rehash(self, tx: Transaction, account_id: UUID, *, old: str, new: str) -> None:
-        """Replace the password's hash, unless somebody has replaced it since it was read."""
+        """Replace the password hash *old* by *new*, unless it has changed since it was read."""
         await tx.execute(
             update(Account)
             .where(Account.id == account_id, Account.password_hash == old)
@@ -107,9 +107,9 @@ class Accounts:
         strength: int = 0,
         validity: int = 0,
     ) -> bool:
-        """Give a pending account its *status*, and the scores of the evidence for it.
+        """Set the *status* and evidence scores of a pending account.
 
-        Returns whether there was one with this identifier.
+        Returns whether a pending account with this identifier type exists.
         """
         result = await tx.execute(
             update(Account)
@@ -129,7 +129,7 @@ class Accounts:
         return result.first() is not None
 
     async def wait(self, tx: Transaction, account_id: UUID) -> None:
-        """Let an account that failed wait for an answer again."""
+        """Set the status of an account from failed back to pending."""
         await tx.execute(
             update(Account)
             .where(Account.id == account_id, Account.status == AccountStatus.FAILED)
@@ -146,5 +146,5 @@ def _credentials(row: Any) -> Credentials | None:
 
 
 def _constraint(error: IntegrityError) -> str | None:
-    """Return the name of the violated constraint, which asyncpg's own error knows."""
+    """Return the name of the violated constraint from asyncpg's error."""
     return getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)

@@ -1,4 +1,4 @@
-"""Identifiers that go back to where anybody may claim them, by the database's clock."""
+"""Releases the identifiers of accounts, so that another account may claim them."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -14,55 +14,55 @@ from govid.identity.repository.reviews import IDENTIFIER_SHARED
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """An account that has given its identifier back."""
+    """The account whose identifier was released, and the type of the identifier."""
 
     account_id: UUID
     identifier_type: IdentifierType
 
 
 class Claims:
-    """The identifiers that accounts hold."""
+    """Releases identifiers: after expiry, by a command or after closure."""
 
     async def expire(self, tx: Transaction, *, days: int, most: int) -> Sequence[Given]:
-        """Take the identifier of at most so many accounts that nobody verified in so many days.
+        """Release the identifier of at most *limit* accounts not verified within *days*.
 
-        A blocked account keeps its own: it belonged to somebody, who may be dead.
+        A blocked account keeps its identifier, because its holder may be dead.
         """
         overdue = (Account.status.in_(UNVERIFIED), Account.created_at < _ago(days))
-        return await self._take(tx, overdue, most, status=AccountStatus.REGISTERED)
+        return await self._release(tx, overdue, most, status=AccountStatus.REGISTERED)
 
     async def end(self, tx: Transaction, account_id: UUID, status: AccountStatus) -> Given | None:
-        """Take the identifier of an account that is locked and has this *status*."""
+        """Release the identifier of an account that is locked and has this *status*."""
         held = (
             Account.id == account_id,
             Account.status == status,
             Account.identifier_value.is_not(None),
         )
         after = status if status is AccountStatus.CLOSED else AccountStatus.REGISTERED
-        return next(iter(await self._take(tx, held, 1, status=after)), None)
+        return next(iter(await self._release(tx, held, 1, status=after)), None)
 
     async def release(self, tx: Transaction, *, days: int, most: int) -> Sequence[Given]:
-        """Take the identifier of at most so many accounts that were closed so many days ago."""
+        """Release the identifier of at most *limit* accounts that were closed *days* ago."""
         overdue = (
             Account.status == AccountStatus.CLOSED,
             Account.identifier_value.is_not(None),
             Account.closed_at < _ago(days),
         )
-        return await self._take(tx, overdue, most, status=AccountStatus.CLOSED)
+        return await self._release(tx, overdue, most, status=AccountStatus.CLOSED)
 
-    async def _take(
+    async def _release(
         self,
         tx: Transaction,
-        overdue: Sequence[ColumnElement[bool]],
-        most: int,
+        conditions: Sequence[ColumnElement[bool]],
+        limit: int,
         *,
         status: AccountStatus,
     ) -> Sequence[Given]:
-        # Whoever is just being verified, blocked or changed is left for the next round.
+        # An account that is being verified, blocked or changed is locked; the next run takes it.
         chosen = (
             select(Account.id, Account.identifier_type)
-            .where(*overdue)
-            .limit(most)
+            .where(*conditions)
+            .limit(limit)
             .with_for_update(key_share=True, skip_locked=True)
             .cte("chosen")
         )
@@ -88,5 +88,5 @@ class Claims:
 
 
 def _ago(days: int) -> ColumnElement[object]:
-    # The statement's time, for which an index serves, as it does not for the moment's.
+    # `statement_timestamp()`, because the planner cannot use an index with `clock_timestamp()`.
     return func.statement_timestamp() - func.make_interval(0, 0, 0, literal(days))

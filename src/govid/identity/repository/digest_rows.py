@@ -1,4 +1,4 @@
-"""Finds rows that name an identifier by an older digest, and rewrites them to the current one."""
+"""Locks identifiers by their digests and rewrites older digests in stored rows."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,15 +7,15 @@ import msgspec
 
 from govid.bus import Transaction
 
-# Materialised, because a subquery whose column nobody reads would not be evaluated. The time is
-# read after the last lock.
+# Materialised, because a subquery whose column is not read would not be evaluated. The time is read
+# after the last lock.
 _LOCK = """
     WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key)
-    SELECT clock_timestamp() FROM (SELECT count(*) FROM locked) AS all_of_them
+    SELECT clock_timestamp() FROM (SELECT count(*) FROM locked) AS counted
 """
 
-# The two tables are rewritten apart, because their rows are locked in another order: those of the
-# history before an account is locked, those of attempts after it.
+# The two tables are rewritten separately, because their rows are locked in a different order: those
+# of the history before an account is locked, those of attempts after it.
 _REWRITE_HISTORY = """
     UPDATE identity.life_event SET identifier_digest = $1, identifier_key_id = $2
     WHERE identifier_digest = ANY ($3)
@@ -28,30 +28,30 @@ _REWRITE_ATTEMPTS = """
 
 
 class IdentifierDigest(msgspec.Struct, frozen=True, kw_only=True):
-    """The digest under which rows about one identifier are written, and those of older rows."""
+    """The digest of an identifier in new rows, and the digests that older rows may have."""
 
     current: str
     older: tuple[str, ...] = ()
 
     @property
     def lock_keys(self) -> list[int]:
-        """The advisory locks of the identifier, ascending, so that two transactions never cross.
+        """The advisory locks of the identifier, in ascending order to prevent deadlocks.
 
-        Other replicas may write under an older form or key: one lock for each is shared with them.
+        Other replicas may write under an older form or key; one lock for each is shared with them.
         """
         return sorted({lock_key(digest) for digest in (self.current, *self.older)})
 
     @property
     def attempt_lock_keys(self) -> list[int]:
-        """The advisory locks of the identifier's attempts, ascending.
+        """The advisory locks of the identifier's attempts, in ascending order.
 
-        They differ from `lock_keys`, which are taken before an account is locked; these after it.
+        They differ from `lock_keys`: those are acquired before an account is locked, these after.
         """
         return sorted({lock_key(digest[::-1]) for digest in (self.current, *self.older)})
 
 
 async def rewrite_history(tx: Transaction, digest: IdentifierDigest, key_id: str | None) -> None:
-    """Give the current digest, made with the key *key_id*, to notices that have an older one.
+    """Rewrite older digests of history rows to the current one, made with the key *key_id*.
 
     The caller holds `lock_keys`.
     """
@@ -60,7 +60,7 @@ async def rewrite_history(tx: Transaction, digest: IdentifierDigest, key_id: str
 
 
 async def rewrite_attempts(tx: Transaction, digest: IdentifierDigest, key_id: str | None) -> None:
-    """Give the current digest to attempts that have an older one and count.
+    """Rewrite older digests of counted attempts to the current one, made with the key *key_id*.
 
     The caller holds `attempt_lock_keys`.
     """
@@ -69,11 +69,11 @@ async def rewrite_attempts(tx: Transaction, digest: IdentifierDigest, key_id: st
 
 
 async def take_locks(tx: Transaction, keys: Sequence[int]) -> datetime:
-    """Take the advisory locks *keys*, in their order, until *tx* ends; return the time then."""
+    """Acquire the advisory locks *keys* in order, until *tx* ends; return the time afterwards."""
     now: datetime = await tx.driver.fetchval(_LOCK, list(keys))
     return now
 
 
 def lock_key(digest: str) -> int:
-    """Return the number of the advisory lock of a digest."""
+    """Return the advisory-lock key of a digest."""
     return int.from_bytes(bytes.fromhex(digest)[:8], "big", signed=True)

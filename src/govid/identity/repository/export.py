@@ -1,4 +1,4 @@
-"""Reads everything that identity holds about one account."""
+"""Reads all rows of one account for the data export."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,8 +30,8 @@ _ACCOUNT = (
 )
 _SESSION = tuple(column for column in Session.__table__.columns if column.name != "account_id")
 _LETTER = (Letter.kind, Letter.address, Letter.written_at)
-# Not until when it is good: that runs from the last attempt to send the mail, so it would tell
-# whether there was a mail to send.
+# Without the expiry: it counts from the last attempt to send the e-mail, so it would tell whether
+# there was an e-mail to send.
 _LINK = (Link.purpose, Link.address, Link.issued_at, Link.used_at)
 
 
@@ -45,21 +45,21 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Held>"
+        return "<ExportedRows>"
 
 
 class Holdings:
-    """What identity holds."""
+    """Reads the data that identity stores about an account."""
 
     def __init__(self, reads: AsyncEngine) -> None:
-        """Read on *reads*, an engine whose statements commit by themselves."""
+        """Read on *reads*, an engine in autocommit mode."""
         self._reads = reads
 
     async def of(self, account_id: UUID) -> Held:
-        """Return the rows of the account; no hash of a password or of a token is among them."""
+        """Return the rows of the account, without hashes of passwords and tokens."""
         async with self._reads.connect() as connection:
             own = select(*_ACCOUNT).where(Account.id == account_id)
-            # In this order: a letter may become a link in between, and is never missed.
+            # In this order, because an e-mail may become a token in between and must not be missed.
             letters = await _rows(
                 connection, select(*_LETTER).where(Letter.account_id == account_id)
             )
@@ -78,10 +78,10 @@ class Holdings:
 
 
 def _unlisted(letters: Sequence[Row], links: Sequence[Row]) -> Sequence[Row]:
-    """Leave out letters to another address whose links are listed.
+    """Leave out e-mails to a new address whose tokens are listed.
 
-    One that waits for its mail server would tell that the address is free: to one that another
-    account has, no mail is sent, so that its letter waits for nobody.
+    Such an e-mail that waits for the mail server would tell that the address is free. No e-mail is
+    sent to an address that another account has, so none waits.
     """
     listed = {link["address"] for link in links if link["purpose"] == Purpose.EMAIL}
     return [

@@ -1,4 +1,4 @@
-"""Where it is read and written whether an account may be used."""
+"""Reads and writes the status of accounts: lock, block, restore, lookup by identifier."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,9 +20,9 @@ from govid.identity.repository.letters import WITH_LINKS
 def holds(
     identifier_type: IdentifierType, identity_key: str
 ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """Return the conditions of an account that holds this identifier.
+    """Return the conditions that select the accounts with this identifier.
 
-    The values are listed, so that the index on whole identifiers serves the lookup.
+    The possible values are listed, so that the index on whole identifiers can be used.
     """
     return (
         Account.identifier_type == identifier_type,
@@ -31,10 +31,10 @@ def holds(
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """An account, locked: what is known of it that decides whether it may be used.
+    """A locked account with the data that decides its status.
 
-    `life_event_at` is when the last thing happened that changed this or confirmed it, `read_at` is
-    the database's time.
+    `life_event_at` is the time of the last life event that changed or confirmed the status,
+    `read_at` is the time of the database.
     """
 
     account_id: UUID
@@ -47,11 +47,11 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the account only (I9)."""
-        return f"<Holder {self.account_id}>"
+        return f"<AccountHolder {self.account_id}>"
 
 
 class AccountStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator may see of an account: nothing that tells whose it is."""
+    """The data of an account that an operator may see; nothing in it identifies the person."""
 
     id: UUID
     status: AccountStatus
@@ -66,23 +66,23 @@ class AccountStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Holders:
-    """The accounts, as something that can be taken away from its holder and given back."""
+    """Locks accounts and changes their status: block, restore, contra-indicators."""
 
     async def lock_all(
         self, tx: Transaction, identifier_type: IdentifierType, identity_key: str
     ) -> Sequence[Holder]:
-        """Lock the accounts that hold this identifier, whatever their status, and return them.
+        """Lock the accounts with this identifier, of any status, and return them.
 
-        The account that owns the key comes first. There are more only where they were opened
-        before one number was one key.
+        The account that owns the identity key comes first. There are others only if they were
+        created before different forms of one number had the same key.
         """
         return await self._lock(tx, *holds(identifier_type, identity_key))
 
     async def lock_one(self, tx: Transaction, account_id: UUID) -> Holder | None:
-        """Lock the account and return it, if there is one."""
+        """Lock the account and return it, or None if it does not exist."""
         return next(iter(await self._lock(tx, Account.id == account_id)), None)
 
-    async def _lock(self, tx: Transaction, *which: ColumnElement[bool]) -> Sequence[Holder]:
+    async def _lock(self, tx: Transaction, *conditions: ColumnElement[bool]) -> Sequence[Holder]:
         statement = (
             select(
                 Account.id.label("account_id"),
@@ -93,7 +93,7 @@ class Holders:
                 Account.life_event_at,
                 func.clock_timestamp().label("read_at"),
             )
-            .where(*which)
+            .where(*conditions)
             .order_by(Account.is_identifier_shared, Account.id)
             .with_for_update(key_share=True)
         )
@@ -101,7 +101,7 @@ class Holders:
         return [msgspec.convert(dict(row), Holder) for row in rows]
 
     async def block(self, tx: Transaction, account_id: UUID, occurred_at: datetime) -> None:
-        """Block the account; tokens of sessions that exist by now are dead for good."""
+        """Block the account and permanently invalidate the tokens of all existing sessions."""
         await tx.execute(
             update(Account)
             .where(
@@ -118,7 +118,7 @@ class Holders:
         )
 
     async def restore(self, tx: Transaction, account_id: UUID, occurred_at: datetime) -> None:
-        """Give the account the status back that it had. What was ended by the block stays ended."""
+        """Restore the previous status of the account; its revoked sessions stay revoked."""
         await tx.execute(
             update(Account)
             .where(Account.id == account_id, Account.status == AccountStatus.BLOCKED)
@@ -131,13 +131,13 @@ class Holders:
         )
 
     async def date(self, tx: Transaction, account_id: UUID, occurred_at: datetime) -> None:
-        """Note that what is known of the account was so at this time, too."""
+        """Record the time of a life event that confirms the present status."""
         await tx.execute(
             update(Account).where(Account.id == account_id).values(life_event_at=occurred_at)
         )
 
     async def contra_indicate(self, tx: Transaction, account_id: UUID, indicator: str) -> None:
-        """Note that something speaks against the holder's being who they say."""
+        """Add a contra-indicator: a sign that the account holder may not be the claimed person."""
         await tx.execute(
             update(Account)
             .where(Account.id == account_id)
@@ -145,7 +145,7 @@ class Holders:
         )
 
     async def with_email(self, tx: Transaction, email_canonical: str) -> Sequence[UUID]:
-        """Return the accounts with this address; those of other issuers need not be alone."""
+        """Return the accounts with this address; those of other issuers may share one."""
         statement = select(Account.id, Account.email, Account.email_canonical).where(
             Account.email_canonical.in_(stored_keys(email_canonical))
         )
@@ -155,7 +155,7 @@ class Holders:
     async def with_identity_key(
         self, tx: Transaction, identifier_type: IdentifierType, identity_key: str
     ) -> Sequence[UUID]:
-        """Return the accounts that hold this identifier, the owner of the key first."""
+        """Return the accounts with this identifier, the owner of the identity key first."""
         statement = (
             select(Account.id)
             .where(*holds(identifier_type, identity_key))
@@ -164,7 +164,7 @@ class Holders:
         return (await tx.execute(statement)).scalars().all()
 
     async def show(self, tx: Transaction, account_id: UUID) -> AccountStanding | None:
-        """Return how it stands with the account. Locks nothing."""
+        """Return the status of the account for an operator, without a lock."""
         live = select(func.count()).where(
             Session.account_id == Account.id,
             Session.revoked_at.is_(None),
@@ -183,7 +183,7 @@ class Holders:
             Account.auth_provider,
             Account.contra_indicators,
             Account.created_at,
-            # An account that never ended anything has minus infinity here.
+            # The column is minus infinity until sessions of the account are first invalidated.
             case((func.isfinite(Account.tokens_valid_after), Account.tokens_valid_after)).label(
                 "tokens_valid_after"
             ),
@@ -194,11 +194,11 @@ class Holders:
         return None if row is None else msgspec.convert(dict(row), AccountStanding)
 
     async def forget_ways_in(self, tx: Transaction, account_id: UUID) -> None:
-        """Remove what could still open a session or change a credential without a sign-in."""
+        """Delete refresh tokens, one-time tokens and unsent e-mails that would hold a new one."""
         sessions = select(Session.id).where(Session.account_id == account_id)
         await tx.execute(delete(RefreshToken).where(RefreshToken.session_id.in_(sessions)))
         await tx.execute(delete(Link).where(Link.account_id == account_id))
-        # Those that wait would bring new links, if they still wait when the block is over.
+        # An e-mail that still waits after the end of the block would otherwise bring a new token.
         await tx.execute(
             delete(Letter).where(Letter.account_id == account_id, Letter.kind.in_(WITH_LINKS))
         )

@@ -1,6 +1,6 @@
-"""Remembers which keys this database was used with, and counts rows that need an older one.
+"""Stores which keys this database was used with, and counts rows that need an older one.
 
-Only a keyed check value is stored. Rows that name no key were written under the first one.
+Only a keyed check value is stored. Rows without a key id were written under the first key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from govid.identity.settings import IdentitySettings
 _PURPOSES: tuple[KeyPurpose, ...] = ("encryption", "pseudonym")
 
 _KNOWN = "SELECT key_id FROM identity.key_check WHERE purpose = $1 ORDER BY first_used_at, key_id"
-_NOTE = """
+_INSERT = """
     INSERT INTO identity.key_check (purpose, key_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
 """
 _DROP = "DELETE FROM identity.key_check WHERE purpose = $1 AND key_id <> $2"
@@ -53,7 +53,7 @@ def key_list(settings: IdentitySettings) -> KeyList:
 
 
 class KeyUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """A pseudonym key, whether it is configured, and how many rows only it finds."""
+    """A pseudonym key, whether it is configured, and how many rows need it."""
 
     key_id: str
     state: str
@@ -61,29 +61,29 @@ class KeyUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def note_keys(connection: Any, keys: KeyList) -> None:
-    """Remember the newest keys, if they fit what is known; *connection* is an `asyncpg` one."""
+    """Store the ids of the newest keys, if no key is missing; *connection* is of `asyncpg`."""
     try:
         if await key_faults(connection, keys):
             return
-        await _note(connection, keys)
+        await _insert_ids(connection, keys)
     except asyncpg.UndefinedTableError:
-        # The database is older than this release, which its readiness says.
+        # The schema is older than this release; the readiness check reports it.
         return
 
 
-async def _note(connection: Any, keys: KeyList) -> None:
+async def _insert_ids(connection: Any, keys: KeyList) -> None:
     for purpose in _PURPOSES:
         ids = keys.ids(purpose)
         known = await _known(connection, purpose)
-        # The first time the oldest comes first: rows without a key's name are under that one.
+        # At first the oldest is stored first, because rows without a key id need that one.
         for one in reversed(ids) if not known else ids[:1]:
-            await connection.execute(_NOTE, purpose, one)
+            await connection.execute(_INSERT, purpose, one)
 
 
 async def key_faults(connection: Any, keys: KeyList) -> list[str]:
-    """Return a sentence for each key that does not fit this database.
+    """Return a sentence for each configured key that is wrong for this database.
 
-    A database of a release that kept no check values fits all keys.
+    A database of a release without check values accepts all keys.
     """
     try:
         known = {purpose: await _known(connection, purpose) for purpose in _PURPOSES}
@@ -92,7 +92,7 @@ async def key_faults(connection: Any, keys: KeyList) -> list[str]:
     faults = []
     if set(known["encryption"]) - set(keys.ids("encryption")):
         faults.append(
-            "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with: give the"
+            "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with: set the"
             " former one as GOVID_OLD_KEY_ENCRYPTION_KEY until `govid keys reencrypt` has ended"
         )
     configured = set(keys.ids("pseudonym"))
@@ -125,7 +125,7 @@ async def pseudonym_usage(connection: Any, keys: KeyList) -> Sequence[KeyUsage]:
 
 
 async def forget_older_encryption_keys(connection: Any, keys: KeyList) -> None:
-    """Let the newest encryption key be the only one that this database needs."""
+    """Delete the ids of older encryption keys, which no row of this database needs any more."""
     await connection.execute(_DROP, "encryption", keys.ids("encryption")[0])
 
 
@@ -134,7 +134,7 @@ async def _known(connection: Any, purpose: str) -> list[str]:
 
 
 async def _rows(connection: Any, known: Sequence[str]) -> Mapping[str, int]:
-    """Return how many rows each key has; rows without a key's name belong to the first known."""
+    """Return the number of rows by key id; rows without one belong to the first known key."""
     rows: dict[str, int] = {}
     for row in await connection.fetch(_ROWS):
         one = row["key_id"] or next(iter(known), "")

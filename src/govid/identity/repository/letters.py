@@ -1,4 +1,4 @@
-"""Where mails wait until they have left: to whom, and nothing of what they say."""
+"""Stores outgoing e-mails until they are sent: recipient and kind, but not the text."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,10 +12,10 @@ from govid.identity import models
 
 
 class LetterKind(StrEnum):
-    """What a mail is about."""
+    """The subject matter of an e-mail."""
 
     RESET = "reset"
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a kind of mail
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a kind of e-mail
     EMAIL_CONFIRMATION = "email_confirmation"
     EMAIL_CHANGE = "email_change"
     EMAIL_CHANGE_REQUESTED = "email_change_requested"
@@ -24,11 +24,11 @@ class LetterKind(StrEnum):
 
 
 WITH_LINKS = (LetterKind.RESET, LetterKind.EMAIL_CONFIRMATION, LetterKind.EMAIL_CHANGE)
-"""Letters that open something for whoever reads them."""
+"""The kinds of e-mail that hold a one-time token."""
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail that has not left yet. Without an account and an address it goes to nobody."""
+    """An unsent e-mail. Without an account and an address it is never sent."""
 
     id: UUID
     account_id: UUID | None
@@ -37,47 +37,47 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     written_at: datetime
 
     def __repr__(self) -> str:
-        """Name the letter only (I9)."""
-        return f"<Letter {self.id}>"
+        """Name the e-mail only (I9)."""
+        return f"<OutgoingEmail {self.id}>"
 
 
 class Letters:
-    """The mails that have not left yet."""
+    """Reads and writes unsent e-mails."""
 
     async def add(
         self, tx: Transaction, kind: LetterKind, account_id: UUID | None, address: str | None
     ) -> UUID:
-        """Keep a letter until it has left; return its id."""
-        letter_id = uuid7()
+        """Store an e-mail until it is sent; return its id."""
+        email_id = uuid7()
         await tx.execute(
             insert(models.Letter).values(
-                id=letter_id,
+                id=email_id,
                 account_id=account_id,
                 kind=kind,
                 address=address,
                 written_at=tx.now,
             )
         )
-        return letter_id
+        return email_id
 
-    async def find(self, tx: Transaction, letter_id: UUID) -> Letter | None:
-        """Return the letter, unless it has left or was taken back."""
+    async def find(self, tx: Transaction, email_id: UUID) -> Letter | None:
+        """Return the e-mail, or None if it was sent or withdrawn."""
         row = models.Letter
         statement = select(row.id, row.account_id, row.kind, row.address, row.written_at).where(
-            row.id == letter_id
+            row.id == email_id
         )
         found = (await tx.execute(statement)).mappings().first()
         return None if found is None else Letter(**{**found, "kind": LetterKind(found["kind"])})
 
-    async def remove(self, tx: Transaction, letter_id: UUID) -> None:
-        """Forget a letter that has left."""
-        await tx.execute(delete(models.Letter).where(models.Letter.id == letter_id))
+    async def remove(self, tx: Transaction, email_id: UUID) -> None:
+        """Delete an e-mail that was sent."""
+        await tx.execute(delete(models.Letter).where(models.Letter.id == email_id))
 
     async def take_back(self, tx: Transaction, account_id: UUID) -> None:
-        """Take back the letters of the account that would leave with a link.
+        """Delete the unsent e-mails of the account that would be sent with a one-time token.
 
-        *tx* holds the account's lock. To revoke links goes with this: a letter has none before it
-        leaves, and may wait for long.
+        The caller must hold the account's row lock in *tx*. It is needed beside the revocation of
+        tokens, because an unsent e-mail has no token yet and may wait for a long time.
         """
         await tx.execute(
             delete(models.Letter).where(

@@ -1,7 +1,7 @@
-"""Where the history of accounts is read and written: every notice, every act, and what came of it.
+"""Reads and writes the history of account status: each notice or operator action, and its outcome.
 
-A row names no identifier, only a keyed digest of it: a notice for nobody is a fact about somebody
-who never asked to be known here.
+A row holds a keyed digest of the identifier, not the identifier itself: a notice without an account
+concerns a person who never registered here.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from govid.identity.repository.digest_rows import (
 
 
 class Outcome(StrEnum):
-    """What came of it. Only `PARKED` is not the end of it."""
+    """The outcome of a notice. All are final except `PARKED`."""
 
     APPLIED = "applied"
     WITHOUT_EFFECT = "without_effect"
@@ -40,9 +40,9 @@ class Outcome(StrEnum):
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody says that happened. `id` is that of the notice's event, or of the act.
+    """A notice: a reported life event or an operator action, identified by the id of its event.
 
-    `named` is the account that a notice itself names, beside its identifier.
+    `named_account_id` is the account that a notice names beside its identifier, if any.
     """
 
     id: UUID
@@ -56,7 +56,7 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the history: what was said, and what came of it."""
+    """An entry of the history: a notice and its outcome."""
 
     id: UUID
     kind: Kind
@@ -70,42 +70,43 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ENTRY = tuple(getattr(LifeEvent, name) for name in Entry.__struct_fields__)
-_TELLING = (Outcome.APPLIED, Outcome.WITHOUT_EFFECT, Outcome.UNCLAIMED, Outcome.PARKED)
-"""What counts when somebody registers with an identifier that has a history."""
-_SAID = (Outcome.APPLIED, Outcome.WITHOUT_EFFECT, Outcome.IGNORED_STALE)
-"""What was said of an account, whether or not it changed anything."""
+_RELEVANT = (Outcome.APPLIED, Outcome.WITHOUT_EFFECT, Outcome.UNCLAIMED, Outcome.PARKED)
+"""The outcomes that matter when an account is registered with an identifier with a history."""
+_CONCERNING = (Outcome.APPLIED, Outcome.WITHOUT_EFFECT, Outcome.IGNORED_STALE)
+"""The outcomes of notices that concerned an account, whether or not its status changed."""
 
 
 class LifeEvents:
-    """The history."""
+    """Reads and writes the status history, and opens review items."""
 
     def __init__(self, key_id: str | None = None) -> None:
-        """Note *key_id* beside digests that are written: the key that they were made with."""
+        """Store *key_id*, the id of the key that digests are made with, beside new digests."""
         self._key_id = key_id
 
     async def lock_identifier(self, tx: Transaction, digest: IdentifierDigest) -> datetime:
-        """Exclude other decisions about this identifier until *tx* ends; return the time.
+        """Lock the identifier until *tx* ends; return the time afterwards.
 
-        A notice looks for a holder, a registration for a notice. Without this, two that commit at
-        one moment would each find nothing. Rows under an older digest get the current one.
+        A notice looks for an account, a registration looks for a notice. Without the lock, two
+        that commit at the same time would each find nothing. Older digests in stored rows are
+        rewritten to the current one.
         """
         now = await take_locks(tx, digest.lock_keys)
         await rewrite_history(tx, digest, self._key_id)
         return now
 
     async def lock_stored(self, tx: Transaction, digest: str) -> datetime:
-        """Exclude other decisions about the identifier of a stored *digest*; return the time."""
+        """Lock the identifier of a stored *digest* until *tx* ends; return the time afterwards."""
         return await take_locks(tx, [lock_key(digest)])
 
     async def add(self, tx: Transaction, entry: Entry) -> bool:
-        """Write a line; return whether it is new, as one that was written is never done again."""
-        settled = None if entry.outcome is Outcome.PARKED else func.clock_timestamp()
+        """Insert an entry; return whether it is new, because each is processed only once."""
+        settled_at = None if entry.outcome is Outcome.PARKED else func.clock_timestamp()
         statement = (
             upsert(LifeEvent)
             .values(
                 **msgspec.structs.asdict(entry),
                 identifier_key_id=self._key_id if entry.identifier_digest else None,
-                settled_at=settled,
+                settled_at=settled_at,
             )
             .on_conflict_do_nothing(index_elements=[LifeEvent.id])
             .returning(LifeEvent.id)
@@ -113,7 +114,7 @@ class LifeEvents:
         return (await tx.execute(statement)).first() is not None
 
     async def due(self, tx: Transaction, *, limit: int) -> Sequence[Entry]:
-        """Return parked notices whose time has come, in the order of those times."""
+        """Return scheduled notices that are due, the earliest effective time first."""
         statement = (
             select(*_ENTRY)
             .where(
@@ -126,14 +127,14 @@ class LifeEvents:
         return _entries(await tx.execute(statement))
 
     async def parked(self, tx: Transaction, event_id: UUID) -> Entry | None:
-        """Return the notice, if it is parked still."""
+        """Return the scheduled notice, or None if it is no longer scheduled."""
         statement = select(*_ENTRY).where(
             LifeEvent.id == event_id, LifeEvent.outcome == Outcome.PARKED
         )
         return next(iter(_entries(await tx.execute(statement))), None)
 
     async def settle(self, tx: Transaction, entry: Entry) -> None:
-        """Write what came of a parked notice."""
+        """Record the outcome of a scheduled notice."""
         await tx.execute(
             update(LifeEvent)
             .where(LifeEvent.id == entry.id, LifeEvent.outcome == Outcome.PARKED)
@@ -145,18 +146,18 @@ class LifeEvents:
         )
 
     async def about(self, tx: Transaction, digest: str) -> Sequence[Entry]:
-        """Return what was settled about this identifier, or waits for its time; newest first."""
+        """Return the relevant entries of this identifier, decided or scheduled; newest first."""
         statement = (
             select(*_ENTRY)
-            .where(LifeEvent.identifier_digest == digest, LifeEvent.outcome.in_(_TELLING))
+            .where(LifeEvent.identifier_digest == digest, LifeEvent.outcome.in_(_RELEVANT))
             .order_by(LifeEvent.occurred_at.desc())
         )
         return _entries(await tx.execute(statement))
 
     async def hand_over(self, tx: Transaction, digest: str, account_id: UUID) -> None:
-        """Let what is parked for this identifier be about the account that has just claimed it.
+        """Assign scheduled notices of this identifier to the account that has just claimed it.
 
-        A notice about another account that still holds the identifier stays about that one.
+        A notice of another account that still holds the identifier is not reassigned.
         """
         shared = select(Account.id).where(
             Account.id == LifeEvent.account_id, Account.is_identifier_shared
@@ -172,7 +173,7 @@ class LifeEvents:
         )
 
     async def of(self, tx: Transaction, account_id: UUID) -> Sequence[Entry]:
-        """Return the account's history in the order in which it happened."""
+        """Return the entries of the account, the earliest event first."""
         statement = (
             select(*_ENTRY)
             .where(LifeEvent.account_id == account_id)
@@ -181,13 +182,13 @@ class LifeEvents:
         return _entries(await tx.execute(statement))
 
     async def death_stands(self, tx: Transaction, account_id: UUID) -> bool:
-        """Tell whether a death was said of the account, and nobody has taken that back since.
+        """Tell whether the account has a death notice that no later restore has revoked.
 
-        Also one that found the account blocked already, and so had no effect of its own, or that
-        was older than this block.
+        This includes a notice that had no effect because the account was already blocked, and one
+        that is older than the block.
         """
         later = aliased(LifeEvent)
-        taken_back = (
+        revoked = (
             select(later.id)
             .where(
                 later.account_id == account_id,
@@ -197,19 +198,19 @@ class LifeEvents:
             )
             .exists()
         )
-        said = select(LifeEvent.id).where(
+        deaths = select(LifeEvent.id).where(
             LifeEvent.account_id == account_id,
             LifeEvent.kind == Kind.DEATH,
-            LifeEvent.outcome.in_(_SAID),
-            ~taken_back,
+            LifeEvent.outcome.in_(_CONCERNING),
+            ~revoked,
         )
-        found: bool = (await tx.execute(select(said.exists()))).scalar_one()
+        found: bool = (await tx.execute(select(deaths.exists()))).scalar_one()
         return found
 
     async def open_review(
         self, tx: Transaction, event_id: UUID, reason: str, account_id: UUID | None
     ) -> UUID:
-        """Let a person look at this; return the review's id."""
+        """Open a review item for a notice; return its id."""
         review_id = uuid7()
         await tx.execute(
             insert(ReviewItem).values(
@@ -219,7 +220,7 @@ class LifeEvents:
         return review_id
 
     async def open_review_of(self, tx: Transaction, account_id: UUID, reason: str) -> UUID | None:
-        """Let a person look at a holder of whom there is no notice, unless one does already."""
+        """Open a review item for an account without a notice, unless one is already open."""
         statement = (
             upsert(ReviewItem)
             .values(id=uuid7(), reason=reason, life_event_id=None, account_id=account_id)

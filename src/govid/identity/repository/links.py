@@ -1,4 +1,4 @@
-"""Where the tokens of links in mails are kept: their digests, never the tokens."""
+"""Stores one-time tokens of e-mail links, as digests."""
 
 import secrets
 from datetime import timedelta
@@ -15,61 +15,61 @@ from govid.identity.repository.refresh_tokens import TOKEN_BYTES, digest
 
 
 class Purpose(StrEnum):
-    """What a link does."""
+    """What a one-time token allows."""
 
     RESET = "reset"
     EMAIL = "email"
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
-    """What a link stands for: an account, and the address that it was sent to."""
+    """The account of a one-time token, and the address that the token was sent to."""
 
     account_id: UUID
     address: str
 
     def __repr__(self) -> str:
         """Name the account only (I9)."""
-        return f"<Promise {self.account_id}>"
+        return f"<TokenTarget {self.account_id}>"
 
 
 class Links:
-    """The links in mails. Each is good once, and for a while by the database's clock."""
+    """One-time tokens: each is valid once and until it expires by the database's clock."""
 
     async def issue(
-        self, tx: Transaction, purpose: Purpose, promise: Promise, lifetime: timedelta
+        self, tx: Transaction, purpose: Purpose, target: Promise, lifetime: timedelta
     ) -> str:
         """Return a new token, opaque and of 256 random bits."""
-        return await self._issue(tx, purpose, promise, lifetime, func.clock_timestamp())
+        return await self._issue(tx, purpose, target, lifetime, func.clock_timestamp())
 
     async def replace(
-        self, tx: Transaction, purpose: Purpose, promise: Promise, lifetime: timedelta
+        self, tx: Transaction, purpose: Purpose, target: Promise, lifetime: timedelta
     ) -> str:
-        """Return a new token in place of every unused one of the account with this *purpose*.
+        """Return a new token that replaces all unused ones of the account with this *purpose*.
 
-        A link to the same address keeps the time at which it was first issued. A mail that is
-        tried again is thus not told from one that had nowhere to go.
+        A token for the same address keeps the time at which it was first issued. Otherwise the
+        data export would tell an e-mail that is retried from one that is never sent.
         """
         result = await tx.execute(
             delete(Link)
-            .where(*_unused(promise.account_id, purpose))
+            .where(*_unused(target.account_id, purpose))
             .returning(Link.address, Link.issued_at)
         )
         first = min(
-            (row.issued_at for row in result if row.address == promise.address),
+            (row.issued_at for row in result if row.address == target.address),
             default=func.clock_timestamp(),
         )
-        return await self._issue(tx, purpose, promise, lifetime, first)
+        return await self._issue(tx, purpose, target, lifetime, first)
 
     async def prolong(
-        self, tx: Transaction, purpose: Purpose, promise: Promise, lifetime: timedelta
+        self, tx: Transaction, purpose: Purpose, target: Promise, lifetime: timedelta
     ) -> bool:
-        """Let the link that *promise* has stay good for a *lifetime* from now, if it has one."""
+        """Extend the valid token of *target* to *lifetime* from now; tell whether there is one."""
         now = func.clock_timestamp()
         result = await tx.execute(
             update(Link)
             .where(
-                *_unused(promise.account_id, purpose),
-                Link.address == promise.address,
+                *_unused(target.account_id, purpose),
+                Link.address == target.address,
                 Link.expires_at > now,
             )
             .values(expires_at=now + lifetime)
@@ -78,36 +78,37 @@ class Links:
         return result.first() is not None
 
     async def find(self, tx: Transaction, purpose: Purpose, token: str) -> Promise | None:
-        """Return what *token* stands for, if it is still good. Spends and locks nothing."""
-        statement = select(Link.account_id, Link.address).where(*_good(purpose, token))
+        """Return the target of *token* if it is valid. Does not consume or lock it."""
+        statement = select(Link.account_id, Link.address).where(*_valid(purpose, token))
         row = (await tx.execute(statement)).mappings().first()
         return None if row is None else Promise(**row)
 
     async def use(self, tx: Transaction, purpose: Purpose, token: str) -> bool:
-        """Spend *token*; tell whether it was still good. Of two at once, one gets a yes."""
+        """Consume *token*; tell whether it was valid. Of two concurrent calls, one consumes it."""
         result = await tx.execute(
             update(Link)
-            .where(*_good(purpose, token))
+            .where(*_valid(purpose, token))
             .values(used_at=func.clock_timestamp())
             .returning(Link.account_id)
         )
         return result.first() is not None
 
     async def revoke(self, tx: Transaction, account_id: UUID, *purposes: Purpose) -> None:
-        """Let no unused link of the account with one of these *purposes* open anything."""
+        """Delete the unused tokens of the account with one of these *purposes*."""
         await tx.execute(delete(Link).where(*_unused(account_id, *purposes)))
 
-    async def purge(self, tx: Transaction, most: int) -> int:
-        """Forget at most so many links whose time is over; return how many."""
-        # The statement's time, for which the index serves, as it does not for the moment's.
-        over = select(Link.hash).where(Link.expires_at < func.statement_timestamp()).limit(most)
-        return (await tx.execute(delete(Link).where(Link.hash.in_(over)))).rowcount
+    async def purge(self, tx: Transaction, limit: int) -> int:
+        """Delete at most *limit* expired tokens; return how many."""
+        # `statement_timestamp()`, because the planner cannot use the index with
+        # `clock_timestamp()`.
+        expired = select(Link.hash).where(Link.expires_at < func.statement_timestamp()).limit(limit)
+        return (await tx.execute(delete(Link).where(Link.hash.in_(expired)))).rowcount
 
     async def _issue(
         self,
         tx: Transaction,
         purpose: Purpose,
-        promise: Promise,
+        target: Promise,
         lifetime: timedelta,
         issued_at: Any,
     ) -> str:
@@ -115,9 +116,9 @@ class Links:
         await tx.execute(
             insert(Link).values(
                 hash=digest(token),
-                account_id=promise.account_id,
+                account_id=target.account_id,
                 purpose=purpose,
-                address=promise.address,
+                address=target.address,
                 issued_at=issued_at,
                 expires_at=func.clock_timestamp() + lifetime,
             )
@@ -129,7 +130,7 @@ def _unused(account_id: UUID, *purposes: Purpose) -> tuple[ColumnElement[bool], 
     return (Link.account_id == account_id, Link.purpose.in_(purposes), Link.used_at.is_(None))
 
 
-def _good(purpose: Purpose, token: str) -> tuple[ColumnElement[bool], ...]:
+def _valid(purpose: Purpose, token: str) -> tuple[ColumnElement[bool], ...]:
     return (
         Link.hash == digest(token),
         Link.purpose == purpose,

@@ -1,4 +1,4 @@
-"""Gives accounts of earlier releases the present key of their mailbox."""
+"""Rewrites the mailbox keys of accounts created by earlier releases."""
 
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from govid.identity.repository.reviews import EMAIL_SHARED
 
 BATCH_ROWS = 500
 
-# Only letters beyond ASCII fold to something else than their lower case.
+# Only non-ASCII characters have a key other than their lower case.
 _NEXT = """
     SELECT id, email, email_canonical FROM identity.account
     WHERE id > $1 AND octet_length(email) > length(email) ORDER BY id LIMIT $2
@@ -27,17 +27,17 @@ _REVIEW = """
 
 
 class RewrittenMailboxes(msgspec.Struct, frozen=True, kw_only=True):
-    """How many accounts got another key, and how many could not, because it is taken."""
+    """How many accounts got a new key, and how many did not because it is taken."""
 
     rewritten: int
     collisions: int
 
 
 async def rewrite_mailboxes(connection: Any) -> RewrittenMailboxes:
-    """Rewrite keys of earlier releases; *connection* is an `asyncpg` one outside a transaction.
+    """Rewrite keys of earlier releases; *connection* is of `asyncpg`, outside a transaction.
 
-    An account whose key another account has keeps its own, and a review is opened. It may be
-    repeated, and interrupted: each row is a transaction.
+    If another account has the new key, the account keeps its own, and a review item is opened. The
+    function may be interrupted and repeated, because each row is a transaction.
     """
     rewritten = collisions = 0
     last = UUID(int=0)

@@ -1,4 +1,4 @@
-"""Accounts as their owners change them: passwords, addresses, and closing for good."""
+"""Reads and writes accounts with a password: password, address, closure."""
 
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from govid.identity.models import Account
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
-    """An account that has a password and an address, as its owner may change it."""
+    """An account with a password and an address, which its holder may change."""
 
     id: UUID
     email: str
@@ -29,7 +29,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the account only (I9)."""
-        return f"<Owner {self.id}>"
+        return f"<PasswordAccount {self.id}>"
 
 
 _COLUMNS = (
@@ -45,26 +45,28 @@ _COLUMNS = (
 
 
 class Owners:
-    """The accounts that have a password and an address."""
+    """Reads, locks and changes accounts that have a password and an address."""
 
     async def find(self, tx: Transaction, account_id: UUID) -> Owner | None:
-        """Return the account as it is, without a lock."""
-        return await _one(tx, _all().where(Account.id == account_id))
+        """Return the account without a lock."""
+        return await _fetch_one(tx, _select_accounts().where(Account.id == account_id))
 
     async def with_address(self, tx: Transaction, email_canonical: str) -> Owner | None:
-        """Return the account that has this address, without a lock."""
-        statement = _all().where(Account.email_canonical.in_(stored_keys(email_canonical)))
+        """Return the account with this address, without a lock."""
+        statement = _select_accounts().where(
+            Account.email_canonical.in_(stored_keys(email_canonical))
+        )
         rows = (await tx.execute(statement)).mappings().all()
         found: Any = next(iter(of_mailbox(rows, email_canonical)), None)
         return None if found is None else Owner(**found)
 
     async def lock(self, tx: Transaction, account_id: UUID, *, write: bool) -> Owner | None:
-        """Lock the account, against everybody with *write*, else against those who change it."""
-        statement = _all().where(Account.id == account_id)
-        return await _one(tx, statement.with_for_update(read=not write, key_share=write))
+        """Lock the account: exclusively with *write*, otherwise against changes only."""
+        statement = _select_accounts().where(Account.id == account_id)
+        return await _fetch_one(tx, statement.with_for_update(read=not write, key_share=write))
 
     async def set_password(self, tx: Transaction, account_id: UUID, password_hash: str) -> None:
-        """Give the account another password; no session from before is good any more."""
+        """Set the password hash and invalidate all tokens issued before."""
         await self._set(
             tx,
             account_id,
@@ -73,16 +75,16 @@ class Owners:
         )
 
     async def confirm_email(self, tx: Transaction, account_id: UUID) -> None:
-        """Remember that the address reaches the owner."""
+        """Record that the account holder has confirmed the address."""
         await self._set(tx, account_id, email_confirmed_at=tx.now)
 
     async def set_email(
         self, tx: Transaction, account_id: UUID, email: str, email_canonical: str
     ) -> None:
-        """Give the account another address, which its owner has confirmed.
+        """Set another address, which the account holder has confirmed.
 
         Raises:
-            EmailTaken: another account with a password has it by now.
+            EmailTaken: another account with a password has this address meanwhile.
         """
         try:
             await self._set(
@@ -93,23 +95,23 @@ class Owners:
                 email_confirmed_at=tx.now,
             )
         except IntegrityError:
-            # From None: the driver's text quotes the address (I9). It is the only rule that a
-            # well-formed address can break.
+            # Without the cause, because the driver's message quotes the address (I9). The unique
+            # index is the only constraint that a well-formed address can violate.
             raise EmailTaken from None
 
     async def close(self, tx: Transaction, account_id: UUID) -> None:
-        """Erase what is personal. A verified identifier stays for a time, held against others.
+        """Erase the personal data; a verified identifier is kept for a time and cannot be claimed.
 
-        One that was never proved is erased at once: its owner would be refused, and could not tell
-        by whom.
+        An unverified identifier is erased at once. Otherwise the person it belongs to could not
+        register, and could not find out why.
         """
-        proved = Account.status == AccountStatus.VERIFIED
+        verified = Account.status == AccountStatus.VERIFIED
         await self._set(
             tx,
             account_id,
-            identifier_type=case((proved, Account.identifier_type)),
-            identifier_value=case((proved, Account.identifier_value)),
-            is_identifier_shared=case((proved, Account.is_identifier_shared), else_=false()),
+            identifier_type=case((verified, Account.identifier_type)),
+            identifier_value=case((verified, Account.identifier_value)),
+            is_identifier_shared=case((verified, Account.is_identifier_shared), else_=false()),
             email=None,
             email_canonical=None,
             email_confirmed_at=None,
@@ -126,11 +128,11 @@ class Owners:
         )
 
 
-def _all() -> Select[Any]:
+def _select_accounts() -> Select[Any]:
     columns: tuple[Any, ...] = _COLUMNS
     return select(*columns).where(Account.password_hash.is_not(None))
 
 
-async def _one(tx: Transaction, statement: Select[Any]) -> Owner | None:
+async def _fetch_one(tx: Transaction, statement: Select[Any]) -> Owner | None:
     row = (await tx.execute(statement)).mappings().first()
     return None if row is None else Owner(**row)

@@ -1,4 +1,4 @@
-"""Where refresh tokens are read and written: their digests, never the tokens."""
+"""Stores one-time tokens of e-mail links and refresh tokens, as digests."""
 
 import hashlib
 import secrets
@@ -15,14 +15,14 @@ TOKEN_BYTES = 32
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose a refresh token is: the session that all its successors share."""
+    """The session and account of a refresh token and all its successors."""
 
     session_id: UUID
     account_id: UUID
 
 
 class RefreshTokens:
-    """The refresh tokens. A used one is kept as long as its session, to be known again."""
+    """Refresh tokens. A used one is kept as long as its session, so that reuse is detected."""
 
     async def issue(
         self, tx: Transaction, session_id: UUID, *, client_id: str, expires_at: datetime
@@ -40,7 +40,7 @@ class RefreshTokens:
         return token
 
     async def family(self, tx: Transaction, token: str) -> Family | None:
-        """Return whose *token* is or was, whatever it is worth by now. Locks nothing."""
+        """Return the family of *token*, valid or not. Does not lock it."""
         statement = (
             select(RefreshToken.session_id, Session.account_id)
             .join(Session, Session.id == RefreshToken.session_id)
@@ -50,7 +50,7 @@ class RefreshTokens:
         return None if row is None else Family(**row)
 
     async def use(self, tx: Transaction, token: str, *, client_id: str) -> bool:
-        """Spend *token*; tell whether it was this client's, unused and unexpired."""
+        """Consume *token*; tell whether it was valid: of this client, unused and not expired."""
         result = await tx.execute(
             update(RefreshToken)
             .where(
@@ -65,7 +65,7 @@ class RefreshTokens:
         return result.first() is not None
 
     async def was_used(self, tx: Transaction, token: str, *, client_id: str) -> bool:
-        """Tell whether this client has spent *token* before."""
+        """Tell whether this client has consumed *token* before."""
         statement = select(RefreshToken.session_id).where(
             RefreshToken.hash == digest(token),
             RefreshToken.client_id == client_id,
@@ -75,5 +75,5 @@ class RefreshTokens:
 
 
 def digest(token: str) -> bytes:
-    """Return what is stored of *token*: nobody can use a stolen copy of the table."""
+    """Return the digest that is stored instead of *token*."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,14 +1,14 @@
-"""Counts what waits for a person to look at it."""
+"""Counts review items that wait for a decision."""
 
 from collections.abc import Mapping
 from typing import Any
 
 IDENTIFIER_SHARED = "identifier_shared"
-"""The contra-indicator of an account whose identifier another account owns."""
+"""The contra-indicator of an account whose identifier belongs to another account."""
 EMAIL_SHARED = "email_shared"
-"""The reason of a review of an account whose address another account owns."""
+"""The review reason of an account whose address belongs to another account."""
 SHARED = (IDENTIFIER_SHARED, EMAIL_SHARED)
-"""Reasons that come from data of earlier releases, and from no notice."""
+"""Reasons that come from data of earlier releases, not from a notice."""
 
 _OPEN = """
     SELECT reason, count(*) AS items FROM identity.review_item WHERE state = 'open'
@@ -17,5 +17,5 @@ _OPEN = """
 
 
 async def open_reviews(connection: Any) -> Mapping[str, int]:
-    """Return how many reviews are open for each reason; *connection* is an `asyncpg` one."""
+    """Return the number of open review items by reason; *connection* is of `asyncpg`."""
     return {row["reason"]: row["items"] for row in await connection.fetch(_OPEN)}

@@ -1,4 +1,4 @@
-"""Where sessions are read and written."""
+"""Reads and writes sessions."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from govid.identity.models import Account, Session
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that has just begun."""
+    """A live session, as it is needed to issue its tokens."""
 
     account_id: UUID
     session_id: UUID
@@ -24,7 +24,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sighted(msgspec.Struct, frozen=True, kw_only=True):
-    """A living session, as its owner sees it."""
+    """A live session, as it is shown to the account holder."""
 
     id: UUID
     client_id: str
@@ -47,11 +47,11 @@ _ALIVE = (
     Session.created_at > Account.tokens_valid_after,
     Account.status.not_in((AccountStatus.BLOCKED, AccountStatus.CLOSED)),
 )
-"""What authority stands on; `sessions.live` asks the same at the head of every request."""
+"""The conditions of a live session; `sessions.authentication` has the same in its statement."""
 
 
 class Sessions:
-    """The sign-ins."""
+    """Inserts, locks, lists and revokes sessions."""
 
     async def open(
         self,
@@ -63,11 +63,11 @@ class Sessions:
         lifetime: timedelta,
         idle: timedelta,
     ) -> Opened:
-        """Begin a session that ends after *lifetime*, or when nobody has used it for *idle*.
+        """Insert a session that expires after *lifetime*, or after *idle* without use.
 
-        The database's clock counts, as it is the one that all replicas share. It is read after the
-        account's lock was taken, so a session is older than a block or is not opened at all; and
-        once, so that its times differ by exactly what they should.
+        The database's clock is used, because all replicas share it. It is read after the account's
+        row lock is acquired, so that a session is either older than a block or not created. It is
+        read once, so that the times differ by exactly the given durations.
         """
         now = func.statement_timestamp()
         statement = (
@@ -88,10 +88,10 @@ class Sessions:
         return Opened(**(await tx.execute(statement)).mappings().one())
 
     async def hold(self, tx: Transaction, session_id: UUID, *, of: UUID) -> Opened | None:
-        """Lock the session and return it, if it is alive and this account's.
+        """Lock the session and return it, if it is live and of this account.
 
-        The account must be locked before. Another account's session is not even waited for: whoever
-        names it holds no lock that its owner needs.
+        The caller must hold the account's row lock. A session of another account is not locked, so
+        that a client that names it cannot delay its holder.
         """
         statement = (
             select(*_OPENED)
@@ -103,7 +103,7 @@ class Sessions:
         return None if row is None else Opened(**row)
 
     async def lock_owner(self, tx: Transaction, account_id: UUID, *, write: bool) -> None:
-        """Lock the account; with *write*, nobody else may lock it."""
+        """Lock the account; with *write*, exclusively."""
         await tx.execute(
             select(Account.id)
             .where(Account.id == account_id)
@@ -111,7 +111,7 @@ class Sessions:
         )
 
     async def renew(self, tx: Transaction, session_id: UUID, *, idle: timedelta) -> None:
-        """Note that the session is in use."""
+        """Record the use of the session and extend its idle expiry."""
         now = func.statement_timestamp()
         await tx.execute(
             update(Session)
@@ -122,7 +122,7 @@ class Sessions:
     async def own(
         self, tx: Transaction, account_id: UUID, *, limit: int, after: UUID | None
     ) -> Sequence[Sighted]:
-        """Return living sessions of the account in order of opening, one more than *limit*."""
+        """Return live sessions of the account in order of creation, one more than *limit*."""
         ends_at = func.least(Session.idle_expires_at, Session.absolute_expires_at)
         statement = (
             select(
@@ -142,7 +142,7 @@ class Sessions:
         return [Sighted(**row) for row in (await tx.execute(statement)).mappings()]
 
     async def revoke(self, tx: Transaction, session_id: UUID, *, reason: str) -> bool:
-        """Revoke the session; tell whether it was not revoked before."""
+        """Revoke the session; return False if it was already revoked."""
         result = await tx.execute(
             update(Session)
             .where(Session.id == session_id, Session.revoked_at.is_(None))
@@ -152,25 +152,26 @@ class Sessions:
         return result.first() is not None
 
     async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> Sequence[UUID]:
-        """Revoke every session of the account that is not revoked yet; return them, in order."""
-        # Locked in one order first: two that revoke the same ones would wait for each other.
-        living = (
+        """Revoke every session of the account that is not revoked; return their ids in order."""
+        # Locked in one order first, because two transactions that revoke the same rows would
+        # otherwise deadlock.
+        unrevoked = (
             select(Session.id)
             .where(Session.account_id == account_id, Session.revoked_at.is_(None))
             .order_by(Session.id)
             .with_for_update(key_share=True)
-            .cte("living")
+            .cte("unrevoked")
         )
         result = await tx.execute(
             update(Session)
-            .where(Session.id == living.c.id)
+            .where(Session.id == unrevoked.c.id)
             .values(revoked_at=func.clock_timestamp(), revoked_reason=reason)
             .returning(Session.id)
         )
         return sorted(result.scalars().all())
 
     async def invalidate(self, tx: Transaction, account_id: UUID) -> None:
-        """Let no token count that a session of the account got until now. Locks the account."""
+        """Invalidate every token issued to the account until now. Locks the account."""
         await tx.execute(
             update(Account)
             .where(Account.id == account_id)

@@ -1,4 +1,4 @@
-"""Where signing keys are read and written."""
+"""Reads and writes signing keys and their states."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -13,11 +13,11 @@ from govid.identity.models import SigningKey
 
 State = Literal["next", "active", "retiring", "retired"]
 ADVISORY_LOCK = 0x6B657973
-"""Held by the one who changes states: "keys" in hexadecimal."""
+"""Held by a transaction that changes states: "keys" in hexadecimal."""
 
 
 class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A signing key as the database has it. `private_key` may be sealed."""
+    """A signing key as stored. `private_key` is encrypted if `sealed` is set."""
 
     kid: str
     public_key: bytes
@@ -30,7 +30,7 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):
-    """What others may know of a key that is not retired; `is_due` when its next state is."""
+    """The public data of a key that is not retired; `is_due` if its next step is due."""
 
     kid: str
     public_key: bytes
@@ -39,7 +39,7 @@ class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyState(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a key is. A `next` key becomes active, a `retiring` one retired, at `due_at`."""
+    """The state of a key. At `due_at` a `next` key becomes active, a `retiring` one retired."""
 
     kid: str
     algorithm: str
@@ -49,10 +49,10 @@ class KeyState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SigningKeys:
-    """The keys that sign access tokens."""
+    """Inserts signing keys and changes their states."""
 
     async def propose(self, tx: Transaction, key: StoredKey, algorithm: str) -> None:
-        """Make *key* the active one, unless there is one already or another replica was faster."""
+        """Insert *key* as the active one, unless an active key exists."""
         values = {**msgspec.structs.asdict(key), "algorithm": algorithm, "created_at": tx.now}
         await tx.execute(
             upsert(SigningKey).values(**values, state="active").on_conflict_do_nothing()
@@ -61,7 +61,7 @@ class SigningKeys:
     async def announce(
         self, tx: Transaction, key: StoredKey, algorithm: str, *, published: timedelta
     ) -> bool:
-        """Publish *key* as the next one, unless there is one; it is due after so long."""
+        """Insert *key* as the next one, due after *published*; return False if there is one."""
         values = {**msgspec.structs.asdict(key), "algorithm": algorithm, "created_at": tx.now}
         result = await tx.execute(
             upsert(SigningKey)
@@ -72,7 +72,7 @@ class SigningKeys:
         return result.first() is not None
 
     async def active(self, tx: Transaction, algorithm: str) -> StoredKey | None:
-        """Return the key that signs now."""
+        """Return the active key."""
         statement = select(
             SigningKey.kid, SigningKey.public_key, SigningKey.private_key, SigningKey.sealed
         ).where(SigningKey.algorithm == algorithm, SigningKey.state == "active")
@@ -80,7 +80,7 @@ class SigningKeys:
         return None if row is None else StoredKey(**row)
 
     async def published(self, tx: Transaction, algorithm: str) -> Sequence[PublishedKey]:
-        """Return the keys that are not retired, the one that signs first."""
+        """Return the keys that are not retired, the active one first."""
         statement = (
             select(
                 SigningKey.kid,
@@ -94,7 +94,7 @@ class SigningKeys:
         return [PublishedKey(**row) for row in (await tx.execute(statement)).mappings()]
 
     async def states(self, tx: Transaction) -> Sequence[KeyState]:
-        """Return every key there ever was, the oldest first."""
+        """Return the state of every key, including retired ones, the oldest first."""
         statement = select(
             SigningKey.kid,
             SigningKey.algorithm,
@@ -105,11 +105,11 @@ class SigningKeys:
         return [KeyState(**row) for row in (await tx.execute(statement)).mappings()]
 
     async def lock(self, tx: Transaction) -> None:
-        """Let nobody else change states until *tx* ends."""
+        """Exclude other transactions from changing states until *tx* ends."""
         await tx.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
 
     async def put_away(self, tx: Transaction, algorithm: str, *, kept: timedelta) -> str | None:
-        """Let the active key sign nothing more; it is believed for *kept*. Return which it was."""
+        """Set the active key to retiring, due after *kept*; return its id."""
         result = await tx.execute(
             update(SigningKey)
             .where(SigningKey.algorithm == algorithm, SigningKey.state == "active")
@@ -119,7 +119,7 @@ class SigningKeys:
         return result.scalars().first()
 
     async def activate(self, tx: Transaction, algorithm: str) -> str | None:
-        """Let the next key sign. Return which it is."""
+        """Set the next key to active; return its id."""
         result = await tx.execute(
             update(SigningKey)
             .where(SigningKey.algorithm == algorithm, SigningKey.state == "next")
@@ -129,7 +129,7 @@ class SigningKeys:
         return result.scalars().first()
 
     async def retire(self, tx: Transaction, kid: str) -> None:
-        """Believe the key no more, and forget its private half."""
+        """Retire the key and delete its private key."""
         await tx.execute(
             update(SigningKey)
             .where(SigningKey.kid == kid)
@@ -137,7 +137,7 @@ class SigningKeys:
         )
 
     async def seal(self, tx: Transaction, key: StoredKey) -> None:
-        """Keep the private half of *key* sealed from now on."""
+        """Store the encrypted private key of *key* in place of the plain one."""
         await tx.execute(
             update(SigningKey)
             .where(SigningKey.kid == key.kid, SigningKey.sealed.is_(False))

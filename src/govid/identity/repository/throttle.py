@@ -1,7 +1,7 @@
-"""Where attempts are counted: one row for each account and flow, under a pseudonym.
+"""Counts login attempts and lockouts: one row for each account name and flow, under a pseudonym.
 
-Each act is one statement that decides under the row's lock, by the database's clock. A count that
-is read first and written afterwards loses what others do in between, and parallel guesses with it.
+Each change is one statement that decides under the row lock, by the database's clock. With a read
+followed by a write, counts of parallel guesses would be lost.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ import msgspec
 from govid.bus import Transaction
 
 UNSETTLED_SECONDS = 30
-"""An attempt that nobody has settled by then is a failure: its process may be dead."""
+"""After this time, an attempt without a recorded result counts as a failure."""
 REMEMBERED_HOURS = 24
-"""How long a lock makes the next one longer, and a row stays."""
+"""How long a lockout makes the next one longer, and how long an unused row is kept."""
 
-# What the row becomes where a lock begins, in terms of `now`, `begins` and `nth`. The exponent is
-# bounded, as no lock may overflow into none.
+# The values of the row when a lockout begins, in terms of `now`, `begins` and `nth`. The exponent
+# is bounded, because an overflow would end the lockout.
 _LOCKS = "CASE WHEN begins THEN nth ELSE t.locks END"
 _LOCKED_AT = "CASE WHEN begins THEN now ELSE t.locked_at END"
 _UNTIL = "now + make_interval(secs => least($6, $5 * power(2, least(nth - 1, 30))))"
@@ -26,8 +26,8 @@ _NTH = f"""
     CASE WHEN t.locked_at > now - interval '{REMEMBERED_HOURS} hours' THEN t.locks + 1 ELSE 1 END
 """
 
-# A lock is one only within the longest that there may be: it ends if the clock was set back, or
-# the setting lowered.
+# A lockout counts only up to the maximum duration: it ends if the clock was set back, or if the
+# setting was lowered.
 _RESERVE = f"""
     INSERT INTO identity.throttle AS t (flow, bucket, pending, verdict, touched_at)
     VALUES ($1, $2, jsonb_build_object($3::text, extract(epoch FROM clock_timestamp())),
@@ -102,7 +102,7 @@ _RELEASE = """
     UPDATE identity.throttle SET pending = pending - $3::text, turn = NULL
     WHERE flow = $1 AND bucket = $2
 """
-# What is under way stays so: a guess at the old password is none the less one.
+# Pending attempts are kept, because a guess at the old password still counts.
 _LIFT = """
     UPDATE identity.throttle SET
         failures = 0, locked_until = NULL,
@@ -117,8 +117,8 @@ _UNLOCK = """
         ORDER BY locked_until LIMIT $1 FOR UPDATE SKIP LOCKED))
     RETURNING flow, bucket, account_id
 """
-# Each of the two has an index of its own; rows are deleted by their place, which no one else can
-# change while they are locked.
+# Each of the two conditions has its own index. Rows are deleted by `ctid`, which cannot change
+# while they are locked.
 _FORGET = f"""
     WITH old AS (
         SELECT ctid FROM identity.throttle
@@ -138,7 +138,7 @@ _FORGET = f"""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How many failures begin a lock, how long the first one lasts, and the longest."""
+    """How many failures start a lockout, its first duration and its maximum duration."""
 
     failures: int
     lock_seconds: float
@@ -146,7 +146,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """A place among the attempts of one bucket: the row, and the attempt's own mark in it."""
+    """The slot of one attempt: the key of its row, and its own ticket in that row."""
 
     flow: str
     bucket: str
@@ -154,9 +154,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reserved(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reservation came to, and what became of the row's lock by it.
+    """The result of a reservation, and whether a lockout of the row began or ended by it.
 
-    `locks` is how many locks there have been, none of them a day after the one before.
+    `locks` is the number of lockouts that each began within a day of the previous one.
     """
 
     verdict: Literal["granted", "full", "locked"]
@@ -166,7 +166,7 @@ class Reserved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
-    """A row whose lock is over."""
+    """A row whose lockout has ended."""
 
     flow: str
     bucket: str
@@ -174,15 +174,18 @@ class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempts:
-    """The counted attempts."""
+    """Reserves attempts, records their results, and ends lockouts."""
 
-    async def reserve(self, tx: Transaction, place: Place, limits: Limits) -> Reserved:
-        """Take *place*, if failures and attempts under way leave one; count what went unsettled."""
+    async def reserve(self, tx: Transaction, slot: Place, limits: Limits) -> Reserved:
+        """Reserve *slot*, if failures and pending attempts are below the limit.
+
+        Attempts without a result after `UNSETTLED_SECONDS` are counted as failures.
+        """
         row = await tx.driver.fetchrow(
             _RESERVE,
-            place.flow,
-            place.bucket,
-            place.ticket,
+            slot.flow,
+            slot.bucket,
+            slot.ticket,
             limits.failures,
             limits.lock_seconds,
             limits.longest_seconds,
@@ -190,50 +193,50 @@ class Attempts:
         return Reserved(**row)
 
     async def adopt(self, tx: Transaction, flow: str, bucket: str, older: Sequence[str]) -> None:
-        """Let the row of *bucket* continue those of *older* buckets, if it is not there yet."""
+        """Replace the rows of *older* buckets by one of *bucket*, unless that row exists."""
         await tx.driver.execute(_ADOPT, flow, bucket, list(older))
 
     async def fail(
-        self, tx: Transaction, place: Place, limits: Limits, account_id: UUID | None
+        self, tx: Transaction, slot: Place, limits: Limits, account_id: UUID | None
     ) -> int | None:
-        """Give *place* back as a failure, once; return the lock that began by it, if one did.
+        """Release *slot* as a failure, once; return the number of the lockout that it started.
 
-        It is the first, or the second within a day, and so on.
+        Lockouts that each began within a day of the previous one are numbered from 1.
         """
-        lock: int | None = await tx.driver.fetchval(
+        number: int | None = await tx.driver.fetchval(
             _FAIL,
-            place.flow,
-            place.bucket,
-            place.ticket,
+            slot.flow,
+            slot.bucket,
+            slot.ticket,
             limits.failures,
             limits.lock_seconds,
             limits.longest_seconds,
             account_id,
         )
-        return lock
+        return number
 
-    async def succeed(self, tx: Transaction, place: Place) -> None:
-        """Give *place* back, and forget the failures before it. A lock stays one."""
-        await tx.driver.execute(_SUCCEED, place.flow, place.bucket, place.ticket)
+    async def succeed(self, tx: Transaction, slot: Place) -> None:
+        """Release *slot* and reset the number of failures. A lockout stays in force."""
+        await tx.driver.execute(_SUCCEED, slot.flow, slot.bucket, slot.ticket)
 
-    async def release(self, tx: Transaction, place: Place) -> None:
-        """Give *place* back as if nobody had tried."""
-        await tx.driver.execute(_RELEASE, place.flow, place.bucket, place.ticket)
+    async def release(self, tx: Transaction, slot: Place) -> None:
+        """Release *slot* without counting the attempt."""
+        await tx.driver.execute(_RELEASE, slot.flow, slot.bucket, slot.ticket)
 
     async def lift(self, tx: Transaction, flow: str, bucket: str) -> Unlocked | None:
-        """End the row's lock, and forget its failures; return it if there was a lock to end."""
+        """End the lockout of the row and reset its failures; return it if it was locked."""
         row = await tx.driver.fetchrow(_LIFT, flow, bucket)
         if row is None or row["turn"] is None:
             return None
         return Unlocked(flow=flow, bucket=bucket, account_id=row["account_id"])
 
-    async def unlock(self, tx: Transaction, most: int) -> Sequence[Unlocked]:
-        """End at most so many locks whose time is over."""
-        return [Unlocked(**row) for row in await tx.driver.fetch(_UNLOCK, most)]
+    async def unlock(self, tx: Transaction, limit: int) -> Sequence[Unlocked]:
+        """End at most *limit* expired lockouts."""
+        return [Unlocked(**row) for row in await tx.driver.fetch(_UNLOCK, limit)]
 
-    async def forget(self, tx: Transaction, most: int) -> int:
-        """Delete at most so many rows that say nothing, or a day old; return how many.
+    async def forget(self, tx: Transaction, limit: int) -> int:
+        """Delete at most *limit* rows that are empty or a day old; return how many.
 
-        Whoever is turned away busy leaves a row that says nothing, in any name they like.
+        Empty rows remain after requests that were refused as busy, for any name a client has sent.
         """
-        return len(await tx.driver.fetch(_FORGET, most))
+        return len(await tx.driver.fetch(_FORGET, limit))

@@ -1,4 +1,4 @@
-"""Where attempts to prove an identifier are counted, and the evidence is kept."""
+"""Counts identifier-verification attempts and stores their evidence."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,11 +11,12 @@ from govid.bus.contracts import EvidenceGathered, IdentifierType
 from govid.bus.shared.account_status import AccountStatus
 from govid.identity.repository.digest_rows import IdentifierDigest, rewrite_attempts, take_locks
 
-MOST = 2
-"""Attempts for each account, and for each identifier through whatever accounts."""
+MAX_ATTEMPTS = 2
+"""The maximum of attempts for each account, and for each identifier over all accounts."""
 
-# No other transaction counts the same at this time: the account is locked or new in this one, and
-# the advisory lock of the identifier's attempts is held. Accounts that share a number share it.
+# No other transaction counts the same attempts at this time: the account is locked or new in this
+# transaction, and the advisory lock of the identifier's attempts is held. Accounts with the same
+# identifier share that lock.
 _RESERVE = f"""
     WITH rewritten AS (
         UPDATE identity.verification_attempt SET identifier_digest = $4, identifier_key_id = $6
@@ -27,9 +28,10 @@ _RESERVE = f"""
     SELECT $1, $2, $3, $4, $6,
            EXISTS (SELECT FROM identity.claimed_facts WHERE account_id = $2), $5
     WHERE (SELECT count(*) FROM identity.verification_attempt
-           WHERE account_id = $2 AND counts) < {MOST}
+           WHERE account_id = $2 AND counts) < {MAX_ATTEMPTS}
       AND (SELECT count(*) FROM identity.verification_attempt
-           WHERE (identifier_digest = $4 OR identifier_digest = ANY ($7)) AND counts) < {MOST}
+           WHERE (identifier_digest = $4 OR identifier_digest = ANY ($7)) AND counts)
+          < {MAX_ATTEMPTS}
     RETURNING id
 """  # noqa: S608 - put together from constants
 _OPEN = """
@@ -84,8 +86,8 @@ _ATTEMPTS = """
     SELECT identifier_type, reserved_at, settled_at, counts AS is_spent
     FROM identity.verification_attempt WHERE account_id = $1 ORDER BY reserved_at
 """
-# The outcome stays out. So does the id of an exchange that ended in no match: some departments
-# give one only where the number exists.
+# Without the outcome, and without the transaction id of an exchange that ended in no match: some
+# departments return one only if the number exists.
 _EVIDENCE = """
     SELECT identifier_type, method, strength, validity,
            CASE WHEN outcome = 'match' THEN transaction END AS transaction, gathered_at
@@ -94,7 +96,7 @@ _EVIDENCE = """
 
 
 class OpenAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt that waits for its answer, and what a department has found for it so far."""
+    """An attempt without a result yet, and what a department has found for it so far."""
 
     id: UUID
     identifier_type: str
@@ -106,10 +108,10 @@ class OpenAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VerificationAttempts:
-    """The attempts. One is reserved in the commit that asks a department, before any call."""
+    """Verification attempts. Each is reserved in the commit of its request, before any call."""
 
     def __init__(self, key_id: str | None = None) -> None:
-        """Note *key_id* beside digests that are written: the key that they were made with."""
+        """Store *key_id*, the id of the key that digests are made with, beside new digests."""
         self._key_id = key_id
 
     async def reserve(
@@ -119,9 +121,9 @@ class VerificationAttempts:
         identifier_type: IdentifierType,
         digest: IdentifierDigest,
     ) -> bool:
-        """Reserve an attempt for an account that is locked or new; return whether one was left.
+        """Reserve an attempt for a locked or new account; return False if none is left.
 
-        The account has none that is open: a unique index would refuse the second.
+        The account must have no open attempt: a unique index prevents a second one.
         """
         await take_locks(tx, digest.attempt_lock_keys)
         reserved = await tx.driver.fetchval(
@@ -137,29 +139,29 @@ class VerificationAttempts:
         return reserved is not None
 
     async def open(self, tx: Transaction, account_id: UUID) -> OpenAttempt | None:
-        """Return the attempt that waits for its answer, if there is one."""
+        """Return the open attempt of the account, or None."""
         row = await tx.driver.fetchrow(_OPEN, account_id)
         return None if row is None else OpenAttempt(**row)
 
     async def settle(self, tx: Transaction, attempt_id: UUID, outcome: str) -> None:
-        """Write what came of an attempt: that spends it, or gives it back."""
+        """Record the outcome of an attempt, which decides whether it counts."""
         await tx.driver.execute(_SETTLE, attempt_id, outcome)
 
     async def give_back(self, tx: Transaction, account_ids: Sequence[UUID]) -> None:
-        """Give back what waits for an answer that these accounts no longer need."""
+        """Release the open attempts of accounts that need no result any more."""
         await tx.driver.execute(_GIVE_BACK, list(account_ids))
 
     async def spent(
         self, tx: Transaction, account_id: UUID, digest: IdentifierDigest | None
     ) -> tuple[int, int]:
-        """Count what the account has spent, and what was spent on the identifier."""
+        """Return the number of counted attempts of the account and of the identifier."""
         row = await tx.driver.fetchrow(_SPENT, account_id, await self._current(tx, digest))
         return row["of_account"], row["of_identifier"]
 
     async def forgive(
         self, tx: Transaction, account_id: UUID, digest: IdentifierDigest | None
     ) -> int:
-        """Give back what both have spent; return how many attempts that were."""
+        """Reset the counted attempts of the account and the identifier; return how many."""
         current = await self._current(tx, digest)
         return len(await tx.driver.fetch(_FORGIVE, account_id, current))
 
@@ -171,15 +173,15 @@ class VerificationAttempts:
         return digest.current
 
     async def leave(self, tx: Transaction, account_id: UUID) -> None:
-        """Forget whose attempts they were; the identifier's own count stays."""
+        """Delete the account's evidence and its id in attempts; identifiers stay counted."""
         await tx.driver.execute(_FORGET_EVIDENCE, account_id)
         await tx.driver.execute(_LEAVE, account_id)
 
     async def keep(
         self, tx: Transaction, found: EvidenceGathered, attempt: OpenAttempt | None
     ) -> bool:
-        """Keep evidence; return whether it is new and somebody's."""
-        kept = await tx.driver.fetchval(
+        """Store evidence; return whether it is new and of an account that is not closed."""
+        stored = await tx.driver.fetchval(
             _KEEP,
             found.request_id,
             found.account_id,
@@ -193,11 +195,11 @@ class VerificationAttempts:
             list(found.contra_indicators),
             found.timestamp,
         )
-        return kept is not None
+        return stored is not None
 
 
 class VerificationHistory:
-    """What is held of an account's attempts, for its holder."""
+    """Reads the verification attempts and evidence of an account for the data export."""
 
     def __init__(self, database: Database) -> None:
         """Read from *database*."""

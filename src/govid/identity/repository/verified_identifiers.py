@@ -1,4 +1,4 @@
-"""Answers departments that ask for whom an identifier was verified."""
+"""Tells departments for which account an identifier was verified."""
 
 from uuid import UUID
 
@@ -6,7 +6,7 @@ from govid.bus import Database
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.identifiers import identity_key, whole_values
 
-# A blocked account keeps its identifier: its holder may be dead.
+# A blocked account keeps its identifier, because its holder may be dead.
 _IS_ANOTHER_HOLDER = """
     SELECT EXISTS (
         SELECT FROM identity.account
@@ -16,7 +16,7 @@ _IS_ANOTHER_HOLDER = """
 
 
 class VerifiedIdentifiers:
-    """The identifiers of verified accounts."""
+    """Looks up verified accounts by identifier, for departments."""
 
     def __init__(self, database: Database) -> None:
         """Read from *database*."""
