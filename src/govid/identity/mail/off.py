@@ -1,4 +1,4 @@
-"""Stands in when no e-mail transport is configured."""
+"""The e-mail transport of a deployment without e-mail."""
 
 from govid.bus import Outage
 from govid.identity.mail.port import DEPENDENCY, Mail

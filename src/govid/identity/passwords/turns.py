@@ -49,7 +49,7 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Asker>"
+        return "<HashRequester>"
 
 
 class Turns:

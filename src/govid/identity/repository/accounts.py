@@ -1,4 +1,4 @@
-"""Reads and writes accounts: login credentials, changes by the holder, identifier claims."""
+"""Reads and writes accounts: login credentials, passwords, addresses, identifier claims."""
 
 from typing import Any
 from uuid import UUID

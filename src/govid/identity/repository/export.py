@@ -14,7 +14,7 @@ from govid.identity.repository.links import Purpose
 
 Row = dict[str, Any]
 
-_ACCOUNT = (
+_ACCOUNT_COLUMNS = (
     Account.id,
     Account.email,
     Account.email_confirmed_at,
@@ -28,11 +28,13 @@ _ACCOUNT = (
     Account.created_at,
     Account.updated_at,
 )
-_SESSION = tuple(column for column in Session.__table__.columns if column.name != "account_id")
-_LETTER = (Letter.kind, Letter.address, Letter.written_at)
+_SESSION_COLUMNS = tuple(
+    column for column in Session.__table__.columns if column.name != "account_id"
+)
+_EMAIL_COLUMNS = (Letter.kind, Letter.address, Letter.written_at)
 # Without the expiry: it counts from the last attempt to send the e-mail, so it would tell whether
 # there was an e-mail to send.
-_LINK = (Link.purpose, Link.address, Link.issued_at, Link.used_at)
+_TOKEN_COLUMNS = (Link.purpose, Link.address, Link.issued_at, Link.used_at)
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,36 +60,38 @@ class Holdings:
     async def of(self, account_id: UUID) -> Held:
         """Return the rows of the account, without hashes of passwords and tokens."""
         async with self._reads.connect() as connection:
-            own = select(*_ACCOUNT).where(Account.id == account_id)
+            own = select(*_ACCOUNT_COLUMNS).where(Account.id == account_id)
             # In this order, because an e-mail may become a token in between and must not be missed.
-            letters = await _rows(
-                connection, select(*_LETTER).where(Letter.account_id == account_id)
+            emails = await _rows(
+                connection, select(*_EMAIL_COLUMNS).where(Letter.account_id == account_id)
             )
-            links = await _rows(connection, select(*_LINK).where(Link.account_id == account_id))
+            tokens = await _rows(
+                connection, select(*_TOKEN_COLUMNS).where(Link.account_id == account_id)
+            )
             return Held(
                 account=(await _rows(connection, own))[0],
                 sessions=await _rows(
                     connection,
-                    select(*_SESSION)
+                    select(*_SESSION_COLUMNS)
                     .where(Session.account_id == account_id)
                     .order_by(Session.created_at),
                 ),
-                letters=_unlisted(letters, links),
-                links=links,
+                letters=_unlisted(emails, tokens),
+                links=tokens,
             )
 
 
-def _unlisted(letters: Sequence[Row], links: Sequence[Row]) -> Sequence[Row]:
+def _unlisted(emails: Sequence[Row], tokens: Sequence[Row]) -> Sequence[Row]:
     """Leave out e-mails to a new address whose tokens are listed.
 
     Such an e-mail that waits for the mail server would tell that the address is free. No e-mail is
     sent to an address that another account has, so none waits.
     """
-    listed = {link["address"] for link in links if link["purpose"] == Purpose.EMAIL}
+    listed = {token["address"] for token in tokens if token["purpose"] == Purpose.EMAIL}
     return [
-        letter
-        for letter in letters
-        if letter["kind"] != LetterKind.EMAIL_CHANGE or letter["address"] not in listed
+        email
+        for email in emails
+        if email["kind"] != LetterKind.EMAIL_CHANGE or email["address"] not in listed
     ]
 
 

@@ -194,7 +194,7 @@ def test_who_asks_is_known_by_networks_and_name_and_shows_neither(
 ) -> None:
     who = Asker.of(Cause(correlation_id="test", address=address), "ada@example.com")
     assert (who.networks, who.name) == (networks, "ada@example.com")
-    assert repr(who) == "<Asker>"
+    assert repr(who) == "<HashRequester>"
 
 
 IPV6_56 = [f"2001:db8:0:{number:x}::1" for number in range(256)]
