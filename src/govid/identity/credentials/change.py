@@ -1,9 +1,6 @@
 """Changes the password of an account."""
 
-from typing import Any, Protocol
-from uuid import UUID
-
-from govid.bus import Cause, Invalid, Principal, Transaction, UnitOfWork
+from govid.bus import Cause, Invalid, Principal, UnitOfWork
 from govid.bus.contracts import CredentialChanged
 from govid.identity.errors import Fault
 from govid.identity.mail.correspondence import Correspondence
@@ -15,15 +12,9 @@ from govid.identity.repository.letters import LetterKind
 from govid.identity.repository.links import Links, Purpose
 from govid.identity.repository.owners import Owners
 from govid.identity.schemas import ChangePassword
+from govid.identity.sessions.ending import SessionRevocation
 
 CHANGE_REASON = "password_changed"
-
-
-class SessionRevocation(Protocol):
-    """Revokes the sessions of an account."""
-
-    async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> Any:
-        """Revoke every session of the account; *tx* has already invalidated its older tokens."""
 
 
 class PasswordChange:

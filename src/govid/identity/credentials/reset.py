@@ -5,7 +5,6 @@ from functools import partial
 from govid.bus import Cause, Invalid, UnitOfWork
 from govid.bus.contracts import CredentialChanged, CredentialResetRequested
 from govid.bus.shared.account_status import AccountStatus
-from govid.identity.credentials.change import SessionRevocation
 from govid.identity.errors import Fault, LinkIsSpent
 from govid.identity.mail.correspondence import Correspondence
 from govid.identity.passwords.hashing import Passwords
@@ -16,6 +15,7 @@ from govid.identity.repository.links import Links, Purpose
 from govid.identity.repository.owners import Owner, Owners
 from govid.identity.rules import canonical_or_nobody
 from govid.identity.schemas import ConfirmReset
+from govid.identity.sessions.ending import SessionRevocation
 from govid.identity.throttle.attempts import Flow, Throttle
 
 RESET_REASON = "password_reset"

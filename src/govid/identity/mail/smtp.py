@@ -33,7 +33,7 @@ class SmtpMailer:
         while True:
             try:
                 async with self._client() as client:
-                    await self._note_offers(client)
+                    await self._detect(client)
             except (aiosmtplib.SMTPException, OSError):
                 await asyncio.sleep(DETECT_RETRY_SECONDS)
             else:
@@ -48,7 +48,7 @@ class SmtpMailer:
         """
         try:
             async with self._client() as client:
-                await self._note_offers(client)
+                await self._detect(client)
                 await client.send_message(self._builder.write(message))
         except aiosmtplib.SMTPRecipientsRefused as error:
             if all(refusal.code >= _PERMANENT_CODE for refusal in error.recipients):
@@ -76,7 +76,7 @@ class SmtpMailer:
             local_hostname=self._builder.domain,
         )
 
-    async def _note_offers(self, client: aiosmtplib.SMTP) -> None:
+    async def _detect(self, client: aiosmtplib.SMTP) -> None:
         if client.is_ehlo_or_helo_needed:
             try:
                 await client.ehlo()

@@ -33,7 +33,7 @@ class Sighted(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-_OPENED = (
+_SESSION_COLUMNS = (
     Session.account_id,
     Session.id.label("session_id"),
     Session.client_id,
@@ -41,7 +41,7 @@ _OPENED = (
     Session.auth_time,
     Session.absolute_expires_at,
 )
-_ALIVE = (
+_LIVE = (
     Session.revoked_at.is_(None),
     func.least(Session.idle_expires_at, Session.absolute_expires_at) > func.clock_timestamp(),
     Session.created_at > Account.tokens_valid_after,
@@ -83,7 +83,7 @@ class Sessions:
                 idle_expires_at=now + idle,
                 absolute_expires_at=now + lifetime,
             )
-            .returning(*_OPENED)
+            .returning(*_SESSION_COLUMNS)
         )
         return Opened(**(await tx.execute(statement)).mappings().one())
 
@@ -94,9 +94,9 @@ class Sessions:
         that a client that names it cannot delay its holder.
         """
         statement = (
-            select(*_OPENED)
+            select(*_SESSION_COLUMNS)
             .join(Account, Account.id == Session.account_id)
-            .where(Session.id == session_id, Session.account_id == of, *_ALIVE)
+            .where(Session.id == session_id, Session.account_id == of, *_LIVE)
             .with_for_update(of=Session, key_share=True)
         )
         row = (await tx.execute(statement)).mappings().first()
@@ -133,7 +133,7 @@ class Sessions:
                 ends_at.label("expires_at"),
             )
             .join(Account, Account.id == Session.account_id)
-            .where(Session.account_id == account_id, *_ALIVE)
+            .where(Session.account_id == account_id, *_LIVE)
             .order_by(Session.id)
             .limit(limit + 1)
         )

@@ -61,7 +61,7 @@ class SigningKeys:
     async def announce(
         self, tx: Transaction, key: StoredKey, algorithm: str, *, published: timedelta
     ) -> bool:
-        """Insert *key* as the next one, due after *published*; return False if there is one."""
+        """Insert *key* as the next one, due after *activate_after*; False if there is one."""
         values = {**msgspec.structs.asdict(key), "algorithm": algorithm, "created_at": tx.now}
         result = await tx.execute(
             upsert(SigningKey)
@@ -109,7 +109,7 @@ class SigningKeys:
         await tx.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
 
     async def put_away(self, tx: Transaction, algorithm: str, *, kept: timedelta) -> str | None:
-        """Set the active key to retiring, due after *kept*; return its id."""
+        """Set the active key to retiring, due after *retire_after*; return its id."""
         result = await tx.execute(
             update(SigningKey)
             .where(SigningKey.algorithm == algorithm, SigningKey.state == "active")

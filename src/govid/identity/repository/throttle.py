@@ -68,7 +68,7 @@ _RESERVE = f"""
         )
     RETURNING verdict, turn, locks, account_id
 """  # noqa: S608 - put together from constants
-_ADOPT = """
+_MERGE_OLDER = """
     WITH moved AS (
         DELETE FROM identity.throttle WHERE flow = $1 AND bucket = ANY ($3) RETURNING *
     )
@@ -79,7 +79,7 @@ _ADOPT = """
     FROM moved ORDER BY touched_at DESC
     ON CONFLICT DO NOTHING
 """
-_FAIL = f"""
+_RECORD_FAILURE = f"""
     UPDATE identity.throttle AS t SET
         (failures, pending, locks, locked_at, locked_until, account_id, turn) = (
             SELECT CASE WHEN begins THEN 0 ELSE t.failures + 1 END,
@@ -94,7 +94,7 @@ _FAIL = f"""
     WHERE flow = $1 AND bucket = $2 AND pending ? $3::text
     RETURNING CASE turn WHEN 'began' THEN locks END
 """  # noqa: S608 - put together from constants
-_SUCCEED = """
+_RECORD_SUCCESS = """
     UPDATE identity.throttle SET failures = 0, pending = pending - $3::text, turn = NULL
     WHERE flow = $1 AND bucket = $2
 """
@@ -103,14 +103,14 @@ _RELEASE = """
     WHERE flow = $1 AND bucket = $2
 """
 # Pending attempts are kept, because a guess at the old password still counts.
-_LIFT = """
+_LIFT_LOCK = """
     UPDATE identity.throttle SET
         failures = 0, locked_until = NULL,
         turn = CASE WHEN locked_until IS NOT NULL THEN 'ended' END
     WHERE flow = $1 AND bucket = $2
     RETURNING turn, account_id
 """
-_UNLOCK = """
+_RELEASE_EXPIRED = """
     UPDATE identity.throttle SET locked_until = NULL, turn = 'ended'
     WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM identity.throttle WHERE locked_until <= statement_timestamp()
@@ -194,7 +194,7 @@ class Attempts:
 
     async def adopt(self, tx: Transaction, flow: str, bucket: str, older: Sequence[str]) -> None:
         """Replace the rows of *older* buckets by one of *bucket*, unless that row exists."""
-        await tx.driver.execute(_ADOPT, flow, bucket, list(older))
+        await tx.driver.execute(_MERGE_OLDER, flow, bucket, list(older))
 
     async def fail(
         self, tx: Transaction, slot: Place, limits: Limits, account_id: UUID | None
@@ -204,7 +204,7 @@ class Attempts:
         Lockouts that each began within a day of the previous one are numbered from 1.
         """
         number: int | None = await tx.driver.fetchval(
-            _FAIL,
+            _RECORD_FAILURE,
             slot.flow,
             slot.bucket,
             slot.ticket,
@@ -217,7 +217,7 @@ class Attempts:
 
     async def succeed(self, tx: Transaction, slot: Place) -> None:
         """Release *slot* and reset the number of failures. A lockout stays in force."""
-        await tx.driver.execute(_SUCCEED, slot.flow, slot.bucket, slot.ticket)
+        await tx.driver.execute(_RECORD_SUCCESS, slot.flow, slot.bucket, slot.ticket)
 
     async def release(self, tx: Transaction, slot: Place) -> None:
         """Release *slot* without counting the attempt."""
@@ -225,14 +225,14 @@ class Attempts:
 
     async def lift(self, tx: Transaction, flow: str, bucket: str) -> Unlocked | None:
         """End the lockout of the row and reset its failures; return it if it was locked."""
-        row = await tx.driver.fetchrow(_LIFT, flow, bucket)
+        row = await tx.driver.fetchrow(_LIFT_LOCK, flow, bucket)
         if row is None or row["turn"] is None:
             return None
         return Unlocked(flow=flow, bucket=bucket, account_id=row["account_id"])
 
     async def unlock(self, tx: Transaction, limit: int) -> Sequence[Unlocked]:
         """End at most *limit* expired lockouts."""
-        return [Unlocked(**row) for row in await tx.driver.fetch(_UNLOCK, limit)]
+        return [Unlocked(**row) for row in await tx.driver.fetch(_RELEASE_EXPIRED, limit)]
 
     async def forget(self, tx: Transaction, limit: int) -> int:
         """Delete at most *limit* rows that are empty or a day old; return how many.

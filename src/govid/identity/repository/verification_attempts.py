@@ -34,7 +34,7 @@ _RESERVE = f"""
           < {MAX_ATTEMPTS}
     RETURNING id
 """  # noqa: S608 - put together from constants
-_OPEN = """
+_SELECT_OPEN = """
     SELECT t.id, t.identifier_type, t.identifier_digest, t.has_facts,
            e.outcome AS found,
            coalesce(e.strength, 0) AS strength, coalesce(e.validity, 0) AS validity
@@ -45,35 +45,35 @@ _OPEN = """
     ) e ON true
     WHERE t.account_id = $1 AND t.outcome IS NULL
 """
-_SETTLE = """
+_RECORD_OUTCOME = """
     UPDATE identity.verification_attempt SET outcome = $2, settled_at = clock_timestamp()
     WHERE id = $1 AND outcome IS NULL
 """
-_GIVE_BACK = """
+_RELEASE_OPEN = """
     UPDATE identity.verification_attempt
     SET outcome = 'without_effect', settled_at = clock_timestamp()
     WHERE account_id = ANY ($1) AND outcome IS NULL
 """
-_SPENT = """
+_COUNT_USED = """
     SELECT count(*) FILTER (WHERE account_id = $1) AS of_account,
            count(*) FILTER (WHERE identifier_digest = $2) AS of_identifier
     FROM identity.verification_attempt
     WHERE (account_id = $1 OR identifier_digest = $2) AND counts AND outcome IS NOT NULL
 """
-_FORGIVE = """
+_RESET_USED = """
     UPDATE identity.verification_attempt
     SET outcome = 'without_effect', settled_at = clock_timestamp()
     WHERE (account_id = $1 OR identifier_digest = $2) AND counts AND outcome IS NOT NULL
     RETURNING id
 """
-_LEAVE = """
+_DETACH_ACCOUNT = """
     UPDATE identity.verification_attempt
     SET account_id = NULL, outcome = coalesce(outcome, 'without_effect'),
         settled_at = coalesce(settled_at, clock_timestamp())
     WHERE account_id = $1
 """
-_FORGET_EVIDENCE = "DELETE FROM identity.evidence WHERE account_id = $1"
-_KEEP = f"""
+_DELETE_EVIDENCE = "DELETE FROM identity.evidence WHERE account_id = $1"
+_INSERT_EVIDENCE = f"""
     INSERT INTO identity.evidence
         (request_id, account_id, attempt_id, identifier_type, outcome, method, strength, validity,
          transaction, contra_indicators, gathered_at)
@@ -82,13 +82,13 @@ _KEEP = f"""
     ON CONFLICT DO NOTHING
     RETURNING request_id
 """  # noqa: S608 - put together from constants
-_ATTEMPTS = """
+_SELECT_ATTEMPTS = """
     SELECT identifier_type, reserved_at, settled_at, counts AS is_spent
     FROM identity.verification_attempt WHERE account_id = $1 ORDER BY reserved_at
 """
 # Without the outcome, and without the transaction id of an exchange that ended in no match: some
 # departments return one only if the number exists.
-_EVIDENCE = """
+_SELECT_EVIDENCE = """
     SELECT identifier_type, method, strength, validity,
            CASE WHEN outcome = 'match' THEN transaction END AS transaction, gathered_at
     FROM identity.evidence WHERE account_id = $1 ORDER BY gathered_at
@@ -140,22 +140,22 @@ class VerificationAttempts:
 
     async def open(self, tx: Transaction, account_id: UUID) -> OpenAttempt | None:
         """Return the open attempt of the account, or None."""
-        row = await tx.driver.fetchrow(_OPEN, account_id)
+        row = await tx.driver.fetchrow(_SELECT_OPEN, account_id)
         return None if row is None else OpenAttempt(**row)
 
     async def settle(self, tx: Transaction, attempt_id: UUID, outcome: str) -> None:
         """Record the outcome of an attempt, which decides whether it counts."""
-        await tx.driver.execute(_SETTLE, attempt_id, outcome)
+        await tx.driver.execute(_RECORD_OUTCOME, attempt_id, outcome)
 
     async def give_back(self, tx: Transaction, account_ids: Sequence[UUID]) -> None:
         """Release the open attempts of accounts that need no result any more."""
-        await tx.driver.execute(_GIVE_BACK, list(account_ids))
+        await tx.driver.execute(_RELEASE_OPEN, list(account_ids))
 
     async def spent(
         self, tx: Transaction, account_id: UUID, digest: IdentifierDigest | None
     ) -> tuple[int, int]:
         """Return the number of counted attempts of the account and of the identifier."""
-        row = await tx.driver.fetchrow(_SPENT, account_id, await self._current(tx, digest))
+        row = await tx.driver.fetchrow(_COUNT_USED, account_id, await self._current(tx, digest))
         return row["of_account"], row["of_identifier"]
 
     async def forgive(
@@ -163,7 +163,7 @@ class VerificationAttempts:
     ) -> int:
         """Reset the counted attempts of the account and the identifier; return how many."""
         current = await self._current(tx, digest)
-        return len(await tx.driver.fetch(_FORGIVE, account_id, current))
+        return len(await tx.driver.fetch(_RESET_USED, account_id, current))
 
     async def _current(self, tx: Transaction, digest: IdentifierDigest | None) -> str | None:
         if digest is None:
@@ -174,15 +174,15 @@ class VerificationAttempts:
 
     async def leave(self, tx: Transaction, account_id: UUID) -> None:
         """Delete the account's evidence and its id in attempts; identifiers stay counted."""
-        await tx.driver.execute(_FORGET_EVIDENCE, account_id)
-        await tx.driver.execute(_LEAVE, account_id)
+        await tx.driver.execute(_DELETE_EVIDENCE, account_id)
+        await tx.driver.execute(_DETACH_ACCOUNT, account_id)
 
     async def keep(
         self, tx: Transaction, found: EvidenceGathered, attempt: OpenAttempt | None
     ) -> bool:
         """Store evidence; return whether it is new and of an account that is not closed."""
         stored = await tx.driver.fetchval(
-            _KEEP,
+            _INSERT_EVIDENCE,
             found.request_id,
             found.account_id,
             attempt.id if attempt else None,
@@ -207,8 +207,8 @@ class VerificationHistory:
 
     async def attempts(self, account_id: UUID) -> Sequence[Mapping[str, Any]]:
         """Return the attempts, the oldest first."""
-        return [dict(row) for row in await self._database.reads.fetch(_ATTEMPTS, account_id)]
+        return [dict(row) for row in await self._database.reads.fetch(_SELECT_ATTEMPTS, account_id)]
 
     async def evidence(self, account_id: UUID) -> Sequence[Mapping[str, Any]]:
         """Return the evidence, the oldest first."""
-        return [dict(row) for row in await self._database.reads.fetch(_EVIDENCE, account_id)]
+        return [dict(row) for row in await self._database.reads.fetch(_SELECT_EVIDENCE, account_id)]

@@ -1,6 +1,7 @@
 """Revokes sessions before they expire: logout, or a change of the account."""
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 from uuid import UUID
 
 from govid.bus import Cause, Principal, Transaction, UnitOfWork, rerun_on_conflict
@@ -11,6 +12,13 @@ from govid.identity.repository.sessions import Sessions
 LOGOUT = "logout"
 LOGOUT_ALL = "logout_all"
 REVOKED = "ended"
+
+
+class SessionRevocation(Protocol):
+    """Revokes the sessions of an account: the part of `SessionRevoker` for other use cases."""
+
+    async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> Any:
+        """Revoke every session of the account; *tx* has already invalidated its older tokens."""
 
 
 class Ending:

@@ -22,7 +22,7 @@ _COLUMNS = """
     a.created_at, a.updated_at, s.last_seen_at < clock_timestamp() - interval '1 minute',
     a.assurance
 """
-_ALIVE = f"""
+_LIVE = f"""
     s.revoked_at IS NULL
     AND least(s.idle_expires_at, s.absolute_expires_at) > clock_timestamp()
     AND s.created_at > a.tokens_valid_after
@@ -31,7 +31,7 @@ _ALIVE = f"""
 _ONE = f"""
     SELECT 1, {_COLUMNS}
     FROM identity.session s JOIN identity.account a ON a.id = s.account_id
-    WHERE s.id = $1 AND s.account_id = $2 AND {_ALIVE}
+    WHERE s.id = $1 AND s.account_id = $2 AND {_LIVE}
 """  # noqa: S608 - put together from constants
 _MANY = f"""
     SELECT requested.position, {_COLUMNS}
@@ -40,7 +40,7 @@ _MANY = f"""
     JOIN identity.session s
         ON s.id = requested.session_id AND s.account_id = requested.account_id
     JOIN identity.account a ON a.id = s.account_id
-    WHERE {_ALIVE}
+    WHERE {_LIVE}
 """  # noqa: S608 - put together from constants
 
 Rows = Mapping[int, Sequence[Any]]
