@@ -179,7 +179,7 @@ class Attempts:
     async def reserve(self, tx: Transaction, slot: Place, limits: Limits) -> Reserved:
         """Reserve *slot*, if failures and pending attempts are below the limit.
 
-        Attempts without a result after `UNSETTLED_SECONDS` are counted as failures.
+        Attempts without a result after `PENDING_SECONDS` are counted as failures.
         """
         row = await tx.driver.fetchrow(
             _RESERVE,
