@@ -188,7 +188,7 @@ async def test_some_keys_are_not_retired(one: Process, kid: str | None, why: str
 async def test_a_retired_key_is_not_retired_again(one: Process) -> None:
     new = await one.rotation.rotate(TURN, CAUSE)
     await one.rotation.retire(new, TURN, CAUSE)
-    with pytest.raises(KeyInTheWay, match="is retired"):
+    with pytest.raises(KeyInTheWay, match="already retired"):
         await one.rotation.retire(new, TURN, CAUSE)
 
 
