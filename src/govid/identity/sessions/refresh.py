@@ -71,7 +71,7 @@ class Renewal:
         return None
 
     async def _record_reuse(self, tx: Transaction, family: Family, client_id: str) -> None:
-        """Revoke the session: two clients hold its token, and the genuine one cannot be told apart.
+        """Revoke the session: two clients hold its token, and the genuine one is not known.
 
         A client that has sent the same token twice must also log in again.
         """
