@@ -18,7 +18,7 @@ NOTICES_PER_HOUR = 10
 
 
 class Correspondence:
-    """E-mail outbox: stores an outgoing e-mail and emits the event that makes it being sent.
+    """E-mail outbox: stores an outgoing e-mail and emits the event that triggers its delivery.
 
     The e-mail, the change that it reports and the event commit together. An e-mail is therefore
     sent if and only if the change has happened. The event holds the id of the e-mail and no
