@@ -1,4 +1,4 @@
-"""What practices answer in BaRS, read liberally: what govid does not need is passed over."""
+"""Parses BaRS responses of practices leniently: unknown members are ignored."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,17 +24,17 @@ STATUSES: Mapping[str, AppointmentStatus] = {
     "cancelled": AppointmentStatus.CANCELLED,
     "entered-in-error": AppointmentStatus.CANCELLED,
 }
-"""What BaRS calls an appointment, and what govid calls it."""
+"""Status of a BaRS appointment, mapped to that of govid."""
 
 Interval = tuple[datetime, datetime]
 
 
 def answered(answer: Answer, service: str) -> Appointment:
-    """Return the appointment that a message was answered with.
+    """Return the appointment in the response to a message.
 
     Raises:
-        NotGranted: a rule was broken.
-        Unusable: the answer is none.
+        PracticeRuleBroken: the request breaks a rule of the practice.
+        Unusable: the response is unusable.
     """
     if not answer.is_success:
         refuse(answer)
@@ -45,11 +45,11 @@ def answered(answer: Answer, service: str) -> Appointment:
 
 
 def refuse(answer: Answer) -> NoReturn:
-    """Say what a refusal means.
+    """Raise the error that matches a refusal.
 
     Raises:
-        NotGranted: a rule was broken.
-        Unusable: the refusal is about us, or about nothing that is known.
+        PracticeRuleBroken: the request breaks a rule of the practice.
+        Unusable: the refusal concerns govid itself, or is unknown.
     """
     if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY) and any(
         code.startswith("REC_") for code in codes(answer)
@@ -59,10 +59,10 @@ def refuse(answer: Answer) -> NoReturn:
 
 
 def appointment(answer: Answer, resource: Mapping[str, Any], service: str) -> Appointment:
-    """Return *resource* as govid speaks of it.
+    """Convert an `Appointment` resource.
 
     Raises:
-        Unusable: it is none that could be understood.
+        Unusable: its status is unknown or its id is missing.
     """
     status = STATUSES.get(str(resource.get("status")))
     if status is None or "id" not in resource:
@@ -87,9 +87,9 @@ def is_about(
     patient: str,
     when: Interval | None = None,
 ) -> bool:
-    """Tell whether *found* is that appointment of *patient*, at *when* if that is given.
+    """Tell whether *found* is this appointment of *patient*, and at *when* if that is given.
 
-    One that is only proposed, or was cancelled, need not have a time.
+    A proposed or cancelled appointment need not have a time.
     """
     if (found.id, _numbers(answer, found.resource)) != (appointment_id, {patient}):
         return False
@@ -99,10 +99,10 @@ def is_about(
 
 
 def slot(answer: Answer, resource: Mapping[str, Any], service: str) -> FreeSlot:
-    """Return *resource* as a time of the service.
+    """Convert a `Slot` resource of *service*.
 
     Raises:
-        Unusable: it lacks what makes it one.
+        Unusable: its id, start or end is missing.
     """
     start, end = _moment(resource.get("start")), _moment(resource.get("end"))
     if start is None or end is None or "id" not in resource:
@@ -111,7 +111,7 @@ def slot(answer: Answer, resource: Mapping[str, Any], service: str) -> FreeSlot:
 
 
 def resources(answer: Answer, kind: str) -> list[Mapping[str, Any]]:
-    """Return the resources of a *kind* in a Bundle; without `entry` there are none."""
+    """Return the resources of type *kind* in a Bundle; none if it has no `entry`."""
     bundle = answer.decode(dict[str, Any])
     entries = bundle.get("entry") or []
     if not isinstance(entries, list):
@@ -121,24 +121,24 @@ def resources(answer: Answer, kind: str) -> list[Mapping[str, Any]]:
 
 
 def codes(answer: Answer) -> frozenset[str]:
-    """Return what a refusal is called by the NHS: `REC_CONFLICT`."""
+    """Return the NHS error codes of a refusal, such as `REC_CONFLICT`."""
     return frozenset() if answer.is_success else answer.decode(OperationOutcome).codes
 
 
 def issues(answer: Answer) -> frozenset[str]:
-    """Return what a refusal is called by FHIR: `duplicate`."""
+    """Return the FHIR issue types of a refusal, such as `duplicate`."""
     return frozenset() if answer.is_success else answer.decode(OperationOutcome).kinds
 
 
 def refuses_token(answer: Answer) -> bool:
-    """Tell whether it is the token that was refused."""
+    """Tell whether the practice refused the access token."""
     return answer.status == HTTPStatus.UNAUTHORIZED and "SEND_UNAUTHORIZED" in codes(answer)
 
 
 def _numbers(answer: Answer, resource: Mapping[str, Any]) -> set[str]:
-    """Return the NHS numbers of the patients that *resource*, or the Bundle around it, names.
+    """Return the NHS numbers of the patients in *resource* or in the Bundle around it.
 
-    Where no identifier is given, a reference to a patient ends in the number.
+    Without an identifier, the number is the end of a reference to a patient.
     """
     actors = [_object(one, "actor") for one in _list(resource, "participant")]
     patients = resources(answer, "Patient")

@@ -1,4 +1,4 @@
-"""Booking and Referral as govid's way to the practices, by messages, as production has it."""
+"""Client of the Booking and Referral Standard (BaRS), by messages as in production 1.0.0."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -28,7 +28,7 @@ _ONE = "/Appointment/{id}"
 
 
 class RemotePractices:
-    """Asks practices by BaRS, the real ones or simulated ones: it is the same to it."""
+    """Books appointments at practices by BaRS, whether they are real or simulated."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class RemotePractices:
         organisations: Mapping[str, str],
         clock: Clock,
     ) -> None:
-        """Call *api* with *tokens*, for *sender*; *organisations* run the services."""
+        """Send requests by *api* for *sender*; *organisations* maps a service to its ODS code."""
         self._api = Authorised(api, tokens, answers.refuses_token)
         self._sender = sender
         self._organisations = organisations
@@ -47,7 +47,7 @@ class RemotePractices:
     async def free_slots(
         self, service: str, since: datetime, until: datetime
     ) -> Sequence[FreeSlot]:
-        """Return what is free between two times."""
+        """Return the free slots between two times."""
         query = (
             ("status", "free"),
             ("start", f"ge{messages.moment(since)}"),
@@ -56,7 +56,7 @@ class RemotePractices:
             ("_include", "Slot:schedule"),
             ("_include", "Schedule:actor:HealthcareService"),
         )
-        answer = await self._ask("slots.find", "/Slot", "/Slot", service, query)
+        answer = await self._get("slots.find", "/Slot", "/Slot", service, query)
         if not answer.is_success:
             answers.refuse(answer)
         slots = [
@@ -67,9 +67,9 @@ class RemotePractices:
         return [one for one in slots if since <= one.start < one.end <= until]
 
     async def book(self, order: Order) -> Appointment:
-        """Book, unless the slot is somebody else's.
+        """Book the slots; return the existing appointment if an earlier message booked them.
 
-        It may be gone to ourselves: by a message whose answer was lost.
+        After a conflict the appointment is read: the response to an earlier message may be lost.
         """
         service = order.slots[0].service
         answer = await self._send("new", messages.appointment(order), service, order)
@@ -82,13 +82,13 @@ class RemotePractices:
         return self._checked(answer, found, order)
 
     async def read(self, service: str, appointment_id: str) -> Appointment:
-        """Return an appointment."""
+        """Return an appointment of the practice."""
         _, found = await self._read(service, appointment_id)
         return found
 
     async def _read(self, service: str, appointment_id: str) -> tuple[Answer, Appointment]:
         path = f"/Appointment/{appointment_id}"
-        answer = await self._ask("appointment.read", _ONE, path, service)
+        answer = await self._get("appointment.read", _ONE, path, service)
         if answer.status == HTTPStatus.NOT_FOUND and "REC_NOT_FOUND" in answers.codes(answer):
             raise NoSuchAppointment
         if not answer.is_success:
@@ -99,9 +99,9 @@ class RemotePractices:
         return answer, found
 
     async def of_patient(self, service: str, nhs_number: str) -> Sequence[Appointment]:
-        """Return a patient's appointments."""
+        """Return all appointments of a patient."""
         query = (("patient:identifier", f"{NUMBER_SYSTEM}|{nhs_number}"),)
-        answer = await self._ask("appointment.list", "/Appointment", "/Appointment", service, query)
+        answer = await self._get("appointment.list", "/Appointment", "/Appointment", service, query)
         if not answer.is_success:
             answers.refuse(answer)
         found = [
@@ -126,7 +126,7 @@ class RemotePractices:
         return await self._after_conflict(answer, appointment, SlotGone())
 
     async def cancel(self, appointment: Appointment) -> Appointment:
-        """Cancel *appointment* as it was read."""
+        """Cancel *appointment* in the version that was read."""
         wanted = {**appointment.resource, "status": "cancelled"}
         answer = await self._send("delete", wanted, appointment.service)
         if answer.status != HTTPStatus.CONFLICT:
@@ -139,17 +139,17 @@ class RemotePractices:
     async def _after_conflict(
         self, answer: Answer, appointment: Appointment, otherwise: Exception
     ) -> Appointment:
-        """Tell a message that was done before from an appointment that has changed meanwhile."""
+        """Distinguish a repeated message from an appointment that has changed meanwhile."""
         found = await self.read(appointment.service, appointment.id)
         if "duplicate" in answers.issues(answer):
             return found
         raise otherwise if found.version == appointment.version else AppointmentChanged
 
     def _checked(self, answer: Answer, found: Appointment, order: Order) -> Appointment:
-        """Return *found*, if it is what *order* asks for.
+        """Return *found* if it matches *order*.
 
         Raises:
-            Unusable: it is another appointment, another patient's or at another time.
+            Unusable: its id, patient or time differs.
         """
         when = (order.slots[0].start, order.slots[-1].end)
         if not answers.is_about(
@@ -171,13 +171,13 @@ class RemotePractices:
         )
         return await self._api.send(
             structs.replace(
-                self._call(f"appointment.{reason}", _PROCESS, _PROCESS, service),
+                self._request(f"appointment.{reason}", _PROCESS, _PROCESS, service),
                 method="POST",
                 body=message.encode(self._clock.now()),
             )
         )
 
-    async def _ask(
+    async def _get(
         self,
         operation: str,
         route: str,
@@ -185,10 +185,10 @@ class RemotePractices:
         service: str,
         query: Sequence[tuple[str, str]] = (),
     ) -> Answer:
-        call = self._call(operation, route, path, service)
+        call = self._request(operation, route, path, service)
         return await self._api.send(structs.replace(call, query=query))
 
-    def _call(self, operation: str, route: str, path: str, service: str) -> Call:
+    def _request(self, operation: str, route: str, path: str, service: str) -> Call:
         return Call(
             operation=operation,
             method="GET",
@@ -203,6 +203,6 @@ class RemotePractices:
                 "X-Correlation-Id": str(uuid4()),
             },
             accepts=_ACCEPTS,
-            # A message may be sent again: it is known by its own id.
+            # A message may be repeated: the practice recognises it by its id.
             repeatable=True,
         )

@@ -1,4 +1,4 @@
-"""The NHS as one department: its connections, one token for all of it, and the ports behind it."""
+"""Connects to one NHS: base URL, shared rate limit, one access token, and the clients on it."""
 
 from collections.abc import Sequence
 
@@ -16,16 +16,16 @@ from govid.nhs.registry.remote import RemotePatientRegistry
 from govid.nhs.settings import Practice
 
 PER_SECOND = 4.5
-"""A little less than the five that the NHS allows an application."""
+"""Requests a second, slightly below the five that the NHS allows an application."""
 FOR_VERIFICATION = 1.0
-"""How many of these only verification may use."""
+"""Requests a second that are reserved for verification."""
 
 _BARS_PATH = "/booking-and-referral/FHIR/R4"
 _PDS_PATH = "/personal-demographics/FHIR/R4"
 
 
 class Connection:
-    """The way to the NHS at one address, as one client of it."""
+    """Builds the clients of the NHS at one base URL, with one set of credentials."""
 
     def __init__(
         self,
@@ -36,29 +36,29 @@ class Connection:
         *,
         policy: Policy | None = None,
     ) -> None:
-        """Reach *base_url* through *department*, by *policy* instead of the NHS's own limit."""
+        """Reach *base_url* through *department*; *policy* replaces the NHS's own rate limit."""
         self._department = department
         self._base_url = base_url.rstrip("/")
         self._clock = clock
         policy = policy or Policy(per_second=PER_SECOND)
-        # The NHS counts what an application calls, whichever API it goes to.
+        # The NHS counts the requests of an application over all its APIs.
         self._limiter = paced(policy.per_second)
         self._policy = structs.replace(policy, per_second=None)
         oauth = department.api("oauth", base_url, self._policy, self._limiter)
-        desk = TokenDesk(oauth, credentials, clock)
-        self._tokens = desk.cache()
+        token_client = TokenDesk(oauth, credentials, clock)
+        self._tokens = token_client.cache()
 
     def registry(self) -> RemotePatientRegistry:
-        """Return the registry of patients."""
+        """Return the patient registry on PDS."""
         url = f"{self._base_url}{_PDS_PATH}"
         return RemotePatientRegistry(
             Pds(self._department.api("pds", url, self._policy, self._limiter), self._tokens)
         )
 
     def practices(self, sender: Sender, directory: Sequence[Practice]) -> RemotePractices:
-        """Return the way to the practices of *directory*, for *sender*."""
+        """Return the BaRS client for the practices of *directory*, which books for *sender*."""
         url = f"{self._base_url}{_BARS_PATH}"
-        # Citizens look for times as often as they like: verification keeps turns of its own.
+        # Slot searches may use up the rate limit, so a share of it is reserved for verification.
         limiter = self._limiter.reserving(FOR_VERIFICATION) if self._limiter else None
         api = self._department.api("bars", url, self._policy, limiter)
         organisations = {one.service: one.ods for one in directory}
@@ -66,17 +66,17 @@ class Connection:
 
 
 def checked_key(pem: bytes) -> bytes:
-    """Return *pem*, if it is a private key that can sign for the NHS.
+    """Return *pem* if it is a private key that can sign assertions for the NHS.
 
     Raises:
-        ValueError: it is none; the text says nothing of it.
+        ValueError: it is not; the text does not contain it.
     """
     try:
         key = load_pem_private_key(pem, None)
     except (ValueError, TypeError):
         key = None
     if not isinstance(key, RSAPrivateKey):
-        raise ValueError(  # noqa: TRY004 - the value of a setting is wrong, not a type of ours
+        raise ValueError(  # noqa: TRY004 - the value of a setting is wrong, not a type
             "GOVID_NHS_PRIVATE_KEY is no RSA private key in PEM without a passphrase"
         )
     return pem

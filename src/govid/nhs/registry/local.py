@@ -1,8 +1,8 @@
-"""The NHS without the NHS: it answers by the form of a number, always the same.
+"""Local substitute of the NHS: decides by the form of a number, without any request.
 
-Well-formed is verified, except for the numbers that the NHS's own sandbox keeps for failures. An
-appointment is confirmed for the time that was asked for, unless that time has passed. Only where
-departments are simulated does anybody ask here.
+A well-formed number is verified, except for the numbers that the NHS's sandbox reserves for
+failures. An appointment is confirmed for the requested time, unless that time has passed. It is
+used only if departments are simulated.
 """
 
 from collections.abc import Mapping
@@ -28,10 +28,10 @@ _EXCEPTIONS: Mapping[str, Outcome] = {
     "9990003343": Outcome.MISMATCH,
     "9000000009": Outcome.DECEASED,
 }
-"""Published test patients: not found, not found, invalidated, formally dead."""
+"""Published test patients: not found, not found, invalidated, formally deceased."""
 
 FORM = Evidence(method="form", strength=1, validity=1)
-"""A number that looks like one: the least that there is."""
+"""Weakest evidence: the number is well-formed."""
 
 _NAMES: Mapping[str, str] = {
     "9693632109": "Bill Garton",
@@ -42,18 +42,18 @@ _NAMES: Mapping[str, str] = {
     "9736363066": "Randal Gerald Weaver",
     "9736363074": "Arthur Mathew Wilcox",
 }
-"""Published test patients whose record gives a name."""
+"""Names of published test patients."""
 
 
 class LocalPatientRegistry:
-    """A registry in which every well-formed number belongs to whoever gives it."""
+    """Registry that verifies every well-formed number."""
 
     def __init__(self, *, prototype_form: bool) -> None:
-        """Know the prototype's form too, with *prototype_form*."""
+        """Accept the prototype's form too, with *prototype_form*."""
         self._prototype_form = prototype_form
 
     async def verify(self, claim: Claim) -> Finding:
-        """Answer by the form of the number; the facts do not matter."""
+        """Decide by the form of the number; facts are ignored."""
         try:
             number = normalise_identifier(
                 IdentifierType.NHS, claim.nhs_number, prototype_form=self._prototype_form
@@ -69,46 +69,46 @@ class LocalPatientRegistry:
 
     async def trace(
         self,
-        facts: ClaimedFacts,  # noqa: ARG002 - the port's
-        correlation_id: str | None = None,  # noqa: ARG002 - the port's
+        facts: ClaimedFacts,  # noqa: ARG002 - the interface's
+        correlation_id: str | None = None,  # noqa: ARG002 - the interface's
     ) -> Finding:
-        """Find nobody: facts have no form that says who somebody is."""
+        """Find no patient, because facts do not identify one here."""
         return Finding(outcome=Outcome.INSUFFICIENT)
 
 
 class ByFormWithoutFacts:
-    """A simulated registry as the contract's examples need it.
+    """Verifies claims without facts by the form of their number, as the prototype did.
 
-    Who says nothing of themselves is verified by the form of their number, as the prototype did.
-    So is the prototype's own form, of which no registry knows anything. All others are matched.
+    The examples of the API contract need this. The prototype's own form is also checked by form
+    only, because no registry knows it. All other claims go to the simulated registry.
     """
 
     def __init__(self, registry: PatientRegistry, by_form: LocalPatientRegistry) -> None:
-        """Ask *registry*, or else *by_form*."""
+        """Use *registry* for claims with facts, and *by_form* for the others."""
         self._registry = registry
         self._by_form = by_form
 
     async def verify(self, claim: Claim) -> Finding:
-        """Match who says who they are; look at the others' number only."""
+        """Match a claim with facts; check any other by the form of its number."""
         if claim.facts is None or claim.nhs_number[:1].isalpha():
             return await self._by_form.verify(claim)
         return await self._registry.verify(claim)
 
     async def trace(self, facts: ClaimedFacts, correlation_id: str | None = None) -> Finding:
-        """Find the one person whom *facts* describe."""
+        """Find the one patient who matches *facts*."""
         return await self._registry.trace(facts, correlation_id)
 
 
 class LocalAppointmentProvider:
-    """A practice that is always open and never full."""
+    """Appointment provider that confirms every future time."""
 
     def __init__(self, clock: Clock) -> None:
-        """Tell what has passed by *clock*."""
+        """Compare requested times with *clock*."""
         self._clock = clock
 
-    async def book(self, wish: AppointmentRequested) -> Decision:
-        """Confirm *wish*, unless its time has passed."""
-        moment = wish.requested_datetime
+    async def book(self, request: AppointmentRequested) -> Decision:
+        """Confirm *request*, unless its time has passed."""
+        moment = request.requested_datetime
         if moment <= self._clock.now():
             return Decision(
                 status=AppointmentStatus.REJECTED,
@@ -117,5 +117,5 @@ class LocalAppointmentProvider:
         return Decision(
             status=AppointmentStatus.CONFIRMED,
             confirmed_datetime=moment,
-            confirmation_details=f"{wish.doctor_specialty}, {on_the_wall(moment)}",
+            confirmation_details=f"{request.doctor_specialty}, {on_the_wall(moment)}",
         )

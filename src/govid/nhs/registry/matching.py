@@ -1,4 +1,4 @@
-"""Whether a record is the claimant's: family name, first given name, date of birth."""
+"""Matches claimed facts with a record: family name, first given name, date of birth."""
 
 from datetime import date
 
@@ -11,15 +11,15 @@ _FULL_DATE = len("2010-10-22")
 
 
 def compare(facts: ClaimedFacts, record: Record) -> Outcome:
-    """Return match or mismatch, or that the record says too little to tell.
+    """Return match, mismatch, or incomplete if the record lacks data.
 
-    No caller learns which of the facts differs.
+    The result does not reveal which of the facts differs.
     """
     name = record.usual_name
     if name is None or not (name.family or _given(name)) or not record.birth_date:
         return Outcome.INCOMPLETE
     if not (
-        _is_named(facts, name) and facts.date_of_birth.isoformat().startswith(record.birth_date)
+        _has_name(facts, name) and facts.date_of_birth.isoformat().startswith(record.birth_date)
     ):
         return Outcome.MISMATCH
     if len(record.birth_date) < _FULL_DATE:
@@ -28,15 +28,15 @@ def compare(facts: ClaimedFacts, record: Record) -> Outcome:
 
 
 def born(record: Record) -> date | None:
-    """Return the date of birth, if it is known to the day."""
+    """Return the date of birth if it is recorded to the day."""
     try:
         return date.fromisoformat(record.birth_date or "")
     except ValueError:
         return None
 
 
-def _is_named(facts: ClaimedFacts, name: Name) -> bool:
-    """Compare names. Someone with one name may have it on record as either of the two."""
+def _has_name(facts: ClaimedFacts, name: Name) -> bool:
+    """Compare names. A single name may be recorded as family name or as given name."""
     given = _given(name)
     if facts.given_name is None:
         return not (name.family and given) and is_same_name(name.family or given, facts.family_name)
@@ -46,5 +46,5 @@ def _is_named(facts: ClaimedFacts, name: Name) -> bool:
 
 
 def _given(name: Name) -> str:
-    """Return the first given name on record; PDS keeps given names apart, with gaps."""
+    """Return the first recorded given name; PDS lists given names one by one, with gaps."""
     return next((one for one in name.given if one), "")

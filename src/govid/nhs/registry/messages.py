@@ -1,4 +1,4 @@
-"""BaRS messages and headers, as govid writes them.
+"""Builds BaRS messages and request headers.
 
 Source: NHSDigital/booking-and-referral-fhir-api, "Make a booking" (production, 1.0.0).
 """
@@ -30,12 +30,12 @@ Resource = Mapping[str, Any]
 
 
 def target(service: str) -> str:
-    """Return the header that says to which practice a call goes."""
+    """Return the header value that addresses the practice *service*."""
     return _encoded({"system": SERVICE_SYSTEM, "value": service})
 
 
 def headers(sender: Sender) -> dict[str, str]:
-    """Return the headers that say who calls, and with what."""
+    """Return the headers that identify the sender and its software."""
     software = {"resourceType": "Device", "deviceName": [{"name": "govid", "type": "model-name"}]}
     return {
         "NHSD-End-User-Organisation": _encoded(organisation(sender.ods)),
@@ -44,7 +44,7 @@ def headers(sender: Sender) -> dict[str, str]:
 
 
 def appointment(order: Order) -> dict[str, Any]:
-    """Return the `Appointment` that *order* wants."""
+    """Return the `Appointment` resource for *order*."""
     resource: dict[str, Any] = {
         "resourceType": "Appointment",
         "id": str(order.id),
@@ -70,9 +70,9 @@ def appointment(order: Order) -> dict[str, Any]:
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that asks for *resource* to be at a practice as it stands here.
+    """BaRS message that asks a practice to store *resource*.
 
-    `reason` is new, update or delete. `order` is what is asked for, where slots are.
+    `reason` is new, update or delete. `order` is the requested booking, if slots are involved.
     """
 
     resource: Resource
@@ -80,17 +80,17 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     service: str
     sender: Sender
     receiver: str | None
-    """The code of the organisation that runs the service, where it is known."""
+    """ODS code of the organisation that runs the service, if known."""
     order: Order | None = None
 
     def encode(self, sent_at: datetime) -> bytes:
-        """Return the Bundle. Its id follows from what it asks for: sent again, it is the same."""
+        """Return the Bundle. Its id is derived from its content, so a repeated message keeps it."""
         focus = _urn(self.resource["id"])
         entries = [
             (_urn(self._id()), self._header(focus)),
-            (focus, self._linked()),
-            *(self._booked(self.order) if self.order is not None else ()),
-            *self._received(),
+            (focus, self._with_bundle_references()),
+            *(self._booking_entries(self.order) if self.order is not None else ()),
+            *self._receiver_entries(),
             (self._urn("sender"), organisation(self.sender.ods)),
         ]
         return msgspec.json.encode(
@@ -102,32 +102,32 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             }
         )
 
-    def _linked(self) -> Resource:
-        """Return the resource with references to the entries of this Bundle, by their `fullUrl`.
+    def _with_bundle_references(self) -> Resource:
+        """Return the resource with references to entries of this Bundle, by their `fullUrl`.
 
-        A relative reference resolves to nothing here: an entry's URL is a `urn:uuid` (FHIR R4,
-        "Resolving references in Bundles"). Without an order there are no such entries, and the
-        references stay those of the practice.
+        A relative reference would not resolve: an entry's URL is a `urn:uuid` (FHIR R4, "Resolving
+        references in Bundles"). Without an order there are no such entries, and the references of
+        the practice are kept.
         """
         if self.order is None:
             return self.resource
         slots = [{"reference": self._urn(one.id)} for one in self.order.slots]
         participants = [
             {**one, "actor": {**one["actor"], "reference": self._urn("patient")}}
-            if _tail(one["actor"].get("reference", "")) == self.order.patient
+            if _last_segment(one["actor"].get("reference", "")) == self.order.patient
             else one
             for one in self.resource.get("participant", ())
         ]
         return {**self.resource, "slot": slots, "participant": participants}
 
-    def _received(self) -> Sequence[tuple[str, Resource]]:
-        """Return the organisation that runs the service, if it is known (`ele-1`: never empty)."""
+    def _receiver_entries(self) -> Sequence[tuple[str, Resource]]:
+        """Return the organisation that runs the service, if known (`ele-1`: never empty)."""
         if self.receiver is None:
             return ()
         return ((self._urn("receiver"), organisation(self.receiver)),)
 
     def _header(self, focus: str) -> Resource:
-        receiver = [{"reference": url} for url, _ in self._received()]
+        receiver = [{"reference": url} for url, _ in self._receiver_entries()]
         return {
             "resourceType": "MessageHeader",
             "eventCoding": {"system": _EVENTS, "code": "booking-request"},
@@ -144,8 +144,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             "definition": _DEFINITION,
         }
 
-    def _booked(self, order: Order) -> Sequence[tuple[str, Resource]]:
-        """Return what the appointment points to, so that the practice need not look it up."""
+    def _booking_entries(self, order: Order) -> Sequence[tuple[str, Resource]]:
+        """Return the slots, schedule and patient to which the appointment refers."""
         patient = {
             "resourceType": "Patient",
             "id": order.patient,
@@ -153,7 +153,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         }
         where = self._urn("schedule")
         return (
-            *((self._urn(one.id), _busy(one, where)) for one in order.slots),
+            *((self._urn(one.id), _busy_slot(one, where)) for one in order.slots),
             (where, schedule(self.service)),
             (self._urn("patient"), patient),
         )
@@ -170,11 +170,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def moment(when: datetime) -> str:
-    """Return *when* as BaRS writes it: in UTC, with its offset."""
+    """Format *when* as BaRS requires: in UTC, with offset."""
     return when.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def _busy(slot: FreeSlot, where: str) -> Resource:
+def _busy_slot(slot: FreeSlot, where: str) -> Resource:
     return {
         "resourceType": "Slot",
         "id": slot.id,
@@ -185,7 +185,7 @@ def _busy(slot: FreeSlot, where: str) -> Resource:
     }
 
 
-def _tail(reference: str) -> str:
+def _last_segment(reference: str) -> str:
     return reference.rpartition("/")[2]
 
 

@@ -1,4 +1,4 @@
-"""How govid gets access tokens from the NHS: it signs for itself.
+"""Gets access tokens from the NHS by a signed JWT assertion (OAuth client credentials).
 
 Source: NHSDigital/identity-service-api, "application-restricted, signed JWT".
 """
@@ -17,55 +17,55 @@ from govid.bus.upstream import Answer, Api, AuthFailed, Call, Token, TokenCache
 
 ALGORITHM = "RS512"
 ASSERTION_LIFE = timedelta(minutes=4)
-"""The NHS takes five minutes; a clock that is ahead of its own must not be too far ahead."""
+"""Below the five minutes that the NHS accepts, to allow for a clock that is ahead."""
 
 _PATH = "/oauth2/token"
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """Who govid is at the NHS. `key` gives the private key (PEM) to the public one named `kid`."""
+    """Client id and signing key: `key` returns the private key (PEM), `kid` is its key id."""
 
     client_id: str
     kid: str
     key: Callable[[], bytes]
 
     def __repr__(self) -> str:
-        """Show nothing (I11)."""
+        """Show no values (I11)."""
         return "<Credentials>"
 
 
-class _Granted(msgspec.Struct, frozen=True, kw_only=True):
+class _TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str
     expires_in: str | float
-    """A string, and one day perhaps a number."""
+    """The NHS sends a string; OAuth defines a number."""
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<_Granted>"
+        return "<_TokenResponse>"
 
 
 class TokenDesk:
-    """Asks for tokens, each time with an assertion that was never used before."""
+    """Requests access tokens, each with a new assertion."""
 
     def __init__(self, api: Api, credentials: Credentials, clock: Clock) -> None:
-        """Ask *api* as *credentials*."""
+        """Request tokens by *api* with *credentials*."""
         self._api = api
         self._credentials = credentials
         self._clock = clock
 
     def cache(self, seconds: Callable[[], float] = time.monotonic) -> TokenCache:
-        """Return a cache that is filled here, and counts *seconds*."""
+        """Return a token cache that fetches from here; *seconds* is its monotonic clock."""
         return TokenCache(self._fetch, seconds)
 
     async def _fetch(self) -> Token:
-        answer = await self._api.send(self._call)
+        answer = await self._api.send(self._request)
         if not answer.is_success:
-            # All that it refuses, it refuses us: no citizen has a part in this.
+            # A refusal always concerns govid's own credentials, never a citizen.
             self._api.breaker.trip()
             raise AuthFailed(answer.api, "assertion refused")
-        return _token(answer)
+        return _parse_token(answer)
 
-    def _call(self) -> Call:
+    def _request(self) -> Call:
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
@@ -94,10 +94,10 @@ class TokenDesk:
         return jwt.encode(claims, self._credentials.key(), algorithm=ALGORITHM, headers=headers)
 
 
-def _token(answer: Answer) -> Token:
-    granted = answer.decode(_Granted)
+def _parse_token(answer: Answer) -> Token:
+    response = answer.decode(_TokenResponse)
     try:
-        life = float(granted.expires_in)
+        life = float(response.expires_in)
     except ValueError:
         life = 0.0
-    return Token(value=granted.access_token, life_seconds=life)
+    return Token(value=response.access_token, life_seconds=life)

@@ -1,4 +1,4 @@
-"""The NHS, not connected: whatever asks it has to wait."""
+"""Clients of an NHS that is switched off: every request is an outage."""
 
 from govid.bus import Outage
 from govid.bus.contracts import AppointmentRequested
@@ -8,24 +8,24 @@ from govid.nhs.registry.protocol import Claim, Finding, Outcome
 
 
 class OffPatientRegistry:
-    """A registry that is away."""
+    """Registry that is always unavailable."""
 
-    async def verify(self, claim: Claim) -> Finding:  # noqa: ARG002 - the port's
-        """Answer nothing."""
+    async def verify(self, claim: Claim) -> Finding:  # noqa: ARG002 - the interface's
+        """Return unavailable."""
         return Finding(outcome=Outcome.UNAVAILABLE)
 
     async def trace(
         self,
-        facts: ClaimedFacts,  # noqa: ARG002 - the port's
-        correlation_id: str | None = None,  # noqa: ARG002 - the port's
+        facts: ClaimedFacts,  # noqa: ARG002 - the interface's
+        correlation_id: str | None = None,  # noqa: ARG002 - the interface's
     ) -> Finding:
-        """Answer nothing."""
+        """Return unavailable."""
         return Finding(outcome=Outcome.UNAVAILABLE)
 
 
 class OffAppointmentProvider:
-    """A provider that is away."""
+    """Appointment provider that is always unavailable."""
 
-    async def book(self, wish: AppointmentRequested) -> Decision:  # noqa: ARG002 - the port's
-        """Answer nothing."""
+    async def book(self, request: AppointmentRequested) -> Decision:  # noqa: ARG002 - the interface's
+        """Raise an outage."""
         raise Outage("nhs")

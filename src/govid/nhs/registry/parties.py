@@ -1,4 +1,4 @@
-"""Who writes to whom in BaRS: organisations by their codes, services by their numbers."""
+"""Identifies the parties of a BaRS message: organisations by ODS code, services by number."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ _ODS_SYSTEM = "https://fhir.nhs.uk/Id/ods-organization-code"
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """For whom govid books, and where practices would write back to.
+    """Organisation for which govid books, and the address for replies of practices.
 
-    `ods` is the organisation's code, `endpoint` its own number in the Directory of Services.
+    `ods` is the organisation's code, `endpoint` its number in the Directory of Services.
     """
 
     ods: str
@@ -20,7 +20,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def organisation(ods: str) -> dict[str, Any]:
-    """Return the `Organization` that has the code *ods*."""
+    """Return the `Organization` resource with the code *ods*."""
     return {
         "resourceType": "Organization",
         "identifier": [{"system": _ODS_SYSTEM, "value": ods}],
@@ -28,7 +28,7 @@ def organisation(ods: str) -> dict[str, Any]:
 
 
 def schedule(service: str) -> dict[str, Any]:
-    """Return the `Schedule` of a service; which one of several it is, its slots know."""
+    """Return a `Schedule` resource of *service*; its slots determine which of several it is."""
     return {
         "resourceType": "Schedule",
         "actor": [{"identifier": {"system": SERVICE_SYSTEM, "value": service}}],

@@ -1,4 +1,4 @@
-"""Calls to the Personal Demographics Service: one record by number, or by facts.
+"""Client of the Personal Demographics Service (PDS): reads one record by number or by facts.
 
 Source: NHSDigital/personal-demographics-service-api, specification and mocks.
 """
@@ -13,7 +13,7 @@ from govid.bus.shared.names import first_given_name
 from govid.bus.upstream import Answer, Api, Authorised, Call, TokenCache, Unusable
 from govid.nhs.registry.record import OperationOutcome, Record, SearchSet
 
-# What the NHS's proxy makes itself is plain JSON.
+# Errors of the NHS's proxy are plain JSON.
 _ACCEPTS = ("application/fhir+json", "application/json")
 _NUMBER_ROUTE = "/Patient/{nhsNumber}"
 _GIVEN_LETTERS = 3
@@ -21,40 +21,40 @@ _POSTCODE_LETTERS = 2
 
 
 class NotFound(Exception):
-    """Nobody holds the number, or it is none."""
+    """The number is not allocated or malformed, or no patient matches the facts."""
 
 
 class Gone(Exception):
-    """The record was marked as invalid."""
+    """The record has been marked as invalid."""
 
 
 class TooMany(Exception):
-    """The facts describe more than one person."""
+    """The facts match more than one patient."""
 
 
 class Pds:
-    """PDS, as an application that signs for itself may use it."""
+    """PDS in application-restricted access."""
 
     def __init__(self, api: Api, tokens: TokenCache) -> None:
-        """Call *api* with *tokens*."""
+        """Send requests by *api* with access tokens from *tokens*."""
         self._api = Authorised(api, tokens, _refuses_token)
 
     async def read(
         self, number: str, correlation_id: str | None = None
     ) -> tuple[Record, str | None]:
-        """Return the record of *number*, and the id of the exchange.
+        """Return the record of *number*, and PDS's id of the request.
 
-        The record of a number that was superseded has another one.
+        For a superseded number the record has the new number.
 
         Raises:
-            NotFound: nobody holds it.
-            Gone: its record was withdrawn.
-            UpstreamFailure: PDS gave no answer that could be used.
+            PatientNotFound: the number is not allocated.
+            RecordInvalidated: its record was withdrawn.
+            UpstreamFailure: PDS gave no usable response.
         """
-        call = _call("patient.read", _NUMBER_ROUTE, f"/Patient/{number}", (), correlation_id)
+        call = _request("patient.read", _NUMBER_ROUTE, f"/Patient/{number}", (), correlation_id)
         answer = await self._api.send(call)
         if answer.is_success:
-            return answer.decode(Record), _exchange(answer)
+            return answer.decode(Record), _request_id(answer)
         codes = answer.decode(OperationOutcome).codes
         match answer.status:
             case HTTPStatus.NOT_FOUND if "RESOURCE_NOT_FOUND" in codes:
@@ -66,7 +66,7 @@ class Pds:
         raise Unusable(answer.api, f"status {answer.status}")
 
     def refuse_other_subject(self) -> NoReturn:
-        """Refuse a record that is another person's; an operator hears of it.
+        """Refuse a record that belongs to another person, and log it for the operator.
 
         Raises:
             Unusable: always.
@@ -76,14 +76,14 @@ class Pds:
     async def find(
         self, facts: ClaimedFacts, correlation_id: str | None = None
     ) -> tuple[Record, str | None]:
-        """Return the record of the one person whom *facts* describe, and the id of the exchange.
+        """Return the record of the one patient who matches *facts*, and PDS's id of the request.
 
         Raises:
-            NotFound: they describe nobody.
-            TooMany: they describe several.
-            UpstreamFailure: PDS gave no answer that could be used.
+            PatientNotFound: no patient matches.
+            TooManyMatches: several patients match.
+            UpstreamFailure: PDS gave no usable response.
         """
-        call = _call("patient.find", "/Patient", "/Patient", _query(facts), correlation_id)
+        call = _request("patient.find", "/Patient", "/Patient", _query(facts), correlation_id)
         answer = await self._api.send(call)
         if not answer.is_success:
             raise Unusable(answer.api, f"status {answer.status}")
@@ -92,7 +92,7 @@ class Pds:
             case OperationOutcome() if "TOO_MANY_MATCHES" in found.codes:
                 raise TooMany
             case SearchSet(entry=[one]):
-                return one.resource, _exchange(answer)
+                return one.resource, _request_id(answer)
             case SearchSet(entry=[]):
                 raise NotFound
             case SearchSet():
@@ -101,29 +101,29 @@ class Pds:
 
 
 def _query(facts: ClaimedFacts) -> Sequence[tuple[str, str]]:
-    """Return the search that the NHS recommends to find one person.
+    """Return the query parameters that the NHS recommends for finding one person.
 
-    The beginning of the name and of the postcode, as people shorten the one and move with the
-    other; names of the past too; nothing fuzzy.
+    Only the beginning of given name and postcode is used, because given names are shortened and
+    postcodes change. Former names match too; fuzzy matching is off.
     """
     given = first_given_name(facts.given_name or "")
     query = [
         ("family", facts.family_name),
-        ("given", _begins(given, _GIVEN_LETTERS)),
+        ("given", _prefix(given, _GIVEN_LETTERS)),
         ("birthdate", f"eq{facts.date_of_birth.isoformat()}"),
         ("_history", "true"),
         ("_max-results", "1"),
     ]
     if facts.postcode:
-        query.append(("address-postalcode", _begins(facts.postcode, _POSTCODE_LETTERS)))
+        query.append(("address-postalcode", _prefix(facts.postcode, _POSTCODE_LETTERS)))
     return [(name, value) for name, value in query if value]
 
 
-def _begins(text: str, letters: int) -> str:
+def _prefix(text: str, letters: int) -> str:
     return f"{text[:letters]}*" if len(text) > letters else text
 
 
-def _call(
+def _request(
     operation: str,
     route: str,
     path: str,
@@ -132,7 +132,7 @@ def _call(
 ) -> Call:
     headers = {"X-Request-ID": str(uuid4())}
     if correlation_id is not None:
-        # PDS reads a dot as the beginning of something else.
+        # PDS does not accept a dot in a correlation id.
         headers["X-Correlation-ID"] = correlation_id.replace(".", "-")
     return Call(
         operation=operation,
@@ -153,5 +153,5 @@ def _refuses_token(answer: Answer) -> bool:
     return "ACCESS_DENIED" in answer.decode(OperationOutcome).codes
 
 
-def _exchange(answer: Answer) -> str | None:
+def _request_id(answer: Answer) -> str | None:
     return answer.headers.get("x-request-id")

@@ -1,4 +1,4 @@
-"""What govid asks of the practices that see patients: free times, and appointments in them."""
+"""Declares the interface to practices: free slots, and appointments in them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,13 +11,13 @@ from govid.nhs.slots import FreeSlot
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """A booking that is wanted. `id` becomes the appointment's: asked again, it is the same."""
+    """Booking to be made. `id` becomes the appointment's id, which makes a repetition safe."""
 
     id: str
     """A UUID."""
     patient: str
     slots: Sequence[FreeSlot]
-    """In a row, of one practice."""
+    """Adjacent slots of one practice."""
     created: datetime
     description: str = ""
 
@@ -27,7 +27,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Appointment(msgspec.Struct, frozen=True, kw_only=True):
-    """An appointment as the practice has it. `resource` is its own text of it."""
+    """An appointment as stored at the practice. `resource` is its FHIR resource as received."""
 
     id: str
     service: str
@@ -37,7 +37,7 @@ class Appointment(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     resource: Mapping[str, Any]
     detail: str | None = None
-    """Which of several ends it came to: `noshow`."""
+    """Status as the practice sent it, such as `noshow`."""
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
@@ -45,65 +45,65 @@ class Appointment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PracticeRefusal(Exception):
-    """A practice says no."""
+    """A practice refuses a request."""
 
 
 class SlotGone(PracticeRefusal):
-    """Somebody was faster."""
+    """The slot has been taken."""
 
 
 class AppointmentChanged(PracticeRefusal):
-    """The appointment is not any more what it was when it was read."""
+    """The appointment has changed since it was read."""
 
 
 class NoSuchAppointment(PracticeRefusal):
-    """The practice knows no such appointment."""
+    """The practice has no such appointment."""
 
 
 class NotGranted(PracticeRefusal):
-    """The wish breaks one of the practice's rules."""
+    """The request breaks a rule of the practice."""
 
 
 class Practices(Protocol):
-    """Books appointments. All of it may also fail by an `UpstreamFailure`."""
+    """Client of practices. Every method may also raise an `UpstreamFailure`."""
 
     async def free_slots(
         self, service: str, since: datetime, until: datetime
     ) -> Sequence[FreeSlot]:
-        """Return what is free between two times, which lie at most two weeks apart.
+        """Return the free slots between two times that are at most two weeks apart.
 
         Raises:
-            NotGranted: there is no such practice, or the times are too far apart.
+            PracticeRuleBroken: there is no such practice, or the times are too far apart.
         """
 
     async def book(self, order: Order) -> Appointment:
-        """Book; the same order again gives the same appointment.
+        """Book an appointment; repeating the same order returns the same appointment.
 
         Raises:
-            SlotGone: somebody was faster.
-            NotGranted: it breaks a rule of the practice.
+            SlotGone: the slot has been taken.
+            PracticeRuleBroken: the order breaks a rule of the practice.
         """
 
     async def read(self, service: str, appointment_id: str) -> Appointment:
-        """Return an appointment.
+        """Return an appointment of the practice.
 
         Raises:
-            NoSuchAppointment: there is none.
+            UnknownAppointment: it does not exist.
         """
 
     async def of_patient(self, service: str, nhs_number: str) -> Sequence[Appointment]:
-        """Return a patient's appointments."""
+        """Return all appointments of a patient."""
 
     async def change(self, appointment: Appointment, order: Order) -> Appointment:
         """Move *appointment* to the slots of *order*.
 
         Raises:
-            PracticeRefusal: it cannot be moved there, or is not any more what was read.
+            PracticeRefusal: it cannot be moved there, or has changed since it was read.
         """
 
     async def cancel(self, appointment: Appointment) -> Appointment:
-        """Cancel *appointment* as it was read.
+        """Cancel *appointment* in the version that was read.
 
         Raises:
-            PracticeRefusal: it has passed, or is not any more what was read.
+            PracticeRefusal: it has passed, or has changed since it was read.
         """

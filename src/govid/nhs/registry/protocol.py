@@ -1,4 +1,4 @@
-"""What govid asks of the NHS."""
+"""Declares the interfaces to the NHS: patient registry and appointment provider."""
 
 from datetime import date
 from enum import StrEnum
@@ -12,11 +12,11 @@ from govid.nhs.decision import Decision
 
 
 class Outcome(StrEnum):
-    """How a verification ends.
+    """Outcome of a verification.
 
-    The first five are answers, and each spends one of a citizen's attempts. All of them but the
-    first look the same to the citizen. The others are no answers: the citizen has said too little,
-    the registry is away, or it refuses govid's credentials.
+    The first five are results, and each uses one of the account's attempts. To the account holder
+    all of them but the first look the same. The others are no results: the claim has too few
+    facts, the registry is unavailable, or it rejects govid's credentials.
     """
 
     MATCH = "match"
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 
     @property
     def is_answer(self) -> bool:
-        """Whether something was found out."""
+        """Whether the registry has decided about the claim."""
         return self not in {
             Outcome.INSUFFICIENT,
             Outcome.UNAVAILABLE,
@@ -39,7 +39,7 @@ class Outcome(StrEnum):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A number that somebody gives as their own, and what they say of themselves."""
+    """An NHS number that an account holder claims, with the claimed facts."""
 
     nhs_number: str
     facts: ClaimedFacts | None = None
@@ -51,7 +51,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """A person in the registry's own words; the number may be newer than the one asked about."""
+    """Patient as recorded in the registry; the number may supersede the claimed one."""
 
     nhs_number: str
     name: str
@@ -63,10 +63,10 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """On what an answer rests. It names nobody.
+    """Evidence for an outcome, without personal data.
 
     `strength` and `validity` are scores from 0 to 4 (Good Practice Guide 45). `transaction` is the
-    registry's own id of the exchange. A contra-indicator is a reason for doubt.
+    registry's own id of the request. A contra-indicator is a reason for doubt.
     """
 
     method: str
@@ -77,7 +77,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry's answer. A holder is named only to whom it was proved to be."""
+    """Result of the registry. `holder` is set only if the claim was matched."""
 
     outcome: Outcome
     evidence: Evidence | None = None
@@ -85,21 +85,21 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PatientRegistry(Protocol):
-    """Knows who holds an NHS number. It never raises for what lies in its nature: see `Outcome`."""
+    """Registry of patients. Expected failures are outcomes and not exceptions."""
 
     async def verify(self, claim: Claim) -> Finding:
-        """Tell whether the number is the claimant's."""
+        """Verify that the claimed number belongs to the claimant."""
 
     async def trace(self, facts: ClaimedFacts, correlation_id: str | None = None) -> Finding:
-        """Find the one person whom *facts* describe; a holder is found, or it is no match."""
+        """Find the one patient who matches *facts*; a match names the holder."""
 
 
 class AppointmentProvider(Protocol):
-    """Decides about appointments."""
+    """Decides appointment requests that name no slot."""
 
-    async def book(self, wish: AppointmentRequested) -> Decision:
-        """Decide about *wish*. Asked again about the same appointment, it answers the same.
+    async def book(self, request: AppointmentRequested) -> Decision:
+        """Decide *request*; repeating it for the same appointment gives the same decision.
 
         Raises:
-            Outage: the provider is away; nothing is decided.
+            Outage: the provider is unavailable; nothing is decided.
         """

@@ -1,7 +1,7 @@
-"""A patient's record as PDS sends it: what of it govid reads, and nothing else.
+"""FHIR resources as PDS sends them, restricted to the members that govid reads.
 
-Read liberally: members that are not named are passed over, arrays may hold nulls, and extensions
-are known by the tail of their URL, as their home has moved before.
+Parsing is lenient: unknown members are ignored, arrays may contain nulls, and an extension is
+identified by the last segment of its URL, because its base URL has changed before.
 """
 
 import msgspec
@@ -12,23 +12,23 @@ UNRESTRICTED = "U"
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A piece of FHIR."""
+    """Base of FHIR elements."""
 
 
 class Coding(_Part, frozen=True, kw_only=True):
-    """A code out of a system."""
+    """Code of a code system."""
 
     code: str | None = None
 
 
 class Concept(_Part, frozen=True, kw_only=True):
-    """Something said by codes."""
+    """Concept that is given by codes."""
 
     coding: list[Coding] = []
 
 
 class Extension(_Part, frozen=True, kw_only=True):
-    """Something that FHIR itself does not know."""
+    """Element that is not part of base FHIR."""
 
     url: str = ""
     value_codeable_concept: Concept | None = None
@@ -36,25 +36,25 @@ class Extension(_Part, frozen=True, kw_only=True):
 
     @property
     def tail(self) -> str:
-        """The last word of the URL."""
+        """Last segment of the URL."""
         return self.url.replace("/", "-").rpartition("-")[2]
 
     @property
     def code(self) -> str | None:
-        """The first code of the value."""
+        """First code of the value."""
         codings = self.value_codeable_concept.coding if self.value_codeable_concept else []
         return codings[0].code if codings else None
 
 
 class Identifier(_Part, frozen=True, kw_only=True):
-    """A number, and what is known about it."""
+    """Identifier of a patient, with extensions about it."""
 
     value: str | None = None
     extension: list[Extension] = []
 
 
 class Name(_Part, frozen=True, kw_only=True):
-    """A name that somebody has or had."""
+    """Current or former name."""
 
     use: str | None = None
     family: str | None = None
@@ -62,13 +62,13 @@ class Name(_Part, frozen=True, kw_only=True):
 
 
 class Meta(_Part, frozen=True, kw_only=True):
-    """How confidential the record is."""
+    """Metadata of a resource: its confidentiality."""
 
     security: list[Coding] = []
 
 
 class Record(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag="Patient"):
-    """A `Patient`. Only `id` is always there."""
+    """`Patient` resource. Only `id` is mandatory."""
 
     id: str
     identifier: list[Identifier] = []
@@ -80,30 +80,30 @@ class Record(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag="Pa
 
     @property
     def is_restricted(self) -> bool:
-        """Whether anything but `unrestricted` is said of it: then nothing may be shown."""
-        return any(mark.code != UNRESTRICTED for mark in self.meta.security)
+        """Whether the confidentiality is not `unrestricted`; then nothing may be shown."""
+        return any(coding.code != UNRESTRICTED for coding in self.meta.security)
 
     @property
     def is_verified(self) -> bool:
-        """Whether the NHS has verified that the number is this person's."""
+        """Whether the NHS has verified that the number belongs to this person."""
         codes = {
-            mark.code
+            extension.code
             for identifier in self.identifier
             if identifier.value == self.id
-            for mark in identifier.extension
-            if mark.tail == "NHSNumberVerificationStatus"
+            for extension in identifier.extension
+            if extension.tail == "NHSNumberVerificationStatus"
         }
         return bool(codes) and codes <= VERIFIED
 
     @property
     def usual_name(self) -> Name | None:
-        """The name that the person goes by."""
+        """Usual name, or else the first one."""
         usual = [one for one in self.name if one.use == "usual"] or self.name
         return usual[0] if usual else None
 
     @property
     def death_status(self) -> str | None:
-        """1 informal, 2 formal, U taken back; None if nobody has reported a death."""
+        """1 informal, 2 formal, U removed; None if no death has been reported."""
         for one in self.extension:
             if one.tail == "DeathNotificationStatus":
                 codes = [part.code for part in one.extension if part.tail.startswith("death")]
@@ -116,20 +116,20 @@ class Record(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag="Pa
 
 
 class Entry(_Part, frozen=True, kw_only=True):
-    """One of those who were found."""
+    """Entry of a search result."""
 
     resource: Record
 
 
 class Issue(_Part, frozen=True, kw_only=True):
-    """Something that the NHS has to say."""
+    """Issue of an `OperationOutcome`."""
 
     code: str | None = None
     details: Concept = Concept()
 
 
 class SearchSet(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag="Bundle"):
-    """Who was found; nobody, if there is no `entry`."""
+    """Bundle with the results of a search; empty if it has no `entry`."""
 
     entry: list[Entry] = []
 
@@ -137,18 +137,18 @@ class SearchSet(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag=
 class OperationOutcome(
     _Part, frozen=True, kw_only=True, tag_field="resourceType", tag="OperationOutcome"
 ):
-    """What went wrong, or what is noteworthy: a status of success may have one, too."""
+    """Errors, warnings or notes; a successful response may contain one, too."""
 
     issue: list[Issue] = []
 
     @property
     def kinds(self) -> frozenset[str]:
-        """FHIR's own words for the issues: `conflict`, `duplicate`."""
+        """FHIR issue types, such as `conflict` and `duplicate`."""
         return frozenset(issue.code for issue in self.issue if issue.code is not None)
 
     @property
     def codes(self) -> frozenset[str]:
-        """The codes of all issues. Texts are subject to change, and nobody looks at them."""
+        """Codes of all issues. Their texts may change, so they are not read."""
         return frozenset(
             coding.code
             for issue in self.issue

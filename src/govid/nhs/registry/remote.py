@@ -1,4 +1,4 @@
-"""The NHS's Personal Demographics Service as govid's registry of patients."""
+"""Patient registry on the NHS's Personal Demographics Service (PDS)."""
 
 import logging
 
@@ -20,14 +20,14 @@ DEATH_REPORTED = "death-reported"
 
 
 class RemotePatientRegistry:
-    """Asks PDS, the real one or a simulated one: it is the same to it."""
+    """Verifies claims against PDS, whether it is real or simulated."""
 
     def __init__(self, pds: Pds) -> None:
-        """Ask *pds*."""
+        """Read records by *pds*."""
         self._pds = pds
 
     async def verify(self, claim: Claim) -> Finding:
-        """Tell whether the number is the claimant's. Without name and birth date nobody asks."""
+        """Verify the claimed number. A claim without facts is insufficient and sends no request."""
         if claim.facts is None:
             return Finding(outcome=Outcome.INSUFFICIENT)
         try:
@@ -35,76 +35,76 @@ class RemotePatientRegistry:
                 IdentifierType.NHS, claim.nhs_number, prototype_form=False
             )
         except ValueError:
-            # The prototype's form among them: the NHS knows no such number.
-            return _ended(Outcome.MISMATCH, READ, None)
+            # This includes the prototype's form, which the NHS does not know.
+            return _without_match(Outcome.MISMATCH, READ, None)
         try:
-            record, exchange = await self._pds.read(number, claim.correlation_id)
+            record, request_id = await self._pds.read(number, claim.correlation_id)
         except (NotFound, Gone):
-            return _ended(Outcome.MISMATCH, READ, None)
+            return _without_match(Outcome.MISMATCH, READ, None)
         except UpstreamFailure as failure:
-            return _failed(failure)
-        finding = _judged(claim.facts, record, READ, exchange)
+            return _failure_finding(failure)
+        finding = _assess(claim.facts, record, READ, request_id)
         if record.id != number and finding.outcome is Outcome.MISMATCH:
-            # A superseded number answers with its holder's new one. Anybody else is the answer
-            # to somebody else's question, and counts for nothing.
+            # A superseded number returns the same patient under the new number. The record of
+            # another person is a response to a different request and must not be used.
             try:
                 self._pds.refuse_other_subject()
             except UpstreamFailure as failure:
-                return _failed(failure)
+                return _failure_finding(failure)
         return finding
 
     async def trace(self, facts: ClaimedFacts, correlation_id: str | None = None) -> Finding:
-        """Find the one person whom *facts* describe."""
+        """Find the one patient who matches *facts*."""
         try:
-            record, exchange = await self._pds.find(facts, correlation_id)
+            record, request_id = await self._pds.find(facts, correlation_id)
         except NotFound:
-            return _ended(Outcome.MISMATCH, TRACE, None)
+            return _without_match(Outcome.MISMATCH, TRACE, None)
         except TooMany:
-            return _ended(Outcome.INSUFFICIENT, TRACE, None)
+            return _without_match(Outcome.INSUFFICIENT, TRACE, None)
         except UpstreamFailure as failure:
-            return _failed(failure)
-        return _judged(facts, record, TRACE, exchange)
+            return _failure_finding(failure)
+        return _assess(facts, record, TRACE, request_id)
 
 
-def _judged(facts: ClaimedFacts, record: Record, method: str, exchange: str | None) -> Finding:
-    """Say what *record* proves about who claims *facts*."""
+def _assess(facts: ClaimedFacts, record: Record, method: str, request_id: str | None) -> Finding:
+    """Assess what *record* proves about a claim with *facts*."""
     if record.is_restricted:
-        return _ended(Outcome.RESTRICTED, method, exchange)
+        return _without_match(Outcome.RESTRICTED, method, request_id)
     if not record.is_verified:
-        return _ended(Outcome.INCOMPLETE, method, exchange)
+        return _without_match(Outcome.INCOMPLETE, method, request_id)
     outcome = compare(facts, record)
     if outcome is not Outcome.MATCH:
-        return _ended(outcome, method, exchange)
+        return _without_match(outcome, method, request_id)
     if record.death_status == FORMAL_DEATH:
-        return _ended(Outcome.DECEASED, method, exchange)
+        return _without_match(Outcome.DECEASED, method, request_id)
     name = record.usual_name
-    words = [*(one for one in name.given if one), name.family or ""] if name else []
+    names = [*(one for one in name.given if one), name.family or ""] if name else []
     return Finding(
         outcome=Outcome.MATCH,
         evidence=Evidence(
             method=method,
             strength=2,
             validity=2,
-            transaction=exchange,
-            contra_indicators=_doubts(record),
+            transaction=request_id,
+            contra_indicators=_contra_indicators(record),
         ),
-        holder=Holder(nhs_number=record.id, name=" ".join(words), born=born(record)),
+        holder=Holder(nhs_number=record.id, name=" ".join(names), born=born(record)),
     )
 
 
-def _doubts(record: Record) -> tuple[str, ...]:
-    """Return what speaks against a match. A death that nobody has registered decides nothing."""
+def _contra_indicators(record: Record) -> tuple[str, ...]:
+    """Return the contra-indicators of a match; an informal death notice is only a doubt."""
     if record.death_status == ALIVE_AFTER_ALL:
         return ()
     return (DEATH_REPORTED,) if record.death_status or record.deceased_date_time else ()
 
 
-def _ended(outcome: Outcome, method: str, exchange: str | None) -> Finding:
-    evidence = Evidence(method=method, strength=0, validity=0, transaction=exchange)
+def _without_match(outcome: Outcome, method: str, request_id: str | None) -> Finding:
+    evidence = Evidence(method=method, strength=0, validity=0, transaction=request_id)
     return Finding(outcome=outcome, evidence=evidence)
 
 
-def _failed(failure: UpstreamFailure) -> Finding:
+def _failure_finding(failure: UpstreamFailure) -> Finding:
     if isinstance(failure, AuthFailed):
         log.error("department.credentials_rejected", extra={"department": "nhs"})
         return Finding(outcome=Outcome.CREDENTIALS_REJECTED)
