@@ -1,4 +1,6 @@
-"""The NHS, simulated: an application that speaks as the NHS's own interfaces do.
+"""Simulated NHS: an ASGI application with the NHS's token endpoint, PDS and BaRS interfaces.
+
+It imports neither the clients nor the use cases of the NHS module.
 
 Sources: NHSDigital/identity-service-api and NHSDigital/personal-demographics-service-api (their
 specifications, mocks and end-to-end tests).

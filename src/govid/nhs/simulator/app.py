@@ -1,4 +1,4 @@
-"""The simulated NHS as one application, and what a client needs to know of it."""
+"""Builds the simulated NHS as one application, with the credentials of its client."""
 
 import msgspec
 from litestar import Litestar
@@ -14,12 +14,12 @@ from govid.nhs.simulator.pds import Mode, Pds
 from govid.nhs.simulator.people import People, Person
 
 BASE_URL = "http://nhs.simulator"
-"""Where it is found in this process; no name server knows the name."""
+"""Base URL in this process; the name is not in DNS."""
 PER_SECOND = 5.0
 
 
 class NhsSimulator:
-    """The NHS's token endpoint, PDS and bookings, with state and faults of their own."""
+    """Simulated token endpoint, PDS and BaRS, with their state and fault injection."""
 
     def __init__(
         self,
@@ -31,11 +31,11 @@ class NhsSimulator:
         mode: Mode = "application",
         is_allowed: bool = True,
     ) -> None:
-        """Know one client, by *key*; let it call five times a second, or without limit.
+        """Register one client with *key*; limit it to five requests a second if *is_limited*.
 
         Raises:
-            RuntimeError: simulators are not allowed here.
-            ValueError: *fault* names no fault.
+            RuntimeError: simulators are not allowed by the settings.
+            ValueError: *fault* is unknown.
         """
         if not is_allowed:
             raise RuntimeError("a simulated NHS may not stand in for the real one here")
@@ -71,9 +71,9 @@ class NhsSimulator:
         )
 
     def learn(self, person: bytes) -> None:
-        """Know one more person, who comes as JSON.
+        """Add a patient, given as JSON.
 
         Raises:
-            msgspec.DecodeError: it describes nobody.
+            msgspec.DecodeError: it is not a valid patient.
         """
         self.people.put(msgspec.json.decode(person, type=Person))

@@ -1,4 +1,4 @@
-"""What the NHS's token endpoint checks in a request, in its order, with its words.
+"""Validates signed client assertions in the order and with the error texts of the NHS.
 
 Source: NHSDigital/identity-service-api, proxies/live (default.xml) and
 e2e/tests/oauth/test_client_credentials.py.
@@ -25,12 +25,12 @@ _HERE = "in client_assertion JWT"
 
 
 class Refusal(Exception):
-    """The token endpoint says no."""
+    """The token endpoint refuses a request."""
 
     def __init__(
         self, status: HTTPStatus, description: str, error: str = "invalid_request"
     ) -> None:
-        """Answer *status* with the OAuth *error* and its *description*."""
+        """Respond with *status*, the OAuth *error* and its *description*."""
         self.status = status
         self.error = error
         self.description = description
@@ -38,48 +38,48 @@ class Refusal(Exception):
 
 
 class Assertions:
-    """Checks signed assertions, and remembers which ones it has seen."""
+    """Validates signed assertions and rejects replays of a `jti`."""
 
     def __init__(self, clients: Mapping[str, Client], clock: Clock) -> None:
-        """Know *clients* by their ids."""
+        """Accept assertions of *clients*, given by their ids."""
         self._clients = clients
         self._clock = clock
         self._seen: dict[tuple[str, str], datetime] = {}
 
     def check(self, content_type: str, form: Mapping[str, str], url: str) -> str:
-        """Return the id of the client that asks for a token at *url*.
+        """Return the id of the client that requests a token at *url*.
 
         Raises:
-            Refusal: it is not to have one.
+            TokenRefused: the request or its assertion is invalid.
         """
-        _request(content_type, form)
-        header, claims = _decoded(form["client_assertion"])
+        _check_request(content_type, form)
+        header, claims = _decode(form["client_assertion"])
         now = self._clock.now().timestamp()
-        _header(header, claims, now)
-        _times_and_names(claims)
-        self._replay(claims, now)
-        client = self._client(str(claims["iss"]))
-        _signature(client, header, claims, form["client_assertion"], url)
+        _check_header(header, claims, now)
+        _check_claims(claims)
+        self._check_replay(claims, now)
+        client = self._find_client(str(claims["iss"]))
+        _check_signature(client, header, claims, form["client_assertion"], url)
         return client.id
 
-    def _replay(self, claims: Mapping[str, Any], now: float) -> None:
+    def _check_replay(self, claims: Mapping[str, Any], now: float) -> None:
         jti = claims.get("jti")
         if jti is None:
-            raise _bad(f"Missing 'jti' claim {_HERE}")
+            raise _bad_request(f"Missing 'jti' claim {_HERE}")
         if not isinstance(jti, str) or not jti:
-            raise _bad(
+            raise _bad_request(
                 f"Invalid 'jti' claim {_HERE} - must be a unique string value such as a GUID"
             )
         moment = self._clock.now()
-        known = self._seen.get((claims["iss"], jti))
-        if known is not None and moment - known < JTI_MEMORY:
-            raise _bad(f"Non-unique 'jti' claim {_HERE}")
+        last_use = self._seen.get((claims["iss"], jti))
+        if last_use is not None and moment - last_use < JTI_MEMORY:
+            raise _bad_request(f"Non-unique 'jti' claim {_HERE}")
         if claims["exp"] > now + LIFE_SECONDS:
-            raise _bad(f"Invalid 'exp' claim {_HERE} - more than 5 minutes in future")
-        # From here on it is burnt, whatever is found wrong later.
+            raise _bad_request(f"Invalid 'exp' claim {_HERE} - more than 5 minutes in future")
+        # The `jti` is used from here on, even if a later check fails.
         self._seen[claims["iss"], jti] = moment
 
-    def _client(self, issuer: str) -> Client:
+    def _find_client(self, issuer: str) -> Client:
         client = self._clients.get(issuer)
         if client is None:
             raise Refusal(HTTPStatus.UNAUTHORIZED, f"Invalid 'iss'/'sub' claims {_HERE}")
@@ -98,54 +98,56 @@ class Assertions:
         return client
 
 
-def _request(content_type: str, form: Mapping[str, str]) -> None:
+def _check_request(content_type: str, form: Mapping[str, str]) -> None:
     if content_type != CONTENT_TYPE:
         raise Refusal(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type header must be {CONTENT_TYPE}"
         )
     if "grant_type" not in form:
-        raise _bad("grant_type is missing")
+        raise _bad_request("grant_type is missing")
     if form["grant_type"] != "client_credentials":
         raise Refusal(HTTPStatus.BAD_REQUEST, "grant_type is invalid", "unsupported_grant_type")
     if form.get("client_assertion_type") != ASSERTION_TYPE:
-        raise _bad(f"Missing or invalid client_assertion_type - must be '{ASSERTION_TYPE}'")
+        raise _bad_request(f"Missing or invalid client_assertion_type - must be '{ASSERTION_TYPE}'")
     if not form.get("client_assertion"):
-        raise _bad("Missing client_assertion")
+        raise _bad_request("Missing client_assertion")
 
 
-def _decoded(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _decode(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
     parts = assertion.split(".")
     try:
         header, claims, _ = (urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in parts)
         shape = dict[str, Any]
         return msgspec.json.decode(header, type=shape), msgspec.json.decode(claims, type=shape)
     except (ValueError, msgspec.DecodeError) as error:
-        raise _bad("Malformed JWT in client_assertion") from error
+        raise _bad_request("Malformed JWT in client_assertion") from error
 
 
-def _header(header: Mapping[str, Any], claims: Mapping[str, Any], now: float) -> None:
+def _check_header(header: Mapping[str, Any], claims: Mapping[str, Any], now: float) -> None:
     if header.get("alg") != "RS512":
-        raise _bad(f"Invalid 'alg' header {_HERE} - unsupported JWT algorithm - must be 'RS512'")
+        raise _bad_request(
+            f"Invalid 'alg' header {_HERE} - unsupported JWT algorithm - must be 'RS512'"
+        )
     expires = claims.get("exp")
     if isinstance(expires, int | float) and expires <= now:
-        raise _bad(f"Invalid 'exp' claim {_HERE} - JWT has expired")
+        raise _bad_request(f"Invalid 'exp' claim {_HERE} - JWT has expired")
     if "kid" not in header:
-        raise _bad(f"Missing 'kid' header {_HERE}")
+        raise _bad_request(f"Missing 'kid' header {_HERE}")
     if str(header.get("typ", "")).upper() != "JWT":
-        raise _bad(f"Invalid 'typ' header {_HERE} - must be 'JWT'")
+        raise _bad_request(f"Invalid 'typ' header {_HERE} - must be 'JWT'")
 
 
-def _times_and_names(claims: Mapping[str, Any]) -> None:
+def _check_claims(claims: Mapping[str, Any]) -> None:
     if "exp" not in claims:
-        raise _bad(f"Missing 'exp' claim {_HERE}")
+        raise _bad_request(f"Missing 'exp' claim {_HERE}")
     if not isinstance(claims["exp"], int) or isinstance(claims["exp"], bool):
-        raise _bad(f"Invalid 'exp' claim {_HERE} - must be an integer")
+        raise _bad_request(f"Invalid 'exp' claim {_HERE} - must be an integer")
     issuer = claims.get("iss")
     if not isinstance(issuer, str) or issuer != claims.get("sub"):
-        raise _bad(f"Missing or non-matching 'iss'/'sub' claims {_HERE}")
+        raise _bad_request(f"Missing or non-matching 'iss'/'sub' claims {_HERE}")
 
 
-def _signature(
+def _check_signature(
     client: Client, header: Mapping[str, Any], claims: Mapping[str, Any], assertion: str, url: str
 ) -> None:
     key = client.keys.get(str(header["kid"]))
@@ -163,5 +165,5 @@ def _signature(
         raise Refusal(HTTPStatus.UNAUTHORIZED, f"Missing or invalid 'aud' claim {_HERE}")
 
 
-def _bad(description: str) -> Refusal:
+def _bad_request(description: str) -> Refusal:
     return Refusal(HTTPStatus.BAD_REQUEST, description)

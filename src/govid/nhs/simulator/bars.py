@@ -1,4 +1,4 @@
-"""Booking and Referral: slots, appointments, and messages about them, on one diary."""
+"""Routes of the simulated Booking and Referral Standard (BaRS): slots, appointments, messages."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -50,71 +50,71 @@ _SERVICE = "Schedule.actor:HealthcareService"
 _INCLUDE = "Slot:schedule"
 
 AnyRequest = Request[Any, Any, Any]
-Answered = tuple[int, Any, Mapping[str, str]]
+BarsResponse = tuple[int, Any, Mapping[str, str]]
 
 
 class Bars:
-    """Answers about *diary*, to who has one of *tokens*."""
+    """BaRS endpoints on one diary, for requests with a valid access token."""
 
     def __init__(self, diary: Diary, tokens: Tokens) -> None:
-        """Keep *diary*."""
+        """Serve *diary* to requests with one of *tokens*."""
         self._diary = diary
         self._messages = Messages(diary)
         self._tokens = tokens
 
     def routes(self) -> list[HTTPRouteHandler]:
-        """Return all routes: of the messages, and of the verbs that are on their way."""
+        """Return all routes: messages, and the REST verbs of later versions."""
 
         @get(f"{BASE_PATH}/Slot")
         async def slots(request: AnyRequest) -> Response[bytes]:
-            return await self._answered(request, self._slots)
+            return await self._respond(request, self._slots)
 
         @get(f"{BASE_PATH}/Appointment")
         async def appointments(request: AnyRequest) -> Response[bytes]:
-            return await self._answered(request, self._list)
+            return await self._respond(request, self._list)
 
         @get(f"{BASE_PATH}/Appointment/{{number:str}}")
         async def one(request: AnyRequest, number: FromPath[str]) -> Response[bytes]:
-            return await self._answered(request, lambda _: self._one(number))
+            return await self._respond(request, lambda _: self._one(number))
 
         @post(f"{BASE_PATH}/$process-message")
         async def message(request: AnyRequest) -> Response[bytes]:
-            return await self._answered(request, self._message)
+            return await self._respond(request, self._message)
 
         @post(f"{BASE_PATH}/Appointment")
         async def book(request: AnyRequest) -> Response[bytes]:
-            return await self._answered(request, self._book, allow="GET, POST")
+            return await self._respond(request, self._book, allow="GET, POST")
 
         @put(f"{BASE_PATH}/Appointment/{{number:str}}")
         async def change(request: AnyRequest, number: FromPath[str]) -> Response[bytes]:
-            return await self._answered(
+            return await self._respond(
                 request, lambda one: self._change(one, number), allow="GET, PATCH, PUT, DELETE"
             )
 
         @patch(f"{BASE_PATH}/Appointment/{{number:str}}")
         async def amend(request: AnyRequest, number: FromPath[str]) -> Response[bytes]:
-            return await self._answered(
+            return await self._respond(
                 request, lambda one: self._amend(one, number), allow="GET, PATCH, PUT, DELETE"
             )
 
         @delete(f"{BASE_PATH}/Appointment/{{number:str}}", status_code=200)
         async def cancel(request: AnyRequest, number: FromPath[str]) -> Response[bytes]:
-            return await self._answered(
+            return await self._respond(
                 request, lambda one: self._cancel(one, number), allow="GET, PATCH, PUT, DELETE"
             )
 
         return [slots, appointments, one, message, book, change, amend, cancel]
 
-    async def _answered(
+    async def _respond(
         self,
         request: AnyRequest,
-        answer: Callable[[AnyRequest], Awaitable[Answered]],
+        answer: Callable[[AnyRequest], Awaitable[BarsResponse]],
         *,
         allow: str | None = None,
     ) -> Response[bytes]:
-        """Answer, if *request* may ask; with *allow*, only to versions that know this verb."""
+        """Respond to an authorised request; with *allow*, only in versions that have this verb."""
         try:
-            self._admit(request)
+            self._authorise(request)
             check_version(request, allow)
             status, content, headers = await answer(request)
         except NotAllowed as refusal:
@@ -132,20 +132,20 @@ class Bars:
             error.body, status_code=error.status, media_type=FHIR, headers=error.headers
         )
 
-    def _admit(self, request: AnyRequest) -> None:
+    def _authorise(self, request: AnyRequest) -> None:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind != "Bearer" or not self._tokens.is_good(token):
             raise of_receiver(401)
         check_ids(request)
         check_target(request.headers.get("nhsd-target-identifier"))
 
-    async def _slots(self, request: AnyRequest) -> Answered:
+    async def _slots(self, request: AnyRequest) -> BarsResponse:
         query = request.query_params
         bounds = query.getall("start", []) + query.getall("end", [])
         since = bound(bounds, "ge")
         until = bound(bounds, "le")
         if query.get("status") != "free" or _INCLUDE not in query.getall("_include", []):
-            raise bad_request("only free slots are told, and with their schedules")
+            raise bad_request("only free slots can be searched, with their schedules")
         if until - since > timedelta(days=DAYS_AHEAD):
             raise bad_request("at most two weeks")
         service = str(query.get(_SERVICE, ""))
@@ -155,20 +155,20 @@ class Bars:
         more = service_resources(service) if found else []
         return 200, searchset([*found, *more], _base(request)), {}
 
-    async def _list(self, request: AnyRequest) -> Answered:
+    async def _list(self, request: AnyRequest) -> BarsResponse:
         system, _, number = unquote(request.query_params.get(_PATIENT, "")).partition("|")
         if not number or not system.endswith("/nhs-number"):
-            raise bad_request("whose appointments are wanted")
+            raise bad_request("a patient identifier is needed")
         found = [appointment(one) for one in self._diary.of_patient(number)]
         return 200, searchset(found, _base(request)), {}
 
-    async def _one(self, number: str) -> Answered:
-        return _shown(self._diary.get(number))
+    async def _one(self, number: str) -> BarsResponse:
+        return _appointment_response(self._diary.get(number))
 
-    async def _message(self, request: AnyRequest) -> Answered:
+    async def _message(self, request: AnyRequest) -> BarsResponse:
         return 200, self._messages.process(await body(request)), {}
 
-    async def _book(self, request: AnyRequest) -> Answered:
+    async def _book(self, request: AnyRequest) -> BarsResponse:
         resource = await body(request)
         number = str(uuid4())
         try:
@@ -178,24 +178,26 @@ class Bars:
         where = {"Location": f"{_base(request)}/Appointment/{number}"}
         return 201, appointment(entry), {**where, **_tag(entry)}
 
-    async def _change(self, request: AnyRequest, number: str) -> Answered:
+    async def _change(self, request: AnyRequest, number: str) -> BarsResponse:
         return self._changed(await body(request), number, if_match(request))
 
-    async def _amend(self, request: AnyRequest, number: str) -> Answered:
+    async def _amend(self, request: AnyRequest, number: str) -> BarsResponse:
         known = appointment(self._diary.get(number))
         return self._changed({**known, **await body(request)}, number, if_match(request))
 
-    def _changed(self, resource: dict[str, Any], number: str, version: int) -> Answered:
-        wish = booking_of(resource, number)
+    def _changed(self, resource: dict[str, Any], number: str, version: int) -> BarsResponse:
+        booking = booking_of(resource, number)
         if resource.get("status") == "cancelled":
-            return _shown(self._diary.cancel(wish, version))
-        return _shown(self._diary.change(wish, version))
+            return _appointment_response(self._diary.cancel(booking, version))
+        return _appointment_response(self._diary.change(booking, version))
 
-    async def _cancel(self, request: AnyRequest, number: str) -> Answered:
-        return _shown(self._diary.cancel(self._diary.get(number).booking, if_match(request)))
+    async def _cancel(self, request: AnyRequest, number: str) -> BarsResponse:
+        return _appointment_response(
+            self._diary.cancel(self._diary.get(number).booking, if_match(request))
+        )
 
 
-def _shown(entry: Entry) -> Answered:
+def _appointment_response(entry: Entry) -> BarsResponse:
     return 200, appointment(entry), _tag(entry)
 
 

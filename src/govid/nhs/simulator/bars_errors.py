@@ -1,6 +1,8 @@
-"""The errors of Booking and Referral, as OperationOutcomes.
+"""Errors of BaRS as `OperationOutcome` resources.
 
-`SEND_` blames the caller, `REC_` the receiver, `PROXY_` (or nothing) the proxy between them.
+The prefix of a code names the party at fault: `SEND_` the sender, `REC_` the receiver, `PROXY_` (or
+none) the proxy between them.
+
 Source: NHSDigital/booking-and-referral-fhir-api (examples 1.4.0, ErrorRepository.js).
 """
 
@@ -28,11 +30,11 @@ RECEIVER: Mapping[int, tuple[str, str]] = {
     503: ("REC_SERVICE_UNAVAILABLE", "transient"),
     504: ("REC_TIMEOUT", "timeout"),
 }
-"""What a receiver in trouble says, by status; test targets ask for it."""
+"""Code and issue type of a receiver's error, by status; test targets request them."""
 
 
 class BarsError(Exception):
-    """A refusal of BaRS."""
+    """An error response of BaRS."""
 
     def __init__(
         self,
@@ -43,7 +45,7 @@ class BarsError(Exception):
         *,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Refuse with *status* and *code*."""
+        """Respond with *status* and *code*."""
         self.status = status
         self.headers = headers or {}
         self.body = outcome(status, code, issue, diagnostics)
@@ -51,7 +53,7 @@ class BarsError(Exception):
 
 
 def outcome(status: int, code: str, issue: str, diagnostics: str | None = None) -> bytes:
-    """Return an OperationOutcome with one issue."""
+    """Encode an `OperationOutcome` with one issue."""
     system = _PROXY_CODES if code.startswith("PROXY_BAD") else _CODES
     found: dict[str, object] = {
         "severity": "error",
@@ -73,7 +75,7 @@ def outcome(status: int, code: str, issue: str, diagnostics: str | None = None) 
 
 
 def of_receiver(status: int, diagnostics: str | None = None) -> BarsError:
-    """Return what a receiver says with *status*."""
+    """Return the receiver's error with *status*."""
     code, issue = RECEIVER.get(status, RECEIVER[500])
     return BarsError(status, code, issue, diagnostics)
 

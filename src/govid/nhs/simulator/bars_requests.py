@@ -1,4 +1,4 @@
-"""What a call to BaRS has to have, and how what it says is read."""
+"""Checks the headers of BaRS requests and parses their parameters and bodies."""
 
 import binascii
 from base64 import b64decode
@@ -19,10 +19,10 @@ AnyRequest = Request[Any, Any, Any]
 
 
 def check_ids(request: AnyRequest) -> None:
-    """Refuse a request that cannot be followed.
+    """Require a request id and a correlation id.
 
     Raises:
-        BarsError: one of its ids is missing, or no UUID.
+        BarsError: one of them is missing or not a UUID.
     """
     for name in ("X-Request-Id", "X-Correlation-Id"):
         try:
@@ -32,10 +32,10 @@ def check_ids(request: AnyRequest) -> None:
 
 
 def check_target(header: str | None) -> None:
-    """Refuse a target that cannot be read or is nobody; test targets answer with errors.
+    """Require a target that is a known service; test targets respond with an error.
 
     Raises:
-        BarsError: in any of these cases.
+        BarsError: the target is missing, malformed, unknown, or a test target.
     """
     if header is None:
         raise BarsError(400, "BAD_REQUEST", "invalid", "NHSD-Target-Identifier is needed")
@@ -50,17 +50,17 @@ def check_target(header: str | None) -> None:
     except (msgspec.DecodeError, KeyError):
         raise bad_target("Invalid schema for NHSD-Target-Identifier header") from None
     if system == "tests":
-        # Published targets that answer with the error in their name: NHS0001-409.
+        # Published targets that respond with the error in their name: NHS0001-409.
         raise of_receiver(int(value.rpartition("-")[2]))
     if not value.startswith("2000"):
         raise BarsError(404, "PROXY_NOT_FOUND", "not-found", "no such target")
 
 
 def check_version(request: AnyRequest, allow: str | None) -> None:
-    """Refuse a version that is none, and with *allow* one that has only messages.
+    """Require a known version; with *allow*, one that has REST verbs and not only messages.
 
     Raises:
-        BarsError: it is so.
+        BarsError: the version is unknown or lacks this verb.
     """
     _, _, version = request.headers.get("accept", "").replace(" ", "").partition(";version=")
     version = version or "1.0.0"
@@ -71,26 +71,26 @@ def check_version(request: AnyRequest, allow: str | None) -> None:
 
 
 def bound(values: list[str], prefix: str) -> datetime:
-    """Return the first of *values* that begins with *prefix*, as a moment.
+    """Return the first of *values* with *prefix* as a time.
 
     Raises:
-        BarsError: there is none.
+        BarsError: no value has the prefix, or it is no time.
     """
     for one in values:
         if one.startswith(prefix):
             try:
-                # A plus sign that nobody encoded has become a space on its way.
+                # A plus sign that was not percent-encoded arrives as a space.
                 return moment_of(one.removeprefix(prefix).replace(" ", "+"))
             except ValueError:
                 break
-    raise bad_request("a window has a beginning and an end")
+    raise bad_request("a beginning and an end are needed")
 
 
 def if_match(request: AnyRequest) -> int:
-    """Return the version that is meant.
+    """Return the version in `If-Match`.
 
     Raises:
-        BarsError: none is named.
+        BarsError: the header is missing or malformed.
     """
     header = request.headers.get("if-match", "").removeprefix("W/").strip('"')
     if not header.isdecimal():
@@ -99,12 +99,12 @@ def if_match(request: AnyRequest) -> int:
 
 
 async def body(request: AnyRequest) -> dict[str, Any]:
-    """Return the body as a resource.
+    """Return the body as a JSON object.
 
     Raises:
-        BarsError: it is none.
+        BarsError: it is not one.
     """
     try:
         return msgspec.json.decode(await request.body(), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise bad_request("the body is no resource") from None
+        raise bad_request("the body is not a resource") from None

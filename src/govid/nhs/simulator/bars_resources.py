@@ -1,4 +1,4 @@
-"""Slots and appointments as FHIR R4, both ways."""
+"""Converts slots and appointments to FHIR R4 resources and back."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ Resource = dict[str, Any]
 
 
 def slot(one: Slot) -> Resource:
-    """Return a `Slot`."""
+    """Return the `Slot` resource of *one*."""
     return {
         "resourceType": "Slot",
         "id": one.id,
@@ -28,7 +28,7 @@ def slot(one: Slot) -> Resource:
 
 
 def service_resources(service: str) -> list[Resource]:
-    """Return the `Schedule` and the `HealthcareService` behind a practice's slots."""
+    """Return the `Schedule` and `HealthcareService` resources of *service*."""
     return [
         {
             "resourceType": "Schedule",
@@ -45,7 +45,7 @@ def service_resources(service: str) -> list[Resource]:
 
 
 def appointment(entry: Entry) -> Resource:
-    """Return an `Appointment`."""
+    """Return the `Appointment` resource of *entry*."""
     booking = entry.booking
     resource: Resource = {
         "resourceType": "Appointment",
@@ -77,13 +77,13 @@ def appointment(entry: Entry) -> Resource:
 
 
 def booking_of(resource: Mapping[str, Any], appointment_id: str) -> Booking:
-    """Return what an `Appointment` asks for.
+    """Return the booking that an `Appointment` resource describes.
 
     Raises:
-        BarsError: something is missing, or may not be there.
+        BarsError: a member is missing or not allowed.
     """
     if any(name in resource for name in _FORBIDDEN):
-        raise bad_request("a reason may not be given")
+        raise bad_request("a reason is not allowed")
     try:
         return Booking(
             id=appointment_id,
@@ -99,7 +99,7 @@ def booking_of(resource: Mapping[str, Any], appointment_id: str) -> Booking:
 
 
 def searchset(resources: Sequence[Resource], base_url: str) -> Resource:
-    """Return a searchset of *resources*."""
+    """Return a searchset Bundle of *resources*."""
     return {
         "resourceType": "Bundle",
         "type": "searchset",
@@ -112,15 +112,15 @@ def searchset(resources: Sequence[Resource], base_url: str) -> Resource:
 
 
 def moment(when: datetime) -> str:
-    """Return *when* as BaRS writes it: in UTC, with its offset."""
+    """Format *when* as BaRS requires: in UTC, with offset."""
     return when.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def moment_of(text: str) -> datetime:
-    """Return the moment that *text* names.
+    """Parse *text* as a time with offset.
 
     Raises:
-        ValueError: it names none, or lacks its offset.
+        ValueError: it is no time, or has no offset.
     """
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:

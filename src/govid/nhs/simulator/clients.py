@@ -1,4 +1,4 @@
-"""Who may ask the simulated NHS for tokens: one client, known by the public half of its key."""
+"""OAuth client of the simulated NHS and its key pair."""
 
 from functools import cached_property
 from pathlib import Path
@@ -19,10 +19,10 @@ _EXPONENT = 65537
 
 
 class ClientKey:
-    """The simulated client's key pair, made when it is first needed: it takes a while."""
+    """Key pair of the simulated client, generated on first use because generation is slow."""
 
     def __init__(self, pem: bytes | None = None) -> None:
-        """Use the private key *pem*, or make one."""
+        """Use the private key *pem*, or generate one."""
         self._pem = pem
 
     @cached_property
@@ -31,26 +31,26 @@ class ClientKey:
             return rsa.generate_private_key(_EXPONENT, _BITS)
         key = load_pem_private_key(self._pem, None)
         if not isinstance(key, rsa.RSAPrivateKey):
-            raise TypeError("the key of a client is an RSA key")
+            raise TypeError("the key of a client must be an RSA key")
         return key
 
     @cached_property
     def pem(self) -> bytes:
-        """The private half, as the client keeps it."""
+        """Private key in PEM, as the client stores it."""
         return self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     @property
     def public(self) -> rsa.RSAPublicKey:
-        """The public half, as the client publishes it."""
+        """Public key, as the client registers it."""
         return self._private.public_key()
 
     def __repr__(self) -> str:
-        """Show nothing (I11)."""
+        """Show no values (I11)."""
         return "<ClientKey>"
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered client. One with no `keys` has registered none."""
+    """Registered OAuth client with its public keys by key id."""
 
     id: str
     keys: dict[str, ClientKey]
@@ -58,7 +58,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def kept_key(path: Path) -> ClientKey:
-    """Return the key that is kept in the file *path*; made and written if there is none."""
+    """Return the key stored in the file *path*; generate and store one if it does not exist."""
     if path.exists():
         return ClientKey(path.read_bytes())
     key = ClientKey()

@@ -1,7 +1,7 @@
-"""The diaries of the simulated practices: slots, and the appointments in them.
+"""Diary of the simulated practices: slots, and the appointments in them.
 
-The rules are GP Connect's, the clearest that the NHS has published: nothing in the past, nothing
-twice, several slots only in a row, and a cancellation changes nothing else.
+The rules are those of GP Connect, the clearest that the NHS has published: no booking in the past,
+no double booking, several slots must be adjacent, and a cancellation changes nothing else.
 Source: nhsconnect/gpconnect, pages/appointments.
 """
 
@@ -19,11 +19,11 @@ SERVICES: Mapping[str, str] = {
     "2000011148": "Dermatology",
     "2000011149": "Orthopaedics",
 }
-"""What can be booked, by the number in the Directory of Services."""
+"""Specialties by service number in the Directory of Services."""
 ODS = "Y12345"
-"""Who runs all of it: an organisation that the NHS made up."""
+"""ODS code of the organisation that runs all services; a fictitious code of the NHS."""
 ENDPOINT = "2000000001"
-"""The number of whoever books, where nobody listens."""
+"""Service number of the booking party; nothing is served there."""
 
 DAYS_AHEAD = 14
 SLOT = timedelta(minutes=15)
@@ -36,16 +36,16 @@ _LONGEST_COMMENT = 500
 
 
 class Refused(Exception):
-    """The diary says no; `reason` is a word of ours, not a person's."""
+    """The diary refuses a request; `reason` contains no personal data."""
 
     def __init__(self, reason: str) -> None:
-        """Say why."""
+        """Refuse for *reason*."""
         self.reason = reason
         super().__init__(reason)
 
 
 class NotAllowed(Refused):
-    """The request breaks a rule."""
+    """The request breaks a booking rule."""
 
 
 class Unknown(Refused):
@@ -53,11 +53,11 @@ class Unknown(Refused):
 
 
 class Taken(Refused):
-    """The slot is gone, or the appointment has changed since it was read."""
+    """The slot is taken, or the appointment has changed since it was read."""
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
-    """A quarter of an hour of one practice."""
+    """Slot of 15 minutes at one practice."""
 
     id: str
     service: str
@@ -65,12 +65,12 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def end(self) -> datetime:
-        """When it is over."""
+        """End of the slot."""
         return self.start + SLOT
 
 
 class Booking(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody asks for."""
+    """Content of a booking."""
 
     id: str
     slots: tuple[str, ...]
@@ -86,7 +86,7 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """An appointment as it stands in the diary."""
+    """Appointment in the diary, with its status and version."""
 
     booking: Booking
     status: str
@@ -99,21 +99,21 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Diary:
-    """All practices' slots for the next two weeks, and who has booked them."""
+    """Slots of all practices for the next two weeks, and their appointments."""
 
     def __init__(self, clock: Clock) -> None:
-        """Let time pass by *clock*."""
+        """Create the diary; *clock* determines which slots exist."""
         self._clock = clock
         self._slots: dict[str, Slot] = {}
-        self._filled: set[date] = set()
+        self._days_with_slots: set[date] = set()
         self._entries: dict[str, Entry] = {}
         self._ids = iter(_PUBLISHED_IDS)
-        self._fill()
+        self._add_slots()
 
     def free(self, service: str, since: datetime, until: datetime) -> list[Slot]:
-        """Return the free slots of *service* that lie wholly between the two times."""
-        self._fill()
-        taken = self._taken()
+        """Return the free slots of *service* that are entirely between the two times."""
+        self._add_slots()
+        taken = self._taken_slots()
         return [
             one
             for one in self._slots.values()
@@ -125,15 +125,15 @@ class Diary:
         ]
 
     def slot(self, slot_id: str) -> Slot | None:
-        """Return a slot, free or not."""
-        self._fill()
+        """Return a slot, free or booked."""
+        self._add_slots()
         return self._slots.get(slot_id)
 
     def get(self, appointment_id: str) -> Entry:
         """Return an appointment.
 
         Raises:
-            Unknown: there is none.
+            UnknownEntry: it does not exist.
         """
         entry = self._entries.get(appointment_id)
         if entry is None:
@@ -144,106 +144,109 @@ class Diary:
         """Return all appointments of the patient *number*."""
         return [one for one in self._entries.values() if one.booking.patient == number]
 
-    def book(self, wish: Booking) -> Entry:
-        """Book what *wish* asks for.
+    def book(self, booking: Booking) -> Entry:
+        """Book an appointment.
 
         Raises:
-            NotAllowed: it breaks a rule.
-            Taken: somebody was faster.
+            BookingRuleBroken: the booking breaks a rule.
+            EntryConflict: a slot is taken, or the appointment exists.
         """
-        if wish.id in self._entries:
+        if booking.id in self._entries:
             raise Taken("appointment exists")
-        self._check(wish, but=None)
-        entry = Entry(booking=wish, status="booked", version=1, created=self._clock.now())
-        self._entries[wish.id] = entry
+        self._check(booking, except_id=None)
+        entry = Entry(booking=booking, status="booked", version=1, created=self._clock.now())
+        self._entries[booking.id] = entry
         return entry
 
-    def change(self, wish: Booking, version: int | None) -> Entry:
+    def change(self, booking: Booking, version: int | None) -> Entry:
         """Move an appointment to other slots, and free the ones it had.
 
         Raises:
-            Refused: it is none, has changed since *version*, or the wish cannot be granted.
+            DiaryRefusal: it does not exist, has changed since *version*, or cannot be moved there.
         """
-        entry = self._open(wish.id, version)
-        self._check(wish, but=wish.id)
-        return self._put(entry, booking=wish)
+        entry = self._get_changeable(booking.id, version)
+        self._check(booking, except_id=booking.id)
+        return self._store(entry, booking=booking)
 
-    def cancel(self, wish: Booking, version: int | None) -> Entry:
+    def cancel(self, booking: Booking, version: int | None) -> Entry:
         """Cancel an appointment, and free its slots. Nothing else may be changed with it.
 
         Raises:
-            Refused: it is none, has changed since *version*, or lies in the past.
+            DiaryRefusal: it does not exist, has changed since *version*, or is in the past.
         """
-        entry = self._open(wish.id, version)
-        if wish != entry.booking:
+        entry = self._get_changeable(booking.id, version)
+        if booking != entry.booking:
             raise NotAllowed("a cancellation changes nothing else")
-        return self._put(entry, status="cancelled")
+        return self._store(entry, status="cancelled")
 
-    def _open(self, appointment_id: str, version: int | None) -> Entry:
+    def _get_changeable(self, appointment_id: str, version: int | None) -> Entry:
         entry = self.get(appointment_id)
         if version is not None and version != entry.version:
             raise Taken("stale version")
         if entry.status != "booked":
-            raise Taken("not booked any more")
+            raise Taken("no longer booked")
         if entry.booking.start <= self._clock.now():
             raise NotAllowed("in the past")
         return entry
 
-    def _put(self, entry: Entry, **changes: object) -> Entry:
+    def _store(self, entry: Entry, **changes: object) -> Entry:
         changed = msgspec.structs.replace(entry, version=entry.version + 1, **changes)
         self._entries[entry.booking.id] = changed
         return changed
 
-    def _check(self, wish: Booking, *, but: str | None) -> None:
-        slots = [self.slot(one) for one in wish.slots]
+    def _check(self, booking: Booking, *, except_id: str | None) -> None:
+        slots = [self.slot(one) for one in booking.slots]
         known = [one for one in slots if one is not None]
         if not known or len(known) != len(slots):
             raise NotAllowed("no such slot")
-        if len(wish.description) > _LONGEST_DESCRIPTION or len(wish.comment) > _LONGEST_COMMENT:
+        if (
+            len(booking.description) > _LONGEST_DESCRIPTION
+            or len(booking.comment) > _LONGEST_COMMENT
+        ):
             raise NotAllowed("text too long")
-        _check_row(known)
-        if (wish.start, wish.end) != (known[0].start, known[-1].end):
+        _check_adjacent(known)
+        if (booking.start, booking.end) != (known[0].start, known[-1].end):
             raise NotAllowed("times are not those of the slots")
-        if wish.start <= self._clock.now():
+        if booking.start <= self._clock.now():
             raise NotAllowed("in the past")
-        if not self._taken(but).isdisjoint(wish.slots):
-            raise Taken("slot gone")
+        if not self._taken_slots(except_id).isdisjoint(booking.slots):
+            raise Taken("slot taken")
         if any(
             one.status == "booked"
-            and one.booking.id != but
-            and one.booking.start < wish.end
-            and wish.start < one.booking.end
-            for one in self.of_patient(wish.patient)
+            and one.booking.id != except_id
+            and one.booking.start < booking.end
+            and booking.start < one.booking.end
+            for one in self.of_patient(booking.patient)
         ):
             raise NotAllowed("overlaps another appointment of this patient")
 
-    def _taken(self, but: str | None = None) -> set[str]:
+    def _taken_slots(self, except_id: str | None = None) -> set[str]:
         return {
             slot
             for one in self._entries.values()
-            if one.status == "booked" and one.booking.id != but
+            if one.status == "booked" and one.booking.id != except_id
             for slot in one.booking.slots
         }
 
-    def _fill(self) -> None:
-        """Open the days that have come within two weeks. Nobody works at the weekend."""
+    def _add_slots(self) -> None:
+        """Add slots for the days of the next two weeks, except weekends."""
         today = self._clock.now().astimezone(UTC).date()
         days = (today + timedelta(days=ahead) for ahead in range(1, DAYS_AHEAD + 1))
         for day in days:
-            if day in self._filled or day.weekday() > _FRIDAY:
+            if day in self._days_with_slots or day.weekday() > _FRIDAY:
                 continue
-            self._filled.add(day)
+            self._days_with_slots.add(day)
             for service in SERVICES:
                 for start in _starts(day):
                     slot_id = next(self._ids, None) or f"{service}-{start:%Y%m%dT%H%M}"
                     self._slots[slot_id] = Slot(id=slot_id, service=service, start=start)
 
 
-def _check_row(slots: Sequence[Slot]) -> None:
+def _check_adjacent(slots: Sequence[Slot]) -> None:
     if any(
         one.end != other.start or one.service != other.service for one, other in pairwise(slots)
     ):
-        raise NotAllowed("slots are not in a row")
+        raise NotAllowed("slots are not adjacent")
 
 
 def _starts(day: date) -> list[datetime]:

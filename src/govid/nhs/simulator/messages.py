@@ -1,7 +1,7 @@
-"""BaRS messages: what a Bundle asks for, and the Bundle that answers it.
+"""Processes BaRS messages and builds the response Bundles.
 
-Booking, moving and cancelling are one call, `$process-message`; what is meant stands in the
-appointment that the header points to.
+Booking, moving and cancelling use one operation, `$process-message`. The status of the appointment
+to which the message header refers determines which of them is requested.
 """
 
 from collections.abc import Mapping
@@ -16,49 +16,49 @@ _URN = "urn:uuid:"
 
 
 class Messages:
-    """Carries out messages, each once."""
+    """Processes each message once."""
 
     def __init__(self, diary: Diary) -> None:
-        """Write into *diary*."""
+        """Store appointments in *diary*."""
         self._diary = diary
-        self._done: set[str] = set()
+        self._processed: set[str] = set()
 
     def process(self, bundle: Mapping[str, Any]) -> Resource:
-        """Do what *bundle* asks for, and return the answer.
+        """Process the message *bundle* and return the response Bundle.
 
         Raises:
-            BarsError: it was done before, or cannot be read.
-            Refused: the diary says no.
+            BarsError: the message is malformed or has been processed before.
+            DiaryRefusal: the diary refuses it.
         """
-        header, message_id, parts = _opened(bundle)
-        if message_id in self._done:
-            raise _duplicate()
+        header, message_id, parts = _parse_bundle(bundle)
+        if message_id in self._processed:
+            raise _duplicate_error()
         if header.get("eventCoding", {}).get("code") != "booking-request":
             raise of_receiver(422, "unknown event")
-        focus, resource = _focus(header, parts)
-        entry = self._carried_out(focus, _resolved(resource, parts))
-        self._done.add(message_id)
-        return _answer(message_id, entry)
+        focus, resource = _find_appointment(header, parts)
+        entry = self._apply(focus, _resolve_slots(resource, parts))
+        self._processed.add(message_id)
+        return _build_response(message_id, entry)
 
-    def _carried_out(self, focus: str, resource: Mapping[str, Any]) -> Entry:
+    def _apply(self, focus: str, resource: Mapping[str, Any]) -> Entry:
         appointment_id = str(resource.get("id") or focus.removeprefix(_URN))
-        wish = booking_of(resource, appointment_id)
+        booking = booking_of(resource, appointment_id)
         version = str(resource.get("meta", {}).get("versionId", ""))
-        known = int(version) if version.isdecimal() else None
+        version_number = int(version) if version.isdecimal() else None
         match resource.get("status"):
-            case "booked" if known is None:
-                return self._diary.book(wish)
+            case "booked" if version_number is None:
+                return self._diary.book(booking)
             case "booked":
-                return self._diary.change(wish, known)
+                return self._diary.change(booking, version_number)
             case "cancelled":
-                return self._diary.cancel(wish, known)
-        raise bad_request("an appointment is booked or cancelled by a message")
+                return self._diary.cancel(booking, version_number)
+        raise bad_request("the status must be booked or cancelled")
 
 
-def _opened(
+def _parse_bundle(
     bundle: Mapping[str, Any],
 ) -> tuple[Mapping[str, Any], str, Mapping[str, Mapping[str, Any]]]:
-    """Return the header, the message's id, and all parts by their URL."""
+    """Return the header, the id of the message, and all entries by their URL."""
     try:
         parts = {one["fullUrl"]: one["resource"] for one in bundle["entry"]}
         first = bundle["entry"][0]
@@ -70,7 +70,7 @@ def _opened(
     return first["resource"], str(first["fullUrl"]), parts
 
 
-def _focus(
+def _find_appointment(
     header: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]]
 ) -> tuple[str, Mapping[str, Any]]:
     try:
@@ -83,10 +83,10 @@ def _focus(
     return focus, resource
 
 
-def _resolved(
+def _resolve_slots(
     resource: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]]
 ) -> Mapping[str, Any]:
-    """Return *resource* with the slots that it finds in the Bundle by their own ids."""
+    """Return *resource* with references into the Bundle replaced by slot ids."""
     try:
         urls = [str(one["reference"]) for one in resource.get("slot", ())]
     except (KeyError, TypeError, AttributeError):
@@ -98,13 +98,13 @@ def _resolved(
     return {**resource, "slot": slots} if "slot" in resource else resource
 
 
-def _duplicate() -> Exception:
+def _duplicate_error() -> Exception:
     error = of_receiver(409, "message already processed")
     error.body = error.body.replace(b'"code":"conflict"', b'"code":"duplicate"')
     return error
 
 
-def _answer(message_id: str, entry: Entry) -> Resource:
+def _build_response(message_id: str, entry: Entry) -> Resource:
     header_url = f"{_URN}{uuid4()}"
     header = {
         "resourceType": "MessageHeader",

@@ -1,4 +1,4 @@
-"""The NHS's token endpoint, for applications that sign for themselves."""
+"""Token endpoint of the simulated NHS (OAuth client credentials with a signed JWT)."""
 
 import secrets
 from collections.abc import Mapping
@@ -20,33 +20,33 @@ LIFE_SECONDS = 600
 
 
 class Tokens:
-    """The access tokens that were given out."""
+    """Access tokens that were issued, with their expiry."""
 
     def __init__(self, clock: Clock) -> None:
-        """Tell by *clock* which ones have ended."""
+        """Expire tokens by *clock*."""
         self._clock = clock
-        self._ends: dict[str, datetime] = {}
+        self._expires_at: dict[str, datetime] = {}
         self.issued = 0
 
     def issue(self, life_seconds: float) -> str:
-        """Give a token out."""
+        """Issue a token."""
         token = secrets.token_urlsafe(21)
-        self._ends[token] = self._clock.now() + timedelta(seconds=life_seconds)
+        self._expires_at[token] = self._clock.now() + timedelta(seconds=life_seconds)
         self.issued += 1
         return token
 
     def is_good(self, token: str) -> bool:
-        """Tell whether *token* was given out here and has not ended."""
-        ends = self._ends.get(token)
-        return ends is not None and self._clock.now() < ends
+        """Tell whether *token* was issued here and has not expired."""
+        expires_at = self._expires_at.get(token)
+        return expires_at is not None and self._clock.now() < expires_at
 
     def end_all(self) -> None:
-        """Let no token be good any longer."""
-        self._ends.clear()
+        """Expire all tokens."""
+        self._expires_at.clear()
 
 
 def route(clients: Mapping[str, Client], tokens: Tokens, clock: Clock) -> HTTPRouteHandler:
-    """Return the endpoint, by which *clients* get *tokens*."""
+    """Return the route at which *clients* get *tokens*."""
     assertions = Assertions(clients, clock)
 
     @post(PATH)
@@ -65,13 +65,13 @@ def route(clients: Mapping[str, Client], tokens: Tokens, clock: Clock) -> HTTPRo
                     "message_id": f"rrt-{uuid4()}",
                 },
             )
-        life = _life(form.get("_access_token_expiry_ms"))
+        lifetime = _lifetime(form.get("_access_token_expiry_ms"))
         return _json(
             200,
             {
-                "access_token": tokens.issue(life),
-                # Strings, and a second less than granted: as it is.
-                "expires_in": str(int(life) - 1),
+                "access_token": tokens.issue(lifetime),
+                # The NHS sends strings, and one second less than the lifetime.
+                "expires_in": str(int(lifetime) - 1),
                 "token_type": "Bearer",
                 "issued_at": str(int(clock.now().timestamp() * 1000)),
             },
@@ -80,9 +80,11 @@ def route(clients: Mapping[str, Client], tokens: Tokens, clock: Clock) -> HTTPRo
     return token
 
 
-def _life(milliseconds: str | None) -> float:
-    asked = int(milliseconds) / 1000 if milliseconds and milliseconds.isdecimal() else LIFE_SECONDS
-    return min(asked, LIFE_SECONDS)
+def _lifetime(milliseconds: str | None) -> float:
+    requested = (
+        int(milliseconds) / 1000 if milliseconds and milliseconds.isdecimal() else LIFE_SECONDS
+    )
+    return min(requested, LIFE_SECONDS)
 
 
 def _json(status: int, content: Mapping[str, str]) -> Response[bytes]:

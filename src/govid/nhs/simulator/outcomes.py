@@ -1,6 +1,6 @@
-"""The errors of PDS, as OperationOutcomes.
+"""Errors of PDS as `OperationOutcome` resources.
 
-Those that the NHS's proxy makes are `application/json`, Spine's own are `application/fhir+json`.
+Errors of the NHS's proxy are `application/json`, errors of Spine are `application/fhir+json`.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ _SYSTEM = "https://fhir.nhs.uk/R4/CodeSystem/Spine-ErrorOrWarningCode"
 
 
 class PdsError(Exception):
-    """A refusal of PDS: status, code and the other members of its one issue."""
+    """Error response of PDS: status, code and the other members of its one issue."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class PdsError(Exception):
         severity: str = "error",
         media_type: str = FHIR,
     ) -> None:
-        """Refuse with *status* and *code*."""
+        """Respond with *status* and *code*."""
         self.status = status
         self.media_type = media_type
         self.body = outcome(code, issue, display, diagnostics, severity=severity)
@@ -36,7 +36,7 @@ class PdsError(Exception):
 def outcome(
     code: str, issue: str, display: str, diagnostics: str | None = None, *, severity: str = "error"
 ) -> bytes:
-    """Return an OperationOutcome with one issue."""
+    """Encode an `OperationOutcome` with one issue."""
     coding = {"system": _SYSTEM, "version": "1", "code": code, "display": display}
     content: dict[str, Any] = {
         "severity": severity,
@@ -49,17 +49,17 @@ def outcome(
 
 
 def missing_value(diagnostics: str) -> PdsError:
-    """Return the error for something that has to be there."""
+    """Return the error for a missing value."""
     return PdsError(400, "MISSING_VALUE", "required", "Required value is missing", diagnostics)
 
 
 def invalid_value(diagnostics: str) -> PdsError:
-    """Return the error for a value that cannot be read."""
+    """Return the error for a malformed value."""
     return PdsError(400, "INVALID_VALUE", "value", "Provided value is invalid", diagnostics)
 
 
 def invalid_search() -> PdsError:
-    """Return the error for criteria that find too much or contradict each other."""
+    """Return the error for criteria that are too broad or contradictory."""
     return PdsError(
         400,
         "INVALID_SEARCH_DATA",
@@ -71,12 +71,12 @@ def invalid_search() -> PdsError:
 
 
 def unsupported_service() -> PdsError:
-    """Return the error for a request that asks for nothing."""
+    """Return the error for a search without criteria."""
     return PdsError(400, "UNSUPPORTED_SERVICE", "processing", "Unsupported Service")
 
 
 def access_denied(diagnostics: str) -> PdsError:
-    """Return the error for a token that is missing or no good."""
+    """Return the error for a missing or invalid access token."""
     return PdsError(
         401,
         "ACCESS_DENIED",
@@ -88,14 +88,14 @@ def access_denied(diagnostics: str) -> PdsError:
 
 
 def not_found() -> PdsError:
-    """Return the error for a number that nobody holds."""
+    """Return the error for a number that is not allocated."""
     return PdsError(
         404, "RESOURCE_NOT_FOUND", "not-found", "Resource not found", severity="information"
     )
 
 
 def invalidated() -> PdsError:
-    """Return the error for a record that was withdrawn."""
+    """Return the error for an invalidated record."""
     return PdsError(
         404,
         "INVALIDATED_RESOURCE",
@@ -106,13 +106,13 @@ def invalidated() -> PdsError:
 
 
 def too_many_requests() -> PdsError:
-    """Return the error for more calls than the application may make."""
+    """Return the error for an exceeded rate limit."""
     return PdsError(429, "TOO_MANY_REQUESTS", "value", "Too many requests", media_type=JSON)
 
 
 def error_body(status: int, path: str) -> tuple[bytes, str]:
-    """Return what the NHS's proxy sends with an error of its own."""
-    del path  # one form for all
+    """Return body and media type of an error of the NHS's proxy."""
+    del path  # the same for all paths
     if status == 429:  # noqa: PLR2004 - the status itself
         return outcome("TOO_MANY_REQUESTS", "value", "Too many requests"), JSON
     return outcome("SERVICE_UNAVAILABLE", "timeout", "Service unavailable"), JSON

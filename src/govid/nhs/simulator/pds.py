@@ -1,4 +1,4 @@
-"""The Personal Demographics Service: one person by number, or by what is known of them."""
+"""Routes of the simulated Personal Demographics Service (PDS): read by number, and search."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -13,7 +13,6 @@ from govid.bus import Clock
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
 from govid.bus.simulation import Fault, TokenBucket
-from govid.nhs.simulator import search
 from govid.nhs.simulator.oauth import Tokens
 from govid.nhs.simulator.outcomes import (
     FHIR,
@@ -28,6 +27,7 @@ from govid.nhs.simulator.outcomes import (
 )
 from govid.nhs.simulator.people import People, Person
 from govid.nhs.simulator.resources import bundle, patient
+from govid.nhs.simulator.search import check, matches
 
 BASE_PATH = "/personal-demographics/FHIR/R4"
 MIRRORED = ("x-request-id", "x-correlation-id")
@@ -38,12 +38,12 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class Pds:
-    """Answers about *people*. In mode `open` it wants no token, as the NHS's public sandbox."""
+    """PDS endpoints. Mode `open` requires no access token, like the NHS's public sandbox."""
 
     def __init__(
         self, people: People, tokens: Tokens, bucket: TokenBucket, clock: Clock, mode: Mode
     ) -> None:
-        """Let in who has one of *tokens*, as often as *bucket* allows."""
+        """Serve *people* to requests with one of *tokens*, within the rate limit of *bucket*."""
         self._people = people
         self._tokens = tokens
         self._bucket = bucket
@@ -51,24 +51,24 @@ class Pds:
         self._mode = mode
 
     def routes(self) -> list[HTTPRouteHandler]:
-        """Return the two reading routes."""
+        """Return the two routes."""
 
         @get(f"{BASE_PATH}/Patient/{{number:str}}")
         async def read(request: AnyRequest, number: FromPath[str]) -> Response[bytes]:
-            return self._answered(request, lambda: self._read(request, number))
+            return self._respond(request, lambda: self._read(request, number))
 
         @get(f"{BASE_PATH}/Patient")
         async def find(request: AnyRequest) -> Response[bytes]:
-            return self._answered(request, lambda: self._find(request))
+            return self._respond(request, lambda: self._find(request))
 
         return [read, find]
 
-    def _answered(self, request: AnyRequest, answer: Any) -> Response[bytes]:
+    def _respond(self, request: AnyRequest, answer: Any) -> Response[bytes]:
         headers = {
             name: value for name in MIRRORED if (value := request.headers.get(name)) is not None
         }
         try:
-            self._admit(request)
+            self._check_request(request)
             body, more = answer()
         except PdsError as error:
             return Response(
@@ -76,7 +76,7 @@ class Pds:
             )
         return Response(body, media_type=FHIR, headers={**headers, **more})
 
-    def _admit(self, request: AnyRequest) -> None:
+    def _check_request(self, request: AnyRequest) -> None:
         request_id = request.headers.get("x-request-id")
         if request_id is None:
             raise missing_value(
@@ -114,10 +114,10 @@ class Pds:
             raise PdsError(400, "INVALID_RESOURCE_ID", "value", "Resource Id is invalid") from None
         if request.scope.get("govid.fault") is Fault.OTHER_PERSON:
             number = SOMEBODY_ELSE
-        person = self._holder(number)
+        person = self._find_person(number)
         return msgspec.json.encode(patient(person)), {"etag": f'W/"{person.version}"'}
 
-    def _holder(self, number: str) -> Person:
+    def _find_person(self, number: str) -> Person:
         person = self._people.get(number)
         if person is not None and person.superseded_by is not None:
             person = self._people.get(person.superseded_by)
@@ -130,11 +130,11 @@ class Pds:
     def _find(self, request: AnyRequest) -> tuple[bytes, Mapping[str, str]]:
         query = request.query_params
         is_application = self._mode == "application"
-        search.check(query, is_application=is_application)
-        found = search.matches(query, self._people.found())
-        most = int(query.get("_max-results", 1 if is_application else 50))
-        if len(found) > most:
-            # A success, by its status.
+        check(query, is_application=is_application)
+        found = matches(query, self._people.found())
+        maximum = int(query.get("_max-results", 1 if is_application else 50))
+        if len(found) > maximum:
+            # Too many matches has a success status.
             body = outcome(
                 "TOO_MANY_MATCHES", "multiple-matches", "Too Many Matches", severity="information"
             )

@@ -1,7 +1,7 @@
-"""The people whom the simulated PDS knows, from `people.json`.
+"""Patients of the simulated PDS, loaded from `people.json`.
 
-They are the test patients that the NHS publishes; and, with numbers that begin with 999 000,
-govid's own, for cases that nobody publishes.
+They are test patients that the NHS publishes, and govid's own, with numbers that begin with
+999 000, for cases without a published patient.
 """
 
 from datetime import date
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One record. Dates are as precise as they are known: `2010`, `2010-10` or `2010-10-22`."""
+    """One record. Dates are as precise as known: `2010`, `2010-10` or `2010-10-22`."""
 
     number: str
     family: str | None = None
@@ -28,13 +28,13 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     verification: str = "01"
     died: str | None = None
     death_status: str | None = None
-    """1 informal, 2 formal, U entered in error: not dead."""
+    """1 informal, 2 formal, U removed: entered in error."""
     removal: str | None = None
-    """Why no practice has the person any more: EMB, embarked."""
+    """Reason for removal from the practice, such as EMB (embarked)."""
     is_restricted: bool = False
     is_invalidated: bool = False
     is_hidden: bool = False
-    """Found by a search, and by no number (as in the NHS's own sandbox)."""
+    """Found by a search, but not by number (as in the NHS's own sandbox)."""
     superseded_by: str | None = None
 
     def __repr__(self) -> str:
@@ -42,32 +42,32 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return "<Person>"
 
 
-class _Known(msgspec.Struct, frozen=True, kw_only=True):
-    """The file of people."""
+class _PeopleFile(msgspec.Struct, frozen=True, kw_only=True):
+    """Content of `people.json`."""
 
     published: tuple[Person, ...]
     own: tuple[Person, ...]
 
 
 class People:
-    """All records, by number. They can be added to and changed while the simulator runs."""
+    """All records by number. They can be added and replaced while the simulator runs."""
 
     def __init__(self) -> None:
-        """Begin with everybody in the file."""
+        """Load the records of the file."""
         text = resources.files("govid.nhs.simulator").joinpath("people.json").read_bytes()
-        known = msgspec.json.decode(text, type=_Known)
+        known = msgspec.json.decode(text, type=_PeopleFile)
         self._people = {one.number: one for one in (*known.published, *known.own)}
 
     def get(self, number: str) -> Person | None:
-        """Return the record of *number*; one that was superseded is not followed."""
+        """Return the record of *number*, without following `superseded_by`."""
         return self._people.get(number)
 
     def put(self, person: Person) -> None:
-        """Add *person*, or change their record."""
+        """Add *person* or replace their record."""
         self._people[person.number] = person
 
     def found(self) -> list[Person]:
-        """Return those whom a search may find."""
+        """Return the records that a search may find."""
         return [
             one
             for one in self._people.values()
@@ -76,7 +76,7 @@ class People:
 
 
 def is_date(text: str) -> bool:
-    """Tell whether *text* is a whole date of the calendar."""
+    """Tell whether *text* is a complete and existing date."""
     try:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:

@@ -1,4 +1,4 @@
-"""Records as FHIR: the shape of `Patient`, with the UK Core's extensions.
+"""Converts patients to FHIR `Patient` resources with UK Core extensions.
 
 Source: NHSDigital/personal-demographics-service-api, karate-tests (patient_9000000009.json).
 """
@@ -24,7 +24,7 @@ _VERIFICATIONS = {
 
 
 def patient(person: Person) -> dict[str, Any]:
-    """Return *person* as a `Patient`; of a restricted one, only what may be seen."""
+    """Return the `Patient` resource of *person*, without contact data if restricted."""
     resource: dict[str, Any] = {
         "resourceType": "Patient",
         "id": person.number,
@@ -33,21 +33,21 @@ def patient(person: Person) -> dict[str, Any]:
     }
     if person.family is not None or person.given:
         resource["name"] = [_name(person)]
-    _put(resource, "gender", person.gender)
-    _put(resource, "birthDate", person.born)
-    _put(resource, "deceasedDateTime", person.died)
-    _put(resource, "extension", _extensions(person))
+    _set_if_known(resource, "gender", person.gender)
+    _set_if_known(resource, "birthDate", person.born)
+    _set_if_known(resource, "deceasedDateTime", person.died)
+    _set_if_known(resource, "extension", _extensions(person))
     if not person.is_restricted:
-        _put(resource, "address", _addresses(person))
-        _put(resource, "telecom", _telecom(person))
-        _put(resource, "generalPractitioner", _practices(person))
+        _set_if_known(resource, "address", _addresses(person))
+        _set_if_known(resource, "telecom", _telecom(person))
+        _set_if_known(resource, "generalPractitioner", _practices(person))
     return resource
 
 
 def bundle(
     entries: Sequence[tuple[Person, float]], base_url: str, timestamp: str
 ) -> dict[str, Any]:
-    """Return a searchset. One that found nobody has no `entry` at all."""
+    """Return a searchset Bundle. Without results it has no `entry`."""
     found: dict[str, Any] = {
         "resourceType": "Bundle",
         "type": "searchset",
@@ -100,7 +100,7 @@ def _name(person: Person) -> dict[str, Any]:
         "period": {"start": "2020-01-01"},
         "given": list(person.given),
     }
-    _put(name, "family", person.family)
+    _set_if_known(name, "family", person.family)
     if person.prefix is not None:
         name["prefix"] = [person.prefix]
     return name
@@ -168,6 +168,6 @@ def _practices(person: Person) -> list[dict[str, Any]] | None:
     return [{"id": "254406A3", "type": "Organization", "identifier": identifier}]
 
 
-def _put(resource: dict[str, Any], name: str, value: object) -> None:
+def _set_if_known(resource: dict[str, Any], name: str, value: object) -> None:
     if value is not None:
         resource[name] = value

@@ -1,4 +1,4 @@
-"""Searches for people: what may be asked, and who is found."""
+"""PDS search: validates the criteria and finds the matching patients."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -33,10 +33,10 @@ Test = Callable[[str], bool]
 
 
 def check(query: Query, *, is_application: bool) -> None:
-    """Check *query* in the order of the NHS's own mock.
+    """Validate *query* in the order of the NHS's own mock.
 
     Raises:
-        PdsError: it may not be asked so.
+        PdsError: the query is invalid.
     """
     if not query:
         raise unsupported_service()
@@ -80,12 +80,12 @@ def _check_criteria(query: Query) -> None:
 
 
 def matches(query: Query, people: Sequence[Person]) -> list[tuple[Person, float]]:
-    """Return who fits *query*, each with how well."""
+    """Return the matching patients, each with its score."""
     score = _WILD_SCORE if any("*" in str(value) for _, value in query.multi_items()) else 1.0
-    return [(one, score) for one in people if _fits(query, one)]
+    return [(one, score) for one in people if _is_match(query, one)]
 
 
-def _fits(query: Query, person: Person) -> bool:
+def _is_match(query: Query, person: Person) -> bool:
     postcode = query.get("address-postalcode") or query.get("address-postcode")
     practice = query.get("general-practitioner")
     if person.is_restricted and (postcode or practice):
@@ -97,41 +97,48 @@ def _fits(query: Query, person: Person) -> bool:
         "general-practitioner": person.practice,
     }
     return (
-        _like(query["family"])(person.family or "")
-        and all(any(map(_like(one), person.given)) for one in query.getall("given", []))
-        and all(_on(one, person.born) for one in query.getall("birthdate"))
-        and all(_on(one, person.died) for one in query.getall("death-date", []))
-        and (not postcode or _like(_squeezed(postcode))(_squeezed(person.postcode or "")))
+        _pattern_test(query["family"])(person.family or "")
+        and all(any(map(_pattern_test(one), person.given)) for one in query.getall("given", []))
+        and all(_is_on(one, person.born) for one in query.getall("birthdate"))
+        and all(_is_on(one, person.died) for one in query.getall("death-date", []))
+        and (
+            not postcode
+            or _pattern_test(_without_spaces(postcode))(_without_spaces(person.postcode or ""))
+        )
         and all(query[name] == value for name, value in exact.items() if name in query)
     )
 
 
-def _like(pattern: str) -> Test:
-    """Return the test for *pattern*, in which `*` stands for any letters.
+def _pattern_test(pattern: str) -> Test:
+    """Return a test for *pattern*, in which `*` matches any letters.
 
-    Names are compared as everywhere in govid.
+    Names are compared by the same spelling rules as everywhere in govid.
     """
-    parts = zip(*(_forms(part) for part in pattern.split("*")), strict=True)
+    parts = zip(*(_spellings(part) for part in pattern.split("*")), strict=True)
     expressions = [re.compile(".*".join(map(re.escape, form))) for form in parts]
     return lambda text: any(
         expression.fullmatch(form) for expression in expressions for form in spellings(text)
     )
 
 
-def _forms(part: str) -> tuple[str, str]:
-    """Return the plain form of a part of a pattern, and the one that is spelt out."""
+def _spellings(part: str) -> tuple[str, str]:
+    """Return the plain spelling and the transcribed spelling of a part of a pattern."""
     forms = spellings(part)
     return forms[0], forms[-1]
 
 
-def _on(criterion: str, day: str | None) -> bool:
+def _is_on(criterion: str, day: str | None) -> bool:
     found = _DATE.fullmatch(criterion)
     if found is None or day is None:
         return False
-    how, asked = found[1] or "eq", found[2]
-    known = day[: len(asked)]
-    return {"eq": known == asked, "ge": known >= asked, "le": known <= asked}[how]
+    how, criterion_date = found[1] or "eq", found[2]
+    known = day[: len(criterion_date)]
+    return {
+        "eq": known == criterion_date,
+        "ge": known >= criterion_date,
+        "le": known <= criterion_date,
+    }[how]
 
 
-def _squeezed(text: str) -> str:
+def _without_spaces(text: str) -> str:
     return text.replace(" ", "")
