@@ -58,7 +58,7 @@ async def statuses(call: Callable[[], Awaitable[httpx.Response]], times: int) ->
 @pytest.mark.parametrize(
     ("path", "body", "what"),
     [
-        (PATIENTS, PATIENT, "2 patient records, which is the most: remove one that you filed"),
+        (PATIENTS, PATIENT, "2 patient records, which is the maximum. Remove one that you filed"),
         (TAXES, TAX, "2 tax records, which is the most: remove one"),
     ],
 )

@@ -1,4 +1,8 @@
-"""The NHS: patients, appointments, and who holds an NHS number."""
+"""The NHS module: patient records, appointments and verification of NHS numbers.
+
+This is its public API for the gateway: the module itself, its settings, the source of its part of a
+data export, and the simulated NHS. Other modules are reached by events only.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Keeps a department's answers for some seconds, and asks once for all who wait for the same."""
+"""Caches responses of a department for some seconds; concurrent requests share one fetch."""
 
 import asyncio
 import time
@@ -10,42 +10,44 @@ V = TypeVar("V")
 
 
 class AnswerCache(Generic[K, V]):
-    """Answers by key. A failure is not kept, and fails for all who waited for it.
+    """Caches values by key and starts one fetch for concurrent callers of the same key.
 
-    It holds what was asked in the last seconds only, so it is as large as that.
+    A failed fetch is not cached; it raises for every caller that waited for it. Expired entries are
+    removed on each access, so the size is bounded by the keys of the last seconds.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Keep an answer for *seconds* by *clock*, which never goes back."""
+        """Cache a value for *seconds*; *clock* must be monotonic."""
         self._seconds = seconds
         self._clock = clock
-        self._answers: dict[K, tuple[float, asyncio.Task[V]]] = {}
+        self._entries: dict[K, tuple[float, asyncio.Task[V]]] = {}
 
     async def get(
-        self, key: K, ask: Callable[[], Awaitable[V]], *, newer_than: float | None = None
+        self, key: K, fetch: Callable[[], Awaitable[V]], *, max_age: float | None = None
     ) -> V:
-        """Return the answer of *key*, from *ask* if none is kept.
+        """Return the value of *key*; call *fetch* if none is cached.
 
-        A kept answer has to be *newer_than* so many seconds, if that is given.
+        With *max_age*, a cached value that is older than so many seconds is fetched again.
         """
         now = self._clock()
-        self._answers = {
-            other: kept
-            for other, kept in self._answers.items()
-            if now < kept[0] + self._seconds and not _has_failed(kept[1])
+        self._entries = {
+            other: cached
+            for other, cached in self._entries.items()
+            if now < cached[0] + self._seconds and not _has_failed(cached[1])
         }
-        kept = self._answers.get(key)
-        if kept is None or (newer_than is not None and now >= kept[0] + newer_than):
-            asking = asyncio.create_task(_awaited(ask))
-            # Nobody may be left to hear of a failure, which asyncio would complain about.
-            asking.add_done_callback(_has_failed)
-            self._answers[key] = now, asking
-        # One who gives up must not take the answer from the others.
-        return await asyncio.shield(self._answers[key][1])
+        cached = self._entries.get(key)
+        if cached is None or (max_age is not None and now >= cached[0] + max_age):
+            fetching = asyncio.create_task(_call(fetch))
+            # All callers may have been cancelled. Reading the exception keeps asyncio from logging
+            # it as never retrieved.
+            fetching.add_done_callback(_has_failed)
+            self._entries[key] = now, fetching
+        # The cancellation of one caller must not cancel the fetch of the others.
+        return await asyncio.shield(self._entries[key][1])
 
 
-async def _awaited(ask: Callable[[], Awaitable[V]]) -> V:
-    return await ask()
+async def _call(fetch: Callable[[], Awaitable[V]]) -> V:
+    return await fetch()
 
 
 def _has_failed(task: asyncio.Task[V]) -> bool:

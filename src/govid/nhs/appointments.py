@@ -1,4 +1,4 @@
-"""Appointments, as a citizen asks for them and looks them up."""
+"""Stores appointment requests and reads appointments of the account holder."""
 
 from uuid import UUID
 
@@ -12,53 +12,53 @@ from govid.nhs.schemas import RequestAppointment, Versioned
 
 
 class AppointmentDesk:
-    """Takes wishes for appointments; somebody else decides about them."""
+    """Stores appointment requests without a chosen slot; the booking handler decides them later."""
 
     def __init__(
         self,
         uow: UnitOfWork,
         accounts: Accounts,
         appointments: Appointments,
-        holders: Holders,
+        eligibility: Holders,
         quotas: AccountQuotas,
         *,
-        is_open: bool,
+        accepts_requests: bool,
     ) -> None:
-        """Take wishes only where there is somebody to decide: with *is_open*.
+        """Accept requests only with *accepts_requests*: if a component exists that decides them.
 
-        *holders* say who may ask for whom.
+        *eligibility* tells for which NHS number an account may book.
         """
         self._uow = uow
         self._accounts = accounts
         self._appointments = appointments
-        self._is_open = is_open
-        self._holders = holders
+        self._accepts_requests = accepts_requests
+        self._eligibility = eligibility
         self._quotas = quotas
 
     @rerun_on_conflict
     async def request(
-        self, wish: RequestAppointment, principal: Principal, cause: Cause
+        self, request: RequestAppointment, principal: Principal, context: Cause
     ) -> Versioned:
-        """Store *wish* and let it be decided.
+        """Store *request* and emit the event on which the booking handler decides it.
 
         Raises:
-            AccountIsBlocked: the account was blocked while this request was on its way.
-            BookingIsOff: nobody could decide.
-            StepUpRequired: the principal is not known well enough.
-            NotYourNumber: it is for somebody else.
-            QuotaReached, RateExceeded: the account has as many, or has asked as often, as it may.
+            AccountIsBlocked: the account was blocked while this request was being processed.
+            BookingDisabled: no component could decide the request.
+            StepUpRequired: the identity assurance of the principal is too low.
+            NhsNumberNotYours: the NHS number is not the principal's own.
+            QuotaReached, RateExceeded: the account has reached a quota or a rate limit.
         """
-        if not self._is_open:
+        if not self._accepts_requests:
             raise BookingIsOff
-        await self._holders.check(principal, wish.patient_identifier)
-        async with self._uow.begin(cause) as tx:
+        await self._eligibility.check(principal, request.patient_identifier)
+        async with self._uow.begin(context) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked
             await self._quotas.check_live_appointments(
-                tx, principal.account_id, wish.doctor_specialty
+                tx, principal.account_id, request.doctor_specialty
             )
             await self._quotas.count_change(tx, principal.account_id)
-            added = await self._appointments.add(tx, principal.account_id, wish)
+            added = await self._appointments.add(tx, principal.account_id, request)
             appointment = added.view
             tx.emit(
                 AppointmentRequested(
@@ -69,7 +69,7 @@ class AppointmentDesk:
                     doctor_specialty=appointment.doctor_specialty,
                     reason=appointment.reason,
                     timestamp=tx.now,
-                    correlation_id=cause.correlation_id,
+                    correlation_id=context.correlation_id,
                 )
             )
         return added
@@ -78,7 +78,7 @@ class AppointmentDesk:
         """Return the principal's own appointment.
 
         Raises:
-            AppointmentNotFound: there is none, or it is another's.
+            AppointmentNotFound: it does not exist or belongs to another account.
         """
         appointment = await self._appointments.find(principal.account_id, appointment_id)
         if appointment is None:

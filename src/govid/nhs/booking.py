@@ -1,6 +1,6 @@
-"""The decision about an appointment, and what a practice is told when one is cancelled.
+"""Decides appointments, and books or cancels them at the practice.
 
-One subscriber for both: it gets the events of an account in their order, so that nothing can be
+One subscriber does both. It receives the events of an account in order, so an appointment cannot be
 cancelled at a practice before it was booked there.
 """
 
@@ -21,51 +21,52 @@ News = AppointmentRequested | AppointmentSlotHeld | AppointmentDecided
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found out; `decision` is None where there is nothing to decide, or not yet."""
+    """Outcome of `prepare`; `decision` is None if there is nothing to decide, or not yet."""
 
     decision: Decision | None = None
     offer: Sequence[FreeSlot] = ()
-    """What a wish without a slot could hold."""
+    """Free slots that could be held for a request without a slot."""
     has_slots: bool = False
 
 
 class Booking:
-    """Asks the provider, or the practice whose slots are held, and settles the appointment."""
+    """Handler that asks the practice or the provider and stores the decision."""
 
     def __init__(
         self,
         provider: AppointmentProvider | None,
-        wishes: Wishes,
-        orders: PracticeOrders,
+        slot_assignment: Wishes,
+        practice_bookings: PracticeOrders,
         appointments: Appointments,
         holds: Holds,
     ) -> None:
-        """Ask practices by *orders* about slots that are held.
+        """Ask practices through *practice_bookings* for slots that are held.
 
-        About a wish without one *provider* decides; if there is none, *wishes* finds a slot.
+        A request without a slot is decided by *provider*; without a provider, *slot_assignment*
+        finds a slot for it.
         """
         self._provider = provider
-        self._wishes = wishes
-        self._orders = orders
+        self._slot_assignment = slot_assignment
+        self._practice_bookings = practice_bookings
         self._appointments = appointments
         self._holds = holds
 
     async def prepare(self, delivery: Delivery[News]) -> Answer:
-        """Ask, with no transaction open. A crash from here on is made good by asking again."""
+        """Ask the practice, outside any transaction. After a crash the question is repeated."""
         event = delivery.event
         hold = await self._holds.of(event.appointment_id)
         if isinstance(event, AppointmentDecided):
             if hold is not None:
-                await self._orders.give_up(hold)
+                await self._practice_bookings.give_up(hold)
             return Answer(has_slots=hold is not None)
         if hold is None:
-            return await self._wished(event)
+            return await self._decide_without_slot(event)
         if hold.status is not AppointmentStatus.REQUESTED or not hold.wanted:
             return Answer(has_slots=True)
-        return Answer(decision=await self._orders.place(hold), has_slots=True)
+        return Answer(decision=await self._practice_bookings.place(hold), has_slots=True)
 
     async def apply(self, tx: Transaction, delivery: Delivery[News], outcome: Answer) -> None:
-        """Settle the appointment, unless it was cancelled while somebody was asked."""
+        """Store the decision, unless the appointment was cancelled while the practice was asked."""
         event = delivery.event
         if isinstance(event, AppointmentDecided):
             if outcome.has_slots:
@@ -73,7 +74,7 @@ class Booking:
             return
         decision = outcome.decision
         if outcome.offer and isinstance(event, AppointmentRequested):
-            decision = await self._wishes.take(tx, event, outcome.offer)
+            decision = await self._slot_assignment.take(tx, event, outcome.offer)
         if decision is None or not await self._appointments.decide(
             tx, event.appointment_id, decision
         ):
@@ -93,11 +94,13 @@ class Booking:
             )
         )
 
-    async def _wished(self, event: AppointmentRequested | AppointmentSlotHeld) -> Answer:
+    async def _decide_without_slot(
+        self, event: AppointmentRequested | AppointmentSlotHeld
+    ) -> Answer:
         if isinstance(event, AppointmentSlotHeld):
-            # Nothing is held any more: the appointment is not ours to decide.
+            # No slot is held any more, so there is nothing to decide.
             return Answer()
         if self._provider is not None:
             return Answer(decision=await self._provider.book(event))
-        found = await self._wishes.find(event)
+        found = await self._slot_assignment.find(event)
         return Answer(decision=found) if isinstance(found, Decision) else Answer(offer=found)

@@ -1,7 +1,8 @@
-"""Slots of practices: a citizen books them, moves an appointment to others, or gives them up.
+"""Books slots of practices, moves appointments to other slots, and cancels them.
 
-Nothing here asks a practice for an appointment. The wish and the hold on its slots commit with an
-event; whoever handles it asks the practice, as often as it takes, for the same appointment.
+Nothing here asks a practice for an appointment. The request and the hold on its slots commit
+together with an event. The booking handler then asks the practice, repeatedly if needed, for the
+same appointment.
 """
 
 from hashlib import sha256
@@ -30,75 +31,78 @@ from govid.nhs.repository import Accounts, Answers, Appointments, Holds, Retry
 from govid.nhs.schemas import AppointmentView, BookSlots, MoveAppointment, Versioned
 
 REASON = "cancelled_by_citizen"
-"""Why an appointment was cancelled, as its consumers read it."""
+"""Published reason of a cancellation."""
 
 
 class BookingDesk:
-    """Takes and changes bookings of slots."""
+    """Books, lists, moves and cancels appointments in slots."""
 
     def __init__(
         self,
         uow: UnitOfWork,
-        openings: Openings,
+        availability: Openings,
         accounts: Accounts,
         appointments: Appointments,
         holds: Holds,
-        answers: Answers,
-        holders: Holders,
+        idempotency_keys: Answers,
+        eligibility: Holders,
         quotas: AccountQuotas,
         *,
         prototype_form: bool,
     ) -> None:
-        """Book what *openings* has; take the prototype's form of a number with *prototype_form*.
+        """Book slots that *availability* offers.
 
-        *holders* say who may book for whom.
+        *eligibility* tells for which NHS number an account may book. *prototype_form* accepts the
+        prototype's form of an NHS number too.
         """
         self._uow = uow
-        self._openings = openings
+        self._availability = availability
         self._accounts = accounts
         self._appointments = appointments
         self._holds = holds
-        self._answers = answers
-        self._holders = holders
+        self._idempotency_keys = idempotency_keys
+        self._eligibility = eligibility
         self._quotas = quotas
         self._prototype_form = prototype_form
 
     async def book(
-        self, wish: BookSlots, key: str | None, principal: Principal, cause: Cause
+        self, request: BookSlots, key: str | None, principal: Principal, context: Cause
     ) -> Versioned:
-        """Hold the slots and let the practice be asked; the same *key* gets the same answer.
+        """Hold the slots and emit the event on which the practice is asked.
+
+        *key* is the idempotency key: a repeated request with it gets the stored response.
 
         Raises:
-            GovidError: the slots are not to be had, the key was used for something else, or it is
-                not for the principal to book this.
+            GovidError: the slots are not available, the key belongs to a different request, or the
+                principal may not book this.
         """
-        retry = None
+        idempotent = None
         if key is not None:
-            digest = sha256(msgspec.json.encode(wish)).digest()
-            retry = Retry(account_id=principal.account_id, key=key, digest=digest)
-        if answered := await self._answered(retry):
-            return answered
+            digest = sha256(msgspec.json.encode(request)).digest()
+            idempotent = Retry(account_id=principal.account_id, key=key, digest=digest)
+        if stored := await self._find_stored_response(idempotent):
+            return stored
         try:
-            return await self._book(wish, retry, principal, cause)
+            return await self._book(request, idempotent, principal, context)
         except SlotTaken:
-            # Perhaps by this very request, whose first answer was lost on its way.
-            if answered := await self._answered(retry):
-                return answered
+            # The first attempt of this request may hold it, if its response was lost.
+            if stored := await self._find_stored_response(idempotent):
+                return stored
             raise
 
     async def _book(
-        self, wish: BookSlots, retry: Retry | None, principal: Principal, cause: Cause
+        self, request: BookSlots, idempotent: Retry | None, principal: Principal, context: Cause
     ) -> Versioned:
-        specialty, service = self._openings.practice(wish.specialty)
-        patient = self._number(wish.patient_identifier)
-        await self._holders.check(principal, patient)
-        await self._quotas.count_search(principal.account_id, cause)
-        slots = await self._openings.chosen(service, wish.date, wish.slots)
-        async with self._uow.begin(cause) as tx:
+        specialty, service = self._availability.practice(request.specialty)
+        patient = self._normalise_nhs_number(request.patient_identifier)
+        await self._eligibility.check(principal, patient)
+        await self._quotas.count_search(principal.account_id, context)
+        slots = await self._availability.chosen(service, request.date, request.slots)
+        async with self._uow.begin(context) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked
-            if answered := await self._answered(retry, tx):
-                return answered
+            if stored := await self._find_stored_response(idempotent, tx):
+                return stored
             await self._quotas.check_live_appointments(tx, principal.account_id, specialty)
             await self._quotas.count_change(tx, principal.account_id)
             booked = await self._appointments.add_booking(
@@ -107,67 +111,71 @@ class BookingDesk:
                 service=service,
                 specialty=specialty,
                 patient=patient,
-                reason=wish.reason,
+                reason=request.reason,
                 start=slots[0].start,
             )
             await self._holds.take(tx, principal.account_id, booked.view.id, slots)
-            if retry is not None:
-                await self._answers.keep(tx, retry, msgspec.json.encode(booked.view).decode())
-            _request(tx, booked.view, cause)
+            if idempotent is not None:
+                await self._idempotency_keys.keep(
+                    tx, idempotent, msgspec.json.encode(booked.view).decode()
+                )
+            _emit_requested(tx, booked.view, context)
         return booked
 
     async def own(
         self, principal: Principal, *, limit: int, after: UUID | None
     ) -> Page[AppointmentView]:
-        """Return a page of the principal's own appointments."""
+        """Return one page of the principal's own appointments."""
         return await self._appointments.page_of(principal.account_id, limit=limit, after=after)
 
     async def move(
         self,
         appointment_id: UUID,
-        wish: MoveAppointment,
-        known: Precondition,
+        request: MoveAppointment,
+        precondition: Precondition,
         principal: Principal,
-        cause: Cause,
+        context: Cause,
     ) -> Versioned:
-        """Hold other slots too and let the practice be asked; until then nothing is given up.
+        """Hold the new slots as well and emit the event on which the practice is asked.
+
+        The current slots stay held until the practice has agreed.
 
         Raises:
-            GovidError: it is none, not what was read, over, undecided, not for the principal to
-                move any more, or the slots are not free.
+            GovidError: the appointment does not exist, has changed, is over or undecided, the
+                principal may no longer book, or the slots are not free.
         """
         found = await self._appointments.find(principal.account_id, appointment_id)
         if found is None:
             raise AppointmentNotFound
-        known.check(found.version)
+        precondition.check(found.version)
         if found.service is None:
             raise AppointmentHasNoSlot
-        await self._holders.check(principal, found.view.patient_identifier)
-        await self._quotas.count_search(principal.account_id, cause)
-        slots = await self._openings.chosen(found.service, wish.date, wish.slots)
-        async with self._uow.begin(cause) as tx:
+        await self._eligibility.check(principal, found.view.patient_identifier)
+        await self._quotas.count_search(principal.account_id, context)
+        slots = await self._availability.chosen(found.service, request.date, request.slots)
+        async with self._uow.begin(context) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked
-            current = await self._current(tx, appointment_id, known, principal)
+            current = await self._lock_current(tx, appointment_id, precondition, principal)
             if current.status is AppointmentStatus.REQUESTED:
                 raise AppointmentIsUndecided
             await self._quotas.count_change(tx, principal.account_id)
             await self._holds.take(tx, principal.account_id, appointment_id, slots)
             moved = await self._appointments.reopen(tx, appointment_id, slots[0].start)
-            _request(tx, moved.view, cause)
+            _emit_requested(tx, moved.view, context)
         return moved
 
     @rerun_on_conflict
     async def cancel(
-        self, appointment_id: UUID, known: Precondition, principal: Principal, cause: Cause
+        self, appointment_id: UUID, precondition: Precondition, principal: Principal, context: Cause
     ) -> Versioned:
-        """Cancel the appointment. Its slots are free when the practice has been told.
+        """Cancel the appointment. Its slots are released after the practice has cancelled it.
 
         Raises:
-            GovidError: it is none, not what was read, or over.
+            GovidError: the appointment does not exist, has changed, or is over.
         """
-        async with self._uow.begin(cause) as tx:
-            await self._current(tx, appointment_id, known, principal)
+        async with self._uow.begin(context) as tx:
+            await self._lock_current(tx, appointment_id, precondition, principal)
             await self._quotas.count_change(tx, principal.account_id)
             cancelled = await self._appointments.cancel(tx, appointment_id, reason=REASON)
             tx.emit(
@@ -181,32 +189,36 @@ class BookingDesk:
             )
         return cancelled
 
-    async def _current(
-        self, tx: Transaction, appointment_id: UUID, known: Precondition, principal: Principal
+    async def _lock_current(
+        self,
+        tx: Transaction,
+        appointment_id: UUID,
+        precondition: Precondition,
+        principal: Principal,
     ) -> AppointmentView:
-        """Return the appointment, locked, if it is what was read and still ahead."""
+        """Lock and return the appointment if it has the expected version and is still ahead."""
         found = await self._appointments.lock(tx, principal.account_id, appointment_id)
         if found is None:
             raise AppointmentNotFound
-        known.check(found.version)
+        precondition.check(found.version)
         view = found.view
         has_passed = view.confirmed_datetime is not None and view.confirmed_datetime <= tx.now
         if view.status not in LIVE or has_passed:
             raise AppointmentIsOver
         return view
 
-    async def _answered(
-        self, retry: Retry | None, tx: Transaction | None = None
+    async def _find_stored_response(
+        self, idempotent: Retry | None, tx: Transaction | None = None
     ) -> Versioned | None:
-        found = None if retry is None else await self._answers.find(retry, tx)
-        if retry is None or found is None:
+        found = None if idempotent is None else await self._idempotency_keys.find(idempotent, tx)
+        if idempotent is None or found is None:
             return None
         digest, answer = found
-        if digest != retry.digest:
+        if digest != idempotent.digest:
             raise KeyReused
         return Versioned(view=msgspec.json.decode(answer, type=AppointmentView))
 
-    def _number(self, text: str) -> str:
+    def _normalise_nhs_number(self, text: str) -> str:
         try:
             return normalise_identifier(
                 IdentifierType.NHS, text, prototype_form=self._prototype_form
@@ -215,16 +227,16 @@ class BookingDesk:
             raise Invalid.at("patient_identifier", str(error), "nhs_number_format") from error
 
 
-def _request(tx: Transaction, wanted: AppointmentView, cause: Cause) -> None:
+def _emit_requested(tx: Transaction, appointment: AppointmentView, context: Cause) -> None:
     tx.emit(
         AppointmentRequested(
-            appointment_id=wanted.appointment_id,
-            user_id=wanted.user_id,
-            patient_identifier=wanted.patient_identifier,
-            requested_datetime=wanted.requested_datetime,
-            doctor_specialty=wanted.doctor_specialty,
-            reason=wanted.reason,
+            appointment_id=appointment.appointment_id,
+            user_id=appointment.user_id,
+            patient_identifier=appointment.patient_identifier,
+            requested_datetime=appointment.requested_datetime,
+            doctor_specialty=appointment.doctor_specialty,
+            reason=appointment.reason,
             timestamp=tx.now,
-            correlation_id=cause.correlation_id,
+            correlation_id=context.correlation_id,
         )
     )

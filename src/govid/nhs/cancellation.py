@@ -1,43 +1,54 @@
-"""What becomes of a person's appointments when their account is blocked or closed."""
+"""Cancels appointments of blocked and closed accounts, and erases data of closed accounts."""
 
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import AccountBlocked, AccountClosed, AccountRestored, AppointmentDecided
 from govid.nhs.decision import AppointmentStatus
 from govid.nhs.repository import Accounts, Answers, Appointments, Patients
 
-Ended = AccountBlocked | AccountClosed
-Standing = Ended | AccountRestored
+AccountEnded = AccountBlocked | AccountClosed
+AccountStatusEvent = AccountEnded | AccountRestored
 
 REASON = "account_blocked"
-"""Why an appointment was cancelled, as its consumers read it."""
+"""Published reason of a cancellation."""
 
 
 class Cancellation:
-    """Keeps accounts that are blocked or closed free of future appointments.
+    """Handler of account status events: keeps blocked and closed accounts free of appointments.
 
-    A restored account may book again; what was cancelled stays cancelled, as its slot may be gone.
-    A closed one is never restored: what was held for its owner only is erased.
+    A restored account may book again. Cancelled appointments stay cancelled, because their slots
+    may be taken. A closed account is never restored, so data that only its holder could read is
+    erased.
     """
 
     def __init__(
-        self, accounts: Accounts, patients: Patients, appointments: Appointments, answers: Answers
+        self,
+        accounts: Accounts,
+        patients: Patients,
+        appointments: Appointments,
+        idempotency_keys: Answers,
     ) -> None:
-        """Mark *accounts*, cancel *appointments*; of closed ones erase *patients* and *answers*."""
+        """Block or restore *accounts* and cancel *appointments*.
+
+        For a closed account, rows of *patients* and *idempotency_keys* are deleted too.
+        """
         self._accounts = accounts
         self._patients = patients
         self._appointments = appointments
-        self._answers = answers
+        self._idempotency_keys = idempotency_keys
 
-    async def prepare(self, delivery: Delivery[Standing]) -> None:
-        """Ask nobody."""
+    async def prepare(self, delivery: Delivery[AccountStatusEvent]) -> None:
+        """Do nothing: this handler needs no input from outside."""
 
     async def apply(
         self,
         tx: Transaction,
-        delivery: Delivery[Standing],
-        outcome: None,  # noqa: ARG002 - nobody was asked
+        delivery: Delivery[AccountStatusEvent],
+        outcome: None,  # noqa: ARG002 - `prepare` returns nothing
     ) -> None:
-        """Mark the account first: a booking under way has then committed, or will be refused."""
+        """Store the account status, then cancel future appointments.
+
+        The status is stored first: a concurrent booking has then either committed or is refused.
+        """
         account_id = delivery.event.account_id
         if isinstance(delivery.event, AccountRestored):
             await self._accounts.restore(tx, account_id)
@@ -56,4 +67,4 @@ class Cancellation:
         if isinstance(delivery.event, AccountClosed):
             await self._patients.erase(tx, account_id)
             await self._appointments.redact(tx, account_id)
-            await self._answers.erase(tx, account_id)
+            await self._idempotency_keys.erase(tx, account_id)

@@ -1,4 +1,4 @@
-"""What may become of an appointment."""
+"""Statuses of an appointment, and the decision that changes them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,7 +7,7 @@ import msgspec
 
 
 class AppointmentStatus(StrEnum):
-    """How far an appointment has come."""
+    """Status of an appointment."""
 
     REQUESTED = "REQUESTED"
     CONFIRMED = "CONFIRMED"
@@ -17,11 +17,11 @@ class AppointmentStatus(StrEnum):
 
 
 LIVE = (AppointmentStatus.REQUESTED, AppointmentStatus.CONFIRMED)
-"""What an appointment is as long as somebody may still come."""
+"""Statuses of an appointment that is still ahead."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a wish: a time, or the reason why there is none."""
+    """Decision on an appointment request: a confirmed time, or the reason of a rejection."""
 
     status: AppointmentStatus
     confirmed_datetime: datetime | None = None

@@ -1,4 +1,4 @@
-"""What the NHS module refuses."""
+"""Errors of the NHS module. The first line of each docstring is the client's message."""
 
 from govid.bus import GovidError, Kind
 
@@ -11,28 +11,28 @@ class AccountIsBlocked(GovidError):
 
 
 class StepUpRequired(GovidError):
-    """Whoever books at a practice has to be known: have your NHS number verified first."""
+    """Booking at a practice requires a verified NHS number. Please verify yours first."""
 
     code = "step-up-required"
     kind = Kind.FORBIDDEN
 
 
 class NotYourNumber(GovidError):
-    """You can book for yourself only, by the number in the NHS's own record of you."""
+    """You can only book for yourself, with the NHS number in your own NHS record."""
 
     code = "nhs-number-not-yours"
     kind = Kind.FORBIDDEN
 
 
 class PatientRecordNotFound(GovidError):
-    """There is no such record among those that you filed."""
+    """There is no such record among the patient records that you have filed."""
 
     code = "patient-record-not-found"
     kind = Kind.NOT_FOUND
 
 
 class NumberOfAnother(GovidError):
-    """This NHS number was verified for another account."""
+    """This NHS number has been verified for another account."""
 
     code = "nhs-number-of-another"
     kind = Kind.FORBIDDEN
@@ -46,21 +46,21 @@ class AppointmentNotFound(GovidError):
 
 
 class BookingIsOff(GovidError):
-    """Appointments cannot be booked here, as govid is not connected to the NHS."""
+    """Appointments cannot be booked here because govid is not connected to the NHS."""
 
     code = "booking-off"
     kind = Kind.UNAVAILABLE
 
 
 class PracticesAreAway(GovidError):
-    """The practices cannot be asked at the moment; please try again shortly."""
+    """The practices cannot be reached at the moment. Please try again shortly."""
 
     code = "practices-away"
     kind = Kind.UNAVAILABLE
 
 
 class SlotTaken(GovidError):
-    """That time is not free, or not free any more."""
+    """That time is not available, or is no longer available."""
 
     code = "slot-taken"
     kind = Kind.CONFLICT
@@ -74,7 +74,7 @@ class AppointmentsOverlap(GovidError):
 
 
 class AppointmentIsUndecided(GovidError):
-    """The practice has not answered yet; an appointment can be moved once it has."""
+    """The practice has not answered yet. You can move the appointment after it has answered."""
 
     code = "appointment-undecided"
     kind = Kind.CONFLICT
@@ -88,28 +88,28 @@ class AppointmentIsOver(GovidError):
 
 
 class AppointmentHasNoSlot(GovidError):
-    """Only an appointment in a slot can be moved; cancel this one and book another."""
+    """Only an appointment in a slot can be moved. Cancel this one and book another."""
 
     code = "appointment-without-slot"
     kind = Kind.CONFLICT
 
 
 class AppointmentHasChanged(GovidError):
-    """The appointment has changed since you read it; please read it again."""
+    """The appointment has changed since you read it. Please read it again."""
 
     code = "appointment-changed"
     kind = Kind.CHANGED
 
 
 class VersionNeeded(GovidError):
-    """`If-Match` is needed here, with the `ETag` of the appointment as you read it."""
+    """`If-Match` is required, with the `ETag` of the appointment as you read it."""
 
     code = "if-match-needed"
     kind = Kind.UNCONDITIONAL
 
 
 class KeyReused(GovidError):
-    """This `Idempotency-Key` belongs to another request."""
+    """This `Idempotency-Key` has been used for a different request."""
 
     code = "idempotency-key-reused"
     kind = Kind.INVALID

@@ -1,4 +1,4 @@
-"""Examples for the API's documents. The people are published test patients."""
+"""Examples for the OpenAPI document. The people are test patients that the NHS publishes."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -33,7 +33,7 @@ MOVE_APPOINTMENT: dict[str, Any] = {
     "slots": ["2000011147-20300305T1000", "2000011147-20300305T1015"],
 }
 
-_BORN = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
+_CREATED = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 _PATIENT = PatientView(
     id=UUID("019b8d3c-5ac0-7e1b-9f4e-2d6a8c0b1e41"),
     patient_id="P12345",
@@ -51,18 +51,20 @@ _APPOINTMENT = AppointmentView(
     status=AppointmentStatus.REQUESTED,
     confirmed_datetime=None,
     confirmation_details=None,
-    created_at=_BORN,
-    updated_at=_BORN,
+    created_at=_CREATED,
+    updated_at=_CREATED,
 )
 
 PATIENT_REQUESTS = [Example(id="patient", summary="A patient", value=FILE_PATIENT)]
-PATIENTS = [Example(id="patient", summary="As it is filed", value=_PATIENT)]
-PATIENT_LISTS = [Example(id="patients", summary="All of yours", value=[_PATIENT])]
+PATIENTS = [Example(id="patient", summary="A filed record", value=_PATIENT)]
+PATIENT_LISTS = [Example(id="patients", summary="All of your records", value=[_PATIENT])]
 APPOINTMENT_REQUESTS = [
     Example(id="appointment", summary="A time in the United Kingdom", value=REQUEST_APPOINTMENT)
 ]
 APPOINTMENTS = [Example(id="appointment", summary="Not yet decided", value=_APPOINTMENT)]
-APPOINTMENT_LISTS = [Example(id="appointments", summary="All of yours", value=[_APPOINTMENT])]
+APPOINTMENT_LISTS = [
+    Example(id="appointments", summary="All of your appointments", value=[_APPOINTMENT])
+]
 _BOOKING = structs.replace(_APPOINTMENT, patient_identifier="9434765919")
 _SLOT = SlotView(
     slot_id="2000011147-20300304T0930",

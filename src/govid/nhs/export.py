@@ -1,4 +1,4 @@
-"""Streams what the NHS module holds about an account, for the account's own export."""
+"""Streams the data that the NHS module stores about an account, for its data export."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
@@ -22,16 +22,16 @@ _APPOINTMENT_BYTES = func.octet_length(Appointment.doctor_specialty) + func.octe
 
 
 class Records:
-    """The records of one account, as they are stored."""
+    """Source of one account's patient records and appointments for the data export."""
 
     def __init__(self, database: Database) -> None:
-        """Read from *database*, which need not be open yet."""
+        """Read from *database*. It may be opened later."""
         self._reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
 
     def sections(
         self,
     ) -> Mapping[str, Callable[[UUID], AsyncIterator[Sequence[Mapping[str, Any]]]]]:
-        """Return what streams each kind of record, in pages."""
+        """Return one function per section of the export; it streams the rows in pages."""
         return {"patients": self._patients, "appointments": self._appointments}
 
     def _patients(self, account_id: UUID) -> AsyncIterator[Sequence[Mapping[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Events in: which of them reach the NHS, under which names."""
+"""Lists the event subscribers of the NHS module."""
 
 from collections.abc import Sequence
 
@@ -23,9 +23,9 @@ BOOKING = "nhs.booking"
 
 
 def consumers(
-    verification: Verification, booking: Booking, cancellation: Cancellation
+    verification: Verification, booking: Booking, account_status: Cancellation
 ) -> Sequence[Consumer]:
-    """Return the module's subscribers. Their names are stored, and never change (I10)."""
+    """Return the module's subscribers. Their names are stored and must never change (I10)."""
     return (
         Consumer(
             name=VERIFICATION,
@@ -47,7 +47,7 @@ def consumers(
         Consumer(
             name="nhs.appointments",
             handles=(AccountBlocked, AccountClosed, AccountRestored),
-            handler=cancellation,
+            handler=account_status,
             grouped=False,
         ),
     )

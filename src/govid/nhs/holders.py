@@ -1,4 +1,4 @@
-"""For whom somebody may book at a practice: for themselves, once the NHS has said who they are."""
+"""Decides for which NHS number an account may book: its own, after verification."""
 
 from uuid import UUID
 
@@ -12,32 +12,33 @@ LEAST_ASSURANCE = "P1"
 
 
 class Holders:
-    """Knows whose an NHS number is, by what the registry said when it was verified."""
+    """Compares an NHS number with the one that the registry gave when it verified the account."""
 
-    def __init__(self, patients: Patients, *, is_strict: bool) -> None:
-        """Look into *patients*. Unless *is_strict*, anybody may book in any name."""
+    def __init__(self, patients: Patients, *, own_number_only: bool) -> None:
+        """Read *patients*. Without *own_number_only* an account may book for any NHS number."""
         self._patients = patients
-        self._is_strict = is_strict
+        self._own_number_only = own_number_only
 
     async def check(self, principal: Principal, number: str) -> None:
-        """Let pass whose own verified NHS number *number* is, however it is written.
+        """Accept *number* if it is the principal's own verified NHS number, in any notation.
 
         Raises:
-            StepUpRequired: the account is not verified, or something speaks against it.
-            NotYourNumber: the number is another's, nobody's, or none at all; which, is not told.
+            StepUpRequired: the account is not verified, or a contra-indicator lowered its level.
+            NhsNumberNotYours: the number belongs to another patient, is not allocated, or is
+                malformed. The three cases are not distinguished.
         """
-        if not self._is_strict:
+        if not self._own_number_only:
             return
-        # P0, P1 and P2 are in order as they are written.
+        # P0, P1 and P2 sort alphabetically.
         if principal.assurance < LEAST_ASSURANCE:
             raise StepUpRequired
         if not await self.is_own(principal.account_id, number):
             raise NotYourNumber
 
     async def is_own(self, account_id: UUID, number: str) -> bool:
-        """Tell whether the registry has given *number* for the holder of the account."""
+        """Tell whether *number* is the registered NHS number of the account holder."""
         try:
-            wanted = normalise_identifier(IdentifierType.NHS, number, prototype_form=False)
+            canonical = normalise_identifier(IdentifierType.NHS, number, prototype_form=False)
         except ValueError:
             return False
-        return await self._patients.registered_number(account_id) == wanted
+        return await self._patients.registered_number(account_id) == canonical

@@ -1,4 +1,4 @@
-"""Times as citizens write them: by the clock on the wall, unless they say otherwise."""
+"""Parses and formats times as citizens write them: UK local time, unless an offset is given."""
 
 import re
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 LONDON = ZoneInfo("Europe/London")
 
-# datetime.fromisoformat alone would take a bare date, a week, and any character between the two.
+# `datetime.fromisoformat` alone would accept a bare date, a week date, and any separator.
 _DATE_AND_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
     r"([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
@@ -14,42 +14,45 @@ _DATE_AND_TIME = re.compile(
 
 
 def moment_of(text: str) -> datetime:
-    """Return the moment that *text* names, in UTC.
+    """Parse a date and time in ISO 8601 and return it in UTC.
 
-    ISO 8601, a date and a time. Without an offset it is a time in the United Kingdom.
+    Without an offset it is a time in the United Kingdom.
 
     Raises:
-        ValueError: it names no moment, or two. Its text may be shown.
+        ValueError: *text* names no point in time, or two. The error text may be shown.
     """
     if not _DATE_AND_TIME.fullmatch(text):
         raise ValueError("must be a date and a time like 2026-03-02T09:00 or 2026-03-02T09:00Z")
     try:
-        written = datetime.fromisoformat(text.upper())
-        return (_in_london(written) if written.tzinfo is None else written).astimezone(UTC)
-    except _NoSingleMoment:
+        local = datetime.fromisoformat(text.upper())
+        return (_localise(local) if local.tzinfo is None else local).astimezone(UTC)
+    except _ClockChange:
         raise
     except (ValueError, OverflowError) as error:
         raise ValueError("there is no such date or time") from error
 
 
 def on_the_wall(moment: datetime) -> str:
-    """Return *moment* as a citizen reads it: by the clock on the wall."""
+    """Format *moment* in UK local time."""
     return moment.astimezone(LONDON).strftime("%d %B %Y at %H:%M")
 
 
-class _NoSingleMoment(ValueError):
-    """The clocks were changed around this time."""
+class _ClockChange(ValueError):
+    """The local time does not exist or occurs twice, because the clocks change."""
 
 
-def _in_london(written: datetime) -> datetime:
-    """Return *written*, which has no offset, with London's.
+def _localise(local: datetime) -> datetime:
+    """Return *local*, which has no offset, in London's time zone.
 
-    `fold` tells the first of two equal times from the second (PEP 495). Around a change of the
-    clocks the two readings differ; of a time that was skipped, neither comes back as written.
+    `fold` distinguishes the first of two equal times from the second (PEP 495). The two readings
+    differ only around a clock change. A skipped time does not survive a round trip through UTC.
+
+    Raises:
+        _ClockChange: the time was skipped or occurs twice.
     """
-    first, second = (written.replace(tzinfo=LONDON, fold=fold) for fold in (0, 1))
+    first, second = (local.replace(tzinfo=LONDON, fold=fold) for fold in (0, 1))
     if first.utcoffset() == second.utcoffset():
         return first
-    if first.astimezone(UTC).astimezone(LONDON).replace(tzinfo=None) != written:
-        raise _NoSingleMoment("the clocks go forward then: there is no such time in the UK")
-    raise _NoSingleMoment("the clocks go back then: this time comes twice, so give an offset")
+    if first.astimezone(UTC).astimezone(LONDON).replace(tzinfo=None) != local:
+        raise _ClockChange("the clocks go forward then: there is no such time in the UK")
+    raise _ClockChange("the clocks go back then: this time comes twice, so give an offset")

@@ -1,4 +1,4 @@
-"""The tables of the NHS module, as columns. The rules of the rows stand in the migration."""
+"""Tables of the NHS module. Constraints are defined in the migrations."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """The base of the NHS's tables: its own schema, and no time without its zone."""
+    """Base of all tables: schema `nhs`, text columns, timestamps with time zone."""
 
     metadata = MetaData(schema="nhs")
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy declares it so
@@ -18,7 +18,7 @@ class Base(DeclarativeBase):
 
 
 class Account(Base):
-    """What the NHS remembers of an account: one row to lock, and whether it is blocked."""
+    """Account status as the NHS module knows it, and the row that its use cases lock."""
 
     __tablename__ = "account"
 
@@ -27,7 +27,7 @@ class Account(Base):
 
 
 class Patient(Base):
-    """A patient record. `source` tells who vouches for it: the citizen or the registry."""
+    """Patient record. `source` is `citizen` (self-declared) or `registry` (verified)."""
 
     __tablename__ = "patient"
 
@@ -43,9 +43,9 @@ class Patient(Base):
 
 
 class Appointment(Base):
-    """An appointment, from the wish to the decision.
+    """Appointment, from the request to the decision.
 
-    `service` is the practice, where slots of one are booked; `version` grows with each change.
+    `service` is the practice, if slots are booked; `version` increases with each change.
     """
 
     __tablename__ = "appointment"
@@ -68,7 +68,7 @@ class Appointment(Base):
 
 
 class HeldSlot(Base):
-    """A slot that an appointment holds: agreed with the practice, or only wanted so far."""
+    """Slot that an appointment holds: agreed with the practice, or only requested so far."""
 
     __tablename__ = "held_slot"
 
@@ -81,7 +81,7 @@ class HeldSlot(Base):
 
 
 class BookingAnswer(Base):
-    """What was answered to a booking, for whoever sends it again under the same key."""
+    """Stored response to a booking, returned when the same idempotency key is sent again."""
 
     __tablename__ = "booking_answer"
 
@@ -93,7 +93,7 @@ class BookingAnswer(Base):
 
 
 class Quota(Base):
-    """A counter of a rate (`govid.bus.storage.quotas`), in a span that ends at `ends_at`."""
+    """Rate-limit counter (`govid.bus.storage.quotas`) of a period that ends at `ends_at`."""
 
     __tablename__ = "quota"
 

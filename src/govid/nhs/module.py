@@ -1,4 +1,4 @@
-"""The NHS module, put together."""
+"""Builds the NHS module: clients, use cases, routes and event subscribers."""
 
 from collections.abc import Callable, Collection
 from functools import partial
@@ -38,26 +38,26 @@ def build(
 ) -> Module:
     """Build the module: its routes below `/api/nhs` and its subscribers.
 
-    *facts* knows what the holders of accounts claim to be; *metrics* counts calls to the NHS;
-    *recovered* is told which subscribers may go on, as the NHS is back, and whether that is sure;
-    *rehearse* is given a simulator that stands in for the NHS; *verified* knows for whom numbers
-    were verified.
+    *facts* returns the claimed facts of an account; *metrics* counts requests to the NHS;
+    *recovered* is called with the subscribers to resume after an outage, and with whether the
+    recovery is certain; *rehearse* receives the simulator, if one replaces the NHS; *verified*
+    tells for which account an identifier was verified.
 
     Raises:
-        ValueError: the private key is none, or the simulator's fault is unknown.
+        ValueError: the private key is invalid, or the simulator's fault is unknown.
     """
-    # A list or a look-up is one statement, which needs no BEGIN and no COMMIT around it.
+    # Each read is a single statement, which needs no BEGIN and no COMMIT.
     reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     accounts, patients, appointments = Accounts(), Patients(reads), Appointments(reads)
-    ports = open_ports(settings, clock, metrics)
+    clients = open_ports(settings, clock, metrics)
     if recovered is not None:
-        ports.on_recovery(partial(recovered, (VERIFICATION, BOOKING)))
-    if rehearse is not None and ports.simulator is not None:
-        rehearse(ports.simulator)
+        clients.on_recovery(partial(recovered, (VERIFICATION, BOOKING)))
+    if rehearse is not None and clients.simulator is not None:
+        rehearse(clients.simulator)
 
     counters = Quotas("nhs.quota")
     quotas = AccountQuotas(uow, counters, settings.quotas)
-    filing = PatientFiling(
+    patient_records = PatientFiling(
         uow,
         accounts,
         patients,
@@ -65,44 +65,44 @@ def build(
         verified,
         prototype_form=settings.accept_prototype_form,
     )
-    holders = Holders(patients, is_strict=ports.holders_only)
-    desk = AppointmentDesk(
+    eligibility = Holders(patients, own_number_only=clients.holders_only)
+    requests = AppointmentDesk(
         uow,
         accounts,
         appointments,
-        holders,
+        eligibility,
         quotas,
-        is_open=ports.takes_bookings,
+        accepts_requests=clients.takes_bookings,
     )
-    holds, answers = Holds(reads), Answers(reads)
-    services = {one.specialty: one.service for one in ports.directory}
-    openings = Openings(ports.practices, services, holds, clock)
+    holds, idempotency_keys = Holds(reads), Answers(reads)
+    services = {one.specialty: one.service for one in clients.directory}
+    availability = Openings(clients.practices, services, holds, clock)
     bookings = BookingDesk(
         uow,
-        openings,
+        availability,
         accounts,
         appointments,
         holds,
-        answers,
-        holders,
+        idempotency_keys,
+        eligibility,
         quotas,
         prototype_form=settings.accept_prototype_form,
     )
     return Module(
         name="nhs",
-        routes=(router(filing, desk, openings, bookings, quotas),),
+        routes=(router(patient_records, requests, availability, bookings, quotas),),
         consumers=consumers(
-            Verification(ports.registry, accounts, patients, facts),
+            Verification(clients.registry, accounts, patients, facts),
             Booking(
-                ports.provider,
-                Wishes(openings, holders, accounts, appointments, holds),
-                PracticeOrders(ports.practices),
+                clients.provider,
+                Wishes(availability, eligibility, accounts, appointments, holds),
+                PracticeOrders(clients.practices),
                 appointments,
                 holds,
             ),
-            Cancellation(accounts, patients, appointments, answers),
+            Cancellation(accounts, patients, appointments, idempotency_keys),
         ),
         tasks=(QuotaCleanup(uow, counters, "nhs").run,),
-        stops=ports.stops,
-        states={"nhs": ports.state},
+        stops=clients.stops,
+        states={"nhs": clients.state},
     )

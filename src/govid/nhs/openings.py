@@ -1,4 +1,4 @@
-"""What practices have free, and what of it a citizen chooses."""
+"""Finds free slots of practices and checks the slots that a citizen has chosen."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,31 +15,31 @@ from govid.nhs.slots import FreeSlot
 
 DAYS_AHEAD = 14
 ANSWER_SECONDS = 10.0
-"""How long a practice's answer about a day serves everybody who asks."""
+"""How long the free slots of one practice and day are cached."""
 RECHECK_SECONDS = 1.0
-"""How old it may be for a slot that is not in it."""
+"""Age from which the cache is refreshed if it lacks a chosen slot."""
 LEAST_ASSURANCE = "P1"
 
 
 class Openings:
-    """Asks practices for their free slots, never inside a transaction."""
+    """Fetches free slots from practices, always outside a transaction."""
 
     def __init__(
         self, practices: Practices | None, services: Mapping[str, str], holds: Holds, clock: Clock
     ) -> None:
-        """Ask *practices*; *services* are their numbers in the Directory, by specialty."""
+        """Ask *practices*; *services* maps a specialty to a number in the Directory of Services."""
         self._practices = practices
         self._services = {name.casefold(): (name, number) for name, number in services.items()}
         self._holds = holds
         self._clock = clock
-        self._answers = AnswerCache[tuple[str, date], Sequence[FreeSlot]](ANSWER_SECONDS)
+        self._cache = AnswerCache[tuple[str, date], Sequence[FreeSlot]](ANSWER_SECONDS)
 
     def practice(self, specialty: str, *, place: str = "body") -> tuple[str, str]:
-        """Return the specialty as it is written, and the practice that has it.
+        """Return the name of the specialty as configured, and the practice that offers it.
 
         Raises:
-            BookingIsOff: nobody is connected.
-            Invalid: nobody has it.
+            BookingDisabled: no NHS is connected.
+            Invalid: no practice offers the specialty.
         """
         if self._practices is None:
             raise BookingIsOff
@@ -49,38 +49,38 @@ class Openings:
         return found
 
     async def on(self, specialty: str, day: date, principal: Principal) -> Sequence[SlotView]:
-        """Return what is free on *day* and nobody is about to get.
+        """Return the slots that are free on *day* and held by no appointment.
 
         Raises:
             StepUpRequired: the principal is not verified.
-            GovidError: nobody has the *specialty*, or can be asked.
+            GovidError: no practice offers *specialty*, or it cannot be reached.
         """
         name, service = self.practice(specialty, place="query")
-        # P0, P1 and P2 are in order as they are written.
+        # P0, P1 and P2 sort alphabetically.
         if principal.assurance < LEAST_ASSURANCE:
             raise StepUpRequired
-        slots = await self._free(service, day)
-        gone = await self._holds.among(service, [one.id for one in slots])
+        slots = await self._fetch_cached(service, day)
+        held = await self._holds.among(service, [one.id for one in slots])
         return [
             SlotView(slot_id=one.id, specialty=name, starts_at=one.start, ends_at=one.end)
             for one in slots
-            if one.id not in gone
+            if one.id not in held
         ]
 
     async def chosen(self, service: str, day: date, slot_ids: Sequence[str]) -> Sequence[FreeSlot]:
-        """Return the slots with these ids, as the practice has them, in order of time.
+        """Return the slots with these ids as the practice offers them, in order of time.
 
         Raises:
-            Invalid: the day has passed, or the slots are not in a row.
+            Invalid: the day has passed, or the slots are not adjacent.
             SlotTaken: one of them is not free.
-            GovidError: nobody can be asked.
+            GovidError: the practice cannot be reached.
         """
         if day < self._today():
             raise Invalid.at("date", "has passed", "past")
-        free = {one.id: one for one in await self._free(service, day)}
+        free = {one.id: one for one in await self._fetch_cached(service, day)}
         if not free.keys() >= set(slot_ids):
-            # They may have become free since the practice was asked.
-            latest = await self._free(service, day, newer_than=RECHECK_SECONDS)
+            # They may have become free since the practice was asked last.
+            latest = await self._fetch_cached(service, day, max_age=RECHECK_SECONDS)
             free = {one.id: one for one in latest}
         if not free.keys() >= set(slot_ids):
             raise SlotTaken
@@ -90,38 +90,38 @@ class Openings:
         return slots
 
     def has_passed(self, moment: datetime) -> bool:
-        """Tell whether *moment* is over."""
+        """Tell whether *moment* is now or in the past."""
         return moment <= self._clock.now()
 
     async def since(self, service: str, moment: datetime) -> Sequence[FreeSlot]:
-        """Return what is free from *moment* on that day and held by nobody, the earliest first.
+        """Return the free and unheld slots of that day from *moment* on, the earliest first.
 
         Raises:
-            Outage: the practice cannot be asked.
+            Outage: the practice cannot be reached.
         """
         try:
-            slots = await self._asked(service, moment.astimezone(LONDON).date())
+            slots = await self._fetch_from_practice(service, moment.astimezone(LONDON).date())
         except NotGranted as refusal:
-            # It knows no such service: the settings are wrong, and not whoever asks.
+            # The practice does not know the service: the settings are wrong, not the request.
             raise Outage("nhs") from refusal
-        gone = await self._holds.among(service, [one.id for one in slots])
-        ahead = [one for one in slots if one.start >= moment and one.id not in gone]
+        held = await self._holds.among(service, [one.id for one in slots])
+        ahead = [one for one in slots if one.start >= moment and one.id not in held]
         return sorted(ahead, key=lambda one: one.start)
 
-    async def _free(
-        self, service: str, day: date, *, newer_than: float | None = None
+    async def _fetch_cached(
+        self, service: str, day: date, *, max_age: float | None = None
     ) -> Sequence[FreeSlot]:
-        """Return what is free, as the practice said it within the last seconds."""
+        """Return the free slots, cached for some seconds."""
         try:
-            slots = await self._answers.get(
-                (service, day), lambda: self._asked(service, day), newer_than=newer_than
+            slots = await self._cache.get(
+                (service, day), lambda: self._fetch_from_practice(service, day), max_age=max_age
             )
         except (Outage, NotGranted) as failure:
             raise PracticesAreAway from failure
         now = self._clock.now()
         return [one for one in slots if one.start > now]
 
-    async def _asked(self, service: str, day: date) -> Sequence[FreeSlot]:
+    async def _fetch_from_practice(self, service: str, day: date) -> Sequence[FreeSlot]:
         if self._practices is None:
             raise BookingIsOff
         today = self._today()

@@ -1,4 +1,4 @@
-"""Patient records: a citizen files and sees their own."""
+"""Files, lists and removes the patient records of an account holder."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from govid.nhs.schemas import FilePatient, PatientView
 
 
 class PatientFiling:
-    """Files patient records."""
+    """Files, lists and removes patient records; each belongs to one account."""
 
     def __init__(
         self,
@@ -25,9 +25,9 @@ class PatientFiling:
         *,
         prototype_form: bool,
     ) -> None:
-        """File records of numbers that *verified* knows for no other account.
+        """Refuse an NHS number that *verified* reports for another account.
 
-        Accept the prototype's form of an NHS number too, with *prototype_form*.
+        *prototype_form* accepts the prototype's form of an NHS number too.
         """
         self._uow = uow
         self._accounts = accounts
@@ -37,15 +37,15 @@ class PatientFiling:
         self._prototype_form = prototype_form
 
     @rerun_on_conflict
-    async def file(self, record: FilePatient, principal: Principal, cause: Cause) -> PatientView:
+    async def file(self, record: FilePatient, principal: Principal, context: Cause) -> PatientView:
         """Store *record* as the principal's own.
 
         Raises:
             Invalid: the NHS number is malformed.
-            QuotaReached: the principal has filed as many as an account may have.
-            AccountIsBlocked: the account was blocked while this request was on its way.
-            NumberOfAnother: the number was verified for another account.
-            RateExceeded: that happened too often today; then no record is filed at all.
+            QuotaReached: the account has reached its quota of records.
+            AccountIsBlocked: the account was blocked while this request was being processed.
+            NhsNumberVerifiedElsewhere: the number was verified for another account.
+            RateExceeded: such refusals reached their daily limit; no record is filed then.
         """
         try:
             number = normalise_identifier(
@@ -57,7 +57,7 @@ class PatientFiling:
         is_refused = self._verified is not None and await self._verified.is_another_holder(
             account_id, IdentifierType.NHS, number
         )
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             if await self._accounts.lock(tx, account_id):
                 raise AccountIsBlocked
             await self._quotas.count_number(tx, account_id, is_refused=is_refused)
@@ -67,18 +67,19 @@ class PatientFiling:
             tx.emit(PatientRecordRefused(account_id=account_id, timestamp=tx.now))
         raise NumberOfAnother
 
-    async def remove(self, record_id: UUID, principal: Principal, cause: Cause) -> None:
-        """Delete a record that the principal has filed. One of the registry stays.
+    async def remove(self, record_id: UUID, principal: Principal, context: Cause) -> None:
+        """Delete a record that the principal has filed. A record of the registry stays.
 
         Raises:
-            PatientRecordNotFound: there is none, it is another's, or it is the registry's.
+            PatientRecordNotFound: it does not exist, belongs to another account, or came from
+                the registry.
         """
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             if not await self._patients.remove(tx, principal.account_id, record_id):
                 raise PatientRecordNotFound
 
     async def own(
         self, principal: Principal, *, limit: int, after: UUID | None
     ) -> Page[PatientView]:
-        """Return a page of the principal's own records."""
+        """Return one page of the principal's own records."""
         return await self._patients.page_of(principal.account_id, limit=limit, after=after)

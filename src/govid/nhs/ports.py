@@ -1,4 +1,4 @@
-"""Which NHS is asked: the real one, a simulated one, or none."""
+"""Builds the clients of the NHS that the settings name: real, simulated, or off."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -23,37 +23,37 @@ from govid.nhs.simulator import BASE_URL, ENDPOINT, ODS, SERVICES, NhsSimulator
 SIMULATED = tuple(
     Practice(specialty=specialty, service=number, ods=ODS) for number, specialty in SERVICES.items()
 )
-"""The practices of a simulated NHS."""
+"""Practices of the simulated NHS."""
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands at each port. `state` says how the NHS is, in a word for `/health`."""
+    """Clients of the NHS and their lifecycle. `state` is the value that `/health` shows."""
 
     registry: PatientRegistry
     provider: AppointmentProvider | None
-    """Who decides about wishes without a slot; None where a slot is looked for."""
+    """Decides requests without a slot; None if a free slot is assigned instead."""
     practices: Practices | None = None
-    """Whom to ask about slots, if anybody."""
+    """Client for slots and appointments; None if there is none."""
     directory: Sequence[Practice] = ()
-    """Which of them takes whom."""
+    """Practices by specialty."""
     takes_bookings: bool
-    """Whether there is somebody who decides about appointments."""
+    """Whether appointment requests can be decided."""
     holders_only: bool = False
-    """Whether citizens may book for themselves only: a practice takes govid's word for it."""
+    """Whether citizens may book for themselves only: a practice trusts the number it receives."""
     state: Callable[[], str]
     stops: Sequence[Callable[[], Awaitable[None]]] = ()
     on_recovery: Callable[[Callable[[bool], None]], None] = lambda _: None
-    """Takes who wants to know when the NHS is back (True), or may be (False)."""
+    """Registers a callback for the end of an outage: certain (True) or likely (False)."""
     simulator: NhsSimulator | None = None
-    """What stands in for the NHS in this process."""
+    """Simulator that replaces the NHS in this process."""
 
 
 def open_ports(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None) -> Ports:
-    """Return what *settings* want.
+    """Build the clients that *settings* name.
 
     Raises:
-        ValueError: the private key is none, or the simulator's fault is unknown.
-        RuntimeError: a simulator was wanted where there may be none.
+        ValueError: the private key is invalid, or the simulator's fault is unknown.
+        RuntimeError: a simulator is configured but not allowed.
     """
     match settings.registry:
         case "remote":
@@ -92,7 +92,7 @@ def _remote(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None
 
 
 def _simulated(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | None) -> Ports:
-    """Let the same adapter ask an NHS in this process."""
+    """Build the same clients on a simulator in this process."""
     simulator = NhsSimulator(
         clock=clock,
         fault=settings.simulator_fault,
@@ -108,7 +108,7 @@ def _simulated(settings: NhsSettings, clock: Clock, metrics: UpstreamMetrics | N
     by_form = LocalPatientRegistry(prototype_form=settings.accept_prototype_form)
     return Ports(
         registry=ByFormWithoutFacts(connection.registry(), by_form),
-        # The contract's wishes are for any time at all, which no diary has.
+        # The API contract accepts requests for any time, which no practice offers.
         provider=LocalAppointmentProvider(clock) if books else OffAppointmentProvider(),
         practices=(
             connection.practices(Sender(ods=ODS, endpoint=ENDPOINT), SIMULATED) if books else None

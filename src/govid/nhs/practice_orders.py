@@ -1,4 +1,4 @@
-"""What is asked of a practice about one appointment; asked again, it is the same."""
+"""Books, moves and cancels one appointment at its practice; repeating it changes nothing."""
 
 from textwrap import shorten
 
@@ -24,24 +24,25 @@ _LONGEST_DESCRIPTION = 100
 
 
 class PracticeOrders:
-    """Brings a practice's diary to what the citizen wants."""
+    """Brings the practice's own appointment in line with the stored one."""
 
     def __init__(self, practices: Practices | None) -> None:
-        """Ask *practices*, or nobody."""
+        """Ask *practices*. Without a client every request is an outage."""
         self._practices = practices
 
     async def place(self, hold: Hold) -> Decision | None:
-        """Book or move what *hold* wants; None as long as the practice has not decided.
+        """Book or move the appointment; return None while the practice has not decided.
 
-        The appointment's own id and time of birth make the message what it was the first time.
+        The message carries the appointment's own id and creation time, so a repeated one is
+        identical.
 
         Raises:
-            Outage: the practice cannot be asked; nothing is decided.
+            Outage: the practice cannot be reached; nothing is decided.
         """
-        practices = self._asked()
+        practices = self._require_client()
         order = Order(
             id=str(hold.appointment_id),
-            # A wish has kept the number as it was written, and the reason in full.
+            # A request without a slot stores the number as written and the reason in full.
             patient="".join(hold.patient.split()),
             slots=hold.wanted,
             created=hold.created_at,
@@ -53,11 +54,11 @@ class PracticeOrders:
             if hold.confirmed_datetime is None:
                 found = await practices.book(order)
             else:
-                found = await _moved(practices, order)
+                found = await _move(practices, order)
         except SlotGone:
-            return _refused(hold, GONE)
+            return _refusal(hold, GONE)
         except PracticeRefusal:
-            return _refused(hold, NOT_GRANTED)
+            return _refusal(hold, NOT_GRANTED)
         match found.status:
             case AppointmentStatus.REQUESTED:
                 return None
@@ -69,17 +70,17 @@ class PracticeOrders:
                     confirmation_details=f"{hold.specialty}, {on_the_wall(start)}",
                 )
         if hold.confirmed_datetime is None:
-            return _refused(hold, NOT_GRANTED)
+            return _refusal(hold, NOT_GRANTED)
         return Decision(status=AppointmentStatus.CANCELLED, rejection_reason=CANCELLED)
 
     async def give_up(self, hold: Hold) -> None:
-        """Cancel at the practice what it has of *hold*; what has passed stays.
+        """Cancel the appointment at the practice, unless it has passed there.
 
         Raises:
-            Outage: the practice cannot be asked.
-            AppointmentChanged: it changed meanwhile, and has to be read again.
+            Outage: the practice cannot be reached.
+            AppointmentChanged: it changed meanwhile and must be read again.
         """
-        practices = self._asked()
+        practices = self._require_client()
         try:
             found = await practices.read(hold.service, str(hold.appointment_id))
             if found.status in (AppointmentStatus.REQUESTED, AppointmentStatus.CONFIRMED):
@@ -87,13 +88,13 @@ class PracticeOrders:
         except (NoSuchAppointment, NotGranted):
             return
 
-    def _asked(self) -> Practices:
+    def _require_client(self) -> Practices:
         if self._practices is None:
             raise Outage("nhs")
         return self._practices
 
 
-async def _moved(practices: Practices, order: Order) -> Appointment:
+async def _move(practices: Practices, order: Order) -> Appointment:
     service, start, end = order.slots[0].service, order.slots[0].start, order.slots[-1].end
     try:
         found = await practices.read(service, order.id)
@@ -105,8 +106,8 @@ async def _moved(practices: Practices, order: Order) -> Appointment:
     return await practices.change(found, order)
 
 
-def _refused(hold: Hold, reason: str) -> Decision:
-    """Reject a first wish; where an appointment stands, it stands on."""
+def _refusal(hold: Hold, reason: str) -> Decision:
+    """Reject a first request. After a refused move the confirmed appointment stays."""
     if hold.confirmed_datetime is None:
         return Decision(status=AppointmentStatus.REJECTED, rejection_reason=reason)
     return Decision(

@@ -1,4 +1,4 @@
-"""What one account may store and do: records, live appointments, changes and searches."""
+"""Quotas and rate limits of one account: records, live appointments, changes and searches."""
 
 from uuid import UUID
 
@@ -15,43 +15,43 @@ REFUSED_NUMBERS_PER_DAY = 10
 
 
 class AccountQuotas:
-    """Checks the quotas of one account; a limit of 0 is off.
+    """Checks the quotas and rate limits of one account; a limit of 0 disables a check.
 
-    What exists beyond a quota stays readable. Checks of stored rows need the account's row lock,
-    which serialises the requests of one account: otherwise two could fill the last place.
+    Rows beyond a quota stay readable. Checks of stored rows need the account's row lock, which
+    serialises the requests of one account: otherwise two requests could both take the last place.
     """
 
     def __init__(self, uow: UnitOfWork, counters: Quotas, limits: NhsQuotas) -> None:
-        """Count rates in *counters*, and compare with *limits*."""
+        """Count in *counters* and compare with *limits*."""
         self._uow = uow
         self._counters = counters
         self._limits = limits
 
     async def check_patient_records(self, tx: Transaction, account_id: UUID) -> None:
-        """Refuse one record more than the account may file. Records of the registry do not count.
+        """Require that one more record may be filed. Records of the registry do not count.
 
         Raises:
-            QuotaReached: the account has as many as it may have.
+            QuotaReached: the account has reached its quota.
         """
-        most = self._limits.patient_records
+        maximum = self._limits.patient_records
         filed = select(Patient.id).where(
             Patient.account_id == account_id, Patient.source == "citizen"
         )
-        if most and await _count(tx, filed, most) >= most:
+        if maximum and await _count(tx, filed, maximum) >= maximum:
             raise QuotaReached(
-                f"Your account has {most} patient records, which is the most: "
-                "remove one that you filed before you file another"
+                f"Your account has {maximum} patient records, which is the maximum. "
+                "Remove one that you filed before you file another"
             )
 
     async def check_live_appointments(
         self, tx: Transaction, account_id: UUID, specialty: str
     ) -> None:
-        """Refuse one appointment more than the account may have ahead.
+        """Require that one more live appointment is allowed, in total and of *specialty*.
 
         Raises:
-            QuotaReached: the account has as many as it may have, in all or of *specialty*.
+            QuotaReached: the account has reached one of the two quotas.
         """
-        most, each = self._limits.live_appointments, self._limits.live_appointments_per_specialty
+        maximum, each = self._limits.live_appointments, self._limits.live_appointments_per_specialty
         live = select(Appointment.id).where(
             Appointment.account_id == account_id,
             or_(
@@ -62,25 +62,25 @@ class AccountQuotas:
                 ),
             ),
         )
-        if most and await _count(tx, live, most) >= most:
+        if maximum and await _count(tx, live, maximum) >= maximum:
             raise QuotaReached(
-                f"You have {most} appointments ahead, which is the most: "
-                "cancel one before you ask for another"
+                f"You have {maximum} appointments ahead, which is the maximum. "
+                "Cancel one before you request another"
             )
         same = live.where(
             func.lower(func.btrim(Appointment.doctor_specialty)) == specialty.strip().lower()
         )
         if each and await _count(tx, same, each) >= each:
             raise QuotaReached(
-                "You have an appointment ahead for this specialty: "
-                "move it, or cancel it before you ask for another"
+                "You have an appointment ahead for this specialty. "
+                "Move it, or cancel it before you request another"
             )
 
     async def count_change(self, tx: Transaction, account_id: UUID) -> None:
         """Count a booking, a move or a cancellation.
 
         Raises:
-            RateExceeded: the account has made as many today as it may make.
+            RateExceeded: the account has reached its daily limit.
         """
         await self._counters.spend(
             tx,
@@ -93,13 +93,13 @@ class AccountQuotas:
         )
 
     async def count_number(self, tx: Transaction, account_id: UUID, *, is_refused: bool) -> None:
-        """Count a record whose number was verified for another account.
+        """Count a refused NHS number: one that was verified for another account.
 
-        After too many of them no record can be filed: a refusal tells that the number is taken, and
-        so would a record that is accepted.
+        Beyond the daily limit no record can be filed at all. A refusal reveals that the number is
+        verified, and so would an accepted record.
 
         Raises:
-            RateExceeded: too many were refused today. *tx* has to be rolled back.
+            RateExceeded: the limit is reached. The caller must roll *tx* back.
         """
         quota = Quota(
             kind="refused_numbers",
@@ -115,15 +115,15 @@ class AccountQuotas:
         else:
             await self._counters.settle(tx, given_back=[quota])
 
-    async def count_search(self, account_id: UUID, cause: Cause) -> None:
-        """Count one question to a practice, in a transaction of its own, before it is asked.
+    async def count_search(self, account_id: UUID, context: Cause) -> None:
+        """Count a search for slots, in its own transaction, before the practice is asked.
 
         Raises:
-            RateExceeded: the account has asked as often in this minute as it may ask.
+            RateExceeded: the account has reached its limit of this minute.
         """
         if not self._limits.slot_searches_per_minute:
             return
-        async with self._uow.begin(cause) as tx:
+        async with self._uow.begin(context) as tx:
             await self._counters.spend(
                 tx,
                 Quota(
@@ -135,8 +135,8 @@ class AccountQuotas:
             )
 
 
-async def _count(tx: Transaction, rows: Select[UUID], most: int) -> int:
-    """Count *rows*, and no more than *most* of them."""
-    counted = select(func.count()).select_from(rows.limit(most).subquery())
+async def _count(tx: Transaction, rows: Select[UUID], limit: int) -> int:
+    """Count *rows*, up to *limit*."""
+    counted = select(func.count()).select_from(rows.limit(limit).subquery())
     found: int = (await tx.execute(counted)).scalar_one()
     return found

@@ -1,4 +1,4 @@
-"""What clients send and receive, under the contract's names. None of it shows in a repr (I9)."""
+"""Request and response bodies. Their names are the API contract; no repr shows values (I9)."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -18,14 +18,16 @@ Line = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
 Note = Annotated[str, Meta(max_length=10_000)]
 SlotId = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9.-]+$")]
 RecordSource = Literal["self-declared", "registry"]
-LINE_FAULT = "is one line without control characters or marks of direction"
-TEXT_FAULT = "may hold line feeds and tabs, but no other control characters or marks of direction"
+LINE_FAULT = "must be one line without control characters or text direction marks"
+TEXT_FAULT = (
+    "must not contain control characters, except line feeds and tabs, or text direction marks"
+)
 _SENT_AS = {"nhs_number": "nhsNumber", "medical_history": "medicalHistory"}
 Slots = Annotated[tuple[SlotId, ...], Meta(min_length=1, max_length=4)]
 
 
 class _Silent(Struct, frozen=True, kw_only=True):
-    """A struct whose repr says nothing about a person."""
+    """Base of structs whose repr shows no personal data."""
 
     def __repr__(self) -> str:
         """Name the struct only."""
@@ -33,10 +35,10 @@ class _Silent(Struct, frozen=True, kw_only=True):
 
 
 def _refuse_controls(request: Struct, lines: Sequence[str], texts: Sequence[str] = ()) -> None:
-    """Refuse *request*, if a field of one line or of several holds what is not plain text.
+    """Require plain text: in *lines* a single line, in *texts* several.
 
     Raises:
-        Invalid: it does; every such field is named.
+        Invalid: a field contains control characters; all such fields are listed.
     """
     faults = [
         *(_fault(name, LINE_FAULT) for name in lines if not _holds(is_plain_line, request, name)),
@@ -56,7 +58,7 @@ def _fault(name: str, msg: str) -> FieldFault:
 
 
 class FilePatient(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """File a patient record. The NHS number is checked by the use case, which knows its forms."""
+    """File a patient record. The use case validates the NHS number."""
 
     name: Personal[Name]
     nhs_number: Personal[Line] = field(name="nhsNumber")
@@ -68,7 +70,7 @@ class FilePatient(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class PatientView(_Silent, frozen=True, kw_only=True):
-    """A patient record, as its owner sees it."""
+    """A patient record, as its account holder sees it."""
 
     id: UUID
     patient_id: str = field(name="patientId")
@@ -80,25 +82,25 @@ class PatientView(_Silent, frozen=True, kw_only=True):
     ] = "self-declared"
 
     def __post_init__(self) -> None:
-        """Neutralise what an older release has stored."""
+        """Neutralise control characters that an older release has stored."""
         force_setattr(self, "name", neutralise(self.name))
         force_setattr(self, "medical_history", neutralise(self.medical_history))
 
 
 class RequestAppointment(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Ask for an appointment. A time without an offset is a time in the United Kingdom."""
+    """Request an appointment. A time without an offset is a time in the United Kingdom."""
 
     patient_identifier: Personal[Line]
     requested_datetime: Annotated[
         str,
-        # Not `date-time`: that format demands an offset, and here a local time is welcome.
+        # Not `date-time`: that format requires an offset, and a local time is accepted here.
         Meta(max_length=64, description="ISO 8601; without an offset it is a time in the UK."),
     ]
     doctor_specialty: Personal[Line]
     reason: Personal[Note] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse control characters, and a time that names no moment."""
+        """Refuse control characters, and a text that is no point in time."""
         _refuse_controls(self, ["patient_identifier", "doctor_specialty"], ["reason"])
         try:
             moment_of(self.requested_datetime)
@@ -107,7 +109,7 @@ class RequestAppointment(_Silent, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def requested_at(self) -> datetime:
-        """Return the moment that is asked for, in UTC."""
+        """Return the requested time in UTC."""
         return moment_of(self.requested_datetime)
 
 
@@ -121,15 +123,15 @@ class SlotView(Struct, frozen=True, kw_only=True):
 
 
 class _Chosen(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Slots of one day, as `GET /api/nhs/slots` told them; several only in a row."""
+    """Slots of one day from `GET /api/nhs/slots`; several must be adjacent."""
 
     date: date
     slots: Slots
 
     def __post_init__(self) -> None:
-        """Refuse a slot that is named twice."""
+        """Refuse duplicate slots."""
         if len(set(self.slots)) != len(self.slots):
-            raise Invalid.at("slots", "each may be named once", "duplicate")
+            raise Invalid.at("slots", "must not contain a slot twice", "duplicate")
 
 
 class BookSlots(_Chosen, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,7 +142,7 @@ class BookSlots(_Chosen, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: Personal[Annotated[str, Meta(max_length=100)]] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse control characters, and a slot that is named twice."""
+        """Refuse control characters and duplicate slots."""
         _refuse_controls(self, ["specialty", "patient_identifier"], ["reason"])
         super().__post_init__()
 
@@ -150,7 +152,7 @@ class MoveAppointment(_Chosen, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class AppointmentView(_Silent, frozen=True, kw_only=True):
-    """An appointment, as its owner sees it. Times are in UTC."""
+    """An appointment, as its account holder sees it. Times are in UTC."""
 
     appointment_id: UUID
     user_id: UUID
@@ -165,18 +167,18 @@ class AppointmentView(_Silent, frozen=True, kw_only=True):
     updated_at: datetime
 
     def __post_init__(self) -> None:
-        """Neutralise what an older release has stored."""
+        """Neutralise control characters that an older release has stored."""
         for name in ("patient_identifier", "doctor_specialty", "reason", "confirmation_details"):
             force_setattr(self, name, neutralise(getattr(self, name)))
 
     @property
     def id(self) -> UUID:
-        """Return what a list of appointments is ordered by."""
+        """Return the key that orders a list of appointments."""
         return self.appointment_id
 
 
 class Versioned(_Silent, frozen=True, kw_only=True):
-    """An appointment with what is told in headers, or not at all."""
+    """An appointment with its version (sent as `ETag`) and practice (not sent)."""
 
     view: AppointmentView
     version: int = 1

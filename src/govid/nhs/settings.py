@@ -1,4 +1,4 @@
-"""What the NHS module can be told."""
+"""Settings of the NHS module."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Practice(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to ask for appointments of one specialty."""
+    """Practice that offers appointments of one specialty."""
 
     specialty: str
     service: str
@@ -16,7 +16,7 @@ class Practice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NhsQuotas(msgspec.Struct, frozen=True, kw_only=True):
-    """What one account may store and do; 0 is no limit."""
+    """Quotas and rate limits of one account; 0 means no limit."""
 
     patient_records: int = 0
     live_appointments: int = 0
@@ -30,34 +30,34 @@ class NhsQuotas(msgspec.Struct, frozen=True, kw_only=True):
 class NhsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the NHS module.
 
-    `accept_prototype_form` lets `NHS` and nine digits pass as an NHS number. Only a simulator knows
-    that form. With `registry` at `remote`, the four that follow are all set; with `practices`, so
-    are `ods` and `endpoint`.
+    `accept_prototype_form` accepts `NHS` and nine digits as an NHS number, a form that only the
+    simulator knows. If `registry` is `remote`, the next four fields are set. If `practices` are
+    given, `ods` and `endpoint` are set too.
     """
 
     registry: Literal["remote", "simulator", "off"]
     accept_prototype_form: bool
     base_url: str = ""
-    """The host of all of the NHS's interfaces: `https://int.api.service.nhs.uk`."""
+    """Base URL of all NHS APIs: `https://int.api.service.nhs.uk`."""
     client_id: str = ""
     kid: str = ""
     private_key: bytes = b""
     """RSA, in PEM."""
     takes_bookings: bool = True
-    """Whether appointments are taken, if there is somebody to decide about them."""
+    """Whether appointment requests are accepted, if a practice can decide them."""
     ods: str = ""
-    """The organisation for which govid books."""
+    """ODS code of the organisation for which govid books."""
     endpoint: str = ""
-    """Govid's own number in the Directory of Services, to which practices would write."""
+    """Govid's own number in the Directory of Services, the reply address for practices."""
     practices: tuple[Practice, ...] = ()
-    """Who takes bookings, where the NHS is not simulated."""
+    """Practices that accept bookings. The simulated NHS has its own."""
     are_limits_lifted: bool = False
-    """Whether adapter and simulator leave the NHS's five calls a second alone."""
+    """Whether client and simulator ignore the NHS's rate limit of five requests a second."""
     may_be_simulated: bool = True
-    """Whether an NHS that confesses to be simulated is good enough."""
+    """Whether an NHS that identifies itself as simulated is accepted."""
     simulator_fault: str = ""
     quotas: NhsQuotas = NhsQuotas()
 
     def __repr__(self) -> str:
-        """Show nothing: there is a key among them (I11)."""
+        """Show no values, because they include a private key (I11)."""
         return "<NhsSettings>"

@@ -1,4 +1,4 @@
-"""Times of practices, in a word that storage and adapters share."""
+"""Slots of practices, as the repository and the clients share them."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class FreeSlot(msgspec.Struct, frozen=True, kw_only=True):
-    """A time that can be booked, at a practice with this number in the Directory of Services."""
+    """Bookable time; `service` is the practice's number in the Directory of Services."""
 
     id: str
     service: str

@@ -1,4 +1,4 @@
-"""Whether an NHS number is the claimant's."""
+"""Handles `identity.verification.requested`: verifies a claimed NHS number."""
 
 from govid.bus import Delivery, Outage, Transaction
 from govid.bus.contracts import NhsEvidenceGathered, NhsVerificationCompleted, VerificationRequested
@@ -8,11 +8,11 @@ from govid.nhs.registry.protocol import Claim, Finding, Outcome, PatientRegistry
 from govid.nhs.repository import Accounts, Patients
 
 NOT_MATCHED = "not_matched"
-"""A permanent code. It stands for every reason, so that no two of them can be told apart."""
+"""Permanent error code. It is the same for every reason, so that none can be distinguished."""
 
 
 class Verification:
-    """Asks the registry, and answers on the registry's behalf."""
+    """Handler that verifies an NHS number against the patient registry."""
 
     def __init__(
         self,
@@ -21,9 +21,9 @@ class Verification:
         patients: Patients,
         facts: FactsOfAccounts | None = None,
     ) -> None:
-        """Ask *registry*; keep in *patients* what it knows of a holder, while *accounts* last.
+        """Ask *registry*; store a matched patient in *patients*, unless *accounts* blocks it.
 
-        What a citizen claims is asked of *facts*; without them, nobody says anything.
+        *facts* returns the claimed facts of an account. Without it, no claim has facts.
         """
         self._registry = registry
         self._accounts = accounts
@@ -34,7 +34,8 @@ class Verification:
         """Ask the registry.
 
         Raises:
-            Outage: it is away, or does not let govid in; the key waits, no attempt is spent.
+            Outage: the registry is unavailable or rejects govid's credentials. The delivery is
+                retried, and no verification attempt is used.
         """
         request = delivery.event
         claim = Claim(
@@ -50,10 +51,10 @@ class Verification:
     async def apply(
         self, tx: Transaction, delivery: Delivery[VerificationRequested], outcome: Finding
     ) -> None:
-        """Publish the answer, after what it rests on; keep the record of a person who was matched.
+        """Publish the evidence and then the result; store the record of a matched patient.
 
-        Where the citizen has said too little nothing is answered: the account waits until its
-        holder says more, which is another request.
+        If the claim has too few facts, no result is published. The account waits until its holder
+        adds facts, which is a new verification request.
         """
         request = delivery.event
         if outcome.evidence != FORM:
@@ -61,14 +62,14 @@ class Verification:
         if not outcome.outcome.is_answer:
             return
         is_verified = outcome.outcome is Outcome.MATCH
-        # An answer may be late: of an account that was closed since, nothing is kept.
+        # A result may arrive late. Nothing is stored for an account that was closed meanwhile.
         if (
             is_verified
-            and (holder := outcome.holder)
+            and (patient := outcome.holder)
             and not await self._accounts.lock(tx, request.user_id)
         ):
             await self._patients.put_registered(
-                tx, request.user_id, nhs_number=holder.nhs_number, name=holder.name
+                tx, request.user_id, nhs_number=patient.nhs_number, name=patient.name
             )
         tx.emit(
             NhsVerificationCompleted(

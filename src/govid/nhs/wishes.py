@@ -1,4 +1,7 @@
-"""A time for whoever asks for one without choosing a slot: the first that is free that day."""
+"""Assigns a slot to an appointment request that names only a time.
+
+It is the first free slot of that day from the requested time on.
+"""
 
 from collections.abc import Sequence
 
@@ -18,76 +21,81 @@ NO_TIME = "No time is free on that day from the requested one on"
 
 
 class Wishes:
-    """Turns a wish into a hold on a slot, which the practice is then asked for like any other.
+    """Holds a slot for a request without one; the practice is then asked as for any other hold.
 
-    In two deliveries: to find a time is to ask the practice, and to hold it is to write.
+    This takes two steps: candidates are fetched from the practice outside the transaction, and one
+    is held inside it. A second event makes the handler ask the practice.
     """
 
     def __init__(
         self,
-        openings: Openings,
-        holders: Holders,
+        availability: Openings,
+        eligibility: Holders,
         accounts: Accounts,
         appointments: Appointments,
         holds: Holds,
     ) -> None:
-        """Look for times in *openings* for whom *holders* know, and hold them in *holds*."""
-        self._openings = openings
-        self._holders = holders
+        """Find slots in *availability* if *eligibility* accepts the number; hold one in *holds*."""
+        self._availability = availability
+        self._eligibility = eligibility
         self._accounts = accounts
         self._appointments = appointments
         self._holds = holds
 
-    async def find(self, wish: AppointmentRequested) -> Sequence[FreeSlot] | Decision:
-        """Return what could be held for *wish*, the earliest first, or why there is nothing.
+    async def find(self, request: AppointmentRequested) -> Sequence[FreeSlot] | Decision:
+        """Return the slots that could be held for *request*, the earliest first, or a rejection.
 
         Raises:
-            Outage: the practice cannot be asked; nothing is decided.
+            Outage: the practice cannot be reached; nothing is decided.
         """
-        # A practice is told what stands here as a fact: the desk's own check is not enough for a
-        # wish that was taken before there was one.
-        if not await self._holders.is_own(wish.user_id, wish.patient_identifier):
-            return _rejected(NOT_THEIRS)
+        # A practice receives the number as a fact. The check of the use case is not enough for a
+        # request that was stored before that check existed.
+        if not await self._eligibility.is_own(request.user_id, request.patient_identifier):
+            return _rejection(NOT_THEIRS)
         try:
-            _, service = self._openings.practice(wish.doctor_specialty)
+            _, service = self._availability.practice(request.doctor_specialty)
         except Invalid:
-            return _rejected(NO_SPECIALTY)
-        if self._openings.has_passed(wish.requested_datetime):
-            return _rejected(PASSED)
-        return await self._openings.since(service, wish.requested_datetime) or _rejected(NO_TIME)
+            return _rejection(NO_SPECIALTY)
+        if self._availability.has_passed(request.requested_datetime):
+            return _rejection(PASSED)
+        return await self._availability.since(service, request.requested_datetime) or _rejection(
+            NO_TIME
+        )
 
     async def take(
-        self, tx: Transaction, wish: AppointmentRequested, slots: Sequence[FreeSlot]
+        self, tx: Transaction, request: AppointmentRequested, slots: Sequence[FreeSlot]
     ) -> Decision | None:
-        """Hold the first of *slots* that is to be had, and have the practice asked for it.
+        """Hold the first available of *slots* and emit the event on which the practice is asked.
 
-        Returns the rejection, where all are held by others. A wish that was cancelled meanwhile
-        holds nothing.
+        Returns a rejection if other appointments hold all of them. A request that was cancelled
+        meanwhile holds nothing.
         """
-        await self._accounts.lock(tx, wish.user_id)
-        found = await self._appointments.lock(tx, wish.user_id, wish.appointment_id)
+        await self._accounts.lock(tx, request.user_id)
+        found = await self._appointments.lock(tx, request.user_id, request.appointment_id)
         if found is None or found.view.status is not AppointmentStatus.REQUESTED:
             return None
         for slot in slots:
-            if await self._is_held(tx, wish, slot):
-                await self._appointments.place(tx, wish.appointment_id, slot.service)
+            if await self._try_hold(tx, request, slot):
+                await self._appointments.place(tx, request.appointment_id, slot.service)
                 tx.emit(
                     AppointmentSlotHeld(
-                        appointment_id=wish.appointment_id,
-                        user_id=wish.user_id,
+                        appointment_id=request.appointment_id,
+                        user_id=request.user_id,
                         timestamp=tx.now,
                     )
                 )
                 return None
-        return _rejected(NO_TIME)
+        return _rejection(NO_TIME)
 
-    async def _is_held(self, tx: Transaction, wish: AppointmentRequested, slot: FreeSlot) -> bool:
+    async def _try_hold(
+        self, tx: Transaction, request: AppointmentRequested, slot: FreeSlot
+    ) -> bool:
         try:
-            await self._holds.take(tx, wish.user_id, wish.appointment_id, [slot])
+            await self._holds.take(tx, request.user_id, request.appointment_id, [slot])
         except (SlotTaken, AppointmentsOverlap):
             return False
         return True
 
 
-def _rejected(reason: str) -> Decision:
+def _rejection(reason: str) -> Decision:
     return Decision(status=AppointmentStatus.REJECTED, rejection_reason=reason)

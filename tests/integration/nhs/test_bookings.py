@@ -38,7 +38,7 @@ KINDS = {
     "nhs.appointment.requested": AppointmentRequested,
     "nhs.appointment.decided": AppointmentDecided,
 }
-UNDECIDED = "The practice has not answered yet; an appointment can be moved once it has"
+UNDECIDED = "The practice has not answered yet. You can move the appointment after it has answered"
 KEY = {"Idempotency-Key": "k-1"}
 STRANGER = {"X-Account": str(uuid4())}
 

@@ -25,8 +25,8 @@ BOOKING = {
     "slots": ["2000011147-20260106T1000"],
 }
 DESKS = pytest.mark.parametrize(("path", "wish"), [(WISHES, WISH), (BOOKINGS, BOOKING)])
-NOT_YOURS = "You can book for yourself only, by the number in the NHS's own record of you"
-STEP_UP = "Whoever books at a practice has to be known: have your NHS number verified first"
+NOT_YOURS = "You can only book for yourself, with the NHS number in your own NHS record"
+STEP_UP = "Booking at a practice requires a verified NHS number. Please verify yours first"
 
 
 async def refusal(answer: httpx.Response, database: Database) -> tuple[int, str, int]:

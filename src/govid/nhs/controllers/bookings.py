@@ -1,4 +1,4 @@
-"""The routes of free slots, and of appointments in them."""
+"""HTTP routes of free slots and of appointments in slots."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ IdempotencyKey = Annotated[
         name="Idempotency-Key",
         min_length=1,
         max_length=200,
-        description="A word of your own: sent again with it, a booking is the same booking.",
+        description="A key of your choice: repeated with it, a booking returns the same response.",
     ),
 ]
 IfMatch = Annotated[
@@ -38,12 +38,12 @@ IfMatch = Annotated[
     permission="nhs.slot.list",
     refuses=("403", "429"),
     summary="Find times that can be booked",
-    description="What the practice has free on a day, up to two weeks ahead, as it said in the "
-    "last ten seconds. Your account has to be verified.",
-    responses={200: answer_of(list[SlotView], "Free.", examples.SLOT_LISTS)},
+    description="Free slots of the practice on a day up to two weeks ahead, at most ten seconds "
+    "old. Your account has to be verified.",
+    responses={200: answer_of(list[SlotView], "Free slots.", examples.SLOT_LISTS)},
 )
 async def list_slots(
-    openings: NamedDependency[Openings],
+    availability: NamedDependency[Openings],
     quotas: NamedDependency[AccountQuotas],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
@@ -53,7 +53,7 @@ async def list_slots(
     day: Annotated[date, QueryParameter(name="date", description="A day in the UK.")],
 ) -> list[SlotView]:
     await quotas.count_search(principal.account_id, cause)
-    return list(await openings.on(specialty, day, principal))
+    return list(await availability.on(specialty, day, principal))
 
 
 @post(
@@ -62,8 +62,8 @@ async def list_slots(
     permission="nhs.appointment.book",
     refuses=("403", "409", "429"),
     summary="Book a time",
-    description="The slots are yours from now on, unless the practice says no a moment later.",
-    responses={202: answer_of(AppointmentView, "Held.", examples.BOOKINGS)},
+    description="The slots are held for you at once. The practice may still refuse them.",
+    responses={202: answer_of(AppointmentView, "The slots are held.", examples.BOOKINGS)},
 )
 async def book(
     data: Annotated[BookSlots, Body(examples=examples.BOOKING_REQUESTS)],
@@ -79,8 +79,10 @@ async def book(
     "/appointments",
     permission="nhs.appointment.list",
     summary="List your own appointments",
-    description="In order of asking. A `Link` header leads to the next page, if there is one.",
-    responses={200: answer_of(list[AppointmentView], "Yours.", examples.APPOINTMENT_LISTS)},
+    description="In order of creation. A `Link` header points to the next page, if there is one.",
+    responses={
+        200: answer_of(list[AppointmentView], "Your appointments.", examples.APPOINTMENT_LISTS)
+    },
 )
 async def list_appointments(
     request: Request[Any, Any, Any],
@@ -99,8 +101,8 @@ async def list_appointments(
     permission="nhs.appointment.change",
     refuses=("403", "409", "412", "428", "429"),
     summary="Move an appointment to another time",
-    description="It stays where it is until the practice agrees, and if it does not.",
-    responses={202: answer_of(AppointmentView, "Asked for.", examples.BOOKINGS)},
+    description="The appointment keeps its time until the practice agrees to the new one.",
+    responses={202: answer_of(AppointmentView, "The move is requested.", examples.BOOKINGS)},
 )
 async def move_appointment(
     appointment_id: FromPath[UUID],
@@ -110,8 +112,8 @@ async def move_appointment(
     cause: NamedDependency[Cause],
     if_match: IfMatch = None,
 ) -> Response[AppointmentView]:
-    known = Precondition.of(if_match)
-    return tagged(await bookings.move(appointment_id, data, known, principal, cause))
+    precondition = Precondition.of(if_match)
+    return tagged(await bookings.move(appointment_id, data, precondition, principal, cause))
 
 
 @delete(
@@ -120,7 +122,7 @@ async def move_appointment(
     permission="nhs.appointment.cancel",
     refuses=("409", "412", "428", "429"),
     summary="Cancel an appointment",
-    description="The practice is told at once, and its slots can be booked by others.",
+    description="The practice is notified at once, and others can book the slots.",
     responses={200: answer_of(AppointmentView, "Cancelled.", examples.CANCELLATIONS)},
 )
 async def cancel_appointment(
@@ -130,8 +132,8 @@ async def cancel_appointment(
     cause: NamedDependency[Cause],
     if_match: IfMatch = None,
 ) -> Response[AppointmentView]:
-    known = Precondition.of(if_match)
-    return tagged(await bookings.cancel(appointment_id, known, principal, cause))
+    precondition = Precondition.of(if_match)
+    return tagged(await bookings.cancel(appointment_id, precondition, principal, cause))
 
 
-HANDLERS = (list_slots, book, list_appointments, move_appointment, cancel_appointment)
+BOOKING_ROUTES = (list_slots, book, list_appointments, move_appointment, cancel_appointment)

@@ -1,4 +1,4 @@
-"""The routes of records and wishes: decode, call, return."""
+"""HTTP routes of patient records and appointment requests."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -22,29 +22,29 @@ from govid.nhs.schemas import (
 )
 
 
-def tagged(kept: Versioned, *, created: bool = False) -> Response[AppointmentView]:
-    """Return an appointment with its version as `ETag`, and where to find it, if it is new."""
-    headers = {"ETag": tag_of(kept.version)}
+def tagged(appointment: Versioned, *, created: bool = False) -> Response[AppointmentView]:
+    """Return the response for *appointment*: version as `ETag`, and `Location` if *created*."""
+    headers = {"ETag": tag_of(appointment.version)}
     if created:
-        headers["Location"] = f"/api/nhs/appointments/{kept.view.appointment_id}"
-    return Response(kept.view, headers=headers)
+        headers["Location"] = f"/api/nhs/appointments/{appointment.view.appointment_id}"
+    return Response(appointment.view, headers=headers)
 
 
 @get(
     "/patients",
     permission="nhs.patient.list",
     summary="List your own patient records",
-    description="In order of filing. A `Link` header leads to the next page, if there is one.",
-    responses={200: answer_of(list[PatientView], "Yours.", examples.PATIENT_LISTS)},
+    description="In order of filing. A `Link` header points to the next page, if there is one.",
+    responses={200: answer_of(list[PatientView], "Your patient records.", examples.PATIENT_LISTS)},
 )
 async def list_patients(
     request: Request[Any, Any, Any],
-    filing: NamedDependency[PatientFiling],
+    patient_records: NamedDependency[PatientFiling],
     principal: NamedDependency[Principal],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[list[PatientView]]:
-    page = await filing.own(principal, limit=limit, after=cursor)
+    page = await patient_records.own(principal, limit=limit, after=cursor)
     return Response(list(page.items), headers=page.headers(request.url.path))
 
 
@@ -55,32 +55,32 @@ async def list_patients(
     long_text=True,
     refuses=("403", "409", "429"),
     summary="File a patient record",
-    description="The record belongs to your account: nobody else sees it. A number that was "
-    "verified for another account is refused, at most ten times a day.",
+    description="Only your account can see the record. A number that was verified for another "
+    "account is refused, at most ten times a day.",
     responses={201: answer_of(PatientView, "Filed.", examples.PATIENTS)},
 )
 async def file_patient(
     data: Annotated[FilePatient, Body(examples=examples.PATIENT_REQUESTS)],
-    filing: NamedDependency[PatientFiling],
+    patient_records: NamedDependency[PatientFiling],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
 ) -> PatientView:
-    return await filing.file(data, principal, cause)
+    return await patient_records.file(data, principal, cause)
 
 
 @delete(
     "/patients/{record_id:uuid}",
     permission="nhs.patient.remove",
     summary="Remove a patient record that you filed",
-    description="A record of the NHS itself stays.",
+    description="A record that came from the NHS itself cannot be removed.",
 )
 async def remove_patient(
     record_id: FromPath[UUID],
-    filing: NamedDependency[PatientFiling],
+    patient_records: NamedDependency[PatientFiling],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
 ) -> None:
-    await filing.remove(record_id, principal, cause)
+    await patient_records.remove(record_id, principal, cause)
 
 
 @post(
@@ -89,32 +89,38 @@ async def remove_patient(
     permission="nhs.appointment.request",
     long_text=True,
     refuses=("403", "409", "429"),
-    summary="Ask for an appointment",
-    description="It is decided a moment later. A time without an offset is a time in the UK.",
-    responses={202: answer_of(AppointmentView, "Noted.", examples.APPOINTMENTS)},
+    summary="Request an appointment",
+    description="The request is decided shortly afterwards. A time without an offset is UK time.",
+    responses={202: answer_of(AppointmentView, "Accepted.", examples.APPOINTMENTS)},
 )
 async def request_appointment(
     data: Annotated[RequestAppointment, Body(examples=examples.APPOINTMENT_REQUESTS)],
-    desk: NamedDependency[AppointmentDesk],
+    requests: NamedDependency[AppointmentDesk],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
 ) -> Response[AppointmentView]:
-    return tagged(await desk.request(data, principal, cause))
+    return tagged(await requests.request(data, principal, cause))
 
 
 @get(
     "/appointments/{appointment_id:uuid}",
     permission="nhs.appointment.read",
-    summary="Look one of your own appointments up",
-    description="Another person's appointment is answered like one that does not exist.",
-    responses={200: answer_of(AppointmentView, "Yours.", examples.APPOINTMENTS)},
+    summary="Show one of your own appointments",
+    description="The response is the same for another person's appointment and for an unknown one.",
+    responses={200: answer_of(AppointmentView, "Your appointment.", examples.APPOINTMENTS)},
 )
 async def show_appointment(
     appointment_id: FromPath[UUID],
-    desk: NamedDependency[AppointmentDesk],
+    requests: NamedDependency[AppointmentDesk],
     principal: NamedDependency[Principal],
 ) -> Response[AppointmentView]:
-    return tagged(await desk.look_up(appointment_id, principal))
+    return tagged(await requests.look_up(appointment_id, principal))
 
 
-HANDLERS = (list_patients, file_patient, remove_patient, request_appointment, show_appointment)
+RECORD_AND_REQUEST_ROUTES = (
+    list_patients,
+    file_patient,
+    remove_patient,
+    request_appointment,
+    show_appointment,
+)

@@ -1,4 +1,7 @@
-"""The rows of the NHS module. Nothing is read or changed but by the account it belongs to."""
+"""Repositories of the NHS module, one per table.
+
+Every read and change of citizens' data is restricted to the account that owns the row.
+"""
 
 from govid.nhs.repository.accounts import Accounts
 from govid.nhs.repository.answers import Answers, Retry

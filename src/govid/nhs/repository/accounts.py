@@ -1,4 +1,4 @@
-"""Accounts, as the NHS knows them."""
+"""Account status as the NHS module knows it: whether an account is blocked."""
 
 from uuid import UUID
 
@@ -10,13 +10,13 @@ from govid.nhs.models import Account
 
 
 class Accounts:
-    """What the NHS remembers of accounts. It learns of them when they first book."""
+    """Rows of accounts and their status; a row is created on first use."""
 
     async def lock(self, tx: Transaction, account_id: UUID) -> bool:
-        """Tell whether the account is blocked, and let nobody block it before *tx* ends.
+        """Lock the account's row until *tx* ends and tell whether the account is blocked.
 
-        A plain read would let a block and a booking pass each other unseen, and an appointment
-        would outlive the person.
+        With a plain read, a concurrent block and booking would not see each other, and an
+        appointment of a blocked account would remain.
         """
         statement = insert(Account).values(account_id=account_id)
         statement = statement.on_conflict_do_update(
@@ -27,7 +27,7 @@ class Accounts:
         return found.scalar_one() is not None
 
     async def block(self, tx: Transaction, account_id: UUID) -> None:
-        """Remember that the account is blocked, known or not."""
+        """Store that the account is blocked; create its row if needed."""
         statement = insert(Account).values(account_id=account_id, blocked_at=tx.now)
         await tx.execute(
             statement.on_conflict_do_update(
@@ -37,7 +37,7 @@ class Accounts:
         )
 
     async def restore(self, tx: Transaction, account_id: UUID) -> None:
-        """Remember that the account is not blocked."""
+        """Store that the account is not blocked."""
         await tx.execute(
             update(Account).where(Account.account_id == account_id).values(blocked_at=None)
         )

@@ -1,4 +1,4 @@
-"""Answers that may be asked for again."""
+"""Stores responses to bookings by idempotency key."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ ANSWERS_LAST = timedelta(days=1)
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that may come again: whose it is, under which key, and what it asks for."""
+    """A request with an idempotency key: its account, its key, and the digest of its content."""
 
     account_id: UUID
     key: str
@@ -24,16 +24,17 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answers:
-    """What was answered to bookings, kept for a day at least under the citizen's own keys."""
+    """Responses to bookings by idempotency key, stored for at least one day."""
 
     def __init__(self, reads: AsyncEngine) -> None:
-        """Read on *reads*, an engine whose statements commit by themselves."""
+        """Read through *reads*, an engine in autocommit mode."""
         self._reads = reads
 
-    async def find(self, retry: Retry, tx: Transaction | None = None) -> tuple[bytes, str] | None:
-        """Return the digest of the request that had this key, and its answer."""
+    async def find(self, request: Retry, tx: Transaction | None = None) -> tuple[bytes, str] | None:
+        """Return the digest of the request that used this key, and its response."""
         statement = select(BookingAnswer.request_digest, BookingAnswer.answer).where(
-            BookingAnswer.account_id == retry.account_id, BookingAnswer.idempotency_key == retry.key
+            BookingAnswer.account_id == request.account_id,
+            BookingAnswer.idempotency_key == request.key,
         )
         row: Any
         if tx is not None:
@@ -43,24 +44,24 @@ class Answers:
                 row = (await connection.execute(statement)).one_or_none()
         return None if row is None else (row.request_digest, row.answer)
 
-    async def keep(self, tx: Transaction, retry: Retry, answer: str) -> None:
-        """Keep *answer*; the account's answers that are older than a day go."""
+    async def keep(self, tx: Transaction, request: Retry, response: str) -> None:
+        """Store *response* and delete the account's responses that are older than a day."""
         await tx.execute(
             delete(BookingAnswer).where(
-                BookingAnswer.account_id == retry.account_id,
+                BookingAnswer.account_id == request.account_id,
                 BookingAnswer.created_at <= tx.now - ANSWERS_LAST,
             )
         )
         await tx.execute(
             insert(BookingAnswer).values(
-                account_id=retry.account_id,
-                idempotency_key=retry.key,
-                request_digest=retry.digest,
-                answer=answer,
+                account_id=request.account_id,
+                idempotency_key=request.key,
+                request_digest=request.digest,
+                answer=response,
                 created_at=tx.now,
             )
         )
 
     async def erase(self, tx: Transaction, account_id: UUID) -> None:
-        """Delete every answer to the account."""
+        """Delete all stored responses of the account."""
         await tx.execute(delete(BookingAnswer).where(BookingAnswer.account_id == account_id))

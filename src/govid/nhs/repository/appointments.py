@@ -1,4 +1,4 @@
-"""Appointments."""
+"""Reads and writes appointments."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -34,18 +34,18 @@ _TEXT_BYTES = func.octet_length(Appointment.doctor_specialty) + func.octet_lengt
 )
 _CHANGED = {"version": Appointment.version + 1}
 REDACTED = "erased"
-"""Stands where a closed account's number stood."""
+"""Replaces the NHS number in appointments of a closed account."""
 
 
 class Appointments:
-    """Appointments."""
+    """Reads and writes appointments."""
 
     def __init__(self, reads: AsyncEngine) -> None:
-        """Read on *reads*, an engine whose statements commit by themselves."""
+        """Read through *reads*, an engine in autocommit mode."""
         self._reads = reads
 
     async def find(self, account_id: UUID, appointment_id: UUID) -> Versioned | None:
-        """Return the account's own appointment; another's is as if there were none."""
+        """Return the account's own appointment; None if it belongs to another or does not exist."""
         async with self._reads.connect() as connection:
             found = await connection.execute(_own(account_id, appointment_id))
         row = found.one_or_none()
@@ -54,7 +54,7 @@ class Appointments:
     async def lock(
         self, tx: Transaction, account_id: UUID, appointment_id: UUID
     ) -> Versioned | None:
-        """Return the account's own appointment, and let nobody change it before *tx* ends."""
+        """Return the account's own appointment and lock its row until *tx* ends."""
         found = await tx.execute(_own(account_id, appointment_id).with_for_update())
         row = found.one_or_none()
         return None if row is None else _versioned(row)
@@ -62,7 +62,7 @@ class Appointments:
     async def page_of(
         self, account_id: UUID, *, limit: int, after: UUID | None
     ) -> Page[AppointmentView]:
-        """Return up to *limit* of the account's appointments, in order of id, after *after*."""
+        """Return up to *limit* of the account's appointments by id, after the id *after*."""
         statement = select(*_APPOINTMENT).where(Appointment.account_id == account_id)
         if after is not None:
             statement = statement.where(Appointment.id > after)
@@ -70,15 +70,17 @@ class Appointments:
             rows = (await connection.execute(bounded(statement, _TEXT_BYTES, limit))).all()
         return page_of(rows, _view, limit)
 
-    async def add(self, tx: Transaction, account_id: UUID, wish: RequestAppointment) -> Versioned:
-        """Store a wish, not yet decided."""
+    async def add(
+        self, tx: Transaction, account_id: UUID, request: RequestAppointment
+    ) -> Versioned:
+        """Insert an undecided request without a slot."""
         return await self._insert(
             tx,
             account_id,
-            patient_identifier=wish.patient_identifier,
-            requested_datetime=wish.requested_at,
-            doctor_specialty=wish.doctor_specialty,
-            reason=wish.reason,
+            patient_identifier=request.patient_identifier,
+            requested_datetime=request.requested_at,
+            doctor_specialty=request.doctor_specialty,
+            reason=request.reason,
         )
 
     async def add_booking(
@@ -92,7 +94,7 @@ class Appointments:
         reason: str | None,
         start: datetime,
     ) -> Versioned:
-        """Store a wish for slots of the practice *service*, not yet decided."""
+        """Insert an undecided request for slots of the practice *service*."""
         return await self._insert(
             tx,
             account_id,
@@ -104,11 +106,11 @@ class Appointments:
         )
 
     async def place(self, tx: Transaction, appointment_id: UUID, service: str) -> None:
-        """Remember at which practice a slot is held for a wish that had none."""
+        """Store the practice of the slot that was assigned to a request without one."""
         await self._update(tx, appointment_id, service=service)
 
     async def reopen(self, tx: Transaction, appointment_id: UUID, start: datetime) -> Versioned:
-        """Let it be decided whether the appointment moves to *start*; until then it stands."""
+        """Request a move to *start*. The confirmed time is kept until the practice has decided."""
         return await self._update(
             tx, appointment_id, status=AppointmentStatus.REQUESTED, requested_datetime=start
         )
@@ -120,12 +122,12 @@ class Appointments:
         )
 
     async def decide(self, tx: Transaction, appointment_id: UUID, decision: Decision) -> bool:
-        """Settle the appointment; return whether it was still open for a decision.
+        """Store *decision*; return False if the appointment is no longer undecided.
 
-        That a move was refused is told, and not kept: the appointment stands as it stood.
+        The refusal of a move is published but not stored: the appointment keeps its time.
         """
         is_rejected = decision.status is AppointmentStatus.REJECTED
-        settled = structs.replace(
+        stored = structs.replace(
             decision, rejection_reason=decision.rejection_reason if is_rejected else None
         )
         statement = (
@@ -134,17 +136,17 @@ class Appointments:
                 Appointment.id == appointment_id,
                 Appointment.status == AppointmentStatus.REQUESTED,
             )
-            .values(**structs.asdict(settled), **_CHANGED, updated_at=tx.now)
+            .values(**structs.asdict(stored), **_CHANGED, updated_at=tx.now)
         )
         return (await tx.execute(statement)).rowcount == 1
 
     async def cancel_future(
         self, tx: Transaction, account_id: UUID, *, reason: str
     ) -> Sequence[UUID]:
-        """Cancel what the account still has before it; return the appointments' ids.
+        """Cancel the future appointments of the account; return their ids.
 
-        A wish that is not decided is before it whatever time was asked for: the decision may be
-        for a later one.
+        An undecided request counts as future whatever time it names, because the decision may
+        confirm a later time.
         """
         statement = (
             update(Appointment)
@@ -169,7 +171,7 @@ class Appointments:
         return (await tx.execute(statement)).scalars().all()
 
     async def redact(self, tx: Transaction, account_id: UUID) -> None:
-        """Keep that there were appointments, and not what they were about."""
+        """Erase NHS number and reason from the account's appointments, but keep the rows."""
         await tx.execute(
             update(Appointment)
             .where(Appointment.account_id == account_id)

@@ -1,4 +1,4 @@
-"""Slots that are held."""
+"""Reads and writes the slots that appointments hold."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ from govid.nhs.slots import FreeSlot
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
-    """An appointment in slots of a practice, as whoever asks the practice has to know it."""
+    """An appointment in slots of a practice, with all that a message to the practice needs."""
 
     appointment_id: UUID
     service: str
@@ -27,7 +27,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     created_at: datetime
     confirmed_datetime: datetime | None
-    """Where it stands already, if it does: another time is then a move."""
+    """Time already confirmed, if any; a request for another time is then a move."""
     confirmation_details: str | None
     wanted: Sequence[FreeSlot]
 
@@ -37,14 +37,14 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Holds:
-    """Slots that are held: from the wish until the practice knows that it is over."""
+    """Held slots, from the request until the practice has been notified of the cancellation."""
 
     def __init__(self, reads: AsyncEngine) -> None:
-        """Read on *reads*, an engine whose statements commit by themselves."""
+        """Read through *reads*, an engine in autocommit mode."""
         self._reads = reads
 
     async def of(self, appointment_id: UUID) -> Hold | None:
-        """Return what the appointment holds or wants; None if no slot was ever meant."""
+        """Return the appointment with its requested slots; None if it never had a practice."""
         slots = HeldSlot.__table__
         statement = (
             select(Appointment.__table__, slots.c.slot_id, slots.c.starts_at, slots.c.ends_at)
@@ -80,7 +80,7 @@ class Holds:
         )
 
     async def among(self, service: str, slot_ids: Collection[str]) -> frozenset[str]:
-        """Return which of these slots are held."""
+        """Return those of the slots that are held."""
         statement = select(HeldSlot.slot_id).where(
             HeldSlot.service == service, HeldSlot.slot_id.in_(slot_ids)
         )
@@ -90,24 +90,25 @@ class Holds:
     async def take(
         self, tx: Transaction, account_id: UUID, appointment_id: UUID, slots: Sequence[FreeSlot]
     ) -> None:
-        """Hold *slots*, which the practice is still to be asked for.
+        """Hold *slots*, for which the practice has not been asked yet.
 
-        The account is locked: of two bookings of one citizen, the later sees the earlier.
+        The caller must hold the account's row lock, so that the later of two concurrent bookings of
+        one account sees the earlier.
 
         Raises:
-            SlotTaken: somebody else holds one of them.
-            AppointmentsOverlap: the citizen is elsewhere at that time.
+            SlotTaken: another appointment holds one of them.
+            AppointmentsOverlap: the account has another appointment at that time.
         """
         service = slots[0].service
-        # In one order, or two bookings of the same two slots would wait for each other.
+        # In sorted order: two bookings of the same two slots would deadlock otherwise.
         ids = sorted(one.id for one in slots)
-        # What has passed holds nothing.
+        # A slot in the past blocks nothing, so its row is deleted first.
         await tx.execute(
             delete(HeldSlot).where(
                 HeldSlot.service == service, HeldSlot.slot_id.in_(ids), HeldSlot.ends_at <= tx.now
             )
         )
-        elsewhere = (
+        overlapping = (
             select(HeldSlot.slot_id)
             .join(Appointment, Appointment.id == HeldSlot.appointment_id)
             .where(
@@ -119,7 +120,7 @@ class Holds:
             )
             .limit(1)
         )
-        if (await tx.execute(elsewhere)).first() is not None:
+        if (await tx.execute(overlapping)).first() is not None:
             raise AppointmentsOverlap
         rows = [
             {
@@ -139,9 +140,11 @@ class Holds:
             raise SlotTaken
 
     async def settle(self, tx: Transaction, appointment_id: UUID, *, agreed: bool) -> None:
-        """Keep what was wanted instead of what was had; or let it go, where not *agreed*."""
-        over = HeldSlot.is_agreed if agreed else HeldSlot.is_agreed.is_(False)
-        await tx.execute(delete(HeldSlot).where(HeldSlot.appointment_id == appointment_id, over))
+        """Keep the requested slots and release the earlier ones if *agreed*, else the reverse."""
+        released = HeldSlot.is_agreed if agreed else HeldSlot.is_agreed.is_(False)
+        await tx.execute(
+            delete(HeldSlot).where(HeldSlot.appointment_id == appointment_id, released)
+        )
         if agreed:
             await tx.execute(
                 update(HeldSlot)
@@ -150,5 +153,5 @@ class Holds:
             )
 
     async def release(self, tx: Transaction, appointment_id: UUID) -> None:
-        """Let go of every slot of the appointment."""
+        """Release every slot of the appointment."""
         await tx.execute(delete(HeldSlot).where(HeldSlot.appointment_id == appointment_id))

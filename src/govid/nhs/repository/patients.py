@@ -1,4 +1,4 @@
-"""Patient records."""
+"""Reads and writes patient records."""
 
 from uuid import UUID
 
@@ -21,22 +21,22 @@ _PATIENT = (
 _TEXT_BYTES = func.octet_length(Patient.name) + func.octet_length(
     func.coalesce(Patient.medical_history, "")
 )
-# As it stands in the index, and with no parameter in it: PostgreSQL plans a statement that it has
-# run five times for all values of its parameters, and then finds no index for this one.
-_VOUCHED_FOR = text("source = 'registry'")
+# Written as in the partial index, without a parameter: after five executions PostgreSQL may use a
+# generic plan for all parameter values, which cannot use this index.
+_FROM_REGISTRY = text("source = 'registry'")
 
 
 class Patients:
-    """Patient records."""
+    """Reads and writes patient records."""
 
     def __init__(self, reads: AsyncEngine) -> None:
-        """Read on *reads*, an engine whose statements commit by themselves."""
+        """Read through *reads*, an engine in autocommit mode."""
         self._reads = reads
 
     async def page_of(
         self, account_id: UUID, *, limit: int, after: UUID | None
     ) -> Page[PatientView]:
-        """Return up to *limit* of the account's records, in order of id, from behind *after*."""
+        """Return up to *limit* of the account's records by id, after the id *after*."""
         statement = select(*_PATIENT).where(Patient.account_id == account_id)
         if after is not None:
             statement = statement.where(Patient.id > after)
@@ -47,7 +47,7 @@ class Patients:
     async def add(
         self, tx: Transaction, account_id: UUID, record: FilePatient, nhs_number: str
     ) -> PatientView:
-        """Store what a citizen filed, with its NHS number in canonical form."""
+        """Insert a self-declared record; *nhs_number* is in canonical form."""
         statement = insert(Patient).values(
             id=uuid7(),
             account_id=account_id,
@@ -64,7 +64,7 @@ class Patients:
     async def put_registered(
         self, tx: Transaction, account_id: UUID, *, nhs_number: str, name: str
     ) -> None:
-        """Store what the registry knows of the account's holder, in place of what it knew."""
+        """Insert or replace the registry's record of the account holder."""
         statement = insert(Patient).values(
             id=uuid7(),
             account_id=account_id,
@@ -78,7 +78,7 @@ class Patients:
         await tx.execute(
             statement.on_conflict_do_update(
                 index_elements=[Patient.account_id],
-                index_where=_VOUCHED_FOR,
+                index_where=_FROM_REGISTRY,
                 set_={
                     "name": new.name,
                     "nhs_number": new.nhs_number,
@@ -88,13 +88,15 @@ class Patients:
         )
 
     async def registered_number(self, account_id: UUID) -> str | None:
-        """Return the NHS number that the registry knows the account's holder by, if it does."""
-        statement = select(Patient.nhs_number).where(Patient.account_id == account_id, _VOUCHED_FOR)
+        """Return the account holder's NHS number from the registry, if there is one."""
+        statement = select(Patient.nhs_number).where(
+            Patient.account_id == account_id, _FROM_REGISTRY
+        )
         async with self._reads.connect() as connection:
             return (await connection.execute(statement)).scalar_one_or_none()
 
     async def remove(self, tx: Transaction, account_id: UUID, record_id: UUID) -> bool:
-        """Delete a record that the account has filed; return whether there was one."""
+        """Delete a record that the account has filed; return whether it existed."""
         removed = await tx.execute(
             delete(Patient).where(
                 Patient.id == record_id,
