@@ -34,26 +34,34 @@ class _Silent(Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-def _refuse_controls(request: Struct, lines: Sequence[str], texts: Sequence[str] = ()) -> None:
+def _require_plain_text(request: Struct, lines: Sequence[str], texts: Sequence[str] = ()) -> None:
     """Require plain text: in *lines* a single line, in *texts* several.
 
     Raises:
         Invalid: a field contains control characters; all such fields are listed.
     """
     faults = [
-        *(_fault(name, LINE_FAULT) for name in lines if not _holds(is_plain_line, request, name)),
-        *(_fault(name, TEXT_FAULT) for name in texts if not _holds(is_plain_text, request, name)),
+        *(
+            _field_error(name, LINE_FAULT)
+            for name in lines
+            if not _satisfies(is_plain_line, request, name)
+        ),
+        *(
+            _field_error(name, TEXT_FAULT)
+            for name in texts
+            if not _satisfies(is_plain_text, request, name)
+        ),
     ]
     if faults:
         raise Invalid("; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults))
 
 
-def _holds(rule: Callable[[str], bool], request: Struct, name: str) -> bool:
+def _satisfies(rule: Callable[[str], bool], request: Struct, name: str) -> bool:
     value = getattr(request, name)
     return value is None or rule(value)
 
 
-def _fault(name: str, msg: str) -> FieldFault:
+def _field_error(name: str, msg: str) -> FieldFault:
     return FieldFault(loc=("body", _SENT_AS.get(name, name)), msg=msg, type="control_character")
 
 
@@ -66,7 +74,7 @@ class FilePatient(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __post_init__(self) -> None:
         """Refuse control characters."""
-        _refuse_controls(self, ["name", "nhs_number"], ["medical_history"])
+        _require_plain_text(self, ["name", "nhs_number"], ["medical_history"])
 
 
 class PatientView(_Silent, frozen=True, kw_only=True):
@@ -101,7 +109,7 @@ class RequestAppointment(_Silent, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def __post_init__(self) -> None:
         """Refuse control characters, and a text that is no point in time."""
-        _refuse_controls(self, ["patient_identifier", "doctor_specialty"], ["reason"])
+        _require_plain_text(self, ["patient_identifier", "doctor_specialty"], ["reason"])
         try:
             moment_of(self.requested_datetime)
         except ValueError as error:
@@ -122,7 +130,7 @@ class SlotView(Struct, frozen=True, kw_only=True):
     ends_at: datetime
 
 
-class _Chosen(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _SlotChoice(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Slots of one day from `GET /api/nhs/slots`; several must be adjacent."""
 
     date: date
@@ -134,7 +142,7 @@ class _Chosen(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise Invalid.at("slots", "must not contain a slot twice", "duplicate")
 
 
-class BookSlots(_Chosen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BookSlots(_SlotChoice, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Book one or several slots."""
 
     specialty: Personal[Line]
@@ -143,11 +151,11 @@ class BookSlots(_Chosen, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Refuse control characters and duplicate slots."""
-        _refuse_controls(self, ["specialty", "patient_identifier"], ["reason"])
+        _require_plain_text(self, ["specialty", "patient_identifier"], ["reason"])
         super().__post_init__()
 
 
-class MoveAppointment(_Chosen, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MoveAppointment(_SlotChoice, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Move an appointment to other slots of the same practice."""
 
 

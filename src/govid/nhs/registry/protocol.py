@@ -77,7 +77,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Result of the registry. `holder` is set only if the claim was matched."""
+    """Result of the registry. `patient` is set only if the claim was matched."""
 
     outcome: Outcome
     evidence: Evidence | None = None
@@ -91,7 +91,7 @@ class PatientRegistry(Protocol):
         """Verify that the claimed number belongs to the claimant."""
 
     async def trace(self, facts: ClaimedFacts, correlation_id: str | None = None) -> Finding:
-        """Find the one patient who matches *facts*; a match names the holder."""
+        """Find the one patient who matches *facts*; a match names the patient."""
 
 
 class AppointmentProvider(Protocol):

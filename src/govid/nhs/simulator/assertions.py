@@ -50,7 +50,7 @@ class Assertions:
         """Return the id of the client that requests a token at *url*.
 
         Raises:
-            TokenRefused: the request or its assertion is invalid.
+            TokenRequestRefused: the request or its assertion is invalid.
         """
         _check_request(content_type, form)
         header, claims = _decode(form["client_assertion"])
