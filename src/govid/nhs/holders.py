@@ -29,7 +29,7 @@ class Holders:
         """
         if not self._own_number_only:
             return
-        # P0, P1 and P2 sort alphabetically.
+        # The string order of P0, P1 and P2 is the order of the levels.
         if principal.assurance < LEAST_ASSURANCE:
             raise StepUpRequired
         if not await self.is_own(principal.account_id, number):

@@ -56,7 +56,7 @@ class Openings:
             GovidError: no practice offers *specialty*, or it cannot be reached.
         """
         name, service = self.practice(specialty, place="query")
-        # P0, P1 and P2 sort alphabetically.
+        # The string order of P0, P1 and P2 is the order of the levels.
         if principal.assurance < LEAST_ASSURANCE:
             raise StepUpRequired
         slots = await self._fetch_cached(service, day)
