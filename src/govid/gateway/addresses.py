@@ -1,8 +1,8 @@
-"""Whose address a request came from: the peer's, unless the peer is a proxy of ours.
+"""Determines the client's address behind trusted proxies.
 
-Only `X-Forwarded-For` is read, only from a trusted proxy, and only from the right: what stands
-further left than the first address that we do not trust was written by whoever has that address.
-`Forwarded`, `X-Real-IP` and the like are nobody's word.
+Only `X-Forwarded-For` is read, only from a trusted proxy, and from right to left. Entries to the
+left of the first untrusted address are ignored, because that address wrote them. `Forwarded`,
+`X-Real-IP` and similar headers are ignored.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,51 +11,51 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 FORWARDED_FOR = b"x-forwarded-for"
 _LONGEST = 64
-"""No address is longer, not even with a port."""
+"""The longest text that is parsed; no address is longer, even with a port."""
 
 
 class Proxies:
-    """The proxies whose word counts."""
+    """The trusted proxies, whose `X-Forwarded-For` is believed."""
 
     def __init__(self, networks: Iterable[str]) -> None:
         """Trust the proxies in *networks* (CIDRs).
 
         Raises:
-            ValueError: one of them is none.
+            ValueError: one of them is no network.
         """
         self._networks = tuple(ip_network(network) for network in networks)
-        self._trusts = lru_cache(maxsize=1024)(self._contain)
+        self._is_trusted_cached = lru_cache(maxsize=1024)(self._is_trusted)
 
     def __bool__(self) -> bool:
-        """Tell whether there are any."""
+        """Tell whether any proxy is trusted."""
         return bool(self._networks)
 
     def include(self, peer: str | None) -> bool:
         """Tell whether *peer* is the address of a trusted proxy."""
         found = _address(peer or "")
-        return found is not None and self._trusts(found)
+        return found is not None and self._is_trusted_cached(found)
 
     def client(self, peer: str | None, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-        """Return the client's address, where *peer* sent a request with these *headers*."""
+        """Return the address of the client of a request that *peer* sent with *headers*."""
         found = _address(peer or "")
-        if found is None or not self._trusts(found):
+        if found is None or not self._is_trusted_cached(found):
             return peer
         for text in _hops(headers):
             hop = _address(text)
             if hop is None:
-                # A proxy of ours wrote what nobody can read: it is all that we know.
+                # A trusted proxy wrote an unreadable entry: its own address is all that is known.
                 break
             found = hop
-            if not self._trusts(hop):
+            if not self._is_trusted_cached(hop):
                 break
         return str(found)
 
-    def _contain(self, address: IPv4Address | IPv6Address) -> bool:
+    def _is_trusted(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self._networks)
 
 
 def _hops(headers: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
-    """Yield who handed the request on, the last one first; several lines are one list."""
+    """Yield the forwarded addresses, the last one first; several header lines form one list."""
     for name, value in reversed(headers):
         if name == FORWARDED_FOR:
             for hop in reversed(value.split(b",")):
@@ -63,7 +63,7 @@ def _hops(headers: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an address, with or without a port (`192.0.2.1:4711`, `[2001:db8::1]:4711`)."""
+    """Parse an address, with or without a port (`192.0.2.1:4711`, `[2001:db8::1]:4711`)."""
     if len(text) > _LONGEST:
         return None
     if text.startswith("["):

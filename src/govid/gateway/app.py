@@ -1,4 +1,4 @@
-"""The ASGI application: the same for `govid dev` and `govid serve`."""
+"""Builds the ASGI application, the same for `govid dev` and `govid serve`."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ from govid.gateway.wiring import House
 
 
 def create_app(settings: Settings) -> Edge:
-    """Return govid as an ASGI application; its lifespan starts and stops everything.
+    """Return govid as an ASGI application; its lifespan starts and stops all components.
 
     Raises:
         RuntimeError: a route has neither a permission nor a reason to be public (I8).
@@ -51,10 +51,10 @@ def create_app(settings: Settings) -> Edge:
             openapi.openapi,
             asyncapi.page(),
             health.router(house.health),
-            *_metrics(settings, scrape),
-            *_inbox(settings),
-            *_rehearsal(settings, house),
-            *_routes(house),
+            *_metrics_routes(settings, scrape),
+            *_mailbox_routes(settings),
+            *_simulator_routes(settings, house),
+            *_module_routes(house),
         ],
         dependencies=wiring.dependencies(),
         guards=[house.gatekeeper.guard],
@@ -63,8 +63,8 @@ def create_app(settings: Settings) -> Edge:
         openapi_config=openapi.configuration(),
         lifespan=[
             lambda _: _running(house),
-            lambda _: _managed(settings, scrape),
-            lambda _: _collected(pauses),
+            lambda _: _management_port(settings, scrape),
+            lambda _: _short_gc_pauses(pauses),
         ],
         on_startup=[openapi.prepare],
         on_shutdown=[writer.flush],
@@ -97,29 +97,29 @@ def create_app(settings: Settings) -> Edge:
 
 @asynccontextmanager
 async def _running(house: House) -> AsyncIterator[None]:
-    """Start the bus, then the modules; run their tasks; stop in the opposite order."""
+    """Start the bus, then the modules, and run their tasks; stop in the opposite order."""
     await house.bus.start()
     try:
         for module in house.modules:
             for start in module.starts:
                 await start()
-        async with _beside(house.modules):
+        async with _module_tasks(house.modules):
             yield
     finally:
-        # What requests that were given up have left under way needs the database.
+        # Work that aborted requests have left running still needs the database.
         for module in house.modules:
             for drain in module.drains:
                 await drain()
         await house.bus.stop()
-        # Last: a handler at work may still wait for a department's answer.
+        # Last, because a running handler may still wait for a department's answer.
         for module in house.modules:
             for stop in module.stops:
                 await stop()
 
 
 @asynccontextmanager
-async def _beside(modules: Any) -> AsyncIterator[None]:
-    """Run the modules' tasks for the length of a block."""
+async def _module_tasks(modules: Any) -> AsyncIterator[None]:
+    """Run the modules' background tasks while the block runs."""
     tasks = [
         asyncio.create_task(supervise(module.name, task))
         for module in modules
@@ -135,14 +135,14 @@ async def _beside(modules: Any) -> AsyncIterator[None]:
                 await task
 
 
-def _routes(house: House) -> list[Any]:
-    """Return the modules' routers, which the bus's `Module` holds as objects of any kind."""
+def _module_routes(house: House) -> list[Any]:
+    """Return the modules' routers, which the bus's `Module` stores without their type."""
     return [route for module in house.modules for route in module.routes]
 
 
 @asynccontextmanager
-async def _managed(settings: Settings, scrape: metrics.Scrape) -> AsyncIterator[None]:
-    """Keep the management port open for the length of a block, if there is one."""
+async def _management_port(settings: Settings, scrape: metrics.Scrape) -> AsyncIterator[None]:
+    """Serve the management port while the block runs, if one is configured."""
     if settings.management_port is None:
         yield
         return
@@ -151,17 +151,17 @@ async def _managed(settings: Settings, scrape: metrics.Scrape) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def _collected(pauses: CollectionPauses) -> AsyncIterator[None]:
-    """Keep the garbage collector from long pauses, now that everything has started."""
+async def _short_gc_pauses(pauses: CollectionPauses) -> AsyncIterator[None]:
+    """Shorten the garbage collector's pauses; entered last, when everything has started."""
     with keep_pauses_short(pauses):
         yield
 
 
-def _metrics(settings: Settings, scrape: metrics.Scrape) -> list[Any]:
-    """Return the page of metrics, if the service's port has it.
+def _metrics_routes(settings: Settings, scrape: metrics.Scrape) -> list[Any]:
+    """Return the route `/metrics`, if the service's port serves it.
 
-    A demonstration has it for all. Production has it behind its token, unless it has a management
-    port.
+    `govid dev` serves it without a token. `govid serve` requires the token, and serves it here only
+    if there is no management port.
     """
     if settings.demonstration:
         return [metrics.page(scrape)]
@@ -170,12 +170,12 @@ def _metrics(settings: Settings, scrape: metrics.Scrape) -> list[Any]:
     return []
 
 
-def _inbox(settings: Settings) -> list[Any]:
-    """Return the pages that show a demonstration's mail; nothing else has any."""
+def _mailbox_routes(settings: Settings) -> list[Any]:
+    """Return the pages that show the e-mails of `govid dev`; `govid serve` has none."""
     folder = settings.identity.mail.folder
     return [inbox.router(folder)] if settings.demonstration and folder is not None else []
 
 
-def _rehearsal(settings: Settings, house: House) -> list[Any]:
-    """Return how a demonstration changes its simulators; nobody else's may be changed."""
+def _simulator_routes(settings: Settings, house: House) -> list[Any]:
+    """Return the routes that control the simulators of `govid dev`; `govid serve` has none."""
     return [rehearsal.router(house.simulators)] if settings.demonstration else []

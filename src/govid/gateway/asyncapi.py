@@ -1,4 +1,4 @@
-"""The description of the topics at `/asyncapi`."""
+"""Serves the AsyncAPI document at `/asyncapi`."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from govid.bus.asyncapi import render
 
 
 def page() -> HTTPRouteHandler:
-    """Return the route; the description is made once, as nothing in it ever changes."""
+    """Return the route; the document is rendered once, because it never changes."""
     body = render()
 
     @get(
         "/asyncapi",
         public="the description of the topics is no secret",
-        summary="Describe the topics, as AsyncAPI",
+        summary="Get the AsyncAPI document of the topics",
         tags=["machine pages"],
         media_type="application/json",
         sync_to_thread=False,
@@ -24,7 +24,7 @@ def page() -> HTTPRouteHandler:
         responses={200: ResponseSpec(dict[str, Any], generate_examples=False)},
     )
     def asyncapi() -> Response[bytes]:
-        """Return what `govid asyncapi` prints."""
+        """Return the document that `govid asyncapi` prints."""
         return Response(body, media_type="application/json")
 
     return asyncapi

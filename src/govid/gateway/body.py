@@ -1,10 +1,10 @@
-"""Reads JSON bodies strictly: what is not exactly what was asked for is a 422 that says where.
+"""Decodes JSON bodies strictly; any deviation is a 422 that names the place.
 
-Litestar alone would take "1" for 1, text/plain for JSON and the last of two equal keys, and answer
-500 to deep nesting. A body is therefore read twice: first as the struct that the handler wants,
-which costs microseconds whatever it holds, and then as JSON in general, for the faults that no
-type describes. The second reading runs in Python. It is left out where the first has refused a
-body of so many values that looking for a better reason would hold up everybody.
+Litestar alone would accept "1" for 1, text/plain as JSON and the last of two equal keys, and would
+answer 500 to deep nesting. A body is therefore decoded twice: first as the struct that the handler
+declares, which takes microseconds for any content, and then as plain JSON, to find the errors that
+no type describes. The second pass runs in Python. It is skipped if the first pass has refused a
+body of so many values that searching it for a better reason would block the event loop.
 """
 
 import json
@@ -27,12 +27,12 @@ DEPTH = 32
 SHORT_BYTES = 16 * 1024
 """The largest body of a route, unless it takes long texts (`long_text=True`)."""
 EXPLAINED_VALUES = 1_000
-"""A refused body with more values than this is not searched for what is wrong with it."""
+"""A refused body with more values than this is not searched for a more precise reason."""
 _INT64 = range(-(2**63), 2**63)
 _DIGITS_OF_INT64 = 20
 
-# Possessive, and a string that never ends runs to the end of the body: with anything to go back
-# to, a body of nothing but escaped quotes would be read once for each of them.
+# Possessive quantifiers, and an unterminated string runs to the end of the body: with backtracking,
+# a body of nothing but escaped quotes would be scanned once for each of them.
 _STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|([\[{])|([\]}])', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -46,8 +46,8 @@ class StrictRequest(Request[Any, Any, State]):
         """Return the body as the type of the handler's `data`.
 
         Raises:
-            Invalid: the body is not JSON, or not of that shape.
-            HTTPException: 415, the body does not say that it is JSON.
+            Invalid: the body is not JSON, or does not match the type.
+            HTTPException: 415, the media type is not JSON; 413, the body is too large.
         """
         media_type, parameters = self.content_type
         charset = parameters.get("charset", "utf-8").lower()
@@ -64,30 +64,30 @@ def read_json(body: bytes, wanted: Any) -> Any:
     """Return *body* as an object of the type *wanted*.
 
     Raises:
-        Invalid: the body is not JSON, or not of that shape.
+        Invalid: the body is not JSON, or does not match the type.
     """
     _check_encoding(body)
     try:
         value = _decoder(wanted).decode(body)
     except msgspec.ValidationError as error:
-        _look_closer(body)
+        _find_precise_reason(body)
         fault = explain(str(error))
         _refuse(fault.loc, fault.msg, fault.type)
     except (msgspec.DecodeError, RecursionError):
-        _look_closer(body)
-        # What `json` lets pass and msgspec does not, such as an escaped half of a surrogate pair.
+        _find_precise_reason(body)
+        # `json` accepts some texts that msgspec refuses, such as an escaped half surrogate pair.
         _refuse((), "the body is not JSON", "json_malformed")
-    _check(body)
+    _check_json(body)
     return value
 
 
-def _look_closer(body: bytes) -> None:
-    """Refuse a body that was not understood for what is wrong with it in general, if it is small.
+def _find_precise_reason(body: bytes) -> None:
+    """Refuse an undecodable body with a more precise reason, if it is small enough to search.
 
-    The depth is looked at in any case, but of the first values only.
+    The depth is checked in any case, but for the first values only.
     """
     if body.count(b",") + body.count(b"[") + body.count(b"{") <= EXPLAINED_VALUES:
-        _check(body)
+        _check_json(body)
     else:
         _check_depth(islice(_STRUCTURE.finditer(body), EXPLAINED_VALUES))
 
@@ -101,8 +101,8 @@ def _check_encoding(body: bytes) -> None:
         _refuse((), "the body is not UTF-8", "encoding")
 
 
-def _check(body: bytes) -> None:
-    """Refuse what is wrong with *body* whatever it is meant to be."""
+def _check_json(body: bytes) -> None:
+    """Refuse errors of *body* that are independent of its type."""
     _check_depth(_STRUCTURE.finditer(body))
     try:
         tree = json.loads(
@@ -120,7 +120,7 @@ def _decoder(wanted: Any) -> msgspec.json.Decoder[Any]:
 
 
 def _refuse(loc: Loc, msg: str, kind: str) -> NoReturn:
-    """Raise the 422 for one wrong place below the body."""
+    """Raise the 422 for one place *loc* below the body."""
     fault = FieldFault(loc=("body", *loc), msg=msg, type=kind)
     raise Invalid(sentence(fault), faults=(fault,)) from None
 
@@ -147,7 +147,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    # Reading more digits would be slow, and past 4,300 of them Python refuses.
+    # Parsing more digits would be slow, and Python refuses more than 4,300.
     return int(text) if len(text) <= _DIGITS_OF_INT64 else 2**64
 
 
@@ -156,7 +156,7 @@ def _constant(_: str) -> NoReturn:
 
 
 def _leaves(value: Any, loc: Loc) -> Iterator[tuple[Loc, Any]]:
-    """Go through everything in *value* that holds nothing else, names of members included."""
+    """Yield every leaf of *value* with its location; names of members count as leaves."""
     match value:
         case dict():
             for key, member in value.items():

@@ -1,4 +1,4 @@
-"""How many client connections one process holds, in all and from one network."""
+"""Limits the client connections of one process, in total and per network."""
 
 import resource
 from collections import Counter as Tally
@@ -10,9 +10,9 @@ from govid.gateway.addresses import Proxies
 from govid.identity import network_of
 
 RESERVED_FILES = 100
-"""File descriptors that are kept for the database, Kafka, departments and log files."""
+"""File descriptors reserved for the database, Kafka, departments and log files."""
 LINGERING = 50
-"""How many refused connections may wait at a time for their client to read the refusal."""
+"""How many refused connections may stay open at a time until their client has read the answer."""
 END_REASONS = (
     "too_many",
     "too_many_of_network",
@@ -27,21 +27,21 @@ END_REASONS = (
 
 
 class ConnectionSlot:
-    """What one admitted connection occupies until it is released or evicted."""
+    """The slot of one accepted connection, held until it is released or evicted."""
 
     __slots__ = ("evict", "network")
 
     def __init__(self, network: str | None, evict: Callable[[], None]) -> None:
-        """Occupy one slot of *network*, None if only the total applies; *evict* takes it back."""
+        """Occupy a slot of *network*, None if only the total applies; *evict* closes it."""
         self.network = network
         self.evict = evict
 
 
 class ConnectionLimits:
-    """Counts the connections of one process and decides whether another one is admitted.
+    """Counts the connections of one process and decides whether another one is accepted.
 
-    When all slots are occupied, a newcomer gets the slot of a connection that serves no request,
-    from the network that holds the most. A few networks cannot keep all others away.
+    When all slots are occupied, a new connection gets the slot of one that serves no request, from
+    the network that holds the most slots. So a few networks cannot keep all others out.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class ConnectionLimits:
         per_network: int,
         exempt: Iterable[str] = (),
     ) -> None:
-        """Admit *total* connections, and *per_network* from one network.
+        """Accept *total* connections, and *per_network* from one network.
 
         Networks of *exempt* (CIDRs) are trusted proxies. They connect for many clients and count
-        in the total only. *total* never exceeds what the limit of open files leaves.
+        in the total only. *total* is reduced to the limit of open files less `RESERVED_FILES`.
         """
         self.total = min(total, max(1, _open_files() - RESERVED_FILES))
         self.per_network = per_network
@@ -64,27 +64,27 @@ class ConnectionLimits:
         self._waiting: dict[str, dict[ConnectionSlot, None]] = {}
         """Slots of connections that serve no request, by network, the longest waiting first."""
         self._sizes: dict[int, dict[str, None]] = {}
-        """Networks with such a slot, by how many slots they hold. There are few different sizes:
-        those of 1,000 connections are at most 44, so that the largest is found at once."""
+        """Networks with such a slot, by the number of slots they hold. There are few different
+        numbers (at most 44 for 1,000 connections), so the largest is found quickly."""
         self._count = 0
         self._lingering = 0
-        Gauge(
-            "govid_connections", "Connections of clients that are open.", registry=registry
-        ).set_function(lambda: self._count)
+        Gauge("govid_connections", "Open connections of clients.", registry=registry).set_function(
+            lambda: self._count
+        )
         self._ended = Counter(
             "govid_connections_ended",
-            "Connections that govid ended, by the reason; the ordinary end is not counted.",
+            "Connections that govid closed, by reason; an ordinary close is not counted.",
             ["reason"],
             registry=registry,
         )
         for reason in END_REASONS:
-            # At 0 from the start: an alarm sees no increase in a series that appears.
+            # Starts at 0: an alert sees no increase in a series that has just appeared.
             self._ended.labels(reason)
 
     def admit(self, address: str | None, evict: Callable[[], None]) -> ConnectionSlot | None:
         """Return a slot for a connection from *address*, or None if there are too many.
 
-        The connection is taken to wait for a request. *evict* is called when another connection
+        The connection counts as waiting for a request. *evict* is called when another connection
         gets its slot, which is released by then.
         """
         network = self._network(address)
@@ -102,7 +102,7 @@ class ConnectionLimits:
         return slot
 
     def release(self, slot: ConnectionSlot) -> None:
-        """Count the connection of *slot* no more."""
+        """Free *slot*."""
         self.note_serving(slot)
         self._count -= 1
         if slot.network:
@@ -115,7 +115,7 @@ class ConnectionLimits:
             return
         if network not in self._waiting:
             self._waiting[network] = {}
-            self._list(network)
+            self._index(network)
         self._waiting[network][slot] = None
 
     def note_serving(self, slot: ConnectionSlot) -> None:
@@ -125,28 +125,28 @@ class ConnectionLimits:
             return
         del self._waiting[network][slot]
         if not self._waiting[network]:
-            self._unlist(network)
+            self._unindex(network)
             del self._waiting[network]
 
     def begin_lingering(self) -> bool:
-        """Tell whether a refused connection may wait until its client has read the refusal."""
+        """Return whether a refused connection may stay open until its answer is read."""
         if self._lingering >= LINGERING:
             return False
         self._lingering += 1
         return True
 
     def end_lingering(self) -> None:
-        """Note that such a connection has gone."""
+        """Note that such a connection has ended."""
         self._lingering -= 1
 
     def note_end(self, reason: str) -> None:
-        """Count a connection that govid ended for *reason*."""
+        """Count a connection that govid closed for *reason*."""
         self._ended.labels(reason).inc()
 
     def _evict_for(self, network: str | None) -> bool:
-        """Evict a connection of the fullest network, unless *network* would hold as many.
+        """Evict a connection of the network with most slots, unless *network* would hold as many.
 
-        A trusted proxy, which is never evicted, takes a slot of every network that holds two.
+        A trusted proxy is never evicted itself; it gets a slot of any network that holds two.
         """
         wanted = 1 if network is None else self._held[network] + 1
         largest = max(self._sizes, default=0)
@@ -160,27 +160,27 @@ class ConnectionLimits:
         return True
 
     def _resize(self, network: str, change: int) -> None:
-        """Let *network* hold *change* more slots."""
+        """Change the number of slots of *network* by *change*."""
         is_waiting = network in self._waiting
         if is_waiting:
-            self._unlist(network)
+            self._unindex(network)
         self._held[network] += change
         if is_waiting:
-            self._list(network)
+            self._index(network)
         if not self._held[network]:
             del self._held[network]
 
-    def _list(self, network: str) -> None:
+    def _index(self, network: str) -> None:
         self._sizes.setdefault(self._held[network], {})[network] = None
 
-    def _unlist(self, network: str) -> None:
+    def _unindex(self, network: str) -> None:
         size = self._held[network]
         del self._sizes[size][network]
         if not self._sizes[size]:
             del self._sizes[size]
 
     def _network(self, address: str | None) -> str | None:
-        """Return what *address* is counted under, or None if only the total applies."""
+        """Return the network under which *address* is counted, None if only the total applies."""
         if address is None or self._exempt.include(address):
             return None
         return network_of(address)

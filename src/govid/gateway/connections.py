@@ -1,7 +1,8 @@
-"""Limits of a connection: what the HTTP parser takes, how long it waits, how much it keeps.
+"""Protects a connection against slow headers, slow readers and oversized heads.
 
-Uvicorn with httptools waits without end for a head, a trailer or a slow reader, keeps every
-pipelined request that has arrived, and parses whatever the socket hands over in one go.
+Subclasses uvicorn's HTTP protocol. Uvicorn with httptools waits without limit for a head, a trailer
+or a slow reader. It also stores every pipelined request that has arrived, and parses all bytes of a
+read at once.
 """
 
 from asyncio import TimerHandle, Transport
@@ -17,80 +18,80 @@ from govid.gateway.connection_limits import ConnectionLimits, ConnectionSlot
 from govid.gateway.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, plain
 
 HEAD_BYTES = 32 * 1024
-"""Of a head that is not complete; a complete one is judged by `limits`, and answered in full."""
+"""Limit of an incomplete head. A complete head is checked by `http/limits.py` and answered."""
 HEAD_SECONDS = 10.0
 UNREAD_BYTES = 48 * 1024
-"""Of a body that reach no handler: chunk sizes and extensions, trailers, and what follows an answer
-that did not wait for it."""
-PIECE_BYTES = 2 * 1024
-"""So much is parsed before limits are checked: the parser calls back for every header."""
+"""Limit of body bytes that reach no handler: chunk sizes and extensions, trailers, and bytes that
+arrive after the answer was sent."""
+CHUNK_BYTES = 2 * 1024
+"""Bytes parsed between two checks of the limits: the parser calls back for every header."""
 PIPELINED = 8
-"""So many requests may wait for the one that is being answered; the rest stays in the socket."""
+"""How many requests may wait behind the one being answered; further ones stay in the socket."""
 WRITE_SECONDS = 20.0
-"""An answer of which the client takes nothing for so long is given up."""
-WRITE_LOOKS = 4
+"""An answer is given up if the client reads nothing of it for this long."""
+WRITE_CHECKS = 4
 ANSWER_SECONDS = 120.0
-"""Nor does an answer wait longer than this for a client that takes it in drops: what makes it, an
-export for instance, would be kept from others."""
-_OFFER = frozenset({b"upgrade", b"http2-settings", b"connection"})
+"""An answer is given up if a slow client has not read all of it after this time. Otherwise the code
+that produces it, for instance a data export, would be occupied for others."""
+_UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings", b"connection"})
 LINGER_SECONDS = 1.0
-"""A refused client has so long to read the refusal; a reset would take it away."""
+"""How long a refused client may take to read the answer; a reset would discard the answer."""
 LINGER_BYTES = 512 * 1024
-"""So much of what it still sends is thrown away meanwhile; the rest stays in the socket."""
+"""How many bytes of the client are dropped meanwhile; further bytes stay in the socket."""
 
 
 class Connection(HttpToolsProtocol):
-    """One client's connection, which ends when the client breaks a limit."""
+    """One client's connection, which is closed when the client exceeds a limit."""
 
-    flow: "_Flow"
+    flow: "_HoldableFlowControl"
     _limits: ConnectionLimits
     _slot: ConnectionSlot | None = None
-    """What this connection occupies; None if it was refused or evicted."""
-    _is_ending = False
-    _refusal: int | None = None
-    """The status that is still to be answered, behind the requests before the wrong one."""
-    _has_offer = False
-    """Whether the head that was read last offers another protocol."""
-    _lingering: TimerHandle | None = None
+    """The slot of this connection; None if it was refused or evicted."""
+    _is_closing = False
+    _pending_refusal: int | None = None
+    """The status to answer with, after the requests before the refused one are answered."""
+    _offers_upgrade = False
+    """Whether the head that was read last offers another protocol (`Upgrade`)."""
+    _linger_timer: TimerHandle | None = None
     _discarded = 0
-    _deadline: TimerHandle | None = None
-    _writing: TimerHandle | None = None
+    _head_deadline: TimerHandle | None = None
+    _write_timer: TimerHandle | None = None
     _unsent = 0
-    _looks_without_progress = 0
+    _checks_without_progress = 0
     _behind_since = 0.0
-    _held = b""
+    _unparsed = b""
     """Bytes that arrived while too many requests were waiting; they are not parsed yet."""
-    _arrived = 0
+    _head_bytes = 0
     """How many bytes of the head that is being read have arrived."""
-    _unread = 0
-    """How many bytes of the present body reached no handler."""
+    _undelivered = 0
+    """How many bytes of the current body reached no handler."""
     _delivered = 0
-    """How many bytes of the body the parser has handed over."""
-    _heads = 0
-    """How many heads were complete."""
-    _begun = False
+    """How many bytes of the body the parser has delivered."""
+    _completed_heads = 0
+    """How many heads have been completed."""
+    _has_begun_head = False
     _in_body = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as above it
-        """Expect a head, soon; refuse the connection if there are too many."""
+        """Wait for a head with a deadline; refuse the connection if there are too many."""
         super().connection_made(transport)
-        self.flow = _Flow(transport)
+        self.flow = _HoldableFlowControl(transport)
         self._limits = self.app.limits
-        self._slot = self._limits.admit(self.client[0] if self.client else None, self._give_up)
+        self._slot = self._limits.admit(self.client[0] if self.client else None, self._on_evicted)
         if self._slot is not None:
-            self._expect()
+            self._start_head_deadline()
         else:
-            self._is_ending = True
-            self._answer_and_end(self._answer(503))
+            self._is_closing = True
+            self._write_and_close(self._refusal_bytes(503))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing any more."""
-        self._relax()
-        self._held = b""
-        if self._writing is not None:
-            self._writing.cancel()
-        if self._lingering is not None:
-            self._lingering.cancel()
+        """Stop all timers and release the slot."""
+        self._stop_head_deadline()
+        self._unparsed = b""
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
             self._limits.end_lingering()
         if self._slot is not None:
             self._limits.release(self._slot)
@@ -98,86 +99,88 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse *data* piece by piece, as far as the limits allow."""
-        if self._lingering is not None:
+        if self._linger_timer is not None:
             self._discarded += len(data)
             if self._discarded > LINGER_BYTES:
                 self.flow.hold()
             return
-        if self._is_ending:
+        if self._is_closing:
             return
-        if self._held:
-            self._held += data
+        if self._unparsed:
+            self._unparsed += data
         else:
             self._parse(data)
 
     def _parse(self, data: bytes) -> None:
-        for start in range(0, len(data), PIECE_BYTES):
-            if self._is_ending or self.transport.is_closing():
+        for start in range(0, len(data), CHUNK_BYTES):
+            if self._is_closing or self.transport.is_closing():
                 return
             if len(self.pipeline) >= PIPELINED:
-                self._held = data[start:]
-                self._relax()
+                self._unparsed = data[start:]
+                self._stop_head_deadline()
                 self.flow.hold()
                 return
-            self._parse_piece(data[start : start + PIECE_BYTES])
+            self._parse_chunk(data[start : start + CHUNK_BYTES])
 
-    def _parse_piece(self, data: bytes) -> None:
-        """Parse *data* and count what belongs to a head, or to no handler."""
-        heads, was_in_body, delivered = self._heads, self._in_body, self._delivered
-        self._feed(data)
-        if self._is_ending or self.transport.is_closing():
+    def _parse_chunk(self, data: bytes) -> None:
+        """Parse *data* and count the bytes of a head, and of a body that reach no handler."""
+        heads, was_in_body, delivered = self._completed_heads, self._in_body, self._delivered
+        self._feed_parser(data)
+        if self._is_closing or self.transport.is_closing():
             return
-        if was_in_body and self._heads == heads:
-            self._unread += len(data) - (self._delivered - delivered)
-            if self._unread > UNREAD_BYTES:
+        if was_in_body and self._completed_heads == heads:
+            self._undelivered += len(data) - (self._delivered - delivered)
+            if self._undelivered > UNREAD_BYTES:
                 self._refuse(400, "unread_body")
                 return
-        if self._heads != heads:
-            # Of a next request that has begun in the same breath, the size does not matter yet.
-            self._arrived = int(self._begun)
+        if self._completed_heads != heads:
+            # The size of a next request that begins in the same bytes does not matter yet.
+            self._head_bytes = int(self._has_begun_head)
         elif not was_in_body:
-            self._arrived += len(data)
-        if self._in_body or (self._heads != heads and not self._begun):
+            self._head_bytes += len(data)
+        if self._in_body or (self._completed_heads != heads and not self._has_begun_head):
             return
-        if self._arrived > HEAD_BYTES:
+        if self._head_bytes > HEAD_BYTES:
             self._refuse(431, "head_too_large")
-        elif self._deadline is None:
-            self._expect()
+        elif self._head_deadline is None:
+            self._start_head_deadline()
 
-    def _feed(self, data: bytes) -> None:
-        """Give *data* to the parser."""
+    def _feed_parser(self, data: bytes) -> None:
+        """Pass *data* to the parser."""
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_offer(data[upgrade.args[0] :])
+            self._parse_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self._refuse(400, "malformed", spoken=True)
+            self._refuse(400, "malformed", sent_data=True)
 
-    def _ignore_offer(self, rest: bytes) -> None:
-        """Read a request again without its offer of another protocol, which may be ignored.
+    def _parse_without_upgrade(self, rest: bytes) -> None:
+        """Parse a request again without its offer of another protocol, which may be ignored.
 
-        The parser takes every offer for accepted and skips the body. Java's client makes one with
-        each first request of a connection.
+        The parser treats every offer as accepted and skips the body. Java's client makes an offer
+        in the first request of each connection.
         """
-        self._has_offer = False
+        self._offers_upgrade = False
         parser, self.parser = self.parser, httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         version = parser.get_http_version().encode()
         first = b"%s %s HTTP/%s" % (parser.get_method(), self.url, version)
-        lines = [name + b": " + value for name, value in self.headers if name not in _OFFER]
+        lines = [
+            name + b": " + value for name, value in self.headers if name not in _UPGRADE_HEADERS
+        ]
         if not parser.should_keep_alive():
             lines.append(b"connection: close")
         head = b"\r\n".join([first, *lines, b"", b""])
-        self._feed(head + rest)
+        self._feed_parser(head + rest)
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""
-        self._begun = True
+        self._has_begun_head = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, and no trailer: uvicorn would let one stand beside the headers."""
+        """Accept a header; drop a trailer, which uvicorn would add to the headers."""
         if not self._in_body:
             super().on_header(name, value)
 
@@ -186,155 +189,155 @@ class Connection(HttpToolsProtocol):
 
         Raises:
             ValueError: the method is CONNECT, or an HTTP/1.0 request uses chunks, which only
-                HTTP/1.1 has (RFC 9112, 6.1). The parser turns it into a 400, as it does with the
-                errors of a target that has no path or cannot be read.
+                HTTP/1.1 has (RFC 9112, 6.1). The parser turns it into a 400, as it does with a
+                target that has no path or cannot be parsed.
         """
         if self.parser.get_method() == b"CONNECT":
             raise ValueError
         if self.parser.get_http_version() != "1.1" and _has_transfer_encoding(self.headers):
             raise ValueError
         if self.parser.should_upgrade():
-            self._has_offer = True
+            self._offers_upgrade = True
             return
-        # Reads the target, which may fail: until then `cycle` is that of the request before.
+        # Parses the target, which may fail: until then `cycle` is that of the previous request.
         super().on_headers_complete()
-        self._relax()
-        self._heads += 1
-        self._unread = 0
-        self._begun, self._in_body = False, True
+        self._stop_head_deadline()
+        self._completed_heads += 1
+        self._undelivered = 0
+        self._has_begun_head, self._in_body = False, True
         if self._slot is not None:
             self._limits.note_serving(self._slot)
 
     def on_body(self, body: bytes) -> None:
-        """Hand a part of the body over, unless its request has been answered already."""
+        """Deliver a part of the body, unless its request has already been answered."""
         if not self.cycle.response_complete:
             self._delivered += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that the next bytes are another request's."""
-        if self._has_offer:
+        """Note that the next bytes belong to another request."""
+        if self._offers_upgrade:
             return
         self._in_body = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Begin the next pipelined request, and parse what was held back for it."""
+        """Start the next pipelined request and parse the bytes that were held back for it."""
         super().on_response_complete()
         self._watch_writing()
-        if self._refusal is not None and not self._is_answering():
-            self._refuse_at_last(self._refusal)
+        if self._pending_refusal is not None and not self._is_answering():
+            self._send_pending_refusal(self._pending_refusal)
         self._note_waiting()
-        if self._held and len(self.pipeline) < PIPELINED:
-            self.loop.call_soon(self._resume)
+        if self._unparsed and len(self.pipeline) < PIPELINED:
+            self.loop.call_soon(self._parse_unparsed)
 
     def pause_writing(self) -> None:
-        """Wait for a client that reads too slowly, but not for ever."""
+        """Wait for a slow reader, with a time limit."""
         super().pause_writing()
         self._watch_writing()
 
     def resume_writing(self) -> None:
         """Note that the client has read."""
         super().resume_writing()
-        self._looks_without_progress = 0
+        self._checks_without_progress = 0
 
-    def _resume(self) -> None:
-        """Parse what was held back."""
-        held, self._held = self._held, b""
+    def _parse_unparsed(self) -> None:
+        """Parse the bytes that were held back."""
+        held, self._unparsed = self._unparsed, b""
         if not held or self.transport.is_closing():
             return
         self.flow.release()
         self._parse(held)
 
     def _watch_writing(self) -> None:
-        """Look from time to time whether the client takes what is written for it."""
-        if self._writing is None and self.transport.get_write_buffer_size():
-            self._unsent, self._looks_without_progress = self.transport.get_write_buffer_size(), 0
+        """Check at intervals whether the client reads what is written to it."""
+        if self._write_timer is None and self.transport.get_write_buffer_size():
+            self._unsent, self._checks_without_progress = self.transport.get_write_buffer_size(), 0
             self._behind_since = self.loop.time()
-            self._look_again()
+            self._schedule_write_check()
 
-    def _look_again(self) -> None:
-        self._writing = self.loop.call_later(WRITE_SECONDS / WRITE_LOOKS, self._look)
+    def _schedule_write_check(self) -> None:
+        self._write_timer = self.loop.call_later(WRITE_SECONDS / WRITE_CHECKS, self._check_writing)
 
-    def _look(self) -> None:
-        self._writing = None
+    def _check_writing(self) -> None:
+        self._write_timer = None
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if not self._unsent:
             self._note_waiting()
             return
         if self._unsent < before:
-            self._looks_without_progress = 0
+            self._checks_without_progress = 0
         else:
-            self._looks_without_progress += 1
-        if self._looks_without_progress >= WRITE_LOOKS:
+            self._checks_without_progress += 1
+        if self._checks_without_progress >= WRITE_CHECKS:
             self._limits.note_end("write_stalled")
             self.transport.abort()
         elif self.loop.time() - self._behind_since > ANSWER_SECONDS:
             self._limits.note_end("write_slow")
             self.transport.abort()
         else:
-            self._look_again()
+            self._schedule_write_check()
 
-    def _expect(self) -> None:
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self._refuse, 408, "head_timeout")
+    def _start_head_deadline(self) -> None:
+        self._head_deadline = self.loop.call_later(HEAD_SECONDS, self._refuse, 408, "head_timeout")
 
-    def _relax(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _stop_head_deadline(self) -> None:
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
 
-    def _refuse(self, status: int, reason: str, *, spoken: bool = False) -> None:
-        """End the connection, with an answer if the client has *spoken* and may be answered."""
-        self._relax()
+    def _refuse(self, status: int, reason: str, *, sent_data: bool = False) -> None:
+        """Close the connection, with an answer if the client *sent_data* and can be answered."""
+        self._stop_head_deadline()
         transport: Any = self.transport
         if transport.is_closing():
             return
-        spoken = spoken or self._in_body or bool(self._arrived)
-        if spoken:
+        sent_data = sent_data or self._in_body or bool(self._head_bytes)
+        if sent_data:
             self._limits.note_end(reason)
         if not self._in_body and self._is_answering():
-            # Requests before the wrong one are whole. They are answered first.
-            self._is_ending = True
+            # The requests before the refused one are complete. They are answered first.
+            self._is_closing = True
             self.flow.hold()
-            if spoken:
-                self._refusal = status
+            if sent_data:
+                self._pending_refusal = status
             else:
                 self.cycle.keep_alive = False
             return
-        self._end(status, spoken=spoken)
+        self._close(status, sent_data=sent_data)
 
-    def _refuse_at_last(self, status: int) -> None:
-        """Refuse what stood behind requests that are answered by now."""
-        self._refusal = None
+    def _send_pending_refusal(self, status: int) -> None:
+        """Send the refusal that waited until earlier requests were answered."""
+        self._pending_refusal = None
         if self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
-        # What the client still sends is thrown away while it reads.
+        # Bytes that the client still sends are dropped while it reads.
         self.flow.release()
-        self._answer_and_end(self._answer(status))
+        self._write_and_close(self._refusal_bytes(status))
 
-    def _give_up(self) -> None:
-        """End the connection, which serves no request, because another one has its slot."""
+    def _on_evicted(self) -> None:
+        """Close the connection, which serves no request, because another one got its slot."""
         self._slot = None
-        self._relax()
-        if not self._is_ending and not self.transport.is_closing():
+        self._stop_head_deadline()
+        if not self._is_closing and not self.transport.is_closing():
             self._unset_keepalive_if_required()
-            self._end(503, spoken=self._in_body or bool(self._arrived))
+            self._close(503, sent_data=self._in_body or bool(self._head_bytes))
 
-    def _end(self, status: int, *, spoken: bool) -> None:
-        """End the connection, on which no whole request waits for its answer."""
-        self._is_ending = True
+    def _close(self, status: int, *, sent_data: bool) -> None:
+        """Close the connection, on which no complete request waits for its answer."""
+        self._is_closing = True
         if self._in_body and self.cycle.response_complete:
-            # Answered already, and the client still sends: it may not have read the answer yet.
-            self._answer_and_end(b"")
-        elif spoken and self._take_over():
-            self._answer_and_end(self._answer(status))
+            # Already answered, but the client still sends: it may not have read the answer yet.
+            self._write_and_close(b"")
+        elif sent_data and self._take_over_answer():
+            self._write_and_close(self._refusal_bytes(status))
         else:
             self.transport.close()
             self._watch_writing()
 
     def _note_waiting(self) -> None:
-        """Note that the connection serves no request, if that is so and its client has read all."""
+        """Note that the connection serves no request, if it is idle and its client has read all."""
         if (
             self._slot is not None
             and not self._is_answering()
@@ -345,8 +348,8 @@ class Connection(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _take_over(self) -> bool:
-        """Tell whether an answer may be written here.
+    def _take_over_answer(self) -> bool:
+        """Take over the answer from the handler; return False if that is no longer possible.
 
         A request whose body is still being read is answered here instead of by its handler.
         """
@@ -359,40 +362,40 @@ class Connection(HttpToolsProtocol):
         cycle.message_event.set()
         return True
 
-    def _answer_and_end(self, answer: bytes) -> None:
-        """Write *answer* and end the connection once the client has read it."""
+    def _write_and_close(self, answer: bytes) -> None:
+        """Write *answer* and close the connection once the client has read it."""
         if answer:
             self.transport.write(answer)
-        # A client that is still reading an earlier answer needs longer than it may linger.
+        # A client that is still reading an earlier answer needs longer than `LINGER_SECONDS`.
         if not self.transport.get_write_buffer_size() and self._limits.begin_lingering():
             self.transport.write_eof()
-            self._lingering = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+            self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
         else:
             self.transport.close()
             self._watch_writing()
 
-    def _answer(self, status: int) -> bytes:
-        """Return a whole answer that refuses with *status*."""
-        return _refusal(status, tuple(self.app.standing_headers))
+    def _refusal_bytes(self, status: int) -> bytes:
+        """Return a complete answer that refuses with *status*."""
+        return _encode_refusal(status, tuple(self.app.default_headers))
 
 
-class _Flow(FlowControl):
-    """Flow control that does not read on while requests are held back."""
+class _HoldableFlowControl(FlowControl):
+    """Flow control that reads nothing while requests are held back."""
 
     _is_held = False
 
     def hold(self) -> None:
-        """Read nothing more until `release`."""
+        """Pause reading until `release`."""
         self._is_held = True
         self.pause_reading()
 
     def release(self) -> None:
-        """Read on."""
+        """Resume reading."""
         self._is_held = False
         self.resume_reading()
 
     def resume_reading(self) -> None:
-        """Read on, unless requests are held back."""
+        """Resume reading, unless requests are held back."""
         if not self._is_held:
             super().resume_reading()
 
@@ -402,12 +405,12 @@ def _has_transfer_encoding(headers: list[tuple[bytes, bytes]]) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _refusal(status: int, standing_headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+def _encode_refusal(status: int, default_headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     body = plain(status).body("/")
     headers = [
         (b"content-type", MEDIA_TYPE.encode()),
         (b"content-length", b"%d" % len(body)),
-        *standing_headers,
+        *default_headers,
         (b"connection", b"close"),
     ]
     if status == HTTPStatus.SERVICE_UNAVAILABLE:

@@ -1,6 +1,6 @@
-"""Which browsers' origins may call, told in headers. Exact origins only, and never credentials.
+"""Adds CORS headers for an exact list of allowed origins, never with credentials.
 
-govid's own, not Litestar's: there an origin is a pattern, in which `*` matches anything.
+govid does not use Litestar's CORS, in which an origin is a pattern and `*` matches any part of it.
 """
 
 from collections.abc import Sequence
@@ -26,29 +26,29 @@ _PREFLIGHT: Headers = [
 
 
 class Cors:
-    """The origins of one process."""
+    """The CORS policy of one process: the origins from which browsers may call."""
 
     def __init__(self, origins: Sequence[str]) -> None:
         """Allow *origins*, compared in their normal form; `*` allows any."""
         self._any = ANY in origins
         self._origins = frozenset((normal_origin(origin) or origin).encode() for origin in origins)
-        self._silent = not origins
+        self._is_off = not origins
 
-    def headers(self, exchange: Exchange) -> Headers:
-        """Return what to add to an answer."""
-        if self._silent:
+    def headers(self, info: Exchange) -> Headers:
+        """Return the CORS headers to add to an answer."""
+        if self._is_off:
             return []
-        if exchange.origin is None or not self._allows(exchange.origin):
+        if info.origin is None or not self._allows(info.origin):
             return [] if self._any else [_VARY]
         if self._any:
             return [(b"access-control-allow-origin", b"*"), _EXPOSED]
-        return [(b"access-control-allow-origin", exchange.origin), _EXPOSED, _VARY]
+        return [(b"access-control-allow-origin", info.origin), _EXPOSED, _VARY]
 
-    def preflight(self, exchange: Exchange) -> Headers | None:
-        """Return the headers of the answer to a preflight, or None if this is none of ours."""
-        if self._silent or exchange.method != "OPTIONS" or exchange.wanted_method is None:
+    def preflight(self, info: Exchange) -> Headers | None:
+        """Return the headers of the answer to a CORS preflight, None if this is no preflight."""
+        if self._is_off or info.method != "OPTIONS" or info.wanted_method is None:
             return None
-        if exchange.origin is None or not self._allows(exchange.origin):
+        if info.origin is None or not self._allows(info.origin):
             return []
         return _PREFLIGHT
 

@@ -1,7 +1,7 @@
-"""The outermost layer: what holds for every request, whether or not anything serves it.
+"""The outermost ASGI middleware: request ids, limits, headers, metrics and the request log.
 
-Plain ASGI around the framework, because it must see what the framework refuses before any
-middleware runs (404, 405), and because every microsecond here is paid by every request.
+Plain ASGI around the framework, because it must see what the framework refuses before any of its
+middleware runs (404, 405), and because every request pays for every microsecond here.
 """
 
 import logging
@@ -40,31 +40,31 @@ _HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class Logs(Protocol):
-    """The log topics of the contract. Both calls return at once and never fail."""
+    """Publishes to the activity and access log topics, at once and without raising errors."""
 
     def activity(self, event: RequestReceived) -> None:
-        """Tell that a request came in, or was answered."""
+        """Publish that a request was received or finished."""
 
     def access(self, event: AccessDecided) -> None:
-        """Tell what was decided."""
+        """Publish an access decision."""
 
 
 class RequestLog(Protocol):
-    """Where one line a request goes."""
+    """Writes the request log: one line per request."""
 
-    def line(self, exchange: Exchange, duration_ms: float) -> None:
-        """Write the line."""
+    def line(self, info: Exchange, duration_ms: float) -> None:
+        """Write the line of the request *info*."""
 
 
 class Counts(Protocol):
-    """Where requests are counted."""
+    """Counts requests."""
 
-    def count(self, exchange: Exchange, seconds: float) -> None:
+    def count(self, info: Exchange, seconds: float) -> None:
         """Count one request."""
 
 
 class Edge:
-    """Wraps the application."""
+    """Wraps the application and handles what is common to all requests."""
 
     def __init__(
         self,
@@ -84,196 +84,198 @@ class Edge:
     ) -> None:
         """Serve *app*.
 
-        *methods* holds what each route takes, by its template; *hosts* are the names by which
-        clients may call, none for any, and *probed* the paths that any name reaches; *https* tells
-        whether they reach govid by TLS.
+        *methods* holds the methods of each route by its path template. *hosts* are the allowed
+        host names (none: any), and *probed* the paths that are answered under any name. *https* is
+        true if clients reach govid by TLS.
         """
         self._app = app
         self.limits = limits
-        """Of this process's connections: `Connection` asks them."""
+        """The connection limits of this process, for `LimitedHttpProtocol`."""
         self._logs = logs
         self._requests = requests
         self._counts = counts
         self._clock = clock
-        self._allow = {route: _allow(taken) for route, taken in methods.items()}
+        self._allow = {route: _allow_header(names) for route, names in methods.items()}
         self._hosts = Hosts(hosts, probed)
         self._proxies = Proxies(proxies)
         self._cors = Cors(cors_origins)
         self._headers = [*_SECURITY, _HSTS] if https else _SECURITY
-        self.standing_headers = (*self._headers, *_DEFAULTS.items())
-        """Of answers that `Connection` writes by itself, where no request comes about."""
+        self.default_headers = (*self._headers, *_DEFAULTS.items())
+        """Headers of answers that `LimitedHttpProtocol` writes itself, without a request."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection."""
         if scope["type"] != "http":
-            await self._live(scope, receive, send)
+            await self._run_lifespan(scope, receive, send)
             return
-        exchange = scope[KEY] = Exchange(scope)
+        info = scope[KEY] = Exchange(scope)
         if self._proxies:
-            exchange.client_ip = self._proxies.client(exchange.client_ip, scope["headers"])
-        self._received(exchange)
-        answer = _Answer(exchange, send, self._headers, self._cors)
+            info.client_ip = self._proxies.client(info.client_ip, scope["headers"])
+        self._publish_received(info)
+        answer = _Answer(info, send, self._headers, self._cors)
         try:
-            await self._serve(exchange, scope, receive, answer)
+            await self._serve(info, scope, receive, answer)
         except Gone:
-            exchange.status = 499
+            info.status = 499
         except Refused as refused:
-            await answer.problem(plain(refused.status), hang_up=refused.hang_up)
-        except Exception as error:  # an edge: whatever happens, the client gets a problem
-            if exchange.status:
+            await answer.send_problem(plain(refused.status), close=refused.close_connection)
+        except Exception as error:  # an edge: the client always gets a problem
+            if info.status:
                 raise
-            await answer.problem(refusal_of(error, exchange))
+            await answer.send_problem(refusal_of(error, info))
         finally:
-            self._finished(exchange)
+            self._record_finished(info)
 
-    async def _live(self, scope: Any, receive: Any, send: Any) -> None:
-        """Start and stop the application."""
+    async def _run_lifespan(self, scope: Any, receive: Any, send: Any) -> None:
+        """Start and stop the application (ASGI lifespan)."""
         try:
-            await self._app(scope, receive, partial(_tell_shortly, send))
+            await self._app(scope, receive, partial(_send_without_trace, send))
         except Exception:
             log.exception("%s.failed", scope["type"])
             raise
 
-    async def _serve(self, exchange: Exchange, scope: Any, receive: Any, answer: "_Answer") -> None:
+    async def _serve(self, info: Exchange, scope: Any, receive: Any, answer: "_Answer") -> None:
         try:
-            self._hosts.check(exchange)
-            check(exchange)
+            self._hosts.check(info)
+            check(info)
         except (Refused, Invalid) as refusal:
-            if _sends_on(exchange, refusal):
+            if _still_sends_body(info, refusal):
                 await discard(receive)
             raise
-        if (preflight := self._cors.preflight(exchange)) is not None:
-            await answer.empty(preflight)
+        if (preflight := self._cors.preflight(info)) is not None:
+            await answer.send_empty(preflight)
             return
-        if exchange.has_body:
+        if info.has_body:
             receive = replay(await read(receive), receive)
-        if exchange.method == "HEAD":
-            # The same answer as to GET; its body is held back on the way out. In a copy, because
-            # the server counts bytes by the method in its own.
+        if info.method == "HEAD":
+            # HEAD is handled as GET; `_Answer` drops the body. The scope is copied, because the
+            # server counts bytes by the method in its own scope.
             scope = {**scope, "method": "GET"}
-        told = partial(self._told, scope, answer) if exchange.method == "OPTIONS" else answer.send
+        respond = answer.send
+        if info.method == "OPTIONS":
+            respond = partial(self._send_allow, scope, answer)
         try:
-            await self._app(scope, receive, told)
+            await self._app(scope, receive, respond)
         finally:
-            exchange.route = scope.get("path_template")
+            info.route = scope.get("path_template")
 
-    async def _told(self, scope: Any, answer: "_Answer", message: Any) -> None:
-        """Pass on an answer to OPTIONS; the framework's knows one handler of a route only."""
+    async def _send_allow(self, scope: Any, answer: "_Answer", message: Any) -> None:
+        """Send an answer to OPTIONS with all methods; the framework's lists one handler's only."""
         if message["type"] == "http.response.start" and message["status"] == HTTPStatus.NO_CONTENT:
             allow = self._allow[scope["path_template"]]
             message["headers"] = [(b"allow", allow)]
         await answer.send(message)
 
-    def _received(self, exchange: Exchange) -> None:
+    def _publish_received(self, info: Exchange) -> None:
         self._logs.activity(
             RequestReceived(
                 timestamp=self._clock.now(),
-                method=exchange.method,
-                path=exchange.path,
-                client_ip=exchange.client_ip,
-                user_agent=exchange.user_agent,
-                request_id=exchange.request_id,
-                correlation_id=exchange.correlation_id,
+                method=info.method,
+                path=info.path,
+                client_ip=info.client_ip,
+                user_agent=info.user_agent,
+                request_id=info.request_id,
+                correlation_id=info.correlation_id,
             )
         )
 
-    def _finished(self, exchange: Exchange) -> None:
-        seconds = perf_counter() - exchange.started
+    def _record_finished(self, info: Exchange) -> None:
+        seconds = perf_counter() - info.started
         duration_ms = round(seconds * 1000, 3)
-        status = exchange.status = exchange.status or 500
-        self._counts.count(exchange, seconds)
+        status = info.status = info.status or 500
+        self._counts.count(info, seconds)
         self._logs.activity(
             RequestFinished(
                 timestamp=self._clock.now(),
                 level="INFO" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "ERROR",
-                method=exchange.method,
-                path=exchange.path,
-                client_ip=exchange.client_ip,
-                user_agent=exchange.user_agent,
-                request_id=exchange.request_id,
-                correlation_id=exchange.correlation_id,
+                method=info.method,
+                path=info.path,
+                client_ip=info.client_ip,
+                user_agent=info.user_agent,
+                request_id=info.request_id,
+                correlation_id=info.correlation_id,
                 status_code=status,
                 duration_ms=duration_ms,
-                user_id=exchange.user_id,
+                user_id=info.user_id,
             )
         )
-        witness = exchange.witness
+        witness = info.witness
         if witness is not None and not witness.written and isinstance(witness.event, AccessDecided):
-            # Nothing was written after all, but the decision was made.
+            # No transaction has written the decision, so it is published here.
             self._logs.access(witness.event)
-        self._requests.line(exchange, duration_ms)
+        self._requests.line(info, duration_ms)
 
 
 class _Answer:
-    """Sends one answer, with the headers that every answer has."""
+    """Sends one answer with the headers that every answer has."""
 
     __slots__ = ("_cors", "_exchange", "_headers", "_send")
 
-    def __init__(self, exchange: Exchange, send: Any, headers: list[Header], cors: Cors) -> None:
-        self._exchange = exchange
+    def __init__(self, info: Exchange, send: Any, headers: list[Header], cors: Cors) -> None:
+        self._exchange = info
         self._send = send
         self._headers = headers
         self._cors = cors
 
     async def send(self, message: Any) -> None:
-        """Pass *message* on, completed."""
+        """Send *message* with the common headers; the body of an answer to HEAD is dropped."""
         if message["type"] == "http.response.start":
             self._exchange.status = message["status"]
-            message["headers"] = self._complete(message["headers"])
+            message["headers"] = self._add_headers(message["headers"])
         elif self._exchange.method == "HEAD" and message["type"] == "http.response.body":
             message["body"] = b""
         await self._send(message)
 
-    async def problem(self, refusal: Refusal, *, hang_up: bool = False) -> None:
-        """Answer with *refusal*; *hang_up* if the request's body was left unread."""
+    async def send_problem(self, refusal: Refusal, *, close: bool = False) -> None:
+        """Answer with *refusal*; *close* the connection if the request's body was left unread."""
         body = refusal.body(self._exchange.path)
         headers = [(k.lower().encode(), v.encode()) for k, v in refusal.headers.items()]
         headers += [
             (b"content-type", MEDIA_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),
         ]
-        if hang_up:
+        if close:
             headers.append((b"connection", b"close"))
         await self.send(
             {"type": "http.response.start", "status": refusal.status, "headers": headers}
         )
         await self.send({"type": "http.response.body", "body": body})
 
-    async def empty(self, headers: list[Header]) -> None:
+    async def send_empty(self, headers: list[Header]) -> None:
         """Answer 204 with *headers*."""
         await self.send({"type": "http.response.start", "status": 204, "headers": headers})
         await self.send({"type": "http.response.body", "body": b""})
 
-    def _complete(self, headers: Any) -> list[Header]:
-        exchange = self._exchange
+    def _add_headers(self, headers: Any) -> list[Header]:
+        info = self._exchange
         complete: list[Header] = list(headers)
         names = {name for name, _ in complete}
         complete += self._headers
         complete += [(name, value) for name, value in _DEFAULTS.items() if name not in names]
-        complete += self._cors.headers(exchange)
-        elapsed_ms = (perf_counter() - exchange.started) * 1000
-        complete.append((b"x-correlation-id", exchange.correlation_id.encode()))
+        complete += self._cors.headers(info)
+        elapsed_ms = (perf_counter() - info.started) * 1000
+        complete.append((b"x-correlation-id", info.correlation_id.encode()))
         complete.append((b"x-process-time-ms", b"%.2f" % elapsed_ms))
         return complete
 
 
-async def _tell_shortly(send: Any, message: Any) -> None:
-    """Pass on what the lifespan tells the server, which logs it as it is.
+async def _send_without_trace(send: Any, message: Any) -> None:
+    """Send *message* of the lifespan without its text, which the server would log unchanged.
 
-    Of a failed start the framework sends the whole trace, which may quote values (I9).
+    After a failed start the framework sends the whole stack trace, which may quote values (I9).
     """
     if message["type"] in ("lifespan.startup.failed", "lifespan.shutdown.failed"):
         message["message"] = message["type"]
     await send(message)
 
 
-def _sends_on(exchange: Exchange, refusal: Refused | Invalid) -> bool:
-    """Tell whether the client sends a body although its head was refused."""
-    hangs_up = isinstance(refusal, Refused) and refusal.hang_up
-    return exchange.has_body and not exchange.awaits_permission and not hangs_up
+def _still_sends_body(info: Exchange, refusal: Refused | Invalid) -> bool:
+    """Return whether the client sends a body although the head was refused."""
+    closes = isinstance(refusal, Refused) and refusal.close_connection
+    return info.has_body and not info.awaits_permission and not closes
 
 
-def _allow(methods: Iterable[str]) -> bytes:
-    """Return the header for *methods*. Where there is GET there is HEAD."""
-    taken = set(methods)
-    return ", ".join(sorted(taken | ({"HEAD"} if "GET" in taken else set()))).encode()
+def _allow_header(methods: Iterable[str]) -> bytes:
+    """Return the `Allow` header for *methods*, with HEAD wherever there is GET."""
+    names = set(methods)
+    return ", ".join(sorted(names | ({"HEAD"} if "GET" in names else set()))).encode()

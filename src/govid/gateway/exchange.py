@@ -1,4 +1,4 @@
-"""What the edge knows about one request, and carries beside it until it is answered."""
+"""Holds the parsed head of a request with its correlation id until the request is answered."""
 
 import random
 import re
@@ -11,15 +11,15 @@ from govid.bus import Witness
 from govid.bus.masking import scrubbed
 
 KEY = "govid.exchange"
-"""Where an exchange stands in an ASGI scope."""
+"""The key of the request's `RequestInfo` in its ASGI scope."""
 
 USER_AGENT_LENGTH = 256
 PATH_LENGTH = 256
-"""How much of a path is repeated, in lines and in refusals: more than any route of ours has."""
+"""A longer path is cut in log lines and problem documents; every route of govid is shorter."""
 PATH_BYTES = 2048
-"""How much of it is looked at: whoever sends more is refused for that."""
+"""How much of a path is scanned for personal data; a longer target is refused with 414."""
 
-# Names of requests, not secrets: they must differ, nobody must be unable to guess them.
+# Request ids are no secrets: they must be unique, not unguessable.
 _bits = random.Random().getrandbits  # noqa: S311
 _LENGTH_DIGITS = 19
 _CORRELATION_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -28,14 +28,14 @@ _UNSAFE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
     r"\ud800-\udfff]"
 )
-_TELLING = re.compile(r"[0-9]{3}|[@%]|eyJ")
-"""What every identifier, address and token has somewhere, and few paths of ours."""
+_SUSPICIOUS = re.compile(r"[0-9]{3}|[@%]|eyJ")
+"""A part of every identifier, address and token; few paths of govid contain one."""
 
 
 class Exchange:
-    """One request on its way through govid.
+    """What the edge knows about one request, stored in its ASGI scope.
 
-    The headers are walked once, here: building a framework's header object per request would cost
+    The headers are read once, here: building a framework's header object per request would cost
     more than everything else that the edge does.
     """
 
@@ -67,18 +67,18 @@ class Exchange:
     )
 
     def __init__(self, scope: Any) -> None:
-        """Read what is needed of the ASGI *scope*."""
+        """Read the head of the request from the ASGI *scope*."""
         self.started = perf_counter()
         self.method: str = scope["method"]
         self.raw_path = raw_path = scope.get("raw_path") or scope["path"].encode()
-        """As it was sent, before anything was decoded, without the query."""
+        """The path as it was sent: not decoded, without the query."""
         self.path = printable(raw_path[:PATH_BYTES].decode("latin-1"))
-        if _TELLING.search(self.path):
-            # What a client made up goes into log lines and refusals, and nothing personal may (I9).
-            meant = unquote(self.path)
-            if (hidden := scrubbed(meant)) != meant:
-                self.path = printable(hidden)
-        # After what is personal was hidden: half an identifier has not its shape any more.
+        if _SUSPICIOUS.search(self.path):
+            # The path goes into log lines and problem documents, which hold nothing personal (I9).
+            decoded = unquote(self.path)
+            if (masked := scrubbed(decoded)) != decoded:
+                self.path = printable(masked)
+        # Cut only after masking: half an identifier would no longer be recognised.
         self.path = self.path[:PATH_LENGTH]
         self.query: bytes = scope["query_string"]
         self.target_bytes = len(raw_path) + len(self.query)
@@ -92,16 +92,16 @@ class Exchange:
         self._read(scope["headers"])
 
     def _read(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Take what matters from the headers, whose names ASGI servers give in lower case."""
+        """Read the relevant headers; ASGI servers give their names in lower case."""
         named = dict(headers)
         self.header_bytes = sum([len(name) + len(value) for name, value in headers])
         self.authorization = named.get(b"authorization")
         self.host = named.get(b"host")
         if len(named) != len(headers):
-            # Two of these are one too many: neither is believed.
-            if _stands_twice(b"authorization", headers):
+            # If one of these is given twice, neither value is believed.
+            if _is_repeated(b"authorization", headers):
                 self.authorization = b""
-            if _stands_twice(b"host", headers):
+            if _is_repeated(b"host", headers):
                 self.host = None
         agent = named.get(b"user-agent")
         self.user_agent = printable(agent[:USER_AGENT_LENGTH].decode("latin-1")) if agent else None
@@ -111,7 +111,7 @@ class Exchange:
         trace = named.get(b"traceparent")
         self.traceparent = trace.decode() if trace and _TRACEPARENT.fullmatch(trace) else None
         length = named.get(b"content-length")
-        # A length of thousands of digits is no number that Python would read.
+        # Python refuses to parse a number of thousands of digits.
         counted = length is not None and len(length) <= _LENGTH_DIGITS and length.isdigit()
         self.content_length = int(length) if counted and length else None
         self.has_body = bool(self.content_length) or b"transfer-encoding" in named
@@ -121,18 +121,18 @@ class Exchange:
         self.wanted_method = named.get(b"access-control-request-method")
 
 
-def _stands_twice(wanted: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+def _is_repeated(wanted: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
     return sum(name == wanted for name, _ in headers) > 1
 
 
 def printable(text: str) -> str:
-    """Return *text* with everything escaped that could forge a line or turn it round."""
+    """Escape every character of *text* that could forge a log line or reverse its direction."""
     if text.isascii() and text.isprintable():
         return text
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def exchange_of(scope: Any) -> Exchange:
-    """Return the exchange that the edge put into *scope*."""
+    """Return the object that the edge stored in *scope*."""
     found: Exchange = scope[KEY]
     return found

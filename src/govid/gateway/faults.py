@@ -1,4 +1,4 @@
-"""Puts msgspec's findings into words for clients: which field, what is wrong, never the value."""
+"""Translates msgspec's validation messages for clients: the field and the rule, never the value."""
 
 import re
 
@@ -62,10 +62,10 @@ _MEMBER = re.compile(r"^Object (missing required|contains unknown) field `([^`]*
 
 
 def explain(message: str) -> FieldFault:
-    """Turn one of msgspec's messages into a fault; its `loc` starts below the body.
+    """Parse a validation message of msgspec; the `loc` of the result starts below the body.
 
-    msgspec quotes values of enumerations and names of unknown members. The first never leave; the
-    second do when they look like a name, because a client that mistyped one wants to know which.
+    msgspec quotes values of enumerations and names of unknown members. A value is never returned. A
+    member's name is returned if it is a plain name, so that the client can find a misspelling.
     """
     found = _LOC.match(message)
     what, at = (found["what"], found["at"] or "") if found else (message, "")
@@ -85,5 +85,5 @@ def explain(message: str) -> FieldFault:
 
 
 def sentence(fault: FieldFault) -> str:
-    """Return what is wrong in one line, with the field's name where there is a field."""
+    """Return *fault* in one line, with the name of its field if it has one."""
     return fault.msg if len(fault.loc) == 1 else f"{fault.loc[-1]}: {fault.msg}"

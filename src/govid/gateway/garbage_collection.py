@@ -1,9 +1,9 @@
-"""Keeps the pauses of Python's garbage collector short, and measures them.
+"""Shortens and measures the pauses of Python's garbage collector.
 
-A collection of the oldest generation visits every object that survived, in one go, while nothing is
-served. Of a running govid these are about 300,000 objects that live as long as the process:
-modules, classes, routes and schemas. They are frozen once everything has started, so that later
-collections visit only what came afterwards.
+A collection of the oldest generation visits every object that survived, while nothing is served. In
+a running govid these are about 300,000 objects that live as long as the process: modules, classes,
+routes and schemas. They are frozen once everything has started, so that later collections visit
+only newer objects.
 """
 
 import gc
@@ -23,28 +23,28 @@ THRESHOLDS = (5_000, 10, 20)
 """Allocations before a young collection, young ones before a middle one, middle before a full one.
 
 A request leaves about 150 objects in cycles and needs some thousands while it runs. With Python's
-700 each request paid for several young collections that found its objects still in use, and moved
-them on to the older generations. A million allocations between two full collections are about a
-second of full load, and let garbage of a few megabytes wait.
+default of 700, each request caused several young collections that found its objects still in use
+and moved them to the older generations. A million allocations between two full collections are
+about one second of full load, and delay the collection of a few megabytes.
 """
 
 
 class CollectionPauses(Collector):
-    """A histogram of pauses by generation.
+    """A histogram of garbage-collector pauses by generation.
 
-    It counts in plain lists: a collection may begin anywhere, also where a metric of the library
+    It counts in plain lists: a collection may begin anywhere, also while a metric of the library
     holds its lock.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Stand on *registry*, and count nothing before `keep_pauses_short`."""
+        """Register in *registry*; nothing is counted before `keep_pauses_short`."""
         self._counts = [[0] * (len(BUCKETS) + 1) for _ in range(GENERATIONS)]
         self._sums = [0.0] * GENERATIONS
         self._began = 0.0
         registry.register(self)
 
     def note(self, phase: Literal["start", "stop"], info: dict[str, int]) -> None:
-        """Take what the collector tells its callbacks."""
+        """Record the start or the end of a collection (callback of `gc`)."""
         if phase == "start":
             self._began = perf_counter()
             return
@@ -57,7 +57,7 @@ class CollectionPauses(Collector):
         """Return the histogram."""
         family = HistogramMetricFamily(
             "govid_gc_pause_seconds",
-            "How long Python's garbage collector stopped everything.",
+            "Duration of pauses by Python's garbage collector.",
             labels=["generation"],
         )
         for generation, counts in enumerate(self._counts):
@@ -71,9 +71,9 @@ class CollectionPauses(Collector):
 
 @contextmanager
 def keep_pauses_short(pauses: CollectionPauses) -> Iterator[None]:
-    """Freeze what has been built, and measure with *pauses*, for the length of a block."""
+    """Freeze all existing objects and record pauses in *pauses* while the block runs."""
     before = gc.get_threshold()
-    # What is garbage now would stay for ever if it were frozen.
+    # Garbage that is frozen would never be freed, so it is collected first.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

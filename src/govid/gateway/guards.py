@@ -1,7 +1,8 @@
-"""Who may come in: the token identifies, the database decides, each decision is recorded.
+"""Authenticates requests by bearer token and records each access decision.
 
-A guard and no middleware: it runs after routing, so it knows what the route demands. A route that
-demands nothing must say why (`public="..."`), or govid does not start (I8).
+The database decides about a token in each request. This is a guard and not a middleware, because a
+guard runs after routing and knows which permission the route requires. A route without a permission
+must state why it is public (`public="..."`); otherwise govid does not start (I8).
 """
 
 from collections.abc import Awaitable, Iterable
@@ -27,24 +28,24 @@ class AuthenticationRequired(GovidError):
 
 
 class AccessLog(Protocol):
-    """Takes decisions that no transaction carries."""
+    """Records access decisions that are not written in a transaction."""
 
     def access(self, event: AccessDecided) -> None:
-        """Send *event* to the access topic, at once."""
+        """Publish *event* to the access topic and return at once."""
 
 
 class Authenticate(Protocol):
-    """Finds out who a token stands for."""
+    """Authenticates the bearer of an access token."""
 
     def __call__(self, token: str) -> Awaitable[Principal]:
         """Return the principal of *token*, read from the database for this request."""
 
 
 class Gatekeeper:
-    """The one guard of the application."""
+    """The guard that authenticates every request to a route with a permission."""
 
     def __init__(self, authenticate: Authenticate, logs: AccessLog, clock: Clock) -> None:
-        """Ask *authenticate* who a token stands for; tell *logs* what was decided."""
+        """Authenticate tokens by *authenticate* and record decisions in *logs*."""
         self._authenticate = authenticate
         self._logs = logs
         self._clock = clock
@@ -52,39 +53,39 @@ class Gatekeeper:
     async def guard(
         self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
     ) -> None:
-        """Let the request pass, or refuse it."""
+        """Store the principal in the scope, or raise the error that refuses the request."""
         if "permission" not in handler.opt:
             return
-        exchange = exchange_of(connection.scope)
+        info = exchange_of(connection.scope)
         try:
-            principal = await self._authenticate(_token(exchange))
+            principal = await self._authenticate(_bearer_token(info))
         except GovidError as refusal:
-            self._logs.access(self._decision(exchange, error=refusal.code))
+            self._logs.access(self._decision(info, error=refusal.code))
             raise
         connection.scope["user"] = principal
-        exchange.user_id = str(principal.account_id)
-        decision = self._decision(exchange)
-        if exchange.method in SAFE_METHODS:
+        info.user_id = str(principal.account_id)
+        decision = self._decision(info)
+        if info.method in SAFE_METHODS:
             self._logs.access(decision)
         else:
-            # The record of a decision to let somebody write commits with what they write.
-            exchange.witness = Witness(decision)
+            # The record of a granted write commits in the transaction of that write.
+            info.witness = Witness(decision)
 
-    def _decision(self, exchange: Exchange, error: str | None = None) -> AccessDecided:
+    def _decision(self, info: Exchange, error: str | None = None) -> AccessDecided:
         return AccessDecided(
             timestamp=self._clock.now(),
-            resource=f"{exchange.method} {exchange.path}",
+            resource=f"{info.method} {info.path}",
             granted=error is None,
             error=error,
-            user_id=exchange.user_id,
-            correlation_id=exchange.correlation_id,
+            user_id=info.user_id,
+            correlation_id=info.correlation_id,
         )
 
 
 def unguarded(routes: Iterable[BaseRoute]) -> list[str]:
     """Return the routes that carry neither a permission nor the reason why they are public (I8).
 
-    The framework's own answers to OPTIONS tell methods only, and carry nothing.
+    The framework's own answers to OPTIONS are exempt: they list the methods and nothing else.
     """
     return [
         f"{' '.join(sorted(route.methods))} {route.path}"
@@ -99,8 +100,8 @@ def _handlers(route: Any) -> list[BaseRouteHandler]:
     return list(getattr(route, "route_handlers", None) or [route.route_handler])
 
 
-def _token(exchange: Exchange) -> str:
-    header = exchange.authorization
+def _bearer_token(info: Exchange) -> str:
+    header = info.authorization
     if header is None or header[: len(_BEARER)].lower() != _BEARER:
         raise AuthenticationRequired
     return header[len(_BEARER) :].strip().decode("latin-1")

@@ -1,7 +1,7 @@
-"""Whether govid is alive, ready, and how its dependencies are. States only, no addresses.
+"""Reports liveness, readiness and the state of each dependency. States only, no addresses.
 
-Kafka away is `degraded` and nothing worse: the outbox waits for it. Only without its database
-can govid not serve.
+Without Kafka the status is `degraded` and no worse, because the outbox keeps the events until Kafka
+is back. Only without its database can govid not serve.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 from govid.gateway.schema_version import read_version
 
 PROBE_SECONDS = 1.0
-"""How long the database may take to answer, and how long its answer is believed."""
+"""Timeout of a probe of the database, and how long its result is cached."""
 
 _UNFIT = {"behind": "not migrated", "ahead": "newer than this release"}
 
 
 class HealthView(msgspec.Struct, frozen=True, kw_only=True):
-    """How govid is. `dependencies` holds a state for each name: ok, connecting, down, ...
+    """The state of govid. `dependencies` holds a state for each name: ok, connecting, down, ...
 
     The database is `read-only` while it is a standby or accepts no writes for another reason.
     """
@@ -40,7 +40,7 @@ class HealthView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health:
-    """Asks the dependencies how they are."""
+    """Health probe: asks each dependency for its state."""
 
     def __init__(
         self,
@@ -52,13 +52,13 @@ class Health:
         handles: Callable[[], bool] = lambda: True,
         reports_durability: bool = False,
     ) -> None:
-        """Probe *database*; *departments* say themselves how they are."""
+        """Probe *database*; *departments* and *bus_states* return the states of the others."""
         self._database = database
         self._bus_states = bus_states
         self._clock = clock
         self._departments = departments
         self.handles = handles
-        """Whether events are handled, or have not been handled for a short time only."""
+        """Returns whether events are being handled, short interruptions ignored."""
         self._reports_durability = reports_durability
         self._durability = "ok"
         self._schema = SchemaWatch()
@@ -67,31 +67,31 @@ class Health:
         self._database_state = "connecting"
 
     async def view(self) -> HealthView:
-        """Return the state of everything."""
+        """Return the state of all dependencies."""
         departments = {name: state() for name, state in self._departments.items()}
         states = {"database": await self._probe(), **self._bus_states(), **departments}
         if self._reports_durability:
             states["durability"] = self._durability
-        well = {"ok", "simulator", "off", "unsafe"}
+        healthy = {"ok", "simulator", "off", "unsafe"}
         return HealthView(
-            status="ok" if well.issuperset(states.values()) else "degraded",
+            status="ok" if healthy.issuperset(states.values()) else "degraded",
             timestamp=self._clock.now(),
             dependencies=states,
         )
 
     async def _probe(self) -> str:
-        """Return how the database is. Callers share an answer, so that nobody can flood it."""
+        """Return the state of the database. Callers share a cached result, so none can flood it."""
         async with self._probing:
             if monotonic() - self._probed_at > PROBE_SECONDS:
-                self._database_state = await self._ask()
+                self._database_state = await self._check_database()
                 self._probed_at = monotonic()
         return self._database_state
 
-    async def _ask(self) -> str:
+    async def _check_database(self) -> str:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 if await self._database.reads.fetchval(IS_READ_ONLY):
-                    # The next look takes a new connection, which may reach the new primary.
+                    # The next probe opens a new connection, which may reach the new primary.
                     self._database.generation.end()
                     return "read-only"
                 if self._reports_durability:
@@ -110,12 +110,12 @@ _UNSERVED = ResponseSpec(HealthView, description="Not able to serve.", generate_
 
 @get(
     "/",
-    public="orchestrators and people in trouble have no token",
-    summary="Tell how govid and its dependencies are",
+    public="orchestrators have no token, and operators may have none during an outage",
+    summary="Get the state of govid and its dependencies",
     responses={503: _UNSERVED},
 )
 async def health(probe: NamedDependency[Health]) -> Response[HealthView]:
-    """Return 503 only if govid cannot serve, which is when its database is away."""
+    """Return 503 only if govid cannot serve, that is, if its database is unavailable."""
     view = await probe.view()
     return Response(view, status_code=503 if view.dependencies["database"] == "down" else 200)
 
@@ -123,7 +123,7 @@ async def health(probe: NamedDependency[Health]) -> Response[HealthView]:
 @get(
     "/ready",
     public="orchestrators have no token",
-    summary="Tell whether requests may be sent here",
+    summary="Get whether this process is ready for requests",
     responses={503: _UNSERVED},
 )
 async def ready(probe: NamedDependency[Health]) -> Response[HealthView]:
@@ -138,16 +138,16 @@ async def ready(probe: NamedDependency[Health]) -> Response[HealthView]:
 @get(
     ["/live", "/startup"],
     public="orchestrators have no token",
-    summary="Tell that the process answers",
+    summary="Get whether the process is alive",
     sync_to_thread=False,
 )
 def live() -> dict[str, str]:
-    """Answer, which is all there is to it: nothing is served before the start is complete."""
+    """Answer 200: nothing is served before the start is complete."""
     return {"status": "ok"}
 
 
 def router(probe: Health) -> Router:
-    """Return the routes."""
+    """Return the health routes."""
     dependencies: dict[str, Any] = {"probe": Provide(lambda: probe, sync_to_thread=False)}
     return Router(
         "/health",

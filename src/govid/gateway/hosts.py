@@ -1,6 +1,6 @@
-"""By which names govid may be called: an exact list, against a `Host` that somebody made up.
+"""Checks the `Host` header of each request against an exact list of allowed host names.
 
-govid's own, not Litestar's: there a name is a pattern, and compared together with the port.
+govid does not use Litestar's check, in which a name is a pattern that includes the port.
 """
 
 import re
@@ -13,41 +13,42 @@ from govid.gateway.limits import Refused
 
 ANY = "*"
 PROBED = frozenset({"/health", "/health/live", "/health/ready", "/health/startup"})
-"""Answered under any name: what watches over a process calls it by its address of the moment."""
+"""Paths that are answered under any host name: probes call a process by its current address."""
 
 _NAME = r"\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?"
 _HOST = re.compile(rf"(?P<name>{_NAME})(?::(?P<port>[0-9]{{1,5}}))?")
-_REMEMBERED = 64
+_CACHED_HOSTS = 64
 
 
 class Hosts:
-    """The names of one process."""
+    """The host names under which one process answers."""
 
     def __init__(self, names: Sequence[str], probed: AbstractSet[str] = PROBED) -> None:
-        """Answer to *names*, and on the paths *probed* to any name.
+        """Allow *names*; the paths *probed* are answered under any name.
 
-        A name admits every port, because what stands in front of govid decides about ports; with a
-        port (`id.example:8443`) it admits that one only. `*`, or no names at all, admits any name.
+        A name allows every port, because the proxy in front of govid decides about ports. A name
+        with a port (`id.example:8443`) allows that port only. `*`, or no names at all, allows any
+        host.
         """
         self._probed = probed
         self._any = not names or ANY in names
         self._names = frozenset(name.lower() for name in names)
-        self._admits = lru_cache(maxsize=_REMEMBERED)(self._judge)
+        self._allows = lru_cache(maxsize=_CACHED_HOSTS)(self._is_allowed)
 
-    def check(self, exchange: Exchange) -> None:
-        """Refuse a request that is not meant for us.
+    def check(self, info: Exchange) -> None:
+        """Check that the request is addressed to an allowed host.
 
         Raises:
-            Refused: 400, `Host` is missing, malformed or given twice; 421, it names another.
+            LimitExceeded: 400, `Host` is missing, malformed or given twice; 421, it is not allowed.
         """
-        if exchange.path in self._probed:
+        if info.path in self._probed:
             return
-        if exchange.host is None:
+        if info.host is None:
             raise Refused(400)
-        if not self._admits(exchange.host):
+        if not self._allows(info.host):
             raise Refused(421)
 
-    def _judge(self, host: bytes) -> bool:
+    def _is_allowed(self, host: bytes) -> bool:
         found = _HOST.fullmatch(host.decode("latin-1").lower())
         if found is None:
             raise Refused(400)
@@ -55,5 +56,5 @@ class Hosts:
 
 
 def is_host(text: str) -> bool:
-    """Tell whether *text* may stand on the list: a name or address, with a port or without."""
+    """Tell whether *text* is a valid entry of the list: a name or address, with or without port."""
     return text == ANY or _HOST.fullmatch(text.lower()) is not None

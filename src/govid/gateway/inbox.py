@@ -1,7 +1,7 @@
-"""The mail of a demonstration, at `/dev/inbox`: what else would have gone to people.
+"""Shows the e-mails of a demonstration at `/dev/inbox` instead of sending them.
 
-Only where mail goes into a folder, and only under `govid dev`: its links are as good as passwords.
-A page holds nothing but text, and loads nothing.
+Only under `govid dev`, and only if e-mail is written to a folder, because a link in an e-mail is
+worth as much as a password. A page contains only text and loads nothing.
 """
 
 import re
@@ -18,9 +18,9 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-PUBLIC = "a demonstration's mail is for whoever demonstrates"
+PUBLIC = "a demonstration's e-mail may be read by everyone who uses the demonstration"
 NEWEST = 200
-"""How many mails are listed."""
+"""How many e-mails are listed."""
 
 _LINK = re.compile(r"https?://[^\s<>\"']+")
 _PAGE = """<!doctype html>
@@ -39,19 +39,19 @@ _PAGE = """<!doctype html>
 
 
 def router(folder: Path) -> Router:
-    """Return the pages that show the mails in *folder*."""
+    """Return the pages that show the e-mails in *folder*."""
     return Router(
         "/dev/inbox",
-        route_handlers=[_listing(folder), _reading(folder)],
+        route_handlers=[_list_route(folder), _message_route(folder)],
         opt={"public": PUBLIC},
         include_in_schema=False,
     )
 
 
-def _listing(folder: Path) -> HTTPRouteHandler:
+def _list_route(folder: Path) -> HTTPRouteHandler:
     @get("/", media_type=MediaType.HTML, sync_to_thread=True)
     def listing() -> Response[str]:
-        # Names are ids that begin with a time: the newest comes last.
+        # File names are ids that begin with a time, so the newest sorts last.
         files = sorted(folder.glob("*.eml"), reverse=True)[:NEWEST]
         rows = "\n".join(_row(file) for file in files)
         return _page("Mail", f"<ul>\n{rows}\n</ul>" if rows else "<p>There is none yet.</p>")
@@ -59,11 +59,11 @@ def _listing(folder: Path) -> HTTPRouteHandler:
     return listing
 
 
-def _reading(folder: Path) -> HTTPRouteHandler:
-    @get("/{letter_id:uuid}", media_type=MediaType.HTML, sync_to_thread=True)
-    def reading(letter_id: FromPath[UUID]) -> Response[str]:
+def _message_route(folder: Path) -> HTTPRouteHandler:
+    @get("/{message_id:uuid}", media_type=MediaType.HTML, sync_to_thread=True)
+    def reading(message_id: FromPath[UUID]) -> Response[str]:
         try:
-            mail = _read(folder / f"{letter_id}.eml")
+            mail = _read(folder / f"{message_id}.eml")
         except FileNotFoundError:
             raise NotFoundException from None
         facts = "\n".join(
@@ -93,7 +93,7 @@ def _read(file: Path) -> EmailMessage:
 
 
 def _with_links(text: str) -> str:
-    """Return *text* for HTML, its addresses of pages as links."""
+    """Return *text* escaped for HTML, with its URLs as links."""
     pieces = []
     end = 0
     for found in _LINK.finditer(text):

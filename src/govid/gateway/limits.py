@@ -1,4 +1,4 @@
-"""How much a client may send, and for how long it may take."""
+"""Enforces size and time limits of a request's head and body."""
 
 import asyncio
 import re
@@ -12,65 +12,66 @@ BODY_BYTES = 64 * 1024
 HEADER_BYTES = 16 * 1024
 TARGET_BYTES = 2048
 DRAIN_BYTES = 8 * 1024 * 1024
-"""How much of a body that is too large is thrown away, rather than hanging up.
+"""How much of a body that is too large is read and dropped before the connection is closed.
 
 A client that is still writing when its connection is reset never sees the answer.
 """
 BODY_SECONDS = 10.0
 
 _ODD_PATH = re.compile(rb"//|/(?:\.|%2e){1,2}(?:/|\Z)|%2f|%5c|\\", re.IGNORECASE)
-"""An empty segment, a dot segment, encoded or not, an encoded slash, and a backslash.
+"""Matches an empty segment, a dot segment (encoded or not), an encoded slash, or a backslash.
 
-No path of govid has any of them, and proxies disagree about what they mean.
+No path of govid contains one of them, and proxies interpret them differently.
 """
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 class Refused(Exception):
-    """The request breaks a limit; `status` says which.
+    """The request exceeds a limit; `status` is the HTTP status of the answer.
 
-    `hang_up` tells that the rest of its body was left unread, so that the connection is of no use.
+    `close_connection` is true if the rest of the body was left unread. The connection is then
+    closed, because no further request can be read from it.
     """
 
-    def __init__(self, status: int, *, hang_up: bool = False) -> None:
-        """Refuse with *status*."""
+    def __init__(self, status: int, *, close_connection: bool = False) -> None:
+        """Answer with *status*."""
         self.status = status
-        self.hang_up = hang_up
+        self.close_connection = close_connection
         super().__init__(status)
 
 
 class Gone(Exception):
-    """The client left before its body was complete."""
+    """The client disconnected before its body was complete."""
 
 
-def check(exchange: Exchange) -> None:
-    """Refuse what can be told from the head of a request.
+def check(info: Exchange) -> None:
+    """Check everything that the head of a request shows.
 
     Raises:
-        Refused: the address, the headers or the announced body are too large, it is compressed, or
-            the path has a segment that no route has.
+        LimitExceeded: the address, the headers or the announced body are too large, the body is
+            compressed, or the path has a segment that no route has.
         Invalid: the query gives a parameter twice.
     """
-    if exchange.target_bytes > TARGET_BYTES:
+    if info.target_bytes > TARGET_BYTES:
         raise Refused(414)
-    if _ODD_PATH.search(exchange.raw_path):
+    if _ODD_PATH.search(info.raw_path):
         raise Refused(404)
-    if exchange.header_bytes > HEADER_BYTES:
+    if info.header_bytes > HEADER_BYTES:
         raise Refused(431)
-    if exchange.content_length is not None and exchange.content_length > DRAIN_BYTES:
-        raise Refused(413, hang_up=True)
-    if exchange.content_encoding not in (None, b"", b"identity"):
+    if info.content_length is not None and info.content_length > DRAIN_BYTES:
+        raise Refused(413, close_connection=True)
+    if info.content_encoding not in (None, b"", b"identity"):
         raise Refused(415)
-    if b"&" in exchange.query:
-        _refuse_repetition(exchange.query)
+    if b"&" in info.query:
+        _refuse_duplicate_parameters(info.query)
 
 
 async def read(receive: Any, seconds: float = BODY_SECONDS) -> bytes:
-    """Return the whole body, so that nothing behind the edge waits for a slow client.
+    """Return the whole body, so that no handler waits for a slow client.
 
     Raises:
-        Refused: it is too large, or took longer than *seconds*.
-        Gone: the client hung up.
+        LimitExceeded: it is too large, or took longer than *seconds*.
+        ClientDisconnected: the client closed the connection.
     """
     chunks: list[bytes] = []
     size = 0
@@ -83,34 +84,34 @@ async def read(receive: Any, seconds: float = BODY_SECONDS) -> bytes:
                 chunk = message.get("body", b"")
                 size += len(chunk)
                 if size > DRAIN_BYTES:
-                    raise Refused(413, hang_up=True)
+                    raise Refused(413, close_connection=True)
                 if size <= BODY_BYTES:
                     chunks.append(chunk)
                 if not message.get("more_body", False):
                     break
     except TimeoutError:
-        raise Refused(408, hang_up=True) from None
+        raise Refused(408, close_connection=True) from None
     if size > BODY_BYTES:
         raise Refused(413)
     return b"".join(chunks)
 
 
 async def discard(receive: Any) -> None:
-    """Read a body that nothing wants, because a client that is still writing sees no answer.
+    """Read and drop a body, because a client that is still writing sees no answer.
 
     Raises:
-        Refused: there is no end to it; its status replaces the one that was to be answered.
-        Gone: the client hung up.
+        LimitExceeded: the body is far too long; this status replaces the one to be answered.
+        ClientDisconnected: the client closed the connection.
     """
     try:
         await read(receive)
     except Refused as refused:
-        if refused.hang_up:
+        if refused.close_connection:
             raise
 
 
 def replay(body: bytes, receive: Any) -> Any:
-    """Return an ASGI `receive` that hands *body* out once, and then asks the real one."""
+    """Return an ASGI `receive` that returns *body* once, and then awaits the real one."""
     pending = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Any:
@@ -119,14 +120,14 @@ def replay(body: bytes, receive: Any) -> Any:
     return again
 
 
-def _refuse_repetition(query: bytes) -> None:
-    """Refuse a parameter that stands twice: of two, one party reads the first, another the last."""
+def _refuse_duplicate_parameters(query: bytes) -> None:
+    """Refuse a parameter that is given twice: programs disagree about which of the two counts."""
     seen: set[bytes] = set()
     for part in query.split(b"&"):
         name = unquote_to_bytes(part.partition(b"=")[0].replace(b"+", b" "))
         if part and name in seen:
             text = name.decode("latin-1")
-            # Only what looks like a name goes back: anything else may be a value.
+            # Only a plain name is repeated to the client: any other text may be a value (I9).
             loc = ("query", text) if _NAME.fullmatch(text) else ("query",)
             fault = FieldFault(loc=loc, msg="is given twice", type="duplicate_parameter")
             raise Invalid(": ".join((*loc[1:], fault.msg)), faults=(fault,))

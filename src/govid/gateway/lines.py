@@ -1,7 +1,7 @@
-"""Collects log lines and writes them many at a time.
+"""Buffers log lines and writes them in batches, on a thread of its own.
 
-A thread of its own writes: neither a slow disk nor a full pipe can hold up a request. What
-overflows is dropped, and the next lines say how many.
+So neither a slow disk nor a full pipe can delay a request. If the buffer is full, lines are
+dropped, and a later line reports how many.
 """
 
 import atexit
@@ -16,7 +16,7 @@ LIMIT = 50_000
 
 
 class LogWriter:
-    """Writes lines to a stream, every `FLUSH_SECONDS` and at exit."""
+    """Writes buffered log lines to a stream, every `FLUSH_SECONDS` and at exit."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         """Write to *stream*."""
@@ -31,7 +31,7 @@ class LogWriter:
         atexit.register(self.close)
 
     def write(self, line: bytes) -> None:
-        """Take *line*, which ends without a newline."""
+        """Buffer *line*, which has no trailing newline; drop it if the buffer is full."""
         if len(self._lines) >= LIMIT:
             self.dropped += 1
             return
@@ -40,9 +40,9 @@ class LogWriter:
             self._pending.set()
 
     def flush(self) -> None:
-        """Write everything that was taken."""
+        """Write all buffered lines."""
         with self._writing:
-            # One by one, as others append meanwhile: a list swapped out could still get a line.
+            # Popped one by one, because other threads append: a swapped-out list could miss a line.
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
             dropped, self.dropped = self.dropped, 0
             if dropped:
@@ -50,13 +50,13 @@ class LogWriter:
                     b'{"level":"WARNING","message":"log.lines_dropped","records":%d}' % dropped
                 )
             if lines:
-                # A closed pipe must not take the service down with it.
+                # A closed pipe must not stop the service.
                 with contextlib.suppress(OSError, ValueError):
                     self._stream.write(b"\n".join(lines) + b"\n")
                     self._stream.flush()
 
     def close(self) -> None:
-        """Write the rest and stop the thread."""
+        """Write the remaining lines and stop the thread."""
         self._closed = True
         self._pending.set()
         self._thread.join(timeout=2)

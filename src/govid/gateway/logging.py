@@ -1,7 +1,7 @@
-"""Log lines: one JSON object each, allowlisted members, nothing personal, nothing that forges.
+"""Writes logs as one JSON object per line, with allow-listed members and no personal data (I9).
 
-Rooms of the house use the standard library's `logging`; requests, of which there are many, go
-round it.
+All code uses the standard library's `logging`, except the request log: because of its volume it
+writes its lines directly.
 """
 
 import logging
@@ -66,32 +66,31 @@ MEMBERS = frozenset(
         "worker",
     }
 )
-"""What a log call may say beside its message (`extra=`); the rest is left out (I9)."""
+"""The members that a log call may add to its message (`extra=`); others are dropped (I9)."""
 
 ROUTINE = frozenset({*PROBED, "/metrics"})
-"""Paths that orchestrators and Prometheus ask for every few seconds."""
+"""Paths that orchestrators and Prometheus request every few seconds."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class RequestLines:
-    """One line for each request; those of probes and scrapes at level debug."""
+    """Writes the request log: one line per request; those of probes and scrapes at level debug."""
 
     def __init__(self, writer: LogWriter, *, console: bool, debug: bool = False) -> None:
-        """Write to *writer*: for people if *console*, else as JSON; also at level debug if so."""
+        """Write to *writer*, as text if *console*, else as JSON; probes are logged if *debug*."""
         self._write = writer.write
         self._console = console
         self._debug = debug
 
-    def line(self, exchange: Exchange, duration_ms: float) -> None:
-        """Write the line of *exchange*."""
-        is_routine = exchange.path in ROUTINE
+    def line(self, info: Exchange, duration_ms: float) -> None:
+        """Write the line of the request *info*."""
+        is_routine = info.path in ROUTINE
         if is_routine and not self._debug:
             return
         if self._console:
             self._write(
-                f"{_clock()} {exchange.method} {exchange.path} {exchange.status} "
-                f"{duration_ms:.1f} ms".encode()
+                f"{_clock()} {info.method} {info.path} {info.status} {duration_ms:.1f} ms".encode()
             )
             return
         self._write(
@@ -100,37 +99,39 @@ class RequestLines:
                     "time": datetime.now(UTC),
                     "level": "DEBUG" if is_routine else "INFO",
                     "message": "request",
-                    "method": exchange.method,
-                    "path": exchange.path,
-                    "status": exchange.status,
+                    "method": info.method,
+                    "path": info.path,
+                    "status": info.status,
                     "duration_ms": duration_ms,
-                    "client_ip": exchange.client_ip,
-                    "user_id": exchange.user_id,
-                    "correlation_id": exchange.correlation_id,
+                    "client_ip": info.client_ip,
+                    "user_id": info.user_id,
+                    "correlation_id": info.correlation_id,
                 }
             )
         )
 
 
 class LineHandler(logging.Handler):
-    """Turns a record of the standard library into a line."""
+    """Formats records of the standard library as log lines."""
 
     def __init__(self, writer: LogWriter, *, console: bool) -> None:
-        """Write to *writer*: for people if *console*, else as JSON."""
+        """Write to *writer*, as text if *console*, else as JSON."""
         super().__init__()
         self._writer = writer
         self._write = writer.write
-        self._form: Callable[[logging.LogRecord], bytes] = _readable if console else _json
+        self._format: Callable[[logging.LogRecord], bytes] = (
+            _format_text if console else _format_json
+        )
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write *record*."""
         try:
-            self._write(self._form(record))
+            self._write(self._format(record))
         except Exception:  # noqa: BLE001 - the standard library's rule: logging never raises
             self.handleError(record)
 
     def close(self) -> None:
-        """Write what is left, and write no more."""
+        """Write the remaining lines and stop the writer."""
         self._writer.close()
         super().close()
 
@@ -138,8 +139,8 @@ class LineHandler(logging.Handler):
 def configure(
     level: str, form: Literal["auto", "json", "console"], stream: IO[bytes] | None = None
 ) -> tuple[LogWriter, RequestLines]:
-    """Send all logging of this process to *stream* (standard error); return who writes it."""
-    # The descriptor and not `sys.stderr`, which others replace and close.
+    """Configure the logging of this process to *stream* (default: standard error)."""
+    # The descriptor and not `sys.stderr`, which other code may replace or close.
     stream = stream or open(STANDARD_ERROR, "wb", closefd=False)  # noqa: SIM115 - open until the end
     console = form == "console" or (form == "auto" and stream.isatty())
     writer = LogWriter(stream)
@@ -151,37 +152,37 @@ def configure(
             old.close()
     root.addHandler(handler)
     root.setLevel(level)
-    # These speak of addresses and statements on levels that are theirs alone to judge.
+    # On lower levels these log addresses and statements, which may be personal data.
     for name in ("aiokafka", "asyncio", "sqlalchemy", "alembic", "uvicorn.access", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return writer, RequestLines(writer, console=console, debug=level == "DEBUG")
 
 
-def _json(record: logging.LogRecord) -> bytes:
+def _format_json(record: logging.LogRecord) -> bytes:
     line: dict[str, Any] = {
         "time": datetime.fromtimestamp(record.created, UTC),
         "level": record.levelname,
         "logger": record.name,
-        "message": _message(record),
+        "message": _masked_message(record),
     }
-    line.update(_extra(record))
+    line.update(_allowed_members(record))
     if record.exc_info:
-        line["exception"] = _exception(*record.exc_info)
+        line["exception"] = _describe_exception(*record.exc_info)
     return _encode(line)
 
 
-def _readable(record: logging.LogRecord) -> bytes:
-    parts = [_clock(), record.levelname, record.name, _message(record)]
-    parts += [f"{key}={value}" for key, value in _extra(record).items()]
+def _format_text(record: logging.LogRecord) -> bytes:
+    parts = [_clock(), record.levelname, record.name, _masked_message(record)]
+    parts += [f"{key}={value}" for key, value in _allowed_members(record).items()]
     if record.exc_info:
-        parts += [f"[{one}]" for one in _exception(*record.exc_info)]
+        parts += [f"[{one}]" for one in _describe_exception(*record.exc_info)]
     return " ".join(parts).encode()
 
 
-def _message(record: logging.LogRecord) -> str:
-    """Return what is said. Of what others say the first line: behind it they quote (I9).
+def _masked_message(record: logging.LogRecord) -> str:
+    """Return the masked message; of a library's message only the first line (I9).
 
-    asyncio puts the repr of a task there, and that the error of the task, with its values.
+    Later lines may quote values: asyncio logs the repr of a task there, and with it the error.
     """
     text = record.getMessage()
     if not record.name.startswith("govid"):
@@ -189,23 +190,23 @@ def _message(record: logging.LogRecord) -> str:
     return printable(scrubbed(text))
 
 
-def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    found = record.__dict__.keys() & MEMBERS
+def _allowed_members(record: logging.LogRecord) -> dict[str, Any]:
+    names = record.__dict__.keys() & MEMBERS
     return {
         key: value
         if isinstance(value := record.__dict__[key], int | float)
         else printable(scrubbed(str(value)))
-        for key in sorted(found)
+        for key in sorted(names)
         if record.__dict__[key] is not None
     }
 
 
-def _exception(
+def _describe_exception(
     kind: type[BaseException] | None,
     error: BaseException | None,
     trace: TracebackType | None,
 ) -> list[str]:
-    """Return what happened and where. Not the message: drivers quote values in theirs (I9)."""
+    """Return the types and places of an error, not its message: drivers quote values there (I9)."""
     lines = []
     while error is not None:
         lines.append(type(error).__qualname__)
@@ -214,7 +215,7 @@ def _exception(
             code = trace.tb_frame.f_code
             lines.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
             trace = trace.tb_next
-        # Of several that failed together, the first has to stand for all.
+        # A group is represented by its first error.
         error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
     return lines or [getattr(kind, "__qualname__", "unknown")]
 

@@ -1,6 +1,6 @@
-"""The management port: `/metrics` for a scraper, where no client of the service comes.
+"""Serves `/metrics` on the management port, separate from clients of the service.
 
-Answers under any Host name, because Prometheus calls a replica by its address.
+The port answers under any host name, because Prometheus calls a replica by its address.
 """
 
 import asyncio
@@ -21,21 +21,19 @@ from govid.gateway.problems import plain
 CONNECTIONS = 20
 PATH = "/metrics"
 _SAFE = frozenset({"GET", "HEAD"})
-
-
-_STANDING_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_DEFAULT_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 class ManagementApp:
     """Serves `/metrics` and nothing else."""
 
-    standing_headers = _STANDING_HEADERS
-    """Of answers that `Connection` writes by itself."""
+    default_headers = _DEFAULT_HEADERS
+    """Headers of answers that `LimitedHttpProtocol` writes itself."""
 
     def __init__(self, scrape: Scrape) -> None:
-        """Answer with *scrape*."""
+        """Answer with the metrics that *scrape* renders."""
         self._scrape = scrape
-        # Not on the registry that is scraped: its gauge counts clients.
+        # On a registry of its own, because the gauge of the scraped registry counts clients.
         self.limits = ConnectionLimits(
             CollectorRegistry(), total=CONNECTIONS, per_network=CONNECTIONS
         )
@@ -52,9 +50,9 @@ class ManagementApp:
 
 @asynccontextmanager
 async def listening(host: str, port: int, scrape: Scrape) -> AsyncIterator[None]:
-    """Serve *scrape* on *port* of *host* for the length of a block.
+    """Serve *scrape* on *port* of *host* while the block runs.
 
-    Several workers share the port: each scrape reaches one of them.
+    Several worker processes share the port: each scrape reaches one of them.
     """
     configuration = uvicorn.Config(
         ManagementApp(scrape),
@@ -83,7 +81,7 @@ async def _send(send: Any, status: int, media_type: str, body: bytes) -> None:
     headers = [
         (b"content-type", media_type.encode()),
         (b"content-length", str(len(body)).encode()),
-        *_STANDING_HEADERS,
+        *_DEFAULT_HEADERS,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

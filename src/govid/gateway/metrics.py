@@ -1,4 +1,4 @@
-"""What the gateway counts, and the page on which everything that is counted can be read."""
+"""Counts HTTP requests and serves all metrics of the process at `/metrics`."""
 
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
@@ -24,7 +24,7 @@ MEDIA_TYPE = "text/plain; version=0.0.4"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NOWHERE = "unmatched"
-"""The route of whatever no route serves: a path that somebody made up is no label."""
+"""The route label of requests without a route: a path chosen by a client is never a label."""
 
 SIGN_IN = ("POST", "/api/auth/login")
 SIGN_IN_OUTCOMES = {
@@ -41,19 +41,19 @@ Observe = Callable[[float], None]
 
 
 class HttpMetrics:
-    """Counts requests. It is on the way of every one: what it needs is looked up once a route."""
+    """Counts requests. Label lookups are cached per route, because every request is counted."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Stand on *registry*."""
+        """Register the metrics in *registry*."""
         self._requests = Counter(
             "govid_http_requests",
-            "Requests that were answered, or given up by the client (499).",
+            "Requests that were answered, or aborted by the client (499).",
             ["method", "route", "status"],
             registry=registry,
         )
         self._seconds = Histogram(
             "govid_http_request_seconds",
-            "From the request's headers to the end of the answer.",
+            "Time from the request's headers to the end of the answer.",
             ["method", "route"],
             buckets=SECONDS,
             registry=registry,
@@ -65,9 +65,9 @@ class HttpMetrics:
         info = Gauge("govid_build_info", "Always 1.", ["version", "python"], registry=registry)
         info.labels(__version__, python_version()).set(1)
 
-    def count(self, exchange: Exchange, seconds: float) -> None:
+    def count(self, info: Exchange, seconds: float) -> None:
         """Count one request that took *seconds*."""
-        key = (exchange.method, exchange.route, exchange.status)
+        key = (info.method, info.route, info.status)
         known = self._known.get(key)
         if known is None:
             known = self._resolve(*key)
@@ -85,19 +85,19 @@ class HttpMetrics:
         if labels == SIGN_IN:
             outcome = SIGN_IN_OUTCOMES.get(status, "failed")
             sign_in = self._sign_ins.labels(outcome).inc
-        found = (
+        resolved = (
             self._requests.labels(*labels, str(status)).inc,
             self._seconds.labels(*labels).observe,
             sign_in,
         )
         if method in METHODS:
-            # A method that somebody made up is looked up each time: they are without number.
-            self._known[method, route, status] = found
-        return found
+            # An unknown method is not cached: clients can send any number of them.
+            self._known[method, route, status] = resolved
+        return resolved
 
 
 class Scrape:
-    """Renders everything that is counted in this process."""
+    """Renders all metrics of this process."""
 
     def __init__(self, registry: CollectorRegistry, measure: Callable[[], Awaitable[None]]) -> None:
         """Render *registry*; *measure* is awaited before each scrape."""
@@ -112,26 +112,28 @@ class Scrape:
 
 
 def page(scrape: Scrape, token: bytes | None = None) -> HTTPRouteHandler:
-    """Return the route `/metrics`; with *token*, who does not send it finds nothing there."""
+    """Return the route `/metrics`; with *token*, a request without this bearer token gets a 404."""
 
     @get(
         "/metrics",
-        public="numbers without identifiers: public in `govid dev`, else behind a token of its own",
-        summary="Tell what was counted, in Prometheus's format",
+        public="numbers without identifiers: open in `govid dev`, else protected by its own token",
+        summary="Get all metrics in Prometheus's text format",
         tags=["machine pages"],
         media_type=MEDIA_TYPE,
         raises=[],
     )
     async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Return all metrics of this process."""
-        if token is not None and not _holds(exchange_of(request.scope).authorization, token):
+        if token is not None and not _matches_token(
+            exchange_of(request.scope).authorization, token
+        ):
             raise NotFoundException
         return Response(await scrape.render(), media_type=MEDIA_TYPE)
 
     return metrics
 
 
-def _holds(authorization: bytes | None, token: bytes) -> bool:
-    """Tell whether *authorization* is *token* as a bearer token."""
+def _matches_token(authorization: bytes | None, token: bytes) -> bool:
+    """Return whether *authorization* is the bearer token *token*."""
     scheme, _, sent = (authorization or b"").partition(b" ")
     return compare_digest(sent.strip(), token) and scheme.lower() == b"bearer"

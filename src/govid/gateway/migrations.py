@@ -1,4 +1,4 @@
-"""Brings a database to the schema of this release, by Alembic."""
+"""Migrates a database to the schema of this release, by Alembic in this process."""
 
 from alembic import command
 from alembic.config import Config
@@ -10,11 +10,11 @@ def configuration(database_url: str) -> Config:
     """Return Alembic's configuration for *database_url*."""
     config = Config()
     config.set_main_option("script_location", str(scripts()))
-    # Not as an option: a percent sign of an encoded password would be read as an interpolation.
+    # Not as an option: a percent sign of an encoded password would start an interpolation.
     config.attributes["database_url"] = database_url
     return config
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Apply every migration up to *revision*. Runs an event loop of its own."""
+    """Apply every migration up to *revision*. It runs its own event loop."""
     command.upgrade(configuration(database_url), revision)

@@ -1,4 +1,4 @@
-"""The API's description at `/openapi.json`: Litestar's, completed with what holds everywhere."""
+"""Serves the OpenAPI document at `/openapi.json`: Litestar's, with the common errors added."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,32 +18,32 @@ from govid.gateway.viewer import router
 
 PUBLIC = "the API's description is no secret"
 _REFUSALS = {
-    "400": "Refused, with the reason.",
+    "400": "The request was refused; `detail` gives the reason.",
     "401": "There is no bearer token, or it is not valid.",
     "403": "Not allowed.",
-    "404": "There is no such thing, or it is not yours.",
+    "404": "The resource does not exist, or it is not yours.",
     "408": "The body took too long to arrive.",
-    "409": "It is at odds with how things are; read again what they are.",
-    "412": "It has changed since you read it: `If-Match` names another version.",
+    "409": "The request conflicts with the current state; read the resource again.",
+    "412": "The resource has changed since you read it: `If-Match` names another version.",
     "413": "The body is too large.",
     "414": "The address is too long.",
     "415": "The body is not JSON, or is compressed.",
     "421": "This service is not reached by that name.",
     "422": "The request is not valid; `errors` names the fields.",
-    "428": "Say in `If-Match` which version you have read.",
-    "429": "Too many requests; `Retry-After` says when to come back.",
+    "428": "The header `If-Match` with the version that you have read is required.",
+    "429": "Too many requests; `Retry-After` says when to try again.",
     "431": "The headers are too large.",
-    "503": "Not available at the moment; `Retry-After` says when to come back.",
+    "503": "Not available at the moment; `Retry-After` says when to try again.",
 }
 _ANYWHERE = {"400", "414", "421", "422", "431", "503"}
-"""What the edge may refuse whatever is called."""
+"""Statuses with which the edge may refuse any request."""
 _WITH_A_BODY = {"408", "413", "415"}
 _FRAMEWORKS = "Bad request syntax or unsupported method"
-"""How Litestar announces its own 400, for what govid answers with a 422."""
+"""How Litestar describes its own 400, for errors that govid answers with 422."""
 
 
 def configuration() -> OpenAPIConfig:
-    """Describe the API as a whole; the pages are ours and not the framework's."""
+    """Return the framework's OpenAPI configuration; the viewer pages are govid's own."""
     return OpenAPIConfig(
         title="govid",
         version=__version__,
@@ -63,7 +63,7 @@ def configuration() -> OpenAPIConfig:
             Tag(name="machine pages", description="For orchestrators, scrapers and clients."),
         ],
         openapi_router=router(PUBLIC),
-        # Litestar wants one. Its page is not added: the router takes none of the framework's.
+        # Litestar requires a plugin. Its page is not served: the router drops it.
         render_plugins=[JsonRenderPlugin()],
         use_handler_docstrings=True,
     )
@@ -71,25 +71,25 @@ def configuration() -> OpenAPIConfig:
 
 @get("/openapi.json", public=PUBLIC, include_in_schema=False, sync_to_thread=False)
 def openapi(request: Request[Any, Any, State]) -> Response[bytes]:
-    """Return the document, which `prepare` has made."""
+    """Return the document that was rendered at start-up."""
     return Response(request.app.state.openapi_document, media_type="application/json")
 
 
 def prepare(app: Litestar) -> None:
     """Render the document of *app*, before the server accepts requests.
 
-    It takes some 60 ms, for which every request would wait if it were done during one.
+    Rendering takes about 60 ms, during which it would block every request.
     """
     app.state.openapi_document = rendered(app)
 
 
 def rendered(app: Litestar) -> bytes:
-    """Return the description of *app* as it is served."""
+    """Return the OpenAPI document of *app* as it is served."""
     return msgspec.json.format(msgspec.json.encode(document(app)), indent=2)
 
 
 def document(app: Litestar) -> dict[str, Any]:
-    """Return the description of *app*: each operation with its security and its refusals."""
+    """Return the OpenAPI document of *app*: each operation with its security and its errors."""
     schema: dict[str, Any] = app.openapi_schema.to_schema()
     problem, fault = msgspec.json.schema_components(
         [Problem], ref_template="#/components/schemas/{name}"
@@ -109,20 +109,20 @@ def document(app: Litestar) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], opt: Mapping[str, Any], problem: Any) -> None:
-    """Add to *operation* what its handler does not say itself.
+    """Add the security and the common errors to *operation*.
 
-    A handler that refuses for reasons of its own lists the statuses: `refuses=("400",)`.
+    A handler lists the further statuses with which it refuses: `refuses=("400",)`.
     """
-    guarded = "permission" in opt
-    operation["security"] = [{"bearer": []}] if guarded else []
-    if guarded:
+    is_guarded = "permission" in opt
+    operation["security"] = [{"bearer": []}] if is_guarded else []
+    if is_guarded:
         operation["x-permission"] = opt["permission"]
     responses = operation["responses"]
     if responses.get("400", {}).get("description") == _FRAMEWORKS:
         del responses["400"]
     parameters = operation.get("parameters", [])
     wanted = _ANYWHERE | set(opt.get("refuses", ()))
-    wanted |= {"401"} if guarded else set()
+    wanted |= {"401"} if is_guarded else set()
     wanted |= {"404"} if any(one["in"] == "path" for one in parameters) else set()
     wanted |= _WITH_A_BODY if "requestBody" in operation else set()
     for status in sorted(wanted | (responses.keys() & _REFUSALS.keys())):
@@ -132,7 +132,7 @@ def _complete(operation: dict[str, Any], opt: Mapping[str, Any], problem: Any) -
         elif "content" not in described:
             responses[status] = _problem(described["description"], problem)
         else:
-            # What a handler says itself in such a case is its own, or a problem.
+            # The handler describes an answer of its own; a problem document is possible too.
             described["content"][MEDIA_TYPE] = {"schema": problem}
 
 

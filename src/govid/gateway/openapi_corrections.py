@@ -1,6 +1,6 @@
 """Corrects the framework's OpenAPI document where validators and client generators refuse it.
 
-Each function changes the document in place and says which fault of Litestar 2.25 it mends.
+Each function changes the document in place; its docstring names the defect of Litestar 2.25.
 """
 
 import re
@@ -14,17 +14,17 @@ _SHARED = "key"
 
 
 def correct(document: Json) -> None:
-    """Make *document* valid, and its request schemas say what the decoder demands."""
+    """Make *document* valid, and its request schemas as strict as the decoder."""
     _drop_example_ids(document)
     _collapse_open_alternatives(document)
-    _refer_plainly(document)
+    _unwrap_references(document)
     _close_requests(document)
     _require_parameters_not_null(document)
     _merge_equal_paths(document)
 
 
 def _drop_example_ids(document: Json) -> None:
-    """Example objects carry their own name as `id`, which the standard does not know."""
+    """Example objects carry their own name as `id`, which the standard does not allow."""
     for node in _nodes(document["paths"]):
         examples = node.get("examples")
         if isinstance(examples, dict):
@@ -33,7 +33,7 @@ def _drop_example_ids(document: Json) -> None:
 
 
 def _collapse_open_alternatives(document: Json) -> None:
-    """A constrained text is described as `oneOf` text or anything, which no text satisfies."""
+    """A constrained text is described as `oneOf` text or anything, which no text matches."""
     for node in _nodes(document):
         alternatives = node.get("oneOf")
         if isinstance(alternatives, list) and {} in alternatives:
@@ -42,8 +42,8 @@ def _collapse_open_alternatives(document: Json) -> None:
             node.update(kept[0] if len(kept) == 1 else {"oneOf": kept})
 
 
-def _refer_plainly(document: Json) -> None:
-    """A body is `allOf` one schema, only to repeat the examples that stand there already."""
+def _unwrap_references(document: Json) -> None:
+    """A body is `allOf` one schema, only to repeat examples that are already present."""
     for node in _nodes(document["paths"]):
         schema = node.get("schema", {})
         if len(schema.get("allOf", [])) == 1:
@@ -51,7 +51,7 @@ def _refer_plainly(document: Json) -> None:
 
 
 def _close_requests(document: Json) -> None:
-    """Requests refuse unknown members, and the document does not say so."""
+    """Requests refuse unknown members, but the document lacks `additionalProperties: false`."""
     found: set[str] = set()
     waiting = [
         operation["requestBody"]
@@ -83,7 +83,7 @@ def _require_parameters_not_null(document: Json) -> None:
 
 
 def _merge_equal_paths(document: Json) -> None:
-    """Two routes whose paths differ in a parameter's name only are one path of the document."""
+    """Two routes whose paths differ in a parameter's name only must be one path of the document."""
     shapes: dict[str, list[str]] = {}
     for path in document["paths"]:
         shapes.setdefault(_PARAMETER.sub("{}", path), []).append(path)
@@ -102,7 +102,7 @@ def _merge_equal_paths(document: Json) -> None:
 
 
 def _nodes(value: Any) -> Iterator[Json]:
-    """Go through all objects in *value*, the outer ones first."""
+    """Yield all objects in *value*, the outer ones first."""
     if isinstance(value, dict):
         yield value
         for member in list(value.values()):

@@ -1,4 +1,4 @@
-"""Origins of browsers in their one normal form, in which they can be compared byte by byte."""
+"""Normalises browser origins, so that they can be compared byte by byte."""
 
 import re
 from ipaddress import IPv6Address
@@ -16,8 +16,8 @@ _LAST_PORT = 65_535
 def normal_origin(text: str) -> str | None:
     """Return *text* as browsers send it in `Origin`, None if it is no origin.
 
-    Lower case, without the scheme's own port, and without a slash at the end. A path, a query, a
-    user, a wildcard or a missing scheme make it none: no browser would ever send that.
+    The result is lower case, without the default port of the scheme and without a trailing slash. A
+    text with a path, a query, a user or a wildcard, or without a scheme, is no origin.
 
     Source: RFC 6454, section 6.2.
     """

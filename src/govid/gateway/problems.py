@@ -1,7 +1,7 @@
-"""Every refusal as a problem document (RFC 9457), whoever refused.
+"""Translates every error into a problem document (RFC 9457).
 
-`detail` is always a sentence that a client may read. No value of the request and no trace of ours
-gets into it: an exception that is not made for clients is reduced to its status (I9).
+`detail` is always a sentence for the client. It contains no value of the request and no stack
+trace: an exception that is not meant for clients is reduced to its status (I9).
 """
 
 import logging
@@ -57,7 +57,7 @@ _SENTENCES = {
 
 
 _TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
-"""Where RFC 9110 has a newer name than the standard library of every supported Python."""
+"""Reason phrases of RFC 9110 that the standard library of a supported Python lacks."""
 
 
 _MISSING = re.compile(
@@ -66,7 +66,7 @@ _MISSING = re.compile(
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The document."""
+    """A problem document (RFC 9457)."""
 
     type: str
     title: str
@@ -77,7 +77,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """What is answered instead of what was asked for."""
+    """An error answer: its status, the content of the problem document, and extra headers."""
 
     status: int
     code: str
@@ -86,7 +86,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
 
     def body(self, path: str) -> bytes:
-        """Return the document, encoded; *path* is the request's, without its query."""
+        """Return the encoded problem document; *path* is the request's, without its query."""
         return msgspec.json.encode(
             Problem(
                 type=f"urn:govid:problem:{self.code}",
@@ -100,7 +100,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plain(status: int, headers: dict[str, str] | None = None) -> Refusal:
-    """Return the refusal that stands for nothing but its *status*."""
+    """Return the general problem of *status*; an unknown status becomes 400 or 500."""
     known = (
         status
         if status in _SENTENCES
@@ -112,49 +112,47 @@ def plain(status: int, headers: dict[str, str] | None = None) -> Refusal:
     return Refusal(status=known, code=code, detail=detail, headers=headers or {})
 
 
-def refusal_of(
-    error: Exception, exchange: Exchange, names: Mapping[str, str] | None = None
-) -> Refusal:
-    """Translate *error*; one that nobody foresaw is logged here, and only here.
+def refusal_of(error: Exception, info: Exchange, names: Mapping[str, str] | None = None) -> Refusal:
+    """Translate *error* into a problem; an unexpected error is logged here, and only here.
 
     *names* maps arguments of the handler to the names that clients send.
     """
     match error:
         case GovidError():
-            return _of_ours(error)
+            return _domain_problem(error)
         case ValidationException():
-            return _of_parameters(error, names or {})
+            return _parameter_problem(error, names or {})
         case HTTPException() if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             return plain(error.status_code, _allow(error))
     if is_unavailable(error):
-        # The SQLSTATE tells a full disk from a lock or an outage.
-        members = {"correlation_id": exchange.correlation_id, **error_members(error)}
+        # The SQLSTATE distinguishes a full disk from a lock or an outage.
+        members = {"correlation_id": info.correlation_id, **error_members(error)}
         log.warning("database unavailable", extra=members)
         return plain(503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
-    log.error("request failed", exc_info=error, extra={"correlation_id": exchange.correlation_id})
+    log.error("request failed", exc_info=error, extra={"correlation_id": info.correlation_id})
     refusal = plain(500)
-    reference = f"{refusal.detail} (reference {exchange.correlation_id})"
+    reference = f"{refusal.detail} (reference {info.correlation_id})"
     return msgspec.structs.replace(refusal, detail=reference)
 
 
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Answer *error*: the application's one exception handler."""
-    exchange = exchange_of(request.scope)
-    refusal = refusal_of(error, exchange, _wire_names(request))
+    """Answer *error* with a problem document: the application's only exception handler."""
+    info = exchange_of(request.scope)
+    refusal = refusal_of(error, info, _wire_names(request))
     return Response(
-        refusal.body(exchange.path),
+        refusal.body(info.path),
         status_code=refusal.status,
         media_type=MEDIA_TYPE,
         headers=refusal.headers,
     )
 
 
-def _of_ours(error: GovidError) -> Refusal:
+def _domain_problem(error: GovidError) -> Refusal:
     headers: dict[str, str] = {}
     if error.kind is Kind.UNAUTHENTICATED:
-        # A token that is bad is told apart from none (RFC 6750, section 3.1).
-        bad = error.code == "invalid-token"
-        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if bad else "Bearer"
+        # RFC 6750, section 3.1: an invalid token is distinguished from a missing one.
+        is_invalid = error.code == "invalid-token"
+        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if is_invalid else "Bearer"
     if error.kind in (Kind.BUSY, Kind.UNAVAILABLE) or error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds or RETRY_AFTER_SECONDS)
     return Refusal(
@@ -166,24 +164,24 @@ def _of_ours(error: GovidError) -> Refusal:
     )
 
 
-def _of_parameters(error: ValidationException, names: Mapping[str, str]) -> Refusal:
-    """Name the wrong parameters; the framework's own message holds the address and its query."""
+def _parameter_problem(error: ValidationException, names: Mapping[str, str]) -> Refusal:
+    """Name the invalid parameters; the framework's own message quotes the URL and its query."""
     extra = error.extra if isinstance(error.extra, list) else []
-    faults = tuple(_fault(one, names) for one in extra if isinstance(one, dict))
+    faults = tuple(_parameter_fault(one, names) for one in extra if isinstance(one, dict))
     if not faults:
-        faults = (_missing(error),)
+        faults = (_missing_parameter(error),)
     return msgspec.structs.replace(plain(422), detail=sentence(faults[0]), faults=faults)
 
 
-def _missing(error: ValidationException) -> FieldFault:
-    """Name the parameter that is missing, which the framework says in its message only."""
+def _missing_parameter(error: ValidationException) -> FieldFault:
+    """Return the missing parameter, which the framework names in its message only."""
     found = _MISSING.match(error.detail)
     if found is None:
         return FieldFault(loc=("query",), msg="a parameter is not valid", type="invalid")
     return FieldFault(loc=(found["place"], found["name"]), msg="this is needed", type="missing")
 
 
-def _fault(extra: dict[str, Any], names: Mapping[str, str]) -> FieldFault:
+def _parameter_fault(extra: dict[str, Any], names: Mapping[str, str]) -> FieldFault:
     source, key = extra.get("source", "body"), str(extra.get("key", ""))
     if key == "data":
         return FieldFault(loc=("body",), msg="a JSON body is needed", type="missing")
@@ -196,7 +194,7 @@ def _fault(extra: dict[str, Any], names: Mapping[str, str]) -> FieldFault:
 
 
 def _wire_names(request: Request[Any, Any, Any]) -> dict[str, str]:
-    """Return what clients call the arguments of the handler, where that is another name."""
+    """Return the wire names of the handler's arguments, where they differ from the Python names."""
     handler = request.scope.get("route_handler")
     parameters = handler.parsed_fn_signature.parameters if handler else {}
     return {
@@ -207,7 +205,7 @@ def _wire_names(request: Request[Any, Any, Any]) -> dict[str, str]:
 
 
 def _allow(error: HTTPException) -> dict[str, str]:
-    """Return the methods that an address does take. Where there is GET there is HEAD."""
+    """Return the `Allow` header: the supported methods, with HEAD wherever there is GET."""
     found = next((v for k, v in (error.headers or {}).items() if k.lower() == "allow"), None)
     if found is None:
         return {}

@@ -1,10 +1,10 @@
-"""What a rehearsal changes of simulated departments while they run: who is known, what goes wrong.
+"""Routes that control simulated departments while they run: add people, inject faults.
 
     GET /simulator                 ["hmrc", "nhs"]
-    PUT /simulator/nhs/fault       503:0.2          every fifth call; an empty body ends it
+    PUT /simulator/nhs/fault       503:0.2          every fifth call fails; an empty body ends it
     PUT /simulator/nhs/people      {"number": "9990000018", "family": "Newman", ...}
 
-Only under `govid dev` and `govid simulators`: who can do this decides who is verified.
+Only under `govid dev` and `govid simulators`: a caller of these routes decides who is verified.
 """
 
 from collections.abc import Mapping
@@ -18,24 +18,24 @@ from litestar.params import FromPath
 
 from govid.bus.simulation import Faults
 
-PUBLIC = "a rehearsal's departments are for whoever rehearses"
+PUBLIC = "simulated departments may be controlled by everyone who can reach them"
 
 
 class Simulator(Protocol):
-    """A simulated department."""
+    """A simulated department that can be controlled while it runs."""
 
     faults: Faults
 
     def learn(self, person: bytes) -> None:
-        """Know one more person, who comes as JSON.
+        """Add a person, given as JSON.
 
         Raises:
-            msgspec.DecodeError: it describes nobody.
+            msgspec.DecodeError: the JSON does not describe a person.
         """
 
 
 def router(simulators: Mapping[str, Simulator]) -> Router:
-    """Return the routes that change *simulators*, which are known by their departments."""
+    """Return the routes that control *simulators*, given by department."""
 
     @get("/", sync_to_thread=False)
     def departments() -> list[str]:
@@ -43,22 +43,22 @@ def router(simulators: Mapping[str, Simulator]) -> Router:
 
     @put("/{department:str}/fault", status_code=204)
     async def fault(department: FromPath[str], request: Request[Any, Any, Any]) -> None:
-        simulator = _known(department)
+        simulator = _find(department)
         try:
             simulator.faults.set((await request.body()).decode().strip())
         except ValueError as error:
-            raise _refused("no such fault") from error
+            raise _bad_request("no such fault") from error
 
     @put("/{department:str}/people", status_code=204)
     async def people(department: FromPath[str], request: Request[Any, Any, Any]) -> None:
-        simulator = _known(department)
+        simulator = _find(department)
         try:
             simulator.learn(await request.body())
         except msgspec.DecodeError:
             # Without the cause, which may quote the body (I9).
-            raise _refused("no such person") from None
+            raise _bad_request("no such person") from None
 
-    def _known(department: str) -> Simulator:
+    def _find(department: str) -> Simulator:
         simulator = simulators.get(department)
         if simulator is None:
             raise NotFoundException
@@ -72,5 +72,5 @@ def router(simulators: Mapping[str, Simulator]) -> Router:
     )
 
 
-def _refused(detail: str) -> HTTPException:
+def _bad_request(detail: str) -> HTTPException:
     return HTTPException(detail, status_code=int(HTTPStatus.BAD_REQUEST))

@@ -1,8 +1,8 @@
-"""Tells whether this release runs on a database's schema.
+"""Decides whether this release runs on a database's schema version.
 
-A schema has a number, that of its last migration. The database also stores the number of the oldest
-schema whose release still runs on it (`compatible_from`, written by migrations/env.py), so that an
-older release goes on while and after the next one migrates.
+The version of a schema is the number of its last migration. The database also stores the number of
+the oldest schema whose release still runs on it (`compatible_from`, written by migrations/env.py).
+So an older release continues to run while, and after, the next one migrates.
 """
 
 from pathlib import Path
@@ -17,25 +17,26 @@ _VERSION = """
     SELECT version_num, (to_jsonb(v) ->> 'compatible_from')::integer AS compatible_from
     FROM public.govid_version AS v
 """
-"""Through JSON, because the column is not there before migration 0020."""
+"""Reads `compatible_from` through JSON, because migration 0020 has added the column."""
 
 
 class SchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """What a database says of its schema. `revision` is None in one that was never migrated."""
+    """The stored version of a schema; `revision` is None in a database that was never migrated."""
 
     revision: str | None
     compatible_from: int | None = None
 
     @property
     def number(self) -> int:
-        """Return the revision as a number; 0 for none, and for one that is none of ours."""
+        """Return the revision as a number; 0 for no revision or one that is not govid's."""
         return int(self.revision) if self.revision and self.revision.isdecimal() else 0
 
     @property
     def state(self) -> Literal["fits", "behind", "ahead"]:
-        """Compare with this release: it runs on the schema, needs a newer one, or an older one.
+        """Compare the schema with this release.
 
-        A newer schema fits as long as it says so. One that says nothing does not.
+        `behind` needs a migration, `ahead` a newer release. A newer schema fits as far as its
+        `compatible_from` allows; without that it does not fit.
         """
         release, number = int(head()), self.number
         if number == release:
@@ -45,7 +46,7 @@ class SchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
         return "fits" if release >= (self.compatible_from or number) else "ahead"
 
     def fault(self) -> str | None:
-        """Return in a sentence why this release does not run on the schema, None if it does."""
+        """Return a sentence that explains why this release does not run, None if it does."""
         match self.state:
             case "fits":
                 return None
@@ -63,7 +64,7 @@ class SchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def read_version(connection: Any) -> SchemaVersion:
-    """Return the version of the schema that *connection* (of asyncpg, or a pool) sees."""
+    """Return the schema version that *connection* (of asyncpg, or a pool) sees."""
     try:
         row = await connection.fetchrow(_VERSION)
     except asyncpg.UndefinedTableError:
@@ -74,7 +75,7 @@ async def read_version(connection: Any) -> SchemaVersion:
 
 
 def scripts() -> Path:
-    """Return where the migrations are: in the wheel beside the code, in a checkout at its top."""
+    """Return the folder of the migrations: inside the package in a wheel, else in the checkout."""
     packaged = PACKAGE / "_migrations"
     return packaged if packaged.is_dir() else PACKAGE.parents[1] / "migrations"
 

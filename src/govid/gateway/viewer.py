@@ -1,7 +1,7 @@
-"""A viewer of the API's description, at `/docs`, that loads nothing from other hosts.
+"""Serves Swagger UI at `/docs` as the viewer of the OpenAPI document.
 
-It is Swagger UI, taken as files from the package that ships it: that package's Python code is
-never imported, and the framework that it belongs to never runs.
+Its files come from the package that ships them, and nothing is loaded from other hosts. The Python
+code of that package is never imported, and the framework that it belongs to never runs.
 """
 
 from importlib.util import find_spec
@@ -51,21 +51,20 @@ POLICY = (
 class _Pages(Router):
     """The pages below `/docs`, without those that Litestar adds by itself.
 
-    One says in HTML that something is not there: a 404 of govid is a problem document wherever it
-    happens. One is the API's description, which is incomplete here. The page of a render plugin
-    describes the whole API on the event loop when it is first asked for, even if it shows no word
-    of it.
+    One answers 404 in HTML, but every 404 of govid is a problem document. One is the OpenAPI
+    document, which is incomplete there. The page of a render plugin renders the whole document on
+    the event loop at its first request, even if it shows none of it.
     """
 
     def register(self, value: ControllerRouterHandler) -> list[BaseRoute]:
-        """Add a handler, unless it is one of those."""
+        """Add a handler, unless it is one of the framework's pages."""
         if getattr(getattr(value, "fn", None), "__module__", "").startswith("litestar._openapi"):
             return []
         return super().register(value)
 
 
 def router(public: str) -> Router:
-    """Return the pages; *public* says why they need no permission."""
+    """Return the viewer's pages; *public* is the reason why they need no permission."""
     folder = _folder()
     files = [
         _file(f"/{name}", (folder / name).read_bytes(), kind) for name, kind in _ASSETS.items()
@@ -81,7 +80,7 @@ def router(public: str) -> Router:
 
 @get("/", media_type=MediaType.HTML, sync_to_thread=False)
 def _page() -> bytes:
-    """Return the page; it fetches the document by itself."""
+    """Return the page, which fetches the document itself."""
     return _PAGE
 
 

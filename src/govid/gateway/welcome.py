@@ -1,4 +1,4 @@
-"""What stands at `/`."""
+"""Serves the start page at `/`."""
 
 import msgspec
 from litestar import MediaType, Request, Response, get
@@ -20,7 +20,7 @@ _PAGE = """<!doctype html>
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True):
-    """A word to whoever looks in."""
+    """The name and version of the service, and the path of its API documents."""
 
     message: str
     version: str
@@ -29,16 +29,16 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True):
 
 @get(
     "/",
-    public="it says what this is, and nothing else",
-    summary="Say what this is",
+    public="it names the service and its version, nothing else",
+    summary="Get the name and version of the service",
     tags=["machine pages"],
     sync_to_thread=False,
     raises=[],
 )
 def welcome(request: Request[object, object, State]) -> Response[Welcome | str]:
-    """Welcome the caller: in JSON, unless HTML is preferred."""
+    """Return the name and version, in JSON unless HTML is preferred."""
     wanted = request.accept.best_match([MediaType.JSON, MediaType.HTML], default=MediaType.JSON)
-    # `*/*` matches both and expresses no preference: programs send it, and want JSON.
+    # `*/*` matches both and expresses no preference: programs send it, and expect JSON.
     if wanted == MediaType.HTML and "text/html" in request.headers.get("accept", ""):
         return Response(_PAGE.format(version=__version__), media_type=MediaType.HTML)
     return Response(

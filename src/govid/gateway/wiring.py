@@ -1,4 +1,4 @@
-"""The object graph of one process, in reading order: what is built from what."""
+"""Composition root: builds the components of one process and connects them."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -22,7 +22,7 @@ from govid.gateway.settings import Settings
 
 
 class House(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that one process of govid consists of, built and not yet started."""
+    """The components of one process of govid, built but not started."""
 
     clock: Clock
     registry: CollectorRegistry
@@ -33,27 +33,27 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     gatekeeper: Gatekeeper
     health: Health
     simulators: Mapping[str, Simulator]
-    """What stands in for departments in this process, by their names."""
+    """The simulated departments of this process, by name."""
 
 
 class BusLogs:
-    """The bus's log topics, which exist once the bus has started."""
+    """Publishes to the bus's log topics, which exist only after the bus has started."""
 
     def __init__(self, bus: Bus) -> None:
-        """Pass everything on to *bus*."""
+        """Forward all events to *bus*."""
         self._bus = bus
 
     def activity(self, event: RequestReceived) -> None:
-        """Tell that a request came in, or was answered."""
+        """Publish that a request was received or finished."""
         self._bus.logs.activity(event)
 
     def access(self, event: AccessDecided) -> None:
-        """Tell what was decided."""
+        """Publish an access decision."""
         self._bus.logs.access(event)
 
 
 def build(settings: Settings, clock: Clock | None = None) -> House:
-    """Build the house for *settings*; nothing connects and nothing runs yet."""
+    """Build all components for *settings*; nothing connects and nothing runs yet."""
     clock = clock or SystemClock()
     registry = CollectorRegistry()
     bus = Bus(settings.bus, clock, registry)
@@ -124,31 +124,31 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
 
 
 def principal_of(scope: Scope) -> Principal:
-    """Return who calls; the guard has put them there."""
+    """Return the caller, whom the guard has stored in *scope*."""
     principal: Principal = scope["user"]
     return principal
 
 
 def cause_of(scope: Scope) -> Cause:
-    """Return why everything happens that this request sets off."""
-    exchange = exchange_of(scope)
-    if exchange.user_id is None:
+    """Return the operation context of everything that this request causes."""
+    info = exchange_of(scope)
+    if info.user_id is None:
         return Cause(
-            correlation_id=exchange.correlation_id,
-            traceparent=exchange.traceparent,
-            address=exchange.client_ip,
+            correlation_id=info.correlation_id,
+            traceparent=info.traceparent,
+            address=info.client_ip,
         )
     return Cause(
-        correlation_id=exchange.correlation_id,
-        traceparent=exchange.traceparent,
-        actor=Actor(kind="account", id=exchange.user_id),
-        witness=exchange.witness,
-        address=exchange.client_ip,
+        correlation_id=info.correlation_id,
+        traceparent=info.traceparent,
+        actor=Actor(kind="account", id=info.user_id),
+        witness=info.witness,
+        address=info.client_ip,
     )
 
 
 def dependencies() -> dict[str, Any]:
-    """Return what every handler may ask for by name."""
+    """Return the dependencies that every handler can declare by name."""
     return {
         "principal": Provide(principal_of, sync_to_thread=False),
         "cause": Provide(cause_of, sync_to_thread=False),
