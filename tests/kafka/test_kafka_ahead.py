@@ -137,8 +137,8 @@ async def test_a14_check_says_what_serve_says(
     (fault,) = found.relay_faults
     assert fault.startswith("Kafka is ahead of this database at ")
     assert fault.endswith(
-        "; nothing is published until docs/restore.md was followed, and `govid topics accept-ahead`"
-        " or `govid serve --accept-kafka-ahead` says so"
+        "; nothing is published until you have followed docs/restore.md and have run `govid topics "
+        "accept-ahead` or `govid serve --accept-kafka-ahead`"
     )
 
 

@@ -34,7 +34,7 @@ class Archive:
 
 
 DROPPED = "so that acknowledged records can be dropped"
-NOT_ALLOWED = "govid may not look at the settings of"
+NOT_ALLOWED = "govid may not read the settings of"
 SAFE = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"}
 
 
@@ -58,7 +58,7 @@ SAFE = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"}
         (
             3,
             {},
-            [f"how safely Kafka keeps records is not known: {NOT_ALLOWED} a, b"],
+            [f"the durability of Kafka's records is unknown: {NOT_ALLOWED} a, b"],
         ),
     ],
     ids=["safe", "one replica", "one in sync", "unclean", "not allowed to look"],

@@ -425,7 +425,7 @@ UNMATCHED = (
     "https://app.example.org"
 )
 IN_TOKENS = (
-    "GOVID_PUBLIC_URL holds {}, which would stand in every token: give scheme, host and path only"
+    "GOVID_PUBLIC_URL holds {}; it would be part of every token: give scheme, host and path only"
 )
 TRUSTS = (
     "{} trusts every address, so that each client can claim to be another: name the networks of "
@@ -436,7 +436,7 @@ UNTHROTTLED = (
     "or GOVID_DUPLICATES_PER_DAY"
 )
 UNENCRYPTED = (
-    "GOVID_DATABASE_URL says sslmode=disable: passwords and data travel unencrypted; say "
+    "GOVID_DATABASE_URL has sslmode=disable: passwords and data are sent unencrypted; use "
     "verify-full, or prefer where the network is protected otherwise"
 )
 MISSING = "Kafka has no topic {}: a server that runs creates what is missing"
@@ -447,10 +447,10 @@ CHANGED = (
 AHEAD = (
     "Kafka is ahead of this database at {at}: event {event} of {since} at offset {offset} is not "
     "in it. It was restored from an older backup, or is another one; nothing is published until "
-    "docs/restore.md was followed, and `govid topics accept-ahead` or "
-    "`govid serve --accept-kafka-ahead` says so"
+    "you have followed docs/restore.md and have run `govid topics accept-ahead` or "
+    "`govid serve --accept-kafka-ahead`"
 )
-SILENT = "no Kafka answers at {}: events wait, and no topic was looked at"
+SILENT = "no Kafka answers at {}: events wait, and no topic was checked"
 UNWRITTEN = (
     "GOVID_KAFKA_BOOTSTRAP_SERVERS (environment): a Kafka server is written like "
     "kafka.example:9092 or [2001:db8::1]:9092"
@@ -729,7 +729,7 @@ ROWS = [
         settings(GOVID_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:{port}"),
         WARNING,
         "what listens at 127.0.0.1:{port} does not answer as Kafka does: events wait, and no "
-        "topic was looked at",
+        "topic was checked",
     ),
     row(
         "f11 no number",
@@ -802,9 +802,9 @@ def test_a_sound_installation_has_no_fault(place: Place, tmp_path: Path) -> None
         code, lines = check(tmp_path, environment_of(place, given.settings))
     every = given.facts["every"]
     assert [line for line in lines if "simulated" not in line] == [
-        "warning: GOVID_TAX_RECORDS is off: nobody can see what HMRC has",
+        "warning: GOVID_TAX_RECORDS is off: tax records of HMRC are not available",
         "warning: access tokens live longer than 15 minutes (GOVID_ACCESS_TOKEN_EXPIRE_MINUTES)",
-        "warning: GOVID_MAIL is off: nobody can set a forgotten password or change an address",
+        "warning: GOVID_MAIL is off: forgotten passwords and email addresses cannot be changed",
         "warning: nothing can scrape /metrics: set GOVID_MANAGEMENT_PORT, or GOVID_METRICS_TOKEN",
         f"warning: {DAMAGE.format('fsync')}",
         f"warning: topics with one replica only (replication factor 1): {every}",

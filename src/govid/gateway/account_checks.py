@@ -1,4 +1,4 @@
-"""Checks what the stored accounts need: their keys, and reviews that wait for a person."""
+"""Checks what stored accounts need: their keys, and open reviews."""
 
 from typing import Any
 
@@ -18,19 +18,19 @@ _UNREACHABLE = (InvalidConnectionUrl, DatabaseUnreachable, SessionRefused, *DRIV
 
 
 async def account_faults(connection: Any, settings: Settings) -> list[str]:
-    """Return a sentence for each key that this database does not know."""
+    """Return a problem for each key that does not match this database."""
     if not settings.identity.pseudonym_key:
-        # That it is not set is a fault of its own.
+        # A missing key is reported by `checks/settings.py`.
         return []
     try:
         return await key_faults(connection, key_list(settings.identity))
     except asyncpg.InsufficientPrivilegeError:
-        # `database_checks` names the right that is missing.
+        # `checks/database.py` reports the missing privilege.
         return []
 
 
 async def account_warnings(settings: Settings) -> list[str]:
-    """Return what an operator should know of the accounts; nothing if the database cannot tell."""
+    """Return warnings about accounts; none if the database is unavailable."""
     if not settings.bus.database_url:
         return []
     try:

@@ -1,7 +1,7 @@
-"""What `govid check` and `govid serve` find out by asking the database server.
+"""Checks the database server for `govid check` and `govid serve`.
 
-Each act of the service is tried once, in a transaction that is rolled back. Whatever would keep
-the service from working is a fault; what is allowed and should be known is a warning.
+Each kind of statement of the service is executed once, in a transaction that is rolled back. A
+finding that keeps the service from working is a problem; one that is allowed is a warning.
 """
 
 import asyncio
@@ -37,10 +37,10 @@ REFUSALS: Mapping[str, str] = {
     "53": "the database is short of memory, disk or connections",
     "57": "the database is shutting down or starting",
 }
-"""Why a server does not let govid in, by the class of its SQLSTATE."""
+"""Why a server refuses a connection, by the class of its SQLSTATE."""
 
 PoolMode = Literal["transaction", "statement"]
-"""How a pooler shares sessions where govid needs one of its own for each connection."""
+"""The mode of a connection pooler that does not give each connection a session of its own."""
 
 _NAMESPACES = """
     SELECT nspname AS name, 'USAGE' AS act FROM pg_namespace
@@ -54,7 +54,7 @@ _TABLES = """
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
         AND (
             n.nspname = ANY($1::text[])
-            -- `govid migrate` alone writes the version.
+            -- Only `govid migrate` writes the version.
             OR n.nspname = 'public' AND c.relname = 'govid_version' AND acts.act = 'SELECT'
         )
         AND NOT has_table_privilege(c.oid, acts.act)
@@ -69,7 +69,7 @@ CHANGED_ROWS: Mapping[str, Sequence[str]] = {
     "nhs": ("account", "appointment", "held_slot", "patient", "quota"),
     "hmrc": ("account", "consent", "consent_request", "quota"),
 }
-"""The tables whose rows the service changes. The others are only added to."""
+"""The tables whose rows the service updates. The others are only inserted into."""
 REMOVED_ROWS: Mapping[str, Sequence[str]] = {
     "bus": ("dead", "delivery", "inbound_fault", "inbox", "parked", "receipt", "replica"),
     "identity": (
@@ -79,7 +79,7 @@ REMOVED_ROWS: Mapping[str, Sequence[str]] = {
     "nhs": ("booking_answer", "held_slot", "patient", "quota"),
     "hmrc": ("consent", "consent_request", "quota", "tax_record"),
 }
-"""The tables from which the service or its retention removes single rows."""
+"""The tables from which the service or its retention deletes single rows."""
 _CHANGES = """
     SELECT n.nspname || '.' || c.relname AS name, $2 AS act
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -105,7 +105,7 @@ _SEQUENCES = """
     CROSS JOIN (VALUES ('SELECT'), ('USAGE')) AS acts (act)
     WHERE n.nspname = ANY($1::text[]) AND c.relkind = 'S'
         AND NOT has_sequence_privilege(c.oid, acts.act)
-        -- Only the bus asks a sequence where it stands; the others are drawn from.
+        -- Only the bus reads a sequence's current value; the others are only incremented.
         AND (acts.act = 'USAGE' OR n.nspname = 'bus')
     ORDER BY 1, 2
 """
@@ -126,21 +126,21 @@ _DURABILITY = """
 async def database_faults(
     connection: Any, *, allow_unsafe: bool, schema_fits: bool = True
 ) -> list[str]:
-    """Return everything that keeps govid from working on the server behind *connection*.
+    """Return all problems that keep govid from working on the server behind *connection*.
 
-    Acts are tried only where *schema_fits* this release: on another schema they fail anyway.
+    Statements are tried only if *schema_fits* this release: on another schema they fail anyway.
     """
     found = []
     accepts_writes = not await connection.fetchval(IS_READ_ONLY)
     if not accepts_writes:
         found.append("the database accepts no writes: it is a standby, or read-only")
-    rights = await _missing_rights(connection)
+    rights = await _missing_privileges(connection)
     found += [f"the database's role may not {right}" for right in rights]
     if schema_fits:
         found += await _absent_tables(connection)
     if schema_fits and accepts_writes and not rights:
-        found += [one async for one in _failed_acts(connection)]
-    if not allow_unsafe and await _durability(connection, "fsync") == "off":
+        found += [one async for one in _failed_statements(connection)]
+    if not allow_unsafe and await _read_setting(connection, "fsync") == "off":
         found.append(
             "the database runs with fsync=off and loses what was committed at a power cut; to "
             "allow it, set GOVID_ALLOW_UNSAFE_DATABASE=true"
@@ -149,10 +149,10 @@ async def database_faults(
 
 
 async def topic_warnings(connection: Any, topics: Collection[str]) -> list[str]:
-    """Name where a replica with other topic names than *topics* has published a moment ago.
+    """Warn about topics other than *topics* to which a replica has published recently.
 
-    Replicas of one database share what is owed to Kafka: each would publish a part of it where the
-    others' consumers do not look.
+    Replicas of one database share the pending deliveries to Kafka: each would publish a part of
+    them to topics that the others' consumers do not read.
     """
     if not await connection.fetchval("SELECT to_regclass('bus.receipt') IS NOT NULL"):
         return []
@@ -161,13 +161,13 @@ async def topic_warnings(connection: Any, topics: Collection[str]) -> list[str]:
     return [
         f"events of this database went to topic {row['topic']} in the last {RECENT_SECONDS // 60} "
         "minutes, which is none of these settings: another replica has another GOVID_KAFKA_PREFIX "
-        "or topic name, and takes a part of all events there"
+        "or topic name, and publishes a part of all events there"
         for row in rows
     ]
 
 
 async def _absent_tables(connection: Any) -> list[str]:
-    """Name the tables of modules that somebody has removed; those of schema bus are compared."""
+    """Return removed tables of modules; those of schema bus are compared elsewhere."""
     names = {
         f"{schema}.{table}"
         for rows in (CHANGED_ROWS, REMOVED_ROWS)
@@ -184,10 +184,10 @@ async def _absent_tables(connection: Any) -> list[str]:
 
 
 async def database_warnings(connection: Any, *, allow_unsafe: bool) -> list[str]:
-    """Return what is allowed on the server behind *connection*, and should be known."""
+    """Return warnings about the server behind *connection*."""
     found = []
     for name in ("fsync", "full_page_writes"):
-        value = await _durability(connection, name)
+        value = await _read_setting(connection, name)
         if value is None:
             found.append(f"the database does not let govid see {name}: it may lose commits")
         elif value == "off" and (name != "fsync" or allow_unsafe):
@@ -201,7 +201,7 @@ async def database_warnings(connection: Any, *, allow_unsafe: bool) -> list[str]
 
 
 def describe_refusal(error: BaseException) -> str:
-    """Return why the server that raised *error* does not let govid in."""
+    """Return why the server that raised *error* refuses govid's connection."""
     state = getattr(error, "sqlstate", None)
     if state is None:
         return "the database does not answer as PostgreSQL does"
@@ -209,21 +209,21 @@ def describe_refusal(error: BaseException) -> str:
 
 
 async def find_pool_mode(factory: ConnectionFactory) -> PoolMode | None:
-    """Tell whether a pooler in between gives transactions or statements another session.
+    """Detect a connection pooler that assigns sessions per transaction or per statement.
 
-    A mark is set on one connection and then looked for while another one is in a transaction: in
-    transaction mode that one has been given the session with the mark. In statement mode a
-    transaction ends the connection.
+    A marker is set on one connection and read on another one inside a transaction: in transaction
+    mode that one has got the session with the marker. In statement mode a transaction ends the
+    connection.
     """
     first = await factory.open(statement_cache_size=0)
     try:
         if first.get_server_pid() == await first.fetchval("SELECT pg_backend_pid()"):
             return None
-        mark = str(uuid7())
-        await first.execute(f"SET govid.mark = '{mark}'")
+        marker = str(uuid7())
+        await first.execute(f"SET govid.mark = '{marker}'")
         second = await factory.open(statement_cache_size=0)
         try:
-            if not await _begins(second):
+            if not await _can_begin(second):
                 return "statement"
             borrowed = await second.fetchval("SELECT current_setting('govid.mark', true)")
             async with asyncio.timeout(POOLER_SECONDS):
@@ -234,10 +234,10 @@ async def find_pool_mode(factory: ConnectionFactory) -> PoolMode | None:
         return "transaction"
     finally:
         first.terminate()
-    return "transaction" if borrowed == mark or kept != mark else None
+    return "transaction" if borrowed == marker or kept != marker else None
 
 
-async def _begins(connection: Any) -> bool:
+async def _can_begin(connection: Any) -> bool:
     """Begin a transaction; return False if that ended the connection."""
     try:
         await connection.execute("BEGIN")
@@ -246,7 +246,7 @@ async def _begins(connection: Any) -> bool:
     return True
 
 
-async def _missing_rights(connection: Any) -> list[str]:
+async def _missing_privileges(connection: Any) -> list[str]:
     rights = [
         f"{row['act']} {kind} {row['name']}"
         for kind, query in (
@@ -274,25 +274,25 @@ async def _missing_rights(connection: Any) -> list[str]:
     return rights
 
 
-def _acts(connection: Any) -> Iterator[tuple[str, Callable[[], Awaitable[Any]]]]:
-    """Yield one of each act, as the workers do it."""
+def _statements(connection: Any) -> Iterator[tuple[str, Callable[[], Awaitable[Any]]]]:
+    """Yield one statement of each kind, as the workers execute it."""
     replica = uuid7()
 
-    def act(name: str, *arguments: Any) -> Callable[[], Awaitable[Any]]:
+    def query(name: str, *arguments: Any) -> Callable[[], Awaitable[Any]]:
         return lambda: connection.fetch(QUERIES[name], *arguments)
 
-    yield "read the backlog", act("horizon")
-    yield "renew leases", act("heartbeat", replica, 1, 1.0)
-    yield "claim leases", act("claim", RELAY, 1, replica, 1.0)
-    yield "release leases", act("release", replica, [RELAY], [0])
+    yield "read the backlog", query("horizon")
+    yield "renew leases", query("heartbeat", replica, 1, 1.0)
+    yield "claim leases", query("claim", RELAY, 1, replica, 1.0)
+    yield "release leases", query("release", replica, [RELAY], [0])
     yield "notify other replicas", lambda: connection.fetch("SELECT pg_notify('govid_check', '')")
 
 
-async def _failed_acts(connection: Any) -> AsyncIterator[str]:
-    for name, act in _acts(connection):
+async def _failed_statements(connection: Any) -> AsyncIterator[str]:
+    for name, execute in _statements(connection):
         try:
             async with _rolled_back(connection):
-                await act()
+                await execute()
         except asyncpg.PostgresError as error:
             yield f"the database does not let govid {name} (SQLSTATE {error.sqlstate})"
 
@@ -307,8 +307,8 @@ async def _rolled_back(connection: Any) -> AsyncIterator[None]:
         await transaction.rollback()
 
 
-async def _durability(connection: Any, name: str) -> str | None:
-    """Return the server's setting, or None if it cannot be seen."""
+async def _read_setting(connection: Any, name: str) -> str | None:
+    """Return the server's setting *name*, or None if it is not visible."""
     try:
         rows = await connection.fetch(_DURABILITY)
     except DRIVER_ERRORS:

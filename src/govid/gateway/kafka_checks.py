@@ -1,6 +1,6 @@
-"""What `govid check` and `govid serve` say about Kafka. None of it keeps govid from starting.
+"""Checks Kafka for `govid check` and `govid serve`. No finding prevents a start.
 
-Nothing is changed here: topics that are missing are created by a server that runs.
+The checks change nothing: missing topics are created by a running server.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,56 +24,56 @@ from govid.gateway.settings import Settings
 
 UNCLEAN = "unclean.leader.election.enable"
 A_DATABASE_AHEAD = (
-    "nothing is published until docs/restore.md was followed, and `govid topics accept-ahead` or "
-    "`govid serve --accept-kafka-ahead` says so"
+    "nothing is published until you have followed docs/restore.md and have run `govid topics "
+    "accept-ahead` or `govid serve --accept-kafka-ahead`"
 )
 
 
 class KafkaFindings(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found in Kafka. `relay_faults` keep a server from publishing, not from starting."""
+    """Findings about Kafka. `relay_faults` keep a server from publishing, not from starting."""
 
     warnings: list[str] = []
     relay_faults: list[str] = []
 
 
 async def kafka_findings(settings: Settings) -> KafkaFindings:
-    """Look at Kafka, and compare it with what the database remembers of it.
+    """Check Kafka and compare it with the database's record of it.
 
-    A database that cannot be asked is told elsewhere; nothing is compared then.
+    Without a database nothing is compared; `checks/production.py` reports that it is unavailable.
     """
     servers = settings.bus.kafka_bootstrap_servers
     if not servers:
         return KafkaFindings()
     silence_aiokafka()
     try:
-        # The client would ask for seconds where nothing listens.
+        # The client would retry for seconds at an address that refuses connections.
         if await why_nobody_answers(servers) is None:
             async with reading(servers) as archive:
-                return await _look(settings, archive)
+                return await _check(settings, archive)
     except Outage:
         pass
     except Exception as error:  # noqa: BLE001 - an edge: a server starts whatever Kafka does
-        return KafkaFindings(warnings=[f"Kafka was not looked at, because of {error_class(error)}"])
+        return KafkaFindings(warnings=[f"Kafka was not checked, because of {error_class(error)}"])
     silence = await describe_silence(servers)
-    return KafkaFindings(warnings=[f"{silence}: events wait, and no topic was looked at"])
+    return KafkaFindings(warnings=[f"{silence}: events wait, and no topic was checked"])
 
 
-async def _look(settings: Settings, archive: Archive) -> KafkaFindings:
+async def _check(settings: Settings, archive: Archive) -> KafkaFindings:
     present = await archive.partitions()
     wanted = wanted_topics(settings.bus)
     missing = [name for name in wanted if name not in present]
-    compared = await _compared(settings, archive, present)
+    compared = await _compare_with_database(settings, archive, present)
     durability = await durability_warnings(archive, [name for name in wanted if name in present])
     return KafkaFindings(
-        warnings=[*_missing(missing), *compared.warnings, *durability],
+        warnings=[*_missing_topics(missing), *compared.warnings, *durability],
         relay_faults=compared.relay_faults,
     )
 
 
-async def _compared(
+async def _compare_with_database(
     settings: Settings, archive: Archive, present: Mapping[str, int]
 ) -> KafkaFindings:
-    """Compare Kafka with the database, as far as that can be asked."""
+    """Compare Kafka with the database, if the database is available."""
     if not settings.bus.database_url:
         return KafkaFindings()
     try:
@@ -83,10 +83,10 @@ async def _compared(
         return KafkaFindings()
     try:
         rows = await connection.fetch(QUERIES["topics"])
-        is_forgetful = bool(settings.bus.kafka_generation)
+        is_in_memory = bool(settings.bus.kafka_generation)
         found = (
             KafkaComparison()
-            if is_forgetful
+            if is_in_memory
             else await compare_ends(settings.bus, connection, archive)
         )
     except asyncpg.PostgresError:
@@ -95,7 +95,7 @@ async def _compared(
         await connection.close()
     return KafkaFindings(
         warnings=[
-            *_changed(topic_states(rows, present, ordered_topics(settings.bus))),
+            *_changed_topics(topic_states(rows, present, ordered_topics(settings.bus))),
             *found.warnings(),
         ],
         relay_faults=[f"{one.sentence}; {A_DATABASE_AHEAD}" for one in found.ahead],
@@ -103,7 +103,7 @@ async def _compared(
 
 
 async def durability_warnings(archive: Archive, topics: Sequence[str]) -> list[str]:
-    """Tell which topics can lose acknowledged records when one broker is lost."""
+    """Return warnings for topics that can lose acknowledged records with one broker."""
     replicas = await archive.replicas(topics)
     configuration = await archive.configuration(topics)
     found = {
@@ -115,22 +115,22 @@ async def durability_warnings(archive: Archive, topics: Sequence[str]) -> list[s
             n for n in topics if configuration.get(n, {}).get(UNCLEAN) == "true"
         ],
     }
-    told = [f"topics with {what}: {', '.join(names)}" for what, names in found.items() if names]
+    warnings = [f"topics with {what}: {', '.join(names)}" for what, names in found.items() if names]
     unseen = [name for name in topics if "min.insync.replicas" not in configuration.get(name, {})]
     if unseen:
-        told.append(
-            "how safely Kafka keeps records is not known: govid may not look at the settings of "
+        warnings.append(
+            "the durability of Kafka's records is unknown: govid may not read the settings of "
             + ", ".join(unseen)
         )
-    return told
+    return warnings
 
 
-def _missing(names: Sequence[str]) -> Iterator[str]:
+def _missing_topics(names: Sequence[str]) -> Iterator[str]:
     if names:
         yield f"Kafka has no topic {', '.join(names)}: a server that runs creates what is missing"
 
 
-def _changed(states: Iterable[TopicState]) -> Iterator[str]:
+def _changed_topics(states: Iterable[TopicState]) -> Iterator[str]:
     for one in states:
         if one.state == "changed":
             yield (

@@ -1,6 +1,6 @@
-"""What keeps govid from serving in production. Everything is told at once.
+"""Production checks: finds all settings and states that prevent `govid serve` from starting.
 
-`govid serve` and `govid check` print the same list; `govid dev` runs with all of it.
+`govid serve` and `govid check` print the same list; `govid dev` runs without these checks.
 """
 
 from collections.abc import Iterator
@@ -40,17 +40,17 @@ _HAS_SYSTEM_USER = 160_000
 
 
 def faults(settings: Settings) -> list[str]:
-    """Return what is wrong with *settings*, without asking anybody."""
+    """Return the problems of *settings* that block a start, without a network call."""
     return [
         *_backends(settings),
         *unsafe_settings(settings),
-        *_surroundings(settings),
+        *_mail_and_hosts(settings),
         *_departments(settings),
     ]
 
 
 async def backend_faults(settings: Settings) -> list[str]:
-    """Return what is wrong with the database."""
+    """Return the problems of the database that block a start."""
     if not settings.bus.database_url:
         return []
     try:
@@ -71,10 +71,10 @@ async def backend_faults(settings: Settings) -> list[str]:
 
 
 async def _server_faults(connection: asyncpg.Connection, settings: Settings) -> list[str]:
-    """Ask a server that lets govid in about everything, whatever it has answered before."""
+    """Run all checks of a server that accepts govid's connection, whatever the first ones find."""
     schema = await _schema_faults(connection)
     return [
-        *await _trust(connection),
+        *await _trust_authentication(connection),
         *schema,
         *await account_faults(connection, settings),
         *await database_faults(
@@ -84,7 +84,7 @@ async def _server_faults(connection: asyncpg.Connection, settings: Settings) -> 
 
 
 async def backend_warnings(settings: Settings) -> list[str]:
-    """Return what is allowed of the database and should be known; nothing if it is away."""
+    """Return warnings about the database; none if it is unavailable."""
     if not settings.bus.database_url:
         return []
     try:
@@ -103,8 +103,8 @@ async def backend_warnings(settings: Settings) -> list[str]:
 
 
 def warnings(settings: Settings) -> list[str]:
-    """Return what is allowed in production and had better be known."""
-    found = [*settings.notices, *_stand_ins(settings)]
+    """Return warnings about *settings* that are allowed in production."""
+    found = [*settings.notices, *_missing_departments(settings)]
     if settings.nhs.registry == "remote" and not settings.nhs.takes_bookings:
         found.append("No practices take bookings: appointments are answered with 503")
     if settings.identity.access_token_seconds > TOKEN_SECONDS:
@@ -112,12 +112,12 @@ def warnings(settings: Settings) -> list[str]:
             "access tokens live longer than 15 minutes (GOVID_ACCESS_TOKEN_EXPIRE_MINUTES)"
         )
     if not settings.identity.password_checks:
-        found.append("GOVID_PASSWORD_CHECKS is off: passwords that are easy to guess are taken")
+        found.append("GOVID_PASSWORD_CHECKS is off: passwords that are easy to guess are accepted")
     if settings.identity.mail.folder is None and settings.identity.mail.smtp is None:
-        found.append("GOVID_MAIL is off: nobody can set a forgotten password or change an address")
+        found.append("GOVID_MAIL is off: forgotten passwords and email addresses cannot be changed")
     if settings.identity.mail.smtp is not None:
         found.append(
-            "links in mails lead to /reset and /account/confirm, pages that govid does not have: "
+            "links in emails lead to /reset and /account/confirm, pages that govid does not serve: "
             "a front end has to serve them"
         )
     if settings.is_set("GOVID_REVOCATION_CHECK"):
@@ -127,21 +127,21 @@ def warnings(settings: Settings) -> list[str]:
             "nothing can scrape /metrics: set GOVID_MANAGEMENT_PORT, or GOVID_METRICS_TOKEN"
         )
     if settings.bus.kept_days > settings.bus.retention_days:
-        found.append("events are kept as long as Kafka keeps its records, which is longer")
+        found.append("events outlive GOVID_RETENTION_DAYS, because Kafka keeps its records longer")
     return found
 
 
-def _stand_ins(settings: Settings) -> Iterator[str]:
-    """Tell where no department is asked, or none that is real."""
-    for name, port in _ports(settings):
-        if port == "off":
-            yield f"{name} is off: verifications wait until it is there"
-        elif port == "simulator" and settings.allow_simulators:
-            yield f"{name} is simulated: nobody is really verified"
+def _missing_departments(settings: Settings) -> Iterator[str]:
+    """Yield a warning for each department that is off or simulated."""
+    for name, mode in _department_modes(settings):
+        if mode == "off":
+            yield f"{name} is off: verifications wait until it is available"
+        elif mode == "simulator" and settings.allow_simulators:
+            yield f"{name} is simulated: verifications are not real"
     if settings.hmrc.tax_records == "off":
-        yield "GOVID_TAX_RECORDS is off: nobody can see what HMRC has"
+        yield "GOVID_TAX_RECORDS is off: tax records of HMRC are not available"
     elif settings.hmrc.tax_records == "simulator" and settings.allow_simulators:
-        yield "GOVID_TAX_RECORDS is simulated: what people see is made up"
+        yield "GOVID_TAX_RECORDS is simulated: the tax records shown are not real"
 
 
 def _backends(settings: Settings) -> Iterator[str]:
@@ -166,12 +166,12 @@ def _backends(settings: Settings) -> Iterator[str]:
         )
 
 
-def _surroundings(settings: Settings) -> Iterator[str]:
+def _mail_and_hosts(settings: Settings) -> Iterator[str]:
     if settings.identity.mail.folder is not None:
-        yield "GOVID_MAIL is a folder, which nobody reads"
+        yield "GOVID_MAIL is a folder: no email would be sent"
     smtp = settings.identity.mail.smtp
     if smtp is not None and smtp.tls == "none":
-        yield "GOVID_SMTP_TLS is none: links that set passwords would travel unencrypted"
+        yield "GOVID_SMTP_TLS is none: links that set passwords would be sent unencrypted"
     if not settings.allowed_hosts:
         yield "GOVID_ALLOWED_HOSTS is not set"
     elif hosts.ANY in settings.allowed_hosts:
@@ -179,21 +179,24 @@ def _surroundings(settings: Settings) -> Iterator[str]:
 
 
 def _departments(settings: Settings) -> Iterator[str]:
-    """Judge what stands at the ports; with simulators allowed, this is a rehearsal."""
+    """Check the clients of departments, unless simulators are allowed."""
     if settings.allow_simulators:
         return
-    for name, port in (*_ports(settings), ("GOVID_TAX_RECORDS", settings.hmrc.tax_records)):
-        if port == "simulator":
+    for name, mode in (
+        *_department_modes(settings),
+        ("GOVID_TAX_RECORDS", settings.hmrc.tax_records),
+    ):
+        if mode == "simulator":
             yield f"{name} is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true"
     for name, address in _addresses(settings):
         if not address.startswith("https://"):
             yield f"{name} is not an https address"
     if settings.nhs.are_limits_lifted:
-        yield "GOVID_DEPARTMENT_LIMITS is false: the departments would turn govid away"
+        yield "GOVID_DEPARTMENT_LIMITS is false: the departments would reject requests"
 
 
 def _addresses(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Return where secrets and personal data go to, or come back from, by their settings' names."""
+    """Yield settings that name an address for secrets or personal data, with their values."""
     nhs, hmrc = settings.nhs, settings.hmrc
     if nhs.registry == "remote":
         yield "GOVID_NHS_BASE_URL", nhs.base_url
@@ -204,20 +207,20 @@ def _addresses(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "GOVID_HMRC_REDIRECT_URI", hmrc.redirect_uri
 
 
-def _ports(settings: Settings) -> tuple[tuple[str, str], ...]:
+def _department_modes(settings: Settings) -> tuple[tuple[str, str], ...]:
     return (
         ("GOVID_PATIENT_REGISTRY", settings.nhs.registry),
         ("GOVID_NINO_VERIFIER", settings.hmrc.registry),
     )
 
 
-async def _trust(connection: asyncpg.Connection) -> list[str]:
-    """Tell whether the database let us in without any proof; PostgreSQL says so from 16 on."""
+async def _trust_authentication(connection: asyncpg.Connection) -> list[str]:
+    """Return a problem if the database requires no password; only PostgreSQL 16 and newer tell."""
     version = connection.get_server_version()
     if version.major * 10_000 < _HAS_SYSTEM_USER:
         return []
-    proven = await connection.fetchval("SELECT system_user IS NOT NULL")
-    return [] if proven else ["the database lets anybody in (trust authentication)"]
+    is_authenticated = await connection.fetchval("SELECT system_user IS NOT NULL")
+    return [] if is_authenticated else ["the database requires no password (trust authentication)"]
 
 
 async def _schema_faults(connection: asyncpg.Connection) -> list[str]:
@@ -229,4 +232,4 @@ async def _schema_faults(connection: asyncpg.Connection) -> list[str]:
     if fault is not None:
         return [fault]
     drift = differences(await describe(connection))
-    return [f"schema bus is not what the migrations made; {line}" for line in drift]
+    return [f"schema bus differs from the migrations; {line}" for line in drift]

@@ -1,4 +1,4 @@
-"""Warnings about the database role: what it may do beyond what govid needs."""
+"""Finds privileges of the database role beyond those that govid needs."""
 
 from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
 from govid.bus.storage.errors import DRIVER_ERRORS
@@ -16,14 +16,14 @@ _ROLE = """
 
 
 async def role_warnings(settings: Settings) -> list[str]:
-    """Return what the role may do that an intruder would like; nothing if nobody can be asked."""
+    """Return warnings about excessive privileges; none if the database is unavailable."""
     if not settings.bus.database_url:
         return []
     try:
         factory = ConnectionFactory(settings.bus.database_url, application="govid check")
         connection = await factory.open()
     except (InvalidConnectionUrl, *DRIVER_ERRORS):
-        return []  # `production.backend_faults` says why.
+        return []  # `backend_problems` reports the reason.
     try:
         role = await connection.fetchrow(_ROLE)
     finally:
@@ -34,6 +34,6 @@ async def role_warnings(settings: Settings) -> list[str]:
         "owns the tables, so it may remove the triggers that protect events; let `govid migrate` "
         "run as the owner and `govid serve` as another role": role["is_owner"],
     }
-    # A superuser usually owns the tables too; the first says enough.
+    # A superuser usually owns the tables too; the first warning is sufficient.
     texts = [text for text, is_so in found.items() if is_so]
     return [f"the database role {role['name']} {text}" for text in texts[:1]]

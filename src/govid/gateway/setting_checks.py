@@ -1,6 +1,6 @@
-"""Settings that can be read and are not safe to serve with.
+"""Finds settings that are valid but unsafe in production.
 
-Part of the one list of `production.py`. Nothing is asked here: no database, no Kafka.
+Its findings are part of the list of `checks/production.py`. It uses neither the database nor Kafka.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,9 +15,9 @@ from govid.gateway.settings import Settings
 SECRET_BYTES = 32
 DISTINCT_BYTES = 8
 PUBLISHED = frozenset({b"my_super_secret_jwt_key", b"super-secret-key-for-dev"})
-"""Secrets that stand in the prototype's repository."""
+"""Secrets that were published in the prototype's repository."""
 _RUN_SHARE = 0.75
-"""A secret of which so large a part counts up or down was typed along the keyboard."""
+"""A secret is guessable if this share of its bytes counts up or down."""
 
 
 def unsafe_settings(settings: Settings) -> Iterator[str]:
@@ -27,16 +27,16 @@ def unsafe_settings(settings: Settings) -> Iterator[str]:
     if ANY in settings.cors_origins:
         yield "GOVID_CORS_ORIGINS allows any origin"
     yield from unmatched_origins(settings)
-    yield from _networks(settings)
-    yield from _throttles(settings)
-    yield from _transport(settings)
+    yield from _trusted_networks(settings)
+    yield from _rate_limits(settings)
+    yield from _database_transport(settings)
 
 
 def secret_faults(settings: Settings) -> Iterator[str]:
-    """Judge the secrets that are in use; others may stand in an old file and mean nothing.
+    """Check the secrets that are in use; a secret that is not used is ignored.
 
-    A key of encryption that is set is in use whatever signs tokens: facts and consents are kept
-    under it.
+    An encryption key that is set is always in use, whatever signs tokens: claimed facts and
+    consents are encrypted with it.
     """
     in_use = _secrets_in_use(settings)
     for name, secret in in_use.items():
@@ -82,7 +82,7 @@ def _secrets_in_use(settings: Settings) -> dict[str, bytes]:
 
 
 def public_url_faults(settings: Settings) -> Iterator[str]:
-    """Judge the URL that stands in tokens as their issuer, and in links of mails."""
+    """Check the public URL, which is the issuer of tokens and the base of links in emails."""
     url = settings.public_url
     if not url.startswith("https://"):
         yield "GOVID_PUBLIC_URL is not an https address"
@@ -90,7 +90,7 @@ def public_url_faults(settings: Settings) -> Iterator[str]:
     parts = {"a query": "?" in url, "a fragment": "#" in url, "a user": "@" in authority}
     if extra := [name for name, is_there in parts.items() if is_there]:
         yield (
-            f"GOVID_PUBLIC_URL holds {' and '.join(extra)}, which would stand in every token: "
+            f"GOVID_PUBLIC_URL holds {' and '.join(extra)}; it would be part of every token: "
             "give scheme, host and path only"
         )
     elif url.startswith("https://") and not _has_host(url):
@@ -115,28 +115,28 @@ def unmatched_origins(settings: Settings) -> Iterator[str]:
             )
 
 
-def _networks(settings: Settings) -> Iterator[str]:
-    """Judge the networks whose word is taken."""
+def _trusted_networks(settings: Settings) -> Iterator[str]:
+    """Check the lists of trusted networks."""
     lists: Mapping[str, tuple[str, ...]] = {
         "GOVID_TRUSTED_PROXIES": settings.trusted_proxies,
         "GOVID_TRUSTED_CALLERS": settings.identity.throttle.trusted_callers,
     }
     for name, networks in lists.items():
-        if _holds_everything(networks):
+        if _covers_all_addresses(networks):
             yield (
                 f"{name} trusts every address, so that each client can claim to be another: name "
                 "the networks of your own machines"
             )
 
 
-def _holds_everything(networks: tuple[str, ...]) -> bool:
+def _covers_all_addresses(networks: tuple[str, ...]) -> bool:
     read = [ip_network(one) for one in networks]
     fours = collapse_addresses([one for one in read if isinstance(one, IPv4Network)])
     sixes = collapse_addresses([one for one in read if isinstance(one, IPv6Network)])
     return any(one.prefixlen == 0 for one in fours) or any(one.prefixlen == 0 for one in sixes)
 
 
-def _throttles(settings: Settings) -> Iterator[str]:
+def _rate_limits(settings: Settings) -> Iterator[str]:
     throttle = settings.identity.throttle
     if not (throttle.address_failures or throttle.registrations or throttle.duplicates):
         yield (
@@ -145,15 +145,15 @@ def _throttles(settings: Settings) -> Iterator[str]:
         )
 
 
-def _transport(settings: Settings) -> Iterator[str]:
-    """Judge a database that is reached over a network without TLS, on demand."""
+def _database_transport(settings: Settings) -> Iterator[str]:
+    """Refuse a database that is reached over a network with TLS explicitly disabled."""
     try:
         url = parse_url(settings.bus.database_url)
     except InvalidConnectionUrl:
-        return  # `production.backend_faults` names what is wrong with it.
+        return  # `backend_problems` reports what is wrong with it.
     if url.tls.get("sslmode") == "disable" and not all(_is_local(host) for host, _ in url.hosts):
         yield (
-            "GOVID_DATABASE_URL says sslmode=disable: passwords and data travel unencrypted; say "
+            "GOVID_DATABASE_URL has sslmode=disable: passwords and data are sent unencrypted; use "
             "verify-full, or prefer where the network is protected otherwise"
         )
 

@@ -11,6 +11,6 @@ async def test_a_schema_that_drifted_is_a_fault_with_a_name(database_url: str) -
     await connection.execute("ALTER TABLE bus.topic DROP CONSTRAINT topic_partitions_check")
     await connection.close()
     assert (
-        "schema bus is not what the migrations made;"
+        "schema bus differs from the migrations;"
         " missing: constraint topic.topic_partitions_check CHECK ((partitions > 0))"
     ) in await backend_faults(load({"GOVID_DATABASE_URL": database_url}, env_file=None))

@@ -19,7 +19,7 @@ def settings(url: str) -> Settings:
 
 async def test_a_database_that_trusts_everybody_is_a_fault(database_url: str) -> None:
     assert await backend_faults(settings(database_url)) == [
-        "the database lets anybody in (trust authentication)"
+        "the database requires no password (trust authentication)"
     ]
 
 

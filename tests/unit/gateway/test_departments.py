@@ -177,7 +177,7 @@ def test_a_base_url_is_a_host_of_the_web(url: str) -> None:
         ),
         (
             {**CREDENTIALS, "GOVID_DEPARTMENT_LIMITS": False},
-            "GOVID_DEPARTMENT_LIMITS is false: the departments would turn govid away",
+            "GOVID_DEPARTMENT_LIMITS is false: the departments would reject requests",
         ),
     ],
 )

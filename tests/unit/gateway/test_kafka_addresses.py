@@ -112,7 +112,7 @@ async def test_f11_check_warns_of_what_is_no_kafka(answer: bytes) -> None:
     (warning,) = found.warnings
     assert warning == (
         f"what listens at {address} does not answer as Kafka does: events wait, and no topic was "
-        "looked at"
+        "checked"
     )
 
 
@@ -122,4 +122,4 @@ async def test_f11_check_warns_where_nothing_answers(servers: str) -> None:
     found = await kafka_findings(settings)
     why = await why_nobody_answers(servers)
     (warning,) = found.warnings
-    assert warning == f"no Kafka answers at {why}: events wait, and no topic was looked at"
+    assert warning == f"no Kafka answers at {why}: events wait, and no topic was checked"

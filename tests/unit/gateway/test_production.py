@@ -13,7 +13,7 @@ PLAINTEXT = (
     "set GOVID_KAFKA_ALLOW_PLAINTEXT=true"
 )
 PAGES = (
-    "links in mails lead to /reset and /account/confirm, pages that govid does not have: "
+    "links in emails lead to /reset and /account/confirm, pages that govid does not serve: "
     "a front end has to serve them"
 )
 GOOD: dict[str, object] = {
@@ -148,9 +148,9 @@ def test_simulators_may_be_allowed_and_are_then_warned_of() -> None:
     chosen = settings(GOVID_PATIENT_REGISTRY="simulator", GOVID_ALLOW_SIMULATORS=True)
     assert faults(chosen) == []
     assert warnings(chosen) == [
-        "GOVID_PATIENT_REGISTRY is simulated: nobody is really verified",
-        "GOVID_NINO_VERIFIER is off: verifications wait until it is there",
-        "GOVID_TAX_RECORDS is off: nobody can see what HMRC has",
+        "GOVID_PATIENT_REGISTRY is simulated: verifications are not real",
+        "GOVID_NINO_VERIFIER is off: verifications wait until it is available",
+        "GOVID_TAX_RECORDS is off: tax records of HMRC are not available",
         "access tokens live longer than 15 minutes (GOVID_ACCESS_TOKEN_EXPIRE_MINUTES)",
         PAGES,
     ]
@@ -169,7 +169,7 @@ def test_without_mail_production_runs_and_says_what_that_means() -> None:
     chosen = settings(GOVID_MAIL="off")
     assert faults(chosen) == []
     assert (
-        "GOVID_MAIL is off: nobody can set a forgotten password or change an address"
+        "GOVID_MAIL is off: forgotten passwords and email addresses cannot be changed"
         in warnings(chosen)
     )
     assert PAGES not in warnings(chosen)
@@ -178,18 +178,19 @@ def test_without_mail_production_runs_and_says_what_that_means() -> None:
 def test_without_the_lists_production_runs_and_says_what_that_means() -> None:
     chosen = settings(GOVID_PASSWORD_CHECKS=False)
     assert faults(chosen) == []
-    assert "GOVID_PASSWORD_CHECKS is off: passwords that are easy to guess are taken" in warnings(
-        chosen
+    assert (
+        "GOVID_PASSWORD_CHECKS is off: passwords that are easy to guess are accepted"
+        in warnings(chosen)
     )
 
 
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"GOVID_MAIL": "folder"}, "GOVID_MAIL is a folder, which nobody reads"),
+        ({"GOVID_MAIL": "folder"}, "GOVID_MAIL is a folder: no email would be sent"),
         (
             {"GOVID_SMTP_TLS": "none"},
-            "GOVID_SMTP_TLS is none: links that set passwords would travel unencrypted",
+            "GOVID_SMTP_TLS is none: links that set passwords would be sent unencrypted",
         ),
     ],
 )

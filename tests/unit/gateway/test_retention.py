@@ -5,7 +5,7 @@ import pytest
 from govid.gateway.production import warnings
 from govid.gateway.settings import Settings, load
 
-WARNING = "events are kept as long as Kafka keeps its records, which is longer"
+WARNING = "events outlive GOVID_RETENTION_DAYS, because Kafka keeps its records longer"
 
 
 def settings(**changes: object) -> Settings:

@@ -18,7 +18,7 @@ PROXIES = (
     "name the networks of your own machines"
 )
 DISABLED = (
-    "GOVID_DATABASE_URL says sslmode=disable: passwords and data travel unencrypted; say "
+    "GOVID_DATABASE_URL has sslmode=disable: passwords and data are sent unencrypted; use "
     "verify-full, or prefer where the network is protected otherwise"
 )
 
@@ -200,7 +200,7 @@ def test_d6_what_has_a_normal_form_is_no_fault(value: str) -> None:
 def test_d10_a_public_url_holds_nothing_but_its_place(url: str, what: str) -> None:
     assert faults(settings(GOVID_PUBLIC_URL=url)) == [
         (
-            f"GOVID_PUBLIC_URL holds {what}, which would stand in every token: give scheme, host "
+            f"GOVID_PUBLIC_URL holds {what}; it would be part of every token: give scheme, host "
             "and path only"
         )
     ]
@@ -232,7 +232,7 @@ def test_f3_an_env_file_is_taken_as_written_and_named(
     assert found.identity.mail.smtp is not None
     assert found.identity.mail.smtp.password == value
     assert (
-        "GOVID_SMTP_PASSWORD in .env holds ${: it is taken as written, nothing is filled in"
+        "GOVID_SMTP_PASSWORD in .env contains ${: it is used as written, without substitution"
         in warnings(found)
     )
     assert value not in " ".join(warnings(found))

@@ -244,7 +244,7 @@ def test_f3_a_line_that_cannot_be_read_is_said_without_its_text(
     env_file(content)
     settings = load()
     assert settings.port == 8001
-    assert settings.notices == (f"line {line} of .env is no NAME=value and counts for nothing",)
+    assert settings.notices == (f"line {line} of .env is not NAME=value and is ignored",)
     assert caplog.records == []
 
 
@@ -261,4 +261,4 @@ def test_f3_what_stands_in_the_place_of_the_file_is_a_fault(kind: str) -> None:
     place.mkdir() if kind == "folder" else place.symlink_to("gone")
     with pytest.raises(SettingsError) as caught:
         load()
-    assert caught.value.faults == [".env is no file"]
+    assert caught.value.faults == [".env is not a file"]

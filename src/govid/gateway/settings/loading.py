@@ -103,7 +103,7 @@ def _sources(
     raw = None if env_file is None else _read(env_file, faults, notices)
     if env_file is not None and raw is not None:
         notices += [
-            f"{name} in {env_file} holds ${{: it is taken as written, nothing is filled in"
+            f"{name} in {env_file} contains ${{: it is used as written, without substitution"
             for name, value in raw.items()
             if "${" in value
         ]
@@ -131,7 +131,7 @@ def _read(env_file: Path, faults: list[str], notices: list[str]) -> dict[str, st
     """Return what is written in *env_file*; None if it is not there, or cannot be read at all."""
     if not env_file.is_file():
         if env_file.is_symlink() or env_file.exists():
-            faults.append(f"{env_file} is no file")
+            faults.append(f"{env_file} is not a file")
         return None
     try:
         bindings = _bindings(env_file)
@@ -143,7 +143,7 @@ def _read(env_file: Path, faults: list[str], notices: list[str]) -> dict[str, st
         return None
     # No fault, as the prototype ran with such a line. Without its text, which may be a secret.
     notices += [
-        f"line {_line_of(one)} of {env_file} is no NAME=value and counts for nothing"
+        f"line {_line_of(one)} of {env_file} is not NAME=value and is ignored"
         for one in bindings
         if one.error
     ]
