@@ -1,1 +1,1 @@
-"""The edge and the composition root: it builds everything and knows everyone."""
+"""HTTP edge, composition root and command line of govid. It uses all modules; none imports it."""

@@ -25,7 +25,7 @@ from govid.gateway.faults import explain, sentence
 
 DEPTH = 32
 SHORT_BYTES = 16 * 1024
-"""The largest body of a route, unless it takes long texts (`long_text=True`)."""
+"""The largest body of a route, unless it accepts long texts (`long_text=True`)."""
 EXPLAINED_VALUES = 1_000
 """A refused body with more values than this is not searched for a more precise reason."""
 _INT64 = range(-(2**63), 2**63)

@@ -43,21 +43,21 @@ PoolMode = Literal["transaction", "statement"]
 """The mode of a connection pooler that does not give each connection a session of its own."""
 
 _NAMESPACES = """
-    SELECT nspname AS name, 'USAGE' AS act FROM pg_namespace
+    SELECT nspname AS name, 'USAGE' AS privilege FROM pg_namespace
     WHERE nspname = ANY($1::text[]) AND NOT has_schema_privilege(oid, 'USAGE')
     ORDER BY 1
 """
 _TABLES = """
-    SELECT n.nspname || '.' || c.relname AS name, acts.act
+    SELECT n.nspname || '.' || c.relname AS name, needed.privilege
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    CROSS JOIN (VALUES ('SELECT'), ('INSERT')) AS acts (act)
+    CROSS JOIN (VALUES ('SELECT'), ('INSERT')) AS needed (privilege)
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
         AND (
             n.nspname = ANY($1::text[])
             -- Only `govid migrate` writes the version.
-            OR n.nspname = 'public' AND c.relname = 'govid_version' AND acts.act = 'SELECT'
+            OR n.nspname = 'public' AND c.relname = 'govid_version' AND needed.privilege = 'SELECT'
         )
-        AND NOT has_table_privilege(c.oid, acts.act)
+        AND NOT has_table_privilege(c.oid, needed.privilege)
     ORDER BY 1, 2 DESC
 """
 CHANGED_ROWS: Mapping[str, Sequence[str]] = {
@@ -81,7 +81,7 @@ REMOVED_ROWS: Mapping[str, Sequence[str]] = {
 }
 """The tables from which the service or its retention deletes single rows."""
 _CHANGES = """
-    SELECT n.nspname || '.' || c.relname AS name, $2 AS act
+    SELECT n.nspname || '.' || c.relname AS name, $2 AS privilege
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname || '.' || c.relname = ANY($1::text[]) AND NOT has_table_privilege(c.oid, $2)
     ORDER BY 1
@@ -100,13 +100,13 @@ _OTHER_TOPICS = """
 """
 RECENT_SECONDS = 300
 _SEQUENCES = """
-    SELECT n.nspname || '.' || c.relname AS name, acts.act
+    SELECT n.nspname || '.' || c.relname AS name, needed.privilege
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    CROSS JOIN (VALUES ('SELECT'), ('USAGE')) AS acts (act)
+    CROSS JOIN (VALUES ('SELECT'), ('USAGE')) AS needed (privilege)
     WHERE n.nspname = ANY($1::text[]) AND c.relkind = 'S'
-        AND NOT has_sequence_privilege(c.oid, acts.act)
+        AND NOT has_sequence_privilege(c.oid, needed.privilege)
         -- Only the bus reads a sequence's current value; the others are only incremented.
-        AND (acts.act = 'USAGE' OR n.nspname = 'bus')
+        AND (needed.privilege = 'USAGE' OR n.nspname = 'bus')
     ORDER BY 1, 2
 """
 _OWNED = """
@@ -248,7 +248,7 @@ async def _can_begin(connection: Any) -> bool:
 
 async def _missing_privileges(connection: Any) -> list[str]:
     rights = [
-        f"{row['act']} {kind} {row['name']}"
+        f"{row['privilege']} {kind} {row['name']}"
         for kind, query in (
             ("schema", _NAMESPACES),
             ("table", _TABLES),
@@ -257,10 +257,12 @@ async def _missing_privileges(connection: Any) -> list[str]:
         for row in await connection.fetch(query, list(SCHEMAS))
     ]
     rights += [
-        f"{row['act']} table {row['name']}"
-        for act, tables in (("UPDATE", CHANGED_ROWS), ("DELETE", REMOVED_ROWS))
+        f"{row['privilege']} table {row['name']}"
+        for privilege, tables in (("UPDATE", CHANGED_ROWS), ("DELETE", REMOVED_ROWS))
         for row in await connection.fetch(
-            _CHANGES, [f"{schema}.{name}" for schema in tables for name in tables[schema]], act
+            _CHANGES,
+            [f"{schema}.{name}" for schema in tables for name in tables[schema]],
+            privilege,
         )
     ]
     rights += [

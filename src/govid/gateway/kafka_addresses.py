@@ -1,4 +1,7 @@
-"""Reads the addresses of Kafka, and finds out why none of them answers, without a word of Kafka."""
+"""Parses the addresses of Kafka, and finds out why none of them can be connected to.
+
+Uses plain TCP connections; the Kafka protocol is not spoken here.
+"""
 
 import asyncio
 import contextlib
@@ -8,8 +11,8 @@ import socket
 import msgspec
 
 DEFAULT_PORT = 9092
-"""The port that the client takes where an address names none."""
-KNOCK_SECONDS = 1
+"""The port that the client uses if an address has none."""
+CONNECT_SECONDS = 1
 _ADDRESS = re.compile(r"(?:\[(?P<six>[\w:.%]+)\]|(?P<name>[\w.-]+))(?::(?P<port>[0-9]{1,5}))?")
 _LARGEST_PORT = 65_535
 
@@ -21,7 +24,7 @@ class KafkaAddress(msgspec.Struct, frozen=True):
     port: int
 
     def __str__(self) -> str:
-        """Return it as it is written in the setting."""
+        """Return the address as it is written in the setting."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
@@ -30,7 +33,7 @@ def parse_addresses(bootstrap_servers: str) -> list[KafkaAddress]:
     """Return the servers that *bootstrap_servers* names, separated by commas.
 
     Raises:
-        ValueError: one of them is no address. The text does not repeat it.
+        ValueError: one of them is no address. The text of the error does not quote it.
     """
     return [_parse(text) for text in bootstrap_servers.split(",")]
 
@@ -43,7 +46,7 @@ def _parse(text: str) -> KafkaAddress:
 
 
 async def describe_silence(bootstrap_servers: str) -> str:
-    """Return why Kafka could not be asked at *bootstrap_servers*, after that was tried in vain."""
+    """Return why Kafka is not available at *bootstrap_servers*, after an attempt has failed."""
     why = await why_nobody_answers(bootstrap_servers)
     if why is None:
         return f"what listens at {bootstrap_servers} does not answer as Kafka does"
@@ -51,31 +54,31 @@ async def describe_silence(bootstrap_servers: str) -> str:
 
 
 async def why_nobody_answers(bootstrap_servers: str) -> str | None:
-    """Return for each of *bootstrap_servers* why it cannot be connected to; None if one can be.
+    """Return for each of *bootstrap_servers* why no connection is possible; None if one is.
 
-    What listens there need not be Kafka.
+    The server at that address need not be Kafka.
     """
     reasons = []
     for address in parse_addresses(bootstrap_servers):
-        reason = await _knock(address)
+        reason = await _try_connect(address)
         if reason is None:
             return None
         reasons.append(f"{address} ({reason})")
     return ", ".join(reasons)
 
 
-async def _knock(address: KafkaAddress) -> str | None:
+async def _try_connect(address: KafkaAddress) -> str | None:
     try:
-        async with asyncio.timeout(KNOCK_SECONDS):
+        async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(address.host, address.port)
     except TimeoutError:
-        return f"no answer within {KNOCK_SECONDS} s"
+        return f"no answer within {CONNECT_SECONDS} s"
     except ConnectionRefusedError:
         return "connection refused"
     except (socket.gaierror, UnicodeError):
         return "its name is not known"
     except OSError:
-        # A name with several addresses fails with one error for all of them.
+        # A name with several addresses raises one error for all of them.
         return "no connection"
     writer.close()
     with contextlib.suppress(OSError):

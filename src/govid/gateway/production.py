@@ -215,7 +215,7 @@ def _department_modes(settings: Settings) -> tuple[tuple[str, str], ...]:
 
 
 async def _trust_authentication(connection: asyncpg.Connection) -> list[str]:
-    """Return a problem if the database requires no password; only PostgreSQL 16 and newer tell."""
+    """Return a problem if the database requires no password; PostgreSQL 15 does not tell."""
     version = connection.get_server_version()
     if version.major * 10_000 < _HAS_SYSTEM_USER:
         return []

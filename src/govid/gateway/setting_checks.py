@@ -82,7 +82,7 @@ def _secrets_in_use(settings: Settings) -> dict[str, bytes]:
 
 
 def public_url_faults(settings: Settings) -> Iterator[str]:
-    """Check the public URL, which is the issuer of tokens and the base of links in emails."""
+    """Check the public URL, which is the issuer of tokens and the base of links in e-mails."""
     url = settings.public_url
     if not url.startswith("https://"):
         yield "GOVID_PUBLIC_URL is not an https address"

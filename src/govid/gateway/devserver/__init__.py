@@ -1,1 +1,1 @@
-"""Backends for `govid dev`: they need nothing but Python, and nothing of them is for production."""
+"""Development aids of `govid dev`: embedded backends and pages, none of them for production."""

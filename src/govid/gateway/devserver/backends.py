@@ -1,4 +1,4 @@
-"""Starts the backends that the settings do not name, and tells the application where they are."""
+"""Starts the embedded backends of `govid dev`: PostgreSQL and an in-memory Kafka."""
 
 import os
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from govid.gateway.settings import Settings
 
 
 class Backends(msgspec.Struct, frozen=True, kw_only=True):
-    """What was started; None stands for one that is the user's own."""
+    """The embedded backends that were started; None for one that the user has configured."""
 
     postgres: EmbeddedPostgres | None
     kafka: MockKafka | None
 
     def overrides(self) -> dict[str, object]:
-        """Return the settings by which the application finds them."""
+        """Return the settings with the addresses of the backends."""
         found: dict[str, object] = {}
         if self.postgres is not None:
             found["GOVID_DATABASE_URL"] = self.postgres.url
@@ -39,24 +39,25 @@ def start(
     say: Callable[[str], None],
     meanwhile: Callable[[], object],
 ) -> Backends:
-    """Start what *settings* do not name; *stack* stops it. The database's place goes to *state*.
+    """Start each backend that *settings* do not name; *stack* stops it again.
 
-    *meanwhile* is called while PostgreSQL starts, which it does in processes of its own.
+    The folder of the database is stored in *state*. *meanwhile* is called while PostgreSQL starts
+    in its own processes; *say* receives sentences for the terminal.
 
     Raises:
         CannotStart: one of them did not start.
     """
     postgres = None
     if not settings.is_set("GOVID_DATABASE_URL"):
-        place, why = choose_folder(folder.path, state.postgres_folder)
-        for sentence in (why, ROOT_NOTICE if os.geteuid() == 0 else None):
+        postgres_folder, reason = choose_folder(folder.path, state.postgres_folder)
+        for sentence in (reason, ROOT_NOTICE if os.geteuid() == 0 else None):
             if sentence is not None:
                 say(sentence)
-        if not place.exists():
+        if not postgres_folder.exists():
             say("Preparing the database. Later starts are faster.")
-        state.postgres_folder = str(place)
+        state.postgres_folder = str(postgres_folder)
         folder.write(state)
-        postgres = EmbeddedPostgres(place, say)
+        postgres = EmbeddedPostgres(postgres_folder, say)
     with ThreadPoolExecutor(1) as pool:
         started = pool.submit(stack.enter_context, postgres) if postgres is not None else None
         meanwhile()

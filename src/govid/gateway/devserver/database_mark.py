@@ -1,7 +1,7 @@
-"""Tells a database that `govid dev` has made from one that may serve people.
+"""Marks databases of `govid dev`, so that it never runs on a database with real accounts.
 
-Only where its URL is the operator's: made-up people would be able to sign in there, simulated
-departments would verify real ones, and the death that they report would block an account.
+This matters if the operator has set the URL of the database: synthetic people could sign in there,
+simulated departments would verify real people, and a simulated death notice would block an account.
 """
 
 from enum import Enum, auto
@@ -16,16 +16,16 @@ _COMMENT = """
 
 
 class Origin(Enum):
-    """Who has begun a database."""
+    """What created a database."""
 
     NEW = auto()
-    """Nobody: it has no tables of govid."""
+    """It has no tables of govid yet."""
     DEMONSTRATION = auto()
     FOREIGN = auto()
 
 
 async def origin_of(connection: Any) -> Origin:
-    """Return who has begun the database of *connection*."""
+    """Return what created the database of *connection*."""
     row = await connection.fetchrow(_COMMENT)
     if row["is_new"]:
         return Origin.NEW
@@ -33,5 +33,5 @@ async def origin_of(connection: Any) -> Origin:
 
 
 async def mark(connection: Any) -> None:
-    """Note that this database is for demonstrations."""
+    """Mark the database as one for demonstrations."""
     await connection.execute(f"COMMENT ON SCHEMA identity IS '{MARK}'")

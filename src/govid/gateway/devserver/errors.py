@@ -1,11 +1,11 @@
-"""Why `govid dev` cannot start."""
+"""The error that prevents `govid dev` from starting."""
 
 
 class CannotStart(Exception):
-    """Something on this machine is in the way. `remedy` says what its owner can do about it."""
+    """This machine prevents a start of `govid dev`; `remedy` says how to solve the problem."""
 
     def __init__(self, message: str, remedy: str) -> None:
-        """Say what is in the way, in one sentence, and what helps."""
+        """Give the reason in one sentence, and the remedy."""
         super().__init__(message)
         self.message = message
         self.remedy = remedy

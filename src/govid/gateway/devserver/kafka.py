@@ -1,7 +1,7 @@
-"""An in-memory Kafka for `govid dev`: the mock cluster that librdkafka carries for its own tests.
+"""Runs an in-memory Kafka for `govid dev`: the mock cluster of librdkafka's own tests.
 
-It speaks the real protocol on a real port, to every client, and forgets everything when the
-process ends. No claim about order, durability or rebalancing may rest on it.
+It speaks the real protocol on a real port and loses all records when the process ends. Order,
+durability and rebalancing cannot be tested with it.
 """
 
 import secrets
@@ -14,7 +14,7 @@ ANSWER_SECONDS = 5
 
 
 class MockKafka:
-    """One broker. It lives in threads of this process, so it can never be left behind."""
+    """A cluster of one broker in threads of this process, so that it cannot outlive the process."""
 
     def __init__(self) -> None:
         """Prepare a cluster; `__enter__` starts it."""
@@ -23,13 +23,13 @@ class MockKafka:
         self._client: Any = None
 
     def __enter__(self) -> Self:
-        """Start the cluster and learn its address.
+        """Start the cluster and read its address.
 
         Raises:
             CannotStart: the library is not installed, or the cluster does not answer.
         """
         library = _library()
-        # The client that creates the cluster exists for nothing else; its own address is unused.
+        # This client only creates the cluster; its own address is not used.
         self._client = library.Producer(
             {"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "log_level": 2}
         )
@@ -55,12 +55,12 @@ class MockKafka:
 
 def _library() -> ModuleType:
     try:
-        # Not at the top: the commands of an installation without govid[dev] import this package.
+        # Not at the top: commands of an installation without govid[dev] import this package.
         import confluent_kafka  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise CannotStart(
             "the in-memory Kafka is not installed.",
-            "Install govid[dev], or set GOVID_KAFKA_BOOTSTRAP_SERVERS to a server of yours.",
+            "Install govid[dev], or set GOVID_KAFKA_BOOTSTRAP_SERVERS to your own server.",
         ) from error
     library: ModuleType = confluent_kafka
     return library

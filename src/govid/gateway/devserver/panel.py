@@ -1,4 +1,4 @@
-"""What `govid dev` shows once it is ready: what runs where, and what to try next."""
+"""The start panel of `govid dev`: addresses of what runs, and commands to try next."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ import click
 import msgspec
 
 WIDTH = 80
-"""Lines are not longer, if no address is."""
+"""Maximum length of a line, unless an address is longer."""
 NAME_WIDTH = 10
 
 
@@ -22,7 +22,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     health: str
     jwks: str
     inbox: str | None = None
-    """Where the mail can be read that govid would have sent."""
+    """URL of the page with the emails of the demonstration."""
     postgres: str
     postgres_version: str
     postgres_embedded: bool
@@ -30,7 +30,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     kafka_in_memory: bool
     state_file: str
     sign_in: Sequence[str] = ()
-    """Addresses; the password of all of them is in `state_file`."""
+    """Email addresses of accounts; their common password is in `state_file`."""
     death_notification_for: str | None = None
     death_notification_at: datetime | None = None
 
@@ -40,7 +40,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def render(panel: Panel, password: str, command: str = "govid") -> str:
-    """Return the panel for a terminal; *command* is how this program was called."""
+    """Return the panel for a terminal; *command* is the command by which the program was called."""
     kind = "embedded" if panel.postgres_embedded else "yours"
     kafka = (
         f"{panel.kafka} (in memory: not a durable broker)"
@@ -54,27 +54,27 @@ def render(panel: Panel, password: str, command: str = "govid") -> str:
             f"DEMONSTRATION, do not expose      ready in {panel.ready_seconds:.1f} s",
         ),
         (" Service", panel.service),
-        *_packed(
+        *_wrap(
             " API docs",
             "   ",
             (panel.api_docs, f"OpenAPI {panel.openapi}", f"Health {panel.health}"),
         ),
         *([(" Mail", panel.inbox)] if panel.inbox else []),
-        *_packed(" Postgres", " ", (panel.postgres, f"({panel.postgres_version}, {kind})")),
-        *_packed(" Kafka", " ", kafka.split()),
+        *_wrap(" Postgres", " ", (panel.postgres, f"({panel.postgres_version}, {kind})")),
+        *_wrap(" Kafka", " ", kafka.split()),
     ]
     if panel.sign_in:
         lines += [
-            *_packed(" Sign in", "  ", panel.sign_in),
-            *_packed("", "   ", (f"password {password}", f"({panel.state_file})")),
+            *_wrap(" Sign in", "  ", panel.sign_in),
+            *_wrap("", "   ", (f"password {password}", f"({panel.state_file})")),
         ]
     if panel.death_notification_at is not None:
         clock = panel.death_notification_at.astimezone().strftime("%H:%M:%S")
         death = f"HMRC's simulator sends a death notification for {panel.death_notification_for}"
         soon = f"{death} at {clock} (SIMULATE_DEATH_EVENT=false: never)"
-        lines += _packed(" Soon", " ", soon.split())
+        lines += _wrap(" Soon", " ", soon.split())
     lines += [
-        *_packed(
+        *_wrap(
             " Next",
             "   ",
             (f"{command} events tail", f"{command} demo all", f"{command} outbox status"),
@@ -88,8 +88,8 @@ def render(panel: Panel, password: str, command: str = "govid") -> str:
     return "\n".join((head, *rest))
 
 
-def _packed(name: str, gap: str, items: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield lines of *items*, as many in each as fit. *name* stands before the first line."""
+def _wrap(name: str, gap: str, items: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield lines of *items*, as many in each as fit, with *name* before the first line."""
     line = ""
     for item in items:
         if line and NAME_WIDTH + 1 + len(line) + len(gap) + len(item) > WIDTH:

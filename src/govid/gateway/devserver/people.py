@@ -1,8 +1,8 @@
-"""Made-up people. None of their addresses, numbers or telephones can be anybody's.
+"""Synthetic people. None of their data can belong to a real person.
 
-Addresses end in example.com; telephones are from the numbers that Ofcom keeps for drama; NHS
-numbers are from the range that is never issued; National Insurance numbers are those that HMRC
-publishes for tests.
+Email addresses end in example.com; telephone numbers are from the range that Ofcom reserves for
+drama; NHS numbers are from the range that is never issued; National Insurance numbers are those
+that HMRC publishes for tests.
 """
 
 import random
@@ -22,7 +22,7 @@ _NO_CHECK_DIGIT = 10
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody to be seeded, as they will stand in the tables."""
+    """A synthetic person with the values of its rows in the database."""
 
     email: str
     name: str
@@ -34,7 +34,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     utr: str | None = None
 
     def __repr__(self) -> str:
-        """Name the struct only, like every struct of people."""
+        """Name the struct only, like every struct with personal data (I9)."""
         return "<Person>"
 
 
@@ -88,12 +88,12 @@ RESIDENTS = (
         status=AccountStatus.REGISTERED,
     ),
 )
-"""Who lives in every demonstration: one in each state that an account can be in."""
+"""The people of every demonstration: one for each account status."""
 
 
 def crowd(size: int, rng_seed: int) -> Iterator[Person]:
     """Yield *size* verified people; the same seed gives the same people."""
-    rng = random.Random(rng_seed)  # noqa: S311 - repeatable on purpose, and nobody's secret
+    rng = random.Random(rng_seed)  # noqa: S311 - repeatable on purpose, and not a secret
     for number in range(size):
         yield Person(
             email=f"citizen-{rng_seed}-{number}@example.com",

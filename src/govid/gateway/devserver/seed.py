@@ -1,7 +1,7 @@
-"""Puts made-up people into a database, with the records and the events of a real life.
+"""Seeds a database with synthetic people, their records and their events.
 
-It writes the modules' tables itself, because some of these states no client can ask for. Seeding
-again changes nothing: whoever is there already stays as they are.
+It writes the modules' tables directly, because clients cannot reach some of these states. Seeding
+again changes nothing: existing accounts stay unchanged.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -60,9 +60,9 @@ _TAX_YEARS = (("2023-2024", Decimal("3486.00")), ("2024-2025", Decimal("3712.40"
 
 
 def hash_password(password: str) -> str:
-    """Return the hash that all the seeded share, as they share the password.
+    """Return the password hash that all seeded accounts share.
 
-    Made at the floor of strength: it is hashed anew, with the settings' own, at the first sign-in.
+    It has the minimum strength: the first sign-in replaces it by one with the configured strength.
     """
     return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(password)
 
@@ -70,9 +70,9 @@ def hash_password(password: str) -> str:
 async def seed(
     settings: BusSettings, people: Iterable[Person], password_hash: str
 ) -> AsyncIterator[int]:
-    """Seed *people* and yield, after each batch, how many of it were new."""
+    """Seed *people* in batches; yield the number of new accounts after each batch."""
     bus = Bus(settings, SystemClock())
-    # What happened to the seeded is owed to the same subscribers as if it had happened here.
+    # The events of seeded accounts get the same pending deliveries as those of real accounts.
     departments = nhs.NhsSettings(registry="simulator", accept_prototype_form=True)
     bus.add(nhs.build(departments, bus.database, bus.uow, bus.clock))
     try:
@@ -155,6 +155,6 @@ async def _add_taxes(tx: Transaction, person: Person, account_id: UUID) -> None:
 
 
 def _batches(people: Iterable[Person]) -> Iterable[list[Person]]:
-    everybody = iter(people)
-    while batch := list(islice(everybody, BATCH)):
+    remaining = iter(people)
+    while batch := list(islice(remaining, BATCH)):
         yield batch

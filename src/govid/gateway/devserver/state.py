@@ -1,4 +1,4 @@
-"""What `govid dev` remembers between two starts and tells the other commands."""
+"""Stores the state of `govid dev` between two starts, and for other commands."""
 
 import fcntl
 import os
@@ -23,7 +23,7 @@ def _secret() -> str:
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """The server that runs now, for `govid events tail`, `demo` and `outbox` to find."""
+    """The running server, as other commands (`govid events tail`, `demo`, `outbox`) find it."""
 
     pid: int
     url: str
@@ -33,12 +33,12 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
 
     def __repr__(self) -> str:
-        """Keep the database's password to itself."""
+        """Show the URL only: the database's URL may hold a password (I9)."""
         return f"<Running {self.url}>"
 
 
 class DevState(msgspec.Struct, kw_only=True):
-    """Everything in `dev.json`. The secrets are this folder's own, made at the first start."""
+    """The content of `dev.json`. The secrets are generated for this folder at the first start."""
 
     password: str = msgspec.field(default_factory=lambda: secrets.token_urlsafe(9))
     pseudonym_key: str = msgspec.field(default_factory=_secret)
@@ -48,21 +48,21 @@ class DevState(msgspec.Struct, kw_only=True):
     running: Running | None = None
 
     def __repr__(self) -> str:
-        """Show nothing: it is mostly secrets (I9)."""
+        """Show no value: most are secrets (I9)."""
         return "<DevState>"
 
 
 class StateFolder:
-    """The folder `.govid`."""
+    """The state folder `.govid`."""
 
     def __init__(self, path: Path) -> None:
-        """Use *path*; nothing is made or read yet."""
+        """Use *path*; nothing is created or read yet."""
         self.path = path.absolute()
         self.file = self.path / FILE
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for one server.
+        """Lock the folder for one server while the block runs.
 
         Raises:
             CannotStart: it cannot be written, or another server holds it.
@@ -73,27 +73,27 @@ class StateFolder:
         except OSError as error:
             raise CannotStart(
                 f"the folder {self.path} cannot be written ({error.strerror}).",
-                "Set GOVID_DATA_DIR to a folder of yours, for example ~/.local/share/govid.",
+                "Set GOVID_DATA_DIR to your own folder, for example ~/.local/share/govid.",
             ) from error
         with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CannotStart(
-                    f"another `govid dev` runs in {self.path}{self._who()}.",
+                    f"another `govid dev` runs in {self.path}{self._running_server()}.",
                     "Use that one, stop it with Ctrl-C, or set GOVID_DATA_DIR to another folder.",
                 ) from None
             yield
 
     def read(self) -> DevState:
-        """Return the remembered state, or a new one where there is none that can be read."""
+        """Return the stored state, or a new one if there is none that can be read."""
         try:
             return msgspec.json.decode(self.file.read_bytes(), type=DevState)
         except (OSError, msgspec.DecodeError):
             return DevState()
 
     def write(self, state: DevState) -> None:
-        """Remember *state*, for the owner's eyes only. Whole or not at all."""
+        """Store *state* atomically in a file that only its owner can read."""
         draft = self.path / f"{FILE}.new"
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -104,13 +104,13 @@ class StateFolder:
     def running(self) -> Running | None:
         """Return the server that runs in this folder, if one does."""
         running = self.read().running
-        return running if running and _alive(running.pid) else None
+        return running if running and _is_running(running.pid) else None
 
     def wipe(self) -> None:
-        """Remove everything but the lock, the database included."""
+        """Delete everything except the lock; this includes the database."""
         folder = self.read().postgres_folder
         if folder is not None and not Path(folder).is_relative_to(self.path):
-            # Outside it is alone in a folder that was made for it.
+            # Outside of the state folder it has a temporary folder of its own.
             shutil.rmtree(Path(folder).parent, ignore_errors=True)
         for path in self.path.iterdir():
             if path.name == LOCK:
@@ -120,12 +120,12 @@ class StateFolder:
             else:
                 path.unlink()
 
-    def _who(self) -> str:
+    def _running_server(self) -> str:
         running = self.read().running
         return f" (process {running.pid}, {running.url})" if running else ""
 
 
-def _alive(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -136,7 +136,7 @@ def _alive(pid: int) -> bool:
 
 
 def folder_secrets(settings: Settings, state: DevState) -> dict[str, object]:
-    """Return the secrets that *settings* leave open: this folder's, made at its first start."""
+    """Return this folder's own secrets for all that *settings* do not set."""
     own = {
         "GOVID_PSEUDONYM_KEY": state.pseudonym_key,
         "GOVID_SECRET_KEY": state.secret_key,

@@ -1,6 +1,6 @@
-"""What govid was told: from the environment to one frozen struct.
+"""Loads all settings into one frozen struct, `Settings`.
 
-No other room of the house knows pydantic-settings, and nothing is read at import time.
+No other package uses pydantic-settings, and nothing is read at import time.
 """
 
 from govid.gateway.settings.loading import SettingsError, example, load

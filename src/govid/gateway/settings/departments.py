@@ -1,9 +1,10 @@
-"""Which departments are asked, and as whom, from what the environment says about them."""
+"""Builds the settings of nhs and hmrc from the environment: which clients, which credentials."""
 
 from collections.abc import Mapping
 from typing import Literal
 
-from govid.gateway.settings.environment import Environment, Port
+from govid.gateway.settings.environment.everything import Environment
+from govid.gateway.settings.environment.naming import Port
 from govid.hmrc import PAGES, HmrcQuotas, HmrcSettings
 from govid.nhs import NhsQuotas, NhsSettings, Practice
 
@@ -13,16 +14,16 @@ CONSENT_HOSTS = {
     "https://api.service.hmrc.gov.uk": "https://www.tax.service.gov.uk",
     "https://test-api.service.hmrc.gov.uk": "https://test-www.tax.service.gov.uk",
 }
-"""Where citizens consent to what an API shows. A simulator has both on one host."""
+"""The host of the consent page for each host of HMRC's APIs. A simulator serves both."""
 NOWHERE = "urn:ietf:wg:oauth:2.0:oob"
-"""For browsers that are sent back to no page: HMRC shows the code instead."""
+"""The redirect URI without a page to return to: HMRC shows the code to the citizen instead."""
 
 
 def nhs_of(environment: Environment, *, demonstration: bool) -> NhsSettings:
-    """Say how the NHS is reached.
+    """Build the settings of nhs.
 
     Raises:
-        ValueError: some of its credentials are set, and others are missing.
+        ValueError: some credentials are set, and others are missing.
     """
     secret = environment.nhs_private_key
     key = secret.get_secret_value() if secret is not None else ""
@@ -32,7 +33,7 @@ def nhs_of(environment: Environment, *, demonstration: bool) -> NhsSettings:
         "GOVID_NHS_KEY_ID": environment.nhs_key_id or "",
         "GOVID_NHS_PRIVATE_KEY": key,
     }
-    registry = _chosen(
+    registry = _resolve_mode(
         "GOVID_PATIENT_REGISTRY",
         environment.patient_registry,
         credentials,
@@ -63,20 +64,20 @@ def nhs_of(environment: Environment, *, demonstration: bool) -> NhsSettings:
 
 
 def _takes_bookings(environment: Environment, registry: Choice) -> bool:
-    """Say whether somebody decides about appointments.
+    """Return whether an appointment provider is available.
 
-    It is always the NHS that is asked about numbers: what one of them has simulated, the other must
-    not tell a citizen as a fact.
+    It is always the same NHS that verifies NHS numbers: otherwise a simulated verification could
+    lead to a real appointment, or the reverse.
 
     Raises:
-        ValueError: another NHS is wanted, or some of what it takes is missing.
+        ValueError: another NHS is chosen, or some of its settings are missing.
     """
-    port = environment.appointment_provider
-    if port == "off":
+    mode = environment.appointment_provider
+    if mode == "off":
         return False
-    if port not in ("auto", registry):
+    if mode not in ("auto", registry):
         raise ValueError(
-            f"GOVID_APPOINTMENT_PROVIDER is {port}, and the patient registry is {registry}"
+            f"GOVID_APPOINTMENT_PROVIDER is {mode}, and the patient registry is {registry}"
         )
     if registry != "remote":
         return registry == "simulator"
@@ -86,11 +87,11 @@ def _takes_bookings(environment: Environment, registry: Choice) -> bool:
         "GOVID_NHS_PRACTICES": environment.nhs_practices,
     }
     missing = [name for name, value in needed.items() if not value]
-    if port == "auto" and len(missing) == len(needed):
+    if mode == "auto" and len(missing) == len(needed):
         return False
     if missing:
         raise ValueError(
-            f"GOVID_APPOINTMENT_PROVIDER is {port}, and these are not set: {', '.join(missing)}"
+            f"GOVID_APPOINTMENT_PROVIDER is {mode}, and these are not set: {', '.join(missing)}"
         )
     return True
 
@@ -108,13 +109,13 @@ def hmrc_of(
     public_url: str,
     sealing_keys: tuple[bytes, ...],
 ) -> HmrcSettings:
-    """Say how HMRC is reached. Only a simulated HMRC reports a death that nobody died.
+    """Build the settings of hmrc. Only a simulated HMRC publishes simulated death notices.
 
-    A browser finds a simulated one's page of consent at *public_url*; consents are stored under
-    *sealing_keys*.
+    A simulated consent page is served below *public_url*. Stored consents are encrypted with the
+    first of *sealing_keys*; the others only decrypt.
 
     Raises:
-        ValueError: some of its credentials are set, and others are missing.
+        ValueError: some credentials are set, and others are missing.
     """
     secret = environment.hmrc_client_secret
     credentials = {
@@ -122,13 +123,13 @@ def hmrc_of(
         "GOVID_HMRC_CLIENT_ID": environment.hmrc_client_id or "",
         "GOVID_HMRC_CLIENT_SECRET": secret.get_secret_value() if secret is not None else "",
     }
-    registry = _chosen(
+    registry = _resolve_mode(
         "GOVID_NINO_VERIFIER",
         environment.nino_verifier,
         credentials,
         demonstration=demonstration,
     )
-    tax_records = _tax_records(environment, credentials, demonstration=demonstration)
+    tax_records = _tax_records_mode(environment, credentials, demonstration=demonstration)
     base_url = credentials["GOVID_HMRC_BASE_URL"]
     return HmrcSettings(
         registry=registry,
@@ -161,36 +162,36 @@ def hmrc_of(
     )
 
 
-def _tax_records(
+def _tax_records_mode(
     environment: Environment, credentials: Mapping[str, str], *, demonstration: bool
 ) -> Choice:
-    """Say what stands at the port of tax records, which needs a page to come back to as well.
+    """Resolve the mode of tax records, which also need a redirect URI.
 
-    HMRC may be asked about numbers without it: then tax records are off.
+    Without one HMRC can still verify numbers; `auto` is then off for tax records.
     """
-    port = environment.tax_records
+    mode = environment.tax_records
     redirect_uri = environment.hmrc_redirect_uri or ""
-    if port == "auto" and not any(credentials.values()):
+    if mode == "auto" and not any(credentials.values()):
         return "simulator" if demonstration else "off"
-    if port == "auto" and not redirect_uri:
+    if mode == "auto" and not redirect_uri:
         return "off"
     needed = {**credentials, "GOVID_HMRC_REDIRECT_URI": redirect_uri}
-    return _chosen("GOVID_TAX_RECORDS", port, needed, demonstration=demonstration)
+    return _resolve_mode("GOVID_TAX_RECORDS", mode, needed, demonstration=demonstration)
 
 
-def _chosen(
-    name: str, port: Port, credentials: Mapping[str, str], *, demonstration: bool
+def _resolve_mode(
+    name: str, mode: Port, credentials: Mapping[str, str], *, demonstration: bool
 ) -> Choice:
-    """Say what stands at the port *name*.
+    """Return which client serves a department, from *mode*, the value of the setting *name*.
 
-    `auto` is the department itself where all credentials are set; where none is, a simulator under
-    `govid dev`, and nobody in production.
+    `auto` is the real department if all credentials are set. If none is set, it is a simulator
+    under `govid dev` and off in production.
     """
     missing = [one for one, value in credentials.items() if not value]
-    if port in {"simulator", "off"}:
-        return port
+    if mode in {"simulator", "off"}:
+        return mode
     if not missing:
         return "remote"
-    if port == "auto" and len(missing) == len(credentials):
+    if mode == "auto" and len(missing) == len(credentials):
         return "simulator" if demonstration else "off"
-    raise ValueError(f"{name} is {port}, and these are not set: {', '.join(missing)}")
+    raise ValueError(f"{name} is {mode}, and these are not set: {', '.join(missing)}")

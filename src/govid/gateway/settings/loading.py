@@ -1,7 +1,7 @@
-"""Reads the sources in order, and remembers which of them each value came from.
+"""Loads the settings from all sources in order of precedence, with the source of each value.
 
-Precedence: command line, environment, `.env`, secrets directory, default. The source is stronger
-than the name: an old name in the environment beats a new one in `.env`.
+Precedence: command line, environment, `.env`, secrets directory, default. The source takes
+precedence over the name: an old name in the environment overrides a new one in `.env`.
 """
 
 import os
@@ -16,20 +16,20 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
 from pydantic_settings.sources.utils import parse_env_vars
 
-from govid.gateway.settings.environment import Environment
+from govid.gateway.settings.environment.everything import Environment
 from govid.gateway.settings.model import Settings, Shown, assemble
 
 PREFIX = "GOVID_"
-ELSEWHERE = ("GOVID_TEST_", "GOVID_CI", "GOVID_BENCH_", "GOVID_SECRETS_DIR")
-"""Names with the prefix that something else than the settings reads."""
+OTHER_NAMES = ("GOVID_TEST_", "GOVID_CI", "GOVID_BENCH_", "GOVID_SECRETS_DIR")
+"""Names with the prefix that are read by other code than the settings."""
 MASK = "********"
 
 
 class SettingsError(ValueError):
-    """The settings cannot be read. `faults` has a line for each reason, without the values."""
+    """The settings cannot be read. `faults` holds one line per reason, without values."""
 
     def __init__(self, faults: list[str]) -> None:
-        """Name all *faults* at once."""
+        """Report all *faults* at once."""
         self.faults = faults
         super().__init__("; ".join(faults))
 
@@ -47,7 +47,7 @@ def load(
 
     Raises:
         SettingsError: a value cannot be read, a name with the prefix is unknown, or a file of a
-            secret is missing. Values that are read but unfit for production are no such fault.
+            secret is missing. Values that are valid but unsafe in production raise nothing.
     """
     faults: list[str] = []
     notices: list[str] = []
@@ -60,7 +60,7 @@ def load(
     try:
         environment = Environment(**merged)
     except ValidationError as error:
-        faults += [_fault(dict(one), origins) for one in error.errors(include_input=False)]
+        faults += [_describe_error(dict(one), origins) for one in error.errors(include_input=False)]
     if faults:
         raise SettingsError(faults)
     try:
@@ -75,7 +75,7 @@ def load(
 
 
 def example() -> str:
-    """Return the text of `.env.example`: every setting with its meaning and default."""
+    """Return the text of `.env.example`: every setting with its description and default."""
     lines = [
         "# Every setting of govid. Copy this file to .env and uncomment what you change.",
         "# A secret can also be given as a file: GOVID_X_FILE=/path instead of GOVID_X=value.",
@@ -94,13 +94,13 @@ def _sources(
     faults: list[str],
     notices: list[str],
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each source's name and its values, by govid's own name; the strongest first."""
+    """Yield each source's name and values (by govid's own names), in order of precedence."""
     yield "command line", dict(overrides)
     environment = EnvSettingsSource(Environment)()
     yield "environment", environment
-    yield "environment", _files(os.environ, environment, faults)
-    faults += _unknown("the environment", os.environ)
-    raw = None if env_file is None else _read(env_file, faults, notices)
+    yield "environment", _read_secret_files(os.environ, environment, faults)
+    faults += _unknown_names("the environment", os.environ)
+    raw = None if env_file is None else _read_dotenv(env_file, faults, notices)
     if env_file is not None and raw is not None:
         notices += [
             f"{name} in {env_file} contains ${{: it is used as written, without substitution"
@@ -109,26 +109,26 @@ def _sources(
         ]
         values = _EnvFile(Environment, env_file=env_file)()
         yield str(env_file), values
-        yield str(env_file), _files(raw, values, faults)
-        faults += _unknown(str(env_file), raw)
+        yield str(env_file), _read_secret_files(raw, values, faults)
+        faults += _unknown_names(str(env_file), raw)
     if folder := os.environ.get("GOVID_SECRETS_DIR"):
         yield folder, SecretsSettingsSource(Environment, secrets_dir=folder)()
 
 
 class _EnvFile(DotEnvSettingsSource):
-    """Takes the values of the file as they are written; the library would fill in `${NAME}`."""
+    """Reads values of the file as they are written; the library would substitute `${NAME}`."""
 
     def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
         return parse_env_vars(
-            _written(file_path),
+            _literal_values(file_path),
             self.case_sensitive,
             self.env_ignore_empty,
             self.env_parse_none_str,
         )
 
 
-def _read(env_file: Path, faults: list[str], notices: list[str]) -> dict[str, str] | None:
-    """Return what is written in *env_file*; None if it is not there, or cannot be read at all."""
+def _read_dotenv(env_file: Path, faults: list[str], notices: list[str]) -> dict[str, str] | None:
+    """Return the variables of *env_file*; None if it is missing or cannot be read."""
     if not env_file.is_file():
         if env_file.is_symlink() or env_file.exists():
             faults.append(f"{env_file} is not a file")
@@ -141,7 +141,7 @@ def _read(env_file: Path, faults: list[str], notices: list[str]) -> dict[str, st
     except OSError as error:
         faults.append(f"{env_file} cannot be read ({error.strerror})")
         return None
-    # No fault, as the prototype ran with such a line. Without its text, which may be a secret.
+    # A notice and no error, because the prototype accepted such a line. Its text may be a secret.
     notices += [
         f"line {_line_of(one)} of {env_file} is not NAME=value and is ignored"
         for one in bindings
@@ -151,12 +151,12 @@ def _read(env_file: Path, faults: list[str], notices: list[str]) -> dict[str, st
 
 
 def _line_of(binding: Binding) -> int:
-    """Return the line of *binding*, which the parser counts from the empty ones before it."""
+    """Return the line number of *binding*; the parser counts preceding empty lines to it."""
     text = binding.original.string
     return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
-def _written(env_file: Path) -> dict[str, str]:
+def _literal_values(env_file: Path) -> dict[str, str]:
     return _values(_bindings(env_file))
 
 
@@ -169,10 +169,10 @@ def _values(bindings: Iterable[Binding]) -> dict[str, str]:
     return {one.key: one.value or "" for one in bindings if one.key is not None and not one.error}
 
 
-def _files(
+def _read_secret_files(
     source: Mapping[str, str], values: Mapping[str, Any], faults: list[str]
 ) -> dict[str, str]:
-    """Return the secrets for which *source* names a file."""
+    """Read the secrets for which *source* names a file (`NAME_FILE`)."""
     found: dict[str, str] = {}
     for field in Environment.model_fields.values():
         first, *_ = names = _names(field)
@@ -190,15 +190,15 @@ def _files(
     return found
 
 
-def _unknown(place: str, source: Mapping[str, str]) -> list[str]:
-    """Return a fault for each name with the prefix that is no setting, with the nearest one."""
+def _unknown_names(place: str, source: Mapping[str, str]) -> list[str]:
+    """Return an error for each unknown name with the prefix, with the most similar setting."""
     secret = [n for f in Environment.model_fields.values() if _is_secret(f) for n in _names(f)]
     known = {name for field in Environment.model_fields.values() for name in _names(field)}
     known.update(f"{name}_FILE" for name in secret)
     faults = []
     for name in sorted(source):
-        if name.startswith(PREFIX) and not name.startswith(ELSEWHERE) and name not in known:
-            # The prefix, which all of them have, would make any two names similar.
+        if name.startswith(PREFIX) and not name.startswith(OTHER_NAMES) and name not in known:
+            # Compared without the common prefix, which would make any two names similar.
             near = get_close_matches(
                 name.removeprefix(PREFIX),
                 [one.removeprefix(PREFIX) for one in known if one.startswith(PREFIX)],
@@ -209,8 +209,8 @@ def _unknown(place: str, source: Mapping[str, str]) -> list[str]:
     return faults
 
 
-def _fault(error: Mapping[str, Any], origins: Mapping[str, str]) -> str:
-    """Say which setting is wrong, where it stands and why, without its value."""
+def _describe_error(error: Mapping[str, Any], origins: Mapping[str, str]) -> str:
+    """Return which setting is invalid, its source and the reason, without its value."""
     name = str(error["loc"][0])
     reason = str(error["msg"]).removeprefix("Value error, ")
     return f"{name} ({origins.get(name, 'default')}): {reason[:1].lower()}{reason[1:]}"
@@ -226,7 +226,7 @@ def _table(environment: Environment, origins: Mapping[str, str]) -> tuple[Shown,
             Shown(
                 name=first,
                 aliases=tuple(others),
-                value=_text(value),
+                value=_format_value(value),
                 source=origins.get(first, "default"),
                 doc=field.description or "",
             )
@@ -234,7 +234,7 @@ def _table(environment: Environment, origins: Mapping[str, str]) -> tuple[Shown,
     return tuple(rows)
 
 
-def _text(value: object) -> str:
+def _format_value(value: object) -> str:
     match value:
         case None:
             return ""
@@ -249,8 +249,8 @@ def _text(value: object) -> str:
 
 
 def _default(name: str, field: FieldInfo) -> str:
-    """Return the default as it would be written; what depends on the machine stays open."""
-    return "" if name == "GOVID_HASH_CONCURRENCY" else _text(field.default)
+    """Return the default as text; empty if it depends on the machine."""
+    return "" if name == "GOVID_HASH_CONCURRENCY" else _format_value(field.default)
 
 
 def _names(field: FieldInfo) -> list[str]:

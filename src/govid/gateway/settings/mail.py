@@ -1,24 +1,26 @@
-"""How mail leaves, from what the environment says about it."""
+"""Builds identity's email settings from the environment."""
 
 from urllib.parse import urlsplit
 
-from govid.gateway.settings.environment import Environment
+from govid.gateway.settings.environment.everything import Environment
 from govid.identity import MailSettings, SmtpSettings
 
 
 def mail_of(environment: Environment, public_url: str, *, demonstration: bool) -> MailSettings:
-    """Say how mail leaves; `auto` is a folder in a demonstration, and else a server if one is set.
+    """Build the email settings.
+
+    `auto` is a folder in a demonstration, otherwise SMTP if a server is set, and off without one.
 
     Raises:
-        ValueError: a server is wanted, and it or the sender is missing.
+        ValueError: SMTP is chosen, and the server or the sender is missing.
     """
-    way = environment.mail
-    if way == "auto":
-        way = "folder" if demonstration else "smtp" if environment.smtp_host else "off"
+    transport = environment.mail
+    if transport == "auto":
+        transport = "folder" if demonstration else "smtp" if environment.smtp_host else "off"
     sender = environment.mail_from or f"no-reply@{urlsplit(public_url).hostname}"
-    if way == "folder":
+    if transport == "folder":
         return MailSettings(sender=sender, folder=environment.data_dir / "mail")
-    if way == "off":
+    if transport == "off":
         return MailSettings(sender=sender)
     if environment.smtp_host is None or environment.mail_from is None:
         raise ValueError("GOVID_MAIL is smtp, so GOVID_SMTP_HOST and GOVID_MAIL_FROM are needed")

@@ -1,4 +1,4 @@
-"""The settings of one process, and the slice of each module."""
+"""`Settings`: all settings of one process, with the settings of each module."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from govid.bus import BusSettings
 from govid.bus.contracts import Topic
 from govid.gateway.settings.departments import hmrc_of, nhs_of
-from govid.gateway.settings.environment import Environment
+from govid.gateway.settings.environment.everything import Environment
 from govid.gateway.settings.mail import mail_of
 from govid.hmrc import HmrcSettings
 from govid.identity import IdentityQuotas, IdentitySettings, ThrottleSettings
@@ -19,7 +19,7 @@ from govid.nhs import NhsSettings
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """One setting, fit to be shown: a secret is masked. `source` is "default" if nobody set it."""
+    """One setting as `govid config show` prints it, secrets masked. `source` may be "default"."""
 
     name: str
     aliases: tuple[str, ...]
@@ -29,16 +29,16 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All that one process was told. The repr is silent: it holds secrets (I9)."""
+    """All settings of one process. The repr shows no value, because some are secrets (I9)."""
 
     demonstration: bool
-    """Under `govid dev`: published secrets, simulators and an embedded database are fine."""
+    """True under `govid dev`, which allows published secrets, simulators and embedded backends."""
     host: str
     port: int
     data_dir: Path
     public_url: str
     allowed_hosts: tuple[str, ...]
-    """Names by which clients may call; none for any."""
+    """Host names under which clients may call; empty for any."""
     trusted_proxies: tuple[str, ...]
     management_host: str
     management_port: int | None
@@ -56,14 +56,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     nhs: NhsSettings
     hmrc: HmrcSettings
     table: tuple[Shown, ...]
-    """Every setting with its source, secrets masked: `govid config show`."""
+    """Every setting with its source, secrets masked, for `govid config show`."""
     notices: tuple[str, ...] = ()
-    """What was read and may be meant otherwise, a sentence each."""
+    """One sentence for each accepted value that may be a mistake."""
 
     def is_set(self, name: str) -> bool:
-        """Tell whether somebody set *name* (`GOVID_PORT`), by this or by an older name.
+        """Return whether *name* (`GOVID_PORT`) is set, by this or an older name.
 
-        `GOVID_DATABASE_URL` counts as set when the prototype's `DB_HOST` is.
+        `GOVID_DATABASE_URL` counts as set if the prototype's `DB_HOST` is set.
         """
         sources = {row.name: row.source for row in self.table}
         names = (name, "DB_HOST") if name == "GOVID_DATABASE_URL" else (name,)
@@ -81,8 +81,8 @@ def assemble(
     demonstration: bool,
     notices: tuple[str, ...] = (),
 ) -> Settings:
-    """Make the struct that govid is built from."""
-    patients = nhs_of(environment, demonstration=demonstration)
+    """Build `Settings` from the environment."""
+    nhs_settings = nhs_of(environment, demonstration=demonstration)
     public_url = (environment.public_url or _local_url(environment)).rstrip("/")
     return Settings(
         demonstration=demonstration,
@@ -126,7 +126,7 @@ def assemble(
             secret_key=_bytes(environment.secret_key),
             key_encryption_key=_bytes(environment.key_encryption_key),
             old_key_encryption_key=_bytes(environment.old_key_encryption_key),
-            old_pseudonym_keys=_list(environment.old_pseudonym_keys),
+            old_pseudonym_keys=_split_keys(environment.old_pseudonym_keys),
             access_token_seconds=round(environment.access_token_minutes * 60),
             session_token_seconds=environment.session_token_seconds,
             session_idle_seconds=environment.session_idle_seconds,
@@ -150,28 +150,28 @@ def assemble(
             claim_days=environment.claim_days,
             closed_identifier_days=environment.closed_identifier_days,
             event_days=max(environment.retention_days, environment.kafka_retention_days),
-            accept_prototype_nhs=patients.accept_prototype_form,
+            accept_prototype_nhs=nhs_settings.accept_prototype_form,
             pseudonym_key=_bytes(environment.pseudonym_key) or b"",
-            throttle=_throttle(environment, demonstration=demonstration),
+            throttle=_throttle_settings(environment, demonstration=demonstration),
             quotas=IdentityQuotas(
                 verifications_per_hour=environment.quota_verifications_per_hour,
                 exports_per_hour=environment.quota_exports_per_hour,
                 emails_per_hour=environment.quota_emails_per_hour,
             ),
         ),
-        nhs=patients,
+        nhs=nhs_settings,
         hmrc=hmrc_of(
             environment,
             demonstration=demonstration,
             public_url=public_url,
-            sealing_keys=_sealing_keys(environment),
+            sealing_keys=_column_keys(environment),
         ),
         table=table,
     )
 
 
-def _throttle(environment: Environment, *, demonstration: bool) -> ThrottleSettings:
-    """Return the limits; a demonstration is loaded by its users, all from one address."""
+def _throttle_settings(environment: Environment, *, demonstration: bool) -> ThrottleSettings:
+    """Return the rate limits; a demonstration has none per address, as all users share one."""
     registrations, duplicates = environment.registrations_per_hour, environment.duplicates_per_day
     return ThrottleSettings(
         failures=environment.login_failures,
@@ -192,10 +192,11 @@ def _local_url(environment: Environment) -> str:
 def _local_hosts(
     environment: Environment, public_url: str, *, demonstration: bool
 ) -> tuple[str, ...]:
-    """Return the names of a demonstration that nobody named any.
+    """Return the host names of a demonstration for which none are set.
 
-    On this machine alone they are known, and a page elsewhere cannot reach it by a name of its own
-    that resolves to this machine. Where other machines reach it, any name may be right.
+    If it is reachable from this machine only, its names are known. They prevent a page of another
+    site from reaching it by a name that resolves to this machine. If other machines can reach it,
+    any name is allowed.
     """
     own = {"localhost", "127.0.0.1", "[::1]"}
     host = f"[{environment.host}]" if ":" in environment.host else environment.host
@@ -205,7 +206,7 @@ def _local_hosts(
 
 
 def _database_url(environment: Environment) -> str:
-    """Return the URL of the database, or nothing if nobody named one."""
+    """Return the URL of the database, or an empty text if none is set."""
     if environment.database_url is not None:
         return environment.database_url.get_secret_value()
     if environment.db_host is None:
@@ -227,15 +228,15 @@ def _topic_names(environment: Environment) -> Mapping[Topic, str]:
     return {topic: name for topic, name in names.items() if name != topic.value}
 
 
-def _sealing_keys(environment: Environment) -> tuple[bytes, ...]:
-    """Return the keys that encrypt columns, newest first; without any, the pseudonym keys."""
+def _column_keys(environment: Environment) -> tuple[bytes, ...]:
+    """Return the column encryption keys, newest first; the pseudonym keys if there are none."""
     if key := _bytes(environment.key_encryption_key):
         return (key, _bytes(environment.old_key_encryption_key) or b"")
-    return (_bytes(environment.pseudonym_key) or b"", *_list(environment.old_pseudonym_keys))
+    return (_bytes(environment.pseudonym_key) or b"", *_split_keys(environment.old_pseudonym_keys))
 
 
-def _list(secret: SecretStr | None) -> tuple[bytes, ...]:
-    """Return the keys of a list with commas."""
+def _split_keys(secret: SecretStr | None) -> tuple[bytes, ...]:
+    """Return the keys of a comma-separated list."""
     parts = (_bytes(secret) or b"").split(b",")
     return tuple(part.strip() for part in parts if part.strip())
 

@@ -1,4 +1,4 @@
-"""How many processors this process may use, which in a container are few of the machine's."""
+"""Determines the number of CPUs that this process may use, also in a container."""
 
 import math
 import os
@@ -11,7 +11,7 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 def usable_processors(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> int:
     """Return the smaller of the CPU affinity and the CPU quota of the control group, at least 1.
 
-    A quota of part of a processor counts as a whole one. The quota of each group above counts too.
+    A fractional quota is rounded up. The quotas of all parent groups apply too.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quotas = [_quota_v2(folder) for folder in _folders(groups, membership)]
@@ -20,7 +20,7 @@ def usable_processors(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> i
 
 
 def _folders(groups: Path, membership: Path) -> list[Path]:
-    """Return the folders of this process's group (version 2) and of those above it."""
+    """Return the folders of this process's control group (version 2) and of its parents."""
     try:
         lines = membership.read_text("utf-8").splitlines()
     except OSError:

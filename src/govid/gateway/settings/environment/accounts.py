@@ -1,4 +1,4 @@
-"""How long a link in a mail is good, and an identifier is held for an account."""
+"""Environment variables of email links and of identifier claims."""
 
 from pydantic import BaseModel
 
@@ -6,31 +6,31 @@ from govid.gateway.settings.environment.naming import named
 
 
 class Accounts(BaseModel):
-    """Settings of what belongs to an account."""
+    """Variables of email links and identifier claims."""
 
     reset_link_seconds: int = named(
         900,
         "GOVID_RESET_LINK_SECONDS",
-        doc="Life of a link to set a new password",
+        doc="Lifetime of a link to set a new password, in seconds",
         ge=60,
         le=3600,
     )
     confirmation_link_seconds: int = named(
         86_400,
         "GOVID_CONFIRMATION_LINK_SECONDS",
-        doc="Life of a link to confirm an email address",
+        doc="Lifetime of a link to confirm an email address, in seconds",
         ge=3600,
         le=604_800,
     )
     claim_days: int = named(
         14,
         "GOVID_CLAIM_DAYS",
-        doc="After so many days an account that is not verified gives its identifier back",
+        doc="Days after which an unverified account loses its identifier",
         ge=1,
     )
     closed_identifier_days: int = named(
         30,
         "GOVID_CLOSED_IDENTIFIER_DAYS",
-        doc="For so many days nobody can register the identifier of a closed account",
+        doc="Days during which the identifier of a closed account cannot be registered",
         ge=0,
     )

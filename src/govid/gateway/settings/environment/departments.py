@@ -1,4 +1,4 @@
-"""How departments are treated, all of them alike."""
+"""Environment variables of both departments."""
 
 from pydantic import BaseModel
 
@@ -6,13 +6,13 @@ from govid.gateway.settings.environment.naming import named
 
 
 class Departments(BaseModel):
-    """Settings of both departments."""
+    """Variables of both departments."""
 
     allow_simulators: bool = named(
-        False, "GOVID_ALLOW_SIMULATORS", doc="Let `govid serve` run with simulated departments"
+        False, "GOVID_ALLOW_SIMULATORS", doc="Allow `govid serve` to run with simulated departments"
     )
     department_limits: bool = named(
         True,
         "GOVID_DEPARTMENT_LIMITS",
-        doc="Keep to the departments' limits; false only for demonstrations and benchmarks",
+        doc="Keep the departments' rate limits; false only for demonstrations and benchmarks",
     )

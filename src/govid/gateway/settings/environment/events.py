@@ -1,4 +1,4 @@
-"""Where Kafka is, what its topics are called, and how long events are kept."""
+"""Environment variables of the bus: Kafka, topic names, retention and pseudonym keys."""
 
 from pydantic import BaseModel, SecretStr
 
@@ -7,67 +7,69 @@ from govid.gateway.settings.environment.naming import named
 
 
 class Events(BaseModel):
-    """Settings of the bus."""
+    """Variables of the bus."""
 
     kafka_bootstrap_servers: KafkaServers = named(
         None,
         "GOVID_KAFKA_BOOTSTRAP_SERVERS",
         "KAFKA_BOOTSTRAP_SERVERS",
-        doc="Kafka: host:port, several with commas",
+        doc="Kafka servers: host:port, several with commas",
     )
     kafka_client_id: str = named(
-        "govid", "GOVID_KAFKA_CLIENT_ID", "KAFKA_CLIENT_ID", doc="Name of govid at the brokers"
+        "govid", "GOVID_KAFKA_CLIENT_ID", "KAFKA_CLIENT_ID", doc="Client id of govid at the brokers"
     )
     kafka_prefix: str = named(
         "",
         "GOVID_KAFKA_PREFIX",
-        doc="Begins the names of topics, clients and consumer group, for installations that share "
-        "a cluster",
+        doc="Prefix of the names of topics, clients and consumer group, for installations that "
+        "share a cluster",
         pattern=r"^[A-Za-z0-9._-]{0,100}$",
     )
     kafka_allow_plaintext: bool = named(
-        False, "GOVID_KAFKA_ALLOW_PLAINTEXT", doc="Let `govid serve` speak to Kafka without TLS"
+        False,
+        "GOVID_KAFKA_ALLOW_PLAINTEXT",
+        doc="Allow `govid serve` to connect to Kafka without TLS",
     )
     kafka_generation: str = named(
-        "", "GOVID_KAFKA_GENERATION", doc="One life of a broker that forgets; `govid dev` sets it"
+        "", "GOVID_KAFKA_GENERATION", doc="Id of one run of an in-memory broker; set by `govid dev`"
     )
     kafka_topic_partitions: int = named(
-        4, "GOVID_KAFKA_TOPIC_PARTITIONS", doc="Partitions of a topic that govid creates", ge=1
+        4, "GOVID_KAFKA_TOPIC_PARTITIONS", doc="Partitions of each topic that govid creates", ge=1
     )
     verification_request_topic: str = named(
         "identity.verification.request",
         "GOVID_VERIFICATION_REQUEST_TOPIC",
         "IDENTITY_VERIFICATION_REQUEST_TOPIC",
-        doc="Name of this topic in Kafka",
+        doc="Name of the topic of verification requests in Kafka",
     )
     verification_result_topic: str = named(
         "identity.verification.result",
         "GOVID_VERIFICATION_RESULT_TOPIC",
         "IDENTITY_VERIFICATION_RESULT_TOPIC",
-        doc="Name of this topic in Kafka",
+        doc="Name of the topic of verification results in Kafka",
     )
     death_notification_topic: str = named(
         "hmrc.death.notification",
         "GOVID_DEATH_NOTIFICATION_TOPIC",
         "HMRC_DEATH_NOTIFICATION_TOPIC",
-        doc="Name of this topic in Kafka",
+        doc="Name of the topic of death notifications in Kafka",
     )
     kafka_retention_days: float = named(
-        7, "GOVID_KAFKA_RETENTION_DAYS", doc="How long Kafka keeps records", gt=0
+        7, "GOVID_KAFKA_RETENTION_DAYS", doc="Days that Kafka keeps records", gt=0
     )
     retention_days: float = named(
         90,
         "GOVID_RETENTION_DAYS",
-        doc="How long events and receipts are kept; never shorter than Kafka keeps its records",
+        doc="Days that events and receipts are kept; never shorter than Kafka keeps its records",
         gt=0,
     )
     pseudonym_key: SecretStr | None = named(
         None,
         "GOVID_PSEUDONYM_KEY",
-        doc="Hides identifiers in keys: 32 bytes or more, kept for ever",
+        doc="Key of the pseudonyms of identifiers: 32 bytes or more, never to be lost",
     )
     old_pseudonym_keys: SecretStr | None = named(
         None,
         "GOVID_OLD_PSEUDONYM_KEYS",
-        doc="Earlier pseudonym keys, newest first, with commas: see `govid keys status`",
+        doc="Earlier pseudonym keys, newest first, separated by commas: see `govid keys status`",
     )

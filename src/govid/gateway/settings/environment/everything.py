@@ -1,4 +1,4 @@
-"""All settings together, as they stand in the environment."""
+"""`Environment`: all environment variables of govid."""
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -16,7 +16,7 @@ from govid.gateway.settings.environment.throttling import Throttling
 from govid.gateway.settings.environment.tokens import Tokens
 
 
-# The fields of the last base come first: what a newcomer needs first is last here.
+# Fields of the last base come first, so the variables that an operator needs first are last here.
 class Environment(
     Hmrc,
     Nhs,
@@ -32,7 +32,7 @@ class Environment(
     Serving,
     BaseSettings,
 ):
-    """What govid can be told: names, types, limits, defaults."""
+    """All environment variables of govid: names, types, limits and defaults."""
 
     model_config = SettingsConfigDict(
         extra="ignore", case_sensitive=True, env_ignore_empty=True, hide_input_in_errors=True
@@ -47,5 +47,5 @@ class Environment(
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read nothing by itself: `load` merges the sources, and remembers which one won."""
+        """Disable the library's sources: `load` merges the sources, and records them."""
         return (init_settings,)

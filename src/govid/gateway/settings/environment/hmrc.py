@@ -1,4 +1,4 @@
-"""How HMRC is reached, and what a simulated one does by itself."""
+"""Environment variables of HMRC and of its simulator."""
 
 from pydantic import BaseModel, SecretStr
 
@@ -7,13 +7,13 @@ from govid.hmrc import Contract, Level
 
 
 class Hmrc(BaseModel):
-    """Settings of the verifier of National Insurance numbers, and of tax records."""
+    """Variables of the verifier of National Insurance numbers and of tax records."""
 
     nino_verifier: Port = named(
         "auto",
         "GOVID_NINO_VERIFIER",
-        doc="auto, remote, simulator or off; auto is remote with HMRC's credentials, "
-        "without them a simulator in `govid dev` and off in `govid serve`",
+        doc="Verifier of National Insurance numbers: auto, remote, simulator or off; auto is "
+        "remote if credentials are set, else simulator in `govid dev` and off in `govid serve`",
     )
     hmrc_base_url: str | None = named(
         None,
@@ -22,55 +22,55 @@ class Hmrc(BaseModel):
         pattern=r"^https?://[^/?#]+$",
     )
     hmrc_client_id: str | None = named(
-        None, "GOVID_HMRC_CLIENT_ID", doc="Id of govid's application at HMRC"
+        None, "GOVID_HMRC_CLIENT_ID", doc="Client id of govid's application at HMRC"
     )
     hmrc_client_secret: SecretStr | None = named(
-        None, "GOVID_HMRC_CLIENT_SECRET", doc="One of its secrets"
+        None, "GOVID_HMRC_CLIENT_SECRET", doc="A client secret of that application"
     )
     hmrc_scope: str | None = named(
         None,
         "GOVID_HMRC_SCOPE",
-        doc="Scopes to ask for, with spaces; individuals-1 and individuals-2 need one",
+        doc="Scopes to request, separated by spaces; individuals-1 and individuals-2 need one",
     )
     hmrc_contract: Contract = named(
         "pdv",
         "GOVID_HMRC_CONTRACT",
-        doc="How HMRC matches: pdv, individuals-2 or individuals-1, as agreed with HMRC",
+        doc="Matching API: pdv, individuals-2 or individuals-1, as agreed with HMRC",
     )
     hmrc_pdv_path: str = named(
         "/individuals/authentication/authenticator/api/match",
         "GOVID_HMRC_PDV_PATH",
-        doc="Where pdv is; it is also seen without /api",
+        doc="Path of the pdv API; some environments serve it without /api",
         pattern=r"^/[^?#]+$",
     )
     tax_records: Port = named(
         "auto",
         "GOVID_TAX_RECORDS",
-        doc="auto, remote, simulator or off; auto is remote with HMRC's credentials and a page to "
-        "come back to, without credentials a simulator in `govid dev`, else off",
+        doc="Tax records: auto, remote, simulator or off; auto is remote if HMRC's credentials and "
+        "a redirect URI are set, without credentials simulator in `govid dev`, otherwise off",
     )
     hmrc_redirect_uri: str | None = named(
         None,
         "GOVID_HMRC_REDIRECT_URI",
-        doc="Page of your service to which HMRC sends citizens back, as registered there",
+        doc="Page of your service to which HMRC redirects citizens, as registered at HMRC",
         pattern=r"^(https://[^/?#]+[^#]*|http://localhost(:[0-9]+)?(/[^#]*)?"
         r"|urn:ietf:wg:oauth:2\.0:oob)$",
     )
     hmrc_consent_url: str | None = named(
         None,
         "GOVID_HMRC_CONSENT_URL",
-        doc="Host on which citizens consent (default: the one that belongs to HMRC's APIs)",
+        doc="Host of the consent page (default: the one that belongs to HMRC's APIs)",
         pattern=r"^https?://[^/?#]+$",
     )
     tax_min_level: Level = named(
         "P1",
         "GOVID_TAX_MIN_LEVEL",
-        doc="How well somebody has to be known to see tax records: P1 (number confirmed) or P2",
+        doc="Identity level required for tax records: P1 (number confirmed) or P2",
     )
     sim_nino_verifier_fault: str = named(
         "",
         "GOVID_SIM_NINO_VERIFIER_FAULT",
-        doc="What goes wrong at the simulated HMRC: 503, or 503:0.2 for every fifth call",
+        doc="Fault of the simulated HMRC: 503, or 503:0.2 for every fifth call",
     )
     simulate_death: bool = named(
         True,
@@ -82,9 +82,12 @@ class Hmrc(BaseModel):
         30,
         "GOVID_SIMULATE_DEATH_DELAY_SECONDS",
         "SIMULATE_DEATH_DELAY_SECONDS",
-        doc="How long after the start",
+        doc="Seconds between the start and the simulated death notification",
         ge=0,
     )
     simulate_death_nino: str = named(
-        "AB123456C", "GOVID_SIMULATE_DEATH_NIN", "SIMULATE_DEATH_NIN", doc="For whom"
+        "AB123456C",
+        "GOVID_SIMULATE_DEATH_NIN",
+        "SIMULATE_DEATH_NIN",
+        doc="National Insurance number of the simulated death notification",
     )

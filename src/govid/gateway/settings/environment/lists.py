@@ -1,4 +1,4 @@
-"""Settings that hold several values: a JSON list, or a list with commas."""
+"""Parses settings with several values: a JSON list or a comma-separated list."""
 
 import json
 import re
@@ -15,7 +15,7 @@ _PRACTICE = re.compile(r"[^=@]*[^=@\s]=\d+@[A-Z0-9]+", re.ASCII)
 
 
 def _split(value: object) -> object:
-    """Accept a JSON list and a list with commas."""
+    """Split a JSON list or a comma-separated list."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
@@ -27,21 +27,21 @@ def _split(value: object) -> object:
 
 
 def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what no client would send as a host."""
+    """Refuse entries that no client would send as a host."""
     if not all(map(is_host, value)):
         raise ValueError("a host is a name or an address, without https:// and without a path")
     return value
 
 
 def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what is no network, and one whose address has more bits than its prefix."""
+    """Refuse entries that are no network, or whose address has more bits than the prefix."""
     if not all(map(is_network, value)):
         raise ValueError("a network is written like 192.0.2.0/24 or 2001:db8::/32")
     return value
 
 
 def _practices(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what nobody could be asked by, and a specialty that stands there twice."""
+    """Refuse malformed entries, and a specialty that is given twice."""
     if not all(map(_PRACTICE.fullmatch, value)):
         raise ValueError("a practice is written like Cardiology=2000011147@A20047")
     if len({one.partition("=")[0].strip().casefold() for one in value}) != len(value):
@@ -50,14 +50,14 @@ def _practices(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _kafka_servers(value: str | None) -> str | None:
-    """Refuse what Kafka's client could not read."""
+    """Refuse addresses that Kafka's client could not parse."""
     if value:
         parse_addresses(value)
     return value
 
 
 KafkaServers = Annotated[str | None, AfterValidator(_kafka_servers)]
-# Without `NoDecode` the library would insist on JSON.
+# Without `NoDecode` the library would accept JSON only.
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Hosts = Annotated[Texts, AfterValidator(_hosts)]
 Networks = Annotated[Texts, AfterValidator(_networks)]

@@ -1,4 +1,4 @@
-"""How mail leaves."""
+"""Environment variables of outgoing email."""
 
 from typing import Literal
 
@@ -8,24 +8,30 @@ from govid.gateway.settings.environment.naming import named
 
 
 class Mail(BaseModel):
-    """Settings of mail."""
+    """Variables of outgoing email."""
 
     mail: Literal["auto", "folder", "smtp", "off"] = named(
         "auto",
         "GOVID_MAIL",
-        doc="auto, folder, smtp or off; auto is a folder in `govid dev`, and else smtp if its host"
-        " is set",
+        doc="auto, folder, smtp or off; auto is folder in `govid dev`, otherwise smtp if its host "
+        "is set",
     )
     mail_from: str | None = named(
-        None, "GOVID_MAIL_FROM", doc="Address that mail comes from; smtp needs one"
+        None, "GOVID_MAIL_FROM", doc="Sender address of emails; required for smtp"
     )
-    smtp_host: str | None = named(None, "GOVID_SMTP_HOST", doc="Server that takes mail")
-    smtp_port: int = named(587, "GOVID_SMTP_PORT", doc="Its port", ge=1, le=65535)
+    smtp_host: str | None = named(None, "GOVID_SMTP_HOST", doc="SMTP server for outgoing email")
+    smtp_port: int = named(587, "GOVID_SMTP_PORT", doc="Port of the SMTP server", ge=1, le=65535)
     smtp_tls: Literal["starttls", "tls", "none"] = named(
-        "starttls", "GOVID_SMTP_TLS", doc="starttls, tls (from the first byte, port 465) or none"
+        "starttls",
+        "GOVID_SMTP_TLS",
+        doc="Encryption: starttls, tls (from the first byte, port 465) or none",
     )
-    smtp_username: str | None = named(None, "GOVID_SMTP_USERNAME", doc="Who govid is there")
-    smtp_password: SecretStr | None = named(None, "GOVID_SMTP_PASSWORD", doc="Its password there")
+    smtp_username: str | None = named(
+        None, "GOVID_SMTP_USERNAME", doc="User name at the SMTP server"
+    )
+    smtp_password: SecretStr | None = named(
+        None, "GOVID_SMTP_PASSWORD", doc="Password at the SMTP server"
+    )
     smtp_timeout_seconds: float = named(
-        10, "GOVID_SMTP_TIMEOUT_SECONDS", doc="How long it may take to answer", gt=0, le=60
+        10, "GOVID_SMTP_TIMEOUT_SECONDS", doc="Timeout of the SMTP server in seconds", gt=0, le=60
     )

@@ -1,13 +1,13 @@
-"""How one setting is declared."""
+"""Declares settings: field helpers and the types of lists."""
 
 from typing import Any, Literal
 
 from pydantic import AliasChoices, Field
 
 Port = Literal["auto", "remote", "simulator", "off"]
-"""What stands at a department's port."""
+"""Which client serves a department."""
 
 
 def named(default: Any, *names: str, doc: str, **limits: Any) -> Any:
-    """Declare a setting by all its names, govid's own first."""
+    """Declare a setting with all its names, govid's own first."""
     return Field(default, validation_alias=AliasChoices(*names), description=doc, **limits)

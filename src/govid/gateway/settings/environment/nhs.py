@@ -1,4 +1,4 @@
-"""How the NHS is reached."""
+"""Environment variables of the NHS."""
 
 from pydantic import BaseModel, SecretStr
 
@@ -7,57 +7,57 @@ from govid.gateway.settings.environment.naming import Port, named
 
 
 class Nhs(BaseModel):
-    """Settings of the patient registry, and of the practices that take bookings."""
+    """Variables of the patient registry and of appointment booking."""
 
     patient_registry: Port = named(
         "auto",
         "GOVID_PATIENT_REGISTRY",
-        doc="auto, remote, simulator or off; auto is remote with the NHS's credentials, "
-        "without them a simulator in `govid dev` and off in `govid serve`",
+        doc="Verifier of NHS numbers: auto, remote, simulator or off; auto is remote if "
+        "credentials are set, otherwise simulator in `govid dev` and off in `govid serve`",
     )
     nhs_base_url: str | None = named(
         None,
         "GOVID_NHS_BASE_URL",
-        doc="Host of the NHS's interfaces: https://api.service.nhs.uk",
+        doc="Host of the NHS's APIs: https://api.service.nhs.uk",
         pattern=r"^https?://[^/?#]+$",
     )
     nhs_client_id: str | None = named(
-        None, "GOVID_NHS_CLIENT_ID", doc="Key of govid's application at the NHS"
+        None, "GOVID_NHS_CLIENT_ID", doc="API key of govid's application at the NHS"
     )
     nhs_key_id: str | None = named(
-        None, "GOVID_NHS_KEY_ID", doc="Id (kid) of the public key that the NHS fetches from us"
+        None, "GOVID_NHS_KEY_ID", doc="Id (kid) of the public key that the NHS fetches from govid"
     )
     nhs_private_key: SecretStr | None = named(
         None,
         "GOVID_NHS_PRIVATE_KEY",
-        doc="The private key to it, RSA in PEM; better as a file",
+        doc="Private key that belongs to GOVID_NHS_KEY_ID, RSA in PEM; preferably as a file",
     )
     appointment_provider: Port = named(
         "auto",
         "GOVID_APPOINTMENT_PROVIDER",
-        doc="auto, remote, simulator or off; auto follows the patient registry, and is off where "
-        "the NHS itself is asked and no practices are named",
+        doc="Appointment booking: auto, remote, simulator or off; auto follows the patient "
+        "registry, but is off if that is remote and no practices are set",
     )
     nhs_ods_code: str | None = named(
         None,
         "GOVID_NHS_ODS_CODE",
-        doc="Code (ODS) of the organisation that govid books for",
+        doc="ODS code of the organisation for which govid books",
         pattern=r"^[A-Z0-9]{3,12}$",
     )
     nhs_endpoint: str | None = named(
         None,
         "GOVID_NHS_ENDPOINT",
-        doc="Its own number in the Directory of Services, to which practices would write",
+        doc="Number of that organisation in the Directory of Services, for answers of practices",
         pattern=r"^[0-9]{1,20}$",
     )
     nhs_practices: Practices = named(
         (),
         "GOVID_NHS_PRACTICES",
-        doc="Who takes bookings: specialty=number in the Directory of Services@ODS code, "
+        doc="Practices that take bookings: specialty=number in the Directory of Services@ODS code, "
         "as JSON list or with commas",
     )
     sim_patient_registry_fault: str = named(
         "",
         "GOVID_SIM_PATIENT_REGISTRY_FAULT",
-        doc="What goes wrong at the simulated NHS: 503, or 503:0.2 for every fifth call",
+        doc="Fault of the simulated NHS: 503, or 503:0.2 for every fifth call",
     )

@@ -1,4 +1,4 @@
-"""What one account may store, and how often it may do something."""
+"""Environment variables of the quotas of one account."""
 
 from pydantic import BaseModel
 
@@ -6,56 +6,56 @@ from govid.gateway.settings.environment.naming import named
 
 
 class Quotas(BaseModel):
-    """Settings of quotas; 0 is off. They are far above what ordinary clients do."""
+    """Variables of quotas; 0 is off. The defaults are far above the use of ordinary clients."""
 
     quota_patient_records: int = named(
-        100, "GOVID_QUOTA_PATIENT_RECORDS", doc="Patient records an account may file", ge=0
+        100, "GOVID_QUOTA_PATIENT_RECORDS", doc="Patient records filed per account", ge=0
     )
     quota_tax_records: int = named(
-        100, "GOVID_QUOTA_TAX_RECORDS", doc="Tax records an account may file", ge=0
+        100, "GOVID_QUOTA_TAX_RECORDS", doc="Tax records filed per account", ge=0
     )
     quota_live_appointments: int = named(
         4,
         "GOVID_QUOTA_LIVE_APPOINTMENTS",
-        doc="Appointments an account may have ahead, requested or confirmed",
+        doc="Future appointments per account, requested or confirmed",
         ge=0,
     )
     quota_live_appointments_per_specialty: int = named(
         1,
         "GOVID_QUOTA_LIVE_APPOINTMENTS_PER_SPECIALTY",
-        doc="How many of these may be of one specialty",
+        doc="Future appointments per account and specialty",
         ge=0,
     )
     quota_appointment_changes_per_day: int = named(
         10,
         "GOVID_QUOTA_APPOINTMENT_CHANGES_PER_DAY",
-        doc="Bookings, moves and cancellations of one account",
+        doc="Bookings, moves and cancellations per account and day",
         ge=0,
     )
     quota_slot_searches_per_minute: int = named(
         60,
         "GOVID_QUOTA_SLOT_SEARCHES_PER_MINUTE",
-        doc="Searches for free slots by one account",
+        doc="Searches for free slots per account and minute",
         ge=0,
     )
     quota_consents_per_hour: int = named(
         10,
         "GOVID_QUOTA_CONSENTS_PER_HOUR",
-        doc="How often an account may begin to consent at HMRC",
+        doc="Started HMRC consents per account and hour",
         ge=0,
     )
     quota_verifications_per_hour: int = named(
         5,
         "GOVID_QUOTA_VERIFICATIONS_PER_HOUR",
-        doc="How often an account may ask to be verified",
+        doc="Verification requests per account and hour",
         ge=0,
     )
     quota_exports_per_hour: int = named(
-        6, "GOVID_QUOTA_EXPORTS_PER_HOUR", doc="Exports of one account's data", ge=0
+        6, "GOVID_QUOTA_EXPORTS_PER_HOUR", doc="Data exports per account and hour", ge=0
     )
     quota_emails_per_hour: int = named(
         5,
         "GOVID_QUOTA_EMAILS_PER_HOUR",
-        doc="E-mails of one kind that are asked for, to one recipient, by whichever accounts",
+        doc="Requested emails of one kind per recipient and hour, over all accounts",
         ge=0,
     )

@@ -1,4 +1,4 @@
-"""Where govid listens, who may call it, and what it logs."""
+"""Environment variables of the process: addresses, allowed clients, limits and logs."""
 
 from pathlib import Path
 from typing import Literal
@@ -10,30 +10,32 @@ from govid.gateway.settings.environment.naming import named
 
 
 class Serving(BaseModel):
-    """Settings of the process and of its edge."""
+    """Variables of the process and of its request edge."""
 
     host: str = named("127.0.0.1", "GOVID_HOST", doc="Address to listen on")
     port: int = named(8000, "GOVID_PORT", doc="Port to listen on", ge=0, le=65535)
     data_dir: Path = named(
-        Path(".govid"), "GOVID_DATA_DIR", doc="Where `govid dev` keeps its state"
+        Path(".govid"), "GOVID_DATA_DIR", doc="Folder for the state of `govid dev`"
     )
     public_url: str | None = named(
-        None, "GOVID_PUBLIC_URL", doc="URL by which clients reach govid; the issuer of its tokens"
+        None,
+        "GOVID_PUBLIC_URL",
+        doc="URL under which clients reach govid; also the issuer of its tokens",
     )
     allowed_hosts: Hosts = named(
         (),
         "GOVID_ALLOWED_HOSTS",
-        doc="Names by which clients may call (Host header): JSON list or commas",
+        doc="Allowed host names (Host header): JSON list or commas",
     )
     trusted_proxies: Networks = named(
         (),
         "GOVID_TRUSTED_PROXIES",
-        doc="Networks (CIDR) of proxies whose X-Forwarded-For counts: JSON list or commas",
+        doc="Networks (CIDR) of proxies whose X-Forwarded-For is trusted: JSON list or commas",
     )
     management_port: int | None = named(
         None,
         "GOVID_MANAGEMENT_PORT",
-        doc="Port on which `govid serve` answers /metrics, apart from clients",
+        doc="Separate port on which `govid serve` answers /metrics",
         ge=1,
         le=65535,
     )
@@ -43,29 +45,31 @@ class Serving(BaseModel):
     metrics_token: SecretStr | None = named(
         None,
         "GOVID_METRICS_TOKEN",
-        doc="Bearer token for /metrics on GOVID_PORT, where there is no management port",
+        doc="Bearer token for /metrics on GOVID_PORT, if there is no management port",
     )
     max_connections: int = named(
         1000,
         "GOVID_MAX_CONNECTIONS",
-        doc="Connections that one process holds; at most the limit of open files less 100",
+        doc="Connections per process; at most the limit of open files less 100",
         ge=1,
     )
     max_connections_per_network: int = named(
         200,
         "GOVID_MAX_CONNECTIONS_PER_NETWORK",
-        doc="Connections from one IPv4 address or IPv6 /64; trusted proxies are exempt",
+        doc="Connections per IPv4 address or IPv6 /64; trusted proxies are exempt",
         ge=1,
     )
     cors_origins: Texts = named(
         (),
         "GOVID_CORS_ORIGINS",
         "BACKEND_CORS_ORIGINS",
-        doc="Origins that browsers may call from: JSON list, commas, or * (never with credentials)",
+        doc="Origins of browsers that may call: JSON list, commas, or * (never with credentials)",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = named(
-        "INFO", "GOVID_LOG_LEVEL", doc="Least level that is logged"
+        "INFO", "GOVID_LOG_LEVEL", doc="Lowest level that is logged"
     )
     log_format: Literal["auto", "json", "console"] = named(
-        "auto", "GOVID_LOG_FORMAT", doc="auto is JSON unless on a terminal"
+        "auto",
+        "GOVID_LOG_FORMAT",
+        doc="auto, json or console; auto is JSON unless standard error is a terminal",
     )

@@ -1,4 +1,4 @@
-"""Where the database is, and how many connections it is asked for."""
+"""Environment variables of PostgreSQL: address, safety check and pool sizes."""
 
 from pydantic import BaseModel, SecretStr
 
@@ -6,21 +6,29 @@ from govid.gateway.settings.environment.naming import named
 
 
 class Storage(BaseModel):
-    """Settings of PostgreSQL."""
+    """Variables of PostgreSQL."""
 
     database_url: SecretStr | None = named(
-        None, "GOVID_DATABASE_URL", doc="PostgreSQL 15 or newer: postgresql://user:password@host/db"
+        None,
+        "GOVID_DATABASE_URL",
+        doc="URL of PostgreSQL 15 or newer: postgresql://user:password@host/db",
     )
     allow_unsafe_database: bool = named(
         False,
         "GOVID_ALLOW_UNSAFE_DATABASE",
-        doc="Let `govid serve` run on a server with fsync=off, which loses commits at a power cut",
+        doc="Allow `govid serve` on a server with fsync=off, which loses commits at a power cut",
     )
-    db_user: str | None = named(None, "DB_USER", doc="Used without GOVID_DATABASE_URL only")
-    db_password: SecretStr | None = named(None, "DB_PASSWORD", doc="The same")
-    db_host: str | None = named(None, "DB_HOST", doc="The same")
-    db_port: int = named(5432, "DB_PORT", doc="The same", ge=1, le=65535)
-    db_name: str | None = named(None, "DB_NAME", doc="The same")
+    db_user: str | None = named(None, "DB_USER", doc="User; only used without GOVID_DATABASE_URL")
+    db_password: SecretStr | None = named(
+        None, "DB_PASSWORD", doc="Password; only used without GOVID_DATABASE_URL"
+    )
+    db_host: str | None = named(None, "DB_HOST", doc="Host; only used without GOVID_DATABASE_URL")
+    db_port: int = named(
+        5432, "DB_PORT", doc="Port; only used without GOVID_DATABASE_URL", ge=1, le=65535
+    )
+    db_name: str | None = named(
+        None, "DB_NAME", doc="Name of the database; only used without GOVID_DATABASE_URL"
+    )
     request_pool_size: int = named(
         10, "GOVID_REQUEST_POOL_SIZE", doc="Database connections for requests", ge=1, le=200
     )

@@ -1,4 +1,4 @@
-"""How often somebody may try."""
+"""Environment variables of rate limits and lockout."""
 
 from pydantic import BaseModel
 
@@ -7,22 +7,25 @@ from govid.gateway.settings.environment.naming import named
 
 
 class Throttling(BaseModel):
-    """Settings of what is counted, and of locks."""
+    """Variables of rate limits and lockout."""
 
     login_failures: int = named(
-        6, "GOVID_LOGIN_FAILURES", doc="Failures in a row that lock a sign-in for a time", ge=1
+        6,
+        "GOVID_LOGIN_FAILURES",
+        doc="Consecutive failures after which sign-in to an account is locked for a time",
+        ge=1,
     )
     login_lock_seconds: float = named(
         900,
         "GOVID_LOGIN_LOCK_SECONDS",
-        doc="How long the first lock lasts; each within a day lasts twice as long, up to a day",
+        doc="Seconds of the first lockout; each further one within a day doubles, up to a day",
         gt=0,
         allow_inf_nan=False,
     )
     login_lock_max_seconds: float = named(
         7200,
         "GOVID_LOGIN_LOCK_MAX_SECONDS",
-        doc="How long a lock may last, up to a day",
+        doc="Maximum seconds of a lockout, up to a day",
         gt=0,
         allow_inf_nan=False,
     )
@@ -35,17 +38,17 @@ class Throttling(BaseModel):
     registrations_per_hour: int | None = named(
         None,
         "GOVID_REGISTRATIONS_PER_HOUR",
-        doc="Registrations from one address; 0 is off; without it 30, and off under `govid dev`",
+        doc="Registrations per address and hour; 0 is off (default: 30, 0 in `govid dev`)",
         ge=0,
     )
     duplicates_per_day: int | None = named(
         None,
         "GOVID_DUPLICATES_PER_DAY",
-        doc="Registrations of one taken identifier; 0 is off; without it 10, off in `govid dev`",
+        doc="Registrations per taken identifier and day; 0 is off (default: 10, 0 in `govid dev`)",
         ge=0,
     )
     trusted_callers: Networks = named(
         (),
         "GOVID_TRUSTED_CALLERS",
-        doc="Networks (CIDR) of back ends that register for many people: JSON list or commas",
+        doc="Networks (CIDR) of back ends that register many people: JSON list or commas",
     )

@@ -1,4 +1,4 @@
-"""What signs access tokens, and how long they and sessions last."""
+"""Environment variables of access tokens, sessions and signing keys."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from govid.gateway.settings.environment.naming import named
 
 
 def _without_cache(value: str) -> str:
-    """Refuse the mode that earlier releases had, so that no one believes it is in force."""
+    """Refuse the removed mode of earlier releases, so that no operator relies on it."""
     if value == "cache":
         raise ValueError("the session cache has been removed: delete this setting")
     return value
@@ -18,71 +18,74 @@ RevocationCheck = Annotated[Literal["transaction", "cache"], AfterValidator(_wit
 
 
 class Tokens(BaseModel):
-    """Settings of tokens, sessions and signing keys."""
+    """Variables of tokens, sessions and signing keys."""
 
     algorithm: Literal["ES256", "HS256"] = named(
-        "ES256", "GOVID_ALGORITHM", "ALGORITHM", doc="Signature of access tokens"
+        "ES256", "GOVID_ALGORITHM", "ALGORITHM", doc="Signature algorithm of access tokens"
     )
     secret_key: SecretStr | None = named(
         None,
         "GOVID_SECRET_KEY",
         "SECRET_KEY",
-        doc="Signs access tokens under HS256: 32 bytes or more",
+        doc="Key that signs access tokens under HS256: 32 bytes or more",
     )
     key_encryption_key: SecretStr | None = named(
         None,
         "GOVID_KEY_ENCRYPTION_KEY",
-        doc="Encrypts stored signing keys, facts and consents: 32 bytes or more",
+        doc="Key that encrypts stored signing keys, facts and consents: 32 bytes or more",
     )
     old_key_encryption_key: SecretStr | None = named(
         None,
         "GOVID_OLD_KEY_ENCRYPTION_KEY",
-        doc="The earlier encryption key, to be read until `govid keys reencrypt` has ended",
+        doc="The earlier encryption key, needed until `govid keys reencrypt` has finished",
     )
     access_token_minutes: float = named(
         30,
         "GOVID_ACCESS_TOKEN_EXPIRE_MINUTES",
         "ACCESS_TOKEN_EXPIRE_MINUTES",
-        doc="Life of an access token",
+        doc="Lifetime of an access token in minutes",
         gt=0,
         le=1440,
     )
     session_token_seconds: int = named(
         300,
         "GOVID_SESSION_TOKEN_SECONDS",
-        doc="Life of an access token that comes with a refresh token",
+        doc="Lifetime of an access token that is issued with a refresh token, in seconds",
         ge=1,
         le=3600,
     )
     session_idle_seconds: int = named(
         3600,
         "GOVID_SESSION_IDLE_SECONDS",
-        doc="How long a session may go unused; noted to the minute",
+        doc="Idle time after which a session expires, in seconds; recorded to the minute",
         ge=120,
     )
     session_absolute_seconds: int = named(
         43_200,
         "GOVID_SESSION_ABSOLUTE_SECONDS",
-        doc="How long a session lasts, whatever is done with it",
+        doc="Maximum lifetime of a session in seconds, used or not",
         ge=1,
     )
     revocation_check: RevocationCheck = named(
         "transaction",
         "GOVID_REVOCATION_CHECK",
-        doc="No longer needed, and known for one release only: each request reads its session",
+        doc="Deprecated and without effect; removed in the next release",
     )
     jwks_max_age_seconds: int = named(
-        300, "GOVID_JWKS_MAX_AGE_SECONDS", doc="How long others may keep our public keys", ge=1
+        300,
+        "GOVID_JWKS_MAX_AGE_SECONDS",
+        doc="Seconds that clients may cache the public keys",
+        ge=1,
     )
     key_publish_seconds: int = named(
         360,
         "GOVID_KEY_PUBLISH_SECONDS",
-        doc="How long a new key is published before it signs; longer than others keep the keys",
+        doc="Seconds that a new key is published before it signs; longer than clients cache keys",
         ge=1,
     )
     key_keep_seconds: int | None = named(
         None,
         "GOVID_KEY_KEEP_SECONDS",
-        doc="How long a key is believed after it signed (default: as long as its tokens need)",
+        doc="Seconds that a key is accepted after it last signed (default: until tokens expire)",
         ge=1,
     )
