@@ -42,27 +42,27 @@ def create_app(settings: Settings) -> Edge:
         ValueError: the settings of a module contradict each other.
     """
     writer, requests = configure(settings.log_level, settings.log_format)
-    house = wiring.build(settings)
-    scrape = metrics.Scrape(house.registry, house.bus.measure)
-    pauses = CollectionPauses(house.registry)
+    components = wiring.build(settings)
+    scrape = metrics.Scrape(components.registry, components.bus.measure)
+    pauses = CollectionPauses(components.registry)
     app = Litestar(
         route_handlers=[
             welcome.welcome,
             openapi.openapi,
             asyncapi.page(),
-            health.router(house.health),
+            health.router(components.health),
             *_metrics_routes(settings, scrape),
             *_mailbox_routes(settings),
-            *_simulator_routes(settings, house),
-            *_module_routes(house),
+            *_simulator_routes(settings, components),
+            *_module_routes(components),
         ],
         dependencies=wiring.dependencies(),
-        guards=[house.gatekeeper.guard],
+        guards=[components.gatekeeper.guard],
         request_class=StrictRequest,
         exception_handlers={HTTPException: respond, Exception: respond},
         openapi_config=openapi.configuration(),
         lifespan=[
-            lambda _: _running(house),
+            lambda _: _running(components),
             lambda _: _management_port(settings, scrape),
             lambda _: _short_gc_pauses(pauses),
         ],
@@ -76,16 +76,16 @@ def create_app(settings: Settings) -> Edge:
         raise RuntimeError(f"routes without a permission or `public`: {', '.join(bare)}")
     return Edge(
         app,
-        logs=house.logs,
+        logs=components.logs,
         requests=requests,
-        counts=metrics.HttpMetrics(house.registry),
+        counts=metrics.HttpMetrics(components.registry),
         limits=ConnectionLimits(
-            house.registry,
+            components.registry,
             total=settings.max_connections,
             per_network=settings.max_connections_per_network,
             exempt=settings.trusted_proxies,
         ),
-        clock=house.clock,
+        clock=components.clock,
         methods={route.path_format: route.methods for route in app.routes},
         hosts=settings.allowed_hosts,
         probed=PROBED if settings.demonstration else PROBED | {"/metrics"},
@@ -96,23 +96,23 @@ def create_app(settings: Settings) -> Edge:
 
 
 @asynccontextmanager
-async def _running(house: House) -> AsyncIterator[None]:
+async def _running(components: House) -> AsyncIterator[None]:
     """Start the bus, then the modules, and run their tasks; stop in the opposite order."""
-    await house.bus.start()
+    await components.bus.start()
     try:
-        for module in house.modules:
+        for module in components.modules:
             for start in module.starts:
                 await start()
-        async with _module_tasks(house.modules):
+        async with _module_tasks(components.modules):
             yield
     finally:
         # Work that aborted requests have left running still needs the database.
-        for module in house.modules:
+        for module in components.modules:
             for drain in module.drains:
                 await drain()
-        await house.bus.stop()
+        await components.bus.stop()
         # Last, because a running handler may still wait for a department's answer.
-        for module in house.modules:
+        for module in components.modules:
             for stop in module.stops:
                 await stop()
 
@@ -135,9 +135,9 @@ async def _module_tasks(modules: Any) -> AsyncIterator[None]:
                 await task
 
 
-def _module_routes(house: House) -> list[Any]:
+def _module_routes(components: House) -> list[Any]:
     """Return the modules' routers, which the bus's `Module` stores without their type."""
-    return [route for module in house.modules for route in module.routes]
+    return [route for module in components.modules for route in module.routes]
 
 
 @asynccontextmanager
@@ -176,6 +176,6 @@ def _mailbox_routes(settings: Settings) -> list[Any]:
     return [inbox.router(folder)] if settings.demonstration and folder is not None else []
 
 
-def _simulator_routes(settings: Settings, house: House) -> list[Any]:
+def _simulator_routes(settings: Settings, components: House) -> list[Any]:
     """Return the routes that control the simulators of `govid dev`; `govid serve` has none."""
-    return [rehearsal.router(house.simulators)] if settings.demonstration else []
+    return [rehearsal.router(components.simulators)] if settings.demonstration else []

@@ -46,7 +46,7 @@ class Cors:
 
     def preflight(self, info: Exchange) -> Headers | None:
         """Return the headers of the answer to a CORS preflight, None if this is no preflight."""
-        if self._is_off or info.method != "OPTIONS" or info.wanted_method is None:
+        if self._is_off or info.method != "OPTIONS" or info.requested_method is None:
             return None
         if info.origin is None or not self._allows(info.origin):
             return []

@@ -92,8 +92,8 @@ class Edge:
         self.limits = limits
         """The connection limits of this process, for `LimitedHttpProtocol`."""
         self._logs = logs
-        self._requests = requests
-        self._counts = counts
+        self._request_log = requests
+        self._metrics = counts
         self._clock = clock
         self._allow = {route: _allow_header(names) for route, names in methods.items()}
         self._hosts = Hosts(hosts, probed)
@@ -183,7 +183,7 @@ class Edge:
         seconds = perf_counter() - info.started
         duration_ms = round(seconds * 1000, 3)
         status = info.status = info.status or 500
-        self._counts.count(info, seconds)
+        self._metrics.count(info, seconds)
         self._logs.activity(
             RequestFinished(
                 timestamp=self._clock.now(),
@@ -199,11 +199,15 @@ class Edge:
                 user_id=info.user_id,
             )
         )
-        witness = info.witness
-        if witness is not None and not witness.written and isinstance(witness.event, AccessDecided):
+        deferred = info.deferred_access_event
+        if (
+            deferred is not None
+            and not deferred.written
+            and isinstance(deferred.event, AccessDecided)
+        ):
             # No transaction has written the decision, so it is published here.
-            self._logs.access(witness.event)
-        self._requests.line(info, duration_ms)
+            self._logs.access(deferred.event)
+        self._request_log.line(info, duration_ms)
 
 
 class _Answer:

@@ -46,6 +46,7 @@ class Exchange:
         "content_encoding",
         "content_length",
         "correlation_id",
+        "deferred_access_event",
         "has_body",
         "header_bytes",
         "host",
@@ -55,6 +56,7 @@ class Exchange:
         "query",
         "raw_path",
         "request_id",
+        "requested_method",
         "route",
         "started",
         "status",
@@ -62,8 +64,6 @@ class Exchange:
         "traceparent",
         "user_agent",
         "user_id",
-        "wanted_method",
-        "witness",
     )
 
     def __init__(self, scope: Any) -> None:
@@ -87,7 +87,7 @@ class Exchange:
         self.status = 0
         self.route: str | None = None
         self.user_id: str | None = None
-        self.witness: Witness | None = None
+        self.deferred_access_event: Witness | None = None
         self.request_id = self.correlation_id = f"{_bits(128):032x}"
         self._read(scope["headers"])
 
@@ -118,7 +118,7 @@ class Exchange:
         self.awaits_permission = b"expect" in named
         self.content_encoding = named.get(b"content-encoding")
         self.origin = named.get(b"origin")
-        self.wanted_method = named.get(b"access-control-request-method")
+        self.requested_method = named.get(b"access-control-request-method")
 
 
 def _is_repeated(wanted: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:

@@ -69,7 +69,7 @@ class Gatekeeper:
             self._logs.access(decision)
         else:
             # The record of a granted write commits in the transaction of that write.
-            info.witness = Witness(decision)
+            info.deferred_access_event = Witness(decision)
 
     def _decision(self, info: Exchange, error: str | None = None) -> AccessDecided:
         return AccessDecided(

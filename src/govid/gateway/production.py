@@ -42,10 +42,10 @@ _HAS_SYSTEM_USER = 160_000
 def faults(settings: Settings) -> list[str]:
     """Return the problems of *settings* that block a start, without a network call."""
     return [
-        *_backends(settings),
+        *_backend_settings(settings),
         *unsafe_settings(settings),
         *_mail_and_hosts(settings),
-        *_departments(settings),
+        *_department_settings(settings),
     ]
 
 
@@ -65,14 +65,14 @@ async def backend_faults(settings: Settings) -> list[str]:
     except DRIVER_ERRORS as error:
         return [describe_refusal(error)]
     try:
-        return await _server_faults(connection, settings)
+        return await _server_problems(connection, settings)
     finally:
         await connection.close()
 
 
-async def _server_faults(connection: asyncpg.Connection, settings: Settings) -> list[str]:
+async def _server_problems(connection: asyncpg.Connection, settings: Settings) -> list[str]:
     """Run all checks of a server that accepts govid's connection, whatever the first ones find."""
-    schema = await _schema_faults(connection)
+    schema = await _schema_problems(connection)
     return [
         *await _trust_authentication(connection),
         *schema,
@@ -144,7 +144,7 @@ def _missing_departments(settings: Settings) -> Iterator[str]:
         yield "GOVID_TAX_RECORDS is simulated: the tax records shown are not real"
 
 
-def _backends(settings: Settings) -> Iterator[str]:
+def _backend_settings(settings: Settings) -> Iterator[str]:
     running = StateFolder(settings.data_dir).running()
     if not settings.bus.database_url:
         yield "GOVID_DATABASE_URL is not set"
@@ -178,7 +178,7 @@ def _mail_and_hosts(settings: Settings) -> Iterator[str]:
         yield "GOVID_ALLOWED_HOSTS allows any host"
 
 
-def _departments(settings: Settings) -> Iterator[str]:
+def _department_settings(settings: Settings) -> Iterator[str]:
     """Check the clients of departments, unless simulators are allowed."""
     if settings.allow_simulators:
         return
@@ -223,11 +223,11 @@ async def _trust_authentication(connection: asyncpg.Connection) -> list[str]:
     return [] if is_authenticated else ["the database requires no password (trust authentication)"]
 
 
-async def _schema_faults(connection: asyncpg.Connection) -> list[str]:
+async def _schema_problems(connection: asyncpg.Connection) -> list[str]:
     try:
         fault = (await read_version(connection)).fault()
     except asyncpg.InsufficientPrivilegeError:
-        # `database_faults` names the right that is missing.
+        # `database_problems` reports the missing privilege.
         return []
     if fault is not None:
         return [fault]

@@ -48,7 +48,7 @@ POLICY = (
 )
 
 
-class _Pages(Router):
+class _ViewerRouter(Router):
     """The pages below `/docs`, without those that Litestar adds by itself.
 
     One answers 404 in HTML, but every 404 of govid is a problem document. One is the OpenAPI
@@ -69,7 +69,7 @@ def router(public: str) -> Router:
     files = [
         _file(f"/{name}", (folder / name).read_bytes(), kind) for name, kind in _ASSETS.items()
     ]
-    return _Pages(
+    return _ViewerRouter(
         "/docs",
         route_handlers=[_page, *files, _file("/start.js", _START, "text/javascript")],
         include_in_schema=False,

@@ -59,7 +59,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     bus = Bus(settings.bus, clock, registry)
     logs = BusLogs(bus)
 
-    people = identity.build(
+    identity_services = identity.build(
         settings.identity,
         bus.database,
         bus.uow,
@@ -72,28 +72,28 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         },
         registry=registry,
     )
-    calls = UpstreamMetrics(registry)
+    upstream_metrics = UpstreamMetrics(registry)
     simulators: dict[str, Simulator] = {}
     modules = (
-        people.module,
+        identity_services.module,
         nhs.build(
             settings.nhs,
             bus.database,
             bus.uow,
             clock,
-            calls,
-            people.facts,
+            upstream_metrics,
+            identity_services.facts,
             bus.recovered,
             partial(simulators.__setitem__, "nhs"),
-            people.verified,
+            identity_services.verified,
         ),
         hmrc.build(
             settings.hmrc,
             bus.database,
             bus.uow,
             clock,
-            calls,
-            people.facts,
+            upstream_metrics,
+            identity_services.facts,
             bus.recovered,
             partial(simulators.__setitem__, "hmrc"),
         ),
@@ -107,8 +107,8 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         bus=bus,
         logs=logs,
         modules=modules,
-        people=people,
-        gatekeeper=Gatekeeper(people.authenticate, logs, clock),
+        people=identity_services,
+        gatekeeper=Gatekeeper(identity_services.authenticate, logs, clock),
         health=Health(
             bus.database,
             bus.health,
@@ -142,7 +142,7 @@ def cause_of(scope: Scope) -> Cause:
         correlation_id=info.correlation_id,
         traceparent=info.traceparent,
         actor=Actor(kind="account", id=info.user_id),
-        witness=info.witness,
+        witness=info.deferred_access_event,
         address=info.client_ip,
     )
 
