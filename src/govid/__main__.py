@@ -1,4 +1,4 @@
-"""`python -m govid`, and the command `govid`."""
+"""Runs the command line: `python -m govid`."""
 
 from govid.gateway.cli import main
 

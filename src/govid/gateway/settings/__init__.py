@@ -1,6 +1,7 @@
 """Loads all settings into one frozen struct, `Settings`.
 
-No other package uses pydantic-settings, and nothing is read at import time.
+No other package uses pydantic-settings, and nothing is read at import time. Whether settings are
+safe in production is decided in `gateway/checks`.
 """
 
 from govid.gateway.settings.loading import SettingsError, example, load
