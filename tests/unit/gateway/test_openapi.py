@@ -38,7 +38,7 @@ async def test_the_document_is_that_of_the_application() -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (openapi, "rendered"),
+        (openapi, openapi.rendered.__name__),
         (OpenAPIPlugin, "_build_openapi"),
         (OpenAPIPlugin, "provide_openapi_schema"),
     ],
