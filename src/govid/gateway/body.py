@@ -1,4 +1,4 @@
-"""Decodes JSON bodies strictly; any deviation is a 422 that names the place.
+"""Decodes JSON bodies strictly; any deviation is a 422 that names the field.
 
 Litestar alone would accept "1" for 1, text/plain as JSON and the last of two equal keys, and would
 answer 500 to deep nesting. A body is therefore decoded twice: first as the struct that the handler

@@ -1,4 +1,4 @@
-"""Protects a connection against slow headers, slow readers and oversized heads.
+"""Protects connections against slow headers (Slowloris), slow readers and oversized heads.
 
 Subclasses uvicorn's HTTP protocol. Uvicorn with httptools waits without limit for a head, a trailer
 or a slow reader. It also stores every pipelined request that has arrived, and parses all bytes of a

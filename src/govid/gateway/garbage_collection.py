@@ -37,7 +37,7 @@ class CollectionPauses(Collector):
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Register in *registry*; nothing is counted before `keep_pauses_short`."""
+        """Register in *registry*; nothing is counted before `shorten_gc_pauses`."""
         self._counts = [[0] * (len(BUCKETS) + 1) for _ in range(GENERATIONS)]
         self._sums = [0.0] * GENERATIONS
         self._began = 0.0

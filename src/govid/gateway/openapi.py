@@ -78,7 +78,7 @@ def openapi(request: Request[Any, Any, State]) -> Response[bytes]:
 def prepare(app: Litestar) -> None:
     """Render the document of *app*, before the server accepts requests.
 
-    Rendering takes about 60 ms, during which it would block every request.
+    Rendering takes about 60 ms. During a request it would block all others for that time.
     """
     app.state.openapi_document = rendered(app)
 

@@ -1,4 +1,4 @@
-"""Translates every error into a problem document (RFC 9457).
+"""Translates every error into problem details, a JSON document of RFC 9457.
 
 `detail` is always a sentence for the client. It contains no value of the request and no stack
 trace: an exception that is not meant for clients is reduced to its status (I9).

@@ -1,6 +1,6 @@
 """Production checks: finds all settings and states that prevent `govid serve` from starting.
 
-`govid serve` and `govid check` print the same list; `govid dev` runs without these checks.
+`govid serve` and `govid check` print the same list; `govid dev` starts in spite of it.
 """
 
 from collections.abc import Iterator

@@ -17,7 +17,7 @@ _VERSION = """
     SELECT version_num, (to_jsonb(v) ->> 'compatible_from')::integer AS compatible_from
     FROM public.govid_version AS v
 """
-"""Reads `compatible_from` through JSON, because migration 0020 has added the column."""
+"""Reads `compatible_from` through JSON, because the column does not exist before migration 0020."""
 
 
 class SchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
