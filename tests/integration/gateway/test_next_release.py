@@ -91,7 +91,7 @@ async def test_c10_a_command_refuses_a_newer_schema_that_does_not_fit(
     await migrate_in_thread(database_url, tmp_path, COLUMN, NUMBER)
     result = await in_thread(govid, *arguments)
     assert (result.exit_code, result.stdout) == (3, "")
-    assert result.stderr == f"govid: {TOO_NEW}; nothing was touched.\n"
+    assert result.stderr == f"govid: {TOO_NEW}; nothing was changed.\n"
 
 
 async def test_c10_a_newer_schema_that_says_nothing_does_not_fit(database: Database) -> None:

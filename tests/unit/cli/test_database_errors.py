@@ -25,7 +25,7 @@ def raised(kind: type[Exception], message: str) -> Exception:
         (
             asyncpg.InsufficientPrivilegeError("permission denied for table account"),
             1,
-            "the database role lacks the right on table account.",
+            "the database role lacks the privilege on table account.",
         ),
         (
             asyncpg.InsufficientPrivilegeError("permission denied for schema public"),
@@ -55,7 +55,7 @@ def raised(kind: type[Exception], message: str) -> Exception:
         (
             asyncpg.LockNotAvailableError("canceling statement due to lock timeout"),
             1,
-            "another session holds a lock that is needed here, so nothing was changed.",
+            "another session holds a lock that this command needs; nothing was changed.",
         ),
         (
             asyncpg.UniqueViolationError(f"duplicate key value {SECRET}"),

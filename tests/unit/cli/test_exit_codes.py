@@ -55,7 +55,7 @@ def test_an_unexpected_error_shows_its_traceback_only_when_asked(runner: CliRunn
 def test_an_unknown_command_says_where_help_is(runner: CliRunner) -> None:
     result = runner.invoke(commands, ["sevre"], prog_name="govid")
     assert result.exit_code == 2
-    assert result.stderr.endswith("  govid --help shows how it is used.\n")
+    assert result.stderr.endswith("  govid --help shows the usage.\n")
 
 
 def test_the_version_is_told(runner: CliRunner) -> None:

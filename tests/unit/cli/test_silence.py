@@ -38,7 +38,7 @@ def owed(subscriber: str, pending: int, oldest_seconds: float | None) -> Subscri
                 "(connection refused)."
             ),
         ),
-        ("", "no Kafka is known."),
+        ("", "no Kafka is configured."),
     ],
 )
 async def test_f10_an_old_event_names_the_kafka_that_is_silent(

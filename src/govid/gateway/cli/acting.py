@@ -1,4 +1,4 @@
-"""What all commands share that change the outbox: who and why, counted first, asked, recorded."""
+"""Shared parts of operator commands: options, confirmation, batches, recording, result."""
 
 import asyncio
 import re
@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from govid.bus.acts import Act, ActRunning, Acts
-from govid.bus.acts import Progress as Step
+from govid.bus.acts import Progress as BatchProgress
 from govid.bus.catalogue import Catalogue
 from govid.bus.consumers import Subscriptions
 from govid.bus.contracts import OutboxAct
@@ -30,9 +30,9 @@ from govid.gateway.settings import load
 
 F = TypeVar("F", bound=Callable[..., Any])
 LONGEST_REASON = 500
-HOW = ("reason", "actor", "rate", "dry_run", "yes", "as_json")
-"""The options of `acting`, by which an order is made."""
-SETTLES = "`govid outbox status` shows whether they got through."
+_OPTION_NAMES = ("reason", "actor", "rate", "dry_run", "yes", "as_json")
+"""The options that `operator_command` adds; the other options of such a command are filters."""
+SETTLES = "`govid outbox status` shows whether they are delivered."
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PERSONAL = re.compile(
     r"\S@\S|(?<!\d)(\d{10}|\d{3}[ -]\d{3}[ -]\d{4})(?!\d)|\b[a-z]{2} ?\d\d ?\d\d ?\d\d ?[a-d]\b",
@@ -41,7 +41,7 @@ _PERSONAL = re.compile(
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """How an operator wants something done."""
+    """Options of an operator command: the operator, the reason, and how to carry it out."""
 
     operator: str
     reason: str
@@ -52,26 +52,30 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def output(self) -> Output:
-        """Where the result goes."""
+        """The printer of the result."""
         return Output(as_json=self.as_json)
 
-    def act(self, kind: type[OutboxAct], chosen: Selection, **more: str | None) -> Act:
-        """Return the act of *kind* that this orders, on what was *chosen*."""
-        told = {**chosen.told(), **{name: value for name, value in more.items() if value}}
-        return Act(kind=kind, operator=self.operator, reason=self.reason, selection=told)
+    def act(self, kind: type[OutboxAct], filter_: Selection, **more: str | None) -> Act:
+        """Build the operator action of *kind* with the parameters of *filter_* and *more*."""
+        parameters = {
+            **filter_.told(),
+            **{name: value for name, value in more.items() if value},
+        }
+        return Act(kind=kind, operator=self.operator, reason=self.reason, selection=parameters)
 
 
-def ordering(trial: str, *more: Callable[[Any], Any]) -> Callable[[F], F]:
-    """Return what gives a command the options of an `Order`; `order` makes one of them.
+def ordering(dry_run_help: str, *more: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return a decorator that adds the options of `OperatorOptions` to a command.
 
-    *trial* says what --dry-run does; *more* are options of its own.
+    `parse_operator_options` turns their values into `OperatorOptions`. *dry_run_help* is the help
+    text of --dry-run; *more* are further options.
     """
     options: tuple[Callable[[Any], Any], ...] = (
-        click.option("--reason", help="Why. Kept for ever, so it may name nobody."),
-        click.option("--actor", help="Who acts.  [default: the user of this system]"),
+        click.option("--reason", help="Why. Stored permanently, so without personal data."),
+        click.option("--actor", help="The operator.  [default: the user of this system]"),
         *more,
-        click.option("--dry-run", is_flag=True, help=trial),
-        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option("--dry-run", is_flag=True, help=dry_run_help),
+        click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
         json_option,
     )
 
@@ -84,13 +88,13 @@ def ordering(trial: str, *more: Callable[[Any], Any]) -> Callable[[F], F]:
 
 
 def acting(function: F) -> F:
-    """Give a command the options of an act on deliveries."""
+    """Add the options of an operator action on deliveries to a command."""
     rate = click.option(
         "--rate",
         type=click.FloatRange(min=0, min_open=True),
-        help="At most so many deliveries a second.",
+        help="At most this many deliveries per second.",
     )
-    return ordering("Count what would be touched, touch nothing.", rate)(function)
+    return ordering("Only count the deliveries; change nothing.", rate)(function)
 
 
 def order(
@@ -102,20 +106,20 @@ def order(
     yes: bool,
     as_json: bool,
 ) -> Order:
-    """Make an order of the options' values.
+    """Build the options of an operator command from their values.
 
     Raises:
-        click.UsageError: there is no reason, or one that may not be kept.
+        click.UsageError: the reason is missing, too long, or seems to hold personal data.
     """
     stated = (reason or "").strip()
     if not stated and not dry_run:
-        raise click.UsageError("What is done here is recorded: give --reason (or --dry-run).")
+        raise click.UsageError("This action is recorded: give --reason (or --dry-run).")
     if len(stated) > LONGEST_REASON or not stated.isprintable():
-        raise click.UsageError(f"--reason is one line of at most {LONGEST_REASON} characters.")
+        raise click.UsageError(f"--reason must be one line of at most {LONGEST_REASON} characters.")
     if _PERSONAL.search(_UUID.sub("", stated)):
         raise click.UsageError(
-            "--reason is kept for ever, and this one holds what looks like an address or a "
-            "number of a person."
+            "--reason is stored permanently, and this one seems to contain a personal e-mail "
+            "address or number."
         )
     return Order(
         operator=(actor or "").strip() or operator().id or "unknown",
@@ -127,96 +131,100 @@ def order(
     )
 
 
-def order_and_selection(options: Mapping[str, Any]) -> tuple[Order, Selection]:
-    """Part the *options* of a command into how it is to be done, and what it is about."""
-    chosen = {name: value for name, value in options.items() if name not in HOW}
-    return order(**{name: options[name] for name in HOW}), selection(**chosen)
+def order_and_selection(values: Mapping[str, Any]) -> tuple[Order, Selection]:
+    """Split the *values* of a command's options into operator options and a delivery filter."""
+    filters = {name: value for name, value in values.items() if name not in _OPTION_NAMES}
+    return order(**{name: values[name] for name in _OPTION_NAMES}), selection(**filters)
 
 
 @asynccontextmanager
-async def at_head(place: Target) -> AsyncIterator[Any]:
-    """Open a connection to a database whose schema this release runs on.
+async def at_head(installation: Target) -> AsyncIterator[Any]:
+    """Connect to the database and check that this release runs on its schema.
 
     Raises:
-        Refused: it has another one; nothing has been touched.
+        CommandRefused: the schema is too old or too new; nothing has been changed.
+        BackendUnreachable: the database does not answer.
     """
-    async with connected(place) as connection:
+    async with connected(installation) as connection:
         version = await read_version(connection)
         if version.state == "behind":
             raise Refused(
                 f"the database is at migration {version.revision or 'none'}, and this release "
-                f"wants {head()}; nothing was touched.",
-                "`govid migrate` brings it up.",
+                f"requires {head()}; nothing was changed.",
+                "`govid migrate` upgrades it.",
             )
         if fault := version.fault():
-            raise Refused(f"{fault}; nothing was touched.")
+            raise Refused(f"{fault}; nothing was changed.")
         yield connection
 
 
-def subscriptions_of(place: Target) -> Subscriptions:
-    """Return who is subscribed to what in this release."""
-    # The modules bring a web framework with them, which only those who act have to wait for.
+def subscriptions_of(installation: Target) -> Subscriptions:
+    """Return the subscriptions of this release, read from its modules."""
+    # The modules import the web framework, so only commands that need them wait for it (I13).
     from govid.gateway.wiring import build  # noqa: PLC0415
 
-    settings = place.settings
+    settings = installation.settings
     state = StateFolder(settings.data_dir).read()
-    settings = load({"GOVID_DATABASE_URL": place.database_url, **folder_secrets(settings, state)})
+    settings = load(
+        {"GOVID_DATABASE_URL": installation.database_url, **folder_secrets(settings, state)}
+    )
     try:
         return build(settings).bus.subscriptions
     except ValueError as error:
         raise CommandError(
-            f"the settings do not make a house: {error}.", "`govid check` lists every fault."
+            f"the application cannot be built from the settings: {error}.",
+            "`govid check` lists every fault.",
         ) from error
 
 
-def acts_of(place: Target, connection: Any, subscriptions: Subscriptions) -> Acts:
-    """Return what commits acts, and addresses their events to whoever wants them."""
-    sealer = Sealer(Catalogue(), Pseudonyms(place.settings.bus.pseudonym_key))
-    return Acts(connection, PostgresOutbox(sealer, subscriptions))
+def acts_of(installation: Target, connection: Any, subscriptions: Subscriptions) -> Acts:
+    """Return the object that commits operator actions and delivers their events to subscribers."""
+    envelopes = Sealer(Catalogue(), Pseudonyms(installation.settings.bus.pseudonym_key))
+    return Acts(connection, PostgresOutbox(envelopes, subscriptions))
 
 
-async def carry_out(phase: str, total: int, steps: AsyncIterator[Step]) -> int:
-    """Go through the *steps* of an act that is to touch *total* deliveries; return how many it did.
+async def carry_out(phase: str, total: int, batches: AsyncIterator[BatchProgress]) -> int:
+    """Run the *batches* of an operator action on *total* deliveries; return the number processed.
 
     Raises:
-        CommandError: somebody else is at it, or was faster with all of them.
+        CommandError: another such action runs, or another operator has processed all of them.
     """
     done = 0
     with Progress(phase, total) as progress:
         try:
-            async for step in steps:
-                done = step.done
+            async for batch in batches:
+                done = batch.done
                 progress.at(done)
         except ActRunning as error:
             raise CommandError(
-                "another replay or backfill runs on this database; nothing was touched.",
+                "another replay or backfill runs on this database; nothing was changed.",
                 "Wait until it has ended.",
             ) from error
         except (KeyboardInterrupt, asyncio.CancelledError):
-            note(f"Stopped after {done} of {total}; the same command does the rest.")
+            note(f"Stopped after {done} of {total}. Run the same command again for the rest.")
             raise
     if done == 0:
         raise CommandError(
-            f"none of {total} was left to do: somebody else was faster.",
-            "`govid outbox groups` shows what is stuck now.",
+            f"another operator has already processed all {total} deliveries.",
+            "`govid outbox groups` shows what is parked or dead-lettered now.",
         )
     if done < total:
-        note(f"{total - done} of {total} were settled by somebody else meanwhile.")
+        note(f"{total - done} of {total} were processed by another operator in the meantime.")
     return done
 
 
 def report(
-    ordered: Order, counts: Mapping[str, int], verb: str, done: int | None, act: Act | None
+    options: Order, counts: Mapping[str, int], verb: str, done: int | None, action: Act | None
 ) -> None:
-    """Print what was done, or what would be."""
-    output = ordered.output
+    """Print the affected deliveries per subscriber, and in JSON the number *done*."""
+    output = options.output
     if output.as_json:
         output.document(
             {
                 "deliveries": sum(counts.values()),
                 "by_subscriber": counts,
                 verb: done,
-                "act": act and act.id,
+                "act": action and action.id,
             }
         )
     else:

@@ -1,4 +1,4 @@
-"""What an operator did, as lines of JSON on stderr, where a log collector finds them."""
+"""Writes audit lines of operator commands: JSON on stderr, for a log collector."""
 
 import getpass
 import logging
@@ -14,18 +14,18 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
 
 class JsonLines(logging.Formatter):
-    """One object a record: time, event, and what the record carries beside its message."""
+    """Formats a log record as one JSON object: time, event and the record's extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return *record* as a line."""
-        told = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        """Return *record* as one line of JSON."""
+        fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         moment = datetime.fromtimestamp(record.created, tz=UTC)
-        line = {"timestamp": moment, "event": record.getMessage(), **told}
+        line = {"timestamp": moment, "event": record.getMessage(), **fields}
         return msgspec.json.encode(line).decode()
 
 
 def operator() -> Actor:
-    """Return who sits at the terminal, as the system knows them: in a container, by number only."""
+    """Return the operator: the user of this system, or only its number, as in a container."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
@@ -34,7 +34,7 @@ def operator() -> Actor:
 
 
 def write_audit_lines() -> None:
-    """Let what govid logs about operators' deeds reach stderr, in a command that runs by itself."""
+    """Send audit lines to stderr. A command outside the server has no other log output."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     log.setLevel(logging.INFO)
@@ -43,7 +43,7 @@ def write_audit_lines() -> None:
 
 
 def audit(event: str, *, reason: str) -> None:
-    """Write that the operator did *event*, and why."""
+    """Write an audit line for *event* with the operator and the *reason*."""
     write_audit_lines()
     actor = operator()
     log.info(event, extra={"actor": f"{actor.kind}:{actor.id}", "reason": reason})

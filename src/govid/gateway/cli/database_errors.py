@@ -1,7 +1,7 @@
-"""Turns what a database driver raises into one sentence, a remedy and an exit code.
+"""Translates database errors into a message, a remedy and an exit code.
 
-Neither SQL nor parameters reach the terminal: parameters are people's data. Names of tables,
-schemas and functions are ours, so a missing right is named with its object.
+Neither SQL nor parameters reach the terminal, because parameters hold personal data. Names of
+tables, schemas and functions are not personal, so a missing privilege is named with its object.
 """
 
 import re
@@ -25,47 +25,47 @@ _STATES: Mapping[str, CommandError] = {
     ),
     "42P01": Refused(
         "the database lacks a table of this release.",
-        "`govid migrate` brings an older schema up; `govid check` names what was removed.",
+        "`govid migrate` upgrades an older schema; `govid check` names what was removed.",
     ),
     "42703": Refused(
-        "the database lacks a column of this release.", "`govid migrate` brings the schema up."
+        "the database lacks a column of this release.", "`govid migrate` upgrades the schema."
     ),
     "3F000": Refused(
-        "the database lacks a schema of this release.", "`govid migrate` brings the schema up."
+        "the database lacks a schema of this release.", "`govid migrate` upgrades the schema."
     ),
     "3D000": Unreachable(f"{REFUSALS['3D']}.", f"Create it, or correct {_WHERE}."),
     "53300": Unreachable(
         "the database has no connection left for this command.",
         "Raise max_connections, or lower the pool sizes of the servers.",
     ),
-    "53100": Unreachable("the database's disk is full.", "Make room on the database server."),
+    "53100": Unreachable("the database's disk is full.", "Free disk space on the database server."),
     "55P03": CommandError(
-        "another session holds a lock that is needed here, so nothing was changed.",
+        "another session holds a lock that this command needs; nothing was changed.",
         "Run it again; pg_stat_activity shows sessions that hold locks for long.",
     ),
     "57014": CommandError(
-        "a statement took longer than is permitted and was cancelled; nothing was changed.",
-        "Choose less, for example a shorter time, and run it again.",
+        "a statement exceeded its time limit and was cancelled; nothing was changed.",
+        "Select fewer events, for example a shorter time range, and run it again.",
     ),
 }
 _CLASSES: Mapping[str, CommandError] = {
     "08": Unreachable("the connection to the database was lost.", "Run it again."),
     "28": Unreachable(f"{REFUSALS['28']}.", f"Correct {_WHERE}, or the role."),
-    "40": CommandError("another transaction was in the way.", "Run it again."),
+    "40": CommandError("the statement conflicted with another transaction.", "Run it again."),
     "53": Unreachable(f"{REFUSALS['53']}.", "Run it later."),
     "57": Unreachable(f"{REFUSALS['57']}.", "Run it again in a moment."),
-    "58": Unreachable("the database has trouble with its disk.", "Look at its log."),
+    "58": Unreachable("the database reports a disk error.", "See the log of the database."),
 }
 
 
 def explain(error: BaseException) -> CommandError | None:
-    """Return what *error* means to an operator; None if no database raised it."""
+    """Translate *error* into a command error; None if it is not a database error."""
     if isinstance(error, DatabaseUnreachable):
         return Unreachable(f"{error}.", f"Is it running, and is {_WHERE} right?")
     cause = original(error) or error
     state = getattr(cause, "sqlstate", None) or getattr(error, "sqlstate", None)
     if state is not None:
-        return _of_state(str(state), str(cause))
+        return _translate_sqlstate(str(state), str(cause))
     if isinstance(cause, (asyncpg.InterfaceError, asyncpg.InternalClientError)) or (
         is_of_sqlalchemy(cause, "DBAPIError")
     ):
@@ -75,9 +75,9 @@ def explain(error: BaseException) -> CommandError | None:
     return None
 
 
-def _of_state(state: str, message: str) -> CommandError:
+def _translate_sqlstate(state: str, message: str) -> CommandError:
     if state == "42501":
-        return _missing_right(message)
+        return _explain_missing_privilege(message)
     known = _STATES.get(state) or _CLASSES.get(state[:2])
     return known or CommandError(
         f"the database refused a statement (SQLSTATE {state}).",
@@ -85,7 +85,7 @@ def _of_state(state: str, message: str) -> CommandError:
     )
 
 
-def _missing_right(message: str) -> CommandError:
+def _explain_missing_privilege(message: str) -> CommandError:
     if found := _OWNER.search(message):
         return CommandError(
             f"the database role is not the owner of {found['kind']} {found['name']}.",
@@ -93,10 +93,10 @@ def _missing_right(message: str) -> CommandError:
         )
     found = _DENIED.search(message)
     what = f"{found['kind']} {found['name']}" if found else "what this command needs"
-    # The server does not say which right; these are the ones that the object has.
-    rights = {"schema": "USAGE or CREATE", "database": "CREATE"}
-    right = rights.get(found["kind"], "the right") if found else "the right"
+    # The server does not name the privilege; these are the ones that exist for the object.
+    privileges = {"schema": "USAGE or CREATE", "database": "CREATE"}
+    privilege = privileges.get(found["kind"], "the privilege") if found else "the privilege"
     return CommandError(
-        f"the database role lacks {right} on {what}.",
+        f"the database role lacks {privilege} on {what}.",
         f"GRANT it to the role of {_WHERE}, or run this command as the owner of govid's tables.",
     )

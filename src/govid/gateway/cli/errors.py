@@ -1,4 +1,4 @@
-"""How a command ends when it does not end well: one sentence, one remedy, one exit code."""
+"""Errors of commands: each has a message, a remedy and an exit code."""
 
 from enum import IntEnum
 
@@ -6,7 +6,7 @@ import click
 
 
 class ExitCode(IntEnum):
-    """What a script learns from `$?`. The numbers never change."""
+    """Exit codes of all commands. They are part of the interface for scripts and never change."""
 
     DONE = 0
     FAILED = 1
@@ -18,22 +18,22 @@ class ExitCode(IntEnum):
 
 
 class CommandError(click.ClickException):
-    """A command cannot go on. `remedy` says what the person at the terminal can do about it."""
+    """A command failed. `remedy` says what the operator can do about it."""
 
     exit_code = ExitCode.FAILED
 
     def __init__(self, message: str, remedy: str = "") -> None:
-        """Say what is wrong, in one sentence, and what helps."""
+        """Store the *message*, one sentence, and its *remedy*, which may be empty."""
         super().__init__(message)
         self.remedy = remedy
 
     def format_message(self) -> str:
-        """Return both sentences."""
+        """Return the message and the remedy, each on its own line."""
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
 
 
 class Refused(CommandError):
-    """A safety rule says no."""
+    """A safety rule refuses the command."""
 
     exit_code = ExitCode.REFUSED
 
@@ -45,12 +45,12 @@ class Unreachable(CommandError):
 
 
 class FoundWrong(CommandError):
-    """The check ran, and what it checked is wrong."""
+    """A check ran and found a fault."""
 
     exit_code = ExitCode.WRONG
 
 
 class WrongUsage(CommandError):
-    """The options make no sense together."""
+    """The options or the settings cannot be used."""
 
     exit_code = ExitCode.USAGE

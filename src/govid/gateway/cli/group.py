@@ -1,8 +1,8 @@
-"""The command `govid`: a table of commands, and the one place where errors become exit codes.
+"""Defines the command `govid`: the table of commands and the mapping of errors to exit codes.
 
-`govid --help` has half a second. What a command needs (a database driver, a web server) takes
-longer than that to import, so a command's module is imported when the command runs, and not
-before: the table below holds all that the list of commands shows.
+`govid --help` must answer within half a second. Importing a database driver or a web server takes
+longer, so a command's module is imported only when the command runs (I13). The table below holds
+everything that the list of commands shows.
 """
 
 import importlib
@@ -22,11 +22,11 @@ from govid.gateway.cli.errors import ExitCode
 from govid.gateway.cli.output import note
 
 STARTED = time.monotonic()
-"""When this process began to do govid's work: what users wait for includes the imports."""
+"""Start of this process on the monotonic clock; the reported start time includes imports."""
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A command that has not been imported: where it is and what the list says about it."""
+    """One command of the table: its module, imported on use, and its line in the list."""
 
     module: str
     summary: str
@@ -38,28 +38,28 @@ COMMANDS: Mapping[str, Entry] = {
     "migrate": Entry("migrate", "Bring the database to this release's schema."),
     "check": Entry("check", "List every fault of the settings and the backends."),
     "config": Entry("config", "Show the settings in force, or an example file."),
-    "seed": Entry("seed", "Put demonstration people into the database."),
-    "demo": Entry("demo", "Play a story against the running server and watch it happen."),
-    "events": Entry("events", "Watch what passes on the topics."),
-    "outbox": Entry("outbox", "Inspect what is owed to whom, mend it, replay, verify."),
-    "topics": Entry("topic_commands", "Look at the topics in Kafka, and accept what changed."),
-    "accounts": Entry("accounts", "Look at one account, block it, or give it back."),
-    "keys": Entry("keys", "Show the keys that sign tokens, and let them take turns."),
+    "seed": Entry("seed", "Add demonstration people to the database."),
+    "demo": Entry("demo", "Run a scenario against the running server and show its events."),
+    "events": Entry("events", "Follow the events on the topics."),
+    "outbox": Entry("outbox", "Inspect deliveries, repair, replay and verify them."),
+    "topics": Entry("topic_commands", "Show the topics in Kafka, and accept changes to them."),
+    "accounts": Entry("accounts", "Show an account, block it or restore it."),
+    "keys": Entry("keys", "Show, rotate and retire the keys that sign access tokens."),
     "simulators": Entry("simulators", "Run the simulated departments alone, on a port."),
-    "asyncapi": Entry("asyncapi", "Describe every topic, as AsyncAPI in JSON."),
+    "asyncapi": Entry("asyncapi", "Print the AsyncAPI document of all topics."),
 }
 
 
 class Commands(rich_click.RichGroup):
-    """A group whose commands are imported when they run."""
+    """A command group that imports a command only when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, in the order in which a newcomer needs them."""
+        """Return the command names in the order in which a new user needs them."""
         del ctx
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return what the list of commands needs to know about *cmd_name*."""
+        """Return a stub of *cmd_name* that holds its name and summary only."""
         del ctx
         entry = COMMANDS.get(cmd_name)
         return rich_click.RichCommand(name=cmd_name, help=entry.summary) if entry else None
@@ -67,7 +67,7 @@ class Commands(rich_click.RichGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Import the command that is about to run."""
+        """Import the command that is about to run and return it in place of its stub."""
         name, stub, rest = super().resolve_command(ctx, args)
         if name is None or stub is None:
             return name, stub, rest
@@ -84,33 +84,35 @@ class Commands(rich_click.RichGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run a command and leave with its exit code."""
+        """Run a command and end the process with its exit code."""
         del standalone_mode, windows_expand_args
         words = list(sys.argv[1:] if args is None else args)
         debug = "--debug" in words
         try:
             status = super().main(words, prog_name, complete_var, standalone_mode=False, **extra)
         except click.UsageError as error:
-            _say(_usage(error))
+            _print_error(_format_usage_error(error))
             sys.exit(ExitCode.USAGE)
         except click.ClickException as error:
-            _trace(debug)
-            _say(error.format_message())
+            _print_traceback(debug)
+            _print_error(error.format_message())
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             sys.exit(ExitCode.INTERRUPTED)
-        except Exception as error:  # noqa: BLE001 - the edge: everything becomes a sentence
-            _trace(debug)
-            if (explained := _explain(error)) is not None:
-                _say(explained.format_message())
+        except Exception as error:  # noqa: BLE001 - the edge: any error becomes one sentence
+            _print_traceback(debug)
+            if (explained := _explain_database_error(error)) is not None:
+                _print_error(explained.format_message())
                 sys.exit(explained.exit_code)
-            _say(f"{type(error).__name__}: {error}\n  Run again with --debug for the traceback.")
+            _print_error(
+                f"{type(error).__name__}: {error}\n  Run again with --debug for the traceback."
+            )
             sys.exit(ExitCode.FAILED)
         sys.exit(status if isinstance(status, int) else ExitCode.DONE)
 
 
 def open_closed_streams() -> None:
-    """Give the process a null device for each standard stream that was closed (`govid ... >&-`).
+    """Open the null device for each standard stream that is closed (`govid ... >&-`).
 
     Otherwise Python has no stream there, and the next file or socket would get its descriptor.
     """
@@ -124,13 +126,13 @@ def open_closed_streams() -> None:
             setattr(sys, name, open(descriptor, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115
 
 
-def _usage(error: click.UsageError) -> str:
+def _format_usage_error(error: click.UsageError) -> str:
     where = error.ctx.command_path if error.ctx else "govid"
-    return f"{error.format_message()}\n  {where} --help shows how it is used."
+    return f"{error.format_message()}\n  {where} --help shows the usage."
 
 
-def _explain(error: Exception) -> click.ClickException | None:
-    # The drivers take long to import, and only what used one can have raised such an error.
+def _explain_database_error(error: Exception) -> click.ClickException | None:
+    # Drivers are slow to import. If none was imported, the error is not a database error.
     if "asyncpg" not in sys.modules:
         return None
     from govid.gateway.cli.database_errors import explain  # noqa: PLC0415
@@ -138,12 +140,12 @@ def _explain(error: Exception) -> click.ClickException | None:
     return explain(error)
 
 
-def _trace(debug: bool) -> None:
+def _print_traceback(debug: bool) -> None:
     if debug:
         traceback.print_exc()
 
 
-def _say(message: str) -> None:
+def _print_error(message: str) -> None:
     note(f"govid: {message}")
 
 
@@ -155,8 +157,10 @@ def _say(message: str) -> None:
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.version_option(__version__, prog_name="govid", message="%(prog)s %(version)s")
 def commands(debug: bool) -> None:
-    """govid, a citizen-identity hub: one process, one outbox, nothing lost."""
-    del debug  # read where errors are shown, after this function's context is gone
+    """govid, a citizen-identity hub: one process with a transactional outbox."""
+    del (
+        debug
+    )  # Read from the arguments in `main`, because errors are shown after this context ends.
 
 
 def main() -> NoReturn:

@@ -1,4 +1,4 @@
-"""The modules, for commands that use them without serving: built, connected, nothing running."""
+"""Builds the application's components for commands that use them without a running server."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,38 +14,39 @@ if TYPE_CHECKING:
     from govid.gateway.wiring import House
 
 
-def settings_of(place: Target) -> Settings:
-    """Return the settings of the server on the database of *place*, with its secrets."""
-    overrides: dict[str, object] = {"GOVID_DATABASE_URL": place.database_url}
-    if place.is_demonstration:
-        state = StateFolder(place.settings.data_dir).read()
-        overrides |= folder_secrets(place.settings, state)
-    return load(overrides, demonstration=place.is_demonstration)
+def settings_of(installation: Target) -> Settings:
+    """Return the settings and secrets that the server of *installation* uses."""
+    overrides: dict[str, object] = {"GOVID_DATABASE_URL": installation.database_url}
+    if installation.is_demonstration:
+        state = StateFolder(installation.settings.data_dir).read()
+        overrides |= folder_secrets(installation.settings, state)
+    return load(overrides, demonstration=installation.is_demonstration)
 
 
 @asynccontextmanager
-async def house_at(place: Target) -> AsyncIterator["House"]:
-    """Build the house on the database of *place*.
+async def house_at(installation: Target) -> AsyncIterator["House"]:
+    """Build the components on the database of *installation*; no background worker runs.
 
-    The secrets are those of the settings; only for a running `govid dev` they are its folder's. A
-    folder without one would make up new ones, which no server has.
+    The secrets come from the settings, for a running `govid dev` from its folder. A folder without
+    a running server is not used: it would generate new secrets that no server has.
 
     Raises:
-        Unreachable: the database does not answer.
-        Refused: it has not this release's schema.
+        BackendUnreachable: the database does not answer.
+        CommandRefused: the database does not have the schema of this release.
         CommandError: the settings contradict each other.
     """
-    async with at_head(place):
+    async with at_head(installation):
         pass
-    # The modules bring the web framework with them: only what uses them waits for it (I13).
+    # The modules import the web framework, so only commands that need them wait for it (I13).
     from govid.gateway.wiring import build  # noqa: PLC0415
 
-    settings = settings_of(place)
+    settings = settings_of(installation)
     try:
-        house = build(settings)
+        components = build(settings)
     except ValueError as error:
         raise CommandError(
-            f"the settings do not make a house: {error}.", "`govid check` lists every fault."
+            f"the application cannot be built from the settings: {error}.",
+            "`govid check` lists every fault.",
         ) from error
-    async with house.bus.database:
-        yield house
+    async with components.bus.database:
+        yield components

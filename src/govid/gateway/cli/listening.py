@@ -1,4 +1,4 @@
-"""The address that a server takes; without the server, which takes long to import."""
+"""Opens the listening socket of a server, without importing the server, which is slow."""
 
 import ipaddress
 import socket
@@ -12,39 +12,39 @@ PORT = click.IntRange(0, 65535)
 
 
 def listen(host: str, port: int, *, setting: str = "GOVID_PORT") -> socket.socket:
-    """Take *port* on *host*, or say why not. Taken before anything else is started.
+    """Listen on *port* of *host*. Commands do this before they start anything else.
 
-    *setting* is what another port is given by.
+    *setting* is the name of the setting that selects another port.
 
     Raises:
-        CommandError: another program has it, or the address is not this machine's.
+        CommandError: another program uses the port, or the address is not this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        # Listening at once, and not when the application is ready, is what keeps a second start
-        # from taking the port meanwhile.
+        # Listening at once, and not only when the application is ready, keeps a second start from
+        # taking the port in the meantime.
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise CommandError(
             f"port {port} of {host} cannot be used ({error.strerror}).",
-            f"Stop the program that has it, or choose another: {setting}={port + 1}.",
+            f"Stop the program that uses it, or choose another: {setting}={port + 1}.",
         ) from error
     listener.set_inheritable(True)
     return listener
 
 
 def url_of(listener: socket.socket) -> str:
-    """Return the URL under which *listener* is reached."""
+    """Return the URL of *listener*."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def refuse_exposure(host: str, *, expose: bool) -> None:
-    """Refuse to listen where other machines reach a demonstration, unless that is wanted.
+    """Refuse an address that other machines can reach for a demonstration, unless *expose*.
 
     Raises:
         Refused: *host* is not a loopback address.
@@ -53,7 +53,7 @@ def refuse_exposure(host: str, *, expose: bool) -> None:
         return
     raise Refused(
         f"{host} is reachable from other machines, and this is a demonstration.",
-        "Leave --host away, or add --expose if that is what you want.",
+        "Omit --host, or add --expose if other machines may reach it.",
     )
 
 

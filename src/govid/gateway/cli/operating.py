@@ -1,4 +1,4 @@
-"""What all commands share that act on one account: who and why, and the people behind the desks."""
+"""Shared parts of commands on one account: options, operation context, identity services."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,31 +17,35 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def acting_on_account(function: F) -> F:
-    """Give a command the options of an act on one account."""
-    return ordering("Show what would change, change nothing.")(function)
+    """Add the options of an operator action on one account to a command."""
+    return ordering("Show what would change; change nothing.")(function)
 
 
 def cause_of(operator: str) -> Cause:
-    """Return the cause of what *operator* does now."""
+    """Return a new operation context with *operator* as its actor."""
     return Cause(correlation_id=str(uuid7()), actor=Actor(kind="operator", id=operator))
 
 
 @asynccontextmanager
 async def people(*, writes: bool = False) -> AsyncIterator["Identity"]:
-    """Open identity on this folder's database; a refusal becomes a sentence.
+    """Build identity's services on the database; its errors become command errors.
 
     Raises:
-        Refused: something is to be written, and the server's key is not known.
-        CommandError: what is wanted was refused.
+        CommandRefused: the command *writes*, and the pseudonym key of the server is not set.
+        CommandError: identity refused the action.
     """
-    place = target()
-    if writes and not place.is_demonstration and not place.settings.is_set("GOVID_PSEUDONYM_KEY"):
+    installation = target()
+    if (
+        writes
+        and not installation.is_demonstration
+        and not installation.settings.is_set("GOVID_PSEUDONYM_KEY")
+    ):
         raise Refused(
-            "GOVID_PSEUDONYM_KEY is not set, and the history could not be read with another key.",
-            "Give this command the key that the server has.",
+            "GOVID_PSEUDONYM_KEY is not set. With another key the history could not be read.",
+            "Set the key that the server uses.",
         )
-    async with house_at(place) as house:
+    async with house_at(installation) as components:
         try:
-            yield house.people
+            yield components.people
         except GovidError as error:
             raise CommandError(f"{error.detail[0].lower()}{error.detail[1:]}.") from error

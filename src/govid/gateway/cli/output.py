@@ -1,9 +1,9 @@
-"""Results for people and for scripts.
+"""Prints results as text, tables or JSON.
 
 Results go to stdout, everything else to stderr. A terminal gets tables, a pipe gets columns
-separated by tabs, `--json` gives JSON: one document, or for streams one line an item.
+separated by tabs. `--json` gives one JSON document, or one line per item of a stream.
 
-On a terminal an identifier is never broken over two lines, because it is copied from there.
+On a terminal an identifier is never broken over two lines, so that it can be copied.
 """
 
 import re
@@ -19,75 +19,75 @@ import msgspec
 F = TypeVar("F", bound=Callable[..., Any])
 
 GAP = 2
-"""Blanks between two columns of a table."""
+"""Spaces between two columns of a table."""
 PROSE_WIDTH = 24
-"""A column of prose is not made narrower than this; its lines are wrapped at blanks."""
+"""Least width of a column of prose, whose lines are wrapped at spaces."""
 FOLDED_WIDTH = 12
-"""A column that may be folded is not made narrower than this."""
+"""Least width of a column that may be folded."""
 _FOLDS = " .,;:/?&=_-"
-"""A folded cell is broken behind one of these, if there is one."""
+"""A folded cell is broken after one of these characters if it contains one."""
 _TOKEN = re.compile(r"\S*`[^`]+`\S*|\S+")
 
 
 def json_option(function: F) -> F:
-    """Give a command the option `--json`."""
+    """Add the option `--json` to a command."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(
         function
     )
 
 
 def note(message: str) -> None:
-    """Tell the person at the terminal something that is no result.
+    """Print a message that is not a result to stderr.
 
-    A disk that is too full for it, or a reader that has gone, ends nothing.
+    A full disk or a closed pipe behind stderr does not end the command.
     """
     with suppress(OSError):
         click.echo(wrapped(escaped(message), terminal_width(sys.stderr)), err=True)
 
 
 def escaped(text: str) -> str:
-    """Return *text* with nothing in it that a terminal would obey, and its line breaks.
+    """Escape all characters of *text* that a terminal would interpret, except line breaks.
 
-    What is printed may come from anybody who can write to a topic. The escapes are those of JSON,
-    so that a document stays the same document.
+    The text may come from any client that can write to a topic. The escapes are those of JSON, so
+    that a JSON document keeps its meaning.
     """
-    return "".join(one if one.isprintable() or one == "\n" else _escape(one) for one in text)
+    return "".join(
+        one if one.isprintable() or one == "\n" else _escape_character(one) for one in text
+    )
 
 
 def one_line(text: str) -> str:
-    """Return *text* as `escaped` does, without line breaks."""
+    """Escape *text* as `escape_text` does, and its line breaks too."""
     return escaped(text).replace("\n", "\\n")
 
 
-def _escape(character: str) -> str:
+def _escape_character(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[n]:02x}{units[n + 1]:02x}" for n in range(0, len(units), 2))
 
 
 def terminal_width(stream: Any) -> int | None:
-    """Return how many columns the terminal behind *stream* has, None if there is no terminal."""
+    """Return the number of columns of the terminal behind *stream*; None without a terminal."""
     if not stream.isatty():
         return None
-    # Rich takes a noticeable time to import; only terminals need it.
+    # Rich is slow to import, and only terminals need it.
     from rich.console import Console  # noqa: PLC0415
 
     return Console(file=stream).width
 
 
 def wrapped(text: str, width: int | None) -> str:
-    """Return *text* with its lines broken at blanks, so that none is longer than *width*.
+    """Break the lines of *text* at spaces, so that none is longer than *width*.
 
-    A word stays whole, and so does what stands between backticks: it is there to be copied. A None
-    as *width* leaves the text as it is.
+    A token without spaces stays whole, and so does text between backticks, which is there to be
+    copied. If *width* is None, the text is returned unchanged.
     """
     return (
-        text
-        if width is None
-        else "\n".join(_wrapped_line(line, width) for line in text.split("\n"))
+        text if width is None else "\n".join(_wrap_line(line, width) for line in text.split("\n"))
     )
 
 
-def _wrapped_line(line: str, width: int) -> str:
+def _wrap_line(line: str, width: int) -> str:
     if len(line) <= width:
         return line
     indent = line[: len(line) - len(line.lstrip(" "))]
@@ -100,10 +100,10 @@ def _wrapped_line(line: str, width: int) -> str:
 
 
 class Output:
-    """Prints results in the form that the reader wants."""
+    """Prints results as JSON, as a table or as columns for a pipe."""
 
     def __init__(self, *, as_json: bool) -> None:
-        """Print JSON if *as_json*, else what suits the reader of stdout."""
+        """Print JSON if *as_json*, otherwise the form that fits stdout."""
         self.as_json = as_json
 
     def document(self, value: Any) -> None:
@@ -111,14 +111,14 @@ class Output:
         click.echo(escaped(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
 
     def line(self, value: Any, text: str) -> None:
-        """Print one item of a stream: *value* as a line of JSON, or *text*."""
+        """Print one item of a stream: *value* as a line of JSON, otherwise *text*."""
         if self.as_json:
             click.echo(escaped(msgspec.json.encode(value).decode()))
         else:
             self.text(text)
 
     def text(self, text: str) -> None:
-        """Print a paragraph of prose, wrapped if it goes to a terminal."""
+        """Print a paragraph of prose, wrapped on a terminal."""
         click.echo(wrapped(escaped(text), terminal_width(sys.stdout)))
 
     def table(
@@ -133,12 +133,14 @@ class Output:
     ) -> None:
         """Print *rows* under *columns*; in JSON, an array of objects with those names.
 
-        On a terminal that is too narrow, columns are left out: those named in *least* first, in
-        that order. Then the cells of the column *folded* go over several lines. Then columns are
-        left out from the right. The first column stays, unless *least* names it. A table that
-        *is_whole* leaves nothing out: it prints each row as a block of lines instead.
+        A terminal that is too narrow gets fewer columns. Those named in *optional_columns* are
+        omitted first, in that order. Then the cells of *folded_column* are split over several
+        lines. Then columns are omitted from the right. The first column is kept unless
+        *optional_columns* names it. With *keep_all* no column is omitted: each row is printed as
+        a block of lines instead.
 
-        On a terminal a table without rows is the sentence *nothing*, or not there if that is empty.
+        On a terminal a table without rows is replaced by *empty_text*; if that is empty, nothing
+        is printed.
         """
         if self.as_json:
             self.document([dict(zip(columns, row, strict=True)) for row in rows])
@@ -146,76 +148,73 @@ class Output:
         width = terminal_width(sys.stdout)
         if width is None:
             for line in (columns, *rows):
-                click.echo("\t".join(map(_piped, line)))
+                click.echo("\t".join(map(_format_for_pipe, line)))
             return
         if not rows:
             if nothing:
                 note(nothing)
             return
-        cells = [[_seen(value) for value in row] for row in rows]
-        kept, needed = _fitting(columns, cells, width, least, folded)
+        cells = [[_format_for_terminal(value) for value in row] for row in rows]
+        kept, needed = _choose_columns(columns, cells, width, least, folded)
         if is_whole and len(kept) < len(columns):
-            _draw_blocks(columns, cells)
+            _print_blocks(columns, cells)
             return
-        if folded is not None and (place := columns.index(folded)) in kept:
-            others = sum(needed[one] for one in kept if one != place)
-            room = max(width - others - GAP * (len(kept) - 1), FOLDED_WIDTH)
+        if folded is not None and (index := columns.index(folded)) in kept:
+            others = sum(needed[one] for one in kept if one != index)
+            available = max(width - others - GAP * (len(kept) - 1), FOLDED_WIDTH)
             for row in cells:
-                row[place] = "\n".join(_folded(row[place], room))
-        _draw(columns, cells, kept)
-        if left_out := [name for name in columns if columns.index(name) not in kept]:
-            names = ", ".join(name.replace("_", " ") for name in left_out)
+                row[index] = "\n".join(_fold(row[index], available))
+        _print_table(columns, cells, kept)
+        if omitted := [name for name in columns if columns.index(name) not in kept]:
+            names = ", ".join(name.replace("_", " ") for name in omitted)
             note(f"This terminal is too narrow for: {names}. `--json` has everything.")
 
     def mapping(self, values: Mapping[str, object]) -> None:
-        """Print names and values, one a line; in JSON, one object."""
+        """Print names and values, one per line; in JSON, one object."""
         if self.as_json:
             self.document(values)
             return
         if not sys.stdout.isatty():
             for name, value in values.items():
-                click.echo(f"{name}\t{_piped(value)}")
+                click.echo(f"{name}\t{_format_for_pipe(value)}")
             return
         width = max(map(len, values), default=0)
         for name, value in values.items():
-            click.echo(f"{name.ljust(width)}  {_seen(value)}")
+            click.echo(f"{name.ljust(width)}  {_format_for_terminal(value)}")
 
 
-def _fitting(
+def _choose_columns(
     columns: Sequence[str],
     cells: Sequence[Sequence[str]],
     width: int,
     least: Sequence[str],
     folded: str | None,
 ) -> tuple[list[int], list[int]]:
-    """Return the indexes of the columns that a terminal of *width* has room for.
-
-    Also return how many places each of all columns needs.
-    """
+    """Return the indexes of the columns that fit into *width*, and the width of every column."""
     from rich.cells import cell_len  # noqa: PLC0415 - see `terminal_width`
 
     needed = [len(column) for column in columns]
     for row in cells:
-        for place, cell in enumerate(row):
+        for index, cell in enumerate(row):
             length = min(cell_len(cell), PROSE_WIDTH) if " " in cell else cell_len(cell)
-            needed[place] = max(needed[place], length)
+            needed[index] = max(needed[index], length)
     kept = list(range(len(columns)))
     order = [columns.index(name) for name in least]
     fold = columns.index(folded) if folded is not None else None
     order += [] if fold is None else [fold]
-    order += [place for place in reversed(range(1, len(columns))) if place not in order]
-    for place in order:
+    order += [index for index in reversed(range(1, len(columns))) if index not in order]
+    for index in order:
         if sum(needed[one] for one in kept) + GAP * (len(kept) - 1) <= width:
             break
-        if place == fold:
-            needed[place] = min(needed[place], max(FOLDED_WIDTH, len(columns[place])))
+        if index == fold:
+            needed[index] = min(needed[index], max(FOLDED_WIDTH, len(columns[index])))
         else:
-            kept.remove(place)
+            kept.remove(index)
     return kept, needed
 
 
-def _folded(cell: str, width: int) -> list[str]:
-    """Return *cell* in pieces of at most *width* characters."""
+def _fold(cell: str, width: int) -> list[str]:
+    """Split *cell* into pieces of at most *width* characters."""
     pieces = []
     while len(cell) > width:
         end = max(cell.rfind(character, width // 2, width) for character in _FOLDS) + 1 or width
@@ -224,46 +223,48 @@ def _folded(cell: str, width: int) -> list[str]:
     return [*pieces, cell]
 
 
-def _draw_blocks(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    """Print each row as its first cell, and below it the others with their names."""
+def _print_blocks(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Print each row as a block: its first cell, and below it the other cells with their names."""
     for first, *others in cells:
         click.echo(first)
         for name, cell in zip(columns[1:], others, strict=True):
             click.echo(f"  {name.replace('_', ' ')}: {cell}")
 
 
-def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]], kept: Sequence[int]) -> None:
+def _print_table(
+    columns: Sequence[str], cells: Sequence[Sequence[str]], kept: Sequence[int]
+) -> None:
     from rich.console import Console  # noqa: PLC0415 - see `terminal_width`
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
-    for place in kept:
-        is_prose = any(" " in row[place] or "\n" in row[place] for row in cells)
+    for index in kept:
+        is_prose = any(" " in row[index] or "\n" in row[index] for row in cells)
         table.add_column(
-            columns[place].replace("_", " "),
+            columns[index].replace("_", " "),
             no_wrap=not is_prose,
-            min_width=len(columns[place]),
+            min_width=len(columns[index]),
             overflow="fold",
         )
     for row in cells:
-        table.add_row(*(Text(row[place]) for place in kept))
+        table.add_row(*(Text(row[index]) for index in kept))
     Console(soft_wrap=False).print(table)
 
 
-def _seen(value: object) -> str:
-    """Return *value* as a person reads it: times to the second, and nothing that moves a cursor."""
+def _format_for_terminal(value: object) -> str:
+    """Format *value* for a terminal: times to the second, control characters escaped."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return _piped(value)
+    return _format_for_pipe(value)
 
 
-def _piped(value: object) -> str:
-    """Return *value* as a column of its own: in one line, without tabs or anything of the kind."""
-    return one_line(_cell(value))
+def _format_for_pipe(value: object) -> str:
+    """Format *value* for a pipe: one line, with tabs and control characters escaped."""
+    return one_line(_format_value(value))
 
 
-def _cell(value: object) -> str:
+def _format_value(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, datetime):

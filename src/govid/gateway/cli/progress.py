@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, a line every five seconds without one."""
+"""Shows the progress of long work: a bar on a terminal, otherwise a line every five seconds."""
 
 import sys
 import time
@@ -11,14 +11,14 @@ LINE_SECONDS = 5.0
 
 
 class Progress:
-    """Shows *phase*, done of total, the rate and the time left. Always on stderr."""
+    """Shows the phase, the count, the rate and the remaining time on stderr."""
 
     def __init__(self, phase: str, total: int) -> None:
-        """Prepare to count to *total*."""
+        """Prepare to count to *total* items of *phase*."""
         self._phase = phase
         self._total = total
-        self._began = self._told = time.monotonic()
-        self._bar = _bar() if sys.stderr.isatty() else None
+        self._started_at = self._reported_at = time.monotonic()
+        self._bar = _create_bar() if sys.stderr.isatty() else None
 
     def __enter__(self) -> Self:
         """Show the bar."""
@@ -33,24 +33,24 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
 
     def at(self, done: int) -> None:
-        """Say that *done* items are done. If they are more than was expected, the total grows."""
+        """Report that *done* items are done. The total grows if *done* exceeds it."""
         self._total = max(self._total, done)
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=self._total)
             return
         now = time.monotonic()
-        if now - self._told >= LINE_SECONDS:
-            self._told = now
-            rate = done / (now - self._began)
+        if now - self._reported_at >= LINE_SECONDS:
+            self._reported_at = now
+            rate = done / (now - self._started_at)
             note(f"{self._phase}: {done} of {self._total}, {rate:.0f}/s")
 
 
-def _bar() -> Any:
+def _create_bar() -> Any:
     """Return a `rich.progress.Progress`. Rich is slow to import, and only terminals need it."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Questions to the operator at the terminal."""
+"""Asks the operator at the terminal for a confirmation or a line of text."""
 
 import os
 import select
@@ -12,7 +12,7 @@ import click
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask for a yes, unless *yes* was given as an option.
+    """Ask the operator to confirm, unless the option *yes* was given.
 
     Raises:
         click.Abort: the answer is no, the input has ended, or Ctrl-C was pressed.
@@ -45,11 +45,11 @@ def ask_line(question: str) -> str:
 
 
 def _ask(prompt: str) -> str:
-    """Return the line that is typed behind *prompt*, without the blanks around it."""
+    """Return the line that is typed after *prompt*, without surrounding spaces."""
     with _interruptible() as interrupts:
         click.echo(prompt, err=True, nl=False)
-        # Waited for here and not in `readline`: a Ctrl-C that arrives just before a read blocks
-        # would have no effect until the next key, but it ends this wait in any case.
+        # The wait is here and not in `readline`. A Ctrl-C that arrives just before a read blocks
+        # would have no effect until the next key, but it always ends this wait.
         select.select([sys.stdin, *interrupts], [], [])
         line = sys.stdin.readline()
     if not line:
@@ -59,13 +59,13 @@ def _ask(prompt: str) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[list[int]]:
-    """Let Ctrl-C end a question at once; give descriptors that can be read when it was pressed.
+    """Let Ctrl-C end a prompt at once; yield descriptors that become readable when it is pressed.
 
     A running event loop turns SIGINT into the cancellation of its main task. That task does not run
     while it waits for a key, so without this the first Ctrl-C would have no effect.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield []  # Signals arrive in the main thread only, and only that may set their handlers.
+        yield []  # Only the main thread receives signals and may set their handlers.
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

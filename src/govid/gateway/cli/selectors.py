@@ -1,4 +1,4 @@
-"""The options by which an operator selects events."""
+"""Options that select deliveries: by id, key, type, topic, subscriber, fingerprint and time."""
 
 from collections.abc import Callable
 from datetime import MAXYEAR, UTC, datetime, timedelta
@@ -14,22 +14,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LONGEST_SECONDS = 100 * 366 * 86_400
 LATEST = datetime(MAXYEAR - 1, 12, 31, tzinfo=UTC)
-"""Later moments have no counterpart in every time zone."""
+"""The latest time accepted. Later ones cannot be represented in every time zone."""
 
 
 class Moment(click.ParamType[datetime]):
-    """A time: ISO 8601 (UTC without an offset), or how long ago: `30s`, `15m`, `2h`, `7d`."""
+    """A time: ISO 8601 (UTC if it has no offset), or an age: `30s`, `15m`, `2h`, `7d`."""
 
     name = "TIME"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Read *value*."""
+        """Parse *value*; times outside the supported range are moved to its nearest end."""
         text = str(value)
         if text[-1:] in _UNITS and text[:-1].isdecimal() and len(text) < len("123456789"):
             seconds = int(text[:-1]) * _UNITS[text[-1]]
-            # As far back as anything can be: events are no older than the epoch of their ids.
+            # Events are never older than the epoch of their ids.
             return max(EPOCH, datetime.now(UTC) - timedelta(seconds=min(seconds, LONGEST_SECONDS)))
         try:
             moment = datetime.fromisoformat(text)
@@ -45,20 +45,26 @@ MOMENT = Moment()
 
 
 fingerprint_option = click.option(
-    "--fingerprint", help="Failures of this cause, as `govid outbox groups` shows it."
+    "--fingerprint", help="Failures with this fingerprint, as `govid outbox groups` shows it."
 )
 
 
 def selectors(function: F) -> F:
-    """Give a command the selectors; `selection` makes a `Selection` of them."""
+    """Add the filter options to a command; `build_filter` turns their values into a filter."""
     options = (
-        click.option("--id", "ids", type=click.UUID, multiple=True, help="This event; repeatable."),
-        click.option("--key", help="Events of this key, like verification/<account>."),
-        click.option("--type", "type_", help="Events of this type."),
-        click.option("--topic", help="Events that leave on this topic."),
-        click.option("--subscriber", help="Deliveries to this subscriber only."),
-        click.option("--since", type=MOMENT, help="Stored then or later: a time, or 15m, 2h, 7d."),
-        click.option("--until", type=MOMENT, help="Stored before then."),
+        click.option(
+            "--id", "ids", type=click.UUID, multiple=True, help="Only this event; repeatable."
+        ),
+        click.option("--key", help="Only events with this key, like verification/<account>."),
+        click.option("--type", "type_", help="Only events of this type."),
+        click.option("--topic", help="Only events published on this topic."),
+        click.option("--subscriber", help="Only deliveries to this subscriber."),
+        click.option(
+            "--since",
+            type=MOMENT,
+            help="Only events stored at or after this time, or age (15m, 2h, 7d).",
+        ),
+        click.option("--until", type=MOMENT, help="Only events stored before this time or age."),
     )
     for option in reversed(options):
         function = option(function)
@@ -75,10 +81,10 @@ def selection(
     since: datetime | None,
     until: datetime | None,
 ) -> Selection:
-    """Make a selection of the options' values.
+    """Build a `DeliveryFilter` from the values of the options.
 
     Raises:
-        click.UsageError: the range of time is empty.
+        click.UsageError: the time range is empty.
     """
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--since must be before --until.")
@@ -87,11 +93,13 @@ def selection(
     )
 
 
-def refuse_everything(chosen: Selection, fingerprint: str | None = None) -> None:
-    """Refuse to act on whatever there is, which nobody means who has chosen nothing.
+def refuse_everything(filter_: Selection, fingerprint: str | None = None) -> None:
+    """Refuse an operator action without any filter, which would act on all deliveries.
 
     Raises:
-        click.UsageError: nothing was chosen.
+        click.UsageError: neither a filter nor a fingerprint was given.
     """
-    if chosen.is_empty and fingerprint is None:
-        raise click.UsageError("Say what you mean: by id, key, type, topic, subscriber or time.")
+    if filter_.is_empty and fingerprint is None:
+        raise click.UsageError(
+            "Select deliveries by id, key, type, topic, subscriber, fingerprint or time."
+        )

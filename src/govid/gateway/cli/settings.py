@@ -1,7 +1,7 @@
-"""Which server, database and Kafka a command speaks to.
+"""Finds the installation (server, database, Kafka) that a command works on, and connects to it.
 
-`govid dev` writes where its backends are into its folder; a command that is told nothing else
-finds them there. What the settings name comes first.
+The settings come first. Without them a command uses the backends of `govid dev`, whose addresses
+are stored in its folder.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -22,11 +22,11 @@ from govid.gateway.devserver.state import Running, StateFolder
 from govid.gateway.kafka_addresses import describe_silence
 from govid.gateway.settings import Settings, SettingsError, load
 
-NOBODY = "Start one with `govid dev`, or set "
+_START_ONE = "Start one with `govid dev`, or set "
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command speaks to. `running` is the server of `govid dev`, if one runs here."""
+    """The backends that a command works on. `running` is the server of `govid dev`, if any."""
 
     settings: Settings
     running: Running | None
@@ -35,7 +35,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_demonstration(self) -> bool:
-        """Whether this is the data of `govid dev`, which holds nobody's real data."""
+        """Whether this is the database of `govid dev`, which holds no real personal data."""
         return self.running is not None and self.database_url == self.running.database_url
 
     def __repr__(self) -> str:
@@ -46,10 +46,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 def settings_or_exit(
     overrides: Mapping[str, object] | None = None, *, demonstration: bool = False
 ) -> Settings:
-    """Read the settings.
+    """Load the settings.
 
     Raises:
-        WrongUsage: they cannot be read; all faults are named at once.
+        InvalidUsage: they cannot be read; the message names all faults.
     """
     try:
         return load(overrides, demonstration=demonstration)
@@ -61,7 +61,7 @@ def settings_or_exit(
 
 
 def target() -> Target:
-    """Find the database and the Kafka of this folder."""
+    """Return the installation that the settings, or else a running `govid dev`, name."""
     settings = settings_or_exit()
     running = StateFolder(settings.data_dir).running()
     return Target(
@@ -74,19 +74,20 @@ def target() -> Target:
 
 
 @asynccontextmanager
-async def connected(to: Target) -> AsyncIterator[Any]:
+async def connected(installation: Target) -> AsyncIterator[Any]:
     """Open one connection to the database (`asyncpg.Connection`, which carries no types).
 
     Raises:
-        Unreachable: nobody named a database, or it does not answer.
+        BackendUnreachable: no database is configured, or it does not answer.
+        InvalidUsage: the database URL cannot be used.
     """
-    if not to.database_url:
-        raise Unreachable("no database is known.", f"{NOBODY}GOVID_DATABASE_URL.")
+    if not installation.database_url:
+        raise Unreachable("no database is configured.", f"{_START_ONE}GOVID_DATABASE_URL.")
     try:
         connection = await ConnectionFactory(
-            to.database_url,
+            installation.database_url,
             application="govid command",
-            # An operator's statement may read a day of events. It ends with its client.
+            # An operator's statement may read a day of events. It ends when its client ends.
             settings={
                 "statement_timeout": "10min",
                 "client_connection_check_interval": "2s",
@@ -98,11 +99,13 @@ async def connected(to: Target) -> AsyncIterator[Any]:
             "GOVID_DATABASE_URL cannot be used:\n" + "\n".join(f"  - {one}" for one in error.faults)
         ) from error
     except DatabaseUnreachable as error:
-        raise Unreachable(f"{error}.", f"Is it running, and {_address(to)} right?") from error
+        raise Unreachable(
+            f"{error}.", f"Is it running, and {_name_settings(installation)} right?"
+        ) from error
     except DRIVER_ERRORS as error:
         raise explain(error) or Unreachable(
             "the database does not answer as PostgreSQL does.",
-            f"Is it running, and {_address(to)} right? `govid check` looks closer.",
+            f"Is it running, and {_name_settings(installation)} right? `govid check` shows more.",
         ) from error
     try:
         yield connection
@@ -110,16 +113,18 @@ async def connected(to: Target) -> AsyncIterator[Any]:
         await connection.close()
 
 
-def _address(to: Target) -> str:
-    """Return which settings say where the database is, behind their verb."""
-    sources = {row.name: row.source for row in to.settings.table}
+def _name_settings(installation: Target) -> str:
+    """Return the names of the settings of the database address, with a verb before them."""
+    sources = {row.name: row.source for row in installation.settings.table}
     is_old = sources["GOVID_DATABASE_URL"] == "default" and sources["DB_HOST"] != "default"
     return "are DB_HOST and DB_PORT" if is_old else "is GOVID_DATABASE_URL"
 
 
-async def kafka_silence(to: Target, remedy: str = "") -> Unreachable:
-    """Return what to raise where Kafka cannot be asked; *remedy* adds to the usual one."""
-    if not to.kafka_bootstrap_servers:
-        return Unreachable("no Kafka is known.", "Set GOVID_KAFKA_BOOTSTRAP_SERVERS.")
-    told = await describe_silence(to.kafka_bootstrap_servers)
-    return Unreachable(f"{told}.", f"Is GOVID_KAFKA_BOOTSTRAP_SERVERS right? {remedy}".rstrip())
+async def kafka_silence(installation: Target, remedy: str = "") -> Unreachable:
+    """Return the error for a Kafka that does not answer; *remedy* is added to the usual one."""
+    if not installation.kafka_bootstrap_servers:
+        return Unreachable("no Kafka is configured.", "Set GOVID_KAFKA_BOOTSTRAP_SERVERS.")
+    description = await describe_silence(installation.kafka_bootstrap_servers)
+    return Unreachable(
+        f"{description}.", f"Is GOVID_KAFKA_BOOTSTRAP_SERVERS right? {remedy}".rstrip()
+    )

@@ -1,4 +1,4 @@
-"""The record of what an operator is shown about people, stored before anything is printed."""
+"""Records that an operator views personal data, before anything is printed."""
 
 from typing import Literal
 from uuid import UUID
@@ -17,12 +17,12 @@ View = Literal["accounts show", "events tail --raw"]
 
 
 async def record_view(
-    place: Target, view: View, *, reason: str = "", account_id: UUID | None = None
+    installation: Target, view: View, *, reason: str = "", account_id: UUID | None = None
 ) -> None:
     """Store the event `operator.data.viewed`.
 
     Raises:
-        Unreachable: it could not be stored, for whatever reason; nothing may be shown.
+        BackendUnreachable: it could not be stored, for any reason; the caller must show nothing.
     """
     event = DataViewed(
         act_id=uuid7(),
@@ -33,18 +33,18 @@ async def record_view(
         timestamp=SystemClock().now(),
     )
 
-    async def unchanged() -> DataViewed:
+    async def return_event() -> DataViewed:
         return event
 
     try:
-        async with at_head(place) as connection:
-            # No subscriber wants it, so none has to be known.
-            await acts_of(place, connection, Subscriptions()).commit_event(unchanged)
+        async with at_head(installation) as connection:
+            # The event has no subscriber in process, so no subscriptions are needed.
+            await acts_of(installation, connection, Subscriptions()).commit_event(return_event)
     except (CommandError, *DRIVER_ERRORS) as error:
         raise Unreachable(
-            "what is shown of people is recorded first, and the record could not be stored; "
+            "views of personal data must be recorded first, and the record could not be stored; "
             "nothing is shown.",
             error.format_message()
             if isinstance(error, CommandError)
-            else "`govid check` says why.",
+            else "`govid check` shows the reason.",
         ) from error

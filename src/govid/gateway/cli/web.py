@@ -1,4 +1,4 @@
-"""Runs the application in this process: the same server for `dev` and for `serve`."""
+"""Runs an application under uvicorn in this process: for `dev`, `serve` and `simulators`."""
 
 import socket
 from collections.abc import Callable
@@ -16,26 +16,26 @@ from govid.gateway.connections import Connection
 from govid.identity import UnreadableKey
 
 GRACE_SECONDS = 10
-"""How long requests in work may take once the server is told to stop."""
+"""How long running requests may take once the server is stopped."""
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, telling when it is ready."""
+    """A uvicorn server that calls back when it is ready."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        """Call *ready* once the application has started and connections are taken."""
+        """Call *ready* once the application has started and connections are accepted."""
         super().__init__(config)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application, listen, tell."""
+        """Start the application, listen, and call back."""
         await super().startup(sockets)
         if self.started:
             self._ready()
 
 
 def configuration(application: Any, *, workers: int = 1, factory: bool = False) -> uvicorn.Config:
-    """Return the server's settings. The edge does its own logging and trusts no proxy's headers."""
+    """Return uvicorn's configuration. `EdgeMiddleware` itself logs and reads proxy headers."""
     return uvicorn.Config(
         application,
         factory=factory,
@@ -55,10 +55,10 @@ def configuration(application: Any, *, workers: int = 1, factory: bool = False) 
 
 
 def run(application: Any, listener: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until a signal ends it.
+    """Serve until a signal ends the server.
 
     Raises:
-        CommandError: the application did not start; the sentence says why.
+        CommandError: the application did not start; the message gives the reason.
     """
     errors: list[Exception] = []
     config = configuration(application)
@@ -70,15 +70,15 @@ def run(application: Any, listener: socket.socket, ready: Callable[[], None]) ->
     except KeyboardInterrupt:
         return
     except SystemExit as error:
-        raise _not_started(errors) from error
+        raise _explain_failed_start(errors) from error
     if not server.started:
-        raise _not_started(errors)
+        raise _explain_failed_start(errors)
 
 
 class _WatchedLifespan(LifespanOn):
-    """Runs the application's lifespan, and keeps the error with which it failed.
+    """Runs the application's lifespan, and stores the error with which it failed.
 
-    Connections still get the application itself: they use what it has beside its call.
+    Connections still get the application object itself, because they use its attributes.
     """
 
     def __init__(self, errors: list[Exception], config: uvicorn.Config) -> None:
@@ -97,11 +97,13 @@ class _WatchedLifespan(LifespanOn):
         super().__init__(own)
 
 
-def _not_started(errors: list[Exception]) -> CommandError:
+def _explain_failed_start(errors: list[Exception]) -> CommandError:
     if not errors:
-        return CommandError("the server stopped while it started.", "Its log lines say why.")
-    error = _first(errors[0])
-    explained = _unreadable_key() if isinstance(error, UnreadableKey) else explain(error)
+        return CommandError(
+            "the server stopped during its start.", "Its log lines give the reason."
+        )
+    error = _find_first_error(errors[0])
+    explained = _explain_unreadable_key() if isinstance(error, UnreadableKey) else explain(error)
     if explained is None:
         return CommandError(
             f"the application did not start ({type(error).__name__}).",
@@ -112,15 +114,15 @@ def _not_started(errors: list[Exception]) -> CommandError:
     return started
 
 
-def _first(error: BaseException) -> BaseException:
+def _find_first_error(error: BaseException) -> BaseException:
     """Return the first error in *error*, which may be a group of groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
-def _unreadable_key() -> CommandError:
+def _explain_unreadable_key() -> CommandError:
     return CommandError(
         "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with.",
-        "Give the key that its server has; a former one goes to GOVID_OLD_KEY_ENCRYPTION_KEY.",
+        "Set the key that its server uses; a former key goes to GOVID_OLD_KEY_ENCRYPTION_KEY.",
     )
