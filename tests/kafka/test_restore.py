@@ -183,7 +183,7 @@ async def test_a11_commands_publish_to_a_topic_with_more_partitions_and_one_acce
     )
     assert accepted.exit_code == 0
     assert accepted.stderr == (
-        "identity.verification.request is published by 4 partitions from now on, and was by 3. "
+        "identity.verification.request uses 4 partitions from now on, and used 3 before. "
         "Consumers see no order between records before the switch and after it.\n"
     )
     assert (await govid("govid outbox verify")).exit_code == 0

@@ -95,4 +95,4 @@ async def test_the_command_says_what_is_not_there_and_what_would_make_it(
     words = f"events tail --topic {Topic.VERIFICATION_REQUEST} --since 1h --no-follow".split()
     result = await asyncio.to_thread(CliRunner(env=env).invoke, commands, words)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.startswith(f"Kafka has no topic {name}. A server makes its topics ")
+    assert result.stderr.startswith(f"Kafka has no topic {name}. A server creates its topics ")

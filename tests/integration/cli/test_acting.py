@@ -47,10 +47,10 @@ def test_r10_groups_for_scripts_and_for_people(govid: Any, parked: UUID) -> None
     }
     chosen = f"--fingerprint f --subscriber {SUBSCRIBER} --reason '...'`"
     assert govid("outbox", "groups").stderr == (
-        "The handler raises `ValueError`: its release, or what it depends on, has to be mended.\n"
-        f"Look at one: `govid outbox show {parked}`\n"
-        f"Once the cause is gone: `govid outbox retry {chosen}\n"
-        f"To give them up for good: `govid outbox discard {chosen}\n"
+        "The handler raises `ValueError`: fix the handler or its dependency.\n"
+        f"An example: `govid outbox show {parked}`\n"
+        f"Once the cause is fixed: `govid outbox retry {chosen}\n"
+        f"To discard them permanently: `govid outbox discard {chosen}\n"
     )
 
 
@@ -69,7 +69,7 @@ def test_r10_a_dry_run_prints_the_count_that_the_run_then_touches(
     assert done == {"deliveries": 1, "by_subscriber": {SUBSCRIBER: 1}, past_tense: 1}
     again = govid(*command, *WHY)
     assert (again.exit_code, again.stdout) == (1, "")
-    assert "so nothing was touched." in again.stderr
+    assert "matches; nothing was changed." in again.stderr
 
 
 @pytest.mark.parametrize("verb", ["retry", "unpark", "discard", "replay", "backfill"])
@@ -100,7 +100,7 @@ def test_a_reason_may_name_events_and_times(govid: Any, parked: UUID) -> None:
 def test_r10_a_retry_of_everything_has_to_be_said(govid: Any, parked: UUID) -> None:
     result = govid("outbox", "retry", *WHY)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "Say what you mean" in result.stderr
+    assert "Select deliveries by id" in result.stderr
 
 
 def test_r10_nobody_is_asked_without_a_terminal(govid: Any, parked: UUID) -> None:
@@ -136,8 +136,8 @@ async def test_r10_a_database_that_is_one_migration_behind_is_refused(
     result = await in_thread(govid, *command)
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == (
-        f"govid: the database is at migration 0005, and this release wants {head()}; nothing was "
-        "touched.\n  `govid migrate` brings it up.\n"
+        f"govid: the database is at migration 0005, and this release requires {head()}; nothing "
+        "was changed.\n  `govid migrate` upgrades it.\n"
     )
     assert await past.states(parked) == {RELAY: "done", SUBSCRIBER: "parked"}
     assert await past.recorded() == []
@@ -148,7 +148,7 @@ def test_r9_a_backfill_wants_to_know_for_whom(govid: Any, parked: UUID) -> None:
     result = govid("outbox", "backfill", "--subscriber", "nhs.verificatoin", "--dry-run")
     assert result.exit_code == 2
     assert result.stderr == (
-        "govid: this release has no subscriber called nhs.verificatoin.\n"
+        "govid: this release has no subscriber named nhs.verificatoin.\n"
         "  There are: hmrc.consents, hmrc.erasure, hmrc.verification, identity.letters, "
         "identity.lifecycle, identity.verification, kafka.relay, nhs.appointments, nhs.booking, "
         "nhs.verification.\n"

@@ -55,7 +55,7 @@ def test_show_masks_unless_it_is_demonstration_data(runner: CliRunner, event_id:
 def test_an_unknown_event_is_a_sentence(runner: CliRunner) -> None:
     result = runner.invoke(commands, ["outbox", "show", str(uuid4())])
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("govid: there is no event of this id.\n")
+    assert result.stderr.startswith("govid: there is no event with this id.\n")
 
 
 def test_a_dry_run_counts_and_touches_nothing(
@@ -99,7 +99,7 @@ def test_an_unknown_subscriber_is_named_with_those_that_exist(
     )
     assert result.exit_code == 2
     assert result.stderr == (
-        "govid: no subscriber called kafka.rely ever completed a delivery.\n"
+        "govid: no subscriber named kafka.rely has ever completed a delivery.\n"
         "  There are: kafka.relay.\n"
     )
 

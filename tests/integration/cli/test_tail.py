@@ -21,7 +21,7 @@ def test_it_reads_the_outbox_and_says_what_is_not_there(runner: CliRunner, event
     result = runner.invoke(commands, [*TAIL, "--json"])
     assert result.exit_code == 0, result.output
     assert result.stderr.splitlines() == [
-        "From the outbox: activity records and decisions about reads are not there.",
+        "From the outbox: it has no activity records and no decisions about reads.",
         "Listening. Ctrl-C ends.",
     ]
     line = json.loads(result.stdout)

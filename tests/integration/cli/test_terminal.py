@@ -169,7 +169,7 @@ async def test_f8_ctrl_c_in_a_bar_ends_with_130(scene: Scene, past: Past) -> Non
         keys=[("Retrying", CTRL_C)],
     )
     assert (screen.code, "Traceback" in screen.text) == (130, False), screen.text
-    assert screen.shows("the same command does the rest")
+    assert screen.shows("the same command again for the rest")
 
 
 async def test_f8_ctrl_c_at_a_question_ends_with_130(scene: Scene) -> None:

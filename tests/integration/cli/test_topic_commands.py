@@ -88,7 +88,7 @@ async def test_a1_a_step_over_is_recorded_once(skip: Callable[..., Result], faul
     )
     again = await in_thread(skip, *place, "--reason", "case 72", "--yes")
     assert (again.exit_code, len(await acts(fault))) == (1, 1)
-    assert "another operator has accepted that already" in again.stderr
+    assert "another operator has already accepted this" in again.stderr
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ async def test_a1_nothing_else_is_stepped_over(
 @pytest.mark.parametrize(
     ("command", "code", "line"),
     [
-        (("topics", "list"), 0, "{}: what Kafka has is not known."),
+        (("topics", "list"), 0, "{}: the topics in Kafka are not known."),
         (("topics", "accept", "nhs.appointment.request", "--reason", "x"), 4, "govid: {}."),
         (("topics", "accept-ahead", "--reason", "x"), 4, "govid: {}."),
         (("events", "tail", "--source", "kafka", "--limit", "1"), 4, "govid: {}."),

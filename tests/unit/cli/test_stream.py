@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from govid.bus.kafka.tail import Record
-from govid.gateway.cli.stream import NO_TIME, Passed, _time
+from govid.gateway.cli.stream import NO_TIME, Passed, _read_time
 
 STORED = datetime(2026, 1, 31, 12, tzinfo=UTC)
 CLEAR = "\x1b[2J"
@@ -31,13 +31,13 @@ def record(*, timestamp: int = 1_769_860_800_000, **headers: str) -> Record:
     ],
 )
 def test_e11_a_time_that_no_clock_shows_is_that_of_the_topic(told: str) -> None:
-    assert _time(record(ce_time=told), None) == STORED
-    assert _time(record(), {"timestamp": told}) == STORED
+    assert _read_time(record(ce_time=told), None) == STORED
+    assert _read_time(record(), {"timestamp": told}) == STORED
 
 
 @pytest.mark.parametrize("timestamp", [-(2**63), 2**63 - 1, 253_402_300_799_999])
 def test_e11_a_record_without_any_time_of_a_calendar_is_shown(timestamp: int) -> None:
-    assert _time(record(timestamp=timestamp), None) == NO_TIME
+    assert _read_time(record(timestamp=timestamp), None) == NO_TIME
 
 
 @pytest.mark.parametrize("member", ["type", "key", "payload"])

@@ -1,4 +1,4 @@
-"""`govid events`: watch what passes on the topics."""
+"""`govid events tail`: follows events in Kafka or in the outbox."""
 
 import asyncio
 from datetime import datetime
@@ -18,7 +18,7 @@ from govid.gateway.cli.viewing import record_view
 
 @click.group("events", cls=rich_click.RichGroup, epilog="Example: govid events tail")
 def command() -> None:
-    """Watch what passes on the topics."""
+    """Follow the events on the topics."""
 
 
 @command.command(epilog="Example: govid events tail --topic identity.verification.result --json")
@@ -28,16 +28,22 @@ def command() -> None:
     type=click.Choice([str(topic) for topic in Topic]),
     multiple=True,
     metavar="TOPIC",
-    help="This topic only; repeatable. Without it: all seven.",
+    help="Only this topic; repeatable. Without it: all topics.",
 )
-@click.option("--type", "type_", help="Events of this type, like hmrc.death.notified.")
-@click.option("--key", help="Records of this key: an account's id.")
-@click.option("--since", type=MOMENT, help="Begin in the past: a time, or 15m, 2h, 7d.")
-@click.option("--no-follow", is_flag=True, help="End where the records end now; with --since.")
-@click.option("--limit", type=click.IntRange(min=1), help="Stop after so many.")
-@click.option("--source", type=click.Choice(["kafka", "outbox"]), help="Where to read.")
-@click.option("--raw", is_flag=True, help="Do not mask; outside `govid dev` with a --reason.")
-@click.option("--reason", help="Why personal data has to be seen. Written to the log.")
+@click.option("--type", "type_", help="Only events of this type, like hmrc.death.notified.")
+@click.option("--key", help="Only records with this key: an account id.")
+@click.option("--since", type=MOMENT, help="Start at this time, or age (15m, 2h, 7d).")
+@click.option("--no-follow", is_flag=True, help="Stop at the end of the records; requires --since.")
+@click.option("--limit", type=click.IntRange(min=1), help="Stop after this many records.")
+@click.option(
+    "--source",
+    type=click.Choice(["kafka", "outbox"]),
+    help="Read from here.  [default: kafka if it answers]",
+)
+@click.option(
+    "--raw", is_flag=True, help="Do not mask values; outside `govid dev` requires --reason."
+)
+@click.option("--reason", help="Why personal data must be shown. Written to the log.")
 @json_option
 def tail(
     *,
@@ -52,51 +58,51 @@ def tail(
     reason: str | None,
     as_json: bool,
 ) -> None:
-    """Print each record as it passes, personal values masked, until Ctrl-C.
+    """Print each new record, with personal values masked, until Ctrl-C.
 
-    Reads Kafka when there is one and the outbox otherwise.
+    Reads Kafka if it is configured and answers, otherwise the outbox.
     """
     if no_follow and since is None:
-        raise WrongUsage("--no-follow shows what has passed: say from when on, with --since.")
-    place = target()
+        raise WrongUsage("--no-follow shows past records only: give their start with --since.")
+    installation = target()
     if raw:
-        _allow_raw(place, reason)
+        _check_raw_allowed(installation, reason)
     output = Output(as_json=as_json)
 
-    async def print_all() -> None:
-        if raw and not place.is_demonstration:
-            await record_view(place, "events tail --raw", reason=reason or "")
+    async def print_events() -> None:
+        if raw and not installation.is_demonstration:
+            await record_view(installation, "events tail --raw", reason=reason or "")
         chosen = tuple(map(Topic, topics)) or tuple(Topic)
         left = limit
         async with following(
-            place, topics=chosen, source=source, since=since, ends=no_follow, raw=raw
-        ) as passing:
+            installation, topics=chosen, source=source, since=since, ends=no_follow, raw=raw
+        ) as events:
             if not no_follow:
                 note("Listening. Ctrl-C ends.")
-            async for one in passing:
-                if not _wanted(one, type_, key):
+            async for one in events:
+                if not _matches(one, type_, key):
                     continue
                 output.line(one, one.text())
                 left = None if left is None else left - 1
                 if left == 0:
                     return
 
-    asyncio.run(print_all())
+    asyncio.run(print_events())
 
 
-def _wanted(one: Passed, type_: str | None, key: str | None) -> bool:
-    # The header carries the version too: hmrc.death.notified.v1.
+def _matches(one: Passed, type_: str | None, key: str | None) -> bool:
+    # The header includes the version: hmrc.death.notified.v1.
     return (key is None or one.key == key) and (
         type_ is None or type_ in {one.type, (one.type or "").rpartition(".v")[0]}
     )
 
 
-def _allow_raw(place: Target, reason: str | None) -> None:
-    if place.is_demonstration:
+def _check_raw_allowed(installation: Target, reason: str | None) -> None:
+    if installation.is_demonstration:
         return
     if not reason:
         raise Refused(
             "--raw shows personal data, and this is not the data of `govid dev`.",
-            "Say why with --reason; it is written to the log.",
+            "Give a --reason; it is written to the log.",
         )
     audit("events.read_raw", reason=reason)

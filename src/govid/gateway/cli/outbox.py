@@ -1,7 +1,7 @@
-"""`govid outbox`: what is owed to whom, what is stuck, and what to do about it.
+"""`govid outbox status | groups | list | show`: inspects pending, parked and dead deliveries.
 
-Each command that finds something names the next one, so that whoever has never seen this gets
-from `govid outbox status` to the end of the trouble.
+Each command that finds a problem names the next command. An operator without experience can start
+at `govid outbox status` and follow these hints until the problem is solved.
 """
 
 import asyncio
@@ -17,44 +17,39 @@ from govid.bus.consumers import RELAY
 from govid.bus.inspection import STATES, EventDetail, Inspection, SubscriberStatus
 from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
 from govid.bus.stuck import Group, StuckDeliveries
-from govid.gateway.cli import outbox_mending, outbox_replay, outbox_verify
 from govid.gateway.cli.errors import CommandError, Refused
+from govid.gateway.cli.outbox_mending import discard, retry, unpark
+from govid.gateway.cli.outbox_replay import backfill, replay
+from govid.gateway.cli.outbox_verify import verify
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.selectors import fingerprint_option, selection, selectors
 from govid.gateway.cli.settings import Target, connected, kafka_silence, target
 from govid.gateway.kafka_addresses import why_nobody_answers
 
 LATE_SECONDS = 2.0
-"""A relay that works sends an event within a fraction of this."""
+"""The relay counts as late if its oldest pending event is older. Usually it is far younger."""
 
 
 @click.group("outbox", cls=rich_click.RichGroup, epilog="Example: govid outbox status")
 def command() -> None:
-    """Inspect what is owed to whom, mend what is stuck, deliver again, prove it.
+    """Inspect deliveries, repair parked and dead ones, replay and verify.
 
     Begin with `status`; each command names the next one.
     """
 
 
-for each in (
-    outbox_mending.retry,
-    outbox_mending.unpark,
-    outbox_mending.discard,
-    outbox_replay.replay,
-    outbox_replay.backfill,
-    outbox_verify.verify,
-):
+for each in (retry, unpark, discard, replay, backfill, verify):
     command.add_command(each)
 
 
 @command.command(epilog="Example: govid outbox status --json")
 @json_option
 def status(as_json: bool) -> None:
-    """Show each subscriber's debts: pending, age of the oldest, stuck keys, dead."""
+    """Show pending deliveries, oldest age, parked keys and dead letters per subscriber."""
 
-    async def ask() -> None:
-        place = target()
-        async with connected(place) as connection:
+    async def run() -> None:
+        installation = target()
+        async with connected(installation) as connection:
             found = await Inspection(connection).status()
             faults = await InboundFaults(connection).fetch_all()
         columns = ["subscriber", "pending", "oldest_seconds", "waiting_keys", "parked_keys", "dead"]
@@ -66,17 +61,17 @@ def status(as_json: bool) -> None:
             nothing="",
         )
         _report_faults(faults)
-        is_silent = not as_json and await _report_silence(place, found)
+        is_kafka_down = not as_json and await _report_silence(installation, found)
         if not as_json and not faults:
-            _lead_on(found, is_silent=is_silent)
+            _print_next_step(found, is_kafka_down=is_kafka_down)
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
 def _report_faults(faults: Sequence[InboundFault]) -> None:
     for fault in faults:
         next_step = (
-            "An operator has let it step over."
+            "An operator has accepted that it skips them."
             if fault.accepted_at
             else f"Next: docs/runbook.md, or `govid topics skip {fault.topic} {fault.partition} "
             f"{fault.first_offset} --reason '...'`"
@@ -84,39 +79,39 @@ def _report_faults(faults: Sequence[InboundFault]) -> None:
         note(f"The inbox has stopped at {fault.place} ({fault.kind}, {fault.reason}). {next_step}")
 
 
-async def _report_silence(place: Target, found: list[SubscriberStatus]) -> bool:
-    """Say that no Kafka takes what the relay owes; return whether that is so.
+async def _report_silence(installation: Target, found: list[SubscriberStatus]) -> bool:
+    """Report that the relay is late because Kafka does not answer; return whether that is so.
 
-    Kafka is asked only where the oldest pending event is older than a relay that works leaves it.
+    Kafka is contacted only if the oldest pending event of the relay is older than `LATE_SECONDS`.
     """
     ages = [row.oldest_seconds or 0 for row in found if row.subscriber == RELAY and row.pending]
     if not ages or max(ages) < LATE_SECONDS:
         return False
-    servers = place.kafka_bootstrap_servers
+    servers = installation.kafka_bootstrap_servers
     if servers and await why_nobody_answers(servers) is None:
         return False
-    silence = await kafka_silence(place)
+    outage = await kafka_silence(installation)
     note(
-        f"{RELAY} has not sent its oldest event for {max(ages):.0f} s: {silence.message} "
-        f"{silence.remedy}"
+        f"{RELAY} has not sent its oldest event for {max(ages):.0f} s: {outage.message} "
+        f"{outage.remedy}"
     )
     return True
 
 
-def _lead_on(found: list[SubscriberStatus], *, is_silent: bool) -> None:
+def _print_next_step(found: list[SubscriberStatus], *, is_kafka_down: bool) -> None:
     estimated = [row.subscriber for row in found if row.is_estimate]
     if estimated:
-        note(f"Estimated from a part of the rows: pending of {', '.join(estimated)}")
+        note(f"Estimated from a sample of the rows: pending of {', '.join(estimated)}")
     if any(row.parked_keys or row.dead for row in found):
-        note("Parked keys and dead events wait for a person. Next: `govid outbox groups`")
+        note("Parked keys and dead letters need an operator. Next: `govid outbox groups`")
     elif any(row.waiting_keys for row in found):
-        note("Waiting keys are tried again by themselves. Why they wait: `govid outbox groups`")
-    elif is_silent:
-        note("Pending events are sent once Kafka answers. Look again: `govid outbox status`")
+        note("Waiting keys are retried automatically. For the reasons: `govid outbox groups`")
+    elif is_kafka_down:
+        note("Pending events are sent once Kafka answers. Check again: `govid outbox status`")
     elif any(row.pending for row in found):
-        note("Pending events are on their way. Look again: `govid outbox status`")
+        note("Pending events are being delivered. Check again: `govid outbox status`")
     else:
-        note("Nothing is stuck. That nothing is missing proves: `govid outbox verify`")
+        note("No delivery is parked or dead. To prove that none is missing: `govid outbox verify`")
 
 
 @command.command(
@@ -125,16 +120,16 @@ def _lead_on(found: list[SubscriberStatus], *, is_silent: bool) -> None:
 @selectors
 @fingerprint_option
 @json_option
-def groups(fingerprint: str | None, as_json: bool, **chosen: Any) -> None:
-    """Show what is stuck by its cause: parked and waiting keys, dead events.
+def groups(fingerprint: str | None, as_json: bool, **values: Any) -> None:
+    """Show parked and waiting keys and dead letters, grouped by their cause.
 
-    One line for each subscriber and fingerprint, which failures of one cause have in common.
+    One line per subscriber and fingerprint. Failures with the same cause have the same fingerprint.
     """
-    wanted = selection(**chosen)
+    filter_ = selection(**values)
 
-    async def ask() -> None:
+    async def run() -> None:
         async with connected(target()) as connection:
-            found = await StuckDeliveries(connection).groups(wanted, fingerprint)
+            found = await StuckDeliveries(connection).groups(filter_, fingerprint)
         columns = (
             "subscriber", "state", "reason", "error_class", "fingerprint", "count",
             "first_failed", "last_failed", "example_id",
@@ -146,41 +141,41 @@ def groups(fingerprint: str | None, as_json: bool, **chosen: Any) -> None:
             nothing="",
         )
         if not as_json:
-            _advise(found)
+            _print_advice(found)
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
 MOST_EXAMPLES = 10
-"""How many groups are named with an example each, which a narrow table leaves out."""
+"""Number of groups for which an example id is printed; a narrow table omits its column."""
 ADVICE = {
-    "outage": "The thing that it needs is away; the key goes on by itself when it is back.",
-    "error": "The handler raises `{}`: its release, or what it depends on, has to be mended.",
-    "undecodable": "The payload is not of its type's shape.",
-    "unknown_type": "This release does not know the type or version; a newer one may.",
-    "no_handler": "This release has no handler for it; another one may.",
-    "crash": "Processes died of this event, alone.",
-    "refused": "Kafka does not take the record: `{}`.",
+    "outage": "A dependency is unavailable; the key continues automatically when it is back.",
+    "error": "The handler raises `{}`: fix the handler or its dependency.",
+    "undecodable": "The payload does not match the schema of its event type.",
+    "unknown_type": "This release does not know the event type or version; a newer one may.",
+    "no_handler": "This release has no handler for the event; another one may.",
+    "crash": "Processes crashed while they handled this event in isolation.",
+    "refused": "Kafka rejects the record: `{}`.",
 }
 
 
-def _advise(found: list[Group]) -> None:
+def _print_advice(found: list[Group]) -> None:
     if not found:
-        note("Nothing is stuck.")
+        note("No delivery is parked, waiting or dead.")
         return
     worst = found[0]
     note(
         f"{ADVICE.get(worst.reason, '').format(worst.error_class)}\n"
-        f"Look at one: `govid outbox show {worst.example_id}`"
+        f"An example: `govid outbox show {worst.example_id}`"
     )
     for other in found[1:MOST_EXAMPLES]:
-        note(f"One of {other.subscriber} ({other.reason}): `govid outbox show {other.example_id}`")
+        note(f"Of {other.subscriber} ({other.reason}): `govid outbox show {other.example_id}`")
     if worst.state == "waiting":
         return
-    chosen = f"--fingerprint {worst.fingerprint} --subscriber {worst.subscriber}"
+    filter_options = f"--fingerprint {worst.fingerprint} --subscriber {worst.subscriber}"
     note(
-        f"Once the cause is gone: `govid outbox retry {chosen} --reason '...'`\n"
-        f"To give them up for good: `govid outbox discard {chosen} --reason '...'`"
+        f"Once the cause is fixed: `govid outbox retry {filter_options} --reason '...'`\n"
+        f"To discard them permanently: `govid outbox discard {filter_options} --reason '...'`"
     )
 
 
@@ -190,24 +185,24 @@ def _advise(found: list[Group]) -> None:
     "--state",
     type=click.Choice(STATES),
     metavar="STATE",
-    help=f"In this state only: {', '.join(STATES)}.",
+    help=f"Only deliveries in this state: {', '.join(STATES)}.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),
     default=50,
     show_default=True,
-    help="At most so many.",
+    help="At most this many.",
 )
 @json_option
-def list_(state: str | None, limit: int, as_json: bool, **chosen: Any) -> None:
-    """List deliveries, the newest first: each event at each of its subscribers."""
-    wanted = selection(**chosen)
+def list_(state: str | None, limit: int, as_json: bool, **values: Any) -> None:
+    """List deliveries, newest first: one per event and subscriber."""
+    filter_ = selection(**values)
 
-    async def ask() -> None:
+    async def run() -> None:
         async with connected(target()) as connection:
             inspection = Inspection(connection)
-            found = await inspection.find(wanted, state=state, limit=limit)
+            found = await inspection.find(filter_, state=state, limit=limit)
         columns = (
             "id", "type", "key", "seq", "topic", "stored_at", "subscriber", "state", "attempts",
             "reason",
@@ -220,31 +215,31 @@ def list_(state: str | None, limit: int, as_json: bool, **chosen: Any) -> None:
         )
         if inspection.searched_since is not None:
             moment = inspection.searched_since.isoformat(timespec="seconds")
-            note(f"Searched back to {moment}. For what is older: `--until {moment}`")
+            note(f"Searched back to {moment}. For older events: `--until {moment}`")
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
 @command.command(epilog="Example: govid outbox show 0199f3c1-7c1e-7b1a-9d7e-5a1f0c2b3d4e")
 @click.argument("event_id", type=click.UUID)
-@click.option("--raw", is_flag=True, help="Do not mask the payload; demonstration data only.")
+@click.option("--raw", is_flag=True, help="Do not mask the payload; only for data of `govid dev`.")
 @json_option
 def show(event_id: UUID, raw: bool, as_json: bool) -> None:
-    """Show one event, its payload masked, and what became of it at every subscriber."""
+    """Show one event, its payload masked, and the state of its delivery to each subscriber."""
 
-    async def ask() -> EventDetail | None:
-        place = target()
-        if raw and not place.is_demonstration:
+    async def run() -> EventDetail | None:
+        installation = target()
+        if raw and not installation.is_demonstration:
             raise Refused(
                 "--raw shows personal data, and this is not the data of `govid dev`.",
                 "Without --raw the payload is shown masked.",
             )
-        async with connected(place) as connection:
+        async with connected(installation) as connection:
             return await Inspection(connection).show(event_id, raw=raw)
 
-    detail = asyncio.run(ask())
+    detail = asyncio.run(run())
     if detail is None:
-        raise CommandError("there is no event of this id.", "`govid outbox list` shows ids.")
+        raise CommandError("there is no event with this id.", "`govid outbox list` shows ids.")
     output = Output(as_json=as_json)
     if as_json:
         output.document(detail)
@@ -259,8 +254,9 @@ def show(event_id: UUID, raw: bool, as_json: bool) -> None:
     )
     for line in detail.deliveries:
         if line["state"] in {"parked", "dead"}:
-            chosen = f"--id {event_id} --subscriber {line['subscriber']} --reason '...'"
+            filter_options = f"--id {event_id} --subscriber {line['subscriber']} --reason '...'"
             note(
-                f"At {line['subscriber']} it waits for a person: once the cause ({line['reason']}, "
-                f"{line['error_class']}) is gone, `govid outbox retry {chosen}`"
+                f"Its delivery to {line['subscriber']} needs an operator: once the cause "
+                f"({line['reason']}, {line['error_class']}) is fixed, run "
+                f"`govid outbox retry {filter_options}`"
             )

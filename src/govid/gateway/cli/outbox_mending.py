@@ -1,4 +1,4 @@
-"""`govid outbox retry | unpark | discard`: what is stuck is counted, then let go or given up."""
+"""`govid outbox retry | unpark | discard`: repairs parked keys and dead letters."""
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
@@ -29,15 +29,15 @@ from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.selectors import fingerprint_option, refuse_everything, selectors
 from govid.gateway.cli.settings import target
 
-KEYS: tuple[State, ...] = ("parked",)
+_PARKED_ONLY: tuple[State, ...] = ("parked",)
 
 waiting_option = click.option(
-    "--waiting", is_flag=True, help="Also keys that will be tried again by themselves."
+    "--waiting", is_flag=True, help="Include keys that are retried automatically."
 )
 
 
 class Deed(msgspec.Struct, frozen=True, kw_only=True):
-    """What one command does to the stuck, and how it speaks of it."""
+    """A command that repairs parked or dead-lettered deliveries, with its event and texts."""
 
     kind: type[OutboxAct]
     run: Callable[[StuckDeliveries, Sequence[Stuck], Acts, Act, float | None], Any]
@@ -45,7 +45,7 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     phase: str
     question: str
     verb: str
-    """In the past tense, as a member of the JSON result."""
+    """In the past tense, because it is a member of the JSON result."""
     after: str
 
 
@@ -54,27 +54,27 @@ RETRY = Deed(
     run=StuckDeliveries.retry,
     states=FOR_GOOD,
     phase="Retrying",
-    question="Let {} try again?",
+    question="Retry {} deliveries?",
     verb="retried",
-    after=f"{{}} will be tried again within a second, with all attempts. {SETTLES}",
+    after=f"{{}} will be retried within a second, with all attempts. {SETTLES}",
 )
 UNPARK = Deed(
     kind=OutboxUnparked,
     run=StuckDeliveries.unpark,
-    states=KEYS,
+    states=_PARKED_ONLY,
     phase="Unparking",
-    question="Let {} keys go on?",
+    question="Unpark {} keys?",
     verb="unparked",
-    after=f"{{}} keys go on within a second; one that fails again is parked again. {SETTLES}",
+    after=f"{{}} keys continue within a second; a key that fails again is parked again. {SETTLES}",
 )
 DISCARD = Deed(
     kind=OutboxDiscarded,
     run=StuckDeliveries.discard,
     states=FOR_GOOD,
     phase="Discarding",
-    question="Give {} up for good? They will never be handled.",
+    question="Discard {} permanently? They will never be handled.",
     verb="discarded",
-    after=f"{{}} will never be handled; what waited behind them goes on. {SETTLES}",
+    after=f"{{}} will never be handled; later events of their keys continue. {SETTLES}",
 )
 
 
@@ -87,12 +87,12 @@ DISCARD = Deed(
 @fingerprint_option
 @waiting_option
 @acting
-def retry(**options: Any) -> None:
-    """Let what is stuck begin again: parked keys with all attempts, dead events as deliveries.
+def retry(**values: Any) -> None:
+    """Retry parked keys with all attempts, and dead letters as new deliveries.
 
-    For when the cause is gone. Everything behind the head of a parked key follows in order.
+    Use it once the cause is fixed. The later events of a parked key follow in order.
     """
-    _stuck(RETRY, **options)
+    _repair_deliveries(RETRY, **values)
 
 
 @click.command(
@@ -104,12 +104,13 @@ def retry(**options: Any) -> None:
 @fingerprint_option
 @waiting_option
 @acting
-def unpark(**options: Any) -> None:
-    """Let parked keys go on, with the attempts that they have left, at least one.
+def unpark(**values: Any) -> None:
+    """Let parked keys continue with their remaining attempts, at least one.
 
-    For a careful try: a key that fails again is parked again at once. Dead events need a retry.
+    Use it for a cautious test: a key that fails again is parked again at once. Dead letters need
+    a retry.
     """
-    _stuck(UNPARK, **options)
+    _repair_deliveries(UNPARK, **values)
 
 
 @click.command(
@@ -121,48 +122,51 @@ def unpark(**options: Any) -> None:
 @selectors
 @fingerprint_option
 @acting
-def discard(**options: Any) -> None:
-    """Give up the event at the head of a parked key, or a dead event, for good.
+def discard(**values: Any) -> None:
+    """Discard the first event of a parked key, or a dead letter, permanently.
 
-    It gets a receipt that says so, and the key goes on behind it. Nothing brings it back.
+    A receipt records that it was discarded, and the key continues with the next event. This cannot
+    be undone.
     """
-    _stuck(DISCARD, waiting=False, **options)
+    _repair_deliveries(DISCARD, waiting=False, **values)
 
 
-def _stuck(deed: Deed, fingerprint: str | None, waiting: bool, **options: Any) -> None:
-    ordered, chosen = order_and_selection(options)
-    refuse_everything(chosen, fingerprint)
-    states = (*deed.states, "waiting") if waiting else deed.states
-    asyncio.run(_settle(deed, ordered, chosen, fingerprint, states))
+def _repair_deliveries(repair: Deed, fingerprint: str | None, waiting: bool, **values: Any) -> None:
+    options, filter_ = order_and_selection(values)
+    refuse_everything(filter_, fingerprint)
+    states = (*repair.states, "waiting") if waiting else repair.states
+    asyncio.run(_run_repair(repair, options, filter_, fingerprint, states))
 
 
-async def _settle(
-    deed: Deed,
-    ordered: Order,
-    chosen: Selection,
+async def _run_repair(
+    repair: Deed,
+    options: Order,
+    filter_: Selection,
     fingerprint: str | None,
     states: Collection[State],
 ) -> None:
-    place = target()
-    async with at_head(place) as connection:
+    installation = target()
+    async with at_head(installation) as connection:
         stuck = StuckDeliveries(connection)
-        them = await stuck.choose(chosen, fingerprint, states)
-        if not them:
+        deliveries = await stuck.choose(filter_, fingerprint, states)
+        if not deliveries:
             raise CommandError(
-                f"nothing that is {' or '.join(states)} matches, so nothing was touched.",
-                "`govid outbox groups` shows what is stuck; somebody else may have acted already.",
+                f"no {' or '.join(states)} delivery matches; nothing was changed.",
+                "`govid outbox groups` shows all of them. Another operator may have acted already.",
             )
-        names = [one.subscriber for one in them]
+        names = [one.subscriber for one in deliveries]
         counts = {name: names.count(name) for name in sorted(set(names))}
-        if ordered.dry_run:
-            report(ordered, counts, deed.verb, None, None)
-            note(f"{len(them)} would be {deed.verb}.")
+        if options.dry_run:
+            report(options, counts, repair.verb, None, None)
+            note(f"{len(deliveries)} would be {repair.verb}.")
             return
-        confirm(deed.question.format(len(them)), yes=ordered.yes)
-        acts = acts_of(place, connection, subscriptions_of(place))
-        act = ordered.act(deed.kind, chosen, fingerprint=fingerprint)
+        confirm(repair.question.format(len(deliveries)), yes=options.yes)
+        actions = acts_of(installation, connection, subscriptions_of(installation))
+        action = options.act(repair.kind, filter_, fingerprint=fingerprint)
         done = await carry_out(
-            deed.phase, len(them), deed.run(stuck, them, acts, act, ordered.rate)
+            repair.phase,
+            len(deliveries),
+            repair.run(stuck, deliveries, actions, action, options.rate),
         )
-        report(ordered, counts, deed.verb, done, act)
-        note(deed.after.format(done))
+        report(options, counts, repair.verb, done, action)
+        note(repair.after.format(done))

@@ -1,4 +1,4 @@
-"""`govid outbox replay | backfill`: what was stored before is delivered, again or late."""
+"""`govid outbox replay | backfill`: delivers stored events again, or to a new subscriber."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -40,29 +40,31 @@ from govid.gateway.cli.settings import target
 )
 @selectors
 @click.option(
-    "--reexecute", is_flag=True, help="Forget that the work was done; wants --subscriber."
+    "--reexecute", is_flag=True, help="Repeat the effects of the handler; requires --subscriber."
 )
 @click.option(
     "--unproved",
     is_flag=True,
-    help="Publish all that Kafka has lost, as `govid outbox verify` finds it.",
+    help="Publish every event that Kafka has lost, as `govid outbox verify` finds them.",
 )
 @acting
-def replay(reexecute: bool, unproved: bool, **options: Any) -> None:
-    """Deliver again what was delivered before, with the same event ids.
+def replay(reexecute: bool, unproved: bool, **values: Any) -> None:
+    """Deliver events again that were delivered before, with the same event ids.
 
-    A handler that has done its work does nothing, unless it is told to --reexecute; the relay
-    publishes again, marked by a header.
+    A handler that has already applied an event does nothing, unless --reexecute is given. The
+    outbox relay publishes the event again and marks the record by a header.
     """
-    ordered, chosen = order_and_selection(options)
+    options, filter_ = order_and_selection(values)
     if unproved:
-        _refuse_narrowing(chosen)
-        asyncio.run(_republish(ordered, chosen))
+        _refuse_narrowing(filter_)
+        asyncio.run(_republish(options, filter_))
         return
-    refuse_everything(chosen)
-    if reexecute and chosen.subscriber is None:
-        raise click.UsageError("--reexecute repeats effects: say whose, by --subscriber.")
-    asyncio.run(_replay(ordered, chosen, reexecute=reexecute))
+    refuse_everything(filter_)
+    if reexecute and filter_.subscriber is None:
+        raise click.UsageError(
+            "--reexecute repeats effects: select the subscriber by --subscriber."
+        )
+    asyncio.run(_replay(options, filter_, reexecute=reexecute))
 
 
 @click.command(
@@ -73,114 +75,117 @@ def replay(reexecute: bool, unproved: bool, **options: Any) -> None:
 )
 @selectors
 @acting
-def backfill(**options: Any) -> None:
-    """Deliver events to a subscriber that is newer than they are, from any point.
+def backfill(**values: Any) -> None:
+    """Deliver older events to a new subscriber.
 
-    Only what it wants and has not had. A key that has gone further gets the older events late, so
-    backfill soon after the release that brings the subscriber.
+    Delivers only events that the subscriber accepts and has not received. If a key has already
+    received later events, it gets the older ones out of order: backfill soon after the release that
+    adds the subscriber.
     """
-    ordered, chosen = order_and_selection(options)
-    if chosen.subscriber is None:
-        raise click.UsageError("Say who gets the events, by --subscriber.")
-    asyncio.run(_backfill(ordered, chosen, chosen.subscriber))
+    options, filter_ = order_and_selection(values)
+    if filter_.subscriber is None:
+        raise click.UsageError("Select the subscriber that gets the events by --subscriber.")
+    asyncio.run(_backfill(options, filter_, filter_.subscriber))
 
 
-async def _replay(ordered: Order, chosen: Selection, *, reexecute: bool) -> None:
-    place = target()
-    async with at_head(place) as connection:
+async def _replay(options: Order, filter_: Selection, *, reexecute: bool) -> None:
+    installation = target()
+    async with at_head(installation) as connection:
         plan = Replay(connection)
-        counts = await plan.count(chosen)
+        counts = await plan.count(filter_)
         total = sum(counts.values())
         if total == 0:
-            await _explain_nothing(plan, chosen)
-        if ordered.dry_run:
-            report(ordered, counts, "replayed", None, None)
+            await _raise_nothing_matches(plan, filter_)
+        if options.dry_run:
+            report(options, counts, "replayed", None, None)
             note(f"{total} would be delivered again.")
             return
         effects = " Effects are repeated!" if reexecute and set(counts) != {RELAY} else ""
-        confirm(f"Deliver {total} again?{effects}", yes=ordered.yes)
-        act = ordered.act(OutboxReplayed, chosen, reexecute="yes" if reexecute else None)
-        acts = acts_of(place, connection, subscriptions_of(place))
-        steps = plan.run(chosen, acts, act, rate=ordered.rate, reexecute=reexecute)
-        done = await carry_out("Replaying", total, steps)
-        report(ordered, counts, "replayed", done, act)
+        confirm(f"Deliver {total} events again?{effects}", yes=options.yes)
+        action = options.act(OutboxReplayed, filter_, reexecute="yes" if reexecute else None)
+        actions = acts_of(installation, connection, subscriptions_of(installation))
+        batches = plan.run(filter_, actions, action, rate=options.rate, reexecute=reexecute)
+        done = await carry_out("Replaying", total, batches)
+        report(options, counts, "replayed", done, action)
         note(f"{done} will be delivered again. {SETTLES}")
 
 
-def _refuse_narrowing(chosen: Selection) -> None:
-    if chosen != Selection(since=chosen.since, until=chosen.until):
-        raise click.UsageError("--unproved chooses by itself: give --since and --until at most.")
+def _refuse_narrowing(filter_: Selection) -> None:
+    if filter_ != Selection(since=filter_.since, until=filter_.until):
+        raise click.UsageError(
+            "--unproved selects the events itself: only --since and --until may be given with it."
+        )
 
 
-async def _republish(ordered: Order, chosen: Selection) -> None:
-    """Publish again what receipts claim and Kafka does not hold."""
-    place = target()
-    async with at_head(place) as connection:
-        ids = await unproved_events(place, connection, chosen.since, chosen.until)
+async def _republish(options: Order, filter_: Selection) -> None:
+    """Publish the events again whose receipts name a record that Kafka does not hold."""
+    installation = target()
+    async with at_head(installation) as connection:
+        ids = await unproved_events(installation, connection, filter_.since, filter_.until)
         if not ids:
             raise CommandError(
-                "Kafka holds all that receipts claim, so nothing is published again.",
-                "`govid outbox verify` shows what else may be wrong.",
+                "Kafka holds every record that a receipt names; nothing is published again.",
+                "`govid outbox verify` shows other problems.",
             )
         counts = {RELAY: len(ids)}
-        if ordered.dry_run:
-            report(ordered, counts, "replayed", None, None)
+        if options.dry_run:
+            report(options, counts, "replayed", None, None)
             note(f"{len(ids)} would be published again.")
             return
-        confirm(f"Publish {len(ids)} again?", yes=ordered.yes)
-        act = ordered.act(OutboxReplayed, chosen, unproved="yes")
-        acts = acts_of(place, connection, subscriptions_of(place))
-        steps = Replay(connection).run_events(ids, acts, act, rate=ordered.rate)
-        done = await carry_out("Replaying", len(ids), steps)
-        report(ordered, counts, "replayed", done, act)
+        confirm(f"Publish {len(ids)} events again?", yes=options.yes)
+        action = options.act(OutboxReplayed, filter_, unproved="yes")
+        actions = acts_of(installation, connection, subscriptions_of(installation))
+        batches = Replay(connection).run_events(ids, actions, action, rate=options.rate)
+        done = await carry_out("Replaying", len(ids), batches)
+        report(options, counts, "replayed", done, action)
         note(f"{done} will be published again, with the same ids. {SETTLES}")
 
 
-async def _explain_nothing(plan: Replay, chosen: Selection) -> None:
+async def _raise_nothing_matches(plan: Replay, filter_: Selection) -> None:
     known = await plan.subscribers()
-    if chosen.subscriber is not None and chosen.subscriber not in known:
+    if filter_.subscriber is not None and filter_.subscriber not in known:
         raise WrongUsage(
-            f"no subscriber called {chosen.subscriber} ever completed a delivery.",
+            f"no subscriber named {filter_.subscriber} has ever completed a delivery.",
             f"There are: {', '.join(known) or 'none'}.",
         )
     raise CommandError(
-        "nothing that was delivered matches, so nothing is replayed.",
-        "`govid outbox list` with the same selectors shows what there is.",
+        "no completed delivery matches; nothing is replayed.",
+        "`govid outbox list` with the same options shows the deliveries that exist.",
     )
 
 
-async def _backfill(ordered: Order, chosen: Selection, subscriber: str) -> None:
-    place = target()
-    async with at_head(place) as connection:
-        subscriptions = subscriptions_of(place)
+async def _backfill(options: Order, filter_: Selection, subscriber: str) -> None:
+    installation = target()
+    async with at_head(installation) as connection:
+        subscriptions = subscriptions_of(installation)
         try:
             plan = Backfill(connection, subscriptions, subscriber)
         except UnknownSubscriber as error:
             names = sorted([*(consumer.name for consumer in subscriptions), RELAY])
             raise WrongUsage(
-                f"this release has no subscriber called {subscriber}.",
+                f"this release has no subscriber named {subscriber}.",
                 f"There are: {', '.join(names)}.",
             ) from error
-        total = await plan.count(chosen)
+        total = await plan.count(filter_)
         if plan.unreadable:
             note(
-                f"{plan.unreadable} events are of a version that this release cannot read: left "
-                "out, until a newer release backfills them."
+                f"{plan.unreadable} events are skipped: this release cannot read their version. "
+                "A newer release can backfill them."
             )
         if total == 0:
             raise CommandError(
-                f"{subscriber} wants nothing there that it has not had; nothing was touched.",
-                "`govid outbox list` with the same selectors shows what it has had.",
+                f"{subscriber} has received all matching events; nothing was changed.",
+                "`govid outbox list` with the same options shows what it has received.",
             )
         counts = {subscriber: total}
-        if ordered.dry_run:
-            report(ordered, counts, "backfilled", None, None)
+        if options.dry_run:
+            report(options, counts, "backfilled", None, None)
             note(f"{total} would be delivered.")
             return
-        confirm(f"Deliver {total} events to {subscriber}?", yes=ordered.yes)
-        act = ordered.act(OutboxBackfilled, chosen)
-        acts = acts_of(place, connection, subscriptions)
-        steps: AsyncIterator[Progress] = plan.run(chosen, acts, act, rate=ordered.rate)
-        done = await carry_out("Backfilling", total, steps)
-        report(ordered, counts, "backfilled", done, act)
+        confirm(f"Deliver {total} events to {subscriber}?", yes=options.yes)
+        action = options.act(OutboxBackfilled, filter_)
+        actions = acts_of(installation, connection, subscriptions)
+        batches: AsyncIterator[Progress] = plan.run(filter_, actions, action, rate=options.rate)
+        done = await carry_out("Backfilling", total, batches)
+        report(options, counts, "backfilled", done, action)
         note(f"{done} will be delivered. {SETTLES}")

@@ -1,4 +1,4 @@
-"""`govid outbox verify`: proves that nothing is missing, or says what is, and what to do."""
+"""`govid outbox verify`: audits the outbox against its deliveries and against Kafka."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -25,11 +25,11 @@ from govid.gateway.cli.selectors import MOMENT
 from govid.gateway.cli.settings import Target, kafka_silence, target
 
 MOST_FINDINGS = 1_000
-"""How many findings are told one by one; all of them are counted."""
+"""At most this many findings are listed; all of them are counted."""
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """What was proved, and what was found."""
+    """The result of the audit: the range, the counts and the findings."""
 
     since: datetime | None
     until: datetime
@@ -41,7 +41,7 @@ class Report(msgspec.Struct, kw_only=True):
     findings: list[Finding] = []
 
     def add(self, findings: list[Finding]) -> None:
-        """Count *findings*, and keep those that will be told."""
+        """Count *findings*, and keep those that will be listed."""
         self.found += len(findings)
         self.findings += findings[: MOST_FINDINGS - len(self.findings)]
 
@@ -49,19 +49,21 @@ class Report(msgspec.Struct, kw_only=True):
 @click.command(
     "verify", cls=rich_click.RichCommand, epilog="Example: govid outbox verify --since 7d"
 )
-@click.option("--since", type=MOMENT, help="Events from then on: a time, or 15m, 2h, 7d.")
-@click.option("--until", type=MOMENT, help="Events from before then.")
-@click.option("--without-kafka", is_flag=True, help="Prove what the database says, and no more.")
+@click.option(
+    "--since", type=MOMENT, help="Only events stored at or after this time, or age (15m, 2h, 7d)."
+)
+@click.option("--until", type=MOMENT, help="Only events stored before this time or age.")
+@click.option("--without-kafka", is_flag=True, help="Audit the database only.")
 @json_option
 def verify(
     since: datetime | None, until: datetime | None, without_kafka: bool, as_json: bool
 ) -> None:
-    """Prove that every event is exactly once at each of its subscribers, and in Kafka.
+    """Prove that every event is exactly once at each of its subscribers and in Kafka.
 
-    Each is pending, waiting, parked, dead, or has a receipt; each receipt of the relay names a
-    record that is really there; no number of a key is missing. Only reads, and may run beside
-    traffic. Records that cannot be read are a finding. Exits with 5 if something is wrong; every
-    finding says what to do.
+    Each delivery is pending, waiting, parked or dead, or has a receipt. Each receipt of the outbox
+    relay names a record that Kafka holds. The sequence of a key has no gap. Records that cannot be
+    read are findings. The command only reads and may run during traffic. It exits with 5 if there
+    are findings; each finding names its remedy.
     """
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--since must be before --until.")
@@ -70,136 +72,143 @@ def verify(
     if as_json:
         output.document(report)
     else:
-        _tell(output, report)
+        _print_report(output, report)
     if report.found:
         context: Any = click.get_current_context()
         context.exit(ExitCode.WRONG)
 
 
 async def _verify(
-    place: Target, since: datetime | None, until: datetime | None, *, without_kafka: bool
+    installation: Target, since: datetime | None, until: datetime | None, *, without_kafka: bool
 ) -> Report:
-    async with at_head(place) as connection:
+    async with at_head(installation) as connection:
         now: datetime = await connection.fetchval("SELECT clock_timestamp()")
-        range_ = Range.of(since, until, now=now, kept_days=place.settings.bus.kept_days)
+        range_ = Range.of(since, until, now=now, kept_days=installation.settings.bus.kept_days)
         report = Report(since=since, until=until or now)
         if without_kafka:
-            note("Kafka is not asked.")
-            await _judge(connection, range_, report)
+            note("Kafka is not checked.")
+            await _audit_database(connection, range_, report)
             return report
-        if not place.kafka_bootstrap_servers:
+        if not installation.kafka_bootstrap_servers:
             raise Unreachable(
-                "no Kafka is known.",
-                "Set GOVID_KAFKA_BOOTSTRAP_SERVERS, or prove the rest with --without-kafka.",
+                "no Kafka is configured.",
+                "Set GOVID_KAFKA_BOOTSTRAP_SERVERS, or audit the database with --without-kafka.",
             )
         silence_aiokafka()
         try:
-            async with reading(place.kafka_bootstrap_servers) as archive:
-                await _judge(connection, range_, report)
+            async with reading(installation.kafka_bootstrap_servers) as reader:
+                await _audit_database(connection, range_, report)
                 settings = msgspec.structs.replace(
-                    place.settings.bus, kafka_bootstrap_servers=place.kafka_bootstrap_servers
+                    installation.settings.bus,
+                    kafka_bootstrap_servers=installation.kafka_bootstrap_servers,
                 )
-                proof = KafkaProof(
+                audit = KafkaProof(
                     settings,
                     connection,
-                    archive,
+                    reader,
                     range_,
-                    born_at=_born_at(place),
+                    born_at=_broker_started_at(installation),
                 )
-                report.add(await proof.survey())
-                await _watch("Reading partitions", _steps(proof), proof.run(), report)
-                report.kafka = proof.tally
+                report.add(await audit.survey())
+                await _collect_findings(
+                    "Reading partitions", _count_items(audit), audit.run(), report
+                )
+                report.kafka = audit.tally
         except Outage as error:
-            raise await kafka_silence(place, "--without-kafka proves the rest.") from error
+            raise await kafka_silence(
+                installation, "--without-kafka audits the database only."
+            ) from error
     return report
 
 
 async def unproved_events(
-    place: Target, connection: Any, since: datetime | None, until: datetime | None
+    installation: Target, connection: Any, since: datetime | None, until: datetime | None
 ) -> list[UUID]:
-    """Return the events that receipts claim to be in Kafka, and that Kafka does not hold.
+    """Return the ids of events whose receipts name a record that Kafka does not hold.
 
     Raises:
-        Unreachable: Kafka does not answer.
+        BackendUnreachable: Kafka does not answer.
     """
     now: datetime = await connection.fetchval("SELECT clock_timestamp()")
-    range_ = Range.of(since, until, now=now, kept_days=place.settings.bus.kept_days)
+    range_ = Range.of(since, until, now=now, kept_days=installation.settings.bus.kept_days)
     report = Report(since=since, until=until or now)
     settings = msgspec.structs.replace(
-        place.settings.bus, kafka_bootstrap_servers=place.kafka_bootstrap_servers
+        installation.settings.bus, kafka_bootstrap_servers=installation.kafka_bootstrap_servers
     )
     silence_aiokafka()
     try:
-        async with reading(place.kafka_bootstrap_servers) as archive:
-            proof = KafkaProof(settings, connection, archive, range_, born_at=_born_at(place))
-            await proof.survey()
-            await _watch("Reading partitions", _steps(proof), proof.run(), report)
+        async with reading(installation.kafka_bootstrap_servers) as reader:
+            audit = KafkaProof(
+                settings, connection, reader, range_, born_at=_broker_started_at(installation)
+            )
+            await audit.survey()
+            await _collect_findings("Reading partitions", _count_items(audit), audit.run(), report)
     except Outage as error:
-        raise await kafka_silence(place) from error
-    return proof.unproved
+        raise await kafka_silence(installation) from error
+    return audit.unproved
 
 
-def _steps(proof: KafkaProof) -> int:
-    """Return how many items *proof* yields: one for each partition, and what Kafka has lost."""
-    return len(proof.places) + 1
+def _count_items(audit: KafkaProof) -> int:
+    """Return how many items *audit* yields: one per partition, and one for lost records."""
+    return len(audit.places) + 1
 
 
-def _born_at(place: Target) -> datetime | None:
-    """Return when the in-memory broker of `govid dev` was started, if that is the Kafka."""
-    running = place.running
-    if running is None or running.kafka_bootstrap_servers != place.kafka_bootstrap_servers:
+def _broker_started_at(installation: Target) -> datetime | None:
+    """Return the start time of the in-memory broker of `govid dev`, if that is this Kafka."""
+    running = installation.running
+    if running is None or running.kafka_bootstrap_servers != installation.kafka_bootstrap_servers:
         return None
     return running.started_at if running.kafka_in_memory else None
 
 
-async def _judge(connection: Any, range_: Range, report: Report) -> None:
-    conservation = Conservation(connection, range_)
-    tally: Tally = conservation.tally
-    await _watch(
-        "Judging events",
-        await conservation.count(),
-        _grouped(conservation.run()),
+async def _audit_database(connection: Any, range_: Range, report: Report) -> None:
+    audit = Conservation(connection, range_)
+    totals: Tally = audit.tally
+    await _collect_findings(
+        "Auditing events",
+        await audit.count(),
+        _grouped(audit.run()),
         report,
-        lambda: tally.events,
+        lambda: totals.events,
     )
-    report.events, report.unaddressed = tally.events, tally.unaddressed
-    report.deliveries = tally.states
+    report.events, report.unaddressed = totals.events, totals.unaddressed
+    report.deliveries = totals.states
 
 
 async def _grouped(findings: AsyncIterator[list[Finding]]) -> AsyncIterator[list[Finding]]:
-    """Pass *findings* on, and those of lost events at the end, in one line a subscriber."""
+    """Pass *findings* on, but merge those of lost events into one per subscriber at the end."""
     lost: dict[str, Finding] = {}
     async for found in findings:
         for one in found:
             if one.problem == "lost" and one.subscriber and one.event_id:
                 first = lost.get(one.subscriber)
-                lost[one.subscriber] = one if first is None else _joined(first, one)
+                lost[one.subscriber] = one if first is None else _merge_lost(first, one)
         yield [one for one in found if one.problem != "lost"]
     yield [*lost.values()]
 
 
-def _joined(first: Finding, other: Finding) -> Finding:
+def _merge_lost(first: Finding, other: Finding) -> Finding:
     ids = [one.event_id for one in (first, other) if one.event_id is not None]
     return lost_events(str(first.subscriber), min(ids), first.count + other.count)
 
 
-async def _watch(
+async def _collect_findings(
     phase: str,
     total: int,
     findings: AsyncIterator[list[Finding]],
     report: Report,
     done: Callable[[], int] | None = None,
 ) -> None:
-    """Collect *findings*; *done* of *total* is what it says, or how many came."""
-    came = 0
+    """Collect *findings* and show the progress: what *done* returns, or the number of items."""
+    received = 0
     with Progress(phase, total) as progress:
         async for found in findings:
             report.add(found)
-            came += 1
-            progress.at(done() if done else came)
+            received += 1
+            progress.at(done() if done else received)
 
 
-def _tell(output: Output, report: Report) -> None:
+def _print_report(output: Output, report: Report) -> None:
     rows = [
         (name, *(states.get(state, 0) for state in STATES))
         for name, states in sorted(report.deliveries.items())
@@ -216,27 +225,27 @@ def _tell(output: Output, report: Report) -> None:
     )
     if report.unaddressed:
         note(
-            f"{report.unaddressed} events are older than the noting of addressees: that nobody is "
-            "missing cannot be proved for them."
+            f"{report.unaddressed} events were stored before subscribers were recorded with each "
+            "event: a missing delivery cannot be detected for them."
         )
     if report.kafka is not None:
-        _tell_of_kafka(report.kafka)
+        _print_kafka_result(report.kafka)
 
 
-def _tell_of_kafka(kafka: KafkaTally) -> None:
-    note(f"{kafka.proved} receipts of the relay were proved by records in Kafka.")
-    unproved = {
-        "that Kafka has let go of, in its own time": kafka.expired,
-        "of an earlier life of the in-memory broker": kafka.forgotten,
-        "whose offset Kafka never told": kafka.unplaced,
+def _print_kafka_result(kafka: KafkaTally) -> None:
+    note(f"{kafka.proved} receipts of the relay match a record in Kafka.")
+    unchecked = {
+        "whose records Kafka removed by its retention": kafka.expired,
+        "of an earlier run of the in-memory broker": kafka.forgotten,
+        "whose offset Kafka has not reported": kafka.unplaced,
         "in batches that cannot be read": kafka.unreadable,
     }
-    for which, count in unproved.items():
+    for which, count in unchecked.items():
         if count:
-            note(f"{count} more cannot be proved: those {which}.")
+            note(f"{count} more receipts cannot be checked: those {which}.")
     if kafka.ahead_since is not None:
         moment = kafka.ahead_since.astimezone(UTC).isoformat(timespec="seconds")
         note(
             f"Kafka is ahead of this database since {moment}: it holds events that this database "
-            "never stored. After a restore that is so; docs/restore.md says what to do."
+            "never stored. This is expected after a restore: follow docs/restore.md."
         )

@@ -1,4 +1,4 @@
-"""The events that pass, from Kafka or from the outbox, in one shape."""
+"""Follows events from Kafka or from the outbox, in one common form."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -21,21 +21,21 @@ from govid.gateway.kafka_addresses import describe_silence
 
 Source = Literal["kafka", "outbox"]
 NO_TIME = EPOCH
-"""Shown for a record whose times are not those of a calendar."""
+"""Shown for a record whose timestamps are outside the calendar."""
 POLL_SECONDS = 0.2
 BATCH = 5000
 LOOK_BACK = 1000
-"""Positions are handed out before their transactions commit; so far back a late one is found."""
+"""Positions that are read again, because positions are assigned before transactions commit."""
 
-_PASSED = """
+_EVENTS_AFTER = """
     SELECT pos, id::text AS id, type, topic, key, record_key, payload::text AS payload, occurred_at
     FROM bus.event WHERE pos > $1 ORDER BY pos LIMIT $2
 """
 
 
-_LAST = "SELECT coalesce(max(pos), 0) FROM bus.event"
-# By id, which begins with the time of the event. Ids and positions disagree about the order of
-# events of the same moment only, so the lowest position is among the first ids.
+_LAST_POSITION = "SELECT coalesce(max(pos), 0) FROM bus.event"
+# By id, which begins with the time of the event. The order of ids and positions differs only for
+# events of the same moment, so the lowest position is among the first ids.
 FIRST_SINCE = """
     SELECT coalesce(min(pos) - 1, (SELECT max(pos) FROM bus.event), 0)
     FROM (SELECT pos FROM bus.event WHERE id >= $1 ORDER BY id LIMIT $2) AS first
@@ -43,9 +43,9 @@ FIRST_SINCE = """
 
 
 class Passed(msgspec.Struct, frozen=True, kw_only=True):
-    """One event that passed. `payload` is masked, unless it was asked for raw.
+    """One event that was read. `payload` is masked unless raw payloads were requested.
 
-    `position` is partition/offset in Kafka, the position in the outbox otherwise.
+    `position` is partition/offset in Kafka, otherwise the position in the outbox.
     """
 
     topic: str | None
@@ -57,14 +57,14 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
     payload: Any
 
     def __repr__(self) -> str:
-        """Name the place only (I9)."""
+        """Show topic and position only, no payload (I9)."""
         return f"<Passed {self.topic} {self.position}>"
 
     def text(self) -> str:
-        """Return one line for a person; a terminal may break it at blanks."""
+        """Return one line of text; a terminal may break it at spaces."""
         clock = self.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
         payload = msgspec.json.format(msgspec.json.encode(self.payload), indent=0).decode()
-        # Type and key are what anybody wrote who may write to the topic.
+        # Type and key can be chosen by any client that may write to the topic.
         return one_line(
             f"{clock}  {self.topic or '(inside)'}  {self.type or '-'}  {self.key or '-'}  {payload}"
         )
@@ -72,7 +72,7 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def following(
-    place: Target,
+    installation: Target,
     *,
     topics: Sequence[Topic] = tuple(Topic),
     source: Source | None = None,
@@ -80,46 +80,49 @@ async def following(
     ends: bool = False,
     raw: bool = False,
 ) -> AsyncIterator[AsyncIterator[Passed]]:
-    """Follow what passes: in Kafka where there is one, in the outbox otherwise.
+    """Follow events in Kafka if it is configured and answers, otherwise in the outbox.
 
-    With *ends* it ends where the records end now, and else never.
+    With *ends* the events end at the present end of the records, otherwise never.
 
     Raises:
-        Unreachable: *source* was asked for and does not answer, or neither does.
+        BackendUnreachable: the requested *source* does not answer, or neither of them does.
     """
-    if source != "outbox" and (source == "kafka" or place.kafka_bootstrap_servers):
-        if not place.kafka_bootstrap_servers:
-            raise Unreachable("no Kafka is known.", "Set GOVID_KAFKA_BOOTSTRAP_SERVERS.")
-        names = [place.settings.bus.wire_name(topic) for topic in topics]
-        in_memory = place.running is not None and place.running.kafka_in_memory
-        # The in-memory broker forgets times: everything is read, and what is too old left out.
+    if source != "outbox" and (source == "kafka" or installation.kafka_bootstrap_servers):
+        if not installation.kafka_bootstrap_servers:
+            raise Unreachable("no Kafka is configured.", "Set GOVID_KAFKA_BOOTSTRAP_SERVERS.")
+        names = [installation.settings.bus.wire_name(topic) for topic in topics]
+        in_memory = installation.running is not None and installation.running.kafka_in_memory
+        # The in-memory broker keeps no timestamps: all records are read, and older ones dropped.
         try:
             async with watching(
-                place.kafka_bootstrap_servers,
+                installation.kafka_bootstrap_servers,
                 names,
                 since=since,
                 from_start=in_memory and since is not None,
                 to_end=ends,
-                on_missing=partial(_say_absent, ends),
+                on_missing=partial(_report_missing_topics, ends),
             ) as records:
                 yield _from_kafka(records, since, raw=raw)
                 return
         except Outage as error:
             if source == "kafka":
-                raise await kafka_silence(place, "`--source outbox` does without.") from error
-            note(f"{await describe_silence(place.kafka_bootstrap_servers)}: reading the outbox.")
-    async with connected(place) as connection:
-        note("From the outbox: activity records and decisions about reads are not there.")
-        start = await _start(connection, since)
+                raise await kafka_silence(
+                    installation, "`--source outbox` needs no Kafka."
+                ) from error
+            outage = await describe_silence(installation.kafka_bootstrap_servers)
+            note(f"{outage}: reading the outbox.")
+    async with connected(installation) as connection:
+        note("From the outbox: it has no activity records and no decisions about reads.")
+        start = await _find_start(connection, since)
         wanted = {*map(str, topics)} if len(topics) < len(Topic) else None
         yield _from_outbox(connection, start, wanted, ends=ends, raw=raw)
 
 
-def _say_absent(ends: bool, names: Sequence[str]) -> None:
-    then = "Nothing has passed there" if ends else "What comes then is shown"
+def _report_missing_topics(ends: bool, names: Sequence[str]) -> None:
+    then = "It has no records" if ends else "Its records are shown as soon as it exists"
     note(
-        f"Kafka has no topic {', '.join(names)}. A server makes its topics when it starts.\n"
-        f"{then}. If a server runs: is this its Kafka? `govid config show` tells."
+        f"Kafka has no topic {', '.join(names)}. A server creates its topics when it starts.\n"
+        f"{then}. If a server runs, check that it uses this Kafka: `govid config show`"
     )
 
 
@@ -127,24 +130,24 @@ async def _from_kafka(
     records: AsyncIterator[Record], since: datetime | None, *, raw: bool
 ) -> AsyncIterator[Passed]:
     async for record in records:
-        payload = _payload(record.value)
-        passed = Passed(
+        payload = _decode_payload(record.value)
+        event = Passed(
             topic=record.topic,
             type=record.headers.get("ce_type"),
             id=record.headers.get("ce_id"),
             key=record.key,
-            time=_time(record, payload),
+            time=_read_time(record, payload),
             position=f"{record.partition}/{record.offset}",
-            payload=payload if raw else _masked(payload, record.headers.get("ce_type")),
+            payload=payload if raw else _mask_payload(payload, record.headers.get("ce_type")),
         )
-        if since is None or passed.time >= since:
-            yield passed
+        if since is None or event.time >= since:
+            yield event
 
 
-async def _start(connection: Any, since: datetime | None) -> int:
+async def _find_start(connection: Any, since: datetime | None) -> int:
     """Return the position before the first event to show."""
     if since is None:
-        position: int = await connection.fetchval(_LAST)
+        position: int = await connection.fetchval(_LAST_POSITION)
     else:
         position = await connection.fetchval(FIRST_SINCE, first_uuid7_of(since), LOOK_BACK)
     return position
@@ -154,9 +157,9 @@ async def _from_outbox(
     connection: Any, start: int, topics: set[str] | None, *, ends: bool, raw: bool
 ) -> AsyncIterator[Passed]:
     seen: set[int] = set()
-    floor = start
+    lower_bound = start
     while True:
-        rows = await connection.fetch(_PASSED, floor, BATCH)
+        rows = await connection.fetch(_EVENTS_AFTER, lower_bound, BATCH)
         for row in rows:
             if row["pos"] in seen:
                 continue
@@ -175,38 +178,38 @@ async def _from_outbox(
             )
         if ends and len(rows) < BATCH:
             return
-        floor = max(start, max(seen, default=start) - LOOK_BACK)
-        seen = {pos for pos in seen if pos > floor}
+        lower_bound = max(start, max(seen, default=start) - LOOK_BACK)
+        seen = {pos for pos in seen if pos > lower_bound}
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _payload(value: bytes) -> Any:
+def _decode_payload(value: bytes) -> Any:
     try:
         return msgspec.json.decode(value)
     except msgspec.DecodeError:
         return value.decode("utf-8", "replace")
 
 
-def _masked(payload: Any, kind: str | None) -> Any:
+def _mask_payload(payload: Any, kind: str | None) -> Any:
     return masked(payload, kind) if isinstance(payload, dict) else MASK
 
 
-def _time(record: Record, payload: Any) -> datetime:
-    told = record.headers.get("ce_time") or (
+def _read_time(record: Record, payload: Any) -> datetime:
+    stated = record.headers.get("ce_time") or (
         payload.get("timestamp") if isinstance(payload, dict) else None
     )
     try:
-        moment = datetime.fromisoformat(str(told))
+        moment = datetime.fromisoformat(str(stated))
     except ValueError:
-        return _stored_at(record)
-    # Near the ends of the calendar a moment has no counterpart in every time zone.
+        return _read_timestamp(record)
+    # Near the ends of the calendar a time cannot be represented in every time zone.
     if not MINYEAR < moment.year < MAXYEAR:
-        return _stored_at(record)
+        return _read_timestamp(record)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _stored_at(record: Record) -> datetime:
-    """Return the time of *record* in its topic, which may be any number that its producer likes."""
+def _read_timestamp(record: Record) -> datetime:
+    """Return the record's timestamp in its topic. A producer can set it to any number."""
     try:
         moment = datetime.fromtimestamp(record.timestamp / 1000, tz=UTC)
     except (ValueError, OverflowError, OSError):

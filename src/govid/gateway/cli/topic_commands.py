@@ -1,4 +1,4 @@
-"""`govid topics`: what Kafka has of the topics, and what an operator accepts about them."""
+"""`govid topics`: shows the topics in Kafka and accepts changes, gaps and unreadable records."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -47,18 +47,18 @@ from govid.gateway.kafka_addresses import describe_silence, why_nobody_answers
 
 @click.group("topics", cls=rich_click.RichGroup, epilog="Example: govid topics list")
 def command() -> None:
-    """Compare the topics in Kafka with what govid remembers of them, and accept what changed."""
+    """Compare the topics in Kafka with those that govid has recorded, and accept changes."""
 
 
 @command.command("list", epilog="Example: govid topics list --json")
 @json_option
 def list_(as_json: bool) -> None:
-    """List the topics: the number of partitions that decides, and the one that Kafka has.
+    """List the topics with the number of partitions that govid uses and the number in Kafka.
 
-    The state is ok, changed, missing, switching, or unknown where Kafka does not answer.
-    `stopped_at` names partition and offset where the inbox has stopped.
+    The state is ok, changed, missing, switching, or unknown if Kafka does not answer.
+    `stopped_at` names the partition and offset where the inbox has stopped.
     """
-    states, faults, silence = asyncio.run(_states())
+    states, faults, outage = asyncio.run(_fetch_states())
     columns = ("topic", "partitions", "in_kafka", "state", "stopped_at")
     stopped: dict[str, list[str]] = {}
     for fault in faults:
@@ -68,20 +68,21 @@ def list_(as_json: bool) -> None:
         columns,
         rows,
         least=("in_kafka", "partitions"),
-        nothing="No topic is known yet: a server creates them when it first reaches Kafka.",
+        nothing="No topic is known yet: a server creates the topics when it first reaches Kafka.",
     )
-    if silence is not None:
-        note(f"{silence}: what Kafka has is not known.")
+    if outage is not None:
+        note(f"{outage}: the topics in Kafka are not known.")
     if as_json:
         return
     for one in states:
         if one.state == "changed":
             note(
-                f"{one.topic} has {one.in_kafka} partitions; keys are published by {one.partitions}"
-                f". To use the new number: `govid topics accept {one.topic} --reason '...'`"
+                f"{one.topic} has {one.in_kafka} partitions, but keys are mapped to "
+                f"{one.partitions}. To use the new number: "
+                f"`govid topics accept {one.topic} --reason '...'`"
             )
         elif one.state == "missing":
-            note(f"{one.topic} is gone; a server that runs creates it again within 30 s.")
+            note(f"{one.topic} is missing; a running server creates it again within 30 s.")
 
 
 @command.command(
@@ -89,33 +90,34 @@ def list_(as_json: bool) -> None:
     epilog="Example: govid topics accept nhs.appointment.request --reason 'more consumers'",
 )
 @click.argument("topic")
-@ordering("Say what would change, change nothing.")
-def accept(topic: str, **options: Any) -> None:
-    """Publish by the number of partitions that TOPIC has now.
+@ordering("Show what would change; change nothing.")
+def accept(topic: str, **values: Any) -> None:
+    """Map keys to the number of partitions that TOPIC has now.
 
-    Waits until nothing of the topic is under way, and then switches at once; servers need no
-    restart. A key's later records may stand in another partition than its earlier ones, so
-    consumers see no order across the switch. Let them read to the end first if they rely on it.
+    Waits until no record of the topic is being sent, and then switches at once; servers need no
+    restart. Later records of a key may be in another partition than its earlier ones, so consumers
+    see no order across the switch. If they depend on the order, let them first read to the end.
     """
-    ordered = order(rate=None, **options)
-    asyncio.run(_accept(topic, ordered))
+    options = order(rate=None, **values)
+    asyncio.run(_accept(topic, options))
 
 
 @command.command(
     "accept-ahead",
     epilog="Example: govid topics accept-ahead --reason 'restored from the backup of Monday'",
 )
-@ordering("Say where Kafka is ahead, accept nothing.")
-def accept_ahead(**options: Any) -> None:
-    """Publish although Kafka holds events that this database does not know.
+@ordering("Show where Kafka is ahead; accept nothing.")
+def accept_ahead(**values: Any) -> None:
+    """Publish although Kafka holds events that this database does not have.
 
-    For after a restore, when docs/restore.md was followed. Servers that wait go on within seconds.
+    Use it after a restore, once docs/restore.md was followed. Waiting servers continue within
+    seconds.
     """
-    ordered = order(rate=None, **options)
-    if asyncio.run(_accept_ahead(ordered)) == 0:
+    options = order(rate=None, **values)
+    if asyncio.run(_accept_ahead(options)) == 0:
         raise CommandError(
-            "Kafka is not ahead of this database, so nothing was accepted.",
-            "`govid outbox verify` looks at all of it.",
+            "Kafka is not ahead of this database; nothing was accepted.",
+            "`govid outbox verify` audits the outbox and Kafka.",
         )
 
 
@@ -126,20 +128,20 @@ def accept_ahead(**options: Any) -> None:
 @click.argument("topic")
 @click.argument("partition", type=click.IntRange(min=0))
 @click.argument("first_offset", type=click.IntRange(min=0))
-@ordering("Say what would be given up, give up nothing.")
-def accept_gap(topic: str, partition: int, first_offset: int, **options: Any) -> None:
+@ordering("Show what would be given up; change nothing.")
+def accept_gap(topic: str, partition: int, first_offset: int, **values: Any) -> None:
     """Give up inbound records that Kafka removed before they were read.
 
     `govid outbox verify` names each such gap by TOPIC, PARTITION and FIRST_OFFSET.
     """
-    ordered = order(rate=None, **options)
-    asyncio.run(_accept_gap((topic, partition, first_offset), ordered))
+    options = order(rate=None, **values)
+    asyncio.run(_accept_gap((topic, partition, first_offset), options))
 
 
-async def _accept_gap(gap: tuple[str, int, int], ordered: Order) -> None:
-    place = target()
+async def _accept_gap(gap: tuple[str, int, int], options: Order) -> None:
+    installation = target()
     topic, partition, first = gap
-    async with at_head(place) as connection:
+    async with at_head(installation) as connection:
         rows = await connection.fetch(GAP_QUERIES["open_gaps"])
         found = {(row["topic"], row["partition"], row["first"]): row["next"] for row in rows}
         if gap not in found:
@@ -148,21 +150,21 @@ async def _accept_gap(gap: tuple[str, int, int], ordered: Order) -> None:
                 "`govid outbox verify` names every gap.",
             )
         count = found[gap] - first
-        if ordered.dry_run:
+        if options.dry_run:
             note(f"{count} records would be given up.")
             return
-        confirm(f"Give up {count} records that were never read?", yes=ordered.yes)
-        acts = acts_of(place, connection, subscriptions_of(place))
-        signature = Signature(operator=ordered.operator, reason=ordered.reason)
-        count = await write_gap_acceptance(connection, acts, topic, partition, first, signature)
-    if ordered.as_json:
-        ordered.output.document({"topic": topic, "partition": partition, "given_up": count})
+        confirm(f"Give up {count} records that were never read?", yes=options.yes)
+        actions = acts_of(installation, connection, subscriptions_of(installation))
+        signature = Signature(operator=options.operator, reason=options.reason)
+        count = await write_gap_acceptance(connection, actions, topic, partition, first, signature)
+    if options.as_json:
+        options.output.document({"topic": topic, "partition": partition, "given_up": count})
     note(f"{count} records are given up.")
 
 
 async def accept_ahead_at_start() -> None:
-    """Accept that Kafka is ahead, as `govid serve --accept-kafka-ahead` was told to."""
-    ordered = Order(
+    """Accept that Kafka is ahead, for `govid serve --accept-kafka-ahead`."""
+    options = Order(
         operator=operator().id or "unknown",
         reason="govid serve --accept-kafka-ahead",
         rate=None,
@@ -171,111 +173,113 @@ async def accept_ahead_at_start() -> None:
         as_json=False,
     )
     try:
-        if await _accept_ahead(ordered) == 0:
-            note("Kafka is not ahead of this database: --accept-kafka-ahead changes nothing.")
+        if await _accept_ahead(options) == 0:
+            note("Kafka is not ahead of this database: --accept-kafka-ahead has no effect.")
     except Unreachable as error:
         note(f"Nothing was accepted: {error.message}")
 
 
-async def _accept_ahead(ordered: Order) -> int:
-    """Accept the ends of all partitions that are ahead; return how many there are."""
-    place = target()
-    async with at_head(place) as connection:
-        found = await _compare_ends(place, connection)
+async def _accept_ahead(options: Order) -> int:
+    """Accept the end offsets of all partitions that are ahead; return their number."""
+    installation = target()
+    async with at_head(installation) as connection:
+        found = await _compare_ends(installation, connection)
         for warning in found.warnings():
             note(f"warning: {warning}")
         ahead = found.ahead
         for one in ahead:
             note(f"{one.sentence}.")
-        if ordered.dry_run or not ahead:
+        if options.dry_run or not ahead:
             return len(ahead)
-        confirm("Publish all the same? docs/restore.md says what comes first.", yes=ordered.yes)
-        acts = acts_of(place, connection, subscriptions_of(place))
-        signature = Signature(operator=ordered.operator, reason=ordered.reason)
-        await write_acceptance(connection, acts, ahead, signature)
-    if ordered.as_json:
-        ordered.output.document({f"{one.topic}/{one.partition}": one.end for one in ahead})
+        confirm("Publish anyway? Follow docs/restore.md first.", yes=options.yes)
+        actions = acts_of(installation, connection, subscriptions_of(installation))
+        signature = Signature(operator=options.operator, reason=options.reason)
+        await write_acceptance(connection, actions, ahead, signature)
+    if options.as_json:
+        options.output.document({f"{one.topic}/{one.partition}": one.end for one in ahead})
     note(f"Accepted for {len(ahead)} partitions; servers publish within seconds.")
     return len(ahead)
 
 
-async def _compare_ends(place: Target, connection: Any) -> KafkaComparison:
-    if not place.kafka_bootstrap_servers:
-        raise await kafka_silence(place)
+async def _compare_ends(installation: Target, connection: Any) -> KafkaComparison:
+    if not installation.kafka_bootstrap_servers:
+        raise await kafka_silence(installation)
     try:
         silence_aiokafka()
-        async with reading(place.kafka_bootstrap_servers) as archive:
-            return await compare_ends(place.settings.bus, connection, archive)
+        async with reading(installation.kafka_bootstrap_servers) as reader:
+            return await compare_ends(installation.settings.bus, connection, reader)
     except Outage as error:
-        raise await kafka_silence(place) from error
+        raise await kafka_silence(installation) from error
 
 
-async def _states() -> tuple[list[TopicState], Sequence[InboundFault], str | None]:
-    """Return the topics, where the inbox has stopped, and why Kafka could not be asked."""
-    place = target()
-    async with connected(place) as connection:
+async def _fetch_states() -> tuple[list[TopicState], Sequence[InboundFault], str | None]:
+    """Return the topics, the faults of the inbox, and why Kafka did not answer, if so."""
+    installation = target()
+    async with connected(installation) as connection:
         rows = await connection.fetch(QUERIES["topics"])
         faults = await InboundFaults(connection).fetch_all()
-    present = await _present(place)
-    states = topic_states(rows, present, ordered_topics(place.settings.bus))
-    if present is None and place.kafka_bootstrap_servers:
-        return states, faults, await describe_silence(place.kafka_bootstrap_servers)
+    present = await _fetch_partitions(installation)
+    states = topic_states(rows, present, ordered_topics(installation.settings.bus))
+    if present is None and installation.kafka_bootstrap_servers:
+        return states, faults, await describe_silence(installation.kafka_bootstrap_servers)
     return states, faults, None
 
 
-async def _present(place: Target) -> Mapping[str, int] | None:
-    """Return how many partitions each topic has; None while Kafka does not answer."""
-    servers = place.kafka_bootstrap_servers
+async def _fetch_partitions(installation: Target) -> Mapping[str, int] | None:
+    """Return the number of partitions per topic in Kafka; None if Kafka does not answer."""
+    servers = installation.kafka_bootstrap_servers
     if not servers or await why_nobody_answers(servers) is not None:
         return None
     silence_aiokafka()
     try:
-        async with reading(servers) as archive:
-            return await archive.partitions()
+        async with reading(servers) as reader:
+            return await reader.partitions()
     except Outage:
         return None
 
 
-async def _accept(topic: str, ordered: Order) -> None:
-    place = target()
-    async with at_head(place) as connection:
-        state = await _changed_topic(place, connection, topic)
-        if ordered.dry_run:
-            note(f"{topic} would be published by {state.in_kafka} instead of {state.partitions}.")
+async def _accept(topic: str, options: Order) -> None:
+    installation = target()
+    async with at_head(installation) as connection:
+        state = await _find_changed_topic(installation, connection, topic)
+        if options.dry_run:
+            note(f"{topic} would use {state.in_kafka} partitions instead of {state.partitions}.")
             return
         confirm(
-            f"Publish {topic} by {state.in_kafka} partitions instead of {state.partitions}? "
+            f"Use {state.in_kafka} partitions of {topic} instead of {state.partitions}? "
             "Consumers see no order across the switch.",
-            yes=ordered.yes,
+            yes=options.yes,
         )
-        acts = acts_of(place, connection, subscriptions_of(place))
-        before = await _switch(connection, acts, state, ordered)
-    if ordered.as_json:
+        actions = acts_of(installation, connection, subscriptions_of(installation))
+        before = await _switch_partitions(connection, actions, state, options)
+    if options.as_json:
         result = {"topic": topic, "partitions_before": before, "partitions": state.in_kafka}
-        ordered.output.document(result)
+        options.output.document(result)
     note(
-        f"{topic} is published by {state.in_kafka} partitions from now on, and was by {before}. "
+        f"{topic} uses {state.in_kafka} partitions from now on, and used {before} before. "
         "Consumers see no order between records before the switch and after it."
     )
 
 
-async def _changed_topic(place: Target, connection: Any, topic: str) -> TopicState:
-    present = await _present(place)
+async def _find_changed_topic(installation: Target, connection: Any, topic: str) -> TopicState:
+    present = await _fetch_partitions(installation)
     if present is None:
-        raise await kafka_silence(place)
+        raise await kafka_silence(installation)
     states = topic_states(
-        await connection.fetch(QUERIES["topics"]), present, ordered_topics(place.settings.bus)
+        await connection.fetch(QUERIES["topics"]),
+        present,
+        ordered_topics(installation.settings.bus),
     )
     found = {one.topic: one for one in states}
     if topic not in found:
         raise WrongUsage(
-            f"govid has no topic called {topic}.", f"There are: {', '.join(found) or 'none'}."
+            f"govid has no topic named {topic}.", f"There are: {', '.join(found) or 'none'}."
         )
     state = found[topic]
     if state.state == "missing":
         raise Refused(
             f"Kafka has no topic {topic}; nothing was changed.",
-            "A server that runs creates it again, with the number of partitions that it had.",
+            "A running server creates it again, with its previous number of partitions.",
         )
     if state.state != "changed":
         raise CommandError(
@@ -285,21 +289,23 @@ async def _changed_topic(place: Target, connection: Any, topic: str) -> TopicSta
     return state
 
 
-async def _switch(connection: Any, acts: Acts, state: TopicState, ordered: Order) -> int:
-    signature = Signature(operator=ordered.operator, reason=ordered.reason)
+async def _switch_partitions(
+    connection: Any, actions: Acts, state: TopicState, options: Order
+) -> int:
+    signature = Signature(operator=options.operator, reason=options.reason)
     try:
-        return await PartitionSwitch(connection, acts).run(
+        return await PartitionSwitch(connection, actions).run(
             state.topic, state.in_kafka or 0, signature
         )
     except SwitchRunning as error:
         raise Refused(
-            f"another operator accepts partitions of {state.topic} now; nothing was changed.",
+            f"another operator is accepting partitions of {state.topic}; nothing was changed.",
             "`govid topics list` shows when it has ended.",
         ) from error
     except RelayBusy as error:
         raise CommandError(
-            f"a server still has records of {state.topic} under way; nothing was changed.",
-            "Does it reach Kafka, and is it of this release? Then run the command again.",
+            f"a server is still sending records of {state.topic}; nothing was changed.",
+            "Check that it reaches Kafka and runs this release, then run the command again.",
         ) from error
     except SwitchLapsed as error:
         raise CommandError(
@@ -313,39 +319,39 @@ async def _switch(connection: Any, acts: Acts, state: TopicState, ordered: Order
 @click.argument("topic")
 @click.argument("partition", type=click.IntRange(min=0))
 @click.argument("offset", type=click.IntRange(min=0))
-@ordering("Show what would be stepped over, change nothing.")
-def skip(topic: str, partition: int, offset: int, **how: Any) -> None:
-    """Step over records at which an inbound partition has stopped. They are never handled.
+@ordering("Show what would be skipped; change nothing.")
+def skip(topic: str, partition: int, offset: int, **values: Any) -> None:
+    """Skip records at which an inbound partition has stopped. They are never handled.
 
-    Only a position that `govid outbox status` names can be stepped over. A running replica does it
-    within seconds; without one it happens after the next start.
+    Only a position that `govid outbox status` names can be skipped. A running replica skips it
+    within seconds, otherwise the next one that starts.
     """
-    ordered = order(rate=None, **how)
-    asyncio.run(_skip(ordered, topic, partition, offset))
+    options = order(rate=None, **values)
+    asyncio.run(_skip(options, topic, partition, offset))
 
 
-async def _skip(ordered: Order, topic: str, partition: int, offset: int) -> None:
-    place = target()
-    async with at_head(place) as connection:
+async def _skip(options: Order, topic: str, partition: int, offset: int) -> None:
+    installation = target()
+    async with at_head(installation) as connection:
         faults = InboundFaults(connection)
-        fault = await _find(place, faults, topic, partition, offset)
+        fault = await _find_fault(installation, faults, topic, partition, offset)
         last = fault.next_offset - 1
         what = f"offset {offset}" if last == offset else f"offsets {offset} to {last}"
         what = f"{what} of {fault.topic}, partition {partition} ({fault.kind}, {fault.reason})"
-        signature = Signature(operator=ordered.operator, reason=ordered.reason)
-        if ordered.dry_run:
-            note(f"Would step over {what}.")
+        signature = Signature(operator=options.operator, reason=options.reason)
+        if options.dry_run:
+            note(f"Would skip {what}.")
         else:
-            confirm(f"Step over {what}? These records are never handled.", yes=ordered.yes)
-            acts = acts_of(place, connection, subscriptions_of(place))
-            if not await acts.commit_event(partial(_skipped, faults, fault, signature)):
+            confirm(f"Skip {what}? These records are never handled.", yes=options.yes)
+            actions = acts_of(installation, connection, subscriptions_of(installation))
+            if not await actions.commit_event(partial(_accept_skip, faults, fault, signature)):
                 raise CommandError(
-                    "another operator has accepted that already.",
-                    "`govid outbox status` shows whether the partition goes on.",
+                    "another operator has already accepted this.",
+                    "`govid outbox status` shows whether the partition continues.",
                 )
-            note(f"Steps over {what} within seconds. Look again: `govid outbox status`")
-        if ordered.as_json:
-            ordered.output.document(
+            note(f"{what} will be skipped within seconds. Check again: `govid outbox status`")
+        if options.as_json:
+            options.output.document(
                 {
                     "topic": fault.topic,
                     "partition": partition,
@@ -353,28 +359,28 @@ async def _skip(ordered: Order, topic: str, partition: int, offset: int) -> None
                     "next_offset": fault.next_offset,
                     "kind": fault.kind,
                     "reason": fault.reason,
-                    "act": None if ordered.dry_run else signature.id,
+                    "act": None if options.dry_run else signature.id,
                 }
             )
 
 
-async def _find(
-    place: Target, faults: InboundFaults, topic: str, partition: int, offset: int
+async def _find_fault(
+    installation: Target, faults: InboundFaults, topic: str, partition: int, offset: int
 ) -> InboundFault:
-    """Return the fault at a position; *topic* is its name in Kafka or that of the contract."""
+    """Return the fault at a position; *topic* is its name in Kafka or in the contract."""
     names = {topic}
     if topic in set(Topic):
-        names.add(place.settings.bus.wire_name(Topic(topic)))
+        names.add(installation.settings.bus.wire_name(Topic(topic)))
     for fault in await faults.fetch_all():
         if fault.topic in names and (fault.partition, fault.first_offset) == (partition, offset):
             return fault
     raise CommandError(
-        f"the inbox has not stopped at {topic}/{partition}/{offset}, so nothing was touched.",
-        "`govid outbox status` names the positions at which it has.",
+        f"the inbox has not stopped at {topic}/{partition}/{offset}; nothing was changed.",
+        "`govid outbox status` names the positions where it has.",
     )
 
 
-async def _skipped(
+async def _accept_skip(
     faults: InboundFaults, fault: InboundFault, signature: Signature
 ) -> TopicRecordsSkipped | None:
     accepted = await faults.accept(fault.topic, fault.partition, fault.first_offset)
