@@ -111,7 +111,7 @@ def test_who_is_not_there_is_not_found(govid: Any, ada: UUID, how: str, typed: s
 def test_it_has_to_be_said_which_account(govid: Any, ada: UUID, which: tuple[str, ...]) -> None:
     result = govid("show", *which)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "Say which account" in result.stderr
+    assert "Select one account" in result.stderr
 
 
 def test_an_address_as_an_argument_is_told_where_it_belongs_and_not_repeated(
@@ -221,7 +221,7 @@ async def test_r14_against_a_death_nothing_is_given_back_unless_it_is_taken_back
     await connection.execute(DEATH, ada)
     refused = await in_thread(govid, "restore", str(ada), *WHY)
     assert (refused.exit_code, refused.stdout) == (3, "")
-    assert refused.stderr.startswith("govid: a notice of death stands against this account; ")
+    assert refused.stderr.startswith("govid: a death notice is in force for this account; ")
     assert "--reverse-death" in refused.stderr
     result = await in_thread(govid, "restore", str(ada), *WHY, "--reverse-death", "--json")
     assert (result.exit_code, json.loads(result.stdout)["status"]) == (0, "verified")
@@ -249,7 +249,10 @@ def test_an_id_of_nobody_is_not_found(govid: Any, ada: UUID) -> None:
     ("options", "sentence"),
     [
         (("--yes",), "give --reason"),
-        (("--yes", "--reason", "asked by jo@example.com"), "looks like an address"),
+        (
+            ("--yes", "--reason", "asked by jo@example.com"),
+            "seems to contain a personal e-mail address",
+        ),
         (("--reason", "case 71"), "give --yes"),
     ],
 )

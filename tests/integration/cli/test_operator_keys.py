@@ -186,7 +186,9 @@ async def test_c11_what_no_key_decrypts_is_left_and_told(runner: CliRunner, used
     }
     result = await run(runner, "keys", "reencrypt")
     assert result.exit_code == 1
-    assert "1 values are under a key that is not configured; they were left." in result.stderr
+    assert (
+        "1 values were left: they are encrypted with a key that is not configured." in result.stderr
+    )
     assert await used.fetchval("SELECT sealed FROM identity.claimed_facts") == lost
     known = [row["key_id"] for row in await used.fetch(KEY_ROWS) if row["purpose"] == "encryption"]
     assert len(known) == 2

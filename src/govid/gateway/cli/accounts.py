@@ -1,4 +1,4 @@
-"""`govid accounts`: how it stands with one account, and what an operator may do about it."""
+"""`govid accounts`: shows, blocks, restores and repairs one account."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Deed(msgspec.Struct, frozen=True, kw_only=True):
-    """What one command does to an account, and how it speaks of it."""
+    """A command that changes the account status: its kind, its prompt and its final message."""
 
     kind: Kind
     question: str
@@ -36,41 +36,41 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
 
 BLOCK = Deed(
     kind=Kind.BLOCK,
-    question="Block this account, and end its {} sessions?",
-    after="It is blocked from its next request on. Back: `govid accounts restore {}`.",
+    question="Block this account and revoke its {} sessions?",
+    after="It is blocked from its next request on. To undo: `govid accounts restore {}`.",
 )
 RESTORE = Deed(
     kind=Kind.RESTORE,
-    question="Give this account back to its holder?",
-    after="Its holder has to sign in anew. What was cancelled stays cancelled. Its history: "
+    question="Restore this account?",
+    after="The account holder must sign in again. Cancelled appointments stay cancelled. History: "
     "`govid accounts show {}`.",
 )
 
 
 @click.group("accounts", cls=rich_click.RichGroup, epilog="Example: govid accounts show --email")
 def command() -> None:
-    """Look at one account's standing, block it, or give it back to its holder."""
+    """Show an account's status and history, block it or restore it."""
 
 
 @command.command("show", epilog="Example: govid accounts show --email")
 @which_account
 @json_option
-def show(as_json: bool, **which: Any) -> None:
-    """Show an account's standing and its history: what was said of it, and what came of that.
+def show(as_json: bool, **values: Any) -> None:
+    """Show an account's status and its history: every notice and its outcome.
 
-    Nothing is shown that tells whose account it is.
+    Shows no data that identifies the account holder.
     """
-    sought = sought_by(**which)
+    selector = sought_by(**values)
 
-    async def ask() -> "AccountReport":
-        cause = cause_of("show")
-        async with people() as opened:
-            account_id = await find(opened.desk, sought, cause)
-            report = await opened.desk.show(account_id, cause)
+    async def fetch_report() -> "AccountReport":
+        context = cause_of("show")
+        async with people() as services:
+            account_id = await find(services.desk, selector, context)
+            report = await services.desk.show(account_id, context)
         await record_view(target(), "accounts show", account_id=account_id)
         return report
 
-    report = asyncio.run(ask())
+    report = asyncio.run(fetch_report())
     output = Output(as_json=as_json)
     if as_json:
         output.document(report)
@@ -89,81 +89,87 @@ def show(as_json: bool, **which: Any) -> None:
 @command.command("block", epilog="Example: govid accounts block --email --reason 'stolen, case 71'")
 @which_account
 @acting_on_account
-def block(**options: Any) -> None:
-    """Block an account: every session ends, nobody signs in, appointments to come are cancelled.
+def block(**values: Any) -> None:
+    """Block an account: revoke its sessions, refuse login, cancel future appointments.
 
-    For what cannot wait for a notice, and for accounts in the wrong hands.
+    Use it if a notice would come too late, or if the account was taken over.
     """
-    _act(BLOCK, **options)
+    _change_status(BLOCK, **values)
 
 
 @command.command(
     "restore",
     epilog="Example: govid accounts restore 0199f3c1-7c1e-7b1a-9d7e-5a1f0c2b3d4e "
-    "--reason 'the notice was about somebody else, case 72'",
+    "--reason 'the notice was about another person, case 72'",
 )
 @which_account
 @click.option(
     "--reverse-death",
     is_flag=True,
-    help="Say that the holder is alive: without it, no account is given back against a death.",
+    help="Confirm that the account holder is alive; required after a death notice.",
 )
 @acting_on_account
-def restore(**options: Any) -> None:
-    """Give a blocked account back, in the state that it had. Older notices stay without effect.
+def restore(**values: Any) -> None:
+    """Restore a blocked account to its previous status. Older notices have no effect any more.
 
-    Old tokens and sessions stay dead, and cancelled appointments cancelled.
+    Old tokens and sessions stay revoked, and cancelled appointments stay cancelled.
     """
-    _act(RESTORE, **options)
+    _change_status(RESTORE, **values)
 
 
-def _act(
-    deed: Deed,
+def _change_status(
+    account_command: Deed,
     account_id: UUID | None,
     email: bool,
     identifier: bool,
     reverse_death: bool = False,
-    **how: Any,
+    **values: Any,
 ) -> None:
-    ordered = order(rate=None, **how)
-    sought = sought_by(account_id=account_id, email=email, identifier=identifier)
-    asyncio.run(_carry_out(deed, sought, ordered, reverse_death=reverse_death))
+    options = order(rate=None, **values)
+    selector = sought_by(account_id=account_id, email=email, identifier=identifier)
+    asyncio.run(_apply_change(account_command, selector, options, reverse_death=reverse_death))
 
 
-async def _carry_out(deed: Deed, sought: Sought, ordered: Order, *, reverse_death: bool) -> None:
-    cause = cause_of(ordered.operator)
-    async with people(writes=not ordered.dry_run) as opened:
-        desk = opened.desk
-        account_id = await find(desk, sought, cause)
-        report = await desk.show(account_id, cause)
+async def _apply_change(
+    account_command: Deed, selector: Sought, options: Order, *, reverse_death: bool
+) -> None:
+    context = cause_of(options.operator)
+    async with people(writes=not options.dry_run) as services:
+        administration = services.desk
+        account_id = await find(administration, selector, context)
+        report = await administration.show(account_id, context)
         account = report.account
-        identity.refuse(deed.kind, account.status)
-        if deed.kind is Kind.RESTORE and report.death_stands and not reverse_death:
+        identity.refuse(account_command.kind, account.status)
+        if account_command.kind is Kind.RESTORE and report.death_stands and not reverse_death:
             raise Refused(
-                "a notice of death stands against this account; nothing was touched.",
-                f"`govid accounts show {account_id}` shows it. If its holder is alive, say so with "
+                "a death notice is in force for this account; nothing was changed.",
+                f"`govid accounts show {account_id}` shows it. If the account holder is alive, add "
                 "--reverse-death.",
             )
-        after = AccountStatus.BLOCKED if deed.kind is Kind.BLOCK else account.status_before
-        if not ordered.dry_run:
-            confirm(deed.question.format(account.sessions), yes=ordered.yes)
-            await desk.act(
-                deed.kind,
+        after = (
+            AccountStatus.BLOCKED if account_command.kind is Kind.BLOCK else account.status_before
+        )
+        if not options.dry_run:
+            confirm(account_command.question.format(account.sessions), yes=options.yes)
+            await administration.act(
+                account_command.kind,
                 account_id,
-                reason=ordered.reason,
-                cause=cause,
+                reason=options.reason,
+                cause=context,
                 reverse_death=reverse_death,
             )
-        ordered.output.mapping(
+        options.output.mapping(
             {
                 "account_id": account_id,
                 "status_before": account.status,
                 "status": after,
                 "sessions": account.sessions,
-                "done": not ordered.dry_run,
+                "done": not options.dry_run,
             }
         )
-        note("Nothing was changed." if ordered.dry_run else deed.after.format(account_id))
+        note(
+            "Nothing was changed." if options.dry_run else account_command.after.format(account_id)
+        )
 
 
 command.add_command(forgive)

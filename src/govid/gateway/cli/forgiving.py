@@ -1,4 +1,4 @@
-"""`govid accounts forgive`: attempts to prove an identifier, given back."""
+"""`govid accounts forgive`: resets the verification attempts of an account."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ from govid.gateway.cli.output import note
 from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.sought import Sought, find, sought_by, which_account
 
-_QUESTION = "Give back {} attempts of this account, and {} at its identifier?"
+_FORGIVE_QUESTION = "Reset {} attempts of this account and {} of its identifier?"
 
 
 @click.command(
@@ -23,35 +23,40 @@ _QUESTION = "Give back {} attempts of this account, and {} at its identifier?"
 )
 @which_account
 @acting_on_account
-def forgive(account_id: UUID | None, email: bool, identifier: bool, **how: Any) -> None:
-    """Give an account, and the identifier that it holds, their attempts at verification back.
+def forgive(account_id: UUID | None, email: bool, identifier: bool, **values: Any) -> None:
+    """Reset the verification attempts of an account and of its identifier.
 
-    Two wrong ones spend an identifier for everybody, its holder too. For whoever has shown
-    otherwise that it is theirs: they say who they are once more, by POST /api/auth/verification.
+    After two failed attempts no account can verify the identifier. Use this once the account
+    holder has proved their identity in another way; they then verify it again by POST
+    /api/auth/verification.
     """
-    ordered = order(rate=None, **how)
-    sought = sought_by(account_id=account_id, email=email, identifier=identifier)
-    asyncio.run(_carry_out(sought, ordered))
+    options = order(rate=None, **values)
+    selector = sought_by(account_id=account_id, email=email, identifier=identifier)
+    asyncio.run(_reset_attempts(selector, options))
 
 
-async def _carry_out(sought: Sought, ordered: Order) -> None:
-    cause = cause_of(ordered.operator)
-    # Also to look takes the key: under another one, an identifier's attempts are not found.
-    async with people(writes=True) as identity:
-        account_id = await find(identity.desk, sought, cause)
-        spent = await identity.forgiveness.look(account_id, cause)
-        if not ordered.dry_run:
-            confirm(_QUESTION.format(spent.of_account, spent.of_identifier), yes=ordered.yes)
-            spent = await identity.forgiveness.forgive(
-                account_id, reason=ordered.reason, cause=cause
+async def _reset_attempts(selector: Sought, options: Order) -> None:
+    context = cause_of(options.operator)
+    # The preview needs the key too: with another key the identifier's attempts are not found.
+    async with people(writes=True) as services:
+        account_id = await find(services.desk, selector, context)
+        spent = await services.forgiveness.look(account_id, context)
+        if not options.dry_run:
+            confirm(
+                _FORGIVE_QUESTION.format(spent.of_account, spent.of_identifier), yes=options.yes
             )
-        ordered.output.mapping(
+            spent = await services.forgiveness.forgive(
+                account_id, reason=options.reason, cause=context
+            )
+        options.output.mapping(
             {
                 "account_id": account_id,
                 "status": spent.status,
                 "attempts_of_account": spent.of_account,
                 "attempts_of_identifier": spent.of_identifier,
-                "done": not ordered.dry_run,
+                "done": not options.dry_run,
             }
         )
-        note("Nothing was changed." if ordered.dry_run else "They can try twice from now on.")
+        note(
+            "Nothing was changed." if options.dry_run else "Two attempts are possible from now on."
+        )

@@ -1,4 +1,4 @@
-"""`govid keys status` and `reencrypt`: the operator's own keys, and what is stored under them."""
+"""`govid keys status` and `reencrypt`: the configured keys and the data stored under them."""
 
 import asyncio
 from functools import partial
@@ -21,35 +21,36 @@ from govid.gateway.settings import Settings
 @click.command("status", cls=rich_click.RichCommand, epilog="Example: govid keys status --json")
 @json_option
 def status(as_json: bool) -> None:
-    """Show the pseudonym keys, newest first, and how many rows only each of them finds.
+    """Show the pseudonym keys, newest first, and the number of rows that depend on each.
 
-    A key of GOVID_OLD_PSEUDONYM_KEYS can be dropped when it has no rows. Its rows become the newest
-    key's when their identifier is looked up; what no one asks for stays.
+    A key of GOVID_OLD_PSEUDONYM_KEYS can be removed when it has no rows. A row moves to the newest
+    key when its identifier is looked up; rows that are never looked up stay.
     """
-    usage = asyncio.run(_usage())
+    usage = asyncio.run(_fetch_usage())
     rows = [(one.key_id, one.state, one.rows) for one in usage]
     Output(as_json=as_json).table(("key_id", "state", "rows"), rows)
 
 
-async def _usage() -> Any:
-    place = target()
-    async with at_head(place) as connection:
+async def _fetch_usage() -> Any:
+    installation = target()
+    async with at_head(installation) as connection:
         return await identity.pseudonym_usage(
-            connection, identity.key_list(settings_of(place).identity)
+            connection, identity.key_list(settings_of(installation).identity)
         )
 
 
 @click.command("reencrypt", cls=rich_click.RichCommand, epilog="Example: govid keys reencrypt")
 @json_option
 def reencrypt(as_json: bool) -> None:
-    """Encrypt everything under the newest key, so that the older one can be dropped.
+    """Encrypt all values with the newest key, so that the older key can be removed.
 
-    Reads with GOVID_OLD_KEY_ENCRYPTION_KEY what GOVID_KEY_ENCRYPTION_KEY does not decrypt. Servers
-    that have both keys may run meanwhile. A run that was stopped is continued by the next one.
+    Values that GOVID_KEY_ENCRYPTION_KEY does not decrypt are read with
+    GOVID_OLD_KEY_ENCRYPTION_KEY. Servers that have both keys may run in the meantime. If a run is
+    interrupted, the next one continues it.
     """
-    place = target()
-    settings = settings_of(place)
-    done = asyncio.run(_reencrypt(place, settings))
+    installation = target()
+    settings = settings_of(installation)
+    done = asyncio.run(_reencrypt(installation, settings))
     output = Output(as_json=as_json)
     output.table(
         ("column", "values", "renewed", "unreadable"),
@@ -58,13 +59,13 @@ def reencrypt(as_json: bool) -> None:
     unreadable = sum(one.unreadable for one in done.values())
     if unreadable:
         raise CommandError(
-            f"{unreadable} values are under a key that is not configured; they were left.",
-            "Give that key as GOVID_OLD_KEY_ENCRYPTION_KEY, and run this again.",
+            f"{unreadable} values were left: they are encrypted with a key that is not configured.",
+            "Set that key as GOVID_OLD_KEY_ENCRYPTION_KEY, and run this command again.",
         )
-    note("GOVID_OLD_KEY_ENCRYPTION_KEY is needed no more.")
+    note("GOVID_OLD_KEY_ENCRYPTION_KEY is no longer needed.")
 
 
-async def _reencrypt(place: Any, settings: Settings) -> dict[str, Renewal]:
+async def _reencrypt(installation: Any, settings: Settings) -> dict[str, Renewal]:
     keys = identity.key_list(settings.identity)
     if not keys.encryption:
         raise Refused("there is no key to encrypt with.", "Set GOVID_KEY_ENCRYPTION_KEY.")
@@ -72,23 +73,23 @@ async def _reencrypt(place: Any, settings: Settings) -> dict[str, Renewal]:
         *identity.encrypted_columns(settings.identity),
         *hmrc.encrypted_columns(settings.hmrc),
     )
-    async with at_head(place) as connection:
+    async with at_head(installation) as connection:
         if faults := await identity.key_faults(connection, keys):
-            raise Refused(f"{faults[0]}; nothing was touched.")
+            raise Refused(f"{faults[0]}; nothing was changed.")
         await identity.note_keys(connection, keys)
         total = sum([await count_values(connection, column) for column in columns])
         done: dict[str, Renewal] = {}
         with Progress("encrypting", total) as progress:
             for column in columns:
                 before = sum(one.seen for one in done.values())
-                advance = partial(_advance, progress, before)
+                report_progress = partial(_report_progress, progress, before)
                 done[f"{column.table}.{column.value}"] = await renew_values(
-                    connection, column, advance
+                    connection, column, report_progress
                 )
         if not any(one.unreadable for one in done.values()):
             await identity.forget_older_encryption_keys(connection, keys)
     return done
 
 
-def _advance(progress: Progress, before: int, seen: int) -> None:
+def _report_progress(progress: Progress, before: int, seen: int) -> None:
     progress.at(before + seen)

@@ -1,4 +1,4 @@
-"""`govid accounts release`: takes an identifier from an account, so that it can be registered."""
+"""`govid accounts release`: releases the identifier of an account."""
 
 import asyncio
 from typing import Any
@@ -14,8 +14,8 @@ from govid.gateway.cli.output import note
 from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.sought import Sought, find, sought_by, which_account
 
-_QUESTION = "Take this account's identifier?"
-_VERIFIED_QUESTION = "Take this account's identifier, which a department has confirmed?"
+_RELEASE_QUESTION = "Release the identifier of this account?"
+_VERIFIED_QUESTION = "Release the identifier of this account, which a department has confirmed?"
 
 
 @click.command(
@@ -29,36 +29,41 @@ _VERIFIED_QUESTION = "Take this account's identifier, which a department has con
 )
 @acting_on_account
 def release(
-    account_id: UUID | None, email: bool, identifier: bool, verified: bool, **how: Any
+    account_id: UUID | None, email: bool, identifier: bool, verified: bool, **values: Any
 ) -> None:
-    """Take an account's identifier, so that it can be registered anew.
+    """Release the identifier of an account, so that it can be registered again.
 
-    A pending or failed account goes on without one, as after GOVID_CLAIM_DAYS; a closed one stays
-    closed. A verified account needs --verified; a blocked one keeps its identifier. Attempts stay
-    spent: `govid accounts forgive` first, if the holder is to be verified.
+    A pending or failed account continues without an identifier, as after GOVID_CLAIM_DAYS; a
+    closed account stays closed. A verified account needs --verified; a blocked account keeps its
+    identifier. The attempts stay used: run `govid accounts forgive` first if the account holder
+    is to be verified.
     """
-    ordered = order(rate=None, **how)
-    sought = sought_by(account_id=account_id, email=email, identifier=identifier)
-    asyncio.run(_carry_out(sought, ordered, verified=verified))
+    options = order(rate=None, **values)
+    selector = sought_by(account_id=account_id, email=email, identifier=identifier)
+    asyncio.run(_release_identifier(selector, options, verified=verified))
 
 
-async def _carry_out(sought: Sought, ordered: Order, *, verified: bool) -> None:
-    cause = cause_of(ordered.operator)
-    async with people(writes=not ordered.dry_run) as identity:
-        account_id = await find(identity.desk, sought, cause)
-        found = await identity.claims.check(account_id, cause, verified=verified)
-        if not ordered.dry_run:
+async def _release_identifier(selector: Sought, options: Order, *, verified: bool) -> None:
+    context = cause_of(options.operator)
+    async with people(writes=not options.dry_run) as services:
+        account_id = await find(services.desk, selector, context)
+        found = await services.claims.check(account_id, context, verified=verified)
+        if not options.dry_run:
             confirmed = found.status is AccountStatus.VERIFIED
-            confirm(_VERIFIED_QUESTION if confirmed else _QUESTION, yes=ordered.yes)
-            await identity.claims.release(
-                account_id, reason=ordered.reason, cause=cause, verified=verified
+            confirm(_VERIFIED_QUESTION if confirmed else _RELEASE_QUESTION, yes=options.yes)
+            await services.claims.release(
+                account_id, reason=options.reason, cause=context, verified=verified
             )
-        ordered.output.mapping(
+        options.output.mapping(
             {
                 "account_id": account_id,
                 "status_before": found.status,
                 "status": found.status_after,
-                "done": not ordered.dry_run,
+                "done": not options.dry_run,
             }
         )
-        note("Nothing was changed." if ordered.dry_run else "It can be registered from now on.")
+        note(
+            "Nothing was changed."
+            if options.dry_run
+            else "The identifier can be registered from now on."
+        )

@@ -1,7 +1,7 @@
-"""The account that an operator means.
+"""Selects the account that a command acts on: by its id, or by an address or number.
 
-Whose it is goes into no argument: the command line is seen by everybody on the machine and kept in
-the shell's history. What is typed, or piped in, is neither.
+Addresses and identifiers are personal data and never arguments: other users of the machine can see
+the command line, and the shell keeps it in its history. They are typed or piped in instead.
 """
 
 from collections.abc import Callable
@@ -22,23 +22,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class AccountId(click.types.UUIDParameterType):
-    """An account's id; what is none is not repeated, as it may say whose account it is."""
+    """An account id. An invalid value is not printed, because it may be personal data."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
-        """Return the id that *value* spells."""
+        """Parse *value* as an account id."""
         try:
             return UUID(str(value).strip())
         except ValueError:
             self.fail(
-                "this is no account's id. To find an account by its address say --email, by its "
-                "number --identifier, and type it then: arguments stay in the shell's history.",
+                "this is not an account id. To find an account by its e-mail address give --email, "
+                "by its number --identifier, and type it at the prompt: arguments stay in the "
+                "shell's history.",
                 param,
                 ctx,
             )
 
 
 class Sought(msgspec.Struct, frozen=True, kw_only=True):
-    """The account that is meant: by its id, or by what is typed."""
+    """How the account is selected: by its id, or by a typed address or identifier."""
 
     account_id: UUID | None
     email: bool
@@ -50,12 +51,16 @@ class Sought(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def which_account(function: F) -> F:
-    """Give a command the ways to say which account."""
+    """Add the options that select an account to a command."""
     options = (
         click.argument("account_id", type=AccountId(), required=False),
-        click.option("--email", is_flag=True, help="Find it by the address that you type then."),
         click.option(
-            "--identifier", is_flag=True, help="Find it by the NHS or NI number that you type then."
+            "--email", is_flag=True, help="Find it by its e-mail address, typed at the prompt."
+        ),
+        click.option(
+            "--identifier",
+            is_flag=True,
+            help="Find it by its NHS or NI number, typed at the prompt.",
         ),
     )
     for option in reversed(options):
@@ -64,32 +69,34 @@ def which_account(function: F) -> F:
 
 
 def sought_by(*, account_id: UUID | None, email: bool, identifier: bool) -> Sought:
-    """Make one of the options' values.
+    """Build the account selector from the values of the options.
 
     Raises:
-        click.UsageError: none of the ways was chosen, or several.
+        click.UsageError: not exactly one of the options was given.
     """
     if [account_id is not None, email, identifier].count(True) != 1:
-        raise click.UsageError("Say which account: its id, or --email, or --identifier.")
+        raise click.UsageError("Select one account: by its id, by --email or by --identifier.")
     return Sought(account_id=account_id, email=email, identifier=identifier)
 
 
-async def find(desk: "AccountDesk", sought: Sought, cause: Cause) -> UUID:
-    """Return the id of the account that is *sought*.
+async def find(administration: "AccountDesk", selector: Sought, context: Cause) -> UUID:
+    """Return the id of the account that *selector* selects.
 
     Raises:
-        CommandError: there is none, or there are several.
+        CommandError: no account matches, or several do.
     """
-    if sought.account_id is not None:
-        return sought.account_id
-    if sought.email:
-        found = await desk.find_by_email(ask_line("E-mail address"), cause)
+    if selector.account_id is not None:
+        return selector.account_id
+    if selector.email:
+        found = await administration.find_by_email(ask_line("E-mail address"), context)
     else:
-        found = await desk.find_by_identifier(ask_line("NHS or National Insurance number"), cause)
+        found = await administration.find_by_identifier(
+            ask_line("NHS or National Insurance number"), context
+        )
     if len(found) > 1:
         raise CommandError(
-            "there are several such accounts; nothing was touched.",
-            "Say which by its id: " + ", ".join(map(str, found)) + ".",
+            "several accounts match; nothing was changed.",
+            "Select one by its id: " + ", ".join(map(str, found)) + ".",
         )
     if not found:
         raise CommandError("there is no such account.", "Is it written as it was registered?")
