@@ -212,7 +212,7 @@ def test_an_unreachable_kafka_is_a_warning(tmp_path: Path, database_url: str) ->
     }
     with Dev(tmp_path / ".govid", **extra) as dev:
         assert (
-            "warning: no Kafka answers at 127.0.0.1:1 (connection refused): events wait in the "
+            "warning: no Kafka answers at 127.0.0.1:1 (connection refused): events stay in the "
             "outbox until it does (GOVID_KAFKA_BOOTSTRAP_SERVERS)."
         ) in dev.stderr().splitlines()
         assert (dev.panel["postgres_embedded"], dev.panel["kafka_in_memory"]) == (False, False)
@@ -227,7 +227,7 @@ async def test_f1_a_database_that_others_have_begun_is_left_alone(
     env = environment(tmp_path / "d", GOVID_DATABASE_URL=database_url)
     ended = govid("dev", *arguments, env=env, cwd=tmp_path)
     assert (ended.code, ended.stdout) == (3, "")
-    assert "GOVID_DATABASE_URL names a database that `govid dev` has not made" in ended.stderr
+    assert "GOVID_DATABASE_URL names a database that `govid dev` has not created" in ended.stderr
     connection = await asyncpg.connect(database_url)
     try:
         assert await connection.fetchval("SELECT count(*) FROM identity.account") == 0

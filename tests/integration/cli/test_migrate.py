@@ -92,7 +92,7 @@ def test_b1_migrate_says_how_many_accounts_it_parted_and_check_names_their_revie
     up = runner.invoke(commands, ["migrate"])
     assert up.exit_code == 0, up.output
     assert up.stderr.splitlines()[-1] == (
-        "2 accounts lost their number or address to another account and wait for a review: "
+        "2 accounts lost their number or address to another account and need a review: "
         "`govid check` names the reasons."
     )
     check = runner.invoke(commands, ["check", "--json"])

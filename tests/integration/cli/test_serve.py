@@ -39,7 +39,7 @@ def test_an_old_env_file_is_read_and_refused_with_all_its_faults(tmp_path: Path)
     ended = govid("serve", env={"PATH": ""}, cwd=tmp_path)
     assert (ended.code, ended.stdout) == (3, "")
     head, *faults, remedy = ended.stderr.splitlines()
-    assert head == "govid: this is not fit for production:"
+    assert head == "govid: the settings or backends are not safe for production:"
     assert "  - GOVID_SECRET_KEY is a published value" in faults
     assert "  - GOVID_PSEUDONYM_KEY is not set" in faults
     assert "  - GOVID_CORS_ORIGINS allows any origin" in faults

@@ -1,4 +1,4 @@
-"""`govid asyncapi`: the description of every topic."""
+"""`govid asyncapi`: prints the AsyncAPI document of all topics, or writes or checks its file."""
 
 from pathlib import Path
 
@@ -16,15 +16,19 @@ from govid.gateway.cli.output import note
     epilog="Example: govid asyncapi --out docs/asyncapi.json --check",
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
-@click.option("--check", is_flag=True, help="Write nothing; tell (5) if the file is stale.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit with 5 if the file is out of date."
+)
 def command(out: Path | None, check: bool) -> None:
-    """Describe every topic, as AsyncAPI in JSON: records, headers, keys."""
+    """Print the AsyncAPI document of all topics as JSON: records, headers, keys."""
     text = render().decode()
     if check:
         if out is None:
-            raise WrongUsage("--check needs a file to check.", "Name it: --out docs/asyncapi.json")
+            raise WrongUsage(
+                "--check needs a file to check.", "Add its name: --out docs/asyncapi.json"
+            )
         if not out.exists() or out.read_text("utf-8") != text:
-            raise FoundWrong(f"{out} is not what the code says.", f"Run govid asyncapi --out {out}")
+            raise FoundWrong(f"{out} differs from the code.", f"Run govid asyncapi --out {out}")
         note(f"{out} is up to date.")
     elif out is None:
         click.echo(text, nl=False)

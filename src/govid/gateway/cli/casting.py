@@ -1,4 +1,4 @@
-"""The made-up people of `govid demo`: whom each story needs, nobody has been here before."""
+"""Synthetic people for the scenarios of `govid demo`. Each run creates new ones."""
 
 import random
 import secrets
@@ -13,11 +13,11 @@ from govid.gateway.devserver.people import DRAMA_PHONE, FAMILY, GIVEN, synthetic
 _PREFIXES = ("AA", "CE", "HT", "JY", "LR", "PX", "SB", "WM")
 _BORN = (date(1940, 1, 1).toordinal(), date(2000, 1, 1).toordinal())
 NOWHERE = "ZZ99 3VZ"
-"""The postcode that the NHS keeps for people who live at no known place."""
+"""The postcode that the NHS uses for people of no known address."""
 
 
 class Player(msgspec.Struct, kw_only=True):
-    """The made-up person of one story."""
+    """A synthetic person of one scenario, with their account id and token once they have them."""
 
     email: str
     password: str
@@ -33,12 +33,12 @@ class Player(msgspec.Struct, kw_only=True):
 
     @property
     def credentials(self) -> dict[str, str]:
-        """What they sign in with."""
+        """The body of a login request."""
         return {"email": self.email, "password": self.password}
 
     @property
     def identity(self) -> dict[str, str]:
-        """What they register with."""
+        """The body of a registration request without claimed facts."""
         return {
             **self.credentials,
             "identifierType": self.identifier_type,
@@ -48,7 +48,7 @@ class Player(msgspec.Struct, kw_only=True):
 
     @property
     def claims(self) -> dict[str, str]:
-        """What they say of themselves, if they are asked."""
+        """The claimed facts of a registration or verification request."""
         return {
             "givenName": self.given_name,
             "familyName": self.family_name,
@@ -58,7 +58,7 @@ class Player(msgspec.Struct, kw_only=True):
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the department that owns their identifier knows of them."""
+        """The record that a simulated department stores of them."""
         if self.identifier_type is IdentifierType.NHS:
             return {
                 "number": self.identifier_value,
@@ -75,15 +75,15 @@ class Player(msgspec.Struct, kw_only=True):
         }
 
     def __repr__(self) -> str:
-        """Name the account only."""
-        return f"<Player {self.id}>"
+        """Show the account id only (I9)."""
+        return f"<DemoPerson {self.id}>"
 
 
 class Casting:
-    """Makes people up."""
+    """Creates synthetic people."""
 
     def person(self, identifier_type: IdentifierType) -> Player:
-        """Return somebody who has never been here."""
+        """Return a new person with an identifier of this type."""
         rng = random.SystemRandom()
         return Player(
             email=f"demo-{secrets.token_hex(6)}@example.com",

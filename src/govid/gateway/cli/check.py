@@ -1,4 +1,7 @@
-"""`govid check`: everything that keeps govid from serving, all at once."""
+"""`govid check`: lists everything that would keep `govid serve` from starting or publishing.
+
+It is not in one module with `config`, which must not import the Kafka client (I13).
+"""
 
 import asyncio
 from typing import Any
@@ -18,15 +21,15 @@ from govid.gateway.settings import Settings
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found. Faults keep `govid serve` from starting, warnings do not."""
+    """The findings of a check. Faults keep `govid serve` from starting, warnings do not."""
 
     faults: list[str]
     warnings: list[str]
     relay_faults: list[str] = []
-    """What lets `govid serve` start and keeps it from publishing."""
+    """Faults with which `govid serve` starts but cannot publish."""
 
     def lines(self) -> list[str]:
-        """Return the findings, one a line."""
+        """Return one line of text per finding."""
         return [
             *(f"fault: {one}" for one in (*self.faults, *self.relay_faults)),
             *(f"warning: {one}" for one in self.warnings),
@@ -34,7 +37,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def findings(settings: Settings) -> Findings:
-    """Look at *settings*, the database and Kafka."""
+    """Check *settings*, the database and Kafka."""
     in_kafka = await kafka_findings(settings)
     return Findings(
         faults=[*faults(settings), *await backend_faults(settings)],
@@ -54,15 +57,15 @@ async def findings(settings: Settings) -> Findings:
 def command(as_json: bool) -> None:
     """List every fault of the settings and the backends, as `govid serve` would.
 
-    Exits with 5 if there is one. A Kafka that does not answer is none.
+    Exits with 5 if there is a fault. A Kafka that does not answer is not a fault.
     """
     found = asyncio.run(findings(settings_or_exit()))
     output = Output(as_json=as_json)
     if as_json:
         output.document(found)
     else:
-        many = len(found.faults) + len(found.relay_faults)
-        output.text("\n".join([*found.lines(), "1 fault" if many == 1 else f"{many} faults"]))
+        count = len(found.faults) + len(found.relay_faults)
+        output.text("\n".join([*found.lines(), "1 fault" if count == 1 else f"{count} faults"]))
     if found.faults or found.relay_faults:
         context: Any = click.get_current_context()
         context.exit(ExitCode.WRONG)

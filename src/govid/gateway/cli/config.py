@@ -1,4 +1,4 @@
-"""`govid config`: the settings in force, and an example file."""
+"""`govid config`: shows the settings in force and prints an example file."""
 
 import click
 import rich_click
@@ -15,10 +15,10 @@ def command() -> None:
 
 
 @command.command(epilog="Example: govid config show --json")
-@click.option("--all", "everything", is_flag=True, help="Also those that nobody set.")
+@click.option("--all", "everything", is_flag=True, help="Include settings that have their default.")
 @json_option
 def show(everything: bool, as_json: bool) -> None:
-    """Show each setting that somebody set, where it was set, secrets masked."""
+    """Show each setting that was set and its source, with secrets masked."""
     settings = settings_or_exit()
     rows = [
         (row.name, row.value, row.source)
@@ -30,12 +30,12 @@ def show(everything: bool, as_json: bool) -> None:
         rows,
         folded="value",
         is_whole=True,
-        nothing="No setting was set. All of them, with their defaults: `govid config show --all`",
+        nothing="No setting was set. To show all defaults: `govid config show --all`",
     )
     if not as_json and (running := StateFolder(settings.data_dir).running()) is not None:
         note(
-            f"`govid dev` runs at {running.url}; what it chose by itself (database, Kafka, port, "
-            "secrets) is not among these."
+            f"`govid dev` runs at {running.url}; the values that it chose itself (database, Kafka, "
+            "port, secrets) are not listed."
         )
 
 

@@ -1,4 +1,4 @@
-"""`govid demo`: plays a story against the running server, by HTTP and Kafka like anybody else."""
+"""`govid demo`: runs scenarios against the running server, by HTTP and Kafka like any client."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,51 +17,51 @@ ALL = "all"
 
 @click.command("demo", cls=rich_click.RichCommand, epilog="Example: govid demo death-notification")
 @click.argument("name", type=click.Choice([*STORIES, ALL]), metavar="NAME")
-@click.option("--url", help="The server's address.  [default: that of `govid dev`]")
-@click.option("--simulators", help="Where `govid simulators` runs.  [default: in the server]")
+@click.option("--url", help="URL of the server.  [default: that of `govid dev`]")
+@click.option("--simulators", help="URL of `govid simulators`.  [default: in the server]")
 @json_option
 def command(name: str, url: str | None, simulators: str | None, as_json: bool) -> None:
-    """Play a story against the running server and watch its events pass.
+    """Run a scenario against the running server and show its events.
 
-    register: somebody opens an account and the department verifies it. mismatch: somebody gives
-    another's number, and may try twice. appointment: somebody books a slot at a practice, which
-    confirms it. tax-record: somebody lets HMRC show their tax. death-notification: a system outside
-    reports a death, and the account is blocked. outage: the NHS is away while people register. all:
-    one after the other. Each time with new made-up people. Exits with 0 only if the story ended as
-    it should.
+    register: a citizen registers and the department verifies the account. mismatch: a citizen gives
+    the number of another person; two attempts are allowed. appointment: a citizen books a slot and
+    the practice confirms it. tax-record: a citizen consents to show their tax records.
+    death-notification: an external system reports a death, and the account is blocked. outage: the
+    NHS is unavailable while citizens register. all: all of them, one after the other. Each run uses
+    new synthetic people. Exits with 0 only if every scenario ended as expected.
     """
-    place = target()
-    address = url or (place.running.url if place.running else None)
+    installation = target()
+    address = url or (installation.running.url if installation.running else None)
     if address is None:
         raise Unreachable("no `govid dev` runs here.", "Start it first, or give --url.")
     names = list(STORIES) if name == ALL else [name]
     output = Output(as_json=as_json)
-    stage = Stage(address.rstrip("/"), place, output, simulators=simulators)
-    asyncio.run(play(names, stage, output))
+    runner = Stage(address.rstrip("/"), installation, output, simulators=simulators)
+    asyncio.run(play(names, runner, output))
 
 
-async def play(names: Sequence[str], stage: Stage, output: Output) -> None:
-    """Play the stories *names* on *stage*, one after the other, whatever becomes of each.
+async def play(names: Sequence[str], runner: Stage, output: Output) -> None:
+    """Run the scenarios *names* with *runner*, one after the other, even if one fails.
 
     Raises:
-        CommandError: one of them did not end as it should.
-        Unreachable: what they need is not there.
+        CommandError: one of them failed.
+        BackendUnreachable: the server, Kafka or a simulator does not answer.
     """
     failed = []
-    async with stage:
+    async with runner:
         for name in names:
-            stage.tell(f"Story: {name}")
+            runner.tell(f"Scenario: {name}")
             try:
-                await STORIES[name](stage)
+                await STORIES[name](runner)
             except StoryBroken as error:
                 failed.append(name)
-                stage.tell(f"Not as it should be: {error}")
+                runner.tell(f"Failed: {error}")
     output.line(
         {"stories": names, "failed": failed},
-        "All as it should be." if not failed else f"Failed: {', '.join(failed)}",
+        "All scenarios succeeded." if not failed else f"Failed: {', '.join(failed)}",
     )
     if failed:
         raise CommandError(
-            f"the end was not reached: {', '.join(failed)}.",
-            "`govid outbox status` shows what is stuck, `govid outbox list --since 5m` the rest.",
+            f"these scenarios failed: {', '.join(failed)}.",
+            "`govid outbox status` and `govid outbox list --since 5m` show the deliveries.",
         )

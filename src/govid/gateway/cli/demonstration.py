@@ -1,4 +1,4 @@
-"""The demonstration itself: its data brought up to date, then the server, then the panel."""
+"""Runs `govid dev` once its backends are started: migrates, seeds, serves, prints the panel."""
 
 import asyncio
 import os
@@ -15,12 +15,12 @@ from sqlalchemy import make_url
 
 from govid import __version__
 from govid.gateway.app import create_app
-from govid.gateway.cli import web
 from govid.gateway.cli.errors import Refused
 from govid.gateway.cli.listening import url_of
 from govid.gateway.cli.migrate import apply
 from govid.gateway.cli.output import Output, note
 from govid.gateway.cli.settings import Target, connected
+from govid.gateway.cli.web import run
 from govid.gateway.devserver.backends import Backends
 from govid.gateway.devserver.database_mark import Origin, mark, origin_of
 from govid.gateway.devserver.panel import Panel, render
@@ -31,41 +31,41 @@ from govid.gateway.kafka_addresses import why_nobody_answers
 from govid.gateway.setting_checks import secret_faults, unmatched_origins
 from govid.gateway.settings import Settings
 
-NOT_OURS = (
-    "GOVID_DATABASE_URL names a database that `govid dev` has not made. Made-up people could sign "
-    "in there, simulated departments would verify real ones, and a death would be reported."
+_FOREIGN_DATABASE = (
+    "GOVID_DATABASE_URL names a database that `govid dev` has not created. Synthetic people could "
+    "sign in there, simulated departments would verify real people, and a death would be reported."
 )
-NAME_ANOTHER = (
-    "Name a new, empty database, or none: then one is embedded. GOVID_ALLOW_SIMULATORS=true says "
-    "that all of this may happen there."
+_FOREIGN_DATABASE_REMEDY = (
+    "Name a new, empty database, or none to use the embedded one. GOVID_ALLOW_SIMULATORS=true "
+    "permits all of this on your database."
 )
 
 
 class Demonstration:
-    """One run of `govid dev`, once its backends are there."""
+    """One run of `govid dev` after its backends were started."""
 
     def __init__(
         self,
         settings: Settings,
-        started: Backends,
+        backends: Backends,
         folder: StateFolder,
         state: DevState,
         listener: socket.socket,
-        began: float,
+        started_at: float,
         output: Output,
     ) -> None:
-        """Serve on *listener*. The command ran at *began*, on the monotonic clock."""
+        """Serve on *listener*. The command started at *started_at*, on the monotonic clock."""
         self._settings = settings
-        self._started = started
+        self._backends = backends
         self._folder = folder
         self._state = state
         self._listener = listener
-        self._began = began
+        self._started_at = started_at
         self._output = output
 
     def run(self, *, seeded: bool) -> None:
-        """Migrate, seed, serve until Ctrl-C; the folder tells meanwhile where everything is."""
-        place = Target(
+        """Migrate, seed and serve until Ctrl-C; meanwhile the folder holds all addresses."""
+        installation = Target(
             settings=self._settings,
             running=None,
             database_url=self._settings.bus.database_url,
@@ -75,28 +75,28 @@ class Demonstration:
             note(f"warning: {notice}.")
         for fault in (*secret_faults(self._settings), *unmatched_origins(self._settings)):
             note(f"warning: {fault}; `govid serve` refuses it.")
-        is_guarded = self._started.postgres is None and not self._settings.allow_simulators
-        version, origin = asyncio.run(_looked_at(place))
+        is_guarded = self._backends.postgres is None and not self._settings.allow_simulators
+        version, origin = asyncio.run(_inspect_database(installation))
         if is_guarded and origin is Origin.FOREIGN:
-            raise Refused(NOT_OURS, NAME_ANOTHER)
-        apply(place)
+            raise Refused(_FOREIGN_DATABASE, _FOREIGN_DATABASE_REMEDY)
+        apply(installation)
         if is_guarded and origin is Origin.NEW:
-            asyncio.run(_marked(place))
+            asyncio.run(_mark_database(installation))
         if seeded:
-            asyncio.run(_seed(place, self._state.password))
-        if self._started.kafka is None and (
-            why := asyncio.run(why_nobody_answers(place.kafka_bootstrap_servers))
+            asyncio.run(_seed(installation, self._state.password))
+        if self._backends.kafka is None and (
+            why := asyncio.run(why_nobody_answers(installation.kafka_bootstrap_servers))
         ):
             note(
-                f"warning: no Kafka answers at {why}: events wait in the outbox until it does "
+                f"warning: no Kafka answers at {why}: events stay in the outbox until it does "
                 "(GOVID_KAFKA_BOOTSTRAP_SERVERS)."
             )
         running = Running(
             pid=os.getpid(),
             url=url_of(self._listener),
-            database_url=place.database_url,
-            kafka_bootstrap_servers=place.kafka_bootstrap_servers,
-            kafka_in_memory=self._started.kafka is not None,
+            database_url=installation.database_url,
+            kafka_bootstrap_servers=installation.kafka_bootstrap_servers,
+            kafka_in_memory=self._backends.kafka is not None,
             started_at=datetime.now(UTC),
         )
 
@@ -105,7 +105,7 @@ class Demonstration:
             self._show(running, version, seeded=seeded)
 
         try:
-            web.run(create_app(self._settings), self._listener, ready)
+            run(create_app(self._settings), self._listener, ready)
         finally:
             self._folder.write(self._state)
 
@@ -114,7 +114,7 @@ class Demonstration:
         death = hmrc if hmrc.simulate_death else None
         panel = Panel(
             version=__version__,
-            ready_seconds=round(time.monotonic() - self._began, 2),
+            ready_seconds=round(time.monotonic() - self._started_at, 2),
             service=running.url,
             api_docs=f"{running.url}/docs",
             openapi=f"{running.url}/openapi.json",
@@ -123,7 +123,7 @@ class Demonstration:
             inbox=f"{running.url}/dev/inbox" if self._settings.identity.mail.folder else None,
             postgres=unquote(make_url(running.database_url).render_as_string(hide_password=True)),
             postgres_version=version,
-            postgres_embedded=self._started.postgres is not None,
+            postgres_embedded=self._backends.postgres is not None,
             kafka=running.kafka_bootstrap_servers,
             kafka_in_memory=running.kafka_in_memory,
             state_file=str(self._folder.file),
@@ -138,35 +138,36 @@ class Demonstration:
         if self._output.as_json:
             self._output.document(panel)
         else:
-            click.echo(render(panel, self._state.password, _called()))
+            click.echo(render(panel, self._state.password, _command_line()))
 
 
-def _called() -> str:
-    """Return what to type to call this program from here."""
+def _command_line() -> str:
+    """Return the command line that calls this program from the current folder."""
     return "govid" if shutil.which("govid") else os.path.relpath(sys.argv[0])
 
 
-async def _looked_at(place: Target) -> tuple[str, Origin]:
-    """Return the version of PostgreSQL, and who has begun the database.
+async def _inspect_database(installation: Target) -> tuple[str, Origin]:
+    """Return the version of PostgreSQL, and whether `govid dev` created the database.
 
-    Whoever cannot be reached is found out here.
+    Raises:
+        BackendUnreachable: the database does not answer.
     """
-    async with connected(place) as connection:
+    async with connected(installation) as connection:
         version: str = await connection.fetchval("SHOW server_version")
         return version.partition(" ")[0], await origin_of(connection)
 
 
-async def _marked(place: Target) -> None:
-    async with connected(place) as connection:
+async def _mark_database(installation: Target) -> None:
+    async with connected(installation) as connection:
         await mark(connection)
 
 
-async def _seed(place: Target, password: str) -> None:
-    async with connected(place) as connection:
+async def _seed(installation: Target, password: str) -> None:
+    async with connected(installation) as connection:
         if await connection.fetchval(
             "SELECT EXISTS (SELECT FROM identity.account WHERE email_canonical = $1)",
             RESIDENTS[0].email,
         ):
             return
-    async for _ in seed(place.settings.bus, RESIDENTS, hash_password(password)):
+    async for _ in seed(installation.settings.bus, RESIDENTS, hash_password(password)):
         pass

@@ -1,6 +1,7 @@
-"""`govid dev`: the production application, with backends that need nothing but Python.
+"""`govid dev`: runs the production application with embedded backends that need only Python.
 
-What serves is imported while PostgreSQL starts: each takes more than half a second.
+The server is imported while PostgreSQL starts, because each takes more than half a second. For this
+reason the server's part is in a module of its own, `dev_run`.
 """
 
 import importlib
@@ -20,7 +21,7 @@ from govid.gateway.devserver.errors import CannotStart
 from govid.gateway.devserver.state import StateFolder, folder_secrets
 from govid.gateway.settings import Settings
 
-DEMONSTRATION = "govid.gateway.cli.demonstration"
+_DEV_RUN = "govid.gateway.cli.demonstration"
 
 
 @click.command("dev", cls=rich_click.RichCommand, epilog="Example: govid dev --port 8001")
@@ -32,7 +33,7 @@ DEMONSTRATION = "govid.gateway.cli.demonstration"
     help="0 takes a free one.  [default: GOVID_PORT, else 8000]",
 )
 @click.option("--expose", is_flag=True, help="Allow a --host that other machines can reach.")
-@click.option("--reset", is_flag=True, help="Forget all data first.")
+@click.option("--reset", is_flag=True, help="Delete all data first.")
 @click.option("--no-seed", is_flag=True, help="Do not add demonstration people.")
 @json_option
 def command(
@@ -41,11 +42,11 @@ def command(
     """Start everything on this machine, with demonstration data.
 
     PostgreSQL and Kafka are embedded, unless GOVID_DATABASE_URL and GOVID_KAFKA_BOOTSTRAP_SERVERS
-    name yours. A database of yours has to be new, or made by this command: made-up people are let
-    in, and simulated departments answer. State is kept in .govid (GOVID_DATA_DIR). Ctrl-C stops
-    all of it.
+    name other ones. Such a database must be new or created by this command, because synthetic
+    people can sign in and simulated departments answer. State is stored in .govid (GOVID_DATA_DIR).
+    Ctrl-C stops everything.
     """
-    # A polite kill, or a closed terminal, ends like Ctrl-C: with the database stopped.
+    # SIGTERM or a closed terminal ends this command like Ctrl-C: the database is stopped.
     stop_on_signals()
     asked = {"GOVID_HOST": host, "GOVID_PORT": port}
     given = {name: value for name, value in asked.items() if value is not None}
@@ -67,20 +68,20 @@ def command(
                 folder,
                 state,
                 say=note,
-                meanwhile=lambda: importlib.import_module(DEMONSTRATION),
+                meanwhile=lambda: importlib.import_module(_DEV_RUN),
             )
-            demonstration = importlib.import_module(DEMONSTRATION)
+            dev_run = importlib.import_module(_DEV_RUN)
             settings = settings_or_exit(
                 {
                     **folder_secrets(base, state),
                     **started.overrides(),
-                    **_without_death(base, started),
+                    **_disable_death_notice(base, started),
                     **given,
                     "GOVID_PORT": listener.getsockname()[1],
                 },
                 demonstration=True,
             )
-            demonstration.Demonstration(
+            dev_run.Demonstration(
                 settings, started, folder, state, listener, STARTED, Output(as_json=as_json)
             ).run(seeded=not no_seed)
     except CannotStart as error:
@@ -88,10 +89,10 @@ def command(
     note("Stopped.")
 
 
-def _without_death(base: Settings, started: backends.Backends) -> dict[str, object]:
-    """Return the setting that reports no death to a Kafka of the operator's, unless told to.
+def _disable_death_notice(base: Settings, started: backends.Backends) -> dict[str, object]:
+    """Return the setting that sends no simulated death notice to an external Kafka by default.
 
-    Whoever reads the topic there would block somebody.
+    Another consumer of that Kafka would block an account because of it.
     """
     if started.kafka is not None or base.is_set("GOVID_SIMULATE_DEATH_EVENT"):
         return {}

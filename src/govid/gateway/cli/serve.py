@@ -1,4 +1,4 @@
-"""`govid serve`: the server, with production's safety rules."""
+"""`govid serve`: runs the server under the safety rules of production."""
 
 import asyncio
 from contextlib import suppress
@@ -8,7 +8,6 @@ import rich_click
 from uvicorn.supervisors import Multiprocess
 
 from govid.gateway.app import create_app
-from govid.gateway.cli import web
 from govid.gateway.cli.check import findings
 from govid.gateway.cli.errors import Refused, WrongUsage
 from govid.gateway.cli.listening import PORT, listen, url_of
@@ -16,6 +15,7 @@ from govid.gateway.cli.output import note
 from govid.gateway.cli.settings import Target, connected, settings_or_exit
 from govid.gateway.cli.signals import stop_on_hangup, stop_on_signals
 from govid.gateway.cli.topic_commands import accept_ahead_at_start
+from govid.gateway.cli.web import configuration, run
 from govid.gateway.edge import Edge
 from govid.gateway.settings import Settings, load
 
@@ -31,16 +31,16 @@ from govid.gateway.settings import Settings, load
 @click.option(
     "--accept-kafka-ahead",
     is_flag=True,
-    help="Publish although Kafka holds events that the database has not: see docs/restore.md.",
+    help="Publish although Kafka holds events that the database lacks: see docs/restore.md.",
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
 def command(host: str | None, port: int | None, accept_kafka_ahead: bool, workers: int) -> None:
     """Run the server, with production's safety rules.
 
-    Refuses to start (3) on published or short secrets, an embedded or open database, an in-memory
-    broker, simulated departments, pending migrations; it lists all faults at once. Ends with 4 if
-    nothing is wrong but that the database is away. A Kafka that does not answer is no reason not
-    to start.
+    Refuses to start (3) with published or short secrets, an embedded or open database, an in-memory
+    broker, simulated departments or pending migrations; it lists all faults at once. Exits with 4
+    if the only fault is that the database does not answer. A Kafka that does not answer does not
+    prevent the start.
     """
     stop_on_signals()
     asked = {"GOVID_HOST": host, "GOVID_PORT": port}
@@ -49,49 +49,48 @@ def command(host: str | None, port: int | None, accept_kafka_ahead: bool, worker
         asyncio.run(accept_ahead_at_start())
     found = asyncio.run(findings(settings))
     if len(found.faults) == 1:
-        asyncio.run(_refuse_outage(settings))
+        asyncio.run(_raise_outage(settings))
     if found.faults:
         raise Refused(
-            "this is not fit for production:\n" + "\n".join(f"  - {one}" for one in found.faults),
+            "the settings or backends are not safe for production:\n"
+            + "\n".join(f"  - {one}" for one in found.faults),
             "`govid dev` runs a demonstration; `govid config example` explains every setting.",
         )
     for warning in (*found.warnings, *found.relay_faults):
         note(f"warning: {warning}")
     if settings.management_port is not None:
-        # Said here in a sentence; each worker takes the port by itself, when it starts.
+        # This only checks the port and names the remedy; each worker opens it when it starts.
         listen(
             settings.management_host, settings.management_port, setting="GOVID_MANAGEMENT_PORT"
         ).close()
     with listen(settings.host, settings.port) as listener:
         address = url_of(listener)
         if workers == 1:
-            web.run(create_app(settings), listener, lambda: note(f"Ready on {address}"))
+            run(create_app(settings), listener, lambda: note(f"Ready on {address}"))
             return
-        configuration = web.configuration(
-            "govid.gateway.cli.serve:application", workers=workers, factory=True
-        )
-        supervisor = Multiprocess(configuration, sockets=[listener])
-        # Uvicorn would start its workers anew, which a closed terminal does not ask for.
+        config = configuration("govid.gateway.cli.serve:application", workers=workers, factory=True)
+        supervisor = Multiprocess(config, sockets=[listener])
+        # Uvicorn restarts its workers on SIGHUP; a closed terminal must end them instead.
         stop_on_hangup()
         note(f"Starting {workers} workers on {address}")
         supervisor.run()
 
 
-async def _refuse_outage(settings: Settings) -> None:
-    """Refuse a database that is away in the words and with the exit code of all commands.
+async def _raise_outage(settings: Settings) -> None:
+    """Report an unreachable database with the message and exit code of all commands.
 
     Raises:
-        Unreachable: it does not let govid in. This is no refusal by a rule, so it may be tried
-            again.
+        BackendUnreachable: the database does not accept the connection. No rule refuses the start,
+            so it may be retried.
     """
-    place = Target(
+    installation = Target(
         settings=settings,
         running=None,
         database_url=settings.bus.database_url,
         kafka_bootstrap_servers=settings.bus.kafka_bootstrap_servers,
     )
     with suppress(WrongUsage):
-        async with connected(place):
+        async with connected(installation):
             return
 
 

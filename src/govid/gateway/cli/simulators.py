@@ -1,4 +1,4 @@
-"""`govid simulators`: the simulated departments in a process of their own, over real sockets."""
+"""`govid simulators`: runs the simulated departments in a process of their own, over sockets."""
 
 import shlex
 from typing import Any
@@ -11,19 +11,19 @@ from prometheus_client import CollectorRegistry
 
 from govid import hmrc, nhs
 from govid.gateway import rehearsal
-from govid.gateway.cli import web
 from govid.gateway.cli.listening import PORT, listen, refuse_exposure, url_of
 from govid.gateway.cli.output import Output, json_option, note
 from govid.gateway.cli.settings import settings_or_exit
 from govid.gateway.cli.signals import stop_on_signals
+from govid.gateway.cli.web import run
 from govid.gateway.connection_limits import ConnectionLimits
 
 CONNECTIONS = 1_000
-"""How many clients may be connected at a time; all of them are on this machine."""
+"""Limit of open connections. All clients are on this machine."""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the simulators are, and the settings by which another govid finds them."""
+    """The URL of the simulators, and the settings with which another govid uses them."""
 
     url: str
     settings: dict[str, str]
@@ -41,10 +41,10 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
     """Run the simulated departments alone, on a port, until Ctrl-C.
 
-    They speak as the real ones do. What is printed are the settings for a govid that shall ask
-    them: `govid dev` takes them as they are, `govid serve` with GOVID_ALLOW_SIMULATORS=true. The
-    key is kept in GOVID_DATA_DIR. To let calls fail while it runs: curl -X PUT -d 503:0.5
-    URL/simulator/nhs/fault (or hmrc), and -d '' to end it.
+    They have the APIs of the real departments. The command prints the settings with which another
+    govid uses them: `govid dev` takes them unchanged, `govid serve` with
+    GOVID_ALLOW_SIMULATORS=true. The key is stored in GOVID_DATA_DIR. To make requests fail while
+    it runs: curl -X PUT -d 503:0.5 URL/simulator/nhs/fault (or hmrc), and -d '' to end that.
     """
     stop_on_signals()
     refuse_exposure(host, expose=expose)
@@ -70,7 +70,7 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
                 "GOVID_NHS_PRIVATE_KEY_FILE": str(key_file),
                 "GOVID_NHS_ODS_CODE": nhs.ODS,
                 "GOVID_NHS_ENDPOINT": nhs.ENDPOINT,
-                "GOVID_NHS_PRACTICES": ",".join(map(_practice, nhs.SIMULATED)),
+                "GOVID_NHS_PRACTICES": ",".join(map(_format_practice, nhs.SIMULATED)),
                 "GOVID_HMRC_BASE_URL": url_of(listener),
                 "GOVID_HMRC_CLIENT_ID": ninos.client_id,
                 "GOVID_HMRC_CLIENT_SECRET": ninos.client_secret,
@@ -79,25 +79,25 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
             },
         )
         output = Output(as_json=as_json)
-        both = _Departments(patients, ninos)
-        web.run(both, listener, lambda: _tell(running, output, as_json=as_json))
+        departments = _Departments(patients, ninos)
+        run(departments, listener, lambda: _print_settings(running, output, as_json=as_json))
     note("Stopped.")
 
 
-def _practice(one: nhs.Practice) -> str:
+def _format_practice(one: nhs.Practice) -> str:
     return f"{one.specialty}={one.service}@{one.ods}"
 
 
 class _Departments:
-    """One application for both departments and rehearsals: no two have a path in common."""
+    """Routes requests to a department or to the simulator control: their paths are distinct."""
 
     standing_headers = ()
-    """Of answers that `Connection` writes by itself."""
+    """Headers of the responses that the protocol class writes itself."""
 
     def __init__(self, patients: nhs.NhsSimulator, ninos: hmrc.HmrcSimulator) -> None:
         self._patients = patients
         self._ninos = ninos
-        self._changes = Litestar(
+        self._control = Litestar(
             [rehearsal.router({"nhs": patients, "hmrc": ninos})],
             openapi_config=None,
             logging_config=None,
@@ -105,19 +105,19 @@ class _Departments:
         self.limits = ConnectionLimits(
             CollectorRegistry(), total=CONNECTIONS, per_network=CONNECTIONS
         )
-        """What `Connection` asks of every application."""
+        """The connection limits that the protocol class requires of every application."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
         if path.startswith("/simulator"):
-            await self._changes(scope, receive, send)
+            await self._control(scope, receive, send)
         elif self._ninos.knows(path):
             await self._ninos.application(scope, receive, send)
         else:
             await self._patients.application(scope, receive, send)
 
 
-def _tell(running: Running, output: Output, *, as_json: bool) -> None:
+def _print_settings(running: Running, output: Output, *, as_json: bool) -> None:
     if as_json:
         output.document(running)
         return

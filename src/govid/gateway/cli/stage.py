@@ -1,4 +1,4 @@
-"""Where the stories of `govid demo` are played: a client, made-up people, and a watcher."""
+"""Runs the scenarios of `govid demo`: an HTTP client, synthetic people and an event follower."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -23,19 +23,19 @@ from govid.gateway.cli.stream import Passed, following
 DEADLINE_SECONDS = 10.0
 POLL_SECONDS = 0.05
 TOPICS = tuple(topic for topic in Topic if topic not in {Topic.ACTIVITY, Topic.ACCESS})
-"""What a story is about; `govid events tail` shows the log topics too."""
+"""The topics shown during a scenario; `govid events tail` shows the log topics too."""
 KAFKA_REMEDY = "Start `govid dev`, or set GOVID_KAFKA_BOOTSTRAP_SERVERS."
-SIMULATORS_REMEDY = "`govid dev` has them; where `govid simulators` runs, say --simulators URL."
+SIMULATORS_REMEDY = "`govid dev` has them; for `govid simulators` give --simulators URL."
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 
 class StoryBroken(AssertionError):
-    """The story took another turn than it should."""
+    """A scenario did not go as expected."""
 
 
 class Stage:
-    """Speaks to the server as a client would, and tells what happens and what passes."""
+    """Sends requests to the server like a client, and prints the steps and events of a scenario."""
 
     def __init__(
         self,
@@ -46,32 +46,32 @@ class Stage:
         simulators: str | None = None,
         casting: Casting | None = None,
     ) -> None:
-        """Speak to *url*; watch the events of *place*; cast whom *casting* makes up.
+        """Send requests to *url*, follow the events of *installation*, create *people*.
 
-        The simulated departments are at *simulators*, or else in the server.
+        The simulated departments run at *simulators*, or in the server if that is None.
         """
         self._url = url
-        self._place = place
+        self._installation = place
         self._output = output
         self._simulators = simulators or url
         self.matches = simulators is not None
-        """Whether the server asks departments outside: who says nothing is verified by nobody."""
-        self._casting = casting or Casting()
+        """Whether the departments run outside the server. They then verify claimed facts only."""
+        self._people = casting or Casting()
         self._stack = AsyncExitStack()
         self._seen: list[Passed] = []
-        self._cast: list[Player] = []
-        self._news = asyncio.Event()
+        self._subjects: list[Player] = []
+        self._new_event = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        """Connect and begin to watch."""
+        """Connect, and begin to follow events."""
         self._http = await self._stack.enter_async_context(
             httpx.AsyncClient(timeout=DEADLINE_SECONDS)
         )
-        passing = await self._stack.enter_async_context(
-            following(self._place, topics=TOPICS, raw=True)
+        events = await self._stack.enter_async_context(
+            following(self._installation, topics=TOPICS, raw=True)
         )
-        watcher = asyncio.create_task(self._watch(passing))
-        self._stack.callback(watcher.cancel)
+        follower = asyncio.create_task(self._follow(events))
+        self._stack.callback(follower.cancel)
         return self
 
     async def __aexit__(
@@ -80,37 +80,37 @@ class Stage:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop watching and disconnect."""
+        """Stop following events, and disconnect."""
         await self._stack.aclose()
 
     def tell(self, sentence: str) -> None:
-        """Say what happens now."""
+        """Print one step of the scenario."""
         self._output.line({"step": sentence}, sentence)
 
     def person(self, identifier_type: IdentifierType) -> Player:
-        """Make somebody up who has never been here."""
-        player = self._casting.person(identifier_type)
-        self._cast.append(player)
-        return player
+        """Create a new synthetic person, whose events are shown from now on."""
+        subject = self._people.person(identifier_type)
+        self._subjects.append(subject)
+        return subject
 
     async def call(
         self, method: Method, path: str, *, token: str = "", body: Any = None
     ) -> httpx.Response:
-        """Send one request, and return its answer.
+        """Send one request and return its response.
 
         Raises:
-            Unreachable: the server does not answer.
+            BackendUnreachable: the server does not answer.
         """
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return await self._sent(self._url, method, path, headers=headers, json=body)
+        return await self._send(self._url, method, path, headers=headers, json=body)
 
     async def visit(self, url: str, form: Mapping[str, str]) -> httpx.Response:
-        """Send *form* to a page, as a browser does which is not sent on.
+        """Submit *form* to a page like a browser, without following a redirect.
 
         Raises:
-            Unreachable: nobody is there.
+            BackendUnreachable: the page does not answer.
         """
-        return await self._sent(url, "POST", "", data=form)
+        return await self._send(url, "POST", "", data=form)
 
     async def until(
         self,
@@ -121,10 +121,10 @@ class Stage:
         token: str = "",
         seconds: float = DEADLINE_SECONDS,
     ) -> None:
-        """Ask for *path* until *reached* says that the answer is as wanted.
+        """Poll *path* until *reached* accepts the response.
 
         Raises:
-            StoryBroken: it was not, in so many *seconds*.
+            ScenarioFailed: it did not within *seconds*.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -134,75 +134,77 @@ class Stage:
             await asyncio.sleep(POLL_SECONDS)
 
     async def rehearse(self, department: str, what: Literal["fault", "people"], body: str) -> None:
-        """Change a simulated department.
+        """Set the faults or add people of a simulated department.
 
         Raises:
-            Unreachable: there is none, or it is not where it should be.
+            BackendUnreachable: there is no simulated department at this URL.
         """
         path = f"/simulator/{department}/{what}"
-        answer = await self._sent(self._simulators, "PUT", path, content=body)
+        answer = await self._send(self._simulators, "PUT", path, content=body)
         if answer.status_code != HTTPStatus.NO_CONTENT:
-            raise Unreachable("this story needs simulated departments.", SIMULATORS_REMEDY)
+            raise Unreachable("this scenario needs simulated departments.", SIMULATORS_REMEDY)
 
-    async def introduce(self, player: Player) -> None:
-        """Let the simulated department know *player*, so that they are who they say."""
-        department = "nhs" if player.identifier_type is IdentifierType.NHS else "hmrc"
-        await self.rehearse(department, "people", msgspec.json.encode(player.record).decode())
+    async def introduce(self, subject: Player) -> None:
+        """Add *subject* to the simulated department, so that it verifies them."""
+        department = "nhs" if subject.identifier_type is IdentifierType.NHS else "hmrc"
+        await self.rehearse(department, "people", msgspec.json.encode(subject.record).decode())
 
     async def publish(self, topic: Topic, value: dict[str, Any]) -> None:
-        """Send a record as a system outside would.
+        """Publish a record to Kafka like an external system.
 
         Raises:
-            Unreachable: there is no Kafka.
+            BackendUnreachable: no Kafka is configured, or it does not answer.
         """
-        servers = self._place.kafka_bootstrap_servers
-        name = self._place.settings.bus.wire_name(topic)
+        servers = self._installation.kafka_bootstrap_servers
+        name = self._installation.settings.bus.wire_name(topic)
         if not servers:
-            raise Unreachable("this story begins on Kafka, and none is known.", KAFKA_REMEDY)
+            raise Unreachable(
+                "this scenario begins on Kafka, and none is configured.", KAFKA_REMEDY
+            )
         try:
             await publish(servers, name, None, msgspec.json.encode(value))
         except Outage as error:
             raise Unreachable(
-                "this story begins on Kafka, which does not answer.", KAFKA_REMEDY
+                "this scenario begins on Kafka, which does not answer.", KAFKA_REMEDY
             ) from error
 
-    async def passed(self, topic: Topic, player: Player) -> None:
-        """Wait until an event about *player* has passed on *topic*.
+    async def passed(self, topic: Topic, subject: Player) -> None:
+        """Wait until an event about *subject* was published on *topic*.
 
         Raises:
-            StoryBroken: none came in time.
+            ScenarioFailed: none was within the deadline.
         """
-        name = self._place.settings.bus.wire_name(topic)
+        name = self._installation.settings.bus.wire_name(topic)
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                while not any(one.topic == name and _is_about(one, player) for one in self._seen):
-                    self._news.clear()
-                    await self._news.wait()
+                while not any(one.topic == name and _is_about(one, subject) for one in self._seen):
+                    self._new_event.clear()
+                    await self._new_event.wait()
         except TimeoutError as error:
             raise StoryBroken(f"no event on {name}") from error
 
-    async def _sent(self, url: str, method: Method, path: str, **more: Any) -> httpx.Response:
+    async def _send(self, url: str, method: Method, path: str, **more: Any) -> httpx.Response:
         try:
             return await self._http.request(method, f"{url}{path}", **more)
         except httpx.HTTPError as error:
             raise Unreachable(f"{url} does not answer.", "Is `govid dev` running?") from error
 
-    async def _watch(self, passing: Any) -> None:
-        async for one in passing:
-            if not self._is_ours(one):
+    async def _follow(self, events: Any) -> None:
+        async for one in events:
+            if not self._is_shown(one):
                 continue
             self._seen.append(one)
-            self._news.set()
-            hidden = msgspec.structs.replace(one, payload=masked(one.payload, one.type))
-            self._output.line(hidden, f"    {hidden.text()}")
+            self._new_event.set()
+            redacted = msgspec.structs.replace(one, payload=masked(one.payload, one.type))
+            self._output.line(redacted, f"    {redacted.text()}")
 
-    def _is_ours(self, one: Passed) -> bool:
-        return any(_is_about(one, player) for player in self._cast)
+    def _is_shown(self, one: Passed) -> bool:
+        return any(_is_about(one, subject) for subject in self._subjects)
 
 
-def _is_about(one: Passed, player: Player) -> bool:
-    # A notice of death names no account, only the identifier.
-    return (bool(player.id) and one.key == player.id) or (
+def _is_about(one: Passed, subject: Player) -> bool:
+    # A death notice has no account id, only the identifier.
+    return (bool(subject.id) and one.key == subject.id) or (
         isinstance(one.payload, dict)
-        and one.payload.get("identifierValue") == player.identifier_value
+        and one.payload.get("identifierValue") == subject.identifier_value
     )

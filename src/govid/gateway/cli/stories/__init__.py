@@ -1,4 +1,4 @@
-"""The stories of `govid demo`, in the order in which they are told."""
+"""The scenarios of `govid demo`, in the order in which `govid demo all` runs them."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -16,5 +16,3 @@ STORIES: Mapping[str, Callable[[Stage], Awaitable[None]]] = {
     "death-notification": death_notification,
     "outage": outage,
 }
-
-__all__ = ["STORIES"]

@@ -1,4 +1,4 @@
-"""Stories of accounts: one that is opened, one that is not believed, one that a death closes."""
+"""Scenarios of accounts: registration, failed verification, death notice."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -9,56 +9,56 @@ from govid.gateway.cli.stage import Stage
 from govid.gateway.cli.stories import steps
 
 
-async def register(stage: Stage) -> None:
-    """Somebody opens an account; the NHS confirms who they are."""
-    player = stage.person(IdentifierType.NHS)
-    await steps.open_account(stage, player)
-    await stage.passed(Topic.VERIFICATION_REQUEST, player)
-    await stage.passed(Topic.VERIFICATION_RESULT, player)
+async def register(runner: Stage) -> None:
+    """A citizen registers, and the NHS verifies the account."""
+    person = runner.person(IdentifierType.NHS)
+    await steps.open_account(runner, person)
+    await runner.passed(Topic.VERIFICATION_REQUEST, person)
+    await runner.passed(Topic.VERIFICATION_RESULT, person)
 
 
-async def mismatch(stage: Stage) -> None:
-    """Somebody gives a number that is not theirs, twice; the third time nobody is asked."""
-    player = stage.person(IdentifierType.NHS)
-    stage.tell("Somebody says who they are, and gives a number that is not theirs")
-    await steps.register(stage, player, claims=True)
-    await steps.status(stage, player, AccountStatus.FAILED)
-    await stage.passed(Topic.VERIFICATION_RESULT, player)
-    stage.tell("Which of it is wrong they are not told. They try again")
-    again = await stage.call(
-        "POST", "/api/auth/verification", token=player.token, body=player.claims
+async def mismatch(runner: Stage) -> None:
+    """A citizen gives a wrong number twice; a third attempt is refused without asking the NHS."""
+    person = runner.person(IdentifierType.NHS)
+    runner.tell("A citizen registers with claimed facts and the number of another person")
+    await steps.register(runner, person, claims=True)
+    await steps.status(runner, person, AccountStatus.FAILED)
+    await runner.passed(Topic.VERIFICATION_RESULT, person)
+    runner.tell("The response does not say which fact is wrong. They try again")
+    again = await runner.call(
+        "POST", "/api/auth/verification", token=person.token, body=person.claims
     )
     steps.expect(again, HTTPStatus.ACCEPTED, "the second attempt")
-    await steps.status(stage, player, AccountStatus.FAILED)
-    third = await stage.call(
-        "POST", "/api/auth/verification", token=player.token, body=player.claims
+    await steps.status(runner, person, AccountStatus.FAILED)
+    third = await runner.call(
+        "POST", "/api/auth/verification", token=person.token, body=person.claims
     )
     steps.expect(third, HTTPStatus.FORBIDDEN, "the third attempt")
-    stage.tell(f"A third time: 403, {third.json()['detail']}")
+    runner.tell(f"A third time: 403, {third.json()['detail']}")
 
 
-async def death_notification(stage: Stage) -> None:
-    """A system outside reports a death; the account is closed within a moment."""
-    player = stage.person(IdentifierType.NIN)
-    await steps.open_account(stage, player)
-    stage.tell("A system outside publishes the holder's death on Kafka")
-    await stage.publish(
+async def death_notification(runner: Stage) -> None:
+    """An external system reports a death; the account is blocked within a moment."""
+    person = runner.person(IdentifierType.NIN)
+    await steps.open_account(runner, person)
+    runner.tell("An external system publishes the account holder's death on Kafka")
+    await runner.publish(
         Topic.DEATH_NOTIFICATION,
         {
-            "identifierType": player.identifier_type,
-            "identifierValue": player.identifier_value,
+            "identifierType": person.identifier_type,
+            "identifierValue": person.identifier_value,
             "reason": "govid demo",
             "timestamp": datetime.now(UTC),
         },
     )
-    await stage.until(
+    await runner.until(
         steps.PROFILE,
-        lambda answer: answer.status_code == HTTPStatus.UNAUTHORIZED,
+        lambda response: response.status_code == HTTPStatus.UNAUTHORIZED,
         "token refused",
-        token=player.token,
+        token=person.token,
     )
-    await stage.passed(Topic.DEATH_NOTIFICATION, player)
-    stage.tell("The token, good until a moment ago, is refused: 401")
-    answer = await steps.sign_in(stage, player)
-    steps.expect(answer, HTTPStatus.FORBIDDEN, "sign-in")
-    stage.tell(f"Signing in: 403, {answer.json()['detail']}")
+    await runner.passed(Topic.DEATH_NOTIFICATION, person)
+    runner.tell("The token, valid until a moment ago, is refused: 401")
+    response = await steps.sign_in(runner, person)
+    steps.expect(response, HTTPStatus.FORBIDDEN, "sign-in")
+    runner.tell(f"Login: 403, {response.json()['detail']}")

@@ -1,4 +1,4 @@
-"""The story of an appointment."""
+"""Scenario of an appointment."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -11,38 +11,38 @@ SPECIALTY = "Cardiology"
 SATURDAY = 5
 
 
-async def appointment(stage: Stage) -> None:
-    """Somebody books a doctor's appointment in a slot that a practice has free."""
-    player = stage.person(IdentifierType.NHS)
-    await steps.open_account(stage, player)
+async def appointment(runner: Stage) -> None:
+    """A citizen books an appointment in a free slot of a practice."""
+    person = runner.person(IdentifierType.NHS)
+    await steps.open_account(runner, person)
     day = _workday()
-    slots = await stage.call(
-        "GET", f"/api/nhs/slots?specialty={SPECIALTY}&date={day}", token=player.token
+    slots = await runner.call(
+        "GET", f"/api/nhs/slots?specialty={SPECIALTY}&date={day}", token=person.token
     )
     steps.expect(slots, HTTPStatus.OK, "the search for slots")
     if not slots.json():
-        raise StoryBroken(f"nothing is free on {day}")
+        raise StoryBroken(f"no slot is free on {day}")
     slot = slots.json()[0]
-    stage.tell(f"{len(slots.json())} slots are free on {day}; the first is at {slot['starts_at']}")
-    booked = await stage.call(
+    runner.tell(f"{len(slots.json())} slots are free on {day}; the first is at {slot['starts_at']}")
+    booked = await runner.call(
         "POST",
         "/api/nhs/bookings",
-        token=player.token,
+        token=person.token,
         body={
             "specialty": SPECIALTY,
             "date": day,
             "slots": [slot["slot_id"]],
-            "patient_identifier": player.identifier_value,
+            "patient_identifier": person.identifier_value,
         },
     )
     steps.expect(booked, HTTPStatus.ACCEPTED, "booking")
-    stage.tell(f"Booked: 202, {booked.json()['status']}")
-    await stage.passed(Topic.APPOINTMENT_REQUEST, player)
-    await stage.passed(Topic.APPOINTMENT_RESULT, player)
-    decided = await stage.call("GET", booked.headers["location"], token=player.token)
+    runner.tell(f"Booked: 202, {booked.json()['status']}")
+    await runner.passed(Topic.APPOINTMENT_REQUEST, person)
+    await runner.passed(Topic.APPOINTMENT_RESULT, person)
+    decided = await runner.call("GET", booked.headers["location"], token=person.token)
     if decided.json()["status"] != "CONFIRMED":
         raise StoryBroken(f"the appointment is {decided.json()['status']}")
-    stage.tell("The practice has confirmed it")
+    runner.tell("The practice has confirmed it")
 
 
 def _workday() -> str:

@@ -1,4 +1,4 @@
-"""The story of a department that is away for a while."""
+"""Scenario of a department outage."""
 
 from http import HTTPStatus
 
@@ -11,48 +11,48 @@ from govid.gateway.cli.stage import Stage, StoryBroken
 from govid.gateway.cli.stories import steps
 
 PATIENTS = 4
-TROUBLE = "personal-data"
-"""An error of the department's own (500), with somebody's data in its body: nobody reads that."""
-NOTICED_SECONDS = 30.0
-BACK_SECONDS = 60.0
-"""A breaker rests for fifteen seconds before it lets one call through to see."""
+FAULT = "personal-data"
+"""A 500 response with personal data in its body, which govid must neither read nor log."""
+DETECTED_SECONDS = 30.0
+RECOVERED_SECONDS = 60.0
+"""The circuit breaker stays open for fifteen seconds before it sends a probe."""
 
 
-async def outage(stage: Stage) -> None:
-    """The NHS is away while people register; nobody notices, and all are verified afterwards."""
-    patients = [stage.person(IdentifierType.NHS) for _ in range(PATIENTS)]
-    taxpayer = stage.person(IdentifierType.NIN)
-    for player in (*patients, taxpayer):
-        await stage.introduce(player)
-    await stage.rehearse("nhs", "fault", TROUBLE)
-    stage.tell("From now on the NHS answers every call with an error of its own")
+async def outage(runner: Stage) -> None:
+    """The NHS is unavailable while citizens register; all are verified after the outage."""
+    patients = [runner.person(IdentifierType.NHS) for _ in range(PATIENTS)]
+    taxpayer = runner.person(IdentifierType.NIN)
+    for person in (*patients, taxpayer):
+        await runner.introduce(person)
+    await runner.rehearse("nhs", "fault", FAULT)
+    runner.tell("From now on the NHS answers every request with an error")
     try:
-        for player in patients:
-            await steps.register(stage, player, claims=True)
-        await stage.until(
-            "/health", _is_down, "the NHS is known to be down", seconds=NOTICED_SECONDS
+        for person in patients:
+            await steps.register(runner, person, claims=True)
+        await runner.until(
+            "/health", _is_down, "the NHS is known to be down", seconds=DETECTED_SECONDS
         )
-        stage.tell("Calls to the NHS have stopped: /health says nhs: down, and 200 all the same")
-        await steps.register(stage, taxpayer, claims=True)
-        await steps.status(stage, taxpayer, AccountStatus.VERIFIED)
-        stage.tell("HMRC verifies as ever. Those who registered with the NHS wait")
-        for player in patients:
-            await _still_waits(stage, player)
+        runner.tell("The circuit breaker is open: /health reports nhs: down, and still answers 200")
+        await steps.register(runner, taxpayer, claims=True)
+        await steps.status(runner, taxpayer, AccountStatus.VERIFIED)
+        runner.tell("HMRC still verifies. Accounts with an NHS number stay pending")
+        for person in patients:
+            await _require_pending(runner, person)
     finally:
-        await stage.rehearse("nhs", "fault", "")
-    stage.tell("The NHS is back. One call is let through to see, at most 15 s from now")
-    for player in patients:
-        await steps.status(stage, player, AccountStatus.VERIFIED, BACK_SECONDS)
-        await stage.passed(Topic.VERIFICATION_RESULT, player)
-    stage.tell("Everybody is verified, and nobody had to ask again")
+        await runner.rehearse("nhs", "fault", "")
+    runner.tell("The NHS is back. The circuit breaker sends a probe within 15 s")
+    for person in patients:
+        await steps.status(runner, person, AccountStatus.VERIFIED, RECOVERED_SECONDS)
+        await runner.passed(Topic.VERIFICATION_RESULT, person)
+    runner.tell("All accounts are verified, and none had to request it again")
 
 
-def _is_down(answer: httpx.Response) -> bool:
-    return answer.is_success and answer.json()["dependencies"]["nhs"] == "down"
+def _is_down(response: httpx.Response) -> bool:
+    return response.is_success and response.json()["dependencies"]["nhs"] == "down"
 
 
-async def _still_waits(stage: Stage, player: Player) -> None:
-    answer = await stage.call("GET", steps.PROFILE, token=player.token)
-    steps.expect(answer, HTTPStatus.OK, "the profile")
-    if answer.json()["status"] != AccountStatus.PENDING:
-        raise StoryBroken(f"an account is {answer.json()['status']} without an answer")
+async def _require_pending(runner: Stage, person: Player) -> None:
+    response = await runner.call("GET", steps.PROFILE, token=person.token)
+    steps.expect(response, HTTPStatus.OK, "the profile")
+    if response.json()["status"] != AccountStatus.PENDING:
+        raise StoryBroken(f"an account is {response.json()['status']} before the NHS has answered")

@@ -1,4 +1,4 @@
-"""What people do in more than one story."""
+"""Steps that several scenarios share: register, sign in, wait for a status."""
 
 from http import HTTPStatus
 
@@ -11,51 +11,55 @@ from govid.gateway.cli.stage import DEADLINE_SECONDS, Stage, StoryBroken
 PROFILE = "/api/auth/profile"
 
 
-async def open_account(stage: Stage, player: Player) -> None:
-    """Let *player* register, sign in and be verified."""
-    if stage.matches:
-        await stage.introduce(player)
-    await register(stage, player, claims=stage.matches)
-    await status(stage, player, AccountStatus.VERIFIED)
+async def open_account(runner: Stage, person: Player) -> None:
+    """Register *person*, sign in, and wait until the account is verified."""
+    if runner.matches:
+        await runner.introduce(person)
+    await register(runner, person, claims=runner.matches)
+    await status(runner, person, AccountStatus.VERIFIED)
 
 
-async def register(stage: Stage, player: Player, *, claims: bool = False) -> None:
-    """Let *player* register and sign in; with *claims* they say who they are, to be matched."""
-    body = {**player.identity, **(player.claims if claims else {})}
-    answer = await stage.call("POST", "/api/auth/register", body=body)
-    expect(answer, HTTPStatus.CREATED, "registration")
-    player.id = answer.json()["id"]
-    stage.tell(f"Registered {player.email}: 201, {answer.json()['status']}")
-    answer = await sign_in(stage, player)
-    expect(answer, HTTPStatus.OK, "sign-in")
-    player.token = answer.json()["access_token"]
-    stage.tell("Signed in: 200")
+async def register(runner: Stage, person: Player, *, claims: bool = False) -> None:
+    """Register *person* and sign in; *claims* adds claimed facts for the department to match."""
+    body = {**person.identity, **(person.claims if claims else {})}
+    response = await runner.call("POST", "/api/auth/register", body=body)
+    expect(response, HTTPStatus.CREATED, "registration")
+    person.id = response.json()["id"]
+    runner.tell(f"Registered {person.email}: 201, {response.json()['status']}")
+    response = await sign_in(runner, person)
+    expect(response, HTTPStatus.OK, "sign-in")
+    person.token = response.json()["access_token"]
+    runner.tell("Signed in: 200")
 
 
-async def sign_in(stage: Stage, player: Player) -> httpx.Response:
-    """Let *player* sign in; return what is answered."""
-    return await stage.call("POST", "/api/auth/login", body=player.credentials)
+async def sign_in(runner: Stage, person: Player) -> httpx.Response:
+    """Send the login request of *person* and return the response."""
+    return await runner.call("POST", "/api/auth/login", body=person.credentials)
 
 
 async def status(
-    stage: Stage, player: Player, wanted: AccountStatus, seconds: float = DEADLINE_SECONDS
+    runner: Stage, person: Player, expected: AccountStatus, seconds: float = DEADLINE_SECONDS
 ) -> None:
-    """Wait until the profile of *player* has the status *wanted*."""
-    await stage.until(
-        PROFILE,
-        lambda answer: answer.is_success and answer.json()["status"] == wanted,
-        f"status {wanted}",
-        token=player.token,
-        seconds=seconds,
-    )
-    stage.tell(f"The profile of {player.email} says: {wanted}")
-
-
-def expect(answer: httpx.Response, wanted: HTTPStatus, what: str) -> None:
-    """Go on if *answer* has the status *wanted*.
+    """Wait until the profile of *person* has the status *expected*.
 
     Raises:
-        StoryBroken: it has another.
+        ScenarioFailed: it does not within *seconds*.
     """
-    if answer.status_code != wanted:
-        raise StoryBroken(f"{what} answered {answer.status_code} instead of {wanted.value}")
+    await runner.until(
+        PROFILE,
+        lambda response: response.is_success and response.json()["status"] == expected,
+        f"status {expected}",
+        token=person.token,
+        seconds=seconds,
+    )
+    runner.tell(f"The profile of {person.email} has the status {expected}")
+
+
+def expect(response: httpx.Response, expected: HTTPStatus, what: str) -> None:
+    """Check that *response* has the status *expected*.
+
+    Raises:
+        ScenarioFailed: it has another status.
+    """
+    if response.status_code != expected:
+        raise StoryBroken(f"{what} returned {response.status_code} instead of {expected.value}")
