@@ -172,10 +172,10 @@ def _print_advice(found: list[Group]) -> None:
         note(f"Of {other.subscriber} ({other.reason}): `govid outbox show {other.example_id}`")
     if worst.state == "waiting":
         return
-    filter_options = f"--fingerprint {worst.fingerprint} --subscriber {worst.subscriber}"
+    command_options = f"--fingerprint {worst.fingerprint} --subscriber {worst.subscriber}"
     note(
-        f"Once the cause is fixed: `govid outbox retry {filter_options} --reason '...'`\n"
-        f"To discard them permanently: `govid outbox discard {filter_options} --reason '...'`"
+        f"Once the cause is fixed: `govid outbox retry {command_options} --reason '...'`\n"
+        f"To discard them permanently: `govid outbox discard {command_options} --reason '...'`"
     )
 
 
@@ -254,9 +254,9 @@ def show(event_id: UUID, raw: bool, as_json: bool) -> None:
     )
     for line in detail.deliveries:
         if line["state"] in {"parked", "dead"}:
-            filter_options = f"--id {event_id} --subscriber {line['subscriber']} --reason '...'"
+            command_options = f"--id {event_id} --subscriber {line['subscriber']} --reason '...'"
             note(
                 f"Its delivery to {line['subscriber']} needs an operator: once the cause "
                 f"({line['reason']}, {line['error_class']}) is fixed, run "
-                f"`govid outbox retry {filter_options}`"
+                f"`govid outbox retry {command_options}`"
             )
