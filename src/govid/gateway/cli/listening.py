@@ -47,7 +47,7 @@ def refuse_exposure(host: str, *, expose: bool) -> None:
     """Refuse an address that other machines can reach for a demonstration, unless *expose*.
 
     Raises:
-        Refused: *host* is not a loopback address.
+        CommandRefused: *host* is not a loopback address.
     """
     if expose or host == "localhost" or _is_loopback(host):
         return

@@ -65,7 +65,7 @@ def _create_bar() -> Any:
     from rich.text import Text  # noqa: PLC0415
 
     class Rate(ProgressColumn):
-        """Items a second; no rate is known before the second update."""
+        """Items per second; no rate is known before the second update."""
 
         def render(self, task: Task) -> Text:
             return Text("-/s" if task.speed is None else f"{task.speed:.0f}/s")
