@@ -1,4 +1,4 @@
-"""What every event struct has in common."""
+"""Defines the base of event structs, and the enumerations that events and modules share."""
 
 from enum import StrEnum
 
@@ -8,9 +8,9 @@ import msgspec
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """A published fact, in the shape that consumers read.
 
-    Wire names are the contract's. Unknown members are tolerated on input, against the habit of
-    request structs: a producer outside may be newer than we are, and its message must not be lost.
-    The repr is silent, because some members are personal (I9).
+    Wire names are the contract's. Unlike request structs, event structs accept unknown members on
+    input: an external producer may be newer than this release, and its message must not be lost.
+    The repr shows no member, because some are personal (I9).
     """
 
     def __repr__(self) -> str:
@@ -28,7 +28,7 @@ class IdentifierType(StrEnum):
 class Topic(StrEnum):
     """The Kafka topics of the contract.
 
-    Settings may rename three of them on the wire; inside govid these names stand.
+    Settings may rename three of them on the wire; govid itself always uses these names.
     """
 
     VERIFICATION_REQUEST = "identity.verification.request"

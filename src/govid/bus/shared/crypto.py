@@ -1,7 +1,7 @@
-"""Encrypts columns under the operator's keys, and tells keys apart without telling them.
+"""Encrypts columns under the operator's keys, and identifies keys without revealing them.
 
-One implementation for all purposes: AES-256-GCM under a key that HKDF derives for the purpose. What
-was encrypted under an older key can be read while that key is configured.
+One implementation serves all purposes: AES-256-GCM under a key that HKDF derives for the purpose. A
+value that was encrypted under an older key can be read while that key is configured.
 """
 
 import hashlib
@@ -22,15 +22,15 @@ KeyPurpose = Literal["encryption", "pseudonym"]
 
 
 class KeyMissing(RuntimeError):
-    """There is no key to encrypt or decrypt with."""
+    """No key is configured to encrypt or decrypt with."""
 
 
 class NotDecryptable(ValueError):
-    """No configured key decrypts this, or it was changed, or belongs to another row."""
+    """No configured key decrypts this value, or it was changed, or it belongs to another row."""
 
 
 class AuthenticatedCipher:
-    """Encrypts under the newest key, and decrypts under any."""
+    """Encrypts under the newest key, and decrypts under any configured key."""
 
     def __init__(self, keys: Sequence[bytes], purpose: bytes) -> None:
         """Derive from *keys*, newest first and of any length, for *purpose*; skip empty ones."""
@@ -46,20 +46,20 @@ class AuthenticatedCipher:
         return nonce + self._all()[0].encrypt(nonce, plain, context)
 
     def decrypt(self, sealed: bytes, context: bytes) -> bytes:
-        """Return what was encrypted for *context*.
+        """Return the plain value that was encrypted for *context*.
 
         Raises:
             KeyMissing: there is no key.
-            NotDecryptable: no key fits, or it was changed.
+            NotDecryptable: no key fits, or the value was changed.
         """
         return self._decrypt(sealed, context)[1]
 
     def renew(self, sealed: bytes, context: bytes) -> bytes | None:
-        """Return *sealed* under the newest key, or None if it is so already.
+        """Return *sealed* encrypted under the newest key, or None if it already is.
 
         Raises:
             KeyMissing: there is no key.
-            NotDecryptable: no key fits, or it was changed.
+            NotDecryptable: no key fits, or the value was changed.
         """
         position, plain = self._decrypt(sealed, context)
         return self.encrypt(plain, context) if position else None
@@ -75,13 +75,13 @@ class AuthenticatedCipher:
 
     def _all(self) -> Sequence[AESGCM]:
         if not self._ciphers:
-            # What is derived from no key could be derived by anybody.
+            # A key derived from no secret could be derived by an attacker.
             raise KeyMissing(KeyMissing.__doc__)
         return self._ciphers
 
 
 class EncryptedColumn(msgspec.Struct, frozen=True, kw_only=True):
-    """A column whose values can be encrypted anew.
+    """A column whose values can be encrypted again under the newest key.
 
     `context` gives the context of a row by its `key`; `condition` is SQL that selects the rows.
     """
@@ -99,7 +99,7 @@ class EncryptedColumn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Renewal(msgspec.Struct, frozen=True, kw_only=True):
-    """How many values were looked at, encrypted anew, and left because no key fits."""
+    """How many values were checked, encrypted again, and left unchanged because no key fits."""
 
     seen: int = 0
     renewed: int = 0
@@ -107,7 +107,7 @@ class Renewal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def count_values(connection: Any, column: EncryptedColumn) -> int:
-    """Return how many values *column* has; *connection* is an `asyncpg` one."""
+    """Count the values of *column*; *connection* is an `asyncpg` connection."""
     query = f"SELECT count(*) FROM {column.table} WHERE {column.condition}"  # noqa: S608 - constants
     count: int = await connection.fetchval(query)
     return count
@@ -116,11 +116,11 @@ async def count_values(connection: Any, column: EncryptedColumn) -> int:
 async def renew_values(
     connection: Any, column: EncryptedColumn, advance: Callable[[int], None]
 ) -> Renewal:
-    """Encrypt the values of *column* under the newest key, batch after batch.
+    """Encrypt the values of *column* under the newest key, in batches.
 
-    Each value is one statement that changes it only if it is still what was read, so this may run
-    beside servers, be interrupted and be repeated: a value that is done is recognised and left.
-    *advance* is told after each batch how many values were looked at.
+    Each value is updated by one statement, and only if it is unchanged since it was read. So this
+    may run beside servers, be interrupted and be repeated: a value that is already under the newest
+    key is skipped. *advance* is called after each batch with the number of values checked so far.
     """
     select = f"SELECT {column.key} AS key, {column.value} AS value FROM {column.table}"  # noqa: S608 - constants
     after = f"{select} WHERE {column.condition} AND {column.key} > $2 ORDER BY 1 LIMIT $1"
@@ -148,7 +148,7 @@ async def renew_values(
 
 
 def key_id(key: bytes, purpose: KeyPurpose) -> str:
-    """Return what tells *key* from others: 16 hexadecimal digits, from which it cannot be had."""
+    """Return a fingerprint of *key*: 16 hexadecimal digits that do not reveal the key."""
     return hmac.new(key, f"govid key check {purpose}".encode(), hashlib.sha256).hexdigest()[:16]
 
 

@@ -1,7 +1,7 @@
 """Brings identifiers into one canonical form: NHS number, National Insurance number, UTR.
 
 Two spellings of one identifier become equal. A well-formed identifier need not exist: only the
-department knows that, and who holds it.
+department knows whether it does, and to which person it was given.
 """
 
 import re
@@ -14,7 +14,7 @@ from govid.bus.shared.contract import IdentifierType
 NINO_SUFFIXES = "ABCD"
 """The letters that a National Insurance number may end in."""
 
-# The classes say [0-9] and never \d, which takes the digits of every script.
+# The classes are [0-9] and never \d, which matches the digits of every script.
 _NINO = re.compile(r"[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z][0-9]{6}[A-D]")
 _NINO_KEY = re.compile(_NINO.pattern.removesuffix("[A-D]"))
 _NINO_KEY_LENGTH = 8
@@ -24,8 +24,8 @@ _PROTOTYPE_NHS = re.compile(r"NHS[0-9]{9}")
 _SEPARATORS = frozenset({"Zs", "Pd"})
 """The Unicode categories of spaces and of dashes."""
 _INVISIBLE = frozenset(
-    "\u2212"  # the minus sign, which is no dash to Unicode
-    "\u00ad\u200b\u2060\ufeff"  # soft hyphen, and what joins or parts words without a width
+    "\u2212"  # the minus sign, which Unicode does not count as a dash
+    "\u00ad\u200b\u2060\ufeff"  # soft hyphen, and zero-width joiners and spaces
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # direction
 )
 _UTR = re.compile(r"[0-9]{10}")
@@ -38,8 +38,8 @@ def normalise_identifier(
 ) -> str:
     """Return *text* as the canonical form of its *identifier_type*.
 
-    With *prototype_form*, `NHS` and nine digits pass as an NHS identifier, kept as a whole. No real
-    department knows that form.
+    With *prototype_form*, `NHS` and nine digits are accepted as an NHS identifier and kept as a
+    whole. No real department uses that form.
 
     Raises:
         ValueError: it is not such an identifier. Its text may be shown; it never holds *text*.
@@ -47,7 +47,7 @@ def normalise_identifier(
     compact = drop_separators(text)
     # Before any change of case: the capital of a dotless i is an ASCII letter.
     if not compact.isascii():
-        raise ValueError("only the letters A to Z, digits, spaces and hyphens may stand here")
+        raise ValueError("use only the letters A to Z, digits, spaces and hyphens")
     compact = compact.upper()
     if identifier_type is IdentifierType.NIN:
         return _nino(compact)
@@ -57,10 +57,10 @@ def normalise_identifier(
 
 
 def drop_separators(text: str) -> str:
-    """Return *text* without what people and programs put between characters, in any script.
+    """Return *text* without separators and invisible characters of any script.
 
-    Spaces, hyphens and dashes, and invisible marks of direction and of joints come along when a
-    number is pasted from a document. Tabs and line breaks stay: they are in no number.
+    A number that is pasted from a document may contain spaces, hyphens and dashes, direction marks
+    and zero-width joiners. Tabs and line breaks stay, because they occur in no number.
     """
     return "".join(
         character
@@ -72,8 +72,8 @@ def drop_separators(text: str) -> str:
 def identity_key(identifier_type: IdentifierType, canonical_value: str) -> str:
     """Return the part of a canonical identifier that identifies a person.
 
-    The last letter of a National Insurance number tells when contributions were due, and comes from
-    the same person's record: the first eight characters are the number. An NHS number counts whole.
+    The last letter of a National Insurance number only says when contributions were due; the first
+    eight characters identify the person. An NHS number is compared as a whole.
 
     Source: HMRC, Individuals Matching API 1.0, which compares eight characters.
     """
@@ -92,7 +92,7 @@ def whole_values(identifier_type: IdentifierType, key: str) -> tuple[str, ...]:
 def read_identity_key(identifier_type: IdentifierType, text: str, *, prototype_form: bool) -> str:
     """Return the identity key of *text*; a National Insurance number may lack its last letter.
 
-    For what is looked up, never for what is registered: notices of death, operators' selectors.
+    Used for look-ups (death notices, operators' selectors), never for registration.
 
     Raises:
         ValueError: it is not such an identifier. Its text may be shown; it never holds *text*.
@@ -107,12 +107,12 @@ def read_identity_key(identifier_type: IdentifierType, text: str, *, prototype_f
 def normalise_utr(text: str) -> str:
     """Return the unique taxpayer reference *text* as ten digits.
 
-    Spaces, hyphens and a leading or trailing `K` are forgiven. The first digit checks the others.
+    Spaces, hyphens and a leading or trailing `K` are dropped. The first digit is a check digit.
 
     Source: github.com/hmrc/domain, SaUtr and Modulus11Check.
 
     Raises:
-        ValueError: it is none. Its text may be shown; it never holds *text*.
+        ValueError: it is not a reference. Its text may be shown; it never holds *text*.
     """
     utr = _compact(text)
     utr = utr.removeprefix("K") if utr.startswith("K") else utr.removesuffix("K")
@@ -127,7 +127,7 @@ def normalise_utr(text: str) -> str:
 
 
 def _compact(text: str) -> str:
-    """Return *text* in capitals and without separators; what is not ASCII keeps its case."""
+    """Return *text* in capitals and without separators; non-ASCII text keeps its case."""
     # Before any change of case: the capital of a dotless i is an ASCII letter.
     compact = drop_separators(text)
     return compact.upper() if compact.isascii() else compact
@@ -152,11 +152,11 @@ def _nhs_number(number: str) -> str:
 
     Source: NHS Data Dictionary, "NHS NUMBER".
     """
-    # The library takes nine digits too: the form is settled here.
+    # The library also accepts nine digits, so the form is checked here.
     if not _NHS_NUMBER.fullmatch(number):
         raise ValueError("an NHS number is ten digits, with spaces as in 943 476 5919")
     if len(set(number)) == 1:
-        # These fit their check digit, and are what fills a field that nobody wants to fill.
+        # Their check digit is right, but such a number is only ever a placeholder.
         raise ValueError("an NHS number is not one digit ten times")
     if calculate_checksum(number[:9]) != int(number[9]):
         raise ValueError("the check digit does not fit the rest of this NHS number")

@@ -1,7 +1,7 @@
-"""Imports what a package offers when it is used for the first time.
+"""Imports the public names of a package when they are first used.
 
-The door of a module offers its settings and its use cases. A command that reads the settings must
-not wait for the use cases, which bring a web framework and a mapper with them (I13).
+A module's package offers its settings and its use cases. A command that only reads settings must
+not pay for importing the use cases, which load a web framework and an ORM (I13).
 """
 
 import importlib
@@ -13,8 +13,8 @@ from typing import Any
 def import_on_use(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
     """Return the `__getattr__` (PEP 562) of *package*.
 
-    *homes* names the attributes that each module of the package defines. An attribute stays in the
-    package after its first use, so that later uses cost nothing.
+    *homes* lists the attributes that each module of the package defines. After its first use an
+    attribute is stored in the package, so that later uses cost nothing.
     """
     modules = {name: module for module, names in homes.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""Tells which spellings of an e-mail address are one mailbox."""
+"""Compares e-mail addresses: which spellings belong to one mailbox."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -8,20 +8,21 @@ Row = TypeVar("Row", bound=Mapping[Any, Any])
 
 
 def mailbox_key(address: str) -> str:
-    """Return the form in which two spellings of one *address* are equal. Plus stays plus.
+    """Return the canonical form of *address*, in which two spellings of one mailbox are equal.
 
-    Letters in lower case, composed (NFC). They are not folded: `straße` and `strasse` are two
-    mailboxes at most servers, as are a ligature and its letters.
+    Letters are in lower case and composed (NFC), and a plus tag is kept. Letters are not case
+    folded: at most servers `straße` and `strasse` are two mailboxes, as are a ligature and its
+    letters.
     """
     local, _, domain = address.rpartition("@")
     return f"{unicodedata.normalize('NFC', local.lower())}@{domain.lower()}"
 
 
 def stored_keys(key: str) -> tuple[str, ...]:
-    """Return the keys under which the mailbox of *key* may be stored, the present one first.
+    """Return the keys under which the mailbox of *key* may be stored, the current one first.
 
-    Earlier releases folded letters. `govid migrate` rewrites their keys; until then a lookup asks
-    for both, and has to compare the address of what it finds.
+    Earlier releases case folded letters. `govid migrate` rewrites their keys; until then a look-up
+    uses both keys, and must compare the address of each row that it finds.
     """
     local, _, domain = key.rpartition("@")
     folded = f"{local.casefold()}@{domain}"
@@ -29,7 +30,7 @@ def stored_keys(key: str) -> tuple[str, ...]:
 
 
 def of_mailbox(rows: Sequence[Row], key: str) -> Sequence[Row]:
-    """Return those of *rows* that belong to the mailbox of *key*, those stored under it first.
+    """Return the *rows* that belong to the mailbox of *key*, rows stored under that key first.
 
     Each row has `email` and `email_canonical`.
     """

@@ -1,8 +1,8 @@
-"""Names of people: when two are the same, and how HMRC's form takes them.
+"""Compares names of people, and transcribes them for HMRC's forms.
 
-One table for every department, so that no two of them disagree about a name. Case, marks and
-punctuation carry no identity; a Latin letter beyond a to z is spelt out in a to z. Letters of
-other scripts stay what they are.
+All departments use this one table, so that two of them cannot disagree about a name. Case, marks
+and punctuation are ignored; a Latin letter beyond a to z is spelt out in a to z. Letters of other
+scripts are kept.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 HMRC_NAME_MAX = 35
-"""The longest name in HMRC's form. Source: hmrc/individuals-matching-api."""
+"""The longest name that HMRC's form accepts. Source: hmrc/individuals-matching-api."""
 
 _HMRC_MARKS = frozenset(" `-'^")
 _APOSTROPHES = frozenset(
@@ -31,8 +31,8 @@ _FULL_STOPS = re.compile(r" *\. *")
 _SPACES = re.compile(r"[\s.]+")
 _HYPHENS = re.compile("[-\u2010-\u2015\u2212\ufe58\ufe63\uff0d]+")
 
-# Source: ICAO Doc 9303-3, section 6, which has two transcriptions of these. The plain one is the
-# letter without its mark.
+# Source: ICAO Doc 9303-3, section 6, which has two transcriptions of these letters. The plain one
+# is the letter without its mark.
 _SPELT_OUT: Mapping[tuple[str, str], str] = {
     ("a", "\N{COMBINING DIAERESIS}"): "ae",
     ("o", "\N{COMBINING DIAERESIS}"): "oe",
@@ -44,8 +44,8 @@ _TWO_FORMS: Mapping[str, tuple[str, str]] = {
     "\N{LATIN SMALL LETTER SCHWA}": ("a", "e"),
 }
 
-# Letters that Unicode names by a word of their own. All others are named by the letters of a to z
-# that they are made of: "LATIN SMALL LETTER L WITH STROKE", "LATIN SMALL LIGATURE OE".
+# Letters with a Unicode name of their own. All others are named by the letters of a to z that they
+# are made of: "LATIN SMALL LETTER L WITH STROKE", "LATIN SMALL LIGATURE OE".
 _NAMED: Mapping[str, str] = {
     "ALPHA": "a",
     "BETA": "b",
@@ -71,7 +71,7 @@ _NAMED: Mapping[str, str] = {
 _LONGEST_LIGATURE = 2
 
 _JOINERS = frozenset("\u200c\u200d")
-# The first word of the Unicode names of their letters.
+# Scripts that join letters, by the first part of the Unicode names of their letters.
 _JOINING_SCRIPTS = frozenset(
     (
         *("ADLAM", "ARABIC", "HANIFI", "MANDAIC", "MONGOLIAN", "NKO", "PHAGS-PA", "SYRIAC"),
@@ -81,15 +81,15 @@ _JOINING_SCRIPTS = frozenset(
     )
 )
 
-# Vowel points of Hebrew and Arabic, which writers add or leave out.
+# Combining classes of the vowel points of Hebrew and Arabic, which are optional in writing.
 _FIRST_POINT, _LAST_POINT = 10, 35
 
 
 def spellings(name: str) -> tuple[str, ...]:
     """Return the forms in which *name* is compared, the plain one first.
 
-    A second form exists where custom has two transcriptions: `muller` and `mueller` for Müller.
-    A name without letters is the empty string.
+    A second form exists where two transcriptions are customary: `muller` and `mueller` for Müller.
+    A name without letters gives the empty string.
     """
     forms = ("", "")
     for base, marks in _clusters(name):
@@ -106,8 +106,8 @@ def is_same_name(one: str, other: str) -> bool:
 def is_same_given_name(one: str, other: str) -> bool:
     """Tell whether two people's first given names are the same.
 
-    Names are compared word by word, and a hyphen ends a word as a space or a full stop does:
-    `Anne-Marie` is `Anne Marie`. Two names with hyphens are compared whole.
+    Only the first part of each name is compared; a hyphen ends a part as a space or a full stop
+    does, so `Anne-Marie` matches `Anne Marie`. Two hyphenated names are compared as a whole.
     """
     first, second = _words(one), _words(other)
     if _meet(spellings("".join(first)), spellings("".join(second))):
@@ -132,8 +132,8 @@ def have_same_beginning(one: str, other: str, letters: int) -> bool:
 def is_joiner(name: str, place: int) -> bool:
     """Tell whether the character at *place* is a joiner that belongs to *name*.
 
-    Joiners (U+200C, U+200D) shape the letters around them in scripts that join letters. One stands
-    between two such letters, or after the last one of a word.
+    Joiners (U+200C, U+200D) shape the letters around them in scripts that join letters. A joiner
+    belongs between two such letters, or after the last letter of a name part.
 
     Source: Unicode Standard Annex 31, section 2.3.
     """
@@ -144,12 +144,12 @@ def is_joiner(name: str, place: int) -> bool:
 
 
 def hmrc_spellings(name: str) -> tuple[str, ...]:
-    """Return *name* in the letters of HMRC's form, in one or two transcriptions.
+    """Return *name* in the letters that HMRC's form accepts, in one or two transcriptions.
 
-    HMRC's apostrophes, hyphens and spaces are kept; other punctuation is left out.
+    Apostrophes, hyphens and spaces that HMRC accepts are kept; other punctuation is left out.
 
     Raises:
-        ValueError: the form cannot carry the name; the message does not quote it.
+        ValueError: the form cannot represent the name; the message does not quote it.
     """
     forms = ("", "")
     for base, marks in _clusters(name):
@@ -161,7 +161,7 @@ def hmrc_spellings(name: str) -> tuple[str, ...]:
 
 
 def _clusters(name: str) -> Iterator[tuple[str, str]]:
-    """Yield each character of *name*, decomposed, with the marks that stand on it."""
+    """Yield each character of *name*, decomposed, with its combining marks."""
     base, marks = "", ""
     for character in unicodedata.normalize("NFKD", name):
         if unicodedata.category(character).startswith("M"):
@@ -209,7 +209,7 @@ def _punctuation(character: str) -> str:
 
 
 def _transcribed(base: str, marks: str) -> tuple[str, str]:
-    """Return a Latin letter in a to z: plain, and as custom spells it out."""
+    """Return a Latin letter in a to z: the plain form, and the customary spelling."""
     plain, spelt = _letter(base)
     for mark in marks:
         spelt = _SPELT_OUT.get((spelt, mark), spelt)
@@ -230,7 +230,7 @@ def _letter(base: str) -> tuple[str, str]:
 def _named(name: str) -> str:
     """Return the letters of a to z in a letter's Unicode *name*.
 
-    A letter that no table knows is the initial of what Unicode calls it, so that none is lost.
+    A letter that no table lists becomes the initial of its Unicode name, so that none is lost.
     """
     words = [word for word in re.split("[ -]", name.partition(" WITH ")[0]) if word != "LATIN"]
     for word in words:
@@ -247,12 +247,12 @@ def _is_latin(character: str) -> bool:
         return character.isalpha()
     if not unicodedata.category(character).startswith("L"):
         return False
-    # The second is the one modifier letter of a Latin block.
+    # U+A788 is the only modifier letter in a Latin block.
     return unicodedata.name(character, "").startswith("LATIN") or character == "\ua788"
 
 
 def _words(names: str) -> list[str]:
-    """Return the words of the first given name; there is at least one, which may be empty."""
+    """Return the parts of the first given name; there is at least one, which may be empty."""
     return [word for word in _HYPHENS.split(first_given_name(names)) if word] or [""]
 
 

@@ -1,4 +1,4 @@
-"""Text that people wrote, without characters that control a terminal or the order of letters."""
+"""Checks text from people for control characters and text-direction marks."""
 
 import re
 from typing import Any
@@ -18,14 +18,14 @@ def is_plain_line(text: str) -> bool:
 
 
 def is_plain_text(text: str) -> bool:
-    """Tell whether *text* has no control characters but line feeds and tabs, and no such marks."""
+    """Tell whether *text* has no direction marks, and no control characters but LF and tab."""
     return _IN_LINES.search(text) is None
 
 
 def neutralise(value: Any) -> Any:
-    """Return *value*, of what JSON can hold, with each such character replaced by U+FFFD.
+    """Return the JSON *value* with control characters and direction marks replaced by U+FFFD.
 
-    Line feeds and tabs stay. It is for what was stored before such characters were refused.
+    Line feeds and tabs stay. Use it for text that was stored before such characters were refused.
     """
     if isinstance(value, str):
         return _IN_LINES.sub(REPLACEMENT, value)

@@ -1,7 +1,7 @@
-"""What simulated departments have in common: they confess, they misbehave on request, they limit.
+"""Wraps simulated departments: a marker header, fault injection and a rate limit.
 
-For `govid dev`, tests and rehearsals only. A simulator is an ASGI application; `Simulated` is put
-around it.
+For `govid dev`, tests and demonstrations only. A simulator is an ASGI application, and
+`SimulatedUpstream` wraps it.
 """
 
 from govid.bus.simulation.buckets import TokenBucket

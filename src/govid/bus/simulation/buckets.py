@@ -1,20 +1,20 @@
-"""A limit as departments keep it: so many calls a second, and never more saved up than that."""
+"""Limits the calls to a simulator by a token bucket, as departments do."""
 
 from govid.bus.clock import Clock
 
 
 class TokenBucket:
-    """Lets calls pass as long as it holds tokens, which come at an even rate."""
+    """A token-bucket rate limit: tokens arrive evenly, and at most one second's worth is kept."""
 
     def __init__(self, per_second: float | None, clock: Clock) -> None:
-        """Fill with *per_second* tokens a second; without a rate there is no limit."""
+        """Add *per_second* tokens a second; None means no limit."""
         self._rate = per_second
         self._clock = clock
         self._tokens = per_second or 0.0
         self._filled_at = clock.now()
 
     def take(self) -> bool:
-        """Take a token, if there is one."""
+        """Take a token if there is one; tell whether there was."""
         if self._rate is None:
             return True
         now = self._clock.now()

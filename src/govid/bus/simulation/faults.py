@@ -1,4 +1,4 @@
-"""Which calls of a simulator go wrong, and how."""
+"""Injects faults into a simulator: which calls fail, and how."""
 
 import random
 from enum import StrEnum
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Fault(StrEnum):
-    """What a simulator can do instead of answering."""
+    """A fault that a simulator can inject in place of its answer."""
 
     TOO_MANY = "429"
     AWAY = "503"
@@ -23,14 +23,14 @@ class Fault(StrEnum):
 
 
 class Share(msgspec.Struct, frozen=True):
-    """One fault, and the share of the calls that meet it."""
+    """One fault, and the share of calls that it affects."""
 
     fault: Fault
     share: float
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Return the share that *text* names: `503`, or `503:0.2` for every fifth call.
+        """Parse *text*: `503`, or `503:0.2` for about every fifth call.
 
         Raises:
             ValueError: there is no such fault, or the share is not between 0 and 1.
@@ -43,16 +43,16 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class Faults:
-    """The faults of one simulated port. They can be changed while it runs."""
+    """Decides which fault the next call of one simulator gets. Can be changed while it runs."""
 
     def __init__(self, text: str = "", *, seed: int = 0) -> None:
-        """Begin with the fault that *text* names, or with none; *seed* makes a run repeatable."""
-        self._dice = random.Random(seed)  # noqa: S311 - a die, no secret
+        """Start with the fault that *text* names, if any; *seed* makes a run repeatable."""
+        self._random = random.Random(seed)  # noqa: S311 - not a secret
         self._share: Share | None = None
         self.set(text)
 
     def set(self, text: str) -> None:
-        """Change what goes wrong; an empty *text* ends it.
+        """Set the fault to inject; an empty *text* ends it.
 
         Raises:
             ValueError: *text* names no fault.
@@ -60,8 +60,8 @@ class Faults:
         self._share = Share.read(text) if text else None
 
     def draw(self) -> Fault | None:
-        """Return what goes wrong with the next call, if anything does."""
+        """Return the fault to inject into the next call, if any."""
         share = self._share
-        if share is None or self._dice.random() >= share.share:
+        if share is None or self._random.random() >= share.share:
             return None
         return share.fault

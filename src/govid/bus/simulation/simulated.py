@@ -1,4 +1,4 @@
-"""Puts a simulator's manners around its application: it confesses, and fails when it is told to."""
+"""Wraps a simulator's application: marks its responses as simulated, and injects faults."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -14,49 +14,50 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ErrorBody = Callable[[int, str], tuple[bytes, str]]
-"""From a status and a path to the body that this API sends with it, and its media type."""
+"""Builds the error body that an API sends with a status on a path, and its media type."""
 
 HEADER = b"x-sim-fault"
-CONFESSION = (b"x-simulator", b"govid")
+SIMULATOR_HEADER = (b"x-simulator", b"govid")
 RETRY_AFTER = b"5"
 SLOW_SECONDS = 1.0
 GIANT_BYTES = 4 * 1024 * 1024
 FAULT_PATH = "/simulator/{}/fault"
-"""Where a rehearsal changes the fault while the simulator runs: PUT, with its text as the body."""
+"""The path that sets the fault while the simulator runs: PUT, with the fault as the body."""
 
 
 class Simulated:
-    """An ASGI application around a simulator's own.
+    """An ASGI application that wraps a simulator's own application.
 
-    A fault comes by the header `X-Sim-Fault`, which only tests send, or by *faults*. The one that
-    needs the application's help, `other-person`, is handed to it as `scope["govid.fault"]`.
+    A fault is chosen by the header `X-Sim-Fault`, which only tests send, or by *faults*. The fault
+    `other-person` is carried out by the wrapped application, which finds the fault in
+    `scope["govid.fault"]`.
     """
 
     def __init__(self, name: str, application: Any, faults: Faults, error_body: ErrorBody) -> None:
-        """Stand before *application* as *name*; *error_body* makes the bodies of its errors."""
+        """Wrap *application* as *name*; *error_body* builds the bodies of its errors."""
         self._fault_path = FAULT_PATH.format(name)
         self._application: Application = application
         self._error_body = error_body
         self.faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, well or badly."""
+        """Handle one request, with or without a fault."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        confessing = _confessing(send)
+        marked_send = _mark_as_simulated(send)
         if scope["path"] == self._fault_path and scope["method"] == "PUT":
-            await self._change(receive, confessing)
+            await self._set_fault(receive, marked_send)
             return
-        fault = self._fault(scope)
+        fault = self._choose_fault(scope)
         scope["govid.fault"] = fault
-        await self._answer(fault, scope, receive, confessing)
+        await self._respond_with(fault, scope, receive, marked_send)
 
-    def _fault(self, scope: Scope) -> Fault | None:
+    def _choose_fault(self, scope: Scope) -> Fault | None:
         asked = dict(scope["headers"]).get(HEADER)
         return Fault(asked.decode()) if asked else self.faults.draw()
 
-    async def _change(self, receive: Receive, send: Send) -> None:
+    async def _set_fault(self, receive: Receive, send: Send) -> None:
         try:
             self.faults.set((await _body(receive)).decode().strip())
         except ValueError:
@@ -64,7 +65,7 @@ class Simulated:
         else:
             await _respond(send, HTTPStatus.NO_CONTENT, b"", "text/plain")
 
-    async def _answer(
+    async def _respond_with(
         self, fault: Fault | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
         match fault:
@@ -76,7 +77,7 @@ class Simulated:
                 body = b'{"message":"no answer for Jane Canary, 943 476 5919, AA000003D, LS1 6AE"}'
                 await _respond(send, HTTPStatus.INTERNAL_SERVER_ERROR, body)
             case Fault.TIMEOUT:
-                await _until_hung_up(receive)
+                await _wait_for_disconnect(receive)
             case Fault.GIANT:
                 body = b'{"giant":"' + b"x" * GIANT_BYTES + b'"}'
                 await _respond(send, HTTPStatus.OK, body)
@@ -85,20 +86,20 @@ class Simulated:
             case Fault.MALFORMED:
                 await _respond(send, HTTPStatus.OK, b'{"id":"900000')
             case Fault.RESET:
-                await _break_off(send)
+                await _send_truncated(send)
             case _:
                 if fault is Fault.SLOW:
                     await asyncio.sleep(SLOW_SECONDS)
                 await self._application(scope, receive, send)
 
 
-def _confessing(send: Send) -> Send:
-    async def confess(message: Message) -> None:
+def _mark_as_simulated(send: Send) -> Send:
+    async def send_marked(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), CONFESSION]
+            message["headers"] = [*message.get("headers", ()), SIMULATOR_HEADER]
         await send(message)
 
-    return confess
+    return send_marked
 
 
 async def _respond(
@@ -114,14 +115,14 @@ async def _respond(
     await send({"type": "http.response.body", "body": body})
 
 
-async def _break_off(send: Send) -> None:
-    """Promise more than is sent. The server hangs up when it notices."""
+async def _send_truncated(send: Send) -> None:
+    """Announce more bytes than are sent. The server closes the connection when it notices."""
     head = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
     await send({"type": "http.response.start", "status": 200, "headers": head})
     await send({"type": "http.response.body", "body": b'{"id":', "more_body": True})
 
 
-async def _until_hung_up(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 

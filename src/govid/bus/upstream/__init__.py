@@ -1,8 +1,9 @@
-"""The way to systems that are not ours: one client for a department, and all its precautions.
+"""HTTP client for departments, with deadlines, retries, rate limits and circuit breakers.
 
-A module builds one `Department`, asks it for an `Api` each, and sends `Call`s. Whatever goes wrong
-on the way is an `UpstreamFailure`, which is an `Outage`: it costs an event no attempt. What an
-answer means is the module's business.
+It is no part of the event bus, and knows no event. A module builds one `Department`, creates an
+`UpstreamClient` for each API, and sends an `UpstreamRequest`. Any failure is an `UpstreamFailure`,
+which is an `Outage`: a handler that meets it spends no attempt. Not inside: the meaning of a
+response, which the module decides.
 """
 
 from govid.bus.upstream.api import Api, Limiter, paced

@@ -1,4 +1,4 @@
-"""Calls one API of a department, with every precaution."""
+"""Calls one API of a department: deadline, rate limit, retries and circuit breaker."""
 
 import asyncio
 import logging
@@ -27,43 +27,43 @@ from govid.bus.upstream.retries import PASSING, TransientFailure, retry_after, r
 log = logging.getLogger(__name__)
 
 SIMULATOR = "x-simulator"
-"""The header by which a simulator confesses."""
+"""The header that marks the responses of a simulator."""
 
 Sent = Callable[[], Call]
 
 
 class Limiter:
-    """A rate limit that several APIs share: calls leave one at a time, in even steps.
+    """A rate limit that several APIs share: calls are sent one at a time, at even intervals.
 
-    A burst would exceed the limit of a department that counts by moments.
+    A burst would exceed the limit of a department that counts over short intervals.
     """
 
     def __init__(self, per_second: float, *, behind: "Limiter | None" = None) -> None:
-        """Let *per_second* calls leave; each also needs a turn of the limit it is *behind*."""
+        """Allow *per_second* calls; each call also counts towards the limit *behind* this one."""
         self._per_second = per_second
         self._turns = AsyncLimiter(1, 1 / per_second)
         self._behind = behind
 
     def reserving(self, per_second: float) -> "Limiter":
-        """Return a limit for lesser calls, which leave so many of this one's turns to others."""
+        """Return a limit for low-priority calls that reserves *per_second* calls for all others."""
         return Limiter(self._per_second - per_second, behind=self)
 
     async def acquire(self) -> None:
-        """Wait for a turn."""
+        """Wait until the limit allows one more call."""
         await self._turns.acquire()
         if self._behind is not None:
             await self._behind.acquire()
 
 
 def paced(per_second: float | None) -> Limiter | None:
-    """Return the limit of so many calls in a second; none, if all may leave at once."""
+    """Return a rate limit of *per_second* calls; None means no limit."""
     return Limiter(per_second) if per_second else None
 
 
 class Api:
-    """One API: its base URL, its breaker, its limiter, its patience.
+    """Client of one API: its base URL, circuit breaker, rate limit and retry policy.
 
-    Never used inside a transaction: a department's silence must not hold a row.
+    Never used inside a transaction: a slow department must not keep a row locked.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Api:
         refuse_simulators: bool,
         limiter: Limiter | None = None,
     ) -> None:
-        """Call what is below *base_url* by *http*; several take turns at one *limiter*."""
+        """Send requests below *base_url* with *http*; several clients may share one *limiter*."""
         self.name = name
         self.base_url = base_url.rstrip("/")
         self.breaker = Breaker(
@@ -94,13 +94,13 @@ class Api:
         self.breaker.listen(lambda state: metrics.breaker(department, name, state))
 
     async def send(self, call: Call | Sent) -> Answer:
-        """Send *call* and return the answer, within the deadline.
+        """Send *call* and return the response, within the deadline.
 
-        A call given as a function is made anew for each attempt; only its first version says
-        whether it may be repeated.
+        If *call* is a function, it builds the request for each attempt; its first result decides
+        whether the request may be repeated.
 
         Raises:
-            UpstreamFailure: there is no answer, or none that could be used.
+            UpstreamFailure: there is no response, or none that can be used.
         """
         make: Sent = (lambda: call) if isinstance(call, Call) else call
         until = asyncio.get_running_loop().time() + self._policy.total_seconds
@@ -109,12 +109,12 @@ class Api:
             with attempt:
                 return await self._attempt(current, attempt.retry_state.attempt_number, until)
             current = make()
-        raise AssertionError("the loop ends with an answer or an error")
+        raise AssertionError("the loop ends with a response or an error")
 
     def refuse_other_subject(self) -> NoReturn:
-        """Refuse an answer that is about another person or appointment than was asked about.
+        """Reject a response about another person or appointment than was requested.
 
-        It is logged and counted, so that an operator hears of it.
+        It is logged and counted, so that an operator is alerted.
 
         Raises:
             Unusable: always.
@@ -125,7 +125,7 @@ class Api:
 
     async def _attempt(self, call: Call, number: int, until: float) -> Answer:
         self.breaker.check()
-        await self._turn(until)
+        await self._wait_for_limit(until)
         began = time.perf_counter()
         outcome = "cancelled"
         upstream_id = None
@@ -156,26 +156,26 @@ class Api:
             )
         return answer
 
-    async def _turn(self, until: float) -> None:
-        """Wait until the limiter lets one more call leave."""
+    async def _wait_for_limit(self, until: float) -> None:
+        """Wait until the rate limit allows one more call."""
         if self._limiter is None:
             return
         try:
             async with asyncio.timeout_at(until):
                 await self._limiter.acquire()
         except TimeoutError:
-            # We are too many; the department has done nothing wrong.
+            # govid's own rate limit; the department has not failed.
             raise RateLimited(self._department, "own limit") from None
 
     async def _exchange(self, call: Call, until: float) -> Answer:
         try:
-            async with asyncio.timeout_at(until), self._response(call) as response:
-                self._judge(response)
-                body = await self._body(response)
+            async with asyncio.timeout_at(until), self._open_response(call) as response:
+                self._check_head(response)
+                body = await self._read_body(response)
         except TimeoutError:
             raise Unavailable(self._department, "deadline") from None
         except httpx.RequestError as error:
-            # Without the cause: it holds the request, with its URL and headers (I9).
+            # Without the cause: it contains the request, with its URL and headers (I9).
             raise TransientFailure(self._department, type(error).__name__) from None
         answer = Answer(
             api=self._department,
@@ -188,7 +188,7 @@ class Api:
         return answer
 
     @asynccontextmanager
-    async def _response(self, call: Call) -> AsyncIterator[httpx.Response]:
+    async def _open_response(self, call: Call) -> AsyncIterator[httpx.Response]:
         request = self._http.build_request(
             call.method,
             f"{self.base_url}{call.path}",
@@ -207,11 +207,11 @@ class Api:
         finally:
             await response.aclose()
 
-    def _judge(self, response: httpx.Response) -> None:
-        """Refuse what is no answer by its head alone; then nothing of its body is read.
+    def _check_head(self, response: httpx.Response) -> None:
+        """Reject an unusable response by its head alone, before any of its body is read.
 
         Raises:
-            UpstreamFailure: it is none.
+            UpstreamFailure: the response cannot be used.
         """
         if self._refuse_simulators and SIMULATOR in response.headers:
             raise Misconfigured(self._department, "simulator")
@@ -228,10 +228,10 @@ class Api:
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
             raise Unusable(self._department, "redirect")
         if response.headers.get("content-encoding", "identity") != "identity":
-            # Nobody asked for it, and a few bytes of it may be a gigabyte.
+            # It was not requested, and a few compressed bytes may expand to a gigabyte.
             raise Unusable(self._department, "content encoding")
 
-    async def _body(self, response: httpx.Response) -> bytes:
+    async def _read_body(self, response: httpx.Response) -> bytes:
         chunks, size = [], 0
         async for chunk in response.aiter_raw():
             size += len(chunk)
@@ -246,7 +246,7 @@ def _media_type(answer: Answer) -> str:
 
 
 def _upstream_id(answer: Answer) -> str | None:
-    """Return the other side's own id of this exchange, where it gives one."""
+    """Return the department's own id of this exchange, if it sends one."""
     for name in ("x-request-id", "x-amz-cf-id", "correlationid"):
         if value := answer.headers.get(name):
             return value[:64]

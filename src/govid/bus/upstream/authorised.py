@@ -1,4 +1,4 @@
-"""Calls that carry a token, and get a new one once if the other side refuses the first."""
+"""Sends requests with an access token, and renews the token once if it is refused."""
 
 from collections.abc import Callable
 
@@ -11,34 +11,34 @@ from govid.bus.upstream.tokens import TokenCache
 
 
 class Authorised:
-    """An API, with the token that it wants."""
+    """Client of one API that adds an access token to each request."""
 
     def __init__(self, api: Api, tokens: TokenCache, is_refusal: Callable[[Answer], bool]) -> None:
-        """Call *api* with *tokens*; *is_refusal* knows its answer to a token that is no good.
+        """Call *api* with *tokens*; *is_refusal* recognises a response that refuses the token.
 
-        Not every 401 is one: a department may answer so about a person.
+        Not every 401 does: a department may also answer 401 about a person.
         """
         self.api = api
         self._tokens = tokens
         self._is_refusal = is_refusal
 
     async def send(self, call: Call) -> Answer:
-        """Send *call* with a token; the same call again with a new one, if the first is refused.
+        """Send *call* with a token; send it again with a new token if the first is refused.
 
         Raises:
-            AuthFailed: the new one is refused as well; the breaker is open now.
-            UpstreamFailure: there is no answer, or no token.
+            CredentialsRejected: the new token is refused as well; the breaker is open now.
+            UpstreamFailure: there is no response, or no token.
         """
-        answer = await self._with(await self._tokens.get(), call)
+        answer = await self._send_with(await self._tokens.get(), call)
         if not self._is_refusal(answer):
             return answer
-        answer = await self._with(await self._tokens.get(), call)
+        answer = await self._send_with(await self._tokens.get(), call)
         if not self._is_refusal(answer):
             return answer
         self.api.breaker.trip()
         raise AuthFailed(answer.api, "token refused")
 
-    async def _with(self, token: str, call: Call) -> Answer:
+    async def _send_with(self, token: str, call: Call) -> Answer:
         headers = {**call.headers, "Authorization": f"Bearer {token}"}
         answer = await self.api.send(structs.replace(call, headers=headers))
         if self._is_refusal(answer):

@@ -1,4 +1,4 @@
-"""Stops calling an API that is away, and tries it again from time to time (ADR-0018)."""
+"""Circuit breaker: stops calls to an unavailable API, and probes it periodically (ADR-0018)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from govid.bus.upstream.errors import Misconfigured, Unavailable, Unusable
 
 
 class BreakerState(StrEnum):
-    """What a breaker does with a call: pass it on, refuse it, or let one through to see."""
+    """Whether a circuit breaker passes calls, refuses them, or lets one probe through."""
 
     CLOSED = "closed"
     OPEN = "opened"
@@ -23,14 +23,15 @@ Listener = Callable[[BreakerState], None]
 
 
 class Breaker:
-    """Opens after some failures in a row, rests, and lets one call through to see.
+    """Circuit breaker of one API: opens after consecutive failures, then lets one probe through.
 
-    Only an API that is away opens it. What it answers does not, be it a refusal. The states are the
-    library's; that one call at a time probes, and that a cancelled one proves nothing, is ours.
+    Only an unavailable API opens it; a response does not, even if it is a refusal. The states come
+    from the library. That one call at a time probes, and that a cancelled probe changes nothing,
+    is added here.
     """
 
     def __init__(self, name: str, *, failures: int, rest_seconds: float) -> None:
-        """Open after so many *failures*, for *rest_seconds*."""
+        """Open after *failures* consecutive failures, for *rest_seconds*."""
         self._name = name
         self._context = Context(name, failures, rest_seconds)
         self._probing = False
@@ -38,38 +39,38 @@ class Breaker:
 
     @property
     def state(self) -> BreakerState:
-        """What the breaker does now."""
+        """The current state."""
         return BreakerState(self._context.state)
 
     def listen(self, listener: Listener) -> None:
-        """Tell *listener* each new state, at once."""
+        """Call *listener* with each new state, synchronously."""
         self._listeners.append(listener)
 
     def trip(self) -> None:
-        """Open, whatever was counted: somebody knows that no call can succeed."""
+        """Open at once, whatever was counted: the caller knows that no call can succeed."""
         self._context.set_state(OpenedState(self._name))
-        self._tell()
+        self._notify_listeners()
 
     def check(self) -> None:
-        """Say whether a call would get through now.
+        """Check that a call would be passed now.
 
         Raises:
-            Unavailable: it would not.
+            UpstreamUnavailable: it would be refused.
         """
         if self._is_resting() or self._probing:
             raise Unavailable(self._name, "breaker open")
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Let one call through, and learn from how it ends.
+        """Let one call through, and count its result.
 
         Raises:
-            Unavailable: the breaker is open, or another call is the probe.
+            UpstreamUnavailable: the breaker is open, or another call is the probe.
         """
         self.check()
         if self.state is BreakerState.OPEN:
             self._context.set_state(HalfOpenedState())
-            self._tell()
+            self._notify_listeners()
         probes = self.state is BreakerState.HALF_OPEN
         self._probing = probes
         try:
@@ -80,7 +81,7 @@ class Breaker:
         except (Unusable, Misconfigured):
             raise
         except Exception:
-            # The API refused, or asked for patience: it is there.
+            # The API refused the call or limited its rate, so it is available.
             self._context.handle_end_request()
             raise
         else:
@@ -88,16 +89,16 @@ class Breaker:
         finally:
             if probes:
                 self._probing = False
-            self._tell()
+            self._notify_listeners()
 
     def _is_resting(self) -> bool:
         if self.state is not BreakerState.OPEN:
             return False
-        # The library raises its state itself, over and over, and its traceback would grow.
+        # The library raises the same state object each time, and its traceback would grow.
         return time.time() <= (self._context.opened_at or 0) + self._context.ttl
 
-    def _tell(self) -> None:
-        """Pass on what has changed; the library keeps its messages until somebody takes them."""
+    def _notify_listeners(self) -> None:
+        """Notify the listeners of changes; the library keeps its messages until they are read."""
         messages, self._context.messages = self._context.messages, []
         for message in messages:
             if isinstance(message, ContextChanged):

@@ -1,4 +1,4 @@
-"""What is sent to a department, and what comes back."""
+"""Defines the request to a department, and its response."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One request.
+    """One request to a department.
 
-    `operation` and `route` are what logs and metrics say of it: a name (`patient.read`) and a path
-    with its variables unfilled. `path` is the real one, below the API's base URL, and is told to
-    nobody else. `repeatable` calls are sent again when they fail on the way, exactly as they are.
+    `operation` and `route` appear in logs and metrics: a name (`patient.read`) and a path template.
+    `path` is the real path, below the API's base URL, and appears nowhere else. A `repeatable`
+    request is sent again unchanged after a transport failure.
     """
 
     operation: str
@@ -27,17 +27,17 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     body: bytes | None = None
     accepts: tuple[str, ...] = ("application/json",)
-    """Media types that an answer with a body may have."""
+    """Media types that a response with a body may have."""
     repeatable: bool = False
     correlation_id: str | None = None
 
     def __repr__(self) -> str:
         """Name the operation only (I9)."""
-        return f"<Call {self.operation}>"
+        return f"<{type(self).__name__} {self.operation}>"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the department said: any status from 200 to 499 but 3xx, 408 and 429.
+    """The department's response: any status from 200 to 499 except 3xx, 408 and 429.
 
     The names of `headers` are in lower case.
     """
@@ -49,29 +49,29 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_success(self) -> bool:
-        """Whether the status is one of success."""
+        """Whether the status is 2xx."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     def decode(self, shape: type[T]) -> T:
-        """Return the body as *shape*; members that it does not know are passed over.
+        """Decode the body as *shape*; unknown members are ignored.
 
         Raises:
-            Unusable: the body is something else.
+            UnusableResponse: the body has another shape.
         """
         try:
             return msgspec.json.decode(self.body, type=shape)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            # Without the cause: its text may quote the body (I9).
+            # Without the cause: its message may quote the body (I9).
             raise Unusable(self.api, "unreadable body") from None
 
     def json(self) -> Any:
-        """Return the body as plain JSON.
+        """Decode the body as plain JSON.
 
         Raises:
-            Unusable: it is no JSON.
+            UnusableResponse: the body is not JSON.
         """
         return self.decode(object)
 
     def __repr__(self) -> str:
         """Show the status only (I9)."""
-        return f"<Answer {self.status}>"
+        return f"<{type(self).__name__} {self.status}>"

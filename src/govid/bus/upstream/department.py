@@ -1,4 +1,4 @@
-"""One department: a client, its connections, and the APIs that are called by it."""
+"""One department: the HTTP connection pool, the clients of its APIs, and its recovery signal."""
 
 import asyncio
 import logging
@@ -15,20 +15,20 @@ from govid.bus.upstream.policy import Policy
 
 CONNECTIONS = 20
 STRAGGLERS_SECONDS = 2.0
-"""So long after a department came back somebody may still be about to wait for it."""
+"""How long after a recovery a caller may still be about to start waiting for it."""
 SHORTEST_PAUSE_SECONDS = 0.1
 QUIET = ("httpx", "httpcore")
-"""Libraries that log URLs and headers, which name people (I9)."""
+"""Loggers of libraries that log URLs and headers, which may identify people (I9)."""
 
 Listener = Callable[[bool], None]
-"""Is told True when an API is back, and False when one may be: one call is enough to find out."""
+"""Called with True when an API is available again, and with False when a probe may succeed."""
 
 
 class Department:
-    """All that govid has open towards one department.
+    """One department: its connection pool and the clients of its APIs.
 
-    Certificates are checked; nothing is taken from the environment, neither a proxy nor a `.netrc`;
-    redirects are not followed.
+    Certificates are verified. Proxies and `.netrc` of the environment are ignored. Redirects are
+    not followed.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Department:
         transport: httpx.AsyncBaseTransport | None = None,
         refuse_simulators: bool = False,
     ) -> None:
-        """Reach the department by *transport*, or else by the network."""
+        """Reach the department through *transport*; None means the network."""
         for library in QUIET:
             logging.getLogger(library).setLevel(logging.WARNING)
         self.name = name
@@ -65,9 +65,9 @@ class Department:
         policy: Policy | None = None,
         limiter: Limiter | None = None,
     ) -> Api:
-        """Return the API *name*, with a breaker of its own.
+        """Return a client of the API *name*, with its own circuit breaker.
 
-        Its limiter is its own too, unless it is given the *limiter* that it shares with others.
+        It also has its own rate limit, unless it shares *limiter* with other APIs.
         """
         policy = policy or Policy()
         api = Api(
@@ -80,58 +80,60 @@ class Department:
             refuse_simulators=self._refuse_simulators,
             limiter=limiter,
         )
-        api.breaker.listen(partial(self._heard, api, policy.rest_seconds))
+        api.breaker.listen(partial(self._on_breaker_change, api, policy.rest_seconds))
         self._apis.append(api)
         return api
 
     def on_recovery(self, listener: Listener) -> None:
-        """Call *listener* each time that an API is back, and as long as it is not, after each rest.
+        """Call *listener* when an API recovers, and periodically while its breaker is open.
 
-        A breaker lets a call through to see, and makes none itself: who waits has to come by.
+        A circuit breaker lets a probe through but sends none itself: a waiting caller has to send
+        the request that probes the API.
         """
         self._listeners.append(listener)
 
     @property
     def state(self) -> str:
-        """`ok`, or `down` while the breaker of one of the APIs is not closed."""
+        """`ok`, or `down` while the circuit breaker of an API is not closed."""
         states = {api.breaker.state for api in self._apis}
         return "ok" if states <= {BreakerState.CLOSED} else "down"
 
-    def _heard(self, api: Api, rest_seconds: float, state: BreakerState) -> None:
+    def _on_breaker_change(self, api: Api, rest_seconds: float, state: BreakerState) -> None:
         match state:
             case BreakerState.CLOSED:
-                # An answer that refuses govid itself closes it for a moment: its caller opens it.
-                self._later(api, 0, partial(self._welcome, api))
+                # A response that rejects govid's credentials closes the breaker briefly, until
+                # its caller trips it: so the notification is deferred to the next loop iteration.
+                self._schedule(api, 0, partial(self._on_recovered, api))
             case BreakerState.OPEN:
                 pause = max(rest_seconds, SHORTEST_PAUSE_SECONDS)
-                self._later(api, pause, partial(self._look, api, pause))
+                self._schedule(api, pause, partial(self._request_probe, api, pause))
 
-    def _welcome(self, api: Api) -> None:
-        """Say that *api* is back, now and once more."""
-        self._tell(surely=True)
-        # Whoever was refused a moment ago is only now about to wait, and heard nothing.
-        self._later(api, STRAGGLERS_SECONDS, partial(self._tell, surely=True))
+    def _on_recovered(self, api: Api) -> None:
+        """Notify that *api* has recovered, now and once more."""
+        self._notify_listeners(is_recovered=True)
+        # A caller that was refused just before may start to wait only now, and missed the first.
+        self._schedule(api, STRAGGLERS_SECONDS, partial(self._notify_listeners, is_recovered=True))
 
-    def _look(self, api: Api, pause: float) -> None:
-        """Ask for a call that finds out; and again after a pause, if none did."""
+    def _request_probe(self, api: Api, pause: float) -> None:
+        """Request a probe, and request another after a pause if the breaker is still open."""
         if api.breaker.state is not BreakerState.CLOSED:
-            self._tell(surely=False)
-            self._later(api, pause, partial(self._look, api, pause))
+            self._notify_listeners(is_recovered=False)
+            self._schedule(api, pause, partial(self._request_probe, api, pause))
 
-    def _tell(self, *, surely: bool) -> None:
+    def _notify_listeners(self, *, is_recovered: bool) -> None:
         for listener in self._listeners:
-            listener(surely)
+            listener(is_recovered)
 
-    def _later(self, api: Api, seconds: float, work: Callable[[], None]) -> None:
-        """Do *work* then, and nothing else that was to be done about *api*."""
-        if (planned := self._timers.get(api)) is not None:
-            planned.cancel()
+    def _schedule(self, api: Api, seconds: float, work: Callable[[], None]) -> None:
+        """Schedule *work*, in place of what was scheduled for *api* before."""
+        if (scheduled := self._timers.get(api)) is not None:
+            scheduled.cancel()
         if self._is_closed:
             return
         self._timers[api] = asyncio.get_running_loop().call_later(seconds, work)
 
     async def close(self) -> None:
-        """Close all connections. A call that fails by it asks nobody to look."""
+        """Close all connections. A call that fails because of this requests no probe."""
         self._is_closed = True
         for timer in self._timers.values():
             timer.cancel()
@@ -139,19 +141,19 @@ class Department:
 
 
 def in_process(application: Any) -> httpx.AsyncBaseTransport:
-    """Return a way to an ASGI *application* in this process: no socket, the same bytes.
+    """Return a transport to an ASGI *application* in this process: no socket, the same bytes.
 
-    Its lifespan is not run. What it raises becomes a 500, as over a socket.
+    Its lifespan is not run. An exception in it becomes a 500, as over a socket.
     """
-    return _InProcess(application, raise_app_exceptions=False)
+    return _InProcessTransport(application, raise_app_exceptions=False)
 
 
-class _InProcess(httpx.ASGITransport):
-    """The library's own, but that an answer which breaks off is what it is over a socket."""
+class _InProcessTransport(httpx.ASGITransport):
+    """The library's transport, except that a truncated response fails as over a socket."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
             return await super().handle_async_request(request)
         except AssertionError:
-            # That the answer has come to its end is all that the library asserts.
-            raise httpx.RemoteProtocolError("the answer broke off", request=request) from None
+            # The library's only assertion is that the response is complete.
+            raise httpx.RemoteProtocolError("the response was truncated", request=request) from None

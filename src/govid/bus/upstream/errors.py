@@ -1,4 +1,4 @@
-"""What can go wrong on the way to a department. None of it is an answer, none is anybody's fault.
+"""Failures of a request to a department. None of them is an answer about a person.
 
 All of them are outages: a handler that meets one spends no attempt, and its key waits.
 """
@@ -9,53 +9,53 @@ from govid.bus.errors import Outage
 
 
 class UpstreamFailure(Outage):
-    """A department gave no answer that could be used.
+    """A department gave no response that can be used.
 
-    `reason` is a word out of the code, never of the other side: what it says may be personal (I9).
-    `retry_after` is how many seconds it asked us to wait, if it did.
+    `reason` is a constant of the code, never text from the department, which may be personal (I9).
+    `retry_after` is how many seconds the department asked govid to wait, if it did.
     """
 
     outcome: ClassVar[str] = "failed"
 
     def __init__(self, department: str, reason: str, *, retry_after: float | None = None) -> None:
-        """Say which department it was, and why."""
+        """Fail because of *reason* at *department*."""
         super().__init__(department)
         self.reason = reason
         self.retry_after = retry_after
 
     def again(self) -> Self:
-        """Return the same failure for another caller, without the first one's traceback."""
+        """Return an equal failure for another caller, without the traceback of this one."""
         return type(self)(self.dependency, self.reason, retry_after=self.retry_after)
 
 
 class Unavailable(UpstreamFailure):
-    """The department is away: no connection, no answer in time, or an error of its own (5xx)."""
+    """The department is unavailable: no connection, no response in time, or a 5xx status."""
 
     outcome = "unavailable"
 
 
 class Unusable(UpstreamFailure):
-    """The department is there, and what it sent is no answer: too long, a wrong type, unreadable.
+    """The department responded, but unusably: too long, of a wrong type, or not decodable.
 
-    It opens no breaker, as the next answer may be sound.
+    It opens no circuit breaker, because the next response may be usable.
     """
 
     outcome = "unusable"
 
 
 class RateLimited(UpstreamFailure):
-    """The department asks for fewer calls (429)."""
+    """The department limits the rate of calls (429)."""
 
     outcome = "rate_limited"
 
 
 class AuthFailed(UpstreamFailure):
-    """The department does not accept our credentials. An operator has to know."""
+    """The department rejects govid's credentials. An operator has to act."""
 
     outcome = "credentials_rejected"
 
 
 class Misconfigured(UpstreamFailure):
-    """A simulator answers where a department should."""
+    """A simulator answers where a real department is required."""
 
     outcome = "misconfigured"

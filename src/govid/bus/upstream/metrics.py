@@ -1,4 +1,4 @@
-"""What is counted of calls to departments. Labels come out of the code (I9)."""
+"""Metrics of requests to departments. Label values are constants of the code (I9)."""
 
 from collections.abc import Mapping
 
@@ -15,44 +15,44 @@ _NUMBERS: Mapping[BreakerState, int] = {
 
 
 class UpstreamMetrics:
-    """The instruments, one set for all departments of a process."""
+    """The metrics of all departments of a process."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        """Stand on *registry*; without one, count where nobody looks."""
+        """Register in *registry*; None means a private registry that is not exported."""
         registry = registry or CollectorRegistry()
         self._seconds = Histogram(
             "govid_department_seconds",
-            "Attempts to get an answer; the outcome is a status or a kind of failure.",
+            "Duration of requests to a department; the outcome is a status or a kind of failure.",
             ["department", "operation", "outcome"],
             buckets=SECONDS,
             registry=registry,
         )
         self._breakers = Gauge(
             "govid_breaker_state",
-            "0 closed, 1 half open, 2 open: no calls are made.",
+            "State of the circuit breaker: 0 closed, 1 half open, 2 open (no requests are sent).",
             ["department", "api"],
             registry=registry,
         )
 
         self._wrong_answers = Counter(
             "govid_department_wrong_answers_total",
-            "Answers about another person or appointment than was asked about.",
+            "Responses about another person or appointment than was requested.",
             ["department"],
             registry=registry,
         )
 
     def expect(self, department: str) -> None:
-        """Begin the series of *department* that an alarm watches, at 0."""
+        """Start the series of *department* that an alert watches, at 0."""
         self._wrong_answers.labels(department)
 
     def attempted(self, department: str, operation: str, outcome: str, seconds: float) -> None:
-        """Count one attempt that took *seconds*."""
+        """Record one attempt that took *seconds*."""
         self._seconds.labels(department, operation, outcome).observe(seconds)
 
     def wrong_answer(self, department: str) -> None:
-        """Count one answer that was about something else than was asked."""
+        """Count one response that was about another person or appointment."""
         self._wrong_answers.labels(department).inc()
 
     def breaker(self, department: str, api: str, state: BreakerState) -> None:
-        """Remember what the breaker of an API does."""
+        """Set the state of the circuit breaker of an API."""
         self._breakers.labels(department, api).set(_NUMBERS[state])

@@ -1,4 +1,4 @@
-"""Whether and when a call is sent again."""
+"""Retry with backoff: whether and when a request is sent again."""
 
 import random
 from datetime import UTC, datetime
@@ -26,31 +26,31 @@ PASSING = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-"""Statuses of troubles that may be over in a moment."""
+"""Statuses of failures that may be transient."""
 
 
 class TransientFailure(Unavailable):
-    """The department is away, perhaps only for a moment."""
+    """The department is unavailable, perhaps only briefly."""
 
 
 def retrying(policy: Policy, *, repeatable: bool) -> AsyncRetrying:
-    """Return the loop in which attempts are made.
+    """Return the retry loop: exponential backoff with full jitter.
 
-    Pauses are taken from the full width of a window that doubles, so that callers who failed
-    together do not come back together. A department that asked for a longer pause gets it. No
-    pause begins that would outlast the deadline.
+    A pause is drawn from the whole of a window that doubles, so that callers that failed together
+    do not retry together. A longer pause that the department asks for is kept. No pause starts that
+    would outlast the deadline.
     """
     return AsyncRetrying(
         stop=stop_after_attempt(policy.attempts if repeatable else 1)
         | stop_before_delay(policy.total_seconds),
-        wait=_Pauses(policy),
-        retry=retry_if_exception(_passes),
+        wait=_Backoff(policy),
+        retry=retry_if_exception(_is_transient),
         reraise=True,
     )
 
 
 def retry_after(header: str | None, now: datetime | None = None) -> float | None:
-    """Return how many seconds a `Retry-After` asks for: it holds a number or a date (RFC 9110)."""
+    """Return the seconds that a `Retry-After` header asks for, a number or a date (RFC 9110)."""
     if header is None:
         return None
     if header.strip().isdecimal():
@@ -63,7 +63,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
-class _Pauses:
+class _Backoff:
     def __init__(self, policy: Policy) -> None:
         self._jitter = wait_random_exponential(
             multiplier=policy.first_pause_seconds, max=policy.longest_pause_seconds
@@ -75,9 +75,9 @@ class _Pauses:
         asked = getattr(error, "retry_after", None)
         if asked is None:
             return self._jitter(retry_state)
-        # All who were told the same second would come in the same moment.
+        # Callers that received the same value would otherwise retry at the same moment.
         return float(asked) + random.uniform(0, self._spread)  # noqa: S311 - no secret
 
 
-def _passes(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     return isinstance(error, TransientFailure | RateLimited)

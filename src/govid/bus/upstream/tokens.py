@@ -1,4 +1,4 @@
-"""Keeps an access token until it is nearly spent, and fetches the next one once for everybody."""
+"""Caches OAuth access tokens, and renews each before it expires with a single request."""
 
 import asyncio
 import time
@@ -9,24 +9,24 @@ import msgspec
 from govid.bus.upstream.errors import UpstreamFailure
 
 EARLY = 0.8
-"""The part of a token's life after which it is replaced."""
+"""The part of a token's lifetime after which it is renewed."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """An access token, and how many seconds it lives."""
+    """An access token, and its lifetime in seconds."""
 
     value: str
     life_seconds: float
 
     def __repr__(self) -> str:
         """Show nothing (I9)."""
-        return "<Token>"
+        return f"<{type(self).__name__}>"
 
 
 class TokenCache:
-    """Holds the token of one client and scope.
+    """Caches the access token of one client and scope.
 
-    However many ask at once, one call is made; if it fails, it has failed for all who waited.
+    Concurrent callers share one token request; if it fails, it fails for all of them.
     """
 
     def __init__(
@@ -34,54 +34,54 @@ class TokenCache:
         fetch: Callable[[], Awaitable[Token]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Get tokens by *fetch*; *clock* counts seconds and never goes back."""
+        """Get tokens by *fetch*; *clock* is monotonic, in seconds."""
         self._fetch = fetch
         self._clock = clock
         self._fetching = asyncio.Lock()
         self._token: Token | None = None
         self._fetched_at = 0.0
-        self._rounds = 0
+        self._fetches = 0
         self._failure: UpstreamFailure | None = None
 
     async def get(self) -> str:
-        """Return a token that is good for some time yet.
+        """Return a token that is not about to expire.
 
         Raises:
-            UpstreamFailure: there is none, and none is to be had.
+            UpstreamFailure: no token is cached, and none can be fetched.
         """
         token = self._token
         if token is not None and self._age() < token.life_seconds * EARLY:
             return token.value
-        return await self._renewed(self._rounds)
+        return await self._renew(self._fetches)
 
     def forget(self, value: str) -> None:
-        """Drop the token *value*, which was refused; one that has come since then stays."""
+        """Evict the refused token *value*; a token that was fetched since then stays."""
         if self._token is not None and self._token.value == value:
             self._token = None
 
-    async def _renewed(self, waits_for: int) -> str:
+    async def _renew(self, fetches_before: int) -> str:
         async with self._fetching:
-            if self._rounds != waits_for:
-                # Somebody fetched while we waited for our turn.
+            if self._fetches != fetches_before:
+                # Another caller fetched while this one waited for the lock.
                 if self._failure is not None:
                     raise self._failure.again()
                 if self._token is not None:
                     return self._token.value
-            return await self._round()
+            return await self._fetch_token()
 
-    async def _round(self) -> str:
+    async def _fetch_token(self) -> str:
         asked_at = self._clock()
         try:
             token = await self._fetch()
         except UpstreamFailure as failure:
-            self._rounds += 1
+            self._fetches += 1
             if self._token is not None and self._age() < self._token.life_seconds:
-                # The old one is good for a while: no need to fail as long as it is.
+                # The old token is still valid, so this failure does not matter yet.
                 return self._token.value
             self._failure = failure
             raise
-        self._rounds += 1
-        # Its life began when the other side made it, which was after we asked.
+        self._fetches += 1
+        # Counted from the request: the token was issued after it.
         self._token, self._fetched_at, self._failure = token, asked_at, None
         return token.value
 
