@@ -1,4 +1,7 @@
-"""HMRC: tax records, notices of death, and who holds a National Insurance number."""
+"""Tax records, consent to read them, and verification of National Insurance numbers.
+
+Not inside: accounts and their status, which belong to the identity module.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,8 +1,9 @@
-"""Consent to tax records: a citizen begins it here, gives it at HMRC, and brings it back.
+"""OAuth consent to tax records: the citizen starts it here, gives it at HMRC, and returns a code.
 
-HMRC sends the browser back to a page of the service that calls govid, and that service hands over
-what the browser brought, with the citizen's own token (ADR-0019). What was begun belongs to the
-account that began it: a link sent to somebody else gives its sender nothing.
+HMRC sends the browser back to a page of the service that calls govid. That service passes on the
+code and the state that the browser returned, with the citizen's own access token (ADR-0019). A
+started consent belongs to the account that started it: sending the link to another person gives
+the sender nothing.
 """
 
 import secrets
@@ -30,7 +31,7 @@ HOUR_SECONDS = 3600
 
 
 class TaxConsent:
-    """Takes consents, tells of them, and forgets them."""
+    """Starts, grants, shows and withdraws a citizen's consent to tax records."""
 
     def __init__(
         self,
@@ -44,10 +45,10 @@ class TaxConsent:
         min_level: Level,
         most_per_hour: int,
     ) -> None:
-        """Send citizens to *desk*; without one, HMRC is not connected.
+        """Send citizens to *desk*; None means that HMRC is not connected.
 
-        An account begins at most *most_per_hour* times; 0 is no limit. Each time it can exchange
-        one code at most, so this also bounds the calls to HMRC.
+        An account may start a consent *most_per_hour* times; 0 is no limit. Each start allows at
+        most one code exchange, so this also bounds the calls to HMRC.
         """
         self._uow = uow
         self._desk = desk
@@ -60,10 +61,12 @@ class TaxConsent:
 
     @rerun_on_conflict
     async def begin(self, principal: Principal, cause: Cause) -> ConsentBegunView:
-        """Return where the citizen consents; what they had begun before is good no longer.
+        """Start a consent and return the address at which the citizen gives it.
+
+        A consent that was started before can no longer be completed.
 
         Raises:
-            GovidError: HMRC is not connected, the account may not, or has begun too often.
+            GovidError: HMRC is not connected, the account may not consent, or its quota is reached.
         """
         desk = self._connected()
         check_level(principal, self._min_level)
@@ -87,13 +90,13 @@ class TaxConsent:
         )
 
     async def grant(self, given: GrantConsent, principal: Principal, cause: Cause) -> ConsentView:
-        """Exchange what the browser brought back for tokens, and keep them.
+        """Exchange the code that the browser returned for tokens, and store them.
 
-        The state is used up first and whatever comes of it, so that nobody can try codes with it.
-        Who withdraws while HMRC is asked has withdrawn this too.
+        The state is consumed first, whatever the result, so that it cannot be used to try several
+        codes. A withdrawal during the call to HMRC also withdraws this consent.
 
         Raises:
-            GovidError: this account has not begun it, HMRC takes the code for bad, or is away.
+            GovidError: this account has not started it, or HMRC refuses the code or is unavailable.
         """
         desk = self._connected()
         check_level(principal, self._min_level)
@@ -123,7 +126,7 @@ class TaxConsent:
         return await self.status(principal)
 
     async def status(self, principal: Principal) -> ConsentView:
-        """Tell how the principal's consent stands."""
+        """Return the status of the principal's consent."""
         dates = await self._consents.dates(principal.account_id)
         if dates is None:
             return ConsentView(status="none")
@@ -136,7 +139,7 @@ class TaxConsent:
 
     @rerun_on_conflict
     async def withdraw(self, principal: Principal, cause: Cause) -> None:
-        """Forget the consent. At HMRC it stands until it ends, or the citizen ends it there."""
+        """Delete the consent. At HMRC it stays valid until it ends or the citizen ends it there."""
         async with self._uow.begin(cause) as tx:
             if await self._consents.forget(tx, principal.account_id):
                 tx.emit(TaxConsentWithdrawn(account_id=principal.account_id, timestamp=tx.now))
@@ -148,6 +151,6 @@ class TaxConsent:
 
 
 def _challenge(proof: str) -> str:
-    """Return what HMRC is told of *proof* before it is shown (RFC 7636, S256)."""
+    """Return the PKCE code challenge of *proof*, the code verifier (RFC 7636, S256)."""
     digest = sha256(proof.encode()).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""Notices of death."""
+"""Publishes a simulated death notice, for demonstrations."""
 
 import asyncio
 
@@ -7,19 +7,19 @@ from govid.bus.contracts import DeathNotified, IdentifierType
 
 
 class SimulatedDeath:
-    """Gives one notice of death, some time after the server is ready.
+    """Publishes one death notice, some time after the server is ready.
 
-    It leaves like a real one: through the outbox, on the same topic, handled by the same code.
+    It takes the path of a real one: through the outbox, on the same topic, to the same handlers.
     """
 
     def __init__(self, uow: UnitOfWork, *, nino: str, delay_seconds: float) -> None:
-        """Report the holder of *nino* dead after *delay_seconds*."""
+        """Report the death of the person with *nino* after *delay_seconds*."""
         self._uow = uow
         self._nino = nino
         self._delay_seconds = delay_seconds
 
     async def run(self) -> None:
-        """Wait, give the notice, and be done."""
+        """Wait, publish the notice, and end."""
         await asyncio.sleep(self._delay_seconds)
         cause = Cause(correlation_id=str(uuid7()), actor=Actor(kind="module", id="hmrc.deaths"))
         async with self._uow.begin(cause) as tx:

@@ -1,4 +1,4 @@
-"""What becomes of a person's tax records when their account is closed."""
+"""Erases a person's tax records when their account is closed."""
 
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import AccountClosed
@@ -6,20 +6,20 @@ from govid.hmrc.repository import FiledRecords
 
 
 class Erasure:
-    """Erases what the owner of a closed account has filed: nobody could see it any more."""
+    """Erases the tax records that were filed by the owner of a closed account."""
 
     def __init__(self, tax_records: FiledRecords) -> None:
-        """Erase among *tax_records*."""
+        """Erase from *tax_records*."""
         self._tax_records = tax_records
 
     async def prepare(self, delivery: Delivery[AccountClosed]) -> None:
-        """Ask nobody."""
+        """Do nothing: there is no input to read."""
 
     async def apply(
         self,
         tx: Transaction,
         delivery: Delivery[AccountClosed],
-        outcome: None,  # noqa: ARG002 - nobody was asked
+        outcome: None,  # noqa: ARG002 - of the handler protocol
     ) -> None:
-        """Erase the account's records."""
+        """Erase the account's records in the handler's transaction."""
         await self._tax_records.erase(tx, delivery.event.account_id)

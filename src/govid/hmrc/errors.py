@@ -1,4 +1,4 @@
-"""What the HMRC module refuses."""
+"""Defines the errors of the HMRC module. Each docstring is the message that the client sees."""
 
 from govid.bus import GovidError, Kind
 
@@ -11,70 +11,70 @@ class AccountIsBlocked(GovidError):
 
 
 class StepUpRequired(GovidError):
-    """Whoever wants to see tax records has to be known better: verify your account first."""
+    """Tax records require a verified account. Please verify your identity first."""
 
     code = "step-up-required"
     kind = Kind.FORBIDDEN
 
 
 class TaxRecordsAreOff(GovidError):
-    """HMRC's tax records cannot be seen here, as govid is not connected to them."""
+    """Tax records from HMRC are not available, because govid is not connected to HMRC."""
 
     code = "tax-records-off"
     kind = Kind.UNAVAILABLE
 
 
 class HmrcIsAway(GovidError):
-    """HMRC cannot be asked at the moment; please try again shortly."""
+    """HMRC is not available at the moment. Please try again later."""
 
     code = "hmrc-away"
     kind = Kind.UNAVAILABLE
 
 
 class ConsentNotBegun(GovidError):
-    """You have not begun to consent, or it was too long ago; please begin again."""
+    """You have not started to give consent, or it was too long ago. Please start again."""
 
     code = "consent-not-begun"
     kind = Kind.CONFLICT
 
 
 class CodeRefused(GovidError):
-    """HMRC does not accept the code, which is good once and for ten minutes; please begin again."""
+    """HMRC does not accept the code. It is valid once, for 10 minutes. Please start again."""
 
     code = "consent-code-refused"
     kind = Kind.CONFLICT
 
 
 class ConsentNeeded(GovidError):
-    """HMRC shows your tax records with your consent only; please give it first."""
+    """HMRC only shows your tax records with your consent. Please give your consent first."""
 
     code = "tax-consent-needed"
     kind = Kind.FORBIDDEN
 
 
 class ConsentHasLapsed(GovidError):
-    """Your consent at HMRC has ended; please give it again."""
+    """Your consent at HMRC has ended. Please give it again."""
 
     code = "tax-consent-lapsed"
     kind = Kind.FORBIDDEN
 
 
 class ReferenceRefused(GovidError):
-    """HMRC does not show what belongs to that reference to whoever gave consent."""
+    """HMRC does not show the records of that reference to the person who gave consent."""
 
     code = "tax-reference-refused"
     kind = Kind.FORBIDDEN
 
 
 class TaxRecordNotFound(GovidError):
-    """There is no such record among those that you filed."""
+    """You have not filed a tax record with this id."""
 
     code = "tax-record-not-found"
     kind = Kind.NOT_FOUND
 
 
 class NoTaxData(GovidError):
-    """HMRC has no data, or none yet; that does not mean that nothing was earned or paid."""
+    """HMRC has no data, or none yet. This does not mean that nothing was earned or paid."""
 
     code = "no-tax-data"
     kind = Kind.NOT_FOUND

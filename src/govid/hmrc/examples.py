@@ -1,4 +1,4 @@
-"""Examples for the API's documents."""
+"""Defines the OpenAPI examples of the HMRC routes."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from litestar.openapi.spec import Example
 
-from govid.hmrc import money
+from govid.hmrc.money import NO_DATA, write
 from govid.hmrc.schemas import (
     BalanceView,
     BenefitsView,
@@ -37,12 +37,12 @@ _TAX_RECORD = TaxRecordView(
     name="Ida Newton",
     tax_number="1000057161",
     tax_year="2022-2023",
-    tax_amount=money.write(Decimal("1250.50")),
+    tax_amount=write(Decimal("1250.50")),
 )
 
 TAX_RECORD_REQUESTS = [Example(id="tax-record", summary="A tax record", value=FILE_TAX_RECORD)]
-TAX_RECORDS = [Example(id="tax-record", summary="As it is filed", value=_TAX_RECORD)]
-TAX_RECORD_LISTS = [Example(id="tax-records", summary="All of yours", value=[_TAX_RECORD])]
+TAX_RECORDS = [Example(id="tax-record", summary="A filed tax record", value=_TAX_RECORD)]
+TAX_RECORD_LISTS = [Example(id="tax-records", summary="Your tax records", value=[_TAX_RECORD])]
 
 GRANT_CONSENT: dict[str, Any] = {
     "code": "5d2f6a0e9b8c4f71a3d6e2c40b9f8a17",
@@ -67,49 +67,49 @@ _SUMMARY = TaxSummaryView(
             employer_paye_reference="123/AB456",
             employer_name="Acme Ltd",
             off_payroll_work=False,
-            pay_from_employment=money.write(Decimal("22520.65")),
-            tax_taken_off_pay=money.write(Decimal("1990.10")),
+            pay_from_employment=write(Decimal("22520.65")),
+            tax_taken_off_pay=write(Decimal("1990.10")),
         )
     ],
     pensions=PensionsView(
         received=BenefitsView(
-            other_pensions_and_retirement_annuities=money.write(Decimal("1252.75")),
-            incapacity_benefit=money.write(Decimal("0.00")),
-            jobseekers_allowance=money.NO_DATA,
-            seiss_net_paid=money.NO_DATA,
+            other_pensions_and_retirement_annuities=write(Decimal("1252.75")),
+            incapacity_benefit=write(Decimal("0.00")),
+            jobseekers_allowance=NO_DATA,
+            seiss_net_paid=NO_DATA,
         )
     ),
-    refunds=RefundsView(tax_refunded_or_set_off=money.write(Decimal("0.00"))),
+    refunds=RefundsView(tax_refunded_or_set_off=write(Decimal("0.00"))),
 )
 _ACCOUNT = TaxAccountView(
     balance=BalanceView(
-        total_overdue=money.write(Decimal(500)),
-        total_payable=money.write(Decimal(500)),
-        total_pending=money.write(Decimal(1500)),
-        total=money.write(Decimal(2500)),
-        credit_available=money.write(Decimal(0)),
+        total_overdue=write(Decimal(500)),
+        total_payable=write(Decimal(500)),
+        total_pending=write(Decimal(1500)),
+        total=write(Decimal(2500)),
+        credit_available=write(Decimal(0)),
         earliest_payable_due_date=date(2026, 1, 31),
     ),
     charges=[
         ChargeView(
             charge_id="AB1234567",
             charge_type="ITSA",
-            amount=money.write(Decimal(1250)),
-            outstanding=money.write(Decimal(500)),
+            amount=write(Decimal(1250)),
+            outstanding=write(Decimal(500)),
             tax_year="2024-25",
             due_date=date(2026, 1, 31),
         )
     ],
-    refunds=[PaidBackView(amount=money.write(Decimal("355.25")), requested=money.NO_DATA)],
+    refunds=[PaidBackView(amount=write(Decimal("355.25")), requested=NO_DATA)],
     payments=[
-        PaymentView(
-            amount=money.write(Decimal(500)), reference="PAY123456", paid_on=date(2025, 4, 11)
-        )
+        PaymentView(amount=write(Decimal(500)), reference="PAY123456", paid_on=date(2025, 4, 11))
     ],
 )
 
-CONSENT_REQUESTS = [Example(id="consent", summary="As HMRC sent it back", value=GRANT_CONSENT)]
-CONSENTS_BEGUN = [Example(id="begun", summary="Where to go", value=_BEGUN)]
-CONSENTS = [Example(id="granted", summary="As it was given", value=_CONSENT)]
-TAX_SUMMARIES = [Example(id="tax-year", summary="A year", value=_SUMMARY)]
-TAX_ACCOUNTS = [Example(id="tax-account", summary="An account", value=_ACCOUNT)]
+CONSENT_REQUESTS = [
+    Example(id="consent", summary="The code and state from HMRC", value=GRANT_CONSENT)
+]
+CONSENTS_BEGUN = [Example(id="begun", summary="Where to give consent", value=_BEGUN)]
+CONSENTS = [Example(id="granted", summary="A given consent", value=_CONSENT)]
+TAX_SUMMARIES = [Example(id="tax-year", summary="A tax year", value=_SUMMARY)]
+TAX_ACCOUNTS = [Example(id="tax-account", summary="A Self Assessment account", value=_ACCOUNT)]

@@ -1,4 +1,4 @@
-"""Streams what the HMRC module holds about an account, for the account's own export."""
+"""Streams the HMRC module's data about an account, for the account's data export."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _TAX_RECORD_BYTES = func.octet_length(TaxRecord.name)
 
 
 class Records:
-    """The records of one account, as they are stored, without what opens something."""
+    """Reads the stored records of one account, without tokens and other secrets."""
 
     def __init__(self, database: Database, *sealing_keys: bytes) -> None:
         """Read from *database*, which need not be open yet; decrypt with *sealing_keys*."""
@@ -28,11 +28,11 @@ class Records:
     def sections(
         self,
     ) -> Mapping[str, Callable[[UUID], AsyncIterator[Sequence[Mapping[str, Any]]]]]:
-        """Return what streams each kind of record, in pages."""
+        """Return a function for each kind of record that streams it in pages."""
         return {"tax_records": self._tax_records, "consents": self.consents}
 
     async def consents(self, account_id: UUID) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
-        """Yield the consent, with the reference that it was given for if it can be decrypted."""
+        """Yield the consent, and the taxpayer reference it was given for if it can be decrypted."""
         dates = await self._consents.dates(account_id)
         kept = await self._consents.find(account_id)
         if dates is None or kept is None:
@@ -41,7 +41,7 @@ class Records:
         yield ({**structs.asdict(dates), "utr": utr},)
 
     async def _tax_records(self, account_id: UUID) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
-        """Yield the filed records; amounts are exact, as in every answer."""
+        """Yield the filed records; amounts are exact, as in every response."""
         rows = select(*_TAX_RECORD).where(TaxRecord.account_id == account_id)
         async for page in stream_pages(self._reads, rows, _TAX_RECORD_BYTES):
             yield [{**row, "tax_amount": write(row["tax_amount"])} for row in page]

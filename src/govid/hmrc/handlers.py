@@ -1,4 +1,4 @@
-"""Events in: which of them reach HMRC, under which names."""
+"""Declares the event subscriptions of the HMRC module."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from govid.hmrc.verification import Verification
 from govid.hmrc.withdrawal import Withdrawal
 
 VERIFICATION = "hmrc.verification"
-"""The subscriber that waits while HMRC is away."""
+"""The subscriber whose deliveries wait while HMRC is unavailable."""
 
 
 def consumers(

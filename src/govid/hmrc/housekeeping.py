@@ -1,4 +1,4 @@
-"""Deletes what somebody began and never brought back: nothing rests on when that happens."""
+"""Deletes expired consent requests periodically. No rule depends on when that happens."""
 
 from govid.bus import PeriodicWorker
 from govid.hmrc.repository import ConsentRequests
@@ -7,14 +7,14 @@ PERIOD_SECONDS = 60.0
 
 
 class Housekeeping:
-    """The worker that keeps HMRC's tables in order; several replicas may do so at once."""
+    """The worker that deletes expired consent requests; several replicas may run it at once."""
 
     def __init__(self, requests: ConsentRequests) -> None:
-        """Tidy *requests*."""
+        """Delete from *requests*."""
         self._requests = requests
 
     async def run(self) -> None:
-        """Tidy now and every minute, until cancelled."""
+        """Run now and every minute, until cancelled."""
         await PeriodicWorker(
             self._requests.tidy,
             PERIOD_SECONDS,

@@ -1,4 +1,4 @@
-"""How well somebody has to be known to see tax records."""
+"""Checks the identity assurance that tax records require."""
 
 from govid.bus import Principal
 from govid.hmrc.errors import StepUpRequired
@@ -6,10 +6,10 @@ from govid.hmrc.settings import Level
 
 
 def check_level(principal: Principal, least: Level) -> None:
-    """Let pass who is known well enough. P0, P1 and P2 are in order as they are written.
+    """Check that *principal* has the identity assurance *least*. P0, P1 and P2 sort as text.
 
     Raises:
-        StepUpRequired: they are not.
+        StepUpRequired: the assurance is too low.
     """
     if principal.assurance < least:
         raise StepUpRequired

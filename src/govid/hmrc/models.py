@@ -1,4 +1,4 @@
-"""The tables of the HMRC module, as columns. The rules of the rows stand in the migrations."""
+"""Declares the tables of the HMRC module as columns. Constraints are in the migrations."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """The base of HMRC's tables: its own schema, exact money, and no time without its zone."""
+    """Base of the tables: schema `hmrc`, exact amounts, and times with a time zone."""
 
     metadata = MetaData(schema="hmrc")
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy declares it so
@@ -31,7 +31,7 @@ class Base(DeclarativeBase):
 
 
 class TaxRecord(Base):
-    """A tax record, as its owner filed it."""
+    """A tax record that its owner filed."""
 
     __tablename__ = "tax_record"
 
@@ -46,7 +46,7 @@ class TaxRecord(Base):
 
 
 class Account(Base):
-    """What is known here of an account: whether it may be used."""
+    """Whether an account is blocked, as far as this module knows it."""
 
     __tablename__ = "account"
 
@@ -55,7 +55,7 @@ class Account(Base):
 
 
 class ConsentRequest(Base):
-    """A consent that somebody has begun to give, and who may bring it back."""
+    """A consent that an account has started, and that only this account may complete."""
 
     __tablename__ = "consent_request"
 
@@ -67,7 +67,7 @@ class ConsentRequest(Base):
 
 
 class Consent(Base):
-    """A consent that was given; once it has lapsed, nothing is sealed in it."""
+    """A consent that was given; once it has lapsed, it holds no tokens."""
 
     __tablename__ = "consent"
 
@@ -82,7 +82,7 @@ class Consent(Base):
 
 
 class Quota(Base):
-    """A counter of a rate (`govid.bus.storage.quotas`), in a span that ends at `ends_at`."""
+    """A quota counter (`govid.bus.storage.quotas`) of a period that ends at `ends_at`."""
 
     __tablename__ = "quota"
 

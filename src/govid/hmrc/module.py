@@ -1,4 +1,4 @@
-"""The HMRC module, put together."""
+"""Builds the HMRC module: event subscriptions, periodic cleanup and wiring."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
@@ -36,17 +36,17 @@ def build(
     recovered: Callable[[Collection[str], bool], None] | None = None,
     rehearse: Callable[[HmrcSimulator], None] | None = None,
 ) -> Module:
-    """Build the module: its routes below `/api/hmrc`, its subscribers and its simulated death.
+    """Build the module: routes below `/api/hmrc`, subscribers, and the simulated death notice.
 
-    *facts* knows what the holders of accounts claim to be; *metrics* counts calls to HMRC;
-    *recovered* is told which subscribers may go on, as HMRC is back, and whether that is sure;
-    *rehearse* is given a simulator that stands in for HMRC.
+    *facts* reads the claimed facts of accounts; *metrics* counts requests to HMRC. *recovered* is
+    called with the subscribers that may continue because HMRC is available again, and with whether
+    that is certain. *rehearse* is called with the simulator that replaces HMRC, if there is one.
 
     Raises:
-        ValueError: the number for the simulated death is no National Insurance number, the
-            simulator's fault is unknown, or there is no key to keep consents under.
+        ValueError: the number for the simulated death notice is no National Insurance number, the
+            simulator's fault is unknown, or there is no key to encrypt consents.
     """
-    # A list is one statement, which needs no BEGIN and no COMMIT around it.
+    # A single statement needs no BEGIN and COMMIT around it.
     singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     seal = Seal(settings.sealing_key, *settings.old_sealing_keys)
     accounts, filed, consents = Accounts(), FiledRecords(singles), Consents(singles, seal)

@@ -1,22 +1,22 @@
-"""Amounts of money in JSON: exact, never through a binary fraction."""
+"""Parses and formats amounts of money in JSON exactly, without binary fractions."""
 
 import re
 from decimal import Decimal
 
 from msgspec import Raw
 
-# Read from the text and not as a number: there, 1e-2 and 0.01 could not be told apart any more.
+# Matched as text and not parsed as a number, which would make 1e-2 and 0.01 equal.
 _FORM = re.compile(rb'("?)(-?(?:0|[1-9][0-9]{0,12})(?:\.[0-9]{1,2})?)\1')
 
 NO_DATA = Raw(b"null")
-"""No amount at all, which is not zero."""
+"""No amount is known, which is not zero."""
 
 
 def read(raw: Raw) -> Decimal:
-    """Return the amount that *raw* holds as a JSON number or a decimal string, in pounds.
+    """Parse the amount in pounds in *raw*, a JSON number or a decimal string.
 
     Raises:
-        ValueError: it is none, or not an exact one. Its text may be shown.
+        ValueError: it is no amount, or not an exact one. Its text may be shown.
     """
     written = _FORM.fullmatch(bytes(raw))
     if written is None:

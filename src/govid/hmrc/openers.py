@@ -1,7 +1,7 @@
-"""What opens a citizen's tax records: kept, renewed in time, by one at a time.
+"""Provides the consent tokens of a citizen, with refresh-token rotation by one task at a time.
 
-HMRC takes a refresh token once, and ends the consent if two come with it. Whoever renews claims
-that in the row first; everybody else waits for the result, in this process and in others.
+HMRC accepts a refresh token once, and ends the consent if it is presented twice. So a task claims
+the renewal in the row first; other tasks wait for the result, in this process and in others.
 """
 
 import asyncio
@@ -18,43 +18,43 @@ from govid.hmrc.registry.taxes import ConsentDesk, ReconsentRequired
 from govid.hmrc.repository import Consents, Holding
 
 WAIT_SECONDS = 12.0
-"""How long others may take to renew: a call to HMRC takes ten seconds at most."""
+"""How long to wait for another task's renewal: a call to HMRC takes ten seconds at most."""
 POLL_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
-"""How long renewals under way are waited for when the process stops.
+"""How long shutdown waits for running renewals.
 
-A call to HMRC may take longer, and whoever stops govid may not wait: that citizen consents again.
+A call to HMRC may take longer than shutdown may; then that citizen has to consent again.
 """
 
 
 class Opener(msgspec.Struct, frozen=True, kw_only=True):
-    """What opens the records now, and of which exchange it is."""
+    """The current consent tokens, and the generation of the exchange that issued them."""
 
     holding: Holding
     generation: int
 
     def __repr__(self) -> str:
-        """Show nothing (I9)."""
-        return "<Opener>"
+        """Name the struct only (I9)."""
+        return f"<{type(self).__name__}>"
 
 
 class Openers:
-    """Finds what opens an account's tax records."""
+    """Provides the consent tokens of an account, renewed when necessary."""
 
     def __init__(self, uow: UnitOfWork, desk: ConsentDesk, consents: Consents) -> None:
-        """Renew at *desk*; keep in *consents*."""
+        """Renew tokens with *desk*; store them in *consents*."""
         self._uow = uow
         self._desk = desk
         self._consents = consents
         self._renewals: set[asyncio.Task[None]] = set()
 
     async def of(self, account_id: UUID, cause: Cause, refused: int | None = None) -> Opener:
-        """Return an opener, renewed if its time is nearly over or its generation was *refused*.
+        """Return consent tokens, renewed if they expire soon or their generation was *refused*.
 
         Raises:
             ConsentNeeded: there is no consent.
-            ConsentHasLapsed: there is one no more.
-            HmrcIsAway: it cannot be renewed now.
+            ConsentExpired: the consent has ended.
+            HmrcUnavailable: the tokens cannot be renewed now.
         """
         until = asyncio.get_running_loop().time() + WAIT_SECONDS
         while asyncio.get_running_loop().time() < until:
@@ -66,7 +66,7 @@ class Openers:
             if kept.is_fresh and kept.generation != refused:
                 return Opener(holding=kept.holding, generation=kept.generation)
             if await self._consents.claim(account_id, kept.generation):
-                await self._see_through(
+                await self._run_to_completion(
                     self._renew(account_id, kept.generation, kept.holding, cause)
                 )
             else:
@@ -74,13 +74,13 @@ class Openers:
         raise HmrcIsAway
 
     async def lapse(self, account_id: UUID, generation: int, cause: Cause) -> None:
-        """Forget what opens nothing any more."""
+        """Delete the tokens of a consent that has ended."""
         async with self._uow.begin(cause) as tx:
             if await self._consents.lapse(tx, account_id, generation):
                 tx.emit(TaxConsentLapsed(account_id=account_id, timestamp=tx.now))
 
     async def close(self) -> None:
-        """Wait for what is being renewed for requests that were given up, and not for ever.
+        """Wait for renewals whose requests were cancelled, for at most `CLOSE_SECONDS`.
 
         Call it when no request runs any more, and the database and HMRC can still be reached.
         """
@@ -91,20 +91,20 @@ class Openers:
             renewal.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _see_through(self, renewing: Coroutine[Any, Any, None]) -> None:
-        """Wait for *renewing*, which goes on when the request that waits for it is given up.
+    async def _run_to_completion(self, renewing: Coroutine[Any, Any, None]) -> None:
+        """Wait for *renewing*, which continues if the request that waits for it is cancelled.
 
-        HMRC takes no refresh token twice, so what it gave for one must not be dropped.
+        HMRC accepts no refresh token twice, so the tokens it issued must not be lost.
         """
         renewal = asyncio.create_task(renewing)
         self._renewals.add(renewal)
-        renewal.add_done_callback(self._seen_through)
+        renewal.add_done_callback(self._on_renewal_done)
         await asyncio.shield(renewal)
 
-    def _seen_through(self, renewal: asyncio.Task[None]) -> None:
+    def _on_renewal_done(self, renewal: asyncio.Task[None]) -> None:
         self._renewals.discard(renewal)
         if not renewal.cancelled():
-            # Whoever still waits is told; a request that was given up needs no complaint.
+            # A waiting request gets the error; for a cancelled one, asyncio must not log it.
             renewal.exception()
 
     async def _renew(
@@ -121,9 +121,9 @@ class Openers:
         renewed = msgspec.structs.replace(
             holding, access_token=granted.access_token, refresh_token=granted.refresh_token
         )
-        await self._keep(account_id, generation, renewed, granted.life_seconds, cause)
+        await self._store(account_id, generation, renewed, granted.life_seconds, cause)
 
-    async def _keep(
+    async def _store(
         self,
         account_id: UUID,
         generation: int,
@@ -131,7 +131,7 @@ class Openers:
         life_seconds: float,
         cause: Cause,
     ) -> None:
-        """Keep what was renewed; a consent that was taken for lapsed meanwhile is granted again."""
+        """Store renewed tokens; a consent marked as lapsed in the meantime is granted again."""
         kept = (account_id, generation, holding, life_seconds)
         async with self._uow.begin(cause) as tx:
             if await self._consents.renewed(tx, *kept):

@@ -1,4 +1,4 @@
-"""Which HMRC is asked: the real one, a simulated one, or none; and that for each port."""
+"""Builds the clients of HMRC by settings: the real HMRC, a simulated one, or none."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -7,7 +7,13 @@ import msgspec
 
 from govid.bus import Clock
 from govid.bus.upstream import Department, Limiter, UpstreamMetrics, in_process, paced
-from govid.hmrc.registry import connection
+from govid.hmrc.registry.connection import (
+    FOR_VERIFICATION,
+    PER_SECOND,
+    consent_desk,
+    tax_records,
+    verifier,
+)
 from govid.hmrc.registry.local import ByFormWithoutFacts, LocalNinoVerifier
 from govid.hmrc.registry.oauth import Credentials
 from govid.hmrc.registry.off import OffNinoVerifier
@@ -18,28 +24,28 @@ from govid.hmrc.simulator import BASE_URL, SCOPE, HmrcSimulator
 
 VERIFICATION = "hmrc"
 TAXES = "hmrc-taxes"
-"""Tax records have connections and breakers of their own: neither waits for the other's."""
+"""Tax records have their own connections and circuit breakers, apart from verification."""
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands at the ports. `states` say how HMRC is, in a word each for `/health`."""
+    """The clients of HMRC. `states` give the state of each for `/health`."""
 
     verifier: NinoVerifier
     consent: ConsentDesk | None = None
     tax_records: TaxRecords | None = None
-    """Both or neither."""
+    """`consent` and `tax_records` are set together, or neither is."""
     states: dict[str, Callable[[], str]]
     stops: Sequence[Callable[[], Awaitable[None]]] = ()
     on_recovery: Callable[[Callable[[bool], None]], None] = lambda _: None
-    """Takes who wants to know when HMRC verifies numbers again."""
+    """Registers a listener for the recovery of verification at HMRC."""
     simulator: HmrcSimulator | None = None
-    """What stands in for HMRC in this process."""
+    """The simulator that replaces HMRC in this process."""
     pages: Sequence[Any] = ()
-    """The simulated HMRC's own pages, for a browser."""
+    """The simulated HMRC's web pages."""
 
 
-class _Line(msgspec.Struct, frozen=True, kw_only=True):
-    """How one port's HMRC is reached, and as whom."""
+class _ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How HMRC is reached for one client, and with which credentials."""
 
     department: Department
     base_url: str
@@ -48,36 +54,36 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """Say how it is; a simulated one is well as a simulator."""
-        well = "simulator" if self.is_simulated else "ok"
-        return well if self.department.state == "ok" else self.department.state
+        """Return the state: `simulator` or `ok` if available, otherwise the department's."""
+        available = "simulator" if self.is_simulated else "ok"
+        return available if self.department.state == "ok" else self.department.state
 
 
-class _Lines:
-    """Opens lines, at most to one simulator."""
+class _ClientFactory:
+    """Builds the configuration of each client; all simulated clients share one simulator."""
 
     def __init__(
         self, settings: HmrcSettings, clock: Clock, metrics: UpstreamMetrics | None
     ) -> None:
-        """Open what *settings* want."""
+        """Build what *settings* ask for."""
         self._settings = settings
         self._metrics = metrics
         kinds = (settings.registry, settings.tax_records)
         self.simulator = _simulator(settings, clock) if "simulator" in kinds else None
-        # HMRC counts what an application calls, whichever API it goes to.
-        self.limiter: Limiter | None = (
-            None if settings.are_limits_lifted else paced(connection.PER_SECOND)
+        # HMRC limits the calls of an application over all of its APIs.
+        self.limiter: Limiter | None = None if settings.are_limits_lifted else paced(PER_SECOND)
+        # Citizens start consents and read taxes at will, so verification has a reserve.
+        self.low_priority_limiter = (
+            self.limiter.reserving(FOR_VERIFICATION) if self.limiter else None
         )
-        # Citizens begin consents and read taxes as often as they like: verification keeps turns.
-        self.lesser = self.limiter.reserving(connection.FOR_VERIFICATION) if self.limiter else None
 
-    def open(self, name: str, kind: Kind) -> _Line | None:
-        """Return the line *name* of the *kind*, if it is not off."""
+    def configure(self, name: str, kind: Kind) -> _ClientConfig | None:
+        """Return the configuration of *name* as *kind*, or None if it is off."""
         settings, simulator = self._settings, self.simulator
         if kind == "simulator" and simulator is not None:
-            way = in_process(simulator.application)
-            return _Line(
-                department=Department(name, metrics=self._metrics, transport=way),
+            transport = in_process(simulator.application)
+            return _ClientConfig(
+                department=Department(name, metrics=self._metrics, transport=transport),
                 base_url=BASE_URL,
                 credentials=Credentials(
                     client_id=simulator.client_id,
@@ -88,7 +94,7 @@ class _Lines:
             )
         if kind == "remote":
             refuse = not settings.may_be_simulated
-            return _Line(
+            return _ClientConfig(
                 department=Department(name, metrics=self._metrics, refuse_simulators=refuse),
                 base_url=settings.base_url,
                 credentials=Credentials(
@@ -102,54 +108,56 @@ class _Lines:
 
 
 def open_ports(settings: HmrcSettings, clock: Clock, metrics: UpstreamMetrics | None) -> Ports:
-    """Return what *settings* want.
+    """Build the clients that *settings* ask for.
 
     Raises:
         ValueError: the simulator's fault is unknown.
-        RuntimeError: a simulator was wanted where there may be none.
+        RuntimeError: *settings* ask for a simulator where none is allowed.
     """
-    lines = _Lines(settings, clock, metrics)
-    for_numbers = lines.open(VERIFICATION, settings.registry)
-    for_taxes = lines.open(TAXES, settings.tax_records)
-    opened = {VERIFICATION: for_numbers, TAXES: for_taxes}
+    factory = _ClientFactory(settings, clock, metrics)
+    verification = factory.configure(VERIFICATION, settings.registry)
+    taxes = factory.configure(TAXES, settings.tax_records)
+    configs = {VERIFICATION: verification, TAXES: taxes}
     ports = Ports(
-        verifier=_verifier(for_numbers, settings, lines.limiter),
-        states={name: _state(line) for name, line in opened.items()},
-        stops=tuple(line.department.close for line in opened.values() if line),
-        on_recovery=for_numbers.department.on_recovery if for_numbers else lambda _: None,
-        simulator=lines.simulator,
+        verifier=_verifier(verification, settings, factory.limiter),
+        states={name: _state(config) for name, config in configs.items()},
+        stops=tuple(config.department.close for config in configs.values() if config),
+        on_recovery=verification.department.on_recovery if verification else lambda _: None,
+        simulator=factory.simulator,
     )
-    if for_taxes is None:
+    if taxes is None:
         return ports
     return msgspec.structs.replace(
         ports,
-        consent=connection.consent_desk(
-            for_taxes.department,
-            for_taxes.base_url,
-            for_taxes.credentials,
+        consent=consent_desk(
+            taxes.department,
+            taxes.base_url,
+            taxes.credentials,
             page_url=settings.consent_url,
             redirect_uri=settings.redirect_uri,
-            limiter=lines.lesser,
+            limiter=factory.low_priority_limiter,
         ),
-        tax_records=connection.tax_records(
-            for_taxes.department, for_taxes.base_url, limiter=lines.lesser
+        tax_records=tax_records(
+            taxes.department, taxes.base_url, limiter=factory.low_priority_limiter
         ),
-        pages=lines.simulator.pages() if lines.simulator and for_taxes.is_simulated else (),
+        pages=factory.simulator.pages() if factory.simulator and taxes.is_simulated else (),
     )
 
 
-def _verifier(line: _Line | None, settings: HmrcSettings, limiter: Limiter | None) -> NinoVerifier:
-    if line is None:
+def _verifier(
+    config: _ClientConfig | None, settings: HmrcSettings, limiter: Limiter | None
+) -> NinoVerifier:
+    if config is None:
         return OffNinoVerifier()
-    asked = connection.verifier(
-        line.department,
-        line.base_url,
-        line.credentials,
+    asked = verifier(
+        config.department,
+        config.base_url,
+        config.credentials,
         settings.contract,
         pdv_path=settings.pdv_path,
         limiter=limiter,
     )
-    return ByFormWithoutFacts(asked, LocalNinoVerifier()) if line.is_simulated else asked
+    return ByFormWithoutFacts(asked, LocalNinoVerifier()) if config.is_simulated else asked
 
 
 def _simulator(settings: HmrcSettings, clock: Clock) -> HmrcSimulator:
@@ -162,5 +170,5 @@ def _simulator(settings: HmrcSettings, clock: Clock) -> HmrcSimulator:
     )
 
 
-def _state(line: _Line | None) -> Callable[[], str]:
-    return (lambda: line.state) if line is not None else (lambda: "off")
+def _state(config: _ClientConfig | None) -> Callable[[], str]:
+    return (lambda: config.state) if config is not None else (lambda: "off")

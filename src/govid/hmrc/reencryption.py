@@ -1,6 +1,4 @@
-"""Lists what the HMRC module keeps encrypted, for `govid keys reencrypt`."""
-
-from collections.abc import Sequence
+"""Lists the encrypted columns of the HMRC module, for `govid keys reencrypt`."""
 
 from govid.bus.shared.crypto import EncryptedColumn
 from govid.hmrc.repository.consent_requests import PROOF
@@ -9,8 +7,8 @@ from govid.hmrc.seal import Seal
 from govid.hmrc.settings import HmrcSettings
 
 
-def encrypted_columns(settings: HmrcSettings) -> Sequence[EncryptedColumn]:
-    """Return the columns that *settings* encrypt."""
+def encrypted_columns(settings: HmrcSettings) -> tuple[EncryptedColumn, ...]:
+    """Return the columns that are encrypted under the keys of *settings*."""
     cipher = Seal(settings.sealing_key, *settings.old_sealing_keys).cipher
     return (
         EncryptedColumn(

@@ -1,4 +1,4 @@
-"""What clients send and receive, under the contract's names. None of it shows in a repr (I9)."""
+"""Defines request and response bodies with the contract's names. Reprs show no member (I9)."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -12,13 +12,13 @@ from msgspec.structs import force_setattr
 from govid.bus import Invalid, Personal
 from govid.bus.shared.identifiers import normalise_utr
 from govid.bus.shared.plain_text import is_plain_line, neutralise
-from govid.hmrc import money
+from govid.hmrc.money import read
 from govid.hmrc.tax_year import TaxYear
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Line = Annotated[str, Meta(min_length=1, max_length=100)]
 Brought = Annotated[str, Meta(min_length=1, max_length=512, pattern="^[ -~]+$")]
-"""What a browser brings back from HMRC, opaque to us: printable ASCII (RFC 6749, appendix A)."""
+"""An opaque value that a browser returns from HMRC: printable ASCII (RFC 6749, appendix A)."""
 AmountIn = Annotated[
     Raw,
     Meta(
@@ -52,7 +52,7 @@ R = TypeVar("R")
 
 
 class _Silent(Struct, frozen=True, kw_only=True):
-    """A struct whose repr says nothing about a person."""
+    """A struct whose repr shows no personal data."""
 
     def __repr__(self) -> str:
         """Name the struct only."""
@@ -70,11 +70,11 @@ class FileTaxRecord(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tax_amount: Personal[AmountIn] = field(name="taxAmount")
 
     def __post_init__(self) -> None:
-        """Refuse control characters, and what is no reference, no year or no amount."""
+        """Refuse control characters, and an invalid reference, year or amount."""
         _checked("name", "control_character", _one_line, self.name)
         _checked("taxNumber", "utr_format", normalise_utr, self.tax_number)
         _checked("taxYear", "tax_year_format", TaxYear.read, self.tax_year)
-        _checked("taxAmount", "amount_format", money.read, self.tax_amount)
+        _checked("taxAmount", "amount_format", read, self.tax_amount)
 
     @property
     def utr(self) -> str:
@@ -83,13 +83,13 @@ class FileTaxRecord(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def year(self) -> TaxYear:
-        """Return the tax year, however it was written."""
+        """Return the tax year, in whichever form it was written."""
         return TaxYear.read(self.tax_year)
 
     @property
     def amount(self) -> Decimal:
-        """Return the amount, exact."""
-        return money.read(self.tax_amount)
+        """Return the exact amount."""
+        return read(self.tax_amount)
 
 
 class TaxRecordView(_Silent, frozen=True, kw_only=True):
@@ -102,24 +102,24 @@ class TaxRecordView(_Silent, frozen=True, kw_only=True):
     tax_year: str = field(name="taxYear")
     source: Annotated[
         Literal["self-declared", "registry"],
-        Meta(description="Records that you file are your own word, not HMRC's."),
+        Meta(description="Records that you file are self-declared and not confirmed by HMRC."),
     ] = "self-declared"
     tax_amount: Personal[AmountOut] = field(name="taxAmount")
 
     def __post_init__(self) -> None:
-        """Neutralise what an older release has stored."""
+        """Neutralise control characters that an older release has stored."""
         force_setattr(self, "name", neutralise(self.name))
 
 
 class GrantConsent(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hand over what HMRC sent back with the browser, and the reference that it is about."""
+    """Grant consent with the code and state from HMRC, and the taxpayer reference."""
 
     code: Personal[Brought]
     state: Personal[Brought]
     utr: Personal[Line]
 
     def __post_init__(self) -> None:
-        """Refuse what is no reference, and a line feed at the end, which the pattern lets pass."""
+        """Refuse an invalid reference, and a final line feed, which the pattern accepts."""
         _checked("utr", "utr_format", normalise_utr, self.utr)
         _checked("code", "code_format", _printable, self.code)
         _checked("state", "state_format", _printable, self.state)
@@ -131,14 +131,14 @@ class GrantConsent(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ConsentBegunView(_Silent, frozen=True, kw_only=True, rename="camel"):
-    """Where to send the citizen's browser, and until when it may come back."""
+    """Where to send the citizen's browser, and when the consent request expires."""
 
     authorisation_url: Personal[str]
     expires_at: datetime
 
 
 class ConsentView(Struct, frozen=True, kw_only=True, rename="camel"):
-    """How a consent stands. `endsAt` is what HMRC promises; it may be withdrawn there before."""
+    """The status of a consent. `endsAt` is the latest end; it may be withdrawn at HMRC earlier."""
 
     status: Literal["none", "granted", "lapsed"]
     granted_at: datetime | None = None
@@ -147,7 +147,7 @@ class ConsentView(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class EmploymentView(_Silent, frozen=True, kw_only=True, rename="camel"):
-    """An employment in a tax year. What HMRC has no data of is null, which is not zero."""
+    """An employment in a tax year. Null means that HMRC has no data, which is not zero."""
 
     employer_paye_reference: Personal[str]
     employer_name: Personal[str | None] = None
@@ -157,7 +157,7 @@ class EmploymentView(_Silent, frozen=True, kw_only=True, rename="camel"):
 
 
 class BenefitsView(_Silent, frozen=True, kw_only=True, rename="camel"):
-    """What was received of pensions, annuities and benefits."""
+    """Pensions, annuities and benefits received."""
 
     other_pensions_and_retirement_annuities: Personal[AmountOrNull]
     incapacity_benefit: Personal[AmountOrNull]
@@ -166,7 +166,7 @@ class BenefitsView(_Silent, frozen=True, kw_only=True, rename="camel"):
 
 
 class BenefitTaxesView(_Silent, frozen=True, kw_only=True, rename="camel"):
-    """What tax was taken off pensions, annuities and benefits."""
+    """Tax taken off pensions, annuities and benefits."""
 
     other_pensions_and_retirement_annuities: Personal[AmountOrNull]
     incapacity_benefit: Personal[AmountOrNull]
@@ -180,13 +180,13 @@ class PensionsView(_Silent, frozen=True, kw_only=True, rename="camel"):
 
 
 class RefundsView(_Silent, frozen=True, kw_only=True, rename="camel"):
-    """What tax was paid back, or set off."""
+    """Tax that was refunded or set off."""
 
     tax_refunded_or_set_off: Personal[AmountOut]
 
 
 class TaxSummaryView(_Silent, frozen=True, kw_only=True, rename="camel"):
-    """A tax year as HMRC knows it. What it has no data of is null, which is not zero."""
+    """A tax year at HMRC. Null means that HMRC has no data, which is not zero."""
 
     tax_year: str
     employments: Sequence[EmploymentView] | None = None
@@ -195,7 +195,7 @@ class TaxSummaryView(_Silent, frozen=True, kw_only=True, rename="camel"):
 
 
 class BalanceView(_Silent, frozen=True, kw_only=True, rename="camel"):
-    """How a Self Assessment account stands."""
+    """The balance of a Self Assessment account."""
 
     total_overdue: Personal[AmountOut]
     total_payable: Personal[AmountOut]
@@ -206,7 +206,7 @@ class BalanceView(_Silent, frozen=True, kw_only=True, rename="camel"):
 
 
 class ChargeView(_Silent, frozen=True, kw_only=True, rename="camel"):
-    """What is owed, and what of it still is."""
+    """A charge, and its outstanding amount."""
 
     charge_id: Personal[str]
     charge_type: str
@@ -217,14 +217,14 @@ class ChargeView(_Silent, frozen=True, kw_only=True, rename="camel"):
 
 
 class PaidBackView(_Silent, frozen=True, kw_only=True, rename="camel"):
-    """What was paid back, and what of it was asked for."""
+    """A refund, and the amount that was requested."""
 
     amount: Personal[AmountOrNull]
     requested: Personal[AmountOrNull]
 
 
 class PaymentView(_Silent, frozen=True, kw_only=True, rename="camel"):
-    """What was paid."""
+    """A payment."""
 
     amount: Personal[AmountOut]
     reference: Personal[str | None] = None
@@ -232,7 +232,7 @@ class PaymentView(_Silent, frozen=True, kw_only=True, rename="camel"):
 
 
 class TaxAccountView(_Silent, frozen=True, kw_only=True):
-    """A Self Assessment account: how it stands, and what has happened on it."""
+    """A Self Assessment account: its balance, charges, refunds and payments."""
 
     balance: BalanceView
     charges: Sequence[ChargeView]
@@ -242,13 +242,13 @@ class TaxAccountView(_Silent, frozen=True, kw_only=True):
 
 def _one_line(text: str) -> str:
     if not is_plain_line(text):
-        raise ValueError("is one line without control characters or marks of direction")
+        raise ValueError("must be one line without control characters or text-direction marks")
     return text
 
 
 def _printable(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
-        raise ValueError("only printable ASCII characters may stand here")
+        raise ValueError("use only printable ASCII characters")
     return text
 
 

@@ -1,4 +1,4 @@
-"""Encrypts what opens a citizen's tax records, and the reference that names them."""
+"""Encrypts consent tokens, and the taxpayer reference that they belong to."""
 
 import logging
 from uuid import UUID
@@ -11,7 +11,7 @@ PURPOSE = b"govid hmrc consents"
 
 
 class Unsealable(RuntimeError):
-    """A stored consent cannot be opened: GOVID_KEY_ENCRYPTION_KEY is another or missing."""
+    """A stored consent cannot be decrypted: GOVID_KEY_ENCRYPTION_KEY is missing or different."""
 
 
 class Seal:
@@ -20,35 +20,36 @@ class Seal:
     def __init__(self, *keys: bytes) -> None:
         """Encrypt under the first of *keys*, which are of any length; decrypt under any.
 
-        Without a key nothing is closed or opened.
+        Without a key, neither is possible.
         """
         self.cipher = AuthenticatedCipher(keys, PURPOSE)
 
     def close(self, account_id: UUID, purpose: bytes, plain: bytes) -> bytes:
-        """Return *plain* encrypted, good for this account and this *purpose* only."""
+        """Encrypt *plain*, bound to this account and this *purpose*."""
         try:
             return self.cipher.encrypt(plain, purpose + account_id.bytes)
         except KeyMissing as error:
             raise Unsealable(Unsealable.__doc__) from error
 
     def find(self, account_id: UUID, purpose: bytes, sealed: bytes | None) -> bytes | None:
-        """Return what was *sealed*, if anything was and it can be opened.
+        """Decrypt *sealed*; return None if it is None or cannot be decrypted.
 
-        What cannot be opened is for the operator to hear of, and is left: the key may come back.
+        A value that cannot be decrypted is logged for the operator and kept, because its key may be
+        restored.
         """
         if sealed is None:
             return None
         try:
             return self.open(account_id, purpose, sealed)
         except Unsealable:
-            log.error("hmrc.consent_not_opened")  # noqa: TRY400 - its frames hold a person (I9)
+            log.error("hmrc.consent_not_opened")  # noqa: TRY400 - its frames hold personal data (I9)
             return None
 
     def open(self, account_id: UUID, purpose: bytes, sealed: bytes) -> bytes:
-        """Return what was sealed.
+        """Decrypt *sealed*.
 
         Raises:
-            Unsealable: it was sealed under another key, for another account or purpose, or changed.
+            Unsealable: its key, account or purpose is different, or it was changed.
         """
         try:
             return self.cipher.decrypt(sealed, purpose + account_id.bytes)

@@ -1,24 +1,24 @@
-"""What the HMRC module can be told."""
+"""Defines the settings of the HMRC module."""
 
 from typing import Literal
 
 import msgspec
 
 Contract = Literal["pdv", "individuals-2", "individuals-1"]
-"""By which of HMRC's matches numbers are verified; which one, is agreed with HMRC."""
+"""The matching API that verifies numbers, as agreed with HMRC."""
 
 Kind = Literal["remote", "simulator", "off"]
-"""What stands at a port."""
+"""The kind of HMRC that a client connects to."""
 
 Level = Literal["P1", "P2"]
-"""How well somebody is known: by an identifier, or by name and date of birth as well."""
+"""Identity assurance: P1 by an identifier, P2 by name and date of birth as well."""
 
 PAGES = "/dev/hmrc"
-"""Where a browser finds the pages of an HMRC that is simulated in this process."""
+"""The path of the web pages of an HMRC that is simulated in this process."""
 
 
 class HmrcQuotas(msgspec.Struct, frozen=True, kw_only=True):
-    """What one account may store and do; 0 is no limit."""
+    """Quotas of one account; 0 is no limit."""
 
     tax_records: int = 0
     consents_per_hour: int = 0
@@ -27,8 +27,8 @@ class HmrcQuotas(msgspec.Struct, frozen=True, kw_only=True):
 class HmrcSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the HMRC module.
 
-    With a port at `remote`, `base_url`, `client_id` and `client_secret` are set. With
-    `simulate_death`, one notice of the death of `simulate_death_nino`'s holder is given
+    If a client is `remote`, `base_url`, `client_id` and `client_secret` are set. With
+    `simulate_death`, one death notice for `simulate_death_nino` is published
     `simulate_death_delay_seconds` after the server is ready.
     """
 
@@ -45,22 +45,22 @@ class HmrcSettings(msgspec.Struct, frozen=True, kw_only=True):
     pdv_path: str = "/individuals/authentication/authenticator/api/match"
     tax_records: Kind = "off"
     consent_url: str = ""
-    """Below it, `/oauth/authorize` is where people consent."""
+    """The base address of the consent page, which is at `/oauth/authorize` below it."""
     redirect_uri: str = ""
-    """Where HMRC sends their browsers back to: a page of the service that calls govid."""
+    """Where HMRC sends the browser back to: a page of the service that calls govid."""
     sealing_key: bytes = b""
-    """Consents are stored encrypted under a key derived from it; needed for tax records."""
+    """The key from which the key of stored consents is derived; required for tax records."""
     old_sealing_keys: tuple[bytes, ...] = ()
-    """Earlier ones, newest first: what they encrypted can still be read."""
+    """Earlier keys, newest first: values that they encrypted can still be read."""
     tax_min_level: Level = "P1"
-    """How well somebody has to be known to see tax records."""
+    """The identity assurance that tax records require."""
     are_limits_lifted: bool = False
-    """Whether adapter and simulator leave HMRC's three calls a second alone."""
+    """Whether client and simulator ignore HMRC's rate limit of three calls a second."""
     may_be_simulated: bool = True
-    """Whether an HMRC that confesses to be simulated is good enough."""
+    """Whether responses that are marked as simulated are accepted."""
     simulator_fault: str = ""
     quotas: HmrcQuotas = HmrcQuotas()
 
     def __repr__(self) -> str:
-        """Show nothing: there is a secret among them (I11)."""
-        return "<HmrcSettings>"
+        """Name the struct only: its members include secrets (I11)."""
+        return f"<{type(self).__name__}>"

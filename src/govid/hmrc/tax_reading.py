@@ -1,4 +1,4 @@
-"""Tax records as HMRC has them, for the citizen who consented."""
+"""Reads tax records from HMRC, for the citizen who consented."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -39,22 +39,22 @@ T = TypeVar("T")
 
 
 class TaxReading:
-    """Reads tax records, never inside a transaction."""
+    """Reads tax records at HMRC, never inside a transaction."""
 
     def __init__(
         self, tax_records: TaxRecords | None, openers: Openers | None, *, min_level: Level
     ) -> None:
-        """Read *tax_records* with *openers*; without them, HMRC is not connected."""
+        """Read *tax_records* with the tokens of *openers*; None means HMRC is not connected."""
         self._tax_records = tax_records
         self._openers = openers
         self._min_level = min_level
         self._turns = Turns()
 
     async def summary(self, text: str, principal: Principal, cause: Cause) -> TaxSummaryView:
-        """Return what HMRC knows of the year that *text* names.
+        """Return HMRC's summary of the tax year *text*.
 
         Raises:
-            GovidError: it is no year, there is no consent, or HMRC has nothing to say.
+            GovidError: *text* is no tax year, there is no consent, or HMRC has no data.
         """
         try:
             year = TaxYear.read(text)
@@ -66,10 +66,10 @@ class TaxReading:
         return summary_view(year, found)
 
     async def account(self, since: date, principal: Principal, cause: Cause) -> TaxAccountView:
-        """Return the Self Assessment account, and what has happened on it *since* then.
+        """Return the Self Assessment account with its entries since *since*.
 
         Raises:
-            GovidError: there is no consent, or HMRC has nothing to say.
+            GovidError: there is no consent, or HMRC has no data.
         """
         found: Account = await self._read(
             principal, cause, lambda records, of: records.account(of, since)
@@ -82,16 +82,16 @@ class TaxReading:
         cause: Cause,
         ask: Callable[[TaxRecords, Reading], Awaitable[T]],
     ) -> T:
-        """Ask when it is the citizen's turn, if they may."""
+        """Run *ask* for the citizen if permitted, one request per account at a time."""
         if self._tax_records is None or self._openers is None:
             raise TaxRecordsAreOff
         check_level(principal, self._min_level)
         async with self._turns.of(principal.account_id):
-            return await self._asked(
+            return await self._ask_with_tokens(
                 self._tax_records, self._openers, principal.account_id, cause, ask
             )
 
-    async def _asked(
+    async def _ask_with_tokens(
         self,
         tax_records: TaxRecords,
         openers: Openers,
@@ -99,14 +99,14 @@ class TaxReading:
         cause: Cause,
         ask: Callable[[TaxRecords, Reading], Awaitable[T]],
     ) -> T:
-        """Ask with the citizen's opener, and with a renewed one if the first is refused."""
+        """Run *ask* with the citizen's token, and with a renewed one if the first is refused."""
         opener = await openers.of(account_id, cause)
         try:
             try:
-                return await ask(tax_records, _reading(opener, cause))
+                return await ask(tax_records, _request(opener, cause))
             except TokenRefused:
                 opener = await openers.of(account_id, cause, refused=opener.generation)
-                return await ask(tax_records, _reading(opener, cause))
+                return await ask(tax_records, _request(opener, cause))
         except ReconsentRequired:
             await openers.lapse(account_id, opener.generation, cause)
             raise ConsentHasLapsed from None
@@ -115,10 +115,10 @@ class TaxReading:
         except NotPermitted:
             raise ReferenceRefused from None
         except NotAskable:
-            raise Invalid("HMRC does not take that time for one that can be asked for") from None
+            raise Invalid("HMRC does not accept this tax year or date") from None
         except TokenRefused:
-            # A new token that is no good is HMRC's own trouble, and passes.
-            log.error(  # noqa: TRY400 - its frames hold a person (I9)
+            # HMRC refuses a token that it has just issued: a transient failure of HMRC.
+            log.error(  # noqa: TRY400 - its frames hold personal data (I9)
                 "department.new_token_refused", extra={"department": "hmrc-taxes"}
             )
             raise HmrcIsAway from None
@@ -126,7 +126,7 @@ class TaxReading:
             raise HmrcIsAway from outage
 
 
-def _reading(opener: Opener, cause: Cause) -> Reading:
+def _request(opener: Opener, cause: Cause) -> Reading:
     return Reading(
         utr=opener.holding.utr,
         access_token=opener.holding.access_token,

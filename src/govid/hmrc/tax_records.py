@@ -1,4 +1,4 @@
-"""Tax records: a citizen files and sees their own."""
+"""Filing of tax records, and reading them from HMRC, one request per account at a time."""
 
 from uuid import UUID
 
@@ -9,12 +9,12 @@ from govid.hmrc.schemas import FileTaxRecord, TaxRecordView
 
 
 class TaxFiling:
-    """Files tax records."""
+    """Files, lists and removes a citizen's own tax records."""
 
     def __init__(
         self, uow: UnitOfWork, accounts: Accounts, tax_records: FiledRecords, *, most: int
     ) -> None:
-        """Keep at most *most* of an account's *tax_records*; 0 is no limit."""
+        """Allow each account at most *most* of *tax_records*; 0 is no limit."""
         self._uow = uow
         self._accounts = accounts
         self._tax_records = tax_records
@@ -27,26 +27,26 @@ class TaxFiling:
         """Store *record* as the principal's own.
 
         Raises:
-            QuotaReached: the principal has filed as many as an account may have.
-            AccountIsBlocked: the account was blocked while this request was on its way.
+            QuotaReached: the account has reached its quota of tax records.
+            AccountIsBlocked: the account was blocked during this request.
         """
         account_id = principal.account_id
         async with self._uow.begin(cause) as tx:
-            # The lock also keeps two requests of one account from filling the last place.
+            # The lock also prevents two concurrent requests from exceeding the quota.
             if await self._accounts.lock(tx, account_id):
                 raise AccountIsBlocked
             if self._most and await self._tax_records.count(tx, account_id) >= self._most:
                 raise QuotaReached(
-                    f"Your account has {self._most} tax records, which is the most: "
-                    "remove one before you file another"
+                    f"Your account has {self._most} tax records, which is the maximum. "
+                    "Remove one before you file another"
                 )
             return await self._tax_records.add(tx, principal.account_id, record)
 
     async def remove(self, record_id: UUID, principal: Principal, cause: Cause) -> None:
-        """Delete a record of the principal's.
+        """Delete one of the principal's records.
 
         Raises:
-            TaxRecordNotFound: there is none, or it is another's.
+            TaxRecordNotFound: there is no such record, or it belongs to another account.
         """
         async with self._uow.begin(cause) as tx:
             if not await self._tax_records.remove(tx, principal.account_id, record_id):

@@ -1,11 +1,11 @@
-"""What HMRC says of a person's tax, in the shape that the person sees."""
+"""Converts HMRC's answers to the views that clients receive."""
 
 from collections.abc import Sequence
 from decimal import Decimal
 
 from msgspec import Raw
 
-from govid.hmrc import money
+from govid.hmrc.money import NO_DATA, write
 from govid.hmrc.registry.taxes import Account, Benefits, Employment, Summary
 from govid.hmrc.schemas import (
     BalanceView,
@@ -24,7 +24,7 @@ from govid.hmrc.tax_year import TaxYear
 
 
 def summary_view(year: TaxYear, found: Summary) -> TaxSummaryView:
-    """Return what was *found* of *year*."""
+    """Return the view of the summary *found* for *year*."""
     refunded = found.refunded
     return TaxSummaryView(
         tax_year=year.short,
@@ -32,30 +32,28 @@ def summary_view(year: TaxYear, found: Summary) -> TaxSummaryView:
         pensions=PensionsView(
             received=_received(found.received), tax_taken_off=_taken_off(found.taken_off)
         ),
-        refunds=None
-        if refunded is None
-        else RefundsView(tax_refunded_or_set_off=money.write(refunded)),
+        refunds=None if refunded is None else RefundsView(tax_refunded_or_set_off=write(refunded)),
     )
 
 
 def account_view(found: Account) -> TaxAccountView:
-    """Return the account that was *found*."""
+    """Return the view of the Self Assessment account *found*."""
     balance = found.balance_details
     return TaxAccountView(
         balance=BalanceView(
-            total_overdue=money.write(balance.total_overdue_balance),
-            total_payable=money.write(balance.total_payable_balance),
-            total_pending=money.write(balance.total_pending_balance),
-            total=money.write(balance.total_balance),
-            credit_available=money.write(balance.total_credit_available),
+            total_overdue=write(balance.total_overdue_balance),
+            total_payable=write(balance.total_payable_balance),
+            total_pending=write(balance.total_pending_balance),
+            total=write(balance.total_balance),
+            credit_available=write(balance.total_credit_available),
             earliest_payable_due_date=balance.earliest_payable_due_date,
         ),
         charges=[
             ChargeView(
                 charge_id=one.charge_id,
                 charge_type=one.charge_type,
-                amount=money.write(one.charge_amount),
-                outstanding=money.write(one.outstanding_amount),
+                amount=write(one.charge_amount),
+                outstanding=write(one.outstanding_amount),
                 tax_year=_short(one.tax_year),
                 due_date=one.due_date,
             )
@@ -70,7 +68,7 @@ def account_view(found: Account) -> TaxAccountView:
         ],
         payments=[
             PaymentView(
-                amount=money.write(one.payment_amount),
+                amount=write(one.payment_amount),
                 reference=one.payment_reference,
                 paid_on=one.payment_date,
             )
@@ -119,7 +117,7 @@ def _taken_off(found: Benefits | None) -> BenefitTaxesView | None:
 
 
 def _short(year: str | None) -> str | None:
-    """Return *year* as all tax years are written here; what cannot be read stays as it is."""
+    """Return *year* in the short form; text that is no tax year is returned unchanged."""
     try:
         return None if year is None else TaxYear.read(year).short
     except ValueError:
@@ -127,4 +125,4 @@ def _short(year: str | None) -> str | None:
 
 
 def _amount(found: Decimal | None) -> Raw:
-    return money.NO_DATA if found is None else money.write(found)
+    return NO_DATA if found is None else write(found)

@@ -1,4 +1,4 @@
-"""Tax years: one type, and the two ways in which they are written."""
+"""Defines tax years in their two written forms, and exact amounts of money."""
 
 import re
 from typing import Self
@@ -17,7 +17,7 @@ class TaxYear(Struct, frozen=True, order=True):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Return the tax year that *text* names in either way.
+        """Parse a tax year in either form.
 
         Raises:
             ValueError: it names none. Its text may be shown.
@@ -31,7 +31,7 @@ class TaxYear(Struct, frozen=True, order=True):
 
     @classmethod
     def in_full(cls, text: str) -> Self:
-        """Return the tax year that *text* names by two whole years, like `2022-2023`.
+        """Parse a tax year in the full form, like `2022-2023`.
 
         Raises:
             ValueError: it names none. Its text may be shown.
@@ -43,7 +43,7 @@ class TaxYear(Struct, frozen=True, order=True):
 
     @classmethod
     def in_short(cls, text: str) -> Self:
-        """Return the tax year that *text* names as HMRC does, like `2022-23`.
+        """Parse a tax year in HMRC's short form, like `2022-23`.
 
         Raises:
             ValueError: it names none. Its text may be shown.
@@ -55,10 +55,10 @@ class TaxYear(Struct, frozen=True, order=True):
 
     @property
     def full(self) -> str:
-        """`2022-2023`."""
+        """The full form, like `2022-2023`."""
         return f"{self.first:04}-{self.first + 1:04}"
 
     @property
     def short(self) -> str:
-        """`2022-23`."""
+        """The short form, like `2022-23`."""
         return f"{self.first:04}-{(self.first + 1) % _CENTURY:02}"

@@ -1,4 +1,4 @@
-"""One citizen's readings, one after the other: HMRC's calls are few, and there for everybody."""
+"""Serialises the reads of one account, because HMRC's rate limit is shared by all citizens."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,27 +9,27 @@ from weakref import WeakValueDictionary
 from govid.hmrc.errors import HmrcIsAway
 
 WAIT_SECONDS = 10.0
-"""As long as a call to HMRC may take."""
+"""The longest duration of a call to HMRC."""
 
 
 class Turns:
-    """Lets each account in once at a time, in this process.
+    """A lock per account, in this process.
 
-    All calls to HMRC queue for one limit, and a year of taxes is three of them. So at most three of
-    one citizen's stand before anybody else's, be it a verification, however much they ask for.
+    All calls to HMRC share one rate limit, and reading a tax year takes three of them. So at most
+    three calls of one citizen are queued before those of other citizens and verifications.
     """
 
     def __init__(self, wait_seconds: float = WAIT_SECONDS) -> None:
-        """Let nobody wait for longer than *wait_seconds*."""
+        """Let a request wait for at most *wait_seconds*."""
         self._wait_seconds = wait_seconds
         self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def of(self, account_id: UUID) -> AsyncIterator[None]:
-        """Do what is inside when it is the turn of *account_id*.
+        """Hold the lock of *account_id*.
 
         Raises:
-            HmrcIsAway: it does not come in time.
+            HmrcUnavailable: the lock is not free in time.
         """
         lock = self._locks.setdefault(account_id, asyncio.Lock())
         try:

@@ -1,4 +1,4 @@
-"""Whether a National Insurance number is the claimant's."""
+"""Handles `verification.requested`: verifies National Insurance numbers at HMRC."""
 
 from govid.bus import Delivery, Outage, Transaction
 from govid.bus.contracts import (
@@ -11,22 +11,23 @@ from govid.hmrc.registry.local import FORM
 from govid.hmrc.registry.protocol import Claim, Finding, NinoVerifier, Outcome
 
 NOT_MATCHED = "not_matched"
-"""A permanent code. It stands for every reason, so that no two of them can be told apart."""
+"""A permanent code, the same for every reason, so that reasons cannot be told apart."""
 
 
 class Verification:
-    """Asks HMRC, and answers on its behalf."""
+    """Verifies the number of a request at HMRC, and publishes the result."""
 
     def __init__(self, verifier: NinoVerifier, facts: FactsOfAccounts | None = None) -> None:
-        """Ask *verifier*, with what *facts* know of the claimant; without them, it is nothing."""
+        """Use *verifier* with the claimant's *facts*; None means that no facts are known."""
         self._verifier = verifier
         self._facts = facts
 
     async def prepare(self, delivery: Delivery[VerificationRequested]) -> Finding:
-        """Ask HMRC.
+        """Verify the number at HMRC.
 
         Raises:
-            Outage: it is away, or does not let govid in; the key waits, no attempt is spent.
+            Outage: HMRC is unavailable or rejects govid's credentials; the key waits, and no
+                attempt is spent.
         """
         request = delivery.event
         claim = Claim(
@@ -42,10 +43,10 @@ class Verification:
     async def apply(
         self, tx: Transaction, delivery: Delivery[VerificationRequested], outcome: Finding
     ) -> None:
-        """Publish the answer, after what it rests on.
+        """Publish the evidence, then the result.
 
-        Where the citizen has said too little nothing is answered: the account waits until its
-        holder says more, which is another request.
+        If too few facts are known, no result is published: the account stays pending until its
+        holder supplies more facts, which is another request.
         """
         request = delivery.event
         if outcome.evidence != FORM:

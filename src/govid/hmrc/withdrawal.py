@@ -1,33 +1,33 @@
-"""What becomes of a person's consent when their account is blocked or closed."""
+"""Deletes a person's consent when their account is blocked or closed."""
 
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import AccountBlocked, AccountClosed, AccountRestored
 from govid.hmrc.repository import Accounts, Consents
 
-Standing = AccountBlocked | AccountClosed | AccountRestored
+AccountStatusEvent = AccountBlocked | AccountClosed | AccountRestored
 
 
 class Withdrawal:
-    """Keeps accounts that are blocked or closed without anything that opens tax records.
+    """Deletes the consent tokens of blocked and closed accounts.
 
-    Who is restored may consent again.
+    A restored account may consent again.
     """
 
     def __init__(self, accounts: Accounts, consents: Consents) -> None:
-        """Mark *accounts*; forget among *consents*."""
+        """Mark *accounts* as blocked; delete from *consents*."""
         self._accounts = accounts
         self._consents = consents
 
-    async def prepare(self, delivery: Delivery[Standing]) -> None:
-        """Ask nobody."""
+    async def prepare(self, delivery: Delivery[AccountStatusEvent]) -> None:
+        """Do nothing: there is no input to read."""
 
     async def apply(
         self,
         tx: Transaction,
-        delivery: Delivery[Standing],
-        outcome: None,  # noqa: ARG002 - nobody was asked
+        delivery: Delivery[AccountStatusEvent],
+        outcome: None,  # noqa: ARG002 - of the handler protocol
     ) -> None:
-        """Mark the account first: a consent under way has then committed, or will be refused."""
+        """Mark the account first: a concurrent consent has then committed, or will be refused."""
         account_id = delivery.event.account_id
         if isinstance(delivery.event, AccountRestored):
             await self._accounts.restore(tx, account_id)

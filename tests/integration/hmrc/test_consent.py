@@ -212,7 +212,7 @@ async def test_what_is_sealed_for_one_account_opens_for_no_other(
 async def test_without_consent_nothing_is_read(taxpayer: Taxpayer) -> None:
     answer = await taxpayer.read()
     assert answer.status_code == 403
-    assert answer.json()["detail"].startswith("HMRC shows your tax records with your consent only")
+    assert answer.json()["detail"].startswith("HMRC only shows your tax records with your consent")
 
 
 async def test_who_withdraws_has_nothing_left_here(taxpayer: Taxpayer, database: Database) -> None:
@@ -299,7 +299,7 @@ async def test_r18_who_is_not_known_well_enough_consents_to_nothing_and_reads_no
     ]
     assert [answer.status_code for answer in refused] == [403, 403, 403]
     assert {answer.json()["detail"] for answer in refused} == {
-        "Whoever wants to see tax records has to be known better: verify your account first"
+        "Tax records require a verified account. Please verify your identity first"
     }
     assert (await less.withdraw()).status_code == 204
 

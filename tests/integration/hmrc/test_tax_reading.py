@@ -316,7 +316,7 @@ async def test_a_consent_that_hmrc_no_longer_knows_has_lapsed(
     first, second = await taxpayer.read(), await taxpayer.read()
     status = await taxpayer.status()
     assert (first.status_code, second.status_code) == (403, 403)
-    assert first.json()["detail"] == "Your consent at HMRC has ended; please give it again"
+    assert first.json()["detail"] == "Your consent at HMRC has ended. Please give it again"
     assert status["status"] == "lapsed"
     assert status["lapsedAt"] is not None
     assert await database.reads.fetchval("SELECT sealed FROM hmrc.consent") is None
@@ -486,7 +486,7 @@ async def test_under_another_key_a_consent_has_to_be_given_again_and_is_left(
     async with serving(hmrc.build(other, database, uow, clock), account_id) as client:
         answer = await Taxpayer(client).read()
     assert (answer.status_code, answer.json()["detail"]) == (
-        *(403, "Your consent at HMRC has ended; please give it again"),
+        *(403, "Your consent at HMRC has ended. Please give it again"),
     )
     assert await database.reads.fetchval("SELECT sealed FROM hmrc.consent") == before
     assert (await taxpayer.read()).status_code == 200

@@ -1,4 +1,4 @@
-"""The routes of the HMRC module."""
+"""Routes of the HMRC module: filed tax records, consent, and tax records at HMRC."""
 
 from govid.hmrc.controllers.routes import router, simulated_pages
 

@@ -1,4 +1,4 @@
-"""The routes of consent to tax records: decode, call, return."""
+"""Routes of consent to tax records."""
 
 from typing import Annotated
 
@@ -8,8 +8,8 @@ from litestar.params import Body
 
 from govid.bus import Cause, Principal
 from govid.bus.routes import answer_of
-from govid.hmrc import examples
 from govid.hmrc.consents import TaxConsent
+from govid.hmrc.examples import CONSENT_REQUESTS, CONSENTS, CONSENTS_BEGUN
 from govid.hmrc.schemas import ConsentBegunView, ConsentView, GrantConsent
 
 
@@ -18,10 +18,10 @@ from govid.hmrc.schemas import ConsentBegunView, ConsentView, GrantConsent
     status_code=201,
     permission="hmrc.consent.begin",
     refuses=("403", "429"),
-    summary="Begin to consent to seeing your tax records",
+    summary="Start consent to read your tax records",
     description="Send the citizen's browser to the address. HMRC sends it back to your own page, "
-    "with a code and a state. What was begun before is good no longer.",
-    responses={201: answer_of(ConsentBegunView, "Begun.", examples.CONSENTS_BEGUN)},
+    "with a code and a state. A consent that was started before can no longer be completed.",
+    responses={201: answer_of(ConsentBegunView, "Consent was started.", CONSENTS_BEGUN)},
 )
 async def begin_consent(
     consent: NamedDependency[TaxConsent],
@@ -35,12 +35,13 @@ async def begin_consent(
     "/consent",
     permission="hmrc.consent.grant",
     refuses=("403", "409"),
-    summary="Hand over what HMRC sent back",
-    description="With the token of the citizen who began; for anybody else the code is no good.",
-    responses={200: answer_of(ConsentView, "Given.", examples.CONSENTS)},
+    summary="Grant consent with the code from HMRC",
+    description="Use the access token of the citizen who started the consent; the code is not "
+    "valid for any other account.",
+    responses={200: answer_of(ConsentView, "Consent was granted.", CONSENTS)},
 )
 async def grant_consent(
-    data: Annotated[GrantConsent, Body(examples=examples.CONSENT_REQUESTS)],
+    data: Annotated[GrantConsent, Body(examples=CONSENT_REQUESTS)],
     consent: NamedDependency[TaxConsent],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
@@ -51,9 +52,9 @@ async def grant_consent(
 @get(
     "/consent",
     permission="hmrc.consent.read",
-    summary="Tell how your consent stands",
+    summary="Show the status of your consent",
     description="A consent that has lapsed has to be given again.",
-    responses={200: answer_of(ConsentView, "How it stands.", examples.CONSENTS)},
+    responses={200: answer_of(ConsentView, "The status of your consent.", CONSENTS)},
 )
 async def show_consent(
     consent: NamedDependency[TaxConsent], principal: NamedDependency[Principal]
@@ -65,8 +66,8 @@ async def show_consent(
     "/consent",
     permission="hmrc.consent.withdraw",
     summary="Withdraw your consent",
-    description="What opens your records at HMRC is forgotten here. There, your permission stands "
-    "until it ends or you take it back in your tax account.",
+    description="Your consent tokens are deleted here. At HMRC, your permission stays valid until "
+    "it ends or you withdraw it in your tax account.",
 )
 async def withdraw_consent(
     consent: NamedDependency[TaxConsent],
@@ -76,4 +77,4 @@ async def withdraw_consent(
     await consent.withdraw(principal, cause)
 
 
-HANDLERS = (begin_consent, grant_consent, show_consent, withdraw_consent)
+CONSENT_ROUTES = (begin_consent, grant_consent, show_consent, withdraw_consent)

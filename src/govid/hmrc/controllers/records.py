@@ -1,4 +1,4 @@
-"""The routes of records that citizens file: decode, call, return."""
+"""Routes of the tax records that citizens file."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from litestar.params import Body, FromPath
 
 from govid.bus import DEFAULT_LIMIT, Cause, Principal
 from govid.bus.routes import Cursor, Limit, answer_of
-from govid.hmrc import examples
+from govid.hmrc.examples import TAX_RECORD_LISTS, TAX_RECORD_REQUESTS, TAX_RECORDS
 from govid.hmrc.schemas import FileTaxRecord, TaxRecordView
 from govid.hmrc.tax_records import TaxFiling
 
@@ -19,7 +19,7 @@ from govid.hmrc.tax_records import TaxFiling
     permission="hmrc.tax_record.list",
     summary="List your own tax records",
     description="In order of filing. A `Link` header leads to the next page, if there is one.",
-    responses={200: answer_of(list[TaxRecordView], "Yours.", examples.TAX_RECORD_LISTS)},
+    responses={200: answer_of(list[TaxRecordView], "Your tax records.", TAX_RECORD_LISTS)},
 )
 async def list_tax_records(
     request: Request[Any, Any, Any],
@@ -38,11 +38,11 @@ async def list_tax_records(
     permission="hmrc.tax_record.create",
     refuses=("403", "409"),
     summary="File a tax record",
-    description="The record belongs to your account: nobody else sees it.",
-    responses={201: answer_of(TaxRecordView, "Filed.", examples.TAX_RECORDS)},
+    description="The record belongs to your account, and no other account can see it.",
+    responses={201: answer_of(TaxRecordView, "The tax record was filed.", TAX_RECORDS)},
 )
 async def file_tax_record(
-    data: Annotated[FileTaxRecord, Body(examples=examples.TAX_RECORD_REQUESTS)],
+    data: Annotated[FileTaxRecord, Body(examples=TAX_RECORD_REQUESTS)],
     filing: NamedDependency[TaxFiling],
     principal: NamedDependency[Principal],
     cause: NamedDependency[Cause],
@@ -64,4 +64,4 @@ async def remove_tax_record(
     await filing.remove(record_id, principal, cause)
 
 
-HANDLERS = (list_tax_records, file_tax_record, remove_tax_record)
+FILED_RECORD_ROUTES = (list_tax_records, file_tax_record, remove_tax_record)

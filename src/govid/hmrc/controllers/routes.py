@@ -1,4 +1,4 @@
-"""All routes of the HMRC module, with the use cases behind them."""
+"""Assembles the routes of the HMRC module, with their use cases."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,20 +7,20 @@ from litestar import Router
 from litestar.di import Provide
 
 from govid.hmrc.consents import TaxConsent
-from govid.hmrc.controllers import consent as of_consent
-from govid.hmrc.controllers import records as of_records
-from govid.hmrc.controllers import taxes as of_taxes
+from govid.hmrc.controllers.consent import CONSENT_ROUTES
+from govid.hmrc.controllers.records import FILED_RECORD_ROUTES
+from govid.hmrc.controllers.taxes import HMRC_RECORD_ROUTES
 from govid.hmrc.tax_reading import TaxReading
 from govid.hmrc.tax_records import TaxFiling
 
-PUBLIC = "the simulated HMRC's page, on which whoever demonstrates plays a test user"
+PUBLIC = "the simulated HMRC's consent page, which a demonstration uses as a test user"
 
 
 def router(filing: TaxFiling, consent: TaxConsent, reading: TaxReading) -> Router:
     """Return the routes."""
     return Router(
         "/api/hmrc",
-        route_handlers=[*of_records.HANDLERS, *of_consent.HANDLERS, *of_taxes.HANDLERS],
+        route_handlers=[*FILED_RECORD_ROUTES, *CONSENT_ROUTES, *HMRC_RECORD_ROUTES],
         dependencies={
             "filing": Provide(lambda: filing, sync_to_thread=False),
             "consent": Provide(lambda: consent, sync_to_thread=False),
@@ -31,5 +31,5 @@ def router(filing: TaxFiling, consent: TaxConsent, reading: TaxReading) -> Route
 
 
 def simulated_pages(path: str, pages: Sequence[Any]) -> Router:
-    """Return the simulated HMRC's *pages* below *path*: a browser cannot reach this process."""
+    """Serve the simulated HMRC's *pages* below *path*, because it has no port of its own."""
     return Router(path, route_handlers=pages, opt={"public": PUBLIC}, include_in_schema=False)

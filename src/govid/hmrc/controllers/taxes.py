@@ -1,4 +1,4 @@
-"""The routes of tax records as HMRC has them: decode, call, return."""
+"""Routes of tax records at HMRC."""
 
 from datetime import date
 from typing import Annotated
@@ -9,7 +9,7 @@ from litestar.params import FromPath, QueryParameter
 
 from govid.bus import Cause, Principal
 from govid.bus.routes import answer_of
-from govid.hmrc import examples
+from govid.hmrc.examples import TAX_ACCOUNTS, TAX_SUMMARIES
 from govid.hmrc.schemas import TaxAccountView, TaxSummaryView
 from govid.hmrc.tax_reading import TaxReading
 
@@ -18,10 +18,10 @@ from govid.hmrc.tax_reading import TaxReading
     "/tax-records/{tax_year:str}",
     permission="hmrc.tax_record.read",
     refuses=("403",),
-    summary="See a tax year as HMRC has it",
-    description="A year is written like `2024-25` or `2024-2025`. What HMRC has no data of is "
-    "null, or all of it a 404: that is not zero. Needs your consent.",
-    responses={200: answer_of(TaxSummaryView, "Yours.", examples.TAX_SUMMARIES)},
+    summary="Show a tax year from HMRC",
+    description="A year is written like `2024-25` or `2024-2025`. Null means that HMRC has no "
+    "data, which is not zero; without any data the answer is 404. Requires your consent.",
+    responses={200: answer_of(TaxSummaryView, "Your tax year.", TAX_SUMMARIES)},
 )
 async def show_tax_year(
     tax_year: FromPath[str],
@@ -36,9 +36,9 @@ async def show_tax_year(
     "/tax-account",
     permission="hmrc.tax_account.read",
     refuses=("403", "404"),
-    summary="See your Self Assessment account as HMRC has it",
-    description="How it stands, and what has happened on it since a day. Needs your consent.",
-    responses={200: answer_of(TaxAccountView, "Yours.", examples.TAX_ACCOUNTS)},
+    summary="Show your Self Assessment account from HMRC",
+    description="The balance, and the entries since a day. Requires your consent.",
+    responses={200: answer_of(TaxAccountView, "Your account.", TAX_ACCOUNTS)},
 )
 async def show_tax_account(
     since: Annotated[date, QueryParameter(description="Such as `2024-04-06`.")],
@@ -49,4 +49,4 @@ async def show_tax_account(
     return await reading.account(since, principal, cause)
 
 
-HANDLERS = (show_tax_year, show_tax_account)
+HMRC_RECORD_ROUTES = (show_tax_year, show_tax_account)

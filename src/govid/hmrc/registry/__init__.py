@@ -1,1 +1,1 @@
-"""HMRC's own systems, as govid asks them; an implementation is named by its backend."""
+"""Clients of HMRC: its APIs, a local replacement, and none. Not inside: the simulated HMRC."""

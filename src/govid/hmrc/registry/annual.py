@@ -1,4 +1,4 @@
-"""Three of HMRC's APIs, each of which knows a part of a person's year.
+"""Clients of three HMRC APIs, each of which returns a part of a person's tax year.
 
 Source: HMRC Developer Hub: Individual Tax 1.1, Individual Income 1.2, Individual Employment 1.2.
 """
@@ -16,16 +16,16 @@ from govid.hmrc.registry.taxes import Benefits, Reading
 from govid.hmrc.tax_year import TaxYear
 
 
-class _Quiet(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A part of an answer. What it does not know of one, it passes over."""
+class _ResponsePart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A part of a response. Unknown members are ignored."""
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
         return f"<{type(self).__name__}>"
 
 
-class Job(_Quiet, frozen=True, kw_only=True):
-    """One employment: each API says something else of it."""
+class Job(_ResponsePart, frozen=True, kw_only=True):
+    """One employment: each API returns other members of it."""
 
     employer_paye_reference: str
     employer_name: str | None = None
@@ -34,14 +34,14 @@ class Job(_Quiet, frozen=True, kw_only=True):
     tax_taken_off_pay: Decimal | None = None
 
 
-class Refunds(_Quiet, frozen=True, kw_only=True):
-    """What was refunded, or set off against something else."""
+class Refunds(_ResponsePart, frozen=True, kw_only=True):
+    """Tax that was refunded or set off."""
 
     tax_refunded_or_set_off: Decimal | None = None
 
 
-class Part(_Quiet, frozen=True, kw_only=True):
-    """A year, as one API knows it."""
+class Part(_ResponsePart, frozen=True, kw_only=True):
+    """A tax year, as one API returns it."""
 
     employments: Sequence[Job] | None = None
     pensions_annuities_and_other_state_benefits: Benefits | None = None
@@ -49,24 +49,24 @@ class Part(_Quiet, frozen=True, kw_only=True):
 
 
 class AnnualSummaries:
-    """One of the three: `tax`, `income` or `employment`."""
+    """Client of one of the three APIs: `tax`, `income` or `employment`."""
 
     def __init__(self, api: Api, subject: str, version: str) -> None:
-        """Ask *version* of *api* about *subject*."""
+        """Call *version* of *api* about *subject*."""
         self._api = api
         self._operation = f"{subject}.read"
         self._subject = subject
         self._media_type = f"application/vnd.hmrc.{version}+json"
 
     async def of(self, reading: Reading, year: TaxYear) -> Part:
-        """Return what it knows of *year*."""
-        before = f"/individual-{self._subject}/sa"
+        """Return this API's summary of *year*."""
+        base_path = f"/individual-{self._subject}/sa"
         answer = await self._api.send(
             Call(
                 operation=self._operation,
                 method="GET",
-                route=f"{before}/{{utr}}/annual-summary/{{tax_year}}",
-                path=f"{before}/{reading.utr}/annual-summary/{year.short}",
+                route=f"{base_path}/{{utr}}/annual-summary/{{tax_year}}",
+                path=f"{base_path}/{reading.utr}/annual-summary/{year.short}",
                 headers=authorised(reading, self._media_type),
                 accepts=("application/json", self._media_type),
                 repeatable=True,
@@ -80,5 +80,5 @@ class AnnualSummaries:
 
 
 def authorised(reading: Reading, media_type: str) -> dict[str, Any]:
-    """Return the headers of whoever reads with a person's consent."""
+    """Return the headers of a request that is made with a person's consent."""
     return {"Accept": media_type, "Authorization": f"Bearer {reading.access_token}"}

@@ -1,4 +1,4 @@
-"""HMRC as one department: its connections, its token, and the contract that govid has with it."""
+"""Builds the HMRC clients of one department: verification, consent and tax records."""
 
 from msgspec import structs
 
@@ -15,9 +15,9 @@ from govid.hmrc.registry.remote_taxes import RemoteTaxRecords
 from govid.hmrc.settings import Contract
 
 PER_SECOND = 2.7
-"""A little less than the three that HMRC allows an application, over all of its APIs."""
+"""Slightly less than HMRC's rate limit of three a second for an application, over all APIs."""
 FOR_VERIFICATION = 1.0
-"""How many of these only verification may use."""
+"""How many of these are reserved for verification."""
 ORDINARY = Policy()
 
 
@@ -31,7 +31,7 @@ def verifier(
     limiter: Limiter | None = None,
     policy: Policy = ORDINARY,
 ) -> RemoteNinoVerifier:
-    """Return the verifier at *base_url*, reached through *department* and asked by *contract*."""
+    """Return a verifier that calls the API of *contract* at *base_url* through *department*."""
     limiter = limiter or paced(policy.per_second)
     policy = structs.replace(policy, per_second=None)
     tokens = TokenDesk(department.api("oauth", base_url, policy, limiter), credentials).cache()
@@ -58,7 +58,7 @@ def consent_desk(
     limiter: Limiter | None = None,
     policy: Policy = ORDINARY,
 ) -> RemoteConsentDesk:
-    """Return where persons consent: on a page below *page_url*, with tokens at *base_url*."""
+    """Return the consent client: its page is below *page_url*, its token endpoint at *base_url*."""
     api = department.api("consent", base_url, policy, limiter)
     return RemoteConsentDesk(api, credentials, page_url=page_url, redirect_uri=redirect_uri)
 
@@ -70,7 +70,7 @@ def tax_records(
     limiter: Limiter | None = None,
     policy: Policy = ORDINARY,
 ) -> RemoteTaxRecords:
-    """Return the tax records at *base_url*: four APIs, each with a breaker of its own."""
+    """Return the client of four tax APIs at *base_url*, each with its own circuit breaker."""
 
     def annual(subject: str, version: str) -> AnnualSummaries:
         api = department.api(f"individual-{subject}", base_url, policy, limiter)

@@ -1,4 +1,4 @@
-"""How a person lets govid read their tax at HMRC: by OAuth's code, with a proof of who asked.
+"""OAuth authorisation code flow with PKCE: a person lets govid read their tax records at HMRC.
 
 Source: HMRC Developer Hub, "User-restricted endpoints"; RFC 7636.
 """
@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from govid.bus.upstream import Answer, Api, AuthFailed, Call, Unusable
-from govid.hmrc.registry.oauth import Credentials
+from govid.hmrc.registry.oauth import TOKEN_PATH, Credentials
 from govid.hmrc.registry.taxes import CodeNotGood, Granted, ReconsentRequired
 
 log = logging.getLogger(__name__)
@@ -22,58 +22,57 @@ SCOPES = (
     "read:individual-employment",
     "read:self-assessment",
 )
-_PAGE = "/oauth/authorize"
-_PATH = "/oauth/token"
-_CODE_NOT_GOOD = ("invalid_grant", "invalid_request")
-_TOKEN_NOT_GOOD = ("invalid_grant",)
-"""By these HMRC refuses a code or a refresh token; all else is about govid itself.
+_AUTHORISE_PATH = "/oauth/authorize"
+_INVALID_CODE = ("invalid_grant", "invalid_request")
+_INVALID_REFRESH_TOKEN = ("invalid_grant",)
+"""Errors by which HMRC refuses a code or a refresh token; all others are about govid itself.
 
-A code comes from a browser, and may be anything; a refresh token came from HMRC.
+A code comes from a browser and may be any text; a refresh token came from HMRC.
 """
-_OF_PLATFORM = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
-_NOT_LET_IN = (
+_PLATFORM_STATUSES = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
+_ACCESS_DENIED = (
     *("invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"),
     "invalid_request",
 )
-"""By these HMRC's platform refuses govid itself: every other citizen's call would end alike.
+"""Errors by which HMRC refuses govid itself: every other citizen's call would fail too.
 
-Source: RFC 6749, section 5.2. Nothing that a citizen sends may cause one of them.
+Source: RFC 6749, section 5.2. No input of a citizen may cause one of them.
 """
 
 
-class _Answered(msgspec.Struct, frozen=True, kw_only=True):
+class _TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str
     refresh_token: str
     expires_in: float
 
     def __repr__(self) -> str:
-        """Show nothing (I9)."""
-        return "<_Answered>"
+        """Name the struct only (I9)."""
+        return f"<{type(self).__name__}>"
 
 
-class _Refused(msgspec.Struct, frozen=True, kw_only=True):
+class _ErrorResponse(msgspec.Struct, frozen=True, kw_only=True):
     error: object = None
 
 
 class RemoteConsentDesk:
-    """HMRC's page of consent, and its tokens for one person."""
+    """Client of HMRC's consent page, and of its tokens for one person."""
 
     def __init__(
         self, api: Api, credentials: Credentials, *, page_url: str, redirect_uri: str
     ) -> None:
-        """Ask *api* as *credentials*.
+        """Call *api* with *credentials*.
 
-        The page is below *page_url*; browsers are sent back to *redirect_uri*, as it is registered
+        The page is below *page_url*; browsers are sent back to *redirect_uri*, which is registered
         at HMRC.
         """
         self._api = api
         self._credentials = credentials
-        self._page = page_url.rstrip("/") + _PAGE
+        self._page = page_url.rstrip("/") + _AUTHORISE_PATH
         self._redirect_uri = redirect_uri
 
     def page(self, state: str, challenge: str) -> str:
-        """Return the address of the page, on which this question stands."""
-        question = {
+        """Return the address of the consent page for this request."""
+        query = {
             "response_type": "code",
             "client_id": self._credentials.client_id,
             "scope": " ".join(SCOPES),
@@ -82,25 +81,25 @@ class RemoteConsentDesk:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        return f"{self._page}?{urlencode(question)}"
+        return f"{self._page}?{urlencode(query)}"
 
     async def redeem(self, code: str, verifier: str, correlation_id: str | None) -> Granted:
         """Exchange *code* for tokens."""
         form = {"redirect_uri": self._redirect_uri, "code": code, "code_verifier": verifier}
         answer = await self._send("consent.redeem", "authorization_code", form, correlation_id)
-        return self._granted(answer, _CODE_NOT_GOOD, CodeNotGood())
+        return self._granted(answer, _INVALID_CODE, CodeNotGood())
 
     async def renew(self, refresh_token: str, correlation_id: str | None) -> Granted:
-        """Exchange *refresh_token* for the next ones."""
+        """Exchange *refresh_token* for new tokens."""
         form = {"refresh_token": refresh_token}
         answer = await self._send("consent.renew", "refresh_token", form, correlation_id)
-        return self._granted(answer, _TOKEN_NOT_GOOD, ReconsentRequired())
+        return self._granted(answer, _INVALID_REFRESH_TOKEN, ReconsentRequired())
 
     async def _send(
         self, operation: str, kind: str, form: Mapping[str, str], correlation_id: str | None
     ) -> Answer:
-        """Send *form* once: what may have arrived has used up what is good for once."""
-        who = {
+        """Send *form* once: a request that may have arrived has consumed the code or token."""
+        client = {
             "client_id": self._credentials.client_id,
             "client_secret": self._credentials.client_secret(),
             "grant_type": kind,
@@ -109,29 +108,29 @@ class RemoteConsentDesk:
             Call(
                 operation=operation,
                 method="POST",
-                route=_PATH,
-                path=_PATH,
+                route=TOKEN_PATH,
+                path=TOKEN_PATH,
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
-                body=urlencode({**who, **form}).encode(),
+                body=urlencode({**client, **form}).encode(),
                 correlation_id=correlation_id,
             )
         )
 
-    def _granted(self, answer: Answer, errors: Collection[str], not_good: Exception) -> Granted:
+    def _granted(self, answer: Answer, errors: Collection[str], refusal: Exception) -> Granted:
         if answer.is_success:
-            granted = answer.decode(_Answered)
+            granted = answer.decode(_TokenResponse)
             return Granted(
                 access_token=granted.access_token,
                 refresh_token=granted.refresh_token,
                 life_seconds=granted.expires_in,
             )
-        error = answer.decode(_Refused).error
+        error = answer.decode(_ErrorResponse).error
         if answer.status == HTTPStatus.BAD_REQUEST and error in errors:
-            raise not_good
-        if answer.status not in _OF_PLATFORM:
-            # A firewall's answer, perhaps to this code alone: it says nothing about the others.
+            raise refusal
+        if answer.status not in _PLATFORM_STATUSES:
+            # Perhaps a firewall's response to this code only, so the breaker stays closed.
             raise Unusable(answer.api, f"status {answer.status}")
-        if error in _NOT_LET_IN:
+        if error in _ACCESS_DENIED:
             self._api.breaker.trip()
         log.error("department.credentials_rejected", extra={"department": answer.api})
         raise AuthFailed(answer.api, "credentials refused")

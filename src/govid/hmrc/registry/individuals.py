@@ -1,7 +1,7 @@
-"""HMRC's Individuals Matching, in the version that govid was let in to.
+"""Client of HMRC's Individuals Matching API, in the version that govid is subscribed to.
 
-Version 2 compares the first letter of the first name, three letters of the last, the number and the
-birthday: the beginnings of a name prove less than the whole.
+Version 2 compares the first letter of the first name, three letters of the last name, the number
+and the date of birth. Initial letters are weaker evidence than whole names.
 
 Source: hmrc/individuals-matching-api.
 """
@@ -19,11 +19,11 @@ from govid.hmrc.registry.refusals import ErrorBody, check_let_in, refuses_token
 
 Version = Literal["1.0", "2.0"]
 
-METHOD = "individuals.match"
-_PATH = "/individuals/matching/"
+_METHOD = "individuals.match"
+_MATCHING_PATH = "/individuals/matching/"
 _NO_MATCH = "MATCHING_FAILED"
 _STATUS = {"1.0": HTTPStatus.FORBIDDEN, "2.0": HTTPStatus.NOT_FOUND}
-"""By which status each version says that it found nobody."""
+"""The status by which each version reports that it found no match."""
 
 
 class _Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,9 +39,9 @@ class _Matched(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Individuals:
-    """Individuals Matching, which is not told of deaths."""
+    """Client of Individuals Matching, which does not report deaths."""
 
-    method = METHOD
+    method = _METHOD
 
     def __init__(self, api: Api, tokens: TokenCache, version: Version) -> None:
         """Call *version* of *api* with *tokens*."""
@@ -49,17 +49,17 @@ class Individuals:
         self._version = version
 
     async def match(self, person: Person, correlation_id: str | None) -> Evidence:
-        """Return on what the match rests."""
+        """Return the evidence of the match."""
         answer = await self._api.send(
             Call(
-                operation=METHOD,
+                operation=_METHOD,
                 method="POST",
-                route=_PATH,
-                path=_PATH,
+                route=_MATCHING_PATH,
+                path=_MATCHING_PATH,
                 headers={
                     "Accept": f"application/vnd.hmrc.{self._version}+json",
                     "Content-Type": "application/json",
-                    # Ours may be no UUID, and HMRC takes nothing else.
+                    # The correlation id of govid may not be a UUID, which HMRC requires.
                     "CorrelationId": str(uuid4()),
                 },
                 body=person.body,
@@ -69,7 +69,7 @@ class Individuals:
         if answer.is_success:
             link = answer.decode(_Matched).links.individual.href
             return Evidence(
-                method=METHOD, strength=2, validity=1, transaction=link.rpartition("/")[2]
+                method=_METHOD, strength=2, validity=1, transaction=link.rpartition("/")[2]
             )
         raise self._refusal(answer)
 

@@ -1,4 +1,4 @@
-"""HMRC's view of a Self Assessment account: what is owed, paid and refunded.
+"""Client of HMRC's view of a Self Assessment account: liabilities, payments and refunds.
 
 Source: hmrc/self-assessment-liability-api 0.3.0.
 """
@@ -11,25 +11,25 @@ from govid.hmrc.registry.pounds import decoded
 from govid.hmrc.registry.tax_refusals import refusal
 from govid.hmrc.registry.taxes import Account, Reading
 
-_BEFORE = "/individuals/self-assessment/breakdown"
+_BASE_PATH = "/individuals/self-assessment/breakdown"
 _MEDIA_TYPE = "application/vnd.hmrc.1.0+json"
 
 
 class Liabilities:
-    """View Self Assessment Account."""
+    """Client of the API "View Self Assessment Account"."""
 
     def __init__(self, api: Api) -> None:
-        """Ask *api*."""
+        """Call *api*."""
         self._api = api
 
     async def of(self, reading: Reading, since: date) -> Account:
-        """Return the account, and what has happened on it *since* then."""
+        """Return the account with its entries since *since*."""
         answer = await self._api.send(
             Call(
                 operation="account.read",
                 method="GET",
-                route=f"{_BEFORE}/{{utr}}",
-                path=f"{_BEFORE}/{reading.utr}",
+                route=f"{_BASE_PATH}/{{utr}}",
+                path=f"{_BASE_PATH}/{reading.utr}",
                 query=(("fromDate", since.isoformat()),),
                 headers=authorised(reading, _MEDIA_TYPE),
                 accepts=("application/json", _MEDIA_TYPE),

@@ -1,7 +1,7 @@
-"""HMRC without HMRC: it answers by the form of a number, always the same.
+"""Verifies National Insurance numbers locally, by their format only.
 
-Well-formed is verified, except for the numbers that HMRC publishes for failures. Only where
-departments are simulated does anybody ask here.
+Well-formed numbers are verified, except the numbers that HMRC publishes for failures. It is used
+only where departments are simulated.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ _EXCEPTIONS: Mapping[str, Outcome] = {
     "ST281614D": Outcome.MISMATCH,
     "ZX000056A": Outcome.DECEASED,
 }
-"""Published test numbers: handled by hand only, dead."""
+"""Published test numbers: one that HMRC only handles manually, one of a person who has died."""
 
 FORM = Evidence(method="form", strength=1, validity=1)
-"""A number that looks like one: the least that there is."""
+"""The weakest evidence: the number is well-formed."""
 
 
 class LocalNinoVerifier:
-    """A verifier for which every well-formed number belongs to whoever gives it."""
+    """A verifier that accepts every well-formed number as the claimant's."""
 
     async def verify(self, claim: Claim) -> Finding:
-        """Answer by the form of the number; the facts do not matter."""
+        """Verify the format of the number; the claimed facts are ignored."""
         try:
             nino = normalise_identifier(IdentifierType.NIN, claim.nino, prototype_form=False)
         except ValueError:
@@ -33,19 +33,19 @@ class LocalNinoVerifier:
 
 
 class ByFormWithoutFacts:
-    """A simulated HMRC as the contract's examples need it.
+    """A verifier for the contract's examples, where an account may have no claimed facts.
 
-    Who says nothing of themselves is verified by the form of their number, as the prototype did.
-    All others are matched.
+    A claim without facts is verified by the format of its number, as in the prototype. All others
+    are matched.
     """
 
     def __init__(self, verifier: NinoVerifier, by_form: LocalNinoVerifier) -> None:
-        """Ask *verifier*, or else *by_form*."""
+        """Use *by_form* for claims without facts, and *verifier* for all others."""
         self._verifier = verifier
         self._by_form = by_form
 
     async def verify(self, claim: Claim) -> Finding:
-        """Match who says who they are; look at the others' number only."""
+        """Match a claim with facts; check only the number of a claim without."""
         if claim.facts is None:
             return await self._by_form.verify(claim)
         return await self._verifier.verify(claim)

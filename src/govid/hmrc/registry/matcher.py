@@ -1,4 +1,4 @@
-"""What both of HMRC's contracts for a match have in common: who is asked about, and how it ends."""
+"""Defines the request and the results that HMRC's two matching APIs share."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -12,15 +12,15 @@ from govid.hmrc.registry.protocol import Evidence
 
 
 class NoMatch(Exception):
-    """HMRC knows nobody of that description."""
+    """HMRC knows no person with these details."""
 
 
 class Deceased(Exception):
-    """HMRC knows who it is, and that they have died."""
+    """HMRC knows the person, who has died."""
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is asked about, as HMRC writes names."""
+    """The details to match, with names as HMRC writes them."""
 
     first: str
     last: str
@@ -29,7 +29,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def body(self) -> bytes:
-        """The request's body, which both contracts share."""
+        """The request body, which both APIs share."""
         return msgspec.json.encode(
             {
                 "firstName": self.first,
@@ -41,31 +41,31 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Person>"
+        return f"<{type(self).__name__}>"
 
 
 class Matcher(Protocol):
-    """One of HMRC's contracts for a match."""
+    """Client of one of HMRC's matching APIs."""
 
     method: str
 
     async def match(self, person: Person, correlation_id: str | None) -> Evidence:
-        """Return on what the match rests.
+        """Return the evidence of a match.
 
         Raises:
-            NoMatch: HMRC knows nobody like that.
-            Deceased: they have died.
-            UpstreamFailure: there is no answer that could be used, or it is about somebody else.
+            NoMatch: HMRC knows no person with these details.
+            PersonDeceased: the person has died.
+            UpstreamFailure: there is no usable response, or it is about another person.
         """
 
 
 def described(facts: ClaimedFacts, nino: str) -> Sequence[Person]:
-    """Return the person whom *facts* describe: the first given name, and all family names.
+    """Return the details to match for *facts*: the first given name, and all family names.
 
-    There is more than one where custom has two transcriptions of a name: HMRC may know either.
+    A name with two customary transcriptions gives several: HMRC may know either.
 
     Raises:
-        ValueError: HMRC's form cannot carry a name, or one of the two is missing.
+        ValueError: HMRC's form cannot represent a name, or one of the two names is missing.
     """
     return [
         Person(first=first, last=last, born=facts.date_of_birth, nino=nino)

@@ -1,4 +1,4 @@
-"""How govid gets access tokens from HMRC: by its id and its secret, in the form and nowhere else.
+"""OAuth clients of HMRC: client credentials, and the consent of a person.
 
 Source: HMRC Developer Hub, "Application-restricted endpoints".
 """
@@ -11,47 +11,47 @@ import msgspec
 
 from govid.bus.upstream import Answer, Api, AuthFailed, Call, Token, TokenCache
 
-_PATH = "/oauth/token"
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """Who govid is at HMRC, and which scopes it asks for, if any."""
+    """The client id and secret of govid at HMRC, and the scopes to request, if any."""
 
     client_id: str
     client_secret: Callable[[], str]
     scope: str = ""
 
     def __repr__(self) -> str:
-        """Show nothing (I11)."""
-        return "<Credentials>"
+        """Name the struct only (I11)."""
+        return f"<{type(self).__name__}>"
 
 
-class _Granted(msgspec.Struct, frozen=True, kw_only=True):
+class _ClientToken(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str
     expires_in: float
     """Seconds, as a number."""
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<_Granted>"
+        return f"<{type(self).__name__}>"
 
 
 class TokenDesk:
-    """Asks for tokens."""
+    """Requests access tokens by client credentials, which HMRC accepts in the form only."""
 
     def __init__(self, api: Api, credentials: Credentials) -> None:
-        """Ask *api* as *credentials*."""
+        """Call *api* with *credentials*."""
         self._api = api
         self._credentials = credentials
 
     def cache(self, clock: Callable[[], float] = time.monotonic) -> TokenCache:
-        """Return a cache that is filled here; *clock* counts seconds and never goes back."""
+        """Return a token cache filled by this client; *clock* is monotonic, in seconds."""
         return TokenCache(self._fetch, clock)
 
     async def _fetch(self) -> Token:
         answer = await self._api.send(self._call)
         if not answer.is_success:
-            # All that it refuses, it refuses us: no citizen has a part in this.
+            # Every refusal here is about govid itself, because no citizen is involved.
             self._api.breaker.trip()
             raise AuthFailed(answer.api, "credentials refused")
         return _token(answer)
@@ -67,8 +67,8 @@ class TokenDesk:
         return Call(
             operation="token.get",
             method="POST",
-            route=_PATH,
-            path=_PATH,
+            route=TOKEN_PATH,
+            path=TOKEN_PATH,
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             body=urlencode(form).encode(),
             repeatable=True,
@@ -76,5 +76,5 @@ class TokenDesk:
 
 
 def _token(answer: Answer) -> Token:
-    granted = answer.decode(_Granted)
+    granted = answer.decode(_ClientToken)
     return Token(value=granted.access_token, life_seconds=granted.expires_in)

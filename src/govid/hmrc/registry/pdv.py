@@ -1,6 +1,6 @@
-"""The match by which HMRC verifies who somebody is (PDV).
+"""Client of HMRC's Personal Data Verification (PDV).
 
-Its 401 has two meanings, of which one is a person, and its 424 is text by whatever label.
+A 401 has two meanings, one of which is about the person. A 424 is text, whatever its media type.
 
 Source: govuk-one-login/ipv-cri-check-hmrc-api, which uses it.
 """
@@ -14,26 +14,26 @@ from govid.hmrc.registry.matcher import Deceased, NoMatch, Person
 from govid.hmrc.registry.protocol import Evidence
 from govid.hmrc.registry.refusals import ErrorBody, check_let_in, refuses_token
 
-METHOD = "pdv.match"
+_PDV_METHOD = "pdv.match"
 _DECEASED = b"deceased"
-_THEIR_FAULT = "Internal error"
+_INTERNAL_ERROR = "Internal error"
 
 
 class _Echo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Who was matched."""
+    """The person who was matched."""
 
     nino: str
     date_of_birth: str = ""
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<_Echo>"
+        return f"<{type(self).__name__}>"
 
 
 class Pdv:
-    """PDV, which compares whole names."""
+    """Client of PDV, which compares whole names."""
 
-    method = METHOD
+    method = _PDV_METHOD
 
     def __init__(self, api: Api, tokens: TokenCache, path: str) -> None:
         """Call *path* of *api* with *tokens*."""
@@ -41,10 +41,10 @@ class Pdv:
         self._path = path
 
     async def match(self, person: Person, correlation_id: str | None) -> Evidence:
-        """Return on what the match rests."""
+        """Return the evidence of the match."""
         answer = await self._api.send(
             Call(
-                operation=METHOD,
+                operation=_PDV_METHOD,
                 method="POST",
                 route=self._path,
                 path=self._path,
@@ -60,7 +60,7 @@ class Pdv:
 
     def _refusal(self, answer: Answer) -> Exception:
         if answer.status == HTTPStatus.FAILED_DEPENDENCY:
-            # It is no JSON, although it may be called so.
+            # The body is text, although its media type may be JSON.
             is_death = _DECEASED in answer.body.lower()
             return Deceased() if is_death else Unusable(answer.api, "unknown 424")
         error = answer.decode(ErrorBody)
@@ -71,13 +71,13 @@ class Pdv:
 
 
 def _is_about_a_person(errors: object) -> bool:
-    """Tell whether *errors* say that nobody was found: a text, or a list of words.
+    """Tell whether *errors* report that no person was found: a text, or a list of texts.
 
-    HMRC says in the same place that its matching broke down.
+    HMRC uses the same member to report that its matching failed.
     """
     texts = errors if isinstance(errors, list) else [errors]
     return bool(texts) and all(
-        isinstance(one, str) and one and not one.startswith(_THEIR_FAULT) for one in texts
+        isinstance(one, str) and one and not one.startswith(_INTERNAL_ERROR) for one in texts
     )
 
 
@@ -87,5 +87,5 @@ def _matched(api: Api, person: Person, answer: Answer) -> Evidence:
     if (echo.nino.replace(" ", "").upper(), echo.date_of_birth or born) != (person.nino, born):
         api.refuse_other_subject()
     return Evidence(
-        method=METHOD, strength=2, validity=2, transaction=answer.headers.get("x-amz-cf-id")
+        method=_PDV_METHOD, strength=2, validity=2, transaction=answer.headers.get("x-amz-cf-id")
     )

@@ -1,4 +1,4 @@
-"""Amounts as HMRC sends them: JSON numbers, read digit by digit and never through a fraction."""
+"""Decodes amounts of HMRC's responses exactly: JSON numbers, never read as binary fractions."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -12,10 +12,10 @@ LARGEST = Decimal("9999999999999.99")
 
 
 def decoded(answer: Answer, shape: Any) -> Any:
-    """Return the body of *answer* as *shape*, in which every amount is whole pence.
+    """Decode the body of *answer* as *shape*, in which every amount is in whole pence.
 
     Raises:
-        Unusable: it is something else.
+        UnusableResponse: the body has another shape.
     """
     read = answer.decode(shape)
     if not all(map(_is_exact, _amounts(read))):

@@ -1,4 +1,4 @@
-"""What govid asks of HMRC."""
+"""Defines the interfaces and value types of HMRC: verification, consent and tax records."""
 
 from enum import StrEnum
 from typing import Protocol
@@ -9,10 +9,10 @@ from govid.bus.contracts.facts import ClaimedFacts
 
 
 class Outcome(StrEnum):
-    """How a verification ends.
+    """The outcome of a verification.
 
-    The first three are answers, and each is one of a citizen's attempts. The others are none: too
-    little is known, HMRC is away, or it does not let govid in.
+    The first three are answers, and each counts as one of a citizen's attempts. The others are not:
+    too few facts are known, HMRC is unavailable, or it rejects govid's credentials.
     """
 
     MATCH = "match"
@@ -24,12 +24,12 @@ class Outcome(StrEnum):
 
     @property
     def is_answer(self) -> bool:
-        """Whether something was found out."""
+        """Whether HMRC has answered."""
         return self in {Outcome.MATCH, Outcome.MISMATCH, Outcome.DECEASED}
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A number that somebody gives as their own, and what they say of themselves."""
+    """A number that a citizen claims as their own, and the facts that they claim."""
 
     nino: str
     facts: ClaimedFacts | None = None
@@ -37,11 +37,11 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Claim>"
+        return f"<{type(self).__name__}>"
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """On what an answer rests. It names nobody.
+    """The evidence behind an answer. It identifies no person.
 
     `strength` and `validity` are scores from 0 to 4 (Good Practice Guide 45). `transaction` is
     HMRC's own id of the exchange or of the match.
@@ -54,17 +54,17 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """HMRC's answer. Unlike the NHS it tells nothing about a person who was matched."""
+    """HMRC's answer. Unlike the NHS, HMRC returns no data about a matched person."""
 
     outcome: Outcome
     evidence: Evidence | None = None
 
 
 class NinoVerifier(Protocol):
-    """Knows who holds a National Insurance number.
+    """Verifies National Insurance numbers.
 
-    It never raises for what lies in its nature: see `Outcome`.
+    Every expected result, also an outage, is an outcome and not an exception.
     """
 
     async def verify(self, claim: Claim) -> Finding:
-        """Tell whether the number is the claimant's."""
+        """Verify that the number belongs to the claimant."""

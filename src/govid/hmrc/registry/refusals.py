@@ -1,6 +1,6 @@
-"""How HMRC's platform refuses govid, as opposed to a citizen.
+"""Maps error bodies of HMRC's API platform to typed errors.
 
-Source: HMRC Developer Hub, reference guide, "Errors". Codes are fixed; nobody looks at messages.
+Source: HMRC Developer Hub, reference guide, "Errors". Codes are fixed; messages are ignored.
 """
 
 from http import HTTPStatus
@@ -9,13 +9,13 @@ import msgspec
 
 from govid.bus.upstream import Answer, Api, AuthFailed
 
-TOKEN_REFUSED = "INVALID_CREDENTIALS"  # noqa: S105 - HMRC's word for it
-"""The token is wrong, or has ended: a new one may help."""
+TOKEN_REFUSED = "INVALID_CREDENTIALS"  # noqa: S105 - an error code of HMRC
+"""The access token is wrong or has expired; a new one may be accepted."""
 
-OF_PLATFORM = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-"""The statuses with which the platform refuses govid."""
+PLATFORM_STATUSES = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+"""The statuses by which the platform refuses govid."""
 
-NOT_LET_IN = frozenset(
+ACCESS_DENIED = frozenset(
     {
         "MISSING_CREDENTIALS",
         "UNAUTHORIZED",
@@ -26,33 +26,38 @@ NOT_LET_IN = frozenset(
         "FORBIDDEN",
     }
 )
-"""No new token would help."""
+"""Codes by which the platform denies govid access; a new token would not be accepted either."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
-    """An error in either of two forms: the platform's `code`, or PDV's `errors`."""
+    """An error body in one of two forms: the platform's `code`, or PDV's `errors`."""
 
     code: object = None
     errors: object = None
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<ErrorBody>"
+        return f"<{type(self).__name__}>"
 
 
 def refuses_token(answer: Answer) -> bool:
-    """Tell whether *answer* is about our token. Another 401 may be about a person."""
+    """Tell whether *answer* refuses govid's access token. Another 401 may be about a person."""
     if answer.status != HTTPStatus.UNAUTHORIZED:
         return False
     return answer.decode(ErrorBody).code == TOKEN_REFUSED
 
 
 def check_let_in(api: Api, answer: Answer, error: ErrorBody) -> None:
-    """Return, if *error* is not that govid may not call *api* at all.
+    """Check that *error* does not deny govid access to *api*.
 
     Raises:
-        AuthFailed: it is; the breaker is open now, as every other call would end alike.
+        CredentialsRejected: it does. The circuit breaker is open now, because every other call
+            would fail too.
     """
-    if answer.status in OF_PLATFORM and isinstance(error.code, str) and error.code in NOT_LET_IN:
+    if (
+        answer.status in PLATFORM_STATUSES
+        and isinstance(error.code, str)
+        and error.code in ACCESS_DENIED
+    ):
         api.breaker.trip()
-        raise AuthFailed(answer.api, "not let in")
+        raise AuthFailed(answer.api, "access denied")

@@ -1,4 +1,4 @@
-"""HMRC as govid's verifier of National Insurance numbers."""
+"""Verifies National Insurance numbers against HMRC."""
 
 import logging
 from collections.abc import Sequence
@@ -19,35 +19,35 @@ log = logging.getLogger(__name__)
 
 
 class RemoteNinoVerifier:
-    """Asks HMRC, the real one or a simulated one: it is the same to it."""
+    """Verifies numbers by a matching API of HMRC, real or simulated."""
 
     def __init__(self, matcher: Matcher) -> None:
-        """Ask by *matcher*."""
+        """Call HMRC through *matcher*."""
         self._matcher = matcher
 
     async def verify(self, claim: Claim) -> Finding:
-        """Tell whether the number is the claimant's. Without name and birth date nobody asks."""
+        """Verify that the number is the claimant's. Without claimed facts, HMRC is not called."""
         if claim.facts is None:
             return Finding(outcome=Outcome.INSUFFICIENT)
         try:
             nino = normalise_identifier(IdentifierType.NIN, claim.nino, prototype_form=False)
         except ValueError:
-            return self._ended(Outcome.MISMATCH)
+            return self._finding_without_match(Outcome.MISMATCH)
         try:
             people = described(claim.facts, nino)
         except ValueError:
-            # To ask about a name that is not theirs would cost them an attempt.
+            # A request with a changed name could not match, and would cost the citizen an attempt.
             return Finding(outcome=Outcome.INSUFFICIENT)
         try:
             return await self._match(people, claim.correlation_id)
         except UpstreamFailure as failure:
-            return _failed(failure)
+            return _finding_after_failure(failure)
 
     async def _match(self, people: Sequence[Person], correlation_id: str | None) -> Finding:
-        """Ask about each transcription of a name until one matches.
+        """Try each transcription of a name until one matches.
 
-        All are asked about unless one matches, so that the number of calls does not tell a death
-        from a mismatch.
+        All are tried unless one matches, so that the number of calls does not reveal whether the
+        person has died.
         """
         outcome = Outcome.MISMATCH
         for person in people:
@@ -59,14 +59,14 @@ class RemoteNinoVerifier:
                 outcome = Outcome.DECEASED
                 continue
             return Finding(outcome=Outcome.MATCH, evidence=evidence)
-        return self._ended(outcome)
+        return self._finding_without_match(outcome)
 
-    def _ended(self, outcome: Outcome) -> Finding:
+    def _finding_without_match(self, outcome: Outcome) -> Finding:
         evidence = Evidence(method=self._matcher.method, strength=0, validity=0)
         return Finding(outcome=outcome, evidence=evidence)
 
 
-def _failed(failure: UpstreamFailure) -> Finding:
+def _finding_after_failure(failure: UpstreamFailure) -> Finding:
     if isinstance(failure, AuthFailed):
         log.error("department.credentials_rejected", extra={"department": "hmrc"})
         return Finding(outcome=Outcome.CREDENTIALS_REJECTED)

@@ -1,7 +1,7 @@
-"""How the tax APIs refuse, in two forms: the platform's `code`, and the `failure` of one of them.
+"""Maps the errors of the tax APIs: the platform's `code`, and the `failure` of one API.
 
-Unlike in verification, most refusals here are about one person's token and nobody else's; they open
-no breaker.
+Unlike in verification, most errors here concern one person's token only, so they do not open the
+circuit breaker.
 
 Source: HMRC Developer Hub, reference guide, "Errors"; hmrc/self-assessment-liability-api.
 """
@@ -12,7 +12,7 @@ from http import HTTPStatus
 import msgspec
 
 from govid.bus.upstream import Answer, Api, AuthFailed, Unusable
-from govid.hmrc.registry.refusals import OF_PLATFORM, TOKEN_REFUSED
+from govid.hmrc.registry.refusals import PLATFORM_STATUSES, TOKEN_REFUSED
 from govid.hmrc.registry.taxes import (
     NoData,
     NotAskable,
@@ -24,8 +24,8 @@ from govid.hmrc.registry.taxes import (
 log = logging.getLogger(__name__)
 
 NOT_FOUND = "NOT_FOUND"
-INVALID = frozenset({"SA_UTR_INVALID", "TAX_YEAR_INVALID", "BAD_REQUEST"})
-NOT_THEIRS = frozenset(
+INVALID_PARAMETERS = frozenset({"SA_UTR_INVALID", "TAX_YEAR_INVALID", "BAD_REQUEST"})
+NOT_PERMITTED = frozenset(
     {
         "UNAUTHORIZED",
         "UNAUTHORISED",
@@ -34,10 +34,10 @@ NOT_THEIRS = frozenset(
         "CLIENT_OR_AGENT_NOT_AUTHORISED",
     }
 )
-"""The person who consented may not see what belongs to this reference."""
-TOO_NARROW = "INVALID_SCOPE"
-"""The consent was given before govid asked for what is read now."""
-NOT_LET_IN = frozenset(
+"""The person who consented may not see the records of this reference."""
+MISSING_SCOPE = "INVALID_SCOPE"
+"""The consent was given before govid requested the scope that is needed now."""
+TAX_ACCESS_DENIED = frozenset(
     {
         "MISSING_CREDENTIALS",
         "INCORRECT_ACCESS_TOKEN_TYPE",
@@ -45,7 +45,7 @@ NOT_LET_IN = frozenset(
         "RESOURCE_FORBIDDEN",
     }
 )
-"""Nobody's consent would help: it is govid that is not let in."""
+"""Codes by which HMRC denies govid itself access, whatever the consent."""
 
 
 class _Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,27 +58,27 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def refusal(api: Api, answer: Answer) -> Exception:
-    """Return what *answer*, which is no success, means; nobody looks at its message.
+    """Return the error that an unsuccessful *answer* means; its message is ignored.
 
     Raises:
-        Unusable: it is no error of HMRC's.
+        UnusableResponse: it is not an error body of HMRC.
     """
     body = answer.decode(_Body)
-    said = body.code if body.failure is None else body.failure.type
-    code = said if isinstance(said, str) else ""
+    value = body.code if body.failure is None else body.failure.type
+    code = value if isinstance(value, str) else ""
     if code == TOKEN_REFUSED and answer.status == HTTPStatus.UNAUTHORIZED:
         return TokenRefused()
     if code == NOT_FOUND and answer.status == HTTPStatus.NOT_FOUND:
         return NoData()
-    if code == TOO_NARROW:
+    if code == MISSING_SCOPE:
         return ReconsentRequired()
-    if code in NOT_THEIRS:
+    if code in NOT_PERMITTED:
         return NotPermitted()
-    if code in INVALID and answer.status == HTTPStatus.BAD_REQUEST:
+    if code in INVALID_PARAMETERS and answer.status == HTTPStatus.BAD_REQUEST:
         return NotAskable()
-    if code in NOT_LET_IN and answer.status in OF_PLATFORM:
+    if code in TAX_ACCESS_DENIED and answer.status in PLATFORM_STATUSES:
         api.breaker.trip()
         log.error("department.credentials_rejected", extra={"department": answer.api})
-        return AuthFailed(answer.api, "not let in")
-    # Among them MATCHING_RESOURCE_NOT_FOUND: a version of the API that there is no more.
+        return AuthFailed(answer.api, "access denied")
+    # For example MATCHING_RESOURCE_NOT_FOUND: that version of the API was withdrawn.
     return Unusable(answer.api, f"status {answer.status}")

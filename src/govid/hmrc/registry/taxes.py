@@ -1,4 +1,4 @@
-"""What govid asks of HMRC about a person's tax, with that person's consent."""
+"""Defines the interfaces and value types of consent and tax records at HMRC."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -11,55 +11,55 @@ from govid.hmrc.tax_year import TaxYear
 
 
 class ReconsentRequired(Exception):
-    """The consent has ended, was withdrawn at HMRC, or does not reach far enough."""
+    """The consent has ended, was withdrawn at HMRC, or does not cover the request."""
 
 
 class CodeNotGood(Exception):
-    """HMRC does not take the code that a browser brought back."""
+    """HMRC does not accept the authorisation code."""
 
 
 class TokenRefused(Exception):
-    """The access token is good no longer; a renewed one may be."""
+    """HMRC does not accept the access token any more; a renewed one may be accepted."""
 
 
 class NotPermitted(Exception):
-    """The reference is not that of the person who consented."""
+    """The reference belongs to another person than the one who consented."""
 
 
 class NoData(Exception):
-    """HMRC has nothing about that time, which is not the same as nothing paid."""
+    """HMRC has no data of that time, which does not mean that nothing was paid."""
 
 
 class NotAskable(Exception):
-    """HMRC takes the reference, the year or the day for malformed."""
+    """HMRC rejects the reference, the year or the day as malformed."""
 
 
 class Granted(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens for one person: one opens their records, the other gets both anew, once."""
+    """An access token and a one-time refresh token for one person's records."""
 
     access_token: str
     refresh_token: str
     life_seconds: float
 
     def __repr__(self) -> str:
-        """Show nothing (I9)."""
-        return "<Granted>"
+        """Name the struct only (I9)."""
+        return f"<{type(self).__name__}>"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose records are read, and what opens them."""
+    """The taxpayer reference to read, and the access token for it."""
 
     utr: str
     access_token: str
     correlation_id: str | None = None
 
     def __repr__(self) -> str:
-        """Show nothing (I9)."""
-        return "<Reading>"
+        """Name the struct only (I9)."""
+        return f"<{type(self).__name__}>"
 
 
 class Employment(msgspec.Struct, frozen=True, kw_only=True):
-    """What HMRC knows of one employment in a year; None is what it did not say."""
+    """One employment in a tax year; None is a member that HMRC did not send."""
 
     paye_reference: str
     employer: str | None = None
@@ -69,11 +69,11 @@ class Employment(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Employment>"
+        return f"<{type(self).__name__}>"
 
 
 class Benefits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Pensions, annuities and benefits: what was received, or the tax that was taken off."""
+    """Pensions, annuities and benefits: amounts received, or tax taken off."""
 
     other_pensions_and_retirement_annuities: Decimal | None = None
     incapacity_benefit: Decimal | None = None
@@ -82,11 +82,11 @@ class Benefits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Benefits>"
+        return f"<{type(self).__name__}>"
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """A year, as far as HMRC knows it. None is no data, which is not zero."""
+    """A tax year at HMRC. None means no data, which is not zero."""
 
     employments: Sequence[Employment] | None = None
     received: Benefits | None = None
@@ -95,11 +95,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Summary>"
+        return f"<{type(self).__name__}>"
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How a Self Assessment account stands."""
+    """The balance of a Self Assessment account."""
 
     total_overdue_balance: Decimal
     total_payable_balance: Decimal
@@ -110,11 +110,11 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Balance>"
+        return f"<{type(self).__name__}>"
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What is owed, and what of it still is."""
+    """A charge, and its outstanding amount."""
 
     charge_id: str
     charge_type: str
@@ -126,22 +126,22 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Charge>"
+        return f"<{type(self).__name__}>"
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was paid back."""
+    """A refund."""
 
     total_refund_amount: Decimal | None = None
     refund_request_amount: Decimal | None = None
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Refund>"
+        return f"<{type(self).__name__}>"
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was paid."""
+    """A payment."""
 
     payment_amount: Decimal
     payment_reference: str | None = None
@@ -149,11 +149,11 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Payment>"
+        return f"<{type(self).__name__}>"
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A Self Assessment account, under the names that HMRC gives its parts."""
+    """A Self Assessment account, with HMRC's names for its parts."""
 
     balance_details: Balance
     charge_details: tuple[Charge, ...] = ()
@@ -162,53 +162,54 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Account>"
+        return f"<{type(self).__name__}>"
 
 
 class ConsentDesk(Protocol):
-    """Where a person consents, and where tokens come from.
+    """HMRC's consent page, and its token endpoint for a person's consent.
 
-    What goes wrong on the way is an `Outage`.
+    A failed call is an `Outage`.
     """
 
     def page(self, state: str, challenge: str) -> str:
         """Return the address to which the person's browser is sent.
 
-        It comes back with a code and with *state*; *challenge* is of whoever may use the code.
+        The browser comes back with a code and with *state*. Only the caller that has the verifier
+        of *challenge* can use the code (PKCE).
         """
 
     async def redeem(self, code: str, verifier: str, correlation_id: str | None) -> Granted:
-        """Return the tokens for *code*, which is used up.
+        """Exchange *code*, which is consumed, for tokens.
 
         Raises:
-            CodeNotGood: there are none for it.
+            InvalidConsentCode: HMRC does not accept the code.
         """
 
     async def renew(self, refresh_token: str, correlation_id: str | None) -> Granted:
-        """Return new tokens for *refresh_token*; with that, all older ones are dead.
+        """Exchange *refresh_token* for new tokens, which invalidates all older ones.
 
         Raises:
-            ReconsentRequired: there are none for it.
+            ReconsentRequired: HMRC does not accept the refresh token.
         """
 
 
 class TaxRecords(Protocol):
-    """A person's tax, as HMRC knows it. What goes wrong on the way is an `Outage`."""
+    """A person's tax records at HMRC. A failed call is an `Outage`."""
 
     async def summary(self, of: Reading, year: TaxYear) -> Summary:
-        """Return what HMRC knows of *year*.
+        """Return the summary of *year*.
 
         Raises:
-            NoData: it knows nothing.
-            TokenRefused: the token is good no longer.
-            ReconsentRequired: the consent does not reach so far.
-            NotPermitted: the reference is somebody else's.
-            NotAskable: the reference or the year is malformed.
+            DataNotFound: HMRC has no data.
+            AccessTokenRefused: the access token is not accepted any more.
+            ReconsentRequired: the consent does not cover the request.
+            ReferenceNotPermitted: the reference belongs to another person.
+            InvalidTaxRequest: the reference or the year is malformed.
         """
 
     async def account(self, of: Reading, since: date) -> Account:
-        """Return how the account stands and what has happened on it *since* then.
+        """Return the account with its entries since *since*.
 
         Raises:
-            NoData: as in `summary`, and so are the others.
+            DataNotFound: as for a summary, and so are the others.
         """

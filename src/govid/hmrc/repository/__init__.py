@@ -1,4 +1,4 @@
-"""The rows of the HMRC module, a file for each kind."""
+"""Reads and writes the tables of the HMRC module: consents, tax records and blocked accounts."""
 
 from govid.hmrc.repository.accounts import Accounts
 from govid.hmrc.repository.consent_requests import ConsentRequests

@@ -1,4 +1,4 @@
-"""Accounts, as HMRC's module knows them."""
+"""Stores which accounts are blocked, as the HMRC module knows it."""
 
 from uuid import UUID
 
@@ -10,13 +10,13 @@ from govid.hmrc.models import Account
 
 
 class Accounts:
-    """What is remembered of accounts. They are known from when they first begin to consent."""
+    """Stores which accounts are blocked. An account is known from its first consent request."""
 
     async def lock(self, tx: Transaction, account_id: UUID) -> bool:
-        """Tell whether the account is blocked, and let nobody block it before *tx* ends.
+        """Tell whether the account is blocked, and lock its row until *tx* ends.
 
-        A plain read would let a block and a consent pass each other unseen, and tokens would
-        outlive the person.
+        With a plain read, a concurrent block and consent could both commit, and consent tokens
+        would stay stored for a blocked account.
         """
         statement = insert(Account).values(account_id=account_id)
         statement = statement.on_conflict_do_update(
@@ -27,7 +27,7 @@ class Accounts:
         return found.scalar_one() is not None
 
     async def block(self, tx: Transaction, account_id: UUID) -> None:
-        """Remember that the account is blocked or closed, known or not."""
+        """Mark the account as blocked, whether or not it is known."""
         statement = insert(Account).values(account_id=account_id, blocked_at=tx.now)
         await tx.execute(
             statement.on_conflict_do_update(
@@ -37,7 +37,7 @@ class Accounts:
         )
 
     async def restore(self, tx: Transaction, account_id: UUID) -> None:
-        """Remember that the account is not blocked."""
+        """Mark the account as not blocked."""
         await tx.execute(
             update(Account).where(Account.account_id == account_id).values(blocked_at=None)
         )

@@ -1,7 +1,7 @@
-"""Consents that are being given: between the first step here and the code from HMRC.
+"""Stores consent requests: consents that were started and whose code is not yet exchanged.
 
-Proofs are stored encrypted, states as digests. Times are the database's, so that all replicas agree
-on them.
+PKCE verifiers are stored encrypted, states as digests. Times are the database's, so that all
+replicas agree on them.
 """
 
 from datetime import datetime, timedelta
@@ -18,23 +18,23 @@ from govid.hmrc.models import ConsentRequest
 from govid.hmrc.seal import Seal
 
 REQUEST_LIFE = timedelta(minutes=10)
-"""As long as HMRC's own code is good."""
+"""The lifetime of HMRC's code."""
 CALL_LIFE = timedelta(minutes=1)
-"""Longer than a call to HMRC can take that began at the last moment."""
+"""Longer than a call to HMRC can take that starts at the last moment."""
 
 PROOF = b"proof"
 
 
 class ConsentRequests:
-    """What was begun: at most one for each account."""
+    """Stores at most one consent request for each account."""
 
     def __init__(self, singles: AsyncEngine, seal: Seal) -> None:
-        """Keep them under *seal*; the statements of *singles* commit by themselves."""
+        """Encrypt with *seal*; each statement on *singles* commits by itself."""
         self._singles = singles
         self._seal = seal
 
     async def begin(self, tx: Transaction, account_id: UUID, state: str, proof: str) -> datetime:
-        """Remember what was begun, in place of what was before; return until when it is good."""
+        """Store a request in place of an earlier one; return when it expires."""
         sealed = self._seal.close(account_id, PROOF, proof.encode())
         statement = insert(ConsentRequest).values(
             account_id=account_id,
@@ -54,44 +54,45 @@ class ConsentRequests:
         return expires_at
 
     async def take(self, tx: Transaction, account_id: UUID, state: str) -> str | None:
-        """Use up what the account began with *state*; return its proof, if it was still good.
+        """Consume the account's request with *state*; return its verifier if it was valid.
 
-        It stays, marked, until it is settled: who withdraws meanwhile takes it away.
+        The row stays, marked as taken, until the consent is stored. A concurrent withdrawal deletes
+        it.
         """
-        taken = await tx.execute(
+        consumed = await tx.execute(
             update(ConsentRequest)
             .where(
-                *_begun(account_id, state),
+                *_request_of(account_id, state),
                 ConsentRequest.taken_at.is_(None),
                 ConsentRequest.expires_at > func.clock_timestamp(),
             )
             .values(taken_at=func.clock_timestamp())
             .returning(ConsentRequest.sealed_proof)
         )
-        proof = self._seal.find(account_id, PROOF, taken.scalar_one_or_none())
+        proof = self._seal.find(account_id, PROOF, consumed.scalar_one_or_none())
         return None if proof is None else proof.decode()
 
     async def settle(self, tx: Transaction, account_id: UUID, state: str) -> bool:
-        """Delete what was taken with *state*; tell whether it was still wanted."""
-        settled = await tx.execute(
+        """Delete the consumed request with *state*; tell whether it still existed."""
+        deleted = await tx.execute(
             delete(ConsentRequest).where(
-                *_begun(account_id, state), ConsentRequest.taken_at.is_not(None)
+                *_request_of(account_id, state), ConsentRequest.taken_at.is_not(None)
             )
         )
-        return bool(settled.rowcount)
+        return bool(deleted.rowcount)
 
     async def tidy(self) -> None:
-        """Delete what was begun and never brought back."""
-        # `now` is the statement's own: the planner uses no index for a time that moves.
+        """Delete expired requests."""
+        # `now()` is constant in a statement: for `clock_timestamp()` the planner uses no index.
         statement = delete(ConsentRequest).where(ConsentRequest.expires_at < func.now() - CALL_LIFE)
         async with self._singles.connect() as connection:
             await connection.execute(statement)
 
 
 def _digest(state: str) -> bytes:
-    """Return what is stored of a state: nobody can use a stolen copy of the table."""
+    """Return the digest of a state that is stored, so that a stolen table is of no use."""
     return sha256(state.encode("utf-8", "surrogatepass")).digest()
 
 
-def _begun(account_id: UUID, state: str) -> tuple[Any, ...]:
+def _request_of(account_id: UUID, state: str) -> tuple[Any, ...]:
     return ConsentRequest.account_id == account_id, ConsentRequest.state_digest == _digest(state)

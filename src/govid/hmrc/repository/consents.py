@@ -1,4 +1,4 @@
-"""Consents that were given at HMRC, with what they open.
+"""Stores consents that were given at HMRC, with their tokens.
 
 References and tokens are stored encrypted. Times are the database's, so that all replicas agree on
 them.
@@ -18,33 +18,33 @@ from govid.hmrc.models import Consent, ConsentRequest
 from govid.hmrc.seal import Seal
 
 CONSENT_LIFE = timedelta(days=548)
-"""Eighteen months; HMRC alone knows to the day."""
+"""Eighteen months; only HMRC knows the exact day."""
 CLAIM_LIFE = timedelta(seconds=20)
 """Longer than a call to HMRC can take."""
 EARLY = 0.8
-"""The part of a token's life after which it is renewed."""
+"""The part of a token's lifetime after which it is renewed."""
 
 HOLDING = b"holding"
 _GENERATIONS = Sequence("consent_generation", schema="hmrc")
-"""Of all accounts: what is late for a deleted consent fits none that was given since."""
+"""Shared by all accounts: a late renewal of a deleted consent matches no later consent."""
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
-    """What opens somebody's tax records at HMRC, and the reference they stand under."""
+    """The tokens of one consent, and the taxpayer reference that it was given for."""
 
     utr: str
     access_token: str
     refresh_token: str
 
     def __repr__(self) -> str:
-        """Show nothing (I9)."""
-        return "<Holding>"
+        """Name the struct only (I9)."""
+        return f"<{type(self).__name__}>"
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A consent as it is stored; one that has lapsed or cannot be opened holds nothing.
+    """A consent as it is stored; without tokens if it has lapsed or cannot be decrypted.
 
-    `generation` tells the tokens of one exchange from those of the next.
+    `generation` identifies the token exchange that issued the tokens.
     """
 
     generation: int
@@ -53,7 +53,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dates(msgspec.Struct, frozen=True, kw_only=True):
-    """When a consent was given, until when it may last, and when it lapsed, if it has."""
+    """When a consent was given, when it ends at the latest, and when it lapsed, if it has."""
 
     granted_at: datetime
     ends_at: datetime
@@ -61,23 +61,23 @@ class Dates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Consents:
-    """The consents: at most one for each account."""
+    """Stores at most one consent for each account."""
 
     def __init__(self, singles: AsyncEngine, seal: Seal) -> None:
-        """Keep them under *seal*; the statements of *singles* commit by themselves."""
+        """Encrypt with *seal*; each statement on *singles* commits by itself."""
         self._singles = singles
         self._seal = seal
 
     async def grant(
         self, tx: Transaction, account_id: UUID, holding: Holding, life_seconds: float
     ) -> None:
-        """Keep *holding*, in place of what was held before."""
+        """Store a new consent with *holding*, in place of an earlier one."""
         statement = insert(Consent).values(
             account_id=account_id,
             generation=_GENERATIONS.next_value(),
             granted_at=func.clock_timestamp(),
             ends_at=func.clock_timestamp() + CONSENT_LIFE,
-            **self._held(account_id, holding, life_seconds),
+            **self._columns(account_id, holding, life_seconds),
         )
         columns = ("sealed", "renew_at", "claimed_until", "granted_at", "ends_at", "lapsed_at")
         await tx.execute(
@@ -88,7 +88,7 @@ class Consents:
         )
 
     async def dates(self, account_id: UUID) -> Dates | None:
-        """Return how the account's consent stands, if it has one. Nothing is opened for that."""
+        """Return the dates of the account's consent, if it has one. Nothing is decrypted."""
         statement = select(Consent.granted_at, Consent.ends_at, Consent.lapsed_at).where(
             Consent.account_id == account_id
         )
@@ -97,7 +97,7 @@ class Consents:
         return None if row is None else Dates(**row)
 
     async def find(self, account_id: UUID) -> Kept | None:
-        """Return the account's consent, if it has one, also if it has lapsed."""
+        """Return the account's consent, if it has one, even if it has lapsed."""
         statement = select(
             Consent.generation,
             Consent.sealed,
@@ -115,11 +115,12 @@ class Consents:
         )
 
     async def claim(self, account_id: UUID, generation: int) -> bool:
-        """Claim the right to renew these tokens; of all who ask at once, one gets it.
+        """Claim the renewal of these tokens; of concurrent callers, one succeeds.
 
-        It is no lock, which would be held with its transaction for as long as HMRC is silent (I2).
+        The claim is a time-limited lease and no row lock, which would keep a transaction open
+        during the call to HMRC (I2).
         """
-        return await self._alone(
+        return await self._execute_single(
             update(Consent)
             .where(
                 *_of(account_id, generation),
@@ -133,8 +134,8 @@ class Consents:
         )
 
     async def release(self, account_id: UUID, generation: int) -> None:
-        """Give the right back unused."""
-        await self._alone(
+        """Release an unused claim."""
+        await self._execute_single(
             update(Consent).where(*_of(account_id, generation)).values(claimed_until=None)
         )
 
@@ -148,22 +149,22 @@ class Consents:
         *,
         lapsed: bool = False,
     ) -> bool:
-        """Keep what came for the tokens of *generation*; tell whether they were still held.
+        """Store the renewal of *generation*; tell whether that generation was still current.
 
-        With *lapsed*, it is what somebody took for lapsed who came later and was refused for that.
+        With *lapsed*, replace a consent that a later, refused renewal has marked as lapsed.
         """
-        kept = await tx.execute(
+        stored = await tx.execute(
             update(Consent)
             .where(*_of(account_id, generation), Consent.lapsed_at.is_not(None) == lapsed)
             .values(
                 generation=_GENERATIONS.next_value(),
-                **self._held(account_id, holding, life_seconds),
+                **self._columns(account_id, holding, life_seconds),
             )
         )
-        return bool(kept.rowcount)
+        return bool(stored.rowcount)
 
     async def lapse(self, tx: Transaction, account_id: UUID, generation: int) -> bool:
-        """Forget what is held of *generation*, as it opens nothing; tell whether it was held."""
+        """Mark *generation* as lapsed and delete its tokens; tell whether it was current."""
         lapsed = await tx.execute(
             update(Consent)
             .where(*_of(account_id, generation), Consent.lapsed_at.is_(None))
@@ -172,12 +173,12 @@ class Consents:
         return bool(lapsed.rowcount)
 
     async def forget(self, tx: Transaction, account_id: UUID) -> bool:
-        """Delete all of it, also what was only begun; tell whether there was a consent."""
+        """Delete the consent and any consent request; tell whether there was a consent."""
         await tx.execute(delete(ConsentRequest).where(ConsentRequest.account_id == account_id))
-        forgotten = await tx.execute(delete(Consent).where(Consent.account_id == account_id))
-        return bool(forgotten.rowcount)
+        deleted = await tx.execute(delete(Consent).where(Consent.account_id == account_id))
+        return bool(deleted.rowcount)
 
-    def _held(self, account_id: UUID, holding: Holding, life_seconds: float) -> dict[str, Any]:
+    def _columns(self, account_id: UUID, holding: Holding, life_seconds: float) -> dict[str, Any]:
         return {
             "sealed": self._seal.close(account_id, HOLDING, msgspec.json.encode(holding)),
             "renew_at": func.clock_timestamp() + timedelta(seconds=life_seconds * EARLY),
@@ -185,8 +186,8 @@ class Consents:
             "lapsed_at": None,
         }
 
-    async def _alone(self, statement: Any) -> bool:
-        """Run one statement that commits by itself; tell whether it changed anything."""
+    async def _execute_single(self, statement: Any) -> bool:
+        """Run one statement in its own transaction; tell whether it changed a row."""
         async with self._singles.connect() as connection:
             return bool((await connection.execute(statement)).rowcount)
 

@@ -1,4 +1,4 @@
-"""What citizens filed. Nothing is read but by the account it belongs to."""
+"""Stores the tax records that citizens filed. Every read is limited to one account."""
 
 from typing import Any
 from uuid import UUID
@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from govid.bus import Page, Transaction, bounded, page_of, uuid7
-from govid.hmrc import money
 from govid.hmrc.models import TaxRecord
+from govid.hmrc.money import write
 from govid.hmrc.schemas import FileTaxRecord, TaxRecordView
 
 _TAX_RECORD = (
@@ -25,25 +25,25 @@ _TEXT_BYTES = func.octet_length(TaxRecord.name)
 
 
 class FiledRecords:
-    """Tax records that citizens filed."""
+    """Stores filed tax records."""
 
     def __init__(self, reads: AsyncEngine) -> None:
-        """Read on *reads*, an engine whose statements commit by themselves."""
+        """Read on *reads*, an engine on which each statement commits by itself."""
         self._reads = reads
 
     async def page_of(
         self, account_id: UUID, *, limit: int, after: UUID | None
     ) -> Page[TaxRecordView]:
-        """Return up to *limit* of the account's records, in order of id, from behind *after*."""
+        """Return a page of the account's records, in order of id: up to *limit* after *after*."""
         statement = select(*_TAX_RECORD).where(TaxRecord.account_id == account_id)
         if after is not None:
             statement = statement.where(TaxRecord.id > after)
         async with self._reads.connect() as connection:
             rows = (await connection.execute(bounded(statement, _TEXT_BYTES, limit))).all()
-        return page_of(rows, _view_of, limit)
+        return page_of(rows, _view, limit)
 
     async def add(self, tx: Transaction, account_id: UUID, record: FileTaxRecord) -> TaxRecordView:
-        """Store what a citizen filed."""
+        """Store a filed record."""
         statement = insert(TaxRecord).values(
             id=uuid7(),
             account_id=account_id,
@@ -53,10 +53,10 @@ class FiledRecords:
             tax_amount=record.amount,
             created_at=tx.now,
         )
-        return _view((await tx.execute(statement.returning(*_TAX_RECORD))).one())
+        return _row_view((await tx.execute(statement.returning(*_TAX_RECORD))).one())
 
     async def count(self, tx: Transaction, account_id: UUID) -> int:
-        """Return how many records the account has filed."""
+        """Count the records that the account has filed."""
         statement = select(func.count()).where(TaxRecord.account_id == account_id)
         found: int = (await tx.execute(statement)).scalar_one()
         return found
@@ -69,13 +69,13 @@ class FiledRecords:
         return removed.rowcount == 1
 
     async def erase(self, tx: Transaction, account_id: UUID) -> None:
-        """Delete everything that the account filed."""
+        """Delete all records of the account."""
         await tx.execute(delete(TaxRecord).where(TaxRecord.account_id == account_id))
 
 
-def _view(row: Row[*tuple[Any, ...]]) -> TaxRecordView:
-    return _view_of(row._asdict())
+def _row_view(row: Row[*tuple[Any, ...]]) -> TaxRecordView:
+    return _view(row._asdict())
 
 
-def _view_of(columns: dict[str, Any]) -> TaxRecordView:
-    return TaxRecordView(**columns | {"tax_amount": money.write(columns["tax_amount"])})
+def _view(columns: dict[str, Any]) -> TaxRecordView:
+    return TaxRecordView(**columns | {"tax_amount": write(columns["tax_amount"])})
