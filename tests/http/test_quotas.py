@@ -59,7 +59,7 @@ async def statuses(call: Callable[[], Awaitable[httpx.Response]], times: int) ->
     ("path", "body", "what"),
     [
         (PATIENTS, PATIENT, "2 patient records, which is the maximum. Remove one that you filed"),
-        (TAXES, TAX, "2 tax records, which is the most: remove one"),
+        (TAXES, TAX, "2 tax records, which is the maximum. Remove one"),
     ],
 )
 async def test_d3_a_full_store_refuses_and_says_what_to_remove(

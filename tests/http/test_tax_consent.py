@@ -92,7 +92,7 @@ async def test_a_refusal_says_that_consent_is_needed(client: Client) -> None:
         "type": "urn:govid:problem:tax-consent-needed",
         "title": "Forbidden",
         "status": 403,
-        "detail": "HMRC only shows your tax records with your consent. Please give your consent first",
+        "detail": "HMRC only shows your tax records with your consent. Please give it first",
         "instance": YEAR,
     }
 

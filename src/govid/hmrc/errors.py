@@ -46,7 +46,7 @@ class CodeRefused(GovidError):
 
 
 class ConsentNeeded(GovidError):
-    """HMRC only shows your tax records with your consent. Please give your consent first."""
+    """HMRC only shows your tax records with your consent. Please give it first."""
 
     code = "tax-consent-needed"
     kind = Kind.FORBIDDEN

@@ -218,5 +218,5 @@ def test_where_a_browser_may_be_sent_back_to(uri: str, is_good: bool) -> None:
     ],
 )
 def test_what_hmrc_would_not_register_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="an a"):
+    with pytest.raises(ValueError, match="redirect URI"):
         Client(**{"id": "x", "secrets": ("y",), **changes})

@@ -149,7 +149,7 @@ async def test_a_simulator_confesses(asking_simulator: Asking) -> None:
 
 
 def test_where_simulators_are_not_allowed_there_is_none() -> None:
-    with pytest.raises(RuntimeError, match="may not stand in"):
+    with pytest.raises(RuntimeError, match="may not replace"):
         HmrcSimulator(is_allowed=False)
 
 

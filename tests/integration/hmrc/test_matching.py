@@ -141,7 +141,7 @@ async def test_an_hmrc_that_confesses_to_be_simulated_is_good_for_rehearsals_onl
 def test_where_simulators_are_refused_the_module_does_not_start_with_one(
     database: Database, uow: UnitOfWork, clock: StandingClock
 ) -> None:
-    with pytest.raises(RuntimeError, match="may not stand in"):
+    with pytest.raises(RuntimeError, match="may not replace"):
         hmrc.build(structs.replace(FREE, may_be_simulated=False), database, uow, clock)
 
 

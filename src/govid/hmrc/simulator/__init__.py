@@ -1,8 +1,9 @@
-"""HMRC, simulated: an application that speaks as HMRC's own interfaces do.
+"""Simulates HMRC: an ASGI application with the wire format of HMRC's own APIs.
 
 Sources: hmrc/api-documentation-frontend (tokens, errors, annual summaries),
-hmrc/individuals-matching-api, hmrc/self-assessment-liability-api, and for the PDV match, of which
-HMRC publishes nothing, its client govuk-one-login/ipv-cri-check-hmrc-api.
+hmrc/individuals-matching-api, hmrc/self-assessment-liability-api. HMRC publishes nothing about
+PDV; its source is its client govuk-one-login/ipv-cri-check-hmrc-api. Not inside: the clients of
+these APIs, which know the simulator by HTTP only.
 """
 
 from govid.hmrc.simulator.app import BASE_URL, HmrcSimulator

@@ -1,4 +1,4 @@
-"""The simulated HMRC as one application, and what a client needs to know of it."""
+"""Assembles the simulated HMRC as one ASGI application."""
 
 from http import HTTPStatus
 
@@ -9,13 +9,12 @@ from litestar.handlers import HTTPRouteHandler
 
 from govid.bus import Clock, SystemClock
 from govid.bus.simulation import Faults, Simulated, TokenBucket
-from govid.hmrc.simulator import liabilities
 from govid.hmrc.simulator.clients import CLIENT_ID, CLIENT_SECRET, known
 from govid.hmrc.simulator.consent_page import ConsentPage
 from govid.hmrc.simulator.consents import Consents
 from govid.hmrc.simulator.errors import error_body, platform
 from govid.hmrc.simulator.gate import AnyRequest, Gate
-from govid.hmrc.simulator.liabilities import LiabilitiesApi
+from govid.hmrc.simulator.liabilities import PREFIX, LiabilitiesApi, unavailable_body
 from govid.hmrc.simulator.matching import Matching
 from govid.hmrc.simulator.oauth import TokenEndpoint
 from govid.hmrc.simulator.pdv import Manners, Pdv
@@ -24,13 +23,13 @@ from govid.hmrc.simulator.taxes import AnnualApis
 from govid.hmrc.simulator.tokens import Tokens
 
 BASE_URL = "http://hmrc.simulator"
-"""Where it is found in this process; no name server knows the name."""
+"""The base URL in this process; the name does not exist in DNS."""
 PER_SECOND = 3.0
 _PREFIXES = ("/oauth/", "/individual", "/simulator/hmrc/")
 
 
 class HmrcSimulator:
-    """HMRC's tokens, page of consent, two matches and tax, with state and faults of their own."""
+    """HMRC's OAuth, consent page, matching APIs and tax APIs, with their own state and faults."""
 
     def __init__(
         self,
@@ -41,16 +40,16 @@ class HmrcSimulator:
         is_allowed: bool = True,
         redirect_uri: str = "",
     ) -> None:
-        """Know one application; let it call three times a second, or without limit.
+        """Register one application, which may call three times a second, or without limit.
 
-        Browsers that consent are sent back to *redirect_uri*; without one, to nowhere.
+        Browsers that consent are sent back to *redirect_uri*; without one, the page shows the code.
 
         Raises:
             RuntimeError: simulators are not allowed here.
-            ValueError: *fault* names no fault, or nobody can be sent back to *redirect_uri*.
+            ValueError: *fault* names no fault, or *redirect_uri* is not allowed.
         """
         if not is_allowed:
-            raise RuntimeError("a simulated HMRC may not stand in for the real one here")
+            raise RuntimeError("a simulated HMRC may not replace the real one here")
         clock = clock or SystemClock()
         self.client_id = CLIENT_ID
         self.client_secret = CLIENT_SECRET
@@ -73,44 +72,44 @@ class HmrcSimulator:
                     LiabilitiesApi(gate).route(),
                 ],
                 exception_handlers={
-                    NotFoundException: _no_such,
-                    MethodNotAllowedException: _no_such,
+                    NotFoundException: _not_found,
+                    MethodNotAllowedException: _not_found,
                 },
                 openapi_config=None,
                 logging_config=None,
             ),
             self.faults,
-            _away,
+            _error_body,
         )
 
     def pages(self) -> list[HTTPRouteHandler]:
-        """Return what a browser has to reach: the page of consent."""
+        """Return the routes that a browser has to reach: the consent page."""
         return ConsentPage(self.clients, self.consents).routes()
 
     def learn(self, person: bytes) -> None:
-        """Know one more person, who comes as JSON.
+        """Add a person, given as JSON.
 
         Raises:
-            msgspec.DecodeError: it describes nobody.
+            msgspec.DecodeError: the JSON does not describe a person.
         """
         self.people.put(msgspec.json.decode(person, type=Person))
 
     @staticmethod
     def knows(path: str) -> bool:
-        """Tell whether *path* is one of HMRC's, where several departments share a port."""
+        """Tell whether *path* belongs to HMRC, where several simulators share a port."""
         return path.startswith(_PREFIXES)
 
 
-def _away(status: int, path: str) -> tuple[bytes, str]:
-    """Return what is sent with an error of HMRC's own: one API has words of its own."""
-    if status == HTTPStatus.SERVICE_UNAVAILABLE and path.startswith(liabilities.PREFIX):
-        return liabilities.away(), "application/json"
+def _error_body(status: int, path: str) -> tuple[bytes, str]:
+    """Build the body of an injected error; one API has its own error format."""
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and path.startswith(PREFIX):
+        return unavailable_body(), "application/json"
     return error_body(status, path)
 
 
-def _no_such(request: AnyRequest, error: HTTPException) -> Response[bytes]:
-    """Answer who asks for what there is not, in HMRC's words."""
-    del request  # one answer for all
+def _not_found(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """Answer a request for an unknown route or method with HMRC's error."""
+    del request  # the answer does not depend on it
     if isinstance(error, MethodNotAllowedException):
         return platform("METHOD_NOT_ALLOWED").response
     return platform("MATCHING_RESOURCE_NOT_FOUND").response

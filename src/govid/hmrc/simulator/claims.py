@@ -1,4 +1,4 @@
-"""What a request says of somebody, and what of it cannot be read."""
+"""Parses the details of a person in a matching request."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _ANY_SUFFIX = "A"
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """Who somebody says they are."""
+    """The details of a person in a request."""
 
     first: str
     last: str
@@ -24,24 +24,24 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Claim>"
+        return f"<{type(self).__name__}>"
 
 
 class Unreadable(Exception):
     """Some fields are missing, or others are malformed; never both at once."""
 
     def __init__(self, *, missing: Sequence[str] = (), malformed: Sequence[str] = ()) -> None:
-        """Name them by their names in the request."""
+        """Name the fields as in the request."""
         self.missing = missing
         self.malformed = malformed
         super().__init__()
 
 
 def read(body: bytes, *, suffix_optional: bool = False) -> Claim:
-    """Return what *body* says. One of the older contracts takes a number without its last letter.
+    """Parse *body*. An older version of the API accepts a number without its last letter.
 
     Raises:
-        Unreadable: something is missing or malformed.
+        InvalidDetails: a field is missing or malformed.
     """
     try:
         content = msgspec.json.decode(body, type=dict[str, object])
@@ -56,13 +56,13 @@ def read(body: bytes, *, suffix_optional: bool = False) -> Claim:
 def _claim(content: Mapping[str, object], *, suffix_optional: bool) -> Claim:
     first, last, nino, born = (str(content[name]) for name in FIELDS)
     day = _date(born)
-    right = {
+    valid = {
         "firstName": _NAME.fullmatch(first),
         "lastName": _NAME.fullmatch(last),
         "nino": _is_nino(nino) or (suffix_optional and _is_nino(nino + _ANY_SUFFIX)),
         "dateOfBirth": day,
     }
-    malformed = [name for name in FIELDS if not right[name]]
+    malformed = [name for name in FIELDS if not valid[name]]
     if day is None or malformed:
         raise Unreadable(malformed=malformed)
     return Claim(first=first, last=last, nino=nino, born=day)

@@ -1,4 +1,4 @@
-"""Which applications the simulated HMRC knows: one, with a secret that everybody may know."""
+"""Registered applications and test users of the simulated HMRC."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 CLIENT_ID = "govid-simulated-application"
-CLIENT_SECRET = "govid-simulated-secret"  # noqa: S105 - it opens nothing but a simulator
+CLIENT_SECRET = "govid-simulated-secret"  # noqa: S105 - it is valid only for the simulator
 SCOPE = "read:individuals-matching-laa-c1"
-"""A scope as HMRC gives it to one body for the matching of individuals."""
+"""A scope of Individuals Matching, as HMRC grants it to one body."""
 
 TAX_SCOPES = frozenset(
     {
@@ -18,24 +18,24 @@ TAX_SCOPES = frozenset(
         "read:self-assessment",
     }
 )
-"""Scopes that a person has to consent to."""
+"""Scopes that require a person's consent."""
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
-"""Of an application that no browser can be sent back to: its user copies the code."""
+"""The redirect URI of an application without a web page: its user copies the code."""
 MOST_SECRETS = 5
 MOST_REDIRECT_URIS = 5
 
 PDV = "individuals-authentication"
 MATCHING = "individuals-matching"
 SELF_ASSESSMENT = "self-assessment"
-ANNUAL = (("tax", "1.1"), ("income", "1.2"), ("employment", "1.2"))
-"""What HMRC knows of a person's year, by subject, and the version of the API."""
+ANNUAL_APIS = (("tax", "1.1"), ("income", "1.2"), ("employment", "1.2"))
+"""The subjects of the annual summary APIs, and the version of each."""
 SUBSCRIPTIONS = frozenset(
-    {PDV, MATCHING, SELF_ASSESSMENT, *(f"individual-{subject}" for subject, _ in ANNUAL)}
+    {PDV, MATCHING, SELF_ASSESSMENT, *(f"individual-{subject}" for subject, _ in ANNUAL_APIS)}
 )
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered application. It may have several `secrets`, so that they can take turns."""
+    """A registered application. It may have several `secrets`, so that they can be rotated."""
 
     id: str
     secrets: tuple[str, ...]
@@ -45,29 +45,31 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     """The APIs that it may call."""
 
     def __post_init__(self) -> None:
-        """Refuse what HMRC's portal would not register."""
+        """Refuse an application that HMRC's portal would not register."""
         if len(self.secrets) > MOST_SECRETS or len(self.redirect_uris) > MOST_REDIRECT_URIS:
-            raise ValueError("an application has at most five secrets and five addresses")
+            raise ValueError("an application has at most five secrets and five redirect URIs")
         if not all(map(is_redirect_uri, self.redirect_uris)):
-            raise ValueError("an address is https or on localhost, by a name, without a fragment")
+            raise ValueError(
+                "a redirect URI is https or on localhost, with a host name, without a fragment"
+            )
 
     def __repr__(self) -> str:
         """Name the struct only (I11)."""
-        return "<Client>"
+        return f"<{type(self).__name__}>"
 
 
 def known(redirect_uri: str = "") -> Client:
-    """Return the application that every simulator knows.
+    """Return the application that is registered in every simulator.
 
     Raises:
-        ValueError: HMRC would not send browsers back to *redirect_uri*.
+        ValueError: HMRC would not accept *redirect_uri*.
     """
     redirect_uris = {OUT_OF_BAND, redirect_uri or OUT_OF_BAND}
     return Client(id=CLIENT_ID, secrets=(CLIENT_SECRET,), redirect_uris=tuple(redirect_uris))
 
 
 def is_redirect_uri(text: str) -> bool:
-    """Tell whether a browser may be sent back to *text*."""
+    """Tell whether HMRC accepts *text* as a redirect URI."""
     if text == OUT_OF_BAND:
         return True
     url = urlsplit(text)

@@ -1,4 +1,4 @@
-"""The page on which a person lets an application act for them, or does not."""
+"""Serves HMRC's consent page, on which a person grants or denies an application access."""
 
 from collections.abc import Mapping
 from html import escape
@@ -35,7 +35,7 @@ _PAGE = """<!doctype html>
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What an application asks a person for."""
+    """The access that an application requests from a person."""
 
     client: Client
     scopes: frozenset[str]
@@ -45,21 +45,21 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsentPage:
-    """Asks test users, who need no password here."""
+    """The consent page. Test users need no password here."""
 
     def __init__(self, clients: Mapping[str, Client], consents: Consents) -> None:
-        """Let *clients* ask; remember who agreed in *consents*."""
+        """Accept requests of *clients*; store decisions in *consents*."""
         self._clients = clients
         self._consents = consents
 
     def routes(self) -> list[HTTPRouteHandler]:
-        """Return the page, and what its buttons do."""
+        """Return the page, and the route of its form."""
 
         @get(PATH)
         async def ask(request: Request[Any, Any, Any]) -> Response[bytes]:
             query = dict(request.query_params)
             try:
-                return _page("Give your permission", _form(query, self._asked(query)))
+                return _page("Give your permission", _form(query, self._validated(query)))
             except Refusal as refusal:
                 return refusal.response
 
@@ -67,14 +67,14 @@ class ConsentPage:
         async def decide(request: Request[Any, Any, Any]) -> Response[bytes]:
             form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
             try:
-                return self._decided(form, self._asked(form))
+                return self._decided(form, self._validated(form))
             except Refusal as refusal:
                 return refusal.response
 
         return [ask, decide]
 
-    def _asked(self, form: Mapping[str, str]) -> Asked:
-        """Read the request. What is wrong with it is never sent on to an unknown address."""
+    def _validated(self, form: Mapping[str, str]) -> Asked:
+        """Validate the request. An error is never redirected to an unknown address."""
         if "client_secret" in form:
             raise Refusal("invalid_request", "client_secret must not be sent here")
         client = self._clients.get(form.get("client_id", ""))
@@ -116,7 +116,7 @@ class ConsentPage:
 
 
 def _sent_back(asked: Asked, result: Mapping[str, str]) -> Response[bytes]:
-    """Send the browser back; where there is nowhere to send it to, show the result."""
+    """Redirect the browser to the application; without a redirect URI, show the result."""
     answer = dict(result) if asked.state is None else {**result, "state": asked.state}
     if asked.redirect_uri == OUT_OF_BAND:
         shown = "".join(

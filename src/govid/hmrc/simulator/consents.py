@@ -1,4 +1,4 @@
-"""What people have consented to: codes that are good once, and consents that are renewed.
+"""Stores the consents of people: one-time codes, and one-time refresh tokens.
 
 Source: HMRC Developer Hub, "User-restricted endpoints".
 """
@@ -20,7 +20,7 @@ CONSENT_LIFE = timedelta(days=548)
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True):
-    """That *user* lets an application act for them, until some day."""
+    """The consent of *user* to an application, until it ends."""
 
     client_id: str
     user: str
@@ -29,11 +29,11 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Consent>"
+        return f"<{type(self).__name__}>"
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):
-    """A consent on its way through a browser; *challenge* is who sent the browser (RFC 7636)."""
+    """A consent whose code is not yet redeemed; *challenge* is the PKCE challenge (RFC 7636)."""
 
     consent: Consent
     redirect_uri: str
@@ -42,21 +42,21 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Renewal(msgspec.Struct, frozen=True, kw_only=True):
-    """A consent, and the access token that ends when the consent is used for the next one."""
+    """A consent, and the access token that ends when the refresh token is used."""
 
     consent: Consent
     access_token: str
 
     def __repr__(self) -> str:
-        """Say nothing of the token."""
-        return "<Renewal>"
+        """Name the struct only (I9)."""
+        return f"<{type(self).__name__}>"
 
 
 class Consents:
-    """All codes and refresh tokens that were given out and not used."""
+    """All codes and refresh tokens that were issued and not used."""
 
     def __init__(self, clock: Clock) -> None:
-        """Tell by *clock* what has ended."""
+        """Use *clock* for expiry."""
         self._clock = clock
         self._codes: dict[str, Code] = {}
         self._renewals: dict[str, Renewal] = {}
@@ -70,7 +70,7 @@ class Consents:
         redirect_uri: str,
         challenge: str | None,
     ) -> str:
-        """Return a code for a consent that *user* has just given."""
+        """Store a consent that *user* has given, and return its code."""
         now = self._clock.now()
         consent = Consent(client_id=client_id, user=user, scopes=scopes, ends=now + CONSENT_LIFE)
         code = secrets.token_hex(16)
@@ -80,31 +80,33 @@ class Consents:
         return code
 
     def redeem(self, code: str, client_id: str, redirect_uri: str, verifier: str) -> Consent:
-        """Return the consent behind *code*, which is used up, whatever comes of it.
+        """Return the consent of *code*, which is consumed whatever the result.
 
         Raises:
-            Refusal: it is not good, not for this application, or not from here.
+            OAuthError: the code is invalid, or for another application or redirect URI.
         """
         found = self._codes.pop(code, None)
         if found is None or found.consent.client_id != client_id or self._clock.now() >= found.ends:
             raise Refusal("invalid_request", "code is invalid")
         if found.redirect_uri != redirect_uri:
             raise Refusal("invalid_request", "redirect_uri is invalid")
-        if found.challenge is not None and not compare_digest(found.challenge, _hashed(verifier)):
+        if found.challenge is not None and not compare_digest(
+            found.challenge, _code_challenge(verifier)
+        ):
             raise Refusal("invalid_request", "code_verifier is invalid")
         return found.consent
 
     def keep(self, consent: Consent, access_token: str) -> str:
-        """Return a token by which *consent* can be renewed once, when *access_token* has ended."""
+        """Issue a one-time refresh token for *consent* and its current *access_token*."""
         token = secrets.token_hex(16)
         self._renewals[token] = Renewal(consent=consent, access_token=access_token)
         return token
 
     def renew(self, refresh_token: str, client_id: str) -> Renewal:
-        """Return what *refresh_token* stands for; it is used up, and of two who ask one gets it.
+        """Return the consent of *refresh_token*, which is consumed: a second use is refused.
 
         Raises:
-            Refusal: it was used, or never was, or the consent has ended.
+            OAuthError: the token is unknown or was used, or the consent has ended.
         """
         found = self._renewals.get(refresh_token)
         if found is None or found.consent.client_id != client_id:
@@ -115,11 +117,11 @@ class Consents:
         return found
 
     def end_all(self) -> None:
-        """Let nobody have consented to anything."""
+        """End all consents."""
         self._codes.clear()
         self._renewals.clear()
 
 
-def _hashed(verifier: str) -> str:
+def _code_challenge(verifier: str) -> str:
     digest = sha256(verifier.encode()).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""The errors of HMRC's platform: a code that is fixed, and a message that is not.
+"""Builds the errors of HMRC's API platform: a fixed code, and a message that may change.
 
 Source: HMRC Developer Hub, reference guide, "Errors".
 """
@@ -59,7 +59,7 @@ PLATFORM: Mapping[str, tuple[HTTPStatus, str]] = {
 
 
 class HmrcError(Exception):
-    """HMRC refuses."""
+    """An error response of HMRC."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class HmrcError(Exception):
         message: str,
         errors: Sequence[Mapping[str, str]] = (),
     ) -> None:
-        """Answer *status* with *code*; *errors* say more, if there is more than one thing."""
+        """Respond *status* with *code*; *errors* lists details, if there are several."""
         self.status = status
         self.content: dict[str, Any] = {"code": code, "message": message}
         if errors:
@@ -77,26 +77,26 @@ class HmrcError(Exception):
 
     @property
     def response(self) -> Response[bytes]:
-        """The answer."""
+        """The response."""
         return json_response(self.content, self.status)
 
 
 def platform(code: str) -> HmrcError:
-    """Return the platform's error *code*."""
+    """Build the platform's error *code*."""
     status, message = PLATFORM[code]
     return HmrcError(status, code, message)
 
 
 def json_response(content: object, status: HTTPStatus = HTTPStatus.OK) -> Response[bytes]:
-    """Return *content* as JSON."""
+    """Build a JSON response with *content*."""
     return Response(
         msgspec.json.encode(content), status_code=int(status), media_type="application/json"
     )
 
 
 def error_body(status: int, path: str) -> tuple[bytes, str]:
-    """Return what the platform sends with an error of its own."""
-    del path  # one form for all
+    """Build the body and media type of an error of the platform."""
+    del path  # the form does not depend on it
     throttled = status == HTTPStatus.TOO_MANY_REQUESTS
     error = platform("MESSAGE_THROTTLED_OUT" if throttled else "SERVER_ERROR")
     return msgspec.json.encode(error.content), "application/json"

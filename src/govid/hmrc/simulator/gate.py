@@ -1,6 +1,6 @@
-"""What HMRC's platform checks before an API sees a request, in its order.
+"""Simulates HMRC's API platform: the checks before a request reaches an API, in order.
 
-The order between version, token, subscription and scope is not published; this one is govid's.
+HMRC does not publish the order of version, token, subscription and scope; this order is govid's.
 """
 
 import re
@@ -22,10 +22,10 @@ _ACCEPT = re.compile(r"application/vnd\.hmrc\.([0-9]+\.[0-9]+)\+json")
 
 
 def version(request: AnyRequest, offered: Sequence[str]) -> str:
-    """Return the version that *request* asks for, which is one of those *offered*.
+    """Return the version that *request* asks for, which is one of *offered*.
 
     Raises:
-        HmrcError: it names none (406), or one that there is not: 404, as for a path.
+        HmrcError: it names no version (406), or an unknown one (404, as for an unknown path).
     """
     found = _ACCEPT.fullmatch(request.headers.get("accept", ""))
     if found is None:
@@ -36,30 +36,30 @@ def version(request: AnyRequest, offered: Sequence[str]) -> str:
 
 
 class Gate:
-    """Lets in who has a token, a subscription and a scope, as often as the limit allows."""
+    """Checks the token, subscription, scope and rate limit of a request."""
 
     def __init__(self, tokens: Tokens, bucket: TokenBucket) -> None:
-        """Believe in *tokens*; take one from *bucket* for each request."""
+        """Check access tokens against *tokens*; limit the rate by *bucket*."""
         self._tokens = tokens
         self._bucket = bucket
 
     def admit(self, request: AnyRequest, api: str, scope: str | None = None) -> None:
-        """Let *request* in to *api*, for which it needs a scope that begins with *scope*.
+        """Check that *request* may call *api*, with a scope that begins with *scope*.
 
         Raises:
-            HmrcError: it stays outside.
+            HmrcError: it may not.
         """
         grant = self._grant(request.headers.get("authorization"))
         if grant.user is not None:
-            # The APIs here answer to applications, and not to one that acts for a person.
+            # These APIs accept tokens of an application, not tokens for a person.
             raise platform("INCORRECT_ACCESS_TOKEN_TYPE")
         self._check(grant, api, scope)
 
     def admit_user(self, request: AnyRequest, api: str, scope: str) -> User:
-        """Let *request* in to *api* for the person who consented, and return who that is.
+        """Check that *request* may call *api* for a person, and return the consenting user.
 
         Raises:
-            HmrcError: it stays outside.
+            HmrcError: it may not.
         """
         grant = self._grant(request.headers.get("authorization"))
         if grant.user is None:
@@ -86,12 +86,12 @@ class Gate:
 
 
 def scenario(request: AnyRequest, known: Sequence[str]) -> str | None:
-    """Return which of the *known* scenarios `Gov-Test-Scenario` wants played, if any.
+    """Return which of the *known* scenarios the header `Gov-Test-Scenario` requests, if any.
 
-    An error of the platform can be wanted everywhere, by its code.
+    Every API also accepts the code of a platform error as a scenario.
 
     Raises:
-        HmrcError: that error; or there is no such scenario.
+        HmrcError: the requested platform error, or the scenario is unknown.
     """
     wanted = request.headers.get(SCENARIO)
     if wanted is None or wanted in known:

@@ -1,4 +1,4 @@
-"""What the simulated HMRC knows of its test users' tax. All of it is made up."""
+"""Simulates the tax APIs of HMRC, with synthetic data of its test users."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -15,7 +15,7 @@ _BENEFITS = "pensionsAnnuitiesAndOtherStateBenefits"
 
 Document = Mapping[str, Any]
 
-ANNUAL: Mapping[tuple[str, str, TaxYear], Document] = {
+ANNUAL_SUMMARIES: Mapping[tuple[str, str, TaxYear], Document] = {
     ("tax", _IDA, TaxYear(2024)): {
         "employments": [
             {"employerPayeReference": "123/AB456", "taxTakenOffPay": Decimal("1990.10")},
@@ -44,7 +44,7 @@ ANNUAL: Mapping[tuple[str, str, TaxYear], Document] = {
             {"employerPayeReference": "456/CD789", "employerName": "Globex plc"},
         ]
     },
-    # A year of which one API knows something, and the others nothing.
+    # A year of which one API has data, and the others have none.
     ("tax", _IDA, TaxYear(2023)): {
         "employments": [],
         _BENEFITS: {},
@@ -57,7 +57,7 @@ ANNUAL: Mapping[tuple[str, str, TaxYear], Document] = {
         _BENEFITS: {},
     },
 }
-"""By API, reference and year."""
+"""Annual summaries by API, reference and year."""
 
 ACCOUNTS: Mapping[str, Document] = {
     _IDA: {
@@ -102,9 +102,9 @@ ACCOUNTS: Mapping[str, Document] = {
         ],
     }
 }
-"""By reference."""
+"""Self Assessment accounts by reference."""
 
 
 def written(document: Document) -> bytes:
-    """Return *document* as JSON, its amounts as exact numbers."""
+    """Encode *document* as JSON, with amounts as exact numbers."""
     return _ENCODER.encode(document)

@@ -1,4 +1,4 @@
-"""View Self Assessment Account, whose errors have a form of their own.
+"""Simulates the API "View Self Assessment Account", which has its own error format.
 
 Source: hmrc/self-assessment-liability-api 0.3.0.
 """
@@ -33,20 +33,20 @@ FAILURES: Mapping[str, tuple[HTTPStatus, str]] = {
 
 
 class Failure(Exception):
-    """The API refuses, in its own form."""
+    """An error response in the API's own format."""
 
     def __init__(self, kind: str) -> None:
-        """Refuse as *kind*."""
+        """Respond with the error *kind*."""
         self.status, self.reason = FAILURES[kind]
         self.content = {"failure": {"type": kind, "reason": self.reason}}
         super().__init__(kind)
 
 
 class LiabilitiesApi:
-    """Accounts, for whom their holders have let in."""
+    """Serves the Self Assessment account of the person who consented."""
 
     def __init__(self, gate: Gate) -> None:
-        """Let in whom *gate* lets in for a person."""
+        """Check requests with *gate*."""
         self._gate = gate
 
     def route(self) -> HTTPRouteHandler:
@@ -78,13 +78,13 @@ class LiabilitiesApi:
         return Response(written(ACCOUNTS[utr]), media_type="application/json")
 
 
-def away() -> bytes:
-    """Return what is sent while the API is away."""
+def unavailable_body() -> bytes:
+    """Return the body of a 503 of this API."""
     return msgspec.json.encode(Failure("SERVICE_UNAVAILABLE").content)
 
 
 def _is_day(text: str | None) -> bool:
-    """Tell whether *text* is a day, or nothing, which is allowed."""
+    """Tell whether *text* is a day; None is allowed."""
     try:
         return text is None or date.fromisoformat(text).isoformat() == text
     except ValueError:

@@ -1,6 +1,7 @@
-"""Individuals Matching: whether there is somebody with such a name, number and birthday.
+"""Simulates Individuals Matching: is there a person with this name, number and birth date.
 
-Source: hmrc/individuals-matching-api. The rule is version 2's; what version 1 compares is not told.
+Source: hmrc/individuals-matching-api. The rule is that of version 2; that of version 1 is not
+published.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,8 +16,7 @@ from litestar.params import FromPath
 
 from govid.bus import Clock
 from govid.bus.shared.names import have_same_beginning
-from govid.hmrc.simulator import claims
-from govid.hmrc.simulator.claims import Claim, Unreadable
+from govid.hmrc.simulator.claims import Claim, Unreadable, read
 from govid.hmrc.simulator.clients import MATCHING
 from govid.hmrc.simulator.errors import HmrcError, json_response
 from govid.hmrc.simulator.gate import AnyRequest, Gate, scenario, version
@@ -36,24 +36,24 @@ NINO_WITHOUT_SUFFIX = 8
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who was found, and until when they can be asked about."""
+    """A matched person, and when the match expires."""
 
     person: Person
     ends: datetime
 
 
 class Matching:
-    """Matches people by the beginnings of their names."""
+    """Matches people by the first letters of their names."""
 
     def __init__(self, people: People, gate: Gate, clock: Clock) -> None:
-        """Know *people*; let in whom *gate* lets in; forget matches by *clock*."""
+        """Match against *people*; check requests with *gate*; expire matches by *clock*."""
         self._people = people
         self._gate = gate
         self._clock = clock
         self._matches: dict[UUID, Match] = {}
 
     def routes(self) -> list[HTTPRouteHandler]:
-        """Return the match, and what was matched."""
+        """Return the routes of matching, and of reading a match."""
 
         @post(PATH)
         async def match(request: AnyRequest) -> Response[bytes]:
@@ -130,17 +130,17 @@ def _correlation_id(request: AnyRequest) -> str:
 
 def _claim(body: bytes, asked: str) -> Claim:
     try:
-        return claims.read(body, suffix_optional=asked == OLD)
-    except Unreadable as what:
-        if what.missing:
-            raise _invalid(asked, f"{what.missing[0]} is required") from None
-        raise _invalid(asked, f"Malformed {what.malformed[0]} submitted") from None
+        return read(body, suffix_optional=asked == OLD)
+    except Unreadable as error:
+        if error.missing:
+            raise _invalid(asked, f"{error.missing[0]} is required") from None
+        raise _invalid(asked, f"Malformed {error.malformed[0]} submitted") from None
 
 
 def _fits(person: Person, claim: Claim) -> bool:
     return (
         person.born == claim.born
-        # A number that came without its last letter is compared without it.
+        # A number without its last letter is compared without it.
         and person.nino[: max(NINO_WITHOUT_SUFFIX, len(claim.nino))] == claim.nino
         and have_same_beginning(person.first, claim.first, FIRST_NAME_LETTERS)
         and have_same_beginning(person.last, claim.last, LAST_NAME_LETTERS)

@@ -1,4 +1,7 @@
-"""HMRC's token endpoint: for an application by itself, and for one that a person has let in."""
+"""Simulates HMRC's OAuth: token endpoint, access tokens, one-time codes and refresh tokens.
+
+Source: HMRC Developer Hub, "Application-restricted endpoints" and "User-restricted endpoints".
+"""
 
 from collections.abc import Mapping
 from hmac import compare_digest
@@ -27,10 +30,10 @@ Form = Mapping[str, str]
 
 
 class TokenEndpoint:
-    """Gives *tokens* to *clients*, by their secrets or by *consents*."""
+    """Issues access tokens to registered applications, by their secret or a person's consent."""
 
     def __init__(self, clients: Mapping[str, Client], tokens: Tokens, consents: Consents) -> None:
-        """Know who asks, what is given out, and who agreed."""
+        """Authenticate *clients*; issue *tokens*; redeem and renew *consents*."""
         self._clients = clients
         self._tokens = tokens
         self._consents = consents
@@ -69,15 +72,15 @@ class TokenEndpoint:
                 return _answer(self._tokens.issue(client, scopes), scopes)
 
     def _client(self, form: Form) -> Client:
-        """Return who asks. Only the form counts: what stands in a header is passed over."""
+        """Authenticate the application by the form; credentials in a header are ignored."""
         _require(form, REQUIRED)
         if form["grant_type"] not in REQUIRED_FOR:
             raise Refusal("invalid_request", "unsupported grant_type")
         _require(form, REQUIRED_FOR[form["grant_type"]])
         client = self._clients.get(form["client_id"])
         offered = form["client_secret"].encode()
-        secrets = client.secrets if client is not None else ()
-        if client is None or not any(compare_digest(offered, one.encode()) for one in secrets):
+        known = client.secrets if client is not None else ()
+        if client is None or not any(compare_digest(offered, one.encode()) for one in known):
             raise Refusal("invalid_client", "invalid client id or secret", HTTPStatus.UNAUTHORIZED)
         return client
 
@@ -91,7 +94,7 @@ def checked_scopes(text: str, client: Client) -> frozenset[str]:
     """Return the scopes that *text* names.
 
     Raises:
-        Refusal: the application was not given one of them.
+        OAuthError: the application does not have one of them.
     """
     scopes = frozenset(text.split())
     if not scopes <= client.scopes:

@@ -1,7 +1,7 @@
-"""The match by which HMRC verifies who somebody is (PDV). Its errors follow no rule of HMRC's own.
+"""Simulates HMRC's Personal Data Verification (PDV), whose errors do not follow the platform's.
 
-Source: govuk-one-login/ipv-cri-check-hmrc-api, which uses it. How exactly names are compared is not
-known: here they are compared as govid compares them with NHS records.
+Source: govuk-one-login/ipv-cri-check-hmrc-api, a client of it. How it compares names is not
+published; here they are compared as govid compares names with NHS records.
 """
 
 from http import HTTPStatus
@@ -12,8 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from govid.bus.shared.names import is_same_given_name, is_same_name
 from govid.bus.simulation import Fault
-from govid.hmrc.simulator import claims
-from govid.hmrc.simulator.claims import Claim, Unreadable
+from govid.hmrc.simulator.claims import Claim, Unreadable, read
 from govid.hmrc.simulator.clients import PDV
 from govid.hmrc.simulator.errors import HmrcError, json_response
 from govid.hmrc.simulator.gate import AnyRequest, Gate, scenario
@@ -23,12 +22,12 @@ PATHS = (
     "/individuals/authentication/authenticator/api/match",
     "/individuals/authentication/authenticator/match",
 )
-"""Both are in use."""
+"""Both paths are in use."""
 
 NO_MATCH = "NO_MATCH"
 DECEASED = "DECEASED"
 DECEASED_TEXT = "Request to create account for a deceased user"
-SOMEBODY_ELSE = {
+OTHER_PERSON = {
     "firstName": "Ida",
     "lastName": "Newton",
     "dateOfBirth": "1960-06-01",
@@ -37,28 +36,28 @@ SOMEBODY_ELSE = {
 
 
 class Manners:
-    """What PDV does in more than one way. A test changes them while it runs."""
+    """Variants of PDV's responses. A test may change them at run time."""
 
     def __init__(self) -> None:
-        """Do it the usual way."""
+        """Start with the usual responses."""
         self.no_match: object = {"errors": "CID returned no record"}
         self.deceased_label = "text/plain"
-        """The text may be labelled `application/json`, which it is not."""
+        """The media type of the text; it may wrongly be `application/json`."""
         self.names_exchange = True
-        """Whether an answer has the id of the exchange (`x-amz-cf-id`)."""
+        """Whether a response has the id of the exchange (`x-amz-cf-id`)."""
 
 
 class Pdv:
-    """Matches people by their whole names."""
+    """Matches people by whole names."""
 
     def __init__(self, people: People, gate: Gate, manners: Manners) -> None:
-        """Know *people*; let in whom *gate* lets in; behave as *manners* say."""
+        """Match against *people*; check requests with *gate*; respond as *manners* say."""
         self._people = people
         self._gate = gate
         self._manners = manners
 
     def routes(self) -> list[HTTPRouteHandler]:
-        """Return the one route, under both of its paths."""
+        """Return the one route, which has two paths."""
 
         @post(list(PATHS))
         async def match(request: AnyRequest) -> Response[bytes]:
@@ -86,7 +85,7 @@ class Pdv:
         if wanted == NO_MATCH or person is None:
             return json_response(self._manners.no_match, HTTPStatus.UNAUTHORIZED)
         if request.scope.get("govid.fault") is Fault.OTHER_PERSON:
-            return json_response(SOMEBODY_ELSE)
+            return json_response(OTHER_PERSON)
         return json_response(
             {
                 "firstName": claim.first,
@@ -99,11 +98,11 @@ class Pdv:
 
 def _claim(body: bytes) -> Claim:
     try:
-        return claims.read(body)
-    except Unreadable as what:
+        return read(body)
+    except Unreadable as error:
         errors = [
-            *(_error("MISSING_FIELD", "This field is required", name) for name in what.missing),
-            *(_error("INVALID_FIELD", "This field is not valid", name) for name in what.malformed),
+            *(_error("MISSING_FIELD", "This field is required", name) for name in error.missing),
+            *(_error("INVALID_FIELD", "This field is not valid", name) for name in error.malformed),
         ]
         raise HmrcError(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", "Bad request", errors) from None
 

@@ -1,4 +1,4 @@
-"""The people whom the simulated HMRC knows: those of published tests, and some of govid's own."""
+"""People of the simulated HMRC: those of HMRC's published tests, and some of govid's own."""
 
 from collections.abc import Callable
 from datetime import date
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """One individual. A published number may have several: each test has its own."""
+    """One person. Several people may share a published number, each for another test."""
 
     nino: str
     first: str
@@ -17,7 +17,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Person>"
+        return f"<{type(self).__name__}>"
 
 
 PUBLISHED: tuple[Person, ...] = (
@@ -29,7 +29,7 @@ PUBLISHED: tuple[Person, ...] = (
 )
 
 OWN: tuple[Person, ...] = (
-    # The number is published, for somebody who has died; who it was is not.
+    # HMRC publishes the number, of a person who has died, but not the name.
     Person(nino="ZX000056A", first="Doris", last="Departed", born=date(1931, 2, 3), has_died=True),
     Person(nino="WW000001A", first="Zoe", last="O'Brien-Smith", born=date(1990, 9, 9)),
     Person(nino="WW000002B", first="Maria", last="Garcia Lorca", born=date(1979, 12, 31)),
@@ -37,10 +37,10 @@ OWN: tuple[Person, ...] = (
 
 
 class People:
-    """All individuals. They can be added to while the simulator runs."""
+    """All people. More can be added while the simulator runs."""
 
     def __init__(self) -> None:
-        """Begin with everybody above."""
+        """Start with the people above."""
         self._people = [*PUBLISHED, *OWN]
 
     def put(self, person: Person) -> None:
@@ -48,5 +48,5 @@ class People:
         self._people.append(person)
 
     def find(self, fits: Callable[[Person], bool]) -> Person | None:
-        """Return the first individual that *fits*."""
+        """Return the first person that *fits*."""
         return next(filter(fits, self._people), None)

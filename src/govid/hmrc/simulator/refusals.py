@@ -1,4 +1,4 @@
-"""How the token endpoint and the page of consent refuse: in OAuth's form, not the platform's."""
+"""Builds the errors of the token endpoint and the consent page, in the format of OAuth."""
 
 from http import HTTPStatus
 
@@ -8,7 +8,7 @@ from govid.hmrc.simulator.errors import json_response
 
 
 class Refusal(Exception):
-    """OAuth says no."""
+    """An OAuth error response."""
 
     def __init__(
         self,
@@ -16,12 +16,12 @@ class Refusal(Exception):
         description: str,
         status: HTTPStatus = HTTPStatus.BAD_REQUEST,
     ) -> None:
-        """Answer with the OAuth *error*, which is fixed, and its *description*, which is not."""
+        """Respond with the OAuth *error*, a fixed code, and its *description*, free text."""
         self.status = status
         self.content = {"error": error, "error_description": description}
         super().__init__(error)
 
     @property
     def response(self) -> Response[bytes]:
-        """The answer."""
+        """The response."""
         return json_response(self.content, self.status)

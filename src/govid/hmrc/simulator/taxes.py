@@ -1,7 +1,7 @@
-"""Individual Tax, Income and Employment: a person's year, for whom that person has let in.
+"""Simulates the APIs Individual Tax, Income and Employment for a person who consented.
 
-That a reference of somebody else is answered with UNAUTHORIZED, and the order of the checks after
-the platform's, is govid's reading of the reference guide: nobody has published more.
+That another person's reference is answered with UNAUTHORIZED, and the order of the checks after the
+platform's, is govid's reading of the reference guide; HMRC publishes no more about it.
 """
 
 from http import HTTPStatus
@@ -11,24 +11,23 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from govid.bus.shared.identifiers import normalise_utr
-from govid.hmrc.simulator.clients import ANNUAL
+from govid.hmrc.simulator.clients import ANNUAL_APIS
 from govid.hmrc.simulator.errors import HmrcError, platform
 from govid.hmrc.simulator.gate import AnyRequest, Gate, scenario, version
-from govid.hmrc.simulator.ledger import ANNUAL as SUMMARIES
-from govid.hmrc.simulator.ledger import written
+from govid.hmrc.simulator.ledger import ANNUAL_SUMMARIES, written
 from govid.hmrc.tax_year import TaxYear
 
 
 class AnnualApis:
-    """The three APIs, which are one but for their subject."""
+    """Serves the three annual APIs, which differ in their subject only."""
 
     def __init__(self, gate: Gate) -> None:
-        """Let in whom *gate* lets in for a person."""
+        """Check requests with *gate*."""
         self._gate = gate
 
     def routes(self) -> list[HTTPRouteHandler]:
-        """Return one route for each."""
-        return [self._route(*api) for api in ANNUAL]
+        """Return one route for each API."""
+        return [self._route(*api) for api in ANNUAL_APIS]
 
     def _route(self, subject: str, offered: str) -> HTTPRouteHandler:
         @get(f"/individual-{subject}/sa/{{utr:str}}/annual-summary/{{tax_year:str}}")
@@ -52,14 +51,14 @@ class AnnualApis:
         year = _checked(utr, tax_year)
         if user.utr != utr:
             raise platform("UNAUTHORIZED")
-        found = SUMMARIES.get((subject, utr, year))
+        found = ANNUAL_SUMMARIES.get((subject, utr, year))
         if found is None:
             raise HmrcError(HTTPStatus.NOT_FOUND, "NOT_FOUND", "No data was found")
         return Response(written(found), media_type="application/json")
 
 
 def _checked(utr: str, tax_year: str) -> TaxYear:
-    """Read what stands in the path, the reference first.
+    """Validate the path, the reference first.
 
     Raises:
         HmrcError: one of the two is malformed.
@@ -75,7 +74,7 @@ def _checked(utr: str, tax_year: str) -> TaxYear:
 
 
 def is_utr(text: str) -> bool:
-    """Tell whether *text* is a reference, written as APIs take it."""
+    """Tell whether *text* is a taxpayer reference in the form that the APIs accept."""
     try:
         return normalise_utr(text) == text
     except ValueError:

@@ -1,4 +1,4 @@
-"""The access tokens of the simulated HMRC: of an application, or of an application for a person."""
+"""Stores the access tokens of the simulated HMRC, for an application or for a person."""
 
 import secrets
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ LIFE_SECONDS = 4 * 60 * 60
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token allows, and to whom; *user* is who gave consent, if anybody had to."""
+    """What an access token allows; *user* gave consent, if the scopes require it."""
 
     client: Client
     scopes: frozenset[str]
@@ -21,20 +21,20 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<Grant>"
+        return f"<{type(self).__name__}>"
 
 
 class Tokens:
-    """The access tokens that were given out."""
+    """The issued access tokens."""
 
     def __init__(self, clock: Clock) -> None:
-        """Tell by *clock* which ones have ended."""
+        """Use *clock* for expiry."""
         self._clock = clock
         self._grants: dict[str, Grant] = {}
         self.issued = 0
 
     def issue(self, client: Client, scopes: frozenset[str], user: str | None = None) -> str:
-        """Give a token out."""
+        """Issue an access token."""
         token = secrets.token_urlsafe(24)
         ends = self._clock.now() + timedelta(seconds=LIFE_SECONDS)
         self._grants[token] = Grant(client=client, scopes=scopes, ends=ends, user=user)
@@ -42,14 +42,14 @@ class Tokens:
         return token
 
     def grant(self, token: str) -> Grant | None:
-        """Return what *token* allows; nothing, if it has ended or never was."""
+        """Return what *token* allows; None if it has expired or is unknown."""
         grant = self._grants.get(token)
         return grant if grant is not None and self._clock.now() < grant.ends else None
 
     def end(self, token: str) -> None:
-        """Let *token* be good no longer."""
+        """Invalidate *token*."""
         self._grants.pop(token, None)
 
     def end_all(self) -> None:
-        """Let no token be good any longer."""
+        """Invalidate all tokens."""
         self._grants.clear()

@@ -1,4 +1,4 @@
-"""Who can sign in to the simulated HMRC: people of published tests who pay tax by themselves."""
+"""Test users of the simulated HMRC: people of published tests who file Self Assessment."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A test user, and the reference under which HMRC knows them."""
+    """A test user, and their unique taxpayer reference."""
 
     id: str
     name: str
@@ -15,7 +15,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
-        return "<User>"
+        return f"<{type(self).__name__}>"
 
 
 _IDA = User(id="945350439195", name="Ida Newton", nino="PE938808A", utr="1000057161")
