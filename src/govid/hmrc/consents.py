@@ -26,7 +26,7 @@ from govid.hmrc.schemas import ConsentBegunView, ConsentView, GrantConsent
 from govid.hmrc.settings import Level
 
 STATE_BYTES = 32
-PROOF_BYTES = 32
+VERIFIER_BYTES = 32
 HOUR_SECONDS = 3600
 
 
@@ -36,28 +36,28 @@ class TaxConsent:
     def __init__(
         self,
         uow: UnitOfWork,
-        desk: ConsentDesk | None,
+        client: ConsentDesk | None,
         accounts: Accounts,
         requests: ConsentRequests,
         consents: Consents,
-        counters: Quotas,
+        quotas: Quotas,
         *,
         min_level: Level,
         most_per_hour: int,
     ) -> None:
-        """Send citizens to *desk*; None means that HMRC is not connected.
+        """Send citizens to *client*; None means that HMRC is not connected.
 
         An account may start a consent *most_per_hour* times; 0 is no limit. Each start allows at
         most one code exchange, so this also bounds the calls to HMRC.
         """
         self._uow = uow
-        self._desk = desk
+        self._client = client
         self._accounts = accounts
         self._requests = requests
         self._consents = consents
-        self._counters = counters
+        self._quotas = quotas
         self._min_level = min_level
-        self._most_per_hour = most_per_hour
+        self._max_per_hour = most_per_hour
 
     @rerun_on_conflict
     async def begin(self, principal: Principal, cause: Cause) -> ConsentBegunView:
@@ -68,28 +68,28 @@ class TaxConsent:
         Raises:
             GovidError: HMRC is not connected, the account may not consent, or its quota is reached.
         """
-        desk = self._connected()
+        client = self._require_client()
         check_level(principal, self._min_level)
         state = secrets.token_urlsafe(STATE_BYTES)
-        proof = secrets.token_urlsafe(PROOF_BYTES)
+        verifier = secrets.token_urlsafe(VERIFIER_BYTES)
         async with self._uow.begin(cause) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked
-            await self._counters.spend(
+            await self._quotas.spend(
                 tx,
                 Quota(
                     kind="consents",
                     bucket=str(principal.account_id),
-                    most=self._most_per_hour,
+                    most=self._max_per_hour,
                     seconds=HOUR_SECONDS,
                 ),
             )
-            expires_at = await self._requests.begin(tx, principal.account_id, state, proof)
+            expires_at = await self._requests.begin(tx, principal.account_id, state, verifier)
         return ConsentBegunView(
-            authorisation_url=desk.page(state, _challenge(proof)), expires_at=expires_at
+            authorisation_url=client.page(state, _challenge(verifier)), expires_at=expires_at
         )
 
-    async def grant(self, given: GrantConsent, principal: Principal, cause: Cause) -> ConsentView:
+    async def grant(self, grant: GrantConsent, principal: Principal, cause: Cause) -> ConsentView:
         """Exchange the code that the browser returned for tokens, and store them.
 
         The state is consumed first, whatever the result, so that it cannot be used to try several
@@ -98,30 +98,30 @@ class TaxConsent:
         Raises:
             GovidError: this account has not started it, or HMRC refuses the code or is unavailable.
         """
-        desk = self._connected()
+        client = self._require_client()
         check_level(principal, self._min_level)
         account_id = principal.account_id
         async with self._uow.begin(cause) as tx:
-            proof = await self._requests.take(tx, account_id, given.state)
-        if proof is None:
+            verifier = await self._requests.take(tx, account_id, grant.state)
+        if verifier is None:
             raise ConsentNotBegun
         try:
-            granted = await desk.redeem(given.code, proof, cause.correlation_id)
+            granted = await client.redeem(grant.code, verifier, cause.correlation_id)
         except CodeNotGood as error:
             raise CodeRefused from error
         except Outage as outage:
             raise HmrcIsAway from outage
-        holding = Holding(
-            utr=given.reference,
+        tokens = Holding(
+            utr=grant.reference,
             access_token=granted.access_token,
             refresh_token=granted.refresh_token,
         )
         async with self._uow.begin(cause) as tx:
             if await self._accounts.lock(tx, account_id):
                 raise AccountIsBlocked
-            if not await self._requests.settle(tx, account_id, given.state):
+            if not await self._requests.settle(tx, account_id, grant.state):
                 raise ConsentNotBegun
-            await self._consents.grant(tx, account_id, holding, granted.life_seconds)
+            await self._consents.grant(tx, account_id, tokens, granted.life_seconds)
             tx.emit(TaxConsentGranted(account_id=account_id, timestamp=tx.now))
         return await self.status(principal)
 
@@ -144,13 +144,13 @@ class TaxConsent:
             if await self._consents.forget(tx, principal.account_id):
                 tx.emit(TaxConsentWithdrawn(account_id=principal.account_id, timestamp=tx.now))
 
-    def _connected(self) -> ConsentDesk:
-        if self._desk is None:
+    def _require_client(self) -> ConsentDesk:
+        if self._client is None:
             raise TaxRecordsAreOff
-        return self._desk
+        return self._client
 
 
-def _challenge(proof: str) -> str:
-    """Return the PKCE code challenge of *proof*, the code verifier (RFC 7636, S256)."""
-    digest = sha256(proof.encode()).digest()
+def _challenge(verifier: str) -> str:
+    """Return the PKCE code challenge of *verifier*, the code verifier (RFC 7636, S256)."""
+    digest = sha256(verifier.encode()).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

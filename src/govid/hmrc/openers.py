@@ -41,10 +41,10 @@ class Opener(msgspec.Struct, frozen=True, kw_only=True):
 class Openers:
     """Provides the consent tokens of an account, renewed when necessary."""
 
-    def __init__(self, uow: UnitOfWork, desk: ConsentDesk, consents: Consents) -> None:
-        """Renew tokens with *desk*; store them in *consents*."""
+    def __init__(self, uow: UnitOfWork, client: ConsentDesk, consents: Consents) -> None:
+        """Renew tokens with *client*; store them in *consents*."""
         self._uow = uow
-        self._desk = desk
+        self._client = client
         self._consents = consents
         self._renewals: set[asyncio.Task[None]] = set()
 
@@ -58,16 +58,16 @@ class Openers:
         """
         until = asyncio.get_running_loop().time() + WAIT_SECONDS
         while asyncio.get_running_loop().time() < until:
-            kept = await self._consents.find(account_id)
-            if kept is None:
+            stored = await self._consents.find(account_id)
+            if stored is None:
                 raise ConsentNeeded
-            if kept.holding is None:
+            if stored.holding is None:
                 raise ConsentHasLapsed
-            if kept.is_fresh and kept.generation != refused:
-                return Opener(holding=kept.holding, generation=kept.generation)
-            if await self._consents.claim(account_id, kept.generation):
+            if stored.is_fresh and stored.generation != refused:
+                return Opener(holding=stored.holding, generation=stored.generation)
+            if await self._consents.claim(account_id, stored.generation):
                 await self._run_to_completion(
-                    self._renew(account_id, kept.generation, kept.holding, cause)
+                    self._renew(account_id, stored.generation, stored.holding, cause)
                 )
             else:
                 await asyncio.sleep(POLL_SECONDS)
@@ -108,10 +108,10 @@ class Openers:
             renewal.exception()
 
     async def _renew(
-        self, account_id: UUID, generation: int, holding: Holding, cause: Cause
+        self, account_id: UUID, generation: int, tokens: Holding, cause: Cause
     ) -> None:
         try:
-            granted = await self._desk.renew(holding.refresh_token, cause.correlation_id)
+            granted = await self._client.renew(tokens.refresh_token, cause.correlation_id)
         except ReconsentRequired:
             await self.lapse(account_id, generation, cause)
             return
@@ -119,7 +119,7 @@ class Openers:
             await self._consents.release(account_id, generation)
             raise HmrcIsAway from outage
         renewed = msgspec.structs.replace(
-            holding, access_token=granted.access_token, refresh_token=granted.refresh_token
+            tokens, access_token=granted.access_token, refresh_token=granted.refresh_token
         )
         await self._store(account_id, generation, renewed, granted.life_seconds, cause)
 
@@ -127,14 +127,14 @@ class Openers:
         self,
         account_id: UUID,
         generation: int,
-        holding: Holding,
+        tokens: Holding,
         life_seconds: float,
         cause: Cause,
     ) -> None:
         """Store renewed tokens; a consent marked as lapsed in the meantime is granted again."""
-        kept = (account_id, generation, holding, life_seconds)
+        renewal = (account_id, generation, tokens, life_seconds)
         async with self._uow.begin(cause) as tx:
-            if await self._consents.renewed(tx, *kept):
+            if await self._consents.renewed(tx, *renewal):
                 return
-            if await self._consents.renewed(tx, *kept, lapsed=True):
+            if await self._consents.renewed(tx, *renewal, lapsed=True):
                 tx.emit(TaxConsentGranted(account_id=account_id, timestamp=tx.now))

@@ -42,13 +42,13 @@ class TaxReading:
     """Reads tax records at HMRC, never inside a transaction."""
 
     def __init__(
-        self, tax_records: TaxRecords | None, openers: Openers | None, *, min_level: Level
+        self, tax_records: TaxRecords | None, token_provider: Openers | None, *, min_level: Level
     ) -> None:
-        """Read *tax_records* with the tokens of *openers*; None means HMRC is not connected."""
+        """Read *tax_records* with *token_provider*; None means that HMRC is not connected."""
         self._tax_records = tax_records
-        self._openers = openers
+        self._token_provider = token_provider
         self._min_level = min_level
-        self._turns = Turns()
+        self._account_locks = Turns()
 
     async def summary(self, text: str, principal: Principal, cause: Cause) -> TaxSummaryView:
         """Return HMRC's summary of the tax year *text*.
@@ -61,7 +61,7 @@ class TaxReading:
         except ValueError as error:
             raise Invalid.at("tax_year", str(error), "tax_year_format", place="path") from error
         found: Summary = await self._read(
-            principal, cause, lambda records, of: records.summary(of, year)
+            principal, cause, lambda records, request: records.summary(request, year)
         )
         return summary_view(year, found)
 
@@ -72,7 +72,7 @@ class TaxReading:
             GovidError: there is no consent, or HMRC has no data.
         """
         found: Account = await self._read(
-            principal, cause, lambda records, of: records.account(of, since)
+            principal, cause, lambda records, request: records.account(request, since)
         )
         return account_view(found)
 
@@ -83,32 +83,32 @@ class TaxReading:
         ask: Callable[[TaxRecords, Reading], Awaitable[T]],
     ) -> T:
         """Run *ask* for the citizen if permitted, one request per account at a time."""
-        if self._tax_records is None or self._openers is None:
+        if self._tax_records is None or self._token_provider is None:
             raise TaxRecordsAreOff
         check_level(principal, self._min_level)
-        async with self._turns.of(principal.account_id):
+        async with self._account_locks.of(principal.account_id):
             return await self._ask_with_tokens(
-                self._tax_records, self._openers, principal.account_id, cause, ask
+                self._tax_records, self._token_provider, principal.account_id, cause, ask
             )
 
     async def _ask_with_tokens(
         self,
         tax_records: TaxRecords,
-        openers: Openers,
+        token_provider: Openers,
         account_id: UUID,
         cause: Cause,
         ask: Callable[[TaxRecords, Reading], Awaitable[T]],
     ) -> T:
         """Run *ask* with the citizen's token, and with a renewed one if the first is refused."""
-        opener = await openers.of(account_id, cause)
+        tokens = await token_provider.of(account_id, cause)
         try:
             try:
-                return await ask(tax_records, _request(opener, cause))
+                return await ask(tax_records, _request(tokens, cause))
             except TokenRefused:
-                opener = await openers.of(account_id, cause, refused=opener.generation)
-                return await ask(tax_records, _request(opener, cause))
+                tokens = await token_provider.of(account_id, cause, refused=tokens.generation)
+                return await ask(tax_records, _request(tokens, cause))
         except ReconsentRequired:
-            await openers.lapse(account_id, opener.generation, cause)
+            await token_provider.lapse(account_id, tokens.generation, cause)
             raise ConsentHasLapsed from None
         except NoData:
             raise NoTaxData from None
@@ -126,9 +126,9 @@ class TaxReading:
             raise HmrcIsAway from outage
 
 
-def _request(opener: Opener, cause: Cause) -> Reading:
+def _request(tokens: Opener, cause: Cause) -> Reading:
     return Reading(
-        utr=opener.holding.utr,
-        access_token=opener.holding.access_token,
+        utr=tokens.holding.utr,
+        access_token=tokens.holding.access_token,
         correlation_id=cause.correlation_id,
     )

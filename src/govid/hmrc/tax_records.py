@@ -18,7 +18,7 @@ class TaxFiling:
         self._uow = uow
         self._accounts = accounts
         self._tax_records = tax_records
-        self._most = most
+        self._max_records = most
 
     @rerun_on_conflict
     async def file(
@@ -35,9 +35,12 @@ class TaxFiling:
             # The lock also prevents two concurrent requests from exceeding the quota.
             if await self._accounts.lock(tx, account_id):
                 raise AccountIsBlocked
-            if self._most and await self._tax_records.count(tx, account_id) >= self._most:
+            if (
+                self._max_records
+                and await self._tax_records.count(tx, account_id) >= self._max_records
+            ):
                 raise QuotaReached(
-                    f"Your account has {self._most} tax records, which is the maximum. "
+                    f"Your account has {self._max_records} tax records, which is the maximum. "
                     "Remove one before you file another"
                 )
             return await self._tax_records.add(tx, principal.account_id, record)

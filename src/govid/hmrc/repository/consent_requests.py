@@ -33,9 +33,9 @@ class ConsentRequests:
         self._singles = singles
         self._seal = seal
 
-    async def begin(self, tx: Transaction, account_id: UUID, state: str, proof: str) -> datetime:
+    async def begin(self, tx: Transaction, account_id: UUID, state: str, verifier: str) -> datetime:
         """Store a request in place of an earlier one; return when it expires."""
-        sealed = self._seal.close(account_id, PROOF, proof.encode())
+        sealed = self._seal.close(account_id, PROOF, verifier.encode())
         statement = insert(ConsentRequest).values(
             account_id=account_id,
             state_digest=_digest(state),
@@ -69,8 +69,8 @@ class ConsentRequests:
             .values(taken_at=func.clock_timestamp())
             .returning(ConsentRequest.sealed_proof)
         )
-        proof = self._seal.find(account_id, PROOF, consumed.scalar_one_or_none())
-        return None if proof is None else proof.decode()
+        verifier = self._seal.find(account_id, PROOF, consumed.scalar_one_or_none())
+        return None if verifier is None else verifier.decode()
 
     async def settle(self, tx: Transaction, account_id: UUID, state: str) -> bool:
         """Delete the consumed request with *state*; tell whether it still existed."""

@@ -69,15 +69,15 @@ class Consents:
         self._seal = seal
 
     async def grant(
-        self, tx: Transaction, account_id: UUID, holding: Holding, life_seconds: float
+        self, tx: Transaction, account_id: UUID, tokens: Holding, life_seconds: float
     ) -> None:
-        """Store a new consent with *holding*, in place of an earlier one."""
+        """Store a new consent with *tokens*, in place of an earlier one."""
         statement = insert(Consent).values(
             account_id=account_id,
             generation=_GENERATIONS.next_value(),
             granted_at=func.clock_timestamp(),
             ends_at=func.clock_timestamp() + CONSENT_LIFE,
-            **self._columns(account_id, holding, life_seconds),
+            **self._columns(account_id, tokens, life_seconds),
         )
         columns = ("sealed", "renew_at", "claimed_until", "granted_at", "ends_at", "lapsed_at")
         await tx.execute(
@@ -144,7 +144,7 @@ class Consents:
         tx: Transaction,
         account_id: UUID,
         generation: int,
-        holding: Holding,
+        tokens: Holding,
         life_seconds: float,
         *,
         lapsed: bool = False,
@@ -158,7 +158,7 @@ class Consents:
             .where(*_of(account_id, generation), Consent.lapsed_at.is_not(None) == lapsed)
             .values(
                 generation=_GENERATIONS.next_value(),
-                **self._columns(account_id, holding, life_seconds),
+                **self._columns(account_id, tokens, life_seconds),
             )
         )
         return bool(stored.rowcount)
@@ -178,9 +178,9 @@ class Consents:
         deleted = await tx.execute(delete(Consent).where(Consent.account_id == account_id))
         return bool(deleted.rowcount)
 
-    def _columns(self, account_id: UUID, holding: Holding, life_seconds: float) -> dict[str, Any]:
+    def _columns(self, account_id: UUID, tokens: Holding, life_seconds: float) -> dict[str, Any]:
         return {
-            "sealed": self._seal.close(account_id, HOLDING, msgspec.json.encode(holding)),
+            "sealed": self._seal.close(account_id, HOLDING, msgspec.json.encode(tokens)),
             "renew_at": func.clock_timestamp() + timedelta(seconds=life_seconds * EARLY),
             "claimed_until": None,
             "lapsed_at": None,

@@ -59,17 +59,17 @@ class HmrcSimulator:
         self.tokens = Tokens(clock)
         self.clients = {CLIENT_ID: known(redirect_uri)}
         self.consents = Consents(clock)
-        gate = Gate(self.tokens, TokenBucket(PER_SECOND if is_limited else None, clock))
+        gateway = Gate(self.tokens, TokenBucket(PER_SECOND if is_limited else None, clock))
         self.application = Simulated(
             "hmrc",
             Litestar(
                 [
                     TokenEndpoint(self.clients, self.tokens, self.consents).route(),
                     *self.pages(),
-                    *Pdv(self.people, gate, self.manners).routes(),
-                    *Matching(self.people, gate, clock).routes(),
-                    *AnnualApis(gate).routes(),
-                    LiabilitiesApi(gate).route(),
+                    *Pdv(self.people, gateway, self.manners).routes(),
+                    *Matching(self.people, gateway, clock).routes(),
+                    *AnnualApis(gateway).routes(),
+                    LiabilitiesApi(gateway).route(),
                 ],
                 exception_handlers={
                     NotFoundException: _not_found,

@@ -67,7 +67,7 @@ class ConsentPage:
         async def decide(request: Request[Any, Any, Any]) -> Response[bytes]:
             form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
             try:
-                return self._decided(form, self._validated(form))
+                return self._decide(form, self._validated(form))
             except Refusal as refusal:
                 return refusal.response
 
@@ -99,40 +99,42 @@ class ConsentPage:
             challenge=challenge,
         )
 
-    def _decided(self, form: Mapping[str, str], asked: Asked) -> Response[bytes]:
+    def _decide(self, form: Mapping[str, str], authorisation: Asked) -> Response[bytes]:
         if form.get("decision") != "grant":
-            return _sent_back(asked, DENIAL)
+            return _redirect(authorisation, DENIAL)
         user = form.get("user", "")
         if user not in USERS:
             raise Refusal("invalid_request", "user is invalid")
         code = self._consents.give(
-            client_id=asked.client.id,
+            client_id=authorisation.client.id,
             user=user,
-            scopes=asked.scopes,
-            redirect_uri=asked.redirect_uri,
-            challenge=asked.challenge,
+            scopes=authorisation.scopes,
+            redirect_uri=authorisation.redirect_uri,
+            challenge=authorisation.challenge,
         )
-        return _sent_back(asked, {"code": code})
+        return _redirect(authorisation, {"code": code})
 
 
-def _sent_back(asked: Asked, result: Mapping[str, str]) -> Response[bytes]:
+def _redirect(authorisation: Asked, result: Mapping[str, str]) -> Response[bytes]:
     """Redirect the browser to the application; without a redirect URI, show the result."""
-    answer = dict(result) if asked.state is None else {**result, "state": asked.state}
-    if asked.redirect_uri == OUT_OF_BAND:
+    result_members = (
+        dict(result) if authorisation.state is None else {**result, "state": authorisation.state}
+    )
+    if authorisation.redirect_uri == OUT_OF_BAND:
         shown = "".join(
-            f"<p>{escape(name)}: <b>{escape(text)}</b></p>" for name, text in answer.items()
+            f"<p>{escape(name)}: <b>{escape(text)}</b></p>" for name, text in result_members.items()
         )
         return _page("Your decision", shown)
-    separator = "&" if "?" in asked.redirect_uri else "?"
+    separator = "&" if "?" in authorisation.redirect_uri else "?"
     return Response(
         b"",
         status_code=int(HTTPStatus.SEE_OTHER),
-        headers={"Location": f"{asked.redirect_uri}{separator}{urlencode(answer)}"},
+        headers={"Location": f"{authorisation.redirect_uri}{separator}{urlencode(result_members)}"},
         media_type="text/plain",
     )
 
 
-def _form(query: Mapping[str, str], asked: Asked) -> str:
+def _form(query: Mapping[str, str], authorisation: Asked) -> str:
     hidden = "".join(
         f'<input type="hidden" name="{name}" value="{escape(query[name])}">'
         for name in PASSED_ON
@@ -141,9 +143,9 @@ def _form(query: Mapping[str, str], asked: Asked) -> str:
     people = "".join(
         f'<option value="{user.id}">{escape(user.name)}</option>' for user in USERS.values()
     )
-    scopes = "".join(f"<li>{escape(scope)}</li>" for scope in sorted(asked.scopes))
+    scopes = "".join(f"<li>{escape(scope)}</li>" for scope in sorted(authorisation.scopes))
     return (
-        f"<p>{escape(asked.client.id)} asks for:</p><ul>{scopes}</ul>"
+        f"<p>{escape(authorisation.client.id)} asks for:</p><ul>{scopes}</ul>"
         f'<form method="post" action="authorize">{hidden}'
         f'<label>I am <select name="user">{people}</select></label> '
         '<button name="decision" value="grant">Give permission</button> '

@@ -93,11 +93,11 @@ def scenario(request: AnyRequest, known: Sequence[str]) -> str | None:
     Raises:
         HmrcError: the requested platform error, or the scenario is unknown.
     """
-    wanted = request.headers.get(SCENARIO)
-    if wanted is None or wanted in known:
-        return wanted
-    if wanted in PLATFORM:
-        raise platform(wanted)
+    requested = request.headers.get(SCENARIO)
+    if requested is None or requested in known:
+        return requested
+    if requested in PLATFORM:
+        raise platform(requested)
     raise HmrcError(
         HTTPStatus.BAD_REQUEST,
         "RULE_INCORRECT_GOV_TEST_SCENARIO",

@@ -45,9 +45,9 @@ class Failure(Exception):
 class LiabilitiesApi:
     """Serves the Self Assessment account of the person who consented."""
 
-    def __init__(self, gate: Gate) -> None:
-        """Check requests with *gate*."""
-        self._gate = gate
+    def __init__(self, gateway: Gate) -> None:
+        """Check requests with *gateway*."""
+        self._gateway = gateway
 
     def route(self) -> HTTPRouteHandler:
         """Return the one route."""
@@ -65,10 +65,10 @@ class LiabilitiesApi:
 
     def _answer(self, request: AnyRequest, utr: str) -> Response[bytes]:
         version(request, OFFERED)
-        user = self._gate.admit_user(request, SELF_ASSESSMENT, SCOPE)
-        played = scenario(request, tuple(FAILURES))
-        if played is not None:
-            raise Failure(played)
+        user = self._gateway.admit_user(request, SELF_ASSESSMENT, SCOPE)
+        requested = scenario(request, tuple(FAILURES))
+        if requested is not None:
+            raise Failure(requested)
         if not is_utr(utr) or not _is_day(request.query_params.get("fromDate")):
             raise Failure("BAD_REQUEST")
         if user.utr != utr:

@@ -45,10 +45,10 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
 class Matching:
     """Matches people by the first letters of their names."""
 
-    def __init__(self, people: People, gate: Gate, clock: Clock) -> None:
-        """Match against *people*; check requests with *gate*; expire matches by *clock*."""
+    def __init__(self, people: People, gateway: Gate, clock: Clock) -> None:
+        """Match against *people*; check requests with *gateway*; expire matches by *clock*."""
         self._people = people
-        self._gate = gate
+        self._gateway = gateway
         self._clock = clock
         self._matches: dict[UUID, Match] = {}
 
@@ -58,11 +58,13 @@ class Matching:
         @post(PATH)
         async def match(request: AnyRequest) -> Response[bytes]:
             body = await request.body()
-            return self._answered(request, lambda asked: self._match(asked, request, body))
+            return self._answered(
+                request, lambda api_version: self._match(api_version, request, body)
+            )
 
         @get(f"{PATH}/{{match_id:str}}")
         async def matched(request: AnyRequest, match_id: FromPath[str]) -> Response[bytes]:
-            return self._answered(request, lambda asked: self._matched(asked, match_id))
+            return self._answered(request, lambda api_version: self._matched(api_version, match_id))
 
         return [match, matched]
 
@@ -70,23 +72,23 @@ class Matching:
         self, request: AnyRequest, answer: Callable[[str], Response[bytes]]
     ) -> Response[bytes]:
         try:
-            asked = version(request, OFFERED)
-            self._gate.admit(request, MATCHING, SCOPES)
-            correlation_id = None if asked == OLD else _correlation_id(request)
-            response = answer(asked)
+            api_version = version(request, OFFERED)
+            self._gateway.admit(request, MATCHING, SCOPES)
+            correlation_id = None if api_version == OLD else _correlation_id(request)
+            response = answer(api_version)
         except HmrcError as error:
             return error.response
         if correlation_id is not None:
             response.headers["CorrelationId"] = correlation_id
         return response
 
-    def _match(self, asked: str, request: AnyRequest, body: bytes) -> Response[bytes]:
-        wanted = scenario(request, (FAILED,))
-        claim = _claim(body, asked)
+    def _match(self, api_version: str, request: AnyRequest, body: bytes) -> Response[bytes]:
+        requested = scenario(request, (FAILED,))
+        claim = _claim(body, api_version)
         person = self._people.find(lambda one: _fits(one, claim))
-        if wanted == FAILED or person is None:
+        if requested == FAILED or person is None:
             raise HmrcError(
-                HTTPStatus.FORBIDDEN if asked == OLD else HTTPStatus.NOT_FOUND,
+                HTTPStatus.FORBIDDEN if api_version == OLD else HTTPStatus.NOT_FOUND,
                 FAILED,
                 "There is no match for the information provided",
             )
@@ -95,8 +97,8 @@ class Matching:
         individual = {"name": "GET", "title": "Individual Details", "href": f"{PATH}/{match_id}"}
         return _links({"individual": individual, "self": {"href": f"{PATH}/"}})
 
-    def _matched(self, asked: str, match_id: str) -> Response[bytes]:
-        match = self._matches.get(_uuid(match_id, asked))
+    def _matched(self, api_version: str, match_id: str) -> Response[bytes]:
+        match = self._matches.get(_uuid(match_id, api_version))
         if match is None or self._clock.now() >= match.ends:
             raise _not_found()
         query = f"?matchId={match_id}"
@@ -128,13 +130,13 @@ def _correlation_id(request: AnyRequest) -> str:
     return given
 
 
-def _claim(body: bytes, asked: str) -> Claim:
+def _claim(body: bytes, api_version: str) -> Claim:
     try:
-        return read(body, suffix_optional=asked == OLD)
+        return read(body, suffix_optional=api_version == OLD)
     except Unreadable as error:
         if error.missing:
-            raise _invalid(asked, f"{error.missing[0]} is required") from None
-        raise _invalid(asked, f"Malformed {error.malformed[0]} submitted") from None
+            raise _invalid(api_version, f"{error.missing[0]} is required") from None
+        raise _invalid(api_version, f"Malformed {error.malformed[0]} submitted") from None
 
 
 def _fits(person: Person, claim: Claim) -> bool:
@@ -147,11 +149,11 @@ def _fits(person: Person, claim: Claim) -> bool:
     )
 
 
-def _uuid(text: str, asked: str) -> UUID:
+def _uuid(text: str, api_version: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        if asked == OLD:
+        if api_version == OLD:
             raise HmrcError(
                 HTTPStatus.FORBIDDEN, "INVALID_UUID", "The match id is not a UUID"
             ) from None
@@ -162,8 +164,8 @@ def _not_found() -> HmrcError:
     return HmrcError(HTTPStatus.NOT_FOUND, "NOT_FOUND", "The resource can not be found")
 
 
-def _invalid(asked: str, message: str) -> HmrcError:
-    code = "BAD_REQUEST" if asked == OLD else "INVALID_REQUEST"
+def _invalid(api_version: str, message: str) -> HmrcError:
+    code = "BAD_REQUEST" if api_version == OLD else "INVALID_REQUEST"
     return HmrcError(HTTPStatus.BAD_REQUEST, code, message)
 
 

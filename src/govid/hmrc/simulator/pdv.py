@@ -50,11 +50,11 @@ class Manners:
 class Pdv:
     """Matches people by whole names."""
 
-    def __init__(self, people: People, gate: Gate, manners: Manners) -> None:
-        """Match against *people*; check requests with *gate*; respond as *manners* say."""
+    def __init__(self, people: People, gateway: Gate, behaviour: Manners) -> None:
+        """Match against *people*; check requests with *gateway*; respond as *behaviour* says."""
         self._people = people
-        self._gate = gate
-        self._manners = manners
+        self._gateway = gateway
+        self._behaviour = behaviour
 
     def routes(self) -> list[HTTPRouteHandler]:
         """Return the one route, which has two paths."""
@@ -62,28 +62,28 @@ class Pdv:
         @post(list(PATHS))
         async def match(request: AnyRequest) -> Response[bytes]:
             try:
-                self._gate.admit(request, PDV)
-                wanted = scenario(request, (NO_MATCH, DECEASED))
-                answer = self._answer(request, await request.body(), wanted)
+                self._gateway.admit(request, PDV)
+                requested = scenario(request, (NO_MATCH, DECEASED))
+                answer = self._answer(request, await request.body(), requested)
             except HmrcError as error:
                 return error.response
-            if self._manners.names_exchange:
+            if self._behaviour.names_exchange:
                 answer.headers["x-amz-cf-id"] = uuid4().hex
             return answer
 
         return [match]
 
-    def _answer(self, request: AnyRequest, body: bytes, wanted: str | None) -> Response[bytes]:
+    def _answer(self, request: AnyRequest, body: bytes, requested: str | None) -> Response[bytes]:
         claim = _claim(body)
         person = self._people.find(lambda one: _fits(one, claim))
-        if wanted == DECEASED or (wanted is None and person is not None and person.has_died):
+        if requested == DECEASED or (requested is None and person is not None and person.has_died):
             return Response(
                 DECEASED_TEXT.encode(),
                 status_code=int(HTTPStatus.FAILED_DEPENDENCY),
-                media_type=self._manners.deceased_label,
+                media_type=self._behaviour.deceased_label,
             )
-        if wanted == NO_MATCH or person is None:
-            return json_response(self._manners.no_match, HTTPStatus.UNAUTHORIZED)
+        if requested == NO_MATCH or person is None:
+            return json_response(self._behaviour.no_match, HTTPStatus.UNAUTHORIZED)
         if request.scope.get("govid.fault") is Fault.OTHER_PERSON:
             return json_response(OTHER_PERSON)
         return json_response(

@@ -21,9 +21,9 @@ from govid.hmrc.tax_year import TaxYear
 class AnnualApis:
     """Serves the three annual APIs, which differ in their subject only."""
 
-    def __init__(self, gate: Gate) -> None:
-        """Check requests with *gate*."""
-        self._gate = gate
+    def __init__(self, gateway: Gate) -> None:
+        """Check requests with *gateway*."""
+        self._gateway = gateway
 
     def routes(self) -> list[HTTPRouteHandler]:
         """Return one route for each API."""
@@ -46,7 +46,7 @@ class AnnualApis:
     ) -> Response[bytes]:
         version(request, (offered,))
         api = f"individual-{subject}"
-        user = self._gate.admit_user(request, api, f"read:{api}")
+        user = self._gateway.admit_user(request, api, f"read:{api}")
         scenario(request, ())
         year = _checked(utr, tax_year)
         if user.utr != utr:
