@@ -55,4 +55,4 @@ async def test_i9_a_log_line_names_the_route_by_its_template(
 
 def test_i9_an_answer_shows_its_status_only() -> None:
     answer = Answer(api="pds", status=200, headers={"x": "9434765919"}, body=CANARY)
-    assert repr(answer) == "<Answer 200>"
+    assert repr(answer) == f"<{type(answer).__name__} 200>"

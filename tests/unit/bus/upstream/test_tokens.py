@@ -109,4 +109,5 @@ async def test_a_caller_who_gives_up_takes_nobody_along(issuer: Issuer, cache: T
 
 
 def test_a_repr_shows_nothing() -> None:
-    assert repr(Token(value="secret", life_seconds=1)) == "<Token>"
+    token = Token(value="secret", life_seconds=1)
+    assert repr(token) == f"<{type(token).__name__}>"

@@ -17,7 +17,7 @@ def test_the_first_given_name_is_asked_about_and_every_family_name() -> None:
         b'{"firstName":"Maria","lastName":"Garcia Lorca",'
         b'"dateOfBirth":"1979-12-31","nino":"WW000002B"}'
     )
-    assert repr(person) == "<Person>"
+    assert repr(person) == f"<{type(person).__name__}>"
 
 
 def test_b2_each_transcription_of_a_name_is_somebody_to_ask_about() -> None:

@@ -70,4 +70,4 @@ async def test_as_long_as_credentials_are_refused_nobody_is_told_that_hmrc_is_ba
 
 def test_credentials_show_nothing() -> None:
     shown = repr(Credentials(client_id="me", client_secret=lambda: "canary", scope="read:x"))
-    assert shown == "<Credentials>"
+    assert shown == f"<{Credentials.__name__}>"
