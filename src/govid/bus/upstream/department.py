@@ -14,9 +14,9 @@ from govid.bus.upstream.metrics import UpstreamMetrics
 from govid.bus.upstream.policy import Policy
 
 CONNECTIONS = 20
-STRAGGLERS_SECONDS = 2.0
+LATE_WAITERS_SECONDS = 2.0
 """How long after a recovery a caller may still be about to start waiting for it."""
-SHORTEST_PAUSE_SECONDS = 0.1
+MIN_PROBE_INTERVAL_SECONDS = 0.1
 QUIET = ("httpx", "httpcore")
 """Loggers of libraries that log URLs and headers, which may identify people (I9)."""
 
@@ -105,14 +105,16 @@ class Department:
                 # its caller trips it: so the notification is deferred to the next loop iteration.
                 self._schedule(api, 0, partial(self._on_recovered, api))
             case BreakerState.OPEN:
-                pause = max(rest_seconds, SHORTEST_PAUSE_SECONDS)
+                pause = max(rest_seconds, MIN_PROBE_INTERVAL_SECONDS)
                 self._schedule(api, pause, partial(self._request_probe, api, pause))
 
     def _on_recovered(self, api: Api) -> None:
         """Notify that *api* has recovered, now and once more."""
         self._notify_listeners(is_recovered=True)
         # A caller that was refused just before may start to wait only now, and missed the first.
-        self._schedule(api, STRAGGLERS_SECONDS, partial(self._notify_listeners, is_recovered=True))
+        self._schedule(
+            api, LATE_WAITERS_SECONDS, partial(self._notify_listeners, is_recovered=True)
+        )
 
     def _request_probe(self, api: Api, pause: float) -> None:
         """Request a probe, and request another after a pause if the breaker is still open."""

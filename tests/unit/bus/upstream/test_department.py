@@ -25,19 +25,19 @@ def told(department: Department) -> Sequence[bool]:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing happen by itself, however long a test takes."""
-    monkeypatch.setattr(module, "SHORTEST_PAUSE_SECONDS", 600)
-    monkeypatch.setattr(module, "STRAGGLERS_SECONDS", 600)
+    monkeypatch.setattr(module, "MIN_PROBE_INTERVAL_SECONDS", 600)
+    monkeypatch.setattr(module, "LATE_WAITERS_SECONDS", 600)
 
 
 @pytest.fixture
 def swift(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask for a look again and again."""
-    monkeypatch.setattr(module, "SHORTEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(module, "MIN_PROBE_INTERVAL_SECONDS", 0.01)
 
 
 @pytest.fixture
 def later(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STRAGGLERS_SECONDS", 0.01)
+    monkeypatch.setattr(module, "LATE_WAITERS_SECONDS", 0.01)
 
 
 async def fails(call: Awaitable[object]) -> None:
