@@ -47,7 +47,7 @@ class TaxConsent:
     ) -> None:
         """Send citizens to *client*; None means that HMRC is not connected.
 
-        An account may start a consent *most_per_hour* times; 0 is no limit. Each start allows at
+        An account may start a consent *max_per_hour* times; 0 is no limit. Each start allows at
         most one code exchange, so this also bounds the calls to HMRC.
         """
         self._uow = uow

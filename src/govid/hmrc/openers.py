@@ -49,7 +49,7 @@ class Openers:
         self._renewals: set[asyncio.Task[None]] = set()
 
     async def of(self, account_id: UUID, cause: Cause, refused: int | None = None) -> Opener:
-        """Return consent tokens, renewed if they expire soon or their generation was *refused*.
+        """Return consent tokens, renewed if they expire soon or are of *refused_generation*.
 
         Raises:
             ConsentNeeded: there is no consent.

@@ -14,7 +14,7 @@ class TaxFiling:
     def __init__(
         self, uow: UnitOfWork, accounts: Accounts, tax_records: FiledRecords, *, most: int
     ) -> None:
-        """Allow each account at most *most* of *tax_records*; 0 is no limit."""
+        """Allow each account at most *max_records* of *tax_records*; 0 is no limit."""
         self._uow = uow
         self._accounts = accounts
         self._tax_records = tax_records

@@ -39,7 +39,7 @@ class Limiter:
     """
 
     def __init__(self, per_second: float, *, behind: "Limiter | None" = None) -> None:
-        """Allow *per_second* calls; each call also counts towards the limit *behind* this one."""
+        """Allow *per_second* calls; each call also counts towards the limit *parent*."""
         self._per_second = per_second
         self._turns = AsyncLimiter(1, 1 / per_second)
         self._behind = behind
@@ -94,9 +94,9 @@ class Api:
         self.breaker.listen(lambda state: metrics.breaker(department, name, state))
 
     async def send(self, call: Call | Sent) -> Answer:
-        """Send *call* and return the response, within the deadline.
+        """Send *request* and return the response, within the deadline.
 
-        If *call* is a function, it builds the request for each attempt; its first result decides
+        If *request* is a function, it builds the request for each attempt; its first result decides
         whether the request may be repeated.
 
         Raises:

@@ -14,7 +14,7 @@ class Authorised:
     """Client of one API that adds an access token to each request."""
 
     def __init__(self, api: Api, tokens: TokenCache, is_refusal: Callable[[Answer], bool]) -> None:
-        """Call *api* with *tokens*; *is_refusal* recognises a response that refuses the token.
+        """Call *client* with *tokens*; *is_token_refusal* recognises a refused token.
 
         Not every 401 does: a department may also answer 401 about a person.
         """
@@ -23,7 +23,7 @@ class Authorised:
         self._is_refusal = is_refusal
 
     async def send(self, call: Call) -> Answer:
-        """Send *call* with a token; send it again with a new token if the first is refused.
+        """Send *request* with a token; send it again with a new token if the first is refused.
 
         Raises:
             CredentialsRejected: the new token is refused as well; the breaker is open now.

@@ -151,7 +151,7 @@ class Consents:
     ) -> bool:
         """Store the renewal of *generation*; tell whether that generation was still current.
 
-        With *lapsed*, replace a consent that a later, refused renewal has marked as lapsed.
+        With *is_lapsed*, replace a consent that a later, refused renewal has marked as lapsed.
         """
         stored = await tx.execute(
             update(Consent)
