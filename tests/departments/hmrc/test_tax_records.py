@@ -156,7 +156,9 @@ def by_subject(contents: Mapping[str, str]) -> Answers:
     return answer
 
 
-def test_the_page_is_asked_for_all_that_is_read_and_with_a_proof(answered: Any) -> None:
+def test_the_page_is_asked_for_all_that_is_read_and_with_a_proof(
+    answered: Callable[..., Connected],
+) -> None:
     url = urlsplit(answered(json({})).desk.page("a state", "a-challenge"))
     assert f"{url.scheme}://{url.netloc}{url.path}" == "http://hmrc.example/oauth/authorize"
     assert {name: values[0] for name, values in parse_qs(url.query).items()} == {
@@ -287,31 +289,41 @@ async def test_a_code_that_was_never_given_out_is_not_good(connected: Connected)
     "amount",
     ["0", "0.00", "0.1", "1990.10", "-12.34", "4503599627370.97", "9999999999999.99", "1e2"],
 )
-async def test_an_amount_is_what_was_written(answered: Any, amount: str) -> None:
+async def test_an_amount_is_what_was_written(
+    answered: Callable[..., Connected], amount: str
+) -> None:
     content = f'{{"refunds": {{"taxRefundedOrSetOff": {amount}}}}}'
     summary = await answered(by_subject({"tax": content})).records.summary(OF, YEAR)
     assert summary.refunded == Decimal(amount)
 
 
 @pytest.mark.parametrize("amount", ["0.001", "1e-3", "10000000000000", '"a lot"', "true", "1e400"])
-async def test_an_amount_that_is_none_makes_the_answer_unusable(answered: Any, amount: str) -> None:
+async def test_an_amount_that_is_none_makes_the_answer_unusable(
+    answered: Callable[..., Connected], amount: str
+) -> None:
     content = f'{{"refunds": {{"taxRefundedOrSetOff": {amount}}}}}'
     connected = answered(by_subject({"tax": content, "income": "{}", "employment": "{}"}))
     with pytest.raises(Unusable):
         await connected.records.summary(OF, YEAR)
 
 
-async def test_what_hmrc_will_add_one_day_is_passed_over(answered: Any) -> None:
+async def test_what_hmrc_will_add_one_day_is_passed_over(
+    answered: Callable[..., Connected],
+) -> None:
     content = '{"employments": [{"employerPayeReference": "1/A", "new": {"x": 1}}], "more": []}'
     summary = await answered(by_subject({"employment": content})).records.summary(OF, YEAR)
     assert summary == Summary(employments=(Employment(paye_reference="1/A"),))
 
 
-async def test_an_answer_without_any_member_is_an_answer(answered: Any) -> None:
+async def test_an_answer_without_any_member_is_an_answer(
+    answered: Callable[..., Connected],
+) -> None:
     assert await answered(by_subject({"income": "{}"})).records.summary(OF, YEAR) == Summary()
 
 
-async def test_two_employments_at_one_employer_stay_two(answered: Any) -> None:
+async def test_two_employments_at_one_employer_stay_two(
+    answered: Callable[..., Connected],
+) -> None:
     two = '{{"employments": [{{"employerPayeReference": "1/A", "{0}": 1}},'
     two += '{{"employerPayeReference": "1/A", "{0}": 2}}]}}'
     answers = by_subject(
@@ -352,7 +364,7 @@ async def test_two_employments_at_one_employer_stay_two(answered: Any) -> None:
     ],
 )
 async def test_a_refusal_is_told_by_its_code_in_both_forms(
-    answered: Any, status: int, content: object, error: type[Exception]
+    answered: Callable[..., Connected], status: int, content: object, error: type[Exception]
 ) -> None:
     connected = answered(json(content, status))
     for_a_year = connected.records.summary(OF, YEAR)
@@ -368,7 +380,7 @@ async def test_a_refusal_is_told_by_its_code_in_both_forms(
     [(401, "UNAUTHORIZED", "ok"), (403, "FORBIDDEN", "ok"), (403, "RESOURCE_FORBIDDEN", "down")],
 )
 async def test_one_persons_refusal_opens_no_breaker_and_govids_own_does(
-    answered: Any, status: int, code: str, state: str
+    answered: Callable[..., Connected], status: int, code: str, state: str
 ) -> None:
     connected = answered(json({"code": code}, status))
     with pytest.raises((NotPermitted, AuthFailed)):
@@ -388,7 +400,7 @@ async def test_one_persons_refusal_opens_no_breaker_and_govids_own_does(
     ],
 )
 async def test_what_is_said_of_a_persons_tokens_is_told_from_what_is_said_of_govid(
-    answered: Any,
+    answered: Callable[..., Connected],
     status: int,
     error: object,
     for_a_code: type[Exception],
@@ -413,7 +425,7 @@ async def test_what_is_said_of_a_persons_tokens_is_told_from_what_is_said_of_gov
     ],
 )
 async def test_e6_what_a_firewall_says_of_one_code_stops_nobody_else(
-    answered: Any, status: int, content: object
+    answered: Callable[..., Connected], status: int, content: object
 ) -> None:
     connected = answered(json(content, status))
     with pytest.raises(Unusable):
@@ -423,7 +435,9 @@ async def test_e6_what_a_firewall_says_of_one_code_stops_nobody_else(
     assert connected.department.state == "ok"
 
 
-async def test_e6_a_page_of_a_firewall_stops_nobody_else(answered: Any) -> None:
+async def test_e6_a_page_of_a_firewall_stops_nobody_else(
+    answered: Callable[..., Connected],
+) -> None:
     page = httpx.Response(403, text="<html>blocked</html>", headers={"Content-Type": "text/html"})
     connected = answered(lambda _: page)
     with pytest.raises(Unusable):
@@ -444,7 +458,7 @@ async def test_e6_a_page_of_a_firewall_stops_nobody_else(answered: Any) -> None:
     ],
 )
 async def test_e6_only_a_refusal_by_the_platform_opens_the_breaker(
-    answered: Any, error: object, state: str
+    answered: Callable[..., Connected], error: object, state: str
 ) -> None:
     connected = answered(json({"error": error}, 401))
     with pytest.raises(AuthFailed):
@@ -455,7 +469,7 @@ async def test_e6_only_a_refusal_by_the_platform_opens_the_breaker(
 @pytest.mark.parametrize("code", ["RESOURCE_FORBIDDEN", "MISSING_CREDENTIALS", "HTTPS_REQUIRED"])
 @pytest.mark.parametrize("status", [400, 404, 409])
 async def test_e6_a_word_of_the_platform_under_another_status_opens_no_breaker(
-    answered: Any, code: str, status: int
+    answered: Callable[..., Connected], code: str, status: int
 ) -> None:
     connected = answered(json({"code": code}, status))
     with pytest.raises(Unusable):
@@ -463,7 +477,9 @@ async def test_e6_a_word_of_the_platform_under_another_status_opens_no_breaker(
     assert connected.department.state == "ok"
 
 
-async def test_a_token_that_is_good_once_is_sent_once(answered: Any) -> None:
+async def test_a_token_that_is_good_once_is_sent_once(
+    answered: Callable[..., Connected],
+) -> None:
     sent: list[httpx.Request] = []
 
     def gone(request: httpx.Request) -> httpx.Response:
@@ -478,7 +494,7 @@ async def test_a_token_that_is_good_once_is_sent_once(answered: Any) -> None:
     assert len(sent) == 2
 
 
-async def test_a_reading_is_sent_again(answered: Any) -> None:
+async def test_a_reading_is_sent_again(answered: Callable[..., Connected]) -> None:
     answers = iter(
         [
             httpx.Response(503),
@@ -502,7 +518,7 @@ async def test_a_reading_is_sent_again(answered: Any) -> None:
 
 
 async def test_an_hmrc_that_confesses_to_be_simulated_shows_nothing_where_that_is_not_allowed(
-    answered: Any,
+    answered: Callable[..., Connected],
 ) -> None:
     confession = lambda _: httpx.Response(200, json={}, headers={"X-Simulator": "govid"})  # noqa: E731 - a word for it
     connected = answered(confession, refuse_simulators=True)
@@ -545,7 +561,7 @@ async def test_every_fault_is_told_as_what_it_is_and_tells_of_nobody(
 
 
 async def test_nothing_of_a_person_is_in_what_goes_wrong(
-    answered: Any, caplog: pytest.LogCaptureFixture
+    answered: Callable[..., Connected], caplog: pytest.LogCaptureFixture
 ) -> None:
     connected = answered(json({"message": "canary", "code": ["canary"]}, 418))
     with caplog.at_level("DEBUG"), pytest.raises(Unusable) as caught:
