@@ -11,7 +11,7 @@ from govid.hmrc.registry.local import FORM
 from govid.hmrc.registry.protocol import Claim, Finding, NinoVerifier, Outcome
 
 NOT_MATCHED = "not_matched"
-"""A permanent code, the same for every reason, so that reasons cannot be told apart."""
+"""A permanent code, the same for every reason, so that reasons cannot be distinguished."""
 
 
 class Verification:
@@ -45,8 +45,8 @@ class Verification:
     ) -> None:
         """Publish the evidence, then the result.
 
-        If too few facts are known, no result is published: the account stays pending until its
-        holder supplies more facts, which is another request.
+        If too few facts are known, no result is published: the account stays pending until the
+        account holder supplies more facts, which starts another request.
         """
         request = delivery.event
         if outcome.evidence != FORM:

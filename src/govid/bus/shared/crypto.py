@@ -45,27 +45,27 @@ class AuthenticatedCipher:
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._all()[0].encrypt(nonce, plain, context)
 
-    def decrypt(self, sealed: bytes, context: bytes) -> bytes:
+    def decrypt(self, ciphertext: bytes, context: bytes) -> bytes:
         """Return the plain value that was encrypted for *context*.
 
         Raises:
             KeyMissing: there is no key.
             NotDecryptable: no key fits, or the value was changed.
         """
-        return self._decrypt(sealed, context)[1]
+        return self._decrypt(ciphertext, context)[1]
 
-    def renew(self, sealed: bytes, context: bytes) -> bytes | None:
-        """Return *sealed* encrypted under the newest key, or None if it already is.
+    def renew(self, ciphertext: bytes, context: bytes) -> bytes | None:
+        """Return *ciphertext* encrypted under the newest key, or None if it already is.
 
         Raises:
             KeyMissing: there is no key.
             NotDecryptable: no key fits, or the value was changed.
         """
-        position, plain = self._decrypt(sealed, context)
+        position, plain = self._decrypt(ciphertext, context)
         return self.encrypt(plain, context) if position else None
 
-    def _decrypt(self, sealed: bytes, context: bytes) -> tuple[int, bytes]:
-        nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+    def _decrypt(self, ciphertext: bytes, context: bytes) -> tuple[int, bytes]:
+        nonce, rest = ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:]
         for position, cipher in enumerate(self._all()):
             try:
                 return position, cipher.decrypt(nonce, rest, context)

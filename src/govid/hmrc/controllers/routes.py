@@ -31,5 +31,5 @@ def router(filing: TaxFiling, consent: TaxConsent, reading: TaxReading) -> Route
 
 
 def simulated_pages(path: str, pages: Sequence[Any]) -> Router:
-    """Serve the simulated HMRC's *pages* below *path*, because it has no port of its own."""
+    """Serve the *pages* of an in-process HMRC below *path*, where a browser can reach them."""
     return Router(path, route_handlers=pages, opt={"public": PUBLIC}, include_in_schema=False)
