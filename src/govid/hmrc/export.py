@@ -22,8 +22,8 @@ class Records:
 
     def __init__(self, database: Database, *sealing_keys: bytes) -> None:
         """Read from *database*, which need not be open yet; decrypt with *sealing_keys*."""
-        self._reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-        self._consents = Consents(self._reads, Seal(*sealing_keys))
+        self._autocommit = database.requests.execution_options(isolation_level="AUTOCOMMIT")
+        self._consents = Consents(self._autocommit, Seal(*sealing_keys))
 
     def sections(
         self,
@@ -43,5 +43,5 @@ class Records:
     async def _tax_records(self, account_id: UUID) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
         """Yield the filed records; amounts are exact, as in every response."""
         rows = select(*_TAX_RECORD).where(TaxRecord.account_id == account_id)
-        async for page in stream_pages(self._reads, rows, _TAX_RECORD_BYTES):
+        async for page in stream_pages(self._autocommit, rows, _TAX_RECORD_BYTES):
             yield [{**row, "tax_amount": write(row["tax_amount"])} for row in page]

@@ -47,49 +47,49 @@ def build(
             simulator's fault is unknown, or there is no key to encrypt consents.
     """
     # A single statement needs no BEGIN and COMMIT around it.
-    singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
+    autocommit = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     seal = Seal(settings.sealing_key, *settings.old_sealing_keys)
-    accounts, filed, consents = Accounts(), FiledRecords(singles), Consents(singles, seal)
-    requests = ConsentRequests(singles, seal)
-    ports = open_ports(settings, clock, metrics)
+    accounts, filed, consents = Accounts(), FiledRecords(autocommit), Consents(autocommit, seal)
+    requests = ConsentRequests(autocommit, seal)
+    clients = open_ports(settings, clock, metrics)
     if recovered is not None:
-        ports.on_recovery(partial(recovered, (VERIFICATION,)))
-    if rehearse is not None and ports.simulator is not None:
-        rehearse(ports.simulator)
-    if ports.consent is not None and not settings.sealing_key:
+        clients.on_recovery(partial(recovered, (VERIFICATION,)))
+    if rehearse is not None and clients.simulator is not None:
+        rehearse(clients.simulator)
+    if clients.consent is not None and not settings.sealing_key:
         raise ValueError("tax records need GOVID_KEY_ENCRYPTION_KEY or GOVID_PSEUDONYM_KEY")
-    level = settings.tax_min_level
-    counters = Quotas("hmrc.quota")
+    assurance = settings.tax_min_level
+    quotas = Quotas("hmrc.quota")
     consent = TaxConsent(
         uow,
-        ports.consent,
+        clients.consent,
         accounts,
         requests,
         consents,
-        counters,
-        min_level=level,
+        quotas,
+        min_level=assurance,
         most_per_hour=settings.quotas.consents_per_hour,
     )
     filing = TaxFiling(uow, accounts, filed, most=settings.quotas.tax_records)
-    openers = Openers(uow, ports.consent, consents) if ports.consent else None
-    reading = TaxReading(ports.tax_records, openers, min_level=level)
-    pages = (simulated_pages(PAGES, ports.pages),) if ports.pages else ()
+    token_provider = Openers(uow, clients.consent, consents) if clients.consent else None
+    reading = TaxReading(clients.tax_records, token_provider, min_level=assurance)
+    pages = (simulated_pages(PAGES, clients.pages),) if clients.pages else ()
     return Module(
         name="hmrc",
         routes=(router(filing, consent, reading), *pages),
         consumers=consumers(
-            Verification(ports.verifier, facts),
+            Verification(clients.verifier, facts),
             Erasure(filed),
             Withdrawal(accounts, consents),
         ),
         tasks=(
             Housekeeping(requests).run,
-            QuotaCleanup(uow, counters, "hmrc").run,
+            QuotaCleanup(uow, quotas, "hmrc").run,
             *_tasks(settings, uow),
         ),
-        drains=(openers.close,) if openers else (),
-        stops=ports.stops,
-        states=ports.states,
+        drains=(token_provider.close,) if token_provider else (),
+        stops=clients.stops,
+        states=clients.states,
     )
 
 

@@ -28,9 +28,9 @@ PROOF = b"proof"
 class ConsentRequests:
     """Stores at most one consent request for each account."""
 
-    def __init__(self, singles: AsyncEngine, seal: Seal) -> None:
-        """Encrypt with *seal*; each statement on *singles* commits by itself."""
-        self._singles = singles
+    def __init__(self, autocommit: AsyncEngine, seal: Seal) -> None:
+        """Encrypt with *seal*; each statement on *autocommit* commits by itself."""
+        self._autocommit = autocommit
         self._seal = seal
 
     async def begin(self, tx: Transaction, account_id: UUID, state: str, verifier: str) -> datetime:
@@ -85,7 +85,7 @@ class ConsentRequests:
         """Delete expired requests."""
         # `now()` is constant in a statement: for `clock_timestamp()` the planner uses no index.
         statement = delete(ConsentRequest).where(ConsentRequest.expires_at < func.now() - CALL_LIFE)
-        async with self._singles.connect() as connection:
+        async with self._autocommit.connect() as connection:
             await connection.execute(statement)
 
 

@@ -63,9 +63,9 @@ class Dates(msgspec.Struct, frozen=True, kw_only=True):
 class Consents:
     """Stores at most one consent for each account."""
 
-    def __init__(self, singles: AsyncEngine, seal: Seal) -> None:
-        """Encrypt with *seal*; each statement on *singles* commits by itself."""
-        self._singles = singles
+    def __init__(self, autocommit: AsyncEngine, seal: Seal) -> None:
+        """Encrypt with *seal*; each statement on *autocommit* commits by itself."""
+        self._autocommit = autocommit
         self._seal = seal
 
     async def grant(
@@ -92,7 +92,7 @@ class Consents:
         statement = select(Consent.granted_at, Consent.ends_at, Consent.lapsed_at).where(
             Consent.account_id == account_id
         )
-        async with self._singles.connect() as connection:
+        async with self._autocommit.connect() as connection:
             row = (await connection.execute(statement)).mappings().first()
         return None if row is None else Dates(**row)
 
@@ -103,7 +103,7 @@ class Consents:
             Consent.sealed,
             (Consent.renew_at > func.clock_timestamp()).label("is_fresh"),
         ).where(Consent.account_id == account_id)
-        async with self._singles.connect() as connection:
+        async with self._autocommit.connect() as connection:
             row = (await connection.execute(statement)).first()
         if row is None:
             return None
@@ -188,7 +188,7 @@ class Consents:
 
     async def _execute_single(self, statement: Any) -> bool:
         """Run one statement in its own transaction; tell whether it changed a row."""
-        async with self._singles.connect() as connection:
+        async with self._autocommit.connect() as connection:
             return bool((await connection.execute(statement)).rowcount)
 
 

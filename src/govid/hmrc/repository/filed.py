@@ -27,9 +27,9 @@ _TEXT_BYTES = func.octet_length(TaxRecord.name)
 class FiledRecords:
     """Stores filed tax records."""
 
-    def __init__(self, reads: AsyncEngine) -> None:
-        """Read on *reads*, an engine on which each statement commits by itself."""
-        self._reads = reads
+    def __init__(self, autocommit: AsyncEngine) -> None:
+        """Read on *autocommit*, an engine on which each statement commits by itself."""
+        self._autocommit = autocommit
 
     async def page_of(
         self, account_id: UUID, *, limit: int, after: UUID | None
@@ -38,7 +38,7 @@ class FiledRecords:
         statement = select(*_TAX_RECORD).where(TaxRecord.account_id == account_id)
         if after is not None:
             statement = statement.where(TaxRecord.id > after)
-        async with self._reads.connect() as connection:
+        async with self._autocommit.connect() as connection:
             rows = (await connection.execute(bounded(statement, _TEXT_BYTES, limit))).all()
         return page_of(rows, _view, limit)
 
