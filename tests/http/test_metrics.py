@@ -199,7 +199,7 @@ async def test_a12_an_alarm_hears_of_the_first_of_its_kind(client: Client, alarm
 
 
 def test_alarms_that_wait_for_a_first_increase_are_found() -> None:
-    assert {"InboxUnreadable", "InboxConflict", "NoticeUnreadable", "Siege"} <= watched().keys()
+    assert {"InboxUnreadable", "InboxConflict", "NoticeUnreadable", "BruteForce"} <= watched().keys()
 
 
 def test_what_is_documented_exists() -> None:
