@@ -1,14 +1,14 @@
-# The production image: `govid serve`, without what only development needs.
+# The production image: `govid serve`, without packages that only development needs.
 #
 #   docker build -t govid .
 #
-# A release gives the base image by its digest, which `.ci/check-release` demands:
+# A release names the base image by its digest, which `.ci/check-release` requires:
 #
 #   docker build --build-arg BASE_DIGEST=sha256:... -t govid .
 #
 # Every package is installed by the hash of its file (requirements*.lock).
 #
-# It runs as nobody in particular, writes nothing but to /tmp, and is happy on a read-only root.
+# It runs as an unprivileged user, writes to /tmp only, and works on a read-only root file system.
 
 ARG BASE_DIGEST=""
 FROM python:3.11.14-slim-bookworm${BASE_DIGEST:+@}${BASE_DIGEST} AS build
@@ -43,7 +43,7 @@ WORKDIR /tmp
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-# The slim image has no curl. Live, not ready: a restart does not bring a database back.
+# The slim image has no curl. Live, not ready: a restart does not repair a database.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['GOVID_PORT']}/health/live\", timeout=2)"]
 ENTRYPOINT ["govid"]

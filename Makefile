@@ -1,5 +1,5 @@
-# Everything needs only make and Python >= 3.11. PYTHON=python3.12 picks an interpreter, VENV=/x/venv
-# another place, ARGS="..." goes to the command behind a target.
+# All targets need only make and Python >= 3.11. PYTHON=python3.12 selects an interpreter,
+# VENV=/x/venv another folder. ARGS="..." is passed to the command of a target.
 
 PYTHON  ?= python3
 VENV    ?= .venv
@@ -20,30 +20,30 @@ help: ## Show this list
 dev: $(STAMP) ## Start everything: database, Kafka, govid on http://127.0.0.1:8000
 	@exec $(BIN)/govid dev $(ARGS)
 
-test: $(STAMP) ## Prove everything (WORKERS=2 processes, TESTS=tests/unit for a part)
+test: $(STAMP) ## Run all tests (WORKERS=2 processes, TESTS=tests/unit for a part)
 	@$(BIN)/python -m pytest $(or $(TESTS),tests --ignore=tests/hostile) -n $(WORKERS) $(ARGS)
 
-check: $(STAMP) ## Format, lint, types, boundaries and the unit tests, as before each commit
+check: $(STAMP) ## Check format, lint, types, import boundaries and unit tests, as before each commit
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/unit -q -n $(WORKERS)
 
-chaos: $(STAMP) ## Break everything at random, and count: SEEDS=200 runs, or SEED=42 again
+chaos: $(STAMP) ## Inject random faults and count losses: SEEDS=200 runs, or SEED=42 to repeat one
 	@exec $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
 
 bench: $(STAMP) ## Measure every figure that govid promises; prints JSON
 	@exec $(BIN)/python -m bench $(ARGS)
 
-scale: $(STAMP) ## Measure what statements cost with many accounts: ACCOUNTS=1000000; prints JSON
+scale: $(STAMP) ## Measure the cost of statements with many accounts: ACCOUNTS=1000000; prints JSON
 	@exec $(BIN)/python -m bench.scale $(if $(ACCOUNTS),--accounts $(ACCOUNTS)) $(ARGS)
 
-format: $(STAMP) ## Put all code into the house's format
+format: $(STAMP) ## Format all code and apply the automatic fixes of ruff
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-# Installs again only when what is to be installed has changed.
+# Installs again only if pyproject.toml or a list of pins has changed.
 $(STAMP): pyproject.toml $(PINS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "govid needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
