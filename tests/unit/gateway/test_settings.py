@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+import govid
 from govid.bus.contracts import Topic
 from govid.gateway.settings import Settings, SettingsError, example, load
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(govid.__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
