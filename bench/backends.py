@@ -15,7 +15,7 @@ from tests.backends.govid import Govid
 from tests.backends.processes import CLIENT_CORE
 from tests.faults.citizens import Crowd, applicants, sign_in
 
-NOBODY = "127.0.0.1:1"
+NO_KAFKA = "127.0.0.1:1"
 """An address at which no Kafka listens."""
 
 
@@ -36,7 +36,7 @@ def backends() -> Iterator[Backends]:
             address = stack.enter_context(kafka.own()).address
         except kafka.Unavailable as reason:
             print(f"Measured without Kafka: {reason}", file=sys.stderr)
-            yield Backends(postgres, NOBODY, has_kafka=False)
+            yield Backends(postgres, NO_KAFKA, has_kafka=False)
         else:
             yield Backends(postgres, address, has_kafka=True)
 

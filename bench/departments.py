@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from bench.backends import NOBODY, Backends, govid
+from bench.backends import NO_KAFKA, Backends, govid
 from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES
 from tests.backends.simulators import Simulators
@@ -45,7 +45,7 @@ def measure(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
         cluster.server() as postgres,
         Simulators(folder, limits=False) as simulators,
     ):
-        where = Backends(postgres, NOBODY, has_kafka=False)
+        where = Backends(postgres, NO_KAFKA, has_kafka=False)
         extra = {**FLOOR_OF_HASHES, **simulators.settings()}
         with govid(where, folder, "govid", extra=extra) as server:
             database_url = server.environment["GOVID_DATABASE_URL"]

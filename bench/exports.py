@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 
-from bench.backends import NOBODY, Backends, govid, registered
+from bench.backends import NO_KAFKA, Backends, govid, registered
 from bench.numbers import percentile
 from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES, Govid
@@ -46,7 +46,7 @@ def measure(folder: Path, *, seconds: int) -> dict[str, Any]:
     """Export without a pause for *seconds* on each of the connections; ask for health meanwhile."""
     extra = {**FLOOR_OF_HASHES, "GOVID_PASSWORD_CHECKS": "false"}
     with ExitStack() as stack:
-        where = Backends(stack.enter_context(cluster.server()), NOBODY, has_kafka=False)
+        where = Backends(stack.enter_context(cluster.server()), NO_KAFKA, has_kafka=False)
         server = stack.enter_context(govid(where, folder, "exports", extra=extra))
         # An account makes one export at a time.
         tokens = registered(server.url, IN_PARALLEL)

@@ -91,12 +91,12 @@ def _crowd(url: str) -> Iterator[Counter[str]]:
 
 async def _sign_in_until_told(url: str) -> Counter[str]:
     """Let everybody of the crowd sign in, again and again; return how often with which answer."""
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    reported = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, reported.set)
     answers: Counter[str] = Counter()
 
     async def insist(client: httpx.AsyncClient, email: str) -> None:
-        while not told.is_set():
+        while not reported.is_set():
             body = {"email": email, "password": PASSWORD}
             answer = await client.post("/api/auth/login", json=body)
             answers[str(answer.status_code)] += 1

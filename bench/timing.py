@@ -17,7 +17,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from bench.backends import NOBODY, Backends, govid
+from bench.backends import NO_KAFKA, Backends, govid
 from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES
 from tests.faults.citizens import Crowd, applicants
@@ -49,7 +49,7 @@ Attempt = Callable[[httpx.AsyncClient, str], Awaitable[float]]
 def measure(folder: Path, *, rounds: int) -> dict[str, Any]:
     """Try to sign in as nobody, with a wrong password, and where it is locked."""
     with cluster.server() as postgres:
-        where = Backends(postgres, NOBODY, has_kafka=False)
+        where = Backends(postgres, NO_KAFKA, has_kafka=False)
         extra = {**FLOOR_OF_HASHES, **RAISED, **MAIL}
         with govid(where, folder, "govid", extra=extra) as server:
             runs = asyncio.run(_runs(server.url, server.environment["GOVID_DATABASE_URL"], rounds))

@@ -55,10 +55,10 @@ async def _read(settings: BusSettings) -> tuple[float, float]:
     always = msgspec.structs.replace(settings, poll_seconds=0)
     await create_ledger(settings.database_url)
     async with Database(always) as database:
-        house = House(always, database, Listener())
+        replica = House(always, database, Listener())
         backlog, debts = Backlog(NAME, always, database), Debts(always, database)
         async with graveyard(settings, database, DEAD_ROWS):
-            await house.emit(an_account(), "a")
+            await replica.emit(an_account(), "a")
             return (
                 await _milliseconds(lambda: backlog.read_whole(OWNED, ())),
                 await _milliseconds(lambda: debts.read(OWNED, (), ())),

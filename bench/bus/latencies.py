@@ -34,7 +34,7 @@ COMMITS = """
     FROM bus.event e JOIN bus.receipt r ON r.event_id = e.id
     ORDER BY e.pos OFFSET $1
 """
-OWED = "SELECT count(*) FROM bus.delivery"
+PENDING = "SELECT count(*) FROM bus.delivery"
 
 Times = list[float]
 
@@ -81,7 +81,7 @@ async def _through_govid(
         await _healthy(hub)
         async with reading(hub.settings.kafka_bootstrap_servers, topic, to_consumer) as arrivals:
             await _at_pace(pace, said, emit)
-            owed = (await fetch(url, OWED))[0][0]
+            owed = (await fetch(url, PENDING))[0][0]
             if owed > pace * LONGEST_BACKLOG_SECONDS:
                 raise Unclean(f"the backlog grows: {owed} are owed at the end")
             await hub.drained()

@@ -34,8 +34,8 @@ class Simulators(Server):
     def settings(self, url: str | None = None) -> Mapping[str, str]:
         """Return the settings of a govid that asks these departments, at *url* if it is another."""
         text = self._output.read_text()
-        told = json.loads(text[text.index("{\n") : text.index("\n}\n") + 2])
-        found: dict[str, str] = told["settings"]
+        reported = json.loads(text[text.index("{\n") : text.index("\n}\n") + 2])
+        found: dict[str, str] = reported["settings"]
         if url is not None:
             found |= dict.fromkeys(("GOVID_NHS_BASE_URL", "GOVID_HMRC_BASE_URL"), url)
         return {

@@ -23,7 +23,7 @@ from tests.backends import kafka
 from tests.backends.debian_postgres import missing
 from tests.chaos.plan import Kind, plan
 from tests.chaos.run import play
-from tests.chaos.stage import Stage, stage
+from tests.chaos.stage import Stage, shared_backends
 
 
 def main() -> int:
@@ -44,7 +44,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="govid-chaos-"))
     try:
-        with stage() as it:
+        with shared_backends() as it:
             failed = _play(it, seeds, folder, keep_going=options.keep_going)
     except kafka.Unavailable as reason:
         sys.stderr.write(f"{reason}\n")

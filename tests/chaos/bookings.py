@@ -71,14 +71,16 @@ class Bookings:
     async def _ask(
         self, client: httpx.AsyncClient, due: float, number: str, headers: dict[str, Any]
     ) -> None:
-        wish = {
+        appointment_request = {
             "patient_identifier": number,
             "requested_datetime": "2099-03-02T09:00:00Z",
             "doctor_specialty": "General practice",
         }
         status = 0
         with suppress(httpx.TransportError):
-            answer = await client.post("/api/nhs/appointments", json=wish, headers=headers)
+            answer = await client.post(
+                "/api/nhs/appointments", json=appointment_request, headers=headers
+            )
             status = answer.status_code
         self.answers.append(Answer(due, time.monotonic() - due, status))
 

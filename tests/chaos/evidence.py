@@ -25,7 +25,7 @@ TABLES = """
     WHERE relnamespace IN ('bus'::regnamespace, 'chaos'::regnamespace)
       AND relkind IN ('r', 'p') AND NOT relispartition
 """
-OWED = "SELECT count(*) FROM bus.delivery"
+PENDING = "SELECT count(*) FROM bus.delivery"
 NOTED = "SELECT count(DISTINCT (subject, n)) FROM chaos.effect WHERE subscriber = $1"
 GAP_ROWS = "SELECT topic, partition, first, (next - first)::int AS count FROM bus.inbox_gap"
 COMMANDS = "SELECT id, stream, account::text, n FROM chaos.command ORDER BY id"
@@ -116,7 +116,7 @@ async def until_drained(
             expected = {(record.key, record.n) for record in notices if record not in lost}
             noted = await connection.fetchval(NOTED, DEATHS)
             # In this order: a notice that comes in is owed before it is noted.
-            if noted >= len(expected) and await connection.fetchval(OWED) == 0:
+            if noted >= len(expected) and await connection.fetchval(PENDING) == 0:
                 return
             await asyncio.sleep(0.05)
     finally:

@@ -56,7 +56,7 @@ class Cast(msgspec.Struct, frozen=True, kw_only=True):
     to_kafka: Proxy
     broker: kafka.Broker
     writers: Writers
-    outsider: Outsider
+    external_publisher: Outsider
     pair: FailoverPair | None
     """Where the database is, if it is to fail over."""
     published: Sequence[str]
@@ -130,7 +130,7 @@ async def _fail_over(cast: Cast, fault: Fault) -> None:
 
 
 async def _compress(cast: Cast, fault: Fault) -> None:
-    cast.outsider.codec = CODECS[fault.number % len(CODECS)]
+    cast.external_publisher.codec = CODECS[fault.number % len(CODECS)]
 
 
 async def _damage(cast: Cast, fault: Fault) -> None:
@@ -171,7 +171,7 @@ def _remove(cast: Cast) -> None:
     """Remove all notices that Kafka has, as soon as the broker is there."""
     while True:
         try:
-            remove(cast.broker.address, cast.outsider.topic, cast.removed)
+            remove(cast.broker.address, cast.external_publisher.topic, cast.removed)
         except (KafkaException, RuntimeError):
             time.sleep(RETRY_SECONDS)
         else:

@@ -31,7 +31,7 @@ FAREWELL_SECONDS = 10.0
 """How long a process may take to stop."""
 TOPICS = ("nhs.appointment.request", "nhs.appointment.result")
 LONG_TOKENS = {"GOVID_ACCESS_TOKEN_EXPIRE_MINUTES": "600"}
-OWED = "SELECT count(*) FROM bus.delivery WHERE subscriber = 'kafka.relay'"
+PENDING = "SELECT count(*) FROM bus.delivery WHERE subscriber = 'kafka.relay'"
 EVENTS = "SELECT count(*) FROM bus.event"
 SPENT = """
     SELECT (SELECT coalesce(sum(attempts), 0) FROM bus.parked), (SELECT count(*) FROM bus.parked),
@@ -85,7 +85,7 @@ async def _with_people(
     attempts, parked, dead = await connection.fetchrow(SPENT)
     ended, came = time.monotonic(), await connection.fetchval(EVENTS) - events
     arrivals = came / (ended - began)
-    backlog = await connection.fetchval(OWED)
+    backlog = await connection.fetchval(PENDING)
     await asyncio.to_thread(broker.start)
     started = time.monotonic()
     await asyncio.to_thread(kafka.wait_until_ready, broker.address)
@@ -128,7 +128,7 @@ async def _highest_memory(govid: Govid, seconds: float) -> float:
 async def _drained(connection: Any, few: float) -> float:
     """Return when no more than a *few* were owed to Kafka, or when patience ended."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < deadline and await connection.fetchval(OWED) > few:
+    while time.monotonic() < deadline and await connection.fetchval(PENDING) > few:
         await asyncio.sleep(0.05)
     return time.monotonic()
 

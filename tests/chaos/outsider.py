@@ -84,7 +84,7 @@ class Outsider:
             timestamp=MOMENT,
         )
 
-        def told(error: KafkaError | None, _message: Message) -> None:
+        def reported(error: KafkaError | None, _message: Message) -> None:
             if error is None:
                 self.acknowledged.add((holder, n))
 
@@ -93,5 +93,5 @@ class Outsider:
             msgspec.json.encode(notice),
             key=holder,
             headers=[("ce_id", f"{holder}/{n}".encode())],
-            on_delivery=told,
+            on_delivery=reported,
         )

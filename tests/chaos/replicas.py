@@ -24,12 +24,12 @@ class Replica:
     """A place for a process: whoever dies there is replaced, for as long as the run lasts."""
 
     def __init__(
-        self, nursery: ForkServerContext, settings: BusSettings, moods: Moods, log: Path
+        self, fork_server: ForkServerContext, settings: BusSettings, moods: Moods, log: Path
     ) -> None:
         """Describe a replica; nothing runs before `start`."""
         self.deaths = 0
         self.slow_stops = 0
-        self._nursery = nursery
+        self._fork_server = fork_server
         self._arguments = (settings, moods, log)
         self._process: BaseProcess | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -62,7 +62,7 @@ class Replica:
             os.kill(self._process.pid, number)
 
     def _start(self) -> None:
-        process = self._nursery.Process(target=main, args=self._arguments, daemon=True)
+        process = self._fork_server.Process(target=main, args=self._arguments, daemon=True)
         process.start()
         self._process = process
 

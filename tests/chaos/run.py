@@ -77,57 +77,63 @@ class Laps:
         self._last = now
 
 
-async def play(stage: Stage, plan: Plan, folder: Path) -> Report:
+async def play(shared_backends: Stage, plan: Plan, folder: Path) -> Report:
     """Play the run of *plan*; the replicas write their logs into *folder*."""
     laps = Laps()
     if Kind.DATABASE_FAILED_OVER in plan.kinds:
         async with failover_pair() as (pair, database_url):
-            return await _play(stage, plan, folder, database_url, pair, laps)
-    database_url = await postgres.clone(stage.server_url, stage.template)
+            return await _play(shared_backends, plan, folder, database_url, pair, laps)
+    database_url = await postgres.clone(shared_backends.server_url, shared_backends.template)
     try:
-        return await _play(stage, plan, folder, database_url, None, laps)
+        return await _play(shared_backends, plan, folder, database_url, None, laps)
     finally:
-        await postgres.drop(stage.server_url, database_url)
+        await postgres.drop(shared_backends.server_url, database_url)
 
 
 async def _play(
-    stage: Stage,
+    shared_backends: Stage,
     plan: Plan,
     folder: Path,
     database_url: str,
     pair: FailoverPair | None,
     laps: Laps,
 ) -> Report:
-    settings = settings_of(plan, stage, database_url)
+    settings = settings_of(plan, shared_backends, database_url)
     topics = [settings.wire_name(topic) for topic in Topic]
     moods = await prepare(plan, database_url)
     published_again: Mapping[tuple[str, int], int] = {}
     gaps: Sequence[Gap] = ()
     async with AsyncExitStack() as scene:
-        to_database, to_kafka = await ways(scene, stage, database_url)
+        to_database, to_kafka = await ways(scene, shared_backends, database_url)
         cast = Cast(
             database_url=database_url,
             replicas=[
-                Replica(stage.nursery, through(settings, way), moods, folder / f"{n}.log")
+                Replica(
+                    shared_backends.fork_server, through(settings, way), moods, folder / f"{n}.log"
+                )
                 for n, way in enumerate(to_database[:REPLICAS])
             ],
             to_database=to_database,
             to_kafka=to_kafka,
-            broker=stage.broker,
+            broker=shared_backends.broker,
             writers=await scene.enter_async_context(
                 writing(through(settings, to_database[-1]), plan.seed)
             ),
-            outsider=Outsider(
-                stage.broker.address, settings.wire_name(Topic.DEATH_NOTIFICATION), plan.seed
+            external_publisher=Outsider(
+                shared_backends.broker.address,
+                settings.wire_name(Topic.DEATH_NOTIFICATION),
+                plan.seed,
             ),
             pair=pair,
             published=[settings.wire_name(topic) for topic in DELETABLE],
             removed={},
         )
         await scene.enter_async_context(running(cast.replicas))
-        await evidence.until_topics_exist(stage.broker.address, topics)
+        await evidence.until_topics_exist(shared_backends.broker.address, topics)
         await evidence.until_positions_are_known(
-            stage.broker.address, f"{settings.kafka_client_id}.inbox", cast.outsider.topic
+            shared_backends.broker.address,
+            f"{settings.kafka_client_id}.inbox",
+            cast.external_publisher.topic,
         )
         laps.end("prepared")
         notices = await _under_faults(cast, plan)
@@ -135,24 +141,32 @@ async def _play(
         await _until_quiet(cast)
         laps.end("drained")
         if Kind.KAFKA_RECORDS_REMOVED in plan.kinds:
-            gaps = await _accept_gaps(stage, settings, folder)
+            gaps = await _accept_gaps(shared_backends, settings, folder)
             laps.end("gaps_accepted")
         if Kind.KAFKA_TOPIC_DELETED in plan.kinds:
-            published_again = await _publish_again(stage, settings, folder, cast)
+            published_again = await _publish_again(shared_backends, settings, folder, cast)
             laps.end("published_again")
     laps.end("stopped")
     found = await evidence.gather(
-        database_url, stage.broker.address, settings, notices, cast.removed, gaps, published_again
+        database_url,
+        shared_backends.broker.address,
+        settings,
+        notices,
+        cast.removed,
+        gaps,
+        published_again,
     )
     laps.end("read")
-    proof = await verify(stage.nursery, settings, stage.broker.address, folder)
+    proof = await verify(
+        shared_backends.fork_server, settings, shared_backends.broker.address, folder
+    )
     laps.end("verified")
     verdict = judge(cast.writers.ledger, found)
     slow_stops = sum(replica.slow_stops for replica in cast.replicas)
     well = verdict.well and proof.clean and not slow_stops
     if not well:
         await evidence.keep(database_url, found, folder)
-    await evidence.forget_topics(stage.broker.address, topics)
+    await evidence.forget_topics(shared_backends.broker.address, topics)
     return Report(
         seed=plan.seed,
         well=well,
@@ -169,18 +183,24 @@ async def _play(
     )
 
 
-async def _accept_gaps(stage: Stage, settings: BusSettings, folder: Path) -> Sequence[Gap]:
+async def _accept_gaps(
+    shared_backends: Stage, settings: BusSettings, folder: Path
+) -> Sequence[Gap]:
     """Return the notices that were removed unread, as `verify` names them; give them up.
 
     Raises:
         RuntimeError: an alarm would not have told of all of them, or one was not given up.
     """
-    gaps = (await verify(stage.nursery, settings, stage.broker.address, folder)).gaps
+    gaps = (
+        await verify(shared_backends.fork_server, settings, shared_backends.broker.address, folder)
+    ).gaps
     if await _alarming(settings) != sum(gap.count for gap in gaps):
         raise RuntimeError("the gauge and verify differ about what was removed unread")
     for gap in gaps:
         words = (*ACCEPT_GAP, gap.topic, str(gap.partition), str(gap.first), *ACCEPTED)
-        code, _ = await command(stage.nursery, settings, stage.broker.address, folder, words)
+        code, _ = await command(
+            shared_backends.fork_server, settings, shared_backends.broker.address, folder, words
+        )
         if code:
             raise RuntimeError(f"a gap was not given up: exit code {code}")
     return gaps
@@ -195,18 +215,22 @@ async def _alarming(settings: BusSettings) -> int | None:
 
 
 async def _publish_again(
-    stage: Stage, settings: BusSettings, folder: Path, cast: Cast
+    shared_backends: Stage, settings: BusSettings, folder: Path, cast: Cast
 ) -> Mapping[tuple[str, int], int]:
     """Publish what a deleted topic had held, if that is what `verify` finds.
 
     Return from which offsets on it stands in the topics that may have been deleted.
     """
-    if (await verify(stage.nursery, settings, stage.broker.address, folder)).clean:
+    if (
+        await verify(shared_backends.fork_server, settings, shared_backends.broker.address, folder)
+    ).clean:
         return {}
     # With nothing to publish there, a topic is created again when its time to be looked at comes.
-    await evidence.until_topics_exist(stage.broker.address, cast.published)
-    ends = await asyncio.to_thread(ends_of, stage.broker.address, cast.published)
-    await command(stage.nursery, settings, stage.broker.address, folder, PUBLISH_AGAIN)
+    await evidence.until_topics_exist(shared_backends.broker.address, cast.published)
+    ends = await asyncio.to_thread(ends_of, shared_backends.broker.address, cast.published)
+    await command(
+        shared_backends.fork_server, settings, shared_backends.broker.address, folder, PUBLISH_AGAIN
+    )
     await _until_quiet(cast)
     return ends
 
@@ -215,10 +239,10 @@ async def _under_faults(cast: Cast, plan: Plan) -> set[tuple[str, int]]:
     """Write while everything breaks; return the notices that Kafka acknowledged meanwhile."""
     async with asyncio.timeout(FAULTS_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(cast.writers.run())
-        group.create_task(cast.outsider.run())
+        group.create_task(cast.external_publisher.run())
         for fault in plan.faults:
             group.create_task(inflict(cast, fault))
-    return cast.outsider.acknowledged
+    return cast.external_publisher.acknowledged
 
 
 async def _until_quiet(cast: Cast) -> None:
@@ -229,7 +253,7 @@ async def _until_quiet(cast: Cast) -> None:
         for n in range(1, QUIET_SECONDS // LONG_SECONDS)
         for replica in cast.replicas
     ]
-    topic = cast.outsider.topic
+    topic = cast.external_publisher.topic
     notices = await evidence.notices_in(cast.broker.address, topic, cast.removed)
     await evidence.until_drained(cast.database_url, notices, cast.removed, QUIET_SECONDS)
     for question in questions:

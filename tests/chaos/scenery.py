@@ -43,13 +43,13 @@ async def prepare(plan: Plan, database_url: str) -> Moods:
     return moods
 
 
-def settings_of(plan: Plan, stage: Stage, database_url: str) -> BusSettings:
+def settings_of(plan: Plan, shared_backends: Stage, database_url: str) -> BusSettings:
     """Return settings of a bus past all proxies but Kafka's, under names that are the run's own."""
     name = make_url(database_url).database or ""
     mark = f"{plan.seed}.{name[-6:]}"
     return BusSettings(
         database_url=database_url,
-        kafka_bootstrap_servers=f"127.0.0.1:{stage.kafka_port}",
+        kafka_bootstrap_servers=f"127.0.0.1:{shared_backends.kafka_port}",
         kafka_client_id=f"chaos.{mark}",
         topic_names={topic: f"{topic.value}.{mark}" for topic in Topic},
         pseudonym_key=b"a key for chaos, 32 bytes or more",
@@ -67,15 +67,19 @@ def through(settings: BusSettings, way: Proxy) -> BusSettings:
     return msgspec.structs.replace(settings, database_url=url.render_as_string(hide_password=False))
 
 
-async def ways(stack: AsyncExitStack, stage: Stage, database_url: str) -> tuple[list[Proxy], Proxy]:
+async def ways(
+    stack: AsyncExitStack, shared_backends: Stage, database_url: str
+) -> tuple[list[Proxy], Proxy]:
     """Open a way to the database for each replica and for the writers, and one to Kafka."""
     database = make_url(database_url)
     to_database = [
         await stack.enter_async_context(Proxy(database.host or "", database.port or 5432))
         for _ in range(REPLICAS + 1)
     ]
-    host, _, port = stage.broker.behind.partition(":")
-    return to_database, await stack.enter_async_context(Proxy(host, int(port), stage.kafka_port))
+    host, _, port = shared_backends.broker.behind.partition(":")
+    return to_database, await stack.enter_async_context(
+        Proxy(host, int(port), shared_backends.kafka_port)
+    )
 
 
 @asynccontextmanager

@@ -19,12 +19,12 @@ class Stage(NamedTuple):
     broker: kafka.Broker
     kafka_port: int
     """Where clients of the broker's address `behind` are sent: a proxy has to listen there."""
-    nursery: ForkServerContext
+    fork_server: ForkServerContext
     """Forks processes that have imported everything already: a replica starts at once."""
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
+def shared_backends() -> Iterator[Stage]:
     """Yield a stage; everything is gone afterwards.
 
     Raises:
@@ -38,6 +38,6 @@ def stage() -> Iterator[Stage]:
             cluster.server()
         )
         template = postgres.prepare_template(server_url)
-        nursery = multiprocessing.get_context("forkserver")
-        nursery.set_forkserver_preload(["tests.chaos.replica", "tests.chaos.verification"])
-        yield Stage(server_url, template, broker, port, nursery)
+        fork_server = multiprocessing.get_context("forkserver")
+        fork_server.set_forkserver_preload(["tests.chaos.replica", "tests.chaos.verification"])
+        yield Stage(server_url, template, broker, port, fork_server)

@@ -20,10 +20,10 @@ def record(topic: str, offset: int, key: str | None, n: int, partition: int = 0)
 
 
 def ledger(*, confirmed: set[int] | None = None, given_up: set[int] | None = None) -> Ledger:
-    told = Ledger()
-    told.confirmed = {1, 2, 3, 4} if confirmed is None else confirmed
-    told.given_up = given_up or set()
-    return told
+    reported = Ledger()
+    reported.confirmed = {1, 2, 3, 4} if confirmed is None else confirmed
+    reported.given_up = given_up or set()
+    return reported
 
 
 def a_good_run(**changes: Any) -> Evidence:
@@ -74,8 +74,8 @@ def two_notices_of_one_holder(first: int, second: int) -> dict[str, Any]:
     }
 
 
-def broken(told: Ledger | None = None, **changes: Any) -> Verdict:
-    return without_examples(judge(told or ledger(), a_good_run(**changes)))
+def broken(reported: Ledger | None = None, **changes: Any) -> Verdict:
+    return without_examples(judge(reported or ledger(), a_good_run(**changes)))
 
 
 def test_a_good_run_is_well() -> None:
@@ -129,8 +129,8 @@ def test_the_order_of_notices_is_the_one_in_which_kafka_has_them() -> None:
 
 
 def test_what_overtook_what_is_told() -> None:
-    told = judge(ledger(), a_good_run(results=a_good_run().results[::-1]))
-    assert told.examples == [f"results {A} 2 before 1"]
+    reported = judge(ledger(), a_good_run(results=a_good_run().results[::-1]))
+    assert reported.examples == [f"results {A} 2 before 1"]
 
 
 def test_records_in_another_order_than_the_commits_are_reordered() -> None:

@@ -67,10 +67,10 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def verify(
-    nursery: ForkServerContext, settings: BusSettings, address: str, folder: Path
+    fork_server: ForkServerContext, settings: BusSettings, address: str, folder: Path
 ) -> Proof:
     """Run `govid outbox verify` on the database of *settings* and the Kafka at *address*."""
-    exit_code, said = await command(nursery, settings, address, folder, VERIFY)
+    exit_code, said = await command(fork_server, settings, address, folder, VERIFY)
     try:
         report = msgspec.json.decode(said, type=Proof)
     except msgspec.DecodeError:
@@ -79,7 +79,7 @@ async def verify(
 
 
 async def command(
-    nursery: ForkServerContext,
+    fork_server: ForkServerContext,
     settings: BusSettings,
     address: str,
     folder: Path,
@@ -93,7 +93,7 @@ async def command(
         "GOVID_VERIFICATION_RESULT_TOPIC": settings.wire_name(Topic.VERIFICATION_RESULT),
         "GOVID_DEATH_NOTIFICATION_TOPIC": settings.wire_name(Topic.DEATH_NOTIFICATION),
     }
-    process = nursery.Process(target=run, args=(environment, folder, words), daemon=True)
+    process = fork_server.Process(target=run, args=(environment, folder, words), daemon=True)
     process.start()
     while process.is_alive():
         await asyncio.sleep(LOOK_SECONDS)

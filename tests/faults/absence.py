@@ -26,7 +26,7 @@ from tests.backends.simulators import Simulators
 from tests.chaos.proxy import Proxy
 from tests.faults.claimants import Arrivals, claimants, introduce
 
-NOBODY = "127.0.0.1:1"
+NO_KAFKA = "127.0.0.1:1"
 """No Kafka takes part."""
 CREATED = 201
 WARM_UP = 4
@@ -72,7 +72,7 @@ async def run(
     async with Proxy(address.hostname or "", address.port or 0) as proxy:
         settings = simulators.settings(f"http://127.0.0.1:{proxy.port}")
         govid = Govid(
-            folder, database_url=database_url, kafka=NOBODY, extra={**FLOOR_OF_HASHES, **settings}
+            folder, database_url=database_url, kafka=NO_KAFKA, extra={**FLOOR_OF_HASHES, **settings}
         )
         govid.migrate()
         connection: Any = await asyncpg.connect(database_url)

@@ -124,12 +124,14 @@ async def _book(url: str, patients: Sequence[Applicant]) -> None:
         for patient in patients:
             headers = await sign_in(client, patient.email)
             for hour in (9, 10, 11):
-                wish = {
+                appointment_request = {
                     "patient_identifier": patient.identifier_value,
                     "requested_datetime": f"2099-03-02T{hour:02}:00:00Z",
                     "doctor_specialty": "General practice",
                 }
-                answer = await client.post("/api/nhs/appointments", json=wish, headers=headers)
+                answer = await client.post(
+                    "/api/nhs/appointments", json=appointment_request, headers=headers
+                )
                 answer.raise_for_status()
 
 

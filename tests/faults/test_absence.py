@@ -47,7 +47,7 @@ async def test_a_department_that_hangs_keeps_nobody_from_the_other(
     cluster_database: str, simulators: Simulators, tmp_path: Path
 ) -> None:
     extra = {**FLOOR_OF_HASHES, **simulators.settings()}
-    govid = Govid(tmp_path, database_url=cluster_database, kafka=absence.NOBODY, extra=extra)
+    govid = Govid(tmp_path, database_url=cluster_database, kafka=absence.NO_KAFKA, extra=extra)
     people = claimants(20, start=0)
     await introduce(simulators.url, people)
     await simulators.fail("nhs", "timeout")

@@ -15,7 +15,7 @@ from tests.http.client import NHS, PASSWORD, Client
 from tests.unit.cli.golden import PLAIN
 
 APPOINTMENTS = "/api/nhs/appointments"
-WISH = {
+APPOINTMENT_REQUEST = {
     "patient_identifier": "943 476 5919",
     "requested_datetime": "2035-07-01T09:30:00",
     "doctor_specialty": "Cardiology",
@@ -49,7 +49,7 @@ async def test_r12_a_block_is_felt_by_the_next_request(client: Client, govid: Go
     token = await client.citizen(NHS)
     assert await govid("block") == 0
     assert (await client.get("/api/auth/profile", token)).status_code == 401
-    assert (await client.post(APPOINTMENTS, WISH, token)).status_code == 401
+    assert (await client.post(APPOINTMENTS, APPOINTMENT_REQUEST, token)).status_code == 401
     refused = await client.post("/api/auth/login", {"email": NHS["email"], "password": PASSWORD})
     assert (refused.status_code, refused.json()["detail"]) == (403, "Account is blocked")
 
@@ -58,7 +58,7 @@ async def test_r14_who_gets_their_account_back_signs_in_anew_and_books_again(
     client: Client, govid: Govid
 ) -> None:
     old = await client.citizen(NHS)
-    booked = (await client.post(APPOINTMENTS, WISH, old)).json()
+    booked = (await client.post(APPOINTMENTS, APPOINTMENT_REQUEST, old)).json()
     place = f"{APPOINTMENTS}/{booked['appointment_id']}"
     await until(client, place, old, "CONFIRMED")
     assert (await govid("block"), await govid("restore")) == (0, 0)
@@ -66,7 +66,7 @@ async def test_r14_who_gets_their_account_back_signs_in_anew_and_books_again(
     new = await client.token(NHS["email"])
     await until(client, place, new, "CANCELLED")
     async with asyncio.timeout(10):
-        while (await client.post(APPOINTMENTS, WISH, new)).status_code != 202:
+        while (await client.post(APPOINTMENTS, APPOINTMENT_REQUEST, new)).status_code != 202:
             await asyncio.sleep(0.05)
     assert (await client.get(place, new)).json()["status"] == "CANCELLED"
 

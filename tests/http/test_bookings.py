@@ -27,7 +27,7 @@ async def free(client: Client, token: str) -> list[dict[str, Any]]:
     return slots
 
 
-def wish(*slots: dict[str, Any]) -> dict[str, Any]:
+def appointment_request(*slots: dict[str, Any]) -> dict[str, Any]:
     return {
         "specialty": "General practice",
         "date": workday().isoformat(),
@@ -48,7 +48,7 @@ async def test_an_appointment_is_booked_moved_and_cancelled(client: Client) -> N
     token = await client.citizen()
     bearer = {"Authorization": f"Bearer {token}"}
     slots = await free(client, token)
-    asked = await client.post(BOOKINGS, wish(slots[0]), token)
+    asked = await client.post(BOOKINGS, appointment_request(slots[0]), token)
     assert asked.status_code == 202
     where = asked.headers["location"]
     found = await until(client, token, where, "CONFIRMED")
@@ -81,7 +81,9 @@ async def test_an_appointment_is_booked_moved_and_cancelled(client: Client) -> N
 async def test_r20_of_fifty_bookings_at_once_one_succeeds(client: Client) -> None:
     token = await client.citizen()
     first, *_ = await free(client, token)
-    answers = await asyncio.gather(*(client.post(BOOKINGS, wish(first), token) for _ in range(50)))
+    answers = await asyncio.gather(
+        *(client.post(BOOKINGS, appointment_request(first), token) for _ in range(50))
+    )
     assert Counter(one.status_code for one in answers) == {202: 1, 409: 49}
     refused = next(one for one in answers if one.status_code == 409)
     assert refused.headers["content-type"] == "application/problem+json"

@@ -29,7 +29,7 @@ from tests.http.mailbox import Mailbox
 
 TAX = {"name": NAME, "taxNumber": UTR, "taxYear": "2022-2023", "taxAmount": 1}
 PATIENT = {"name": NAME, "nhsNumber": NHS_NUMBER, "medicalHistory": ILLNESS}
-WISH = {
+APPOINTMENT_REQUEST = {
     "patient_identifier": NHS_NUMBER,
     "requested_datetime": "2035-07-02T10:00:00Z",
     "doctor_specialty": "GP",
@@ -55,7 +55,7 @@ async def _a_good_life(client: Client, mailbox: Mailbox) -> list[str]:
     await client.until_status(token, "verified")
     ok(await client.post("/api/hmrc/tax-records", TAX, token))
     ok(await client.post("/api/nhs/patients", PATIENT, token))
-    ok(await client.post("/api/nhs/appointments", WISH, token))
+    ok(await client.post("/api/nhs/appointments", APPOINTMENT_REQUEST, token))
     ok(await client.post("/api/auth/reset", {"email": EMAIL}))
     link = await mailbox.token(EMAIL, "Set a new password")
     ok(await client.post("/api/auth/reset/confirm", {"token": link, "password": NEW_PASSWORD}))
@@ -86,7 +86,9 @@ async def _a_bad_one(client: Client, token: str) -> list[str]:
         await client.post("/api/auth/refresh", {"refresh_token": f"{PASSWORD}"}),
         await client.post("/api/auth/reset/confirm", {"token": "canary", "password": NEW_PASSWORD}),
         await client.post("/api/hmrc/tax-records", {**TAX, "taxNumber": "canary"}, token),
-        await client.post("/api/nhs/appointments", {**WISH, "requested_datetime": NAME}, token),
+        await client.post(
+            "/api/nhs/appointments", {**APPOINTMENT_REQUEST, "requested_datetime": NAME}, token
+        ),
         await client.get("/api/nhs/patients?limit=canary", token),
         await client.get(f"/api/nhs/patients/{NINO}?{EMAIL}", token),
         await client.get("/api/auth/profile", "canary"),

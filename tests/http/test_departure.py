@@ -28,11 +28,13 @@ async def lived(client: Client) -> str:
     await client.until_status(token, "verified")
     assert (await client.post("/api/nhs/patients", PATIENT, token)).status_code == 201
     assert (await client.post("/api/hmrc/tax-records", TAX, token)).status_code == 201
-    assert (await client.post("/api/nhs/appointments", wish(), token)).status_code == 202
+    assert (
+        await client.post("/api/nhs/appointments", appointment_request(), token)
+    ).status_code == 202
     return token
 
 
-def wish() -> dict[str, Any]:
+def appointment_request() -> dict[str, Any]:
     moment = (datetime.now(UTC) + timedelta(days=30)).replace(hour=10, minute=0, second=0)
     return {
         "patient_identifier": "9434765919",

@@ -101,13 +101,13 @@ async def test_a_slot_is_found_and_booked_there(
 ) -> None:
     token = await patient(client)
     slots = await client.get(f"/api/nhs/slots?specialty=cardiology&date={monday}", token)
-    wish = {
+    appointment_request = {
         "specialty": "Cardiology",
         "date": str(monday),
         "slots": [slots.json()[0]["slot_id"]],
         "patient_identifier": PATIENT,
     }
-    asked = await client.post("/api/nhs/bookings", wish, token)
+    asked = await client.post("/api/nhs/bookings", appointment_request, token)
     found = await decided(client, token, asked.headers["location"])
     assert (found["status"], found["confirmed_datetime"]) == ("CONFIRMED", f"{monday}T09:00:00Z")
     assert [one.status for one in simulator.diary.of_patient(PATIENT)] == ["booked"]
@@ -122,7 +122,7 @@ async def test_what_no_practice_was_named_for_is_offered_by_nobody(
 
 
 @pytest.mark.parametrize(
-    ("path", "wish"),
+    ("path", "appointment_request"),
     [
         (
             "/api/nhs/appointments",
@@ -135,12 +135,12 @@ async def test_what_no_practice_was_named_for_is_offered_by_nobody(
     ],
 )
 async def test_nobody_books_in_anothers_name(
-    client: Client, simulator: NhsSimulator, path: str, wish: dict[str, Any]
+    client: Client, simulator: NhsSimulator, path: str, appointment_request: dict[str, Any]
 ) -> None:
     await patient(client)
     stranger = await client.citizen()
     await client.until_status(stranger, "verified")
-    asked = await client.post(path, wish | {"patient_identifier": PATIENT}, stranger)
+    asked = await client.post(path, appointment_request | {"patient_identifier": PATIENT}, stranger)
     assert (asked.status_code, asked.json()["type"]) == (
         403,
         "urn:govid:problem:nhs-number-not-yours",

@@ -12,7 +12,7 @@ from govid.bus import Database
 from govid.gateway.settings import Settings
 from tests.http.client import NHS, NIN, PASSWORD, Client
 from tests.http.mailbox import Mailbox
-from tests.http.test_bookings import BOOKINGS, free, until, wish
+from tests.http.test_bookings import BOOKINGS, appointment_request, free, until
 
 PATIENTS, TAXES = "/api/nhs/patients", "/api/hmrc/tax-records"
 APPOINTMENTS, EXPORT = "/api/nhs/appointments", "/api/auth/export"
@@ -100,7 +100,7 @@ async def test_another_persons_record_is_removed_by_no_one(
 async def test_e4_live_appointments_are_counted_over_both_routes(client: Client) -> None:
     token = await client.citizen()
     slots = await free(client, token)
-    assert (await client.post(BOOKINGS, wish(slots[0]), token)).status_code == 202
+    assert (await client.post(BOOKINGS, appointment_request(slots[0]), token)).status_code == 202
     assert (await client.post(APPOINTMENTS, request_for("GP"), token)).status_code == 202
     third = await client.post(APPOINTMENTS, request_for("Cardiology"), token)
     assert refusal(third) == REACHED

@@ -77,8 +77,8 @@ async def test_e8_ones_own_number_and_a_number_of_nobody_are_filed(
     holder = await verified(client)
     other = await client.citizen()
     own = await client.post(PATIENTS, record(number), holder)
-    nobodys = await client.post(PATIENTS, record("9732110317"), other)
-    assert (own.status_code, nobodys.status_code) == (201, 201)
+    unused = await client.post(PATIENTS, record("9732110317"), other)
+    assert (own.status_code, unused.status_code) == (201, 201)
     assert await database.reads.fetch(REFUSED) == []
 
 

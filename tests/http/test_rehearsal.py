@@ -31,8 +31,8 @@ async def test_a_rehearsal_knows_its_departments(visitor: Client) -> None:
 
 
 async def test_who_is_introduced_to_the_nhs_is_matched(client: Client) -> None:
-    told = await client.http.put("/simulator/nhs/people", json=NORA)
-    assert (told.status_code, told.content) == (204, b"")
+    reported = await client.http.put("/simulator/nhs/people", json=NORA)
+    assert (reported.status_code, reported.content) == (204, b"")
     token = await client.citizen(a_person("NHS", NORA["number"], "Nora"))
     assert (await client.until_status(token, "verified"))["assurance"] == "P2"
 
@@ -47,11 +47,11 @@ async def test_a_department_fails_until_it_is_told_to_stop(client: Client) -> No
     token = await client.citizen()
     await client.until_status(token, "verified")
     slots = f"/api/nhs/slots?specialty=Cardiology&date={datetime.now(UTC).date()}"
-    told = await client.http.put("/simulator/nhs/fault", content="malformed")
+    reported = await client.http.put("/simulator/nhs/fault", content="malformed")
     away = await client.get(slots, token)
     ended = await client.http.put("/simulator/nhs/fault", content="")
     back = await client.get(slots, token)
-    assert (told.status_code, ended.status_code) == (204, 204)
+    assert (reported.status_code, ended.status_code) == (204, 204)
     assert (away.status_code, away.json()["type"]) == (503, "urn:govid:problem:practices-away")
     assert back.status_code == 200
 

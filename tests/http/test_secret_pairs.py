@@ -145,9 +145,9 @@ async def test_e1_a_secret_leaves_the_marks_of_its_opposite(
     client: Client, database: Database, secret: Act, ordinary: Act
 ) -> None:
     await _ready(client, database)
-    told, concealed = (
+    reported, concealed = (
         await _marks(client, database, secret),
         await _marks(client, database, ordinary),
     )
-    assert told.grown ^ concealed.grown == set()
-    assert told == concealed
+    assert reported.grown ^ concealed.grown == set()
+    assert reported == concealed

@@ -36,7 +36,7 @@ async def consent(client: Client, token: str) -> dict[str, str]:
     # The server of a test listens at another port than its settings say.
     here = str(client.http.base_url.copy_with(path=url.path, query=url.query.encode()))
     shown = (await decided(here)).text
-    brought = {name: told(shown, name) for name in ("code", "state")}
+    brought = {name: reported(shown, name) for name in ("code", "state")}
     answer = await client.http.put(
         CONSENT,
         json={**brought, "utr": canaries.UTR},
@@ -46,7 +46,7 @@ async def consent(client: Client, token: str) -> dict[str, str]:
     return brought
 
 
-def told(page: str, name: str) -> str:
+def reported(page: str, name: str) -> str:
     return unescape(page.partition(f"{name}: <b>")[2].partition("</b>")[0])
 
 
@@ -114,7 +114,7 @@ async def test_who_does_not_consent_brings_back_no_code(client: Client) -> None:
     url = urlsplit(begun.json()["authorisationUrl"])
     here = str(client.http.base_url.copy_with(path=url.path, query=url.query.encode()))
     shown = (await decided(here, "deny")).text
-    assert (told(shown, "error"), "<p>code:" in shown) == ("access_denied", False)
+    assert (reported(shown, "error"), "<p>code:" in shown) == ("access_denied", False)
 
 
 async def test_a_closed_account_leaves_no_consent_behind(

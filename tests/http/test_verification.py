@@ -34,7 +34,7 @@ PERSON = {
 }
 ASKED = "SELECT count(*) FROM bus.event WHERE type = 'identity.verification.requested'"
 LOOKED = "SELECT count(*) FROM bus.event WHERE type = 'nhs.verification.evidence_gathered'"
-TOLD = "SELECT payload->>'error' FROM bus.event WHERE type = 'nhs.verification.completed'"
+REPORTED_ERROR = "SELECT payload->>'error' FROM bus.event WHERE type = 'nhs.verification.completed'"
 FACTS = "SELECT count(*) FROM identity.claimed_facts"
 SPENT = "SELECT count(*) FROM identity.verification_attempt WHERE counts"
 EVIDENCE = "SELECT * FROM identity.evidence"
@@ -164,7 +164,7 @@ async def test_r16_a_death_is_told_nobody_and_is_looked_at(
     assert marks == ["deceased"]
     review = await database.reads.fetchrow("SELECT * FROM identity.review_item")
     assert (review["reason"], review["life_event_id"]) == ("deceased", None)
-    assert await database.reads.fetchval(TOLD) == "not_matched"
+    assert await database.reads.fetchval(REPORTED_ERROR) == "not_matched"
     assert "deceased" not in (await client.get("/api/auth/export", token)).text
 
 
@@ -201,7 +201,7 @@ async def test_e3_every_no_looks_the_same_and_spends_one_attempt(
     token = await client.citizen(PERSON, identifierValue=number, **who)
     profile = await client.until_status(token, "verification_failed")
     export = (await client.get("/api/auth/export", token)).json()
-    told = await database.reads.fetchval(TOLD)
+    reported = await database.reads.fetchval(REPORTED_ERROR)
     assert profile["assurance"] == "P0"
     assert [one["is_spent"] for one in export["attempts"]] == [True]
     assert [one.pop("gathered_at")[:2] for one in export["evidence"]] == ["20"]
@@ -215,7 +215,7 @@ async def test_e3_every_no_looks_the_same_and_spends_one_attempt(
         }
     ]
     assert export["claimed"] is None
-    assert told == "not_matched"
+    assert reported == "not_matched"
     rows = await database.reads.fetch("SELECT reason FROM identity.review_item")
     assert [row["reason"] for row in rows] == reviews
     assert (await again(client, token, who)).status_code == 202

@@ -9,7 +9,7 @@ from govid.bus.contracts import IdentifierType, VerificationRequested
 from govid.bus.contracts.facts import ClaimedFacts
 from tests.integration.departments import a_verification, handle, handler_of, published
 
-SOMEBODY = UUID(int=1)
+ACCOUNT_ID = UUID(int=1)
 IDENTIFIERS = {"nhs": IdentifierType.NHS, "hmrc": IdentifierType.NIN}
 
 
@@ -29,7 +29,7 @@ def verifying(module: Module) -> Handler[Any, Any]:
 
 def claim_of(module: Module, value: str) -> Delivery[VerificationRequested]:
     """Return the question whether the identifier *value* is somebody's."""
-    return a_verification(IDENTIFIERS[module.name], value, SOMEBODY)
+    return a_verification(IDENTIFIERS[module.name], value, ACCOUNT_ID)
 
 
 async def answers(module: Module, uow: UnitOfWork, database: Database, value: str) -> list[object]:

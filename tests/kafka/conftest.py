@@ -22,7 +22,7 @@ def tidy() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def mortal_kafka() -> Iterator[kafka.Broker]:
+def killable_kafka() -> Iterator[kafka.Broker]:
     """Return a broker that the tests of one module may kill; they have to start it again."""
     try:
         with kafka.own() as broker:
@@ -38,9 +38,9 @@ def kafka_settings(bus_settings: BusSettings, kafka_address: str) -> BusSettings
 
 
 @pytest.fixture
-def mortal_settings(bus_settings: BusSettings, mortal_kafka: kafka.Broker) -> BusSettings:
+def killable_settings(bus_settings: BusSettings, killable_kafka: kafka.Broker) -> BusSettings:
     """Return settings of a bus with topics of its own on the broker that may be killed."""
-    return on(mortal_kafka.address, bus_settings)
+    return on(killable_kafka.address, bus_settings)
 
 
 @pytest.fixture
@@ -64,14 +64,17 @@ def on(address: str, settings: BusSettings) -> BusSettings:
 
 
 @pytest.fixture
-async def house(kafka_settings: BusSettings) -> AsyncIterator[House]:
+async def replica(kafka_settings: BusSettings) -> AsyncIterator[House]:
     """Return a replica that runs on the shared broker."""
     async with Database(kafka_settings) as database, House(kafka_settings, database).open() as it:
         yield it
 
 
 @pytest.fixture
-async def mortal_house(mortal_settings: BusSettings) -> AsyncIterator[House]:
+async def killable_replica(killable_settings: BusSettings) -> AsyncIterator[House]:
     """Return a replica that runs on the broker that may be killed."""
-    async with Database(mortal_settings) as database, House(mortal_settings, database).open() as it:
+    async with (
+        Database(killable_settings) as database,
+        House(killable_settings, database).open() as it,
+    ):
         yield it

@@ -129,7 +129,9 @@ class House:
         return await read(self.settings.kafka_bootstrap_servers, name, count)
 
     @asynccontextmanager
-    async def outsider(self, max_request_size: int = 1_000_000) -> AsyncIterator[AIOKafkaProducer]:
+    async def external_producer(
+        self, max_request_size: int = 1_000_000
+    ) -> AsyncIterator[AIOKafkaProducer]:
         """Yield a producer that knows nothing of govid."""
         producer = AIOKafkaProducer(
             bootstrap_servers=self.settings.kafka_bootstrap_servers,

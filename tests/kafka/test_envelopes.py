@@ -16,13 +16,13 @@ PUBLISHED = {kind.file.stem: kind for kind in kinds() if kind.type and kind.topi
 
 
 @pytest.mark.parametrize("kind", PUBLISHED.values(), ids=PUBLISHED)
-async def test_r15_key_value_and_headers(house: House, kind: Kind) -> None:
+async def test_r15_key_value_and_headers(replica: House, kind: Kind) -> None:
     contract = golden.read(kind)["record"]
     value = msgspec.json.encode(contract["value"])
     event: Event = msgspec.json.decode(value, type=kind.struct)
-    await house.emit(event, cause=CAUSE)
+    await replica.emit(event, cause=CAUSE)
     assert kind.topic is not None
-    (record,) = await house.read(kind.topic, 1)
+    (record,) = await replica.read(kind.topic, 1)
     assert record.value == value
     assert (record.key and record.key.decode()) == contract["key"]
     # Only the id and the time are new with each event, and the installation with each database.

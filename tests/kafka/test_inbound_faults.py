@@ -25,14 +25,14 @@ EACH_FAULT = pytest.mark.parametrize(
 
 
 async def report(
-    house: House, topic: Topic, offset: int, kind: str, accepted_at: datetime | None
+    replica: House, topic: Topic, offset: int, kind: str, accepted_at: datetime | None
 ) -> None:
     """Store a fault of partition 0 as another replica did."""
-    await house.database.reads.execute(
+    await replica.database.reads.execute(
         "INSERT INTO bus.inbound_fault"
         " (topic, partition, first_offset, next_offset, kind, reason, accepted_at)"
         " VALUES ($1, 0, $2, $3, $4, 'checksum', $5)",
-        house.wire(topic),
+        replica.wire(topic),
         offset,
         offset + 1,
         kind,
@@ -40,32 +40,32 @@ async def report(
     )
 
 
-async def send(house: House, topic: Topic, body: dict[str, object], count: int) -> None:
-    async with house.outsider() as outsider:
+async def send(replica: House, topic: Topic, body: dict[str, object], count: int) -> None:
+    async with replica.external_producer() as external_producer:
         for number in range(count):
             value = encoded({**body, "number": number})
-            await outsider.send_and_wait(house.wire(topic), value, partition=0)
+            await external_producer.send_and_wait(replica.wire(topic), value, partition=0)
 
 
-async def position(house: House, topic: Topic) -> int | None:
+async def position(replica: House, topic: Topic) -> int | None:
     """Return the committed offset of partition 0."""
-    consumer = group(house)
+    consumer = group(replica)
     await consumer.start()
     try:
-        committed: int | None = await consumer.committed(TopicPartition(house.wire(topic), 0))
+        committed: int | None = await consumer.committed(TopicPartition(replica.wire(topic), 0))
     finally:
         await consumer.stop()
     return committed
 
 
-async def has_committed(house: House, topic: Topic, offset: int) -> bool:
-    return await position(house, topic) == offset
+async def has_committed(replica: House, topic: Topic, offset: int) -> bool:
+    return await position(replica, topic) == offset
 
 
-def group(house: House) -> AIOKafkaConsumer:
+def group(replica: House) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
-        bootstrap_servers=house.settings.kafka_bootstrap_servers,
-        group_id=f"{house.settings.kafka_client_id}.inbox",
+        bootstrap_servers=replica.settings.kafka_bootstrap_servers,
+        group_id=f"{replica.settings.kafka_client_id}.inbox",
         enable_auto_commit=False,
     )
 
@@ -79,14 +79,14 @@ async def test_a3_a_fault_that_a_restart_has_mended_leaves_no_row(
     accepted_at: datetime | None,
 ) -> None:
     async with Database(kafka_settings) as database:
-        async with House(kafka_settings, database).open() as house:
-            await until(lambda: has_committed(house, topic, 0))
-        await send(house, topic, body, 2)
-        await report(house, topic, 0, kind, accepted_at)
-        await report(house, topic, 1, kind, None)
-        async with House(kafka_settings, database).open() as house:
-            await until(lambda: house.holds("event", 2))
-            await until(lambda: house.holds("inbound_fault", 0))
+        async with House(kafka_settings, database).open() as replica:
+            await until(lambda: has_committed(replica, topic, 0))
+        await send(replica, topic, body, 2)
+        await report(replica, topic, 0, kind, accepted_at)
+        await report(replica, topic, 1, kind, None)
+        async with House(kafka_settings, database).open() as replica:
+            await until(lambda: replica.holds("event", 2))
+            await until(lambda: replica.holds("inbound_fault", 0))
 
 
 @EACH_FAULT
@@ -98,15 +98,15 @@ async def test_a3_a_fault_that_was_passed_before_leaves_no_row(
     accepted_at: datetime | None,
 ) -> None:
     async with Database(kafka_settings) as database:
-        async with House(kafka_settings, database).open() as house:
-            await send(house, topic, body, 2)
-            await until(lambda: has_committed(house, topic, 2))
-        await report(house, topic, 1, kind, accepted_at)
-        await report(house, topic, 2, kind, accepted_at)
-        async with House(kafka_settings, database).open() as house:
-            await until(lambda: house.holds("inbound_fault", 1))
+        async with House(kafka_settings, database).open() as replica:
+            await send(replica, topic, body, 2)
+            await until(lambda: has_committed(replica, topic, 2))
+        await report(replica, topic, 1, kind, accepted_at)
+        await report(replica, topic, 2, kind, accepted_at)
+        async with House(kafka_settings, database).open() as replica:
+            await until(lambda: replica.holds("inbound_fault", 1))
             # The other one is at the position, and nothing has passed it.
-            assert await house.count("inbound_fault", "first_offset = 2") == 1
+            assert await replica.count("inbound_fault", "first_offset = 2") == 1
 
 
 @EACH_FAULT
@@ -121,10 +121,10 @@ async def test_a3_a_partition_without_a_position_begins_without_faults(
         first = House(kafka_settings, database)
         for offset in (0, 1, 700):
             await report(first, topic, offset, kind, accepted_at)
-        async with first.open() as house:
-            await until(lambda: house.holds("inbound_fault", 0))
-            await send(house, topic, body, 2)
-            await until(lambda: house.holds("event", 2))
+        async with first.open() as replica:
+            await until(lambda: replica.holds("inbound_fault", 0))
+            await send(replica, topic, body, 2)
+            await until(lambda: replica.holds("event", 2))
 
 
 @EACH_FAULT
@@ -136,22 +136,22 @@ async def test_a3_a_partition_that_is_set_back_begins_without_faults(
     accepted_at: datetime | None,
 ) -> None:
     async with Database(kafka_settings) as database:
-        async with House(kafka_settings, database).open() as house:
-            await until(lambda: has_committed(house, topic, 0))
-        await set_position(house, topic, 100)
+        async with House(kafka_settings, database).open() as replica:
+            await until(lambda: has_committed(replica, topic, 0))
+        await set_position(replica, topic, 100)
         for offset in (0, 1, 100, 700):
-            await report(house, topic, offset, kind, accepted_at)
-        async with House(kafka_settings, database).open() as house:
-            await send(house, topic, body, 2)
-            await until(lambda: house.holds("event", 2))
-            await until(lambda: house.holds("inbound_fault", 0))
+            await report(replica, topic, offset, kind, accepted_at)
+        async with House(kafka_settings, database).open() as replica:
+            await send(replica, topic, body, 2)
+            await until(lambda: replica.holds("event", 2))
+            await until(lambda: replica.holds("inbound_fault", 0))
 
 
-async def set_position(house: House, topic: Topic, offset: int) -> None:
+async def set_position(replica: House, topic: Topic, offset: int) -> None:
     """Commit *offset* for partition 0, as of a topic that was longer."""
-    consumer = group(house)
+    consumer = group(replica)
     await consumer.start()
-    place = TopicPartition(house.wire(topic), 0)
+    place = TopicPartition(replica.wire(topic), 0)
     consumer.assign([place])
     try:
         await consumer.commit({place: offset})

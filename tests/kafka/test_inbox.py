@@ -54,15 +54,15 @@ class Record(NamedTuple):
     timestamp: int = 1_000
 
 
-async def publish(house: House, topic: Topic, *records: tuple[bytes | None, Headers]) -> None:
+async def publish(replica: House, topic: Topic, *records: tuple[bytes | None, Headers]) -> None:
     """Write *records* to one partition, then a notice by which the reader's progress is seen."""
-    async with house.outsider() as producer:
+    async with replica.external_producer() as producer:
         for value, headers in records:
             await producer.send_and_wait(
-                house.wire(topic), value, partition=0, headers=headers, key=b"k"
+                replica.wire(topic), value, partition=0, headers=headers, key=b"k"
             )
-        await producer.send_and_wait(house.wire(topic), mark(topic), partition=0)
-    await until(lambda: has_seen_mark(house))
+        await producer.send_and_wait(replica.wire(topic), mark(topic), partition=0)
+    await until(lambda: has_seen_mark(replica))
 
 
 def mark(topic: Topic) -> bytes:
@@ -70,13 +70,13 @@ def mark(topic: Topic) -> bytes:
     return msgspec.json.encode(body)
 
 
-async def has_seen_mark(house: House) -> bool:
-    return await house.count("event", f"payload::text LIKE '%{MARK['reason']}%'") > 0
+async def has_seen_mark(replica: House) -> bool:
+    return await replica.count("event", f"payload::text LIKE '%{MARK['reason']}%'") > 0
 
 
-async def stored(house: House) -> list[Any]:
+async def stored(replica: House) -> list[Any]:
     """Return what came in, without the mark."""
-    rows = await house.database.reads.fetch(
+    rows = await replica.database.reads.fetch(
         "SELECT type, version, key, payload::text AS payload, headers->>'correlation_id' AS c "
         "FROM bus.event WHERE payload::text NOT LIKE $1 ORDER BY pos",
         f"%{MARK['reason']}%",
@@ -88,38 +88,38 @@ def encoded(body: dict[str, object]) -> bytes:
     return msgspec.json.encode(body)
 
 
-async def test_r14_a_message_from_outside_reaches_the_modules_and_not_kafka(house: House) -> None:
+async def test_r14_a_message_from_outside_reaches_the_modules_and_not_kafka(replica: House) -> None:
     await publish(
-        house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), [("correlation_id", b"outside-1")])
+        replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), [("correlation_id", b"outside-1")])
     )
-    (event,) = await stored(house)
+    (event,) = await stored(replica)
     assert event["type"] == "hmrc.death.notified"
     assert event["payload"].encode() == encoded(NOTICE)
     assert event["c"] == "outside-1"
     assert "AB123456C" not in event["key"]
-    rows = await house.database.reads.fetch("SELECT DISTINCT subscriber FROM bus.delivery")
+    rows = await replica.database.reads.fetch("SELECT DISTINCT subscriber FROM bus.delivery")
     assert [row["subscriber"] for row in rows] == [MODULE]
 
 
 @pytest.mark.parametrize("topic", [Topic.DEATH_NOTIFICATION, Topic.VERIFICATION_RESULT])
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
-async def test_a1_records_of_every_codec_are_read(house: House, codec: str, topic: Topic) -> None:
+async def test_a1_records_of_every_codec_are_read(replica: House, codec: str, topic: Topic) -> None:
     notice = {**NOTICE, "reason": "compressed " * 40}
     body = notice if topic is Topic.DEATH_NOTIFICATION else {**RESULT, "later": "member " * 40}
     settings = {
-        "bootstrap.servers": house.settings.kafka_bootstrap_servers,
+        "bootstrap.servers": replica.settings.kafka_bootstrap_servers,
         "compression.type": codec,
         "linger.ms": 50,
     }
-    await house.healthy()
+    await replica.healthy()
     producer = Producer(settings)
     for number in range(5):
         producer.produce(
-            house.wire(topic), encoded({**body, "number": number}), partition=number % 2
+            replica.wire(topic), encoded({**body, "number": number}), partition=number % 2
         )
     await asyncio.to_thread(producer.flush, 20)
-    await until(lambda: house.holds("event", 5))
-    rows = await house.database.reads.fetch("SELECT payload::text AS payload FROM bus.event")
+    await until(lambda: replica.holds("event", 5))
+    rows = await replica.database.reads.fetch("SELECT payload::text AS payload FROM bus.event")
     assert sorted(msgspec.json.decode(row["payload"])["number"] for row in rows) == [*range(5)]
 
 
@@ -128,11 +128,11 @@ async def test_a1_records_of_every_codec_are_read(house: House, codec: str, topi
     [("NHS", "nhs.verification.completed"), ("NIN", "hmrc.verification.completed")],
 )
 async def test_r14_a_result_is_its_departments(
-    house: House, identifier_type: str, type_name: str
+    replica: House, identifier_type: str, type_name: str
 ) -> None:
     body = encoded({**RESULT, "identifierType": identifier_type, "later": {"member": 1}})
-    await publish(house, Topic.VERIFICATION_RESULT, (body, []))
-    (event,) = await stored(house)
+    await publish(replica, Topic.VERIFICATION_RESULT, (body, []))
+    (event,) = await stored(replica)
     assert (event["type"], event["version"]) == (type_name, 1)
     assert event["key"] == f"verification/{ACCOUNT}"
     assert event["payload"].encode() == body
@@ -156,10 +156,10 @@ each_id = pytest.mark.parametrize("headers", IDS.values(), ids=IDS)
 OTHER = {**NOTICE, "identifierValue": "KE000000A"}
 
 
-async def outcomes(house: House) -> dict[str, float]:
+async def outcomes(replica: House) -> dict[str, float]:
     """Return how many records of the death topic had each outcome, without the mark."""
     found = {
-        outcome: house.registry.get_sample_value(
+        outcome: replica.registry.get_sample_value(
             "govid_inbox_records_total",
             {"topic": Topic.DEATH_NOTIFICATION.value, "outcome": outcome},
         )
@@ -169,71 +169,71 @@ async def outcomes(house: House) -> dict[str, float]:
     return {**counts, "taken": counts["taken"] - 1}
 
 
-async def have_been(house: House, expected: dict[str, float]) -> bool:
-    return await outcomes(house) == expected
+async def have_been(replica: House, expected: dict[str, float]) -> bool:
+    return await outcomes(replica) == expected
 
 
 @each_id
 async def test_a4_an_id_without_a_source_is_one_record_for_each_content(
-    house: House, headers: Headers
+    replica: House, headers: Headers
 ) -> None:
     one, other = encoded(NOTICE), encoded(OTHER)
     records = [(body, headers) for body in (one, other, one, other)]
-    await publish(house, Topic.DEATH_NOTIFICATION, *records)
-    assert [event["payload"].encode() for event in await stored(house)] == [one, other]
+    await publish(replica, Topic.DEATH_NOTIFICATION, *records)
+    assert [event["payload"].encode() for event in await stored(replica)] == [one, other]
     expected = {"taken": 2, "known": 2, "conflict": 0, "unreadable": 0}
-    await until(lambda: have_been(house, expected))
+    await until(lambda: have_been(replica, expected))
 
 
 @each_id
 async def test_a4_a_source_uses_an_id_for_one_content(
-    house: House, headers: Headers, caplog: pytest.LogCaptureFixture
+    replica: House, headers: Headers, caplog: pytest.LogCaptureFixture
 ) -> None:
     one, other = encoded(NOTICE), encoded(OTHER)
     with_source = [*headers, ("ce_source", b"//elsewhere")]
     records = [(body, with_source) for body in (one, one, other)]
-    await publish(house, Topic.DEATH_NOTIFICATION, *records)
-    assert [event["payload"].encode() for event in await stored(house)] == [one]
+    await publish(replica, Topic.DEATH_NOTIFICATION, *records)
+    assert [event["payload"].encode() for event in await stored(replica)] == [one]
     expected = {"taken": 1, "known": 1, "conflict": 1, "unreadable": 0}
-    await until(lambda: have_been(house, expected))
-    (record,) = await house.read(f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    await until(lambda: have_been(replica, expected))
+    (record,) = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
     assert (record.value, header(record, "dlq_reason")) == (other, "id-reused")
     (line,) = [one for one in caplog.records if one.message == "inbox.record_conflict"]
     assert (line.levelname, line.partition, line.offset) == ("ERROR", 0, 2)
 
 
-async def test_a4_two_sources_may_use_one_id(house: House) -> None:
+async def test_a4_two_sources_may_use_one_id(replica: House) -> None:
     one, other = encoded(NOTICE), encoded(OTHER)
     await publish(
-        house,
+        replica,
         Topic.DEATH_NOTIFICATION,
         (one, [("ce_id", b"1"), ("ce_source", b"/a")]),
         (other, [("ce_id", b"1"), ("ce_source", b"/b")]),
     )
-    assert [event["payload"].encode() for event in await stored(house)] == [one, other]
+    assert [event["payload"].encode() for event in await stored(replica)] == [one, other]
 
 
 @pytest.mark.parametrize(
     "source", [[], [("ce_source", b"//elsewhere")], [("ce_source", b"/govid/nhs")]]
 )
 async def test_a4_the_id_of_an_event_of_govid_makes_no_echo_of_other_content(
-    house: House, source: Headers
+    replica: House, source: Headers
 ) -> None:
-    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
-    event_id = await house.database.reads.fetchval(
+    await publish(replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
+    event_id = await replica.database.reads.fetchval(
         "SELECT id FROM bus.event WHERE payload->>'reason' = 'registered'"
     )
     headers = [("ce_id", str(event_id).encode()), *source]
-    async with house.outsider() as producer:
+    async with replica.external_producer() as producer:
         await producer.send_and_wait(
-            house.wire(Topic.DEATH_NOTIFICATION), encoded(OTHER), partition=0, headers=headers
+            replica.wire(Topic.DEATH_NOTIFICATION), encoded(OTHER), partition=0, headers=headers
         )
-    await until(lambda: house.holds("event", 1, "payload->>'identifierValue' = 'KE000000A'"))
+    await until(lambda: replica.holds("event", 1, "payload->>'identifierValue' = 'KE000000A'"))
 
 
-async def age(house: House) -> None:
+async def age(replica: House) -> None:
     """Make the rows of the inbox as an older release wrote them."""
-    await house.database.reads.execute("UPDATE bus.inbox SET digest = NULL")
+    await replica.database.reads.execute("UPDATE bus.inbox SET digest = NULL")
 
 
 @pytest.mark.parametrize(
@@ -242,25 +242,25 @@ async def age(house: House) -> None:
     ids=["place", "bare", "source"],
 )
 async def test_a8_an_old_row_is_known_only_by_the_payload_of_its_event(
-    house: House, headers: Headers, taken: int, conflict: int
+    replica: House, headers: Headers, taken: int, conflict: int
 ) -> None:
-    name = house.wire(Topic.DEATH_NOTIFICATION)
+    name = replica.wire(Topic.DEATH_NOTIFICATION)
     record = Record(name, encoded({**NOTICE, "timestamp": "2026-01-01T00:00:00"}), headers)
     other = record._replace(value=encoded(OTHER))
-    intake = house.kafka.inbox._intake
-    names, conflicts = await house.kafka.inbox._commit(
+    intake = replica.kafka.inbox._intake
+    names, conflicts = await replica.kafka.inbox._commit(
         [intake.read(Topic.DEATH_NOTIFICATION, record)]
     )
     assert (names, conflicts) == ({MODULE}, set())
-    await age(house)
+    await age(replica)
     again = intake.read(Topic.DEATH_NOTIFICATION, record)
-    assert await house.kafka.inbox._commit([again]) == (set(), set())
+    assert await replica.kafka.inbox._commit([again]) == (set(), set())
     changed = intake.read(Topic.DEATH_NOTIFICATION, other)
-    names, conflicts = await house.kafka.inbox._commit([changed])
+    names, conflicts = await replica.kafka.inbox._commit([changed])
     assert (len(names), len(conflicts)) == (taken, conflict)
     # What has come in by its content is known from then on.
     once_more = intake.read(Topic.DEATH_NOTIFICATION, other)
-    assert (await house.kafka.inbox._commit([once_more]))[0] == set()
+    assert (await replica.kafka.inbox._commit([once_more]))[0] == set()
 
 
 @pytest.mark.parametrize(
@@ -269,31 +269,31 @@ async def test_a8_an_old_row_is_known_only_by_the_payload_of_its_event(
     ids=["time", "key", "no key", "value"],
 )
 async def test_a8_another_record_at_an_old_place_is_a_new_one(
-    house: House, change: dict[str, Any], caplog: pytest.LogCaptureFixture
+    replica: House, change: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "govid")
-    inbox, topic = house.kafka.inbox, Topic.DEATH_NOTIFICATION
-    record = Record(house.wire(topic), encoded(NOTICE), [])
+    inbox, topic = replica.kafka.inbox, Topic.DEATH_NOTIFICATION
+    record = Record(replica.wire(topic), encoded(NOTICE), [])
     for one in (record, record, record._replace(**change), record._replace(**change), record):
         await inbox._commit([inbox._intake.read(topic, one)])
-    assert len(await stored(house)) == 2
+    assert len(await stored(replica)) == 2
     assert caplog.messages.count("inbox.place_reused") == 1
 
 
-async def test_a8_notices_in_a_topic_that_was_created_again_are_applied(house: House) -> None:
-    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
-    before = await house.count("event")
-    await house.kafka.stop()
-    name = house.wire(Topic.DEATH_NOTIFICATION)
-    admin = AdminClient({"bootstrap.servers": house.settings.kafka_bootstrap_servers})
+async def test_a8_notices_in_a_topic_that_was_created_again_are_applied(replica: House) -> None:
+    await publish(replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
+    before = await replica.count("event")
+    await replica.kafka.stop()
+    name = replica.wire(Topic.DEATH_NOTIFICATION)
+    admin = AdminClient({"bootstrap.servers": replica.settings.kafka_bootstrap_servers})
     await asyncio.to_thread(lambda: admin.delete_topics([name])[name].result(20))
     await until(lambda: is_gone(admin, name))
-    async with House(house.settings, house.database).open() as second:
+    async with House(replica.settings, replica.database).open() as second:
         await second.healthy()
-        async with second.outsider() as producer:
+        async with second.external_producer() as producer:
             await producer.send_and_wait(name, encoded(OTHER), partition=0, key=b"k")
         await until(lambda: second.holds("event", before + 1))
-    last = (await stored(house))[-1]
+    last = (await stored(replica))[-1]
     assert last["payload"].encode() == encoded(OTHER)
 
 
@@ -302,49 +302,49 @@ async def is_gone(admin: AdminClient, name: str) -> bool:
     return name not in metadata.topics
 
 
-async def test_r14_without_an_id_each_record_is_one_of_its_own(house: House) -> None:
-    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []), (encoded(NOTICE), []))
-    assert len(await stored(house)) == 2
-    assert await house.count("inbox") == 3
+async def test_r14_without_an_id_each_record_is_one_of_its_own(replica: House) -> None:
+    await publish(replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []), (encoded(NOTICE), []))
+    assert len(await stored(replica)) == 2
+    assert await replica.count("inbox") == 3
 
 
 async def test_r14_a_record_that_comes_again_after_a_restart_takes_effect_once(
-    house: House,
+    replica: House,
 ) -> None:
-    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
-    await house.kafka.stop()
+    await publish(replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
+    await replica.kafka.stop()
     settings = msgspec.structs.replace(
-        house.settings, kafka_client_id=f"{house.settings.kafka_client_id}-again"
+        replica.settings, kafka_client_id=f"{replica.settings.kafka_client_id}-again"
     )
     # Another group: it reads the topic from its beginning, as after lost offsets.
-    async with House(settings, house.database).open() as second:
+    async with House(settings, replica.database).open() as second:
         await second.healthy()
         await publish(second, Topic.VERIFICATION_RESULT, (encoded(RESULT), []))
         await until(lambda: has_caught_up(second, Topic.DEATH_NOTIFICATION, 2))
-    notices = [e for e in await stored(house) if e["type"] == "hmrc.death.notified"]
+    notices = [e for e in await stored(replica) if e["type"] == "hmrc.death.notified"]
     assert len(notices) == 1
 
 
-async def test_r14_an_echo_has_no_effect(house: House) -> None:
-    event = house.sealer.catalogue.decode(
-        house.sealer.catalogue.named("nhs.verification.completed", 1), encoded(RESULT)
+async def test_r14_an_echo_has_no_effect(replica: House) -> None:
+    event = replica.sealer.catalogue.decode(
+        replica.sealer.catalogue.named("nhs.verification.completed", 1), encoded(RESULT)
     )
-    await house.emit(event)
-    await house.drained()
-    before = await house.count("event")
-    await publish(house, Topic.VERIFICATION_RESULT)
-    await until(lambda: has_caught_up(house, Topic.VERIFICATION_RESULT, 2))
-    assert await house.count("event") == before + 1
-    assert await house.count("inbox") == 1
+    await replica.emit(event)
+    await replica.drained()
+    before = await replica.count("event")
+    await publish(replica, Topic.VERIFICATION_RESULT)
+    await until(lambda: has_caught_up(replica, Topic.VERIFICATION_RESULT, 2))
+    assert await replica.count("event") == before + 1
+    assert await replica.count("inbox") == 1
 
 
-async def test_r14_a_time_without_an_offset_is_utc(house: House) -> None:
+async def test_r14_a_time_without_an_offset_is_utc(replica: House) -> None:
     await publish(
-        house,
+        replica,
         Topic.DEATH_NOTIFICATION,
         (encoded({**NOTICE, "timestamp": "2026-01-01T00:00:00", "more": [1]}), []),
     )
-    (event,) = await stored(house)
+    (event,) = await stored(replica)
     assert msgspec.json.decode(event["payload"]) == {
         **NOTICE, "timestamp": "2026-01-01T00:00:00Z", "more": [1]
     }  # fmt: skip
@@ -363,23 +363,23 @@ TYPES_OF_OTHERS = [
 
 @pytest.mark.parametrize("type_name", TYPES_OF_OTHERS)
 async def test_a6_the_type_that_a_sender_names_does_not_void_a_notice(
-    house: House, type_name: bytes
+    replica: House, type_name: bytes
 ) -> None:
-    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), [("ce_type", type_name)]))
-    (event,) = await stored(house)
+    await publish(replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), [("ce_type", type_name)]))
+    (event,) = await stored(replica)
     assert (event["type"], event["version"]) == ("hmrc.death.notified", 1)
-    assert await house.count("parked") == 0
+    assert await replica.count("parked") == 0
 
 
 @pytest.mark.parametrize("type_name", TYPES_OF_OTHERS[:3])
 async def test_a6_what_does_not_fit_the_shape_of_its_topic_is_a_dead_letter(
-    house: House, type_name: bytes
+    replica: House, type_name: bytes
 ) -> None:
     body = encoded({"shape": "of another"})
-    await publish(house, Topic.DEATH_NOTIFICATION, (body, [("ce_type", type_name)]))
-    (record,) = await house.read(f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    await publish(replica, Topic.DEATH_NOTIFICATION, (body, [("ce_type", type_name)]))
+    (record,) = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
     assert (record.value, header(record, "dlq_reason")) == (body, "wrong-shape")
-    assert await stored(house) == []
+    assert await stored(replica) == []
 
 
 @pytest.mark.parametrize(
@@ -390,18 +390,18 @@ async def test_a6_what_does_not_fit_the_shape_of_its_topic_is_a_dead_letter(
     ],
 )
 async def test_a6_a_newer_version_of_a_type_is_parked_and_not_lost(
-    house: House, type_name: str, name: str, version: int
+    replica: House, type_name: str, name: str, version: int
 ) -> None:
     body = encoded({"shape": "of the future"})
-    await publish(house, Topic.DEATH_NOTIFICATION, (body, [("ce_type", type_name.encode())]))
-    (event,) = await stored(house)
+    await publish(replica, Topic.DEATH_NOTIFICATION, (body, [("ce_type", type_name.encode())]))
+    (event,) = await stored(replica)
     assert (event["type"], event["version"], event["payload"].encode()) == (name, version, body)
-    parked = await house.database.reads.fetchrow(
+    parked = await replica.database.reads.fetchrow(
         "SELECT subscriber, key, reason, until = 'infinity' AS for_good FROM bus.parked"
     )
     assert tuple(parked) == (MODULE, event["key"], "unknown_type", True)
-    assert await house.count("receipt") == 0
-    assert await house.count("delivery", f"key = '{event['key']}'") == 1
+    assert await replica.count("receipt") == 0
+    assert await replica.count("delivery", f"key = '{event['key']}'") == 1
 
 
 @pytest.mark.parametrize(
@@ -445,19 +445,19 @@ async def test_a6_a_newer_version_of_a_type_is_parked_and_not_lost(
     ],
 )
 async def test_r14_what_cannot_be_read_is_set_aside_with_the_reason(
-    house: House, value: bytes | None, reason: str, place: str
+    replica: House, value: bytes | None, reason: str, place: str
 ) -> None:
-    await publish(house, Topic.DEATH_NOTIFICATION, (value, [("ce_id", b"9")]))
-    (record,) = await house.read(f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    await publish(replica, Topic.DEATH_NOTIFICATION, (value, [("ce_id", b"9")]))
+    (record,) = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
     assert record.value == value
     assert record.key == b"k"
     assert header(record, "ce_id") == "9"
     assert header(record, "dlq_reason") == reason
     assert header(record, "dlq_place") == place
-    assert header(record, "dlq_topic") == house.wire(Topic.DEATH_NOTIFICATION)
+    assert header(record, "dlq_topic") == replica.wire(Topic.DEATH_NOTIFICATION)
     assert header(record, "dlq_partition") == "0"
     assert header(record, "dlq_offset") == "0"
-    assert await stored(house) == []
+    assert await stored(replica) == []
 
 
 @pytest.mark.parametrize(
@@ -473,21 +473,21 @@ async def test_r14_what_cannot_be_read_is_set_aside_with_the_reason(
     ids=["key", "large key", "header", "both", "value", "just fits"],
 )
 async def test_a2_key_and_headers_count_for_the_copy(
-    house: House,
+    replica: House,
     key: int,
     header_bytes: int,
     value: int,
     whole: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    name = house.wire(Topic.DEATH_NOTIFICATION)
+    name = replica.wire(Topic.DEATH_NOTIFICATION)
     headers = [("h", b"h" * header_bytes)]
-    async with house.outsider(max_request_size=2_000_000) as producer:
+    async with replica.external_producer(max_request_size=2_000_000) as producer:
         await producer.send_and_wait(
             name, b"x" * value, partition=0, key=b"k" * key, headers=headers
         )
-    await publish(house, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
-    (record,) = await house.read(f"{name}.dlq", 1)
+    await publish(replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
+    (record,) = await replica.read(f"{name}.dlq", 1)
     reason = "too-big" if value > 256 * 1024 else "not-json"
     assert header(record, "dlq_reason") == reason
     assert header(record, "dlq_offset") == "0"
@@ -495,20 +495,20 @@ async def test_a2_key_and_headers_count_for_the_copy(
     assert record.key == (b"k" * key if whole else None)
     assert record.value == (b"x" * value if whole else None)
     assert header(record, "h") == ("h" * header_bytes if whole else None)
-    assert [event["payload"].encode() for event in await stored(house)] == [encoded(NOTICE)]
-    assert house.kafka._log_producer.rebuilds == 0
+    assert [event["payload"].encode() for event in await stored(replica)] == [encoded(NOTICE)]
+    assert replica.kafka._log_producer.rebuilds == 0
     assert [
         one.levelname for one in caplog.records if one.message == "inbox.record_unreadable"
     ] == ["ERROR"]
 
 
-async def limit_copies(house: House, max_bytes: int) -> None:
+async def limit_copies(replica: House, max_bytes: int) -> None:
     """Let the dead-letter topic take records of at most *max_bytes*."""
 
     def limit() -> None:
         resource = ConfigResource(
             ResourceType.TOPIC,
-            f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq",
+            f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq",
             incremental_configs=[
                 ConfigEntry(
                     "max.message.bytes",
@@ -517,20 +517,20 @@ async def limit_copies(house: House, max_bytes: int) -> None:
                 )
             ],
         )
-        admin = AdminClient({"bootstrap.servers": house.settings.kafka_bootstrap_servers})
+        admin = AdminClient({"bootstrap.servers": replica.settings.kafka_bootstrap_servers})
         admin.incremental_alter_configs([resource])[resource].result(10)
 
     await asyncio.to_thread(limit)
-    await until(lambda: refuses_over(house, max_bytes))
+    await until(lambda: refuses_over(replica, max_bytes))
 
 
-async def refuses_over(house: House, max_bytes: int) -> bool:
+async def refuses_over(replica: House, max_bytes: int) -> bool:
     """Tell whether the broker has heard of a limit of the dead-letter topic."""
-    name = f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq"
+    name = f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq"
 
     def limit() -> str | None:
         resource = ConfigResource(ResourceType.TOPIC, name)
-        admin = AdminClient({"bootstrap.servers": house.settings.kafka_bootstrap_servers})
+        admin = AdminClient({"bootstrap.servers": replica.settings.kafka_bootstrap_servers})
         entries = admin.describe_configs([resource])[resource].result(10)
         value: str | None = entries["max.message.bytes"].value
         return value
@@ -539,57 +539,59 @@ async def refuses_over(house: House, max_bytes: int) -> bool:
 
 
 @pytest.mark.parametrize("size", [3_000, 100_000, 500_000])
-async def test_a2_a_copy_that_its_topic_refuses_leaves_its_reason(house: House, size: int) -> None:
-    await house.healthy()
-    await limit_copies(house, 2_000)
+async def test_a2_a_copy_that_its_topic_refuses_leaves_its_reason(
+    replica: House, size: int
+) -> None:
+    await replica.healthy()
+    await limit_copies(replica, 2_000)
     await publish(
-        house,
+        replica,
         Topic.DEATH_NOTIFICATION,
         (b"x" * size, []),
         (b"y" * size, []),
         (b"small", []),
         (encoded(NOTICE), []),
     )
-    records = await house.read(f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq", 3)
+    records = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", 3)
     assert [record.value for record in records] == [None, None, b"small"]
     assert [header(record, "dlq_offset") for record in records] == ["0", "1", "2"]
-    assert [event["payload"].encode() for event in await stored(house)] == [encoded(NOTICE)]
-    assert house.kafka._dead_letter_producer.rebuilds == 1
+    assert [event["payload"].encode() for event in await stored(replica)] == [encoded(NOTICE)]
+    assert replica.kafka._dead_letter_producer.rebuilds == 1
 
 
 @pytest.mark.parametrize("value", [b"not json", None, b"x" * 300_000], ids=["text", "empty", "big"])
 async def test_a2_what_cannot_leave_even_its_reason_is_stepped_over(
-    house: House,
+    replica: House,
     value: bytes | None,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(deadletters, "SKIP_AFTER_SECONDS", 0.0)
-    await house.healthy()
-    await limit_copies(house, 50)
-    await publish(house, Topic.DEATH_NOTIFICATION, (value, []), (encoded(NOTICE), []))
-    assert [event["payload"].encode() for event in await stored(house)] == [encoded(NOTICE)]
+    await replica.healthy()
+    await limit_copies(replica, 50)
+    await publish(replica, Topic.DEATH_NOTIFICATION, (value, []), (encoded(NOTICE), []))
+    assert [event["payload"].encode() for event in await stored(replica)] == [encoded(NOTICE)]
     (line,) = [one for one in caplog.records if one.message == "inbox.record_stepped_over"]
     assert (line.levelname, line.partition, line.offset) == ("ERROR", 0, 0)
     labels = {"topic": Topic.DEATH_NOTIFICATION.value, "outcome": "stepped_over"}
-    assert house.registry.get_sample_value("govid_inbox_records_total", labels) == 1
+    assert replica.registry.get_sample_value("govid_inbox_records_total", labels) == 1
 
 
-async def test_a2_a_topic_that_refuses_for_a_while_stops_its_partition_only(house: House) -> None:
-    await house.healthy()
-    await limit_copies(house, 50)
-    async with house.outsider() as producer:
-        await producer.send_and_wait(house.wire(Topic.DEATH_NOTIFICATION), b"bad", partition=0)
+async def test_a2_a_topic_that_refuses_for_a_while_stops_its_partition_only(replica: House) -> None:
+    await replica.healthy()
+    await limit_copies(replica, 50)
+    async with replica.external_producer() as producer:
+        await producer.send_and_wait(replica.wire(Topic.DEATH_NOTIFICATION), b"bad", partition=0)
         await producer.send_and_wait(
-            house.wire(Topic.DEATH_NOTIFICATION), mark(Topic.DEATH_NOTIFICATION), partition=1
+            replica.wire(Topic.DEATH_NOTIFICATION), mark(Topic.DEATH_NOTIFICATION), partition=1
         )
-    await until(lambda: has_seen_mark(house))
-    await until(lambda: house.holds("inbound_fault", 1))
-    assert house.kafka.inbox.health() == "stopped"
-    await limit_copies(house, 1_000_000)
-    (record,) = await house.read(f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    await until(lambda: has_seen_mark(replica))
+    await until(lambda: replica.holds("inbound_fault", 1))
+    assert replica.kafka.inbox.health() == "stopped"
+    await limit_copies(replica, 1_000_000)
+    (record,) = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
     assert record.value == b"bad"
-    await until(lambda: house.holds("inbound_fault", 0))
+    await until(lambda: replica.holds("inbound_fault", 0))
 
 
 @pytest.mark.parametrize(
@@ -605,53 +607,53 @@ async def test_a2_a_topic_that_refuses_for_a_while_stops_its_partition_only(hous
     ids=["text", "null", "empty", "big", "type", "missing"],
 )
 async def test_a12_an_unreadable_record_is_reported_with_its_place(
-    house: House,
+    replica: House,
     value: bytes | None,
     reason: str,
     place: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await publish(house, Topic.DEATH_NOTIFICATION, (value, []))
+    await publish(replica, Topic.DEATH_NOTIFICATION, (value, []))
     (line,) = [one for one in caplog.records if one.message == "inbox.record_unreadable"]
     assert line.levelname == "ERROR"
     assert (line.topic, line.partition, line.offset, line.reason, line.place) == (
-        house.wire(Topic.DEATH_NOTIFICATION), 0, 0, reason, place,
+        replica.wire(Topic.DEATH_NOTIFICATION), 0, 0, reason, place,
     )  # fmt: skip
     assert "AB123456C" not in str(vars(line))
     labels = {"topic": Topic.DEATH_NOTIFICATION.value, "outcome": "unreadable"}
-    assert house.registry.get_sample_value("govid_inbox_records_total", labels) == 1
+    assert replica.registry.get_sample_value("govid_inbox_records_total", labels) == 1
 
 
-async def publish_untakeable(house: House) -> None:
+async def publish_untakeable(replica: House) -> None:
     """Write a record with a header whose name is no text, which aiokafka cannot read."""
-    async with house.outsider() as producer:
+    async with replica.external_producer() as producer:
         batch = producer.create_batch()
         batch.append(timestamp=None, key=None, value=encoded(NOTICE), headers=[("~~", b"1")])
         batch.close()
         data = bytearray(batch._build().replace(b"~~", b"\xff\xfe"))
         data[17:21] = calc_crc32c(data[21:]).to_bytes(4)
         batch._buffer = data
-        topic = house.wire(Topic.DEATH_NOTIFICATION)
+        topic = replica.wire(Topic.DEATH_NOTIFICATION)
         await (await producer.send_batch(batch, topic, partition=0))
 
 
-async def test_a6_a_header_whose_name_is_no_text_does_not_void_its_record(house: House) -> None:
-    await publish(house, Topic.DEATH_NOTIFICATION, (encoded({**NOTICE, "reason": "before"}), []))
-    await publish_untakeable(house)
+async def test_a6_a_header_whose_name_is_no_text_does_not_void_its_record(replica: House) -> None:
+    await publish(replica, Topic.DEATH_NOTIFICATION, (encoded({**NOTICE, "reason": "before"}), []))
+    await publish_untakeable(replica)
     behind = encoded({**NOTICE, "reason": "behind it"})
-    async with house.outsider() as producer:
-        await producer.send_and_wait(house.wire(Topic.DEATH_NOTIFICATION), behind, partition=0)
-    await until(lambda: has_come_in(house, "behind it"))
-    reasons = [msgspec.json.decode(event["payload"])["reason"] for event in await stored(house)]
+    async with replica.external_producer() as producer:
+        await producer.send_and_wait(replica.wire(Topic.DEATH_NOTIFICATION), behind, partition=0)
+    await until(lambda: has_come_in(replica, "behind it"))
+    reasons = [msgspec.json.decode(event["payload"])["reason"] for event in await stored(replica)]
     assert reasons == ["before", "registered", "behind it"]
 
 
-async def has_come_in(house: House, reason: str) -> bool:
-    return await house.count("event", f"payload->>'reason' = '{reason}'") == 1
+async def has_come_in(replica: House, reason: str) -> bool:
+    return await replica.count("event", f"payload->>'reason' = '{reason}'") == 1
 
 
-async def test_r14_what_the_database_refuses_is_set_aside_alone(house: House) -> None:
-    await house.database.reads.execute(
+async def test_r14_what_the_database_refuses_is_set_aside_alone(replica: House) -> None:
+    await replica.database.reads.execute(
         """
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'invalid_text_representation'; END $$;
@@ -661,24 +663,26 @@ async def test_r14_what_the_database_refuses_is_set_aside_alone(house: House) ->
     )
     good = encoded(NOTICE)
     await publish(
-        house,
+        replica,
         Topic.DEATH_NOTIFICATION,
         (good, []),
         (encoded({**NOTICE, "reason": "poison"}), []),
         (good, []),
     )
-    (record,) = await house.read(f"{house.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    (record,) = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
     assert header(record, "dlq_reason") == "not-storable"
-    assert [event["payload"].encode() for event in await stored(house)] == [good, good]
+    assert [event["payload"].encode() for event in await stored(replica)] == [good, good]
 
 
-async def has_caught_up(house: House, topic: Topic, records: int) -> bool:
+async def has_caught_up(replica: House, topic: Topic, records: int) -> bool:
     """Tell whether the inbox has committed the offsets of *records* of *topic*."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=house.settings.kafka_bootstrap_servers)
+    admin = AIOKafkaAdminClient(bootstrap_servers=replica.settings.kafka_bootstrap_servers)
     await admin.start()
     try:
-        offsets = await admin.list_consumer_group_offsets(f"{house.settings.kafka_client_id}.inbox")
+        offsets = await admin.list_consumer_group_offsets(
+            f"{replica.settings.kafka_client_id}.inbox"
+        )
     finally:
         await admin.close()
-    name = house.wire(topic)
+    name = replica.wire(topic)
     return sum(o.offset for tp, o in offsets.items() if tp.topic == name) >= records

@@ -35,14 +35,14 @@ def notice(number: int) -> bytes:
     ).encode()
 
 
-async def send(house: House, topic: str, *numbers: int) -> None:
-    async with house.outsider() as producer:
+async def send(replica: House, topic: str, *numbers: int) -> None:
+    async with replica.external_producer() as producer:
         for number in numbers:
             await producer.send_and_wait(topic, notice(number), partition=0)
 
 
-async def took_in(house: House, count: int) -> bool:
-    return await house.count("event", "type = 'hmrc.death.notified'") == count
+async def took_in(replica: House, count: int) -> bool:
+    return await replica.count("event", "type = 'hmrc.death.notified'") == count
 
 
 @pytest.mark.parametrize(
@@ -59,32 +59,32 @@ async def test_a9_records_removed_before_they_were_read_are_named(
     topic = kafka_settings.wire_name(Topic.DEATH_NOTIFICATION)
     count = removed_before - 1
     async with Database(kafka_settings) as database:
-        async with House(kafka_settings, database).open() as house:
-            await house.healthy()
-            await send(house, topic, 1)
-            await until(lambda: took_in(house, 1))
-        await send(house, topic, 2, 3, 4)
+        async with House(kafka_settings, database).open() as replica:
+            await replica.healthy()
+            await send(replica, topic, 1)
+            await until(lambda: took_in(replica, 1))
+        await send(replica, topic, 2, 3, 4)
         await administer(
-            house,
+            replica,
             lambda client: client.delete_records([TopicPartition(topic, 0, removed_before)]),
         )
-        async with House(kafka_settings, database).open() as house:
-            await send(house, topic, 5)
-            await until(lambda: took_in(house, 1 + read))
-            ((finding,), tally) = await prove(house)
+        async with House(kafka_settings, database).open() as replica:
+            await send(replica, topic, 5)
+            await until(lambda: took_in(replica, 1 + read))
+            ((finding,), tally) = await prove(replica)
             assert (finding.problem, finding.count) == ("inbound_removed", count)
             assert finding.text.startswith(
                 f"Kafka removed {count} records at {topic}/0/{place} before they were read"
             )
             assert f"`govid topics accept-gap {topic} 0 1 --reason '...'`" in finding.remedy
             assert tally.inbound_removed == count
-            counted = house.registry.get_sample_value(
+            counted = replica.registry.get_sample_value(
                 "govid_inbox_removed_records_total", {"topic": Topic.DEATH_NOTIFICATION}
             )
             assert counted == count
-            acts = Acts(connection, house.outbox)
+            acts = Acts(connection, replica.outbox)
             assert await accept_gap(connection, acts, topic, 0, 1, WHY) == count
-            assert (await prove(house))[0] == []
+            assert (await prove(replica))[0] == []
             assert await accept_gap(connection, acts, topic, 0, 1, WHY) == 0
     kinds = await connection.fetch("SELECT type FROM bus.event WHERE key = 'operator/topics'")
     assert [row["type"] for row in kinds] == ["bus.topic.gap_accepted"]
@@ -93,14 +93,14 @@ async def test_a9_records_removed_before_they_were_read_are_named(
 async def test_a9_nothing_is_named_where_nothing_was_removed(kafka_settings: BusSettings) -> None:
     topic = kafka_settings.wire_name(Topic.DEATH_NOTIFICATION)
     async with Database(kafka_settings) as database:
-        async with House(kafka_settings, database).open() as house:
-            await house.healthy()
-            await send(house, topic, 1)
-            await until(lambda: took_in(house, 1))
-        await send(house, topic, 2)
-        async with House(kafka_settings, database).open() as house:
-            await until(lambda: took_in(house, 2))
-            assert (await prove(house))[0] == []
+        async with House(kafka_settings, database).open() as replica:
+            await replica.healthy()
+            await send(replica, topic, 1)
+            await until(lambda: took_in(replica, 1))
+        await send(replica, topic, 2)
+        async with House(kafka_settings, database).open() as replica:
+            await until(lambda: took_in(replica, 2))
+            assert (await prove(replica))[0] == []
 
 
 async def test_a9_a_gap_that_grows_has_to_be_accepted_anew(connection: Any) -> None:

@@ -41,11 +41,11 @@ AT_ONCE = """
 
 
 async def send_batch(
-    house: House, topic: Topic, body: dict[str, object], count: int, name: bytes = b"~~"
+    replica: House, topic: Topic, body: dict[str, object], count: int, name: bytes = b"~~"
 ) -> None:
     """Write *count* records in one batch of partition 1, each with a header called *name*."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=house.settings.kafka_bootstrap_servers, max_batch_size=1_000_000
+        bootstrap_servers=replica.settings.kafka_bootstrap_servers, max_batch_size=1_000_000
     )
     await producer.start()
     try:
@@ -57,14 +57,14 @@ async def send_batch(
         data = bytearray(batch._build().replace(b"~~", name))
         data[17:21] = calc_crc32c(data[21:]).to_bytes(4)
         batch._buffer = data
-        await (await producer.send_batch(batch, house.wire(topic), partition=1))
+        await (await producer.send_batch(batch, replica.wire(topic), partition=1))
     finally:
         await producer.stop()
 
 
-async def numbers(house: House) -> list[int]:
+async def numbers(replica: House) -> list[int]:
     """Return the numbers of the events that came in, in the order of their arrival."""
-    rows = await house.database.reads.fetch(
+    rows = await replica.database.reads.fetch(
         "SELECT (payload->>'number')::int AS number FROM bus.event ORDER BY pos"
     )
     return [row["number"] for row in rows]
@@ -75,14 +75,14 @@ async def numbers(house: House) -> list[int]:
     ("count", "turns"), [(500, [500]), (501, [1, 500]), (1_203, [203, 500, 500])]
 )
 async def test_a1_a_batch_decoded_by_hand_comes_in_turns(
-    house: House, topic: Topic, body: dict[str, object], count: int, turns: list[int]
+    replica: House, topic: Topic, body: dict[str, object], count: int, turns: list[int]
 ) -> None:
-    await house.healthy()
+    await replica.healthy()
     # aiokafka refuses a batch for a header name that is not UTF-8.
-    await send_batch(house, topic, body, count, b"\xff\xfe")
-    await until(lambda: house.holds("event", count))
-    assert await numbers(house) == [*range(count)]
-    rows = await house.database.reads.fetch(
+    await send_batch(replica, topic, body, count, b"\xff\xfe")
+    await until(lambda: replica.holds("event", count))
+    assert await numbers(replica) == [*range(count)]
+    rows = await replica.database.reads.fetch(
         "SELECT count(*) AS records FROM bus.event GROUP BY xmin::text ORDER BY records"
     )
     assert [row["records"] for row in rows] == turns
@@ -91,13 +91,13 @@ async def test_a1_a_batch_decoded_by_hand_comes_in_turns(
 @EACH_TOPIC
 @EACH_DELAY
 async def test_a1_records_that_take_too_long_together_are_stored_alone(
-    house: House, topic: Topic, body: dict[str, object], delay: str
+    replica: House, topic: Topic, body: dict[str, object], delay: str
 ) -> None:
-    await house.healthy()
-    await house.database.reads.execute(SLOW_TOGETHER.format(delay))
-    await send_batch(house, topic, body, 3)
-    await until(lambda: house.holds("event", 3))
-    assert await numbers(house) == [0, 1, 2]
+    await replica.healthy()
+    await replica.database.reads.execute(SLOW_TOGETHER.format(delay))
+    await send_batch(replica, topic, body, 3)
+    await until(lambda: replica.holds("event", 3))
+    assert await numbers(replica) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -110,42 +110,42 @@ async def test_a1_records_that_take_too_long_together_are_stored_alone(
     ids=["deaths by server", "deaths by driver", "results by server"],
 )
 async def test_a1_a_record_that_takes_too_long_keeps_its_partition_only(
-    house: House, topic: Topic, body: dict[str, object], delay: str
+    replica: House, topic: Topic, body: dict[str, object], delay: str
 ) -> None:
     async def is_failing() -> bool:
-        return house.kafka.inbox.stopped.keys() == {(topic.value, 1)}
+        return replica.kafka.inbox.stopped.keys() == {(topic.value, 1)}
 
-    await house.healthy()
-    await house.database.reads.execute(SLOW_ALONE.format(delay))
-    await send_batch(house, topic, body, 3)
+    await replica.healthy()
+    await replica.database.reads.execute(SLOW_ALONE.format(delay))
+    await send_batch(replica, topic, body, 3)
     await until(is_failing)
-    await send_other(house, topic, body)
-    await until(lambda: house.holds("event", 2))
-    assert await numbers(house) == [0, 7]
-    await house.database.reads.execute(AT_ONCE)
-    await until(lambda: house.holds("event", 4))
-    assert await numbers(house) == [0, 7, 1, 2]
+    await send_other(replica, topic, body)
+    await until(lambda: replica.holds("event", 2))
+    assert await numbers(replica) == [0, 7]
+    await replica.database.reads.execute(AT_ONCE)
+    await until(lambda: replica.holds("event", 4))
+    assert await numbers(replica) == [0, 7, 1, 2]
 
 
-async def send_other(house: House, topic: Topic, body: dict[str, object]) -> None:
+async def send_other(replica: House, topic: Topic, body: dict[str, object]) -> None:
     """Write the record with the number 7 to partition 0."""
-    async with house.outsider() as outsider:
+    async with replica.external_producer() as external_producer:
         value = encoded({**body, "number": 7})
-        await outsider.send_and_wait(house.wire(topic), value, partition=0)
+        await external_producer.send_and_wait(replica.wire(topic), value, partition=0)
 
 
 @EACH_TOPIC
 async def test_a1_a_record_that_takes_too_long_is_named(
-    house: House, topic: Topic, body: dict[str, object]
+    replica: House, topic: Topic, body: dict[str, object]
 ) -> None:
-    await house.healthy()
-    await house.database.reads.execute(SLOW_ALONE.format(DELAYS["server"]))
-    await send_batch(house, topic, body, 3)
-    await until(lambda: house.holds("inbound_fault", 1))
-    (fault,) = await InboundFaults(house.database.bus_reads).fetch_all()
+    await replica.healthy()
+    await replica.database.reads.execute(SLOW_ALONE.format(DELAYS["server"]))
+    await send_batch(replica, topic, body, 3)
+    await until(lambda: replica.holds("inbound_fault", 1))
+    (fault,) = await InboundFaults(replica.database.bus_reads).fetch_all()
     assert (fault.place, fault.kind, fault.reason) == (
-        f"{house.wire(topic)}/1/1",
+        f"{replica.wire(topic)}/1/1",
         "failing",
         "govid.bus.kafka.inbox.StoringTimedOut",
     )
-    assert house.kafka.inbox.health() == "stopped"
+    assert replica.kafka.inbox.health() == "stopped"

@@ -35,44 +35,44 @@ async def kafka_database(kafka_settings: BusSettings) -> AsyncIterator[Database]
         yield database
 
 
-async def forget(house: House, ids: Sequence[UUID]) -> None:
+async def forget(replica: House, ids: Sequence[UUID]) -> None:
     """Make the database as it was before the events *ids*, which Kafka has."""
-    await execute(house, "DELETE FROM bus.receipt WHERE event_id = ANY ($1)", ids)
-    await execute(house, "DELETE FROM bus.event WHERE id = ANY ($1)", ids)
+    await execute(replica, "DELETE FROM bus.receipt WHERE event_id = ANY ($1)", ids)
+    await execute(replica, "DELETE FROM bus.event WHERE id = ANY ($1)", ids)
 
 
 @pytest.mark.parametrize("forgotten", [1, 3, 5])
 async def test_a14_after_a_restore_nothing_is_published_until_it_is_accepted(
     kafka_settings: BusSettings, kafka_database: Database, connection: Any, forgotten: int
 ) -> None:
-    async with House(kafka_settings, kafka_database).open() as house:
-        ids = await publish(house, 5)
-        await forget(house, ids[-forgotten:])
-    async with House(kafka_settings, kafka_database).open() as house:
-        await until(lambda: is_health(house, "ahead"))
-        await house.emit(a_request(uuid4()))
-        (one,) = house.kafka.relay.guard.ahead
+    async with House(kafka_settings, kafka_database).open() as replica:
+        ids = await publish(replica, 5)
+        await forget(replica, ids[-forgotten:])
+    async with House(kafka_settings, kafka_database).open() as replica:
+        await until(lambda: is_health(replica, "ahead"))
+        await replica.emit(a_request(uuid4()))
+        (one,) = replica.kafka.relay.guard.ahead
         assert (one.topic, one.event_id, one.end - one.first) == (
-            house.wire(Topic.VERIFICATION_REQUEST),
+            replica.wire(Topic.VERIFICATION_REQUEST),
             ids[-forgotten],
             forgotten,
         )
         assert one.sentence.startswith(
             f"Kafka is ahead of this database at {one.topic}/{one.partition}: event {one.event_id}"
         )
-        assert house.kafka.relay.acknowledged == 0
-        await accept_ahead(connection, Acts(connection, house.outbox), [one], WHY)
-        await house.drained()
-        assert await is_health(house, "ok")
+        assert replica.kafka.relay.acknowledged == 0
+        await accept_ahead(connection, Acts(connection, replica.outbox), [one], WHY)
+        await replica.drained()
+        assert await is_health(replica, "ok")
         # Nobody is told to stop for what was accepted; that rows are missing stays true.
-        ((finding,), tally) = await prove(house)
+        ((finding,), tally) = await prove(replica)
         assert (finding.problem, finding.event_id) == ("record_unknown", ids[-forgotten])
         assert tally.ahead_since is None
     # What was accepted once is accepted, also by the next server.
-    async with House(kafka_settings, kafka_database).open() as house:
-        await house.emit(a_request(uuid4()))
-        await house.drained()
-        assert not house.kafka.is_ahead
+    async with House(kafka_settings, kafka_database).open() as replica:
+        await replica.emit(a_request(uuid4()))
+        await replica.drained()
+        assert not replica.kafka.is_ahead
     acts = await connection.fetch("SELECT type FROM bus.event WHERE key = 'operator/topics'")
     assert [row["type"] for row in acts] == ["bus.topic.kafka_ahead_accepted"]
 
@@ -93,46 +93,46 @@ async def test_a14_after_a_restore_nothing_is_published_until_it_is_accepted(
 async def test_a14_records_that_this_installation_did_not_write_are_no_reason_to_wait(
     kafka_settings: BusSettings, kafka_database: Database, headers: list[tuple[str, bytes]]
 ) -> None:
-    async with House(kafka_settings, kafka_database).open() as house:
-        await publish(house, 1)
-        async with house.outsider() as producer:
+    async with House(kafka_settings, kafka_database).open() as replica:
+        await publish(replica, 1)
+        async with replica.external_producer() as producer:
             for topic in (Topic.VERIFICATION_REQUEST, Topic.DEATH_NOTIFICATION):
-                await producer.send_and_wait(house.wire(topic), b"{}", headers=headers)
-    async with House(kafka_settings, kafka_database).open() as house:
-        await publish(house, 1)
-        assert await is_health(house, "ok")
+                await producer.send_and_wait(replica.wire(topic), b"{}", headers=headers)
+    async with House(kafka_settings, kafka_database).open() as replica:
+        await publish(replica, 1)
+        assert await is_health(replica, "ok")
 
 
 async def test_a14_a_record_without_its_receipt_is_no_reason_to_wait(
     kafka_settings: BusSettings, kafka_database: Database
 ) -> None:
-    async with House(kafka_settings, kafka_database).open() as house:
-        (event_id,) = await publish(house, 1)
-        await execute(house, "DELETE FROM bus.receipt WHERE event_id = $1", event_id)
-    async with House(kafka_settings, kafka_database).open() as house:
-        await publish(house, 1)
-        assert await is_health(house, "ok")
+    async with House(kafka_settings, kafka_database).open() as replica:
+        (event_id,) = await publish(replica, 1)
+        await execute(replica, "DELETE FROM bus.receipt WHERE event_id = $1", event_id)
+    async with House(kafka_settings, kafka_database).open() as replica:
+        await publish(replica, 1)
+        assert await is_health(replica, "ok")
 
 
 async def test_a14_a_topic_that_was_created_again_is_no_reason_to_wait(
     kafka_settings: BusSettings, kafka_database: Database
 ) -> None:
-    async with House(kafka_settings, kafka_database).open() as house:
-        await publish(house, 3)
+    async with House(kafka_settings, kafka_database).open() as replica:
+        await publish(replica, 3)
     topic = kafka_settings.wire_name(Topic.VERIFICATION_REQUEST)
-    await administer(house, lambda client: client.delete_topics([topic]))
+    await administer(replica, lambda client: client.delete_topics([topic]))
     await until(lambda: is_gone(kafka_settings, topic))
-    async with House(kafka_settings, kafka_database).open() as house:
-        await publish(house, 1)
-        assert await is_health(house, "ok")
+    async with House(kafka_settings, kafka_database).open() as replica:
+        await publish(replica, 1)
+        assert await is_health(replica, "ok")
 
 
 async def test_a14_check_says_what_serve_says(
     kafka_settings: BusSettings, kafka_database: Database
 ) -> None:
-    async with House(kafka_settings, kafka_database).open() as house:
-        ids = await publish(house, 2)
-        await forget(house, ids[1:])
+    async with House(kafka_settings, kafka_database).open() as replica:
+        ids = await publish(replica, 2)
+        await forget(replica, ids[1:])
     found = await look(kafka_settings)
     (fault,) = found.relay_faults
     assert fault.startswith("Kafka is ahead of this database at ")
@@ -142,18 +142,18 @@ async def test_a14_check_says_what_serve_says(
     )
 
 
-async def test_a13_the_records_of_another_installation_are_named_as_such(house: House) -> None:
-    await publish(house, 1)
+async def test_a13_the_records_of_another_installation_are_named_as_such(replica: House) -> None:
+    await publish(replica, 1)
     headers = [
         ("ce_id", str(uuid7()).encode()),
         ("ce_source", b"/govid/identity"),
         ("ce_installation", b"00000000000000ff"),
     ]
-    async with house.outsider() as producer:
-        name = house.wire(Topic.VERIFICATION_REQUEST)
+    async with replica.external_producer() as producer:
+        name = replica.wire(Topic.VERIFICATION_REQUEST)
         for _ in range(2):
             await producer.send_and_wait(name, b"{}", partition=0, headers=headers)
-    ((finding,), _) = await prove(house)
+    ((finding,), _) = await prove(replica)
     assert (finding.problem, finding.place) == ("foreign_producer", f"{name}/0")
     assert finding.text.startswith(
         f"2 records at {name}/0 are of another installation of govid (00000000000000ff)"
@@ -174,8 +174,8 @@ async def look(settings: BusSettings) -> KafkaFindings:
     return await kafka_findings(loaded)
 
 
-async def is_health(house: House, state: str) -> bool:
-    return house.kafka.health() == state
+async def is_health(replica: House, state: str) -> bool:
+    return replica.kafka.health() == state
 
 
 async def is_gone(settings: BusSettings, topic: str) -> bool:

@@ -71,10 +71,10 @@ async def test_c13_what_can_lose_acknowledged_records_is_a_warning(
 
 
 @pytest.fixture
-async def settled(house: House) -> House:
+async def settled(replica: House) -> House:
     """Return a replica that has created its topics."""
-    await house.healthy()
-    return house
+    await replica.healthy()
+    return replica
 
 
 async def test_c13_a_single_broker_is_told_of(settled: House) -> None:

@@ -41,42 +41,42 @@ def depose(monkeypatch: pytest.MonkeyPatch) -> Depose:
     return use
 
 
-async def is_in(house: House, state: str, stopped: dict[tuple[str, int], int]) -> bool:
-    return (house.kafka.inbox.health(), house.kafka.inbox.stopped) == (state, stopped)
+async def is_in(replica: House, state: str, stopped: dict[tuple[str, int], int]) -> bool:
+    return (replica.kafka.inbox.health(), replica.kafka.inbox.stopped) == (state, stopped)
 
 
-async def send(house: House, topic: Topic, partition: int, count: int = 1) -> None:
-    async with house.outsider() as outsider:
+async def send(replica: House, topic: Topic, partition: int, count: int = 1) -> None:
+    async with replica.external_producer() as external_producer:
         for number in range(count):
             value = encoded({**BODIES[topic], "number": number})
-            await outsider.send_and_wait(house.wire(topic), value, partition=partition)
+            await external_producer.send_and_wait(replica.wire(topic), value, partition=partition)
 
 
-async def lags(house: House, expected: dict[tuple[str, int], int]) -> bool:
-    return expected.items() <= house.kafka.inbox.lag.items()
+async def lags(replica: House, expected: dict[tuple[str, int], int]) -> bool:
+    return expected.items() <= replica.kafka.inbox.lag.items()
 
 
 @pytest.mark.parametrize("topic", OTHER)
 async def test_a3_a_partition_without_a_leader_is_failing_and_blinds_no_other(
-    house: House, topic: Topic, depose: Depose
+    replica: House, topic: Topic, depose: Depose
 ) -> None:
     led, other = (topic.value, 0), (OTHER[topic].value, 1)
-    await until(lambda: lags(house, {led: 0, other: 0, (topic.value, 1): 0}))
-    give_back = depose(house.wire(topic))
-    await until(lambda: is_in(house, "failing", {(topic.value, 1): 0}))
-    await until(lambda: is_in(house, "stopped", {(topic.value, 1): 1}))
+    await until(lambda: lags(replica, {led: 0, other: 0, (topic.value, 1): 0}))
+    give_back = depose(replica.wire(topic))
+    await until(lambda: is_in(replica, "failing", {(topic.value, 1): 0}))
+    await until(lambda: is_in(replica, "stopped", {(topic.value, 1): 1}))
     # What cannot be stored keeps a lag that has to be measured meanwhile.
-    await house.database.reads.execute("ALTER TABLE bus.inbox RENAME TO elsewhere")
-    await send(house, topic, 0, 2)
-    await send(house, OTHER[topic], 1, 3)
-    await until(lambda: lags(house, {led: 2, other: 3}))
-    await house.database.reads.execute("ALTER TABLE bus.elsewhere RENAME TO inbox")
-    await until(lambda: house.holds("event", 5))
-    assert await house.count("inbound_fault", "reason = 'no-leader'") == 0
+    await replica.database.reads.execute("ALTER TABLE bus.inbox RENAME TO elsewhere")
+    await send(replica, topic, 0, 2)
+    await send(replica, OTHER[topic], 1, 3)
+    await until(lambda: lags(replica, {led: 2, other: 3}))
+    await replica.database.reads.execute("ALTER TABLE bus.elsewhere RENAME TO inbox")
+    await until(lambda: replica.holds("event", 5))
+    assert await replica.count("inbound_fault", "reason = 'no-leader'") == 0
     give_back()
-    await send(house, topic, 1)
-    await until(lambda: house.holds("event", 6))
-    await until(lambda: is_in(house, "ok", {}))
+    await send(replica, topic, 1)
+    await until(lambda: replica.holds("event", 6))
+    await until(lambda: is_in(replica, "ok", {}))
 
 
 @pytest.mark.parametrize("topic", OTHER)
@@ -86,52 +86,52 @@ async def test_a3_a_partition_that_begins_without_a_leader_stops_no_other(
     give_back = depose(kafka_settings.wire_name(topic))
     async with (
         Database(kafka_settings) as database,
-        House(kafka_settings, database).open() as house,
+        House(kafka_settings, database).open() as replica,
     ):
-        await house.healthy()
-        await send(house, topic, 0)
-        await send(house, OTHER[topic], 1)
-        await until(lambda: house.holds("event", 2))
-        await until(lambda: is_in(house, "failing", {(topic.value, 1): 0}))
+        await replica.healthy()
+        await send(replica, topic, 0)
+        await send(replica, OTHER[topic], 1)
+        await until(lambda: replica.holds("event", 2))
+        await until(lambda: is_in(replica, "failing", {(topic.value, 1): 0}))
         give_back()
         # With no record to read: it ends with the cause.
-        await until(lambda: is_in(house, "ok", {}))
-        await send(house, topic, 1)
-        await until(lambda: house.holds("event", 3))
+        await until(lambda: is_in(replica, "ok", {}))
+        await send(replica, topic, 1)
+        await until(lambda: replica.holds("event", 3))
 
 
 @pytest.mark.parametrize("topic", OTHER)
 async def test_a3_a_topic_that_tells_no_end_does_not_hide_the_other(
-    house: House, topic: Topic, monkeypatch: pytest.MonkeyPatch
+    replica: House, topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask, name = Fetcher.end_offsets, house.wire(topic)
+    ask, name = Fetcher.end_offsets, replica.wire(topic)
 
     async def refusing(fetcher: Fetcher, partitions: Any, *limits: int) -> Any:
         if name in {one.topic for one in partitions}:
             raise TopicAuthorizationFailedError(name)
         return await ask(fetcher, partitions, *limits)
 
-    await house.healthy()
+    await replica.healthy()
     monkeypatch.setattr(Fetcher, "end_offsets", refusing)
-    await house.database.reads.execute("ALTER TABLE bus.inbox RENAME TO elsewhere")
-    await send(house, OTHER[topic], 1, 3)
-    await until(lambda: lags(house, {(OTHER[topic].value, 1): 3}))
+    await replica.database.reads.execute("ALTER TABLE bus.inbox RENAME TO elsewhere")
+    await send(replica, OTHER[topic], 1, 3)
+    await until(lambda: lags(replica, {(OTHER[topic].value, 1): 3}))
 
 
 @pytest.mark.parametrize("keys", [3, 8, 20])
 async def test_a3_verify_names_a_partition_without_a_leader_and_proves_the_others(
-    house: House, depose: Depose, keys: int
+    replica: House, depose: Depose, keys: int
 ) -> None:
     for _ in range(keys):
-        await publish(house, 2)
-    topic = house.wire(Topic.VERIFICATION_REQUEST)
-    unproved = await house.count("receipt", f"topic = '{topic}' AND partition = 1")
+        await publish(replica, 2)
+    topic = replica.wire(Topic.VERIFICATION_REQUEST)
+    unproved = await replica.count("receipt", f"topic = '{topic}' AND partition = 1")
     give_back = depose(topic)
-    ((finding,), tally) = await prove(house)
+    ((finding,), tally) = await prove(replica)
     assert (finding.problem, finding.place) == ("partition_silent", f"{topic}/1")
     assert tally.proved == 2 * keys - unproved
     give_back()
-    assert await prove(house) == (
+    assert await prove(replica) == (
         [],
         msgspec.structs.replace(tally, proved=2 * keys, records_read=2 * keys),
     )

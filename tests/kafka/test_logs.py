@@ -37,11 +37,11 @@ DECIDED = AccessDecided(
 )
 
 
-async def test_r15_an_activity_record_has_the_contracts_members(house: House) -> None:
-    await house.healthy()
-    house.kafka.logs.activity(RECEIVED)
-    house.kafka.logs.activity(FINISHED)
-    records = await house.read(Topic.ACTIVITY, 2)
+async def test_r15_an_activity_record_has_the_contracts_members(replica: House) -> None:
+    await replica.healthy()
+    replica.kafka.logs.activity(RECEIVED)
+    replica.kafka.logs.activity(FINISHED)
+    records = await replica.read(Topic.ACTIVITY, 2)
     first, second = sorted(records, key=lambda record: len(record.value))
     assert first.key is None
     assert msgspec.json.decode(first.value) == {
@@ -73,21 +73,21 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("patience")
-async def test_r15_an_access_record_goes_straight_to_kafka(house: House) -> None:
-    await house.healthy()
-    house.kafka.logs.access(DECIDED)
-    (record,) = await house.read(Topic.ACCESS, 1)
+async def test_r15_an_access_record_goes_straight_to_kafka(replica: House) -> None:
+    await replica.healthy()
+    replica.kafka.logs.access(DECIDED)
+    (record,) = await replica.read(Topic.ACCESS, 1)
     assert record.value == msgspec.json.encode(DECIDED)
     assert UUID(header(record, "ce_id")).version == 7
     assert header(record, "ce_type") == "gateway.access.decided.v1"
-    assert await house.count("event") == 0
+    assert await replica.count("event") == 0
 
 
 @pytest.mark.usefixtures("patience")
-async def test_records_put_before_a_stop_are_sent(house: House) -> None:
-    await house.healthy()
-    [house.kafka.logs.access(DECIDED) for _ in range(3000)]
-    await house.kafka.stop()
-    records = await house.read(Topic.ACCESS, 3000)
+async def test_records_put_before_a_stop_are_sent(replica: House) -> None:
+    await replica.healthy()
+    [replica.kafka.logs.access(DECIDED) for _ in range(3000)]
+    await replica.kafka.stop()
+    records = await replica.read(Topic.ACCESS, 3000)
     assert len({header(record, "ce_id") for record in records}) == 3000
-    assert house.kafka.logs.dropped == 0
+    assert replica.kafka.logs.dropped == 0

@@ -17,35 +17,35 @@ STRANGE = b"AB123456C.died.v1"
 """What a producer outside may call a type; it must not become a label (I9)."""
 
 
-def counted(house: House, name: str, **labels: str) -> float | None:
-    return house.registry.get_sample_value(f"govid_{name}", labels)
+def counted(replica: House, name: str, **labels: str) -> float | None:
+    return replica.registry.get_sample_value(f"govid_{name}", labels)
 
 
-async def test_acknowledged_events_are_counted_by_their_topic(house: House) -> None:
+async def test_acknowledged_events_are_counted_by_their_topic(replica: House) -> None:
     topic = Topic.VERIFICATION_REQUEST.value
-    await house.emit(a_request(uuid4()), a_request(uuid4()))
-    await until(lambda: acknowledged(house, topic, 2))
-    assert counted(house, "relay_ack_seconds_count", topic=topic) == 2
-    assert counted(house, "deliveries_total", subscriber=RELAY, outcome="done") == 2
-    assert house.kafka.relay_state is State.OK
+    await replica.emit(a_request(uuid4()), a_request(uuid4()))
+    await until(lambda: acknowledged(replica, topic, 2))
+    assert counted(replica, "relay_ack_seconds_count", topic=topic) == 2
+    assert counted(replica, "deliveries_total", subscriber=RELAY, outcome="done") == 2
+    assert replica.kafka.relay_state is State.OK
 
 
-async def acknowledged(house: House, topic: str, count: int) -> bool:
-    return counted(house, "relay_acked_total", topic=topic) == count
+async def acknowledged(replica: House, topic: str, count: int) -> bool:
+    return counted(replica, "relay_acked_total", topic=topic) == count
 
 
-async def test_a_producer_that_was_given_up_is_counted_once(house: House) -> None:
-    await house.healthy()
-    producer = await house.kafka.relay._producer.ready()
-    house.kafka.relay._producer.replace(producer, "tests.Reason")
-    house.kafka.relay._producer.replace(producer, "tests.Reason")
-    assert counted(house, "relay_producer_rebuilds_total", reason="tests.Reason") == 1
+async def test_a_producer_that_was_given_up_is_counted_once(replica: House) -> None:
+    await replica.healthy()
+    producer = await replica.kafka.relay._producer.ready()
+    replica.kafka.relay._producer.replace(producer, "tests.Reason")
+    replica.kafka.relay._producer.replace(producer, "tests.Reason")
+    assert counted(replica, "relay_producer_rebuilds_total", reason="tests.Reason") == 1
 
 
-async def test_what_came_in_is_counted_by_its_fate(house: House) -> None:
+async def test_what_came_in_is_counted_by_its_fate(replica: House) -> None:
     again = (encoded(NOTICE), [("ce_id", b"the same")])
     await publish(
-        house,
+        replica,
         DEATHS,
         again,
         again,
@@ -55,19 +55,19 @@ async def test_what_came_in_is_counted_by_its_fate(house: House) -> None:
     )
     # The mark counts as taken.
     expected = {"taken": 3, "known": 1, "unknown_type": 1, "unreadable": 1}
-    await until(lambda: read(house, expected))
-    assert counted(house, "events_emitted_total", type="hmrc.death.notified") == 3
-    assert counted(house, "events_emitted_total", type="unknown") == 1
-    await until(lambda: nothing_left(house))
+    await until(lambda: read(replica, expected))
+    assert counted(replica, "events_emitted_total", type="hmrc.death.notified") == 3
+    assert counted(replica, "events_emitted_total", type="unknown") == 1
+    await until(lambda: nothing_left(replica))
 
 
-async def read(house: House, expected: dict[str, int]) -> bool:
+async def read(replica: House, expected: dict[str, int]) -> bool:
     return {
-        outcome: counted(house, "inbox_records_total", topic=DEATHS.value, outcome=outcome)
+        outcome: counted(replica, "inbox_records_total", topic=DEATHS.value, outcome=outcome)
         for outcome in expected
     } == expected
 
 
-async def nothing_left(house: House) -> bool:
-    lag = house.kafka.inbox.lag
+async def nothing_left(replica: House) -> bool:
+    lag = replica.kafka.inbox.lag
     return (DEATHS.value, 0) in lag and set(lag.values()) == {0}

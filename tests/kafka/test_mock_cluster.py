@@ -14,34 +14,34 @@ from tests.kafka.test_inbox import NOTICE, encoded
 
 
 @pytest.fixture
-async def mock_house(bus_settings: BusSettings, mock_cluster: str) -> AsyncIterator[House]:
+async def mock_replica(bus_settings: BusSettings, mock_cluster: str) -> AsyncIterator[House]:
     """Return a replica that runs on the in-memory cluster."""
     settings = msgspec.structs.replace(on(mock_cluster, bus_settings), kafka_generation="g1")
-    async with Database(settings) as database, House(settings, database).open() as house:
-        yield house
+    async with Database(settings) as database, House(settings, database).open() as replica:
+        yield replica
 
 
-async def test_events_go_out_and_notices_come_in(mock_house: House) -> None:
-    house, account = mock_house, uuid4()
-    await house.emit(a_request(account, "1"), a_request(account, "2"))
-    records = await house.read(Topic.VERIFICATION_REQUEST, 2)
+async def test_events_go_out_and_notices_come_in(mock_replica: House) -> None:
+    replica, account = mock_replica, uuid4()
+    await replica.emit(a_request(account, "1"), a_request(account, "2"))
+    records = await replica.read(Topic.VERIFICATION_REQUEST, 2)
     assert [header(record, "ce_sequence") for record in records] == ["1", "2"]
-    async with house.outsider() as producer:
+    async with replica.external_producer() as producer:
         await producer.send_and_wait(
-            house.wire(Topic.DEATH_NOTIFICATION), encoded(NOTICE), partition=0
+            replica.wire(Topic.DEATH_NOTIFICATION), encoded(NOTICE), partition=0
         )
-    await until(lambda: has_come_in(house))
-    assert await house.database.reads.fetchval("SELECT foreign_id FROM bus.inbox") == (
-        f"g1/{house.wire(Topic.DEATH_NOTIFICATION)}/0/0"
+    await until(lambda: has_come_in(replica))
+    assert await replica.database.reads.fetchval("SELECT foreign_id FROM bus.inbox") == (
+        f"g1/{replica.wire(Topic.DEATH_NOTIFICATION)}/0/0"
     )
 
 
-async def test_topics_get_the_default_number_of_partitions(mock_house: House) -> None:
-    await mock_house.healthy()
-    counts = await mock_house.database.reads.fetch("SELECT partitions FROM bus.topic")
+async def test_topics_get_the_default_number_of_partitions(mock_replica: House) -> None:
+    await mock_replica.healthy()
+    counts = await mock_replica.database.reads.fetch("SELECT partitions FROM bus.topic")
     assert [row["partitions"] for row in counts] == [4] * 9
-    assert mock_house.kafka.mismatches == {}
+    assert mock_replica.kafka.mismatches == {}
 
 
-async def has_come_in(house: House) -> bool:
-    return await house.count("inbox") == 1
+async def has_come_in(replica: House) -> bool:
+    return await replica.count("inbox") == 1

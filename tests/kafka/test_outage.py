@@ -24,133 +24,133 @@ ACCOUNTS = 20
 
 
 @pytest.fixture(autouse=True)
-def alive(mortal_kafka: kafka.Broker) -> Iterator[None]:
+def alive(killable_kafka: kafka.Broker) -> Iterator[None]:
     """Leave the broker running, whatever a test did to it."""
     yield
-    mortal_kafka.start()
-    kafka.wait_until_ready(mortal_kafka.address)
+    killable_kafka.start()
+    kafka.wait_until_ready(killable_kafka.address)
 
 
 async def test_r6_what_happens_while_kafka_is_away_arrives_afterwards(
-    mortal_house: House, mortal_kafka: kafka.Broker
+    killable_replica: House, killable_kafka: kafka.Broker
 ) -> None:
-    house, accounts = mortal_house, [uuid4() for _ in range(ACCOUNTS)]
-    await house.healthy()
-    await emit_to_each(house, accounts, "before")
-    mortal_kafka.kill()
+    replica, accounts = killable_replica, [uuid4() for _ in range(ACCOUNTS)]
+    await replica.healthy()
+    await emit_to_each(replica, accounts, "before")
+    killable_kafka.kill()
     for n in range(9):
-        await emit_to_each(house, accounts, f"during {n}")
-    await until(lambda: is_down(house))
-    mortal_kafka.start()
-    await house.drained()
-    records = await house.read(Topic.VERIFICATION_REQUEST, 10 * ACCOUNTS)
+        await emit_to_each(replica, accounts, f"during {n}")
+    await until(lambda: is_down(replica))
+    killable_kafka.start()
+    await replica.drained()
+    records = await replica.read(Topic.VERIFICATION_REQUEST, 10 * ACCOUNTS)
     assert in_order(records, accounts, 10)
     assert len({header(record, "ce_id") for record in records}) == 10 * ACCOUNTS
-    assert await house.count("receipt") == 10 * ACCOUNTS
-    assert await house.count("parked") == 0
-    assert await house.count("dead") == 0
+    assert await replica.count("receipt") == 10 * ACCOUNTS
+    assert await replica.count("parked") == 0
+    assert await replica.count("dead") == 0
 
 
 async def test_r7_a_frozen_broker_costs_a_producer_and_nothing_else(
-    mortal_house: House, mortal_kafka: kafka.Broker
+    killable_replica: House, killable_kafka: kafka.Broker
 ) -> None:
-    house, accounts = mortal_house, [uuid4() for _ in range(ACCOUNTS)]
-    await emit_to_each(house, accounts, "before")
-    await house.drained()
-    mortal_kafka.freeze()
-    await emit_to_each(house, accounts, "during")
-    await until(lambda: has_replaced(house))
-    mortal_kafka.thaw()
-    await house.drained()
-    records = await house.read(Topic.VERIFICATION_REQUEST, 2 * ACCOUNTS)
+    replica, accounts = killable_replica, [uuid4() for _ in range(ACCOUNTS)]
+    await emit_to_each(replica, accounts, "before")
+    await replica.drained()
+    killable_kafka.freeze()
+    await emit_to_each(replica, accounts, "during")
+    await until(lambda: has_replaced(replica))
+    killable_kafka.thaw()
+    await replica.drained()
+    records = await replica.read(Topic.VERIFICATION_REQUEST, 2 * ACCOUNTS)
     assert in_order(records, accounts, 2)
-    assert await house.count("parked") == 0
+    assert await replica.count("parked") == 0
 
 
 async def test_r6_whoever_watches_a_topic_may_leave_although_kafka_is_frozen(
-    mortal_house: House, mortal_kafka: kafka.Broker
+    killable_replica: House, killable_kafka: kafka.Broker
 ) -> None:
-    house = mortal_house
-    await house.healthy()
-    topic = house.settings.wire_name(Topic.ACCESS)
-    async with watching(mortal_kafka.address, [topic], since=None, from_start=True) as records:
-        house.kafka.logs.access(a_decision(1))
+    replica = killable_replica
+    await replica.healthy()
+    topic = replica.settings.wire_name(Topic.ACCESS)
+    async with watching(killable_kafka.address, [topic], since=None, from_start=True) as records:
+        replica.kafka.logs.access(a_decision(1))
         await anext(records)
-        mortal_kafka.freeze()
+        killable_kafka.freeze()
         left = monotonic()
     assert monotonic() - left < 5
 
 
 async def test_r6_access_records_survive_an_outage(
-    mortal_house: House, mortal_kafka: kafka.Broker
+    killable_replica: House, killable_kafka: kafka.Broker
 ) -> None:
-    house = mortal_house
-    await house.healthy()
-    mortal_kafka.kill()
-    [house.kafka.logs.access(a_decision(n)) for n in range(1000)]
-    await until(lambda: all_stored(house, 1000))
-    mortal_kafka.start()
-    await house.drained()
-    records = await house.read(Topic.ACCESS, 1000)
+    replica = killable_replica
+    await replica.healthy()
+    killable_kafka.kill()
+    [replica.kafka.logs.access(a_decision(n)) for n in range(1000)]
+    await until(lambda: all_stored(replica, 1000))
+    killable_kafka.start()
+    await replica.drained()
+    records = await replica.read(Topic.ACCESS, 1000)
     resources = {msgspec.json.decode(record.value)["resource"] for record in records}
     assert resources == {f"/r/{n}" for n in range(1000)}
-    assert house.kafka.logs.dropped == 0
+    assert replica.kafka.logs.dropped == 0
 
 
 async def test_r6_activity_records_are_counted_when_they_are_dropped(
-    mortal_house: House, mortal_kafka: kafka.Broker
+    killable_replica: House, killable_kafka: kafka.Broker
 ) -> None:
-    house = mortal_house
-    await house.healthy()
-    mortal_kafka.kill()
-    [house.kafka.logs.activity(an_activity(n)) for n in range(30_000)]
-    await until(lambda: has_dropped(house, 30_000))
-    assert await house.count("event") == 0
+    replica = killable_replica
+    await replica.healthy()
+    killable_kafka.kill()
+    [replica.kafka.logs.activity(an_activity(n)) for n in range(30_000)]
+    await until(lambda: has_dropped(replica, 30_000))
+    assert await replica.count("event") == 0
 
 
 async def test_r6_an_outage_ends_neither_the_process_nor_its_stop(
-    mortal_house: House, mortal_kafka: kafka.Broker
+    killable_replica: House, killable_kafka: kafka.Broker
 ) -> None:
-    house = mortal_house
-    await house.healthy()
-    mortal_kafka.freeze()
-    await emit_to_each(house, [uuid4()], "during")
+    replica = killable_replica
+    await replica.healthy()
+    killable_kafka.freeze()
+    await emit_to_each(replica, [uuid4()], "during")
     began = monotonic()
-    await house.kafka.stop()
+    await replica.kafka.stop()
     assert monotonic() - began < 10
-    assert await house.count("delivery") == 1
+    assert await replica.count("delivery") == 1
 
 
 async def test_r6_a_stop_leaves_neither_task_nor_connection_when_kafka_falls_silent(
-    mortal_settings: BusSettings, mortal_kafka: kafka.Broker
+    killable_settings: BusSettings, killable_kafka: kafka.Broker
 ) -> None:
-    async with Database(mortal_settings) as database:
-        before, house = asyncio.all_tasks(), House(mortal_settings, database)
-        await house.kafka.start()
-        async with house.outsider() as producer:
-            await producer.send_and_wait(house.wire(Topic.DEATH_NOTIFICATION), b"no notice")
-        await until(lambda: has_read(house))
-        mortal_kafka.freeze()
-        await house.emit(a_request(uuid4()))
-        await house.kafka.stop()
+    async with Database(killable_settings) as database:
+        before, replica = asyncio.all_tasks(), House(killable_settings, database)
+        await replica.kafka.start()
+        async with replica.external_producer() as producer:
+            await producer.send_and_wait(replica.wire(Topic.DEATH_NOTIFICATION), b"no notice")
+        await until(lambda: has_read(replica))
+        killable_kafka.freeze()
+        await replica.emit(a_request(uuid4()))
+        await replica.kafka.stop()
         # Each connection has a task that reads it.
         assert asyncio.all_tasks() == before
 
 
 async def test_r6_a_stop_leaves_neither_task_nor_connection_when_kafka_never_spoke(
-    mortal_settings: BusSettings, mortal_kafka: kafka.Broker
+    killable_settings: BusSettings, killable_kafka: kafka.Broker
 ) -> None:
-    mortal_kafka.freeze()
-    async with Database(mortal_settings) as database:
-        before, house = asyncio.all_tasks(), House(mortal_settings, database)
-        await house.kafka.start()
-        await house.kafka.stop()
+    killable_kafka.freeze()
+    async with Database(killable_settings) as database:
+        before, replica = asyncio.all_tasks(), House(killable_settings, database)
+        await replica.kafka.start()
+        await replica.kafka.stop()
         assert asyncio.all_tasks() == before
 
 
-async def emit_to_each(house: House, accounts: list[UUID], label: str) -> None:
+async def emit_to_each(replica: House, accounts: list[UUID], label: str) -> None:
     for account in accounts:
-        await house.emit(a_request(account, label))
+        await replica.emit(a_request(account, label))
 
 
 def in_order(records: list[object], accounts: list[UUID], count: int) -> bool:
@@ -160,25 +160,25 @@ def in_order(records: list[object], accounts: list[UUID], count: int) -> bool:
     return firsts == {str(account): list(range(1, count + 1)) for account in accounts}
 
 
-async def has_read(house: House) -> bool:
+async def has_read(replica: House) -> bool:
     """Tell whether the inbox is a member of its group, and at work."""
-    return bool(house.kafka.inbox.lag)
+    return bool(replica.kafka.inbox.lag)
 
 
-async def is_down(house: House) -> bool:
-    return house.kafka.health() == "down"
+async def is_down(replica: House) -> bool:
+    return replica.kafka.health() == "down"
 
 
-async def has_replaced(house: House) -> bool:
-    return house.kafka._event_producer.rebuilds > 0
+async def has_replaced(replica: House) -> bool:
+    return replica.kafka._event_producer.rebuilds > 0
 
 
-async def all_stored(house: House, count: int) -> bool:
-    return await house.count("event") == count
+async def all_stored(replica: House, count: int) -> bool:
+    return await replica.count("event") == count
 
 
-async def has_dropped(house: House, count: int) -> bool:
-    return house.kafka.logs.dropped == count
+async def has_dropped(replica: House, count: int) -> bool:
+    return replica.kafka.logs.dropped == count
 
 
 def a_decision(n: int) -> AccessDecided:

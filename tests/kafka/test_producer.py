@@ -35,17 +35,17 @@ def fatal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ty
 
 
 async def test_r7_after_a_fatal_error_the_records_come_again_under_their_ids(
-    house: House, fatal: type[Exception]
+    replica: House, fatal: type[Exception]
 ) -> None:
     account = uuid4()
-    await house.healthy()
-    await house.emit(*(a_request(account, str(n)) for n in range(EVENTS)))
-    await house.drained()
-    assert house.kafka._event_producer.rebuilds == 1
-    records = await house.read(Topic.VERIFICATION_REQUEST, 2 * EVENTS)
+    await replica.healthy()
+    await replica.emit(*(a_request(account, str(n)) for n in range(EVENTS)))
+    await replica.drained()
+    assert replica.kafka._event_producer.rebuilds == 1
+    records = await replica.read(Topic.VERIFICATION_REQUEST, 2 * EVENTS)
     (sequences,) = by_key(records, lambda record: int(header(record, "ce_sequence") or 0)).values()
     assert sequences == [*range(1, EVENTS + 1)] * 2
     ids = [header(record, "ce_id") for record in records]
     assert ids[:EVENTS] == ids[EVENTS:]
-    assert await house.count("receipt") == EVENTS
-    assert await house.count("parked") == 0
+    assert await replica.count("receipt") == EVENTS
+    assert await replica.count("parked") == 0

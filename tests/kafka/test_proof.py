@@ -34,7 +34,7 @@ pytestmark = pytest.mark.kafka
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-async def prove(house: House, **options: Any) -> tuple[list[Finding], KafkaTally]:
+async def prove(replica: House, **options: Any) -> tuple[list[Finding], KafkaTally]:
     """Prove the receipts of a range, by default of all."""
     born_at = options.pop("born_at", None)
     limits = {
@@ -44,11 +44,11 @@ async def prove(house: House, **options: Any) -> tuple[list[Finding], KafkaTally
         "kept_days": 90.0,
         **options,
     }
-    connection = await asyncpg.connect(house.settings.database_url)
+    connection = await asyncpg.connect(replica.settings.database_url)
     try:
-        async with reading(house.settings.kafka_bootstrap_servers) as archive:
+        async with reading(replica.settings.kafka_bootstrap_servers) as archive:
             proof = KafkaProof(
-                house.settings, connection, archive, Range.of(**limits), born_at=born_at
+                replica.settings, connection, archive, Range.of(**limits), born_at=born_at
             )
             found = await proof.survey()
             found += [one async for some in proof.run() for one in some]
@@ -61,72 +61,73 @@ def counts(tally: KafkaTally) -> tuple[int, int, int, int]:
     return tally.proved, tally.expired, tally.forgotten, tally.unplaced
 
 
-async def publish(house: House, count: int) -> list[UUID]:
+async def publish(replica: House, count: int) -> list[UUID]:
     """Publish requests of one account; return the events' ids in order."""
     account = uuid4()
-    await house.emit(*(a_request(account) for _ in range(count)))
-    await house.drained()
-    rows = await house.database.reads.fetch(
+    await replica.emit(*(a_request(account) for _ in range(count)))
+    await replica.drained()
+    rows = await replica.database.reads.fetch(
         "SELECT id FROM bus.event WHERE key = $1 ORDER BY seq", f"verification/{account}"
     )
     return [row["id"] for row in rows]
 
 
-async def place_of(house: House, event_id: UUID) -> tuple[str, int, int]:
-    row = await house.database.reads.fetchrow(
+async def place_of(replica: House, event_id: UUID) -> tuple[str, int, int]:
+    row = await replica.database.reads.fetchrow(
         'SELECT topic, partition, "offset" FROM bus.receipt WHERE event_id = $1', event_id
     )
     return row["topic"], row["partition"], row["offset"]
 
 
-async def execute(house: House, statement: str, *parameters: Any) -> None:
+async def execute(replica: House, statement: str, *parameters: Any) -> None:
     """Do by hand what the bus never does."""
-    async with house.database.reads.acquire() as connection, connection.transaction():
+    async with replica.database.reads.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute(statement, *parameters)
 
 
-async def administer(house: House, deed: Callable[[AdminClient], dict[Any, Any]]) -> None:
+async def administer(replica: House, deed: Callable[[AdminClient], dict[Any, Any]]) -> None:
     """Do *deed* to the topics, and wait until it is done."""
 
     def do() -> None:
-        client = AdminClient({"bootstrap.servers": house.settings.kafka_bootstrap_servers})
+        client = AdminClient({"bootstrap.servers": replica.settings.kafka_bootstrap_servers})
         [future.result(10) for future in deed(client).values()]
 
     await asyncio.to_thread(do)
 
 
-async def test_r11_every_receipt_is_proved_by_its_record(house: House) -> None:
-    await publish(house, 20)
+async def test_r11_every_receipt_is_proved_by_its_record(replica: House) -> None:
+    await publish(replica, 20)
     answer = NhsVerificationCompleted(
         user_id=uuid4(), identifier_type=Of.NHS, is_verified=True, timestamp=NOON
     )
     decision = AccessDecided(timestamp=NOON, resource="r", granted=True, correlation_id="c")
-    await house.emit(answer, decision)
-    await house.drained()
-    found, tally = await prove(house)
+    await replica.emit(answer, decision)
+    await replica.drained()
+    found, tally = await prove(replica)
     assert found == []
     assert counts(tally) == (22, 0, 0, 0)
     assert tally.ahead_since is None
 
 
-async def test_r11_a_range_proves_its_own(house: House) -> None:
-    await publish(house, 3)
+async def test_r11_a_range_proves_its_own(replica: House) -> None:
+    await publish(replica, 3)
     await asyncio.sleep(0.002)
     between = datetime.now(UTC)
-    await publish(house, 2)
-    assert counts((await prove(house, since=between))[1]) == (2, 0, 0, 0)
-    assert counts((await prove(house, until=between))[1]) == (3, 0, 0, 0)
+    await publish(replica, 2)
+    assert counts((await prove(replica, since=between))[1]) == (2, 0, 0, 0)
+    assert counts((await prove(replica, until=between))[1]) == (3, 0, 0, 0)
 
 
-async def test_r11_a_record_that_was_deleted_from_kafka_is_missed(house: House) -> None:
-    first, second, _ = await publish(house, 3)
-    topic, partition, offset = await place_of(house, second)
+async def test_r11_a_record_that_was_deleted_from_kafka_is_missed(replica: House) -> None:
+    first, second, _ = await publish(replica, 3)
+    topic, partition, offset = await place_of(replica, second)
     where = f"{topic}/{partition}/{offset - 1}"
     await administer(
-        house, lambda client: client.delete_records([TopicPartition(topic, partition, offset + 1)])
+        replica,
+        lambda client: client.delete_records([TopicPartition(topic, partition, offset + 1)]),
     )
-    found, tally = await prove(house)
+    found, tally = await prove(replica)
     (missing,) = found
     assert (missing.count, missing.event_id, missing.place) == (2, first, where)
     assert missing.line() == (
@@ -137,28 +138,29 @@ async def test_r11_a_record_that_was_deleted_from_kafka_is_missed(house: House) 
     assert counts(tally) == (1, 0, 0, 0)
 
 
-async def test_r11_what_kafka_let_go_of_in_its_own_time_is_not_missed(house: House) -> None:
-    ids = await publish(house, 2)
-    topic, partition, offset = await place_of(house, ids[-1])
+async def test_r11_what_kafka_let_go_of_in_its_own_time_is_not_missed(replica: House) -> None:
+    ids = await publish(replica, 2)
+    topic, partition, offset = await place_of(replica, ids[-1])
     short = ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[short])
-    await administer(house, lambda client: client.incremental_alter_configs([resource]))
-    await until(lambda: is_kept_for(house, topic, 1.0))
+    await administer(replica, lambda client: client.incremental_alter_configs([resource]))
+    await until(lambda: is_kept_for(replica, topic, 1.0))
     await administer(
-        house, lambda client: client.delete_records([TopicPartition(topic, partition, offset + 1)])
+        replica,
+        lambda client: client.delete_records([TopicPartition(topic, partition, offset + 1)]),
     )
-    await execute(house, "UPDATE bus.receipt SET handled_at = now() - interval '1 minute'")
-    assert counts((await prove(house))[1]) == (0, 2, 0, 0)
-    assert (await prove(house))[0] == []
+    await execute(replica, "UPDATE bus.receipt SET handled_at = now() - interval '1 minute'")
+    assert counts((await prove(replica))[1]) == (0, 2, 0, 0)
+    assert (await prove(replica))[0] == []
 
 
-async def test_r11_another_record_in_the_place_is_found(house: House) -> None:
-    first, second = await publish(house, 2)
-    topic, partition, offset = await place_of(house, first)
+async def test_r11_another_record_in_the_place_is_found(replica: House) -> None:
+    first, second = await publish(replica, 2)
+    topic, partition, offset = await place_of(replica, first)
     await execute(
-        house, 'UPDATE bus.receipt SET "offset" = 1 - "offset" WHERE partition = $1', partition
+        replica, 'UPDATE bus.receipt SET "offset" = 1 - "offset" WHERE partition = $1', partition
     )
-    found, _ = await prove(house)
+    found, _ = await prove(replica)
     assert [(one.problem, one.event_id, one.place, one.count) for one in found] == [
         ("record_differs", second, f"{topic}/{partition}/{offset}", 2),
     ]
@@ -166,43 +168,43 @@ async def test_r11_another_record_in_the_place_is_found(house: House) -> None:
     assert text in found[0].text
 
 
-async def test_r11_a_topic_that_was_made_anew_has_lost_its_records(house: House) -> None:
-    (event_id,) = await publish(house, 1)
-    topic, _, _ = await place_of(house, event_id)
-    await house.kafka.stop()
-    await administer(house, lambda client: client.delete_topics([topic], operation_timeout=10))
-    await until(lambda: is_gone(house, topic))
-    ((gone,), _) = await prove(house)
+async def test_r11_a_topic_that_was_made_anew_has_lost_its_records(replica: House) -> None:
+    (event_id,) = await publish(replica, 1)
+    topic, _, _ = await place_of(replica, event_id)
+    await replica.kafka.stop()
+    await administer(replica, lambda client: client.delete_topics([topic], operation_timeout=10))
+    await until(lambda: is_gone(replica, topic))
+    ((gone,), _) = await prove(replica)
     assert (gone.problem, gone.place, gone.count) == ("topic_missing", topic, 1)
-    await administer(house, lambda client: client.create_topics([NewTopic(topic, 4, 1)]))
-    await until(lambda: is_there(house, topic))
-    ((missing,), _) = await prove(house)
+    await administer(replica, lambda client: client.create_topics([NewTopic(topic, 4, 1)]))
+    await until(lambda: is_there(replica, topic))
+    ((missing,), _) = await prove(replica)
     assert (missing.problem, missing.event_id) == ("record_missing", event_id)
 
 
-async def test_r11_a_record_of_unknown_offset_is_searched_by_its_id(house: House) -> None:
-    present, _ = await publish(house, 2)
-    await execute(house, 'UPDATE bus.receipt SET "offset" = -1 WHERE event_id = $1', present)
-    assert counts((await prove(house))[1]) == (2, 0, 0, 0)
-    await execute(house, 'UPDATE bus.receipt SET event_id = $1 WHERE "offset" = -1', uuid7())
-    assert counts((await prove(house))[1]) == (1, 0, 0, 1)
+async def test_r11_a_record_of_unknown_offset_is_searched_by_its_id(replica: House) -> None:
+    present, _ = await publish(replica, 2)
+    await execute(replica, 'UPDATE bus.receipt SET "offset" = -1 WHERE event_id = $1', present)
+    assert counts((await prove(replica))[1]) == (2, 0, 0, 0)
+    await execute(replica, 'UPDATE bus.receipt SET event_id = $1 WHERE "offset" = -1', uuid7())
+    assert counts((await prove(replica))[1]) == (1, 0, 0, 1)
 
 
-async def test_r11_an_earlier_life_of_a_broker_that_forgets_proves_nothing(house: House) -> None:
-    await publish(house, 2)
+async def test_r11_an_earlier_life_of_a_broker_that_forgets_proves_nothing(replica: House) -> None:
+    await publish(replica, 2)
     await asyncio.sleep(0.002)
     born_at = datetime.now(UTC)
-    found, tally = await prove(house, born_at=born_at)
+    found, tally = await prove(replica, born_at=born_at)
     assert (found, counts(tally)) == ([], (0, 0, 2, 0))
 
 
-async def test_r11_rows_that_were_deleted_are_seen_in_kafka(house: House) -> None:
-    ids = await publish(house, 4)
+async def test_r11_rows_that_were_deleted_are_seen_in_kafka(replica: House) -> None:
+    ids = await publish(replica, 4)
     gone = ids[1:3]
-    topic, partition, offset = await place_of(house, gone[0])
-    await execute(house, "DELETE FROM bus.receipt WHERE event_id = ANY ($1)", gone)
-    await execute(house, "DELETE FROM bus.event WHERE id = ANY ($1)", gone)
-    ((finding,), tally) = await prove(house)
+    topic, partition, offset = await place_of(replica, gone[0])
+    await execute(replica, "DELETE FROM bus.receipt WHERE event_id = ANY ($1)", gone)
+    await execute(replica, "DELETE FROM bus.event WHERE id = ANY ($1)", gone)
+    ((finding,), tally) = await prove(replica)
     assert (finding.problem, finding.event_id) == ("record_unknown", gone[0])
     assert finding.text.startswith(
         f"Kafka has 2 records at {topic}/{partition}/{offset} to {offset + 1} whose events are not"
@@ -210,54 +212,54 @@ async def test_r11_rows_that_were_deleted_are_seen_in_kafka(house: House) -> Non
     assert tally.ahead_since is None
 
 
-async def test_r14_what_others_published_is_nobodys_loss(house: House) -> None:
-    await house.healthy()
-    async with house.outsider() as producer:
-        topic = house.wire(Topic.VERIFICATION_RESULT)
+async def test_r14_what_others_published_is_nobodys_loss(replica: House) -> None:
+    await replica.healthy()
+    async with replica.external_producer() as producer:
+        topic = replica.wire(Topic.VERIFICATION_RESULT)
         theirs = [("ce_id", str(uuid7()).encode()), ("ce_source", b"/elsewhere")]
         await producer.send_and_wait(topic, b"{}", partition=0, headers=theirs)
         await producer.send_and_wait(topic, b"{}", partition=0)
-    found, tally = await prove(house)
+    found, tally = await prove(replica)
     assert (found, tally.records_read) == ([], 2)
 
 
-async def test_r11_a_topic_with_more_partitions_than_yesterday_is_found(house: House) -> None:
-    await publish(house, 1)
-    topic = house.wire(Topic.VERIFICATION_REQUEST)
-    await administer(house, lambda client: client.create_partitions([NewPartitions(topic, 6)]))
-    await until(lambda: has_partitions(house, topic, 6))
-    ((finding,), tally) = await prove(house)
+async def test_r11_a_topic_with_more_partitions_than_yesterday_is_found(replica: House) -> None:
+    await publish(replica, 1)
+    topic = replica.wire(Topic.VERIFICATION_REQUEST)
+    await administer(replica, lambda client: client.create_partitions([NewPartitions(topic, 6)]))
+    await until(lambda: has_partitions(replica, topic, 6))
+    ((finding,), tally) = await prove(replica)
     assert finding.text == f"topic {topic} has 6 partitions and had 4 when it was first seen"
     assert tally.proved == 1
 
 
 async def test_r11_the_in_memory_cluster_can_be_read_as_well(
-    house: House, mock_cluster: str
+    replica: House, mock_cluster: str
 ) -> None:
-    await house.healthy()
-    house.settings = msgspec.structs.replace(
-        house.settings, kafka_bootstrap_servers=mock_cluster, kafka_prefix=""
+    await replica.healthy()
+    replica.settings = msgspec.structs.replace(
+        replica.settings, kafka_bootstrap_servers=mock_cluster, kafka_prefix=""
     )
-    async with house.outsider() as producer:
+    async with replica.external_producer() as producer:
         await producer.send_and_wait(Topic.DEATH_NOTIFICATION.value, b"{}")
-    found, tally = await prove(house, born_at=NOON)
+    found, tally = await prove(replica, born_at=NOON)
     assert ([one.problem for one in found], tally.records_read) == ([], 1)
 
 
-async def is_kept_for(house: House, topic: str, seconds: float) -> bool:
-    async with reading(house.settings.kafka_bootstrap_servers) as archive:
+async def is_kept_for(replica: House, topic: str, seconds: float) -> bool:
+    async with reading(replica.settings.kafka_bootstrap_servers) as archive:
         return (await archive.keeping([topic]))[topic].seconds == seconds
 
 
-async def has_partitions(house: House, topic: str, count: int) -> bool:
-    async with reading(house.settings.kafka_bootstrap_servers) as archive:
+async def has_partitions(replica: House, topic: str, count: int) -> bool:
+    async with reading(replica.settings.kafka_bootstrap_servers) as archive:
         return (await archive.partitions()).get(topic) == count
 
 
-async def is_gone(house: House, topic: str) -> bool:
-    return not await is_there(house, topic)
+async def is_gone(replica: House, topic: str) -> bool:
+    return not await is_there(replica, topic)
 
 
-async def is_there(house: House, topic: str) -> bool:
-    async with reading(house.settings.kafka_bootstrap_servers) as archive:
+async def is_there(replica: House, topic: str) -> bool:
+    async with reading(replica.settings.kafka_bootstrap_servers) as archive:
         return topic in await archive.partitions()

@@ -21,13 +21,13 @@ from tests.kafka.house import House, a_request, by_key, header, until
 pytestmark = pytest.mark.kafka
 
 
-async def test_r15_a_record_is_a_cloud_event_in_binary_mode(house: House) -> None:
+async def test_r15_a_record_is_a_cloud_event_in_binary_mode(replica: House) -> None:
     account = UUID("019d0000-0000-7000-8000-000000000001")
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     cause = Cause(correlation_id="c-42", causation_id=UUID(int=7), traceparent=traceparent)
-    await house.emit(a_request(account), cause=cause)
-    (record,) = await house.read(Topic.VERIFICATION_REQUEST, 1)
-    row = await house.database.reads.fetchrow("SELECT id, occurred_at FROM bus.event")
+    await replica.emit(a_request(account), cause=cause)
+    (record,) = await replica.read(Topic.VERIFICATION_REQUEST, 1)
+    row = await replica.database.reads.fetchrow("SELECT id, occurred_at FROM bus.event")
     assert record.key == b"019d0000-0000-7000-8000-000000000001"
     assert record.value == (
         b'{"userId":"019d0000-0000-7000-8000-000000000001","identifierType":"NHS",'
@@ -50,12 +50,12 @@ async def test_r15_a_record_is_a_cloud_event_in_binary_mode(house: House) -> Non
     )
 
 
-async def test_r3_each_key_arrives_in_order_on_its_own_partition(house: House) -> None:
+async def test_r3_each_key_arrives_in_order_on_its_own_partition(replica: House) -> None:
     accounts = [uuid4() for _ in range(20)]
-    await house.healthy()
-    async with house.uow.begin(Cause(correlation_id="c")) as tx:
+    await replica.healthy()
+    async with replica.uow.begin(Cause(correlation_id="c")) as tx:
         [tx.emit(a_request(account, str(n))) for n in range(10) for account in accounts]
-    records = await house.read(Topic.VERIFICATION_REQUEST, 200)
+    records = await replica.read(Topic.VERIFICATION_REQUEST, 200)
     sequences = by_key(records, lambda record: header(record, "ce_sequence"))
     assert sequences == {str(account): [str(n) for n in range(1, 11)] for account in accounts}
     assert {(r.key, r.partition) for r in records} == {
@@ -63,11 +63,11 @@ async def test_r3_each_key_arrives_in_order_on_its_own_partition(house: House) -
     }
 
 
-async def test_r11_a_receipt_says_where_the_record_is(house: House) -> None:
-    await house.emit(*(a_request(uuid4()) for _ in range(5)))
-    await house.drained()
-    records = await house.read(Topic.VERIFICATION_REQUEST, 5)
-    rows = await house.database.reads.fetch(
+async def test_r11_a_receipt_says_where_the_record_is(replica: House) -> None:
+    await replica.emit(*(a_request(uuid4()) for _ in range(5)))
+    await replica.drained()
+    records = await replica.read(Topic.VERIFICATION_REQUEST, 5)
+    rows = await replica.database.reads.fetch(
         'SELECT event_id::text, outcome, topic, partition, "offset" FROM bus.receipt'
     )
     assert sorted(tuple(row) for row in rows) == sorted(
@@ -75,52 +75,52 @@ async def test_r11_a_receipt_says_where_the_record_is(house: House) -> None:
     )
 
 
-async def test_r6_a_refused_record_parks_its_key_and_nothing_else(house: House) -> None:
+async def test_r6_a_refused_record_parks_its_key_and_nothing_else(replica: House) -> None:
     unlucky, lucky = uuid4(), uuid4()
-    await house.emit(
+    await replica.emit(
         an_appointment(unlucky, reason="x" * 1_200_000),
         an_appointment(unlucky, reason="behind"),
         *(an_appointment(lucky, reason=str(n)) for n in range(3)),
     )
-    records = await house.read(Topic.APPOINTMENT_REQUEST, 3)
+    records = await replica.read(Topic.APPOINTMENT_REQUEST, 3)
     assert [record.key.decode() for record in records] == [str(lucky)] * 3
-    await until(lambda: has_rows(house, "parked"))
-    row = await house.database.reads.fetchrow(
+    await until(lambda: has_rows(replica, "parked"))
+    row = await replica.database.reads.fetchrow(
         "SELECT key, until = 'infinity' AS for_good, reason, error_class FROM bus.parked"
     )
     assert tuple(row) == (
         f"appointment/{unlucky}", True, "refused", "aiokafka.errors.MessageSizeTooLargeError"
     )  # fmt: skip
-    await until(lambda: owes(house, 2))
-    assert await house.count("dead") == 0
+    await until(lambda: owes(replica, 2))
+    assert await replica.count("dead") == 0
 
 
-async def test_r6_a_refused_record_without_a_key_is_dead(house: House) -> None:
-    await house.emit(a_decision("x" * 1_200_000), a_decision("small"))
-    records = await house.read(Topic.ACCESS, 1)
+async def test_r6_a_refused_record_without_a_key_is_dead(replica: House) -> None:
+    await replica.emit(a_decision("x" * 1_200_000), a_decision("small"))
+    records = await replica.read(Topic.ACCESS, 1)
     assert msgspec.json.decode(records[0].value)["resource"] == "small"
-    await until(lambda: has_rows(house, "dead"))
-    assert await house.database.reads.fetchval("SELECT reason FROM bus.dead") == "refused"
-    await until(lambda: owes(house, 0))
+    await until(lambda: has_rows(replica, "dead"))
+    assert await replica.database.reads.fetchval("SELECT reason FROM bus.dead") == "refused"
+    await until(lambda: owes(replica, 0))
 
 
-async def test_r4_what_was_sent_under_a_lost_lease_is_not_struck_off(house: House) -> None:
+async def test_r4_what_was_sent_under_a_lost_lease_is_not_struck_off(replica: House) -> None:
     account = uuid4()
-    await house.healthy()
-    await until(lambda: owns(house, account))
+    await replica.healthy()
+    await until(lambda: owns(replica, account))
     # Another replica takes the bucket over, and this one does not know yet.
-    await house.database.reads.execute(
+    await replica.database.reads.execute(
         "UPDATE bus.lease SET owner = gen_random_uuid(), epoch = epoch + 1 WHERE bucket = $1",
         bucket_of(f"verification/{account}"),
     )
-    await house.emit(a_request(account))
-    await house.read(Topic.VERIFICATION_REQUEST, 1)
-    await house.kafka.stop()
-    assert await house.count("receipt") == 0
-    assert await house.count("delivery", f"subscriber = '{RELAY}'") == 1
+    await replica.emit(a_request(account))
+    await replica.read(Topic.VERIFICATION_REQUEST, 1)
+    await replica.kafka.stop()
+    assert await replica.count("receipt") == 0
+    assert await replica.count("delivery", f"subscriber = '{RELAY}'") == 1
 
 
-async def test_r3_two_topics_of_one_stream_share_its_numbers(house: House) -> None:
+async def test_r3_two_topics_of_one_stream_share_its_numbers(replica: House) -> None:
     account = uuid4()
     answer = NhsVerificationCompleted(
         user_id=account,
@@ -128,24 +128,24 @@ async def test_r3_two_topics_of_one_stream_share_its_numbers(house: House) -> No
         is_verified=True,
         timestamp=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    await house.emit(a_request(account), answer)
-    (question,) = await house.read(Topic.VERIFICATION_REQUEST, 1)
-    (result,) = await house.read(Topic.VERIFICATION_RESULT, 1)
+    await replica.emit(a_request(account), answer)
+    (question,) = await replica.read(Topic.VERIFICATION_REQUEST, 1)
+    (result,) = await replica.read(Topic.VERIFICATION_RESULT, 1)
     assert header(question, "ce_sequence") == "1"
     assert header(result, "ce_sequence") == "2"
     assert header(result, "ce_type") == "nhs.verification.completed.v1"
 
 
-async def has_rows(house: House, table: str) -> bool:
-    return await house.count(table) > 0
+async def has_rows(replica: House, table: str) -> bool:
+    return await replica.count(table) > 0
 
 
-async def owes(house: House, count: int) -> bool:
-    return await house.count("delivery", f"subscriber = '{RELAY}'") == count
+async def owes(replica: House, count: int) -> bool:
+    return await replica.count("delivery", f"subscriber = '{RELAY}'") == count
 
 
-async def owns(house: House, account: UUID) -> bool:
-    return bucket_of(f"verification/{account}") in house.leases.owned(RELAY)
+async def owns(replica: House, account: UUID) -> bool:
+    return bucket_of(f"verification/{account}") in replica.leases.owned(RELAY)
 
 
 def an_appointment(account: UUID, reason: str) -> AppointmentRequested:

@@ -73,9 +73,9 @@ def govid(
 
 @asynccontextmanager
 async def running(settings: BusSettings) -> AsyncIterator[House]:
-    async with Database(settings) as database, House(settings, database).open() as house:
-        await house.healthy()
-        yield house
+    async with Database(settings) as database, House(settings, database).open() as replica:
+        await replica.healthy()
+        yield replica
 
 
 async def copy(server: str, source: str, target: str) -> None:
@@ -91,17 +91,17 @@ async def test_r11_after_a_restore_kafka_is_ahead_and_the_way_back_is_known(
 ) -> None:
     name = make_url(settings.database_url).database or ""
     backup = f"{name}_backup"
-    async with running(settings) as house:
-        await house.emit(*(a_request(uuid4()) for _ in range(5)))
-        await house.drained()
+    async with running(settings) as replica:
+        await replica.emit(*(a_request(uuid4()) for _ in range(5)))
+        await replica.drained()
     await copy(postgres_server, name, backup)
     since = datetime.now(UTC)
-    async with running(settings) as house:
-        await house.emit(*(a_request(uuid4()) for _ in range(8)))
-        async with house.outsider() as producer:
+    async with running(settings) as replica:
+        await replica.emit(*(a_request(uuid4()) for _ in range(8)))
+        async with replica.external_producer() as producer:
             await producer.send_and_wait(Topic.DEATH_NOTIFICATION.value, DEATH, partition=0)
-        await house.drained()
-        await until(lambda: took_in(house, 1))
+        await replica.drained()
+        await until(lambda: took_in(replica, 1))
     sound = await govid("govid outbox verify")
     assert sound.exit_code == 0, sound.output
 
@@ -112,20 +112,20 @@ async def test_r11_after_a_restore_kafka_is_ahead_and_the_way_back_is_known(
     assert {one["problem"] for one in report["findings"]} == {"kafka_ahead"}
     assert sum(int(one["text"].split(": ")[1].split()[0]) for one in report["findings"]) == 8
     assert datetime.fromisoformat(report["kafka"]["ahead_since"]) > since.replace(microsecond=0)
-    told = await govid("govid outbox verify")
-    assert told.exit_code == 5
-    assert "stop govid and read docs/restore.md" in told.stdout
-    assert "Kafka is ahead of this database since " in told.stderr
+    reported = await govid("govid outbox verify")
+    assert reported.exit_code == 5
+    assert "stop govid and read docs/restore.md" in reported.stdout
+    assert "Kafka is ahead of this database since " in reported.stderr
 
     # What others sent meanwhile is taken in again, once the inbox's group stands before it.
     await rewind(settings, since)
     again = datetime.now(UTC)
     accepted = await govid("govid topics accept-ahead --reason 'restored from a backup' --yes")
     assert accepted.exit_code == 0, accepted.output
-    async with running(settings) as house:
-        await until(lambda: took_in(house, 1))
-        await house.emit(a_request(uuid4()))
-        await house.drained()
+    async with running(settings) as replica:
+        await until(lambda: took_in(replica, 1))
+        await replica.emit(a_request(uuid4()))
+        await replica.drained()
     behind = await govid("govid outbox verify --json")
     assert {one["problem"] for one in json.loads(behind.stdout)["findings"]} <= {
         "kafka_ahead", "record_unknown",
@@ -140,10 +140,10 @@ async def test_r11_one_deleted_event_is_brought_back_from_a_backup(
 ) -> None:
     name = make_url(settings.database_url).database or ""
     backup = f"{name}_backup"
-    async with running(settings) as house:
-        await house.emit(a_request(uuid4()))
-        await house.drained()
-        event_id = await house.database.reads.fetchval("SELECT id FROM bus.event")
+    async with running(settings) as replica:
+        await replica.emit(a_request(uuid4()))
+        await replica.drained()
+        event_id = await replica.database.reads.fetchval("SELECT id FROM bus.event")
     await copy(postgres_server, name, backup)
     connection = await asyncpg.connect(settings.database_url)
     await connection.execute("SET session_replication_role = replica")
@@ -162,11 +162,11 @@ async def test_r11_one_deleted_event_is_brought_back_from_a_backup(
 async def test_a11_commands_publish_to_a_topic_with_more_partitions_and_one_accepts_them(
     settings: BusSettings, govid: Any
 ) -> None:
-    async with running(settings) as house:
-        await house.emit(a_request(uuid4()))
-        await house.drained()
+    async with running(settings) as replica:
+        await replica.emit(a_request(uuid4()))
+        await replica.drained()
         # As if it had been seen with fewer.
-        await house.database.reads.execute(
+        await replica.database.reads.execute(
             "UPDATE bus.topic SET partitions = 3 WHERE name = $1", Topic.VERIFICATION_REQUEST.value
         )
     replayed = await govid("govid outbox replay --subscriber kafka.relay --reason why --yes --json")
@@ -198,13 +198,13 @@ async def test_f17_one_command_publishes_again_all_that_deleted_topics_held(
     quick = msgspec.structs.replace(settings, topic_look_seconds=1)
     gone = lost or (Topic.VERIFICATION_REQUEST, Topic.APPOINTMENT_RESULT)
     accounts = [uuid4() for _ in range(20)]
-    async with running(quick) as house:
+    async with running(quick) as replica:
         for _ in range(3):
-            await house.emit(*(a_request(account) for account in accounts))
-            await house.emit(*(a_decision(account) for account in accounts))
-        await house.drained()
+            await replica.emit(*(a_request(account) for account in accounts))
+            await replica.emit(*(a_decision(account) for account in accounts))
+        await replica.drained()
         await delete(settings, gone)
-        await until(lambda: created_again(house, len(gone)))
+        await until(lambda: created_again(replica, len(gone)))
         verified = await govid("govid outbox verify")
         named = [line for line in verified.stdout.splitlines() if line.startswith("record_missing")]
         assert verified.exit_code == 5
@@ -214,12 +214,12 @@ async def test_f17_one_command_publishes_again_all_that_deleted_topics_held(
         assert json.loads(counted.stdout)["deliveries"] == 60 * len(gone)
         mended = await govid("govid outbox replay --unproved --reason 'topics deleted' --yes")
         assert mended.exit_code == 0, mended.output
-        await house.drained()
+        await replica.drained()
         clean = await govid("govid outbox verify")
         assert clean.exit_code == 0, clean.output
         again = await govid("govid outbox replay --unproved --reason 'topics deleted' --yes")
         assert (again.exit_code, again.stdout) == (1, "")
-        records = await house.read(gone[0], 60)
+        records = await replica.read(gone[0], 60)
     numbers = by_key(records, lambda one: int(header(one, "ce_sequence") or 0))
     assert numbers == {str(account): [1, 2, 3] for account in accounts}
 
@@ -240,8 +240,8 @@ async def delete(settings: BusSettings, topics: tuple[Topic, ...]) -> None:
     await admin.close()
 
 
-async def created_again(house: House, count: int) -> bool:
-    return house.kafka.topics.created_again == count and not house.kafka.topics.missing
+async def created_again(replica: House, count: int) -> bool:
+    return replica.kafka.topics.created_again == count and not replica.kafka.topics.missing
 
 
 async def bring_back(event_id: UUID, source: str, target: str) -> None:
@@ -276,5 +276,5 @@ async def drop(server: str, name: str) -> None:
     await postgres.drop(server, postgres.url_of(server, name))
 
 
-async def took_in(house: House, count: int) -> bool:
-    return await house.count("delivery", f"subscriber = '{MODULE}'") == count
+async def took_in(replica: House, count: int) -> bool:
+    return await replica.count("delivery", f"subscriber = '{MODULE}'") == count

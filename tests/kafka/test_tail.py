@@ -16,11 +16,11 @@ from tests.kafka.house import House, a_request
 from tests.unit.cli.golden import PLAIN
 
 
-async def test_it_ends_at_the_newest_record_that_was_there(house: House) -> None:
-    await house.emit(*(a_request(uuid4(), label) for label in "123"))
-    await house.drained()
-    address = house.settings.kafka_bootstrap_servers
-    full, empty = house.wire(Topic.VERIFICATION_REQUEST), house.wire(Topic.VERIFICATION_RESULT)
+async def test_it_ends_at_the_newest_record_that_was_there(replica: House) -> None:
+    await replica.emit(*(a_request(uuid4(), label) for label in "123"))
+    await replica.drained()
+    address = replica.settings.kafka_bootstrap_servers
+    full, empty = replica.wire(Topic.VERIFICATION_REQUEST), replica.wire(Topic.VERIFICATION_RESULT)
     ago = datetime.now(UTC) - timedelta(hours=1)
     async with (
         asyncio.timeout(30),
@@ -31,11 +31,11 @@ async def test_it_ends_at_the_newest_record_that_was_there(house: House) -> None
 
 
 async def test_a_topic_that_does_not_exist_is_told_and_followed_once_it_does(
-    kafka_address: str, house: House
+    kafka_address: str, replica: House
 ) -> None:
-    topic, later = house.wire(Topic.VERIFICATION_REQUEST), f"later-{uuid4()}"
-    await house.emit(a_request(uuid4(), "before"))
-    await house.drained()
+    topic, later = replica.wire(Topic.VERIFICATION_REQUEST), f"later-{uuid4()}"
+    await replica.emit(a_request(uuid4(), "before"))
+    await replica.drained()
     absent: list[str] = []
     async with (
         asyncio.timeout(60),

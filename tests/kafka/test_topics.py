@@ -41,20 +41,20 @@ async def administering(settings: BusSettings) -> AsyncIterator[AIOKafkaAdminCli
         await admin.close()
 
 
-async def grow(house: House, topic: str, partitions: int) -> None:
+async def grow(replica: House, topic: str, partitions: int) -> None:
     """Give a topic more partitions, and wait until the replica has noticed."""
-    async with administering(house.settings) as admin:
+    async with administering(replica.settings) as admin:
         await admin.create_partitions({topic: NewPartitions(partitions)})
-    await until(lambda: has_seen(house, topic, partitions))
+    await until(lambda: has_seen(replica, topic, partitions))
 
 
-async def has_seen(house: House, topic: str, partitions: int) -> bool:
-    return house.kafka.topics.present.get(topic) == partitions
+async def has_seen(replica: House, topic: str, partitions: int) -> bool:
+    return replica.kafka.topics.present.get(topic) == partitions
 
 
-async def remembered(house: House, topic: str) -> Any:
+async def remembered(replica: House, topic: str) -> Any:
     query = "SELECT partitions FROM bus.topic WHERE name = $1"
-    return await house.database.reads.fetchval(query, topic)
+    return await replica.database.reads.fetchval(query, topic)
 
 
 @pytest.fixture
@@ -71,16 +71,16 @@ async def test_r3_a_topic_that_was_there_keeps_its_number_of_partitions(
     name = kafka_settings.wire_name(Topic.VERIFICATION_REQUEST)
     async with Database(kafka_settings) as database, administering(kafka_settings) as admin:
         await admin.create_topics([NewTopic(name, 7, 1)])
-        async with House(kafka_settings, database).open() as house:
-            await house.emit(a_request(ACCOUNT, "before"))
-            await house.drained()
-            assert house.kafka.mismatches == {}
+        async with House(kafka_settings, database).open() as replica:
+            await replica.emit(a_request(ACCOUNT, "before"))
+            await replica.drained()
+            assert replica.kafka.mismatches == {}
         await admin.create_partitions({name: NewPartitions(9)})
-        async with House(kafka_settings, database).open() as house:
-            await until(lambda: has_seen(house, name, 9))
-            assert house.kafka.mismatches == {name: (7, 9)}
-            await house.emit(a_request(ACCOUNT, "after"))
-            records = await house.read(Topic.VERIFICATION_REQUEST, 2)
+        async with House(kafka_settings, database).open() as replica:
+            await until(lambda: has_seen(replica, name, 9))
+            assert replica.kafka.mismatches == {name: (7, 9)}
+            await replica.emit(a_request(ACCOUNT, "after"))
+            records = await replica.read(Topic.VERIFICATION_REQUEST, 2)
     assert [header(record, "ce_sequence") for record in records] == ["1", "2"]
     assert len({record.partition for record in records}) == 1
 
@@ -95,59 +95,59 @@ async def test_r3_a_topic_that_was_there_keeps_its_number_of_partitions(
     ],
 )
 async def test_a11_more_partitions_of_a_published_topic_are_told_while_it_runs(
-    house: House, topic: Topic
+    replica: House, topic: Topic
 ) -> None:
-    await house.healthy()
-    name = house.wire(topic)
-    await grow(house, name, 6)
-    assert house.kafka.topics_state == "changed"
-    assert house.kafka.mismatches == {name: (4, 6)}
-    assert await remembered(house, name) == 4
+    await replica.healthy()
+    name = replica.wire(topic)
+    await grow(replica, name, 6)
+    assert replica.kafka.topics_state == "changed"
+    assert replica.kafka.mismatches == {name: (4, 6)}
+    assert await remembered(replica, name) == 4
 
 
 @pytest.mark.parametrize("suffix", ["", ".dlq"])
 async def test_a11_more_partitions_of_a_topic_that_is_only_read_do_not_matter(
-    house: House, suffix: str
+    replica: House, suffix: str
 ) -> None:
-    await house.healthy()
-    name = house.wire(Topic.DEATH_NOTIFICATION) + suffix
-    assert suffix == "" or name == dead_letter_topic(house.wire(Topic.DEATH_NOTIFICATION))
-    await grow(house, name, 6)
-    assert house.kafka.topics_state == "ok"
-    await until(lambda: remembers(house, name, 6))
+    await replica.healthy()
+    name = replica.wire(Topic.DEATH_NOTIFICATION) + suffix
+    assert suffix == "" or name == dead_letter_topic(replica.wire(Topic.DEATH_NOTIFICATION))
+    await grow(replica, name, 6)
+    assert replica.kafka.topics_state == "ok"
+    await until(lambda: remembers(replica, name, 6))
 
 
-async def test_a11_a_notice_in_a_partition_that_is_new_is_read(house: House) -> None:
-    await house.healthy()
-    name = house.wire(Topic.DEATH_NOTIFICATION)
-    await grow(house, name, 6)
-    async with house.outsider() as producer:
+async def test_a11_a_notice_in_a_partition_that_is_new_is_read(replica: House) -> None:
+    await replica.healthy()
+    name = replica.wire(Topic.DEATH_NOTIFICATION)
+    await grow(replica, name, 6)
+    async with replica.external_producer() as producer:
         await producer.send_and_wait(name, b"{}", partition=5)
-    (record,) = await house.read(f"{name}.dlq", 1)
+    (record,) = await replica.read(f"{name}.dlq", 1)
     assert header(record, "dlq_partition") == "5"
 
 
 async def test_a11_the_new_number_is_accepted_under_traffic_without_a_restart(
-    house: House, connection: Any
+    replica: House, connection: Any
 ) -> None:
     accounts = [uuid4() for _ in range(16)]
-    name = house.wire(Topic.VERIFICATION_REQUEST)
-    await house.emit(*(a_request(account) for account in accounts))
-    await house.drained()
-    await grow(house, name, 32)
+    name = replica.wire(Topic.VERIFICATION_REQUEST)
+    await replica.emit(*(a_request(account) for account in accounts))
+    await replica.drained()
+    await grow(replica, name, 32)
 
     async def traffic() -> None:
         for _ in range(40):
-            await house.emit(*(a_request(account) for account in accounts))
+            await replica.emit(*(a_request(account) for account in accounts))
 
     emitting = asyncio.create_task(traffic())
-    before = await PartitionSwitch(connection, Acts(connection, house.outbox)).run(name, 32, WHY)
+    before = await PartitionSwitch(connection, Acts(connection, replica.outbox)).run(name, 32, WHY)
     await emitting
-    await house.emit(*(a_request(account) for account in accounts))
-    await house.drained()
-    records = await house.read(Topic.VERIFICATION_REQUEST, 16 * 42)
+    await replica.emit(*(a_request(account) for account in accounts))
+    await replica.drained()
+    records = await replica.read(Topic.VERIFICATION_REQUEST, 16 * 42)
     assert before == 4
-    assert house.kafka.topics_state == "ok"
+    assert replica.kafka.topics_state == "ok"
     assert len(records) == 16 * 42
     places = by_key(records, lambda one: (int(header(one, "ce_sequence") or 0), one.partition))
     assert {key: sorted(found) for key, found in places.items()} == {
@@ -210,24 +210,24 @@ async def test_a10_a_notice_to_a_topic_that_was_created_again_is_read(
     async with (
         Database(settings) as database,
         administering(settings) as admin,
-        House(settings, database).open() as house,
+        House(settings, database).open() as replica,
     ):
-        await house.healthy()
-        async with house.outsider() as producer:
+        await replica.healthy()
+        async with replica.external_producer() as producer:
             for _ in range(3):
                 await producer.send_and_wait(name, NOTICE, partition=0)
-        await until(lambda: took_in(house, 3))
+        await until(lambda: took_in(replica, 3))
         await admin.delete_topics([name])
         await until(lambda: was_created_again(caplog, name))
-        async with house.outsider() as producer:
+        async with replica.external_producer() as producer:
             await producer.send_and_wait(
                 name, OTHER_NOTICE, partition=0, headers=[("ce_id", b"another")]
             )
-        await until(lambda: took_in(house, 4))
+        await until(lambda: took_in(replica, 4))
 
 
-async def took_in(house: House, count: int) -> bool:
-    return await house.count("event", "type = 'hmrc.death.notified'") == count
+async def took_in(replica: House, count: int) -> bool:
+    return await replica.count("event", "type = 'hmrc.death.notified'") == count
 
 
 def moved(account: UUID, partitions: list[int]) -> list[tuple[int, int]]:
@@ -237,11 +237,11 @@ def moved(account: UUID, partitions: list[int]) -> list[tuple[int, int]]:
     return [(n, old if n <= last_old else new) for n in range(1, 43)]
 
 
-async def test_a11_the_act_is_recorded_with_its_reason(house: House, connection: Any) -> None:
-    await house.healthy()
-    name = house.wire(Topic.APPOINTMENT_REQUEST)
-    await grow(house, name, 5)
-    await PartitionSwitch(connection, Acts(connection, house.outbox)).run(name, 5, WHY)
+async def test_a11_the_act_is_recorded_with_its_reason(replica: House, connection: Any) -> None:
+    await replica.healthy()
+    name = replica.wire(Topic.APPOINTMENT_REQUEST)
+    await grow(replica, name, 5)
+    await PartitionSwitch(connection, Acts(connection, replica.outbox)).run(name, 5, WHY)
     payload = await connection.fetchval(
         "SELECT payload::text FROM bus.event WHERE key = 'operator/topics'"
     )
@@ -254,14 +254,14 @@ async def test_a11_the_act_is_recorded_with_its_reason(house: House, connection:
         "partitionsBefore": 4,
         "partitions": 5,
     }
-    await until(lambda: is_state(house, "ok"))
+    await until(lambda: is_state(replica, "ok"))
 
 
 async def test_a11_a_frozen_replica_strikes_nothing_off_after_the_switch(
-    house: House, connection: Any
+    replica: House, connection: Any
 ) -> None:
-    await house.healthy()
-    name = house.wire(Topic.VERIFICATION_REQUEST)
+    await replica.healthy()
+    name = replica.wire(Topic.VERIFICATION_REQUEST)
     frozen = uuid7()
     await connection.execute(
         "INSERT INTO bus.lease (subscriber, bucket, owner, epoch, until)"
@@ -270,7 +270,7 @@ async def test_a11_a_frozen_replica_strikes_nothing_off_after_the_switch(
         RELAY,
         frozen,
     )
-    await PartitionSwitch(connection, Acts(connection, house.outbox)).run(name, 5, WHY)
+    await PartitionSwitch(connection, Acts(connection, replica.outbox)).run(name, 5, WHY)
     rows = await connection.fetch(
         "SELECT subscriber, epoch FROM bus.lease WHERE owner = $1 ORDER BY 1", frozen
     )
@@ -278,10 +278,10 @@ async def test_a11_a_frozen_replica_strikes_nothing_off_after_the_switch(
 
 
 async def test_a11_what_a_replica_still_has_under_way_keeps_the_old_number(
-    house: House, connection: Any
+    replica: House, connection: Any
 ) -> None:
-    await house.healthy()
-    name = house.wire(Topic.VERIFICATION_REQUEST)
+    await replica.healthy()
+    name = replica.wire(Topic.VERIFICATION_REQUEST)
     busy = uuid7()
     await connection.execute(
         "INSERT INTO bus.replica (id, lock_key, until) VALUES ($1, 1, now() + interval '1 min')",
@@ -294,56 +294,56 @@ async def test_a11_what_a_replica_still_has_under_way_keeps_the_old_number(
         busy,
     )
     lock = await connection.fetchval("SELECT pg_advisory_lock(1) IS NULL")
-    switch = PartitionSwitch(connection, Acts(connection, house.outbox), patience_seconds=0.5)
+    switch = PartitionSwitch(connection, Acts(connection, replica.outbox), patience_seconds=0.5)
     with pytest.raises(RelayBusy):
         await switch.run(name, 5, WHY)
     assert lock is False
-    assert await remembered(house, name) == 4
+    assert await remembered(replica, name) == 4
     # The topic rests no longer.
-    await house.emit(a_request(ACCOUNT))
-    await house.drained()
+    await replica.emit(a_request(ACCOUNT))
+    await replica.drained()
 
 
 async def test_a11_two_operators_cannot_switch_one_topic_at_once(
-    house: House, connection: Any
+    replica: House, connection: Any
 ) -> None:
-    await house.healthy()
-    name = house.wire(Topic.VERIFICATION_REQUEST)
+    await replica.healthy()
+    name = replica.wire(Topic.VERIFICATION_REQUEST)
     await connection.execute(
         "UPDATE bus.topic SET switching_to = 5, switching_until = now() + interval '1 min'"
         " WHERE name = $1",
         name,
     )
     with pytest.raises(SwitchRunning):
-        await PartitionSwitch(connection, Acts(connection, house.outbox)).run(name, 5, WHY)
+        await PartitionSwitch(connection, Acts(connection, replica.outbox)).run(name, 5, WHY)
 
 
 async def test_a11_a_switch_whose_command_was_killed_ends_by_itself(
-    house: House, connection: Any
+    replica: House, connection: Any
 ) -> None:
-    await house.healthy()
+    await replica.healthy()
     await connection.execute(
         "UPDATE bus.topic SET switching_to = 5, change = 1,"
         " switching_until = now() + interval '6 s' WHERE name = $1",
-        house.wire(Topic.VERIFICATION_REQUEST),
+        replica.wire(Topic.VERIFICATION_REQUEST),
     )
-    await until(lambda: rests(house))
-    await house.emit(a_request(ACCOUNT))
-    await house.drained()
-    (record,) = await house.read(Topic.VERIFICATION_REQUEST, 1)
+    await until(lambda: rests(replica))
+    await replica.emit(a_request(ACCOUNT))
+    await replica.drained()
+    (record,) = await replica.read(Topic.VERIFICATION_REQUEST, 1)
     assert record.timestamp >= await connection.fetchval(
         "SELECT (extract(epoch from switching_until) * 1000)::bigint FROM bus.topic"
         " WHERE switching_until IS NOT NULL"
     )
 
 
-async def rests(house: House) -> bool:
-    return house.kafka.topics.switching == {house.wire(Topic.VERIFICATION_REQUEST)}
+async def rests(replica: House) -> bool:
+    return replica.kafka.topics.switching == {replica.wire(Topic.VERIFICATION_REQUEST)}
 
 
-async def is_state(house: House, state: str) -> bool:
-    return house.kafka.topics_state == state
+async def is_state(replica: House, state: str) -> bool:
+    return replica.kafka.topics_state == state
 
 
-async def remembers(house: House, topic: str, partitions: int) -> bool:
-    return await remembered(house, topic) == partitions
+async def remembers(replica: House, topic: str, partitions: int) -> bool:
+    return await remembered(replica, topic) == partitions

@@ -17,11 +17,11 @@ RESULTS = Topic.VERIFICATION_RESULT
 BODIES = {DEATHS: NOTICE, RESULTS: RESULT}
 
 
-def transactional(house: House, codec: str = "none") -> Producer:
+def transactional(replica: House, codec: str = "none") -> Producer:
     producer = Producer(
         {
-            "bootstrap.servers": house.settings.kafka_bootstrap_servers,
-            "transactional.id": house.settings.kafka_client_id,
+            "bootstrap.servers": replica.settings.kafka_bootstrap_servers,
+            "transactional.id": replica.settings.kafka_client_id,
             "compression.type": codec,
         }
     )
@@ -29,12 +29,12 @@ def transactional(house: House, codec: str = "none") -> Producer:
     return producer
 
 
-def begin(house: House, topic: Topic, *bodies: bytes, codec: str = "none") -> Producer:
+def begin(replica: House, topic: Topic, *bodies: bytes, codec: str = "none") -> Producer:
     """Return a producer whose open transaction has *bodies* in partition 0 of *topic*."""
-    producer = transactional(house, codec)
+    producer = transactional(replica, codec)
     producer.begin_transaction()
     for body in bodies:
-        producer.produce(house.wire(topic), body, partition=0)
+        producer.produce(replica.wire(topic), body, partition=0)
     producer.flush(20)
     return producer
 
@@ -42,65 +42,65 @@ def begin(house: House, topic: Topic, *bodies: bytes, codec: str = "none") -> Pr
 @pytest.mark.parametrize("topic", [DEATHS, RESULTS])
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
 async def test_a5_records_of_an_aborted_transaction_have_no_effect(
-    house: House, codec: str, topic: Topic
+    replica: House, codec: str, topic: Topic
 ) -> None:
-    await house.healthy()
+    await replica.healthy()
     body = encoded(BODIES[topic])
-    producer = await asyncio.to_thread(begin, house, topic, body, body, codec=codec)
+    producer = await asyncio.to_thread(begin, replica, topic, body, body, codec=codec)
     await asyncio.to_thread(producer.abort_transaction, 20)
-    await publish(house, topic)
-    assert await stored(house) == []
-    assert await house.count("inbox") == 1
+    await publish(replica, topic)
+    assert await stored(replica) == []
+    assert await replica.count("inbox") == 1
 
 
 End = Callable[[House, Producer], None]
 
 
-def commit(house: House, producer: Producer) -> None:
-    del house
+def commit(replica: House, producer: Producer) -> None:
+    del replica
     producer.commit_transaction(20)
 
 
-def abort(house: House, producer: Producer) -> None:
-    del house
+def abort(replica: House, producer: Producer) -> None:
+    del replica
     producer.abort_transaction(20)
 
 
-def fence(house: House, producer: Producer) -> None:
+def fence(replica: House, producer: Producer) -> None:
     """End the transaction as one of a producer that has died: its successor has the same id."""
     producer.purge()
-    transactional(house)
+    transactional(replica)
 
 
-def held_back(house: House, topic: Topic) -> int | None:
-    return house.kafka.inbox.held_back.get((topic.value, 0))
+def held_back(replica: House, topic: Topic) -> int | None:
+    return replica.kafka.inbox.held_back.get((topic.value, 0))
 
 
 @pytest.mark.parametrize("topic", [DEATHS, RESULTS])
 @pytest.mark.parametrize(("end", "count"), [(commit, 2), (abort, 0), (fence, 0)])
 async def test_a5_an_open_transaction_holds_back_and_is_measured(
-    house: House, topic: Topic, end: End, count: int
+    replica: House, topic: Topic, end: End, count: int
 ) -> None:
     async def is_held_back(records: int) -> bool:
-        return held_back(house, topic) == records
+        return held_back(replica, topic) == records
 
     async def is_ok() -> bool:
-        return house.kafka.inbox.health() == "ok"
+        return replica.kafka.inbox.health() == "ok"
 
-    await house.healthy()
+    await replica.healthy()
     await until(is_ok)
     body = encoded(BODIES[topic])
-    producer = await asyncio.to_thread(begin, house, topic, body, body)
-    async with house.outsider() as outsider:
+    producer = await asyncio.to_thread(begin, replica, topic, body, body)
+    async with replica.external_producer() as external_producer:
         # It is committed, and waits all the same.
-        await outsider.send_and_wait(house.wire(topic), mark(topic), partition=0)
+        await external_producer.send_and_wait(replica.wire(topic), mark(topic), partition=0)
     await until(lambda: is_held_back(3))
-    assert house.kafka.inbox.lag[topic.value, 0] == 3
-    assert house.kafka.inbox.health() == "ok"
-    assert await house.count("event") == 0
+    assert replica.kafka.inbox.lag[topic.value, 0] == 3
+    assert replica.kafka.inbox.health() == "ok"
+    assert await replica.count("event") == 0
 
-    await asyncio.to_thread(end, house, producer)
-    await until(lambda: house.holds("event", count + 1))
-    assert [row["payload"].encode() for row in await stored(house)] == [body] * count
+    await asyncio.to_thread(end, replica, producer)
+    await until(lambda: replica.holds("event", count + 1))
+    assert [row["payload"].encode() for row in await stored(replica)] == [body] * count
     await until(lambda: is_held_back(0))
-    assert house.kafka.inbox.lag[topic.value, 0] == 0
+    assert replica.kafka.inbox.lag[topic.value, 0] == 0

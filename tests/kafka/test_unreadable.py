@@ -145,12 +145,12 @@ async def damaged(
         kafka.wait_until_ready(jar_kafka.address)
 
     await asyncio.to_thread(prepare)
-    async with Database(jar_settings) as database, House(jar_settings, database).open() as house:
-        yield house
+    async with Database(jar_settings) as database, House(jar_settings, database).open() as replica:
+        yield replica
 
 
-async def reasons(house: House) -> set[str]:
-    rows = await house.database.reads.fetch(
+async def reasons(replica: House) -> set[str]:
+    rows = await replica.database.reads.fetch(
         "SELECT payload->>'reason' AS reason FROM bus.event WHERE type = 'hmrc.death.notified'"
     )
     return {row["reason"] for row in rows}
@@ -165,8 +165,8 @@ async def test_a1_damage_at_rest_stops_its_partition_and_no_other(
     damaged: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "govid")
-    house, topic, healthy = damaged, damaged.wire(DEATHS), len(AT_REST)
-    faults = InboundFaults(house.database.bus_reads)
+    replica, topic, healthy = damaged, damaged.wire(DEATHS), len(AT_REST)
+    faults = InboundFaults(replica.database.bus_reads)
 
     async def all_stopped() -> bool:
         return len(await faults.fetch_all()) == len(AT_REST)
@@ -174,7 +174,7 @@ async def test_a1_damage_at_rest_stops_its_partition_and_no_other(
     await until(all_stopped)
     expected = {f"{number}/0" for number in range(healthy)}
     expected |= {f"{healthy}/{offset}" for offset in range(3)}
-    assert await reasons(house) == expected
+    assert await reasons(replica) == expected
     found = [
         (one.topic, one.partition, one.first_offset, one.next_offset, one.kind, one.reason)
         for one in await faults.fetch_all()
@@ -183,8 +183,8 @@ async def test_a1_damage_at_rest_stops_its_partition_and_no_other(
         (topic, number, 1, 2, "unreadable", reason)
         for number, (_, _, reason) in enumerate(AT_REST.values())
     ]
-    assert house.kafka.inbox.health() == "stopped"
-    assert house.kafka.inbox.stopped == {(DEATHS.value, n): 1 for n in range(healthy)}
+    assert replica.kafka.inbox.health() == "stopped"
+    assert replica.kafka.inbox.stopped == {(DEATHS.value, n): 1 for n in range(healthy)}
     first, stopped = (lines(caplog, f"inbox.{x}") for x in ("position_failed", "partition_stopped"))
     assert {(n, one.offset, one.levelname) for n, one in stopped.items()} == {
         (n, 1, "ERROR") for n in range(healthy)
@@ -193,17 +193,17 @@ async def test_a1_damage_at_rest_stops_its_partition_and_no_other(
 
     for fault in await faults.fetch_all():
         assert await faults.accept(fault.topic, fault.partition, fault.first_offset) is not None
-    await until(lambda: house.holds("inbound_fault", 0))
+    await until(lambda: replica.holds("inbound_fault", 0))
     expected |= {f"{number}/2" for number in range(healthy)}
-    await until(lambda: have_come(house, expected))
-    assert await reasons(house) == expected
-    assert house.kafka.inbox.stopped == {}
-    assert house.kafka.inbox.health() == "ok"
+    await until(lambda: have_come(replica, expected))
+    assert await reasons(replica) == expected
+    assert replica.kafka.inbox.stopped == {}
+    assert replica.kafka.inbox.health() == "ok"
     assert lines(caplog, "inbox.batch_stepped_over").keys() == {*range(healthy)}
 
 
-async def have_come(house: House, expected: set[str]) -> bool:
-    return await reasons(house) >= expected
+async def have_come(replica: House, expected: set[str]) -> bool:
+    return await reasons(replica) >= expected
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -220,22 +220,22 @@ async def test_a1_damage_in_transit_heals_by_itself(
     topic = settings.wire_name(DEATHS)
     async with Proxy(host, int(port), proxy_port) as proxy, Database(settings) as database:
         await asyncio.to_thread(create, jar_kafka.address, topic, 2)
-        async with House(settings, database).open() as house:
-            await until(lambda: is_ok(house))
+        async with House(settings, database).open() as replica:
+            await until(lambda: is_ok(replica))
             proxy.damage_over = 8_000
             values = [a_notice("0"), a_notice("1")]
             await asyncio.to_thread(produce, jar_kafka.address, topic, 0, codec, *values)
             await until(lambda: has_damaged(proxy))
             await until(lambda: has_failed(caplog))
             proxy.damage_over = None
-            await until(lambda: have_come(house, {"0", "1"}))
-            await until(lambda: is_ok(house))
-            assert await house.count("inbound_fault") == 0
+            await until(lambda: have_come(replica, {"0", "1"}))
+            await until(lambda: is_ok(replica))
+            assert await replica.count("inbound_fault") == 0
     assert lines(caplog, "inbox.partition_stopped") == {}
 
 
-async def is_ok(house: House) -> bool:
-    return house.kafka.inbox.health() == "ok" and bool(house.kafka.inbox.lag)
+async def is_ok(replica: House) -> bool:
+    return replica.kafka.inbox.health() == "ok" and bool(replica.kafka.inbox.lag)
 
 
 async def has_damaged(proxy: Proxy) -> bool:
@@ -260,14 +260,14 @@ async def test_a1_a_stopped_partition_goes_on_when_its_batch_has_healed(
         proxy.damage_over = 8_000
         await asyncio.to_thread(create, jar_kafka.address, topic, 2)
         await asyncio.to_thread(produce, jar_kafka.address, topic, 1, "lz4", a_notice("late"))
-        async with House(settings, database).open() as house:
-            await until(lambda: house.holds("inbound_fault", 1))
+        async with House(settings, database).open() as replica:
+            await until(lambda: replica.holds("inbound_fault", 1))
             await asyncio.to_thread(produce, jar_kafka.address, topic, 0, "none", small("other"))
-            await until(lambda: have_come(house, {"other"}))
-            assert await reasons(house) == {"other"}
+            await until(lambda: have_come(replica, {"other"}))
+            assert await reasons(replica) == {"other"}
             proxy.damage_over = None
-            await until(lambda: have_come(house, {"late", "other"}))
-            await until(lambda: house.holds("inbound_fault", 0))
+            await until(lambda: have_come(replica, {"late", "other"}))
+            await until(lambda: replica.holds("inbound_fault", 0))
     assert lines(caplog, "inbox.partition_resumed").keys() == {1}
 
 

@@ -115,24 +115,24 @@ async def test_a14_batches_that_cannot_be_read_keep_nothing_from_being_published
     damaged: Damaged, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "govid")
-    async with House(damaged.settings, database).open() as house:
-        await house.emit(a_request(uuid4()))
-        await house.drained()
-        assert house.kafka.relay.acknowledged == 1
-        assert not house.kafka.is_ahead
-    told = [one for one in caplog.records if one.message == "relay.kafka_unreadable"]
-    assert [(one.topic, one.partition, one.offset, one.reason) for one in told] == (
+    async with House(damaged.settings, database).open() as replica:
+        await replica.emit(a_request(uuid4()))
+        await replica.drained()
+        assert replica.kafka.relay.acknowledged == 1
+        assert not replica.kafka.is_ahead
+    reported = [one for one in caplog.records if one.message == "relay.kafka_unreadable"]
+    assert [(one.topic, one.partition, one.offset, one.reason) for one in reported] == (
         damaged.unreadable
     )
-    assert {one.levelname for one in told} == {"WARNING"}
+    assert {one.levelname for one in reported} == {"WARNING"}
     assert "relay.round_failed" not in {one.message for one in caplog.records}
 
 
 async def test_a1_check_and_serve_name_batches_that_cannot_be_read(
     damaged: Damaged, database: Database
 ) -> None:
-    async with House(damaged.settings, database).open() as house:
-        await house.healthy()
+    async with House(damaged.settings, database).open() as replica:
+        await replica.healthy()
     found = await look(damaged.settings)
     assert [one for one in found.warnings if "cannot be read" in one] == damaged.warnings
     assert found.relay_faults == []
@@ -141,9 +141,9 @@ async def test_a1_check_and_serve_name_batches_that_cannot_be_read(
 async def test_a1_verify_names_batches_that_cannot_be_read_and_proves_the_rest(
     damaged: Damaged, database: Database
 ) -> None:
-    async with House(damaged.settings, database).open() as house:
-        await publish(house, 3)
-        found, tally = await prove(house)
+    async with House(damaged.settings, database).open() as replica:
+        await publish(replica, 3)
+        found, tally = await prove(replica)
     assert [(one.problem, one.place) for one in found] == [
         ("record_unreadable", f"{topic}/{partition}/{offset}")
         for topic, partition, offset, _ in damaged.unreadable
@@ -154,13 +154,13 @@ async def test_a1_verify_names_batches_that_cannot_be_read_and_proves_the_rest(
 async def test_a1_receipts_of_a_batch_that_cannot_be_read_are_not_disproved(
     damaged: Damaged, database: Database, jar_kafka: kafka_jars.JarBroker
 ) -> None:
-    async with House(damaged.settings, database).open() as house:
-        await publish(house, 1)
-        ids = await publish(house, 1)
+    async with House(damaged.settings, database).open() as replica:
+        await publish(replica, 1)
+        ids = await publish(replica, 1)
         for _ in range(2):
-            await house.emit(a_request(uuid4()))
-            await house.drained()
-        topic, partition, offset = await place_of(house, ids[0])
+            await replica.emit(a_request(uuid4()))
+            await replica.drained()
+        topic, partition, offset = await place_of(replica, ids[0])
     await asyncio.to_thread(jar_kafka.stop)
     path = jar_kafka.segment(topic, partition)
     data = bytearray(path.read_bytes())
@@ -168,7 +168,7 @@ async def test_a1_receipts_of_a_batch_that_cannot_be_read_are_not_disproved(
     path.write_bytes(data)
     await asyncio.to_thread(jar_kafka.start)
     await asyncio.to_thread(kafka.wait_until_ready, jar_kafka.address)
-    found, tally = await prove(house)
+    found, tally = await prove(replica)
     assert [one.problem for one in found if one.place == f"{topic}/{partition}/{offset}"] == [
         "record_unreadable"
     ]
@@ -179,9 +179,9 @@ async def test_a1_receipts_of_a_batch_that_cannot_be_read_are_not_disproved(
 async def test_a14_what_stands_ahead_is_found_beside_batches_that_cannot_be_read(
     damaged: Damaged, database: Database
 ) -> None:
-    async with House(damaged.settings, database).open() as house:
-        ids = await publish(house, 5)
-        await forget(house, ids[3:])
+    async with House(damaged.settings, database).open() as replica:
+        ids = await publish(replica, 5)
+        await forget(replica, ids[3:])
     runner = CliRunner(
         env={
             **PLAIN,
@@ -201,6 +201,6 @@ async def test_a14_what_stands_ahead_is_found_beside_batches_that_cannot_be_read
     acts = await connection.fetch("SELECT type FROM bus.event WHERE key = 'operator/topics'")
     await connection.close()
     assert [row["type"] for row in acts] == ["bus.topic.kafka_ahead_accepted"]
-    async with House(damaged.settings, database).open() as house:
-        await house.emit(a_request(uuid4()))
-        await until(lambda: house.holds("delivery", 0, "subscriber = 'kafka.relay'"))
+    async with House(damaged.settings, database).open() as replica:
+        await replica.emit(a_request(uuid4()))
+        await until(lambda: replica.holds("delivery", 0, "subscriber = 'kafka.relay'"))

@@ -36,10 +36,10 @@ CAUSES = {
     ("topic", "body"), [(Topic.DEATH_NOTIFICATION, NOTICE), (Topic.VERIFICATION_RESULT, RESULT)]
 )
 async def test_a3_a_position_that_cannot_be_stored_is_noticed_until_it_can(
-    house: House, topic: Topic, body: dict[str, object], cause: str
+    replica: House, topic: Topic, body: dict[str, object], cause: str
 ) -> None:
     begin, end, error = CAUSES[cause]
-    inbox, place = house.kafka.inbox, (topic.value, 1)
+    inbox, place = replica.kafka.inbox, (topic.value, 1)
 
     async def is_behind(records: int) -> bool:
         return inbox.lag.get(place) == records
@@ -47,25 +47,25 @@ async def test_a3_a_position_that_cannot_be_stored_is_noticed_until_it_can(
     async def is_in(state: str, stopped: dict[tuple[str, int], int]) -> bool:
         return (inbox.health(), inbox.stopped) == (state, stopped)
 
-    await house.healthy()
+    await replica.healthy()
     await until(lambda: is_in("ok", {}))
-    await house.database.reads.execute(begin)
-    async with house.outsider() as outsider:
+    await replica.database.reads.execute(begin)
+    async with replica.external_producer() as external_producer:
         for number in range(3):
             value = encoded({**body, "number": number})
-            await outsider.send_and_wait(house.wire(topic), value, partition=1)
+            await external_producer.send_and_wait(replica.wire(topic), value, partition=1)
     # The second failure at one position is told, the fourth stops the partition.
     await until(lambda: is_in("failing", {place: 0}))
     await until(lambda: is_in("stopped", {place: 1}))
     # Nothing was read past it, and the lag is told all the same: from the end of the partition.
     await until(lambda: is_behind(3))
-    await until(lambda: house.holds("inbound_fault", 1))
-    (fault,) = await InboundFaults(house.database.bus_reads).fetch_all()
-    assert (fault.place, fault.kind) == (f"{house.wire(topic)}/1/0", "failing")
+    await until(lambda: replica.holds("inbound_fault", 1))
+    (fault,) = await InboundFaults(replica.database.bus_reads).fetch_all()
+    assert (fault.place, fault.kind) == (f"{replica.wire(topic)}/1/0", "failing")
     assert fault.reason.startswith(f"asyncpg.exceptions.{error}")
 
-    await house.database.reads.execute(end)
-    await until(lambda: house.holds("event", 3))
+    await replica.database.reads.execute(end)
+    await until(lambda: replica.holds("event", 3))
     await until(lambda: is_in("ok", {}))
     await until(lambda: is_behind(0))
-    assert await house.count("inbound_fault") == 0
+    assert await replica.count("inbound_fault") == 0

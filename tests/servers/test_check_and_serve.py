@@ -284,9 +284,9 @@ async def _forget_receipts(bus: BusSettings) -> None:
 
 
 async def _done(bus: BusSettings, deed: Deed) -> Mapping[str, object]:
-    async with Database(bus) as database, House(bus, database).open() as house:
-        await house.healthy()
-        return await deed(house) or {}
+    async with Database(bus) as database, House(bus, database).open() as replica:
+        await replica.healthy()
+        return await deed(replica) or {}
 
 
 def unreadable(damage: Damage) -> Input:
@@ -334,12 +334,12 @@ async def nothing(_: House) -> None:
 def deleted(topic: Topic) -> Deed:
     """Delete *topic* after the server has gone."""
 
-    async def deed(house: House) -> None:
-        name = house.wire(topic)
-        await house.kafka.stop()
-        await administer(house, lambda client: client.delete_topics([name]))
+    async def deed(replica: House) -> None:
+        name = replica.wire(topic)
+        await replica.kafka.stop()
+        await administer(replica, lambda client: client.delete_topics([name]))
         # A broker tells of it a moment after the controller has done it. So below.
-        await until(lambda: is_gone(house, name))
+        await until(lambda: is_gone(replica, name))
 
     return deed
 
@@ -347,38 +347,38 @@ def deleted(topic: Topic) -> Deed:
 def grown(topic: Topic, partitions: int) -> Deed:
     """Give *topic* more partitions."""
 
-    async def deed(house: House) -> None:
-        name = house.wire(topic)
+    async def deed(replica: House) -> None:
+        name = replica.wire(topic)
 
         def grow(client: AdminClient) -> dict[Any, Any]:
             return client.create_partitions([NewPartitions(name, partitions)])
 
-        await administer(house, grow)
-        await until(lambda: has_partitions(house, name, partitions))
+        await administer(replica, grow)
+        await until(lambda: has_partitions(replica, name, partitions))
 
     return deed
 
 
-async def dropped_unclean(house: House) -> None:
+async def dropped_unclean(replica: House) -> None:
     """Allow a broker that lags to lead a topic."""
-    name = house.wire(Topic.VERIFICATION_REQUEST)
-    await administer(house, lambda client: client.incremental_alter_configs([unclean(name)]))
-    await until(lambda: is_unclean(house, name))
+    name = replica.wire(Topic.VERIFICATION_REQUEST)
+    await administer(replica, lambda client: client.incremental_alter_configs([unclean(name)]))
+    await until(lambda: is_unclean(replica, name))
 
 
-async def is_unclean(house: House, topic: str) -> bool:
-    async with reading(house.settings.kafka_bootstrap_servers) as archive:
+async def is_unclean(replica: House, topic: str) -> bool:
+    async with reading(replica.settings.kafka_bootstrap_servers) as archive:
         return any(UNCLEAN in line for line in await durability_warnings(archive, [topic]))
 
 
 def forgotten(count: int) -> Deed:
     """Let the database forget the last *count* of five events, as an older backup does."""
 
-    async def deed(house: House) -> Mapping[str, object]:
-        ids = await publish(house, 5)
+    async def deed(replica: House) -> Mapping[str, object]:
+        ids = await publish(replica, 5)
         first = ids[-count]
-        topic, partition, offset = await place_of(house, first)
-        await forget(house, ids[-count:])
+        topic, partition, offset = await place_of(replica, first)
+        await forget(replica, ids[-count:])
         since = moment_of(first).isoformat(timespec="seconds")
         return {"at": f"{topic}/{partition}", "event": first, "since": since, "offset": offset}
 

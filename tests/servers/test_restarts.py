@@ -19,9 +19,9 @@ AWAY_SECONDS = 1.5
 
 
 @asynccontextmanager
-async def running(house: House) -> AsyncIterator[None]:
+async def running(replica: House) -> AsyncIterator[None]:
     """Run the workers as a process does: one that fails begins again."""
-    works = {"leases": house.leases.run, NAME: house.dispatcher.run}
+    works = {"leases": replica.leases.run, NAME: replica.dispatcher.run}
     tasks = [asyncio.create_task(supervise(name, work)) for name, work in works.items()]
     try:
         yield
@@ -69,11 +69,11 @@ async def test_c3_restarts_cost_no_attempt(
             if time.monotonic() < ends:
                 raise Outage("hmrc")
 
-        house = House(settings, database, Ledger(ask_the_department))
-        await house.emit(an_account(), *(f"{n}" for n in range(EVENTS)))
+        replica = House(settings, database, Ledger(ask_the_department))
+        await replica.emit(an_account(), *(f"{n}" for n in range(EVENTS)))
         for _ in range(EVENTS):
-            await house.emit(an_account(), "other")
-        async with running(house):
+            await replica.emit(an_account(), "other")
+        async with running(replica):
             for _ in range(RESTARTS):
                 await asyncio.sleep(AWAY_SECONDS)  # events are being handled meanwhile
                 await asyncio.to_thread(server.stop, "immediate")
@@ -81,10 +81,10 @@ async def test_c3_restarts_cost_no_attempt(
 
             async def all_are_done() -> bool:
                 try:
-                    return await house.owed() == 0
+                    return await replica.owed() == 0
                 except OSError:
                     return False
 
             await until(all_are_done)
-        assert house.counted("deliveries_total", subscriber=NAME, outcome="error") is None
-        assert len(await house.labels()) == 2 * EVENTS
+        assert replica.counted("deliveries_total", subscriber=NAME, outcome="error") is None
+        assert len(await replica.labels()) == 2 * EVENTS

@@ -169,14 +169,14 @@ async def test_c2_migrations_connect_by_the_same_reader(tls_server: DebianServer
 
 
 @pytest.mark.parametrize(
-    ("mode", "told"),
+    ("mode", "reported"),
     [("session", None), ("transaction", "transaction"), ("statement", "statement")],
 )
 async def test_c7_pooler_is_told_by_its_mode(
-    server: DebianServer, mode: str, told: str | None
+    server: DebianServer, mode: str, reported: str | None
 ) -> None:
     with pgbouncer(server, mode) as url:
-        assert await find_pool_mode(ConnectionFactory(url)) == told
+        assert await find_pool_mode(ConnectionFactory(url)) == reported
 
 
 async def test_c7_no_pooler_is_found_where_there_is_none(server: DebianServer) -> None:

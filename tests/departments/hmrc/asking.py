@@ -107,7 +107,7 @@ class Asking:
         )
 
 
-def told(answer: httpx.Response) -> tuple[int, str]:
+def reported(answer: httpx.Response) -> tuple[int, str]:
     """Return the status and the code of an error."""
     return answer.status_code, str(answer.json()["code"])
 

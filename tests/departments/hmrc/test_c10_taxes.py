@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from govid.hmrc.simulator import HmrcSimulator
-from tests.departments.hmrc.asking import Asking, told
+from tests.departments.hmrc.asking import Asking, reported
 from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR, SUBJECTS, ReadingTaxes
 from tests.departments.hmrc.target import reached
 from tests.integration.departments import StandingClock
@@ -82,7 +82,7 @@ async def test_an_account_is_told_without_a_day_to_begin_with(reading: ReadingTa
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 async def test_no_data_is_not_found_and_not_zero(reading: ReadingTaxes, subject: str) -> None:
-    assert told(await reading.year(subject, year="2019-20")) == (404, "NOT_FOUND")
+    assert reported(await reading.year(subject, year="2019-20")) == (404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
@@ -102,25 +102,25 @@ async def test_no_data_is_not_found_and_not_zero(reading: ReadingTaxes, subject:
 async def test_the_reference_is_checked_first_and_then_the_year(
     reading: ReadingTaxes, subject: str, utr: str, year: str, code: str
 ) -> None:
-    assert told(await reading.year(subject, utr, year)) == (400, code)
+    assert reported(await reading.year(subject, utr, year)) == (400, code)
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 async def test_another_persons_year_is_not_told(reading: ReadingTaxes, subject: str) -> None:
-    assert told(await reading.year(subject, OTHER_UTR)) == (401, "UNAUTHORIZED")
+    assert reported(await reading.year(subject, OTHER_UTR)) == (401, "UNAUTHORIZED")
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 async def test_an_applications_own_token_is_of_no_use(reading: ReadingTaxes, subject: str) -> None:
     token = f"Bearer {await reading.asking.access_token()}"
     answer = await reading.year(subject, Authorization=token)
-    assert told(answer) == (401, "INCORRECT_ACCESS_TOKEN_TYPE")
+    assert reported(answer) == (401, "INCORRECT_ACCESS_TOKEN_TYPE")
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 async def test_each_subject_needs_its_own_scope(reading: ReadingTaxes, subject: str) -> None:
     answer = await reading.year(subject, scope="read:self-assessment")
-    assert told(answer) == (403, "INVALID_SCOPE")
+    assert reported(answer) == (403, "INVALID_SCOPE")
 
 
 @pytest.mark.parametrize(("subject", "accept"), [("tax", "1.2"), ("income", "1.1")])
@@ -128,12 +128,12 @@ async def test_each_subject_has_one_version(
     reading: ReadingTaxes, subject: str, accept: str
 ) -> None:
     answer = await reading.year(subject, Accept=f"application/vnd.hmrc.{accept}+json")
-    assert told(answer) == (404, "MATCHING_RESOURCE_NOT_FOUND")
+    assert reported(answer) == (404, "MATCHING_RESOURCE_NOT_FOUND")
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 async def test_without_a_version_nothing_is_read(reading: ReadingTaxes, subject: str) -> None:
-    assert told(await reading.year(subject, Accept="*/*")) == (406, "ACCEPT_HEADER_INVALID")
+    assert reported(await reading.year(subject, Accept="*/*")) == (406, "ACCEPT_HEADER_INVALID")
 
 
 async def test_a_renewed_token_reads_and_the_old_one_does_not(reading: ReadingTaxes) -> None:
@@ -141,14 +141,14 @@ async def test_a_renewed_token_reads_and_the_old_one_does_not(reading: ReadingTa
     renewed = (await reading.consenting.refresh(granted["refresh_token"])).json()
     old = await reading.year(Authorization=f"Bearer {granted['access_token']}")
     new = await reading.year(Authorization=f"Bearer {renewed['access_token']}")
-    assert told(old) == (401, "INVALID_CREDENTIALS")
+    assert reported(old) == (401, "INVALID_CREDENTIALS")
     assert new.status_code == 200
 
 
 @pytest.mark.parametrize("scenario", ["SCHEDULED_MAINTENANCE", "SERVER_ERROR"])
 async def test_a_scenario_can_be_played(reading: ReadingTaxes, scenario: str) -> None:
     answer = await reading.year(Gov_Test_Scenario=scenario)
-    assert told(answer) == (503, scenario)
+    assert reported(answer) == (503, scenario)
 
 
 async def test_an_application_that_is_not_subscribed_reads_nothing(
@@ -157,7 +157,7 @@ async def test_an_application_that_is_not_subscribed_reads_nothing(
     known = simulator.clients[simulator.client_id]
     simulator.clients[simulator.client_id] = structs.replace(known, subscriptions=frozenset())
     answer = await simulated_reading.year()
-    assert told(answer) == (403, "RESOURCE_FORBIDDEN")
+    assert reported(answer) == (403, "RESOURCE_FORBIDDEN")
 
 
 async def test_reading_counts_against_the_applications_limit(http: Any) -> None:

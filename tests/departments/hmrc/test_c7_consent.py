@@ -11,7 +11,7 @@ from msgspec import structs
 from govid.hmrc.simulator import HmrcSimulator
 from govid.hmrc.simulator.clients import OUT_OF_BAND, Client, is_redirect_uri
 from tests.departments.clock import MovingClock
-from tests.departments.hmrc.asking import MISSING, Asking, told
+from tests.departments.hmrc.asking import MISSING, Asking, reported
 from tests.departments.hmrc.consenting import CALLBACK, TAX, Consenting, sent_back
 
 
@@ -188,7 +188,7 @@ async def test_a_persons_token_opens_nothing_that_is_for_applications(
 ) -> None:
     token = f"Bearer {(await consenting.granted())['access_token']}"
     answer = await consenting.asking.pdv(headers={"Authorization": token})
-    assert told(answer) == (401, "INCORRECT_ACCESS_TOKEN_TYPE")
+    assert reported(answer) == (401, "INCORRECT_ACCESS_TOKEN_TYPE")
 
 
 @pytest.mark.parametrize(

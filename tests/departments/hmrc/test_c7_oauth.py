@@ -13,7 +13,7 @@ from tests.departments.clock import MovingClock
 from tests.departments.hmrc.asking import MISSING, Asking
 
 
-def told(answer: httpx.Response) -> tuple[int, str, str]:
+def reported(answer: httpx.Response) -> tuple[int, str, str]:
     body = answer.json()
     return answer.status_code, body["error"], body["error_description"]
 
@@ -47,7 +47,7 @@ async def test_a_scope_that_was_asked_for_is_named(asking: Asking) -> None:
 async def test_what_is_wrong_with_the_form_is_said_in_order(
     asking: Asking, changes: dict[str, Any], description: str
 ) -> None:
-    assert told(await asking.token(**changes)) == (400, "invalid_request", description)
+    assert reported(await asking.token(**changes)) == (400, "invalid_request", description)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ async def test_what_is_wrong_with_the_form_is_said_in_order(
 async def test_who_is_unknown_is_not_told_what_was_wrong(
     asking: Asking, changes: dict[str, Any]
 ) -> None:
-    assert told(await asking.token(**changes)) == (
+    assert reported(await asking.token(**changes)) == (
         401,
         "invalid_client",
         "invalid client id or secret",
@@ -76,7 +76,7 @@ async def test_credentials_in_a_header_do_not_count(asking: Asking) -> None:
         client_id=MISSING,
         client_secret=MISSING,
     )
-    assert told(answer) == (400, "invalid_request", "client_id is required")
+    assert reported(answer) == (400, "invalid_request", "client_id is required")
 
 
 async def test_secrets_take_turns(asking_simulator: Asking, simulator: HmrcSimulator) -> None:

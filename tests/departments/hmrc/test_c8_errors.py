@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from govid.hmrc.simulator import HmrcSimulator
-from tests.departments.hmrc.asking import MISSING, PDV_PATH, Asking, told
+from tests.departments.hmrc.asking import MISSING, PDV_PATH, Asking, reported
 from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR, ReadingTaxes
 from tests.departments.hmrc.target import reached
 from tests.integration.departments import StandingClock
@@ -54,7 +54,7 @@ async def test_a_version_that_there_is_not_is_a_resource_that_there_is_not(
     asking: Asking, version: str
 ) -> None:
     answer = await asking.match(version=version)
-    assert told(answer) == (404, "MATCHING_RESOURCE_NOT_FOUND")
+    assert reported(answer) == (404, "MATCHING_RESOURCE_NOT_FOUND")
 
 
 async def test_a_path_that_there_is_not_is_told_in_the_same_words(asking: Asking) -> None:
@@ -70,7 +70,7 @@ async def test_a_path_that_there_is_not_is_told_in_the_same_words(asking: Asking
 
 async def test_another_method_is_not_allowed(asking: Asking) -> None:
     answer = await asking.http.get(f"{asking.target.url}{PDV_PATH}")
-    assert told(answer) == (405, "METHOD_NOT_ALLOWED")
+    assert reported(answer) == (405, "METHOD_NOT_ALLOWED")
 
 
 async def test_an_application_that_is_not_subscribed_is_forbidden(
@@ -78,13 +78,13 @@ async def test_an_application_that_is_not_subscribed_is_forbidden(
 ) -> None:
     known = simulator.clients[simulator.client_id]
     simulator.clients[simulator.client_id] = structs.replace(known, subscriptions=frozenset())
-    assert told(await asking_simulator.pdv()) == (403, "RESOURCE_FORBIDDEN")
+    assert reported(await asking_simulator.pdv()) == (403, "RESOURCE_FORBIDDEN")
 
 
 async def test_a_token_without_the_scope_is_not_enough_for_matching(asking: Asking) -> None:
     token = f"Bearer {await asking.access_token()}"
     answer = await asking.match(headers={"Authorization": token})
-    assert told(answer) == (403, "INVALID_SCOPE")
+    assert reported(answer) == (403, "INVALID_SCOPE")
 
 
 async def test_more_than_three_calls_a_second_are_throttled(http: Any) -> None:
@@ -100,8 +100,8 @@ async def test_of_two_faults_the_first_in_the_order_is_said(asking: Asking) -> N
     for_version = await asking.match(headers={**nobody, "Accept": "x"})
     for_token = await asking.match({"nino": MISSING}, {**nobody, "CorrelationId": MISSING})
     for_header = await asking.match({"nino": MISSING}, {"CorrelationId": MISSING})
-    assert told(for_version) == (406, "ACCEPT_HEADER_INVALID")
-    assert told(for_token) == (401, "INVALID_CREDENTIALS")
+    assert reported(for_version) == (406, "ACCEPT_HEADER_INVALID")
+    assert reported(for_token) == (401, "INVALID_CREDENTIALS")
     assert for_header.json()["message"] == "CorrelationId is required"
 
 
@@ -122,7 +122,7 @@ async def test_a_scenario_can_be_played(
 ) -> None:
     for_pdv = await asking.pdv(headers={"Gov-Test-Scenario": scenario})
     for_matching = await asking.match(headers={"Gov-Test-Scenario": scenario})
-    assert told(for_pdv) == told(for_matching) == (status, code)
+    assert reported(for_pdv) == reported(for_matching) == (status, code)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ async def test_faults_speak_as_the_platform_does(
     asking_simulator: Asking, fault: str, status: int, code: str
 ) -> None:
     answer = await asking_simulator.pdv(headers={"X-Sim-Fault": fault})
-    assert told(answer) == (status, code)
+    assert reported(answer) == (status, code)
 
 
 async def test_a_fault_can_be_changed_while_it_runs(asking_simulator: Asking) -> None:
@@ -226,8 +226,8 @@ async def test_every_failure_can_be_played(
 async def test_what_the_platform_refuses_it_refuses_there_in_its_own_form(
     reading: ReadingTaxes,
 ) -> None:
-    assert told(await reading.account(Authorization="Bearer x")) == (401, "INVALID_CREDENTIALS")
-    assert told(await reading.account(Accept="x")) == (406, "ACCEPT_HEADER_INVALID")
+    assert reported(await reading.account(Authorization="Bearer x")) == (401, "INVALID_CREDENTIALS")
+    assert reported(await reading.account(Accept="x")) == (406, "ACCEPT_HEADER_INVALID")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.clock import MovingClock
-from tests.departments.hmrc.asking import MISSING, PDV_PATH, Asking, told
+from tests.departments.hmrc.asking import MISSING, PDV_PATH, Asking, reported
 
 OTHER_PDV_PATH = "/individuals/authentication/authenticator/match"
 DORIS = {
@@ -17,7 +17,7 @@ DORIS = {
     "dateOfBirth": "1931-02-03",
     "nino": "ZX000056A",
 }
-NOBODY = {"errors": "CID returned no record"}
+NO_RECORD = {"errors": "CID returned no record"}
 
 
 @pytest.mark.parametrize("path", [PDV_PATH, OTHER_PDV_PATH])
@@ -60,7 +60,7 @@ async def test_pdv_says_401_of_who_is_not_and_not_why(
     asking: Asking, changes: Mapping[str, object]
 ) -> None:
     answer = await asking.pdv(changes)
-    assert (answer.status_code, answer.json()) == (401, NOBODY)
+    assert (answer.status_code, answer.json()) == (401, NO_RECORD)
     assert answer.headers["content-type"] == "application/json"
 
 
@@ -91,7 +91,7 @@ async def test_pdv_points_to_what_it_cannot_read(
     asking: Asking, changes: Mapping[str, object], error: tuple[str, str]
 ) -> None:
     answer = await asking.pdv(changes)
-    assert told(answer) == (400, "BAD_REQUEST")
+    assert reported(answer) == (400, "BAD_REQUEST")
     assert [(one["code"], one["path"]) for one in answer.json()["errors"]] == [error]
 
 
@@ -208,7 +208,7 @@ async def test_a_match_is_forgotten_after_some_hours(
     answer = await asking_simulator.match()
     match_id = answer.json()["_links"]["individual"]["href"].rpartition("/")[2]
     clock.ahead = timedelta(hours=5)
-    assert told(await asking_simulator.matched(match_id)) == (404, "NOT_FOUND")
+    assert reported(await asking_simulator.matched(match_id)) == (404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize(
@@ -217,5 +217,5 @@ async def test_a_match_is_forgotten_after_some_hours(
 async def test_what_is_no_match_id_is_told_in_each_version(
     asking: Asking, version: str, status: int, code: str
 ) -> None:
-    assert told(await asking.matched("abc", version)) == (status, code)
-    assert told(await asking.matched(str(uuid4()), version)) == (404, "NOT_FOUND")
+    assert reported(await asking.matched("abc", version)) == (status, code)
+    assert reported(await asking.matched(str(uuid4()), version)) == (404, "NOT_FOUND")

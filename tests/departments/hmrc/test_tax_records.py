@@ -85,7 +85,7 @@ class Connected:
         self.department = Department("hmrc-taxes", transport=transport, **who.pop("more", {}))
         credentials = Credentials(**who) if who else None
         self.records: RemoteTaxRecords = connection.tax_records(self.department, url, policy=policy)
-        self.desk: RemoteConsentDesk = connection.consent_desk(
+        self.consent_client: RemoteConsentDesk = connection.consent_desk(
             self.department,
             url,
             credentials or Credentials(client_id="me", client_secret=lambda: "canary"),
@@ -123,7 +123,7 @@ async def answered() -> AsyncIterator[Callable[[Answers], Connected]]:
 
 async def agreed(connected: Connected, asking: Asking) -> str:
     """Consent as Ida, as a browser would, and return the code that it is given."""
-    question = urlsplit(connected.desk.page("the state", challenge()))
+    question = urlsplit(connected.consent_client.page("the state", challenge()))
     form = {name: values[0] for name, values in parse_qs(question.query).items()}
     shown = await Consenting(asking).decide(**form)
     return shown.text.partition("code: <b>")[2].partition("</b>")[0]
@@ -131,7 +131,7 @@ async def agreed(connected: Connected, asking: Asking) -> str:
 
 async def consented(connected: Connected, asking: Asking) -> Granted:
     """Consent as Ida, and return what comes of it."""
-    return await connected.desk.redeem(await agreed(connected, asking), VERIFIER, "c-1")
+    return await connected.consent_client.redeem(await agreed(connected, asking), VERIFIER, "c-1")
 
 
 def json(content: object, status: int = 200) -> Answers:
@@ -159,7 +159,7 @@ def by_subject(contents: Mapping[str, str]) -> Answers:
 def test_the_page_is_asked_for_all_that_is_read_and_with_a_proof(
     answered: Callable[..., Connected],
 ) -> None:
-    url = urlsplit(answered(json({})).desk.page("a state", "a-challenge"))
+    url = urlsplit(answered(json({})).consent_client.page("a state", "a-challenge"))
     assert f"{url.scheme}://{url.netloc}{url.path}" == "http://hmrc.example/oauth/authorize"
     assert {name: values[0] for name, values in parse_qs(url.query).items()} == {
         "response_type": "code",
@@ -245,9 +245,9 @@ async def test_another_persons_reference_is_not_permitted(
 
 async def test_a_renewal_ends_what_was_before(connected: Connected, asking: Asking) -> None:
     granted = await consented(connected, asking)
-    renewed = await connected.desk.renew(granted.refresh_token, None)
+    renewed = await connected.consent_client.renew(granted.refresh_token, None)
     with pytest.raises(ReconsentRequired):
-        await connected.desk.renew(granted.refresh_token, None)
+        await connected.consent_client.renew(granted.refresh_token, None)
     with pytest.raises(TokenRefused):
         await connected.records.summary(
             Reading(utr=IDA_UTR, access_token=granted.access_token), YEAR
@@ -268,21 +268,21 @@ async def test_after_eighteen_months_consent_is_asked_for_again(
     granted = await consented(connected, asking_simulator)
     clock.ahead += msgspec.convert("P549D", type=type(clock.ahead))
     with pytest.raises(ReconsentRequired):
-        await connected.desk.renew(granted.refresh_token, None)
+        await connected.consent_client.renew(granted.refresh_token, None)
     await connected.department.close()
 
 
 async def test_a_code_is_good_once(connected: Connected, asking: Asking) -> None:
     code = await agreed(connected, asking)
-    first = await connected.desk.redeem(code, VERIFIER, None)
+    first = await connected.consent_client.redeem(code, VERIFIER, None)
     with pytest.raises(CodeNotGood):
-        await connected.desk.redeem(code, VERIFIER, None)
+        await connected.consent_client.redeem(code, VERIFIER, None)
     assert first.life_seconds == 14_400
 
 
 async def test_a_code_that_was_never_given_out_is_not_good(connected: Connected) -> None:
     with pytest.raises(CodeNotGood):
-        await connected.desk.redeem("canary", VERIFIER, None)
+        await connected.consent_client.redeem("canary", VERIFIER, None)
 
 
 @pytest.mark.parametrize(
@@ -407,9 +407,9 @@ async def test_what_is_said_of_a_persons_tokens_is_told_from_what_is_said_of_gov
     for_a_renewal: type[Exception],
 ) -> None:
     with pytest.raises(for_a_code):
-        await answered(json({"error": error}, status)).desk.redeem("c", "v", None)
+        await answered(json({"error": error}, status)).consent_client.redeem("c", "v", None)
     with pytest.raises(for_a_renewal):
-        await answered(json({"error": error}, status)).desk.renew("r", None)
+        await answered(json({"error": error}, status)).consent_client.renew("r", None)
 
 
 @pytest.mark.parametrize(
@@ -429,9 +429,9 @@ async def test_e6_what_a_firewall_says_of_one_code_stops_nobody_else(
 ) -> None:
     connected = answered(json(content, status))
     with pytest.raises(Unusable):
-        await connected.desk.redeem("' OR 1=1", "v", None)
+        await connected.consent_client.redeem("' OR 1=1", "v", None)
     with pytest.raises(Unusable):
-        await connected.desk.renew("r", None)
+        await connected.consent_client.renew("r", None)
     assert connected.department.state == "ok"
 
 
@@ -441,7 +441,7 @@ async def test_e6_a_page_of_a_firewall_stops_nobody_else(
     page = httpx.Response(403, text="<html>blocked</html>", headers={"Content-Type": "text/html"})
     connected = answered(lambda _: page)
     with pytest.raises(Unusable):
-        await connected.desk.redeem("<script>", "v", None)
+        await connected.consent_client.redeem("<script>", "v", None)
     assert connected.department.state == "ok"
 
 
@@ -462,7 +462,7 @@ async def test_e6_only_a_refusal_by_the_platform_opens_the_breaker(
 ) -> None:
     connected = answered(json({"error": error}, 401))
     with pytest.raises(AuthFailed):
-        await connected.desk.redeem("c", "v", None)
+        await connected.consent_client.redeem("c", "v", None)
     assert connected.department.state == state
 
 
@@ -486,11 +486,11 @@ async def test_a_token_that_is_good_once_is_sent_once(
         sent.append(request)
         raise httpx.ReadError("canary")
 
-    desk = answered(gone).desk
+    consent_client = answered(gone).consent_client
     with pytest.raises(Unavailable):
-        await desk.renew("canary", None)
+        await consent_client.renew("canary", None)
     with pytest.raises(Unavailable):
-        await desk.redeem("canary", "canary", None)
+        await consent_client.redeem("canary", "canary", None)
     assert len(sent) == 2
 
 
@@ -554,10 +554,12 @@ async def test_every_fault_is_told_as_what_it_is_and_tells_of_nobody(
         with pytest.raises(error):
             await connected.records.account(OF, date(2024, 4, 6))
         with pytest.raises(error):
-            await connected.desk.renew("canary", None)
+            await connected.consent_client.renew("canary", None)
         await connected.department.close()
-    told = "".join(traceback.format_exception(for_a_year.value)) + caplog.text
-    assert [word for word in ("canary", IDA_UTR, "Jane Canary", "AA000003D") if word in told] == []
+    reported = "".join(traceback.format_exception(for_a_year.value)) + caplog.text
+    assert [
+        word for word in ("canary", IDA_UTR, "Jane Canary", "AA000003D") if word in reported
+    ] == []
 
 
 async def test_nothing_of_a_person_is_in_what_goes_wrong(
@@ -566,10 +568,10 @@ async def test_nothing_of_a_person_is_in_what_goes_wrong(
     connected = answered(json({"message": "canary", "code": ["canary"]}, 418))
     with caplog.at_level("DEBUG"), pytest.raises(Unusable) as caught:
         await connected.records.summary(OF, YEAR)
-    told = "".join(traceback.format_exception(caught.value)) + caplog.text
-    told += "".join(str(record.__dict__) for record in caplog.records)
-    assert "canary" not in told
-    assert IDA_UTR not in told
+    reported = "".join(traceback.format_exception(caught.value)) + caplog.text
+    reported += "".join(str(record.__dict__) for record in caplog.records)
+    assert "canary" not in reported
+    assert IDA_UTR not in reported
 
 
 @pytest.mark.parametrize(

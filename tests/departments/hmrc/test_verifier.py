@@ -296,8 +296,8 @@ async def test_a_match_is_sent_once_and_repeated_by_the_bus_alone(
     simulator.faults.set("")
     second = await own.verify(claim(*JIM))
     assert (first.outcome, second.outcome) == (Outcome.UNAVAILABLE, Outcome.MATCH)
-    told = generate_latest(counted).decode().splitlines()
-    matches = [line for line in told if "_count" in line and ".match" in line]
+    reported = generate_latest(counted).decode().splitlines()
+    matches = [line for line in reported if "_count" in line and ".match" in line]
     assert sorted(line.rpartition(" ")[2] for line in matches) == ["1.0", "2.0"]
 
 
@@ -400,7 +400,7 @@ async def test_i9_nothing_personal_is_logged_or_counted(
     await own.verify(claim(*JIM))
     simulator.faults.set(fault)
     finding = await own.verify(claim(*JIM))
-    told = "\n".join(
+    reported = "\n".join(
         [
             *(str(one.__dict__) + traceback.format_exc() for one in caplog.records),
             generate_latest(counted).decode(),
@@ -411,5 +411,5 @@ async def test_i9_nothing_personal_is_logged_or_counted(
     assert [
         word
         for word in ("aa000003d", "ferguson", "1948-04", "canary", simulator.client_secret)
-        if word in told
+        if word in reported
     ] == []

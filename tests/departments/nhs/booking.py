@@ -83,7 +83,9 @@ class Booker:
         return await self.send("POST", "/$process-message", bundle(appointment, message_id))
 
 
-def wish(*slots: Mapping[str, Any], patient: str = PATIENT, **changes: object) -> dict[str, Any]:
+def appointment_request(
+    *slots: Mapping[str, Any], patient: str = PATIENT, **changes: object
+) -> dict[str, Any]:
     """Return an appointment in *slots*; what is MISSING in *changes* is left out."""
     content = {
         "resourceType": "Appointment",
@@ -127,7 +129,7 @@ def booked(answer: httpx.Response) -> dict[str, Any]:
     return resource
 
 
-def told(answer: httpx.Response) -> tuple[int, str, str]:
+def reported(answer: httpx.Response) -> tuple[int, str, str]:
     """Return status, code and issue of an OperationOutcome."""
     (issue,) = answer.json()["issue"]
     return answer.status_code, issue["details"]["coding"][0]["code"], issue["code"]

@@ -17,7 +17,7 @@ HERE = "in client_assertion JWT"
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
-def told(answer: Any) -> tuple[int, str, str]:
+def reported(answer: Any) -> tuple[int, str, str]:
     body = answer.json()
     return (answer.status_code, body["error"], body["error_description"])
 
@@ -43,7 +43,7 @@ async def test_a_shorter_life_can_be_asked_for_and_a_longer_one_not(asking: Aski
 )
 async def test_only_the_exact_content_type_is_taken(asking: Asking, content_type: str) -> None:
     answer = await asking.token(content_type=content_type)
-    assert told(answer) == (
+    assert reported(answer) == (
         415,
         "invalid_request",
         "Content-Type header must be application/x-www-form-urlencoded",
@@ -73,7 +73,7 @@ async def test_only_the_exact_content_type_is_taken(asking: Asking, content_type
 async def test_what_is_wrong_with_the_form_is_said(
     asking: Asking, changes: dict[str, object], error: str, description: str
 ) -> None:
-    assert told(await asking.token(**changes)) == (400, error, description)
+    assert reported(await asking.token(**changes)) == (400, error, description)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ async def test_what_is_wrong_with_the_assertion_is_said(
     description: str,
 ) -> None:
     answer = await asking.token(asking.signed(claims, headers))
-    assert told(answer) == (status, "invalid_request", description)
+    assert reported(answer) == (status, "invalid_request", description)
 
 
 async def test_the_type_may_be_written_in_small_letters(asking: Asking) -> None:
@@ -130,7 +130,7 @@ async def test_the_type_may_be_written_in_small_letters(asking: Asking) -> None:
 @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "PS512"])
 async def test_no_other_algorithm_is_taken(asking: Asking, algorithm: str) -> None:
     answer = await asking.token(asking.signed(algorithm=algorithm))
-    assert told(answer) == (
+    assert reported(answer) == (
         400,
         "invalid_request",
         f"Invalid 'alg' header {HERE} - unsupported JWT algorithm - must be 'RS512'",
@@ -139,13 +139,13 @@ async def test_no_other_algorithm_is_taken(asking: Asking, algorithm: str) -> No
 
 async def test_another_key_signs_for_nobody(asking: Asking) -> None:
     answer = await asking.token(asking.signed(key=rsa.generate_private_key(65537, 2048)))
-    assert told(answer) == (401, "public_key error", "JWT signature verification failed")
+    assert reported(answer) == (401, "public_key error", "JWT signature verification failed")
 
 
 async def test_a_jti_is_good_once(asking: Asking) -> None:
     assertion = asking.signed()
     assert (await asking.token(assertion)).status_code == 200
-    assert told(await asking.token(assertion)) == (
+    assert reported(await asking.token(assertion)) == (
         400,
         "invalid_request",
         f"Non-unique 'jti' claim {HERE}",
@@ -156,7 +156,7 @@ async def test_a_jti_is_burnt_by_a_later_fault(asking: Asking) -> None:
     jti = str(uuid4())
     await asking.token(asking.signed({"jti": jti, "aud": "elsewhere"}))
     answer = await asking.token(asking.signed({"jti": jti}))
-    assert told(answer)[2] == f"Non-unique 'jti' claim {HERE}"
+    assert reported(answer)[2] == f"Non-unique 'jti' claim {HERE}"
 
 
 async def test_a_jti_is_not_burnt_by_an_earlier_fault(asking: Asking) -> None:
@@ -203,7 +203,7 @@ async def test_a_client_without_a_public_key_is_told_so(
 ) -> None:
     client = simulator.clients[simulator.client_id]
     simulator.clients[simulator.client_id] = msgspec.structs.replace(client, **changes)
-    assert told(await asking_simulator.token()) == (403, "public_key error", description)
+    assert reported(await asking_simulator.token()) == (403, "public_key error", description)
 
 
 async def test_a_token_ends(asking_simulator: Asking, clock: MovingClock) -> None:

@@ -19,23 +19,23 @@ def other_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
-def told(answer: Any) -> str:
+def reported(answer: Any) -> str:
     return str(answer.json()["error_description"])
 
 
 async def test_the_content_type_comes_before_the_form(asking: Asking) -> None:
     answer = await asking.token(content_type="application/json", client_assertion_type="x")
-    assert told(answer) == "Content-Type header must be application/x-www-form-urlencoded"
+    assert reported(answer) == "Content-Type header must be application/x-www-form-urlencoded"
 
 
 async def test_the_form_comes_before_the_assertion(asking: Asking) -> None:
     answer = await asking.token("a.b", client_assertion_type="x")
-    assert told(answer).startswith("Missing or invalid client_assertion_type")
+    assert reported(answer).startswith("Missing or invalid client_assertion_type")
 
 
 async def test_the_algorithm_comes_before_the_claims(asking: Asking) -> None:
     answer = await asking.token(asking.signed({"exp": 1}, algorithm="RS256"))
-    assert told(answer).startswith(f"Invalid 'alg' header {HERE}")
+    assert reported(answer).startswith(f"Invalid 'alg' header {HERE}")
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ async def test_the_algorithm_comes_before_the_claims(asking: Asking) -> None:
 async def test_of_two_faults_the_first_in_the_order_is_said(
     asking: Asking, claims: dict[str, object], headers: dict[str, object], description: str
 ) -> None:
-    assert told(await asking.token(asking.signed(claims, headers))) == description
+    assert reported(await asking.token(asking.signed(claims, headers))) == description
 
 
 async def test_a_replay_comes_before_a_life_that_is_too_long(asking: Asking) -> None:
     jti = str(uuid4())
     await asking.token(asking.signed({"jti": jti}))
     answer = await asking.token(asking.signed({"jti": jti, "exp": FAR}))
-    assert told(answer) == f"Non-unique 'jti' claim {HERE}"
+    assert reported(answer) == f"Non-unique 'jti' claim {HERE}"
 
 
 @pytest.mark.parametrize(
@@ -109,23 +109,23 @@ async def test_the_clients_keys_come_before_their_ids(
     client = simulator.clients[simulator.client_id]
     simulator.clients[simulator.client_id] = msgspec.structs.replace(client, **changes)
     answer = await asking_simulator.token(asking_simulator.signed({}, {"kid": "other"}))
-    assert told(answer) == description
+    assert reported(answer) == description
 
 
 async def test_the_id_of_the_key_comes_before_the_signature(
     asking: Asking, other_key: rsa.RSAPrivateKey
 ) -> None:
     answer = await asking.token(asking.signed({}, {"kid": "other"}, key=other_key))
-    assert told(answer) == f"Invalid 'kid' header {HERE} - no matching public key"
+    assert reported(answer) == f"Invalid 'kid' header {HERE} - no matching public key"
 
 
 async def test_the_signature_comes_before_the_audience(
     asking: Asking, other_key: rsa.RSAPrivateKey
 ) -> None:
     answer = await asking.token(asking.signed({"aud": "elsewhere"}, key=other_key))
-    assert told(answer) == "JWT signature verification failed"
+    assert reported(answer) == "JWT signature verification failed"
 
 
 async def test_no_time_is_allowed_for_what_has_expired(asking: Asking) -> None:
     answer = await asking.token(asking.signed({"exp": asking.now()}))
-    assert told(answer) == f"Invalid 'exp' claim {HERE} - JWT has expired"
+    assert reported(answer) == f"Invalid 'exp' claim {HERE} - JWT has expired"

@@ -57,8 +57,8 @@ def credentials(simulator: NhsSimulator) -> Credentials:
 
 @pytest.fixture
 def tokens(department: Department, credentials: Credentials, seconds: Seconds) -> TokenCache:
-    desk = TokenDesk(department.api("oauth", BASE_URL, QUICK), credentials, SystemClock())
-    return desk.cache(seconds)
+    token_client = TokenDesk(department.api("oauth", BASE_URL, QUICK), credentials, SystemClock())
+    return token_client.cache(seconds)
 
 
 @pytest.mark.parametrize(("age", "issued"), [(479, 1), (480, 2)])

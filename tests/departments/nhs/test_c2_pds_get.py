@@ -15,7 +15,7 @@ INVALIDATED = (
 SYSTEM = "https://fhir.nhs.uk/R4/CodeSystem/Spine-ErrorOrWarningCode"
 
 
-def told(answer: Any) -> tuple[int, str, str, str, str | None]:
+def reported(answer: Any) -> tuple[int, str, str, str, str | None]:
     """Return status, code, issue, severity and diagnostics of an OperationOutcome."""
     (issue,) = answer.json()["issue"]
     (coding,) = issue["details"]["coding"]
@@ -79,19 +79,19 @@ async def test_a_record_may_have_no_name_at_all(asking: Asking) -> None:
 @pytest.mark.parametrize("number", ["9111231130", "9727194737", "9000000017"])
 async def test_a_number_that_nobody_holds_is_information(asking: Asking, number: str) -> None:
     answer = await asking.pds(f"/Patient/{number}")
-    assert told(answer) == (404, "RESOURCE_NOT_FOUND", "not-found", "information", None)
+    assert reported(answer) == (404, "RESOURCE_NOT_FOUND", "not-found", "information", None)
     assert answer.headers["content-type"] == "application/fhir+json"
 
 
 async def test_an_invalidated_record_is_gone(asking_simulator: Asking) -> None:
     answer = await asking_simulator.pds("/Patient/9990003343")
-    assert told(answer) == (404, "INVALIDATED_RESOURCE", "processing", "error", None)
+    assert reported(answer) == (404, "INVALIDATED_RESOURCE", "processing", "error", None)
 
 
 @pytest.mark.parametrize("number", ["9000000000", "123456789", "NHS123456789", "x"])
 async def test_a_number_that_is_none_is_refused(asking: Asking, number: str) -> None:
     answer = await asking.pds(f"/Patient/{number}")
-    assert told(answer) == (400, "INVALID_RESOURCE_ID", "value", "error", None)
+    assert reported(answer) == (400, "INVALID_RESOURCE_ID", "value", "error", None)
 
 
 async def test_a_superseded_number_answers_with_the_new_one(asking_simulator: Asking) -> None:
@@ -147,7 +147,7 @@ async def test_what_is_wrong_is_displayed_in_the_nhss_words(
 
 async def test_without_a_request_id_nothing_is_told(asking: Asking) -> None:
     answer = await asking.pds("/Patient/9000000009", headers={"X-Request-ID": MISSING})
-    assert told(answer) == (
+    assert reported(answer) == (
         400,
         "MISSING_VALUE",
         "required",
@@ -159,7 +159,7 @@ async def test_without_a_request_id_nothing_is_told(asking: Asking) -> None:
 async def test_a_request_id_is_a_uuid(asking: Asking) -> None:
     answer = await asking.pds("/Patient/9000000009", headers={"X-Request-ID": "xyz"})
     text = "Invalid value - 'xyz' in header 'X-Request-ID'"
-    assert told(answer) == (400, "INVALID_VALUE", "value", "error", text)
+    assert reported(answer) == (400, "INVALID_VALUE", "value", "error", text)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ async def test_who_has_no_good_token_is_told_why(
     asking_simulator: Asking, header: object, diagnostics: str
 ) -> None:
     answer = await asking_simulator.pds("/Patient/9000000009", headers={"Authorization": header})
-    assert told(answer) == (401, "ACCESS_DENIED", "forbidden", "error", diagnostics)
+    assert reported(answer) == (401, "ACCESS_DENIED", "forbidden", "error", diagnostics)
     assert answer.headers["content-type"] == "application/json"
 
 
@@ -193,7 +193,7 @@ async def test_of_several_faults_the_first_in_the_order_is_told(
     asking_simulator: Asking, number: str, headers: dict[str, object], code: str
 ) -> None:
     answer = await asking_simulator.pds(f"/Patient/{number}", headers=headers)
-    assert told(answer)[1] == code
+    assert reported(answer)[1] == code
 
 
 async def test_more_than_five_a_second_are_too_many(client_key: Any, http: Any) -> None:
@@ -202,7 +202,7 @@ async def test_more_than_five_a_second_are_too_many(client_key: Any, http: Any) 
         token = {"Authorization": f"Bearer {await asking.access_token()}"}
         answers = [await asking.pds("/Patient/9000000033", headers=token) for _ in range(8)]
     assert [one.status_code for one in answers[:5]] == [200] * 5
-    assert told(answers[-1]) == (429, "TOO_MANY_REQUESTS", "value", "error", None)
+    assert reported(answers[-1]) == (429, "TOO_MANY_REQUESTS", "value", "error", None)
     assert answers[-1].headers["content-type"] == "application/json"
 
 
@@ -222,7 +222,7 @@ async def test_faults_speak_as_the_department_does(
     asking_simulator: Asking, fault: str, code: str
 ) -> None:
     answer = await asking_simulator.pds("/Patient/9000000009", headers={"X-Sim-Fault": fault})
-    assert told(answer)[:2] == (int(fault), code)
+    assert reported(answer)[:2] == (int(fault), code)
     assert answer.headers["retry-after"] == "5"
 
 

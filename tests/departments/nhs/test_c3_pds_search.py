@@ -8,7 +8,7 @@ import pytest
 from govid.nhs.simulator import NhsSimulator
 from tests.departments.nhs.assertions import Asking
 from tests.departments.nhs.target import reached
-from tests.departments.nhs.test_c2_pds_get import displayed, told
+from tests.departments.nhs.test_c2_pds_get import displayed, reported
 
 SMITH = {"family": "Smith", "gender": "female", "birthdate": "eq2010-10-22"}
 UNMET = (
@@ -71,17 +71,17 @@ async def test_nobody_found_has_no_entry(asking: Asking) -> None:
 
 async def test_too_many_are_a_success_without_a_bundle(asking_simulator: Asking) -> None:
     answer = await asking_simulator.pds("/Patient", {**SMITH, "family": "Sm*"})
-    assert told(answer) == (200, "TOO_MANY_MATCHES", "multiple-matches", "information", None)
+    assert reported(answer) == (200, "TOO_MANY_MATCHES", "multiple-matches", "information", None)
 
 
 async def test_more_than_the_one_that_is_wanted_are_too_many(asking: Asking) -> None:
     answer = await asking.pds("/Patient", {**SMITH, "family": "Sm*", "_max-results": "1"})
-    assert told(answer) == (200, "TOO_MANY_MATCHES", "multiple-matches", "information", None)
+    assert reported(answer) == (200, "TOO_MANY_MATCHES", "multiple-matches", "information", None)
 
 
 async def test_what_is_no_parameter_is_named(asking: Asking) -> None:
     answer = await asking.pds("/Patient", {**SMITH, "x": "1"})
-    assert told(answer) == (400, "ADDITIONAL_PROPERTIES", "invariant", "error", UNKNOWN)
+    assert reported(answer) == (400, "ADDITIONAL_PROPERTIES", "invariant", "error", UNKNOWN)
 
 
 async def test_without_a_token_several_may_be_found(client_key: Any, http: Any) -> None:
@@ -183,7 +183,7 @@ async def test_what_may_not_be_asked_is_refused_in_the_order_of_the_checks(
     diagnostics: str | None,
 ) -> None:
     answer = await asking_simulator.pds("/Patient", query)
-    assert told(answer) == (status, code, issue, "error", diagnostics)
+    assert reported(answer) == (status, code, issue, "error", diagnostics)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from tests.departments.nhs.assertions import MISSING
-from tests.departments.nhs.booking import PATIENT, SLOTS, Booker, January, booked, told, wish
+from tests.departments.nhs.booking import (
+    PATIENT,
+    SLOTS,
+    Booker,
+    January,
+    appointment_request,
+    booked,
+    reported,
+)
 
 
 async def test_free_slots_come_with_their_schedule(booker: Booker) -> None:
@@ -48,12 +56,12 @@ async def test_only_slots_wholly_inside_the_window_are_told(booker: Booker) -> N
 )
 async def test_a_search_for_slots_keeps_to_its_rules(booker: Booker, name: str, value: str) -> None:
     query = [(one, value if one == name else old) for one, old in SLOTS]
-    assert told(await booker.slots(query)) == (400, "REC_BAD_REQUEST", "invalid")
+    assert reported(await booker.slots(query)) == (400, "REC_BAD_REQUEST", "invalid")
 
 
 async def test_a_booking_by_message_can_be_read_and_listed(booker: Booker) -> None:
     slots = await booker.free()
-    answer = await booker.message(wish(slots[0]))
+    answer = await booker.message(appointment_request(slots[0]))
     appointment = booked(answer)
     assert answer.status_code == 200
     assert (appointment["status"], appointment["meta"]["versionId"]) == ("booked", "1")
@@ -68,29 +76,31 @@ async def test_a_booking_by_message_can_be_read_and_listed(booker: Booker) -> No
 
 async def test_a_booking_by_verb_is_created(booker: Booker) -> None:
     slots = await booker.free()
-    answer = await booker.send("POST", "/Appointment", wish(slots[0], slots[1]))
+    answer = await booker.send("POST", "/Appointment", appointment_request(slots[0], slots[1]))
     assert answer.status_code == 201
     assert answer.headers["location"].endswith(f"/Appointment/{answer.json()['id']}")
 
 
 async def test_a_slot_is_booked_once_by_message(booker: Booker) -> None:
     slot, *_ = await booker.free()
-    await booker.message(wish(slot))
-    second = await booker.message(wish(slot, patient="9693632109"))
-    assert told(second) == (409, "REC_CONFLICT", "conflict")
+    await booker.message(appointment_request(slot))
+    second = await booker.message(appointment_request(slot, patient="9693632109"))
+    assert reported(second) == (409, "REC_CONFLICT", "conflict")
 
 
 async def test_a_slot_is_booked_once_by_verb(booker: Booker) -> None:
     slot, *_ = await booker.free()
-    await booker.message(wish(slot))
-    second = await booker.send("POST", "/Appointment", wish(slot, patient="9693632109"))
-    assert told(second) == (409, "DUPLICATE_REJECTED", "duplicate")
+    await booker.message(appointment_request(slot))
+    second = await booker.send(
+        "POST", "/Appointment", appointment_request(slot, patient="9693632109")
+    )
+    assert reported(second) == (409, "DUPLICATE_REJECTED", "duplicate")
 
 
 async def test_of_fifty_at_once_one_gets_the_slot(booker: Booker) -> None:
     slot, *_ = await booker.free()
     answers = await asyncio.gather(
-        *(booker.message(wish(slot, patient=str(number))) for number in range(50))
+        *(booker.message(appointment_request(slot, patient=str(number))) for number in range(50))
     )
     statuses = [one.status_code for one in answers]
     assert (statuses.count(200), statuses.count(409)) == (1, 49)
@@ -99,10 +109,10 @@ async def test_of_fifty_at_once_one_gets_the_slot(booker: Booker) -> None:
 async def test_a_message_that_comes_twice_is_a_duplicate(booker: Booker) -> None:
     slot, *_ = await booker.free()
     once = "urn:uuid:c5950000-0000-4000-8000-000000000000"
-    first = await booker.message(wish(slot), message_id=once)
-    second = await booker.message(wish(slot), message_id=once)
+    first = await booker.message(appointment_request(slot), message_id=once)
+    second = await booker.message(appointment_request(slot), message_id=once)
     assert first.status_code == 200
-    assert told(second) == (409, "REC_CONFLICT", "duplicate")
+    assert reported(second) == (409, "REC_CONFLICT", "duplicate")
 
 
 @pytest.mark.parametrize(
@@ -122,45 +132,49 @@ async def test_a_message_that_comes_twice_is_a_duplicate(booker: Booker) -> None
 )
 async def test_what_breaks_a_rule_is_not_booked(booker: Booker, changes: dict[str, Any]) -> None:
     slot, *_ = await booker.free()
-    answer = await booker.message(wish(slot, **changes))
-    assert told(answer) == (400, "REC_BAD_REQUEST", "invalid")
+    answer = await booker.message(appointment_request(slot, **changes))
+    assert reported(answer) == (400, "REC_BAD_REQUEST", "invalid")
 
 
 async def test_several_slots_stand_in_a_row(booker: Booker) -> None:
     slots = await booker.free()
-    answer = await booker.message(wish(slots[0], slots[2]))
-    assert told(answer) == (400, "REC_BAD_REQUEST", "invalid")
-    assert (await booker.message(wish(slots[0], slots[1]))).status_code == 200
+    answer = await booker.message(appointment_request(slots[0], slots[2]))
+    assert reported(answer) == (400, "REC_BAD_REQUEST", "invalid")
+    assert (await booker.message(appointment_request(slots[0], slots[1]))).status_code == 200
 
 
 async def test_nobody_is_in_two_places_at_once(booker: Booker) -> None:
     slots = await booker.free()
-    await booker.message(wish(slots[0], slots[1]))
+    await booker.message(appointment_request(slots[0], slots[1]))
     query = [(one, "2000011147" if "actor" in one else old) for one, old in SLOTS]
     other = (await booker.slots(query)).json()["entry"][1]["resource"]
-    assert told(await booker.message(wish(other))) == (400, "REC_BAD_REQUEST", "invalid")
+    assert reported(await booker.message(appointment_request(other))) == (
+        400,
+        "REC_BAD_REQUEST",
+        "invalid",
+    )
 
 
 async def test_the_past_is_not_booked(booker: Booker, january: January) -> None:
     slot, *_ = await booker.free()
     january.time += timedelta(days=1)
-    answer = await booker.message(wish(slot))
-    assert told(answer) == (400, "REC_BAD_REQUEST", "invalid")
+    answer = await booker.message(appointment_request(slot))
+    assert reported(answer) == (400, "REC_BAD_REQUEST", "invalid")
 
 
 async def test_a_cancellation_frees_the_slot(booker: Booker) -> None:
     slot, *_ = await booker.free()
-    appointment = booked(await booker.message(wish(slot)))
+    appointment = booked(await booker.message(appointment_request(slot)))
     cancelled = booked(await booker.message({**appointment, "status": "cancelled"}))
     assert (cancelled["status"], cancelled["meta"]["versionId"]) == ("cancelled", "2")
-    assert (await booker.message(wish(slot))).status_code == 200
+    assert (await booker.message(appointment_request(slot))).status_code == 200
 
 
 async def test_a_cancellation_changes_nothing_else(booker: Booker) -> None:
     slot, *_ = await booker.free()
-    appointment = booked(await booker.message(wish(slot)))
+    appointment = booked(await booker.message(appointment_request(slot)))
     answer = await booker.message({**appointment, "status": "cancelled", "description": "other"})
-    assert told(answer) == (400, "REC_BAD_REQUEST", "invalid")
+    assert reported(answer) == (400, "REC_BAD_REQUEST", "invalid")
 
 
 @pytest.mark.parametrize("changes", [{"description": "other"}, {"comment": "other"}])
@@ -168,25 +182,25 @@ async def test_a_cancellation_by_verb_changes_nothing_else(
     booker: Booker, changes: dict[str, str]
 ) -> None:
     slot, *_ = await booker.free()
-    appointment = booked(await booker.message(wish(slot)))
+    appointment = booked(await booker.message(appointment_request(slot)))
     where = f"/Appointment/{appointment['id']}"
     wanted = {**appointment, "status": "cancelled", **changes}
     answer = await booker.send("PUT", where, wanted, headers={"If-Match": 'W/"1"'})
-    assert told(answer) == (400, "REC_BAD_REQUEST", "invalid")
+    assert reported(answer) == (400, "REC_BAD_REQUEST", "invalid")
 
 
 async def test_what_has_passed_is_not_cancelled(booker: Booker, january: January) -> None:
     slot, *_ = await booker.free()
-    appointment = booked(await booker.message(wish(slot)))
+    appointment = booked(await booker.message(appointment_request(slot)))
     january.time += timedelta(days=1)
     answer = await booker.message({**appointment, "status": "cancelled"})
-    assert told(answer) == (400, "REC_BAD_REQUEST", "invalid")
+    assert reported(answer) == (400, "REC_BAD_REQUEST", "invalid")
 
 
 async def test_a_move_takes_the_new_slot_and_frees_the_old(booker: Booker) -> None:
     slots = await booker.free()
-    appointment = booked(await booker.message(wish(slots[0])))
-    moved = {**wish(slots[5]), "id": appointment["id"], "meta": appointment["meta"]}
+    appointment = booked(await booker.message(appointment_request(slots[0])))
+    moved = {**appointment_request(slots[5]), "id": appointment["id"], "meta": appointment["meta"]}
     assert booked(await booker.message(moved))["start"] == slots[5]["start"]
     free = [one["id"] for one in await booker.free()]
     assert (slots[0]["id"] in free, slots[5]["id"] in free) == (True, False)
@@ -194,32 +208,32 @@ async def test_a_move_takes_the_new_slot_and_frees_the_old(booker: Booker) -> No
 
 async def test_who_has_read_an_older_version_changes_nothing(booker: Booker) -> None:
     slots = await booker.free()
-    appointment = booked(await booker.message(wish(slots[0])))
-    moved = {**wish(slots[5]), "id": appointment["id"], "meta": appointment["meta"]}
+    appointment = booked(await booker.message(appointment_request(slots[0])))
+    moved = {**appointment_request(slots[5]), "id": appointment["id"], "meta": appointment["meta"]}
     await booker.message(moved)
     by_message = await booker.message({**appointment, "status": "cancelled"})
     by_verb = await booker.send(
         "DELETE", f"/Appointment/{appointment['id']}", headers={"If-Match": 'W/"1"'}
     )
-    assert told(by_message) == (409, "REC_CONFLICT", "conflict")
-    assert told(by_verb) == (409, "REC_CONFLICT", "conflict")
+    assert reported(by_message) == (409, "REC_CONFLICT", "conflict")
+    assert reported(by_verb) == (409, "REC_CONFLICT", "conflict")
 
 
 async def test_a_verb_cancels_the_version_that_it_names(booker: Booker) -> None:
     slot, *_ = await booker.free()
-    appointment = booked(await booker.message(wish(slot)))
+    appointment = booked(await booker.message(appointment_request(slot)))
     where = f"/Appointment/{appointment['id']}"
     unnamed = await booker.send("PUT", where, {**appointment, "status": "cancelled"})
     named = await booker.send(
         "PUT", where, {**appointment, "status": "cancelled"}, headers={"If-Match": 'W/"1"'}
     )
-    assert told(unnamed) == (400, "REC_BAD_REQUEST", "invalid")
+    assert reported(unnamed) == (400, "REC_BAD_REQUEST", "invalid")
     assert (named.status_code, named.json()["status"]) == (200, "cancelled")
 
 
 async def test_a_part_of_an_appointment_can_be_amended(booker: Booker) -> None:
     slot, *_ = await booker.free()
-    appointment = booked(await booker.message(wish(slot)))
+    appointment = booked(await booker.message(appointment_request(slot)))
     where = f"/Appointment/{appointment['id']}"
     part = {"resourceType": "Appointment", "id": appointment["id"], "status": "cancelled"}
     answer = await booker.send("PATCH", where, part, headers={"If-Match": 'W/"1"'})
@@ -229,7 +243,7 @@ async def test_a_part_of_an_appointment_can_be_amended(booker: Booker) -> None:
 
 async def test_an_appointment_that_is_none_is_not_found(booker: Booker) -> None:
     answer = await booker.send("GET", "/Appointment/c3f6145e-1a26-4345-b3f2-dccbcba62049")
-    assert told(answer) == (404, "REC_NOT_FOUND", "not-found")
+    assert reported(answer) == (404, "REC_NOT_FOUND", "not-found")
 
 
 async def test_with_the_days_new_slots_come(booker: Booker, january: January) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from tests.departments.nhs.assertions import MISSING, Asking
-from tests.departments.nhs.booking import Booker, target, told
+from tests.departments.nhs.booking import Booker, reported, target
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from tests.departments.nhs.booking import Booker, target, told
 async def test_what_every_call_needs_is_checked(
     booker: Booker, headers: dict[str, object], expected: tuple[int, str, str]
 ) -> None:
-    assert told(await booker.slots(**headers)) == expected
+    assert reported(await booker.slots(**headers)) == expected
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ async def test_published_targets_answer_with_errors(
     booker: Booker, status: int, code: str, issue: str
 ) -> None:
     header = {"NHSD-Target-Identifier": target(f"NHS0001-{status}", "tests")}
-    assert told(await booker.slots(**header)) == (status, code, issue)
+    assert reported(await booker.slots(**header)) == (status, code, issue)
 
 
 @pytest.mark.parametrize("version", ["", "; version=1.0.0"])
@@ -70,7 +70,7 @@ async def test_in_production_there_are_no_verbs_but_messages(
     answer = await booker.send(
         method, path, {}, headers={"Accept": f"application/fhir+json{version}"}
     )
-    assert told(answer) == (405, "SEND_METHOD_NOT_ALLOWED", "not-supported")
+    assert reported(answer) == (405, "SEND_METHOD_NOT_ALLOWED", "not-supported")
     assert answer.headers["allow"] == allow
 
 
@@ -99,7 +99,7 @@ async def test_a_target_that_is_none_is_refused_wherever_it_is_tried(
 ) -> None:
     booker = Booker(asking, await asking.access_token())
     answer = await booker.slots(**{"NHSD-Target-Identifier": header})
-    assert told(answer) == expected
+    assert reported(answer) == expected
 
 
 @pytest.mark.parametrize(

@@ -225,8 +225,8 @@ async def test_a_booking_whose_answer_was_lost_is_found_again(
     wanted = order(first)
     answer = simulator.diary.book
 
-    def lost(wish: Any) -> Any:
-        answer(wish)
+    def lost(appointment_request: Any) -> Any:
+        answer(appointment_request)
         raise RuntimeError
 
     with monkeypatch.context() as patch:
@@ -240,11 +240,11 @@ async def test_a_booking_whose_answer_was_lost_is_found_again(
 def other(**changes: Any) -> Callable[[Any], dict[str, Any]]:
     """Return what tells an appointment with *changes*; what becomes None is left out."""
 
-    def told(entry: Any) -> dict[str, Any]:
+    def reported(entry: Any) -> dict[str, Any]:
         resource = {**bars_resources.appointment(entry), **changes}
         return {name: value for name, value in resource.items() if value is not None}
 
-    return told
+    return reported
 
 
 def actor(**members: Any) -> list[dict[str, Any]]:
@@ -342,8 +342,8 @@ async def test_e7_a_slot_outside_of_what_was_asked_for_is_not_offered(
 ) -> None:
     slots = await free(own)
     outside = {"start": "2030-01-07T09:00:00+00:00", "end": "2030-01-07T09:15:00+00:00"}
-    told = bars_resources.slot
-    monkeypatch.setattr(bars, "slot", lambda one: {**told(one), **outside})
+    reported = bars_resources.slot
+    monkeypatch.setattr(bars, "slot", lambda one: {**reported(one), **outside})
     assert (len(slots) > 0, await free(own)) == (True, [])
 
 
@@ -352,5 +352,7 @@ async def test_i9_no_patient_is_logged(own: Practices, caplog: pytest.LogCapture
     first, *_ = await free(own)
     booked = await own.book(order(first))
     await own.of_patient(SERVICE, PATIENT)
-    told = "".join(str(one.__dict__) for one in caplog.records) + repr(booked) + repr(order(first))
-    assert [word for word in (PATIENT, "Reason for calling") if word in told] == []
+    reported = (
+        "".join(str(one.__dict__) for one in caplog.records) + repr(booked) + repr(order(first))
+    )
+    assert [word for word in (PATIENT, "Reason for calling") if word in reported] == []

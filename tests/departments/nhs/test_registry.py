@@ -364,7 +364,7 @@ async def test_i9_nothing_personal_is_logged_or_counted(
     await own.verify(claim(*GARTON))
     simulator.faults.set(fault)
     finding = await own.verify(claim(*GARTON))
-    told = "\n".join(
+    reported = "\n".join(
         [
             *(str(one.__dict__) + traceback.format_exc() for one in caplog.records),
             generate_latest(counted).decode(),
@@ -373,5 +373,5 @@ async def test_i9_nothing_personal_is_logged_or_counted(
         ]
     ).lower()
     assert [
-        word for word in ("9693632109", "garton", "1946", "canary", "ls1") if word in told
+        word for word in ("9693632109", "garton", "1946", "canary", "ls1") if word in reported
     ] == []

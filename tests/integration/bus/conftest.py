@@ -7,7 +7,7 @@ from tests.integration.bus.harness import House, Ledger, create_ledger
 
 
 @pytest.fixture
-async def house(bus_settings: BusSettings, database: Database) -> House:
+async def replica(bus_settings: BusSettings, database: Database) -> House:
     """Return a replica whose handler does as it is told."""
     await create_ledger(bus_settings.database_url)
     return House(bus_settings, database, Ledger())

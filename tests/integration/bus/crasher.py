@@ -45,13 +45,13 @@ async def main(database_url: str, step: str) -> None:
         poll_seconds=0.1,
     )
     async with Database(settings) as database:
-        house = House(settings, database, HANDLERS[step]())
+        replica = House(settings, database, HANDLERS[step]())
 
         async def idle() -> bool:
             parked = "SELECT count(*) FROM bus.parked WHERE until = 'infinity'"
-            return await database.reads.fetchval(parked) == 1 and len(await house.labels()) == 12
+            return await database.reads.fetchval(parked) == 1 and len(await replica.labels()) == 12
 
-        async with house.running():
+        async with replica.running():
             await until(idle)
 
 

@@ -34,22 +34,22 @@ async def a_house(settings: BusSettings, *, behind: int) -> AsyncIterator[House]
     """Run a replica that has so many events *behind* a key that an operator has to decide about."""
     await create_ledger(settings.database_url)
     async with Database(settings) as database:
-        house = House(settings, database, Listener())
-        await house.emit(an_account(), "stuck")
+        replica = House(settings, database, Listener())
+        await replica.emit(an_account(), "stuck")
         async with database.reads.acquire() as connection:
             await connection.execute("SET statement_timeout = 0")
             await connection.execute(PARK_A_KEY, NAME)
             await connection.execute(FLOOD, NAME, behind, timeout=60)
-        async with house.running():
-            yield house
+        async with replica.running():
+            yield replica
 
 
-async def seconds(house: House) -> float:
+async def seconds(replica: House) -> float:
     """Return how long one event takes from its commit until it is handled."""
-    listener = house.handler
+    listener = replica.handler
     assert isinstance(listener, Listener)
     listener.handled.clear()
-    await house.emit(an_account(), "x")
+    await replica.emit(an_account(), "x")
     began = perf_counter()
     await listener.handled.wait()
     return perf_counter() - began

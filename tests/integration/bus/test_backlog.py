@@ -19,44 +19,48 @@ DEAD_ROWS = 200_000
 
 
 @pytest.fixture
-async def buried(house: House) -> AsyncIterator[None]:
+async def behind_dead_rows(replica: House) -> AsyncIterator[None]:
     """Put a graveyard in front of everything."""
-    async with graveyard(house.settings, house.database, DEAD_ROWS):
+    async with graveyard(replica.settings, replica.database, DEAD_ROWS):
         yield
 
 
-async def test_r2_a_module_reads_past_200_000_dead_rows(house: House, buried: None) -> None:
-    await house.emit(an_account(), "a")
-    backlog = Backlog(NAME, house.settings, house.database)
+async def test_r2_a_module_reads_past_200_000_dead_rows(
+    replica: House, behind_dead_rows: None
+) -> None:
+    await replica.emit(an_account(), "a")
+    backlog = Backlog(NAME, replica.settings, replica.database)
     (debt,) = await backlog.read_whole(OWNED, ())
     assert debt.pos == DEAD_ROWS + 1
 
 
-async def test_r2_the_relay_reads_past_200_000_dead_rows(house: House, buried: None) -> None:
-    await house.emit(an_account(), "a")
-    always = msgspec.structs.replace(house.settings, poll_seconds=0)
-    debts = Debts(always, house.database)
+async def test_r2_the_relay_reads_past_200_000_dead_rows(
+    replica: House, behind_dead_rows: None
+) -> None:
+    await replica.emit(an_account(), "a")
+    always = msgspec.structs.replace(replica.settings, poll_seconds=0)
+    debts = Debts(always, replica.database)
     (row,) = await debts.read(OWNED, (), ())
     assert row["pos"] == DEAD_ROWS + 1
 
 
-async def test_r2_events_that_somebody_deleted_do_not_hold_back_the_next(house: House) -> None:
-    settings = msgspec.structs.replace(house.settings, batch_size=2, relay_batch_size=2)
-    await house.emit(an_account(), *"abcde")
-    async with house.database.reads.acquire() as connection, connection.transaction():
+async def test_r2_events_that_somebody_deleted_do_not_hold_back_the_next(replica: House) -> None:
+    settings = msgspec.structs.replace(replica.settings, batch_size=2, relay_batch_size=2)
+    await replica.emit(an_account(), *"abcde")
+    async with replica.database.reads.acquire() as connection, connection.transaction():
         # Only a superuser can: the rows are immutable for everybody else.
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute("DELETE FROM bus.event WHERE seq < 5")
-    (debt,) = await Backlog(NAME, settings, house.database).read(OWNED, ())
-    (row,) = await Debts(settings, house.database).read(OWNED, (), ())
+    (debt,) = await Backlog(NAME, settings, replica.database).read(OWNED, ())
+    (row,) = await Debts(settings, replica.database).read(OWNED, (), ())
     assert (debt.seq, row["seq"]) == (5, 5)
 
 
-async def test_r2_no_plan_sorts_the_backlog_whatever_the_statistics_say(house: House) -> None:
+async def test_r2_no_plan_sorts_the_backlog_whatever_the_statistics_say(replica: House) -> None:
     # Analyzed while it was empty, as it is most of the time.
-    await house.database.reads.execute("ANALYZE bus.delivery")
-    await house.emit(an_account(), *("x" for _ in range(300)))
-    plan = await house.database.bus_reads.fetch(
+    await replica.database.reads.execute("ANALYZE bus.delivery")
+    await replica.emit(an_account(), *("x" for _ in range(300)))
+    plan = await replica.database.bus_reads.fetch(
         "EXPLAIN SELECT pos FROM bus.delivery"
         " WHERE subscriber = 'tests.ledger' AND pos > 0 ORDER BY pos LIMIT 10"
     )

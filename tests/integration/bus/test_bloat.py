@@ -39,16 +39,16 @@ async def test_r13_an_event_goes_its_way_without_an_update(
 ) -> None:
     await create_ledger(bus_settings.database_url)
     await database.reads.execute(REFUSE_UPDATES)
-    house = House(bus_settings, database, Once())
-    async with house.running():
-        await house.emit(an_account(), "a", "b")
-        await until(lambda: nothing_owed(house))
-    assert await house.labels() == ["a", "b"]
-    assert house.counted("deliveries_total", subscriber=NAME, outcome="error") == 1
+    replica = House(bus_settings, database, Once())
+    async with replica.running():
+        await replica.emit(an_account(), "a", "b")
+        await until(lambda: nothing_owed(replica))
+    assert await replica.labels() == ["a", "b"]
+    assert replica.counted("deliveries_total", subscriber=NAME, outcome="error") == 1
 
 
-async def nothing_owed(house: House) -> bool:
-    return await house.owed() == 0
+async def nothing_owed(replica: House) -> bool:
+    return await replica.owed() == 0
 
 
 @pytest.mark.parametrize("table", HOT)

@@ -23,15 +23,15 @@ ENDS_AT_COMMIT = """
 class UseCase:
     """Emits one event and writes one row, after the statements that are to fail."""
 
-    def __init__(self, house: House, *failures: str) -> None:
+    def __init__(self, replica: House, *failures: str) -> None:
         self.runs = 0
-        self._house = house
+        self._replica = replica
         self._failures = list(failures)
 
     @rerun_on_conflict
     async def run(self, account: UUID) -> int:
         self.runs += 1
-        async with self._house.uow.begin(CAUSE) as tx:
+        async with self._replica.uow.begin(CAUSE) as tx:
             tx.emit(a_request(account, "x"))
             await tx.driver.execute(
                 "INSERT INTO ledger (account, label) VALUES ($1, $2)", account, "x"
@@ -43,49 +43,49 @@ class UseCase:
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "40000", "55P03"])
-async def test_c4_conflict_is_run_once_more_with_one_effect(house: House, state: str) -> None:
-    use_case = UseCase(house, FAIL.format(state))
+async def test_c4_conflict_is_run_once_more_with_one_effect(replica: House, state: str) -> None:
+    use_case = UseCase(replica, FAIL.format(state))
     assert await use_case.run(an_account()) == 2
-    assert await house.labels() == ["x"]
-    assert await house.count("event") == 1
+    assert await replica.labels() == ["x"]
+    assert await replica.count("event") == 1
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "55P03"])
-async def test_c4_second_conflict_is_told(house: House, state: str) -> None:
-    use_case = UseCase(house, FAIL.format(state), FAIL.format(state))
+async def test_c4_second_conflict_is_told(replica: House, state: str) -> None:
+    use_case = UseCase(replica, FAIL.format(state), FAIL.format(state))
     with pytest.raises(DBAPIError) as caught:
         await use_case.run(an_account())
     assert classify(caught.value) is DatabaseFault.CONFLICT
     assert use_case.runs == 2
-    assert await house.count("event") == 0
+    assert await replica.count("event") == 0
 
 
 @pytest.mark.parametrize("state", ["25006", "40003", "53100", "53200", "57014", "58030", "23505"])
-async def test_c4_what_is_no_conflict_is_not_run_again(house: House, state: str) -> None:
-    use_case = UseCase(house, FAIL.format(state))
+async def test_c4_what_is_no_conflict_is_not_run_again(replica: House, state: str) -> None:
+    use_case = UseCase(replica, FAIL.format(state))
     with pytest.raises(DBAPIError):
         await use_case.run(an_account())
     assert use_case.runs == 1
-    assert await house.count("event") == 0
+    assert await replica.count("event") == 0
 
 
-async def test_c4_connection_lost_at_commit_is_not_run_again(house: House) -> None:
-    async with house.database.reads.acquire() as connection:
+async def test_c4_connection_lost_at_commit_is_not_run_again(replica: House) -> None:
+    async with replica.database.reads.acquire() as connection:
         await connection.execute(ENDS_AT_COMMIT)
-    use_case = UseCase(house)
+    use_case = UseCase(replica)
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as caught:
         await use_case.run(an_account())
     assert classify(caught.value) is DatabaseFault.CONNECTION_LOST
     assert use_case.runs == 1
 
 
-async def test_c4_plan_that_a_migration_made_stale_is_made_anew(house: House) -> None:
-    reads = house.database.reads
+async def test_c4_plan_that_a_migration_made_stale_is_made_anew(replica: House) -> None:
+    reads = replica.database.reads
     seen: list[Any] = []
 
     @rerun_on_conflict
     async def read() -> None:
-        async with house.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CAUSE) as tx:
             seen.append(await tx.driver.fetch("SELECT * FROM ledger"))
 
     await read()

@@ -60,12 +60,12 @@ async def test_a_connection_that_died_in_the_pool_is_noticed_before_it_is_used(
     one_connection: BusSettings, database_url: str
 ) -> None:
     async with Database(one_connection) as pools:
-        house = House(one_connection, pools, Ledger())
-        async with house.uow.begin(CAUSE) as tx:
+        replica = House(one_connection, pools, Ledger())
+        async with replica.uow.begin(CAUSE) as tx:
             driver = tx.driver
         await terminate_all(database_url)
         await until(closed(driver))
-        async with house.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CAUSE) as tx:
             assert await tx.driver.fetchval("SELECT 1") == 1
 
 
@@ -73,12 +73,12 @@ async def test_a_connection_that_dies_in_a_transaction_does_not_go_back_to_the_p
     one_connection: BusSettings, database_url: str
 ) -> None:
     async with Database(one_connection) as pools:
-        house = House(one_connection, pools, Ledger())
+        replica = House(one_connection, pools, Ledger())
         with pytest.raises(LOST):
-            async with house.uow.begin(CAUSE) as tx:
+            async with replica.uow.begin(CAUSE) as tx:
                 await terminate_all(database_url)
                 await tx.driver.execute("SELECT 1")
-        async with house.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CAUSE) as tx:
             assert await tx.driver.fetchval("SELECT 1") == 1
 
 
@@ -92,7 +92,7 @@ async def test_a_server_that_says_nothing_is_not_waited_for_any_longer_than_it_m
     settings = msgspec.structs.replace(bus_settings, database_url=silent_server)
     with pytest.raises(connection.DatabaseUnreachable, match="no answer in time"):
         await Database(settings).open()
-    house = House(settings, Database(settings), Ledger())
+    replica = House(settings, Database(settings), Ledger())
     with pytest.raises(connection.DatabaseUnreachable, match="no answer in time"):
-        async with house.uow.begin(CAUSE):
+        async with replica.uow.begin(CAUSE):
             pass

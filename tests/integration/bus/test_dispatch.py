@@ -21,78 +21,78 @@ from tests.integration.bus.harness import (
 )
 
 
-async def labels_are(house: House, expected: list[str]) -> bool:
-    return await house.labels() == expected
+async def labels_are(replica: House, expected: list[str]) -> bool:
+    return await replica.labels() == expected
 
 
-async def test_r5_an_event_is_handled_once_and_its_debt_is_gone(house: House) -> None:
-    async with house.running():
-        await house.emit(an_account(), "a")
-        await until(lambda: labels_are(house, ["a"]))
-    assert await house.owed() == 0
-    assert await house.count("receipt") == 1
+async def test_r5_an_event_is_handled_once_and_its_debt_is_gone(replica: House) -> None:
+    async with replica.running():
+        await replica.emit(an_account(), "a")
+        await until(lambda: labels_are(replica, ["a"]))
+    assert await replica.owed() == 0
+    assert await replica.count("receipt") == 1
 
 
-async def test_r3_a_keys_events_are_handled_in_commit_order(house: House) -> None:
+async def test_r3_a_keys_events_are_handled_in_commit_order(replica: House) -> None:
     account = an_account()
     expected = [f"{n}" for n in range(50)]
-    await house.emit(account, *expected[:20])
-    async with house.running():
+    await replica.emit(account, *expected[:20])
+    async with replica.running():
         for label in expected[20:]:
-            await house.emit(account, label)
-        await until(lambda: labels_are(house, expected))
+            await replica.emit(account, label)
+        await until(lambda: labels_are(replica, expected))
 
 
-async def test_r3_numbers_have_no_gaps_and_follow_commits(house: House) -> None:
+async def test_r3_numbers_have_no_gaps_and_follow_commits(replica: House) -> None:
     account = an_account()
-    await house.emit(account, "a", "b")
+    await replica.emit(account, "a", "b")
     with pytest.raises(ZeroDivisionError):
-        async with house.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CAUSE) as tx:
             tx.emit(a_request(account, "rolled back"))
             raise ZeroDivisionError
-    await asyncio.gather(*(house.emit(account, f"{n}") for n in range(10)))
-    rows = await house.database.reads.fetch("SELECT seq FROM bus.event ORDER BY pos")
+    await asyncio.gather(*(replica.emit(account, f"{n}") for n in range(10)))
+    rows = await replica.database.reads.fetch("SELECT seq FROM bus.event ORDER BY pos")
     assert [row["seq"] for row in rows] == list(range(1, 13))
 
 
-async def test_r3_transactions_that_share_keys_do_not_deadlock(house: House) -> None:
+async def test_r3_transactions_that_share_keys_do_not_deadlock(replica: House) -> None:
     accounts = [an_account() for _ in range(5)]
 
     async def emit_all(order: list[Any]) -> None:
-        async with house.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CAUSE) as tx:
             for account in order:
                 tx.emit(a_request(account, "x"))
 
     await asyncio.gather(*(emit_all(accounts[n % 5 :] + accounts[: n % 5]) for n in range(40)))
-    assert await house.count("event") == 200
+    assert await replica.count("event") == 200
 
 
-async def test_r2_a_late_commit_is_not_skipped(house: House) -> None:
+async def test_r2_a_late_commit_is_not_skipped(replica: House) -> None:
     early, late = an_account(), an_account()
-    held = await asyncpg.connect(house.settings.database_url)
+    held = await asyncpg.connect(replica.settings.database_url)
     transaction = held.transaction()
     await transaction.start()
     # The open transaction draws its position first, and commits last.
     event = a_request(late, "late")
-    await house.outbox.write(held, [(event, CAUSE, event.timestamp)])
-    async with house.running():
-        await house.emit(early, "early")
-        await until(lambda: labels_are(house, ["early"]))
+    await replica.outbox.write(held, [(event, CAUSE, event.timestamp)])
+    async with replica.running():
+        await replica.emit(early, "early")
+        await until(lambda: labels_are(replica, ["early"]))
         await transaction.commit()
         await held.close()
-        house.wake.ring_all()
-        await until(lambda: labels_are(house, ["early", "late"]))
+        replica.wake.ring_all()
+        await until(lambda: labels_are(replica, ["early", "late"]))
 
 
 async def test_r2_a_long_transaction_elsewhere_holds_nothing_back(
-    house: House, postgres_server: str
+    replica: House, postgres_server: str
 ) -> None:
     elsewhere = await asyncpg.connect(postgres_server)
     async with elsewhere.transaction():
         await elsewhere.execute("CREATE TEMPORARY TABLE busy ON COMMIT DROP AS SELECT 1 AS n")
-        async with house.running():
-            await house.emit(an_account(), "a")
-            await until(lambda: labels_are(house, ["a"]))
+        async with replica.running():
+            await replica.emit(an_account(), "a")
+            await until(lambda: labels_are(replica, ["a"]))
     await elsewhere.close()
 
 
@@ -106,40 +106,40 @@ async def test_r4_a_replica_that_lost_its_lease_changes_nothing(
         frozen.set()
         await thaw.wait()
 
-    house = House(bus_settings, database, Ledger(freeze))
-    async with house.running():
-        await house.emit(an_account(), "a")
+    replica = House(bus_settings, database, Ledger(freeze))
+    async with replica.running():
+        await replica.emit(an_account(), "a")
         async with asyncio.timeout(10):
             await frozen.wait()
         await database.reads.execute("UPDATE bus.lease SET owner = NULL, epoch = epoch + 1")
         thaw.set()
         # The zombie's attempt has ended when it no longer counts the bucket as its own.
-        await until(lambda: less_is_owned(house))
-        assert await house.labels() == []
-        assert await house.count("receipt") == 0
-        assert await house.owed() == 1
+        await until(lambda: less_is_owned(replica))
+        assert await replica.labels() == []
+        assert await replica.count("receipt") == 0
+        assert await replica.owed() == 1
 
 
-async def less_is_owned(house: House) -> bool:
-    return len(house.leases.owned(NAME)) < BUCKETS
+async def less_is_owned(replica: House) -> bool:
+    return len(replica.leases.owned(NAME)) < BUCKETS
 
 
-async def test_r5_a_receipt_makes_a_second_delivery_harmless(house: House) -> None:
-    async with house.running():
-        await house.emit(an_account(), "a")
-        await until(lambda: labels_are(house, ["a"]))
-        await house.database.reads.execute(
+async def test_r5_a_receipt_makes_a_second_delivery_harmless(replica: House) -> None:
+    async with replica.running():
+        await replica.emit(an_account(), "a")
+        await until(lambda: labels_are(replica, ["a"]))
+        await replica.database.reads.execute(
             "INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key)"
             " SELECT $1, pos, 0, id, key FROM bus.event",
             NAME,
         )
-        house.wake.ring_all()
-        await until(lambda: nothing_owed(house))
-    assert await house.labels() == ["a"]
+        replica.wake.ring_all()
+        await until(lambda: nothing_owed(replica))
+    assert await replica.labels() == ["a"]
 
 
-async def nothing_owed(house: House) -> bool:
-    return await house.owed() == 0
+async def nothing_owed(replica: House) -> bool:
+    return await replica.owed() == 0
 
 
 async def test_r5_a_failing_handler_leaves_no_trace_of_its_writes(
@@ -152,18 +152,18 @@ async def test_r5_a_failing_handler_leaves_no_trace_of_its_writes(
             await super().apply(tx, delivery, outcome)
             raise ZeroDivisionError
 
-    house = House(bus_settings, database, Failing())
-    async with house.running():
-        await house.emit(an_account(), "a")
-        await until(lambda: parked(house))
-    assert await house.labels() == []
-    assert await house.count("receipt") == 0
+    replica = House(bus_settings, database, Failing())
+    async with replica.running():
+        await replica.emit(an_account(), "a")
+        await until(lambda: parked(replica))
+    assert await replica.labels() == []
+    assert await replica.count("receipt") == 0
     row = await database.reads.fetchrow("SELECT attempts, reason, error_class FROM bus.parked")
     assert tuple(row) == (1, "error", "builtins.ZeroDivisionError")
 
 
-async def parked(house: House) -> bool:
-    return await house.count("parked") == 1
+async def parked(replica: House) -> bool:
+    return await replica.count("parked") == 1
 
 
 async def test_r6_an_outage_spends_no_attempt_and_holds_only_its_own_key(
@@ -176,18 +176,18 @@ async def test_r6_an_outage_spends_no_attempt_and_holds_only_its_own_key(
         if delivery.event.user_id == unlucky:
             raise Outage("nhs")
 
-    house = House(bus_settings, database, Ledger(away))
-    async with house.running():
-        await house.emit(unlucky, "waits", "waits behind")
-        await house.emit(lucky, "passes")
-        await until(lambda: labels_are(house, ["passes"]))
-        await until(lambda: parked(house))
+    replica = House(bus_settings, database, Ledger(away))
+    async with replica.running():
+        await replica.emit(unlucky, "waits", "waits behind")
+        await replica.emit(lucky, "passes")
+        await until(lambda: labels_are(replica, ["passes"]))
+        await until(lambda: parked(replica))
     row = await database.reads.fetchrow(
         "SELECT attempts, reason, until < clock_timestamp() + interval '2 s' AS soon"
         " FROM bus.parked"
     )
     assert tuple(row) == (0, "outage", True)
-    assert await house.count("dead") == 0
+    assert await replica.count("dead") == 0
 
 
 async def test_r6_after_an_outage_the_key_goes_on_in_order(
@@ -200,11 +200,11 @@ async def test_r6_after_an_outage_the_key_goes_on_in_order(
         for outage in answers:
             raise outage
 
-    house = House(bus_settings, database, Ledger(away_once))
-    async with house.running():
-        await house.emit(an_account(), "a", "b")
-        await until(lambda: labels_are(house, ["a", "b"]))
-    assert await house.count("parked") == 0
+    replica = House(bus_settings, database, Ledger(away_once))
+    async with replica.running():
+        await replica.emit(an_account(), "a", "b")
+        await until(lambda: labels_are(replica, ["a", "b"]))
+    assert await replica.count("parked") == 0
 
 
 @pytest.mark.parametrize(
@@ -216,39 +216,39 @@ async def test_r6_after_an_outage_the_key_goes_on_in_order(
     ],
 )
 async def test_r9_what_cannot_be_read_is_parked_with_its_reason(
-    house: House, change: str, reason: str
+    replica: House, change: str, reason: str
 ) -> None:
-    await house.emit(an_account(), "a")
-    await rewrite_history(house, change)
-    async with house.running():
-        await until(lambda: parked(house))
-    row = await house.database.reads.fetchrow(
+    await replica.emit(an_account(), "a")
+    await rewrite_history(replica, change)
+    async with replica.running():
+        await until(lambda: parked(replica))
+    row = await replica.database.reads.fetchrow(
         "SELECT reason, until = 'infinity' AS for_good FROM bus.parked"
     )
     assert tuple(row) == (reason, True)
-    assert await house.owed() == 1
-    assert await house.count("receipt") == 0
+    assert await replica.owed() == 1
+    assert await replica.count("receipt") == 0
 
 
-async def rewrite_history(house: House, change: str) -> None:
-    async with house.database.reads.acquire() as connection, connection.transaction():
+async def rewrite_history(replica: House, change: str) -> None:
+    async with replica.database.reads.acquire() as connection, connection.transaction():
         # Only a superuser can: the rows are immutable for everybody else.
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute(f"UPDATE bus.event SET {change}")  # noqa: S608
 
 
-async def test_i5_events_cannot_be_changed(house: House) -> None:
-    await house.emit(an_account(), "a")
+async def test_i5_events_cannot_be_changed(replica: House) -> None:
+    await replica.emit(an_account(), "a")
     with pytest.raises(asyncpg.RestrictViolationError):
-        await house.database.reads.execute("UPDATE bus.event SET type = 'x'")
+        await replica.database.reads.execute("UPDATE bus.event SET type = 'x'")
     with pytest.raises(asyncpg.RestrictViolationError):
-        await house.database.reads.execute("DELETE FROM bus.event")
+        await replica.database.reads.execute("DELETE FROM bus.event")
 
 
-async def test_r1_a_commit_that_is_cancelled_publishes_nothing(house: House) -> None:
+async def test_r1_a_commit_that_is_cancelled_publishes_nothing(replica: House) -> None:
     # PostgreSQL ends its statement timer before deferred triggers run, so one of them says what
     # a timeout would say, at the last possible moment.
-    await house.database.reads.execute(
+    await replica.database.reads.execute(
         """
         CREATE FUNCTION too_late() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'too late' USING ERRCODE = 'query_canceled'; END $$;
@@ -257,29 +257,29 @@ async def test_r1_a_commit_that_is_cancelled_publishes_nothing(house: House) -> 
         """
     )
     with pytest.raises(asyncpg.QueryCanceledError, match="too late"):
-        async with house.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CAUSE) as tx:
             await tx.connection.exec_driver_sql(
                 "INSERT INTO ledger (account, label) VALUES ($1, 'x')", (an_account(),)
             )
             tx.emit(a_request(an_account(), "x"))
-    assert await house.count("event") == 0
-    assert await house.count("stream") == 0
+    assert await replica.count("event") == 0
+    assert await replica.count("stream") == 0
 
 
-async def test_r1_a_statement_that_times_out_publishes_nothing(house: House) -> None:
+async def test_r1_a_statement_that_times_out_publishes_nothing(replica: House) -> None:
     with pytest.raises(DBAPIError, match="statement timeout"):
-        async with house.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CAUSE) as tx:
             tx.emit(a_request(an_account(), "x"))
             await tx.connection.exec_driver_sql("SET LOCAL statement_timeout = '50ms'")
             await tx.connection.exec_driver_sql("SELECT pg_sleep(10)")
-    assert await house.count("event") == 0
+    assert await replica.count("event") == 0
 
 
-async def test_r1_a_cancelled_request_publishes_nothing(house: House) -> None:
+async def test_r1_a_cancelled_request_publishes_nothing(replica: House) -> None:
     inside = asyncio.Event()
 
     async def request() -> None:
-        async with house.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CAUSE) as tx:
             tx.emit(a_request(an_account(), "x"))
             inside.set()
             await asyncio.Event().wait()
@@ -289,4 +289,4 @@ async def test_r1_a_cancelled_request_publishes_nothing(house: House) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await house.count("event") == 0
+    assert await replica.count("event") == 0

@@ -17,21 +17,21 @@ RAISES = """
     ("state", "constraint"), [("P0001", "a_rule"), ("23514", "positive"), ("22003", "in_range")]
 )
 async def test_f12_log_line_of_a_trigger_that_raises(
-    house: House, caplog: pytest.LogCaptureFixture, state: str, constraint: str
+    replica: House, caplog: pytest.LogCaptureFixture, state: str, constraint: str
 ) -> None:
-    async with house.database.reads.acquire() as connection:
+    async with replica.database.reads.acquire() as connection:
         await connection.execute(RAISES.format(state, constraint))
-    await house.emit(an_account(), "x")
+    await replica.emit(an_account(), "x")
 
     async def is_parked() -> bool:
-        return await house.count("parked") == 1
+        return await replica.count("parked") == 1
 
     with caplog.at_level(logging.WARNING):
-        async with house.running():
+        async with replica.running():
             await until(is_parked)
     line = next(one.__dict__ for one in caplog.records if one.message == "delivery.failed")
     assert (line["sqlstate"], line["constraint"]) == (state, constraint)
     assert "harness.py" in line["frames"]
     assert "AB123456C" not in str({name: line[name] for name in ("frames", "error_class")})
-    stored = await house.database.reads.fetchval("SELECT error_class FROM bus.parked")
+    stored = await replica.database.reads.fetchval("SELECT error_class FROM bus.parked")
     assert stored.endswith(f"(SQLSTATE {state})")

@@ -18,8 +18,8 @@ BEHIND = 100_000
 @pytest.fixture
 async def burdened(bus_settings: BusSettings) -> AsyncIterator[House]:
     """Return a replica with a flood behind a parked key."""
-    async with a_house(bus_settings, behind=BEHIND) as house:
-        yield house
+    async with a_house(bus_settings, behind=BEHIND) as replica:
+        yield replica
 
 
 async def test_r8_reads_begin_behind_100_000_events_that_wait_for_an_operator(

@@ -38,7 +38,7 @@ def distant_database() -> Iterator[str]:
 
 
 @pytest.fixture
-async def witness(distant_database: str) -> AsyncIterator[Any]:
+async def observer(distant_database: str) -> AsyncIterator[Any]:
     """Return a connection that goes past the proxy."""
     connection = await asyncpg.connect(distant_database)
     yield connection
@@ -46,34 +46,34 @@ async def witness(distant_database: str) -> AsyncIterator[Any]:
 
 
 async def test_r5_a_commit_whose_reply_is_lost_has_one_effect(
-    bus_settings: BusSettings, distant_database: str, witness: Any
+    bus_settings: BusSettings, distant_database: str, observer: Any
 ) -> None:
     await create_ledger(distant_database)
     where = make_url(distant_database)
     account = an_account()
 
     async def labels_are(*expected: str) -> bool:
-        rows = await witness.fetch("SELECT label FROM ledger ORDER BY n")
+        rows = await observer.fetch("SELECT label FROM ledger ORDER BY n")
         return tuple(row["label"] for row in rows) == expected
 
     async with Proxy(str(where.host), int(where.port or 0)) as proxy:
         url = where.set(port=proxy.port).render_as_string(hide_password=False)
         settings = msgspec.structs.replace(bus_settings, database_url=url)
         async with Database(settings) as database:
-            house = House(settings, database, Interrupted(proxy))
-            await house.emit(account, "a")
-            async with house.running():
+            replica = House(settings, database, Interrupted(proxy))
+            await replica.emit(account, "a")
+            async with replica.running():
                 # Committed, and the handler's side does not know it.
                 await until(lambda: labels_are("a"))
-                assert house.counted("deliveries_total", subscriber=NAME, outcome="done") is None
+                assert replica.counted("deliveries_total", subscriber=NAME, outcome="done") is None
                 proxy.drop()
                 proxy.heal()
-                await until(lambda: told_of_trouble(house))
-                await house.emit(account, "b")
+                await until(lambda: told_of_trouble(replica))
+                await replica.emit(account, "b")
                 await until(lambda: labels_are("a", "b"))
-    assert await witness.fetchval("SELECT count(*) FROM bus.receipt") == 2
-    assert await witness.fetchval("SELECT count(*) FROM bus.parked") == 0
+    assert await observer.fetchval("SELECT count(*) FROM bus.receipt") == 2
+    assert await observer.fetchval("SELECT count(*) FROM bus.parked") == 0
 
 
-async def told_of_trouble(house: House) -> bool:
-    return house.counted("deliveries_total", subscriber=NAME, outcome="transient") == 1
+async def told_of_trouble(replica: House) -> bool:
+    return replica.counted("deliveries_total", subscriber=NAME, outcome="transient") == 1

@@ -23,44 +23,44 @@ from tests.integration.bus.harness import (
 TYPE = "identity.verification.requested"
 
 
-async def test_events_and_deliveries_are_counted(house: House) -> None:
-    async with house.running():
-        await house.emit(an_account(), "a", "b")
-        await until(lambda: handled(house, 2))
-    assert house.counted("events_emitted_total", type=TYPE) == 2
-    assert house.counted("deliveries_total", subscriber=NAME, outcome="done") == 2
-    assert house.counted("delivery_seconds_count", subscriber=NAME) == 2
-    assert 0 < (house.counted("delivery_seconds_sum", subscriber=NAME) or 0) < 60
+async def test_events_and_deliveries_are_counted(replica: House) -> None:
+    async with replica.running():
+        await replica.emit(an_account(), "a", "b")
+        await until(lambda: handled(replica, 2))
+    assert replica.counted("events_emitted_total", type=TYPE) == 2
+    assert replica.counted("deliveries_total", subscriber=NAME, outcome="done") == 2
+    assert replica.counted("delivery_seconds_count", subscriber=NAME) == 2
+    assert 0 < (replica.counted("delivery_seconds_sum", subscriber=NAME) or 0) < 60
 
 
-async def handled(house: House, count: int) -> bool:
-    return house.counted("deliveries_total", subscriber=NAME, outcome="done") == count
+async def handled(replica: House, count: int) -> bool:
+    return replica.counted("deliveries_total", subscriber=NAME, outcome="done") == count
 
 
-async def test_what_rolls_back_is_not_counted(house: House) -> None:
+async def test_what_rolls_back_is_not_counted(replica: House) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with house.uow.begin(CAUSE) as tx:
+        async with replica.uow.begin(CAUSE) as tx:
             tx.emit(a_request(an_account(), "a"))
             raise ZeroDivisionError
-    assert house.counted("events_emitted_total", type=TYPE) is None
+    assert replica.counted("events_emitted_total", type=TYPE) is None
 
 
-async def test_a_repeated_delivery_is_told_apart(house: House) -> None:
-    async with house.running():
-        await house.emit(an_account(), "a")
-        await until(lambda: handled(house, 1))
-        await house.database.reads.execute(
+async def test_a_repeated_delivery_is_told_apart(replica: House) -> None:
+    async with replica.running():
+        await replica.emit(an_account(), "a")
+        await until(lambda: handled(replica, 1))
+        await replica.database.reads.execute(
             "INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key)"
             " SELECT $1, pos, 0, id, key FROM bus.event",
             NAME,
         )
-        house.wake.ring_all()
-        await until(lambda: counted(house, "repeated"))
-    assert house.counted("delivery_seconds_count", subscriber=NAME) == 1
+        replica.wake.ring_all()
+        await until(lambda: counted(replica, "repeated"))
+    assert replica.counted("delivery_seconds_count", subscriber=NAME) == 1
 
 
-async def counted(house: House, outcome: str) -> bool:
-    return house.counted("deliveries_total", subscriber=NAME, outcome=outcome) == 1
+async def counted(replica: House, outcome: str) -> bool:
+    return replica.counted("deliveries_total", subscriber=NAME, outcome=outcome) == 1
 
 
 @pytest.mark.parametrize(("error", "outcome"), [(Outage("nhs"), "outage"), (KeyError(), "error")])
@@ -72,10 +72,10 @@ async def test_failures_are_counted_by_their_reason(
     async def fail(_delivery: Delivery[Any]) -> None:
         raise error
 
-    house = House(bus_settings, database, Ledger(fail))
-    async with house.running():
-        await house.emit(an_account(), "a")
-        await until(lambda: counted(house, outcome))
+    replica = House(bus_settings, database, Ledger(fail))
+    async with replica.running():
+        await replica.emit(an_account(), "a")
+        await until(lambda: counted(replica, outcome))
 
 
 async def test_r4_a_lost_lease_is_counted(bus_settings: BusSettings, database: Database) -> None:
@@ -86,19 +86,19 @@ async def test_r4_a_lost_lease_is_counted(bus_settings: BusSettings, database: D
         frozen.set()
         await thaw.wait()
 
-    house = House(bus_settings, database, Ledger(freeze))
-    async with house.running():
-        await house.emit(an_account(), "a")
+    replica = House(bus_settings, database, Ledger(freeze))
+    async with replica.running():
+        await replica.emit(an_account(), "a")
         async with asyncio.timeout(10):
             await frozen.wait()
-        assert house.leases.held == {NAME: 64}
+        assert replica.leases.held == {NAME: 64}
         await database.reads.execute("UPDATE bus.lease SET owner = NULL, epoch = epoch + 1")
         thaw.set()
-        await until(lambda: lost(house))
+        await until(lambda: lost(replica))
 
 
-async def lost(house: House) -> bool:
-    return house.counted("leases_lost_total") == 1
+async def lost(replica: House) -> bool:
+    return replica.counted("leases_lost_total") == 1
 
 
 async def sample(database: Database) -> Sample:
@@ -107,8 +107,8 @@ async def sample(database: Database) -> Sample:
     return sampler.last
 
 
-async def test_a_sample_tells_what_is_owed(house: House, database: Database) -> None:
-    await house.emit(an_account(), "a", "b")
+async def test_a_sample_tells_what_is_owed(replica: House, database: Database) -> None:
+    await replica.emit(an_account(), "a", "b")
     await database.reads.execute(
         "INSERT INTO bus.parked (subscriber, key, event_id, until, attempts, reason, fingerprint,"
         " error_class) SELECT subscriber, key, event_id, 'infinity', 8, 'error', '', ''"
@@ -127,16 +127,16 @@ async def test_a_sample_tells_what_is_owed(house: House, database: Database) -> 
 
 
 async def test_a_subscriber_to_whom_nothing_is_owed_is_told_too(
-    house: House, database: Database
+    replica: House, database: Database
 ) -> None:
-    async with house.running():
-        await until(lambda: holding(house))
+    async with replica.running():
+        await until(lambda: holding(replica))
     outbox = (await sample(database)).outbox
     assert (outbox[NAME].pending, outbox[NAME].oldest_seconds) == (0, 0)
 
 
-async def holding(house: House) -> bool:
-    return house.leases.held[NAME] == 64
+async def holding(replica: House) -> bool:
+    return replica.leases.held[NAME] == 64
 
 
 async def test_partitions_count_for_their_table(database: Database) -> None:
@@ -157,10 +157,10 @@ async def test_a_long_transaction_is_seen(database: Database, bus_settings: BusS
     assert 0.2 <= age < 60
 
 
-async def test_a_sample_is_good_for_a_while(house: House, database: Database) -> None:
+async def test_a_sample_is_good_for_a_while(replica: House, database: Database) -> None:
     sampler = Sampler(database)
     await sampler.refresh()
-    await house.emit(an_account(), "a")
+    await replica.emit(an_account(), "a")
     await sampler.refresh()
     assert sampler.last.outbox == {}
 

@@ -21,31 +21,31 @@ async def run_crasher(database_url: str, step: str) -> int:
 
 @pytest.mark.parametrize("step", ["prepare", "apply"])
 async def test_r8_an_event_that_kills_the_process_is_found_and_parked(
-    house: House, step: str
+    replica: House, step: str
 ) -> None:
     doomed = an_account()
     for n in range(6):
-        await house.emit(an_account(), f"before-{n}")
-    await house.emit(doomed, DEADLY, "behind")
+        await replica.emit(an_account(), f"before-{n}")
+    await replica.emit(doomed, DEADLY, "behind")
     for n in range(6):
-        await house.emit(an_account(), f"after-{n}")
-    url = house.settings.database_url
+        await replica.emit(an_account(), f"after-{n}")
+    url = replica.settings.database_url
     # Once among others, which proves nothing against any of them; three times alone.
     ends = [await run_crasher(url, step) for _ in range(5)]
     assert ends == [STATUS, STATUS, STATUS, STATUS, 0]
-    row = await house.database.reads.fetchrow("SELECT reason, crashes, attempts FROM bus.parked")
+    row = await replica.database.reads.fetchrow("SELECT reason, crashes, attempts FROM bus.parked")
     assert tuple(row) == ("crash", 3, 0)
-    assert len(await house.labels()) == 12
-    assert await house.owed() == 2
+    assert len(await replica.labels()) == 12
+    assert await replica.owed() == 2
 
 
 async def test_r8_events_behind_a_parked_key_are_passed_over_once_an_interval(
     bus_settings: BusSettings, database: Database
 ) -> None:
     await create_ledger(bus_settings.database_url)
-    house = House(bus_settings, database, Ledger())
-    await flood(house, MARGIN + 500)
-    await house.emit(an_account(), "free")
+    replica = House(bus_settings, database, Ledger())
+    await flood(replica, MARGIN + 500)
+    await replica.emit(an_account(), "free")
     backlog = Backlog(NAME, bus_settings, database)
     buckets = dict.fromkeys(range(64), 1)
     (first,) = await backlog.read_whole(buckets, ())
@@ -56,16 +56,16 @@ async def test_r8_events_behind_a_parked_key_are_passed_over_once_an_interval(
         return backlog._floor.position == first.pos - MARGIN
 
     await until(has_risen)
-    await house.emit(an_account(), "free too")
+    await replica.emit(an_account(), "free too")
     (again, second) = await backlog.read(buckets, ())
     assert (again.pos, second.pos) == (first.pos, first.pos + 1)
 
 
-async def flood(house: House, events: int) -> None:
+async def flood(replica: House, events: int) -> None:
     account = an_account()
     for _ in range(events // 500):
-        await house.emit(account, *(["stuck"] * 500))
-    await house.database.reads.execute(
+        await replica.emit(account, *(["stuck"] * 500))
+    await replica.database.reads.execute(
         """INSERT INTO bus.parked (subscriber, key, event_id, until, attempts, reason,
                                    fingerprint, error_class)
            SELECT $1, key, id, 'infinity', 8, 'error', 'f', 'builtins.ValueError'

@@ -27,35 +27,35 @@ class Failed(Exception):
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_r1_r3_what_committed_is_there_numbered_in_order_and_nothing_else(
-    house: House, transactions: list[tuple[list[int], str]]
+    replica: House, transactions: list[tuple[list[int], str]]
 ) -> None:
     accounts = [an_account() for _ in range(KEYS)]
     await asyncio.gather(
         *(
-            play(house, [accounts[key] for key in keys], ends, label=str(n))
+            play(replica, [accounts[key] for key in keys], ends, label=str(n))
             for n, (keys, ends) in enumerate(transactions)
         ),
         return_exceptions=True,
     )
-    rows = await house.database.reads.fetch(
+    rows = await replica.database.reads.fetch(
         "SELECT record_key, seq, payload ->> 'correlation_id' AS label FROM bus.event"
         " WHERE record_key = ANY($1::text[]) ORDER BY pos",
         [str(account) for account in accounts],
     )
-    told = Counter((row["record_key"], row["label"]) for row in rows)
-    assert told == Counter(
+    reported = Counter((row["record_key"], row["label"]) for row in rows)
+    assert reported == Counter(
         (str(accounts[key]), str(n))
         for n, (keys, ends) in enumerate(transactions)
         for key in keys
         if ends.startswith("commits")
     )
-    numbers = {key: [row["seq"] for row in rows if row["record_key"] == key] for key, _ in told}
+    numbers = {key: [row["seq"] for row in rows if row["record_key"] == key] for key, _ in reported}
     assert numbers == {key: list(range(1, 1 + len(seen))) for key, seen in numbers.items()}
 
 
-async def play(house: House, accounts: list[UUID], ends: str, *, label: str) -> None:
+async def play(replica: House, accounts: list[UUID], ends: str, *, label: str) -> None:
     """Emit one event for each of *accounts* in one transaction, which *ends* somehow."""
-    async with house.uow.begin(CAUSE) as tx:
+    async with replica.uow.begin(CAUSE) as tx:
         for account in accounts:
             tx.emit(a_request(account, label))
         await tx.driver.execute("SELECT 1")

@@ -48,10 +48,10 @@ async def hurried(bus_settings: BusSettings) -> AsyncIterator[Any]:
 
 
 async def test_r3_a_key_whose_pause_ends_during_a_read_waits_for_the_next(
-    house: House, hurried: Any
+    replica: House, hurried: Any
 ) -> None:
-    await house.emit(an_account(), *"abcdef")
-    await house.database.reads.execute(PARK)
+    await replica.emit(an_account(), *"abcdef")
+    await replica.database.reads.execute(PARK)
     rows = await hurried.fetch(QUERIES["backlog"], NAME, list(OWNED), [], 10, 0)
     relayed = await hurried.fetch(
         RELAY_QUERIES["relay_backlog"], RELAY, list(OWNED), [], [], 10, 0, []
@@ -62,9 +62,9 @@ async def test_r3_a_key_whose_pause_ends_during_a_read_waits_for_the_next(
 class Reader:
     """A backlog of a house whose floor stands close below what can be handled."""
 
-    def __init__(self, house: House) -> None:
-        settings = msgspec.structs.replace(house.settings, poll_seconds=600)
-        self.backlog = Backlog(NAME, settings, house.database)
+    def __init__(self, replica: House) -> None:
+        settings = msgspec.structs.replace(replica.settings, poll_seconds=600)
+        self.backlog = Backlog(NAME, settings, replica.database)
 
     async def settle(self) -> None:
         """Look at everything until no transaction of before is left, and the floor has risen."""
@@ -78,19 +78,19 @@ class Reader:
 
 
 @pytest.fixture
-def reader(house: House, monkeypatch: pytest.MonkeyPatch) -> Reader:
+def reader(replica: House, monkeypatch: pytest.MonkeyPatch) -> Reader:
     """Return a reader with a small margin, so that tests need not fill it."""
     monkeypatch.setattr(floor, "MARGIN", 5)
-    return Reader(house)
+    return Reader(replica)
 
 
 async def test_r3_a_key_that_goes_on_between_two_whole_reads_begins_at_its_first_event(
-    house: House, reader: Reader
+    replica: House, reader: Reader
 ) -> None:
     stuck = an_account()
-    await house.emit(stuck, *"abcdefgh")
-    await house.database.reads.execute(PARK)
-    await house.emit(an_account(), "free")
+    await replica.emit(stuck, *"abcdefgh")
+    await replica.database.reads.execute(PARK)
+    await replica.emit(an_account(), "free")
 
     async def is_settled() -> bool:
         # Other databases of the server have transactions, too.
@@ -98,30 +98,30 @@ async def test_r3_a_key_that_goes_on_between_two_whole_reads_begins_at_its_first
         return reader.backlog._floor.position == 9 - 5
 
     await until(is_settled)
-    await house.database.reads.execute("DELETE FROM bus.parked")
+    await replica.database.reads.execute("DELETE FROM bus.parked")
     assert await reader.read() == [1]
     assert await reader.read(whole=True) == [1, 2, 3, 4, 5, 6, 7, 8, 1]
 
 
 async def test_r3_what_commits_late_comes_before_the_next_of_its_key(
-    house: House, reader: Reader
+    replica: House, reader: Reader
 ) -> None:
     slow = an_account()
-    async with house.uow.begin(CAUSE) as tx:
+    async with replica.uow.begin(CAUSE) as tx:
         tx.emit(a_request(slow, "first"))
-        await house.outbox.write(tx.driver, tx.take_emissions())
-        await house.emit(an_account(), *"abcdefghijklmnop")
-        await house.database.reads.execute("DELETE FROM bus.delivery")
+        await replica.outbox.write(tx.driver, tx.take_emissions())
+        await replica.emit(an_account(), *"abcdefghijklmnop")
+        await replica.database.reads.execute("DELETE FROM bus.delivery")
         await reader.settle()
-    await house.emit(slow, "second")
+    await replica.emit(slow, "second")
     assert await reader.read() == [1, 2]
 
 
 async def test_r3_a_bucket_that_was_gained_is_looked_at_from_its_beginning(
-    house: House, reader: Reader
+    replica: House, reader: Reader
 ) -> None:
     account = an_account()
-    await house.emit(account, *"abcdefghijklmnop")
+    await replica.emit(account, *"abcdefghijklmnop")
     others = dict(OWNED)
     del others[bucket_of(f"verification/{account}")]
 
@@ -134,10 +134,10 @@ async def test_r3_a_bucket_that_was_gained_is_looked_at_from_its_beginning(
 
 
 async def test_r3_after_an_operators_act_everything_is_looked_at(
-    house: House, reader: Reader
+    replica: House, reader: Reader
 ) -> None:
-    await house.emit(an_account(), *"abcdefghijklmnop")
-    async with house.database.reads.acquire() as connection:
+    await replica.emit(an_account(), *"abcdefghijklmnop")
+    async with replica.database.reads.acquire() as connection:
         await connection.execute("CREATE TEMP TABLE taken AS SELECT * FROM bus.delivery")
         await connection.execute("DELETE FROM bus.delivery")
         await reader.settle()
@@ -150,19 +150,19 @@ async def test_r3_after_an_operators_act_everything_is_looked_at(
             return [(row["subscriber"], row["event_id"]) for row in rows]
 
         act = Act(kind=OutboxBackfilled, operator="somebody", reason="a test")
-        await Acts(connection, house.outbox).commit(act, give_back)
+        await Acts(connection, replica.outbox).commit(act, give_back)
         await connection.execute("DROP TABLE taken")
     assert await reader.read() == list(range(1, 17))
 
 
 async def test_r3_where_too_many_keys_are_stuck_nothing_is_left_out(
-    house: House, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    replica: House, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(floor, "HIDDEN", 1)
     for _ in range(2):
-        await house.emit(an_account(), *"abcdefgh")
-    await house.database.reads.execute(PARK)
-    await house.emit(an_account(), "free")
+        await replica.emit(an_account(), *"abcdefgh")
+    await replica.database.reads.execute(PARK)
+    await replica.emit(an_account(), "free")
     await reader.settle()
     assert reader.backlog._floor.position == 0
     assert await reader.read() == [1]
@@ -170,16 +170,16 @@ async def test_r3_where_too_many_keys_are_stuck_nothing_is_left_out(
 
 @pytest.mark.parametrize("sent", [7, 10, 15])
 async def test_r3_the_relay_goes_on_with_keys_whose_first_events_it_is_sending(
-    house: House, monkeypatch: pytest.MonkeyPatch, sent: int
+    replica: House, monkeypatch: pytest.MonkeyPatch, sent: int
 ) -> None:
     # What is being sent is owed no more in a moment: a floor above it would leave its key out
     # until the next look at everything, although the rest of the key can be sent.
     monkeypatch.setattr(floor, "MARGIN", 5)
-    await house.emit(an_account(), *"abcdefghij")
-    await house.database.reads.execute("DELETE FROM bus.delivery")
-    await house.emit(an_account(), *"abcdefghijklmnop")
-    settings = msgspec.structs.replace(house.settings, poll_seconds=600)
-    debts = Debts(settings, house.database)
+    await replica.emit(an_account(), *"abcdefghij")
+    await replica.database.reads.execute("DELETE FROM bus.delivery")
+    await replica.emit(an_account(), *"abcdefghijklmnop")
+    settings = msgspec.structs.replace(replica.settings, poll_seconds=600)
+    debts = Debts(settings, replica.database)
     first = [row["pos"] for row in await debts.read(OWNED, (), ())][:sent]
 
     async def has_risen() -> bool:
@@ -189,7 +189,7 @@ async def test_r3_the_relay_goes_on_with_keys_whose_first_events_it_is_sending(
 
     await until(has_risen)
     assert debts._watermark.hidden == []
-    await house.database.reads.execute("DELETE FROM bus.delivery WHERE pos = ANY($1)", first)
+    await replica.database.reads.execute("DELETE FROM bus.delivery WHERE pos = ANY($1)", first)
     assert [row["seq"] for row in await debts.read(OWNED, (), ())] == list(range(sent + 1, 17))
 
 
@@ -197,7 +197,7 @@ async def test_r3_the_relay_goes_on_with_keys_whose_first_events_it_is_sending(
     ("took", "still_above", "whole_again"), [(0.0, 0.9, 1.0), (0.2, 9.0, 10.2), (3.0, 140.0, 153.0)]
 )
 async def test_i10_a_look_at_everything_is_a_small_part_of_the_time_however_long_it_takes(
-    house: House,
+    replica: House,
     monkeypatch: pytest.MonkeyPatch,
     took: float,
     still_above: float,
@@ -214,7 +214,7 @@ async def test_i10_a_look_at_everything_is_a_small_part_of_the_time_however_long
         return []
 
     reads = floor.Floor(
-        NAME, msgspec.structs.replace(house.settings, poll_seconds=1), house.database
+        NAME, msgspec.structs.replace(replica.settings, poll_seconds=1), replica.database
     )
     await reads.read(OWNED, fetch)
     reads.position = 7

@@ -27,8 +27,8 @@ class Nhs:
 
 
 @asynccontextmanager
-async def recovering(house: House) -> AsyncIterator[Recovery]:
-    recovery = Recovery(house.database, house.wake)
+async def recovering(replica: House) -> AsyncIterator[Recovery]:
+    recovery = Recovery(replica.database, replica.wake)
     task = asyncio.create_task(recovery.run())
     yield recovery
     task.cancel()
@@ -45,8 +45,8 @@ async def looked_at(nhs: Nhs, calls: int) -> bool:
     return nhs.calls > calls
 
 
-async def waiting(house: House, keys: int) -> bool:
-    return await house.count("parked") == keys
+async def waiting(replica: House, keys: int) -> bool:
+    return await replica.count("parked") == keys
 
 
 async def test_r6_keys_that_wait_out_an_outage_go_on_when_it_is_over(
@@ -54,16 +54,16 @@ async def test_r6_keys_that_wait_out_an_outage_go_on_when_it_is_over(
 ) -> None:
     await create_ledger(bus_settings.database_url)
     nhs = Nhs()
-    house = House(bus_settings, database, Ledger(nhs.ask))
-    async with house.running(), recovering(house) as recovery:
-        await house.emit(an_account(), "a", "b")
-        await house.emit(an_account(), "c")
-        await until(lambda: waiting(house, 2))
+    replica = House(bus_settings, database, Ledger(nhs.ask))
+    async with replica.running(), recovering(replica) as recovery:
+        await replica.emit(an_account(), "a", "b")
+        await replica.emit(an_account(), "c")
+        await until(lambda: waiting(replica, 2))
         await database.reads.execute(PAUSES, "outage")
         nhs.is_away = False
         recovery.tell([NAME])
-        await until(lambda: waiting(house, 0))
-    assert sorted(await house.labels()) == ["a", "b", "c"]
+        await until(lambda: waiting(replica, 0))
+    assert sorted(await replica.labels()) == ["a", "b", "c"]
 
 
 async def test_r6_as_long_as_nobody_knows_one_key_finds_out(
@@ -71,17 +71,17 @@ async def test_r6_as_long_as_nobody_knows_one_key_finds_out(
 ) -> None:
     await create_ledger(bus_settings.database_url)
     nhs = Nhs()
-    house = House(bus_settings, database, Ledger(nhs.ask))
-    async with house.running():
-        await house.emit(an_account(), "a")
-        await house.emit(an_account(), "b")
-        await house.emit(an_account(), "c")
-        await until(lambda: waiting(house, 3))
+    replica = House(bus_settings, database, Ledger(nhs.ask))
+    async with replica.running():
+        await replica.emit(an_account(), "a")
+        await replica.emit(an_account(), "b")
+        await replica.emit(an_account(), "c")
+        await until(lambda: waiting(replica, 3))
     # Nobody is at work now who could write another pause over these.
     await database.reads.execute(PAUSES, "outage")
     calls, before = nhs.calls, await pauses(database)
-    house = House(bus_settings, database, Ledger(nhs.ask))
-    async with house.running(), recovering(house) as recovery:
+    replica = House(bus_settings, database, Ledger(nhs.ask))
+    async with replica.running(), recovering(replica) as recovery:
         recovery.tell([NAME], surely=False)
         await until(lambda: looked_at(nhs, calls))
         after = await pauses(database)
@@ -92,16 +92,16 @@ async def test_r6_keys_that_wait_for_another_reason_go_on_waiting(
     bus_settings: Any, database: Database
 ) -> None:
     await create_ledger(bus_settings.database_url)
-    house = House(bus_settings, database, Ledger(Nhs().ask))
-    async with house.running():
-        await house.emit(an_account(), "a")
-        await until(lambda: waiting(house, 1))
+    replica = House(bus_settings, database, Ledger(Nhs().ask))
+    async with replica.running():
+        await replica.emit(an_account(), "a")
+        await until(lambda: waiting(replica, 1))
     await database.reads.execute(PAUSES, "error")
     before = await database.reads.fetchval("SELECT until FROM bus.parked")
-    house.wake.bell(NAME).clear()
-    async with recovering(house) as recovery:
+    replica.wake.bell(NAME).clear()
+    async with recovering(replica) as recovery:
         recovery.tell([NAME])
-        await asyncio.wait_for(house.wake.bell(NAME).wait(), 10)
+        await asyncio.wait_for(replica.wake.bell(NAME).wait(), 10)
     assert await database.reads.fetchval("SELECT until FROM bus.parked") == before
 
 
@@ -109,14 +109,14 @@ async def test_r6_another_departments_keys_go_on_waiting(
     bus_settings: Any, database: Database
 ) -> None:
     await create_ledger(bus_settings.database_url)
-    house = House(bus_settings, database, Ledger(Nhs().ask))
-    async with house.running():
-        await house.emit(an_account(), "a")
-        await until(lambda: waiting(house, 1))
+    replica = House(bus_settings, database, Ledger(Nhs().ask))
+    async with replica.running():
+        await replica.emit(an_account(), "a")
+        await until(lambda: waiting(replica, 1))
     await database.reads.execute(PAUSES, "outage")
     before = await database.reads.fetchval("SELECT until FROM bus.parked")
-    async with recovering(house) as recovery:
+    async with recovering(replica) as recovery:
         recovery.tell(["hmrc.verification"])
-        bell = house.wake.bell("hmrc.verification")
+        bell = replica.wake.bell("hmrc.verification")
         await asyncio.wait_for(bell.wait(), 10)
     assert await database.reads.fetchval("SELECT until FROM bus.parked") == before

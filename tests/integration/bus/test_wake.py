@@ -31,11 +31,11 @@ async def listener(bus_settings: BusSettings) -> Listener:
 async def notified(bus_settings: BusSettings, listener: Listener) -> AsyncIterator[House]:
     """Return a running replica that hears of others' commits by NOTIFY only."""
     async with Database(bus_settings) as database:
-        house = House(bus_settings, database, listener)
-        notifier = Notifier(bus_settings.database_url, house.wake, lambda: 2)
+        replica = House(bus_settings, database, listener)
+        notifier = Notifier(bus_settings.database_url, replica.wake, lambda: 2)
         task = asyncio.create_task(notifier.run())
-        async with house.running():
-            yield house
+        async with replica.running():
+            yield replica
         task.cancel()
         await asyncio.wait([task])
 
@@ -44,13 +44,13 @@ async def test_r12_a_commit_is_handled_although_nobody_polls(
     bus_settings: BusSettings, database: Database, listener: Listener
 ) -> None:
     never = msgspec.structs.replace(bus_settings, poll_seconds=3600.0)
-    house = House(never, database, listener)
-    async with house.running(), asyncio.timeout(DEADLINE_SECONDS):
+    replica = House(never, database, listener)
+    async with replica.running(), asyncio.timeout(DEADLINE_SECONDS):
         for _ in range(EVENTS):
             listener.handled.clear()
-            await house.emit(an_account(), "x")
+            await replica.emit(an_account(), "x")
             await listener.handled.wait()
-    assert await house.labels() == ["x"] * EVENTS
+    assert await replica.labels() == ["x"] * EVENTS
 
 
 async def test_r12_a_dead_listener_costs_at_most_the_poll_interval(

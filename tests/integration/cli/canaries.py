@@ -35,15 +35,15 @@ class Flock(Casting):
         self.people: list[Player] = []
 
     def person(self, identifier_type: IdentifierType) -> Player:
-        player = super().person(identifier_type)
-        player.email = f"canary-{secrets.token_hex(6)}@example.com"
-        player.given_name = GIVEN
-        player.family_name = "Vexworth" + "".join(secrets.choice("abcdefgh") for _ in range(6))
-        player.phone_number = PHONE
-        player.postcode = POSTCODE
-        player.born = date(1951, 7, 13)
-        self.people.append(player)
-        return player
+        demo_person = super().person(identifier_type)
+        demo_person.email = f"canary-{secrets.token_hex(6)}@example.com"
+        demo_person.given_name = GIVEN
+        demo_person.family_name = "Vexworth" + "".join(secrets.choice("abcdefgh") for _ in range(6))
+        demo_person.phone_number = PHONE
+        demo_person.postcode = POSTCODE
+        demo_person.born = date(1951, 7, 13)
+        self.people.append(demo_person)
+        return demo_person
 
     def words(self) -> set[str]:
         """Return everything that is theirs."""

@@ -140,7 +140,7 @@ async def connection(database_url: str) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def past(database: Database, connection: Any) -> Past:
+def outbox(database: Database, connection: Any) -> Past:
     """Return what makes a past."""
     subscriptions = Subscriptions()
     consumer = Consumer(name=SUBSCRIBER, handles=(VerificationRequested,), handler=None)  # type: ignore[arg-type] - nobody calls it

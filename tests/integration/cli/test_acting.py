@@ -18,11 +18,11 @@ DISCARD = ("outbox", "discard", "--subscriber", SUBSCRIBER)
 
 
 @pytest.fixture
-async def parked(past: Past) -> UUID:
+async def parked(outbox: Past) -> UUID:
     """Return an event at which the NHS has failed for good."""
-    event_id = await past.emit()
-    await past.complete(RELAY)
-    await past.park(SUBSCRIBER, event_id)
+    event_id = await outbox.emit()
+    await outbox.complete(RELAY)
+    await outbox.park(SUBSCRIBER, event_id)
     return event_id
 
 
@@ -110,9 +110,9 @@ def test_r10_nobody_is_asked_without_a_terminal(govid: Any, parked: UUID) -> Non
     assert states(govid, parked) == {RELAY: "done", SUBSCRIBER: "parked"}
 
 
-async def test_r10_who_acted_is_on_record(govid: Any, parked: UUID, past: Past) -> None:
+async def test_r10_who_acted_is_on_record(govid: Any, parked: UUID, outbox: Past) -> None:
     await in_thread(govid, *RETRY, *WHY, "--actor", "ops-7")
-    assert await past.recorded() == [
+    assert await outbox.recorded() == [
         ("bus.outbox.retried", "ops-7", "a test", {SUBSCRIBER: [str(parked)]})
     ]
 
@@ -130,17 +130,17 @@ async def test_r10_who_acted_is_on_record(govid: Any, parked: UUID, past: Past) 
     ids=lambda command: command[1],
 )
 async def test_r10_a_database_that_is_one_migration_behind_is_refused(
-    govid: Any, parked: UUID, past: Past, command: tuple[str, ...]
+    govid: Any, parked: UUID, outbox: Past, command: tuple[str, ...]
 ) -> None:
-    await past.connection.execute("UPDATE public.govid_version SET version_num = '0005'")
+    await outbox.connection.execute("UPDATE public.govid_version SET version_num = '0005'")
     result = await in_thread(govid, *command)
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == (
         f"govid: the database is at migration 0005, and this release requires {head()}; nothing "
         "was changed.\n  `govid migrate` upgrades it.\n"
     )
-    assert await past.states(parked) == {RELAY: "done", SUBSCRIBER: "parked"}
-    assert await past.recorded() == []
+    assert await outbox.states(parked) == {RELAY: "done", SUBSCRIBER: "parked"}
+    assert await outbox.recorded() == []
 
 
 def test_r9_a_backfill_wants_to_know_for_whom(govid: Any, parked: UUID) -> None:
@@ -155,9 +155,11 @@ def test_r9_a_backfill_wants_to_know_for_whom(govid: Any, parked: UUID) -> None:
     )
 
 
-async def test_r9_a_backfill_counts_delivers_and_finds_nothing_more(govid: Any, past: Past) -> None:
-    await past.emit()
-    await past.connection.execute("DELETE FROM bus.delivery WHERE subscriber = $1", SUBSCRIBER)
+async def test_r9_a_backfill_counts_delivers_and_finds_nothing_more(
+    govid: Any, outbox: Past
+) -> None:
+    await outbox.emit()
+    await outbox.connection.execute("DELETE FROM bus.delivery WHERE subscriber = $1", SUBSCRIBER)
     command = ("outbox", "backfill", "--subscriber", SUBSCRIBER, "--json")
     dry = await in_thread(govid, *command, "--dry-run")
     assert json.loads(dry.stdout)["deliveries"] == 1
@@ -181,9 +183,9 @@ def test_r11_a_sound_outbox_is_proved(govid: Any, parked: UUID) -> None:
 
 
 async def test_r11_an_outbox_that_is_not_ends_with_five_and_a_line_for_each_finding(
-    govid: Any, parked: UUID, past: Past
+    govid: Any, parked: UUID, outbox: Past
 ) -> None:
-    await past.connection.execute("DELETE FROM bus.receipt")
+    await outbox.connection.execute("DELETE FROM bus.receipt")
     result = await in_thread(govid, "outbox", "verify", "--without-kafka")
     assert result.exit_code == 5
     assert result.stdout.splitlines()[-1] == (

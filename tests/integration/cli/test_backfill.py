@@ -25,58 +25,61 @@ def newcomer(wants: Any = lambda _event: True) -> Subscriptions:
     return subscriptions
 
 
-def of(past: Past, subscriptions: Subscriptions, name: str = NEW, size: int = 500) -> Backfill:
-    return Backfill(past.connection, subscriptions, name, batch_size=size)
+def of(outbox: Past, subscriptions: Subscriptions, name: str = NEW, size: int = 500) -> Backfill:
+    return Backfill(outbox.connection, subscriptions, name, batch_size=size)
 
 
-async def run(past: Past, plan: Backfill, selection: Selection = ALL, **options: Any) -> list[int]:
+async def run(
+    outbox: Past, plan: Backfill, selection: Selection = ALL, **options: Any
+) -> list[int]:
     act = Act(kind=OutboxBackfilled, operator="test", reason="a test")
-    return [step.done async for step in plan.run(selection, past.acts, act, **options)]
+    return [step.done async for step in plan.run(selection, outbox.acts, act, **options)]
 
 
-async def test_r9_it_makes_a_delivery_of_each_event_and_records_itself(past: Past) -> None:
-    events = [await past.emit() for _ in range(5)]
-    plan = of(past, newcomer(), size=2)
+async def test_r9_it_makes_a_delivery_of_each_event_and_records_itself(outbox: Past) -> None:
+    events = [await outbox.emit() for _ in range(5)]
+    plan = of(outbox, newcomer(), size=2)
     assert await plan.count(ALL) == 5
-    assert await run(past, plan) == [2, 4, 5]
-    assert [row[1] for row in await past.pending() if row[0] == NEW] == events
-    assert [(kind, who, why) for kind, who, why, _ in await past.recorded()] == [
+    assert await run(outbox, plan) == [2, 4, 5]
+    assert [row[1] for row in await outbox.pending() if row[0] == NEW] == events
+    assert [(kind, who, why) for kind, who, why, _ in await outbox.recorded()] == [
         ("bus.outbox.backfilled", "test", "a test")
     ] * 3
 
 
-async def test_r9_only_what_the_predicate_wants(past: Past) -> None:
-    await past.emit()
+async def test_r9_only_what_the_predicate_wants(outbox: Past) -> None:
+    await outbox.emit()
     none = newcomer(lambda event: event.identifier_type is IdentifierType.NIN)
-    assert await of(past, none).count(ALL) == 0
+    assert await of(outbox, none).count(ALL) == 0
     assert (
-        await of(past, newcomer(lambda e: e.identifier_type is IdentifierType.NHS)).count(ALL) == 1
+        await of(outbox, newcomer(lambda e: e.identifier_type is IdentifierType.NHS)).count(ALL)
+        == 1
     )
 
 
-async def test_r9_from_any_point(past: Past) -> None:
-    early, late = await past.emit(), await past.emit()
-    plan = of(past, newcomer())
+async def test_r9_from_any_point(outbox: Past) -> None:
+    early, late = await outbox.emit(), await outbox.emit()
+    plan = of(outbox, newcomer())
     hour = timedelta(hours=1)
     now = datetime.now(UTC)
     assert await plan.count(Selection(since=now - hour)) == 2
     assert await plan.count(Selection(since=now + hour)) == 0
-    assert await run(past, plan, Selection(ids=[late])) == [1]
-    assert await past.states(early) == {RELAY: "pending", SUBSCRIBER: "pending"}
+    assert await run(outbox, plan, Selection(ids=[late])) == [1]
+    assert await outbox.states(early) == {RELAY: "pending", SUBSCRIBER: "pending"}
 
 
-async def test_r9_a_second_run_changes_nothing(past: Past) -> None:
-    await past.emit()
-    await run(past, of(past, newcomer()))
-    pending, acts = await past.pending(), await past.recorded()
-    assert await run(past, of(past, newcomer())) == []
-    assert (await past.pending(), await past.recorded()) == (pending, acts)
+async def test_r9_a_second_run_changes_nothing(outbox: Past) -> None:
+    await outbox.emit()
+    await run(outbox, of(outbox, newcomer()))
+    pending, acts = await outbox.pending(), await outbox.recorded()
+    assert await run(outbox, of(outbox, newcomer())) == []
+    assert (await outbox.pending(), await outbox.recorded()) == (pending, acts)
 
 
-async def test_r9_what_was_settled_or_is_dead_is_respected(past: Past, connection: Any) -> None:
-    done, discarded, dead, owed = [await past.emit() for _ in range(4)]
-    await run(past, of(past, newcomer()))
-    await past.bury(NEW, dead)
+async def test_r9_what_was_settled_or_is_dead_is_respected(outbox: Past, connection: Any) -> None:
+    done, discarded, dead, waiting = [await outbox.emit() for _ in range(4)]
+    await run(outbox, of(outbox, newcomer()))
+    await outbox.bury(NEW, dead)
     for event_id, outcome in ((done, "done"), (discarded, "discarded")):
         await connection.execute(
             "INSERT INTO bus.receipt (subscriber, event_id, outcome) VALUES ($1, $2, $3)",
@@ -87,56 +90,58 @@ async def test_r9_what_was_settled_or_is_dead_is_respected(past: Past, connectio
         await connection.execute(
             "DELETE FROM bus.delivery WHERE subscriber = $1 AND event_id = $2", NEW, event_id
         )
-    assert await of(past, newcomer()).count(ALL) == 0
-    assert (await past.states(owed))[NEW] == "pending"
+    assert await of(outbox, newcomer()).count(ALL) == 0
+    assert (await outbox.states(waiting))[NEW] == "pending"
 
 
 async def test_r9_a_delivery_that_was_lost_is_made_good_whatever_is_wanted_now(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    event_id = await past.emit()
+    event_id = await outbox.emit()
     await connection.execute("DELETE FROM bus.delivery")
     subscriptions = Subscriptions()
     picky = Consumer(name=SUBSCRIBER, handles=(), handler=None)  # type: ignore[arg-type] - nobody calls it
     subscriptions.add(picky)
-    assert await run(past, of(past, subscriptions, SUBSCRIBER)) == [1]
-    assert await run(past, of(past, subscriptions, RELAY)) == [1]
-    assert await past.states(event_id) == {RELAY: "pending", SUBSCRIBER: "pending"}
+    assert await run(outbox, of(outbox, subscriptions, SUBSCRIBER)) == [1]
+    assert await run(outbox, of(outbox, subscriptions, RELAY)) == [1]
+    assert await outbox.states(event_id) == {RELAY: "pending", SUBSCRIBER: "pending"}
 
 
-async def test_r14_what_came_from_kafka_does_not_go_back_there(past: Past, connection: Any) -> None:
-    await past.emit()
+async def test_r14_what_came_from_kafka_does_not_go_back_there(
+    outbox: Past, connection: Any
+) -> None:
+    await outbox.emit()
     await connection.execute("DELETE FROM bus.delivery")
     # As the inbox stores it: with a topic, and not addressed to the relay.
     await connection.execute("ALTER TABLE bus.event DISABLE TRIGGER USER")
     await connection.execute("UPDATE bus.event SET addressees = $1", [SUBSCRIBER])
-    assert await of(past, Subscriptions(), RELAY).count(ALL) == 0
+    assert await of(outbox, Subscriptions(), RELAY).count(ALL) == 0
     # As an older release stored it.
     await connection.execute(
         "UPDATE bus.event SET addressees = NULL,"
         """ headers = jsonb_set(headers, '{actor}', '{"kind": "external"}')"""
     )
-    assert await of(past, Subscriptions(), RELAY).count(ALL) == 0
+    assert await of(outbox, Subscriptions(), RELAY).count(ALL) == 0
 
 
 async def test_r9_an_event_of_a_newer_version_is_left_for_a_newer_release(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    await past.emit()
+    await outbox.emit()
     await connection.execute("ALTER TABLE bus.event DISABLE TRIGGER USER")
     await connection.execute("UPDATE bus.event SET version = 2")
-    plan = of(past, newcomer())
+    plan = of(outbox, newcomer())
     assert (await plan.count(ALL), plan.unreadable) == (0, 1)
 
 
-async def test_r10_two_operators_at_once_double_nothing(past: Past, database_url: str) -> None:
-    await past.emit()
+async def test_r10_two_operators_at_once_double_nothing(outbox: Past, database_url: str) -> None:
+    await outbox.emit()
     other = await asyncpg.connect(database_url)
     await other.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
-    before = await past.pending()
+    before = await outbox.pending()
     with pytest.raises(ActRunning):
-        await run(past, of(past, newcomer()))
-    assert await past.pending() == before
+        await run(outbox, of(outbox, newcomer()))
+    assert await outbox.pending() == before
     await other.close()
 
 

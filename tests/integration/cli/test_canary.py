@@ -33,23 +33,23 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 @pytest.fixture
 def dev(tmp_path: Path) -> Iterator[Dev]:
-    told = {
+    reported = {
         "SIMULATE_DEATH_EVENT": "false",
         "GOVID_LOG_FORMAT": "json",
         "GOVID_LOG_LEVEL": "DEBUG",
         "GOVID_DEPARTMENT_LIMITS": "false",
     }
-    with Dev(tmp_path / ".govid", **told) as running:
+    with Dev(tmp_path / ".govid", **reported) as running:
         yield running
 
 
 @pytest.fixture
-def flock() -> Flock:
+def demo_people() -> Flock:
     return Flock()
 
 
 @pytest.fixture
-def stage(dev: Dev, flock: Flock, tmp_path: Path) -> Stage:
+def stage(dev: Dev, demo_people: Flock, tmp_path: Path) -> Stage:
     settings = load({"GOVID_DATA_DIR": tmp_path}, demonstration=True, env_file=None)
     place = Target(
         settings=settings,
@@ -57,20 +57,20 @@ def stage(dev: Dev, flock: Flock, tmp_path: Path) -> Stage:
         database_url=dev.panel["postgres"],
         kafka_bootstrap_servers=dev.panel["kafka"],
     )
-    return Stage(dev.url, place, Output(as_json=True), casting=flock)
+    return Stage(dev.url, place, Output(as_json=True), casting=demo_people)
 
 
-async def live(stage: Stage, flock: Flock) -> tuple[Player, Player]:
+async def live(stage: Stage, demo_people: Flock) -> tuple[Player, Player]:
     """Play every story and meet every fault; return somebody verified, and somebody blocked."""
     await play(["death-notification"], stage, Output(as_json=True))
-    blocked = flock.people[-1]
+    blocked = demo_people.people[-1]
     await play(
         [name for name in STORIES if name != "death-notification"], stage, Output(as_json=True)
     )
     async with stage:
         for fault in Fault:
             await meet(stage, fault)
-    return flock.people[-1], blocked
+    return demo_people.people[-1], blocked
 
 
 async def meet(stage: Stage, fault: Fault) -> None:
@@ -79,16 +79,16 @@ async def meet(stage: Stage, fault: Fault) -> None:
     await asyncio.gather(_meet(stage, fault, "nhs", patient), _meet(stage, fault, "hmrc", taxpayer))
 
 
-async def _meet(stage: Stage, fault: Fault, department: str, player: Player) -> None:
-    await stage.introduce(player)
+async def _meet(stage: Stage, fault: Fault, department: str, demo_person: Player) -> None:
+    await stage.introduce(demo_person)
     before = await attempts(stage, department)
     await stage.rehearse(department, "fault", fault)
-    await steps.register(stage, player, claims=True)
+    await steps.register(stage, demo_person, claims=True)
     async with asyncio.timeout(RECOVERY_SECONDS):
         while await attempts(stage, department) == before:
             await asyncio.sleep(0.1)
     await stage.rehearse(department, "fault", "")
-    await steps.status(stage, player, "verified", RECOVERY_SECONDS)
+    await steps.status(stage, demo_person, "verified", RECOVERY_SECONDS)
 
 
 async def attempts(stage: Stage, department: str) -> list[str]:
@@ -98,30 +98,30 @@ async def attempts(stage: Stage, department: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith(name)]
 
 
-async def refusals(stage: Stage, player: Player, blocked: Player) -> list[httpx.Response]:
+async def refusals(stage: Stage, demo_person: Player, blocked: Player) -> list[httpx.Response]:
     """Return the answers to everything that can be done badly with what is theirs."""
-    token, number = player.token, player.identifier_value
-    bad: dict[str, Any] = {**player.identity, **player.claims}
+    token, number = demo_person.token, demo_person.identifier_value
+    bad: dict[str, Any] = {**demo_person.identity, **demo_person.claims}
     get, post = partial(stage.call, "GET"), partial(stage.call, "POST")
     return [
         await post("/api/auth/register", body=bad),
         await post("/api/auth/register", body={**bad, "email": "another@example.com"}),
         await post("/api/auth/register", body={**bad, "identifierValue": f"{number}1"}),
-        await post("/api/auth/register", body={**bad, "dateOfBirth": player.postcode}),
-        await post("/api/auth/verification", body=player.claims, token=token),
-        await post("/api/auth/login", body={**player.credentials, "password": number}),
+        await post("/api/auth/register", body={**bad, "dateOfBirth": demo_person.postcode}),
+        await post("/api/auth/verification", body=demo_person.claims, token=token),
+        await post("/api/auth/login", body={**demo_person.credentials, "password": number}),
         await post("/api/auth/login", body=blocked.credentials),
-        await post("/api/nhs/bookings", body={"reason": player.postcode}, token=token),
+        await post("/api/nhs/bookings", body={"reason": demo_person.postcode}, token=token),
         await get("/api/auth/profile", token=blocked.token),
-        await get(f"/api/nhs/patients/{number}?{player.family_name}", token=token),
-        await get(f"/api/nhs/slots?specialty={player.family_name}", token=token),
+        await get(f"/api/nhs/patients/{number}?{demo_person.family_name}", token=token),
+        await get(f"/api/nhs/slots?specialty={demo_person.family_name}", token=token),
     ]
 
 
 async def test_i9_nothing_personal_is_seen_outside_after_all_demos_and_faults(
-    dev: Dev, stage: Stage, flock: Flock
+    dev: Dev, stage: Stage, demo_people: Flock
 ) -> None:
-    verified, blocked = await live(stage, flock)
+    verified, blocked = await live(stage, demo_people)
     async with stage:
         answers = await refusals(stage, verified, blocked)
     places = await side_doors(dev)
@@ -133,4 +133,4 @@ async def test_i9_nothing_personal_is_seen_outside_after_all_demos_and_faults(
     } == OUTCOMES
     assert [answer.status_code for answer in answers if answer.is_success] == []
     places = {**places, "carried": "", "problems": "\n".join(answer.text for answer in answers)}
-    assert found(places, flock.words()) == []
+    assert found(places, demo_people.words()) == []

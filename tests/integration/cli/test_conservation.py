@@ -38,20 +38,20 @@ async def tamper(connection: Any, statement: str, *parameters: Any) -> None:
         await connection.execute(statement, *parameters)
 
 
-async def test_r11_each_event_is_once_at_each_addressee(past: Past, connection: Any) -> None:
-    events = [await past.emit() for _ in range(7)]
-    await past.complete(RELAY)
-    await past.park(SUBSCRIBER, events[0])
-    await past.park(SUBSCRIBER, events[1])
-    await past.bury(SUBSCRIBER, events[2])
-    await past.park(SUBSCRIBER, events[3])
+async def test_r11_each_event_is_once_at_each_addressee(outbox: Past, connection: Any) -> None:
+    events = [await outbox.emit() for _ in range(7)]
+    await outbox.complete(RELAY)
+    await outbox.park(SUBSCRIBER, events[0])
+    await outbox.park(SUBSCRIBER, events[1])
+    await outbox.bury(SUBSCRIBER, events[2])
+    await outbox.park(SUBSCRIBER, events[3])
     await connection.execute(
         "UPDATE bus.parked SET until = now() + interval '1 hour' WHERE event_id = $1", events[3]
     )
     stuck = StuckDeliveries(connection)
     act = Act(kind=OutboxDiscarded, operator="test", reason="a test")
     chosen = await stuck.choose(Selection(ids=[events[0]]))
-    assert [step.done async for step in stuck.discard(chosen, past.acts, act)] == [1]
+    assert [step.done async for step in stuck.discard(chosen, outbox.acts, act)] == [1]
     found, tally = await judge(connection)
     assert found == []
     # The act is an event as well, which nobody is subscribed to.
@@ -64,9 +64,9 @@ async def test_r11_each_event_is_once_at_each_addressee(past: Past, connection: 
 
 @pytest.mark.parametrize("table", ["receipt", "delivery", "dead"])
 async def test_r11_whatever_is_lost_at_an_addressee_is_found(
-    past: Past, connection: Any, table: str
+    outbox: Past, connection: Any, table: str
 ) -> None:
-    done, owed, dead = [await past.emit() for _ in range(3)]
+    done, owed, dead = [await outbox.emit() for _ in range(3)]
     await connection.execute(
         "INSERT INTO bus.receipt (subscriber, event_id, outcome) VALUES ($1, $2, 'done')",
         SUBSCRIBER,
@@ -75,7 +75,7 @@ async def test_r11_whatever_is_lost_at_an_addressee_is_found(
     await connection.execute(
         "DELETE FROM bus.delivery WHERE subscriber = $1 AND event_id = $2", SUBSCRIBER, done
     )
-    await past.bury(SUBSCRIBER, dead)
+    await outbox.bury(SUBSCRIBER, dead)
     assert await problems(connection) == []
     await connection.execute(f"DELETE FROM bus.{table} WHERE subscriber = $1", SUBSCRIBER)  # noqa: S608
     lost = {"receipt": done, "delivery": owed, "dead": dead}[table]
@@ -83,9 +83,9 @@ async def test_r11_whatever_is_lost_at_an_addressee_is_found(
 
 
 async def test_r11_what_was_lost_is_made_good_by_what_the_finding_says(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    event_id = await past.emit()
+    event_id = await outbox.emit()
     await connection.execute("DELETE FROM bus.delivery WHERE subscriber = $1", RELAY)
     ((finding,), _) = await judge(connection)
     assert finding.line() == (
@@ -95,15 +95,15 @@ async def test_r11_what_was_lost_is_made_good_by_what_the_finding_says(
     )
     plan = Backfill(connection, newcomer(), RELAY)
     act = Act(kind=OutboxBackfilled, operator="test", reason="a test")
-    steps = plan.run(Selection(ids=[event_id]), past.acts, act)
+    steps = plan.run(Selection(ids=[event_id]), outbox.acts, act)
     assert [step.done async for step in steps] == [1]
     assert await problems(connection) == []
 
 
 async def test_r11_a_deleted_event_is_found_by_what_it_left_behind(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    done, owed = await past.emit(), await past.emit()
+    done, owed = await outbox.emit(), await outbox.emit()
     await connection.execute(
         "INSERT INTO bus.receipt (subscriber, event_id, outcome) VALUES ($1, $2, 'done')",
         SUBSCRIBER,
@@ -130,11 +130,11 @@ async def test_r11_a_deleted_event_is_found_by_what_it_left_behind(
      ([0, 1, 2, 3, 4], "events 1 to 5")],
 )  # fmt: skip
 async def test_r11_a_deleted_event_is_missed_in_its_key_even_if_nothing_else_is_left(
-    past: Past, connection: Any, deleted: list[int], named: str
+    outbox: Past, connection: Any, deleted: list[int], named: str
 ) -> None:
     account = uuid4()
-    events = [await past.emit(account) for _ in range(5)]
-    await past.complete(RELAY, SUBSCRIBER)
+    events = [await outbox.emit(account) for _ in range(5)]
+    await outbox.complete(RELAY, SUBSCRIBER)
     gone = [events[n] for n in deleted]
     await connection.execute("DELETE FROM bus.receipt WHERE event_id = ANY ($1)", gone)
     await tamper(connection, "DELETE FROM bus.event WHERE id = ANY ($1)", gone)
@@ -143,22 +143,22 @@ async def test_r11_a_deleted_event_is_missed_in_its_key_even_if_nothing_else_is_
     assert finding.text.startswith(f"{named} of key verification/{account} existed")
 
 
-async def test_r11_an_act_that_is_taken_away_leaves_a_gap(past: Past, connection: Any) -> None:
+async def test_r11_an_act_that_is_taken_away_leaves_a_gap(outbox: Past, connection: Any) -> None:
     stuck = StuckDeliveries(connection)
     act = Act(kind=OutboxDiscarded, operator="test", reason="a test")
     for _ in range(2):
-        await past.park(SUBSCRIBER, await past.emit())
+        await outbox.park(SUBSCRIBER, await outbox.emit())
         chosen = await stuck.choose(Selection())
-        assert [s.done async for s in stuck.discard(chosen, past.acts, act)] == [1]
+        assert [s.done async for s in stuck.discard(chosen, outbox.acts, act)] == [1]
     await tamper(connection, "DELETE FROM bus.event WHERE key = 'operator/outbox' AND seq = 1")
     ((finding,), _) = await judge(connection)
     assert (finding.problem, finding.key) == ("numbers_missing", "operator/outbox")
 
 
-async def test_r11_what_retention_dropped_is_not_missed(past: Past, connection: Any) -> None:
+async def test_r11_what_retention_dropped_is_not_missed(outbox: Past, connection: Any) -> None:
     account = uuid4()
-    old, young = await past.emit(account), await past.emit(account)
-    await past.complete(RELAY, SUBSCRIBER)
+    old, young = await outbox.emit(account), await outbox.emit(account)
+    await outbox.complete(RELAY, SUBSCRIBER)
     # As if the first had been stored long ago, and its day been dropped.
     await tamper(connection, "DELETE FROM bus.event WHERE id = $1", old)
     await tamper(connection, "DELETE FROM bus.receipt WHERE event_id = $1", old)
@@ -167,11 +167,11 @@ async def test_r11_what_retention_dropped_is_not_missed(past: Past, connection: 
     )
     assert await problems(connection) == []
     assert await problems(connection, kept_days=0.0) == []
-    assert (await past.states(young))[RELAY] == "done"
+    assert (await outbox.states(young))[RELAY] == "done"
 
 
-async def test_r11_what_is_in_two_states_is_found(past: Past, connection: Any) -> None:
-    event_id = await past.emit()
+async def test_r11_what_is_in_two_states_is_found(outbox: Past, connection: Any) -> None:
+    event_id = await outbox.emit()
     await connection.execute(
         "INSERT INTO bus.receipt (subscriber, event_id, outcome) VALUES ($1, $2, 'done')",
         SUBSCRIBER,
@@ -184,34 +184,36 @@ async def test_r11_what_is_in_two_states_is_found(past: Past, connection: Any) -
 
 
 async def test_r11_a_key_that_stands_still_for_nothing_is_found(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    event_id = await past.emit()
-    await past.park(SUBSCRIBER, event_id)
-    await past.complete(RELAY, SUBSCRIBER)
+    event_id = await outbox.emit()
+    await outbox.park(SUBSCRIBER, event_id)
+    await outbox.complete(RELAY, SUBSCRIBER)
     assert await problems(connection) == [("parked_for_nothing", SUBSCRIBER, event_id)]
 
 
-async def test_r11_a_counter_that_was_lost_is_found(past: Past, connection: Any) -> None:
+async def test_r11_a_counter_that_was_lost_is_found(outbox: Past, connection: Any) -> None:
     account = uuid4()
-    await past.emit(account)
+    await outbox.emit(account)
     await connection.execute("DELETE FROM bus.stream")
     ((finding,), _) = await judge(connection)
     assert (finding.problem, finding.key) == ("numbers_forgotten", f"verification/{account}")
 
 
-async def test_r11_who_was_added_by_a_backfill_is_an_addressee(past: Past, connection: Any) -> None:
-    event_id = await past.emit()
+async def test_r11_who_was_added_by_a_backfill_is_an_addressee(
+    outbox: Past, connection: Any
+) -> None:
+    event_id = await outbox.emit()
     plan = Backfill(connection, newcomer(), NEW)
     act = Act(kind=OutboxBackfilled, operator="test", reason="a test")
-    assert [s.done async for s in plan.run(Selection(), past.acts, act)] == [1]
+    assert [s.done async for s in plan.run(Selection(), outbox.acts, act)] == [1]
     assert await problems(connection) == []
     await connection.execute("DELETE FROM bus.delivery WHERE subscriber = $1", NEW)
     assert await problems(connection) == [("lost", NEW, event_id)]
 
 
-async def test_r11_only_the_range_is_judged(past: Past, connection: Any) -> None:
-    await past.emit()
+async def test_r11_only_the_range_is_judged(outbox: Past, connection: Any) -> None:
+    await outbox.emit()
     await connection.execute("DELETE FROM bus.delivery")
     hour = timedelta(hours=1)
     now = datetime.now(UTC)
@@ -221,9 +223,9 @@ async def test_r11_only_the_range_is_judged(past: Past, connection: Any) -> None
 
 
 async def test_r11_events_from_before_the_noting_of_addressees_are_counted(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    await past.emit()
+    await outbox.emit()
     await tamper(connection, "UPDATE bus.event SET addressees = NULL")
     await connection.execute("DELETE FROM bus.delivery")
     found, tally = await judge(connection)

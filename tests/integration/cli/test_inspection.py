@@ -13,10 +13,10 @@ async def test_nothing_is_owed_at_first(connection: Any) -> None:
     assert await Inspection(connection).status() == []
 
 
-async def test_status_counts_what_is_owed_to_whom(past: Past, connection: Any) -> None:
-    stuck = await past.emit()
-    await past.emit()
-    await past.park(SUBSCRIBER, stuck)
+async def test_status_counts_what_is_owed_to_whom(outbox: Past, connection: Any) -> None:
+    stuck = await outbox.emit()
+    await outbox.emit()
+    await outbox.park(SUBSCRIBER, stuck)
     relay, nhs = await Inspection(connection).status()
     assert (relay.subscriber, relay.pending, relay.parked_keys, relay.dead) == (RELAY, 2, 0, 0)
     assert (nhs.subscriber, nhs.pending, nhs.parked_keys, nhs.dead) == (SUBSCRIBER, 2, 1, 0)
@@ -24,11 +24,11 @@ async def test_status_counts_what_is_owed_to_whom(past: Past, connection: Any) -
     assert 0 < relay.oldest_seconds < 60
 
 
-async def test_each_delivery_has_exactly_one_state(past: Past, connection: Any) -> None:
+async def test_each_delivery_has_exactly_one_state(outbox: Past, connection: Any) -> None:
     account = uuid4()
-    head, behind = await past.emit(account), await past.emit(account)
-    await past.park(SUBSCRIBER, head)
-    await past.complete(RELAY)
+    head, behind = await outbox.emit(account), await outbox.emit(account)
+    await outbox.park(SUBSCRIBER, head)
+    await outbox.complete(RELAY)
     found = await Inspection(connection).find(Selection())
     assert [(line.id, line.subscriber, line.state, line.reason) for line in found] == [
         (behind, RELAY, "done", None),
@@ -38,8 +38,8 @@ async def test_each_delivery_has_exactly_one_state(past: Past, connection: Any) 
     ]
 
 
-async def test_selectors_narrow_and_the_limit_limits(past: Past, connection: Any) -> None:
-    first, second = await past.emit(), await past.emit()
+async def test_selectors_narrow_and_the_limit_limits(outbox: Past, connection: Any) -> None:
+    first, second = await outbox.emit(), await outbox.emit()
     inspection = Inspection(connection)
     by_id = await inspection.find(Selection(ids=[first], subscriber=RELAY))
     assert [line.id for line in by_id] == [first]
@@ -50,11 +50,11 @@ async def test_selectors_narrow_and_the_limit_limits(past: Past, connection: Any
 
 
 async def test_an_event_is_shown_with_its_fate_and_without_its_identifier(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
     account = uuid4()
-    event_id = await past.emit(account)
-    await past.complete(RELAY)
+    event_id = await outbox.emit(account)
+    await outbox.complete(RELAY)
     detail = await Inspection(connection).show(event_id)
     assert detail is not None
     assert detail.payload["identifierValue"] == MASK
@@ -67,8 +67,8 @@ async def test_an_event_is_shown_with_its_fate_and_without_its_identifier(
     assert "9990000018" not in repr(detail)
 
 
-async def test_raw_shows_the_identifier(past: Past, connection: Any) -> None:
-    detail = await Inspection(connection).show(await past.emit(), raw=True)
+async def test_raw_shows_the_identifier(outbox: Past, connection: Any) -> None:
+    detail = await Inspection(connection).show(await outbox.emit(), raw=True)
     assert detail is not None
     assert detail.payload["identifierValue"] == "9990000018"
 

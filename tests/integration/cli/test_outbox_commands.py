@@ -12,10 +12,10 @@ from tests.integration.cli.conftest import RELAY, SUBSCRIBER, Past
 
 
 @pytest.fixture
-async def event_id(past: Past) -> UUID:
+async def event_id(outbox: Past) -> UUID:
     """Return the one event of the past: published, and still owed to the NHS."""
-    event_id = await past.emit()
-    await past.complete(RELAY)
+    event_id = await outbox.emit()
+    await outbox.complete(RELAY)
     return event_id
 
 

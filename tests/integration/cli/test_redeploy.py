@@ -42,10 +42,10 @@ async def test_r9_after_a_redeploy_unpark_delivers_what_was_unknown(
     assert await newer.labels() == ["first", "second"]
 
 
-async def is_parked(house: House) -> bool:
+async def is_parked(replica: House) -> bool:
     query = "SELECT count(*) FROM bus.parked WHERE reason = 'unknown_type' AND until = 'infinity'"
-    return bool(await house.database.reads.fetchval(query) == 1)
+    return bool(await replica.database.reads.fetchval(query) == 1)
 
 
-async def nothing_owed(house: House) -> bool:
-    return await house.owed() == 0
+async def nothing_owed(replica: House) -> bool:
+    return await replica.owed() == 0

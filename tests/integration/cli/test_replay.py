@@ -28,88 +28,90 @@ def an_act(act_id: UUID | None = None) -> Act:
 
 
 async def run(
-    past: Past, selection: Selection, act: Act | None = None, size: int = 500, **options: Any
+    outbox: Past, selection: Selection, act: Act | None = None, size: int = 500, **options: Any
 ) -> list[int]:
-    replay = Replay(past.connection, batch_size=size)
-    steps = replay.run(selection, past.acts, act or an_act(), **options)
+    replay = Replay(outbox.connection, batch_size=size)
+    steps = replay.run(selection, outbox.acts, act or an_act(), **options)
     return [step.done async for step in steps]
 
 
 async def test_it_inserts_deliveries_of_the_same_events_under_its_own_id(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    event_id, replay_id = await past.emit(), uuid4()
-    await past.complete(RELAY, SUBSCRIBER)
-    assert await run(past, EVERYTHING, an_act(replay_id)) == [2]
-    assert await past.pending() == [
+    event_id, replay_id = await outbox.emit(), uuid4()
+    await outbox.complete(RELAY, SUBSCRIBER)
+    assert await run(outbox, EVERYTHING, an_act(replay_id)) == [2]
+    assert await outbox.pending() == [
         (RELAY, event_id, replay_id),
         (SUBSCRIBER, event_id, replay_id),
     ]
 
 
-async def test_the_count_is_what_the_run_touches(past: Past, connection: Any) -> None:
+async def test_the_count_is_what_the_run_touches(outbox: Past, connection: Any) -> None:
     for _ in range(5):
-        await past.emit()
-    await past.complete(RELAY, SUBSCRIBER)
+        await outbox.emit()
+    await outbox.complete(RELAY, SUBSCRIBER)
     selection = Selection(subscriber=RELAY)
     assert await Replay(connection).count(selection) == {RELAY: 5}
-    assert await run(past, selection, size=2) == [2, 4, 5]
-    assert {name for name, _, _ in await past.pending()} == {RELAY}
+    assert await run(outbox, selection, size=2) == [2, 4, 5]
+    assert {name for name, _, _ in await outbox.pending()} == {RELAY}
 
 
-async def test_what_is_still_owed_is_not_owed_twice(past: Past, connection: Any) -> None:
-    await past.emit()
-    await past.complete(SUBSCRIBER)
+async def test_what_is_still_owed_is_not_owed_twice(outbox: Past, connection: Any) -> None:
+    await outbox.emit()
+    await outbox.complete(SUBSCRIBER)
     replay = Replay(connection)
     assert await replay.count(EVERYTHING) == {SUBSCRIBER: 1}
 
 
 async def test_a_second_run_while_the_first_is_pending_changes_nothing(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    await past.emit()
-    await past.complete(RELAY, SUBSCRIBER)
-    await run(past, EVERYTHING)
-    pending, acts = await past.pending(), await past.recorded()
+    await outbox.emit()
+    await outbox.complete(RELAY, SUBSCRIBER)
+    await run(outbox, EVERYTHING)
+    pending, acts = await outbox.pending(), await outbox.recorded()
     assert await Replay(connection).count(EVERYTHING) == {}
-    assert await run(past, EVERYTHING) == []
-    assert (await past.pending(), await past.recorded()) == (pending, acts)
+    assert await run(outbox, EVERYTHING) == []
+    assert (await outbox.pending(), await outbox.recorded()) == (pending, acts)
 
 
 async def test_two_operators_at_once_double_nothing(
-    past: Past, connection: Any, database_url: str
+    outbox: Past, connection: Any, database_url: str
 ) -> None:
-    await past.emit()
-    await past.complete(RELAY, SUBSCRIBER)
+    await outbox.emit()
+    await outbox.complete(RELAY, SUBSCRIBER)
     other = await asyncpg.connect(database_url)
     await other.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
     with pytest.raises(ActRunning):
-        await run(past, EVERYTHING)
-    assert await past.pending() == []
+        await run(outbox, EVERYTHING)
+    assert await outbox.pending() == []
     await other.close()
 
 
-async def test_what_was_discarded_stays_discarded(past: Past, connection: Any) -> None:
-    await past.emit()
-    await past.complete(RELAY, SUBSCRIBER)
+async def test_what_was_discarded_stays_discarded(outbox: Past, connection: Any) -> None:
+    await outbox.emit()
+    await outbox.complete(RELAY, SUBSCRIBER)
     await connection.execute("UPDATE bus.receipt SET outcome = 'discarded'")
     assert await Replay(connection).count(EVERYTHING) == {}
 
 
-async def test_it_can_be_repeated_once_the_first_is_delivered(past: Past, connection: Any) -> None:
-    await past.emit()
-    await past.complete(RELAY)
+async def test_it_can_be_repeated_once_the_first_is_delivered(
+    outbox: Past, connection: Any
+) -> None:
+    await outbox.emit()
+    await outbox.complete(RELAY)
     selection = Selection(subscriber=RELAY)
-    assert await run(past, selection) == [1]
-    await past.complete(RELAY)
-    assert await run(past, selection) == [1]
+    assert await run(outbox, selection) == [1]
+    await outbox.complete(RELAY)
+    assert await run(outbox, selection) == [1]
 
 
 async def test_a_range_of_time_includes_its_start_and_not_its_end(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    await past.emit()
-    await past.complete(RELAY, SUBSCRIBER)
+    await outbox.emit()
+    await outbox.complete(RELAY, SUBSCRIBER)
     replay, now = Replay(connection), datetime.now(UTC)
     hour = timedelta(hours=1)
     assert await replay.count(Selection(since=now - hour, until=now + hour)) == {
@@ -120,22 +122,22 @@ async def test_a_range_of_time_includes_its_start_and_not_its_end(
     assert await replay.count(Selection(until=now - hour)) == {}
 
 
-async def test_r10_a_rate_is_kept(past: Past, connection: Any) -> None:
+async def test_r10_a_rate_is_kept(outbox: Past, connection: Any) -> None:
     for _ in range(4):
-        await past.emit()
-    await past.complete(RELAY)
+        await outbox.emit()
+    await outbox.complete(RELAY)
     began = time.monotonic()
-    assert await run(past, Selection(subscriber=RELAY), rate=20) == [4]
+    assert await run(outbox, Selection(subscriber=RELAY), rate=20) == [4]
     assert time.monotonic() - began >= 4 / 20
 
 
 async def test_who_and_why_are_an_event_of_the_same_transaction(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    event_id = await past.emit()
-    await past.complete(RELAY)
-    await run(past, Selection(ids=[event_id]))
-    assert await past.recorded() == [
+    event_id = await outbox.emit()
+    await outbox.complete(RELAY)
+    await run(outbox, Selection(ids=[event_id]))
+    assert await outbox.recorded() == [
         ("bus.outbox.replayed", "test", "a test", {RELAY: [str(event_id)]})
     ]
     delivery = "SELECT xmin::text FROM bus.delivery WHERE subscriber = 'kafka.relay'"
@@ -144,20 +146,20 @@ async def test_who_and_why_are_an_event_of_the_same_transaction(
 
 
 async def test_a_replay_that_cannot_be_recorded_does_not_happen(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    await past.emit()
-    await past.complete(RELAY, SUBSCRIBER)
+    await outbox.emit()
+    await outbox.complete(RELAY, SUBSCRIBER)
     await connection.execute("ALTER TABLE bus.event ADD CHECK (type <> 'bus.outbox.replayed')")
     with pytest.raises(asyncpg.CheckViolationError):
-        await run(past, EVERYTHING)
-    assert await past.pending() == []
+        await run(outbox, EVERYTHING)
+    assert await outbox.pending() == []
 
 
-async def test_to_reexecute_takes_the_receipts_away(past: Past, connection: Any) -> None:
-    event_id = await past.emit()
-    await past.complete(RELAY, SUBSCRIBER)
+async def test_to_reexecute_takes_the_receipts_away(outbox: Past, connection: Any) -> None:
+    event_id = await outbox.emit()
+    await outbox.complete(RELAY, SUBSCRIBER)
     selection = Selection(subscriber=SUBSCRIBER)
-    assert await run(past, selection, reexecute=True) == [1]
-    assert await past.states(event_id) == {RELAY: "done", SUBSCRIBER: "pending"}
+    assert await run(outbox, selection, reexecute=True) == [1]
+    assert await outbox.states(event_id) == {RELAY: "done", SUBSCRIBER: "pending"}
     assert await connection.fetchval("SELECT count(*) FROM bus.receipt") == 1

@@ -74,9 +74,9 @@ def test_a_database_behind_this_release_is_refused(production: str, tmp_path: Pa
 )
 def test_f10_a_database_that_is_away_is_no_refusal(tmp_path: Path, url: str, sentence: str) -> None:
     ended = govid("serve", env=environment(url), cwd=tmp_path)
-    told = govid("outbox", "status", env=environment(url), cwd=tmp_path)
-    assert (ended.code, told.code) == (4, 4), ended.stderr
-    assert ended.stderr == told.stderr
+    reported = govid("outbox", "status", env=environment(url), cwd=tmp_path)
+    assert (ended.code, reported.code) == (4, 4), ended.stderr
+    assert ended.stderr == reported.stderr
     assert ended.stderr.startswith(f"govid: {sentence}")
 
 

@@ -77,7 +77,7 @@ def test_each_fails_when_it_is_told_to_and_the_other_does_not(
     running: dict[str, Any], department: str, path: str, other: str, status: int
 ) -> None:
     url = running["url"]
-    told = httpx.put(f"{url}/simulator/{department}/fault", content="503", trust_env=False)
+    reported = httpx.put(f"{url}/simulator/{department}/fault", content="503", trust_env=False)
     refused = httpx.post(f"{url}{path}", trust_env=False)
     answered = httpx.post(f"{url}{other}", trust_env=False)
-    assert (told.status_code, refused.status_code, answered.status_code) == (204, 503, status)
+    assert (reported.status_code, refused.status_code, answered.status_code) == (204, 503, status)

@@ -126,16 +126,16 @@ async def test_r10_a_discarded_head_lets_the_next_through(
     assert await impatient.labels() == ["behind it"]
 
 
-async def parked(house: House, count: int) -> bool:
+async def parked(replica: House, count: int) -> bool:
     query = "SELECT count(*) FROM bus.parked WHERE until = 'infinity'"
-    return bool(await house.database.reads.fetchval(query) == count)
+    return bool(await replica.database.reads.fetchval(query) == count)
 
 
-async def failed(house: House, attempts: int) -> bool:
+async def failed(replica: House, attempts: int) -> bool:
     query = "SELECT max(attempts) FROM bus.parked WHERE until = 'infinity'"
-    return bool(await house.database.reads.fetchval(query) == attempts)
+    return bool(await replica.database.reads.fetchval(query) == attempts)
 
 
-async def settled(house: House, count: int) -> bool:
+async def settled(replica: House, count: int) -> bool:
     query = "SELECT count(*) FROM bus.receipt WHERE subscriber = $1"
-    return bool(await house.database.reads.fetchval(query, NAME) == count)
+    return bool(await replica.database.reads.fetchval(query, NAME) == count)

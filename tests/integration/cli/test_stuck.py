@@ -21,20 +21,20 @@ def an_act(kind: type[OutboxAct]) -> Act:
     return Act(kind=kind, operator="test", reason="a test")
 
 
-async def retry(past: Past, chosen: list[Stuck], **options: Any) -> list[int]:
-    stuck = StuckDeliveries(past.connection)
-    steps = stuck.retry(chosen, past.acts, an_act(OutboxRetried), **options)
+async def retry(outbox: Past, chosen: list[Stuck], **options: Any) -> list[int]:
+    stuck = StuckDeliveries(outbox.connection)
+    steps = stuck.retry(chosen, outbox.acts, an_act(OutboxRetried), **options)
     return [step.done async for step in steps]
 
 
-async def unpark(past: Past, chosen: list[Stuck]) -> list[int]:
-    stuck = StuckDeliveries(past.connection)
-    return [s.done async for s in stuck.unpark(chosen, past.acts, an_act(OutboxUnparked))]
+async def unpark(outbox: Past, chosen: list[Stuck]) -> list[int]:
+    stuck = StuckDeliveries(outbox.connection)
+    return [s.done async for s in stuck.unpark(chosen, outbox.acts, an_act(OutboxUnparked))]
 
 
-async def discard(past: Past, chosen: list[Stuck]) -> list[int]:
-    stuck = StuckDeliveries(past.connection)
-    return [s.done async for s in stuck.discard(chosen, past.acts, an_act(OutboxDiscarded))]
+async def discard(outbox: Past, chosen: list[Stuck]) -> list[int]:
+    stuck = StuckDeliveries(outbox.connection)
+    return [s.done async for s in stuck.discard(chosen, outbox.acts, an_act(OutboxDiscarded))]
 
 
 @pytest.fixture
@@ -45,11 +45,11 @@ async def other(database_url: str) -> AsyncIterator[Any]:
     await connection.close()
 
 
-async def test_r10_groups_gather_failures_of_one_cause(past: Past, connection: Any) -> None:
-    first, second, third = [await past.emit() for _ in range(3)]
-    await past.park(SUBSCRIBER, first)
-    await past.park(SUBSCRIBER, second)
-    await past.bury(RELAY, third)
+async def test_r10_groups_gather_failures_of_one_cause(outbox: Past, connection: Any) -> None:
+    first, second, third = [await outbox.emit() for _ in range(3)]
+    await outbox.park(SUBSCRIBER, first)
+    await outbox.park(SUBSCRIBER, second)
+    await outbox.bury(RELAY, third)
     groups = await StuckDeliveries(connection).groups(EVERYTHING)
     assert [
         (g.subscriber, g.state, g.reason, g.error_class, g.fingerprint, g.count, g.example_id)
@@ -61,11 +61,13 @@ async def test_r10_groups_gather_failures_of_one_cause(past: Past, connection: A
     assert groups[0].first_failed < groups[0].last_failed
 
 
-async def test_r10_selectors_and_fingerprint_narrow_the_choice(past: Past, connection: Any) -> None:
+async def test_r10_selectors_and_fingerprint_narrow_the_choice(
+    outbox: Past, connection: Any
+) -> None:
     account = uuid4()
-    mine, other_one = await past.emit(account), await past.emit()
-    await past.park(SUBSCRIBER, mine)
-    await past.bury(SUBSCRIBER, other_one)
+    mine, other_one = await outbox.emit(account), await outbox.emit()
+    await outbox.park(SUBSCRIBER, mine)
+    await outbox.bury(SUBSCRIBER, other_one)
     stuck = StuckDeliveries(connection)
     key = Selection(key=f"verification/{account}")
     assert [one.event_id for one in await stuck.choose(key)] == [mine]
@@ -75,54 +77,54 @@ async def test_r10_selectors_and_fingerprint_narrow_the_choice(past: Past, conne
 
 
 async def test_r10_a_retry_resets_the_attempts_and_records_itself(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    parked, dead = await past.emit(), await past.emit()
-    await past.park(SUBSCRIBER, parked)
-    await past.bury(SUBSCRIBER, dead)
+    parked, dead = await outbox.emit(), await outbox.emit()
+    await outbox.park(SUBSCRIBER, parked)
+    await outbox.bury(SUBSCRIBER, dead)
     chosen = await StuckDeliveries(connection).choose(EVERYTHING)
-    assert await retry(past, chosen) == [2]
-    assert await past.states(parked) == {RELAY: "pending", SUBSCRIBER: "pending"}
-    assert await past.states(dead) == {RELAY: "pending", SUBSCRIBER: "pending"}
+    assert await retry(outbox, chosen) == [2]
+    assert await outbox.states(parked) == {RELAY: "pending", SUBSCRIBER: "pending"}
+    assert await outbox.states(dead) == {RELAY: "pending", SUBSCRIBER: "pending"}
     assert await connection.fetchval("SELECT count(*) FROM bus.parked") == 0
-    assert await past.recorded() == [
+    assert await outbox.recorded() == [
         ("bus.outbox.retried", "test", "a test", {SUBSCRIBER: [str(parked), str(dead)]})
     ]
 
 
-async def test_r10_an_unparked_key_keeps_its_attempts(past: Past, connection: Any) -> None:
-    event_id = await past.emit()
-    await past.park(SUBSCRIBER, event_id)
+async def test_r10_an_unparked_key_keeps_its_attempts(outbox: Past, connection: Any) -> None:
+    event_id = await outbox.emit()
+    await outbox.park(SUBSCRIBER, event_id)
     chosen = await StuckDeliveries(connection).choose(EVERYTHING)
-    assert await unpark(past, chosen) == [1]
+    assert await unpark(outbox, chosen) == [1]
     row = await connection.fetchrow("SELECT attempts, until < now() AS due FROM bus.parked")
     assert tuple(row) == (8, True)
     assert await StuckDeliveries(connection).groups(EVERYTHING) == []
 
 
 async def test_r10_a_discard_settles_the_head_and_those_behind_it_go_on(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
     account = uuid4()
-    head, behind = await past.emit(account), await past.emit(account)
-    await past.park(SUBSCRIBER, head)
-    assert await discard(past, await StuckDeliveries(connection).choose(EVERYTHING)) == [1]
-    assert await past.states(head) == {RELAY: "pending", SUBSCRIBER: "discarded"}
-    assert await past.states(behind) == {RELAY: "pending", SUBSCRIBER: "pending"}
+    head, behind = await outbox.emit(account), await outbox.emit(account)
+    await outbox.park(SUBSCRIBER, head)
+    assert await discard(outbox, await StuckDeliveries(connection).choose(EVERYTHING)) == [1]
+    assert await outbox.states(head) == {RELAY: "pending", SUBSCRIBER: "discarded"}
+    assert await outbox.states(behind) == {RELAY: "pending", SUBSCRIBER: "pending"}
     assert await connection.fetchval("SELECT count(*) FROM bus.parked") == 0
 
 
-async def test_r10_a_dead_event_is_discarded(past: Past, connection: Any) -> None:
-    event_id = await past.emit()
-    await past.bury(SUBSCRIBER, event_id)
-    assert await discard(past, await StuckDeliveries(connection).choose(EVERYTHING)) == [1]
-    assert await past.states(event_id) == {RELAY: "pending", SUBSCRIBER: "discarded"}
+async def test_r10_a_dead_event_is_discarded(outbox: Past, connection: Any) -> None:
+    event_id = await outbox.emit()
+    await outbox.bury(SUBSCRIBER, event_id)
+    assert await discard(outbox, await StuckDeliveries(connection).choose(EVERYTHING)) == [1]
+    assert await outbox.states(event_id) == {RELAY: "pending", SUBSCRIBER: "discarded"}
 
 
 async def test_r10_a_key_that_waits_is_left_alone_unless_it_is_asked_for(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    await past.park(SUBSCRIBER, await past.emit())
+    await outbox.park(SUBSCRIBER, await outbox.emit())
     await connection.execute("UPDATE bus.parked SET until = now() + interval '5 minutes'")
     stuck = StuckDeliveries(connection)
     assert await stuck.choose(EVERYTHING) == []
@@ -131,91 +133,91 @@ async def test_r10_a_key_that_waits_is_left_alone_unless_it_is_asked_for(
 
 @pytest.mark.parametrize("deed", [retry, unpark, discard])
 async def test_r10_a_second_identical_run_changes_nothing(
-    past: Past, connection: Any, deed: Any
+    outbox: Past, connection: Any, deed: Any
 ) -> None:
-    await past.park(SUBSCRIBER, await past.emit())
+    await outbox.park(SUBSCRIBER, await outbox.emit())
     chosen = await StuckDeliveries(connection).choose(EVERYTHING)
-    assert await deed(past, chosen) == [1]
+    assert await deed(outbox, chosen) == [1]
     before = await everything(connection)
     # Even the stale list of one who counted before the other acted.
-    assert await deed(past, chosen) == [0]
+    assert await deed(outbox, chosen) == [0]
     assert await everything(connection) == before
 
 
 @pytest.mark.parametrize("deed", [retry, unpark, discard])
 async def test_r10_two_operators_at_once_double_nothing(
-    past: Past, connection: Any, other: Any, deed: Any
+    outbox: Past, connection: Any, other: Any, deed: Any
 ) -> None:
     for _ in range(10):
-        await past.park(SUBSCRIBER, await past.emit())
+        await outbox.park(SUBSCRIBER, await outbox.emit())
     chosen = await StuckDeliveries(connection).choose(EVERYTHING)
-    colleague = past.colleague(other)
-    mine, theirs = await asyncio.gather(deed(past, chosen), deed(colleague, chosen))
+    colleague = outbox.colleague(other)
+    mine, theirs = await asyncio.gather(deed(outbox, chosen), deed(colleague, chosen))
     assert sorted([mine[-1], theirs[-1]]) == [0, 10]
-    assert len(await past.recorded()) == 1
+    assert len(await outbox.recorded()) == 1
 
 
 async def test_r10_who_comes_second_waits_for_the_lock_and_finds_nothing(
-    past: Past, connection: Any, other: Any
+    outbox: Past, connection: Any, other: Any
 ) -> None:
-    event_id = await past.emit()
-    await past.park(SUBSCRIBER, event_id)
+    event_id = await outbox.emit()
+    await outbox.park(SUBSCRIBER, event_id)
     chosen = await StuckDeliveries(connection).choose(EVERYTHING)
     async with other.transaction():
         await other.execute("UPDATE bus.parked SET until = '-infinity'")
-        mine = asyncio.create_task(retry(past, chosen))
+        mine = asyncio.create_task(retry(outbox, chosen))
         await waits(other)
     assert await mine == [0]
-    assert await past.recorded() == []
+    assert await outbox.recorded() == []
 
 
 async def test_r10_a_key_that_is_parked_again_meanwhile_is_not_touched_twice(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    first, second = await past.emit(), await past.emit()
-    await past.park(SUBSCRIBER, first)
-    await past.park(SUBSCRIBER, second)
+    first, second = await outbox.emit(), await outbox.emit()
+    await outbox.park(SUBSCRIBER, first)
+    await outbox.park(SUBSCRIBER, second)
     stuck = StuckDeliveries(connection)
     chosen = await stuck.choose(EVERYTHING)
-    steps = stuck.retry(chosen, past.acts, an_act(OutboxRetried), 1000)
+    steps = stuck.retry(chosen, outbox.acts, an_act(OutboxRetried), 1000)
     assert [step.done async for step in steps] == [2]
     # A handler that fails at once parks a key before the act has ended: one go for each.
-    paced = stuck.retry(chosen, past.acts, an_act(OutboxRetried), 1)
-    await past.park(SUBSCRIBER, first)
+    paced = stuck.retry(chosen, outbox.acts, an_act(OutboxRetried), 1)
+    await outbox.park(SUBSCRIBER, first)
     assert (await anext(paced)).done == 1
-    await past.park(SUBSCRIBER, first)
+    await outbox.park(SUBSCRIBER, first)
     assert [step.done async for step in paced] == [1]
-    assert (await past.states(first))[SUBSCRIBER] == "parked"
+    assert (await outbox.states(first))[SUBSCRIBER] == "parked"
 
 
 async def test_r10_an_act_that_cannot_be_recorded_does_not_happen(
-    past: Past, connection: Any
+    outbox: Past, connection: Any
 ) -> None:
-    event_id = await past.emit()
-    await past.park(SUBSCRIBER, event_id)
+    event_id = await outbox.emit()
+    await outbox.park(SUBSCRIBER, event_id)
     await connection.execute("ALTER TABLE bus.event ADD CHECK (type <> 'bus.outbox.retried')")
     chosen = await StuckDeliveries(connection).choose(EVERYTHING)
     with pytest.raises(asyncpg.CheckViolationError):
-        await retry(past, chosen)
-    assert (await past.states(event_id))[SUBSCRIBER] == "parked"
+        await retry(outbox, chosen)
+    assert (await outbox.states(event_id))[SUBSCRIBER] == "parked"
 
 
 async def test_r10_an_act_that_meets_a_workers_locks_crosswise_begins_anew(
-    past: Past, other: Any
+    outbox: Past, other: Any
 ) -> None:
-    event_id = await past.emit()
-    await past.park(SUBSCRIBER, event_id)
-    chosen = await StuckDeliveries(past.connection).choose(EVERYTHING)
+    event_id = await outbox.emit()
+    await outbox.park(SUBSCRIBER, event_id)
+    chosen = await StuckDeliveries(outbox.connection).choose(EVERYTHING)
     await other.execute("SET deadlock_timeout = '30s'")
-    await past.connection.execute("SET deadlock_timeout = '1s'")
+    await outbox.connection.execute("SET deadlock_timeout = '1s'")
     async with other.transaction():
         await other.execute("SELECT FROM bus.delivery WHERE subscriber = $1 FOR UPDATE", SUBSCRIBER)
-        mine = asyncio.create_task(discard(past, chosen))
+        mine = asyncio.create_task(discard(outbox, chosen))
         await waits(other)
         # The act holds the key and wants the delivery: now both want what the other has.
         await other.execute("SELECT FROM bus.parked FOR UPDATE")
     assert await mine == [1]
-    assert (await past.states(event_id))[SUBSCRIBER] == "discarded"
+    assert (await outbox.states(event_id))[SUBSCRIBER] == "discarded"
 
 
 async def waits(connection: Any) -> None:

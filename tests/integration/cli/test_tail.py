@@ -13,8 +13,8 @@ TAIL = ("events", "tail", "--since", "1h", "--limit", "1")
 
 
 @pytest.fixture
-async def event_id(past: Past) -> UUID:
-    return await past.emit()
+async def event_id(outbox: Past) -> UUID:
+    return await outbox.emit()
 
 
 def test_it_reads_the_outbox_and_says_what_is_not_there(runner: CliRunner, event_id: UUID) -> None:

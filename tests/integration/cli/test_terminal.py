@@ -55,13 +55,13 @@ def production() -> Iterator[str]:
 
 
 @pytest.fixture
-async def scene(past: Past, connection: Any, database_url: str, tmp_path: Path) -> Scene:
-    lost = await past.emit(ADA)
-    await past.complete(RELAY, SUBSCRIBER)
+async def scene(outbox: Past, connection: Any, database_url: str, tmp_path: Path) -> Scene:
+    lost = await outbox.emit(ADA)
+    await outbox.complete(RELAY, SUBSCRIBER)
     await connection.execute("DELETE FROM bus.receipt WHERE subscriber = $1", SUBSCRIBER)
-    parked, dead, pending = [await past.emit() for _ in range(3)]
-    await past.park(SUBSCRIBER, parked)
-    await past.bury(RELAY, dead)
+    parked, dead, pending = [await outbox.emit() for _ in range(3)]
+    await outbox.park(SUBSCRIBER, parked)
+    await outbox.bury(RELAY, dead)
     await connection.execute(INSERT, ADA)
     await connection.execute(SESSION, ADA)
     return Scene(
@@ -160,9 +160,9 @@ async def test_f9_check_breaks_no_word(scene: Scene) -> None:
     assert [line for line in lines if len(line) > 80 and " " in line] == []
 
 
-async def test_f8_ctrl_c_in_a_bar_ends_with_130(scene: Scene, past: Past) -> None:
+async def test_f8_ctrl_c_in_a_bar_ends_with_130(scene: Scene, outbox: Past) -> None:
     for _ in range(3):
-        await past.park(SUBSCRIBER, await past.emit())
+        await outbox.park(SUBSCRIBER, await outbox.emit())
     screen = scene.run(
         *("outbox", "retry", "--subscriber", SUBSCRIBER, *REASON, "--yes", "--rate", "0.1"),
         columns=80,
@@ -234,10 +234,10 @@ def test_f8_a_demonstration_on_a_terminal(tmp_path: Path) -> None:
         seeded = terminal.run(
             [*GOVID, "seed", "--citizens", "3"], keys=[("people? [y/N]:", "y\n")], **dev
         )
-        told = terminal.run([*GOVID, "demo", "register"], **dev)
+        reported = terminal.run([*GOVID, "demo", "register"], **dev)
     shown = terminal.run([*GOVID, "dev"], keys=[("Ctrl-C", CTRL_C)], **dev)
-    ends = [(one.code, "Traceback" in one.text) for one in (seeded, told, shown)]
-    assert ends == [(0, False)] * 3, (seeded.text, told.text, shown.text)
+    ends = [(one.code, "Traceback" in one.text) for one in (seeded, reported, shown)]
+    assert ends == [(0, False)] * 3, (seeded.text, reported.text, shown.text)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ TOPIC = "hmrc.death.notification"
 
 
 @pytest.fixture
-async def fault(past: Past) -> Past:
+async def fault(outbox: Past) -> Past:
     """Let the inbox have stopped at three records."""
-    await past.connection.execute(
+    await outbox.connection.execute(
         """
         INSERT INTO bus.topic (name, partitions)
         VALUES ('hmrc.death.notification', 4), ('nhs.appointment.request', 2);
@@ -24,11 +24,11 @@ async def fault(past: Past) -> Past:
         VALUES ('hmrc.death.notification', 2, 1117, 1120, 'unreadable', 'checksum')
         """
     )
-    return past
+    return outbox
 
 
-async def acts(past: Past) -> list[dict[str, Any]]:
-    rows = await past.connection.fetch(
+async def acts(outbox: Past) -> list[dict[str, Any]]:
+    rows = await outbox.connection.fetch(
         "SELECT key, payload::text AS payload FROM bus.event WHERE type = $1",
         "bus.topic.records_skipped",
     )

@@ -50,9 +50,9 @@ async def test_f13_a_view_is_recorded(
 
 @pytest.mark.parametrize(("arguments", "recorded"), VIEWS, ids=str)
 async def test_f13_what_cannot_be_recorded_is_not_shown(
-    govid: Any, ada: UUID, connection: Any, past: Past, arguments: tuple[str, ...], recorded: Any
+    govid: Any, ada: UUID, connection: Any, outbox: Past, arguments: tuple[str, ...], recorded: Any
 ) -> None:
-    await past.emit()
+    await outbox.emit()
     await connection.execute(
         "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = 'disk_full'; END $$"

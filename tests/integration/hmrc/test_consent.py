@@ -46,7 +46,7 @@ def taxpayer(client: httpx.AsyncClient) -> Taxpayer:
 
 
 @pytest.fixture
-def somebody_else(client: httpx.AsyncClient) -> Taxpayer:
+def other_taxpayer(client: httpx.AsyncClient) -> Taxpayer:
     return Taxpayer(client, X_Account=str(uuid4()))
 
 
@@ -102,22 +102,22 @@ async def test_who_brings_the_code_back_has_consented(
 
 
 async def test_a_state_belongs_to_the_account_that_began(
-    taxpayer: Taxpayer, somebody_else: Taxpayer
+    taxpayer: Taxpayer, other_taxpayer: Taxpayer
 ) -> None:
     # Somebody is sent to HMRC by another's link, and their browser comes back signed in as itself.
     begun = (await taxpayer.begin()).json()["authorisationUrl"]
-    await somebody_else.begin()
-    answer = await somebody_else.hand_over(await somebody_else.decide(begun))
+    await other_taxpayer.begin()
+    answer = await other_taxpayer.hand_over(await other_taxpayer.decide(begun))
     assert answer.status_code == 409
-    assert (await somebody_else.status())["status"] == "none"
+    assert (await other_taxpayer.status())["status"] == "none"
     assert (await taxpayer.status())["status"] == "none"
 
 
 async def test_a_code_of_another_browser_is_of_no_use(
-    taxpayer: Taxpayer, somebody_else: Taxpayer
+    taxpayer: Taxpayer, other_taxpayer: Taxpayer
 ) -> None:
     # A code that was fetched for one proof does not fit the other, whoever has the right state.
-    stolen = await somebody_else.decide((await somebody_else.begin()).json()["authorisationUrl"])
+    stolen = await other_taxpayer.decide((await other_taxpayer.begin()).json()["authorisationUrl"])
     own = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
     answer = await taxpayer.hand_over({"code": stolen["code"], "state": own["state"]})
     assert answer.status_code == 409
@@ -417,10 +417,10 @@ async def test_who_begins_again_while_hmrc_is_asked_has_begun_that(
 
 
 async def test_what_was_begun_and_never_brought_back_is_deleted(
-    taxpayer: Taxpayer, somebody_else: Taxpayer, database: Database, account_id: UUID
+    taxpayer: Taxpayer, other_taxpayer: Taxpayer, database: Database, account_id: UUID
 ) -> None:
     await taxpayer.begin()
-    await somebody_else.begin()
+    await other_taxpayer.begin()
     await database.reads.execute(
         """UPDATE hmrc.consent_request SET expires_at = now() - interval '2 minutes'
            WHERE account_id = $1""",
@@ -429,7 +429,7 @@ async def test_what_was_begun_and_never_brought_back_is_deleted(
     singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     await ConsentRequests(singles, Seal(KEY)).tidy()
     (other,) = await database.reads.fetch("SELECT account_id FROM hmrc.consent_request")
-    assert str(other["account_id"]) == somebody_else.headers["X-Account"]
+    assert str(other["account_id"]) == other_taxpayer.headers["X-Account"]
 
 
 async def test_housekeeping_goes_on_until_it_is_told_to_stop(
@@ -453,10 +453,10 @@ async def test_housekeeping_goes_on_until_it_is_told_to_stop(
 
 @pytest.mark.parametrize("path", [CONSENT, YEAR])
 async def test_nobody_sees_what_is_anothers(
-    taxpayer: Taxpayer, somebody_else: Taxpayer, path: str
+    taxpayer: Taxpayer, other_taxpayer: Taxpayer, path: str
 ) -> None:
     await taxpayer.consent()
-    answer = await somebody_else.read(path)
+    answer = await other_taxpayer.read(path)
     assert IDA_UTR not in answer.text
     assert "22520" not in answer.text
-    assert (await somebody_else.status())["status"] == "none"
+    assert (await other_taxpayer.status())["status"] == "none"

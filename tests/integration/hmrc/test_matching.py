@@ -24,7 +24,7 @@ UNWRITABLE = ClaimedFacts(given_name="李", family_name="李", date_of_birth=dat
 
 
 @pytest.fixture
-def said() -> Said:
+def stated_facts() -> Said:
     return Said(JIM)
 
 
@@ -35,9 +35,13 @@ def settings() -> HmrcSettings:
 
 @pytest.fixture
 async def module(
-    settings: HmrcSettings, database: Database, uow: UnitOfWork, clock: StandingClock, said: Said
+    settings: HmrcSettings,
+    database: Database,
+    uow: UnitOfWork,
+    clock: StandingClock,
+    stated_facts: Said,
 ) -> AsyncIterator[Module]:
-    module = hmrc.build(settings, database, uow, clock, facts=said)
+    module = hmrc.build(settings, database, uow, clock, facts=stated_facts)
     yield module
     await module.stops[0]()
 
@@ -66,16 +70,16 @@ async def test_facts_decide_by_every_contract(
 
 
 async def test_that_somebody_has_died_is_told_nobody(
-    module: Module, uow: UnitOfWork, database: Database, said: Said
+    module: Module, uow: UnitOfWork, database: Database, stated_facts: Said
 ) -> None:
-    said.facts = DORIS
+    stated_facts.facts = DORIS
     assert await answers(module, uow, database, "ZX000056A") == [(False, "not_matched")]
 
 
 async def test_where_hmrc_cannot_be_asked_nothing_is_decided(
-    module: Module, uow: UnitOfWork, database: Database, said: Said
+    module: Module, uow: UnitOfWork, database: Database, stated_facts: Said
 ) -> None:
-    said.facts = UNWRITABLE
+    stated_facts.facts = UNWRITABLE
     assert await answers(module, uow, database, "AA000003D") == []
 
 
@@ -128,12 +132,12 @@ async def test_an_hmrc_that_confesses_to_be_simulated_is_good_for_rehearsals_onl
     remote: HmrcSettings,
     database: Database,
     uow: UnitOfWork,
-    said: Said,
+    stated_facts: Said,
     may_be_simulated: bool,
     refused: bool,
 ) -> None:
     settings = structs.replace(remote, may_be_simulated=may_be_simulated)
-    module = hmrc.build(settings, database, uow, SystemClock(), facts=said)
+    module = hmrc.build(settings, database, uow, SystemClock(), facts=stated_facts)
     assert (await ended(module, "AA000003D") == [Outage]) is refused
     await module.stops[0]()
 
@@ -157,26 +161,26 @@ async def test_when_hmrc_is_back_who_waited_for_it_is_told(
     simulator: HmrcSimulator,
     database: Database,
     uow: UnitOfWork,
-    said: Said,
+    stated_facts: Said,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told: list[object] = []
+    reported: list[object] = []
     module = hmrc.build(
         remote,
         database,
         uow,
         SystemClock(),
-        facts=said,
-        recovered=lambda *news: told.append(news[0]),
+        facts=stated_facts,
+        recovered=lambda *news: reported.append(news[0]),
     )
     await ended(module, "AA000003D")
     simulator.faults.set("503")
     await ended(module, "AA000003D", times=5)
-    while_away = (module.states["hmrc"](), list(told))
+    while_away = (module.states["hmrc"](), list(reported))
     simulator.faults.set("")
     later = time.time() + 60
     monkeypatch.setattr(time, "time", lambda: later)
     await ended(module, "AA000003D")
     assert while_away == ("down", [])
-    assert (module.states["hmrc"](), told) == ("ok", [("hmrc.verification",)])
+    assert (module.states["hmrc"](), reported) == ("ok", [("hmrc.verification",)])
     await module.stops[0]()

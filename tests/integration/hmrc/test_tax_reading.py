@@ -269,13 +269,13 @@ async def test_what_a_given_up_request_had_renewed_is_kept(
     taxpayer: Taxpayer, database: Database, uow: UnitOfWork, account_id: UUID
 ) -> None:
     await grow_old(database)
-    desk = SlowDesk()
-    openers = Openers(uow, cast("ConsentDesk", desk), kept(database))
+    consent_client = SlowDesk()
+    openers = Openers(uow, cast("ConsentDesk", consent_client), kept(database))
     reader = asyncio.create_task(openers.of(account_id, CAUSE))
-    await desk.asked.wait()
+    await consent_client.asked.wait()
     reader.cancel()
     await asyncio.wait([reader])
-    desk.may_answer.set()
+    consent_client.may_answer.set()
     opener = await openers.of(account_id, CAUSE)
     assert reader.cancelled()
     assert (opener.holding.access_token, opener.generation) == ("new", 2)
@@ -287,14 +287,14 @@ async def test_what_fails_for_a_given_up_request_is_given_back_and_complains_to_
     await grow_old(database)
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
-    desk = SlowDesk(is_away=True)
+    consent_client = SlowDesk(is_away=True)
     reader = asyncio.create_task(
-        Openers(uow, cast("ConsentDesk", desk), kept(database)).of(account_id, CAUSE)
+        Openers(uow, cast("ConsentDesk", consent_client), kept(database)).of(account_id, CAUSE)
     )
-    await desk.asked.wait()
+    await consent_client.asked.wait()
     reader.cancel()
     await asyncio.wait([reader])
-    desk.may_answer.set()
+    consent_client.may_answer.set()
     await until(lambda: kept(database).claim(account_id, 1))
     gc.collect()
     assert complaints == []
@@ -371,12 +371,12 @@ class Renewing:
     """Somebody whose renewal HMRC has not answered yet."""
 
     def __init__(self, database: Database, uow: UnitOfWork) -> None:
-        self.desk = SlowDesk()
-        self.openers = Openers(uow, cast("ConsentDesk", self.desk), kept(database))
+        self.consent_client = SlowDesk()
+        self.openers = Openers(uow, cast("ConsentDesk", self.consent_client), kept(database))
 
     async def begin(self, account_id: UUID) -> None:
         self.reader = asyncio.create_task(self.openers.of(account_id, CAUSE))
-        await self.desk.asked.wait()
+        await self.consent_client.asked.wait()
 
     async def give_up(self) -> None:
         self.reader.cancel()
@@ -384,7 +384,7 @@ class Renewing:
 
     async def end(self) -> None:
         """Let HMRC answer, and whoever waited go on."""
-        self.desk.may_answer.set()
+        self.consent_client.may_answer.set()
         await self.openers.close()
         await self.give_up()
 
@@ -457,7 +457,7 @@ async def test_who_stops_waits_for_what_a_given_up_request_has_renewed(
 ) -> None:
     await renewing.give_up()
     closing = asyncio.create_task(renewing.openers.close())
-    renewing.desk.may_answer.set()
+    renewing.consent_client.may_answer.set()
     await closing
     found = await kept(database).find(account_id)
     assert found is not None

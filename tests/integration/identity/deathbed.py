@@ -24,7 +24,7 @@ from govid.gateway.wiring import House, build
 SUBSCRIBER = "identity.lifecycle"
 NEVER = 0
 KEY = "k" * 32
-OWED = "SELECT count(*) FROM bus.delivery WHERE subscriber = $1"
+PENDING = "SELECT count(*) FROM bus.delivery WHERE subscriber = $1"
 
 
 class Mortal(Coroutine[Any, Any, Any]):
@@ -55,7 +55,7 @@ class Mortal(Coroutine[Any, Any, Any]):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def live(house: House, last_step: int) -> None:
+async def live(components: House, last_step: int) -> None:
     """Serve until the notice is handled, or until the last step of that."""
     loop = asyncio.get_running_loop()
 
@@ -66,8 +66,8 @@ async def live(house: House, last_step: int) -> None:
         return asyncio.Task(work, loop=loop, **more)
 
     loop.set_task_factory(employ)
-    await house.bus.start()
-    while await house.bus.database.reads.fetchval(OWED, SUBSCRIBER):
+    await components.bus.start()
+    while await components.bus.database.reads.fetchval(PENDING, SUBSCRIBER):
         await asyncio.sleep(0.02)
     os._exit(0)
 
@@ -108,11 +108,11 @@ class Deathbed:
 
 
 def main(database_url: str) -> None:
-    house = build(load({"GOVID_DATABASE_URL": database_url, "GOVID_PSEUDONYM_KEY": KEY}))
+    components = build(load({"GOVID_DATABASE_URL": database_url, "GOVID_PSEUDONYM_KEY": KEY}))
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            asyncio.run(live(house, int(line)))
+            asyncio.run(live(components, int(line)))
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - its answer
 

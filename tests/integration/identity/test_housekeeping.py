@@ -11,7 +11,7 @@ from govid.identity.housekeeping import BATCH_ROWS, Housekeeping
 from govid.identity.repository.throttle import Attempts
 from govid.identity.throttle.lapsing import Lapsing
 from tests.integration.identity.conftest import a_uow
-from tests.integration.identity.throttle.conftest import Door, a_door
+from tests.integration.identity.throttle.conftest import Door, open_limiter
 
 
 class Chore:
@@ -28,7 +28,7 @@ class Chore:
         return done
 
 
-def keeper(database: Database, *chores: Any) -> Housekeeping:
+def build_cleanup(database: Database, *chores: Any) -> Housekeeping:
     return Housekeeping(a_uow(database), {f"chore {n}": one for n, one in enumerate(chores)})
 
 
@@ -39,7 +39,7 @@ async def broken(tx: Transaction, most: int) -> int:
 
 async def test_a_job_is_done_in_batches_until_nothing_is_left(database: Database) -> None:
     chore = Chore(2 * BATCH_ROWS + 1)
-    await keeper(database, chore.work).work()
+    await build_cleanup(database, chore.work).work()
     assert chore.batches == [BATCH_ROWS, BATCH_ROWS, 1]
 
 
@@ -47,7 +47,7 @@ async def test_a_job_that_fails_is_named_and_keeps_no_other_from_being_done(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     chore = Chore(1)
-    await keeper(database, broken, chore.work).work()
+    await build_cleanup(database, broken, chore.work).work()
     assert chore.batches == [1]
     (record,) = caplog.records
     assert (record.message, record.__dict__["operation"]) == ("housekeeping.failed", "chore 0")
@@ -57,9 +57,9 @@ async def test_one_replica_at_a_time_is_at_it(database: Database) -> None:
     chore = Chore(1)
     async with database.reads.acquire() as other, other.transaction():
         await other.execute("SELECT pg_advisory_xact_lock($1)", housekeeping.ADVISORY_LOCK)
-        await keeper(database, chore.work).work()
+        await build_cleanup(database, chore.work).work()
     assert chore.batches == []
-    await keeper(database, chore.work).work()
+    await build_cleanup(database, chore.work).work()
     assert chore.batches == [1]
 
 
@@ -73,7 +73,7 @@ async def test_it_goes_on_until_it_is_told_to_stop(
         rounds.release()
         return 0
 
-    task = asyncio.create_task(keeper(database, count).run())
+    task = asyncio.create_task(build_cleanup(database, count).run())
     async with asyncio.timeout(10):
         await rounds.acquire()
         await rounds.acquire()
@@ -82,52 +82,54 @@ async def test_it_goes_on_until_it_is_told_to_stop(
         await task
 
 
-def caretaker(door: Door) -> Housekeeping:
+def start_cleanup(limiter: Door) -> Housekeeping:
     lapsing = Lapsing(Attempts(), Quotas("identity.quota"))
-    return Housekeeping(door.uow, {"unlock": lapsing.unlock, "forget": lapsing.forget})
+    return Housekeeping(limiter.uow, {"unlock": lapsing.unlock, "forget": lapsing.forget})
 
 
 @pytest.fixture
-def door(database: Database) -> Door:
-    return a_door(database)
+def limiter(database: Database) -> Door:
+    return open_limiter(database)
 
 
-async def test_r6_a_lock_that_nobody_tries_again_is_told_to_be_over_once(door: Door) -> None:
-    await door.wrong_times(6)
-    await caretaker(door).work()
-    assert await door.events() == ["locked"]
-    await door.pass_time(901)
-    await asyncio.gather(caretaker(door).work(), caretaker(door).work(), door.wrong())
-    await caretaker(door).work()
-    assert await door.events() == ["locked", "lock_expired"]
+async def test_r6_a_lock_that_nobody_tries_again_is_told_to_be_over_once(limiter: Door) -> None:
+    await limiter.wrong_times(6)
+    await start_cleanup(limiter).work()
+    assert await limiter.events() == ["locked"]
+    await limiter.pass_time(901)
+    await asyncio.gather(
+        start_cleanup(limiter).work(), start_cleanup(limiter).work(), limiter.wrong()
+    )
+    await start_cleanup(limiter).work()
+    assert await limiter.events() == ["locked", "lock_expired"]
 
 
-async def test_what_was_counted_is_forgotten_after_a_day(door: Door) -> None:
-    await door.wrong_times(6)
-    await door.pass_time(24 * 3600 - 60)
-    await caretaker(door).work()
-    assert await door.count_buckets() == 1
-    await door.pass_time(120)
-    await caretaker(door).work()
-    assert await door.count_buckets() == 0
-    assert await door.database.reads.fetchval("SELECT count(*) FROM identity.quota") == 0
+async def test_what_was_counted_is_forgotten_after_a_day(limiter: Door) -> None:
+    await limiter.wrong_times(6)
+    await limiter.pass_time(24 * 3600 - 60)
+    await start_cleanup(limiter).work()
+    assert await limiter.count_buckets() == 1
+    await limiter.pass_time(120)
+    await start_cleanup(limiter).work()
+    assert await limiter.count_buckets() == 0
+    assert await limiter.database.reads.fetchval("SELECT count(*) FROM identity.quota") == 0
 
 
-async def test_who_was_turned_away_busy_leaves_nothing_behind(door: Door) -> None:
+async def test_who_was_turned_away_busy_leaves_nothing_behind(limiter: Door) -> None:
     for number in range(3):
-        await door.release(await door.reserve(f"nobody{number}@example.com"))
-    under_way = await door.reserve()
-    await caretaker(door).work()
-    assert await door.count_buckets() == 1
-    await door.fail(under_way)
-    await caretaker(door).work()
-    assert (await door.row())["failures"] == 1
-    assert await door.database.reads.fetchval("SELECT spent FROM identity.quota") == 1
+        await limiter.release(await limiter.reserve(f"nobody{number}@example.com"))
+    under_way = await limiter.reserve()
+    await start_cleanup(limiter).work()
+    assert await limiter.count_buckets() == 1
+    await limiter.fail(under_way)
+    await start_cleanup(limiter).work()
+    assert (await limiter.row())["failures"] == 1
+    assert await limiter.database.reads.fetchval("SELECT spent FROM identity.quota") == 1
 
 
-async def test_a_success_after_a_lock_does_not_shorten_the_next_one(door: Door) -> None:
-    await door.wrong_times(6)
-    await door.pass_time(901)
-    await door.succeed(await door.reserve())
-    await caretaker(door).work()
-    assert (await door.row())["locks"] == 1
+async def test_a_success_after_a_lock_does_not_shorten_the_next_one(limiter: Door) -> None:
+    await limiter.wrong_times(6)
+    await limiter.pass_time(901)
+    await limiter.succeed(await limiter.reserve())
+    await start_cleanup(limiter).work()
+    assert (await limiter.row())["locks"] == 1

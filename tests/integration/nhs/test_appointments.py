@@ -19,7 +19,7 @@ from tests.integration.departments import (
     serving,
 )
 from tests.integration.nhs.conftest import SETTINGS
-from tests.integration.nhs.wishes import BODY, PATH, ask, the_wish
+from tests.integration.nhs.wishes import BODY, PATH, ask, latest_request
 from tests.statements import statements
 
 DECIDED = "nhs.appointment.decided"
@@ -120,7 +120,7 @@ async def test_a_coming_time_is_confirmed(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, database: Database
 ) -> None:
     asked = await ask(client)
-    await handle(handler_of(module, "nhs.booking"), await the_wish(database), uow)
+    await handle(handler_of(module, "nhs.booking"), await latest_request(database), uow)
     assert await find(client, asked) == asked | {
         "status": "CONFIRMED",
         "confirmed_datetime": "2026-07-01T08:30:00Z",
@@ -147,7 +147,7 @@ async def test_a_time_that_has_passed_is_rejected(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, database: Database, moment: datetime
 ) -> None:
     asked = await ask(client, requested_datetime=moment.isoformat())
-    await handle(handler_of(module, "nhs.booking"), await the_wish(database), uow)
+    await handle(handler_of(module, "nhs.booking"), await latest_request(database), uow)
     assert await find(client, asked) == asked | {"status": "REJECTED"}
     [_, (kind, event)] = await published(database)
     assert (kind, event["status"], event["rejection_reason"]) == (
@@ -161,9 +161,9 @@ async def test_a_decision_is_made_once(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, database: Database
 ) -> None:
     asked = await ask(client)
-    wish = await the_wish(database)
-    await handle(handler_of(module, "nhs.booking"), wish, uow)
-    await handle(handler_of(module, "nhs.booking"), wish, uow)
+    appointment_request = await latest_request(database)
+    await handle(handler_of(module, "nhs.booking"), appointment_request, uow)
+    await handle(handler_of(module, "nhs.booking"), appointment_request, uow)
     assert (await find(client, asked))["status"] == "CONFIRMED"
     assert len(await published(database)) == 2
 
@@ -172,9 +172,9 @@ async def test_a_decision_is_three_statements(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, database: Database
 ) -> None:
     await ask(client)
-    wish = await the_wish(database)
+    appointment_request = await latest_request(database)
     async with statements(database.requests) as sent:
-        await handle(handler_of(module, "nhs.booking"), wish, uow)
+        await handle(handler_of(module, "nhs.booking"), appointment_request, uow)
     assert sent == [
         "BEGIN",
         "COMMIT",
@@ -197,7 +197,7 @@ async def test_without_the_nhs_no_wish_is_taken_and_an_old_one_waits(
         answer = await unconnected.post(PATH, json=BODY)
     assert (answer.status_code, len(await published(database))) == (503, 1)
     with pytest.raises(Outage) as outage:
-        await handler_of(off, "nhs.booking").prepare(await the_wish(database))
+        await handler_of(off, "nhs.booking").prepare(await latest_request(database))
     assert outage.value.dependency == "nhs"
 
 

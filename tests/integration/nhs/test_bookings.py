@@ -111,7 +111,9 @@ async def free(client: httpx.AsyncClient, day: str = TUESDAY) -> list[str]:
     return [one["slot_id"] for one in answer.json()]
 
 
-def wish(*slots: str, day: str = TUESDAY, number: str = "943 476 5919") -> dict[str, Any]:
+def appointment_request(
+    *slots: str, day: str = TUESDAY, number: str = "943 476 5919"
+) -> dict[str, Any]:
     return {
         "specialty": "cardiology",
         "date": day,
@@ -123,7 +125,7 @@ def wish(*slots: str, day: str = TUESDAY, number: str = "943 476 5919") -> dict[
 
 async def booked(client: httpx.AsyncClient, practice: Practice, *slots: str) -> str:
     """Book *slots* with the practice's consent, and return the appointment's address."""
-    answer = await client.post(BOOKINGS, json=wish(*slots))
+    answer = await client.post(BOOKINGS, json=appointment_request(*slots))
     assert answer.status_code == 202
     await practice.answer()
     return str(answer.headers["location"])
@@ -149,7 +151,7 @@ async def test_a_booking_is_held_published_and_then_confirmed(
     client: httpx.AsyncClient, practice: Practice, database: Database
 ) -> None:
     first, second, *_ = await free(client)
-    answer = await client.post(BOOKINGS, json=wish(first, second))
+    answer = await client.post(BOOKINGS, json=appointment_request(first, second))
     asked = answer.json()
     assert (answer.status_code, answer.headers["etag"]) == (202, '"1"')
     assert (asked["status"], asked["requested_datetime"], asked["doctor_specialty"]) == (
@@ -195,7 +197,9 @@ async def test_r20_of_fifty_at_once_one_gets_the_slot(
     first, *_ = await free(client)
     answers = await asyncio.gather(
         *(
-            client.post(BOOKINGS, json=wish(first), headers={"X-Account": str(uuid4())})
+            client.post(
+                BOOKINGS, json=appointment_request(first), headers={"X-Account": str(uuid4())}
+            )
             for _ in range(50)
         )
     )
@@ -251,22 +255,22 @@ async def test_e2_a_slot_that_is_held_meanwhile_is_not_shown(
     client: httpx.AsyncClient, calls: Callable[[], int]
 ) -> None:
     first, *others = await free(client)
-    await client.post(BOOKINGS, json=wish(first))
+    await client.post(BOOKINGS, json=appointment_request(first))
     assert (await free(client), calls()) == (others, 1)
 
 
 async def test_slots_that_do_not_follow_each_other_are_refused(client: httpx.AsyncClient) -> None:
     slots = await free(client)
-    answer = await client.post(BOOKINGS, json=wish(slots[0], slots[2]))
+    answer = await client.post(BOOKINGS, json=appointment_request(slots[0], slots[2]))
     assert (answer.status_code, answer.json()["errors"][0]["type"]) == (422, "not_adjacent")
 
 
 async def test_what_has_passed_is_refused(client: httpx.AsyncClient, clock: StandingClock) -> None:
     first, *_ = await free(client)
     clock.time = NOW.replace(day=6, hour=9)
-    assert (await client.post(BOOKINGS, json=wish(first))).status_code == 409
+    assert (await client.post(BOOKINGS, json=appointment_request(first))).status_code == 409
     clock.time = NOW.replace(day=7)
-    late = await client.post(BOOKINGS, json=wish(first))
+    late = await client.post(BOOKINGS, json=appointment_request(first))
     assert (late.status_code, late.json()["errors"][0]["loc"]) == (422, ["body", "date"])
 
 
@@ -275,7 +279,9 @@ async def test_one_citizen_is_at_one_place_at_a_time(
 ) -> None:
     first, *_ = await free(client)
     await booked(client, practice, first)
-    other = wish(first.replace("2000011147", "2000011148")) | {"specialty": "Dermatology"}
+    other = appointment_request(first.replace("2000011147", "2000011148")) | {
+        "specialty": "Dermatology"
+    }
     assert (await client.post(BOOKINGS, json=other)).status_code == 409
     assert (await client.post(BOOKINGS, json=other, headers=STRANGER)).status_code == 202
 
@@ -285,16 +291,16 @@ async def test_the_same_key_gets_the_same_answer_and_other_words_get_none(
 ) -> None:
     first, second, *_ = await free(client)
     answers = await asyncio.gather(
-        *(client.post(BOOKINGS, json=wish(first), headers=KEY) for _ in range(5))
+        *(client.post(BOOKINGS, json=appointment_request(first), headers=KEY) for _ in range(5))
     )
     await practice.answer()
-    answers.append(await client.post(BOOKINGS, json=wish(first), headers=KEY))
+    answers.append(await client.post(BOOKINGS, json=appointment_request(first), headers=KEY))
     assert {(one.status_code, one.content) for one in answers} == {(202, answers[0].content)}
     assert {one.headers["etag"] for one in answers} == {'"1"'}
     assert await database.reads.fetchval("SELECT count(*) FROM nhs.appointment") == 1
-    reused = await client.post(BOOKINGS, json=wish(second), headers=KEY)
+    reused = await client.post(BOOKINGS, json=appointment_request(second), headers=KEY)
     assert reused.status_code == 422
-    others = await client.post(BOOKINGS, json=wish(second), headers=KEY | STRANGER)
+    others = await client.post(BOOKINGS, json=appointment_request(second), headers=KEY | STRANGER)
     assert others.status_code == 202
 
 
@@ -302,7 +308,7 @@ async def test_a_crash_after_the_practice_was_asked_neither_loses_nor_doubles(
     client: httpx.AsyncClient, practice: Practice, simulator: list[NhsSimulator]
 ) -> None:
     first, *_ = await free(client)
-    await client.post(BOOKINGS, json=wish(first))
+    await client.post(BOOKINGS, json=appointment_request(first))
     await practice.prepare()
     assert (await practice.answer())["status"] == "CONFIRMED"
     [entry] = simulator[0].diary.of_patient("9434765919")
@@ -313,7 +319,7 @@ async def test_while_the_practice_is_away_the_slot_is_kept(
     client: httpx.AsyncClient, practice: Practice, simulator: list[NhsSimulator]
 ) -> None:
     first, *_ = await free(client)
-    await client.post(BOOKINGS, json=wish(first))
+    await client.post(BOOKINGS, json=appointment_request(first))
     simulator[0].faults.set("503")
     with pytest.raises(Outage):
         await practice.prepare()
@@ -330,10 +336,10 @@ async def test_what_the_practice_gave_to_another_is_rejected_and_let_go(
     database: Database,
 ) -> None:
     first, *_ = await free(client)
-    await client.post(BOOKINGS, json=wish(first))
+    await client.post(BOOKINGS, json=appointment_request(first))
     _taken_elsewhere(simulator[0], first)
-    told = await practice.answer()
-    assert (told["status"], told["rejection_reason"]) == (
+    reported = await practice.answer()
+    assert (reported["status"], reported["rejection_reason"]) == (
         "REJECTED",
         "The slot is not free any more",
     )
@@ -353,8 +359,11 @@ async def test_a_move_takes_the_new_slot_and_then_frees_the_old(
     elsewhere = {"date": TUESDAY, "slots": [slots[9]]}
     again = await client.put(where, json=elsewhere, headers={"If-Match": moved.headers["etag"]})
     assert (again.status_code, again.json()["detail"]) == (409, UNDECIDED)
-    told = await practice.answer()
-    assert (told["status"], told["confirmed_datetime"]) == ("CONFIRMED", "2026-01-06T10:15:00Z")
+    reported = await practice.answer()
+    assert (reported["status"], reported["confirmed_datetime"]) == (
+        "CONFIRMED",
+        "2026-01-06T10:15:00Z",
+    )
     assert slots[0] in await free(client)
     assert slots[5] not in await free(client)
 
@@ -367,8 +376,8 @@ async def test_a_move_that_the_practice_refuses_leaves_the_appointment_where_it_
     move = {"date": TUESDAY, "slots": [slots[5]]}
     await client.put(where, json=move, headers={"If-Match": '"2"'})
     _taken_elsewhere(simulator[0], slots[5])
-    told = await practice.answer()
-    assert (told["status"], told["confirmed_datetime"], told["rejection_reason"]) == (
+    reported = await practice.answer()
+    assert (reported["status"], reported["confirmed_datetime"], reported["rejection_reason"]) == (
         "CONFIRMED",
         "2026-01-06T09:00:00Z",
         "The slot is not free any more",
@@ -387,13 +396,18 @@ async def test_a_cancellation_reaches_the_practice_and_frees_the_slot(
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "CANCELLED")
     assert cancelled.headers["etag"] == '"3"'
     assert first not in await free(client)
-    told = await practice.answer()
-    assert (told["status"], told["rejection_reason"]) == ("CANCELLED", "cancelled_by_citizen")
+    reported = await practice.answer()
+    assert (reported["status"], reported["rejection_reason"]) == (
+        "CANCELLED",
+        "cancelled_by_citizen",
+    )
     assert first in await free(client)
     assert [one.status for one in simulator[0].diary.of_patient("9434765919")] == ["cancelled"]
     over = await client.delete(where, headers={"If-Match": '"3"'})
     assert over.status_code == 409
-    assert (await client.post(BOOKINGS, json=wish(first), headers=STRANGER)).status_code == 202
+    assert (
+        await client.post(BOOKINGS, json=appointment_request(first), headers=STRANGER)
+    ).status_code == 202
 
 
 async def test_a_booking_that_was_cancelled_under_way_is_cancelled_at_the_practice_too(
@@ -404,7 +418,7 @@ async def test_a_booking_that_was_cancelled_under_way_is_cancelled_at_the_practi
     uow: UnitOfWork,
 ) -> None:
     first, *_ = await free(client)
-    answer = await client.post(BOOKINGS, json=wish(first))
+    answer = await client.post(BOOKINGS, json=appointment_request(first))
     request = await practice.latest()
     handler = handler_of(module, "nhs.booking")
     outcome = await handler.prepare(request)
@@ -456,12 +470,12 @@ async def test_a_block_frees_the_slot_at_the_practice_and_nothing_is_booked_afte
     where = await booked(client, practice, first)
     blocked = delivery_of(AccountBlocked(account_id=account_id, timestamp=NOW))
     await handle(handler_of(module, "nhs.appointments"), blocked, uow)
-    told = await practice.answer()
-    assert (told["status"], told["rejection_reason"]) == ("CANCELLED", "account_blocked")
+    reported = await practice.answer()
+    assert (reported["status"], reported["rejection_reason"]) == ("CANCELLED", "account_blocked")
     assert [one.status for one in simulator[0].diary.of_patient("9434765919")] == ["cancelled"]
     assert first in await free(client)
     move = {"date": TUESDAY, "slots": [second]}
-    assert (await client.post(BOOKINGS, json=wish(second))).status_code == 403
+    assert (await client.post(BOOKINGS, json=appointment_request(second))).status_code == 403
     assert (await client.put(where, json=move, headers={"If-Match": "*"})).status_code == 403
 
 
@@ -474,7 +488,7 @@ async def test_of_a_closed_account_no_answer_is_kept_and_its_slot_is_free(
     database: Database,
 ) -> None:
     first, *_ = await free(client)
-    await client.post(BOOKINGS, json=wish(first), headers=KEY)
+    await client.post(BOOKINGS, json=appointment_request(first), headers=KEY)
     await practice.answer()
     closed = delivery_of(AccountClosed(account_id=account_id, timestamp=NOW))
     await handle(handler_of(module, "nhs.appointments"), closed, uow)
@@ -498,7 +512,9 @@ async def test_of_a_closed_account_no_answer_is_kept_and_its_slot_is_free(
 async def test_a_wrong_field_is_named(
     client: httpx.AsyncClient, wrong: dict[str, Any], field: str
 ) -> None:
-    answer = await client.post(BOOKINGS, json=wish("2000011147-20260106T0900") | wrong)
+    answer = await client.post(
+        BOOKINGS, json=appointment_request("2000011147-20260106T0900") | wrong
+    )
     assert (answer.status_code, answer.json()["errors"][0]["loc"][:2]) == (422, ["body", field])
 
 

@@ -22,7 +22,7 @@ from tests.integration.departments import (
     somebody_waits,
     until,
 )
-from tests.integration.nhs.wishes import BODY, PATH, ask, the_wish
+from tests.integration.nhs.wishes import BODY, PATH, ask, latest_request
 
 NAME = "nhs.appointments"
 
@@ -44,7 +44,7 @@ async def test_what_lies_ahead_is_cancelled(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID, database: Database
 ) -> None:
     confirmed = await ask(client)
-    await handle(handler_of(module, "nhs.booking"), await the_wish(database), uow)
+    await handle(handler_of(module, "nhs.booking"), await latest_request(database), uow)
     requested = await ask(client)
     anothers = (await client.post(PATH, json=BODY, headers={"X-Account": str(uuid4())})).json()
     before = len(await published(database))
@@ -90,7 +90,7 @@ async def test_what_is_past_stays_as_it_was(
     database: Database,
 ) -> None:
     attended = await ask(client)
-    await handle(handler_of(module, "nhs.booking"), await the_wish(database), uow)
+    await handle(handler_of(module, "nhs.booking"), await latest_request(database), uow)
     clock.time = NOW.replace(year=2027)
     await handle(handler_of(module, NAME), blocked(account_id), uow)
     assert await statuses(client, attended) == ["CONFIRMED"]
@@ -101,7 +101,7 @@ async def test_a_cancelled_wish_is_not_confirmed_any_more(
 ) -> None:
     asked = await ask(client)
     await handle(handler_of(module, NAME), blocked(account_id), uow)
-    await handle(handler_of(module, "nhs.booking"), await the_wish(database), uow)
+    await handle(handler_of(module, "nhs.booking"), await latest_request(database), uow)
     assert await statuses(client, asked) == ["CANCELLED"]
     assert len(await published(database)) == 2
 
@@ -111,7 +111,7 @@ async def test_a_wish_for_a_time_that_has_passed_is_cancelled_before_it_is_decid
 ) -> None:
     asked = await ask(client, requested_datetime="2025-01-05T12:00:00Z")
     await handle(handler_of(module, NAME), blocked(account_id), uow)
-    await handle(handler_of(module, "nhs.booking"), await the_wish(database), uow)
+    await handle(handler_of(module, "nhs.booking"), await latest_request(database), uow)
     assert await statuses(client, asked) == ["CANCELLED"]
     assert len(await published(database)) == 2
 
@@ -130,9 +130,9 @@ async def test_a_booking_under_way_is_decided_or_cancelled_and_never_both(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID, database: Database
 ) -> None:
     asked = await ask(client)
-    wish = await the_wish(database)
+    appointment_request = await latest_request(database)
     await asyncio.gather(
-        handle(handler_of(module, "nhs.booking"), wish, uow),
+        handle(handler_of(module, "nhs.booking"), appointment_request, uow),
         handle(handler_of(module, NAME), blocked(account_id), uow),
     )
     assert await statuses(client, asked) == ["CANCELLED"]
@@ -171,8 +171,8 @@ async def test_a_block_waits_for_a_booking_under_way_and_cancels_it(
 ) -> None:
     async with uow.begin(Cause(correlation_id="c-1")) as tx:
         await Accounts().lock(tx, account_id)
-        wish = msgspec.convert(BODY, RequestAppointment)
-        booked = await Appointments(database.requests).add(tx, account_id, wish)
+        appointment_request = msgspec.convert(BODY, RequestAppointment)
+        booked = await Appointments(database.requests).add(tx, account_id, appointment_request)
         blocking = asyncio.create_task(handle(handler_of(module, NAME), blocked(account_id), uow))
         await until(somebody_waits(database))
     await blocking

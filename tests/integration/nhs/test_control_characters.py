@@ -17,7 +17,7 @@ from tests.integration.nhs.conftest import SETTINGS
 
 PATIENTS, APPOINTMENTS = "/api/nhs/patients", "/api/nhs/appointments"
 PATIENT = {"name": "Jane Smith", "nhsNumber": "943 476 5919", "medicalHistory": "None known"}
-WISH = {
+APPOINTMENT_REQUEST = {
     "patient_identifier": "943 476 5919",
     "requested_datetime": "2030-03-04T09:30:00",
     "doctor_specialty": "Cardiology",
@@ -48,9 +48,9 @@ async def module(
         (PATIENTS, PATIENT, "name"),
         (PATIENTS, PATIENT, "nhsNumber"),
         (PATIENTS, PATIENT, "medicalHistory"),
-        (APPOINTMENTS, WISH, "patient_identifier"),
-        (APPOINTMENTS, WISH, "doctor_specialty"),
-        (APPOINTMENTS, WISH, "reason"),
+        (APPOINTMENTS, APPOINTMENT_REQUEST, "patient_identifier"),
+        (APPOINTMENTS, APPOINTMENT_REQUEST, "doctor_specialty"),
+        (APPOINTMENTS, APPOINTMENT_REQUEST, "reason"),
     ],
 )
 async def test_e11_they_are_a_422_that_names_the_field(
@@ -75,7 +75,7 @@ async def test_e11_a_line_has_no_line_feed_and_no_tab(
 async def test_e11_a_note_may_have_lines_and_tabs(client: httpx.AsyncClient) -> None:
     note = "Asthma\n\tsince 1990"
     filed = await client.post(PATIENTS, json={**PATIENT, "medicalHistory": note})
-    asked = await client.post(APPOINTMENTS, json={**WISH, "reason": note})
+    asked = await client.post(APPOINTMENTS, json={**APPOINTMENT_REQUEST, "reason": note})
     assert (filed.json()["medicalHistory"], asked.json()["reason"]) == (note, note)
 
 
@@ -95,7 +95,7 @@ async def test_e11_old_records_are_neutralised_in_answers_and_exports(
 async def test_e11_old_appointments_are_neutralised_in_answers(
     client: httpx.AsyncClient, database: Database
 ) -> None:
-    asked = (await client.post(APPOINTMENTS, json=WISH)).json()
+    asked = (await client.post(APPOINTMENTS, json=APPOINTMENT_REQUEST)).json()
     where = f"{APPOINTMENTS}/{asked['appointment_id']}"
     await database.reads.execute(OLD, "Cardio\u202elogy", "a\x1bb")
     found: dict[str, Any] = (await client.get(where)).json()
@@ -109,7 +109,7 @@ async def test_e11_old_appointments_are_neutralised_in_answers(
 async def test_e11_what_becomes_of_an_old_row_is_neutral_on_the_topic(
     client: httpx.AsyncClient, database: Database, uow: UnitOfWork
 ) -> None:
-    await client.post(APPOINTMENTS, json=WISH)
+    await client.post(APPOINTMENTS, json=APPOINTMENT_REQUEST)
     ((_, payload),) = await published(database)
     event = msgspec.convert(
         {**payload, "reason": "a\x1b\u2029b", "doctor_specialty": "Cardio\u202elogy"},
@@ -117,5 +117,8 @@ async def test_e11_what_becomes_of_an_old_row_is_neutral_on_the_topic(
     )
     async with uow.begin(Cause(correlation_id="c-1")) as tx:
         tx.emit(event)
-    _, (_, told) = await published(database)
-    assert (told["reason"], told["doctor_specialty"]) == ("a\ufffd\ufffdb", "Cardio\ufffdlogy")
+    _, (_, reported) = await published(database)
+    assert (reported["reason"], reported["doctor_specialty"]) == (
+        "a\ufffd\ufffdb",
+        "Cardio\ufffdlogy",
+    )

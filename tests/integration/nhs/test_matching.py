@@ -12,7 +12,7 @@ from govid.bus import Database, Module, Outage, UnitOfWork
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.nhs import NhsSettings
 from tests.integration.departments import StandingClock, published, serving
-from tests.integration.matching import SOMEBODY, Said, answers, ended
+from tests.integration.matching import ACCOUNT_ID, Said, answers, ended
 from tests.integration.nhs.conftest import SETTINGS
 
 FREE = structs.replace(SETTINGS, are_limits_lifted=True)
@@ -24,7 +24,7 @@ SMITH = ClaimedFacts(given_name="Jane", family_name="Smith", date_of_birth=date(
 
 
 @pytest.fixture
-def said() -> Said:
+def stated_facts() -> Said:
     return Said(GARTON)
 
 
@@ -35,9 +35,13 @@ def settings() -> NhsSettings:
 
 @pytest.fixture
 async def module(
-    settings: NhsSettings, database: Database, uow: UnitOfWork, clock: StandingClock, said: Said
+    settings: NhsSettings,
+    database: Database,
+    uow: UnitOfWork,
+    clock: StandingClock,
+    stated_facts: Said,
 ) -> AsyncIterator[Module]:
-    module = nhs.build(settings, database, uow, clock, facts=said)
+    module = nhs.build(settings, database, uow, clock, facts=stated_facts)
     yield module
     await module.stops[0]()
 
@@ -46,7 +50,7 @@ async def test_who_is_who_they_say_is_verified_and_becomes_a_patient(
     module: Module, uow: UnitOfWork, database: Database
 ) -> None:
     assert await answers(module, uow, database, "9693632109") == [(True, None)]
-    async with serving(module, SOMEBODY) as client:
+    async with serving(module, ACCOUNT_ID) as client:
         (patient,) = (await client.get("/api/nhs/patients")).json()
     assert (patient["name"], patient["nhsNumber"]) == ("Bill GARTON", "9693632109")
 
@@ -58,9 +62,9 @@ async def test_who_is_not_fails_without_a_hint(
 
 
 async def test_that_somebody_has_died_is_told_nobody(
-    module: Module, uow: UnitOfWork, database: Database, said: Said
+    module: Module, uow: UnitOfWork, database: Database, stated_facts: Said
 ) -> None:
-    said.facts = SMITH
+    stated_facts.facts = SMITH
     assert await answers(module, uow, database, "9000000009") == [(False, "not_matched")]
 
 
@@ -73,7 +77,7 @@ async def test_r17_the_answer_is_preceded_by_what_it_rests_on(
     assert evidence.pop("transaction")
     assert UUID(evidence.pop("request_id"))
     assert evidence == {
-        "account_id": str(SOMEBODY),
+        "account_id": str(ACCOUNT_ID),
         "timestamp": "2026-01-05T12:00:00Z",
         "identifier_type": "NHS",
         "outcome": "match",
@@ -100,12 +104,12 @@ async def test_e3_every_no_is_the_same_on_the_topic_after_one_call(
     module: Module,
     uow: UnitOfWork,
     database: Database,
-    said: Said,
+    stated_facts: Said,
     number: str,
     claimed: ClaimedFacts,
     outcome: str,
 ) -> None:
-    said.facts = claimed
+    stated_facts.facts = claimed
     assert await answers(module, uow, database, number) == [(False, "not_matched")]
     (_, evidence), _ = await published(database)
     assert (evidence["outcome"], evidence["method"]) == (outcome, "pds.read")

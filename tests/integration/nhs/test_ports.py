@@ -17,7 +17,7 @@ from tests.integration.departments import StandingClock, serving
 from tests.integration.matching import Said, claim_of, ended, verifying
 from tests.integration.nhs.conftest import SETTINGS
 
-WISH = {
+APPOINTMENT_REQUEST = {
     "patient_identifier": "943 476 5919",
     "requested_datetime": "2030-03-04T09:30:00",
     "doctor_specialty": "Cardiology",
@@ -66,7 +66,7 @@ async def test_nobody_is_verified_by_form_where_the_nhs_is_asked(module: Module)
 
 async def test_where_nobody_decides_about_appointments_none_is_taken(module: Module) -> None:
     async with serving(module, UUID(int=1)) as client:
-        answer = await client.post("/api/nhs/appointments", json=WISH)
+        answer = await client.post("/api/nhs/appointments", json=APPOINTMENT_REQUEST)
     assert answer.status_code == 503
 
 
@@ -112,23 +112,23 @@ async def test_when_the_nhs_is_back_who_waited_for_it_is_told(
     uow: UnitOfWork,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told: list[object] = []
+    reported: list[object] = []
     module = nhs.build(
         remote,
         database,
         uow,
         SystemClock(),
         facts=Said(GARTON),
-        recovered=lambda *news: told.append(news[0]),
+        recovered=lambda *news: reported.append(news[0]),
     )
     await ended(module, "9693632109")
     simulator.faults.set("503")
     await ended(module, "9693632109", times=5)
-    while_away = (module.states["nhs"](), list(told))
+    while_away = (module.states["nhs"](), list(reported))
     simulator.faults.set("")
     later = time.time() + 60
     monkeypatch.setattr(time, "time", lambda: later)
     await ended(module, "9693632109")
     assert while_away == ("down", [])
-    assert (module.states["nhs"](), told) == ("ok", [("nhs.verification", "nhs.booking")])
+    assert (module.states["nhs"](), reported) == ("ok", [("nhs.verification", "nhs.booking")])
     await module.stops[0]()

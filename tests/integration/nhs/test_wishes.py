@@ -69,9 +69,9 @@ class Dispatched:
     async def answer(self) -> dict[str, Any]:
         """Handle a wish: find a slot, and book it; return what its citizen is told."""
         await self.step()
-        kind, told = await self.step()
+        kind, reported = await self.step()
         assert kind == "nhs.appointment.decided"
-        return told
+        return reported
 
 
 @pytest.fixture
@@ -109,8 +109,13 @@ async def test_a_wish_gets_its_time_where_it_is_free_and_the_practice_knows(
 ) -> None:
     where = await ask(client)
     assert (await dispatched.step())[0] == "nhs.appointment.slot_held"
-    kind, told = await dispatched.step()
-    assert (kind, told["status"], told["confirmed_datetime"], told["confirmation_details"]) == (
+    kind, reported = await dispatched.step()
+    assert (
+        kind,
+        reported["status"],
+        reported["confirmed_datetime"],
+        reported["confirmation_details"],
+    ) == (
         "nhs.appointment.decided",
         "CONFIRMED",
         TEN,
@@ -129,8 +134,11 @@ async def test_a_wish_for_a_time_that_is_gone_gets_the_next_of_that_day(
     take_elsewhere(simulator, "2000011147-20260106T1000")
     take_elsewhere(simulator, "2000011147-20260106T1015")
     await ask(client)
-    told = await dispatched.answer()
-    assert (told["status"], told["confirmed_datetime"]) == ("CONFIRMED", "2026-01-06T10:30:00Z")
+    reported = await dispatched.answer()
+    assert (reported["status"], reported["confirmed_datetime"]) == (
+        "CONFIRMED",
+        "2026-01-06T10:30:00Z",
+    )
 
 
 async def test_two_who_wish_for_the_same_time_get_two_times(
@@ -156,12 +164,15 @@ async def test_one_citizen_is_at_one_place_at_a_time(
     await ask(client)
     await dispatched.answer()
     await ask(client, doctor_specialty="Dermatology")
-    told = await dispatched.answer()
-    assert (told["status"], told["confirmed_datetime"]) == ("CONFIRMED", "2026-01-06T10:15:00Z")
+    reported = await dispatched.answer()
+    assert (reported["status"], reported["confirmed_datetime"]) == (
+        "CONFIRMED",
+        "2026-01-06T10:15:00Z",
+    )
 
 
 @pytest.mark.parametrize(
-    ("wish", "reason"),
+    ("appointment_request", "reason"),
     [
         ({"doctor_specialty": "Alchemy"}, "No practice has this specialty"),
         ({"requested_datetime": "2026-01-05T11:59:59Z"}, "The requested time has passed"),
@@ -176,11 +187,14 @@ async def test_one_citizen_is_at_one_place_at_a_time(
     ],
 )
 async def test_what_nobody_can_grant_is_rejected_with_the_reason(
-    client: httpx.AsyncClient, dispatched: Dispatched, wish: dict[str, str], reason: str
+    client: httpx.AsyncClient,
+    dispatched: Dispatched,
+    appointment_request: dict[str, str],
+    reason: str,
 ) -> None:
-    await ask(client, **wish)
-    kind, told = await dispatched.step()
-    assert (kind, told["status"], told["rejection_reason"]) == (
+    await ask(client, **appointment_request)
+    kind, reported = await dispatched.step()
+    assert (kind, reported["status"], reported["rejection_reason"]) == (
         "nhs.appointment.decided",
         "REJECTED",
         reason,
@@ -202,10 +216,10 @@ async def test_a_wish_that_is_cancelled_while_a_time_is_looked_for_holds_nothing
     client: httpx.AsyncClient, dispatched: Dispatched, database: Database
 ) -> None:
     where = await ask(client)
-    wish = await dispatched.latest()
-    outcome = await dispatched.handler.prepare(wish)
+    appointment_request = await dispatched.latest()
+    outcome = await dispatched.handler.prepare(appointment_request)
     await client.delete(where, headers={"If-Match": "*"})
-    await dispatched.apply(wish, outcome)
+    await dispatched.apply(appointment_request, outcome)
     assert [kind for kind, _ in await published(database)] == [
         "nhs.appointment.requested",
         "nhs.appointment.decided",

@@ -24,7 +24,7 @@ async def ask(client: httpx.AsyncClient, **others: str) -> dict[str, Any]:
     return answer
 
 
-async def the_wish(database: Database) -> Delivery[AppointmentRequested]:
+async def latest_request(database: Database) -> Delivery[AppointmentRequested]:
     """Return the delivery of the latest wish."""
     payload = await database.reads.fetchval(
         "SELECT payload FROM bus.event WHERE type = 'nhs.appointment.requested' "

@@ -11,7 +11,7 @@ from govid.bus.metrics import State
 from govid.bus.sample import Debts, Sample
 
 
-def told(sample: Sample) -> list[str]:
+def reported(sample: Sample) -> list[str]:
     registry = CollectorRegistry()
     registry.register(
         Gauges(
@@ -46,7 +46,7 @@ def test_every_gauge_is_told() -> None:
         dead_tuples={"bus.delivery": 9},
         oldest_transaction_seconds=0.5,
     )
-    assert told(sample) == [
+    assert reported(sample) == [
         'govid_outbox_pending{subscriber="nhs.booking"} 5.0',
         'govid_outbox_oldest_seconds{subscriber="nhs.booking"} 1.5',
         'govid_outbox_parked_keys{subscriber="nhs.booking"} 2.0',
@@ -75,7 +75,7 @@ def test_every_gauge_is_told() -> None:
 
 
 def test_a_database_that_is_away_leaves_gaps_and_no_zeros() -> None:
-    assert [line.partition(" ")[0] for line in told(Sample())] == [
+    assert [line.partition(" ")[0] for line in reported(Sample())] == [
         'govid_relay_state{state="connecting"}',
         'govid_relay_state{state="ok"}',
         'govid_relay_state{state="down"}',

@@ -15,6 +15,6 @@ def runner() -> CliRunner:
 
 
 @pytest.fixture(autouse=True)
-def _nobodys_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Read no `.env`, and find no `govid dev`."""
     monkeypatch.chdir(tmp_path)

@@ -137,14 +137,16 @@ def test_f9_a_pipe_keeps_the_header_of_a_table_without_rows(
     assert capsys.readouterr() == ("name\tage\n", "")
 
 
-@pytest.mark.parametrize(("done", "told"), [(20, "20 of 20"), (21, "21 of 21"), (23, "23 of 23")])
+@pytest.mark.parametrize(
+    ("done", "reported"), [(20, "20 of 20"), (21, "21 of 21"), (23, "23 of 23")]
+)
 def test_f9_progress_never_goes_over_its_end(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, done: int, told: str
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, done: int, reported: str
 ) -> None:
     monkeypatch.setattr("govid.gateway.cli.progress.LINE_SECONDS", 0.0)
     with Progress("Reading partitions", 20) as progress:
         progress.at(done)
-    assert told in capsys.readouterr().err
+    assert reported in capsys.readouterr().err
 
 
 def test_progress_stays_off_stdout(

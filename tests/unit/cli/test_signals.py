@@ -25,7 +25,7 @@ SERVES = "signal.signal(signal.SIGTERM, lambda *_: print('asked to stop'))"
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "sent", "told"),
+    ("before", "after", "sent", "reported"),
     [
         ("", "", signal.SIGTERM, "interrupted"),
         ("", "", signal.SIGHUP, "interrupted"),
@@ -35,7 +35,7 @@ SERVES = "signal.signal(signal.SIGTERM, lambda *_: print('asked to stop'))"
     ],
 )
 def test_f8_a_hangup_is_a_request_to_stop(
-    before: str, after: str, sent: signal.Signals, told: str
+    before: str, after: str, sent: signal.Signals, reported: str
 ) -> None:
     program = PROGRAM.format(before=before, after=after, sent=int(sent))
     done = subprocess.run(
@@ -46,4 +46,4 @@ def test_f8_a_hangup_is_a_request_to_stop(
         env=dict(os.environ),
         timeout=60,
     )
-    assert (done.stdout.split(), done.stderr, done.returncode) == (told.split(), "", 0)
+    assert (done.stdout.split(), done.stderr, done.returncode) == (reported.split(), "", 0)

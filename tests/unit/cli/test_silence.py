@@ -16,7 +16,7 @@ def place(servers: str) -> Target:
     )
 
 
-def owed(subscriber: str, pending: int, oldest_seconds: float | None) -> SubscriberStatus:
+def waiting(subscriber: str, pending: int, oldest_seconds: float | None) -> SubscriberStatus:
     return SubscriberStatus(
         subscriber=subscriber,
         pending=pending,
@@ -44,20 +44,20 @@ def owed(subscriber: str, pending: int, oldest_seconds: float | None) -> Subscri
 async def test_f10_an_old_event_names_the_kafka_that_is_silent(
     capsys: pytest.CaptureFixture[str], servers: str, sentence: str
 ) -> None:
-    found = [owed("kafka.relay", 1, 67.2), owed("nhs.verification", 3, 900.0)]
+    found = [waiting("kafka.relay", 1, 67.2), waiting("nhs.verification", 3, 900.0)]
     assert await outbox._report_silence(place(servers), found)
-    told = capsys.readouterr().err
-    assert told.startswith(f"kafka.relay has not sent its oldest event for 67 s: {sentence}")
-    assert "GOVID_KAFKA_BOOTSTRAP_SERVERS" in told
+    reported = capsys.readouterr().err
+    assert reported.startswith(f"kafka.relay has not sent its oldest event for 67 s: {sentence}")
+    assert "GOVID_KAFKA_BOOTSTRAP_SERVERS" in reported
 
 
 @pytest.mark.parametrize(
     "found",
     [
         [],
-        [owed("kafka.relay", 0, None)],
-        [owed("kafka.relay", 4, 0.3)],
-        [owed("kafka.relay", 0, None), owed("nhs.verification", 3, 900.0)],
+        [waiting("kafka.relay", 0, None)],
+        [waiting("kafka.relay", 4, 0.3)],
+        [waiting("kafka.relay", 0, None), waiting("nhs.verification", 3, 900.0)],
     ],
 )
 async def test_f10_a_relay_that_is_not_late_asks_no_kafka(
@@ -72,5 +72,5 @@ async def test_f10_nothing_is_said_of_an_address_that_answers(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         servers = f"127.0.0.1:{listener.getsockname()[1]}"
-        assert not await outbox._report_silence(place(servers), [owed("kafka.relay", 1, 67.2)])
+        assert not await outbox._report_silence(place(servers), [waiting("kafka.relay", 1, 67.2)])
     assert capsys.readouterr().err == ""

@@ -21,7 +21,7 @@ def record(*, timestamp: int = 1_769_860_800_000, **headers: str) -> Record:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "shown_time",
     [
         "9999-12-31T23:59:59-14:00",
         "0001-01-01T00:00:00+14:00",
@@ -30,9 +30,9 @@ def record(*, timestamp: int = 1_769_860_800_000, **headers: str) -> Record:
         "",
     ],
 )
-def test_e11_a_time_that_no_clock_shows_is_that_of_the_topic(told: str) -> None:
-    assert _read_time(record(ce_time=told), None) == STORED
-    assert _read_time(record(), {"timestamp": told}) == STORED
+def test_e11_a_time_that_no_clock_shows_is_that_of_the_topic(shown_time: str) -> None:
+    assert _read_time(record(ce_time=shown_time), None) == STORED
+    assert _read_time(record(), {"timestamp": shown_time}) == STORED
 
 
 @pytest.mark.parametrize("timestamp", [-(2**63), 2**63 - 1, 253_402_300_799_999])

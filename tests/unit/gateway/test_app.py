@@ -17,7 +17,7 @@ def done() -> list[str]:
 
 
 @pytest.fixture
-def house(done: list[str]) -> Any:
+def components(done: list[str]) -> Any:
     """Return a house of one module, which notes what is done with it."""
 
     async def note(what: str) -> None:
@@ -31,8 +31,8 @@ def house(done: list[str]) -> Any:
 
 
 async def test_what_is_under_way_ends_before_the_database_is_closed(
-    house: Any, done: list[str]
+    components: Any, done: list[str]
 ) -> None:
-    async with app._running(house):
+    async with app._running(components):
         done.append("serving")
     assert done == ["bus starts", "serving", "drained", "bus stops", "stopped"]

@@ -136,8 +136,8 @@ def test_what_no_practice_can_be_asked_by_is_refused(name: str, value: str) -> N
 
 @pytest.mark.parametrize("practices", [{}, PRACTICES])
 def test_that_nobody_takes_bookings_is_worth_a_warning(practices: dict[str, Any]) -> None:
-    told = warnings(settings(**CREDENTIALS, **practices))
-    assert ("No practices take bookings: appointments are answered with 503" in told) is (
+    reported = warnings(settings(**CREDENTIALS, **practices))
+    assert ("No practices take bookings: appointments are answered with 503" in reported) is (
         not practices
     )
 
@@ -189,8 +189,8 @@ def test_production_refuses_what_is_no_nhs_unless_it_is_a_rehearsal(
 
 
 def test_an_nhs_that_is_asked_is_nothing_to_warn_of() -> None:
-    told = warnings(settings(**CREDENTIALS))
-    assert [one for one in told if re.match("GOVID_PATIENT_REGISTRY", one)] == []
+    reported = warnings(settings(**CREDENTIALS))
+    assert [one for one in reported if re.match("GOVID_PATIENT_REGISTRY", one)] == []
 
 
 @pytest.mark.parametrize(

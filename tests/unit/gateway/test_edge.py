@@ -88,10 +88,10 @@ async def test_a_user_agent_cannot_forge_a_line_and_is_cut(recorder: Recorder) -
     agent = b"a\x1b[31m\xe2\x80\xa8" + b"x" * 500
     async with client(edge(recorder)) as http:
         await http.get("/", headers={b"user-agent": agent})
-    told = recorder.activities[0].user_agent
-    assert told.startswith("a\\u001b[31m")
-    assert told.isprintable()
-    assert told.count("x") == 256 - 9
+    reported = recorder.activities[0].user_agent
+    assert reported.startswith("a\\u001b[31m")
+    assert reported.isprintable()
+    assert reported.count("x") == 256 - 9
 
 
 async def test_places_in_lists_are_named(recorder: Recorder) -> None:

@@ -48,8 +48,8 @@ def test_f9_the_panel_fits_a_terminal(changes: dict[str, Any], command: str) -> 
     lines = click.unstyle(render(shown, "FaRGYrkmpBRP", command)).splitlines()
     assert [line for line in lines if len(line) > WIDTH] == []
     whole = (shown.api_docs, shown.openapi, shown.health, shown.postgres, shown.kafka)
-    told = (*whole, *shown.sign_in, f"{command} outbox status", "password FaRGYrkmpBRP")
-    words = [*told] if shown.sign_in else [*whole, f"{command} demo all"]
+    reported = (*whole, *shown.sign_in, f"{command} outbox status", "password FaRGYrkmpBRP")
+    words = [*reported] if shown.sign_in else [*whole, f"{command} demo all"]
     assert [word for word in words if not any(word in line for line in lines)] == []
 
 

@@ -119,7 +119,7 @@ def test_without_a_key_of_its_own_what_is_kept_is_under_the_pseudonym_key() -> N
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"GOVID_MANAGEMENT_PORT": None}, True),
         ({"GOVID_MANAGEMENT_PORT": None, "GOVID_METRICS_TOKEN": STRONG}, False),
@@ -127,10 +127,10 @@ def test_without_a_key_of_its_own_what_is_kept_is_under_the_pseudonym_key() -> N
     ],
 )
 def test_e1_it_is_told_when_nothing_scrapes_the_metrics(
-    change: dict[str, object], told: bool
+    change: dict[str, object], reported: bool
 ) -> None:
     sentence = "nothing can scrape /metrics: set GOVID_MANAGEMENT_PORT, or GOVID_METRICS_TOKEN"
-    assert (sentence in warnings(settings(**change))) is told
+    assert (sentence in warnings(settings(**change))) is reported
 
 
 @pytest.mark.parametrize(

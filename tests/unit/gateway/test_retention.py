@@ -18,8 +18,8 @@ def settings(**changes: object) -> Settings:
 def test_events_are_kept_at_least_as_long_as_kafkas_records(
     retention: float, kafka: float, kept: float
 ) -> None:
-    told = settings(GOVID_RETENTION_DAYS=retention, GOVID_KAFKA_RETENTION_DAYS=kafka)
-    assert told.bus.kept_days == kept
+    reported = settings(GOVID_RETENTION_DAYS=retention, GOVID_KAFKA_RETENTION_DAYS=kafka)
+    assert reported.bus.kept_days == kept
 
 
 def test_nothing_set_is_ninety_days() -> None:

@@ -15,7 +15,7 @@ LOCKS_ACCOUNTS = {
 
 
 def test_those_that_lock_accounts_that_requests_lock_decline_to_be_grouped() -> None:
-    house = build(
+    replica = build(
         load(
             {
                 "GOVID_DATABASE_URL": "postgresql://127.0.0.1:1/govid",
@@ -23,8 +23,8 @@ def test_those_that_lock_accounts_that_requests_lock_decline_to_be_grouped() -> 
             }
         )
     )
-    assert {c.name for c in house.bus.subscriptions if not c.grouped} == LOCKS_ACCOUNTS
-    assert {c.name for c in house.bus.subscriptions if c.grouped} == {
+    assert {c.name for c in replica.bus.subscriptions if not c.grouped} == LOCKS_ACCOUNTS
+    assert {c.name for c in replica.bus.subscriptions if c.grouped} == {
         "hmrc.erasure",
         "hmrc.verification",
         "identity.letters",

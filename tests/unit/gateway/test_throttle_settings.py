@@ -26,8 +26,8 @@ def test_in_production_the_limits_are_those_of_the_design() -> None:
 def test_a_demonstration_counts_no_registrations_unless_it_is_told_to() -> None:
     throttle = load(demonstration=True, env_file=None).identity.throttle
     assert (throttle.registrations, throttle.duplicates) == (0, 0)
-    told = {"GOVID_REGISTRATIONS_PER_HOUR": 5, "GOVID_DUPLICATES_PER_DAY": 2}
-    throttle = load(told, demonstration=True, env_file=None).identity.throttle
+    reported = {"GOVID_REGISTRATIONS_PER_HOUR": 5, "GOVID_DUPLICATES_PER_DAY": 2}
+    throttle = load(reported, demonstration=True, env_file=None).identity.throttle
     assert (throttle.registrations, throttle.duplicates) == (5, 2)
 
 

@@ -14,8 +14,8 @@ def test_the_documented_patient_is_a_valid_request() -> None:
 
 
 def test_the_documented_wish_is_a_valid_request() -> None:
-    wish = msgspec.convert(examples.REQUEST_APPOINTMENT, schemas.RequestAppointment)
-    assert wish.requested_at.isoformat() == "2030-03-04T09:30:00+00:00"
+    appointment_request = msgspec.convert(examples.REQUEST_APPOINTMENT, schemas.RequestAppointment)
+    assert appointment_request.requested_at.isoformat() == "2030-03-04T09:30:00+00:00"
 
 
 def test_the_documented_bookings_are_valid_requests() -> None:

@@ -6,30 +6,30 @@ from collections.abc import Sequence
 from tests.integration.bus.harness import CAUSE, NAME, House, a_request, an_account
 
 
-async def emit_to_different_accounts(house: House, labels: Sequence[str]) -> None:
+async def emit_to_different_accounts(replica: House, labels: Sequence[str]) -> None:
     """Commit an event for a new account each, all at once: they wait for the first read."""
-    async with house.uow.begin(CAUSE) as tx:
+    async with replica.uow.begin(CAUSE) as tx:
         for label in labels:
             tx.emit(a_request(an_account(), label))
 
 
-async def transaction_sizes(house: House) -> list[int]:
+async def transaction_sizes(replica: House) -> list[int]:
     """Return how many rows of the ledger each transaction wrote, the largest first."""
-    rows = await house.database.reads.fetch("SELECT xmin::text AS writer FROM ledger")
+    rows = await replica.database.reads.fetch("SELECT xmin::text AS writer FROM ledger")
     return sorted(Counter(row["writer"] for row in rows).values(), reverse=True)
 
 
-async def receipt_sizes(house: House) -> list[int]:
+async def receipt_sizes(replica: House) -> list[int]:
     """Return how many receipts each transaction wrote, the largest first."""
-    rows = await house.database.reads.fetch(
+    rows = await replica.database.reads.fetch(
         "SELECT xmin::text AS writer FROM bus.receipt WHERE subscriber = $1", NAME
     )
     return sorted(Counter(row["writer"] for row in rows).values(), reverse=True)
 
 
-async def nothing_owed(house: House) -> bool:
-    return await house.owed() == 0
+async def nothing_owed(replica: House) -> bool:
+    return await replica.owed() == 0
 
 
-async def is_parked(house: House) -> bool:
-    return await house.count("parked") == 1
+async def is_parked(replica: House) -> bool:
+    return await replica.count("parked") == 1

@@ -108,16 +108,16 @@ async def state(database: Database) -> dict[str, Any]:
     return dict(await database.reads.fetchrow(STATE))
 
 
-async def die(bed: Deathbed, database: Database, step: int) -> Death:
+async def die(crasher: Deathbed, database: Database, step: int) -> Death:
     await database.reads.execute(AFRESH)
-    return Death(exit_code=await bed.die_at(step), left=await state(database))
+    return Death(exit_code=await crasher.die_at(step), left=await state(database))
 
 
-async def die_at_each_step(bed: Deathbed, database: Database) -> list[Death]:
+async def die_at_each_step(crasher: Deathbed, database: Database) -> list[Death]:
     """Kill a server at step 1, the next at step 2, and so on until one survives."""
-    deaths = [await die(bed, database, 1)]
+    deaths = [await die(crasher, database, 1)]
     while deaths[-1].exit_code != 0:
-        deaths.append(await die(bed, database, len(deaths) + 1))
+        deaths.append(await die(crasher, database, len(deaths) + 1))
     return deaths
 
 
@@ -128,8 +128,8 @@ async def test_r13_kill_9_at_each_await_leaves_all_or_nothing(
     await an_account_with_ways_in(identity)
     await notify(database)
     assert await state(database) == NOTHING
-    async with Deathbed(database_url) as bed:
-        *killed, survivor = await die_at_each_step(bed, database)
+    async with Deathbed(database_url) as crasher:
+        *killed, survivor = await die_at_each_step(crasher, database)
     assert len(killed) >= 2 * FEWEST_AWAITS
     assert {death.exit_code for death in killed} == {-9}
     whole = [death.left == ALL for death in killed]
@@ -144,14 +144,14 @@ async def test_r13_redelivery_changes_nothing(
 ) -> None:
     account_id = await an_account_with_ways_in(identity)
     await notify(database)
-    async with Deathbed(database_url) as bed:
-        first = await die(bed, database, NEVER)
+    async with Deathbed(database_url) as crasher:
+        first = await die(crasher, database, NEVER)
         row = await identity.account(account_id)
         await database.reads.execute(AGAIN, SUBSCRIBER)
-        again = await die(bed, database, NEVER)
+        again = await die(crasher, database, NEVER)
         await database.reads.execute("DELETE FROM bus.receipt WHERE subscriber = $1", SUBSCRIBER)
         await database.reads.execute(AGAIN, SUBSCRIBER)
-        executed_again = await die(bed, database, NEVER)
+        executed_again = await die(crasher, database, NEVER)
     assert [first.left, again.left, executed_again.left] == [ALL] * 3
     assert [first.exit_code, again.exit_code, executed_again.exit_code] == [0, 0, 0]
     assert await identity.account(account_id) == row

@@ -20,7 +20,9 @@ from tests.integration.identity.accounts.test_verification import NOON, an_answe
 from tests.integration.identity.conftest import CAUSE, Parts
 
 ADA = Verify(given_name="Ada", family_name="Lovelace", date_of_birth=date(1990, 12, 10))
-SAID = ClaimedFacts(given_name="Ada", family_name="Lovelace", date_of_birth=date(1990, 12, 10))
+STATED_FACTS = ClaimedFacts(
+    given_name="Ada", family_name="Lovelace", date_of_birth=date(1990, 12, 10)
+)
 
 
 async def open_inquiry(identity: Parts) -> UserView:
@@ -68,7 +70,7 @@ async def test_r16_who_waits_again_and_the_question_are_one_commit(identity: Par
     answer = await open_inquiry(identity)
     assert (answer.id, answer.status, answer.assurance) == (view.id, "pending_verification", "P0")
     assert (await identity.account(view.id))["status"] == "pending_verification"
-    assert (await identity.facts.of(view.id)) == SAID
+    assert (await identity.facts.of(view.id)) == STATED_FACTS
 
 
 async def test_r16_the_third_leaves_everything_as_it_was(identity: Parts) -> None:
@@ -128,8 +130,8 @@ async def test_r18_a_block_takes_the_level_and_its_end_gives_it_back(identity: P
 def test_facts_are_bound_to_their_account_and_their_key() -> None:
     mine, other = UUID(int=1), UUID(int=2)
     seal = FactsSeal(b"k" * 32)
-    sealed = seal.close(mine, SAID)
-    assert seal.open(mine, sealed) == SAID
+    sealed = seal.close(mine, STATED_FACTS)
+    assert seal.open(mine, sealed) == STATED_FACTS
     with pytest.raises(UnreadableFacts):
         seal.open(other, sealed)
     with pytest.raises(UnreadableFacts):

@@ -21,7 +21,7 @@ from govid.identity.throttle.sieges import Sieges
 from tests.integration.identity.conftest import CAUSE, Parts
 from tests.statements import statements
 
-NOBODY = "nobody@example.com"
+UNKNOWN_ADDRESS = "nobody@example.com"
 ADA = "ada@example.com"
 
 
@@ -66,7 +66,7 @@ async def test_r4_known_unknown_and_blocked_send_the_same_statements(
     blocked = await identity.register(email="bea@example.com", identifier_value="AB000000C")
     await identity.set(blocked.id, status="blocked", status_before="verified")
     sent = {}
-    for email in (ADA, "bea@example.com", NOBODY, "no address"):
+    for email in (ADA, "bea@example.com", UNKNOWN_ADDRESS, "no address"):
         async with statements(identity.database.requests) as sent[email]:
             await reset.request(email, CAUSE)
-    assert sent[ADA] == sent["bea@example.com"] == sent[NOBODY] == sent["no address"]
+    assert sent[ADA] == sent["bea@example.com"] == sent[UNKNOWN_ADDRESS] == sent["no address"]

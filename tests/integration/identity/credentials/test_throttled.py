@@ -59,7 +59,7 @@ async def lock(identity: Parts, email: str = ADA) -> None:
     assert Counter(type(result) for result in results) == {InvalidCredentials: 6}
 
 
-async def at_the_door(identity: Parts) -> list[str]:
+async def count_admitted(identity: Parts) -> list[str]:
     """Return what was told of those who tried to sign in."""
     prefix = "identity.login."
     return [name.removeprefix(prefix) for name in await identity.events() if prefix in name]
@@ -78,7 +78,7 @@ async def test_r5_fifty_wrong_passwords_at_once_are_verified_six_times(identity:
         )
     assert Counter(type(result) for result in results) == {InvalidCredentials: 50}
     assert counted == {"real": 6, "dummy": 44}
-    assert Counter(await at_the_door(identity)) == {"failed": 50, "locked": 1}
+    assert Counter(await count_admitted(identity)) == {"failed": 50, "locked": 1}
 
 
 async def test_r5_in_two_processes_they_are_verified_six_times_too(database: Database) -> None:
@@ -173,14 +173,14 @@ async def test_r4_a_refusal_is_told_to_the_audit_with_its_reason_and_without_the
     rows = await identity.database.reads.fetch(
         "SELECT payload FROM bus.event WHERE type = 'identity.login.failed' ORDER BY pos"
     )
-    told = [msgspec.json.decode(row["payload"]) for row in rows]
+    reported = [msgspec.json.decode(row["payload"]) for row in rows]
     account = str(view.id)
-    assert [(one["reason"], one["account_id"]) for one in told] == [
+    assert [(one["reason"], one["account_id"]) for one in reported] == [
         *[("wrong", account)] * 6,
         ("locked", account),
         ("unknown", None),
     ]
-    assert [len(one["subject"]) for one in told] == [32] * 8
+    assert [len(one["subject"]) for one in reported] == [32] * 8
 
 
 async def test_r6_a_lock_leaves_sessions_alone(identity: Parts) -> None:
@@ -202,7 +202,7 @@ async def test_r6_who_was_locked_out_gets_in_when_the_lock_is_over(identity: Par
         "UPDATE identity.throttle SET locked_until = clock_timestamp()"
     )
     await identity.login()
-    assert Counter(await at_the_door(identity)) == {
+    assert Counter(await count_admitted(identity)) == {
         "failed": 7,
         "locked": 1,
         "lock_expired": 1,
@@ -218,7 +218,7 @@ async def test_r6_the_right_password_of_a_blocked_account_counts_for_nothing(
     refused = [identity.login() for _ in range(8)]
     results = await asyncio.gather(*refused, return_exceptions=True)
     assert Counter(type(result) for result in results) == {AccountIsBlocked: 8}
-    assert await at_the_door(identity) == ["refused_blocked"] * 8
+    assert await count_admitted(identity) == ["refused_blocked"] * 8
     assert await failures(identity) == (0, "{}")
 
 
@@ -235,7 +235,7 @@ async def test_r6_a_full_hash_queue_counts_for_nothing(
     results = await asyncio.gather(*refused, return_exceptions=True)
     assert Counter(type(result) for result in results) == {SignInBusy: 8}
     assert await failures(identity) == (0, "{}")
-    assert await at_the_door(identity) == []
+    assert await count_admitted(identity) == []
 
 
 async def test_r6_whom_their_network_keeps_out_counts_for_nothing(database: Database) -> None:
@@ -249,7 +249,7 @@ async def test_r6_whom_their_network_keeps_out_counts_for_nothing(database: Data
     assert counted == {}
     query = "SELECT count(*) FROM identity.throttle"
     assert await database.reads.fetchval(query) == 1
-    assert await at_the_door(identity) == ["failed"]
+    assert await count_admitted(identity) == ["failed"]
 
 
 async def test_r6_a_success_is_told_once_with_its_account(identity: Parts) -> None:

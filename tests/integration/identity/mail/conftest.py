@@ -62,7 +62,7 @@ class Office(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @pytest.fixture
-async def office(identity: Parts, database: Database) -> Office:
+async def emails(identity: Parts, database: Database) -> Office:
     """Return an office on the test's database."""
     letters, tray = Letters(), Tray()
     return Office(

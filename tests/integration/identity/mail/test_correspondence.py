@@ -148,30 +148,30 @@ async def test_e10_each_kind_that_is_asked_for_has_a_count_of_its_own(
     ],
 )
 async def test_e9_a_letter_that_is_held_back_leaves_the_row_of_its_link_and_no_mail(
-    office: Office, database: Database, kind: LetterKind, address: str
+    emails: Office, database: Database, kind: LetterKind, address: str
 ) -> None:
-    view = await office.identity.register()
-    await office.deliver(await office.write(kind, view.id, address), is_held_back=True)
-    assert office.tray.mails == []
+    view = await emails.identity.register()
+    await emails.deliver(await emails.write(kind, view.id, address), is_held_back=True)
+    assert emails.tray.mails == []
     assert await database.reads.fetchval("SELECT array_agg(address) FROM identity.link") == [
         address
     ]
-    assert await office.identity.count("identity.letter") == 0
+    assert await emails.identity.count("identity.letter") == 0
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
 async def test_e9_a_mail_that_is_tried_again_does_not_change_when_its_link_was_issued(
-    office: Office, database: Database, times: int
+    emails: Office, database: Database, times: int
 ) -> None:
-    view = await office.identity.register()
-    letter_id = await office.write(LetterKind.EMAIL_CHANGE, view.id, NEW)
-    office.tray.failure = Outage("mail")
+    view = await emails.identity.register()
+    letter_id = await emails.write(LetterKind.EMAIL_CHANGE, view.id, NEW)
+    emails.tray.failure = Outage("mail")
     with pytest.raises(Outage):
-        await office.deliver(letter_id)
+        await emails.deliver(letter_id)
     before = await database.reads.fetchrow("SELECT * FROM identity.link")
     for _ in range(times):
         with pytest.raises(Outage):
-            await office.deliver(letter_id)
+            await emails.deliver(letter_id)
     after = await database.reads.fetchrow("SELECT * FROM identity.link")
     assert after["issued_at"] == before["issued_at"]
     assert after["expires_at"] > before["expires_at"]

@@ -92,7 +92,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
         return [row["type"].removeprefix("identity.login.") for row in rows]
 
 
-def a_door(database: Database, **settings: Any) -> Door:
+def open_limiter(database: Database, **settings: Any) -> Door:
     uow, limits, registry = a_uow(database), ThrottleSettings(**settings), CollectorRegistry()
     sieges = Sieges(limits.failures, registry)
     throttle = Throttle(
@@ -102,6 +102,6 @@ def a_door(database: Database, **settings: Any) -> Door:
 
 
 @pytest.fixture
-async def door(database: Database) -> Door:
+async def limiter(database: Database) -> Door:
     """Return a throttle with the settings that ship."""
-    return a_door(database)
+    return open_limiter(database)

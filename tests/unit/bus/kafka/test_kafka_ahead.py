@@ -213,8 +213,8 @@ async def test_a14_partitions_that_do_not_answer_are_named_once(
 ) -> None:
     no_leader(cluster)
     assert [await guard.allows() for _ in range(5)] == [True] * 5
-    told = [one for one in caplog.records if one.message == "relay.kafka_not_compared"]
-    assert [(one.topic, one.partition) for one in told] == [tuple(SILENT)]
+    reported = [one for one in caplog.records if one.message == "relay.kafka_not_compared"]
+    assert [(one.topic, one.partition) for one in reported] == [tuple(SILENT)]
 
 
 async def test_a14_a_topic_that_was_compared_does_not_wait_again(

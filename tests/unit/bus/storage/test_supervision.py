@@ -65,9 +65,9 @@ async def test_c1_a_worker_begins_again_whatever_ends_it(
 
     await asyncio.wait_for(supervise("kafka relay", work), 10)
     assert rounds == [0, 1, 2]
-    told = [one for one in caplog.records if one.message == "bus.worker_failed"]
+    reported = [one for one in caplog.records if one.message == "bus.worker_failed"]
     # The same again at once is not told again.
-    assert [one.worker for one in told] == ["kafka relay"]  # type: ignore[attr-defined]
+    assert [one.worker for one in reported] == ["kafka relay"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("moment", ["at work", "between two attempts"])

@@ -15,7 +15,7 @@ DEADLINE_SECONDS = 10
 
 
 @pytest.fixture
-def told(department: Department) -> Sequence[bool]:
+def notifications(department: Department) -> Sequence[bool]:
     """Return what the department says, as it says it."""
     heard: list[bool] = []
     department.on_recovery(heard.append)
@@ -59,21 +59,21 @@ async def turn() -> None:
 
 
 async def test_one_that_is_back_says_so(
-    opened: Opened, once: Call, department: Department, told: Sequence[bool]
+    opened: Opened, once: Call, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(200)) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
         await fails(api.send(once))
-        assert (department.state, told) == ("down", [])
+        assert (department.state, notifications) == ("down", [])
         await api.send(once)
         await turn()
         await api.send(once)
         await turn()
-    assert (department.state, told) == ("ok", [True])
+    assert (department.state, notifications) == ("ok", [True])
 
 
 async def test_one_that_refuses_govid_itself_is_not_back(
-    opened: Opened, once: Call, department: Department, told: Sequence[bool]
+    opened: Opened, once: Call, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(401)) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
@@ -81,38 +81,38 @@ async def test_one_that_refuses_govid_itself_is_not_back(
         await api.send(once)
         api.breaker.trip()
         await turn()
-    assert (department.state, told) == ("down", [])
+    assert (department.state, notifications) == ("down", [])
 
 
 @pytest.mark.usefixtures("later")
 async def test_it_says_so_again_to_whoever_was_refused_in_that_moment(
-    opened: Opened, once: Call, told: Sequence[bool]
+    opened: Opened, once: Call, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(200)) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
         await fails(api.send(once))
         await api.send(once)
-        await until(lambda: len(told) == 2)
-    assert told == [True, True]
+        await until(lambda: len(notifications) == 2)
+    assert notifications == [True, True]
 
 
 @pytest.mark.usefixtures("swift")
 async def test_after_each_rest_somebody_is_asked_to_look(
-    opened: Opened, once: Call, told: Sequence[bool]
+    opened: Opened, once: Call, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500)) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
         await fails(api.send(once))
-        await until(lambda: len(told) >= 2)
+        await until(lambda: len(notifications) >= 2)
         await fails(api.send(once))
-        found = len(told)
-        await until(lambda: len(told) >= found + 2)
-    assert set(told) == {False}
+        found = len(notifications)
+        await until(lambda: len(notifications) >= found + 2)
+    assert set(notifications) == {False}
 
 
 @pytest.mark.usefixtures("swift")
 async def test_after_a_look_that_proves_nothing_somebody_is_asked_to_look_again(
-    opened: Opened, once: Call, told: Sequence[bool]
+    opened: Opened, once: Call, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(200, b"<p>", kind="text/html")) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
@@ -120,13 +120,13 @@ async def test_after_a_look_that_proves_nothing_somebody_is_asked_to_look_again(
         with pytest.raises(Unusable):
             await api.send(once)
         assert api.breaker.state is BreakerState.HALF_OPEN
-        found = len(told)
-        await until(lambda: len(told) >= found + 2)
-    assert set(told) == {False}
+        found = len(notifications)
+        await until(lambda: len(notifications) >= found + 2)
+    assert set(notifications) == {False}
 
 
 async def test_an_interface_that_is_back_does_not_wait_for_the_others(
-    opened: Opened, once: Call, department: Department, told: Sequence[bool]
+    opened: Opened, once: Call, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(500), reply(200)) as server:
         away = opened(server.url, failures_to_open=1, rest_seconds=600)
@@ -135,18 +135,18 @@ async def test_an_interface_that_is_back_does_not_wait_for_the_others(
         await fails(back.send(once))
         await back.send(once)
         await turn()
-    assert (department.state, told) == ("down", [True])
+    assert (department.state, notifications) == ("down", [True])
 
 
 async def test_one_that_is_closed_asks_nobody_any_more(
-    opened: Opened, once: Call, department: Department, told: Sequence[bool]
+    opened: Opened, once: Call, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500)) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
         await fails(api.send(once))
         await department.close()
     assert [timer.cancelled() for timer in department._timers.values()] == [True]
-    assert told == []
+    assert notifications == []
 
 
 async def test_a_call_that_fails_as_it_is_closed_asks_nobody(

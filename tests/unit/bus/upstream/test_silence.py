@@ -47,8 +47,16 @@ async def test_i9_a_log_line_names_the_route_by_its_template(
     async with Loopback(reply(200, CANARY, x_amz_cf_id="abc")) as server:
         await opened(server.url).send(call)
     (line,) = [record.__dict__ for record in caplog.records if record.name.startswith("govid")]
-    told = ("department", "operation", "method", "route", "outcome", "attempt", "upstream_id")
-    assert [line[name] for name in told] == [
+    notifications = (
+        "department",
+        "operation",
+        "method",
+        "route",
+        "outcome",
+        "attempt",
+        "upstream_id",
+    )
+    assert [line[name] for name in notifications] == [
         *("nhs", "patient.read", "GET", "/Patient/{nhsNumber}", "200", 1, "abc"),
     ]
 

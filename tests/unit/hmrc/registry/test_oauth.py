@@ -26,7 +26,7 @@ def simulator() -> HmrcSimulator:
 
 
 @pytest.fixture
-async def desk(simulator: HmrcSimulator) -> AsyncIterator[TokenDesk]:
+async def token_client(simulator: HmrcSimulator) -> AsyncIterator[TokenDesk]:
     department = Department("hmrc", transport=in_process(simulator.application))
     credentials = Credentials(
         client_id=simulator.client_id, client_secret=lambda: simulator.client_secret
@@ -37,10 +37,10 @@ async def desk(simulator: HmrcSimulator) -> AsyncIterator[TokenDesk]:
 
 @pytest.mark.parametrize(("seconds", "issued"), [(11_519, 1), (11_520, 2)])
 async def test_a_token_is_kept_for_four_fifths_of_four_hours(
-    desk: TokenDesk, simulator: HmrcSimulator, seconds: float, issued: int
+    token_client: TokenDesk, simulator: HmrcSimulator, seconds: float, issued: int
 ) -> None:
     clock = Ticking()
-    tokens = desk.cache(clock)
+    tokens = token_client.cache(clock)
     await tokens.get()
     clock.seconds = seconds
     await tokens.get()
@@ -51,8 +51,8 @@ async def test_as_long_as_credentials_are_refused_nobody_is_told_that_hmrc_is_ba
     simulator: HmrcSimulator,
 ) -> None:
     department = Department("hmrc", transport=in_process(simulator.application))
-    told: list[bool] = []
-    department.on_recovery(told.append)
+    reported: list[bool] = []
+    department.on_recovery(reported.append)
     credentials = Credentials(client_id=simulator.client_id, client_secret=lambda: "another")
     api = department.api("oauth", BASE_URL, Policy(rest_seconds=0))
     tokens = TokenDesk(api, credentials).cache()
@@ -63,7 +63,7 @@ async def test_as_long_as_credentials_are_refused_nobody_is_told_that_hmrc_is_ba
     passed = asyncio.Event()
     asyncio.get_running_loop().call_later(0, passed.set)
     await passed.wait()
-    assert True not in told
+    assert True not in reported
     assert department.state == "down"
     await department.close()
 

@@ -173,12 +173,12 @@ async def test_a_turn_that_nobody_waits_for_is_kept(crowd: Crowd) -> None:
 
 
 async def test_who_waits_is_counted() -> None:
-    told: list[int] = []
-    crowd = Crowd(Turns(1, 4, told.append))
+    reported: list[int] = []
+    crowd = Crowd(Turns(1, 4, reported.append))
     await crowd.come("1a", "1a", "1b")
-    assert told == [1, 2]
+    assert reported == [1, 2]
     await crowd.serve()
-    assert told == [1, 2, 1, 0]
+    assert reported == [1, 2, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ ATTACKS = pytest.mark.parametrize(
     [(IPV6_56, 1), (IPV6_48, 1), (IPV4_24, 1), (MIXED, 2), (["192.0.2.1"] * 256, 1)],
     ids=["ipv6/56", "ipv6/48", "ipv4/24", "mixed", "one address"],
 )
-ROOM = 64
+CAPACITY = 64
 
 
 class Town(Crowd):
@@ -223,40 +223,40 @@ class Town(Crowd):
 
 
 @pytest.fixture
-async def town() -> Town:
+async def population() -> Town:
     """Return the town before one turn, which is taken, with room for as many as in production."""
-    town = Town(Turns(1, ROOM))
-    await town.turns.acquire(asker("0z"))
-    return town
+    population = Town(Turns(1, CAPACITY))
+    await population.turns.acquire(asker("0z"))
+    return population
 
 
 @ATTACKS
 async def test_an_owner_gets_in_and_is_next_whoever_fills_the_queue(
-    town: Town, attackers: list[str], wide_networks: int
+    population: Town, attackers: list[str], wide_networks: int
 ) -> None:
-    await town.come(*attackers)
-    await town.come("198.51.100.7")
-    await town.come(*attackers)
+    await population.come(*attackers)
+    await population.come("198.51.100.7")
+    await population.come(*attackers)
     await asyncio.sleep(0)
-    assert len(town.refused) == 2 * len(attackers) + 1 - ROOM
-    served = await town.serve()
+    assert len(population.refused) == 2 * len(attackers) + 1 - CAPACITY
+    served = await population.serve()
     assert served.index("198.51.100.7") == wide_networks
-    assert "198.51.100.7" not in town.refused
+    assert "198.51.100.7" not in population.refused
 
 
 @ATTACKS
 async def test_two_networks_of_owners_share_the_queue_with_the_attackers(
-    town: Town, attackers: list[str], wide_networks: int
+    population: Town, attackers: list[str], wide_networks: int
 ) -> None:
     owners = [
         f"{network}.{number}" for number in range(12) for network in ("198.51.100", "203.0.113")
     ]
-    await town.come(*attackers)
-    await town.come(*owners)
-    await town.come(*attackers)
-    served = await town.serve()
+    await population.come(*attackers)
+    await population.come(*owners)
+    await population.come(*attackers)
+    served = await population.serve()
     assert [one for one in served if one in owners] == owners
-    assert len(served) == ROOM
+    assert len(served) == CAPACITY
     assert served.index(owners[-1]) == 12 * (wide_networks + 2) - 1
 
 
@@ -272,14 +272,14 @@ async def test_two_networks_of_owners_share_the_queue_with_the_attackers(
     ids=["/48", "/16", "/56", "/24", "/64"],
 )
 async def test_an_owner_gets_in_from_within_a_wider_network_of_the_attackers(
-    town: Town, attackers: list[str], owner: str
+    population: Town, attackers: list[str], owner: str
 ) -> None:
-    await town.come(*attackers)
-    await town.come(owner)
-    await town.come(*attackers)
-    served = await town.serve()
+    await population.come(*attackers)
+    await population.come(owner)
+    await population.come(*attackers)
+    served = await population.serve()
     assert served.index(owner) == 1
-    assert owner not in town.refused
+    assert owner not in population.refused
 
 
 def full_queues() -> st.SearchStrategy[tuple[int, list[str]]]:

@@ -170,9 +170,9 @@ def test_f14_an_organisation_of_which_nothing_is_known_is_left_out(reason: str, 
 
 
 def test_headers_are_resources_in_base64() -> None:
-    told = {name: json.loads(b64decode(value)) for name, value in headers(SENDER).items()}
-    assert told["NHSD-End-User-Organisation"]["identifier"][0]["value"] == "Y12345"
-    assert told["NHSD-Requesting-Software"]["resourceType"] == "Device"
+    reported = {name: json.loads(b64decode(value)) for name, value in headers(SENDER).items()}
+    assert reported["NHSD-End-User-Organisation"]["identifier"][0]["value"] == "Y12345"
+    assert reported["NHSD-Requesting-Software"]["resourceType"] == "Device"
     assert json.loads(b64decode(target("2000099999"))) == {
         "system": "https://fhir.nhs.uk/Id/dos-service-id",
         "value": "2000099999",

@@ -54,8 +54,10 @@ async def test_a_life_is_read_as_a_string_and_as_a_number(
 ) -> None:
     endpoint, seconds = Granting(life, kind), Seconds()
     department = Department("nhs", transport=in_process(endpoint))
-    desk = TokenDesk(department.api("oauth", "http://nhs.example"), credentials, SystemClock())
-    tokens = desk.cache(seconds)
+    token_client = TokenDesk(
+        department.api("oauth", "http://nhs.example"), credentials, SystemClock()
+    )
+    tokens = token_client.cache(seconds)
     await tokens.get()
     seconds.now = at
     assert await tokens.get() == "t"
