@@ -134,7 +134,7 @@ class TestBodies:
             "auth_provider",
         ],
     )
-    async def test_nobody_assigns_what_is_not_theirs(self, visitor: Client, extra: str) -> None:
+    async def test_no_one_assigns_what_is_not_theirs(self, visitor: Client, extra: str) -> None:
         answer = await visitor.register(**{extra: "verified"})
         assert answer.status_code == 422
         assert [fault["type"] for fault in answer.json()["errors"]] == ["unknown_field"]
@@ -225,7 +225,7 @@ class TestAddresses:
         assert "secret-word" not in answer.text
 
     @pytest.mark.parametrize("query", ["limit=1&limit=2", "limit=1&%6cimit=2", "limit&limit"])
-    async def test_a_parameter_that_stands_twice_is_a_422(
+    async def test_a_parameter_that_occurs_twice_is_a_422(
         self, visitor: Client, genuine: str, query: str
     ) -> None:
         answer = await visitor.get(f"/api/nhs/patients?{query}", genuine)
@@ -271,7 +271,7 @@ class TestLookAlikes:
         assert answer.headers["vary"] == "Origin"
 
 
-async def test_the_same_body_means_the_same_to_everybody(visitor: Client) -> None:
+async def test_the_same_body_means_the_same_to_everyone(visitor: Client) -> None:
     doubled = b'{"email": "a@example.com", "email": "b@example.com", "password": "x"}'
     answer = await visitor.post_raw(LOGIN, doubled)
     assert answer.status_code == 422

@@ -123,7 +123,7 @@ async def test_r9_another_form_of_a_good_token(
     is_refused(await visitor.get(PROFILE, forge(genuine)))
 
 
-async def test_r9_key_ids_that_nobody_knows_fetch_nothing(visitor: Client, genuine: str) -> None:
+async def test_r9_key_ids_that_no_one_knows_fetch_nothing(visitor: Client, genuine: str) -> None:
     header, claims = parts(genuine)
     before = (await visitor.get("/.well-known/jwks.json")).json()
     answers = [
@@ -214,7 +214,7 @@ class TestWithTheRightKey:
         is_refused(await insider.get(PROFILE, forged))
 
     @pytest.mark.parametrize("claim", ["sub", "exp", "aud"])
-    async def test_r9_a_claim_that_stands_twice(
+    async def test_r9_a_claim_that_occurs_twice(
         self, insider: Client, shared_secret_token: str, claim: str
     ) -> None:
         header, claims = parts(shared_secret_token)
@@ -222,7 +222,7 @@ class TestWithTheRightKey:
         doubled = f'{{"{claim}": {json.dumps(claims[claim])}, {text[1:]}'
         is_refused(await insider.get(PROFILE, signed(header, doubled, SECRET)))
 
-    async def test_r9_a_header_member_that_stands_twice(
+    async def test_r9_a_header_member_that_occurs_twice(
         self, insider: Client, shared_secret_token: str
     ) -> None:
         header, claims = parts(shared_secret_token)

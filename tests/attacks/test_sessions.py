@@ -39,7 +39,7 @@ async def test_r11_of_parallel_uses_one_succeeds_and_all_is_dead(client: Client)
     assert (await client.get(PROFILE, session["access_token"])).status_code == 401
 
 
-async def test_r11_another_client_gets_nothing_and_harms_nobody(client: Client) -> None:
+async def test_r11_another_client_gets_nothing_and_harms_no_one(client: Client) -> None:
     session = await opened(client)
     body = {"refresh_token": session["refresh_token"], "client_id": "evil"}
     assert (await client.post(REFRESH, body)).status_code == 401
@@ -67,7 +67,7 @@ async def test_r9_an_access_token_renews_nothing(client: Client) -> None:
     assert answer.status_code == 401
 
 
-async def test_nobody_chooses_the_id_of_a_session(client: Client) -> None:
+async def test_no_one_chooses_the_id_of_a_session(client: Client) -> None:
     await client.register()
     body = {"email": NIN["email"], "password": PASSWORD, "session_id": "0" * 32, "sid": "x"}
     assert (await client.post("/api/auth/sessions", body)).status_code == 422
@@ -79,7 +79,7 @@ async def test_nobody_chooses_the_id_of_a_session(client: Client) -> None:
 @pytest.mark.parametrize(
     "sid", ["0190a5a0-0000-7000-8000-000000000001", "1 OR 1=1", "..%2f..", "%00"]
 )
-async def test_r20_a_session_of_nobody_and_of_another_are_the_same_404(
+async def test_r20_a_session_of_no_one_and_of_another_are_the_same_404(
     client: Client, sid: str
 ) -> None:
     session = await opened(client)

@@ -108,7 +108,7 @@ def test_what_a_writer_gave_up_and_happened_is_a_ghost() -> None:
     assert broken(ledger(given_up={2})) == Verdict(ghosts=1)
 
 
-def test_an_event_of_nobodys_command_is_a_ghost() -> None:
+def test_an_event_of_no_command_is_a_ghost() -> None:
     ghost = record("requests", 2, B, 0)
     assert broken(requests=[*a_good_run().requests, ghost]) == Verdict(ghosts=1)
 
@@ -128,7 +128,7 @@ def test_the_order_of_notices_is_the_one_in_which_kafka_has_them() -> None:
     assert broken(**two_notices_of_one_holder(1, 2)) == Verdict(reordered=1)
 
 
-def test_what_overtook_what_is_told() -> None:
+def test_what_overtook_what_is_reported() -> None:
     reported = judge(ledger(), a_good_run(results=a_good_run().results[::-1]))
     assert reported.examples == [f"results {A} 2 before 1"]
 

@@ -43,7 +43,7 @@ async def test_people_register_while_departments_are_away_and_all_are_verified_l
     )
 
 
-async def test_a_department_that_hangs_keeps_nobody_from_the_other(
+async def test_a_department_that_hangs_keeps_no_one_from_the_other(
     cluster_database: str, simulators: Simulators, tmp_path: Path
 ) -> None:
     extra = {**FLOOR_OF_HASHES, **simulators.settings()}

@@ -13,7 +13,7 @@ REGISTRATIONS = 60
 pytestmark = [pytest.mark.kafka, pytest.mark.database, pytest.mark.slow, pytest.mark.timeout(180)]
 
 
-async def test_a_killed_server_loses_nobody_and_says_nothing_twice(
+async def test_a_killed_server_loses_no_one_and_says_nothing_twice(
     cluster_database: str, broker: Broker, tmp_path: Path
 ) -> None:
     govid = Govid(

@@ -89,7 +89,7 @@ async def test_r20_of_fifty_bookings_at_once_one_succeeds(client: Client) -> Non
     assert refused.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_wish_without_a_slot_is_decided_as_ever_and_cannot_be_moved(
+async def test_an_appointment_request_without_a_slot_is_decided_as_ever_and_cannot_be_moved(
     client: Client,
 ) -> None:
     token = await client.citizen()

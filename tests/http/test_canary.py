@@ -138,7 +138,7 @@ class TestDeath:
             "GOVID_SIMULATE_DEATH_DELAY_SECONDS": 4,
         }
 
-    async def test_canaries_stay_inside_when_somebody_dies(
+    async def test_canaries_stay_inside_when_a_person_dies(
         self,
         capfd: pytest.CaptureFixture[str],
         client: Client,

@@ -107,7 +107,9 @@ async def test_d2_the_total_counts_for_every_network(dialler: Dialler) -> None:
     assert (await dialler.refused("127.0.0.8")).startswith(b"HTTP/1.1 503 ")
 
 
-async def test_d2_a_connection_that_ends_makes_room(dialler: Dialler, crowd: list[Pair]) -> None:
+async def test_d2_a_connection_that_ends_frees_capacity(
+    dialler: Dialler, crowd: list[Pair]
+) -> None:
     reader, writer = crowd[0]
     writer.write(REQUEST[:-2] + b"Connection: close\r\n\r\n")
     await asyncio.wait_for(reader.read(), 5)

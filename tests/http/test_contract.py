@@ -95,7 +95,7 @@ async def test_patients(client: Client) -> None:
     assert (await client.get("/api/nhs/patients", token)).json() == [patient]
 
 
-async def test_nobody_sees_the_records_of_another(client: Client) -> None:
+async def test_no_one_sees_the_records_of_another(client: Client) -> None:
     one = await client.citizen()
     other = await client.citizen(email="other@example.com", identifierValue="AB123457D")
     record = {"name": "Jane Smith", "nhsNumber": "9434765919"}

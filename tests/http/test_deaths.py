@@ -30,7 +30,7 @@ async def until_parked(connection: Any) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_it_has_found_nobody_and_blocks_nobody(client: Client, connection: Any) -> None:
+async def test_it_has_found_no_one_and_blocks_no_one(client: Client, connection: Any) -> None:
     await until_parked(connection)
     assert (await client.register()).status_code == 201
     assert (await client.register(NHS)).status_code == 201

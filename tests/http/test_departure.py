@@ -181,7 +181,7 @@ async def test_e10_a_notice_that_waits_is_not_taken_back_by_closing(
     assert [row["kind"] for row in rows] == [*waiting, "account_closed"]
 
 
-async def test_letters_with_links_that_have_not_left_go_with_the_account(
+async def test_emails_with_links_that_have_not_left_go_with_the_account(
     client: Client, database: Database
 ) -> None:
     token = await client.citizen()

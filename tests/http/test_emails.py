@@ -135,7 +135,7 @@ async def test_r12_a_link_to_another_address_dies_with_the_password(
     assert await confirm(client, link) == SPENT
 
 
-async def test_r12_a_letter_that_waits_is_taken_back_by_another_password(
+async def test_r12_an_email_that_waits_is_taken_back_by_another_password(
     client: Client, mailbox: Mailbox, database: Database
 ) -> None:
     token = await client.citizen()
@@ -146,7 +146,7 @@ async def test_r12_a_letter_that_waits_is_taken_back_by_another_password(
     assert await waiting(database) == ["email_change_requested", "password_changed"]
 
 
-async def test_r12_a_letter_that_waits_is_taken_back_by_a_reset(
+async def test_r12_an_email_that_waits_is_taken_back_by_a_reset(
     client: Client, mailbox: Mailbox, database: Database
 ) -> None:
     token = await client.citizen()
@@ -161,7 +161,7 @@ async def test_r12_a_letter_that_waits_is_taken_back_by_a_reset(
     assert await waiting(database) == ["email_change_requested", "password_changed"]
 
 
-async def test_r4_whether_an_address_is_taken_is_not_told(
+async def test_r4_whether_an_address_is_taken_is_not_reported(
     client: Client, mailbox: Mailbox, database: Database
 ) -> None:
     await client.register(NHS)
@@ -193,7 +193,7 @@ async def test_e9_an_export_shows_the_request_for_another_address_and_not_its_ou
     assert held["links"][0]["used_at"] is None
 
 
-async def test_e9_a_link_that_was_sent_to_nobody_is_in_no_mail(
+async def test_e9_a_link_that_was_sent_to_no_address_is_in_no_mail(
     client: Client, mailbox: Mailbox, database: Database
 ) -> None:
     await client.register(NHS)
@@ -226,7 +226,7 @@ async def nothing(client: Client, address: str) -> None:
 
 
 @pytest.mark.parametrize("spend", [nothing, resets, changes, resets_and_changes])
-async def test_e10_what_strangers_ask_for_silences_no_letter_to_an_owner(
+async def test_e10_what_strangers_ask_for_silences_no_email_to_an_owner(
     client: Client, mailbox: Mailbox, database: Database, spend: Spending
 ) -> None:
     token = await client.citizen()
@@ -267,7 +267,7 @@ async def test_e10_an_address_is_changed_under_its_owners_eyes_whatever_stranger
 
 @pytest.mark.parametrize("address", [NEW, NHS["email"], NHS["email"].upper()])
 @pytest.mark.parametrize("spend", [nothing, resets, changes])
-async def test_e9_no_export_tells_whether_an_address_has_had_its_letters(
+async def test_e9_no_export_tells_whether_an_address_has_had_its_emails(
     client: Client, database: Database, spend: Spending, address: str
 ) -> None:
     await client.register(NHS)
@@ -289,7 +289,7 @@ async def test_e9_no_export_tells_whether_an_address_has_had_its_letters(
 
 
 @pytest.mark.parametrize("address", [NEW, NHS["email"], NHS["email"].upper()])
-async def test_e9_no_export_tells_whether_a_letter_has_somewhere_to_go(
+async def test_e9_no_export_tells_whether_an_email_has_somewhere_to_go(
     client: Client, mailbox: Mailbox, database: Database, address: str
 ) -> None:
     await client.register(NHS)

@@ -23,7 +23,7 @@ async def test_every_answer_has_the_security_headers(visitor: Client, path: str)
     assert "strict-transport-security" not in headers
 
 
-async def test_the_process_time_is_told(visitor: Client) -> None:
+async def test_the_process_time_is_reported(visitor: Client) -> None:
     elapsed_ms = float((await visitor.get("/")).headers["x-process-time-ms"])
     assert 0 < elapsed_ms < 10_000
 
@@ -120,7 +120,7 @@ class TestOrigins:
         assert answer.status_code == 204
         assert [n for n in answer.headers if n.startswith("access-control")] == []
 
-    async def test_under_https_browsers_are_told_to_stay_there(self, client: Client) -> None:
+    async def test_under_https_browsers_are_asked_to_stay_there(self, client: Client) -> None:
         answer = await client.get("/")
         assert answer.headers["strict-transport-security"] == (
             "max-age=31536000; includeSubDomains"

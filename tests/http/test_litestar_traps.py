@@ -39,7 +39,7 @@ async def test_trap_2_every_route_but_the_public_ones_wants_a_token(visitor: Cli
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "DELETE", "PUT", "PATCH"])
-async def test_trap_2_what_is_told_without_a_token_is_methods_only(
+async def test_trap_2_what_is_reported_without_a_token_is_methods_only(
     visitor: Client, method: str
 ) -> None:
     answer = await visitor.http.request(method, PROFILE)

@@ -146,7 +146,7 @@ async def test_sign_ins_are_counted_by_outcome(client: Client, database: Databas
     }
 
 
-async def test_i9_no_label_holds_anybodys_data(client: Client) -> None:
+async def test_i9_no_label_holds_anyones_data(client: Client) -> None:
     token = await client.citizen(NIN)
     await client.until_status(token, "verified")
     await client.until_status(await client.citizen(NHS), "verified")
@@ -199,7 +199,12 @@ async def test_a12_an_alarm_hears_of_the_first_of_its_kind(client: Client, alarm
 
 
 def test_alarms_that_wait_for_a_first_increase_are_found() -> None:
-    assert {"InboxUnreadable", "InboxConflict", "NoticeUnreadable", "BruteForce"} <= watched().keys()
+    assert {
+        "InboxUnreadable",
+        "InboxConflict",
+        "NoticeUnreadable",
+        "BruteForce",
+    } <= watched().keys()
 
 
 def test_what_is_documented_exists() -> None:

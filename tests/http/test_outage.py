@@ -4,7 +4,7 @@ from tests.backends import postgres
 from tests.http.client import NHS, Client
 
 
-async def test_govid_says_so_and_comes_back_with_nothing(
+async def test_govid_reports_it_and_comes_back_with_nothing(
     client: Client, postgres_server: str, database_url: str
 ) -> None:
     token = await client.citizen()

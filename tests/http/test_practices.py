@@ -76,7 +76,7 @@ async def decided(client: Client, token: str, where: str) -> Any:
     return found
 
 
-async def test_a_wish_becomes_an_appointment_in_the_practices_diary(
+async def test_an_appointment_request_becomes_an_appointment_in_the_practices_diary(
     client: Client, simulator: NhsSimulator, monday: date
 ) -> None:
     token = await patient(client)
@@ -113,7 +113,7 @@ async def test_a_slot_is_found_and_booked_there(
     assert [one.status for one in simulator.diary.of_patient(PATIENT)] == ["booked"]
 
 
-async def test_what_no_practice_was_named_for_is_offered_by_nobody(
+async def test_what_no_practice_was_named_for_is_offered_by_no_one(
     client: Client, monday: date
 ) -> None:
     token = await client.citizen()
@@ -134,7 +134,7 @@ async def test_what_no_practice_was_named_for_is_offered_by_nobody(
         ),
     ],
 )
-async def test_nobody_books_in_anothers_name(
+async def test_no_one_books_in_anothers_name(
     client: Client, simulator: NhsSimulator, path: str, appointment_request: dict[str, Any]
 ) -> None:
     await patient(client)

@@ -95,7 +95,7 @@ async def test_a_missing_token_asks_for_one(visitor: Client) -> None:
     assert answer.json()["type"] == "urn:govid:problem:authentication-required"
 
 
-async def test_a_taken_email_and_a_taken_number_say_so(client: Client) -> None:
+async def test_a_taken_email_and_a_taken_number_are_named(client: Client) -> None:
     assert (await client.register()).status_code == 201
     email = await client.register(identifierValue="AB123457D")
     assert email.status_code == 400

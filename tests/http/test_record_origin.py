@@ -71,7 +71,7 @@ async def test_e8_a_blocked_holder_keeps_the_number(client: Client, database: Da
 
 
 @pytest.mark.parametrize("number", ["9434765919", "943 476 5919"])
-async def test_e8_ones_own_number_and_a_number_of_nobody_are_filed(
+async def test_e8_ones_own_number_and_a_number_of_no_one_are_filed(
     client: Client, database: Database, number: str
 ) -> None:
     holder = await verified(client)
@@ -91,7 +91,7 @@ async def test_e8_a_claim_that_failed_reserves_no_number(client: Client) -> None
     assert (await client.post(PATIENTS, record("9693632109"), token)).status_code == 201
 
 
-async def test_e8_after_ten_refusals_a_day_nothing_more_is_told(
+async def test_e8_after_ten_refusals_a_day_nothing_more_is_reported(
     client: Client, database: Database
 ) -> None:
     await verified(client)

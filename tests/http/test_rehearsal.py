@@ -43,7 +43,7 @@ async def test_who_is_introduced_to_hmrc_is_matched(client: Client) -> None:
     assert (await client.until_status(token, "verified"))["assurance"] == "P2"
 
 
-async def test_a_department_fails_until_it_is_told_to_stop(client: Client) -> None:
+async def test_a_department_fails_until_it_is_asked_to_stop(client: Client) -> None:
     token = await client.citizen()
     await client.until_status(token, "verified")
     slots = f"/api/nhs/slots?specialty=Cardiology&date={datetime.now(UTC).date()}"

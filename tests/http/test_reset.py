@@ -207,7 +207,7 @@ async def test_enough_links_are_enough(
     assert await login(client, PASSWORD) == 200
 
 
-async def test_the_token_is_stored_as_a_digest_and_stands_in_no_event(
+async def test_the_token_is_stored_as_a_digest_and_is_in_no_event(
     client: Client, mailbox: Mailbox, database: Database
 ) -> None:
     await client.register()

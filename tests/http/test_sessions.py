@@ -83,7 +83,7 @@ async def test_r11_twenty_parallel_renewals_are_one_success_and_the_end(client: 
     [("", 401), ("x", 401), ("a" * 43, 401), ("🔑" * 10, 401), ("\x00", 422), ("a" * 1025, 422)],
     ids=["none", "short", "unknown", "emoji", "nul", "long"],
 )
-async def test_a_refresh_token_of_nobody_is_refused(
+async def test_a_refresh_token_of_no_account_is_refused(
     visitor: Client, token: str, status: int
 ) -> None:
     answer = await visitor.post(REFRESH, {"refresh_token": token})
@@ -100,7 +100,7 @@ async def test_an_access_token_renews_nothing_and_a_refresh_token_reads_nothing(
     await refused(client, grant["refresh_token"])
 
 
-async def test_somebody_sees_their_sessions_and_nobody_elses(client: Client) -> None:
+async def test_a_person_sees_their_own_sessions_only(client: Client) -> None:
     mine, theirs = await begun(client), await begun(client, NHS)
     more = await signed_in(client)
     answer = await client.get(SESSIONS, mine["access_token"])
@@ -139,7 +139,7 @@ async def test_a_session_of_ones_own_can_be_ended(client: Client) -> None:
     await refused(client, more["access_token"])
 
 
-async def test_a_session_of_somebody_else_does_not_exist(client: Client) -> None:
+async def test_a_session_of_another_person_does_not_exist(client: Client) -> None:
     mine, theirs = await begun(client), await begun(client, NHS)
     headers = {"Authorization": f"Bearer {mine['access_token']}", "X-Correlation-ID": "c-1"}
     paths = [f"{SESSIONS}/{theirs['session_id']}", f"{SESSIONS}/{uuid4()}"]

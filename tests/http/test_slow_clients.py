@@ -30,7 +30,7 @@ async def test_a_body_that_does_not_come_is_a_408(shared_server: str) -> None:
     writer.close()
 
 
-async def test_a_client_that_leaves_harms_nobody(shared_server: str, visitor: Client) -> None:
+async def test_a_client_that_leaves_harms_no_one(shared_server: str, visitor: Client) -> None:
     address = urlsplit(shared_server)
     _, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(HEAD + b"{")

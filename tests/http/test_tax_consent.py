@@ -105,7 +105,7 @@ async def test_no_data_is_a_problem_of_its_own(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", [CONSENT, YEAR, "/api/hmrc/tax-account?since=2024-04-06"])
-async def test_nobody_is_served_without_a_token(visitor: Client, path: str) -> None:
+async def test_no_one_is_served_without_a_token(visitor: Client, path: str) -> None:
     assert (await visitor.get(path)).status_code == 401
 
 

@@ -50,7 +50,7 @@ async def test_r4_unknown_wrong_and_locked_get_the_same_answer_to_the_byte(
     assert names == [names[0]] * 4
 
 
-async def test_r4_a_blocked_account_is_told_so_by_its_password_only(
+async def test_r4_a_blocked_account_is_informed_by_its_password_only(
     client: Client, database_url: str
 ) -> None:
     await client.register()
@@ -63,7 +63,7 @@ async def test_r4_a_blocked_account_is_told_so_by_its_password_only(
     assert seen(wrong) == seen(await login(client, UNKNOWN, PASSWORD))
 
 
-async def test_r4_registering_signs_nobody_in(client: Client) -> None:
+async def test_r4_registering_signs_no_one_in(client: Client) -> None:
     answer = await client.register()
     assert answer.status_code == 201
     assert "token" not in answer.text
@@ -128,7 +128,7 @@ class TestProxies:
             client, ["198.51.100.1", "198.51.100.1", "198.51.100.2", "198.51.100.2, 10.0.0.1"]
         ) == [401, 429, 401, 429]
 
-    async def test_r7_what_a_client_writes_itself_stands_too_far_left(self, client: Client) -> None:
+    async def test_r7_what_a_client_writes_itself_is_too_far_left(self, client: Client) -> None:
         assert await self._statuses(
             client, ["1.1.1.1, 198.51.100.1", "2.2.2.2, 198.51.100.1", "10.0.0.9, 198.51.100.1"]
         ) == [401, 429, 429]

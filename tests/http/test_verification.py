@@ -124,7 +124,7 @@ async def test_r16_who_is_not_fails_and_may_try_once_more(
     assert (await client.until_status(token, "verified"))["assurance"] == "P2"
 
 
-async def test_r16_the_third_attempt_is_refused_and_nobody_is_asked(
+async def test_r16_the_third_attempt_is_refused_and_no_one_is_asked(
     client: Client, database: Database
 ) -> None:
     token = await client.citizen(PERSON, **STRANGER)
@@ -155,7 +155,7 @@ async def test_r16_one_number_through_many_accounts_is_looked_up_twice(
     assert (await again(client, token)).status_code == 403
 
 
-async def test_r16_a_death_is_told_nobody_and_is_looked_at(
+async def test_r16_a_death_is_revealed_to_no_one_and_is_looked_at(
     client: Client, database: Database
 ) -> None:
     token = await client.citizen(PERSON, identifierValue="9000000009", **SMITH)

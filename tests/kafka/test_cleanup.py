@@ -63,7 +63,7 @@ async def end(part: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -
     await (part.close() if isinstance(part, AIOKafkaAdminClient) else part.stop())
 
 
-async def test_c1_a_stop_raises_no_cancellation_that_nobody_asked_for(mock_cluster: str) -> None:
+async def test_c1_a_stop_raises_no_cancellation_that_no_one_asked_for(mock_cluster: str) -> None:
     # aiokafka awaits a fetch that it has cancelled: with the stop, its caller would be cancelled.
     consumer = AIOKafkaConsumer(bootstrap_servers=mock_cluster)
     await start(consumer)

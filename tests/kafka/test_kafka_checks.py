@@ -77,7 +77,7 @@ async def settled(replica: House) -> House:
     return replica
 
 
-async def test_c13_a_single_broker_is_told_of(settled: House) -> None:
+async def test_c13_a_single_broker_is_reported(settled: House) -> None:
     names = wanted_topics(settled.settings)
     name = settled.wire(Topic.VERIFICATION_REQUEST)
     await administer(settled, lambda client: client.incremental_alter_configs([unclean(name)]))

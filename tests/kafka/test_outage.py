@@ -67,7 +67,7 @@ async def test_r7_a_frozen_broker_costs_a_producer_and_nothing_else(
     assert await replica.count("parked") == 0
 
 
-async def test_r6_whoever_watches_a_topic_may_leave_although_kafka_is_frozen(
+async def test_r6_who_watches_a_topic_may_leave_although_kafka_is_frozen(
     killable_replica: House, killable_kafka: kafka.Broker
 ) -> None:
     replica = killable_replica

@@ -212,7 +212,7 @@ async def test_r11_rows_that_were_deleted_are_seen_in_kafka(replica: House) -> N
     assert tally.ahead_since is None
 
 
-async def test_r14_what_others_published_is_nobodys_loss(replica: House) -> None:
+async def test_r14_what_others_published_is_no_ones_loss(replica: House) -> None:
     await replica.healthy()
     async with replica.external_producer() as producer:
         topic = replica.wire(Topic.VERIFICATION_RESULT)

@@ -30,7 +30,7 @@ async def test_it_ends_at_the_newest_record_that_was_there(replica: House) -> No
         assert [record.topic async for record in records] == [full] * 3
 
 
-async def test_a_topic_that_does_not_exist_is_told_and_followed_once_it_does(
+async def test_a_topic_that_does_not_exist_is_reported_and_followed_once_it_does(
     kafka_address: str, replica: House
 ) -> None:
     topic, later = replica.wire(Topic.VERIFICATION_REQUEST), f"later-{uuid4()}"

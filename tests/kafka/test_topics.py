@@ -94,7 +94,7 @@ async def test_r3_a_topic_that_was_there_keeps_its_number_of_partitions(
         Topic.ACCESS,
     ],
 )
-async def test_a11_more_partitions_of_a_published_topic_are_told_while_it_runs(
+async def test_a11_more_partitions_of_a_published_topic_are_reported_while_it_runs(
     replica: House, topic: Topic
 ) -> None:
     await replica.healthy()
@@ -237,7 +237,7 @@ def moved(account: UUID, partitions: list[int]) -> list[tuple[int, int]]:
     return [(n, old if n <= last_old else new) for n in range(1, 43)]
 
 
-async def test_a11_the_act_is_recorded_with_its_reason(replica: House, connection: Any) -> None:
+async def test_a11_the_action_is_recorded_with_its_reason(replica: House, connection: Any) -> None:
     await replica.healthy()
     name = replica.wire(Topic.APPOINTMENT_REQUEST)
     await grow(replica, name, 5)

@@ -176,7 +176,7 @@ async def test_a1_receipts_of_a_batch_that_cannot_be_read_are_not_disproved(
     assert (tally.proved, tally.unreadable) == (3, 1)
 
 
-async def test_a14_what_stands_ahead_is_found_beside_batches_that_cannot_be_read(
+async def test_a14_what_is_ahead_is_found_beside_batches_that_cannot_be_read(
     damaged: Damaged, database: Database
 ) -> None:
     async with House(damaged.settings, database).open() as replica:

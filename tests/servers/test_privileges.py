@@ -134,7 +134,7 @@ async def test_c9_tables_whose_rows_change_are_there(
     assert [one for one in found if f" {act} " in one] == missing
 
 
-async def test_c9_act_that_fails_is_named(server: DebianServer) -> None:
+async def test_c9_action_that_fails_is_named(server: DebianServer) -> None:
     await server.execute(
         "CREATE DATABASE copy TEMPLATE template0 ENCODING 'UTF8'",
     )
@@ -175,7 +175,7 @@ async def reached(http: httpx.AsyncClient, status: int, state: str) -> float:
 
 
 @pytest.mark.parametrize(("member", "known"), [(False, False), (True, True)])
-async def test_c12_hidden_transactions_are_not_told_as_none(
+async def test_c12_hidden_transactions_are_not_reported_as_none(
     server: DebianServer, member: bool, known: bool
 ) -> None:
     await server.execute(
@@ -216,7 +216,9 @@ async def test_c13_full_page_writes_off_is_a_warning(server: DebianServer) -> No
     assert warning in found
 
 
-async def test_c13_unsafe_database_is_told_by_health(server: DebianServer, tmp_path: Path) -> None:
+async def test_c13_unsafe_database_is_reported_by_health(
+    server: DebianServer, tmp_path: Path
+) -> None:
     settings = demonstration(server.url(), tmp_path, GOVID_ALLOW_UNSAFE_DATABASE=True)
     with serving(settings) as url:
         async with httpx.AsyncClient(base_url=url, timeout=10) as http:

@@ -172,7 +172,7 @@ async def test_c2_migrations_connect_by_the_same_reader(tls_server: DebianServer
     ("mode", "reported"),
     [("session", None), ("transaction", "transaction"), ("statement", "statement")],
 )
-async def test_c7_pooler_is_told_by_its_mode(
+async def test_c7_pooler_is_reported_by_its_mode(
     server: DebianServer, mode: str, reported: str | None
 ) -> None:
     with pgbouncer(server, mode) as url:

@@ -22,7 +22,7 @@ def simulated_reading(asking_simulator: Asking) -> ReadingTaxes:
     return ReadingTaxes(asking_simulator)
 
 
-async def test_the_tax_of_a_year_is_told_to_the_penny(reading: ReadingTaxes) -> None:
+async def test_the_tax_of_a_year_is_reported_to_the_penny(reading: ReadingTaxes) -> None:
     answer = await reading.year("tax")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     # As text: a number that has been through a float would look the same in Python.
@@ -34,7 +34,7 @@ async def test_the_tax_of_a_year_is_told_to_the_penny(reading: ReadingTaxes) -> 
     )
 
 
-async def test_the_income_of_a_year_is_told(reading: ReadingTaxes) -> None:
+async def test_the_income_of_a_year_is_reported(reading: ReadingTaxes) -> None:
     answer = await reading.year("income")
     assert answer.status_code == 200
     assert answer.json() == {
@@ -49,7 +49,7 @@ async def test_the_income_of_a_year_is_told(reading: ReadingTaxes) -> None:
     }
 
 
-async def test_the_employments_of_a_year_are_told(reading: ReadingTaxes) -> None:
+async def test_the_employments_of_a_year_are_reported(reading: ReadingTaxes) -> None:
     answer = await reading.year("employment")
     assert answer.status_code == 200
     assert answer.json() == {
@@ -64,7 +64,7 @@ async def test_the_employments_of_a_year_are_told(reading: ReadingTaxes) -> None
     }
 
 
-async def test_an_account_is_told(reading: ReadingTaxes) -> None:
+async def test_an_account_is_reported(reading: ReadingTaxes) -> None:
     answer = await reading.account()
     assert answer.status_code == 200
     assert set(answer.json()) == {
@@ -76,7 +76,7 @@ async def test_an_account_is_told(reading: ReadingTaxes) -> None:
     assert '"totalRefundAmount":355.25' in answer.text
 
 
-async def test_an_account_is_told_without_a_day_to_begin_with(reading: ReadingTaxes) -> None:
+async def test_an_account_is_reported_without_a_day_to_begin_with(reading: ReadingTaxes) -> None:
     assert (await reading.account(query="")).status_code == 200
 
 
@@ -106,7 +106,7 @@ async def test_the_reference_is_checked_first_and_then_the_year(
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-async def test_another_persons_year_is_not_told(reading: ReadingTaxes, subject: str) -> None:
+async def test_another_persons_year_is_not_reported(reading: ReadingTaxes, subject: str) -> None:
     assert reported(await reading.year(subject, OTHER_UTR)) == (401, "UNAUTHORIZED")
 
 

@@ -108,7 +108,7 @@ async def test_a_code_gets_a_token_and_one_for_the_next(consenting: Consenting) 
     assert granted["refresh_token"] != granted["access_token"]
 
 
-async def test_a_code_is_good_once(consenting: Consenting) -> None:
+async def test_a_code_works_once(consenting: Consenting) -> None:
     code = await consenting.code()
     first, second = await consenting.exchange(code), await consenting.exchange(code)
     assert first.status_code == 200
@@ -116,7 +116,7 @@ async def test_a_code_is_good_once(consenting: Consenting) -> None:
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(9.9, 200), (10.1, 400)])
-async def test_a_code_is_good_for_ten_minutes(
+async def test_a_code_is_valid_for_ten_minutes(
     consenting: Consenting, clock: MovingClock, minutes: float, status: int
 ) -> None:
     code = await consenting.code()

@@ -54,7 +54,7 @@ async def test_what_is_wrong_with_the_form_is_said_in_order(
     "changes",
     [{"client_id": "somebody"}, {"client_secret": "wrong"}, {"client_secret": "x", "scope": "y"}],
 )
-async def test_who_is_unknown_is_not_told_what_was_wrong(
+async def test_who_is_unknown_does_not_learn_what_was_wrong(
     asking: Asking, changes: dict[str, Any]
 ) -> None:
     assert reported(await asking.token(**changes)) == (

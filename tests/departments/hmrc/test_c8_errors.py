@@ -23,7 +23,7 @@ from tests.integration.departments import StandingClock
         ("Basic eDp5", "INVALID_CREDENTIALS", "Invalid Authentication information provided"),
     ],
 )
-async def test_without_a_token_nobody_is_let_in(
+async def test_without_a_token_no_one_is_let_in(
     asking: Asking, authorization: object, code: str, message: str
 ) -> None:
     for_pdv = await asking.pdv(headers={"Authorization": authorization})
@@ -57,7 +57,7 @@ async def test_a_version_that_there_is_not_is_a_resource_that_there_is_not(
     assert reported(answer) == (404, "MATCHING_RESOURCE_NOT_FOUND")
 
 
-async def test_a_path_that_there_is_not_is_told_in_the_same_words(asking: Asking) -> None:
+async def test_a_path_that_there_is_not_is_reported_in_the_same_words(asking: Asking) -> None:
     answer = await asking.pdv(path="/individuals/authentication/match")
     assert (answer.status_code, answer.json()) == (
         404,

@@ -65,7 +65,7 @@ async def test_pdv_says_401_of_who_is_not_and_not_why(
 
 
 @pytest.mark.parametrize("label", ["text/plain", "application/json"])
-async def test_pdv_says_in_plain_words_that_somebody_has_died_under_either_label(
+async def test_pdv_says_in_plain_words_that_a_person_has_died_under_either_label(
     asking_simulator: Asking, simulator: HmrcSimulator, label: str
 ) -> None:
     simulator.manners.deceased_label = label
@@ -214,7 +214,7 @@ async def test_a_match_is_forgotten_after_some_hours(
 @pytest.mark.parametrize(
     ("version", "status", "code"), [("1.0", 403, "INVALID_UUID"), ("2.0", 404, "NOT_FOUND")]
 )
-async def test_what_is_no_match_id_is_told_in_each_version(
+async def test_what_is_no_match_id_is_reported_in_each_version(
     asking: Asking, version: str, status: int, code: str
 ) -> None:
     assert reported(await asking.matched("abc", version)) == (status, code)

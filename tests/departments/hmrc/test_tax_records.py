@@ -223,7 +223,7 @@ async def test_where_one_knows_something_the_others_no_data_is_no_zero(
     )
 
 
-async def test_where_nobody_knows_anything_there_is_no_data(
+async def test_where_no_one_knows_anything_there_is_no_data(
     connected: Connected, asking: Asking
 ) -> None:
     granted = await consented(connected, asking)
@@ -272,7 +272,7 @@ async def test_after_eighteen_months_consent_is_asked_for_again(
     await connected.department.close()
 
 
-async def test_a_code_is_good_once(connected: Connected, asking: Asking) -> None:
+async def test_a_code_works_once(connected: Connected, asking: Asking) -> None:
     code = await agreed(connected, asking)
     first = await connected.consent_client.redeem(code, VERIFIER, None)
     with pytest.raises(CodeNotGood):
@@ -363,7 +363,7 @@ async def test_two_employments_at_one_employer_stay_two(
         (503, {"failure": {"type": "SERVICE_UNAVAILABLE"}}, Unavailable),
     ],
 )
-async def test_a_refusal_is_told_by_its_code_in_both_forms(
+async def test_a_refusal_is_reported_by_its_code_in_both_forms(
     answered: Callable[..., Connected], status: int, content: object, error: type[Exception]
 ) -> None:
     connected = answered(json(content, status))
@@ -399,7 +399,7 @@ async def test_one_persons_refusal_opens_no_breaker_and_govids_own_does(
         (500, "server_error", Unavailable, Unavailable),
     ],
 )
-async def test_what_is_said_of_a_persons_tokens_is_told_from_what_is_said_of_govid(
+async def test_what_is_said_of_a_persons_tokens_is_distinguished_from_what_is_said_of_govid(
     answered: Callable[..., Connected],
     status: int,
     error: object,
@@ -424,7 +424,7 @@ async def test_what_is_said_of_a_persons_tokens_is_told_from_what_is_said_of_gov
         (451, []),
     ],
 )
-async def test_e6_what_a_firewall_says_of_one_code_stops_nobody_else(
+async def test_e6_what_a_firewall_says_of_one_code_stops_no_one_else(
     answered: Callable[..., Connected], status: int, content: object
 ) -> None:
     connected = answered(json(content, status))
@@ -435,7 +435,7 @@ async def test_e6_what_a_firewall_says_of_one_code_stops_nobody_else(
     assert connected.department.state == "ok"
 
 
-async def test_e6_a_page_of_a_firewall_stops_nobody_else(
+async def test_e6_a_page_of_a_firewall_stops_no_one_else(
     answered: Callable[..., Connected],
 ) -> None:
     page = httpx.Response(403, text="<html>blocked</html>", headers={"Content-Type": "text/html"})
@@ -477,7 +477,7 @@ async def test_e6_a_word_of_the_platform_under_another_status_opens_no_breaker(
     assert connected.department.state == "ok"
 
 
-async def test_a_token_that_is_good_once_is_sent_once(
+async def test_a_token_that_works_once_is_sent_once(
     answered: Callable[..., Connected],
 ) -> None:
     sent: list[httpx.Request] = []
@@ -539,7 +539,7 @@ async def test_an_hmrc_that_confesses_to_be_simulated_shows_nothing_where_that_i
         ("wrong-type", Unusable, PATIENT),
     ],
 )
-async def test_every_fault_is_told_as_what_it_is_and_tells_of_nobody(
+async def test_every_fault_is_reported_as_what_it_is_and_tells_of_no_one(
     simulator: HmrcSimulator,
     caplog: pytest.LogCaptureFixture,
     fault: str,

@@ -187,21 +187,21 @@ async def test_a_name_that_hmrc_cannot_write_costs_no_attempt(
     assert simulator.tokens.issued == 0
 
 
-async def test_without_facts_nobody_is_asked(own: NinoVerifier, simulator: HmrcSimulator) -> None:
+async def test_without_facts_no_one_is_asked(own: NinoVerifier, simulator: HmrcSimulator) -> None:
     finding = await own.verify(Claim(nino="AA000003D"))
     assert finding.outcome is Outcome.INSUFFICIENT
     assert simulator.tokens.issued == 0
 
 
 @pytest.mark.parametrize("label", ["text/plain", "application/json"])
-async def test_a_death_is_told_in_text_by_whatever_label(
+async def test_a_death_is_reported_in_text_by_whatever_label(
     pdv: NinoVerifier, simulator: HmrcSimulator, label: str
 ) -> None:
     simulator.manners.deceased_label = label
     assert (await pdv.verify(claim(*DORIS))).outcome is Outcome.DECEASED
 
 
-async def test_a_death_is_not_told_to_who_only_knows_the_number(pdv: NinoVerifier) -> None:
+async def test_a_death_is_not_revealed_to_who_only_knows_the_number(pdv: NinoVerifier) -> None:
     finding = await pdv.verify(claim("ZX000056A", "Dora", "Departed", "1931-02-03"))
     assert finding.outcome is Outcome.MISMATCH
 
@@ -240,7 +240,7 @@ async def test_pdv_can_be_at_another_path(simulated: Target, connect: Connect) -
     assert (await verifier.verify(claim(*JIM))).outcome is Outcome.MATCH
 
 
-async def test_a_path_that_there_is_not_is_no_answer_about_anybody(
+async def test_a_path_that_there_is_not_is_no_answer_about_anyone(
     simulated: Target, connect: Connect
 ) -> None:
     verifier = connect(simulated, pdv_path="/individuals/authentication/match")
@@ -335,7 +335,7 @@ async def test_a_token_that_is_never_taken_is_rejected_credentials(
     ],
     ids=["secret", "client", "scope"],
 )
-async def test_wrong_credentials_are_rejected_and_nobody_asks_again_at_once(
+async def test_wrong_credentials_are_rejected_and_no_one_asks_again_at_once(
     target: Target, connect: Connect, changes: dict[str, Any]
 ) -> None:
     verifier = connect(target, **changes)
@@ -344,7 +344,7 @@ async def test_wrong_credentials_are_rejected_and_nobody_asks_again_at_once(
     assert (first.outcome, second.outcome) == (Outcome.CREDENTIALS_REJECTED, Outcome.UNAVAILABLE)
 
 
-async def test_without_the_scope_matching_is_closed_and_the_operator_is_told(
+async def test_without_the_scope_matching_is_closed_and_the_operator_is_notified(
     simulated: Target, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     verifier = connect(simulated, "individuals-2", scope="")

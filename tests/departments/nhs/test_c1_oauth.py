@@ -137,12 +137,12 @@ async def test_no_other_algorithm_is_taken(asking: Asking, algorithm: str) -> No
     )
 
 
-async def test_another_key_signs_for_nobody(asking: Asking) -> None:
+async def test_another_key_signs_for_no_one(asking: Asking) -> None:
     answer = await asking.token(asking.signed(key=rsa.generate_private_key(65537, 2048)))
     assert reported(answer) == (401, "public_key error", "JWT signature verification failed")
 
 
-async def test_a_jti_is_good_once(asking: Asking) -> None:
+async def test_a_jti_works_once(asking: Asking) -> None:
     assertion = asking.signed()
     assert (await asking.token(assertion)).status_code == 200
     assert reported(await asking.token(assertion)) == (
@@ -195,7 +195,7 @@ async def test_ten_seconds_of_another_clock_are_forgiven(
         ),
     ],
 )
-async def test_a_client_without_a_public_key_is_told_so(
+async def test_a_client_without_a_public_key_is_informed(
     asking_simulator: Asking,
     simulator: NhsSimulator,
     changes: dict[str, object],

@@ -54,7 +54,7 @@ async def test_the_ids_of_a_request_are_mirrored(asking: Asking) -> None:
     assert {name: missed.headers[name] for name in ids} == ids
 
 
-async def test_a_formal_death_stands_in_an_extension(asking: Asking) -> None:
+async def test_a_formal_death_is_in_an_extension(asking: Asking) -> None:
     patient = (await asking.pds("/Patient/9000000009")).json()
     (death,) = (
         one for one in patient["extension"] if one["url"].endswith("DeathNotificationStatus")
@@ -64,7 +64,7 @@ async def test_a_formal_death_stands_in_an_extension(asking: Asking) -> None:
     assert patient["deceasedDateTime"].startswith("2010-10-22")
 
 
-async def test_of_a_restricted_patient_no_place_is_told(asking: Asking) -> None:
+async def test_of_a_restricted_patient_no_place_is_reported(asking: Asking) -> None:
     patient = (await asking.pds("/Patient/9000000025")).json()
     assert patient["meta"]["security"][0]["code"] == "R"
     assert {"address", "telecom", "generalPractitioner"}.isdisjoint(patient)
@@ -77,7 +77,7 @@ async def test_a_record_may_have_no_name_at_all(asking: Asking) -> None:
 
 
 @pytest.mark.parametrize("number", ["9111231130", "9727194737", "9000000017"])
-async def test_a_number_that_nobody_holds_is_information(asking: Asking, number: str) -> None:
+async def test_a_number_that_no_one_holds_is_information(asking: Asking, number: str) -> None:
     answer = await asking.pds(f"/Patient/{number}")
     assert reported(answer) == (404, "RESOURCE_NOT_FOUND", "not-found", "information", None)
     assert answer.headers["content-type"] == "application/fhir+json"
@@ -145,7 +145,7 @@ async def test_what_is_wrong_is_displayed_in_the_nhss_words(
     assert displayed(answer) == display
 
 
-async def test_without_a_request_id_nothing_is_told(asking: Asking) -> None:
+async def test_without_a_request_id_nothing_is_reported(asking: Asking) -> None:
     answer = await asking.pds("/Patient/9000000009", headers={"X-Request-ID": MISSING})
     assert reported(answer) == (
         400,
@@ -172,7 +172,7 @@ async def test_a_request_id_is_a_uuid(asking: Asking) -> None:
         ("Basic YTpi", "Invalid token type 'Basic', must be 'Bearer'"),
     ],
 )
-async def test_who_has_no_good_token_is_told_why(
+async def test_who_has_no_good_token_learns_why(
     asking_simulator: Asking, header: object, diagnostics: str
 ) -> None:
     answer = await asking_simulator.pds("/Patient/9000000009", headers={"Authorization": header})
@@ -189,7 +189,7 @@ async def test_who_has_no_good_token_is_told_why(
         ("9111231130", {}, "RESOURCE_NOT_FOUND"),
     ],
 )
-async def test_of_several_faults_the_first_in_the_order_is_told(
+async def test_of_several_faults_the_first_in_the_order_is_reported(
     asking_simulator: Asking, number: str, headers: dict[str, object], code: str
 ) -> None:
     answer = await asking_simulator.pds(f"/Patient/{number}", headers=headers)

@@ -58,12 +58,12 @@ async def test_name_and_birth_date_are_enough(asking: Asking) -> None:
     assert (await asking.pds("/Patient", query)).json()["total"] == 1
 
 
-async def test_what_is_known_of_somebody_has_to_fit(asking: Asking) -> None:
+async def test_what_is_known_of_a_person_has_to_fit(asking: Asking) -> None:
     query = {**SMITH, "email": "deb.trotter@example.com"}
     assert (await asking.pds("/Patient", query)).json()["total"] == 0
 
 
-async def test_nobody_found_has_no_entry(asking: Asking) -> None:
+async def test_no_one_found_has_no_entry(asking: Asking) -> None:
     found = (await asking.pds("/Patient", {**SMITH, "family": "Nobody"})).json()
     assert found["total"] == 0
     assert "entry" not in found

@@ -32,7 +32,7 @@ async def test_free_slots_come_with_their_schedule(booker: Booker) -> None:
     )
 
 
-async def test_only_slots_wholly_inside_the_window_are_told(booker: Booker) -> None:
+async def test_only_slots_wholly_inside_the_window_are_reported(booker: Booker) -> None:
     window = [
         ("start", "ge2026-01-06T09:01:00+00:00"),
         ("start", "le2026-01-06T09:44:00+00:00"),
@@ -143,7 +143,7 @@ async def test_several_slots_stand_in_a_row(booker: Booker) -> None:
     assert (await booker.message(appointment_request(slots[0], slots[1]))).status_code == 200
 
 
-async def test_nobody_is_in_two_places_at_once(booker: Booker) -> None:
+async def test_no_one_is_in_two_places_at_once(booker: Booker) -> None:
     slots = await booker.free()
     await booker.message(appointment_request(slots[0], slots[1]))
     query = [(one, "2000011147" if "actor" in one else old) for one, old in SLOTS]

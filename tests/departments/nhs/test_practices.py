@@ -96,7 +96,7 @@ def order(*slots: FreeSlot, patient: str = PATIENT, **changes: Any) -> Order:
     return structs.replace(wanted, **changes)
 
 
-async def test_free_slots_are_told_in_order(practices: Practices) -> None:
+async def test_free_slots_are_reported_in_order(practices: Practices) -> None:
     slots = await free(practices)
     assert slots[0].end - slots[0].start == timedelta(minutes=15)
     assert slots[0].service == SERVICE

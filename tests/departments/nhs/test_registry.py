@@ -125,19 +125,19 @@ async def test_how_a_name_is_written_does_not_matter(
         ("9727194737", "Bill", "Garton", "1946-06-23"),
     ],
 )
-async def test_who_is_not_is_told_so_and_shown_nothing(
+async def test_who_is_not_is_informed_and_shown_nothing(
     registry: PatientRegistry, number: str, given: str, family: str, born: str
 ) -> None:
     finding = await registry.verify(claim(number, given, family, born))
     assert outcome_and_name(finding) == (Outcome.MISMATCH, None)
 
 
-async def test_an_invalidated_record_matches_nobody(own: PatientRegistry) -> None:
+async def test_an_invalidated_record_matches_no_one(own: PatientRegistry) -> None:
     finding = await own.verify(claim("9990003343", "Record", "Gone", "1950-01-01"))
     assert outcome_and_name(finding) == (Outcome.MISMATCH, None)
 
 
-async def test_what_else_the_nhs_says_of_somebody_is_passed_over(own: PatientRegistry) -> None:
+async def test_what_else_the_nhs_says_of_a_person_is_passed_over(own: PatientRegistry) -> None:
     finding = await own.verify(claim("9990000077", "Anna", "Abroad", "1985-03-04"))
     assert finding.outcome is Outcome.MATCH
 
@@ -151,7 +151,7 @@ async def test_what_the_nhs_cannot_know_is_never_asked(
     assert simulator.tokens.issued == 0
 
 
-async def test_without_facts_nobody_is_asked(own: PatientRegistry, simulator: NhsSimulator) -> None:
+async def test_without_facts_no_one_is_asked(own: PatientRegistry, simulator: NhsSimulator) -> None:
     finding = await own.verify(Claim(nhs_number="9693632109"))
     assert finding.outcome is Outcome.INSUFFICIENT
     assert simulator.tokens.issued == 0
@@ -161,7 +161,9 @@ async def test_a_registered_death_is_deceased(registry: PatientRegistry) -> None
     assert outcome_and_name(await registry.verify(claim(*SMITH))) == (Outcome.DECEASED, None)
 
 
-async def test_a_death_is_not_told_to_who_only_knows_the_number(registry: PatientRegistry) -> None:
+async def test_a_death_is_not_revealed_to_who_only_knows_the_number(
+    registry: PatientRegistry,
+) -> None:
     finding = await registry.verify(claim("9000000009", "Joan", "Smith", "2010-10-22"))
     assert finding.outcome is Outcome.MISMATCH
 
@@ -295,7 +297,7 @@ async def test_a_token_that_is_never_taken_is_rejected_credentials(
     assert simulator.tokens.issued == 2
 
 
-async def test_a_wrong_key_is_rejected_credentials_and_nobody_asks_again_at_once(
+async def test_a_wrong_key_is_rejected_credentials_and_no_one_asks_again_at_once(
     target: Target, connect: Connect
 ) -> None:
     key = rsa.generate_private_key(65537, 2048)
@@ -343,7 +345,7 @@ async def test_a_person_can_be_found_by_facts(
     assert outcome_and_name(await own.trace(facts(*who))) == (outcome, name)
 
 
-async def test_facts_that_fit_two_people_find_nobody(
+async def test_facts_that_fit_two_people_find_no_one(
     own: PatientRegistry, simulator: NhsSimulator
 ) -> None:
     twin = simulator.people.get("9693632109")

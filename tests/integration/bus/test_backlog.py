@@ -44,7 +44,7 @@ async def test_r2_the_relay_reads_past_200_000_dead_rows(
     assert row["pos"] == DEAD_ROWS + 1
 
 
-async def test_r2_events_that_somebody_deleted_do_not_hold_back_the_next(replica: House) -> None:
+async def test_r2_events_that_a_person_deleted_do_not_hold_back_the_next(replica: House) -> None:
     settings = msgspec.structs.replace(replica.settings, batch_size=2, relay_batch_size=2)
     await replica.emit(an_account(), *"abcde")
     async with replica.database.reads.acquire() as connection, connection.transaction():

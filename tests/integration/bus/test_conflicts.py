@@ -51,7 +51,7 @@ async def test_c4_conflict_is_run_once_more_with_one_effect(replica: House, stat
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "55P03"])
-async def test_c4_second_conflict_is_told(replica: House, state: str) -> None:
+async def test_c4_second_conflict_is_reported(replica: House, state: str) -> None:
     use_case = UseCase(replica, FAIL.format(state), FAIL.format(state))
     with pytest.raises(DBAPIError) as caught:
         await use_case.run(an_account())

@@ -25,7 +25,7 @@ async def labels_are(replica: House, expected: list[str]) -> bool:
     return await replica.labels() == expected
 
 
-async def test_r5_an_event_is_handled_once_and_its_debt_is_gone(replica: House) -> None:
+async def test_r5_an_event_is_handled_once_and_its_pending_delivery_is_gone(replica: House) -> None:
     async with replica.running():
         await replica.emit(an_account(), "a")
         await until(lambda: labels_are(replica, ["a"]))

@@ -106,7 +106,7 @@ async def test_r4_a_dead_replicas_buckets_are_taken_over_before_its_lease_lapses
             await until(lambda: owns(heir, BUCKETS))
 
 
-async def test_r4_a_replica_that_freezes_in_its_renewal_holds_nobody_up(
+async def test_r4_a_replica_that_freezes_in_its_renewal_holds_no_one_up(
     bus_settings: BusSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = in_a_hurry(bus_settings)
@@ -156,7 +156,7 @@ async def test_r12_a_ring_reaches_another_replica(bus_settings: BusSettings) -> 
     await asyncio.wait(tasks)
 
 
-async def test_r12_a_single_replica_notifies_nobody(bus_settings: BusSettings) -> None:
+async def test_r12_a_single_replica_notifies_no_one(bus_settings: BusSettings) -> None:
     wake = Wake()
     notifier = Notifier(bus_settings.database_url, wake, lambda: 1)
     wake.ring([NAME])

@@ -45,7 +45,7 @@ async def test_what_rolls_back_is_not_counted(replica: House) -> None:
     assert replica.counted("events_emitted_total", type=TYPE) is None
 
 
-async def test_a_repeated_delivery_is_told_apart(replica: House) -> None:
+async def test_a_repeated_delivery_is_distinguished(replica: House) -> None:
     async with replica.running():
         await replica.emit(an_account(), "a")
         await until(lambda: handled(replica, 1))
@@ -107,7 +107,7 @@ async def sample(database: Database) -> Sample:
     return sampler.last
 
 
-async def test_a_sample_tells_what_is_owed(replica: House, database: Database) -> None:
+async def test_a_sample_tells_what_is_pending(replica: House, database: Database) -> None:
     await replica.emit(an_account(), "a", "b")
     await database.reads.execute(
         "INSERT INTO bus.parked (subscriber, key, event_id, until, attempts, reason, fingerprint,"
@@ -126,7 +126,7 @@ async def test_a_sample_tells_what_is_owed(replica: House, database: Database) -
     assert (outbox["kafka.relay"].pending, outbox["kafka.relay"].dead) == (2, 1)
 
 
-async def test_a_subscriber_to_whom_nothing_is_owed_is_told_too(
+async def test_a_subscriber_to_whom_nothing_is_pending_is_reported_too(
     replica: House, database: Database
 ) -> None:
     async with replica.running():
@@ -157,7 +157,7 @@ async def test_a_long_transaction_is_seen(database: Database, bus_settings: BusS
     assert 0.2 <= age < 60
 
 
-async def test_a_sample_is_good_for_a_while(replica: House, database: Database) -> None:
+async def test_a_sample_is_valid_for_a_while(replica: House, database: Database) -> None:
     sampler = Sampler(database)
     await sampler.refresh()
     await replica.emit(an_account(), "a")

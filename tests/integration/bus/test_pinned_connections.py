@@ -53,7 +53,7 @@ async def test_one_that_was_given_up_is_replaced(two: PinnedConnectionPool) -> N
         assert await who(fresh) != before
 
 
-async def test_closed_ones_are_in_nobodys_hands(two: PinnedConnectionPool) -> None:
+async def test_closed_ones_are_in_no_ones_hands(two: PinnedConnectionPool) -> None:
     async with two.connect() as first:
         await who(first)
     await two.close()

@@ -133,7 +133,7 @@ async def test_r3_a_bucket_that_was_gained_is_looked_at_from_its_beginning(
     assert await reader.read() == list(range(1, 17))
 
 
-async def test_r3_after_an_operators_act_everything_is_looked_at(
+async def test_r3_after_an_operators_action_everything_is_looked_at(
     replica: House, reader: Reader
 ) -> None:
     await replica.emit(an_account(), *"abcdefghijklmnop")

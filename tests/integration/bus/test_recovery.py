@@ -66,7 +66,7 @@ async def test_r6_keys_that_wait_out_an_outage_go_on_when_it_is_over(
     assert sorted(await replica.labels()) == ["a", "b", "c"]
 
 
-async def test_r6_as_long_as_nobody_knows_one_key_finds_out(
+async def test_r6_as_long_as_no_one_knows_one_key_finds_out(
     bus_settings: Any, database: Database
 ) -> None:
     await create_ledger(bus_settings.database_url)

@@ -152,7 +152,7 @@ async def test_r13_old_days_are_dropped_and_younger_ones_stay(
     assert [r["id"] for r in await database.reads.fetch("SELECT id FROM bus.event")] == [young]
 
 
-async def test_r13_a_day_from_which_something_is_owed_is_kept(
+async def test_r13_a_day_from_which_something_is_pending_is_kept(
     then: Retention, retention: Retention, database: Database
 ) -> None:
     await then.work()
@@ -246,7 +246,7 @@ async def test_replicas_that_never_came_back_are_forgotten(
     assert await database.reads.fetchval("SELECT count(*) FROM bus.replica") == 0
 
 
-async def test_one_replica_at_a_time_makes_room(
+async def test_one_replica_at_a_time_frees_capacity(
     retention: Retention, database: Database, other: Any
 ) -> None:
     await other.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
@@ -254,7 +254,7 @@ async def test_one_replica_at_a_time_makes_room(
     assert await partitions(database, "event") == ["default"]
 
 
-async def test_whoever_is_writing_is_not_made_to_wait(
+async def test_who_is_writing_is_not_made_to_wait(
     retention: Retention, database: Database, other: Any
 ) -> None:
     async with other.transaction():

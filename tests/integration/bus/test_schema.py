@@ -84,7 +84,7 @@ async def test_a_database_without_the_bus_lacks_everything(database: Database) -
     assert found == sorted(f"missing: {line}" for line in EXPECTED)
 
 
-async def test_a_finding_is_told_once_and_believed_for_a_while(
+async def test_a_finding_is_reported_once_and_believed_for_a_while(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await database.reads.execute("DROP INDEX bus.inbox_received_at")

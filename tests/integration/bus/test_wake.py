@@ -40,7 +40,7 @@ async def notified(bus_settings: BusSettings, listener: Listener) -> AsyncIterat
         await asyncio.wait([task])
 
 
-async def test_r12_a_commit_is_handled_although_nobody_polls(
+async def test_r12_a_commit_is_handled_although_no_one_polls(
     bus_settings: BusSettings, database: Database, listener: Listener
 ) -> None:
     never = msgspec.structs.replace(bus_settings, poll_seconds=3600.0)

@@ -114,7 +114,7 @@ def test_it_has_to_be_said_which_account(govid: Any, ada: UUID, which: tuple[str
     assert "Select one account" in result.stderr
 
 
-def test_an_address_as_an_argument_is_told_where_it_belongs_and_not_repeated(
+def test_an_address_as_an_argument_is_reported_where_it_belongs_and_not_repeated(
     govid: Any, ada: UUID
 ) -> None:
     result = govid("show", EMAIL)
@@ -160,7 +160,7 @@ def test_a_restored_account_has_the_state_that_it_had(govid: Any, ada: UUID) -> 
     assert [line["kind"] for line in found["history"]] == ["block", "restore"]
 
 
-async def test_each_act_is_audited_in_its_own_transaction(
+async def test_each_action_is_audited_in_its_own_transaction(
     govid: Any, ada: UUID, connection: Any
 ) -> None:
     await in_thread(govid, "block", str(ada), *WHY)
@@ -197,7 +197,7 @@ STATES = {
 }
 
 
-def test_a_second_identical_act_changes_nothing(govid: Any, ada: UUID) -> None:
+def test_a_second_identical_action_changes_nothing(govid: Any, ada: UUID) -> None:
     govid("block", str(ada), *WHY)
     before = shown(govid)
     again = govid("block", str(ada), *WHY)
@@ -240,7 +240,7 @@ DEATH = """
 """
 
 
-def test_an_id_of_nobody_is_not_found(govid: Any, ada: UUID) -> None:
+def test_an_id_of_no_account_is_not_found(govid: Any, ada: UUID) -> None:
     result = govid("block", str(UUID(int=7)), *WHY)
     assert (result.exit_code, result.stderr) == (1, "govid: there is no such account.\n")
 
@@ -273,7 +273,7 @@ def test_without_the_servers_key_nothing_is_done(runner: CliRunner, govid: Any, 
     assert shown(govid)["account"]["status"] == "verified"
 
 
-async def test_whoever_waits_for_the_department_is_asked_about_again(
+async def test_who_waits_for_the_department_is_asked_about_again(
     govid: Any, ada: UUID, connection: Any
 ) -> None:
     await connection.execute("UPDATE identity.account SET status = 'pending_verification'")

@@ -85,7 +85,7 @@ def test_r10_whatever_changes_data_wants_a_reason(govid: Any, parked: UUID, verb
     ["asked by jo@example.com", "it was 943 476 5919", "for 9434765919", "AB 12 34 56 C", "a\nb",
      "x" * 501],
 )  # fmt: skip
-def test_i9_a_reason_that_names_somebody_is_refused(govid: Any, parked: UUID, reason: str) -> None:
+def test_i9_a_reason_that_names_a_person_is_refused(govid: Any, parked: UUID, reason: str) -> None:
     result = govid(*DISCARD, "--reason", reason, "--yes")
     assert (result.exit_code, result.stdout) == (2, "")
     assert reason not in result.stderr
@@ -103,7 +103,7 @@ def test_r10_a_retry_of_everything_has_to_be_said(govid: Any, parked: UUID) -> N
     assert "Select deliveries by id" in result.stderr
 
 
-def test_r10_nobody_is_asked_without_a_terminal(govid: Any, parked: UUID) -> None:
+def test_r10_no_one_is_asked_without_a_terminal(govid: Any, parked: UUID) -> None:
     result = govid(*DISCARD, "--reason", "a test")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "give --yes" in result.stderr
@@ -169,7 +169,7 @@ async def test_r9_a_backfill_counts_delivers_and_finds_nothing_more(
     assert (again.exit_code, again.stdout) == (1, "")
 
 
-def test_r10_effects_are_not_repeated_for_everybody_at_once(govid: Any, parked: UUID) -> None:
+def test_r10_effects_are_not_repeated_for_everyone_at_once(govid: Any, parked: UUID) -> None:
     result = govid("outbox", "replay", "--since", "1h", "--reexecute", *WHY)
     assert (result.exit_code, result.stdout) == (2, "")
 

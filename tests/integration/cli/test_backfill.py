@@ -145,6 +145,6 @@ async def test_r10_two_operators_at_once_double_nothing(outbox: Past, database_u
     await other.close()
 
 
-def test_nobody_is_called_that() -> None:
+def test_no_one_is_called_that() -> None:
     with pytest.raises(UnknownSubscriber):
         Backfill(None, newcomer(), f"nobody.{uuid4()}")

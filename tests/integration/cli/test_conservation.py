@@ -143,7 +143,7 @@ async def test_r11_a_deleted_event_is_missed_in_its_key_even_if_nothing_else_is_
     assert finding.text.startswith(f"{named} of key verification/{account} existed")
 
 
-async def test_r11_an_act_that_is_taken_away_leaves_a_gap(outbox: Past, connection: Any) -> None:
+async def test_r11_an_action_that_is_taken_away_leaves_a_gap(outbox: Past, connection: Any) -> None:
     stuck = StuckDeliveries(connection)
     act = Act(kind=OutboxDiscarded, operator="test", reason="a test")
     for _ in range(2):
@@ -183,9 +183,7 @@ async def test_r11_what_is_in_two_states_is_found(outbox: Past, connection: Any)
     assert await problems(connection) == []
 
 
-async def test_r11_a_key_that_stands_still_for_nothing_is_found(
-    outbox: Past, connection: Any
-) -> None:
+async def test_r11_a_key_that_waits_for_nothing_is_found(outbox: Past, connection: Any) -> None:
     event_id = await outbox.emit()
     await outbox.park(SUBSCRIBER, event_id)
     await outbox.complete(RELAY, SUBSCRIBER)

@@ -88,7 +88,7 @@ def test_the_panel_is_one_object(dev: Dev) -> None:
     assert dev.panel["death_notification_at"] is None
 
 
-def test_it_is_ready_when_it_says_so(dev: Dev) -> None:
+def test_it_is_ready_when_it_reports_so(dev: Dev) -> None:
     assert get(dev.url, "/health/live").status_code == 200
     assert httpx.get(dev.panel["openapi"]).status_code == 200
     assert httpx.get(dev.panel["jwks"]).status_code == 200
@@ -152,7 +152,7 @@ def test_the_tail_of_kafka_ends_if_that_is_wanted(dev: Dev) -> None:
     assert "system.logs.activity" in topics
 
 
-def test_the_outbox_is_found_without_being_told(dev: Dev) -> None:
+def test_the_outbox_is_found_without_being_named(dev: Dev) -> None:
     status = dev.run("outbox", "status", "--json")
     assert status.code == 0, status.stderr
     assert {row["subscriber"] for row in json.loads(status.stdout)} >= {"kafka.relay"}
@@ -257,7 +257,7 @@ async def test_f1_a_new_database_is_taken_and_known_again(
         ({"GOVID_ALLOW_SIMULATORS": "true"}, "AB123456C"),
     ],
 )
-def test_f1_a_death_is_reported_to_a_kafka_of_ones_own_if_told_to(
+def test_f1_a_death_is_reported_to_a_kafka_of_ones_own_if_asked_to(
     tmp_path: Path, extra: dict[str, str], person: str | None
 ) -> None:
     with Dev(tmp_path / ".govid", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", **extra) as dev:
@@ -288,7 +288,7 @@ def test_after_a_power_cut_the_data_is_there(tmp_path: Path) -> None:
         assert post(dev.url, "/api/auth/register", NHS).status_code == 400
 
 
-def test_a_pid_file_of_somebody_else_is_removed(tmp_path: Path) -> None:
+def test_a_pid_file_of_another_person_is_removed(tmp_path: Path) -> None:
     folder = tmp_path / ".govid"
     with Dev(folder):
         pass

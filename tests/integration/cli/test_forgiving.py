@@ -63,7 +63,7 @@ def test_what_was_spent_is_given_back_once(forgive: Any, exhausted: UUID) -> Non
     )
 
 
-async def test_each_act_is_in_the_outbox(forgive: Any, exhausted: UUID, connection: Any) -> None:
+async def test_each_action_is_in_the_outbox(forgive: Any, exhausted: UUID, connection: Any) -> None:
     await in_thread(forgive, str(exhausted), *WHY)
     assert await connection.fetchval(COUNTED) == 0
     row = await connection.fetchrow("""

@@ -9,11 +9,13 @@ from govid.bus.selection import Selection
 from tests.integration.cli.conftest import RELAY, SUBSCRIBER, Past
 
 
-async def test_nothing_is_owed_at_first(connection: Any) -> None:
+async def test_nothing_is_pending_at_first(connection: Any) -> None:
     assert await Inspection(connection).status() == []
 
 
-async def test_status_counts_what_is_owed_to_whom(outbox: Past, connection: Any) -> None:
+async def test_status_counts_pending_deliveries_by_subscriber(
+    outbox: Past, connection: Any
+) -> None:
     stuck = await outbox.emit()
     await outbox.emit()
     await outbox.park(SUBSCRIBER, stuck)

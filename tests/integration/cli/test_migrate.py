@@ -28,7 +28,7 @@ def test_a_database_at_head_has_nothing_pending(runner: CliRunner) -> None:
     assert json.loads(result.stdout) == {"current": head(), "head": head(), "pending": []}
 
 
-def test_an_empty_database_is_told_and_brought_to_head(
+def test_an_empty_database_is_reported_and_brought_to_head(
     runner: CliRunner, empty_database_url: str
 ) -> None:
     runner.env = {**runner.env, "GOVID_DATABASE_URL": empty_database_url}

@@ -174,7 +174,7 @@ async def test_c11_everything_is_encrypted_anew_and_a_second_run_finds_it_done(
     assert faults_of(await run(runner, "check", "--json")) == []
 
 
-async def test_c11_what_no_key_decrypts_is_left_and_told(runner: CliRunner, used: Any) -> None:
+async def test_c11_what_no_key_decrypts_is_left_and_reported(runner: CliRunner, used: Any) -> None:
     await used.execute(INSERT, ACCOUNT)
     lost = FactsSeal(b"a key that was lost, 32 bytes or more").cipher.encrypt(b"f", ACCOUNT.bytes)
     await used.execute(FACTS, ACCOUNT, lost)

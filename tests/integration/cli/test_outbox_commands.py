@@ -82,7 +82,7 @@ def test_a_replay_says_what_it_did_and_that_it_cannot_be_done_twice(
     assert (again.exit_code, again.stdout) == (1, "")
 
 
-def test_nobody_is_asked_without_a_terminal(
+def test_no_one_is_asked_without_a_terminal(
     runner: CliRunner, event_id: UUID, count_deliveries: Callable[[], int]
 ) -> None:
     result = runner.invoke(commands, REPLAY)

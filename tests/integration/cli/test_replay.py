@@ -57,7 +57,7 @@ async def test_the_count_is_what_the_run_touches(outbox: Past, connection: Any) 
     assert {name for name, _, _ in await outbox.pending()} == {RELAY}
 
 
-async def test_what_is_still_owed_is_not_owed_twice(outbox: Past, connection: Any) -> None:
+async def test_what_is_still_pending_is_not_stored_twice(outbox: Past, connection: Any) -> None:
     await outbox.emit()
     await outbox.complete(SUBSCRIBER)
     replay = Replay(connection)

@@ -9,7 +9,7 @@ from govid.gateway.devserver.seed import seed
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$AAAA"
 
 
-async def test_everybody_is_added_once(bus_settings: BusSettings, connection: Any) -> None:
+async def test_everyone_is_added_once(bus_settings: BusSettings, connection: Any) -> None:
     assert [new async for new in seed(bus_settings, RESIDENTS, HASH)] == [len(RESIDENTS)]
     assert [new async for new in seed(bus_settings, RESIDENTS, HASH)] == [0]
     rows = await connection.fetch("SELECT email, status FROM identity.account ORDER BY email")

@@ -97,7 +97,7 @@ def test_f10_a_rule_that_refuses_comes_first(tmp_path: Path) -> None:
     assert "  - no connection to PostgreSQL at 127.0.0.1:1" in ended.stderr
 
 
-def test_it_serves_without_kafka_and_stops_when_told(production: str, tmp_path: Path) -> None:
+def test_it_serves_without_kafka_and_stops_when_asked(production: str, tmp_path: Path) -> None:
     server = Govid(tmp_path, database_url=production, kafka="127.0.0.1:1")
     server.migrate()
     with server:

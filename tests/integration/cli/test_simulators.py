@@ -73,7 +73,7 @@ async def test_another_govid_finds_both_by_what_is_printed(
         ("hmrc", "/oauth/token", "/oauth2/token", 415),
     ],
 )
-def test_each_fails_when_it_is_told_to_and_the_other_does_not(
+def test_each_fails_when_it_is_asked_to_and_the_other_does_not(
     running: dict[str, Any], department: str, path: str, other: str, status: int
 ) -> None:
     url = running["url"]

@@ -190,7 +190,7 @@ async def test_r10_a_key_that_is_parked_again_meanwhile_is_not_touched_twice(
     assert (await outbox.states(first))[SUBSCRIBER] == "parked"
 
 
-async def test_r10_an_act_that_cannot_be_recorded_does_not_happen(
+async def test_r10_an_action_that_cannot_be_recorded_does_not_happen(
     outbox: Past, connection: Any
 ) -> None:
     event_id = await outbox.emit()
@@ -202,7 +202,7 @@ async def test_r10_an_act_that_cannot_be_recorded_does_not_happen(
     assert (await outbox.states(event_id))[SUBSCRIBER] == "parked"
 
 
-async def test_r10_an_act_that_meets_a_workers_locks_crosswise_begins_anew(
+async def test_r10_an_action_that_meets_a_workers_locks_crosswise_begins_anew(
     outbox: Past, other: Any
 ) -> None:
     event_id = await outbox.emit()

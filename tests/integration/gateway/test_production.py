@@ -17,7 +17,7 @@ def settings(url: str) -> Settings:
     return load(values, env_file=None)
 
 
-async def test_a_database_that_trusts_everybody_is_a_fault(database_url: str) -> None:
+async def test_a_database_that_trusts_everyone_is_a_fault(database_url: str) -> None:
     assert await backend_faults(settings(database_url)) == [
         "the database requires no password (trust authentication)"
     ]
@@ -73,9 +73,9 @@ async def test_f10_what_is_no_postgresql_is_a_fault_in_words() -> None:
         ("42501", "the database does not let govid in (SQLSTATE 42501)"),
     ],
 )
-def test_f10_a_refusal_is_told_in_words(state: str, text: str) -> None:
+def test_f10_a_refusal_is_reported_in_words(state: str, text: str) -> None:
     assert describe_refusal(asyncpg.PostgresError.new({"C": state, "M": "for ada"})) == text
 
 
-async def test_without_a_database_nobody_is_asked() -> None:
+async def test_without_a_database_no_one_is_asked() -> None:
     assert await backend_faults(load(env_file=None)) == []

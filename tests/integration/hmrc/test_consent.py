@@ -125,7 +125,7 @@ async def test_a_code_of_another_browser_is_of_no_use(
     assert (await taxpayer.status())["status"] == "none"
 
 
-async def test_a_state_is_good_once(taxpayer: Taxpayer) -> None:
+async def test_a_state_works_once(taxpayer: Taxpayer) -> None:
     brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
     first, second = await taxpayer.hand_over(brought), await taxpayer.hand_over(brought)
     assert (first.status_code, second.status_code) == (200, 409)
@@ -200,7 +200,7 @@ async def test_nothing_that_opens_or_names_is_stored_in_the_open(
     assert [word for word in words if word in while_under_way + afterwards] == []
 
 
-async def test_what_is_sealed_for_one_account_opens_for_no_other(
+async def test_what_is_encrypted_for_one_account_is_decrypted_for_no_other(
     taxpayer: Taxpayer, database: Database
 ) -> None:
     await taxpayer.consent()
@@ -229,7 +229,7 @@ async def test_who_withdraws_has_nothing_left_here(taxpayer: Taxpayer, database:
     assert await kinds(database) == ["hmrc.consent.granted", "hmrc.consent.withdrawn"]
 
 
-async def test_withdrawing_nothing_is_done_and_told_nobody(
+async def test_withdrawing_nothing_is_done_and_reported_to_no_one(
     taxpayer: Taxpayer, database: Database
 ) -> None:
     assert (await taxpayer.withdraw()).status_code == 204
@@ -432,7 +432,7 @@ async def test_what_was_begun_and_never_brought_back_is_deleted(
     assert str(other["account_id"]) == other_taxpayer.headers["X-Account"]
 
 
-async def test_housekeeping_goes_on_until_it_is_told_to_stop(
+async def test_housekeeping_goes_on_until_it_is_asked_to_stop(
     module: Module, taxpayer: Taxpayer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("govid.hmrc.housekeeping.PERIOD_SECONDS", 0)
@@ -452,7 +452,7 @@ async def test_housekeeping_goes_on_until_it_is_told_to_stop(
 
 
 @pytest.mark.parametrize("path", [CONSENT, YEAR])
-async def test_nobody_sees_what_is_anothers(
+async def test_no_one_sees_what_is_anothers(
     taxpayer: Taxpayer, other_taxpayer: Taxpayer, path: str
 ) -> None:
     await taxpayer.consent()

@@ -36,7 +36,7 @@ async def test_the_identifier_is_in_no_key(module: Module, database: Database) -
     assert row["record_key"] is None
 
 
-async def test_nobody_dies_unless_it_is_asked_for(
+async def test_no_one_dies_unless_it_is_asked_for(
     database: Database, uow: UnitOfWork, clock: StandingClock
 ) -> None:
     settings = structs.replace(SETTINGS, simulate_death=False)

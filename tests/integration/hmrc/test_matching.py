@@ -69,7 +69,7 @@ async def test_facts_decide_by_every_contract(
     assert await answers(module, uow, database, nino) == [answer]
 
 
-async def test_that_somebody_has_died_is_told_nobody(
+async def test_that_a_person_has_died_is_revealed_to_no_one(
     module: Module, uow: UnitOfWork, database: Database, stated_facts: Said
 ) -> None:
     stated_facts.facts = DORIS
@@ -94,7 +94,7 @@ async def test_an_hmrc_that_is_away_is_an_outage_and_shows_in_health(
     assert await published(database) == []
 
 
-def test_an_hmrc_that_is_simulated_says_so(module: Module) -> None:
+def test_an_hmrc_that_is_simulated_is_marked_as_such(module: Module) -> None:
     assert module.states["hmrc"]() == "simulator"
 
 
@@ -117,7 +117,7 @@ async def remote(simulator: HmrcSimulator) -> AsyncIterator[HmrcSettings]:
         )
 
 
-async def test_nobody_is_verified_by_form_where_hmrc_is_asked(
+async def test_no_one_is_verified_by_form_where_hmrc_is_asked(
     remote: HmrcSettings, database: Database, uow: UnitOfWork, clock: StandingClock
 ) -> None:
     module = hmrc.build(remote, database, uow, clock)
@@ -128,7 +128,7 @@ async def test_nobody_is_verified_by_form_where_hmrc_is_asked(
 
 
 @pytest.mark.parametrize(("may_be_simulated", "refused"), [(True, False), (False, True)])
-async def test_an_hmrc_that_confesses_to_be_simulated_is_good_for_rehearsals_only(
+async def test_an_hmrc_that_confesses_to_be_simulated_is_valid_for_rehearsals_only(
     remote: HmrcSettings,
     database: Database,
     uow: UnitOfWork,
@@ -156,7 +156,7 @@ def test_a_fault_that_is_none_stops_the_start(
         hmrc.build(structs.replace(FREE, simulator_fault="404"), database, uow, clock)
 
 
-async def test_when_hmrc_is_back_who_waited_for_it_is_told(
+async def test_when_hmrc_is_back_who_waited_for_it_is_notified(
     remote: HmrcSettings,
     simulator: HmrcSimulator,
     database: Database,

@@ -129,7 +129,7 @@ async def test_an_account_is_answered_to_the_byte(taxpayer: Taxpayer) -> None:
 
 
 @pytest.mark.parametrize("year", ["2024", "2024-2026", "2024-26", "24-25", "x"])
-async def test_a_year_that_is_none_is_named_before_anybody_is_asked(
+async def test_a_year_that_is_none_is_named_before_anyone_is_asked(
     taxpayer: Taxpayer, simulator: HmrcSimulator, year: str
 ) -> None:
     simulator.faults.set("503")
@@ -240,7 +240,7 @@ async def test_of_two_replicas_one_renews(
     assert (await taxpayer.status())["status"] == "granted"
 
 
-async def test_a_claim_that_nobody_settles_ends_by_itself(
+async def test_a_claim_that_no_one_settles_ends_by_itself(
     taxpayer: Taxpayer, database: Database
 ) -> None:
     await grow_old(database)
@@ -281,7 +281,7 @@ async def test_what_a_given_up_request_had_renewed_is_kept(
     assert (opener.holding.access_token, opener.generation) == ("new", 2)
 
 
-async def test_what_fails_for_a_given_up_request_is_given_back_and_complains_to_nobody(
+async def test_what_fails_for_a_given_up_request_is_given_back_and_complains_to_no_one(
     taxpayer: Taxpayer, database: Database, uow: UnitOfWork, account_id: UUID
 ) -> None:
     await grow_old(database)
@@ -300,7 +300,7 @@ async def test_what_fails_for_a_given_up_request_is_given_back_and_complains_to_
     assert complaints == []
 
 
-async def test_who_waits_for_a_renewal_that_does_not_come_is_told_to_come_back(
+async def test_who_waits_for_a_renewal_that_does_not_come_is_asked_to_come_back(
     taxpayer: Taxpayer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("govid.hmrc.openers.WAIT_SECONDS", 0.2)
@@ -345,7 +345,7 @@ async def test_a_consent_that_does_not_reach_far_enough_has_lapsed(
 
 
 @pytest.mark.parametrize("fault", ["malformed", "wrong-type", "personal-data"])
-async def test_an_hmrc_that_gives_no_answer_is_away_and_takes_nothing_from_anybody(
+async def test_an_hmrc_that_gives_no_answer_is_away_and_takes_nothing_from_anyone(
     taxpayer: Taxpayer, simulator: HmrcSimulator, fault: str
 ) -> None:
     simulator.faults.set(fault)
@@ -438,7 +438,7 @@ async def test_who_is_refused_too_late_ends_no_consent_that_was_given_after_a_wi
     assert (await taxpayer.read()).status_code == 200
 
 
-async def test_what_comes_late_revives_what_somebody_took_for_lapsed_meanwhile(
+async def test_what_comes_late_revives_what_a_person_took_for_lapsed_meanwhile(
     taxpayer: Taxpayer, renewing: Renewing, database: Database, account_id: UUID
 ) -> None:
     # The first to renew was frozen after HMRC had answered; whoever came next was refused.

@@ -89,7 +89,7 @@ async def test_a_wrong_field_is_named(
     assert (await client.get(PATH)).json() == []
 
 
-async def test_nobody_sees_anothers_records(client: httpx.AsyncClient) -> None:
+async def test_no_one_sees_anothers_records(client: httpx.AsyncClient) -> None:
     await file(client, body())
     answer = await client.get(PATH, headers={"X-Account": str(uuid4())})
     assert (answer.status_code, answer.text) == (200, "[]")

@@ -63,7 +63,7 @@ async def test_one_replica_at_a_time_is_at_it(database: Database) -> None:
     assert chore.batches == [1]
 
 
-async def test_it_goes_on_until_it_is_told_to_stop(
+async def test_it_goes_on_until_it_is_asked_to_stop(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(housekeeping, "PERIOD_SECONDS", 0)
@@ -92,7 +92,7 @@ def limiter(database: Database) -> Door:
     return open_limiter(database)
 
 
-async def test_r6_a_lock_that_nobody_tries_again_is_told_to_be_over_once(limiter: Door) -> None:
+async def test_r6_a_lock_that_no_one_tries_again_is_reported_to_be_over_once(limiter: Door) -> None:
     await limiter.wrong_times(6)
     await start_cleanup(limiter).work()
     assert await limiter.events() == ["locked"]

@@ -25,7 +25,7 @@ from tests.statements import statements
 DECIDED = "nhs.appointment.decided"
 
 
-async def test_a_wish_is_answered_in_the_contracts_shape(
+async def test_an_appointment_request_is_answered_in_the_contracts_shape(
     client: httpx.AsyncClient, account_id: UUID
 ) -> None:
     answer = await client.post(PATH, json=BODY)
@@ -45,7 +45,7 @@ async def test_a_wish_is_answered_in_the_contracts_shape(
     }
 
 
-async def test_a_wish_is_published_in_the_contracts_shape(
+async def test_an_appointment_request_is_published_in_the_contracts_shape(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     asked = await ask(client)
@@ -66,7 +66,9 @@ async def test_a_wish_is_published_in_the_contracts_shape(
     ]
 
 
-async def test_a_wish_is_three_statements(client: httpx.AsyncClient, database: Database) -> None:
+async def test_an_appointment_request_is_three_statements(
+    client: httpx.AsyncClient, database: Database
+) -> None:
     async with statements(database.requests) as sent:
         await ask(client)
     assert sent == ["BEGIN", "COMMIT", "INSERT INTO", "INSERT INTO", "WITH incoming"]
@@ -184,7 +186,7 @@ async def test_a_decision_is_three_statements(
     ]
 
 
-async def test_without_the_nhs_no_wish_is_taken_and_an_old_one_waits(
+async def test_without_the_nhs_no_appointment_request_is_taken_and_an_old_one_waits(
     client: httpx.AsyncClient,
     database: Database,
     uow: UnitOfWork,

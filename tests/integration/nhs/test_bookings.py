@@ -131,7 +131,7 @@ async def booked(client: httpx.AsyncClient, practice: Practice, *slots: str) -> 
     return str(answer.headers["location"])
 
 
-async def test_free_slots_are_told(client: httpx.AsyncClient) -> None:
+async def test_free_slots_are_reported(client: httpx.AsyncClient) -> None:
     answer = await client.get(SLOTS, params={"specialty": "cardiology", "date": TUESDAY})
     assert len(answer.json()) == 28
     assert answer.json()[0] == {
@@ -210,7 +210,7 @@ async def test_r20_of_fifty_at_once_one_gets_the_slot(
 
 @pytest.mark.parametrize("assurance", ["P0"])
 @pytest.mark.parametrize("specialty", ["cardiology", "Dermatology", "General practice"])
-async def test_e2_times_are_told_to_verified_accounts_only(
+async def test_e2_times_are_shown_to_verified_accounts_only(
     client: httpx.AsyncClient, calls: Callable[[], int], assurance: str, specialty: str
 ) -> None:
     answer = await client.get(
@@ -436,7 +436,7 @@ async def test_a_booking_that_was_cancelled_under_way_is_cancelled_at_the_practi
     ("headers", "status"),
     [({}, 428), ({"If-Match": '"1"'}, 412), ({"If-Match": 'W/"1"'}, 412), ({"If-Match": "2"}, 412)],
 )
-async def test_who_has_not_read_what_stands_there_changes_nothing(
+async def test_who_has_not_read_what_is_there_changes_nothing(
     client: httpx.AsyncClient, practice: Practice, headers: dict[str, str], status: int
 ) -> None:
     slots = await free(client)

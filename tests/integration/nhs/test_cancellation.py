@@ -96,7 +96,7 @@ async def test_what_is_past_stays_as_it_was(
     assert await statuses(client, attended) == ["CONFIRMED"]
 
 
-async def test_a_cancelled_wish_is_not_confirmed_any_more(
+async def test_a_cancelled_appointment_request_is_not_confirmed_any_more(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID, database: Database
 ) -> None:
     asked = await ask(client)
@@ -106,7 +106,7 @@ async def test_a_cancelled_wish_is_not_confirmed_any_more(
     assert len(await published(database)) == 2
 
 
-async def test_a_wish_for_a_time_that_has_passed_is_cancelled_before_it_is_decided(
+async def test_an_appointment_request_for_a_time_that_has_passed_is_cancelled_before_it_is_decided(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID, database: Database
 ) -> None:
     asked = await ask(client, requested_datetime="2025-01-05T12:00:00Z")

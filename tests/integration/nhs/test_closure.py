@@ -25,7 +25,7 @@ async def close(module: Module, uow: UnitOfWork, account_id: UUID) -> None:
     await handle(handler_of(module, "nhs.appointments"), closed, uow)
 
 
-async def test_what_lies_ahead_is_cancelled_and_names_nobody(
+async def test_what_lies_ahead_is_cancelled_and_names_no_one(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID, database: Database
 ) -> None:
     await ask(client)

@@ -106,7 +106,7 @@ async def test_e11_old_appointments_are_neutralised_in_answers(
     assert listed == found
 
 
-async def test_e11_what_becomes_of_an_old_row_is_neutral_on_the_topic(
+async def test_e11_what_happens_to_an_old_row_is_neutral_on_the_topic(
     client: httpx.AsyncClient, database: Database, uow: UnitOfWork
 ) -> None:
     await client.post(APPOINTMENTS, json=APPOINTMENT_REQUEST)

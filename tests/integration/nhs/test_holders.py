@@ -41,7 +41,7 @@ async def refusal(answer: httpx.Response, database: Database) -> tuple[int, str,
 
 
 @SERVICES
-async def test_nobody_books_in_anothers_name(
+async def test_no_one_books_in_anothers_name(
     client: httpx.AsyncClient,
     database: Database,
     account_id: UUID,
@@ -91,7 +91,7 @@ async def test_ones_own_number_may_be_written_as_it_is_printed(
     assert answer.status_code == 202
 
 
-async def test_the_prototypes_form_is_nobodys_number_here(
+async def test_the_prototypes_form_is_no_ones_number_here(
     client: httpx.AsyncClient, database: Database, account_id: UUID
 ) -> None:
     await known(database, account_id)
@@ -115,7 +115,7 @@ async def test_who_is_not_verified_any_more_may_cancel_but_not_move(
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "CANCELLED")
 
 
-async def test_a_wish_in_anothers_name_from_before_desks_asked_is_rejected(
+async def test_an_appointment_request_in_anothers_name_from_before_services_asked_is_rejected(
     client: httpx.AsyncClient, database: Database, module: Module, uow: UnitOfWork, account_id: UUID
 ) -> None:
     await known(database, account_id)

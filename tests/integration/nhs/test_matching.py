@@ -61,7 +61,7 @@ async def test_who_is_not_fails_without_a_hint(
     assert await answers(module, uow, database, "9732110317") == [(False, "not_matched")]
 
 
-async def test_that_somebody_has_died_is_told_nobody(
+async def test_that_a_person_has_died_is_revealed_to_no_one(
     module: Module, uow: UnitOfWork, database: Database, stated_facts: Said
 ) -> None:
     stated_facts.facts = SMITH
@@ -133,5 +133,5 @@ async def test_an_nhs_that_is_away_is_an_outage_and_shows_in_health(
     assert await published(database) == []
 
 
-def test_an_nhs_that_is_simulated_says_so(module: Module) -> None:
+def test_an_nhs_that_is_simulated_is_marked_as_such(module: Module) -> None:
     assert module.states["nhs"]() == "simulator"

@@ -40,7 +40,7 @@ async def test_the_list_holds_what_was_filed_to_the_byte(client: httpx.AsyncClie
     assert (listed.status_code, listed.text) == (200, f"[{filed.text}]")
 
 
-async def test_nobody_sees_anothers_records(client: httpx.AsyncClient) -> None:
+async def test_no_one_sees_anothers_records(client: httpx.AsyncClient) -> None:
     await client.post(PATH, json=BODY)
     answer = await client.get(PATH, headers={"X-Account": str(uuid4())})
     assert (answer.status_code, answer.text) == (200, "[]")

@@ -59,12 +59,12 @@ async def test_a_remote_nhs_is_well_until_something_is_heard(module: Module) -> 
     assert module.states["nhs"]() == "ok"
 
 
-async def test_nobody_is_verified_by_form_where_the_nhs_is_asked(module: Module) -> None:
+async def test_no_one_is_verified_by_form_where_the_nhs_is_asked(module: Module) -> None:
     finding = await verifying(module).prepare(claim_of(module, "9693632109"))
     assert finding.outcome == "insufficient"
 
 
-async def test_where_nobody_decides_about_appointments_none_is_taken(module: Module) -> None:
+async def test_where_no_one_decides_about_appointments_none_is_taken(module: Module) -> None:
     async with serving(module, UUID(int=1)) as client:
         answer = await client.post("/api/nhs/appointments", json=APPOINTMENT_REQUEST)
     assert answer.status_code == 503
@@ -96,7 +96,7 @@ def test_where_simulators_are_refused_the_module_does_not_start_with_one(
 
 
 @pytest.mark.parametrize(("may_be_simulated", "refused"), [(True, False), (False, True)])
-async def test_an_nhs_that_confesses_to_be_simulated_is_good_for_rehearsals_only(
+async def test_an_nhs_that_confesses_to_be_simulated_is_valid_for_rehearsals_only(
     remote: NhsSettings, database: Database, uow: UnitOfWork, may_be_simulated: bool, refused: bool
 ) -> None:
     settings = structs.replace(remote, may_be_simulated=may_be_simulated)
@@ -105,7 +105,7 @@ async def test_an_nhs_that_confesses_to_be_simulated_is_good_for_rehearsals_only
     await module.stops[0]()
 
 
-async def test_when_the_nhs_is_back_who_waited_for_it_is_told(
+async def test_when_the_nhs_is_back_who_waited_for_it_is_notified(
     remote: NhsSettings,
     simulator: NhsSimulator,
     database: Database,

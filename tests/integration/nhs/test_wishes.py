@@ -104,7 +104,7 @@ def take_elsewhere(simulator: NhsSimulator, slot_id: str) -> None:
     )
 
 
-async def test_a_wish_gets_its_time_where_it_is_free_and_the_practice_knows(
+async def test_an_appointment_request_gets_its_time_where_it_is_free_and_the_practice_knows(
     client: httpx.AsyncClient, dispatched: Dispatched, simulator: NhsSimulator
 ) -> None:
     where = await ask(client)
@@ -128,7 +128,7 @@ async def test_a_wish_gets_its_time_where_it_is_free_and_the_practice_knows(
     assert (found.json()["status"], found.json()["doctor_specialty"]) == ("CONFIRMED", "cardiology")
 
 
-async def test_a_wish_for_a_time_that_is_gone_gets_the_next_of_that_day(
+async def test_an_appointment_request_for_a_time_that_is_gone_gets_the_next_of_that_day(
     client: httpx.AsyncClient, dispatched: Dispatched, simulator: NhsSimulator
 ) -> None:
     take_elsewhere(simulator, "2000011147-20260106T1000")
@@ -141,7 +141,7 @@ async def test_a_wish_for_a_time_that_is_gone_gets_the_next_of_that_day(
     )
 
 
-async def test_two_who_wish_for_the_same_time_get_two_times(
+async def test_two_who_ask_for_the_same_time_get_two_times(
     client: httpx.AsyncClient, dispatched: Dispatched, database: Database
 ) -> None:
     await ask(client)
@@ -186,7 +186,7 @@ async def test_one_citizen_is_at_one_place_at_a_time(
         ),
     ],
 )
-async def test_what_nobody_can_grant_is_rejected_with_the_reason(
+async def test_what_no_one_can_grant_is_rejected_with_the_reason(
     client: httpx.AsyncClient,
     dispatched: Dispatched,
     appointment_request: dict[str, str],
@@ -201,7 +201,7 @@ async def test_what_nobody_can_grant_is_rejected_with_the_reason(
     )
 
 
-async def test_while_the_practice_is_away_a_wish_waits(
+async def test_while_the_practice_is_away_an_appointment_request_waits(
     client: httpx.AsyncClient, dispatched: Dispatched, simulator: NhsSimulator
 ) -> None:
     simulator.faults.set("503")
@@ -212,7 +212,7 @@ async def test_while_the_practice_is_away_a_wish_waits(
     assert (await dispatched.answer())["status"] == "CONFIRMED"
 
 
-async def test_a_wish_that_is_cancelled_while_a_time_is_looked_for_holds_nothing(
+async def test_an_appointment_request_that_is_cancelled_while_a_time_is_looked_for_holds_nothing(
     client: httpx.AsyncClient, dispatched: Dispatched, database: Database
 ) -> None:
     where = await ask(client)
@@ -227,7 +227,7 @@ async def test_a_wish_that_is_cancelled_while_a_time_is_looked_for_holds_nothing
     assert await database.reads.fetchval("SELECT count(*) FROM nhs.held_slot") == 0
 
 
-async def test_a_wish_that_was_granted_can_be_moved_and_cancelled_at_the_practice(
+async def test_an_appointment_request_that_was_granted_can_be_moved_and_cancelled_at_the_practice(
     client: httpx.AsyncClient, dispatched: Dispatched, simulator: NhsSimulator
 ) -> None:
     where = await ask(client)
@@ -241,7 +241,7 @@ async def test_a_wish_that_was_granted_can_be_moved_and_cancelled_at_the_practic
     assert [one.status for one in simulator.diary.of_patient("9434765919")] == ["cancelled"]
 
 
-async def test_a_block_gives_up_what_a_wish_has_got(
+async def test_a_block_gives_up_what_an_appointment_request_has_got(
     client: httpx.AsyncClient,
     dispatched: Dispatched,
     simulator: NhsSimulator,
@@ -257,7 +257,7 @@ async def test_a_block_gives_up_what_a_wish_has_got(
     assert [one.status for one in simulator.diary.of_patient("9434765919")] == ["cancelled"]
 
 
-async def test_r20_of_twenty_wishes_for_one_time_each_gets_a_slot_of_its_own(
+async def test_r20_of_twenty_appointment_requests_for_one_time_each_gets_a_slot_of_its_own(
     client: httpx.AsyncClient, dispatched: Dispatched, database: Database
 ) -> None:
     citizens = [await known(database, uuid4()) for _ in range(20)]

@@ -61,7 +61,7 @@ def test_r15_what_is_emitted_is_what_the_contract_says(kind: Kind) -> None:
 
 
 @each_kind
-def test_r15_no_identifier_stands_outside_the_value(kind: Kind) -> None:
+def test_r15_no_identifier_is_outside_the_value(kind: Kind) -> None:
     contract = golden.read(kind)
     event = msgspec.json.decode(value(kind), type=kind.struct)
     del contract["record"]["value"]

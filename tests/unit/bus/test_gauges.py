@@ -39,7 +39,7 @@ def reported(sample: Sample) -> list[str]:
     return [line for line in lines if not line.startswith("#")]
 
 
-def test_every_gauge_is_told() -> None:
+def test_every_gauge_is_reported() -> None:
     debts = Debts(pending=5, oldest_seconds=1.5, parked_keys=2, dead=1)
     sample = Sample(
         outbox={"nhs.booking": debts},

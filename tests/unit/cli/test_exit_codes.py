@@ -58,7 +58,7 @@ def test_an_unknown_command_says_where_help_is(runner: CliRunner) -> None:
     assert result.stderr.endswith("  govid --help shows the usage.\n")
 
 
-def test_the_version_is_told(runner: CliRunner) -> None:
+def test_the_version_is_reported(runner: CliRunner) -> None:
     result = runner.invoke(commands, ["--version"], prog_name="govid")
     assert (result.exit_code, result.stdout) == (0, f"govid {__version__}\n")
 

@@ -14,7 +14,7 @@ EXAMPLES = {"test.nin@example.com", "test.nhs@example.com", "AB123456C", "NHS123
 TEST_NINOS = {"AA000003D", "NA000799C", "ST281614D", "ZX000056A"}
 
 
-def test_there_is_somebody_in_every_state() -> None:
+def test_there_is_a_person_in_every_state() -> None:
     assert {person.status for person in RESIDENTS} == {
         "registered",
         "pending_verification",

@@ -58,6 +58,6 @@ def test_a_busy_port_is_named_with_a_remedy() -> None:
     assert caught.value.remedy.endswith(f"GOVID_PORT={port + 1}.")
 
 
-def test_a_free_port_is_told() -> None:
+def test_a_free_port_is_reported() -> None:
     with listen("127.0.0.1", 0) as listener:
         assert url_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -67,7 +67,7 @@ def test_a_server_that_was_killed_is_not(folder: StateFolder) -> None:
     assert folder.running() is None
 
 
-def test_a_second_server_is_told_of_the_first(folder: StateFolder) -> None:
+def test_a_second_server_learns_of_the_first(folder: StateFolder) -> None:
     with folder.locked():
         folder.write(DevState(running=a_server(4711)))
         with pytest.raises(CannotStart, match=r"process 4711, http://127\.0\.0\.1:8000"):

@@ -59,7 +59,7 @@ def test_with_some_credentials_the_missing_ones_are_named(missing: str, port: st
     ]
 
 
-def test_who_wants_the_nhs_itself_without_credentials_is_told_all_of_them() -> None:
+def test_who_wants_the_nhs_itself_without_credentials_learns_all_of_them() -> None:
     (fault,) = refused(GOVID_PATIENT_REGISTRY="remote")
     assert fault == (
         "GOVID_PATIENT_REGISTRY is remote, and these are not set: GOVID_NHS_BASE_URL, "
@@ -94,7 +94,7 @@ def test_with_practices_named_the_nhs_itself_takes_bookings(port: str) -> None:
         ({**CREDENTIALS, **PRACTICES, "GOVID_APPOINTMENT_PROVIDER": "off"}, False),
     ],
 )
-def test_who_is_asked_about_numbers_takes_bookings_unless_nobody_does(
+def test_who_is_asked_about_numbers_takes_bookings_unless_no_one_does(
     values: dict[str, Any], takes_bookings: bool
 ) -> None:
     assert settings(**values).nhs.takes_bookings is takes_bookings
@@ -135,7 +135,7 @@ def test_what_no_practice_can_be_asked_by_is_refused(name: str, value: str) -> N
 
 
 @pytest.mark.parametrize("practices", [{}, PRACTICES])
-def test_that_nobody_takes_bookings_is_worth_a_warning(practices: dict[str, Any]) -> None:
+def test_that_no_one_takes_bookings_is_worth_a_warning(practices: dict[str, Any]) -> None:
     reported = warnings(settings(**CREDENTIALS, **practices))
     assert ("No practices take bookings: appointments are answered with 503" in reported) is (
         not practices
@@ -355,7 +355,7 @@ def test_where_citizens_consent_follows_from_where_the_apis_are(
     assert chosen.consent_url == url
 
 
-def test_who_wants_tax_records_themselves_is_told_what_is_missing() -> None:
+def test_who_wants_tax_records_themselves_learns_what_is_missing() -> None:
     assert refused(**HMRC, GOVID_TAX_RECORDS="remote") == [
         "GOVID_TAX_RECORDS is remote, and these are not set: GOVID_HMRC_REDIRECT_URI"
     ]

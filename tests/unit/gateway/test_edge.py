@@ -12,7 +12,7 @@ def recorder() -> Recorder:
     return Recorder()
 
 
-async def test_each_request_is_told_twice_and_logged_once(recorder: Recorder) -> None:
+async def test_each_request_is_reported_twice_and_logged_once(recorder: Recorder) -> None:
     async with client(edge(recorder)) as http:
         await http.get("/?secret=1", headers={"X-Correlation-ID": "c-1", "User-Agent": "agent"})
     received, finished = recorder.activities
@@ -31,7 +31,7 @@ async def test_each_request_is_told_twice_and_logged_once(recorder: Recorder) ->
     assert recorder.lines == [("/", 200)]
 
 
-async def test_what_the_framework_refuses_is_told_too(recorder: Recorder) -> None:
+async def test_what_the_framework_refuses_is_reported_too(recorder: Recorder) -> None:
     async with client(edge(recorder)) as http:
         await http.get("/nowhere")
         await http.get("/" + "x" * 3000)
@@ -102,7 +102,7 @@ async def test_places_in_lists_are_named(recorder: Recorder) -> None:
     ]
 
 
-async def test_a_failed_start_is_told_without_its_message(recorder: Recorder) -> None:
+async def test_a_failed_start_is_reported_without_its_message(recorder: Recorder) -> None:
     async def fail() -> None:
         raise RuntimeError(CANARY)
 

@@ -28,11 +28,11 @@ FLOORS = [(1, 47104), (2, 19456), (3, 12288)]
 
 
 @pytest.mark.parametrize(("time_cost", "memory_kib"), FLOORS)
-def test_r1_a_floor_is_enough_to_start(time_cost: int, memory_kib: int) -> None:
+def test_r1_a_minimum_is_enough_to_start(time_cost: int, memory_kib: int) -> None:
     assert build(time_cost, memory_kib).modules
 
 
 @pytest.mark.parametrize(("time_cost", "memory_kib"), FLOORS)
-def test_r1_a_floor_minus_one_stops_the_start(time_cost: int, memory_kib: int) -> None:
+def test_r1_a_minimum_minus_one_stops_the_start(time_cost: int, memory_kib: int) -> None:
     with pytest.raises(ValueError, match=r"too weak|greater than or equal to 12288"):
         build(time_cost, memory_kib - 1)

@@ -97,7 +97,7 @@ async def test_f11_one_address_that_answers_is_enough() -> None:
         assert await why_nobody_answers(f"127.0.0.1:{unused_port()},{address}") is None
 
 
-async def test_f11_silence_after_the_connection_is_told_apart() -> None:
+async def test_f11_silence_after_the_connection_is_distinguished() -> None:
     async with answering(b"") as address:
         assert await describe_silence(address) == (
             f"what listens at {address} does not answer as Kafka does"

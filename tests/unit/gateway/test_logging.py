@@ -94,7 +94,7 @@ def test_no_odd_character_reaches_a_terminal(
     assert lines(stream, writer)[0]["message"] == f"a\\u{ord(character):04x}b"
 
 
-def test_an_exception_is_told_without_its_message(
+def test_an_exception_is_reported_without_its_message(
     logger: logging.Logger, stream: io.BytesIO, writer: LogWriter
 ) -> None:
     try:
@@ -107,7 +107,7 @@ def test_an_exception_is_told_without_its_message(
     assert CANARY not in json.dumps(line)
 
 
-def test_of_a_group_the_first_is_told(
+def test_of_a_group_the_first_is_reported(
     logger: logging.Logger, stream: io.BytesIO, writer: LogWriter
 ) -> None:
     group = ExceptionGroup(CANARY, [KeyError(CANARY), ValueError(CANARY)])

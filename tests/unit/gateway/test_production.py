@@ -126,7 +126,7 @@ def test_without_a_key_of_its_own_what_is_kept_is_under_the_pseudonym_key() -> N
         ({"GOVID_MANAGEMENT_PORT": 9000}, False),
     ],
 )
-def test_e1_it_is_told_when_nothing_scrapes_the_metrics(
+def test_e1_it_is_reported_when_nothing_scrapes_the_metrics(
     change: dict[str, object], reported: bool
 ) -> None:
     sentence = "nothing can scrape /metrics: set GOVID_MANAGEMENT_PORT, or GOVID_METRICS_TOKEN"
@@ -194,7 +194,7 @@ def test_without_the_lists_production_runs_and_says_what_that_means() -> None:
         ),
     ],
 )
-def test_mail_that_others_read_or_nobody_is_a_fault(changes: dict[str, object], fault: str) -> None:
+def test_mail_that_others_read_or_no_one_is_a_fault(changes: dict[str, object], fault: str) -> None:
     assert faults(settings(**changes)) == [fault]
 
 

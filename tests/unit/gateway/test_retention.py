@@ -27,5 +27,5 @@ def test_nothing_set_is_ninety_days() -> None:
     assert WARNING not in warnings(settings())
 
 
-def test_a_retention_that_is_not_kept_is_told() -> None:
+def test_a_retention_that_is_not_kept_is_reported() -> None:
     assert WARNING in warnings(settings(GOVID_RETENTION_DAYS=3))

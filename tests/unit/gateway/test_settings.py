@@ -146,7 +146,7 @@ def test_f10_an_unknown_name_that_is_near_to_none_gets_no_advice(name: str) -> N
     assert caught.value.faults == [f"{name} in .env is no setting of govid"]
 
 
-def test_all_faults_are_told_at_once_and_without_their_values(
+def test_all_faults_are_reported_at_once_and_without_their_values(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     env_file("GOVID_HOTS=x\n")
@@ -226,7 +226,9 @@ def test_r2_passwords_are_checked_unless_it_is_a_demonstration(
 
 @pytest.mark.parametrize("demonstration", [True, False])
 @pytest.mark.parametrize("checked", [True, False])
-def test_r2_whether_passwords_are_checked_can_be_told(demonstration: bool, checked: bool) -> None:
+def test_r2_whether_passwords_are_checked_can_be_reported(
+    demonstration: bool, checked: bool
+) -> None:
     settings = load({"GOVID_PASSWORD_CHECKS": checked}, demonstration=demonstration)
     assert settings.identity.password_checks is checked
 
@@ -257,7 +259,7 @@ def test_f3_a_file_that_is_no_text_is_a_fault_with_its_name() -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "link"])
-def test_f3_what_stands_in_the_place_of_the_file_is_a_fault(kind: str) -> None:
+def test_f3_what_is_in_the_place_of_the_file_is_a_fault(kind: str) -> None:
     place = Path(".env")
     place.mkdir() if kind == "folder" else place.symlink_to("gone")
     with pytest.raises(SettingsError) as caught:

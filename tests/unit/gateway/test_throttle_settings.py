@@ -23,7 +23,7 @@ def test_in_production_the_limits_are_those_of_the_design() -> None:
     )
 
 
-def test_a_demonstration_counts_no_registrations_unless_it_is_told_to() -> None:
+def test_a_demonstration_counts_no_registrations_unless_it_is_asked_to() -> None:
     throttle = load(demonstration=True, env_file=None).identity.throttle
     assert (throttle.registrations, throttle.duplicates) == (0, 0)
     reported = {"GOVID_REGISTRATIONS_PER_HOUR": 5, "GOVID_DUPLICATES_PER_DAY": 2}
@@ -59,6 +59,6 @@ def test_r7_what_is_no_network_stops_the_start(name: str, value: str) -> None:
         ("GOVID_ADDRESS_FAILURES", -1),
     ],
 )
-def test_limits_that_would_protect_nobody_stop_the_start(name: str, value: object) -> None:
+def test_limits_that_would_protect_no_one_stop_the_start(name: str, value: object) -> None:
     with pytest.raises(SettingsError, match=name):
         load({name: value}, env_file=None)

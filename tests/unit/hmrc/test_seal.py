@@ -15,7 +15,7 @@ def sealed() -> bytes:
     return Seal(KEY).close(ACCOUNT, b"holding", b"canary")
 
 
-def test_what_was_sealed_can_be_opened(sealed: bytes) -> None:
+def test_what_was_encrypted_can_be_decrypted(sealed: bytes) -> None:
     assert Seal(KEY).open(ACCOUNT, b"holding", sealed) == b"canary"
 
 
@@ -48,12 +48,12 @@ def test_what_was_touched_stays_shut(sealed: bytes, at: int) -> None:
         Seal(KEY).open(ACCOUNT, b"holding", bytes(touched))
 
 
-def test_of_no_key_there_is_no_seal() -> None:
+def test_of_no_key_there_is_no_encryption() -> None:
     with pytest.raises(Unsealable):
         Seal(b"").close(ACCOUNT, b"holding", b"canary")
 
 
-def test_what_cannot_be_opened_is_not_found_and_the_operator_is_told(
+def test_what_cannot_be_opened_is_not_found_and_the_operator_is_notified(
     sealed: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert Seal(KEY).find(ACCOUNT, b"holding", sealed) == b"canary"

@@ -91,7 +91,7 @@ async def test_what_one_citizen_reads_is_asked_for_one_by_one(
     assert (hmrc.most, hmrc.at_once) == (1, 0)
 
 
-async def test_nobody_waits_for_another_citizen(reading: TaxReading, hmrc: Hmrc) -> None:
+async def test_no_one_waits_for_another_citizen(reading: TaxReading, hmrc: Hmrc) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS), asyncio.TaskGroup() as tasks:
         tasks.create_task(reads(reading, citizen()))
         tasks.create_task(reads(reading, citizen()))

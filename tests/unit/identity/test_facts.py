@@ -68,12 +68,12 @@ def test_what_is_in_no_name_is_refused(text: str) -> None:
     ("day", "kind"),
     [(date(2026, 1, 6), "date_in_future"), (date(1895, 12, 31), "date_too_old")],
 )
-def test_nobody_is_born_then(day: date, kind: str) -> None:
+def test_no_one_is_born_then(day: date, kind: str) -> None:
     assert faults(date_of_birth=day) == [("dateOfBirth", kind)]
 
 
 @pytest.mark.parametrize("day", [date(2026, 1, 5), date(1896, 1, 1)])
-def test_somebody_may_be_born_then(day: date) -> None:
+def test_a_person_may_be_born_then(day: date) -> None:
     assert read(date_of_birth=day) is not None
 
 

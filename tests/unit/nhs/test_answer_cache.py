@@ -50,7 +50,7 @@ def get(seconds: Seconds, practice: Practice) -> Callable[[str], Awaitable[int]]
 
 
 @pytest.mark.parametrize(("later", "asked"), [(0.0, 1), (9.9, 1), (10.0, 2), (60.0, 2)])
-async def test_e2_an_answer_is_good_for_ten_seconds(
+async def test_e2_an_answer_is_valid_for_ten_seconds(
     get: Callable[[str], Awaitable[int]],
     seconds: Seconds,
     practice: Practice,
@@ -78,7 +78,7 @@ async def test_e2_fifty_at_once_are_one_question(
     assert await asyncio.gather(*asking) == [1] * 50
 
 
-async def test_e2_a_failure_is_told_to_all_who_waited_and_not_kept(
+async def test_e2_a_failure_is_reported_to_all_who_waited_and_not_kept(
     get: Callable[[str], Awaitable[int]], practice: Practice
 ) -> None:
     practice.failure = ConnectionError()
@@ -88,7 +88,7 @@ async def test_e2_a_failure_is_told_to_all_who_waited_and_not_kept(
     assert await get("monday") == 2
 
 
-async def test_e2_who_gives_up_takes_the_answer_from_nobody(
+async def test_e2_who_gives_up_takes_the_answer_from_no_one(
     get: Callable[[str], Awaitable[int]], practice: Practice
 ) -> None:
     practice.may_answer.clear()

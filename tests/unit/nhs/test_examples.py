@@ -13,7 +13,7 @@ def test_the_documented_patient_is_a_valid_request() -> None:
     assert number == "9434765919"
 
 
-def test_the_documented_wish_is_a_valid_request() -> None:
+def test_the_documented_appointment_request_is_a_valid_request() -> None:
     appointment_request = msgspec.convert(examples.REQUEST_APPOINTMENT, schemas.RequestAppointment)
     assert appointment_request.requested_at.isoformat() == "2030-03-04T09:30:00+00:00"
 

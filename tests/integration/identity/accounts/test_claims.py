@@ -48,7 +48,7 @@ async def closed(identity: Parts) -> UUID:
 
 
 @pytest.mark.parametrize("status", ["pending_verification", "verification_failed"])
-async def test_a_claim_that_nobody_confirmed_in_time_is_given_back(
+async def test_a_claim_that_no_one_confirmed_in_time_is_given_back(
     identity: Parts, status: str
 ) -> None:
     view = await identity.register()

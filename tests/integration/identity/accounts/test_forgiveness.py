@@ -72,7 +72,7 @@ async def test_what_a_stranger_has_spent_on_the_number_is_given_back_too(
     assert (spent.of_account, spent.of_identifier) == (0, 0)
 
 
-async def test_each_act_is_an_event_with_actor_and_reason(
+async def test_each_action_is_an_event_with_actor_and_reason(
     identity: Parts, forgiveness: Forgiveness
 ) -> None:
     view = await exhausted(identity)

@@ -89,7 +89,7 @@ async def test_b1_a_notice_finds_the_account(identity: Parts, value: str) -> Non
 
 
 @pytest.mark.parametrize("value", ["AB123456", *OTHER_LETTERS])
-async def test_b1_a_notice_for_nobody_meets_who_registers_later(
+async def test_b1_a_notice_without_an_account_meets_who_registers_later(
     identity: Parts, value: str
 ) -> None:
     await identity.die(identifier_value=value)

@@ -92,7 +92,7 @@ async def test_r23_evidence_that_comes_twice_counts_once(identity: Parts) -> Non
     assert (await identity.account(view.id))["contra_indicators"] == ["death-reported"]
 
 
-async def test_r23_evidence_about_nobody_is_dropped(identity: Parts) -> None:
+async def test_r23_evidence_about_no_account_is_dropped(identity: Parts) -> None:
     await identity.handle(identity.verification, a_finding(uuid7()))
     assert await identity.count("identity.evidence") == 0
 
@@ -106,7 +106,7 @@ async def test_an_answer_from_outside_proves_nothing_of_what_was_said(identity: 
     assert await identity.facts.of(view.id) is None
 
 
-async def test_an_answer_that_found_nobody_waiting_gives_the_attempt_back(
+async def test_an_answer_that_found_no_one_waiting_gives_the_attempt_back(
     identity: Parts,
 ) -> None:
     view = await identity.register()

@@ -83,7 +83,7 @@ async def test_a_notice_that_names_the_holder_blocks(identity: Parts) -> None:
     assert (await identity.account(view.id))["status"] == "blocked"
 
 
-async def test_a_notice_that_names_somebody_else_has_no_effect_and_is_reviewed(
+async def test_a_notice_that_names_another_person_has_no_effect_and_is_reviewed(
     identity: Parts,
 ) -> None:
     view = await identity.register()
@@ -107,7 +107,7 @@ async def test_a_notice_that_names_somebody_else_has_no_effect_and_is_reviewed(
     "changes",
     [{"identifier_value": "AB123457C"}, {"identifier_type": IdentifierType.NHS, **NHS_NUMBER}],
 )
-async def test_a_notice_about_somebody_else_is_kept(
+async def test_a_notice_about_another_person_is_kept(
     identity: Parts, changes: dict[str, Any]
 ) -> None:
     view = await identity.register()
@@ -153,7 +153,7 @@ UNREADABLE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("names_account", [True, False])
 @pytest.mark.parametrize("changes", UNREADABLE)
-async def test_a7_a_notice_that_cannot_be_read_opens_a_review_and_blocks_nobody(
+async def test_a7_a_notice_that_cannot_be_read_opens_a_review_and_blocks_no_one(
     identity: Parts,
     changes: dict[str, Any],
     names_account: bool,

@@ -71,7 +71,7 @@ async def test_what_is_in_no_state_for_it_is_refused(identity: Parts) -> None:
 @pytest.mark.parametrize(
     ("after_the_block", "outcome"), [(MINUTE, "without_effect"), (-MINUTE, "ignored_stale")]
 )
-async def test_r14_a_death_stands_against_whoever_was_blocked_before(
+async def test_r14_a_death_counts_against_who_was_blocked_before(
     identity: Parts, after_the_block: timedelta, outcome: str
 ) -> None:
     view = await identity.register()
@@ -95,7 +95,7 @@ async def test_r14_a_death_is_taken_back_in_so_many_words(identity: Parts) -> No
     assert (await identity.account(view.id))["status"] == "pending_verification"
 
 
-async def test_r14_a_death_that_was_taken_back_stands_no_longer(identity: Parts) -> None:
+async def test_r14_a_death_that_was_taken_back_counts_no_longer(identity: Parts) -> None:
     view = await identity.register()
     await identity.die(timestamp=NOON)
     await identity.desk.act(Kind.RESTORE, view.id, **REVERSAL)
@@ -105,7 +105,7 @@ async def test_r14_a_death_that_was_taken_back_stands_no_longer(identity: Parts)
     assert (await identity.account(view.id))["status"] == "pending_verification"
 
 
-async def test_r14_a_death_of_another_account_stands_against_nobody_else(identity: Parts) -> None:
+async def test_r14_a_death_of_another_account_counts_against_no_one_else(identity: Parts) -> None:
     view = await identity.register()
     other = await identity.register(email="eve@example.com", identifier_value="AB123457D")
     await identity.die(timestamp=NOON)

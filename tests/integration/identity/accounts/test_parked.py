@@ -67,7 +67,7 @@ async def test_who_registers_meanwhile_is_blocked_when_the_time_comes(identity: 
     assert (await identity.account(view.id))["status"] == "blocked"
 
 
-async def test_for_nobody_it_becomes_unclaimed(identity: Parts) -> None:
+async def test_without_an_account_it_becomes_unclaimed(identity: Parts) -> None:
     await identity.die(timestamp=datetime.now(UTC) + HOUR)
     await come(identity)
     assert await identity.history() == [("death", "unclaimed", None)]

@@ -62,7 +62,7 @@ async def test_the_department_is_asked_in_the_contracts_words(identity: Parts) -
     }
 
 
-async def test_a_taken_address_is_refused_and_nobody_is_asked(identity: Parts) -> None:
+async def test_a_taken_address_is_refused_and_no_one_is_asked(identity: Parts) -> None:
     await identity.register()
     with pytest.raises(EmailTaken) as refusal:
         await identity.register(email="ADA@Example.COM", identifier_value="AB123457D")
@@ -90,7 +90,7 @@ async def test_a_taken_nhs_number_is_refused(identity: Parts) -> None:
     assert refusal.value.detail == "A user with this NHS already exists"
 
 
-async def test_of_two_taken_things_the_address_is_told(identity: Parts) -> None:
+async def test_of_two_taken_things_the_address_is_reported(identity: Parts) -> None:
     await identity.register()
     with pytest.raises(EmailTaken):
         await identity.register()

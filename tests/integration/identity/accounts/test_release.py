@@ -47,7 +47,7 @@ async def test_what_was_said_and_asked_goes_with_the_claim(
     assert await identity.facts.of(view.id) is None
 
 
-async def test_the_act_is_an_event_with_actor_and_reason(
+async def test_the_action_is_an_event_with_actor_and_reason(
     identity: Parts, claims: ClaimRelease
 ) -> None:
     view = await failed(identity)
@@ -60,7 +60,7 @@ async def test_the_act_is_an_event_with_actor_and_reason(
     assert tuple(row) == ("identity.account.identifier_released", "ops-7", "ops-7", WHY)
 
 
-async def test_nobody_holds_nothing(identity: Parts, claims: ClaimRelease) -> None:
+async def test_no_one_holds_nothing(identity: Parts, claims: ClaimRelease) -> None:
     with pytest.raises(AccountNotFound):
         await claims.check(uuid7(), OPS)
     with pytest.raises(AccountNotFound):

@@ -16,7 +16,7 @@ async def marks(identity: Parts, account_id: Any) -> list[str]:
     return found
 
 
-async def test_a_notice_for_nobody_is_kept_without_the_identifier(identity: Parts) -> None:
+async def test_a_notice_without_an_account_is_kept_without_the_identifier(identity: Parts) -> None:
     await identity.die()
     row = dict(await identity.database.reads.fetchrow("SELECT * FROM identity.life_event"))
     assert (row["kind"], row["outcome"], row["account_id"]) == ("death", "unclaimed", None)
@@ -58,7 +58,7 @@ async def test_the_mark_is_looked_at_by_a_person(identity: Parts) -> None:
     ]
 
 
-async def test_nobody_else_carries_it(identity: Parts) -> None:
+async def test_no_one_else_carries_it(identity: Parts) -> None:
     await identity.die()
     ada = await identity.register(identifier_value="AB123457C")
     eve = await identity.register(
@@ -80,7 +80,7 @@ async def test_the_next_holder_of_a_dead_persons_identifier_carries_it_too(
     assert await marks(identity, eve.id) == MARK
 
 
-async def test_a_reversal_clears_the_identifier_for_whoever_comes_next(identity: Parts) -> None:
+async def test_a_reversal_clears_the_identifier_for_who_comes_next(identity: Parts) -> None:
     view = await identity.register()
     await identity.die()
     await identity.desk.act(Kind.RESTORE, view.id, reason="a mix-up", cause=OPS, reverse_death=True)

@@ -80,6 +80,6 @@ async def test_an_answer_about_another_kind_of_identifier_changes_nothing(
     assert (await identity.account(view.id))["status"] == "pending_verification"
 
 
-async def test_an_answer_about_nobody_changes_nothing(identity: Parts) -> None:
+async def test_an_answer_about_no_account_changes_nothing(identity: Parts) -> None:
     await identity.handle(identity.verification, an_answer(UUID(int=7)))
     assert await identity.count("bus.event") == 0

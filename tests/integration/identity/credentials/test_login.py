@@ -66,7 +66,7 @@ async def test_a_wrong_password_is_refused_in_the_same_words(
     assert await identity.count("identity.session") == 0
 
 
-async def test_a_blocked_account_is_told_so_by_the_right_password(identity: Parts) -> None:
+async def test_a_blocked_account_is_informed_by_the_right_password(identity: Parts) -> None:
     await identity.register()
     await identity.die()
     with pytest.raises(AccountIsBlocked) as refusal:
@@ -75,7 +75,7 @@ async def test_a_blocked_account_is_told_so_by_the_right_password(identity: Part
     assert await identity.count("identity.session") == 0
 
 
-async def test_a_blocked_account_is_not_told_by_a_wrong_password(identity: Parts) -> None:
+async def test_a_blocked_account_is_not_reported_by_a_wrong_password(identity: Parts) -> None:
     await identity.register()
     await identity.die()
     with pytest.raises(InvalidCredentials):

@@ -111,7 +111,7 @@ async def test_r5_a_restart_does_not_open_a_lock(database: Database) -> None:
 
 
 @pytest.mark.parametrize("tried", ["unknown", "wrong", "locked"])
-async def test_r4_whoever_is_refused_costs_the_same_statements_and_one_hash(
+async def test_r4_each_refusal_costs_the_same_statements_and_one_hash(
     identity: Parts, monkeypatch: pytest.MonkeyPatch, tried: str
 ) -> None:
     await identity.register()
@@ -161,7 +161,7 @@ async def test_r1_a_hash_is_waited_for_in_the_name_that_was_given_be_there_one_o
     assert asked == [("none", typed.lower())]
 
 
-async def test_r4_a_refusal_is_told_to_the_audit_with_its_reason_and_without_the_address(
+async def test_r4_a_refusal_is_reported_to_the_audit_with_its_reason_and_without_the_address(
     identity: Parts,
 ) -> None:
     view = await identity.register()
@@ -252,7 +252,7 @@ async def test_r6_whom_their_network_keeps_out_counts_for_nothing(database: Data
     assert await count_admitted(identity) == ["failed"]
 
 
-async def test_r6_a_success_is_told_once_with_its_account(identity: Parts) -> None:
+async def test_r6_a_success_is_reported_once_with_its_account(identity: Parts) -> None:
     view = await identity.register()
     await identity.login()
     query = "SELECT payload FROM bus.event WHERE type = 'identity.login.succeeded'"

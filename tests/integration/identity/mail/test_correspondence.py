@@ -147,7 +147,7 @@ async def test_e10_each_kind_that_is_asked_for_has_a_count_of_its_own(
         (LetterKind.EMAIL_CHANGE, NEW),
     ],
 )
-async def test_e9_a_letter_that_is_held_back_leaves_the_row_of_its_link_and_no_mail(
+async def test_e9_an_email_that_is_held_back_leaves_the_row_of_its_link_and_no_mail(
     emails: Office, database: Database, kind: LetterKind, address: str
 ) -> None:
     view = await emails.identity.register()

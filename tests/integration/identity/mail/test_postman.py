@@ -57,7 +57,7 @@ def digests(emails: Office) -> set[bytes]:
         (LetterKind.EMAIL_CHANGE, "/account/confirm"),
     ],
 )
-async def test_a_letter_leaves_with_a_link_whose_digest_is_kept(
+async def test_an_email_leaves_with_a_link_whose_digest_is_kept(
     emails: Office, kind: LetterKind, page: str
 ) -> None:
     view = await emails.identity.register()
@@ -69,7 +69,7 @@ async def test_a_letter_leaves_with_a_link_whose_digest_is_kept(
     assert await emails.identity.count("identity.letter") == 0
 
 
-async def test_a_letter_and_its_cause_commit_together_or_not_at_all(emails: Office) -> None:
+async def test_an_email_and_its_cause_commit_together_or_not_at_all(emails: Office) -> None:
     view = await emails.identity.register()
     with pytest.raises(ZeroDivisionError):
         async with emails.identity.uow.begin(CAUSE) as tx:
@@ -106,7 +106,7 @@ async def test_who_dies_after_sending_sends_again_and_every_copy_has_a_good_link
     assert await hashes(emails) == digests(emails)
 
 
-async def test_a_delivered_letter_that_comes_again_is_nothing(emails: Office) -> None:
+async def test_a_delivered_email_that_comes_again_is_nothing(emails: Office) -> None:
     view = await emails.identity.register()
     letter_id = await emails.write(LetterKind.RESET, view.id, ADA)
     await emails.deliver(letter_id)
@@ -114,7 +114,7 @@ async def test_a_delivered_letter_that_comes_again_is_nothing(emails: Office) ->
     assert len(emails.tray.mails) == 1
 
 
-async def test_an_address_that_takes_no_mail_ends_the_letter(
+async def test_an_address_that_takes_no_mail_ends_the_email(
     emails: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
     view = await emails.identity.register()
@@ -129,12 +129,12 @@ async def test_an_address_that_takes_no_mail_ends_the_letter(
 
 
 @pytest.mark.parametrize("letter_id", [UUID(int=7), uuid4()])
-async def test_a_letter_that_is_not_there_is_nothing(emails: Office, letter_id: UUID) -> None:
+async def test_an_email_that_is_not_there_is_nothing(emails: Office, letter_id: UUID) -> None:
     await emails.deliver(letter_id)
     assert emails.tray.mails == []
 
 
-async def test_a_letter_to_nobody_goes_nowhere_and_is_forgotten(emails: Office) -> None:
+async def test_an_email_without_recipient_goes_nowhere_and_is_forgotten(emails: Office) -> None:
     await emails.deliver(await emails.write(LetterKind.RESET, None, None))
     assert emails.tray.mails == []
     assert await emails.identity.count("identity.letter") == 0
@@ -151,7 +151,7 @@ async def test_who_was_blocked_meanwhile_gets_no_link(emails: Office, kind: Lett
 
 
 @pytest.mark.parametrize(("kind", "address"), OFFERS)
-async def test_r12_a_letter_from_before_a_block_brings_no_link_after_it(
+async def test_r12_an_email_from_before_a_block_brings_no_link_after_it(
     emails: Office, kind: LetterKind, address: str
 ) -> None:
     view = await emails.identity.register()
@@ -163,7 +163,7 @@ async def test_r12_a_letter_from_before_a_block_brings_no_link_after_it(
     assert await hashes(emails) == set()
 
 
-async def test_r12_a_letter_that_is_taken_back_at_the_last_moment_brings_no_link(
+async def test_r12_an_email_that_is_taken_back_at_the_last_moment_brings_no_link(
     emails: Office,
 ) -> None:
     view = await emails.identity.register()
@@ -178,7 +178,7 @@ async def test_r12_a_letter_that_is_taken_back_at_the_last_moment_brings_no_link
     assert await hashes(emails) == set()
 
 
-async def test_what_is_told_is_not_taken_back(emails: Office) -> None:
+async def test_what_is_reported_is_not_taken_back(emails: Office) -> None:
     view = await emails.identity.register()
     letter_id = await emails.write(LetterKind.PASSWORD_CHANGED, view.id, ADA)
     async with emails.identity.uow.begin(CAUSE) as tx:
@@ -195,7 +195,7 @@ async def test_an_address_that_was_given_up_gets_no_link(emails: Office) -> None
     assert emails.tray.mails == []
 
 
-async def test_what_has_happened_is_told_without_a_link(emails: Office) -> None:
+async def test_what_has_happened_is_reported_without_a_link(emails: Office) -> None:
     view = await emails.identity.register()
     await emails.deliver(await emails.write(LetterKind.PASSWORD_CHANGED, view.id, ADA))
     (mail,) = emails.tray.mails

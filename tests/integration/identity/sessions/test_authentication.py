@@ -89,7 +89,7 @@ async def test_ending_one_session_leaves_the_others(identity: Parts) -> None:
     assert (await identity.authenticate(second)).account_id == view.id
 
 
-async def test_a_session_of_somebody_else_is_not_a_token_of_mine(identity: Parts) -> None:
+async def test_a_session_of_another_person_is_not_a_token_of_mine(identity: Parts) -> None:
     await identity.register()
     await identity.login()
     session = await identity.database.reads.fetchrow("SELECT * FROM identity.session")
@@ -119,7 +119,7 @@ async def test_shared_secret_tokens_work_where_they_are_chosen(database: Databas
     assert await identity.count("identity.signing_key") == 0
 
 
-async def test_nobody_passes_when_the_database_is_away(identity: Parts, database: Database) -> None:
+async def test_no_one_passes_when_the_database_is_away(identity: Parts, database: Database) -> None:
     await identity.register()
     token = await identity.login()
     await identity.authenticate(token)

@@ -66,7 +66,7 @@ async def test_one_of_several_sessions_can_be_ended_from_another(identity: Parts
         await identity.ending.end(principal, there.session_id, CAUSE)
 
 
-async def test_somebody_elses_session_is_as_one_that_does_not_exist(identity: Parts) -> None:
+async def test_another_persons_session_is_as_one_that_does_not_exist(identity: Parts) -> None:
     await identity.register()
     await identity.register(email="eve@example.com", identifier_value="AB123457A")
     victim, eve = await identity.begin(), await identity.begin("eve@example.com")
@@ -80,7 +80,7 @@ async def test_somebody_elses_session_is_as_one_that_does_not_exist(identity: Pa
     await identity.authenticate(victim.access_token)
 
 
-async def test_nobody_waits_for_the_lock_of_somebody_elses_session(identity: Parts) -> None:
+async def test_no_one_waits_for_the_lock_of_another_persons_session(identity: Parts) -> None:
     await identity.register()
     await identity.register(email="eve@example.com", identifier_value="AB123457A")
     victim, eve = await identity.begin(), await identity.begin("eve@example.com")

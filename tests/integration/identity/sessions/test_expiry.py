@@ -40,7 +40,7 @@ async def expired(identity: Parts) -> list[str]:
     return sorted(msgspec.json.decode(row[0])["session_id"] for row in rows)
 
 
-async def test_an_idle_session_is_dead_before_anybody_has_noted_it(identity: Parts) -> None:
+async def test_an_idle_session_is_dead_before_anyone_has_noted_it(identity: Parts) -> None:
     await identity.register()
     grant = await identity.begin()
     await alter(identity, idle_expires_at="clock_timestamp()")

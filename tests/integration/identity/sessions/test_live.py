@@ -25,7 +25,7 @@ async def test_each_of_a_crowd_gets_their_own_account(identity: Parts) -> None:
     assert [p.account_id for p in principals] == [ada.id, eve.id] * 20  # type: ignore[union-attr]  # else it fails
 
 
-async def test_one_dead_session_among_many_ends_nobody_elses(identity: Parts) -> None:
+async def test_one_dead_session_among_many_ends_no_other(identity: Parts) -> None:
     ada = await identity.register()
     await identity.register(email="eve@example.com", identifier_value="AB123457D")
     tokens = [await identity.login(), await identity.login("eve@example.com")]
@@ -45,7 +45,7 @@ async def test_r12_a_crowd_after_a_block_is_refused_to_the_last(identity: Parts)
     await asyncio.gather(*before, return_exceptions=True)
 
 
-async def test_a_client_that_hangs_up_takes_nobody_along(identity: Parts) -> None:
+async def test_a_client_that_hangs_up_takes_no_one_along(identity: Parts) -> None:
     ada = await identity.register()
     token = await identity.login()
     waiting = [asyncio.create_task(identity.authenticate(token)) for _ in range(10)]
@@ -68,7 +68,7 @@ class Broken:
         raise asyncpg.AdminShutdownError("terminating connection")
 
 
-async def test_a_failed_statement_lets_nobody_in_and_the_next_one_works(
+async def test_a_failed_statement_lets_no_one_in_and_the_next_one_works(
     identity: Parts, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await identity.register()

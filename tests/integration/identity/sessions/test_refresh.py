@@ -102,7 +102,7 @@ async def test_r11_another_client_is_refused_and_the_family_kept(
     assert await reuses(identity) == 0
 
 
-async def test_a_token_of_nobody_is_refused(identity: Parts, grant: GrantView) -> None:
+async def test_a_token_of_no_account_is_refused(identity: Parts, grant: GrantView) -> None:
     with pytest.raises(InvalidRefreshToken) as refusal:
         await identity.refresh("a" * 43)
     assert refusal.value.detail == "The refresh token is not valid; please sign in again"

@@ -37,7 +37,7 @@ async def test_a_hundred_failures_in_a_row_are_an_alarm_once(
     assert (vars(line)["flow"], vars(line)["subject"]) == (Flow.SIGN_IN, subject)
 
 
-async def test_a_hundred_failures_that_nobody_settled_are_one_too(database: Database) -> None:
+async def test_a_hundred_failures_that_no_one_settled_are_one_too(database: Database) -> None:
     limiter = open_limiter(database, failures=100, address_failures=0)
     assert [(await limiter.reserve()).is_locked for _ in range(100)] == [False] * 100
     await limiter.pass_time(31)
@@ -72,7 +72,7 @@ async def test_a_success_that_was_under_way_does_not_open_a_lock(limiter: Door) 
     assert (await limiter.reserve()).is_locked
 
 
-async def test_a_lifted_lock_lets_in_at_once_and_is_told_of_once(limiter: Door) -> None:
+async def test_a_lifted_lock_lets_in_at_once_and_is_reported_once(limiter: Door) -> None:
     await limiter.wrong_times(6)
     await limiter.lift()
     await limiter.lift()
@@ -83,7 +83,7 @@ async def test_a_lifted_lock_lets_in_at_once_and_is_told_of_once(limiter: Door) 
     assert await limiter.events() == ["locked", "lock_expired"]
 
 
-async def test_a_lock_whose_time_is_over_is_told_of_once_by_whoever_lifts_it(limiter: Door) -> None:
+async def test_a_lock_whose_time_is_over_is_reported_once_by_who_lifts_it(limiter: Door) -> None:
     await limiter.wrong_times(6)
     await limiter.pass_time(901)
     await asyncio.gather(limiter.lift(), limiter.lift(), limiter.reserve())
@@ -108,7 +108,7 @@ async def test_what_was_tried_before_a_lift_and_fails_after_it_counts(limiter: D
     assert (await limiter.row())["failures"] == 3
 
 
-async def test_lifting_makes_room_for_who_waits(limiter: Door) -> None:
+async def test_lifting_frees_capacity_for_who_waits(limiter: Door) -> None:
     await limiter.wrong_times(5)
     await limiter.reserve()
     waiting = asyncio.create_task(limiter.reserve())
@@ -131,7 +131,7 @@ async def test_an_attempt_is_settled_once(limiter: Door) -> None:
     assert (await limiter.row())["failures"] == 1
 
 
-async def test_r5_what_nobody_settles_is_a_failure_after_half_a_minute(limiter: Door) -> None:
+async def test_r5_what_no_one_settles_is_a_failure_after_half_a_minute(limiter: Door) -> None:
     for _ in SEEN:
         await limiter.reserve()
     await limiter.pass_time(29)
@@ -153,7 +153,7 @@ async def test_r5_more_wait_than_may_still_fail(limiter: Door) -> None:
     assert not (await waiting).is_locked
 
 
-async def test_r5_another_process_makes_room_too(database: Database) -> None:
+async def test_r5_another_process_frees_capacity_too(database: Database) -> None:
     here, there = open_limiter(database), open_limiter(database)
     taken = [await there.reserve() for _ in SEEN]
     waiting = asyncio.create_task(here.reserve())
@@ -162,7 +162,7 @@ async def test_r5_another_process_makes_room_too(database: Database) -> None:
     assert not (await waiting).is_locked
 
 
-async def test_r5_who_waits_too_long_is_told_to_come_again(
+async def test_r5_who_waits_too_long_is_asked_to_come_again(
     limiter: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in SEEN:
@@ -254,7 +254,7 @@ async def test_r6_a_lock_of_one_person_leaves_the_others_open(limiter: Door) -> 
     assert await limiter.wrong("eve@example.com")
 
 
-async def test_r6_a_lock_and_its_end_are_told_once_each(limiter: Door) -> None:
+async def test_r6_a_lock_and_its_end_are_reported_once_each(limiter: Door) -> None:
     await limiter.wrong_times(8)
     await limiter.pass_time(901)
     await limiter.wrong_times(2)
@@ -300,7 +300,7 @@ async def test_only_failures_use_up_what_a_network_has(database: Database) -> No
         await limiter.reserve(cause=cause)
 
 
-async def test_a_network_that_only_is_busy_is_told_to_come_again_soon(
+async def test_a_network_that_only_is_busy_is_asked_to_come_again_soon(
     database: Database,
 ) -> None:
     limiter = open_limiter(database, address_failures=1)

@@ -53,7 +53,7 @@ async def test_parallel_ones_are_counted_like_those_one_by_one(database: Databas
     assert kinds == {"NoneType": 3, "TooManyAttempts": 7}
 
 
-async def test_so_often_is_told_that_an_identifier_is_taken(database: Database) -> None:
+async def test_so_often_is_reported_that_an_identifier_is_taken(database: Database) -> None:
     identity = await limited(database, duplicates=2)
     await register(identity, 0)
     taken = {"identifier_value": "AB123400C"}
@@ -67,7 +67,7 @@ async def test_so_often_is_told_that_an_identifier_is_taken(database: Database) 
     await register(identity, 3, OTHER)
 
 
-async def test_so_often_is_told_that_an_address_is_taken(database: Database) -> None:
+async def test_so_often_is_reported_that_an_address_is_taken(database: Database) -> None:
     identity = await limited(database, duplicates=1)
     await register(identity, 0)
     with pytest.raises(EmailTaken):
@@ -78,7 +78,7 @@ async def test_so_often_is_told_that_an_address_is_taken(database: Database) -> 
     await register(identity, 1)
 
 
-async def test_a_duplicate_is_told_to_the_audit_without_its_value(database: Database) -> None:
+async def test_a_duplicate_is_reported_to_the_audit_without_its_value(database: Database) -> None:
     identity = await limited(database)
     await register(identity, 0)
     with pytest.raises(IdentifierTaken):

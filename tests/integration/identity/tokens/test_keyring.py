@@ -45,7 +45,7 @@ async def test_the_key_set_holds_the_public_half_and_nothing_else(database: Data
     assert key["kid"] == keyring.signing.kid
 
 
-async def test_a_private_half_is_stored_sealed(database: Database) -> None:
+async def test_a_private_half_is_stored_encrypted(database: Database) -> None:
     first, second = await loaded(database, SEALED), await loaded(database, SEALED)
     private, sealed = await stored(database)
     assert sealed
@@ -53,7 +53,7 @@ async def test_a_private_half_is_stored_sealed(database: Database) -> None:
     assert first.signing.kid == second.signing.kid
 
 
-async def test_a_key_from_before_the_sealing_is_sealed_at_the_next_start(
+async def test_a_key_from_before_encryption_is_encrypted_at_the_next_start(
     database: Database,
 ) -> None:
     open_one = await loaded(database)
@@ -64,7 +64,7 @@ async def test_a_key_from_before_the_sealing_is_sealed_at_the_next_start(
 
 
 @pytest.mark.parametrize("key_encryption_key", [None, b"another key"])
-async def test_a_sealed_key_cannot_be_opened_by_another(
+async def test_an_encrypted_key_cannot_be_decrypted_by_another(
     database: Database, key_encryption_key: bytes | None
 ) -> None:
     await loaded(database, SEALED)
@@ -74,6 +74,6 @@ async def test_a_sealed_key_cannot_be_opened_by_another(
         )
 
 
-async def test_a_shared_secret_is_shown_to_nobody(database: Database) -> None:
+async def test_a_shared_secret_is_never_shown(database: Database) -> None:
     settings = msgspec.structs.replace(SETTINGS, algorithm="HS256", secret_key=b"s" * 32)
     assert (await loaded(database, settings)).jwks() == b'{"keys":[]}'

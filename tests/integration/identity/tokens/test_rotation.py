@@ -192,7 +192,7 @@ async def test_a_retired_key_is_not_retired_again(one: Process) -> None:
         await one.rotation.retire(new, TURN, CAUSE)
 
 
-async def test_new_keys_are_sealed(database: Database) -> None:
+async def test_new_keys_are_encrypted(database: Database) -> None:
     process = await Process(database, SEALED).started()
     new = await process.rotation.rotate(TURN, CAUSE)
     sealed = await database.reads.fetchval(

@@ -40,5 +40,5 @@ def test_e11_other_text_is_plain(text: str) -> None:
         (True, True),
     ],
 )
-def test_e11_old_text_is_neutralised_wherever_it_stands(value: object, neutral: object) -> None:
+def test_e11_old_text_is_neutralised_wherever_it_is(value: object, neutral: object) -> None:
     assert neutralise(value) == neutral

@@ -189,12 +189,12 @@ def test_cause_of_a_handlers_own_error_is_not_taken_for_the_databases() -> None:
     ("state", "refused"),
     [("22021", True), ("54000", True), ("23514", False), ("40001", False), ("42501", False)],
 )
-def test_content_is_told_from_circumstance(state: str, refused: bool) -> None:
+def test_content_is_distinguished_from_circumstance(state: str, refused: bool) -> None:
     assert is_not_storable(of_state(state)) is refused
 
 
 @pytest.mark.parametrize("wrap", [lambda error: error, wrapped, adapted])
-def test_sqlstate_stands_among_the_members_of_a_log_line(wrap: Any) -> None:
+def test_sqlstate_is_among_the_members_of_a_log_line(wrap: Any) -> None:
     error = wrap(of_state("42501"))
     assert error_members(error) == {"error_class": error_class(error), "sqlstate": "42501"}
 
@@ -240,7 +240,7 @@ def test_f12_stored_class_of_a_failure_has_its_state(error: Exception, shown: st
         (ConnectionResetError(), False),
     ],
 )
-def test_a1_a_statement_timeout_is_told_from_other_faults(
+def test_a1_a_statement_timeout_is_distinguished_from_other_faults(
     error: Exception, has_timed_out: bool
 ) -> None:
     assert is_statement_timeout(error) is has_timed_out

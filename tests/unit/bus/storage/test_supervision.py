@@ -100,7 +100,7 @@ async def test_c1_a_worker_that_is_cancelled_ends(
         (31, [ValueError] * 3, 3, [0.5, 0.5, 0.5]),
     ],
 )
-async def test_c1_a_worker_that_fails_at_once_waits_longer_and_is_told_rarely(
+async def test_c1_a_worker_that_fails_at_once_waits_longer_and_is_reported_rarely(
     seconds: float,
     errors: list[type[Exception]],
     lines: int,

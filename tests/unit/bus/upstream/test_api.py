@@ -106,7 +106,7 @@ async def test_calls_leave_no_faster_than_the_limit(opened: Opened, call: Call) 
     assert time.monotonic() - began >= 0.1
 
 
-async def test_whose_turn_does_not_come_in_time_is_told_so(
+async def test_whose_turn_does_not_come_in_time_is_informed(
     department: Department, call: Call
 ) -> None:
     limiter = paced(0.01)

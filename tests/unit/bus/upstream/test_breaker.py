@@ -29,7 +29,7 @@ def away() -> Unavailable:
     return Unavailable("nhs", "503")
 
 
-async def test_it_opens_after_failures_in_a_row_and_calls_nobody(
+async def test_it_opens_after_failures_in_a_row_and_calls_no_one(
     opened: Opened, once: Call, department: Department, registry: CollectorRegistry
 ) -> None:
     async with Loopback(reply(500)) as server:
@@ -104,7 +104,7 @@ def test_an_unusable_answer_counts_neither_way() -> None:
     assert breaker.state is BreakerState.OPEN
 
 
-def test_being_asked_for_patience_shows_that_somebody_is_there() -> None:
+def test_being_asked_for_patience_shows_that_a_person_is_there() -> None:
     breaker = Breaker("nhs", failures=1, rest_seconds=0)
     fail(breaker, away())
     fail(breaker, RateLimited("nhs", "429"))

@@ -58,7 +58,7 @@ async def turn() -> None:
     await passed.wait()
 
 
-async def test_one_that_is_back_says_so(
+async def test_one_that_is_back_reports_it(
     opened: Opened, once: Call, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(200)) as server:
@@ -85,7 +85,7 @@ async def test_one_that_refuses_govid_itself_is_not_back(
 
 
 @pytest.mark.usefixtures("later")
-async def test_it_says_so_again_to_whoever_was_refused_in_that_moment(
+async def test_it_reports_again_to_who_was_refused_in_that_moment(
     opened: Opened, once: Call, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(200)) as server:
@@ -97,7 +97,7 @@ async def test_it_says_so_again_to_whoever_was_refused_in_that_moment(
 
 
 @pytest.mark.usefixtures("swift")
-async def test_after_each_rest_somebody_is_asked_to_look(
+async def test_after_each_rest_an_account_is_asked_to_look(
     opened: Opened, once: Call, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500)) as server:
@@ -111,7 +111,7 @@ async def test_after_each_rest_somebody_is_asked_to_look(
 
 
 @pytest.mark.usefixtures("swift")
-async def test_after_a_look_that_proves_nothing_somebody_is_asked_to_look_again(
+async def test_after_a_look_that_proves_nothing_an_account_is_asked_to_look_again(
     opened: Opened, once: Call, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(200, b"<p>", kind="text/html")) as server:
@@ -138,7 +138,7 @@ async def test_an_interface_that_is_back_does_not_wait_for_the_others(
     assert (department.state, notifications) == ("down", [True])
 
 
-async def test_one_that_is_closed_asks_nobody_any_more(
+async def test_one_that_is_closed_asks_no_one_any_more(
     opened: Opened, once: Call, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500)) as server:
@@ -149,7 +149,7 @@ async def test_one_that_is_closed_asks_nobody_any_more(
     assert notifications == []
 
 
-async def test_a_call_that_fails_as_it_is_closed_asks_nobody(
+async def test_a_call_that_fails_as_it_is_closed_asks_no_one(
     opened: Opened, once: Call, department: Department
 ) -> None:
     async with Loopback(silence()) as server:

@@ -61,7 +61,7 @@ async def test_a_connection_that_breaks_is_tried_again(opened: Opened, call: Cal
     assert server.connections == 2
 
 
-async def test_nobody_listening_is_tried_three_times(
+async def test_no_one_listening_is_tried_three_times(
     opened: Opened, call: Call, registry: CollectorRegistry
 ) -> None:
     async with Loopback(reply()) as server:

@@ -17,7 +17,7 @@ CANARY = b'{"nhs":"9434765919","name":"Canary"}'
 @pytest.mark.parametrize(
     "sent", [reply(500, CANARY), reply(503, CANARY), half(CANARY)], ids=["500", "503", "half"]
 )
-async def test_i9_what_a_failing_department_sends_is_told_nowhere(
+async def test_i9_what_a_failing_department_sends_is_shown_nowhere(
     opened: Opened,
     call: Call,
     registry: CollectorRegistry,

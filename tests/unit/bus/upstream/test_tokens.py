@@ -90,7 +90,7 @@ async def test_a_token_that_was_refused_is_replaced_once(issuer: Issuer, cache: 
     assert await cache.get() == "2"
 
 
-async def test_a_caller_who_gives_up_takes_nobody_along(issuer: Issuer, cache: TokenCache) -> None:
+async def test_a_caller_who_gives_up_takes_no_one_along(issuer: Issuer, cache: TokenCache) -> None:
     entered = asyncio.Event()
     blocked = asyncio.Event()
 

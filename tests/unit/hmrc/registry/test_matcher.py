@@ -20,7 +20,7 @@ def test_the_first_given_name_is_asked_about_and_every_family_name() -> None:
     assert repr(person) == f"<{type(person).__name__}>"
 
 
-def test_b2_each_transcription_of_a_name_is_somebody_to_ask_about() -> None:
+def test_b2_each_transcription_of_a_name_is_a_person_to_ask_about() -> None:
     facts = ClaimedFacts(given_name="Jörg", family_name="Müller", date_of_birth=date(1979, 12, 31))
     assert [(one.first, one.last) for one in described(facts, "WW000002B")] == [
         ("Jorg", "Muller"),

@@ -47,7 +47,7 @@ async def test_a_token_is_kept_for_four_fifths_of_four_hours(
     assert simulator.tokens.issued == issued
 
 
-async def test_as_long_as_credentials_are_refused_nobody_is_told_that_hmrc_is_back(
+async def test_as_long_as_credentials_are_refused_it_is_not_reported_that_hmrc_is_back(
     simulator: HmrcSimulator,
 ) -> None:
     department = Department("hmrc", transport=in_process(simulator.application))

@@ -87,7 +87,7 @@ def test_r14_what_is_ahead_waits_and_what_is_far_ahead_is_reviewed(
 
 
 @pytest.mark.parametrize("ahead", [timedelta(), timedelta(days=1), timedelta(days=8)])
-def test_somebody_elses_account_in_a_notice_is_reviewed_whatever_its_time(
+def test_another_persons_account_in_a_notice_is_reviewed_whatever_its_time(
     ahead: timedelta,
 ) -> None:
     verdict = judge(a_word(ahead=ahead, named=EVE), now=NOW, holder=a_holder())
@@ -95,7 +95,7 @@ def test_somebody_elses_account_in_a_notice_is_reviewed_whatever_its_time(
 
 
 @pytest.mark.parametrize("named", [None, EVE])
-def test_a_notice_for_nobody_is_unclaimed(named: UUID | None) -> None:
+def test_a_notice_without_an_account_is_unclaimed(named: UUID | None) -> None:
     verdict = judge(a_word(named=named), now=NOW, holder=None)
     assert verdict == Verdict(outcome=Outcome.UNCLAIMED, reason="unclaimed")
 

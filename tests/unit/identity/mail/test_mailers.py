@@ -113,7 +113,7 @@ async def test_a_server_gets_the_mail(server: MailServer) -> None:
     assert LINK in found.get_content()
 
 
-async def test_an_address_that_nobody_has_is_refused_for_good(server: MailServer) -> None:
+async def test_an_address_that_no_one_has_is_refused_permanently(server: MailServer) -> None:
     server.answers = {"RCPT": "550 no such user ada@example.com"}
     with pytest.raises(AddressRefused) as refusal:
         await mailer(server).send(MAIL)
@@ -121,7 +121,7 @@ async def test_an_address_that_nobody_has_is_refused_for_good(server: MailServer
     assert refusal.value.__cause__ is None
 
 
-async def test_an_address_that_the_server_cannot_write_is_refused_for_good(
+async def test_an_address_that_the_server_cannot_write_is_refused_permanently(
     server: MailServer,
 ) -> None:
     with pytest.raises(AddressRefused):
@@ -164,14 +164,14 @@ async def test_a_server_that_is_away_is_an_outage() -> None:
         await SmtpMailer(settings, WRITER).send(MAIL)
 
 
-async def test_without_mail_a_letter_waits() -> None:
+async def test_without_mail_an_email_waits() -> None:
     with pytest.raises(Outage) as outage:
         await OffMailer().send(MAIL)
     assert outage.value.dependency == "mail"
 
 
 @pytest.mark.parametrize("kind", LetterKind)
-def test_every_kind_of_letter_says_something_and_all_of_it_in_plain_letters(
+def test_every_kind_of_email_says_something_and_all_of_it_in_plain_letters(
     kind: LetterKind,
 ) -> None:
     subject, text = compose(

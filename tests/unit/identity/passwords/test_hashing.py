@@ -34,13 +34,13 @@ def passwords(**changes: Any) -> Passwords:
     ("time_cost", "memory_kib"),
     [(1, 47103), (2, 19455), (3, 12287), (4, 12287), (0, 1_000_000)],
 )
-def test_r1_a_hash_below_the_floors_is_refused(time_cost: int, memory_kib: int) -> None:
+def test_r1_a_hash_below_the_minimums_is_refused(time_cost: int, memory_kib: int) -> None:
     with pytest.raises(ValueError, match="too weak"):
         passwords(argon2_time_cost=time_cost, argon2_memory_kib=memory_kib)
 
 
 @pytest.mark.parametrize(("time_cost", "memory_kib"), [(1, 47104), (2, 19456), (3, 12288)])
-async def test_r1_a_hash_at_the_floor_is_made_as_asked(time_cost: int, memory_kib: int) -> None:
+async def test_r1_a_hash_at_the_minimum_is_made_as_asked(time_cost: int, memory_kib: int) -> None:
     hasher = passwords(argon2_time_cost=time_cost, argon2_memory_kib=memory_kib)
     stored = await hasher.hash("password123", ADA)
     assert stored.startswith(f"$argon2id$v=19$m={memory_kib},t={time_cost},p=1$")

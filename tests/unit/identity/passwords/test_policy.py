@@ -42,7 +42,7 @@ def refusal(policy: Policy, password: str, identifier: str | None = NINO) -> str
 
 
 @pytest.mark.parametrize("password", COMMON)
-def test_r2_what_everybody_uses_is_refused(password: str) -> None:
+def test_r2_what_everyone_uses_is_refused(password: str) -> None:
     assert refusal(CHECKED, password) == "password_common"
 
 
@@ -103,7 +103,7 @@ def test_guesses_are_compared_without_case_width_and_spaces() -> None:
     assert folded(" Ｓtra ße\u00a0") == "strasse"
 
 
-def test_the_rules_are_told_as_data() -> None:
+def test_the_rules_are_reported_as_data() -> None:
     assert PLAIN.view().refusals == (
         "password_too_short",
         "password_too_long",

@@ -117,7 +117,7 @@ async def test_a_network_that_comes_back_joins_at_the_end(crowd: Crowd) -> None:
         ("11a 12a 21a 31a", "22a", "22a"),
     ],
 )
-async def test_where_there_is_no_room_who_holds_the_most_goes(
+async def test_where_there_is_no_capacity_who_holds_the_most_goes(
     crowd: Crowd, waiting: str, newcomer: str, gone: str
 ) -> None:
     await crowd.come(*waiting.split())
@@ -142,7 +142,9 @@ async def test_nothing_is_kept_of_those_who_have_gone(crowd: Crowd) -> None:
     assert (turns._waiters, turns._sizes, turns._positions) == ({}, {}, {})
 
 
-async def test_room_that_a_turn_has_made_is_used_before_anybody_is_refused(crowd: Crowd) -> None:
+async def test_capacity_that_a_turn_has_freed_is_used_before_anyone_is_refused(
+    crowd: Crowd,
+) -> None:
     await crowd.come("1a", "1b", "1c", "1d")
     crowd.turns.release()
     await crowd.come("1e")
@@ -166,7 +168,7 @@ async def test_who_gives_up_at_the_very_moment_hands_the_turn_on(crowd: Crowd) -
     assert crowd.served == ["1b"]
 
 
-async def test_a_turn_that_nobody_waits_for_is_kept(crowd: Crowd) -> None:
+async def test_a_turn_that_no_one_waits_for_is_kept(crowd: Crowd) -> None:
     crowd.turns.release()
     await crowd.come("1a", "1b")
     assert crowd.served == ["1a"]
@@ -231,7 +233,7 @@ async def population() -> Town:
 
 
 @ATTACKS
-async def test_an_owner_gets_in_and_is_next_whoever_fills_the_queue(
+async def test_an_owner_gets_in_and_is_next_however_full_the_queue_is(
     population: Town, attackers: list[str], wide_networks: int
 ) -> None:
     await population.come(*attackers)

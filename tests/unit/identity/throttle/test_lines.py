@@ -27,7 +27,7 @@ async def test_lines_for_different_things_do_not_wait_for_each_other() -> None:
     assert log == ["x in", "y in", "x out", "y out"]
 
 
-async def test_a_line_that_nobody_stands_in_is_forgotten() -> None:
+async def test_a_queue_that_no_one_waits_in_is_forgotten() -> None:
     queue, log = Lines(), list[str]()
     await asyncio.gather(*(stand(queue, log, name) for name in "xyz"))
     assert queue._queues == {}

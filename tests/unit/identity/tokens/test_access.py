@@ -226,7 +226,7 @@ def test_r9_a_header_that_says_less_is_refused(name: str) -> None:
     refused(signed(json.dumps(header)))
 
 
-def test_r9_a_member_that_stands_twice_is_refused() -> None:
+def test_r9_a_member_that_occurs_twice_is_refused() -> None:
     header = f'{{"alg":"none","alg":"ES256","typ":"at+jwt","kid":"{KEY.kid}"}}'
     payload = json.dumps(claims())
     refused(signed(header))

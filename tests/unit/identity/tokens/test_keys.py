@@ -26,12 +26,12 @@ def test_a_key_is_named_by_its_thumbprint() -> None:
     assert key.kid == thumbprint(required)
 
 
-def test_what_is_sealed_can_be_opened_again() -> None:
+def test_what_is_encrypted_can_be_decrypted_again() -> None:
     key, seal = generate(), Seal(b"the operator's")
     assert seal.open(seal.close(key)) == key
 
 
-def test_nothing_of_the_private_half_shows_through_the_seal() -> None:
+def test_nothing_of_the_private_half_shows_through_the_encryption() -> None:
     key = generate()
     assert key.private_key not in Seal(b"the operator's").close(key).private_key
 
@@ -41,7 +41,7 @@ def test_two_seals_of_one_key_are_not_alike() -> None:
     assert seal.close(key).private_key != seal.close(key).private_key
 
 
-def test_a_sealed_key_under_another_name_cannot_be_opened() -> None:
+def test_an_encrypted_key_under_another_name_cannot_be_decrypted() -> None:
     seal = Seal(b"the operator's")
     moved = msgspec.structs.replace(seal.close(generate()), kid="another")
     with pytest.raises(UnreadableKey):
