@@ -168,8 +168,8 @@ RESETS_NOTED = [
         id="noted",
         summary="The same for every address",
         value={
-            "message": "If an account has this address, an email with a link to set a new password"
-            " will be sent"
+            "message": "If an account has this address, a mail with a link to set a new password"
+            " is on its way"
         },
     )
 ]
@@ -191,7 +191,7 @@ LINKS_NOTED = [
     Example(
         id="noted",
         summary="The same for every address",
-        value={"message": "If this address can be confirmed, an email with a link will be sent"},
+        value={"message": "If this address can be confirmed, a mail with a link is on its way"},
     )
 ]
 EMAIL_CONFIRMATIONS = [
@@ -235,7 +235,7 @@ EXPORTS = [
                 "nhs": {"patients": [], "appointments": []},
                 "hmrc": {"tax_records": []},
             },
-            "events": {"kept_days": 90, "statement": "Events about the account are stored."},
+            "events": {"kept_days": 90, "statement": "What happens is kept as events."},
         },
     )
 ]

@@ -172,9 +172,9 @@ class Export:
             events=EventsView(
                 kept_days=self._event_days,
                 statement=(
-                    "govid stores events about your account. Some contain your identifier or the"
-                    " details of a requested appointment. Events are never changed, are deleted"
-                    " after this many days, and are not part of this export."
+                    "What happens is kept as events, some of which hold your identifier or an"
+                    " appointment as it was asked for. They are never changed, leave after this"
+                    " many days, and are not part of this export."
                 ),
             ),
         )

@@ -12,9 +12,7 @@ from govid.identity import examples
 from govid.identity.accounts.email import EmailDesk
 from govid.identity.schemas import ChangeEmail, ConfirmEmail, NotedView
 
-LINK_NOTED = NotedView(
-    message="If this address can be confirmed, an email with a link will be sent"
-)
+LINK_NOTED = NotedView(message="If this address can be confirmed, a mail with a link is on its way")
 
 
 @post(

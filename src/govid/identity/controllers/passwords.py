@@ -22,7 +22,7 @@ from govid.identity.schemas import (
 
 RESET_NOTED = NotedView(
     message=(
-        "If an account has this address, an email with a link to set a new password will be sent"
+        "If an account has this address, a mail with a link to set a new password is on its way"
     )
 )
 
