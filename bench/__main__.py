@@ -27,7 +27,7 @@ from rich.table import Table
 import govid
 from bench import departments, exports, logins, profiles, registrations, resources, timing
 from bench.bus import drains, emits, handlers, isolation, latencies
-from bench.numbers import judge
+from bench.numbers import evaluate
 from tests.backends.kafka import Unavailable
 
 IDLE_LOAD = 0.5
@@ -80,7 +80,7 @@ def main() -> None:
                 results[name]["took_seconds"] = round(time.monotonic() - began)
     # Others at work on this machine spoil every figure: two loads tell whether there were any.
     results["machine"]["load_after"] = os.getloadavg()[0]
-    results["targets"] = judge(results)
+    results["targets"] = evaluate(results)
     show(results["targets"])
     print(json.dumps(results, indent=2))
 

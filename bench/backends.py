@@ -13,7 +13,7 @@ import httpx
 from tests.backends import cluster, kafka
 from tests.backends.govid import Govid
 from tests.backends.processes import CLIENT_CORE
-from tests.faults.citizens import Crowd, applicants, sign_in
+from tests.faults.citizens import RegistrationLoad, build_applicants, sign_in
 
 NO_KAFKA = "127.0.0.1:1"
 """An address at which no Kafka listens."""
@@ -72,8 +72,8 @@ def govid(
 
 async def register(url: str, count: int) -> list[str]:
     """Register people; return a token of each."""
-    people = applicants(count, group="bench")
-    await Crowd(url, people).register()
+    people = build_applicants(count, group="bench")
+    await RegistrationLoad(url, people).register()
     async with httpx.AsyncClient(base_url=url, timeout=30) as client:
         headers = [await sign_in(client, one.email) for one in people]
     return [each["Authorization"].removeprefix("Bearer ") for each in headers]

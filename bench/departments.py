@@ -17,7 +17,7 @@ from bench.backends import NO_KAFKA, Backends, govid
 from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES
 from tests.backends.simulators import Simulators
-from tests.faults.claimants import Arrivals, claimants, introduce
+from tests.faults.claimants import PacedRegistrations, add_to_departments, build_claimants
 
 PER_SECOND = 10
 TROUBLES = ("timeout", "503", "reset", "personal-data", "malformed")
@@ -67,7 +67,7 @@ class _Run:
     """One govid, and people who have never been there before in each phase."""
 
     def __init__(self, url: str, database_url: str, simulators: Simulators, people: int) -> None:
-        self._arrivals = Arrivals(url, PER_SECOND)
+        self._arrivals = PacedRegistrations(url, PER_SECOND)
         self._database_url = database_url
         self._simulators = simulators
         self._people = people
@@ -89,9 +89,9 @@ class _Run:
             await connection.close()
 
     async def _phase(self, connection: Any, trouble: str) -> float:
-        people = claimants(self._people, start=self._known)
+        people = build_claimants(self._people, start=self._known)
         self._known += self._people
-        await introduce(self._simulators.url, people)
+        await add_to_departments(self._simulators.url, people)
         last = await connection.fetchval(_LAST)
         await self._simulators.fail("nhs", trouble)
         await self._arrivals.register(people)

@@ -20,7 +20,7 @@ import httpx
 
 from bench.backends import backends, govid, register
 from bench.numbers import percentile
-from tests.faults.citizens import PASSWORD, applicants
+from tests.faults.citizens import PASSWORD, build_applicants
 
 CROWD = 20
 PROBES_PER_SECOND = 100
@@ -105,7 +105,7 @@ async def _sign_in_until_told(url: str) -> Counter[str]:
         httpx.AsyncClient(base_url=url, timeout=30) as client,
         asyncio.TaskGroup() as group,
     ):
-        for person in applicants(CROWD, group="bench"):
+        for person in build_applicants(CROWD, group="bench"):
             group.create_task(insist(client, person.email))
     return answers
 

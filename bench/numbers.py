@@ -52,7 +52,7 @@ TARGETS = (
 )
 
 
-def judge(results: dict[str, Any]) -> list[dict[str, Any]]:
+def evaluate(results: dict[str, Any]) -> list[dict[str, Any]]:
     """Return each target whose figure was measured, with the figure, and whether it is met."""
     verdicts = []
     for target in TARGETS:

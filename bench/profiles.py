@@ -48,7 +48,7 @@ def measure(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
             )
         )
         mine = _file(folder / "tokens-govid", registered(ours.url, ACCOUNTS))
-        floor = stack.enter_context(rivals.floor(database, folder, tokens[0]))
+        floor = stack.enter_context(rivals.minimal_app(database, folder, tokens[0]))
         prototype = stack.enter_context(rivals.prototype(database, folder, tokens[0]))
         contestants = {
             "govid": (ours.url + PATH, mine),

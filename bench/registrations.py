@@ -17,7 +17,7 @@ from bench.backends import backends, govid
 from bench.numbers import percentile
 from tests.backends.govid import FLOOR_OF_HASHES
 from tests.faults import evidence
-from tests.faults.citizens import Applicant, applicants
+from tests.faults.citizens import Applicant, build_applicants
 
 PER_SECOND = 20
 WARM_UP = 40
@@ -39,7 +39,9 @@ def measure(folder: Path, *, seconds: int) -> dict[str, Any]:
     with backends() as where, govid(where, folder, "govid", extra=FLOOR_OF_HASHES) as server:
         count = WARM_UP + PER_SECOND * seconds
         url = server.environment["GOVID_DATABASE_URL"]
-        delays, busy = asyncio.run(_measure(server.url, url, applicants(count, group="paced")))
+        delays, busy = asyncio.run(
+            _measure(server.url, url, build_applicants(count, group="paced"))
+        )
     return {
         "per_second": PER_SECOND,
         "registrations": len(delays),
@@ -63,7 +65,7 @@ async def _measure(url: str, database_url: str, people: list[Applicant]) -> tupl
             # An open loop: a slow answer does not put the next registration off.
             await asyncio.sleep(began + n / PER_SECOND - clock())
             group.create_task(_register(client, person, answers))
-    await evidence.settled(database_url, SETTLE_SECONDS)
+    await evidence.wait_until_settled(database_url, SETTLE_SECONDS)
     connection = await asyncpg.connect(database_url)
     try:
         rows = await connection.fetch(DELAYS)

@@ -56,7 +56,7 @@ def token(account: UUID) -> str:
 
 
 @contextmanager
-def floor(database_url: str, folder: Path, probe: str) -> Iterator[str]:
+def minimal_app(database_url: str, folder: Path, probe: str) -> Iterator[str]:
     """Run the floor on the servers' core; yield its base URL. *probe* is a token."""
     with _uvicorn("bench.floor:app", database_url, folder, probe) as started:
         yield started

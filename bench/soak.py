@@ -27,7 +27,7 @@ from bench.backends import backends, beside_the_servers, registered
 from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES, Govid
 from tests.backends.processes import SERVER_CORE, pinned
-from tests.faults.citizens import Crowd, applicants, sign_in
+from tests.faults.citizens import RegistrationLoad, build_applicants, sign_in
 
 ACCOUNTS = 200
 WARM_UP_MINUTES = 5
@@ -127,8 +127,8 @@ def _minute(server: WatchedGovid, tokens: Path, minute: int) -> dict[str, Any]:
 async def _write(url: str, group: str, number: int) -> None:
     """Let people come who register, sign in, file records, export what is kept, and leave."""
     start = ACCOUNTS + number * NEWCOMERS
-    people = applicants(NEWCOMERS, group=group, start=start)
-    await Crowd(url, people).register()
+    people = build_applicants(NEWCOMERS, group=group, start=start)
+    await RegistrationLoad(url, people).register()
     async with httpx.AsyncClient(base_url=url, timeout=30) as client:
         for one in people:
             headers = await sign_in(client, one.email)

@@ -20,7 +20,7 @@ import httpx
 from bench.backends import NO_KAFKA, Backends, govid
 from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES
-from tests.faults.citizens import Crowd, applicants
+from tests.faults.citizens import RegistrationLoad, build_applicants
 
 TRIES = 200
 ACCOUNTS = 25
@@ -92,10 +92,10 @@ async def _runs(url: str, database_url: str, rounds: int) -> list[tuple[Medians,
 
 async def _people(url: str) -> Groups:
     """Register those of two groups; return the addresses of all three."""
-    wrong = applicants(ACCOUNTS, group="wrong")
-    locked = applicants(ACCOUNTS, group="locked", start=ACCOUNTS)
-    unknown = applicants(ACCOUNTS, group="unknown", start=2 * ACCOUNTS)
-    await Crowd(url, [*wrong, *locked]).register()
+    wrong = build_applicants(ACCOUNTS, group="wrong")
+    locked = build_applicants(ACCOUNTS, group="locked", start=ACCOUNTS)
+    unknown = build_applicants(ACCOUNTS, group="unknown", start=2 * ACCOUNTS)
+    await RegistrationLoad(url, [*wrong, *locked]).register()
     groups = {"unknown": unknown, "wrong": wrong, "locked": locked}
     return {kind: [one.email for one in group] for kind, group in groups.items()}
 

@@ -4,7 +4,7 @@ from statistics import median
 from typing import Any
 
 from bench.bus import alone
-from bench.bus.hub import Hub, Stage, run, stage
+from bench.bus.hub import BenchBackends, BusUnderTest, bench_backends, run
 from bench.bus.ledger import Ledger, fetch, settled
 from govid.bus.contracts import Topic
 
@@ -21,7 +21,7 @@ def measure(*, rounds: int, seconds: int) -> dict[str, Any]:
     """Drain, and send the same records without govid, in turn; return the medians."""
     events = EVENTS_PER_SECOND * seconds
     ours, sends, batches = [], [], []
-    with stage(needs_kafka=True) as servers:
+    with bench_backends(needs_kafka=True) as servers:
         # Once in vain: a broker that has just started is slow.
         _drain(servers, EVENTS_PER_SECOND)
         for _ in range(rounds):
@@ -45,9 +45,9 @@ def measure(*, rounds: int, seconds: int) -> dict[str, Any]:
     }
 
 
-def _drain(servers: Stage, events: int) -> tuple[float, str]:
+def _drain(servers: BenchBackends, events: int) -> tuple[float, str]:
     """Return events/s, and the topic that they are in."""
-    hub = Hub(servers.settings())
+    hub = BusUnderTest(servers.settings())
     ledger = Ledger(ACCOUNTS)
     rate = run(_drained(hub, ledger, events))
     topic = hub.settings.wire_name(Topic.VERIFICATION_REQUEST)
@@ -55,10 +55,10 @@ def _drain(servers: Stage, events: int) -> tuple[float, str]:
     return rate, topic
 
 
-async def _drained(hub: Hub, ledger: Ledger, events: int) -> float:
+async def _drained(hub: BusUnderTest, ledger: Ledger, events: int) -> float:
     await hub.fill([ledger.request() for _ in range(events)])
-    async with hub.running():
-        await hub.drained()
+    async with hub.run():
+        await hub.wait_until_drained()
     await settled(hub.settings.database_url, events, receipts=events)
     return await pace(hub.settings.database_url, events, first=hub.settings.relay_batch_size)
 

@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 
 from bench.bus.handlers import Notes
-from bench.bus.hub import Hub, run, stage
-from bench.bus.ledger import Ledger, Unclean, fetch, settled
-from govid.bus import BusSettings, Consumer
+from bench.bus.hub import BusUnderTest, bench_backends, run
+from bench.bus.ledger import Ledger, LedgerMismatch, fetch, settled
+from govid.bus import BusSettings, Subscriber
 from govid.bus.contracts import VerificationRequested
 
 EVENTS_PER_SECOND = 1_500
@@ -32,14 +32,14 @@ STORED = """
     SELECT payload ->> 'userId' AS account, seq::int AS number FROM bus.event ORDER BY pos
 """
 # With Kafka it has two addressees, as most events have. Nobody delivers while this is measured.
-CONSUMER = Consumer(name="bench.notes", handles=(VerificationRequested,), handler=Notes())
+CONSUMER = Subscriber(name="bench.notes", handles=(VerificationRequested,), handler=Notes())
 
 
 def measure(*, rounds: int, seconds: int) -> dict[str, Any]:
     """Commit with an event, and insert a row of its size, in turn; return the medians."""
     events = EVENTS_PER_SECOND * seconds
     ours, bare = [], []
-    with stage(needs_kafka=False) as servers:
+    with bench_backends(needs_kafka=False) as servers:
         run(_emitted(servers.settings(), EVENTS_PER_SECOND))
         for _ in range(rounds):
             settings = servers.settings()
@@ -58,7 +58,7 @@ def measure(*, rounds: int, seconds: int) -> dict[str, Any]:
 
 
 async def _emitted(settings: BusSettings, events: int) -> float:
-    hub, ledger = Hub(settings, CONSUMER), Ledger(ACCOUNTS)
+    hub, ledger = BusUnderTest(settings, CONSUMER), Ledger(ACCOUNTS)
     said = [ledger.request() for _ in range(events)]
     said.reverse()
 
@@ -67,7 +67,7 @@ async def _emitted(settings: BusSettings, events: int) -> float:
 
     async with hub.bus.database:
         rate = await _side_by_side(settings.request_pool_size, said, write)
-    await settled(settings.database_url, events, receipts=0, owed=2 * events)
+    await settled(settings.database_url, events, receipts=0, pending=2 * events)
     rows = await fetch(settings.database_url, STORED)
     ledger.compare("stored events", ((row["account"], row["number"]) for row in rows))
     return rate
@@ -86,7 +86,7 @@ async def _inserted(settings: BusSettings) -> float:
         count = len(rows)
         rate = await _side_by_side(size, rows, write)
         if await pool.fetchval("SELECT count(*) FROM bare") != count:
-            raise Unclean("a bare row is missing")
+            raise LedgerMismatch("a bare row is missing")
     return rate
 
 

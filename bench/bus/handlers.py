@@ -14,10 +14,10 @@ import asyncpg
 from sqlalchemy import BigInteger, Column, Identity, MetaData, Table, Text, Uuid, insert
 
 from bench.bus.drains import pace
-from bench.bus.hub import CAUSE, Hub, run, stage
+from bench.bus.hub import CAUSE, BusUnderTest, bench_backends, run
 from bench.bus.ledger import Ledger, fetch, settled
 from bench.numbers import percentile
-from govid.bus import BusSettings, Consumer, Delivery, Transaction
+from govid.bus import BusSettings, Delivery, Subscriber, Transaction
 from govid.bus.contracts import AccountBlocked, AccountRegistered
 from tests.backends import cluster
 
@@ -64,7 +64,7 @@ class Notes:
         await tx.execute(insert(effect), {"account": event.account_id, "number": event.reason})
 
 
-CONSUMER = Consumer(name="bench.notes", handles=(AccountBlocked,), handler=Notes())
+CONSUMER = Subscriber(name="bench.notes", handles=(AccountBlocked,), handler=Notes())
 
 
 def measure(*, rounds: int, seconds: int) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def measure(*, rounds: int, seconds: int) -> dict[str, Any]:
     events = EVENTS_PER_SECOND * seconds
     rates: dict[str, list[float]] = {"ours": [], "bare": []}
     beside: list[float] = []
-    with stage(needs_kafka=False) as servers:
+    with bench_backends(needs_kafka=False) as servers:
         # Once in vain: servers that have just started are slow.
         _round(servers.settings(), EVENTS_PER_SECOND)
         for _ in range(rounds):
@@ -95,7 +95,7 @@ def measure(*, rounds: int, seconds: int) -> dict[str, Any]:
 
 
 def _round(settings: BusSettings, events: int) -> Mapping[str, float]:
-    hub, ledger = Hub(settings, CONSUMER), Ledger(ACCOUNTS)
+    hub, ledger = BusUnderTest(settings, CONSUMER), Ledger(ACCOUNTS)
     asyncio.run(cluster.execute(settings.database_url, CREATE))
     ours = run(_drained(hub, ledger, events))
     rows = asyncio.run(fetch(settings.database_url, EFFECTS))
@@ -103,16 +103,16 @@ def _round(settings: BusSettings, events: int) -> Mapping[str, float]:
     return {"ours": ours, "bare": run(_bare(settings, ledger, events))}
 
 
-async def _drained(hub: Hub, ledger: Ledger, events: int) -> float:
+async def _drained(hub: BusUnderTest, ledger: Ledger, events: int) -> float:
     await hub.fill([ledger.block() for _ in range(events)])
-    async with hub.running():
-        await hub.drained()
+    async with hub.run():
+        await hub.wait_until_drained()
     await settled(hub.settings.database_url, events, receipts=events)
     return await pace(hub.settings.database_url, events, first=hub.settings.batch_size)
 
 
 def _requests_beside(settings: BusSettings, events: int) -> list[float]:
-    hub, ledger = Hub(settings, CONSUMER), Ledger(ACCOUNTS)
+    hub, ledger = BusUnderTest(settings, CONSUMER), Ledger(ACCOUNTS)
     asyncio.run(cluster.execute(settings.database_url, CREATE))
     asyncio.run(cluster.execute(settings.database_url, CREATE_REQUESTS))
     times = run(_beside(hub, ledger, events))
@@ -121,7 +121,7 @@ def _requests_beside(settings: BusSettings, events: int) -> list[float]:
     return times
 
 
-async def _beside(hub: Hub, ledger: Ledger, events: int) -> list[float]:
+async def _beside(hub: BusUnderTest, ledger: Ledger, events: int) -> list[float]:
     """Return how many milliseconds each request takes while a backlog drains."""
     times: list[float] = []
 
@@ -134,8 +134,8 @@ async def _beside(hub: Hub, ledger: Ledger, events: int) -> list[float]:
         times.append((perf_counter() - began) * 1000)
 
     await hub.fill([ledger.block() for _ in range(events)])
-    async with hub.running():
-        drained = asyncio.create_task(hub.drained())
+    async with hub.run():
+        drained = asyncio.create_task(hub.wait_until_drained())
         while not drained.done():
             await request()
             await asyncio.sleep(REQUEST_PAUSE_SECONDS)

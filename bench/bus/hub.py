@@ -12,15 +12,15 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from bench.backends import backends
-from govid.bus import BusSettings, Cause, Consumer, Module, SystemClock
+from govid.bus import BusSettings, Module, OperationContext, Subscriber, SystemClock
 from govid.bus.contracts import Event, Topic
-from govid.bus.retention import DAYS_AHEAD, Retention
+from govid.bus.retention import DAYS_AHEAD, RetentionWorker
 from govid.bus.runtime import Bus
 from govid.gateway.migrations import upgrade
 from tests.backends import cluster
 from tests.backends.kafka import Unavailable
 
-CAUSE = Cause(correlation_id="bench")
+CAUSE = OperationContext(correlation_id="bench")
 SETTLE_SECONDS = 60
 ALL_QUIET = "SELECT NOT EXISTS (SELECT FROM bus.delivery)"
 FILL_AT_A_TIME = 500
@@ -28,7 +28,7 @@ FILL_AT_A_TIME = 500
 ResultT = TypeVar("ResultT")
 
 
-class Stage:
+class BenchBackends:
     """The servers of one measurement. Each `hub` on them has a database and topics of its own."""
 
     def __init__(self, postgres: str, kafka: str) -> None:
@@ -57,7 +57,7 @@ class Stage:
 
 
 @contextmanager
-def stage(*, needs_kafka: bool) -> Iterator[Stage]:
+def bench_backends(*, needs_kafka: bool) -> Iterator[BenchBackends]:
     """Yield fresh servers.
 
     Raises:
@@ -66,7 +66,7 @@ def stage(*, needs_kafka: bool) -> Iterator[Stage]:
     with backends() as where:
         if needs_kafka and not where.has_kafka:
             raise Unavailable("without a Kafka there is nothing to measure")
-        yield Stage(where.postgres, where.kafka)
+        yield BenchBackends(where.postgres, where.kafka)
 
 
 def run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -75,14 +75,14 @@ def run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
         return runner.run(work)
 
 
-class Hub:
+class BusUnderTest:
     """One process of the bus: nothing runs in it before `running`."""
 
-    def __init__(self, settings: BusSettings, *consumers: Consumer) -> None:
+    def __init__(self, settings: BusSettings, *consumers: Subscriber) -> None:
         """Deliver to *consumers*, and to Kafka."""
         self.settings = settings
         self.bus = Bus(settings, SystemClock(), CollectorRegistry())
-        self.bus.add(Module(name="bench", consumers=consumers))
+        self.bus.add_module(Module(name="bench", subscribers=consumers))
 
     async def fill(self, events: Sequence[Event]) -> None:
         """Commit *events* while nobody delivers."""
@@ -97,7 +97,7 @@ class Hub:
                 tx.emit(event)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def run(self) -> AsyncIterator[None]:
         """Deliver for the length of the block."""
         await self.bus.start()
         try:
@@ -105,7 +105,7 @@ class Hub:
         finally:
             await self.bus.stop()
 
-    async def drained(self) -> None:
+    async def wait_until_drained(self) -> None:
         """Wait until nothing is owed to anybody."""
         deadline = monotonic() + SETTLE_SECONDS
         while not await self.bus.database.reads.fetchval(ALL_QUIET):
@@ -130,4 +130,4 @@ async def _age(settings: BusSettings) -> None:
     step = timedelta(days=DAYS_AHEAD + 1)
     moments = [now - step * n for n in range(6)]
     for moment in reversed(moments):
-        await Retention(settings, _At(moment)).work()
+        await RetentionWorker(settings, _At(moment)).run_once()

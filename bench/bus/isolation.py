@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from bench.bus.hub import run, stage
+from bench.bus.hub import bench_backends, run
 from govid.bus import BusSettings, Database
 from govid.bus.backlog import Backlog
 from govid.bus.consumers import BUCKETS
-from govid.bus.kafka.debts import Debts
-from tests.integration.bus.flood import a_house, seconds
-from tests.integration.bus.graveyard import graveyard
-from tests.integration.bus.harness import NAME, House, an_account, create_ledger
-from tests.integration.bus.listener import Listener
+from govid.bus.kafka.debts import RelayBacklog
+from tests.integration.bus.flood import measure_seconds, replica_with_blocked_key
+from tests.integration.bus.graveyard import dead_rows
+from tests.integration.bus.harness import NAME, BusFixture, an_account, create_ledger
+from tests.integration.bus.listener import SignallingHandler
 
 BEHIND = 100_000
 DEAD_ROWS = 200_000
@@ -26,7 +26,7 @@ OWNED = dict.fromkeys(range(BUCKETS), 1)
 
 def measure(*, rounds: int) -> dict[str, Any]:
     """Compare two replicas' median latencies, event by event in turn: both bear the same load."""
-    with stage(needs_kafka=False) as servers:
+    with bench_backends(needs_kafka=False) as servers:
         ratios = run(_compare(servers.settings(), servers.settings(), rounds))
         module, relay = run(_read(servers.settings()))
     return {
@@ -41,12 +41,17 @@ def measure(*, rounds: int) -> dict[str, Any]:
 
 
 async def _compare(free: BusSettings, burdened: BusSettings, rounds: int) -> list[float]:
-    async with a_house(free, behind=0) as one, a_house(burdened, behind=BEHIND) as other:
+    async with (
+        replica_with_blocked_key(free, behind=0) as one,
+        replica_with_blocked_key(burdened, behind=BEHIND) as other,
+    ):
         return [await _ratio(other, one) for _ in range(rounds)]
 
 
-async def _ratio(one: House, other: House) -> float:
-    pairs = [(await seconds(one), await seconds(other)) for _ in range(EVENTS_A_ROUND)]
+async def _ratio(one: BusFixture, other: BusFixture) -> float:
+    pairs = [
+        (await measure_seconds(one), await measure_seconds(other)) for _ in range(EVENTS_A_ROUND)
+    ]
     ones, others = zip(*pairs, strict=True)
     return median(ones) / median(others)
 
@@ -55,13 +60,13 @@ async def _read(settings: BusSettings) -> tuple[float, float]:
     always = msgspec.structs.replace(settings, poll_seconds=0)
     await create_ledger(settings.database_url)
     async with Database(always) as database:
-        replica = House(always, database, Listener())
-        backlog, debts = Backlog(NAME, always, database), Debts(always, database)
-        async with graveyard(settings, database, DEAD_ROWS):
+        replica = BusFixture(always, database, SignallingHandler())
+        backlog, debts = Backlog(NAME, always, database), RelayBacklog(always, database)
+        async with dead_rows(settings, database, DEAD_ROWS):
             await replica.emit(an_account(), "a")
             return (
-                await _milliseconds(lambda: backlog.read_whole(OWNED, ())),
-                await _milliseconds(lambda: debts.read(OWNED, (), ())),
+                await _milliseconds(lambda: backlog.fetch_all(OWNED, ())),
+                await _milliseconds(lambda: debts.fetch_due(OWNED, (), ())),
             )
 
 

@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaProducer
 
 from bench.bus import alone
 from bench.bus.arrivals import reading
-from bench.bus.hub import Hub, Stage, run, stage
-from bench.bus.ledger import Ledger, Unclean, fetch, settled
+from bench.bus.hub import BenchBackends, BusUnderTest, bench_backends, run
+from bench.bus.ledger import Ledger, LedgerMismatch, fetch, settled
 from bench.numbers import percentile
 from govid.bus.contracts import Topic, VerificationRequested
 
@@ -55,9 +55,9 @@ def _rounds(
     rounds: int, events: int, pace: float, *, to_consumer: bool
 ) -> tuple[list[Times], list[Times]]:
     ours, theirs = [], []
-    with stage(needs_kafka=True) as servers:
+    with bench_backends(needs_kafka=True) as servers:
         for _ in range(rounds):
-            hub, ledger = Hub(servers.settings()), Ledger(ACCOUNTS)
+            hub, ledger = BusUnderTest(servers.settings()), Ledger(ACCOUNTS)
             topic = hub.settings.wire_name(Topic.VERIFICATION_REQUEST)
             said = [ledger.request() for _ in range(WARM_UP + events)]
             ours.append(run(_through_govid(hub, said, pace, topic, to_consumer=to_consumer)))
@@ -67,7 +67,12 @@ def _rounds(
 
 
 async def _through_govid(
-    hub: Hub, said: Sequence[VerificationRequested], pace: float, topic: str, *, to_consumer: bool
+    hub: BusUnderTest,
+    said: Sequence[VerificationRequested],
+    pace: float,
+    topic: str,
+    *,
+    to_consumer: bool,
 ) -> Times:
     url = hub.settings.database_url
     turns: dict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -77,21 +82,21 @@ async def _through_govid(
         async with turns[event.user_id]:
             await hub.emit(event)
 
-    async with hub.running():
+    async with hub.run():
         await _healthy(hub)
         async with reading(hub.settings.kafka_bootstrap_servers, topic, to_consumer) as arrivals:
             await _at_pace(pace, said, emit)
             owed = (await fetch(url, PENDING))[0][0]
             if owed > pace * LONGEST_BACKLOG_SECONDS:
-                raise Unclean(f"the backlog grows: {owed} are owed at the end")
-            await hub.drained()
+                raise LedgerMismatch(f"the backlog grows: {owed} are owed at the end")
+            await hub.wait_until_drained()
             arrived = await arrivals.all(len(said)) if arrivals else {}
     await settled(url, len(said), receipts=len(said))
     rows = await fetch(url, COMMITS, WARM_UP)
     return [1000 * (arrived.get(row["id"], row["acknowledged"]) - row["committed"]) for row in rows]
 
 
-async def _alone(servers: Stage, topic: str, pace: float, *, to_consumer: bool) -> Times:
+async def _alone(servers: BenchBackends, topic: str, pace: float, *, to_consumer: bool) -> Times:
     """Send the records of *topic* again, without govid, at the same pace."""
     records = alone.records(servers.kafka, topic)
     again = f"{topic}.alone"
@@ -138,7 +143,7 @@ async def _at_pace(
             group.create_task(do(thing))
 
 
-async def _healthy(hub: Hub) -> None:
+async def _healthy(hub: BusUnderTest) -> None:
     async with asyncio.timeout(20):
         while hub.bus.health()["kafka"] != "ok":  # noqa: ASYNC110 - it is asked, and does not tell
             await asyncio.sleep(0.02)

@@ -21,7 +21,7 @@ LEFT = """
 """
 
 
-class Unclean(RuntimeError):
+class LedgerMismatch(RuntimeError):
     """The ledger does not balance, so the figure means nothing."""
 
 
@@ -62,7 +62,9 @@ class Ledger:
         said = {str(account): list(range(1, n + 1)) for account, n in self._said.items()}
         if found != said:
             wrong = [account for account in said if found.get(account) != said[account]]
-            raise Unclean(f"{where}: {len(wrong)} of {len(said)} accounts, such as {wrong[:3]}")
+            raise LedgerMismatch(
+                f"{where}: {len(wrong)} of {len(said)} accounts, such as {wrong[:3]}"
+            )
 
     def compare_records(self, address: str, topic: str) -> None:
         """Read all of *topic* and compare.
@@ -73,9 +75,9 @@ class Ledger:
         records = reader.read(address, [topic])
         self.compare(topic, ((str(each.key), each.n) for each in records))
         if len({each.event_id for each in records}) != len(records):
-            raise Unclean(f"{topic}: two events have one id")
+            raise LedgerMismatch(f"{topic}: two events have one id")
         if len({(each.key, each.partition) for each in records}) != len(self._said):
-            raise Unclean(f"{topic}: a key stands in two partitions")
+            raise LedgerMismatch(f"{topic}: a key stands in two partitions")
 
     @property
     def size(self) -> int:
@@ -89,16 +91,16 @@ class Ledger:
         return account, self._said[account]
 
 
-async def settled(url: str, events: int, *, receipts: int, owed: int = 0) -> None:
+async def settled(url: str, events: int, *, receipts: int, pending: int = 0) -> None:
     """Count what the database says.
 
     Raises:
         Unclean: it is not that many *events* and *receipts*, or something is left over.
     """
     rows = await fetch(url, LEFT)
-    expected = {"events": events, "receipts": receipts, "owed": owed, "parked": 0, "dead": 0}
+    expected = {"events": events, "receipts": receipts, "owed": pending, "parked": 0, "dead": 0}
     if (found := dict(rows[0])) != expected:
-        raise Unclean(f"the database has {found}, and not {expected}")
+        raise LedgerMismatch(f"the database has {found}, and not {expected}")
 
 
 async def fetch(url: str, statement: str, *arguments: object) -> Sequence[Any]:

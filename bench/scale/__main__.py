@@ -20,13 +20,13 @@ import asyncpg
 
 from bench.scale.population import populate
 from govid.bus import BusSettings, Database
-from govid.bus.conservation import Conservation, Range
+from govid.bus.conservation import AuditRange, DeliveryAudit
 from govid.bus.consumers import RELAY
-from govid.bus.ids import first_uuid7_of
-from govid.bus.inspection import Inspection
+from govid.bus.ids import first_uuid7_at
+from govid.bus.inspection import OutboxInspection
 from govid.bus.partitions import QUERIES as RETENTION
-from govid.bus.sample import Sampler
-from govid.bus.selection import Selection
+from govid.bus.sample import DatabaseSampler
+from govid.bus.selection import DeliveryFilter
 from govid.gateway.cli.stream import FIRST_SINCE
 from govid.gateway.migrations import upgrade
 from tests.backends import cluster
@@ -78,31 +78,35 @@ async def _measured(url: str, accounts: int) -> dict[str, float]:
 
 def _operations(connection: Any, database: Database, account: Any) -> dict[str, Work]:
     now = datetime.now(UTC)
-    day = (first_uuid7_of(now - timedelta(days=60)), first_uuid7_of(now - timedelta(days=59)))
-    look = Inspection(connection)
+    day = (first_uuid7_at(now - timedelta(days=60)), first_uuid7_at(now - timedelta(days=59)))
+    look = OutboxInspection(connection)
     return {
-        "I1 outbox list": lambda: look.find(Selection()),
-        "I1 outbox list, no such type": lambda: look.find(Selection(type="no.such.type")),
-        "I1 outbox list, parked": lambda: look.find(Selection(), state="parked"),
-        "I1 outbox list, subscriber": lambda: look.find(Selection(subscriber=RELAY)),
+        "I1 outbox list": lambda: look.fetch_deliveries(DeliveryFilter()),
+        "I1 outbox list, no such type": lambda: look.fetch_deliveries(
+            DeliveryFilter(type="no.such.type")
+        ),
+        "I1 outbox list, parked": lambda: look.fetch_deliveries(DeliveryFilter(), state="parked"),
+        "I1 outbox list, subscriber": lambda: look.fetch_deliveries(
+            DeliveryFilter(subscriber=RELAY)
+        ),
         "I4 verify, a day": lambda: _verify(connection, now - timedelta(days=2)),
         "I5 sessions of an account": lambda: connection.fetch(OWN_SESSIONS, account),
-        "I6 outbox status": look.status,
+        "I6 outbox status": look.fetch_status,
         "I7 events tail --since": lambda: connection.fetchval(
-            FIRST_SINCE, first_uuid7_of(now - timedelta(days=1)), 1000
+            FIRST_SINCE, first_uuid7_at(now - timedelta(days=1)), 1000
         ),
-        "I8 metrics": lambda: Sampler(database).refresh(),
+        "I8 metrics": lambda: DatabaseSampler(database).refresh(),
         "I11 retention asks": lambda: connection.fetchval(RETENTION["event_needed"], *day),
     }
 
 
 async def _verify(connection: Any, since: datetime | None) -> int:
     until = None if since is None else since + timedelta(days=1)
-    range_ = Range.of(since, until, now=datetime.now(UTC), kept_days=90)
-    proof = Conservation(connection, range_)
+    range_ = AuditRange.for_period(since, until, now=datetime.now(UTC), retained_days=90)
+    proof = DeliveryAudit(connection, range_)
     async for _ in proof.run():
         pass
-    return proof.tally.events
+    return proof.totals.events
 
 
 async def _an_account(connection: Any) -> Any:

@@ -6,10 +6,10 @@ from typing import Any
 import asyncpg
 
 from govid.bus import BusSettings
-from govid.bus.retention import DAYS_AHEAD, Retention
-from govid.bus.sql import read
+from govid.bus.retention import DAYS_AHEAD, RetentionWorker
+from govid.bus.sql import load_statements
 
-STATEMENTS = read("bench.scale", "population.sql")
+STATEMENTS = load_statements("bench.scale", "population.sql")
 STORED = ("accounts", "sessions", "events", "streams", "receipts", "leases")
 KEPT_DAYS = 90
 
@@ -45,4 +45,4 @@ async def create_partitions(settings: BusSettings) -> None:
     now = datetime.now(UTC)
     step = timedelta(days=DAYS_AHEAD + 1)
     for n in reversed(range(KEPT_DAYS // step.days + 1)):
-        await Retention(settings, _At(now - step * n)).work()
+        await RetentionWorker(settings, _At(now - step * n)).run_once()

@@ -83,8 +83,8 @@ def test_i10_subscribers_are_called_what_they_were_always_called(
 ) -> None:
     # A name that changes here leaves deliveries behind that nobody takes: add names, never change
     # one, and take one away only when its last delivery is done.
-    components = wiring.build(chosen)
-    names = [consumer.name for module in components.modules for consumer in module.consumers]
+    components = wiring.assemble_components(chosen)
+    names = [consumer.name for module in components.modules for consumer in module.subscribers]
     assert sorted([*names, RELAY]) == [
         "hmrc.consents",
         "hmrc.erasure",

@@ -19,7 +19,7 @@ import asyncpg
 from sqlalchemy import make_url
 
 from govid.gateway.migrations import upgrade
-from govid.gateway.schema_version import scripts
+from govid.gateway.schema_version import migrations_folder
 
 MAX_CONNECTIONS = "400"
 
@@ -55,7 +55,7 @@ def server() -> Iterator[str]:
 def prepare_template(server_url: str) -> str:
     """Create the migrated template database, once per state of the migrations; return its name."""
     digest = hashlib.sha256()
-    for script in sorted((scripts() / "versions").glob("*.py")):
+    for script in sorted((migrations_folder() / "versions").glob("*.py")):
         digest.update(script.read_bytes())
     name = f"govid_template_{digest.hexdigest()[:16]}"
     lock = Path(tempfile.gettempdir()) / f"{name}.lock"

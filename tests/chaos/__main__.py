@@ -22,8 +22,8 @@ import msgspec
 from tests.backends import kafka
 from tests.backends.debian_postgres import missing
 from tests.chaos.plan import Kind, plan
-from tests.chaos.run import play
-from tests.chaos.stage import Stage, shared_backends
+from tests.chaos.run import run_plan
+from tests.chaos.stage import SharedBackends, shared_backends
 
 
 def main() -> int:
@@ -54,7 +54,7 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _play(it: Stage, seeds: Sequence[int], folder: Path, *, keep_going: bool) -> list[int]:
+def _play(it: SharedBackends, seeds: Sequence[int], folder: Path, *, keep_going: bool) -> list[int]:
     failed = []
     for seed in seeds:
         logs = folder / str(seed)
@@ -66,9 +66,9 @@ def _play(it: Stage, seeds: Sequence[int], folder: Path, *, keep_going: bool) ->
     return failed
 
 
-def _well(it: Stage, seed: int, logs: Path) -> bool:
+def _well(it: SharedBackends, seed: int, logs: Path) -> bool:
     try:
-        report = asyncio.run(play(it, plan(seed), logs))
+        report = asyncio.run(run_plan(it, plan(seed), logs))
     except Exception:  # noqa: BLE001 - a run that breaks the rig has to be repeated, too
         traceback.print_exc()
         return False

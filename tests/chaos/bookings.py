@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from tests.faults.citizens import Crowd, applicants, sign_in
+from tests.faults.citizens import RegistrationLoad, build_applicants, sign_in
 
 PATIENTS = 24
 EVENTS_A_BOOKING = 3
@@ -38,8 +38,8 @@ class Bookings:
 
     async def admit(self) -> None:
         """Register the patients, and sign them in as soon as they are verified."""
-        people = [one for one in applicants(2 * PATIENTS) if one.identifier_type == "NHS"]
-        await Crowd(self._url, people).register()
+        people = [one for one in build_applicants(2 * PATIENTS) if one.identifier_type == "NHS"]
+        await RegistrationLoad(self._url, people).register()
         async with httpx.AsyncClient(base_url=self._url, timeout=30) as client:
             for one in people:
                 self._patients.append((one.identifier_value, await sign_in(client, one.email)))

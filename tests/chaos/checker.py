@@ -65,7 +65,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return sum(map(len, (self.requests, self.results, self.appointments, self.accesses)))
 
 
-class Verdict(msgspec.Struct, kw_only=True):
+class CheckReport(msgspec.Struct, kw_only=True):
     """How often each promise was broken."""
 
     lost: int = 0
@@ -139,9 +139,9 @@ class Seen(NamedTuple):
     event_id: str
 
 
-def judge(ledger: Ledger, evidence: Evidence) -> Verdict:
+def check_run(ledger: Ledger, evidence: Evidence) -> CheckReport:
     """Return the verdict on one run."""
-    verdict = Verdict(stuck=evidence.pending + evidence.parked + evidence.dead)
+    verdict = CheckReport(stuck=evidence.pending + evidence.parked + evidence.dead)
     verdict.lost += evidence.gaps
     known = {command.id for command in evidence.commands}
     verdict.lost += len(ledger.confirmed - known)

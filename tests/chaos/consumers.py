@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from govid.bus import Consumer, Database, Delivery, Module, Outage, Transaction
+from govid.bus import Database, Delivery, Module, Outage, Subscriber, Transaction
 from govid.bus.contracts import (
     AppointmentRequested,
     DeathNotified,
@@ -40,19 +40,21 @@ SCHEMA = """
     CREATE TABLE chaos.elsewhere (id int);
 """
 EFFECT = "INSERT INTO chaos.effect (subscriber, event_id, subject, n) VALUES ($1, $2, $3, $4)"
-VENT = "UPDATE chaos.mood SET times = times - 1 WHERE account = $1 AND n = $2 AND times > 0"
+COUNT_FAILURE = (
+    "UPDATE chaos.mood SET times = times - 1 WHERE account = $1 AND n = $2 AND times > 0"
+)
 
-Moods = Mapping[tuple[UUID, int], Kind]
+PlannedFailures = Mapping[tuple[UUID, int], Kind]
 
 
-class Tantrum(Exception):
+class TransientFailure(Exception):
     """The handler fails at this event, for now."""
 
 
 class Requests:
     """Notes a request, and answers it by an event of the same key."""
 
-    def __init__(self, database: Database, moods: Moods) -> None:
+    def __init__(self, database: Database, moods: PlannedFailures) -> None:
         """Meet *moods*, which are counted in *database*."""
         self._database = database
         self._moods = moods
@@ -65,12 +67,12 @@ class Requests:
             return False
         # Counted outside of the handler's transaction, which will not commit.
         done = await self._database.bus_reads.execute(
-            VENT, event.user_id, int(event.correlation_id)
+            COUNT_FAILURE, event.user_id, int(event.correlation_id)
         )
         if done != "UPDATE 1":
             return False
         if mood is Kind.HANDLER_RAISES:
-            raise Tantrum
+            raise TransientFailure
         if mood is Kind.HANDLER_MEETS_OUTAGE:
             raise Outage("chaos")
         return True
@@ -114,26 +116,26 @@ class Notes:
         await tx.driver.execute(EFFECT, self._subscriber, delivery.id, subject, number)
 
 
-def module(database: Database, moods: Moods) -> Module:
+def module(database: Database, moods: PlannedFailures) -> Module:
     """Return the consumers, for a replica; or for the writers, who only have to know them."""
-    consumers: Sequence[Consumer] = (
-        Consumer(
+    consumers: Sequence[Subscriber] = (
+        Subscriber(
             name=REQUESTS, handles=(VerificationRequested,), handler=Requests(database, moods)
         ),
-        Consumer(
+        Subscriber(
             name=RESULTS,
             handles=(NhsVerificationCompleted,),
             handler=Notes(RESULTS, "user_id", "error"),
         ),
-        Consumer(
+        Subscriber(
             name=APPOINTMENTS,
             handles=(AppointmentRequested,),
             handler=Notes(APPOINTMENTS, "user_id", "correlation_id"),
         ),
-        Consumer(
+        Subscriber(
             name=DEATHS,
             handles=(DeathNotified,),
             handler=Notes(DEATHS, "identifier_value", "reason"),
         ),
     )
-    return Module(name="chaos", consumers=consumers)
+    return Module(name="chaos", subscribers=consumers)

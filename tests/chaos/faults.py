@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.backends import kafka
 from tests.chaos.failover import FailoverPair
-from tests.chaos.outsider import CODECS, Outsider
+from tests.chaos.outsider import CODECS, ExternalPublisher
 from tests.chaos.plan import ACCOUNTS, REPLICAS, Fault, Kind
 from tests.chaos.proxy import Proxy, Way
 from tests.chaos.reader import Record, remove
@@ -45,7 +45,7 @@ DELETION_SECONDS = 3
 HOLES = ((Way.UP,), (Way.DOWN,), (Way.UP, Way.DOWN))
 
 
-class Cast(msgspec.Struct, frozen=True, kw_only=True):
+class FaultTargets(msgspec.Struct, frozen=True, kw_only=True):
     """Who can be hit."""
 
     database_url: str
@@ -56,7 +56,7 @@ class Cast(msgspec.Struct, frozen=True, kw_only=True):
     to_kafka: Proxy
     broker: kafka.Broker
     writers: Writers
-    external_publisher: Outsider
+    external_publisher: ExternalPublisher
     pair: FailoverPair | None
     """Where the database is, if it is to fail over."""
     published: Sequence[str]
@@ -65,7 +65,7 @@ class Cast(msgspec.Struct, frozen=True, kw_only=True):
     """The notices that Kafka was told to remove, by topic, partition and offset."""
 
 
-async def inflict(cast: Cast, fault: Fault) -> None:
+async def inject_fault(cast: FaultTargets, fault: Fault) -> None:
     """Wait until it is time, and do it."""
     await asyncio.sleep(fault.at)
     act = ACTS.get(fault.kind)
@@ -75,32 +75,32 @@ async def inflict(cast: Cast, fault: Fault) -> None:
             await act(cast, fault)
 
 
-async def _kill(cast: Cast, fault: Fault) -> None:
+async def _kill(cast: FaultTargets, fault: Fault) -> None:
     _victim(cast, fault).signal(signal.SIGKILL)
 
 
-async def _freeze(cast: Cast, fault: Fault) -> None:
+async def _freeze(cast: FaultTargets, fault: Fault) -> None:
     victim = _victim(cast, fault)
     victim.signal(signal.SIGSTOP)
     await asyncio.sleep(fault.seconds)
     victim.signal(signal.SIGCONT)
 
 
-async def _starve(cast: Cast, fault: Fault) -> None:
+async def _starve(cast: FaultTargets, fault: Fault) -> None:
     _victim(cast, fault).signal(signal.SIGUSR1)
 
 
-async def _terminate(cast: Cast, fault: Fault) -> None:
+async def _terminate(cast: FaultTargets, fault: Fault) -> None:
     await _directly(cast, TERMINATE, SESSIONS[fault.number % len(SESSIONS)])
 
 
-async def _commit_late(cast: Cast, fault: Fault) -> None:
+async def _commit_late(cast: FaultTargets, fault: Fault) -> None:
     await cast.writers.write_late(
         fault.number % ACCOUNTS, fault.seconds, give_up=fault.number % 3 == 0
     )
 
 
-async def _write_elsewhere(cast: Cast, fault: Fault) -> None:
+async def _write_elsewhere(cast: FaultTargets, fault: Fault) -> None:
     connection = await asyncpg.connect(cast.database_url)
     try:
         await connection.execute("BEGIN")
@@ -112,7 +112,7 @@ async def _write_elsewhere(cast: Cast, fault: Fault) -> None:
         await connection.close()
 
 
-async def _turn_read_only(cast: Cast, fault: Fault) -> None:
+async def _turn_read_only(cast: FaultTargets, fault: Fault) -> None:
     await _directly(cast, READ_ONLY)
     await _directly(cast, TERMINATE, SESSIONS[0])
     await asyncio.sleep(fault.seconds)
@@ -122,24 +122,24 @@ async def _turn_read_only(cast: Cast, fault: Fault) -> None:
         await _directly(cast, TERMINATE, SESSIONS[0])
 
 
-async def _fail_over(cast: Cast, fault: Fault) -> None:
+async def _fail_over(cast: FaultTargets, fault: Fault) -> None:
     if cast.pair is None:
         raise RuntimeError("a run with a fail-over has a pair of servers")
     mode = STOP_MODES[fault.number % len(STOP_MODES)]
     await asyncio.to_thread(cast.pair.fail_over, mode)
 
 
-async def _compress(cast: Cast, fault: Fault) -> None:
+async def _compress(cast: FaultTargets, fault: Fault) -> None:
     cast.external_publisher.codec = CODECS[fault.number % len(CODECS)]
 
 
-async def _damage(cast: Cast, fault: Fault) -> None:
+async def _damage(cast: FaultTargets, fault: Fault) -> None:
     cast.to_kafka.damage_over = 0
     await asyncio.sleep(fault.seconds)
     cast.to_kafka.damage_over = None
 
 
-async def _delete_topic(cast: Cast, fault: Fault) -> None:
+async def _delete_topic(cast: FaultTargets, fault: Fault) -> None:
     topic = cast.published[fault.number % len(cast.published)]
     await asyncio.to_thread(_delete, cast.broker.address, topic)
 
@@ -158,7 +158,7 @@ def _delete(address: str, topic: str) -> None:
             return
 
 
-async def _remove_records(cast: Cast, fault: Fault) -> None:
+async def _remove_records(cast: FaultTargets, fault: Fault) -> None:
     cast.to_kafka.refuse()
     await asyncio.sleep(fault.seconds)
     try:
@@ -167,7 +167,7 @@ async def _remove_records(cast: Cast, fault: Fault) -> None:
         await cast.to_kafka.admit()
 
 
-def _remove(cast: Cast) -> None:
+def _remove(cast: FaultTargets) -> None:
     """Remove all notices that Kafka has, as soon as the broker is there."""
     while True:
         try:
@@ -221,13 +221,13 @@ async def _swallow(ways: Sequence[Proxy], fault: Fault) -> None:
             way.drop()
 
 
-async def _freeze_broker(cast: Cast, fault: Fault) -> None:
+async def _freeze_broker(cast: FaultTargets, fault: Fault) -> None:
     await asyncio.to_thread(cast.broker.freeze)
     await asyncio.sleep(fault.seconds)
     await asyncio.to_thread(cast.broker.thaw)
 
 
-async def _kill_broker(cast: Cast, fault: Fault) -> None:
+async def _kill_broker(cast: FaultTargets, fault: Fault) -> None:
     await asyncio.to_thread(cast.broker.kill)
     await asyncio.sleep(fault.seconds / 2)
     await asyncio.to_thread(cast.broker.start)
@@ -235,7 +235,7 @@ async def _kill_broker(cast: Cast, fault: Fault) -> None:
 
 
 def _of_database(act: Callable[[Sequence[Proxy], Fault], Awaitable[None]]) -> "Act":
-    async def perform(cast: Cast, fault: Fault) -> None:
+    async def perform(cast: FaultTargets, fault: Fault) -> None:
         # One replica is cut off, or the writers are; or, one time in three, everybody.
         everybody = fault.number % 3 == 0
         await act(cast.to_database if everybody else [cast.to_database[fault.replica]], fault)
@@ -244,17 +244,17 @@ def _of_database(act: Callable[[Sequence[Proxy], Fault], Awaitable[None]]) -> "A
 
 
 def _of_kafka(act: Callable[[Sequence[Proxy], Fault], Awaitable[None]]) -> "Act":
-    async def perform(cast: Cast, fault: Fault) -> None:
+    async def perform(cast: FaultTargets, fault: Fault) -> None:
         await act([cast.to_kafka], fault)
 
     return perform
 
 
-def _victim(cast: Cast, fault: Fault) -> Replica:
+def _victim(cast: FaultTargets, fault: Fault) -> Replica:
     return cast.replicas[fault.replica % REPLICAS]
 
 
-async def _persistently(cast: Cast, statement: str) -> None:
+async def _persistently(cast: FaultTargets, statement: str) -> None:
     """Run *statement* as soon as the database is there."""
     while True:
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -263,7 +263,7 @@ async def _persistently(cast: Cast, statement: str) -> None:
         await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _directly(cast: Cast, statement: str, *values: object) -> None:
+async def _directly(cast: FaultTargets, statement: str, *values: object) -> None:
     writable = {"default_transaction_read_only": "off"}
     connection = await asyncpg.connect(cast.database_url, server_settings=writable)
     try:
@@ -272,7 +272,7 @@ async def _directly(cast: Cast, statement: str, *values: object) -> None:
         await connection.close()
 
 
-Act = Callable[[Cast, Fault], Awaitable[None]]
+Act = Callable[[FaultTargets, Fault], Awaitable[None]]
 ACTS: Mapping[Kind, Act] = {
     Kind.REPLICA_KILLED: _kill,
     Kind.REPLICA_FROZEN: _freeze,

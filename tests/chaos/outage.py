@@ -58,7 +58,7 @@ async def run(govid: Govid, database_url: str, broker: kafka.Broker, pace: Pace)
     try:
         async with _going_on(bookings):
             figures = await _with_people(govid, connection, broker, bookings, pace)
-        await evidence.settled(database_url, SETTLE_SECONDS)
+        await evidence.wait_until_settled(database_url, SETTLE_SECONDS)
         figures["left_afterwards"] = await connection.fetchval("SELECT count(*) FROM bus.delivery")
         figures["every_event_arrived_once_and_in_order"] = {
             topic: evidence.first_arrivals(evidence.published(broker.address, topic))

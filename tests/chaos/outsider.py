@@ -15,14 +15,14 @@ from tests.chaos.consumers import MOMENT
 from tests.chaos.plan import WRITING_SECONDS
 
 NOTICES = 40
-HOLDERS = 5
+ACCOUNT_HOLDERS = 5
 COMPRESSED_LINGER_MS = 400
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 FLUSH_SECONDS = 90
 """How long Kafka may take to have it all: a killed broker has to start again, on a busy machine."""
 
 
-class Outsider:
+class ExternalPublisher:
     """A producer of another make."""
 
     def __init__(self, address: str, topic: str, seed: int) -> None:
@@ -56,14 +56,14 @@ class Outsider:
 
     async def run(self) -> None:
         """Publish over the time of writing, and wait until Kafka has it all."""
-        numbers, codec = dict.fromkeys(range(HOLDERS), 0), self.codec
+        numbers, codec = dict.fromkeys(range(ACCOUNT_HOLDERS), 0), self.codec
         for _ in range(NOTICES):
             if self.codec != codec:
                 # All there is first: two producers keep no order between them.
                 await self._flush()
                 codec = self.codec
                 self._producer = self._make_producer(codec)
-            holder = self._dice.randrange(HOLDERS)
+            holder = self._dice.randrange(ACCOUNT_HOLDERS)
             numbers[holder] += 1
             for _ in range(self._dice.choice((1, 1, 2))):
                 self._publish(f"chaos {holder}", numbers[holder])

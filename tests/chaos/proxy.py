@@ -89,7 +89,7 @@ class Connection:
                 while not gate.is_set():
                     await gate.wait()
                 if way is Way.DOWN:
-                    data = self._proxy.passed(data)
+                    data = self._proxy.is_passed(data)
                 if self.budget is not None:
                     data, self.budget = data[: self.budget], self.budget - len(data)
                 writer.write(data)
@@ -140,7 +140,7 @@ class Proxy:
         if self._connections:
             await asyncio.wait(self._connections)
 
-    def passed(self, data: bytes) -> bytes:
+    def is_passed(self, data: bytes) -> bytes:
         """Return *data* as it leaves the proxy: with a bit flipped if `damage_over` says so."""
         if self.damage_over is None or len(data) <= self.damage_over:
             return data

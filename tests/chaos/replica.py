@@ -13,14 +13,14 @@ import asyncpg
 
 from govid.bus import BusSettings, SystemClock
 from govid.bus.runtime import Bus
-from tests.chaos.consumers import Moods, module
+from tests.chaos.consumers import PlannedFailures, module
 
 log = logging.getLogger(__name__)
 
 STARVED_SECONDS = 2.0
 
 
-def main(settings: BusSettings, moods: Moods, logs: Path) -> None:
+def main(settings: BusSettings, moods: PlannedFailures, logs: Path) -> None:
     """Run until SIGTERM; SIGUSR1 exhausts all pools for a while, SIGUSR2 tells what goes on."""
     with logs.open("a") as output:
         handler = logging.StreamHandler(output)
@@ -47,12 +47,12 @@ class Lines(logging.Formatter):
 PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
-async def _run(settings: BusSettings, moods: Moods) -> None:
+async def _run(settings: BusSettings, moods: PlannedFailures) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     bus = Bus(settings, SystemClock())
-    bus.add(module(bus.database, moods))
+    bus.add_module(module(bus.database, moods))
     tasks: set[asyncio.Task[None]] = set()
 
     def starve() -> None:

@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from govid.bus import BusSettings
-from tests.chaos.consumers import Moods
+from tests.chaos.consumers import PlannedFailures
 from tests.chaos.replica import main
 
 STOP_SECONDS = 10.0
@@ -24,7 +24,11 @@ class Replica:
     """A place for a process: whoever dies there is replaced, for as long as the run lasts."""
 
     def __init__(
-        self, fork_server: ForkServerContext, settings: BusSettings, moods: Moods, log: Path
+        self,
+        fork_server: ForkServerContext,
+        settings: BusSettings,
+        moods: PlannedFailures,
+        log: Path,
     ) -> None:
         """Describe a replica; nothing runs before `start`."""
         self.deaths = 0

@@ -12,18 +12,24 @@ import msgspec
 
 from govid.bus import BusSettings, Database
 from govid.bus.contracts import Topic
-from govid.bus.sample import Sampler
+from govid.bus.sample import DatabaseSampler
 from tests.backends import postgres
 from tests.chaos import evidence
-from tests.chaos.checker import Verdict, judge
+from tests.chaos.checker import CheckReport, check_run
 from tests.chaos.failover import FailoverPair, failover_pair
-from tests.chaos.faults import Cast, inflict
-from tests.chaos.outsider import Outsider
+from tests.chaos.faults import FaultTargets, inject_fault
+from tests.chaos.outsider import ExternalPublisher
 from tests.chaos.plan import REPLICAS, Kind, Plan
 from tests.chaos.reader import ends_of
 from tests.chaos.replicas import Replica, running
-from tests.chaos.scenery import prepare, settings_of, through, ways, writing
-from tests.chaos.stage import Stage
+from tests.chaos.scenery import (
+    build_settings,
+    open_proxies,
+    open_writers,
+    prepare_database,
+    route_through,
+)
+from tests.chaos.stage import SharedBackends
 from tests.chaos.verification import (
     ACCEPT_GAP,
     ACCEPTED,
@@ -55,13 +61,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     records: int
     deaths_of_replicas: int
     slow_stops: int
-    verdict: Verdict
+    verdict: CheckReport
     proof: Proof
     seconds: dict[str, float]
     """How long each part of the run took, and all of it."""
 
 
-class Laps:
+class PhaseTimer:
     """A stop watch."""
 
     def __init__(self) -> None:
@@ -77,9 +83,9 @@ class Laps:
         self._last = now
 
 
-async def play(shared_backends: Stage, plan: Plan, folder: Path) -> Report:
+async def run_plan(shared_backends: SharedBackends, plan: Plan, folder: Path) -> Report:
     """Play the run of *plan*; the replicas write their logs into *folder*."""
-    laps = Laps()
+    laps = PhaseTimer()
     if Kind.DATABASE_FAILED_OVER in plan.kinds:
         async with failover_pair() as (pair, database_url):
             return await _play(shared_backends, plan, folder, database_url, pair, laps)
@@ -91,25 +97,28 @@ async def play(shared_backends: Stage, plan: Plan, folder: Path) -> Report:
 
 
 async def _play(
-    shared_backends: Stage,
+    shared_backends: SharedBackends,
     plan: Plan,
     folder: Path,
     database_url: str,
     pair: FailoverPair | None,
-    laps: Laps,
+    laps: PhaseTimer,
 ) -> Report:
-    settings = settings_of(plan, shared_backends, database_url)
+    settings = build_settings(plan, shared_backends, database_url)
     topics = [settings.wire_name(topic) for topic in Topic]
-    moods = await prepare(plan, database_url)
+    moods = await prepare_database(plan, database_url)
     published_again: Mapping[tuple[str, int], int] = {}
     gaps: Sequence[Gap] = ()
     async with AsyncExitStack() as scene:
-        to_database, to_kafka = await ways(scene, shared_backends, database_url)
-        cast = Cast(
+        to_database, to_kafka = await open_proxies(scene, shared_backends, database_url)
+        cast = FaultTargets(
             database_url=database_url,
             replicas=[
                 Replica(
-                    shared_backends.fork_server, through(settings, way), moods, folder / f"{n}.log"
+                    shared_backends.fork_server,
+                    route_through(settings, way),
+                    moods,
+                    folder / f"{n}.log",
                 )
                 for n, way in enumerate(to_database[:REPLICAS])
             ],
@@ -117,9 +126,9 @@ async def _play(
             to_kafka=to_kafka,
             broker=shared_backends.broker,
             writers=await scene.enter_async_context(
-                writing(through(settings, to_database[-1]), plan.seed)
+                open_writers(route_through(settings, to_database[-1]), plan.seed)
             ),
-            external_publisher=Outsider(
+            external_publisher=ExternalPublisher(
                 shared_backends.broker.address,
                 settings.wire_name(Topic.DEATH_NOTIFICATION),
                 plan.seed,
@@ -161,7 +170,7 @@ async def _play(
         shared_backends.fork_server, settings, shared_backends.broker.address, folder
     )
     laps.end("verified")
-    verdict = judge(cast.writers.ledger, found)
+    verdict = check_run(cast.writers.ledger, found)
     slow_stops = sum(replica.slow_stops for replica in cast.replicas)
     well = verdict.well and proof.clean and not slow_stops
     if not well:
@@ -184,7 +193,7 @@ async def _play(
 
 
 async def _accept_gaps(
-    shared_backends: Stage, settings: BusSettings, folder: Path
+    shared_backends: SharedBackends, settings: BusSettings, folder: Path
 ) -> Sequence[Gap]:
     """Return the notices that were removed unread, as `verify` names them; give them up.
 
@@ -209,13 +218,13 @@ async def _accept_gaps(
 async def _alarming(settings: BusSettings) -> int | None:
     """Return how many records removed unread the metrics tell of."""
     async with Database(settings) as database:
-        sampler = Sampler(database)
+        sampler = DatabaseSampler(database)
         await sampler.refresh()
         return sampler.last.gap_records
 
 
 async def _publish_again(
-    shared_backends: Stage, settings: BusSettings, folder: Path, cast: Cast
+    shared_backends: SharedBackends, settings: BusSettings, folder: Path, cast: FaultTargets
 ) -> Mapping[tuple[str, int], int]:
     """Publish what a deleted topic had held, if that is what `verify` finds.
 
@@ -235,17 +244,17 @@ async def _publish_again(
     return ends
 
 
-async def _under_faults(cast: Cast, plan: Plan) -> set[tuple[str, int]]:
+async def _under_faults(cast: FaultTargets, plan: Plan) -> set[tuple[str, int]]:
     """Write while everything breaks; return the notices that Kafka acknowledged meanwhile."""
     async with asyncio.timeout(FAULTS_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(cast.writers.run())
         group.create_task(cast.external_publisher.run())
         for fault in plan.faults:
-            group.create_task(inflict(cast, fault))
+            group.create_task(inject_fault(cast, fault))
     return cast.external_publisher.acknowledged
 
 
-async def _until_quiet(cast: Cast) -> None:
+async def _until_quiet(cast: FaultTargets) -> None:
     """Wait until all is handled; if it takes long, let the replicas note what they wait for."""
     loop = asyncio.get_running_loop()
     questions = [

@@ -11,19 +11,19 @@ from sqlalchemy import make_url
 from govid.bus import BusSettings, SystemClock
 from govid.bus.contracts import Topic
 from govid.bus.runtime import Bus
-from govid.bus.wake import Notifier
-from tests.chaos.consumers import SCHEMA, Moods, module
+from govid.bus.wake import WakeupNotifier
+from tests.chaos.consumers import SCHEMA, PlannedFailures, module
 from tests.chaos.plan import ACCOUNTS, HANDLERS, LEASE_SECONDS, REPLICAS, Plan
 from tests.chaos.proxy import Proxy
-from tests.chaos.stage import Stage
-from tests.chaos.writers import APPOINTMENT, VERIFICATION, Writers, who
+from tests.chaos.stage import SharedBackends
+from tests.chaos.writers import APPOINTMENT, VERIFICATION, Writers, account_number
 
 
-async def prepare(plan: Plan, database_url: str) -> Moods:
+async def prepare_database(plan: Plan, database_url: str) -> PlannedFailures:
     """Create the accounts and the moods; return the moods."""
     moods = {
         # Early numbers, which every account is sure to reach.
-        (who(fault.number % ACCOUNTS), 1 + fault.number % 5): fault.kind
+        (account_number(fault.number % ACCOUNTS), 1 + fault.number % 5): fault.kind
         for fault in plan.faults
         if fault.kind in HANDLERS
     }
@@ -32,7 +32,11 @@ async def prepare(plan: Plan, database_url: str) -> Moods:
         await connection.execute(SCHEMA)
         await connection.executemany(
             "INSERT INTO chaos.account VALUES ($1, $2, 0)",
-            [(who(n), stream) for n in range(ACCOUNTS) for stream in (VERIFICATION, APPOINTMENT)],
+            [
+                (account_number(n), stream)
+                for n in range(ACCOUNTS)
+                for stream in (VERIFICATION, APPOINTMENT)
+            ],
         )
         await connection.executemany(
             "INSERT INTO chaos.mood VALUES ($1, $2, $3, $4)",
@@ -43,7 +47,7 @@ async def prepare(plan: Plan, database_url: str) -> Moods:
     return moods
 
 
-def settings_of(plan: Plan, shared_backends: Stage, database_url: str) -> BusSettings:
+def build_settings(plan: Plan, shared_backends: SharedBackends, database_url: str) -> BusSettings:
     """Return settings of a bus past all proxies but Kafka's, under names that are the run's own."""
     name = make_url(database_url).database or ""
     mark = f"{plan.seed}.{name[-6:]}"
@@ -61,14 +65,14 @@ def settings_of(plan: Plan, shared_backends: Stage, database_url: str) -> BusSet
     )
 
 
-def through(settings: BusSettings, way: Proxy) -> BusSettings:
+def route_through(settings: BusSettings, way: Proxy) -> BusSettings:
     """Return *settings* of a bus that reaches its database by *way*."""
     url = make_url(settings.database_url).set(host="127.0.0.1", port=way.port)
     return msgspec.structs.replace(settings, database_url=url.render_as_string(hide_password=False))
 
 
-async def ways(
-    stack: AsyncExitStack, shared_backends: Stage, database_url: str
+async def open_proxies(
+    stack: AsyncExitStack, shared_backends: SharedBackends, database_url: str
 ) -> tuple[list[Proxy], Proxy]:
     """Open a way to the database for each replica and for the writers, and one to Kafka."""
     database = make_url(database_url)
@@ -83,11 +87,11 @@ async def ways(
 
 
 @asynccontextmanager
-async def writing(settings: BusSettings, seed: int) -> AsyncIterator[Writers]:
+async def open_writers(settings: BusSettings, seed: int) -> AsyncIterator[Writers]:
     """Yield writers on a bus that only writes, and tells the replicas about it."""
     bus = Bus(settings, SystemClock())
-    bus.add(module(bus.database, {}))
-    notifier = Notifier(settings.database_url, bus.wake, lambda: REPLICAS)
+    bus.add_module(module(bus.database, {}))
+    notifier = WakeupNotifier(settings.database_url, bus.wakeups, lambda: REPLICAS)
     telling = asyncio.create_task(notifier.run())
     try:
         yield Writers(bus.uow, seed)

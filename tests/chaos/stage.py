@@ -11,7 +11,7 @@ from tests.backends import cluster, kafka, postgres
 from tests.backends.ports import free_port
 
 
-class Stage(NamedTuple):
+class SharedBackends(NamedTuple):
     """Where runs are played. Databases, topics and proxies are each run's own."""
 
     server_url: str
@@ -24,7 +24,7 @@ class Stage(NamedTuple):
 
 
 @contextmanager
-def shared_backends() -> Iterator[Stage]:
+def shared_backends() -> Iterator[SharedBackends]:
     """Yield a stage; everything is gone afterwards.
 
     Raises:
@@ -40,4 +40,4 @@ def shared_backends() -> Iterator[Stage]:
         template = postgres.prepare_template(server_url)
         fork_server = multiprocessing.get_context("forkserver")
         fork_server.set_forkserver_preload(["tests.chaos.replica", "tests.chaos.verification"])
-        yield Stage(server_url, template, broker, port, fork_server)
+        yield SharedBackends(server_url, template, broker, port, fork_server)

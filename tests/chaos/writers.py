@@ -16,7 +16,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from govid.bus import Cause, Transaction, UnitOfWork
+from govid.bus import OperationContext, Transaction, UnitOfWork
 from govid.bus.contracts import (
     AccessDecided,
     AppointmentRequested,
@@ -34,7 +34,7 @@ VERIFICATION = "verification"
 APPOINTMENT = "appointment"
 ACCESS = "access"
 PEOPLE = UUID("8d2f8a3e-6c57-4c1e-9a56-0c9a4d9c2b11")
-CAUSE = Cause(correlation_id="chaos")
+CAUSE = OperationContext(correlation_id="chaos")
 FAILED = (OSError, TimeoutError, PoolTimeout, DBAPIError, asyncpg.PostgresError,
           asyncpg.InterfaceError, asyncpg.InternalClientError)  # fmt: skip
 NEXT = "UPDATE chaos.account SET n = n + 1 WHERE id = $1 AND stream = $2 RETURNING n"
@@ -85,9 +85,9 @@ class Writers:
 
     async def _late(self, number: int, account: int, seconds: float, *, give_up: bool) -> None:
         async with self._uow.begin(CAUSE) as tx:
-            await _change(tx, number, VERIFICATION, who(account))
+            await _change(tx, number, VERIFICATION, account_number(account))
             # Exactly what happens before a COMMIT, but earlier.
-            await self._uow._outbox.write(tx.driver, tx.take_emissions())
+            await self._uow._outbox.write(tx.driver, tx.drain_emissions())
             await asyncio.sleep(seconds)
             if give_up:
                 raise GivenUp
@@ -117,7 +117,9 @@ class Writers:
     async def _command(self, number: int) -> None:
         dice = self._dice.random()
         # Of several accounts in the order of their ids: the row locks are the writers' own affair.
-        chosen = sorted(self._dice.sample(range(ACCOUNTS), k=2 if dice < 0.2 else 1), key=who)
+        chosen = sorted(
+            self._dice.sample(range(ACCOUNTS), k=2 if dice < 0.2 else 1), key=account_number
+        )
         stream = APPOINTMENT if 0.7 < dice < 0.9 else VERIFICATION
         async with self._uow.begin(CAUSE) as tx:
             if dice > 0.9:
@@ -125,7 +127,7 @@ class Writers:
                 tx.emit(_event(ACCESS, None, number))
                 return
             for account in chosen:
-                await _change(tx, number, stream, who(account))
+                await _change(tx, number, stream, account_number(account))
             if dice < 0.05:
                 raise GivenUp
             if dice < 0.1:
@@ -135,7 +137,7 @@ class Writers:
         """Emit in a savepoint that is rolled back: nobody may ever hear of number 0."""
         with suppress(GivenUp):
             async with tx.savepoint():
-                tx.emit(_event(VERIFICATION, who(0), 0))
+                tx.emit(_event(VERIFICATION, account_number(0), 0))
                 raise GivenUp
 
     def _number(self) -> int:
@@ -173,6 +175,6 @@ def _event(stream: str, account: UUID | None, n: int) -> Event:
     )
 
 
-def who(account: int) -> UUID:
+def account_number(account: int) -> UUID:
     """Return the id of the account of that number: the same in every run."""
     return uuid5(PEOPLE, str(account))

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from govid.nhs.registry.messages import Message, appointment
+from govid.nhs.registry.messages import BookingMessage, build_appointment
 from tests.conftest import unavailable
 from tests.unit.nhs.registry.test_messages import BOOKING, NOON, ORDER, SLOTS
 
 FOLDER = Path(__file__).parent / "fhir"
 ONE_SLOT = structs.replace(ORDER, slots=SLOTS[:1], description="")
-MESSAGES: dict[str, Message] = {
+MESSAGES: dict[str, BookingMessage] = {
     "book": BOOKING,
-    "book-one-slot": structs.replace(BOOKING, resource=appointment(ONE_SLOT), order=ONE_SLOT),
+    "book-one-slot": structs.replace(BOOKING, resource=build_appointment(ONE_SLOT), order=ONE_SLOT),
     "book-unknown-receiver": structs.replace(BOOKING, receiver=None),
     "move": structs.replace(BOOKING, reason="update"),
     "move-unknown-receiver": structs.replace(BOOKING, reason="update", receiver=None),

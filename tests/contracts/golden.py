@@ -13,14 +13,14 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus import Pseudonyms
+from govid.bus import PseudonymGenerator
 from govid.bus.contracts import Event, Topic
 from govid.bus.event_types import EVENT_TYPES, EventType
 from govid.bus.kafka import codec
-from govid.bus.kafka.logstream import TYPES
+from govid.bus.kafka.logstream import LOG_RECORD_TYPES
 
 FOLDER = Path(__file__).parent
-PSEUDONYMS = Pseudonyms(b"k" * 32)
+PSEUDONYMS = PseudonymGenerator(b"k" * 32)
 EVENT = UUID("01890000-0000-7000-8000-00000000000e")
 CAUSE = UUID("01890000-0000-7000-8000-00000000000c")
 AT = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
@@ -46,7 +46,11 @@ def kinds() -> Iterator[Kind]:
     """Yield every kind of event there is."""
     for kind in EVENT_TYPES:
         yield Kind(kind.name, kind.version, kind.struct, kind.topic, kind)
-    outside = {struct: name for struct, name in TYPES.items() if name != "gateway.access.decided"}
+    outside = {
+        struct: name
+        for struct, name in LOG_RECORD_TYPES.items()
+        if name != "gateway.access.decided"
+    }
     for struct, name in outside.items():
         yield Kind(name, 1, struct, Topic.ACTIVITY, None)
 
@@ -72,7 +76,7 @@ def contract(kind: Kind, value: Json) -> Json:
     """Return what the contract of *kind* has to say now, with *value* as its example."""
     event = msgspec.json.decode(msgspec.json.encode(value), type=kind.struct)
     account = kind.type.account(event) if kind.type else None
-    headers = codec.headers(
+    headers = codec.build_headers(
         event_id=EVENT,
         type_name=kind.name,
         version=kind.version,
@@ -88,7 +92,7 @@ def contract(kind: Kind, value: Json) -> Json:
         "type": kind.name,
         "version": kind.version,
         "topic": kind.topic,
-        "ordered_by": kind.type.key(event, PSEUDONYMS) if kind.type else None,
+        "ordered_by": kind.type.order_key(event, PSEUDONYMS) if kind.type else None,
         "shape": shape(kind.struct),
         "record": {**(record if kind.topic else {}), "value": value},
     }

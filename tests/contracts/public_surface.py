@@ -20,7 +20,7 @@ from govid.gateway import openapi
 from govid.gateway.app import create_app
 from govid.gateway.cli import errors
 from govid.gateway.cli.group import commands
-from govid.gateway.settings import example, load
+from govid.gateway.settings import load, render_example
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "govid"
@@ -39,7 +39,7 @@ def surface() -> dict[str, Json]:
     """Return everything that is promised, by kind."""
     return {
         "openapi": stripped(_openapi()),
-        "asyncapi": stripped(msgspec.json.decode(asyncapi.render())),
+        "asyncapi": stripped(msgspec.json.decode(asyncapi.render_document())),
         "commands": dict(_commands(commands, ("govid",))),
         "exit_codes": sorted(_exit_codes()),
         "settings": sorted(_settings()),
@@ -90,7 +90,7 @@ def _openapi() -> Json:
         demonstration=True,
         env_file=None,
     )
-    return openapi.document(create_app(settings)._app)
+    return openapi.build_document(create_app(settings)._app)
 
 
 def _commands(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, Json]]:
@@ -119,7 +119,7 @@ def _exit_codes() -> set[int]:
 
 
 def _settings() -> Iterator[str]:
-    for line in example().splitlines():
+    for line in render_example().splitlines():
         if found := re.match(r"#? ?([A-Z][A-Z0-9_]+=.*)", line):
             yield found[1]
 

@@ -8,25 +8,25 @@ from prometheus_client import CollectorRegistry
 
 from govid.bus import SystemClock
 from govid.bus.contracts.facts import ClaimedFacts
-from govid.bus.upstream import Department, Policy, UpstreamMetrics, in_process
+from govid.bus.upstream import Department, RequestPolicy, UpstreamMetrics, in_process_transport
 from govid.hmrc.registry import oauth as hmrc_oauth
-from govid.hmrc.registry.connection import verifier
-from govid.hmrc.registry.protocol import Claim as NinoClaim
+from govid.hmrc.registry.connection import build_verifier
+from govid.hmrc.registry.protocol import IdentityClaim as NinoClaim
 from govid.hmrc.registry.protocol import NinoVerifier
 from govid.hmrc.simulator import BASE_URL as HMRC_URL
 from govid.hmrc.simulator import SCOPE, HmrcSimulator
-from govid.hmrc.simulator.people import Person as Taxpayer
+from govid.hmrc.simulator.people import SimulatedPerson as Taxpayer
 from govid.nhs.registry import oauth as nhs_oauth
-from govid.nhs.registry.connection import Connection
-from govid.nhs.registry.protocol import Claim as NhsClaim
+from govid.nhs.registry.connection import NhsConnection
+from govid.nhs.registry.protocol import IdentityClaim as NhsClaim
 from govid.nhs.registry.protocol import PatientRegistry
 from govid.nhs.simulator import BASE_URL as NHS_URL
 from govid.nhs.simulator import ClientKey, NhsSimulator
-from govid.nhs.simulator.people import Person as Patient
+from govid.nhs.simulator.people import SimulatedPatient as Patient
 from tests.departments.hmrc.asking import PDV_PATH
 
 NUMBER, NINO, BORN = "9990000085", "WW000003C", date(1980, 2, 29)
-QUICK = Policy(total_seconds=2, first_pause_seconds=0.001)
+QUICK = RequestPolicy(total_seconds=2, first_pause_seconds=0.001)
 
 
 class Departments:
@@ -36,7 +36,7 @@ class Departments:
         self._patients = patients
         self._taxpayers = taxpayers
 
-    async def verdicts(self, given: str | None, family: str) -> tuple[str, str]:
+    async def compare_names(self, given: str | None, family: str) -> tuple[str, str]:
         """Return what the NHS and HMRC say of a claim to be that person."""
         facts = ClaimedFacts(given_name=given, family_name=family, date_of_birth=BORN)
         nhs = await self._patients.verify(NhsClaim(nhs_number=NUMBER, facts=facts))
@@ -53,14 +53,14 @@ def name(request: pytest.FixtureRequest) -> tuple[str, str]:
 @pytest.fixture
 def taxes(name: tuple[str, str]) -> HmrcSimulator:
     simulator = HmrcSimulator(is_limited=False)
-    simulator.people.put(Taxpayer(nino=NINO, first=name[0], last=name[1], born=BORN))
+    simulator.people.add(Taxpayer(nino=NINO, first=name[0], last=name[1], born=BORN))
     return simulator
 
 
 @pytest.fixture
 def health(name: tuple[str, str], client_key: ClientKey) -> NhsSimulator:
     simulator = NhsSimulator(key=client_key, is_limited=False)
-    simulator.people.put(
+    simulator.people.add(
         Patient(
             number=NUMBER,
             family=name[1] or None,
@@ -79,17 +79,17 @@ def client_key() -> ClientKey:
 @pytest.fixture
 async def departments(taxes: HmrcSimulator, health: NhsSimulator) -> AsyncIterator[Departments]:
     metrics = UpstreamMetrics(CollectorRegistry())
-    nhs = Department("nhs", transport=in_process(health.application), metrics=metrics)
-    hmrc = Department("hmrc", transport=in_process(taxes.application), metrics=metrics)
-    signer = nhs_oauth.Credentials(
+    nhs = Department("nhs", transport=in_process_transport(health.application), metrics=metrics)
+    hmrc = Department("hmrc", transport=in_process_transport(taxes.application), metrics=metrics)
+    signer = nhs_oauth.SigningCredentials(
         client_id=health.client_id, kid=health.kid, key=lambda: health.key.pem
     )
-    client = hmrc_oauth.Credentials(
+    client = hmrc_oauth.ClientCredentials(
         client_id=taxes.client_id, client_secret=lambda: taxes.client_secret, scope=SCOPE
     )
     yield Departments(
-        Connection(nhs, NHS_URL, signer, SystemClock(), policy=QUICK).registry(),
-        verifier(hmrc, HMRC_URL, client, "pdv", pdv_path=PDV_PATH, policy=QUICK),
+        NhsConnection(nhs, NHS_URL, signer, SystemClock(), policy=QUICK).build_patient_registry(),
+        build_verifier(hmrc, HMRC_URL, client, "pdv", pdv_path=PDV_PATH, policy=QUICK),
     )
     await nhs.close()
     await hmrc.close()
@@ -118,7 +118,7 @@ async def departments(taxes: HmrcSimulator, health: NhsSimulator) -> AsyncIterat
 async def test_b2_b3_one_name_in_two_spellings_matches_at_both_departments(
     departments: Departments, given: str, family: str
 ) -> None:
-    assert await departments.verdicts(given, family) == ("match", "match")
+    assert await departments.compare_names(given, family) == ("match", "match")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ async def test_b2_b3_one_name_in_two_spellings_matches_at_both_departments(
 async def test_b2_b3_another_name_matches_at_neither(
     departments: Departments, given: str, family: str
 ) -> None:
-    assert await departments.verdicts(given, family) == ("mismatch", "mismatch")
+    assert await departments.compare_names(given, family) == ("mismatch", "mismatch")
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,10 @@ async def test_b2_b3_another_name_matches_at_neither(
 async def test_b5_one_name_is_compared_with_a_record_that_has_one(
     departments: Departments, family: str, verdict: str
 ) -> None:
-    assert await departments.verdicts(None, family) == (verdict, "insufficient")
+    assert await departments.compare_names(None, family) == (verdict, "insufficient")
 
 
 @pytest.mark.parametrize("name", [("", "Suharto")], indirect=True)
 async def test_b5_two_names_do_not_match_a_record_that_has_one(departments: Departments) -> None:
-    nhs, _ = await departments.verdicts("Haji", "Suharto")
+    nhs, _ = await departments.compare_names("Haji", "Suharto")
     assert nhs == "mismatch"

@@ -24,7 +24,7 @@ from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES, Govid
 from tests.backends.simulators import Simulators
 from tests.chaos.proxy import Proxy
-from tests.faults.claimants import Arrivals, claimants, introduce
+from tests.faults.claimants import PacedRegistrations, add_to_departments, build_claimants
 
 NO_KAFKA = "127.0.0.1:1"
 """No Kafka takes part."""
@@ -87,10 +87,10 @@ async def run(
 async def _with_people(
     govid: Govid, connection: Any, proxy: Proxy, simulators: Simulators, pace: Pace
 ) -> dict[str, Any]:
-    early = claimants(WARM_UP, start=0)
-    late = claimants(round(pace.seconds * pace.per_second), start=1_000)
-    await introduce(simulators.url, [*early, *late])
-    arrivals = Arrivals(govid.url, pace.per_second)
+    early = build_claimants(WARM_UP, start=0)
+    late = build_claimants(round(pace.seconds * pace.per_second), start=1_000)
+    await add_to_departments(simulators.url, [*early, *late])
+    arrivals = PacedRegistrations(govid.url, pace.per_second)
     await arrivals.register(early)
     await _verified(connection, PATIENCE_SECONDS)
     proxy.refuse()
@@ -131,7 +131,7 @@ async def _verified(connection: Any, patience: float) -> float | None:
     return time.monotonic() - began
 
 
-def well(figures: dict[str, Any], *, limits: bool) -> dict[str, bool]:
+def is_as_promised(figures: dict[str, Any], *, limits: bool) -> dict[str, bool]:
     """Tell of each promise whether it was kept; with *limits* nobody promises a time."""
     seconds = figures["all_verified_after_seconds"]
     return {
@@ -161,7 +161,7 @@ def main() -> int:
     ):
         url = cluster.create(server, "absence")
         figures = asyncio.run(run(folder, url, simulators, pace))
-    kept = well(figures, limits=options.limits)
+    kept = is_as_promised(figures, limits=options.limits)
     sys.stdout.write(json.dumps({**figures, "well": kept}, indent=2) + "\n")
     return 0 if all(kept.values()) else 1
 

@@ -30,7 +30,7 @@ class Applicant(NamedTuple):
         }
 
 
-class Crowd:
+class RegistrationLoad:
     """Registers applicants, a few at a time.
 
     `admitted` are the ids that came with a 201. `unanswered` are the addresses of those whose
@@ -105,7 +105,7 @@ class Crowd:
             return
 
 
-def applicants(count: int, *, group: str = "fault", start: int = 0) -> list[Applicant]:
+def build_applicants(count: int, *, group: str = "fault", start: int = 0) -> list[Applicant]:
     """Return *count* different people, half of them with an NHS number.
 
     Another *start*, by *count* or more, gives people with other identifiers.

@@ -7,18 +7,18 @@ from typing import Any
 
 import httpx
 
-from tests.faults.citizens import Applicant, applicants
+from tests.faults.citizens import Applicant, build_applicants
 
 CLAIMS = {"givenName": "Alex", "familyName": "Example", "dateOfBirth": "1980-01-01"}
 """All of them are called the same; their numbers tell them apart."""
 
 
-def claimants(count: int, *, start: int) -> list[Applicant]:
+def build_claimants(count: int, *, start: int) -> list[Applicant]:
     """Return *count* people, half of each department; from another *start* they are others."""
-    return applicants(count, group=f"claimant-{start}", start=start)
+    return build_applicants(count, group=f"claimant-{start}", start=start)
 
 
-async def introduce(url: str, people: Sequence[Applicant]) -> None:
+async def add_to_departments(url: str, people: Sequence[Applicant]) -> None:
     """Let the simulated departments at *url* know *people*."""
     async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
         for person in people:
@@ -27,7 +27,7 @@ async def introduce(url: str, people: Sequence[Applicant]) -> None:
             answer.raise_for_status()
 
 
-class Arrivals:
+class PacedRegistrations:
     """Registers people at an even pace, however slowly they are answered.
 
     `answers` counts how, by status; `asked_again` how often somebody was to come again in a moment,

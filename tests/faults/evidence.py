@@ -15,7 +15,7 @@ RESULT = "identity.verification.result"
 WAITING = "pending_verification"
 
 
-class Books(NamedTuple):
+class AccountTotals(NamedTuple):
     """The state of the database: accounts by status, and deliveries that are not done."""
 
     accounts: Mapping[str, int]
@@ -32,7 +32,7 @@ class Record(NamedTuple):
     sequence: int
 
 
-async def books(database_url: str) -> Books:
+async def read_totals(database_url: str) -> AccountTotals:
     """Read the state now."""
     connection = await asyncpg.connect(database_url)
     try:
@@ -41,17 +41,17 @@ async def books(database_url: str) -> Books:
             "SELECT (SELECT count(*) FROM bus.delivery), (SELECT count(*) FROM bus.parked),"
             " (SELECT count(*) FROM bus.dead)"
         )
-        return Books({row[0]: row[1] for row in rows}, *counts)
+        return AccountTotals({row[0]: row[1] for row in rows}, *counts)
     finally:
         await connection.close()
 
 
-async def verified(database_url: str, seconds: float) -> Books:
+async def wait_until_verified(database_url: str, seconds: float) -> AccountTotals:
     """Return the state once no account waits any more, or as it is when the time is over."""
     return await _until(lambda now: WAITING not in now.accounts, database_url, seconds)
 
 
-async def settled(database_url: str, seconds: float) -> Books:
+async def wait_until_settled(database_url: str, seconds: float) -> AccountTotals:
     """Return the state once nothing is pending any more, or as it is when the time is over."""
     return await _until(
         lambda now: WAITING not in now.accounts and not now.pending, database_url, seconds
@@ -101,10 +101,12 @@ def first_arrivals(records: Iterable[Record]) -> dict[str, list[UUID]]:
     return {key: list(ids) for key, ids in found.items()}
 
 
-async def _until(holds: Callable[[Books], bool], database_url: str, seconds: float) -> Books:
+async def _until(
+    holds: Callable[[AccountTotals], bool], database_url: str, seconds: float
+) -> AccountTotals:
     deadline = time.monotonic() + seconds
     while True:
-        now = await books(database_url)
+        now = await read_totals(database_url)
         if holds(now) or time.monotonic() > deadline:
             return now
         await asyncio.sleep(0.1)

@@ -18,7 +18,7 @@ from uuid import UUID
 from tests.backends import cluster, kafka
 from tests.backends.govid import FLOOR_OF_HASHES, Govid
 from tests.faults import evidence
-from tests.faults.citizens import Crowd, applicants, moments
+from tests.faults.citizens import RegistrationLoad, build_applicants, moments
 
 SETTLE_SECONDS = 120
 
@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
     admitted: dict[str, UUID]
     unanswered: set[str]
     kills: int
-    books: evidence.Books
+    books: evidence.AccountTotals
     settle_seconds: float
     stored: dict[str, dict[str, list[UUID]]]
     published: dict[str, list[evidence.Record]]
@@ -41,7 +41,7 @@ async def run(
     """Register, kill, restart, wait; *govid* is described and not yet started."""
     govid.migrate()
     await asyncio.to_thread(govid.start)
-    crowd = Crowd(govid.url, applicants(registrations))
+    crowd = RegistrationLoad(govid.url, build_applicants(registrations))
     async with asyncio.TaskGroup() as group:
         everybody = group.create_task(crowd.register())
         killed = 0
@@ -53,7 +53,7 @@ async def run(
             await asyncio.to_thread(govid.start)
         await everybody
     began = time.monotonic()
-    books = await evidence.settled(database_url, SETTLE_SECONDS)
+    books = await evidence.wait_until_settled(database_url, SETTLE_SECONDS)
     seconds = time.monotonic() - began
     topics = (evidence.REQUEST, evidence.RESULT)
     return Outcome(

@@ -23,7 +23,7 @@ import httpx
 from tests.backends import cluster, kafka
 from tests.backends.govid import FLOOR_OF_HASHES, Govid
 from tests.faults import evidence
-from tests.faults.citizens import Applicant, Crowd, applicants, sign_in
+from tests.faults.citizens import Applicant, RegistrationLoad, build_applicants, sign_in
 
 SETTLE_SECONDS = 90
 PATIENTS = 10
@@ -48,8 +48,8 @@ class Outcome(NamedTuple):
     without_kafka: Pace
     health: Mapping[str, Any]
     undelivered: int
-    during: evidence.Books
-    afterwards: evidence.Books
+    during: evidence.AccountTotals
+    afterwards: evidence.AccountTotals
     catch_up_seconds: float
     stored: dict[str, dict[str, list[UUID]]]
     published: dict[str, list[evidence.Record]]
@@ -61,23 +61,25 @@ async def run(
     """Register with Kafka, and as many again without it; then let it come back."""
     govid.migrate()
     await asyncio.to_thread(govid.start)
-    await _paced(govid.url, applicants(20, group="warm"))
-    with_kafka = await _paced(govid.url, applicants(registrations, group="before", start=1_000))
-    await evidence.settled(database_url, SETTLE_SECONDS)
+    await _paced(govid.url, build_applicants(20, group="warm"))
+    with_kafka = await _paced(
+        govid.url, build_applicants(registrations, group="before", start=1_000)
+    )
+    await evidence.wait_until_settled(database_url, SETTLE_SECONDS)
     broker.kill()
 
-    people = applicants(registrations, group="during", start=2_000)
+    people = build_applicants(registrations, group="during", start=2_000)
     without_kafka = await _paced(govid.url, people)
-    during = await evidence.verified(database_url, SETTLE_SECONDS)
+    during = await evidence.wait_until_verified(database_url, SETTLE_SECONDS)
     await _book(govid.url, [one for one in people if one.identifier_type == "NHS"][:PATIENTS])
     async with httpx.AsyncClient(base_url=govid.url) as client:
         health = await client.get("/health")
-    undelivered = (await evidence.books(database_url)).pending
+    undelivered = (await evidence.read_totals(database_url)).pending
 
     broker.start()
     began = time.monotonic()
     kafka.wait_until_ready(broker.address)
-    afterwards = await evidence.settled(database_url, SETTLE_SECONDS)
+    afterwards = await evidence.wait_until_settled(database_url, SETTLE_SECONDS)
     return Outcome(
         with_kafka,
         without_kafka,
@@ -112,7 +114,7 @@ def figures(outcome: Outcome) -> dict[str, Any]:
 
 
 async def _paced(url: str, people: Sequence[Applicant]) -> Pace:
-    crowd = Crowd(url, people)
+    crowd = RegistrationLoad(url, people)
     began = time.monotonic()
     await crowd.register()
     seconds = time.monotonic() - began

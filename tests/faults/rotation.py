@@ -25,7 +25,7 @@ import jwt
 
 from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES, Govid
-from tests.faults.citizens import PASSWORD, applicants
+from tests.faults.citizens import PASSWORD, build_applicants
 
 MAX_AGE_SECONDS = 1
 PUBLISH_SECONDS = 12
@@ -134,7 +134,7 @@ async def run(servers: Sequence[Govid], *, rate: int, people: int) -> Outcome:
     async with httpx.AsyncClient(timeout=30, limits=limits) as http:
         verifier = Verifier(http, urls[0])
         crowd = [Person(http, urls, verifier) for _ in range(people)]
-        (applicant,) = applicants(1, group="rotation")
+        (applicant,) = build_applicants(1, group="rotation")
         (await http.post(f"{urls[0]}/api/auth/register", json=applicant.body())).raise_for_status()
         for person in crowd:
             await person.sign_in(applicant.email)

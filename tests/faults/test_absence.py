@@ -12,7 +12,7 @@ import pytest
 from tests.backends.govid import FLOOR_OF_HASHES, Govid
 from tests.backends.simulators import Simulators
 from tests.faults import absence
-from tests.faults.claimants import Arrivals, claimants, introduce
+from tests.faults.claimants import PacedRegistrations, add_to_departments, build_claimants
 
 STATUSES = "SELECT identifier_type, status FROM identity.account"
 DEADLINE_SECONDS = 60
@@ -38,8 +38,8 @@ async def test_people_register_while_departments_are_away_and_all_are_verified_l
     assert figures["registrations"] == 30
     assert figures["waiting_when_they_came_back"] == 30
     # Not how long it took: other tests run beside this one.
-    assert absence.well(figures, limits=True) == dict.fromkeys(
-        absence.well(figures, limits=True), True
+    assert absence.is_as_promised(figures, limits=True) == dict.fromkeys(
+        absence.is_as_promised(figures, limits=True), True
     )
 
 
@@ -48,13 +48,13 @@ async def test_a_department_that_hangs_keeps_no_one_from_the_other(
 ) -> None:
     extra = {**FLOOR_OF_HASHES, **simulators.settings()}
     govid = Govid(tmp_path, database_url=cluster_database, kafka=absence.NO_KAFKA, extra=extra)
-    people = claimants(20, start=0)
-    await introduce(simulators.url, people)
+    people = build_claimants(20, start=0)
+    await add_to_departments(simulators.url, people)
     await simulators.fail("nhs", "timeout")
     govid.migrate()
     connection = await asyncpg.connect(cluster_database)
     with govid:
-        await Arrivals(govid.url, per_second=10).register(people)
+        await PacedRegistrations(govid.url, per_second=10).register(people)
         async with asyncio.timeout(DEADLINE_SECONDS):
             while (found := await statuses(connection))["NIN", "verified"] < 10:
                 await asyncio.sleep(0.05)

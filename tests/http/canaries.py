@@ -37,7 +37,7 @@ CANARIES = (
     "canary",
 )
 
-CARRIERS = {
+CARRYING_MEMBERS = {
     "identity.verification.request": {NINO},
     "hmrc.death.notification": {NINO},
     "nhs.appointment.request": {NHS_NUMBER, ILLNESS, "canary"},
@@ -45,7 +45,7 @@ CARRIERS = {
 """What the contract itself sends, by topic: identifiers, and the citizen's reason for a visit."""
 
 
-async def side_doors(database: Database, url: str, log: str) -> dict[str, str]:
+async def collect_visible_text(database: Database, url: str, log: str) -> dict[str, str]:
     """Return all that is seen from outside or by operators, but the values of topics."""
     async with httpx.AsyncClient(base_url=url, timeout=10) as http:
         metrics = (await http.get("/metrics")).text
@@ -86,11 +86,11 @@ async def tables(database: Database, schema: str, besides: str = "") -> str:
     return "".join(text or "" for text in texts)
 
 
-def found(places: dict[str, str], words: Iterable[str]) -> list[tuple[str, str]]:
+def find_leaks(places: dict[str, str], words: Iterable[str]) -> list[tuple[str, str]]:
     """Return which words got out, and where; what the contract sends in a topic may stand there."""
     return [
         (place, word)
         for place, text in places.items()
         for word in words
-        if word in text and word not in CARRIERS.get(place, set())
+        if word in text and word not in CARRYING_MEMBERS.get(place, set())
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 
 from govid.gateway.app import create_app
-from govid.gateway.connections import Connection
+from govid.gateway.connections import LimitedHttpProtocol
 from govid.gateway.settings import Settings, load
 
 READY_SECONDS = 10
@@ -75,7 +75,7 @@ def serving(settings: Settings, send_buffer: int | None = None) -> Iterator[str]
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(settings),
-                http=Connection,
+                http=LimitedHttpProtocol,
                 lifespan="on",
                 proxy_headers=False,
                 server_header=False,

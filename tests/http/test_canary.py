@@ -20,8 +20,8 @@ from tests.http.canaries import (
     PASSWORD,
     PERSON,
     UTR,
-    found,
-    side_doors,
+    collect_visible_text,
+    find_leaks,
     tables,
 )
 from tests.http.client import Client
@@ -110,10 +110,10 @@ async def test_canaries_stay_inside(
     await asyncio.sleep(0.2)  # the log writer's period, several times over
     log = capfd.readouterr().err
     assert '"path":"/api/auth/register"' in log
-    places = await side_doors(database, server, log)
+    places = await collect_visible_text(database, server, log)
     assert NINO in places["identity.verification.request"]
     assert NHS_NUMBER in places["nhs.appointment.request"]
-    assert found({**places, "problems": "".join(problems)}, (*CANARIES, *openers)) == []
+    assert find_leaks({**places, "problems": "".join(problems)}, (*CANARIES, *openers)) == []
 
 
 async def test_nothing_that_opens_something_is_stored(
@@ -124,7 +124,7 @@ async def test_nothing_that_opens_something_is_stored(
         schema: await tables(database, schema) for schema in ("bus", "identity", "nhs", "hmrc")
     }
     assert NINO in stored["identity"]
-    assert found(stored, (PASSWORD, NEW_PASSWORD, *openers)) == []
+    assert find_leaks(stored, (PASSWORD, NEW_PASSWORD, *openers)) == []
 
 
 class TestDeath:
@@ -152,6 +152,6 @@ class TestDeath:
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.2)
         log = capfd.readouterr().err
-        places = await side_doors(database, server, log)
+        places = await collect_visible_text(database, server, log)
         assert "hmrc.death.notification" in places
-        assert found(places, (*CANARIES, token)) == []
+        assert find_leaks(places, (*CANARIES, token)) == []

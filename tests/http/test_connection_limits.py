@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from govid.gateway import connections
-from govid.gateway.connection_limits import LINGERING, ConnectionLimits
+from govid.gateway.connection_limits import MAX_LINGERING, ConnectionLimits
 from govid.gateway.settings import Settings
 from tests.http.client import Client
 from tests.http.serving import serving
@@ -118,7 +118,7 @@ async def test_d2_a_connection_that_ends_frees_capacity(
 
 @pytest.mark.usefixtures("crowd")
 async def test_d2_more_refusals_than_may_linger_are_refusals(dialler: Dialler) -> None:
-    pairs = [await dialler.open("127.0.0.2") for _ in range(LINGERING + 10)]
+    pairs = [await dialler.open("127.0.0.2") for _ in range(MAX_LINGERING + 10)]
     answers = [await asyncio.wait_for(reader.read(), 5) for reader, _ in pairs]
     assert {answer[:13] for answer in answers} == {b"HTTP/1.1 503 "}
     await dialler.served("127.0.0.3")
@@ -378,7 +378,7 @@ def test_d2_a_network_is_an_ipv4_address_or_64_bits_of_ipv6(
     addresses: list[str | None], admitted: list[bool]
 ) -> None:
     limits = ConnectionLimits(CollectorRegistry(), total=10, per_network=1, exempt=["10.0.0.0/8"])
-    slots = [limits.admit(address, _never) for address in addresses]
+    slots = [limits.acquire_slot(address, _never) for address in addresses]
     assert [slot is not None for slot in slots] == admitted
 
 
@@ -408,8 +408,8 @@ def test_w3_the_fullest_network_loses_a_slot_to_one_that_holds_less(
     limits = ConnectionLimits(CollectorRegistry(), total=6, per_network=9, exempt=["10.0.0.0/8"])
     found: list[int] = []
     for number, address in enumerate(held):
-        assert limits.admit(address, partial(found.append, number)) is not None
-    assert (limits.admit(newcomer, _never) is not None) == bool(evicted)
+        assert limits.acquire_slot(address, partial(found.append, number)) is not None
+    assert (limits.acquire_slot(newcomer, _never) is not None) == bool(evicted)
     assert found == evicted
 
 
@@ -435,13 +435,13 @@ def test_w3_the_longest_waiting_slot_of_a_network_is_the_one(
     slots = [
         slot
         for number, address in enumerate([A, A, A, B])
-        if (slot := limits.admit(address, partial(found.append, number)))
+        if (slot := limits.acquire_slot(address, partial(found.append, number)))
     ]
     for number in serving:
         limits.note_serving(slots[number])
     for number in waiting_again:
         limits.note_waiting(slots[number])
-    limits.admit(C, _never)
+    limits.acquire_slot(C, _never)
     assert found == ([] if evicted is None else [evicted])
 
 
@@ -449,12 +449,12 @@ def test_w3_the_longest_waiting_slot_of_a_network_is_the_one(
 def test_w3_released_slots_leave_nothing_behind(order: list[int]) -> None:
     limits = ConnectionLimits(CollectorRegistry(), total=6, per_network=6)
     for _ in range(3):
-        slots = [limits.admit(address, _never) for address in (A, A, A, B, B, C)]
+        slots = [limits.acquire_slot(address, _never) for address in (A, A, A, B, B, C)]
         for number in order:
             slot = slots[number]
             assert slot is not None
-            limits.release(slot)
-    assert [limits.admit(A, _never) is not None for _ in range(7)] == [True] * 6 + [False]
+            limits.release_slot(slot)
+    assert [limits.acquire_slot(A, _never) is not None for _ in range(7)] == [True] * 6 + [False]
 
 
 def _never() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from govid.nhs import ENDPOINT, ODS, NhsSimulator
+from govid.nhs import SIMULATED_ENDPOINT, SIMULATED_ODS, NhsSimulator
 from tests.departments.loopback import served
 from tests.http.client import PASSWORD, Client
 from tests.http.serving import demonstration, serving
@@ -24,7 +24,7 @@ PETER = {
     "familyName": "Chalmers",
     "dateOfBirth": "1974-12-25",
 }
-NAMED = f"General practice=2000099999@{ODS},Cardiology=2000011147@{ODS}"
+NAMED = f"General practice=2000099999@{SIMULATED_ODS},Cardiology=2000011147@{SIMULATED_ODS}"
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ async def client(
             GOVID_NHS_CLIENT_ID=simulator.client_id,
             GOVID_NHS_KEY_ID=simulator.kid,
             GOVID_NHS_PRIVATE_KEY=simulator.key.pem.decode(),
-            GOVID_NHS_ODS_CODE=ODS,
-            GOVID_NHS_ENDPOINT=ENDPOINT,
+            GOVID_NHS_ODS_CODE=SIMULATED_ODS,
+            GOVID_NHS_ENDPOINT=SIMULATED_ENDPOINT,
             GOVID_NHS_PRACTICES=NAMED,
         )
         with serving(settings) as url:
@@ -92,7 +92,7 @@ async def test_an_appointment_request_becomes_an_appointment_in_the_practices_di
     assert (asked.status_code, asked.json()["status"]) == (202, "REQUESTED")
     found = await decided(client, token, f"/api/nhs/appointments/{asked.json()['appointment_id']}")
     assert (found["status"], found["confirmed_datetime"]) == ("CONFIRMED", f"{monday}T09:15:00Z")
-    (entry,) = simulator.diary.of_patient(PATIENT)
+    (entry,) = simulator.diary.list_for_patient(PATIENT)
     assert (entry.status, entry.booking.id) == ("booked", found["appointment_id"])
 
 
@@ -110,7 +110,7 @@ async def test_a_slot_is_found_and_booked_there(
     asked = await client.post("/api/nhs/bookings", appointment_request, token)
     found = await decided(client, token, asked.headers["location"])
     assert (found["status"], found["confirmed_datetime"]) == ("CONFIRMED", f"{monday}T09:00:00Z")
-    assert [one.status for one in simulator.diary.of_patient(PATIENT)] == ["booked"]
+    assert [one.status for one in simulator.diary.list_for_patient(PATIENT)] == ["booked"]
 
 
 async def test_what_no_practice_was_named_for_is_offered_by_no_one(
@@ -146,4 +146,4 @@ async def test_no_one_books_in_anothers_name(
         "urn:govid:problem:nhs-number-not-yours",
     )
     assert PATIENT not in asked.text
-    assert simulator.diary.of_patient(PATIENT) == []
+    assert simulator.diary.list_for_patient(PATIENT) == []

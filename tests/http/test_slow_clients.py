@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from govid.gateway.limits import read
+from govid.gateway.limits import read_body
 from tests.http.client import Client
 
 HEAD = (
@@ -16,7 +16,7 @@ HEAD = (
 
 @pytest.fixture(autouse=True)
 def _short_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "__defaults__", (0.2,))
+    monkeypatch.setattr(read_body, "__defaults__", (0.2,))
 
 
 async def test_a_body_that_does_not_come_is_a_408(shared_server: str) -> None:

@@ -148,7 +148,7 @@ async def test_i9_what_opens_and_names_stays_inside(
         while f'"method":"GET","path":"{LAST}"' not in log:
             await asyncio.sleep(0.05)
             log += capfd.readouterr().err
-    places = await canaries.side_doors(database, server, log)
+    places = await canaries.collect_visible_text(database, server, log)
     places["tables"] = await canaries.tables(database, "hmrc")
     words = (canaries.UTR, *brought.values(), "22520", "Acme Ltd", "123/AB456")
-    assert canaries.found(places, words) == []
+    assert canaries.find_leaks(places, words) == []

@@ -7,16 +7,16 @@ import httpx
 import pytest
 
 from govid.bus import Database, Module, UnitOfWork
-from tests.integration.departments import StandingClock, serving, unit_of_work
+from tests.integration.departments import FixedClock, serving, unit_of_work
 
 
 @pytest.fixture
-def clock() -> StandingClock:
-    return StandingClock()
+def clock() -> FixedClock:
+    return FixedClock()
 
 
 @pytest.fixture
-def uow(database: Database, clock: StandingClock) -> UnitOfWork:
+def uow(database: Database, clock: FixedClock) -> UnitOfWork:
     return unit_of_work(database, clock)
 
 

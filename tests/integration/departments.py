@@ -13,38 +13,38 @@ from litestar import Litestar, Request, Response
 from litestar.di import Provide
 
 from govid.bus import (
-    Cause,
     Database,
     Delivery,
+    ErrorKind,
     GovidError,
     Handler,
-    Kind,
     Module,
+    OperationContext,
     Principal,
-    Pseudonyms,
+    PseudonymGenerator,
     Subscriptions,
     UnitOfWork,
 )
-from govid.bus.catalogue import Catalogue
+from govid.bus.catalogue import EventRegistry
 from govid.bus.contracts import Event, IdentifierType, VerificationRequested
-from govid.bus.envelope import Sealer
+from govid.bus.envelope import EnvelopeFactory
 from govid.bus.outbox import PostgresOutbox
 from govid.gateway.body import StrictRequest
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 STATUS = {
-    Kind.FORBIDDEN: 403,
-    Kind.NOT_FOUND: 404,
-    Kind.CONFLICT: 409,
-    Kind.CHANGED: 412,
-    Kind.INVALID: 422,
-    Kind.UNCONDITIONAL: 428,
-    Kind.UNAVAILABLE: 503,
+    ErrorKind.FORBIDDEN: 403,
+    ErrorKind.NOT_FOUND: 404,
+    ErrorKind.CONFLICT: 409,
+    ErrorKind.CHANGED: 412,
+    ErrorKind.INVALID: 422,
+    ErrorKind.UNCONDITIONAL: 428,
+    ErrorKind.UNAVAILABLE: 503,
 }
 DEADLINE_SECONDS = 10
 
 
-class StandingClock:
+class FixedClock:
     """A clock that tells what it was set to."""
 
     def __init__(self, now: datetime = NOW) -> None:
@@ -54,13 +54,15 @@ class StandingClock:
         return self.time
 
 
-def unit_of_work(database: Database, clock: StandingClock) -> UnitOfWork:
+def unit_of_work(database: Database, clock: FixedClock) -> UnitOfWork:
     """Return a unit of work whose events are stored, and delivered to nobody."""
-    outbox = PostgresOutbox(Sealer(Catalogue(), Pseudonyms(b"k" * 32)), Subscriptions())
+    outbox = PostgresOutbox(
+        EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32)), Subscriptions()
+    )
     return UnitOfWork(database.requests, outbox, clock, lambda *_: None)
 
 
-def principal_of(account_id: UUID, assurance: str = "P1") -> Principal:
+def build_principal(account_id: UUID, assurance: str = "P1") -> Principal:
     return Principal(
         account_id=account_id,
         session_id=uuid4(),
@@ -76,7 +78,7 @@ def principal_of(account_id: UUID, assurance: str = "P1") -> Principal:
     )
 
 
-def delivery_of(what: Event) -> Delivery[Any]:
+def build_delivery(what: Event) -> Delivery[Any]:
     return Delivery(
         event=what, id=uuid4(), type="", key=None, seq=None, occurred_at=NOW, correlation_id="c-1"
     )
@@ -85,7 +87,7 @@ def delivery_of(what: Event) -> Delivery[Any]:
 def a_verification(
     kind: IdentifierType, value: str, account_id: UUID
 ) -> Delivery[VerificationRequested]:
-    return delivery_of(
+    return build_delivery(
         VerificationRequested(
             user_id=account_id,
             identifier_type=kind,
@@ -99,12 +101,12 @@ def a_verification(
 async def handle(handler: Handler[Any, Any], delivery: Delivery[Any], uow: UnitOfWork) -> None:
     """Do with *delivery* what a dispatcher does."""
     outcome = await handler.prepare(delivery)
-    async with uow.begin(delivery.cause("tests")) as tx:
+    async with uow.begin(delivery.operation_context("tests")) as tx:
         await handler.apply(tx, delivery, outcome)
 
 
-def handler_of(module: Module, name: str) -> Handler[Any, Any]:
-    return {consumer.name: consumer.handler for consumer in module.consumers}[name]
+def find_handler(module: Module, name: str) -> Handler[Any, Any]:
+    return {consumer.name: consumer.handler for consumer in module.subscribers}[name]
 
 
 async def published(database: Database) -> list[tuple[str, dict[str, Any]]]:
@@ -113,14 +115,14 @@ async def published(database: Database) -> list[tuple[str, dict[str, Any]]]:
     return [(row["type"], msgspec.json.decode(row["payload"])) for row in rows]
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def wait_until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait for *condition*, for a while."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         while not await condition():
             await asyncio.sleep(0.01)
 
 
-def somebody_waits(database: Database) -> Callable[[], Awaitable[bool]]:
+def wait_for_blocked_session(database: Database) -> Callable[[], Awaitable[bool]]:
     """Return the condition that a transaction of this database waits for another's lock."""
 
     async def waits() -> bool:
@@ -141,13 +143,13 @@ async def serving(module: Module, account_id: UUID) -> AsyncIterator[httpx.Async
 
     def principal(request: Request[Any, Any, Any]) -> Principal:
         headers = request.headers
-        return principal_of(UUID(headers["x-account"]), headers.get("x-assurance", "P1"))
+        return build_principal(UUID(headers["x-account"]), headers.get("x-assurance", "P1"))
 
     app = Litestar(
         list(module.routes),  # type: ignore[call-overload] - the bus does not know what routes are
         dependencies={
             "principal": Provide(principal, sync_to_thread=False),
-            "cause": Provide(lambda: Cause(correlation_id="c-1"), sync_to_thread=False),
+            "cause": Provide(lambda: OperationContext(correlation_id="c-1"), sync_to_thread=False),
         },
         request_class=StrictRequest,
         exception_handlers={GovidError: _problem},

@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from govid.bus import BusSettings, Database
 from tests.backends import kafka
 from tests.conftest import unavailable
-from tests.kafka.house import House
+from tests.kafka.house import KafkaFixture
 
 
 @pytest.fixture(autouse=True)
@@ -64,17 +64,20 @@ def on(address: str, settings: BusSettings) -> BusSettings:
 
 
 @pytest.fixture
-async def replica(kafka_settings: BusSettings) -> AsyncIterator[House]:
+async def replica(kafka_settings: BusSettings) -> AsyncIterator[KafkaFixture]:
     """Return a replica that runs on the shared broker."""
-    async with Database(kafka_settings) as database, House(kafka_settings, database).open() as it:
+    async with (
+        Database(kafka_settings) as database,
+        KafkaFixture(kafka_settings, database).run() as it,
+    ):
         yield it
 
 
 @pytest.fixture
-async def killable_replica(killable_settings: BusSettings) -> AsyncIterator[House]:
+async def killable_replica(killable_settings: BusSettings) -> AsyncIterator[KafkaFixture]:
     """Return a replica that runs on the broker that may be killed."""
     async with (
         Database(killable_settings) as database,
-        House(killable_settings, database).open() as it,
+        KafkaFixture(killable_settings, database).run() as it,
     ):
         yield it

@@ -12,15 +12,15 @@ from prometheus_client import CollectorRegistry
 
 from govid.bus import (
     BusSettings,
-    Cause,
-    Consumer,
     Database,
-    Pseudonyms,
+    OperationContext,
+    PseudonymGenerator,
+    Subscriber,
     Subscriptions,
     SystemClock,
     UnitOfWork,
 )
-from govid.bus.catalogue import Catalogue
+from govid.bus.catalogue import EventRegistry
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import (
     DeathNotified,
@@ -30,19 +30,19 @@ from govid.bus.contracts import (
     VerificationCompleted,
     VerificationRequested,
 )
-from govid.bus.envelope import Sealer
-from govid.bus.kafka.room import Kafka
+from govid.bus.envelope import EnvelopeFactory
+from govid.bus.kafka.room import KafkaService
 from govid.bus.leases import Leases
-from govid.bus.metrics import Metrics
+from govid.bus.metrics import BusMetrics
 from govid.bus.outbox import PostgresOutbox
-from govid.bus.wake import Wake
+from govid.bus.wake import WakeupHub
 
-CAUSE = Cause(correlation_id="test")
+CAUSE = OperationContext(correlation_id="test")
 DEADLINE_SECONDS = 40
 MODULE = "tests.module"
 
 
-class Nobody:
+class IdleHandler:
     """A handler that is never called: there is no dispatcher here."""
 
     async def prepare(self, delivery: Any) -> None: ...
@@ -50,24 +50,26 @@ class Nobody:
     async def apply(self, tx: Any, delivery: Any, outcome: Any) -> None: ...
 
 
-class House:
+class KafkaFixture:
     """One replica without dispatchers: whatever comes in stays a delivery."""
 
     def __init__(self, settings: BusSettings, database: Database) -> None:
         self.settings = settings
         self.database = database
-        self.wake = Wake()
+        self.wake = WakeupHub()
         self.subscriptions = Subscriptions()
         self.subscriptions.add(
-            Consumer(name=MODULE, handles=(VerificationCompleted, DeathNotified), handler=Nobody())
+            Subscriber(
+                name=MODULE, handles=(VerificationCompleted, DeathNotified), handler=IdleHandler()
+            )
         )
-        self.sealer = Sealer(Catalogue(), Pseudonyms(settings.pseudonym_key))
+        self.sealer = EnvelopeFactory(EventRegistry(), PseudonymGenerator(settings.pseudonym_key))
         self.registry = CollectorRegistry()
-        metrics = Metrics(self.registry)
+        metrics = BusMetrics(self.registry)
         self.outbox = PostgresOutbox(self.sealer, self.subscriptions, metrics)
-        self.uow = UnitOfWork(database.requests, self.outbox, SystemClock(), self.wake.ring)
-        self.leases = Leases(settings, [RELAY], self.wake.ring_all)
-        self.kafka = Kafka(
+        self.uow = UnitOfWork(database.requests, self.outbox, SystemClock(), self.wake.notify)
+        self.leases = Leases(settings, [RELAY], self.wake.notify_all)
+        self.kafka = KafkaService(
             settings=settings,
             database=database,
             sealer=self.sealer,
@@ -79,7 +81,7 @@ class House:
         )
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["House"]:
+    async def run(self) -> AsyncIterator["KafkaFixture"]:
         """Run leases and the room for the length of the block."""
         leasing = asyncio.create_task(self.leases.run())
         await self.kafka.start()
@@ -90,7 +92,7 @@ class House:
             leasing.cancel()
             await asyncio.wait([leasing])
 
-    async def emit(self, *events: Event, cause: Cause = CAUSE) -> None:
+    async def emit(self, *events: Event, cause: OperationContext = CAUSE) -> None:
         """Publish *events* in one transaction."""
         async with self.uow.begin(cause) as tx:
             for event in events:
@@ -105,27 +107,27 @@ class House:
         """Tell whether a table of the bus has *count* rows."""
         return await self.count(table, where) == count
 
-    async def drained(self) -> None:
+    async def wait_until_drained(self) -> None:
         """Wait until the relay owes nothing."""
-        await until(self._owes_nothing)
+        await wait_until(self._has_nothing_pending)
 
-    async def _owes_nothing(self) -> bool:
+    async def _has_nothing_pending(self) -> bool:
         return await self.count("delivery", f"subscriber = '{RELAY}'") == 0
 
-    async def healthy(self) -> None:
+    async def wait_until_healthy(self) -> None:
         """Wait until Kafka answers."""
-        await until(self._ok)
+        await wait_until(self._ok)
 
     async def _ok(self) -> bool:
-        return self.kafka.health() == "ok"
+        return self.kafka.health_state() == "ok"
 
-    def wire(self, topic: Topic) -> str:
+    def wire_name(self, topic: Topic) -> str:
         """Return what *topic* is called in this test."""
         return self.settings.wire_name(topic)
 
     async def read(self, topic: Topic | str, count: int) -> list[Any]:
         """Return the first *count* records of *topic*, read from its beginning."""
-        name = self.wire(topic) if isinstance(topic, Topic) else topic
+        name = self.wire_name(topic) if isinstance(topic, Topic) else topic
         return await read(self.settings.kafka_bootstrap_servers, name, count)
 
     @asynccontextmanager
@@ -161,7 +163,7 @@ async def read(address: str, name: str, count: int) -> list[Any]:
     return records
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def wait_until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until *condition* holds; fail at the deadline."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         while not await condition():

@@ -9,13 +9,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 
-from govid.bus.kafka.cleanup import start, stop
+from govid.bus.kafka.cleanup import start_client, stop_client
 
 DEADLINE_SECONDS = 10
 CHUNK_BYTES = 65_536
 
 
-class Forgetful:
+class UnresponsiveBroker:
     """Stands before a broker; answers the first request of a connection, and no other."""
 
     def __init__(self, broker: str) -> None:
@@ -47,10 +47,10 @@ class Forgetful:
 async def test_a_cancelled_start_leaves_no_connection(
     kind: type[AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient], mock_cluster: str
 ) -> None:
-    broker = Forgetful(mock_cluster)
+    broker = UnresponsiveBroker(mock_cluster)
     async with asyncio.timeout(DEADLINE_SECONDS), broker.listen() as address:
         part = kind(bootstrap_servers=address)
-        starting = asyncio.create_task(start(part))
+        starting = asyncio.create_task(start_client(part))
         await broker.asked.wait()
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -66,10 +66,10 @@ async def end(part: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -
 async def test_c1_a_stop_raises_no_cancellation_that_no_one_asked_for(mock_cluster: str) -> None:
     # aiokafka awaits a fetch that it has cancelled: with the stop, its caller would be cancelled.
     consumer = AIOKafkaConsumer(bootstrap_servers=mock_cluster)
-    await start(consumer)
+    await start_client(consumer)
     fetch = asyncio.create_task(asyncio.Event().wait())
     consumer._fetcher._pending_tasks.add(fetch)
-    await stop(consumer)
+    await stop_client(consumer)
     assert fetch.cancelled()
 
 
@@ -82,5 +82,5 @@ async def test_c1_a_start_that_aiokafka_cancels_is_an_outage(
     monkeypatch.setattr(AIOKafkaConsumer, "start", cancelled)
     consumer = AIOKafkaConsumer(bootstrap_servers=mock_cluster)
     with pytest.raises(KafkaConnectionError):
-        await start(consumer)
+        await start_client(consumer)
     await end(consumer)

@@ -28,14 +28,14 @@ def test_a_key_has_the_partition_that_kafkas_java_client_gives_it(key: str, part
     ],
 )
 def test_a_type_carries_its_version(raw: bytes, name: str, version: int) -> None:
-    found = codec.attributes([("ce_type", raw)])
+    found = codec.parse_attributes([("ce_type", raw)])
     assert (found.type_name, found.version) == (name, version)
 
 
 def test_a_record_without_headers_says_nothing() -> None:
-    found = codec.attributes([])
+    found = codec.parse_attributes([])
     assert (found.event_id, found.source, found.type_name) == (None, "", None)
-    assert (found.correlation_id, found.traceparent, found.own_id) == (None, None, None)
+    assert (found.correlation_id, found.traceparent, found.own_event_id) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -50,20 +50,20 @@ def test_a_record_without_headers_says_nothing() -> None:
     ],
 )
 def test_an_id_is_found_under_its_names(headers: Any, expected: bytes | None) -> None:
-    assert codec.attributes(headers).event_id == expected
+    assert codec.parse_attributes(headers).event_id == expected
 
 
 def test_only_the_canonical_form_of_a_uuid_can_be_ours() -> None:
     ours = "019d0000-0000-7000-8000-00000000000a"
-    assert codec.attributes([("ce_id", ours.encode())]).own_id == UUID(ours)
-    assert codec.attributes([("ce_id", ours.upper().encode())]).own_id is None
-    assert codec.attributes([("ce_id", f"urn:uuid:{ours}".encode())]).own_id is None
+    assert codec.parse_attributes([("ce_id", ours.encode())]).own_event_id == UUID(ours)
+    assert codec.parse_attributes([("ce_id", ours.upper().encode())]).own_event_id is None
+    assert codec.parse_attributes([("ce_id", f"urn:uuid:{ours}".encode())]).own_event_id is None
 
 
 @pytest.mark.parametrize("raw", [b"two\nlines", b"\xff", b"x" * 129, b"with space"])
 def test_a_correlation_id_that_could_harm_a_log_is_ignored(raw: bytes) -> None:
-    assert codec.attributes([("correlation_id", raw)]).correlation_id is None
+    assert codec.parse_attributes([("correlation_id", raw)]).correlation_id is None
 
 
 def test_text_of_keeps_what_a_database_can_hold() -> None:
-    assert codec.text_of(b"a\xff\x00b") == r"a\xff\x00b"
+    assert codec.decode_escaped(b"a\xff\x00b") == r"a\xff\x00b"

@@ -9,14 +9,14 @@ from aiokafka import errors
 
 from govid.bus.contracts import Topic
 from govid.bus.kafka import deadletters
-from govid.bus.kafka.deadletters import DeadLetterRefused, DeadLetters
-from govid.bus.kafka.intake import Unreadable
-from tests.kafka.house import House, header
+from govid.bus.kafka.deadletters import DeadLetterPublisher, DeadLetterRefused
+from govid.bus.kafka.intake import UnreadableRecord
+from tests.kafka.house import KafkaFixture, header
 from tests.kafka.test_inbox import Record
 
 pytestmark = pytest.mark.kafka
 
-NOT_JSON = Unreadable("not-json")
+NOT_JSON = UnreadableRecord("not-json")
 Refuse = Callable[[Sequence[Exception]], None]
 PASSING = {
     "unknown": errors.UnknownError(),
@@ -48,47 +48,47 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
 
 
 @pytest.fixture
-async def dead_letters(replica: House) -> DeadLetters:
+async def dead_letters(replica: KafkaFixture) -> DeadLetterPublisher:
     """Return dead letters of their own on the producer of a replica that runs."""
-    await replica.healthy()
-    return DeadLetters(replica.kafka._dead_letter_producer)
+    await replica.wait_until_healthy()
+    return DeadLetterPublisher(replica.kafka._dead_letter_producer)
 
 
-def a_record(replica: House, offset: int, value: bytes = b"not json at all") -> Record:
-    return Record(replica.wire(Topic.DEATH_NOTIFICATION), value, [("h", b"1")], offset=offset)
+def a_record(replica: KafkaFixture, offset: int, value: bytes = b"not json at all") -> Record:
+    return Record(replica.wire_name(Topic.DEATH_NOTIFICATION), value, [("h", b"1")], offset=offset)
 
 
-async def copies(replica: House, count: int) -> list[tuple[Any, ...]]:
+async def copies(replica: KafkaFixture, count: int) -> list[tuple[Any, ...]]:
     """Return offset, key, value and the sender's header of the first *count* dead letters."""
-    records = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", count)
+    records = await replica.read(f"{replica.wire_name(Topic.DEATH_NOTIFICATION)}.dlq", count)
     return [(header(one, "dlq_offset"), one.key, one.value, header(one, "h")) for one in records]
 
 
 @each_refusal
 async def test_a2_a_passing_refusal_takes_no_content_from_any_copy(
-    replica: House, dead_letters: DeadLetters, refuse: Refuse, refusal: Exception
+    replica: KafkaFixture, dead_letters: DeadLetterPublisher, refuse: Refuse, refusal: Exception
 ) -> None:
     refuse([refusal])
     with pytest.raises(DeadLetterRefused):
-        await dead_letters.put(a_record(replica, 0), NOT_JSON)
-    assert await dead_letters.put(a_record(replica, 0), NOT_JSON) is True
-    assert await dead_letters.put(a_record(replica, 1), NOT_JSON) is True
+        await dead_letters.publish(a_record(replica, 0), NOT_JSON)
+    assert await dead_letters.publish(a_record(replica, 0), NOT_JSON) is True
+    assert await dead_letters.publish(a_record(replica, 1), NOT_JSON) is True
     whole = (b"k", b"not json at all", "1")
     assert await copies(replica, 2) == [("0", *whole), ("1", *whole)]
 
 
 @each_refusal
 async def test_a2_content_that_is_refused_to_the_end_leaves_its_reason_and_no_limit(
-    replica: House,
-    dead_letters: DeadLetters,
+    replica: KafkaFixture,
+    dead_letters: DeadLetterPublisher,
     refuse: Refuse,
     monkeypatch: pytest.MonkeyPatch,
     refusal: Exception,
 ) -> None:
     monkeypatch.setattr(deadletters, "SKIP_AFTER_SECONDS", 0.0)
     refuse([refusal])
-    assert await dead_letters.put(a_record(replica, 0), NOT_JSON) is True
-    assert await dead_letters.put(a_record(replica, 1), NOT_JSON) is True
+    assert await dead_letters.publish(a_record(replica, 0), NOT_JSON) is True
+    assert await dead_letters.publish(a_record(replica, 1), NOT_JSON) is True
     assert await copies(replica, 2) == [
         ("0", None, None, None),
         ("1", b"k", b"not json at all", "1"),
@@ -105,11 +105,11 @@ async def test_a2_content_that_is_refused_to_the_end_leaves_its_reason_and_no_li
     ids=lambda error: type(error).__name__,
 )
 async def test_a2_only_a_refused_size_is_not_offered_again(
-    replica: House, dead_letters: DeadLetters, refuse: Refuse, refusal: Exception
+    replica: KafkaFixture, dead_letters: DeadLetterPublisher, refuse: Refuse, refusal: Exception
 ) -> None:
     refuse([refusal])
     for offset, value in enumerate((b"x" * 50, b"y" * 50, b"y" * 49)):
-        assert await dead_letters.put(a_record(replica, offset, value), NOT_JSON) is True
+        assert await dead_letters.publish(a_record(replica, offset, value), NOT_JSON) is True
     assert await copies(replica, 3) == [
         ("0", None, None, None),
         ("1", None, None, None),
@@ -120,8 +120,8 @@ async def test_a2_only_a_refused_size_is_not_offered_again(
 @each_refusal
 @pytest.mark.parametrize("offset", [0, 1], ids=["same", "next"])
 async def test_a2_after_a_step_over_a_refusal_has_the_whole_time_again(
-    replica: House,
-    dead_letters: DeadLetters,
+    replica: KafkaFixture,
+    dead_letters: DeadLetterPublisher,
     refuse: Refuse,
     monkeypatch: pytest.MonkeyPatch,
     refusal: Exception,
@@ -131,10 +131,10 @@ async def test_a2_after_a_step_over_a_refusal_has_the_whole_time_again(
     monkeypatch.setattr(deadletters, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     refuse([refusal] * 4)
     with pytest.raises(DeadLetterRefused):
-        await dead_letters.put(a_record(replica, 0), NOT_JSON)
-    assert await dead_letters.put(a_record(replica, 0), NOT_JSON) is False
+        await dead_letters.publish(a_record(replica, 0), NOT_JSON)
+    assert await dead_letters.publish(a_record(replica, 0), NOT_JSON) is False
     with pytest.raises(DeadLetterRefused):
-        await dead_letters.put(a_record(replica, offset), NOT_JSON)
-    assert await dead_letters.put(a_record(replica, offset), NOT_JSON) is True
+        await dead_letters.publish(a_record(replica, offset), NOT_JSON)
+    assert await dead_letters.publish(a_record(replica, offset), NOT_JSON) is True
     whole = (b"k", b"not json at all", "1")
     assert await copies(replica, 1) == [(str(offset), *whole)]

@@ -3,20 +3,20 @@
 import msgspec
 import pytest
 
-from govid.bus import Cause
+from govid.bus import OperationContext
 from govid.bus.contracts import Event
 from tests.contracts import golden
 from tests.contracts.golden import Kind, kinds
-from tests.kafka.house import House, header
+from tests.kafka.house import KafkaFixture, header
 
 pytestmark = pytest.mark.kafka
 
-CAUSE = Cause(correlation_id="c-1", causation_id=golden.CAUSE, traceparent=golden.TRACE)
+CAUSE = OperationContext(correlation_id="c-1", causation_id=golden.CAUSE, traceparent=golden.TRACE)
 PUBLISHED = {kind.file.stem: kind for kind in kinds() if kind.type and kind.topic}
 
 
 @pytest.mark.parametrize("kind", PUBLISHED.values(), ids=PUBLISHED)
-async def test_r15_key_value_and_headers(replica: House, kind: Kind) -> None:
+async def test_r15_key_value_and_headers(replica: KafkaFixture, kind: Kind) -> None:
     contract = golden.read(kind)["record"]
     value = msgspec.json.encode(contract["value"])
     event: Event = msgspec.json.decode(value, type=kind.struct)

@@ -3,29 +3,29 @@
 import pytest
 from aiokafka import errors
 
-from govid.bus.kafka.faults import Fault, classify
+from govid.bus.kafka.faults import KafkaErrorClass, classify_error
 
 
 @pytest.mark.parametrize(
     ("error", "fault"),
     [
-        (errors.KafkaConnectionError(), Fault.OUTAGE),
-        (errors.NotLeaderForPartitionError(), Fault.OUTAGE),
-        (errors.LeaderNotAvailableError(), Fault.OUTAGE),
-        (errors.NotEnoughReplicasError(), Fault.OUTAGE),
-        (errors.ProducerClosed(), Fault.OUTAGE),
-        (TimeoutError(), Fault.OUTAGE),
-        (errors.UnknownTopicOrPartitionError(), Fault.CONFIGURATION),
-        (errors.TopicAuthorizationFailedError("t"), Fault.CONFIGURATION),
-        (AssertionError("Unrecognized partition"), Fault.CONFIGURATION),
-        (errors.MessageSizeTooLargeError(), Fault.POISON),
-        (errors.CorruptRecordException(), Fault.POISON),
-        (errors.OutOfOrderSequenceNumber(), Fault.FATAL),
-        (errors.ProducerFenced(), Fault.FATAL),
-        (errors.UnknownProducerId(), Fault.FATAL),
-        (errors.UnknownError(), Fault.FATAL),
+        (errors.KafkaConnectionError(), KafkaErrorClass.OUTAGE),
+        (errors.NotLeaderForPartitionError(), KafkaErrorClass.OUTAGE),
+        (errors.LeaderNotAvailableError(), KafkaErrorClass.OUTAGE),
+        (errors.NotEnoughReplicasError(), KafkaErrorClass.OUTAGE),
+        (errors.ProducerClosed(), KafkaErrorClass.OUTAGE),
+        (TimeoutError(), KafkaErrorClass.OUTAGE),
+        (errors.UnknownTopicOrPartitionError(), KafkaErrorClass.CONFIGURATION),
+        (errors.TopicAuthorizationFailedError("t"), KafkaErrorClass.CONFIGURATION),
+        (AssertionError("Unrecognized partition"), KafkaErrorClass.CONFIGURATION),
+        (errors.MessageSizeTooLargeError(), KafkaErrorClass.POISON),
+        (errors.CorruptRecordException(), KafkaErrorClass.POISON),
+        (errors.OutOfOrderSequenceNumber(), KafkaErrorClass.FATAL),
+        (errors.ProducerFenced(), KafkaErrorClass.FATAL),
+        (errors.UnknownProducerId(), KafkaErrorClass.FATAL),
+        (errors.UnknownError(), KafkaErrorClass.FATAL),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value.value,
 )
-def test_an_error_is_classified(error: BaseException, fault: Fault) -> None:
-    assert classify(error) is fault
+def test_an_error_is_classified(error: BaseException, fault: KafkaErrorClass) -> None:
+    assert classify_error(error) is fault

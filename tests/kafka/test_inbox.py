@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
 
 from govid.bus.contracts import Topic
 from govid.bus.kafka import deadletters
-from tests.kafka.house import MODULE, House, header, until
+from tests.kafka.house import MODULE, KafkaFixture, header, wait_until
 
 pytestmark = pytest.mark.kafka
 
@@ -37,7 +37,7 @@ RESULT = {
     "timestamp": "2026-01-01T00:00:00Z",
     "error": None,
 }
-MARK = {**NOTICE, "reason": "the last of this test"}
+MARKER = {**NOTICE, "reason": "the last of this test"}
 
 Headers = list[tuple[str, bytes]]
 
@@ -54,32 +54,34 @@ class Record(NamedTuple):
     timestamp: int = 1_000
 
 
-async def publish(replica: House, topic: Topic, *records: tuple[bytes | None, Headers]) -> None:
+async def publish(
+    replica: KafkaFixture, topic: Topic, *records: tuple[bytes | None, Headers]
+) -> None:
     """Write *records* to one partition, then a notice by which the reader's progress is seen."""
     async with replica.external_producer() as producer:
         for value, headers in records:
             await producer.send_and_wait(
-                replica.wire(topic), value, partition=0, headers=headers, key=b"k"
+                replica.wire_name(topic), value, partition=0, headers=headers, key=b"k"
             )
-        await producer.send_and_wait(replica.wire(topic), mark(topic), partition=0)
-    await until(lambda: has_seen_mark(replica))
+        await producer.send_and_wait(replica.wire_name(topic), send_marker(topic), partition=0)
+    await wait_until(lambda: has_seen_marker(replica))
 
 
-def mark(topic: Topic) -> bytes:
-    body = MARK if topic is Topic.DEATH_NOTIFICATION else {**RESULT, "error": MARK["reason"]}
+def send_marker(topic: Topic) -> bytes:
+    body = MARKER if topic is Topic.DEATH_NOTIFICATION else {**RESULT, "error": MARKER["reason"]}
     return msgspec.json.encode(body)
 
 
-async def has_seen_mark(replica: House) -> bool:
-    return await replica.count("event", f"payload::text LIKE '%{MARK['reason']}%'") > 0
+async def has_seen_marker(replica: KafkaFixture) -> bool:
+    return await replica.count("event", f"payload::text LIKE '%{MARKER['reason']}%'") > 0
 
 
-async def stored(replica: House) -> list[Any]:
+async def stored(replica: KafkaFixture) -> list[Any]:
     """Return what came in, without the mark."""
     rows = await replica.database.reads.fetch(
         "SELECT type, version, key, payload::text AS payload, headers->>'correlation_id' AS c "
         "FROM bus.event WHERE payload::text NOT LIKE $1 ORDER BY pos",
-        f"%{MARK['reason']}%",
+        f"%{MARKER['reason']}%",
     )
     return list(rows)
 
@@ -88,7 +90,9 @@ def encoded(body: dict[str, object]) -> bytes:
     return msgspec.json.encode(body)
 
 
-async def test_r14_a_message_from_outside_reaches_the_modules_and_not_kafka(replica: House) -> None:
+async def test_r14_a_message_from_outside_reaches_the_modules_and_not_kafka(
+    replica: KafkaFixture,
+) -> None:
     await publish(
         replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), [("correlation_id", b"outside-1")])
     )
@@ -103,7 +107,9 @@ async def test_r14_a_message_from_outside_reaches_the_modules_and_not_kafka(repl
 
 @pytest.mark.parametrize("topic", [Topic.DEATH_NOTIFICATION, Topic.VERIFICATION_RESULT])
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
-async def test_a1_records_of_every_codec_are_read(replica: House, codec: str, topic: Topic) -> None:
+async def test_a1_records_of_every_codec_are_read(
+    replica: KafkaFixture, codec: str, topic: Topic
+) -> None:
     notice = {**NOTICE, "reason": "compressed " * 40}
     body = notice if topic is Topic.DEATH_NOTIFICATION else {**RESULT, "later": "member " * 40}
     settings = {
@@ -111,14 +117,14 @@ async def test_a1_records_of_every_codec_are_read(replica: House, codec: str, to
         "compression.type": codec,
         "linger.ms": 50,
     }
-    await replica.healthy()
+    await replica.wait_until_healthy()
     producer = Producer(settings)
     for number in range(5):
         producer.produce(
-            replica.wire(topic), encoded({**body, "number": number}), partition=number % 2
+            replica.wire_name(topic), encoded({**body, "number": number}), partition=number % 2
         )
     await asyncio.to_thread(producer.flush, 20)
-    await until(lambda: replica.holds("event", 5))
+    await wait_until(lambda: replica.holds("event", 5))
     rows = await replica.database.reads.fetch("SELECT payload::text AS payload FROM bus.event")
     assert sorted(msgspec.json.decode(row["payload"])["number"] for row in rows) == [*range(5)]
 
@@ -128,7 +134,7 @@ async def test_a1_records_of_every_codec_are_read(replica: House, codec: str, to
     [("NHS", "nhs.verification.completed"), ("NIN", "hmrc.verification.completed")],
 )
 async def test_r14_a_result_is_its_departments(
-    replica: House, identifier_type: str, type_name: str
+    replica: KafkaFixture, identifier_type: str, type_name: str
 ) -> None:
     body = encoded({**RESULT, "identifierType": identifier_type, "later": {"member": 1}})
     await publish(replica, Topic.VERIFICATION_RESULT, (body, []))
@@ -156,7 +162,7 @@ each_id = pytest.mark.parametrize("headers", IDS.values(), ids=IDS)
 OTHER = {**NOTICE, "identifierValue": "KE000000A"}
 
 
-async def outcomes(replica: House) -> dict[str, float]:
+async def outcomes(replica: KafkaFixture) -> dict[str, float]:
     """Return how many records of the death topic had each outcome, without the mark."""
     found = {
         outcome: replica.registry.get_sample_value(
@@ -169,25 +175,25 @@ async def outcomes(replica: House) -> dict[str, float]:
     return {**counts, "taken": counts["taken"] - 1}
 
 
-async def have_been(replica: House, expected: dict[str, float]) -> bool:
+async def have_been(replica: KafkaFixture, expected: dict[str, float]) -> bool:
     return await outcomes(replica) == expected
 
 
 @each_id
 async def test_a4_an_id_without_a_source_is_one_record_for_each_content(
-    replica: House, headers: Headers
+    replica: KafkaFixture, headers: Headers
 ) -> None:
     one, other = encoded(NOTICE), encoded(OTHER)
     records = [(body, headers) for body in (one, other, one, other)]
     await publish(replica, Topic.DEATH_NOTIFICATION, *records)
     assert [event["payload"].encode() for event in await stored(replica)] == [one, other]
     expected = {"taken": 2, "known": 2, "conflict": 0, "unreadable": 0}
-    await until(lambda: have_been(replica, expected))
+    await wait_until(lambda: have_been(replica, expected))
 
 
 @each_id
 async def test_a4_a_source_uses_an_id_for_one_content(
-    replica: House, headers: Headers, caplog: pytest.LogCaptureFixture
+    replica: KafkaFixture, headers: Headers, caplog: pytest.LogCaptureFixture
 ) -> None:
     one, other = encoded(NOTICE), encoded(OTHER)
     with_source = [*headers, ("ce_source", b"//elsewhere")]
@@ -195,14 +201,14 @@ async def test_a4_a_source_uses_an_id_for_one_content(
     await publish(replica, Topic.DEATH_NOTIFICATION, *records)
     assert [event["payload"].encode() for event in await stored(replica)] == [one]
     expected = {"taken": 1, "known": 1, "conflict": 1, "unreadable": 0}
-    await until(lambda: have_been(replica, expected))
-    (record,) = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    await wait_until(lambda: have_been(replica, expected))
+    (record,) = await replica.read(f"{replica.wire_name(Topic.DEATH_NOTIFICATION)}.dlq", 1)
     assert (record.value, header(record, "dlq_reason")) == (other, "id-reused")
     (line,) = [one for one in caplog.records if one.message == "inbox.record_conflict"]
     assert (line.levelname, line.partition, line.offset) == ("ERROR", 0, 2)
 
 
-async def test_a4_two_sources_may_use_one_id(replica: House) -> None:
+async def test_a4_two_sources_may_use_one_id(replica: KafkaFixture) -> None:
     one, other = encoded(NOTICE), encoded(OTHER)
     await publish(
         replica,
@@ -217,7 +223,7 @@ async def test_a4_two_sources_may_use_one_id(replica: House) -> None:
     "source", [[], [("ce_source", b"//elsewhere")], [("ce_source", b"/govid/nhs")]]
 )
 async def test_a4_the_id_of_an_event_of_govid_makes_no_echo_of_other_content(
-    replica: House, source: Headers
+    replica: KafkaFixture, source: Headers
 ) -> None:
     await publish(replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
     event_id = await replica.database.reads.fetchval(
@@ -226,12 +232,15 @@ async def test_a4_the_id_of_an_event_of_govid_makes_no_echo_of_other_content(
     headers = [("ce_id", str(event_id).encode()), *source]
     async with replica.external_producer() as producer:
         await producer.send_and_wait(
-            replica.wire(Topic.DEATH_NOTIFICATION), encoded(OTHER), partition=0, headers=headers
+            replica.wire_name(Topic.DEATH_NOTIFICATION),
+            encoded(OTHER),
+            partition=0,
+            headers=headers,
         )
-    await until(lambda: replica.holds("event", 1, "payload->>'identifierValue' = 'KE000000A'"))
+    await wait_until(lambda: replica.holds("event", 1, "payload->>'identifierValue' = 'KE000000A'"))
 
 
-async def age(replica: House) -> None:
+async def age(replica: KafkaFixture) -> None:
     """Make the rows of the inbox as an older release wrote them."""
     await replica.database.reads.execute("UPDATE bus.inbox SET digest = NULL")
 
@@ -242,24 +251,24 @@ async def age(replica: House) -> None:
     ids=["place", "bare", "source"],
 )
 async def test_a8_an_old_row_is_known_only_by_the_payload_of_its_event(
-    replica: House, headers: Headers, taken: int, conflict: int
+    replica: KafkaFixture, headers: Headers, taken: int, conflict: int
 ) -> None:
-    name = replica.wire(Topic.DEATH_NOTIFICATION)
+    name = replica.wire_name(Topic.DEATH_NOTIFICATION)
     record = Record(name, encoded({**NOTICE, "timestamp": "2026-01-01T00:00:00"}), headers)
     other = record._replace(value=encoded(OTHER))
-    intake = replica.kafka.inbox._intake
+    intake = replica.kafka.inbox._parser
     names, conflicts = await replica.kafka.inbox._commit(
-        [intake.read(Topic.DEATH_NOTIFICATION, record)]
+        [intake.parse(Topic.DEATH_NOTIFICATION, record)]
     )
     assert (names, conflicts) == ({MODULE}, set())
     await age(replica)
-    again = intake.read(Topic.DEATH_NOTIFICATION, record)
+    again = intake.parse(Topic.DEATH_NOTIFICATION, record)
     assert await replica.kafka.inbox._commit([again]) == (set(), set())
-    changed = intake.read(Topic.DEATH_NOTIFICATION, other)
+    changed = intake.parse(Topic.DEATH_NOTIFICATION, other)
     names, conflicts = await replica.kafka.inbox._commit([changed])
     assert (len(names), len(conflicts)) == (taken, conflict)
     # What has come in by its content is known from then on.
-    once_more = intake.read(Topic.DEATH_NOTIFICATION, other)
+    once_more = intake.parse(Topic.DEATH_NOTIFICATION, other)
     assert (await replica.kafka.inbox._commit([once_more]))[0] == set()
 
 
@@ -269,30 +278,32 @@ async def test_a8_an_old_row_is_known_only_by_the_payload_of_its_event(
     ids=["time", "key", "no key", "value"],
 )
 async def test_a8_another_record_at_an_old_place_is_a_new_one(
-    replica: House, change: dict[str, Any], caplog: pytest.LogCaptureFixture
+    replica: KafkaFixture, change: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "govid")
     inbox, topic = replica.kafka.inbox, Topic.DEATH_NOTIFICATION
-    record = Record(replica.wire(topic), encoded(NOTICE), [])
+    record = Record(replica.wire_name(topic), encoded(NOTICE), [])
     for one in (record, record, record._replace(**change), record._replace(**change), record):
-        await inbox._commit([inbox._intake.read(topic, one)])
+        await inbox._commit([inbox._parser.parse(topic, one)])
     assert len(await stored(replica)) == 2
     assert caplog.messages.count("inbox.place_reused") == 1
 
 
-async def test_a8_notices_in_a_topic_that_was_created_again_are_applied(replica: House) -> None:
+async def test_a8_notices_in_a_topic_that_was_created_again_are_applied(
+    replica: KafkaFixture,
+) -> None:
     await publish(replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
     before = await replica.count("event")
     await replica.kafka.stop()
-    name = replica.wire(Topic.DEATH_NOTIFICATION)
+    name = replica.wire_name(Topic.DEATH_NOTIFICATION)
     admin = AdminClient({"bootstrap.servers": replica.settings.kafka_bootstrap_servers})
     await asyncio.to_thread(lambda: admin.delete_topics([name])[name].result(20))
-    await until(lambda: is_gone(admin, name))
-    async with House(replica.settings, replica.database).open() as second:
-        await second.healthy()
+    await wait_until(lambda: is_gone(admin, name))
+    async with KafkaFixture(replica.settings, replica.database).run() as second:
+        await second.wait_until_healthy()
         async with second.external_producer() as producer:
             await producer.send_and_wait(name, encoded(OTHER), partition=0, key=b"k")
-        await until(lambda: second.holds("event", before + 1))
+        await wait_until(lambda: second.holds("event", before + 1))
     last = (await stored(replica))[-1]
     assert last["payload"].encode() == encoded(OTHER)
 
@@ -302,14 +313,14 @@ async def is_gone(admin: AdminClient, name: str) -> bool:
     return name not in metadata.topics
 
 
-async def test_r14_without_an_id_each_record_is_one_of_its_own(replica: House) -> None:
+async def test_r14_without_an_id_each_record_is_one_of_its_own(replica: KafkaFixture) -> None:
     await publish(replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []), (encoded(NOTICE), []))
     assert len(await stored(replica)) == 2
     assert await replica.count("inbox") == 3
 
 
 async def test_r14_a_record_that_comes_again_after_a_restart_takes_effect_once(
-    replica: House,
+    replica: KafkaFixture,
 ) -> None:
     await publish(replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), []))
     await replica.kafka.stop()
@@ -317,28 +328,28 @@ async def test_r14_a_record_that_comes_again_after_a_restart_takes_effect_once(
         replica.settings, kafka_client_id=f"{replica.settings.kafka_client_id}-again"
     )
     # Another group: it reads the topic from its beginning, as after lost offsets.
-    async with House(settings, replica.database).open() as second:
-        await second.healthy()
+    async with KafkaFixture(settings, replica.database).run() as second:
+        await second.wait_until_healthy()
         await publish(second, Topic.VERIFICATION_RESULT, (encoded(RESULT), []))
-        await until(lambda: has_caught_up(second, Topic.DEATH_NOTIFICATION, 2))
+        await wait_until(lambda: has_caught_up(second, Topic.DEATH_NOTIFICATION, 2))
     notices = [e for e in await stored(replica) if e["type"] == "hmrc.death.notified"]
     assert len(notices) == 1
 
 
-async def test_r14_an_echo_has_no_effect(replica: House) -> None:
-    event = replica.sealer.catalogue.decode(
-        replica.sealer.catalogue.named("nhs.verification.completed", 1), encoded(RESULT)
+async def test_r14_an_echo_has_no_effect(replica: KafkaFixture) -> None:
+    event = replica.sealer.registry.decode(
+        replica.sealer.registry.get_type("nhs.verification.completed", 1), encoded(RESULT)
     )
     await replica.emit(event)
-    await replica.drained()
+    await replica.wait_until_drained()
     before = await replica.count("event")
     await publish(replica, Topic.VERIFICATION_RESULT)
-    await until(lambda: has_caught_up(replica, Topic.VERIFICATION_RESULT, 2))
+    await wait_until(lambda: has_caught_up(replica, Topic.VERIFICATION_RESULT, 2))
     assert await replica.count("event") == before + 1
     assert await replica.count("inbox") == 1
 
 
-async def test_r14_a_time_without_an_offset_is_utc(replica: House) -> None:
+async def test_r14_a_time_without_an_offset_is_utc(replica: KafkaFixture) -> None:
     await publish(
         replica,
         Topic.DEATH_NOTIFICATION,
@@ -363,7 +374,7 @@ TYPES_OF_OTHERS = [
 
 @pytest.mark.parametrize("type_name", TYPES_OF_OTHERS)
 async def test_a6_the_type_that_a_sender_names_does_not_void_a_notice(
-    replica: House, type_name: bytes
+    replica: KafkaFixture, type_name: bytes
 ) -> None:
     await publish(replica, Topic.DEATH_NOTIFICATION, (encoded(NOTICE), [("ce_type", type_name)]))
     (event,) = await stored(replica)
@@ -373,11 +384,11 @@ async def test_a6_the_type_that_a_sender_names_does_not_void_a_notice(
 
 @pytest.mark.parametrize("type_name", TYPES_OF_OTHERS[:3])
 async def test_a6_what_does_not_fit_the_shape_of_its_topic_is_a_dead_letter(
-    replica: House, type_name: bytes
+    replica: KafkaFixture, type_name: bytes
 ) -> None:
     body = encoded({"shape": "of another"})
     await publish(replica, Topic.DEATH_NOTIFICATION, (body, [("ce_type", type_name)]))
-    (record,) = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    (record,) = await replica.read(f"{replica.wire_name(Topic.DEATH_NOTIFICATION)}.dlq", 1)
     assert (record.value, header(record, "dlq_reason")) == (body, "wrong-shape")
     assert await stored(replica) == []
 
@@ -390,7 +401,7 @@ async def test_a6_what_does_not_fit_the_shape_of_its_topic_is_a_dead_letter(
     ],
 )
 async def test_a6_a_newer_version_of_a_type_is_parked_and_not_lost(
-    replica: House, type_name: str, name: str, version: int
+    replica: KafkaFixture, type_name: str, name: str, version: int
 ) -> None:
     body = encoded({"shape": "of the future"})
     await publish(replica, Topic.DEATH_NOTIFICATION, (body, [("ce_type", type_name.encode())]))
@@ -445,16 +456,16 @@ async def test_a6_a_newer_version_of_a_type_is_parked_and_not_lost(
     ],
 )
 async def test_r14_what_cannot_be_read_is_set_aside_with_the_reason(
-    replica: House, value: bytes | None, reason: str, place: str
+    replica: KafkaFixture, value: bytes | None, reason: str, place: str
 ) -> None:
     await publish(replica, Topic.DEATH_NOTIFICATION, (value, [("ce_id", b"9")]))
-    (record,) = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    (record,) = await replica.read(f"{replica.wire_name(Topic.DEATH_NOTIFICATION)}.dlq", 1)
     assert record.value == value
     assert record.key == b"k"
     assert header(record, "ce_id") == "9"
     assert header(record, "dlq_reason") == reason
     assert header(record, "dlq_place") == place
-    assert header(record, "dlq_topic") == replica.wire(Topic.DEATH_NOTIFICATION)
+    assert header(record, "dlq_topic") == replica.wire_name(Topic.DEATH_NOTIFICATION)
     assert header(record, "dlq_partition") == "0"
     assert header(record, "dlq_offset") == "0"
     assert await stored(replica) == []
@@ -473,14 +484,14 @@ async def test_r14_what_cannot_be_read_is_set_aside_with_the_reason(
     ids=["key", "large key", "header", "both", "value", "just fits"],
 )
 async def test_a2_key_and_headers_count_for_the_copy(
-    replica: House,
+    replica: KafkaFixture,
     key: int,
     header_bytes: int,
     value: int,
     whole: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    name = replica.wire(Topic.DEATH_NOTIFICATION)
+    name = replica.wire_name(Topic.DEATH_NOTIFICATION)
     headers = [("h", b"h" * header_bytes)]
     async with replica.external_producer(max_request_size=2_000_000) as producer:
         await producer.send_and_wait(
@@ -496,19 +507,19 @@ async def test_a2_key_and_headers_count_for_the_copy(
     assert record.value == (b"x" * value if whole else None)
     assert header(record, "h") == ("h" * header_bytes if whole else None)
     assert [event["payload"].encode() for event in await stored(replica)] == [encoded(NOTICE)]
-    assert replica.kafka._log_producer.rebuilds == 0
+    assert replica.kafka._log_producer.rebuild_count == 0
     assert [
         one.levelname for one in caplog.records if one.message == "inbox.record_unreadable"
     ] == ["ERROR"]
 
 
-async def limit_copies(replica: House, max_bytes: int) -> None:
+async def limit_copies(replica: KafkaFixture, max_bytes: int) -> None:
     """Let the dead-letter topic take records of at most *max_bytes*."""
 
     def limit() -> None:
         resource = ConfigResource(
             ResourceType.TOPIC,
-            f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq",
+            f"{replica.wire_name(Topic.DEATH_NOTIFICATION)}.dlq",
             incremental_configs=[
                 ConfigEntry(
                     "max.message.bytes",
@@ -521,12 +532,12 @@ async def limit_copies(replica: House, max_bytes: int) -> None:
         admin.incremental_alter_configs([resource])[resource].result(10)
 
     await asyncio.to_thread(limit)
-    await until(lambda: refuses_over(replica, max_bytes))
+    await wait_until(lambda: refuses_over(replica, max_bytes))
 
 
-async def refuses_over(replica: House, max_bytes: int) -> bool:
+async def refuses_over(replica: KafkaFixture, max_bytes: int) -> bool:
     """Tell whether the broker has heard of a limit of the dead-letter topic."""
-    name = f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq"
+    name = f"{replica.wire_name(Topic.DEATH_NOTIFICATION)}.dlq"
 
     def limit() -> str | None:
         resource = ConfigResource(ResourceType.TOPIC, name)
@@ -540,9 +551,9 @@ async def refuses_over(replica: House, max_bytes: int) -> bool:
 
 @pytest.mark.parametrize("size", [3_000, 100_000, 500_000])
 async def test_a2_a_copy_that_its_topic_refuses_leaves_its_reason(
-    replica: House, size: int
+    replica: KafkaFixture, size: int
 ) -> None:
-    await replica.healthy()
+    await replica.wait_until_healthy()
     await limit_copies(replica, 2_000)
     await publish(
         replica,
@@ -552,22 +563,22 @@ async def test_a2_a_copy_that_its_topic_refuses_leaves_its_reason(
         (b"small", []),
         (encoded(NOTICE), []),
     )
-    records = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", 3)
+    records = await replica.read(f"{replica.wire_name(Topic.DEATH_NOTIFICATION)}.dlq", 3)
     assert [record.value for record in records] == [None, None, b"small"]
     assert [header(record, "dlq_offset") for record in records] == ["0", "1", "2"]
     assert [event["payload"].encode() for event in await stored(replica)] == [encoded(NOTICE)]
-    assert replica.kafka._dead_letter_producer.rebuilds == 1
+    assert replica.kafka._dead_letter_producer.rebuild_count == 1
 
 
 @pytest.mark.parametrize("value", [b"not json", None, b"x" * 300_000], ids=["text", "empty", "big"])
 async def test_a2_what_cannot_leave_even_its_reason_is_stepped_over(
-    replica: House,
+    replica: KafkaFixture,
     value: bytes | None,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(deadletters, "SKIP_AFTER_SECONDS", 0.0)
-    await replica.healthy()
+    await replica.wait_until_healthy()
     await limit_copies(replica, 50)
     await publish(replica, Topic.DEATH_NOTIFICATION, (value, []), (encoded(NOTICE), []))
     assert [event["payload"].encode() for event in await stored(replica)] == [encoded(NOTICE)]
@@ -577,21 +588,27 @@ async def test_a2_what_cannot_leave_even_its_reason_is_stepped_over(
     assert replica.registry.get_sample_value("govid_inbox_records_total", labels) == 1
 
 
-async def test_a2_a_topic_that_refuses_for_a_while_stops_its_partition_only(replica: House) -> None:
-    await replica.healthy()
+async def test_a2_a_topic_that_refuses_for_a_while_stops_its_partition_only(
+    replica: KafkaFixture,
+) -> None:
+    await replica.wait_until_healthy()
     await limit_copies(replica, 50)
     async with replica.external_producer() as producer:
-        await producer.send_and_wait(replica.wire(Topic.DEATH_NOTIFICATION), b"bad", partition=0)
         await producer.send_and_wait(
-            replica.wire(Topic.DEATH_NOTIFICATION), mark(Topic.DEATH_NOTIFICATION), partition=1
+            replica.wire_name(Topic.DEATH_NOTIFICATION), b"bad", partition=0
         )
-    await until(lambda: has_seen_mark(replica))
-    await until(lambda: replica.holds("inbound_fault", 1))
-    assert replica.kafka.inbox.health() == "stopped"
+        await producer.send_and_wait(
+            replica.wire_name(Topic.DEATH_NOTIFICATION),
+            send_marker(Topic.DEATH_NOTIFICATION),
+            partition=1,
+        )
+    await wait_until(lambda: has_seen_marker(replica))
+    await wait_until(lambda: replica.holds("inbound_fault", 1))
+    assert replica.kafka.inbox.health_state() == "stopped"
     await limit_copies(replica, 1_000_000)
-    (record,) = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    (record,) = await replica.read(f"{replica.wire_name(Topic.DEATH_NOTIFICATION)}.dlq", 1)
     assert record.value == b"bad"
-    await until(lambda: replica.holds("inbound_fault", 0))
+    await wait_until(lambda: replica.holds("inbound_fault", 0))
 
 
 @pytest.mark.parametrize(
@@ -607,7 +624,7 @@ async def test_a2_a_topic_that_refuses_for_a_while_stops_its_partition_only(repl
     ids=["text", "null", "empty", "big", "type", "missing"],
 )
 async def test_a12_an_unreadable_record_is_reported_with_its_place(
-    replica: House,
+    replica: KafkaFixture,
     value: bytes | None,
     reason: str,
     place: str,
@@ -617,14 +634,14 @@ async def test_a12_an_unreadable_record_is_reported_with_its_place(
     (line,) = [one for one in caplog.records if one.message == "inbox.record_unreadable"]
     assert line.levelname == "ERROR"
     assert (line.topic, line.partition, line.offset, line.reason, line.place) == (
-        replica.wire(Topic.DEATH_NOTIFICATION), 0, 0, reason, place,
+        replica.wire_name(Topic.DEATH_NOTIFICATION), 0, 0, reason, place,
     )  # fmt: skip
     assert "AB123456C" not in str(vars(line))
     labels = {"topic": Topic.DEATH_NOTIFICATION.value, "outcome": "unreadable"}
     assert replica.registry.get_sample_value("govid_inbox_records_total", labels) == 1
 
 
-async def publish_untakeable(replica: House) -> None:
+async def publish_untakeable(replica: KafkaFixture) -> None:
     """Write a record with a header whose name is no text, which aiokafka cannot read."""
     async with replica.external_producer() as producer:
         batch = producer.create_batch()
@@ -633,26 +650,30 @@ async def publish_untakeable(replica: House) -> None:
         data = bytearray(batch._build().replace(b"~~", b"\xff\xfe"))
         data[17:21] = calc_crc32c(data[21:]).to_bytes(4)
         batch._buffer = data
-        topic = replica.wire(Topic.DEATH_NOTIFICATION)
+        topic = replica.wire_name(Topic.DEATH_NOTIFICATION)
         await (await producer.send_batch(batch, topic, partition=0))
 
 
-async def test_a6_a_header_whose_name_is_no_text_does_not_void_its_record(replica: House) -> None:
+async def test_a6_a_header_whose_name_is_no_text_does_not_void_its_record(
+    replica: KafkaFixture,
+) -> None:
     await publish(replica, Topic.DEATH_NOTIFICATION, (encoded({**NOTICE, "reason": "before"}), []))
     await publish_untakeable(replica)
     behind = encoded({**NOTICE, "reason": "behind it"})
     async with replica.external_producer() as producer:
-        await producer.send_and_wait(replica.wire(Topic.DEATH_NOTIFICATION), behind, partition=0)
-    await until(lambda: has_come_in(replica, "behind it"))
+        await producer.send_and_wait(
+            replica.wire_name(Topic.DEATH_NOTIFICATION), behind, partition=0
+        )
+    await wait_until(lambda: has_come_in(replica, "behind it"))
     reasons = [msgspec.json.decode(event["payload"])["reason"] for event in await stored(replica)]
     assert reasons == ["before", "registered", "behind it"]
 
 
-async def has_come_in(replica: House, reason: str) -> bool:
+async def has_come_in(replica: KafkaFixture, reason: str) -> bool:
     return await replica.count("event", f"payload->>'reason' = '{reason}'") == 1
 
 
-async def test_r14_what_the_database_refuses_is_set_aside_alone(replica: House) -> None:
+async def test_r14_what_the_database_refuses_is_set_aside_alone(replica: KafkaFixture) -> None:
     await replica.database.reads.execute(
         """
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -669,12 +690,12 @@ async def test_r14_what_the_database_refuses_is_set_aside_alone(replica: House) 
         (encoded({**NOTICE, "reason": "poison"}), []),
         (good, []),
     )
-    (record,) = await replica.read(f"{replica.wire(Topic.DEATH_NOTIFICATION)}.dlq", 1)
+    (record,) = await replica.read(f"{replica.wire_name(Topic.DEATH_NOTIFICATION)}.dlq", 1)
     assert header(record, "dlq_reason") == "not-storable"
     assert [event["payload"].encode() for event in await stored(replica)] == [good, good]
 
 
-async def has_caught_up(replica: House, topic: Topic, records: int) -> bool:
+async def has_caught_up(replica: KafkaFixture, topic: Topic, records: int) -> bool:
     """Tell whether the inbox has committed the offsets of *records* of *topic*."""
     admin = AIOKafkaAdminClient(bootstrap_servers=replica.settings.kafka_bootstrap_servers)
     await admin.start()
@@ -684,5 +705,5 @@ async def has_caught_up(replica: House, topic: Topic, records: int) -> bool:
         )
     finally:
         await admin.close()
-    name = replica.wire(topic)
+    name = replica.wire_name(topic)
     return sum(o.offset for tp, o in offsets.items() if tp.topic == name) >= records

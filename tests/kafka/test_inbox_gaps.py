@@ -8,16 +8,16 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from govid.bus import BusSettings, Database
-from govid.bus.acts import Acts, Signature
+from govid.bus.acts import OperatorActions, OperatorSignature
 from govid.bus.contracts import Topic
 from govid.bus.kafka.acceptance import accept_gap
 from govid.bus.kafka.inbox_gaps import InboxGaps
-from tests.kafka.house import House, until
+from tests.kafka.house import KafkaFixture, wait_until
 from tests.kafka.test_proof import administer, prove
 
 pytestmark = pytest.mark.kafka
 
-WHY = Signature(operator="tests", reason="the sender has sent them again")
+WHY = OperatorSignature(operator="tests", reason="the sender has sent them again")
 
 
 @pytest.fixture
@@ -35,13 +35,13 @@ def notice(number: int) -> bytes:
     ).encode()
 
 
-async def send(replica: House, topic: str, *numbers: int) -> None:
+async def send(replica: KafkaFixture, topic: str, *numbers: int) -> None:
     async with replica.external_producer() as producer:
         for number in numbers:
             await producer.send_and_wait(topic, notice(number), partition=0)
 
 
-async def took_in(replica: House, count: int) -> bool:
+async def took_in(replica: KafkaFixture, count: int) -> bool:
     return await replica.count("event", "type = 'hmrc.death.notified'") == count
 
 
@@ -59,18 +59,18 @@ async def test_a9_records_removed_before_they_were_read_are_named(
     topic = kafka_settings.wire_name(Topic.DEATH_NOTIFICATION)
     count = removed_before - 1
     async with Database(kafka_settings) as database:
-        async with House(kafka_settings, database).open() as replica:
-            await replica.healthy()
+        async with KafkaFixture(kafka_settings, database).run() as replica:
+            await replica.wait_until_healthy()
             await send(replica, topic, 1)
-            await until(lambda: took_in(replica, 1))
+            await wait_until(lambda: took_in(replica, 1))
         await send(replica, topic, 2, 3, 4)
         await administer(
             replica,
             lambda client: client.delete_records([TopicPartition(topic, 0, removed_before)]),
         )
-        async with House(kafka_settings, database).open() as replica:
+        async with KafkaFixture(kafka_settings, database).run() as replica:
             await send(replica, topic, 5)
-            await until(lambda: took_in(replica, 1 + read))
+            await wait_until(lambda: took_in(replica, 1 + read))
             ((finding,), tally) = await prove(replica)
             assert (finding.problem, finding.count) == ("inbound_removed", count)
             assert finding.text.startswith(
@@ -82,7 +82,7 @@ async def test_a9_records_removed_before_they_were_read_are_named(
                 "govid_inbox_removed_records_total", {"topic": Topic.DEATH_NOTIFICATION}
             )
             assert counted == count
-            acts = Acts(connection, replica.outbox)
+            acts = OperatorActions(connection, replica.outbox)
             assert await accept_gap(connection, acts, topic, 0, 1, WHY) == count
             assert (await prove(replica))[0] == []
             assert await accept_gap(connection, acts, topic, 0, 1, WHY) == 0
@@ -93,23 +93,23 @@ async def test_a9_records_removed_before_they_were_read_are_named(
 async def test_a9_nothing_is_named_where_nothing_was_removed(kafka_settings: BusSettings) -> None:
     topic = kafka_settings.wire_name(Topic.DEATH_NOTIFICATION)
     async with Database(kafka_settings) as database:
-        async with House(kafka_settings, database).open() as replica:
-            await replica.healthy()
+        async with KafkaFixture(kafka_settings, database).run() as replica:
+            await replica.wait_until_healthy()
             await send(replica, topic, 1)
-            await until(lambda: took_in(replica, 1))
+            await wait_until(lambda: took_in(replica, 1))
         await send(replica, topic, 2)
-        async with House(kafka_settings, database).open() as replica:
-            await until(lambda: took_in(replica, 2))
+        async with KafkaFixture(kafka_settings, database).run() as replica:
+            await wait_until(lambda: took_in(replica, 2))
             assert (await prove(replica))[0] == []
 
 
 async def test_a9_a_gap_that_grows_has_to_be_accepted_anew(connection: Any) -> None:
     counted: list[tuple[str, int]] = []
     gaps = InboxGaps(connection, lambda topic, records: counted.append((topic, records)))
-    assert await gaps.record("t", 0, 3, 5) is True
-    assert await gaps.record("t", 0, 3, 5) is False
-    assert await gaps.record("t", 0, 3, 9) is True
-    assert await gaps.record("t", 1, 3, 4) is True
+    assert await gaps.record_gap("t", 0, 3, 5) is True
+    assert await gaps.record_gap("t", 0, 3, 5) is False
+    assert await gaps.record_gap("t", 0, 3, 9) is True
+    assert await gaps.record_gap("t", 1, 3, 4) is True
     rows = await connection.fetch("SELECT first, next FROM bus.inbox_gap ORDER BY partition")
     assert [tuple(row) for row in rows] == [(3, 9), (3, 4)]
     # Each record once: what the gap has grown by.

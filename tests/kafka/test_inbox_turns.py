@@ -6,7 +6,7 @@ from aiokafka.record.util import calc_crc32c
 
 from govid.bus.contracts import Topic
 from govid.bus.kafka.inbound_faults import InboundFaults
-from tests.kafka.house import House, until
+from tests.kafka.house import KafkaFixture, wait_until
 from tests.kafka.test_inbox import NOTICE, RESULT, encoded
 
 pytestmark = pytest.mark.kafka
@@ -41,7 +41,7 @@ AT_ONCE = """
 
 
 async def send_batch(
-    replica: House, topic: Topic, body: dict[str, object], count: int, name: bytes = b"~~"
+    replica: KafkaFixture, topic: Topic, body: dict[str, object], count: int, name: bytes = b"~~"
 ) -> None:
     """Write *count* records in one batch of partition 1, each with a header called *name*."""
     producer = AIOKafkaProducer(
@@ -57,12 +57,12 @@ async def send_batch(
         data = bytearray(batch._build().replace(b"~~", name))
         data[17:21] = calc_crc32c(data[21:]).to_bytes(4)
         batch._buffer = data
-        await (await producer.send_batch(batch, replica.wire(topic), partition=1))
+        await (await producer.send_batch(batch, replica.wire_name(topic), partition=1))
     finally:
         await producer.stop()
 
 
-async def numbers(replica: House) -> list[int]:
+async def numbers(replica: KafkaFixture) -> list[int]:
     """Return the numbers of the events that came in, in the order of their arrival."""
     rows = await replica.database.reads.fetch(
         "SELECT (payload->>'number')::int AS number FROM bus.event ORDER BY pos"
@@ -75,12 +75,12 @@ async def numbers(replica: House) -> list[int]:
     ("count", "turns"), [(500, [500]), (501, [1, 500]), (1_203, [203, 500, 500])]
 )
 async def test_a1_a_batch_decoded_by_hand_comes_in_turns(
-    replica: House, topic: Topic, body: dict[str, object], count: int, turns: list[int]
+    replica: KafkaFixture, topic: Topic, body: dict[str, object], count: int, turns: list[int]
 ) -> None:
-    await replica.healthy()
+    await replica.wait_until_healthy()
     # aiokafka refuses a batch for a header name that is not UTF-8.
     await send_batch(replica, topic, body, count, b"\xff\xfe")
-    await until(lambda: replica.holds("event", count))
+    await wait_until(lambda: replica.holds("event", count))
     assert await numbers(replica) == [*range(count)]
     rows = await replica.database.reads.fetch(
         "SELECT count(*) AS records FROM bus.event GROUP BY xmin::text ORDER BY records"
@@ -91,12 +91,12 @@ async def test_a1_a_batch_decoded_by_hand_comes_in_turns(
 @EACH_TOPIC
 @EACH_DELAY
 async def test_a1_records_that_take_too_long_together_are_stored_alone(
-    replica: House, topic: Topic, body: dict[str, object], delay: str
+    replica: KafkaFixture, topic: Topic, body: dict[str, object], delay: str
 ) -> None:
-    await replica.healthy()
+    await replica.wait_until_healthy()
     await replica.database.reads.execute(SLOW_TOGETHER.format(delay))
     await send_batch(replica, topic, body, 3)
-    await until(lambda: replica.holds("event", 3))
+    await wait_until(lambda: replica.holds("event", 3))
     assert await numbers(replica) == [0, 1, 2]
 
 
@@ -110,42 +110,42 @@ async def test_a1_records_that_take_too_long_together_are_stored_alone(
     ids=["deaths by server", "deaths by driver", "results by server"],
 )
 async def test_a1_a_record_that_takes_too_long_keeps_its_partition_only(
-    replica: House, topic: Topic, body: dict[str, object], delay: str
+    replica: KafkaFixture, topic: Topic, body: dict[str, object], delay: str
 ) -> None:
     async def is_failing() -> bool:
-        return replica.kafka.inbox.stopped.keys() == {(topic.value, 1)}
+        return replica.kafka.inbox.failing_partitions.keys() == {(topic.value, 1)}
 
-    await replica.healthy()
+    await replica.wait_until_healthy()
     await replica.database.reads.execute(SLOW_ALONE.format(delay))
     await send_batch(replica, topic, body, 3)
-    await until(is_failing)
+    await wait_until(is_failing)
     await send_other(replica, topic, body)
-    await until(lambda: replica.holds("event", 2))
+    await wait_until(lambda: replica.holds("event", 2))
     assert await numbers(replica) == [0, 7]
     await replica.database.reads.execute(AT_ONCE)
-    await until(lambda: replica.holds("event", 4))
+    await wait_until(lambda: replica.holds("event", 4))
     assert await numbers(replica) == [0, 7, 1, 2]
 
 
-async def send_other(replica: House, topic: Topic, body: dict[str, object]) -> None:
+async def send_other(replica: KafkaFixture, topic: Topic, body: dict[str, object]) -> None:
     """Write the record with the number 7 to partition 0."""
     async with replica.external_producer() as external_producer:
         value = encoded({**body, "number": 7})
-        await external_producer.send_and_wait(replica.wire(topic), value, partition=0)
+        await external_producer.send_and_wait(replica.wire_name(topic), value, partition=0)
 
 
 @EACH_TOPIC
 async def test_a1_a_record_that_takes_too_long_is_named(
-    replica: House, topic: Topic, body: dict[str, object]
+    replica: KafkaFixture, topic: Topic, body: dict[str, object]
 ) -> None:
-    await replica.healthy()
+    await replica.wait_until_healthy()
     await replica.database.reads.execute(SLOW_ALONE.format(DELAYS["server"]))
     await send_batch(replica, topic, body, 3)
-    await until(lambda: replica.holds("inbound_fault", 1))
+    await wait_until(lambda: replica.holds("inbound_fault", 1))
     (fault,) = await InboundFaults(replica.database.bus_reads).fetch_all()
-    assert (fault.place, fault.kind, fault.reason) == (
-        f"{replica.wire(topic)}/1/1",
+    assert (fault.location, fault.kind, fault.reason) == (
+        f"{replica.wire_name(topic)}/1/1",
         "failing",
         "govid.bus.kafka.inbox.StoringTimedOut",
     )
-    assert replica.kafka.inbox.health() == "stopped"
+    assert replica.kafka.inbox.health_state() == "stopped"

@@ -8,18 +8,18 @@ import asyncpg
 import pytest
 
 from govid.bus import BusSettings, Database, uuid7
-from govid.bus.acts import Acts, Signature
+from govid.bus.acts import OperatorActions, OperatorSignature
 from govid.bus.contracts import Topic
 from govid.bus.kafka.acceptance import accept_ahead
-from govid.bus.kafka.archive import reading
-from govid.gateway.kafka_checks import KafkaFindings, kafka_findings
+from govid.bus.kafka.archive import open_reader
+from govid.gateway.kafka_checks import KafkaFindings, check_kafka
 from govid.gateway.settings import load
-from tests.kafka.house import House, a_request, until
+from tests.kafka.house import KafkaFixture, a_request, wait_until
 from tests.kafka.test_proof import administer, execute, prove, publish
 
 pytestmark = pytest.mark.kafka
 
-WHY = Signature(operator="tests", reason="restored from the backup of Monday")
+WHY = OperatorSignature(operator="tests", reason="restored from the backup of Monday")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ async def kafka_database(kafka_settings: BusSettings) -> AsyncIterator[Database]
         yield database
 
 
-async def forget(replica: House, ids: Sequence[UUID]) -> None:
+async def forget(replica: KafkaFixture, ids: Sequence[UUID]) -> None:
     """Make the database as it was before the events *ids*, which Kafka has."""
     await execute(replica, "DELETE FROM bus.receipt WHERE event_id = ANY ($1)", ids)
     await execute(replica, "DELETE FROM bus.event WHERE id = ANY ($1)", ids)
@@ -45,33 +45,33 @@ async def forget(replica: House, ids: Sequence[UUID]) -> None:
 async def test_a14_after_a_restore_nothing_is_published_until_it_is_accepted(
     kafka_settings: BusSettings, kafka_database: Database, connection: Any, forgotten: int
 ) -> None:
-    async with House(kafka_settings, kafka_database).open() as replica:
+    async with KafkaFixture(kafka_settings, kafka_database).run() as replica:
         ids = await publish(replica, 5)
         await forget(replica, ids[-forgotten:])
-    async with House(kafka_settings, kafka_database).open() as replica:
-        await until(lambda: is_health(replica, "ahead"))
+    async with KafkaFixture(kafka_settings, kafka_database).run() as replica:
+        await wait_until(lambda: is_health(replica, "ahead"))
         await replica.emit(a_request(uuid4()))
-        (one,) = replica.kafka.relay.guard.ahead
+        (one,) = replica.kafka.relay.ahead_guard.ahead_partitions
         assert (one.topic, one.event_id, one.end - one.first) == (
-            replica.wire(Topic.VERIFICATION_REQUEST),
+            replica.wire_name(Topic.VERIFICATION_REQUEST),
             ids[-forgotten],
             forgotten,
         )
-        assert one.sentence.startswith(
+        assert one.message.startswith(
             f"Kafka is ahead of this database at {one.topic}/{one.partition}: event {one.event_id}"
         )
-        assert replica.kafka.relay.acknowledged == 0
-        await accept_ahead(connection, Acts(connection, replica.outbox), [one], WHY)
-        await replica.drained()
+        assert replica.kafka.relay.acknowledged_count == 0
+        await accept_ahead(connection, OperatorActions(connection, replica.outbox), [one], WHY)
+        await replica.wait_until_drained()
         assert await is_health(replica, "ok")
         # Nobody is told to stop for what was accepted; that rows are missing stays true.
         ((finding,), tally) = await prove(replica)
         assert (finding.problem, finding.event_id) == ("record_unknown", ids[-forgotten])
         assert tally.ahead_since is None
     # What was accepted once is accepted, also by the next server.
-    async with House(kafka_settings, kafka_database).open() as replica:
+    async with KafkaFixture(kafka_settings, kafka_database).run() as replica:
         await replica.emit(a_request(uuid4()))
-        await replica.drained()
+        await replica.wait_until_drained()
         assert not replica.kafka.is_ahead
     acts = await connection.fetch("SELECT type FROM bus.event WHERE key = 'operator/topics'")
     assert [row["type"] for row in acts] == ["bus.topic.kafka_ahead_accepted"]
@@ -93,12 +93,12 @@ async def test_a14_after_a_restore_nothing_is_published_until_it_is_accepted(
 async def test_a14_records_that_this_installation_did_not_write_are_no_reason_to_wait(
     kafka_settings: BusSettings, kafka_database: Database, headers: list[tuple[str, bytes]]
 ) -> None:
-    async with House(kafka_settings, kafka_database).open() as replica:
+    async with KafkaFixture(kafka_settings, kafka_database).run() as replica:
         await publish(replica, 1)
         async with replica.external_producer() as producer:
             for topic in (Topic.VERIFICATION_REQUEST, Topic.DEATH_NOTIFICATION):
-                await producer.send_and_wait(replica.wire(topic), b"{}", headers=headers)
-    async with House(kafka_settings, kafka_database).open() as replica:
+                await producer.send_and_wait(replica.wire_name(topic), b"{}", headers=headers)
+    async with KafkaFixture(kafka_settings, kafka_database).run() as replica:
         await publish(replica, 1)
         assert await is_health(replica, "ok")
 
@@ -106,10 +106,10 @@ async def test_a14_records_that_this_installation_did_not_write_are_no_reason_to
 async def test_a14_a_record_without_its_receipt_is_no_reason_to_wait(
     kafka_settings: BusSettings, kafka_database: Database
 ) -> None:
-    async with House(kafka_settings, kafka_database).open() as replica:
+    async with KafkaFixture(kafka_settings, kafka_database).run() as replica:
         (event_id,) = await publish(replica, 1)
         await execute(replica, "DELETE FROM bus.receipt WHERE event_id = $1", event_id)
-    async with House(kafka_settings, kafka_database).open() as replica:
+    async with KafkaFixture(kafka_settings, kafka_database).run() as replica:
         await publish(replica, 1)
         assert await is_health(replica, "ok")
 
@@ -117,12 +117,12 @@ async def test_a14_a_record_without_its_receipt_is_no_reason_to_wait(
 async def test_a14_a_topic_that_was_created_again_is_no_reason_to_wait(
     kafka_settings: BusSettings, kafka_database: Database
 ) -> None:
-    async with House(kafka_settings, kafka_database).open() as replica:
+    async with KafkaFixture(kafka_settings, kafka_database).run() as replica:
         await publish(replica, 3)
     topic = kafka_settings.wire_name(Topic.VERIFICATION_REQUEST)
     await administer(replica, lambda client: client.delete_topics([topic]))
-    await until(lambda: is_gone(kafka_settings, topic))
-    async with House(kafka_settings, kafka_database).open() as replica:
+    await wait_until(lambda: is_gone(kafka_settings, topic))
+    async with KafkaFixture(kafka_settings, kafka_database).run() as replica:
         await publish(replica, 1)
         assert await is_health(replica, "ok")
 
@@ -130,7 +130,7 @@ async def test_a14_a_topic_that_was_created_again_is_no_reason_to_wait(
 async def test_a14_check_says_what_serve_says(
     kafka_settings: BusSettings, kafka_database: Database
 ) -> None:
-    async with House(kafka_settings, kafka_database).open() as replica:
+    async with KafkaFixture(kafka_settings, kafka_database).run() as replica:
         ids = await publish(replica, 2)
         await forget(replica, ids[1:])
     found = await look(kafka_settings)
@@ -142,7 +142,9 @@ async def test_a14_check_says_what_serve_says(
     )
 
 
-async def test_a13_the_records_of_another_installation_are_named_as_such(replica: House) -> None:
+async def test_a13_the_records_of_another_installation_are_named_as_such(
+    replica: KafkaFixture,
+) -> None:
     await publish(replica, 1)
     headers = [
         ("ce_id", str(uuid7()).encode()),
@@ -150,7 +152,7 @@ async def test_a13_the_records_of_another_installation_are_named_as_such(replica
         ("ce_installation", b"00000000000000ff"),
     ]
     async with replica.external_producer() as producer:
-        name = replica.wire(Topic.VERIFICATION_REQUEST)
+        name = replica.wire_name(Topic.VERIFICATION_REQUEST)
         for _ in range(2):
             await producer.send_and_wait(name, b"{}", partition=0, headers=headers)
     ((finding,), _) = await prove(replica)
@@ -171,13 +173,13 @@ async def look(settings: BusSettings) -> KafkaFindings:
         },
         env_file=None,
     )
-    return await kafka_findings(loaded)
+    return await check_kafka(loaded)
 
 
-async def is_health(replica: House, state: str) -> bool:
-    return replica.kafka.health() == state
+async def is_health(replica: KafkaFixture, state: str) -> bool:
+    return replica.kafka.health_state() == state
 
 
 async def is_gone(settings: BusSettings, topic: str) -> bool:
-    async with reading(settings.kafka_bootstrap_servers) as archive:
-        return topic not in await archive.partitions()
+    async with open_reader(settings.kafka_bootstrap_servers) as archive:
+        return topic not in await archive.fetch_partition_counts()

@@ -9,9 +9,9 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from govid.bus import BusSettings
 from govid.bus.contracts import Topic
-from govid.bus.kafka.topics_admin import wanted_topics
+from govid.bus.kafka.topics_admin import required_topics
 from govid.gateway.kafka_checks import KafkaFindings, durability_warnings
-from tests.kafka.house import House, until
+from tests.kafka.house import KafkaFixture, wait_until
 from tests.kafka.test_kafka_ahead import look
 from tests.kafka.test_proof import administer
 from tests.kafka.test_topics import grow
@@ -19,17 +19,17 @@ from tests.kafka.test_topics import grow
 pytestmark = pytest.mark.kafka
 
 
-class Archive:
+class ReaderFake:
     """Topics as a cluster would tell of them that tests do not have."""
 
     def __init__(self, replicas: int, entries: Mapping[str, str]) -> None:
         self._replicas = replicas
         self._entries = entries
 
-    async def replicas(self, topics: Sequence[str]) -> Mapping[str, int]:
+    async def fetch_replica_counts(self, topics: Sequence[str]) -> Mapping[str, int]:
         return dict.fromkeys(topics, self._replicas)
 
-    async def configuration(self, topics: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    async def fetch_configuration(self, topics: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         return dict.fromkeys(topics, self._entries) if self._entries else {}
 
 
@@ -66,22 +66,22 @@ SAFE = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"}
 async def test_c13_what_can_lose_acknowledged_records_is_a_warning(
     replicas: int, entries: Mapping[str, str], warnings: list[str]
 ) -> None:
-    archive: Any = Archive(replicas, entries)
+    archive: Any = ReaderFake(replicas, entries)
     assert await durability_warnings(archive, ["a", "b"]) == warnings
 
 
 @pytest.fixture
-async def settled(replica: House) -> House:
+async def settled(replica: KafkaFixture) -> KafkaFixture:
     """Return a replica that has created its topics."""
-    await replica.healthy()
+    await replica.wait_until_healthy()
     return replica
 
 
-async def test_c13_a_single_broker_is_reported(settled: House) -> None:
-    names = wanted_topics(settled.settings)
-    name = settled.wire(Topic.VERIFICATION_REQUEST)
+async def test_c13_a_single_broker_is_reported(settled: KafkaFixture) -> None:
+    names = required_topics(settled.settings)
+    name = settled.wire_name(Topic.VERIFICATION_REQUEST)
     await administer(settled, lambda client: client.incremental_alter_configs([unclean(name)]))
-    await until(lambda: is_told(settled.settings, f"can be dropped: {name}"))
+    await wait_until(lambda: wait_until_reported(settled.settings, f"can be dropped: {name}"))
     found = await look(settled.settings)
     every = ", ".join(names)
     assert found.warnings == [
@@ -92,8 +92,8 @@ async def test_c13_a_single_broker_is_reported(settled: House) -> None:
     assert found.relay_faults == []
 
 
-async def test_a11_check_warns_of_a_changed_number_of_partitions(settled: House) -> None:
-    name = settled.wire(Topic.APPOINTMENT_REQUEST)
+async def test_a11_check_warns_of_a_changed_number_of_partitions(settled: KafkaFixture) -> None:
+    name = settled.wire_name(Topic.APPOINTMENT_REQUEST)
     await grow(settled, name, 6)
     found = await look(settled.settings)
     assert found.warnings[0] == (
@@ -104,7 +104,7 @@ async def test_a11_check_warns_of_a_changed_number_of_partitions(settled: House)
 
 async def test_a10_check_names_topics_that_are_missing(kafka_settings: BusSettings) -> None:
     found = await look(kafka_settings)
-    names = ", ".join(wanted_topics(kafka_settings))
+    names = ", ".join(required_topics(kafka_settings))
     assert found.warnings[0] == (
         f"Kafka has no topic {names}: a server that runs creates what is missing"
     )
@@ -116,7 +116,7 @@ async def test_f11_missing_topics_are_named_whatever_the_database_does(
 ) -> None:
     settings = msgspec.structs.replace(kafka_settings, database_url=url)
     found = await look(settings)
-    names = ", ".join(wanted_topics(settings))
+    names = ", ".join(required_topics(settings))
     assert found == KafkaFindings(
         warnings=[f"Kafka has no topic {names}: a server that runs creates what is missing"]
     )
@@ -129,5 +129,5 @@ def unclean(topic: str) -> ConfigResource:
     return ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
 
 
-async def is_told(settings: BusSettings, words: str) -> bool:
+async def wait_until_reported(settings: BusSettings, words: str) -> bool:
     return any(words in one for one in (await look(settings)).warnings)

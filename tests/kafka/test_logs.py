@@ -8,7 +8,7 @@ import pytest
 
 from govid.bus.contracts import AccessDecided, RequestFinished, RequestReceived, Topic
 from govid.bus.kafka import logstream, room
-from tests.kafka.house import House, header
+from tests.kafka.house import KafkaFixture, header
 
 pytestmark = pytest.mark.kafka
 
@@ -37,10 +37,10 @@ DECIDED = AccessDecided(
 )
 
 
-async def test_r15_an_activity_record_has_the_contracts_members(replica: House) -> None:
-    await replica.healthy()
-    replica.kafka.logs.activity(RECEIVED)
-    replica.kafka.logs.activity(FINISHED)
+async def test_r15_an_activity_record_has_the_contracts_members(replica: KafkaFixture) -> None:
+    await replica.wait_until_healthy()
+    replica.kafka.logs.publish_activity(RECEIVED)
+    replica.kafka.logs.publish_activity(FINISHED)
     records = await replica.read(Topic.ACTIVITY, 2)
     first, second = sorted(records, key=lambda record: len(record.value))
     assert first.key is None
@@ -73,9 +73,9 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("patience")
-async def test_r15_an_access_record_goes_straight_to_kafka(replica: House) -> None:
-    await replica.healthy()
-    replica.kafka.logs.access(DECIDED)
+async def test_r15_an_access_record_goes_straight_to_kafka(replica: KafkaFixture) -> None:
+    await replica.wait_until_healthy()
+    replica.kafka.logs.publish_access(DECIDED)
     (record,) = await replica.read(Topic.ACCESS, 1)
     assert record.value == msgspec.json.encode(DECIDED)
     assert UUID(header(record, "ce_id")).version == 7
@@ -84,10 +84,10 @@ async def test_r15_an_access_record_goes_straight_to_kafka(replica: House) -> No
 
 
 @pytest.mark.usefixtures("patience")
-async def test_records_put_before_a_stop_are_sent(replica: House) -> None:
-    await replica.healthy()
-    [replica.kafka.logs.access(DECIDED) for _ in range(3000)]
+async def test_records_put_before_a_stop_are_sent(replica: KafkaFixture) -> None:
+    await replica.wait_until_healthy()
+    [replica.kafka.logs.publish_access(DECIDED) for _ in range(3000)]
     await replica.kafka.stop()
     records = await replica.read(Topic.ACCESS, 3000)
     assert len({header(record, "ce_id") for record in records}) == 3000
-    assert replica.kafka.logs.dropped == 0
+    assert replica.kafka.logs.dropped_count == 0

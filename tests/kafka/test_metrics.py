@@ -6,8 +6,8 @@ import pytest
 
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import Topic
-from govid.bus.metrics import State
-from tests.kafka.house import House, a_request, until
+from govid.bus.metrics import KafkaState
+from tests.kafka.house import KafkaFixture, a_request, wait_until
 from tests.kafka.test_inbox import NOTICE, encoded, publish
 
 pytestmark = pytest.mark.kafka
@@ -17,32 +17,32 @@ STRANGE = b"AB123456C.died.v1"
 """What a producer outside may call a type; it must not become a label (I9)."""
 
 
-def counted(replica: House, name: str, **labels: str) -> float | None:
+def counted(replica: KafkaFixture, name: str, **labels: str) -> float | None:
     return replica.registry.get_sample_value(f"govid_{name}", labels)
 
 
-async def test_acknowledged_events_are_counted_by_their_topic(replica: House) -> None:
+async def test_acknowledged_events_are_counted_by_their_topic(replica: KafkaFixture) -> None:
     topic = Topic.VERIFICATION_REQUEST.value
     await replica.emit(a_request(uuid4()), a_request(uuid4()))
-    await until(lambda: acknowledged(replica, topic, 2))
+    await wait_until(lambda: acknowledged(replica, topic, 2))
     assert counted(replica, "relay_ack_seconds_count", topic=topic) == 2
     assert counted(replica, "deliveries_total", subscriber=RELAY, outcome="done") == 2
-    assert replica.kafka.relay_state is State.OK
+    assert replica.kafka.relay_state is KafkaState.OK
 
 
-async def acknowledged(replica: House, topic: str, count: int) -> bool:
+async def acknowledged(replica: KafkaFixture, topic: str, count: int) -> bool:
     return counted(replica, "relay_acked_total", topic=topic) == count
 
 
-async def test_a_producer_that_was_given_up_is_counted_once(replica: House) -> None:
-    await replica.healthy()
-    producer = await replica.kafka.relay._producer.ready()
+async def test_a_producer_that_was_given_up_is_counted_once(replica: KafkaFixture) -> None:
+    await replica.wait_until_healthy()
+    producer = await replica.kafka.relay._producer.wait_until_ready()
     replica.kafka.relay._producer.replace(producer, "tests.Reason")
     replica.kafka.relay._producer.replace(producer, "tests.Reason")
     assert counted(replica, "relay_producer_rebuilds_total", reason="tests.Reason") == 1
 
 
-async def test_what_came_in_is_counted_by_its_fate(replica: House) -> None:
+async def test_what_came_in_is_counted_by_its_fate(replica: KafkaFixture) -> None:
     again = (encoded(NOTICE), [("ce_id", b"the same")])
     await publish(
         replica,
@@ -55,19 +55,19 @@ async def test_what_came_in_is_counted_by_its_fate(replica: House) -> None:
     )
     # The mark counts as taken.
     expected = {"taken": 3, "known": 1, "unknown_type": 1, "unreadable": 1}
-    await until(lambda: read(replica, expected))
+    await wait_until(lambda: read(replica, expected))
     assert counted(replica, "events_emitted_total", type="hmrc.death.notified") == 3
     assert counted(replica, "events_emitted_total", type="unknown") == 1
-    await until(lambda: nothing_left(replica))
+    await wait_until(lambda: nothing_left(replica))
 
 
-async def read(replica: House, expected: dict[str, int]) -> bool:
+async def read(replica: KafkaFixture, expected: dict[str, int]) -> bool:
     return {
         outcome: counted(replica, "inbox_records_total", topic=DEATHS.value, outcome=outcome)
         for outcome in expected
     } == expected
 
 
-async def nothing_left(replica: House) -> bool:
+async def nothing_left(replica: KafkaFixture) -> bool:
     lag = replica.kafka.inbox.lag
     return (DEATHS.value, 0) in lag and set(lag.values()) == {0}

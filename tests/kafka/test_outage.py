@@ -11,9 +11,9 @@ import pytest
 
 from govid.bus import BusSettings, Database
 from govid.bus.contracts import AccessDecided, RequestReceived, Topic
-from govid.bus.kafka.tail import watching
+from govid.bus.kafka.tail import open_tail
 from tests.backends import kafka
-from tests.kafka.house import House, a_request, by_key, header, until
+from tests.kafka.house import KafkaFixture, a_request, by_key, header, wait_until
 
 pytestmark = [
     pytest.mark.kafka,
@@ -32,17 +32,17 @@ def alive(killable_kafka: kafka.Broker) -> Iterator[None]:
 
 
 async def test_r6_what_happens_while_kafka_is_away_arrives_afterwards(
-    killable_replica: House, killable_kafka: kafka.Broker
+    killable_replica: KafkaFixture, killable_kafka: kafka.Broker
 ) -> None:
     replica, accounts = killable_replica, [uuid4() for _ in range(ACCOUNTS)]
-    await replica.healthy()
+    await replica.wait_until_healthy()
     await emit_to_each(replica, accounts, "before")
     killable_kafka.kill()
     for n in range(9):
         await emit_to_each(replica, accounts, f"during {n}")
-    await until(lambda: is_down(replica))
+    await wait_until(lambda: is_down(replica))
     killable_kafka.start()
-    await replica.drained()
+    await replica.wait_until_drained()
     records = await replica.read(Topic.VERIFICATION_REQUEST, 10 * ACCOUNTS)
     assert in_order(records, accounts, 10)
     assert len({header(record, "ce_id") for record in records}) == 10 * ACCOUNTS
@@ -52,29 +52,29 @@ async def test_r6_what_happens_while_kafka_is_away_arrives_afterwards(
 
 
 async def test_r7_a_frozen_broker_costs_a_producer_and_nothing_else(
-    killable_replica: House, killable_kafka: kafka.Broker
+    killable_replica: KafkaFixture, killable_kafka: kafka.Broker
 ) -> None:
     replica, accounts = killable_replica, [uuid4() for _ in range(ACCOUNTS)]
     await emit_to_each(replica, accounts, "before")
-    await replica.drained()
+    await replica.wait_until_drained()
     killable_kafka.freeze()
     await emit_to_each(replica, accounts, "during")
-    await until(lambda: has_replaced(replica))
+    await wait_until(lambda: has_replaced(replica))
     killable_kafka.thaw()
-    await replica.drained()
+    await replica.wait_until_drained()
     records = await replica.read(Topic.VERIFICATION_REQUEST, 2 * ACCOUNTS)
     assert in_order(records, accounts, 2)
     assert await replica.count("parked") == 0
 
 
 async def test_r6_who_watches_a_topic_may_leave_although_kafka_is_frozen(
-    killable_replica: House, killable_kafka: kafka.Broker
+    killable_replica: KafkaFixture, killable_kafka: kafka.Broker
 ) -> None:
     replica = killable_replica
-    await replica.healthy()
+    await replica.wait_until_healthy()
     topic = replica.settings.wire_name(Topic.ACCESS)
-    async with watching(killable_kafka.address, [topic], since=None, from_start=True) as records:
-        replica.kafka.logs.access(a_decision(1))
+    async with open_tail(killable_kafka.address, [topic], since=None, from_start=True) as records:
+        replica.kafka.logs.publish_access(a_decision(1))
         await anext(records)
         killable_kafka.freeze()
         left = monotonic()
@@ -82,37 +82,37 @@ async def test_r6_who_watches_a_topic_may_leave_although_kafka_is_frozen(
 
 
 async def test_r6_access_records_survive_an_outage(
-    killable_replica: House, killable_kafka: kafka.Broker
+    killable_replica: KafkaFixture, killable_kafka: kafka.Broker
 ) -> None:
     replica = killable_replica
-    await replica.healthy()
+    await replica.wait_until_healthy()
     killable_kafka.kill()
-    [replica.kafka.logs.access(a_decision(n)) for n in range(1000)]
-    await until(lambda: all_stored(replica, 1000))
+    [replica.kafka.logs.publish_access(a_decision(n)) for n in range(1000)]
+    await wait_until(lambda: all_stored(replica, 1000))
     killable_kafka.start()
-    await replica.drained()
+    await replica.wait_until_drained()
     records = await replica.read(Topic.ACCESS, 1000)
     resources = {msgspec.json.decode(record.value)["resource"] for record in records}
     assert resources == {f"/r/{n}" for n in range(1000)}
-    assert replica.kafka.logs.dropped == 0
+    assert replica.kafka.logs.dropped_count == 0
 
 
 async def test_r6_activity_records_are_counted_when_they_are_dropped(
-    killable_replica: House, killable_kafka: kafka.Broker
+    killable_replica: KafkaFixture, killable_kafka: kafka.Broker
 ) -> None:
     replica = killable_replica
-    await replica.healthy()
+    await replica.wait_until_healthy()
     killable_kafka.kill()
-    [replica.kafka.logs.activity(an_activity(n)) for n in range(30_000)]
-    await until(lambda: has_dropped(replica, 30_000))
+    [replica.kafka.logs.publish_activity(an_activity(n)) for n in range(30_000)]
+    await wait_until(lambda: has_dropped(replica, 30_000))
     assert await replica.count("event") == 0
 
 
 async def test_r6_an_outage_ends_neither_the_process_nor_its_stop(
-    killable_replica: House, killable_kafka: kafka.Broker
+    killable_replica: KafkaFixture, killable_kafka: kafka.Broker
 ) -> None:
     replica = killable_replica
-    await replica.healthy()
+    await replica.wait_until_healthy()
     killable_kafka.freeze()
     await emit_to_each(replica, [uuid4()], "during")
     began = monotonic()
@@ -125,11 +125,11 @@ async def test_r6_a_stop_leaves_neither_task_nor_connection_when_kafka_falls_sil
     killable_settings: BusSettings, killable_kafka: kafka.Broker
 ) -> None:
     async with Database(killable_settings) as database:
-        before, replica = asyncio.all_tasks(), House(killable_settings, database)
+        before, replica = asyncio.all_tasks(), KafkaFixture(killable_settings, database)
         await replica.kafka.start()
         async with replica.external_producer() as producer:
-            await producer.send_and_wait(replica.wire(Topic.DEATH_NOTIFICATION), b"no notice")
-        await until(lambda: has_read(replica))
+            await producer.send_and_wait(replica.wire_name(Topic.DEATH_NOTIFICATION), b"no notice")
+        await wait_until(lambda: has_read(replica))
         killable_kafka.freeze()
         await replica.emit(a_request(uuid4()))
         await replica.kafka.stop()
@@ -142,13 +142,13 @@ async def test_r6_a_stop_leaves_neither_task_nor_connection_when_kafka_never_spo
 ) -> None:
     killable_kafka.freeze()
     async with Database(killable_settings) as database:
-        before, replica = asyncio.all_tasks(), House(killable_settings, database)
+        before, replica = asyncio.all_tasks(), KafkaFixture(killable_settings, database)
         await replica.kafka.start()
         await replica.kafka.stop()
         assert asyncio.all_tasks() == before
 
 
-async def emit_to_each(replica: House, accounts: list[UUID], label: str) -> None:
+async def emit_to_each(replica: KafkaFixture, accounts: list[UUID], label: str) -> None:
     for account in accounts:
         await replica.emit(a_request(account, label))
 
@@ -160,25 +160,25 @@ def in_order(records: list[object], accounts: list[UUID], count: int) -> bool:
     return firsts == {str(account): list(range(1, count + 1)) for account in accounts}
 
 
-async def has_read(replica: House) -> bool:
+async def has_read(replica: KafkaFixture) -> bool:
     """Tell whether the inbox is a member of its group, and at work."""
     return bool(replica.kafka.inbox.lag)
 
 
-async def is_down(replica: House) -> bool:
-    return replica.kafka.health() == "down"
+async def is_down(replica: KafkaFixture) -> bool:
+    return replica.kafka.health_state() == "down"
 
 
-async def has_replaced(replica: House) -> bool:
-    return replica.kafka._event_producer.rebuilds > 0
+async def has_replaced(replica: KafkaFixture) -> bool:
+    return replica.kafka._event_producer.rebuild_count > 0
 
 
-async def all_stored(replica: House, count: int) -> bool:
+async def all_stored(replica: KafkaFixture, count: int) -> bool:
     return await replica.count("event") == count
 
 
-async def has_dropped(replica: House, count: int) -> bool:
-    return replica.kafka.logs.dropped == count
+async def has_dropped(replica: KafkaFixture, count: int) -> bool:
+    return replica.kafka.logs.dropped_count == count
 
 
 def a_decision(n: int) -> AccessDecided:

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
 
 from govid.bus.contracts import Topic
-from tests.kafka.house import House, a_request, by_key, header
+from tests.kafka.house import KafkaFixture, a_request, by_key, header
 
 pytestmark = pytest.mark.kafka
 
@@ -35,13 +35,13 @@ def fatal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ty
 
 
 async def test_r7_after_a_fatal_error_the_records_come_again_under_their_ids(
-    replica: House, fatal: type[Exception]
+    replica: KafkaFixture, fatal: type[Exception]
 ) -> None:
     account = uuid4()
-    await replica.healthy()
+    await replica.wait_until_healthy()
     await replica.emit(*(a_request(account, str(n)) for n in range(EVENTS)))
-    await replica.drained()
-    assert replica.kafka._event_producer.rebuilds == 1
+    await replica.wait_until_drained()
+    assert replica.kafka._event_producer.rebuild_count == 1
     records = await replica.read(Topic.VERIFICATION_REQUEST, 2 * EVENTS)
     (sequences,) = by_key(records, lambda record: int(header(record, "ce_sequence") or 0)).values()
     assert sequences == [*range(1, EVENTS + 1)] * 2

@@ -21,20 +21,22 @@ from confluent_kafka.admin import (
 )
 
 from govid.bus import uuid7
-from govid.bus.conservation import Range
+from govid.bus.conservation import AuditRange
 from govid.bus.contracts import AccessDecided, NhsVerificationCompleted, Topic
 from govid.bus.contracts import IdentifierType as Of
-from govid.bus.findings import Finding
-from govid.bus.kafka.archive import reading
-from govid.bus.kafka.proof import KafkaProof, KafkaTally
-from tests.kafka.house import House, a_request, until
+from govid.bus.findings import AuditFinding
+from govid.bus.kafka.archive import open_reader
+from govid.bus.kafka.proof import KafkaAudit, KafkaAuditResult
+from tests.kafka.house import KafkaFixture, a_request, wait_until
 
 pytestmark = pytest.mark.kafka
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-async def prove(replica: House, **options: Any) -> tuple[list[Finding], KafkaTally]:
+async def prove(
+    replica: KafkaFixture, **options: Any
+) -> tuple[list[AuditFinding], KafkaAuditResult]:
     """Prove the receipts of a range, by default of all."""
     born_at = options.pop("born_at", None)
     limits = {
@@ -46,71 +48,77 @@ async def prove(replica: House, **options: Any) -> tuple[list[Finding], KafkaTal
     }
     connection = await asyncpg.connect(replica.settings.database_url)
     try:
-        async with reading(replica.settings.kafka_bootstrap_servers) as archive:
-            proof = KafkaProof(
-                replica.settings, connection, archive, Range.of(**limits), born_at=born_at
+        async with open_reader(replica.settings.kafka_bootstrap_servers) as archive:
+            proof = KafkaAudit(
+                replica.settings,
+                connection,
+                archive,
+                AuditRange.for_period(**limits),
+                broker_started_at=born_at,
             )
-            found = await proof.survey()
+            found = await proof.inspect_topics()
             found += [one async for some in proof.run() for one in some]
-            return found, proof.tally
+            return found, proof.result
     finally:
         await connection.close()
 
 
-def counts(tally: KafkaTally) -> tuple[int, int, int, int]:
+def counts(tally: KafkaAuditResult) -> tuple[int, int, int, int]:
     return tally.proved, tally.expired, tally.forgotten, tally.unplaced
 
 
-async def publish(replica: House, count: int) -> list[UUID]:
+async def publish(replica: KafkaFixture, count: int) -> list[UUID]:
     """Publish requests of one account; return the events' ids in order."""
     account = uuid4()
     await replica.emit(*(a_request(account) for _ in range(count)))
-    await replica.drained()
+    await replica.wait_until_drained()
     rows = await replica.database.reads.fetch(
         "SELECT id FROM bus.event WHERE key = $1 ORDER BY seq", f"verification/{account}"
     )
     return [row["id"] for row in rows]
 
 
-async def place_of(replica: House, event_id: UUID) -> tuple[str, int, int]:
+async def place_of(replica: KafkaFixture, event_id: UUID) -> tuple[str, int, int]:
     row = await replica.database.reads.fetchrow(
         'SELECT topic, partition, "offset" FROM bus.receipt WHERE event_id = $1', event_id
     )
     return row["topic"], row["partition"], row["offset"]
 
 
-async def execute(replica: House, statement: str, *parameters: Any) -> None:
+async def execute(replica: KafkaFixture, statement: str, *parameters: Any) -> None:
     """Do by hand what the bus never does."""
     async with replica.database.reads.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute(statement, *parameters)
 
 
-async def administer(replica: House, deed: Callable[[AdminClient], dict[Any, Any]]) -> None:
+async def administer(
+    replica: KafkaFixture, change: Callable[[AdminClient], dict[Any, Any]]
+) -> None:
     """Do *deed* to the topics, and wait until it is done."""
 
     def do() -> None:
         client = AdminClient({"bootstrap.servers": replica.settings.kafka_bootstrap_servers})
-        [future.result(10) for future in deed(client).values()]
+        [future.result(10) for future in change(client).values()]
 
     await asyncio.to_thread(do)
 
 
-async def test_r11_every_receipt_is_proved_by_its_record(replica: House) -> None:
+async def test_r11_every_receipt_is_proved_by_its_record(replica: KafkaFixture) -> None:
     await publish(replica, 20)
     answer = NhsVerificationCompleted(
         user_id=uuid4(), identifier_type=Of.NHS, is_verified=True, timestamp=NOON
     )
     decision = AccessDecided(timestamp=NOON, resource="r", granted=True, correlation_id="c")
     await replica.emit(answer, decision)
-    await replica.drained()
+    await replica.wait_until_drained()
     found, tally = await prove(replica)
     assert found == []
     assert counts(tally) == (22, 0, 0, 0)
     assert tally.ahead_since is None
 
 
-async def test_r11_a_range_proves_its_own(replica: House) -> None:
+async def test_r11_a_range_proves_its_own(replica: KafkaFixture) -> None:
     await publish(replica, 3)
     await asyncio.sleep(0.002)
     between = datetime.now(UTC)
@@ -119,7 +127,7 @@ async def test_r11_a_range_proves_its_own(replica: House) -> None:
     assert counts((await prove(replica, until=between))[1]) == (3, 0, 0, 0)
 
 
-async def test_r11_a_record_that_was_deleted_from_kafka_is_missed(replica: House) -> None:
+async def test_r11_a_record_that_was_deleted_from_kafka_is_missed(replica: KafkaFixture) -> None:
     first, second, _ = await publish(replica, 3)
     topic, partition, offset = await place_of(replica, second)
     where = f"{topic}/{partition}/{offset - 1}"
@@ -130,7 +138,7 @@ async def test_r11_a_record_that_was_deleted_from_kafka_is_missed(replica: House
     found, tally = await prove(replica)
     (missing,) = found
     assert (missing.count, missing.event_id, missing.place) == (2, first, where)
-    assert missing.line() == (
+    assert missing.format_line() == (
         f"record_missing: Kafka has no record at {where}, where it had acknowledged event {first}, "
         "and 1 more of this topic are gone. To do: `govid outbox replay --unproved --reason '...'` "
         "publishes all again that Kafka has lost, with the same ids."
@@ -138,13 +146,15 @@ async def test_r11_a_record_that_was_deleted_from_kafka_is_missed(replica: House
     assert counts(tally) == (1, 0, 0, 0)
 
 
-async def test_r11_what_kafka_let_go_of_in_its_own_time_is_not_missed(replica: House) -> None:
+async def test_r11_what_kafka_let_go_of_in_its_own_time_is_not_missed(
+    replica: KafkaFixture,
+) -> None:
     ids = await publish(replica, 2)
     topic, partition, offset = await place_of(replica, ids[-1])
     short = ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[short])
     await administer(replica, lambda client: client.incremental_alter_configs([resource]))
-    await until(lambda: is_kept_for(replica, topic, 1.0))
+    await wait_until(lambda: is_kept_for(replica, topic, 1.0))
     await administer(
         replica,
         lambda client: client.delete_records([TopicPartition(topic, partition, offset + 1)]),
@@ -154,7 +164,7 @@ async def test_r11_what_kafka_let_go_of_in_its_own_time_is_not_missed(replica: H
     assert (await prove(replica))[0] == []
 
 
-async def test_r11_another_record_in_the_place_is_found(replica: House) -> None:
+async def test_r11_another_record_in_the_place_is_found(replica: KafkaFixture) -> None:
     first, second = await publish(replica, 2)
     topic, partition, offset = await place_of(replica, first)
     await execute(
@@ -168,21 +178,21 @@ async def test_r11_another_record_in_the_place_is_found(replica: House) -> None:
     assert text in found[0].text
 
 
-async def test_r11_a_topic_that_was_made_anew_has_lost_its_records(replica: House) -> None:
+async def test_r11_a_topic_that_was_made_anew_has_lost_its_records(replica: KafkaFixture) -> None:
     (event_id,) = await publish(replica, 1)
     topic, _, _ = await place_of(replica, event_id)
     await replica.kafka.stop()
     await administer(replica, lambda client: client.delete_topics([topic], operation_timeout=10))
-    await until(lambda: is_gone(replica, topic))
+    await wait_until(lambda: is_gone(replica, topic))
     ((gone,), _) = await prove(replica)
     assert (gone.problem, gone.place, gone.count) == ("topic_missing", topic, 1)
     await administer(replica, lambda client: client.create_topics([NewTopic(topic, 4, 1)]))
-    await until(lambda: is_there(replica, topic))
+    await wait_until(lambda: is_there(replica, topic))
     ((missing,), _) = await prove(replica)
     assert (missing.problem, missing.event_id) == ("record_missing", event_id)
 
 
-async def test_r11_a_record_of_unknown_offset_is_searched_by_its_id(replica: House) -> None:
+async def test_r11_a_record_of_unknown_offset_is_searched_by_its_id(replica: KafkaFixture) -> None:
     present, _ = await publish(replica, 2)
     await execute(replica, 'UPDATE bus.receipt SET "offset" = -1 WHERE event_id = $1', present)
     assert counts((await prove(replica))[1]) == (2, 0, 0, 0)
@@ -190,7 +200,9 @@ async def test_r11_a_record_of_unknown_offset_is_searched_by_its_id(replica: Hou
     assert counts((await prove(replica))[1]) == (1, 0, 0, 1)
 
 
-async def test_r11_an_earlier_life_of_a_broker_that_forgets_proves_nothing(replica: House) -> None:
+async def test_r11_an_earlier_life_of_a_broker_that_forgets_proves_nothing(
+    replica: KafkaFixture,
+) -> None:
     await publish(replica, 2)
     await asyncio.sleep(0.002)
     born_at = datetime.now(UTC)
@@ -198,7 +210,7 @@ async def test_r11_an_earlier_life_of_a_broker_that_forgets_proves_nothing(repli
     assert (found, counts(tally)) == ([], (0, 0, 2, 0))
 
 
-async def test_r11_rows_that_were_deleted_are_seen_in_kafka(replica: House) -> None:
+async def test_r11_rows_that_were_deleted_are_seen_in_kafka(replica: KafkaFixture) -> None:
     ids = await publish(replica, 4)
     gone = ids[1:3]
     topic, partition, offset = await place_of(replica, gone[0])
@@ -212,10 +224,10 @@ async def test_r11_rows_that_were_deleted_are_seen_in_kafka(replica: House) -> N
     assert tally.ahead_since is None
 
 
-async def test_r14_what_others_published_is_no_ones_loss(replica: House) -> None:
-    await replica.healthy()
+async def test_r14_what_others_published_is_no_ones_loss(replica: KafkaFixture) -> None:
+    await replica.wait_until_healthy()
     async with replica.external_producer() as producer:
-        topic = replica.wire(Topic.VERIFICATION_RESULT)
+        topic = replica.wire_name(Topic.VERIFICATION_RESULT)
         theirs = [("ce_id", str(uuid7()).encode()), ("ce_source", b"/elsewhere")]
         await producer.send_and_wait(topic, b"{}", partition=0, headers=theirs)
         await producer.send_and_wait(topic, b"{}", partition=0)
@@ -223,20 +235,22 @@ async def test_r14_what_others_published_is_no_ones_loss(replica: House) -> None
     assert (found, tally.records_read) == ([], 2)
 
 
-async def test_r11_a_topic_with_more_partitions_than_yesterday_is_found(replica: House) -> None:
+async def test_r11_a_topic_with_more_partitions_than_yesterday_is_found(
+    replica: KafkaFixture,
+) -> None:
     await publish(replica, 1)
-    topic = replica.wire(Topic.VERIFICATION_REQUEST)
+    topic = replica.wire_name(Topic.VERIFICATION_REQUEST)
     await administer(replica, lambda client: client.create_partitions([NewPartitions(topic, 6)]))
-    await until(lambda: has_partitions(replica, topic, 6))
+    await wait_until(lambda: has_partitions(replica, topic, 6))
     ((finding,), tally) = await prove(replica)
     assert finding.text == f"topic {topic} has 6 partitions and had 4 when it was first seen"
     assert tally.proved == 1
 
 
 async def test_r11_the_in_memory_cluster_can_be_read_as_well(
-    replica: House, mock_cluster: str
+    replica: KafkaFixture, mock_cluster: str
 ) -> None:
-    await replica.healthy()
+    await replica.wait_until_healthy()
     replica.settings = msgspec.structs.replace(
         replica.settings, kafka_bootstrap_servers=mock_cluster, kafka_prefix=""
     )
@@ -246,20 +260,20 @@ async def test_r11_the_in_memory_cluster_can_be_read_as_well(
     assert ([one.problem for one in found], tally.records_read) == ([], 1)
 
 
-async def is_kept_for(replica: House, topic: str, seconds: float) -> bool:
-    async with reading(replica.settings.kafka_bootstrap_servers) as archive:
-        return (await archive.keeping([topic]))[topic].seconds == seconds
+async def is_kept_for(replica: KafkaFixture, topic: str, seconds: float) -> bool:
+    async with open_reader(replica.settings.kafka_bootstrap_servers) as archive:
+        return (await archive.fetch_retention([topic]))[topic].seconds == seconds
 
 
-async def has_partitions(replica: House, topic: str, count: int) -> bool:
-    async with reading(replica.settings.kafka_bootstrap_servers) as archive:
-        return (await archive.partitions()).get(topic) == count
+async def has_partitions(replica: KafkaFixture, topic: str, count: int) -> bool:
+    async with open_reader(replica.settings.kafka_bootstrap_servers) as archive:
+        return (await archive.fetch_partition_counts()).get(topic) == count
 
 
-async def is_gone(replica: House, topic: str) -> bool:
+async def is_gone(replica: KafkaFixture, topic: str) -> bool:
     return not await is_there(replica, topic)
 
 
-async def is_there(replica: House, topic: str) -> bool:
-    async with reading(replica.settings.kafka_bootstrap_servers) as archive:
-        return topic in await archive.partitions()
+async def is_there(replica: KafkaFixture, topic: str) -> bool:
+    async with open_reader(replica.settings.kafka_bootstrap_servers) as archive:
+        return topic in await archive.fetch_partition_counts()

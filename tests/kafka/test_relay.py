@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from govid.bus import Cause
-from govid.bus.consumers import RELAY, bucket_of
+from govid.bus import OperationContext
+from govid.bus.consumers import RELAY, bucket_for_key
 from govid.bus.contracts import (
     AccessDecided,
     AppointmentRequested,
@@ -16,15 +16,17 @@ from govid.bus.contracts import (
     Topic,
 )
 from govid.bus.kafka.codec import partition_for
-from tests.kafka.house import House, a_request, by_key, header, until
+from tests.kafka.house import KafkaFixture, a_request, by_key, header, wait_until
 
 pytestmark = pytest.mark.kafka
 
 
-async def test_r15_a_record_is_a_cloud_event_in_binary_mode(replica: House) -> None:
+async def test_r15_a_record_is_a_cloud_event_in_binary_mode(replica: KafkaFixture) -> None:
     account = UUID("019d0000-0000-7000-8000-000000000001")
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    cause = Cause(correlation_id="c-42", causation_id=UUID(int=7), traceparent=traceparent)
+    cause = OperationContext(
+        correlation_id="c-42", causation_id=UUID(int=7), traceparent=traceparent
+    )
     await replica.emit(a_request(account), cause=cause)
     (record,) = await replica.read(Topic.VERIFICATION_REQUEST, 1)
     row = await replica.database.reads.fetchrow("SELECT id, occurred_at FROM bus.event")
@@ -50,10 +52,10 @@ async def test_r15_a_record_is_a_cloud_event_in_binary_mode(replica: House) -> N
     )
 
 
-async def test_r3_each_key_arrives_in_order_on_its_own_partition(replica: House) -> None:
+async def test_r3_each_key_arrives_in_order_on_its_own_partition(replica: KafkaFixture) -> None:
     accounts = [uuid4() for _ in range(20)]
-    await replica.healthy()
-    async with replica.uow.begin(Cause(correlation_id="c")) as tx:
+    await replica.wait_until_healthy()
+    async with replica.uow.begin(OperationContext(correlation_id="c")) as tx:
         [tx.emit(a_request(account, str(n))) for n in range(10) for account in accounts]
     records = await replica.read(Topic.VERIFICATION_REQUEST, 200)
     sequences = by_key(records, lambda record: header(record, "ce_sequence"))
@@ -63,9 +65,9 @@ async def test_r3_each_key_arrives_in_order_on_its_own_partition(replica: House)
     }
 
 
-async def test_r11_a_receipt_says_where_the_record_is(replica: House) -> None:
+async def test_r11_a_receipt_says_where_the_record_is(replica: KafkaFixture) -> None:
     await replica.emit(*(a_request(uuid4()) for _ in range(5)))
-    await replica.drained()
+    await replica.wait_until_drained()
     records = await replica.read(Topic.VERIFICATION_REQUEST, 5)
     rows = await replica.database.reads.fetch(
         'SELECT event_id::text, outcome, topic, partition, "offset" FROM bus.receipt'
@@ -75,7 +77,7 @@ async def test_r11_a_receipt_says_where_the_record_is(replica: House) -> None:
     )
 
 
-async def test_r6_a_refused_record_parks_its_key_and_nothing_else(replica: House) -> None:
+async def test_r6_a_refused_record_parks_its_key_and_nothing_else(replica: KafkaFixture) -> None:
     unlucky, lucky = uuid4(), uuid4()
     await replica.emit(
         an_appointment(unlucky, reason="x" * 1_200_000),
@@ -84,34 +86,34 @@ async def test_r6_a_refused_record_parks_its_key_and_nothing_else(replica: House
     )
     records = await replica.read(Topic.APPOINTMENT_REQUEST, 3)
     assert [record.key.decode() for record in records] == [str(lucky)] * 3
-    await until(lambda: has_rows(replica, "parked"))
+    await wait_until(lambda: has_rows(replica, "parked"))
     row = await replica.database.reads.fetchrow(
         "SELECT key, until = 'infinity' AS for_good, reason, error_class FROM bus.parked"
     )
     assert tuple(row) == (
         f"appointment/{unlucky}", True, "refused", "aiokafka.errors.MessageSizeTooLargeError"
     )  # fmt: skip
-    await until(lambda: owes(replica, 2))
+    await wait_until(lambda: has_pending(replica, 2))
     assert await replica.count("dead") == 0
 
 
-async def test_r6_a_refused_record_without_a_key_is_dead(replica: House) -> None:
+async def test_r6_a_refused_record_without_a_key_is_dead(replica: KafkaFixture) -> None:
     await replica.emit(a_decision("x" * 1_200_000), a_decision("small"))
     records = await replica.read(Topic.ACCESS, 1)
     assert msgspec.json.decode(records[0].value)["resource"] == "small"
-    await until(lambda: has_rows(replica, "dead"))
+    await wait_until(lambda: has_rows(replica, "dead"))
     assert await replica.database.reads.fetchval("SELECT reason FROM bus.dead") == "refused"
-    await until(lambda: owes(replica, 0))
+    await wait_until(lambda: has_pending(replica, 0))
 
 
-async def test_r4_what_was_sent_under_a_lost_lease_is_not_struck_off(replica: House) -> None:
+async def test_r4_what_was_sent_under_a_lost_lease_is_not_struck_off(replica: KafkaFixture) -> None:
     account = uuid4()
-    await replica.healthy()
-    await until(lambda: owns(replica, account))
+    await replica.wait_until_healthy()
+    await wait_until(lambda: owns(replica, account))
     # Another replica takes the bucket over, and this one does not know yet.
     await replica.database.reads.execute(
         "UPDATE bus.lease SET owner = gen_random_uuid(), epoch = epoch + 1 WHERE bucket = $1",
-        bucket_of(f"verification/{account}"),
+        bucket_for_key(f"verification/{account}"),
     )
     await replica.emit(a_request(account))
     await replica.read(Topic.VERIFICATION_REQUEST, 1)
@@ -120,7 +122,7 @@ async def test_r4_what_was_sent_under_a_lost_lease_is_not_struck_off(replica: Ho
     assert await replica.count("delivery", f"subscriber = '{RELAY}'") == 1
 
 
-async def test_r3_two_topics_of_one_stream_share_its_numbers(replica: House) -> None:
+async def test_r3_two_topics_of_one_stream_share_its_numbers(replica: KafkaFixture) -> None:
     account = uuid4()
     answer = NhsVerificationCompleted(
         user_id=account,
@@ -136,16 +138,16 @@ async def test_r3_two_topics_of_one_stream_share_its_numbers(replica: House) -> 
     assert header(result, "ce_type") == "nhs.verification.completed.v1"
 
 
-async def has_rows(replica: House, table: str) -> bool:
+async def has_rows(replica: KafkaFixture, table: str) -> bool:
     return await replica.count(table) > 0
 
 
-async def owes(replica: House, count: int) -> bool:
+async def has_pending(replica: KafkaFixture, count: int) -> bool:
     return await replica.count("delivery", f"subscriber = '{RELAY}'") == count
 
 
-async def owns(replica: House, account: UUID) -> bool:
-    return bucket_of(f"verification/{account}") in replica.leases.owned(RELAY)
+async def owns(replica: KafkaFixture, account: UUID) -> bool:
+    return bucket_for_key(f"verification/{account}") in replica.leases.owned_epochs(RELAY)
 
 
 def an_appointment(account: UUID, reason: str) -> AppointmentRequested:

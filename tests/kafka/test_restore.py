@@ -23,7 +23,7 @@ from govid.bus.contracts import AppointmentDecided, Topic
 from govid.gateway.cli.group import commands
 from tests.backends import kafka, postgres
 from tests.conftest import unavailable
-from tests.kafka.house import MODULE, House, a_request, by_key, header, until
+from tests.kafka.house import MODULE, KafkaFixture, a_request, by_key, header, wait_until
 from tests.unit.cli.golden import PLAIN
 
 pytestmark = pytest.mark.kafka
@@ -72,9 +72,9 @@ def govid(
 
 
 @asynccontextmanager
-async def running(settings: BusSettings) -> AsyncIterator[House]:
-    async with Database(settings) as database, House(settings, database).open() as replica:
-        await replica.healthy()
+async def running(settings: BusSettings) -> AsyncIterator[KafkaFixture]:
+    async with Database(settings) as database, KafkaFixture(settings, database).run() as replica:
+        await replica.wait_until_healthy()
         yield replica
 
 
@@ -93,15 +93,15 @@ async def test_r11_after_a_restore_kafka_is_ahead_and_the_way_back_is_known(
     backup = f"{name}_backup"
     async with running(settings) as replica:
         await replica.emit(*(a_request(uuid4()) for _ in range(5)))
-        await replica.drained()
+        await replica.wait_until_drained()
     await copy(postgres_server, name, backup)
     since = datetime.now(UTC)
     async with running(settings) as replica:
         await replica.emit(*(a_request(uuid4()) for _ in range(8)))
         async with replica.external_producer() as producer:
             await producer.send_and_wait(Topic.DEATH_NOTIFICATION.value, DEATH, partition=0)
-        await replica.drained()
-        await until(lambda: took_in(replica, 1))
+        await replica.wait_until_drained()
+        await wait_until(lambda: took_in(replica, 1))
     sound = await govid("govid outbox verify")
     assert sound.exit_code == 0, sound.output
 
@@ -123,9 +123,9 @@ async def test_r11_after_a_restore_kafka_is_ahead_and_the_way_back_is_known(
     accepted = await govid("govid topics accept-ahead --reason 'restored from a backup' --yes")
     assert accepted.exit_code == 0, accepted.output
     async with running(settings) as replica:
-        await until(lambda: took_in(replica, 1))
+        await wait_until(lambda: took_in(replica, 1))
         await replica.emit(a_request(uuid4()))
-        await replica.drained()
+        await replica.wait_until_drained()
     behind = await govid("govid outbox verify --json")
     assert {one["problem"] for one in json.loads(behind.stdout)["findings"]} <= {
         "kafka_ahead", "record_unknown",
@@ -142,7 +142,7 @@ async def test_r11_one_deleted_event_is_brought_back_from_a_backup(
     backup = f"{name}_backup"
     async with running(settings) as replica:
         await replica.emit(a_request(uuid4()))
-        await replica.drained()
+        await replica.wait_until_drained()
         event_id = await replica.database.reads.fetchval("SELECT id FROM bus.event")
     await copy(postgres_server, name, backup)
     connection = await asyncpg.connect(settings.database_url)
@@ -164,7 +164,7 @@ async def test_a11_commands_publish_to_a_topic_with_more_partitions_and_one_acce
 ) -> None:
     async with running(settings) as replica:
         await replica.emit(a_request(uuid4()))
-        await replica.drained()
+        await replica.wait_until_drained()
         # As if it had been seen with fewer.
         await replica.database.reads.execute(
             "UPDATE bus.topic SET partitions = 3 WHERE name = $1", Topic.VERIFICATION_REQUEST.value
@@ -202,9 +202,9 @@ async def test_f17_one_command_publishes_again_all_that_deleted_topics_held(
         for _ in range(3):
             await replica.emit(*(a_request(account) for account in accounts))
             await replica.emit(*(a_decision(account) for account in accounts))
-        await replica.drained()
+        await replica.wait_until_drained()
         await delete(settings, gone)
-        await until(lambda: created_again(replica, len(gone)))
+        await wait_until(lambda: created_again(replica, len(gone)))
         verified = await govid("govid outbox verify")
         named = [line for line in verified.stdout.splitlines() if line.startswith("record_missing")]
         assert verified.exit_code == 5
@@ -214,7 +214,7 @@ async def test_f17_one_command_publishes_again_all_that_deleted_topics_held(
         assert json.loads(counted.stdout)["deliveries"] == 60 * len(gone)
         mended = await govid("govid outbox replay --unproved --reason 'topics deleted' --yes")
         assert mended.exit_code == 0, mended.output
-        await replica.drained()
+        await replica.wait_until_drained()
         clean = await govid("govid outbox verify")
         assert clean.exit_code == 0, clean.output
         again = await govid("govid outbox replay --unproved --reason 'topics deleted' --yes")
@@ -240,8 +240,8 @@ async def delete(settings: BusSettings, topics: tuple[Topic, ...]) -> None:
     await admin.close()
 
 
-async def created_again(replica: House, count: int) -> bool:
-    return replica.kafka.topics.created_again == count and not replica.kafka.topics.missing
+async def created_again(replica: KafkaFixture, count: int) -> bool:
+    return replica.kafka.topics.recreated_count == count and not replica.kafka.topics.missing
 
 
 async def bring_back(event_id: UUID, source: str, target: str) -> None:
@@ -276,5 +276,5 @@ async def drop(server: str, name: str) -> None:
     await postgres.drop(server, postgres.url_of(server, name))
 
 
-async def took_in(replica: House, count: int) -> bool:
+async def took_in(replica: KafkaFixture, count: int) -> bool:
     return await replica.count("delivery", f"subscriber = '{MODULE}'") == count

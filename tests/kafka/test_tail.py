@@ -10,47 +10,50 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from click.testing import CliRunner
 
 from govid.bus.contracts import Topic
-from govid.bus.kafka.tail import publish, watching
+from govid.bus.kafka.tail import open_tail, publish_record
 from govid.gateway.cli.group import commands
-from tests.kafka.house import House, a_request
+from tests.kafka.house import KafkaFixture, a_request
 from tests.unit.cli.golden import PLAIN
 
 
-async def test_it_ends_at_the_newest_record_that_was_there(replica: House) -> None:
+async def test_it_ends_at_the_newest_record_that_was_there(replica: KafkaFixture) -> None:
     await replica.emit(*(a_request(uuid4(), label) for label in "123"))
-    await replica.drained()
+    await replica.wait_until_drained()
     address = replica.settings.kafka_bootstrap_servers
-    full, empty = replica.wire(Topic.VERIFICATION_REQUEST), replica.wire(Topic.VERIFICATION_RESULT)
+    full, empty = (
+        replica.wire_name(Topic.VERIFICATION_REQUEST),
+        replica.wire_name(Topic.VERIFICATION_RESULT),
+    )
     ago = datetime.now(UTC) - timedelta(hours=1)
     async with (
         asyncio.timeout(30),
-        watching(address, [full, empty], since=ago, from_start=False, to_end=True) as records,
+        open_tail(address, [full, empty], since=ago, from_start=False, to_end=True) as records,
     ):
-        await publish(address, full, "later", b"later")
+        await publish_record(address, full, "later", b"later")
         assert [record.topic async for record in records] == [full] * 3
 
 
 async def test_a_topic_that_does_not_exist_is_reported_and_followed_once_it_does(
-    kafka_address: str, replica: House
+    kafka_address: str, replica: KafkaFixture
 ) -> None:
-    topic, later = replica.wire(Topic.VERIFICATION_REQUEST), f"later-{uuid4()}"
+    topic, later = replica.wire_name(Topic.VERIFICATION_REQUEST), f"later-{uuid4()}"
     await replica.emit(a_request(uuid4(), "before"))
-    await replica.drained()
+    await replica.wait_until_drained()
     absent: list[str] = []
     async with (
         asyncio.timeout(60),
-        watching(
+        open_tail(
             kafka_address, [topic, later], since=None, from_start=False, on_missing=absent.extend
         ) as records,
     ):
         assert absent == [later]
-        await publish(kafka_address, topic, None, b"first")
+        await publish_record(kafka_address, topic, None, b"first")
         assert (await anext(records)).value == b"first"
         await created(kafka_address, later)
-        await publish(kafka_address, later, None, b"second")
+        await publish_record(kafka_address, later, None, b"second")
         assert (await anext(records)).value == b"second"
         # Who was followed before goes on where it was.
-        await publish(kafka_address, topic, None, b"third")
+        await publish_record(kafka_address, topic, None, b"third")
         assert (await anext(records)).value == b"third"
 
 
@@ -59,7 +62,7 @@ async def test_where_no_topic_exists_the_end_is_at_once(kafka_address: str) -> N
     name = f"never-{uuid4()}"
     async with (
         asyncio.timeout(30),
-        watching(
+        open_tail(
             kafka_address,
             [name],
             since=None,

@@ -12,14 +12,14 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
 from govid.bus import BusSettings, Database, uuid7
-from govid.bus.acts import Acts, Signature
+from govid.bus.acts import OperatorActions, OperatorSignature
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import Topic
-from govid.bus.kafka.acceptance import PartitionSwitch, RelayBusy, SwitchRunning
-from govid.bus.kafka.archive import Archive, reading
+from govid.bus.kafka.acceptance import PartitionSwitch, RelayBusy, SwitchInProgress
+from govid.bus.kafka.archive import TopicReader, open_reader
 from govid.bus.kafka.codec import partition_for
 from govid.bus.kafka.topics_admin import dead_letter_topic
-from tests.kafka.house import House, a_request, by_key, header, until
+from tests.kafka.house import KafkaFixture, a_request, by_key, header, wait_until
 
 pytestmark = pytest.mark.kafka
 
@@ -28,7 +28,7 @@ NOTICE = (
     b'{"identifierType":"NIN","identifierValue":"AB123456C","timestamp":"2026-01-05T14:30:00Z"}'
 )
 OTHER_NOTICE = NOTICE.replace(b"AB123456C", b"AB123457C")
-WHY = Signature(operator="tests", reason="more consumers")
+WHY = OperatorSignature(operator="tests", reason="more consumers")
 
 
 @asynccontextmanager
@@ -41,18 +41,18 @@ async def administering(settings: BusSettings) -> AsyncIterator[AIOKafkaAdminCli
         await admin.close()
 
 
-async def grow(replica: House, topic: str, partitions: int) -> None:
+async def grow(replica: KafkaFixture, topic: str, partitions: int) -> None:
     """Give a topic more partitions, and wait until the replica has noticed."""
     async with administering(replica.settings) as admin:
         await admin.create_partitions({topic: NewPartitions(partitions)})
-    await until(lambda: has_seen(replica, topic, partitions))
+    await wait_until(lambda: has_seen(replica, topic, partitions))
 
 
-async def has_seen(replica: House, topic: str, partitions: int) -> bool:
-    return replica.kafka.topics.present.get(topic) == partitions
+async def has_seen(replica: KafkaFixture, topic: str, partitions: int) -> bool:
+    return replica.kafka.topics.present_counts.get(topic) == partitions
 
 
-async def remembered(replica: House, topic: str) -> Any:
+async def remembered(replica: KafkaFixture, topic: str) -> Any:
     query = "SELECT partitions FROM bus.topic WHERE name = $1"
     return await replica.database.reads.fetchval(query, topic)
 
@@ -71,13 +71,13 @@ async def test_r3_a_topic_that_was_there_keeps_its_number_of_partitions(
     name = kafka_settings.wire_name(Topic.VERIFICATION_REQUEST)
     async with Database(kafka_settings) as database, administering(kafka_settings) as admin:
         await admin.create_topics([NewTopic(name, 7, 1)])
-        async with House(kafka_settings, database).open() as replica:
+        async with KafkaFixture(kafka_settings, database).run() as replica:
             await replica.emit(a_request(ACCOUNT, "before"))
-            await replica.drained()
+            await replica.wait_until_drained()
             assert replica.kafka.mismatches == {}
         await admin.create_partitions({name: NewPartitions(9)})
-        async with House(kafka_settings, database).open() as replica:
-            await until(lambda: has_seen(replica, name, 9))
+        async with KafkaFixture(kafka_settings, database).run() as replica:
+            await wait_until(lambda: has_seen(replica, name, 9))
             assert replica.kafka.mismatches == {name: (7, 9)}
             await replica.emit(a_request(ACCOUNT, "after"))
             records = await replica.read(Topic.VERIFICATION_REQUEST, 2)
@@ -95,10 +95,10 @@ async def test_r3_a_topic_that_was_there_keeps_its_number_of_partitions(
     ],
 )
 async def test_a11_more_partitions_of_a_published_topic_are_reported_while_it_runs(
-    replica: House, topic: Topic
+    replica: KafkaFixture, topic: Topic
 ) -> None:
-    await replica.healthy()
-    name = replica.wire(topic)
+    await replica.wait_until_healthy()
+    name = replica.wire_name(topic)
     await grow(replica, name, 6)
     assert replica.kafka.topics_state == "changed"
     assert replica.kafka.mismatches == {name: (4, 6)}
@@ -107,19 +107,19 @@ async def test_a11_more_partitions_of_a_published_topic_are_reported_while_it_ru
 
 @pytest.mark.parametrize("suffix", ["", ".dlq"])
 async def test_a11_more_partitions_of_a_topic_that_is_only_read_do_not_matter(
-    replica: House, suffix: str
+    replica: KafkaFixture, suffix: str
 ) -> None:
-    await replica.healthy()
-    name = replica.wire(Topic.DEATH_NOTIFICATION) + suffix
-    assert suffix == "" or name == dead_letter_topic(replica.wire(Topic.DEATH_NOTIFICATION))
+    await replica.wait_until_healthy()
+    name = replica.wire_name(Topic.DEATH_NOTIFICATION) + suffix
+    assert suffix == "" or name == dead_letter_topic(replica.wire_name(Topic.DEATH_NOTIFICATION))
     await grow(replica, name, 6)
     assert replica.kafka.topics_state == "ok"
-    await until(lambda: remembers(replica, name, 6))
+    await wait_until(lambda: remembers(replica, name, 6))
 
 
-async def test_a11_a_notice_in_a_partition_that_is_new_is_read(replica: House) -> None:
-    await replica.healthy()
-    name = replica.wire(Topic.DEATH_NOTIFICATION)
+async def test_a11_a_notice_in_a_partition_that_is_new_is_read(replica: KafkaFixture) -> None:
+    await replica.wait_until_healthy()
+    name = replica.wire_name(Topic.DEATH_NOTIFICATION)
     await grow(replica, name, 6)
     async with replica.external_producer() as producer:
         await producer.send_and_wait(name, b"{}", partition=5)
@@ -128,12 +128,12 @@ async def test_a11_a_notice_in_a_partition_that_is_new_is_read(replica: House) -
 
 
 async def test_a11_the_new_number_is_accepted_under_traffic_without_a_restart(
-    replica: House, connection: Any
+    replica: KafkaFixture, connection: Any
 ) -> None:
     accounts = [uuid4() for _ in range(16)]
-    name = replica.wire(Topic.VERIFICATION_REQUEST)
+    name = replica.wire_name(Topic.VERIFICATION_REQUEST)
     await replica.emit(*(a_request(account) for account in accounts))
-    await replica.drained()
+    await replica.wait_until_drained()
     await grow(replica, name, 32)
 
     async def traffic() -> None:
@@ -141,10 +141,12 @@ async def test_a11_the_new_number_is_accepted_under_traffic_without_a_restart(
             await replica.emit(*(a_request(account) for account in accounts))
 
     emitting = asyncio.create_task(traffic())
-    before = await PartitionSwitch(connection, Acts(connection, replica.outbox)).run(name, 32, WHY)
+    before = await PartitionSwitch(connection, OperatorActions(connection, replica.outbox)).run(
+        name, 32, WHY
+    )
     await emitting
     await replica.emit(*(a_request(account) for account in accounts))
-    await replica.drained()
+    await replica.wait_until_drained()
     records = await replica.read(Topic.VERIFICATION_REQUEST, 16 * 42)
     assert before == 4
     assert replica.kafka.topics_state == "ok"
@@ -176,23 +178,26 @@ async def test_a10_a_topic_that_was_deleted_is_created_again_as_it_was(
     async with (
         Database(settings) as database,
         administering(settings) as admin,
-        reading(settings.kafka_bootstrap_servers) as archive,
+        open_reader(settings.kafka_bootstrap_servers) as archive,
     ):
         await admin.create_topics([NewTopic(name, partitions, 1)])
-        async with House(settings, database).open() as one, House(settings, database).open():
-            await one.healthy()
+        async with (
+            KafkaFixture(settings, database).run() as one,
+            KafkaFixture(settings, database).run(),
+        ):
+            await one.wait_until_healthy()
             await admin.delete_topics([name])
-            await until(lambda: was_created_again(caplog, name))
-            await until(lambda: has_seen(one, name, partitions))
+            await wait_until(lambda: was_created_again(caplog, name))
+            await wait_until(lambda: has_seen(one, name, partitions))
             # A broker tells of a topic a moment after the controller has made it.
-            await until(lambda: kafka_has(archive, name, partitions))
-            await until(lambda: is_state(one, "ok"))
+            await wait_until(lambda: kafka_has(archive, name, partitions))
+            await wait_until(lambda: is_state(one, "ok"))
     created = [record for record in caplog.records if record.message == "kafka.topic_created_again"]
     assert [vars(record)["partitions"] for record in created] == [partitions]
 
 
-async def kafka_has(archive: Archive, topic: str, partitions: int) -> bool:
-    return (await archive.partitions()).get(topic) == partitions
+async def kafka_has(archive: TopicReader, topic: str, partitions: int) -> bool:
+    return (await archive.fetch_partition_counts()).get(topic) == partitions
 
 
 async def was_created_again(caplog: pytest.LogCaptureFixture, topic: str) -> bool:
@@ -210,23 +215,23 @@ async def test_a10_a_notice_to_a_topic_that_was_created_again_is_read(
     async with (
         Database(settings) as database,
         administering(settings) as admin,
-        House(settings, database).open() as replica,
+        KafkaFixture(settings, database).run() as replica,
     ):
-        await replica.healthy()
+        await replica.wait_until_healthy()
         async with replica.external_producer() as producer:
             for _ in range(3):
                 await producer.send_and_wait(name, NOTICE, partition=0)
-        await until(lambda: took_in(replica, 3))
+        await wait_until(lambda: took_in(replica, 3))
         await admin.delete_topics([name])
-        await until(lambda: was_created_again(caplog, name))
+        await wait_until(lambda: was_created_again(caplog, name))
         async with replica.external_producer() as producer:
             await producer.send_and_wait(
                 name, OTHER_NOTICE, partition=0, headers=[("ce_id", b"another")]
             )
-        await until(lambda: took_in(replica, 4))
+        await wait_until(lambda: took_in(replica, 4))
 
 
-async def took_in(replica: House, count: int) -> bool:
+async def took_in(replica: KafkaFixture, count: int) -> bool:
     return await replica.count("event", "type = 'hmrc.death.notified'") == count
 
 
@@ -237,11 +242,13 @@ def moved(account: UUID, partitions: list[int]) -> list[tuple[int, int]]:
     return [(n, old if n <= last_old else new) for n in range(1, 43)]
 
 
-async def test_a11_the_action_is_recorded_with_its_reason(replica: House, connection: Any) -> None:
-    await replica.healthy()
-    name = replica.wire(Topic.APPOINTMENT_REQUEST)
+async def test_a11_the_action_is_recorded_with_its_reason(
+    replica: KafkaFixture, connection: Any
+) -> None:
+    await replica.wait_until_healthy()
+    name = replica.wire_name(Topic.APPOINTMENT_REQUEST)
     await grow(replica, name, 5)
-    await PartitionSwitch(connection, Acts(connection, replica.outbox)).run(name, 5, WHY)
+    await PartitionSwitch(connection, OperatorActions(connection, replica.outbox)).run(name, 5, WHY)
     payload = await connection.fetchval(
         "SELECT payload::text FROM bus.event WHERE key = 'operator/topics'"
     )
@@ -254,14 +261,14 @@ async def test_a11_the_action_is_recorded_with_its_reason(replica: House, connec
         "partitionsBefore": 4,
         "partitions": 5,
     }
-    await until(lambda: is_state(replica, "ok"))
+    await wait_until(lambda: is_state(replica, "ok"))
 
 
 async def test_a11_a_frozen_replica_strikes_nothing_off_after_the_switch(
-    replica: House, connection: Any
+    replica: KafkaFixture, connection: Any
 ) -> None:
-    await replica.healthy()
-    name = replica.wire(Topic.VERIFICATION_REQUEST)
+    await replica.wait_until_healthy()
+    name = replica.wire_name(Topic.VERIFICATION_REQUEST)
     frozen = uuid7()
     await connection.execute(
         "INSERT INTO bus.lease (subscriber, bucket, owner, epoch, until)"
@@ -270,7 +277,7 @@ async def test_a11_a_frozen_replica_strikes_nothing_off_after_the_switch(
         RELAY,
         frozen,
     )
-    await PartitionSwitch(connection, Acts(connection, replica.outbox)).run(name, 5, WHY)
+    await PartitionSwitch(connection, OperatorActions(connection, replica.outbox)).run(name, 5, WHY)
     rows = await connection.fetch(
         "SELECT subscriber, epoch FROM bus.lease WHERE owner = $1 ORDER BY 1", frozen
     )
@@ -278,10 +285,10 @@ async def test_a11_a_frozen_replica_strikes_nothing_off_after_the_switch(
 
 
 async def test_a11_what_a_replica_still_has_under_way_keeps_the_old_number(
-    replica: House, connection: Any
+    replica: KafkaFixture, connection: Any
 ) -> None:
-    await replica.healthy()
-    name = replica.wire(Topic.VERIFICATION_REQUEST)
+    await replica.wait_until_healthy()
+    name = replica.wire_name(Topic.VERIFICATION_REQUEST)
     busy = uuid7()
     await connection.execute(
         "INSERT INTO bus.replica (id, lock_key, until) VALUES ($1, 1, now() + interval '1 min')",
@@ -294,42 +301,46 @@ async def test_a11_what_a_replica_still_has_under_way_keeps_the_old_number(
         busy,
     )
     lock = await connection.fetchval("SELECT pg_advisory_lock(1) IS NULL")
-    switch = PartitionSwitch(connection, Acts(connection, replica.outbox), patience_seconds=0.5)
+    switch = PartitionSwitch(
+        connection, OperatorActions(connection, replica.outbox), timeout_seconds=0.5
+    )
     with pytest.raises(RelayBusy):
         await switch.run(name, 5, WHY)
     assert lock is False
     assert await remembered(replica, name) == 4
     # The topic rests no longer.
     await replica.emit(a_request(ACCOUNT))
-    await replica.drained()
+    await replica.wait_until_drained()
 
 
 async def test_a11_two_operators_cannot_switch_one_topic_at_once(
-    replica: House, connection: Any
+    replica: KafkaFixture, connection: Any
 ) -> None:
-    await replica.healthy()
-    name = replica.wire(Topic.VERIFICATION_REQUEST)
+    await replica.wait_until_healthy()
+    name = replica.wire_name(Topic.VERIFICATION_REQUEST)
     await connection.execute(
         "UPDATE bus.topic SET switching_to = 5, switching_until = now() + interval '1 min'"
         " WHERE name = $1",
         name,
     )
-    with pytest.raises(SwitchRunning):
-        await PartitionSwitch(connection, Acts(connection, replica.outbox)).run(name, 5, WHY)
+    with pytest.raises(SwitchInProgress):
+        await PartitionSwitch(connection, OperatorActions(connection, replica.outbox)).run(
+            name, 5, WHY
+        )
 
 
 async def test_a11_a_switch_whose_command_was_killed_ends_by_itself(
-    replica: House, connection: Any
+    replica: KafkaFixture, connection: Any
 ) -> None:
-    await replica.healthy()
+    await replica.wait_until_healthy()
     await connection.execute(
         "UPDATE bus.topic SET switching_to = 5, change = 1,"
         " switching_until = now() + interval '6 s' WHERE name = $1",
-        replica.wire(Topic.VERIFICATION_REQUEST),
+        replica.wire_name(Topic.VERIFICATION_REQUEST),
     )
-    await until(lambda: rests(replica))
+    await wait_until(lambda: rests(replica))
     await replica.emit(a_request(ACCOUNT))
-    await replica.drained()
+    await replica.wait_until_drained()
     (record,) = await replica.read(Topic.VERIFICATION_REQUEST, 1)
     assert record.timestamp >= await connection.fetchval(
         "SELECT (extract(epoch from switching_until) * 1000)::bigint FROM bus.topic"
@@ -337,13 +348,13 @@ async def test_a11_a_switch_whose_command_was_killed_ends_by_itself(
     )
 
 
-async def rests(replica: House) -> bool:
-    return replica.kafka.topics.switching == {replica.wire(Topic.VERIFICATION_REQUEST)}
+async def rests(replica: KafkaFixture) -> bool:
+    return replica.kafka.topics.switching == {replica.wire_name(Topic.VERIFICATION_REQUEST)}
 
 
-async def is_state(replica: House, state: str) -> bool:
+async def is_state(replica: KafkaFixture, state: str) -> bool:
     return replica.kafka.topics_state == state
 
 
-async def remembers(replica: House, topic: str, partitions: int) -> bool:
+async def remembers(replica: KafkaFixture, topic: str, partitions: int) -> bool:
     return await remembered(replica, topic) == partitions

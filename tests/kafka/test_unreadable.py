@@ -20,7 +20,7 @@ from tests.backends import kafka, kafka_jars
 from tests.backends.ports import free_port
 from tests.chaos.proxy import Proxy
 from tests.kafka.conftest import on, unavailable
-from tests.kafka.house import House, until
+from tests.kafka.house import KafkaFixture, wait_until
 
 pytestmark = pytest.mark.kafka
 
@@ -129,7 +129,7 @@ AT_REST: dict[str, tuple[str, Damage, str]] = {
 @pytest.fixture
 async def damaged(
     jar_kafka: kafka_jars.JarBroker, jar_settings: BusSettings
-) -> AsyncIterator[House]:
+) -> AsyncIterator[KafkaFixture]:
     """Return a replica on a topic each partition of which, but the last, is damaged at rest."""
     topic = jar_settings.wire_name(DEATHS)
 
@@ -145,11 +145,14 @@ async def damaged(
         kafka.wait_until_ready(jar_kafka.address)
 
     await asyncio.to_thread(prepare)
-    async with Database(jar_settings) as database, House(jar_settings, database).open() as replica:
+    async with (
+        Database(jar_settings) as database,
+        KafkaFixture(jar_settings, database).run() as replica,
+    ):
         yield replica
 
 
-async def reasons(replica: House) -> set[str]:
+async def reasons(replica: KafkaFixture) -> set[str]:
     rows = await replica.database.reads.fetch(
         "SELECT payload->>'reason' AS reason FROM bus.event WHERE type = 'hmrc.death.notified'"
     )
@@ -162,16 +165,16 @@ def lines(caplog: pytest.LogCaptureFixture, message: str) -> dict[int, logging.L
 
 
 async def test_a1_damage_at_rest_stops_its_partition_and_no_other(
-    damaged: House, caplog: pytest.LogCaptureFixture
+    damaged: KafkaFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "govid")
-    replica, topic, healthy = damaged, damaged.wire(DEATHS), len(AT_REST)
+    replica, topic, healthy = damaged, damaged.wire_name(DEATHS), len(AT_REST)
     faults = InboundFaults(replica.database.bus_reads)
 
     async def all_stopped() -> bool:
         return len(await faults.fetch_all()) == len(AT_REST)
 
-    await until(all_stopped)
+    await wait_until(all_stopped)
     expected = {f"{number}/0" for number in range(healthy)}
     expected |= {f"{healthy}/{offset}" for offset in range(3)}
     assert await reasons(replica) == expected
@@ -183,8 +186,8 @@ async def test_a1_damage_at_rest_stops_its_partition_and_no_other(
         (topic, number, 1, 2, "unreadable", reason)
         for number, (_, _, reason) in enumerate(AT_REST.values())
     ]
-    assert replica.kafka.inbox.health() == "stopped"
-    assert replica.kafka.inbox.stopped == {(DEATHS.value, n): 1 for n in range(healthy)}
+    assert replica.kafka.inbox.health_state() == "stopped"
+    assert replica.kafka.inbox.failing_partitions == {(DEATHS.value, n): 1 for n in range(healthy)}
     first, stopped = (lines(caplog, f"inbox.{x}") for x in ("position_failed", "partition_stopped"))
     assert {(n, one.offset, one.levelname) for n, one in stopped.items()} == {
         (n, 1, "ERROR") for n in range(healthy)
@@ -192,17 +195,19 @@ async def test_a1_damage_at_rest_stops_its_partition_and_no_other(
     assert min(stopped[n].created - first[n].created for n in range(healthy)) >= 5.0
 
     for fault in await faults.fetch_all():
-        assert await faults.accept(fault.topic, fault.partition, fault.first_offset) is not None
-    await until(lambda: replica.holds("inbound_fault", 0))
+        assert (
+            await faults.accept_skip(fault.topic, fault.partition, fault.first_offset) is not None
+        )
+    await wait_until(lambda: replica.holds("inbound_fault", 0))
     expected |= {f"{number}/2" for number in range(healthy)}
-    await until(lambda: have_come(replica, expected))
+    await wait_until(lambda: have_come(replica, expected))
     assert await reasons(replica) == expected
-    assert replica.kafka.inbox.stopped == {}
-    assert replica.kafka.inbox.health() == "ok"
+    assert replica.kafka.inbox.failing_partitions == {}
+    assert replica.kafka.inbox.health_state() == "ok"
     assert lines(caplog, "inbox.batch_stepped_over").keys() == {*range(healthy)}
 
 
-async def have_come(replica: House, expected: set[str]) -> bool:
+async def have_come(replica: KafkaFixture, expected: set[str]) -> bool:
     return await reasons(replica) >= expected
 
 
@@ -220,22 +225,22 @@ async def test_a1_damage_in_transit_heals_by_itself(
     topic = settings.wire_name(DEATHS)
     async with Proxy(host, int(port), proxy_port) as proxy, Database(settings) as database:
         await asyncio.to_thread(create, jar_kafka.address, topic, 2)
-        async with House(settings, database).open() as replica:
-            await until(lambda: is_ok(replica))
+        async with KafkaFixture(settings, database).run() as replica:
+            await wait_until(lambda: is_ok(replica))
             proxy.damage_over = 8_000
             values = [a_notice("0"), a_notice("1")]
             await asyncio.to_thread(produce, jar_kafka.address, topic, 0, codec, *values)
-            await until(lambda: has_damaged(proxy))
-            await until(lambda: has_failed(caplog))
+            await wait_until(lambda: has_damaged(proxy))
+            await wait_until(lambda: has_failed(caplog))
             proxy.damage_over = None
-            await until(lambda: have_come(replica, {"0", "1"}))
-            await until(lambda: is_ok(replica))
+            await wait_until(lambda: have_come(replica, {"0", "1"}))
+            await wait_until(lambda: is_ok(replica))
             assert await replica.count("inbound_fault") == 0
     assert lines(caplog, "inbox.partition_stopped") == {}
 
 
-async def is_ok(replica: House) -> bool:
-    return replica.kafka.inbox.health() == "ok" and bool(replica.kafka.inbox.lag)
+async def is_ok(replica: KafkaFixture) -> bool:
+    return replica.kafka.inbox.health_state() == "ok" and bool(replica.kafka.inbox.lag)
 
 
 async def has_damaged(proxy: Proxy) -> bool:
@@ -260,14 +265,14 @@ async def test_a1_a_stopped_partition_goes_on_when_its_batch_has_healed(
         proxy.damage_over = 8_000
         await asyncio.to_thread(create, jar_kafka.address, topic, 2)
         await asyncio.to_thread(produce, jar_kafka.address, topic, 1, "lz4", a_notice("late"))
-        async with House(settings, database).open() as replica:
-            await until(lambda: replica.holds("inbound_fault", 1))
+        async with KafkaFixture(settings, database).run() as replica:
+            await wait_until(lambda: replica.holds("inbound_fault", 1))
             await asyncio.to_thread(produce, jar_kafka.address, topic, 0, "none", small("other"))
-            await until(lambda: have_come(replica, {"other"}))
+            await wait_until(lambda: have_come(replica, {"other"}))
             assert await reasons(replica) == {"other"}
             proxy.damage_over = None
-            await until(lambda: have_come(replica, {"late", "other"}))
-            await until(lambda: replica.holds("inbound_fault", 0))
+            await wait_until(lambda: have_come(replica, {"late", "other"}))
+            await wait_until(lambda: replica.holds("inbound_fault", 0))
     assert lines(caplog, "inbox.partition_resumed").keys() == {1}
 
 

@@ -16,7 +16,7 @@ from govid.bus.contracts import Topic
 from govid.gateway.cli.group import commands
 from tests.backends import kafka, kafka_jars
 from tests.kafka.conftest import on, unavailable
-from tests.kafka.house import House, a_request, until
+from tests.kafka.house import KafkaFixture, a_request, wait_until
 from tests.kafka.test_kafka_ahead import forget, look
 from tests.kafka.test_proof import place_of, prove, publish
 from tests.kafka.test_unreadable import AT_REST, Damage, a_notice, create, edit, of_codec
@@ -115,10 +115,10 @@ async def test_a14_batches_that_cannot_be_read_keep_nothing_from_being_published
     damaged: Damaged, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "govid")
-    async with House(damaged.settings, database).open() as replica:
+    async with KafkaFixture(damaged.settings, database).run() as replica:
         await replica.emit(a_request(uuid4()))
-        await replica.drained()
-        assert replica.kafka.relay.acknowledged == 1
+        await replica.wait_until_drained()
+        assert replica.kafka.relay.acknowledged_count == 1
         assert not replica.kafka.is_ahead
     reported = [one for one in caplog.records if one.message == "relay.kafka_unreadable"]
     assert [(one.topic, one.partition, one.offset, one.reason) for one in reported] == (
@@ -131,8 +131,8 @@ async def test_a14_batches_that_cannot_be_read_keep_nothing_from_being_published
 async def test_a1_check_and_serve_name_batches_that_cannot_be_read(
     damaged: Damaged, database: Database
 ) -> None:
-    async with House(damaged.settings, database).open() as replica:
-        await replica.healthy()
+    async with KafkaFixture(damaged.settings, database).run() as replica:
+        await replica.wait_until_healthy()
     found = await look(damaged.settings)
     assert [one for one in found.warnings if "cannot be read" in one] == damaged.warnings
     assert found.relay_faults == []
@@ -141,7 +141,7 @@ async def test_a1_check_and_serve_name_batches_that_cannot_be_read(
 async def test_a1_verify_names_batches_that_cannot_be_read_and_proves_the_rest(
     damaged: Damaged, database: Database
 ) -> None:
-    async with House(damaged.settings, database).open() as replica:
+    async with KafkaFixture(damaged.settings, database).run() as replica:
         await publish(replica, 3)
         found, tally = await prove(replica)
     assert [(one.problem, one.place) for one in found] == [
@@ -154,12 +154,12 @@ async def test_a1_verify_names_batches_that_cannot_be_read_and_proves_the_rest(
 async def test_a1_receipts_of_a_batch_that_cannot_be_read_are_not_disproved(
     damaged: Damaged, database: Database, jar_kafka: kafka_jars.JarBroker
 ) -> None:
-    async with House(damaged.settings, database).open() as replica:
+    async with KafkaFixture(damaged.settings, database).run() as replica:
         await publish(replica, 1)
         ids = await publish(replica, 1)
         for _ in range(2):
             await replica.emit(a_request(uuid4()))
-            await replica.drained()
+            await replica.wait_until_drained()
         topic, partition, offset = await place_of(replica, ids[0])
     await asyncio.to_thread(jar_kafka.stop)
     path = jar_kafka.segment(topic, partition)
@@ -179,7 +179,7 @@ async def test_a1_receipts_of_a_batch_that_cannot_be_read_are_not_disproved(
 async def test_a14_what_is_ahead_is_found_beside_batches_that_cannot_be_read(
     damaged: Damaged, database: Database
 ) -> None:
-    async with House(damaged.settings, database).open() as replica:
+    async with KafkaFixture(damaged.settings, database).run() as replica:
         ids = await publish(replica, 5)
         await forget(replica, ids[3:])
     runner = CliRunner(
@@ -201,6 +201,6 @@ async def test_a14_what_is_ahead_is_found_beside_batches_that_cannot_be_read(
     acts = await connection.fetch("SELECT type FROM bus.event WHERE key = 'operator/topics'")
     await connection.close()
     assert [row["type"] for row in acts] == ["bus.topic.kafka_ahead_accepted"]
-    async with House(damaged.settings, database).open() as replica:
+    async with KafkaFixture(damaged.settings, database).run() as replica:
         await replica.emit(a_request(uuid4()))
-        await until(lambda: replica.holds("delivery", 0, "subscriber = 'kafka.relay'"))
+        await wait_until(lambda: replica.holds("delivery", 0, "subscriber = 'kafka.relay'"))

@@ -4,7 +4,7 @@ import pytest
 
 from govid.bus.contracts import Topic
 from govid.bus.kafka.inbound_faults import InboundFaults
-from tests.kafka.house import House, until
+from tests.kafka.house import KafkaFixture, wait_until
 from tests.kafka.test_inbox import NOTICE, RESULT, encoded
 
 pytestmark = pytest.mark.kafka
@@ -36,7 +36,7 @@ CAUSES = {
     ("topic", "body"), [(Topic.DEATH_NOTIFICATION, NOTICE), (Topic.VERIFICATION_RESULT, RESULT)]
 )
 async def test_a3_a_position_that_cannot_be_stored_is_noticed_until_it_can(
-    replica: House, topic: Topic, body: dict[str, object], cause: str
+    replica: KafkaFixture, topic: Topic, body: dict[str, object], cause: str
 ) -> None:
     begin, end, error = CAUSES[cause]
     inbox, place = replica.kafka.inbox, (topic.value, 1)
@@ -45,27 +45,27 @@ async def test_a3_a_position_that_cannot_be_stored_is_noticed_until_it_can(
         return inbox.lag.get(place) == records
 
     async def is_in(state: str, stopped: dict[tuple[str, int], int]) -> bool:
-        return (inbox.health(), inbox.stopped) == (state, stopped)
+        return (inbox.health_state(), inbox.failing_partitions) == (state, stopped)
 
-    await replica.healthy()
-    await until(lambda: is_in("ok", {}))
+    await replica.wait_until_healthy()
+    await wait_until(lambda: is_in("ok", {}))
     await replica.database.reads.execute(begin)
     async with replica.external_producer() as external_producer:
         for number in range(3):
             value = encoded({**body, "number": number})
-            await external_producer.send_and_wait(replica.wire(topic), value, partition=1)
+            await external_producer.send_and_wait(replica.wire_name(topic), value, partition=1)
     # The second failure at one position is told, the fourth stops the partition.
-    await until(lambda: is_in("failing", {place: 0}))
-    await until(lambda: is_in("stopped", {place: 1}))
+    await wait_until(lambda: is_in("failing", {place: 0}))
+    await wait_until(lambda: is_in("stopped", {place: 1}))
     # Nothing was read past it, and the lag is told all the same: from the end of the partition.
-    await until(lambda: is_behind(3))
-    await until(lambda: replica.holds("inbound_fault", 1))
+    await wait_until(lambda: is_behind(3))
+    await wait_until(lambda: replica.holds("inbound_fault", 1))
     (fault,) = await InboundFaults(replica.database.bus_reads).fetch_all()
-    assert (fault.place, fault.kind) == (f"{replica.wire(topic)}/1/0", "failing")
+    assert (fault.location, fault.kind) == (f"{replica.wire_name(topic)}/1/0", "failing")
     assert fault.reason.startswith(f"asyncpg.exceptions.{error}")
 
     await replica.database.reads.execute(end)
-    await until(lambda: replica.holds("event", 3))
-    await until(lambda: is_in("ok", {}))
-    await until(lambda: is_behind(0))
+    await wait_until(lambda: replica.holds("event", 3))
+    await wait_until(lambda: is_in("ok", {}))
+    await wait_until(lambda: is_behind(0))
     assert await replica.count("inbound_fault") == 0

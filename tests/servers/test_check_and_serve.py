@@ -14,20 +14,20 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 
 from govid.bus import BusSettings, Database
 from govid.bus.contracts import Topic
-from govid.bus.ids import moment_of
-from govid.bus.kafka.archive import reading
-from govid.bus.kafka.topics_admin import wanted_topics
+from govid.bus.ids import uuid7_timestamp
+from govid.bus.kafka.archive import open_reader
+from govid.bus.kafka.topics_admin import required_topics
 from govid.gateway.kafka_checks import durability_warnings
 from govid.gateway.migrations import upgrade
 from govid.gateway.schema_version import head
 from govid.gateway.settings import load
-from govid.identity.repository.key_checks import key_list, note_keys
+from govid.identity.repository.key_checks import configured_keys, record_keys
 from tests.backends import kafka, kafka_jars
 from tests.backends.debian_postgres import DebianServer, debian_server, pgbouncer
 from tests.backends.forked_commands import run, started
 from tests.backends.govid import BASE
 from tests.conftest import unavailable
-from tests.kafka.house import House, until
+from tests.kafka.house import KafkaFixture, wait_until
 from tests.kafka.test_kafka_ahead import forget
 from tests.kafka.test_kafka_checks import unclean
 from tests.kafka.test_proof import administer, has_partitions, is_gone, place_of, publish
@@ -54,7 +54,7 @@ STRANGER = "stranger"
 OTHER_KEY = "j2v8QzWmT0rXkCyN5aPbLdEuHs7gF1iOqR4tY9w"
 
 
-class Place(NamedTuple):
+class ServerPlace(NamedTuple):
     """The servers that all inputs share."""
 
     server: DebianServer
@@ -81,7 +81,7 @@ class Verdict(NamedTuple):
     serve_end: str = ""
 
 
-Input = Callable[[Place], AbstractContextManager[Given]]
+Input = Callable[[ServerPlace], AbstractContextManager[Given]]
 
 FAULT = Verdict("fault: ", 5, "  - ", 3)
 AWAY = Verdict("fault: ", 5, "govid: ", 4, ".")
@@ -93,7 +93,7 @@ RELAY = Verdict("fault: ", 5, "warning: ", 0)
 
 
 @pytest.fixture(scope="module")
-def place(kafka_address: str) -> Iterator[Place]:
+def place(kafka_address: str) -> Iterator[ServerPlace]:
     """Return a database that govid owns and was used with its keys, and a Kafka without topics."""
     with debian_server() as server:
         asyncio.run(
@@ -106,22 +106,22 @@ def place(kafka_address: str) -> Iterator[Place]:
                 f"GRANT pg_read_all_stats TO {OWNER}",
             )
         )
-        found = Place(server, kafka_address)
+        found = ServerPlace(server, kafka_address)
         upgrade(found.url())
         asyncio.run(server.execute(*EVERYTHING_BUT_OWNERSHIP, database=DATABASE))
         asyncio.run(_note_keys(found))
         yield found
 
 
-async def _note_keys(place: Place) -> None:
+async def _note_keys(place: ServerPlace) -> None:
     connection = await asyncpg.connect(place.url())
     try:
-        await note_keys(connection, key_list(load(BASE, env_file=None).identity))
+        await record_keys(connection, configured_keys(load(BASE, env_file=None).identity))
     finally:
         await connection.close()
 
 
-def environment_of(place: Place, given: Mapping[str, str]) -> dict[str, str]:
+def environment_of(place: ServerPlace, given: Mapping[str, str]) -> dict[str, str]:
     """Return the settings of a sound installation, changed as *given*."""
     return {
         **{name: text for name, text in os.environ.items() if not name.startswith("GOVID_")},
@@ -158,7 +158,7 @@ def settings(**changes: str) -> Input:
     """Return an input that consists of settings alone."""
 
     @contextmanager
-    def prepare(place: Place) -> Iterator[Given]:
+    def prepare(place: ServerPlace) -> Iterator[Given]:
         facts = {"port": place.server.port}
         yield Given({name: text.format(**facts) for name, text in changes.items()}, facts)
 
@@ -169,7 +169,7 @@ def query(text: str) -> Input:
     """Return parameters of the database's URL."""
 
     @contextmanager
-    def prepare(place: Place) -> Iterator[Given]:
+    def prepare(place: ServerPlace) -> Iterator[Given]:
         url = f"{place.url()}?{text}"
         yield Given({"GOVID_DATABASE_URL": url}, {"port": place.server.port})
 
@@ -180,7 +180,7 @@ def user(name: str) -> Input:
     """Return another role."""
 
     @contextmanager
-    def prepare(place: Place) -> Iterator[Given]:
+    def prepare(place: ServerPlace) -> Iterator[Given]:
         yield Given({"GOVID_DATABASE_URL": place.url(name)})
 
     return prepare
@@ -190,7 +190,7 @@ def database(name: str) -> Input:
     """Return another database."""
 
     @contextmanager
-    def prepare(place: Place) -> Iterator[Given]:
+    def prepare(place: ServerPlace) -> Iterator[Given]:
         yield Given({"GOVID_DATABASE_URL": place.url(database=name)})
 
     return prepare
@@ -200,7 +200,7 @@ def encoding(name: str) -> Input:
     """Return a database in another encoding."""
 
     @contextmanager
-    def prepare(place: Place) -> Iterator[Given]:
+    def prepare(place: ServerPlace) -> Iterator[Given]:
         database = f"in_{name.lower()}"
         asyncio.run(
             place.server.execute(
@@ -219,7 +219,7 @@ def pooler(mode: str) -> Input:
     """Return a PgBouncer in between."""
 
     @contextmanager
-    def prepare(place: Place) -> Iterator[Given]:
+    def prepare(place: ServerPlace) -> Iterator[Given]:
         with pgbouncer(place.server, mode) as url:
             yield Given({"GOVID_DATABASE_URL": f"{url.rpartition('/')[0]}/{DATABASE}"})
 
@@ -230,7 +230,7 @@ def statements(do: str, undo: str, changes: Mapping[str, str] = {}, who: str = O
     """Return what the administrator does to the database."""
 
     @contextmanager
-    def prepare(place: Place) -> Iterator[Given]:
+    def prepare(place: ServerPlace) -> Iterator[Given]:
         reload = "SELECT pg_reload_conf()"
         asyncio.run(place.server.execute(do, reload, database=DATABASE))
         try:
@@ -242,14 +242,14 @@ def statements(do: str, undo: str, changes: Mapping[str, str] = {}, who: str = O
     return prepare
 
 
-Deed = Callable[[House], Awaitable[Mapping[str, object] | None]]
+TopicChange = Callable[[KafkaFixture], Awaitable[Mapping[str, object] | None]]
 
 
-def topics(deed: Deed) -> Input:
+def topics(deed: TopicChange) -> Input:
     """Return topics that a server has created, after *deed* was done to them."""
 
     @contextmanager
-    def prepare(place: Place) -> Iterator[Given]:
+    def prepare(place: ServerPlace) -> Iterator[Given]:
         mark = uuid4().hex[:8]
         bus = BusSettings(
             # What restores a backup may do more than a server.
@@ -260,7 +260,7 @@ def topics(deed: Deed) -> Input:
             kafka_prefix=f"{mark}.",
         )
         facts = asyncio.run(_done(bus, deed))
-        every = ", ".join(wanted_topics(bus))
+        every = ", ".join(required_topics(bus))
         try:
             yield Given(
                 {"GOVID_KAFKA_BOOTSTRAP_SERVERS": place.kafka, "GOVID_KAFKA_PREFIX": f"{mark}."},
@@ -283,9 +283,9 @@ async def _forget_receipts(bus: BusSettings) -> None:
         await connection.close()
 
 
-async def _done(bus: BusSettings, deed: Deed) -> Mapping[str, object]:
-    async with Database(bus) as database, House(bus, database).open() as replica:
-        await replica.healthy()
+async def _done(bus: BusSettings, deed: TopicChange) -> Mapping[str, object]:
+    async with Database(bus) as database, KafkaFixture(bus, database).run() as replica:
+        await replica.wait_until_healthy()
         return await deed(replica) or {}
 
 
@@ -293,7 +293,7 @@ def unreadable(damage: Damage) -> Input:
     """Return topics of which one holds a batch that was damaged on the broker's disk."""
 
     @contextmanager
-    def prepare(place: Place) -> Iterator[Given]:
+    def prepare(place: ServerPlace) -> Iterator[Given]:
         if why_not := kafka_jars.missing():
             unavailable(f"no Kafka from jars: {why_not}")
         broker = kafka_jars.JarBroker()
@@ -315,7 +315,7 @@ def unreadable(damage: Damage) -> Input:
 
 
 @contextmanager
-def no_topics(place: Place) -> Iterator[Given]:
+def no_topics(place: ServerPlace) -> Iterator[Given]:
     """Return a Kafka to which no server of this prefix ever came."""
     prefix = f"{uuid4().hex[:8]}."
     bus = BusSettings(
@@ -323,63 +323,63 @@ def no_topics(place: Place) -> Iterator[Given]:
     )
     yield Given(
         {"GOVID_KAFKA_BOOTSTRAP_SERVERS": place.kafka, "GOVID_KAFKA_PREFIX": prefix},
-        {"every": ", ".join(wanted_topics(bus))},
+        {"every": ", ".join(required_topics(bus))},
     )
 
 
-async def nothing(_: House) -> None:
+async def nothing(_: KafkaFixture) -> None:
     """Leave the topics as they are."""
 
 
-def deleted(topic: Topic) -> Deed:
+def deleted(topic: Topic) -> TopicChange:
     """Delete *topic* after the server has gone."""
 
-    async def deed(replica: House) -> None:
-        name = replica.wire(topic)
+    async def deed(replica: KafkaFixture) -> None:
+        name = replica.wire_name(topic)
         await replica.kafka.stop()
         await administer(replica, lambda client: client.delete_topics([name]))
         # A broker tells of it a moment after the controller has done it. So below.
-        await until(lambda: is_gone(replica, name))
+        await wait_until(lambda: is_gone(replica, name))
 
     return deed
 
 
-def grown(topic: Topic, partitions: int) -> Deed:
+def grown(topic: Topic, partitions: int) -> TopicChange:
     """Give *topic* more partitions."""
 
-    async def deed(replica: House) -> None:
-        name = replica.wire(topic)
+    async def deed(replica: KafkaFixture) -> None:
+        name = replica.wire_name(topic)
 
         def grow(client: AdminClient) -> dict[Any, Any]:
             return client.create_partitions([NewPartitions(name, partitions)])
 
         await administer(replica, grow)
-        await until(lambda: has_partitions(replica, name, partitions))
+        await wait_until(lambda: has_partitions(replica, name, partitions))
 
     return deed
 
 
-async def dropped_unclean(replica: House) -> None:
+async def dropped_unclean(replica: KafkaFixture) -> None:
     """Allow a broker that lags to lead a topic."""
-    name = replica.wire(Topic.VERIFICATION_REQUEST)
+    name = replica.wire_name(Topic.VERIFICATION_REQUEST)
     await administer(replica, lambda client: client.incremental_alter_configs([unclean(name)]))
-    await until(lambda: is_unclean(replica, name))
+    await wait_until(lambda: is_unclean(replica, name))
 
 
-async def is_unclean(replica: House, topic: str) -> bool:
-    async with reading(replica.settings.kafka_bootstrap_servers) as archive:
+async def is_unclean(replica: KafkaFixture, topic: str) -> bool:
+    async with open_reader(replica.settings.kafka_bootstrap_servers) as archive:
         return any(UNCLEAN in line for line in await durability_warnings(archive, [topic]))
 
 
-def forgotten(count: int) -> Deed:
+def forgotten(count: int) -> TopicChange:
     """Let the database forget the last *count* of five events, as an older backup does."""
 
-    async def deed(replica: House) -> Mapping[str, object]:
+    async def deed(replica: KafkaFixture) -> Mapping[str, object]:
         ids = await publish(replica, 5)
         first = ids[-count]
         topic, partition, offset = await place_of(replica, first)
         await forget(replica, ids[-count:])
-        since = moment_of(first).isoformat(timespec="seconds")
+        since = uuid7_timestamp(first).isoformat(timespec="seconds")
         return {"at": f"{topic}/{partition}", "event": first, "since": since, "offset": offset}
 
     return deed
@@ -749,7 +749,7 @@ ROWS = [
 
 @pytest.mark.parametrize(("prepare", "verdict", "sentence"), ROWS)
 def test_check_and_serve_say_the_same(
-    place: Place, tmp_path: Path, prepare: Input, verdict: Verdict, sentence: str
+    place: ServerPlace, tmp_path: Path, prepare: Input, verdict: Verdict, sentence: str
 ) -> None:
     with prepare(place) as given:
         environment = environment_of(place, given.settings)
@@ -783,7 +783,7 @@ def test_check_and_serve_say_the_same(
     ],
 )
 def test_every_command_reads_the_url_as_serve_does(
-    place: Place,
+    place: ServerPlace,
     tmp_path: Path,
     prepare: Input,
     code: int,
@@ -797,7 +797,7 @@ def test_every_command_reads_the_url_as_serve_does(
     assert ended == code
 
 
-def test_a_sound_installation_has_no_fault(place: Place, tmp_path: Path) -> None:
+def test_a_sound_installation_has_no_fault(place: ServerPlace, tmp_path: Path) -> None:
     with topics(nothing)(place) as given:
         code, lines = check(tmp_path, environment_of(place, given.settings))
     every = given.facts["every"]
@@ -815,7 +815,7 @@ def test_a_sound_installation_has_no_fault(place: Place, tmp_path: Path) -> None
     assert code == 0
 
 
-def test_no_fault_of_the_database_hides_another(place: Place, tmp_path: Path) -> None:
+def test_no_fault_of_the_database_hides_another(place: ServerPlace, tmp_path: Path) -> None:
     changed = statements(
         f"ALTER ROLE {ROLE} SET default_transaction_read_only = on;"
         "ALTER TABLE public.govid_version RENAME TO put_aside",

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from govid.bus import BusSettings, Database
-from govid.bus.sample import Sampler
+from govid.bus.sample import DatabaseSampler
 from govid.bus.storage.connection import ConnectionFactory
 from govid.gateway.database_checks import (
     CHANGED_ROWS,
     REMOVED_ROWS,
-    database_faults,
+    database_problems,
     database_warnings,
 )
 from govid.gateway.migrations import upgrade
@@ -46,15 +46,15 @@ def server() -> Iterator[DebianServer]:
 
 
 async def faults(url: str, *, allow_unsafe: bool = True) -> list[str]:
-    connection = await ConnectionFactory(url).open()
+    connection = await ConnectionFactory(url).connect()
     try:
-        return await database_faults(connection, allow_unsafe=allow_unsafe)
+        return await database_problems(connection, allow_unsafe=allow_unsafe)
     finally:
         await connection.close()
 
 
 async def warnings(url: str, *, allow_unsafe: bool = True) -> list[str]:
-    connection = await ConnectionFactory(url).open()
+    connection = await ConnectionFactory(url).connect()
     try:
         return await database_warnings(connection, allow_unsafe=allow_unsafe)
     finally:
@@ -187,7 +187,7 @@ async def test_c12_hidden_transactions_are_not_reported_as_none(
     try:
         async with other.transaction(), Database(settings) as database:
             await other.fetchval("SELECT 1")
-            sampler = Sampler(database)
+            sampler = DatabaseSampler(database)
             await sampler.refresh()
             assert (sampler.last.oldest_transaction_seconds is not None) is known
     finally:

@@ -8,10 +8,17 @@ from contextlib import asynccontextmanager
 import pytest
 
 from govid.bus import BusSettings, Database, Delivery, Outage
-from govid.bus.storage.supervision import supervise
+from govid.bus.storage.supervision import supervise_worker
 from govid.gateway.migrations import upgrade
 from tests.backends.debian_postgres import DebianServer, debian_server
-from tests.integration.bus.harness import NAME, House, Ledger, an_account, create_ledger, until
+from tests.integration.bus.harness import (
+    NAME,
+    BusFixture,
+    LedgerHandler,
+    an_account,
+    create_ledger,
+    wait_until,
+)
 
 EVENTS = 12
 RESTARTS = 3
@@ -19,10 +26,10 @@ AWAY_SECONDS = 1.5
 
 
 @asynccontextmanager
-async def running(replica: House) -> AsyncIterator[None]:
+async def running(replica: BusFixture) -> AsyncIterator[None]:
     """Run the workers as a process does: one that fails begins again."""
     works = {"leases": replica.leases.run, NAME: replica.dispatcher.run}
-    tasks = [asyncio.create_task(supervise(name, work)) for name, work in works.items()]
+    tasks = [asyncio.create_task(supervise_worker(name, work)) for name, work in works.items()]
     try:
         yield
     finally:
@@ -69,7 +76,7 @@ async def test_c3_restarts_cost_no_attempt(
             if time.monotonic() < ends:
                 raise Outage("hmrc")
 
-        replica = House(settings, database, Ledger(ask_the_department))
+        replica = BusFixture(settings, database, LedgerHandler(ask_the_department))
         await replica.emit(an_account(), *(f"{n}" for n in range(EVENTS)))
         for _ in range(EVENTS):
             await replica.emit(an_account(), "other")
@@ -81,10 +88,10 @@ async def test_c3_restarts_cost_no_attempt(
 
             async def all_are_done() -> bool:
                 try:
-                    return await replica.owed() == 0
+                    return await replica.count_pending() == 0
                 except OSError:
                     return False
 
-            await until(all_are_done)
-        assert replica.counted("deliveries_total", subscriber=NAME, outcome="error") is None
+            await wait_until(all_are_done)
+        assert replica.metric_value("deliveries_total", subscriber=NAME, outcome="error") is None
         assert len(await replica.labels()) == 2 * EVENTS

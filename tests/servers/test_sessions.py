@@ -13,7 +13,7 @@ from govid.bus.storage.connection import (
     SessionRefused,
     session_settings,
 )
-from govid.gateway.database_checks import find_pool_mode
+from govid.gateway.database_checks import detect_pool_mode
 from govid.gateway.migrations import upgrade
 from tests.backends.debian_postgres import (
     DebianServer,
@@ -53,7 +53,7 @@ def tls_server() -> Iterator[DebianServer]:
 async def test_c5_defaults_of_a_server_reach_no_session(
     server: DebianServer, application: str
 ) -> None:
-    connection = await ConnectionFactory(server.url(), application=application).open()
+    connection = await ConnectionFactory(server.url(), application=application).connect()
     try:
         rows = await connection.fetch(READ, list(SETTINGS))
     finally:
@@ -79,7 +79,7 @@ async def test_c5_defaults_of_database_and_role_reach_no_session(
     server: DebianServer, scope: str
 ) -> None:
     await server.execute(f"ALTER {scope} SET statement_timeout = '1h'")
-    connection = await ConnectionFactory(server.url()).open()
+    connection = await ConnectionFactory(server.url()).connect()
     try:
         assert await connection.fetchval("SHOW statement_timeout") == "5s"
     finally:
@@ -91,7 +91,7 @@ async def test_c6_other_encodings_are_refused(server: DebianServer, encoding: st
     name = f"in_{encoding.lower()}"
     await server.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
     with pytest.raises(SessionRefused, match=f"encoded in {encoding}"):
-        await ConnectionFactory(server.url(name)).open()
+        await ConnectionFactory(server.url(name)).connect()
     with pytest.raises(SessionRefused, match=f"encoded in {encoding}"):
         await asyncio.to_thread(upgrade, server.url(name))
 
@@ -109,7 +109,7 @@ async def test_c6_other_encodings_are_refused(server: DebianServer, encoding: st
 async def test_c2_parameters_reach_the_session(
     server: DebianServer, query: str, setting: str, value: str
 ) -> None:
-    connection = await ConnectionFactory(f"{server.url()}?{query}").open()
+    connection = await ConnectionFactory(f"{server.url()}?{query}").connect()
     try:
         assert await connection.fetchval("SELECT current_setting($1)", setting) == value
     finally:
@@ -121,13 +121,13 @@ async def test_c2_passfile(server: DebianServer, tmp_path: Path) -> None:
     file.write_text(f"127.0.0.1:{server.port}:*:postgres:{server.password}\n")
     file.chmod(0o600)
     url = server.url().replace(f":{server.password}@", "@")
-    connection = await ConnectionFactory(f"{url}?passfile={file}").open()
+    connection = await ConnectionFactory(f"{url}?passfile={file}").connect()
     await connection.close()
 
 
 async def test_c2_first_host_that_accepts_writes_is_taken(server: DebianServer) -> None:
     url = server.url().replace("@127.0.0.1:", "@127.0.0.1:1,127.0.0.1:")
-    connection = await ConnectionFactory(f"{url}?target_session_attrs=read-write").open()
+    connection = await ConnectionFactory(f"{url}?target_session_attrs=read-write").connect()
     try:
         assert await connection.fetchval("SHOW port") == str(server.port)
     finally:
@@ -138,7 +138,7 @@ async def test_c2_first_host_that_accepts_writes_is_taken(server: DebianServer) 
 async def test_c2_tls_can_be_demanded(tls_server: DebianServer, mode: str) -> None:
     root = tls_server.folder / "ca.crt"
     url = tls_server.url().replace("127.0.0.1", "localhost")
-    connection = await ConnectionFactory(f"{url}?sslmode={mode}&sslrootcert={root}").open()
+    connection = await ConnectionFactory(f"{url}?sslmode={mode}&sslrootcert={root}").connect()
     try:
         encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
         assert await connection.fetchval(encrypted)
@@ -153,7 +153,7 @@ async def test_c2_wrong_certificate_is_not_believed(
     url = tls_server.url().replace("127.0.0.1", host)
     query = f"sslmode=verify-full&sslrootcert={tls_server.folder / root}"
     with pytest.raises(DatabaseUnreachable, match="its certificate is not trusted"):
-        await ConnectionFactory(f"{url}?{query}").open()
+        await ConnectionFactory(f"{url}?{query}").connect()
 
 
 async def test_c2_migrations_connect_by_the_same_reader(tls_server: DebianServer) -> None:
@@ -161,7 +161,7 @@ async def test_c2_migrations_connect_by_the_same_reader(tls_server: DebianServer
     url = tls_server.url("migrated").replace("127.0.0.1", "localhost")
     query = f"sslmode=verify-full&sslrootcert={tls_server.folder / 'ca.crt'}&connect_timeout=9"
     await asyncio.to_thread(upgrade, f"{url}?{query}")
-    connection = await ConnectionFactory(f"{url}?{query}").open()
+    connection = await ConnectionFactory(f"{url}?{query}").connect()
     try:
         assert await connection.fetchval("SELECT count(*) FROM public.govid_version") == 1
     finally:
@@ -176,11 +176,11 @@ async def test_c7_pooler_is_reported_by_its_mode(
     server: DebianServer, mode: str, reported: str | None
 ) -> None:
     with pgbouncer(server, mode) as url:
-        assert await find_pool_mode(ConnectionFactory(url)) == reported
+        assert await detect_pool_mode(ConnectionFactory(url)) == reported
 
 
 async def test_c7_no_pooler_is_found_where_there_is_none(server: DebianServer) -> None:
-    assert await find_pool_mode(ConnectionFactory(server.url())) is None
+    assert await detect_pool_mode(ConnectionFactory(server.url())) is None
 
 
 async def test_c7_session_mode_keeps_the_settings(server: DebianServer) -> None:

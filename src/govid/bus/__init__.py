@@ -9,47 +9,80 @@ from typing import TYPE_CHECKING
 from govid.bus.shared.lazy_imports import import_on_use
 
 if TYPE_CHECKING:
-    from govid.bus.actor import ANONYMOUS, Actor, Cause, Principal, Witness
+    from govid.bus.actor import ANONYMOUS, Actor, DeferredAccessEvent, OperationContext, Principal
     from govid.bus.clock import Clock, SystemClock
-    from govid.bus.consumers import Consumer, Delivery, Handler, Subscriptions
-    from govid.bus.errors import FieldFault, GovidError, Invalid, Kind, Outage, TransactionClosed
+    from govid.bus.consumers import Delivery, Handler, Subscriber, Subscriptions
+    from govid.bus.errors import (
+        ErrorKind,
+        FieldProblem,
+        GovidError,
+        InvalidRequest,
+        Outage,
+        TransactionClosed,
+    )
     from govid.bus.ids import uuid7
     from govid.bus.module import Module
-    from govid.bus.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, bounded, page_of, stream_pages
+    from govid.bus.paging import (
+        DEFAULT_LIMIT,
+        MAX_LIMIT,
+        Page,
+        build_page,
+        limit_page,
+        stream_pages,
+    )
     from govid.bus.personal import Personal
-    from govid.bus.pseudonyms import Pseudonyms
+    from govid.bus.pseudonyms import PseudonymGenerator
     from govid.bus.settings import BusSettings
     from govid.bus.storage.advisory_locks import try_transaction_lock
     from govid.bus.storage.database import Database
     from govid.bus.storage.periodic import PeriodicWorker
-    from govid.bus.storage.quotas import Quota, QuotaCleanup, QuotaReached, Quotas, RateExceeded
+    from govid.bus.storage.quotas import (
+        QuotaCleanup,
+        QuotaCounters,
+        QuotaReached,
+        QuotaRule,
+        RateExceeded,
+    )
     from govid.bus.storage.transaction import Transaction, UnitOfWork, rerun_on_conflict
     from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 else:
     __getattr__ = import_on_use(
         __name__,
         {
-            "actor": ("ANONYMOUS", "Actor", "Cause", "Principal", "Witness"),
+            "actor": ("ANONYMOUS", "Actor", "OperationContext", "Principal", "DeferredAccessEvent"),
             "clock": ("Clock", "SystemClock"),
-            "consumers": ("Consumer", "Delivery", "Handler", "Subscriptions"),
+            "consumers": ("Subscriber", "Delivery", "Handler", "Subscriptions"),
             "errors": (
-                "FieldFault",
+                "FieldProblem",
                 "GovidError",
-                "Invalid",
-                "Kind",
+                "InvalidRequest",
+                "ErrorKind",
                 "Outage",
                 "TransactionClosed",
             ),
             "ids": ("uuid7",),
             "module": ("Module",),
-            "paging": ("DEFAULT_LIMIT", "MAX_LIMIT", "Page", "bounded", "page_of", "stream_pages"),
+            "paging": (
+                "DEFAULT_LIMIT",
+                "MAX_LIMIT",
+                "Page",
+                "limit_page",
+                "build_page",
+                "stream_pages",
+            ),
             "personal": ("Personal",),
-            "pseudonyms": ("Pseudonyms",),
+            "pseudonyms": ("PseudonymGenerator",),
             "settings": ("BusSettings",),
             "storage.database": ("Database",),
             "storage.advisory_locks": ("try_transaction_lock",),
             "storage.periodic": ("PeriodicWorker",),
-            "storage.quotas": ("Quota", "QuotaCleanup", "QuotaReached", "Quotas", "RateExceeded"),
+            "storage.quotas": (
+                "QuotaRule",
+                "QuotaCleanup",
+                "QuotaReached",
+                "QuotaCounters",
+                "RateExceeded",
+            ),
             "storage.transaction": ("Transaction", "UnitOfWork", "rerun_on_conflict"),
             "storage.unavailability": ("DATABASE_UNAVAILABLE",),
         },
@@ -62,36 +95,36 @@ __all__ = [
     "MAX_LIMIT",
     "Actor",
     "BusSettings",
-    "Cause",
     "Clock",
-    "Consumer",
     "Database",
+    "DeferredAccessEvent",
     "Delivery",
-    "FieldFault",
+    "ErrorKind",
+    "FieldProblem",
     "GovidError",
     "Handler",
-    "Invalid",
-    "Kind",
+    "InvalidRequest",
     "Module",
+    "OperationContext",
     "Outage",
     "Page",
     "PeriodicWorker",
     "Personal",
     "Principal",
-    "Pseudonyms",
-    "Quota",
+    "PseudonymGenerator",
     "QuotaCleanup",
+    "QuotaCounters",
     "QuotaReached",
-    "Quotas",
+    "QuotaRule",
     "RateExceeded",
+    "Subscriber",
     "Subscriptions",
     "SystemClock",
     "Transaction",
     "TransactionClosed",
     "UnitOfWork",
-    "Witness",
-    "bounded",
-    "page_of",
+    "build_page",
+    "limit_page",
     "rerun_on_conflict",
     "stream_pages",
     "try_transaction_lock",

@@ -43,28 +43,28 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Principal {self.account_id}>"
 
 
-class Witness:
+class DeferredAccessEvent:
     """An access event that commits with the first transaction of its operation context.
 
     The decision to allow a write is recorded in the transaction of that write. If the transaction
     does not commit, `is_written` stays false and the edge middleware records the decision itself.
     """
 
-    __slots__ = ("event", "written")
+    __slots__ = ("event", "is_written")
 
     def __init__(self, event: Event) -> None:
         """Hold *event* until a transaction emits it."""
         self.event = event
-        self.written = False
+        self.is_written = False
 
 
-class Cause(msgspec.Struct, frozen=True, kw_only=True):
+class OperationContext(msgspec.Struct, frozen=True, kw_only=True):
     """The context of an operation, passed from a request or an event to all its consequences."""
 
     correlation_id: str
     actor: Actor = ANONYMOUS
     causation_id: UUID | None = None
     traceparent: str | None = None
-    witness: Witness | None = None
-    address: str | None = None
+    deferred_event: DeferredAccessEvent | None = None
+    client_address: str | None = None
     """The client's network address, for rate limits. It is in no event."""

@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from govid.bus.actor import Actor, Cause
+from govid.bus.actor import Actor, OperationContext
 from govid.bus.clock import Clock, SystemClock
 from govid.bus.contracts import DataViewed, OutboxAct, TopicAct
 from govid.bus.ids import uuid7
@@ -24,7 +24,7 @@ from govid.bus.outbox import PostgresOutbox
 from govid.bus.storage.advisory_locks import release_session_lock, try_session_lock
 from govid.bus.storage.errors import is_transient
 
-ADVISORY_LOCK = 0x7265706C6179
+ACTION_LOCK = 0x7265706C6179
 """Held by the operator action that adds deliveries for many events: "replay" in hexadecimal."""
 
 BATCH_SIZE = 500
@@ -32,15 +32,15 @@ MAX_ATTEMPTS = 5
 
 T = TypeVar("T", bound=TopicAct)
 
-Touched = tuple[str, UUID]
+ChangedDelivery = tuple[str, UUID]
 """A subscriber, and the event whose delivery was changed."""
 
 
-class ActRunning(Exception):
+class ActionInProgress(Exception):
     """Another operator action is adding deliveries to this database."""
 
 
-class Act(msgspec.Struct, frozen=True, kw_only=True):
+class OperatorAction(msgspec.Struct, frozen=True, kw_only=True):
     """One operator action: the type of its event, the operator, the stated reason."""
 
     kind: type[OutboxAct]
@@ -50,7 +50,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID = msgspec.field(default_factory=uuid7)
 
 
-class Signature(msgspec.Struct, frozen=True, kw_only=True):
+class OperatorSignature(msgspec.Struct, frozen=True, kw_only=True):
     """The operator, the stated reason and the time: the common members of all topic events."""
 
     operator: str
@@ -58,7 +58,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID = msgspec.field(default_factory=uuid7)
     at: datetime = msgspec.field(default_factory=SystemClock().now)
 
-    def event(self, kind: type[T], **members: Any) -> T:
+    def build_event(self, kind: type[T], **members: Any) -> T:
         """Build the event of *kind* that records the action."""
         return kind(
             act_id=self.id,
@@ -69,14 +69,14 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class BatchProgress(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of an operator action: deliveries changed so far, of how many."""
 
     done: int
     total: int
 
 
-class Acts:
+class OperatorActions:
     """Commits operator actions and their audit events, through one asyncpg connection."""
 
     def __init__(self, connection: Any, outbox: PostgresOutbox, clock: Clock | None = None) -> None:
@@ -85,7 +85,9 @@ class Acts:
         self._outbox = outbox
         self._clock = clock or SystemClock()
 
-    async def commit(self, action: Act, work: Callable[[], Awaitable[Sequence[Touched]]]) -> int:
+    async def commit_batch(
+        self, action: OperatorAction, work: Callable[[], Awaitable[Sequence[ChangedDelivery]]]
+    ) -> int:
         """Run *work* and record what it changed, in one transaction; return the number of changes.
 
         After a transient error such as a deadlock with a worker the batch is run again, up to five
@@ -115,12 +117,12 @@ class Acts:
             event = await work()
             if event is not None:
                 actor = Actor(kind="operator", id=event.operator)
-                context = Cause(correlation_id=str(event.act_id), actor=actor)
+                context = OperationContext(correlation_id=str(event.act_id), actor=actor)
                 emission = (event, context, self._clock.now())
                 await self._outbox.write(self._connection, [emission])
         return event is not None
 
-    async def _record(self, action: Act, changed: Sequence[Touched]) -> None:
+    async def _record(self, action: OperatorAction, changed: Sequence[ChangedDelivery]) -> None:
         deliveries: dict[str, list[UUID]] = {}
         for subscriber, event_id in changed:
             deliveries.setdefault(subscriber, []).append(event_id)
@@ -133,22 +135,22 @@ class Acts:
             deliveries=deliveries,
             timestamp=now,
         )
-        context = Cause(
+        context = OperationContext(
             correlation_id=str(action.id), actor=Actor(kind="operator", id=action.operator)
         )
         await self._outbox.write(self._connection, [(event, context, now)])
 
 
-class Pace:
+class RateLimiter:
     """Rate limit of an operator action, in deliveries a second; None means no limit."""
 
-    def __init__(self, rate: float | None, size: int = BATCH_SIZE) -> None:
+    def __init__(self, rate: float | None, batch_size: int = BATCH_SIZE) -> None:
         """Limit batches to *batch_size* deliveries, and to those of one second."""
-        self.size = size if rate is None else max(1, min(size, int(rate)))
+        self.batch_size = batch_size if rate is None else max(1, min(batch_size, int(rate)))
         self._rate = rate
         self._free_at = time.monotonic()
 
-    async def keep(self, changed: int) -> None:
+    async def wait(self, changed: int) -> None:
         """Wait until *changed* further deliveries are within the rate."""
         if self._rate is not None:
             now = time.monotonic()
@@ -157,15 +159,15 @@ class Pace:
 
 
 @asynccontextmanager
-async def alone(connection: Any) -> AsyncIterator[None]:
+async def exclusive_action(connection: Any) -> AsyncIterator[None]:
     """Hold the session advisory lock of operator actions that add deliveries.
 
     Raises:
         ActionInProgress: another operator action holds the lock.
     """
-    if not await try_session_lock(connection, ADVISORY_LOCK):
-        raise ActRunning
+    if not await try_session_lock(connection, ACTION_LOCK):
+        raise ActionInProgress
     try:
         yield
     finally:
-        await release_session_lock(connection, ADVISORY_LOCK)
+        await release_session_lock(connection, ACTION_LOCK)

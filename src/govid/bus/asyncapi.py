@@ -9,8 +9,8 @@ from msgspec.inspect import DateTimeType, StructType, UnionType, type_info
 from govid import __version__
 from govid.bus.contracts import Event, Topic
 from govid.bus.event_types import EVENT_TYPES
-from govid.bus.kafka.logstream import TYPES
-from govid.bus.kafka.topics_admin import INBOUND, dead_letter_topic
+from govid.bus.kafka.logstream import LOG_RECORD_TYPES
+from govid.bus.kafka.topics_admin import INBOUND_TOPICS, dead_letter_topic
 
 Json = dict[str, Any]
 
@@ -40,7 +40,7 @@ HEADERS: Mapping[str, Json] = {
         "description": "Which installation of govid published the record.",
     },
 }
-ALWAYS = tuple(HEADERS)[:7]
+REQUIRED_HEADERS = tuple(HEADERS)[:7]
 """The headers that every record contains."""
 
 DEAD_LETTER_HEADERS: Mapping[str, str] = {
@@ -69,13 +69,13 @@ class _Message(NamedTuple):
     topic: Topic
 
 
-def document() -> Json:
+def build_document() -> Json:
     """Build the document. Topics have the names of the contract; settings may rename three."""
     messages = [
         *(_Message(f"{t.name}.v{t.version}", t.struct, t.topic) for t in EVENT_TYPES if t.topic),
         *(
             _Message(f"{name}.v1", struct, Topic.ACTIVITY)
-            for struct, name in TYPES.items()
+            for struct, name in LOG_RECORD_TYPES.items()
             if name not in {kind.name for kind in EVENT_TYPES}
         ),
     ]
@@ -90,22 +90,22 @@ def document() -> Json:
         "defaultContentType": "application/json",
         "channels": {
             **{topic.value: _channel(topic, messages) for topic in Topic},
-            **{dead_letter_topic(topic.value): _dead_letters(topic) for topic in INBOUND},
+            **{dead_letter_topic(topic.value): _dead_letters(topic) for topic in INBOUND_TOPICS},
         },
         "operations": {
             **{f"send.{t.value}": _operation("send", t, messages) for t in Topic},
-            **{f"receive.{t.value}": _operation("receive", t, messages) for t in INBOUND},
+            **{f"receive.{t.value}": _operation("receive", t, messages) for t in INBOUND_TOPICS},
         },
         "components": {
             "messages": {message.name: _described(message) for message in messages},
-            "schemas": {"RecordHeaders": _headers(HEADERS, ALWAYS), **schemas},
+            "schemas": {"RecordHeaders": _headers(HEADERS, REQUIRED_HEADERS), **schemas},
         },
     }
 
 
-def render() -> bytes:
+def render_document() -> bytes:
     """Return the document as it is published and committed."""
-    return msgspec.json.format(msgspec.json.encode(document()), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(build_document()), indent=2) + b"\n"
 
 
 def _channel(topic: Topic, messages: Sequence[_Message]) -> Json:

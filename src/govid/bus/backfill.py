@@ -10,11 +10,19 @@ from typing import Any
 
 import msgspec
 
-from govid.bus.acts import BATCH_SIZE, Act, Acts, Pace, Progress, Touched, alone
-from govid.bus.catalogue import Catalogue, UnknownEventType
-from govid.bus.consumers import RELAY, Consumer, Subscriptions, bucket_of
+from govid.bus.acts import (
+    BATCH_SIZE,
+    BatchProgress,
+    ChangedDelivery,
+    OperatorAction,
+    OperatorActions,
+    RateLimiter,
+    exclusive_action,
+)
+from govid.bus.catalogue import EventRegistry, UnknownEventType
+from govid.bus.consumers import RELAY, Subscriber, Subscriptions, bucket_for_key
 from govid.bus.replay import NEXT_EVENTS
-from govid.bus.selection import CONDITIONS, Selection
+from govid.bus.selection import CONDITIONS, DeliveryFilter
 
 # The events of the subscriber's types for which it has no receipt, no dead letter and no pending
 # delivery.
@@ -50,7 +58,7 @@ class UnknownSubscriber(LookupError):
     """This release has no subscriber with that name."""
 
 
-class Backfill:
+class SubscriberBackfill:
     """Backfills one subscriber through an asyncpg connection that has no other user meanwhile."""
 
     def __init__(
@@ -59,7 +67,7 @@ class Backfill:
         subscriptions: Subscriptions,
         subscriber: str,
         *,
-        catalogue: Catalogue | None = None,
+        registry: EventRegistry | None = None,
         batch_size: int = BATCH_SIZE,
     ) -> None:
         """Determine the event types of *subscriber*.
@@ -74,16 +82,16 @@ class Backfill:
         """The number of events of the last run that were skipped: this release cannot read them."""
         self._connection = connection
         self._subscriber = subscriber
-        self._consumer: Consumer | None = consumer
-        self._catalogue = catalogue or Catalogue()
+        self._definition: Subscriber | None = consumer
+        self._registry = registry or EventRegistry()
         self._batch_size = batch_size
         self._types = [
             kind.name
-            for kind in self._catalogue.types
+            for kind in self._registry.types
             if (kind.topic is not None if consumer is None else _handles(consumer, kind.struct))
         ]
 
-    async def count(self, delivery_filter: Selection) -> int:
+    async def count_deliveries(self, delivery_filter: DeliveryFilter) -> int:
         """Return how many deliveries a backfill of *delivery_filter* would add."""
         total = 0
         async for batch in self._wanted(delivery_filter, await self._horizon(), self._batch_size):
@@ -91,8 +99,13 @@ class Backfill:
         return total
 
     async def run(
-        self, delivery_filter: Selection, actions: Acts, action: Act, *, rate: float | None = None
-    ) -> AsyncIterator[Progress]:
+        self,
+        delivery_filter: DeliveryFilter,
+        actions: OperatorActions,
+        action: OperatorAction,
+        *,
+        rate: float | None = None,
+    ) -> AsyncIterator[BatchProgress]:
         """Add the deliveries batch by batch, at most *rate* a second, and yield the progress.
 
         Events that are stored after the start are not read. An interrupted run leaves whole
@@ -101,24 +114,26 @@ class Backfill:
         Raises:
             ActionInProgress: a replay or another backfill is running.
         """
-        async with alone(self._connection):
-            total, done = await self.count(delivery_filter), 0
-            limiter = Pace(rate, self._batch_size)
-            async for batch in self._wanted(delivery_filter, await self._horizon(), limiter.size):
+        async with exclusive_action(self._connection):
+            total, done = await self.count_deliveries(delivery_filter), 0
+            limiter = RateLimiter(rate, self._batch_size)
+            async for batch in self._wanted(
+                delivery_filter, await self._horizon(), limiter.batch_size
+            ):
 
-                async def work(batch: Sequence[Any] = batch) -> list[Touched]:
+                async def work(batch: Sequence[Any] = batch) -> list[ChangedDelivery]:
                     return await self._insert(batch)
 
-                changed = await actions.commit(action, work)
+                changed = await actions.commit_batch(action, work)
                 done += changed
-                yield Progress(done=done, total=total)
-                await limiter.keep(changed)
+                yield BatchProgress(done=done, total=total)
+                await limiter.wait(changed)
 
     async def _horizon(self) -> int:
         return int(await self._connection.fetchval(_HORIZON))
 
     async def _wanted(
-        self, delivery_filter: Selection, horizon: int, size: int
+        self, delivery_filter: DeliveryFilter, horizon: int, size: int
     ) -> AsyncIterator[Sequence[Any]]:
         """Yield batches of the events that the subscriber wants and lacks, in their order."""
         subscriber_filter = msgspec.structs.replace(delivery_filter, subscriber=self._subscriber)
@@ -126,13 +141,13 @@ class Backfill:
         while True:
             # A fixed number of events, wanted or not: they bound the ids of their receipts.
             events = await self._connection.fetchrow(
-                NEXT_EVENTS, *subscriber_filter.parameters(), pos, horizon, size
+                NEXT_EVENTS, *subscriber_filter.query_parameters(), pos, horizon, size
             )
             if not events["events"]:
                 return
             rows = await self._connection.fetch(
                 _CANDIDATES,
-                *subscriber_filter.parameters(),
+                *subscriber_filter.query_parameters(),
                 self._types,
                 pos,
                 events["last_pos"],
@@ -146,29 +161,29 @@ class Backfill:
     def _wants(self, row: Any) -> bool:
         if self._subscriber in (row["addressees"] or ()):
             return True
-        if self._consumer is None:
+        if self._definition is None:
             # Events from Kafka are not published there again, and their addressees show that. Only
             # older rows have no addressees.
             return row["addressees"] is None and row["actor_kind"] != "external"
         try:
-            kind = self._catalogue.named(row["type"], row["version"])
-            event = self._catalogue.decode(kind, row["payload"])
+            kind = self._registry.get_type(row["type"], row["version"])
+            event = self._registry.decode(kind, row["payload"])
         except (UnknownEventType, msgspec.DecodeError):
             self.unreadable += 1
             return False
-        return isinstance(event, self._consumer.handles) and self._consumer.wants(event)
+        return isinstance(event, self._definition.handles) and self._definition.predicate(event)
 
-    async def _insert(self, batch: Sequence[Any]) -> list[Touched]:
+    async def _insert(self, batch: Sequence[Any]) -> list[ChangedDelivery]:
         rows = await self._connection.fetch(
             _INSERT,
             self._subscriber,
             [row["pos"] for row in batch],
-            [bucket_of(row["key"] or str(row["id"])) for row in batch],
+            [bucket_for_key(row["key"] or str(row["id"])) for row in batch],
             [row["id"] for row in batch],
             [row["key"] for row in batch],
         )
         return [(self._subscriber, row["event_id"]) for row in rows]
 
 
-def _handles(consumer: Consumer, struct: type[Any]) -> bool:
+def _handles(consumer: Subscriber, struct: type[Any]) -> bool:
     return any(issubclass(struct, handled) for handled in consumer.handles)

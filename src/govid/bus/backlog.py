@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.floor import QUERIES, Floor
+from govid.bus.floor import QUERIES, ScanWatermark
 from govid.bus.settings import BusSettings
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from govid.bus.storage.database import Database
 
 
-class Debt(msgspec.Struct, frozen=True, kw_only=True):
+class PendingDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """A pending delivery: an event that its subscriber has not handled yet, and its lease epoch."""
 
     pos: int
@@ -43,55 +43,67 @@ class Backlog:
         self._subscriber = subscriber
         self._settings = settings
         self._database = database
-        self._floor = Floor(subscriber, settings, database)
+        self._watermark = ScanWatermark(subscriber, settings, database)
 
-    async def read(self, buckets: Mapping[int, int], without: Collection[str]) -> list[Debt]:
+    async def fetch_due(
+        self, buckets: Mapping[int, int], excluded_keys: Collection[str]
+    ) -> list[PendingDelivery]:
         """Return the oldest pending deliveries of *buckets* (epochs by bucket).
 
         Those of *excluded_keys* are left out. The scan begins above the watermark.
         """
-        due = await self._floor.read(buckets, partial(self._fetch_rows, buckets, without))
-        return await self._load_deliveries(due, buckets, without)
+        due = await self._watermark.fetch_above(
+            buckets, partial(self._fetch_rows, buckets, excluded_keys)
+        )
+        return await self._load_deliveries(due, buckets, excluded_keys)
 
-    async def read_whole(self, buckets: Mapping[int, int], without: Collection[str]) -> list[Debt]:
+    async def fetch_all(
+        self, buckets: Mapping[int, int], excluded_keys: Collection[str]
+    ) -> list[PendingDelivery]:
         """Return what `fetch_due` returns, by a scan of the whole backlog."""
-        due = await self._floor.read_whole(buckets, partial(self._fetch_rows, buckets, without))
-        return await self._load_deliveries(due, buckets, without)
+        due = await self._watermark.fetch_all(
+            buckets, partial(self._fetch_rows, buckets, excluded_keys)
+        )
+        return await self._load_deliveries(due, buckets, excluded_keys)
 
     async def _fetch_rows(
         self,
         buckets: Collection[int],
-        without: Collection[str],
+        excluded_keys: Collection[str],
         position: int,
-        hidden: Collection[str],
+        skipped_keys: Collection[str],
     ) -> Sequence[Any]:
         due: Sequence[Any] = await self._database.bus_reads.fetch(
             QUERIES["backlog"],
             self._subscriber,
             list(buckets),
-            [*without, *hidden],
+            [*excluded_keys, *skipped_keys],
             self._settings.batch_size,
             position,
         )
         return due
 
     async def _load_deliveries(
-        self, due: Sequence[Any], buckets: Mapping[int, int], without: Collection[str]
-    ) -> list[Debt]:
+        self, due: Sequence[Any], buckets: Mapping[int, int], excluded_keys: Collection[str]
+    ) -> list[PendingDelivery]:
         while due:
             deliveries = await self._load_events(due, buckets)
             if deliveries or len(due) < self._settings.batch_size:
                 return deliveries
             # The events of all these rows were deleted by hand; the rows behind them still count.
-            due = await self._fetch_rows(buckets, without, due[-1]["pos"], self._floor.hidden)
+            due = await self._fetch_rows(
+                buckets, excluded_keys, due[-1]["pos"], self._watermark.skipped_keys
+            )
         return []
 
-    async def _load_events(self, due: Sequence[Any], buckets: Mapping[int, int]) -> list[Debt]:
+    async def _load_events(
+        self, due: Sequence[Any], buckets: Mapping[int, int]
+    ) -> list[PendingDelivery]:
         ids = [row["event_id"] for row in due]
         rows = await self._database.bus_reads.fetch(QUERIES["events"], ids, min(ids), max(ids))
         events = {row["id"]: row for row in rows}
         return [
-            Debt(
+            PendingDelivery(
                 pos=row["pos"],
                 bucket=row["bucket"],
                 epoch=buckets[row["bucket"]],

@@ -17,7 +17,7 @@ class UnknownEventType(LookupError):
     """This release has no event type with this name and version; a later one may have it."""
 
 
-class Catalogue:
+class EventRegistry:
     """The event types of this release."""
 
     def __init__(self, types: Sequence[EventType] = EVENT_TYPES) -> None:
@@ -33,11 +33,11 @@ class Catalogue:
         if not len(self._by_struct) == len(self._by_name) == len(self.types):
             raise ValueError("an event type is registered twice")
 
-    def of(self, event: Event) -> EventType:
+    def type_of(self, event: Event) -> EventType:
         """Return the type of *event*."""
         return self._by_struct[type(event)]
 
-    def named(self, name: str, version: int) -> EventType:
+    def get_type(self, name: str, version: int) -> EventType:
         """Return the type called *name* in *version*.
 
         Raises:
@@ -58,7 +58,7 @@ class Catalogue:
         return event
 
 
-def result_struct(identifier_type: IdentifierType) -> type[Event]:
+def verification_result_struct(identifier_type: IdentifierType) -> type[Event]:
     """Return the struct of the verification result of the department of *identifier_type*."""
     return {
         IdentifierType.NHS: NhsVerificationCompleted,

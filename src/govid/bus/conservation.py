@@ -14,11 +14,11 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.findings import Finding, at_addressee, numbers_forgotten, numbers_missing
-from govid.bus.ids import first_uuid7_of
-from govid.bus.sql import read
+from govid.bus.findings import AuditFinding, delivery_problem, sequence_counter_behind, sequence_gap
+from govid.bus.ids import first_uuid7_at
+from govid.bus.sql import load_statements
 
-QUERIES = read("govid.bus", "conservation.sql")
+QUERIES = load_statements("govid.bus", "conservation.sql")
 CHUNK_EVENTS = 5_000
 OPERATOR_KEY = "operator/outbox"
 _LOWEST = UUID(int=0)
@@ -26,7 +26,7 @@ _DELIVERIES = msgspec.json.Decoder(dict[str, list[UUID]])
 _MARGIN = timedelta(hours=1)
 
 
-class Range(msgspec.Struct, frozen=True, kw_only=True):
+class AuditRange(msgspec.Struct, frozen=True, kw_only=True):
     """The audited range of event ids: `lower` is inclusive, `upper` exclusive.
 
     Events older than `retained_since` may have been dropped by retention.
@@ -34,21 +34,21 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 
     lower: UUID
     upper: UUID
-    floor: UUID
+    retained_since: UUID
 
     @classmethod
-    def of(
-        cls, since: datetime | None, until: datetime | None, *, now: datetime, kept_days: float
-    ) -> "Range":
+    def for_period(
+        cls, since: datetime | None, until: datetime | None, *, now: datetime, retained_days: float
+    ) -> "AuditRange":
         """Return the range from *since* to *until*, or from the oldest event to *now*."""
         return cls(
-            lower=first_uuid7_of(since) if since else _LOWEST,
-            upper=first_uuid7_of(until or now),
-            floor=first_uuid7_of(now - timedelta(days=kept_days) + _MARGIN),
+            lower=first_uuid7_at(since) if since else _LOWEST,
+            upper=first_uuid7_at(until or now),
+            retained_since=first_uuid7_at(now - timedelta(days=retained_days) + _MARGIN),
         )
 
 
-class Tally(msgspec.Struct, kw_only=True):
+class AuditTotals(msgspec.Struct, kw_only=True):
     """The totals so far: events, and deliveries by subscriber and state.
 
     `unaddressed` events were stored before addressees were recorded: for them the audit cannot
@@ -60,23 +60,25 @@ class Tally(msgspec.Struct, kw_only=True):
     states: dict[str, dict[str, int]] = {}
 
 
-class Conservation:
+class DeliveryAudit:
     """Audits a range of events, through one asyncpg connection that is in no transaction."""
 
-    def __init__(self, connection: Any, range_: Range, *, chunk_events: int = CHUNK_EVENTS) -> None:
+    def __init__(
+        self, connection: Any, range_: AuditRange, *, chunk_events: int = CHUNK_EVENTS
+    ) -> None:
         """Audit the events of *range_*, *chunk_events* at a time."""
         self._connection = connection
         self._range = range_
         self._chunk_events = chunk_events
         self._added: list[tuple[UUID, str]] = []
-        self.tally = Tally(states={})
+        self.totals = AuditTotals(states={})
 
-    async def count(self) -> int:
+    async def count_events(self) -> int:
         """Return the number of events in the range."""
         range_ = self._range
         return int(await self._connection.fetchval(QUERIES["count"], range_.lower, range_.upper))
 
-    async def run(self) -> AsyncIterator[list[Finding]]:
+    async def run(self) -> AsyncIterator[list[AuditFinding]]:
         """Yield the findings, chunk by chunk; `totals` grows meanwhile."""
         yield await self._check_sequences()
         yield await self._check_orphans()
@@ -86,25 +88,26 @@ class Conservation:
             found, lower = await self._check_chunk(lower)
             yield found
 
-    async def _check_sequences(self) -> list[Finding]:
+    async def _check_sequences(self) -> list[AuditFinding]:
         range_ = self._range
         bounds = (range_.lower, range_.upper)
         async with self._snapshot():
-            gaps = await self._connection.fetch(QUERIES["gaps"], *bounds, range_.floor)
-            ends = await self._connection.fetch(QUERIES["ends"], *bounds, range_.floor)
+            gaps = await self._connection.fetch(QUERIES["gaps"], *bounds, range_.retained_since)
+            ends = await self._connection.fetch(QUERIES["ends"], *bounds, range_.retained_since)
             counters = await self._connection.fetch(QUERIES["unnumbered"], *bounds)
         return [
-            *(numbers_missing(g["key"], g["first"], g["last"], g["id_before"]) for g in gaps),
-            *(numbers_missing(e["key"], e["first"], e["last"], e["id"]) for e in ends),
-            *(numbers_forgotten(f["key"], f["seq"]) for f in counters),
+            *(sequence_gap(g["key"], g["first"], g["last"], g["id_before"]) for g in gaps),
+            *(sequence_gap(e["key"], e["first"], e["last"], e["id"]) for e in ends),
+            *(sequence_counter_behind(f["key"], f["seq"]) for f in counters),
         ]
 
-    async def _check_orphans(self) -> list[Finding]:
+    async def _check_orphans(self) -> list[AuditFinding]:
         rows = await self._connection.fetch(
             QUERIES["orphans"], self._range.lower, self._range.upper
         )
         return [
-            at_addressee(row["problem"], row["subscriber"], row["event_id"], None) for row in rows
+            delivery_problem(row["problem"], row["subscriber"], row["event_id"], None)
+            for row in rows
         ]
 
     async def _read_backfills(self) -> None:
@@ -116,7 +119,7 @@ class Conservation:
             for event_id in ids
         )
 
-    async def _check_chunk(self, lower: UUID) -> tuple[list[Finding], UUID | None]:
+    async def _check_chunk(self, lower: UUID) -> tuple[list[AuditFinding], UUID | None]:
         """Audit the events from *lower* on; return the findings and where the next chunk begins.
 
         Both statements read one snapshot: an event that is stored between them would seem to have
@@ -136,17 +139,17 @@ class Conservation:
                 chunk["low"] or 0,
                 chunk["high"] or -1,
                 *self._added_between(lower, upper),
-                range_.floor,
+                range_.retained_since,
             )
-        self.tally.events += chunk["events"]
-        self.tally.unaddressed += chunk["unaddressed"]
+        self.totals.events += chunk["events"]
+        self.totals.unaddressed += chunk["unaddressed"]
         found = []
         for row in rows:
             if row["state"] is not None and row["problem"] != "event_deleted":
-                states = self.tally.states.setdefault(row["subscriber"], {})
+                states = self.totals.states.setdefault(row["subscriber"], {})
                 states[row["state"]] = states.get(row["state"], 0) + row["count"]
             found += [
-                at_addressee(row["problem"], row["subscriber"], event_id, row["state"])
+                delivery_problem(row["problem"], row["subscriber"], event_id, row["state"])
                 for event_id in row["event_ids"] or ()
             ]
         return found, upper if full else None

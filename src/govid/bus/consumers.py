@@ -8,9 +8,9 @@ from zlib import crc32
 
 import msgspec
 
-from govid.bus.actor import Actor, Cause
+from govid.bus.actor import Actor, OperationContext
 from govid.bus.contracts import Event
-from govid.bus.envelope import Envelope
+from govid.bus.envelope import EventEnvelope
 
 if TYPE_CHECKING:
     # Commands import the subscriptions without SQLAlchemy (I13).
@@ -39,9 +39,9 @@ class Delivery(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True):
     correlation_id: str
     traceparent: str | None = None
 
-    def cause(self, subscriber: str) -> Cause:
+    def operation_context(self, subscriber: str) -> OperationContext:
         """Return the operation context of what *subscriber* does in response to this event."""
-        return Cause(
+        return OperationContext(
             correlation_id=self.correlation_id,
             actor=Actor(kind="module", id=subscriber),
             causation_id=self.id,
@@ -67,7 +67,7 @@ class Handler(Protocol[E_contra, OutcomeT]):
         """Write the consequences of *outcome*, in *tx* only."""
 
 
-class Consumer(msgspec.Struct, frozen=True, kw_only=True):
+class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
     """A named subscriber. The name, `module.purpose`, is stored and never changes (I10).
 
     Deliveries of several keys share a transaction, unless `grouped` is false. It has to be false
@@ -78,7 +78,7 @@ class Consumer(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     handles: tuple[type[Event], ...]
     handler: Handler[Any, Any]
-    wants: Callable[[Any], bool] = lambda _event: True
+    predicate: Callable[[Any], bool] = lambda _event: True
     grouped: bool = True
 
 
@@ -87,9 +87,9 @@ class Subscriptions:
 
     def __init__(self) -> None:
         """Begin with no subscriber but the relay."""
-        self._subscribers: dict[str, Consumer] = {}
+        self._subscribers: dict[str, Subscriber] = {}
 
-    def add(self, subscriber: Consumer) -> None:
+    def add(self, subscriber: Subscriber) -> None:
         """Register *subscriber*.
 
         Raises:
@@ -99,31 +99,31 @@ class Subscriptions:
             raise ValueError(f"the subscriber {subscriber.name} is registered twice")
         self._subscribers[subscriber.name] = subscriber
 
-    def __iter__(self) -> Iterator[Consumer]:
+    def __iter__(self) -> Iterator[Subscriber]:
         """Iterate over the subscribers, in order of registration."""
         return iter(self._subscribers.values())
 
-    def get(self, name: str) -> Consumer | None:
+    def get(self, name: str) -> Subscriber | None:
         """Return the subscriber called *name*, or None if this release has none."""
         return self._subscribers.get(name)
 
-    def of(self, envelope: Envelope) -> list[str]:
+    def subscribers_for(self, envelope: EventEnvelope) -> list[str]:
         """Return the names of all subscribers that want *envelope*, including the relay."""
-        names = self.inside(envelope)
+        names = self.module_subscribers_for(envelope)
         if envelope.topic is not None:
             names.append(RELAY)
         return names
 
-    def inside(self, envelope: Envelope) -> list[str]:
+    def module_subscribers_for(self, envelope: EventEnvelope) -> list[str]:
         """Return the names of the modules' subscribers that want *envelope*."""
         event = envelope.event
         return [
             subscriber.name
             for subscriber in self._subscribers.values()
-            if isinstance(event, subscriber.handles) and subscriber.wants(event)
+            if isinstance(event, subscriber.handles) and subscriber.predicate(event)
         ]
 
 
-def bucket_of(key: str) -> int:
+def bucket_for_key(key: str) -> int:
     """Return the bucket of *key*: stable across processes and releases, because rows store it."""
     return crc32(key.encode()) % BUCKETS

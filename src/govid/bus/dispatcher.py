@@ -15,22 +15,22 @@ from typing import Any
 
 import msgspec
 
-from govid.bus.backlog import Backlog, Debt
-from govid.bus.catalogue import Catalogue, UnknownEventType
-from govid.bus.consumers import Consumer, Delivery
+from govid.bus.backlog import Backlog, PendingDelivery
+from govid.bus.catalogue import EventRegistry, UnknownEventType
+from govid.bus.consumers import Delivery, Subscriber
 from govid.bus.delivery.groups import DeliveryGroups, LeaseLost, ReadyDelivery
-from govid.bus.envelope import Headers
+from govid.bus.envelope import EventHeaders
 from govid.bus.errors import Outage
-from govid.bus.failures import Failure, Failures
+from govid.bus.failures import DeliveryFailure, FailureRecorder
 from govid.bus.leases import QUERIES as LEASE_QUERIES
 from govid.bus.leases import Leases
-from govid.bus.metrics import Metrics
-from govid.bus.round_health import RoundHealth
+from govid.bus.metrics import BusMetrics
+from govid.bus.round_health import DispatcherHealth
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_members, is_transient
 from govid.bus.storage.transaction import UnitOfWork
-from govid.bus.wake import Wake
+from govid.bus.wake import WakeupHub
 
 log = logging.getLogger(__name__)
 
@@ -46,39 +46,39 @@ class Dispatcher:
 
     def __init__(
         self,
-        consumer: Consumer,
+        subscriber: Subscriber,
         settings: BusSettings,
         database: Database,
         uow: UnitOfWork,
-        catalogue: Catalogue,
+        registry: EventRegistry,
         leases: Leases,
-        wake: Wake,
-        alone: asyncio.Lock,
-        metrics: Metrics | None = None,
-        rounds: RoundHealth | None = None,
+        wakeups: WakeupHub,
+        isolation_lock: asyncio.Lock,
+        metrics: BusMetrics | None = None,
+        health: DispatcherHealth | None = None,
     ) -> None:
         """Deliver to *subscriber*, in transactions of *uow* on the bus's own pool.
 
         *isolation_lock* is held while an event is processed that may have crashed a process. All
         dispatchers share this lock.
         """
-        self._subscriber = consumer
+        self._subscriber = subscriber
         self._settings = settings
         self._database = database
-        self._catalogue = catalogue
+        self._registry = registry
         self._leases = leases
-        self._wakeup = wake.bell(consumer.name)
-        self._isolation_lock = alone
-        self._backlog = Backlog(consumer.name, settings, database)
-        self._metrics = metrics or Metrics()
-        self._health = rounds or RoundHealth()
-        self._failures = Failures(consumer.name, settings, database, leases, self._metrics)
-        self._queue: deque[list[Debt]] = deque()
+        self._wakeup = wakeups.event(subscriber.name)
+        self._isolation_lock = isolation_lock
+        self._backlog = Backlog(subscriber.name, settings, database)
+        self._metrics = metrics or BusMetrics()
+        self._health = health or DispatcherHealth()
+        self._failures = FailureRecorder(subscriber.name, settings, database, leases, self._metrics)
+        self._queue: deque[list[PendingDelivery]] = deque()
         """Lanes: each holds the pending deliveries of one key, in their order."""
         self._active_keys: set[str] = set()
         self._workers: set[asyncio.Task[None]] = set()
-        self._groups = DeliveryGroups(consumer, uow, leases, self._metrics, self._spawn_worker)
-        self._max_lanes = self._groups.capacity if consumer.grouped else settings.keys_at_a_time
+        self._groups = DeliveryGroups(subscriber, uow, leases, self._metrics, self._spawn_worker)
+        self._max_lanes = self._groups.capacity if subscriber.grouped else settings.keys_at_a_time
         """How many lanes are processed at the same time."""
         self._lane_workers = 0
         self._prepare_slots = asyncio.Semaphore(settings.keys_at_a_time)
@@ -104,16 +104,16 @@ class Dispatcher:
     async def _fetch_batch(self) -> bool:
         """Fetch one batch and start processing it; return whether more is certainly pending."""
         self._wakeup.clear()
-        owned = self._leases.owned(self._subscriber.name)
+        owned = self._leases.owned_epochs(self._subscriber.name)
         if not owned:
             return False
-        orphans = self._leases.orphans(self._subscriber.name) & owned.keys()
+        orphans = self._leases.orphaned_buckets(self._subscriber.name) & owned.keys()
         if orphans:
             await self._isolate_orphans({bucket: owned[bucket] for bucket in orphans})
-        due = await self._backlog.read(owned, self._active_keys)
+        due = await self._backlog.fetch_due(owned, self._active_keys)
         if not due and not self._workers:
             self._health.record_idle(self._subscriber.name)
-        lanes: dict[str, list[Debt]] = {}
+        lanes: dict[str, list[PendingDelivery]] = {}
         for pending in due:
             lanes.setdefault(pending.key, []).append(pending)
         self._active_keys.update(lanes)
@@ -133,12 +133,12 @@ class Dispatcher:
 
         One of them may have crashed the last owner: what it was processing is among their oldest.
         """
-        due = await self._backlog.read_whole(buckets, self._active_keys)
+        due = await self._backlog.fetch_all(buckets, self._active_keys)
         if due:
             self._active_keys.update(pending.key for pending in due)
             self._spawn_worker(self._process_isolated(due))
 
-    async def _process_isolated(self, due: list[Debt]) -> None:
+    async def _process_isolated(self, due: list[PendingDelivery]) -> None:
         """Process deliveries of an orphaned bucket one at a time, in isolation.
 
         A crash marker is stored before each and removed after it. If this process crashes too, the
@@ -158,12 +158,12 @@ class Dispatcher:
             self._active_keys.difference_update(pending.key for pending in due)
             self._wakeup.set()
 
-    async def _set_crash_marker(self, pending: Debt, pos: int | None) -> None:
+    async def _set_crash_marker(self, pending: PendingDelivery, pos: int | None) -> None:
         await self._database.bus_reads.execute(
             LEASE_QUERIES["set_crash_marker"],
             self._subscriber.name,
             pending.bucket,
-            self._leases.replica,
+            self._leases.replica_id,
             pending.epoch,
             pos,
         )
@@ -212,7 +212,7 @@ class Dispatcher:
         finally:
             self._lane_workers -= 1
 
-    async def _process_lane(self, lane: list[Debt]) -> None:
+    async def _process_lane(self, lane: list[PendingDelivery]) -> None:
         try:
             for pending in lane:
                 if not await self._process(pending):
@@ -222,30 +222,30 @@ class Dispatcher:
             # Deliveries of this key that arrived meanwhile were left out of the fetches.
             self._wakeup.set()
 
-    async def _process(self, pending: Debt, *, isolated: bool = False) -> bool:
+    async def _process(self, pending: PendingDelivery, *, isolated: bool = False) -> bool:
         """Process one delivery; return whether the next one of its key may follow."""
         try:
             delivery = self._decode(pending)
         except UnknownEventType as error:
-            await self._park(pending, Failure.of("unknown_type", error))
+            await self._park(pending, DeliveryFailure.from_error("unknown_type", error))
             return False
         except msgspec.DecodeError as error:
-            await self._park(pending, Failure.of("undecodable", error))
+            await self._park(pending, DeliveryFailure.from_error("undecodable", error))
             return False
         try:
             async with self._prepare_slots:
                 outcome = await self._subscriber.handler.prepare(delivery)
             ready = ReadyDelivery(pending, delivery, outcome)
             if isolated or not self._subscriber.grouped:
-                await self._groups.handle_alone(ready)
+                await self._groups.handle_isolated(ready)
             else:
-                await self._groups.handle(ready)
+                await self._groups.handle_grouped(ready)
         except LeaseLost:
-            self._leases.forget(self._subscriber.name, pending.bucket)
-            self._metrics.lease_lost()
+            self._leases.drop(self._subscriber.name, pending.bucket)
+            self._metrics.count_lease_lost()
             return False
         except Outage as error:
-            await self._park(pending, Failure.of("outage", error))
+            await self._park(pending, DeliveryFailure.from_error("outage", error))
             return False
         except Exception as error:  # noqa: BLE001 - one of the four edges: any handler may fail
             self._health.record_failure(self._subscriber.name)
@@ -254,19 +254,19 @@ class Dispatcher:
                     "delivery.transient",
                     extra={"subscriber": self._subscriber.name, **error_members(error)},
                 )
-                self._metrics.delivered(self._subscriber.name, "transient")
+                self._metrics.count_failed_delivery(self._subscriber.name, "transient")
                 await asyncio.sleep(TRANSIENT_PAUSE_SECONDS)
                 return False
-            await self._park(pending, Failure.of("error", error))
+            await self._park(pending, DeliveryFailure.from_error("error", error))
             return False
         self._health.record_success(self._subscriber.name)
         return True
 
-    def _decode(self, pending: Debt) -> Delivery[Any]:
-        kind = self._catalogue.named(pending.type, pending.version)
-        headers = msgspec.json.decode(pending.headers, type=Headers)
+    def _decode(self, pending: PendingDelivery) -> Delivery[Any]:
+        kind = self._registry.get_type(pending.type, pending.version)
+        headers = msgspec.json.decode(pending.headers, type=EventHeaders)
         return Delivery(
-            event=self._catalogue.decode(kind, pending.payload),
+            event=self._registry.decode(kind, pending.payload),
             id=pending.event_id,
             type=pending.type,
             key=None if pending.seq is None else pending.key,
@@ -276,8 +276,8 @@ class Dispatcher:
             traceparent=headers.traceparent,
         )
 
-    async def _park(self, pending: Debt, failure: Failure) -> None:
-        await self._failures.record(
+    async def _park(self, pending: PendingDelivery, failure: DeliveryFailure) -> None:
+        await self._failures.park_or_dead_letter(
             failure,
             bucket=pending.bucket,
             epoch=pending.epoch,

@@ -7,15 +7,15 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.actor import Actor, Cause
-from govid.bus.catalogue import Catalogue
+from govid.bus.actor import Actor, OperationContext
+from govid.bus.catalogue import EventRegistry
 from govid.bus.contracts import Event, Topic
 from govid.bus.ids import uuid7
-from govid.bus.pseudonyms import Pseudonyms
+from govid.bus.pseudonyms import PseudonymGenerator
 from govid.bus.shared.plain_text import neutralise
 
 
-class Headers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class EventHeaders(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The origin of an event: actor, correlation, cause. Stored beside the payload, not in it."""
 
     correlation_id: str
@@ -24,7 +24,7 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     traceparent: str | None = None
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+class EventEnvelope(msgspec.Struct, frozen=True, kw_only=True):
     """One event as the outbox stores it.
 
     `payload` is the exact value of the Kafka record. `key` orders the event ("stream/subject");
@@ -38,7 +38,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None
     record_key: str | None
     payload: bytes
-    headers: Headers
+    headers: EventHeaders
     occurred_at: datetime
     event: Event
 
@@ -48,31 +48,33 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 _MAY_HOLD_CONTROLS = re.compile(rb"\\[bfru]|\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80|\xe2\x81")
 
 
-class Sealer:
+class EnvelopeFactory:
     """Builds the envelopes of events."""
 
-    def __init__(self, catalogue: Catalogue, pseudonyms: Pseudonyms) -> None:
+    def __init__(self, registry: EventRegistry, pseudonyms: PseudonymGenerator) -> None:
         """Look up types in *registry*, and derive keys from personal values by *pseudonyms*."""
-        self.catalogue = catalogue
+        self.registry = registry
         self._pseudonyms = pseudonyms
         self._encoder = msgspec.json.Encoder()
 
-    def seal(self, event: Event, cause: Cause, occurred_at: datetime) -> Envelope:
+    def build(
+        self, event: Event, context: OperationContext, occurred_at: datetime
+    ) -> EventEnvelope:
         """Build the envelope of *event*: a new id, its type, its keys and its origin."""
-        kind = self.catalogue.of(event)
-        return Envelope(
+        kind = self.registry.type_of(event)
+        return EventEnvelope(
             id=uuid7(),
             type=kind.name,
             version=kind.version,
             topic=kind.topic,
-            key=kind.key(event, self._pseudonyms),
+            key=kind.order_key(event, self._pseudonyms),
             record_key=kind.account(event),
             payload=self._payload(event),
-            headers=Headers(
-                correlation_id=cause.correlation_id,
-                actor=cause.actor,
-                causation_id=cause.causation_id,
-                traceparent=cause.traceparent,
+            headers=EventHeaders(
+                correlation_id=context.correlation_id,
+                actor=context.actor,
+                causation_id=context.causation_id,
+                traceparent=context.traceparent,
             ),
             occurred_at=occurred_at,
             event=event,
@@ -85,6 +87,6 @@ class Sealer:
             return payload
         return self._encoder.encode(neutralise(msgspec.json.decode(payload)))
 
-    def encode(self, part: Any) -> str:
+    def encode_json(self, part: Any) -> str:
         """Return *part* of an envelope as JSON text."""
         return self._encoder.encode(part).decode()

@@ -6,7 +6,7 @@ from typing import ClassVar
 import msgspec
 
 
-class Kind(StrEnum):
+class ErrorKind(StrEnum):
     """The kind of an error, which the gateway maps to an HTTP status code."""
 
     REFUSED = "refused"
@@ -21,7 +21,7 @@ class Kind(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-class FieldFault(msgspec.Struct, frozen=True, kw_only=True):
+class FieldProblem(msgspec.Struct, frozen=True, kw_only=True):
     """One invalid field of a request: its location and the problem, never its value."""
 
     loc: tuple[str | int, ...]
@@ -37,13 +37,13 @@ class GovidError(Exception):
     """
 
     code: ClassVar[str]
-    kind: ClassVar[Kind]
+    kind: ClassVar[ErrorKind]
 
     def __init__(
         self,
         detail: str | None = None,
         *,
-        faults: tuple[FieldFault, ...] = (),
+        faults: tuple[FieldProblem, ...] = (),
         retry_after_seconds: int | None = None,
     ) -> None:
         """Use *detail* as the message, or the first line of the class's docstring."""
@@ -53,16 +53,16 @@ class GovidError(Exception):
         super().__init__(self.code)
 
 
-class Invalid(GovidError):
+class InvalidRequest(GovidError):
     """The request is not valid."""
 
     code = "invalid-request"
-    kind = Kind.INVALID
+    kind = ErrorKind.INVALID
 
     @classmethod
-    def at(cls, field: str, msg: str, kind: str, *, place: str = "body") -> "Invalid":
+    def for_field(cls, field: str, msg: str, kind: str, *, place: str = "body") -> "InvalidRequest":
         """Return the error for one invalid *field*; *msg* states the problem, never the value."""
-        fault = FieldFault(loc=(place, field), msg=msg, type=kind)
+        fault = FieldProblem(loc=(place, field), msg=msg, type=kind)
         return cls(f"{field}: {msg}", faults=(fault,))
 
 

@@ -12,8 +12,8 @@ import msgspec
 
 from govid.bus import contracts
 from govid.bus.contracts import DeathNotified, Event, LifeEvent, OutboxAct, Topic, TopicAct
-from govid.bus.pseudonyms import Pseudonyms
-from govid.bus.shared.identifiers import read_identity_key
+from govid.bus.pseudonyms import PseudonymGenerator
+from govid.bus.shared.identifiers import parse_identity_key
 
 
 class EventType(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,10 +28,10 @@ class EventType(msgspec.Struct, frozen=True, kw_only=True):
     struct: type[Event]
     topic: Topic | None = None
     stream: str | None = None
-    subject: Callable[[Any, Pseudonyms], str | None]
+    subject: Callable[[Any, PseudonymGenerator], str | None]
     account: Callable[[Any], str | None]
 
-    def key(self, event: Event, pseudonyms: Pseudonyms) -> str | None:
+    def order_key(self, event: Event, pseudonyms: PseudonymGenerator) -> str | None:
         """Return the key that orders *event*, or None if it has no order."""
         return None if self.stream is None else f"{self.stream}/{self.subject(event, pseudonyms)}"
 
@@ -40,7 +40,7 @@ def _user(event: Any) -> str | None:
     return None if event.user_id is None else str(event.user_id)
 
 
-def _user_subject(event: Any, _: Pseudonyms) -> str | None:
+def _user_subject(event: Any, _: PseudonymGenerator) -> str | None:
     return _user(event)
 
 
@@ -48,17 +48,17 @@ def _account(event: Any) -> str | None:
     return str(event.account_id)
 
 
-def _account_subject(event: Any, _: Pseudonyms) -> str | None:
+def _account_subject(event: Any, _: PseudonymGenerator) -> str | None:
     return _account(event)
 
 
-def _identifier_subject(event: DeathNotified, pseudonyms: Pseudonyms) -> str | None:
+def _identifier_subject(event: DeathNotified, pseudonyms: PseudonymGenerator) -> str | None:
     # Operators and brokers see the key, so it must not contain the identifier itself (I9). Two
     # spellings of one number, and two suffix letters, have one key, so that their order is kept.
     kind, text = event.identifier_type, event.identifier_value
     with contextlib.suppress(ValueError):
-        text = read_identity_key(kind, text, prototype_form=True)
-    return pseudonyms.of(f"{kind}:{text}")
+        text = parse_identity_key(kind, text, prototype_form=True)
+    return pseudonyms.for_value(f"{kind}:{text}")
 
 
 def _internal_event(name: str, struct: type[Event]) -> EventType:

@@ -11,25 +11,29 @@ from uuid import UUID
 import msgspec
 
 from govid.bus.leases import Leases
-from govid.bus.metrics import Metrics
+from govid.bus.metrics import BusMetrics
 from govid.bus.settings import BusSettings
-from govid.bus.sql import read
+from govid.bus.sql import load_statements
 from govid.bus.storage.database import Database
-from govid.bus.storage.errors import backoff, error_details, fingerprint, patience
+from govid.bus.storage.errors import backoff, error_details, fingerprint, outage_backoff
 
 log = logging.getLogger(__name__)
 
-QUERIES = read("govid.bus", "failures.sql")
+QUERIES = load_statements("govid.bus", "failures.sql")
 
-Reason = Literal["outage", "error", "undecodable", "unknown_type", "no_handler", "crash", "refused"]
-FINAL: frozenset[Reason] = frozenset({"undecodable", "unknown_type", "no_handler", "refused"})
+FailureReason = Literal[
+    "outage", "error", "undecodable", "unknown_type", "no_handler", "crash", "refused"
+]
+PERMANENT_REASONS: frozenset[FailureReason] = frozenset(
+    {"undecodable", "unknown_type", "no_handler", "refused"}
+)
 """Reasons that no retry would change; only an operator action or a new release can."""
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryFailure(msgspec.Struct, frozen=True, kw_only=True):
     """Why a delivery failed."""
 
-    reason: Reason
+    reason: FailureReason
     error_class: str
     """The error's dotted name, and its SQLSTATE if the database raised it."""
     fingerprint: str
@@ -37,7 +41,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """The other members of the log line."""
 
     @classmethod
-    def of(cls, reason: Reason, error: BaseException) -> Self:
+    def from_error(cls, reason: FailureReason, error: BaseException) -> Self:
         """Describe *error* without its text."""
         details = error_details(error)
         name = details.pop("error_class")
@@ -46,7 +50,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
         return cls(reason=reason, error_class=name, fingerprint=fingerprint(error), details=details)
 
 
-class Failures:
+class FailureRecorder:
     """Parks keys and dead-letters events of one subscriber."""
 
     def __init__(
@@ -55,7 +59,7 @@ class Failures:
         settings: BusSettings,
         database: Database,
         leases: Leases,
-        metrics: Metrics,
+        metrics: BusMetrics,
     ) -> None:
         """Write under the leases of this replica (fencing)."""
         self._subscriber = subscriber
@@ -64,9 +68,9 @@ class Failures:
         self._leases = leases
         self._metrics = metrics
 
-    async def record(
+    async def park_or_dead_letter(
         self,
-        failure: Failure,
+        failure: DeliveryFailure,
         *,
         bucket: int,
         epoch: int,
@@ -85,12 +89,12 @@ class Failures:
         spent = 0 if failure.reason == "outage" else 1
         wait: float | None  # None: permanently.
         if failure.reason == "outage":
-            wait = patience(elapsed, limit)
-        elif failure.reason in FINAL or attempts + spent >= self._settings.max_attempts:
+            wait = outage_backoff(elapsed, limit)
+        elif failure.reason in PERMANENT_REASONS or attempts + spent >= self._settings.max_attempts:
             wait = None
         else:
             wait = backoff(attempts + spent, limit)
-        fence = (self._subscriber, bucket, self._leases.replica, epoch)
+        fence = (self._subscriber, bucket, self._leases.replica_id, epoch)
         description = (failure.reason, failure.fingerprint, failure.error_class)
         if wait is None and not ordered:
             await self._database.bus_reads.execute(
@@ -100,7 +104,7 @@ class Failures:
             await self._database.bus_reads.execute(
                 QUERIES["park"], *fence, key, event_id, wait, spent, *description
             )
-        self._metrics.delivered(self._subscriber, failure.reason)
+        self._metrics.count_failed_delivery(self._subscriber, failure.reason)
         log.warning(
             "delivery.failed",
             extra={

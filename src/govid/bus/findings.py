@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 
 from govid.bus.consumers import RELAY
-from govid.bus.ids import moment_of
+from govid.bus.ids import uuid7_timestamp
 
-Problem = Literal[
+AuditProblem = Literal[
     "lost",
     "doubled",
     "event_deleted",
@@ -36,10 +36,10 @@ REPLAY_REMEDY = (
 RESTORED_DATABASE_REMEDY = "stop govid and read docs/restore.md before it publishes anything"
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class AuditFinding(msgspec.Struct, frozen=True, kw_only=True):
     """One problem, as a sentence, and its remedy. `place` is topic/partition/offset."""
 
-    problem: Problem
+    problem: AuditProblem
     text: str
     remedy: str
     subscriber: str | None = None
@@ -49,12 +49,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 1
     """The number of affected rows or records; `event_id` and `place` are those of the first."""
 
-    def line(self) -> str:
+    def format_line(self) -> str:
         """Format the finding in one line."""
         return f"{self.problem}: {self.text}. To do: {self.remedy}."
 
 
-def at_addressee(problem: Problem, subscriber: str, event_id: UUID, state: str | None) -> Finding:
+def delivery_problem(
+    problem: AuditProblem, subscriber: str, event_id: UUID, state: str | None
+) -> AuditFinding:
     """Describe *problem* with the delivery of one event to one subscriber.
 
     *problem* is lost, doubled, event_deleted or parked_for_nothing; *state* is that of the
@@ -80,7 +82,7 @@ def at_addressee(problem: Problem, subscriber: str, event_id: UUID, state: str |
         "event_deleted": RESTORE_ROW_REMEDY,
         "parked_for_nothing": f"`govid outbox retry {chosen} unparks its key",
     }
-    return Finding(
+    return AuditFinding(
         problem=problem,
         text=texts[problem],
         remedy=remedies[problem],
@@ -89,24 +91,24 @@ def at_addressee(problem: Problem, subscriber: str, event_id: UUID, state: str |
     )
 
 
-def lost_events(subscriber: str, first: UUID, count: int) -> Finding:
+def deliveries_lost(subscriber: str, first: UUID, count: int) -> AuditFinding:
     """Report that a subscriber has neither a pending delivery nor a receipt of *count* events."""
-    return Finding(
+    return AuditFinding(
         problem="lost",
         text=f"{subscriber} has neither pending deliveries nor receipts of {count} events that "
         f"were addressed to it, the first being {first} of {_time(first)}",
         remedy=f"`govid outbox backfill --subscriber {subscriber} --since "
-        f"{moment_of(first).isoformat()} --reason '...'` delivers all that it lacks",
+        f"{uuid7_timestamp(first).isoformat()} --reason '...'` delivers all that it lacks",
         subscriber=subscriber,
         event_id=first,
         count=count,
     )
 
 
-def numbers_missing(key: str, first: int, last: int, near: UUID) -> Finding:
+def sequence_gap(key: str, first: int, last: int, near: UUID) -> AuditFinding:
     """Report that a key's events *first* to *last* are gone; *near* is an id of their time."""
     which = f"event {first}" if first == last else f"events {first} to {last}"
-    return Finding(
+    return AuditFinding(
         problem="numbers_missing",
         text=f"{which} of key {key} existed (at about the time of event {near}), and no row has "
         "that sequence number",
@@ -116,9 +118,9 @@ def numbers_missing(key: str, first: int, last: int, near: UUID) -> Finding:
     )
 
 
-def numbers_forgotten(key: str, seq: int) -> Finding:
+def sequence_counter_behind(key: str, seq: int) -> AuditFinding:
     """Report that a key's sequence counter is missing or below its number *seq*."""
-    return Finding(
+    return AuditFinding(
         problem="numbers_forgotten",
         text=f"key {key} has an event {seq}, and its counter in bus.stream is missing or behind",
         remedy=f'set the counter to {seq} (docs/restore.md, "The counter of a key")',
@@ -126,12 +128,12 @@ def numbers_forgotten(key: str, seq: int) -> Finding:
     )
 
 
-def record_missing(place: str, event_id: UUID, more: int = 0) -> Finding:
+def record_missing(place: str, event_id: UUID, more: int = 0) -> AuditFinding:
     """Report that Kafka has no record at the position of a receipt.
 
     *more* is the number of further records of the topic that are missing.
     """
-    return Finding(
+    return AuditFinding(
         problem="record_missing",
         text=f"Kafka has no record at {place}, where it had acknowledged event {event_id}"
         + _more(more),
@@ -143,12 +145,12 @@ def record_missing(place: str, event_id: UUID, more: int = 0) -> Finding:
     )
 
 
-def record_differs(place: str, event_id: UUID, found: UUID | None, more: int = 0) -> Finding:
+def record_differs(place: str, event_id: UUID, found: UUID | None, more: int = 0) -> AuditFinding:
     """Report that Kafka has another record at the position of a receipt.
 
     *more* is the number of further records of the topic that differ.
     """
-    return Finding(
+    return AuditFinding(
         problem="record_differs",
         text=f"Kafka has {found or 'a record that is not of govid'} at {place}, where it had "
         f"acknowledged event {event_id}{_more(more)}: records were lost, or this is another Kafka",
@@ -160,9 +162,9 @@ def record_differs(place: str, event_id: UUID, found: UUID | None, more: int = 0
     )
 
 
-def record_unreadable(place: str, first: int, next_offset: int, reason: str) -> Finding:
+def record_unreadable(place: str, first: int, next_offset: int, reason: str) -> AuditFinding:
     """Report that records could not be read, so that their receipts could not be verified."""
-    return Finding(
+    return AuditFinding(
         problem="record_unreadable",
         text=f"the records at {place}/{first} to {next_offset - 1} cannot be read ({reason}): "
         "their receipts could not be verified",
@@ -172,9 +174,9 @@ def record_unreadable(place: str, first: int, next_offset: int, reason: str) -> 
     )
 
 
-def partition_silent(place: str) -> Finding:
+def partition_silent(place: str) -> AuditFinding:
     """Report that a partition has no leader, so that its receipts could not be verified."""
-    return Finding(
+    return AuditFinding(
         problem="partition_silent",
         text=f"{place} has no leader and cannot be read: its receipts could not be verified",
         remedy="start a broker that has a replica of it, then verify again",
@@ -182,9 +184,9 @@ def partition_silent(place: str) -> Finding:
     )
 
 
-def record_unknown(place: str, first: int, last: int, count: int, event_id: UUID) -> Finding:
+def record_unknown(place: str, first: int, last: int, count: int, event_id: UUID) -> AuditFinding:
     """Report records in Kafka whose events are not in the database, although later ones are."""
-    return Finding(
+    return AuditFinding(
         problem="record_unknown",
         text=f"Kafka has {count} records at {place}/{first} to {last} whose events are not in this "
         f"database, the first being {event_id} of {_time(event_id)}: rows were deleted, or it was "
@@ -195,9 +197,9 @@ def record_unknown(place: str, first: int, last: int, count: int, event_id: UUID
     )
 
 
-def kafka_ahead(place: str, first: int, count: int, event_id: UUID) -> Finding:
+def kafka_ahead(place: str, first: int, count: int, event_id: UUID) -> AuditFinding:
     """Report that Kafka has events that are younger than all events of the database."""
-    return Finding(
+    return AuditFinding(
         problem="kafka_ahead",
         text=f"Kafka is ahead of this database at {place}: {count} records from offset {first} on, "
         f"made since {_time(event_id)} (the first is event {event_id}), are not in it. It was "
@@ -208,9 +210,9 @@ def kafka_ahead(place: str, first: int, count: int, event_id: UUID) -> Finding:
     )
 
 
-def topic_missing(wire_name: str, count: int) -> Finding:
+def topic_missing(wire_name: str, count: int) -> AuditFinding:
     """Report that a topic is missing to which *count* audited events were published."""
-    return Finding(
+    return AuditFinding(
         problem="topic_missing",
         text=f"{count} events were published to {wire_name}, and Kafka has no such topic",
         remedy="check that this is the right Kafka. A running server creates the topic again. Then "
@@ -220,9 +222,9 @@ def topic_missing(wire_name: str, count: int) -> Finding:
     )
 
 
-def partitions_changed(topic: str, before: int, now: int) -> Finding:
+def partitions_changed(topic: str, before: int, now: int) -> AuditFinding:
     """Report that a topic has another number of partitions than when it was first seen."""
-    return Finding(
+    return AuditFinding(
         problem="partitions_changed",
         text=f"topic {topic} has {now} partitions and had {before} when it was first seen",
         remedy=f"no action is needed: govid continues with {before}. To use the new number: "
@@ -231,10 +233,10 @@ def partitions_changed(topic: str, before: int, now: int) -> Finding:
     )
 
 
-def inbound_removed(topic: str, partition: int, first: int, next_offset: int) -> Finding:
+def inbound_removed(topic: str, partition: int, first: int, next_offset: int) -> AuditFinding:
     """Report that Kafka removed inbound records before they were read."""
     count = next_offset - first
-    return Finding(
+    return AuditFinding(
         problem="inbound_removed",
         text=f"Kafka removed {count} records at {topic}/{partition}/{first} to {next_offset - 1} "
         "before they were read: by retention, or by hand",
@@ -245,9 +247,9 @@ def inbound_removed(topic: str, partition: int, first: int, next_offset: int) ->
     )
 
 
-def foreign_producer(place: str, installation: str, count: int) -> Finding:
+def foreign_producer(place: str, installation: str, count: int) -> AuditFinding:
     """Report that another installation of govid writes to a topic of this one."""
-    return Finding(
+    return AuditFinding(
         problem="foreign_producer",
         text=f"{count} records at {place} are of another installation of govid ({installation}): "
         "two installations share the topics, and each reads the records of the other",
@@ -261,4 +263,4 @@ def _more(count: int) -> str:
 
 
 def _time(event_id: UUID) -> str:
-    return moment_of(event_id).isoformat(timespec="seconds")
+    return uuid7_timestamp(event_id).isoformat(timespec="seconds")

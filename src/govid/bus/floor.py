@@ -16,54 +16,54 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from govid.bus.settings import BusSettings
-from govid.bus.sql import read
+from govid.bus.sql import load_statements
 
 if TYPE_CHECKING:
     # Commands import the scan watermark without SQLAlchemy (I13).
     from govid.bus.storage.database import Database
 
-QUERIES = read("govid.bus", "backlog.sql")
-MARGIN = 250
+QUERIES = load_statements("govid.bus", "backlog.sql")
+LOOKBEHIND_ROWS = 250
 """How many rows below the first row that can be handled a fetch still begins. Keys that are being
 processed have rows there and need not be skipped. The value is a little more than one fetch
 returns; each further row costs every fetch time, also for other keys (10,000 rows: 2 ms).
 """
-HIDDEN = 1_000
+MAX_SKIPPED_KEYS = 1_000
 """How many keys may be skipped. If more are parked, every fetch is a full scan."""
-WHOLE_SHARE = 50
+FULL_SCAN_SHARE = 50
 """How long the next full scan waits, as a multiple of the duration of the last one. So full scans
 take 2 % of the time at most, however many events wait behind parked keys. A key whose pause has
 ended waits for the next full scan.
 """
 
 
-Fetch = Callable[[int, Collection[str]], Awaitable[Sequence[Any]]]
+FetchRows = Callable[[int, Collection[str]], Awaitable[Sequence[Any]]]
 """Fetches the rows above a position, without those of some keys.
 
 Each row has its `pos`, and as `acts` the number of operator actions.
 """
 
 
-class Mark(NamedTuple):
+class WatermarkPoint(NamedTuple):
     """A position, and a transaction younger than all that had drawn a position up to it."""
 
     position: int
     transaction: int
 
 
-class Floor:
+class ScanWatermark:
     """The scan watermark of one subscriber's backlog, as a position of events."""
 
     def __init__(self, subscriber: str, settings: BusSettings, database: "Database") -> None:
         """Run a full scan once every poll interval, or less often if it takes long."""
         self.position = 0
         """Fetches begin above it; 0 means a full scan."""
-        self.hidden: Collection[str] = ()
+        self.skipped_keys: Collection[str] = ()
         """The keys that a fetch above `position` has to skip."""
         self._subscriber = subscriber
         self._interval = settings.poll_seconds
         self._database = database
-        self._whole_at = float("-inf")
+        self._full_scan_at = float("-inf")
         self._full_scan_seconds = 0.0
         self._buckets: frozenset[int] = frozenset()
         self._action_count = 0
@@ -72,36 +72,36 @@ class Floor:
         """No open transaction can still store an event up to this position."""
         self._empty_below = 0
         """Nothing is pending up to this position, and only an operator action can change that."""
-        self._next_point: Mark | None = None
+        self._next_point: WatermarkPoint | None = None
 
-    async def read(
-        self, buckets: Collection[int], fetch: Fetch, under_way: Collection[int] = ()
+    async def fetch_above(
+        self, buckets: Collection[int], fetch: FetchRows, in_flight: Collection[int] = ()
     ) -> Sequence[Any]:
         """Return what *fetch* finds of *buckets* above the watermark, or by a full scan if due.
 
         *in_flight* are positions that *fetch* leaves out because their deliveries are about to be
         completed. The watermark stays below them, so that their keys need not be skipped.
         """
-        pause = max(self._interval, WHOLE_SHARE * self._full_scan_seconds)
-        if monotonic() - self._whole_at < pause and self._buckets.issuperset(buckets):
-            due = await fetch(self.position, self.hidden)
+        pause = max(self._interval, FULL_SCAN_SHARE * self._full_scan_seconds)
+        if monotonic() - self._full_scan_at < pause and self._buckets.issuperset(buckets):
+            due = await fetch(self.position, self.skipped_keys)
             if not due or due[0]["acts"] == self._action_count:
                 return due
-        return await self.read_whole(buckets, fetch, under_way)
+        return await self.fetch_all(buckets, fetch, in_flight)
 
-    async def read_whole(
-        self, buckets: Collection[int], fetch: Fetch, under_way: Collection[int] = ()
+    async def fetch_all(
+        self, buckets: Collection[int], fetch: FetchRows, in_flight: Collection[int] = ()
     ) -> Sequence[Any]:
         """Return all that *fetch* finds of *buckets*; set the watermark below the first row."""
-        self.position, self.hidden = 0, ()
+        self.position, self.skipped_keys = 0, ()
         if not self._buckets.issuperset(buckets):
             self._empty_below = 0
-        self._whole_at, self._buckets = monotonic(), frozenset(buckets)
+        self._full_scan_at, self._buckets = monotonic(), frozenset(buckets)
         await self._read_horizon()
         due = await fetch(0, ())
         first = due[0]["pos"] if due else self._highest_position
-        await self._advance(min(first, *under_way) if under_way else first)
-        self._full_scan_seconds = monotonic() - self._whole_at
+        await self._advance(min(first, *in_flight) if in_flight else first)
+        self._full_scan_seconds = monotonic() - self._full_scan_at
         return due
 
     async def _read_horizon(self) -> None:
@@ -111,13 +111,16 @@ class Floor:
         self._highest_position, self._action_count = row["highest"], row["acts"]
         if self._next_point is not None and row["oldest"] >= self._next_point.transaction:
             self._stable_position, self._next_point = self._next_point.position, None
-        if self._next_point is None and self._highest_position > self._stable_position + MARGIN:
+        if (
+            self._next_point is None
+            and self._highest_position > self._stable_position + LOOKBEHIND_ROWS
+        ):
             # Read after that position: a transaction that had drawn one up to it is older.
             transaction = await self._database.bus_reads.fetchval(QUERIES["current_transaction"])
-            self._next_point = Mark(self._highest_position, transaction)
+            self._next_point = WatermarkPoint(self._highest_position, transaction)
 
     async def _advance(self, lowest: int) -> None:
-        position = min(lowest - MARGIN, self._stable_position)
+        position = min(lowest - LOOKBEHIND_ROWS, self._stable_position)
         if position <= 0:
             return
         rows = await self._database.bus_reads.fetch(
@@ -126,9 +129,9 @@ class Floor:
             list(self._buckets),
             self._empty_below,
             position,
-            HIDDEN + 1,
+            MAX_SKIPPED_KEYS + 1,
         )
         if not rows:
             self._empty_below = max(self._empty_below, position)
-        if len(rows) <= HIDDEN:
-            self.position, self.hidden = position, [row["key"] for row in rows]
+        if len(rows) <= MAX_SKIPPED_KEYS:
+            self.position, self.skipped_keys = position, [row["key"] for row in rows]

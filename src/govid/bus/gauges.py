@@ -6,19 +6,19 @@ import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from govid.bus.metrics import State
-from govid.bus.sample import Sample
+from govid.bus.metrics import KafkaState
+from govid.bus.sample import DatabaseSample
 
 
-class Readings(msgspec.Struct, frozen=True, kw_only=True):
+class GaugeSources(msgspec.Struct, frozen=True, kw_only=True):
     """The sources of the gauges. Each is called at every scrape and returns a value from memory."""
 
-    sample: Callable[[], Sample]
+    sample: Callable[[], DatabaseSample]
     loop_lag: Callable[[], float]
     retention_age: Callable[[], float] = lambda: 0.0
     failing_seconds: Callable[[], float] = lambda: 0.0
     leases: Callable[[], Mapping[str, int]]
-    relay_state: Callable[[], State]
+    relay_state: Callable[[], KafkaState]
     inbox_lag: Callable[[], Mapping[tuple[str, int], int]]
     inbox_held_back: Callable[[], Mapping[tuple[str, int], int]]
     inbox_stopped: Callable[[], Mapping[tuple[str, int], int]]
@@ -28,43 +28,43 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     topics_created_again: Callable[[], int]
 
 
-class Gauges(Collector):
+class BusGauges(Collector):
     """Collects the gauges of one process at each scrape."""
 
-    def __init__(self, readings: Readings) -> None:
+    def __init__(self, sources: GaugeSources) -> None:
         """Read from *sources*."""
-        self._readings = readings
+        self._sources = sources
 
     def collect(self) -> Iterable[Metric]:
         """Return every gauge with its current values."""
-        yield from _outbox(self._readings.sample())
+        yield from _outbox(self._sources.sample())
         yield from self._relay()
         held = GaugeMetricFamily(
             "govid_leases_held", "Buckets that this replica owns.", labels=["subscriber"]
         )
-        for subscriber, buckets in self._readings.leases().items():
+        for subscriber, buckets in self._sources.leases().items():
             held.add_metric([subscriber], buckets)
         yield held
         yield from self._topics()
         yield CounterMetricFamily(
             "govid_activity_dropped",
             "Log records that were dropped by overload or while Kafka was unavailable.",
-            value=self._readings.activity_dropped(),
+            value=self._sources.activity_dropped(),
         )
         yield GaugeMetricFamily(
             "govid_loop_lag_seconds",
             "Largest lag of the event loop in the last 15 seconds.",
-            value=self._readings.loop_lag(),
+            value=self._sources.loop_lag(),
         )
         yield GaugeMetricFamily(
             "govid_dispatcher_failing_seconds",
             "For how long the rounds of the worst subscriber have ended in errors.",
-            value=self._readings.failing_seconds(),
+            value=self._sources.failing_seconds(),
         )
         yield GaugeMetricFamily(
             "govid_retention_age_seconds",
             "Time since the last round of retention without an error.",
-            value=self._readings.retention_age(),
+            value=self._sources.retention_age(),
         )
 
     def _topics(self) -> Iterable[Metric]:
@@ -73,26 +73,26 @@ class Gauges(Collector):
             "Topics that are missing, or have another number of partitions than govid uses.",
             labels=["state"],
         )
-        for state, count in self._readings.topics().items():
+        for state, count in self._sources.topics().items():
             topics.add_metric([state], count)
         yield topics
         yield GaugeMetricFamily(
             "govid_relay_kafka_ahead",
             "1 while nothing is published because Kafka is ahead of the database.",
-            value=float(self._readings.is_kafka_ahead()),
+            value=float(self._sources.is_kafka_ahead()),
         )
         yield CounterMetricFamily(
             "govid_topics_created_again",
             "Missing topics that this replica has created again.",
-            value=self._readings.topics_created_again(),
+            value=self._sources.topics_created_again(),
         )
 
     def _relay(self) -> Iterable[Metric]:
         state = GaugeMetricFamily(
             "govid_relay_state", "1 for the relay's current state of Kafka.", labels=["state"]
         )
-        present = self._readings.relay_state()
-        for state_value in State:
+        present = self._sources.relay_state()
+        for state_value in KafkaState:
             state.add_metric([state_value.value], float(state_value is present))
         yield state
         lag = GaugeMetricFamily(
@@ -100,7 +100,7 @@ class Gauges(Collector):
             "Records not yet read by this replica, including those of open transactions.",
             labels=["topic", "partition"],
         )
-        for (topic, partition), records in self._readings.inbox_lag().items():
+        for (topic, partition), records in self._sources.inbox_lag().items():
             lag.add_metric([topic, str(partition)], records)
         yield lag
         held_back = GaugeMetricFamily(
@@ -108,7 +108,7 @@ class Gauges(Collector):
             "Records that cannot be read while a transaction of their producer is open.",
             labels=["topic", "partition"],
         )
-        for (topic, partition), records in self._readings.inbox_held_back().items():
+        for (topic, partition), records in self._sources.inbox_held_back().items():
             held_back.add_metric([topic, str(partition)], records)
         yield held_back
         failing = GaugeMetricFamily(
@@ -121,14 +121,14 @@ class Gauges(Collector):
             "1 for a partition of this replica that has stopped at one position.",
             labels=["topic", "partition"],
         )
-        for (topic, partition), is_stopped in self._readings.inbox_stopped().items():
+        for (topic, partition), is_stopped in self._sources.inbox_stopped().items():
             failing.add_metric([topic, str(partition)], 1)
             stopped.add_metric([topic, str(partition)], is_stopped)
         yield failing
         yield stopped
 
 
-def _outbox(sample: Sample) -> Iterable[Metric]:
+def _outbox(sample: DatabaseSample) -> Iterable[Metric]:
     texts = {
         "pending": "Pending deliveries.",
         "oldest_seconds": "Age of the oldest pending delivery.",

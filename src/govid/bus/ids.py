@@ -25,7 +25,7 @@ def uuid7() -> UUID:
     return UUID(int=_assemble(milliseconds, entropy >> 62, entropy & ((1 << 62) - 1)))
 
 
-def first_uuid7_of(moment: datetime) -> UUID:
+def first_uuid7_at(moment: datetime) -> UUID:
     """Return the lowest version 7 UUID of *moment*: a boundary for partitions and ranges."""
     # In integers: a float of seconds may be slightly less than its value.
     milliseconds = (moment - EPOCH) // timedelta(milliseconds=1)
@@ -33,7 +33,7 @@ def first_uuid7_of(moment: datetime) -> UUID:
     return UUID(int=_assemble(max(0, milliseconds), 0, 0))
 
 
-def moment_of(identifier: UUID) -> datetime:
+def uuid7_timestamp(identifier: UUID) -> datetime:
     """Return when the version 7 UUID *identifier* was created, to the millisecond.
 
     An id from another producer may have a time after the year 9999: the result is then its end.

@@ -8,17 +8,17 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.ids import first_uuid7_of, moment_of
-from govid.bus.masking import masked
-from govid.bus.pending import count_pending, oldest_pending, subscribers
-from govid.bus.selection import Selection
-from govid.bus.sql import read
+from govid.bus.ids import first_uuid7_at, uuid7_timestamp
+from govid.bus.masking import mask_payload
+from govid.bus.pending import count_pending, fetch_oldest_pending, fetch_subscribers
+from govid.bus.selection import DeliveryFilter
+from govid.bus.sql import load_statements
 
-STATES = ("pending", "waiting", "parked", "dead", "done", "skipped", "discarded")
+DELIVERY_STATES = ("pending", "waiting", "parked", "dead", "done", "skipped", "discarded")
 """Every state of a delivery. `waiting` is retried automatically, `parked` needs an operator."""
 
-QUERIES = read("govid.bus", "inspection.sql")
-STUCK = frozenset({"waiting", "parked", "dead"})
+QUERIES = load_statements("govid.bus", "inspection.sql")
+STUCK_STATES = frozenset({"waiting", "parked", "dead"})
 """States with few deliveries, which have tables of their own."""
 FIRST_WINDOW = timedelta(hours=1)
 LARGEST_WINDOW = timedelta(days=1)
@@ -69,7 +69,7 @@ class EventDetail(msgspec.Struct, frozen=True, kw_only=True):
         return "<EventDetail>"
 
 
-class Inspection:
+class OutboxInspection:
     """Reads the outbox through an asyncpg connection or pool."""
 
     def __init__(self, connection: Any) -> None:
@@ -78,12 +78,12 @@ class Inspection:
         self.searched_since: datetime | None = None
         """How far back the last `fetch_deliveries` has searched, if it ended early."""
 
-    async def status(self) -> list[SubscriberStatus]:
+    async def fetch_status(self) -> list[SubscriberStatus]:
         """Return the pending, parked and dead counts of every known subscriber."""
         connection = self._connection
-        names = await subscribers(connection)
+        names = await fetch_subscribers(connection)
         pending = await count_pending(connection, names)
-        oldest_ids = await oldest_pending(connection, names)
+        oldest_ids = await fetch_oldest_pending(connection, names)
         stuck = {
             row["subscriber"]: (row["waiting_keys"], row["parked_keys"])
             for row in await connection.fetch(QUERIES["stuck_counts"])
@@ -97,7 +97,7 @@ class Inspection:
                 subscriber=name,
                 pending=pending[name].deliveries,
                 # An id begins with the time at which its event was created.
-                oldest_seconds=max(0.0, (now - moment_of(oldest_ids[name])).total_seconds())
+                oldest_seconds=max(0.0, (now - uuid7_timestamp(oldest_ids[name])).total_seconds())
                 if name in oldest_ids
                 else None,
                 waiting_keys=stuck.get(name, (0, 0))[0],
@@ -108,8 +108,8 @@ class Inspection:
             for name in names
         ]
 
-    async def find(
-        self, delivery_filter: Selection, *, state: str | None = None, limit: int = 100
+    async def fetch_deliveries(
+        self, delivery_filter: DeliveryFilter, *, state: str | None = None, limit: int = 100
     ) -> list[DeliveryLine]:
         """Return the newest deliveries that match *delivery_filter*, and *state* if given.
 
@@ -128,14 +128,14 @@ class Inspection:
             if len(found) >= limit:
                 break
             if monotonic() > deadline and lower > span[0]:
-                self.searched_since = moment_of(lower)
+                self.searched_since = uuid7_timestamp(lower)
                 break
         return [
             DeliveryLine(**{name: row[name] for name in DeliveryLine.__struct_fields__})
             for row in found
         ]
 
-    async def show(self, event_id: UUID, *, raw: bool = False) -> EventDetail | None:
+    async def fetch_event(self, event_id: UUID, *, raw: bool = False) -> EventDetail | None:
         """Return one event, its payload masked unless *raw*; None if it does not exist."""
         row = await self._connection.fetchrow(QUERIES["event"], event_id)
         if row is None:
@@ -143,10 +143,10 @@ class Inspection:
         event = dict(row)
         payload = msgspec.json.decode(event.pop("payload"))
         headers = msgspec.json.decode(event.pop("headers"))
-        deliveries = await self._deliveries(event_id, _next(event_id), Selection(), None, None)
+        deliveries = await self._deliveries(event_id, _next(event_id), DeliveryFilter(), None, None)
         return EventDetail(
             event=event,
-            payload=payload if raw else masked(payload, event["type"]),
+            payload=payload if raw else mask_payload(payload, event["type"]),
             headers=headers,
             deliveries=[
                 {"event_id": event_id, **{name: delivery[name] for name in _DELIVERY_MEMBERS}}
@@ -158,7 +158,7 @@ class Inspection:
         self,
         lower: UUID,
         upper: UUID,
-        delivery_filter: Selection,
+        delivery_filter: DeliveryFilter,
         state: str | None,
         limit: int | None,
     ) -> list[Any]:
@@ -173,14 +173,14 @@ class Inspection:
                 delivery_filter.topic,
                 delivery_filter.subscriber,
                 state,
-                state in STUCK,
-                await subscribers(self._connection),
+                state in STUCK_STATES,
+                await fetch_subscribers(self._connection),
                 limit,
             )
         )
 
     async def _span(
-        self, delivery_filter: Selection, state: str | None
+        self, delivery_filter: DeliveryFilter, state: str | None
     ) -> tuple[UUID, UUID] | None:
         """Return the bounds of the ids that the filter can match; None if it matches none."""
         spans = [await self._connection.fetchrow(QUERIES["span_of_all"])]
@@ -188,7 +188,7 @@ class Inspection:
             spans.append(
                 await self._connection.fetchrow(QUERIES["span_of_key"], delivery_filter.key)
             )
-        if state in STUCK:
+        if state in STUCK_STATES:
             spans.append(await self._connection.fetchrow(QUERIES["span_of_stuck"]))
         if any(span is None or span["lowest"] is None for span in spans):
             return None
@@ -198,9 +198,9 @@ class Inspection:
             lowest.append(min(delivery_filter.ids))
             highest.append(_next(max(delivery_filter.ids)))
         if delivery_filter.since is not None:
-            lowest.append(first_uuid7_of(delivery_filter.since))
+            lowest.append(first_uuid7_at(delivery_filter.since))
         if delivery_filter.until is not None:
-            highest.append(first_uuid7_of(delivery_filter.until))
+            highest.append(first_uuid7_at(delivery_filter.until))
         lower, upper = max(lowest), min(highest)
         return (lower, upper) if lower < upper else None
 
@@ -211,9 +211,9 @@ _DELIVERY_MEMBERS = (
 )  # fmt: skip
 
 
-def _is_narrow(delivery_filter: Selection, state: str | None) -> bool:
+def _is_narrow(delivery_filter: DeliveryFilter, state: str | None) -> bool:
     """Tell whether an index finds the few matching events, whatever their times."""
-    return bool(delivery_filter.ids) or delivery_filter.key is not None or state in STUCK
+    return bool(delivery_filter.ids) or delivery_filter.key is not None or state in STUCK_STATES
 
 
 def _windows(span: tuple[UUID, UUID], *, single_range: bool) -> Iterator[tuple[UUID, UUID]]:

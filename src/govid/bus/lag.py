@@ -9,7 +9,7 @@ LAG_SAMPLES = 60
 """How many measurements are kept: those of the last 15 seconds."""
 
 
-class LoopLag:
+class EventLoopLag:
     """Measures the event-loop lag four times a second."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class LoopLag:
         self._delays: deque[float] = deque([0.0], maxlen=LAG_SAMPLES)
 
     @property
-    def worst(self) -> float:
+    def worst_seconds(self) -> float:
         """The largest lag of the last 15 seconds, in seconds."""
         return max(self._delays)
 

@@ -21,7 +21,7 @@ from uuid import UUID
 from govid.bus.consumers import BUCKETS
 from govid.bus.ids import uuid7
 from govid.bus.settings import BusSettings
-from govid.bus.sql import read
+from govid.bus.sql import load_statements
 from govid.bus.storage.connection import ConnectionFactory, session_settings
 from govid.bus.storage.database import KEEPALIVES
 from govid.bus.storage.errors import error_members
@@ -31,7 +31,7 @@ from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
 
-QUERIES = read("govid.bus", "leases.sql")
+QUERIES = load_statements("govid.bus", "leases.sql")
 
 RENEWALS_PER_LEASE = 3
 SAFETY_MARGIN_SECONDS = 1.0
@@ -65,38 +65,38 @@ class Leases:
             },
             command_timeout=pause,
         )
-        self.replica: UUID = uuid7()
-        self.replicas = 1
+        self.replica_id: UUID = uuid7()
+        self.replica_count = 1
         """The number of replicas that were alive at the last renewal, this one included."""
         self._settings = settings
         self._subscribers = tuple(subscribers)
         self._on_acquired = on_acquired
         self._owned: dict[str, dict[int, int]] = {name: {} for name in subscribers}
         self._orphaned_buckets: dict[str, set[int]] = {name: set() for name in subscribers}
-        self._lapses_at = 0.0
+        self._expires_at = 0.0
         self._lock_key = 0
 
-    def owned(self, subscriber: str) -> dict[int, int]:
+    def owned_epochs(self, subscriber: str) -> dict[int, int]:
         """Return the epochs, by bucket, of *subscriber*'s leases that have certainly not expired.
 
         It is empty if the last renewal was too long ago.
         """
-        return self._owned[subscriber] if monotonic() < self._lapses_at else {}
+        return self._owned[subscriber] if monotonic() < self._expires_at else {}
 
     @property
-    def held(self) -> dict[str, int]:
+    def bucket_counts(self) -> dict[str, int]:
         """The number of buckets of each subscriber whose leases certainly have not expired."""
-        return {name: len(self.owned(name)) for name in self._subscribers}
+        return {name: len(self.owned_epochs(name)) for name in self._subscribers}
 
-    def remaining(self, subscriber: str) -> float:
+    def remaining_seconds(self, subscriber: str) -> float:
         """Return for how many seconds the leases of *subscriber* certainly do not expire."""
-        return max(0.0, self._lapses_at - monotonic()) if self._owned[subscriber] else 0.0
+        return max(0.0, self._expires_at - monotonic()) if self._owned[subscriber] else 0.0
 
-    def forget(self, subscriber: str, bucket: int) -> None:
+    def drop(self, subscriber: str, bucket: int) -> None:
         """Drop a bucket whose lease another replica has claimed, until the next renewal."""
         self._owned[subscriber].pop(bucket, None)
 
-    def orphans(self, subscriber: str) -> set[int]:
+    def orphaned_buckets(self, subscriber: str) -> set[int]:
         """Return, once, the buckets whose last owner did not release them.
 
         Their last owner may have been crashed by a delivery, so the new owner has to isolate the
@@ -106,9 +106,9 @@ class Leases:
         return orphans
 
     @property
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether the last renewal is recent enough to process deliveries."""
-        return monotonic() < self._lapses_at
+        return monotonic() < self._expires_at
 
     async def run(self) -> None:
         """Renew the leases until cancelled, then release them."""
@@ -122,13 +122,13 @@ class Leases:
                     raise asyncio.CancelledError from error
                 # The pause grows, so that a long outage does not fill the log.
                 log.warning("leases.database_away", extra=error_members(error))
-                self._generation.report(error)
+                self._generation.check_error(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
 
     async def _hold_session(self) -> None:
         pause = self._settings.lease_seconds / RENEWALS_PER_LEASE
-        connection: Any = await self._factory.open()
+        connection: Any = await self._factory.connect()
         # A new key each time: an earlier session of this replica may still hold the last one, if
         # the server has not noticed that the session is gone.
         self._lock_key = secrets.randbits(63)
@@ -136,7 +136,7 @@ class Leases:
             await connection.execute("SELECT pg_advisory_lock($1)", self._lock_key)
             await connection.execute(QUERIES["add_leases"], list(self._subscribers), BUCKETS)
             while True:
-                await self._round(connection)
+                await self._renew_all(connection)
                 await asyncio.sleep(pause)
         except asyncio.CancelledError:
             await self._release(connection)
@@ -144,24 +144,24 @@ class Leases:
         finally:
             await asyncio.shield(_close(connection))
 
-    async def _round(self, connection: Any) -> None:
+    async def _renew_all(self, connection: Any) -> None:
         # Read before the statement is sent: the lease then expires here no later than there.
         sent_at = monotonic()
         ttl = self._settings.lease_seconds
         async with connection.transaction():
-            self.replicas = await connection.fetchval(
-                QUERIES["heartbeat"], self.replica, self._lock_key, ttl
+            self.replica_count = await connection.fetchval(
+                QUERIES["heartbeat"], self.replica_id, self._lock_key, ttl
             )
-            rows = await connection.fetch(QUERIES["renew"], self.replica, ttl)
+            rows = await connection.fetch(QUERIES["renew"], self.replica_id, ttl)
             owned: dict[str, dict[int, int]] = {name: {} for name in self._subscribers}
             for row in rows:
                 owned.setdefault(row["subscriber"], {})[row["bucket"]] = row["epoch"]
-            share = -(-BUCKETS // max(1, self.replicas))
+            share = -(-BUCKETS // max(1, self.replica_count))
             for name in self._subscribers:
                 await self._balance(connection, name, owned[name], share)
         changed = owned != self._owned
         self._owned = owned
-        self._lapses_at = sent_at + ttl - SAFETY_MARGIN_SECONDS
+        self._expires_at = sent_at + ttl - SAFETY_MARGIN_SECONDS
         if changed:
             self._on_acquired()
 
@@ -174,7 +174,7 @@ class Leases:
                 QUERIES["claim"],
                 subscriber,
                 missing,
-                self.replica,
+                self.replica_id,
                 self._settings.lease_seconds,
             )
             buckets.update({row["bucket"]: row["epoch"] for row in rows})
@@ -193,21 +193,21 @@ class Leases:
                 )
         elif missing < 0:
             surplus = sorted(buckets)[missing:]
-            await connection.execute(QUERIES["release"], self.replica, [subscriber], surplus)
+            await connection.execute(QUERIES["release"], self.replica_id, [subscriber], surplus)
             for bucket in surplus:
                 del buckets[bucket]
 
     async def _release(self, connection: Any) -> None:
-        self._lapses_at = 0.0
+        self._expires_at = 0.0
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await connection.execute(
                     QUERIES["release"],
-                    self.replica,
+                    self.replica_id,
                     list(self._subscribers),
                     list(range(BUCKETS)),
                 )
-                await connection.execute("DELETE FROM bus.replica WHERE id = $1", self.replica)
+                await connection.execute("DELETE FROM bus.replica WHERE id = $1", self.replica_id)
         except DATABASE_UNAVAILABLE as error:
             # The advisory lock ends with the connection, and other replicas claim the buckets.
             log.warning("leases.not_released", extra={"error_class": type(error).__name__})

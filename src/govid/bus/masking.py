@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from govid.bus.event_types import EVENT_TYPES
-from govid.bus.personal import personal_members
+from govid.bus.personal import personal_field_names
 
 MASK = "***"
 
@@ -17,12 +17,12 @@ def _members(struct: type[msgspec.Struct]) -> frozenset[str]:
 
 
 _SHOWN_BY_TYPE = {
-    name: _members(kind.struct) - personal_members(kind.struct)
+    name: _members(kind.struct) - personal_field_names(kind.struct)
     for kind in EVENT_TYPES
     for name in (kind.name, f"{kind.name}.v{kind.version}")
 }
 
-_PERSONAL_ANYWHERE = frozenset().union(*(personal_members(kind.struct) for kind in EVENT_TYPES))
+_PERSONAL_ANYWHERE = frozenset().union(*(personal_field_names(kind.struct) for kind in EVENT_TYPES))
 _SHOWN_EVERYWHERE = frozenset().union(*_SHOWN_BY_TYPE.values()) - _PERSONAL_ANYWHERE
 
 _PERSONAL_SHAPES = re.compile(
@@ -39,7 +39,7 @@ _PERSONAL_SHAPES = re.compile(
 )
 
 
-def masked(payload: Mapping[str, Any], kind: str | None = None) -> dict[str, Any]:
+def mask_payload(payload: Mapping[str, Any], kind: str | None = None) -> dict[str, Any]:
     """Return *payload* with every value masked that could be personal; null stays null.
 
     *kind* is the event's type, with or without its version. A member that its struct does not have
@@ -52,7 +52,7 @@ def masked(payload: Mapping[str, Any], kind: str | None = None) -> dict[str, Any
     }
 
 
-def scrubbed(text: str) -> str:
+def mask_text(text: str) -> str:
     """Return *text* with everything masked that looks like an identifier, an address or a token.
 
     A second safeguard for text from outside: the path of a request, the message of a library.

@@ -15,11 +15,11 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+DELIVERY_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 """Histogram buckets for the time between an event and its delivery: idle, loaded, failing."""
 
 
-UNCOUNTED = (
+UNCOUNTED_TYPE_PREFIXES = (
     "identity.review.",
     "identity.life_event.",
     "identity.registration.duplicate",
@@ -37,7 +37,7 @@ FAILURE_OUTCOMES = ("outage", "error", "transient")
 INBOX_OUTCOMES = ("taken", "known", "conflict", "unknown_type", "unreadable", "stepped_over")
 
 
-class State(StrEnum):
+class KafkaState(StrEnum):
     """Connection state of Kafka, with the values that the health endpoint reports."""
 
     CONNECTING = "connecting"
@@ -45,7 +45,7 @@ class State(StrEnum):
     DOWN = "down"
 
 
-class Metrics:
+class BusMetrics:
     """The counters and histograms of one process."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -69,7 +69,7 @@ class Metrics:
             "govid_delivery_seconds",
             "Time from an event to the commit of its handler.",
             ["subscriber"],
-            buckets=SECONDS,
+            buckets=DELIVERY_SECONDS_BUCKETS,
             registry=registry,
         )
         self._groups = Counter(
@@ -88,7 +88,7 @@ class Metrics:
             "govid_relay_ack_seconds",
             "Time from an event to Kafka's acknowledgement of its record, stored in the outbox.",
             ["topic"],
-            buckets=SECONDS,
+            buckets=DELIVERY_SECONDS_BUCKETS,
             registry=registry,
         )
         self._rebuilds = Counter(
@@ -115,34 +115,34 @@ class Metrics:
             registry=registry,
         )
 
-    def expect(self, types: Iterable[str], subscribers: Iterable[str]) -> None:
+    def create_delivery_series(self, types: Iterable[str], subscribers: Iterable[str]) -> None:
         """Create the series of event *types* and of failures at *subscribers*, at 0."""
         for name in types:
-            if not name.startswith(UNCOUNTED):
+            if not name.startswith(UNCOUNTED_TYPE_PREFIXES):
                 self._emitted.labels(name)
         for subscriber in subscribers:
             for outcome in FAILURE_OUTCOMES:
                 self._deliveries.labels(subscriber, outcome)
 
-    def expect_records(self, topics: Iterable[str]) -> None:
+    def create_inbox_series(self, topics: Iterable[str]) -> None:
         """Create the series of inbound *topics*, at 0."""
         for topic in topics:
             self._inbox_removed.labels(topic)
             for outcome in INBOX_OUTCOMES:
                 self._inbox.labels(topic, outcome)
 
-    def emitted(self, types: Iterable[str]) -> None:
+    def count_emitted(self, types: Iterable[str]) -> None:
         """Count events by their types."""
         for name in types:
-            if name.startswith(UNCOUNTED):
+            if name.startswith(UNCOUNTED_TYPE_PREFIXES):
                 continue
             self._emitted.labels(name).inc()
 
-    def delivered(self, subscriber: str, outcome: str) -> None:
+    def count_failed_delivery(self, subscriber: str, outcome: str) -> None:
         """Count one failed delivery, whether it is retried or not."""
         self._deliveries.labels(subscriber, outcome).inc()
 
-    def handled(self, subscriber: str, occurred_at: datetime, *, fresh: bool) -> None:
+    def count_handled(self, subscriber: str, occurred_at: datetime, *, fresh: bool) -> None:
         """Count one completed delivery; if it is not *fresh*, the event was handled before."""
         if subscriber in UNCOUNTED_SUBSCRIBERS:
             return
@@ -150,11 +150,13 @@ class Metrics:
         if fresh:
             self._delivery_seconds.labels(subscriber).observe(_since(occurred_at))
 
-    def group_ended(self, subscriber: str, outcome: str) -> None:
+    def count_group(self, subscriber: str, outcome: str) -> None:
         """Count a transaction of several deliveries: `committed`, or `split` after a failure."""
         self._groups.labels(subscriber, outcome).inc()
 
-    def acknowledged(self, subscriber: str, records: Collection[tuple[str, datetime]]) -> None:
+    def count_acknowledged(
+        self, subscriber: str, records: Collection[tuple[str, datetime]]
+    ) -> None:
         """Count acknowledged *records*: the topic of each, and when its event occurred."""
         self._deliveries.labels(subscriber, "done").inc(len(records))
         # Labels are looked up once a batch, because the aim is ten thousand records a second.
@@ -165,19 +167,19 @@ class Metrics:
         for topic, count in topics.items():
             self._acked.labels(topic).inc(count)
 
-    def rebuilt(self, reason: str) -> None:
+    def count_producer_rebuild(self, reason: str) -> None:
         """Count a producer that was replaced; *reason* is an error class."""
         self._rebuilds.labels(reason).inc()
 
-    def read(self, topic: str, outcome: str) -> None:
+    def count_inbox_record(self, topic: str, outcome: str) -> None:
         """Count one record of the inbox."""
         self._inbox.labels(topic, outcome).inc()
 
-    def removed_unread(self, topic: str, records: int) -> None:
+    def count_removed_unread(self, topic: str, records: int) -> None:
         """Count inbound records that Kafka removed before they were read."""
         self._inbox_removed.labels(topic).inc(records)
 
-    def lease_lost(self) -> None:
+    def count_lease_lost(self) -> None:
         """Count a transaction that fencing has stopped."""
         self._leases_lost.inc()
 

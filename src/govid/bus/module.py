@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
-from govid.bus.consumers import Consumer
+from govid.bus.consumers import Subscriber
 
 
 class Module(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +19,7 @@ class Module(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     routes: Sequence[object] = ()
-    consumers: Sequence[Consumer] = ()
+    subscribers: Sequence[Subscriber] = ()
     starts: Sequence[Callable[[], Awaitable[None]]] = ()
     tasks: Sequence[Callable[[], Awaitable[None]]] = ()
     drains: Sequence[Callable[[], Awaitable[None]]] = ()

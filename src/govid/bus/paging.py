@@ -18,7 +18,7 @@ quotation marks, backslashes, line feeds and tabs are doubled there, no other ch
 """
 
 
-class Identified(Protocol):
+class HasId(Protocol):
     """An item with the id by which its list is ordered."""
 
     @property
@@ -26,7 +26,7 @@ class Identified(Protocol):
         """Return the id."""
 
 
-V = TypeVar("V", bound=Identified)
+V = TypeVar("V", bound=HasId)
 
 
 class Page(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ class Page(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
     limit: int
 
     @classmethod
-    def of(cls, found: Sequence[V], limit: int, *, has_more: bool = False) -> "Page[V]":
+    def from_items(cls, found: Sequence[V], limit: int, *, has_more: bool = False) -> "Page[V]":
         """Build a page of at most *limit* items.
 
         A next page exists if *found* has more than *limit* items, or if *has_more*.
@@ -58,7 +58,7 @@ class Page(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
         return {"Link": f'<{path}?limit={self.limit}&cursor={self.cursor}>; rel="next"'}
 
 
-def bounded(
+def limit_page(
     statement: Select[*tuple[Any, ...]], size: ColumnElement[int], limit: int
 ) -> Select[*tuple[Any, ...]]:
     """Limit *statement* to *limit* rows, and to `PAGE_TEXT_BYTES` of text before the last one.
@@ -81,12 +81,14 @@ def bounded(
     return select(*kept).where(rows.c.bytes_before < PAGE_TEXT_BYTES).order_by(kept[0])
 
 
-def page_of(rows: Sequence[Row[Any]], view: Callable[[dict[str, Any]], V], limit: int) -> Page[V]:
+def build_page(
+    rows: Sequence[Row[Any]], view: Callable[[dict[str, Any]], V], limit: int
+) -> Page[V]:
     """Build a page from *rows* of a `limit_page` statement; *view* gets one without `next_id`."""
     found = [row._asdict() for row in rows]
     has_more = bool(found) and found[-1]["next_id"] is not None
     items = [view({name: one[name] for name in one if name != "next_id"}) for one in found]
-    return Page.of(items, limit, has_more=has_more)
+    return Page.from_items(items, limit, has_more=has_more)
 
 
 async def stream_pages(
@@ -101,7 +103,7 @@ async def stream_pages(
     while True:
         rest = statement if after is None else statement.where(identifier > after)
         async with reads.connect() as connection:
-            rows = (await connection.execute(bounded(rest, size, MAX_LIMIT))).all()
+            rows = (await connection.execute(limit_page(rest, size, MAX_LIMIT))).all()
         page = [neutralise(row._asdict()) for row in rows]
         next_ids = [row.pop("next_id") for row in page]
         if page:

@@ -14,10 +14,10 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from govid.bus.ids import first_uuid7_of, moment_of
-from govid.bus.sql import read
+from govid.bus.ids import first_uuid7_at, uuid7_timestamp
+from govid.bus.sql import load_statements
 
-QUERIES = read("govid.bus", "retention.sql")
+QUERIES = load_statements("govid.bus", "retention.sql")
 
 # Rows are inserted and never changed, so the share of dead rows never triggers autovacuum. Vacuum
 # has to run for the visibility map, and analyze soon after midnight.
@@ -28,34 +28,34 @@ LOCKED_MS = 1_000
 _BOUNDS = re.compile(r"FOR VALUES FROM \('([0-9a-f-]{36})'\) TO \('([0-9a-f-]{36})'\)")
 _LOWEST = UUID(int=0)
 
-Added = Literal["added", "occupied"]
+AddResult = Literal["added", "occupied"]
 
 
-class Span(NamedTuple):
+class PartitionRange(NamedTuple):
     """A range of ids: the lower bound is inclusive, the upper exclusive."""
 
     lower: UUID
     upper: UUID
 
     @classmethod
-    def of(cls, day: date) -> "Span":
+    def for_day(cls, day: date) -> "PartitionRange":
         """Return the ids of *day*, in UTC."""
         return cls(_start(day), _start(day + timedelta(days=1)))
 
 
-class Partition(msgspec.Struct, frozen=True):
+class TablePartition(msgspec.Struct, frozen=True):
     """One partition of a table. The default partition has no range."""
 
     name: str
-    span: Span | None
+    id_range: PartitionRange | None
 
     @property
     def ends_at(self) -> datetime | None:
         """The time after which no id of the partition was created; None for the default one."""
-        return None if self.span is None else moment_of(self.span.upper)
+        return None if self.id_range is None else uuid7_timestamp(self.id_range.upper)
 
 
-class Partitions:
+class PartitionManager:
     """The partitions of one table of schema `bus`, through one connection."""
 
     def __init__(self, connection: Any, table: str, column: str) -> None:
@@ -66,12 +66,12 @@ class Partitions:
         self._default = f"{table}_default"
         self._outside_constraint = f"{table}_outside"
 
-    async def all(self) -> list[Partition]:
+    async def fetch_all(self) -> list[TablePartition]:
         """Return all partitions of the table."""
         rows = await self._connection.fetch(QUERIES["partitions"], self._table)
-        return [Partition(row["name"], _parse_bounds(row["bounds"])) for row in rows]
+        return [TablePartition(row["name"], _parse_bounds(row["bounds"])) for row in rows]
 
-    async def add(self, day: date, *, current: bool) -> Added:
+    async def add_day(self, day: date, *, current: bool) -> AddResult:
         """Create the partition of *day*, unless the default partition already has rows of it.
 
         *current* says that rows of that day are being written now.
@@ -79,7 +79,7 @@ class Partitions:
         Raises:
             asyncpg.LockNotAvailableError: a lock was not available in time.
         """
-        span = Span.of(day)
+        span = PartitionRange.for_day(day)
         try:
             if await self._newest_in_default() is None:
                 await self._attach(day, span, exclusive=current)
@@ -91,19 +91,19 @@ class Partitions:
             return "occupied"
         return "added"
 
-    async def clear(self) -> None:
+    async def remove_leftovers(self) -> None:
         """Remove the constraint that an interrupted `add_day` may have left."""
         await self._connection.execute(
             f"ALTER TABLE bus.{self._default} DROP CONSTRAINT IF EXISTS {self._outside_constraint}"
         )
 
-    async def drop(self, partition: Partition) -> bool:
+    async def drop(self, partition: TablePartition) -> bool:
         """Drop *partition* unless its rows are still needed; return whether it was dropped.
 
         Raises:
             asyncpg.LockNotAvailableError: a lock was not available in time.
         """
-        span = partition.span
+        span = partition.id_range
         if span is None or await self._is_needed(span):
             return False
         # Checked again under the lock: a replay that was reading these events has ended by then.
@@ -114,7 +114,7 @@ class Partitions:
                 await self._connection.execute(f"DROP TABLE bus.{partition.name}")
             return free
 
-    async def empty_default(self, until: UUID) -> bool:
+    async def truncate_default(self, until: UUID) -> bool:
         """Truncate the default partition if all its rows are older than *until* and not needed.
 
         Raises:
@@ -123,7 +123,11 @@ class Partitions:
 
         async def wanted() -> bool:
             newest = await self._newest_in_default()
-            return newest is None or newest >= until or await self._is_needed(Span(_LOWEST, until))
+            return (
+                newest is None
+                or newest >= until
+                or await self._is_needed(PartitionRange(_LOWEST, until))
+            )
 
         if await wanted():
             return False
@@ -132,7 +136,7 @@ class Partitions:
                 await self._connection.execute(f"TRUNCATE bus.{self._default}")
             return free
 
-    async def _attach_beside_rows(self, day: date, span: Span) -> None:
+    async def _attach_beside_rows(self, day: date, span: PartitionRange) -> None:
         """Attach while the default partition has rows, none of them of *day*.
 
         PostgreSQL has to verify that by a scan. A constraint is validated before, so that no scan
@@ -150,9 +154,9 @@ class Partitions:
             await self._attach(day, span, exclusive=False)
         finally:
             # If it stayed, the default partition would one day refuse rows of that day.
-            await self.clear()
+            await self.remove_leftovers()
 
-    async def _attach(self, day: date, span: Span, *, exclusive: bool) -> None:
+    async def _attach(self, day: date, span: PartitionRange, *, exclusive: bool) -> None:
         name = f"bus.{self._table}_{day:%Y%m%d}"
         async with self._connection.transaction():
             if exclusive:
@@ -187,7 +191,7 @@ class Partitions:
             await self._connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
             yield not await needed()
 
-    async def _is_needed(self, span: Span) -> bool:
+    async def _is_needed(self, span: PartitionRange) -> bool:
         return bool(await self._connection.fetchval(QUERIES[f"{self._table}_needed"], *span))
 
     async def _newest_in_default(self) -> UUID | None:
@@ -198,7 +202,7 @@ class Partitions:
         )
         return newest
 
-    async def _default_has_rows_in(self, span: Span) -> bool:
+    async def _default_has_rows_in(self, span: PartitionRange) -> bool:
         return bool(
             await self._connection.fetchval(
                 f"SELECT EXISTS (SELECT FROM bus.{self._default}"  # noqa: S608 - constants
@@ -209,9 +213,9 @@ class Partitions:
 
 
 def _start(day: date) -> UUID:
-    return first_uuid7_of(datetime.combine(day, time(), tzinfo=UTC))
+    return first_uuid7_at(datetime.combine(day, time(), tzinfo=UTC))
 
 
-def _parse_bounds(bounds: str) -> Span | None:
+def _parse_bounds(bounds: str) -> PartitionRange | None:
     found = _BOUNDS.fullmatch(bounds)
-    return None if found is None else Span(UUID(found[1]), UUID(found[2]))
+    return None if found is None else PartitionRange(UUID(found[1]), UUID(found[2]))

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from govid.bus.sql import read
+from govid.bus.sql import load_statements
 
-QUERIES = read("govid.bus", "pending.sql")
+QUERIES = load_statements("govid.bus", "pending.sql")
 ALL_PERCENT = 100.0
-COUNTED = 10_000
+EXACT_COUNT_LIMIT = 10_000
 """How many deliveries of each subscriber are counted exactly."""
 SAMPLED_PAGES = 400
 """How many pages of the table an estimate reads. Its error is then a few percent at most."""
@@ -26,16 +26,16 @@ class PendingCount(msgspec.Struct, frozen=True):
     is_estimate: bool = False
 
 
-async def subscribers(connection: Any) -> list[str]:
+async def fetch_subscribers(connection: Any) -> list[str]:
     """Return every subscriber that has buckets, or pending, parked or dead-lettered deliveries."""
     return [row["subscriber"] for row in await connection.fetch(QUERIES["subscribers"])]
 
 
 async def count_pending(connection: Any, names: Sequence[str]) -> Mapping[str, PendingCount]:
     """Return how many deliveries of each of *names* are pending."""
-    rows = await connection.fetch(QUERIES["counts"], names, COUNTED)
+    rows = await connection.fetch(QUERIES["counts"], names, EXACT_COUNT_LIMIT)
     counts = {row["subscriber"]: PendingCount(row["pending"]) for row in rows}
-    many = {name for name, count in counts.items() if count.deliveries > COUNTED}
+    many = {name for name, count in counts.items() if count.deliveries > EXACT_COUNT_LIMIT}
     if many:
         pages = await connection.fetchval(QUERIES["pages"])
         percent = min(ALL_PERCENT, ALL_PERCENT * SAMPLED_PAGES / max(1, pages))
@@ -45,13 +45,13 @@ async def count_pending(connection: Any, names: Sequence[str]) -> Mapping[str, P
             estimate = round(found.get(name, 0) * ALL_PERCENT / percent)
             counts[name] = PendingCount(
                 # At least one more than were counted exists.
-                max(estimate, COUNTED + 1),
+                max(estimate, EXACT_COUNT_LIMIT + 1),
                 is_estimate=percent < ALL_PERCENT,
             )
     return counts
 
 
-async def oldest_pending(connection: Any, names: Sequence[str]) -> Mapping[str, Any]:
+async def fetch_oldest_pending(connection: Any, names: Sequence[str]) -> Mapping[str, Any]:
     """Return the id of the oldest pending event of each of *names* that has one."""
     rows = await connection.fetch(QUERIES["oldest"], names)
     return {row["subscriber"]: row["event_id"] for row in rows}

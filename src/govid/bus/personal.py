@@ -20,7 +20,7 @@ Personal = Annotated[T, PERSONAL]
 
 
 @lru_cache(maxsize=512)
-def personal_members(struct: type[Struct]) -> frozenset[str]:
+def personal_field_names(struct: type[Struct]) -> frozenset[str]:
     """Return the personal members of *struct*, by their encoded names."""
     hints = get_type_hints(struct, include_extras=True)
     return frozenset(

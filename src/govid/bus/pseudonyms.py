@@ -4,7 +4,7 @@ import hashlib
 import hmac
 
 
-class Pseudonyms:
+class PseudonymGenerator:
     """Replaces a personal value by its HMAC (RFC 2104), which needs the secret key to compute.
 
     A plain hash would not hide a National Insurance number: there are few enough to try them all.
@@ -14,6 +14,6 @@ class Pseudonyms:
         """Use *key*, which has at least 32 bytes in production."""
         self._key = key
 
-    def of(self, value: str) -> str:
+    def for_value(self, value: str) -> str:
         """Return the pseudonym of *value*: 32 hexadecimal digits (128 bits)."""
         return hmac.new(self._key, value.encode(), hashlib.sha256).hexdigest()[:32]

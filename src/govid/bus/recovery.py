@@ -15,30 +15,30 @@ from collections.abc import Collection
 from govid.bus.failures import QUERIES
 from govid.bus.storage.database import Database
 from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
-from govid.bus.wake import Wake
+from govid.bus.wake import WakeupHub
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
 
 
-class Recovery:
+class OutageProbe:
     """Ends the pauses of keys whose department is available again, or may be (outage probe)."""
 
-    def __init__(self, database: Database, wake: Wake) -> None:
+    def __init__(self, database: Database, wakeups: WakeupHub) -> None:
         """Update the keys in *database*, and notify the subscribers through *wakeups*."""
         self._database = database
-        self._wake = wake
+        self._wakeups = wakeups
         self._available: set[str] = set()
         self._possibly_available: set[str] = set()
         self._changed = asyncio.Event()
 
-    def tell(self, subscribers: Collection[str], *, surely: bool = True) -> None:
+    def on_recovered(self, subscribers: Collection[str], *, is_certain: bool = True) -> None:
         """Note that the department of *subscribers* is available, or may be. Returns at once.
 
         If it is not certain, one key of each subscriber is retried as a probe.
         """
-        (self._available if surely else self._possibly_available).update(subscribers)
+        (self._available if is_certain else self._possibly_available).update(subscribers)
         self._changed.set()
 
     async def run(self) -> None:
@@ -54,10 +54,10 @@ class Recovery:
             except DATABASE_UNAVAILABLE as error:
                 log.warning("recovery.postponed", extra={"error_class": type(error).__name__})
                 await asyncio.sleep(RETRY_SECONDS)
-                self.tell(available)
-                self.tell(possible, surely=False)
+                self.on_recovered(available)
+                self.on_recovered(possible, is_certain=False)
                 continue
-            self._wake.ring(available | possible)
+            self._wakeups.notify(available | possible)
             log.info("recovery.done", extra={"records": ended})
 
     async def _end_pauses(self, subscribers: Collection[str], limit: int | None = None) -> int:

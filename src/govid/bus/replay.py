@@ -9,9 +9,17 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from typing import Any
 from uuid import UUID
 
-from govid.bus.acts import BATCH_SIZE, Act, Acts, Pace, Progress, Touched, alone
-from govid.bus.consumers import RELAY, bucket_of
-from govid.bus.selection import CONDITIONS, Selection
+from govid.bus.acts import (
+    BATCH_SIZE,
+    BatchProgress,
+    ChangedDelivery,
+    OperatorAction,
+    OperatorActions,
+    RateLimiter,
+    exclusive_action,
+)
+from govid.bus.consumers import RELAY, bucket_for_key
+from govid.bus.selection import CONDITIONS, DeliveryFilter
 
 # What may be delivered again: deliveries that are complete and not pending again. Not those that an
 # operator has discarded: that was a decision.
@@ -72,7 +80,7 @@ LOOK_AHEAD = 4
 """How many events are read for each delivery of a batch: not all of them may be replayed."""
 
 
-class Replay:
+class DeliveryReplay:
     """Replays deliveries through one asyncpg connection, which has no other user meanwhile."""
 
     def __init__(self, connection: Any, *, batch_size: int = BATCH_SIZE) -> None:
@@ -80,12 +88,12 @@ class Replay:
         self._connection = connection
         self._batch_size = batch_size
 
-    async def count(self, delivery_filter: Selection) -> Mapping[str, int]:
+    async def count_deliveries(self, delivery_filter: DeliveryFilter) -> Mapping[str, int]:
         """Return how many deliveries match *delivery_filter* and can be replayed, by subscriber."""
-        rows = await self._connection.fetch(_COUNT, *delivery_filter.parameters())
+        rows = await self._connection.fetch(_COUNT, *delivery_filter.query_parameters())
         return {row["subscriber"]: row["deliveries"] for row in rows}
 
-    async def subscribers(self) -> list[str]:
+    async def fetch_subscribers(self) -> list[str]:
         """Return the names of all subscribers that have completed a delivery."""
         rows = await self._connection.fetch(
             "SELECT DISTINCT subscriber FROM bus.receipt ORDER BY 1"
@@ -94,13 +102,13 @@ class Replay:
 
     async def run(
         self,
-        delivery_filter: Selection,
-        actions: Acts,
-        action: Act,
+        delivery_filter: DeliveryFilter,
+        actions: OperatorActions,
+        action: OperatorAction,
         *,
         rate: float | None = None,
         reexecute: bool = False,
-    ) -> AsyncIterator[Progress]:
+    ) -> AsyncIterator[BatchProgress]:
         """Insert the deliveries batch by batch, at most *rate* a second, and yield the progress.
 
         *reexecute* deletes the receipts: handlers run again, and the relay stores the new position
@@ -112,10 +120,10 @@ class Replay:
         Raises:
             ActionInProgress: another replay or backfill is running.
         """
-        async with alone(self._connection):
-            total = sum((await self.count(delivery_filter)).values())
+        async with exclusive_action(self._connection):
+            total = sum((await self.count_deliveries(delivery_filter)).values())
             horizon = await self._connection.fetchval("SELECT coalesce(max(pos), 0) FROM bus.event")
-            limiter, done = Pace(rate, self._batch_size), 0
+            limiter, done = RateLimiter(rate, self._batch_size), 0
             position: tuple[int, str] | None = (-1, "")
             while position is not None:
                 batch = _ReplayBatch(
@@ -123,34 +131,41 @@ class Replay:
                     delivery_filter,
                     position,
                     horizon,
-                    limiter.size,
+                    limiter.batch_size,
                     action,
                     reexecute=reexecute,
                 )
-                changed = await actions.commit(action, batch.insert)
+                changed = await actions.commit_batch(action, batch.insert)
                 position = batch.next
                 if changed:
                     done += changed
-                    yield Progress(done=done, total=total)
-                    await limiter.keep(changed)
+                    yield BatchProgress(done=done, total=total)
+                    await limiter.wait(changed)
 
-    async def run_events(
-        self, ids: Collection[UUID], actions: Acts, action: Act, *, rate: float | None = None
-    ) -> AsyncIterator[Progress]:
+    async def run_for_events(
+        self,
+        ids: Collection[UUID],
+        actions: OperatorActions,
+        action: OperatorAction,
+        *,
+        rate: float | None = None,
+    ) -> AsyncIterator[BatchProgress]:
         """Let the relay publish the events *ids* again, in order, and store their new positions.
 
         Raises:
             ActionInProgress: another replay or backfill is running.
         """
-        async with alone(self._connection):
+        async with exclusive_action(self._connection):
             positions: list[tuple[int, UUID]] = []
             for chunk in _chunks(sorted(ids), POSITION_ROWS):
                 rows = await self._connection.fetch(_POSITIONS, chunk, chunk[0], chunk[-1])
                 positions += [(row["pos"], row["id"]) for row in rows]
-            limiter, done = Pace(rate, self._batch_size), 0
+            limiter, done = RateLimiter(rate, self._batch_size), 0
             # By position, as the relay reads: the events of a key have to keep their order.
-            for part in _chunks([event_id for _, event_id in sorted(positions)], limiter.size):
-                delivery_filter = Selection(ids=part, subscriber=RELAY)
+            for part in _chunks(
+                [event_id for _, event_id in sorted(positions)], limiter.batch_size
+            ):
+                delivery_filter = DeliveryFilter(ids=part, subscriber=RELAY)
                 batch = _ReplayBatch(
                     self._connection,
                     delivery_filter,
@@ -160,11 +175,11 @@ class Replay:
                     action,
                     reexecute=True,
                 )
-                changed = await actions.commit(action, batch.insert)
+                changed = await actions.commit_batch(action, batch.insert)
                 if changed:
                     done += changed
-                    yield Progress(done=done, total=len(positions))
-                    await limiter.keep(changed)
+                    yield BatchProgress(done=done, total=len(positions))
+                    await limiter.wait(changed)
 
 
 def _chunks(ids: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
@@ -179,11 +194,11 @@ class _ReplayBatch:
     def __init__(
         self,
         connection: Any,
-        delivery_filter: Selection,
+        delivery_filter: DeliveryFilter,
         position: tuple[int, str],
         horizon: int,
         size: int,
-        action: Act,
+        action: OperatorAction,
         *,
         reexecute: bool,
     ) -> None:
@@ -192,12 +207,12 @@ class _ReplayBatch:
         self._position = position
         self._horizon = horizon
         self._size = size
-        self._act = action
+        self._action = action
         self._reexecute = reexecute
         self.next: tuple[int, str] | None = None
 
-    async def insert(self) -> list[Touched]:
-        conditions = self._selection.parameters()
+    async def insert(self) -> list[ChangedDelivery]:
+        conditions = self._selection.query_parameters()
         events = await self._connection.fetchrow(
             NEXT_EVENTS, *conditions, self._position[0], self._horizon, LOOK_AHEAD * self._size
         )
@@ -223,10 +238,10 @@ class _ReplayBatch:
             _INSERT,
             [row["subscriber"] for row in rows],
             [row["pos"] for row in rows],
-            [bucket_of(row["key"] or str(row["id"])) for row in rows],
+            [bucket_for_key(row["key"] or str(row["id"])) for row in rows],
             [row["id"] for row in rows],
             [row["key"] for row in rows],
-            self._act.id,
+            self._action.id,
             self._reexecute,
         )
         return [(row["subscriber"], row["event_id"]) for row in inserted]

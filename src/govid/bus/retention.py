@@ -16,8 +16,8 @@ import asyncpg
 import msgspec
 
 from govid.bus.clock import Clock
-from govid.bus.ids import first_uuid7_of
-from govid.bus.partitions import LOCKED_MS, QUERIES, Partitions
+from govid.bus.ids import first_uuid7_at
+from govid.bus.partitions import LOCKED_MS, QUERIES, PartitionManager
 from govid.bus.settings import BusSettings
 from govid.bus.storage.advisory_locks import release_session_lock, try_session_lock
 from govid.bus.storage.connection import ConnectionFactory, session_settings
@@ -39,46 +39,46 @@ LOCK_MS = 200
 STATEMENT_MS = 300_000
 
 
-Step = Callable[[], Awaitable[None]]
+RetentionStep = Callable[[], Awaitable[None]]
 
 
-class Daily(msgspec.Struct, frozen=True):
+class DailyPartitioned(msgspec.Struct, frozen=True):
     """Daily partitions, dropped by age; `column` has the ids that partition the table."""
 
     column: str
 
 
-class Aged(msgspec.Struct, frozen=True):
+class AgeLimited(msgspec.Struct, frozen=True):
     """Rows that are deleted in small batches, at the same age as events."""
 
 
-class Exempt(msgspec.Struct, frozen=True):
+class Unlimited(msgspec.Struct, frozen=True):
     """No age limit; `why` is the reason why the table cannot grow without bound."""
 
     why: str
 
 
-RULES: Mapping[str, Daily | Aged | Exempt] = {
+RULES: Mapping[str, DailyPartitioned | AgeLimited | Unlimited] = {
     # Events first: a receipt is dropped after its event.
-    "event": Daily(column="id"),
-    "receipt": Daily(column="event_id"),
-    "inbox": Aged(),
-    "replica": Aged(),
-    "delivery": Exempt("a delivery is deleted when it is completed"),
-    "parked": Exempt("a key is deleted when its event is handled or an operator has decided"),
-    "dead": Exempt("an operator decides about each"),
-    "stream": Exempt("one row a key: the sequence numbers of a key never begin again"),
-    "lease": Exempt("64 rows a subscriber"),
-    "topic": Exempt("one row a topic"),
-    "inbox_gap": Exempt("one row a gap, each of which is an incident"),
-    "accepted_end": Exempt("one row a partition"),
-    "installation": Exempt("one row: the identity of this database"),
-    "inbound_fault": Exempt("one row for each position that could not be read: it is evidence"),
+    "event": DailyPartitioned(column="id"),
+    "receipt": DailyPartitioned(column="event_id"),
+    "inbox": AgeLimited(),
+    "replica": AgeLimited(),
+    "delivery": Unlimited("a delivery is deleted when it is completed"),
+    "parked": Unlimited("a key is deleted when its event is handled or an operator has decided"),
+    "dead": Unlimited("an operator decides about each"),
+    "stream": Unlimited("one row a key: the sequence numbers of a key never begin again"),
+    "lease": Unlimited("64 rows a subscriber"),
+    "topic": Unlimited("one row a topic"),
+    "inbox_gap": Unlimited("one row a gap, each of which is an incident"),
+    "accepted_end": Unlimited("one row a partition"),
+    "installation": Unlimited("one row: the identity of this database"),
+    "inbound_fault": Unlimited("one row for each position that could not be read: it is evidence"),
 }
 """The retention rule of each table of schema `bus`."""
 
 
-class Retention:
+class RetentionWorker:
     """The worker that runs retention every hour, on one replica at a time."""
 
     def __init__(self, settings: BusSettings, clock: Clock) -> None:
@@ -100,7 +100,7 @@ class Retention:
             command_timeout=STATEMENT_MS / 1000 + 1,
         )
         self._worker = PeriodicWorker(
-            self.work,
+            self.run_once,
             PERIOD_SECONDS,
             failure_event="retention.failed",
             retry_seconds=BUSY_SECONDS,
@@ -117,13 +117,13 @@ class Retention:
         """The seconds since the last round without an error; at first, since the start."""
         return monotonic() - self._worker.succeeded_at
 
-    async def work(self) -> bool:
+    async def run_once(self) -> bool:
         """Run one round; return whether it is complete, or another replica is running one.
 
         Raises:
             OSError, asyncpg.PostgresError: the database is unavailable or refuses access.
         """
-        connection: Any = await self._factory.open()
+        connection: Any = await self._factory.connect()
         try:
             if not await try_session_lock(connection, ADVISORY_LOCK):
                 return True
@@ -143,18 +143,18 @@ class Retention:
             # After an error the lock ends with the connection.
             connection.terminate()
 
-    async def _steps(self, connection: Any) -> list[tuple[str, Step]]:
+    async def _steps(self, connection: Any) -> list[tuple[str, RetentionStep]]:
         """Return the steps of a round in their order, each with its table."""
         # Of two clocks the one that drops less is used: a clock that jumps ahead by a year must not
         # drop a year of events.
         now = min(self._clock.now(), await connection.fetchval("SELECT now()"))
-        oldest_kept = now - timedelta(days=self._settings.kept_days)
+        oldest_kept = now - timedelta(days=self._settings.row_retention_days)
         daily = [
-            (table, Partitions(connection, table, rule.column))
+            (table, PartitionManager(connection, table, rule.column))
             for table, rule in RULES.items()
-            if isinstance(rule, Daily)
+            if isinstance(rule, DailyPartitioned)
         ]
-        aged = [table for table, rule in RULES.items() if isinstance(rule, Aged)]
+        aged = [table for table, rule in RULES.items() if isinstance(rule, AgeLimited)]
         return [
             # Today's partitions first, for all tables: rows of today are already being written.
             *((table, partial(self._create_partitions, parts, table, 0)) for table, parts in daily),
@@ -169,16 +169,18 @@ class Retention:
             *((table, partial(_delete_aged, connection, table, oldest_kept)) for table in aged),
         ]
 
-    async def _create_partitions(self, partitions: Partitions, table: str, ahead: int) -> None:
+    async def _create_partitions(
+        self, partitions: PartitionManager, table: str, ahead: int
+    ) -> None:
         """Create the missing partitions of today and of the *ahead* days after it."""
-        await partitions.clear()
-        present = [p.span for p in await partitions.all() if p.span is not None]
+        await partitions.remove_leftovers()
+        present = [p.id_range for p in await partitions.fetch_all() if p.id_range is not None]
         today = self._clock.now().astimezone(UTC).date()
         for day in (today + timedelta(days=n) for n in range(ahead + 1)):
-            first = first_uuid7_of(datetime.combine(day, time(), tzinfo=UTC))
+            first = first_uuid7_at(datetime.combine(day, time(), tzinfo=UTC))
             if any(span.lower <= first < span.upper for span in present):
                 continue
-            if await partitions.add(day, current=day == today) == "occupied":
+            if await partitions.add_day(day, current=day == today) == "occupied":
                 self._log_once(table, day.isoformat())
 
     def _log_once(self, table: str, day: str) -> None:
@@ -187,16 +189,16 @@ class Retention:
             log.info("retention.day_in_default", extra={"table": table, "day": day})
 
 
-async def _drop_partitions(partitions: Partitions, table: str, oldest_kept: datetime) -> None:
+async def _drop_partitions(partitions: PartitionManager, table: str, oldest_kept: datetime) -> None:
     """Drop the partitions of the days that ended before *oldest_kept*."""
-    for partition in await partitions.all():
+    for partition in await partitions.fetch_all():
         if partition.ends_at is None or partition.ends_at > oldest_kept:
             continue
         if await partitions.drop(partition):
             log.info("retention.dropped", extra={"partition": partition.name})
         else:
             log.warning("retention.still_needed", extra={"partition": partition.name})
-    if await partitions.empty_default(first_uuid7_of(oldest_kept)):
+    if await partitions.truncate_default(first_uuid7_at(oldest_kept)):
         log.info("retention.dropped", extra={"partition": f"{table}_default"})
 
 

@@ -15,7 +15,7 @@ UNREADY_SECONDS = 60.0
 """How long a failing dispatcher still counts as ready: other replicas may fail too."""
 
 
-class RoundHealth:
+class DispatcherHealth:
     """Records since when each subscriber has failed."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -42,7 +42,7 @@ class RoundHealth:
             self.record_success(subscriber)
 
     @property
-    def seconds(self) -> float:
+    def failing_seconds(self) -> float:
         """For how many seconds the longest-failing subscriber has failed; 0 if none fails."""
         since = min(self._failing_since.values(), default=self._clock())
         return self._clock() - since
@@ -50,9 +50,9 @@ class RoundHealth:
     @property
     def is_failing(self) -> bool:
         """Whether a subscriber has failed for longer than a passing error lasts."""
-        return self.seconds >= FAILING_SECONDS
+        return self.failing_seconds >= FAILING_SECONDS
 
     @property
     def is_ready(self) -> bool:
         """Whether this replica may still receive requests."""
-        return self.seconds < UNREADY_SECONDS
+        return self.failing_seconds < UNREADY_SECONDS

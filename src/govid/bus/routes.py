@@ -12,12 +12,12 @@ from litestar.params import QueryParameter
 
 from govid.bus.paging import MAX_LIMIT
 
-Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Records on a page.")]
-Cursor = Annotated[
+PageLimit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Records on a page.")]
+PageCursor = Annotated[
     UUID | None, QueryParameter(description="Where the page begins, from the `Link` header.")
 ]
 
 
-def answer_of(shape: Any, description: str, shown: list[Example]) -> ResponseSpec:
+def describe_response(shape: Any, description: str, examples: list[Example]) -> ResponseSpec:
     """Describe a response with its examples. Without them Litestar would generate random ones."""
-    return ResponseSpec(shape, description=description, examples=shown, generate_examples=False)
+    return ResponseSpec(shape, description=description, examples=examples, generate_examples=False)

@@ -6,29 +6,29 @@ from collections.abc import Awaitable, Callable, Collection
 
 from prometheus_client import CollectorRegistry
 
-from govid.bus.catalogue import Catalogue
+from govid.bus.catalogue import EventRegistry
 from govid.bus.clock import Clock
 from govid.bus.consumers import RELAY, Subscriptions
 from govid.bus.dispatcher import Dispatcher
-from govid.bus.envelope import Sealer
-from govid.bus.gauges import Gauges, Readings
+from govid.bus.envelope import EnvelopeFactory
+from govid.bus.gauges import BusGauges, GaugeSources
 from govid.bus.kafka.logs import LogTopics
-from govid.bus.kafka.room import Kafka
-from govid.bus.lag import LoopLag
+from govid.bus.kafka.room import KafkaService
+from govid.bus.lag import EventLoopLag
 from govid.bus.leases import Leases
-from govid.bus.metrics import Metrics, State
+from govid.bus.metrics import BusMetrics, KafkaState
 from govid.bus.module import Module
 from govid.bus.outbox import PostgresOutbox
-from govid.bus.pseudonyms import Pseudonyms
-from govid.bus.recovery import Recovery
-from govid.bus.retention import Retention
-from govid.bus.round_health import RoundHealth
-from govid.bus.sample import Sampler
+from govid.bus.pseudonyms import PseudonymGenerator
+from govid.bus.recovery import OutageProbe
+from govid.bus.retention import RetentionWorker
+from govid.bus.round_health import DispatcherHealth
+from govid.bus.sample import DatabaseSampler
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
-from govid.bus.storage.supervision import supervise
+from govid.bus.storage.supervision import supervise_worker
 from govid.bus.storage.transaction import UnitOfWork
-from govid.bus.wake import Notifier, Wake
+from govid.bus.wake import WakeupHub, WakeupNotifier
 
 log = logging.getLogger(__name__)
 
@@ -48,46 +48,48 @@ class Bus:
         self.clock = clock
         self.database = Database(settings)
         self.subscriptions = Subscriptions()
-        self.wake = Wake()
-        self._catalogue = Catalogue()
-        self._sealer = Sealer(self._catalogue, Pseudonyms(settings.pseudonym_key))
-        self._metrics = Metrics(registry)
-        self._recovery = Recovery(self.database, self.wake)
-        self._sampler = Sampler(self.database)
-        self._loop_lag = LoopLag()
-        self._retention = Retention(settings, clock)
-        self.rounds = RoundHealth()
+        self.wakeups = WakeupHub()
+        self._registry = EventRegistry()
+        self._envelope_factory = EnvelopeFactory(
+            self._registry, PseudonymGenerator(settings.pseudonym_key)
+        )
+        self._metrics = BusMetrics(registry)
+        self._outage_probe = OutageProbe(self.database, self.wakeups)
+        self._sampler = DatabaseSampler(self.database)
+        self._loop_lag = EventLoopLag()
+        self._retention = RetentionWorker(settings, clock)
+        self.dispatcher_health = DispatcherHealth()
         if registry is not None:
-            registry.register(Gauges(self._readings()))
-        self._outbox = PostgresOutbox(self._sealer, self.subscriptions, self._metrics)
+            registry.register(BusGauges(self._readings()))
+        self._outbox = PostgresOutbox(self._envelope_factory, self.subscriptions, self._metrics)
         generation = self.database.generation
         self.uow = UnitOfWork(
-            self.database.requests, self._outbox, clock, self.wake.ring, generation
+            self.database.requests, self._outbox, clock, self.wakeups.notify, generation
         )
         self._handlers_uow = UnitOfWork(
-            self.database.bus, self._outbox, clock, self.wake.ring, generation
+            self.database.bus, self._outbox, clock, self.wakeups.notify, generation
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._leases: Leases | None = None
-        self._kafka: Kafka | None = None
+        self._kafka: KafkaService | None = None
 
     @property
-    def logs(self) -> LogTopics:
+    def log_topics(self) -> LogTopics:
         """The publisher of the gateway's activity and access records."""
         return self._kafka_service.logs
 
-    def add(self, module: Module) -> None:
+    def add_module(self, module: Module) -> None:
         """Register the subscribers of *module*; only before `start`."""
-        for subscriber in module.consumers:
+        for subscriber in module.subscribers:
             self.subscriptions.add(subscriber)
 
-    def recovered(self, subscribers: Collection[str], surely: bool) -> None:
+    def on_recovered(self, subscribers: Collection[str], is_certain: bool) -> None:
         """Retry what *subscribers* could not handle while a department was unavailable.
 
         If it is not certain that the department is available again, one key of each subscriber is
         retried as a probe.
         """
-        self._recovery.tell(subscribers, surely=surely)
+        self._outage_probe.on_recovered(subscribers, is_certain=is_certain)
 
     async def start(self) -> None:
         """Connect and begin to deliver. An unavailable Kafka does not delay the start.
@@ -97,24 +99,24 @@ class Bus:
         """
         await self.database.open()
         names = [*(subscriber.name for subscriber in self.subscriptions), RELAY]
-        self._metrics.expect((kind.name for kind in self._catalogue.types), names)
+        self._metrics.create_delivery_series((kind.name for kind in self._registry.types), names)
         leases = self._leases = Leases(
-            self.settings, names, self.wake.ring_all, self.database.generation
+            self.settings, names, self.wakeups.notify_all, self.database.generation
         )
-        self._kafka = Kafka(
+        self._kafka = KafkaService(
             settings=self.settings,
             database=self.database,
-            sealer=self._sealer,
+            sealer=self._envelope_factory,
             subscriptions=self.subscriptions,
             outbox=self._outbox,
             leases=leases,
-            wake=self.wake,
+            wake=self.wakeups,
             metrics=self._metrics,
         )
-        notifier = Notifier(
+        notifier = WakeupNotifier(
             self.settings.database_url,
-            self.wake,
-            lambda: leases.replicas,
+            self.wakeups,
+            lambda: leases.replica_count,
             self.database.generation,
         )
         self._supervise("leases", leases.run)
@@ -126,15 +128,15 @@ class Bus:
                 self.settings,
                 self.database,
                 self._handlers_uow,
-                self._catalogue,
+                self._registry,
                 leases,
-                self.wake,
+                self.wakeups,
                 isolation_lock,
                 self._metrics,
-                self.rounds,
+                self.dispatcher_health,
             )
             self._supervise(subscriber.name, dispatcher.run)
-        self._supervise("recovery", self._recovery.run)
+        self._supervise("recovery", self._outage_probe.run)
         self._supervise("loop lag", self._loop_lag.run)
         self._supervise("retention", self._retention.run)
         await self._kafka.start()
@@ -171,50 +173,52 @@ class Bus:
         if self._leases is None:
             return {"kafka": "connecting", "dispatcher": "connecting", "inbox": "connecting"}
         return {
-            "kafka": self._kafka_service.health(),
+            "kafka": self._kafka_service.health_state(),
             "dispatcher": self._dispatcher_state(),
             "topics": self._kafka_service.topics_state,
-            "inbox": self._kafka_service.inbox.health(),
+            "inbox": self._kafka_service.inbox.health_state(),
         }
 
     def _dispatcher_state(self) -> str:
-        if self._leases is None or not self._leases.healthy:
+        if self._leases is None or not self._leases.is_healthy:
             return "down"
-        return "failing" if self.rounds.is_failing else "ok"
+        return "failing" if self.dispatcher_health.is_failing else "ok"
 
-    async def measure(self) -> None:
+    async def refresh_gauges(self) -> None:
         """Sample the database for the gauges; to be called before each scrape."""
         await self._sampler.refresh()
 
-    def _readings(self) -> Readings:
-        return Readings(
+    def _readings(self) -> GaugeSources:
+        return GaugeSources(
             sample=lambda: self._sampler.last,
-            loop_lag=lambda: self._loop_lag.worst,
-            failing_seconds=lambda: self.rounds.seconds,
+            loop_lag=lambda: self._loop_lag.worst_seconds,
+            failing_seconds=lambda: self.dispatcher_health.failing_seconds,
             retention_age=lambda: self._retention.age_seconds,
-            leases=lambda: {} if self._leases is None else self._leases.held,
+            leases=lambda: {} if self._leases is None else self._leases.bucket_counts,
             relay_state=lambda: (
-                State.CONNECTING if self._kafka is None else self._kafka.relay_state
+                KafkaState.CONNECTING if self._kafka is None else self._kafka.relay_state
             ),
             inbox_lag=lambda: {} if self._kafka is None else self._kafka.inbox.lag,
             inbox_held_back=lambda: {} if self._kafka is None else self._kafka.inbox.held_back,
-            inbox_stopped=lambda: {} if self._kafka is None else self._kafka.inbox.stopped,
-            activity_dropped=lambda: 0 if self._kafka is None else self._kafka.logs.dropped,
+            inbox_stopped=lambda: (
+                {} if self._kafka is None else self._kafka.inbox.failing_partitions
+            ),
+            activity_dropped=lambda: 0 if self._kafka is None else self._kafka.logs.dropped_count,
             is_kafka_ahead=lambda: self._kafka is not None and self._kafka.is_ahead,
-            topics=lambda: {} if self._kafka is None else self._kafka.topics.states,
+            topics=lambda: {} if self._kafka is None else self._kafka.topics.count_states,
             topics_created_again=lambda: (
-                0 if self._kafka is None else self._kafka.topics.created_again
+                0 if self._kafka is None else self._kafka.topics.recreated_count
             ),
         )
 
     @property
-    def _kafka_service(self) -> Kafka:
+    def _kafka_service(self) -> KafkaService:
         if self._kafka is None:
             raise RuntimeError("the bus has not been started")
         return self._kafka
 
     def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        self._tasks.append(asyncio.create_task(supervise(name, work), name=f"bus {name}"))
+        self._tasks.append(asyncio.create_task(supervise_worker(name, work), name=f"bus {name}"))
 
 
 async def _wait(tasks: Collection[asyncio.Task[None]], seconds: float) -> None:

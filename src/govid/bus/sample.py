@@ -8,9 +8,9 @@ from time import monotonic
 
 import msgspec
 
-from govid.bus.ids import moment_of
-from govid.bus.pending import count_pending, oldest_pending, subscribers
-from govid.bus.sql import read
+from govid.bus.ids import uuid7_timestamp
+from govid.bus.pending import count_pending, fetch_oldest_pending, fetch_subscribers
+from govid.bus.sql import load_statements
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_class
 from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 CACHE_SECONDS = 5.0
 """How long a sample is cached: more frequent scrapes get the same values."""
 TIMEOUT_SECONDS = 3.0
-_SQL = read("govid.bus", "sample.sql")
+_SQL = load_statements("govid.bus", "sample.sql")
 
 
-class Debts(msgspec.Struct, frozen=True, kw_only=True):
+class PendingStats(msgspec.Struct, frozen=True, kw_only=True):
     """The delivery gauges of one subscriber."""
 
     pending: int
@@ -32,16 +32,16 @@ class Debts(msgspec.Struct, frozen=True, kw_only=True):
     dead: int
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
+class DatabaseSample(msgspec.Struct, frozen=True, kw_only=True):
     """The database gauges of one sample."""
 
-    outbox: Mapping[str, Debts] = {}
+    outbox: Mapping[str, PendingStats] = {}
     dead_tuples: Mapping[str, int] = {}
     gap_records: int | None = None
     oldest_transaction_seconds: float | None = None
 
 
-class Sampler:
+class DatabaseSampler:
     """Samples the database on demand, at most once every five seconds."""
 
     def __init__(self, database: Database) -> None:
@@ -49,7 +49,7 @@ class Sampler:
         self._database = database
         self._refresh_lock = asyncio.Lock()
         self._refreshed_at = float("-inf")
-        self.last = Sample()
+        self.last = DatabaseSample()
 
     async def refresh(self) -> None:
         """Take a new sample if the last is too old; an unavailable database gives an empty one."""
@@ -61,26 +61,26 @@ class Sampler:
                     self.last = await self._read_sample()
             except DATABASE_UNAVAILABLE as error:
                 log.info("metrics.no_sample", extra={"error_class": error_class(error)})
-                self.last = Sample()
+                self.last = DatabaseSample()
             self._refreshed_at = monotonic()
 
-    async def _read_sample(self) -> Sample:
+    async def _read_sample(self) -> DatabaseSample:
         now = datetime.now(UTC)
         async with self._database.bus_reads.acquire() as connection:
-            names = await subscribers(connection)
+            names = await fetch_subscribers(connection)
             pending = await count_pending(connection, names)
-            oldest_ids = await oldest_pending(connection, names)
+            oldest_ids = await fetch_oldest_pending(connection, names)
             rows = await connection.fetch(_SQL["stuck"], names)
             gap_records = await connection.fetchval(_SQL["gap_records"])
             tables = await connection.fetch(_SQL["dead_tuples"])
             oldest = await connection.fetchval(_SQL["oldest_transaction"])
-        return Sample(
+        return DatabaseSample(
             outbox={
-                row["subscriber"]: Debts(
+                row["subscriber"]: PendingStats(
                     pending=pending[row["subscriber"]].deliveries,
                     # An id contains its time, so that the event need not be read.
                     oldest_seconds=max(
-                        0.0, (now - moment_of(oldest_ids[row["subscriber"]])).total_seconds()
+                        0.0, (now - uuid7_timestamp(oldest_ids[row["subscriber"]])).total_seconds()
                     )
                     if row["subscriber"] in oldest_ids
                     else 0.0,

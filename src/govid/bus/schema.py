@@ -11,25 +11,27 @@ from importlib import resources
 from time import monotonic
 from typing import Any
 
-from govid.bus.sql import read
+from govid.bus.sql import load_statements
 
 log = logging.getLogger(__name__)
 
-EXPECTED: tuple[str, ...] = tuple(
+EXPECTED_SCHEMA: tuple[str, ...] = tuple(
     resources.files("govid.bus").joinpath("schema.txt").read_text("utf-8").splitlines()
 )
 """Written by `python -m tests.integration.bus.schema` after a migration of schema `bus`."""
 
-PERIOD_SECONDS = 60.0
-_SCHEMA = read("govid.bus", "schema.sql")["schema"]
+CHECK_PERIOD_SECONDS = 60.0
+_SCHEMA = load_statements("govid.bus", "schema.sql")["schema"]
 
 
-async def describe(connection: Any) -> list[str]:
+async def describe_schema(connection: Any) -> list[str]:
     """Return the schema `bus` in lines: tables, columns, constraints, indexes, triggers."""
     return [row["line"] for row in await connection.fetch(_SCHEMA)]
 
 
-def differences(live: Collection[str], expected: Collection[str] = EXPECTED) -> list[str]:
+def schema_differences(
+    live: Collection[str], expected: Collection[str] = EXPECTED_SCHEMA
+) -> list[str]:
     """Return the lines of *expected* that are missing in *live* or altered there.
 
     Additions are not reported.
@@ -48,7 +50,7 @@ def _subject(line: str) -> tuple[str, ...]:
     return tuple(line.split(" ", 2)[:2])
 
 
-class SchemaWatch:
+class SchemaCheck:
     """Checks the schema at most once a minute."""
 
     def __init__(self) -> None:
@@ -56,10 +58,10 @@ class SchemaWatch:
         self._checked_at = float("-inf")
         self._found: list[str] = []
 
-    async def sound(self, connection: Any) -> bool:
+    async def is_intact(self, connection: Any) -> bool:
         """Tell whether the schema is what the migrations created; cached for a minute."""
-        if monotonic() - self._checked_at > PERIOD_SECONDS:
-            found = differences(await describe(connection))
+        if monotonic() - self._checked_at > CHECK_PERIOD_SECONDS:
+            found = schema_differences(await describe_schema(connection))
             if found and found != self._found:
                 log.error("schema.drifted", extra={"differences": found})
             self._found = found

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.ids import first_uuid7_of
+from govid.bus.ids import first_uuid7_at
 
 
-class Selection(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Conditions that must all hold; an empty filter matches every delivery.
 
     `since` (inclusive) and `until` (exclusive) compare the time at which govid stored the event.
@@ -26,9 +26,9 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_empty(self) -> bool:
         """Whether the filter matches every delivery."""
-        return self == Selection()
+        return self == DeliveryFilter()
 
-    def told(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str]:
         """Return the given conditions as text, for the event that records an operator action."""
         given = {
             "ids": " ".join(map(str, self.ids)),
@@ -41,7 +41,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         }
         return {name: value for name, value in given.items() if value}
 
-    def parameters(self) -> list[object]:
+    def query_parameters(self) -> list[object]:
         """Return the query parameters of `CONDITIONS`, in order."""
         return [
             list(self.ids) or None,
@@ -49,8 +49,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
             self.type,
             self.topic,
             self.subscriber,
-            self.since and first_uuid7_of(self.since),
-            self.until and first_uuid7_of(self.until),
+            self.since and first_uuid7_at(self.since),
+            self.until and first_uuid7_at(self.until),
         ]
 
 

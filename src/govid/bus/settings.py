@@ -46,7 +46,7 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
         return "<BusSettings>"
 
     @property
-    def kept_days(self) -> float:
+    def row_retention_days(self) -> float:
         """For how many days events, receipts and inbox rows are retained."""
         return max(self.retention_days, self.kafka_retention_days)
 

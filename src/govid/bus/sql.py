@@ -6,7 +6,7 @@ from importlib import resources
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
-def read(package: str, file: str = "queries.sql") -> dict[str, str]:
+def load_statements(package: str, file: str = "queries.sql") -> dict[str, str]:
     """Return the statements of the `.sql` *file* in *package*, by name."""
     text = resources.files(package).joinpath(file).read_text("utf-8")
     _, *parts = _NAME.split(text)

@@ -12,25 +12,31 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.acts import Act, Acts, Pace, Progress, Touched
-from govid.bus.selection import CONDITIONS, Selection
-from govid.bus.sql import read
+from govid.bus.acts import (
+    BatchProgress,
+    ChangedDelivery,
+    OperatorAction,
+    OperatorActions,
+    RateLimiter,
+)
+from govid.bus.selection import CONDITIONS, DeliveryFilter
+from govid.bus.sql import load_statements
 
-_TEXTS = read("govid.bus", "stuck.sql")
+_TEXTS = load_statements("govid.bus", "stuck.sql")
 QUERIES = {
     name: text.format(stuck=_TEXTS["stuck"], conditions=CONDITIONS) for name, text in _TEXTS.items()
 }
 
-State = Literal["waiting", "parked", "dead"]
-FOR_GOOD: Collection[State] = ("parked", "dead")
+StuckState = Literal["waiting", "parked", "dead"]
+PERMANENT_STATES: Collection[StuckState] = ("parked", "dead")
 """The states in which a delivery is not retried without an operator action."""
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+class FailureGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Failures with the same cause; `count` is the number of keys or dead letters."""
 
     subscriber: str
-    state: State
+    state: StuckState
     reason: str
     error_class: str
     fingerprint: str
@@ -40,12 +46,12 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     example_id: UUID
 
 
-class Stuck(msgspec.Struct, frozen=True, kw_only=True):
+class StuckDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """A parked or dead-lettered delivery; if its event has a key, later events of the key wait."""
 
     subscriber: str
     event_id: UUID
-    state: State
+    state: StuckState
 
 
 class StuckDeliveries:
@@ -55,69 +61,81 @@ class StuckDeliveries:
         """Read and write through *connection*."""
         self._connection = connection
 
-    async def groups(
-        self, delivery_filter: Selection, fingerprint: str | None = None
-    ) -> list[Group]:
+    async def fetch_groups(
+        self, delivery_filter: DeliveryFilter, fingerprint: str | None = None
+    ) -> list[FailureGroup]:
         """Return the failures by cause; those that need an operator's decision come first."""
         rows = await self._connection.fetch(
-            QUERIES["groups"], *delivery_filter.parameters(), fingerprint
+            QUERIES["groups"], *delivery_filter.query_parameters(), fingerprint
         )
-        return [Group(**row) for row in rows]
+        return [FailureGroup(**row) for row in rows]
 
-    async def choose(
+    async def fetch_deliveries(
         self,
-        delivery_filter: Selection,
+        delivery_filter: DeliveryFilter,
         fingerprint: str | None = None,
-        states: Collection[State] = FOR_GOOD,
-    ) -> list[Stuck]:
+        states: Collection[StuckState] = PERMANENT_STATES,
+    ) -> list[StuckDelivery]:
         """Return the deliveries in *states* that match the filter, and *fingerprint* if given."""
         rows = await self._connection.fetch(
-            QUERIES["choose"], *delivery_filter.parameters(), fingerprint, list(states)
+            QUERIES["choose"], *delivery_filter.query_parameters(), fingerprint, list(states)
         )
-        return [Stuck(**row) for row in rows]
+        return [StuckDelivery(**row) for row in rows]
 
     def retry(
-        self, selected: Sequence[Stuck], actions: Acts, action: Act, rate: float | None = None
-    ) -> AsyncIterator[Progress]:
+        self,
+        selected: Sequence[StuckDelivery],
+        actions: OperatorActions,
+        action: OperatorAction,
+        rate: float | None = None,
+    ) -> AsyncIterator[BatchProgress]:
         """Retry *selected*: keys with all their attempts, dead letters as pending deliveries."""
         return self._apply(selected, "retry_parked", "retry_dead", actions, action, rate)
 
     def unpark(
-        self, selected: Sequence[Stuck], actions: Acts, action: Act, rate: float | None = None
-    ) -> AsyncIterator[Progress]:
+        self,
+        selected: Sequence[StuckDelivery],
+        actions: OperatorActions,
+        action: OperatorAction,
+        rate: float | None = None,
+    ) -> AsyncIterator[BatchProgress]:
         """Unpark the keys of *selected*, with the attempts that they have left, at least one."""
         return self._apply(selected, "unpark", None, actions, action, rate)
 
     def discard(
-        self, selected: Sequence[Stuck], actions: Acts, action: Act, rate: float | None = None
-    ) -> AsyncIterator[Progress]:
+        self,
+        selected: Sequence[StuckDelivery],
+        actions: OperatorActions,
+        action: OperatorAction,
+        rate: float | None = None,
+    ) -> AsyncIterator[BatchProgress]:
         """Complete *selected* unhandled, permanently; the later events of their keys continue."""
         return self._apply(selected, "discard_parked", "discard_dead", actions, action, rate)
 
     async def _apply(
         self,
-        selected: Sequence[Stuck],
+        selected: Sequence[StuckDelivery],
         on_keys: str,
         on_dead: str | None,
-        actions: Acts,
-        action: Act,
+        actions: OperatorActions,
+        action: OperatorAction,
         rate: float | None,
-    ) -> AsyncIterator[Progress]:
-        limiter, done = Pace(rate), 0
-        for batch in _batches(selected, limiter.size):
+    ) -> AsyncIterator[BatchProgress]:
+        limiter, done = RateLimiter(rate), 0
+        for batch in _batches(selected, limiter.batch_size):
 
-            async def work(batch: Sequence[Stuck] = batch) -> list[Touched]:
+            async def work(batch: Sequence[StuckDelivery] = batch) -> list[ChangedDelivery]:
                 keys = [delivery for delivery in batch if delivery.state != "dead"]
                 dead = [delivery for delivery in batch if delivery.state == "dead"]
                 changed = await self._run(on_keys, keys)
                 return changed + (await self._run(on_dead, dead) if on_dead else [])
 
-            changed = await actions.commit(action, work)
+            changed = await actions.commit_batch(action, work)
             done += changed
-            yield Progress(done=done, total=len(selected))
-            await limiter.keep(changed)
+            yield BatchProgress(done=done, total=len(selected))
+            await limiter.wait(changed)
 
-    async def _run(self, name: str, batch: Sequence[Stuck]) -> list[Touched]:
+    async def _run(self, name: str, batch: Sequence[StuckDelivery]) -> list[ChangedDelivery]:
         if not batch:
             return []
         rows = await self._connection.fetch(
@@ -128,5 +146,5 @@ class StuckDeliveries:
         return [(row["subscriber"], row["event_id"]) for row in rows]
 
 
-def _batches(selected: Sequence[Stuck], size: int) -> list[Sequence[Stuck]]:
+def _batches(selected: Sequence[StuckDelivery], size: int) -> list[Sequence[StuckDelivery]]:
     return [selected[start : start + size] for start in range(0, len(selected), size)]

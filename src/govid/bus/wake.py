@@ -25,7 +25,7 @@ COMMAND_SECONDS = 5.0
 RESTART_SECONDS = 1.0
 
 
-class Wake:
+class WakeupHub:
     """The wake-up events of this process, one for each subscriber."""
 
     def __init__(self) -> None:
@@ -33,40 +33,40 @@ class Wake:
         self._events: dict[str, asyncio.Event] = {}
         self._forwarders: list[Callable[[Collection[str]], None]] = []
 
-    def bell(self, subscriber: str) -> asyncio.Event:
+    def event(self, subscriber: str) -> asyncio.Event:
         """Return the event that is set when *subscriber* may have new deliveries."""
         return self._events.setdefault(subscriber, asyncio.Event())
 
-    def ring(self, subscribers: Collection[str]) -> None:
+    def notify(self, subscribers: Collection[str]) -> None:
         """Wake the workers of *subscribers* in this process, and forward the wake-up."""
-        self.ring_here(subscribers)
+        self.notify_local(subscribers)
         for forwarder in self._forwarders:
             forwarder(subscribers)
 
-    def ring_here(self, subscribers: Collection[str]) -> None:
+    def notify_local(self, subscribers: Collection[str]) -> None:
         """Wake the workers of *subscribers* in this process only."""
         for name in subscribers:
             event = self._events.get(name)
             if event is not None:
                 event.set()
 
-    def ring_all(self) -> None:
+    def notify_all(self) -> None:
         """Wake all workers of this process."""
-        self.ring_here(tuple(self._events))
+        self.notify_local(tuple(self._events))
 
-    def pass_on(self, forwarder: Callable[[Collection[str]], None]) -> None:
+    def forward(self, forwarder: Callable[[Collection[str]], None]) -> None:
         """Call *forwarder* with the subscribers of each `notify`."""
         self._forwarders.append(forwarder)
 
 
-class Notifier:
+class WakeupNotifier:
     """Forwards wake-ups to other replicas by NOTIFY, and receives theirs by LISTEN."""
 
     def __init__(
         self,
         database_url: str,
-        wake: Wake,
-        replicas: Callable[[], int],
+        wakeups: WakeupHub,
+        replica_count: Callable[[], int],
         generation: ConnectionGeneration | None = None,
     ) -> None:
         """Notify only while *replica_count* returns more than one replica.
@@ -79,11 +79,11 @@ class Notifier:
         )
         self._generation = generation or ConnectionGeneration()
         self._generation.on_end(self._reconnect)
-        self._wake = wake
-        self._replicas = replicas
+        self._wakeups = wakeups
+        self._replica_count = replica_count
         self._pending: set[str] = set()
         self._changed = asyncio.Event()
-        wake.pass_on(self._queue)
+        wakeups.forward(self._queue)
 
     async def run(self) -> None:
         """Listen and notify until cancelled."""
@@ -96,11 +96,11 @@ class Notifier:
 
     async def _exchange(self) -> None:
         generation = self._generation.number
-        connection: Any = await self._factory.open()
+        connection: Any = await self._factory.connect()
         try:
             await connection.add_listener(CHANNEL, self._on_notification)
             # Notifications that were sent without a listener are lost: every worker has to poll.
-            self._wake.ring_all()
+            self._wakeups.notify_all()
             while generation == self._generation.number:
                 try:
                     async with asyncio.timeout(PROBE_SECONDS):
@@ -121,9 +121,9 @@ class Notifier:
         self._changed.set()
 
     def _queue(self, subscribers: Collection[str]) -> None:
-        if self._replicas() > 1:
+        if self._replica_count() > 1:
             self._pending.update(subscribers)
             self._changed.set()
 
     def _on_notification(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
-        self._wake.ring_here(payload.split(","))
+        self._wakeups.notify_local(payload.split(","))

@@ -12,18 +12,18 @@ from govid.bus.storage.connection import (
 )
 from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.gateway.settings import Settings
-from govid.identity import key_faults, key_list, open_reviews
+from govid.identity import configured_keys, count_open_reviews, find_key_problems
 
 _UNREACHABLE = (InvalidConnectionUrl, DatabaseUnreachable, SessionRefused, *DRIVER_ERRORS)
 
 
-async def account_faults(connection: Any, settings: Settings) -> list[str]:
+async def account_problems(connection: Any, settings: Settings) -> list[str]:
     """Return a problem for each key that does not match this database."""
     if not settings.identity.pseudonym_key:
         # A missing key is reported by `checks/settings.py`.
         return []
     try:
-        return await key_faults(connection, key_list(settings.identity))
+        return await find_key_problems(connection, configured_keys(settings.identity))
     except asyncpg.InsufficientPrivilegeError:
         # `checks/database.py` reports the missing privilege.
         return []
@@ -35,11 +35,11 @@ async def account_warnings(settings: Settings) -> list[str]:
         return []
     try:
         factory = ConnectionFactory(settings.bus.database_url, application="govid check")
-        connection = await factory.open()
+        connection = await factory.connect()
     except _UNREACHABLE:
         return []
     try:
-        reviews = await open_reviews(connection)
+        reviews = await count_open_reviews(connection)
     except asyncpg.PostgresError:
         return []
     finally:

@@ -14,7 +14,7 @@ _LONGEST = 64
 """The longest text that is parsed; no address is longer, even with a port."""
 
 
-class Proxies:
+class TrustedProxies:
     """The trusted proxies, whose `X-Forwarded-For` is believed."""
 
     def __init__(self, networks: Iterable[str]) -> None:
@@ -30,12 +30,14 @@ class Proxies:
         """Tell whether any proxy is trusted."""
         return bool(self._networks)
 
-    def include(self, peer: str | None) -> bool:
+    def contains(self, peer: str | None) -> bool:
         """Tell whether *peer* is the address of a trusted proxy."""
         found = _address(peer or "")
         return found is not None and self._is_trusted_cached(found)
 
-    def client(self, peer: str | None, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    def find_client_address(
+        self, peer: str | None, headers: Sequence[tuple[bytes, bytes]]
+    ) -> str | None:
         """Return the address of the client of a request that *peer* sent with *headers*."""
         found = _address(peer or "")
         if found is None or not self._is_trusted_cached(found):

@@ -9,7 +9,7 @@ from typing import Any
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
-from govid.bus.storage.supervision import supervise
+from govid.bus.storage.supervision import supervise_worker
 from govid.gateway import (
     asyncapi,
     health,
@@ -23,62 +23,62 @@ from govid.gateway import (
 )
 from govid.gateway.body import StrictRequest
 from govid.gateway.connection_limits import ConnectionLimits
-from govid.gateway.edge import Edge
-from govid.gateway.garbage_collection import CollectionPauses, keep_pauses_short
-from govid.gateway.guards import unguarded
-from govid.gateway.hosts import PROBED
-from govid.gateway.limits import BODY_BYTES
-from govid.gateway.logging import configure
-from govid.gateway.problems import respond
+from govid.gateway.edge import EdgeMiddleware
+from govid.gateway.garbage_collection import GcPauseHistogram, shorten_gc_pauses
+from govid.gateway.guards import find_unguarded_routes
+from govid.gateway.hosts import PROBE_PATHS
+from govid.gateway.limits import MAX_BODY_BYTES
+from govid.gateway.logging import configure_logging
+from govid.gateway.problems import handle_error
 from govid.gateway.settings import Settings
-from govid.gateway.wiring import House
+from govid.gateway.wiring import Components
 
 
-def create_app(settings: Settings) -> Edge:
+def create_app(settings: Settings) -> EdgeMiddleware:
     """Return govid as an ASGI application; its lifespan starts and stops all components.
 
     Raises:
         RuntimeError: a route has neither a permission nor a reason to be public (I8).
         ValueError: the settings of a module contradict each other.
     """
-    writer, requests = configure(settings.log_level, settings.log_format)
-    components = wiring.build(settings)
-    scrape = metrics.Scrape(components.registry, components.bus.measure)
-    pauses = CollectionPauses(components.registry)
+    writer, requests = configure_logging(settings.log_level, settings.log_format)
+    components = wiring.assemble_components(settings)
+    scrape = metrics.MetricsScrape(components.registry, components.bus.refresh_gauges)
+    pauses = GcPauseHistogram(components.registry)
     app = Litestar(
         route_handlers=[
             welcome.welcome,
             openapi.openapi,
-            asyncapi.page(),
-            health.router(components.health),
+            asyncapi.build_asyncapi_route(),
+            health.build_health_router(components.health),
             *_metrics_routes(settings, scrape),
             *_mailbox_routes(settings),
             *_simulator_routes(settings, components),
             *_module_routes(components),
         ],
-        dependencies=wiring.dependencies(),
-        guards=[components.gatekeeper.guard],
+        dependencies=wiring.handler_dependencies(),
+        guards=[components.authentication_guard.check],
         request_class=StrictRequest,
-        exception_handlers={HTTPException: respond, Exception: respond},
-        openapi_config=openapi.configuration(),
+        exception_handlers={HTTPException: handle_error, Exception: handle_error},
+        openapi_config=openapi.build_openapi_config(),
         lifespan=[
-            lambda _: _running(components),
+            lambda _: _run_components(components),
             lambda _: _management_port(settings, scrape),
             lambda _: _short_gc_pauses(pauses),
         ],
-        on_startup=[openapi.prepare],
+        on_startup=[openapi.prepare_document],
         on_shutdown=[writer.flush],
-        request_max_body_size=BODY_BYTES,
+        request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
         debug=False,
     )
-    if bare := unguarded(app.routes):
+    if bare := find_unguarded_routes(app.routes):
         raise RuntimeError(f"routes without a permission or `public`: {', '.join(bare)}")
-    return Edge(
+    return EdgeMiddleware(
         app,
         logs=components.logs,
-        requests=requests,
-        counts=metrics.HttpMetrics(components.registry),
+        request_log=requests,
+        metrics=metrics.HttpMetrics(components.registry),
         limits=ConnectionLimits(
             components.registry,
             total=settings.max_connections,
@@ -88,15 +88,15 @@ def create_app(settings: Settings) -> Edge:
         clock=components.clock,
         methods={route.path_format: route.methods for route in app.routes},
         hosts=settings.allowed_hosts,
-        probed=PROBED if settings.demonstration else PROBED | {"/metrics"},
+        probe_paths=PROBE_PATHS if settings.demonstration else PROBE_PATHS | {"/metrics"},
         proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
-        https=settings.public_url.startswith("https:"),
+        uses_https=settings.public_url.startswith("https:"),
     )
 
 
 @asynccontextmanager
-async def _running(components: House) -> AsyncIterator[None]:
+async def _run_components(components: Components) -> AsyncIterator[None]:
     """Start the bus, then the modules, and run their tasks; stop in the opposite order."""
     await components.bus.start()
     try:
@@ -121,7 +121,7 @@ async def _running(components: House) -> AsyncIterator[None]:
 async def _module_tasks(modules: Any) -> AsyncIterator[None]:
     """Run the modules' background tasks while the block runs."""
     tasks = [
-        asyncio.create_task(supervise(module.name, task))
+        asyncio.create_task(supervise_worker(module.name, task))
         for module in modules
         for task in module.tasks
     ]
@@ -135,47 +135,57 @@ async def _module_tasks(modules: Any) -> AsyncIterator[None]:
                 await task
 
 
-def _module_routes(components: House) -> list[Any]:
+def _module_routes(components: Components) -> list[Any]:
     """Return the modules' routers, which the bus's `Module` stores without their type."""
     return [route for module in components.modules for route in module.routes]
 
 
 @asynccontextmanager
-async def _management_port(settings: Settings, scrape: metrics.Scrape) -> AsyncIterator[None]:
+async def _management_port(
+    settings: Settings, scrape: metrics.MetricsScrape
+) -> AsyncIterator[None]:
     """Serve the management port while the block runs, if one is configured."""
     if settings.management_port is None:
         yield
         return
-    async with management.listening(settings.management_host, settings.management_port, scrape):
+    async with management.serve_management_port(
+        settings.management_host, settings.management_port, scrape
+    ):
         yield
 
 
 @asynccontextmanager
-async def _short_gc_pauses(pauses: CollectionPauses) -> AsyncIterator[None]:
+async def _short_gc_pauses(pauses: GcPauseHistogram) -> AsyncIterator[None]:
     """Shorten the garbage collector's pauses; entered last, when everything has started."""
-    with keep_pauses_short(pauses):
+    with shorten_gc_pauses(pauses):
         yield
 
 
-def _metrics_routes(settings: Settings, scrape: metrics.Scrape) -> list[Any]:
+def _metrics_routes(settings: Settings, scrape: metrics.MetricsScrape) -> list[Any]:
     """Return the route `/metrics`, if the service's port serves it.
 
     `govid dev` serves it without a token. `govid serve` requires the token, and serves it here only
     if there is no management port.
     """
     if settings.demonstration:
-        return [metrics.page(scrape)]
+        return [metrics.build_metrics_route(scrape)]
     if settings.management_port is None and settings.metrics_token:
-        return [metrics.page(scrape, settings.metrics_token)]
+        return [metrics.build_metrics_route(scrape, settings.metrics_token)]
     return []
 
 
 def _mailbox_routes(settings: Settings) -> list[Any]:
     """Return the pages that show the e-mails of `govid dev`; `govid serve` has none."""
     folder = settings.identity.mail.folder
-    return [inbox.router(folder)] if settings.demonstration and folder is not None else []
+    return (
+        [inbox.build_mailbox_router(folder)]
+        if settings.demonstration and folder is not None
+        else []
+    )
 
 
-def _simulator_routes(settings: Settings, components: House) -> list[Any]:
+def _simulator_routes(settings: Settings, components: Components) -> list[Any]:
     """Return the routes that control the simulators of `govid dev`; `govid serve` has none."""
-    return [rehearsal.router(components.simulators)] if settings.demonstration else []
+    return (
+        [rehearsal.build_simulator_router(components.simulators)] if settings.demonstration else []
+    )

@@ -6,12 +6,12 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 
-from govid.bus.asyncapi import render
+from govid.bus.asyncapi import render_document
 
 
-def page() -> HTTPRouteHandler:
+def build_asyncapi_route() -> HTTPRouteHandler:
     """Return the route; the document is rendered once, because it never changes."""
-    body = render()
+    body = render_document()
 
     @get(
         "/asyncapi",

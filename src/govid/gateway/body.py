@@ -20,13 +20,13 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
-from govid.bus import FieldFault, Invalid
-from govid.gateway.faults import explain, sentence
+from govid.bus import FieldProblem, InvalidRequest
+from govid.gateway.faults import fault_sentence, parse_validation_message
 
-DEPTH = 32
-SHORT_BYTES = 16 * 1024
+MAX_DEPTH = 32
+SHORT_BODY_BYTES = 16 * 1024
 """The largest body of a route, unless it accepts long texts (`long_text=True`)."""
-EXPLAINED_VALUES = 1_000
+MAX_SEARCHED_VALUES = 1_000
 """A refused body with more values than this is not searched for a more precise reason."""
 _INT64 = range(-(2**63), 2**63)
 _DIGITS_OF_INT64 = 20
@@ -36,7 +36,7 @@ _DIGITS_OF_INT64 = 20
 _STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|([\[{])|([\]}])', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-Loc = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 
 class StrictRequest(Request[Any, Any, State]):
@@ -54,7 +54,7 @@ class StrictRequest(Request[Any, Any, State]):
         if media_type != "application/json" or charset not in ("utf-8", "utf8"):
             raise HTTPException(status_code=415)
         body = await self.body()
-        if len(body) > SHORT_BYTES and not self.route_handler.opt.get("long_text", False):
+        if len(body) > SHORT_BODY_BYTES and not self.route_handler.opt.get("long_text", False):
             raise HTTPException(status_code=413)
         field = self.route_handler.parsed_data_field
         return read_json(body, Any if field is None else field.annotation)
@@ -71,7 +71,7 @@ def read_json(body: bytes, wanted: Any) -> Any:
         value = _decoder(wanted).decode(body)
     except msgspec.ValidationError as error:
         _find_precise_reason(body)
-        fault = explain(str(error))
+        fault = parse_validation_message(str(error))
         _refuse(fault.loc, fault.msg, fault.type)
     except (msgspec.DecodeError, RecursionError):
         _find_precise_reason(body)
@@ -86,10 +86,10 @@ def _find_precise_reason(body: bytes) -> None:
 
     The depth is checked in any case, but for the first values only.
     """
-    if body.count(b",") + body.count(b"[") + body.count(b"{") <= EXPLAINED_VALUES:
+    if body.count(b",") + body.count(b"[") + body.count(b"{") <= MAX_SEARCHED_VALUES:
         _check_json(body)
     else:
-        _check_depth(islice(_STRUCTURE.finditer(body), EXPLAINED_VALUES))
+        _check_depth(islice(_STRUCTURE.finditer(body), MAX_SEARCHED_VALUES))
 
 
 def _check_encoding(body: bytes) -> None:
@@ -119,10 +119,10 @@ def _decoder(wanted: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(wanted, strict=True)
 
 
-def _refuse(loc: Loc, msg: str, kind: str) -> NoReturn:
+def _refuse(loc: FieldPath, msg: str, kind: str) -> NoReturn:
     """Raise the 422 for one place *loc* below the body."""
-    fault = FieldFault(loc=("body", *loc), msg=msg, type=kind)
-    raise Invalid(sentence(fault), faults=(fault,)) from None
+    fault = FieldProblem(loc=("body", *loc), msg=msg, type=kind)
+    raise InvalidRequest(fault_sentence(fault), faults=(fault,)) from None
 
 
 def _check_depth(brackets: Iterable[re.Match[bytes]]) -> None:
@@ -131,8 +131,8 @@ def _check_depth(brackets: Iterable[re.Match[bytes]]) -> None:
     for found in brackets:
         if found[1]:
             depth += 1
-            if depth > DEPTH:
-                _refuse((), f"the body is nested deeper than {DEPTH} levels", "too_deep")
+            if depth > MAX_DEPTH:
+                _refuse((), f"the body is nested deeper than {MAX_DEPTH} levels", "too_deep")
         elif found[2]:
             depth -= 1
 
@@ -155,7 +155,7 @@ def _constant(_: str) -> NoReturn:
     _refuse((), "NaN and Infinity are not JSON", "json_malformed")
 
 
-def _leaves(value: Any, loc: Loc) -> Iterator[tuple[Loc, Any]]:
+def _leaves(value: Any, loc: FieldPath) -> Iterator[tuple[FieldPath, Any]]:
     """Yield every leaf of *value* with its location; names of members count as leaves."""
     match value:
         case dict():
@@ -169,7 +169,7 @@ def _leaves(value: Any, loc: Loc) -> Iterator[tuple[Loc, Any]]:
             yield loc, value
 
 
-def _check_leaf(loc: Loc, value: Any) -> None:
+def _check_leaf(loc: FieldPath, value: Any) -> None:
     match value:
         case str() if "\0" in value:
             _refuse(loc, "may not hold the character NUL", "nul_character")

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from govid.gateway.addresses import Proxies
-from govid.identity import network_of
+from govid.gateway.addresses import TrustedProxies
+from govid.identity import client_network
 
 RESERVED_FILES = 100
 """File descriptors reserved for the database, Kafka, departments and log files."""
-LINGERING = 50
+MAX_LINGERING = 50
 """How many refused connections may stay open at a time until their client has read the answer."""
 END_REASONS = (
     "too_many",
@@ -59,7 +59,7 @@ class ConnectionLimits:
         """
         self.total = min(total, max(1, _open_files() - RESERVED_FILES))
         self.per_network = per_network
-        self._exempt = Proxies(exempt)
+        self._exempt = TrustedProxies(exempt)
         self._held: Tally[str] = Tally()
         self._waiting: dict[str, dict[ConnectionSlot, None]] = {}
         """Slots of connections that serve no request, by network, the longest waiting first."""
@@ -81,7 +81,7 @@ class ConnectionLimits:
             # Starts at 0: an alert sees no increase in a series that has just appeared.
             self._ended.labels(reason)
 
-    def admit(self, address: str | None, evict: Callable[[], None]) -> ConnectionSlot | None:
+    def acquire_slot(self, address: str | None, evict: Callable[[], None]) -> ConnectionSlot | None:
         """Return a slot for a connection from *address*, or None if there are too many.
 
         The connection counts as waiting for a request. *evict* is called when another connection
@@ -101,7 +101,7 @@ class ConnectionLimits:
         self.note_waiting(slot)
         return slot
 
-    def release(self, slot: ConnectionSlot) -> None:
+    def release_slot(self, slot: ConnectionSlot) -> None:
         """Free *slot*."""
         self.note_serving(slot)
         self._count -= 1
@@ -130,7 +130,7 @@ class ConnectionLimits:
 
     def begin_lingering(self) -> bool:
         """Return whether a refused connection may stay open until its answer is read."""
-        if self._lingering >= LINGERING:
+        if self._lingering >= MAX_LINGERING:
             return False
         self._lingering += 1
         return True
@@ -154,7 +154,7 @@ class ConnectionLimits:
             return False
         fullest = next(iter(self._sizes[largest]))
         slot = next(iter(self._waiting[fullest]))
-        self.release(slot)
+        self.release_slot(slot)
         self.note_end("evicted")
         slot.evict()
         return True
@@ -181,9 +181,9 @@ class ConnectionLimits:
 
     def _network(self, address: str | None) -> str | None:
         """Return the network under which *address* is counted, None if only the total applies."""
-        if address is None or self._exempt.include(address):
+        if address is None or self._exempt.contains(address):
             return None
-        return network_of(address)
+        return client_network(address)
 
 
 def _open_files() -> int:

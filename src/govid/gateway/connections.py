@@ -15,7 +15,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from govid.gateway.connection_limits import ConnectionLimits, ConnectionSlot
-from govid.gateway.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, plain
+from govid.gateway.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, problem_for_status
 
 HEAD_BYTES = 32 * 1024
 """Limit of an incomplete head. A complete head is checked by `http/limits.py` and answered."""
@@ -40,7 +40,7 @@ LINGER_BYTES = 512 * 1024
 """How many bytes of the client are dropped meanwhile; further bytes stay in the socket."""
 
 
-class Connection(HttpToolsProtocol):
+class LimitedHttpProtocol(HttpToolsProtocol):
     """One client's connection, which is closed when the client exceeds a limit."""
 
     flow: "_HoldableFlowControl"
@@ -77,7 +77,9 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _HoldableFlowControl(transport)
         self._limits = self.app.limits
-        self._slot = self._limits.admit(self.client[0] if self.client else None, self._on_evicted)
+        self._slot = self._limits.acquire_slot(
+            self.client[0] if self.client else None, self._on_evicted
+        )
         if self._slot is not None:
             self._start_head_deadline()
         else:
@@ -94,7 +96,7 @@ class Connection(HttpToolsProtocol):
             self._linger_timer.cancel()
             self._limits.end_lingering()
         if self._slot is not None:
-            self._limits.release(self._slot)
+            self._limits.release_slot(self._slot)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -406,7 +408,7 @@ def _has_transfer_encoding(headers: list[tuple[bytes, bytes]]) -> bool:
 
 @lru_cache(maxsize=16)
 def _encode_refusal(status: int, default_headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    body = plain(status).body("/")
+    body = problem_for_status(status).encode("/")
     headers = [
         (b"content-type", MEDIA_TYPE.encode()),
         (b"content-length", b"%d" % len(body)),

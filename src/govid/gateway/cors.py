@@ -5,8 +5,8 @@ govid does not use Litestar's CORS, in which an origin is a pattern and `*` matc
 
 from collections.abc import Sequence
 
-from govid.gateway.exchange import Exchange
-from govid.gateway.origins import ANY, normal_origin
+from govid.gateway.exchange import RequestInfo
+from govid.gateway.origins import ANY_ORIGIN, normalise_origin
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -25,16 +25,18 @@ _PREFLIGHT: Headers = [
 ]
 
 
-class Cors:
+class CorsPolicy:
     """The CORS policy of one process: the origins from which browsers may call."""
 
     def __init__(self, origins: Sequence[str]) -> None:
         """Allow *origins*, compared in their normal form; `*` allows any."""
-        self._any = ANY in origins
-        self._origins = frozenset((normal_origin(origin) or origin).encode() for origin in origins)
+        self._any = ANY_ORIGIN in origins
+        self._origins = frozenset(
+            (normalise_origin(origin) or origin).encode() for origin in origins
+        )
         self._is_off = not origins
 
-    def headers(self, info: Exchange) -> Headers:
+    def response_headers(self, info: RequestInfo) -> Headers:
         """Return the CORS headers to add to an answer."""
         if self._is_off:
             return []
@@ -44,7 +46,7 @@ class Cors:
             return [(b"access-control-allow-origin", b"*"), _EXPOSED]
         return [(b"access-control-allow-origin", info.origin), _EXPOSED, _VARY]
 
-    def preflight(self, info: Exchange) -> Headers | None:
+    def preflight_headers(self, info: RequestInfo) -> Headers | None:
         """Return the headers of the answer to a CORS preflight, None if this is no preflight."""
         if self._is_off or info.method != "OPTIONS" or info.requested_method is None:
             return None

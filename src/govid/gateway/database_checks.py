@@ -21,12 +21,15 @@ from typing import Any, Literal
 import asyncpg
 
 from govid.bus.consumers import RELAY
-from govid.bus.ids import first_uuid7_of, uuid7
-from govid.bus.sql import read
+from govid.bus.ids import first_uuid7_at, uuid7
+from govid.bus.sql import load_statements
 from govid.bus.storage.connection import IS_READ_ONLY, ConnectionFactory
 from govid.bus.storage.errors import DRIVER_ERRORS
 
-QUERIES = {**read("govid.bus", "backlog.sql"), **read("govid.bus", "leases.sql")}
+QUERIES = {
+    **load_statements("govid.bus", "backlog.sql"),
+    **load_statements("govid.bus", "leases.sql"),
+}
 SCHEMAS = ("bus", "identity", "nhs", "hmrc")
 POOLER_SECONDS = 3.0
 PARTITIONED = ("event", "receipt")
@@ -123,7 +126,7 @@ _DURABILITY = """
 """
 
 
-async def database_faults(
+async def database_problems(
     connection: Any, *, allow_unsafe: bool, schema_fits: bool = True
 ) -> list[str]:
     """Return all problems that keep govid from working on the server behind *connection*.
@@ -148,7 +151,7 @@ async def database_faults(
     return found
 
 
-async def topic_warnings(connection: Any, topics: Collection[str]) -> list[str]:
+async def foreign_topic_warnings(connection: Any, topics: Collection[str]) -> list[str]:
     """Warn about topics other than *topics* to which a replica has published recently.
 
     Replicas of one database share the pending deliveries to Kafka: each would publish a part of
@@ -156,7 +159,7 @@ async def topic_warnings(connection: Any, topics: Collection[str]) -> list[str]:
     """
     if not await connection.fetchval("SELECT to_regclass('bus.receipt') IS NOT NULL"):
         return []
-    since = first_uuid7_of(datetime.now(UTC) - timedelta(seconds=RECENT_SECONDS))
+    since = first_uuid7_at(datetime.now(UTC) - timedelta(seconds=RECENT_SECONDS))
     rows = await connection.fetch(_OTHER_TOPICS, RELAY, since, list(topics))
     return [
         f"events of this database went to topic {row['topic']} in the last {RECENT_SECONDS // 60} "
@@ -200,7 +203,7 @@ async def database_warnings(connection: Any, *, allow_unsafe: bool) -> list[str]
     return found
 
 
-def describe_refusal(error: BaseException) -> str:
+def describe_connection_error(error: BaseException) -> str:
     """Return why the server that raised *error* refuses govid's connection."""
     state = getattr(error, "sqlstate", None)
     if state is None:
@@ -208,20 +211,20 @@ def describe_refusal(error: BaseException) -> str:
     return REFUSALS.get(state[:2]) or f"the database does not let govid in (SQLSTATE {state})"
 
 
-async def find_pool_mode(factory: ConnectionFactory) -> PoolMode | None:
+async def detect_pool_mode(factory: ConnectionFactory) -> PoolMode | None:
     """Detect a connection pooler that assigns sessions per transaction or per statement.
 
     A marker is set on one connection and read on another one inside a transaction: in transaction
     mode that one has got the session with the marker. In statement mode a transaction ends the
     connection.
     """
-    first = await factory.open(statement_cache_size=0)
+    first = await factory.connect(statement_cache_size=0)
     try:
         if first.get_server_pid() == await first.fetchval("SELECT pg_backend_pid()"):
             return None
         marker = str(uuid7())
         await first.execute(f"SET govid.mark = '{marker}'")
-        second = await factory.open(statement_cache_size=0)
+        second = await factory.connect(statement_cache_size=0)
         try:
             if not await _can_begin(second):
                 return "statement"

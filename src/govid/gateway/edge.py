@@ -12,15 +12,27 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Protocol
 
-from govid.bus import Clock, Invalid
+from govid.bus import Clock, InvalidRequest
 from govid.bus.contracts import AccessDecided, RequestFinished, RequestReceived
-from govid.gateway.addresses import Proxies
+from govid.gateway.addresses import TrustedProxies
 from govid.gateway.connection_limits import ConnectionLimits
-from govid.gateway.cors import Cors
-from govid.gateway.exchange import KEY, Exchange
-from govid.gateway.hosts import PROBED, Hosts
-from govid.gateway.limits import Gone, Refused, check, discard, read, replay
-from govid.gateway.problems import MEDIA_TYPE, Refusal, plain, refusal_of
+from govid.gateway.cors import CorsPolicy
+from govid.gateway.exchange import SCOPE_KEY, RequestInfo
+from govid.gateway.hosts import PROBE_PATHS, AllowedHosts
+from govid.gateway.limits import (
+    ClientDisconnected,
+    LimitExceeded,
+    check_head,
+    discard_body,
+    read_body,
+    replay_body,
+)
+from govid.gateway.problems import (
+    MEDIA_TYPE,
+    ProblemResponse,
+    problem_for_error,
+    problem_for_status,
+)
 
 log = logging.getLogger(__name__)
 
@@ -39,48 +51,48 @@ _DEFAULTS = {
 _HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
-class Logs(Protocol):
+class ActivityLog(Protocol):
     """Publishes to the activity and access log topics, at once and without raising errors."""
 
-    def activity(self, event: RequestReceived) -> None:
+    def publish_activity(self, event: RequestReceived) -> None:
         """Publish that a request was received or finished."""
 
-    def access(self, event: AccessDecided) -> None:
+    def publish_access(self, event: AccessDecided) -> None:
         """Publish an access decision."""
 
 
 class RequestLog(Protocol):
     """Writes the request log: one line per request."""
 
-    def line(self, info: Exchange, duration_ms: float) -> None:
+    def write_request(self, info: RequestInfo, duration_ms: float) -> None:
         """Write the line of the request *info*."""
 
 
-class Counts(Protocol):
+class RequestMetrics(Protocol):
     """Counts requests."""
 
-    def count(self, info: Exchange, seconds: float) -> None:
+    def count_request(self, info: RequestInfo, seconds: float) -> None:
         """Count one request."""
 
 
-class Edge:
+class EdgeMiddleware:
     """Wraps the application and handles what is common to all requests."""
 
     def __init__(
         self,
         app: Any,
         *,
-        logs: Logs,
-        requests: RequestLog,
-        counts: Counts,
+        logs: ActivityLog,
+        request_log: RequestLog,
+        metrics: RequestMetrics,
         limits: ConnectionLimits,
         clock: Clock,
         methods: Mapping[str, Iterable[str]],
         hosts: Sequence[str] = (),
-        probed: AbstractSet[str] = PROBED,
+        probe_paths: AbstractSet[str] = PROBE_PATHS,
         proxies: Sequence[str] = (),
         cors_origins: Sequence[str] = (),
-        https: bool = False,
+        uses_https: bool = False,
     ) -> None:
         """Serve *app*.
 
@@ -92,14 +104,14 @@ class Edge:
         self.limits = limits
         """The connection limits of this process, for `LimitedHttpProtocol`."""
         self._logs = logs
-        self._request_log = requests
-        self._metrics = counts
+        self._request_log = request_log
+        self._metrics = metrics
         self._clock = clock
         self._allow = {route: _allow_header(names) for route, names in methods.items()}
-        self._hosts = Hosts(hosts, probed)
-        self._proxies = Proxies(proxies)
-        self._cors = Cors(cors_origins)
-        self._headers = [*_SECURITY, _HSTS] if https else _SECURITY
+        self._hosts = AllowedHosts(hosts, probe_paths)
+        self._proxies = TrustedProxies(proxies)
+        self._cors = CorsPolicy(cors_origins)
+        self._headers = [*_SECURITY, _HSTS] if uses_https else _SECURITY
         self.default_headers = (*self._headers, *_DEFAULTS.items())
         """Headers of answers that `LimitedHttpProtocol` writes itself, without a request."""
 
@@ -108,21 +120,23 @@ class Edge:
         if scope["type"] != "http":
             await self._run_lifespan(scope, receive, send)
             return
-        info = scope[KEY] = Exchange(scope)
+        info = scope[SCOPE_KEY] = RequestInfo(scope)
         if self._proxies:
-            info.client_ip = self._proxies.client(info.client_ip, scope["headers"])
+            info.client_ip = self._proxies.find_client_address(info.client_ip, scope["headers"])
         self._publish_received(info)
         answer = _Answer(info, send, self._headers, self._cors)
         try:
             await self._serve(info, scope, receive, answer)
-        except Gone:
+        except ClientDisconnected:
             info.status = 499
-        except Refused as refused:
-            await answer.send_problem(plain(refused.status), close=refused.close_connection)
+        except LimitExceeded as refused:
+            await answer.send_problem(
+                problem_for_status(refused.status), close=refused.close_connection
+            )
         except Exception as error:  # an edge: the client always gets a problem
             if info.status:
                 raise
-            await answer.send_problem(refusal_of(error, info))
+            await answer.send_problem(problem_for_error(error, info))
         finally:
             self._record_finished(info)
 
@@ -134,19 +148,19 @@ class Edge:
             log.exception("%s.failed", scope["type"])
             raise
 
-    async def _serve(self, info: Exchange, scope: Any, receive: Any, answer: "_Answer") -> None:
+    async def _serve(self, info: RequestInfo, scope: Any, receive: Any, answer: "_Answer") -> None:
         try:
             self._hosts.check(info)
-            check(info)
-        except (Refused, Invalid) as refusal:
+            check_head(info)
+        except (LimitExceeded, InvalidRequest) as refusal:
             if _still_sends_body(info, refusal):
-                await discard(receive)
+                await discard_body(receive)
             raise
-        if (preflight := self._cors.preflight(info)) is not None:
+        if (preflight := self._cors.preflight_headers(info)) is not None:
             await answer.send_empty(preflight)
             return
         if info.has_body:
-            receive = replay(await read(receive), receive)
+            receive = replay_body(await read_body(receive), receive)
         if info.method == "HEAD":
             # HEAD is handled as GET; `_Answer` drops the body. The scope is copied, because the
             # server counts bytes by the method in its own scope.
@@ -166,8 +180,8 @@ class Edge:
             message["headers"] = [(b"allow", allow)]
         await answer.send(message)
 
-    def _publish_received(self, info: Exchange) -> None:
-        self._logs.activity(
+    def _publish_received(self, info: RequestInfo) -> None:
+        self._logs.publish_activity(
             RequestReceived(
                 timestamp=self._clock.now(),
                 method=info.method,
@@ -179,12 +193,12 @@ class Edge:
             )
         )
 
-    def _record_finished(self, info: Exchange) -> None:
+    def _record_finished(self, info: RequestInfo) -> None:
         seconds = perf_counter() - info.started
         duration_ms = round(seconds * 1000, 3)
         status = info.status = info.status or 500
-        self._metrics.count(info, seconds)
-        self._logs.activity(
+        self._metrics.count_request(info, seconds)
+        self._logs.publish_activity(
             RequestFinished(
                 timestamp=self._clock.now(),
                 level="INFO" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "ERROR",
@@ -202,12 +216,12 @@ class Edge:
         deferred = info.deferred_access_event
         if (
             deferred is not None
-            and not deferred.written
+            and not deferred.is_written
             and isinstance(deferred.event, AccessDecided)
         ):
             # No transaction has written the decision, so it is published here.
-            self._logs.access(deferred.event)
-        self._request_log.line(info, duration_ms)
+            self._logs.publish_access(deferred.event)
+        self._request_log.write_request(info, duration_ms)
 
 
 class _Answer:
@@ -215,7 +229,9 @@ class _Answer:
 
     __slots__ = ("_cors", "_exchange", "_headers", "_send")
 
-    def __init__(self, info: Exchange, send: Any, headers: list[Header], cors: Cors) -> None:
+    def __init__(
+        self, info: RequestInfo, send: Any, headers: list[Header], cors: CorsPolicy
+    ) -> None:
         self._exchange = info
         self._send = send
         self._headers = headers
@@ -230,9 +246,9 @@ class _Answer:
             message["body"] = b""
         await self._send(message)
 
-    async def send_problem(self, refusal: Refusal, *, close: bool = False) -> None:
+    async def send_problem(self, refusal: ProblemResponse, *, close: bool = False) -> None:
         """Answer with *refusal*; *close* the connection if the request's body was left unread."""
-        body = refusal.body(self._exchange.path)
+        body = refusal.encode(self._exchange.path)
         headers = [(k.lower().encode(), v.encode()) for k, v in refusal.headers.items()]
         headers += [
             (b"content-type", MEDIA_TYPE.encode()),
@@ -256,7 +272,7 @@ class _Answer:
         names = {name for name, _ in complete}
         complete += self._headers
         complete += [(name, value) for name, value in _DEFAULTS.items() if name not in names]
-        complete += self._cors.headers(info)
+        complete += self._cors.response_headers(info)
         elapsed_ms = (perf_counter() - info.started) * 1000
         complete.append((b"x-correlation-id", info.correlation_id.encode()))
         complete.append((b"x-process-time-ms", b"%.2f" % elapsed_ms))
@@ -273,9 +289,9 @@ async def _send_without_trace(send: Any, message: Any) -> None:
     await send(message)
 
 
-def _still_sends_body(info: Exchange, refusal: Refused | Invalid) -> bool:
+def _still_sends_body(info: RequestInfo, refusal: LimitExceeded | InvalidRequest) -> bool:
     """Return whether the client sends a body although the head was refused."""
-    closes = isinstance(refusal, Refused) and refusal.close_connection
+    closes = isinstance(refusal, LimitExceeded) and refusal.close_connection
     return info.has_body and not info.awaits_permission and not closes
 
 

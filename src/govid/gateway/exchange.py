@@ -7,10 +7,10 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import unquote
 
-from govid.bus import Witness
-from govid.bus.masking import scrubbed
+from govid.bus import DeferredAccessEvent
+from govid.bus.masking import mask_text
 
-KEY = "govid.exchange"
+SCOPE_KEY = "govid.exchange"
 """The key of the request's `RequestInfo` in its ASGI scope."""
 
 USER_AGENT_LENGTH = 256
@@ -32,7 +32,7 @@ _SUSPICIOUS = re.compile(r"[0-9]{3}|[@%]|eyJ")
 """A part of every identifier, address and token; few paths of govid contain one."""
 
 
-class Exchange:
+class RequestInfo:
     """What the edge knows about one request, stored in its ASGI scope.
 
     The headers are read once, here: building a framework's header object per request would cost
@@ -72,12 +72,12 @@ class Exchange:
         self.method: str = scope["method"]
         self.raw_path = raw_path = scope.get("raw_path") or scope["path"].encode()
         """The path as it was sent: not decoded, without the query."""
-        self.path = printable(raw_path[:PATH_BYTES].decode("latin-1"))
+        self.path = escape_unprintable(raw_path[:PATH_BYTES].decode("latin-1"))
         if _SUSPICIOUS.search(self.path):
             # The path goes into log lines and problem documents, which hold nothing personal (I9).
             decoded = unquote(self.path)
-            if (masked := scrubbed(decoded)) != decoded:
-                self.path = printable(masked)
+            if (masked := mask_text(decoded)) != decoded:
+                self.path = escape_unprintable(masked)
         # Cut only after masking: half an identifier would no longer be recognised.
         self.path = self.path[:PATH_LENGTH]
         self.query: bytes = scope["query_string"]
@@ -87,7 +87,7 @@ class Exchange:
         self.status = 0
         self.route: str | None = None
         self.user_id: str | None = None
-        self.deferred_access_event: Witness | None = None
+        self.deferred_access_event: DeferredAccessEvent | None = None
         self.request_id = self.correlation_id = f"{_bits(128):032x}"
         self._read(scope["headers"])
 
@@ -104,7 +104,9 @@ class Exchange:
             if _is_repeated(b"host", headers):
                 self.host = None
         agent = named.get(b"user-agent")
-        self.user_agent = printable(agent[:USER_AGENT_LENGTH].decode("latin-1")) if agent else None
+        self.user_agent = (
+            escape_unprintable(agent[:USER_AGENT_LENGTH].decode("latin-1")) if agent else None
+        )
         correlation_id = named.get(b"x-correlation-id")
         if correlation_id is not None and _CORRELATION_ID.fullmatch(correlation_id):
             self.correlation_id = correlation_id.decode()
@@ -125,14 +127,14 @@ def _is_repeated(wanted: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
     return sum(name == wanted for name, _ in headers) > 1
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """Escape every character of *text* that could forge a log line or reverse its direction."""
     if text.isascii() and text.isprintable():
         return text
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def exchange_of(scope: Any) -> Exchange:
+def get_request_info(scope: Any) -> RequestInfo:
     """Return the object that the edge stored in *scope*."""
-    found: Exchange = scope[KEY]
+    found: RequestInfo = scope[SCOPE_KEY]
     return found

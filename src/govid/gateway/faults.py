@@ -2,7 +2,7 @@
 
 import re
 
-from govid.bus import FieldFault
+from govid.bus import FieldProblem
 
 _LOC = re.compile(r"^(?P<what>.*?)(?: - at `(?P<at>[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
@@ -61,7 +61,7 @@ _TYPE = re.compile(r"^Expected `([^`]+)`, got `[^`]+`")
 _MEMBER = re.compile(r"^Object (missing required|contains unknown) field `([^`]*)`")
 
 
-def explain(message: str) -> FieldFault:
+def parse_validation_message(message: str) -> FieldProblem:
     """Parse a validation message of msgspec; the `loc` of the result starts below the body.
 
     msgspec quotes values of enumerations and names of unknown members. A value is never returned. A
@@ -73,17 +73,17 @@ def explain(message: str) -> FieldFault:
     if member := _MEMBER.match(what):
         name = (member[2],) if _NAME.fullmatch(member[2]) else ()
         if member[1] == "missing required":
-            return FieldFault(loc=(*loc, *name), msg="this is needed", type="missing")
-        return FieldFault(loc=(*loc, *name), msg="there is no such field", type="unknown_field")
+            return FieldProblem(loc=(*loc, *name), msg="this is needed", type="missing")
+        return FieldProblem(loc=(*loc, *name), msg="there is no such field", type="unknown_field")
     if wanted := _TYPE.match(what):
         names = [_KINDS.get(part.strip(), "of another type") for part in wanted[1].split("|")]
-        return FieldFault(loc=loc, msg=f"must be {' or '.join(names)}", type="wrong_type")
+        return FieldProblem(loc=loc, msg=f"must be {' or '.join(names)}", type="wrong_type")
     for pattern, msg, kind in _RULES:
         if rule := pattern.match(what):
-            return FieldFault(loc=loc, msg=msg.format(*rule.groups()), type=kind)
-    return FieldFault(loc=loc, msg="this value is not valid here", type="invalid")
+            return FieldProblem(loc=loc, msg=msg.format(*rule.groups()), type=kind)
+    return FieldProblem(loc=loc, msg="this value is not valid here", type="invalid")
 
 
-def sentence(fault: FieldFault) -> str:
+def fault_sentence(fault: FieldProblem) -> str:
     """Return *fault* in one line, with the name of its field if it has one."""
     return fault.msg if len(fault.loc) == 1 else f"{fault.loc[-1]}: {fault.msg}"

@@ -29,7 +29,7 @@ about one second of full load, and delay the collection of a few megabytes.
 """
 
 
-class CollectionPauses(Collector):
+class GcPauseHistogram(Collector):
     """A histogram of garbage-collector pauses by generation.
 
     It counts in plain lists: a collection may begin anywhere, also while a metric of the library
@@ -43,7 +43,7 @@ class CollectionPauses(Collector):
         self._began = 0.0
         registry.register(self)
 
-    def note(self, phase: Literal["start", "stop"], info: dict[str, int]) -> None:
+    def record_phase(self, phase: Literal["start", "stop"], info: dict[str, int]) -> None:
         """Record the start or the end of a collection (callback of `gc`)."""
         if phase == "start":
             self._began = perf_counter()
@@ -70,17 +70,17 @@ class CollectionPauses(Collector):
 
 
 @contextmanager
-def keep_pauses_short(pauses: CollectionPauses) -> Iterator[None]:
+def shorten_gc_pauses(pauses: GcPauseHistogram) -> Iterator[None]:
     """Freeze all existing objects and record pauses in *pauses* while the block runs."""
     before = gc.get_threshold()
     # Garbage that is frozen would never be freed, so it is collected first.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
-    gc.callbacks.append(pauses.note)
+    gc.callbacks.append(pauses.record_phase)
     try:
         yield
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
-        gc.callbacks.remove(pauses.note)
+        gc.callbacks.remove(pauses.record_phase)

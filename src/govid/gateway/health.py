@@ -16,7 +16,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 
 from govid.bus import Clock, Database
-from govid.bus.schema import SchemaWatch
+from govid.bus.schema import SchemaCheck
 from govid.bus.storage.connection import IS_READ_ONLY
 from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 from govid.gateway.schema_version import read_version
@@ -39,7 +39,7 @@ class HealthView(msgspec.Struct, frozen=True, kw_only=True):
     dependencies: Mapping[str, str]
 
 
-class Health:
+class HealthProbe:
     """Health probe: asks each dependency for its state."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Health:
         clock: Clock,
         *,
         departments: Mapping[str, Callable[[], str]],
-        handles: Callable[[], bool] = lambda: True,
+        is_handling_events: Callable[[], bool] = lambda: True,
         reports_durability: bool = False,
     ) -> None:
         """Probe *database*; *departments* and *bus_states* return the states of the others."""
@@ -57,16 +57,16 @@ class Health:
         self._bus_states = bus_states
         self._clock = clock
         self._departments = departments
-        self.handles = handles
+        self.is_handling_events = is_handling_events
         """Returns whether events are being handled, short interruptions ignored."""
         self._reports_durability = reports_durability
         self._durability = "ok"
-        self._schema = SchemaWatch()
+        self._schema = SchemaCheck()
         self._probing = asyncio.Lock()
         self._probed_at = float("-inf")
         self._database_state = "connecting"
 
-    async def view(self) -> HealthView:
+    async def check(self) -> HealthView:
         """Return the state of all dependencies."""
         departments = {name: state() for name, state in self._departments.items()}
         states = {"database": await self._probe(), **self._bus_states(), **departments}
@@ -100,7 +100,7 @@ class Health:
                 version = await read_version(self._database.reads)
                 if version.state != "fits":
                     return _UNFIT[version.state]
-                return "ok" if await self._schema.sound(self._database.reads) else "drifted"
+                return "ok" if await self._schema.is_intact(self._database.reads) else "drifted"
         except (*DATABASE_UNAVAILABLE, RuntimeError):
             return "down"
 
@@ -114,9 +114,9 @@ _UNSERVED = ResponseSpec(HealthView, description="Not able to serve.", generate_
     summary="Get the state of govid and its dependencies",
     responses={503: _UNSERVED},
 )
-async def health(probe: NamedDependency[Health]) -> Response[HealthView]:
+async def health(probe: NamedDependency[HealthProbe]) -> Response[HealthView]:
     """Return 503 only if govid cannot serve, that is, if its database is unavailable."""
-    view = await probe.view()
+    view = await probe.check()
     return Response(view, status_code=503 if view.dependencies["database"] == "down" else 200)
 
 
@@ -126,12 +126,12 @@ async def health(probe: NamedDependency[Health]) -> Response[HealthView]:
     summary="Get whether this process is ready for requests",
     responses={503: _UNSERVED},
 )
-async def ready(probe: NamedDependency[Health]) -> Response[HealthView]:
+async def ready(probe: NamedDependency[HealthProbe]) -> Response[HealthView]:
     """Return 200 if the database answers, is migrated, and events are being handled."""
-    view = await probe.view()
+    view = await probe.check()
     states = view.dependencies
     serves = states["database"] == "ok" and states.get("dispatcher") in {"ok", "failing"}
-    serves = serves and probe.handles()
+    serves = serves and probe.is_handling_events()
     return Response(view, status_code=200 if serves else 503)
 
 
@@ -146,7 +146,7 @@ def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-def router(probe: Health) -> Router:
+def build_health_router(probe: HealthProbe) -> Router:
     """Return the health routes."""
     dependencies: dict[str, Any] = {"probe": Provide(lambda: probe, sync_to_thread=False)}
     return Router(

@@ -38,7 +38,7 @@ _PAGE = """<!doctype html>
 """
 
 
-def router(folder: Path) -> Router:
+def build_mailbox_router(folder: Path) -> Router:
     """Return the pages that show the e-mails in *folder*."""
     return Router(
         "/dev/inbox",

@@ -45,15 +45,15 @@ def _parse(text: str) -> KafkaAddress:
     return KafkaAddress(found["six"] or found["name"], int(found["port"] or DEFAULT_PORT))
 
 
-async def describe_silence(bootstrap_servers: str) -> str:
+async def describe_unreachable(bootstrap_servers: str) -> str:
     """Return why Kafka is not available at *bootstrap_servers*, after an attempt has failed."""
-    why = await why_nobody_answers(bootstrap_servers)
+    why = await explain_unreachable(bootstrap_servers)
     if why is None:
         return f"what listens at {bootstrap_servers} does not answer as Kafka does"
     return f"no Kafka answers at {why}"
 
 
-async def why_nobody_answers(bootstrap_servers: str) -> str | None:
+async def explain_unreachable(bootstrap_servers: str) -> str | None:
     """Return for each of *bootstrap_servers* why no connection is possible; None if one is.
 
     The server at that address need not be Kafka.

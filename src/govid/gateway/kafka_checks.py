@@ -9,21 +9,21 @@ import asyncpg
 import msgspec
 
 from govid.bus import Outage
-from govid.bus.kafka.acceptance import QUERIES, TopicState, topic_states
-from govid.bus.kafka.archive import Archive, reading
-from govid.bus.kafka.cleanup import silence_aiokafka
+from govid.bus.kafka.acceptance import QUERIES, TopicState, compare_topics
+from govid.bus.kafka.archive import TopicReader, open_reader
+from govid.bus.kafka.cleanup import silence_client_logs
 from govid.bus.kafka.kafka_ahead import KafkaComparison, compare_ends
-from govid.bus.kafka.topics_admin import ordered_topics, wanted_topics
+from govid.bus.kafka.topics_admin import ordered_topics, required_topics
 from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
 from govid.bus.storage.errors import DRIVER_ERRORS, error_class
 from govid.gateway.kafka_addresses import (
-    describe_silence,
-    why_nobody_answers,
+    describe_unreachable,
+    explain_unreachable,
 )
 from govid.gateway.settings import Settings
 
-UNCLEAN = "unclean.leader.election.enable"
-A_DATABASE_AHEAD = (
+UNCLEAN_ELECTION = "unclean.leader.election.enable"
+KAFKA_AHEAD_REMEDY = (
     "nothing is published until you have followed docs/restore.md and have run `govid topics "
     "accept-ahead` or `govid serve --accept-kafka-ahead`"
 )
@@ -36,7 +36,7 @@ class KafkaFindings(msgspec.Struct, frozen=True, kw_only=True):
     relay_faults: list[str] = []
 
 
-async def kafka_findings(settings: Settings) -> KafkaFindings:
+async def check_kafka(settings: Settings) -> KafkaFindings:
     """Check Kafka and compare it with the database's record of it.
 
     Without a database nothing is compared; `checks/production.py` reports that it is unavailable.
@@ -44,23 +44,23 @@ async def kafka_findings(settings: Settings) -> KafkaFindings:
     servers = settings.bus.kafka_bootstrap_servers
     if not servers:
         return KafkaFindings()
-    silence_aiokafka()
+    silence_client_logs()
     try:
         # The client would retry for seconds at an address that refuses connections.
-        if await why_nobody_answers(servers) is None:
-            async with reading(servers) as archive:
+        if await explain_unreachable(servers) is None:
+            async with open_reader(servers) as archive:
                 return await _check(settings, archive)
     except Outage:
         pass
     except Exception as error:  # noqa: BLE001 - an edge: a server starts whatever Kafka does
         return KafkaFindings(warnings=[f"Kafka was not checked, because of {error_class(error)}"])
-    silence = await describe_silence(servers)
+    silence = await describe_unreachable(servers)
     return KafkaFindings(warnings=[f"{silence}: events wait, and no topic was checked"])
 
 
-async def _check(settings: Settings, archive: Archive) -> KafkaFindings:
-    present = await archive.partitions()
-    wanted = wanted_topics(settings.bus)
+async def _check(settings: Settings, archive: TopicReader) -> KafkaFindings:
+    present = await archive.fetch_partition_counts()
+    wanted = required_topics(settings.bus)
     missing = [name for name in wanted if name not in present]
     compared = await _compare_with_database(settings, archive, present)
     durability = await durability_warnings(archive, [name for name in wanted if name in present])
@@ -71,14 +71,14 @@ async def _check(settings: Settings, archive: Archive) -> KafkaFindings:
 
 
 async def _compare_with_database(
-    settings: Settings, archive: Archive, present: Mapping[str, int]
+    settings: Settings, archive: TopicReader, present: Mapping[str, int]
 ) -> KafkaFindings:
     """Compare Kafka with the database, if the database is available."""
     if not settings.bus.database_url:
         return KafkaFindings()
     try:
         factory = ConnectionFactory(settings.bus.database_url, application="govid check")
-        connection = await factory.open()
+        connection = await factory.connect()
     except (*DRIVER_ERRORS, InvalidConnectionUrl):
         return KafkaFindings()
     try:
@@ -95,24 +95,24 @@ async def _compare_with_database(
         await connection.close()
     return KafkaFindings(
         warnings=[
-            *_changed_topics(topic_states(rows, present, ordered_topics(settings.bus))),
-            *found.warnings(),
+            *_changed_topics(compare_topics(rows, present, ordered_topics(settings.bus))),
+            *found.build_warnings(),
         ],
-        relay_faults=[f"{one.sentence}; {A_DATABASE_AHEAD}" for one in found.ahead],
+        relay_faults=[f"{one.message}; {KAFKA_AHEAD_REMEDY}" for one in found.ahead],
     )
 
 
-async def durability_warnings(archive: Archive, topics: Sequence[str]) -> list[str]:
+async def durability_warnings(archive: TopicReader, topics: Sequence[str]) -> list[str]:
     """Return warnings for topics that can lose acknowledged records with one broker."""
-    replicas = await archive.replicas(topics)
-    configuration = await archive.configuration(topics)
+    replicas = await archive.fetch_replica_counts(topics)
+    configuration = await archive.fetch_configuration(topics)
     found = {
         "one replica only (replication factor 1)": [n for n in topics if replicas.get(n) == 1],
         "min.insync.replicas=1, so that one broker acknowledges alone": [
             n for n in topics if configuration.get(n, {}).get("min.insync.replicas") == "1"
         ],
         "unclean.leader.election.enable=true, so that acknowledged records can be dropped": [
-            n for n in topics if configuration.get(n, {}).get(UNCLEAN) == "true"
+            n for n in topics if configuration.get(n, {}).get(UNCLEAN_ELECTION) == "true"
         ],
     }
     warnings = [f"topics with {what}: {', '.join(names)}" for what, names in found.items() if names]

@@ -5,13 +5,13 @@ import re
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from govid.bus import FieldFault, Invalid
-from govid.gateway.exchange import Exchange
+from govid.bus import FieldProblem, InvalidRequest
+from govid.gateway.exchange import RequestInfo
 
-BODY_BYTES = 64 * 1024
-HEADER_BYTES = 16 * 1024
-TARGET_BYTES = 2048
-DRAIN_BYTES = 8 * 1024 * 1024
+MAX_BODY_BYTES = 64 * 1024
+MAX_HEADER_BYTES = 16 * 1024
+MAX_TARGET_BYTES = 2048
+MAX_DISCARDED_BYTES = 8 * 1024 * 1024
 """How much of a body that is too large is read and dropped before the connection is closed.
 
 A client that is still writing when its connection is reset never sees the answer.
@@ -26,7 +26,7 @@ No path of govid contains one of them, and proxies interpret them differently.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
-class Refused(Exception):
+class LimitExceeded(Exception):
     """The request exceeds a limit; `status` is the HTTP status of the answer.
 
     `close_connection` is true if the rest of the body was left unread. The connection is then
@@ -40,11 +40,11 @@ class Refused(Exception):
         super().__init__(status)
 
 
-class Gone(Exception):
+class ClientDisconnected(Exception):
     """The client disconnected before its body was complete."""
 
 
-def check(info: Exchange) -> None:
+def check_head(info: RequestInfo) -> None:
     """Check everything that the head of a request shows.
 
     Raises:
@@ -52,21 +52,21 @@ def check(info: Exchange) -> None:
             compressed, or the path has a segment that no route has.
         Invalid: the query gives a parameter twice.
     """
-    if info.target_bytes > TARGET_BYTES:
-        raise Refused(414)
+    if info.target_bytes > MAX_TARGET_BYTES:
+        raise LimitExceeded(414)
     if _ODD_PATH.search(info.raw_path):
-        raise Refused(404)
-    if info.header_bytes > HEADER_BYTES:
-        raise Refused(431)
-    if info.content_length is not None and info.content_length > DRAIN_BYTES:
-        raise Refused(413, close_connection=True)
+        raise LimitExceeded(404)
+    if info.header_bytes > MAX_HEADER_BYTES:
+        raise LimitExceeded(431)
+    if info.content_length is not None and info.content_length > MAX_DISCARDED_BYTES:
+        raise LimitExceeded(413, close_connection=True)
     if info.content_encoding not in (None, b"", b"identity"):
-        raise Refused(415)
+        raise LimitExceeded(415)
     if b"&" in info.query:
         _refuse_duplicate_parameters(info.query)
 
 
-async def read(receive: Any, seconds: float = BODY_SECONDS) -> bytes:
+async def read_body(receive: Any, seconds: float = BODY_SECONDS) -> bytes:
     """Return the whole body, so that no handler waits for a slow client.
 
     Raises:
@@ -80,23 +80,23 @@ async def read(receive: Any, seconds: float = BODY_SECONDS) -> bytes:
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise Gone
+                    raise ClientDisconnected
                 chunk = message.get("body", b"")
                 size += len(chunk)
-                if size > DRAIN_BYTES:
-                    raise Refused(413, close_connection=True)
-                if size <= BODY_BYTES:
+                if size > MAX_DISCARDED_BYTES:
+                    raise LimitExceeded(413, close_connection=True)
+                if size <= MAX_BODY_BYTES:
                     chunks.append(chunk)
                 if not message.get("more_body", False):
                     break
     except TimeoutError:
-        raise Refused(408, close_connection=True) from None
-    if size > BODY_BYTES:
-        raise Refused(413)
+        raise LimitExceeded(408, close_connection=True) from None
+    if size > MAX_BODY_BYTES:
+        raise LimitExceeded(413)
     return b"".join(chunks)
 
 
-async def discard(receive: Any) -> None:
+async def discard_body(receive: Any) -> None:
     """Read and drop a body, because a client that is still writing sees no answer.
 
     Raises:
@@ -104,13 +104,13 @@ async def discard(receive: Any) -> None:
         ClientDisconnected: the client closed the connection.
     """
     try:
-        await read(receive)
-    except Refused as refused:
+        await read_body(receive)
+    except LimitExceeded as refused:
         if refused.close_connection:
             raise
 
 
-def replay(body: bytes, receive: Any) -> Any:
+def replay_body(body: bytes, receive: Any) -> Any:
     """Return an ASGI `receive` that returns *body* once, and then awaits the real one."""
     pending = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -129,6 +129,6 @@ def _refuse_duplicate_parameters(query: bytes) -> None:
             text = name.decode("latin-1")
             # Only a plain name is repeated to the client: any other text may be a value (I9).
             loc = ("query", text) if _NAME.fullmatch(text) else ("query",)
-            fault = FieldFault(loc=loc, msg="is given twice", type="duplicate_parameter")
-            raise Invalid(": ".join((*loc[1:], fault.msg)), faults=(fault,))
+            fault = FieldProblem(loc=loc, msg="is given twice", type="duplicate_parameter")
+            raise InvalidRequest(": ".join((*loc[1:], fault.msg)), faults=(fault,))
         seen.add(name)

@@ -12,7 +12,7 @@ from collections import deque
 from typing import IO
 
 FLUSH_SECONDS = 0.05
-LIMIT = 50_000
+MAX_BUFFERED_LINES = 50_000
 
 
 class LogWriter:
@@ -32,7 +32,7 @@ class LogWriter:
 
     def write(self, line: bytes) -> None:
         """Buffer *line*, which has no trailing newline; drop it if the buffer is full."""
-        if len(self._lines) >= LIMIT:
+        if len(self._lines) >= MAX_BUFFERED_LINES:
             self.dropped += 1
             return
         self._lines.append(line)

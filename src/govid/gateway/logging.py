@@ -12,14 +12,14 @@ from typing import IO, Any, Literal
 
 import msgspec
 
-from govid.bus.masking import scrubbed
-from govid.gateway.exchange import Exchange, printable
-from govid.gateway.hosts import PROBED
+from govid.bus.masking import mask_text
+from govid.gateway.exchange import RequestInfo, escape_unprintable
+from govid.gateway.hosts import PROBE_PATHS
 from govid.gateway.lines import LogWriter
 
 STANDARD_ERROR = 2
 
-MEMBERS = frozenset(
+ALLOWED_MEMBERS = frozenset(
     {
         "actor",
         "attempt",
@@ -68,13 +68,13 @@ MEMBERS = frozenset(
 )
 """The members that a log call may add to its message (`extra=`); others are dropped (I9)."""
 
-ROUTINE = frozenset({*PROBED, "/metrics"})
+ROUTINE_PATHS = frozenset({*PROBE_PATHS, "/metrics"})
 """Paths that orchestrators and Prometheus request every few seconds."""
 
 _encode = msgspec.json.Encoder().encode
 
 
-class RequestLines:
+class RequestLogWriter:
     """Writes the request log: one line per request; those of probes and scrapes at level debug."""
 
     def __init__(self, writer: LogWriter, *, console: bool, debug: bool = False) -> None:
@@ -83,9 +83,9 @@ class RequestLines:
         self._console = console
         self._debug = debug
 
-    def line(self, info: Exchange, duration_ms: float) -> None:
+    def write_request(self, info: RequestInfo, duration_ms: float) -> None:
         """Write the line of the request *info*."""
-        is_routine = info.path in ROUTINE
+        is_routine = info.path in ROUTINE_PATHS
         if is_routine and not self._debug:
             return
         if self._console:
@@ -111,7 +111,7 @@ class RequestLines:
         )
 
 
-class LineHandler(logging.Handler):
+class LogLineHandler(logging.Handler):
     """Formats records of the standard library as log lines."""
 
     def __init__(self, writer: LogWriter, *, console: bool) -> None:
@@ -136,18 +136,18 @@ class LineHandler(logging.Handler):
         super().close()
 
 
-def configure(
+def configure_logging(
     level: str, form: Literal["auto", "json", "console"], stream: IO[bytes] | None = None
-) -> tuple[LogWriter, RequestLines]:
+) -> tuple[LogWriter, RequestLogWriter]:
     """Configure the logging of this process to *stream* (default: standard error)."""
     # The descriptor and not `sys.stderr`, which other code may replace or close.
     stream = stream or open(STANDARD_ERROR, "wb", closefd=False)  # noqa: SIM115 - open until the end
     console = form == "console" or (form == "auto" and stream.isatty())
     writer = LogWriter(stream)
-    handler = LineHandler(writer, console=console)
+    handler = LogLineHandler(writer, console=console)
     root = logging.getLogger()
     for old in list(root.handlers):
-        if isinstance(old, LineHandler):
+        if isinstance(old, LogLineHandler):
             root.removeHandler(old)
             old.close()
     root.addHandler(handler)
@@ -155,7 +155,7 @@ def configure(
     # On lower levels these log addresses and statements, which may be personal data.
     for name in ("aiokafka", "asyncio", "sqlalchemy", "alembic", "uvicorn.access", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    return writer, RequestLines(writer, console=console, debug=level == "DEBUG")
+    return writer, RequestLogWriter(writer, console=console, debug=level == "DEBUG")
 
 
 def _format_json(record: logging.LogRecord) -> bytes:
@@ -187,15 +187,15 @@ def _masked_message(record: logging.LogRecord) -> str:
     text = record.getMessage()
     if not record.name.startswith("govid"):
         text = text.partition("\n")[0]
-    return printable(scrubbed(text))
+    return escape_unprintable(mask_text(text))
 
 
 def _allowed_members(record: logging.LogRecord) -> dict[str, Any]:
-    names = record.__dict__.keys() & MEMBERS
+    names = record.__dict__.keys() & ALLOWED_MEMBERS
     return {
         key: value
         if isinstance(value := record.__dict__[key], int | float)
-        else printable(scrubbed(str(value)))
+        else escape_unprintable(mask_text(str(value)))
         for key in sorted(names)
         if record.__dict__[key] is not None
     }

@@ -13,10 +13,10 @@ from prometheus_client import CollectorRegistry
 from uvicorn.server import ServerState
 
 from govid.gateway.connection_limits import ConnectionLimits
-from govid.gateway.connections import Connection
-from govid.gateway.metrics import MEDIA_TYPE, Scrape
+from govid.gateway.connections import LimitedHttpProtocol
+from govid.gateway.metrics import MEDIA_TYPE, MetricsScrape
 from govid.gateway.problems import MEDIA_TYPE as PROBLEM
-from govid.gateway.problems import plain
+from govid.gateway.problems import problem_for_status
 
 CONNECTIONS = 20
 PATH = "/metrics"
@@ -30,7 +30,7 @@ class ManagementApp:
     default_headers = _DEFAULT_HEADERS
     """Headers of answers that `LimitedHttpProtocol` writes itself."""
 
-    def __init__(self, scrape: Scrape) -> None:
+    def __init__(self, scrape: MetricsScrape) -> None:
         """Answer with the metrics that *scrape* renders."""
         self._scrape = scrape
         # On a registry of its own, because the gauge of the scraped registry counts clients.
@@ -41,22 +41,22 @@ class ManagementApp:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002 - ASGI
         """Answer one request."""
         if scope["path"] != PATH:
-            await _send(send, 404, PROBLEM, plain(404).body(scope["path"][:256]))
+            await _send(send, 404, PROBLEM, problem_for_status(404).encode(scope["path"][:256]))
         elif scope["method"] not in _SAFE:
-            await _send(send, 405, PROBLEM, plain(405).body(PATH))
+            await _send(send, 405, PROBLEM, problem_for_status(405).encode(PATH))
         else:
             await _send(send, 200, f"{MEDIA_TYPE}; charset=utf-8", await self._scrape.render())
 
 
 @asynccontextmanager
-async def listening(host: str, port: int, scrape: Scrape) -> AsyncIterator[None]:
+async def serve_management_port(host: str, port: int, scrape: MetricsScrape) -> AsyncIterator[None]:
     """Serve *scrape* on *port* of *host* while the block runs.
 
     Several worker processes share the port: each scrape reaches one of them.
     """
     configuration = uvicorn.Config(
         ManagementApp(scrape),
-        http=Connection,
+        http=LimitedHttpProtocol,
         ws="none",
         lifespan="off",
         proxy_headers=False,
@@ -67,7 +67,7 @@ async def listening(host: str, port: int, scrape: Scrape) -> AsyncIterator[None]
     configuration.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(configuration, state, {}), host, port, reuse_port=True
+        lambda: LimitedHttpProtocol(configuration, state, {}), host, port, reuse_port=True
     )
     try:
         yield

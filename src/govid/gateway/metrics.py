@@ -18,12 +18,12 @@ from prometheus_client import (
 )
 
 from govid import __version__
-from govid.gateway.exchange import Exchange, exchange_of
+from govid.gateway.exchange import RequestInfo, get_request_info
 
 MEDIA_TYPE = "text/plain; version=0.0.4"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-NOWHERE = "unmatched"
+UNMATCHED_ROUTE = "unmatched"
 """The route label of requests without a route: a path chosen by a client is never a label."""
 
 SIGN_IN = ("POST", "/api/auth/login")
@@ -65,7 +65,7 @@ class HttpMetrics:
         info = Gauge("govid_build_info", "Always 1.", ["version", "python"], registry=registry)
         info.labels(__version__, python_version()).set(1)
 
-    def count(self, info: Exchange, seconds: float) -> None:
+    def count_request(self, info: RequestInfo, seconds: float) -> None:
         """Count one request that took *seconds*."""
         key = (info.method, info.route, info.status)
         known = self._known.get(key)
@@ -80,7 +80,7 @@ class HttpMetrics:
     def _resolve(
         self, method: str, route: str | None, status: int
     ) -> tuple[Inc, Observe, Inc | None]:
-        labels = (method if method in METHODS else "other", route or NOWHERE)
+        labels = (method if method in METHODS else "other", route or UNMATCHED_ROUTE)
         sign_in = None
         if labels == SIGN_IN:
             outcome = SIGN_IN_OUTCOMES.get(status, "failed")
@@ -96,7 +96,7 @@ class HttpMetrics:
         return resolved
 
 
-class Scrape:
+class MetricsScrape:
     """Renders all metrics of this process."""
 
     def __init__(self, registry: CollectorRegistry, measure: Callable[[], Awaitable[None]]) -> None:
@@ -111,7 +111,7 @@ class Scrape:
         return generate_latest(self._registry)
 
 
-def page(scrape: Scrape, token: bytes | None = None) -> HTTPRouteHandler:
+def build_metrics_route(scrape: MetricsScrape, token: bytes | None = None) -> HTTPRouteHandler:
     """Return the route `/metrics`; with *token*, a request without this bearer token gets a 404."""
 
     @get(
@@ -125,7 +125,7 @@ def page(scrape: Scrape, token: bytes | None = None) -> HTTPRouteHandler:
     async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Return all metrics of this process."""
         if token is not None and not _matches_token(
-            exchange_of(request.scope).authorization, token
+            get_request_info(request.scope).authorization, token
         ):
             raise NotFoundException
         return Response(await scrape.render(), media_type=MEDIA_TYPE)

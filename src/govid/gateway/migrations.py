@@ -3,13 +3,13 @@
 from alembic import command
 from alembic.config import Config
 
-from govid.gateway.schema_version import scripts
+from govid.gateway.schema_version import migrations_folder
 
 
-def configuration(database_url: str) -> Config:
+def build_alembic_config(database_url: str) -> Config:
     """Return Alembic's configuration for *database_url*."""
     config = Config()
-    config.set_main_option("script_location", str(scripts()))
+    config.set_main_option("script_location", str(migrations_folder()))
     # Not as an option: a percent sign of an encoded password would start an interpolation.
     config.attributes["database_url"] = database_url
     return config
@@ -17,4 +17,4 @@ def configuration(database_url: str) -> Config:
 
 def upgrade(database_url: str, revision: str = "head") -> None:
     """Apply every migration up to *revision*. It runs its own event loop."""
-    command.upgrade(configuration(database_url), revision)
+    command.upgrade(build_alembic_config(database_url), revision)

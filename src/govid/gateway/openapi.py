@@ -12,9 +12,9 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.routes import HTTPRoute
 
 from govid import __version__
-from govid.gateway.openapi_corrections import correct
+from govid.gateway.openapi_corrections import correct_document
 from govid.gateway.problems import MEDIA_TYPE, Problem
-from govid.gateway.viewer import router
+from govid.gateway.viewer import build_viewer_router
 
 PUBLIC = "the API's description is no secret"
 _REFUSALS = {
@@ -42,7 +42,7 @@ _FRAMEWORKS = "Bad request syntax or unsupported method"
 """How Litestar describes its own 400, for errors that govid answers with 422."""
 
 
-def configuration() -> OpenAPIConfig:
+def build_openapi_config() -> OpenAPIConfig:
     """Return the framework's OpenAPI configuration; the viewer pages are govid's own."""
     return OpenAPIConfig(
         title="govid",
@@ -62,7 +62,7 @@ def configuration() -> OpenAPIConfig:
             Tag(name="hmrc", description="Tax records, and the consent to read HMRC's."),
             Tag(name="machine pages", description="For orchestrators, scrapers and clients."),
         ],
-        openapi_router=router(PUBLIC),
+        openapi_router=build_viewer_router(PUBLIC),
         # Litestar requires a plugin. Its page is not served: the router drops it.
         render_plugins=[JsonRenderPlugin()],
         use_handler_docstrings=True,
@@ -75,20 +75,20 @@ def openapi(request: Request[Any, Any, State]) -> Response[bytes]:
     return Response(request.app.state.openapi_document, media_type="application/json")
 
 
-def prepare(app: Litestar) -> None:
+def prepare_document(app: Litestar) -> None:
     """Render the document of *app*, before the server accepts requests.
 
     Rendering takes about 60 ms. During a request it would block all others for that time.
     """
-    app.state.openapi_document = rendered(app)
+    app.state.openapi_document = render_document(app)
 
 
-def rendered(app: Litestar) -> bytes:
+def render_document(app: Litestar) -> bytes:
     """Return the OpenAPI document of *app* as it is served."""
-    return msgspec.json.format(msgspec.json.encode(document(app)), indent=2)
+    return msgspec.json.format(msgspec.json.encode(build_document(app)), indent=2)
 
 
-def document(app: Litestar) -> dict[str, Any]:
+def build_document(app: Litestar) -> dict[str, Any]:
     """Return the OpenAPI document of *app*: each operation with its security and its errors."""
     schema: dict[str, Any] = app.openapi_schema.to_schema()
     problem, fault = msgspec.json.schema_components(
@@ -104,7 +104,7 @@ def document(app: Litestar) -> dict[str, Any]:
             for method, (handler, _) in route.route_handler_map.items():
                 if operation := operations.get(method.lower()):
                     _complete(operation, handler.opt, problem[0])
-    correct(schema)
+    correct_document(schema)
     return schema
 
 

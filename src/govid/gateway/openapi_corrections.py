@@ -13,7 +13,7 @@ _PARAMETER = re.compile(r"\{[^}]*\}")
 _SHARED = "key"
 
 
-def correct(document: Json) -> None:
+def correct_document(document: Json) -> None:
     """Make *document* valid, and its request schemas as strict as the decoder."""
     _drop_example_ids(document)
     _collapse_open_alternatives(document)

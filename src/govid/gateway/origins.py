@@ -3,7 +3,7 @@
 import re
 from ipaddress import IPv6Address
 
-ANY = "*"
+ANY_ORIGIN = "*"
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://"
     r"(?P<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?)"
@@ -13,7 +13,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LAST_PORT = 65_535
 
 
-def normal_origin(text: str) -> str | None:
+def normalise_origin(text: str) -> str | None:
     """Return *text* as browsers send it in `Origin`, None if it is no origin.
 
     The result is lower case, without the default port of the scheme and without a trailing slash. A

@@ -14,27 +14,27 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from govid.bus import FieldFault, GovidError, Kind
+from govid.bus import ErrorKind, FieldProblem, GovidError
 from govid.bus.storage.errors import error_members, is_unavailable
-from govid.gateway.exchange import Exchange, exchange_of
-from govid.gateway.faults import explain, sentence
+from govid.gateway.exchange import RequestInfo, get_request_info
+from govid.gateway.faults import fault_sentence, parse_validation_message
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 
-STATUS_OF = {
-    Kind.REFUSED: 400,
-    Kind.UNAUTHENTICATED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.NOT_FOUND: 404,
-    Kind.CONFLICT: 409,
-    Kind.CHANGED: 412,
-    Kind.INVALID: 422,
-    Kind.UNCONDITIONAL: 428,
-    Kind.BUSY: 429,
-    Kind.UNAVAILABLE: 503,
+STATUS_BY_KIND = {
+    ErrorKind.REFUSED: 400,
+    ErrorKind.UNAUTHENTICATED: 401,
+    ErrorKind.FORBIDDEN: 403,
+    ErrorKind.NOT_FOUND: 404,
+    ErrorKind.CONFLICT: 409,
+    ErrorKind.CHANGED: 412,
+    ErrorKind.INVALID: 422,
+    ErrorKind.UNCONDITIONAL: 428,
+    ErrorKind.BUSY: 429,
+    ErrorKind.UNAVAILABLE: 503,
 }
 
 _SENTENCES = {
@@ -73,19 +73,19 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: int
     detail: str
     instance: str
-    errors: tuple[FieldFault, ...] = ()
+    errors: tuple[FieldProblem, ...] = ()
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+class ProblemResponse(msgspec.Struct, frozen=True, kw_only=True):
     """An error answer: its status, the content of the problem document, and extra headers."""
 
     status: int
     code: str
     detail: str
-    faults: tuple[FieldFault, ...] = ()
+    faults: tuple[FieldProblem, ...] = ()
     headers: dict[str, str] = {}
 
-    def body(self, path: str) -> bytes:
+    def encode(self, path: str) -> bytes:
         """Return the encoded problem document; *path* is the request's, without its query."""
         return msgspec.json.encode(
             Problem(
@@ -99,7 +99,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def plain(status: int, headers: dict[str, str] | None = None) -> Refusal:
+def problem_for_status(status: int, headers: dict[str, str] | None = None) -> ProblemResponse:
     """Return the general problem of *status*; an unknown status becomes 400 or 500."""
     known = (
         status
@@ -109,10 +109,12 @@ def plain(status: int, headers: dict[str, str] | None = None) -> Refusal:
         else 400
     )
     code, detail = _SENTENCES[known]
-    return Refusal(status=known, code=code, detail=detail, headers=headers or {})
+    return ProblemResponse(status=known, code=code, detail=detail, headers=headers or {})
 
 
-def refusal_of(error: Exception, info: Exchange, names: Mapping[str, str] | None = None) -> Refusal:
+def problem_for_error(
+    error: Exception, info: RequestInfo, names: Mapping[str, str] | None = None
+) -> ProblemResponse:
     """Translate *error* into a problem; an unexpected error is logged here, and only here.
 
     *names* maps arguments of the handler to the names that clients send.
@@ -123,40 +125,43 @@ def refusal_of(error: Exception, info: Exchange, names: Mapping[str, str] | None
         case ValidationException():
             return _parameter_problem(error, names or {})
         case HTTPException() if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            return plain(error.status_code, _allow(error))
+            return problem_for_status(error.status_code, _allow(error))
     if is_unavailable(error):
         # The SQLSTATE distinguishes a full disk from a lock or an outage.
         members = {"correlation_id": info.correlation_id, **error_members(error)}
         log.warning("database unavailable", extra=members)
-        return plain(503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return problem_for_status(503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
     log.error("request failed", exc_info=error, extra={"correlation_id": info.correlation_id})
-    refusal = plain(500)
+    refusal = problem_for_status(500)
     reference = f"{refusal.detail} (reference {info.correlation_id})"
     return msgspec.structs.replace(refusal, detail=reference)
 
 
-def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer *error* with a problem document: the application's only exception handler."""
-    info = exchange_of(request.scope)
-    refusal = refusal_of(error, info, _wire_names(request))
+    info = get_request_info(request.scope)
+    refusal = problem_for_error(error, info, _wire_names(request))
     return Response(
-        refusal.body(info.path),
+        refusal.encode(info.path),
         status_code=refusal.status,
         media_type=MEDIA_TYPE,
         headers=refusal.headers,
     )
 
 
-def _domain_problem(error: GovidError) -> Refusal:
+def _domain_problem(error: GovidError) -> ProblemResponse:
     headers: dict[str, str] = {}
-    if error.kind is Kind.UNAUTHENTICATED:
+    if error.kind is ErrorKind.UNAUTHENTICATED:
         # RFC 6750, section 3.1: an invalid token is distinguished from a missing one.
         is_invalid = error.code == "invalid-token"
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if is_invalid else "Bearer"
-    if error.kind in (Kind.BUSY, Kind.UNAVAILABLE) or error.retry_after_seconds is not None:
+    if (
+        error.kind in (ErrorKind.BUSY, ErrorKind.UNAVAILABLE)
+        or error.retry_after_seconds is not None
+    ):
         headers["Retry-After"] = str(error.retry_after_seconds or RETRY_AFTER_SECONDS)
-    return Refusal(
-        status=STATUS_OF[error.kind],
+    return ProblemResponse(
+        status=STATUS_BY_KIND[error.kind],
         code=error.code,
         detail=error.detail,
         faults=error.faults,
@@ -164,29 +169,31 @@ def _domain_problem(error: GovidError) -> Refusal:
     )
 
 
-def _parameter_problem(error: ValidationException, names: Mapping[str, str]) -> Refusal:
+def _parameter_problem(error: ValidationException, names: Mapping[str, str]) -> ProblemResponse:
     """Name the invalid parameters; the framework's own message quotes the URL and its query."""
     extra = error.extra if isinstance(error.extra, list) else []
     faults = tuple(_parameter_fault(one, names) for one in extra if isinstance(one, dict))
     if not faults:
         faults = (_missing_parameter(error),)
-    return msgspec.structs.replace(plain(422), detail=sentence(faults[0]), faults=faults)
+    return msgspec.structs.replace(
+        problem_for_status(422), detail=fault_sentence(faults[0]), faults=faults
+    )
 
 
-def _missing_parameter(error: ValidationException) -> FieldFault:
+def _missing_parameter(error: ValidationException) -> FieldProblem:
     """Return the missing parameter, which the framework names in its message only."""
     found = _MISSING.match(error.detail)
     if found is None:
-        return FieldFault(loc=("query",), msg="a parameter is not valid", type="invalid")
-    return FieldFault(loc=(found["place"], found["name"]), msg="this is needed", type="missing")
+        return FieldProblem(loc=("query",), msg="a parameter is not valid", type="invalid")
+    return FieldProblem(loc=(found["place"], found["name"]), msg="this is needed", type="missing")
 
 
-def _parameter_fault(extra: dict[str, Any], names: Mapping[str, str]) -> FieldFault:
+def _parameter_fault(extra: dict[str, Any], names: Mapping[str, str]) -> FieldProblem:
     source, key = extra.get("source", "body"), str(extra.get("key", ""))
     if key == "data":
-        return FieldFault(loc=("body",), msg="a JSON body is needed", type="missing")
-    found = explain(str(extra.get("message", "")))
-    return FieldFault(
+        return FieldProblem(loc=("body",), msg="a JSON body is needed", type="missing")
+    found = parse_validation_message(str(extra.get("message", "")))
+    return FieldProblem(
         loc=(str(getattr(source, "value", source)), names.get(key, key)),
         msg=found.msg,
         type=found.type,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import asyncpg
 
 from govid.bus.contracts import Topic
-from govid.bus.schema import describe, differences
+from govid.bus.schema import describe_schema, schema_differences
 from govid.bus.storage.connection import (
     ConnectionFactory,
     DatabaseUnreachable,
@@ -17,13 +17,13 @@ from govid.bus.storage.connection import (
 )
 from govid.bus.storage.errors import DRIVER_ERRORS
 from govid.gateway import hosts
-from govid.gateway.account_checks import account_faults
+from govid.gateway.account_checks import account_problems
 from govid.gateway.database_checks import (
-    database_faults,
+    database_problems,
     database_warnings,
-    describe_refusal,
-    find_pool_mode,
-    topic_warnings,
+    describe_connection_error,
+    detect_pool_mode,
+    foreign_topic_warnings,
 )
 from govid.gateway.devserver.state import StateFolder
 from govid.gateway.schema_version import read_version
@@ -39,7 +39,7 @@ TOKEN_SECONDS = 15 * 60
 _HAS_SYSTEM_USER = 160_000
 
 
-def faults(settings: Settings) -> list[str]:
+def blocking_problems(settings: Settings) -> list[str]:
     """Return the problems of *settings* that block a start, without a network call."""
     return [
         *_backend_settings(settings),
@@ -49,21 +49,21 @@ def faults(settings: Settings) -> list[str]:
     ]
 
 
-async def backend_faults(settings: Settings) -> list[str]:
+async def backend_problems(settings: Settings) -> list[str]:
     """Return the problems of the database that block a start."""
     if not settings.bus.database_url:
         return []
     try:
         factory = ConnectionFactory(settings.bus.database_url, application="govid check")
-        if (mode := await find_pool_mode(factory)) is not None:
+        if (mode := await detect_pool_mode(factory)) is not None:
             return [SHARED_SESSIONS.format(mode)]
-        connection = await factory.open()
+        connection = await factory.connect()
     except InvalidConnectionUrl as error:
         return [f"GOVID_DATABASE_URL: {one}" for one in error.faults]
     except (DatabaseUnreachable, SessionRefused) as error:
         return [str(error)]
     except DRIVER_ERRORS as error:
-        return [describe_refusal(error)]
+        return [describe_connection_error(error)]
     try:
         return await _server_problems(connection, settings)
     finally:
@@ -76,8 +76,8 @@ async def _server_problems(connection: asyncpg.Connection, settings: Settings) -
     return [
         *await _trust_authentication(connection),
         *schema,
-        *await account_faults(connection, settings),
-        *await database_faults(
+        *await account_problems(connection, settings),
+        *await database_problems(
             connection, allow_unsafe=settings.allow_unsafe_database, schema_fits=not schema
         ),
     ]
@@ -89,12 +89,12 @@ async def backend_warnings(settings: Settings) -> list[str]:
         return []
     try:
         factory = ConnectionFactory(settings.bus.database_url, application="govid check")
-        connection = await factory.open()
+        connection = await factory.connect()
         try:
             topics = [settings.bus.wire_name(topic) for topic in Topic]
             return [
                 *await database_warnings(connection, allow_unsafe=settings.allow_unsafe_database),
-                *await topic_warnings(connection, topics),
+                *await foreign_topic_warnings(connection, topics),
             ]
         finally:
             await connection.close()
@@ -126,7 +126,7 @@ def warnings(settings: Settings) -> list[str]:
         found.append(
             "nothing can scrape /metrics: set GOVID_MANAGEMENT_PORT, or GOVID_METRICS_TOKEN"
         )
-    if settings.bus.kept_days > settings.bus.retention_days:
+    if settings.bus.row_retention_days > settings.bus.retention_days:
         found.append("events outlive GOVID_RETENTION_DAYS, because Kafka keeps its records longer")
     return found
 
@@ -145,7 +145,7 @@ def _missing_departments(settings: Settings) -> Iterator[str]:
 
 
 def _backend_settings(settings: Settings) -> Iterator[str]:
-    running = StateFolder(settings.data_dir).running()
+    running = StateFolder(settings.data_dir).find_running_server()
     if not settings.bus.database_url:
         yield "GOVID_DATABASE_URL is not set"
     elif running is not None and running.database_url == settings.bus.database_url:
@@ -174,7 +174,7 @@ def _mail_and_hosts(settings: Settings) -> Iterator[str]:
         yield "GOVID_SMTP_TLS is none: links that set passwords would be sent unencrypted"
     if not settings.allowed_hosts:
         yield "GOVID_ALLOWED_HOSTS is not set"
-    elif hosts.ANY in settings.allowed_hosts:
+    elif hosts.ANY_HOST in settings.allowed_hosts:
         yield "GOVID_ALLOWED_HOSTS allows any host"
 
 
@@ -225,11 +225,11 @@ async def _trust_authentication(connection: asyncpg.Connection) -> list[str]:
 
 async def _schema_problems(connection: asyncpg.Connection) -> list[str]:
     try:
-        fault = (await read_version(connection)).fault()
+        fault = (await read_version(connection)).explain_mismatch()
     except asyncpg.InsufficientPrivilegeError:
         # `database_problems` reports the missing privilege.
         return []
     if fault is not None:
         return [fault]
-    drift = differences(await describe(connection))
+    drift = schema_differences(await describe_schema(connection))
     return [f"schema bus differs from the migrations; {line}" for line in drift]

@@ -16,17 +16,17 @@ from litestar import Request, Router, get, put
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath
 
-from govid.bus.simulation import Faults
+from govid.bus.simulation import FaultInjector
 
 PUBLIC = "simulated departments may be controlled by everyone who can reach them"
 
 
-class Simulator(Protocol):
+class SimulatorControl(Protocol):
     """A simulated department that can be controlled while it runs."""
 
-    faults: Faults
+    faults: FaultInjector
 
-    def learn(self, person: bytes) -> None:
+    def add_person(self, person: bytes) -> None:
         """Add a person, given as JSON.
 
         Raises:
@@ -34,7 +34,7 @@ class Simulator(Protocol):
         """
 
 
-def router(simulators: Mapping[str, Simulator]) -> Router:
+def build_simulator_router(simulators: Mapping[str, SimulatorControl]) -> Router:
     """Return the routes that control *simulators*, given by department."""
 
     @get("/", sync_to_thread=False)
@@ -53,12 +53,12 @@ def router(simulators: Mapping[str, Simulator]) -> Router:
     async def people(department: FromPath[str], request: Request[Any, Any, Any]) -> None:
         simulator = _find(department)
         try:
-            simulator.learn(await request.body())
+            simulator.add_person(await request.body())
         except msgspec.DecodeError:
             # Without the cause, which may quote the body (I9).
             raise _bad_request("no such person") from None
 
-    def _find(department: str) -> Simulator:
+    def _find(department: str) -> SimulatorControl:
         simulator = simulators.get(department)
         if simulator is None:
             raise NotFoundException

@@ -21,7 +21,7 @@ async def role_warnings(settings: Settings) -> list[str]:
         return []
     try:
         factory = ConnectionFactory(settings.bus.database_url, application="govid check")
-        connection = await factory.open()
+        connection = await factory.connect()
     except (InvalidConnectionUrl, *DRIVER_ERRORS):
         return []  # `backend_problems` reports the reason.
     try:

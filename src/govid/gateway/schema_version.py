@@ -45,7 +45,7 @@ class SchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
             return "behind"
         return "fits" if release >= (self.compatible_from or number) else "ahead"
 
-    def fault(self) -> str | None:
+    def explain_mismatch(self) -> str | None:
         """Return a sentence that explains why this release does not run, None if it does."""
         match self.state:
             case "fits":
@@ -74,7 +74,7 @@ async def read_version(connection: Any) -> SchemaVersion:
     return SchemaVersion(revision=row["version_num"], compatible_from=row["compatible_from"])
 
 
-def scripts() -> Path:
+def migrations_folder() -> Path:
     """Return the folder of the migrations: inside the package in a wheel, else in the checkout."""
     packaged = PACKAGE / "_migrations"
     return packaged if packaged.is_dir() else PACKAGE.parents[1] / "migrations"
@@ -82,7 +82,9 @@ def scripts() -> Path:
 
 def head() -> str:
     """Return the revision that this release expects: the highest number of its migrations."""
-    names = [path.name for path in (scripts() / "versions").glob("[0-9][0-9][0-9][0-9]_*.py")]
+    names = [
+        path.name for path in (migrations_folder() / "versions").glob("[0-9][0-9][0-9][0-9]_*.py")
+    ]
     if not names:
         raise RuntimeError("there are no migrations")
     return max(names)[:4]

@@ -9,12 +9,12 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 
 from govid.bus.storage.connection_url import InvalidConnectionUrl, parse_url
-from govid.gateway.origins import ANY, normal_origin
+from govid.gateway.origins import ANY_ORIGIN, normalise_origin
 from govid.gateway.settings import Settings
 
 SECRET_BYTES = 32
 DISTINCT_BYTES = 8
-PUBLISHED = frozenset({b"my_super_secret_jwt_key", b"super-secret-key-for-dev"})
+PUBLISHED_SECRETS = frozenset({b"my_super_secret_jwt_key", b"super-secret-key-for-dev"})
 """Secrets that were published in the prototype's repository."""
 _RUN_SHARE = 0.75
 """A secret is guessable if this share of its bytes counts up or down."""
@@ -22,17 +22,17 @@ _RUN_SHARE = 0.75
 
 def unsafe_settings(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each setting that is not safe."""
-    yield from secret_faults(settings)
-    yield from public_url_faults(settings)
-    if ANY in settings.cors_origins:
+    yield from secret_problems(settings)
+    yield from public_url_problems(settings)
+    if ANY_ORIGIN in settings.cors_origins:
         yield "GOVID_CORS_ORIGINS allows any origin"
-    yield from unmatched_origins(settings)
+    yield from invalid_origin_problems(settings)
     yield from _trusted_networks(settings)
     yield from _rate_limits(settings)
     yield from _database_transport(settings)
 
 
-def secret_faults(settings: Settings) -> Iterator[str]:
+def secret_problems(settings: Settings) -> Iterator[str]:
     """Check the secrets that are in use; a secret that is not used is ignored.
 
     An encryption key that is set is always in use, whatever signs tokens: claimed facts and
@@ -42,7 +42,7 @@ def secret_faults(settings: Settings) -> Iterator[str]:
     for name, secret in in_use.items():
         if not secret:
             yield f"{name} is not set"
-        elif secret in PUBLISHED:
+        elif secret in PUBLISHED_SECRETS:
             yield f"{name} is a published value"
         elif len(secret) < SECRET_BYTES:
             yield f"{name} is shorter than {SECRET_BYTES} bytes"
@@ -81,7 +81,7 @@ def _secrets_in_use(settings: Settings) -> dict[str, bytes]:
     return in_use
 
 
-def public_url_faults(settings: Settings) -> Iterator[str]:
+def public_url_problems(settings: Settings) -> Iterator[str]:
     """Check the public URL, which is the issuer of tokens and the base of links in e-mails."""
     url = settings.public_url
     if not url.startswith("https://"):
@@ -105,10 +105,10 @@ def _has_host(url: str) -> bool:
         return False
 
 
-def unmatched_origins(settings: Settings) -> Iterator[str]:
+def invalid_origin_problems(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each origin that no browser would ever send."""
     for text in settings.cors_origins:
-        if text != ANY and normal_origin(text) is None:
+        if text != ANY_ORIGIN and normalise_origin(text) is None:
             yield (
                 f"GOVID_CORS_ORIGINS holds {text!r}, which no browser sends: an origin is a scheme "
                 "and a host, like https://app.example.org"

@@ -63,7 +63,7 @@ class _ViewerRouter(Router):
         return super().register(value)
 
 
-def router(public: str) -> Router:
+def build_viewer_router(public: str) -> Router:
     """Return the viewer's pages; *public* is the reason why they need no permission."""
     folder = _folder()
     files = [

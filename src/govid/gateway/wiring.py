@@ -10,54 +10,54 @@ from litestar.types import Scope
 from prometheus_client import CollectorRegistry
 
 from govid import hmrc, identity, nhs
-from govid.bus import Actor, Cause, Clock, Module, Principal, SystemClock
+from govid.bus import Actor, Clock, Module, OperationContext, Principal, SystemClock
 from govid.bus.contracts import AccessDecided, RequestReceived
 from govid.bus.runtime import Bus
 from govid.bus.upstream import UpstreamMetrics
-from govid.gateway.exchange import exchange_of
-from govid.gateway.guards import Gatekeeper
-from govid.gateway.health import Health
-from govid.gateway.rehearsal import Simulator
+from govid.gateway.exchange import get_request_info
+from govid.gateway.guards import AuthenticationGuard
+from govid.gateway.health import HealthProbe
+from govid.gateway.rehearsal import SimulatorControl
 from govid.gateway.settings import Settings
 
 
-class House(msgspec.Struct, frozen=True, kw_only=True):
+class Components(msgspec.Struct, frozen=True, kw_only=True):
     """The components of one process of govid, built but not started."""
 
     clock: Clock
     registry: CollectorRegistry
     bus: Bus
-    logs: "BusLogs"
+    logs: "DeferredLogTopics"
     modules: Sequence[Module]
-    people: identity.Identity
-    gatekeeper: Gatekeeper
-    health: Health
-    simulators: Mapping[str, Simulator]
+    identity_services: identity.Identity
+    authentication_guard: AuthenticationGuard
+    health: HealthProbe
+    simulators: Mapping[str, SimulatorControl]
     """The simulated departments of this process, by name."""
 
 
-class BusLogs:
+class DeferredLogTopics:
     """Publishes to the bus's log topics, which exist only after the bus has started."""
 
     def __init__(self, bus: Bus) -> None:
         """Forward all events to *bus*."""
         self._bus = bus
 
-    def activity(self, event: RequestReceived) -> None:
+    def publish_activity(self, event: RequestReceived) -> None:
         """Publish that a request was received or finished."""
-        self._bus.logs.activity(event)
+        self._bus.log_topics.publish_activity(event)
 
-    def access(self, event: AccessDecided) -> None:
+    def publish_access(self, event: AccessDecided) -> None:
         """Publish an access decision."""
-        self._bus.logs.access(event)
+        self._bus.log_topics.publish_access(event)
 
 
-def build(settings: Settings, clock: Clock | None = None) -> House:
+def assemble_components(settings: Settings, clock: Clock | None = None) -> Components:
     """Build all components for *settings*; nothing connects and nothing runs yet."""
     clock = clock or SystemClock()
     registry = CollectorRegistry()
     bus = Bus(settings.bus, clock, registry)
-    logs = BusLogs(bus)
+    logs = DeferredLogTopics(bus)
 
     identity_services = identity.build(
         settings.identity,
@@ -65,15 +65,15 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         bus.uow,
         clock,
         departments={
-            "nhs": nhs.Records(bus.database),
-            "hmrc": hmrc.Records(
+            "nhs": nhs.DataExportSource(bus.database),
+            "hmrc": hmrc.DataExportSource(
                 bus.database, settings.hmrc.sealing_key, *settings.hmrc.old_sealing_keys
             ),
         },
         registry=registry,
     )
     upstream_metrics = UpstreamMetrics(registry)
-    simulators: dict[str, Simulator] = {}
+    simulators: dict[str, SimulatorControl] = {}
     modules = (
         identity_services.module,
         nhs.build(
@@ -82,10 +82,10 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
             bus.uow,
             clock,
             upstream_metrics,
-            identity_services.facts,
-            bus.recovered,
+            identity_services.claimed_facts,
+            bus.on_recovered,
             partial(simulators.__setitem__, "nhs"),
-            identity_services.verified,
+            identity_services.verified_identifiers,
         ),
         hmrc.build(
             settings.hmrc,
@@ -93,27 +93,27 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
             bus.uow,
             clock,
             upstream_metrics,
-            identity_services.facts,
-            bus.recovered,
+            identity_services.claimed_facts,
+            bus.on_recovered,
             partial(simulators.__setitem__, "hmrc"),
         ),
     )
     for module in modules:
-        bus.add(module)
+        bus.add_module(module)
 
-    return House(
+    return Components(
         clock=clock,
         registry=registry,
         bus=bus,
         logs=logs,
         modules=modules,
-        people=identity_services,
-        gatekeeper=Gatekeeper(identity_services.authenticate, logs, clock),
-        health=Health(
+        identity_services=identity_services,
+        authentication_guard=AuthenticationGuard(identity_services.authenticate, logs, clock),
+        health=HealthProbe(
             bus.database,
             bus.health,
             clock,
-            handles=lambda: bus.rounds.is_ready,
+            is_handling_events=lambda: bus.dispatcher_health.is_ready,
             reports_durability=settings.allow_unsafe_database,
             departments={
                 name: state for module in modules for name, state in module.states.items()
@@ -123,33 +123,33 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     )
 
 
-def principal_of(scope: Scope) -> Principal:
+def get_principal(scope: Scope) -> Principal:
     """Return the caller, whom the guard has stored in *scope*."""
     principal: Principal = scope["user"]
     return principal
 
 
-def cause_of(scope: Scope) -> Cause:
+def get_operation_context(scope: Scope) -> OperationContext:
     """Return the operation context of everything that this request causes."""
-    info = exchange_of(scope)
+    info = get_request_info(scope)
     if info.user_id is None:
-        return Cause(
+        return OperationContext(
             correlation_id=info.correlation_id,
             traceparent=info.traceparent,
-            address=info.client_ip,
+            client_address=info.client_ip,
         )
-    return Cause(
+    return OperationContext(
         correlation_id=info.correlation_id,
         traceparent=info.traceparent,
         actor=Actor(kind="account", id=info.user_id),
-        witness=info.deferred_access_event,
-        address=info.client_ip,
+        deferred_event=info.deferred_access_event,
+        client_address=info.client_ip,
     )
 
 
-def dependencies() -> dict[str, Any]:
+def handler_dependencies() -> dict[str, Any]:
     """Return the dependencies that every handler can declare by name."""
     return {
-        "principal": Provide(principal_of, sync_to_thread=False),
-        "cause": Provide(cause_of, sync_to_thread=False),
+        "principal": Provide(get_principal, sync_to_thread=False),
+        "cause": Provide(get_operation_context, sync_to_thread=False),
     }

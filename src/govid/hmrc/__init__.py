@@ -8,32 +8,44 @@ from typing import TYPE_CHECKING
 from govid.bus.shared.lazy_imports import import_on_use
 
 if TYPE_CHECKING:
-    from govid.hmrc.export import Records
+    from govid.hmrc.export import DataExportSource
     from govid.hmrc.module import build
     from govid.hmrc.reencryption import encrypted_columns
-    from govid.hmrc.settings import PAGES, Contract, HmrcQuotas, HmrcSettings, Level
+    from govid.hmrc.settings import (
+        SIMULATOR_PAGES_PATH,
+        HmrcQuotas,
+        HmrcSettings,
+        IdentityAssurance,
+        MatchingContract,
+    )
     from govid.hmrc.simulator import SCOPE, HmrcSimulator
 else:
     __getattr__ = import_on_use(
         __name__,
         {
-            "export": ("Records",),
+            "export": ("DataExportSource",),
             "module": ("build",),
             "reencryption": ("encrypted_columns",),
-            "settings": ("PAGES", "Contract", "HmrcQuotas", "HmrcSettings", "Level"),
-            "simulator": ("SCOPE", "HmrcSimulator"),
+            "settings": (
+                "SIMULATOR_PAGES_PATH",
+                "MatchingContract",
+                "HmrcQuotas",
+                "HmrcSettings",
+                "IdentityAssurance",
+            ),
+            "simulator": ("LIABILITIES_SCOPE", "HmrcSimulator"),
         },
     )
 
 __all__ = [
-    "PAGES",
     "SCOPE",
-    "Contract",
+    "SIMULATOR_PAGES_PATH",
+    "DataExportSource",
     "HmrcQuotas",
     "HmrcSettings",
     "HmrcSimulator",
-    "Level",
-    "Records",
+    "IdentityAssurance",
+    "MatchingContract",
     "build",
     "encrypted_columns",
 ]

@@ -10,40 +10,53 @@ import secrets
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 
-from govid.bus import Cause, Outage, Principal, Quota, Quotas, UnitOfWork, rerun_on_conflict
+from govid.bus import (
+    OperationContext,
+    Outage,
+    Principal,
+    QuotaCounters,
+    QuotaRule,
+    UnitOfWork,
+    rerun_on_conflict,
+)
 from govid.bus.contracts import TaxConsentGranted, TaxConsentWithdrawn
 from govid.hmrc.errors import (
     AccountIsBlocked,
-    CodeRefused,
-    ConsentNotBegun,
-    HmrcIsAway,
-    TaxRecordsAreOff,
+    ConsentCodeRefused,
+    ConsentNotStarted,
+    HmrcUnavailable,
+    TaxRecordsDisabled,
 )
-from govid.hmrc.level import check_level
-from govid.hmrc.registry.taxes import CodeNotGood, ConsentDesk
-from govid.hmrc.repository import Accounts, ConsentRequests, Consents, Holding
+from govid.hmrc.level import require_assurance
+from govid.hmrc.registry.taxes import ConsentClient, InvalidConsentCode
+from govid.hmrc.repository import (
+    BlockedAccounts,
+    ConsentRepository,
+    ConsentRequestRepository,
+    ConsentTokens,
+)
 from govid.hmrc.schemas import ConsentBegunView, ConsentView, GrantConsent
-from govid.hmrc.settings import Level
+from govid.hmrc.settings import IdentityAssurance
 
 STATE_BYTES = 32
 VERIFIER_BYTES = 32
 HOUR_SECONDS = 3600
 
 
-class TaxConsent:
+class TaxConsentService:
     """Starts, grants, shows and withdraws a citizen's consent to tax records."""
 
     def __init__(
         self,
         uow: UnitOfWork,
-        client: ConsentDesk | None,
-        accounts: Accounts,
-        requests: ConsentRequests,
-        consents: Consents,
-        quotas: Quotas,
+        client: ConsentClient | None,
+        accounts: BlockedAccounts,
+        requests: ConsentRequestRepository,
+        consents: ConsentRepository,
+        quotas: QuotaCounters,
         *,
-        min_level: Level,
-        most_per_hour: int,
+        required_assurance: IdentityAssurance,
+        max_per_hour: int,
     ) -> None:
         """Send citizens to *client*; None means that HMRC is not connected.
 
@@ -56,11 +69,11 @@ class TaxConsent:
         self._requests = requests
         self._consents = consents
         self._quotas = quotas
-        self._min_level = min_level
-        self._max_per_hour = most_per_hour
+        self._required_assurance = required_assurance
+        self._max_per_hour = max_per_hour
 
     @rerun_on_conflict
-    async def begin(self, principal: Principal, cause: Cause) -> ConsentBegunView:
+    async def start(self, principal: Principal, cause: OperationContext) -> ConsentBegunView:
         """Start a consent and return the address at which the citizen gives it.
 
         A consent that was started before can no longer be completed.
@@ -69,27 +82,30 @@ class TaxConsent:
             GovidError: HMRC is not connected, the account may not consent, or its quota is reached.
         """
         client = self._require_client()
-        check_level(principal, self._min_level)
+        require_assurance(principal, self._required_assurance)
         state = secrets.token_urlsafe(STATE_BYTES)
         verifier = secrets.token_urlsafe(VERIFIER_BYTES)
         async with self._uow.begin(cause) as tx:
-            if await self._accounts.lock(tx, principal.account_id):
+            if await self._accounts.lock_and_check(tx, principal.account_id):
                 raise AccountIsBlocked
-            await self._quotas.spend(
+            await self._quotas.consume_or_raise(
                 tx,
-                Quota(
+                QuotaRule(
                     kind="consents",
                     bucket=str(principal.account_id),
-                    most=self._max_per_hour,
+                    limit=self._max_per_hour,
                     seconds=HOUR_SECONDS,
                 ),
             )
-            expires_at = await self._requests.begin(tx, principal.account_id, state, verifier)
+            expires_at = await self._requests.store(tx, principal.account_id, state, verifier)
         return ConsentBegunView(
-            authorisation_url=client.page(state, _challenge(verifier)), expires_at=expires_at
+            authorisation_url=client.authorisation_url(state, _challenge(verifier)),
+            expires_at=expires_at,
         )
 
-    async def grant(self, grant: GrantConsent, principal: Principal, cause: Cause) -> ConsentView:
+    async def grant(
+        self, grant: GrantConsent, principal: Principal, cause: OperationContext
+    ) -> ConsentView:
         """Exchange the code that the browser returned for tokens, and store them.
 
         The state is consumed first, whatever the result, so that it cannot be used to try several
@@ -99,35 +115,35 @@ class TaxConsent:
             GovidError: this account has not started it, or HMRC refuses the code or is unavailable.
         """
         client = self._require_client()
-        check_level(principal, self._min_level)
+        require_assurance(principal, self._required_assurance)
         account_id = principal.account_id
         async with self._uow.begin(cause) as tx:
-            verifier = await self._requests.take(tx, account_id, grant.state)
+            verifier = await self._requests.consume(tx, account_id, grant.state)
         if verifier is None:
-            raise ConsentNotBegun
+            raise ConsentNotStarted
         try:
             granted = await client.redeem(grant.code, verifier, cause.correlation_id)
-        except CodeNotGood as error:
-            raise CodeRefused from error
+        except InvalidConsentCode as error:
+            raise ConsentCodeRefused from error
         except Outage as outage:
-            raise HmrcIsAway from outage
-        tokens = Holding(
+            raise HmrcUnavailable from outage
+        tokens = ConsentTokens(
             utr=grant.reference,
             access_token=granted.access_token,
             refresh_token=granted.refresh_token,
         )
         async with self._uow.begin(cause) as tx:
-            if await self._accounts.lock(tx, account_id):
+            if await self._accounts.lock_and_check(tx, account_id):
                 raise AccountIsBlocked
-            if not await self._requests.settle(tx, account_id, grant.state):
-                raise ConsentNotBegun
-            await self._consents.grant(tx, account_id, tokens, granted.life_seconds)
+            if not await self._requests.complete(tx, account_id, grant.state):
+                raise ConsentNotStarted
+            await self._consents.store(tx, account_id, tokens, granted.life_seconds)
             tx.emit(TaxConsentGranted(account_id=account_id, timestamp=tx.now))
-        return await self.status(principal)
+        return await self.get_status(principal)
 
-    async def status(self, principal: Principal) -> ConsentView:
+    async def get_status(self, principal: Principal) -> ConsentView:
         """Return the status of the principal's consent."""
-        dates = await self._consents.dates(principal.account_id)
+        dates = await self._consents.get_dates(principal.account_id)
         if dates is None:
             return ConsentView(status="none")
         return ConsentView(
@@ -138,15 +154,15 @@ class TaxConsent:
         )
 
     @rerun_on_conflict
-    async def withdraw(self, principal: Principal, cause: Cause) -> None:
+    async def withdraw(self, principal: Principal, cause: OperationContext) -> None:
         """Delete the consent. At HMRC it stays valid until it ends or the citizen ends it there."""
         async with self._uow.begin(cause) as tx:
-            if await self._consents.forget(tx, principal.account_id):
+            if await self._consents.delete(tx, principal.account_id):
                 tx.emit(TaxConsentWithdrawn(account_id=principal.account_id, timestamp=tx.now))
 
-    def _require_client(self) -> ConsentDesk:
+    def _require_client(self) -> ConsentClient:
         if self._client is None:
-            raise TaxRecordsAreOff
+            raise TaxRecordsDisabled
         return self._client
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 
-from govid.bus import Actor, Cause, UnitOfWork, uuid7
+from govid.bus import Actor, OperationContext, UnitOfWork, uuid7
 from govid.bus.contracts import DeathNotified, IdentifierType
 
 
-class SimulatedDeath:
+class SimulatedDeathNotices:
     """Publishes one death notice, some time after the server is ready.
 
     It takes the path of a real one: through the outbox, on the same topic, to the same handlers.
@@ -21,7 +21,9 @@ class SimulatedDeath:
     async def run(self) -> None:
         """Wait, publish the notice, and end."""
         await asyncio.sleep(self._delay_seconds)
-        cause = Cause(correlation_id=str(uuid7()), actor=Actor(kind="module", id="hmrc.deaths"))
+        cause = OperationContext(
+            correlation_id=str(uuid7()), actor=Actor(kind="module", id="hmrc.deaths")
+        )
         async with self._uow.begin(cause) as tx:
             tx.emit(
                 DeathNotified(

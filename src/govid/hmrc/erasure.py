@@ -2,13 +2,13 @@
 
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import AccountClosed
-from govid.hmrc.repository import FiledRecords
+from govid.hmrc.repository import TaxRecordRepository
 
 
-class Erasure:
+class DataErasure:
     """Erases the tax records that were filed by the owner of a closed account."""
 
-    def __init__(self, tax_records: FiledRecords) -> None:
+    def __init__(self, tax_records: TaxRecordRepository) -> None:
         """Erase from *tax_records*."""
         self._tax_records = tax_records
 
@@ -22,4 +22,4 @@ class Erasure:
         outcome: None,  # noqa: ARG002 - of the handler protocol
     ) -> None:
         """Erase the account's records in the handler's transaction."""
-        await self._tax_records.erase(tx, delivery.event.account_id)
+        await self._tax_records.delete_all(tx, delivery.event.account_id)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from litestar.openapi.spec import Example
 
-from govid.hmrc.money import NO_DATA, write
+from govid.hmrc.money import NO_DATA, format_amount
 from govid.hmrc.schemas import (
     BalanceView,
     BenefitsView,
@@ -37,7 +37,7 @@ _TAX_RECORD = TaxRecordView(
     name="Ida Newton",
     tax_number="1000057161",
     tax_year="2022-2023",
-    tax_amount=write(Decimal("1250.50")),
+    tax_amount=format_amount(Decimal("1250.50")),
 )
 
 TAX_RECORD_REQUESTS = [Example(id="tax-record", summary="A tax record", value=FILE_TAX_RECORD)]
@@ -67,42 +67,44 @@ _SUMMARY = TaxSummaryView(
             employer_paye_reference="123/AB456",
             employer_name="Acme Ltd",
             off_payroll_work=False,
-            pay_from_employment=write(Decimal("22520.65")),
-            tax_taken_off_pay=write(Decimal("1990.10")),
+            pay_from_employment=format_amount(Decimal("22520.65")),
+            tax_taken_off_pay=format_amount(Decimal("1990.10")),
         )
     ],
     pensions=PensionsView(
         received=BenefitsView(
-            other_pensions_and_retirement_annuities=write(Decimal("1252.75")),
-            incapacity_benefit=write(Decimal("0.00")),
+            other_pensions_and_retirement_annuities=format_amount(Decimal("1252.75")),
+            incapacity_benefit=format_amount(Decimal("0.00")),
             jobseekers_allowance=NO_DATA,
             seiss_net_paid=NO_DATA,
         )
     ),
-    refunds=RefundsView(tax_refunded_or_set_off=write(Decimal("0.00"))),
+    refunds=RefundsView(tax_refunded_or_set_off=format_amount(Decimal("0.00"))),
 )
 _ACCOUNT = TaxAccountView(
     balance=BalanceView(
-        total_overdue=write(Decimal(500)),
-        total_payable=write(Decimal(500)),
-        total_pending=write(Decimal(1500)),
-        total=write(Decimal(2500)),
-        credit_available=write(Decimal(0)),
+        total_overdue=format_amount(Decimal(500)),
+        total_payable=format_amount(Decimal(500)),
+        total_pending=format_amount(Decimal(1500)),
+        total=format_amount(Decimal(2500)),
+        credit_available=format_amount(Decimal(0)),
         earliest_payable_due_date=date(2026, 1, 31),
     ),
     charges=[
         ChargeView(
             charge_id="AB1234567",
             charge_type="ITSA",
-            amount=write(Decimal(1250)),
-            outstanding=write(Decimal(500)),
+            amount=format_amount(Decimal(1250)),
+            outstanding=format_amount(Decimal(500)),
             tax_year="2024-25",
             due_date=date(2026, 1, 31),
         )
     ],
-    refunds=[PaidBackView(amount=write(Decimal("355.25")), requested=NO_DATA)],
+    refunds=[PaidBackView(amount=format_amount(Decimal("355.25")), requested=NO_DATA)],
     payments=[
-        PaymentView(amount=write(Decimal(500)), reference="PAY123456", paid_on=date(2025, 4, 11))
+        PaymentView(
+            amount=format_amount(Decimal(500)), reference="PAY123456", paid_on=date(2025, 4, 11)
+        )
     ],
 )
 

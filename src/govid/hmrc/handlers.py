@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from govid.bus import Consumer
+from govid.bus import Subscriber
 from govid.bus.contracts import (
     AccountBlocked,
     AccountClosed,
@@ -10,27 +10,27 @@ from govid.bus.contracts import (
     IdentifierType,
     VerificationRequested,
 )
-from govid.hmrc.erasure import Erasure
-from govid.hmrc.verification import Verification
-from govid.hmrc.withdrawal import Withdrawal
+from govid.hmrc.erasure import DataErasure
+from govid.hmrc.verification import VerificationHandler
+from govid.hmrc.withdrawal import AccountStatusHandler
 
-VERIFICATION = "hmrc.verification"
+VERIFICATION_SUBSCRIBER = "hmrc.verification"
 """The subscriber whose deliveries wait while HMRC is unavailable."""
 
 
-def consumers(
-    verification: Verification, erasure: Erasure, withdrawal: Withdrawal
-) -> Sequence[Consumer]:
+def build_subscribers(
+    verification: VerificationHandler, erasure: DataErasure, withdrawal: AccountStatusHandler
+) -> Sequence[Subscriber]:
     """Return the module's subscribers. Their names are stored, and never change (I10)."""
     return (
-        Consumer(
-            name=VERIFICATION,
+        Subscriber(
+            name=VERIFICATION_SUBSCRIBER,
             handles=(VerificationRequested,),
-            wants=lambda event: event.identifier_type is IdentifierType.NIN,
+            predicate=lambda event: event.identifier_type is IdentifierType.NIN,
             handler=verification,
         ),
-        Consumer(name="hmrc.erasure", handles=(AccountClosed,), handler=erasure),
-        Consumer(
+        Subscriber(name="hmrc.erasure", handles=(AccountClosed,), handler=erasure),
+        Subscriber(
             name="hmrc.consents",
             handles=(AccountBlocked, AccountClosed, AccountRestored),
             handler=withdrawal,

@@ -2,10 +2,10 @@
 
 from govid.bus import Principal
 from govid.hmrc.errors import StepUpRequired
-from govid.hmrc.settings import Level
+from govid.hmrc.settings import IdentityAssurance
 
 
-def check_level(principal: Principal, least: Level) -> None:
+def require_assurance(principal: Principal, least: IdentityAssurance) -> None:
     """Check that *principal* has the identity assurance *least*. P0, P1 and P2 sort as text.
 
     Raises:

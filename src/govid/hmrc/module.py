@@ -3,27 +3,32 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
-from govid.bus import Clock, Database, Module, QuotaCleanup, Quotas, UnitOfWork
+from govid.bus import Clock, Database, Module, QuotaCleanup, QuotaCounters, UnitOfWork
 from govid.bus.contracts import IdentifierType
-from govid.bus.contracts.facts import FactsOfAccounts
+from govid.bus.contracts.facts import ClaimedFactsSource
 from govid.bus.shared.identifiers import normalise_identifier
 from govid.bus.upstream import UpstreamMetrics
-from govid.hmrc.consents import TaxConsent
+from govid.hmrc.consents import TaxConsentService
 from govid.hmrc.controllers import router, simulated_pages
-from govid.hmrc.deaths import SimulatedDeath
-from govid.hmrc.erasure import Erasure
-from govid.hmrc.handlers import VERIFICATION, consumers
-from govid.hmrc.housekeeping import Housekeeping
-from govid.hmrc.openers import Openers
-from govid.hmrc.ports import open_ports
-from govid.hmrc.repository import Accounts, ConsentRequests, Consents, FiledRecords
+from govid.hmrc.deaths import SimulatedDeathNotices
+from govid.hmrc.erasure import DataErasure
+from govid.hmrc.handlers import VERIFICATION_SUBSCRIBER, build_subscribers
+from govid.hmrc.housekeeping import ConsentRequestCleanup
+from govid.hmrc.openers import ConsentTokenProvider
+from govid.hmrc.ports import build_clients
+from govid.hmrc.repository import (
+    BlockedAccounts,
+    ConsentRepository,
+    ConsentRequestRepository,
+    TaxRecordRepository,
+)
 from govid.hmrc.seal import Seal
-from govid.hmrc.settings import PAGES, HmrcSettings
+from govid.hmrc.settings import SIMULATOR_PAGES_PATH, HmrcSettings
 from govid.hmrc.simulator import HmrcSimulator
-from govid.hmrc.tax_reading import TaxReading
-from govid.hmrc.tax_records import TaxFiling
-from govid.hmrc.verification import Verification
-from govid.hmrc.withdrawal import Withdrawal
+from govid.hmrc.tax_reading import TaxRecordReader
+from govid.hmrc.tax_records import TaxRecordFiling
+from govid.hmrc.verification import VerificationHandler
+from govid.hmrc.withdrawal import AccountStatusHandler
 
 
 def build(
@@ -32,9 +37,9 @@ def build(
     uow: UnitOfWork,
     clock: Clock,
     metrics: UpstreamMetrics | None = None,
-    facts: FactsOfAccounts | None = None,
-    recovered: Callable[[Collection[str], bool], None] | None = None,
-    rehearse: Callable[[HmrcSimulator], None] | None = None,
+    facts: ClaimedFactsSource | None = None,
+    on_recovered: Callable[[Collection[str], bool], None] | None = None,
+    configure_simulator: Callable[[HmrcSimulator], None] | None = None,
 ) -> Module:
     """Build the module: routes below `/api/hmrc`, subscribers, and the simulated death notice.
 
@@ -49,41 +54,47 @@ def build(
     # A single statement needs no BEGIN and COMMIT around it.
     autocommit = database.requests.execution_options(isolation_level="AUTOCOMMIT")
     seal = Seal(settings.sealing_key, *settings.old_sealing_keys)
-    accounts, filed, consents = Accounts(), FiledRecords(autocommit), Consents(autocommit, seal)
-    requests = ConsentRequests(autocommit, seal)
-    clients = open_ports(settings, clock, metrics)
-    if recovered is not None:
-        clients.on_recovery(partial(recovered, (VERIFICATION,)))
-    if rehearse is not None and clients.simulator is not None:
-        rehearse(clients.simulator)
+    accounts, filed, consents = (
+        BlockedAccounts(),
+        TaxRecordRepository(autocommit),
+        ConsentRepository(autocommit, seal),
+    )
+    requests = ConsentRequestRepository(autocommit, seal)
+    clients = build_clients(settings, clock, metrics)
+    if on_recovered is not None:
+        clients.on_recovery(partial(on_recovered, (VERIFICATION_SUBSCRIBER,)))
+    if configure_simulator is not None and clients.simulator is not None:
+        configure_simulator(clients.simulator)
     if clients.consent is not None and not settings.sealing_key:
         raise ValueError("tax records need GOVID_KEY_ENCRYPTION_KEY or GOVID_PSEUDONYM_KEY")
     assurance = settings.tax_min_level
-    quotas = Quotas("hmrc.quota")
-    consent = TaxConsent(
+    quotas = QuotaCounters("hmrc.quota")
+    consent = TaxConsentService(
         uow,
         clients.consent,
         accounts,
         requests,
         consents,
         quotas,
-        min_level=assurance,
-        most_per_hour=settings.quotas.consents_per_hour,
+        required_assurance=assurance,
+        max_per_hour=settings.quotas.consents_per_hour,
     )
-    filing = TaxFiling(uow, accounts, filed, most=settings.quotas.tax_records)
-    token_provider = Openers(uow, clients.consent, consents) if clients.consent else None
-    reading = TaxReading(clients.tax_records, token_provider, min_level=assurance)
-    pages = (simulated_pages(PAGES, clients.pages),) if clients.pages else ()
+    filing = TaxRecordFiling(uow, accounts, filed, max_records=settings.quotas.tax_records)
+    token_provider = (
+        ConsentTokenProvider(uow, clients.consent, consents) if clients.consent else None
+    )
+    reading = TaxRecordReader(clients.tax_records, token_provider, required_assurance=assurance)
+    pages = (simulated_pages(SIMULATOR_PAGES_PATH, clients.pages),) if clients.pages else ()
     return Module(
         name="hmrc",
         routes=(router(filing, consent, reading), *pages),
-        consumers=consumers(
-            Verification(clients.verifier, facts),
-            Erasure(filed),
-            Withdrawal(accounts, consents),
+        subscribers=build_subscribers(
+            VerificationHandler(clients.verifier, facts),
+            DataErasure(filed),
+            AccountStatusHandler(accounts, consents),
         ),
         tasks=(
-            Housekeeping(requests).run,
+            ConsentRequestCleanup(requests).run,
             QuotaCleanup(uow, quotas, "hmrc").run,
             *_tasks(settings, uow),
         ),
@@ -100,4 +111,4 @@ def _tasks(settings: HmrcSettings, uow: UnitOfWork) -> Sequence[Callable[[], Awa
         IdentifierType.NIN, settings.simulate_death_nino, prototype_form=False
     )
     delay_seconds = settings.simulate_death_delay_seconds
-    return (SimulatedDeath(uow, nino=nino, delay_seconds=delay_seconds).run,)
+    return (SimulatedDeathNotices(uow, nino=nino, delay_seconds=delay_seconds).run,)

@@ -12,7 +12,7 @@ NO_DATA = Raw(b"null")
 """No amount is known, which is not zero."""
 
 
-def read(raw: Raw) -> Decimal:
+def parse_amount(raw: Raw) -> Decimal:
     """Parse the amount in pounds in *raw*, a JSON number or a decimal string.
 
     Raises:
@@ -30,6 +30,6 @@ def read(raw: Raw) -> Decimal:
     return amount
 
 
-def write(amount: Decimal) -> Raw:
+def format_amount(amount: Decimal) -> Raw:
     """Return *amount* as a JSON number with two decimals."""
     return Raw(f"{amount:.2f}".encode())

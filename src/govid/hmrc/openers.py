@@ -11,11 +11,11 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus import Cause, Outage, UnitOfWork
+from govid.bus import OperationContext, Outage, UnitOfWork
 from govid.bus.contracts import TaxConsentGranted, TaxConsentLapsed
-from govid.hmrc.errors import ConsentHasLapsed, ConsentNeeded, HmrcIsAway
-from govid.hmrc.registry.taxes import ConsentDesk, ReconsentRequired
-from govid.hmrc.repository import Consents, Holding
+from govid.hmrc.errors import ConsentExpired, ConsentNeeded, HmrcUnavailable
+from govid.hmrc.registry.taxes import ConsentClient, ReconsentRequired
+from govid.hmrc.repository import ConsentRepository, ConsentTokens
 
 WAIT_SECONDS = 12.0
 """How long to wait for another task's renewal: a call to HMRC takes ten seconds at most."""
@@ -27,10 +27,10 @@ A call to HMRC may take longer than shutdown may; then that citizen has to conse
 """
 
 
-class Opener(msgspec.Struct, frozen=True, kw_only=True):
+class ActiveConsentTokens(msgspec.Struct, frozen=True, kw_only=True):
     """The current consent tokens, and the generation of the exchange that issued them."""
 
-    holding: Holding
+    tokens: ConsentTokens
     generation: int
 
     def __repr__(self) -> str:
@@ -38,17 +38,19 @@ class Opener(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class Openers:
+class ConsentTokenProvider:
     """Provides the consent tokens of an account, renewed when necessary."""
 
-    def __init__(self, uow: UnitOfWork, client: ConsentDesk, consents: Consents) -> None:
+    def __init__(self, uow: UnitOfWork, client: ConsentClient, consents: ConsentRepository) -> None:
         """Renew tokens with *client*; store them in *consents*."""
         self._uow = uow
         self._client = client
         self._consents = consents
         self._renewals: set[asyncio.Task[None]] = set()
 
-    async def of(self, account_id: UUID, cause: Cause, refused: int | None = None) -> Opener:
+    async def get(
+        self, account_id: UUID, cause: OperationContext, refused_generation: int | None = None
+    ) -> ActiveConsentTokens:
         """Return consent tokens, renewed if they expire soon or are of *refused_generation*.
 
         Raises:
@@ -61,22 +63,22 @@ class Openers:
             stored = await self._consents.find(account_id)
             if stored is None:
                 raise ConsentNeeded
-            if stored.holding is None:
-                raise ConsentHasLapsed
-            if stored.is_fresh and stored.generation != refused:
-                return Opener(holding=stored.holding, generation=stored.generation)
-            if await self._consents.claim(account_id, stored.generation):
+            if stored.tokens is None:
+                raise ConsentExpired
+            if stored.is_fresh and stored.generation != refused_generation:
+                return ActiveConsentTokens(tokens=stored.tokens, generation=stored.generation)
+            if await self._consents.claim_renewal(account_id, stored.generation):
                 await self._run_to_completion(
-                    self._renew(account_id, stored.generation, stored.holding, cause)
+                    self._renew(account_id, stored.generation, stored.tokens, cause)
                 )
             else:
                 await asyncio.sleep(POLL_SECONDS)
-        raise HmrcIsAway
+        raise HmrcUnavailable
 
-    async def lapse(self, account_id: UUID, generation: int, cause: Cause) -> None:
+    async def expire(self, account_id: UUID, generation: int, cause: OperationContext) -> None:
         """Delete the tokens of a consent that has ended."""
         async with self._uow.begin(cause) as tx:
-            if await self._consents.lapse(tx, account_id, generation):
+            if await self._consents.mark_lapsed(tx, account_id, generation):
                 tx.emit(TaxConsentLapsed(account_id=account_id, timestamp=tx.now))
 
     async def close(self) -> None:
@@ -108,16 +110,16 @@ class Openers:
             renewal.exception()
 
     async def _renew(
-        self, account_id: UUID, generation: int, tokens: Holding, cause: Cause
+        self, account_id: UUID, generation: int, tokens: ConsentTokens, cause: OperationContext
     ) -> None:
         try:
             granted = await self._client.renew(tokens.refresh_token, cause.correlation_id)
         except ReconsentRequired:
-            await self.lapse(account_id, generation, cause)
+            await self.expire(account_id, generation, cause)
             return
         except Outage as outage:
-            await self._consents.release(account_id, generation)
-            raise HmrcIsAway from outage
+            await self._consents.release_renewal(account_id, generation)
+            raise HmrcUnavailable from outage
         renewed = msgspec.structs.replace(
             tokens, access_token=granted.access_token, refresh_token=granted.refresh_token
         )
@@ -127,14 +129,14 @@ class Openers:
         self,
         account_id: UUID,
         generation: int,
-        tokens: Holding,
+        tokens: ConsentTokens,
         life_seconds: float,
-        cause: Cause,
+        cause: OperationContext,
     ) -> None:
         """Store renewed tokens; a consent marked as lapsed in the meantime is granted again."""
         renewal = (account_id, generation, tokens, life_seconds)
         async with self._uow.begin(cause) as tx:
-            if await self._consents.renewed(tx, *renewal):
+            if await self._consents.store_renewed(tx, *renewal):
                 return
-            if await self._consents.renewed(tx, *renewal, lapsed=True):
+            if await self._consents.store_renewed(tx, *renewal, is_lapsed=True):
                 tx.emit(TaxConsentGranted(account_id=account_id, timestamp=tx.now))

@@ -6,33 +6,39 @@ from typing import Any
 import msgspec
 
 from govid.bus import Clock
-from govid.bus.upstream import Department, Limiter, UpstreamMetrics, in_process, paced
-from govid.hmrc.registry.connection import (
-    FOR_VERIFICATION,
-    PER_SECOND,
-    consent_desk,
-    tax_records,
-    verifier,
+from govid.bus.upstream import (
+    Department,
+    RequestLimiter,
+    UpstreamMetrics,
+    in_process_transport,
+    rate_limited,
 )
-from govid.hmrc.registry.local import ByFormWithoutFacts, LocalNinoVerifier
-from govid.hmrc.registry.oauth import Credentials
+from govid.hmrc.registry.connection import (
+    REQUESTS_PER_SECOND,
+    RESERVED_FOR_VERIFICATION,
+    build_consent_client,
+    build_tax_record_client,
+    build_verifier,
+)
+from govid.hmrc.registry.local import FormatOnlyVerifier, LocalNinoVerifier
+from govid.hmrc.registry.oauth import ClientCredentials
 from govid.hmrc.registry.off import OffNinoVerifier
 from govid.hmrc.registry.protocol import NinoVerifier
-from govid.hmrc.registry.taxes import ConsentDesk, TaxRecords
-from govid.hmrc.settings import HmrcSettings, Kind
+from govid.hmrc.registry.taxes import ConsentClient, TaxRecordClient
+from govid.hmrc.settings import ClientKind, HmrcSettings
 from govid.hmrc.simulator import BASE_URL, SCOPE, HmrcSimulator
 
-VERIFICATION = "hmrc"
-TAXES = "hmrc-taxes"
+VERIFICATION_DEPARTMENT = "hmrc"
+TAXES_DEPARTMENT = "hmrc-taxes"
 """Tax records have their own connections and circuit breakers, apart from verification."""
 
 
-class Ports(msgspec.Struct, frozen=True, kw_only=True):
+class Clients(msgspec.Struct, frozen=True, kw_only=True):
     """The clients of HMRC. `states` give the state of each for `/health`."""
 
     verifier: NinoVerifier
-    consent: ConsentDesk | None = None
-    tax_records: TaxRecords | None = None
+    consent: ConsentClient | None = None
+    tax_records: TaxRecordClient | None = None
     """`consent` and `tax_records` are set together, or neither is."""
     states: dict[str, Callable[[], str]]
     stops: Sequence[Callable[[], Awaitable[None]]] = ()
@@ -49,7 +55,7 @@ class _ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     department: Department
     base_url: str
-    credentials: Credentials
+    credentials: ClientCredentials
     is_simulated: bool
 
     @property
@@ -71,21 +77,23 @@ class _ClientFactory:
         kinds = (settings.registry, settings.tax_records)
         self.simulator = _simulator(settings, clock) if "simulator" in kinds else None
         # HMRC limits the calls of an application over all of its APIs.
-        self.limiter: Limiter | None = None if settings.are_limits_lifted else paced(PER_SECOND)
+        self.limiter: RequestLimiter | None = (
+            None if settings.are_limits_lifted else rate_limited(REQUESTS_PER_SECOND)
+        )
         # Citizens start consents and read taxes at will, so verification has a reserve.
         self.low_priority_limiter = (
-            self.limiter.reserving(FOR_VERIFICATION) if self.limiter else None
+            self.limiter.with_reserve(RESERVED_FOR_VERIFICATION) if self.limiter else None
         )
 
-    def configure(self, name: str, kind: Kind) -> _ClientConfig | None:
+    def configure(self, name: str, kind: ClientKind) -> _ClientConfig | None:
         """Return the configuration of *name* as *kind*, or None if it is off."""
         settings, simulator = self._settings, self.simulator
         if kind == "simulator" and simulator is not None:
-            transport = in_process(simulator.application)
+            transport = in_process_transport(simulator.application)
             return _ClientConfig(
                 department=Department(name, metrics=self._metrics, transport=transport),
                 base_url=BASE_URL,
-                credentials=Credentials(
+                credentials=ClientCredentials(
                     client_id=simulator.client_id,
                     client_secret=lambda: simulator.client_secret,
                     scope=SCOPE,
@@ -97,7 +105,7 @@ class _ClientFactory:
             return _ClientConfig(
                 department=Department(name, metrics=self._metrics, refuse_simulators=refuse),
                 base_url=settings.base_url,
-                credentials=Credentials(
+                credentials=ClientCredentials(
                     client_id=settings.client_id,
                     client_secret=lambda: settings.client_secret,
                     scope=settings.scope,
@@ -107,7 +115,7 @@ class _ClientFactory:
         return None
 
 
-def open_ports(settings: HmrcSettings, clock: Clock, metrics: UpstreamMetrics | None) -> Ports:
+def build_clients(settings: HmrcSettings, clock: Clock, metrics: UpstreamMetrics | None) -> Clients:
     """Build the clients that *settings* ask for.
 
     Raises:
@@ -115,10 +123,10 @@ def open_ports(settings: HmrcSettings, clock: Clock, metrics: UpstreamMetrics | 
         RuntimeError: *settings* ask for a simulator where none is allowed.
     """
     factory = _ClientFactory(settings, clock, metrics)
-    verification = factory.configure(VERIFICATION, settings.registry)
-    taxes = factory.configure(TAXES, settings.tax_records)
-    configs = {VERIFICATION: verification, TAXES: taxes}
-    ports = Ports(
+    verification = factory.configure(VERIFICATION_DEPARTMENT, settings.registry)
+    taxes = factory.configure(TAXES_DEPARTMENT, settings.tax_records)
+    configs = {VERIFICATION_DEPARTMENT: verification, TAXES_DEPARTMENT: taxes}
+    ports = Clients(
         verifier=_verifier(verification, settings, factory.limiter),
         states={name: _state(config) for name, config in configs.items()},
         stops=tuple(config.department.close for config in configs.values() if config),
@@ -129,7 +137,7 @@ def open_ports(settings: HmrcSettings, clock: Clock, metrics: UpstreamMetrics | 
         return ports
     return msgspec.structs.replace(
         ports,
-        consent=consent_desk(
+        consent=build_consent_client(
             taxes.department,
             taxes.base_url,
             taxes.credentials,
@@ -137,7 +145,7 @@ def open_ports(settings: HmrcSettings, clock: Clock, metrics: UpstreamMetrics | 
             redirect_uri=settings.redirect_uri,
             limiter=factory.low_priority_limiter,
         ),
-        tax_records=tax_records(
+        tax_records=build_tax_record_client(
             taxes.department, taxes.base_url, limiter=factory.low_priority_limiter
         ),
         pages=factory.simulator.pages() if factory.simulator and taxes.is_simulated else (),
@@ -145,11 +153,11 @@ def open_ports(settings: HmrcSettings, clock: Clock, metrics: UpstreamMetrics | 
 
 
 def _verifier(
-    config: _ClientConfig | None, settings: HmrcSettings, limiter: Limiter | None
+    config: _ClientConfig | None, settings: HmrcSettings, limiter: RequestLimiter | None
 ) -> NinoVerifier:
     if config is None:
         return OffNinoVerifier()
-    asked = verifier(
+    asked = build_verifier(
         config.department,
         config.base_url,
         config.credentials,
@@ -157,7 +165,7 @@ def _verifier(
         pdv_path=settings.pdv_path,
         limiter=limiter,
     )
-    return ByFormWithoutFacts(asked, LocalNinoVerifier()) if config.is_simulated else asked
+    return FormatOnlyVerifier(asked, LocalNinoVerifier()) if config.is_simulated else asked
 
 
 def _simulator(settings: HmrcSettings, clock: Clock) -> HmrcSimulator:

@@ -1,8 +1,8 @@
 """Lists the encrypted columns of the HMRC module, for `govid keys reencrypt`."""
 
 from govid.bus.shared.crypto import EncryptedColumn
-from govid.hmrc.repository.consent_requests import PROOF
-from govid.hmrc.repository.consents import HOLDING
+from govid.hmrc.repository.consent_requests import VERIFIER_PURPOSE
+from govid.hmrc.repository.consents import TOKENS_PURPOSE
 from govid.hmrc.seal import Seal
 from govid.hmrc.settings import HmrcSettings
 
@@ -17,7 +17,7 @@ def encrypted_columns(settings: HmrcSettings) -> tuple[EncryptedColumn, ...]:
             value="sealed",
             condition="sealed IS NOT NULL",
             cipher=cipher,
-            context=lambda account_id: HOLDING + bytes(account_id.bytes),
+            context=lambda account_id: TOKENS_PURPOSE + bytes(account_id.bytes),
         ),
         EncryptedColumn(
             table="hmrc.consent_request",
@@ -25,6 +25,6 @@ def encrypted_columns(settings: HmrcSettings) -> tuple[EncryptedColumn, ...]:
             value="sealed_proof",
             condition="true",
             cipher=cipher,
-            context=lambda account_id: PROOF + bytes(account_id.bytes),
+            context=lambda account_id: VERIFIER_PURPOSE + bytes(account_id.bytes),
         ),
     )

@@ -9,15 +9,15 @@ from uuid import UUID
 from msgspec import Meta, Raw, Struct, field
 from msgspec.structs import force_setattr
 
-from govid.bus import Invalid, Personal
+from govid.bus import InvalidRequest, Personal
 from govid.bus.shared.identifiers import normalise_utr
 from govid.bus.shared.plain_text import is_plain_line, neutralise
-from govid.hmrc.money import read
+from govid.hmrc.money import parse_amount
 from govid.hmrc.tax_year import TaxYear
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Line = Annotated[str, Meta(min_length=1, max_length=100)]
-Brought = Annotated[str, Meta(min_length=1, max_length=512, pattern="^[ -~]+$")]
+BrowserValue = Annotated[str, Meta(min_length=1, max_length=512, pattern="^[ -~]+$")]
 """An opaque value that a browser returns from HMRC: printable ASCII (RFC 6749, appendix A)."""
 AmountIn = Annotated[
     Raw,
@@ -73,8 +73,8 @@ class FileTaxRecord(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Refuse control characters, and an invalid reference, year or amount."""
         _checked("name", "control_character", _one_line, self.name)
         _checked("taxNumber", "utr_format", normalise_utr, self.tax_number)
-        _checked("taxYear", "tax_year_format", TaxYear.read, self.tax_year)
-        _checked("taxAmount", "amount_format", read, self.tax_amount)
+        _checked("taxYear", "tax_year_format", TaxYear.parse, self.tax_year)
+        _checked("taxAmount", "amount_format", parse_amount, self.tax_amount)
 
     @property
     def utr(self) -> str:
@@ -84,12 +84,12 @@ class FileTaxRecord(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def year(self) -> TaxYear:
         """Return the tax year, in whichever form it was written."""
-        return TaxYear.read(self.tax_year)
+        return TaxYear.parse(self.tax_year)
 
     @property
     def amount(self) -> Decimal:
         """Return the exact amount."""
-        return read(self.tax_amount)
+        return parse_amount(self.tax_amount)
 
 
 class TaxRecordView(_Silent, frozen=True, kw_only=True):
@@ -114,8 +114,8 @@ class TaxRecordView(_Silent, frozen=True, kw_only=True):
 class GrantConsent(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Grant consent with the code and state from HMRC, and the taxpayer reference."""
 
-    code: Personal[Brought]
-    state: Personal[Brought]
+    code: Personal[BrowserValue]
+    state: Personal[BrowserValue]
     utr: Personal[Line]
 
     def __post_init__(self) -> None:
@@ -256,4 +256,4 @@ def _checked(place: str, kind: str, reader: Callable[[T], R], value: T) -> None:
     try:
         reader(value)
     except ValueError as error:
-        raise Invalid.at(place, str(error), kind) from error
+        raise InvalidRequest.for_field(place, str(error), kind) from error

@@ -4,16 +4,16 @@ from typing import Literal
 
 import msgspec
 
-Contract = Literal["pdv", "individuals-2", "individuals-1"]
+MatchingContract = Literal["pdv", "individuals-2", "individuals-1"]
 """The matching API that verifies numbers, as agreed with HMRC."""
 
-Kind = Literal["remote", "simulator", "off"]
+ClientKind = Literal["remote", "simulator", "off"]
 """The kind of HMRC that a client connects to."""
 
-Level = Literal["P1", "P2"]
+IdentityAssurance = Literal["P1", "P2"]
 """Identity assurance: P1 by an identifier, P2 by name and date of birth as well."""
 
-PAGES = "/dev/hmrc"
+SIMULATOR_PAGES_PATH = "/dev/hmrc"
 """The path of the web pages of an HMRC that is simulated in this process."""
 
 
@@ -32,7 +32,7 @@ class HmrcSettings(msgspec.Struct, frozen=True, kw_only=True):
     `simulate_death_delay_seconds` after the server is ready.
     """
 
-    registry: Kind
+    registry: ClientKind
     simulate_death: bool
     simulate_death_delay_seconds: float
     simulate_death_nino: str
@@ -41,9 +41,9 @@ class HmrcSettings(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str = ""
     client_secret: str = ""
     scope: str = ""
-    contract: Contract = "pdv"
+    contract: MatchingContract = "pdv"
     pdv_path: str = "/individuals/authentication/authenticator/api/match"
-    tax_records: Kind = "off"
+    tax_records: ClientKind = "off"
     consent_url: str = ""
     """The base address of the consent page, which is at `/oauth/authorize` below it."""
     redirect_uri: str = ""
@@ -52,7 +52,7 @@ class HmrcSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The key from which the key of stored consents is derived; required for tax records."""
     old_sealing_keys: tuple[bytes, ...] = ()
     """Earlier keys, newest first: values that they encrypted can still be read."""
-    tax_min_level: Level = "P1"
+    tax_min_level: IdentityAssurance = "P1"
     """The identity assurance that tax records require."""
     are_limits_lifted: bool = False
     """Whether client and simulator ignore HMRC's rate limit of three calls a second."""

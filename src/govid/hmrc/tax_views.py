@@ -5,8 +5,13 @@ from decimal import Decimal
 
 from msgspec import Raw
 
-from govid.hmrc.money import NO_DATA, write
-from govid.hmrc.registry.taxes import Account, Benefits, Employment, Summary
+from govid.hmrc.money import NO_DATA, format_amount
+from govid.hmrc.registry.taxes import (
+    EmploymentSummary,
+    SelfAssessmentAccount,
+    StateBenefits,
+    TaxYearSummary,
+)
 from govid.hmrc.schemas import (
     BalanceView,
     BenefitsView,
@@ -23,7 +28,7 @@ from govid.hmrc.schemas import (
 from govid.hmrc.tax_year import TaxYear
 
 
-def summary_view(year: TaxYear, found: Summary) -> TaxSummaryView:
+def summary_view(year: TaxYear, found: TaxYearSummary) -> TaxSummaryView:
     """Return the view of the summary *found* for *year*."""
     refunded = found.refunded
     return TaxSummaryView(
@@ -32,28 +37,30 @@ def summary_view(year: TaxYear, found: Summary) -> TaxSummaryView:
         pensions=PensionsView(
             received=_received(found.received), tax_taken_off=_taken_off(found.taken_off)
         ),
-        refunds=None if refunded is None else RefundsView(tax_refunded_or_set_off=write(refunded)),
+        refunds=None
+        if refunded is None
+        else RefundsView(tax_refunded_or_set_off=format_amount(refunded)),
     )
 
 
-def account_view(found: Account) -> TaxAccountView:
+def account_view(found: SelfAssessmentAccount) -> TaxAccountView:
     """Return the view of the Self Assessment account *found*."""
     balance = found.balance_details
     return TaxAccountView(
         balance=BalanceView(
-            total_overdue=write(balance.total_overdue_balance),
-            total_payable=write(balance.total_payable_balance),
-            total_pending=write(balance.total_pending_balance),
-            total=write(balance.total_balance),
-            credit_available=write(balance.total_credit_available),
+            total_overdue=format_amount(balance.total_overdue_balance),
+            total_payable=format_amount(balance.total_payable_balance),
+            total_pending=format_amount(balance.total_pending_balance),
+            total=format_amount(balance.total_balance),
+            credit_available=format_amount(balance.total_credit_available),
             earliest_payable_due_date=balance.earliest_payable_due_date,
         ),
         charges=[
             ChargeView(
                 charge_id=one.charge_id,
                 charge_type=one.charge_type,
-                amount=write(one.charge_amount),
-                outstanding=write(one.outstanding_amount),
+                amount=format_amount(one.charge_amount),
+                outstanding=format_amount(one.outstanding_amount),
                 tax_year=_short(one.tax_year),
                 due_date=one.due_date,
             )
@@ -68,7 +75,7 @@ def account_view(found: Account) -> TaxAccountView:
         ],
         payments=[
             PaymentView(
-                amount=write(one.payment_amount),
+                amount=format_amount(one.payment_amount),
                 reference=one.payment_reference,
                 paid_on=one.payment_date,
             )
@@ -77,7 +84,7 @@ def account_view(found: Account) -> TaxAccountView:
     )
 
 
-def _employments(found: Sequence[Employment] | None) -> Sequence[EmploymentView] | None:
+def _employments(found: Sequence[EmploymentSummary] | None) -> Sequence[EmploymentView] | None:
     if found is None:
         return None
     return [
@@ -92,7 +99,7 @@ def _employments(found: Sequence[Employment] | None) -> Sequence[EmploymentView]
     ]
 
 
-def _received(found: Benefits | None) -> BenefitsView | None:
+def _received(found: StateBenefits | None) -> BenefitsView | None:
     if found is None:
         return None
     return BenefitsView(
@@ -105,7 +112,7 @@ def _received(found: Benefits | None) -> BenefitsView | None:
     )
 
 
-def _taken_off(found: Benefits | None) -> BenefitTaxesView | None:
+def _taken_off(found: StateBenefits | None) -> BenefitTaxesView | None:
     if found is None:
         return None
     return BenefitTaxesView(
@@ -119,10 +126,10 @@ def _taken_off(found: Benefits | None) -> BenefitTaxesView | None:
 def _short(year: str | None) -> str | None:
     """Return *year* in the short form; text that is no tax year is returned unchanged."""
     try:
-        return None if year is None else TaxYear.read(year).short
+        return None if year is None else TaxYear.parse(year).short
     except ValueError:
         return year
 
 
 def _amount(found: Decimal | None) -> Raw:
-    return NO_DATA if found is None else write(found)
+    return NO_DATA if found is None else format_amount(found)

@@ -16,13 +16,13 @@ class TaxYear(Struct, frozen=True, order=True):
     first: int
 
     @classmethod
-    def read(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Self:
         """Parse a tax year in either form.
 
         Raises:
             ValueError: it names none. Its text may be shown.
         """
-        for form in (cls.in_full, cls.in_short):
+        for form in (cls.parse_full, cls.parse_short):
             try:
                 return form(text)
             except ValueError:
@@ -30,7 +30,7 @@ class TaxYear(Struct, frozen=True, order=True):
         raise ValueError("a tax year is two consecutive years, like 2022-2023 or 2022-23")
 
     @classmethod
-    def in_full(cls, text: str) -> Self:
+    def parse_full(cls, text: str) -> Self:
         """Parse a tax year in the full form, like `2022-2023`.
 
         Raises:
@@ -42,7 +42,7 @@ class TaxYear(Struct, frozen=True, order=True):
         return cls(int(years[1]))
 
     @classmethod
-    def in_short(cls, text: str) -> Self:
+    def parse_short(cls, text: str) -> Self:
         """Parse a tax year in HMRC's short form, like `2022-23`.
 
         Raises:

@@ -6,23 +6,28 @@ from govid.bus.contracts import (
     HmrcVerificationCompleted,
     VerificationRequested,
 )
-from govid.bus.contracts.facts import FactsOfAccounts
-from govid.hmrc.registry.local import FORM
-from govid.hmrc.registry.protocol import Claim, Finding, NinoVerifier, Outcome
+from govid.bus.contracts.facts import ClaimedFactsSource
+from govid.hmrc.registry.local import FORM_EVIDENCE
+from govid.hmrc.registry.protocol import (
+    IdentityClaim,
+    NinoVerifier,
+    VerificationFinding,
+    VerificationOutcome,
+)
 
 NOT_MATCHED = "not_matched"
 """A permanent code, the same for every reason, so that reasons cannot be distinguished."""
 
 
-class Verification:
+class VerificationHandler:
     """Verifies the number of a request at HMRC, and publishes the result."""
 
-    def __init__(self, verifier: NinoVerifier, facts: FactsOfAccounts | None = None) -> None:
+    def __init__(self, verifier: NinoVerifier, facts: ClaimedFactsSource | None = None) -> None:
         """Use *verifier* with the claimant's *facts*; None means that no facts are known."""
         self._verifier = verifier
         self._facts = facts
 
-    async def prepare(self, delivery: Delivery[VerificationRequested]) -> Finding:
+    async def prepare(self, delivery: Delivery[VerificationRequested]) -> VerificationFinding:
         """Verify the number at HMRC.
 
         Raises:
@@ -30,18 +35,24 @@ class Verification:
                 attempt is spent.
         """
         request = delivery.event
-        claim = Claim(
+        claim = IdentityClaim(
             nino=request.identifier_value,
-            facts=await self._facts.of(request.user_id) if self._facts else None,
+            facts=await self._facts.for_account(request.user_id) if self._facts else None,
             correlation_id=delivery.correlation_id,
         )
         finding = await self._verifier.verify(claim)
-        if finding.outcome in (Outcome.UNAVAILABLE, Outcome.CREDENTIALS_REJECTED):
+        if finding.outcome in (
+            VerificationOutcome.UNAVAILABLE,
+            VerificationOutcome.CREDENTIALS_REJECTED,
+        ):
             raise Outage("hmrc")
         return finding
 
     async def apply(
-        self, tx: Transaction, delivery: Delivery[VerificationRequested], outcome: Finding
+        self,
+        tx: Transaction,
+        delivery: Delivery[VerificationRequested],
+        outcome: VerificationFinding,
     ) -> None:
         """Publish the evidence, then the result.
 
@@ -49,11 +60,11 @@ class Verification:
         account holder supplies more facts, which starts another request.
         """
         request = delivery.event
-        if outcome.evidence != FORM:
+        if outcome.evidence != FORM_EVIDENCE:
             tx.emit(_evidence(tx, delivery, outcome))
         if not outcome.outcome.is_answer:
             return
-        is_verified = outcome.outcome is Outcome.MATCH
+        is_verified = outcome.outcome is VerificationOutcome.MATCH
         tx.emit(
             HmrcVerificationCompleted(
                 user_id=request.user_id,
@@ -66,7 +77,7 @@ class Verification:
 
 
 def _evidence(
-    tx: Transaction, delivery: Delivery[VerificationRequested], finding: Finding
+    tx: Transaction, delivery: Delivery[VerificationRequested], finding: VerificationFinding
 ) -> HmrcEvidenceGathered:
     request, evidence = delivery.event, finding.evidence
     return HmrcEvidenceGathered(

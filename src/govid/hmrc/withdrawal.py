@@ -2,18 +2,18 @@
 
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import AccountBlocked, AccountClosed, AccountRestored
-from govid.hmrc.repository import Accounts, Consents
+from govid.hmrc.repository import BlockedAccounts, ConsentRepository
 
 AccountStatusEvent = AccountBlocked | AccountClosed | AccountRestored
 
 
-class Withdrawal:
+class AccountStatusHandler:
     """Deletes the consent tokens of blocked and closed accounts.
 
     A restored account may consent again.
     """
 
-    def __init__(self, accounts: Accounts, consents: Consents) -> None:
+    def __init__(self, accounts: BlockedAccounts, consents: ConsentRepository) -> None:
         """Mark *accounts* as blocked; delete from *consents*."""
         self._accounts = accounts
         self._consents = consents
@@ -33,4 +33,4 @@ class Withdrawal:
             await self._accounts.restore(tx, account_id)
             return
         await self._accounts.block(tx, account_id)
-        await self._consents.forget(tx, account_id)
+        await self._consents.delete(tx, account_id)

@@ -5,19 +5,23 @@ from typing import TYPE_CHECKING
 from govid.bus.shared.lazy_imports import import_on_use
 
 if TYPE_CHECKING:
-    from govid.identity.accounts.operator import AccountDesk, AccountReport, refuse
-    from govid.identity.life_event_kinds import Kind
+    from govid.identity.accounts.operator import (
+        AccountAdministration,
+        AccountReport,
+        require_status_change,
+    )
+    from govid.identity.life_event_kinds import LifeEventKind
     from govid.identity.module import Identity, build
     from govid.identity.reencryption import encrypted_columns
     from govid.identity.repository.key_checks import (
-        forget_older_encryption_keys,
-        key_faults,
-        key_list,
-        note_keys,
-        pseudonym_usage,
+        configured_keys,
+        delete_older_encryption_keys,
+        fetch_pseudonym_usage,
+        find_key_problems,
+        record_keys,
     )
-    from govid.identity.repository.mailbox_rows import rewrite_mailboxes
-    from govid.identity.repository.reviews import SHARED, open_reviews
+    from govid.identity.repository.mailbox_rows import rewrite_mailbox_keys
+    from govid.identity.repository.reviews import SHARED_REASONS, count_open_reviews
     from govid.identity.settings import (
         IdentityQuotas,
         IdentitySettings,
@@ -25,26 +29,30 @@ if TYPE_CHECKING:
         SmtpSettings,
         ThrottleSettings,
     )
-    from govid.identity.throttle.callers import network_of
+    from govid.identity.throttle.callers import client_network
     from govid.identity.tokens.keys import UnreadableKey
-    from govid.identity.tokens.rotation import KeyInTheWay, Rotation, Turn
+    from govid.identity.tokens.rotation import KeyRotation, RotationConflict, RotationRequest
 else:
     __getattr__ = import_on_use(
         __name__,
         {
-            "accounts.operator": ("AccountDesk", "AccountReport", "refuse"),
+            "accounts.operator": (
+                "AccountAdministration",
+                "AccountReport",
+                "require_status_change",
+            ),
             "module": ("Identity", "build"),
             "reencryption": ("encrypted_columns",),
             "repository.key_checks": (
-                "forget_older_encryption_keys",
-                "key_faults",
-                "key_list",
-                "note_keys",
-                "pseudonym_usage",
+                "delete_older_encryption_keys",
+                "find_key_problems",
+                "configured_keys",
+                "record_keys",
+                "fetch_pseudonym_usage",
             ),
-            "life_event_kinds": ("Kind",),
-            "repository.mailbox_rows": ("rewrite_mailboxes",),
-            "repository.reviews": ("SHARED", "open_reviews"),
+            "life_event_kinds": ("LifeEventKind",),
+            "repository.mailbox_rows": ("rewrite_mailbox_keys",),
+            "repository.reviews": ("SHARED_REASONS", "count_open_reviews"),
             "settings": (
                 "IdentityQuotas",
                 "IdentitySettings",
@@ -52,36 +60,36 @@ else:
                 "SmtpSettings",
                 "ThrottleSettings",
             ),
-            "throttle.callers": ("network_of",),
+            "throttle.callers": ("client_network",),
             "tokens.keys": ("UnreadableKey",),
-            "tokens.rotation": ("KeyInTheWay", "Rotation", "Turn"),
+            "tokens.rotation": ("RotationConflict", "KeyRotation", "RotationRequest"),
         },
     )
 
 __all__ = [
-    "SHARED",
-    "AccountDesk",
+    "SHARED_REASONS",
+    "AccountAdministration",
     "AccountReport",
     "Identity",
     "IdentityQuotas",
     "IdentitySettings",
-    "KeyInTheWay",
-    "Kind",
+    "KeyRotation",
+    "LifeEventKind",
     "MailSettings",
-    "Rotation",
+    "RotationConflict",
+    "RotationRequest",
     "SmtpSettings",
     "ThrottleSettings",
-    "Turn",
     "UnreadableKey",
     "build",
+    "client_network",
+    "configured_keys",
+    "count_open_reviews",
+    "delete_older_encryption_keys",
     "encrypted_columns",
-    "forget_older_encryption_keys",
-    "key_faults",
-    "key_list",
-    "network_of",
-    "note_keys",
-    "open_reviews",
-    "pseudonym_usage",
-    "refuse",
-    "rewrite_mailboxes",
+    "fetch_pseudonym_usage",
+    "find_key_problems",
+    "record_keys",
+    "require_status_change",
+    "rewrite_mailbox_keys",
 ]

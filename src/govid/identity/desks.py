@@ -4,49 +4,49 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from govid.bus import Clock, Consumer, Database, Pseudonyms, Quotas, UnitOfWork
+from govid.bus import Clock, Database, PseudonymGenerator, QuotaCounters, Subscriber, UnitOfWork
 from govid.bus.contracts import LetterWritten
 from govid.identity.accounts.claims import ClaimExpiry
-from govid.identity.accounts.closure import Closure
-from govid.identity.accounts.email import EmailDesk
-from govid.identity.accounts.export import Export, Records
+from govid.identity.accounts.closure import AccountClosure
+from govid.identity.accounts.email import EmailAddressService
+from govid.identity.accounts.export import DataExport, DataExportSource
 from govid.identity.controllers.departure import data_rights_router
 from govid.identity.controllers.emails import email_router
 from govid.identity.controllers.passwords import password_router
 from govid.identity.credentials.change import PasswordChange
 from govid.identity.credentials.reset import PasswordReset
-from govid.identity.housekeeping import Job
-from govid.identity.mail.correspondence import Correspondence
-from govid.identity.mail.folder import FolderMailer
-from govid.identity.mail.off import OffMailer
-from govid.identity.mail.port import Mailer, Writer
+from govid.identity.housekeeping import CleanupJob
+from govid.identity.mail.correspondence import EmailOutbox
+from govid.identity.mail.folder import FolderTransport
+from govid.identity.mail.off import DisabledTransport
+from govid.identity.mail.port import EmailTransport, MessageBuilder
 from govid.identity.mail.postman import SUBSCRIBER as EMAIL_SUBSCRIBER
-from govid.identity.mail.postman import Postman
-from govid.identity.mail.smtp import SmtpMailer
-from govid.identity.passwords.hashing import Passwords
-from govid.identity.passwords.policy import Policy
+from govid.identity.mail.postman import EmailSender
+from govid.identity.mail.smtp import SmtpTransport
+from govid.identity.passwords.hashing import PasswordHashing
+from govid.identity.passwords.policy import PasswordPolicy
 from govid.identity.passwords.reauthentication import Reauthentication
-from govid.identity.repository.claims import Claims
-from govid.identity.repository.export import Holdings
-from govid.identity.repository.facts import Facts
-from govid.identity.repository.letters import Letters
-from govid.identity.repository.links import Links
-from govid.identity.repository.owners import Owners
+from govid.identity.repository.claims import IdentifierClaimRepository
+from govid.identity.repository.export import DataExportRepository
+from govid.identity.repository.facts import ClaimedFactsRepository
+from govid.identity.repository.letters import OutgoingEmailRepository
+from govid.identity.repository.links import OneTimeTokens
+from govid.identity.repository.owners import PasswordAccountRepository
 from govid.identity.repository.verification_attempts import (
-    VerificationAttempts,
+    VerificationAttemptRepository,
     VerificationHistory,
 )
-from govid.identity.sessions.ending import Ending
+from govid.identity.sessions.ending import SessionRevoker
 from govid.identity.settings import IdentitySettings, MailSettings
-from govid.identity.throttle.attempts import Throttle
+from govid.identity.throttle.attempts import LoginThrottle
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Routes, subscribers, cleanup jobs and background tasks of the services."""
 
     routes: tuple[object, ...]
-    consumers: tuple[Consumer, ...]
-    jobs: Mapping[str, Job]
+    consumers: tuple[Subscriber, ...]
+    jobs: Mapping[str, CleanupJob]
     tasks: tuple[Callable[[], Awaitable[None]], ...]
 
 
@@ -56,24 +56,28 @@ def build_services(
     uow: UnitOfWork,
     clock: Clock,
     *,
-    passwords: Passwords,
-    policy: Policy,
-    throttle: Throttle,
-    session_revoker: Ending,
-    facts: Facts,
-    attempts: VerificationAttempts,
-    departments: Mapping[str, Records],
-    email_transport: Mailer,
+    passwords: PasswordHashing,
+    policy: PasswordPolicy,
+    throttle: LoginThrottle,
+    session_revoker: SessionRevoker,
+    facts: ClaimedFactsRepository,
+    attempts: VerificationAttemptRepository,
+    departments: Mapping[str, DataExportSource],
+    email_transport: EmailTransport,
 ) -> Services:
     """Build the services of account holders; *departments* are the sources of the data export."""
-    account_owners, outgoing_email, one_time_tokens = Owners(), Letters(), Links()
+    account_owners, outgoing_email, one_time_tokens = (
+        PasswordAccountRepository(),
+        OutgoingEmailRepository(),
+        OneTimeTokens(),
+    )
     mail = settings.mail
-    quotas, pseudonyms = Quotas("identity.quota"), Pseudonyms(settings.pseudonym_key)
-    email_outbox = Correspondence(
+    quotas, pseudonyms = QuotaCounters("identity.quota"), PseudonymGenerator(settings.pseudonym_key)
+    email_outbox = EmailOutbox(
         outgoing_email,
         quotas,
         pseudonyms,
-        is_open=bool(mail.folder or mail.smtp),
+        is_enabled=bool(mail.folder or mail.smtp),
         most_per_hour=settings.quotas.emails_per_hour,
     )
     reauthentication = Reauthentication(uow, account_owners, passwords, throttle)
@@ -97,7 +101,7 @@ def build_services(
         throttle,
         email_outbox,
     )
-    email_address = EmailDesk(
+    email_address = EmailAddressService(
         uow,
         account_owners,
         one_time_tokens,
@@ -105,13 +109,13 @@ def build_services(
         reauthentication,
         email_outbox,
         pseudonyms,
-        lambda: email_transport.takes_unicode,
+        lambda: email_transport.accepts_unicode,
     )
     # An export is a few statements, none of which needs an explicit transaction.
     reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    data_export = Export(
+    data_export = DataExport(
         uow,
-        Holdings(reads),
+        DataExportRepository(reads),
         facts,
         VerificationHistory(database),
         departments,
@@ -120,7 +124,7 @@ def build_services(
         event_days=settings.event_days,
         most_per_hour=settings.quotas.exports_per_hour,
     )
-    closure = Closure(
+    closure = AccountClosure(
         uow,
         account_owners,
         session_revoker,
@@ -131,13 +135,13 @@ def build_services(
         attempts,
     )
     claims = ClaimExpiry(
-        Claims(),
+        IdentifierClaimRepository(),
         facts,
         attempts,
         claim_days=settings.claim_days,
         closed_days=settings.closed_identifier_days,
     )
-    sender = Postman(
+    sender = EmailSender(
         uow, outgoing_email, one_time_tokens, account_owners, email_transport, settings
     )
     return Services(
@@ -146,21 +150,23 @@ def build_services(
             email_router(email_address),
             data_rights_router(data_export, closure),
         ),
-        consumers=(Consumer(name=EMAIL_SUBSCRIBER, handles=(LetterWritten,), handler=sender),),
+        consumers=(Subscriber(name=EMAIL_SUBSCRIBER, handles=(LetterWritten,), handler=sender),),
         jobs={
-            "claims.expire": claims.expire,
-            "claims.release": claims.release,
+            "claims.expire": claims.expire_claims,
+            "claims.release": claims.release_closed,
             "links.purge": one_time_tokens.purge,
         },
-        tasks=(email_transport.learn,) if isinstance(email_transport, SmtpMailer) else (),
+        tasks=(email_transport.detect_features,)
+        if isinstance(email_transport, SmtpTransport)
+        else (),
     )
 
 
-def build_email_transport(settings: MailSettings, clock: Clock) -> Mailer:
+def build_email_transport(settings: MailSettings, clock: Clock) -> EmailTransport:
     """Return the e-mail transport of *settings*."""
-    writer = Writer(settings.sender, clock)
+    writer = MessageBuilder(settings.sender, clock)
     if settings.folder is not None:
-        return FolderMailer(settings.folder, writer)
+        return FolderTransport(settings.folder, writer)
     if settings.smtp is not None:
-        return SmtpMailer(settings.smtp, writer)
-    return OffMailer()
+        return SmtpTransport(settings.smtp, writer)
+    return DisabledTransport()

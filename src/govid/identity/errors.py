@@ -1,20 +1,20 @@
 """Refusals of identity. The first line of each docstring is the `detail` text of the response."""
 
-from govid.bus import GovidError, Kind
+from govid.bus import ErrorKind, GovidError
 
 
 class EmailTaken(GovidError):
     """A user with this email already exists."""
 
     code = "email-taken"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
 
 class IdentifierTaken(GovidError):
     """A user with this identifier already exists."""
 
     code = "identifier-taken"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
     def __init__(self, identifier_type: str | None) -> None:
         """Name the type of the identifier in the message, never its value."""
@@ -25,56 +25,56 @@ class InvalidCredentials(GovidError):
     """Invalid email or password."""
 
     code = "invalid-credentials"
-    kind = Kind.UNAUTHENTICATED
+    kind = ErrorKind.UNAUTHENTICATED
 
 
 class TooManyAttempts(GovidError):
     """Too many attempts; please try again later."""
 
     code = "too-many-attempts"
-    kind = Kind.BUSY
+    kind = ErrorKind.BUSY
 
 
 class AccountIsBlocked(GovidError):
     """Account is blocked."""
 
     code = "account-blocked"
-    kind = Kind.FORBIDDEN
+    kind = ErrorKind.FORBIDDEN
 
 
 class AccountNotFound(GovidError):
     """There is no such account."""
 
     code = "account-not-found"
-    kind = Kind.NOT_FOUND
+    kind = ErrorKind.NOT_FOUND
 
 
 class AccountIsBlockedAlready(GovidError):
     """The account is blocked already."""
 
     code = "account-blocked-already"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
 
 class AccountIsNotBlocked(GovidError):
     """The account is not blocked."""
 
     code = "account-not-blocked"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
 
-class DeathStands(GovidError):
+class DeathNoticeInForce(GovidError):
     """A notice of death is in force for this account."""
 
     code = "death-stands"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
 
 class AccountIsClosed(GovidError):
     """The account is closed permanently."""
 
     code = "account-closed"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
 
 class InvalidToken(GovidError):
@@ -85,7 +85,7 @@ class InvalidToken(GovidError):
     """
 
     code = "invalid-token"
-    kind = Kind.UNAUTHENTICATED
+    kind = ErrorKind.UNAUTHENTICATED
 
 
 class InvalidRefreshToken(GovidError):
@@ -95,108 +95,108 @@ class InvalidRefreshToken(GovidError):
     """
 
     code = "invalid-refresh-token"
-    kind = Kind.UNAUTHENTICATED
+    kind = ErrorKind.UNAUTHENTICATED
 
 
 class SessionNotFound(GovidError):
     """You have no such session."""
 
     code = "session-not-found"
-    kind = Kind.NOT_FOUND
+    kind = ErrorKind.NOT_FOUND
 
 
 class SignInBusy(GovidError):
     """Too many people are signing in at the moment; please try again shortly."""
 
     code = "sign-in-busy"
-    kind = Kind.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
 
 
 class AccountsUnreachable(GovidError):
     """Accounts cannot be looked up at the moment; please try again shortly."""
 
     code = "accounts-unreachable"
-    kind = Kind.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
 
 
 class PasswordNotConfirmed(GovidError):
     """The current password is not correct."""
 
     code = "password-not-confirmed"
-    kind = Kind.FORBIDDEN
+    kind = ErrorKind.FORBIDDEN
 
 
 class LinkIsSpent(GovidError):
     """This link has already been used or has expired; please request a new one."""
 
     code = "link-spent"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
 
 class MailIsOff(GovidError):
     """Email cannot be sent at the moment."""
 
     code = "mail-off"
-    kind = Kind.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
 
 
 class VerifiedAlready(GovidError):
     """The account is verified already."""
 
     code = "verified-already"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
 
 class VerificationUnderWay(GovidError):
     """The account is being verified; please wait for the result."""
 
     code = "verification-under-way"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
 
 class ExportsBusy(GovidError):
     """Too many exports are running; please try again shortly."""
 
     code = "exports-busy"
-    kind = Kind.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
 
 
 class AttemptsExhausted(GovidError):
     """All attempts to verify this account or its identifier have been used."""
 
     code = "attempts-exhausted"
-    kind = Kind.FORBIDDEN
+    kind = ErrorKind.FORBIDDEN
 
 
 class BlockedAccountKeepsIdentifier(GovidError):
     """A blocked account keeps its identifier, because the account holder may be dead."""
 
     code = "blocked-account-keeps-identifier"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
 
 class IdentifierIsVerified(GovidError):
     """A department has confirmed this identifier; use --verified to release it anyway."""
 
     code = "identifier-is-verified"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
 
 class NothingToRelease(GovidError):
     """The account holds no identifier."""
 
     code = "nothing-to-release"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
 
-class NothingToForgive(GovidError):
+class NoAttemptsUsed(GovidError):
     """No verification attempt of this account or its identifier has been used."""
 
     code = "nothing-to-forgive"
-    kind = Kind.REFUSED
+    kind = ErrorKind.REFUSED
 
 
-class Fault(ValueError):
+class FieldError(ValueError):
     """One field of a request is invalid.
 
     The message may be shown to the client. It never contains the value.

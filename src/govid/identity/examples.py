@@ -148,7 +148,7 @@ DISCOVERIES = [
     Example(
         id="discovery",
         summary="On this machine",
-        value=msgspec.to_builtins(DiscoveryView.of("http://127.0.0.1:8000", "ES256")),
+        value=msgspec.to_builtins(DiscoveryView.for_issuer("http://127.0.0.1:8000", "ES256")),
     )
 ]
 _LINK_TOKEN = "Zm9yIHRoZSBkb2N1bWVudHMsIG9wZW5zIG5vdGhpbmc"  # noqa: S105 - an invalid token

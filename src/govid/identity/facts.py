@@ -6,13 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Protocol
 
-from govid.bus import FieldFault, Invalid
+from govid.bus import FieldProblem, InvalidRequest
 from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.bus.shared.identifiers import drop_separators
 from govid.bus.shared.names import HMRC_NAME_MAX, first_given_name, hmrc_spellings, is_joiner
 from govid.bus.shared.plain_text import is_plain_line
-from govid.identity.errors import Fault
+from govid.identity.errors import FieldError
 from govid.identity.passwords.policy import is_unicode
 
 NAME_MAX = 100
@@ -27,7 +27,7 @@ _INWARD = 3
 """Number of characters of a postcode after the space."""
 
 
-class Claimed(Protocol):
+class FactsRequest(Protocol):
     """A request that may contain claimed facts."""
 
     @property
@@ -47,14 +47,14 @@ class Claimed(Protocol):
         """The postcode of the home address."""
 
 
-def today() -> date:
+def today_in_utc() -> date:
     """Return the current date in UTC."""
     return datetime.now(UTC).date()
 
 
-def claimed(
-    request: Claimed,
-    now: Callable[[], date] = today,
+def claimed_facts(
+    request: FactsRequest,
+    now: Callable[[], date] = today_in_utc,
     *,
     identifier_type: IdentifierType | str | None = None,
 ) -> ClaimedFacts | None:
@@ -71,53 +71,55 @@ def claimed(
     given, family, born = request.given_name, request.family_name, request.date_of_birth
     if all(fact is None for fact in (given, family, born, request.postcode)):
         return None
-    faults: list[FieldFault] = []
+    faults: list[FieldProblem] = []
 
     def read(field: str, rule: Callable[[], str | date]) -> None:
         try:
             rule()
-        except Fault as fault:
-            faults.append(FieldFault(loc=("body", field), msg=str(fault), type=fault.kind))
+        except FieldError as fault:
+            faults.append(FieldProblem(loc=("body", field), msg=str(fault), type=fault.kind))
 
     if given is not None or family is None or to_hmrc:
         read("givenName", lambda: _named(given, first_given_name, to_hmrc=to_hmrc))
     read("familyName", lambda: _named(family, str, to_hmrc=to_hmrc))
-    read("dateOfBirth", lambda: birthday(born, now()))
-    read("postcode", lambda: postcode(request.postcode) or "")
+    read("dateOfBirth", lambda: validate_date_of_birth(born, now()))
+    read("postcode", lambda: normalise_postcode(request.postcode) or "")
     if faults:
-        raise Invalid("; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults))
+        raise InvalidRequest(
+            "; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults)
+        )
     return ClaimedFacts(
-        given_name=None if given is None else name(given),
-        family_name=name(family),
-        date_of_birth=birthday(born, now()),
-        postcode=postcode(request.postcode),
+        given_name=None if given is None else normalise_name(given),
+        family_name=normalise_name(family),
+        date_of_birth=validate_date_of_birth(born, now()),
+        postcode=normalise_postcode(request.postcode),
     )
 
 
-def name(text: str | None) -> str:
+def normalise_name(text: str | None) -> str:
     """Return the name *text* in its composed form, with single spaces.
 
     Raises:
         FieldError: *text* is missing, has no letter, is too long, or has characters of no name.
     """
     if text is None:
-        raise Fault("missing", "is needed with the other facts")
+        raise FieldError("missing", "is needed with the other facts")
     if not is_unicode(text):
-        raise Fault("name_format", "is not valid Unicode text")
+        raise FieldError("name_format", "is not valid Unicode text")
     if len(text) > NAME_MAX:
-        raise Fault("name_too_long", f"has more than {NAME_MAX} characters")
+        raise FieldError("name_too_long", f"has more than {NAME_MAX} characters")
     if not is_plain_line(text):
         # This check comes before spaces are joined, because some of these characters are spaces.
-        raise Fault("name_format", "contains characters that no name has")
+        raise FieldError("name_format", "contains characters that no name has")
     whole = " ".join(unicodedata.normalize("NFC", text).split())
     # Categories C: control characters, direction marks and unassigned code points.
     if any(
         unicodedata.category(letter).startswith("C") and not is_joiner(whole, place)
         for place, letter in enumerate(whole)
     ):
-        raise Fault("name_format", "contains characters that no name has")
+        raise FieldError("name_format", "contains characters that no name has")
     if not any(letter.isalpha() for letter in whole):
-        raise Fault("name_format", "has no letter")
+        raise FieldError("name_format", "has no letter")
     return whole
 
 
@@ -128,32 +130,32 @@ def _named(text: str | None, part_sent: Callable[[str], str], *, to_hmrc: bool) 
         FieldError: *text* is not a name, or HMRC's form does not accept it.
     """
     if to_hmrc and text is None:
-        raise Fault("missing", "is needed: HMRC's form has a given name and a family name")
-    whole = name(text)
+        raise FieldError("missing", "is needed: HMRC's form has a given name and a family name")
+    whole = normalise_name(text)
     if to_hmrc:
         try:
             hmrc_spellings(part_sent(whole))
         except ValueError:
-            raise Fault("name_not_sendable", _NOT_SENDABLE) from None
+            raise FieldError("name_not_sendable", _NOT_SENDABLE) from None
     return whole
 
 
-def birthday(day: date | None, now: date) -> date:
+def validate_date_of_birth(day: date | None, now: date) -> date:
     """Return the date of birth *day*.
 
     Raises:
         FieldError: *day* is missing, in the future, or more than `LONGEST_LIFE_YEARS` ago.
     """
     if day is None:
-        raise Fault("missing", "is needed with the other facts")
+        raise FieldError("missing", "is needed with the other facts")
     if day > now:
-        raise Fault("date_in_future", "is in the future")
+        raise FieldError("date_in_future", "is in the future")
     if day.year < now.year - LONGEST_LIFE_YEARS:
-        raise Fault("date_too_old", f"is more than {LONGEST_LIFE_YEARS} years ago")
+        raise FieldError("date_too_old", f"is more than {LONGEST_LIFE_YEARS} years ago")
     return day
 
 
-def postcode(text: str | None) -> str | None:
+def normalise_postcode(text: str | None) -> str | None:
     """Return the postcode *text* in capitals with one space.
 
     Does not check that the postcode exists.
@@ -167,5 +169,5 @@ def postcode(text: str | None) -> str | None:
     compact = drop_separators("".join(text.split()))
     compact = compact.upper() if compact.isascii() else ""
     if not _POSTCODE.fullmatch(compact):
-        raise Fault("postcode_format", "is not a postcode, as in LS1 6AE")
+        raise FieldError("postcode_format", "is not a postcode, as in LS1 6AE")
     return f"{compact[:-_INWARD]} {compact[-_INWARD:]}"

@@ -9,7 +9,7 @@ from functools import partial
 
 from govid.bus import (
     Actor,
-    Cause,
+    OperationContext,
     PeriodicWorker,
     Transaction,
     UnitOfWork,
@@ -22,14 +22,14 @@ ADVISORY_LOCK = 0x686F757365
 BATCH_ROWS = 500
 PERIOD_SECONDS = 60.0
 
-Job = Callable[[Transaction, int], Awaitable[int]]
+CleanupJob = Callable[[Transaction, int], Awaitable[int]]
 """Takes a transaction and a maximum number of rows; returns the number of rows it processed."""
 
 
-class Housekeeping:
+class CleanupWorker:
     """Runs each cleanup job every minute, in batches of `BATCH_ROWS` rows."""
 
-    def __init__(self, uow: UnitOfWork, jobs: Mapping[str, Job]) -> None:
+    def __init__(self, uow: UnitOfWork, jobs: Mapping[str, CleanupJob]) -> None:
         """Run *jobs* in this order; their names appear in logs."""
         self._uow = uow
         self._workers = [
@@ -44,21 +44,25 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Run all jobs now and then every minute, until cancelled."""
-        await PeriodicWorker(self.work, PERIOD_SECONDS, failure_event="housekeeping.failed").run()
+        await PeriodicWorker(
+            self.run_once, PERIOD_SECONDS, failure_event="housekeeping.failed"
+        ).run()
 
-    async def work(self) -> None:
+    async def run_once(self) -> None:
         """Run every job once; a job that fails does not prevent the others from running."""
         for worker in self._workers:
             await worker.run_once()
 
-    async def _run_job(self, job: Job) -> None:
+    async def _run_job(self, job: CleanupJob) -> None:
         """Run *job* in batches until a batch is not full."""
         while await self._run_batch(job) >= BATCH_ROWS:
             pass
 
-    async def _run_batch(self, job: Job) -> int:
+    async def _run_batch(self, job: CleanupJob) -> int:
         """Run one batch of *job* in a transaction, unless another replica holds the lock."""
-        cause = Cause(correlation_id=str(uuid7()), actor=Actor(kind="module", id="identity"))
+        cause = OperationContext(
+            correlation_id=str(uuid7()), actor=Actor(kind="module", id="identity")
+        )
         async with self._uow.begin(cause) as tx:
             if not await try_transaction_lock(tx.driver, ADVISORY_LOCK):
                 return 0

@@ -6,11 +6,11 @@ until a lookup finds them. Each lookup asks for the current digest and all older
 the rows that it finds (ADR-0025).
 """
 
-from govid.bus import Pseudonyms
+from govid.bus import PseudonymGenerator
 from govid.bus.contracts import IdentifierType
-from govid.bus.shared.identifiers import identity_key, whole_values
+from govid.bus.shared.identifiers import identity_key, values_with_key
 from govid.identity.repository.digest_rows import IdentifierDigest
-from govid.identity.repository.holders import Holder
+from govid.identity.repository.holders import AccountHolder
 
 
 class IdentifierDigests:
@@ -18,7 +18,7 @@ class IdentifierDigests:
 
     def __init__(self, *keys: bytes) -> None:
         """Use the pseudonym *keys*, newest first. They also hide identifiers in event keys."""
-        self._newest, *self._older = (Pseudonyms(key) for key in keys)
+        self._newest, *self._older = (PseudonymGenerator(key) for key in keys)
 
     def for_identifier(
         self, identifier_type: IdentifierType, canonical_value: str
@@ -26,20 +26,20 @@ class IdentifierDigests:
         """Return the digest of an identifier in canonical form, or of its identity key."""
         key = identity_key(identifier_type, canonical_value)
         # Earlier releases included the last letter of a National Insurance number in the digest.
-        former = [value for value in whole_values(identifier_type, key) if value != key]
+        former = [value for value in values_with_key(identifier_type, key) if value != key]
         current = _digest(self._newest, identifier_type, key)
         older = [_digest(self._newest, identifier_type, value) for value in former]
         for pseudonyms in self._older:
             older += [_digest(pseudonyms, identifier_type, value) for value in (key, *former)]
         return IdentifierDigest(current=current, older=tuple(older))
 
-    def for_holder(self, holder: Holder) -> IdentifierDigest | None:
+    def for_holder(self, holder: AccountHolder) -> IdentifierDigest | None:
         """Return the digest of the identifier of *holder*, or None if the account has none."""
         if holder.identifier_type is None or holder.identifier_value is None:
             return None
         return self.for_identifier(holder.identifier_type, holder.identifier_value)
 
 
-def _digest(pseudonyms: Pseudonyms, identifier_type: IdentifierType, value: str) -> str:
+def _digest(pseudonyms: PseudonymGenerator, identifier_type: IdentifierType, value: str) -> str:
     # The prefix makes it differ from the key of an event about the same identifier.
-    return pseudonyms.of(f"life_event {identifier_type}:{value}")
+    return pseudonyms.for_value(f"life_event {identifier_type}:{value}")

@@ -6,7 +6,7 @@ Separate from the tables, so that commands can use it without importing the data
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class LifeEventKind(StrEnum):
     """A life event, as a notice or an operator reports it."""
 
     DEATH = "death"

@@ -8,13 +8,13 @@ from prometheus_client import CollectorRegistry
 
 from govid.bus import (
     Clock,
-    Consumer,
     Database,
     Module,
     PeriodicWorker,
     Principal,
-    Pseudonyms,
-    Quotas,
+    PseudonymGenerator,
+    QuotaCounters,
+    Subscriber,
     UnitOfWork,
 )
 from govid.bus.contracts import (
@@ -25,22 +25,22 @@ from govid.bus.contracts import (
     NhsVerificationCompleted,
     VerificationRefused,
 )
-from govid.bus.contracts.facts import FactsOfAccounts, VerifiedIdentifiers
+from govid.bus.contracts.facts import ClaimedFactsSource, VerifiedIdentifierLookup
 from govid.bus.shared.crypto import key_id
-from govid.identity.accounts.evidence import Evidence
-from govid.identity.accounts.export import Records
-from govid.identity.accounts.forgiveness import Forgiveness
-from govid.identity.accounts.inquiry import Inquiry
-from govid.identity.accounts.lifecycle import DEATH_NOTICE_SUBSCRIBER, Lifecycle
-from govid.identity.accounts.operator import AccountDesk
-from govid.identity.accounts.parked import ParkedNotices
-from govid.identity.accounts.questions import Questions
+from govid.identity.accounts.evidence import EvidenceStore
+from govid.identity.accounts.export import DataExportSource
+from govid.identity.accounts.forgiveness import AttemptReset
+from govid.identity.accounts.inquiry import VerificationRetry
+from govid.identity.accounts.lifecycle import DEATH_NOTICE_SUBSCRIBER, DeathNoticeHandler
+from govid.identity.accounts.operator import AccountAdministration
+from govid.identity.accounts.parked import ScheduledNotices
+from govid.identity.accounts.questions import VerificationRequests
 from govid.identity.accounts.registration import Registration
 from govid.identity.accounts.release import ClaimRelease
-from govid.identity.accounts.reviews import REVIEW_SAMPLE_SECONDS, OpenReviews
-from govid.identity.accounts.standing import Standing
-from govid.identity.accounts.unclaimed import Precedents
-from govid.identity.accounts.verification import VERIFICATION_SUBSCRIBER, Verification
+from govid.identity.accounts.reviews import REVIEW_SAMPLE_SECONDS, OpenReviewGauge
+from govid.identity.accounts.standing import AccountStatusService
+from govid.identity.accounts.unclaimed import PriorNoticeCheck
+from govid.identity.accounts.verification import VERIFICATION_SUBSCRIBER, VerificationResultHandler
 from govid.identity.controllers.accounts import account_router
 from govid.identity.controllers.credentials import login_router
 from govid.identity.controllers.keys import well_known_router
@@ -48,43 +48,43 @@ from govid.identity.controllers.sessions import session_router
 from govid.identity.controllers.verification import verification_router
 from govid.identity.credentials.login import SignIn
 from govid.identity.desks import build_email_transport, build_services
-from govid.identity.housekeeping import Housekeeping
+from govid.identity.housekeeping import CleanupWorker
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.passwords.hashing import Passwords
+from govid.identity.passwords.hashing import PasswordHashing
 from govid.identity.passwords.metrics import HashMetrics
-from govid.identity.passwords.policy import Policy
-from govid.identity.repository.accounts import Accounts
-from govid.identity.repository.claims import Claims
-from govid.identity.repository.facts import Facts, FactsSeal
-from govid.identity.repository.holders import Holders
-from govid.identity.repository.key_checks import key_list, note_keys
-from govid.identity.repository.life_events import LifeEvents
-from govid.identity.repository.refresh_tokens import RefreshTokens
-from govid.identity.repository.sessions import Sessions
-from govid.identity.repository.signing_keys import SigningKeys
-from govid.identity.repository.throttle import Attempts
-from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.passwords.policy import PasswordPolicy
+from govid.identity.repository.accounts import AccountRepository
+from govid.identity.repository.claims import IdentifierClaimRepository
+from govid.identity.repository.facts import ClaimedFactsCipher, ClaimedFactsRepository
+from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.key_checks import configured_keys, record_keys
+from govid.identity.repository.life_events import LifeEventRepository
+from govid.identity.repository.refresh_tokens import RefreshTokenRepository
+from govid.identity.repository.sessions import SessionRepository
+from govid.identity.repository.signing_keys import SigningKeyRepository
+from govid.identity.repository.throttle import AttemptRepository
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 from govid.identity.repository.verified_identifiers import (
-    VerifiedIdentifiers as AccountIdentifiers,
+    VerifiedIdentifierReader as AccountIdentifiers,
 )
-from govid.identity.rules import Rules
-from govid.identity.sessions.authentication import Authentication
-from govid.identity.sessions.ending import Ending
-from govid.identity.sessions.expiry import Expiry
-from govid.identity.sessions.listing import OwnSessions
-from govid.identity.sessions.live import LiveSessions
-from govid.identity.sessions.opening import Opening
-from govid.identity.sessions.refresh import Renewal
-from govid.identity.sessions.seen import LastSeen
+from govid.identity.rules import RegistrationRules
+from govid.identity.sessions.authentication import TokenAuthentication
+from govid.identity.sessions.ending import SessionRevoker
+from govid.identity.sessions.expiry import SessionExpiry
+from govid.identity.sessions.listing import SessionListing
+from govid.identity.sessions.live import SessionReader
+from govid.identity.sessions.opening import SessionIssuer
+from govid.identity.sessions.refresh import RefreshTokenRotation
+from govid.identity.sessions.seen import LastSeenWriter
 from govid.identity.settings import IdentitySettings
-from govid.identity.throttle.attempts import Flow, Throttle
-from govid.identity.throttle.lapsing import Lapsing
-from govid.identity.throttle.registrations import Registrations
-from govid.identity.throttle.sieges import Sieges
-from govid.identity.tokens.access import Tokens
+from govid.identity.throttle.attempts import LoginFlow, LoginThrottle
+from govid.identity.throttle.lapsing import ThrottleCleanup
+from govid.identity.throttle.registrations import RegistrationQuota
+from govid.identity.throttle.sieges import BruteForceAlarm
+from govid.identity.tokens.access import AccessTokens
 from govid.identity.tokens.keyring import Keyring
-from govid.identity.tokens.rotation import Rotation
-from govid.identity.tokens.watch import KeyWatch
+from govid.identity.tokens.rotation import KeyRotation
+from govid.identity.tokens.watch import KeyRotationWorker
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,12 +96,12 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     module: Module
     authenticate: Callable[..., Awaitable[Principal]]
-    desk: AccountDesk
-    forgiveness: Forgiveness
-    claims: ClaimRelease
-    facts: FactsOfAccounts
-    verified: VerifiedIdentifiers
-    rotation: Rotation
+    administration: AccountAdministration
+    attempt_reset: AttemptReset
+    claim_release: ClaimRelease
+    claimed_facts: ClaimedFactsSource
+    verified_identifiers: VerifiedIdentifierLookup
+    key_rotation: KeyRotation
 
 
 def build(
@@ -109,7 +109,7 @@ def build(
     database: Database,
     uow: UnitOfWork,
     clock: Clock,
-    departments: Mapping[str, Records],
+    departments: Mapping[str, DataExportSource],
     registry: CollectorRegistry | None = None,
 ) -> Identity:
     """Build identity; the `starts` of its module load the signing key.
@@ -119,37 +119,43 @@ def build(
     Raises:
         ValueError: the settings are too weak, or contradict each other.
     """
-    accounts, sessions = Accounts(), Sessions()
+    accounts, sessions = AccountRepository(), SessionRepository()
     digest_key = key_id(settings.pseudonym_key, "pseudonym")
-    passwords = Passwords(settings, HashMetrics(registry))
-    policy = Policy(min_length=settings.password_min_length, checks=settings.password_checks)
+    passwords = PasswordHashing(settings, HashMetrics(registry))
+    policy = PasswordPolicy(
+        min_length=settings.password_min_length, refuse_guessable=settings.password_checks
+    )
     email_transport = build_email_transport(settings.mail, clock)
-    rules = Rules(
+    rules = RegistrationRules(
         policy,
         accept_prototype_nhs=settings.accept_prototype_nhs,
-        takes_unicode=lambda: email_transport.takes_unicode,
+        accepts_unicode=lambda: email_transport.accepts_unicode,
     )
-    signing_keys = SigningKeys()
+    signing_keys = SigningKeyRepository()
     keyring = Keyring(settings, uow, signing_keys)
-    rotation = Rotation(settings, uow, signing_keys)
-    tokens = Tokens(keyring, clock, issuer=settings.issuer, lifetime=settings.longest_token_seconds)
-    refresh_tokens, session_reader = RefreshTokens(), LiveSessions(database)
-    session_issuer = Opening(sessions, refresh_tokens, tokens, settings)
-    session_revoker = Ending(uow, sessions)
-    refresh_rotation = Renewal(
+    rotation = KeyRotation(settings, uow, signing_keys)
+    tokens = AccessTokens(
+        keyring, clock, issuer=settings.issuer, lifetime=settings.longest_token_seconds
+    )
+    refresh_tokens, session_reader = RefreshTokenRepository(), SessionReader(database)
+    session_issuer = SessionIssuer(sessions, refresh_tokens, tokens, settings)
+    session_revoker = SessionRevoker(uow, sessions)
+    refresh_rotation = RefreshTokenRotation(
         uow, sessions, refresh_tokens, session_issuer, session_revoker, settings
     )
-    last_seen, expiry = LastSeen(database, settings.session_idle_seconds), Expiry()
-    account_status, life_events = Holders(), LifeEvents(digest_key)
+    last_seen, expiry = LastSeenWriter(database, settings.session_idle_seconds), SessionExpiry()
+    account_status, life_events = AccountStatusRepository(), LifeEventRepository(digest_key)
     digests = IdentifierDigests(*settings.pseudonym_keys)
-    facts = Facts(database, _facts_cipher(settings))
-    verification_attempts = VerificationAttempts(digest_key)
-    verification_requests = Questions(verification_attempts, digests)
-    status_service = Standing(account_status, life_events, session_revoker, verification_requests)
-    prior_notices = Precedents(account_status, life_events, digests)
-    pseudonyms = Pseudonyms(settings.pseudonym_key)
-    attempts, quotas = Attempts(), Quotas("identity.quota")
-    registration_quota = Registrations(uow, quotas, settings.throttle, pseudonyms)
+    facts = ClaimedFactsRepository(database, _facts_cipher(settings))
+    verification_attempts = VerificationAttemptRepository(digest_key)
+    verification_requests = VerificationRequests(verification_attempts, digests)
+    status_service = AccountStatusService(
+        account_status, life_events, session_revoker, verification_requests
+    )
+    prior_notices = PriorNoticeCheck(account_status, life_events, digests)
+    pseudonyms = PseudonymGenerator(settings.pseudonym_key)
+    attempts, quotas = AttemptRepository(), QuotaCounters("identity.quota")
+    registration_quota = RegistrationQuota(uow, quotas, settings.throttle, pseudonyms)
     registration = Registration(
         uow,
         accounts,
@@ -160,17 +166,17 @@ def build(
         facts,
         verification_requests,
     )
-    throttle = Throttle(
+    throttle = LoginThrottle(
         uow,
         attempts,
         quotas,
         settings.throttle,
         pseudonyms,
-        Sieges(settings.throttle.failures, registry, Flow),
-        [Pseudonyms(key) for key in settings.old_pseudonym_keys],
+        BruteForceAlarm(settings.throttle.failures, registry, LoginFlow),
+        [PseudonymGenerator(key) for key in settings.old_pseudonym_keys],
     )
     sign_in = SignIn(uow, accounts, passwords, session_issuer, throttle)
-    throttle_cleanup = Lapsing(attempts, quotas)
+    throttle_cleanup = ThrottleCleanup(attempts, quotas)
     services = build_services(
         settings,
         database,
@@ -185,13 +191,13 @@ def build(
         departments=departments,
         email_transport=email_transport,
     )
-    cleanup = Housekeeping(
+    cleanup = CleanupWorker(
         uow,
         {
-            "throttle.unlock": throttle_cleanup.unlock,
-            "throttle.forget": throttle_cleanup.forget,
-            "sessions.expire": expiry.expire,
-            "sessions.purge": expiry.purge,
+            "throttle.unlock": throttle_cleanup.release_expired,
+            "throttle.forget": throttle_cleanup.delete_stale,
+            "sessions.expire": expiry.expire_due,
+            "sessions.purge": expiry.purge_ended,
             **services.jobs,
         },
     )
@@ -200,7 +206,7 @@ def build(
         routes=(
             account_router(registration),
             verification_router(
-                Inquiry(
+                VerificationRetry(
                     uow,
                     account_status,
                     accounts,
@@ -213,11 +219,13 @@ def build(
             ),
             login_router(sign_in),
             *services.routes,
-            session_router(sign_in, refresh_rotation, session_revoker, OwnSessions(uow, sessions)),
-            well_known_router(settings, keyring.jwks),
+            session_router(
+                sign_in, refresh_rotation, session_revoker, SessionListing(uow, sessions)
+            ),
+            well_known_router(settings, keyring.encode_jwks),
         ),
-        consumers=(
-            Consumer(
+        subscribers=(
+            Subscriber(
                 name=VERIFICATION_SUBSCRIBER,
                 handles=(
                     NhsEvidenceGathered,
@@ -226,15 +234,18 @@ def build(
                     HmrcVerificationCompleted,
                     VerificationRefused,
                 ),
-                handler=Verification(
-                    accounts, Evidence(verification_attempts, facts, account_status, life_events)
+                handler=VerificationResultHandler(
+                    accounts,
+                    EvidenceStore(verification_attempts, facts, account_status, life_events),
                 ),
                 grouped=False,
             ),
-            Consumer(
+            Subscriber(
                 name=DEATH_NOTICE_SUBSCRIBER,
                 handles=(DeathNotified,),
-                handler=Lifecycle(account_status, life_events, status_service, digests, registry),
+                handler=DeathNoticeHandler(
+                    account_status, life_events, status_service, digests, registry
+                ),
                 grouped=False,
             ),
             *services.consumers,
@@ -243,33 +254,37 @@ def build(
         tasks=(
             *services.tasks,
             cleanup.run,
-            ParkedNotices(uow, account_status, life_events, status_service, digests).run,
+            ScheduledNotices(uow, account_status, life_events, status_service, digests).run,
             last_seen.run,
             PeriodicWorker(
-                OpenReviews(database, registry).sample,
+                OpenReviewGauge(database, registry).sample,
                 REVIEW_SAMPLE_SECONDS,
                 failure_event="metrics.no_sample",
             ).run,
-            KeyWatch(keyring, rotation).run,
+            KeyRotationWorker(keyring, rotation).run,
         ),
     )
     return Identity(
         module=module,
-        authenticate=Authentication(session_reader, tokens, last_seen.note).authenticate,
-        desk=AccountDesk(uow, account_status, life_events, status_service, digests),
-        forgiveness=Forgiveness(uow, account_status, verification_attempts, digests),
-        claims=ClaimRelease(uow, account_status, Claims(), facts, verification_attempts),
-        facts=facts,
-        verified=AccountIdentifiers(database),
-        rotation=rotation,
+        authenticate=TokenAuthentication(session_reader, tokens, last_seen.record_use).authenticate,
+        administration=AccountAdministration(
+            uow, account_status, life_events, status_service, digests
+        ),
+        attempt_reset=AttemptReset(uow, account_status, verification_attempts, digests),
+        claim_release=ClaimRelease(
+            uow, account_status, IdentifierClaimRepository(), facts, verification_attempts
+        ),
+        claimed_facts=facts,
+        verified_identifiers=AccountIdentifiers(database),
+        key_rotation=rotation,
     )
 
 
 async def _record_keys(settings: IdentitySettings, database: Database) -> None:
     """Store the ids of this process's keys, so that `govid check` can detect wrong keys."""
-    await note_keys(database.reads, key_list(settings))
+    await record_keys(database.reads, configured_keys(settings))
 
 
-def _facts_cipher(settings: IdentitySettings) -> FactsSeal:
+def _facts_cipher(settings: IdentitySettings) -> ClaimedFactsCipher:
     """Return the cipher of claimed facts; production has a separate key for it."""
-    return FactsSeal(*settings.encryption_keys)
+    return ClaimedFactsCipher(*settings.encryption_keys)

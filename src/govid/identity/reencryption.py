@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from govid.bus.shared.crypto import EncryptedColumn
-from govid.identity.repository.facts import FactsSeal, encrypted_facts
+from govid.identity.repository.facts import ClaimedFactsCipher, claimed_facts_column
 from govid.identity.settings import IdentitySettings
-from govid.identity.tokens.keys import Seal, encrypted_private_keys
+from govid.identity.tokens.keys import SigningKeyCipher, private_key_column
 
 
 def encrypted_columns(settings: IdentitySettings) -> Sequence[EncryptedColumn]:
     """Return the columns that are encrypted under *settings*."""
-    facts = encrypted_facts(FactsSeal(*settings.encryption_keys))
-    seal = Seal.of(settings)
-    return (facts,) if seal is None else (encrypted_private_keys(seal), facts)
+    facts = claimed_facts_column(ClaimedFactsCipher(*settings.encryption_keys))
+    seal = SigningKeyCipher.from_settings(settings)
+    return (facts,) if seal is None else (private_key_column(seal), facts)

@@ -144,7 +144,7 @@ class DiscoveryView(Struct, frozen=True, kw_only=True):
     id_token_signing_alg_values_supported: tuple[str, ...]
 
     @classmethod
-    def of(cls, issuer: str, algorithm: str) -> Self:
+    def for_issuer(cls, issuer: str, algorithm: str) -> Self:
         """Return the metadata of *issuer*, which signs with *algorithm*."""
         return cls(
             issuer=issuer,
@@ -247,7 +247,7 @@ class UserView(Struct, frozen=True, kw_only=True):
     ] = "P0"
 
     @classmethod
-    def of(cls, principal: Principal) -> Self:
+    def from_principal(cls, principal: Principal) -> Self:
         """Return the view of *principal*, which was read to authenticate the request."""
         return cls(
             id=principal.account_id,

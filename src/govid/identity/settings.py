@@ -24,10 +24,10 @@ class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Networks (CIDRs) of back ends that register many people."""
 
 
-SKEW_SECONDS = 30
+CLOCK_SKEW_SECONDS = 30
 """Largest accepted difference between clocks (RFC 9068 leaves the value open)."""
 
-KEY_WATCH_SECONDS = 5
+KEY_CHECK_SECONDS = 5
 """How often each process reads the signing keys."""
 
 
@@ -114,15 +114,15 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: a key is not published for long enough before it signs, or after.
         """
-        if self.key_publish_seconds < self.jwks_max_age_seconds + 2 * KEY_WATCH_SECONDS:
+        if self.key_publish_seconds < self.jwks_max_age_seconds + 2 * KEY_CHECK_SECONDS:
             raise ValueError(
                 "GOVID_KEY_PUBLISH_SECONDS must be 10 or more above GOVID_JWKS_MAX_AGE_SECONDS: "
                 "verifiers that cache the keys must read them again before a new key signs"
             )
-        if self.key_kept_seconds < self.key_needed_seconds:
+        if self.key_retention_seconds < self.key_min_retention_seconds:
             raise ValueError(
-                f"GOVID_KEY_KEEP_SECONDS must be {self.key_needed_seconds} or more: the longest "
-                "token lifetime, GOVID_JWKS_MAX_AGE_SECONDS and 30"
+                f"GOVID_KEY_KEEP_SECONDS must be {self.key_min_retention_seconds} or more: the "
+                "longest token lifetime, GOVID_JWKS_MAX_AGE_SECONDS and 30"
             )
 
     @property
@@ -152,18 +152,22 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
         return (self.pseudonym_key, *self.old_pseudonym_keys)
 
     @property
-    def key_needed_seconds(self) -> int:
+    def key_min_retention_seconds(self) -> int:
         """How long verifiers may need a key after its last signature.
 
         The sum of three times: verifiers cache the key set, the last token has to expire, and
         clocks differ.
         """
-        return self.jwks_max_age_seconds + self.longest_token_seconds + SKEW_SECONDS
+        return self.jwks_max_age_seconds + self.longest_token_seconds + CLOCK_SKEW_SECONDS
 
     @property
-    def key_kept_seconds(self) -> int:
+    def key_retention_seconds(self) -> int:
         """How long a key is accepted after its last signature."""
-        return self.key_needed_seconds if self.key_keep_seconds is None else self.key_keep_seconds
+        return (
+            self.key_min_retention_seconds
+            if self.key_keep_seconds is None
+            else self.key_keep_seconds
+        )
 
     def __repr__(self) -> str:
         """Leave the secrets out (I9)."""

@@ -9,32 +9,42 @@ from typing import TYPE_CHECKING
 from govid.bus.shared.lazy_imports import import_on_use
 
 if TYPE_CHECKING:
-    from govid.nhs.export import Records
+    from govid.nhs.export import DataExportSource
     from govid.nhs.module import build
-    from govid.nhs.ports import SIMULATED
+    from govid.nhs.ports import SIMULATED_PRACTICES
     from govid.nhs.settings import NhsQuotas, NhsSettings, Practice
-    from govid.nhs.simulator import ENDPOINT, ODS, NhsSimulator, kept_key
+    from govid.nhs.simulator import (
+        SIMULATED_ENDPOINT,
+        SIMULATED_ODS,
+        NhsSimulator,
+        load_or_create_key,
+    )
 else:
     __getattr__ = import_on_use(
         __name__,
         {
-            "export": ("Records",),
+            "export": ("DataExportSource",),
             "module": ("build",),
-            "ports": ("SIMULATED",),
+            "ports": ("SIMULATED_PRACTICES",),
             "settings": ("NhsQuotas", "NhsSettings", "Practice"),
-            "simulator": ("ENDPOINT", "ODS", "NhsSimulator", "kept_key"),
+            "simulator": (
+                "SIMULATED_ENDPOINT",
+                "SIMULATED_ODS",
+                "NhsSimulator",
+                "load_or_create_key",
+            ),
         },
     )
 
 __all__ = [
-    "ENDPOINT",
-    "ODS",
-    "SIMULATED",
+    "SIMULATED_ENDPOINT",
+    "SIMULATED_ODS",
+    "SIMULATED_PRACTICES",
+    "DataExportSource",
     "NhsQuotas",
     "NhsSettings",
     "NhsSimulator",
     "Practice",
-    "Records",
     "build",
-    "kept_key",
+    "load_or_create_key",
 ]

@@ -9,7 +9,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class AnswerCache(Generic[K, V]):
+class SingleFlightCache(Generic[K, V]):
     """Caches values by key and starts one fetch for concurrent callers of the same key.
 
     A failed fetch is not cached; it raises for every caller that waited for it. Expired entries are

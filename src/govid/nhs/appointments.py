@@ -2,24 +2,24 @@
 
 from uuid import UUID
 
-from govid.bus import Cause, Principal, UnitOfWork, rerun_on_conflict
+from govid.bus import OperationContext, Principal, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import AppointmentRequested
-from govid.nhs.errors import AccountIsBlocked, AppointmentNotFound, BookingIsOff
-from govid.nhs.holders import Holders
+from govid.nhs.errors import AccountIsBlocked, AppointmentNotFound, BookingDisabled
+from govid.nhs.holders import BookingEligibility
 from govid.nhs.quotas import AccountQuotas
-from govid.nhs.repository import Accounts, Appointments
+from govid.nhs.repository import Accounts, AppointmentRepository
 from govid.nhs.schemas import RequestAppointment, Versioned
 
 
-class AppointmentDesk:
+class AppointmentRequests:
     """Stores appointment requests without a chosen slot; the booking handler decides them later."""
 
     def __init__(
         self,
         uow: UnitOfWork,
         accounts: Accounts,
-        appointments: Appointments,
-        eligibility: Holders,
+        appointments: AppointmentRepository,
+        eligibility: BookingEligibility,
         quotas: AccountQuotas,
         *,
         accepts_requests: bool,
@@ -36,8 +36,8 @@ class AppointmentDesk:
         self._quotas = quotas
 
     @rerun_on_conflict
-    async def request(
-        self, request: RequestAppointment, principal: Principal, context: Cause
+    async def submit(
+        self, request: RequestAppointment, principal: Principal, context: OperationContext
     ) -> Versioned:
         """Store *request* and emit the event on which the booking handler decides it.
 
@@ -49,8 +49,8 @@ class AppointmentDesk:
             QuotaReached, RateExceeded: the account has reached a quota or a rate limit.
         """
         if not self._accepts_requests:
-            raise BookingIsOff
-        await self._eligibility.check(principal, request.patient_identifier)
+            raise BookingDisabled
+        await self._eligibility.require_own_number(principal, request.patient_identifier)
         async with self._uow.begin(context) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked
@@ -58,7 +58,7 @@ class AppointmentDesk:
                 tx, principal.account_id, request.doctor_specialty
             )
             await self._quotas.count_change(tx, principal.account_id)
-            added = await self._appointments.add(tx, principal.account_id, request)
+            added = await self._appointments.insert_request(tx, principal.account_id, request)
             appointment = added.view
             tx.emit(
                 AppointmentRequested(
@@ -74,7 +74,7 @@ class AppointmentDesk:
             )
         return added
 
-    async def look_up(self, appointment_id: UUID, principal: Principal) -> Versioned:
+    async def fetch_own(self, appointment_id: UUID, principal: Principal) -> Versioned:
         """Return the principal's own appointment.
 
         Raises:

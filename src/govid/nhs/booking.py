@@ -10,35 +10,35 @@ import msgspec
 
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import AppointmentDecided, AppointmentRequested, AppointmentSlotHeld
-from govid.nhs.decision import AppointmentStatus, Decision
-from govid.nhs.practice_orders import PracticeOrders
+from govid.nhs.decision import AppointmentDecision, AppointmentStatus
+from govid.nhs.practice_orders import PracticeBookings
 from govid.nhs.registry.protocol import AppointmentProvider
-from govid.nhs.repository import Appointments, Holds
+from govid.nhs.repository import AppointmentRepository, SlotHoldRepository
 from govid.nhs.slots import FreeSlot
-from govid.nhs.wishes import Wishes
+from govid.nhs.wishes import SlotAssignment
 
-News = AppointmentRequested | AppointmentSlotHeld | AppointmentDecided
+AppointmentEvent = AppointmentRequested | AppointmentSlotHeld | AppointmentDecided
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class BookingResult(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of `prepare`; `decision` is None if there is nothing to decide, or not yet."""
 
-    decision: Decision | None = None
-    offer: Sequence[FreeSlot] = ()
+    decision: AppointmentDecision | None = None
+    candidates: Sequence[FreeSlot] = ()
     """Free slots that could be held for a request without a slot."""
     has_slots: bool = False
 
 
-class Booking:
+class BookingHandler:
     """Handler that asks the practice or the provider and stores the decision."""
 
     def __init__(
         self,
         provider: AppointmentProvider | None,
-        slot_assignment: Wishes,
-        practice_bookings: PracticeOrders,
-        appointments: Appointments,
-        holds: Holds,
+        slot_assignment: SlotAssignment,
+        practice_bookings: PracticeBookings,
+        appointments: AppointmentRepository,
+        holds: SlotHoldRepository,
     ) -> None:
         """Ask practices through *practice_bookings* for slots that are held.
 
@@ -51,21 +51,25 @@ class Booking:
         self._appointments = appointments
         self._holds = holds
 
-    async def prepare(self, delivery: Delivery[News]) -> Answer:
+    async def prepare(self, delivery: Delivery[AppointmentEvent]) -> BookingResult:
         """Ask the practice, outside any transaction. After a crash the question is repeated."""
         event = delivery.event
-        hold = await self._holds.of(event.appointment_id)
+        hold = await self._holds.find_for_appointment(event.appointment_id)
         if isinstance(event, AppointmentDecided):
             if hold is not None:
-                await self._practice_bookings.give_up(hold)
-            return Answer(has_slots=hold is not None)
+                await self._practice_bookings.cancel(hold)
+            return BookingResult(has_slots=hold is not None)
         if hold is None:
             return await self._decide_without_slot(event)
-        if hold.status is not AppointmentStatus.REQUESTED or not hold.wanted:
-            return Answer(has_slots=True)
-        return Answer(decision=await self._practice_bookings.place(hold), has_slots=True)
+        if hold.status is not AppointmentStatus.REQUESTED or not hold.requested_slots:
+            return BookingResult(has_slots=True)
+        return BookingResult(
+            decision=await self._practice_bookings.book_or_move(hold), has_slots=True
+        )
 
-    async def apply(self, tx: Transaction, delivery: Delivery[News], outcome: Answer) -> None:
+    async def apply(
+        self, tx: Transaction, delivery: Delivery[AppointmentEvent], outcome: BookingResult
+    ) -> None:
         """Store the decision, unless the appointment was cancelled while the practice was asked."""
         event = delivery.event
         if isinstance(event, AppointmentDecided):
@@ -73,15 +77,15 @@ class Booking:
                 await self._holds.release(tx, event.appointment_id)
             return
         decision = outcome.decision
-        if outcome.offer and isinstance(event, AppointmentRequested):
-            decision = await self._slot_assignment.take(tx, event, outcome.offer)
-        if decision is None or not await self._appointments.decide(
+        if outcome.candidates and isinstance(event, AppointmentRequested):
+            decision = await self._slot_assignment.hold_first(tx, event, outcome.candidates)
+        if decision is None or not await self._appointments.record_decision(
             tx, event.appointment_id, decision
         ):
             return
         if outcome.has_slots:
             agreed = decision.rejection_reason is None
-            await self._holds.settle(tx, event.appointment_id, agreed=agreed)
+            await self._holds.apply_decision(tx, event.appointment_id, agreed=agreed)
         tx.emit(
             AppointmentDecided(
                 appointment_id=event.appointment_id,
@@ -96,11 +100,15 @@ class Booking:
 
     async def _decide_without_slot(
         self, event: AppointmentRequested | AppointmentSlotHeld
-    ) -> Answer:
+    ) -> BookingResult:
         if isinstance(event, AppointmentSlotHeld):
             # No slot is held any more, so there is nothing to decide.
-            return Answer()
+            return BookingResult()
         if self._provider is not None:
-            return Answer(decision=await self._provider.book(event))
-        found = await self._slot_assignment.find(event)
-        return Answer(decision=found) if isinstance(found, Decision) else Answer(offer=found)
+            return BookingResult(decision=await self._provider.book(event))
+        found = await self._slot_assignment.find_candidates(event)
+        return (
+            BookingResult(decision=found)
+            if isinstance(found, AppointmentDecision)
+            else BookingResult(candidates=found)
+        )

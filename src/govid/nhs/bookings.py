@@ -10,42 +10,56 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus import Cause, Invalid, Page, Principal, Transaction, UnitOfWork, rerun_on_conflict
+from govid.bus import (
+    InvalidRequest,
+    OperationContext,
+    Page,
+    Principal,
+    Transaction,
+    UnitOfWork,
+    rerun_on_conflict,
+)
 from govid.bus.contracts import AppointmentDecided, AppointmentRequested, IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
-from govid.nhs.decision import LIVE, AppointmentStatus
+from govid.nhs.decision import LIVE_STATUSES, AppointmentStatus
 from govid.nhs.errors import (
     AccountIsBlocked,
     AppointmentHasNoSlot,
     AppointmentIsOver,
     AppointmentIsUndecided,
     AppointmentNotFound,
-    KeyReused,
+    IdempotencyKeyReused,
     SlotTaken,
 )
-from govid.nhs.holders import Holders
-from govid.nhs.openings import Openings
+from govid.nhs.holders import BookingEligibility
+from govid.nhs.openings import SlotAvailability
 from govid.nhs.preconditions import Precondition
 from govid.nhs.quotas import AccountQuotas
-from govid.nhs.repository import Accounts, Answers, Appointments, Holds, Retry
+from govid.nhs.repository import (
+    Accounts,
+    AppointmentRepository,
+    IdempotencyKeys,
+    IdempotentRequest,
+    SlotHoldRepository,
+)
 from govid.nhs.schemas import AppointmentView, BookSlots, MoveAppointment, Versioned
 
-REASON = "cancelled_by_citizen"
+CITIZEN_CANCELLED_REASON = "cancelled_by_citizen"
 """Published reason of a cancellation."""
 
 
-class BookingDesk:
+class AppointmentBookings:
     """Books, lists, moves and cancels appointments in slots."""
 
     def __init__(
         self,
         uow: UnitOfWork,
-        availability: Openings,
+        availability: SlotAvailability,
         accounts: Accounts,
-        appointments: Appointments,
-        holds: Holds,
-        idempotency_keys: Answers,
-        eligibility: Holders,
+        appointments: AppointmentRepository,
+        holds: SlotHoldRepository,
+        idempotency_keys: IdempotencyKeys,
+        eligibility: BookingEligibility,
         quotas: AccountQuotas,
         *,
         prototype_form: bool,
@@ -66,7 +80,7 @@ class BookingDesk:
         self._prototype_form = prototype_form
 
     async def book(
-        self, request: BookSlots, key: str | None, principal: Principal, context: Cause
+        self, request: BookSlots, key: str | None, principal: Principal, context: OperationContext
     ) -> Versioned:
         """Hold the slots and emit the event on which the practice is asked.
 
@@ -79,7 +93,7 @@ class BookingDesk:
         idempotent = None
         if key is not None:
             digest = sha256(msgspec.json.encode(request)).digest()
-            idempotent = Retry(account_id=principal.account_id, key=key, digest=digest)
+            idempotent = IdempotentRequest(account_id=principal.account_id, key=key, digest=digest)
         if stored := await self._find_stored_response(idempotent):
             return stored
         try:
@@ -91,13 +105,17 @@ class BookingDesk:
             raise
 
     async def _book(
-        self, request: BookSlots, idempotent: Retry | None, principal: Principal, context: Cause
+        self,
+        request: BookSlots,
+        idempotent: IdempotentRequest | None,
+        principal: Principal,
+        context: OperationContext,
     ) -> Versioned:
-        specialty, service = self._availability.practice(request.specialty)
+        specialty, service = self._availability.find_practice(request.specialty)
         patient = self._normalise_nhs_number(request.patient_identifier)
-        await self._eligibility.check(principal, patient)
+        await self._eligibility.require_own_number(principal, patient)
         await self._quotas.count_search(principal.account_id, context)
-        slots = await self._availability.chosen(service, request.date, request.slots)
+        slots = await self._availability.resolve_chosen_slots(service, request.date, request.slots)
         async with self._uow.begin(context) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked
@@ -105,7 +123,7 @@ class BookingDesk:
                 return stored
             await self._quotas.check_live_appointments(tx, principal.account_id, specialty)
             await self._quotas.count_change(tx, principal.account_id)
-            booked = await self._appointments.add_booking(
+            booked = await self._appointments.insert_booking(
                 tx,
                 principal.account_id,
                 service=service,
@@ -114,19 +132,19 @@ class BookingDesk:
                 reason=request.reason,
                 start=slots[0].start,
             )
-            await self._holds.take(tx, principal.account_id, booked.view.id, slots)
+            await self._holds.hold_slots(tx, principal.account_id, booked.view.id, slots)
             if idempotent is not None:
-                await self._idempotency_keys.keep(
+                await self._idempotency_keys.store_response(
                     tx, idempotent, msgspec.json.encode(booked.view).decode()
                 )
             _emit_requested(tx, booked.view, context)
         return booked
 
-    async def own(
+    async def list_own(
         self, principal: Principal, *, limit: int, after: UUID | None
     ) -> Page[AppointmentView]:
         """Return one page of the principal's own appointments."""
-        return await self._appointments.page_of(principal.account_id, limit=limit, after=after)
+        return await self._appointments.list_page(principal.account_id, limit=limit, after=after)
 
     async def move(
         self,
@@ -134,7 +152,7 @@ class BookingDesk:
         request: MoveAppointment,
         precondition: Precondition,
         principal: Principal,
-        context: Cause,
+        context: OperationContext,
     ) -> Versioned:
         """Hold the new slots as well and emit the event on which the practice is asked.
 
@@ -147,12 +165,14 @@ class BookingDesk:
         found = await self._appointments.find(principal.account_id, appointment_id)
         if found is None:
             raise AppointmentNotFound
-        precondition.check(found.version)
+        precondition.require_version(found.version)
         if found.service is None:
             raise AppointmentHasNoSlot
-        await self._eligibility.check(principal, found.view.patient_identifier)
+        await self._eligibility.require_own_number(principal, found.view.patient_identifier)
         await self._quotas.count_search(principal.account_id, context)
-        slots = await self._availability.chosen(found.service, request.date, request.slots)
+        slots = await self._availability.resolve_chosen_slots(
+            found.service, request.date, request.slots
+        )
         async with self._uow.begin(context) as tx:
             if await self._accounts.lock(tx, principal.account_id):
                 raise AccountIsBlocked
@@ -160,14 +180,18 @@ class BookingDesk:
             if current.status is AppointmentStatus.REQUESTED:
                 raise AppointmentIsUndecided
             await self._quotas.count_change(tx, principal.account_id)
-            await self._holds.take(tx, principal.account_id, appointment_id, slots)
-            moved = await self._appointments.reopen(tx, appointment_id, slots[0].start)
+            await self._holds.hold_slots(tx, principal.account_id, appointment_id, slots)
+            moved = await self._appointments.request_move(tx, appointment_id, slots[0].start)
             _emit_requested(tx, moved.view, context)
         return moved
 
     @rerun_on_conflict
     async def cancel(
-        self, appointment_id: UUID, precondition: Precondition, principal: Principal, context: Cause
+        self,
+        appointment_id: UUID,
+        precondition: Precondition,
+        principal: Principal,
+        context: OperationContext,
     ) -> Versioned:
         """Cancel the appointment. Its slots are released after the practice has cancelled it.
 
@@ -177,13 +201,15 @@ class BookingDesk:
         async with self._uow.begin(context) as tx:
             await self._lock_current(tx, appointment_id, precondition, principal)
             await self._quotas.count_change(tx, principal.account_id)
-            cancelled = await self._appointments.cancel(tx, appointment_id, reason=REASON)
+            cancelled = await self._appointments.cancel(
+                tx, appointment_id, reason=CITIZEN_CANCELLED_REASON
+            )
             tx.emit(
                 AppointmentDecided(
                     appointment_id=appointment_id,
                     user_id=principal.account_id,
                     status=AppointmentStatus.CANCELLED,
-                    rejection_reason=REASON,
+                    rejection_reason=CITIZEN_CANCELLED_REASON,
                     timestamp=tx.now,
                 )
             )
@@ -200,22 +226,26 @@ class BookingDesk:
         found = await self._appointments.lock(tx, principal.account_id, appointment_id)
         if found is None:
             raise AppointmentNotFound
-        precondition.check(found.version)
+        precondition.require_version(found.version)
         view = found.view
         has_passed = view.confirmed_datetime is not None and view.confirmed_datetime <= tx.now
-        if view.status not in LIVE or has_passed:
+        if view.status not in LIVE_STATUSES or has_passed:
             raise AppointmentIsOver
         return view
 
     async def _find_stored_response(
-        self, idempotent: Retry | None, tx: Transaction | None = None
+        self, idempotent: IdempotentRequest | None, tx: Transaction | None = None
     ) -> Versioned | None:
-        found = None if idempotent is None else await self._idempotency_keys.find(idempotent, tx)
+        found = (
+            None
+            if idempotent is None
+            else await self._idempotency_keys.fetch_response(idempotent, tx)
+        )
         if idempotent is None or found is None:
             return None
         digest, answer = found
         if digest != idempotent.digest:
-            raise KeyReused
+            raise IdempotencyKeyReused
         return Versioned(view=msgspec.json.decode(answer, type=AppointmentView))
 
     def _normalise_nhs_number(self, text: str) -> str:
@@ -224,10 +254,14 @@ class BookingDesk:
                 IdentifierType.NHS, text, prototype_form=self._prototype_form
             )
         except ValueError as error:
-            raise Invalid.at("patient_identifier", str(error), "nhs_number_format") from error
+            raise InvalidRequest.for_field(
+                "patient_identifier", str(error), "nhs_number_format"
+            ) from error
 
 
-def _emit_requested(tx: Transaction, appointment: AppointmentView, context: Cause) -> None:
+def _emit_requested(
+    tx: Transaction, appointment: AppointmentView, context: OperationContext
+) -> None:
     tx.emit(
         AppointmentRequested(
             appointment_id=appointment.appointment_id,

@@ -3,16 +3,16 @@
 from govid.bus import Delivery, Transaction
 from govid.bus.contracts import AccountBlocked, AccountClosed, AccountRestored, AppointmentDecided
 from govid.nhs.decision import AppointmentStatus
-from govid.nhs.repository import Accounts, Answers, Appointments, Patients
+from govid.nhs.repository import Accounts, AppointmentRepository, IdempotencyKeys, PatientRepository
 
 AccountEnded = AccountBlocked | AccountClosed
 AccountStatusEvent = AccountEnded | AccountRestored
 
-REASON = "account_blocked"
+ACCOUNT_BLOCKED_REASON = "account_blocked"
 """Published reason of a cancellation."""
 
 
-class Cancellation:
+class AccountStatusHandler:
     """Handler of account status events: keeps blocked and closed accounts free of appointments.
 
     A restored account may book again. Cancelled appointments stay cancelled, because their slots
@@ -23,9 +23,9 @@ class Cancellation:
     def __init__(
         self,
         accounts: Accounts,
-        patients: Patients,
-        appointments: Appointments,
-        idempotency_keys: Answers,
+        patients: PatientRepository,
+        appointments: AppointmentRepository,
+        idempotency_keys: IdempotencyKeys,
     ) -> None:
         """Block or restore *accounts* and cancel *appointments*.
 
@@ -54,17 +54,19 @@ class Cancellation:
             await self._accounts.restore(tx, account_id)
             return
         await self._accounts.block(tx, account_id)
-        for appointment_id in await self._appointments.cancel_future(tx, account_id, reason=REASON):
+        for appointment_id in await self._appointments.cancel_future(
+            tx, account_id, reason=ACCOUNT_BLOCKED_REASON
+        ):
             tx.emit(
                 AppointmentDecided(
                     appointment_id=appointment_id,
                     user_id=account_id,
                     status=AppointmentStatus.CANCELLED,
-                    rejection_reason=REASON,
+                    rejection_reason=ACCOUNT_BLOCKED_REASON,
                     timestamp=tx.now,
                 )
             )
         if isinstance(delivery.event, AccountClosed):
-            await self._patients.erase(tx, account_id)
+            await self._patients.delete_for_account(tx, account_id)
             await self._appointments.redact(tx, account_id)
-            await self._idempotency_keys.erase(tx, account_id)
+            await self._idempotency_keys.delete_for_account(tx, account_id)

@@ -16,11 +16,11 @@ class AppointmentStatus(StrEnum):
     COMPLETED = "COMPLETED"
 
 
-LIVE = (AppointmentStatus.REQUESTED, AppointmentStatus.CONFIRMED)
+LIVE_STATUSES = (AppointmentStatus.REQUESTED, AppointmentStatus.CONFIRMED)
 """Statuses of an appointment that is still ahead."""
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class AppointmentDecision(msgspec.Struct, frozen=True, kw_only=True):
     """Decision on an appointment request: a confirmed time, or the reason of a rejection."""
 
     status: AppointmentStatus

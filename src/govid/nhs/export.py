@@ -21,7 +21,7 @@ _APPOINTMENT_BYTES = func.octet_length(Appointment.doctor_specialty) + func.octe
 )
 
 
-class Records:
+class DataExportSource:
     """Source of one account's patient records and appointments for the data export."""
 
     def __init__(self, database: Database) -> None:

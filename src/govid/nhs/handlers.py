@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from govid.bus import Consumer
+from govid.bus import Subscriber
 from govid.bus.contracts import (
     AccountBlocked,
     AccountClosed,
@@ -13,38 +13,38 @@ from govid.bus.contracts import (
     IdentifierType,
     VerificationRequested,
 )
-from govid.nhs.booking import Booking
-from govid.nhs.cancellation import Cancellation
+from govid.nhs.booking import BookingHandler
+from govid.nhs.cancellation import AccountStatusHandler
 from govid.nhs.decision import AppointmentStatus
-from govid.nhs.verification import Verification
+from govid.nhs.verification import VerificationHandler
 
-VERIFICATION = "nhs.verification"
-BOOKING = "nhs.booking"
+VERIFICATION_SUBSCRIBER = "nhs.verification"
+BOOKING_SUBSCRIBER = "nhs.booking"
 
 
-def consumers(
-    verification: Verification, booking: Booking, account_status: Cancellation
-) -> Sequence[Consumer]:
+def build_subscribers(
+    verification: VerificationHandler, booking: BookingHandler, account_status: AccountStatusHandler
+) -> Sequence[Subscriber]:
     """Return the module's subscribers. Their names are stored and must never change (I10)."""
     return (
-        Consumer(
-            name=VERIFICATION,
+        Subscriber(
+            name=VERIFICATION_SUBSCRIBER,
             handles=(VerificationRequested,),
-            wants=lambda event: event.identifier_type is IdentifierType.NHS,
+            predicate=lambda event: event.identifier_type is IdentifierType.NHS,
             handler=verification,
             grouped=False,
         ),
-        Consumer(
-            name=BOOKING,
+        Subscriber(
+            name=BOOKING_SUBSCRIBER,
             handles=(AppointmentRequested, AppointmentSlotHeld, AppointmentDecided),
-            wants=lambda event: (
+            predicate=lambda event: (
                 not isinstance(event, AppointmentDecided)
                 or event.status == AppointmentStatus.CANCELLED
             ),
             handler=booking,
             grouped=False,
         ),
-        Consumer(
+        Subscriber(
             name="nhs.appointments",
             handles=(AccountBlocked, AccountClosed, AccountRestored),
             handler=account_status,

@@ -5,21 +5,21 @@ from uuid import UUID
 from govid.bus import Principal
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
-from govid.nhs.errors import NotYourNumber, StepUpRequired
-from govid.nhs.repository import Patients
+from govid.nhs.errors import NhsNumberNotYours, StepUpRequired
+from govid.nhs.repository import PatientRepository
 
-LEAST_ASSURANCE = "P1"
+REQUIRED_ASSURANCE = "P1"
 
 
-class Holders:
+class BookingEligibility:
     """Compares an NHS number with the one that the registry gave when it verified the account."""
 
-    def __init__(self, patients: Patients, *, own_number_only: bool) -> None:
+    def __init__(self, patients: PatientRepository, *, own_number_only: bool) -> None:
         """Read *patients*. Without *own_number_only* an account may book for any NHS number."""
         self._patients = patients
         self._own_number_only = own_number_only
 
-    async def check(self, principal: Principal, number: str) -> None:
+    async def require_own_number(self, principal: Principal, number: str) -> None:
         """Accept *number* if it is the principal's own verified NHS number, in any notation.
 
         Raises:
@@ -30,15 +30,15 @@ class Holders:
         if not self._own_number_only:
             return
         # The string order of P0, P1 and P2 is the order of the levels.
-        if principal.assurance < LEAST_ASSURANCE:
+        if principal.assurance < REQUIRED_ASSURANCE:
             raise StepUpRequired
-        if not await self.is_own(principal.account_id, number):
-            raise NotYourNumber
+        if not await self.is_own_number(principal.account_id, number):
+            raise NhsNumberNotYours
 
-    async def is_own(self, account_id: UUID, number: str) -> bool:
+    async def is_own_number(self, account_id: UUID, number: str) -> bool:
         """Tell whether *number* is the registered NHS number of the account holder."""
         try:
             canonical = normalise_identifier(IdentifierType.NHS, number, prototype_form=False)
         except ValueError:
             return False
-        return await self._patients.registered_number(account_id) == canonical
+        return await self._patients.find_registered_number(account_id) == canonical

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-LONDON = ZoneInfo("Europe/London")
+UK_TIME_ZONE = ZoneInfo("Europe/London")
 
 # `datetime.fromisoformat` alone would accept a bare date, a week date, and any separator.
 _DATE_AND_TIME = re.compile(
@@ -13,7 +13,7 @@ _DATE_AND_TIME = re.compile(
 )
 
 
-def moment_of(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """Parse a date and time in ISO 8601 and return it in UTC.
 
     Without an offset it is a time in the United Kingdom.
@@ -32,9 +32,9 @@ def moment_of(text: str) -> datetime:
         raise ValueError("there is no such date or time") from error
 
 
-def on_the_wall(moment: datetime) -> str:
+def format_uk_time(moment: datetime) -> str:
     """Format *moment* in UK local time."""
-    return moment.astimezone(LONDON).strftime("%d %B %Y at %H:%M")
+    return moment.astimezone(UK_TIME_ZONE).strftime("%d %B %Y at %H:%M")
 
 
 class _ClockChange(ValueError):
@@ -50,9 +50,9 @@ def _localise(local: datetime) -> datetime:
     Raises:
         _ClockChange: the time was skipped or occurs twice.
     """
-    first, second = (local.replace(tzinfo=LONDON, fold=fold) for fold in (0, 1))
+    first, second = (local.replace(tzinfo=UK_TIME_ZONE, fold=fold) for fold in (0, 1))
     if first.utcoffset() == second.utcoffset():
         return first
-    if first.astimezone(UTC).astimezone(LONDON).replace(tzinfo=None) != local:
+    if first.astimezone(UTC).astimezone(UK_TIME_ZONE).replace(tzinfo=None) != local:
         raise _ClockChange("the clocks go forward then: there is no such time in the UK")
     raise _ClockChange("the clocks go back then: this time comes twice, so give an offset")

@@ -3,26 +3,32 @@
 from collections.abc import Callable, Collection
 from functools import partial
 
-from govid.bus import Clock, Database, Module, QuotaCleanup, Quotas, UnitOfWork
-from govid.bus.contracts.facts import FactsOfAccounts, VerifiedIdentifiers
+from govid.bus import Clock, Database, Module, QuotaCleanup, QuotaCounters, UnitOfWork
+from govid.bus.contracts.facts import ClaimedFactsSource, VerifiedIdentifierLookup
 from govid.bus.upstream import UpstreamMetrics
-from govid.nhs.appointments import AppointmentDesk
-from govid.nhs.booking import Booking
-from govid.nhs.bookings import BookingDesk
-from govid.nhs.cancellation import Cancellation
+from govid.nhs.appointments import AppointmentRequests
+from govid.nhs.booking import BookingHandler
+from govid.nhs.bookings import AppointmentBookings
+from govid.nhs.cancellation import AccountStatusHandler
 from govid.nhs.controllers import router
-from govid.nhs.handlers import BOOKING, VERIFICATION, consumers
-from govid.nhs.holders import Holders
-from govid.nhs.openings import Openings
-from govid.nhs.patients import PatientFiling
-from govid.nhs.ports import open_ports
-from govid.nhs.practice_orders import PracticeOrders
+from govid.nhs.handlers import BOOKING_SUBSCRIBER, VERIFICATION_SUBSCRIBER, build_subscribers
+from govid.nhs.holders import BookingEligibility
+from govid.nhs.openings import SlotAvailability
+from govid.nhs.patients import PatientRecords
+from govid.nhs.ports import build_clients
+from govid.nhs.practice_orders import PracticeBookings
 from govid.nhs.quotas import AccountQuotas
-from govid.nhs.repository import Accounts, Answers, Appointments, Holds, Patients
+from govid.nhs.repository import (
+    Accounts,
+    AppointmentRepository,
+    IdempotencyKeys,
+    PatientRepository,
+    SlotHoldRepository,
+)
 from govid.nhs.settings import NhsSettings
 from govid.nhs.simulator import NhsSimulator
-from govid.nhs.verification import Verification
-from govid.nhs.wishes import Wishes
+from govid.nhs.verification import VerificationHandler
+from govid.nhs.wishes import SlotAssignment
 
 
 def build(
@@ -31,10 +37,10 @@ def build(
     uow: UnitOfWork,
     clock: Clock,
     metrics: UpstreamMetrics | None = None,
-    facts: FactsOfAccounts | None = None,
+    facts: ClaimedFactsSource | None = None,
     recovered: Callable[[Collection[str], bool], None] | None = None,
     rehearse: Callable[[NhsSimulator], None] | None = None,
-    verified: VerifiedIdentifiers | None = None,
+    verified: VerifiedIdentifierLookup | None = None,
 ) -> Module:
     """Build the module: its routes below `/api/nhs` and its subscribers.
 
@@ -48,16 +54,20 @@ def build(
     """
     # Each read is a single statement, which needs no BEGIN and no COMMIT.
     reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    accounts, patients, appointments = Accounts(), Patients(reads), Appointments(reads)
-    clients = open_ports(settings, clock, metrics)
+    accounts, patients, appointments = (
+        Accounts(),
+        PatientRepository(reads),
+        AppointmentRepository(reads),
+    )
+    clients = build_clients(settings, clock, metrics)
     if recovered is not None:
-        clients.on_recovery(partial(recovered, (VERIFICATION, BOOKING)))
+        clients.on_recovery(partial(recovered, (VERIFICATION_SUBSCRIBER, BOOKING_SUBSCRIBER)))
     if rehearse is not None and clients.simulator is not None:
         rehearse(clients.simulator)
 
-    counters = Quotas("nhs.quota")
+    counters = QuotaCounters("nhs.quota")
     quotas = AccountQuotas(uow, counters, settings.quotas)
-    patient_records = PatientFiling(
+    patient_records = PatientRecords(
         uow,
         accounts,
         patients,
@@ -65,8 +75,8 @@ def build(
         verified,
         prototype_form=settings.accept_prototype_form,
     )
-    eligibility = Holders(patients, own_number_only=clients.holders_only)
-    requests = AppointmentDesk(
+    eligibility = BookingEligibility(patients, own_number_only=clients.own_number_only)
+    requests = AppointmentRequests(
         uow,
         accounts,
         appointments,
@@ -74,10 +84,10 @@ def build(
         quotas,
         accepts_requests=clients.takes_bookings,
     )
-    holds, idempotency_keys = Holds(reads), Answers(reads)
+    holds, idempotency_keys = SlotHoldRepository(reads), IdempotencyKeys(reads)
     services = {one.specialty: one.service for one in clients.directory}
-    availability = Openings(clients.practices, services, holds, clock)
-    bookings = BookingDesk(
+    availability = SlotAvailability(clients.practices, services, holds, clock)
+    bookings = AppointmentBookings(
         uow,
         availability,
         accounts,
@@ -91,16 +101,16 @@ def build(
     return Module(
         name="nhs",
         routes=(router(patient_records, requests, availability, bookings, quotas),),
-        consumers=consumers(
-            Verification(clients.registry, accounts, patients, facts),
-            Booking(
+        subscribers=build_subscribers(
+            VerificationHandler(clients.registry, accounts, patients, facts),
+            BookingHandler(
                 clients.provider,
-                Wishes(availability, eligibility, accounts, appointments, holds),
-                PracticeOrders(clients.practices),
+                SlotAssignment(availability, eligibility, accounts, appointments, holds),
+                PracticeBookings(clients.practices),
                 appointments,
                 holds,
             ),
-            Cancellation(accounts, patients, appointments, idempotency_keys),
+            AccountStatusHandler(accounts, patients, appointments, idempotency_keys),
         ),
         tasks=(QuotaCleanup(uow, counters, "nhs").run,),
         stops=clients.stops,

@@ -2,26 +2,33 @@
 
 from uuid import UUID
 
-from govid.bus import Cause, Invalid, Page, Principal, UnitOfWork, rerun_on_conflict
+from govid.bus import (
+    InvalidRequest,
+    OperationContext,
+    Page,
+    Principal,
+    UnitOfWork,
+    rerun_on_conflict,
+)
 from govid.bus.contracts import IdentifierType, PatientRecordRefused
-from govid.bus.contracts.facts import VerifiedIdentifiers
+from govid.bus.contracts.facts import VerifiedIdentifierLookup
 from govid.bus.shared.identifiers import normalise_identifier
-from govid.nhs.errors import AccountIsBlocked, NumberOfAnother, PatientRecordNotFound
+from govid.nhs.errors import AccountIsBlocked, NhsNumberVerifiedElsewhere, PatientRecordNotFound
 from govid.nhs.quotas import AccountQuotas
-from govid.nhs.repository import Accounts, Patients
+from govid.nhs.repository import Accounts, PatientRepository
 from govid.nhs.schemas import FilePatient, PatientView
 
 
-class PatientFiling:
+class PatientRecords:
     """Files, lists and removes patient records; each belongs to one account."""
 
     def __init__(
         self,
         uow: UnitOfWork,
         accounts: Accounts,
-        patients: Patients,
+        patients: PatientRepository,
         quotas: AccountQuotas,
-        verified: VerifiedIdentifiers | None,
+        verified: VerifiedIdentifierLookup | None,
         *,
         prototype_form: bool,
     ) -> None:
@@ -37,7 +44,9 @@ class PatientFiling:
         self._prototype_form = prototype_form
 
     @rerun_on_conflict
-    async def file(self, record: FilePatient, principal: Principal, context: Cause) -> PatientView:
+    async def file(
+        self, record: FilePatient, principal: Principal, context: OperationContext
+    ) -> PatientView:
         """Store *record* as the principal's own.
 
         Raises:
@@ -52,7 +61,7 @@ class PatientFiling:
                 IdentifierType.NHS, record.nhs_number, prototype_form=self._prototype_form
             )
         except ValueError as error:
-            raise Invalid.at("nhsNumber", str(error), "nhs_number_format") from error
+            raise InvalidRequest.for_field("nhsNumber", str(error), "nhs_number_format") from error
         account_id = principal.account_id
         is_refused = self._verified is not None and await self._verified.is_another_holder(
             account_id, IdentifierType.NHS, number
@@ -60,14 +69,16 @@ class PatientFiling:
         async with self._uow.begin(context) as tx:
             if await self._accounts.lock(tx, account_id):
                 raise AccountIsBlocked
-            await self._quotas.count_number(tx, account_id, is_refused=is_refused)
+            await self._quotas.count_refused_number(tx, account_id, is_refused=is_refused)
             if not is_refused:
                 await self._quotas.check_patient_records(tx, account_id)
-                return await self._patients.add(tx, account_id, record, number)
+                return await self._patients.insert_filed(tx, account_id, record, number)
             tx.emit(PatientRecordRefused(account_id=account_id, timestamp=tx.now))
-        raise NumberOfAnother
+        raise NhsNumberVerifiedElsewhere
 
-    async def remove(self, record_id: UUID, principal: Principal, context: Cause) -> None:
+    async def remove(
+        self, record_id: UUID, principal: Principal, context: OperationContext
+    ) -> None:
         """Delete a record that the principal has filed. A record of the registry stays.
 
         Raises:
@@ -75,11 +86,11 @@ class PatientFiling:
                 the registry.
         """
         async with self._uow.begin(context) as tx:
-            if not await self._patients.remove(tx, principal.account_id, record_id):
+            if not await self._patients.delete_filed(tx, principal.account_id, record_id):
                 raise PatientRecordNotFound
 
-    async def own(
+    async def list_own(
         self, principal: Principal, *, limit: int, after: UUID | None
     ) -> Page[PatientView]:
         """Return one page of the principal's own records."""
-        return await self._patients.page_of(principal.account_id, limit=limit, after=after)
+        return await self._patients.list_page(principal.account_id, limit=limit, after=after)

@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from govid.nhs.errors import AppointmentHasChanged, VersionNeeded
+from govid.nhs.errors import AppointmentHasChanged, IfMatchRequired
 
 _PROXY_TAG = re.compile(
     r'(?:W/)?"(?P<version>[0-9]+)(?:[-;](?:gzip|br|deflate|zstd|df))?"', re.ASCII
@@ -14,10 +14,10 @@ _PROXY_TAG = re.compile(
 class Precondition(msgspec.Struct, frozen=True):
     """Entity tags of an `If-Match` header; `*` matches every version."""
 
-    tags: frozenset[str]
+    etags: frozenset[str]
 
     @classmethod
-    def of(cls, header: str | None) -> "Precondition":
+    def from_header(cls, header: str | None) -> "Precondition":
         """Parse the `If-Match` header.
 
         A proxy that compresses a response changes its tag: nginx makes it weak (`W/"2"`), Apache
@@ -28,20 +28,20 @@ class Precondition(msgspec.Struct, frozen=True):
             IfMatchRequired: the header is missing.
         """
         if header is None or not header.strip():
-            raise VersionNeeded
+            raise IfMatchRequired
         return cls(frozenset(map(_original, header.split(","))))
 
-    def check(self, version: int) -> None:
+    def require_version(self, version: int) -> None:
         """Require that the client has read *version*.
 
         Raises:
             AppointmentHasChanged: the client has read another version.
         """
-        if self.tags.isdisjoint({"*", tag_of(version)}):
+        if self.etags.isdisjoint({"*", format_etag(version)}):
             raise AppointmentHasChanged
 
 
-def tag_of(version: int) -> str:
+def format_etag(version: int) -> str:
     """Return the `ETag` of *version*."""
     return f'"{version}"'
 

@@ -4,7 +4,15 @@ from uuid import UUID
 
 from sqlalchemy import Select, and_, func, or_, select
 
-from govid.bus import Cause, Quota, QuotaReached, Quotas, RateExceeded, Transaction, UnitOfWork
+from govid.bus import (
+    OperationContext,
+    QuotaCounters,
+    QuotaReached,
+    QuotaRule,
+    RateExceeded,
+    Transaction,
+    UnitOfWork,
+)
 from govid.nhs.decision import AppointmentStatus
 from govid.nhs.models import Appointment, Patient
 from govid.nhs.settings import NhsQuotas
@@ -21,7 +29,7 @@ class AccountQuotas:
     serialises the requests of one account: otherwise two requests could both take the last place.
     """
 
-    def __init__(self, uow: UnitOfWork, counters: Quotas, limits: NhsQuotas) -> None:
+    def __init__(self, uow: UnitOfWork, counters: QuotaCounters, limits: NhsQuotas) -> None:
         """Count in *counters* and compare with *limits*."""
         self._uow = uow
         self._counters = counters
@@ -82,17 +90,19 @@ class AccountQuotas:
         Raises:
             RateExceeded: the account has reached its daily limit.
         """
-        await self._counters.spend(
+        await self._counters.consume_or_raise(
             tx,
-            Quota(
+            QuotaRule(
                 kind="appointment_changes",
                 bucket=str(account_id),
-                most=self._limits.appointment_changes_per_day,
+                limit=self._limits.appointment_changes_per_day,
                 seconds=DAY_SECONDS,
             ),
         )
 
-    async def count_number(self, tx: Transaction, account_id: UUID, *, is_refused: bool) -> None:
+    async def count_refused_number(
+        self, tx: Transaction, account_id: UUID, *, is_refused: bool
+    ) -> None:
         """Count a refused NHS number: one that was verified for another account.
 
         Beyond the daily limit no record can be filed at all. A refusal reveals that the number is
@@ -101,21 +111,21 @@ class AccountQuotas:
         Raises:
             RateExceeded: the limit is reached. The caller must roll *tx* back.
         """
-        quota = Quota(
+        quota = QuotaRule(
             kind="refused_numbers",
             bucket=str(account_id),
-            most=REFUSED_NUMBERS_PER_DAY,
+            limit=REFUSED_NUMBERS_PER_DAY,
             seconds=DAY_SECONDS,
         )
-        seconds = await self._counters.hold(tx, [quota])
+        seconds = await self._counters.reserve(tx, [quota])
         if seconds is not None:
             raise RateExceeded(retry_after_seconds=seconds)
         if is_refused:
-            await self._counters.settle(tx, spent=[quota])
+            await self._counters.confirm(tx, spent=[quota])
         else:
-            await self._counters.settle(tx, given_back=[quota])
+            await self._counters.confirm(tx, released=[quota])
 
-    async def count_search(self, account_id: UUID, context: Cause) -> None:
+    async def count_search(self, account_id: UUID, context: OperationContext) -> None:
         """Count a search for slots, in its own transaction, before the practice is asked.
 
         Raises:
@@ -124,12 +134,12 @@ class AccountQuotas:
         if not self._limits.slot_searches_per_minute:
             return
         async with self._uow.begin(context) as tx:
-            await self._counters.spend(
+            await self._counters.consume_or_raise(
                 tx,
-                Quota(
+                QuotaRule(
                     kind="slot_searches",
                     bucket=str(account_id),
-                    most=self._limits.slot_searches_per_minute,
+                    limit=self._limits.slot_searches_per_minute,
                     seconds=MINUTE_SECONDS,
                 ),
             )

@@ -8,10 +8,10 @@ from uuid import UUID
 from msgspec import Meta, Struct, field
 from msgspec.structs import force_setattr
 
-from govid.bus import FieldFault, Invalid, Personal
+from govid.bus import FieldProblem, InvalidRequest, Personal
 from govid.bus.shared.plain_text import is_plain_line, is_plain_text, neutralise
 from govid.nhs.decision import AppointmentStatus
-from govid.nhs.local_time import moment_of
+from govid.nhs.local_time import parse_time
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Line = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
@@ -53,7 +53,9 @@ def _require_plain_text(request: Struct, lines: Sequence[str], texts: Sequence[s
         ),
     ]
     if faults:
-        raise Invalid("; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults))
+        raise InvalidRequest(
+            "; ".join(f"{f.loc[-1]}: {f.msg}" for f in faults), faults=tuple(faults)
+        )
 
 
 def _satisfies(rule: Callable[[str], bool], request: Struct, name: str) -> bool:
@@ -61,8 +63,8 @@ def _satisfies(rule: Callable[[str], bool], request: Struct, name: str) -> bool:
     return value is None or rule(value)
 
 
-def _field_error(name: str, msg: str) -> FieldFault:
-    return FieldFault(loc=("body", _SENT_AS.get(name, name)), msg=msg, type="control_character")
+def _field_error(name: str, msg: str) -> FieldProblem:
+    return FieldProblem(loc=("body", _SENT_AS.get(name, name)), msg=msg, type="control_character")
 
 
 class FilePatient(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,14 +113,14 @@ class RequestAppointment(_Silent, frozen=True, kw_only=True, forbid_unknown_fiel
         """Refuse control characters, and a text that is no point in time."""
         _require_plain_text(self, ["patient_identifier", "doctor_specialty"], ["reason"])
         try:
-            moment_of(self.requested_datetime)
+            parse_time(self.requested_datetime)
         except ValueError as error:
-            raise Invalid.at("requested_datetime", str(error), "datetime") from error
+            raise InvalidRequest.for_field("requested_datetime", str(error), "datetime") from error
 
     @property
     def requested_at(self) -> datetime:
         """Return the requested time in UTC."""
-        return moment_of(self.requested_datetime)
+        return parse_time(self.requested_datetime)
 
 
 class SlotView(Struct, frozen=True, kw_only=True):
@@ -139,7 +141,7 @@ class _SlotChoice(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         """Refuse duplicate slots."""
         if len(set(self.slots)) != len(self.slots):
-            raise Invalid.at("slots", "must not contain a slot twice", "duplicate")
+            raise InvalidRequest.for_field("slots", "must not contain a slot twice", "duplicate")
 
 
 class BookSlots(_SlotChoice, frozen=True, kw_only=True, forbid_unknown_fields=True):

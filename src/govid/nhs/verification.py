@@ -2,24 +2,29 @@
 
 from govid.bus import Delivery, Outage, Transaction
 from govid.bus.contracts import NhsEvidenceGathered, NhsVerificationCompleted, VerificationRequested
-from govid.bus.contracts.facts import FactsOfAccounts
-from govid.nhs.registry.local import FORM
-from govid.nhs.registry.protocol import Claim, Finding, Outcome, PatientRegistry
-from govid.nhs.repository import Accounts, Patients
+from govid.bus.contracts.facts import ClaimedFactsSource
+from govid.nhs.registry.local import FORM_EVIDENCE
+from govid.nhs.registry.protocol import (
+    IdentityClaim,
+    PatientRegistry,
+    VerificationFinding,
+    VerificationOutcome,
+)
+from govid.nhs.repository import Accounts, PatientRepository
 
 NOT_MATCHED = "not_matched"
 """Permanent error code. It is the same for every reason, so that none can be distinguished."""
 
 
-class Verification:
+class VerificationHandler:
     """Handler that verifies an NHS number against the patient registry."""
 
     def __init__(
         self,
         registry: PatientRegistry,
         accounts: Accounts,
-        patients: Patients,
-        facts: FactsOfAccounts | None = None,
+        patients: PatientRepository,
+        facts: ClaimedFactsSource | None = None,
     ) -> None:
         """Ask *registry*; store a matched patient in *patients*, unless *accounts* blocks it.
 
@@ -30,7 +35,7 @@ class Verification:
         self._patients = patients
         self._facts = facts
 
-    async def prepare(self, delivery: Delivery[VerificationRequested]) -> Finding:
+    async def prepare(self, delivery: Delivery[VerificationRequested]) -> VerificationFinding:
         """Ask the registry.
 
         Raises:
@@ -38,18 +43,24 @@ class Verification:
                 retried, and no verification attempt is used.
         """
         request = delivery.event
-        claim = Claim(
+        claim = IdentityClaim(
             nhs_number=request.identifier_value,
-            facts=await self._facts.of(request.user_id) if self._facts else None,
+            facts=await self._facts.for_account(request.user_id) if self._facts else None,
             correlation_id=delivery.correlation_id,
         )
         finding = await self._registry.verify(claim)
-        if finding.outcome in (Outcome.UNAVAILABLE, Outcome.CREDENTIALS_REJECTED):
+        if finding.outcome in (
+            VerificationOutcome.UNAVAILABLE,
+            VerificationOutcome.CREDENTIALS_REJECTED,
+        ):
             raise Outage("nhs")
         return finding
 
     async def apply(
-        self, tx: Transaction, delivery: Delivery[VerificationRequested], outcome: Finding
+        self,
+        tx: Transaction,
+        delivery: Delivery[VerificationRequested],
+        outcome: VerificationFinding,
     ) -> None:
         """Publish the evidence and then the result; store the record of a matched patient.
 
@@ -57,18 +68,18 @@ class Verification:
         adds facts, which is a new verification request.
         """
         request = delivery.event
-        if outcome.evidence != FORM:
+        if outcome.evidence != FORM_EVIDENCE:
             tx.emit(_evidence(tx, delivery, outcome))
         if not outcome.outcome.is_answer:
             return
-        is_verified = outcome.outcome is Outcome.MATCH
+        is_verified = outcome.outcome is VerificationOutcome.MATCH
         # A result may arrive late. Nothing is stored for an account that was closed meanwhile.
         if (
             is_verified
-            and (patient := outcome.holder)
+            and (patient := outcome.patient)
             and not await self._accounts.lock(tx, request.user_id)
         ):
-            await self._patients.put_registered(
+            await self._patients.upsert_registered(
                 tx, request.user_id, nhs_number=patient.nhs_number, name=patient.name
             )
         tx.emit(
@@ -83,7 +94,7 @@ class Verification:
 
 
 def _evidence(
-    tx: Transaction, delivery: Delivery[VerificationRequested], finding: Finding
+    tx: Transaction, delivery: Delivery[VerificationRequested], finding: VerificationFinding
 ) -> NhsEvidenceGathered:
     request, evidence = delivery.event, finding.evidence
     return NhsEvidenceGathered(

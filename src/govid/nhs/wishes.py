@@ -5,22 +5,22 @@ It is the first free slot of that day from the requested time on.
 
 from collections.abc import Sequence
 
-from govid.bus import Invalid, Transaction
+from govid.bus import InvalidRequest, Transaction
 from govid.bus.contracts import AppointmentRequested, AppointmentSlotHeld
-from govid.nhs.decision import AppointmentStatus, Decision
+from govid.nhs.decision import AppointmentDecision, AppointmentStatus
 from govid.nhs.errors import AppointmentsOverlap, SlotTaken
-from govid.nhs.holders import Holders
-from govid.nhs.openings import Openings
-from govid.nhs.repository import Accounts, Appointments, Holds
+from govid.nhs.holders import BookingEligibility
+from govid.nhs.openings import SlotAvailability
+from govid.nhs.repository import Accounts, AppointmentRepository, SlotHoldRepository
 from govid.nhs.slots import FreeSlot
 
-PASSED = "The requested time has passed"
-NO_SPECIALTY = "No practice has this specialty"
-NOT_THEIRS = "The number is not that of the NHS's own record of the citizen"
-NO_TIME = "No time is free on that day from the requested one on"
+TIME_PASSED_REASON = "The requested time has passed"
+UNKNOWN_SPECIALTY_REASON = "No practice has this specialty"
+NOT_OWN_NUMBER_REASON = "The number is not that of the NHS's own record of the citizen"
+NO_FREE_SLOT_REASON = "No time is free on that day from the requested one on"
 
 
-class Wishes:
+class SlotAssignment:
     """Holds a slot for a request without one; the practice is then asked as for any other hold.
 
     This takes two steps: candidates are fetched from the practice outside the transaction, and one
@@ -29,11 +29,11 @@ class Wishes:
 
     def __init__(
         self,
-        availability: Openings,
-        eligibility: Holders,
+        availability: SlotAvailability,
+        eligibility: BookingEligibility,
         accounts: Accounts,
-        appointments: Appointments,
-        holds: Holds,
+        appointments: AppointmentRepository,
+        holds: SlotHoldRepository,
     ) -> None:
         """Find slots in *availability* if *eligibility* accepts the number; hold one in *holds*."""
         self._availability = availability
@@ -42,7 +42,9 @@ class Wishes:
         self._appointments = appointments
         self._holds = holds
 
-    async def find(self, request: AppointmentRequested) -> Sequence[FreeSlot] | Decision:
+    async def find_candidates(
+        self, request: AppointmentRequested
+    ) -> Sequence[FreeSlot] | AppointmentDecision:
         """Return the slots that could be held for *request*, the earliest first, or a rejection.
 
         Raises:
@@ -50,21 +52,21 @@ class Wishes:
         """
         # A practice receives the number as a fact. The check of the use case is not enough for a
         # request that was stored before that check existed.
-        if not await self._eligibility.is_own(request.user_id, request.patient_identifier):
-            return _rejection(NOT_THEIRS)
+        if not await self._eligibility.is_own_number(request.user_id, request.patient_identifier):
+            return _rejection(NOT_OWN_NUMBER_REASON)
         try:
-            _, service = self._availability.practice(request.doctor_specialty)
-        except Invalid:
-            return _rejection(NO_SPECIALTY)
+            _, service = self._availability.find_practice(request.doctor_specialty)
+        except InvalidRequest:
+            return _rejection(UNKNOWN_SPECIALTY_REASON)
         if self._availability.has_passed(request.requested_datetime):
-            return _rejection(PASSED)
-        return await self._availability.since(service, request.requested_datetime) or _rejection(
-            NO_TIME
-        )
+            return _rejection(TIME_PASSED_REASON)
+        return await self._availability.list_free_slots_from(
+            service, request.requested_datetime
+        ) or _rejection(NO_FREE_SLOT_REASON)
 
-    async def take(
+    async def hold_first(
         self, tx: Transaction, request: AppointmentRequested, slots: Sequence[FreeSlot]
-    ) -> Decision | None:
+    ) -> AppointmentDecision | None:
         """Hold the first available of *slots* and emit the event on which the practice is asked.
 
         Returns a rejection if other appointments hold all of them. A request that was cancelled
@@ -76,7 +78,7 @@ class Wishes:
             return None
         for slot in slots:
             if await self._try_hold(tx, request, slot):
-                await self._appointments.place(tx, request.appointment_id, slot.service)
+                await self._appointments.set_practice(tx, request.appointment_id, slot.service)
                 tx.emit(
                     AppointmentSlotHeld(
                         appointment_id=request.appointment_id,
@@ -85,17 +87,17 @@ class Wishes:
                     )
                 )
                 return None
-        return _rejection(NO_TIME)
+        return _rejection(NO_FREE_SLOT_REASON)
 
     async def _try_hold(
         self, tx: Transaction, request: AppointmentRequested, slot: FreeSlot
     ) -> bool:
         try:
-            await self._holds.take(tx, request.user_id, request.appointment_id, [slot])
+            await self._holds.hold_slots(tx, request.user_id, request.appointment_id, [slot])
         except (SlotTaken, AppointmentsOverlap):
             return False
         return True
 
 
-def _rejection(reason: str) -> Decision:
-    return Decision(status=AppointmentStatus.REJECTED, rejection_reason=reason)
+def _rejection(reason: str) -> AppointmentDecision:
+    return AppointmentDecision(status=AppointmentStatus.REJECTED, rejection_reason=reason)

@@ -26,7 +26,7 @@ AMANDA: Mapping[str, object] = {
 }
 
 
-class Asking:
+class HmrcRequests:
     """Asks for tokens, and then about people."""
 
     def __init__(self, target: Target, http: httpx.AsyncClient) -> None:

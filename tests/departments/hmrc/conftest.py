@@ -7,7 +7,7 @@ import pytest
 
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.clock import MovingClock
-from tests.departments.hmrc.asking import Asking
+from tests.departments.hmrc.asking import HmrcRequests
 from tests.departments.hmrc.target import WAYS, Target, Way, reached
 
 
@@ -30,10 +30,10 @@ async def simulated(simulator: HmrcSimulator) -> AsyncIterator[Target]:
 
 
 @pytest.fixture
-async def asking(target: Target, http: Any) -> Asking:
-    return Asking(target, http(target))
+async def asking(target: Target, http: Any) -> HmrcRequests:
+    return HmrcRequests(target, http(target))
 
 
 @pytest.fixture
-async def asking_simulator(simulated: Target, http: Any) -> Asking:
-    return Asking(simulated, http(simulated))
+async def asking_simulator(simulated: Target, http: Any) -> HmrcRequests:
+    return HmrcRequests(simulated, http(simulated))

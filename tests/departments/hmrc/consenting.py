@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from tests.departments.hmrc.asking import MISSING, Asking
+from tests.departments.hmrc.asking import MISSING, HmrcRequests
 
 CALLBACK = "https://govid.example.com/consent"
 VERIFIER = "v" * 43
@@ -21,10 +21,10 @@ def challenge(verifier: str = VERIFIER) -> str:
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-class Consenting:
+class ConsentBrowser:
     """Asks for consent and for what comes of it, right but for what a test changes."""
 
-    def __init__(self, asking: Asking) -> None:
+    def __init__(self, asking: HmrcRequests) -> None:
         self.asking = asking
         self.http = asking.http
         self.url = f"{asking.target.url}/oauth/authorize"

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 
 from govid.hmrc.simulator.clients import OUT_OF_BAND
-from tests.departments.hmrc.asking import Asking
-from tests.departments.hmrc.consenting import Consenting
+from tests.departments.hmrc.asking import HmrcRequests
+from tests.departments.hmrc.consenting import ConsentBrowser
 
 IDA_UTR = "1000057161"
 OTHER_UTR = "8000083480"
@@ -18,13 +18,13 @@ VERSIONS = {"tax": "1.1", "income": "1.2", "employment": "1.2"}
 SUBJECTS = tuple(VERSIONS)
 
 
-class ReadingTaxes:
+class TaxRequests:
     """Consents as Ida, on a page that sends nobody back, and reads."""
 
-    def __init__(self, asking: Asking) -> None:
+    def __init__(self, asking: HmrcRequests) -> None:
         self.asking = asking
         self.http = asking.http
-        self.consenting = Consenting(asking)
+        self.consenting = ConsentBrowser(asking)
 
     async def granted(self, scope: str = SCOPES) -> Mapping[str, Any]:
         shown = await self.consenting.decide(redirect_uri=OUT_OF_BAND, scope=scope)

@@ -13,7 +13,7 @@ from typing import Literal
 import httpx
 import msgspec
 
-from govid.bus.upstream import in_process
+from govid.bus.upstream import in_process_transport
 from govid.hmrc.simulator import BASE_URL, SCOPE, HmrcSimulator
 from tests.departments.loopback import served
 
@@ -37,7 +37,7 @@ async def reached(way: Way, simulator: HmrcSimulator) -> AsyncIterator[Target]:
     """Yield *simulator* as it is reached by *way*, or the one that was named."""
     match way:
         case "in process":
-            yield _target(simulator, BASE_URL, in_process(simulator.application))
+            yield _target(simulator, BASE_URL, in_process_transport(simulator.application))
         case "loopback":
             async with served(simulator.application) as url:
                 yield _target(simulator, url, None)

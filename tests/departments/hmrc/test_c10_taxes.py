@@ -6,23 +6,23 @@ import pytest
 from msgspec import structs
 
 from govid.hmrc.simulator import HmrcSimulator
-from tests.departments.hmrc.asking import Asking, reported
-from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR, SUBJECTS, ReadingTaxes
+from tests.departments.hmrc.asking import HmrcRequests, reported
+from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR, SUBJECTS, TaxRequests
 from tests.departments.hmrc.target import reached
-from tests.integration.departments import StandingClock
+from tests.integration.departments import FixedClock
 
 
 @pytest.fixture
-def reading(asking: Asking) -> ReadingTaxes:
-    return ReadingTaxes(asking)
+def reading(asking: HmrcRequests) -> TaxRequests:
+    return TaxRequests(asking)
 
 
 @pytest.fixture
-def simulated_reading(asking_simulator: Asking) -> ReadingTaxes:
-    return ReadingTaxes(asking_simulator)
+def simulated_reading(asking_simulator: HmrcRequests) -> TaxRequests:
+    return TaxRequests(asking_simulator)
 
 
-async def test_the_tax_of_a_year_is_reported_to_the_penny(reading: ReadingTaxes) -> None:
+async def test_the_tax_of_a_year_is_reported_to_the_penny(reading: TaxRequests) -> None:
     answer = await reading.year("tax")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     # As text: a number that has been through a float would look the same in Python.
@@ -34,7 +34,7 @@ async def test_the_tax_of_a_year_is_reported_to_the_penny(reading: ReadingTaxes)
     )
 
 
-async def test_the_income_of_a_year_is_reported(reading: ReadingTaxes) -> None:
+async def test_the_income_of_a_year_is_reported(reading: TaxRequests) -> None:
     answer = await reading.year("income")
     assert answer.status_code == 200
     assert answer.json() == {
@@ -49,7 +49,7 @@ async def test_the_income_of_a_year_is_reported(reading: ReadingTaxes) -> None:
     }
 
 
-async def test_the_employments_of_a_year_are_reported(reading: ReadingTaxes) -> None:
+async def test_the_employments_of_a_year_are_reported(reading: TaxRequests) -> None:
     answer = await reading.year("employment")
     assert answer.status_code == 200
     assert answer.json() == {
@@ -64,7 +64,7 @@ async def test_the_employments_of_a_year_are_reported(reading: ReadingTaxes) -> 
     }
 
 
-async def test_an_account_is_reported(reading: ReadingTaxes) -> None:
+async def test_an_account_is_reported(reading: TaxRequests) -> None:
     answer = await reading.account()
     assert answer.status_code == 200
     assert set(answer.json()) == {
@@ -76,12 +76,12 @@ async def test_an_account_is_reported(reading: ReadingTaxes) -> None:
     assert '"totalRefundAmount":355.25' in answer.text
 
 
-async def test_an_account_is_reported_without_a_day_to_begin_with(reading: ReadingTaxes) -> None:
+async def test_an_account_is_reported_without_a_day_to_begin_with(reading: TaxRequests) -> None:
     assert (await reading.account(query="")).status_code == 200
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-async def test_no_data_is_not_found_and_not_zero(reading: ReadingTaxes, subject: str) -> None:
+async def test_no_data_is_not_found_and_not_zero(reading: TaxRequests, subject: str) -> None:
     assert reported(await reading.year(subject, year="2019-20")) == (404, "NOT_FOUND")
 
 
@@ -100,43 +100,43 @@ async def test_no_data_is_not_found_and_not_zero(reading: ReadingTaxes, subject:
     ],
 )
 async def test_the_reference_is_checked_first_and_then_the_year(
-    reading: ReadingTaxes, subject: str, utr: str, year: str, code: str
+    reading: TaxRequests, subject: str, utr: str, year: str, code: str
 ) -> None:
     assert reported(await reading.year(subject, utr, year)) == (400, code)
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-async def test_another_persons_year_is_not_reported(reading: ReadingTaxes, subject: str) -> None:
+async def test_another_persons_year_is_not_reported(reading: TaxRequests, subject: str) -> None:
     assert reported(await reading.year(subject, OTHER_UTR)) == (401, "UNAUTHORIZED")
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-async def test_an_applications_own_token_is_of_no_use(reading: ReadingTaxes, subject: str) -> None:
+async def test_an_applications_own_token_is_of_no_use(reading: TaxRequests, subject: str) -> None:
     token = f"Bearer {await reading.asking.access_token()}"
     answer = await reading.year(subject, Authorization=token)
     assert reported(answer) == (401, "INCORRECT_ACCESS_TOKEN_TYPE")
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-async def test_each_subject_needs_its_own_scope(reading: ReadingTaxes, subject: str) -> None:
+async def test_each_subject_needs_its_own_scope(reading: TaxRequests, subject: str) -> None:
     answer = await reading.year(subject, scope="read:self-assessment")
     assert reported(answer) == (403, "INVALID_SCOPE")
 
 
 @pytest.mark.parametrize(("subject", "accept"), [("tax", "1.2"), ("income", "1.1")])
 async def test_each_subject_has_one_version(
-    reading: ReadingTaxes, subject: str, accept: str
+    reading: TaxRequests, subject: str, accept: str
 ) -> None:
     answer = await reading.year(subject, Accept=f"application/vnd.hmrc.{accept}+json")
     assert reported(answer) == (404, "MATCHING_RESOURCE_NOT_FOUND")
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-async def test_without_a_version_nothing_is_read(reading: ReadingTaxes, subject: str) -> None:
+async def test_without_a_version_nothing_is_read(reading: TaxRequests, subject: str) -> None:
     assert reported(await reading.year(subject, Accept="*/*")) == (406, "ACCEPT_HEADER_INVALID")
 
 
-async def test_a_renewed_token_reads_and_the_old_one_does_not(reading: ReadingTaxes) -> None:
+async def test_a_renewed_token_reads_and_the_old_one_does_not(reading: TaxRequests) -> None:
     granted = await reading.granted()
     renewed = (await reading.consenting.refresh(granted["refresh_token"])).json()
     old = await reading.year(Authorization=f"Bearer {granted['access_token']}")
@@ -146,13 +146,13 @@ async def test_a_renewed_token_reads_and_the_old_one_does_not(reading: ReadingTa
 
 
 @pytest.mark.parametrize("scenario", ["SCHEDULED_MAINTENANCE", "SERVER_ERROR"])
-async def test_a_scenario_can_be_played(reading: ReadingTaxes, scenario: str) -> None:
+async def test_a_scenario_can_be_played(reading: TaxRequests, scenario: str) -> None:
     answer = await reading.year(Gov_Test_Scenario=scenario)
     assert reported(answer) == (503, scenario)
 
 
 async def test_an_application_that_is_not_subscribed_reads_nothing(
-    simulated_reading: ReadingTaxes, simulator: HmrcSimulator
+    simulated_reading: TaxRequests, simulator: HmrcSimulator
 ) -> None:
     known = simulator.clients[simulator.client_id]
     simulator.clients[simulator.client_id] = structs.replace(known, subscriptions=frozenset())
@@ -161,8 +161,8 @@ async def test_an_application_that_is_not_subscribed_reads_nothing(
 
 
 async def test_reading_counts_against_the_applications_limit(http: Any) -> None:
-    async with reached("in process", HmrcSimulator(clock=StandingClock())) as target:
-        reading = ReadingTaxes(Asking(target, http(target)))
+    async with reached("in process", HmrcSimulator(clock=FixedClock())) as target:
+        reading = TaxRequests(HmrcRequests(target, http(target)))
         statuses = [(await reading.year(subject)).status_code for subject in SUBJECTS]
         statuses.append((await reading.account()).status_code)
     assert statuses == [200, 200, 200, 429]

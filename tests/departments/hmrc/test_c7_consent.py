@@ -9,19 +9,19 @@ import pytest
 from msgspec import structs
 
 from govid.hmrc.simulator import HmrcSimulator
-from govid.hmrc.simulator.clients import OUT_OF_BAND, Client, is_redirect_uri
+from govid.hmrc.simulator.clients import OUT_OF_BAND, RegisteredApplication, is_redirect_uri
 from tests.departments.clock import MovingClock
-from tests.departments.hmrc.asking import MISSING, Asking, reported
-from tests.departments.hmrc.consenting import CALLBACK, TAX, Consenting, sent_back
+from tests.departments.hmrc.asking import MISSING, HmrcRequests, reported
+from tests.departments.hmrc.consenting import CALLBACK, TAX, ConsentBrowser, sent_back
 
 
 @pytest.fixture
-def consenting(asking_simulator: Asking, simulator: HmrcSimulator) -> Consenting:
+def consenting(asking_simulator: HmrcRequests, simulator: HmrcSimulator) -> ConsentBrowser:
     known = simulator.clients[simulator.client_id]
     simulator.clients[simulator.client_id] = structs.replace(
         known, redirect_uris=(CALLBACK, f"{CALLBACK}?from=hmrc", OUT_OF_BAND)
     )
-    return Consenting(asking_simulator)
+    return ConsentBrowser(asking_simulator)
 
 
 def refused(answer: httpx.Response) -> tuple[int, str, str]:
@@ -30,7 +30,7 @@ def refused(answer: httpx.Response) -> tuple[int, str, str]:
 
 
 async def test_the_page_says_who_asks_for_what_and_repeats_nothing_as_markup(
-    consenting: Consenting,
+    consenting: ConsentBrowser,
 ) -> None:
     page = await consenting.page(state='"><script>alert(1)</script>')
     assert page.status_code == 200
@@ -41,22 +41,22 @@ async def test_the_page_says_who_asks_for_what_and_repeats_nothing_as_markup(
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
 
 
-async def test_a_browser_brings_back_a_code_and_its_state(consenting: Consenting) -> None:
+async def test_a_browser_brings_back_a_code_and_its_state(consenting: ConsentBrowser) -> None:
     brought = sent_back(await consenting.decide())
     assert set(brought) == {"code", "state"}
     assert brought["state"] == "canary & state"
 
 
-async def test_without_a_state_none_comes_back(consenting: Consenting) -> None:
+async def test_without_a_state_none_comes_back(consenting: ConsentBrowser) -> None:
     assert set(sent_back(await consenting.decide(state=MISSING))) == {"code"}
 
 
-async def test_an_address_with_a_query_keeps_it(consenting: Consenting) -> None:
+async def test_an_address_with_a_query_keeps_it(consenting: ConsentBrowser) -> None:
     brought = sent_back(await consenting.decide(redirect_uri=f"{CALLBACK}?from=hmrc"))
     assert brought["from"] == "hmrc"
 
 
-async def test_who_does_not_consent_sends_back_that(consenting: Consenting) -> None:
+async def test_who_does_not_consent_sends_back_that(consenting: ConsentBrowser) -> None:
     assert sent_back(await consenting.decide("deny")) == {
         "error": "access_denied",
         "error_description": "user denied the authorization",
@@ -65,7 +65,7 @@ async def test_who_does_not_consent_sends_back_that(consenting: Consenting) -> N
     }
 
 
-async def test_without_an_address_the_code_is_shown(consenting: Consenting) -> None:
+async def test_without_an_address_the_code_is_shown(consenting: ConsentBrowser) -> None:
     shown = await consenting.decide(redirect_uri=OUT_OF_BAND)
     code = shown.text.partition("code: <b>")[2].partition("</b>")[0]
     answer = await consenting.exchange(code, redirect_uri=OUT_OF_BAND)
@@ -91,14 +91,14 @@ async def test_without_an_address_the_code_is_shown(consenting: Consenting) -> N
     ],
 )
 async def test_what_is_wrong_with_the_question_goes_to_no_other_address(
-    consenting: Consenting, changes: dict[str, object], error: str, description: str
+    consenting: ConsentBrowser, changes: dict[str, object], error: str, description: str
 ) -> None:
     page = await consenting.page(**changes)
     decided = await consenting.decide(**changes)
     assert refused(page) == refused(decided) == (400, error, description)
 
 
-async def test_a_code_gets_a_token_and_one_for_the_next(consenting: Consenting) -> None:
+async def test_a_code_gets_a_token_and_one_for_the_next(consenting: ConsentBrowser) -> None:
     granted = await consenting.granted()
     assert {name: granted[name] for name in ("token_type", "expires_in", "scope")} == {
         "token_type": "bearer",
@@ -108,7 +108,7 @@ async def test_a_code_gets_a_token_and_one_for_the_next(consenting: Consenting) 
     assert granted["refresh_token"] != granted["access_token"]
 
 
-async def test_a_code_works_once(consenting: Consenting) -> None:
+async def test_a_code_works_once(consenting: ConsentBrowser) -> None:
     code = await consenting.code()
     first, second = await consenting.exchange(code), await consenting.exchange(code)
     assert first.status_code == 200
@@ -117,7 +117,7 @@ async def test_a_code_works_once(consenting: Consenting) -> None:
 
 @pytest.mark.parametrize(("minutes", "status"), [(9.9, 200), (10.1, 400)])
 async def test_a_code_is_valid_for_ten_minutes(
-    consenting: Consenting, clock: MovingClock, minutes: float, status: int
+    consenting: ConsentBrowser, clock: MovingClock, minutes: float, status: int
 ) -> None:
     code = await consenting.code()
     clock.ahead = timedelta(minutes=minutes)
@@ -135,18 +135,18 @@ async def test_a_code_is_valid_for_ten_minutes(
     ],
 )
 async def test_a_code_in_other_hands_is_worth_nothing(
-    consenting: Consenting, changes: dict[str, Any], description: str
+    consenting: ConsentBrowser, changes: dict[str, Any], description: str
 ) -> None:
     answer = await consenting.exchange(**{"code": await consenting.code(), **changes})
     assert refused(answer) == (400, "invalid_request", description)
 
 
-async def test_without_a_challenge_no_verifier_is_asked_for(consenting: Consenting) -> None:
+async def test_without_a_challenge_no_verifier_is_asked_for(consenting: ConsentBrowser) -> None:
     code = await consenting.code(code_challenge=MISSING, code_challenge_method=MISSING)
     assert (await consenting.exchange(code, code_verifier=MISSING)).status_code == 200
 
 
-async def test_the_secret_is_checked_before_the_code_is_used_up(consenting: Consenting) -> None:
+async def test_the_secret_is_checked_before_the_code_is_used_up(consenting: ConsentBrowser) -> None:
     code = await consenting.code()
     wrong = await consenting.exchange(code, client_secret="wrong")
     right = await consenting.exchange(code)
@@ -154,7 +154,7 @@ async def test_the_secret_is_checked_before_the_code_is_used_up(consenting: Cons
 
 
 async def test_a_refresh_ends_the_old_access_token_at_once(
-    consenting: Consenting, simulator: HmrcSimulator
+    consenting: ConsentBrowser, simulator: HmrcSimulator
 ) -> None:
     granted = await consenting.granted()
     renewed = (await consenting.refresh(granted["refresh_token"])).json()
@@ -163,7 +163,7 @@ async def test_a_refresh_ends_the_old_access_token_at_once(
     assert renewed["scope"] == granted["scope"]
 
 
-async def test_of_two_who_refresh_at_once_one_is_refused(consenting: Consenting) -> None:
+async def test_of_two_who_refresh_at_once_one_is_refused(consenting: ConsentBrowser) -> None:
     token = (await consenting.granted())["refresh_token"]
     answers = await asyncio.gather(consenting.refresh(token), consenting.refresh(token))
     assert sorted(answer.status_code for answer in answers) == [200, 400]
@@ -173,7 +173,7 @@ async def test_of_two_who_refresh_at_once_one_is_refused(consenting: Consenting)
 
 
 async def test_a_consent_ends_after_eighteen_months_however_often_it_is_renewed(
-    consenting: Consenting, clock: MovingClock
+    consenting: ConsentBrowser, clock: MovingClock
 ) -> None:
     token = (await consenting.granted())["refresh_token"]
     clock.ahead = timedelta(days=547)
@@ -184,7 +184,7 @@ async def test_a_consent_ends_after_eighteen_months_however_often_it_is_renewed(
 
 
 async def test_a_persons_token_opens_nothing_that_is_for_applications(
-    consenting: Consenting,
+    consenting: ConsentBrowser,
 ) -> None:
     token = f"Bearer {(await consenting.granted())['access_token']}"
     answer = await consenting.asking.pdv(headers={"Authorization": token})
@@ -219,4 +219,4 @@ def test_where_a_browser_may_be_sent_back_to(uri: str, is_good: bool) -> None:
 )
 def test_what_hmrc_would_not_register_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="redirect URI"):
-        Client(**{"id": "x", "secrets": ("y",), **changes})
+        RegisteredApplication(**{"id": "x", "secrets": ("y",), **changes})

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.clock import MovingClock
-from tests.departments.hmrc.asking import MISSING, Asking
+from tests.departments.hmrc.asking import MISSING, HmrcRequests
 
 
 def reported(answer: httpx.Response) -> tuple[int, str, str]:
@@ -18,7 +18,7 @@ def reported(answer: httpx.Response) -> tuple[int, str, str]:
     return answer.status_code, body["error"], body["error_description"]
 
 
-async def test_an_application_gets_a_token_for_four_hours(asking: Asking) -> None:
+async def test_an_application_gets_a_token_for_four_hours(asking: HmrcRequests) -> None:
     answer = await asking.token()
     body = answer.json()
     assert answer.status_code == 200
@@ -28,7 +28,7 @@ async def test_an_application_gets_a_token_for_four_hours(asking: Asking) -> Non
     assert set(body) == {"access_token", "token_type", "expires_in"}
 
 
-async def test_a_scope_that_was_asked_for_is_named(asking: Asking) -> None:
+async def test_a_scope_that_was_asked_for_is_named(asking: HmrcRequests) -> None:
     answer = await asking.token(scope=asking.target.scope)
     assert answer.json()["scope"] == asking.target.scope
 
@@ -45,7 +45,7 @@ async def test_a_scope_that_was_asked_for_is_named(asking: Asking) -> None:
     ],
 )
 async def test_what_is_wrong_with_the_form_is_said_in_order(
-    asking: Asking, changes: dict[str, Any], description: str
+    asking: HmrcRequests, changes: dict[str, Any], description: str
 ) -> None:
     assert reported(await asking.token(**changes)) == (400, "invalid_request", description)
 
@@ -55,7 +55,7 @@ async def test_what_is_wrong_with_the_form_is_said_in_order(
     [{"client_id": "somebody"}, {"client_secret": "wrong"}, {"client_secret": "x", "scope": "y"}],
 )
 async def test_who_is_unknown_does_not_learn_what_was_wrong(
-    asking: Asking, changes: dict[str, Any]
+    asking: HmrcRequests, changes: dict[str, Any]
 ) -> None:
     assert reported(await asking.token(**changes)) == (
         401,
@@ -64,12 +64,12 @@ async def test_who_is_unknown_does_not_learn_what_was_wrong(
     )
 
 
-async def test_a_scope_that_was_never_given_is_refused(asking: Asking) -> None:
+async def test_a_scope_that_was_never_given_is_refused(asking: HmrcRequests) -> None:
     answer = await asking.token(scope=f"{asking.target.scope} read:everything")
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_scope")
 
 
-async def test_credentials_in_a_header_do_not_count(asking: Asking) -> None:
+async def test_credentials_in_a_header_do_not_count(asking: HmrcRequests) -> None:
     pair = f"{asking.target.client_id}:{asking.target.client_secret}".encode()
     answer = await asking.token(
         {"Authorization": f"Basic {b64encode(pair).decode()}"},
@@ -79,7 +79,7 @@ async def test_credentials_in_a_header_do_not_count(asking: Asking) -> None:
     assert reported(answer) == (400, "invalid_request", "client_id is required")
 
 
-async def test_secrets_take_turns(asking_simulator: Asking, simulator: HmrcSimulator) -> None:
+async def test_secrets_take_turns(asking_simulator: HmrcRequests, simulator: HmrcSimulator) -> None:
     known = simulator.clients[simulator.client_id]
     simulator.clients[simulator.client_id] = structs.replace(known, secrets=("new", "old"))
     statuses = [
@@ -89,7 +89,9 @@ async def test_secrets_take_turns(asking_simulator: Asking, simulator: HmrcSimul
     assert statuses == [200, 200, 401]
 
 
-async def test_a_token_ends_after_four_hours(asking_simulator: Asking, clock: MovingClock) -> None:
+async def test_a_token_ends_after_four_hours(
+    asking_simulator: HmrcRequests, clock: MovingClock
+) -> None:
     token = {"Authorization": f"Bearer {await asking_simulator.access_token()}"}
     clock.ahead = timedelta(hours=4, seconds=-5)
     first = await asking_simulator.pdv(headers=token)

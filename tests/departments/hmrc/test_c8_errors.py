@@ -7,10 +7,10 @@ import pytest
 from msgspec import structs
 
 from govid.hmrc.simulator import HmrcSimulator
-from tests.departments.hmrc.asking import MISSING, PDV_PATH, Asking, reported
-from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR, ReadingTaxes
+from tests.departments.hmrc.asking import MISSING, PDV_PATH, HmrcRequests, reported
+from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR, TaxRequests
 from tests.departments.hmrc.target import reached
-from tests.integration.departments import StandingClock
+from tests.integration.departments import FixedClock
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from tests.integration.departments import StandingClock
     ],
 )
 async def test_without_a_token_no_one_is_let_in(
-    asking: Asking, authorization: object, code: str, message: str
+    asking: HmrcRequests, authorization: object, code: str, message: str
 ) -> None:
     for_pdv = await asking.pdv(headers={"Authorization": authorization})
     for_matching = await asking.match(headers={"Authorization": authorization})
@@ -32,7 +32,7 @@ async def test_without_a_token_no_one_is_let_in(
     assert for_matching.json() == for_pdv.json()
 
 
-async def test_bearer_may_be_written_in_small_letters(asking: Asking) -> None:
+async def test_bearer_may_be_written_in_small_letters(asking: HmrcRequests) -> None:
     token = f"bearer {await asking.access_token()}"
     assert (await asking.pdv(headers={"Authorization": token})).status_code == 200
 
@@ -40,7 +40,9 @@ async def test_bearer_may_be_written_in_small_letters(asking: Asking) -> None:
 @pytest.mark.parametrize(
     "accept", ["", "*/*", "application/json", "application/vnd.hmrc.2+json", "2.0"]
 )
-async def test_an_accept_header_without_a_version_is_invalid(asking: Asking, accept: str) -> None:
+async def test_an_accept_header_without_a_version_is_invalid(
+    asking: HmrcRequests, accept: str
+) -> None:
     answer = await asking.match(headers={"Accept": accept})
     assert answer.status_code == 406
     assert answer.json() == {
@@ -51,13 +53,13 @@ async def test_an_accept_header_without_a_version_is_invalid(asking: Asking, acc
 
 @pytest.mark.parametrize("version", ["1.1", "3.0", "2.00"])
 async def test_a_version_that_there_is_not_is_a_resource_that_there_is_not(
-    asking: Asking, version: str
+    asking: HmrcRequests, version: str
 ) -> None:
     answer = await asking.match(version=version)
     assert reported(answer) == (404, "MATCHING_RESOURCE_NOT_FOUND")
 
 
-async def test_a_path_that_there_is_not_is_reported_in_the_same_words(asking: Asking) -> None:
+async def test_a_path_that_there_is_not_is_reported_in_the_same_words(asking: HmrcRequests) -> None:
     answer = await asking.pdv(path="/individuals/authentication/match")
     assert (answer.status_code, answer.json()) == (
         404,
@@ -68,34 +70,34 @@ async def test_a_path_that_there_is_not_is_reported_in_the_same_words(asking: As
     )
 
 
-async def test_another_method_is_not_allowed(asking: Asking) -> None:
+async def test_another_method_is_not_allowed(asking: HmrcRequests) -> None:
     answer = await asking.http.get(f"{asking.target.url}{PDV_PATH}")
     assert reported(answer) == (405, "METHOD_NOT_ALLOWED")
 
 
 async def test_an_application_that_is_not_subscribed_is_forbidden(
-    asking_simulator: Asking, simulator: HmrcSimulator
+    asking_simulator: HmrcRequests, simulator: HmrcSimulator
 ) -> None:
     known = simulator.clients[simulator.client_id]
     simulator.clients[simulator.client_id] = structs.replace(known, subscriptions=frozenset())
     assert reported(await asking_simulator.pdv()) == (403, "RESOURCE_FORBIDDEN")
 
 
-async def test_a_token_without_the_scope_is_not_enough_for_matching(asking: Asking) -> None:
+async def test_a_token_without_the_scope_is_not_enough_for_matching(asking: HmrcRequests) -> None:
     token = f"Bearer {await asking.access_token()}"
     answer = await asking.match(headers={"Authorization": token})
     assert reported(answer) == (403, "INVALID_SCOPE")
 
 
 async def test_more_than_three_calls_a_second_are_throttled(http: Any) -> None:
-    standing = StandingClock()
+    standing = FixedClock()
     async with reached("in process", HmrcSimulator(clock=standing)) as target:
-        asking = Asking(target, http(target))
+        asking = HmrcRequests(target, http(target))
         statuses = [(await asking.pdv()).status_code for _ in range(4)]
     assert statuses == [200, 200, 200, 429]
 
 
-async def test_of_two_faults_the_first_in_the_order_is_said(asking: Asking) -> None:
+async def test_of_two_faults_the_first_in_the_order_is_said(asking: HmrcRequests) -> None:
     nobody = {"Authorization": "Bearer x"}
     for_version = await asking.match(headers={**nobody, "Accept": "x"})
     for_token = await asking.match({"nino": MISSING}, {**nobody, "CorrelationId": MISSING})
@@ -118,7 +120,7 @@ async def test_of_two_faults_the_first_in_the_order_is_said(asking: Asking) -> N
     ],
 )
 async def test_a_scenario_can_be_played(
-    asking: Asking, scenario: str, status: int, code: str
+    asking: HmrcRequests, scenario: str, status: int, code: str
 ) -> None:
     for_pdv = await asking.pdv(headers={"Gov-Test-Scenario": scenario})
     for_matching = await asking.match(headers={"Gov-Test-Scenario": scenario})
@@ -130,13 +132,13 @@ async def test_a_scenario_can_be_played(
     [("429", 429, "MESSAGE_THROTTLED_OUT"), ("503", 503, "SERVER_ERROR")],
 )
 async def test_faults_speak_as_the_platform_does(
-    asking_simulator: Asking, fault: str, status: int, code: str
+    asking_simulator: HmrcRequests, fault: str, status: int, code: str
 ) -> None:
     answer = await asking_simulator.pdv(headers={"X-Sim-Fault": fault})
     assert reported(answer) == (status, code)
 
 
-async def test_a_fault_can_be_changed_while_it_runs(asking_simulator: Asking) -> None:
+async def test_a_fault_can_be_changed_while_it_runs(asking_simulator: HmrcRequests) -> None:
     where = f"{asking_simulator.target.url}/simulator/hmrc/fault"
     refused = await asking_simulator.http.put(where, content="nonsense")
     changed = await asking_simulator.http.put(where, content="503:1")
@@ -144,7 +146,7 @@ async def test_a_fault_can_be_changed_while_it_runs(asking_simulator: Asking) ->
     assert (refused.status_code, changed.status_code, answer.status_code) == (400, 204, 503)
 
 
-async def test_a_simulator_confesses(asking_simulator: Asking) -> None:
+async def test_a_simulator_confesses(asking_simulator: HmrcRequests) -> None:
     assert (await asking_simulator.token()).headers["x-simulator"] == "govid"
 
 
@@ -169,8 +171,8 @@ def test_hmrc_knows_its_own_paths(path: str, is_known: bool) -> None:
 
 
 @pytest.fixture
-def reading(asking: Asking) -> ReadingTaxes:
-    return ReadingTaxes(asking)
+def reading(asking: HmrcRequests) -> TaxRequests:
+    return TaxRequests(asking)
 
 
 def failed(answer: httpx.Response) -> tuple[int, str]:
@@ -181,10 +183,10 @@ def failed(answer: httpx.Response) -> tuple[int, str]:
 
 
 async def test_one_api_says_what_it_has_not_in_a_form_of_its_own(
-    asking_simulator: Asking, monkeypatch: pytest.MonkeyPatch
+    asking_simulator: HmrcRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("govid.hmrc.simulator.liabilities.ACCOUNTS", {})
-    answer = await ReadingTaxes(asking_simulator).account()
+    answer = await TaxRequests(asking_simulator).account()
     assert (answer.status_code, answer.json()) == (
         404,
         {"failure": {"type": "NOT_FOUND", "reason": "No data found for the UTR provided."}},
@@ -201,7 +203,7 @@ async def test_one_api_says_what_it_has_not_in_a_form_of_its_own(
     ],
 )
 async def test_a_failure_has_a_type_and_a_reason(
-    reading: ReadingTaxes, utr: str, query: str, expected: tuple[int, str]
+    reading: TaxRequests, utr: str, query: str, expected: tuple[int, str]
 ) -> None:
     assert failed(await reading.account(utr, query)) == expected
 
@@ -218,13 +220,13 @@ async def test_a_failure_has_a_type_and_a_reason(
     ],
 )
 async def test_every_failure_can_be_played(
-    reading: ReadingTaxes, scenario: str, status: int
+    reading: TaxRequests, scenario: str, status: int
 ) -> None:
     assert failed(await reading.account(Gov_Test_Scenario=scenario)) == (status, scenario)
 
 
 async def test_what_the_platform_refuses_it_refuses_there_in_its_own_form(
-    reading: ReadingTaxes,
+    reading: TaxRequests,
 ) -> None:
     assert reported(await reading.account(Authorization="Bearer x")) == (401, "INVALID_CREDENTIALS")
     assert reported(await reading.account(Accept="x")) == (406, "ACCEPT_HEADER_INVALID")
@@ -245,9 +247,9 @@ async def test_what_the_platform_refuses_it_refuses_there_in_its_own_form(
     ],
 )
 async def test_an_api_that_is_away_speaks_in_its_own_form_and_its_limit_in_the_platforms(
-    asking_simulator: Asking, fault: str, status: int, body: object
+    asking_simulator: HmrcRequests, fault: str, status: int, body: object
 ) -> None:
-    reading = ReadingTaxes(asking_simulator)
+    reading = TaxRequests(asking_simulator)
     token = f"Bearer {(await reading.granted())['access_token']}"
     answer = await reading.account(Authorization=token, X_Sim_Fault=fault)
     assert (answer.status_code, answer.json()) == (status, body)

@@ -8,7 +8,7 @@ import pytest
 
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.clock import MovingClock
-from tests.departments.hmrc.asking import MISSING, PDV_PATH, Asking, reported
+from tests.departments.hmrc.asking import MISSING, PDV_PATH, HmrcRequests, reported
 
 OTHER_PDV_PATH = "/individuals/authentication/authenticator/match"
 DORIS = {
@@ -21,7 +21,7 @@ NO_RECORD = {"errors": "CID returned no record"}
 
 
 @pytest.mark.parametrize("path", [PDV_PATH, OTHER_PDV_PATH])
-async def test_pdv_echoes_who_is_who_they_say(asking: Asking, path: str) -> None:
+async def test_pdv_echoes_who_is_who_they_say(asking: HmrcRequests, path: str) -> None:
     answer = await asking.pdv(path=path)
     assert answer.status_code == 200
     assert answer.json() == {
@@ -41,7 +41,7 @@ async def test_pdv_echoes_who_is_who_they_say(asking: Asking, path: str) -> None
     ],
 )
 async def test_pdv_knows_others_of_that_number_and_no_capitals(
-    asking: Asking, changes: Mapping[str, object]
+    asking: HmrcRequests, changes: Mapping[str, object]
 ) -> None:
     assert (await asking.pdv(changes)).status_code == 200
 
@@ -57,7 +57,7 @@ async def test_pdv_knows_others_of_that_number_and_no_capitals(
     ],
 )
 async def test_pdv_says_401_of_who_is_not_and_not_why(
-    asking: Asking, changes: Mapping[str, object]
+    asking: HmrcRequests, changes: Mapping[str, object]
 ) -> None:
     answer = await asking.pdv(changes)
     assert (answer.status_code, answer.json()) == (401, NO_RECORD)
@@ -66,9 +66,9 @@ async def test_pdv_says_401_of_who_is_not_and_not_why(
 
 @pytest.mark.parametrize("label", ["text/plain", "application/json"])
 async def test_pdv_says_in_plain_words_that_a_person_has_died_under_either_label(
-    asking_simulator: Asking, simulator: HmrcSimulator, label: str
+    asking_simulator: HmrcRequests, simulator: HmrcSimulator, label: str
 ) -> None:
-    simulator.manners.deceased_label = label
+    simulator.pdv_behaviour.deceased_label = label
     answer = await asking_simulator.pdv(DORIS)
     assert answer.status_code == 424
     assert answer.text == "Request to create account for a deceased user"
@@ -88,7 +88,7 @@ async def test_pdv_says_in_plain_words_that_a_person_has_died_under_either_label
     ],
 )
 async def test_pdv_points_to_what_it_cannot_read(
-    asking: Asking, changes: Mapping[str, object], error: tuple[str, str]
+    asking: HmrcRequests, changes: Mapping[str, object], error: tuple[str, str]
 ) -> None:
     answer = await asking.pdv(changes)
     assert reported(answer) == (400, "BAD_REQUEST")
@@ -96,20 +96,20 @@ async def test_pdv_points_to_what_it_cannot_read(
 
 
 @pytest.mark.parametrize(("scenario", "status"), [("NO_MATCH", 401), ("DECEASED", 424)])
-async def test_pdv_plays_its_outcomes(asking: Asking, scenario: str, status: int) -> None:
+async def test_pdv_plays_its_outcomes(asking: HmrcRequests, scenario: str, status: int) -> None:
     answer = await asking.pdv(headers={"Gov-Test-Scenario": scenario})
     assert answer.status_code == status
 
 
 async def test_pdv_does_not_always_name_the_exchange(
-    asking_simulator: Asking, simulator: HmrcSimulator
+    asking_simulator: HmrcRequests, simulator: HmrcSimulator
 ) -> None:
-    simulator.manners.names_exchange = False
+    simulator.pdv_behaviour.names_exchange = False
     assert "x-amz-cf-id" not in (await asking_simulator.pdv()).headers
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
-async def test_matching_links_to_who_was_matched(asking: Asking, version: str) -> None:
+async def test_matching_links_to_who_was_matched(asking: HmrcRequests, version: str) -> None:
     answer = await asking.match(version=version)
     assert answer.status_code == 200
     links = answer.json()["_links"]
@@ -142,14 +142,14 @@ async def test_matching_links_to_who_was_matched(asking: Asking, version: str) -
     ],
 )
 async def test_matching_compares_a_letter_three_letters_the_number_and_the_birthday(
-    asking: Asking, changes: Mapping[str, object], status: int
+    asking: HmrcRequests, changes: Mapping[str, object], status: int
 ) -> None:
     assert (await asking.match(changes)).status_code == status
 
 
 @pytest.mark.parametrize(("version", "status"), [("1.0", 403), ("2.0", 404)])
 async def test_no_match_has_another_status_in_each_version(
-    asking: Asking, version: str, status: int
+    asking: HmrcRequests, version: str, status: int
 ) -> None:
     played = await asking.match(headers={"Gov-Test-Scenario": "MATCHING_FAILED"}, version=version)
     answer = await asking.match({"lastName": "Other"}, version=version)
@@ -171,14 +171,14 @@ async def test_no_match_has_another_status_in_each_version(
     ],
 )
 async def test_matching_says_what_it_cannot_read(
-    asking: Asking, version: str, changes: Mapping[str, object], code: str, message: str
+    asking: HmrcRequests, version: str, changes: Mapping[str, object], code: str, message: str
 ) -> None:
     answer = await asking.match(changes, version=version)
     assert answer.json()["code"] == code
     assert answer.json()["message"].startswith(message)
 
 
-async def test_the_old_version_takes_a_number_without_its_last_letter(asking: Asking) -> None:
+async def test_the_old_version_takes_a_number_without_its_last_letter(asking: HmrcRequests) -> None:
     assert (await asking.match({"nino": "NA000799"}, version="1.0")).status_code == 200
 
 
@@ -187,7 +187,7 @@ async def test_the_old_version_takes_a_number_without_its_last_letter(asking: As
     [(MISSING, "CorrelationId is required"), ("abc", "Malformed CorrelationId")],
 )
 async def test_the_new_version_wants_a_correlation_id(
-    asking: Asking, correlation_id: object, message: str
+    asking: HmrcRequests, correlation_id: object, message: str
 ) -> None:
     answer = await asking.match(headers={"CorrelationId": correlation_id})
     assert (answer.status_code, answer.json()) == (
@@ -196,14 +196,14 @@ async def test_the_new_version_wants_a_correlation_id(
     )
 
 
-async def test_a_correlation_id_comes_back(asking: Asking) -> None:
+async def test_a_correlation_id_comes_back(asking: HmrcRequests) -> None:
     mine = str(uuid4())
     answer = await asking.match(headers={"CorrelationId": mine})
     assert answer.headers["correlationid"] == mine
 
 
 async def test_a_match_is_forgotten_after_some_hours(
-    asking_simulator: Asking, clock: MovingClock
+    asking_simulator: HmrcRequests, clock: MovingClock
 ) -> None:
     answer = await asking_simulator.match()
     match_id = answer.json()["_links"]["individual"]["href"].rpartition("/")[2]
@@ -215,7 +215,7 @@ async def test_a_match_is_forgotten_after_some_hours(
     ("version", "status", "code"), [("1.0", 403, "INVALID_UUID"), ("2.0", 404, "NOT_FOUND")]
 )
 async def test_what_is_no_match_id_is_reported_in_each_version(
-    asking: Asking, version: str, status: int, code: str
+    asking: HmrcRequests, version: str, status: int, code: str
 ) -> None:
     assert reported(await asking.matched("abc", version)) == (status, code)
     assert reported(await asking.matched(str(uuid4()), version)) == (404, "NOT_FOUND")

@@ -13,48 +13,48 @@ import pytest
 from msgspec import structs
 
 from govid.bus.upstream import (
-    AuthFailed,
+    CredentialsRejected,
     Department,
-    Misconfigured,
-    Policy,
-    RateLimited,
-    Unavailable,
-    Unusable,
+    RequestPolicy,
+    UnexpectedSimulator,
+    UnusableResponse,
+    UpstreamRateLimited,
+    UpstreamUnavailable,
 )
 from govid.hmrc.registry import connection
-from govid.hmrc.registry.consent import SCOPES, RemoteConsentDesk
-from govid.hmrc.registry.oauth import Credentials
-from govid.hmrc.registry.remote_taxes import RemoteTaxRecords
+from govid.hmrc.registry.consent import SCOPES, RemoteConsentClient
+from govid.hmrc.registry.oauth import ClientCredentials
+from govid.hmrc.registry.remote_taxes import RemoteTaxRecordClient
 from govid.hmrc.registry.taxes import (
-    Benefits,
-    CodeNotGood,
-    Employment,
-    Granted,
-    NoData,
-    NotAskable,
-    NotPermitted,
-    Reading,
+    AccessTokenRefused,
+    DataNotFound,
+    EmploymentSummary,
+    GrantedTokens,
+    InvalidConsentCode,
+    InvalidTaxRequest,
     ReconsentRequired,
-    Summary,
-    TokenRefused,
+    ReferenceNotPermitted,
+    StateBenefits,
+    TaxRecordRequest,
+    TaxYearSummary,
 )
 from govid.hmrc.simulator import HmrcSimulator
 from govid.hmrc.simulator.clients import OUT_OF_BAND
 from govid.hmrc.tax_year import TaxYear
 from tests.departments.clock import MovingClock
-from tests.departments.hmrc.asking import Asking
-from tests.departments.hmrc.consenting import VERIFIER, Consenting, challenge
+from tests.departments.hmrc.asking import HmrcRequests
+from tests.departments.hmrc.consenting import VERIFIER, ConsentBrowser, challenge
 from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR
 from tests.departments.hmrc.target import Target
 from tests.departments.loopback import served
 
-QUICK = Policy(total_seconds=2, first_pause_seconds=0.001)
+QUICK = RequestPolicy(total_seconds=2, first_pause_seconds=0.001)
 HURRIED = structs.replace(QUICK, total_seconds=0.5)
 """For an HMRC that says nothing: any patience is too much."""
 PATIENT = structs.replace(QUICK, total_seconds=30)
 """For one that answers at once, which an engaged machine may take long to read."""
 YEAR = TaxYear(2024)
-OF = Reading(utr=IDA_UTR, access_token="canary", correlation_id="c-1")
+SUBJECT = TaxRecordRequest(utr=IDA_UTR, access_token="canary", correlation_id="c-1")
 Answers = Callable[[httpx.Request], httpx.Response]
 
 
@@ -79,16 +79,18 @@ class Connected:
         self,
         transport: httpx.AsyncBaseTransport | None,
         url: str,
-        policy: Policy = QUICK,
+        policy: RequestPolicy = QUICK,
         **who: Any,
     ) -> None:
         self.department = Department("hmrc-taxes", transport=transport, **who.pop("more", {}))
-        credentials = Credentials(**who) if who else None
-        self.records: RemoteTaxRecords = connection.tax_records(self.department, url, policy=policy)
-        self.consent_client: RemoteConsentDesk = connection.consent_desk(
+        credentials = ClientCredentials(**who) if who else None
+        self.records: RemoteTaxRecordClient = connection.build_tax_record_client(
+            self.department, url, policy=policy
+        )
+        self.consent_client: RemoteConsentClient = connection.build_consent_client(
             self.department,
             url,
-            credentials or Credentials(client_id="me", client_secret=lambda: "canary"),
+            credentials or ClientCredentials(client_id="me", client_secret=lambda: "canary"),
             page_url=url,
             redirect_uri=OUT_OF_BAND,
             policy=policy,
@@ -121,15 +123,15 @@ async def answered() -> AsyncIterator[Callable[[Answers], Connected]]:
         await one.department.close()
 
 
-async def agreed(connected: Connected, asking: Asking) -> str:
+async def agreed(connected: Connected, asking: HmrcRequests) -> str:
     """Consent as Ida, as a browser would, and return the code that it is given."""
-    question = urlsplit(connected.consent_client.page("the state", challenge()))
+    question = urlsplit(connected.consent_client.authorisation_url("the state", challenge()))
     form = {name: values[0] for name, values in parse_qs(question.query).items()}
-    shown = await Consenting(asking).decide(**form)
+    shown = await ConsentBrowser(asking).decide(**form)
     return shown.text.partition("code: <b>")[2].partition("</b>")[0]
 
 
-async def consented(connected: Connected, asking: Asking) -> Granted:
+async def consented(connected: Connected, asking: HmrcRequests) -> GrantedTokens:
     """Consent as Ida, and return what comes of it."""
     return await connected.consent_client.redeem(await agreed(connected, asking), VERIFIER, "c-1")
 
@@ -159,7 +161,7 @@ def by_subject(contents: Mapping[str, str]) -> Answers:
 def test_the_page_is_asked_for_all_that_is_read_and_with_a_proof(
     answered: Callable[..., Connected],
 ) -> None:
-    url = urlsplit(answered(json({})).consent_client.page("a state", "a-challenge"))
+    url = urlsplit(answered(json({})).consent_client.authorisation_url("a state", "a-challenge"))
     assert f"{url.scheme}://{url.netloc}{url.path}" == "http://hmrc.example/oauth/authorize"
     assert {name: values[0] for name, values in parse_qs(url.query).items()} == {
         "response_type": "code",
@@ -173,40 +175,40 @@ def test_the_page_is_asked_for_all_that_is_read_and_with_a_proof(
 
 
 async def test_who_consented_is_read_from_three_places(
-    connected: Connected, asking: Asking
+    connected: Connected, asking: HmrcRequests
 ) -> None:
     granted = await consented(connected, asking)
-    reading = Reading(utr=IDA_UTR, access_token=granted.access_token)
+    reading = TaxRecordRequest(utr=IDA_UTR, access_token=granted.access_token)
     assert granted.life_seconds == 14_400
-    assert await connected.records.summary(reading, YEAR) == Summary(
+    assert await connected.records.fetch_summary(reading, YEAR) == TaxYearSummary(
         employments=(
-            Employment(
+            EmploymentSummary(
                 paye_reference="123/AB456",
                 employer="Acme Ltd",
                 is_off_payroll=False,
                 pay=Decimal("22520.65"),
                 tax=Decimal("1990.10"),
             ),
-            Employment(
+            EmploymentSummary(
                 paye_reference="456/CD789",
                 employer="Globex plc",
                 pay=Decimal("899.00"),
                 tax=Decimal("0.00"),
             ),
         ),
-        received=Benefits(
+        received=StateBenefits(
             other_pensions_and_retirement_annuities=Decimal("1252.75"),
             incapacity_benefit=Decimal("0.00"),
         ),
-        taken_off=Benefits(other_pensions_and_retirement_annuities=Decimal("250.55")),
+        taken_off=StateBenefits(other_pensions_and_retirement_annuities=Decimal("250.55")),
         refunded=Decimal("0.00"),
     )
 
 
-async def test_the_account_is_read_whole(connected: Connected, asking: Asking) -> None:
+async def test_the_account_is_read_whole(connected: Connected, asking: HmrcRequests) -> None:
     granted = await consented(connected, asking)
-    reading = Reading(utr=IDA_UTR, access_token=granted.access_token)
-    account = await connected.records.account(reading, date(2024, 4, 6))
+    reading = TaxRecordRequest(utr=IDA_UTR, access_token=granted.access_token)
+    account = await connected.records.fetch_account(reading, date(2024, 4, 6))
     assert account.balance_details.total_balance == Decimal(2500)
     assert account.charge_details[0].tax_year == "2024-2025"
     assert account.refund_details[0].total_refund_amount == Decimal("355.25")
@@ -214,50 +216,50 @@ async def test_the_account_is_read_whole(connected: Connected, asking: Asking) -
 
 
 async def test_where_one_knows_something_the_others_no_data_is_no_zero(
-    connected: Connected, asking: Asking
+    connected: Connected, asking: HmrcRequests
 ) -> None:
     granted = await consented(connected, asking)
-    reading = Reading(utr=IDA_UTR, access_token=granted.access_token)
-    assert await connected.records.summary(reading, TaxYear(2023)) == Summary(
-        employments=(), taken_off=Benefits(), refunded=Decimal("342.92")
+    reading = TaxRecordRequest(utr=IDA_UTR, access_token=granted.access_token)
+    assert await connected.records.fetch_summary(reading, TaxYear(2023)) == TaxYearSummary(
+        employments=(), taken_off=StateBenefits(), refunded=Decimal("342.92")
     )
 
 
 async def test_where_no_one_knows_anything_there_is_no_data(
-    connected: Connected, asking: Asking
+    connected: Connected, asking: HmrcRequests
 ) -> None:
     granted = await consented(connected, asking)
-    reading = Reading(utr=IDA_UTR, access_token=granted.access_token)
-    with pytest.raises(NoData):
-        await connected.records.summary(reading, TaxYear(2019))
+    reading = TaxRecordRequest(utr=IDA_UTR, access_token=granted.access_token)
+    with pytest.raises(DataNotFound):
+        await connected.records.fetch_summary(reading, TaxYear(2019))
 
 
 async def test_another_persons_reference_is_not_permitted(
-    connected: Connected, asking: Asking
+    connected: Connected, asking: HmrcRequests
 ) -> None:
     granted = await consented(connected, asking)
-    reading = Reading(utr=OTHER_UTR, access_token=granted.access_token)
-    with pytest.raises(NotPermitted):
-        await connected.records.summary(reading, YEAR)
-    with pytest.raises(NotPermitted):
-        await connected.records.account(reading, date(2024, 4, 6))
+    reading = TaxRecordRequest(utr=OTHER_UTR, access_token=granted.access_token)
+    with pytest.raises(ReferenceNotPermitted):
+        await connected.records.fetch_summary(reading, YEAR)
+    with pytest.raises(ReferenceNotPermitted):
+        await connected.records.fetch_account(reading, date(2024, 4, 6))
 
 
-async def test_a_renewal_ends_what_was_before(connected: Connected, asking: Asking) -> None:
+async def test_a_renewal_ends_what_was_before(connected: Connected, asking: HmrcRequests) -> None:
     granted = await consented(connected, asking)
     renewed = await connected.consent_client.renew(granted.refresh_token, None)
     with pytest.raises(ReconsentRequired):
         await connected.consent_client.renew(granted.refresh_token, None)
-    with pytest.raises(TokenRefused):
-        await connected.records.summary(
-            Reading(utr=IDA_UTR, access_token=granted.access_token), YEAR
+    with pytest.raises(AccessTokenRefused):
+        await connected.records.fetch_summary(
+            TaxRecordRequest(utr=IDA_UTR, access_token=granted.access_token), YEAR
         )
-    new = Reading(utr=IDA_UTR, access_token=renewed.access_token)
-    assert (await connected.records.summary(new, YEAR)).employments is not None
+    new = TaxRecordRequest(utr=IDA_UTR, access_token=renewed.access_token)
+    assert (await connected.records.fetch_summary(new, YEAR)).employments is not None
 
 
 async def test_after_eighteen_months_consent_is_asked_for_again(
-    simulated: Target, asking_simulator: Asking, clock: MovingClock, simulator: HmrcSimulator
+    simulated: Target, asking_simulator: HmrcRequests, clock: MovingClock, simulator: HmrcSimulator
 ) -> None:
     connected = Connected(
         simulated.transport,
@@ -272,16 +274,16 @@ async def test_after_eighteen_months_consent_is_asked_for_again(
     await connected.department.close()
 
 
-async def test_a_code_works_once(connected: Connected, asking: Asking) -> None:
+async def test_a_code_works_once(connected: Connected, asking: HmrcRequests) -> None:
     code = await agreed(connected, asking)
     first = await connected.consent_client.redeem(code, VERIFIER, None)
-    with pytest.raises(CodeNotGood):
+    with pytest.raises(InvalidConsentCode):
         await connected.consent_client.redeem(code, VERIFIER, None)
     assert first.life_seconds == 14_400
 
 
 async def test_a_code_that_was_never_given_out_is_not_good(connected: Connected) -> None:
-    with pytest.raises(CodeNotGood):
+    with pytest.raises(InvalidConsentCode):
         await connected.consent_client.redeem("canary", VERIFIER, None)
 
 
@@ -293,7 +295,7 @@ async def test_an_amount_is_what_was_written(
     answered: Callable[..., Connected], amount: str
 ) -> None:
     content = f'{{"refunds": {{"taxRefundedOrSetOff": {amount}}}}}'
-    summary = await answered(by_subject({"tax": content})).records.summary(OF, YEAR)
+    summary = await answered(by_subject({"tax": content})).records.fetch_summary(SUBJECT, YEAR)
     assert summary.refunded == Decimal(amount)
 
 
@@ -303,22 +305,27 @@ async def test_an_amount_that_is_none_makes_the_answer_unusable(
 ) -> None:
     content = f'{{"refunds": {{"taxRefundedOrSetOff": {amount}}}}}'
     connected = answered(by_subject({"tax": content, "income": "{}", "employment": "{}"}))
-    with pytest.raises(Unusable):
-        await connected.records.summary(OF, YEAR)
+    with pytest.raises(UnusableResponse):
+        await connected.records.fetch_summary(SUBJECT, YEAR)
 
 
 async def test_what_hmrc_will_add_one_day_is_passed_over(
     answered: Callable[..., Connected],
 ) -> None:
     content = '{"employments": [{"employerPayeReference": "1/A", "new": {"x": 1}}], "more": []}'
-    summary = await answered(by_subject({"employment": content})).records.summary(OF, YEAR)
-    assert summary == Summary(employments=(Employment(paye_reference="1/A"),))
+    summary = await answered(by_subject({"employment": content})).records.fetch_summary(
+        SUBJECT, YEAR
+    )
+    assert summary == TaxYearSummary(employments=(EmploymentSummary(paye_reference="1/A"),))
 
 
 async def test_an_answer_without_any_member_is_an_answer(
     answered: Callable[..., Connected],
 ) -> None:
-    assert await answered(by_subject({"income": "{}"})).records.summary(OF, YEAR) == Summary()
+    assert (
+        await answered(by_subject({"income": "{}"})).records.fetch_summary(SUBJECT, YEAR)
+        == TaxYearSummary()
+    )
 
 
 async def test_two_employments_at_one_employer_stay_two(
@@ -329,46 +336,46 @@ async def test_two_employments_at_one_employer_stay_two(
     answers = by_subject(
         {"tax": two.format("taxTakenOffPay"), "income": two.format("payFromEmployment")}
     )
-    summary = await answered(answers).records.summary(OF, YEAR)
+    summary = await answered(answers).records.fetch_summary(SUBJECT, YEAR)
     assert summary.employments == (
-        Employment(paye_reference="1/A", pay=Decimal(1), tax=Decimal(1)),
-        Employment(paye_reference="1/A", pay=Decimal(2), tax=Decimal(2)),
+        EmploymentSummary(paye_reference="1/A", pay=Decimal(1), tax=Decimal(1)),
+        EmploymentSummary(paye_reference="1/A", pay=Decimal(2), tax=Decimal(2)),
     )
 
 
 @pytest.mark.parametrize(
     ("status", "content", "error"),
     [
-        (401, {"code": "INVALID_CREDENTIALS"}, TokenRefused),
-        (401, {"code": "UNAUTHORIZED"}, NotPermitted),
-        (403, {"code": "FORBIDDEN"}, NotPermitted),
-        (403, {"code": "CLIENT_NOT_SUBSCRIBED"}, NotPermitted),
-        (403, {"code": "CLIENT_OR_AGENT_NOT_AUTHORISED"}, NotPermitted),
+        (401, {"code": "INVALID_CREDENTIALS"}, AccessTokenRefused),
+        (401, {"code": "UNAUTHORIZED"}, ReferenceNotPermitted),
+        (403, {"code": "FORBIDDEN"}, ReferenceNotPermitted),
+        (403, {"code": "CLIENT_NOT_SUBSCRIBED"}, ReferenceNotPermitted),
+        (403, {"code": "CLIENT_OR_AGENT_NOT_AUTHORISED"}, ReferenceNotPermitted),
         (403, {"code": "INVALID_SCOPE"}, ReconsentRequired),
-        (403, {"code": "RESOURCE_FORBIDDEN"}, AuthFailed),
-        (401, {"code": "MISSING_CREDENTIALS"}, AuthFailed),
-        (400, {"code": "SA_UTR_INVALID"}, NotAskable),
-        (400, {"code": "TAX_YEAR_INVALID"}, NotAskable),
-        (404, {"code": "MATCHING_RESOURCE_NOT_FOUND"}, Unusable),
-        (406, {"code": "ACCEPT_HEADER_INVALID"}, Unusable),
-        (400, {"failure": {"type": "BAD_REQUEST"}}, NotAskable),
-        (401, {"failure": {"type": "UNAUTHORISED"}}, NotPermitted),
-        (403, {"failure": {"type": "FORBIDDEN"}}, NotPermitted),
-        (404, {"failure": {"type": "NOT_FOUND"}}, NoData),
-        (404, {"failure": {}}, Unusable),
-        (404, {}, Unusable),
-        (404, [], Unusable),
-        (429, {"code": "MESSAGE_THROTTLED_OUT"}, RateLimited),
-        (500, {"message": "canary"}, Unavailable),
-        (503, {"failure": {"type": "SERVICE_UNAVAILABLE"}}, Unavailable),
+        (403, {"code": "RESOURCE_FORBIDDEN"}, CredentialsRejected),
+        (401, {"code": "MISSING_CREDENTIALS"}, CredentialsRejected),
+        (400, {"code": "SA_UTR_INVALID"}, InvalidTaxRequest),
+        (400, {"code": "TAX_YEAR_INVALID"}, InvalidTaxRequest),
+        (404, {"code": "MATCHING_RESOURCE_NOT_FOUND"}, UnusableResponse),
+        (406, {"code": "ACCEPT_HEADER_INVALID"}, UnusableResponse),
+        (400, {"failure": {"type": "BAD_REQUEST"}}, InvalidTaxRequest),
+        (401, {"failure": {"type": "UNAUTHORISED"}}, ReferenceNotPermitted),
+        (403, {"failure": {"type": "FORBIDDEN"}}, ReferenceNotPermitted),
+        (404, {"failure": {"type": "NOT_FOUND"}}, DataNotFound),
+        (404, {"failure": {}}, UnusableResponse),
+        (404, {}, UnusableResponse),
+        (404, [], UnusableResponse),
+        (429, {"code": "MESSAGE_THROTTLED_OUT"}, UpstreamRateLimited),
+        (500, {"message": "canary"}, UpstreamUnavailable),
+        (503, {"failure": {"type": "SERVICE_UNAVAILABLE"}}, UpstreamUnavailable),
     ],
 )
 async def test_a_refusal_is_reported_by_its_code_in_both_forms(
     answered: Callable[..., Connected], status: int, content: object, error: type[Exception]
 ) -> None:
     connected = answered(json(content, status))
-    for_a_year = connected.records.summary(OF, YEAR)
-    for_the_account = connected.records.account(OF, date(2024, 4, 6))
+    for_a_year = connected.records.fetch_summary(SUBJECT, YEAR)
+    for_the_account = connected.records.fetch_account(SUBJECT, date(2024, 4, 6))
     with pytest.raises(error):
         await for_the_account
     with pytest.raises(error):
@@ -383,20 +390,20 @@ async def test_one_persons_refusal_opens_no_breaker_and_govids_own_does(
     answered: Callable[..., Connected], status: int, code: str, state: str
 ) -> None:
     connected = answered(json({"code": code}, status))
-    with pytest.raises((NotPermitted, AuthFailed)):
-        await connected.records.account(OF, date(2024, 4, 6))
+    with pytest.raises((ReferenceNotPermitted, CredentialsRejected)):
+        await connected.records.fetch_account(SUBJECT, date(2024, 4, 6))
     assert connected.department.state == state
 
 
 @pytest.mark.parametrize(
     ("status", "error", "for_a_code", "for_a_renewal"),
     [
-        (400, "invalid_grant", CodeNotGood, ReconsentRequired),
-        (400, "invalid_request", CodeNotGood, AuthFailed),
-        (400, ["invalid_grant"], AuthFailed, AuthFailed),
-        (401, "invalid_client", AuthFailed, AuthFailed),
-        (400, "invalid_scope", AuthFailed, AuthFailed),
-        (500, "server_error", Unavailable, Unavailable),
+        (400, "invalid_grant", InvalidConsentCode, ReconsentRequired),
+        (400, "invalid_request", InvalidConsentCode, CredentialsRejected),
+        (400, ["invalid_grant"], CredentialsRejected, CredentialsRejected),
+        (401, "invalid_client", CredentialsRejected, CredentialsRejected),
+        (400, "invalid_scope", CredentialsRejected, CredentialsRejected),
+        (500, "server_error", UpstreamUnavailable, UpstreamUnavailable),
     ],
 )
 async def test_what_is_said_of_a_persons_tokens_is_distinguished_from_what_is_said_of_govid(
@@ -428,9 +435,9 @@ async def test_e6_what_a_firewall_says_of_one_code_stops_no_one_else(
     answered: Callable[..., Connected], status: int, content: object
 ) -> None:
     connected = answered(json(content, status))
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableResponse):
         await connected.consent_client.redeem("' OR 1=1", "v", None)
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableResponse):
         await connected.consent_client.renew("r", None)
     assert connected.department.state == "ok"
 
@@ -440,7 +447,7 @@ async def test_e6_a_page_of_a_firewall_stops_no_one_else(
 ) -> None:
     page = httpx.Response(403, text="<html>blocked</html>", headers={"Content-Type": "text/html"})
     connected = answered(lambda _: page)
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableResponse):
         await connected.consent_client.redeem("<script>", "v", None)
     assert connected.department.state == "ok"
 
@@ -461,7 +468,7 @@ async def test_e6_only_a_refusal_by_the_platform_opens_the_breaker(
     answered: Callable[..., Connected], error: object, state: str
 ) -> None:
     connected = answered(json({"error": error}, 401))
-    with pytest.raises(AuthFailed):
+    with pytest.raises(CredentialsRejected):
         await connected.consent_client.redeem("c", "v", None)
     assert connected.department.state == state
 
@@ -472,8 +479,8 @@ async def test_e6_a_word_of_the_platform_under_another_status_opens_no_breaker(
     answered: Callable[..., Connected], code: str, status: int
 ) -> None:
     connected = answered(json({"code": code}, status))
-    with pytest.raises(Unusable):
-        await connected.records.account(OF, date(2024, 4, 6))
+    with pytest.raises(UnusableResponse):
+        await connected.records.fetch_account(SUBJECT, date(2024, 4, 6))
     assert connected.department.state == "ok"
 
 
@@ -487,9 +494,9 @@ async def test_a_token_that_works_once_is_sent_once(
         raise httpx.ReadError("canary")
 
     consent_client = answered(gone).consent_client
-    with pytest.raises(Unavailable):
+    with pytest.raises(UpstreamUnavailable):
         await consent_client.renew("canary", None)
-    with pytest.raises(Unavailable):
+    with pytest.raises(UpstreamUnavailable):
         await consent_client.redeem("canary", "canary", None)
     assert len(sent) == 2
 
@@ -513,7 +520,7 @@ async def test_a_reading_is_sent_again(answered: Callable[..., Connected]) -> No
         ]
     )
     connected = answered(lambda _: next(answers))
-    account = await connected.records.account(OF, date(2024, 4, 6))
+    account = await connected.records.fetch_account(SUBJECT, date(2024, 4, 6))
     assert account.charge_details == ()
 
 
@@ -522,21 +529,21 @@ async def test_an_hmrc_that_confesses_to_be_simulated_shows_nothing_where_that_i
 ) -> None:
     confession = lambda _: httpx.Response(200, json={}, headers={"X-Simulator": "govid"})  # noqa: E731 - a word for it
     connected = answered(confession, refuse_simulators=True)
-    with pytest.raises(Misconfigured):
-        await connected.records.account(OF, date(2024, 4, 6))
+    with pytest.raises(UnexpectedSimulator):
+        await connected.records.fetch_account(SUBJECT, date(2024, 4, 6))
 
 
 @pytest.mark.parametrize(
     ("fault", "error", "patience"),
     [
-        ("429", RateLimited, PATIENT),
-        ("503", Unavailable, PATIENT),
-        ("timeout", Unavailable, HURRIED),
-        ("reset", Unavailable, PATIENT),
-        ("personal-data", Unavailable, PATIENT),
-        ("giant", Unusable, PATIENT),
-        ("malformed", Unusable, PATIENT),
-        ("wrong-type", Unusable, PATIENT),
+        ("429", UpstreamRateLimited, PATIENT),
+        ("503", UpstreamUnavailable, PATIENT),
+        ("timeout", UpstreamUnavailable, HURRIED),
+        ("reset", UpstreamUnavailable, PATIENT),
+        ("personal-data", UpstreamUnavailable, PATIENT),
+        ("giant", UnusableResponse, PATIENT),
+        ("malformed", UnusableResponse, PATIENT),
+        ("wrong-type", UnusableResponse, PATIENT),
     ],
 )
 async def test_every_fault_is_reported_as_what_it_is_and_tells_of_no_one(
@@ -544,15 +551,15 @@ async def test_every_fault_is_reported_as_what_it_is_and_tells_of_no_one(
     caplog: pytest.LogCaptureFixture,
     fault: str,
     error: type[Exception],
-    patience: Policy,
+    patience: RequestPolicy,
 ) -> None:
     simulator.faults.set(fault)
     async with served(simulator.application) as url:
         connected = Connected(None, url, policy=patience)
         with caplog.at_level("DEBUG"), pytest.raises(error) as for_a_year:
-            await connected.records.summary(OF, YEAR)
+            await connected.records.fetch_summary(SUBJECT, YEAR)
         with pytest.raises(error):
-            await connected.records.account(OF, date(2024, 4, 6))
+            await connected.records.fetch_account(SUBJECT, date(2024, 4, 6))
         with pytest.raises(error):
             await connected.consent_client.renew("canary", None)
         await connected.department.close()
@@ -566,8 +573,8 @@ async def test_nothing_of_a_person_is_in_what_goes_wrong(
     answered: Callable[..., Connected], caplog: pytest.LogCaptureFixture
 ) -> None:
     connected = answered(json({"message": "canary", "code": ["canary"]}, 418))
-    with caplog.at_level("DEBUG"), pytest.raises(Unusable) as caught:
-        await connected.records.summary(OF, YEAR)
+    with caplog.at_level("DEBUG"), pytest.raises(UnusableResponse) as caught:
+        await connected.records.fetch_summary(SUBJECT, YEAR)
     reported = "".join(traceback.format_exception(caught.value)) + caplog.text
     reported += "".join(str(record.__dict__) for record in caplog.records)
     assert "canary" not in reported
@@ -577,10 +584,10 @@ async def test_nothing_of_a_person_is_in_what_goes_wrong(
 @pytest.mark.parametrize(
     "shown",
     [
-        OF,
-        Granted(access_token="canary", refresh_token="canary", life_seconds=1),
-        Employment(paye_reference="canary"),
-        Summary(),
+        SUBJECT,
+        GrantedTokens(access_token="canary", refresh_token="canary", life_seconds=1),
+        EmploymentSummary(paye_reference="canary"),
+        TaxYearSummary(),
     ],
 )
 def test_what_is_personal_shows_its_name_only(shown: object) -> None:

@@ -13,30 +13,30 @@ from msgspec import structs
 from prometheus_client import CollectorRegistry, generate_latest
 
 from govid.bus.contracts.facts import ClaimedFacts
-from govid.bus.upstream import Department, Policy, UpstreamMetrics
-from govid.hmrc.registry.connection import verifier as connected
-from govid.hmrc.registry.oauth import Credentials
-from govid.hmrc.registry.protocol import Claim, NinoVerifier, Outcome
-from govid.hmrc.settings import Contract
+from govid.bus.upstream import Department, RequestPolicy, UpstreamMetrics
+from govid.hmrc.registry.connection import build_verifier as connected
+from govid.hmrc.registry.oauth import ClientCredentials
+from govid.hmrc.registry.protocol import IdentityClaim, NinoVerifier, VerificationOutcome
+from govid.hmrc.settings import MatchingContract
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.hmrc.asking import PDV_PATH
 from tests.departments.hmrc.target import Target, reached
-from tests.integration.departments import StandingClock
+from tests.integration.departments import FixedClock
 
 Connect = Callable[..., NinoVerifier]
 
-CONTRACTS: tuple[Contract, ...] = ("pdv", "individuals-2", "individuals-1")
+CONTRACTS: tuple[MatchingContract, ...] = ("pdv", "individuals-2", "individuals-1")
 JIM = ("AA000003D", "Jim", "Ferguson", "1948-04-23")
 AMANDA = ("NA000799C", "Amanda", "Joseph", "1960-01-15")
 DORIS = ("ZX000056A", "Doris", "Departed", "1931-02-03")
-QUICK = Policy(total_seconds=2, first_pause_seconds=0.001)
+QUICK = RequestPolicy(total_seconds=2, first_pause_seconds=0.001)
 
 
-def claim(nino: str, given: str, family: str, born: str) -> Claim:
+def claim(nino: str, given: str, family: str, born: str) -> IdentityClaim:
     facts = ClaimedFacts(
         given_name=given, family_name=family, date_of_birth=date.fromisoformat(born)
     )
-    return Claim(nino=nino, facts=facts, correlation_id="a.b")
+    return IdentityClaim(nino=nino, facts=facts, correlation_id="a.b")
 
 
 @pytest.fixture
@@ -49,7 +49,10 @@ async def connect(counted: CollectorRegistry) -> AsyncIterator[Connect]:
     departments: list[Department] = []
 
     def to(
-        target: Target, contract: Contract = "pdv", policy: Policy = QUICK, **changes: Any
+        target: Target,
+        contract: MatchingContract = "pdv",
+        policy: RequestPolicy = QUICK,
+        **changes: Any,
     ) -> NinoVerifier:
         department = Department(
             "hmrc",
@@ -64,7 +67,7 @@ async def connect(counted: CollectorRegistry) -> AsyncIterator[Connect]:
             "client_secret": lambda: target.client_secret,
             "scope": target.scope,
         }
-        credentials = Credentials(**{**who, **changes})
+        credentials = ClientCredentials(**{**who, **changes})
         return connected(
             department, target.url, credentials, contract, pdv_path=path, policy=policy
         )
@@ -96,7 +99,7 @@ async def test_who_is_who_they_say_is_matched(
     verifier: NinoVerifier, who: tuple[str, str, str, str]
 ) -> None:
     finding = await verifier.verify(claim(*who))
-    assert finding.outcome is Outcome.MATCH
+    assert finding.outcome is VerificationOutcome.MATCH
     assert finding.evidence is not None
     assert finding.evidence.strength == 2
     assert finding.evidence.transaction
@@ -111,7 +114,7 @@ async def test_who_is_who_they_say_is_matched(
     ],
 )
 async def test_the_evidence_says_how_much_was_compared(
-    target: Target, connect: Connect, contract: Contract, method: str, validity: int
+    target: Target, connect: Connect, contract: MatchingContract, method: str, validity: int
 ) -> None:
     finding = await connect(target, contract).verify(claim(*JIM))
     assert finding.evidence is not None
@@ -131,7 +134,7 @@ async def test_the_evidence_says_how_much_was_compared(
 async def test_names_are_written_as_hmrc_takes_them(
     own: NinoVerifier, nino: str, given: str, family: str, born: str
 ) -> None:
-    assert (await own.verify(claim(nino, given, family, born))).outcome is Outcome.MATCH
+    assert (await own.verify(claim(nino, given, family, born))).outcome is VerificationOutcome.MATCH
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,7 @@ async def test_who_is_not_is_a_mismatch_by_every_contract(
     verifier: NinoVerifier, nino: str, given: str, family: str, born: str
 ) -> None:
     finding = await verifier.verify(claim(nino, given, family, born))
-    assert finding.outcome is Outcome.MISMATCH
+    assert finding.outcome is VerificationOutcome.MISMATCH
     assert finding.evidence is not None
     assert (finding.evidence.strength, finding.evidence.validity) == (0, 0)
 
@@ -155,13 +158,13 @@ async def test_who_is_not_is_a_mismatch_by_every_contract(
 @pytest.mark.parametrize(
     ("contract", "outcome"),
     [
-        ("pdv", Outcome.MISMATCH),
-        ("individuals-2", Outcome.MATCH),
-        ("individuals-1", Outcome.MATCH),
+        ("pdv", VerificationOutcome.MISMATCH),
+        ("individuals-2", VerificationOutcome.MATCH),
+        ("individuals-1", VerificationOutcome.MATCH),
     ],
 )
 async def test_individuals_matching_looks_at_the_beginning_of_a_name_only(
-    target: Target, connect: Connect, contract: Contract, outcome: Outcome
+    target: Target, connect: Connect, contract: MatchingContract, outcome: VerificationOutcome
 ) -> None:
     finding = await connect(target, contract).verify(claim("AA000003D", "Jo", "Fern", "1948-04-23"))
     assert finding.outcome is outcome
@@ -172,7 +175,7 @@ async def test_what_is_no_number_is_never_asked_about(
     own: NinoVerifier, simulator: HmrcSimulator, nino: str
 ) -> None:
     finding = await own.verify(claim(nino, "Jim", "Ferguson", "1948-04-23"))
-    assert finding.outcome is Outcome.MISMATCH
+    assert finding.outcome is VerificationOutcome.MISMATCH
     assert simulator.tokens.issued == 0
 
 
@@ -183,13 +186,13 @@ async def test_a_name_that_hmrc_cannot_write_costs_no_attempt(
     own: NinoVerifier, simulator: HmrcSimulator, given: str, family: str
 ) -> None:
     finding = await own.verify(claim("AA000003D", given, family, "1948-04-23"))
-    assert finding.outcome is Outcome.INSUFFICIENT
+    assert finding.outcome is VerificationOutcome.INSUFFICIENT
     assert simulator.tokens.issued == 0
 
 
 async def test_without_facts_no_one_is_asked(own: NinoVerifier, simulator: HmrcSimulator) -> None:
-    finding = await own.verify(Claim(nino="AA000003D"))
-    assert finding.outcome is Outcome.INSUFFICIENT
+    finding = await own.verify(IdentityClaim(nino="AA000003D"))
+    assert finding.outcome is VerificationOutcome.INSUFFICIENT
     assert simulator.tokens.issued == 0
 
 
@@ -197,61 +200,61 @@ async def test_without_facts_no_one_is_asked(own: NinoVerifier, simulator: HmrcS
 async def test_a_death_is_reported_in_text_by_whatever_label(
     pdv: NinoVerifier, simulator: HmrcSimulator, label: str
 ) -> None:
-    simulator.manners.deceased_label = label
-    assert (await pdv.verify(claim(*DORIS))).outcome is Outcome.DECEASED
+    simulator.pdv_behaviour.deceased_label = label
+    assert (await pdv.verify(claim(*DORIS))).outcome is VerificationOutcome.DECEASED
 
 
 async def test_a_death_is_not_revealed_to_who_only_knows_the_number(pdv: NinoVerifier) -> None:
     finding = await pdv.verify(claim("ZX000056A", "Dora", "Departed", "1931-02-03"))
-    assert finding.outcome is Outcome.MISMATCH
+    assert finding.outcome is VerificationOutcome.MISMATCH
 
 
 @pytest.mark.parametrize(
     ("errors", "outcome"),
     [
-        ("CID returned no record", Outcome.MISMATCH),
-        ("DOB does not exist in CID", Outcome.MISMATCH),
-        (["no_match_dob"], Outcome.MISMATCH),
-        ("Internal error: unexpected result from matching", Outcome.UNAVAILABLE),
-        ([], Outcome.UNAVAILABLE),
-        (None, Outcome.UNAVAILABLE),
-        ({"a": 1}, Outcome.UNAVAILABLE),
+        ("CID returned no record", VerificationOutcome.MISMATCH),
+        ("DOB does not exist in CID", VerificationOutcome.MISMATCH),
+        (["no_match_dob"], VerificationOutcome.MISMATCH),
+        ("Internal error: unexpected result from matching", VerificationOutcome.UNAVAILABLE),
+        ([], VerificationOutcome.UNAVAILABLE),
+        (None, VerificationOutcome.UNAVAILABLE),
+        ({"a": 1}, VerificationOutcome.UNAVAILABLE),
     ],
 )
 async def test_of_the_401s_of_pdv_only_those_about_a_person_are_answers(
-    pdv: NinoVerifier, simulator: HmrcSimulator, errors: object, outcome: Outcome
+    pdv: NinoVerifier, simulator: HmrcSimulator, errors: object, outcome: VerificationOutcome
 ) -> None:
-    simulator.manners.no_match = {"errors": errors}
+    simulator.pdv_behaviour.no_match = {"errors": errors}
     finding = await pdv.verify(claim("AA000003D", "No", "Body", "2000-01-01"))
     assert finding.outcome is outcome
     assert simulator.tokens.issued == 1
 
 
 async def test_pdv_need_not_name_the_exchange(pdv: NinoVerifier, simulator: HmrcSimulator) -> None:
-    simulator.manners.names_exchange = False
+    simulator.pdv_behaviour.names_exchange = False
     finding = await pdv.verify(claim(*JIM))
-    assert finding.outcome is Outcome.MATCH
+    assert finding.outcome is VerificationOutcome.MATCH
     assert finding.evidence is not None
     assert finding.evidence.transaction is None
 
 
 async def test_pdv_can_be_at_another_path(simulated: Target, connect: Connect) -> None:
     verifier = connect(simulated, pdv_path="/individuals/authentication/authenticator/match")
-    assert (await verifier.verify(claim(*JIM))).outcome is Outcome.MATCH
+    assert (await verifier.verify(claim(*JIM))).outcome is VerificationOutcome.MATCH
 
 
 async def test_a_path_that_there_is_not_is_no_answer_about_anyone(
     simulated: Target, connect: Connect
 ) -> None:
     verifier = connect(simulated, pdv_path="/individuals/authentication/match")
-    assert (await verifier.verify(claim(*JIM))).outcome is Outcome.UNAVAILABLE
+    assert (await verifier.verify(claim(*JIM))).outcome is VerificationOutcome.UNAVAILABLE
 
 
 async def test_an_answer_about_another_person_counts_for_nothing(
     pdv: NinoVerifier, simulator: HmrcSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     simulator.faults.set("other-person")
-    assert (await pdv.verify(claim(*JIM))).outcome is Outcome.UNAVAILABLE
+    assert (await pdv.verify(claim(*JIM))).outcome is VerificationOutcome.UNAVAILABLE
     assert [one.message for one in caplog.records if one.levelno == logging.ERROR] == [
         "department.answered_about_another"
     ]
@@ -265,7 +268,7 @@ async def test_an_hmrc_in_trouble_is_unavailable(
 ) -> None:
     await own.verify(claim(*JIM))
     simulator.faults.set(fault)
-    assert (await own.verify(claim(*JIM))).outcome is Outcome.UNAVAILABLE
+    assert (await own.verify(claim(*JIM))).outcome is VerificationOutcome.UNAVAILABLE
 
 
 @pytest.mark.parametrize("fault", ["reset", "giant", "timeout", "malformed"])
@@ -276,7 +279,7 @@ async def test_trouble_on_the_wire_is_unavailable(
         verifier = connect(target)
         await verifier.verify(claim(*JIM))
         simulator.faults.set(fault)
-        assert (await verifier.verify(claim(*JIM))).outcome is Outcome.UNAVAILABLE
+        assert (await verifier.verify(claim(*JIM))).outcome is VerificationOutcome.UNAVAILABLE
 
 
 async def test_a_slow_hmrc_is_waited_for(connect: Connect, simulator: HmrcSimulator) -> None:
@@ -284,7 +287,7 @@ async def test_a_slow_hmrc_is_waited_for(connect: Connect, simulator: HmrcSimula
         verifier = connect(target)
         await verifier.verify(claim(*JIM))
         simulator.faults.set("slow")
-        assert (await verifier.verify(claim(*JIM))).outcome is Outcome.MATCH
+        assert (await verifier.verify(claim(*JIM))).outcome is VerificationOutcome.MATCH
 
 
 async def test_a_match_is_sent_once_and_repeated_by_the_bus_alone(
@@ -295,7 +298,10 @@ async def test_a_match_is_sent_once_and_repeated_by_the_bus_alone(
     first = await own.verify(claim(*JIM))
     simulator.faults.set("")
     second = await own.verify(claim(*JIM))
-    assert (first.outcome, second.outcome) == (Outcome.UNAVAILABLE, Outcome.MATCH)
+    assert (first.outcome, second.outcome) == (
+        VerificationOutcome.UNAVAILABLE,
+        VerificationOutcome.MATCH,
+    )
     reported = generate_latest(counted).decode().splitlines()
     matches = [line for line in reported if "_count" in line and ".match" in line]
     assert sorted(line.rpartition(" ")[2] for line in matches) == ["1.0", "2.0"]
@@ -305,7 +311,7 @@ async def test_fifty_claims_at_once_ask_for_one_token(
     own: NinoVerifier, simulator: HmrcSimulator
 ) -> None:
     findings = await asyncio.gather(*(own.verify(claim(*JIM)) for _ in range(50)))
-    assert {one.outcome for one in findings} == {Outcome.MATCH}
+    assert {one.outcome for one in findings} == {VerificationOutcome.MATCH}
     assert simulator.tokens.issued == 1
 
 
@@ -313,8 +319,8 @@ async def test_a_token_that_has_ended_is_replaced_unnoticed(
     own: NinoVerifier, simulator: HmrcSimulator
 ) -> None:
     await own.verify(claim(*JIM))
-    simulator.tokens.end_all()
-    assert (await own.verify(claim(*JIM))).outcome is Outcome.MATCH
+    simulator.tokens.revoke_all()
+    assert (await own.verify(claim(*JIM))).outcome is VerificationOutcome.MATCH
     assert simulator.tokens.issued == 2
 
 
@@ -322,7 +328,7 @@ async def test_a_token_that_is_never_taken_is_rejected_credentials(
     own: NinoVerifier, simulator: HmrcSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(simulator.tokens, "grant", lambda _: None)
-    assert (await own.verify(claim(*JIM))).outcome is Outcome.CREDENTIALS_REJECTED
+    assert (await own.verify(claim(*JIM))).outcome is VerificationOutcome.CREDENTIALS_REJECTED
     assert simulator.tokens.issued == 2
 
 
@@ -341,14 +347,17 @@ async def test_wrong_credentials_are_rejected_and_no_one_asks_again_at_once(
     verifier = connect(target, **changes)
     first = await verifier.verify(claim(*JIM))
     second = await verifier.verify(claim(*JIM))
-    assert (first.outcome, second.outcome) == (Outcome.CREDENTIALS_REJECTED, Outcome.UNAVAILABLE)
+    assert (first.outcome, second.outcome) == (
+        VerificationOutcome.CREDENTIALS_REJECTED,
+        VerificationOutcome.UNAVAILABLE,
+    )
 
 
 async def test_without_the_scope_matching_is_closed_and_the_operator_is_notified(
     simulated: Target, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     verifier = connect(simulated, "individuals-2", scope="")
-    assert (await verifier.verify(claim(*JIM))).outcome is Outcome.CREDENTIALS_REJECTED
+    assert (await verifier.verify(claim(*JIM))).outcome is VerificationOutcome.CREDENTIALS_REJECTED
     assert [one.message for one in caplog.records if one.levelno == logging.ERROR] == [
         "department.credentials_rejected"
     ]
@@ -359,7 +368,7 @@ async def test_an_application_that_is_not_subscribed_is_rejected(
 ) -> None:
     known = simulator.clients[simulator.client_id]
     simulator.clients[simulator.client_id] = structs.replace(known, subscriptions=frozenset())
-    assert (await own.verify(claim(*JIM))).outcome is Outcome.CREDENTIALS_REJECTED
+    assert (await own.verify(claim(*JIM))).outcome is VerificationOutcome.CREDENTIALS_REJECTED
     assert simulator.tokens.issued == 1
 
 
@@ -367,23 +376,25 @@ async def test_where_simulators_are_refused_their_answers_are(
     simulated: Target, connect: Connect
 ) -> None:
     verifier = connect(simulated, refuse_simulators=True)
-    assert (await verifier.verify(claim(*JIM))).outcome is Outcome.UNAVAILABLE
+    assert (await verifier.verify(claim(*JIM))).outcome is VerificationOutcome.UNAVAILABLE
 
 
 async def test_more_than_hmrc_allows_is_unavailable(connect: Connect) -> None:
-    async with reached("in process", HmrcSimulator(clock=StandingClock())) as target:
+    async with reached("in process", HmrcSimulator(clock=FixedClock())) as target:
         verifier = connect(target)
         findings = [await verifier.verify(claim(*JIM)) for _ in range(4)]
-    assert [one.outcome for one in findings] == [Outcome.MATCH] * 3 + [Outcome.UNAVAILABLE]
+    assert [one.outcome for one in findings] == [VerificationOutcome.MATCH] * 3 + [
+        VerificationOutcome.UNAVAILABLE
+    ]
 
 
 async def test_the_adapter_stays_below_the_limit_of_hmrc(
     connect: Connect, counted: CollectorRegistry
 ) -> None:
     async with reached("in process", HmrcSimulator()) as target:
-        verifier = connect(target, policy=Policy(per_second=2.7))
+        verifier = connect(target, policy=RequestPolicy(per_second=2.7))
         findings = await asyncio.gather(*(verifier.verify(claim(*JIM)) for _ in range(8)))
-    assert [one.outcome for one in findings] == [Outcome.MATCH] * 8
+    assert [one.outcome for one in findings] == [VerificationOutcome.MATCH] * 8
     refused = {"department": "hmrc", "operation": "pdv.match", "outcome": "rate_limited"}
     assert counted.get_sample_value("govid_department_seconds_count", refused) is None
 

@@ -14,7 +14,7 @@ FORM = "application/x-www-form-urlencoded"
 MISSING = object()
 
 
-class Asking:
+class NhsRequests:
     """Asks for tokens, and then asks PDS with one."""
 
     def __init__(self, target: Target, http: httpx.AsyncClient) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.departments.nhs.assertions import MISSING, Asking
+from tests.departments.nhs.assertions import MISSING, NhsRequests
 
 SERVICE = "2000099999"
 WINDOW = [("start", "ge2026-01-05T00:00:00+00:00"), ("start", "le2026-01-19T00:00:00+00:00")]
@@ -22,7 +22,7 @@ SLOTS = [
 PATIENT = "9476719931"
 
 
-class January:
+class JanuaryClock:
     """A clock that stands on a Monday in January, until a test moves it."""
 
     def __init__(self) -> None:
@@ -36,10 +36,10 @@ def target(value: str = SERVICE, system: str = "https://fhir.nhs.uk/Id/dos-servi
     return b64encode(json.dumps({"system": system, "value": value}).encode()).decode()
 
 
-class Booker:
+class BarsRequests:
     """Books, moves and cancels."""
 
-    def __init__(self, asking: Asking, token: str) -> None:
+    def __init__(self, asking: NhsRequests, token: str) -> None:
         self.asking = asking
         self._token = token
 

@@ -7,8 +7,8 @@ import pytest
 
 from govid.nhs.simulator import ClientKey, NhsSimulator
 from tests.departments.clock import MovingClock
-from tests.departments.nhs.assertions import Asking
-from tests.departments.nhs.booking import Booker, January
+from tests.departments.nhs.assertions import NhsRequests
+from tests.departments.nhs.booking import BarsRequests, JanuaryClock
 from tests.departments.nhs.target import WAYS, Target, Way, reached
 
 
@@ -37,25 +37,25 @@ async def simulated(simulator: NhsSimulator) -> AsyncIterator[Target]:
 
 
 @pytest.fixture
-async def asking(target: Target, http: Any) -> Asking:
-    return Asking(target, http(target))
+async def asking(target: Target, http: Any) -> NhsRequests:
+    return NhsRequests(target, http(target))
 
 
 @pytest.fixture
-async def asking_simulator(simulated: Target, http: Any) -> Asking:
-    return Asking(simulated, http(simulated))
+async def asking_simulator(simulated: Target, http: Any) -> NhsRequests:
+    return NhsRequests(simulated, http(simulated))
 
 
 @pytest.fixture
-def january() -> January:
-    return January()
+def january() -> JanuaryClock:
+    return JanuaryClock()
 
 
 @pytest.fixture(params=["in process", "loopback"])
 async def booker(
-    request: pytest.FixtureRequest, client_key: ClientKey, january: January, http: Any
-) -> AsyncIterator[Booker]:
+    request: pytest.FixtureRequest, client_key: ClientKey, january: JanuaryClock, http: Any
+) -> AsyncIterator[BarsRequests]:
     """Yield who books at practices of that January, with a token that was given for it."""
     simulator = NhsSimulator(clock=january, key=client_key, is_limited=False)
     async with reached(cast("Way", request.param), simulator) as where:
-        yield Booker(Asking(where, http(where)), simulator.tokens.issue(1e9))
+        yield BarsRequests(NhsRequests(where, http(where)), simulator.tokens.issue(1e9))

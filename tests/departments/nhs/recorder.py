@@ -6,7 +6,7 @@ import httpx
 import jwt
 
 
-class Recorder(httpx.AsyncBaseTransport):
+class RecordingTransport(httpx.AsyncBaseTransport):
     """Sends on by another transport, and remembers the requests; while it `is_cut` all fail."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 import httpx
 import msgspec
 
-from govid.bus.upstream import in_process
+from govid.bus.upstream import in_process_transport
 from govid.nhs.simulator import BASE_URL, NhsSimulator
 from tests.departments.loopback import served
 
@@ -46,7 +46,7 @@ async def reached(way: Way, simulator: NhsSimulator) -> AsyncIterator[Target]:
     """Yield *simulator* as it is reached by *way*, or the one that was named."""
     match way:
         case "in process":
-            yield _target(simulator, BASE_URL, in_process(simulator.application))
+            yield _target(simulator, BASE_URL, in_process_transport(simulator.application))
         case "loopback":
             async with served(simulator.application) as url:
                 yield _target(simulator, url, None)

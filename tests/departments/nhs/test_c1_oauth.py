@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from govid.nhs.simulator import NhsSimulator
 from tests.departments.clock import MovingClock
-from tests.departments.nhs.assertions import MISSING, Asking
+from tests.departments.nhs.assertions import MISSING, NhsRequests
 
 HERE = "in client_assertion JWT"
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -22,7 +22,7 @@ def reported(answer: Any) -> tuple[int, str, str]:
     return (answer.status_code, body["error"], body["error_description"])
 
 
-async def test_a_signed_assertion_gets_a_token(asking: Asking) -> None:
+async def test_a_signed_assertion_gets_a_token(asking: NhsRequests) -> None:
     answer = await asking.token()
     body = answer.json()
     assert answer.status_code == 200
@@ -32,7 +32,7 @@ async def test_a_signed_assertion_gets_a_token(asking: Asking) -> None:
     assert len(body["access_token"]) >= 20
 
 
-async def test_a_shorter_life_can_be_asked_for_and_a_longer_one_not(asking: Asking) -> None:
+async def test_a_shorter_life_can_be_asked_for_and_a_longer_one_not(asking: NhsRequests) -> None:
     short = await asking.token(_access_token_expiry_ms="5000")
     long = await asking.token(_access_token_expiry_ms="6000000")
     assert (short.json()["expires_in"], long.json()["expires_in"]) == ("4", "599")
@@ -41,7 +41,7 @@ async def test_a_shorter_life_can_be_asked_for_and_a_longer_one_not(asking: Aski
 @pytest.mark.parametrize(
     "content_type", ["application/json", "application/x-www-form-urlencoded; charset=utf-8"]
 )
-async def test_only_the_exact_content_type_is_taken(asking: Asking, content_type: str) -> None:
+async def test_only_the_exact_content_type_is_taken(asking: NhsRequests, content_type: str) -> None:
     answer = await asking.token(content_type=content_type)
     assert reported(answer) == (
         415,
@@ -71,7 +71,7 @@ async def test_only_the_exact_content_type_is_taken(asking: Asking, content_type
     ],
 )
 async def test_what_is_wrong_with_the_form_is_said(
-    asking: Asking, changes: dict[str, object], error: str, description: str
+    asking: NhsRequests, changes: dict[str, object], error: str, description: str
 ) -> None:
     assert reported(await asking.token(**changes)) == (400, error, description)
 
@@ -113,7 +113,7 @@ async def test_what_is_wrong_with_the_form_is_said(
     ],
 )
 async def test_what_is_wrong_with_the_assertion_is_said(
-    asking: Asking,
+    asking: NhsRequests,
     claims: dict[str, object],
     headers: dict[str, object],
     status: int,
@@ -123,12 +123,12 @@ async def test_what_is_wrong_with_the_assertion_is_said(
     assert reported(answer) == (status, "invalid_request", description)
 
 
-async def test_the_type_may_be_written_in_small_letters(asking: Asking) -> None:
+async def test_the_type_may_be_written_in_small_letters(asking: NhsRequests) -> None:
     assert (await asking.token(asking.signed({}, {"typ": "jwt"}))).status_code == 200
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "PS512"])
-async def test_no_other_algorithm_is_taken(asking: Asking, algorithm: str) -> None:
+async def test_no_other_algorithm_is_taken(asking: NhsRequests, algorithm: str) -> None:
     answer = await asking.token(asking.signed(algorithm=algorithm))
     assert reported(answer) == (
         400,
@@ -137,12 +137,12 @@ async def test_no_other_algorithm_is_taken(asking: Asking, algorithm: str) -> No
     )
 
 
-async def test_another_key_signs_for_no_one(asking: Asking) -> None:
+async def test_another_key_signs_for_no_one(asking: NhsRequests) -> None:
     answer = await asking.token(asking.signed(key=rsa.generate_private_key(65537, 2048)))
     assert reported(answer) == (401, "public_key error", "JWT signature verification failed")
 
 
-async def test_a_jti_works_once(asking: Asking) -> None:
+async def test_a_jti_works_once(asking: NhsRequests) -> None:
     assertion = asking.signed()
     assert (await asking.token(assertion)).status_code == 200
     assert reported(await asking.token(assertion)) == (
@@ -152,14 +152,14 @@ async def test_a_jti_works_once(asking: Asking) -> None:
     )
 
 
-async def test_a_jti_is_burnt_by_a_later_fault(asking: Asking) -> None:
+async def test_a_jti_is_burnt_by_a_later_fault(asking: NhsRequests) -> None:
     jti = str(uuid4())
     await asking.token(asking.signed({"jti": jti, "aud": "elsewhere"}))
     answer = await asking.token(asking.signed({"jti": jti}))
     assert reported(answer)[2] == f"Non-unique 'jti' claim {HERE}"
 
 
-async def test_a_jti_is_not_burnt_by_an_earlier_fault(asking: Asking) -> None:
+async def test_a_jti_is_not_burnt_by_an_earlier_fault(asking: NhsRequests) -> None:
     jti = str(uuid4())
     await asking.token(asking.signed({"jti": jti, "exp": 4_000_000_000}))
     assert (await asking.token(asking.signed({"jti": jti}))).status_code == 200
@@ -167,7 +167,7 @@ async def test_a_jti_is_not_burnt_by_an_earlier_fault(asking: Asking) -> None:
 
 @pytest.mark.parametrize(("days", "status"), [(29.9, 400), (30.1, 200)])
 async def test_a_jti_is_remembered_for_thirty_days(
-    asking_simulator: Asking, clock: MovingClock, days: float, status: int
+    asking_simulator: NhsRequests, clock: MovingClock, days: float, status: int
 ) -> None:
     jti = str(uuid4())
     await asking_simulator.token(asking_simulator.signed({"jti": jti}))
@@ -179,7 +179,7 @@ async def test_a_jti_is_remembered_for_thirty_days(
 
 @pytest.mark.parametrize(("seconds", "status"), [(309, 200), (312, 400)])
 async def test_ten_seconds_of_another_clock_are_forgiven(
-    asking: Asking, seconds: int, status: int
+    asking: NhsRequests, seconds: int, status: int
 ) -> None:
     answer = await asking.token(asking.signed({"exp": int(time.time()) + seconds}))
     assert answer.status_code == status
@@ -196,7 +196,7 @@ async def test_ten_seconds_of_another_clock_are_forgiven(
     ],
 )
 async def test_a_client_without_a_public_key_is_informed(
-    asking_simulator: Asking,
+    asking_simulator: NhsRequests,
     simulator: NhsSimulator,
     changes: dict[str, object],
     description: str,
@@ -206,7 +206,7 @@ async def test_a_client_without_a_public_key_is_informed(
     assert reported(await asking_simulator.token()) == (403, "public_key error", description)
 
 
-async def test_a_token_ends(asking_simulator: Asking, clock: MovingClock) -> None:
+async def test_a_token_ends(asking_simulator: NhsRequests, clock: MovingClock) -> None:
     token = {"Authorization": f"Bearer {await asking_simulator.access_token()}"}
     first = await asking_simulator.pds("/Patient/9000000009", headers=token)
     clock.ahead = timedelta(seconds=601)

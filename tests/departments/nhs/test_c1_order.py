@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from govid.nhs.simulator import NhsSimulator
-from tests.departments.nhs.assertions import MISSING, Asking
+from tests.departments.nhs.assertions import MISSING, NhsRequests
 
 HERE = "in client_assertion JWT"
 FAR = 4_000_000_000
@@ -23,17 +23,17 @@ def reported(answer: Any) -> str:
     return str(answer.json()["error_description"])
 
 
-async def test_the_content_type_comes_before_the_form(asking: Asking) -> None:
+async def test_the_content_type_comes_before_the_form(asking: NhsRequests) -> None:
     answer = await asking.token(content_type="application/json", client_assertion_type="x")
     assert reported(answer) == "Content-Type header must be application/x-www-form-urlencoded"
 
 
-async def test_the_form_comes_before_the_assertion(asking: Asking) -> None:
+async def test_the_form_comes_before_the_assertion(asking: NhsRequests) -> None:
     answer = await asking.token("a.b", client_assertion_type="x")
     assert reported(answer).startswith("Missing or invalid client_assertion_type")
 
 
-async def test_the_algorithm_comes_before_the_claims(asking: Asking) -> None:
+async def test_the_algorithm_comes_before_the_claims(asking: NhsRequests) -> None:
     answer = await asking.token(asking.signed({"exp": 1}, algorithm="RS256"))
     assert reported(answer).startswith(f"Invalid 'alg' header {HERE}")
 
@@ -75,12 +75,12 @@ async def test_the_algorithm_comes_before_the_claims(asking: Asking) -> None:
     ],
 )
 async def test_of_two_faults_the_first_in_the_order_is_said(
-    asking: Asking, claims: dict[str, object], headers: dict[str, object], description: str
+    asking: NhsRequests, claims: dict[str, object], headers: dict[str, object], description: str
 ) -> None:
     assert reported(await asking.token(asking.signed(claims, headers))) == description
 
 
-async def test_a_replay_comes_before_a_life_that_is_too_long(asking: Asking) -> None:
+async def test_a_replay_comes_before_a_life_that_is_too_long(asking: NhsRequests) -> None:
     jti = str(uuid4())
     await asking.token(asking.signed({"jti": jti}))
     answer = await asking.token(asking.signed({"jti": jti, "exp": FAR}))
@@ -101,7 +101,7 @@ async def test_a_replay_comes_before_a_life_that_is_too_long(asking: Asking) -> 
     ],
 )
 async def test_the_clients_keys_come_before_their_ids(
-    asking_simulator: Asking,
+    asking_simulator: NhsRequests,
     simulator: NhsSimulator,
     changes: dict[str, object],
     description: str,
@@ -113,19 +113,19 @@ async def test_the_clients_keys_come_before_their_ids(
 
 
 async def test_the_id_of_the_key_comes_before_the_signature(
-    asking: Asking, other_key: rsa.RSAPrivateKey
+    asking: NhsRequests, other_key: rsa.RSAPrivateKey
 ) -> None:
     answer = await asking.token(asking.signed({}, {"kid": "other"}, key=other_key))
     assert reported(answer) == f"Invalid 'kid' header {HERE} - no matching public key"
 
 
 async def test_the_signature_comes_before_the_audience(
-    asking: Asking, other_key: rsa.RSAPrivateKey
+    asking: NhsRequests, other_key: rsa.RSAPrivateKey
 ) -> None:
     answer = await asking.token(asking.signed({"aud": "elsewhere"}, key=other_key))
     assert reported(answer) == "JWT signature verification failed"
 
 
-async def test_no_time_is_allowed_for_what_has_expired(asking: Asking) -> None:
+async def test_no_time_is_allowed_for_what_has_expired(asking: NhsRequests) -> None:
     answer = await asking.token(asking.signed({"exp": asking.now()}))
     assert reported(answer) == f"Invalid 'exp' claim {HERE} - JWT has expired"

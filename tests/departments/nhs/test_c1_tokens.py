@@ -7,17 +7,23 @@ import pytest
 
 from govid.bus import SystemClock
 from govid.bus.contracts.facts import ClaimedFacts
-from govid.bus.upstream import Department, Policy, TokenCache, Unavailable, in_process
-from govid.nhs.ports import SIMULATED
-from govid.nhs.registry.connection import Connection
-from govid.nhs.registry.oauth import Credentials, TokenDesk
-from govid.nhs.registry.protocol import Claim, Outcome
+from govid.bus.upstream import (
+    Department,
+    RequestPolicy,
+    TokenCache,
+    UpstreamUnavailable,
+    in_process_transport,
+)
+from govid.nhs.ports import SIMULATED_PRACTICES
+from govid.nhs.registry.connection import NhsConnection
+from govid.nhs.registry.oauth import SignedJwtTokenClient, SigningCredentials
+from govid.nhs.registry.protocol import IdentityClaim, VerificationOutcome
 from govid.nhs.simulator import BASE_URL, NhsSimulator
-from tests.departments.nhs.recorder import Recorder
+from tests.departments.nhs.recorder import RecordingTransport
 from tests.departments.nhs.test_practices import SENDER
 from tests.departments.nhs.test_registry import facts
 
-QUICK = Policy(total_seconds=5, first_pause_seconds=0.001)
+QUICK = RequestPolicy(total_seconds=5, first_pause_seconds=0.001)
 GARTON: ClaimedFacts = facts("Bill", "Garton", "1946-06-23")
 
 
@@ -37,28 +43,30 @@ def seconds() -> Seconds:
 
 
 @pytest.fixture
-def recorder(simulator: NhsSimulator) -> Recorder:
-    return Recorder(in_process(simulator.application))
+def recorder(simulator: NhsSimulator) -> RecordingTransport:
+    return RecordingTransport(in_process_transport(simulator.application))
 
 
 @pytest.fixture
-async def department(recorder: Recorder) -> AsyncIterator[Department]:
+async def department(recorder: RecordingTransport) -> AsyncIterator[Department]:
     department = Department("nhs", transport=recorder)
     yield department
     await department.close()
 
 
 @pytest.fixture
-def credentials(simulator: NhsSimulator) -> Credentials:
-    return Credentials(
+def credentials(simulator: NhsSimulator) -> SigningCredentials:
+    return SigningCredentials(
         client_id=simulator.client_id, kid=simulator.kid, key=lambda: simulator.key.pem
     )
 
 
 @pytest.fixture
-def tokens(department: Department, credentials: Credentials, seconds: Seconds) -> TokenCache:
-    token_client = TokenDesk(department.api("oauth", BASE_URL, QUICK), credentials, SystemClock())
-    return token_client.cache(seconds)
+def tokens(department: Department, credentials: SigningCredentials, seconds: Seconds) -> TokenCache:
+    token_client = SignedJwtTokenClient(
+        department.create_client("oauth", BASE_URL, QUICK), credentials, SystemClock()
+    )
+    return token_client.build_cache(seconds)
 
 
 @pytest.mark.parametrize(("age", "issued"), [(479, 1), (480, 2)])
@@ -79,32 +87,36 @@ async def test_fifty_who_ask_at_once_make_one_call(
 
 
 async def test_each_attempt_at_a_token_has_a_fresh_jti(
-    tokens: TokenCache, recorder: Recorder
+    tokens: TokenCache, recorder: RecordingTransport
 ) -> None:
     recorder.is_cut = True
-    with pytest.raises(Unavailable):
+    with pytest.raises(UpstreamUnavailable):
         await tokens.get()
     assert len(set(recorder.jtis())) == len(recorder.sent) == QUICK.attempts
 
 
 async def test_each_attempt_at_a_record_has_the_same_request_id(
-    department: Department, credentials: Credentials, recorder: Recorder
+    department: Department, credentials: SigningCredentials, recorder: RecordingTransport
 ) -> None:
-    registry = Connection(department, BASE_URL, credentials, SystemClock(), policy=QUICK).registry()
-    claim = Claim(nhs_number="9693632109", facts=GARTON)
-    assert (await registry.verify(claim)).outcome is Outcome.MATCH
+    registry = NhsConnection(
+        department, BASE_URL, credentials, SystemClock(), policy=QUICK
+    ).build_patient_registry()
+    claim = IdentityClaim(nhs_number="9693632109", facts=GARTON)
+    assert (await registry.verify(claim)).outcome is VerificationOutcome.MATCH
     recorder.is_cut = True
-    assert (await registry.verify(claim)).outcome is Outcome.UNAVAILABLE
+    assert (await registry.verify(claim)).outcome is VerificationOutcome.UNAVAILABLE
     first, *later = recorder.headers("X-Request-ID", "/personal-demographics/")
     assert (len(later), len(set(later))) == (QUICK.attempts, 1)
     assert first not in later
 
 
 async def test_one_token_serves_the_registry_and_the_practices(
-    department: Department, credentials: Credentials, simulator: NhsSimulator
+    department: Department, credentials: SigningCredentials, simulator: NhsSimulator
 ) -> None:
-    connection = Connection(department, BASE_URL, credentials, SystemClock(), policy=QUICK)
-    claim = Claim(nhs_number="9693632109", facts=GARTON)
-    await connection.registry().verify(claim)
-    await connection.practices(SENDER, SIMULATED).of_patient("2000099999", "9476719931")
+    connection = NhsConnection(department, BASE_URL, credentials, SystemClock(), policy=QUICK)
+    claim = IdentityClaim(nhs_number="9693632109", facts=GARTON)
+    await connection.build_patient_registry().verify(claim)
+    await connection.build_practice_client(SENDER, SIMULATED_PRACTICES).fetch_for_patient(
+        "2000099999", "9476719931"
+    )
     assert simulator.tokens.issued == 1

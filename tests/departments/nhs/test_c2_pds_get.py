@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from govid.nhs.simulator import NhsSimulator
-from tests.departments.nhs.assertions import MISSING, Asking
+from tests.departments.nhs.assertions import MISSING, NhsRequests
 from tests.departments.nhs.target import reached
 
 INVALIDATED = (
@@ -34,7 +34,7 @@ def displayed(answer: Any) -> str:
     return str(answer.json()["issue"][0]["details"]["coding"][0]["display"])
 
 
-async def test_a_patient_comes_with_version_and_type(asking: Asking) -> None:
+async def test_a_patient_comes_with_version_and_type(asking: NhsRequests) -> None:
     answer = await asking.pds("/Patient/9000000009")
     patient = answer.json()
     assert answer.status_code == 200
@@ -46,7 +46,7 @@ async def test_a_patient_comes_with_version_and_type(asking: Asking) -> None:
     assert (patient["name"][0]["family"], patient["name"][0]["given"]) == ("Smith", ["Jane"])
 
 
-async def test_the_ids_of_a_request_are_mirrored(asking: Asking) -> None:
+async def test_the_ids_of_a_request_are_mirrored(asking: NhsRequests) -> None:
     ids = {"X-Request-ID": str(uuid4()), "X-Correlation-ID": str(uuid4())}
     found = await asking.pds("/Patient/9000000009", headers=ids)
     missed = await asking.pds("/Patient/9111231130", headers=ids)
@@ -54,7 +54,7 @@ async def test_the_ids_of_a_request_are_mirrored(asking: Asking) -> None:
     assert {name: missed.headers[name] for name in ids} == ids
 
 
-async def test_a_formal_death_is_in_an_extension(asking: Asking) -> None:
+async def test_a_formal_death_is_in_an_extension(asking: NhsRequests) -> None:
     patient = (await asking.pds("/Patient/9000000009")).json()
     (death,) = (
         one for one in patient["extension"] if one["url"].endswith("DeathNotificationStatus")
@@ -64,37 +64,37 @@ async def test_a_formal_death_is_in_an_extension(asking: Asking) -> None:
     assert patient["deceasedDateTime"].startswith("2010-10-22")
 
 
-async def test_of_a_restricted_patient_no_place_is_reported(asking: Asking) -> None:
+async def test_of_a_restricted_patient_no_place_is_reported(asking: NhsRequests) -> None:
     patient = (await asking.pds("/Patient/9000000025")).json()
     assert patient["meta"]["security"][0]["code"] == "R"
     assert {"address", "telecom", "generalPractitioner"}.isdisjoint(patient)
 
 
-async def test_a_record_may_have_no_name_at_all(asking: Asking) -> None:
+async def test_a_record_may_have_no_name_at_all(asking: NhsRequests) -> None:
     patient = (await asking.pds("/Patient/9000000033")).json()
     assert patient["id"] == "9000000033"
     assert "name" not in patient
 
 
 @pytest.mark.parametrize("number", ["9111231130", "9727194737", "9000000017"])
-async def test_a_number_that_no_one_holds_is_information(asking: Asking, number: str) -> None:
+async def test_a_number_that_no_one_holds_is_information(asking: NhsRequests, number: str) -> None:
     answer = await asking.pds(f"/Patient/{number}")
     assert reported(answer) == (404, "RESOURCE_NOT_FOUND", "not-found", "information", None)
     assert answer.headers["content-type"] == "application/fhir+json"
 
 
-async def test_an_invalidated_record_is_gone(asking_simulator: Asking) -> None:
+async def test_an_invalidated_record_is_gone(asking_simulator: NhsRequests) -> None:
     answer = await asking_simulator.pds("/Patient/9990003343")
     assert reported(answer) == (404, "INVALIDATED_RESOURCE", "processing", "error", None)
 
 
 @pytest.mark.parametrize("number", ["9000000000", "123456789", "NHS123456789", "x"])
-async def test_a_number_that_is_none_is_refused(asking: Asking, number: str) -> None:
+async def test_a_number_that_is_none_is_refused(asking: NhsRequests, number: str) -> None:
     answer = await asking.pds(f"/Patient/{number}")
     assert reported(answer) == (400, "INVALID_RESOURCE_ID", "value", "error", None)
 
 
-async def test_a_superseded_number_answers_with_the_new_one(asking_simulator: Asking) -> None:
+async def test_a_superseded_number_answers_with_the_new_one(asking_simulator: NhsRequests) -> None:
     answer = await asking_simulator.pds("/Patient/5900053636")
     assert (answer.status_code, answer.json()["id"]) == (200, "9990000018")
 
@@ -104,13 +104,13 @@ async def test_a_superseded_number_answers_with_the_new_one(asking_simulator: As
     [("9990000026", "birthDate", "1961-04"), ("9990000042", "deceasedDateTime", "2025")],
 )
 async def test_dates_are_as_precise_as_they_are_known(
-    asking_simulator: Asking, number: str, member: str, date: str
+    asking_simulator: NhsRequests, number: str, member: str, date: str
 ) -> None:
     assert (await asking_simulator.pds(f"/Patient/{number}")).json()[member] == date
 
 
 async def test_why_no_practice_has_a_patient_any_more_is_an_extension(
-    asking_simulator: Asking,
+    asking_simulator: NhsRequests,
 ) -> None:
     (removal,) = (await asking_simulator.pds("/Patient/9990000077")).json()["extension"]
     coding = removal["extension"][0]["valueCodeableConcept"]["coding"][0]
@@ -139,13 +139,13 @@ async def test_why_no_practice_has_a_patient_any_more_is_an_extension(
     ],
 )
 async def test_what_is_wrong_is_displayed_in_the_nhss_words(
-    asking_simulator: Asking, number: str, headers: dict[str, object], display: str
+    asking_simulator: NhsRequests, number: str, headers: dict[str, object], display: str
 ) -> None:
     answer = await asking_simulator.pds(f"/Patient/{number}", headers=headers)
     assert displayed(answer) == display
 
 
-async def test_without_a_request_id_nothing_is_reported(asking: Asking) -> None:
+async def test_without_a_request_id_nothing_is_reported(asking: NhsRequests) -> None:
     answer = await asking.pds("/Patient/9000000009", headers={"X-Request-ID": MISSING})
     assert reported(answer) == (
         400,
@@ -156,7 +156,7 @@ async def test_without_a_request_id_nothing_is_reported(asking: Asking) -> None:
     )
 
 
-async def test_a_request_id_is_a_uuid(asking: Asking) -> None:
+async def test_a_request_id_is_a_uuid(asking: NhsRequests) -> None:
     answer = await asking.pds("/Patient/9000000009", headers={"X-Request-ID": "xyz"})
     text = "Invalid value - 'xyz' in header 'X-Request-ID'"
     assert reported(answer) == (400, "INVALID_VALUE", "value", "error", text)
@@ -173,7 +173,7 @@ async def test_a_request_id_is_a_uuid(asking: Asking) -> None:
     ],
 )
 async def test_who_has_no_good_token_learns_why(
-    asking_simulator: Asking, header: object, diagnostics: str
+    asking_simulator: NhsRequests, header: object, diagnostics: str
 ) -> None:
     answer = await asking_simulator.pds("/Patient/9000000009", headers={"Authorization": header})
     assert reported(answer) == (401, "ACCESS_DENIED", "forbidden", "error", diagnostics)
@@ -190,7 +190,7 @@ async def test_who_has_no_good_token_learns_why(
     ],
 )
 async def test_of_several_faults_the_first_in_the_order_is_reported(
-    asking_simulator: Asking, number: str, headers: dict[str, object], code: str
+    asking_simulator: NhsRequests, number: str, headers: dict[str, object], code: str
 ) -> None:
     answer = await asking_simulator.pds(f"/Patient/{number}", headers=headers)
     assert reported(answer)[1] == code
@@ -198,7 +198,7 @@ async def test_of_several_faults_the_first_in_the_order_is_reported(
 
 async def test_more_than_five_a_second_are_too_many(client_key: Any, http: Any) -> None:
     async with reached("in process", NhsSimulator(key=client_key)) as target:
-        asking = Asking(target, http(target))
+        asking = NhsRequests(target, http(target))
         token = {"Authorization": f"Bearer {await asking.access_token()}"}
         answers = [await asking.pds("/Patient/9000000033", headers=token) for _ in range(8)]
     assert [one.status_code for one in answers[:5]] == [200] * 5
@@ -209,7 +209,7 @@ async def test_more_than_five_a_second_are_too_many(client_key: Any, http: Any) 
 async def test_the_public_sandbox_wants_no_token(client_key: Any, http: Any) -> None:
     simulator = NhsSimulator(key=client_key, mode="open")
     async with reached("in process", simulator) as target:
-        answer = await Asking(target, http(target)).pds(
+        answer = await NhsRequests(target, http(target)).pds(
             "/Patient/9000000009", headers={"Authorization": MISSING}
         )
     assert answer.status_code == 200
@@ -219,19 +219,19 @@ async def test_the_public_sandbox_wants_no_token(client_key: Any, http: Any) -> 
     ("fault", "code"), [("429", "TOO_MANY_REQUESTS"), ("503", "SERVICE_UNAVAILABLE")]
 )
 async def test_faults_speak_as_the_department_does(
-    asking_simulator: Asking, fault: str, code: str
+    asking_simulator: NhsRequests, fault: str, code: str
 ) -> None:
     answer = await asking_simulator.pds("/Patient/9000000009", headers={"X-Sim-Fault": fault})
     assert reported(answer)[:2] == (int(fault), code)
     assert answer.headers["retry-after"] == "5"
 
 
-async def test_a_simulator_confesses(asking_simulator: Asking) -> None:
+async def test_a_simulator_confesses(asking_simulator: NhsRequests) -> None:
     answer = await asking_simulator.pds("/Patient/9000000009")
     assert answer.headers["x-simulator"] == "govid"
 
 
-async def test_a_fault_can_be_changed_while_it_runs(asking_simulator: Asking) -> None:
+async def test_a_fault_can_be_changed_while_it_runs(asking_simulator: NhsRequests) -> None:
     where = f"{asking_simulator.target.url}/simulator/nhs/fault"
     refused = await asking_simulator.http.put(where, content="nonsense")
     changed = await asking_simulator.http.put(where, content="503:1")

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from govid.nhs.simulator import NhsSimulator
-from tests.departments.nhs.assertions import Asking
+from tests.departments.nhs.assertions import NhsRequests
 from tests.departments.nhs.target import reached
 from tests.departments.nhs.test_c2_pds_get import displayed, reported
 
@@ -19,7 +19,7 @@ UNKNOWN = "Invalid request with error - Additional properties are not allowed ('
 NO_BIRTH = "Missing value - 'birth_date/birth_date_range_start/birth_date_range_end'"
 
 
-async def test_one_is_found(asking: Asking) -> None:
+async def test_one_is_found(asking: NhsRequests) -> None:
     answer = await asking.pds("/Patient", SMITH)
     found = answer.json()
     assert answer.headers["content-type"] == "application/fhir+json"
@@ -43,56 +43,58 @@ async def test_one_is_found(asking: Asking) -> None:
         {"_history": "true", "_max-results": "1"},
     ],
 )
-async def test_one_is_found_by_more_as_well(asking_simulator: Asking, more: dict[str, str]) -> None:
+async def test_one_is_found_by_more_as_well(
+    asking_simulator: NhsRequests, more: dict[str, str]
+) -> None:
     found = (await asking_simulator.pds("/Patient", {**SMITH, **more})).json()
     assert found["total"] == 1
 
 
-async def test_two_dates_are_a_range(asking_simulator: Asking) -> None:
+async def test_two_dates_are_a_range(asking_simulator: NhsRequests) -> None:
     query = [("family", "Smith"), ("birthdate", "ge2010-10-21"), ("birthdate", "le2010-10-23")]
     assert (await asking_simulator.pds("/Patient", query)).json()["total"] == 1
 
 
-async def test_name_and_birth_date_are_enough(asking: Asking) -> None:
+async def test_name_and_birth_date_are_enough(asking: NhsRequests) -> None:
     query = {"family": "Smith", "birthdate": "eq2010-10-22"}
     assert (await asking.pds("/Patient", query)).json()["total"] == 1
 
 
-async def test_what_is_known_of_a_person_has_to_fit(asking: Asking) -> None:
+async def test_what_is_known_of_a_person_has_to_fit(asking: NhsRequests) -> None:
     query = {**SMITH, "email": "deb.trotter@example.com"}
     assert (await asking.pds("/Patient", query)).json()["total"] == 0
 
 
-async def test_no_one_found_has_no_entry(asking: Asking) -> None:
+async def test_no_one_found_has_no_entry(asking: NhsRequests) -> None:
     found = (await asking.pds("/Patient", {**SMITH, "family": "Nobody"})).json()
     assert found["total"] == 0
     assert "entry" not in found
 
 
-async def test_too_many_are_a_success_without_a_bundle(asking_simulator: Asking) -> None:
+async def test_too_many_are_a_success_without_a_bundle(asking_simulator: NhsRequests) -> None:
     answer = await asking_simulator.pds("/Patient", {**SMITH, "family": "Sm*"})
     assert reported(answer) == (200, "TOO_MANY_MATCHES", "multiple-matches", "information", None)
 
 
-async def test_more_than_the_one_that_is_wanted_are_too_many(asking: Asking) -> None:
+async def test_more_than_the_one_that_is_wanted_are_too_many(asking: NhsRequests) -> None:
     answer = await asking.pds("/Patient", {**SMITH, "family": "Sm*", "_max-results": "1"})
     assert reported(answer) == (200, "TOO_MANY_MATCHES", "multiple-matches", "information", None)
 
 
-async def test_what_is_no_parameter_is_named(asking: Asking) -> None:
+async def test_what_is_no_parameter_is_named(asking: NhsRequests) -> None:
     answer = await asking.pds("/Patient", {**SMITH, "x": "1"})
     assert reported(answer) == (400, "ADDITIONAL_PROPERTIES", "invariant", "error", UNKNOWN)
 
 
 async def test_without_a_token_several_may_be_found(client_key: Any, http: Any) -> None:
     async with reached("in process", NhsSimulator(key=client_key, mode="open")) as target:
-        asking = Asking(target, http(target))
+        asking = NhsRequests(target, http(target))
         found = (await asking.pds("/Patient", {**SMITH, "family": "Sm*"})).json()
     assert found["total"] == 2
     assert [entry["search"]["score"] for entry in found["entry"]] == [0.8343, 0.8343]
 
 
-async def test_a_restricted_patient_is_found_by_name(asking: Asking) -> None:
+async def test_a_restricted_patient_is_found_by_name(asking: NhsRequests) -> None:
     query = {"family": "Smythe", "given": "Janet", "birthdate": "eq2005-06-16"}
     (entry,) = (await asking.pds("/Patient", query)).json()["entry"]
     assert entry["resource"]["meta"]["security"][0]["code"] == "R"
@@ -103,7 +105,7 @@ async def test_a_restricted_patient_is_found_by_name(asking: Asking) -> None:
     "by", [{"address-postalcode": "LS1 6AE"}, {"general-practitioner": "Y12345"}]
 )
 async def test_a_restricted_patient_is_never_found_by_a_place(
-    asking_simulator: Asking, by: dict[str, str]
+    asking_simulator: NhsRequests, by: dict[str, str]
 ) -> None:
     query = {"family": "Smythe", "given": "Janet", "birthdate": "eq2005-06-16", **by}
     assert (await asking_simulator.pds("/Patient", query)).json()["total"] == 0
@@ -175,7 +177,7 @@ async def test_a_restricted_patient_is_never_found_by_a_place(
     ],
 )
 async def test_what_may_not_be_asked_is_refused_in_the_order_of_the_checks(
-    asking_simulator: Asking,
+    asking_simulator: NhsRequests,
     query: dict[str, str],
     status: int,
     code: str,
@@ -200,11 +202,11 @@ async def test_what_may_not_be_asked_is_refused_in_the_order_of_the_checks(
     ],
 )
 async def test_what_is_wrong_is_displayed_in_the_nhss_words(
-    asking_simulator: Asking, query: dict[str, str], display: str
+    asking_simulator: NhsRequests, query: dict[str, str], display: str
 ) -> None:
     assert displayed(await asking_simulator.pds("/Patient", query)) == display
 
 
-async def test_a_search_names_itself_too(asking: Asking) -> None:
+async def test_a_search_names_itself_too(asking: NhsRequests) -> None:
     answer = await asking.pds("/Patient", SMITH)
     assert UUID(answer.headers["x-request-id"])

@@ -10,15 +10,15 @@ from tests.departments.nhs.assertions import MISSING
 from tests.departments.nhs.booking import (
     PATIENT,
     SLOTS,
-    Booker,
-    January,
+    BarsRequests,
+    JanuaryClock,
     appointment_request,
     booked,
     reported,
 )
 
 
-async def test_free_slots_come_with_their_schedule(booker: Booker) -> None:
+async def test_free_slots_come_with_their_schedule(booker: BarsRequests) -> None:
     answer = await booker.slots()
     entries = [one["resource"] for one in answer.json()["entry"]]
     slots = [one for one in entries if one["resourceType"] == "Slot"]
@@ -32,7 +32,7 @@ async def test_free_slots_come_with_their_schedule(booker: Booker) -> None:
     )
 
 
-async def test_only_slots_wholly_inside_the_window_are_reported(booker: Booker) -> None:
+async def test_only_slots_wholly_inside_the_window_are_reported(booker: BarsRequests) -> None:
     window = [
         ("start", "ge2026-01-06T09:01:00+00:00"),
         ("start", "le2026-01-06T09:44:00+00:00"),
@@ -54,12 +54,14 @@ async def test_only_slots_wholly_inside_the_window_are_reported(booker: Booker) 
         ("start", "nonsense"),
     ],
 )
-async def test_a_search_for_slots_keeps_to_its_rules(booker: Booker, name: str, value: str) -> None:
+async def test_a_search_for_slots_keeps_to_its_rules(
+    booker: BarsRequests, name: str, value: str
+) -> None:
     query = [(one, value if one == name else old) for one, old in SLOTS]
     assert reported(await booker.slots(query)) == (400, "REC_BAD_REQUEST", "invalid")
 
 
-async def test_a_booking_by_message_can_be_read_and_listed(booker: Booker) -> None:
+async def test_a_booking_by_message_can_be_read_and_listed(booker: BarsRequests) -> None:
     slots = await booker.free()
     answer = await booker.message(appointment_request(slots[0]))
     appointment = booked(answer)
@@ -74,21 +76,21 @@ async def test_a_booking_by_message_can_be_read_and_listed(booker: Booker) -> No
     assert slots[0]["id"] not in [one["id"] for one in await booker.free()]
 
 
-async def test_a_booking_by_verb_is_created(booker: Booker) -> None:
+async def test_a_booking_by_verb_is_created(booker: BarsRequests) -> None:
     slots = await booker.free()
     answer = await booker.send("POST", "/Appointment", appointment_request(slots[0], slots[1]))
     assert answer.status_code == 201
     assert answer.headers["location"].endswith(f"/Appointment/{answer.json()['id']}")
 
 
-async def test_a_slot_is_booked_once_by_message(booker: Booker) -> None:
+async def test_a_slot_is_booked_once_by_message(booker: BarsRequests) -> None:
     slot, *_ = await booker.free()
     await booker.message(appointment_request(slot))
     second = await booker.message(appointment_request(slot, patient="9693632109"))
     assert reported(second) == (409, "REC_CONFLICT", "conflict")
 
 
-async def test_a_slot_is_booked_once_by_verb(booker: Booker) -> None:
+async def test_a_slot_is_booked_once_by_verb(booker: BarsRequests) -> None:
     slot, *_ = await booker.free()
     await booker.message(appointment_request(slot))
     second = await booker.send(
@@ -97,7 +99,7 @@ async def test_a_slot_is_booked_once_by_verb(booker: Booker) -> None:
     assert reported(second) == (409, "DUPLICATE_REJECTED", "duplicate")
 
 
-async def test_of_fifty_at_once_one_gets_the_slot(booker: Booker) -> None:
+async def test_of_fifty_at_once_one_gets_the_slot(booker: BarsRequests) -> None:
     slot, *_ = await booker.free()
     answers = await asyncio.gather(
         *(booker.message(appointment_request(slot, patient=str(number))) for number in range(50))
@@ -106,7 +108,7 @@ async def test_of_fifty_at_once_one_gets_the_slot(booker: Booker) -> None:
     assert (statuses.count(200), statuses.count(409)) == (1, 49)
 
 
-async def test_a_message_that_comes_twice_is_a_duplicate(booker: Booker) -> None:
+async def test_a_message_that_comes_twice_is_a_duplicate(booker: BarsRequests) -> None:
     slot, *_ = await booker.free()
     once = "urn:uuid:c5950000-0000-4000-8000-000000000000"
     first = await booker.message(appointment_request(slot), message_id=once)
@@ -130,20 +132,22 @@ async def test_a_message_that_comes_twice_is_a_duplicate(booker: Booker) -> None
         {"status": "proposed"},
     ],
 )
-async def test_what_breaks_a_rule_is_not_booked(booker: Booker, changes: dict[str, Any]) -> None:
+async def test_what_breaks_a_rule_is_not_booked(
+    booker: BarsRequests, changes: dict[str, Any]
+) -> None:
     slot, *_ = await booker.free()
     answer = await booker.message(appointment_request(slot, **changes))
     assert reported(answer) == (400, "REC_BAD_REQUEST", "invalid")
 
 
-async def test_several_slots_stand_in_a_row(booker: Booker) -> None:
+async def test_several_slots_stand_in_a_row(booker: BarsRequests) -> None:
     slots = await booker.free()
     answer = await booker.message(appointment_request(slots[0], slots[2]))
     assert reported(answer) == (400, "REC_BAD_REQUEST", "invalid")
     assert (await booker.message(appointment_request(slots[0], slots[1]))).status_code == 200
 
 
-async def test_no_one_is_in_two_places_at_once(booker: Booker) -> None:
+async def test_no_one_is_in_two_places_at_once(booker: BarsRequests) -> None:
     slots = await booker.free()
     await booker.message(appointment_request(slots[0], slots[1]))
     query = [(one, "2000011147" if "actor" in one else old) for one, old in SLOTS]
@@ -155,14 +159,14 @@ async def test_no_one_is_in_two_places_at_once(booker: Booker) -> None:
     )
 
 
-async def test_the_past_is_not_booked(booker: Booker, january: January) -> None:
+async def test_the_past_is_not_booked(booker: BarsRequests, january: JanuaryClock) -> None:
     slot, *_ = await booker.free()
     january.time += timedelta(days=1)
     answer = await booker.message(appointment_request(slot))
     assert reported(answer) == (400, "REC_BAD_REQUEST", "invalid")
 
 
-async def test_a_cancellation_frees_the_slot(booker: Booker) -> None:
+async def test_a_cancellation_frees_the_slot(booker: BarsRequests) -> None:
     slot, *_ = await booker.free()
     appointment = booked(await booker.message(appointment_request(slot)))
     cancelled = booked(await booker.message({**appointment, "status": "cancelled"}))
@@ -170,7 +174,7 @@ async def test_a_cancellation_frees_the_slot(booker: Booker) -> None:
     assert (await booker.message(appointment_request(slot))).status_code == 200
 
 
-async def test_a_cancellation_changes_nothing_else(booker: Booker) -> None:
+async def test_a_cancellation_changes_nothing_else(booker: BarsRequests) -> None:
     slot, *_ = await booker.free()
     appointment = booked(await booker.message(appointment_request(slot)))
     answer = await booker.message({**appointment, "status": "cancelled", "description": "other"})
@@ -179,7 +183,7 @@ async def test_a_cancellation_changes_nothing_else(booker: Booker) -> None:
 
 @pytest.mark.parametrize("changes", [{"description": "other"}, {"comment": "other"}])
 async def test_a_cancellation_by_verb_changes_nothing_else(
-    booker: Booker, changes: dict[str, str]
+    booker: BarsRequests, changes: dict[str, str]
 ) -> None:
     slot, *_ = await booker.free()
     appointment = booked(await booker.message(appointment_request(slot)))
@@ -189,7 +193,9 @@ async def test_a_cancellation_by_verb_changes_nothing_else(
     assert reported(answer) == (400, "REC_BAD_REQUEST", "invalid")
 
 
-async def test_what_has_passed_is_not_cancelled(booker: Booker, january: January) -> None:
+async def test_what_has_passed_is_not_cancelled(
+    booker: BarsRequests, january: JanuaryClock
+) -> None:
     slot, *_ = await booker.free()
     appointment = booked(await booker.message(appointment_request(slot)))
     january.time += timedelta(days=1)
@@ -197,7 +203,7 @@ async def test_what_has_passed_is_not_cancelled(booker: Booker, january: January
     assert reported(answer) == (400, "REC_BAD_REQUEST", "invalid")
 
 
-async def test_a_move_takes_the_new_slot_and_frees_the_old(booker: Booker) -> None:
+async def test_a_move_takes_the_new_slot_and_frees_the_old(booker: BarsRequests) -> None:
     slots = await booker.free()
     appointment = booked(await booker.message(appointment_request(slots[0])))
     moved = {**appointment_request(slots[5]), "id": appointment["id"], "meta": appointment["meta"]}
@@ -206,7 +212,7 @@ async def test_a_move_takes_the_new_slot_and_frees_the_old(booker: Booker) -> No
     assert (slots[0]["id"] in free, slots[5]["id"] in free) == (True, False)
 
 
-async def test_who_has_read_an_older_version_changes_nothing(booker: Booker) -> None:
+async def test_who_has_read_an_older_version_changes_nothing(booker: BarsRequests) -> None:
     slots = await booker.free()
     appointment = booked(await booker.message(appointment_request(slots[0])))
     moved = {**appointment_request(slots[5]), "id": appointment["id"], "meta": appointment["meta"]}
@@ -219,7 +225,7 @@ async def test_who_has_read_an_older_version_changes_nothing(booker: Booker) -> 
     assert reported(by_verb) == (409, "REC_CONFLICT", "conflict")
 
 
-async def test_a_verb_cancels_the_version_that_it_names(booker: Booker) -> None:
+async def test_a_verb_cancels_the_version_that_it_names(booker: BarsRequests) -> None:
     slot, *_ = await booker.free()
     appointment = booked(await booker.message(appointment_request(slot)))
     where = f"/Appointment/{appointment['id']}"
@@ -231,7 +237,7 @@ async def test_a_verb_cancels_the_version_that_it_names(booker: Booker) -> None:
     assert (named.status_code, named.json()["status"]) == (200, "cancelled")
 
 
-async def test_a_part_of_an_appointment_can_be_amended(booker: Booker) -> None:
+async def test_a_part_of_an_appointment_can_be_amended(booker: BarsRequests) -> None:
     slot, *_ = await booker.free()
     appointment = booked(await booker.message(appointment_request(slot)))
     where = f"/Appointment/{appointment['id']}"
@@ -241,12 +247,12 @@ async def test_a_part_of_an_appointment_can_be_amended(booker: Booker) -> None:
     assert answer.headers["etag"] == 'W/"2"'
 
 
-async def test_an_appointment_that_is_none_is_not_found(booker: Booker) -> None:
+async def test_an_appointment_that_is_none_is_not_found(booker: BarsRequests) -> None:
     answer = await booker.send("GET", "/Appointment/c3f6145e-1a26-4345-b3f2-dccbcba62049")
     assert reported(answer) == (404, "REC_NOT_FOUND", "not-found")
 
 
-async def test_with_the_days_new_slots_come(booker: Booker, january: January) -> None:
+async def test_with_the_days_new_slots_come(booker: BarsRequests, january: JanuaryClock) -> None:
     january.time += timedelta(days=28)
     query = [
         *[one for one in SLOTS if one[0] != "start"],

@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.departments.nhs.assertions import MISSING, Asking
-from tests.departments.nhs.booking import Booker, reported, target
+from tests.departments.nhs.assertions import MISSING, NhsRequests
+from tests.departments.nhs.booking import BarsRequests, reported, target
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from tests.departments.nhs.booking import Booker, reported, target
     ],
 )
 async def test_what_every_call_needs_is_checked(
-    booker: Booker, headers: dict[str, object], expected: tuple[int, str, str]
+    booker: BarsRequests, headers: dict[str, object], expected: tuple[int, str, str]
 ) -> None:
     assert reported(await booker.slots(**headers)) == expected
 
@@ -48,7 +48,7 @@ async def test_what_every_call_needs_is_checked(
     ],
 )
 async def test_published_targets_answer_with_errors(
-    booker: Booker, status: int, code: str, issue: str
+    booker: BarsRequests, status: int, code: str, issue: str
 ) -> None:
     header = {"NHSD-Target-Identifier": target(f"NHS0001-{status}", "tests")}
     assert reported(await booker.slots(**header)) == (status, code, issue)
@@ -65,7 +65,7 @@ async def test_published_targets_answer_with_errors(
     ],
 )
 async def test_in_production_there_are_no_verbs_but_messages(
-    booker: Booker, method: str, path: str, allow: str, version: str
+    booker: BarsRequests, method: str, path: str, allow: str, version: str
 ) -> None:
     answer = await booker.send(
         method, path, {}, headers={"Accept": f"application/fhir+json{version}"}
@@ -74,7 +74,7 @@ async def test_in_production_there_are_no_verbs_but_messages(
     assert answer.headers["allow"] == allow
 
 
-async def test_an_error_is_a_whole_operation_outcome(booker: Booker) -> None:
+async def test_an_error_is_a_whole_operation_outcome(booker: BarsRequests) -> None:
     answer = await booker.slots(Authorization=MISSING)
     outcome = answer.json()
     assert answer.headers["content-type"] == "application/fhir+json"
@@ -95,9 +95,9 @@ async def test_an_error_is_a_whole_operation_outcome(booker: Booker) -> None:
     ],
 )
 async def test_a_target_that_is_none_is_refused_wherever_it_is_tried(
-    asking: Asking, header: str, expected: tuple[int, str, str]
+    asking: NhsRequests, header: str, expected: tuple[int, str, str]
 ) -> None:
-    booker = Booker(asking, await asking.access_token())
+    booker = BarsRequests(asking, await asking.access_token())
     answer = await booker.slots(**{"NHSD-Target-Identifier": header})
     assert reported(answer) == expected
 
@@ -110,7 +110,7 @@ async def test_a_target_that_is_none_is_refused_wherever_it_is_tried(
     ],
 )
 async def test_the_proxy_says_in_its_own_words_what_is_wrong_with_a_target(
-    booker: Booker, header: str, text: str
+    booker: BarsRequests, header: str, text: str
 ) -> None:
     (issue,) = (await booker.slots(**{"NHSD-Target-Identifier": header})).json()["issue"]
     (coding,) = issue["details"]["coding"]

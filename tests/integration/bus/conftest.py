@@ -3,11 +3,11 @@
 import pytest
 
 from govid.bus import BusSettings, Database
-from tests.integration.bus.harness import House, Ledger, create_ledger
+from tests.integration.bus.harness import BusFixture, LedgerHandler, create_ledger
 
 
 @pytest.fixture
-async def replica(bus_settings: BusSettings, database: Database) -> House:
+async def replica(bus_settings: BusSettings, database: Database) -> BusFixture:
     """Return a replica whose handler does as it is told."""
     await create_ledger(bus_settings.database_url)
-    return House(bus_settings, database, Ledger())
+    return BusFixture(bus_settings, database, LedgerHandler())

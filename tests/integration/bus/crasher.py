@@ -13,18 +13,18 @@ from typing import Any
 
 from govid.bus import BusSettings, Database, Delivery, Transaction
 from govid.bus.contracts import VerificationRequested
-from tests.integration.bus.harness import House, Ledger, until
+from tests.integration.bus.harness import BusFixture, LedgerHandler, wait_until
 
-DEADLY = "deadly"
+FATAL_LABEL = "deadly"
 STATUS = 23
 
 
 async def die(delivery: Delivery[Any]) -> None:
-    if delivery.event.correlation_id == DEADLY:
+    if delivery.event.correlation_id == FATAL_LABEL:
         os._exit(STATUS)
 
 
-class Fatal(Ledger):
+class CrashingHandler(LedgerHandler):
     """Dies in the middle of a transaction."""
 
     async def apply(
@@ -34,7 +34,10 @@ class Fatal(Ledger):
         await die(delivery)
 
 
-HANDLERS: Mapping[str, Callable[[], Ledger]] = {"prepare": lambda: Ledger(die), "apply": Fatal}
+HANDLERS: Mapping[str, Callable[[], LedgerHandler]] = {
+    "prepare": lambda: LedgerHandler(die),
+    "apply": CrashingHandler,
+}
 
 
 async def main(database_url: str, step: str) -> None:
@@ -45,14 +48,14 @@ async def main(database_url: str, step: str) -> None:
         poll_seconds=0.1,
     )
     async with Database(settings) as database:
-        replica = House(settings, database, HANDLERS[step]())
+        replica = BusFixture(settings, database, HANDLERS[step]())
 
         async def idle() -> bool:
             parked = "SELECT count(*) FROM bus.parked WHERE until = 'infinity'"
             return await database.reads.fetchval(parked) == 1 and len(await replica.labels()) == 12
 
-        async with replica.running():
-            await until(idle)
+        async with replica.run():
+            await wait_until(idle)
 
 
 if __name__ == "__main__":

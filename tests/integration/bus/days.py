@@ -4,12 +4,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from govid.bus.ids import first_uuid7_of
+from govid.bus.ids import first_uuid7_at
 
 DAY = timedelta(days=1)
 
 
-class At:
+class FixedClock:
     """A clock that stands still."""
 
     def __init__(self, moment: datetime) -> None:
@@ -19,16 +19,16 @@ class At:
         return self.moment
 
 
-def noon(day: date) -> datetime:
+def noon_of(day: date) -> datetime:
     return datetime.combine(day, time(12), tzinfo=UTC)
 
 
-def an_id(day: date, number: int = 0) -> UUID:
+def event_id_at(day: date, number: int = 0) -> UUID:
     """Return the id of an event of noon on *day*."""
-    return UUID(int=first_uuid7_of(noon(day)).int + number)
+    return UUID(int=first_uuid7_at(noon_of(day)).int + number)
 
 
-async def store(database: Any, event_id: UUID, *, owed_to: str | None = None) -> None:
+async def store(database: Any, event_id: UUID, *, pending_for: str | None = None) -> None:
     """Store an event with a receipt and, if it is still *owed_to* somebody, with a delivery."""
     await database.reads.execute(
         "INSERT INTO bus.event (id, type, version, payload, headers, occurred_at)"
@@ -39,12 +39,12 @@ async def store(database: Any, event_id: UUID, *, owed_to: str | None = None) ->
         "INSERT INTO bus.receipt (subscriber, event_id, outcome) VALUES ('tests.one', $1, 'done')",
         event_id,
     )
-    if owed_to is not None:
+    if pending_for is not None:
         await database.reads.execute(
             "INSERT INTO bus.delivery (subscriber, pos, bucket, event_id)"
             " SELECT $2, pos, 0, id FROM bus.event WHERE id = $1",
             event_id,
-            owed_to,
+            pending_for,
         )
 
 
@@ -58,7 +58,7 @@ async def partitions(database: Any, table: str) -> list[str]:
     return [row["name"].removeprefix(f"bus.{table}_") for row in rows]
 
 
-async def place_of(database: Any, table: str, column: str, event_id: UUID) -> str:
+async def find_partition(database: Any, table: str, column: str, event_id: UUID) -> str:
     """Return the name of the partition in which the row of *event_id* stands."""
     name: str = await database.reads.fetchval(
         f"SELECT tableoid::regclass::text FROM bus.{table} WHERE {column} = $1",  # noqa: S608
@@ -67,6 +67,6 @@ async def place_of(database: Any, table: str, column: str, event_id: UUID) -> st
     return name.removeprefix(f"bus.{table}_")
 
 
-def names(first: date, count: int) -> list[str]:
+def partition_names(first: date, count: int) -> list[str]:
     """Return how the partitions of *count* days are called, and the default one."""
     return [f"{first + n * DAY:%Y%m%d}" for n in range(count)] + ["default"]

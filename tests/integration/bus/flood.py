@@ -5,15 +5,15 @@ from contextlib import asynccontextmanager
 from time import perf_counter
 
 from govid.bus import BusSettings, Database
-from tests.integration.bus.harness import NAME, House, an_account, create_ledger
-from tests.integration.bus.listener import Listener
+from tests.integration.bus.harness import NAME, BusFixture, an_account, create_ledger
+from tests.integration.bus.listener import SignallingHandler
 
 PARK_A_KEY = """
     INSERT INTO bus.parked (subscriber, key, event_id, until, attempts, reason, fingerprint,
                             error_class)
     SELECT $1, key, id, 'infinity', 8, 'error', 'f', 'builtins.ValueError' FROM bus.event
 """
-FLOOD = """
+BLOCKED_EVENTS = """
     WITH first AS (SELECT * FROM bus.event),
     behind AS (
         INSERT INTO bus.event (id, type, version, topic, key, seq, record_key, payload, headers,
@@ -30,24 +30,26 @@ FLOOD = """
 
 
 @asynccontextmanager
-async def a_house(settings: BusSettings, *, behind: int) -> AsyncIterator[House]:
+async def replica_with_blocked_key(
+    settings: BusSettings, *, behind: int
+) -> AsyncIterator[BusFixture]:
     """Run a replica that has so many events *behind* a key that an operator has to decide about."""
     await create_ledger(settings.database_url)
     async with Database(settings) as database:
-        replica = House(settings, database, Listener())
+        replica = BusFixture(settings, database, SignallingHandler())
         await replica.emit(an_account(), "stuck")
         async with database.reads.acquire() as connection:
             await connection.execute("SET statement_timeout = 0")
             await connection.execute(PARK_A_KEY, NAME)
-            await connection.execute(FLOOD, NAME, behind, timeout=60)
-        async with replica.running():
+            await connection.execute(BLOCKED_EVENTS, NAME, behind, timeout=60)
+        async with replica.run():
             yield replica
 
 
-async def seconds(replica: House) -> float:
+async def measure_seconds(replica: BusFixture) -> float:
     """Return how long one event takes from its commit until it is handled."""
     listener = replica.handler
-    assert isinstance(listener, Listener)
+    assert isinstance(listener, SignallingHandler)
     listener.handled.clear()
     await replica.emit(an_account(), "x")
     began = perf_counter()

@@ -11,10 +11,10 @@ from tests.integration.bus.harness import NAME
 
 
 @asynccontextmanager
-async def graveyard(settings: BusSettings, database: Database, rows: int) -> AsyncIterator[None]:
+async def dead_rows(settings: BusSettings, database: Database, rows: int) -> AsyncIterator[None]:
     """Leave *rows* dead ones for the module and for the relay: somebody may still see them."""
     async with (
-        somebody(settings) as other,
+        open_unbounded_connection(settings) as other,
         other.transaction(isolation="repeatable_read"),
         database.reads.acquire() as connection,
     ):
@@ -35,7 +35,7 @@ async def graveyard(settings: BusSettings, database: Database, rows: int) -> Asy
 
 
 @asynccontextmanager
-async def somebody(settings: BusSettings) -> AsyncIterator[asyncpg.Connection]:
+async def open_unbounded_connection(settings: BusSettings) -> AsyncIterator[asyncpg.Connection]:
     """Open a connection of somebody whose transactions nothing ends."""
     connection = await asyncpg.connect(settings.database_url)
     try:

@@ -12,31 +12,31 @@ from prometheus_client import CollectorRegistry
 
 from govid.bus import (
     BusSettings,
-    Cause,
-    Consumer,
     Database,
     Delivery,
-    Pseudonyms,
+    OperationContext,
+    PseudonymGenerator,
+    Subscriber,
     Subscriptions,
     SystemClock,
     Transaction,
     UnitOfWork,
 )
-from govid.bus.catalogue import Catalogue
+from govid.bus.catalogue import EventRegistry
 from govid.bus.contracts import IdentifierType, VerificationRequested
 from govid.bus.dispatcher import Dispatcher
-from govid.bus.envelope import Sealer
+from govid.bus.envelope import EnvelopeFactory
 from govid.bus.leases import Leases
-from govid.bus.metrics import Metrics
+from govid.bus.metrics import BusMetrics
 from govid.bus.outbox import PostgresOutbox
-from govid.bus.wake import Wake
+from govid.bus.wake import WakeupHub
 
 NAME = "tests.ledger"
-CAUSE = Cause(correlation_id="test")
+CAUSE = OperationContext(correlation_id="test")
 DEADLINE_SECONDS = 20
 
 
-class Ledger:
+class LedgerHandler:
     """A handler that writes one row for each event, and may be told to misbehave."""
 
     def __init__(self, prepare: Callable[[Delivery[Any]], Awaitable[None]] | None = None) -> None:
@@ -57,14 +57,14 @@ class Ledger:
         )
 
 
-class House:
+class BusFixture:
     """One replica: its pools, its leases and its dispatcher."""
 
     def __init__(
         self,
         settings: BusSettings,
         database: Database,
-        handler: Ledger,
+        handler: LedgerHandler,
         *,
         grouped: bool = True,
     ) -> None:
@@ -72,23 +72,23 @@ class House:
         self.database = database
         self.handler = handler
         self.subscriptions = Subscriptions()
-        consumer = Consumer(
+        consumer = Subscriber(
             name=NAME, handles=(VerificationRequested,), handler=handler, grouped=grouped
         )
         self.subscriptions.add(consumer)
-        self.wake = Wake()
-        self.catalogue = Catalogue()
-        sealer = Sealer(self.catalogue, Pseudonyms(settings.pseudonym_key))
+        self.wake = WakeupHub()
+        self.catalogue = EventRegistry()
+        sealer = EnvelopeFactory(self.catalogue, PseudonymGenerator(settings.pseudonym_key))
         self.registry = CollectorRegistry()
-        metrics = Metrics(self.registry)
+        metrics = BusMetrics(self.registry)
         self.outbox = PostgresOutbox(sealer, self.subscriptions, metrics)
-        self.uow = UnitOfWork(database.requests, self.outbox, SystemClock(), self.wake.ring)
-        self.leases = Leases(settings, [NAME], self.wake.ring_all)
+        self.uow = UnitOfWork(database.requests, self.outbox, SystemClock(), self.wake.notify)
+        self.leases = Leases(settings, [NAME], self.wake.notify_all)
         self.dispatcher = Dispatcher(
             consumer,
             settings,
             database,
-            UnitOfWork(database.bus, self.outbox, SystemClock(), self.wake.ring),
+            UnitOfWork(database.bus, self.outbox, SystemClock(), self.wake.notify),
             self.catalogue,
             self.leases,
             self.wake,
@@ -103,7 +103,7 @@ class House:
                 tx.emit(a_request(account, label))
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def run(self) -> AsyncIterator[None]:
         """Run leases and dispatcher for the length of the block."""
         tasks = [asyncio.create_task(self.leases.run()), asyncio.create_task(self.dispatcher.run())]
         try:
@@ -118,7 +118,7 @@ class House:
         rows = await self.database.reads.fetch("SELECT label FROM ledger ORDER BY n")
         return [row["label"] for row in rows]
 
-    def counted(self, name: str, **labels: str) -> float | None:
+    def metric_value(self, name: str, **labels: str) -> float | None:
         """Return the value of a metric, or None if it was never touched."""
         return self.registry.get_sample_value(f"govid_{name}", labels)
 
@@ -126,7 +126,7 @@ class House:
         """Count the rows of a table of the bus."""
         return int(await self.database.reads.fetchval(f"SELECT count(*) FROM bus.{table}"))  # noqa: S608
 
-    async def owed(self) -> int:
+    async def count_pending(self) -> int:
         """Count what is owed to this replica's subscriber; the relay's debts stand beside it."""
         query = "SELECT count(*) FROM bus.delivery WHERE subscriber = $1"
         return int(await self.database.reads.fetchval(query, NAME))
@@ -154,7 +154,7 @@ async def create_ledger(database_url: str) -> None:
     await connection.close()
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def wait_until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until *condition* holds; fail at the deadline."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         while not await condition():

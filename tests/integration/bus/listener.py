@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 
 from govid.bus import Delivery
-from tests.integration.bus.harness import Ledger
+from tests.integration.bus.harness import LedgerHandler
 
 
-class Listener(Ledger):
+class SignallingHandler(LedgerHandler):
     """Notes when it has handled an event, as nearly as can be seen from inside."""
 
     def __init__(self) -> None:

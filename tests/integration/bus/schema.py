@@ -5,7 +5,7 @@ from pathlib import Path
 
 import asyncpg
 
-from govid.bus.schema import describe
+from govid.bus.schema import describe_schema
 from tests.backends import postgres
 
 FILE = Path(__file__).parents[3] / "src/govid/bus/schema.txt"
@@ -13,7 +13,7 @@ FILE = Path(__file__).parents[3] / "src/govid/bus/schema.txt"
 
 async def write(url: str) -> None:
     connection = await asyncpg.connect(url)
-    FILE.write_text("\n".join(await describe(connection)) + "\n", "utf-8")
+    FILE.write_text("\n".join(await describe_schema(connection)) + "\n", "utf-8")
     await connection.close()
 
 

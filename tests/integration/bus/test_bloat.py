@@ -8,7 +8,14 @@ import pytest
 
 import govid
 from govid.bus import BusSettings, Database, Delivery
-from tests.integration.bus.harness import NAME, House, Ledger, an_account, create_ledger, until
+from tests.integration.bus.harness import (
+    NAME,
+    BusFixture,
+    LedgerHandler,
+    an_account,
+    create_ledger,
+    wait_until,
+)
 
 HOT = ("event", "delivery", "receipt")
 REFUSE_UPDATES = """
@@ -21,7 +28,7 @@ REFUSE_UPDATES = """
 """
 
 
-class Once(Ledger):
+class Once(LedgerHandler):
     """Fails at the first event, once."""
 
     def __init__(self) -> None:
@@ -39,16 +46,16 @@ async def test_r13_an_event_goes_its_way_without_an_update(
 ) -> None:
     await create_ledger(bus_settings.database_url)
     await database.reads.execute(REFUSE_UPDATES)
-    replica = House(bus_settings, database, Once())
-    async with replica.running():
+    replica = BusFixture(bus_settings, database, Once())
+    async with replica.run():
         await replica.emit(an_account(), "a", "b")
-        await until(lambda: nothing_owed(replica))
+        await wait_until(lambda: nothing_pending(replica))
     assert await replica.labels() == ["a", "b"]
-    assert replica.counted("deliveries_total", subscriber=NAME, outcome="error") == 1
+    assert replica.metric_value("deliveries_total", subscriber=NAME, outcome="error") == 1
 
 
-async def nothing_owed(replica: House) -> bool:
-    return await replica.owed() == 0
+async def nothing_pending(replica: BusFixture) -> bool:
+    return await replica.count_pending() == 0
 
 
 @pytest.mark.parametrize("table", HOT)

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from govid.bus import rerun_on_conflict
-from govid.bus.storage.errors import DatabaseFault, classify
-from tests.integration.bus.harness import CAUSE, House, a_request, an_account
+from govid.bus.storage.errors import DatabaseFault, classify_database_error
+from tests.integration.bus.harness import CAUSE, BusFixture, a_request, an_account
 
 FAIL = "DO $$ BEGIN RAISE EXCEPTION 'AB123456C' USING ERRCODE = '{}'; END $$"
 ENDS_AT_COMMIT = """
@@ -23,7 +23,7 @@ ENDS_AT_COMMIT = """
 class UseCase:
     """Emits one event and writes one row, after the statements that are to fail."""
 
-    def __init__(self, replica: House, *failures: str) -> None:
+    def __init__(self, replica: BusFixture, *failures: str) -> None:
         self.runs = 0
         self._replica = replica
         self._failures = list(failures)
@@ -43,7 +43,9 @@ class UseCase:
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "40000", "55P03"])
-async def test_c4_conflict_is_run_once_more_with_one_effect(replica: House, state: str) -> None:
+async def test_c4_conflict_is_run_once_more_with_one_effect(
+    replica: BusFixture, state: str
+) -> None:
     use_case = UseCase(replica, FAIL.format(state))
     assert await use_case.run(an_account()) == 2
     assert await replica.labels() == ["x"]
@@ -51,17 +53,17 @@ async def test_c4_conflict_is_run_once_more_with_one_effect(replica: House, stat
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "55P03"])
-async def test_c4_second_conflict_is_reported(replica: House, state: str) -> None:
+async def test_c4_second_conflict_is_reported(replica: BusFixture, state: str) -> None:
     use_case = UseCase(replica, FAIL.format(state), FAIL.format(state))
     with pytest.raises(DBAPIError) as caught:
         await use_case.run(an_account())
-    assert classify(caught.value) is DatabaseFault.CONFLICT
+    assert classify_database_error(caught.value) is DatabaseFault.CONFLICT
     assert use_case.runs == 2
     assert await replica.count("event") == 0
 
 
 @pytest.mark.parametrize("state", ["25006", "40003", "53100", "53200", "57014", "58030", "23505"])
-async def test_c4_what_is_no_conflict_is_not_run_again(replica: House, state: str) -> None:
+async def test_c4_what_is_no_conflict_is_not_run_again(replica: BusFixture, state: str) -> None:
     use_case = UseCase(replica, FAIL.format(state))
     with pytest.raises(DBAPIError):
         await use_case.run(an_account())
@@ -69,17 +71,17 @@ async def test_c4_what_is_no_conflict_is_not_run_again(replica: House, state: st
     assert await replica.count("event") == 0
 
 
-async def test_c4_connection_lost_at_commit_is_not_run_again(replica: House) -> None:
+async def test_c4_connection_lost_at_commit_is_not_run_again(replica: BusFixture) -> None:
     async with replica.database.reads.acquire() as connection:
         await connection.execute(ENDS_AT_COMMIT)
     use_case = UseCase(replica)
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as caught:
         await use_case.run(an_account())
-    assert classify(caught.value) is DatabaseFault.CONNECTION_LOST
+    assert classify_database_error(caught.value) is DatabaseFault.CONNECTION_LOST
     assert use_case.runs == 1
 
 
-async def test_c4_plan_that_a_migration_made_stale_is_made_anew(replica: House) -> None:
+async def test_c4_plan_that_a_migration_made_stale_is_made_anew(replica: BusFixture) -> None:
     reads = replica.database.reads
     seen: list[Any] = []
 

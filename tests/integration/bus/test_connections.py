@@ -9,7 +9,7 @@ import pytest
 
 from govid.bus import BusSettings, Database
 from govid.bus.storage import connection
-from tests.integration.bus.harness import CAUSE, House, Ledger, until
+from tests.integration.bus.harness import CAUSE, BusFixture, LedgerHandler, wait_until
 
 TERMINATE = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -60,11 +60,11 @@ async def test_a_connection_that_died_in_the_pool_is_noticed_before_it_is_used(
     one_connection: BusSettings, database_url: str
 ) -> None:
     async with Database(one_connection) as pools:
-        replica = House(one_connection, pools, Ledger())
+        replica = BusFixture(one_connection, pools, LedgerHandler())
         async with replica.uow.begin(CAUSE) as tx:
             driver = tx.driver
         await terminate_all(database_url)
-        await until(closed(driver))
+        await wait_until(closed(driver))
         async with replica.uow.begin(CAUSE) as tx:
             assert await tx.driver.fetchval("SELECT 1") == 1
 
@@ -73,7 +73,7 @@ async def test_a_connection_that_dies_in_a_transaction_does_not_go_back_to_the_p
     one_connection: BusSettings, database_url: str
 ) -> None:
     async with Database(one_connection) as pools:
-        replica = House(one_connection, pools, Ledger())
+        replica = BusFixture(one_connection, pools, LedgerHandler())
         with pytest.raises(LOST):
             async with replica.uow.begin(CAUSE) as tx:
                 await terminate_all(database_url)
@@ -92,7 +92,7 @@ async def test_a_server_that_says_nothing_is_not_waited_for_any_longer_than_it_m
     settings = msgspec.structs.replace(bus_settings, database_url=silent_server)
     with pytest.raises(connection.DatabaseUnreachable, match="no answer in time"):
         await Database(settings).open()
-    replica = House(settings, Database(settings), Ledger())
+    replica = BusFixture(settings, Database(settings), LedgerHandler())
     with pytest.raises(connection.DatabaseUnreachable, match="no answer in time"):
         async with replica.uow.begin(CAUSE):
             pass

@@ -12,38 +12,40 @@ from govid.bus.consumers import BUCKETS
 from tests.integration.bus.harness import (
     CAUSE,
     NAME,
-    House,
-    Ledger,
+    BusFixture,
+    LedgerHandler,
     a_request,
     an_account,
     create_ledger,
-    until,
+    wait_until,
 )
 
 
-async def labels_are(replica: House, expected: list[str]) -> bool:
+async def labels_are(replica: BusFixture, expected: list[str]) -> bool:
     return await replica.labels() == expected
 
 
-async def test_r5_an_event_is_handled_once_and_its_pending_delivery_is_gone(replica: House) -> None:
-    async with replica.running():
+async def test_r5_an_event_is_handled_once_and_its_pending_delivery_is_gone(
+    replica: BusFixture,
+) -> None:
+    async with replica.run():
         await replica.emit(an_account(), "a")
-        await until(lambda: labels_are(replica, ["a"]))
-    assert await replica.owed() == 0
+        await wait_until(lambda: labels_are(replica, ["a"]))
+    assert await replica.count_pending() == 0
     assert await replica.count("receipt") == 1
 
 
-async def test_r3_a_keys_events_are_handled_in_commit_order(replica: House) -> None:
+async def test_r3_a_keys_events_are_handled_in_commit_order(replica: BusFixture) -> None:
     account = an_account()
     expected = [f"{n}" for n in range(50)]
     await replica.emit(account, *expected[:20])
-    async with replica.running():
+    async with replica.run():
         for label in expected[20:]:
             await replica.emit(account, label)
-        await until(lambda: labels_are(replica, expected))
+        await wait_until(lambda: labels_are(replica, expected))
 
 
-async def test_r3_numbers_have_no_gaps_and_follow_commits(replica: House) -> None:
+async def test_r3_numbers_have_no_gaps_and_follow_commits(replica: BusFixture) -> None:
     account = an_account()
     await replica.emit(account, "a", "b")
     with pytest.raises(ZeroDivisionError):
@@ -55,7 +57,7 @@ async def test_r3_numbers_have_no_gaps_and_follow_commits(replica: House) -> Non
     assert [row["seq"] for row in rows] == list(range(1, 13))
 
 
-async def test_r3_transactions_that_share_keys_do_not_deadlock(replica: House) -> None:
+async def test_r3_transactions_that_share_keys_do_not_deadlock(replica: BusFixture) -> None:
     accounts = [an_account() for _ in range(5)]
 
     async def emit_all(order: list[Any]) -> None:
@@ -67,7 +69,7 @@ async def test_r3_transactions_that_share_keys_do_not_deadlock(replica: House) -
     assert await replica.count("event") == 200
 
 
-async def test_r2_a_late_commit_is_not_skipped(replica: House) -> None:
+async def test_r2_a_late_commit_is_not_skipped(replica: BusFixture) -> None:
     early, late = an_account(), an_account()
     held = await asyncpg.connect(replica.settings.database_url)
     transaction = held.transaction()
@@ -75,24 +77,24 @@ async def test_r2_a_late_commit_is_not_skipped(replica: House) -> None:
     # The open transaction draws its position first, and commits last.
     event = a_request(late, "late")
     await replica.outbox.write(held, [(event, CAUSE, event.timestamp)])
-    async with replica.running():
+    async with replica.run():
         await replica.emit(early, "early")
-        await until(lambda: labels_are(replica, ["early"]))
+        await wait_until(lambda: labels_are(replica, ["early"]))
         await transaction.commit()
         await held.close()
-        replica.wake.ring_all()
-        await until(lambda: labels_are(replica, ["early", "late"]))
+        replica.wake.notify_all()
+        await wait_until(lambda: labels_are(replica, ["early", "late"]))
 
 
 async def test_r2_a_long_transaction_elsewhere_holds_nothing_back(
-    replica: House, postgres_server: str
+    replica: BusFixture, postgres_server: str
 ) -> None:
     elsewhere = await asyncpg.connect(postgres_server)
     async with elsewhere.transaction():
         await elsewhere.execute("CREATE TEMPORARY TABLE busy ON COMMIT DROP AS SELECT 1 AS n")
-        async with replica.running():
+        async with replica.run():
             await replica.emit(an_account(), "a")
-            await until(lambda: labels_are(replica, ["a"]))
+            await wait_until(lambda: labels_are(replica, ["a"]))
     await elsewhere.close()
 
 
@@ -106,40 +108,40 @@ async def test_r4_a_replica_that_lost_its_lease_changes_nothing(
         frozen.set()
         await thaw.wait()
 
-    replica = House(bus_settings, database, Ledger(freeze))
-    async with replica.running():
+    replica = BusFixture(bus_settings, database, LedgerHandler(freeze))
+    async with replica.run():
         await replica.emit(an_account(), "a")
         async with asyncio.timeout(10):
             await frozen.wait()
         await database.reads.execute("UPDATE bus.lease SET owner = NULL, epoch = epoch + 1")
         thaw.set()
         # The zombie's attempt has ended when it no longer counts the bucket as its own.
-        await until(lambda: less_is_owned(replica))
+        await wait_until(lambda: less_is_owned(replica))
         assert await replica.labels() == []
         assert await replica.count("receipt") == 0
-        assert await replica.owed() == 1
+        assert await replica.count_pending() == 1
 
 
-async def less_is_owned(replica: House) -> bool:
-    return len(replica.leases.owned(NAME)) < BUCKETS
+async def less_is_owned(replica: BusFixture) -> bool:
+    return len(replica.leases.owned_epochs(NAME)) < BUCKETS
 
 
-async def test_r5_a_receipt_makes_a_second_delivery_harmless(replica: House) -> None:
-    async with replica.running():
+async def test_r5_a_receipt_makes_a_second_delivery_harmless(replica: BusFixture) -> None:
+    async with replica.run():
         await replica.emit(an_account(), "a")
-        await until(lambda: labels_are(replica, ["a"]))
+        await wait_until(lambda: labels_are(replica, ["a"]))
         await replica.database.reads.execute(
             "INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key)"
             " SELECT $1, pos, 0, id, key FROM bus.event",
             NAME,
         )
-        replica.wake.ring_all()
-        await until(lambda: nothing_owed(replica))
+        replica.wake.notify_all()
+        await wait_until(lambda: nothing_pending(replica))
     assert await replica.labels() == ["a"]
 
 
-async def nothing_owed(replica: House) -> bool:
-    return await replica.owed() == 0
+async def nothing_pending(replica: BusFixture) -> bool:
+    return await replica.count_pending() == 0
 
 
 async def test_r5_a_failing_handler_leaves_no_trace_of_its_writes(
@@ -147,22 +149,22 @@ async def test_r5_a_failing_handler_leaves_no_trace_of_its_writes(
 ) -> None:
     await create_ledger(bus_settings.database_url)
 
-    class Failing(Ledger):
+    class Failing(LedgerHandler):
         async def apply(self, tx: Any, delivery: Any, outcome: None) -> None:
             await super().apply(tx, delivery, outcome)
             raise ZeroDivisionError
 
-    replica = House(bus_settings, database, Failing())
-    async with replica.running():
+    replica = BusFixture(bus_settings, database, Failing())
+    async with replica.run():
         await replica.emit(an_account(), "a")
-        await until(lambda: parked(replica))
+        await wait_until(lambda: parked(replica))
     assert await replica.labels() == []
     assert await replica.count("receipt") == 0
     row = await database.reads.fetchrow("SELECT attempts, reason, error_class FROM bus.parked")
     assert tuple(row) == (1, "error", "builtins.ZeroDivisionError")
 
 
-async def parked(replica: House) -> bool:
+async def parked(replica: BusFixture) -> bool:
     return await replica.count("parked") == 1
 
 
@@ -176,12 +178,12 @@ async def test_r6_an_outage_spends_no_attempt_and_holds_only_its_own_key(
         if delivery.event.user_id == unlucky:
             raise Outage("nhs")
 
-    replica = House(bus_settings, database, Ledger(away))
-    async with replica.running():
+    replica = BusFixture(bus_settings, database, LedgerHandler(away))
+    async with replica.run():
         await replica.emit(unlucky, "waits", "waits behind")
         await replica.emit(lucky, "passes")
-        await until(lambda: labels_are(replica, ["passes"]))
-        await until(lambda: parked(replica))
+        await wait_until(lambda: labels_are(replica, ["passes"]))
+        await wait_until(lambda: parked(replica))
     row = await database.reads.fetchrow(
         "SELECT attempts, reason, until < clock_timestamp() + interval '2 s' AS soon"
         " FROM bus.parked"
@@ -200,10 +202,10 @@ async def test_r6_after_an_outage_the_key_goes_on_in_order(
         for outage in answers:
             raise outage
 
-    replica = House(bus_settings, database, Ledger(away_once))
-    async with replica.running():
+    replica = BusFixture(bus_settings, database, LedgerHandler(away_once))
+    async with replica.run():
         await replica.emit(an_account(), "a", "b")
-        await until(lambda: labels_are(replica, ["a", "b"]))
+        await wait_until(lambda: labels_are(replica, ["a", "b"]))
     assert await replica.count("parked") == 0
 
 
@@ -216,28 +218,28 @@ async def test_r6_after_an_outage_the_key_goes_on_in_order(
     ],
 )
 async def test_r9_what_cannot_be_read_is_parked_with_its_reason(
-    replica: House, change: str, reason: str
+    replica: BusFixture, change: str, reason: str
 ) -> None:
     await replica.emit(an_account(), "a")
     await rewrite_history(replica, change)
-    async with replica.running():
-        await until(lambda: parked(replica))
+    async with replica.run():
+        await wait_until(lambda: parked(replica))
     row = await replica.database.reads.fetchrow(
         "SELECT reason, until = 'infinity' AS for_good FROM bus.parked"
     )
     assert tuple(row) == (reason, True)
-    assert await replica.owed() == 1
+    assert await replica.count_pending() == 1
     assert await replica.count("receipt") == 0
 
 
-async def rewrite_history(replica: House, change: str) -> None:
+async def rewrite_history(replica: BusFixture, change: str) -> None:
     async with replica.database.reads.acquire() as connection, connection.transaction():
         # Only a superuser can: the rows are immutable for everybody else.
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute(f"UPDATE bus.event SET {change}")  # noqa: S608
 
 
-async def test_i5_events_cannot_be_changed(replica: House) -> None:
+async def test_i5_events_cannot_be_changed(replica: BusFixture) -> None:
     await replica.emit(an_account(), "a")
     with pytest.raises(asyncpg.RestrictViolationError):
         await replica.database.reads.execute("UPDATE bus.event SET type = 'x'")
@@ -245,7 +247,7 @@ async def test_i5_events_cannot_be_changed(replica: House) -> None:
         await replica.database.reads.execute("DELETE FROM bus.event")
 
 
-async def test_r1_a_commit_that_is_cancelled_publishes_nothing(replica: House) -> None:
+async def test_r1_a_commit_that_is_cancelled_publishes_nothing(replica: BusFixture) -> None:
     # PostgreSQL ends its statement timer before deferred triggers run, so one of them says what
     # a timeout would say, at the last possible moment.
     await replica.database.reads.execute(
@@ -266,7 +268,7 @@ async def test_r1_a_commit_that_is_cancelled_publishes_nothing(replica: House) -
     assert await replica.count("stream") == 0
 
 
-async def test_r1_a_statement_that_times_out_publishes_nothing(replica: House) -> None:
+async def test_r1_a_statement_that_times_out_publishes_nothing(replica: BusFixture) -> None:
     with pytest.raises(DBAPIError, match="statement timeout"):
         async with replica.uow.begin(CAUSE) as tx:
             tx.emit(a_request(an_account(), "x"))
@@ -275,7 +277,7 @@ async def test_r1_a_statement_that_times_out_publishes_nothing(replica: House) -
     assert await replica.count("event") == 0
 
 
-async def test_r1_a_cancelled_request_publishes_nothing(replica: House) -> None:
+async def test_r1_a_cancelled_request_publishes_nothing(replica: BusFixture) -> None:
     inside = asyncio.Event()
 
     async def request() -> None:

@@ -6,21 +6,21 @@ from uuid import uuid4
 import pytest
 
 from govid.bus import (
-    Cause,
     Database,
-    Pseudonyms,
+    OperationContext,
+    PseudonymGenerator,
     Subscriptions,
     SystemClock,
     Transaction,
     TransactionClosed,
     UnitOfWork,
 )
-from govid.bus.catalogue import Catalogue
+from govid.bus.catalogue import EventRegistry
 from govid.bus.contracts import IdentifierType, VerificationRequested
-from govid.bus.envelope import Sealer
+from govid.bus.envelope import EnvelopeFactory
 from govid.bus.outbox import PostgresOutbox
 
-CAUSE = Cause(correlation_id="test")
+CAUSE = OperationContext(correlation_id="test")
 
 
 def a_request(n: int = 0) -> VerificationRequested:
@@ -35,7 +35,7 @@ def a_request(n: int = 0) -> VerificationRequested:
 
 @pytest.fixture
 def uow(database: Database) -> UnitOfWork:
-    sealer = Sealer(Catalogue(), Pseudonyms(b"k" * 32))
+    sealer = EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32))
     return UnitOfWork(
         database.requests,
         PostgresOutbox(sealer, Subscriptions()),

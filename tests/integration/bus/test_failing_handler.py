@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from tests.integration.bus.harness import House, an_account, until
+from tests.integration.bus.harness import BusFixture, an_account, wait_until
 
 RAISES = """
     CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
@@ -17,7 +17,7 @@ RAISES = """
     ("state", "constraint"), [("P0001", "a_rule"), ("23514", "positive"), ("22003", "in_range")]
 )
 async def test_f12_log_line_of_a_trigger_that_raises(
-    replica: House, caplog: pytest.LogCaptureFixture, state: str, constraint: str
+    replica: BusFixture, caplog: pytest.LogCaptureFixture, state: str, constraint: str
 ) -> None:
     async with replica.database.reads.acquire() as connection:
         await connection.execute(RAISES.format(state, constraint))
@@ -27,8 +27,8 @@ async def test_f12_log_line_of_a_trigger_that_raises(
         return await replica.count("parked") == 1
 
     with caplog.at_level(logging.WARNING):
-        async with replica.running():
-            await until(is_parked)
+        async with replica.run():
+            await wait_until(is_parked)
     line = next(one.__dict__ for one in caplog.records if one.message == "delivery.failed")
     assert (line["sqlstate"], line["constraint"]) == (state, constraint)
     assert "harness.py" in line["frames"]

@@ -10,8 +10,8 @@ import pytest
 from govid.bus import BusSettings, leases
 from govid.bus.consumers import BUCKETS
 from govid.bus.leases import Leases
-from govid.bus.wake import Notifier, Wake
-from tests.integration.bus.harness import NAME, until
+from govid.bus.wake import WakeupHub, WakeupNotifier
+from tests.integration.bus.harness import NAME, wait_until
 
 
 @asynccontextmanager
@@ -30,7 +30,7 @@ def a_replica(settings: BusSettings) -> Leases:
 
 
 async def owns(leases: Leases, buckets: int) -> bool:
-    return len(leases.owned(NAME)) == buckets
+    return len(leases.owned_epochs(NAME)) == buckets
 
 
 class Freeze:
@@ -71,22 +71,22 @@ async def test_r4_one_replica_owns_all_buckets_and_two_share_them(
     settings = in_a_hurry(bus_settings)
     first, second = a_replica(settings), a_replica(settings)
     async with running(first):
-        await until(lambda: owns(first, BUCKETS))
+        await wait_until(lambda: owns(first, BUCKETS))
         async with running(second):
-            await until(lambda: owns(second, BUCKETS // 2))
-            await until(lambda: owns(first, BUCKETS // 2))
-            assert not first.owned(NAME).keys() & second.owned(NAME).keys()
-        await until(lambda: owns(first, BUCKETS))
+            await wait_until(lambda: owns(second, BUCKETS // 2))
+            await wait_until(lambda: owns(first, BUCKETS // 2))
+            assert not first.owned_epochs(NAME).keys() & second.owned_epochs(NAME).keys()
+        await wait_until(lambda: owns(first, BUCKETS))
 
 
 async def test_r4_each_change_of_owner_raises_the_epoch(bus_settings: BusSettings) -> None:
     first, second = a_replica(bus_settings), a_replica(bus_settings)
     async with running(first):
-        await until(lambda: owns(first, BUCKETS))
-        epoch = first.owned(NAME)[0]
+        await wait_until(lambda: owns(first, BUCKETS))
+        epoch = first.owned_epochs(NAME)[0]
     async with running(second):
-        await until(lambda: owns(second, BUCKETS))
-        assert second.owned(NAME)[0] == epoch + 1
+        await wait_until(lambda: owns(second, BUCKETS))
+        assert second.owned_epochs(NAME)[0] == epoch + 1
 
 
 async def test_r4_a_dead_replicas_buckets_are_taken_over_before_its_lease_lapses(
@@ -94,7 +94,7 @@ async def test_r4_a_dead_replicas_buckets_are_taken_over_before_its_lease_lapses
 ) -> None:
     dead = a_replica(bus_settings)
     task = asyncio.create_task(dead.run())
-    await until(lambda: owns(dead, BUCKETS))
+    await wait_until(lambda: owns(dead, BUCKETS))
     # Dies without a word: no release, only its connection ends, as after kill -9.
     dead._release = lambda _connection: asyncio.sleep(0)  # type: ignore[method-assign]
     task.cancel()
@@ -103,7 +103,7 @@ async def test_r4_a_dead_replicas_buckets_are_taken_over_before_its_lease_lapses
     async with running(heir):
         # The lease has 15 seconds; the first round of claims comes at once.
         async with asyncio.timeout(bus_settings.lease_seconds / 3 - 1):
-            await until(lambda: owns(heir, BUCKETS))
+            await wait_until(lambda: owns(heir, BUCKETS))
 
 
 async def test_r4_a_replica_that_freezes_in_its_renewal_holds_no_one_up(
@@ -112,12 +112,12 @@ async def test_r4_a_replica_that_freezes_in_its_renewal_holds_no_one_up(
     settings = in_a_hurry(bus_settings)
     frozen, heir = a_replica(settings), a_replica(settings)
     async with running(frozen):
-        await until(lambda: owns(frozen, BUCKETS))
+        await wait_until(lambda: owns(frozen, BUCKETS))
         freeze = Freeze()
         monkeypatch.setattr(frozen, "_balance", freeze)
         await freeze.began.wait()
         async with running(heir):
-            await until(lambda: owns(heir, BUCKETS))
+            await wait_until(lambda: owns(heir, BUCKETS))
 
 
 async def test_r4_a_session_that_the_server_believes_alive_keeps_its_replica_from_nothing(
@@ -127,28 +127,28 @@ async def test_r4_a_session_that_the_server_believes_alive_keeps_its_replica_fro
     monkeypatch.setattr(leases, "_close", lambda connection: kept(forgotten, connection))
     replica = a_replica(in_a_hurry(bus_settings))
     async with running(replica):
-        await until(lambda: owns(replica, BUCKETS))
-        renew = replica._round
+        await wait_until(lambda: owns(replica, BUCKETS))
+        renew = replica._renew_all
         monkeypatch.setattr(replica, "_round", silence)
-        await until(lambda: came(forgotten))
-        replica._lapses_at = 0.0
+        await wait_until(lambda: came(forgotten))
+        replica._expires_at = 0.0
         monkeypatch.setattr(replica, "_round", renew)
-        await until(lambda: owns(replica, BUCKETS))
+        await wait_until(lambda: owns(replica, BUCKETS))
     await asyncio.gather(*(connection.close() for connection in forgotten))
 
 
 async def test_r12_a_ring_reaches_another_replica(bus_settings: BusSettings) -> None:
-    here, there = Wake(), Wake()
-    bell = there.bell(NAME)
+    here, there = WakeupHub(), WakeupHub()
+    bell = there.event(NAME)
     notifiers = [
-        Notifier(bus_settings.database_url, here, lambda: 2),
-        Notifier(bus_settings.database_url, there, lambda: 2),
+        WakeupNotifier(bus_settings.database_url, here, lambda: 2),
+        WakeupNotifier(bus_settings.database_url, there, lambda: 2),
     ]
     tasks = [asyncio.create_task(notifier.run()) for notifier in notifiers]
     # Each listener rings all its bells once it listens.
     await bell.wait()
     bell.clear()
-    here.ring([NAME])
+    here.notify([NAME])
     async with asyncio.timeout(5):
         await bell.wait()
     for task in tasks:
@@ -157,7 +157,7 @@ async def test_r12_a_ring_reaches_another_replica(bus_settings: BusSettings) -> 
 
 
 async def test_r12_a_single_replica_notifies_no_one(bus_settings: BusSettings) -> None:
-    wake = Wake()
-    notifier = Notifier(bus_settings.database_url, wake, lambda: 1)
-    wake.ring([NAME])
+    wake = WakeupHub()
+    notifier = WakeupNotifier(bus_settings.database_url, wake, lambda: 1)
+    wake.notify([NAME])
     assert notifier._pending == set()

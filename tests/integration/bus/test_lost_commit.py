@@ -12,10 +12,17 @@ from govid.bus import BusSettings, Database, Delivery
 from govid.gateway.migrations import upgrade
 from tests.backends import cluster
 from tests.chaos.proxy import Proxy, Way
-from tests.integration.bus.harness import NAME, House, Ledger, an_account, create_ledger, until
+from tests.integration.bus.harness import (
+    NAME,
+    BusFixture,
+    LedgerHandler,
+    an_account,
+    create_ledger,
+    wait_until,
+)
 
 
-class Interrupted(Ledger):
+class Interrupted(LedgerHandler):
     """After its first write nothing that the server says arrives any more."""
 
     def __init__(self, proxy: Proxy) -> None:
@@ -60,20 +67,23 @@ async def test_r5_a_commit_whose_reply_is_lost_has_one_effect(
         url = where.set(port=proxy.port).render_as_string(hide_password=False)
         settings = msgspec.structs.replace(bus_settings, database_url=url)
         async with Database(settings) as database:
-            replica = House(settings, database, Interrupted(proxy))
+            replica = BusFixture(settings, database, Interrupted(proxy))
             await replica.emit(account, "a")
-            async with replica.running():
+            async with replica.run():
                 # Committed, and the handler's side does not know it.
-                await until(lambda: labels_are("a"))
-                assert replica.counted("deliveries_total", subscriber=NAME, outcome="done") is None
+                await wait_until(lambda: labels_are("a"))
+                assert (
+                    replica.metric_value("deliveries_total", subscriber=NAME, outcome="done")
+                    is None
+                )
                 proxy.drop()
                 proxy.heal()
-                await until(lambda: told_of_trouble(replica))
+                await wait_until(lambda: has_reported_trouble(replica))
                 await replica.emit(account, "b")
-                await until(lambda: labels_are("a", "b"))
+                await wait_until(lambda: labels_are("a", "b"))
     assert await observer.fetchval("SELECT count(*) FROM bus.receipt") == 2
     assert await observer.fetchval("SELECT count(*) FROM bus.parked") == 0
 
 
-async def told_of_trouble(replica: House) -> bool:
-    return replica.counted("deliveries_total", subscriber=NAME, outcome="transient") == 1
+async def has_reported_trouble(replica: BusFixture) -> bool:
+    return replica.metric_value("deliveries_total", subscriber=NAME, outcome="transient") == 1

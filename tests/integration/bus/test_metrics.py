@@ -7,60 +7,60 @@ import asyncpg
 import pytest
 
 from govid.bus import BusSettings, Database, Delivery, Outage
-from govid.bus.sample import Sample, Sampler
+from govid.bus.sample import DatabaseSample, DatabaseSampler
 from tests.backends import postgres
 from tests.integration.bus.harness import (
     CAUSE,
     NAME,
-    House,
-    Ledger,
+    BusFixture,
+    LedgerHandler,
     a_request,
     an_account,
     create_ledger,
-    until,
+    wait_until,
 )
 
 TYPE = "identity.verification.requested"
 
 
-async def test_events_and_deliveries_are_counted(replica: House) -> None:
-    async with replica.running():
+async def test_events_and_deliveries_are_counted(replica: BusFixture) -> None:
+    async with replica.run():
         await replica.emit(an_account(), "a", "b")
-        await until(lambda: handled(replica, 2))
-    assert replica.counted("events_emitted_total", type=TYPE) == 2
-    assert replica.counted("deliveries_total", subscriber=NAME, outcome="done") == 2
-    assert replica.counted("delivery_seconds_count", subscriber=NAME) == 2
-    assert 0 < (replica.counted("delivery_seconds_sum", subscriber=NAME) or 0) < 60
+        await wait_until(lambda: handled(replica, 2))
+    assert replica.metric_value("events_emitted_total", type=TYPE) == 2
+    assert replica.metric_value("deliveries_total", subscriber=NAME, outcome="done") == 2
+    assert replica.metric_value("delivery_seconds_count", subscriber=NAME) == 2
+    assert 0 < (replica.metric_value("delivery_seconds_sum", subscriber=NAME) or 0) < 60
 
 
-async def handled(replica: House, count: int) -> bool:
-    return replica.counted("deliveries_total", subscriber=NAME, outcome="done") == count
+async def handled(replica: BusFixture, count: int) -> bool:
+    return replica.metric_value("deliveries_total", subscriber=NAME, outcome="done") == count
 
 
-async def test_what_rolls_back_is_not_counted(replica: House) -> None:
+async def test_what_rolls_back_is_not_counted(replica: BusFixture) -> None:
     with pytest.raises(ZeroDivisionError):
         async with replica.uow.begin(CAUSE) as tx:
             tx.emit(a_request(an_account(), "a"))
             raise ZeroDivisionError
-    assert replica.counted("events_emitted_total", type=TYPE) is None
+    assert replica.metric_value("events_emitted_total", type=TYPE) is None
 
 
-async def test_a_repeated_delivery_is_distinguished(replica: House) -> None:
-    async with replica.running():
+async def test_a_repeated_delivery_is_distinguished(replica: BusFixture) -> None:
+    async with replica.run():
         await replica.emit(an_account(), "a")
-        await until(lambda: handled(replica, 1))
+        await wait_until(lambda: handled(replica, 1))
         await replica.database.reads.execute(
             "INSERT INTO bus.delivery (subscriber, pos, bucket, event_id, key)"
             " SELECT $1, pos, 0, id, key FROM bus.event",
             NAME,
         )
-        replica.wake.ring_all()
-        await until(lambda: counted(replica, "repeated"))
-    assert replica.counted("delivery_seconds_count", subscriber=NAME) == 1
+        replica.wake.notify_all()
+        await wait_until(lambda: counted(replica, "repeated"))
+    assert replica.metric_value("delivery_seconds_count", subscriber=NAME) == 1
 
 
-async def counted(replica: House, outcome: str) -> bool:
-    return replica.counted("deliveries_total", subscriber=NAME, outcome=outcome) == 1
+async def counted(replica: BusFixture, outcome: str) -> bool:
+    return replica.metric_value("deliveries_total", subscriber=NAME, outcome=outcome) == 1
 
 
 @pytest.mark.parametrize(("error", "outcome"), [(Outage("nhs"), "outage"), (KeyError(), "error")])
@@ -72,10 +72,10 @@ async def test_failures_are_counted_by_their_reason(
     async def fail(_delivery: Delivery[Any]) -> None:
         raise error
 
-    replica = House(bus_settings, database, Ledger(fail))
-    async with replica.running():
+    replica = BusFixture(bus_settings, database, LedgerHandler(fail))
+    async with replica.run():
         await replica.emit(an_account(), "a")
-        await until(lambda: counted(replica, outcome))
+        await wait_until(lambda: counted(replica, outcome))
 
 
 async def test_r4_a_lost_lease_is_counted(bus_settings: BusSettings, database: Database) -> None:
@@ -86,28 +86,28 @@ async def test_r4_a_lost_lease_is_counted(bus_settings: BusSettings, database: D
         frozen.set()
         await thaw.wait()
 
-    replica = House(bus_settings, database, Ledger(freeze))
-    async with replica.running():
+    replica = BusFixture(bus_settings, database, LedgerHandler(freeze))
+    async with replica.run():
         await replica.emit(an_account(), "a")
         async with asyncio.timeout(10):
             await frozen.wait()
-        assert replica.leases.held == {NAME: 64}
+        assert replica.leases.bucket_counts == {NAME: 64}
         await database.reads.execute("UPDATE bus.lease SET owner = NULL, epoch = epoch + 1")
         thaw.set()
-        await until(lambda: lost(replica))
+        await wait_until(lambda: lost(replica))
 
 
-async def lost(replica: House) -> bool:
-    return replica.counted("leases_lost_total") == 1
+async def lost(replica: BusFixture) -> bool:
+    return replica.metric_value("leases_lost_total") == 1
 
 
-async def sample(database: Database) -> Sample:
-    sampler = Sampler(database)
+async def sample(database: Database) -> DatabaseSample:
+    sampler = DatabaseSampler(database)
     await sampler.refresh()
     return sampler.last
 
 
-async def test_a_sample_tells_what_is_pending(replica: House, database: Database) -> None:
+async def test_a_sample_tells_what_is_pending(replica: BusFixture, database: Database) -> None:
     await replica.emit(an_account(), "a", "b")
     await database.reads.execute(
         "INSERT INTO bus.parked (subscriber, key, event_id, until, attempts, reason, fingerprint,"
@@ -127,16 +127,16 @@ async def test_a_sample_tells_what_is_pending(replica: House, database: Database
 
 
 async def test_a_subscriber_to_whom_nothing_is_pending_is_reported_too(
-    replica: House, database: Database
+    replica: BusFixture, database: Database
 ) -> None:
-    async with replica.running():
-        await until(lambda: holding(replica))
+    async with replica.run():
+        await wait_until(lambda: holding(replica))
     outbox = (await sample(database)).outbox
     assert (outbox[NAME].pending, outbox[NAME].oldest_seconds) == (0, 0)
 
 
-async def holding(replica: House) -> bool:
-    return replica.leases.held[NAME] == 64
+async def holding(replica: BusFixture) -> bool:
+    return replica.leases.bucket_counts[NAME] == 64
 
 
 async def test_partitions_count_for_their_table(database: Database) -> None:
@@ -157,8 +157,8 @@ async def test_a_long_transaction_is_seen(database: Database, bus_settings: BusS
     assert 0.2 <= age < 60
 
 
-async def test_a_sample_is_valid_for_a_while(replica: House, database: Database) -> None:
-    sampler = Sampler(database)
+async def test_a_sample_is_valid_for_a_while(replica: BusFixture, database: Database) -> None:
+    sampler = DatabaseSampler(database)
     await sampler.refresh()
     await replica.emit(an_account(), "a")
     await sampler.refresh()
@@ -169,9 +169,9 @@ async def test_a_database_that_is_away_has_nothing_to_tell(
     database: Database, postgres_server: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("govid.bus.sample.CACHE_SECONDS", 0)
-    sampler = Sampler(database)
+    sampler = DatabaseSampler(database)
     await sampler.refresh()
     assert sampler.last.dead_tuples
     await postgres.drop(postgres_server, database_url)
     await sampler.refresh()
-    assert sampler.last == Sample()
+    assert sampler.last == DatabaseSample()

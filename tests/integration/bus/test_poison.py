@@ -7,9 +7,16 @@ import pytest
 
 from govid.bus import BusSettings, Database
 from govid.bus.backlog import Backlog
-from govid.bus.floor import MARGIN
-from tests.integration.bus.crasher import DEADLY, STATUS
-from tests.integration.bus.harness import NAME, House, Ledger, an_account, create_ledger, until
+from govid.bus.floor import LOOKBEHIND_ROWS
+from tests.integration.bus.crasher import FATAL_LABEL, STATUS
+from tests.integration.bus.harness import (
+    NAME,
+    BusFixture,
+    LedgerHandler,
+    an_account,
+    create_ledger,
+    wait_until,
+)
 
 
 async def run_crasher(database_url: str, step: str) -> int:
@@ -21,12 +28,12 @@ async def run_crasher(database_url: str, step: str) -> int:
 
 @pytest.mark.parametrize("step", ["prepare", "apply"])
 async def test_r8_an_event_that_kills_the_process_is_found_and_parked(
-    replica: House, step: str
+    replica: BusFixture, step: str
 ) -> None:
     doomed = an_account()
     for n in range(6):
         await replica.emit(an_account(), f"before-{n}")
-    await replica.emit(doomed, DEADLY, "behind")
+    await replica.emit(doomed, FATAL_LABEL, "behind")
     for n in range(6):
         await replica.emit(an_account(), f"after-{n}")
     url = replica.settings.database_url
@@ -36,32 +43,32 @@ async def test_r8_an_event_that_kills_the_process_is_found_and_parked(
     row = await replica.database.reads.fetchrow("SELECT reason, crashes, attempts FROM bus.parked")
     assert tuple(row) == ("crash", 3, 0)
     assert len(await replica.labels()) == 12
-    assert await replica.owed() == 2
+    assert await replica.count_pending() == 2
 
 
 async def test_r8_events_behind_a_parked_key_are_passed_over_once_an_interval(
     bus_settings: BusSettings, database: Database
 ) -> None:
     await create_ledger(bus_settings.database_url)
-    replica = House(bus_settings, database, Ledger())
-    await flood(replica, MARGIN + 500)
+    replica = BusFixture(bus_settings, database, LedgerHandler())
+    await flood(replica, LOOKBEHIND_ROWS + 500)
     await replica.emit(an_account(), "free")
     backlog = Backlog(NAME, bus_settings, database)
     buckets = dict.fromkeys(range(64), 1)
-    (first,) = await backlog.read_whole(buckets, ())
+    (first,) = await backlog.fetch_all(buckets, ())
 
     async def has_risen() -> bool:
         # Once the transactions of that time have ended, other databases' among them.
-        await backlog.read_whole(buckets, ())
-        return backlog._floor.position == first.pos - MARGIN
+        await backlog.fetch_all(buckets, ())
+        return backlog._watermark.position == first.pos - LOOKBEHIND_ROWS
 
-    await until(has_risen)
+    await wait_until(has_risen)
     await replica.emit(an_account(), "free too")
-    (again, second) = await backlog.read(buckets, ())
+    (again, second) = await backlog.fetch_due(buckets, ())
     assert (again.pos, second.pos) == (first.pos, first.pos + 1)
 
 
-async def flood(replica: House, events: int) -> None:
+async def flood(replica: BusFixture, events: int) -> None:
     account = an_account()
     for _ in range(events // 500):
         await replica.emit(account, *(["stuck"] * 500))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from govid.bus import Transaction
-from tests.integration.bus.harness import CAUSE, House, a_request, an_account
+from tests.integration.bus.harness import CAUSE, BusFixture, a_request, an_account
 
 KEYS = 4
 EMITS = st.lists(st.integers(0, KEYS - 1), min_size=1, max_size=6)
@@ -27,7 +27,7 @@ class Failed(Exception):
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_r1_r3_what_committed_is_there_numbered_in_order_and_nothing_else(
-    replica: House, transactions: list[tuple[list[int], str]]
+    replica: BusFixture, transactions: list[tuple[list[int], str]]
 ) -> None:
     accounts = [an_account() for _ in range(KEYS)]
     await asyncio.gather(
@@ -53,7 +53,7 @@ async def test_r1_r3_what_committed_is_there_numbered_in_order_and_nothing_else(
     assert numbers == {key: list(range(1, 1 + len(seen))) for key, seen in numbers.items()}
 
 
-async def play(replica: House, accounts: list[UUID], ends: str, *, label: str) -> None:
+async def play(replica: BusFixture, accounts: list[UUID], ends: str, *, label: str) -> None:
     """Emit one event for each of *accounts* in one transaction, which *ends* somehow."""
     async with replica.uow.begin(CAUSE) as tx:
         for account in accounts:

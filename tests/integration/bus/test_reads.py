@@ -8,14 +8,14 @@ import msgspec
 import pytest
 
 from govid.bus import BusSettings, floor
-from govid.bus.acts import Act, Acts, Touched
+from govid.bus.acts import ChangedDelivery, OperatorAction, OperatorActions
 from govid.bus.backlog import Backlog
-from govid.bus.consumers import BUCKETS, RELAY, bucket_of
+from govid.bus.consumers import BUCKETS, RELAY, bucket_for_key
 from govid.bus.contracts import OutboxBackfilled
 from govid.bus.floor import QUERIES
 from govid.bus.kafka.debts import QUERIES as RELAY_QUERIES
-from govid.bus.kafka.debts import Debts
-from tests.integration.bus.harness import CAUSE, NAME, House, a_request, an_account, until
+from govid.bus.kafka.debts import RelayBacklog
+from tests.integration.bus.harness import CAUSE, NAME, BusFixture, a_request, an_account, wait_until
 
 OWNED = dict.fromkeys(range(BUCKETS), 1)
 
@@ -48,7 +48,7 @@ async def hurried(bus_settings: BusSettings) -> AsyncIterator[Any]:
 
 
 async def test_r3_a_key_whose_pause_ends_during_a_read_waits_for_the_next(
-    replica: House, hurried: Any
+    replica: BusFixture, hurried: Any
 ) -> None:
     await replica.emit(an_account(), *"abcdef")
     await replica.database.reads.execute(PARK)
@@ -62,30 +62,30 @@ async def test_r3_a_key_whose_pause_ends_during_a_read_waits_for_the_next(
 class Reader:
     """A backlog of a house whose floor stands close below what can be handled."""
 
-    def __init__(self, replica: House) -> None:
+    def __init__(self, replica: BusFixture) -> None:
         settings = msgspec.structs.replace(replica.settings, poll_seconds=600)
         self.backlog = Backlog(NAME, settings, replica.database)
 
     async def settle(self) -> None:
         """Look at everything until no transaction of before is left, and the floor has risen."""
         for _ in range(2):
-            await self.backlog.read_whole(OWNED, ())
+            await self.backlog.fetch_all(OWNED, ())
 
     async def read(self, *, whole: bool = False) -> list[int | None]:
         """Return the numbers of what is owed, each within its key."""
-        read = self.backlog.read_whole if whole else self.backlog.read
+        read = self.backlog.fetch_all if whole else self.backlog.fetch_due
         return [debt.seq for debt in await read(OWNED, ())]
 
 
 @pytest.fixture
-def reader(replica: House, monkeypatch: pytest.MonkeyPatch) -> Reader:
+def reader(replica: BusFixture, monkeypatch: pytest.MonkeyPatch) -> Reader:
     """Return a reader with a small margin, so that tests need not fill it."""
     monkeypatch.setattr(floor, "MARGIN", 5)
     return Reader(replica)
 
 
 async def test_r3_a_key_that_goes_on_between_two_whole_reads_begins_at_its_first_event(
-    replica: House, reader: Reader
+    replica: BusFixture, reader: Reader
 ) -> None:
     stuck = an_account()
     await replica.emit(stuck, *"abcdefgh")
@@ -95,21 +95,21 @@ async def test_r3_a_key_that_goes_on_between_two_whole_reads_begins_at_its_first
     async def is_settled() -> bool:
         # Other databases of the server have transactions, too.
         await reader.settle()
-        return reader.backlog._floor.position == 9 - 5
+        return reader.backlog._watermark.position == 9 - 5
 
-    await until(is_settled)
+    await wait_until(is_settled)
     await replica.database.reads.execute("DELETE FROM bus.parked")
     assert await reader.read() == [1]
     assert await reader.read(whole=True) == [1, 2, 3, 4, 5, 6, 7, 8, 1]
 
 
 async def test_r3_what_commits_late_comes_before_the_next_of_its_key(
-    replica: House, reader: Reader
+    replica: BusFixture, reader: Reader
 ) -> None:
     slow = an_account()
     async with replica.uow.begin(CAUSE) as tx:
         tx.emit(a_request(slow, "first"))
-        await replica.outbox.write(tx.driver, tx.take_emissions())
+        await replica.outbox.write(tx.driver, tx.drain_emissions())
         await replica.emit(an_account(), *"abcdefghijklmnop")
         await replica.database.reads.execute("DELETE FROM bus.delivery")
         await reader.settle()
@@ -118,23 +118,23 @@ async def test_r3_what_commits_late_comes_before_the_next_of_its_key(
 
 
 async def test_r3_a_bucket_that_was_gained_is_looked_at_from_its_beginning(
-    replica: House, reader: Reader
+    replica: BusFixture, reader: Reader
 ) -> None:
     account = an_account()
     await replica.emit(account, *"abcdefghijklmnop")
     others = dict(OWNED)
-    del others[bucket_of(f"verification/{account}")]
+    del others[bucket_for_key(f"verification/{account}")]
 
     async def has_risen() -> bool:
-        assert await reader.backlog.read_whole(others, ()) == []
-        return reader.backlog._floor.position > 0
+        assert await reader.backlog.fetch_all(others, ()) == []
+        return reader.backlog._watermark.position > 0
 
-    await until(has_risen)
+    await wait_until(has_risen)
     assert await reader.read() == list(range(1, 17))
 
 
 async def test_r3_after_an_operators_action_everything_is_looked_at(
-    replica: House, reader: Reader
+    replica: BusFixture, reader: Reader
 ) -> None:
     await replica.emit(an_account(), *"abcdefghijklmnop")
     async with replica.database.reads.acquire() as connection:
@@ -143,20 +143,20 @@ async def test_r3_after_an_operators_action_everything_is_looked_at(
         await reader.settle()
         assert await reader.read() == []
 
-        async def give_back() -> list[Touched]:
+        async def give_back() -> list[ChangedDelivery]:
             rows = await connection.fetch(
                 "INSERT INTO bus.delivery SELECT * FROM taken RETURNING subscriber, event_id"
             )
             return [(row["subscriber"], row["event_id"]) for row in rows]
 
-        act = Act(kind=OutboxBackfilled, operator="somebody", reason="a test")
-        await Acts(connection, replica.outbox).commit(act, give_back)
+        act = OperatorAction(kind=OutboxBackfilled, operator="somebody", reason="a test")
+        await OperatorActions(connection, replica.outbox).commit_batch(act, give_back)
         await connection.execute("DROP TABLE taken")
     assert await reader.read() == list(range(1, 17))
 
 
 async def test_r3_where_too_many_keys_are_stuck_nothing_is_left_out(
-    replica: House, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    replica: BusFixture, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(floor, "HIDDEN", 1)
     for _ in range(2):
@@ -164,13 +164,13 @@ async def test_r3_where_too_many_keys_are_stuck_nothing_is_left_out(
     await replica.database.reads.execute(PARK)
     await replica.emit(an_account(), "free")
     await reader.settle()
-    assert reader.backlog._floor.position == 0
+    assert reader.backlog._watermark.position == 0
     assert await reader.read() == [1]
 
 
 @pytest.mark.parametrize("sent", [7, 10, 15])
 async def test_r3_the_relay_goes_on_with_keys_whose_first_events_it_is_sending(
-    replica: House, monkeypatch: pytest.MonkeyPatch, sent: int
+    replica: BusFixture, monkeypatch: pytest.MonkeyPatch, sent: int
 ) -> None:
     # What is being sent is owed no more in a moment: a floor above it would leave its key out
     # until the next look at everything, although the rest of the key can be sent.
@@ -179,25 +179,25 @@ async def test_r3_the_relay_goes_on_with_keys_whose_first_events_it_is_sending(
     await replica.database.reads.execute("DELETE FROM bus.delivery")
     await replica.emit(an_account(), *"abcdefghijklmnop")
     settings = msgspec.structs.replace(replica.settings, poll_seconds=600)
-    debts = Debts(settings, replica.database)
-    first = [row["pos"] for row in await debts.read(OWNED, (), ())][:sent]
+    debts = RelayBacklog(settings, replica.database)
+    first = [row["pos"] for row in await debts.fetch_due(OWNED, (), ())][:sent]
 
     async def has_risen() -> bool:
-        debts._watermark._whole_at = float("-inf")
-        await debts.read(OWNED, first, ())
+        debts._watermark._full_scan_at = float("-inf")
+        await debts.fetch_due(OWNED, first, ())
         return debts._watermark.position > 0
 
-    await until(has_risen)
-    assert debts._watermark.hidden == []
+    await wait_until(has_risen)
+    assert debts._watermark.skipped_keys == []
     await replica.database.reads.execute("DELETE FROM bus.delivery WHERE pos = ANY($1)", first)
-    assert [row["seq"] for row in await debts.read(OWNED, (), ())] == list(range(sent + 1, 17))
+    assert [row["seq"] for row in await debts.fetch_due(OWNED, (), ())] == list(range(sent + 1, 17))
 
 
 @pytest.mark.parametrize(
     ("took", "still_above", "whole_again"), [(0.0, 0.9, 1.0), (0.2, 9.0, 10.2), (3.0, 140.0, 153.0)]
 )
 async def test_i10_a_look_at_everything_is_a_small_part_of_the_time_however_long_it_takes(
-    replica: House,
+    replica: BusFixture,
     monkeypatch: pytest.MonkeyPatch,
     took: float,
     still_above: float,
@@ -213,13 +213,13 @@ async def test_i10_a_look_at_everything_is_a_small_part_of_the_time_however_long
         now += took
         return []
 
-    reads = floor.Floor(
+    reads = floor.ScanWatermark(
         NAME, msgspec.structs.replace(replica.settings, poll_seconds=1), replica.database
     )
-    await reads.read(OWNED, fetch)
+    await reads.fetch_above(OWNED, fetch)
     reads.position = 7
     now = 1000.0 + still_above
-    await reads.read(OWNED, fetch)
+    await reads.fetch_above(OWNED, fetch)
     now = 1000.0 + whole_again
-    await reads.read(OWNED, fetch)
+    await reads.fetch_above(OWNED, fetch)
     assert looks == [0, 7, 0]

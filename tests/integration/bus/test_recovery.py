@@ -6,8 +6,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from govid.bus import Database, Delivery, Outage
-from govid.bus.recovery import Recovery
-from tests.integration.bus.harness import NAME, House, Ledger, an_account, create_ledger, until
+from govid.bus.recovery import OutageProbe
+from tests.integration.bus.harness import (
+    NAME,
+    BusFixture,
+    LedgerHandler,
+    an_account,
+    create_ledger,
+    wait_until,
+)
 
 PAUSES = "UPDATE bus.parked SET until = clock_timestamp() + interval '5 minutes', reason = $1"
 
@@ -27,8 +34,8 @@ class Nhs:
 
 
 @asynccontextmanager
-async def recovering(replica: House) -> AsyncIterator[Recovery]:
-    recovery = Recovery(replica.database, replica.wake)
+async def recovering(replica: BusFixture) -> AsyncIterator[OutageProbe]:
+    recovery = OutageProbe(replica.database, replica.wake)
     task = asyncio.create_task(recovery.run())
     yield recovery
     task.cancel()
@@ -41,11 +48,11 @@ async def pauses(database: Database) -> set[tuple[str, Any]]:
     return {tuple(row) for row in await database.reads.fetch(query)}
 
 
-async def looked_at(nhs: Nhs, calls: int) -> bool:
+async def probed(nhs: Nhs, calls: int) -> bool:
     return nhs.calls > calls
 
 
-async def waiting(replica: House, keys: int) -> bool:
+async def waiting(replica: BusFixture, keys: int) -> bool:
     return await replica.count("parked") == keys
 
 
@@ -54,15 +61,15 @@ async def test_r6_keys_that_wait_out_an_outage_go_on_when_it_is_over(
 ) -> None:
     await create_ledger(bus_settings.database_url)
     nhs = Nhs()
-    replica = House(bus_settings, database, Ledger(nhs.ask))
-    async with replica.running(), recovering(replica) as recovery:
+    replica = BusFixture(bus_settings, database, LedgerHandler(nhs.ask))
+    async with replica.run(), recovering(replica) as recovery:
         await replica.emit(an_account(), "a", "b")
         await replica.emit(an_account(), "c")
-        await until(lambda: waiting(replica, 2))
+        await wait_until(lambda: waiting(replica, 2))
         await database.reads.execute(PAUSES, "outage")
         nhs.is_away = False
-        recovery.tell([NAME])
-        await until(lambda: waiting(replica, 0))
+        recovery.on_recovered([NAME])
+        await wait_until(lambda: waiting(replica, 0))
     assert sorted(await replica.labels()) == ["a", "b", "c"]
 
 
@@ -71,19 +78,19 @@ async def test_r6_as_long_as_no_one_knows_one_key_finds_out(
 ) -> None:
     await create_ledger(bus_settings.database_url)
     nhs = Nhs()
-    replica = House(bus_settings, database, Ledger(nhs.ask))
-    async with replica.running():
+    replica = BusFixture(bus_settings, database, LedgerHandler(nhs.ask))
+    async with replica.run():
         await replica.emit(an_account(), "a")
         await replica.emit(an_account(), "b")
         await replica.emit(an_account(), "c")
-        await until(lambda: waiting(replica, 3))
+        await wait_until(lambda: waiting(replica, 3))
     # Nobody is at work now who could write another pause over these.
     await database.reads.execute(PAUSES, "outage")
     calls, before = nhs.calls, await pauses(database)
-    replica = House(bus_settings, database, Ledger(nhs.ask))
-    async with replica.running(), recovering(replica) as recovery:
-        recovery.tell([NAME], surely=False)
-        await until(lambda: looked_at(nhs, calls))
+    replica = BusFixture(bus_settings, database, LedgerHandler(nhs.ask))
+    async with replica.run(), recovering(replica) as recovery:
+        recovery.on_recovered([NAME], is_certain=False)
+        await wait_until(lambda: probed(nhs, calls))
         after = await pauses(database)
     assert (len(before), len(before & after)) == (3, 2)
 
@@ -92,16 +99,16 @@ async def test_r6_keys_that_wait_for_another_reason_go_on_waiting(
     bus_settings: Any, database: Database
 ) -> None:
     await create_ledger(bus_settings.database_url)
-    replica = House(bus_settings, database, Ledger(Nhs().ask))
-    async with replica.running():
+    replica = BusFixture(bus_settings, database, LedgerHandler(Nhs().ask))
+    async with replica.run():
         await replica.emit(an_account(), "a")
-        await until(lambda: waiting(replica, 1))
+        await wait_until(lambda: waiting(replica, 1))
     await database.reads.execute(PAUSES, "error")
     before = await database.reads.fetchval("SELECT until FROM bus.parked")
-    replica.wake.bell(NAME).clear()
+    replica.wake.event(NAME).clear()
     async with recovering(replica) as recovery:
-        recovery.tell([NAME])
-        await asyncio.wait_for(replica.wake.bell(NAME).wait(), 10)
+        recovery.on_recovered([NAME])
+        await asyncio.wait_for(replica.wake.event(NAME).wait(), 10)
     assert await database.reads.fetchval("SELECT until FROM bus.parked") == before
 
 
@@ -109,14 +116,14 @@ async def test_r6_another_departments_keys_go_on_waiting(
     bus_settings: Any, database: Database
 ) -> None:
     await create_ledger(bus_settings.database_url)
-    replica = House(bus_settings, database, Ledger(Nhs().ask))
-    async with replica.running():
+    replica = BusFixture(bus_settings, database, LedgerHandler(Nhs().ask))
+    async with replica.run():
         await replica.emit(an_account(), "a")
-        await until(lambda: waiting(replica, 1))
+        await wait_until(lambda: waiting(replica, 1))
     await database.reads.execute(PAUSES, "outage")
     before = await database.reads.fetchval("SELECT until FROM bus.parked")
     async with recovering(replica) as recovery:
-        recovery.tell(["hmrc.verification"])
-        bell = replica.wake.bell("hmrc.verification")
+        recovery.on_recovered(["hmrc.verification"])
+        bell = replica.wake.event("hmrc.verification")
         await asyncio.wait_for(bell.wait(), 10)
     assert await database.reads.fetchval("SELECT until FROM bus.parked") == before

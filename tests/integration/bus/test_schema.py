@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from govid.bus import BusSettings, Database
-from govid.bus.retention import Retention
-from govid.bus.schema import EXPECTED, SchemaWatch, describe, differences
-from tests.integration.bus.days import At
+from govid.bus.retention import RetentionWorker
+from govid.bus.schema import EXPECTED_SCHEMA, SchemaCheck, describe_schema, schema_differences
+from tests.integration.bus.days import FixedClock
 
 DRIFTS = {
     "ALTER TABLE bus.lease DROP CONSTRAINT lease_pkey": [
@@ -46,13 +46,13 @@ DRIFTS = {
 
 async def test_the_migrations_make_what_is_expected(database: Database) -> None:
     # After a migration of schema `bus`: python -m tests.integration.bus.schema
-    assert await describe(database.reads) == list(EXPECTED)
+    assert await describe_schema(database.reads) == list(EXPECTED_SCHEMA)
 
 
 @pytest.mark.parametrize(("change", "found"), DRIFTS.items(), ids=DRIFTS)
 async def test_a_change_by_hand_is_found(database: Database, change: str, found: list[str]) -> None:
     await database.reads.execute(change)
-    assert differences(await describe(database.reads)) == found
+    assert schema_differences(await describe_schema(database.reads)) == found
 
 
 @pytest.mark.parametrize(
@@ -68,28 +68,28 @@ async def test_a_change_by_hand_is_found(database: Database, change: str, found:
 )
 async def test_c10_what_is_added_is_no_fault(database: Database, addition: str) -> None:
     await database.reads.execute(addition)
-    assert differences(await describe(database.reads)) == []
+    assert schema_differences(await describe_schema(database.reads)) == []
 
 
 async def test_days_that_come_and_go_are_no_fault(
     database: Database, bus_settings: BusSettings
 ) -> None:
-    await Retention(bus_settings, At(datetime.now(UTC))).work()
-    assert differences(await describe(database.reads)) == []
+    await RetentionWorker(bus_settings, FixedClock(datetime.now(UTC))).run_once()
+    assert schema_differences(await describe_schema(database.reads)) == []
 
 
 async def test_a_database_without_the_bus_lacks_everything(database: Database) -> None:
     await database.reads.execute("DROP SCHEMA bus CASCADE")
-    found = differences(await describe(database.reads))
-    assert found == sorted(f"missing: {line}" for line in EXPECTED)
+    found = schema_differences(await describe_schema(database.reads))
+    assert found == sorted(f"missing: {line}" for line in EXPECTED_SCHEMA)
 
 
 async def test_a_finding_is_reported_once_and_believed_for_a_while(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await database.reads.execute("DROP INDEX bus.inbox_received_at")
-    watch = SchemaWatch()
-    assert not await watch.sound(database.reads)
+    watch = SchemaCheck()
+    assert not await watch.is_intact(database.reads)
     nobody: Any = None
-    assert not await watch.sound(nobody)
+    assert not await watch.is_intact(nobody)
     assert [record.message for record in caplog.records] == ["schema.drifted"]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from sqlalchemy import make_url
 
-from govid.bus import BusSettings, Consumer, Module, SystemClock
+from govid.bus import BusSettings, Module, Subscriber, SystemClock
 from govid.bus.contracts import VerificationRequested
 from govid.bus.runtime import Bus
 from tests.backends import cluster, postgres
@@ -16,11 +16,11 @@ from tests.chaos.proxy import Proxy, Way
 from tests.integration.bus.harness import (
     CAUSE,
     NAME,
-    Ledger,
+    LedgerHandler,
     a_request,
     an_account,
     create_ledger,
-    until,
+    wait_until,
 )
 
 STOP_SECONDS = 10
@@ -85,8 +85,10 @@ def a_bus(settings: BusSettings, way: Proxy, silence: Proxy, patience: Patience)
         ),
         SystemClock(),
     )
-    consumer = Consumer(name=NAME, handles=(VerificationRequested,), handler=Ledger(patience))
-    bus.add(Module(name="tests", consumers=(consumer,)))
+    consumer = Subscriber(
+        name=NAME, handles=(VerificationRequested,), handler=LedgerHandler(patience)
+    )
+    bus.add_module(Module(name="tests", subscribers=(consumer,)))
     return bus
 
 
@@ -106,7 +108,7 @@ async def test_r6_it_stops_in_time_when_database_and_kafka_have_fallen_silent(
     async with bus.uow.begin(CAUSE) as tx:
         for n in range(ACCOUNTS):
             tx.emit(a_request(an_account(), f"{n}"))
-    await until(lambda: all_in_work(patience))
+    await wait_until(lambda: all_in_work(patience))
     way.swallow(*Way)
     asyncio.get_running_loop().call_soon(patience.over.set if in_transactions else bool)
     async with asyncio.timeout(STOP_SECONDS):

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 
 from govid.bus.kafka.topics_admin import QUERIES
-from tests.integration.bus.harness import until
+from tests.integration.bus.harness import wait_until
 
 TOPICS = ["a.topic", "b.topic"]
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = $1"
@@ -24,7 +24,7 @@ async def test_two_replicas_that_see_new_topics_at_once_both_know_them(database_
         async def waits() -> bool:
             return bool(await first.fetchval(WAITING, second.get_server_pid()))
 
-        await until(waits)
+        await wait_until(waits)
         await transaction.commit()
         assert sorted(map(tuple, await later)) == [("a.topic", 4), ("b.topic", 4)]
     finally:

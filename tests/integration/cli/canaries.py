@@ -10,17 +10,17 @@ import httpx
 import msgspec
 
 from govid.bus.contracts import IdentifierType, Topic
-from govid.bus.kafka.tail import watching
-from govid.gateway.cli.casting import Casting, Player
+from govid.bus.kafka.tail import open_tail
+from govid.gateway.cli.casting import DemoPeople, DemoPerson
 from govid.gateway.cli.stories.taxes import UTR
 from tests.integration.cli.processes import Dev
 
 PHONE = "+447700900731"
 POSTCODE = "ZW9 7QK"
 GIVEN = "Quillonsia"
-DEPARTMENTS_OWN = ("Jane Canary", "943 476 5919", "SOMEBODY", "Newton")
+DEPARTMENT_WORDS = ("Jane Canary", "943 476 5919", "SOMEBODY", "Newton")
 """What a simulated department in trouble says of people, in bodies that nobody may repeat."""
-CARRIERS = {
+CARRYING_MEMBERS = {
     "identity.verification.request": "identifierValue",
     "hmrc.death.notification": "identifierValue",
     "nhs.appointment.request": "patient_identifier",
@@ -28,14 +28,14 @@ CARRIERS = {
 """In which member the contract itself sends an identifier, by topic."""
 
 
-class Flock(Casting):
+class RecordedPeople(DemoPeople):
     """Makes people up whose names are nobody else's, and remembers them."""
 
     def __init__(self) -> None:
-        self.people: list[Player] = []
+        self.people: list[DemoPerson] = []
 
-    def person(self, identifier_type: IdentifierType) -> Player:
-        demo_person = super().person(identifier_type)
+    def create_person(self, identifier_type: IdentifierType) -> DemoPerson:
+        demo_person = super().create_person(identifier_type)
         demo_person.email = f"canary-{secrets.token_hex(6)}@example.com"
         demo_person.given_name = GIVEN
         demo_person.family_name = "Vexworth" + "".join(secrets.choice("abcdefgh") for _ in range(6))
@@ -45,7 +45,7 @@ class Flock(Casting):
         self.people.append(demo_person)
         return demo_person
 
-    def words(self) -> set[str]:
+    def personal_words(self) -> set[str]:
         """Return everything that is theirs."""
         theirs = {
             word
@@ -56,10 +56,10 @@ class Flock(Casting):
             )
         }
         same = {GIVEN, POSTCODE, POSTCODE.replace(" ", ""), "1951-07-13", UTR}
-        return theirs | same | {*DEPARTMENTS_OWN}
+        return theirs | same | {*DEPARTMENT_WORDS}
 
 
-async def side_doors(dev: Dev) -> dict[str, str]:
+async def collect_visible_text(dev: Dev) -> dict[str, str]:
     """Return all that can be seen of *dev* but the members in which the contract sends numbers."""
     async with httpx.AsyncClient(base_url=dev.url, timeout=10, trust_env=False) as http:
         pages = {page: (await http.get(page)).text for page in ("/metrics", "/health")}
@@ -69,17 +69,17 @@ async def side_doors(dev: Dev) -> dict[str, str]:
 async def _kafka(address: str) -> Mapping[str, str]:
     seen: dict[str, list[str]] = defaultdict(list)
     topics = [topic.value for topic in Topic]
-    async with watching(address, topics, since=None, from_start=True, to_end=True) as records:
+    async with open_tail(address, topics, since=None, from_start=True, to_end=True) as records:
         async for record in records:
             seen["keys"].append(str(record.key))
             seen["headers"].append(str(record.headers))
             value: dict[str, Any] = msgspec.json.decode(record.value)
-            sent = str(value.pop(CARRIERS.get(record.topic, ""), ""))
+            sent = str(value.pop(CARRYING_MEMBERS.get(record.topic, ""), ""))
             seen[record.topic].append(str(value))
             seen["carried"].append(sent)
     return {place: "\n".join(lines) for place, lines in seen.items()}
 
 
-def found(places: Mapping[str, str], words: Iterable[str]) -> list[tuple[str, str]]:
+def find_leaks(places: Mapping[str, str], words: Iterable[str]) -> list[tuple[str, str]]:
     """Return which *words* got out, and where."""
     return [(place, word) for place, text in places.items() for word in words if word in text]

@@ -12,12 +12,20 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from govid.bus import Cause, Consumer, Database, Pseudonyms, Subscriptions, SystemClock, UnitOfWork
-from govid.bus.acts import Acts
-from govid.bus.catalogue import Catalogue
+from govid.bus import (
+    Database,
+    OperationContext,
+    PseudonymGenerator,
+    Subscriber,
+    Subscriptions,
+    SystemClock,
+    UnitOfWork,
+)
+from govid.bus.acts import OperatorActions
+from govid.bus.catalogue import EventRegistry
 from govid.bus.contracts import IdentifierType, VerificationRequested
-from govid.bus.envelope import Sealer
-from govid.bus.inspection import Inspection
+from govid.bus.envelope import EnvelopeFactory
+from govid.bus.inspection import OutboxInspection
 from govid.bus.outbox import PostgresOutbox
 from govid.gateway.cli.output import Output
 from tests.integration.cli.json_members import JsonMembers, recording
@@ -27,23 +35,23 @@ SUBSCRIBER = "nhs.verification"
 RELAY = "kafka.relay"
 
 
-class Past:
+class OutboxFixture:
     """Puts events into the outbox, and marks deliveries as completed."""
 
     def __init__(self, uow: UnitOfWork, outbox: PostgresOutbox, connection: Any) -> None:
         """Emit by *uow* into *outbox*, mark through *connection*."""
         self.connection = connection
-        self.acts = Acts(connection, outbox)
+        self.actions = OperatorActions(connection, outbox)
         self._uow = uow
         self._outbox = outbox
 
-    def colleague(self, connection: Any) -> "Past":
+    def with_connection(self, connection: Any) -> "OutboxFixture":
         """Return the same for somebody else, who has a *connection* of their own."""
-        return Past(self._uow, self._outbox, connection)
+        return OutboxFixture(self._uow, self._outbox, connection)
 
     async def emit(self, account_id: UUID | None = None) -> UUID:
         """Emit a request for verification, owed to the NHS and the relay; return its id."""
-        async with self._uow.begin(Cause(correlation_id="past")) as tx:
+        async with self._uow.begin(OperationContext(correlation_id="past")) as tx:
             tx.emit(
                 VerificationRequested(
                     user_id=account_id or uuid4(),
@@ -84,7 +92,7 @@ class Past:
             event_id,
         )
 
-    async def bury(self, subscriber: str, event_id: UUID) -> None:
+    async def dead_letter(self, subscriber: str, event_id: UUID) -> None:
         """Let the event be dead for *subscriber*."""
         await self.connection.execute(
             """
@@ -100,12 +108,12 @@ class Past:
             event_id,
         )
 
-    async def states(self, event_id: UUID) -> dict[str, str]:
+    async def fetch_states(self, event_id: UUID) -> dict[str, str]:
         """Return what became of the event at each subscriber."""
-        detail = await Inspection(self.connection).show(event_id)
+        detail = await OutboxInspection(self.connection).fetch_event(event_id)
         return {} if detail is None else {d["subscriber"]: d["state"] for d in detail.deliveries}
 
-    async def recorded(self) -> list[tuple[str, str, str, dict[str, list[str]]]]:
+    async def recorded_actions(self) -> list[tuple[str, str, str, dict[str, list[str]]]]:
         """Return the acts of operators: type, operator, reason and the deliveries touched."""
         rows = await self.connection.fetch(
             "SELECT type, payload::text FROM bus.event WHERE key = 'operator/outbox' ORDER BY seq"
@@ -113,7 +121,7 @@ class Past:
         payloads = [(row["type"], msgspec.json.decode(row["payload"])) for row in rows]
         return [(t, p["operator"], p["statedReason"], p["deliveries"]) for t, p in payloads]
 
-    async def pending(self) -> list[tuple[str, UUID, UUID | None]]:
+    async def fetch_pending(self) -> list[tuple[str, UUID, UUID | None]]:
         """Return all deliveries."""
         rows = await self.connection.fetch(
             "SELECT subscriber, event_id, replay_id FROM bus.delivery ORDER BY pos, subscriber"
@@ -140,14 +148,16 @@ async def connection(database_url: str) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def outbox(database: Database, connection: Any) -> Past:
+def outbox(database: Database, connection: Any) -> OutboxFixture:
     """Return what makes a past."""
     subscriptions = Subscriptions()
-    consumer = Consumer(name=SUBSCRIBER, handles=(VerificationRequested,), handler=None)  # type: ignore[arg-type] - nobody calls it
+    consumer = Subscriber(name=SUBSCRIBER, handles=(VerificationRequested,), handler=None)  # type: ignore[arg-type] - nobody calls it
     subscriptions.add(consumer)
-    outbox = PostgresOutbox(Sealer(Catalogue(), Pseudonyms(b"k" * 32)), subscriptions)
+    outbox = PostgresOutbox(
+        EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32)), subscriptions
+    )
     uow = UnitOfWork(database.requests, outbox, SystemClock(), lambda *_: None)
-    return Past(uow, outbox, connection)
+    return OutboxFixture(uow, outbox, connection)
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def members(value: Any, path: str = "") -> Iterator[str]:
 
 def recording(found: JsonMembers) -> dict[str, Any]:
     """Return `Output`'s methods that print JSON, made to record in *found* what they print."""
-    document, line = Output.document, Output.line
+    document, line = Output.print_document, Output.print_item
 
     def recorded_document(self: Output, value: Any) -> None:
         found.record(value)

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from govid.gateway.cli.group import commands
 from govid.gateway.schema_version import head
-from tests.integration.cli.conftest import RELAY, SUBSCRIBER, Past, in_thread
+from tests.integration.cli.conftest import RELAY, SUBSCRIBER, OutboxFixture, in_thread
 
 WHY = ("--reason", "a test", "--yes")
 RETRY = ("outbox", "retry", "--subscriber", SUBSCRIBER)
@@ -18,7 +18,7 @@ DISCARD = ("outbox", "discard", "--subscriber", SUBSCRIBER)
 
 
 @pytest.fixture
-async def parked(outbox: Past) -> UUID:
+async def parked(outbox: OutboxFixture) -> UUID:
     """Return an event at which the NHS has failed for good."""
     event_id = await outbox.emit()
     await outbox.complete(RELAY)
@@ -110,9 +110,9 @@ def test_r10_no_one_is_asked_without_a_terminal(govid: Any, parked: UUID) -> Non
     assert states(govid, parked) == {RELAY: "done", SUBSCRIBER: "parked"}
 
 
-async def test_r10_who_acted_is_on_record(govid: Any, parked: UUID, outbox: Past) -> None:
+async def test_r10_who_acted_is_on_record(govid: Any, parked: UUID, outbox: OutboxFixture) -> None:
     await in_thread(govid, *RETRY, *WHY, "--actor", "ops-7")
-    assert await outbox.recorded() == [
+    assert await outbox.recorded_actions() == [
         ("bus.outbox.retried", "ops-7", "a test", {SUBSCRIBER: [str(parked)]})
     ]
 
@@ -130,7 +130,7 @@ async def test_r10_who_acted_is_on_record(govid: Any, parked: UUID, outbox: Past
     ids=lambda command: command[1],
 )
 async def test_r10_a_database_that_is_one_migration_behind_is_refused(
-    govid: Any, parked: UUID, outbox: Past, command: tuple[str, ...]
+    govid: Any, parked: UUID, outbox: OutboxFixture, command: tuple[str, ...]
 ) -> None:
     await outbox.connection.execute("UPDATE public.govid_version SET version_num = '0005'")
     result = await in_thread(govid, *command)
@@ -139,8 +139,8 @@ async def test_r10_a_database_that_is_one_migration_behind_is_refused(
         f"govid: the database is at migration 0005, and this release requires {head()}; nothing "
         "was changed.\n  `govid migrate` upgrades it.\n"
     )
-    assert await outbox.states(parked) == {RELAY: "done", SUBSCRIBER: "parked"}
-    assert await outbox.recorded() == []
+    assert await outbox.fetch_states(parked) == {RELAY: "done", SUBSCRIBER: "parked"}
+    assert await outbox.recorded_actions() == []
 
 
 def test_r9_a_backfill_wants_to_know_for_whom(govid: Any, parked: UUID) -> None:
@@ -156,7 +156,7 @@ def test_r9_a_backfill_wants_to_know_for_whom(govid: Any, parked: UUID) -> None:
 
 
 async def test_r9_a_backfill_counts_delivers_and_finds_nothing_more(
-    govid: Any, outbox: Past
+    govid: Any, outbox: OutboxFixture
 ) -> None:
     await outbox.emit()
     await outbox.connection.execute("DELETE FROM bus.delivery WHERE subscriber = $1", SUBSCRIBER)
@@ -183,7 +183,7 @@ def test_r11_a_sound_outbox_is_proved(govid: Any, parked: UUID) -> None:
 
 
 async def test_r11_an_outbox_that_is_not_ends_with_five_and_a_line_for_each_finding(
-    govid: Any, parked: UUID, outbox: Past
+    govid: Any, parked: UUID, outbox: OutboxFixture
 ) -> None:
     await outbox.connection.execute("DELETE FROM bus.receipt")
     result = await in_thread(govid, "outbox", "verify", "--without-kafka")

@@ -6,28 +6,28 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from govid.bus.acts import Act
-from govid.bus.backfill import Backfill
-from govid.bus.conservation import Conservation, Range, Tally
+from govid.bus.acts import OperatorAction
+from govid.bus.backfill import SubscriberBackfill
+from govid.bus.conservation import AuditRange, AuditTotals, DeliveryAudit
 from govid.bus.contracts import OutboxBackfilled, OutboxDiscarded
-from govid.bus.findings import Finding
-from govid.bus.selection import Selection
+from govid.bus.findings import AuditFinding
+from govid.bus.selection import DeliveryFilter
 from govid.bus.stuck import StuckDeliveries
-from tests.integration.cli.conftest import RELAY, SUBSCRIBER, Past
+from tests.integration.cli.conftest import RELAY, SUBSCRIBER, OutboxFixture
 from tests.integration.cli.test_backfill import NEW, newcomer
 
 Found = list[tuple[str, str | None, UUID | None]]
 
 
-async def judge(connection: Any, **options: Any) -> tuple[list[Finding], Tally]:
+async def audit(connection: Any, **options: Any) -> tuple[list[AuditFinding], AuditTotals]:
     now = datetime.now(UTC) + timedelta(seconds=1)
     limits = {"since": None, "until": None, "now": now, "kept_days": 90.0, **options}
-    conservation = Conservation(connection, Range.of(**limits), chunk_events=2)
-    return [one async for found in conservation.run() for one in found], conservation.tally
+    conservation = DeliveryAudit(connection, AuditRange.for_period(**limits), chunk_events=2)
+    return [one async for found in conservation.run() for one in found], conservation.totals
 
 
 async def problems(connection: Any, **options: Any) -> Found:
-    found, _ = await judge(connection, **options)
+    found, _ = await audit(connection, **options)
     return [(one.problem, one.subscriber, one.event_id) for one in found]
 
 
@@ -38,21 +38,23 @@ async def tamper(connection: Any, statement: str, *parameters: Any) -> None:
         await connection.execute(statement, *parameters)
 
 
-async def test_r11_each_event_is_once_at_each_addressee(outbox: Past, connection: Any) -> None:
+async def test_r11_each_event_is_once_at_each_addressee(
+    outbox: OutboxFixture, connection: Any
+) -> None:
     events = [await outbox.emit() for _ in range(7)]
     await outbox.complete(RELAY)
     await outbox.park(SUBSCRIBER, events[0])
     await outbox.park(SUBSCRIBER, events[1])
-    await outbox.bury(SUBSCRIBER, events[2])
+    await outbox.dead_letter(SUBSCRIBER, events[2])
     await outbox.park(SUBSCRIBER, events[3])
     await connection.execute(
         "UPDATE bus.parked SET until = now() + interval '1 hour' WHERE event_id = $1", events[3]
     )
     stuck = StuckDeliveries(connection)
-    act = Act(kind=OutboxDiscarded, operator="test", reason="a test")
-    chosen = await stuck.choose(Selection(ids=[events[0]]))
-    assert [step.done async for step in stuck.discard(chosen, outbox.acts, act)] == [1]
-    found, tally = await judge(connection)
+    act = OperatorAction(kind=OutboxDiscarded, operator="test", reason="a test")
+    chosen = await stuck.fetch_deliveries(DeliveryFilter(ids=[events[0]]))
+    assert [step.done async for step in stuck.discard(chosen, outbox.actions, act)] == [1]
+    found, tally = await audit(connection)
     assert found == []
     # The act is an event as well, which nobody is subscribed to.
     assert (tally.events, tally.unaddressed) == (8, 0)
@@ -64,7 +66,7 @@ async def test_r11_each_event_is_once_at_each_addressee(outbox: Past, connection
 
 @pytest.mark.parametrize("table", ["receipt", "delivery", "dead"])
 async def test_r11_whatever_is_lost_at_an_addressee_is_found(
-    outbox: Past, connection: Any, table: str
+    outbox: OutboxFixture, connection: Any, table: str
 ) -> None:
     done, owed, dead = [await outbox.emit() for _ in range(3)]
     await connection.execute(
@@ -75,7 +77,7 @@ async def test_r11_whatever_is_lost_at_an_addressee_is_found(
     await connection.execute(
         "DELETE FROM bus.delivery WHERE subscriber = $1 AND event_id = $2", SUBSCRIBER, done
     )
-    await outbox.bury(SUBSCRIBER, dead)
+    await outbox.dead_letter(SUBSCRIBER, dead)
     assert await problems(connection) == []
     await connection.execute(f"DELETE FROM bus.{table} WHERE subscriber = $1", SUBSCRIBER)  # noqa: S608
     lost = {"receipt": done, "delivery": owed, "dead": dead}[table]
@@ -83,25 +85,25 @@ async def test_r11_whatever_is_lost_at_an_addressee_is_found(
 
 
 async def test_r11_what_was_lost_is_made_good_by_what_the_finding_says(
-    outbox: Past, connection: Any
+    outbox: OutboxFixture, connection: Any
 ) -> None:
     event_id = await outbox.emit()
     await connection.execute("DELETE FROM bus.delivery WHERE subscriber = $1", RELAY)
-    ((finding,), _) = await judge(connection)
-    assert finding.line() == (
+    ((finding,), _) = await audit(connection)
+    assert finding.format_line() == (
         f"lost: kafka.relay has neither a pending delivery nor a receipt of event {event_id}. To "
         f"do: `govid outbox backfill --id {event_id} --subscriber kafka.relay --reason '...'` "
         "publishes it (again), with the same id."
     )
-    plan = Backfill(connection, newcomer(), RELAY)
-    act = Act(kind=OutboxBackfilled, operator="test", reason="a test")
-    steps = plan.run(Selection(ids=[event_id]), outbox.acts, act)
+    plan = SubscriberBackfill(connection, newcomer(), RELAY)
+    act = OperatorAction(kind=OutboxBackfilled, operator="test", reason="a test")
+    steps = plan.run(DeliveryFilter(ids=[event_id]), outbox.actions, act)
     assert [step.done async for step in steps] == [1]
     assert await problems(connection) == []
 
 
 async def test_r11_a_deleted_event_is_found_by_what_it_left_behind(
-    outbox: Past, connection: Any
+    outbox: OutboxFixture, connection: Any
 ) -> None:
     done, owed = await outbox.emit(), await outbox.emit()
     await connection.execute(
@@ -130,7 +132,7 @@ async def test_r11_a_deleted_event_is_found_by_what_it_left_behind(
      ([0, 1, 2, 3, 4], "events 1 to 5")],
 )  # fmt: skip
 async def test_r11_a_deleted_event_is_missed_in_its_key_even_if_nothing_else_is_left(
-    outbox: Past, connection: Any, deleted: list[int], named: str
+    outbox: OutboxFixture, connection: Any, deleted: list[int], named: str
 ) -> None:
     account = uuid4()
     events = [await outbox.emit(account) for _ in range(5)]
@@ -138,24 +140,28 @@ async def test_r11_a_deleted_event_is_missed_in_its_key_even_if_nothing_else_is_
     gone = [events[n] for n in deleted]
     await connection.execute("DELETE FROM bus.receipt WHERE event_id = ANY ($1)", gone)
     await tamper(connection, "DELETE FROM bus.event WHERE id = ANY ($1)", gone)
-    ((finding,), _) = await judge(connection)
+    ((finding,), _) = await audit(connection)
     assert finding.problem == "numbers_missing"
     assert finding.text.startswith(f"{named} of key verification/{account} existed")
 
 
-async def test_r11_an_action_that_is_taken_away_leaves_a_gap(outbox: Past, connection: Any) -> None:
+async def test_r11_an_action_that_is_taken_away_leaves_a_gap(
+    outbox: OutboxFixture, connection: Any
+) -> None:
     stuck = StuckDeliveries(connection)
-    act = Act(kind=OutboxDiscarded, operator="test", reason="a test")
+    act = OperatorAction(kind=OutboxDiscarded, operator="test", reason="a test")
     for _ in range(2):
         await outbox.park(SUBSCRIBER, await outbox.emit())
-        chosen = await stuck.choose(Selection())
-        assert [s.done async for s in stuck.discard(chosen, outbox.acts, act)] == [1]
+        chosen = await stuck.fetch_deliveries(DeliveryFilter())
+        assert [s.done async for s in stuck.discard(chosen, outbox.actions, act)] == [1]
     await tamper(connection, "DELETE FROM bus.event WHERE key = 'operator/outbox' AND seq = 1")
-    ((finding,), _) = await judge(connection)
+    ((finding,), _) = await audit(connection)
     assert (finding.problem, finding.key) == ("numbers_missing", "operator/outbox")
 
 
-async def test_r11_what_retention_dropped_is_not_missed(outbox: Past, connection: Any) -> None:
+async def test_r11_what_retention_dropped_is_not_missed(
+    outbox: OutboxFixture, connection: Any
+) -> None:
     account = uuid4()
     old, young = await outbox.emit(account), await outbox.emit(account)
     await outbox.complete(RELAY, SUBSCRIBER)
@@ -167,10 +173,10 @@ async def test_r11_what_retention_dropped_is_not_missed(outbox: Past, connection
     )
     assert await problems(connection) == []
     assert await problems(connection, kept_days=0.0) == []
-    assert (await outbox.states(young))[RELAY] == "done"
+    assert (await outbox.fetch_states(young))[RELAY] == "done"
 
 
-async def test_r11_what_is_in_two_states_is_found(outbox: Past, connection: Any) -> None:
+async def test_r11_what_is_in_two_states_is_found(outbox: OutboxFixture, connection: Any) -> None:
     event_id = await outbox.emit()
     await connection.execute(
         "INSERT INTO bus.receipt (subscriber, event_id, outcome) VALUES ($1, $2, 'done')",
@@ -183,34 +189,36 @@ async def test_r11_what_is_in_two_states_is_found(outbox: Past, connection: Any)
     assert await problems(connection) == []
 
 
-async def test_r11_a_key_that_waits_for_nothing_is_found(outbox: Past, connection: Any) -> None:
+async def test_r11_a_key_that_waits_for_nothing_is_found(
+    outbox: OutboxFixture, connection: Any
+) -> None:
     event_id = await outbox.emit()
     await outbox.park(SUBSCRIBER, event_id)
     await outbox.complete(RELAY, SUBSCRIBER)
     assert await problems(connection) == [("parked_for_nothing", SUBSCRIBER, event_id)]
 
 
-async def test_r11_a_counter_that_was_lost_is_found(outbox: Past, connection: Any) -> None:
+async def test_r11_a_counter_that_was_lost_is_found(outbox: OutboxFixture, connection: Any) -> None:
     account = uuid4()
     await outbox.emit(account)
     await connection.execute("DELETE FROM bus.stream")
-    ((finding,), _) = await judge(connection)
+    ((finding,), _) = await audit(connection)
     assert (finding.problem, finding.key) == ("numbers_forgotten", f"verification/{account}")
 
 
 async def test_r11_who_was_added_by_a_backfill_is_an_addressee(
-    outbox: Past, connection: Any
+    outbox: OutboxFixture, connection: Any
 ) -> None:
     event_id = await outbox.emit()
-    plan = Backfill(connection, newcomer(), NEW)
-    act = Act(kind=OutboxBackfilled, operator="test", reason="a test")
-    assert [s.done async for s in plan.run(Selection(), outbox.acts, act)] == [1]
+    plan = SubscriberBackfill(connection, newcomer(), NEW)
+    act = OperatorAction(kind=OutboxBackfilled, operator="test", reason="a test")
+    assert [s.done async for s in plan.run(DeliveryFilter(), outbox.actions, act)] == [1]
     assert await problems(connection) == []
     await connection.execute("DELETE FROM bus.delivery WHERE subscriber = $1", NEW)
     assert await problems(connection) == [("lost", NEW, event_id)]
 
 
-async def test_r11_only_the_range_is_judged(outbox: Past, connection: Any) -> None:
+async def test_r11_only_the_range_is_judged(outbox: OutboxFixture, connection: Any) -> None:
     await outbox.emit()
     await connection.execute("DELETE FROM bus.delivery")
     hour = timedelta(hours=1)
@@ -221,10 +229,10 @@ async def test_r11_only_the_range_is_judged(outbox: Past, connection: Any) -> No
 
 
 async def test_r11_events_from_before_the_noting_of_addressees_are_counted(
-    outbox: Past, connection: Any
+    outbox: OutboxFixture, connection: Any
 ) -> None:
     await outbox.emit()
     await tamper(connection, "UPDATE bus.event SET addressees = NULL")
     await connection.execute("DELETE FROM bus.delivery")
-    found, tally = await judge(connection)
+    found, tally = await audit(connection)
     assert (found, tally.unaddressed) == ([], 1)

@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
-from govid.gateway.cli.stories import STORIES
+from govid.gateway.cli.stories import SCENARIOS
 from tests.backends import postgres
 from tests.backends.ports import free_port
 from tests.integration.cli.processes import Dev, environment, govid
@@ -120,7 +120,7 @@ def test_every_story_reaches_its_end(dev: Dev) -> None:
     played = dev.run("demo", "all", "--json", seconds=150)
     assert played.code == 0, played.stderr
     *passed, last = map(json.loads, played.stdout.splitlines())
-    assert last == {"stories": list(STORIES), "failed": []}
+    assert last == {"stories": list(SCENARIOS), "failed": []}
     topics = {line["topic"] for line in passed if "topic" in line}
     assert topics == {
         "identity.verification.request",

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from govid.bus.shared.crypto import key_id
 from govid.gateway.cli.group import commands
 from govid.hmrc.seal import Seal
-from govid.identity.repository.facts import FactsSeal
-from govid.identity.repository.key_checks import KeyList, note_keys
+from govid.identity.repository.facts import ClaimedFactsCipher
+from govid.identity.repository.key_checks import ConfiguredKeys, record_keys
 from tests.integration.cli.conftest import in_thread
 
 ENCRYPTION, PSEUDONYM = (
@@ -51,8 +51,8 @@ KEY_ROWS = "SELECT purpose, key_id FROM identity.key_check ORDER BY purpose, key
 @pytest.fixture
 async def used(connection: Any) -> Any:
     """Return a connection to a database that a server with `KEYS` has used."""
-    keys = KeyList(encryption=(ENCRYPTION.encode(),), pseudonym=(PSEUDONYM.encode(),))
-    await note_keys(connection, keys)
+    keys = ConfiguredKeys(encryption=(ENCRYPTION.encode(),), pseudonym=(PSEUDONYM.encode(),))
+    await record_keys(connection, keys)
     return connection
 
 
@@ -111,9 +111,11 @@ def test_c11_a_database_of_an_earlier_release_fits_every_key(runner: CliRunner) 
 
 async def test_c11_a_key_is_not_dropped_while_rows_need_it(runner: CliRunner, used: Any) -> None:
     await used.execute(NOTICE, "d" * 32, key_id(PSEUDONYM.encode(), "pseudonym"))
-    await note_keys(
+    await record_keys(
         used,
-        KeyList(encryption=(ENCRYPTION.encode(),), pseudonym=(NEW.encode(), PSEUDONYM.encode())),
+        ConfiguredKeys(
+            encryption=(ENCRYPTION.encode(),), pseudonym=(NEW.encode(), PSEUDONYM.encode())
+        ),
     )
     runner.env = {**runner.env, **KEYS, "GOVID_PSEUDONYM_KEY": NEW}
     result = await run(runner, "check", "--json")
@@ -146,7 +148,7 @@ async def test_c11_everything_is_encrypted_anew_and_a_second_run_finds_it_done(
     runner: CliRunner, used: Any
 ) -> None:
     await used.execute(INSERT, ACCOUNT)
-    old = FactsSeal(ENCRYPTION.encode()).cipher
+    old = ClaimedFactsCipher(ENCRYPTION.encode()).cipher
     await used.execute(FACTS, ACCOUNT, old.encrypt(b"facts", ACCOUNT.bytes))
     await used.execute(CONSENT, ACCOUNT, hmrc_cipher().encrypt(b"c", b"holding" + ACCOUNT.bytes))
     runner.env = {
@@ -164,7 +166,7 @@ async def test_c11_everything_is_encrypted_anew_and_a_second_run_finds_it_done(
         "hmrc.consent_request.sealed_proof": 0,
     }
     sealed = await used.fetchval("SELECT sealed FROM identity.claimed_facts")
-    assert FactsSeal(NEW.encode()).cipher.decrypt(sealed, ACCOUNT.bytes) == b"facts"
+    assert ClaimedFactsCipher(NEW.encode()).cipher.decrypt(sealed, ACCOUNT.bytes) == b"facts"
     again = await run(runner, "keys", "reencrypt", "--json")
     assert [row["renewed"] for row in json.loads(again.stdout)] == [0, 0, 0, 0]
     assert [tuple(row) for row in await used.fetch(KEY_ROWS)] == [
@@ -176,7 +178,9 @@ async def test_c11_everything_is_encrypted_anew_and_a_second_run_finds_it_done(
 
 async def test_c11_what_no_key_decrypts_is_left_and_reported(runner: CliRunner, used: Any) -> None:
     await used.execute(INSERT, ACCOUNT)
-    lost = FactsSeal(b"a key that was lost, 32 bytes or more").cipher.encrypt(b"f", ACCOUNT.bytes)
+    lost = ClaimedFactsCipher(b"a key that was lost, 32 bytes or more").cipher.encrypt(
+        b"f", ACCOUNT.bytes
+    )
     await used.execute(FACTS, ACCOUNT, lost)
     runner.env = {
         **runner.env,

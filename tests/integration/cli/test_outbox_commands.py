@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from govid.gateway.cli.group import commands
-from tests.integration.cli.conftest import RELAY, SUBSCRIBER, Past
+from tests.integration.cli.conftest import RELAY, SUBSCRIBER, OutboxFixture
 
 
 @pytest.fixture
-async def event_id(outbox: Past) -> UUID:
+async def event_id(outbox: OutboxFixture) -> UUID:
     """Return the one event of the past: published, and still owed to the NHS."""
     event_id = await outbox.emit()
     await outbox.complete(RELAY)

@@ -8,136 +8,142 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from govid.bus.acts import ADVISORY_LOCK, Act, ActRunning
+from govid.bus.acts import ACTION_LOCK, ActionInProgress, OperatorAction
 from govid.bus.contracts import OutboxReplayed
-from govid.bus.replay import Replay
-from govid.bus.selection import Selection
-from tests.integration.cli.conftest import RELAY, SUBSCRIBER, Past
+from govid.bus.replay import DeliveryReplay
+from govid.bus.selection import DeliveryFilter
+from tests.integration.cli.conftest import RELAY, SUBSCRIBER, OutboxFixture
 
-EVERYTHING = Selection(topic="identity.verification.request")
+EVERYTHING = DeliveryFilter(topic="identity.verification.request")
 
 
-def an_act(act_id: UUID | None = None) -> Act:
-    return Act(
+def an_action(act_id: UUID | None = None) -> OperatorAction:
+    return OperatorAction(
         kind=OutboxReplayed,
         operator="test",
         reason="a test",
-        selection=EVERYTHING.told(),
+        selection=EVERYTHING.describe(),
         id=act_id or uuid4(),
     )
 
 
 async def run(
-    outbox: Past, selection: Selection, act: Act | None = None, size: int = 500, **options: Any
+    outbox: OutboxFixture,
+    selection: DeliveryFilter,
+    act: OperatorAction | None = None,
+    size: int = 500,
+    **options: Any,
 ) -> list[int]:
-    replay = Replay(outbox.connection, batch_size=size)
-    steps = replay.run(selection, outbox.acts, act or an_act(), **options)
+    replay = DeliveryReplay(outbox.connection, batch_size=size)
+    steps = replay.run(selection, outbox.actions, act or an_action(), **options)
     return [step.done async for step in steps]
 
 
 async def test_it_inserts_deliveries_of_the_same_events_under_its_own_id(
-    outbox: Past, connection: Any
+    outbox: OutboxFixture, connection: Any
 ) -> None:
     event_id, replay_id = await outbox.emit(), uuid4()
     await outbox.complete(RELAY, SUBSCRIBER)
-    assert await run(outbox, EVERYTHING, an_act(replay_id)) == [2]
-    assert await outbox.pending() == [
+    assert await run(outbox, EVERYTHING, an_action(replay_id)) == [2]
+    assert await outbox.fetch_pending() == [
         (RELAY, event_id, replay_id),
         (SUBSCRIBER, event_id, replay_id),
     ]
 
 
-async def test_the_count_is_what_the_run_touches(outbox: Past, connection: Any) -> None:
+async def test_the_count_is_what_the_run_touches(outbox: OutboxFixture, connection: Any) -> None:
     for _ in range(5):
         await outbox.emit()
     await outbox.complete(RELAY, SUBSCRIBER)
-    selection = Selection(subscriber=RELAY)
-    assert await Replay(connection).count(selection) == {RELAY: 5}
+    selection = DeliveryFilter(subscriber=RELAY)
+    assert await DeliveryReplay(connection).count_deliveries(selection) == {RELAY: 5}
     assert await run(outbox, selection, size=2) == [2, 4, 5]
-    assert {name for name, _, _ in await outbox.pending()} == {RELAY}
+    assert {name for name, _, _ in await outbox.fetch_pending()} == {RELAY}
 
 
-async def test_what_is_still_pending_is_not_stored_twice(outbox: Past, connection: Any) -> None:
+async def test_what_is_still_pending_is_not_stored_twice(
+    outbox: OutboxFixture, connection: Any
+) -> None:
     await outbox.emit()
     await outbox.complete(SUBSCRIBER)
-    replay = Replay(connection)
-    assert await replay.count(EVERYTHING) == {SUBSCRIBER: 1}
+    replay = DeliveryReplay(connection)
+    assert await replay.count_deliveries(EVERYTHING) == {SUBSCRIBER: 1}
 
 
 async def test_a_second_run_while_the_first_is_pending_changes_nothing(
-    outbox: Past, connection: Any
+    outbox: OutboxFixture, connection: Any
 ) -> None:
     await outbox.emit()
     await outbox.complete(RELAY, SUBSCRIBER)
     await run(outbox, EVERYTHING)
-    pending, acts = await outbox.pending(), await outbox.recorded()
-    assert await Replay(connection).count(EVERYTHING) == {}
+    pending, acts = await outbox.fetch_pending(), await outbox.recorded_actions()
+    assert await DeliveryReplay(connection).count_deliveries(EVERYTHING) == {}
     assert await run(outbox, EVERYTHING) == []
-    assert (await outbox.pending(), await outbox.recorded()) == (pending, acts)
+    assert (await outbox.fetch_pending(), await outbox.recorded_actions()) == (pending, acts)
 
 
 async def test_two_operators_at_once_double_nothing(
-    outbox: Past, connection: Any, database_url: str
+    outbox: OutboxFixture, connection: Any, database_url: str
 ) -> None:
     await outbox.emit()
     await outbox.complete(RELAY, SUBSCRIBER)
     other = await asyncpg.connect(database_url)
-    await other.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
-    with pytest.raises(ActRunning):
+    await other.execute("SELECT pg_advisory_lock($1)", ACTION_LOCK)
+    with pytest.raises(ActionInProgress):
         await run(outbox, EVERYTHING)
-    assert await outbox.pending() == []
+    assert await outbox.fetch_pending() == []
     await other.close()
 
 
-async def test_what_was_discarded_stays_discarded(outbox: Past, connection: Any) -> None:
+async def test_what_was_discarded_stays_discarded(outbox: OutboxFixture, connection: Any) -> None:
     await outbox.emit()
     await outbox.complete(RELAY, SUBSCRIBER)
     await connection.execute("UPDATE bus.receipt SET outcome = 'discarded'")
-    assert await Replay(connection).count(EVERYTHING) == {}
+    assert await DeliveryReplay(connection).count_deliveries(EVERYTHING) == {}
 
 
 async def test_it_can_be_repeated_once_the_first_is_delivered(
-    outbox: Past, connection: Any
+    outbox: OutboxFixture, connection: Any
 ) -> None:
     await outbox.emit()
     await outbox.complete(RELAY)
-    selection = Selection(subscriber=RELAY)
+    selection = DeliveryFilter(subscriber=RELAY)
     assert await run(outbox, selection) == [1]
     await outbox.complete(RELAY)
     assert await run(outbox, selection) == [1]
 
 
 async def test_a_range_of_time_includes_its_start_and_not_its_end(
-    outbox: Past, connection: Any
+    outbox: OutboxFixture, connection: Any
 ) -> None:
     await outbox.emit()
     await outbox.complete(RELAY, SUBSCRIBER)
-    replay, now = Replay(connection), datetime.now(UTC)
+    replay, now = DeliveryReplay(connection), datetime.now(UTC)
     hour = timedelta(hours=1)
-    assert await replay.count(Selection(since=now - hour, until=now + hour)) == {
+    assert await replay.count_deliveries(DeliveryFilter(since=now - hour, until=now + hour)) == {
         RELAY: 1,
         SUBSCRIBER: 1,
     }
-    assert await replay.count(Selection(since=now + hour)) == {}
-    assert await replay.count(Selection(until=now - hour)) == {}
+    assert await replay.count_deliveries(DeliveryFilter(since=now + hour)) == {}
+    assert await replay.count_deliveries(DeliveryFilter(until=now - hour)) == {}
 
 
-async def test_r10_a_rate_is_kept(outbox: Past, connection: Any) -> None:
+async def test_r10_a_rate_is_kept(outbox: OutboxFixture, connection: Any) -> None:
     for _ in range(4):
         await outbox.emit()
     await outbox.complete(RELAY)
     began = time.monotonic()
-    assert await run(outbox, Selection(subscriber=RELAY), rate=20) == [4]
+    assert await run(outbox, DeliveryFilter(subscriber=RELAY), rate=20) == [4]
     assert time.monotonic() - began >= 4 / 20
 
 
 async def test_who_and_why_are_an_event_of_the_same_transaction(
-    outbox: Past, connection: Any
+    outbox: OutboxFixture, connection: Any
 ) -> None:
     event_id = await outbox.emit()
     await outbox.complete(RELAY)
-    await run(outbox, Selection(ids=[event_id]))
-    assert await outbox.recorded() == [
+    await run(outbox, DeliveryFilter(ids=[event_id]))
+    assert await outbox.recorded_actions() == [
         ("bus.outbox.replayed", "test", "a test", {RELAY: [str(event_id)]})
     ]
     delivery = "SELECT xmin::text FROM bus.delivery WHERE subscriber = 'kafka.relay'"
@@ -146,20 +152,20 @@ async def test_who_and_why_are_an_event_of_the_same_transaction(
 
 
 async def test_a_replay_that_cannot_be_recorded_does_not_happen(
-    outbox: Past, connection: Any
+    outbox: OutboxFixture, connection: Any
 ) -> None:
     await outbox.emit()
     await outbox.complete(RELAY, SUBSCRIBER)
     await connection.execute("ALTER TABLE bus.event ADD CHECK (type <> 'bus.outbox.replayed')")
     with pytest.raises(asyncpg.CheckViolationError):
         await run(outbox, EVERYTHING)
-    assert await outbox.pending() == []
+    assert await outbox.fetch_pending() == []
 
 
-async def test_to_reexecute_takes_the_receipts_away(outbox: Past, connection: Any) -> None:
+async def test_to_reexecute_takes_the_receipts_away(outbox: OutboxFixture, connection: Any) -> None:
     event_id = await outbox.emit()
     await outbox.complete(RELAY, SUBSCRIBER)
-    selection = Selection(subscriber=SUBSCRIBER)
+    selection = DeliveryFilter(subscriber=SUBSCRIBER)
     assert await run(outbox, selection, reexecute=True) == [1]
-    assert await outbox.states(event_id) == {RELAY: "done", SUBSCRIBER: "pending"}
+    assert await outbox.fetch_states(event_id) == {RELAY: "done", SUBSCRIBER: "pending"}
     assert await connection.fetchval("SELECT count(*) FROM bus.receipt") == 1

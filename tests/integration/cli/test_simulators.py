@@ -15,10 +15,10 @@ import pytest
 from govid.bus import SystemClock
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.gateway.settings import load
-from govid.hmrc.ports import open_ports as hmrc_ports
-from govid.hmrc.registry.protocol import Claim as NinoClaim
-from govid.nhs.ports import open_ports as nhs_ports
-from govid.nhs.registry.protocol import Claim as PatientClaim
+from govid.hmrc.ports import build_clients as hmrc_ports
+from govid.hmrc.registry.protocol import IdentityClaim as NinoClaim
+from govid.nhs.ports import build_clients as nhs_ports
+from govid.nhs.registry.protocol import IdentityClaim as PatientClaim
 from tests.integration.cli.processes import GOVID, environment
 
 JIM = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))

@@ -11,7 +11,14 @@ from click.testing import CliRunner, Result
 
 from govid.bus import BusSettings, Database
 from govid.gateway.cli.group import commands
-from tests.integration.bus.harness import NAME, House, Ledger, an_account, create_ledger, until
+from tests.integration.bus.harness import (
+    NAME,
+    BusFixture,
+    LedgerHandler,
+    an_account,
+    create_ledger,
+    wait_until,
+)
 from tests.integration.cli.conftest import in_thread
 
 
@@ -32,11 +39,13 @@ def department() -> Mendable:
 
 
 @pytest.fixture
-async def impatient(bus_settings: BusSettings, database: Database, department: Mendable) -> House:
+async def impatient(
+    bus_settings: BusSettings, database: Database, department: Mendable
+) -> BusFixture:
     """Return a replica that parks a key at its first failure."""
     await create_ledger(bus_settings.database_url)
     settings = msgspec.structs.replace(bus_settings, max_attempts=1)
-    return House(settings, database, Ledger(department.answer))
+    return BusFixture(settings, database, LedgerHandler(department.answer))
 
 
 @pytest.fixture
@@ -62,12 +71,12 @@ def proposed(result: Result, verb: str) -> str:
 
 
 async def test_a_person_mends_a_parked_handler_by_what_the_commands_say(
-    impatient: House, department: Mendable, person: Any
+    impatient: BusFixture, department: Mendable, person: Any
 ) -> None:
-    async with impatient.running():
+    async with impatient.run():
         await impatient.emit(an_account(), "first", "behind it")
         await impatient.emit(an_account(), "another")
-        await until(lambda: parked(impatient, 2))
+        await wait_until(lambda: parked(impatient, 2))
 
         status = await person("govid outbox status")
         groups = await person(proposed(status, "groups"))
@@ -79,7 +88,7 @@ async def test_a_person_mends_a_parked_handler_by_what_the_commands_say(
         retried = await person(proposed(groups, "retry"))
         assert retried.stdout == f"subscriber\tdeliveries\n{NAME}\t2\n"
         async with asyncio.timeout(20):
-            await until(lambda: settled(impatient, 3))
+            await wait_until(lambda: settled(impatient, 3))
         after = await person(proposed(retried, "status"))
         # The relay's debts are still there: no Kafka takes part.
         assert "Parked" not in after.stderr
@@ -89,53 +98,53 @@ async def test_a_person_mends_a_parked_handler_by_what_the_commands_say(
 
 
 async def test_r10_a_running_server_notices_within_its_poll_interval(
-    impatient: House, department: Mendable, person: Any
+    impatient: BusFixture, department: Mendable, person: Any
 ) -> None:
-    async with impatient.running():
+    async with impatient.run():
         await impatient.emit(an_account(), "first")
-        await until(lambda: parked(impatient, 1))
+        await wait_until(lambda: parked(impatient, 1))
         department.broken = False
         loop = asyncio.get_running_loop()
         await person(f"govid outbox unpark --subscriber {NAME} --reason '...'")
         began = loop.time()
-        await until(lambda: settled(impatient, 1))
+        await wait_until(lambda: settled(impatient, 1))
         # One poll interval, and something for a machine that has other work.
         assert loop.time() - began < impatient.settings.poll_seconds + 1
 
 
 async def test_r10_what_fails_again_after_an_unpark_is_parked_again_at_once(
-    impatient: House, department: Mendable, person: Any
+    impatient: BusFixture, department: Mendable, person: Any
 ) -> None:
-    async with impatient.running():
+    async with impatient.run():
         await impatient.emit(an_account(), "first")
-        await until(lambda: parked(impatient, 1))
+        await wait_until(lambda: parked(impatient, 1))
         await person(f"govid outbox unpark --subscriber {NAME} --reason '...'")
-        await until(lambda: failed(impatient, 2))
+        await wait_until(lambda: failed(impatient, 2))
         assert await parked(impatient, 1)
 
 
 async def test_r10_a_discarded_head_lets_the_next_through(
-    impatient: House, department: Mendable, person: Any
+    impatient: BusFixture, department: Mendable, person: Any
 ) -> None:
-    async with impatient.running():
+    async with impatient.run():
         await impatient.emit(an_account(), "poison", "behind it")
-        await until(lambda: parked(impatient, 1))
+        await wait_until(lambda: parked(impatient, 1))
         department.broken = False
         await person(f"govid outbox discard --subscriber {NAME} --reason '...'")
-        await until(lambda: settled(impatient, 2))
+        await wait_until(lambda: settled(impatient, 2))
     assert await impatient.labels() == ["behind it"]
 
 
-async def parked(replica: House, count: int) -> bool:
+async def parked(replica: BusFixture, count: int) -> bool:
     query = "SELECT count(*) FROM bus.parked WHERE until = 'infinity'"
     return bool(await replica.database.reads.fetchval(query) == count)
 
 
-async def failed(replica: House, attempts: int) -> bool:
+async def failed(replica: BusFixture, attempts: int) -> bool:
     query = "SELECT max(attempts) FROM bus.parked WHERE until = 'infinity'"
     return bool(await replica.database.reads.fetchval(query) == attempts)
 
 
-async def settled(replica: House, count: int) -> bool:
+async def settled(replica: BusFixture, count: int) -> bool:
     query = "SELECT count(*) FROM bus.receipt WHERE subscriber = $1"
     return bool(await replica.database.reads.fetchval(query, NAME) == count)

@@ -7,13 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from govid.gateway.cli.group import commands
-from tests.integration.cli.conftest import Past
+from tests.integration.cli.conftest import OutboxFixture
 
 TAIL = ("events", "tail", "--since", "1h", "--limit", "1")
 
 
 @pytest.fixture
-async def event_id(outbox: Past) -> UUID:
+async def event_id(outbox: OutboxFixture) -> UUID:
     return await outbox.emit()
 
 

@@ -14,7 +14,7 @@ from tests.backends import cluster, terminal
 from tests.backends.govid import BASE
 from tests.backends.ports import free_port
 from tests.backends.terminal import CTRL_C, Screen
-from tests.integration.cli.conftest import RELAY, SUBSCRIBER, Past
+from tests.integration.cli.conftest import RELAY, SUBSCRIBER, OutboxFixture
 from tests.integration.cli.processes import GOVID, Dev, govid
 from tests.integration.cli.test_accounts import ADA, INSERT, SESSION
 from tests.unit.cli.terminal_cases import CASES, REASON, SHOWN
@@ -55,13 +55,13 @@ def production() -> Iterator[str]:
 
 
 @pytest.fixture
-async def scene(outbox: Past, connection: Any, database_url: str, tmp_path: Path) -> Scene:
+async def scene(outbox: OutboxFixture, connection: Any, database_url: str, tmp_path: Path) -> Scene:
     lost = await outbox.emit(ADA)
     await outbox.complete(RELAY, SUBSCRIBER)
     await connection.execute("DELETE FROM bus.receipt WHERE subscriber = $1", SUBSCRIBER)
     parked, dead, pending = [await outbox.emit() for _ in range(3)]
     await outbox.park(SUBSCRIBER, parked)
-    await outbox.bury(RELAY, dead)
+    await outbox.dead_letter(RELAY, dead)
     await connection.execute(INSERT, ADA)
     await connection.execute(SESSION, ADA)
     return Scene(
@@ -160,7 +160,7 @@ async def test_f9_check_breaks_no_word(scene: Scene) -> None:
     assert [line for line in lines if len(line) > 80 and " " in line] == []
 
 
-async def test_f8_ctrl_c_in_a_bar_ends_with_130(scene: Scene, outbox: Past) -> None:
+async def test_f8_ctrl_c_in_a_bar_ends_with_130(scene: Scene, outbox: OutboxFixture) -> None:
     for _ in range(3):
         await outbox.park(SUBSCRIBER, await outbox.emit())
     screen = scene.run(

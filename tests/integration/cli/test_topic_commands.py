@@ -8,13 +8,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from govid.gateway.cli.group import commands
-from tests.integration.cli.conftest import Past, in_thread
+from tests.integration.cli.conftest import OutboxFixture, in_thread
 
 TOPIC = "hmrc.death.notification"
 
 
 @pytest.fixture
-async def fault(outbox: Past) -> Past:
+async def fault(outbox: OutboxFixture) -> OutboxFixture:
     """Let the inbox have stopped at three records."""
     await outbox.connection.execute(
         """
@@ -27,7 +27,7 @@ async def fault(outbox: Past) -> Past:
     return outbox
 
 
-async def acts(outbox: Past) -> list[dict[str, Any]]:
+async def fetch_actions(outbox: OutboxFixture) -> list[dict[str, Any]]:
     rows = await outbox.connection.fetch(
         "SELECT key, payload::text AS payload FROM bus.event WHERE type = $1",
         "bus.topic.records_skipped",
@@ -42,7 +42,7 @@ def skip(runner: CliRunner) -> Callable[..., Result]:
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a1_status_names_where_the_inbox_has_stopped(
-    runner: CliRunner, fault: Past, options: list[str]
+    runner: CliRunner, fault: OutboxFixture, options: list[str]
 ) -> None:
     result = runner.invoke(commands, ["outbox", "status", *options])
     assert result.exit_code == 0, result.output
@@ -52,7 +52,7 @@ def test_a1_status_names_where_the_inbox_has_stopped(
     )
 
 
-def test_a1_list_shows_where_the_inbox_has_stopped(runner: CliRunner, fault: Past) -> None:
+def test_a1_list_shows_where_the_inbox_has_stopped(runner: CliRunner, fault: OutboxFixture) -> None:
     result = runner.invoke(commands, ["topics", "list", "--json"])
     assert result.exit_code == 0, result.output
     rows = {row["topic"]: row for row in json.loads(result.stdout)}
@@ -60,12 +60,14 @@ def test_a1_list_shows_where_the_inbox_has_stopped(runner: CliRunner, fault: Pas
     assert stopped == {TOPIC: (4, ["2/1117"]), "nhs.appointment.request": (2, None)}
 
 
-async def test_a1_a_step_over_is_recorded_once(skip: Callable[..., Result], fault: Past) -> None:
+async def test_a1_a_step_over_is_recorded_once(
+    skip: Callable[..., Result], fault: OutboxFixture
+) -> None:
     place = (TOPIC, "2", "1117")
     result = await in_thread(skip, *place, "--reason", "case 72", "--yes", "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
-    (act,) = await acts(fault)
+    (act,) = await fetch_actions(fault)
     assert document == {
         "topic": TOPIC,
         "partition": 2,
@@ -87,7 +89,7 @@ async def test_a1_a_step_over_is_recorded_once(skip: Callable[..., Result], faul
         "SELECT accepted_at IS NOT NULL FROM bus.inbound_fault WHERE first_offset = 1117"
     )
     again = await in_thread(skip, *place, "--reason", "case 72", "--yes")
-    assert (again.exit_code, len(await acts(fault))) == (1, 1)
+    assert (again.exit_code, len(await fetch_actions(fault))) == (1, 1)
     assert "another operator has already accepted this" in again.stderr
 
 
@@ -105,11 +107,11 @@ async def test_a1_a_step_over_is_recorded_once(skip: Callable[..., Result], faul
     ],
 )
 async def test_a1_nothing_else_is_stepped_over(
-    skip: Callable[..., Result], fault: Past, arguments: tuple[str, ...], code: int
+    skip: Callable[..., Result], fault: OutboxFixture, arguments: tuple[str, ...], code: int
 ) -> None:
     result = await in_thread(skip, *arguments)
     assert result.exit_code == code, result.output
-    assert await acts(fault) == []
+    assert await fetch_actions(fault) == []
     assert not await fault.connection.fetchval(
         "SELECT bool_or(accepted_at IS NOT NULL) FROM bus.inbound_fault"
     )
@@ -127,7 +129,7 @@ async def test_a1_nothing_else_is_stepped_over(
     ],
 )
 def test_f11_every_command_says_why_no_kafka_answers(
-    runner: CliRunner, fault: Past, command: tuple[str, ...], code: int, line: str
+    runner: CliRunner, fault: OutboxFixture, command: tuple[str, ...], code: int, line: str
 ) -> None:
     runner.env = {**runner.env, "GOVID_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1,kafka.invalid"}
     result = runner.invoke(commands, command)

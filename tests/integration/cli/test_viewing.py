@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from govid.gateway.cli.group import commands
-from tests.integration.cli.conftest import Past, in_thread
+from tests.integration.cli.conftest import OutboxFixture, in_thread
 from tests.integration.cli.test_accounts import ADA, INSERT
 
 TAIL = ("events", "tail", "--source", "outbox", "--since", "1h", "--no-follow", "--raw")
@@ -50,7 +50,12 @@ async def test_f13_a_view_is_recorded(
 
 @pytest.mark.parametrize(("arguments", "recorded"), VIEWS, ids=str)
 async def test_f13_what_cannot_be_recorded_is_not_shown(
-    govid: Any, ada: UUID, connection: Any, outbox: Past, arguments: tuple[str, ...], recorded: Any
+    govid: Any,
+    ada: UUID,
+    connection: Any,
+    outbox: OutboxFixture,
+    arguments: tuple[str, ...],
+    recorded: Any,
 ) -> None:
     await outbox.emit()
     await connection.execute(

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from govid.gateway.schema_version import head, scripts
+from govid.gateway.schema_version import head, migrations_folder
 
 NUMBER = int(head()) + 1
 REVISION = f"{NUMBER:04d}"
@@ -38,7 +38,7 @@ def upgrade():
 def migrate(database_url: str, folder: Path, statement: str, compatible_from: int) -> None:
     """Apply *statement* as the migration after this release's last one."""
     place = folder / "migrations"
-    shutil.copytree(scripts(), place, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(migrations_folder(), place, ignore=shutil.ignore_patterns("__pycache__"))
     (place / "versions" / f"{REVISION}_next.py").write_text(
         _SCRIPT.format(
             revision=REVISION,

@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from govid.gateway.production import backend_faults
+from govid.gateway.production import backend_problems
 from govid.gateway.settings import load
 
 
@@ -13,4 +13,4 @@ async def test_a_schema_that_drifted_is_a_fault_with_a_name(database_url: str) -
     assert (
         "schema bus differs from the migrations;"
         " missing: constraint topic.topic_partitions_check CHECK ((partitions > 0))"
-    ) in await backend_faults(load({"GOVID_DATABASE_URL": database_url}, env_file=None))
+    ) in await backend_problems(load({"GOVID_DATABASE_URL": database_url}, env_file=None))

@@ -3,7 +3,7 @@
 import pytest
 
 from govid.bus import Database, SystemClock
-from govid.gateway.health import Health
+from govid.gateway.health import HealthProbe
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,6 @@ from govid.gateway.health import Health
 async def test_a3_an_inbox_that_does_not_get_on_degrades_health(
     database: Database, state: str, status: str
 ) -> None:
-    health = Health(database, lambda: {"inbox": state}, SystemClock(), departments={})
-    view = await health.view()
+    health = HealthProbe(database, lambda: {"inbox": state}, SystemClock(), departments={})
+    view = await health.check()
     assert (view.status, view.dependencies["inbox"]) == (status, state)

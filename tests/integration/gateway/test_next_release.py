@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 
 from govid.bus import Database, SystemClock
 from govid.gateway.cli.group import commands
-from govid.gateway.health import Health
-from govid.gateway.production import backend_faults
+from govid.gateway.health import HealthProbe
+from govid.gateway.production import backend_problems
 from govid.gateway.schema_version import head
 from govid.gateway.settings import load
 from tests.integration.cli.conftest import in_thread
@@ -39,8 +39,8 @@ def govid(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def state_of(database: Database) -> str:
-    health = Health(database, dict, SystemClock(), departments={})
-    return (await health.view()).dependencies["database"]
+    health = HealthProbe(database, dict, SystemClock(), departments={})
+    return (await health.check()).dependencies["database"]
 
 
 @pytest.mark.parametrize("statement", ADDITIONS.values(), ids=ADDITIONS)
@@ -49,7 +49,7 @@ async def test_c10_what_the_next_release_adds_leaves_this_one_ready(
 ) -> None:
     await migrate_in_thread(database_url, tmp_path, statement, int(head()))
     assert await state_of(database) == "ok"
-    faults = await backend_faults(load({"GOVID_DATABASE_URL": database_url}, env_file=None))
+    faults = await backend_problems(load({"GOVID_DATABASE_URL": database_url}, env_file=None))
     assert [fault for fault in faults if "schema" in fault or "migration" in fault] == []
 
 
@@ -58,7 +58,7 @@ async def test_c10_a_schema_that_needs_a_later_release_is_named(
 ) -> None:
     await migrate_in_thread(database_url, tmp_path, COLUMN, NUMBER)
     assert await state_of(database) == "newer than this release"
-    assert TOO_NEW in await backend_faults(
+    assert TOO_NEW in await backend_problems(
         load({"GOVID_DATABASE_URL": database_url}, env_file=None)
     )
 

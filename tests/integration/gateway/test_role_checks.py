@@ -6,10 +6,10 @@ import asyncpg
 import pytest
 
 from govid.bus import BusSettings, Database
-from govid.bus.retention import Retention
+from govid.bus.retention import RetentionWorker
 from govid.gateway.role_checks import role_warnings
 from govid.gateway.settings import load
-from tests.integration.bus.days import At
+from tests.integration.bus.days import FixedClock
 
 
 async def test_c8_a_superuser_is_a_warning(database_url: str) -> None:
@@ -32,7 +32,7 @@ async def test_c8_events_are_not_truncated(database: Database, statement: str) -
 async def test_c8_a_day_of_events_is_not_truncated(
     database: Database, bus_settings: BusSettings
 ) -> None:
-    await Retention(bus_settings, At(datetime.now(UTC))).work()
+    await RetentionWorker(bus_settings, FixedClock(datetime.now(UTC))).run_once()
     day = await database.reads.fetchval(
         "SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid"
         " WHERE inhparent = 'bus.event'::regclass"

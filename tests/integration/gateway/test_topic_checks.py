@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 
 from govid.bus.consumers import RELAY
-from govid.bus.ids import first_uuid7_of, moment_of, uuid7
-from govid.gateway.database_checks import RECENT_SECONDS, topic_warnings
+from govid.bus.ids import first_uuid7_at, uuid7, uuid7_timestamp
+from govid.gateway.database_checks import RECENT_SECONDS, foreign_topic_warnings
 
 RECEIPT = """
     INSERT INTO bus.receipt (subscriber, event_id, outcome, topic, partition, "offset")
@@ -37,18 +37,18 @@ async def test_a13_topics_of_other_settings_are_named(
 ) -> None:
     for topic in topics:
         await connection.execute(RECEIPT, RELAY, uuid7(), topic)
-    warnings = await topic_warnings(connection, OURS)
+    warnings = await foreign_topic_warnings(connection, OURS)
     assert [warning.split()[7] for warning in warnings] == named
 
 
 async def test_a13_what_went_elsewhere_before_the_settings_changed_is_no_matter(
     connection: Any,
 ) -> None:
-    before = moment_of(uuid7()) - timedelta(seconds=RECENT_SECONDS + 1)
-    await connection.execute(RECEIPT, RELAY, first_uuid7_of(before), "other.x")
-    assert await topic_warnings(connection, OURS) == []
+    before = uuid7_timestamp(uuid7()) - timedelta(seconds=RECENT_SECONDS + 1)
+    await connection.execute(RECEIPT, RELAY, first_uuid7_at(before), "other.x")
+    assert await foreign_topic_warnings(connection, OURS) == []
 
 
 async def test_a13_a_database_without_tables_has_none(connection: Any) -> None:
     await connection.execute("DROP TABLE bus.receipt CASCADE")
-    assert await topic_warnings(connection, OURS) == []
+    assert await foreign_topic_warnings(connection, OURS) == []

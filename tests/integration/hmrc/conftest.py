@@ -6,7 +6,7 @@ from govid import hmrc
 from govid.bus import Database, Module, UnitOfWork
 from govid.hmrc import HmrcSettings
 from tests.integration.department_fixtures import account_id, client, clock, uow
-from tests.integration.departments import StandingClock
+from tests.integration.departments import FixedClock
 
 __all__ = ["account_id", "client", "clock", "uow"]
 
@@ -19,5 +19,5 @@ SETTINGS = HmrcSettings(
 
 
 @pytest.fixture
-def module(database: Database, uow: UnitOfWork, clock: StandingClock) -> Module:
+def module(database: Database, uow: UnitOfWork, clock: FixedClock) -> Module:
     return hmrc.build(SETTINGS, database, uow, clock)

@@ -68,7 +68,7 @@ async def grow_old(database: Database) -> None:
 
 async def withdrawn_at_hmrc(database: Database, simulator: HmrcSimulator) -> None:
     """Let HMRC know of no consent any more, as when somebody takes it back there."""
-    simulator.tokens.end_all()
+    simulator.tokens.revoke_all()
     simulator.consents.end_all()
     await grow_old(database)
 

@@ -11,23 +11,23 @@ import pytest
 from msgspec import structs
 
 from govid import hmrc
-from govid.bus import Cause, Database, Module, UnitOfWork
+from govid.bus import Database, Module, OperationContext, UnitOfWork
 from govid.bus.contracts import AccountBlocked, AccountClosed, AccountRestored
-from govid.hmrc import Records
-from govid.hmrc.registry.consent import RemoteConsentDesk
-from govid.hmrc.registry.taxes import Granted
-from govid.hmrc.repository import Accounts, ConsentRequests
+from govid.hmrc import DataExportSource
+from govid.hmrc.registry.consent import RemoteConsentClient
+from govid.hmrc.registry.taxes import GrantedTokens
+from govid.hmrc.repository import BlockedAccounts, ConsentRequestRepository
 from govid.hmrc.seal import Seal, Unsealable
 from tests.integration.departments import (
     NOW,
-    StandingClock,
-    delivery_of,
+    FixedClock,
+    build_delivery,
+    find_handler,
     handle,
-    handler_of,
     published,
     serving,
-    somebody_waits,
-    until,
+    wait_for_blocked_session,
+    wait_until,
 )
 from tests.integration.hmrc.taxpayer import CONSENT, IDA_UTR, OTHER, SETTINGS, YEAR, Taxpayer
 
@@ -36,7 +36,7 @@ NAME = "hmrc.consents"
 
 
 @pytest.fixture
-def module(database: Database, uow: UnitOfWork, clock: StandingClock) -> Module:
+def module(database: Database, uow: UnitOfWork, clock: FixedClock) -> Module:
     return hmrc.build(SETTINGS, database, uow, clock)
 
 
@@ -256,8 +256,8 @@ async def test_an_account_that_ends_keeps_nothing_and_gets_nothing(
 ) -> None:
     await taxpayer.consent()
     brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
-    end = delivery_of(ended(account_id=account_id, timestamp=NOW))
-    await handle(handler_of(module, NAME), end, uow)
+    end = build_delivery(ended(account_id=account_id, timestamp=NOW))
+    await handle(find_handler(module, NAME), end, uow)
     assert (await taxpayer.status())["status"] == "none"
     assert (await taxpayer.hand_over(brought)).status_code == 409
     assert (await taxpayer.begin()).status_code == 403
@@ -267,10 +267,10 @@ async def test_an_account_that_ends_keeps_nothing_and_gets_nothing(
 async def test_who_is_restored_may_consent_again(
     taxpayer: Taxpayer, module: Module, uow: UnitOfWork, account_id: UUID
 ) -> None:
-    handler = handler_of(module, NAME)
-    blocked = delivery_of(AccountBlocked(account_id=account_id, timestamp=NOW))
+    handler = find_handler(module, NAME)
+    blocked = build_delivery(AccountBlocked(account_id=account_id, timestamp=NOW))
     await handle(handler, blocked, uow)
-    restored = delivery_of(AccountRestored(account_id=account_id, timestamp=NOW))
+    restored = build_delivery(AccountRestored(account_id=account_id, timestamp=NOW))
     await handle(handler, restored, uow)
     assert (await taxpayer.consent()).json()["status"] == "granted"
 
@@ -279,10 +279,10 @@ async def test_a_block_and_a_consent_of_the_same_moment_do_not_miss_each_other(
     taxpayer: Taxpayer, module: Module, uow: UnitOfWork, database: Database, account_id: UUID
 ) -> None:
     brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
-    async with uow.begin(Cause(correlation_id="c-1")) as tx:
-        await Accounts().block(tx, account_id)
+    async with uow.begin(OperationContext(correlation_id="c-1")) as tx:
+        await BlockedAccounts().block(tx, account_id)
         handing_over = asyncio.create_task(taxpayer.hand_over(brought))
-        await until(somebody_waits(database))
+        await wait_until(wait_for_blocked_session(database))
     assert (await handing_over).status_code == 403
     assert (await taxpayer.status())["status"] == "none"
 
@@ -305,7 +305,7 @@ async def test_r18_who_is_not_known_well_enough_consents_to_nothing_and_reads_no
 
 
 async def test_r18_the_level_can_be_raised(
-    database: Database, uow: UnitOfWork, clock: StandingClock, account_id: UUID
+    database: Database, uow: UnitOfWork, clock: FixedClock, account_id: UUID
 ) -> None:
     settings = structs.replace(SETTINGS, tax_min_level="P2")
     async with serving(hmrc.build(settings, database, uow, clock), account_id) as client:
@@ -316,7 +316,7 @@ async def test_r18_the_level_can_be_raised(
 
 @pytest.fixture
 async def off(
-    database: Database, uow: UnitOfWork, clock: StandingClock, account_id: UUID
+    database: Database, uow: UnitOfWork, clock: FixedClock, account_id: UUID
 ) -> AsyncIterator[Taxpayer]:
     settings = structs.replace(SETTINGS, tax_records="off")
     async with serving(hmrc.build(settings, database, uow, clock), account_id) as client:
@@ -335,7 +335,7 @@ async def test_where_hmrc_is_not_connected_that_is_said(taxpayer: Taxpayer, off:
 
 
 def test_without_a_key_to_keep_them_under_no_consents_are_taken(
-    database: Database, uow: UnitOfWork, clock: StandingClock
+    database: Database, uow: UnitOfWork, clock: FixedClock
 ) -> None:
     with pytest.raises(ValueError, match="GOVID_KEY_ENCRYPTION_KEY"):
         hmrc.build(structs.replace(SETTINGS, sealing_key=b""), database, uow, clock)
@@ -344,10 +344,10 @@ def test_without_a_key_to_keep_them_under_no_consents_are_taken(
 async def test_an_export_has_the_reference_and_nothing_that_opens(
     taxpayer: Taxpayer, database: Database, account_id: UUID
 ) -> None:
-    records = Records(database, KEY)
-    before = [page async for page in records.consents(account_id)]
+    records = DataExportSource(database, KEY)
+    before = [page async for page in records.export_consents(account_id)]
     await taxpayer.consent()
-    [(held,)] = [page async for page in records.consents(account_id)]
+    [(held,)] = [page async for page in records.export_consents(account_id)]
     assert before == []
     assert set(held) == {"granted_at", "ends_at", "lapsed_at", "utr"}
     assert (held["utr"], held["lapsed_at"]) == (IDA_UTR, None)
@@ -357,7 +357,9 @@ async def test_an_export_under_another_key_has_all_but_the_reference(
     taxpayer: Taxpayer, database: Database, account_id: UUID
 ) -> None:
     await taxpayer.consent()
-    [(held,)] = [page async for page in Records(database, b"another").consents(account_id)]
+    [(held,)] = [
+        page async for page in DataExportSource(database, b"another").export_consents(account_id)
+    ]
     assert (held["utr"], held["lapsed_at"]) == (None, None)
 
 
@@ -365,7 +367,7 @@ async def test_what_was_begun_under_another_key_has_to_be_begun_again(
     taxpayer: Taxpayer,
     database: Database,
     uow: UnitOfWork,
-    clock: StandingClock,
+    clock: FixedClock,
     account_id: UUID,
 ) -> None:
     brought = await taxpayer.decide((await taxpayer.begin()).json()["authorisationUrl"])
@@ -378,14 +380,14 @@ async def test_what_was_begun_under_another_key_has_to_be_begun_again(
 def slow(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
     """Let HMRC take a code only when it is told to; return that it was asked, and that it may."""
     asked, may_answer = asyncio.Event(), asyncio.Event()
-    redeem = RemoteConsentDesk.redeem
+    redeem = RemoteConsentClient.redeem
 
-    async def slowly(*given: Any) -> Granted:
+    async def slowly(*given: Any) -> GrantedTokens:
         asked.set()
         await may_answer.wait()
         return await redeem(*given)
 
-    monkeypatch.setattr(RemoteConsentDesk, "redeem", slowly)
+    monkeypatch.setattr(RemoteConsentClient, "redeem", slowly)
     return asked, may_answer
 
 
@@ -427,7 +429,7 @@ async def test_what_was_begun_and_never_brought_back_is_deleted(
         account_id,
     )
     singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    await ConsentRequests(singles, Seal(KEY)).tidy()
+    await ConsentRequestRepository(singles, Seal(KEY)).delete_expired()
     (other,) = await database.reads.fetch("SELECT account_id FROM hmrc.consent_request")
     assert str(other["account_id"]) == other_taxpayer.headers["X-Account"]
 
@@ -445,7 +447,7 @@ async def test_housekeeping_goes_on_until_it_is_asked_to_stop(
     await database.reads.execute(
         "UPDATE hmrc.consent_request SET expires_at = now() - interval '2 minutes'"
     )
-    await until(nothing_is_left)
+    await wait_until(nothing_is_left)
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()

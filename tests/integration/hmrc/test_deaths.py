@@ -5,7 +5,7 @@ from msgspec import structs
 
 from govid import hmrc
 from govid.bus import Database, Module, UnitOfWork
-from tests.integration.departments import StandingClock, published
+from tests.integration.departments import FixedClock, published
 from tests.integration.hmrc.conftest import SETTINGS
 
 
@@ -37,7 +37,7 @@ async def test_the_identifier_is_in_no_key(module: Module, database: Database) -
 
 
 async def test_no_one_dies_unless_it_is_asked_for(
-    database: Database, uow: UnitOfWork, clock: StandingClock
+    database: Database, uow: UnitOfWork, clock: FixedClock
 ) -> None:
     settings = structs.replace(SETTINGS, simulate_death=False)
     simulating = hmrc.build(SETTINGS, database, uow, clock)
@@ -45,7 +45,7 @@ async def test_no_one_dies_unless_it_is_asked_for(
 
 
 async def test_a_malformed_number_stops_the_start(
-    database: Database, uow: UnitOfWork, clock: StandingClock
+    database: Database, uow: UnitOfWork, clock: FixedClock
 ) -> None:
     settings = structs.replace(SETTINGS, simulate_death_nino="QQ123456C")
     with pytest.raises(ValueError, match="National Insurance number"):

@@ -6,7 +6,7 @@ import httpx
 
 from govid.bus import Database, Module, UnitOfWork
 from govid.bus.contracts import AccountClosed
-from tests.integration.departments import NOW, delivery_of, handle, handler_of
+from tests.integration.departments import NOW, build_delivery, find_handler, handle
 
 PATH = "/api/hmrc/tax-records"
 RECORD = {"name": "Ada", "taxNumber": "1000057161", "taxYear": "2022-2023", "taxAmount": 1}
@@ -18,8 +18,8 @@ async def test_a_closed_accounts_records_are_erased_and_no_others(
     other = {"X-Account": str(uuid4())}
     assert (await client.post(PATH, json=RECORD)).status_code == 201
     assert (await client.post(PATH, json=RECORD, headers=other)).status_code == 201
-    closed = delivery_of(AccountClosed(account_id=account_id, timestamp=NOW))
-    await handle(handler_of(module, "hmrc.erasure"), closed, uow)
+    closed = build_delivery(AccountClosed(account_id=account_id, timestamp=NOW))
+    await handle(find_handler(module, "hmrc.erasure"), closed, uow)
     assert (await client.get(PATH)).json() == []
     assert len((await client.get(PATH, headers=other)).json()) == 1
 
@@ -27,6 +27,6 @@ async def test_a_closed_accounts_records_are_erased_and_no_others(
 async def test_an_account_that_never_filed_is_no_problem(
     module: Module, uow: UnitOfWork, account_id: UUID, database: Database
 ) -> None:
-    closed = delivery_of(AccountClosed(account_id=account_id, timestamp=NOW))
-    await handle(handler_of(module, "hmrc.erasure"), closed, uow)
+    closed = build_delivery(AccountClosed(account_id=account_id, timestamp=NOW))
+    await handle(find_handler(module, "hmrc.erasure"), closed, uow)
     assert await database.reads.fetchval("SELECT count(*) FROM hmrc.tax_record") == 0

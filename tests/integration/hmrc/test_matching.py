@@ -13,9 +13,15 @@ from govid.bus.contracts.facts import ClaimedFacts
 from govid.hmrc import HmrcSettings
 from govid.hmrc.simulator import SCOPE, HmrcSimulator
 from tests.departments.loopback import served
-from tests.integration.departments import StandingClock, published
+from tests.integration.departments import FixedClock, published
 from tests.integration.hmrc.conftest import SETTINGS
-from tests.integration.matching import Said, answers, claim_of, ended, verifying
+from tests.integration.matching import (
+    StatedFacts,
+    build_claim,
+    verification_handler,
+    verify_and_fetch,
+    verify_concurrently,
+)
 
 FREE = structs.replace(SETTINGS, are_limits_lifted=True)
 JIM = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))
@@ -24,8 +30,8 @@ UNWRITABLE = ClaimedFacts(given_name="李", family_name="李", date_of_birth=dat
 
 
 @pytest.fixture
-def stated_facts() -> Said:
-    return Said(JIM)
+def stated_facts() -> StatedFacts:
+    return StatedFacts(JIM)
 
 
 @pytest.fixture
@@ -38,8 +44,8 @@ async def module(
     settings: HmrcSettings,
     database: Database,
     uow: UnitOfWork,
-    clock: StandingClock,
-    stated_facts: Said,
+    clock: FixedClock,
+    stated_facts: StatedFacts,
 ) -> AsyncIterator[Module]:
     module = hmrc.build(settings, database, uow, clock, facts=stated_facts)
     yield module
@@ -66,21 +72,21 @@ async def module(
 async def test_facts_decide_by_every_contract(
     module: Module, uow: UnitOfWork, database: Database, nino: str, answer: tuple[bool, str | None]
 ) -> None:
-    assert await answers(module, uow, database, nino) == [answer]
+    assert await verify_and_fetch(module, uow, database, nino) == [answer]
 
 
 async def test_that_a_person_has_died_is_revealed_to_no_one(
-    module: Module, uow: UnitOfWork, database: Database, stated_facts: Said
+    module: Module, uow: UnitOfWork, database: Database, stated_facts: StatedFacts
 ) -> None:
     stated_facts.facts = DORIS
-    assert await answers(module, uow, database, "ZX000056A") == [(False, "not_matched")]
+    assert await verify_and_fetch(module, uow, database, "ZX000056A") == [(False, "not_matched")]
 
 
 async def test_where_hmrc_cannot_be_asked_nothing_is_decided(
-    module: Module, uow: UnitOfWork, database: Database, stated_facts: Said
+    module: Module, uow: UnitOfWork, database: Database, stated_facts: StatedFacts
 ) -> None:
     stated_facts.facts = UNWRITABLE
-    assert await answers(module, uow, database, "AA000003D") == []
+    assert await verify_and_fetch(module, uow, database, "AA000003D") == []
 
 
 @pytest.mark.parametrize(
@@ -89,7 +95,7 @@ async def test_where_hmrc_cannot_be_asked_nothing_is_decided(
 async def test_an_hmrc_that_is_away_is_an_outage_and_shows_in_health(
     module: Module, database: Database
 ) -> None:
-    assert await ended(module, "AA000003D", times=6) == [Outage] * 6
+    assert await verify_concurrently(module, "AA000003D", times=6) == [Outage] * 6
     assert module.states["hmrc"]() == "down"
     assert await published(database) == []
 
@@ -118,10 +124,10 @@ async def remote(simulator: HmrcSimulator) -> AsyncIterator[HmrcSettings]:
 
 
 async def test_no_one_is_verified_by_form_where_hmrc_is_asked(
-    remote: HmrcSettings, database: Database, uow: UnitOfWork, clock: StandingClock
+    remote: HmrcSettings, database: Database, uow: UnitOfWork, clock: FixedClock
 ) -> None:
     module = hmrc.build(remote, database, uow, clock)
-    finding = await verifying(module).prepare(claim_of(module, "AB123456C"))
+    finding = await verification_handler(module).prepare(build_claim(module, "AB123456C"))
     assert finding.outcome == "insufficient"
     assert module.states["hmrc"]() == "ok"
     await module.stops[0]()
@@ -132,25 +138,25 @@ async def test_an_hmrc_that_confesses_to_be_simulated_is_valid_for_rehearsals_on
     remote: HmrcSettings,
     database: Database,
     uow: UnitOfWork,
-    stated_facts: Said,
+    stated_facts: StatedFacts,
     may_be_simulated: bool,
     refused: bool,
 ) -> None:
     settings = structs.replace(remote, may_be_simulated=may_be_simulated)
     module = hmrc.build(settings, database, uow, SystemClock(), facts=stated_facts)
-    assert (await ended(module, "AA000003D") == [Outage]) is refused
+    assert (await verify_concurrently(module, "AA000003D") == [Outage]) is refused
     await module.stops[0]()
 
 
 def test_where_simulators_are_refused_the_module_does_not_start_with_one(
-    database: Database, uow: UnitOfWork, clock: StandingClock
+    database: Database, uow: UnitOfWork, clock: FixedClock
 ) -> None:
     with pytest.raises(RuntimeError, match="may not replace"):
         hmrc.build(structs.replace(FREE, may_be_simulated=False), database, uow, clock)
 
 
 def test_a_fault_that_is_none_stops_the_start(
-    database: Database, uow: UnitOfWork, clock: StandingClock
+    database: Database, uow: UnitOfWork, clock: FixedClock
 ) -> None:
     with pytest.raises(ValueError, match="404"):
         hmrc.build(structs.replace(FREE, simulator_fault="404"), database, uow, clock)
@@ -161,7 +167,7 @@ async def test_when_hmrc_is_back_who_waited_for_it_is_notified(
     simulator: HmrcSimulator,
     database: Database,
     uow: UnitOfWork,
-    stated_facts: Said,
+    stated_facts: StatedFacts,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reported: list[object] = []
@@ -171,16 +177,16 @@ async def test_when_hmrc_is_back_who_waited_for_it_is_notified(
         uow,
         SystemClock(),
         facts=stated_facts,
-        recovered=lambda *news: reported.append(news[0]),
+        on_recovered=lambda *news: reported.append(news[0]),
     )
-    await ended(module, "AA000003D")
+    await verify_concurrently(module, "AA000003D")
     simulator.faults.set("503")
-    await ended(module, "AA000003D", times=5)
+    await verify_concurrently(module, "AA000003D", times=5)
     while_away = (module.states["hmrc"](), list(reported))
     simulator.faults.set("")
     later = time.time() + 60
     monkeypatch.setattr(time, "time", lambda: later)
-    await ended(module, "AA000003D")
+    await verify_concurrently(module, "AA000003D")
     assert while_away == ("down", [])
     assert (module.states["hmrc"](), reported) == ("ok", [("hmrc.verification",)])
     await module.stops[0]()

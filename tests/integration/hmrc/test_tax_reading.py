@@ -12,15 +12,15 @@ import pytest
 from msgspec import structs
 
 from govid import hmrc
-from govid.bus import Cause, Database, Module, Outage, UnitOfWork
+from govid.bus import Database, Module, OperationContext, Outage, UnitOfWork
 from govid.bus.contracts.facts import ClaimedFacts
-from govid.hmrc.openers import Openers
-from govid.hmrc.registry.taxes import ConsentDesk, Granted
-from govid.hmrc.repository import Consents
+from govid.hmrc.openers import ConsentTokenProvider
+from govid.hmrc.registry.taxes import ConsentClient, GrantedTokens
+from govid.hmrc.repository import ConsentRepository
 from govid.hmrc.seal import Seal
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.loopback import served
-from tests.integration.departments import StandingClock, published, serving, until
+from tests.integration.departments import FixedClock, published, serving, wait_until
 from tests.integration.hmrc.taxpayer import (
     ACCOUNT,
     OTHER,
@@ -31,16 +31,16 @@ from tests.integration.hmrc.taxpayer import (
     grow_old,
     withdrawn_at_hmrc,
 )
-from tests.integration.matching import Said, answers
+from tests.integration.matching import StatedFacts, verify_and_fetch
 
-CAUSE = Cause(correlation_id="test")
+CAUSE = OperationContext(correlation_id="test")
 JIM = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))
 
 
-def kept(database: Database) -> Consents:
+def kept(database: Database) -> ConsentRepository:
     """Return the consents, as another replica sees them."""
     singles = database.requests.execution_options(isolation_level="AUTOCOMMIT")
-    return Consents(singles, Seal(SETTINGS.sealing_key))
+    return ConsentRepository(singles, Seal(SETTINGS.sealing_key))
 
 
 async def claim_all(database: Database) -> None:
@@ -58,10 +58,12 @@ def simulators() -> list[HmrcSimulator]:
 
 @pytest.fixture
 def module(
-    database: Database, uow: UnitOfWork, clock: StandingClock, simulators: list[HmrcSimulator]
+    database: Database, uow: UnitOfWork, clock: FixedClock, simulators: list[HmrcSimulator]
 ) -> Module:
-    facts = Said(JIM)
-    return hmrc.build(SETTINGS, database, uow, clock, facts=facts, rehearse=simulators.append)
+    facts = StatedFacts(JIM)
+    return hmrc.build(
+        SETTINGS, database, uow, clock, facts=facts, configure_simulator=simulators.append
+    )
 
 
 @pytest.fixture
@@ -172,7 +174,7 @@ async def test_an_access_token_is_renewed_in_time(
 async def test_an_access_token_that_hmrc_refuses_is_renewed_once(
     taxpayer: Taxpayer, simulator: HmrcSimulator
 ) -> None:
-    simulator.tokens.end_all()
+    simulator.tokens.revoke_all()
     issued = simulator.tokens.issued
     assert (await taxpayer.read()).status_code == 200
     assert simulator.tokens.issued - issued == 1
@@ -207,7 +209,7 @@ async def replicas(
     simulator: HmrcSimulator,
     database: Database,
     uow: UnitOfWork,
-    clock: StandingClock,
+    clock: FixedClock,
     account_id: UUID,
 ) -> AsyncIterator[list[Taxpayer]]:
     """Yield one taxpayer at two replicas, which have an HMRC and a database in common."""
@@ -249,7 +251,7 @@ async def test_a_claim_that_no_one_settles_ends_by_itself(
     assert (await taxpayer.read()).status_code == 200
 
 
-class SlowDesk:
+class SlowConsentClient:
     """An HMRC that takes its time, and may then be away."""
 
     def __init__(self, *, is_away: bool = False) -> None:
@@ -257,28 +259,28 @@ class SlowDesk:
         self.may_answer = asyncio.Event()
         self.is_away = is_away
 
-    async def renew(self, _refresh_token: str, _correlation_id: str | None) -> Granted:
+    async def renew(self, _refresh_token: str, _correlation_id: str | None) -> GrantedTokens:
         self.asked.set()
         await self.may_answer.wait()
         if self.is_away:
             raise Outage("hmrc-taxes")
-        return Granted(access_token="new", refresh_token="newer", life_seconds=14_400)
+        return GrantedTokens(access_token="new", refresh_token="newer", life_seconds=14_400)
 
 
 async def test_what_a_given_up_request_had_renewed_is_kept(
     taxpayer: Taxpayer, database: Database, uow: UnitOfWork, account_id: UUID
 ) -> None:
     await grow_old(database)
-    consent_client = SlowDesk()
-    openers = Openers(uow, cast("ConsentDesk", consent_client), kept(database))
-    reader = asyncio.create_task(openers.of(account_id, CAUSE))
+    consent_client = SlowConsentClient()
+    openers = ConsentTokenProvider(uow, cast("ConsentClient", consent_client), kept(database))
+    reader = asyncio.create_task(openers.get(account_id, CAUSE))
     await consent_client.asked.wait()
     reader.cancel()
     await asyncio.wait([reader])
     consent_client.may_answer.set()
-    opener = await openers.of(account_id, CAUSE)
+    opener = await openers.get(account_id, CAUSE)
     assert reader.cancelled()
-    assert (opener.holding.access_token, opener.generation) == ("new", 2)
+    assert (opener.tokens.access_token, opener.generation) == ("new", 2)
 
 
 async def test_what_fails_for_a_given_up_request_is_given_back_and_complains_to_no_one(
@@ -287,15 +289,17 @@ async def test_what_fails_for_a_given_up_request_is_given_back_and_complains_to_
     await grow_old(database)
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
-    consent_client = SlowDesk(is_away=True)
+    consent_client = SlowConsentClient(is_away=True)
     reader = asyncio.create_task(
-        Openers(uow, cast("ConsentDesk", consent_client), kept(database)).of(account_id, CAUSE)
+        ConsentTokenProvider(uow, cast("ConsentClient", consent_client), kept(database)).get(
+            account_id, CAUSE
+        )
     )
     await consent_client.asked.wait()
     reader.cancel()
     await asyncio.wait([reader])
     consent_client.may_answer.set()
-    await until(lambda: kept(database).claim(account_id, 1))
+    await wait_until(lambda: kept(database).claim_renewal(account_id, 1))
     gc.collect()
     assert complaints == []
 
@@ -367,15 +371,17 @@ async def test_a_renewal_that_fails_on_the_way_can_be_tried_again_at_once(
     assert (away.status_code, back.status_code) == (503, 200)
 
 
-class Renewing:
+class PendingRenewal:
     """Somebody whose renewal HMRC has not answered yet."""
 
     def __init__(self, database: Database, uow: UnitOfWork) -> None:
-        self.consent_client = SlowDesk()
-        self.openers = Openers(uow, cast("ConsentDesk", self.consent_client), kept(database))
+        self.consent_client = SlowConsentClient()
+        self.openers = ConsentTokenProvider(
+            uow, cast("ConsentClient", self.consent_client), kept(database)
+        )
 
     async def begin(self, account_id: UUID) -> None:
-        self.reader = asyncio.create_task(self.openers.of(account_id, CAUSE))
+        self.reader = asyncio.create_task(self.openers.get(account_id, CAUSE))
         await self.consent_client.asked.wait()
 
     async def give_up(self) -> None:
@@ -392,16 +398,16 @@ class Renewing:
 @pytest.fixture
 async def renewing(
     taxpayer: Taxpayer, database: Database, uow: UnitOfWork, account_id: UUID
-) -> Renewing:
+) -> PendingRenewal:
     """Return somebody who is renewing the consent that was given."""
     await grow_old(database)
-    renewing = Renewing(database, uow)
+    renewing = PendingRenewal(database, uow)
     await renewing.begin(account_id)
     return renewing
 
 
 async def test_what_comes_too_late_does_not_bring_a_withdrawn_consent_back(
-    taxpayer: Taxpayer, renewing: Renewing, database: Database, account_id: UUID
+    taxpayer: Taxpayer, renewing: PendingRenewal, database: Database, account_id: UUID
 ) -> None:
     await taxpayer.withdraw()
     await renewing.end()
@@ -409,7 +415,7 @@ async def test_what_comes_too_late_does_not_bring_a_withdrawn_consent_back(
 
 
 async def test_what_comes_too_late_does_not_replace_a_new_consent(
-    taxpayer: Taxpayer, renewing: Renewing
+    taxpayer: Taxpayer, renewing: PendingRenewal
 ) -> None:
     await taxpayer.consent()
     await renewing.end()
@@ -417,7 +423,7 @@ async def test_what_comes_too_late_does_not_replace_a_new_consent(
 
 
 async def test_what_comes_too_late_does_not_replace_what_was_given_after_a_withdrawal(
-    taxpayer: Taxpayer, renewing: Renewing, database: Database, account_id: UUID
+    taxpayer: Taxpayer, renewing: PendingRenewal, database: Database, account_id: UUID
 ) -> None:
     await taxpayer.withdraw()
     await taxpayer.consent(utr=OTHER_UTR, user=OTHER)
@@ -430,19 +436,19 @@ async def test_what_comes_too_late_does_not_replace_what_was_given_after_a_withd
 async def test_who_is_refused_too_late_ends_no_consent_that_was_given_after_a_withdrawal(
     taxpayer: Taxpayer, database: Database, uow: UnitOfWork, account_id: UUID
 ) -> None:
-    openers = Openers(uow, cast("ConsentDesk", SlowDesk()), kept(database))
-    old = await openers.of(account_id, CAUSE)
+    openers = ConsentTokenProvider(uow, cast("ConsentClient", SlowConsentClient()), kept(database))
+    old = await openers.get(account_id, CAUSE)
     await taxpayer.withdraw()
     await taxpayer.consent()
-    await openers.lapse(account_id, old.generation, CAUSE)
+    await openers.expire(account_id, old.generation, CAUSE)
     assert (await taxpayer.read()).status_code == 200
 
 
 async def test_what_comes_late_revives_what_a_person_took_for_lapsed_meanwhile(
-    taxpayer: Taxpayer, renewing: Renewing, database: Database, account_id: UUID
+    taxpayer: Taxpayer, renewing: PendingRenewal, database: Database, account_id: UUID
 ) -> None:
     # The first to renew was frozen after HMRC had answered; whoever came next was refused.
-    await renewing.openers.lapse(account_id, 1, CAUSE)
+    await renewing.openers.expire(account_id, 1, CAUSE)
     await renewing.end()
     assert (await taxpayer.status())["status"] == "granted"
     assert [kind for kind, _ in await published(database)] == [
@@ -453,7 +459,7 @@ async def test_what_comes_late_revives_what_a_person_took_for_lapsed_meanwhile(
 
 
 async def test_who_stops_waits_for_what_a_given_up_request_has_renewed(
-    renewing: Renewing, database: Database, account_id: UUID
+    renewing: PendingRenewal, database: Database, account_id: UUID
 ) -> None:
     await renewing.give_up()
     closing = asyncio.create_task(renewing.openers.close())
@@ -461,12 +467,12 @@ async def test_who_stops_waits_for_what_a_given_up_request_has_renewed(
     await closing
     found = await kept(database).find(account_id)
     assert found is not None
-    assert found.holding is not None
-    assert (found.holding.access_token, found.generation) == ("new", 2)
+    assert found.tokens is not None
+    assert (found.tokens.access_token, found.generation) == ("new", 2)
 
 
 async def test_who_stops_waits_for_a_silent_hmrc_not_for_ever(
-    renewing: Renewing, monkeypatch: pytest.MonkeyPatch
+    renewing: PendingRenewal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("govid.hmrc.openers.CLOSE_SECONDS", 0)
     await renewing.give_up()
@@ -478,7 +484,7 @@ async def test_under_another_key_a_consent_has_to_be_given_again_and_is_left(
     taxpayer: Taxpayer,
     database: Database,
     uow: UnitOfWork,
-    clock: StandingClock,
+    clock: FixedClock,
     account_id: UUID,
 ) -> None:
     before = await database.reads.fetchval("SELECT sealed FROM hmrc.consent")
@@ -496,9 +502,15 @@ async def test_a_claim_is_one_replicas_alone(
     taxpayer: Taxpayer, database: Database, account_id: UUID
 ) -> None:
     consents = kept(database)
-    first, second = await consents.claim(account_id, 1), await consents.claim(account_id, 1)
-    await consents.release(account_id, 1)
-    third, stale = await consents.claim(account_id, 1), await consents.claim(account_id, 2)
+    first, second = (
+        await consents.claim_renewal(account_id, 1),
+        await consents.claim_renewal(account_id, 1),
+    )
+    await consents.release_renewal(account_id, 1)
+    third, stale = (
+        await consents.claim_renewal(account_id, 1),
+        await consents.claim_renewal(account_id, 2),
+    )
     assert (first, second, third, stale) == (True, False, True, False)
 
 
@@ -512,6 +524,6 @@ async def test_while_taxes_are_away_numbers_are_verified(
     simulator.faults.set("personal-data")
     await asyncio.gather(*(taxpayer.read() for _ in range(6)))
     simulator.faults.set("")
-    verified = await answers(module, uow, database, "AA000003D")
+    verified = await verify_and_fetch(module, uow, database, "AA000003D")
     assert (module.states["hmrc-taxes"](), module.states["hmrc"]()) == ("down", "simulator")
     assert verified == [(True, None)]

@@ -9,10 +9,10 @@ from govid.bus import Database, Module, Outage, UnitOfWork
 from govid.bus.contracts import IdentifierType
 from govid.hmrc import HmrcSettings
 from tests.integration.departments import (
-    StandingClock,
+    FixedClock,
     a_verification,
+    find_handler,
     handle,
-    handler_of,
     published,
 )
 from tests.statements import statements
@@ -40,7 +40,7 @@ async def test_the_answer_follows_the_number(
     error: str | None,
 ) -> None:
     delivery = a_verification(IdentifierType.NIN, nino, account_id)
-    await handle(handler_of(module, NAME), delivery, uow)
+    await handle(find_handler(module, NAME), delivery, uow)
     assert await published(database) == [
         (
             "hmrc.verification.completed",
@@ -60,21 +60,21 @@ async def test_an_answer_is_one_statement(
 ) -> None:
     delivery = a_verification(IdentifierType.NIN, "AB123456C", account_id)
     async with statements(database.requests) as sent:
-        await handle(handler_of(module, NAME), delivery, uow)
+        await handle(find_handler(module, NAME), delivery, uow)
     assert sent == ["BEGIN", "COMMIT", "WITH incoming"]
 
 
 async def test_only_requests_about_its_own_numbers_are_wanted(
     module: Module, account_id: UUID
 ) -> None:
-    wants = {consumer.name: consumer.wants for consumer in module.consumers}[NAME]
+    wants = {consumer.name: consumer.predicate for consumer in module.subscribers}[NAME]
     kinds = (IdentifierType.NIN, IdentifierType.NHS)
     wanted = [wants(a_verification(kind, "", account_id).event) for kind in kinds]
     assert wanted == [True, False]
 
 
 async def test_without_hmrc_a_verification_waits(
-    database: Database, uow: UnitOfWork, clock: StandingClock, account_id: UUID
+    database: Database, uow: UnitOfWork, clock: FixedClock, account_id: UUID
 ) -> None:
     settings = HmrcSettings(
         registry="off",
@@ -82,7 +82,7 @@ async def test_without_hmrc_a_verification_waits(
         simulate_death_delay_seconds=0,
         simulate_death_nino="",
     )
-    handler = handler_of(hmrc.build(settings, database, uow, clock), NAME)
+    handler = find_handler(hmrc.build(settings, database, uow, clock), NAME)
     with pytest.raises(Outage) as outage:
         await handler.prepare(a_verification(IdentifierType.NIN, "AB123456C", account_id))
     assert outage.value.dependency == "hmrc"

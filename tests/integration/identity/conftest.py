@@ -9,62 +9,62 @@ import pytest
 
 from govid.bus import (
     Actor,
-    Cause,
     Database,
     Delivery,
+    OperationContext,
     Principal,
-    Pseudonyms,
-    Quotas,
+    PseudonymGenerator,
+    QuotaCounters,
     Subscriptions,
     SystemClock,
     UnitOfWork,
     uuid7,
 )
-from govid.bus.catalogue import Catalogue
+from govid.bus.catalogue import EventRegistry
 from govid.bus.contracts import DeathNotified, Event, IdentifierType
-from govid.bus.envelope import Sealer
+from govid.bus.envelope import EnvelopeFactory
 from govid.bus.outbox import PostgresOutbox
-from govid.identity.accounts.evidence import Evidence
-from govid.identity.accounts.inquiry import Inquiry
-from govid.identity.accounts.lifecycle import Lifecycle
-from govid.identity.accounts.operator import AccountDesk
-from govid.identity.accounts.parked import ParkedNotices
-from govid.identity.accounts.questions import Questions
+from govid.identity.accounts.evidence import EvidenceStore
+from govid.identity.accounts.inquiry import VerificationRetry
+from govid.identity.accounts.lifecycle import DeathNoticeHandler
+from govid.identity.accounts.operator import AccountAdministration
+from govid.identity.accounts.parked import ScheduledNotices
+from govid.identity.accounts.questions import VerificationRequests
 from govid.identity.accounts.registration import Registration
-from govid.identity.accounts.standing import Standing
-from govid.identity.accounts.unclaimed import Precedents
-from govid.identity.accounts.verification import Verification
+from govid.identity.accounts.standing import AccountStatusService
+from govid.identity.accounts.unclaimed import PriorNoticeCheck
+from govid.identity.accounts.verification import VerificationResultHandler
 from govid.identity.credentials.login import SignIn
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.passwords.hashing import Passwords
-from govid.identity.passwords.policy import Policy
-from govid.identity.repository.accounts import Accounts
-from govid.identity.repository.facts import Facts, FactsSeal
-from govid.identity.repository.holders import Holders
-from govid.identity.repository.life_events import LifeEvents
-from govid.identity.repository.refresh_tokens import RefreshTokens
-from govid.identity.repository.sessions import Sessions
-from govid.identity.repository.signing_keys import SigningKeys
-from govid.identity.repository.throttle import Attempts
-from govid.identity.repository.verification_attempts import VerificationAttempts
-from govid.identity.rules import Rules
+from govid.identity.passwords.hashing import PasswordHashing
+from govid.identity.passwords.policy import PasswordPolicy
+from govid.identity.repository.accounts import AccountRepository
+from govid.identity.repository.facts import ClaimedFactsCipher, ClaimedFactsRepository
+from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.life_events import LifeEventRepository
+from govid.identity.repository.refresh_tokens import RefreshTokenRepository
+from govid.identity.repository.sessions import SessionRepository
+from govid.identity.repository.signing_keys import SigningKeyRepository
+from govid.identity.repository.throttle import AttemptRepository
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
+from govid.identity.rules import RegistrationRules
 from govid.identity.schemas import GrantView, Login, Refresh, Register, UserView
-from govid.identity.sessions.authentication import Authentication
-from govid.identity.sessions.ending import Ending
-from govid.identity.sessions.listing import OwnSessions
-from govid.identity.sessions.live import LiveSessions
-from govid.identity.sessions.opening import Opening
-from govid.identity.sessions.refresh import Renewal
-from govid.identity.sessions.seen import LastSeen
+from govid.identity.sessions.authentication import TokenAuthentication
+from govid.identity.sessions.ending import SessionRevoker
+from govid.identity.sessions.listing import SessionListing
+from govid.identity.sessions.live import SessionReader
+from govid.identity.sessions.opening import SessionIssuer
+from govid.identity.sessions.refresh import RefreshTokenRotation
+from govid.identity.sessions.seen import LastSeenWriter
 from govid.identity.settings import IdentitySettings, ThrottleSettings
-from govid.identity.throttle.attempts import Throttle
-from govid.identity.throttle.registrations import Registrations
-from govid.identity.throttle.sieges import Sieges
-from govid.identity.tokens.access import Tokens
+from govid.identity.throttle.attempts import LoginThrottle
+from govid.identity.throttle.registrations import RegistrationQuota
+from govid.identity.throttle.sieges import BruteForceAlarm
+from govid.identity.tokens.access import AccessTokens
 from govid.identity.tokens.keyring import Keyring
 
 PASSWORD = "password123"
-CAUSE = Cause(correlation_id="test", actor=Actor(kind="anonymous"))
+CAUSE = OperationContext(correlation_id="test", actor=Actor(kind="anonymous"))
 SETTINGS = IdentitySettings(
     issuer="https://govid.example",
     argon2_time_cost=2,
@@ -77,25 +77,25 @@ SETTINGS = IdentitySettings(
 )
 
 
-class Parts(msgspec.Struct, frozen=True, kw_only=True):
+class IdentityFixture(msgspec.Struct, frozen=True, kw_only=True):
     """Identity, taken apart."""
 
     database: Database
     uow: UnitOfWork
-    passwords: Passwords
-    tokens: Tokens
+    passwords: PasswordHashing
+    tokens: AccessTokens
     registration: Registration
     sign_in: SignIn
-    verification: Verification
-    inquiry: Inquiry
-    facts: Facts
-    lifecycle: Lifecycle
-    renewal: Renewal
-    ending: Ending
-    own_sessions: OwnSessions
-    seen: LastSeen
-    parked: ParkedNotices
-    desk: AccountDesk
+    verification: VerificationResultHandler
+    verification_requests: VerificationRetry
+    facts: ClaimedFactsRepository
+    death_notices: DeathNoticeHandler
+    renewal: RefreshTokenRotation
+    ending: SessionRevoker
+    own_sessions: SessionListing
+    last_seen: LastSeenWriter
+    scheduled_notices: ScheduledNotices
+    administration: AccountAdministration
     authenticate: Callable[[str], Awaitable[Principal]]
 
     async def register(self, **changes: Any) -> UserView:
@@ -106,10 +106,10 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         return view.access_token
 
     async def begin(self, email: str = "ada@example.com", password: str = PASSWORD) -> GrantView:
-        return await self.sign_in.begin(Login(email=email, password=password), CAUSE)
+        return await self.sign_in.login_refreshable(Login(email=email, password=password), CAUSE)
 
     async def refresh(self, token: str, client_id: str = "govid") -> GrantView:
-        return await self.renewal.renew(Refresh(refresh_token=token, client_id=client_id), CAUSE)
+        return await self.renewal.rotate(Refresh(refresh_token=token, client_id=client_id), CAUSE)
 
     async def account(self, account_id: UUID) -> dict[str, Any]:
         query = "SELECT * FROM identity.account WHERE id = $1"
@@ -140,17 +140,17 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     async def handle(self, handler: Any, event: Event) -> None:
         """Do what the dispatcher does with one delivery."""
-        await self.deliver(handler, delivered(event))
+        await self.deliver(handler, build_delivery(event))
 
     async def deliver(self, handler: Any, delivery: Delivery[Any]) -> None:
         outcome = await handler.prepare(delivery)
-        async with self.uow.begin(delivery.cause("test")) as tx:
+        async with self.uow.begin(delivery.operation_context("test")) as tx:
             await handler.apply(tx, delivery, outcome)
 
-    async def die(self, **changes: Any) -> None:
-        await self.handle(self.lifecycle, a_death(**changes))
+    async def report_death(self, **changes: Any) -> None:
+        await self.handle(self.death_notices, a_death(**changes))
 
-    async def set(self, account_id: UUID, **columns: Any) -> None:
+    async def set_columns(self, account_id: UUID, **columns: Any) -> None:
         pairs = ", ".join(f"{name} = ${n}" for n, name in enumerate(columns, 2))
         query = f"UPDATE identity.account SET {pairs} WHERE id = $1"  # noqa: S608 - the same
         await self.database.reads.execute(query, account_id, *columns.values())
@@ -176,11 +176,11 @@ def a_death(**changes: Any) -> DeathNotified:
     return msgspec.structs.replace(plain, **changes)
 
 
-def delivered(event: Event) -> Delivery[Any]:
+def build_delivery(event: Event) -> Delivery[Any]:
     return Delivery(
         event=event,
         id=uuid7(),
-        type=Catalogue().of(event).name,
+        type=EventRegistry().type_of(event).name,
         key=None,
         seq=None,
         occurred_at=SystemClock().now(),
@@ -188,41 +188,52 @@ def delivered(event: Event) -> Delivery[Any]:
     )
 
 
-def a_uow(database: Database) -> UnitOfWork:
-    outbox = PostgresOutbox(Sealer(Catalogue(), Pseudonyms(b"k" * 32)), Subscriptions())
+def build_uow(database: Database) -> UnitOfWork:
+    outbox = PostgresOutbox(
+        EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32)), Subscriptions()
+    )
     return UnitOfWork(database.requests, outbox, SystemClock(), lambda _subscribers: None)
 
 
-async def assemble(database: Database, settings: IdentitySettings = SETTINGS) -> Parts:
-    uow, accounts, sessions = a_uow(database), Accounts(), Sessions()
+async def build_identity(
+    database: Database, settings: IdentitySettings = SETTINGS
+) -> IdentityFixture:
+    uow, accounts, sessions = build_uow(database), AccountRepository(), SessionRepository()
     # Patient, as this machine may have other things to do.
-    passwords = Passwords(settings, wait_seconds=60)
-    keyring = Keyring(settings, uow, SigningKeys())
+    passwords = PasswordHashing(settings, wait_seconds=60)
+    keyring = Keyring(settings, uow, SigningKeyRepository())
     await keyring.load()
-    tokens = Tokens(
+    tokens = AccessTokens(
         keyring, SystemClock(), issuer=settings.issuer, lifetime=settings.longest_token_seconds
     )
-    living, refresh_tokens = LiveSessions(database), RefreshTokens()
-    opening = Opening(sessions, refresh_tokens, tokens, settings)
-    ending = Ending(uow, sessions)
-    seen = LastSeen(database, settings.session_idle_seconds)
-    pseudonyms = Pseudonyms(b"k" * 32)
-    throttle = Throttle(
+    living, refresh_tokens = SessionReader(database), RefreshTokenRepository()
+    opening = SessionIssuer(sessions, refresh_tokens, tokens, settings)
+    ending = SessionRevoker(uow, sessions)
+    seen = LastSeenWriter(database, settings.session_idle_seconds)
+    pseudonyms = PseudonymGenerator(b"k" * 32)
+    throttle = LoginThrottle(
         uow,
-        Attempts(),
-        Quotas("identity.quota"),
+        AttemptRepository(),
+        QuotaCounters("identity.quota"),
         settings.throttle,
         pseudonyms,
-        Sieges(settings.throttle.failures),
+        BruteForceAlarm(settings.throttle.failures),
     )
-    limits = Registrations(uow, Quotas("identity.quota"), settings.throttle, pseudonyms)
-    policy = Policy(min_length=8, checks=settings.password_checks)
-    rules = Rules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
-    holders, history, digests = Holders(), LifeEvents(), IdentifierDigests(b"k" * 32)
-    facts, attempted = Facts(database, FactsSeal(b"k" * 32)), VerificationAttempts()
-    questions = Questions(attempted, digests)
-    standing = Standing(holders, history, ending, questions)
-    return Parts(
+    limits = RegistrationQuota(uow, QuotaCounters("identity.quota"), settings.throttle, pseudonyms)
+    policy = PasswordPolicy(min_length=8, refuse_guessable=settings.password_checks)
+    rules = RegistrationRules(policy, accept_prototype_nhs=settings.accept_prototype_nhs)
+    holders, history, digests = (
+        AccountStatusRepository(),
+        LifeEventRepository(),
+        IdentifierDigests(b"k" * 32),
+    )
+    facts, attempted = (
+        ClaimedFactsRepository(database, ClaimedFactsCipher(b"k" * 32)),
+        VerificationAttemptRepository(),
+    )
+    questions = VerificationRequests(attempted, digests)
+    standing = AccountStatusService(holders, history, ending, questions)
+    return IdentityFixture(
         database=database,
         uow=uow,
         passwords=passwords,
@@ -232,36 +243,38 @@ async def assemble(database: Database, settings: IdentitySettings = SETTINGS) ->
             accounts,
             passwords,
             rules,
-            Precedents(holders, history, digests),
+            PriorNoticeCheck(holders, history, digests),
             limits,
             facts,
             questions,
         ),
         sign_in=SignIn(uow, accounts, passwords, opening, throttle),
-        verification=Verification(accounts, Evidence(attempted, facts, holders, history)),
-        inquiry=Inquiry(
+        verification=VerificationResultHandler(
+            accounts, EvidenceStore(attempted, facts, holders, history)
+        ),
+        verification_requests=VerificationRetry(
             uow,
             holders,
             accounts,
             facts,
             attempted,
             questions,
-            Quotas("identity.quota"),
+            QuotaCounters("identity.quota"),
             most_per_hour=settings.quotas.verifications_per_hour,
         ),
         facts=facts,
-        lifecycle=Lifecycle(holders, history, standing, digests),
-        parked=ParkedNotices(uow, holders, history, standing, digests),
-        desk=AccountDesk(uow, holders, history, standing, digests),
-        renewal=Renewal(uow, sessions, refresh_tokens, opening, ending, settings),
+        death_notices=DeathNoticeHandler(holders, history, standing, digests),
+        scheduled_notices=ScheduledNotices(uow, holders, history, standing, digests),
+        administration=AccountAdministration(uow, holders, history, standing, digests),
+        renewal=RefreshTokenRotation(uow, sessions, refresh_tokens, opening, ending, settings),
         ending=ending,
-        own_sessions=OwnSessions(uow, sessions),
-        seen=seen,
-        authenticate=Authentication(living, tokens, seen.note).authenticate,
+        own_sessions=SessionListing(uow, sessions),
+        last_seen=seen,
+        authenticate=TokenAuthentication(living, tokens, seen.record_use).authenticate,
     )
 
 
 @pytest.fixture
-async def identity(database: Database) -> Parts:
+async def identity(database: Database) -> IdentityFixture:
     """Return identity on the test's database."""
-    return await assemble(database)
+    return await build_identity(database)

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from govid.bus.dispatcher import Dispatcher
 from govid.gateway.settings import load
-from govid.gateway.wiring import House, build
+from govid.gateway.wiring import Components, assemble_components
 
 SUBSCRIBER = "identity.lifecycle"
 NEVER = 0
@@ -27,7 +27,7 @@ KEY = "k" * 32
 PENDING = "SELECT count(*) FROM bus.delivery WHERE subscriber = $1"
 
 
-class Mortal(Coroutine[Any, Any, Any]):
+class CrashingCoroutine(Coroutine[Any, Any, Any]):
     """A coroutine at whose n-th step the process dies."""
 
     def __init__(self, inner: Coroutine[Any, Any, Any], last_step: int) -> None:
@@ -55,14 +55,14 @@ class Mortal(Coroutine[Any, Any, Any]):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def live(components: House, last_step: int) -> None:
+async def serve_until_handled(components: Components, last_step: int) -> None:
     """Serve until the notice is handled, or until the last step of that."""
     loop = asyncio.get_running_loop()
 
     def employ(_: Any, work: Any, **more: Any) -> asyncio.Task[Any]:
         if getattr(work, "__qualname__", "") == Dispatcher._supervise.__qualname__:
             serves = work.cr_frame.f_locals["self"]._subscriber.name
-            work = Mortal(work, last_step) if serves == SUBSCRIBER else work
+            work = CrashingCoroutine(work, last_step) if serves == SUBSCRIBER else work
         return asyncio.Task(work, loop=loop, **more)
 
     loop.set_task_factory(employ)
@@ -72,7 +72,7 @@ async def live(components: House, last_step: int) -> None:
     os._exit(0)
 
 
-class Deathbed:
+class StepCrasher:
     """The process, from outside."""
 
     def __init__(self, database_url: str) -> None:
@@ -99,7 +99,7 @@ class Deathbed:
         self._process.stdin.close()
         await self._process.wait()
 
-    async def die_at(self, step: int) -> int:
+    async def crash_at(self, step: int) -> int:
         """Let a server live until *step*; return its exit code."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -108,11 +108,13 @@ class Deathbed:
 
 
 def main(database_url: str) -> None:
-    components = build(load({"GOVID_DATABASE_URL": database_url, "GOVID_PSEUDONYM_KEY": KEY}))
+    components = assemble_components(
+        load({"GOVID_DATABASE_URL": database_url, "GOVID_PSEUDONYM_KEY": KEY})
+    )
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            asyncio.run(live(components, int(line)))
+            asyncio.run(serve_until_handled(components, int(line)))
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - its answer
 

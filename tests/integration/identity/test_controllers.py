@@ -10,8 +10,8 @@ from litestar.connection import Request
 from litestar.di import Provide
 
 from govid import identity
-from govid.bus import Cause, Database, Principal, SystemClock
-from tests.integration.identity.conftest import CAUSE, SETTINGS, a_uow
+from govid.bus import Database, OperationContext, Principal, SystemClock
+from tests.integration.identity.conftest import CAUSE, SETTINGS, build_uow
 
 EXAMPLE = {
     "email": "test.nin@example.com",
@@ -26,7 +26,7 @@ CREDENTIALS = {"email": "test.nin@example.com", "password": "password123"}
 @pytest.fixture
 async def built(database: Database) -> identity.Identity:
     """Return identity as the gateway gets it, started."""
-    built = identity.build(SETTINGS, database, a_uow(database), SystemClock(), departments={})
+    built = identity.build(SETTINGS, database, build_uow(database), SystemClock(), departments={})
     await asyncio.gather(*(start() for start in built.module.starts))
     return built
 
@@ -38,7 +38,7 @@ def app(built: identity.Identity) -> Litestar:
     async def principal(request: Request) -> Principal:  # type: ignore[type-arg]  # bare
         return await built.authenticate(request.headers["authorization"].removeprefix("Bearer "))
 
-    def cause() -> Cause:
+    def cause() -> OperationContext:
         return CAUSE
 
     return Litestar(
@@ -152,7 +152,7 @@ async def test_the_issuer_says_who_it_is_and_where_its_keys_are(client: httpx.As
 
 
 def test_identity_subscribes_under_its_permanent_names(built: identity.Identity) -> None:
-    assert [consumer.name for consumer in built.module.consumers] == [
+    assert [consumer.name for consumer in built.module.subscribers] == [
         "identity.verification",
         "identity.lifecycle",
         "identity.letters",

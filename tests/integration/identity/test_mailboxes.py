@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 
 from govid.identity.errors import EmailTaken, InvalidCredentials
-from govid.identity.repository.mailbox_rows import rewrite_mailboxes
-from tests.integration.identity.conftest import CAUSE, Parts
+from govid.identity.repository.mailbox_rows import rewrite_mailbox_keys
+from tests.integration.identity.conftest import CAUSE, IdentityFixture
 
 STRASSE = "straße@example.com"
 FOLDED = "strasse@example.com"
@@ -16,20 +16,20 @@ KEYS = "SELECT email, email_canonical FROM identity.account ORDER BY email"
 REVIEWS = "SELECT reason, account_id FROM identity.review_item"
 
 
-async def stored_by_an_earlier_release(identity: Parts, email: str, folded: str) -> UUID:
+async def stored_by_an_earlier_release(identity: IdentityFixture, email: str, folded: str) -> UUID:
     view = await identity.register(email=email)
-    await identity.set(view.id, email_canonical=folded)
+    await identity.set_columns(view.id, email_canonical=folded)
     return view.id
 
 
 async def rewrite(database_url: str) -> tuple[int, int]:
     connection: Any = await asyncpg.connect(database_url)
-    done = await rewrite_mailboxes(connection)
+    done = await rewrite_mailbox_keys(connection)
     await connection.close()
     return done.rewritten, done.collisions
 
 
-async def keys(identity: Parts) -> list[tuple[str, str]]:
+async def keys(identity: IdentityFixture) -> list[tuple[str, str]]:
     return [tuple(row) for row in await identity.database.reads.fetch(KEYS)]
 
 
@@ -42,7 +42,7 @@ async def keys(identity: Parts) -> list[tuple[str, str]]:
     ],
 )
 async def test_b9_an_address_stored_by_an_earlier_release_signs_in_until_it_is_rewritten(
-    identity: Parts, database_url: str, email: str, folded: str
+    identity: IdentityFixture, database_url: str, email: str, folded: str
 ) -> None:
     await stored_by_an_earlier_release(identity, email, folded)
     before = await identity.login(email=email)
@@ -52,37 +52,43 @@ async def test_b9_an_address_stored_by_an_earlier_release_signs_in_until_it_is_r
     assert await keys(identity) == [(email, email.lower())]
 
 
-async def test_b9_two_mailboxes_that_folding_joined_are_two_accounts(identity: Parts) -> None:
+async def test_b9_two_mailboxes_that_folding_joined_are_two_accounts(
+    identity: IdentityFixture,
+) -> None:
     one = await identity.register(email=STRASSE)
     other = await identity.register(email=FOLDED, identifier_value="AB123457C")
     assert await keys(identity) == [(FOLDED, FOLDED), (STRASSE, STRASSE)]
     assert one.id != other.id
 
 
-async def test_b9_the_folded_address_opens_no_other_account(identity: Parts) -> None:
+async def test_b9_the_folded_address_opens_no_other_account(identity: IdentityFixture) -> None:
     await stored_by_an_earlier_release(identity, STRASSE, FOLDED)
     with pytest.raises(InvalidCredentials):
         await identity.login(email=FOLDED)
 
 
-async def test_b9_an_address_is_taken_also_before_it_is_rewritten(identity: Parts) -> None:
+async def test_b9_an_address_is_taken_also_before_it_is_rewritten(
+    identity: IdentityFixture,
+) -> None:
     await stored_by_an_earlier_release(identity, STRASSE, FOLDED)
     with pytest.raises(EmailTaken):
         await identity.register(email=STRASSE, identifier_value="AB123457C")
 
 
-async def test_b9_an_operator_finds_the_account_by_its_own_address_only(identity: Parts) -> None:
+async def test_b9_an_operator_finds_the_account_by_its_own_address_only(
+    identity: IdentityFixture,
+) -> None:
     account_id = await stored_by_an_earlier_release(identity, STRASSE, FOLDED)
-    assert await identity.desk.find_by_email(STRASSE, CAUSE) == [account_id]
-    assert await identity.desk.find_by_email(FOLDED, CAUSE) == []
+    assert await identity.administration.find_by_email(STRASSE, CAUSE) == [account_id]
+    assert await identity.administration.find_by_email(FOLDED, CAUSE) == []
 
 
 async def test_b9_a_collision_keeps_its_key_and_is_reviewed_once(
-    identity: Parts, database_url: str
+    identity: IdentityFixture, database_url: str
 ) -> None:
     owner = await identity.register(email="STRAßE@example.com")
     older = await identity.register(email="other@example.com", identifier_value="AB123457C")
-    await identity.set(older.id, email=STRASSE, email_canonical=FOLDED)
+    await identity.set_columns(older.id, email=STRASSE, email_canonical=FOLDED)
     assert await rewrite(database_url) == (0, 1)
     assert await rewrite(database_url) == (0, 1)
     rows = await identity.database.reads.fetch(REVIEWS)
@@ -91,7 +97,9 @@ async def test_b9_a_collision_keeps_its_key_and_is_reviewed_once(
     assert (await identity.account(older.id))["email_canonical"] == FOLDED
 
 
-async def test_b9_what_needs_no_rewriting_is_left(identity: Parts, database_url: str) -> None:
+async def test_b9_what_needs_no_rewriting_is_left(
+    identity: IdentityFixture, database_url: str
+) -> None:
     await identity.register(email="josé@example.com")
     row = await identity.account(
         (await identity.register(email="Ada@example.com", identifier_value="AB123457C")).id

@@ -5,19 +5,19 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from govid.bus import Database, Pseudonyms, Quotas, Transaction, uuid7
+from govid.bus import Database, PseudonymGenerator, QuotaCounters, Transaction, uuid7
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.crypto import key_id
-from govid.identity.accounts.unclaimed import Precedents
+from govid.identity.accounts.unclaimed import PriorNoticeCheck
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.repository.holders import Holders
-from govid.identity.repository.life_events import LifeEvents
-from govid.identity.repository.throttle import Attempts
-from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.life_events import LifeEventRepository
+from govid.identity.repository.throttle import AttemptRepository
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 from govid.identity.settings import ThrottleSettings
-from govid.identity.throttle.attempts import Flow, Throttle
-from govid.identity.throttle.sieges import Sieges
-from tests.integration.identity.conftest import CAUSE, Parts
+from govid.identity.throttle.attempts import LoginFlow, LoginThrottle
+from govid.identity.throttle.sieges import BruteForceAlarm
+from tests.integration.identity.conftest import CAUSE, IdentityFixture
 
 OLD, NEW = b"k" * 32, b"n" * 32
 NEW_ID = key_id(NEW, "pseudonym")
@@ -52,14 +52,14 @@ def test_c11_each_form_under_each_key_is_looked_for(
 
 
 async def test_c11_a_notice_of_the_earlier_key_meets_a_registration_and_is_rewritten(
-    identity: Parts,
+    identity: IdentityFixture,
 ) -> None:
-    await identity.die()
-    holders, history = Holders(), LifeEvents(NEW_ID)
-    precedents = Precedents(holders, history, rotated())
+    await identity.report_death()
+    holders, history = AccountStatusRepository(), LifeEventRepository(NEW_ID)
+    precedents = PriorNoticeCheck(holders, history, rotated())
     view = await identity.register(email="eve@example.com", identifier_value="AB123457C")
     async with identity.uow.begin(CAUSE) as tx:
-        await precedents.consider(tx, view.id, IdentifierType.NIN, "AB123456A")
+        await precedents.run(tx, view.id, IdentifierType.NIN, "AB123456A")
     row = await identity.account(view.id)
     assert row["contra_indicators"] == ["notice_before_registration"]
     current = rotated().for_identifier(IdentifierType.NIN, "AB123456A").current
@@ -68,55 +68,62 @@ async def test_c11_a_notice_of_the_earlier_key_meets_a_registration_and_is_rewri
     ]
 
 
-async def test_c11_attempts_of_the_earlier_key_count(identity: Parts) -> None:
+async def test_c11_attempts_of_the_earlier_key_count(identity: IdentityFixture) -> None:
     await identity.register()
     await identity.register(email="eve@example.com", identifier_value="AB123457C")
-    attempts = VerificationAttempts(NEW_ID)
+    attempts = VerificationAttemptRepository(NEW_ID)
     async with identity.uow.begin(CAUSE) as tx:
         digest = rotated().for_identifier(IdentifierType.NIN, "AB123456B")
-        spent: Any = await attempts.spent(tx, uuid7(), digest)
+        spent: Any = await attempts.count_used(tx, uuid7(), digest)
     query = "SELECT count(*) FROM identity.verification_attempt WHERE identifier_key_id = $1"
     assert spent == (0, 0)
     assert await identity.database.reads.fetchval(query, NEW_ID) == 1
 
 
 async def test_c11_a_lock_of_the_earlier_key_still_holds(
-    database: Database, identity: Parts
+    database: Database, identity: IdentityFixture
 ) -> None:
-    old, new = (Pseudonyms(key).of("throttle:ada@example.com") for key in (OLD, NEW))
+    old, new = (PseudonymGenerator(key).for_value("throttle:ada@example.com") for key in (OLD, NEW))
     await database.reads.execute(LOCKED, old)
     async with identity.uow.begin(CAUSE) as tx:
-        await Attempts().adopt(tx, "sign-in", new, [old])
+        await AttemptRepository().merge_older(tx, "sign-in", new, [old])
     assert [tuple(row) for row in await database.reads.fetch(THROTTLE)] == [(new, 3, 1, True)]
 
 
 async def test_c11_a_lock_that_is_there_already_is_not_replaced(
-    database: Database, identity: Parts
+    database: Database, identity: IdentityFixture
 ) -> None:
-    old, new = (Pseudonyms(key).of("throttle:ada@example.com") for key in (OLD, NEW))
+    old, new = (PseudonymGenerator(key).for_value("throttle:ada@example.com") for key in (OLD, NEW))
     await database.reads.execute(LOCKED, old)
     await database.reads.execute(LOCKED.replace("3, 1", "0, 2"), new)
     async with identity.uow.begin(CAUSE) as tx:
-        await Attempts().adopt(tx, "sign-in", new, [old])
+        await AttemptRepository().merge_older(tx, "sign-in", new, [old])
     assert [tuple(row) for row in await database.reads.fetch(THROTTLE)] == [(new, 0, 2, True)]
 
 
 @pytest.mark.parametrize("by_network", [True, False])
 @pytest.mark.parametrize("subject", ["ada@example.com", "eve@example.com"])
 async def test_c11_attempts_under_the_earlier_key_fill_the_count_of_the_new_one(
-    identity: Parts, subject: str, by_network: bool
+    identity: IdentityFixture, subject: str, by_network: bool
 ) -> None:
     limits = ThrottleSettings(failures=2)
 
-    def throttle(key: bytes, *older: bytes) -> Throttle:
-        quotas, sieges = Quotas("identity.quota"), Sieges(limits.failures, CollectorRegistry())
-        pseudonyms, *earlier = (Pseudonyms(one) for one in (key, *older))
-        return Throttle(identity.uow, Attempts(), quotas, limits, pseudonyms, sieges, earlier)
+    def throttle(key: bytes, *older: bytes) -> LoginThrottle:
+        quotas, sieges = (
+            QuotaCounters("identity.quota"),
+            BruteForceAlarm(limits.failures, CollectorRegistry()),
+        )
+        pseudonyms, *earlier = (PseudonymGenerator(one) for one in (key, *older))
+        return LoginThrottle(
+            identity.uow, AttemptRepository(), quotas, limits, pseudonyms, sieges, earlier
+        )
 
-    async def is_locked(under: Throttle) -> bool:
-        attempt, _ = await under.reserve(Flow.RESET, subject, CAUSE, nothing, by_network=by_network)
+    async def is_locked(under: LoginThrottle) -> bool:
+        attempt, _ = await under.begin(
+            LoginFlow.RESET, subject, CAUSE, nothing, by_network=by_network
+        )
         async with identity.uow.begin(CAUSE) as tx:
-            await under.fail(tx, attempt)
+            await under.record_failure(tx, attempt)
         return attempt.is_locked
 
     answers = [

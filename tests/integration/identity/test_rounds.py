@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from govid.bus import Transaction
-from govid.identity.housekeeping import Job
-from govid.identity.repository.claims import Claims
-from govid.identity.repository.links import Links
-from govid.identity.sessions.expiry import Expiry
-from tests.integration.identity.conftest import CAUSE, Parts
+from govid.identity.housekeeping import CleanupJob
+from govid.identity.repository.claims import IdentifierClaimRepository
+from govid.identity.repository.links import OneTimeTokens
+from govid.identity.sessions.expiry import SessionExpiry
+from tests.integration.identity.conftest import CAUSE, IdentityFixture
 
 ROWS = 50
 FILL = {
@@ -49,19 +49,21 @@ READ = """
 
 
 async def expire_claims(tx: Transaction, most: int) -> int:
-    return len(await Claims().expire(tx, days=14, most=most))
+    return len(await IdentifierClaimRepository().release_unverified(tx, days=14, limit=most))
 
 
-JOBS: dict[str, tuple[str, Callable[[], Job]]] = {
-    "living sessions": ("session", lambda: Expiry().expire),
-    "ended sessions": ("session", lambda: Expiry().purge),
-    "links": ("link", lambda: Links().purge),
+JOBS: dict[str, tuple[str, Callable[[], CleanupJob]]] = {
+    "living sessions": ("session", lambda: SessionExpiry().expire_due),
+    "ended sessions": ("session", lambda: SessionExpiry().purge_ended),
+    "links": ("link", lambda: OneTimeTokens().purge),
     "claims": ("account", lambda: expire_claims),
 }
 
 
 @pytest.mark.parametrize("what", JOBS)
-async def test_a_round_reads_nothing_where_nothing_is_due(identity: Parts, what: str) -> None:
+async def test_a_round_reads_nothing_where_nothing_is_due(
+    identity: IdentityFixture, what: str
+) -> None:
     view = await identity.register()
     await identity.database.reads.execute(FILL[what], view.id, ROWS)
     table, job = JOBS[what]

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.integration.identity.conftest import Parts
+from tests.integration.identity.conftest import IdentityFixture
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -36,23 +36,25 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
     ],
 )
 async def test_an_impossible_account_is_refused(
-    identity: Parts, columns: dict[str, Any], constraint: str
+    identity: IdentityFixture, columns: dict[str, Any], constraint: str
 ) -> None:
     view = await identity.register()
     with pytest.raises(asyncpg.CheckViolationError) as refusal:
-        await identity.set(view.id, **columns)
+        await identity.set_columns(view.id, **columns)
     assert refusal.value.constraint_name == constraint
 
 
-async def test_an_account_without_an_identifier_is_registered(identity: Parts) -> None:
+async def test_an_account_without_an_identifier_is_registered(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.set(view.id, status="registered", identifier_type=None, identifier_value=None)
+    await identity.set_columns(
+        view.id, status="registered", identifier_type=None, identifier_value=None
+    )
     assert (await identity.authenticate(await identity.login())).identifier_value is None
 
 
-async def test_a_blocked_account_may_have_had_no_identifier(identity: Parts) -> None:
+async def test_a_blocked_account_may_have_had_no_identifier(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.set(
+    await identity.set_columns(
         view.id,
         status="blocked",
         status_before="registered",

@@ -1,10 +1,12 @@
 """How many statements each use case sends: a count that grows is a decision, not an accident."""
 
-from tests.integration.identity.conftest import Parts
+from tests.integration.identity.conftest import IdentityFixture
 from tests.statements import statements
 
 
-async def test_registration_sends_seven_statements_in_one_transaction(identity: Parts) -> None:
+async def test_registration_sends_seven_statements_in_one_transaction(
+    identity: IdentityFixture,
+) -> None:
     async with statements(identity.database.requests) as sent:
         await identity.register()
     assert sent == [
@@ -20,7 +22,9 @@ async def test_registration_sends_seven_statements_in_one_transaction(identity: 
     ]
 
 
-async def test_signing_in_sends_eight_statements_in_two_transactions(identity: Parts) -> None:
+async def test_signing_in_sends_eight_statements_in_two_transactions(
+    identity: IdentityFixture,
+) -> None:
     await identity.register()
     async with statements(identity.database.requests) as sent:
         await identity.login()
@@ -40,7 +44,7 @@ async def test_signing_in_sends_eight_statements_in_two_transactions(identity: P
     ]
 
 
-async def test_a_renewal_sends_six_statements_in_one_transaction(identity: Parts) -> None:
+async def test_a_renewal_sends_six_statements_in_one_transaction(identity: IdentityFixture) -> None:
     await identity.register()
     grant = await identity.begin()
     async with statements(identity.database.requests) as sent:
@@ -57,7 +61,9 @@ async def test_a_renewal_sends_six_statements_in_one_transaction(identity: Parts
     ]
 
 
-async def test_authentication_sends_nothing_through_a_transaction(identity: Parts) -> None:
+async def test_authentication_sends_nothing_through_a_transaction(
+    identity: IdentityFixture,
+) -> None:
     await identity.register()
     token = await identity.login()
     async with statements(identity.database.requests) as sent:

@@ -12,14 +12,14 @@ from govid import nhs
 from govid.bus import Database, Module, Outage, UnitOfWork
 from tests.integration.departments import (
     NOW,
-    StandingClock,
+    FixedClock,
+    find_handler,
     handle,
-    handler_of,
     published,
     serving,
 )
 from tests.integration.nhs.conftest import SETTINGS
-from tests.integration.nhs.wishes import BODY, PATH, ask, latest_request
+from tests.integration.nhs.wishes import BODY, PATH, latest_request, request_appointment
 from tests.statements import statements
 
 DECIDED = "nhs.appointment.decided"
@@ -48,7 +48,7 @@ async def test_an_appointment_request_is_answered_in_the_contracts_shape(
 async def test_an_appointment_request_is_published_in_the_contracts_shape(
     client: httpx.AsyncClient, database: Database
 ) -> None:
-    asked = await ask(client)
+    asked = await request_appointment(client)
     assert await published(database) == [
         (
             "nhs.appointment.requested",
@@ -70,18 +70,18 @@ async def test_an_appointment_request_is_three_statements(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     async with statements(database.requests) as sent:
-        await ask(client)
+        await request_appointment(client)
     assert sent == ["BEGIN", "COMMIT", "INSERT INTO", "INSERT INTO", "WITH incoming"]
 
 
 async def test_an_appointment_is_looked_up_by_its_id(client: httpx.AsyncClient) -> None:
-    asked = await ask(client)
+    asked = await request_appointment(client)
     found = await client.get(f"{PATH}/{asked['appointment_id']}")
     assert (found.status_code, found.json()) == (200, asked)
 
 
 async def test_anothers_appointment_is_like_none(client: httpx.AsyncClient) -> None:
-    asked = await ask(client)
+    asked = await request_appointment(client)
     stranger = {"X-Account": str(uuid4())}
     anothers = await client.get(f"{PATH}/{asked['appointment_id']}", headers=stranger)
     missing = await client.get(f"{PATH}/{uuid4()}", headers=stranger)
@@ -121,8 +121,8 @@ async def test_a_wrong_field_is_named(
 async def test_a_coming_time_is_confirmed(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, database: Database
 ) -> None:
-    asked = await ask(client)
-    await handle(handler_of(module, "nhs.booking"), await latest_request(database), uow)
+    asked = await request_appointment(client)
+    await handle(find_handler(module, "nhs.booking"), await latest_request(database), uow)
     assert await find(client, asked) == asked | {
         "status": "CONFIRMED",
         "confirmed_datetime": "2026-07-01T08:30:00Z",
@@ -148,8 +148,8 @@ async def test_a_coming_time_is_confirmed(
 async def test_a_time_that_has_passed_is_rejected(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, database: Database, moment: datetime
 ) -> None:
-    asked = await ask(client, requested_datetime=moment.isoformat())
-    await handle(handler_of(module, "nhs.booking"), await latest_request(database), uow)
+    asked = await request_appointment(client, requested_datetime=moment.isoformat())
+    await handle(find_handler(module, "nhs.booking"), await latest_request(database), uow)
     assert await find(client, asked) == asked | {"status": "REJECTED"}
     [_, (kind, event)] = await published(database)
     assert (kind, event["status"], event["rejection_reason"]) == (
@@ -162,10 +162,10 @@ async def test_a_time_that_has_passed_is_rejected(
 async def test_a_decision_is_made_once(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, database: Database
 ) -> None:
-    asked = await ask(client)
+    asked = await request_appointment(client)
     appointment_request = await latest_request(database)
-    await handle(handler_of(module, "nhs.booking"), appointment_request, uow)
-    await handle(handler_of(module, "nhs.booking"), appointment_request, uow)
+    await handle(find_handler(module, "nhs.booking"), appointment_request, uow)
+    await handle(find_handler(module, "nhs.booking"), appointment_request, uow)
     assert (await find(client, asked))["status"] == "CONFIRMED"
     assert len(await published(database)) == 2
 
@@ -173,10 +173,10 @@ async def test_a_decision_is_made_once(
 async def test_a_decision_is_three_statements(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, database: Database
 ) -> None:
-    await ask(client)
+    await request_appointment(client)
     appointment_request = await latest_request(database)
     async with statements(database.requests) as sent:
-        await handle(handler_of(module, "nhs.booking"), appointment_request, uow)
+        await handle(find_handler(module, "nhs.booking"), appointment_request, uow)
     assert sent == [
         "BEGIN",
         "COMMIT",
@@ -190,16 +190,16 @@ async def test_without_the_nhs_no_appointment_request_is_taken_and_an_old_one_wa
     client: httpx.AsyncClient,
     database: Database,
     uow: UnitOfWork,
-    clock: StandingClock,
+    clock: FixedClock,
     account_id: UUID,
 ) -> None:
-    await ask(client)
+    await request_appointment(client)
     off = nhs.build(structs.replace(SETTINGS, registry="off"), database, uow, clock)
     async with serving(off, account_id) as unconnected:
         answer = await unconnected.post(PATH, json=BODY)
     assert (answer.status_code, len(await published(database))) == (503, 1)
     with pytest.raises(Outage) as outage:
-        await handler_of(off, "nhs.booking").prepare(await latest_request(database))
+        await find_handler(off, "nhs.booking").prepare(await latest_request(database))
     assert outage.value.dependency == "nhs"
 
 

@@ -19,13 +19,13 @@ from govid.bus.contracts import (
     AppointmentRequested,
 )
 from govid.nhs import NhsSimulator, ports
-from govid.nhs.simulator.diary import Booking
+from govid.nhs.simulator.diary import DiaryBooking
 from tests.integration.departments import (
     NOW,
-    StandingClock,
-    delivery_of,
+    FixedClock,
+    build_delivery,
+    find_handler,
     handle,
-    handler_of,
     published,
 )
 from tests.integration.nhs.conftest import SETTINGS
@@ -61,7 +61,7 @@ async def module(
     simulator: list[NhsSimulator],
     database: Database,
     uow: UnitOfWork,
-    clock: StandingClock,
+    clock: FixedClock,
 ) -> AsyncIterator[Module]:
     module = nhs.build(SETTINGS, database, uow, clock)
     yield module
@@ -72,13 +72,13 @@ class Practice:
     """Handles what the desk has written, as the dispatcher would."""
 
     def __init__(self, module: Module, database: Database, uow: UnitOfWork) -> None:
-        self._handler = handler_of(module, "nhs.booking")
+        self._handler = find_handler(module, "nhs.booking")
         self._database = database
         self._uow = uow
 
     async def latest(self) -> Delivery[Any]:
         kind, payload = (await published(self._database))[-1]
-        return delivery_of(msgspec.convert(payload, KINDS[kind]))
+        return build_delivery(msgspec.convert(payload, KINDS[kind]))
 
     async def answer(self) -> dict[str, Any]:
         """Handle the latest event, and return the latest one after that."""
@@ -265,7 +265,7 @@ async def test_slots_that_do_not_follow_each_other_are_refused(client: httpx.Asy
     assert (answer.status_code, answer.json()["errors"][0]["type"]) == (422, "not_adjacent")
 
 
-async def test_what_has_passed_is_refused(client: httpx.AsyncClient, clock: StandingClock) -> None:
+async def test_what_has_passed_is_refused(client: httpx.AsyncClient, clock: FixedClock) -> None:
     first, *_ = await free(client)
     clock.time = NOW.replace(day=6, hour=9)
     assert (await client.post(BOOKINGS, json=appointment_request(first))).status_code == 409
@@ -311,7 +311,7 @@ async def test_a_crash_after_the_practice_was_asked_neither_loses_nor_doubles(
     await client.post(BOOKINGS, json=appointment_request(first))
     await practice.prepare()
     assert (await practice.answer())["status"] == "CONFIRMED"
-    [entry] = simulator[0].diary.of_patient("9434765919")
+    [entry] = simulator[0].diary.list_for_patient("9434765919")
     assert (entry.status, entry.version) == ("booked", 1)
 
 
@@ -337,7 +337,7 @@ async def test_what_the_practice_gave_to_another_is_rejected_and_let_go(
 ) -> None:
     first, *_ = await free(client)
     await client.post(BOOKINGS, json=appointment_request(first))
-    _taken_elsewhere(simulator[0], first)
+    _take_elsewhere(simulator[0], first)
     reported = await practice.answer()
     assert (reported["status"], reported["rejection_reason"]) == (
         "REJECTED",
@@ -375,7 +375,7 @@ async def test_a_move_that_the_practice_refuses_leaves_the_appointment_where_it_
     where = await booked(client, practice, slots[0])
     move = {"date": TUESDAY, "slots": [slots[5]]}
     await client.put(where, json=move, headers={"If-Match": '"2"'})
-    _taken_elsewhere(simulator[0], slots[5])
+    _take_elsewhere(simulator[0], slots[5])
     reported = await practice.answer()
     assert (reported["status"], reported["confirmed_datetime"], reported["rejection_reason"]) == (
         "CONFIRMED",
@@ -402,7 +402,9 @@ async def test_a_cancellation_reaches_the_practice_and_frees_the_slot(
         "cancelled_by_citizen",
     )
     assert first in await free(client)
-    assert [one.status for one in simulator[0].diary.of_patient("9434765919")] == ["cancelled"]
+    assert [one.status for one in simulator[0].diary.list_for_patient("9434765919")] == [
+        "cancelled"
+    ]
     over = await client.delete(where, headers={"If-Match": '"3"'})
     assert over.status_code == 409
     assert (
@@ -420,15 +422,17 @@ async def test_a_booking_that_was_cancelled_under_way_is_cancelled_at_the_practi
     first, *_ = await free(client)
     answer = await client.post(BOOKINGS, json=appointment_request(first))
     request = await practice.latest()
-    handler = handler_of(module, "nhs.booking")
+    handler = find_handler(module, "nhs.booking")
     outcome = await handler.prepare(request)
     await client.delete(answer.headers["location"], headers={"If-Match": '"1"'})
-    async with uow.begin(request.cause("tests")) as tx:
+    async with uow.begin(request.operation_context("tests")) as tx:
         await handler.apply(tx, request, outcome)
     await practice.answer()
     found = await client.get(answer.headers["location"])
     assert found.json()["status"] == "CANCELLED"
-    assert [one.status for one in simulator[0].diary.of_patient("9434765919")] == ["cancelled"]
+    assert [one.status for one in simulator[0].diary.list_for_patient("9434765919")] == [
+        "cancelled"
+    ]
     assert first in await free(client)
 
 
@@ -468,11 +472,13 @@ async def test_a_block_frees_the_slot_at_the_practice_and_nothing_is_booked_afte
 ) -> None:
     first, second, *_ = await free(client)
     where = await booked(client, practice, first)
-    blocked = delivery_of(AccountBlocked(account_id=account_id, timestamp=NOW))
-    await handle(handler_of(module, "nhs.appointments"), blocked, uow)
+    blocked = build_delivery(AccountBlocked(account_id=account_id, timestamp=NOW))
+    await handle(find_handler(module, "nhs.appointments"), blocked, uow)
     reported = await practice.answer()
     assert (reported["status"], reported["rejection_reason"]) == ("CANCELLED", "account_blocked")
-    assert [one.status for one in simulator[0].diary.of_patient("9434765919")] == ["cancelled"]
+    assert [one.status for one in simulator[0].diary.list_for_patient("9434765919")] == [
+        "cancelled"
+    ]
     assert first in await free(client)
     move = {"date": TUESDAY, "slots": [second]}
     assert (await client.post(BOOKINGS, json=appointment_request(second))).status_code == 403
@@ -490,8 +496,8 @@ async def test_of_a_closed_account_no_answer_is_kept_and_its_slot_is_free(
     first, *_ = await free(client)
     await client.post(BOOKINGS, json=appointment_request(first), headers=KEY)
     await practice.answer()
-    closed = delivery_of(AccountClosed(account_id=account_id, timestamp=NOW))
-    await handle(handler_of(module, "nhs.appointments"), closed, uow)
+    closed = build_delivery(AccountClosed(account_id=account_id, timestamp=NOW))
+    await handle(find_handler(module, "nhs.appointments"), closed, uow)
     await practice.answer()
     assert await database.reads.fetchval("SELECT count(*) FROM nhs.booking_answer") == 0
     assert first in await free(client)
@@ -518,12 +524,12 @@ async def test_a_wrong_field_is_named(
     assert (answer.status_code, answer.json()["errors"][0]["loc"][:2]) == (422, ["body", field])
 
 
-def _taken_elsewhere(simulator: NhsSimulator, slot_id: str) -> None:
+def _take_elsewhere(simulator: NhsSimulator, slot_id: str) -> None:
     """Let somebody book at the practice itself, behind govid's back."""
-    slot = simulator.diary.slot(slot_id)
+    slot = simulator.diary.find_slot(slot_id)
     assert slot is not None
     simulator.diary.book(
-        Booking(
+        DiaryBooking(
             id=str(uuid4()), slots=(slot_id,), patient="9693632109", start=slot.start, end=slot.end
         )
     )

@@ -9,26 +9,26 @@ from govid.bus.contracts import AccountClosed, IdentifierType
 from tests.integration.departments import (
     NOW,
     a_verification,
-    delivery_of,
+    build_delivery,
+    find_handler,
     handle,
-    handler_of,
     published,
 )
-from tests.integration.nhs.wishes import BODY, PATH, ask
+from tests.integration.nhs.wishes import BODY, PATH, request_appointment
 
 PATIENT = {"name": "Ada", "nhsNumber": "9434765919", "medicalHistory": "Hay fever"}
 NAMED = "9693632109"
 
 
 async def close(module: Module, uow: UnitOfWork, account_id: UUID) -> None:
-    closed = delivery_of(AccountClosed(account_id=account_id, timestamp=NOW))
-    await handle(handler_of(module, "nhs.appointments"), closed, uow)
+    closed = build_delivery(AccountClosed(account_id=account_id, timestamp=NOW))
+    await handle(find_handler(module, "nhs.appointments"), closed, uow)
 
 
 async def test_what_lies_ahead_is_cancelled_and_names_no_one(
     client: httpx.AsyncClient, module: Module, uow: UnitOfWork, account_id: UUID, database: Database
 ) -> None:
-    await ask(client)
+    await request_appointment(client)
     await close(module, uow, account_id)
     row = await database.reads.fetchrow("SELECT * FROM nhs.appointment")
     assert (row["status"], row["patient_identifier"], row["reason"]) == (
@@ -62,6 +62,6 @@ async def test_an_answer_that_comes_afterwards_leaves_no_record(
 ) -> None:
     await close(module, uow, account_id)
     late = a_verification(IdentifierType.NHS, NAMED, account_id)
-    await handle(handler_of(module, "nhs.verification"), late, uow)
+    await handle(find_handler(module, "nhs.verification"), late, uow)
     assert await database.reads.fetchval("SELECT count(*) FROM nhs.patient") == 0
     assert [kind for kind, _ in await published(database)] == ["nhs.verification.completed"]

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from govid import nhs
-from govid.bus import Cause, Database, Module, UnitOfWork
+from govid.bus import Database, Module, OperationContext, UnitOfWork
 from govid.bus.contracts import AppointmentRequested
-from govid.nhs.export import Records
-from tests.integration.departments import StandingClock, published
+from govid.nhs.export import DataExportSource
+from tests.integration.departments import FixedClock, published
 from tests.integration.nhs.conftest import SETTINGS
 
 PATIENTS, APPOINTMENTS = "/api/nhs/patients", "/api/nhs/appointments"
@@ -33,9 +33,7 @@ OLD = "UPDATE nhs.appointment SET doctor_specialty = $1, reason = $2, confirmati
 
 
 @pytest.fixture
-async def module(
-    database: Database, uow: UnitOfWork, clock: StandingClock
-) -> AsyncIterator[Module]:
+async def module(database: Database, uow: UnitOfWork, clock: FixedClock) -> AsyncIterator[Module]:
     module = nhs.build(SETTINGS, database, uow, clock)
     yield module
     await module.stops[0]()
@@ -84,7 +82,7 @@ async def test_e11_old_records_are_neutralised_in_answers_and_exports(
 ) -> None:
     await database.reads.execute(FILE, account_id, "Ja\x1bne\u202e", "a\n\tb\x9b")
     (patient,) = (await client.get(PATIENTS)).json()
-    pages = [page async for page in Records(database).sections()["patients"](account_id)]
+    pages = [page async for page in DataExportSource(database).sections()["patients"](account_id)]
     assert (patient["name"], patient["medicalHistory"]) == ("Ja\ufffdne\ufffd", "a\n\tb\ufffd")
     assert (pages[0][0]["name"], pages[0][0]["medical_history"]) == (
         "Ja\ufffdne\ufffd",
@@ -115,7 +113,7 @@ async def test_e11_what_happens_to_an_old_row_is_neutral_on_the_topic(
         {**payload, "reason": "a\x1b\u2029b", "doctor_specialty": "Cardio\u202elogy"},
         AppointmentRequested,
     )
-    async with uow.begin(Cause(correlation_id="c-1")) as tx:
+    async with uow.begin(OperationContext(correlation_id="c-1")) as tx:
         tx.emit(event)
     _, (_, reported) = await published(database)
     assert (reported["reason"], reported["doctor_specialty"]) == (

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from govid.bus import Database, Module, UnitOfWork
-from tests.integration.departments import handle, handler_of, published
-from tests.integration.nhs.practices import NUMBER, known, module, simulator
+from tests.integration.departments import find_handler, handle, published
+from tests.integration.nhs.practices import NUMBER, module, register_patient, simulator
 from tests.integration.nhs.wishes import latest_request
 
 __all__ = ["module", "simulator"]
@@ -48,8 +48,8 @@ async def test_no_one_books_in_anothers_name(
     path: str,
     appointment_request: dict[str, Any],
 ) -> None:
-    await known(database, account_id)
-    await known(database, uuid4(), OTHERS)
+    await register_patient(database, account_id)
+    await register_patient(database, uuid4(), OTHERS)
     answer = await client.post(path, json=appointment_request | {"patient_identifier": OTHERS})
     assert await refusal(answer, database) == (403, NOT_YOURS, 0)
 
@@ -70,7 +70,7 @@ async def test_who_is_not_verified_or_not_any_more_books_nothing(
     path: str,
     appointment_request: dict[str, Any],
 ) -> None:
-    await known(database, account_id)
+    await register_patient(database, account_id)
     body = appointment_request | {"patient_identifier": NUMBER}
     answer = await client.post(path, json=body, headers={"X-Assurance": "P0"})
     assert await refusal(answer, database) == (403, STEP_UP, 0)
@@ -84,7 +84,7 @@ async def test_ones_own_number_may_be_written_as_it_is_printed(
     path: str,
     appointment_request: dict[str, Any],
 ) -> None:
-    await known(database, account_id)
+    await register_patient(database, account_id)
     answer = await client.post(
         path, json=appointment_request | {"patient_identifier": "943 476 5919"}
     )
@@ -94,7 +94,7 @@ async def test_ones_own_number_may_be_written_as_it_is_printed(
 async def test_the_prototypes_form_is_no_ones_number_here(
     client: httpx.AsyncClient, database: Database, account_id: UUID
 ) -> None:
-    await known(database, account_id)
+    await register_patient(database, account_id)
     answer = await client.post(
         APPOINTMENT_REQUESTS, json=APPOINTMENT_REQUEST | {"patient_identifier": "NHS123456789"}
     )
@@ -104,9 +104,9 @@ async def test_the_prototypes_form_is_no_ones_number_here(
 async def test_who_is_not_verified_any_more_may_cancel_but_not_move(
     client: httpx.AsyncClient, database: Database, module: Module, uow: UnitOfWork, account_id: UUID
 ) -> None:
-    await known(database, account_id)
+    await register_patient(database, account_id)
     asked = await client.post(BOOKINGS, json=BOOKING | {"patient_identifier": NUMBER})
-    await handle(handler_of(module, "nhs.booking"), await latest_request(database), uow)
+    await handle(find_handler(module, "nhs.booking"), await latest_request(database), uow)
     where, headers = asked.headers["location"], {"If-Match": "*", "X-Assurance": "P0"}
     move = {"date": "2026-01-06", "slots": ["2000011147-20260106T1500"]}
     moved = await client.put(where, json=move, headers=headers)
@@ -118,13 +118,13 @@ async def test_who_is_not_verified_any_more_may_cancel_but_not_move(
 async def test_an_appointment_request_in_anothers_name_from_before_services_asked_is_rejected(
     client: httpx.AsyncClient, database: Database, module: Module, uow: UnitOfWork, account_id: UUID
 ) -> None:
-    await known(database, account_id)
+    await register_patient(database, account_id)
     await client.post(
         APPOINTMENT_REQUESTS, json=APPOINTMENT_REQUEST | {"patient_identifier": NUMBER}
     )
     appointment_request = await latest_request(database)
     await database.reads.execute("UPDATE nhs.patient SET nhs_number = $1", OTHERS)
-    await handle(handler_of(module, "nhs.booking"), appointment_request, uow)
+    await handle(find_handler(module, "nhs.booking"), appointment_request, uow)
     kind, reported = (await published(database))[-1]
     assert (kind, reported["status"], reported["rejection_reason"]) == (
         "nhs.appointment.decided",

@@ -11,8 +11,13 @@ from govid import nhs
 from govid.bus import Database, Module, Outage, UnitOfWork
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.nhs import NhsSettings
-from tests.integration.departments import StandingClock, published, serving
-from tests.integration.matching import ACCOUNT_ID, Said, answers, ended
+from tests.integration.departments import FixedClock, published, serving
+from tests.integration.matching import (
+    ACCOUNT_ID,
+    StatedFacts,
+    verify_and_fetch,
+    verify_concurrently,
+)
 from tests.integration.nhs.conftest import SETTINGS
 
 FREE = structs.replace(SETTINGS, are_limits_lifted=True)
@@ -24,8 +29,8 @@ SMITH = ClaimedFacts(given_name="Jane", family_name="Smith", date_of_birth=date(
 
 
 @pytest.fixture
-def stated_facts() -> Said:
-    return Said(GARTON)
+def stated_facts() -> StatedFacts:
+    return StatedFacts(GARTON)
 
 
 @pytest.fixture
@@ -38,8 +43,8 @@ async def module(
     settings: NhsSettings,
     database: Database,
     uow: UnitOfWork,
-    clock: StandingClock,
-    stated_facts: Said,
+    clock: FixedClock,
+    stated_facts: StatedFacts,
 ) -> AsyncIterator[Module]:
     module = nhs.build(settings, database, uow, clock, facts=stated_facts)
     yield module
@@ -49,7 +54,7 @@ async def module(
 async def test_who_is_who_they_say_is_verified_and_becomes_a_patient(
     module: Module, uow: UnitOfWork, database: Database
 ) -> None:
-    assert await answers(module, uow, database, "9693632109") == [(True, None)]
+    assert await verify_and_fetch(module, uow, database, "9693632109") == [(True, None)]
     async with serving(module, ACCOUNT_ID) as client:
         (patient,) = (await client.get("/api/nhs/patients")).json()
     assert (patient["name"], patient["nhsNumber"]) == ("Bill GARTON", "9693632109")
@@ -58,20 +63,20 @@ async def test_who_is_who_they_say_is_verified_and_becomes_a_patient(
 async def test_who_is_not_fails_without_a_hint(
     module: Module, uow: UnitOfWork, database: Database
 ) -> None:
-    assert await answers(module, uow, database, "9732110317") == [(False, "not_matched")]
+    assert await verify_and_fetch(module, uow, database, "9732110317") == [(False, "not_matched")]
 
 
 async def test_that_a_person_has_died_is_revealed_to_no_one(
-    module: Module, uow: UnitOfWork, database: Database, stated_facts: Said
+    module: Module, uow: UnitOfWork, database: Database, stated_facts: StatedFacts
 ) -> None:
     stated_facts.facts = SMITH
-    assert await answers(module, uow, database, "9000000009") == [(False, "not_matched")]
+    assert await verify_and_fetch(module, uow, database, "9000000009") == [(False, "not_matched")]
 
 
 async def test_r17_the_answer_is_preceded_by_what_it_rests_on(
     module: Module, uow: UnitOfWork, database: Database
 ) -> None:
-    await answers(module, uow, database, "9693632109")
+    await verify_and_fetch(module, uow, database, "9693632109")
     (name, evidence), (last, _) = await published(database)
     assert (name, last) == ("nhs.verification.evidence_gathered", "nhs.verification.completed")
     assert evidence.pop("transaction")
@@ -104,13 +109,13 @@ async def test_e3_every_no_is_the_same_on_the_topic_after_one_call(
     module: Module,
     uow: UnitOfWork,
     database: Database,
-    stated_facts: Said,
+    stated_facts: StatedFacts,
     number: str,
     claimed: ClaimedFacts,
     outcome: str,
 ) -> None:
     stated_facts.facts = claimed
-    assert await answers(module, uow, database, number) == [(False, "not_matched")]
+    assert await verify_and_fetch(module, uow, database, number) == [(False, "not_matched")]
     (_, evidence), _ = await published(database)
     assert (evidence["outcome"], evidence["method"]) == (outcome, "pds.read")
     assert (evidence["strength"], evidence["validity"]) == (0, 0)
@@ -119,7 +124,7 @@ async def test_e3_every_no_is_the_same_on_the_topic_after_one_call(
 async def test_the_form_of_the_prototype_needs_no_facts(
     module: Module, uow: UnitOfWork, database: Database
 ) -> None:
-    assert await answers(module, uow, database, "NHS123456789") == [(True, None)]
+    assert await verify_and_fetch(module, uow, database, "NHS123456789") == [(True, None)]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +133,7 @@ async def test_the_form_of_the_prototype_needs_no_facts(
 async def test_an_nhs_that_is_away_is_an_outage_and_shows_in_health(
     module: Module, database: Database
 ) -> None:
-    assert await ended(module, "9693632109", times=6) == [Outage] * 6
+    assert await verify_concurrently(module, "9693632109", times=6) == [Outage] * 6
     assert module.states["nhs"]() == "down"
     assert await published(database) == []
 

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from govid import nhs
 from govid.bus import Database, UnitOfWork
-from tests.integration.departments import StandingClock, serving
+from tests.integration.departments import FixedClock, serving
 from tests.integration.nhs.conftest import SETTINGS
 from tests.statements import statements
 
@@ -68,7 +68,7 @@ async def test_a_wrong_field_is_named(
 
 
 async def test_the_prototypes_form_is_refused_where_no_simulator_is(
-    database: Database, uow: UnitOfWork, clock: StandingClock
+    database: Database, uow: UnitOfWork, clock: FixedClock
 ) -> None:
     settings = structs.replace(SETTINGS, accept_prototype_form=False)
     module = nhs.build(settings, database, uow, clock)

@@ -13,8 +13,13 @@ from govid.bus import Database, Module, Outage, SystemClock, UnitOfWork
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.nhs import NhsSettings, NhsSimulator
 from tests.departments.loopback import served
-from tests.integration.departments import StandingClock, serving
-from tests.integration.matching import Said, claim_of, ended, verifying
+from tests.integration.departments import FixedClock, serving
+from tests.integration.matching import (
+    StatedFacts,
+    build_claim,
+    verification_handler,
+    verify_concurrently,
+)
 from tests.integration.nhs.conftest import SETTINGS
 
 APPOINTMENT_REQUEST = {
@@ -48,7 +53,7 @@ async def remote(simulator: NhsSimulator) -> AsyncIterator[NhsSettings]:
 
 @pytest.fixture
 async def module(
-    remote: NhsSettings, database: Database, uow: UnitOfWork, clock: StandingClock
+    remote: NhsSettings, database: Database, uow: UnitOfWork, clock: FixedClock
 ) -> AsyncIterator[Module]:
     module = nhs.build(remote, database, uow, clock)
     yield module
@@ -60,7 +65,7 @@ async def test_a_remote_nhs_is_well_until_something_is_heard(module: Module) -> 
 
 
 async def test_no_one_is_verified_by_form_where_the_nhs_is_asked(module: Module) -> None:
-    finding = await verifying(module).prepare(claim_of(module, "9693632109"))
+    finding = await verification_handler(module).prepare(build_claim(module, "9693632109"))
     assert finding.outcome == "insufficient"
 
 
@@ -72,7 +77,7 @@ async def test_where_no_one_decides_about_appointments_none_is_taken(module: Mod
 
 @pytest.mark.parametrize("key", [b"", b"nonsense", b"-----BEGIN PRIVATE KEY-----\n"])
 def test_a_key_that_is_none_stops_the_start(
-    remote: NhsSettings, database: Database, uow: UnitOfWork, clock: StandingClock, key: bytes
+    remote: NhsSettings, database: Database, uow: UnitOfWork, clock: FixedClock, key: bytes
 ) -> None:
     broken = structs.replace(remote, private_key=key)
     with pytest.raises(ValueError, match="GOVID_NHS_PRIVATE_KEY is no RSA private key"):
@@ -80,7 +85,7 @@ def test_a_key_that_is_none_stops_the_start(
 
 
 def test_a_fault_that_is_none_stops_the_start(
-    database: Database, uow: UnitOfWork, clock: StandingClock
+    database: Database, uow: UnitOfWork, clock: FixedClock
 ) -> None:
     broken = structs.replace(SETTINGS, simulator_fault="404")
     with pytest.raises(ValueError, match="404"):
@@ -88,7 +93,7 @@ def test_a_fault_that_is_none_stops_the_start(
 
 
 def test_where_simulators_are_refused_the_module_does_not_start_with_one(
-    database: Database, uow: UnitOfWork, clock: StandingClock
+    database: Database, uow: UnitOfWork, clock: FixedClock
 ) -> None:
     broken = structs.replace(SETTINGS, may_be_simulated=False)
     with pytest.raises(RuntimeError, match="may not stand in"):
@@ -100,8 +105,8 @@ async def test_an_nhs_that_confesses_to_be_simulated_is_valid_for_rehearsals_onl
     remote: NhsSettings, database: Database, uow: UnitOfWork, may_be_simulated: bool, refused: bool
 ) -> None:
     settings = structs.replace(remote, may_be_simulated=may_be_simulated)
-    module = nhs.build(settings, database, uow, SystemClock(), facts=Said(GARTON))
-    assert (await ended(module, "9693632109") == [Outage]) is refused
+    module = nhs.build(settings, database, uow, SystemClock(), facts=StatedFacts(GARTON))
+    assert (await verify_concurrently(module, "9693632109") == [Outage]) is refused
     await module.stops[0]()
 
 
@@ -118,17 +123,17 @@ async def test_when_the_nhs_is_back_who_waited_for_it_is_notified(
         database,
         uow,
         SystemClock(),
-        facts=Said(GARTON),
+        facts=StatedFacts(GARTON),
         recovered=lambda *news: reported.append(news[0]),
     )
-    await ended(module, "9693632109")
+    await verify_concurrently(module, "9693632109")
     simulator.faults.set("503")
-    await ended(module, "9693632109", times=5)
+    await verify_concurrently(module, "9693632109", times=5)
     while_away = (module.states["nhs"](), list(reported))
     simulator.faults.set("")
     later = time.time() + 60
     monkeypatch.setattr(time, "time", lambda: later)
-    await ended(module, "9693632109")
+    await verify_concurrently(module, "9693632109")
     assert while_away == ("down", [])
     assert (module.states["nhs"](), reported) == ("ok", [("nhs.verification", "nhs.booking")])
     await module.stops[0]()

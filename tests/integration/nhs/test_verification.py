@@ -10,10 +10,10 @@ from govid import nhs
 from govid.bus import Database, Module, Outage, UnitOfWork
 from govid.bus.contracts import IdentifierType
 from tests.integration.departments import (
-    StandingClock,
+    FixedClock,
     a_verification,
+    find_handler,
     handle,
-    handler_of,
     published,
 )
 from tests.integration.nhs.conftest import SETTINGS
@@ -45,7 +45,7 @@ async def test_the_answer_follows_the_number(
     error: str | None,
 ) -> None:
     delivery = a_verification(IdentifierType.NHS, number, account_id)
-    await handle(handler_of(module, NAME), delivery, uow)
+    await handle(find_handler(module, NAME), delivery, uow)
     assert await published(database) == [
         (
             "nhs.verification.completed",
@@ -73,7 +73,7 @@ async def test_an_answer_takes_as_few_statements_as_it_can(
 ) -> None:
     delivery = a_verification(IdentifierType.NHS, number, account_id)
     async with statements(database.requests) as sent:
-        await handle(handler_of(module, NAME), delivery, uow)
+        await handle(find_handler(module, NAME), delivery, uow)
     assert sent == ["BEGIN", "COMMIT", *expected, "WITH incoming"]
 
 
@@ -81,7 +81,7 @@ async def test_a_person_whom_the_registry_names_becomes_a_patient(
     module: Module, uow: UnitOfWork, account_id: UUID, client: httpx.AsyncClient
 ) -> None:
     delivery = a_verification(IdentifierType.NHS, NAMED, account_id)
-    await handle(handler_of(module, NAME), delivery, uow)
+    await handle(find_handler(module, NAME), delivery, uow)
     [patient] = (await client.get("/api/nhs/patients")).json()
     assert (patient["name"], patient["nhsNumber"]) == ("Bill Garton", NAMED)
 
@@ -89,7 +89,7 @@ async def test_a_person_whom_the_registry_names_becomes_a_patient(
 async def test_a_newer_record_takes_the_place_of_the_older(
     module: Module, uow: UnitOfWork, account_id: UUID, client: httpx.AsyncClient
 ) -> None:
-    handler = handler_of(module, NAME)
+    handler = find_handler(module, NAME)
     await handle(handler, a_verification(IdentifierType.NHS, NAMED, account_id), uow)
     [before] = (await client.get("/api/nhs/patients")).json()
     await handle(handler, a_verification(IdentifierType.NHS, "9732110317", account_id), uow)
@@ -102,7 +102,7 @@ async def verify(module: Module, uow: UnitOfWork, people: int) -> None:
     """Answer about so many people, one after the other and so on one connection."""
     for _ in range(people):
         await handle(
-            handler_of(module, NAME), a_verification(IdentifierType.NHS, NAMED, uuid4()), uow
+            find_handler(module, NAME), a_verification(IdentifierType.NHS, NAMED, uuid4()), uow
         )
 
 
@@ -117,24 +117,24 @@ async def test_a_person_whom_the_registry_does_not_match_leaves_no_trace(
     module: Module, uow: UnitOfWork, account_id: UUID, client: httpx.AsyncClient
 ) -> None:
     delivery = a_verification(IdentifierType.NHS, "9000000009", account_id)
-    await handle(handler_of(module, NAME), delivery, uow)
+    await handle(find_handler(module, NAME), delivery, uow)
     assert (await client.get("/api/nhs/patients")).json() == []
 
 
 async def test_only_requests_about_its_own_numbers_are_wanted(
     module: Module, account_id: UUID
 ) -> None:
-    wants = {consumer.name: consumer.wants for consumer in module.consumers}[NAME]
+    wants = {consumer.name: consumer.predicate for consumer in module.subscribers}[NAME]
     kinds = (IdentifierType.NIN, IdentifierType.NHS)
     wanted = [wants(a_verification(kind, "", account_id).event) for kind in kinds]
     assert wanted == [False, True]
 
 
 async def test_without_the_nhs_a_verification_waits(
-    database: Database, uow: UnitOfWork, clock: StandingClock, account_id: UUID
+    database: Database, uow: UnitOfWork, clock: FixedClock, account_id: UUID
 ) -> None:
     settings = structs.replace(SETTINGS, registry="off")
-    handler = handler_of(nhs.build(settings, database, uow, clock), NAME)
+    handler = find_handler(nhs.build(settings, database, uow, clock), NAME)
     with pytest.raises(Outage) as outage:
         await handler.prepare(a_verification(IdentifierType.NHS, NAMED, account_id))
     assert outage.value.dependency == "nhs"

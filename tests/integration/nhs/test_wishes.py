@@ -16,9 +16,9 @@ from govid.bus.contracts import (
     AppointmentSlotHeld,
 )
 from govid.nhs import NhsSimulator
-from govid.nhs.simulator.diary import Booking
-from tests.integration.departments import NOW, delivery_of, handle, handler_of, published
-from tests.integration.nhs.practices import known, module, simulator
+from govid.nhs.simulator.diary import DiaryBooking
+from tests.integration.departments import NOW, build_delivery, find_handler, handle, published
+from tests.integration.nhs.practices import module, register_patient, simulator
 
 __all__ = ["module", "simulator"]
 
@@ -36,7 +36,7 @@ async def client(
     client: httpx.AsyncClient, database: Database, account_id: UUID
 ) -> httpx.AsyncClient:
     """Return a client whose number the NHS has verified."""
-    await known(database, account_id)
+    await register_patient(database, account_id)
     return client
 
 
@@ -44,13 +44,13 @@ class Dispatched:
     """Handles what was written, one event after the other, as the dispatcher would."""
 
     def __init__(self, module: Module, database: Database, uow: UnitOfWork) -> None:
-        self.handler = handler_of(module, "nhs.booking")
+        self.handler = find_handler(module, "nhs.booking")
         self._database = database
         self._uow = uow
 
     async def all(self) -> list[Delivery[Any]]:
         return [
-            delivery_of(msgspec.convert(payload, KINDS[kind]))
+            build_delivery(msgspec.convert(payload, KINDS[kind]))
             for kind, payload in await published(self._database)
         ]
 
@@ -58,7 +58,7 @@ class Dispatched:
         return (await self.all())[-1]
 
     async def apply(self, delivery: Delivery[Any], outcome: Any) -> None:
-        async with self._uow.begin(delivery.cause("tests")) as tx:
+        async with self._uow.begin(delivery.operation_context("tests")) as tx:
             await self.handler.apply(tx, delivery, outcome)
 
     async def step(self) -> tuple[str, dict[str, Any]]:
@@ -95,10 +95,10 @@ async def ask(client: httpx.AsyncClient, *, account: UUID | None = None, **other
 
 def take_elsewhere(simulator: NhsSimulator, slot_id: str) -> None:
     """Let somebody book at the practice itself, behind govid's back."""
-    slot = simulator.diary.slot(slot_id)
+    slot = simulator.diary.find_slot(slot_id)
     assert slot is not None
     simulator.diary.book(
-        Booking(
+        DiaryBooking(
             id=str(uuid4()), slots=(slot_id,), patient="9693632109", start=slot.start, end=slot.end
         )
     )
@@ -121,7 +121,7 @@ async def test_an_appointment_request_gets_its_time_where_it_is_free_and_the_pra
         TEN,
         "cardiology, 06 January 2026 at 10:00",
     )
-    (entry,) = simulator.diary.of_patient("9434765919")
+    (entry,) = simulator.diary.list_for_patient("9434765919")
     assert (entry.status, entry.booking.slots) == ("booked", ("2000011147-20260106T1000",))
     assert entry.booking.description == ("Palpitations " * 7).strip() + " ..."
     found = await client.get(where)
@@ -146,7 +146,7 @@ async def test_two_who_ask_for_the_same_time_get_two_times(
 ) -> None:
     await ask(client)
     first = await dispatched.latest()
-    await ask(client, account=await known(database, uuid4()))
+    await ask(client, account=await register_patient(database, uuid4()))
     second = await dispatched.latest()
     found = [await dispatched.handler.prepare(one) for one in (first, second)]
     await dispatched.apply(first, found[0])
@@ -238,7 +238,7 @@ async def test_an_appointment_request_that_was_granted_can_be_moved_and_cancelle
     assert (await dispatched.step())[1]["confirmed_datetime"] == "2026-01-06T15:00:00Z"
     await client.delete(where, headers={"If-Match": "*"})
     await dispatched.step()
-    assert [one.status for one in simulator.diary.of_patient("9434765919")] == ["cancelled"]
+    assert [one.status for one in simulator.diary.list_for_patient("9434765919")] == ["cancelled"]
 
 
 async def test_a_block_gives_up_what_an_appointment_request_has_got(
@@ -251,16 +251,16 @@ async def test_a_block_gives_up_what_an_appointment_request_has_got(
 ) -> None:
     await ask(client)
     await dispatched.answer()
-    blocked = delivery_of(AccountBlocked(account_id=account_id, timestamp=NOW))
-    await handle(handler_of(module, "nhs.appointments"), blocked, uow)
+    blocked = build_delivery(AccountBlocked(account_id=account_id, timestamp=NOW))
+    await handle(find_handler(module, "nhs.appointments"), blocked, uow)
     await dispatched.step()
-    assert [one.status for one in simulator.diary.of_patient("9434765919")] == ["cancelled"]
+    assert [one.status for one in simulator.diary.list_for_patient("9434765919")] == ["cancelled"]
 
 
 async def test_r20_of_twenty_appointment_requests_for_one_time_each_gets_a_slot_of_its_own(
     client: httpx.AsyncClient, dispatched: Dispatched, database: Database
 ) -> None:
-    citizens = [await known(database, uuid4()) for _ in range(20)]
+    citizens = [await register_patient(database, uuid4()) for _ in range(20)]
     await asyncio.gather(*(ask(client, account=citizen) for citizen in citizens))
     wishes = await dispatched.all()
     found = await asyncio.gather(*(dispatched.handler.prepare(one) for one in wishes))

@@ -7,7 +7,7 @@ import msgspec
 
 from govid.bus import Database, Delivery
 from govid.bus.contracts import AppointmentRequested
-from tests.integration.departments import delivery_of
+from tests.integration.departments import build_delivery
 
 PATH = "/api/nhs/appointments"
 BODY = {
@@ -18,7 +18,7 @@ BODY = {
 }
 
 
-async def ask(client: httpx.AsyncClient, **others: str) -> dict[str, Any]:
+async def request_appointment(client: httpx.AsyncClient, **others: str) -> dict[str, Any]:
     """Ask for an appointment and return the answer."""
     answer: dict[str, Any] = (await client.post(PATH, json=BODY | others)).json()
     return answer
@@ -30,4 +30,4 @@ async def latest_request(database: Database) -> Delivery[AppointmentRequested]:
         "SELECT payload FROM bus.event WHERE type = 'nhs.appointment.requested' "
         "ORDER BY pos DESC LIMIT 1"
     )
-    return delivery_of(msgspec.json.decode(payload, type=AppointmentRequested))
+    return build_delivery(msgspec.json.decode(payload, type=AppointmentRequested))

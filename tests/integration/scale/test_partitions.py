@@ -12,11 +12,11 @@ from govid.bus.consumers import RELAY
 from govid.bus.delivery.groups import QUERIES as GROUP_QUERIES
 from govid.bus.failures import QUERIES as FAILURE_QUERIES
 from govid.bus.floor import QUERIES as BACKLOG_QUERIES
-from govid.bus.ids import first_uuid7_of, moment_of, uuid7
+from govid.bus.ids import first_uuid7_at, uuid7, uuid7_timestamp
 from govid.bus.kafka.debts import QUERIES as RELAY_QUERIES
 from govid.bus.kafka.kafka_ahead import QUERIES as AHEAD_QUERIES
 from govid.bus.partitions import QUERIES as RETENTION
-from govid.bus.selection import Selection
+from govid.bus.selection import DeliveryFilter
 from govid.gateway.cli import stream
 from tests.integration.scale.plans import partitions_read
 
@@ -37,8 +37,8 @@ class _Events:
         self.ids: list[UUID] = [row["id"] for row in rows]
         self.positions: list[int] = [row["pos"] for row in rows]
         self.keys: list[str] = [row["key"] for row in rows]
-        self.lower = first_uuid7_of(A_DAY.replace(hour=0, minute=0, second=0, microsecond=0))
-        self.upper = first_uuid7_of(moment_of(self.lower) + DAY)
+        self.lower = first_uuid7_at(A_DAY.replace(hour=0, minute=0, second=0, microsecond=0))
+        self.upper = first_uuid7_at(uuid7_timestamp(self.lower) + DAY)
 
     @property
     def bounds(self) -> tuple[list[UUID], UUID, UUID]:
@@ -48,8 +48,8 @@ class _Events:
 @pytest.fixture
 async def events(aged: Any) -> _Events:
     """Return events of a day in the middle."""
-    lower = first_uuid7_of(A_DAY.replace(hour=0, minute=0, second=0, microsecond=0))
-    upper = first_uuid7_of(moment_of(lower) + DAY)
+    lower = first_uuid7_at(A_DAY.replace(hour=0, minute=0, second=0, microsecond=0))
+    upper = first_uuid7_at(uuid7_timestamp(lower) + DAY)
     return _Events(
         await aged.fetch(
             "SELECT id, pos, key FROM bus.event"
@@ -114,12 +114,19 @@ COMMANDS: dict[str, tuple[str, Callable[[_Events], Sequence[Any]]]] = {
     "verify, gaps": (conservation.QUERIES["gaps"], lambda e: (e.lower, e.upper, UUID(int=0))),
     "outbox replay": (
         replay._BATCH,
-        lambda e: (*Selection().parameters(), -1, "", max(e.positions), *e.bounds[1:], 500),
+        lambda e: (
+            *DeliveryFilter().query_parameters(),
+            -1,
+            "",
+            max(e.positions),
+            *e.bounds[1:],
+            500,
+        ),
     ),
     "outbox backfill": (
         backfill._CANDIDATES,
         lambda e: (
-            *Selection(subscriber="hmrc.verification").parameters(),
+            *DeliveryFilter(subscriber="hmrc.verification").query_parameters(),
             *(["identity.verification.requested"], 0, max(e.positions), *e.bounds[1:]),
         ),
     ),
@@ -139,7 +146,7 @@ async def test_i2_i4_i12_statements_about_a_day_read_that_day(
 @pytest.mark.parametrize("days", [1, 3, 10])
 async def test_i7_a_tail_of_the_last_days_reads_no_older_ones(aged: Any, days: int) -> None:
     since = NOW - days * DAY
-    read = await partitions_read(aged, stream.FIRST_SINCE, [first_uuid7_of(since), 10])
+    read = await partitions_read(aged, stream.FIRST_SINCE, [first_uuid7_at(since), 10])
     assert f"event_{_day(since - DAY)}" not in read
 
 

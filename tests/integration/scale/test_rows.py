@@ -12,13 +12,13 @@ import pytest
 from govid.bus import inspection, pending
 from govid.bus.consumers import RELAY
 from govid.bus.delivery.groups import QUERIES
-from govid.bus.ids import first_uuid7_of, uuid7
-from govid.bus.inspection import Inspection
+from govid.bus.ids import first_uuid7_at, uuid7
+from govid.bus.inspection import OutboxInspection
 from govid.bus.kafka.debts import QUERIES as KAFKA
 from govid.bus.partitions import QUERIES as RETENTION
 from govid.bus.pending import count_pending
-from govid.bus.selection import Selection
-from govid.bus.storage.quotas import Quotas
+from govid.bus.selection import DeliveryFilter
+from govid.bus.storage.quotas import QuotaCounters
 from govid.identity.repository import throttle
 from tests.integration.scale.conftest import PENDING
 from tests.integration.scale.plans import rows_read, scans
@@ -114,7 +114,9 @@ async def test_i6_i8_many_pending_deliveries_are_estimated_and_few_are_counted(
 ) -> None:
     monkeypatch.setattr(pending, "COUNTED", counted)
     monkeypatch.setattr(pending, "SAMPLED_PAGES", 3)
-    (relay,) = [one for one in await Inspection(aged).status() if one.subscriber == RELAY]
+    (relay,) = [
+        one for one in await OutboxInspection(aged).fetch_status() if one.subscriber == RELAY
+    ]
     assert relay.is_estimate is is_estimate
     assert (relay.pending > counted) is is_estimate
 
@@ -138,8 +140,8 @@ async def test_i8_counting_reads_no_more_rows_than_its_limit(aged: Any, counted:
 @pytest.mark.parametrize(
     "statement",
     [
-        throttle._FORGET,
-        *(Quotas(f"{schema}.quota")._delete_sql for schema in ("identity", "nhs", "hmrc")),
+        throttle._DELETE_STALE,
+        *(QuotaCounters(f"{schema}.quota")._delete_sql for schema in ("identity", "nhs", "hmrc")),
     ],
     ids=["throttle", "identity", "nhs", "hmrc"],
 )
@@ -158,14 +160,14 @@ async def test_i9_counters_that_are_over_are_deleted_without_a_scan(
 async def test_i11_retention_asks_by_index_what_is_pending_of_a_day(
     aged: Any, days_ago: int
 ) -> None:
-    lower = first_uuid7_of(NOW - timedelta(days=days_ago))
-    upper = first_uuid7_of(NOW - timedelta(days=days_ago - 0.5))
+    lower = first_uuid7_at(NOW - timedelta(days=days_ago))
+    upper = first_uuid7_at(NOW - timedelta(days=days_ago - 0.5))
     # The names of the subscribers cost two look-ups each.
     assert await rows_read(aged, RETENTION["event_needed"], [lower, upper], "delivery") <= 4
 
 
 async def test_i11_a_day_with_something_pending_is_needed(aged: Any) -> None:
-    lower, upper = first_uuid7_of(NOW - timedelta(hours=1)), UUID(int=2**128 - 1)
+    lower, upper = first_uuid7_at(NOW - timedelta(hours=1)), UUID(int=2**128 - 1)
     assert await aged.fetchval(RETENTION["event_needed"], lower, upper) is True
     assert await aged.fetchval(RETENTION["event_needed"], UUID(int=0), lower) is False
 
@@ -173,17 +175,17 @@ async def test_i11_a_day_with_something_pending_is_needed(aged: Any) -> None:
 @pytest.mark.parametrize(
     "selection",
     [
-        Selection(),
-        Selection(type="identity.verification.requested"),
-        Selection(topic="identity.verification.request", subscriber=RELAY),
-        Selection(since=NOW - timedelta(days=40), until=NOW - timedelta(days=30)),
+        DeliveryFilter(),
+        DeliveryFilter(type="identity.verification.requested"),
+        DeliveryFilter(topic="identity.verification.request", subscriber=RELAY),
+        DeliveryFilter(since=NOW - timedelta(days=40), until=NOW - timedelta(days=30)),
     ],
     ids=["all", "type", "topic", "time"],
 )
 async def test_i1_the_newest_deliveries_are_found_in_the_order_of_their_events(
-    aged: Any, selection: Selection
+    aged: Any, selection: DeliveryFilter
 ) -> None:
-    lines = await Inspection(aged).find(selection, limit=40)
+    lines = await OutboxInspection(aged).fetch_deliveries(selection, limit=40)
     expected = await aged.fetch(
         """SELECT e.id, f.subscriber FROM bus.event e
            JOIN (SELECT subscriber, event_id FROM bus.receipt
@@ -192,7 +194,7 @@ async def test_i1_the_newest_deliveries_are_found_in_the_order_of_their_events(
              AND ($3::text IS NULL OR subscriber = $3)
              AND ($4::uuid IS NULL OR id >= $4) AND ($5::uuid IS NULL OR id < $5)
            ORDER BY pos DESC, subscriber LIMIT 40""",
-        *selection.parameters()[2:],
+        *selection.query_parameters()[2:],
     )
     assert [(one.id, one.subscriber) for one in lines] == [tuple(row) for row in expected]
 
@@ -201,8 +203,8 @@ async def test_i1_a_search_for_what_is_rare_ends_in_time_and_says_how_far_it_cam
     aged: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inspection, "SEARCH_SECONDS", 0)
-    searching = Inspection(aged)
-    assert await searching.find(Selection(type="no.such.type")) == []
+    searching = OutboxInspection(aged)
+    assert await searching.fetch_deliveries(DeliveryFilter(type="no.such.type")) == []
     assert searching.searched_since is not None
     assert NOW - timedelta(hours=2) < searching.searched_since < datetime.now(UTC)
 
@@ -210,15 +212,15 @@ async def test_i1_a_search_for_what_is_rare_ends_in_time_and_says_how_far_it_cam
 @pytest.mark.parametrize(
     "selection",
     [
-        Selection(ids=[uuid4()]),
-        Selection(key="account/nobody"),
-        Selection(until=NOW - timedelta(days=400)),
+        DeliveryFilter(ids=[uuid4()]),
+        DeliveryFilter(key="account/nobody"),
+        DeliveryFilter(until=NOW - timedelta(days=400)),
     ],
     ids=["id", "key", "time"],
 )
 async def test_i1_a_search_for_what_is_not_there_is_through_at_once(
-    aged: Any, selection: Selection
+    aged: Any, selection: DeliveryFilter
 ) -> None:
-    searching = Inspection(aged)
-    assert await searching.find(selection) == []
+    searching = OutboxInspection(aged)
+    assert await searching.fetch_deliveries(selection) == []
     assert searching.searched_since is None

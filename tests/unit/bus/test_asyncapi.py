@@ -8,21 +8,27 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from govid.bus.asyncapi import ALWAYS, DEAD_LETTER_HEADERS, HEADERS, document, render
+from govid.bus.asyncapi import (
+    DEAD_LETTER_HEADERS,
+    HEADERS,
+    REQUIRED_HEADERS,
+    build_document,
+    render_document,
+)
 from govid.bus.contracts import Topic
 from govid.bus.kafka import codec
-from govid.bus.kafka.deadletters import DeadLetters
+from govid.bus.kafka.deadletters import DeadLetterPublisher
 from tests.contracts import golden
 from tests.contracts.golden import AT, kinds
 
 COMMITTED = Path(__file__).parents[3] / "docs/asyncapi.json"
-DOCUMENT = document()
+DOCUMENT = build_document()
 PUBLISHED = {f"{kind.name}.v{kind.version}": kind for kind in kinds() if kind.topic is not None}
 
 
 def test_the_committed_description_is_fresh() -> None:
     # After a change: govid asyncapi --out docs/asyncapi.json
-    assert COMMITTED.read_bytes() == render()
+    assert COMMITTED.read_bytes() == render_document()
 
 
 def test_every_topic_is_described_and_the_dead_letters_too() -> None:
@@ -67,7 +73,7 @@ def test_the_key_is_described_where_there_is_one(name: str) -> None:
 
 
 def headers(**more: Any) -> list[str]:
-    found = codec.headers(
+    found = codec.build_headers(
         event_id=UUID(int=1),
         type_name="a.b",
         version=1,
@@ -79,8 +85,8 @@ def headers(**more: Any) -> list[str]:
 
 
 def test_the_headers_that_every_record_has_are_required() -> None:
-    assert headers() == list(ALWAYS)
-    assert DOCUMENT["components"]["schemas"]["RecordHeaders"]["required"] == list(ALWAYS)
+    assert headers() == list(REQUIRED_HEADERS)
+    assert DOCUMENT["components"]["schemas"]["RecordHeaders"]["required"] == list(REQUIRED_HEADERS)
 
 
 def test_every_header_is_described() -> None:
@@ -96,7 +102,7 @@ def test_every_header_is_described() -> None:
 
 
 def test_the_headers_of_dead_letters_are_described() -> None:
-    source = Path(DeadLetters.put.__code__.co_filename).read_text("utf-8")
+    source = Path(DeadLetterPublisher.publish.__code__.co_filename).read_text("utf-8")
     assert set(re.findall(r'"(dlq_\w+)"', source)) == DEAD_LETTER_HEADERS.keys()
 
 

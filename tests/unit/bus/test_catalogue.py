@@ -2,12 +2,12 @@
 
 import pytest
 
-from govid.bus.catalogue import EVENT_TYPES, Catalogue, UnknownEventType
+from govid.bus.catalogue import EVENT_TYPES, EventRegistry, UnknownEventType
 
 
 def test_an_unknown_version_is_an_unknown_type() -> None:
     with pytest.raises(UnknownEventType):
-        Catalogue().named("nhs.verification.completed", 2)
+        EventRegistry().get_type("nhs.verification.completed", 2)
 
 
 # A name or a stream in this table that changes makes stored events unreadable (I10): add, never

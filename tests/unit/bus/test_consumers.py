@@ -5,11 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from govid.bus import Cause, Consumer, Pseudonyms, Subscriptions
-from govid.bus.catalogue import Catalogue
-from govid.bus.consumers import BUCKETS, RELAY, bucket_of
+from govid.bus import OperationContext, PseudonymGenerator, Subscriber, Subscriptions
+from govid.bus.catalogue import EventRegistry
+from govid.bus.consumers import BUCKETS, RELAY, bucket_for_key
 from govid.bus.contracts import AccountBlocked, Event, IdentifierType, VerificationRequested
-from govid.bus.envelope import Envelope, Sealer
+from govid.bus.envelope import EnvelopeFactory, EventEnvelope
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -24,12 +24,12 @@ def nhs_only(event: VerificationRequested) -> bool:
     return event.identifier_type is IdentifierType.NHS
 
 
-def sealed(event: Event) -> Envelope:
-    sealer = Sealer(Catalogue(), Pseudonyms(b"k" * 32))
-    return sealer.seal(event, Cause(correlation_id="c"), NOW)
+def sealed(event: Event) -> EventEnvelope:
+    sealer = EnvelopeFactory(EventRegistry(), PseudonymGenerator(b"k" * 32))
+    return sealer.build(event, OperationContext(correlation_id="c"), NOW)
 
 
-def a_request(kind: IdentifierType) -> Envelope:
+def a_request(kind: IdentifierType) -> EventEnvelope:
     return sealed(
         VerificationRequested(
             user_id=uuid4(),
@@ -45,11 +45,11 @@ def a_request(kind: IdentifierType) -> Envelope:
 def subscriptions() -> Subscriptions:
     registry = Subscriptions()
     registry.add(
-        Consumer(
+        Subscriber(
             name="nhs.verification",
             handles=(VerificationRequested,),
             handler=Idle(),
-            wants=nhs_only,
+            predicate=nhs_only,
         )
     )
     return registry
@@ -58,26 +58,31 @@ def subscriptions() -> Subscriptions:
 def test_a_department_gets_its_own_requests_and_kafka_gets_all(
     subscriptions: Subscriptions,
 ) -> None:
-    assert subscriptions.of(a_request(IdentifierType.NHS)) == ["nhs.verification", RELAY]
-    assert subscriptions.of(a_request(IdentifierType.NIN)) == [RELAY]
+    assert subscriptions.subscribers_for(a_request(IdentifierType.NHS)) == [
+        "nhs.verification",
+        RELAY,
+    ]
+    assert subscriptions.subscribers_for(a_request(IdentifierType.NIN)) == [RELAY]
 
 
 def test_what_came_from_kafka_does_not_go_back(subscriptions: Subscriptions) -> None:
-    assert subscriptions.inside(a_request(IdentifierType.NHS)) == ["nhs.verification"]
+    assert subscriptions.module_subscribers_for(a_request(IdentifierType.NHS)) == [
+        "nhs.verification"
+    ]
 
 
 def test_an_event_without_a_topic_stays_inside(subscriptions: Subscriptions) -> None:
     blocked = sealed(AccountBlocked(account_id=uuid4(), timestamp=NOW))
-    assert subscriptions.of(blocked) == []
+    assert subscriptions.subscribers_for(blocked) == []
 
 
 @pytest.mark.parametrize("name", ["nhs.verification", RELAY])
 def test_a_name_is_taken_once(subscriptions: Subscriptions, name: str) -> None:
     with pytest.raises(ValueError, match="is registered twice"):
-        subscriptions.add(Consumer(name=name, handles=(), handler=Idle()))
+        subscriptions.add(Subscriber(name=name, handles=(), handler=Idle()))
 
 
 def test_buckets_are_the_same_for_ever() -> None:
     # Rows remember the bucket: this function may never change.
-    assert [bucket_of(key) for key in ("a", "account/1", "death/2")] == [3, 50, 34]
-    assert {bucket_of(f"key-{n}") for n in range(1000)} == set(range(BUCKETS))
+    assert [bucket_for_key(key) for key in ("a", "account/1", "death/2")] == [3, 50, 34]
+    assert {bucket_for_key(f"key-{n}") for n in range(1000)} == set(range(BUCKETS))

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from govid.bus.actor import Cause
-from govid.bus.catalogue import Catalogue
-from govid.bus.envelope import Sealer
+from govid.bus.actor import OperationContext
+from govid.bus.catalogue import EventRegistry
+from govid.bus.envelope import EnvelopeFactory
 from tests.contracts import golden
 from tests.contracts.golden import AT, FOLDER, PSEUDONYMS, Kind, breaks, kinds
 
@@ -52,9 +52,11 @@ def test_r15_what_is_read_is_written_again_to_the_byte(kind: Kind) -> None:
 @each_of_the_outbox
 def test_r15_what_is_emitted_is_what_the_contract_says(kind: Kind) -> None:
     contract = golden.read(kind)
-    catalogue = Catalogue()
-    event = catalogue.decode(catalogue.named(kind.name, kind.version), value(kind))
-    sealed = Sealer(catalogue, PSEUDONYMS).seal(event, Cause(correlation_id="c-1"), AT)
+    catalogue = EventRegistry()
+    event = catalogue.decode(catalogue.get_type(kind.name, kind.version), value(kind))
+    sealed = EnvelopeFactory(catalogue, PSEUDONYMS).build(
+        event, OperationContext(correlation_id="c-1"), AT
+    )
     assert sealed.payload == value(kind)
     assert sealed.key == contract["ordered_by"]
     assert sealed.record_key == contract["record"].get("key", sealed.record_key)
@@ -71,7 +73,7 @@ def test_r15_no_identifier_is_outside_the_value(kind: Kind) -> None:
 
 def test_a_death_notice_is_ordered_by_its_identifier_without_showing_it() -> None:
     contract = golden.read(KINDS["hmrc.death.notified.v1"])
-    assert contract["ordered_by"] == f"death/{PSEUDONYMS.of('NIN:AB123456')}"
+    assert contract["ordered_by"] == f"death/{PSEUDONYMS.for_value('NIN:AB123456')}"
 
 
 SHAPE = {

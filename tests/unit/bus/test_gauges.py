@@ -5,23 +5,23 @@ import time
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from govid.bus.gauges import Gauges, Readings
-from govid.bus.lag import LoopLag
-from govid.bus.metrics import State
-from govid.bus.sample import Debts, Sample
+from govid.bus.gauges import BusGauges, GaugeSources
+from govid.bus.lag import EventLoopLag
+from govid.bus.metrics import KafkaState
+from govid.bus.sample import DatabaseSample, PendingStats
 
 
-def reported(sample: Sample) -> list[str]:
+def reported(sample: DatabaseSample) -> list[str]:
     registry = CollectorRegistry()
     registry.register(
-        Gauges(
-            Readings(
+        BusGauges(
+            GaugeSources(
                 sample=lambda: sample,
                 loop_lag=lambda: 0.25,
                 retention_age=lambda: 7.0,
                 failing_seconds=lambda: 3.0,
                 leases=lambda: {"nhs.booking": 64},
-                relay_state=lambda: State.DOWN,
+                relay_state=lambda: KafkaState.DOWN,
                 inbox_lag=lambda: {("hmrc.death.notification", 3): 12},
                 inbox_held_back=lambda: {("hmrc.death.notification", 3): 4},
                 inbox_stopped=lambda: {
@@ -40,8 +40,8 @@ def reported(sample: Sample) -> list[str]:
 
 
 def test_every_gauge_is_reported() -> None:
-    debts = Debts(pending=5, oldest_seconds=1.5, parked_keys=2, dead=1)
-    sample = Sample(
+    debts = PendingStats(pending=5, oldest_seconds=1.5, parked_keys=2, dead=1)
+    sample = DatabaseSample(
         outbox={"nhs.booking": debts},
         dead_tuples={"bus.delivery": 9},
         oldest_transaction_seconds=0.5,
@@ -75,7 +75,7 @@ def test_every_gauge_is_reported() -> None:
 
 
 def test_a_database_that_is_away_leaves_gaps_and_no_zeros() -> None:
-    assert [line.partition(" ")[0] for line in reported(Sample())] == [
+    assert [line.partition(" ")[0] for line in reported(DatabaseSample())] == [
         'govid_relay_state{state="connecting"}',
         'govid_relay_state{state="ok"}',
         'govid_relay_state{state="down"}',
@@ -98,10 +98,10 @@ def test_a_database_that_is_away_leaves_gaps_and_no_zeros() -> None:
 
 
 async def test_who_blocks_the_loop_is_seen() -> None:
-    lag = LoopLag()
+    lag = EventLoopLag()
     looking = asyncio.create_task(lag.run())
     await asyncio.sleep(0)
     time.sleep(0.4)  # noqa: ASYNC251 - this is the misdeed
     await asyncio.sleep(0.01)
     looking.cancel()
-    assert 0.15 <= lag.worst < 5
+    assert 0.15 <= lag.worst_seconds < 5

@@ -26,15 +26,15 @@ ITEMS = [Item(UUID(int=n)) for n in range(3)]
 def test_a_page_ends_where_its_limit_says(
     found: list[Item], items: list[Item], cursor: UUID | None
 ) -> None:
-    page = Page.of(found, 2)
+    page = Page.from_items(found, 2)
     assert (page.items, page.cursor) == (items, cursor)
 
 
 def test_the_link_leads_behind_the_last_item() -> None:
-    assert Page.of(ITEMS, 2).headers("/api/things") == {
+    assert Page.from_items(ITEMS, 2).headers("/api/things") == {
         "Link": '</api/things?limit=2&cursor=00000000-0000-0000-0000-000000000001>; rel="next"'
     }
 
 
 def test_the_last_page_links_to_nothing() -> None:
-    assert Page.of(ITEMS, 3).headers("/api/things") == {}
+    assert Page.from_items(ITEMS, 3).headers("/api/things") == {}

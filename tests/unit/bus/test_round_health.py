@@ -2,7 +2,7 @@
 
 import pytest
 
-from govid.bus.round_health import RoundHealth
+from govid.bus.round_health import DispatcherHealth
 
 
 class Clock:
@@ -27,7 +27,7 @@ def test_c9_failing_after_15_seconds_and_not_ready_after_60(
     seconds: float, failing: bool, ready: bool
 ) -> None:
     clock = Clock()
-    health = RoundHealth(clock)
+    health = DispatcherHealth(clock)
     health.record_failure("nhs.verification")
     clock.now += seconds
     health.record_failure("nhs.verification")
@@ -36,16 +36,16 @@ def test_c9_failing_after_15_seconds_and_not_ready_after_60(
 
 def test_c9_one_success_ends_it() -> None:
     clock = Clock()
-    health = RoundHealth(clock)
+    health = DispatcherHealth(clock)
     health.record_failure("nhs.verification")
     clock.now += 70
     health.record_success("nhs.verification")
-    assert (health.seconds, health.is_failing, health.is_ready) == (0, False, True)
+    assert (health.failing_seconds, health.is_failing, health.is_ready) == (0, False, True)
 
 
 def test_c9_success_of_one_subscriber_does_not_hide_another() -> None:
     clock = Clock()
-    health = RoundHealth(clock)
+    health = DispatcherHealth(clock)
     health.record_failure("nhs.verification")
     clock.now += 20
     health.record_success("hmrc.verification")
@@ -55,7 +55,7 @@ def test_c9_success_of_one_subscriber_does_not_hide_another() -> None:
 @pytest.mark.parametrize(("pause", "failing"), [(0.5, True), (4.9, True), (5.0, False)])
 def test_c9_round_without_work_ends_a_failure_after_a_while(pause: float, failing: bool) -> None:
     clock = Clock()
-    health = RoundHealth(clock)
+    health = DispatcherHealth(clock)
     health.record_failure("nhs.verification")
     clock.now += 20
     health.record_failure("nhs.verification")

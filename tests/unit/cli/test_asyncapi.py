@@ -4,25 +4,25 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from govid.bus.asyncapi import render
+from govid.bus.asyncapi import render_document
 from govid.gateway.cli.group import commands
 
 
 def test_it_prints_the_description() -> None:
     result = CliRunner().invoke(commands, ["asyncapi"])
-    assert (result.exit_code, result.stdout_bytes) == (0, render())
+    assert (result.exit_code, result.stdout_bytes) == (0, render_document())
 
 
 def test_it_writes_the_description(tmp_path: Path) -> None:
     file = tmp_path / "asyncapi.json"
     result = CliRunner().invoke(commands, ["asyncapi", "--out", str(file)])
     assert (result.exit_code, result.stdout) == (0, "")
-    assert file.read_bytes() == render()
+    assert file.read_bytes() == render_document()
 
 
 def test_a_fresh_file_is_up_to_date_and_stays_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "asyncapi.json"
-    file.write_bytes(render())
+    file.write_bytes(render_document())
     result = CliRunner().invoke(commands, ["asyncapi", "--out", str(file), "--check"])
     assert (result.exit_code, result.stderr) == (0, f"{file} is up to date.\n")
 

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from govid.bus.storage.connection import DatabaseUnreachable
-from govid.gateway.cli.database_errors import explain
+from govid.gateway.cli.database_errors import explain_database_error
 
 SECRET = "ada@example.com"
 
@@ -78,7 +78,7 @@ def raised(kind: type[Exception], message: str) -> Exception:
 def test_f10_an_error_of_the_database_is_a_sentence(
     error: Exception, code: int, sentence: str
 ) -> None:
-    explained = explain(error)
+    explained = explain_database_error(error)
     assert explained is not None
     assert (explained.exit_code, explained.message) == (code, sentence)
     assert explained.remedy
@@ -87,11 +87,11 @@ def test_f10_an_error_of_the_database_is_a_sentence(
 
 def test_f10_what_sqlalchemy_wraps_is_judged_by_its_cause() -> None:
     cause = asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT")
-    explained = explain(DBAPIError("INSERT", {}, cause))
+    explained = explain_database_error(DBAPIError("INSERT", {}, cause))
     assert explained is not None
     assert explained.message == "the database accepts no writes: it is read-only, or a standby."
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), FileNotFoundError("x"), KeyError("x")])
 def test_f10_what_no_database_raised_is_left_alone(error: Exception) -> None:
-    assert explain(error) is None
+    assert explain_database_error(error) is None

@@ -6,11 +6,11 @@ from click.testing import CliRunner
 
 from govid import __version__
 from govid.gateway.cli import errors
-from govid.gateway.cli.group import Commands, commands
+from govid.gateway.cli.group import CommandGroup, commands
 
 
-def command_that_raises(error: BaseException) -> Commands:
-    @click.group(cls=Commands)
+def command_that_raises(error: BaseException) -> CommandGroup:
+    @click.group(cls=CommandGroup)
     @click.option("--debug", is_flag=True)
     def group(debug: bool) -> None:
         raise error
@@ -23,10 +23,10 @@ def command_that_raises(error: BaseException) -> Commands:
     [
         (errors.CommandError("It failed."), 1),
         (click.UsageError("Not like this."), 2),
-        (errors.WrongUsage("Not like this."), 2),
-        (errors.Refused("No."), 3),
-        (errors.Unreachable("Nobody there."), 4),
-        (errors.FoundWrong("Wrong."), 5),
+        (errors.InvalidUsage("Not like this."), 2),
+        (errors.CommandRefused("No."), 3),
+        (errors.BackendUnreachable("Nobody there."), 4),
+        (errors.CheckFailed("Wrong."), 5),
         (KeyboardInterrupt(), 130),
         (click.Abort(), 130),
         (ZeroDivisionError("by zero"), 1),
@@ -38,7 +38,7 @@ def test_each_end_has_its_code(runner: CliRunner, error: BaseException, code: in
 
 
 def test_an_error_is_a_sentence_and_a_remedy_on_stderr(runner: CliRunner) -> None:
-    error = errors.Unreachable("the database is away.", "Start it.")
+    error = errors.BackendUnreachable("the database is away.", "Start it.")
     result = runner.invoke(command_that_raises(error), ["dev"])
     assert result.stdout == ""
     assert result.stderr == "govid: the database is away.\n  Start it.\n"

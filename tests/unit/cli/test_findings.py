@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from govid.bus.findings import Finding, at_addressee, record_differs, record_missing
+from govid.bus.findings import AuditFinding, delivery_problem, record_differs, record_missing
 from govid.gateway.cli.outbox_verify import _grouped
 
 FIRST = UUID("019d0000-0000-7000-8000-000000000001")
@@ -13,9 +13,9 @@ SECOND = UUID("019d0000-0000-7000-8000-000000000002")
 THIRD = UUID("019d0000-0000-7000-8000-000000000003")
 
 
-async def batches(*ids: UUID) -> AsyncIterator[list[Finding]]:
+async def batches(*ids: UUID) -> AsyncIterator[list[AuditFinding]]:
     for event_id in ids:
-        yield [at_addressee("lost", "nhs.booking", event_id, None)]
+        yield [delivery_problem("lost", "nhs.booking", event_id, None)]
 
 
 @pytest.mark.parametrize("ids", [(FIRST, SECOND), (SECOND, FIRST), (THIRD, FIRST, SECOND)])
@@ -30,7 +30,7 @@ async def test_f17_lost_events_of_a_subscriber_are_one_finding(ids: tuple[UUID, 
 
 async def test_f17_one_lost_event_is_named_by_its_id() -> None:
     (found,) = [one async for some in _grouped(batches(FIRST)) for one in some]
-    assert found == at_addressee("lost", "nhs.booking", FIRST, None)
+    assert found == delivery_problem("lost", "nhs.booking", FIRST, None)
 
 
 @pytest.mark.parametrize("more", [0, 1, 312])

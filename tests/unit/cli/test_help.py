@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from govid.gateway.cli.group import COMMANDS, Entry
+from govid.gateway.cli.group import COMMANDS, CommandEntry
 from tests.unit.cli import golden
 from tests.unit.cli.terminal_cases import CASES, DEMONSTRATION, SERVERS
 
@@ -23,7 +23,7 @@ def test_every_help_shows_an_example(command: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(("name", "entry"), COMMANDS.items(), ids=COMMANDS)
-def test_the_list_tells_of_commands_that_exist(name: str, entry: Entry) -> None:
+def test_the_list_tells_of_commands_that_exist(name: str, entry: CommandEntry) -> None:
     command = importlib.import_module(f"govid.gateway.cli.{entry.module}").command
     assert command.name == name
 

@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 
 from govid.gateway.cli.errors import CommandError
-from govid.gateway.cli.listening import listen
-from govid.gateway.cli.output import Output, note
-from govid.gateway.cli.progress import Progress
+from govid.gateway.cli.listening import open_listener
+from govid.gateway.cli.output import Output, print_note
+from govid.gateway.cli.progress import ProgressDisplay
 
 
 def test_a_pipe_gets_a_header_and_columns_separated_by_tabs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Output(as_json=False).table(("name", "age"), [("a", 1.25), ("b", None)])
+    Output(as_json=False).print_table(("name", "age"), [("a", 1.25), ("b", None)])
     assert capsys.readouterr().out == "name\tage\na\t1.2\nb\t-\n"
 
 
 def test_a_script_gets_an_array_of_objects(capsys: pytest.CaptureFixture[str]) -> None:
-    Output(as_json=True).table(("name", "age"), [("a", 1.25), ("b", None)])
+    Output(as_json=True).print_table(("name", "age"), [("a", 1.25), ("b", None)])
     assert json.loads(capsys.readouterr().out) == [
         {"name": "a", "age": 1.25},
         {"name": "b", "age": None},
@@ -33,13 +33,13 @@ def test_a_script_gets_an_array_of_objects(capsys: pytest.CaptureFixture[str]) -
 
 def test_a_stream_gives_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     output = Output(as_json=True)
-    output.line({"n": 1}, "first")
-    output.line({"n": 2}, "second")
+    output.print_item({"n": 1}, "first")
+    output.print_item({"n": 2}, "second")
     assert capsys.readouterr().out == '{"n":1}\n{"n":2}\n'
 
 
 def test_a_mapping_is_one_line_a_name(capsys: pytest.CaptureFixture[str]) -> None:
-    Output(as_json=False).mapping({"head": "0004", "pending": []})
+    Output(as_json=False).print_mapping({"head": "0004", "pending": []})
     assert capsys.readouterr().out == "head\t0004\npending\t[]\n"
 
 
@@ -67,8 +67,8 @@ def test_f9_a_whole_table_loses_nothing(
     capsys: pytest.CaptureFixture[str], terminal: Any, width: int, setting: tuple[str, ...]
 ) -> None:
     terminal(width)
-    Output(as_json=False).table(
-        ("name", "value", "source"), [setting], folded="value", is_whole=True
+    Output(as_json=False).print_table(
+        ("name", "value", "source"), [setting], folded_column="value", keep_all=True
     )
     shown = capsys.readouterr()
     assert shown.err == ""
@@ -94,7 +94,9 @@ def test_f9_a_column_is_folded_before_it_is_left_out(
 ) -> None:
     terminal(width)
     columns = ("id", "type", "key", "subscriber", "state")
-    Output(as_json=False).table(columns, [DELIVERY], least=("key",), folded="type")
+    Output(as_json=False).print_table(
+        columns, [DELIVERY], optional_columns=("key",), folded_column="type"
+    )
     captured = capsys.readouterr()
     head, *rows = captured.out.splitlines()
     assert [name for name in shown if name not in head.split()] == []
@@ -106,7 +108,9 @@ def test_f9_the_first_column_can_be_the_least(
     capsys: pytest.CaptureFixture[str], terminal: Any
 ) -> None:
     terminal(20)
-    Output(as_json=False).table(("id", "kind"), [("0" * 36, "block")], least=("id",))
+    Output(as_json=False).print_table(
+        ("id", "kind"), [("0" * 36, "block")], optional_columns=("id",)
+    )
     assert capsys.readouterr().out.split() == ["kind", "block"]
 
 
@@ -118,7 +122,7 @@ def test_f9_a_table_without_rows_is_a_sentence_on_a_terminal(
     capsys: pytest.CaptureFixture[str], terminal: Any, given: dict[str, str], sentence: str
 ) -> None:
     terminal(80)
-    Output(as_json=False).table(("name", "age"), [], **given)
+    Output(as_json=False).print_table(("name", "age"), [], **given)
     assert capsys.readouterr() == ("", sentence)
 
 
@@ -126,14 +130,14 @@ def test_f9_a_table_of_which_the_command_speaks_itself_is_silent(
     capsys: pytest.CaptureFixture[str], terminal: Any
 ) -> None:
     terminal(80)
-    Output(as_json=False).table(("name", "age"), [], nothing="")
+    Output(as_json=False).print_table(("name", "age"), [], empty_text="")
     assert capsys.readouterr() == ("", "")
 
 
 def test_f9_a_pipe_keeps_the_header_of_a_table_without_rows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Output(as_json=False).table(("name", "age"), [])
+    Output(as_json=False).print_table(("name", "age"), [])
     assert capsys.readouterr() == ("name\tage\n", "")
 
 
@@ -144,8 +148,8 @@ def test_f9_progress_never_goes_over_its_end(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, done: int, reported: str
 ) -> None:
     monkeypatch.setattr("govid.gateway.cli.progress.LINE_SECONDS", 0.0)
-    with Progress("Reading partitions", 20) as progress:
-        progress.at(done)
+    with ProgressDisplay("Reading partitions", 20) as progress:
+        progress.update(done)
     assert reported in capsys.readouterr().err
 
 
@@ -153,8 +157,8 @@ def test_progress_stays_off_stdout(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("govid.gateway.cli.progress.LINE_SECONDS", 0.0)
-    with Progress("Replaying", 10) as progress:
-        progress.at(4)
+    with ProgressDisplay("Replaying", 10) as progress:
+        progress.update(4)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("Replaying: 4 of 10, ")
@@ -169,11 +173,11 @@ def test_e11_nothing_that_is_printed_moves_a_terminal(
     text: str, as_json: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = Output(as_json=as_json)
-    output.table(("name",), [(text,)])
-    output.mapping({"name": text})
-    output.line({"name": text}, f"one {text}")
-    output.text(f"prose {text}")
-    note(f"said {text}")
+    output.print_table(("name",), [(text,)])
+    output.print_mapping({"name": text})
+    output.print_item({"name": text}, f"one {text}")
+    output.print_text(f"prose {text}")
+    print_note(f"said {text}")
     captured = capsys.readouterr()
     said = (captured.out + captured.err).replace("\n", "").replace("\t", "")
     assert said.isprintable()
@@ -181,7 +185,7 @@ def test_e11_nothing_that_is_printed_moves_a_terminal(
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_e11_a_script_reads_what_was_there(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Output(as_json=True).document({"name": text})
+    Output(as_json=True).print_document({"name": text})
     assert json.loads(capsys.readouterr().out) == {"name": text}
 
 
@@ -189,7 +193,7 @@ def test_e11_a_script_reads_what_was_there(text: str, capsys: pytest.CaptureFixt
 def test_e11_a_value_stays_in_its_line_and_column(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Output(as_json=False).table(("name", "age"), [(text, 1)])
+    Output(as_json=False).print_table(("name", "age"), [(text, 1)])
     _, row, end = capsys.readouterr().out.split("\n")
     assert (len(row.split("\t")), end) == (2, "")
 
@@ -201,7 +205,7 @@ def test_f5_what_cannot_be_said_ends_nothing(error: int, monkeypatch: pytest.Mon
             raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr("sys.stderr", Full())
-    note("warning: access tokens live longer than 15 minutes")
+    print_note("warning: access tokens live longer than 15 minutes")
 
 
 @pytest.mark.parametrize("setting", ["GOVID_PORT", "GOVID_MANAGEMENT_PORT"])
@@ -209,5 +213,5 @@ def test_f10_a_taken_port_names_the_setting_that_chose_it(setting: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CommandError) as caught:
-            listen("127.0.0.1", port, setting=setting)
+            open_listener("127.0.0.1", port, setting=setting)
     assert f"choose another: {setting}={port + 1}." in caught.value.remedy

@@ -6,16 +6,16 @@ import pytest
 
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
-from govid.gateway.devserver.people import RESIDENTS, Person, crowd
+from govid.gateway.devserver.people import STANDARD_PEOPLE, SyntheticPerson, generate_people
 
-EVERYBODY = [*RESIDENTS, *crowd(20, 1)]
+EVERYBODY = [*STANDARD_PEOPLE, *generate_people(20, 1)]
 WITH_IDENTIFIER = [person for person in EVERYBODY if person.identifier_type]
 EXAMPLES = {"test.nin@example.com", "test.nhs@example.com", "AB123456C", "NHS123456789"}
 TEST_NINOS = {"AA000003D", "NA000799C", "ST281614D", "ZX000056A"}
 
 
 def test_there_is_a_person_in_every_state() -> None:
-    assert {person.status for person in RESIDENTS} == {
+    assert {person.status for person in STANDARD_PEOPLE} == {
         "registered",
         "pending_verification",
         "verified",
@@ -25,14 +25,14 @@ def test_there_is_a_person_in_every_state() -> None:
 
 
 @pytest.mark.parametrize("person", EVERYBODY, ids=lambda person: person.email)
-def test_addresses_and_telephones_are_kept_for_examples(person: Person) -> None:
+def test_addresses_and_telephones_are_kept_for_examples(person: SyntheticPerson) -> None:
     assert person.email.endswith("@example.com")
     assert re.fullmatch(r"\+447700900\d{3}", person.phone_number)
     assert not {person.email, person.identifier_value} & EXAMPLES
 
 
 @pytest.mark.parametrize("person", WITH_IDENTIFIER, ids=lambda person: person.email)
-def test_identifiers_are_well_formed_and_canonical(person: Person) -> None:
+def test_identifiers_are_well_formed_and_canonical(person: SyntheticPerson) -> None:
     kind = IdentifierType(str(person.identifier_type))
     assert normalise_identifier(kind, str(person.identifier_value), prototype_form=False) == (
         person.identifier_value
@@ -51,5 +51,5 @@ def test_nhs_numbers_are_never_issued_ones() -> None:
 
 
 def test_the_same_seed_gives_the_same_people() -> None:
-    assert list(crowd(5, 7)) == list(crowd(5, 7))
-    assert list(crowd(5, 7)) != list(crowd(5, 8))
+    assert list(generate_people(5, 7)) == list(generate_people(5, 7))
+    assert list(generate_people(5, 7)) != list(generate_people(5, 8))

@@ -6,8 +6,8 @@ from uuid import UUID
 import click
 import pytest
 
-from govid.bus.ids import first_uuid7_of
-from govid.gateway.cli.selectors import MOMENT, selection
+from govid.bus.ids import first_uuid7_at
+from govid.gateway.cli.selectors import MOMENT, build_filter
 
 NOTHING = {
     "ids": (), "key": None, "type_": None, "topic": None, "subscriber": None, "since": None,
@@ -50,15 +50,15 @@ def test_anything_else_is_refused(text: str) -> None:
 
 
 def test_no_selector_selects_nothing_in_particular() -> None:
-    assert selection(**NOTHING).is_empty
-    assert not selection(**{**NOTHING, "topic": "identity.verification.request"}).is_empty
+    assert build_filter(**NOTHING).is_empty
+    assert not build_filter(**{**NOTHING, "topic": "identity.verification.request"}).is_empty
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "1969-12-31", "9999999d"])
 def test_f10_what_is_older_than_all_events_is_where_they_begin(text: str) -> None:
     moment = MOMENT.convert(text, None, None)
     assert moment == datetime(1970, 1, 1, tzinfo=UTC)
-    assert first_uuid7_of(moment) == UUID("00000000-0000-7000-8000-000000000000")
+    assert first_uuid7_at(moment) == UUID("00000000-0000-7000-8000-000000000000")
 
 
 @pytest.mark.parametrize("text", ["9999-12-31T23:59:59-14:00", "9999-06-01", "9998-12-31T00:00:01"])

@@ -6,12 +6,12 @@ import pytest
 
 from govid.bus.inspection import SubscriberStatus
 from govid.gateway.cli import outbox
-from govid.gateway.cli.settings import Target
+from govid.gateway.cli.settings import Installation
 from govid.gateway.settings import load
 
 
-def place(servers: str) -> Target:
-    return Target(
+def installation(servers: str) -> Installation:
+    return Installation(
         settings=load(env_file=None), running=None, database_url="", kafka_bootstrap_servers=servers
     )
 
@@ -45,7 +45,7 @@ async def test_f10_an_old_event_names_the_kafka_that_is_silent(
     capsys: pytest.CaptureFixture[str], servers: str, sentence: str
 ) -> None:
     found = [waiting("kafka.relay", 1, 67.2), waiting("nhs.verification", 3, 900.0)]
-    assert await outbox._report_silence(place(servers), found)
+    assert await outbox._report_silence(installation(servers), found)
     reported = capsys.readouterr().err
     assert reported.startswith(f"kafka.relay has not sent its oldest event for 67 s: {sentence}")
     assert "GOVID_KAFKA_BOOTSTRAP_SERVERS" in reported
@@ -63,7 +63,7 @@ async def test_f10_an_old_event_names_the_kafka_that_is_silent(
 async def test_f10_a_relay_that_is_not_late_asks_no_kafka(
     capsys: pytest.CaptureFixture[str], found: list[SubscriberStatus]
 ) -> None:
-    assert not await outbox._report_silence(place("127.0.0.1:1"), found)
+    assert not await outbox._report_silence(installation("127.0.0.1:1"), found)
     assert capsys.readouterr().err == ""
 
 
@@ -72,5 +72,7 @@ async def test_f10_nothing_is_said_of_an_address_that_answers(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         servers = f"127.0.0.1:{listener.getsockname()[1]}"
-        assert not await outbox._report_silence(place(servers), [waiting("kafka.relay", 1, 67.2)])
+        assert not await outbox._report_silence(
+            installation(servers), [waiting("kafka.relay", 1, 67.2)]
+        )
     assert capsys.readouterr().err == ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from govid.gateway.devserver.errors import CannotStart
-from govid.gateway.devserver.state import DevState, Running, StateFolder
+from govid.gateway.devserver.state import DevState, RunningServer, StateFolder
 
 
 @pytest.fixture
@@ -16,8 +16,8 @@ def folder(tmp_path: Path) -> StateFolder:
     return StateFolder(tmp_path / ".govid")
 
 
-def a_server(pid: int) -> Running:
-    return Running(
+def a_server(pid: int) -> RunningServer:
+    return RunningServer(
         pid=pid,
         url="http://127.0.0.1:8000",
         database_url="postgresql://postgres@/postgres?host=/x",
@@ -36,7 +36,7 @@ def test_the_first_start_makes_secrets_of_its_own() -> None:
 
 def test_what_is_written_is_read_again_and_by_its_owner_only(folder: StateFolder) -> None:
     state = DevState(postgres_folder="/somewhere")
-    with folder.locked():
+    with folder.lock():
         folder.write(state)
         folder.write(state)
     assert folder.read() == state
@@ -48,46 +48,46 @@ def test_its_repr_tells_nothing(folder: StateFolder) -> None:
 
 
 def test_a_damaged_file_is_a_fresh_start(folder: StateFolder) -> None:
-    with folder.locked():
+    with folder.lock():
         folder.file.write_text("{")
     assert folder.read().running is None
 
 
 def test_a_server_that_lives_is_found(folder: StateFolder) -> None:
-    with folder.locked():
+    with folder.lock():
         folder.write(DevState(running=a_server(os.getpid())))
-    assert folder.running() == a_server(os.getpid())
+    assert folder.find_running_server() == a_server(os.getpid())
 
 
 def test_a_server_that_was_killed_is_not(folder: StateFolder) -> None:
     pid = os.posix_spawn("/bin/true", ["true"], {})
     os.waitpid(pid, 0)
-    with folder.locked():
+    with folder.lock():
         folder.write(DevState(running=a_server(pid)))
-    assert folder.running() is None
+    assert folder.find_running_server() is None
 
 
 def test_a_second_server_learns_of_the_first(folder: StateFolder) -> None:
-    with folder.locked():
+    with folder.lock():
         folder.write(DevState(running=a_server(4711)))
         with pytest.raises(CannotStart, match=r"process 4711, http://127\.0\.0\.1:8000"):
-            folder.locked().__enter__()
+            folder.lock().__enter__()
 
 
 def test_a_folder_that_cannot_be_made_is_named_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     blocked = StateFolder(tmp_path / "file" / ".govid")
     with pytest.raises(CannotStart, match="cannot be written") as caught:
-        blocked.locked().__enter__()
+        blocked.lock().__enter__()
     assert "GOVID_DATA_DIR" in caught.value.remedy
 
 
 def test_a_reset_removes_the_data_wherever_it_is(folder: StateFolder, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "postgres").mkdir(parents=True)
-    with folder.locked():
+    with folder.lock():
         folder.write(DevState(postgres_folder=str(elsewhere / "postgres")))
         (folder.path / "postgres").mkdir()
-        folder.wipe()
+        folder.delete_contents()
         assert [path.name for path in folder.path.iterdir()] == ["lock"]
     assert not elsewhere.exists()

@@ -6,16 +6,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from govid.bus.kafka.tail import Record
-from govid.gateway.cli.stream import NO_TIME, Passed, _read_time
+from govid.bus.kafka.tail import TailRecord
+from govid.gateway.cli.stream import NO_TIME, ObservedEvent, _read_time
 
 STORED = datetime(2026, 1, 31, 12, tzinfo=UTC)
 CLEAR = "\x1b[2J"
 
 
-def record(*, timestamp: int = 1_769_860_800_000, **headers: str) -> Record:
+def record(*, timestamp: int = 1_769_860_800_000, **headers: str) -> TailRecord:
     """Return a record of 2026-01-31T12:00Z."""
-    return Record(
+    return TailRecord(
         topic="t", partition=0, offset=0, timestamp=timestamp, key=None, headers=headers, value=b""
     )
 
@@ -45,6 +45,8 @@ def test_e11_a_record_without_any_time_of_a_calendar_is_shown(timestamp: int) ->
 def test_e11_a_line_stays_a_line(member: str, text: str) -> None:
     members: dict[str, Any] = {"type": "t", "key": "k", "payload": {}}
     payload = {text: text} if member == "payload" else text
-    passed = Passed(topic="t", id=None, time=STORED, position="0/0", **{**members, member: payload})
-    assert passed.text().isprintable()
-    assert msgspec.json.decode(msgspec.json.encode(passed), type=Passed) == passed
+    passed = ObservedEvent(
+        topic="t", id=None, time=STORED, position="0/0", **{**members, member: payload}
+    )
+    assert passed.format_line().isprintable()
+    assert msgspec.json.decode(msgspec.json.encode(passed), type=ObservedEvent) == passed

@@ -65,5 +65,5 @@ def test_f10_a_start_that_fails_says_why(
         raise error
 
     with pytest.raises(CommandError) as raised:
-        web.run(application, listener, lambda: None)
+        web.run_server(application, listener, lambda: None)
     assert (raised.value.exit_code, raised.value.message) == (code, sentence)

@@ -10,18 +10,18 @@ from litestar.exceptions import HTTPException
 from litestar.params import JSONBody
 from prometheus_client import CollectorRegistry
 
-from govid.bus import GovidError, Kind, SystemClock
+from govid.bus import ErrorKind, GovidError, SystemClock
 from govid.bus.contracts import AccessDecided, RequestReceived
 from govid.gateway.body import StrictRequest
 from govid.gateway.connection_limits import ConnectionLimits
-from govid.gateway.edge import Edge
-from govid.gateway.exchange import Exchange
-from govid.gateway.problems import respond
+from govid.gateway.edge import EdgeMiddleware
+from govid.gateway.exchange import RequestInfo
+from govid.gateway.problems import handle_error
 
 CANARY = "canary-7f3a"
 
 
-class Recorder:
+class EdgeRecorder:
     """Remembers what the edge told."""
 
     def __init__(self) -> None:
@@ -30,16 +30,16 @@ class Recorder:
         self.lines: list[tuple[str, int]] = []
         self.routes: list[tuple[str | None, int]] = []
 
-    def activity(self, event: RequestReceived) -> None:
+    def publish_activity(self, event: RequestReceived) -> None:
         self.activities.append(event)
 
-    def access(self, event: AccessDecided) -> None:
+    def publish_access(self, event: AccessDecided) -> None:
         self.decisions.append(event)
 
-    def count(self, exchange: Exchange, seconds: float) -> None:
+    def count_request(self, exchange: RequestInfo, seconds: float) -> None:
         self.routes.append((exchange.route, exchange.status))
 
-    def line(self, exchange: Exchange, duration_ms: float) -> None:
+    def write_request(self, exchange: RequestInfo, duration_ms: float) -> None:
         self.lines.append((exchange.path, exchange.status))
 
 
@@ -47,7 +47,7 @@ class Busy(GovidError):
     """Come back later."""
 
     code = "busy"
-    kind = Kind.BUSY
+    kind = ErrorKind.BUSY
 
 
 class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,21 +81,23 @@ async def numbers(data: JSONBody[Numbers]) -> int:
     return sum(data.values)
 
 
-def edge(recorder: Recorder, *more: Any, proxies: Sequence[str] = (), **options: Any) -> Edge:
+def build_edge(
+    recorder: EdgeRecorder, *more: Any, proxies: Sequence[str] = (), **options: Any
+) -> EdgeMiddleware:
     """Return the edge around a small application."""
     app = Litestar(
         [fine, broken, busy, health, numbers, *more],
         request_class=StrictRequest,
-        exception_handlers={HTTPException: respond, Exception: respond},
+        exception_handlers={HTTPException: handle_error, Exception: handle_error},
         openapi_config=None,
         logging_config=None,
         **options,
     )
-    return Edge(
+    return EdgeMiddleware(
         app,
         logs=recorder,
-        requests=recorder,
-        counts=recorder,
+        request_log=recorder,
+        metrics=recorder,
         limits=ConnectionLimits(CollectorRegistry(), total=100, per_network=100),
         clock=SystemClock(),
         methods={route.path_format: route.methods for route in app.routes},
@@ -109,9 +111,9 @@ def client(app: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://govid")
 
 
-def asked_for(path: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Exchange:
+def asked_for(path: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> RequestInfo:
     """Return a GET of *path* that came from this machine."""
-    return Exchange(
+    return RequestInfo(
         {
             "type": "http",
             "method": "GET",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from govid.gateway.addresses import Proxies, is_network
-from tests.unit.gateway.edges import Recorder, client, edge
+from govid.gateway.addresses import TrustedProxies, is_network
+from tests.unit.gateway.edges import EdgeRecorder, build_edge, client
 
 PEER = "192.0.2.7"
 """Where the client of `edges` calls from."""
@@ -44,12 +44,12 @@ def headers(*lines: str) -> list[tuple[bytes, bytes]]:
 def test_r7_the_client_is_the_first_that_we_do_not_trust(
     trusted: list[str], lines: list[str], found: str
 ) -> None:
-    assert Proxies(trusted).client("10.0.0.1", headers(*lines)) == found
+    assert TrustedProxies(trusted).find_client_address("10.0.0.1", headers(*lines)) == found
 
 
 @pytest.mark.parametrize("peer", [None, "", "unix:/run/govid"])
 def test_r7_a_peer_without_an_address_is_no_proxy(peer: str | None) -> None:
-    assert Proxies(["0.0.0.0/0", "::/0"]).client(peer, headers(CLAIMED)) == peer
+    assert TrustedProxies(["0.0.0.0/0", "::/0"]).find_client_address(peer, headers(CLAIMED)) == peer
 
 
 @pytest.mark.parametrize(
@@ -81,15 +81,15 @@ FORGED = [
 
 @pytest.mark.parametrize("forged", FORGED, ids=lambda forged: next(iter(forged)))
 async def test_r7_no_header_changes_the_address_that_is_logged(forged: dict[str, str]) -> None:
-    recorder = Recorder()
-    async with client(edge(recorder)) as http:
+    recorder = EdgeRecorder()
+    async with client(build_edge(recorder)) as http:
         await http.get("/", headers=forged)
     assert [event.client_ip for event in recorder.activities] == [PEER, PEER]
 
 
 @pytest.mark.parametrize("forged", FORGED[1:], ids=lambda forged: next(iter(forged)))
 async def test_r7_not_even_from_a_proxy_but_the_one_that_counts(forged: dict[str, str]) -> None:
-    recorder = Recorder()
-    async with client(edge(recorder, proxies=[PEER])) as http:
+    recorder = EdgeRecorder()
+    async with client(build_edge(recorder, proxies=[PEER])) as http:
         await http.get("/", headers={**forged, "X-Forwarded-For": "203.0.113.5"})
     assert [event.client_ip for event in recorder.activities] == ["203.0.113.5"] * 2

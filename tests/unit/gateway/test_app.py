@@ -33,6 +33,6 @@ def components(done: list[str]) -> Any:
 async def test_what_is_under_way_ends_before_the_database_is_closed(
     components: Any, done: list[str]
 ) -> None:
-    async with app._running(components):
+    async with app._run_components(components):
         done.append("serving")
     assert done == ["bus starts", "serving", "drained", "bus stops", "stopped"]

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from govid.bus import Invalid
+from govid.bus import InvalidRequest
 from govid.gateway.body import read_json
 from govid.identity.schemas import Login, Register
 from govid.nhs.schemas import BookSlots, FilePatient
@@ -26,7 +26,7 @@ def cost(body: bytes, wanted: Any) -> float:
     spent = []
     for _ in range(5):
         began = time.thread_time()
-        with pytest.raises(Invalid):
+        with pytest.raises(InvalidRequest):
             read_json(body, wanted)
         spent.append(time.thread_time() - began)
     return min(spent)
@@ -68,14 +68,14 @@ def test_d4_a_refusal_costs_little(body: bytes, wanted: Any) -> None:
     ],
 )
 def test_d4_what_is_wrong_is_still_named(body: bytes, loc: tuple[str, ...], kind: str) -> None:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidRequest) as refused:
         read_json(body, Login)
     assert [(fault.loc, fault.type) for fault in refused.value.faults] == [(loc, kind)]
 
 
 @pytest.mark.parametrize("depth", [33, 500, 5_000, 30_000])
 def test_d4_depth_is_refused_where_anything_is_taken(depth: int) -> None:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidRequest) as refused:
         read_json(b"[" * depth + b"]" * depth, Any)
     assert [fault.type for fault in refused.value.faults] == ["too_deep"]
 

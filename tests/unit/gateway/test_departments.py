@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from govid.gateway.production import faults, warnings
+from govid.gateway.production import blocking_problems, warnings
 from govid.gateway.settings import Settings, SettingsError, load
 from govid.nhs import Practice
 
@@ -184,8 +184,8 @@ def test_a_base_url_is_a_host_of_the_web(url: str) -> None:
 def test_production_refuses_what_is_no_nhs_unless_it_is_a_rehearsal(
     values: dict[str, Any], fault: str
 ) -> None:
-    assert fault in faults(settings(**values))
-    assert fault not in faults(settings(GOVID_ALLOW_SIMULATORS=True, **values))
+    assert fault in blocking_problems(settings(**values))
+    assert fault not in blocking_problems(settings(GOVID_ALLOW_SIMULATORS=True, **values))
 
 
 def test_an_nhs_that_is_asked_is_nothing_to_warn_of() -> None:
@@ -289,8 +289,8 @@ def test_hmrcs_secret_is_never_shown() -> None:
 def test_production_refuses_what_is_no_hmrc_unless_it_is_a_rehearsal(
     values: dict[str, Any], fault: str
 ) -> None:
-    assert fault in faults(settings(**values))
-    assert fault not in faults(settings(GOVID_ALLOW_SIMULATORS=True, **values))
+    assert fault in blocking_problems(settings(**values))
+    assert fault not in blocking_problems(settings(GOVID_ALLOW_SIMULATORS=True, **values))
 
 
 @pytest.mark.parametrize(
@@ -408,5 +408,5 @@ def test_production_wants_encryption_wherever_a_consent_travels(
     page = {"GOVID_HMRC_REDIRECT_URI": PAGE, "GOVID_HMRC_CONSENT_URL": "https://x.example"}
     values = {**HMRC, **page, "GOVID_NINO_VERIFIER": verifier, name: address}
     fault = f"{name} is not an https address"
-    assert [one for one in faults(settings(**values)) if "HMRC" in one] == [fault]
-    assert fault not in faults(settings(GOVID_ALLOW_SIMULATORS=True, **values))
+    assert [one for one in blocking_problems(settings(**values)) if "HMRC" in one] == [fault]
+    assert fault not in blocking_problems(settings(GOVID_ALLOW_SIMULATORS=True, **values))

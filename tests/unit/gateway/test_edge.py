@@ -4,16 +4,16 @@ import logging
 
 import pytest
 
-from tests.unit.gateway.edges import CANARY, Recorder, client, edge
+from tests.unit.gateway.edges import CANARY, EdgeRecorder, build_edge, client
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
+def recorder() -> EdgeRecorder:
+    return EdgeRecorder()
 
 
-async def test_each_request_is_reported_twice_and_logged_once(recorder: Recorder) -> None:
-    async with client(edge(recorder)) as http:
+async def test_each_request_is_reported_twice_and_logged_once(recorder: EdgeRecorder) -> None:
+    async with client(build_edge(recorder)) as http:
         await http.get("/?secret=1", headers={"X-Correlation-ID": "c-1", "User-Agent": "agent"})
     received, finished = recorder.activities
     assert received.message == "request received"
@@ -31,17 +31,17 @@ async def test_each_request_is_reported_twice_and_logged_once(recorder: Recorder
     assert recorder.lines == [("/", 200)]
 
 
-async def test_what_the_framework_refuses_is_reported_too(recorder: Recorder) -> None:
-    async with client(edge(recorder)) as http:
+async def test_what_the_framework_refuses_is_reported_too(recorder: EdgeRecorder) -> None:
+    async with client(build_edge(recorder)) as http:
         await http.get("/nowhere")
         await http.get("/" + "x" * 3000)
     assert [each.status_code for each in recorder.activities[1::2]] == [404, 414]
 
 
 async def test_an_unforeseen_error_is_a_500_that_says_nothing(
-    recorder: Recorder, caplog: pytest.LogCaptureFixture
+    recorder: EdgeRecorder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with client(edge(recorder)) as http:
+    async with client(build_edge(recorder)) as http:
         answer = await http.get("/broken", headers={"X-Correlation-ID": "c-1"})
     assert answer.status_code == 500
     assert answer.json() == {
@@ -56,18 +56,18 @@ async def test_an_unforeseen_error_is_a_500_that_says_nothing(
     assert recorder.activities[1].level == "ERROR"
 
 
-async def test_debugging_reveals_no_more(recorder: Recorder) -> None:
-    async with client(edge(recorder, debug=True)) as http:
+async def test_debugging_reveals_no_more(recorder: EdgeRecorder) -> None:
+    async with client(build_edge(recorder, debug=True)) as http:
         answer = await http.get("/broken")
     assert answer.headers["content-type"] == "application/problem+json"
     assert CANARY not in answer.text
 
 
-async def test_an_error_outside_the_framework_is_a_500_too(recorder: Recorder) -> None:
+async def test_an_error_outside_the_framework_is_a_500_too(recorder: EdgeRecorder) -> None:
     async def bare(_scope: object, _receive: object, _send: object) -> None:
         raise RuntimeError(CANARY)
 
-    app = edge(recorder)
+    app = build_edge(recorder)
     app._app = bare
     async with client(app) as http:
         answer = await http.get("/")
@@ -76,17 +76,17 @@ async def test_an_error_outside_the_framework_is_a_500_too(recorder: Recorder) -
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_who_is_busy_says_when_to_come_back(recorder: Recorder) -> None:
-    async with client(edge(recorder)) as http:
+async def test_who_is_busy_says_when_to_come_back(recorder: EdgeRecorder) -> None:
+    async with client(build_edge(recorder)) as http:
         answer = await http.get("/busy")
     assert answer.status_code == 429
     assert answer.headers["retry-after"] == "7"
     assert answer.json()["detail"] == "Come back later"
 
 
-async def test_a_user_agent_cannot_forge_a_line_and_is_cut(recorder: Recorder) -> None:
+async def test_a_user_agent_cannot_forge_a_line_and_is_cut(recorder: EdgeRecorder) -> None:
     agent = b"a\x1b[31m\xe2\x80\xa8" + b"x" * 500
-    async with client(edge(recorder)) as http:
+    async with client(build_edge(recorder)) as http:
         await http.get("/", headers={b"user-agent": agent})
     reported = recorder.activities[0].user_agent
     assert reported.startswith("a\\u001b[31m")
@@ -94,15 +94,15 @@ async def test_a_user_agent_cannot_forge_a_line_and_is_cut(recorder: Recorder) -
     assert reported.count("x") == 256 - 9
 
 
-async def test_places_in_lists_are_named(recorder: Recorder) -> None:
-    async with client(edge(recorder)) as http:
+async def test_places_in_lists_are_named(recorder: EdgeRecorder) -> None:
+    async with client(build_edge(recorder)) as http:
         answer = await http.post("/numbers", json={"values": [1, 2, "3"]})
     assert answer.json()["errors"] == [
         {"loc": ["body", "values", 2], "msg": "must be a whole number", "type": "wrong_type"}
     ]
 
 
-async def test_a_failed_start_is_reported_without_its_message(recorder: Recorder) -> None:
+async def test_a_failed_start_is_reported_without_its_message(recorder: EdgeRecorder) -> None:
     async def fail() -> None:
         raise RuntimeError(CANARY)
 
@@ -114,7 +114,7 @@ async def test_a_failed_start_is_reported_without_its_message(recorder: Recorder
     async def send(message: dict[str, str]) -> None:
         sent.append(message)
 
-    app = edge(recorder, on_startup=[fail])
+    app = build_edge(recorder, on_startup=[fail])
     with pytest.raises(BaseExceptionGroup):
         await app({"type": "lifespan", "state": {}}, receive, send)
     assert sent == [{"type": "lifespan.startup.failed", "message": "lifespan.startup.failed"}]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from govid.bus import FieldFault
-from govid.gateway.faults import explain, sentence
+from govid.bus import FieldProblem
+from govid.gateway.faults import fault_sentence, parse_validation_message
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,12 @@ from govid.gateway.faults import explain, sentence
 def test_each_finding_is_put_into_words(
     message: str, loc: tuple[str | int, ...], msg: str, kind: str
 ) -> None:
-    assert explain(message) == FieldFault(loc=loc, msg=msg, type=kind)
+    assert parse_validation_message(message) == FieldProblem(loc=loc, msg=msg, type=kind)
 
 
 def test_a_sentence_names_the_field() -> None:
-    assert sentence(FieldFault(loc=("body", "email"), msg="is odd", type="x")) == "email: is odd"
-    assert sentence(FieldFault(loc=("body",), msg="is odd", type="x")) == "is odd"
+    assert (
+        fault_sentence(FieldProblem(loc=("body", "email"), msg="is odd", type="x"))
+        == "email: is odd"
+    )
+    assert fault_sentence(FieldProblem(loc=("body",), msg="is odd", type="x")) == "is odd"

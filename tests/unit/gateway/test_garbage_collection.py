@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from govid.gateway.garbage_collection import THRESHOLDS, CollectionPauses, keep_pauses_short
+from govid.gateway.garbage_collection import THRESHOLDS, GcPauseHistogram, shorten_gc_pauses
 
 
 @pytest.fixture
 def registry() -> Iterator[CollectorRegistry]:
     registry = CollectorRegistry()
-    with keep_pauses_short(CollectionPauses(registry)):
+    with shorten_gc_pauses(GcPauseHistogram(registry)):
         yield registry
 
 
@@ -56,7 +56,7 @@ def test_garbage_is_still_collected(registry: CollectorRegistry) -> None:
 
 def test_afterwards_all_is_as_before() -> None:
     before = gc.get_threshold(), len(gc.callbacks)
-    with keep_pauses_short(CollectionPauses(CollectorRegistry())):
+    with shorten_gc_pauses(GcPauseHistogram(CollectorRegistry())):
         pass
     assert (gc.get_threshold(), len(gc.callbacks)) == before
     assert gc.get_freeze_count() == 0

@@ -7,8 +7,8 @@ from govid.gateway import settings, wiring
 SECRET = "a secret for tests of 32 bytes or more"
 
 
-def build(time_cost: int, memory_kib: int) -> wiring.House:
-    return wiring.build(
+def build(time_cost: int, memory_kib: int) -> wiring.Components:
+    return wiring.assemble_components(
         settings.load(
             {
                 "GOVID_DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/none",

@@ -9,11 +9,11 @@ import pytest
 
 from govid.gateway.kafka_addresses import (
     KafkaAddress,
-    describe_silence,
+    describe_unreachable,
+    explain_unreachable,
     parse_addresses,
-    why_nobody_answers,
 )
-from govid.gateway.kafka_checks import kafka_findings
+from govid.gateway.kafka_checks import check_kafka
 from govid.gateway.settings import SettingsError, load
 
 HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
@@ -86,7 +86,7 @@ def test_f11_what_is_no_address_is_refused_by_every_command(text: str) -> None:
 
 async def test_f11_each_address_has_its_own_reason() -> None:
     port = unused_port()
-    assert await why_nobody_answers(f"127.0.0.1:{port}, kafka.invalid:9092,[::1]:1") == (
+    assert await explain_unreachable(f"127.0.0.1:{port}, kafka.invalid:9092,[::1]:1") == (
         f"127.0.0.1:{port} (connection refused), kafka.invalid:9092 (its name is not known), "
         "[::1]:1 (connection refused)"
     )
@@ -94,12 +94,12 @@ async def test_f11_each_address_has_its_own_reason() -> None:
 
 async def test_f11_one_address_that_answers_is_enough() -> None:
     async with answering(b"") as address:
-        assert await why_nobody_answers(f"127.0.0.1:{unused_port()},{address}") is None
+        assert await explain_unreachable(f"127.0.0.1:{unused_port()},{address}") is None
 
 
 async def test_f11_silence_after_the_connection_is_distinguished() -> None:
     async with answering(b"") as address:
-        assert await describe_silence(address) == (
+        assert await describe_unreachable(address) == (
             f"what listens at {address} does not answer as Kafka does"
         )
 
@@ -108,7 +108,7 @@ async def test_f11_silence_after_the_connection_is_distinguished() -> None:
 async def test_f11_check_warns_of_what_is_no_kafka(answer: bytes) -> None:
     async with answering(answer) as address:
         settings = load({"GOVID_KAFKA_BOOTSTRAP_SERVERS": address}, env_file=None)
-        found = await kafka_findings(settings)
+        found = await check_kafka(settings)
     (warning,) = found.warnings
     assert warning == (
         f"what listens at {address} does not answer as Kafka does: events wait, and no topic was "
@@ -119,7 +119,7 @@ async def test_f11_check_warns_of_what_is_no_kafka(answer: bytes) -> None:
 @pytest.mark.parametrize("servers", ["127.0.0.1:1", "kafka.invalid:9092", "[::1]:1,127.0.0.1:1"])
 async def test_f11_check_warns_where_nothing_answers(servers: str) -> None:
     settings = load({"GOVID_KAFKA_BOOTSTRAP_SERVERS": servers}, env_file=None)
-    found = await kafka_findings(settings)
-    why = await why_nobody_answers(servers)
+    found = await check_kafka(settings)
+    why = await explain_unreachable(servers)
     (warning,) = found.warnings
     assert warning == f"no Kafka answers at {why}: events wait, and no topic was checked"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import govid
-from govid.gateway.lines import LIMIT, LogWriter
-from govid.gateway.logging import MEMBERS, LineHandler, RequestLines
+from govid.gateway.lines import MAX_BUFFERED_LINES, LogWriter
+from govid.gateway.logging import ALLOWED_MEMBERS, LogLineHandler, RequestLogWriter
 from tests.unit.gateway.edges import asked_for
 
 CANARY = "canary-7f3a"
@@ -34,7 +34,7 @@ def writer(stream: io.BytesIO) -> Iterator[LogWriter]:
 def logger(writer: LogWriter) -> logging.Logger:
     # The handlers of the root could not pass on what is no text.
     made = logging.Logger("govid.test.lines")  # noqa: LOG001 - no relative of the root
-    made.addHandler(LineHandler(writer, console=False))
+    made.addHandler(LogLineHandler(writer, console=False))
     return made
 
 
@@ -69,7 +69,7 @@ def test_i9_of_what_others_say_the_first_line_is_kept(
     stream: io.BytesIO, writer: LogWriter
 ) -> None:
     other = logging.getLogger("asyncio.test")
-    handler = LineHandler(writer, console=False)
+    handler = LogLineHandler(writer, console=False)
     other.addHandler(handler)
     other.error(f"Task exception was never retrieved\nfuture: <Task exception=Error('{CANARY}')>")
     other.removeHandler(handler)
@@ -126,12 +126,12 @@ def test_every_member_that_is_logged_somewhere_is_on_the_list() -> None:
         for key in given.value.keys
         if isinstance(key, ast.Constant)
     }
-    assert used - MEMBERS == set()
+    assert used - ALLOWED_MEMBERS == set()
 
 
 def test_what_overflows_is_counted(stream: io.BytesIO, writer: LogWriter) -> None:
     with writer._writing:  # nothing is written meanwhile
-        for _ in range(LIMIT + 3):
+        for _ in range(MAX_BUFFERED_LINES + 3):
             writer.write(b"x")
     assert writer.dropped == 3
 
@@ -165,8 +165,8 @@ def test_f18_probes_and_scrapes_are_logged_at_level_debug(
     stream: io.BytesIO, writer: LogWriter, path: str, level: str | None, debug_level: str
 ) -> None:
     exchange = asked_for(path)
-    RequestLines(writer, console=False).line(exchange, 1.0)
+    RequestLogWriter(writer, console=False).write_request(exchange, 1.0)
     at_info = [line["level"] for line in lines(stream, writer)]
-    RequestLines(writer, console=False, debug=True).line(exchange, 1.0)
+    RequestLogWriter(writer, console=False, debug=True).write_request(exchange, 1.0)
     at_debug = [line["level"] for line in lines(stream, writer)][len(at_info) :]
     assert (at_info, at_debug) == ([level] if level else [], [debug_level])

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from govid.gateway.schema_version import SchemaVersion, head, scripts
+from govid.gateway.schema_version import SchemaVersion, head, migrations_folder
 
 FIRST = 20
 """The migration that brought `compatible_from`; see migrations/env.py."""
-SCRIPTS = sorted((scripts() / "versions").glob("*.py"))
+SCRIPTS = sorted((migrations_folder() / "versions").glob("*.py"))
 
 
 def numbers(script: Path) -> list[tuple[int, int]]:
@@ -59,13 +59,13 @@ def test_c10_a_schema_fits_by_its_number_and_what_it_says(
 
 def test_c10_a_schema_that_does_not_fit_is_named_with_what_it_needs() -> None:
     version = SchemaVersion(revision="9999", compatible_from=9998)
-    assert version.fault() == (
+    assert version.explain_mismatch() == (
         "the database is newer than this release (schema 9999, needs release 9998): use that "
         "release or a later one"
     )
 
 
 def test_c10_a_database_without_a_schema_is_behind() -> None:
-    assert SchemaVersion(revision=None).fault() == (
+    assert SchemaVersion(revision=None).explain_mismatch() == (
         f"the database is at migration none, not at {head()}: `govid migrate`"
     )

@@ -18,8 +18,8 @@ async def started() -> AsyncIterator[httpx.AsyncClient]:
     """Start a small application with the document and its viewer; yield a client of it."""
     app = Litestar(
         [openapi.openapi, fine, health],
-        openapi_config=openapi.configuration(),
-        on_startup=[openapi.prepare],
+        openapi_config=openapi.build_openapi_config(),
+        on_startup=[openapi.prepare_document],
         logging_config=None,
     )
     async with app.lifespan(), client(app) as http:
@@ -38,7 +38,7 @@ async def test_the_document_is_that_of_the_application() -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (openapi, openapi.rendered.__name__),
+        (openapi, openapi.render_document.__name__),
         (OpenAPIPlugin, "_build_openapi"),
         (OpenAPIPlugin, "provide_openapi_schema"),
     ],

@@ -6,11 +6,11 @@ from typing import Any
 import click
 import pytest
 
-from govid.gateway.devserver.panel import WIDTH, Panel, render
-from govid.gateway.devserver.people import RESIDENTS
+from govid.gateway.devserver.panel import WIDTH, StartPanel, render_panel
+from govid.gateway.devserver.people import STANDARD_PEOPLE
 
 
-def panel(**changes: Any) -> Panel:
+def panel(**changes: Any) -> StartPanel:
     url = "http://127.0.0.1:8127"
     values: dict[str, Any] = {
         "version": "0.1.0",
@@ -27,11 +27,11 @@ def panel(**changes: Any) -> Panel:
         "kafka": "127.0.0.1:39411",
         "kafka_in_memory": True,
         "state_file": "/home/ada/work/projects/govid/.govid/dev.json",
-        "sign_in": [person.email for person in RESIDENTS],
+        "sign_in": [person.email for person in STANDARD_PEOPLE],
         "death_notification_for": "AB123456C",
         "death_notification_at": datetime(2026, 1, 31, 12, tzinfo=UTC),
     }
-    return Panel(**{**values, **changes})
+    return StartPanel(**{**values, **changes})
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def panel(**changes: Any) -> Panel:
 )
 def test_f9_the_panel_fits_a_terminal(changes: dict[str, Any], command: str) -> None:
     shown = panel(**changes)
-    lines = click.unstyle(render(shown, "FaRGYrkmpBRP", command)).splitlines()
+    lines = click.unstyle(render_panel(shown, "FaRGYrkmpBRP", command)).splitlines()
     assert [line for line in lines if len(line) > WIDTH] == []
     whole = (shown.api_docs, shown.openapi, shown.health, shown.postgres, shown.kafka)
     reported = (*whole, *shown.sign_in, f"{command} outbox status", "password FaRGYrkmpBRP")
@@ -55,5 +55,5 @@ def test_f9_the_panel_fits_a_terminal(changes: dict[str, Any], command: str) -> 
 
 def test_f9_an_address_that_is_too_long_stays_whole() -> None:
     url = f"postgresql://postgres@/postgres?host=/{'a' * 90}"
-    lines = click.unstyle(render(panel(postgres=url), "x")).splitlines()
+    lines = click.unstyle(render_panel(panel(postgres=url), "x")).splitlines()
     assert f" Postgres  {url}" in lines

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from govid.gateway.problems import refusal_of
+from govid.gateway.problems import problem_for_error
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_c4_the_log_tells_why_the_database_was_unavailable(
     error: Exception, state: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     exchange: Any = SimpleNamespace(correlation_id="c-1")
-    assert refusal_of(error, exchange).status == 503
+    assert problem_for_error(error, exchange).status == 503
     (line,) = caplog.records
     assert line.message == "database unavailable"
     assert getattr(line, "sqlstate", None) == state

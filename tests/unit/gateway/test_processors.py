@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from govid.gateway.settings.processors import usable_processors
+from govid.gateway.settings.processors import usable_cpu_count
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def test_f16_the_smallest_limit_counts(
         (groups / name).write_text(f"{text}\n")
     membership = tmp_path / "self"
     membership.write_text(f"{group}\n")
-    assert usable_processors(groups, membership) == processors
+    assert usable_cpu_count(groups, membership) == processors
 
 
 @pytest.mark.parametrize("allowed", [1, 2, 3])
@@ -46,4 +46,4 @@ def test_f16_the_affinity_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(allowed)), raising=False)
-    assert usable_processors(tmp_path, tmp_path / "none") == allowed
+    assert usable_cpu_count(tmp_path, tmp_path / "none") == allowed

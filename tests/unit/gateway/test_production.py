@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from govid.gateway.production import faults, warnings
+from govid.gateway.production import blocking_problems, warnings
 from govid.gateway.settings import Settings, SettingsError, load
 
 STRONG = "Q2hhbmdlIHRoaXMgb25lIGJlZm9yZSBpdCBpcyB1c2Vk"
@@ -41,11 +41,11 @@ def settings(**changes: object) -> Settings:
 
 
 def test_good_settings_have_no_faults() -> None:
-    assert faults(settings()) == []
+    assert blocking_problems(settings()) == []
 
 
 def test_nothing_set_names_everything_that_is_missing() -> None:
-    assert faults(load(env_file=None)) == [
+    assert blocking_problems(load(env_file=None)) == [
         "GOVID_DATABASE_URL is not set",
         "GOVID_KAFKA_BOOTSTRAP_SERVERS is not set",
         "GOVID_PSEUDONYM_KEY is not set",
@@ -106,16 +106,16 @@ def test_nothing_set_names_everything_that_is_missing() -> None:
     ],
 )
 def test_each_fault_alone(change: dict[str, object], fault: str) -> None:
-    assert faults(settings(**change)) == [fault]
+    assert blocking_problems(settings(**change)) == [fault]
 
 
 def test_a_weak_secret_that_is_not_in_use_is_no_fault() -> None:
-    assert faults(settings(GOVID_SECRET_KEY="my_super_secret_jwt_key")) == []
+    assert blocking_problems(settings(GOVID_SECRET_KEY="my_super_secret_jwt_key")) == []
 
 
 def test_without_a_key_of_its_own_what_is_kept_is_under_the_pseudonym_key() -> None:
     values = {"GOVID_ALGORITHM": "HS256", "GOVID_SECRET_KEY": STRONG}
-    assert faults(settings(**values, GOVID_KEY_ENCRYPTION_KEY=None)) == []
+    assert blocking_problems(settings(**values, GOVID_KEY_ENCRYPTION_KEY=None)) == []
 
 
 @pytest.mark.parametrize(
@@ -141,12 +141,14 @@ def test_e1_it_is_reported_when_nothing_scrapes_the_metrics(
     ],
 )
 def test_e1_a_weak_token_is_a_fault(token: str, fault: str) -> None:
-    assert faults(settings(GOVID_MANAGEMENT_PORT=None, GOVID_METRICS_TOKEN=token)) == [fault]
+    assert blocking_problems(settings(GOVID_MANAGEMENT_PORT=None, GOVID_METRICS_TOKEN=token)) == [
+        fault
+    ]
 
 
 def test_simulators_may_be_allowed_and_are_then_warned_of() -> None:
     chosen = settings(GOVID_PATIENT_REGISTRY="simulator", GOVID_ALLOW_SIMULATORS=True)
-    assert faults(chosen) == []
+    assert blocking_problems(chosen) == []
     assert warnings(chosen) == [
         "GOVID_PATIENT_REGISTRY is simulated: verifications are not real",
         "GOVID_NINO_VERIFIER is off: verifications wait until it is available",
@@ -167,7 +169,7 @@ def test_mail_leaves_by_a_server_as_soon_as_one_is_named() -> None:
 
 def test_without_mail_production_runs_and_says_what_that_means() -> None:
     chosen = settings(GOVID_MAIL="off")
-    assert faults(chosen) == []
+    assert blocking_problems(chosen) == []
     assert (
         "GOVID_MAIL is off: forgotten passwords and email addresses cannot be changed"
         in warnings(chosen)
@@ -177,7 +179,7 @@ def test_without_mail_production_runs_and_says_what_that_means() -> None:
 
 def test_without_the_lists_production_runs_and_says_what_that_means() -> None:
     chosen = settings(GOVID_PASSWORD_CHECKS=False)
-    assert faults(chosen) == []
+    assert blocking_problems(chosen) == []
     assert (
         "GOVID_PASSWORD_CHECKS is off: passwords that are easy to guess are accepted"
         in warnings(chosen)
@@ -195,7 +197,7 @@ def test_without_the_lists_production_runs_and_says_what_that_means() -> None:
     ],
 )
 def test_mail_that_others_read_or_no_one_is_a_fault(changes: dict[str, object], fault: str) -> None:
-    assert faults(settings(**changes)) == [fault]
+    assert blocking_problems(settings(**changes)) == [fault]
 
 
 @pytest.mark.parametrize("missing", ["GOVID_MAIL_FROM", "GOVID_SMTP_HOST"])
@@ -224,5 +226,5 @@ def test_the_removed_session_cache_is_refused_with_the_remedy() -> None:
 
 def test_the_only_mode_left_of_the_revocation_check_is_a_warning() -> None:
     chosen = settings(GOVID_REVOCATION_CHECK="transaction")
-    assert faults(chosen) == []
+    assert blocking_problems(chosen) == []
     assert "GOVID_REVOCATION_CHECK is no longer needed: delete it" in warnings(chosen)

@@ -19,11 +19,11 @@ def test_events_are_kept_at_least_as_long_as_kafkas_records(
     retention: float, kafka: float, kept: float
 ) -> None:
     reported = settings(GOVID_RETENTION_DAYS=retention, GOVID_KAFKA_RETENTION_DAYS=kafka)
-    assert reported.bus.kept_days == kept
+    assert reported.bus.row_retention_days == kept
 
 
 def test_nothing_set_is_ninety_days() -> None:
-    assert settings().bus.kept_days == 90
+    assert settings().bus.row_retention_days == 90
     assert WARNING not in warnings(settings())
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from govid.gateway.cors import Cors
-from govid.gateway.origins import normal_origin
-from govid.gateway.production import faults, warnings
+from govid.gateway.cors import CorsPolicy
+from govid.gateway.origins import normalise_origin
+from govid.gateway.production import blocking_problems, warnings
 from govid.gateway.setting_checks import is_guessable
 from govid.gateway.settings import load
 from tests.unit.gateway.edges import asked_for
@@ -87,7 +87,7 @@ def unsafe_url(query: str, host: str = "db.internal") -> dict[str, object]:
     ],
 )
 def test_f4_an_unsafe_value_is_named(change: dict[str, object], fault: str) -> None:
-    assert faults(settings(**change)) == [fault]
+    assert blocking_problems(settings(**change)) == [fault]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_f4_an_unsafe_value_is_named(change: dict[str, object], fault: str) -> N
     ],
 )
 def test_f4_a_safe_neighbour_is_not_named(change: dict[str, object]) -> None:
-    assert faults(settings(**change)) == []
+    assert blocking_problems(settings(**change)) == []
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_f4_a_secret_that_counts_or_repeats_is_guessable(secret: bytes, guessabl
     ],
 )
 def test_d6_an_origin_has_one_normal_form(text: str, normal: str | None) -> None:
-    assert normal_origin(text) == normal
+    assert normalise_origin(text) == normal
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_d6_an_origin_has_one_normal_form(text: str, normal: str | None) -> None
 def test_d6_an_origin_matches_however_it_was_written(written: str) -> None:
     origins = settings(GOVID_CORS_ORIGINS=f'["{written}"]').cors_origins
     exchange = asked_for("/", [(b"origin", b"https://app.example.org")])
-    headers = dict(Cors(origins).headers(exchange))
+    headers = dict(CorsPolicy(origins).response_headers(exchange))
     assert headers[b"access-control-allow-origin"] == b"https://app.example.org"
 
 
@@ -173,7 +173,7 @@ def test_d6_an_origin_matches_however_it_was_written(written: str) -> None:
     ],
 )
 def test_d6_an_origin_that_no_browser_sends_is_a_fault(value: str) -> None:
-    [fault] = faults(settings(GOVID_CORS_ORIGINS=value))
+    [fault] = blocking_problems(settings(GOVID_CORS_ORIGINS=value))
     assert fault.startswith("GOVID_CORS_ORIGINS holds ")
     assert fault.endswith(
         "which no browser sends: an origin is a scheme and a host, like https://app.example.org"
@@ -185,7 +185,7 @@ def test_d6_an_origin_that_no_browser_sends_is_a_fault(value: str) -> None:
     ['["https://app.example.org/"]', "HTTPS://app.example.org:443", "http://localhost:3000"],
 )
 def test_d6_what_has_a_normal_form_is_no_fault(value: str) -> None:
-    assert faults(settings(GOVID_CORS_ORIGINS=value)) == []
+    assert blocking_problems(settings(GOVID_CORS_ORIGINS=value)) == []
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_d6_what_has_a_normal_form_is_no_fault(value: str) -> None:
     ],
 )
 def test_d10_a_public_url_holds_nothing_but_its_place(url: str, what: str) -> None:
-    assert faults(settings(GOVID_PUBLIC_URL=url)) == [
+    assert blocking_problems(settings(GOVID_PUBLIC_URL=url)) == [
         (
             f"GOVID_PUBLIC_URL holds {what}; it would be part of every token: give scheme, host "
             "and path only"
@@ -208,12 +208,12 @@ def test_d10_a_public_url_holds_nothing_but_its_place(url: str, what: str) -> No
 
 @pytest.mark.parametrize("url", ["https://:8443", "https://id.example.com:x", "https://id example"])
 def test_d10_a_public_url_without_a_host_is_a_fault(url: str) -> None:
-    assert faults(settings(GOVID_PUBLIC_URL=url)) == ["GOVID_PUBLIC_URL names no host"]
+    assert blocking_problems(settings(GOVID_PUBLIC_URL=url)) == ["GOVID_PUBLIC_URL names no host"]
 
 
 @pytest.mark.parametrize("url", ["https://id.example.com/govid", "https://id.example.com:8443"])
 def test_d10_a_path_and_a_port_are_no_fault(url: str) -> None:
-    assert faults(settings(GOVID_PUBLIC_URL=url)) == []
+    assert blocking_problems(settings(GOVID_PUBLIC_URL=url)) == []
 
 
 @pytest.mark.parametrize(

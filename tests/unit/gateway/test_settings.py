@@ -6,7 +6,7 @@ import pytest
 
 import govid
 from govid.bus.contracts import Topic
-from govid.gateway.settings import Settings, SettingsError, example, load
+from govid.gateway.settings import Settings, SettingsError, load, render_example
 
 ROOT = Path(govid.__file__).parents[2]
 
@@ -208,11 +208,11 @@ def test_secrets_are_masked_in_the_table_and_absent_from_the_repr(
 
 
 def test_the_example_file_is_fresh() -> None:
-    assert (ROOT / ".env.example").read_text("utf-8") == example()
+    assert (ROOT / ".env.example").read_text("utf-8") == render_example()
 
 
 def test_the_example_file_holds_the_defaults() -> None:
-    env_file(example().replace("\n# GOVID_", "\nGOVID_").replace("\n# DB_", "\nDB_"))
+    env_file(render_example().replace("\n# GOVID_", "\nGOVID_").replace("\n# DB_", "\nDB_"))
     assert load().bus == load(env_file=None).bus
     assert load().public_url == load(env_file=None).public_url
 

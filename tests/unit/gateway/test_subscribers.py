@@ -1,7 +1,7 @@
 """Which subscribers share transactions, and which decline."""
 
 from govid.gateway.settings import load
-from govid.gateway.wiring import build
+from govid.gateway.wiring import assemble_components
 
 LOCKS_ACCOUNTS = {
     "hmrc.consents",
@@ -15,7 +15,7 @@ LOCKS_ACCOUNTS = {
 
 
 def test_those_that_lock_accounts_that_requests_lock_decline_to_be_grouped() -> None:
-    replica = build(
+    replica = assemble_components(
         load(
             {
                 "GOVID_DATABASE_URL": "postgresql://127.0.0.1:1/govid",

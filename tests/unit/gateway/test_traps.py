@@ -5,8 +5,8 @@ import json
 import pytest
 from litestar import Litestar, get
 
-from govid.gateway.guards import unguarded
-from tests.unit.gateway.edges import CANARY, Recorder, client, edge
+from govid.gateway.guards import find_unguarded_routes
+from tests.unit.gateway.edges import CANARY, EdgeRecorder, build_edge, client
 
 
 @get("/api/nhs/health-records", permission="test")
@@ -20,7 +20,7 @@ async def test_a_public_word_inside_an_address_opens_nothing() -> None:
     async def guard(_connection: object, handler: object) -> None:
         seen.append(str(getattr(handler, "opt", {})))
 
-    async with client(edge(Recorder(), health_records, guards=[guard])) as http:
+    async with client(build_edge(EdgeRecorder(), health_records, guards=[guard])) as http:
         await http.get("/health")
         await http.get("/api/nhs/health-records")
     assert seen == ["{'public': 'test'}", "{'permission': 'test'}"]
@@ -31,18 +31,18 @@ def test_a_route_without_permission_or_reason_is_found() -> None:
     async def bare() -> None: ...
 
     app = Litestar([bare, health_records], openapi_config=None)
-    assert unguarded(app.routes) == ["GET OPTIONS /bare"]
+    assert find_unguarded_routes(app.routes) == ["GET OPTIONS /bare"]
 
 
 def test_the_frameworks_own_pages_would_be_found() -> None:
-    assert unguarded(Litestar([]).routes) != []
+    assert find_unguarded_routes(Litestar([]).routes) != []
 
 
 @pytest.mark.parametrize(
     "body", [b'{"values": ["1"]}', b'{"values": [true]}', b'{"values": [1.0]}']
 )
 async def test_nothing_is_converted(body: bytes) -> None:
-    async with client(edge(Recorder())) as http:
+    async with client(build_edge(EdgeRecorder())) as http:
         answer = await http.post(
             "/numbers", content=body, headers={"content-type": "application/json"}
         )
@@ -51,7 +51,7 @@ async def test_nothing_is_converted(body: bytes) -> None:
 
 
 async def test_the_last_of_two_equal_keys_does_not_win() -> None:
-    async with client(edge(Recorder())) as http:
+    async with client(build_edge(EdgeRecorder())) as http:
         answer = await http.post(
             "/numbers",
             content=b'{"values": [1], "values": [2]}',
@@ -62,7 +62,7 @@ async def test_the_last_of_two_equal_keys_does_not_win() -> None:
 
 @pytest.mark.parametrize("body", [b"[" * 10_000, b'{"values": "\xff"}'])
 async def test_deep_nesting_and_bad_encoding_are_no_server_errors(body: bytes) -> None:
-    async with client(edge(Recorder())) as http:
+    async with client(build_edge(EdgeRecorder())) as http:
         answer = await http.post(
             "/numbers", content=body, headers={"content-type": "application/json"}
         )
@@ -70,7 +70,7 @@ async def test_deep_nesting_and_bad_encoding_are_no_server_errors(body: bytes) -
 
 
 async def test_a_problem_never_holds_the_query(caplog: pytest.LogCaptureFixture) -> None:
-    async with client(edge(Recorder())) as http:
+    async with client(build_edge(EdgeRecorder())) as http:
         answer = await http.get(f"/nowhere?{CANARY}")
     assert CANARY not in json.dumps(answer.json())
     ours = [record for record in caplog.records if record.name.startswith("govid")]
@@ -78,14 +78,14 @@ async def test_a_problem_never_holds_the_query(caplog: pytest.LogCaptureFixture)
 
 
 async def test_methods_are_not_overridden() -> None:
-    async with client(edge(Recorder())) as http:
+    async with client(build_edge(EdgeRecorder())) as http:
         answer = await http.post("/", headers={"X-HTTP-Method-Override": "GET"})
     assert answer.status_code == 405
 
 
 async def test_another_hosts_name_in_a_header_changes_nothing() -> None:
-    recorder = Recorder()
-    async with client(edge(recorder)) as http:
+    recorder = EdgeRecorder()
+    async with client(build_edge(recorder)) as http:
         headers = {"X-Forwarded-For": "198.51.100.1", "X-Forwarded-Host": "evil.example"}
         answer = await http.get("/", headers={**headers, "Forwarded": "for=198.51.100.1"})
     assert answer.status_code == 200

@@ -7,15 +7,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from govid.bus import Cause, Principal
-from govid.hmrc.errors import HmrcIsAway, NoTaxData
-from govid.hmrc.openers import Opener, Openers
-from govid.hmrc.registry.taxes import NoData, TaxRecords
-from govid.hmrc.repository import Holding
-from govid.hmrc.tax_reading import TaxReading
-from govid.hmrc.turns import Turns
+from govid.bus import OperationContext, Principal
+from govid.hmrc.errors import HmrcUnavailable, NoTaxData
+from govid.hmrc.openers import ActiveConsentTokens, ConsentTokenProvider
+from govid.hmrc.registry.taxes import DataNotFound, TaxRecordClient
+from govid.hmrc.repository import ConsentTokens
+from govid.hmrc.tax_reading import TaxRecordReader
+from govid.hmrc.turns import PerAccountLock
 
-CAUSE = Cause(correlation_id="test")
+CAUSE = OperationContext(correlation_id="test")
 SINCE = date(2024, 4, 6)
 DEADLINE_SECONDS = 10
 
@@ -29,21 +29,21 @@ class Hmrc:
         self.at_once = 0
         self.most = 0
 
-    async def account(self, *_: object) -> None:
+    async def fetch_account(self, *_: object) -> None:
         self.at_once += 1
         self.most = max(self.most, self.at_once)
         self.asked.release()
         await self.speaks.wait()
         self.at_once -= 1
-        raise NoData
+        raise DataNotFound
 
 
 class Open:
     """Has something for everybody that opens their records."""
 
-    async def of(self, *_: object) -> Opener:
-        holding = Holding(utr="1000057161", access_token="x", refresh_token="y")
-        return Opener(holding=holding, generation=1)
+    async def get(self, *_: object) -> ActiveConsentTokens:
+        holding = ConsentTokens(utr="1000057161", access_token="x", refresh_token="y")
+        return ActiveConsentTokens(tokens=holding, generation=1)
 
 
 @pytest.fixture
@@ -52,8 +52,10 @@ def hmrc() -> Hmrc:
 
 
 @pytest.fixture
-def reading(hmrc: Hmrc) -> TaxReading:
-    return TaxReading(cast(TaxRecords, hmrc), cast(Openers, Open()), min_level="P1")
+def reading(hmrc: Hmrc) -> TaxRecordReader:
+    return TaxRecordReader(
+        cast(TaxRecordClient, hmrc), cast(ConsentTokenProvider, Open()), required_assurance="P1"
+    )
 
 
 def citizen() -> Principal:
@@ -73,13 +75,13 @@ def citizen() -> Principal:
     )
 
 
-async def reads(reading: TaxReading, principal: Principal) -> None:
+async def reads(reading: TaxRecordReader, principal: Principal) -> None:
     with pytest.raises(NoTaxData):
-        await reading.account(SINCE, principal, CAUSE)
+        await reading.read_account(SINCE, principal, CAUSE)
 
 
 async def test_what_one_citizen_reads_is_asked_for_one_by_one(
-    reading: TaxReading, hmrc: Hmrc
+    reading: TaxRecordReader, hmrc: Hmrc
 ) -> None:
     principal = citizen()
     async with asyncio.timeout(DEADLINE_SECONDS), asyncio.TaskGroup() as tasks:
@@ -91,7 +93,7 @@ async def test_what_one_citizen_reads_is_asked_for_one_by_one(
     assert (hmrc.most, hmrc.at_once) == (1, 0)
 
 
-async def test_no_one_waits_for_another_citizen(reading: TaxReading, hmrc: Hmrc) -> None:
+async def test_no_one_waits_for_another_citizen(reading: TaxRecordReader, hmrc: Hmrc) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS), asyncio.TaskGroup() as tasks:
         tasks.create_task(reads(reading, citizen()))
         tasks.create_task(reads(reading, citizen()))
@@ -102,16 +104,16 @@ async def test_no_one_waits_for_another_citizen(reading: TaxReading, hmrc: Hmrc)
 
 
 async def test_whose_turn_does_not_come_in_time_may_ask_again_later() -> None:
-    turns, account_id = Turns(wait_seconds=0.01), UUID(int=1)
-    async with turns.of(account_id):
-        with pytest.raises(HmrcIsAway):
-            await turns.of(account_id).__aenter__()
-    async with turns.of(account_id):
+    turns, account_id = PerAccountLock(wait_seconds=0.01), UUID(int=1)
+    async with turns.acquire(account_id):
+        with pytest.raises(HmrcUnavailable):
+            await turns.acquire(account_id).__aenter__()
+    async with turns.acquire(account_id):
         pass
 
 
 async def test_nothing_is_kept_of_who_has_read() -> None:
-    turns = Turns()
-    async with turns.of(UUID(int=1)):
+    turns = PerAccountLock()
+    async with turns.acquire(UUID(int=1)):
         assert len(turns._locks) == 1
     assert len(turns._locks) == 0

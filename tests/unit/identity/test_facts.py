@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from govid.bus import Invalid
+from govid.bus import InvalidRequest
 from govid.bus.contracts import IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
-from govid.identity.facts import claimed
+from govid.identity.facts import claimed_facts
 from govid.identity.schemas import Verify
 
 TODAY = date(2026, 1, 5)
@@ -20,16 +20,16 @@ PLAIN: dict[str, Any] = {
 
 
 def read(**changes: Any) -> ClaimedFacts | None:
-    return claimed(Verify(**{**PLAIN, **changes}), lambda: TODAY)
+    return claimed_facts(Verify(**{**PLAIN, **changes}), lambda: TODAY)
 
 
 def to_hmrc(**changes: Any) -> ClaimedFacts | None:
     request = Verify(**{**PLAIN, **changes})
-    return claimed(request, lambda: TODAY, identifier_type=IdentifierType.NIN)
+    return claimed_facts(request, lambda: TODAY, identifier_type=IdentifierType.NIN)
 
 
 def faults(**changes: Any) -> list[tuple[object, str]]:
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(InvalidRequest) as refusal:
         read(**changes)
     return [(fault.loc[-1], fault.type) for fault in refusal.value.faults]
 
@@ -101,7 +101,7 @@ def test_postcodes_of_every_form_pass(text: str) -> None:
 def test_b2_a_name_that_hmrc_cannot_carry_is_refused_on_its_field(
     changes: dict[str, str], field: str
 ) -> None:
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(InvalidRequest) as refusal:
         to_hmrc(**changes)
     assert [(fault.loc[-1], fault.type) for fault in refusal.value.faults] == [
         (field, "name_not_sendable")
@@ -138,7 +138,7 @@ def test_b5_someone_may_have_one_name(family: str) -> None:
 
 
 def test_b5_hmrc_needs_two_names() -> None:
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(InvalidRequest) as refusal:
         to_hmrc(given_name=None)
     (fault,) = refusal.value.faults
     assert (fault.loc[-1], fault.type) == ("givenName", "missing")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from govid.nhs.answer_cache import AnswerCache
+from govid.nhs.answer_cache import SingleFlightCache
 
 
 class Practice:
@@ -45,7 +45,7 @@ def practice() -> Practice:
 
 @pytest.fixture
 def get(seconds: Seconds, practice: Practice) -> Callable[[str], Awaitable[int]]:
-    cache = AnswerCache[str, int](10, seconds)
+    cache = SingleFlightCache[str, int](10, seconds)
     return lambda key: cache.get(key, practice.answer)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from govid.nhs.local_time import moment_of
+from govid.nhs.local_time import parse_time
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from govid.nhs.local_time import moment_of
     ],
 )
 def test_a_time_with_an_offset_is_taken_as_it_is(text: str, moment: str) -> None:
-    assert moment_of(text).isoformat() == moment
+    assert parse_time(text).isoformat() == moment
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_time_with_an_offset_is_taken_as_it_is(text: str, moment: str) -> None
     ],
 )
 def test_a_time_without_an_offset_is_london_time(text: str, moment: str) -> None:
-    assert moment_of(text).isoformat() == moment
+    assert parse_time(text).isoformat() == moment
 
 
 @pytest.mark.parametrize(
@@ -44,19 +44,19 @@ def test_a_time_without_an_offset_is_london_time(text: str, moment: str) -> None
     ],
 )
 def test_an_offset_tells_two_equal_times_apart(text: str, moment: str) -> None:
-    assert moment_of(text).isoformat() == moment
+    assert parse_time(text).isoformat() == moment
 
 
 @pytest.mark.parametrize("text", ["2026-03-29T01:00:00", "2026-03-29T01:59:59.999999"])
 def test_a_time_that_was_skipped_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="there is no such time in the UK"):
-        moment_of(text)
+        parse_time(text)
 
 
 @pytest.mark.parametrize("text", ["2026-10-25T01:00:00", "2026-10-25T01:59:59.999999"])
 def test_a_time_that_comes_twice_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="this time comes twice"):
-        moment_of(text)
+        parse_time(text)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_time_that_comes_twice_is_refused(text: str) -> None:
 )
 def test_what_is_no_date_and_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a date and a time"):
-        moment_of(text)
+        parse_time(text)
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_what_is_no_date_and_time_is_refused(text: str) -> None:
 )
 def test_a_time_that_no_calendar_has_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="there is no such date or time"):
-        moment_of(text)
+        parse_time(text)

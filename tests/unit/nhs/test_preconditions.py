@@ -21,7 +21,7 @@ from govid.nhs.preconditions import Precondition
     ],
 )
 def test_d11_a_tag_that_a_proxy_changed_names_the_same_version(header: str) -> None:
-    Precondition.of(header).check(2)
+    Precondition.from_header(header).require_version(2)
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_d11_a_tag_that_a_proxy_changed_names_the_same_version(header: str) -> N
 )
 def test_d11_another_version_is_another_version(header: str) -> None:
     with pytest.raises(AppointmentHasChanged):
-        Precondition.of(header).check(2)
+        Precondition.from_header(header).require_version(2)

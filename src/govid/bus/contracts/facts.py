@@ -30,14 +30,14 @@ class ClaimedFacts(msgspec.Struct, frozen=True, kw_only=True):
         return "<ClaimedFacts>"
 
 
-class FactsOfAccounts(Protocol):
+class ClaimedFactsSource(Protocol):
     """Reads the facts that an account holder has claimed."""
 
-    async def of(self, account_id: UUID) -> ClaimedFacts | None:
+    async def for_account(self, account_id: UUID) -> ClaimedFacts | None:
         """Return the facts of the account, or None if too few were given."""
 
 
-class VerifiedIdentifiers(Protocol):
+class VerifiedIdentifierLookup(Protocol):
     """Reads for which accounts identifiers were verified."""
 
     async def is_another_holder(

@@ -13,17 +13,17 @@ from collections.abc import Callable, Coroutine, Sequence
 from itertools import islice
 from typing import Any
 
-from govid.bus.backlog import Debt
-from govid.bus.consumers import Consumer, Delivery
+from govid.bus.backlog import PendingDelivery
+from govid.bus.consumers import Delivery, Subscriber
 from govid.bus.leases import Leases
-from govid.bus.metrics import Metrics
-from govid.bus.sql import read
+from govid.bus.metrics import BusMetrics
+from govid.bus.sql import load_statements
 from govid.bus.storage.errors import error_class
 from govid.bus.storage.transaction import UnitOfWork
 
 log = logging.getLogger(__name__)
 
-QUERIES = read("govid.bus.delivery", "groups.sql")
+QUERIES = load_statements("govid.bus.delivery", "groups.sql")
 
 GROUP_SIZE = 16
 """How many deliveries share a transaction at most. Larger groups gain little (the handlers' own
@@ -43,7 +43,7 @@ class ReadyDelivery:
 
     __slots__ = ("delivery", "outcome", "pending")
 
-    def __init__(self, pending: Debt, delivery: Delivery[Any], outcome: Any) -> None:
+    def __init__(self, pending: PendingDelivery, delivery: Delivery[Any], outcome: Any) -> None:
         """Hold all that the completing transaction needs."""
         self.pending = pending
         self.delivery = delivery
@@ -58,18 +58,18 @@ class DeliveryGroups:
 
     def __init__(
         self,
-        consumer: Consumer,
+        subscriber: Subscriber,
         uow: UnitOfWork,
         leases: Leases,
-        metrics: Metrics,
-        start: Callable[[Coroutine[Any, Any, None]], None],
+        metrics: BusMetrics,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         """Handle by *subscriber* in transactions of *uow*; *spawn* runs a coroutine as a task."""
-        self._subscriber = consumer
+        self._subscriber = subscriber
         self._uow = uow
         self._leases = leases
         self._metrics = metrics
-        self._start = start
+        self._spawn = spawn
         self._waiting: deque[GroupMember] = deque()
         self._running = 0
         self._is_starting = False
@@ -81,7 +81,7 @@ class DeliveryGroups:
         """How many deliveries can be in open transactions at the same time."""
         return GROUP_SIZE * MAX_OPEN_GROUPS
 
-    async def handle(self, ready: ReadyDelivery) -> None:
+    async def handle_grouped(self, ready: ReadyDelivery) -> None:
         """Handle *ready* in one transaction with all other ready deliveries.
 
         Raises:
@@ -93,19 +93,19 @@ class DeliveryGroups:
         self._start_next()
         await done
 
-    async def handle_alone(self, ready: ReadyDelivery) -> None:
+    async def handle_isolated(self, ready: ReadyDelivery) -> None:
         """Handle *ready* in a transaction of its own.
 
         Raises:
             LeaseLost: another replica owns the bucket.
         """
         name, pending = self._subscriber.name, ready.pending
-        async with self._uow.begin(ready.delivery.cause(name)) as tx:
+        async with self._uow.begin(ready.delivery.operation_context(name)) as tx:
             row = await tx.driver.fetchrow(
                 QUERIES["complete_delivery"],
                 name,
                 pending.bucket,
-                self._leases.replica,
+                self._leases.replica_id,
                 pending.epoch,
                 pending.event_id,
                 pending.pos,
@@ -115,14 +115,14 @@ class DeliveryGroups:
                 raise LeaseLost
             if row["fresh"]:
                 await self._subscriber.handler.apply(tx, ready.delivery, ready.outcome)
-        self._metrics.handled(name, pending.occurred_at, fresh=bool(row["fresh"]))
+        self._metrics.count_handled(name, pending.occurred_at, fresh=bool(row["fresh"]))
 
     def _start_next(self) -> None:
         # One at a time: by the time the task runs, all deliveries that became ready in this
         # iteration of the event loop are in the queue.
         if self._waiting and not self._is_starting and self._running < MAX_OPEN_GROUPS:
             self._is_starting = True
-            self._start(self._run())
+            self._spawn(self._run())
 
     async def _run(self) -> None:
         self._is_starting = False
@@ -165,7 +165,7 @@ class DeliveryGroups:
         try:
             fresh = await self._commit(ordered)
         except Exception as error:  # noqa: BLE001 - handling one by one finds the failing member
-            self._metrics.group_ended(name, "split")
+            self._metrics.count_group(name, "split")
             log.info(
                 "delivery.group_split",
                 extra={
@@ -175,10 +175,10 @@ class DeliveryGroups:
                 },
             )
             return False
-        self._metrics.group_ended(name, "committed")
+        self._metrics.count_group(name, "committed")
         for ready, done in group:
             pending = ready.pending
-            self._metrics.handled(name, pending.occurred_at, fresh=pending.event_id in fresh)
+            self._metrics.count_handled(name, pending.occurred_at, fresh=pending.event_id in fresh)
             _resolve(done, None)
         return True
 
@@ -186,11 +186,13 @@ class DeliveryGroups:
         """Handle *group*; return the ids of the events that had not been handled before."""
         name = self._subscriber.name
         due = [ready.pending for ready in group]
-        async with self._uow.begin_group([r.delivery.cause(name) for r in group]) as transactions:
+        async with self._uow.begin_group(
+            [r.delivery.operation_context(name) for r in group]
+        ) as transactions:
             row = await transactions[0].driver.fetchrow(
                 QUERIES["complete_group"],
                 name,
-                self._leases.replica,
+                self._leases.replica_id,
                 [pending.bucket for pending in due],
                 [pending.epoch for pending in due],
                 [pending.event_id for pending in due],
@@ -209,7 +211,7 @@ class DeliveryGroups:
         ready, done = member
         key = ready.pending.key
         try:
-            await self.handle_alone(ready)
+            await self.handle_isolated(ready)
         except Exception as error:  # noqa: BLE001 - the dispatcher classifies it
             if len(self._suspect_keys) >= MAX_SUSPECT_KEYS:
                 self._suspect_keys.clear()

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from govid.bus.acts import Acts, Signature
+from govid.bus.acts import OperatorActions, OperatorSignature
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import (
     TopicGapAccepted,
@@ -21,19 +21,19 @@ from govid.bus.contracts import (
     TopicPartitionsAccepted,
 )
 from govid.bus.kafka.kafka_ahead import AheadPartition
-from govid.bus.sql import read
+from govid.bus.sql import load_statements
 
-QUERIES = read("govid.bus.kafka", "acceptance.sql")
+QUERIES = load_statements("govid.bus.kafka", "acceptance.sql")
 POLL_SECONDS = 0.1
 PAUSE_SECONDS = 60.0
 """How long a topic is paused if the command that began the switch is killed."""
 
 
-class SwitchRunning(Exception):
+class SwitchInProgress(Exception):
     """Another operator is changing the number of partitions of this topic."""
 
 
-class SwitchLapsed(Exception):
+class SwitchExpired(Exception):
     """The switch took too long and the pause of the topic expired; nothing was changed."""
 
 
@@ -53,16 +53,18 @@ class TopicState(msgspec.Struct, frozen=True, kw_only=True):
 class PartitionSwitch:
     """Changes the number of partitions by which the keys of a topic are distributed."""
 
-    def __init__(self, connection: Any, acts: Acts, *, patience_seconds: float = 40) -> None:
+    def __init__(
+        self, connection: Any, acts: OperatorActions, *, timeout_seconds: float = 40
+    ) -> None:
         """Change it through *connection*; wait at most *timeout_seconds* for the replicas.
 
         That is longer than a lease, so a replica that was killed or is frozen has lost its leases.
         """
         self._connection = connection
         self._acts = acts
-        self._patience_seconds = patience_seconds
+        self._timeout_seconds = timeout_seconds
 
-    async def run(self, topic: str, partitions: int, signature: Signature) -> int:
+    async def run(self, topic: str, partitions: int, signature: OperatorSignature) -> int:
         """Accept *partitions* for *topic*; return the number that it had before.
 
         Raises:
@@ -78,11 +80,11 @@ class PartitionSwitch:
                 await self._connection.execute(QUERIES["lock_topics"])
                 row = await self._connection.fetchrow(QUERIES["topic"], topic)
                 if row is None or not row["switching"] or row["switching_to"] != partitions:
-                    raise SwitchLapsed
+                    raise SwitchExpired
                 before[:] = [row["partitions"]]
                 await self._connection.fetch(QUERIES["fence_relay"], RELAY, change)
                 await self._connection.execute(QUERIES["switch"], topic, partitions)
-                return signature.event(
+                return signature.build_event(
                     TopicPartitionsAccepted,
                     topic=topic,
                     partitions_before=row["partitions"],
@@ -103,7 +105,7 @@ class PartitionSwitch:
                 QUERIES["begin_switch"], topic, partitions, PAUSE_SECONDS
             )
         if change is None:
-            raise SwitchRunning
+            raise SwitchInProgress
         try:
             yield change
         finally:
@@ -117,7 +119,7 @@ class PartitionSwitch:
 
     async def _wait_for_replicas(self, change: int) -> None:
         try:
-            async with asyncio.timeout(self._patience_seconds):
+            async with asyncio.timeout(self._timeout_seconds):
                 while True:
                     behind = await self._connection.fetchval(
                         QUERIES["replicas_behind"], RELAY, change
@@ -130,7 +132,12 @@ class PartitionSwitch:
 
 
 async def accept_gap(
-    connection: Any, acts: Acts, topic: str, partition: int, first: int, signature: Signature
+    connection: Any,
+    acts: OperatorActions,
+    topic: str,
+    partition: int,
+    first: int,
+    signature: OperatorSignature,
 ) -> int:
     """Accept the loss of the gap that begins at *first*; return its number of records, or 0."""
     accepted: list[int] = []
@@ -140,7 +147,7 @@ async def accept_gap(
         if next_offset is None:
             return None
         accepted.append(next_offset - first)
-        return signature.event(
+        return signature.build_event(
             TopicGapAccepted,
             topic=topic,
             partition=partition,
@@ -153,7 +160,10 @@ async def accept_gap(
 
 
 async def accept_ahead(
-    connection: Any, acts: Acts, ahead: Sequence[AheadPartition], signature: Signature
+    connection: Any,
+    acts: OperatorActions,
+    ahead: Sequence[AheadPartition],
+    signature: OperatorSignature,
 ) -> None:
     """Let the relay publish although the database does not know the ends of *ahead*."""
 
@@ -165,12 +175,12 @@ async def accept_ahead(
             [one.end for one in ahead],
         )
         ends = {f"{one.topic}/{one.partition}": one.end for one in ahead}
-        return signature.event(TopicKafkaAheadAccepted, ends=ends)
+        return signature.build_event(TopicKafkaAheadAccepted, ends=ends)
 
     await acts.commit_event(work)
 
 
-def topic_states(
+def compare_topics(
     rows: Sequence[Mapping[str, Any]], present: Mapping[str, int] | None, ordered: Sequence[str]
 ) -> list[TopicState]:
     """Compare the stored *rows* of topics with the numbers in Kafka (None: unknown).

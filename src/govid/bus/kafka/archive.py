@@ -18,8 +18,8 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizatio
 
 from govid.bus.errors import Outage
 from govid.bus.kafka.batch_fetch import fetch_batch, has_leader
-from govid.bus.kafka.cleanup import start, stop
-from govid.bus.kafka.decompression import bound_aiokafka
+from govid.bus.kafka.cleanup import start_client, stop_client
+from govid.bus.kafka.decompression import limit_aiokafka_decompression
 from govid.bus.kafka.record_batches import DecodedBatch, UnreadableBatch
 
 ANSWER_SECONDS = 10.0
@@ -36,21 +36,21 @@ A damaged batch does not always tell where the next one begins, and then each of
 """
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class OffsetRange(msgspec.Struct, frozen=True):
     """The first offset of a partition in Kafka, and the offset after its newest record."""
 
     first: int
     end: int
 
 
-class Keeping(msgspec.Struct, frozen=True):
+class TopicRetention(msgspec.Struct, frozen=True):
     """How long a topic keeps records (None: forever), and whether only age removes them."""
 
     seconds: float | None
     by_age_only: bool
 
 
-class UnreadableRecords(msgspec.Struct, frozen=True):
+class UnreadableRange(msgspec.Struct, frozen=True):
     """Unreadable offsets of a partition, from `first` to before `next_offset`.
 
     `reason` is one word.
@@ -63,12 +63,12 @@ class UnreadableRecords(msgspec.Struct, frozen=True):
     reason: str
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Return topic, partition and first offset as `topic/partition/offset`."""
         return f"{self.topic}/{self.partition}/{self.first}"
 
 
-class Archive:
+class TopicReader:
     """Reads topics without a consumer group and without commits."""
 
     def __init__(self, bootstrap_servers: str, consumer: Any) -> None:
@@ -76,13 +76,13 @@ class Archive:
         self._servers = bootstrap_servers
         self._consumer = consumer
 
-    async def partitions(self) -> Mapping[str, int]:
+    async def fetch_partition_counts(self) -> Mapping[str, int]:
         """Return the number of partitions by topic."""
         cluster = await self._fetch_metadata()
         counts = {name: len(cluster.partitions_for_topic(name) or ()) for name in cluster.topics()}
         return {name: count for name, count in counts.items() if count}
 
-    async def leaderless(self) -> Collection[tuple[str, int]]:
+    async def fetch_leaderless(self) -> Collection[tuple[str, int]]:
         """Return the partitions that have no leader, so that Kafka cannot answer for them."""
         cluster = await self._fetch_metadata()
         places = [
@@ -92,15 +92,17 @@ class Archive:
         ]
         return {(one.topic, one.partition) for one in places if not has_leader(cluster, one)}
 
-    async def bounds(self, topic: str, partition: int) -> Bounds:
+    async def fetch_range(self, topic: str, partition: int) -> OffsetRange:
         """Return the range of offsets that Kafka has of a partition."""
         partition_key = TopicPartition(topic, partition)
         with _translate_errors():
             first = await self._consumer.beginning_offsets([partition_key])
             end = await self._consumer.end_offsets([partition_key])
-        return Bounds(first[partition_key], end[partition_key])
+        return OffsetRange(first[partition_key], end[partition_key])
 
-    async def all_bounds(self, topics: Sequence[str]) -> Mapping[tuple[str, int], Bounds | None]:
+    async def fetch_ranges(
+        self, topics: Sequence[str]
+    ) -> Mapping[tuple[str, int], OffsetRange | None]:
         """Return the offsets of every partition of *topics*; None for those without an answer.
 
         Each topic is requested separately, and partitions without a leader are left out: one of
@@ -131,7 +133,7 @@ class Archive:
 
     async def _fetch_offsets(
         self, partitions: Sequence[TopicPartition]
-    ) -> Mapping[tuple[str, int], Bounds]:
+    ) -> Mapping[tuple[str, int], OffsetRange]:
         """Return the offsets of *partitions*; empty if Kafka does not answer."""
         if not partitions:
             return {}
@@ -140,9 +142,9 @@ class Archive:
             end = await self._consumer.end_offsets(partitions)
         except (KafkaError, OSError):
             return {}
-        return {(one.topic, one.partition): Bounds(first[one], end[one]) for one in partitions}
+        return {(one.topic, one.partition): OffsetRange(first[one], end[one]) for one in partitions}
 
-    async def offset_at(self, topic: str, partition: int, moment: datetime) -> int | None:
+    async def find_offset(self, topic: str, partition: int, moment: datetime) -> int | None:
         """Return the offset of the first record from *moment* on; None if there is none."""
         partition_key = TopicPartition(topic, partition)
         with _translate_errors():
@@ -151,13 +153,13 @@ class Archive:
             )
         return found[partition_key].offset if found.get(partition_key) else None
 
-    async def read(
+    async def read_range(
         self,
         topic: str,
         partition: int,
         start: int,
         end: int,
-        unreadable: list[UnreadableRecords],
+        unreadable: list[UnreadableRange],
     ) -> AsyncIterator[Sequence[Any]]:
         """Yield the records from offset *start* to before *end* in batches.
 
@@ -183,7 +185,7 @@ class Archive:
                 next_position = end if failures == MAX_UNREADABLE else min(fault.next_offset, end)
                 _add(
                     unreadable,
-                    UnreadableRecords(topic, partition, position, next_position, fault.reason),
+                    UnreadableRange(topic, partition, position, next_position, fault.reason),
                 )
                 self._consumer.seek(partition_key, next_position)
                 position, answered_at = next_position, loop.time()
@@ -237,7 +239,7 @@ class Archive:
         except (KafkaError, OSError) as error:
             raise Outage("kafka") from error
 
-    async def replicas(self, topics: Sequence[str]) -> Mapping[str, int]:
+    async def fetch_replica_counts(self, topics: Sequence[str]) -> Mapping[str, int]:
         """Return the smallest replication factor of the partitions of each of *topics*."""
         cluster = await self._fetch_metadata()
         partitions = cluster._partitions  # noqa: SLF001 - there is no public way
@@ -247,18 +249,20 @@ class Archive:
             if partitions.get(name)
         }
 
-    async def keeping(self, topics: Sequence[str]) -> Mapping[str, Keeping]:
+    async def fetch_retention(self, topics: Sequence[str]) -> Mapping[str, TopicRetention]:
         """Return the retention of those of *topics* that Kafka describes."""
         return {
             name: _parse_retention(entries)
-            for name, entries in (await self.configuration(topics)).items()
+            for name, entries in (await self.fetch_configuration(topics)).items()
         }
 
-    async def configuration(self, topics: Sequence[str]) -> Mapping[str, Mapping[str, str | None]]:
+    async def fetch_configuration(
+        self, topics: Sequence[str]
+    ) -> Mapping[str, Mapping[str, str | None]]:
         """Return the broker settings of those of *topics* that Kafka describes."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
         try:
-            await start(admin)
+            await start_client(admin)
             answers = await admin.describe_configs(
                 [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
             )
@@ -276,13 +280,13 @@ class Archive:
 
 
 @asynccontextmanager
-async def reading(bootstrap_servers: str) -> AsyncIterator[Archive]:
+async def open_reader(bootstrap_servers: str) -> AsyncIterator[TopicReader]:
     """Open a reader for the duration of the block.
 
     Raises:
         Outage: Kafka does not answer.
     """
-    bound_aiokafka()
+    limit_aiokafka_decompression()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,
@@ -293,10 +297,10 @@ async def reading(bootstrap_servers: str) -> AsyncIterator[Archive]:
     )
     try:
         with _translate_errors():
-            await start(consumer)
-        yield Archive(bootstrap_servers, consumer)
+            await start_client(consumer)
+        yield TopicReader(bootstrap_servers, consumer)
     finally:
-        await asyncio.shield(stop(consumer))
+        await asyncio.shield(stop_client(consumer))
 
 
 @contextmanager
@@ -308,7 +312,7 @@ def _translate_errors() -> Iterator[None]:
         raise Outage("kafka") from error
 
 
-def _add(found: list[UnreadableRecords], one: UnreadableRecords) -> None:
+def _add(found: list[UnreadableRange], one: UnreadableRange) -> None:
     """Add *one* to *found*; adjacent offsets with the same reason become one item."""
     last = found[-1] if found else None
     if last is not None and (last.topic, last.partition, last.next_offset, last.reason) == (
@@ -322,9 +326,9 @@ def _add(found: list[UnreadableRecords], one: UnreadableRecords) -> None:
         found.append(one)
 
 
-def _parse_retention(entries: Mapping[str, str | None]) -> Keeping:
+def _parse_retention(entries: Mapping[str, str | None]) -> TopicRetention:
     milliseconds = int(entries.get("retention.ms") or -1)
-    return Keeping(
+    return TopicRetention(
         seconds=None if milliseconds < 0 else milliseconds / 1000,
         by_age_only=entries.get("cleanup.policy") == "delete"
         and int(entries.get("retention.bytes") or -1) < 0,

@@ -22,7 +22,7 @@ STOP_GRACE_SECONDS = 1.0
 MAX_STOP_SECONDS = START_GRACE_SECONDS + CANCEL_SECONDS + STOP_GRACE_SECONDS + CANCEL_SECONDS
 
 
-def silence_aiokafka() -> None:
+def silence_client_logs() -> None:
     """Silence the logs of aiokafka.
 
     They contain keys and values, and repeat every error while Kafka is unavailable. govid logs an
@@ -31,7 +31,7 @@ def silence_aiokafka() -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
 
 
-async def start(client: Any) -> None:
+async def start_client(client: Any) -> None:
     """Start *client*, a producer, a consumer or an admin client.
 
     A cancelled start may finish by itself within a time limit. If it does not, its connections are
@@ -57,7 +57,7 @@ async def start(client: Any) -> None:
         raise
 
 
-async def stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+async def stop_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     """Stop *client* without leaving a task or a connection, even if Kafka does not answer.
 
     The stop of aiokafka waits for answers: a producer flushes, a consumer leaves its group. If it

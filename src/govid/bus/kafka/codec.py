@@ -19,7 +19,7 @@ from aiokafka.partitioner import murmur2
 
 RecordHeaders = list[tuple[str, bytes]]
 
-OURS = "/govid/"
+OWN_SOURCE_PREFIX = "/govid/"
 """Prefix of the source of every record that govid writes."""
 
 _TYPE = re.compile(r"(?P<name>.+)\.v(?P<version>[1-9][0-9]{0,5})")
@@ -29,7 +29,7 @@ _INSTALLATION = re.compile(r"[0-9a-f]{16}")
 _FIXED: RecordHeaders = [("content-type", b"application/json"), ("ce_specversion", b"1.0")]
 
 
-def headers(
+def build_headers(
     *,
     event_id: UUID,
     type_name: str,
@@ -77,7 +77,7 @@ def partition_for(key: str, partitions: int) -> int:
     return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
-class Attributes(msgspec.Struct, frozen=True, kw_only=True):
+class RecordAttributes(msgspec.Struct, frozen=True, kw_only=True):
     """The CloudEvents attributes in the headers of a foreign record. None of them is trusted."""
 
     event_id: bytes | None
@@ -91,9 +91,9 @@ class Attributes(msgspec.Struct, frozen=True, kw_only=True):
     """The govid installation that wrote the record, if the header names one."""
 
     @property
-    def own_id(self) -> UUID | None:
+    def own_event_id(self) -> UUID | None:
         """Return the id as a UUID if it has the form of ids written by govid."""
-        text = text_of(self.event_id or b"")
+        text = decode_escaped(self.event_id or b"")
         try:
             found = UUID(text)
         except ValueError:
@@ -101,17 +101,17 @@ class Attributes(msgspec.Struct, frozen=True, kw_only=True):
         return found if str(found) == text else None
 
 
-def attributes(record_headers: Iterable[tuple[str, bytes | None]]) -> Attributes:
+def parse_attributes(record_headers: Iterable[tuple[str, bytes | None]]) -> RecordAttributes:
     """Parse the headers of a foreign record. Producers without CloudEvents may send a bare id.
 
     If a header occurs twice, the last one counts.
     """
     found = {name.lower(): value for name, value in record_headers if value}
     ids = (found.get(name) for name in ("ce_id", "ce-id", "id", "message-id", "message_id"))
-    name, version = _split_type(text_of(found.get("ce_type") or found.get("ce-type") or b""))
-    return Attributes(
+    name, version = _split_type(decode_escaped(found.get("ce_type") or found.get("ce-type") or b""))
+    return RecordAttributes(
         event_id=next((value for value in ids if value), None),
-        source=text_of(found.get("ce_source") or found.get("ce-source") or b"")[:500],
+        source=decode_escaped(found.get("ce_source") or found.get("ce-source") or b"")[:500],
         type_name=name,
         version=version,
         correlation_id=_decode_matching(
@@ -122,26 +122,30 @@ def attributes(record_headers: Iterable[tuple[str, bytes | None]]) -> Attributes
     )
 
 
-def own_id(record: Any, installation: str | None = None) -> UUID | None:
+def own_event_id(record: Any, installation: str | None = None) -> UUID | None:
     """Return the event id if govid wrote *record*, an aiokafka `ConsumerRecord`.
 
     Returns None if the record names another installation than *installation*.
     """
-    found = attributes(record.headers)
+    found = parse_attributes(record.headers)
     is_foreign = None not in {installation, found.installation} and (
         found.installation != installation
     )
-    return found.own_id if found.source.startswith(OURS) and not is_foreign else None
+    return (
+        found.own_event_id
+        if found.source.startswith(OWN_SOURCE_PREFIX) and not is_foreign
+        else None
+    )
 
 
-def other_installation(record: Any, installation: str | None) -> str | None:
+def foreign_installation(record: Any, installation: str | None) -> str | None:
     """Return the installation that wrote *record*, if it is another govid than *installation*."""
-    found = attributes(record.headers)
+    found = parse_attributes(record.headers)
     is_other = installation is not None and found.installation != installation
-    return found.installation if is_other and found.source.startswith(OURS) else None
+    return found.installation if is_other and found.source.startswith(OWN_SOURCE_PREFIX) else None
 
 
-def text_of(raw: bytes) -> str:
+def decode_escaped(raw: bytes) -> str:
     """Decode *raw* to text that every database accepts: invalid UTF-8 and NUL are escaped."""
     return raw.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, errors
 
-from govid.bus.kafka.faults import Fault, classify
-from govid.bus.kafka.intake import Unreadable
-from govid.bus.kafka.producer import Producer
+from govid.bus.kafka.faults import KafkaErrorClass, classify_error
+from govid.bus.kafka.intake import UnreadableRecord
+from govid.bus.kafka.producer import ManagedProducer
 from govid.bus.kafka.topics_admin import dead_letter_topic
 from govid.bus.storage.errors import error_class
 
@@ -38,17 +38,17 @@ class DeadLetterRefused(Exception):
     """The dead-letter topic refuses the record at present; the caller retries."""
 
 
-class DeadLetters:
+class DeadLetterPublisher:
     """Publishes dead letters and waits for the acknowledgement of Kafka."""
 
-    def __init__(self, producer: Producer) -> None:
+    def __init__(self, producer: ManagedProducer) -> None:
         """Publish through *producer*."""
         self._producer = producer
         self._limits: dict[str, int] = {}
         self._refused: dict[tuple[str, int], tuple[int, float]] = {}
         """By topic and partition: offset of the refused record, and since when it is refused."""
 
-    async def put(self, record: Any, reason: Unreadable) -> bool:
+    async def publish(self, record: Any, reason: UnreadableRecord) -> bool:
         """Publish *record*, an aiokafka `ConsumerRecord`, with *reason*; return whether it worked.
 
         False means that the topic has refused this record for `SKIP_AFTER_SECONDS` and that there
@@ -66,7 +66,7 @@ class DeadLetters:
         self._refused.pop(key, None)
         return is_copied
 
-    async def _copy(self, record: Any, reason: Unreadable) -> bool:
+    async def _copy(self, record: Any, reason: UnreadableRecord) -> bool:
         """Publish as much of *record* as its dead-letter topic accepts; return whether it did."""
         topic = dead_letter_topic(record.topic)
         size = _record_size(record)
@@ -109,14 +109,14 @@ class DeadLetters:
         Raises:
             KafkaError, TimeoutError: Kafka is unavailable.
         """
-        producer = await self._producer.ready()
+        producer = await self._producer.wait_until_ready()
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await _send_to_partition(producer, topic, partition, key, value, headers)
         except Exception as error:
             # After any error the batch numbering of this producer is in doubt.
             self._producer.replace(producer, error_class(error))
-            if classify(error) is Fault.OUTAGE:
+            if classify_error(error) is KafkaErrorClass.OUTAGE:
                 raise
             return error
         return None
@@ -142,11 +142,11 @@ def _record_size(record: Any) -> int:
     return len(record.key or b"") + len(record.value or b"") + headers
 
 
-def _reason_headers(record: Any, reason: Unreadable) -> DeadLetterHeaders:
+def _reason_headers(record: Any, reason: UnreadableRecord) -> DeadLetterHeaders:
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return [
         ("dlq_reason", reason.reason.encode()),
-        ("dlq_place", reason.place.encode()),
+        ("dlq_place", reason.path.encode()),
         ("dlq_topic", record.topic.encode()),
         ("dlq_partition", str(record.partition).encode()),
         ("dlq_offset", str(record.offset).encode()),

@@ -8,25 +8,25 @@ from functools import partial
 from typing import Any
 
 from govid.bus.consumers import RELAY
-from govid.bus.floor import Floor
+from govid.bus.floor import ScanWatermark
 from govid.bus.kafka.shipment import Row
 from govid.bus.settings import BusSettings
-from govid.bus.sql import read
+from govid.bus.sql import load_statements
 from govid.bus.storage.database import Database
 
-QUERIES = read("govid.bus.kafka", "relay.sql")
+QUERIES = load_statements("govid.bus.kafka", "relay.sql")
 
 
-class Debts:
+class RelayBacklog:
     """The pending deliveries of the relay, with the published columns of their events."""
 
     def __init__(self, settings: BusSettings, database: Database) -> None:
         """Read from *database*."""
         self._settings = settings
         self._database = database
-        self._watermark = Floor(RELAY, settings, database)
+        self._watermark = ScanWatermark(RELAY, settings, database)
 
-    async def read(
+    async def fetch_due(
         self, buckets: Collection[int], in_flight: Collection[int], paused: Collection[str]
     ) -> Sequence[Row]:
         """Return the oldest pending deliveries of *buckets*.
@@ -34,13 +34,13 @@ class Debts:
         Excludes the positions *in_flight* and the deliveries of the topics *paused*.
         """
         fetch = partial(self._due, buckets, in_flight, paused)
-        due = await self._watermark.read(buckets, fetch, in_flight)
+        due = await self._watermark.fetch_above(buckets, fetch, in_flight)
         while due:
             rows = await self._with_events(due)
             if rows or len(due) < self._settings.relay_batch_size:
                 return rows
             # The events of all these deliveries were deleted; later deliveries are still pending.
-            due = await fetch(due[-1]["pos"], self._watermark.hidden)
+            due = await fetch(due[-1]["pos"], self._watermark.skipped_keys)
         return ()
 
     async def _due(

@@ -41,7 +41,7 @@ def decompress(data: bytes, codec: int, limit: int = MAX_DECODED_BYTES) -> bytes
     return decoder(data, limit)
 
 
-def bound_aiokafka() -> None:
+def limit_aiokafka_decompression() -> None:
     """Apply the same size limit to aiokafka in this process, permanently.
 
     aiokafka 0.14 has no setting for it, and decompresses a batch as soon as records are requested.

@@ -5,7 +5,7 @@ from enum import StrEnum
 from aiokafka import errors
 
 
-class Fault(StrEnum):
+class KafkaErrorClass(StrEnum):
     """Error classes. Each has one reaction; only `POISON` is caused by the record itself."""
 
     OUTAGE = "outage"
@@ -38,12 +38,12 @@ _CONFIGURATION = (
 _OUTAGE = (errors.ProducerClosed, errors.KafkaTimeoutError, TimeoutError, OSError)
 
 
-def classify(error: BaseException) -> Fault:
+def classify_error(error: BaseException) -> KafkaErrorClass:
     """Return the class of *error*, which was raised for a batch of records."""
     if isinstance(error, _POISON):
-        return Fault.POISON
+        return KafkaErrorClass.POISON
     if isinstance(error, _CONFIGURATION):
-        return Fault.CONFIGURATION
+        return KafkaErrorClass.CONFIGURATION
     if isinstance(error, _OUTAGE) or getattr(error, "retriable", False):
-        return Fault.OUTAGE
-    return Fault.FATAL
+        return KafkaErrorClass.OUTAGE
+    return KafkaErrorClass.FATAL

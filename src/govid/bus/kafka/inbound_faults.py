@@ -11,9 +11,9 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from govid.bus.sql import read
+from govid.bus.sql import load_statements
 
-QUERIES = read("govid.bus.kafka", "inbound_faults.sql")
+QUERIES = load_statements("govid.bus.kafka", "inbound_faults.sql")
 
 FaultKind = Literal["unreadable", "failing"]
 """*unreadable*: the batch cannot be decoded. *failing*: its records cannot be stored."""
@@ -45,7 +45,7 @@ class InboundFault(msgspec.Struct, frozen=True, kw_only=True):
     accepted_at: datetime | None
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Return topic, partition and offset as `topic/partition/offset`."""
         return f"{self.topic}/{self.partition}/{self.first_offset}"
 
@@ -57,7 +57,7 @@ class InboundFaults:
         """Read and write through *connection*, an asyncpg connection or pool."""
         self._connection = connection
 
-    async def report(self, topic: str, partition: int, fault: FaultReport) -> None:
+    async def store_fault(self, topic: str, partition: int, fault: FaultReport) -> None:
         """Store *fault*, keeping an earlier decision of an operator about it."""
         await self._connection.execute(
             QUERIES["report_inbound_fault"],
@@ -69,21 +69,21 @@ class InboundFaults:
             fault.reason,
         )
 
-    async def accepted(self, topic: str, partition: int, offset: int) -> int | None:
+    async def fetch_accepted_end(self, topic: str, partition: int, offset: int) -> int | None:
         """Return the offset to continue at if an operator has accepted to skip *offset*."""
         found: int | None = await self._connection.fetchval(
             QUERIES["accepted_inbound_fault"], topic, partition, offset
         )
         return found
 
-    async def settle(self, topic: str, partition: int, position: int) -> bool:
+    async def delete_passed(self, topic: str, partition: int, position: int) -> bool:
         """Delete the faults before *position*; return whether others are left."""
         has_more: bool = await self._connection.fetchval(
             QUERIES["delete_passed_faults"], topic, partition, position
         )
         return has_more
 
-    async def withdraw(self, topic: str, partition: int, position: int) -> None:
+    async def delete_from(self, topic: str, partition: int, position: int) -> None:
         """Delete the faults from *position* on, including decisions of operators about them.
 
         Used for a partition that starts again: its offsets will hold other records.
@@ -95,7 +95,7 @@ class InboundFaults:
         rows = await self._connection.fetch(QUERIES["inbound_faults"])
         return [InboundFault(**row) for row in rows]
 
-    async def accept(self, topic: str, partition: int, offset: int) -> InboundFault | None:
+    async def accept_skip(self, topic: str, partition: int, offset: int) -> InboundFault | None:
         """Accept that the fault at *offset* is skipped; return None if no such fault is open."""
         row = await self._connection.fetchrow(
             QUERIES["accept_inbound_fault"], topic, partition, offset

@@ -19,19 +19,25 @@ from aiokafka.errors import KafkaError
 
 from govid.bus.consumers import Subscriptions
 from govid.bus.contracts import Topic
-from govid.bus.envelope import Envelope
-from govid.bus.kafka.cleanup import start, stop
-from govid.bus.kafka.deadletters import DeadLetters
-from govid.bus.kafka.decompression import bound_aiokafka
+from govid.bus.envelope import EventEnvelope
+from govid.bus.kafka.cleanup import start_client, stop_client
+from govid.bus.kafka.deadletters import DeadLetterPublisher
+from govid.bus.kafka.decompression import limit_aiokafka_decompression
 from govid.bus.kafka.inbound_faults import InboundFaults
 from govid.bus.kafka.inbox_gaps import InboxGaps
-from govid.bus.kafka.intake import SHAPES, Arrival, Basis, Intake, Unreadable
+from govid.bus.kafka.intake import (
+    INBOUND_STRUCTS,
+    IdentityBasis,
+    InboundRecord,
+    InboundRecordParser,
+    UnreadableRecord,
+)
 from govid.bus.kafka.partition_reader import FAILING_ATTEMPTS, PartitionReader
-from govid.bus.kafka.topics_admin import INBOUND, Topics
-from govid.bus.metrics import Metrics
+from govid.bus.kafka.topics_admin import INBOUND_TOPICS, TopicRegistry
+from govid.bus.metrics import BusMetrics
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
-from govid.bus.sql import read
+from govid.bus.sql import load_statements
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import (
     error_class,
@@ -40,11 +46,11 @@ from govid.bus.storage.errors import (
     is_transient,
     is_unavailable,
 )
-from govid.bus.wake import Wake
+from govid.bus.wake import WakeupHub
 
 log = logging.getLogger(__name__)
 
-QUERIES = read("govid.bus.kafka", "inbox.sql")
+QUERIES = load_statements("govid.bus.kafka", "inbox.sql")
 
 PAUSE_SECONDS = 1.0
 
@@ -63,44 +69,44 @@ class _Outcome(Enum):
 _STORED = (_Outcome.NEW, _Outcome.REUSED)
 
 
-class Read(NamedTuple):
+class ReadRecord(NamedTuple):
     """A Kafka record, with what it was parsed into."""
 
     record: Any
-    inbound: Arrival
+    inbound: InboundRecord
 
 
 class StoringTimedOut(Exception):
     """Storing records takes longer than the statement timeout."""
 
 
-class Inbox:
+class InboxConsumer:
     """Consumes the inbound topics and stores their events for the modules."""
 
     def __init__(
         self,
         settings: BusSettings,
         database: Database,
-        intake: Intake,
+        parser: InboundRecordParser,
         subscriptions: Subscriptions,
         outbox: PostgresOutbox,
-        wake: Wake,
-        topics: Topics,
-        dead_letters: DeadLetters,
-        metrics: Metrics | None = None,
+        wakeups: WakeupHub,
+        topics: TopicRegistry,
+        dead_letters: DeadLetterPublisher,
+        metrics: BusMetrics | None = None,
     ) -> None:
         """Store events through *outbox*, with deliveries for internal *subscriptions* only."""
         self._settings = settings
         self._database = database
-        self._intake = intake
+        self._parser = parser
         self._subscriptions = subscriptions
         self._outbox = outbox
-        self._wake = wake
+        self._wakeups = wakeups
         self._topics = topics
         self._dead_letters = dead_letters
-        self._metrics = metrics or Metrics()
-        self._metrics.expect_records(INBOUND)
-        self._by_name = {settings.wire_name(topic): topic for topic in INBOUND}
+        self._metrics = metrics or BusMetrics()
+        self._metrics.create_inbox_series(INBOUND_TOPICS)
+        self._by_name = {settings.wire_name(topic): topic for topic in INBOUND_TOPICS}
         self._connected: bool | None = None
         self._reader: PartitionReader | None = None
 
@@ -115,7 +121,7 @@ class Inbox:
         return self._by_topic_name({} if self._reader is None else self._reader.held_back)
 
     @property
-    def stopped(self) -> dict[tuple[str, int], int]:
+    def failing_partitions(self) -> dict[tuple[str, int], int]:
         """The failing partitions of this replica: 1 if the partition has stopped, 0 if not yet.
 
         A partition counts as failing from its second failure at one position on.
@@ -124,31 +130,31 @@ class Inbox:
             return {}
         failing = {
             partition: int(trouble.is_stopped)
-            for partition, trouble in self._reader.troubles.items()
+            for partition, trouble in self._reader.failures.items()
             if trouble.attempts >= FAILING_ATTEMPTS
         }
         return self._by_topic_name(failing)
 
-    def health(self) -> str:
+    def health_state(self) -> str:
         """Return the state of the inbox: "ok", "connecting", "down", "failing" or "stopped"."""
         if self._connected is None:
             return "connecting"
         if not self._connected:
             return "down"
-        stopped = self.stopped.values()
+        stopped = self.failing_partitions.values()
         return "stopped" if any(stopped) else "failing" if stopped else "ok"
 
     async def run(self) -> None:
         """Consume records until cancelled."""
         # A consumer that finds a topic missing would check again only minutes later.
-        await self._topics.known.wait()
+        await self._topics.is_checked.wait()
         while True:
             consumer = self._build_consumer()
             try:
                 # A new reader for each consumer: positions of the previous one are invalid.
                 reader = self._build_reader(consumer)
                 consumer.subscribe(list(self._by_name), listener=reader)
-                await start(consumer)
+                await start_client(consumer)
                 self._reader = reader
                 while True:
                     await self._consume(reader)
@@ -163,7 +169,7 @@ class Inbox:
                 log.warning("inbox.interrupted", extra={"error_class": error_class(error)})
                 await asyncio.sleep(PAUSE_SECONDS)
             finally:
-                await asyncio.shield(stop(consumer))
+                await asyncio.shield(stop_client(consumer))
 
     def _build_reader(self, consumer: AIOKafkaConsumer) -> PartitionReader:
         connections = self._database.bus_reads
@@ -172,12 +178,14 @@ class Inbox:
             InboundFaults(connections),
             InboxGaps(
                 connections,
-                lambda topic, count: self._metrics.removed_unread(self._by_name[topic], count),
+                lambda topic, count: self._metrics.count_removed_unread(
+                    self._by_name[topic], count
+                ),
             ),
         )
 
     def _build_consumer(self) -> AIOKafkaConsumer:
-        bound_aiokafka()
+        limit_aiokafka_decompression()
         return AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             client_id=f"{self._settings.kafka_client_id}-inbox",
@@ -191,7 +199,7 @@ class Inbox:
         )
 
     async def _consume(self, reader: PartitionReader) -> None:
-        for partition, fetched in (await reader.read()).items():
+        for partition, fetched in (await reader.fetch_records()).items():
             try:
                 await self._consume_partition(reader, partition, fetched.records)
             except KafkaError:
@@ -199,30 +207,30 @@ class Inbox:
             except Exception as error:
                 if is_unavailable(error) and not isinstance(error, StoringTimedOut):
                     raise
-                await reader.fail(partition, error)
+                await reader.rewind(partition, error)
             else:
-                reader.advance(partition, fetched.next_offset)
-        await reader.commit()
+                reader.set_position(partition, fetched.next_offset)
+        await reader.commit_positions()
 
     async def _consume_partition(
         self, reader: PartitionReader, partition: TopicPartition, records: Sequence[Any]
     ) -> None:
         """Store *records* in their order and advance *reader* past those that are done."""
-        readable: list[Read] = []
+        readable: list[ReadRecord] = []
         for record in records:
             try:
-                inbound = self._intake.read(self._by_name[partition.topic], record)
-            except Unreadable as reason:
+                inbound = self._parser.parse(self._by_name[partition.topic], record)
+            except UnreadableRecord as reason:
                 await self._store(reader, partition, readable)
                 readable = []
                 await self._dead_letter(record, reason)
-                reader.advance(partition, record.offset + 1)
+                reader.set_position(partition, record.offset + 1)
             else:
-                readable.append(Read(record, inbound))
+                readable.append(ReadRecord(record, inbound))
         await self._store(reader, partition, readable)
 
     async def _store(
-        self, reader: PartitionReader, partition: TopicPartition, reads: Sequence[Read]
+        self, reader: PartitionReader, partition: TopicPartition, reads: Sequence[ReadRecord]
     ) -> None:
         """Store *reads* in one transaction, or each in its own if one cannot be stored."""
         if not reads:
@@ -238,21 +246,21 @@ class Inbox:
                 return
             if not is_not_storable(error):
                 raise
-            await self._dead_letter(reads[0].record, Unreadable("not-storable"))
+            await self._dead_letter(reads[0].record, UnreadableRecord("not-storable"))
         else:
-            self._wake.ring(subscribers)
+            self._wakeups.notify(subscribers)
             for read in reads:
                 if read.inbound.envelope.id in conflicts:
-                    await self._dead_letter(read.record, Unreadable("id-reused"), "conflict")
-        reader.advance(partition, reads[-1].record.offset + 1)
+                    await self._dead_letter(read.record, UnreadableRecord("id-reused"), "conflict")
+        reader.set_position(partition, reads[-1].record.offset + 1)
 
     async def _dead_letter(
-        self, record: Any, reason: Unreadable, outcome: str = "unreadable"
+        self, record: Any, reason: UnreadableRecord, outcome: str = "unreadable"
     ) -> None:
         """Publish *record* to its dead-letter topic, or skip it if that is refused permanently."""
-        copied = await self._dead_letters.put(record, reason)
+        copied = await self._dead_letters.publish(record, reason)
         outcome = outcome if copied else "stepped_over"
-        self._metrics.read(self._by_name[record.topic], outcome)
+        self._metrics.count_inbox_record(self._by_name[record.topic], outcome)
         log.error(
             "inbox.record_stepped_over" if not copied else f"inbox.record_{outcome}",
             extra={
@@ -260,12 +268,12 @@ class Inbox:
                 "partition": record.partition,
                 "offset": record.offset,
                 "reason": reason.reason,
-                "place": reason.place,
+                "place": reason.path,
             },
         )
 
     async def _commit_in_time(
-        self, inbound_records: Sequence[Arrival]
+        self, inbound_records: Sequence[InboundRecord]
     ) -> tuple[set[str], set[UUID]]:
         """Call `_commit` and translate its statement timeout.
 
@@ -279,7 +287,7 @@ class Inbox:
                 raise StoringTimedOut from error
             raise
 
-    async def _commit(self, inbound_records: Sequence[Arrival]) -> tuple[set[str], set[UUID]]:
+    async def _commit(self, inbound_records: Sequence[InboundRecord]) -> tuple[set[str], set[UUID]]:
         """Store the new *inbound_records*; return their subscribers, and the ids of conflicts."""
         names: set[str] = set()
         async with self._database.bus_reads.acquire() as connection, connection.transaction():
@@ -291,28 +299,32 @@ class Inbox:
             outcome = outcomes[inbound.envelope.id]
             if outcome is _Outcome.REUSED:
                 log.info(
-                    "inbox.place_reused" if inbound.basis is Basis.PLACE else "inbox.id_shared",
+                    "inbox.place_reused"
+                    if inbound.basis is IdentityBasis.POSITION
+                    else "inbox.id_shared",
                     extra={"topic": str(inbound.envelope.topic)},
                 )
             if outcome is not _Outcome.CONFLICT:
-                stored_as = "taken" if inbound.known else "unknown_type"
+                stored_as = "taken" if inbound.is_known else "unknown_type"
                 counted = stored_as if outcome in _STORED else "known"
-                self._metrics.read(str(inbound.envelope.topic), counted)
+                self._metrics.count_inbox_record(str(inbound.envelope.topic), counted)
         return names, {one for one, outcome in outcomes.items() if outcome is _Outcome.CONFLICT}
 
     async def _identify(
-        self, connection: Any, inbound_records: Sequence[Arrival]
+        self, connection: Any, inbound_records: Sequence[InboundRecord]
     ) -> Mapping[UUID, _Outcome]:
         """Store the identities of *inbound_records*; return the outcome of each by event id."""
-        own = [a for a in inbound_records if a.own_id]
+        own = [a for a in inbound_records if a.own_event_id]
         rows = await connection.fetch(
             QUERIES["echoes"],
-            [a.own_id for a in own],
+            [a.own_event_id for a in own],
             [str(a.envelope.topic) for a in own],
             [a.value for a in own],
         )
         echoes = {row["id"] for row in rows}
-        foreign = [a for a in inbound_records if a.own_id is None or a.own_id not in echoes]
+        foreign = [
+            a for a in inbound_records if a.own_event_id is None or a.own_event_id not in echoes
+        ]
         outcomes = dict.fromkeys((a.envelope.id for a in inbound_records), _Outcome.KNOWN)
         new = await _insert_identities(connection, foreign, [a.foreign_hash for a in foreign])
         outcomes |= dict.fromkeys(new, _Outcome.NEW)
@@ -324,30 +336,34 @@ class Inbox:
             [a.foreign_hash for a in duplicates],
             [a.digest for a in duplicates],
             [a.envelope.payload.decode() for a in duplicates],
-            [a.basis is not Basis.PLACE for a in duplicates],
+            [a.basis is not IdentityBasis.POSITION for a in duplicates],
             [a.envelope.id for a in duplicates],
         )
         same = {row["event"] for row in rows}
         others = [a for a in duplicates if a.envelope.id not in same]
-        conflicts = [a.envelope.id for a in others if a.basis is Basis.SOURCE]
+        conflicts = [a.envelope.id for a in others if a.basis is IdentityBasis.SOURCE]
         outcomes |= dict.fromkeys(conflicts, _Outcome.CONFLICT)
-        second = [a for a in others if a.basis is not Basis.SOURCE]
+        second = [a for a in others if a.basis is not IdentityBasis.SOURCE]
         new = await _insert_identities(connection, second, [a.content_hash for a in second])
         return outcomes | dict.fromkeys(new, _Outcome.REUSED)
 
-    async def _store_events(self, connection: Any, fresh: Sequence[Arrival]) -> set[str]:
-        known = {a.envelope.id for a in fresh if a.known}
+    async def _store_events(self, connection: Any, fresh: Sequence[InboundRecord]) -> set[str]:
+        known = {a.envelope.id for a in fresh if a.is_known}
         names = await self._outbox.store(
             connection,
             [a.envelope for a in fresh],
-            lambda e: self._subscriptions.inside(e) if e.id in known else self._subscribers_for(e),
+            lambda e: (
+                self._subscriptions.module_subscribers_for(e)
+                if e.id in known
+                else self._subscribers_for(e)
+            ),
         )
-        unknown = [a.envelope for a in fresh if not a.known]
+        unknown = [a.envelope for a in fresh if not a.is_known]
         if unknown:
             await self._park_unknown(connection, unknown)
         return set(names)
 
-    async def _park_unknown(self, connection: Any, envelopes: Sequence[Envelope]) -> None:
+    async def _park_unknown(self, connection: Any, envelopes: Sequence[EventEnvelope]) -> None:
         rows = [(name, e) for e in envelopes for name in self._subscribers_for(e)]
         await connection.execute(
             QUERIES["park_unknown"],
@@ -358,9 +374,9 @@ class Inbox:
             "govid.bus.catalogue.UnknownEventType",
         )
 
-    def _subscribers_for(self, envelope: Envelope) -> list[str]:
+    def _subscribers_for(self, envelope: EventEnvelope) -> list[str]:
         """Return the subscribers that handle known events of the topic of *envelope*."""
-        shape = SHAPES[Topic(envelope.topic)] if envelope.topic else None
+        shape = INBOUND_STRUCTS[Topic(envelope.topic)] if envelope.topic else None
         return [
             consumer.name
             for consumer in self._subscriptions
@@ -373,7 +389,7 @@ class Inbox:
 
 
 async def _insert_identities(
-    connection: Any, inbound_records: Sequence[Arrival], hashes: Sequence[bytes]
+    connection: Any, inbound_records: Sequence[InboundRecord], hashes: Sequence[bytes]
 ) -> set[UUID]:
     """Insert the identities *hashes* of *inbound_records*; return the events that are new."""
     if not inbound_records:

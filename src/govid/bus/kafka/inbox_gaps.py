@@ -13,13 +13,13 @@ class InboxGaps:
     """Stores gaps of the inbound topics: records that Kafka removed unread."""
 
     def __init__(
-        self, connection: Any, count: Callable[[str, int], None] = lambda _topic, _records: None
+        self, connection: Any, on_found: Callable[[str, int], None] = lambda _topic, _records: None
     ) -> None:
         """Write through *connection*, which may be a pool; *on_found* is called for new gaps."""
         self._connection = connection
-        self._count = count
+        self._on_found = on_found
 
-    async def record(self, topic: str, partition: int, first: int, next_offset: int) -> bool:
+    async def record_gap(self, topic: str, partition: int, first: int, next_offset: int) -> bool:
         """Store that the records from *first* to before *next_offset* were removed unread.
 
         Return whether that is new; another replica may have stored the same gap.
@@ -28,7 +28,7 @@ class InboxGaps:
             QUERIES["record_gap"], topic, partition, first, next_offset
         )
         if known_to is not None:
-            self._count(topic, next_offset - known_to)
+            self._on_found(topic, next_offset - known_to)
             log.error(
                 "inbox.records_removed",
                 extra={

@@ -13,10 +13,10 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from govid.bus.actor import Actor, Cause
-from govid.bus.catalogue import result_struct
+from govid.bus.actor import Actor, OperationContext
+from govid.bus.catalogue import verification_result_struct
 from govid.bus.contracts import DeathNotified, Event, Topic, VerificationCompleted
-from govid.bus.envelope import Envelope, Headers, Sealer
+from govid.bus.envelope import EnvelopeFactory, EventEnvelope, EventHeaders
 from govid.bus.ids import uuid7
 from govid.bus.kafka import codec
 from govid.bus.storage.errors import error_class
@@ -24,37 +24,37 @@ from govid.bus.storage.errors import error_class
 MAX_VALUE_BYTES = 256 * 1024
 _PATH = re.compile(r"at `(\$[\w.]*)`")
 _MISSING = re.compile(r"missing required field `(\w+)`")
-SHAPES: dict[Topic, type[Event]] = {
+INBOUND_STRUCTS: dict[Topic, type[Event]] = {
     Topic.VERIFICATION_RESULT: VerificationCompleted,
     Topic.DEATH_NOTIFICATION: DeathNotified,
 }
 
 
-class Basis(StrEnum):
+class IdentityBasis(StrEnum):
     """What identifies a record (ADR-0022)."""
 
     SOURCE = "source"
     """The source and its id, which stand for one content."""
     BARE_ID = "bare id"
     """An id without a source, which two senders may use, together with the content."""
-    PLACE = "place"
+    POSITION = "place"
     """Topic, partition and offset, together with timestamp and content.
 
     The position alone is not enough: it occurs again if the topic is created again.
     """
 
 
-class Unreadable(Exception):
+class UnreadableRecord(Exception):
     """The record is not an event of its topic."""
 
-    def __init__(self, reason: str, place: str = "") -> None:
+    def __init__(self, reason: str, path: str = "") -> None:
         """Give a *reason* for machines and the *path* in the value, never the value itself."""
         self.reason = reason
-        self.place = place
+        self.path = path
         super().__init__(reason)
 
 
-class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+class InboundRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A parsed record that can be stored.
 
     `is_known` is false for event versions that this release cannot handle. `own_event_id` is set if
@@ -63,15 +63,15 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     `foreign_hash` is the hash of the claimed identity, `digest` the hash of the content.
     """
 
-    envelope: Envelope
-    basis: Basis
+    envelope: EventEnvelope
+    basis: IdentityBasis
     source: str
     foreign_id: str
     foreign_hash: bytes
     digest: bytes
-    own_id: UUID | None
+    own_event_id: UUID | None
     value: str
-    known: bool
+    is_known: bool
 
     @property
     def content_hash(self) -> bytes:
@@ -79,23 +79,27 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(self.foreign_hash + self.digest).digest()
 
 
-class Intake:
+class InboundRecordParser:
     """Parses the records of the inbound topics into envelopes."""
 
-    def __init__(self, sealer: Sealer, generation: str) -> None:
+    def __init__(self, envelopes: EnvelopeFactory, generation: str) -> None:
         """Make positions unique by *generation*, the start of a broker that keeps nothing."""
-        self._sealer = sealer
+        self._envelopes = envelopes
         self._generation = generation
-        self._decoders = {topic: msgspec.json.Decoder(shape) for topic, shape in SHAPES.items()}
+        self._decoders = {
+            topic: msgspec.json.Decoder(shape) for topic, shape in INBOUND_STRUCTS.items()
+        }
         self._types = {
             topic: {
-                (kind.name, kind.version) for kind in sealer.catalogue.types if kind.topic is topic
+                (kind.name, kind.version)
+                for kind in envelopes.registry.types
+                if kind.topic is topic
             }
-            for topic in SHAPES
+            for topic in INBOUND_STRUCTS
         }
-        self._names = {topic: {name for name, _ in self._types[topic]} for topic in SHAPES}
+        self._names = {topic: {name for name, _ in self._types[topic]} for topic in INBOUND_STRUCTS}
 
-    def read(self, topic: Topic, record: Any) -> Arrival:
+    def parse(self, topic: Topic, record: Any) -> InboundRecord:
         """Parse *record*, an aiokafka `ConsumerRecord` of *topic*.
 
         Raises:
@@ -103,15 +107,15 @@ class Intake:
         """
         try:
             return self._parse(topic, record)
-        except Unreadable:
+        except UnreadableRecord:
             raise
         except Exception as error:  # noqa: BLE001 - an edge: no record stops the inbox
             # An unforeseen record must not stop the records behind it.
             # `from None`: the text of the error may quote the value.
-            raise Unreadable("unforeseen", error_class(error)) from None
+            raise UnreadableRecord("unforeseen", error_class(error)) from None
 
-    def _parse(self, topic: Topic, record: Any) -> Arrival:
-        attributes = codec.attributes(record.headers)
+    def _parse(self, topic: Topic, record: Any) -> InboundRecord:
+        attributes = codec.parse_attributes(record.headers)
         type_name = attributes.type_name
         # A type unknown to govid is ignored: the topic decides how its records are decoded.
         known = (
@@ -126,59 +130,61 @@ class Intake:
         )
         basis, source, foreign_id = self._identity(topic, record, attributes)
         digest = _digest(record.key, value)
-        if basis is Basis.PLACE:
+        if basis is IdentityBasis.POSITION:
             digest = _digest(str(record.timestamp).encode(), digest)
-        return Arrival(
+        return InboundRecord(
             envelope=envelope,
             basis=basis,
             source=source,
-            foreign_id=codec.text_of(foreign_id),
+            foreign_id=codec.decode_escaped(foreign_id),
             foreign_hash=hashlib.sha256(source.encode() + b"\0" + foreign_id).digest(),
             digest=digest,
-            own_id=attributes.own_id,
+            own_event_id=attributes.own_event_id,
             value=value.decode(),
-            known=known,
+            is_known=known,
         )
 
-    def _known_envelope(self, topic: Topic, value: bytes, attributes: codec.Attributes) -> Envelope:
+    def _known_envelope(
+        self, topic: Topic, value: bytes, attributes: codec.RecordAttributes
+    ) -> EventEnvelope:
         try:
             event: Any = self._decoders[topic].decode(value)
         except msgspec.ValidationError as error:
             # `from None`: the text of the error may quote the value.
-            raise Unreadable("wrong-shape", _error_path(str(error))) from None
+            raise UnreadableRecord("wrong-shape", _error_path(str(error))) from None
         except (msgspec.DecodeError, RecursionError):
-            raise Unreadable("not-json") from None
+            raise UnreadableRecord("not-json") from None
         for name, wire_name in zip(
             event.__struct_fields__, event.__struct_encode_fields__, strict=True
         ):
             # PostgreSQL's text type holds every character except NUL.
             if "\x00" in str(getattr(event, name)):
-                raise Unreadable("wrong-shape", f"$.{wire_name}")
+                raise UnreadableRecord("wrong-shape", f"$.{wire_name}")
         if isinstance(event, VerificationCompleted):
-            struct = result_struct(event.identifier_type)
+            struct = verification_result_struct(event.identifier_type)
             event = struct(**msgspec.structs.asdict(event))
         if event.timestamp.tzinfo is None:
             try:
                 event, value = _in_utc(event, value)
             except (msgspec.DecodeError, RecursionError):
                 # A member that the struct ignores holds a value that cannot be encoded again.
-                raise Unreadable("not-json") from None
-        cause = Cause(
+                raise UnreadableRecord("not-json") from None
+        cause = OperationContext(
             correlation_id=attributes.correlation_id or str(uuid4()),
             actor=Actor(kind="external", id=topic.value),
             traceparent=attributes.traceparent,
         )
-        envelope = self._sealer.seal(event, cause, datetime.now(UTC))
+        envelope = self._envelopes.build(event, cause, datetime.now(UTC))
         return msgspec.structs.replace(envelope, payload=value)
 
     def _identity(
-        self, topic: Topic, record: Any, attributes: codec.Attributes
-    ) -> tuple[Basis, str, bytes]:
+        self, topic: Topic, record: Any, attributes: codec.RecordAttributes
+    ) -> tuple[IdentityBasis, str, bytes]:
         if attributes.event_id is not None:
-            basis = Basis.SOURCE if attributes.source else Basis.BARE_ID
+            basis = IdentityBasis.SOURCE if attributes.source else IdentityBasis.BARE_ID
             return basis, f"{topic.value} {attributes.source}", attributes.event_id
         place = f"{self._generation}/{record.topic}/{record.partition}/{record.offset}"
-        return Basis.PLACE, f"{topic.value} by place", place.encode()
+        return IdentityBasis.POSITION, f"{topic.value} by place", place.encode()
 
 
 def _digest(key: bytes | None, value: bytes) -> bytes:
@@ -196,24 +202,26 @@ def _error_path(error: str) -> str:
 
 def _checked_value(value: bytes | None) -> bytes:
     if not value:
-        raise Unreadable("empty")
+        raise UnreadableRecord("empty")
     if len(value) > MAX_VALUE_BYTES:
-        raise Unreadable("too-big")
+        raise UnreadableRecord("too-big")
     try:
         value.decode()
     except UnicodeDecodeError:
-        raise Unreadable("not-json") from None
+        raise UnreadableRecord("not-json") from None
     return value
 
 
-def _unknown_envelope(topic: Topic, value: bytes, attributes: codec.Attributes) -> Envelope:
+def _unknown_envelope(
+    topic: Topic, value: bytes, attributes: codec.RecordAttributes
+) -> EventEnvelope:
     """Build an envelope for a value that only another release can decode."""
     try:
         msgspec.json.decode(value, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
-        raise Unreadable("not-json") from None
+        raise UnreadableRecord("not-json") from None
     event_id = uuid7()
-    return Envelope(
+    return EventEnvelope(
         id=event_id,
         type=attributes.type_name or "",
         version=attributes.version,
@@ -222,7 +230,7 @@ def _unknown_envelope(topic: Topic, value: bytes, attributes: codec.Attributes) 
         key=f"unknown/{event_id}",
         record_key=None,
         payload=value,
-        headers=Headers(
+        headers=EventHeaders(
             correlation_id=attributes.correlation_id or str(uuid4()),
             actor=Actor(kind="external", id=topic.value),
             traceparent=attributes.traceparent,

@@ -16,12 +16,12 @@ import msgspec
 
 from govid.bus.contracts import Topic
 from govid.bus.errors import Outage
-from govid.bus.ids import first_uuid7_of, moment_of
+from govid.bus.ids import first_uuid7_at, uuid7_timestamp
 from govid.bus.kafka import codec
-from govid.bus.kafka.archive import Archive, UnreadableRecords, reading
+from govid.bus.kafka.archive import TopicReader, UnreadableRange, open_reader
 from govid.bus.kafka.topics_admin import QUERIES as TOPIC_QUERIES
 from govid.bus.settings import BusSettings
-from govid.bus.sql import read
+from govid.bus.sql import load_statements
 
 if TYPE_CHECKING:
     # Commands are built on this without SQLAlchemy (I13).
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-QUERIES = read("govid.bus.kafka", "kafka_ahead.sql")
+QUERIES = load_statements("govid.bus.kafka", "kafka_ahead.sql")
 NEWEST_RECORDS = 1_000
 """Maximum number of records at the end of a partition that are compared."""
 RECHECK_SECONDS = 2.0
@@ -60,9 +60,9 @@ class AheadPartition(msgspec.Struct, frozen=True, kw_only=True):
     event_id: UUID
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         """What is wrong with the partition, and the likely cause."""
-        since = moment_of(self.event_id).isoformat(timespec="seconds")
+        since = uuid7_timestamp(self.event_id).isoformat(timespec="seconds")
         return (
             f"Kafka is ahead of this database at {self.topic}/{self.partition}: event "
             f"{self.event_id} of {since} at offset {self.first} is not in it. It was restored from "
@@ -74,15 +74,15 @@ class KafkaComparison(msgspec.Struct, frozen=True, kw_only=True):
     """Result of comparing the ends of the topics with the database."""
 
     ahead: Sequence[AheadPartition] = ()
-    unreadable: Sequence[UnreadableRecords] = ()
+    unreadable: Sequence[UnreadableRange] = ()
     """Records that could not be read and were not compared."""
     silent: Sequence[tuple[str, int]] = ()
     """Partitions that did not answer. Nothing is published to their topics."""
 
-    def warnings(self) -> list[str]:
+    def build_warnings(self) -> list[str]:
         """Return one sentence for everything that was not compared."""
         return [
-            f"records at {one.place} to {one.next_offset - 1} cannot be read ({one.reason}): "
+            f"records at {one.location} to {one.next_offset - 1} cannot be read ({one.reason}): "
             "they were not compared with the database"
             for one in self.unreadable
         ] + [
@@ -100,9 +100,9 @@ class AheadGuard:
 
     def __init__(self, settings: BusSettings, database: "Database") -> None:
         """Compare the Kafka of *settings* with *database*, at the first `allows_publishing`."""
-        self.ahead: Sequence[AheadPartition] = ()
+        self.ahead_partitions: Sequence[AheadPartition] = ()
         """The partitions that stop the relay from publishing."""
-        self.waiting: frozenset[str] = frozenset()
+        self.waiting_topics: frozenset[str] = frozenset()
         """Topics, by their stored names, to which nothing may be published yet."""
         self._settings = settings
         self._database = database
@@ -118,7 +118,7 @@ class AheadGuard:
         """Whether nothing is published because nothing has been compared yet."""
         return not self._is_passed and self._last_comparison is None
 
-    async def allows(self) -> bool:
+    async def allows_publishing(self) -> bool:
         """Return whether the relay may publish to all topics except `waiting_topics`.
 
         Compares again every few seconds until everything was compared and nothing is ahead.
@@ -129,7 +129,7 @@ class AheadGuard:
         self._next_check_at = began + RECHECK_SECONDS
         try:
             async with (
-                reading(self._settings.kafka_bootstrap_servers) as reader,
+                open_reader(self._settings.kafka_bootstrap_servers) as reader,
                 self._database.bus_reads.acquire() as connection,
             ):
                 found = await compare_ends(self._settings, connection, reader)
@@ -144,19 +144,21 @@ class AheadGuard:
         self._next_check_at = now + max(RECHECK_SECONDS, wait)
         self._has_outage = False
         self._report(found)
-        self.ahead = found.ahead
+        self.ahead_partitions = found.ahead
         silent = frozenset(self._topics[topic] for topic, _ in found.silent)
         # A topic that was compared once does not wait again if it loses its leader later.
-        self.waiting = silent if self._last_comparison is None else silent & self.waiting
+        self.waiting_topics = (
+            silent if self._last_comparison is None else silent & self.waiting_topics
+        )
         self._last_comparison = found
         self._allows = not found.ahead
-        self._is_passed = self._allows and not self.waiting
+        self._is_passed = self._allows and not self.waiting_topics
         return self._allows
 
     def _report(self, found: KafkaComparison) -> None:
         """Log what has changed since the last comparison."""
         last = self._last_comparison or KafkaComparison()
-        for one in found.ahead if not self.ahead else ():
+        for one in found.ahead if not self.ahead_partitions else ():
             log.error(
                 "relay.kafka_ahead",
                 extra={"topic": one.topic, "partition": one.partition, "offset": one.first},
@@ -180,7 +182,9 @@ class AheadGuard:
                 )
 
 
-async def compare_ends(settings: BusSettings, connection: Any, reader: Archive) -> KafkaComparison:
+async def compare_ends(
+    settings: BusSettings, connection: Any, reader: TopicReader
+) -> KafkaComparison:
     """Compare the ends of the topics with the receipts, and with what an operator has accepted.
 
     Unreadable batches are left out; records after them are compared. Each partition is compared
@@ -189,15 +193,15 @@ async def compare_ends(settings: BusSettings, connection: Any, reader: Archive) 
     Raises:
         Outage: Kafka does not list its topics.
     """
-    present = await reader.partitions()
+    present = await reader.fetch_partition_counts()
     names = [settings.wire_name(topic) for topic in Topic if topic not in UNCOMPARED_TOPICS]
-    bounds = await reader.all_bounds([name for name in names if name in present])
+    bounds = await reader.fetch_ranges([name for name in names if name in present])
     known_ends = await _known_ends(connection)
     installation = await connection.fetchval(TOPIC_QUERIES["installation"])
     # Retention may have dropped older events.
-    oldest = first_uuid7_of(datetime.now(UTC) - timedelta(days=settings.kept_days))
+    oldest = first_uuid7_at(datetime.now(UTC) - timedelta(days=settings.row_retention_days))
     found: list[AheadPartition] = []
-    unreadable: list[UnreadableRecords] = []
+    unreadable: list[UnreadableRange] = []
     silent = [key for key, span in bounds.items() if span is None]
     answering = {key: span for key, span in bounds.items() if span is not None}
     outages = 0
@@ -206,7 +210,7 @@ async def compare_ends(settings: BusSettings, connection: Any, reader: Archive) 
         if start < span.end and outages == MAX_OUTAGES:
             silent.append((topic, partition))
             continue
-        records = reader.read(topic, partition, start, span.end, unreadable)
+        records = reader.read_range(topic, partition, start, span.end, unreadable)
         try:
             first = await _first_unknown(connection, records, oldest, installation)
         except Outage:
@@ -237,7 +241,7 @@ async def _first_unknown(
 ) -> tuple[int, UUID] | None:
     """Return offset and id of the first event that the database does not know."""
     async for records in batches:
-        own = [(record.offset, codec.own_id(record, installation)) for record in records]
+        own = [(record.offset, codec.own_event_id(record, installation)) for record in records]
         ids = [event_id for _, event_id in own if event_id is not None and event_id >= oldest]
         unknown = set(ids) - await _known(connection, ids)
         for offset, event_id in own:

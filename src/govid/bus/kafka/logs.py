@@ -11,18 +11,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from govid.bus.actor import Actor, Cause
+from govid.bus.actor import Actor, OperationContext
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import AccessDecided, RequestFinished, RequestReceived, Topic
-from govid.bus.envelope import Envelope, Sealer
-from govid.bus.kafka.logstream import Entry, LogStream
-from govid.bus.kafka.producer import Producer
-from govid.bus.kafka.topics_admin import Topics
+from govid.bus.envelope import EnvelopeFactory, EventEnvelope
+from govid.bus.kafka.logstream import LogEntry, LogTopicPublisher
+from govid.bus.kafka.producer import ManagedProducer
+from govid.bus.kafka.topics_admin import TopicRegistry
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_class
-from govid.bus.wake import Wake
+from govid.bus.wake import WakeupHub
 
 log = logging.getLogger(__name__)
 
@@ -37,33 +37,37 @@ class LogTopics:
         self,
         settings: BusSettings,
         database: Database,
-        sealer: Sealer,
+        sealer: EnvelopeFactory,
         outbox: PostgresOutbox,
-        wake: Wake,
-        producer: Producer,
-        topics: Topics,
+        wake: WakeupHub,
+        producer: ManagedProducer,
+        topics: TopicRegistry,
     ) -> None:
         """Send through *producer*; access decisions that it cannot send go to *outbox*."""
         self._database = database
         self._sealer = sealer
         self._outbox = outbox
         self._wake = wake
-        self._activity = LogStream(settings.wire_name(Topic.ACTIVITY), producer, topics, self._drop)
-        self._access = LogStream(settings.wire_name(Topic.ACCESS), producer, topics, self._store)
+        self._activity = LogTopicPublisher(
+            settings.wire_name(Topic.ACTIVITY), producer, topics, self._drop
+        )
+        self._access = LogTopicPublisher(
+            settings.wire_name(Topic.ACCESS), producer, topics, self._store
+        )
         self._dropped = 0
 
     @property
-    def dropped(self) -> int:
+    def dropped_count(self) -> int:
         """Number of dropped records."""
-        return self._dropped + self._activity.overflow + self._access.overflow
+        return self._dropped + self._activity.overflow_count + self._access.overflow_count
 
-    def activity(self, event: RequestReceived | RequestFinished) -> None:
+    def publish_activity(self, event: RequestReceived | RequestFinished) -> None:
         """Publish *event*, unless overload or an outage prevents it."""
-        self._activity.put(event)
+        self._activity.enqueue(event)
 
-    def access(self, event: AccessDecided) -> None:
+    def publish_access(self, event: AccessDecided) -> None:
         """Publish *event*, now or by the outbox relay once Kafka is back."""
-        self._access.put(event)
+        self._access.enqueue(event)
 
     async def run(self) -> None:
         """Send enqueued records until `finish`."""
@@ -74,10 +78,10 @@ class LogTopics:
         self._activity.finish()
         self._access.finish()
 
-    async def _drop(self, entries: Sequence[Entry]) -> None:
+    async def _drop(self, entries: Sequence[LogEntry]) -> None:
         self._dropped += len(entries)
 
-    async def _store(self, entries: Sequence[Entry]) -> None:
+    async def _store(self, entries: Sequence[LogEntry]) -> None:
         envelopes = [self._build_envelope(entry) for entry in entries]
         while envelopes:
             batch, rest = envelopes[:STORE_ROWS], envelopes[STORE_ROWS:]
@@ -92,16 +96,16 @@ class LogTopics:
                 await asyncio.sleep(STORE_PAUSE_SECONDS)
             else:
                 envelopes = rest
-                self._wake.ring([RELAY])
+                self._wake.notify([RELAY])
 
-    def _build_envelope(self, entry: Entry) -> Envelope:
+    def _build_envelope(self, entry: LogEntry) -> EventEnvelope:
         event = entry.event
         account = getattr(event, "user_id", None)
-        cause = Cause(
+        cause = OperationContext(
             correlation_id=event.correlation_id,
             actor=Actor(kind="account" if account else "anonymous", id=account),
         )
         # Keep the id that Kafka may have seen already, so that consumers recognise the duplicate.
         return msgspec.structs.replace(
-            self._sealer.seal(event, cause, event.timestamp), id=entry.id
+            self._sealer.build(event, cause, event.timestamp), id=entry.id
         )

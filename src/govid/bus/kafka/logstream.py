@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaProducer
 from govid.bus.contracts import AccessDecided, Event, RequestFinished, RequestReceived
 from govid.bus.ids import uuid7
 from govid.bus.kafka import codec
-from govid.bus.kafka.producer import Producer
-from govid.bus.kafka.topics_admin import Topics
+from govid.bus.kafka.producer import ManagedProducer
+from govid.bus.kafka.topics_admin import TopicRegistry
 from govid.bus.storage.errors import error_class
 
 PERIOD_SECONDS = 0.05
@@ -25,7 +25,7 @@ MAX_WAITING = 20_000
 """Maximum number of waiting records, about 20 MB."""
 MAX_IN_FLIGHT = 4
 
-TYPES: dict[type[Event], str] = {
+LOG_RECORD_TYPES: dict[type[Event], str] = {
     RequestReceived: "gateway.request.received",
     RequestFinished: "gateway.request.finished",
     AccessDecided: "gateway.access.decided",
@@ -35,40 +35,40 @@ TYPES: dict[type[Event], str] = {
 _encode = msgspec.json.Encoder().encode
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """A log event in a batch, with its record id."""
 
     id: UUID
     event: Any
 
 
-class LogStream:
+class LogTopicPublisher:
     """Publishes enqueued events without order; passes unacknowledged ones to *on_unsent*."""
 
     def __init__(
         self,
         topic: str,
-        producer: Producer,
-        topics: Topics,
-        unsent: Callable[[Sequence[Entry]], Awaitable[None]],
+        producer: ManagedProducer,
+        topics: TopicRegistry,
+        on_unsent: Callable[[Sequence[LogEntry]], Awaitable[None]],
     ) -> None:
         """Send to *topic*, its name in Kafka."""
-        self.overflow = 0
+        self.overflow_count = 0
         self._topic = topic
         self._producer = producer
         self._topics = topics
-        self._unsent = unsent
+        self._on_unsent = on_unsent
         self._waiting: list[Any] = []
         self._some = asyncio.Event()
         self._full = asyncio.Event()
         self._batches: set[asyncio.Task[None]] = set()
         self._finishing = False
 
-    def put(self, event: Event) -> None:
+    def enqueue(self, event: Event) -> None:
         """Enqueue *event*, or count it as dropped if too many are waiting."""
         waiting = self._waiting
         if len(waiting) >= MAX_WAITING:
-            self.overflow += 1
+            self.overflow_count += 1
             return
         waiting.append(event)
         if len(waiting) == 1:
@@ -106,25 +106,25 @@ class LogStream:
             self._some.clear()
         if not events:
             return
-        task = asyncio.create_task(self._send([Entry(uuid7(), event) for event in events]))
+        task = asyncio.create_task(self._send([LogEntry(uuid7(), event) for event in events]))
         self._batches.add(task)
         task.add_done_callback(self._batches.discard)
 
-    async def _send(self, entries: list[Entry]) -> None:
+    async def _send(self, entries: list[LogEntry]) -> None:
         producer = self._producer.current
-        partitions = self._topics.partitions(self._topic)
+        partitions = self._topics.partition_count(self._topic)
         if producer is None or not partitions:
-            await self._unsent(entries)
+            await self._on_unsent(entries)
             return
         try:
             async with asyncio.timeout(ACK_SECONDS):
                 await self._deliver(producer, entries, partitions)
         except Exception as error:  # noqa: BLE001 - after any error the batch is unacknowledged
             self._producer.replace(producer, error_class(error))
-            await self._unsent(entries)
+            await self._on_unsent(entries)
 
     async def _deliver(
-        self, producer: AIOKafkaProducer, entries: list[Entry], partitions: int
+        self, producer: AIOKafkaProducer, entries: list[LogEntry], partitions: int
     ) -> None:
         batches: list[Any] = []
         for entry in entries:
@@ -141,11 +141,11 @@ class LogStream:
             await future
 
 
-def _append(batch: Any, entry: Entry) -> bool:
+def _append(batch: Any, entry: LogEntry) -> bool:
     event = entry.event
-    headers = codec.headers(
+    headers = codec.build_headers(
         event_id=entry.id,
-        type_name=TYPES[type(event)],
+        type_name=LOG_RECORD_TYPES[type(event)],
         version=1,
         occurred_at=event.timestamp,
         correlation_id=event.correlation_id,

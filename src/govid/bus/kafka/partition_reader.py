@@ -57,7 +57,7 @@ class FetchedRecords(NamedTuple):
     next_offset: int
 
 
-class PartitionTrouble(msgspec.Struct, kw_only=True):
+class PartitionFailure(msgspec.Struct, kw_only=True):
     """A position at which a partition fails. `retry_at` is the monotonic time of a retry."""
 
     offset: int
@@ -65,7 +65,7 @@ class PartitionTrouble(msgspec.Struct, kw_only=True):
     kind: FaultKind
     reason: str
     attempts: int = 0
-    due: float = 0.0
+    retry_at: float = 0.0
     reported: bool = False
 
     @property
@@ -82,7 +82,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
 
         Stopped positions are stored in *faults*, records that Kafka removed unread in *gaps*.
         """
-        self.troubles: dict[TopicPartition, PartitionTrouble] = {}
+        self.failures: dict[TopicPartition, PartitionFailure] = {}
         self.lag: dict[TopicPartition, int] = {}
         """Number of unread records by partition, including those of open transactions."""
         self.held_back: dict[TopicPartition, int] = {}
@@ -107,11 +107,11 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Do nothing: `fetch_records` finds the position of each new partition."""
 
-    def position(self, partition: TopicPartition) -> int:
+    def get_position(self, partition: TopicPartition) -> int:
         """Return the offset of the next record that has not been processed."""
         return self._positions[partition]
 
-    async def read(self) -> Mapping[TopicPartition, FetchedRecords]:
+    async def fetch_records(self) -> Mapping[TopicPartition, FetchedRecords]:
         """Return fetched records, up to `POLL_RECORDS` a partition; wait briefly if there are none.
 
         Raises:
@@ -137,12 +137,12 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             await self._wait_for_fetch()
         return found
 
-    def advance(self, partition: TopicPartition, offset: int) -> None:
+    def set_position(self, partition: TopicPartition, offset: int) -> None:
         """Set the position: everything before *offset* has been processed."""
         if partition in self._positions:
             self._positions[partition] = offset
 
-    async def fail(self, partition: TopicPartition, error: BaseException) -> None:
+    async def rewind(self, partition: TopicPartition, error: BaseException) -> None:
         """Record *error* at the position of *partition*, return to it and pause the partition."""
         offset = self._positions.get(partition)
         if offset is None or partition not in self._consumer.assignment():
@@ -150,7 +150,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         self._consumer.seek(partition, offset)
         await self._record_failure(partition, "failing", error_class(error), offset + 1)
 
-    async def commit(self) -> None:
+    async def commit_positions(self) -> None:
         """Commit the positions that have changed."""
         assigned = self._consumer.assignment()
         changed = {
@@ -162,16 +162,16 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             await self._consumer.commit(changed)
             self._committed |= changed
         for partition, position in changed.items():
-            failure = self.troubles.get(partition)
+            failure = self.failures.get(partition)
             if failure is not None and failure.offset < position:
                 self._resume(partition)
             if partition in self._reported:
                 await self._delete_passed_faults(partition, position)
 
     async def _read_partition(self, partition: TopicPartition) -> FetchedRecords | None:
-        failure = self.troubles.get(partition)
+        failure = self.failures.get(partition)
         if failure is not None:
-            if time.monotonic() < failure.due:
+            if time.monotonic() < failure.retry_at:
                 return None
             if failure.reported and await self._skip_if_accepted(partition, failure):
                 return None
@@ -195,16 +195,16 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         records = batches.get(partition, ())
         if not records:
             # Control records and aborted transactions yield no records, but move the position.
-            self.advance(partition, max(position, self._positions.get(partition, 0)))
+            self.set_position(partition, max(position, self._positions.get(partition, 0)))
             return None
         return FetchedRecords(records, position)
 
     async def _retry(
-        self, partition: TopicPartition, failure: PartitionTrouble
+        self, partition: TopicPartition, failure: PartitionFailure
     ) -> FetchedRecords | None:
         if failure.is_stopped and failure.attempts % STOPPED_FETCH_EVERY:
             failure.attempts += 1
-            failure.due = time.monotonic() + STOPPED_CHECK_SECONDS
+            failure.retry_at = time.monotonic() + STOPPED_CHECK_SECONDS
             return None
         return await self._fetch_directly(partition)
 
@@ -260,16 +260,16 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
     ) -> None:
         """Count a failure at the position of *partition*, and pause the partition."""
         offset = self._positions[partition]
-        failure = self.troubles.get(partition)
+        failure = self.failures.get(partition)
         if failure is None or failure.offset != offset or failure.reason == NO_LEADER:
-            failure = self.troubles[partition] = PartitionTrouble(
+            failure = self.failures[partition] = PartitionFailure(
                 offset=offset, next_offset=next_offset, kind=kind, reason=reason
             )
         was_stopped = failure.is_stopped
         failure.attempts += 1
         failure.kind, failure.reason, failure.next_offset = kind, reason, next_offset
         rest = STOPPED_CHECK_SECONDS if failure.is_stopped else RETRY_SECONDS[failure.attempts - 1]
-        failure.due = time.monotonic() + rest
+        failure.retry_at = time.monotonic() + rest
         self._consumer.pause(partition)
         where = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
         if failure.attempts == 1:
@@ -280,13 +280,13 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                 extra={**where, "next_offset": next_offset, "kind": kind, "reason": reason},
             )
         if failure.is_stopped and not failure.reported:
-            await self._faults.report(partition.topic, partition.partition, failure)
+            await self._faults.store_fault(partition.topic, partition.partition, failure)
             failure.reported = True
             self._reported.add(partition)
 
-    async def _skip_if_accepted(self, partition: TopicPartition, failure: PartitionTrouble) -> bool:
+    async def _skip_if_accepted(self, partition: TopicPartition, failure: PartitionFailure) -> bool:
         """Skip the batch if an operator has accepted that; return whether it was skipped."""
-        next_offset = await self._faults.accepted(
+        next_offset = await self._faults.fetch_accepted_end(
             partition.topic, partition.partition, failure.offset
         )
         if next_offset is None or partition not in self._consumer.assignment():
@@ -302,11 +302,11 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         )
         self._consumer.resume(partition)
         self._consumer.seek(partition, next_offset)
-        self.advance(partition, next_offset)
+        self.set_position(partition, next_offset)
         return True
 
     def _resume(self, partition: TopicPartition) -> None:
-        failure = self.troubles.pop(partition)
+        failure = self.failures.pop(partition)
         if failure.reported:
             log.info(
                 "inbox.partition_resumed",
@@ -315,7 +315,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
 
     async def _delete_passed_faults(self, partition: TopicPartition, position: int) -> None:
         """Delete the stored faults before *position*."""
-        if await self._faults.settle(partition.topic, partition.partition, position):
+        if await self._faults.delete_passed(partition.topic, partition.partition, position):
             self._reported.add(partition)
         else:
             self._reported.discard(partition)
@@ -331,7 +331,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                 return
             position = (await self._consumer.beginning_offsets([partition]))[partition]
             # The first round commits a position, so this is a new topic with the same name.
-            await self._faults.withdraw(partition.topic, partition.partition, position)
+            await self._faults.delete_from(partition.topic, partition.partition, position)
         else:
             position = committed
         # A fault may have ended without this reader: by a restart, or on another replica.
@@ -362,11 +362,11 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             )
         if position > before:
             # Stored before any record after the gap is read, so that the loss is never missed.
-            await self._gaps.record(partition.topic, partition.partition, before, position)
+            await self._gaps.record_gap(partition.topic, partition.partition, before, position)
         if position < before:
             # Decisions about these offsets concerned other records.
-            await self._faults.withdraw(partition.topic, partition.partition, position)
-            self.troubles.pop(partition, None)
+            await self._faults.delete_from(partition.topic, partition.partition, position)
+            self.failures.pop(partition, None)
             self._consumer.resume(partition)
         self._consumer.seek(partition, position)
         self._positions[partition] = position
@@ -392,7 +392,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         ends = {partition: end for answer in answers for partition, end in answer.items()}
         for partition in sorted(consumer.assignment()):
             self._record_leader(partition)
-        if any(failure.reason == NO_LEADER for failure in self.troubles.values()):
+        if any(failure.reason == NO_LEADER for failure in self.failures.values()):
             # Not awaited: a later call will see the new leader.
             consumer._client.force_metadata_update()  # noqa: SLF001 - no public access
         readable = {one: end for one, end in ends.items() if one in self._positions}
@@ -402,7 +402,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         still = [
             one
             for one in idle
-            if one not in self.troubles
+            if one not in self.failures
             and self._positions.get(one, 0) < readable.get(one, 0)
             and one not in self._advanced
         ]
@@ -429,18 +429,18 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
 
         No fault is stored: the state ends by itself, and there is nothing to skip.
         """
-        failure = self.troubles.get(partition)
+        failure = self.failures.get(partition)
         if failure is not None and failure.reason != NO_LEADER:
             return
         offset = self._positions.get(partition, 0)
         where = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
         if self._is_led(partition):
             if failure is not None:
-                del self.troubles[partition]
+                del self.failures[partition]
                 log.info("inbox.leader_found", extra=where)
             return
         if failure is None:
-            failure = self.troubles[partition] = PartitionTrouble(
+            failure = self.failures[partition] = PartitionFailure(
                 offset=offset, next_offset=offset + 1, kind="failing", reason=NO_LEADER
             )
         failure.attempts += 1
@@ -458,7 +458,7 @@ class PartitionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
     def _drop_revoked(self, assigned: Sequence[TopicPartition] | set[TopicPartition]) -> None:
         """Drop the state of all partitions that are not in *assigned*."""
         tables: tuple[dict[TopicPartition, Any], ...] = (
-            self.troubles, self.lag, self.held_back,
+            self.failures, self.lag, self.held_back,
             self._positions, self._committed, self._remainders,
         )  # fmt: skip
         for table in tables:

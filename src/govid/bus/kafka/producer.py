@@ -14,9 +14,9 @@ from contextlib import suppress
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from govid.bus.kafka.cleanup import start, stop
-from govid.bus.kafka.topics_admin import Topics
-from govid.bus.metrics import State
+from govid.bus.kafka.cleanup import start_client, stop_client
+from govid.bus.kafka.topics_admin import TopicRegistry
+from govid.bus.metrics import KafkaState
 from govid.bus.settings import BusSettings
 from govid.bus.storage.errors import error_class
 from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
@@ -29,31 +29,31 @@ PROBE_SECONDS = 2.0
 RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0)
 BATCH_BYTES = 256 * 1024
 
-AWAY = (KafkaError, *DATABASE_UNAVAILABLE)
+KAFKA_UNAVAILABLE = (KafkaError, *DATABASE_UNAVAILABLE)
 """Errors while connecting: Kafka, or the database with the topics, is unavailable."""
 
 
-class Producer:
+class ManagedProducer:
     """Owns an `AIOKafkaProducer` and keeps one connected while Kafka answers."""
 
     def __init__(
         self,
         settings: BusSettings,
         purpose: str,
-        topics: Topics | None = None,
-        rebuilt: Callable[[str], None] = lambda _reason: None,
+        topics: TopicRegistry | None = None,
+        on_rebuilt: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         """Create no connection before `run`.
 
         *topics* checks the topics with each new producer before it may be used. *on_rebuilt* is
         called with the reason when a producer is replaced.
         """
-        self.state = State.CONNECTING
-        self.rebuilds = 0
+        self.state = KafkaState.CONNECTING
+        self.rebuild_count = 0
         self._settings = settings
         self._purpose = purpose
         self._topics = topics
-        self._on_rebuilt = rebuilt
+        self._on_rebuilt = on_rebuilt
         self._current: AIOKafkaProducer | None = None
         self._ready = asyncio.Event()
         self._in_doubt = asyncio.Event()
@@ -63,7 +63,7 @@ class Producer:
         """The producer to use now; None while Kafka is unavailable."""
         return self._current if self._ready.is_set() else None
 
-    async def ready(self) -> AIOKafkaProducer:
+    async def wait_until_ready(self) -> AIOKafkaProducer:
         """Wait for Kafka without a limit, and return the producer to use."""
         while (producer := self.current) is None:
             await self._ready.wait()
@@ -72,7 +72,7 @@ class Producer:
     def replace(self, producer: AIOKafkaProducer, reason: str) -> None:
         """Replace *producer*, unless that has happened already."""
         if producer is self._current and not self._in_doubt.is_set():
-            self.rebuilds += 1
+            self.rebuild_count += 1
             self._on_rebuilt(reason)
             self._ready.clear()
             self._in_doubt.set()
@@ -84,7 +84,7 @@ class Producer:
         while True:
             producer = await self._connect()
             if producer is None:
-                self._set_state(State.DOWN)
+                self._set_state(KafkaState.DOWN)
                 await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                 failures += 1
                 continue
@@ -92,13 +92,13 @@ class Producer:
             try:
                 self._in_doubt.clear()
                 self._current = producer
-                self._set_state(State.OK)
+                self._set_state(KafkaState.OK)
                 self._ready.set()
                 await self._watch_connection(producer)
             finally:
                 self._ready.clear()
                 self._current = None
-                await asyncio.shield(stop(producer))
+                await asyncio.shield(stop_client(producer))
 
     async def _connect(self) -> AIOKafkaProducer | None:
         producer = AIOKafkaProducer(
@@ -114,15 +114,15 @@ class Producer:
         )
         try:
             async with asyncio.timeout(START_SECONDS):
-                await start(producer)
+                await start_client(producer)
                 if self._topics is not None:
-                    await self._topics.look(producer)
-        except AWAY as error:
+                    await self._topics.check_topics(producer)
+        except KAFKA_UNAVAILABLE as error:
             log.debug("kafka.not_connected", extra={"error_class": error_class(error)})
-            await stop(producer)
+            await stop_client(producer)
             return None
         except BaseException:
-            await asyncio.shield(stop(producer))
+            await asyncio.shield(stop_client(producer))
             raise
         return producer
 
@@ -136,7 +136,7 @@ class Producer:
             alive = await self._probe(producer)
             if self._in_doubt.is_set():
                 return
-            self._set_state(State.OK if alive else State.DOWN)
+            self._set_state(KafkaState.OK if alive else KafkaState.DOWN)
             if alive:
                 self._ready.set()
             else:
@@ -146,21 +146,21 @@ class Producer:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 alive = bool(await producer.client.force_metadata_update())
-        except AWAY:
+        except KAFKA_UNAVAILABLE:
             return False
         if alive and self._topics is not None:
             try:
                 # Creating a topic again takes longer than the timeout of a probe.
                 async with asyncio.timeout(START_SECONDS):
-                    await self._topics.observe(producer)
-            except AWAY as error:
+                    await self._topics.check_if_due(producer)
+            except KAFKA_UNAVAILABLE as error:
                 log.info("kafka.topics_not_seen", extra={"error_class": error_class(error)})
         return alive
 
-    def _set_state(self, state: State) -> None:
+    def _set_state(self, state: KafkaState) -> None:
         if state is not self.state:
             # Several producers see the same outage: only the one that checks the topics logs it.
-            own_level = logging.WARNING if state is State.DOWN else logging.INFO
+            own_level = logging.WARNING if state is KafkaState.DOWN else logging.INFO
             level = logging.DEBUG if self._topics is None else own_level
             log.log(level, "kafka.%s", state.value, extra={"purpose": self._purpose})
         self.state = state

@@ -11,10 +11,10 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.conservation import Range
+from govid.bus.conservation import AuditRange
 from govid.bus.contracts import Topic
 from govid.bus.findings import (
-    Finding,
+    AuditFinding,
     foreign_producer,
     inbound_removed,
     partition_silent,
@@ -24,25 +24,25 @@ from govid.bus.findings import (
     record_unreadable,
     topic_missing,
 )
-from govid.bus.ids import moment_of
-from govid.bus.kafka.archive import Archive, Bounds, Keeping, UnreadableRecords
-from govid.bus.kafka.claims import Claim, Claims, Difference
+from govid.bus.ids import uuid7_timestamp
+from govid.bus.kafka.archive import OffsetRange, TopicReader, TopicRetention, UnreadableRange
+from govid.bus.kafka.claims import ReceiptClaim, ReceiptMatcher, ReceiptMismatch
 from govid.bus.kafka.inbound_faults import QUERIES as GAP_QUERIES
 from govid.bus.kafka.kafka_ahead import QUERIES as AHEAD_QUERIES
-from govid.bus.kafka.strangers import Strangers
+from govid.bus.kafka.strangers import UnknownRecords
 from govid.bus.kafka.topics_admin import QUERIES as TOPIC_QUERIES
 from govid.bus.kafka.topics_admin import ordered_topics
 from govid.bus.settings import BusSettings
-from govid.bus.sql import read
+from govid.bus.sql import load_statements
 
-QUERIES = read("govid.bus.kafka", "proof.sql")
-MIXED = (Topic.ACTIVITY, Topic.ACCESS)
+QUERIES = load_statements("govid.bus.kafka", "proof.sql")
+UNAUDITED_TOPICS = (Topic.ACTIVITY, Topic.ACCESS)
 """Topics with records that were never in the outbox, so that an unknown id is no finding."""
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """By how much the timestamp of a record may precede that of its event."""
 
 
-class KafkaTally(msgspec.Struct, kw_only=True):
+class KafkaAuditResult(msgspec.Struct, kw_only=True):
     """Number of receipts by result. Receipts that are not proved are not necessarily wrong.
 
     `proved`: the record is at its offset. `expired`: Kafka removed the record by its retention.
@@ -63,7 +63,7 @@ class KafkaTally(msgspec.Struct, kw_only=True):
     ahead_since: datetime | None = None
 
 
-class Place(NamedTuple):
+class AuditedPartition(NamedTuple):
     """A partition to read; `whole` if all records of govid in it were in the outbox."""
 
     topic: str
@@ -75,7 +75,7 @@ class Place(NamedTuple):
         return f"{self.topic}/{self.partition}"
 
 
-class Lost(msgspec.Struct):
+class LostRecords(msgspec.Struct):
     """Lost records of one topic: their number and the position of the first."""
 
     missing: tuple[str, UUID] | None = None
@@ -83,7 +83,7 @@ class Lost(msgspec.Struct):
     differing: tuple[str, UUID, UUID | None] | None = None
     differing_count: int = 0
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[AuditFinding]:
         """Return one finding for missing and one for differing records."""
         found = []
         if self.missing is not None:
@@ -93,7 +93,7 @@ class Lost(msgspec.Struct):
         return found
 
 
-def _is_missing(receipt: Claim, bounds: Bounds, keeping: Keeping | None) -> bool:
+def _is_missing(receipt: ReceiptClaim, bounds: OffsetRange, keeping: TopicRetention | None) -> bool:
     """Return whether Kafka should still have the record, according to the topic's retention."""
     if keeping is None or not keeping.by_age_only:
         return receipt.offset >= bounds.first
@@ -102,21 +102,21 @@ def _is_missing(receipt: Claim, bounds: Bounds, keeping: Keeping | None) -> bool
     return is_young or bounds.first <= receipt.offset < bounds.end
 
 
-def _is_within(offset: int, unreadable: Sequence[UnreadableRecords]) -> bool:
+def _is_within(offset: int, unreadable: Sequence[UnreadableRange]) -> bool:
     return any(one.first <= offset < one.next_offset for one in unreadable)
 
 
-class KafkaProof:
+class KafkaAudit:
     """Audits the receipts of a range of events against Kafka."""
 
     def __init__(
         self,
         settings: BusSettings,
         connection: Any,
-        reader: Archive,
-        range_: Range,
+        reader: TopicReader,
+        range_: AuditRange,
         *,
-        born_at: datetime | None = None,
+        broker_started_at: datetime | None = None,
     ) -> None:
         """Compare the receipts of *range_*, read through *connection*, with *reader*.
 
@@ -125,43 +125,53 @@ class KafkaProof:
         """
         self._settings = settings
         self._connection = connection
-        self._archive = reader
+        self._reader = reader
         self._range = range_
-        self._born_at = born_at
-        self._bounds = (range_.lower, range_.upper, born_at or datetime.min.replace(tzinfo=UTC))
-        self._keeping: Mapping[str, Keeping] = {}
+        self._broker_started_at = broker_started_at
+        self._bounds = (
+            range_.lower,
+            range_.upper,
+            broker_started_at or datetime.min.replace(tzinfo=UTC),
+        )
+        self._retention: Mapping[str, TopicRetention] = {}
         self._installation: str | None = None
         self._receipt_ranges: Mapping[tuple[str, int], Any] = {}
-        self.places: Sequence[Place] = ()
+        self.partitions: Sequence[AuditedPartition] = ()
         """The partitions that have to be read; known after `inspect_topics`."""
-        self.tally = KafkaTally()
-        self.unproved: list[UUID] = []
+        self.result = KafkaAuditResult()
+        self.lost_event_ids: list[UUID] = []
         """The events that Kafka has lost; complete after `run`."""
-        self._lost: dict[str, Lost] = {}
+        self._lost: dict[str, LostRecords] = {}
         self._leaderless: Collection[tuple[str, int]] = ()
         self._accepted: Mapping[tuple[str, int], int] = {}
 
-    async def survey(self) -> list[Finding]:
+    async def inspect_topics(self) -> list[AuditFinding]:
         """Determine the partitions to read; return the findings about the topics themselves."""
         self._installation = await self._connection.fetchval(TOPIC_QUERIES["installation"])
-        present = await self._archive.partitions()
-        self._leaderless = await self._archive.leaderless()
+        present = await self._reader.fetch_partition_counts()
+        self._leaderless = await self._reader.fetch_leaderless()
         accepted = await self._connection.fetch(QUERIES["accepted_ends"])
         self._accepted = {(row["topic"], row["partition"]): row["offset"] for row in accepted}
         rows = await self._connection.fetch(QUERIES["written_partitions"], *self._bounds)
-        self.tally.forgotten = sum(row["forgotten"] for row in rows)
+        self.result.forgotten = sum(row["forgotten"] for row in rows)
         self._receipt_ranges = {
             (r["topic"], r["partition"]): r for r in rows if r["last"] is not None
         }
         names = {self._settings.wire_name(topic): topic for topic in Topic}
-        outbound = {name for name, topic in names.items() if topic not in MIXED}
-        places = {Place(t, n, t in outbound) for t, n in self._receipt_ranges if t in present}
-        places |= {Place(t, n, True) for t in outbound & set(present) for n in range(present[t])}
-        self.places = sorted(places)
-        self._keeping = await self._archive.keeping(sorted({target.topic for target in places}))
+        outbound = {name for name, topic in names.items() if topic not in UNAUDITED_TOPICS}
+        places = {
+            AuditedPartition(t, n, t in outbound) for t, n in self._receipt_ranges if t in present
+        }
+        places |= {
+            AuditedPartition(t, n, True) for t in outbound & set(present) for n in range(present[t])
+        }
+        self.partitions = sorted(places)
+        self._retention = await self._reader.fetch_retention(
+            sorted({target.topic for target in places})
+        )
         lost = sorted({topic for topic, _ in self._receipt_ranges if topic not in present})
         gaps = await self._connection.fetch(GAP_QUERIES["open_gaps"])
-        self.tally.inbound_removed = sum(row["next"] - row["first"] for row in gaps)
+        self.result.inbound_removed = sum(row["next"] - row["first"] for row in gaps)
         return [
             *[
                 inbound_removed(row["topic"], row["partition"], row["first"], row["next"])
@@ -171,22 +181,22 @@ class KafkaProof:
             *[await self._topic_missing(name) for name in lost],
         ]
 
-    async def _topic_missing(self, name: str) -> Finding:
+    async def _topic_missing(self, name: str) -> AuditFinding:
         """Count the receipts of a missing topic that are younger than the retention of Kafka."""
         since = datetime.now(UTC) - timedelta(days=self._settings.kafka_retention_days)
         lower, upper, born = self._bounds
         rows = await self._connection.fetch(
             QUERIES["receipts_of_topic"], lower, upper, max(born, since), name
         )
-        self.unproved += [row["event_id"] for row in rows]
+        self.lost_event_ids += [row["event_id"] for row in rows]
         return topic_missing(name, len(rows))
 
-    async def run(self) -> AsyncIterator[list[Finding]]:
+    async def run(self) -> AsyncIterator[list[AuditFinding]]:
         """Read the partitions; yield the findings of each of `partitions`, and update `result`.
 
         The last item holds the lost records of all partitions, in one finding per topic and kind.
         """
-        for target in self.places:
+        for target in self.partitions:
             if (target.topic, target.partition) in self._leaderless:
                 yield [partition_silent(str(target))]
                 continue
@@ -195,7 +205,7 @@ class KafkaProof:
             )
         yield [finding for lost in self._lost.values() for finding in lost.findings()]
 
-    async def _partition_changes(self, present: Mapping[str, int]) -> list[Finding]:
+    async def _partition_changes(self, present: Mapping[str, int]) -> list[AuditFinding]:
         rows = await self._connection.fetch(QUERIES["partitions"])
         return [
             partitions_changed(row["name"], row["partitions"], present[row["name"]])
@@ -205,43 +215,44 @@ class KafkaProof:
         ]
 
     async def _audit_partition(
-        self, target: Place, receipts: Mapping[str, Any] | None
-    ) -> list[Finding]:
+        self, target: AuditedPartition, receipts: Mapping[str, Any] | None
+    ) -> list[AuditFinding]:
         where = (*self._bounds, target.topic, target.partition)
-        bounds = await self._archive.bounds(target.topic, target.partition)
+        bounds = await self._reader.fetch_range(target.topic, target.partition)
         start, end = await self._offsets_to_read(target, bounds, receipts)
         somewhere = await self._connection.fetch(QUERIES["receipts_without_offset"], *where)
         range_ = self._range
         # Retention may have dropped events below the lower bound of what is kept.
-        unknown = Strangers(
+        unknown = UnknownRecords(
             str(target),
-            max(range_.lower, range_.floor),
+            max(range_.lower, range_.retained_since),
             range_.upper,
-            accepted=self._accepted.get((target.topic, target.partition), 0),
+            accepted_end=self._accepted.get((target.topic, target.partition), 0),
         )
-        unreadable: list[UnreadableRecords] = []
+        unreadable: list[UnreadableRange] = []
         async with self._connection.transaction(readonly=True):
             cursor = await self._connection.cursor(QUERIES["receipts"], *where)
-            matcher = Claims(
+            matcher = ReceiptMatcher(
                 str(target), cursor, {row["event_id"] for row in somewhere}, self._installation
             )
-            async for records in self._archive.read(
+            async for records in self._reader.read_range(
                 target.topic, target.partition, start, end, unreadable
             ):
-                self.tally.records_read += len(records)
-                seen, known = await matcher.compare(records)
+                self.result.records_read += len(records)
+                seen, known = await matcher.match(records)
                 if target.whole:
                     ids = [one.event_id for one in seen]
-                    unknown.judge(seen, known | await self._fetch_known(ids))
+                    unknown.check(seen, known | await self._fetch_known(ids))
             await matcher.finish()
-        self.tally.proved += matcher.proved
-        self.tally.unplaced += len(matcher.somewhere)
+        self.result.proved += matcher.matched_count
+        self.result.unplaced += len(matcher.without_offset)
         self._record_ahead(unknown.ahead_since)
-        absent = [one for one in matcher.absent if not _is_within(one.offset, unreadable)]
-        self.tally.unreadable += len(matcher.absent) - len(absent)
-        self._collect_lost(target, self._missing(target, bounds, absent), matcher.differing)
+        absent = [one for one in matcher.unmatched if not _is_within(one.offset, unreadable)]
+        self.result.unreadable += len(matcher.unmatched) - len(absent)
+        self._collect_lost(target, self._missing(target, bounds, absent), matcher.mismatches)
         foreign = [
-            foreign_producer(str(target), name, count) for name, count in matcher.foreign.items()
+            foreign_producer(str(target), name, count)
+            for name, count in matcher.foreign_counts.items()
         ]
         unread = [
             record_unreadable(str(target), one.first, one.next_offset, one.reason)
@@ -250,7 +261,7 @@ class KafkaProof:
         return [*unknown.findings(), *foreign, *unread]
 
     async def _offsets_to_read(
-        self, target: Place, bounds: Bounds, receipts: Mapping[str, Any] | None
+        self, target: AuditedPartition, bounds: OffsetRange, receipts: Mapping[str, Any] | None
     ) -> tuple[int, int]:
         """Return the range of offsets of *target* that has to be read."""
         first = bounds.end if receipts is None or receipts["first"] is None else receipts["first"]
@@ -258,9 +269,9 @@ class KafkaProof:
             last = -1 if receipts is None else receipts["last"]
             return max(bounds.first, first), min(bounds.end, last + 1)
         start: int | None = bounds.first
-        if self._range.lower != UUID(int=0) and self._born_at is None:
-            since = moment_of(self._range.lower) - MAX_CLOCK_SKEW
-            start = await self._archive.offset_at(target.topic, target.partition, since)
+        if self._range.lower != UUID(int=0) and self._broker_started_at is None:
+            since = uuid7_timestamp(self._range.lower) - MAX_CLOCK_SKEW
+            start = await self._reader.find_offset(target.topic, target.partition, since)
         return max(bounds.first, min(first, bounds.end if start is None else start)), bounds.end
 
     async def _fetch_known(self, ids: Sequence[UUID]) -> set[UUID]:
@@ -269,21 +280,26 @@ class KafkaProof:
         )
         return {row["id"] for row in rows}
 
-    def _missing(self, target: Place, bounds: Bounds, absent: Sequence[Claim]) -> list[Claim]:
+    def _missing(
+        self, target: AuditedPartition, bounds: OffsetRange, absent: Sequence[ReceiptClaim]
+    ) -> list[ReceiptClaim]:
         """Return which of *absent* Kafka should still have; retention removed the others.
 
         Old records of a topic that was created again would have been removed as well.
         """
-        keeping = self._keeping.get(target.topic)
+        keeping = self._retention.get(target.topic)
         missing = [receipt for receipt in absent if _is_missing(receipt, bounds, keeping)]
-        self.tally.expired += len(absent) - len(missing)
+        self.result.expired += len(absent) - len(missing)
         return missing
 
     def _collect_lost(
-        self, target: Place, missing: Sequence[Claim], differing: Sequence[Difference]
+        self,
+        target: AuditedPartition,
+        missing: Sequence[ReceiptClaim],
+        differing: Sequence[ReceiptMismatch],
     ) -> None:
         """Collect what Kafka has lost, by topic."""
-        lost = self._lost.setdefault(target.topic, Lost())
+        lost = self._lost.setdefault(target.topic, LostRecords())
         for receipt in missing:
             lost.missing = lost.missing or (
                 f"{target}/{receipt.offset}",
@@ -294,9 +310,9 @@ class KafkaProof:
             at = f"{target}/{receipt.offset}"
             lost.differing = lost.differing or (at, receipt.event_id, found)
             lost.differing_count += 1
-        self.unproved += [receipt.event_id for receipt in missing]
-        self.unproved += [receipt.event_id for receipt, _ in differing]
+        self.lost_event_ids += [receipt.event_id for receipt in missing]
+        self.lost_event_ids += [receipt.event_id for receipt, _ in differing]
 
     def _record_ahead(self, ahead_since: datetime | None) -> None:
         if ahead_since is not None:
-            self.tally.ahead_since = min(ahead_since, self.tally.ahead_since or ahead_since)
+            self.result.ahead_since = min(ahead_since, self.result.ahead_since or ahead_since)

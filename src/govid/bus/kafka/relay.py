@@ -15,19 +15,19 @@ from aiokafka import AIOKafkaProducer
 
 from govid.bus.consumers import RELAY
 from govid.bus.contracts import Topic
-from govid.bus.failures import Failure, Failures
-from govid.bus.kafka.debts import QUERIES, Debts
-from govid.bus.kafka.faults import Fault, classify
+from govid.bus.failures import DeliveryFailure, FailureRecorder
+from govid.bus.kafka.debts import QUERIES, RelayBacklog
+from govid.bus.kafka.faults import KafkaErrorClass, classify_error
 from govid.bus.kafka.kafka_ahead import AheadGuard
-from govid.bus.kafka.producer import BATCH_BYTES, Producer
-from govid.bus.kafka.shipment import Parcel, Refusal, Row, Shipment, pack
-from govid.bus.kafka.topics_admin import Topics
+from govid.bus.kafka.producer import BATCH_BYTES, ManagedProducer
+from govid.bus.kafka.shipment import BatchSender, RecordBatch, Row, SendFailure, build_batches
+from govid.bus.kafka.topics_admin import TopicRegistry
 from govid.bus.leases import Leases
-from govid.bus.metrics import Metrics
+from govid.bus.metrics import BusMetrics
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_class
-from govid.bus.wake import Wake
+from govid.bus.wake import WakeupHub
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ OwnedRows = tuple[dict[int, int], Sequence[Row]]
 """The leases at the time of a read (epoch by bucket), and the rows."""
 
 
-class Relay:
+class OutboxRelay:
     """The outbox relay: publishes the deliveries of the subscriber `kafka.relay`."""
 
     def __init__(
@@ -50,24 +50,24 @@ class Relay:
         settings: BusSettings,
         database: Database,
         leases: Leases,
-        wake: Wake,
-        producer: Producer,
-        topics: Topics,
-        metrics: Metrics | None = None,
+        wake: WakeupHub,
+        producer: ManagedProducer,
+        topics: TopicRegistry,
+        metrics: BusMetrics | None = None,
     ) -> None:
         """Publish through *producer* the deliveries of the buckets leased by *leases*."""
-        self.acknowledged = 0
+        self.acknowledged_count = 0
         self._settings = settings
         self._database = database
         self._leases = leases
-        self._wakeup = wake.bell(RELAY)
+        self._wakeup = wake.event(RELAY)
         self._producer = producer
         self._topics = topics
-        self.guard = AheadGuard(settings, database)
+        self.ahead_guard = AheadGuard(settings, database)
         """Stops the relay from publishing while Kafka is ahead of the database."""
-        self._debts = Debts(settings, database)
-        self._metrics = metrics or Metrics()
-        self._failures = Failures(RELAY, settings, database, leases, self._metrics)
+        self._relay_backlog = RelayBacklog(settings, database)
+        self._metrics = metrics or BusMetrics()
+        self._failures = FailureRecorder(RELAY, settings, database, leases, self._metrics)
         self._names = {topic.value: settings.wire_name(topic) for topic in Topic}
         self._limits: dict[str, int] = {}
         self._paused_until: dict[str, float] = {}
@@ -107,7 +107,7 @@ class Relay:
     async def _round(self) -> bool:
         """Read, send and complete once; return whether more deliveries are certainly pending."""
         producer = await self._wait_for_producer()
-        if producer is None or not await self.guard.allows():
+        if producer is None or not await self.ahead_guard.allows_publishing():
             await self._adopt_topics_change(())
             return False
         self._wakeup.clear()
@@ -115,16 +115,16 @@ class Relay:
         if await self._adopt_topics_change(rows):
             return True
         # Computed after the read, because a slow read may outlast the leases.
-        seconds = min(SEND_SECONDS, self._leases.remaining(RELAY) - self._margin_seconds)
+        seconds = min(SEND_SECONDS, self._leases.remaining_seconds(RELAY) - self._margin_seconds)
         if not rows or seconds <= 0:
             await self._await_completion()
             return False
         full = len(rows) == self._settings.relay_batch_size
-        queues, unwritable = pack(
+        queues, unwritable = build_batches(
             producer,
             rows,
             self._wire_name,
-            self._topics.partitions,
+            self._topics.partition_count,
             self._limits,
             self._topics.installation,
         )
@@ -133,21 +133,21 @@ class Relay:
             in_flight = self._completing_positions.union(row["pos"] for row in rows)
             self._reading = asyncio.create_task(self._read_rows(in_flight))
         self._pause_topics(unwritable, "no partitions to write to")
-        sender = Shipment()
+        sender = BatchSender()
         if queues:
-            await sender.send(producer, queues, seconds)
-        if sender.refusals:
+            await sender.send_all(producer, queues, seconds)
+        if sender.failures:
             # Before anything else: nothing may be sent again on a producer in doubt.
-            self._producer.replace(producer, error_class(sender.refusals[0].error))
+            self._producer.replace(producer, error_class(sender.failures[0].error))
         await self._await_completion()
-        self._start_completion(sender, sender.acknowledged(rows), owned)
-        if not sender.refusals:
+        self._start_completion(sender, sender.select_completable(rows), owned)
+        if not sender.failures:
             self._failed_rounds = 0
             return full
         # Rows that were read meanwhile may follow refused rows of the same key.
         self._discard_read()
         await self._await_completion()
-        await self._handle_failures(sender.refusals, owned)
+        await self._handle_failures(sender.failures, owned)
         self._failed_rounds += 1
         await asyncio.sleep(min(0.05 * 2**self._failed_rounds, RETRY_PAUSE_SECONDS))
         return True
@@ -156,7 +156,7 @@ class Relay:
         """Wait for Kafka for at most one poll interval."""
         try:
             async with asyncio.timeout(self._settings.poll_seconds):
-                return await self._producer.ready()
+                return await self._producer.wait_until_ready()
         except TimeoutError:
             return None
 
@@ -167,7 +167,7 @@ class Relay:
         completed first, so this replica can report that nothing from before the change is in
         flight.
         """
-        owned = self._leases.owned(RELAY)
+        owned = self._leases.owned_epochs(RELAY)
         if not owned:
             return False
         change = (
@@ -179,9 +179,9 @@ class Relay:
             return False
         await self._await_completion()
         self._discard_read()
-        await self._topics.reload()
+        await self._topics.reload_stored()
         await self._database.bus_reads.execute(
-            QUERIES["topics_change_in_force"], self._leases.replica, change
+            QUERIES["topics_change_in_force"], self._leases.replica_id, change
         )
         self._topics_change = change
         return True
@@ -198,7 +198,7 @@ class Relay:
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _read_rows(self, in_flight: Collection[int]) -> OwnedRows:
-        owned = self._leases.owned(RELAY)
+        owned = self._leases.owned_epochs(RELAY)
         if not owned:
             return owned, ()
         now = time.monotonic()
@@ -207,13 +207,13 @@ class Relay:
         }
         if self._topics.switching:
             # A partition switch expires by itself if its command was killed.
-            await self._topics.reload()
+            await self._topics.reload_stored()
         switching = {t for t, wire in self._names.items() if wire in self._topics.switching}
-        waiting = switching.union(self._paused_until, self.guard.waiting)
-        return owned, await self._debts.read(owned, in_flight, waiting)
+        waiting = switching.union(self._paused_until, self.ahead_guard.waiting_topics)
+        return owned, await self._relay_backlog.fetch_due(owned, in_flight, waiting)
 
     def _start_completion(
-        self, sender: Shipment, rows: Sequence[Row], owned: dict[int, int]
+        self, sender: BatchSender, rows: Sequence[Row], owned: dict[int, int]
     ) -> None:
         """Start to complete *rows*; the next read runs meanwhile and excludes them."""
         if rows:
@@ -229,13 +229,15 @@ class Relay:
             finally:
                 self._completing_positions = set()
 
-    async def _complete(self, sender: Shipment, rows: Sequence[Row], owned: dict[int, int]) -> None:
+    async def _complete(
+        self, sender: BatchSender, rows: Sequence[Row], owned: dict[int, int]
+    ) -> None:
         buckets = sorted({row["bucket"] for row in rows})
-        places = [sender.places[row["pos"]] for row in rows]
+        places = [sender.positions[row["pos"]] for row in rows]
         held = await self._database.bus_reads.fetchval(
             QUERIES["relay_complete"],
             RELAY,
-            self._leases.replica,
+            self._leases.replica_id,
             buckets,
             [owned[bucket] for bucket in buckets],
             [row["pos"] for row in rows],
@@ -245,10 +247,12 @@ class Relay:
             [place.offset for place in places],
         )
         if held:
-            self.acknowledged += len(rows)
-            self._metrics.acknowledged(RELAY, [(row["topic"], row["occurred_at"]) for row in rows])
+            self.acknowledged_count += len(rows)
+            self._metrics.count_acknowledged(
+                RELAY, [(row["topic"], row["occurred_at"]) for row in rows]
+            )
         else:
-            self._metrics.lease_lost()
+            self._metrics.count_lease_lost()
             log.info("relay.lease_lost", extra={"records": len(rows)})
             await self._drop_lost_buckets(buckets, owned)
 
@@ -260,27 +264,29 @@ class Relay:
         rows = await self._database.bus_reads.fetch(
             QUERIES["relay_still_owned"],
             RELAY,
-            self._leases.replica,
+            self._leases.replica_id,
             buckets,
             [owned[bucket] for bucket in buckets],
         )
         held = {row["bucket"] for row in rows}
         for bucket in buckets:
-            if bucket not in held and self._leases.owned(RELAY).get(bucket) == owned[bucket]:
-                self._leases.forget(RELAY, bucket)
+            if bucket not in held and self._leases.owned_epochs(RELAY).get(bucket) == owned[bucket]:
+                self._leases.drop(RELAY, bucket)
 
-    async def _handle_failures(self, failures: Sequence[Refusal], owned: dict[int, int]) -> None:
+    async def _handle_failures(
+        self, failures: Sequence[SendFailure], owned: dict[int, int]
+    ) -> None:
         """React to each failed batch according to the class of its error."""
         for failed in failures:
-            fault = classify(failed.error)
-            if fault is Fault.POISON:
-                await self._isolate_record(failed.parcel, failed.error, owned)
-            elif fault is Fault.CONFIGURATION:
-                names = {row["topic"] for row in failed.parcel.rows}
+            fault = classify_error(failed.error)
+            if fault is KafkaErrorClass.POISON:
+                await self._isolate_record(failed.batch, failed.error, owned)
+            elif fault is KafkaErrorClass.CONFIGURATION:
+                names = {row["topic"] for row in failed.batch.rows}
                 self._pause_topics(names, error_class(failed.error))
 
     async def _isolate_record(
-        self, batch: Parcel, error: BaseException, owned: dict[int, int]
+        self, batch: RecordBatch, error: BaseException, owned: dict[int, int]
     ) -> None:
         """Park or dead-letter a record that was refused alone; otherwise send smaller batches."""
         if len(batch.rows) > 1:
@@ -288,8 +294,8 @@ class Relay:
             return
         (row,) = batch.rows
         self._limits.pop(batch.topic, None)
-        await self._failures.record(
-            Failure.of("refused", error),
+        await self._failures.park_or_dead_letter(
+            DeliveryFailure.from_error("refused", error),
             bucket=row["bucket"],
             epoch=owned[row["bucket"]],
             key=row["key"] or f"@{row['event_id']}",

@@ -4,66 +4,68 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from govid.bus.consumers import Subscriptions
-from govid.bus.envelope import Sealer
-from govid.bus.kafka.cleanup import MAX_STOP_SECONDS, silence_aiokafka
-from govid.bus.kafka.deadletters import DeadLetters
-from govid.bus.kafka.inbox import Inbox
-from govid.bus.kafka.intake import Intake
+from govid.bus.envelope import EnvelopeFactory
+from govid.bus.kafka.cleanup import MAX_STOP_SECONDS, silence_client_logs
+from govid.bus.kafka.deadletters import DeadLetterPublisher
+from govid.bus.kafka.inbox import InboxConsumer
+from govid.bus.kafka.intake import InboundRecordParser
 from govid.bus.kafka.logs import LogTopics
-from govid.bus.kafka.producer import Producer
-from govid.bus.kafka.relay import Relay
-from govid.bus.kafka.topics_admin import Topics
+from govid.bus.kafka.producer import ManagedProducer
+from govid.bus.kafka.relay import OutboxRelay
+from govid.bus.kafka.topics_admin import TopicRegistry
 from govid.bus.leases import Leases
-from govid.bus.metrics import Metrics, State
+from govid.bus.metrics import BusMetrics, KafkaState
 from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
-from govid.bus.storage.supervision import supervise
-from govid.bus.wake import Wake
+from govid.bus.storage.supervision import supervise_worker
+from govid.bus.wake import WakeupHub
 
 FINISH_SECONDS = 3.0
 STOP_SECONDS = MAX_STOP_SECONDS + 0.3
 """Longer than any client takes to stop, even if Kafka does not answer."""
 
 
-class Kafka:
+class KafkaService:
     """The outbox relay, the inbox and the log topics of one process."""
 
     def __init__(
         self,
         settings: BusSettings,
         database: Database,
-        sealer: Sealer,
+        sealer: EnvelopeFactory,
         subscriptions: Subscriptions,
         outbox: PostgresOutbox,
         leases: Leases,
-        wake: Wake,
-        metrics: Metrics | None = None,
+        wake: WakeupHub,
+        metrics: BusMetrics | None = None,
     ) -> None:
         """Build all workers; none connects before `start`."""
-        metrics = metrics or Metrics()
-        self.topics = Topics(settings, database)
+        metrics = metrics or BusMetrics()
+        self.topics = TopicRegistry(settings, database)
         # Separate producers: many log records must not delay the events, and a refused record
         # must not cause the replacement of the producer of the other kind.
-        self._event_producer = Producer(settings, "events", self.topics, metrics.rebuilt)
-        self._log_producer = Producer(settings, "logs")
+        self._event_producer = ManagedProducer(
+            settings, "events", self.topics, metrics.count_producer_rebuild
+        )
+        self._log_producer = ManagedProducer(settings, "logs")
         # Foreign records have any size: a refused copy costs a producer that has no other use.
-        self._dead_letter_producer = Producer(settings, "dead-letters")
-        self.relay = Relay(
+        self._dead_letter_producer = ManagedProducer(settings, "dead-letters")
+        self.relay = OutboxRelay(
             settings, database, leases, wake, self._event_producer, self.topics, metrics
         )
         self.logs = LogTopics(
             settings, database, sealer, outbox, wake, self._log_producer, self.topics
         )
-        self.inbox = Inbox(
+        self.inbox = InboxConsumer(
             settings,
             database,
-            Intake(sealer, settings.kafka_generation),
+            InboundRecordParser(sealer, settings.kafka_generation),
             subscriptions,
             outbox,
             wake,
             self.topics,
-            DeadLetters(self._dead_letter_producer),
+            DeadLetterPublisher(self._dead_letter_producer),
             metrics,
         )
         self._relay_task: asyncio.Task[None] | None = None
@@ -72,7 +74,7 @@ class Kafka:
 
     async def start(self) -> None:
         """Start all workers and return at once, even if Kafka does not answer."""
-        silence_aiokafka()
+        silence_client_logs()
         self._relay_task = _task("relay", self.relay.run)
         self._logs_task = _task("logs", self.logs.run)
         self._other_tasks = [
@@ -95,24 +97,24 @@ class Kafka:
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
-    def health(self) -> str:
+    def health_state(self) -> str:
         """Return the state of Kafka: "ok", "down", "connecting", or "ahead" of the database.
 
         It is also "connecting" if Kafka answers but its records have not yet been compared with the
         database: nothing is published before that.
         """
         state = max(self._event_producer.state, self._log_producer.state, key=_SEVERITY.index)
-        if state is State.OK and self.relay.guard.is_undecided:
-            state = State.CONNECTING
-        return "ahead" if state is State.OK and self.is_ahead else state.value
+        if state is KafkaState.OK and self.relay.ahead_guard.is_undecided:
+            state = KafkaState.CONNECTING
+        return "ahead" if state is KafkaState.OK and self.is_ahead else state.value
 
     @property
     def is_ahead(self) -> bool:
         """Whether nothing is published because Kafka holds events unknown to the database."""
-        return bool(self.relay.guard.ahead)
+        return bool(self.relay.ahead_guard.ahead_partitions)
 
     @property
-    def relay_state(self) -> State:
+    def relay_state(self) -> KafkaState:
         """Connection state of the relay's producer."""
         return self._event_producer.state
 
@@ -129,8 +131,8 @@ class Kafka:
         return "changed" if self.topics.mismatches else "ok"
 
 
-_SEVERITY = (State.OK, State.CONNECTING, State.DOWN)
+_SEVERITY = (KafkaState.OK, KafkaState.CONNECTING, KafkaState.DOWN)
 
 
 def _task(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-    return asyncio.create_task(supervise(f"kafka {name}", work), name=f"kafka {name}")
+    return asyncio.create_task(supervise_worker(f"kafka {name}", work), name=f"kafka {name}")

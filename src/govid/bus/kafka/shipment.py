@@ -21,7 +21,7 @@ Row = Any
 """A row of `relay_backlog` with the columns of its event."""
 
 
-class Origin(msgspec.Struct, frozen=True):
+class EventOrigin(msgspec.Struct, frozen=True):
     """The members of an event's stored headers that are published.
 
     A newer release may have stored more members; they are ignored.
@@ -32,10 +32,10 @@ class Origin(msgspec.Struct, frozen=True):
     traceparent: str | None = None
 
 
-_ORIGIN = msgspec.json.Decoder(Origin)
+_ORIGIN = msgspec.json.Decoder(EventOrigin)
 
 
-class Parcel:
+class RecordBatch:
     """A batch of records for one partition, and the rows it was built from."""
 
     __slots__ = ("builder", "partition", "rows", "topic")
@@ -47,7 +47,7 @@ class Parcel:
         self.partition = partition
         self.rows: list[Row] = []
 
-    def add(self, row: Row, limit_bytes: int, installation: str | None = None) -> bool:
+    def append_row(self, row: Row, limit_bytes: int, installation: str | None = None) -> bool:
         """Append *row* and return whether it fitted. The first row ignores *limit_bytes*."""
         if self.rows and self.builder.size() >= limit_bytes:
             return False
@@ -64,7 +64,7 @@ class Parcel:
         return True
 
 
-class Place(msgspec.Struct, frozen=True):
+class RecordPosition(msgspec.Struct, frozen=True):
     """Topic, partition and offset of a record.
 
     The offset is -1 if Kafka acknowledged a duplicate without telling its offset.
@@ -75,24 +75,24 @@ class Place(msgspec.Struct, frozen=True):
     offset: int
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class SendFailure(msgspec.Struct, frozen=True):
     """A batch that was refused or not acknowledged in time."""
 
-    parcel: Parcel
+    batch: RecordBatch
     error: BaseException
 
 
-class Shipment:
+class BatchSender:
     """Sends the batches of one read and collects positions and failures."""
 
     def __init__(self) -> None:
         """Start with no acknowledged record."""
-        self.places: dict[int, Place] = {}
+        self.positions: dict[int, RecordPosition] = {}
         """Positions of the acknowledged records, by the `pos` of the delivery."""
-        self.refusals: list[Refusal] = []
+        self.failures: list[SendFailure] = []
 
-    async def send(
-        self, producer: AIOKafkaProducer, queues: Iterable[list[Parcel]], seconds: float
+    async def send_all(
+        self, producer: AIOKafkaProducer, queues: Iterable[list[RecordBatch]], seconds: float
     ) -> None:
         """Send all *queues*, and return when they are empty or after *seconds*.
 
@@ -105,7 +105,7 @@ class Shipment:
         if unfinished:
             await asyncio.wait(unfinished)
 
-    async def _send_queue(self, producer: AIOKafkaProducer, batches: list[Parcel]) -> None:
+    async def _send_queue(self, producer: AIOKafkaProducer, batches: list[RecordBatch]) -> None:
         for batch in batches:
             try:
                 batch.builder.close()
@@ -114,42 +114,42 @@ class Shipment:
                 )
                 metadata = await future
             except asyncio.CancelledError:
-                self.refusals.append(Refusal(batch, TimeoutError()))
+                self.failures.append(SendFailure(batch, TimeoutError()))
                 raise
             except Exception as error:  # noqa: BLE001 - edge of the relay: every error is classified
-                self.refusals.append(Refusal(batch, error))
+                self.failures.append(SendFailure(batch, error))
                 return
             first = metadata.offset
             for index, row in enumerate(batch.rows):
                 offset = first + index if first >= 0 else -1
-                self.places[row["pos"]] = Place(batch.topic, batch.partition, offset)
+                self.positions[row["pos"]] = RecordPosition(batch.topic, batch.partition, offset)
 
-    def acknowledged(self, rows: Iterable[Row]) -> list[Row]:
+    def select_completable(self, rows: Iterable[Row]) -> list[Row]:
         """Return the *rows* to complete: of each key, those acknowledged without a gap."""
         result: list[Row] = []
         blocked_keys: set[str] = set()
         for row in rows:
             key = row["key"]
-            if row["pos"] not in self.places:
+            if row["pos"] not in self.positions:
                 blocked_keys.add(key)
             elif key is None or key not in blocked_keys:
                 result.append(row)
         return result
 
 
-def pack(
+def build_batches(
     producer: AIOKafkaProducer,
     rows: Iterable[Row],
     wire_name: Callable[[str], str],
     partitions: Callable[[str], int | None],
     limits: Mapping[str, int],
     installation: str | None = None,
-) -> tuple[list[list[Parcel]], set[str]]:
+) -> tuple[list[list[RecordBatch]], set[str]]:
     """Build batches of *rows* in their order; return the queues, and unwritable topics.
 
     The partition is chosen by the record key, else by the ordering key, else by the event id.
     """
-    queues: dict[tuple[str, int], list[Parcel]] = {}
+    queues: dict[tuple[str, int], list[RecordBatch]] = {}
     unwritable: set[str] = set()
     for row in rows:
         topic = wire_name(row["topic"])
@@ -161,15 +161,15 @@ def pack(
         partition = codec.partition_for(key, count)
         queue = queues.setdefault((topic, partition), [])
         limit = limits.get(topic, BATCH_BYTES)
-        if not queue or not queue[-1].add(row, limit, installation):
-            queue.append(Parcel(producer.create_batch(), topic, partition))
-            queue[-1].add(row, limit, installation)
+        if not queue or not queue[-1].append_row(row, limit, installation):
+            queue.append(RecordBatch(producer.create_batch(), topic, partition))
+            queue[-1].append_row(row, limit, installation)
     return list(queues.values()), unwritable
 
 
 def _headers(row: Row, installation: str | None) -> codec.RecordHeaders:
     origin = _ORIGIN.decode(row["headers"])
-    return codec.headers(
+    return codec.build_headers(
         event_id=row["event_id"],
         type_name=row["type"],
         version=row["version"],

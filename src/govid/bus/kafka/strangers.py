@@ -11,21 +11,21 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.findings import Finding, kafka_ahead, record_unknown
-from govid.bus.ids import moment_of
+from govid.bus.findings import AuditFinding, kafka_ahead, record_unknown
+from govid.bus.ids import uuid7_timestamp
 
 
-class Seen(msgspec.Struct, frozen=True):
+class SeenRecord(msgspec.Struct, frozen=True):
     """Offset and event id of a record that govid wrote."""
 
     offset: int
     event_id: UUID
 
 
-class Strangers:
+class UnknownRecords:
     """The unknown records of one partition, in the order of their offsets."""
 
-    def __init__(self, place: str, lower: UUID, upper: UUID, *, accepted: int = 0) -> None:
+    def __init__(self, place: str, lower: UUID, upper: UUID, *, accepted_end: int = 0) -> None:
         """Check the partition *place* for events from *lower* to before *upper*.
 
         *accepted_end* is the offset up to which an operator has accepted that Kafka is ahead.
@@ -33,12 +33,12 @@ class Strangers:
         self._place = place
         self._lower = lower
         self._upper = upper
-        self._accepted = accepted
-        self._run: list[Seen] = []
+        self._accepted = accepted_end
+        self._run: list[SeenRecord] = []
         self._length = 0
-        self._ended: list[Finding] = []
+        self._ended: list[AuditFinding] = []
 
-    def judge(self, seen: Sequence[Seen], known: Collection[UUID]) -> None:
+    def check(self, seen: Sequence[SeenRecord], known: Collection[UUID]) -> None:
         """Check the next records *seen*, of which the database knows the ids *known*."""
         for one in seen:
             if one.event_id in known:
@@ -54,13 +54,13 @@ class Strangers:
     def ahead_since(self) -> datetime | None:
         """Time of the first event of a run that reaches the end of the partition."""
         is_ahead = self._run and not self._is_accepted
-        return moment_of(self._run[0].event_id) if is_ahead else None
+        return uuid7_timestamp(self._run[0].event_id) if is_ahead else None
 
     @property
     def _is_accepted(self) -> bool:
         return bool(self._run) and self._run[-1].offset < self._accepted
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[AuditFinding]:
         """Return the findings, after the end of the partition was reached."""
         if self._is_accepted:
             self._close_run()

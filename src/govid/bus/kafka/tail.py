@@ -14,14 +14,14 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from govid.bus.errors import Outage
-from govid.bus.kafka.cleanup import start, stop
+from govid.bus.kafka.cleanup import start_client, stop_client
 
 POLL_MILLISECONDS = 500
 TOPIC_CHECK_SECONDS = 2.0
 """How often new topics and partitions are looked for."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class TailRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A record as it is in Kafka. `timestamp` is the broker's, in milliseconds."""
 
     topic: str
@@ -38,7 +38,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def watching(
+async def open_tail(
     bootstrap_servers: str,
     topics: Sequence[str],
     *,
@@ -46,7 +46,7 @@ async def watching(
     from_start: bool,
     to_end: bool = False,
     on_missing: Callable[[Sequence[str]], None] = lambda _: None,
-) -> AsyncIterator[AsyncIterator[Record]]:
+) -> AsyncIterator[AsyncIterator[TailRecord]]:
     """Follow *topics* from now on, from *since*, or from their oldest record.
 
     The start position is fixed before the block begins, so every record sent from then on is seen.
@@ -65,7 +65,7 @@ async def watching(
     )
     try:
         try:
-            await start(consumer)
+            await start_client(consumer)
             if missing := await _assign_new_partitions(consumer, topics):
                 on_missing(missing)
             if not from_start:
@@ -75,10 +75,10 @@ async def watching(
             raise Outage("kafka") from error
         yield _records(consumer, topics) if ends is None else _records_until(consumer, ends)
     finally:
-        await asyncio.shield(stop(consumer))
+        await asyncio.shield(stop_client(consumer))
 
 
-async def publish(bootstrap_servers: str, topic: str, key: str | None, value: bytes) -> None:
+async def publish_record(bootstrap_servers: str, topic: str, key: str | None, value: bytes) -> None:
     """Send one record, as an external system that knows only the topic would.
 
     Raises:
@@ -86,12 +86,12 @@ async def publish(bootstrap_servers: str, topic: str, key: str | None, value: by
     """
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all")
     try:
-        await start(producer)
+        await start_client(producer)
         await producer.send_and_wait(topic, value, key=None if key is None else key.encode())
     except (KafkaError, OSError) as error:
         raise Outage("kafka") from error
     finally:
-        await asyncio.shield(stop(producer))
+        await asyncio.shield(stop_client(producer))
 
 
 async def _assign_new_partitions(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[str]:
@@ -126,7 +126,7 @@ async def _seek_start(consumer: AIOKafkaConsumer, since: datetime | None) -> Non
         consumer.seek(partition, ends[partition] if start is None else start.offset)
 
 
-async def _records(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> AsyncIterator[Record]:
+async def _records(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> AsyncIterator[TailRecord]:
     clock = asyncio.get_running_loop().time
     checked_at = clock()
     while True:
@@ -143,7 +143,7 @@ async def _records(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> AsyncIt
 
 async def _records_until(
     consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
-) -> AsyncIterator[Record]:
+) -> AsyncIterator[TailRecord]:
     # Ends by position, not by the offset of the last record, which compaction may have removed.
     while left := [one for one in ends if await consumer.position(one) < ends[one]]:
         batches = await consumer.getmany(*left, timeout_ms=POLL_MILLISECONDS)
@@ -153,8 +153,8 @@ async def _records_until(
                     yield _to_record(message)
 
 
-def _to_record(message: ConsumerRecord) -> Record:
-    return Record(
+def _to_record(message: ConsumerRecord) -> TailRecord:
+    return TailRecord(
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,

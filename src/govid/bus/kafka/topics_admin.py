@@ -17,9 +17,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
 
 from govid.bus.contracts import Topic
-from govid.bus.kafka.cleanup import start
+from govid.bus.kafka.cleanup import start_client
 from govid.bus.settings import BusSettings
-from govid.bus.sql import read
+from govid.bus.sql import load_statements
 from govid.bus.storage.errors import error_class
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-QUERIES = read("govid.bus.kafka", "topics.sql")
+QUERIES = load_statements("govid.bus.kafka", "topics.sql")
 
-INBOUND = (Topic.VERIFICATION_RESULT, Topic.DEATH_NOTIFICATION)
+INBOUND_TOPICS = (Topic.VERIFICATION_RESULT, Topic.DEATH_NOTIFICATION)
 """Topics that other systems write to as well."""
 
-ORDERED = tuple(topic for topic in Topic if topic is not Topic.DEATH_NOTIFICATION)
+ORDERED_TOPICS = tuple(topic for topic in Topic if topic is not Topic.DEATH_NOTIFICATION)
 """Topics that govid publishes to. The number of partitions of all others does not matter."""
 
 TOPIC_EXISTS = 36
@@ -48,18 +48,18 @@ def dead_letter_topic(wire_name: str) -> str:
     return f"{wire_name}.dlq"
 
 
-def wanted_topics(settings: BusSettings) -> list[str]:
+def required_topics(settings: BusSettings) -> list[str]:
     """Return the names of all topics that govid needs."""
     names = [settings.wire_name(topic) for topic in Topic]
-    return names + [dead_letter_topic(settings.wire_name(topic)) for topic in INBOUND]
+    return names + [dead_letter_topic(settings.wire_name(topic)) for topic in INBOUND_TOPICS]
 
 
 def ordered_topics(settings: BusSettings) -> list[str]:
     """Return the names of the topics whose number of partitions matters."""
-    return [settings.wire_name(topic) for topic in ORDERED]
+    return [settings.wire_name(topic) for topic in ORDERED_TOPICS]
 
 
-class Topics:
+class TopicRegistry:
     """The topics as Kafka has them and as the database stores them."""
 
     def __init__(self, settings: BusSettings, database: "Database") -> None:
@@ -67,51 +67,53 @@ class Topics:
         self._settings = settings
         self._database = database
         self._counts: dict[str, int] = {}
-        self.present: Mapping[str, int] = {}
+        self.present_counts: Mapping[str, int] = {}
         """Number of partitions by topic in Kafka at the last check."""
-        self._required = wanted_topics(settings)
+        self._required = required_topics(settings)
         self._ordered = frozenset(ordered_topics(settings))
         self._checked_at = float("-inf")
         self._logged_mismatches: Mapping[str, tuple[int, int]] = {}
-        self.known = asyncio.Event()
+        self.is_checked = asyncio.Event()
         """Set once the topics have been checked."""
         self.switching: frozenset[str] = frozenset()
         """Topics whose new number of partitions is being accepted; publishing to them is paused."""
         self.installation: str | None = None
         """The installation id in the headers of published records; None before the first check."""
-        self.created_again = 0
+        self.recreated_count = 0
         """Number of topics that this process has created again after they had existed."""
 
-    def partitions(self, wire_name: str) -> int | None:
+    def partition_count(self, wire_name: str) -> int | None:
         """Return the stored number of partitions of a topic, or None if it cannot be written to.
 
         A topic with fewer partitions than stored cannot take every key.
         """
         count = self._counts.get(wire_name)
-        return count if count is not None and count <= self.present.get(wire_name, 0) else None
+        return (
+            count if count is not None and count <= self.present_counts.get(wire_name, 0) else None
+        )
 
     @property
     def mismatches(self) -> Mapping[str, tuple[int, int]]:
         """Published topics whose number of partitions changed: stored number, current number."""
         return {
             name: (self._counts[name], present)
-            for name, present in self.present.items()
+            for name, present in self.present_counts.items()
             if name in self._ordered and self._counts.get(name, present) != present
         }
 
     @property
     def missing(self) -> Sequence[str]:
         """Topics that were missing at the last check and could not be created."""
-        if not self.known.is_set():
+        if not self.is_checked.is_set():
             return ()
-        return [name for name in self._required if name not in self.present]
+        return [name for name in self._required if name not in self.present_counts]
 
     @property
-    def states(self) -> Mapping[str, int]:
+    def count_states(self) -> Mapping[str, int]:
         """Number of missing topics, and of topics whose number of partitions has changed."""
         return {"missing": len(self.missing), "changed": len(self.mismatches)}
 
-    async def look(self, producer: AIOKafkaProducer) -> None:
+    async def check_topics(self, producer: AIOKafkaProducer) -> None:
         """Create missing topics, if Kafka allows it, and compare the others with the database."""
         if self.installation is None:
             await self._database.bus_reads.execute(QUERIES["name_installation"])
@@ -119,7 +121,7 @@ class Topics:
         present = await self._present_counts(producer)
         missing = [name for name in self._required if name not in present]
         if missing:
-            await self.reload()
+            await self.reload_stored()
             await self._create(
                 missing, min(REPLICATION_FACTOR, len(producer.client.cluster.brokers()))
             )
@@ -131,17 +133,19 @@ class Topics:
             {name: present[name] for name in self._required if name in present}
         )
         self._checked_at = time.monotonic()
-        self.known.set()
+        self.is_checked.set()
 
-    async def observe(self, producer: AIOKafkaProducer) -> None:
+    async def check_if_due(self, producer: AIOKafkaProducer) -> None:
         """Check again if it is due, or if the metadata of *producer* has changed."""
         cluster = producer.client.cluster
         counts = {name: len(cluster.partitions_for_topic(name) or ()) for name in self._required}
-        is_new = any(count not in {0, self.present.get(name)} for name, count in counts.items())
+        is_new = any(
+            count not in {0, self.present_counts.get(name)} for name, count in counts.items()
+        )
         if is_new or time.monotonic() - self._checked_at > self._settings.topic_look_seconds:
-            await self.look(producer)
+            await self.check_topics(producer)
 
-    async def reload(self) -> None:
+    async def reload_stored(self) -> None:
         """Read the stored numbers again; an operator may have accepted a new one."""
         rows = await self._database.bus_reads.fetch(QUERIES["topics"])
         self._counts = {row["name"]: row["partitions"] for row in rows}
@@ -156,8 +160,8 @@ class Topics:
         await self._database.bus_reads.execute(
             QUERIES["update_topics"], unordered, [present[name] for name in unordered]
         )
-        await self.reload()
-        self.present = present
+        await self.reload_stored()
+        self.present_counts = present
         if self.mismatches != self._logged_mismatches:
             for name, (first, now) in self.mismatches.items():
                 log.error(
@@ -179,7 +183,7 @@ class Topics:
             request_timeout_ms=5_000,
         )
         try:
-            await start(admin)
+            await start_client(admin)
             answer = await admin.create_topics(
                 [NewTopic(name, count, replicas) for name, count in counts.items()]
             )
@@ -197,7 +201,7 @@ class Topics:
     def _log_creation(self, name: str, code: int, partitions: int) -> None:
         if code == 0:
             is_new = name not in self._counts
-            self.created_again += not is_new
+            self.recreated_count += not is_new
             log.log(
                 logging.INFO if is_new else logging.WARNING,
                 "kafka.topic_created" if is_new else "kafka.topic_created_again",

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 NONCE_BYTES = 12
-BATCH_ROWS = 500
+REENCRYPTION_BATCH_ROWS = 500
 KeyPurpose = Literal["encryption", "pseudonym"]
 
 
@@ -54,7 +54,7 @@ class AuthenticatedCipher:
         """
         return self._decrypt(ciphertext, context)[1]
 
-    def renew(self, ciphertext: bytes, context: bytes) -> bytes | None:
+    def reencrypt(self, ciphertext: bytes, context: bytes) -> bytes | None:
         """Return *ciphertext* encrypted under the newest key, or None if it already is.
 
         Raises:
@@ -98,7 +98,7 @@ class EncryptedColumn(msgspec.Struct, frozen=True, kw_only=True):
         return f"<EncryptedColumn {self.table}.{self.value}>"
 
 
-class Renewal(msgspec.Struct, frozen=True, kw_only=True):
+class ReencryptionResult(msgspec.Struct, frozen=True, kw_only=True):
     """How many values were checked, encrypted again, and left unchanged because no key fits."""
 
     seen: int = 0
@@ -113,9 +113,9 @@ async def count_values(connection: Any, column: EncryptedColumn) -> int:
     return count
 
 
-async def renew_values(
+async def reencrypt_values(
     connection: Any, column: EncryptedColumn, advance: Callable[[int], None]
-) -> Renewal:
+) -> ReencryptionResult:
     """Encrypt the values of *column* under the newest key, in batches.
 
     Each value is updated by one statement, and only if it is unchanged since it was read. So this
@@ -130,11 +130,11 @@ async def renew_values(
         WHERE {column.key} = $1 AND {column.value} = $2
     """  # noqa: S608 - constants
     seen = renewed = unreadable = 0
-    rows = await connection.fetch(first, BATCH_ROWS)
+    rows = await connection.fetch(first, REENCRYPTION_BATCH_ROWS)
     while rows:
         for row in rows:
             try:
-                value = column.cipher.renew(row["value"], column.context(row["key"]))
+                value = column.cipher.reencrypt(row["value"], column.context(row["key"]))
             except NotDecryptable:
                 unreadable += 1
                 continue
@@ -143,8 +143,8 @@ async def renew_values(
                 renewed += 1
         seen += len(rows)
         advance(seen)
-        rows = await connection.fetch(after, BATCH_ROWS, rows[-1]["key"])
-    return Renewal(seen=seen, renewed=renewed, unreadable=unreadable)
+        rows = await connection.fetch(after, REENCRYPTION_BATCH_ROWS, rows[-1]["key"])
+    return ReencryptionResult(seen=seen, renewed=renewed, unreadable=unreadable)
 
 
 def key_id(key: bytes, purpose: KeyPurpose) -> str:

@@ -82,14 +82,14 @@ def identity_key(identifier_type: IdentifierType, canonical_value: str) -> str:
     return canonical_value
 
 
-def whole_values(identifier_type: IdentifierType, key: str) -> tuple[str, ...]:
+def values_with_key(identifier_type: IdentifierType, key: str) -> tuple[str, ...]:
     """Return the canonical identifiers that have the identity key *key*."""
     if identifier_type is IdentifierType.NIN:
         return tuple(f"{key}{suffix}" for suffix in NINO_SUFFIXES)
     return (key,)
 
 
-def read_identity_key(identifier_type: IdentifierType, text: str, *, prototype_form: bool) -> str:
+def parse_identity_key(identifier_type: IdentifierType, text: str, *, prototype_form: bool) -> str:
     """Return the identity key of *text*; a National Insurance number may lack its last letter.
 
     Used for look-ups (death notices, operators' selectors), never for registration.

@@ -29,7 +29,7 @@ def stored_keys(key: str) -> tuple[str, ...]:
     return (key,) if folded == key else (key, folded)
 
 
-def of_mailbox(rows: Sequence[Row], key: str) -> Sequence[Row]:
+def rows_of_mailbox(rows: Sequence[Row], key: str) -> Sequence[Row]:
     """Return the *rows* that belong to the mailbox of *key*, rows stored under that key first.
 
     Each row has `email` and `email_canonical`.

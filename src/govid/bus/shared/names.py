@@ -85,7 +85,7 @@ _JOINING_SCRIPTS = frozenset(
 _FIRST_POINT, _LAST_POINT = 10, 35
 
 
-def spellings(name: str) -> tuple[str, ...]:
+def name_spellings(name: str) -> tuple[str, ...]:
     """Return the forms in which *name* is compared, the plain one first.
 
     A second form exists where two transcriptions are customary: `muller` and `mueller` for Müller.
@@ -100,7 +100,7 @@ def spellings(name: str) -> tuple[str, ...]:
 
 def is_same_name(one: str, other: str) -> bool:
     """Tell whether two family names are the same: `O'Brien-Smith` and `OBRIEN SMITH` are."""
-    return _meet(spellings(one), spellings(other))
+    return _meet(name_spellings(one), name_spellings(other))
 
 
 def is_same_given_name(one: str, other: str) -> bool:
@@ -110,10 +110,10 @@ def is_same_given_name(one: str, other: str) -> bool:
     does, so `Anne-Marie` matches `Anne Marie`. Two hyphenated names are compared as a whole.
     """
     first, second = _words(one), _words(other)
-    if _meet(spellings("".join(first)), spellings("".join(second))):
+    if _meet(name_spellings("".join(first)), name_spellings("".join(second))):
         return True
     are_both_hyphenated = len(first) > 1 and len(second) > 1
-    return not are_both_hyphenated and _meet(spellings(first[0]), spellings(second[0]))
+    return not are_both_hyphenated and _meet(name_spellings(first[0]), name_spellings(second[0]))
 
 
 def first_given_name(names: str) -> str:
@@ -121,11 +121,11 @@ def first_given_name(names: str) -> str:
     return next((one for one in _SPACES.split(names) if one), "")
 
 
-def have_same_beginning(one: str, other: str, letters: int) -> bool:
+def have_same_prefix(one: str, other: str, letters: int) -> bool:
     """Tell whether the first *letters* of two names are the same."""
     return _meet(
-        tuple(form[:letters] for form in spellings(one)),
-        tuple(form[:letters] for form in spellings(other)),
+        tuple(form[:letters] for form in name_spellings(one)),
+        tuple(form[:letters] for form in name_spellings(other)),
     )
 
 

@@ -5,7 +5,7 @@ For `govid dev`, tests and demonstrations only. A simulator is an ASGI applicati
 """
 
 from govid.bus.simulation.buckets import TokenBucket
-from govid.bus.simulation.faults import Fault, Faults
-from govid.bus.simulation.simulated import ErrorBody, Simulated
+from govid.bus.simulation.faults import FaultInjector, InjectedFault
+from govid.bus.simulation.simulated import ErrorBodyFactory, SimulatedUpstream
 
-__all__ = ["ErrorBody", "Fault", "Faults", "Simulated", "TokenBucket"]
+__all__ = ["ErrorBodyFactory", "FaultInjector", "InjectedFault", "SimulatedUpstream", "TokenBucket"]

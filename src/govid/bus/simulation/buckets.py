@@ -13,7 +13,7 @@ class TokenBucket:
         self._tokens = per_second or 0.0
         self._filled_at = clock.now()
 
-    def take(self) -> bool:
+    def try_acquire(self) -> bool:
         """Take a token if there is one; tell whether there was."""
         if self._rate is None:
             return True

@@ -7,11 +7,11 @@ from typing import Self
 import msgspec
 
 
-class Fault(StrEnum):
+class InjectedFault(StrEnum):
     """A fault that a simulator can inject in place of its answer."""
 
-    TOO_MANY = "429"
-    AWAY = "503"
+    TOO_MANY_REQUESTS = "429"
+    UNAVAILABLE = "503"
     TIMEOUT = "timeout"
     SLOW = "slow"
     MALFORMED = "malformed"
@@ -22,14 +22,14 @@ class Fault(StrEnum):
     OTHER_PERSON = "other-person"
 
 
-class Share(msgspec.Struct, frozen=True):
+class FaultRate(msgspec.Struct, frozen=True):
     """One fault, and the share of calls that it affects."""
 
-    fault: Fault
-    share: float
+    fault: InjectedFault
+    rate: float
 
     @classmethod
-    def read(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Self:
         """Parse *text*: `503`, or `503:0.2` for about every fifth call.
 
         Raises:
@@ -39,16 +39,16 @@ class Share(msgspec.Struct, frozen=True):
         share = float(part) if part else 1.0
         if not 0 <= share <= 1:
             raise ValueError("the share of a fault is a number between 0 and 1")
-        return cls(Fault(name), share)
+        return cls(InjectedFault(name), share)
 
 
-class Faults:
+class FaultInjector:
     """Decides which fault the next call of one simulator gets. Can be changed while it runs."""
 
     def __init__(self, text: str = "", *, seed: int = 0) -> None:
         """Start with the fault that *text* names, if any; *seed* makes a run repeatable."""
         self._random = random.Random(seed)  # noqa: S311 - not a secret
-        self._share: Share | None = None
+        self._fault_rate: FaultRate | None = None
         self.set(text)
 
     def set(self, text: str) -> None:
@@ -57,11 +57,11 @@ class Faults:
         Raises:
             ValueError: *text* names no fault.
         """
-        self._share = Share.read(text) if text else None
+        self._fault_rate = FaultRate.parse(text) if text else None
 
-    def draw(self) -> Fault | None:
+    def next(self) -> InjectedFault | None:
         """Return the fault to inject into the next call, if any."""
-        share = self._share
-        if share is None or self._random.random() >= share.share:
+        share = self._fault_rate
+        if share is None or self._random.random() >= share.rate:
             return None
         return share.fault

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from govid.bus.simulation.faults import Fault, Faults
+from govid.bus.simulation.faults import FaultInjector, InjectedFault
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -13,10 +13,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-ErrorBody = Callable[[int, str], tuple[bytes, str]]
+ErrorBodyFactory = Callable[[int, str], tuple[bytes, str]]
 """Builds the error body that an API sends with a status on a path, and its media type."""
 
-HEADER = b"x-sim-fault"
+FAULT_HEADER = b"x-sim-fault"
 SIMULATOR_HEADER = (b"x-simulator", b"govid")
 RETRY_AFTER = b"5"
 SLOW_SECONDS = 1.0
@@ -25,7 +25,7 @@ FAULT_PATH = "/simulator/{}/fault"
 """The path that sets the fault while the simulator runs: PUT, with the fault as the body."""
 
 
-class Simulated:
+class SimulatedUpstream:
     """An ASGI application that wraps a simulator's own application.
 
     A fault is chosen by the header `X-Sim-Fault`, which only tests send, or by *faults*. The fault
@@ -33,7 +33,9 @@ class Simulated:
     `scope["govid.fault"]`.
     """
 
-    def __init__(self, name: str, application: Any, faults: Faults, error_body: ErrorBody) -> None:
+    def __init__(
+        self, name: str, application: Any, faults: FaultInjector, error_body: ErrorBodyFactory
+    ) -> None:
         """Wrap *application* as *name*; *error_body* builds the bodies of its errors."""
         self._fault_path = FAULT_PATH.format(name)
         self._application: Application = application
@@ -53,9 +55,9 @@ class Simulated:
         scope["govid.fault"] = fault
         await self._respond_with(fault, scope, receive, marked_send)
 
-    def _choose_fault(self, scope: Scope) -> Fault | None:
-        asked = dict(scope["headers"]).get(HEADER)
-        return Fault(asked.decode()) if asked else self.faults.draw()
+    def _choose_fault(self, scope: Scope) -> InjectedFault | None:
+        asked = dict(scope["headers"]).get(FAULT_HEADER)
+        return InjectedFault(asked.decode()) if asked else self.faults.next()
 
     async def _set_fault(self, receive: Receive, send: Send) -> None:
         try:
@@ -66,29 +68,29 @@ class Simulated:
             await _respond(send, HTTPStatus.NO_CONTENT, b"", "text/plain")
 
     async def _respond_with(
-        self, fault: Fault | None, scope: Scope, receive: Receive, send: Send
+        self, fault: InjectedFault | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
         match fault:
-            case Fault.TOO_MANY | Fault.AWAY:
+            case InjectedFault.TOO_MANY_REQUESTS | InjectedFault.UNAVAILABLE:
                 status = int(fault.value)
                 body, kind = self._error_body(status, scope["path"])
                 await _respond(send, status, body, kind, (b"retry-after", RETRY_AFTER))
-            case Fault.PERSONAL_DATA:
+            case InjectedFault.PERSONAL_DATA:
                 body = b'{"message":"no answer for Jane Canary, 943 476 5919, AA000003D, LS1 6AE"}'
                 await _respond(send, HTTPStatus.INTERNAL_SERVER_ERROR, body)
-            case Fault.TIMEOUT:
+            case InjectedFault.TIMEOUT:
                 await _wait_for_disconnect(receive)
-            case Fault.GIANT:
+            case InjectedFault.GIANT:
                 body = b'{"giant":"' + b"x" * GIANT_BYTES + b'"}'
                 await _respond(send, HTTPStatus.OK, body)
-            case Fault.WRONG_TYPE:
+            case InjectedFault.WRONG_TYPE:
                 await _respond(send, HTTPStatus.OK, b"<html>Maintenance</html>", "text/html")
-            case Fault.MALFORMED:
+            case InjectedFault.MALFORMED:
                 await _respond(send, HTTPStatus.OK, b'{"id":"900000')
-            case Fault.RESET:
+            case InjectedFault.RESET:
                 await _send_truncated(send)
             case _:
-                if fault is Fault.SLOW:
+                if fault is InjectedFault.SLOW:
                     await asyncio.sleep(SLOW_SECONDS)
                 await self._application(scope, receive, send)
 

@@ -49,7 +49,7 @@ CONNECT_SECONDS = 5.0
 """How long to wait for a new connection, unless the URL has another limit. With the driver's
 default of one minute a dispatcher would be idle for that long while its leases are renewed.
 """
-LEAST_HOST_SECONDS = 1.0
+MIN_HOST_SECONDS = 1.0
 """The least time for one host, however many hosts the URL has."""
 ENCODING = "UTF8"
 _TRANSACTION_TIMEOUT_SINCE = 17
@@ -74,7 +74,7 @@ class SessionRefused(DatabaseUnreachable):
     """A server accepted the connection, but its session is not what govid needs."""
 
 
-def milliseconds(number: int) -> str:
+def format_milliseconds(number: int) -> str:
     """Format *number* milliseconds as PostgreSQL shows them: in the largest whole unit."""
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)):
         if number and number % size == 0:
@@ -96,10 +96,10 @@ def session_settings(
     return {
         "application_name": application,
         "default_transaction_isolation": "read committed",
-        "statement_timeout": milliseconds(statement_ms),
-        "lock_timeout": milliseconds(lock_ms),
+        "statement_timeout": format_milliseconds(statement_ms),
+        "lock_timeout": format_milliseconds(lock_ms),
         # A process frozen inside a transaction may not hold its locks beyond its leases (I4).
-        "idle_in_transaction_session_timeout": milliseconds(idle_in_transaction_ms),
+        "idle_in_transaction_session_timeout": format_milliseconds(idle_in_transaction_ms),
         # Pools keep idle sessions on purpose.
         "idle_session_timeout": "0",
         "TimeZone": "UTC",
@@ -138,7 +138,7 @@ class ConnectionFactory:
         self._command_timeout = command_timeout
         self._last_good: tuple[str, int | None] | None = None
 
-    async def open(self, **driver_options: Any) -> Any:
+    async def connect(self, **driver_options: Any) -> Any:
         """Open a connection (`asyncpg.Connection`, which carries no types).
 
         Raises:
@@ -148,7 +148,7 @@ class ConnectionFactory:
         """
         driver_options.setdefault("command_timeout", self._command_timeout)
         hosts: Sequence[tuple[str, int | None] | None] = self._hosts_in_order()
-        seconds = self.url.connect_seconds or max(LEAST_HOST_SECONDS, CONNECT_SECONDS / len(hosts))
+        seconds = self.url.connect_seconds or max(MIN_HOST_SECONDS, CONNECT_SECONDS / len(hosts))
         failure: BaseException | None = None
         for host in hosts:
             try:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from govid.bus.settings import BusSettings
 from govid.bus.storage.connection import STATEMENT_TIMEOUT_MS, ConnectionFactory
 from govid.bus.storage.engine import create_engine
-from govid.bus.storage.errors import DatabaseFault, classify
+from govid.bus.storage.errors import DatabaseFault, classify_database_error
 from govid.bus.storage.generation import ConnectionGeneration
 from govid.bus.storage.pinned_connections import PinnedConnectionPool
 from govid.bus.storage.statement_pool import StatementPool
@@ -134,8 +134,8 @@ class Database:
 
         def on_error(context: ExceptionContext) -> None:
             error = context.original_exception
-            generation.report(error)
-            if classify(error) is DatabaseFault.CONNECTION_LOST:
+            generation.check_error(error)
+            if classify_database_error(error) is DatabaseFault.CONNECTION_LOST:
                 context.is_disconnect = True
                 # The other connections are checked on checkout, or end with their generation.
                 context.invalidate_pool_on_disconnect = False

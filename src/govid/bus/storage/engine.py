@@ -12,4 +12,4 @@ def create_engine(factory: ConnectionFactory, **options: Any) -> AsyncEngine:
 
     It is separate from the factory because commands connect without SQLAlchemy (I13).
     """
-    return create_async_engine("postgresql+asyncpg://", async_creator=factory.open, **options)
+    return create_async_engine("postgresql+asyncpg://", async_creator=factory.connect, **options)

@@ -69,11 +69,11 @@ _STATES: Mapping[str, DatabaseFault] = {
 }
 # Data exceptions, and values beyond a limit of the server.
 _REFUSED_CONTENT = ("22", "54")
-MOST_FRAMES = 12
+MAX_FRAMES = 12
 _STALE_PLANS = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 
 
-def classify(error: BaseException | None) -> DatabaseFault | None:
+def classify_database_error(error: BaseException | None) -> DatabaseFault | None:
     """Classify *error*; return None if the database is not its cause.
 
     The driver's error is at the end of a chain: SQLAlchemy wraps it twice.
@@ -82,9 +82,11 @@ def classify(error: BaseException | None) -> DatabaseFault | None:
     if any(isinstance(link, _STALE_PLANS) for link in _chain(error)):
         return DatabaseFault.CONFLICT
     for link in _chain(error):
-        if is_of_sqlalchemy(link, "DBAPIError") and getattr(link, "connection_invalidated", False):
+        if is_sqlalchemy_error(link, "DBAPIError") and getattr(
+            link, "connection_invalidated", False
+        ):
             return DatabaseFault.CONNECTION_LOST
-        if is_of_sqlalchemy(link, "TimeoutError"):
+        if is_sqlalchemy_error(link, "TimeoutError"):
             return DatabaseFault.OUT_OF_RESOURCES
         if isinstance(state := getattr(link, "sqlstate", None), str):
             return _STATES.get(state) or _CLASSES.get(state[:2])
@@ -94,7 +96,7 @@ def classify(error: BaseException | None) -> DatabaseFault | None:
             return None if isinstance(link, ValueError) else DatabaseFault.CONNECTION_LOST
         # A socket's error counts if it is the error itself, or if SQLAlchemy has wrapped it. As the
         # cause of any other error it may come from another connection.
-        if link is error or is_of_sqlalchemy(error, "DBAPIError"):
+        if link is error or is_sqlalchemy_error(error, "DBAPIError"):
             if isinstance(link, TimeoutError):
                 return DatabaseFault.OUT_OF_RESOURCES
             if isinstance(link, ConnectionError):
@@ -102,7 +104,7 @@ def classify(error: BaseException | None) -> DatabaseFault | None:
     return None
 
 
-def is_of_sqlalchemy(error: BaseException | None, name: str) -> bool:
+def is_sqlalchemy_error(error: BaseException | None, name: str) -> bool:
     """Tell whether *error* is of the class *name* of `sqlalchemy.exc`, or of a subclass."""
     return any(
         kind.__name__ == name and kind.__module__ == "sqlalchemy.exc"
@@ -110,9 +112,9 @@ def is_of_sqlalchemy(error: BaseException | None, name: str) -> bool:
     )
 
 
-def original(error: BaseException) -> BaseException | None:
+def driver_error(error: BaseException) -> BaseException | None:
     """Return the driver's error that SQLAlchemy has wrapped in *error*, None if it wraps none."""
-    return getattr(error, "orig", None) if is_of_sqlalchemy(error, "DBAPIError") else None
+    return getattr(error, "orig", None) if is_sqlalchemy_error(error, "DBAPIError") else None
 
 
 def is_unavailable(error: BaseException | None) -> bool:
@@ -120,7 +122,9 @@ def is_unavailable(error: BaseException | None) -> bool:
 
     Any socket error counts: requests that check it use no connection but that to the database.
     """
-    return classify(error) is not None or any(isinstance(link, OSError) for link in _chain(error))
+    return classify_database_error(error) is not None or any(
+        isinstance(link, OSError) for link in _chain(error)
+    )
 
 
 def is_not_storable(error: BaseException) -> bool:
@@ -142,7 +146,7 @@ def is_transient(error: BaseException) -> bool:
     Examples are a lost connection, a deadlock and a full pool: the delivery is retried, and no
     attempt is spent.
     """
-    return classify(error) is not None
+    return classify_database_error(error) is not None
 
 
 def sqlstate(error: BaseException | None) -> str | None:
@@ -176,7 +180,7 @@ def error_details(error: BaseException) -> dict[str, str]:
     if shown:
         details["frames"] = " < ".join(
             f"{_short(frame.filename)}:{frame.lineno} {frame.name}"
-            for frame in reversed(shown[-MOST_FRAMES:])
+            for frame in reversed(shown[-MAX_FRAMES:])
         )
     return details
 
@@ -217,7 +221,7 @@ def backoff(attempts: int, limit_seconds: float) -> float:
     return _jittered(min(float(2 ** min(attempts - 1, 30)), limit_seconds))
 
 
-def patience(elapsed_seconds: float, limit_seconds: float) -> float:
+def outage_backoff(elapsed_seconds: float, limit_seconds: float) -> float:
     """Return the backoff, in seconds, for a dependency that has been unavailable for so long.
 
     The backoff equals the time since the outage began. So it doubles without a counter of
@@ -234,4 +238,4 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """Yield *error* and what caused it, the driver's own error of a SQLAlchemy error first."""
     while error is not None:
         yield error
-        error = original(error) or error.__cause__
+        error = driver_error(error) or error.__cause__

@@ -15,7 +15,7 @@ from govid.bus.storage.errors import sqlstate
 log = logging.getLogger(__name__)
 
 READ_ONLY = "25006"
-LEAST_SECONDS = 1.0
+MIN_GENERATION_SECONDS = 1.0
 """The minimum time between two generations: a read-only server is reconnected once a second."""
 
 
@@ -35,7 +35,7 @@ class ConnectionGeneration:
 
     def end(self) -> None:
         """Make all existing connections outdated, at most once a second."""
-        if self._clock() - self._ended_at < LEAST_SECONDS:
+        if self._clock() - self._ended_at < MIN_GENERATION_SECONDS:
             return
         self._ended_at = self._clock()
         self.number += 1
@@ -43,7 +43,7 @@ class ConnectionGeneration:
         for listener in self._listeners:
             listener()
 
-    def report(self, error: BaseException) -> None:
+    def check_error(self, error: BaseException) -> None:
         """End the generation if *error* shows that the server accepts no writes."""
         if sqlstate(error) == READ_ONLY:
             self.end()

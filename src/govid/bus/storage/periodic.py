@@ -10,7 +10,7 @@ from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
 
-Job = Callable[[], Awaitable[bool | None]]
+PeriodicJob = Callable[[], Awaitable[bool | None]]
 """Runs one round. Returns False if something was left undone."""
 
 
@@ -19,7 +19,7 @@ class PeriodicWorker:
 
     def __init__(
         self,
-        job: Job,
+        job: PeriodicJob,
         period_seconds: float,
         *,
         failure_event: str,

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from govid.bus.actor import Actor, Cause
-from govid.bus.errors import GovidError, Kind
+from govid.bus.actor import Actor, OperationContext
+from govid.bus.errors import ErrorKind, GovidError
 from govid.bus.ids import uuid7
 from govid.bus.storage.periodic import PeriodicWorker
 from govid.bus.storage.transaction import Transaction, UnitOfWork
@@ -62,26 +62,26 @@ class RateExceeded(GovidError):
     """You have done this too often; please try again later."""
 
     code = "rate-exceeded"
-    kind = Kind.BUSY
+    kind = ErrorKind.BUSY
 
 
 class QuotaReached(GovidError):
     """You have as many of these as an account may have."""
 
     code = "quota-reached"
-    kind = Kind.CONFLICT
+    kind = ErrorKind.CONFLICT
 
 
-class Quota(msgspec.Struct, frozen=True, kw_only=True):
+class QuotaRule(msgspec.Struct, frozen=True, kw_only=True):
     """A rate limit: *kind* is allowed *limit* times in *seconds* for the subject of *bucket*."""
 
     kind: str
     bucket: str
-    most: int
+    limit: int
     seconds: float
 
 
-class Quotas:
+class QuotaCounters:
     """The counters of rate limits, in one table.
 
     A use is reserved before the work and confirmed after it. A reservation that is never confirmed
@@ -94,7 +94,7 @@ class Quotas:
         self._confirm_sql = _CONFIRM.format(table=table)
         self._delete_sql = _DELETE.format(table=table)
 
-    async def hold(self, tx: Transaction, quotas: Sequence[Quota]) -> int | None:
+    async def reserve(self, tx: Transaction, quotas: Sequence[QuotaRule]) -> int | None:
         """Reserve one use of each of *quotas*, to be confirmed.
 
         Returns None on success, otherwise the seconds after which a retry makes sense. The caller
@@ -102,40 +102,46 @@ class Quotas:
         """
         return await self._count(tx, quotas, spent=0)
 
-    async def count(self, tx: Transaction, quotas: Sequence[Quota]) -> int | None:
+    async def consume(self, tx: Transaction, quotas: Sequence[QuotaRule]) -> int | None:
         """Consume one use of each of *quotas* at once. Returns what `reserve` returns."""
         return await self._count(tx, quotas, spent=1)
 
-    async def spend(self, tx: Transaction, quota: Quota) -> None:
+    async def consume_or_raise(self, tx: Transaction, quota: QuotaRule) -> None:
         """Consume one use of *quota*; a `limit` of 0 means unlimited and uncounted.
 
         Raises:
             RateExceeded: the rate limit is exceeded. *tx* has to be rolled back.
         """
-        if not quota.most:
+        if not quota.limit:
             return
-        seconds = await self.count(tx, [quota])
+        seconds = await self.consume(tx, [quota])
         if seconds is not None:
             raise RateExceeded(retry_after_seconds=seconds)
 
-    async def settle(
-        self, tx: Transaction, *, spent: Sequence[Quota] = (), given_back: Sequence[Quota] = ()
+    async def confirm(
+        self,
+        tx: Transaction,
+        *,
+        spent: Sequence[QuotaRule] = (),
+        released: Sequence[QuotaRule] = (),
     ) -> None:
         """Confirm reservations: *spent* ones are consumed, *released* ones are cancelled."""
         held = sorted(
             [
                 *((quota.kind, quota.bucket, 1) for quota in spent),
-                *((quota.kind, quota.bucket, 0) for quota in given_back),
+                *((quota.kind, quota.bucket, 0) for quota in released),
             ]
         )
         if held:
             await tx.driver.executemany(self._confirm_sql, held)
 
-    async def forget(self, tx: Transaction, most: int) -> int:
+    async def delete_expired(self, tx: Transaction, limit: int) -> int:
         """Delete at most *limit* counters that are unused or expired; return how many."""
-        return len(await tx.driver.fetch(self._delete_sql, most))
+        return len(await tx.driver.fetch(self._delete_sql, limit))
 
-    async def _count(self, tx: Transaction, quotas: Sequence[Quota], *, spent: int) -> int | None:
+    async def _count(
+        self, tx: Transaction, quotas: Sequence[QuotaRule], *, spent: int
+    ) -> int | None:
         if not quotas:
             return None
         rows = await tx.driver.fetch(
@@ -145,7 +151,7 @@ class Quotas:
             [quota.seconds for quota in quotas],
             spent,
         )
-        limits = {(quota.kind, quota.bucket): quota.most for quota in quotas}
+        limits = {(quota.kind, quota.bucket): quota.limit for quota in quotas}
         waits = [_wait(row, limits[row["kind"], row["bucket"]]) for row in rows]
         return max((wait for wait in waits if wait is not None), default=None)
 
@@ -153,7 +159,7 @@ class Quotas:
 class QuotaCleanup:
     """Deletes the counters of a module's rate limits when their periods are over (cleanup)."""
 
-    def __init__(self, uow: UnitOfWork, quotas: Quotas, module: str) -> None:
+    def __init__(self, uow: UnitOfWork, quotas: QuotaCounters, module: str) -> None:
         """Delete counters of *quotas*, with *module* as the actor."""
         self._uow = uow
         self._quotas = quotas
@@ -169,11 +175,13 @@ class QuotaCleanup:
         ).run()
 
     async def _delete_all(self) -> None:
-        context = Cause(correlation_id=str(uuid7()), actor=Actor(kind="module", id=self._module))
+        context = OperationContext(
+            correlation_id=str(uuid7()), actor=Actor(kind="module", id=self._module)
+        )
         deleted = BATCH_ROWS
         while deleted == BATCH_ROWS:
             async with self._uow.begin(context) as tx:
-                deleted = await self._quotas.forget(tx, BATCH_ROWS)
+                deleted = await self._quotas.delete_expired(tx, BATCH_ROWS)
 
 
 def _wait(row: Mapping[str, Any], most: int) -> int | None:

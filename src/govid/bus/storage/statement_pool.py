@@ -8,7 +8,7 @@ from typing import Any, Self
 import asyncpg
 
 from govid.bus.storage.connection import ConnectionFactory
-from govid.bus.storage.errors import DatabaseFault, classify
+from govid.bus.storage.errors import DatabaseFault, classify_database_error
 from govid.bus.storage.generation import ConnectionGeneration
 
 
@@ -29,7 +29,7 @@ class StatementPool:
         """Open a pool of at most *size* connections of *factory*; one is opened at once."""
 
         async def connect(*_: Any, **options: Any) -> Any:
-            return await factory.open(**options)
+            return await factory.connect(**options)
 
         pool = await asyncpg.create_pool(
             # With a minimum the driver would log each attempt to reach it during an outage.
@@ -72,8 +72,8 @@ class StatementPool:
             try:
                 yield connection
             except Exception as error:
-                self._generation.report(error)
-                if classify(error) is DatabaseFault.CONNECTION_LOST:
+                self._generation.check_error(error)
+                if classify_database_error(error) is DatabaseFault.CONNECTION_LOST:
                     connection.terminate()
                 raise
 

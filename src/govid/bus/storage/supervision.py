@@ -19,7 +19,7 @@ SILENCE_SECONDS = 30.0
 """The minimum time between two log lines about the same failure of a worker."""
 
 
-async def supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:
+async def supervise_worker(name: str, work: Callable[[], Awaitable[None]]) -> None:
     """Run *work* until it returns or this task is cancelled; restart it after any error.
 
     If a worker ended silently the outbox would stop, so no error may end one permanently. A

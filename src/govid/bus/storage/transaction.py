@@ -16,11 +16,11 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from sqlalchemy import CursorResult, Executable
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from govid.bus.actor import Cause
+from govid.bus.actor import OperationContext
 from govid.bus.clock import Clock
 from govid.bus.contracts import Event
 from govid.bus.errors import TransactionClosed
-from govid.bus.storage.errors import DatabaseFault, classify, error_members
+from govid.bus.storage.errors import DatabaseFault, classify_database_error, error_members
 from govid.bus.storage.generation import ConnectionGeneration
 from govid.bus.storage.pinned_connections import PinnedConnectionPool
 
@@ -32,7 +32,7 @@ R = TypeVar("R")
 ROLLBACK_SECONDS = 2
 
 
-Emission = tuple[Event, Cause, datetime]
+Emission = tuple[Event, OperationContext, datetime]
 """An event, its operation context, and when it occurred."""
 
 
@@ -50,7 +50,7 @@ class Transaction:
     """One open transaction, and the events that will commit with it."""
 
     def __init__(
-        self, connection: AsyncConnection, driver: Any, cause: Cause, now: datetime
+        self, connection: AsyncConnection, driver: Any, context: OperationContext, now: datetime
     ) -> None:
         """Wrap *connection*, whose transaction the caller begins and ends.
 
@@ -58,7 +58,7 @@ class Transaction:
         """
         self.connection = connection
         self.driver = driver
-        self.cause = cause
+        self.context = context
         self.now = now
         self._events: list[Event] = []
         self._commit_hooks: list[Callable[[], None]] = []
@@ -100,16 +100,16 @@ class Transaction:
             raise
         await self.driver.execute(f"RELEASE SAVEPOINT {name}")
 
-    def take_emissions(self) -> list[Emission]:
+    def drain_emissions(self) -> list[Emission]:
         """Return and remove the emitted events."""
         events, self._events = self._events, []
-        return [(event, self.cause, self.now) for event in events]
+        return [(event, self.context, self.now) for event in events]
 
     def close(self) -> None:
         """Refuse further events."""
         self._is_open = False
 
-    def committed(self) -> None:
+    def run_commit_hooks(self) -> None:
         """Run the hooks of `after_commit`."""
         for hook in self._commit_hooks:
             hook()
@@ -123,7 +123,7 @@ class UnitOfWork:
         connections: AsyncEngine | PinnedConnectionPool,
         outbox: Outbox,
         clock: Clock,
-        wake: Callable[[Collection[str]], None],
+        notify: Callable[[Collection[str]], None],
         generation: ConnectionGeneration | None = None,
     ) -> None:
         """Open transactions on *connections*; after a commit, *notify* the addressed subscribers.
@@ -134,16 +134,18 @@ class UnitOfWork:
         self._connections = connections
         self._outbox = outbox
         self._clock = clock
-        self._wake = wake
+        self._notify = notify
 
     @asynccontextmanager
-    async def begin(self, cause: Cause) -> AsyncIterator[Transaction]:
+    async def begin(self, context: OperationContext) -> AsyncIterator[Transaction]:
         """Open a transaction: it commits when the block ends, and rolls back when it raises."""
-        async with self.begin_group((cause,)) as (tx,):
+        async with self.begin_group((context,)) as (tx,):
             yield tx
 
     @asynccontextmanager
-    async def begin_group(self, causes: Sequence[Cause]) -> AsyncIterator[Sequence[Transaction]]:
+    async def begin_group(
+        self, contexts: Sequence[OperationContext]
+    ) -> AsyncIterator[Sequence[Transaction]]:
         """Open one transaction of the database for several operation contexts.
 
         Each context gets its own `Transaction`: its events carry that context, and a rollback to
@@ -152,34 +154,34 @@ class UnitOfWork:
         async with self._connections.connect() as connection:
             driver = await _live_driver(connection)
             now = self._clock.now()
-            members = [Transaction(connection, driver, context, now) for context in causes]
+            members = [Transaction(connection, driver, context, now) for context in contexts]
             try:
                 await driver.execute("BEGIN")
                 yield members
                 addressed = await self._flush(driver, members)
                 await driver.execute("COMMIT")
             except BaseException as error:
-                self._generation.report(error)
+                self._generation.check_error(error)
                 await _roll_back(connection, driver, error)
                 raise
             finally:
                 for tx in members:
                     tx.close()
-        for context in causes:
-            if context.witness is not None:
-                context.witness.written = True
+        for context in contexts:
+            if context.deferred_event is not None:
+                context.deferred_event.is_written = True
         if addressed:
-            self._wake(addressed)
+            self._notify(addressed)
         _run_hooks(members)
 
     async def _flush(self, driver: Any, members: Sequence[Transaction]) -> Collection[str]:
         """Store the events of all *members* in one statement, which locks all keys in one order."""
         emissions: list[Emission] = []
         for tx in members:
-            witness = tx.cause.witness
-            if witness is not None and not witness.written:
+            witness = tx.context.deferred_event
+            if witness is not None and not witness.is_written:
                 tx.emit(witness.event)
-            emissions.extend(tx.take_emissions())
+            emissions.extend(tx.drain_emissions())
         return await self._outbox.write(driver, emissions) if emissions else ()
 
 
@@ -188,7 +190,7 @@ def _run_hooks(members: Sequence[Transaction]) -> None:
     errors: list[Exception] = []
     for tx in members:
         try:
-            tx.committed()
+            tx.run_commit_hooks()
         except Exception as error:  # noqa: BLE001 - raised below
             errors.append(error)
     if errors:
@@ -208,7 +210,7 @@ def rerun_on_conflict(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitabl
         try:
             return await method(*args, **kwargs)
         except Exception as error:
-            if classify(error) is not DatabaseFault.CONFLICT:
+            if classify_database_error(error) is not DatabaseFault.CONFLICT:
                 raise
             log.info("transaction.rerun", extra=error_members(error))
         return await method(*args, **kwargs)
@@ -235,7 +237,7 @@ async def _roll_back(connection: AsyncConnection, driver: Any, error: BaseExcept
     A connection that returned to its pool inside a transaction would leak it to the next user. A
     connection to a server that accepts no writes would fail every later transaction.
     """
-    if classify(error) is DatabaseFault.CONNECTION_LOST:
+    if classify_database_error(error) is DatabaseFault.CONNECTION_LOST:
         await connection.invalidate(error)
         return
     try:

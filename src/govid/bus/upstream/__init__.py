@@ -6,42 +6,42 @@ which is an `Outage`: a handler that meets it spends no attempt. Not inside: the
 response, which the module decides.
 """
 
-from govid.bus.upstream.api import Api, Limiter, paced
-from govid.bus.upstream.authorised import Authorised
-from govid.bus.upstream.breaker import Breaker, BreakerState
-from govid.bus.upstream.calls import Answer, Call
-from govid.bus.upstream.department import Department, in_process
+from govid.bus.upstream.api import RequestLimiter, UpstreamClient, rate_limited
+from govid.bus.upstream.authorised import AuthorisedClient
+from govid.bus.upstream.breaker import BreakerState, CircuitBreaker
+from govid.bus.upstream.calls import UpstreamRequest, UpstreamResponse
+from govid.bus.upstream.department import Department, in_process_transport
 from govid.bus.upstream.errors import (
-    AuthFailed,
-    Misconfigured,
-    RateLimited,
-    Unavailable,
-    Unusable,
+    CredentialsRejected,
+    UnexpectedSimulator,
+    UnusableResponse,
     UpstreamFailure,
+    UpstreamRateLimited,
+    UpstreamUnavailable,
 )
 from govid.bus.upstream.metrics import UpstreamMetrics
-from govid.bus.upstream.policy import Policy
-from govid.bus.upstream.tokens import Token, TokenCache
+from govid.bus.upstream.policy import RequestPolicy
+from govid.bus.upstream.tokens import BearerToken, TokenCache
 
 __all__ = [
-    "Answer",
-    "Api",
-    "AuthFailed",
-    "Authorised",
-    "Breaker",
+    "AuthorisedClient",
+    "BearerToken",
     "BreakerState",
-    "Call",
+    "CircuitBreaker",
+    "CredentialsRejected",
     "Department",
-    "Limiter",
-    "Misconfigured",
-    "Policy",
-    "RateLimited",
-    "Token",
+    "RequestLimiter",
+    "RequestPolicy",
     "TokenCache",
-    "Unavailable",
-    "Unusable",
+    "UnexpectedSimulator",
+    "UnusableResponse",
+    "UpstreamClient",
     "UpstreamFailure",
     "UpstreamMetrics",
-    "in_process",
-    "paced",
+    "UpstreamRateLimited",
+    "UpstreamRequest",
+    "UpstreamResponse",
+    "UpstreamUnavailable",
+    "in_process_transport",
+    "rate_limited",
 ]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from purgatory.domain.messages.events import ContextChanged
 from purgatory.domain.model import Context, HalfOpenedState, OpenedState
 
-from govid.bus.upstream.errors import Misconfigured, Unavailable, Unusable
+from govid.bus.upstream.errors import UnexpectedSimulator, UnusableResponse, UpstreamUnavailable
 
 
 class BreakerState(StrEnum):
@@ -19,10 +19,10 @@ class BreakerState(StrEnum):
     HALF_OPEN = "half-opened"
 
 
-Listener = Callable[[BreakerState], None]
+BreakerListener = Callable[[BreakerState], None]
 
 
-class Breaker:
+class CircuitBreaker:
     """Circuit breaker of one API: opens after consecutive failures, then lets one probe through.
 
     Only an unavailable API opens it; a response does not, even if it is a refusal. The states come
@@ -35,14 +35,14 @@ class Breaker:
         self._name = name
         self._context = Context(name, failures, rest_seconds)
         self._probing = False
-        self._listeners: list[Listener] = []
+        self._listeners: list[BreakerListener] = []
 
     @property
     def state(self) -> BreakerState:
         """The current state."""
         return BreakerState(self._context.state)
 
-    def listen(self, listener: Listener) -> None:
+    def add_listener(self, listener: BreakerListener) -> None:
         """Call *listener* with each new state, synchronously."""
         self._listeners.append(listener)
 
@@ -58,7 +58,7 @@ class Breaker:
             UpstreamUnavailable: it would be refused.
         """
         if self._is_resting() or self._probing:
-            raise Unavailable(self._name, "breaker open")
+            raise UpstreamUnavailable(self._name, "breaker open")
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -75,10 +75,10 @@ class Breaker:
         self._probing = probes
         try:
             yield
-        except Unavailable as error:
+        except UpstreamUnavailable as error:
             self._context.handle_exception(error)
             raise
-        except (Unusable, Misconfigured):
+        except (UnusableResponse, UnexpectedSimulator):
             raise
         except Exception:
             # The API refused the call or limited its rate, so it is available.

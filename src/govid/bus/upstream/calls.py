@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from govid.bus.upstream.errors import Unusable
+from govid.bus.upstream.errors import UnusableResponse
 
 T = TypeVar("T")
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request to a department.
 
     `operation` and `route` appear in logs and metrics: a name (`patient.read`) and a path template.
@@ -36,13 +36,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__} {self.operation}>"
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class UpstreamResponse(msgspec.Struct, frozen=True, kw_only=True):
     """The department's response: any status from 200 to 499 except 3xx, 408 and 429.
 
     The names of `headers` are in lower case.
     """
 
-    api: str
+    department: str
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -62,7 +62,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.json.decode(self.body, type=shape)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             # Without the cause: its message may quote the body (I9).
-            raise Unusable(self.api, "unreadable body") from None
+            raise UnusableResponse(self.department, "unreadable body") from None
 
     def json(self) -> Any:
         """Decode the body as plain JSON.

@@ -8,19 +8,19 @@ from typing import Any
 
 import httpx
 
-from govid.bus.upstream.api import Api, Limiter
+from govid.bus.upstream.api import RequestLimiter, UpstreamClient
 from govid.bus.upstream.breaker import BreakerState
 from govid.bus.upstream.metrics import UpstreamMetrics
-from govid.bus.upstream.policy import Policy
+from govid.bus.upstream.policy import RequestPolicy
 
-CONNECTIONS = 20
+MAX_CONNECTIONS = 20
 LATE_WAITERS_SECONDS = 2.0
 """How long after a recovery a caller may still be about to start waiting for it."""
 MIN_PROBE_INTERVAL_SECONDS = 0.1
-QUIET = ("httpx", "httpcore")
+SILENCED_LOGGERS = ("httpx", "httpcore")
 """Loggers of libraries that log URLs and headers, which may identify people (I9)."""
 
-Listener = Callable[[bool], None]
+RecoveryListener = Callable[[bool], None]
 """Called with True when an API is available again, and with False when a probe may succeed."""
 
 
@@ -40,37 +40,37 @@ class Department:
         refuse_simulators: bool = False,
     ) -> None:
         """Reach the department through *transport*; None means the network."""
-        for library in QUIET:
+        for library in SILENCED_LOGGERS:
             logging.getLogger(library).setLevel(logging.WARNING)
         self.name = name
         self._metrics = metrics or UpstreamMetrics()
-        self._metrics.expect(name)
+        self._metrics.register_department(name)
         self._refuse_simulators = refuse_simulators
-        self._apis: list[Api] = []
-        self._listeners: list[Listener] = []
-        self._timers: dict[Api, asyncio.TimerHandle] = {}
+        self._clients: list[UpstreamClient] = []
+        self._listeners: list[RecoveryListener] = []
+        self._timers: dict[UpstreamClient, asyncio.TimerHandle] = {}
         self._is_closed = False
         self._http = httpx.AsyncClient(
             transport=transport,
-            limits=httpx.Limits(max_connections=CONNECTIONS),
+            limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
             follow_redirects=False,
             trust_env=False,
             headers={"User-Agent": "govid"},
         )
 
-    def api(
+    def create_client(
         self,
         name: str,
         base_url: str,
-        policy: Policy | None = None,
-        limiter: Limiter | None = None,
-    ) -> Api:
+        policy: RequestPolicy | None = None,
+        limiter: RequestLimiter | None = None,
+    ) -> UpstreamClient:
         """Return a client of the API *name*, with its own circuit breaker.
 
         It also has its own rate limit, unless it shares *limiter* with other APIs.
         """
-        policy = policy or Policy()
-        api = Api(
+        policy = policy or RequestPolicy()
+        api = UpstreamClient(
             self.name,
             name,
             base_url,
@@ -80,11 +80,11 @@ class Department:
             refuse_simulators=self._refuse_simulators,
             limiter=limiter,
         )
-        api.breaker.listen(partial(self._on_breaker_change, api, policy.rest_seconds))
-        self._apis.append(api)
+        api.breaker.add_listener(partial(self._on_breaker_change, api, policy.rest_seconds))
+        self._clients.append(api)
         return api
 
-    def on_recovery(self, listener: Listener) -> None:
+    def on_recovery(self, listener: RecoveryListener) -> None:
         """Call *listener* when an API recovers, and periodically while its breaker is open.
 
         A circuit breaker lets a probe through but sends none itself: a waiting caller has to send
@@ -95,10 +95,12 @@ class Department:
     @property
     def state(self) -> str:
         """`ok`, or `down` while the circuit breaker of an API is not closed."""
-        states = {api.breaker.state for api in self._apis}
+        states = {api.breaker.state for api in self._clients}
         return "ok" if states <= {BreakerState.CLOSED} else "down"
 
-    def _on_breaker_change(self, api: Api, rest_seconds: float, state: BreakerState) -> None:
+    def _on_breaker_change(
+        self, api: UpstreamClient, rest_seconds: float, state: BreakerState
+    ) -> None:
         match state:
             case BreakerState.CLOSED:
                 # A response that rejects govid's credentials closes the breaker briefly, until
@@ -108,7 +110,7 @@ class Department:
                 pause = max(rest_seconds, MIN_PROBE_INTERVAL_SECONDS)
                 self._schedule(api, pause, partial(self._request_probe, api, pause))
 
-    def _on_recovered(self, api: Api) -> None:
+    def _on_recovered(self, api: UpstreamClient) -> None:
         """Notify that *api* has recovered, now and once more."""
         self._notify_listeners(is_recovered=True)
         # A caller that was refused just before may start to wait only now, and missed the first.
@@ -116,7 +118,7 @@ class Department:
             api, LATE_WAITERS_SECONDS, partial(self._notify_listeners, is_recovered=True)
         )
 
-    def _request_probe(self, api: Api, pause: float) -> None:
+    def _request_probe(self, api: UpstreamClient, pause: float) -> None:
         """Request a probe, and request another after a pause if the breaker is still open."""
         if api.breaker.state is not BreakerState.CLOSED:
             self._notify_listeners(is_recovered=False)
@@ -126,7 +128,7 @@ class Department:
         for listener in self._listeners:
             listener(is_recovered)
 
-    def _schedule(self, api: Api, seconds: float, work: Callable[[], None]) -> None:
+    def _schedule(self, api: UpstreamClient, seconds: float, work: Callable[[], None]) -> None:
         """Schedule *work*, in place of what was scheduled for *api* before."""
         if (scheduled := self._timers.get(api)) is not None:
             scheduled.cancel()
@@ -142,7 +144,7 @@ class Department:
         await self._http.aclose()
 
 
-def in_process(application: Any) -> httpx.AsyncBaseTransport:
+def in_process_transport(application: Any) -> httpx.AsyncBaseTransport:
     """Return a transport to an ASGI *application* in this process: no socket, the same bytes.
 
     Its lifespan is not run. An exception in it becomes a 500, as over a socket.

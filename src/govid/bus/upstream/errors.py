@@ -23,18 +23,18 @@ class UpstreamFailure(Outage):
         self.reason = reason
         self.retry_after = retry_after
 
-    def again(self) -> Self:
+    def copy(self) -> Self:
         """Return an equal failure for another caller, without the traceback of this one."""
         return type(self)(self.dependency, self.reason, retry_after=self.retry_after)
 
 
-class Unavailable(UpstreamFailure):
+class UpstreamUnavailable(UpstreamFailure):
     """The department is unavailable: no connection, no response in time, or a 5xx status."""
 
     outcome = "unavailable"
 
 
-class Unusable(UpstreamFailure):
+class UnusableResponse(UpstreamFailure):
     """The department responded, but unusably: too long, of a wrong type, or not decodable.
 
     It opens no circuit breaker, because the next response may be usable.
@@ -43,19 +43,19 @@ class Unusable(UpstreamFailure):
     outcome = "unusable"
 
 
-class RateLimited(UpstreamFailure):
+class UpstreamRateLimited(UpstreamFailure):
     """The department limits the rate of calls (429)."""
 
     outcome = "rate_limited"
 
 
-class AuthFailed(UpstreamFailure):
+class CredentialsRejected(UpstreamFailure):
     """The department rejects govid's credentials. An operator has to act."""
 
     outcome = "credentials_rejected"
 
 
-class Misconfigured(UpstreamFailure):
+class UnexpectedSimulator(UpstreamFailure):
     """A simulator answers where a real department is required."""
 
     outcome = "misconfigured"

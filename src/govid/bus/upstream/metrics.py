@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from govid.bus.upstream.breaker import BreakerState
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
+DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
 _NUMBERS: Mapping[BreakerState, int] = {
     BreakerState.CLOSED: 0,
     BreakerState.HALF_OPEN: 1,
@@ -24,7 +24,7 @@ class UpstreamMetrics:
             "govid_department_seconds",
             "Duration of requests to a department; the outcome is a status or a kind of failure.",
             ["department", "operation", "outcome"],
-            buckets=SECONDS,
+            buckets=DURATION_BUCKETS,
             registry=registry,
         )
         self._breakers = Gauge(
@@ -41,18 +41,18 @@ class UpstreamMetrics:
             registry=registry,
         )
 
-    def expect(self, department: str) -> None:
+    def register_department(self, department: str) -> None:
         """Start the series of *department* that an alert watches, at 0."""
         self._wrong_answers.labels(department)
 
-    def attempted(self, department: str, operation: str, outcome: str, seconds: float) -> None:
+    def record_attempt(self, department: str, operation: str, outcome: str, seconds: float) -> None:
         """Record one attempt that took *seconds*."""
         self._seconds.labels(department, operation, outcome).observe(seconds)
 
-    def wrong_answer(self, department: str) -> None:
+    def record_wrong_answer(self, department: str) -> None:
         """Count one response that was about another person or appointment."""
         self._wrong_answers.labels(department).inc()
 
-    def breaker(self, department: str, api: str, state: BreakerState) -> None:
+    def set_breaker_state(self, department: str, api: str, state: BreakerState) -> None:
         """Set the state of the circuit breaker of an API."""
         self._breakers.labels(department, api).set(_NUMBERS[state])

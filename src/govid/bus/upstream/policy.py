@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
+class RequestPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The retry, timeout, rate-limit and circuit-breaker settings of one API."""
 
     connect_seconds: float = 2

@@ -14,10 +14,10 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from govid.bus.upstream.errors import RateLimited, Unavailable
-from govid.bus.upstream.policy import Policy
+from govid.bus.upstream.errors import UpstreamRateLimited, UpstreamUnavailable
+from govid.bus.upstream.policy import RequestPolicy
 
-PASSING = frozenset(
+TRANSIENT_STATUSES = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -29,11 +29,11 @@ PASSING = frozenset(
 """Statuses of failures that may be transient."""
 
 
-class TransientFailure(Unavailable):
+class TransientUnavailable(UpstreamUnavailable):
     """The department is unavailable, perhaps only briefly."""
 
 
-def retrying(policy: Policy, *, repeatable: bool) -> AsyncRetrying:
+def retry_loop(policy: RequestPolicy, *, repeatable: bool) -> AsyncRetrying:
     """Return the retry loop: exponential backoff with full jitter.
 
     A pause is drawn from the whole of a window that doubles, so that callers that failed together
@@ -49,7 +49,7 @@ def retrying(policy: Policy, *, repeatable: bool) -> AsyncRetrying:
     )
 
 
-def retry_after(header: str | None, now: datetime | None = None) -> float | None:
+def parse_retry_after(header: str | None, now: datetime | None = None) -> float | None:
     """Return the seconds that a `Retry-After` header asks for, a number or a date (RFC 9110)."""
     if header is None:
         return None
@@ -64,7 +64,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
 
 
 class _Backoff:
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: RequestPolicy) -> None:
         self._jitter = wait_random_exponential(
             multiplier=policy.first_pause_seconds, max=policy.longest_pause_seconds
         )
@@ -80,4 +80,4 @@ class _Backoff:
 
 
 def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, TransientFailure | RateLimited)
+    return isinstance(error, TransientUnavailable | UpstreamRateLimited)

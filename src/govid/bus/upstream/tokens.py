@@ -8,11 +8,11 @@ import msgspec
 
 from govid.bus.upstream.errors import UpstreamFailure
 
-EARLY = 0.8
+RENEWAL_SHARE = 0.8
 """The part of a token's lifetime after which it is renewed."""
 
 
-class Token(msgspec.Struct, frozen=True, kw_only=True):
+class BearerToken(msgspec.Struct, frozen=True, kw_only=True):
     """An access token, and its lifetime in seconds."""
 
     value: str
@@ -31,14 +31,14 @@ class TokenCache:
 
     def __init__(
         self,
-        fetch: Callable[[], Awaitable[Token]],
+        fetch: Callable[[], Awaitable[BearerToken]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Get tokens by *fetch*; *clock* is monotonic, in seconds."""
         self._fetch = fetch
         self._clock = clock
         self._fetching = asyncio.Lock()
-        self._token: Token | None = None
+        self._token: BearerToken | None = None
         self._fetched_at = 0.0
         self._fetches = 0
         self._failure: UpstreamFailure | None = None
@@ -50,11 +50,11 @@ class TokenCache:
             UpstreamFailure: no token is cached, and none can be fetched.
         """
         token = self._token
-        if token is not None and self._age() < token.life_seconds * EARLY:
+        if token is not None and self._age() < token.life_seconds * RENEWAL_SHARE:
             return token.value
         return await self._renew(self._fetches)
 
-    def forget(self, value: str) -> None:
+    def evict(self, value: str) -> None:
         """Evict the refused token *value*; a token that was fetched since then stays."""
         if self._token is not None and self._token.value == value:
             self._token = None
@@ -64,7 +64,7 @@ class TokenCache:
             if self._fetches != fetches_before:
                 # Another caller fetched while this one waited for the lock.
                 if self._failure is not None:
-                    raise self._failure.again()
+                    raise self._failure.copy()
                 if self._token is not None:
                     return self._token.value
             return await self._fetch_token()

@@ -10,37 +10,41 @@ import rich_click
 
 from govid import identity
 from govid.bus.shared.account_status import AccountStatus
-from govid.gateway.cli.acting import Order, order
-from govid.gateway.cli.errors import Refused
+from govid.gateway.cli.acting import OperatorOptions, parse_operator_options
+from govid.gateway.cli.errors import CommandRefused
 from govid.gateway.cli.forgiving import forgive
-from govid.gateway.cli.operating import acting_on_account, cause_of, people
-from govid.gateway.cli.output import Output, json_option, note
+from govid.gateway.cli.operating import (
+    account_command_options,
+    build_operation_context,
+    open_identity,
+)
+from govid.gateway.cli.output import Output, json_option, print_note
 from govid.gateway.cli.prompts import confirm
 from govid.gateway.cli.releasing import release
-from govid.gateway.cli.settings import target
-from govid.gateway.cli.sought import Sought, find, sought_by, which_account
-from govid.gateway.cli.viewing import record_view
-from govid.identity import Kind
+from govid.gateway.cli.settings import find_installation
+from govid.gateway.cli.sought import AccountSelector, account_selector, find_account, select_account
+from govid.gateway.cli.viewing import record_data_view
+from govid.identity import LifeEventKind
 
 if TYPE_CHECKING:
     from govid.identity import AccountReport
 
 
-class Deed(msgspec.Struct, frozen=True, kw_only=True):
+class AccountCommand(msgspec.Struct, frozen=True, kw_only=True):
     """A command that changes the account status: its kind, its prompt and its final message."""
 
-    kind: Kind
+    kind: LifeEventKind
     question: str
     after: str
 
 
-BLOCK = Deed(
-    kind=Kind.BLOCK,
+BLOCK = AccountCommand(
+    kind=LifeEventKind.BLOCK,
     question="Block this account and revoke its {} sessions?",
     after="It is blocked from its next request on. To undo: `govid accounts restore {}`.",
 )
-RESTORE = Deed(
-    kind=Kind.RESTORE,
+RESTORE = AccountCommand(
+    kind=LifeEventKind.RESTORE,
     question="Restore this account?",
     after="The account holder must sign in again. Cancelled appointments stay cancelled. History: "
     "`govid accounts show {}`.",
@@ -53,42 +57,44 @@ def command() -> None:
 
 
 @command.command("show", epilog="Example: govid accounts show --email")
-@which_account
+@select_account
 @json_option
 def show(as_json: bool, **values: Any) -> None:
     """Show an account's status and its history: every notice and its outcome.
 
     Shows no data that identifies the account holder.
     """
-    selector = sought_by(**values)
+    selector = account_selector(**values)
 
     async def fetch_report() -> "AccountReport":
-        context = cause_of("show")
-        async with people() as services:
-            account_id = await find(services.desk, selector, context)
-            report = await services.desk.show(account_id, context)
-        await record_view(target(), "accounts show", account_id=account_id)
+        context = build_operation_context("show")
+        async with open_identity() as services:
+            account_id = await find_account(services.administration, selector, context)
+            report = await services.administration.fetch_report(account_id, context)
+        await record_data_view(find_installation(), "accounts show", account_id=account_id)
         return report
 
     report = asyncio.run(fetch_report())
     output = Output(as_json=as_json)
     if as_json:
-        output.document(report)
+        output.print_document(report)
         return
-    output.mapping({**msgspec.structs.asdict(report.account), "death_stands": report.death_stands})
+    output.print_mapping(
+        {**msgspec.structs.asdict(report.account), "death_stands": report.has_death_notice}
+    )
     if report.history:
         columns = ("id", "kind", "occurred_at", "outcome", "operator", "stated_reason")
         click.echo()
-        output.table(
+        output.print_table(
             columns,
             [[getattr(line, name) for name in columns] for line in report.history],
-            least=("id",),
+            optional_columns=("id",),
         )
 
 
 @command.command("block", epilog="Example: govid accounts block --email --reason 'stolen, case 71'")
-@which_account
-@acting_on_account
+@select_account
+@account_command_options
 def block(**values: Any) -> None:
     """Block an account: revoke its sessions, refuse login, cancel future appointments.
 
@@ -102,13 +108,13 @@ def block(**values: Any) -> None:
     epilog="Example: govid accounts restore 0199f3c1-7c1e-7b1a-9d7e-5a1f0c2b3d4e "
     "--reason 'the notice was about another person, case 72'",
 )
-@which_account
+@select_account
 @click.option(
     "--reverse-death",
     is_flag=True,
     help="Confirm that the account holder is alive; required after a death notice.",
 )
-@acting_on_account
+@account_command_options
 def restore(**values: Any) -> None:
     """Restore a blocked account to its previous status. Older notices have no effect any more.
 
@@ -118,47 +124,57 @@ def restore(**values: Any) -> None:
 
 
 def _change_status(
-    account_command: Deed,
+    account_command: AccountCommand,
     account_id: UUID | None,
     email: bool,
     identifier: bool,
     reverse_death: bool = False,
     **values: Any,
 ) -> None:
-    options = order(rate=None, **values)
-    selector = sought_by(account_id=account_id, email=email, identifier=identifier)
+    options = parse_operator_options(rate=None, **values)
+    selector = account_selector(account_id=account_id, email=email, identifier=identifier)
     asyncio.run(_apply_change(account_command, selector, options, reverse_death=reverse_death))
 
 
 async def _apply_change(
-    account_command: Deed, selector: Sought, options: Order, *, reverse_death: bool
+    account_command: AccountCommand,
+    selector: AccountSelector,
+    options: OperatorOptions,
+    *,
+    reverse_death: bool,
 ) -> None:
-    context = cause_of(options.operator)
-    async with people(writes=not options.dry_run) as services:
-        administration = services.desk
-        account_id = await find(administration, selector, context)
-        report = await administration.show(account_id, context)
+    context = build_operation_context(options.operator)
+    async with open_identity(writes=not options.dry_run) as services:
+        administration = services.administration
+        account_id = await find_account(administration, selector, context)
+        report = await administration.fetch_report(account_id, context)
         account = report.account
-        identity.refuse(account_command.kind, account.status)
-        if account_command.kind is Kind.RESTORE and report.death_stands and not reverse_death:
-            raise Refused(
+        identity.require_status_change(account_command.kind, account.status)
+        if (
+            account_command.kind is LifeEventKind.RESTORE
+            and report.has_death_notice
+            and not reverse_death
+        ):
+            raise CommandRefused(
                 "a death notice is in force for this account; nothing was changed.",
                 f"`govid accounts show {account_id}` shows it. If the account holder is alive, add "
                 "--reverse-death.",
             )
         after = (
-            AccountStatus.BLOCKED if account_command.kind is Kind.BLOCK else account.status_before
+            AccountStatus.BLOCKED
+            if account_command.kind is LifeEventKind.BLOCK
+            else account.status_before
         )
         if not options.dry_run:
             confirm(account_command.question.format(account.sessions), yes=options.yes)
-            await administration.act(
+            await administration.change_status(
                 account_command.kind,
                 account_id,
                 reason=options.reason,
                 cause=context,
                 reverse_death=reverse_death,
             )
-        options.output.mapping(
+        options.output.print_mapping(
             {
                 "account_id": account_id,
                 "status_before": account.status,
@@ -167,7 +183,7 @@ async def _apply_change(
                 "done": not options.dry_run,
             }
         )
-        note(
+        print_note(
             "Nothing was changed." if options.dry_run else account_command.after.format(account_id)
         )
 

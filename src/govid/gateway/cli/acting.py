@@ -9,30 +9,30 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from govid.bus.acts import Act, ActRunning, Acts
-from govid.bus.acts import Progress as BatchProgress
-from govid.bus.catalogue import Catalogue
+from govid.bus.acts import ActionInProgress, OperatorAction, OperatorActions
+from govid.bus.acts import BatchProgress
+from govid.bus.catalogue import EventRegistry
 from govid.bus.consumers import Subscriptions
 from govid.bus.contracts import OutboxAct
-from govid.bus.envelope import Sealer
+from govid.bus.envelope import EnvelopeFactory
 from govid.bus.outbox import PostgresOutbox
-from govid.bus.pseudonyms import Pseudonyms
-from govid.bus.selection import Selection
-from govid.gateway.cli.audit import operator
-from govid.gateway.cli.errors import CommandError, Refused
-from govid.gateway.cli.output import Output, json_option, note
-from govid.gateway.cli.progress import Progress
-from govid.gateway.cli.selectors import selection
-from govid.gateway.cli.settings import Target, connected
-from govid.gateway.devserver.state import StateFolder, folder_secrets
+from govid.bus.pseudonyms import PseudonymGenerator
+from govid.bus.selection import DeliveryFilter
+from govid.gateway.cli.audit import current_operator
+from govid.gateway.cli.errors import CommandError, CommandRefused
+from govid.gateway.cli.output import Output, json_option, print_note
+from govid.gateway.cli.progress import ProgressDisplay
+from govid.gateway.cli.selectors import build_filter
+from govid.gateway.cli.settings import Installation, connect_to_database
+from govid.gateway.devserver.state import StateFolder, default_secrets
 from govid.gateway.schema_version import head, read_version
 from govid.gateway.settings import load
 
 F = TypeVar("F", bound=Callable[..., Any])
-LONGEST_REASON = 500
+MAX_REASON_LENGTH = 500
 _OPTION_NAMES = ("reason", "actor", "rate", "dry_run", "yes", "as_json")
 """The options that `operator_command` adds; the other options of such a command are filters."""
-SETTLES = "`govid outbox status` shows whether they are delivered."
+STATUS_HINT = "`govid outbox status` shows whether they are delivered."
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PERSONAL = re.compile(
     r"\S@\S|(?<!\d)(\d{10}|\d{3}[ -]\d{3}[ -]\d{4})(?!\d)|\b[a-z]{2} ?\d\d ?\d\d ?\d\d ?[a-d]\b",
@@ -40,7 +40,7 @@ _PERSONAL = re.compile(
 )
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class OperatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of an operator command: the operator, the reason, and how to carry it out."""
 
     operator: str
@@ -55,16 +55,20 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         """The printer of the result."""
         return Output(as_json=self.as_json)
 
-    def act(self, kind: type[OutboxAct], filter_: Selection, **more: str | None) -> Act:
+    def build_action(
+        self, kind: type[OutboxAct], filter_: DeliveryFilter, **more: str | None
+    ) -> OperatorAction:
         """Build the operator action of *kind* with the parameters of *filter_* and *more*."""
         parameters = {
-            **filter_.told(),
+            **filter_.describe(),
             **{name: value for name, value in more.items() if value},
         }
-        return Act(kind=kind, operator=self.operator, reason=self.reason, selection=parameters)
+        return OperatorAction(
+            kind=kind, operator=self.operator, reason=self.reason, selection=parameters
+        )
 
 
-def ordering(dry_run_help: str, *more: Callable[[Any], Any]) -> Callable[[F], F]:
+def operator_options(dry_run_help: str, *more: Callable[[Any], Any]) -> Callable[[F], F]:
     """Return a decorator that adds the options of `OperatorOptions` to a command.
 
     `parse_operator_options` turns their values into `OperatorOptions`. *dry_run_help* is the help
@@ -87,17 +91,17 @@ def ordering(dry_run_help: str, *more: Callable[[Any], Any]) -> Callable[[F], F]
     return decorate
 
 
-def acting(function: F) -> F:
+def operator_command(function: F) -> F:
     """Add the options of an operator action on deliveries to a command."""
     rate = click.option(
         "--rate",
         type=click.FloatRange(min=0, min_open=True),
         help="At most this many deliveries per second.",
     )
-    return ordering("Only count the deliveries; change nothing.", rate)(function)
+    return operator_options("Only count the deliveries; change nothing.", rate)(function)
 
 
-def order(
+def parse_operator_options(
     *,
     reason: str | None,
     actor: str | None,
@@ -105,7 +109,7 @@ def order(
     dry_run: bool,
     yes: bool,
     as_json: bool,
-) -> Order:
+) -> OperatorOptions:
     """Build the options of an operator command from their values.
 
     Raises:
@@ -114,15 +118,17 @@ def order(
     stated = (reason or "").strip()
     if not stated and not dry_run:
         raise click.UsageError("This action is recorded: give --reason (or --dry-run).")
-    if len(stated) > LONGEST_REASON or not stated.isprintable():
-        raise click.UsageError(f"--reason must be one line of at most {LONGEST_REASON} characters.")
+    if len(stated) > MAX_REASON_LENGTH or not stated.isprintable():
+        raise click.UsageError(
+            f"--reason must be one line of at most {MAX_REASON_LENGTH} characters."
+        )
     if _PERSONAL.search(_UUID.sub("", stated)):
         raise click.UsageError(
             "--reason is stored permanently, and this one seems to contain a personal e-mail "
             "address or number."
         )
-    return Order(
-        operator=(actor or "").strip() or operator().id or "unknown",
+    return OperatorOptions(
+        operator=(actor or "").strip() or current_operator().id or "unknown",
         reason=stated,
         rate=rate,
         dry_run=dry_run,
@@ -131,45 +137,47 @@ def order(
     )
 
 
-def order_and_selection(values: Mapping[str, Any]) -> tuple[Order, Selection]:
+def parse_options_and_filter(values: Mapping[str, Any]) -> tuple[OperatorOptions, DeliveryFilter]:
     """Split the *values* of a command's options into operator options and a delivery filter."""
     filters = {name: value for name, value in values.items() if name not in _OPTION_NAMES}
-    return order(**{name: values[name] for name in _OPTION_NAMES}), selection(**filters)
+    return parse_operator_options(**{name: values[name] for name in _OPTION_NAMES}), build_filter(
+        **filters
+    )
 
 
 @asynccontextmanager
-async def at_head(installation: Target) -> AsyncIterator[Any]:
+async def connect_at_current_schema(installation: Installation) -> AsyncIterator[Any]:
     """Connect to the database and check that this release runs on its schema.
 
     Raises:
         CommandRefused: the schema is too old or too new; nothing has been changed.
         BackendUnreachable: the database does not answer.
     """
-    async with connected(installation) as connection:
+    async with connect_to_database(installation) as connection:
         version = await read_version(connection)
         if version.state == "behind":
-            raise Refused(
+            raise CommandRefused(
                 f"the database is at migration {version.revision or 'none'}, and this release "
                 f"requires {head()}; nothing was changed.",
                 "`govid migrate` upgrades it.",
             )
-        if fault := version.fault():
-            raise Refused(f"{fault}; nothing was changed.")
+        if fault := version.explain_mismatch():
+            raise CommandRefused(f"{fault}; nothing was changed.")
         yield connection
 
 
-def subscriptions_of(installation: Target) -> Subscriptions:
+def load_subscriptions(installation: Installation) -> Subscriptions:
     """Return the subscriptions of this release, read from its modules."""
     # The modules import the web framework, so only commands that need them wait for it (I13).
-    from govid.gateway.wiring import build  # noqa: PLC0415
+    from govid.gateway.wiring import assemble_components  # noqa: PLC0415
 
     settings = installation.settings
     state = StateFolder(settings.data_dir).read()
     settings = load(
-        {"GOVID_DATABASE_URL": installation.database_url, **folder_secrets(settings, state)}
+        {"GOVID_DATABASE_URL": installation.database_url, **default_secrets(settings, state)}
     )
     try:
-        return build(settings).bus.subscriptions
+        return assemble_components(settings).bus.subscriptions
     except ValueError as error:
         raise CommandError(
             f"the application cannot be built from the settings: {error}.",
@@ -177,31 +185,35 @@ def subscriptions_of(installation: Target) -> Subscriptions:
         ) from error
 
 
-def acts_of(installation: Target, connection: Any, subscriptions: Subscriptions) -> Acts:
+def build_operator_actions(
+    installation: Installation, connection: Any, subscriptions: Subscriptions
+) -> OperatorActions:
     """Return the object that commits operator actions and delivers their events to subscribers."""
-    envelopes = Sealer(Catalogue(), Pseudonyms(installation.settings.bus.pseudonym_key))
-    return Acts(connection, PostgresOutbox(envelopes, subscriptions))
+    envelopes = EnvelopeFactory(
+        EventRegistry(), PseudonymGenerator(installation.settings.bus.pseudonym_key)
+    )
+    return OperatorActions(connection, PostgresOutbox(envelopes, subscriptions))
 
 
-async def carry_out(phase: str, total: int, batches: AsyncIterator[BatchProgress]) -> int:
+async def run_batches(phase: str, total: int, batches: AsyncIterator[BatchProgress]) -> int:
     """Run the *batches* of an operator action on *total* deliveries; return the number processed.
 
     Raises:
         CommandError: another such action runs, or another operator has processed all of them.
     """
     done = 0
-    with Progress(phase, total) as progress:
+    with ProgressDisplay(phase, total) as progress:
         try:
             async for batch in batches:
                 done = batch.done
-                progress.at(done)
-        except ActRunning as error:
+                progress.update(done)
+        except ActionInProgress as error:
             raise CommandError(
                 "another replay or backfill runs on this database; nothing was changed.",
                 "Wait until it has ended.",
             ) from error
         except (KeyboardInterrupt, asyncio.CancelledError):
-            note(f"Stopped after {done} of {total}. Run the same command again for the rest.")
+            print_note(f"Stopped after {done} of {total}. Run the same command again for the rest.")
             raise
     if done == 0:
         raise CommandError(
@@ -209,17 +221,21 @@ async def carry_out(phase: str, total: int, batches: AsyncIterator[BatchProgress
             "`govid outbox groups` shows what is parked or dead-lettered now.",
         )
     if done < total:
-        note(f"{total - done} of {total} were processed by another operator in the meantime.")
+        print_note(f"{total - done} of {total} were processed by another operator in the meantime.")
     return done
 
 
-def report(
-    options: Order, counts: Mapping[str, int], verb: str, done: int | None, action: Act | None
+def print_result(
+    options: OperatorOptions,
+    counts: Mapping[str, int],
+    verb: str,
+    done: int | None,
+    action: OperatorAction | None,
 ) -> None:
     """Print the affected deliveries per subscriber, and in JSON the number *done*."""
     output = options.output
     if output.as_json:
-        output.document(
+        output.print_document(
             {
                 "deliveries": sum(counts.values()),
                 "by_subscriber": counts,
@@ -228,4 +244,4 @@ def report(
             }
         )
     else:
-        output.table(("subscriber", "deliveries"), [*counts.items()])
+        output.print_table(("subscriber", "deliveries"), [*counts.items()])

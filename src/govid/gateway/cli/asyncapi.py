@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 import rich_click
 
-from govid.bus.asyncapi import render
-from govid.gateway.cli.errors import FoundWrong, WrongUsage
-from govid.gateway.cli.output import note
+from govid.bus.asyncapi import render_document
+from govid.gateway.cli.errors import CheckFailed, InvalidUsage
+from govid.gateway.cli.output import print_note
 
 
 @click.command(
@@ -21,17 +21,17 @@ from govid.gateway.cli.output import note
 )
 def command(out: Path | None, check: bool) -> None:
     """Print the AsyncAPI document of all topics as JSON: records, headers, keys."""
-    text = render().decode()
+    text = render_document().decode()
     if check:
         if out is None:
-            raise WrongUsage(
+            raise InvalidUsage(
                 "--check needs a file to check.", "Add its name: --out docs/asyncapi.json"
             )
         if not out.exists() or out.read_text("utf-8") != text:
-            raise FoundWrong(f"{out} differs from the code.", f"Run govid asyncapi --out {out}")
-        note(f"{out} is up to date.")
+            raise CheckFailed(f"{out} differs from the code.", f"Run govid asyncapi --out {out}")
+        print_note(f"{out} is up to date.")
     elif out is None:
         click.echo(text, nl=False)
     else:
         out.write_text(text, "utf-8")
-        note(f"{out} is written.")
+        print_note(f"{out} is written.")

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
 
-class JsonLines(logging.Formatter):
+class AuditLineFormatter(logging.Formatter):
     """Formats a log record as one JSON object: time, event and the record's extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -24,7 +24,7 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
-def operator() -> Actor:
+def current_operator() -> Actor:
     """Return the operator: the user of this system, or only its number, as in a container."""
     try:
         name = getpass.getuser()
@@ -33,17 +33,17 @@ def operator() -> Actor:
     return Actor(kind="operator", id=name)
 
 
-def write_audit_lines() -> None:
+def enable_audit_lines() -> None:
     """Send audit lines to stderr. A command outside the server has no other log output."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(AuditLineFormatter())
     log.setLevel(logging.INFO)
     log.handlers = [handler]
     log.propagate = False
 
 
-def audit(event: str, *, reason: str) -> None:
+def log_operator_action(event: str, *, reason: str) -> None:
     """Write an audit line for *event* with the operator and the *reason*."""
-    write_audit_lines()
-    actor = operator()
+    enable_audit_lines()
+    actor = current_operator()
     log.info(event, extra={"actor": f"{actor.kind}:{actor.id}", "reason": reason})

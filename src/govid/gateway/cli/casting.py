@@ -16,7 +16,7 @@ NOWHERE = "ZZ99 3VZ"
 """The postcode that the NHS uses for people of no known address."""
 
 
-class Player(msgspec.Struct, kw_only=True):
+class DemoPerson(msgspec.Struct, kw_only=True):
     """A synthetic person of one scenario, with their account id and token once they have them."""
 
     email: str
@@ -37,7 +37,7 @@ class Player(msgspec.Struct, kw_only=True):
         return {"email": self.email, "password": self.password}
 
     @property
-    def identity(self) -> dict[str, str]:
+    def registration(self) -> dict[str, str]:
         """The body of a registration request without claimed facts."""
         return {
             **self.credentials,
@@ -47,7 +47,7 @@ class Player(msgspec.Struct, kw_only=True):
         }
 
     @property
-    def claims(self) -> dict[str, str]:
+    def claimed_facts(self) -> dict[str, str]:
         """The claimed facts of a registration or verification request."""
         return {
             "givenName": self.given_name,
@@ -57,7 +57,7 @@ class Player(msgspec.Struct, kw_only=True):
         }
 
     @property
-    def record(self) -> dict[str, Any]:
+    def department_record(self) -> dict[str, Any]:
         """The record that a simulated department stores of them."""
         if self.identifier_type is IdentifierType.NHS:
             return {
@@ -79,13 +79,13 @@ class Player(msgspec.Struct, kw_only=True):
         return f"<DemoPerson {self.id}>"
 
 
-class Casting:
+class DemoPeople:
     """Creates synthetic people."""
 
-    def person(self, identifier_type: IdentifierType) -> Player:
+    def create_person(self, identifier_type: IdentifierType) -> DemoPerson:
         """Return a new person with an identifier of this type."""
         rng = random.SystemRandom()
-        return Player(
+        return DemoPerson(
             email=f"demo-{secrets.token_hex(6)}@example.com",
             password=secrets.token_urlsafe(12),
             identifier_type=identifier_type,

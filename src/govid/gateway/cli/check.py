@@ -13,14 +13,14 @@ import rich_click
 from govid.gateway.account_checks import account_warnings
 from govid.gateway.cli.errors import ExitCode
 from govid.gateway.cli.output import Output, json_option
-from govid.gateway.cli.settings import settings_or_exit
-from govid.gateway.kafka_checks import kafka_findings
-from govid.gateway.production import backend_faults, backend_warnings, faults, warnings
+from govid.gateway.cli.settings import load_settings
+from govid.gateway.kafka_checks import check_kafka
+from govid.gateway.production import backend_problems, backend_warnings, blocking_problems, warnings
 from govid.gateway.role_checks import role_warnings
 from govid.gateway.settings import Settings
 
 
-class Findings(msgspec.Struct, frozen=True, kw_only=True):
+class CheckFindings(msgspec.Struct, frozen=True, kw_only=True):
     """The findings of a check. Faults keep `govid serve` from starting, warnings do not."""
 
     faults: list[str]
@@ -28,7 +28,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     relay_faults: list[str] = []
     """Faults with which `govid serve` starts but cannot publish."""
 
-    def lines(self) -> list[str]:
+    def format_lines(self) -> list[str]:
         """Return one line of text per finding."""
         return [
             *(f"fault: {one}" for one in (*self.faults, *self.relay_faults)),
@@ -36,11 +36,11 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-async def findings(settings: Settings) -> Findings:
+async def collect_findings(settings: Settings) -> CheckFindings:
     """Check *settings*, the database and Kafka."""
-    in_kafka = await kafka_findings(settings)
-    return Findings(
-        faults=[*faults(settings), *await backend_faults(settings)],
+    in_kafka = await check_kafka(settings)
+    return CheckFindings(
+        faults=[*blocking_problems(settings), *await backend_problems(settings)],
         warnings=[
             *warnings(settings),
             *await backend_warnings(settings),
@@ -59,13 +59,15 @@ def command(as_json: bool) -> None:
 
     Exits with 5 if there is a fault. A Kafka that does not answer is not a fault.
     """
-    found = asyncio.run(findings(settings_or_exit()))
+    found = asyncio.run(collect_findings(load_settings()))
     output = Output(as_json=as_json)
     if as_json:
-        output.document(found)
+        output.print_document(found)
     else:
         count = len(found.faults) + len(found.relay_faults)
-        output.text("\n".join([*found.lines(), "1 fault" if count == 1 else f"{count} faults"]))
+        output.print_text(
+            "\n".join([*found.format_lines(), "1 fault" if count == 1 else f"{count} faults"])
+        )
     if found.faults or found.relay_faults:
         context: Any = click.get_current_context()
         context.exit(ExitCode.WRONG)

@@ -3,10 +3,10 @@
 import click
 import rich_click
 
-from govid.gateway.cli.output import Output, json_option, note
-from govid.gateway.cli.settings import settings_or_exit
+from govid.gateway.cli.output import Output, json_option, print_note
+from govid.gateway.cli.settings import load_settings
 from govid.gateway.devserver.state import StateFolder
-from govid.gateway.settings import example
+from govid.gateway.settings import render_example
 
 
 @click.group("config", cls=rich_click.RichGroup, epilog="Example: govid config show")
@@ -19,21 +19,24 @@ def command() -> None:
 @json_option
 def show(everything: bool, as_json: bool) -> None:
     """Show each setting that was set and its source, with secrets masked."""
-    settings = settings_or_exit()
+    settings = load_settings()
     rows = [
         (row.name, row.value, row.source)
         for row in settings.table
         if everything or row.source != "default"
     ]
-    Output(as_json=as_json).table(
+    Output(as_json=as_json).print_table(
         ("name", "value", "source"),
         rows,
-        folded="value",
-        is_whole=True,
-        nothing="No setting was set. To show all defaults: `govid config show --all`",
+        folded_column="value",
+        keep_all=True,
+        empty_text="No setting was set. To show all defaults: `govid config show --all`",
     )
-    if not as_json and (running := StateFolder(settings.data_dir).running()) is not None:
-        note(
+    if (
+        not as_json
+        and (running := StateFolder(settings.data_dir).find_running_server()) is not None
+    ):
+        print_note(
             f"`govid dev` runs at {running.url}; the values that it chose itself (database, Kafka, "
             "port, secrets) are not listed."
         )
@@ -42,4 +45,4 @@ def show(everything: bool, as_json: bool) -> None:
 @command.command("example", epilog="Example: govid config example > .env")
 def example_() -> None:
     """Print a commented .env file with every setting and its default."""
-    click.echo(example(), nl=False)
+    click.echo(render_example(), nl=False)

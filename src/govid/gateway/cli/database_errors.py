@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import asyncpg
 
 from govid.bus.storage.connection import DatabaseUnreachable
-from govid.bus.storage.errors import is_of_sqlalchemy, original
-from govid.gateway.cli.errors import CommandError, Refused, Unreachable
+from govid.bus.storage.errors import driver_error, is_sqlalchemy_error
+from govid.gateway.cli.errors import BackendUnreachable, CommandError, CommandRefused
 from govid.gateway.database_checks import REFUSALS
 
 _DENIED = re.compile(r"permission denied for (?P<kind>[a-z ]+) (?P<name>[\w.$]+)")
@@ -19,26 +19,28 @@ _OWNER = re.compile(r"must be owner of (?P<kind>[a-z ]+) (?P<name>[\w.$]+)")
 _WHERE = "GOVID_DATABASE_URL"
 
 _STATES: Mapping[str, CommandError] = {
-    "25006": Unreachable(
+    "25006": BackendUnreachable(
         "the database accepts no writes: it is read-only, or a standby.",
         f"Point {_WHERE} to the primary; with several hosts in it govid finds the primary itself.",
     ),
-    "42P01": Refused(
+    "42P01": CommandRefused(
         "the database lacks a table of this release.",
         "`govid migrate` upgrades an older schema; `govid check` names what was removed.",
     ),
-    "42703": Refused(
+    "42703": CommandRefused(
         "the database lacks a column of this release.", "`govid migrate` upgrades the schema."
     ),
-    "3F000": Refused(
+    "3F000": CommandRefused(
         "the database lacks a schema of this release.", "`govid migrate` upgrades the schema."
     ),
-    "3D000": Unreachable(f"{REFUSALS['3D']}.", f"Create it, or correct {_WHERE}."),
-    "53300": Unreachable(
+    "3D000": BackendUnreachable(f"{REFUSALS['3D']}.", f"Create it, or correct {_WHERE}."),
+    "53300": BackendUnreachable(
         "the database has no connection left for this command.",
         "Raise max_connections, or lower the pool sizes of the servers.",
     ),
-    "53100": Unreachable("the database's disk is full.", "Free disk space on the database server."),
+    "53100": BackendUnreachable(
+        "the database's disk is full.", "Free disk space on the database server."
+    ),
     "55P03": CommandError(
         "another session holds a lock that this command needs; nothing was changed.",
         "Run it again; pg_stat_activity shows sessions that hold locks for long.",
@@ -49,29 +51,29 @@ _STATES: Mapping[str, CommandError] = {
     ),
 }
 _CLASSES: Mapping[str, CommandError] = {
-    "08": Unreachable("the connection to the database was lost.", "Run it again."),
-    "28": Unreachable(f"{REFUSALS['28']}.", f"Correct {_WHERE}, or the role."),
+    "08": BackendUnreachable("the connection to the database was lost.", "Run it again."),
+    "28": BackendUnreachable(f"{REFUSALS['28']}.", f"Correct {_WHERE}, or the role."),
     "40": CommandError("the statement conflicted with another transaction.", "Run it again."),
-    "53": Unreachable(f"{REFUSALS['53']}.", "Run it later."),
-    "57": Unreachable(f"{REFUSALS['57']}.", "Run it again in a moment."),
-    "58": Unreachable("the database reports a disk error.", "See the log of the database."),
+    "53": BackendUnreachable(f"{REFUSALS['53']}.", "Run it later."),
+    "57": BackendUnreachable(f"{REFUSALS['57']}.", "Run it again in a moment."),
+    "58": BackendUnreachable("the database reports a disk error.", "See the log of the database."),
 }
 
 
-def explain(error: BaseException) -> CommandError | None:
+def explain_database_error(error: BaseException) -> CommandError | None:
     """Translate *error* into a command error; None if it is not a database error."""
     if isinstance(error, DatabaseUnreachable):
-        return Unreachable(f"{error}.", f"Is it running, and is {_WHERE} right?")
-    cause = original(error) or error
+        return BackendUnreachable(f"{error}.", f"Is it running, and is {_WHERE} right?")
+    cause = driver_error(error) or error
     state = getattr(cause, "sqlstate", None) or getattr(error, "sqlstate", None)
     if state is not None:
         return _translate_sqlstate(str(state), str(cause))
     if isinstance(cause, (asyncpg.InterfaceError, asyncpg.InternalClientError)) or (
-        is_of_sqlalchemy(cause, "DBAPIError")
+        is_sqlalchemy_error(cause, "DBAPIError")
     ):
         return _CLASSES["08"]
-    if isinstance(cause, asyncpg.PostgresError) or is_of_sqlalchemy(cause, "SQLAlchemyError"):
-        return Unreachable("the database did not answer in time.", "Run it again.")
+    if isinstance(cause, asyncpg.PostgresError) or is_sqlalchemy_error(cause, "SQLAlchemyError"):
+        return BackendUnreachable("the database did not answer in time.", "Run it again.")
     return None
 
 

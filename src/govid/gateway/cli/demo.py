@@ -6,17 +6,17 @@ from collections.abc import Sequence
 import click
 import rich_click
 
-from govid.gateway.cli.errors import CommandError, Unreachable
+from govid.gateway.cli.errors import BackendUnreachable, CommandError
 from govid.gateway.cli.output import Output, json_option
-from govid.gateway.cli.settings import target
-from govid.gateway.cli.stage import Stage, StoryBroken
-from govid.gateway.cli.stories import STORIES
+from govid.gateway.cli.settings import find_installation
+from govid.gateway.cli.stage import ScenarioFailed, ScenarioRunner
+from govid.gateway.cli.stories import SCENARIOS
 
 ALL = "all"
 
 
 @click.command("demo", cls=rich_click.RichCommand, epilog="Example: govid demo death-notification")
-@click.argument("name", type=click.Choice([*STORIES, ALL]), metavar="NAME")
+@click.argument("name", type=click.Choice([*SCENARIOS, ALL]), metavar="NAME")
 @click.option("--url", help="URL of the server.  [default: that of `govid dev`]")
 @click.option("--simulators", help="URL of `govid simulators`.  [default: in the server]")
 @json_option
@@ -30,17 +30,17 @@ def command(name: str, url: str | None, simulators: str | None, as_json: bool) -
     NHS is unavailable while citizens register. all: all of them, one after the other. Each run uses
     new synthetic people. Exits with 0 only if every scenario ended as expected.
     """
-    installation = target()
+    installation = find_installation()
     address = url or (installation.running.url if installation.running else None)
     if address is None:
-        raise Unreachable("no `govid dev` runs here.", "Start it first, or give --url.")
-    names = list(STORIES) if name == ALL else [name]
+        raise BackendUnreachable("no `govid dev` runs here.", "Start it first, or give --url.")
+    names = list(SCENARIOS) if name == ALL else [name]
     output = Output(as_json=as_json)
-    runner = Stage(address.rstrip("/"), installation, output, simulators=simulators)
-    asyncio.run(play(names, runner, output))
+    runner = ScenarioRunner(address.rstrip("/"), installation, output, simulators=simulators)
+    asyncio.run(run_scenarios(names, runner, output))
 
 
-async def play(names: Sequence[str], runner: Stage, output: Output) -> None:
+async def run_scenarios(names: Sequence[str], runner: ScenarioRunner, output: Output) -> None:
     """Run the scenarios *names* with *runner*, one after the other, even if one fails.
 
     Raises:
@@ -50,13 +50,13 @@ async def play(names: Sequence[str], runner: Stage, output: Output) -> None:
     failed = []
     async with runner:
         for name in names:
-            runner.tell(f"Scenario: {name}")
+            runner.narrate(f"Scenario: {name}")
             try:
-                await STORIES[name](runner)
-            except StoryBroken as error:
+                await SCENARIOS[name](runner)
+            except ScenarioFailed as error:
                 failed.append(name)
-                runner.tell(f"Failed: {error}")
-    output.line(
+                runner.narrate(f"Failed: {error}")
+    output.print_item(
         {"stories": names, "failed": failed},
         "All scenarios succeeded." if not failed else f"Failed: {', '.join(failed)}",
     )

@@ -15,20 +15,20 @@ from sqlalchemy import make_url
 
 from govid import __version__
 from govid.gateway.app import create_app
-from govid.gateway.cli.errors import Refused
-from govid.gateway.cli.listening import url_of
-from govid.gateway.cli.migrate import apply
-from govid.gateway.cli.output import Output, note
-from govid.gateway.cli.settings import Target, connected
-from govid.gateway.cli.web import run
-from govid.gateway.devserver.backends import Backends
-from govid.gateway.devserver.database_mark import Origin, mark, origin_of
-from govid.gateway.devserver.panel import Panel, render
-from govid.gateway.devserver.people import RESIDENTS
-from govid.gateway.devserver.seed import hash_password, seed
-from govid.gateway.devserver.state import DevState, Running, StateFolder
-from govid.gateway.kafka_addresses import why_nobody_answers
-from govid.gateway.setting_checks import secret_faults, unmatched_origins
+from govid.gateway.cli.errors import CommandRefused
+from govid.gateway.cli.listening import format_listener_url
+from govid.gateway.cli.migrate import apply_migrations
+from govid.gateway.cli.output import Output, print_note
+from govid.gateway.cli.settings import Installation, connect_to_database
+from govid.gateway.cli.web import run_server
+from govid.gateway.devserver.backends import EmbeddedBackends
+from govid.gateway.devserver.database_mark import DatabaseOrigin, get_database_origin, mark_database
+from govid.gateway.devserver.panel import StartPanel, render_panel
+from govid.gateway.devserver.people import STANDARD_PEOPLE
+from govid.gateway.devserver.seed import hash_password, seed_people
+from govid.gateway.devserver.state import DevState, RunningServer, StateFolder
+from govid.gateway.kafka_addresses import explain_unreachable
+from govid.gateway.setting_checks import invalid_origin_problems, secret_problems
 from govid.gateway.settings import Settings
 
 _FOREIGN_DATABASE = (
@@ -41,13 +41,13 @@ _FOREIGN_DATABASE_REMEDY = (
 )
 
 
-class Demonstration:
+class DevRun:
     """One run of `govid dev` after its backends were started."""
 
     def __init__(
         self,
         settings: Settings,
-        backends: Backends,
+        backends: EmbeddedBackends,
         folder: StateFolder,
         state: DevState,
         listener: socket.socket,
@@ -65,35 +65,35 @@ class Demonstration:
 
     def run(self, *, seeded: bool) -> None:
         """Migrate, seed and serve until Ctrl-C; meanwhile the folder holds all addresses."""
-        installation = Target(
+        installation = Installation(
             settings=self._settings,
             running=None,
             database_url=self._settings.bus.database_url,
             kafka_bootstrap_servers=self._settings.bus.kafka_bootstrap_servers,
         )
         for notice in self._settings.notices:
-            note(f"warning: {notice}.")
-        for fault in (*secret_faults(self._settings), *unmatched_origins(self._settings)):
-            note(f"warning: {fault}; `govid serve` refuses it.")
+            print_note(f"warning: {notice}.")
+        for fault in (*secret_problems(self._settings), *invalid_origin_problems(self._settings)):
+            print_note(f"warning: {fault}; `govid serve` refuses it.")
         is_guarded = self._backends.postgres is None and not self._settings.allow_simulators
         version, origin = asyncio.run(_inspect_database(installation))
-        if is_guarded and origin is Origin.FOREIGN:
-            raise Refused(_FOREIGN_DATABASE, _FOREIGN_DATABASE_REMEDY)
-        apply(installation)
-        if is_guarded and origin is Origin.NEW:
+        if is_guarded and origin is DatabaseOrigin.FOREIGN:
+            raise CommandRefused(_FOREIGN_DATABASE, _FOREIGN_DATABASE_REMEDY)
+        apply_migrations(installation)
+        if is_guarded and origin is DatabaseOrigin.NEW:
             asyncio.run(_mark_database(installation))
         if seeded:
             asyncio.run(_seed(installation, self._state.password))
         if self._backends.kafka is None and (
-            why := asyncio.run(why_nobody_answers(installation.kafka_bootstrap_servers))
+            why := asyncio.run(explain_unreachable(installation.kafka_bootstrap_servers))
         ):
-            note(
+            print_note(
                 f"warning: no Kafka answers at {why}: events stay in the outbox until it does "
                 "(GOVID_KAFKA_BOOTSTRAP_SERVERS)."
             )
-        running = Running(
+        running = RunningServer(
             pid=os.getpid(),
-            url=url_of(self._listener),
+            url=format_listener_url(self._listener),
             database_url=installation.database_url,
             kafka_bootstrap_servers=installation.kafka_bootstrap_servers,
             kafka_in_memory=self._backends.kafka is not None,
@@ -105,14 +105,14 @@ class Demonstration:
             self._show(running, version, seeded=seeded)
 
         try:
-            run(create_app(self._settings), self._listener, ready)
+            run_server(create_app(self._settings), self._listener, ready)
         finally:
             self._folder.write(self._state)
 
-    def _show(self, running: Running, version: str, *, seeded: bool) -> None:
+    def _show(self, running: RunningServer, version: str, *, seeded: bool) -> None:
         hmrc = self._settings.hmrc
         death = hmrc if hmrc.simulate_death else None
-        panel = Panel(
+        panel = StartPanel(
             version=__version__,
             ready_seconds=round(time.monotonic() - self._started_at, 2),
             service=running.url,
@@ -127,7 +127,7 @@ class Demonstration:
             kafka=running.kafka_bootstrap_servers,
             kafka_in_memory=running.kafka_in_memory,
             state_file=str(self._folder.file),
-            sign_in=[person.email for person in RESIDENTS] if seeded else [],
+            sign_in=[person.email for person in STANDARD_PEOPLE] if seeded else [],
             death_notification_for=death.simulate_death_nino if death else None,
             death_notification_at=(
                 datetime.now(UTC) + timedelta(seconds=death.simulate_death_delay_seconds)
@@ -136,9 +136,9 @@ class Demonstration:
             ),
         )
         if self._output.as_json:
-            self._output.document(panel)
+            self._output.print_document(panel)
         else:
-            click.echo(render(panel, self._state.password, _command_line()))
+            click.echo(render_panel(panel, self._state.password, _command_line()))
 
 
 def _command_line() -> str:
@@ -146,28 +146,28 @@ def _command_line() -> str:
     return "govid" if shutil.which("govid") else os.path.relpath(sys.argv[0])
 
 
-async def _inspect_database(installation: Target) -> tuple[str, Origin]:
+async def _inspect_database(installation: Installation) -> tuple[str, DatabaseOrigin]:
     """Return the version of PostgreSQL, and whether `govid dev` created the database.
 
     Raises:
         BackendUnreachable: the database does not answer.
     """
-    async with connected(installation) as connection:
+    async with connect_to_database(installation) as connection:
         version: str = await connection.fetchval("SHOW server_version")
-        return version.partition(" ")[0], await origin_of(connection)
+        return version.partition(" ")[0], await get_database_origin(connection)
 
 
-async def _mark_database(installation: Target) -> None:
-    async with connected(installation) as connection:
-        await mark(connection)
+async def _mark_database(installation: Installation) -> None:
+    async with connect_to_database(installation) as connection:
+        await mark_database(connection)
 
 
-async def _seed(installation: Target, password: str) -> None:
-    async with connected(installation) as connection:
+async def _seed(installation: Installation, password: str) -> None:
+    async with connect_to_database(installation) as connection:
         if await connection.fetchval(
             "SELECT EXISTS (SELECT FROM identity.account WHERE email_canonical = $1)",
-            RESIDENTS[0].email,
+            STANDARD_PEOPLE[0].email,
         ):
             return
-    async for _ in seed(installation.settings.bus, RESIDENTS, hash_password(password)):
+    async for _ in seed_people(installation.settings.bus, STANDARD_PEOPLE, hash_password(password)):
         pass

@@ -12,13 +12,13 @@ import rich_click
 
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.group import STARTED
-from govid.gateway.cli.listening import PORT, listen, refuse_exposure
-from govid.gateway.cli.output import Output, json_option, note
-from govid.gateway.cli.settings import settings_or_exit
+from govid.gateway.cli.listening import PORT, open_listener, refuse_exposure
+from govid.gateway.cli.output import Output, json_option, print_note
+from govid.gateway.cli.settings import load_settings
 from govid.gateway.cli.signals import stop_on_signals
 from govid.gateway.devserver import backends
 from govid.gateway.devserver.errors import CannotStart
-from govid.gateway.devserver.state import StateFolder, folder_secrets
+from govid.gateway.devserver.state import StateFolder, default_secrets
 from govid.gateway.settings import Settings
 
 _DEV_RUN = "govid.gateway.cli.demonstration"
@@ -50,30 +50,30 @@ def command(
     stop_on_signals()
     asked = {"GOVID_HOST": host, "GOVID_PORT": port}
     given = {name: value for name, value in asked.items() if value is not None}
-    base = settings_or_exit(given, demonstration=True)
+    base = load_settings(given, demonstration=True)
     refuse_exposure(base.host, expose=expose)
     folder = StateFolder(base.data_dir)
     try:
         with (
-            folder.locked(),
-            listen(base.host, base.port) as listener,
+            folder.lock(),
+            open_listener(base.host, base.port) as listener,
             ExitStack() as stack,
         ):
             if reset:
-                folder.wipe()
+                folder.delete_contents()
             state = folder.read()
-            started = backends.start(
+            started = backends.start_backends(
                 stack,
                 base,
                 folder,
                 state,
-                say=note,
-                meanwhile=lambda: importlib.import_module(_DEV_RUN),
+                report=print_note,
+                during_start=lambda: importlib.import_module(_DEV_RUN),
             )
             dev_run = importlib.import_module(_DEV_RUN)
-            settings = settings_or_exit(
+            settings = load_settings(
                 {
-                    **folder_secrets(base, state),
+                    **default_secrets(base, state),
                     **started.overrides(),
                     **_disable_death_notice(base, started),
                     **given,
@@ -86,10 +86,10 @@ def command(
             ).run(seeded=not no_seed)
     except CannotStart as error:
         raise CommandError(error.message, error.remedy) from error
-    note("Stopped.")
+    print_note("Stopped.")
 
 
-def _disable_death_notice(base: Settings, started: backends.Backends) -> dict[str, object]:
+def _disable_death_notice(base: Settings, started: backends.EmbeddedBackends) -> dict[str, object]:
     """Return the setting that sends no simulated death notice to an external Kafka by default.
 
     Another consumer of that Kafka would block an account because of it.

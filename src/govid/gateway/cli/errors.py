@@ -32,25 +32,25 @@ class CommandError(click.ClickException):
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
 
 
-class Refused(CommandError):
+class CommandRefused(CommandError):
     """A safety rule refuses the command."""
 
     exit_code = ExitCode.REFUSED
 
 
-class Unreachable(CommandError):
+class BackendUnreachable(CommandError):
     """A backend does not answer."""
 
     exit_code = ExitCode.UNREACHABLE
 
 
-class FoundWrong(CommandError):
+class CheckFailed(CommandError):
     """A check ran and found a fault."""
 
     exit_code = ExitCode.WRONG
 
 
-class WrongUsage(CommandError):
+class InvalidUsage(CommandError):
     """The options or the settings cannot be used."""
 
     exit_code = ExitCode.USAGE

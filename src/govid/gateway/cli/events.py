@@ -7,13 +7,13 @@ import click
 import rich_click
 
 from govid.bus.contracts import Topic
-from govid.gateway.cli.audit import audit
-from govid.gateway.cli.errors import Refused, WrongUsage
-from govid.gateway.cli.output import Output, json_option, note
+from govid.gateway.cli.audit import log_operator_action
+from govid.gateway.cli.errors import CommandRefused, InvalidUsage
+from govid.gateway.cli.output import Output, json_option, print_note
 from govid.gateway.cli.selectors import MOMENT
-from govid.gateway.cli.settings import Target, target
-from govid.gateway.cli.stream import Passed, Source, following
-from govid.gateway.cli.viewing import record_view
+from govid.gateway.cli.settings import Installation, find_installation
+from govid.gateway.cli.stream import EventSource, ObservedEvent, follow_events
+from govid.gateway.cli.viewing import record_data_view
 
 
 @click.group("events", cls=rich_click.RichGroup, epilog="Example: govid events tail")
@@ -53,7 +53,7 @@ def tail(
     since: datetime | None,
     no_follow: bool,
     limit: int | None,
-    source: Source | None,
+    source: EventSource | None,
     raw: bool,
     reason: str | None,
     as_json: bool,
@@ -63,26 +63,26 @@ def tail(
     Reads Kafka if it is configured and answers, otherwise the outbox.
     """
     if no_follow and since is None:
-        raise WrongUsage("--no-follow shows past records only: give their start with --since.")
-    installation = target()
+        raise InvalidUsage("--no-follow shows past records only: give their start with --since.")
+    installation = find_installation()
     if raw:
         _check_raw_allowed(installation, reason)
     output = Output(as_json=as_json)
 
     async def print_events() -> None:
         if raw and not installation.is_demonstration:
-            await record_view(installation, "events tail --raw", reason=reason or "")
+            await record_data_view(installation, "events tail --raw", reason=reason or "")
         chosen = tuple(map(Topic, topics)) or tuple(Topic)
         left = limit
-        async with following(
+        async with follow_events(
             installation, topics=chosen, source=source, since=since, ends=no_follow, raw=raw
         ) as events:
             if not no_follow:
-                note("Listening. Ctrl-C ends.")
+                print_note("Listening. Ctrl-C ends.")
             async for one in events:
                 if not _matches(one, type_, key):
                     continue
-                output.line(one, one.text())
+                output.print_item(one, one.format_line())
                 left = None if left is None else left - 1
                 if left == 0:
                     return
@@ -90,19 +90,19 @@ def tail(
     asyncio.run(print_events())
 
 
-def _matches(one: Passed, type_: str | None, key: str | None) -> bool:
+def _matches(one: ObservedEvent, type_: str | None, key: str | None) -> bool:
     # The header includes the version: hmrc.death.notified.v1.
     return (key is None or one.key == key) and (
         type_ is None or type_ in {one.type, (one.type or "").rpartition(".v")[0]}
     )
 
 
-def _check_raw_allowed(installation: Target, reason: str | None) -> None:
+def _check_raw_allowed(installation: Installation, reason: str | None) -> None:
     if installation.is_demonstration:
         return
     if not reason:
-        raise Refused(
+        raise CommandRefused(
             "--raw shows personal data, and this is not the data of `govid dev`.",
             "Give a --reason; it is written to the log.",
         )
-    audit("events.read_raw", reason=reason)
+    log_operator_action("events.read_raw", reason=reason)

@@ -19,38 +19,40 @@ import rich_click
 
 from govid import __version__
 from govid.gateway.cli.errors import ExitCode
-from govid.gateway.cli.output import note
+from govid.gateway.cli.output import print_note
 
 STARTED = time.monotonic()
 """Start of this process on the monotonic clock; the reported start time includes imports."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class CommandEntry(msgspec.Struct, frozen=True):
     """One command of the table: its module, imported on use, and its line in the list."""
 
     module: str
     summary: str
 
 
-COMMANDS: Mapping[str, Entry] = {
-    "dev": Entry("dev", "Start everything on this machine, with demonstration data."),
-    "serve": Entry("serve", "Run the server, with production's safety rules."),
-    "migrate": Entry("migrate", "Bring the database to this release's schema."),
-    "check": Entry("check", "List every fault of the settings and the backends."),
-    "config": Entry("config", "Show the settings in force, or an example file."),
-    "seed": Entry("seed", "Add demonstration people to the database."),
-    "demo": Entry("demo", "Run a scenario against the running server and show its events."),
-    "events": Entry("events", "Follow the events on the topics."),
-    "outbox": Entry("outbox", "Inspect deliveries, repair, replay and verify them."),
-    "topics": Entry("topic_commands", "Show the topics in Kafka, and accept changes to them."),
-    "accounts": Entry("accounts", "Show an account, block it or restore it."),
-    "keys": Entry("keys", "Show, rotate and retire the keys that sign access tokens."),
-    "simulators": Entry("simulators", "Run the simulated departments alone, on a port."),
-    "asyncapi": Entry("asyncapi", "Print the AsyncAPI document of all topics."),
+COMMANDS: Mapping[str, CommandEntry] = {
+    "dev": CommandEntry("dev", "Start everything on this machine, with demonstration data."),
+    "serve": CommandEntry("serve", "Run the server, with production's safety rules."),
+    "migrate": CommandEntry("migrate", "Bring the database to this release's schema."),
+    "check": CommandEntry("check", "List every fault of the settings and the backends."),
+    "config": CommandEntry("config", "Show the settings in force, or an example file."),
+    "seed": CommandEntry("seed", "Add demonstration people to the database."),
+    "demo": CommandEntry("demo", "Run a scenario against the running server and show its events."),
+    "events": CommandEntry("events", "Follow the events on the topics."),
+    "outbox": CommandEntry("outbox", "Inspect deliveries, repair, replay and verify them."),
+    "topics": CommandEntry(
+        "topic_commands", "Show the topics in Kafka, and accept changes to them."
+    ),
+    "accounts": CommandEntry("accounts", "Show an account, block it or restore it."),
+    "keys": CommandEntry("keys", "Show, rotate and retire the keys that sign access tokens."),
+    "simulators": CommandEntry("simulators", "Run the simulated departments alone, on a port."),
+    "asyncapi": CommandEntry("asyncapi", "Print the AsyncAPI document of all topics."),
 }
 
 
-class Commands(rich_click.RichGroup):
+class CommandGroup(rich_click.RichGroup):
     """A command group that imports a command only when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -111,7 +113,7 @@ class Commands(rich_click.RichGroup):
         sys.exit(status if isinstance(status, int) else ExitCode.DONE)
 
 
-def open_closed_streams() -> None:
+def replace_closed_streams() -> None:
     """Open the null device for each standard stream that is closed (`govid ... >&-`).
 
     Otherwise Python has no stream there, and the next file or socket would get its descriptor.
@@ -135,9 +137,9 @@ def _explain_database_error(error: Exception) -> click.ClickException | None:
     # Drivers are slow to import. If none was imported, the error is not a database error.
     if "asyncpg" not in sys.modules:
         return None
-    from govid.gateway.cli.database_errors import explain  # noqa: PLC0415
+    from govid.gateway.cli.database_errors import explain_database_error  # noqa: PLC0415
 
-    return explain(error)
+    return explain_database_error(error)
 
 
 def _print_traceback(debug: bool) -> None:
@@ -146,11 +148,11 @@ def _print_traceback(debug: bool) -> None:
 
 
 def _print_error(message: str) -> None:
-    note(f"govid: {message}")
+    print_note(f"govid: {message}")
 
 
 @click.group(
-    cls=Commands,
+    cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: govid dev, and in a second terminal: govid demo all",
 )
@@ -165,6 +167,6 @@ def commands(debug: bool) -> None:
 
 def main() -> NoReturn:
     """Run `govid`."""
-    open_closed_streams()
+    replace_closed_streams()
     commands(prog_name="govid")
     raise AssertionError("a command always ends with an exit code")

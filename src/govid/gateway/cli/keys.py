@@ -8,17 +8,17 @@ import click
 import rich_click
 
 from govid import identity
-from govid.bus import Actor, Cause, uuid7
-from govid.gateway.cli.acting import order
-from govid.gateway.cli.errors import CommandError, Refused
-from govid.gateway.cli.house import house_at
+from govid.bus import Actor, OperationContext, uuid7
+from govid.gateway.cli.acting import parse_operator_options
+from govid.gateway.cli.errors import CommandError, CommandRefused
+from govid.gateway.cli.house import build_components
 from govid.gateway.cli.operator_keys import reencrypt, status
-from govid.gateway.cli.output import Output, json_option, note
+from govid.gateway.cli.output import Output, json_option, print_note
 from govid.gateway.cli.prompts import confirm
-from govid.gateway.cli.settings import target
+from govid.gateway.cli.settings import find_installation
 
 if TYPE_CHECKING:
-    from govid.identity import Rotation
+    from govid.identity import KeyRotation
 
 T = TypeVar("T")
 
@@ -39,16 +39,16 @@ def command() -> None:
 @json_option
 def list_keys(as_json: bool) -> None:
     """Show every key: which one signs, which is next and when, which are still accepted."""
-    states = _run(lambda rotation, context: rotation.states(context), operator="list")
+    states = _run(lambda rotation, context: rotation.fetch_states(context), operator="list")
     rows = [(one.kid, one.algorithm, one.state, one.created_at, one.due_at) for one in states]
-    Output(as_json=as_json).table(
+    Output(as_json=as_json).print_table(
         ("kid", "algorithm", "state", "created_at", "due_at"),
         rows,
-        least=("created_at", "algorithm"),
-        nothing="There is no key yet: the first start of a server creates one.",
+        optional_columns=("created_at", "algorithm"),
+        empty_text="There is no key yet: the first start of a server creates one.",
     )
     if rows and not as_json:
-        note("At due_at a next key begins to sign, and a retiring key is no longer accepted.")
+        print_note("At due_at a next key begins to sign, and a retiring key is no longer accepted.")
 
 
 @command.command("rotate", epilog="Example: govid keys rotate --reason 'every quarter'")
@@ -64,18 +64,22 @@ def rotate(at_once: bool, reason: str | None, actor: str | None, yes: bool, as_j
 
     The old key is accepted until the last of its tokens has expired, and is then retired.
     """
-    options = order(reason=reason, actor=actor, rate=None, dry_run=False, yes=yes, as_json=as_json)
+    options = parse_operator_options(
+        reason=reason, actor=actor, rate=None, dry_run=False, yes=yes, as_json=as_json
+    )
     if at_once:
         confirm(
             "Sign with a new key now? Clients may refuse valid tokens for some minutes.", yes=yes
         )
-    step = identity.Turn(operator=options.operator, reason=options.reason)
+    step = identity.RotationRequest(operator=options.operator, reason=options.reason)
     kid = _run(
-        lambda rotation, context: rotation.rotate(step, context, at_once=at_once),
+        lambda rotation, context: rotation.rotate(step, context, immediately=at_once),
         operator=options.operator,
     )
-    options.output.mapping({"kid": kid})
-    note("`govid keys list` shows when it begins to sign." if not at_once else "It signs now.")
+    options.output.print_mapping({"kid": kid})
+    print_note(
+        "`govid keys list` shows when it begins to sign." if not at_once else "It signs now."
+    )
 
 
 @command.command("retire", epilog="Example: govid keys retire KID --reason 'it leaked'")
@@ -86,16 +90,20 @@ def rotate(at_once: bool, reason: str | None, actor: str | None, yes: bool, as_j
 @json_option
 def retire(kid: str, reason: str | None, actor: str | None, yes: bool, as_json: bool) -> None:
     """Stop accepting a key: accounts with a token signed by it must sign in again."""
-    options = order(reason=reason, actor=actor, rate=None, dry_run=False, yes=yes, as_json=as_json)
-    _run(lambda rotation, context: rotation.check(kid, context), operator=options.operator)
+    options = parse_operator_options(
+        reason=reason, actor=actor, rate=None, dry_run=False, yes=yes, as_json=as_json
+    )
+    _run(
+        lambda rotation, context: rotation.check_retirable(kid, context), operator=options.operator
+    )
     confirm("Refuse every token of this key from now on?", yes=yes)
-    step = identity.Turn(operator=options.operator, reason=options.reason)
+    step = identity.RotationRequest(operator=options.operator, reason=options.reason)
     _run(lambda rotation, context: rotation.retire(kid, step, context), operator=options.operator)
-    options.output.mapping({"kid": kid, "state": "retired"})
-    note("Running processes refuse it within 10 seconds.")
+    options.output.print_mapping({"kid": kid, "state": "retired"})
+    print_note("Running processes refuse it within 10 seconds.")
 
 
-def _run(work: Callable[["Rotation", Cause], Awaitable[T]], *, operator: str) -> T:
+def _run(work: Callable[["KeyRotation", OperationContext], Awaitable[T]], *, operator: str) -> T:
     """Run *work* with the key rotation on the database of the installation.
 
     Raises:
@@ -104,12 +112,14 @@ def _run(work: Callable[["Rotation", Cause], Awaitable[T]], *, operator: str) ->
     """
 
     async def run() -> T:
-        async with house_at(target()) as components:
-            context = Cause(correlation_id=str(uuid7()), actor=Actor(kind="operator", id=operator))
+        async with build_components(find_installation()) as components:
+            context = OperationContext(
+                correlation_id=str(uuid7()), actor=Actor(kind="operator", id=operator)
+            )
             try:
-                return await work(components.people.rotation, context)
-            except identity.KeyInTheWay as error:
-                raise Refused(f"{error}; nothing was changed.") from error
+                return await work(components.identity_services.key_rotation, context)
+            except identity.RotationConflict as error:
+                raise CommandRefused(f"{error}; nothing was changed.") from error
             except identity.UnreadableKey as error:
                 raise CommandError(
                     "the stored keys cannot be decrypted; nothing was changed.",

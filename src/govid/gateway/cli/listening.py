@@ -5,13 +5,13 @@ import socket
 
 import click
 
-from govid.gateway.cli.errors import CommandError, Refused
+from govid.gateway.cli.errors import CommandError, CommandRefused
 
 BACKLOG = 2048
 PORT = click.IntRange(0, 65535)
 
 
-def listen(host: str, port: int, *, setting: str = "GOVID_PORT") -> socket.socket:
+def open_listener(host: str, port: int, *, setting: str = "GOVID_PORT") -> socket.socket:
     """Listen on *port* of *host*. Commands do this before they start anything else.
 
     *setting* is the name of the setting that selects another port.
@@ -37,7 +37,7 @@ def listen(host: str, port: int, *, setting: str = "GOVID_PORT") -> socket.socke
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
+def format_listener_url(listener: socket.socket) -> str:
     """Return the URL of *listener*."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -51,7 +51,7 @@ def refuse_exposure(host: str, *, expose: bool) -> None:
     """
     if expose or host == "localhost" or _is_loopback(host):
         return
-    raise Refused(
+    raise CommandRefused(
         f"{host} is reachable from other machines, and this is a demonstration.",
         "Omit --host, or add --expose if other machines may reach it.",
     )

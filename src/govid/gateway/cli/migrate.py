@@ -13,14 +13,20 @@ from alembic.util import CommandError as AlembicError
 from sqlalchemy.exc import DBAPIError
 
 from govid.gateway import migrations, schema_version
-from govid.gateway.cli.database_errors import explain
-from govid.gateway.cli.errors import CommandError, ExitCode, Refused
-from govid.gateway.cli.output import Output, json_option, note
-from govid.gateway.cli.settings import Target, connected, target
-from govid.identity import SHARED, key_faults, key_list, open_reviews, rewrite_mailboxes
+from govid.gateway.cli.database_errors import explain_database_error
+from govid.gateway.cli.errors import CommandError, CommandRefused, ExitCode
+from govid.gateway.cli.output import Output, json_option, print_note
+from govid.gateway.cli.settings import Installation, connect_to_database, find_installation
+from govid.identity import (
+    SHARED_REASONS,
+    configured_keys,
+    count_open_reviews,
+    find_key_problems,
+    rewrite_mailbox_keys,
+)
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class MigrationState(msgspec.Struct, frozen=True, kw_only=True):
     """The schema of a database. `pending` are the missing revisions, in order of application."""
 
     current: str | None
@@ -48,10 +54,10 @@ def command(action: str, to: str, sql: bool, dry_run: bool, as_json: bool) -> No
     """
     if sql:
         # No connection is made; Alembic only needs the dialect of the URL.
-        upgrade(migrations.configuration("postgresql://offline"), to, sql=True)
+        upgrade(migrations.build_alembic_config("postgresql://offline"), to, sql=True)
         return
-    installation = target()
-    state = asyncio.run(read_state(installation, to))
+    installation = find_installation()
+    state = asyncio.run(read_migration_state(installation, to))
     output = Output(as_json=as_json)
     if action == "status" or dry_run:
         _print_state(output, state)
@@ -59,72 +65,79 @@ def command(action: str, to: str, sql: bool, dry_run: bool, as_json: bool) -> No
             click.get_current_context().exit(ExitCode.WRONG)
         return
     if state.pending:
-        apply(installation, to)
+        apply_migrations(installation, to)
     _print_state(
-        output, msgspec.structs.replace(asyncio.run(read_state(installation, to)), pending=())
+        output,
+        msgspec.structs.replace(asyncio.run(read_migration_state(installation, to)), pending=()),
     )
-    note(f"Applied {len(state.pending)}.")
+    print_note(f"Applied {len(state.pending)}.")
     if to == "head":
         asyncio.run(_rewrite_mailboxes(installation))
         asyncio.run(_check_keys(installation))
     if shared := asyncio.run(_count_shared(installation)):
-        note(
+        print_note(
             f"{shared} accounts lost their number or address to another account and need a "
             "review: `govid check` names the reasons."
         )
 
 
-async def read_state(installation: Target, to: str = "head") -> State:
+async def read_migration_state(installation: Installation, to: str = "head") -> MigrationState:
     """Read the present schema of the database and the migrations pending up to *to*.
 
     Raises:
         CommandRefused: the schema is too new for this release.
         CommandError: this release does not know a revision.
     """
-    async with connected(installation) as connection:
+    async with connect_to_database(installation) as connection:
         version = await schema_version.read_version(connection)
     current = version.revision
     if version.number > int(schema_version.head()):
-        if fault := version.fault():
-            raise Refused(f"{fault}; nothing was changed.")
-        note(f"The database is newer than this release (schema {current}), but compatible with it.")
-        return State(current=current, head=schema_version.head(), pending=())
-    scripts = ScriptDirectory(str(schema_version.scripts()))
+        if fault := version.explain_mismatch():
+            raise CommandRefused(f"{fault}; nothing was changed.")
+        print_note(
+            f"The database is newer than this release (schema {current}), but compatible with it."
+        )
+        return MigrationState(current=current, head=schema_version.head(), pending=())
+    scripts = ScriptDirectory(str(schema_version.migrations_folder()))
     try:
         steps = [step.revision for step in scripts.iterate_revisions(to, current or "base")]
     except (AlembicError, RevisionError) as error:
         raise _explain_unknown_revision(error) from error
-    return State(current=current, head=schema_version.head(), pending=tuple(reversed(steps)))
+    return MigrationState(
+        current=current, head=schema_version.head(), pending=tuple(reversed(steps))
+    )
 
 
-async def _rewrite_mailboxes(installation: Target) -> None:
+async def _rewrite_mailboxes(installation: Installation) -> None:
     """Apply the present normalisation rule to stored addresses, which SQL cannot do like Python."""
-    async with connected(installation) as connection:
-        done = await rewrite_mailboxes(connection)
+    async with connect_to_database(installation) as connection:
+        done = await rewrite_mailbox_keys(connection)
     if done.rewritten:
-        note(f"Rewrote the keys of {done.rewritten} addresses.")
+        print_note(f"Rewrote the keys of {done.rewritten} addresses.")
 
 
-async def _check_keys(installation: Target) -> None:
+async def _check_keys(installation: Installation) -> None:
     """Report keys that differ from those with which the database was used."""
     if not installation.settings.is_set("GOVID_PSEUDONYM_KEY"):
         return
-    async with connected(installation) as connection:
-        for fault in await key_faults(connection, key_list(installation.settings.identity)):
-            note(f"fault: {fault}")
+    async with connect_to_database(installation) as connection:
+        for fault in await find_key_problems(
+            connection, configured_keys(installation.settings.identity)
+        ):
+            print_note(f"fault: {fault}")
 
 
-async def _count_shared(installation: Target) -> int:
+async def _count_shared(installation: Installation) -> int:
     """Count the open reviews caused by migrated data; 0 if the schema has no reviews yet."""
-    async with connected(installation) as connection:
+    async with connect_to_database(installation) as connection:
         try:
-            reviews = await open_reviews(connection)
+            reviews = await count_open_reviews(connection)
         except asyncpg.UndefinedTableError:
             return 0
-    return sum(reviews.get(reason, 0) for reason in SHARED)
+    return sum(reviews.get(reason, 0) for reason in SHARED_REASONS)
 
 
-def apply(installation: Target, to: str = "head") -> None:
+def apply_migrations(installation: Installation, to: str = "head") -> None:
     """Apply the pending migrations.
 
     Raises:
@@ -138,11 +151,11 @@ def apply(installation: Target, to: str = "head") -> None:
         raise _explain_failure(installation, to, error) from error
 
 
-def _explain_failure(installation: Target, to: str, error: DBAPIError) -> CommandError:
+def _explain_failure(installation: Installation, to: str, error: DBAPIError) -> CommandError:
     """Return an error that names the failed migration, with the exit code of its reason."""
-    reason = explain(error) or CommandError("the database refused a statement.")
+    reason = explain_database_error(error) or CommandError("the database refused a statement.")
     try:
-        [first, *_] = asyncio.run(read_state(installation, to)).pending
+        [first, *_] = asyncio.run(read_migration_state(installation, to)).pending
     except (CommandError, ValueError):
         return reason
     failed = type(reason)(f"migration {first} failed and was rolled back: {reason.message}")
@@ -158,5 +171,7 @@ def _explain_unknown_revision(error: Exception) -> CommandError:
     )
 
 
-def _print_state(output: Output, state: State) -> None:
-    output.mapping({"current": state.current, "head": state.head, "pending": list(state.pending)})
+def _print_state(output: Output, state: MigrationState) -> None:
+    output.print_mapping(
+        {"current": state.current, "head": state.head, "pending": list(state.pending)}
+    )

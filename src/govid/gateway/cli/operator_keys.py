@@ -8,13 +8,13 @@ import click
 import rich_click
 
 from govid import hmrc, identity
-from govid.bus.shared.crypto import Renewal, count_values, renew_values
-from govid.gateway.cli.acting import at_head
-from govid.gateway.cli.errors import CommandError, Refused
-from govid.gateway.cli.house import settings_of
-from govid.gateway.cli.output import Output, json_option, note
-from govid.gateway.cli.progress import Progress
-from govid.gateway.cli.settings import target
+from govid.bus.shared.crypto import ReencryptionResult, count_values, reencrypt_values
+from govid.gateway.cli.acting import connect_at_current_schema
+from govid.gateway.cli.errors import CommandError, CommandRefused
+from govid.gateway.cli.house import load_server_settings
+from govid.gateway.cli.output import Output, json_option, print_note
+from govid.gateway.cli.progress import ProgressDisplay
+from govid.gateway.cli.settings import find_installation
 from govid.gateway.settings import Settings
 
 
@@ -28,14 +28,14 @@ def status(as_json: bool) -> None:
     """
     usage = asyncio.run(_fetch_usage())
     rows = [(one.key_id, one.state, one.rows) for one in usage]
-    Output(as_json=as_json).table(("key_id", "state", "rows"), rows)
+    Output(as_json=as_json).print_table(("key_id", "state", "rows"), rows)
 
 
 async def _fetch_usage() -> Any:
-    installation = target()
-    async with at_head(installation) as connection:
-        return await identity.pseudonym_usage(
-            connection, identity.key_list(settings_of(installation).identity)
+    installation = find_installation()
+    async with connect_at_current_schema(installation) as connection:
+        return await identity.fetch_pseudonym_usage(
+            connection, identity.configured_keys(load_server_settings(installation).identity)
         )
 
 
@@ -48,11 +48,11 @@ def reencrypt(as_json: bool) -> None:
     GOVID_OLD_KEY_ENCRYPTION_KEY. Servers that have both keys may run in the meantime. If a run is
     interrupted, the next one continues it.
     """
-    installation = target()
-    settings = settings_of(installation)
+    installation = find_installation()
+    settings = load_server_settings(installation)
     done = asyncio.run(_reencrypt(installation, settings))
     output = Output(as_json=as_json)
-    output.table(
+    output.print_table(
         ("column", "values", "renewed", "unreadable"),
         [(name, one.seen, one.renewed, one.unreadable) for name, one in done.items()],
     )
@@ -62,34 +62,34 @@ def reencrypt(as_json: bool) -> None:
             f"{unreadable} values were left: they are encrypted with a key that is not configured.",
             "Set that key as GOVID_OLD_KEY_ENCRYPTION_KEY, and run this command again.",
         )
-    note("GOVID_OLD_KEY_ENCRYPTION_KEY is no longer needed.")
+    print_note("GOVID_OLD_KEY_ENCRYPTION_KEY is no longer needed.")
 
 
-async def _reencrypt(installation: Any, settings: Settings) -> dict[str, Renewal]:
-    keys = identity.key_list(settings.identity)
+async def _reencrypt(installation: Any, settings: Settings) -> dict[str, ReencryptionResult]:
+    keys = identity.configured_keys(settings.identity)
     if not keys.encryption:
-        raise Refused("there is no key to encrypt with.", "Set GOVID_KEY_ENCRYPTION_KEY.")
+        raise CommandRefused("there is no key to encrypt with.", "Set GOVID_KEY_ENCRYPTION_KEY.")
     columns = (
         *identity.encrypted_columns(settings.identity),
         *hmrc.encrypted_columns(settings.hmrc),
     )
-    async with at_head(installation) as connection:
-        if faults := await identity.key_faults(connection, keys):
-            raise Refused(f"{faults[0]}; nothing was changed.")
-        await identity.note_keys(connection, keys)
+    async with connect_at_current_schema(installation) as connection:
+        if faults := await identity.find_key_problems(connection, keys):
+            raise CommandRefused(f"{faults[0]}; nothing was changed.")
+        await identity.record_keys(connection, keys)
         total = sum([await count_values(connection, column) for column in columns])
-        done: dict[str, Renewal] = {}
-        with Progress("encrypting", total) as progress:
+        done: dict[str, ReencryptionResult] = {}
+        with ProgressDisplay("encrypting", total) as progress:
             for column in columns:
                 before = sum(one.seen for one in done.values())
                 report_progress = partial(_report_progress, progress, before)
-                done[f"{column.table}.{column.value}"] = await renew_values(
+                done[f"{column.table}.{column.value}"] = await reencrypt_values(
                     connection, column, report_progress
                 )
         if not any(one.unreadable for one in done.values()):
-            await identity.forget_older_encryption_keys(connection, keys)
+            await identity.delete_older_encryption_keys(connection, keys)
     return done
 
 
-def _report_progress(progress: Progress, before: int, seen: int) -> None:
-    progress.at(before + seen)
+def _report_progress(progress: ProgressDisplay, before: int, seen: int) -> None:
+    progress.update(before + seen)

@@ -14,17 +14,22 @@ import msgspec
 import rich_click
 
 from govid.bus.consumers import RELAY
-from govid.bus.inspection import STATES, EventDetail, Inspection, SubscriberStatus
+from govid.bus.inspection import DELIVERY_STATES, EventDetail, OutboxInspection, SubscriberStatus
 from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
-from govid.bus.stuck import Group, StuckDeliveries
-from govid.gateway.cli.errors import CommandError, Refused
+from govid.bus.stuck import FailureGroup, StuckDeliveries
+from govid.gateway.cli.errors import CommandError, CommandRefused
 from govid.gateway.cli.outbox_mending import discard, retry, unpark
 from govid.gateway.cli.outbox_replay import backfill, replay
 from govid.gateway.cli.outbox_verify import verify
-from govid.gateway.cli.output import Output, json_option, note
-from govid.gateway.cli.selectors import fingerprint_option, selection, selectors
-from govid.gateway.cli.settings import Target, connected, kafka_silence, target
-from govid.gateway.kafka_addresses import why_nobody_answers
+from govid.gateway.cli.output import Output, json_option, print_note
+from govid.gateway.cli.selectors import build_filter, filter_options, fingerprint_option
+from govid.gateway.cli.settings import (
+    Installation,
+    connect_to_database,
+    explain_kafka_outage,
+    find_installation,
+)
+from govid.gateway.kafka_addresses import explain_unreachable
 
 LATE_SECONDS = 2.0
 """The relay counts as late if its oldest pending event is older. Usually it is far younger."""
@@ -48,17 +53,17 @@ def status(as_json: bool) -> None:
     """Show pending deliveries, oldest age, parked keys and dead letters per subscriber."""
 
     async def run() -> None:
-        installation = target()
-        async with connected(installation) as connection:
-            found = await Inspection(connection).status()
+        installation = find_installation()
+        async with connect_to_database(installation) as connection:
+            found = await OutboxInspection(connection).fetch_status()
             faults = await InboundFaults(connection).fetch_all()
         columns = ["subscriber", "pending", "oldest_seconds", "waiting_keys", "parked_keys", "dead"]
         if as_json:
             columns.append("is_estimate")
-        Output(as_json=as_json).table(
+        Output(as_json=as_json).print_table(
             columns,
             [tuple(getattr(row, column) for column in columns) for row in found],
-            nothing="",
+            empty_text="",
         )
         _report_faults(faults)
         is_kafka_down = not as_json and await _report_silence(installation, found)
@@ -76,10 +81,12 @@ def _report_faults(faults: Sequence[InboundFault]) -> None:
             else f"Next: docs/runbook.md, or `govid topics skip {fault.topic} {fault.partition} "
             f"{fault.first_offset} --reason '...'`"
         )
-        note(f"The inbox has stopped at {fault.place} ({fault.kind}, {fault.reason}). {next_step}")
+        print_note(
+            f"The inbox has stopped at {fault.location} ({fault.kind}, {fault.reason}). {next_step}"
+        )
 
 
-async def _report_silence(installation: Target, found: list[SubscriberStatus]) -> bool:
+async def _report_silence(installation: Installation, found: list[SubscriberStatus]) -> bool:
     """Report that the relay is late because Kafka does not answer; return whether that is so.
 
     Kafka is contacted only if the oldest pending event of the relay is older than `LATE_SECONDS`.
@@ -88,10 +95,10 @@ async def _report_silence(installation: Target, found: list[SubscriberStatus]) -
     if not ages or max(ages) < LATE_SECONDS:
         return False
     servers = installation.kafka_bootstrap_servers
-    if servers and await why_nobody_answers(servers) is None:
+    if servers and await explain_unreachable(servers) is None:
         return False
-    outage = await kafka_silence(installation)
-    note(
+    outage = await explain_kafka_outage(installation)
+    print_note(
         f"{RELAY} has not sent its oldest event for {max(ages):.0f} s: {outage.message} "
         f"{outage.remedy}"
     )
@@ -101,23 +108,25 @@ async def _report_silence(installation: Target, found: list[SubscriberStatus]) -
 def _print_next_step(found: list[SubscriberStatus], *, is_kafka_down: bool) -> None:
     estimated = [row.subscriber for row in found if row.is_estimate]
     if estimated:
-        note(f"Estimated from a sample of the rows: pending of {', '.join(estimated)}")
+        print_note(f"Estimated from a sample of the rows: pending of {', '.join(estimated)}")
     if any(row.parked_keys or row.dead for row in found):
-        note("Parked keys and dead letters need an operator. Next: `govid outbox groups`")
+        print_note("Parked keys and dead letters need an operator. Next: `govid outbox groups`")
     elif any(row.waiting_keys for row in found):
-        note("Waiting keys are retried automatically. For the reasons: `govid outbox groups`")
+        print_note("Waiting keys are retried automatically. For the reasons: `govid outbox groups`")
     elif is_kafka_down:
-        note("Pending events are sent once Kafka answers. Check again: `govid outbox status`")
+        print_note("Pending events are sent once Kafka answers. Check again: `govid outbox status`")
     elif any(row.pending for row in found):
-        note("Pending events are being delivered. Check again: `govid outbox status`")
+        print_note("Pending events are being delivered. Check again: `govid outbox status`")
     else:
-        note("No delivery is parked or dead. To prove that none is missing: `govid outbox verify`")
+        print_note(
+            "No delivery is parked or dead. To prove that none is missing: `govid outbox verify`"
+        )
 
 
 @command.command(
     "groups", epilog="Example: govid outbox groups --subscriber nhs.booking --since 2h"
 )
-@selectors
+@filter_options
 @fingerprint_option
 @json_option
 def groups(fingerprint: str | None, as_json: bool, **values: Any) -> None:
@@ -125,20 +134,26 @@ def groups(fingerprint: str | None, as_json: bool, **values: Any) -> None:
 
     One line per subscriber and fingerprint. Failures with the same cause have the same fingerprint.
     """
-    filter_ = selection(**values)
+    filter_ = build_filter(**values)
 
     async def run() -> None:
-        async with connected(target()) as connection:
-            found = await StuckDeliveries(connection).groups(filter_, fingerprint)
+        async with connect_to_database(find_installation()) as connection:
+            found = await StuckDeliveries(connection).fetch_groups(filter_, fingerprint)
         columns = (
             "subscriber", "state", "reason", "error_class", "fingerprint", "count",
             "first_failed", "last_failed", "example_id",
         )  # fmt: skip
-        Output(as_json=as_json).table(
+        Output(as_json=as_json).print_table(
             columns,
             [msgspec.structs.astuple(row) for row in found],
-            least=("first_failed", "example_id", "last_failed", "error_class", "fingerprint"),
-            nothing="",
+            optional_columns=(
+                "first_failed",
+                "example_id",
+                "last_failed",
+                "error_class",
+                "fingerprint",
+            ),
+            empty_text="",
         )
         if not as_json:
             _print_advice(found)
@@ -159,33 +174,35 @@ ADVICE = {
 }
 
 
-def _print_advice(found: list[Group]) -> None:
+def _print_advice(found: list[FailureGroup]) -> None:
     if not found:
-        note("No delivery is parked, waiting or dead.")
+        print_note("No delivery is parked, waiting or dead.")
         return
     worst = found[0]
-    note(
+    print_note(
         f"{ADVICE.get(worst.reason, '').format(worst.error_class)}\n"
         f"An example: `govid outbox show {worst.example_id}`"
     )
     for other in found[1:MOST_EXAMPLES]:
-        note(f"Of {other.subscriber} ({other.reason}): `govid outbox show {other.example_id}`")
+        print_note(
+            f"Of {other.subscriber} ({other.reason}): `govid outbox show {other.example_id}`"
+        )
     if worst.state == "waiting":
         return
     command_options = f"--fingerprint {worst.fingerprint} --subscriber {worst.subscriber}"
-    note(
+    print_note(
         f"Once the cause is fixed: `govid outbox retry {command_options} --reason '...'`\n"
         f"To discard them permanently: `govid outbox discard {command_options} --reason '...'`"
     )
 
 
 @command.command("list", epilog="Example: govid outbox list --state parked --since 2h")
-@selectors
+@filter_options
 @click.option(
     "--state",
-    type=click.Choice(STATES),
+    type=click.Choice(DELIVERY_STATES),
     metavar="STATE",
-    help=f"Only deliveries in this state: {', '.join(STATES)}.",
+    help=f"Only deliveries in this state: {', '.join(DELIVERY_STATES)}.",
 )
 @click.option(
     "--limit",
@@ -197,25 +214,25 @@ def _print_advice(found: list[Group]) -> None:
 @json_option
 def list_(state: str | None, limit: int, as_json: bool, **values: Any) -> None:
     """List deliveries, newest first: one per event and subscriber."""
-    filter_ = selection(**values)
+    filter_ = build_filter(**values)
 
     async def run() -> None:
-        async with connected(target()) as connection:
-            inspection = Inspection(connection)
-            found = await inspection.find(filter_, state=state, limit=limit)
+        async with connect_to_database(find_installation()) as connection:
+            inspection = OutboxInspection(connection)
+            found = await inspection.fetch_deliveries(filter_, state=state, limit=limit)
         columns = (
             "id", "type", "key", "seq", "topic", "stored_at", "subscriber", "state", "attempts",
             "reason",
         )  # fmt: skip
-        Output(as_json=as_json).table(
+        Output(as_json=as_json).print_table(
             columns,
             [msgspec.structs.astuple(row) for row in found],
-            least=("topic", "reason", "attempts", "seq", "key", "stored_at"),
-            folded="type",
+            optional_columns=("topic", "reason", "attempts", "seq", "key", "stored_at"),
+            folded_column="type",
         )
         if inspection.searched_since is not None:
             moment = inspection.searched_since.isoformat(timespec="seconds")
-            note(f"Searched back to {moment}. For older events: `--until {moment}`")
+            print_note(f"Searched back to {moment}. For older events: `--until {moment}`")
 
     asyncio.run(run())
 
@@ -228,34 +245,34 @@ def show(event_id: UUID, raw: bool, as_json: bool) -> None:
     """Show one event, its payload masked, and the state of its delivery to each subscriber."""
 
     async def run() -> EventDetail | None:
-        installation = target()
+        installation = find_installation()
         if raw and not installation.is_demonstration:
-            raise Refused(
+            raise CommandRefused(
                 "--raw shows personal data, and this is not the data of `govid dev`.",
                 "Without --raw the payload is shown masked.",
             )
-        async with connected(installation) as connection:
-            return await Inspection(connection).show(event_id, raw=raw)
+        async with connect_to_database(installation) as connection:
+            return await OutboxInspection(connection).fetch_event(event_id, raw=raw)
 
     detail = asyncio.run(run())
     if detail is None:
         raise CommandError("there is no event with this id.", "`govid outbox list` shows ids.")
     output = Output(as_json=as_json)
     if as_json:
-        output.document(detail)
+        output.print_document(detail)
         return
-    output.mapping({**detail.event, "headers": detail.headers, "payload": detail.payload})
+    output.print_mapping({**detail.event, "headers": detail.headers, "payload": detail.payload})
     columns = ("subscriber", "state", "attempts", "reason", "handled_at", "partition", "offset")
     click.echo()
-    output.table(
+    output.print_table(
         columns,
         [[line[name] for name in columns] for line in detail.deliveries],
-        least=("attempts", "handled_at"),
+        optional_columns=("attempts", "handled_at"),
     )
     for line in detail.deliveries:
         if line["state"] in {"parked", "dead"}:
             command_options = f"--id {event_id} --subscriber {line['subscriber']} --reason '...'"
-            note(
+            print_note(
                 f"Its delivery to {line['subscriber']} needs an operator: once the cause "
                 f"({line['reason']}, {line['error_class']}) is fixed, run "
                 f"`govid outbox retry {command_options}`"

@@ -8,40 +8,43 @@ import click
 import msgspec
 import rich_click
 
-from govid.bus.acts import Act, Acts
+from govid.bus.acts import OperatorAction, OperatorActions
 from govid.bus.contracts import OutboxAct, OutboxDiscarded, OutboxRetried, OutboxUnparked
-from govid.bus.selection import Selection
-from govid.bus.stuck import FOR_GOOD, State, Stuck, StuckDeliveries
+from govid.bus.selection import DeliveryFilter
+from govid.bus.stuck import PERMANENT_STATES, StuckDeliveries, StuckDelivery, StuckState
 from govid.gateway.cli.acting import (
-    SETTLES,
-    Order,
-    acting,
-    acts_of,
-    at_head,
-    carry_out,
-    order_and_selection,
-    report,
-    subscriptions_of,
+    STATUS_HINT,
+    OperatorOptions,
+    build_operator_actions,
+    connect_at_current_schema,
+    load_subscriptions,
+    operator_command,
+    parse_options_and_filter,
+    print_result,
+    run_batches,
 )
 from govid.gateway.cli.errors import CommandError
-from govid.gateway.cli.output import note
+from govid.gateway.cli.output import print_note
 from govid.gateway.cli.prompts import confirm
-from govid.gateway.cli.selectors import fingerprint_option, refuse_everything, selectors
-from govid.gateway.cli.settings import target
+from govid.gateway.cli.selectors import filter_options, fingerprint_option, require_filter
+from govid.gateway.cli.settings import find_installation
 
-_PARKED_ONLY: tuple[State, ...] = ("parked",)
+_PARKED_ONLY: tuple[StuckState, ...] = ("parked",)
 
 waiting_option = click.option(
     "--waiting", is_flag=True, help="Include keys that are retried automatically."
 )
 
 
-class Deed(msgspec.Struct, frozen=True, kw_only=True):
+class RepairCommand(msgspec.Struct, frozen=True, kw_only=True):
     """A command that repairs parked or dead-lettered deliveries, with its event and texts."""
 
     kind: type[OutboxAct]
-    run: Callable[[StuckDeliveries, Sequence[Stuck], Acts, Act, float | None], Any]
-    states: Collection[State]
+    run: Callable[
+        [StuckDeliveries, Sequence[StuckDelivery], OperatorActions, OperatorAction, float | None],
+        Any,
+    ]
+    states: Collection[StuckState]
     phase: str
     question: str
     verb: str
@@ -49,32 +52,34 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     after: str
 
 
-RETRY = Deed(
+RETRY = RepairCommand(
     kind=OutboxRetried,
     run=StuckDeliveries.retry,
-    states=FOR_GOOD,
+    states=PERMANENT_STATES,
     phase="Retrying",
     question="Retry {} deliveries?",
     verb="retried",
-    after=f"{{}} will be retried within a second, with all attempts. {SETTLES}",
+    after=f"{{}} will be retried within a second, with all attempts. {STATUS_HINT}",
 )
-UNPARK = Deed(
+UNPARK = RepairCommand(
     kind=OutboxUnparked,
     run=StuckDeliveries.unpark,
     states=_PARKED_ONLY,
     phase="Unparking",
     question="Unpark {} keys?",
     verb="unparked",
-    after=f"{{}} keys continue within a second; a key that fails again is parked again. {SETTLES}",
+    after=(
+        f"{{}} keys continue within a second; a key that fails again is parked again. {STATUS_HINT}"
+    ),
 )
-DISCARD = Deed(
+DISCARD = RepairCommand(
     kind=OutboxDiscarded,
     run=StuckDeliveries.discard,
-    states=FOR_GOOD,
+    states=PERMANENT_STATES,
     phase="Discarding",
     question="Discard {} permanently? They will never be handled.",
     verb="discarded",
-    after=f"{{}} will never be handled; later events of their keys continue. {SETTLES}",
+    after=f"{{}} will never be handled; later events of their keys continue. {STATUS_HINT}",
 )
 
 
@@ -83,10 +88,10 @@ DISCARD = Deed(
     cls=rich_click.RichCommand,
     epilog="Example: govid outbox retry --fingerprint 5d1f0c2b3d4e9a71 --reason 'fixed in 1.4.2'",
 )
-@selectors
+@filter_options
 @fingerprint_option
 @waiting_option
-@acting
+@operator_command
 def retry(**values: Any) -> None:
     """Retry parked keys with all attempts, and dead letters as new deliveries.
 
@@ -100,10 +105,10 @@ def retry(**values: Any) -> None:
     cls=rich_click.RichCommand,
     epilog="Example: govid outbox unpark --subscriber nhs.booking --reason 'does it work now?'",
 )
-@selectors
+@filter_options
 @fingerprint_option
 @waiting_option
-@acting
+@operator_command
 def unpark(**values: Any) -> None:
     """Let parked keys continue with their remaining attempts, at least one.
 
@@ -119,9 +124,9 @@ def unpark(**values: Any) -> None:
     epilog="Example: govid outbox discard --id 0199f3c1-7c1e-7b1a-9d7e-5a1f0c2b3d4e "
     "--reason 'sent twice by the test bench'",
 )
-@selectors
+@filter_options
 @fingerprint_option
-@acting
+@operator_command
 def discard(**values: Any) -> None:
     """Discard the first event of a parked key, or a dead letter, permanently.
 
@@ -131,24 +136,26 @@ def discard(**values: Any) -> None:
     _repair_deliveries(DISCARD, waiting=False, **values)
 
 
-def _repair_deliveries(repair: Deed, fingerprint: str | None, waiting: bool, **values: Any) -> None:
-    options, filter_ = order_and_selection(values)
-    refuse_everything(filter_, fingerprint)
+def _repair_deliveries(
+    repair: RepairCommand, fingerprint: str | None, waiting: bool, **values: Any
+) -> None:
+    options, filter_ = parse_options_and_filter(values)
+    require_filter(filter_, fingerprint)
     states = (*repair.states, "waiting") if waiting else repair.states
     asyncio.run(_run_repair(repair, options, filter_, fingerprint, states))
 
 
 async def _run_repair(
-    repair: Deed,
-    options: Order,
-    filter_: Selection,
+    repair: RepairCommand,
+    options: OperatorOptions,
+    filter_: DeliveryFilter,
     fingerprint: str | None,
-    states: Collection[State],
+    states: Collection[StuckState],
 ) -> None:
-    installation = target()
-    async with at_head(installation) as connection:
+    installation = find_installation()
+    async with connect_at_current_schema(installation) as connection:
         stuck = StuckDeliveries(connection)
-        deliveries = await stuck.choose(filter_, fingerprint, states)
+        deliveries = await stuck.fetch_deliveries(filter_, fingerprint, states)
         if not deliveries:
             raise CommandError(
                 f"no {' or '.join(states)} delivery matches; nothing was changed.",
@@ -157,16 +164,16 @@ async def _run_repair(
         names = [one.subscriber for one in deliveries]
         counts = {name: names.count(name) for name in sorted(set(names))}
         if options.dry_run:
-            report(options, counts, repair.verb, None, None)
-            note(f"{len(deliveries)} would be {repair.verb}.")
+            print_result(options, counts, repair.verb, None, None)
+            print_note(f"{len(deliveries)} would be {repair.verb}.")
             return
         confirm(repair.question.format(len(deliveries)), yes=options.yes)
-        actions = acts_of(installation, connection, subscriptions_of(installation))
-        action = options.act(repair.kind, filter_, fingerprint=fingerprint)
-        done = await carry_out(
+        actions = build_operator_actions(installation, connection, load_subscriptions(installation))
+        action = options.build_action(repair.kind, filter_, fingerprint=fingerprint)
+        done = await run_batches(
             repair.phase,
             len(deliveries),
             repair.run(stuck, deliveries, actions, action, options.rate),
         )
-        report(options, counts, repair.verb, done, action)
-        note(repair.after.format(done))
+        print_result(options, counts, repair.verb, done, action)
+        print_note(repair.after.format(done))

@@ -11,24 +11,24 @@ import msgspec
 import rich_click
 
 from govid.bus import Outage
-from govid.bus.conservation import Conservation, Range, Tally
-from govid.bus.findings import Finding, lost_events
-from govid.bus.inspection import STATES
-from govid.bus.kafka.archive import reading
-from govid.bus.kafka.cleanup import silence_aiokafka
-from govid.bus.kafka.proof import KafkaProof, KafkaTally
-from govid.gateway.cli.acting import at_head
-from govid.gateway.cli.errors import ExitCode, Unreachable
-from govid.gateway.cli.output import Output, json_option, note
-from govid.gateway.cli.progress import Progress
+from govid.bus.conservation import AuditRange, AuditTotals, DeliveryAudit
+from govid.bus.findings import AuditFinding, deliveries_lost
+from govid.bus.inspection import DELIVERY_STATES
+from govid.bus.kafka.archive import open_reader
+from govid.bus.kafka.cleanup import silence_client_logs
+from govid.bus.kafka.proof import KafkaAudit, KafkaAuditResult
+from govid.gateway.cli.acting import connect_at_current_schema
+from govid.gateway.cli.errors import BackendUnreachable, ExitCode
+from govid.gateway.cli.output import Output, json_option, print_note
+from govid.gateway.cli.progress import ProgressDisplay
 from govid.gateway.cli.selectors import MOMENT
-from govid.gateway.cli.settings import Target, kafka_silence, target
+from govid.gateway.cli.settings import Installation, explain_kafka_outage, find_installation
 
 MOST_FINDINGS = 1_000
 """At most this many findings are listed; all of them are counted."""
 
 
-class Report(msgspec.Struct, kw_only=True):
+class VerifyReport(msgspec.Struct, kw_only=True):
     """The result of the audit: the range, the counts and the findings."""
 
     since: datetime | None
@@ -36,11 +36,11 @@ class Report(msgspec.Struct, kw_only=True):
     events: int = 0
     unaddressed: int = 0
     deliveries: Mapping[str, Mapping[str, int]] = {}
-    kafka: KafkaTally | None = None
+    kafka: KafkaAuditResult | None = None
     found: int = 0
-    findings: list[Finding] = []
+    findings: list[AuditFinding] = []
 
-    def add(self, findings: list[Finding]) -> None:
+    def add_findings(self, findings: list[AuditFinding]) -> None:
         """Count *findings*, and keep those that will be listed."""
         self.found += len(findings)
         self.findings += findings[: MOST_FINDINGS - len(self.findings)]
@@ -67,10 +67,10 @@ def verify(
     """
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--since must be before --until.")
-    report = asyncio.run(_verify(target(), since, until, without_kafka=without_kafka))
+    report = asyncio.run(_verify(find_installation(), since, until, without_kafka=without_kafka))
     output = Output(as_json=as_json)
     if as_json:
-        output.document(report)
+        output.print_document(report)
     else:
         _print_report(output, report)
     if report.found:
@@ -79,50 +79,56 @@ def verify(
 
 
 async def _verify(
-    installation: Target, since: datetime | None, until: datetime | None, *, without_kafka: bool
-) -> Report:
-    async with at_head(installation) as connection:
+    installation: Installation,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    without_kafka: bool,
+) -> VerifyReport:
+    async with connect_at_current_schema(installation) as connection:
         now: datetime = await connection.fetchval("SELECT clock_timestamp()")
-        range_ = Range.of(since, until, now=now, kept_days=installation.settings.bus.kept_days)
-        report = Report(since=since, until=until or now)
+        range_ = AuditRange.for_period(
+            since, until, now=now, retained_days=installation.settings.bus.row_retention_days
+        )
+        report = VerifyReport(since=since, until=until or now)
         if without_kafka:
-            note("Kafka is not checked.")
+            print_note("Kafka is not checked.")
             await _audit_database(connection, range_, report)
             return report
         if not installation.kafka_bootstrap_servers:
-            raise Unreachable(
+            raise BackendUnreachable(
                 "no Kafka is configured.",
                 "Set GOVID_KAFKA_BOOTSTRAP_SERVERS, or audit the database with --without-kafka.",
             )
-        silence_aiokafka()
+        silence_client_logs()
         try:
-            async with reading(installation.kafka_bootstrap_servers) as reader:
+            async with open_reader(installation.kafka_bootstrap_servers) as reader:
                 await _audit_database(connection, range_, report)
                 settings = msgspec.structs.replace(
                     installation.settings.bus,
                     kafka_bootstrap_servers=installation.kafka_bootstrap_servers,
                 )
-                audit = KafkaProof(
+                audit = KafkaAudit(
                     settings,
                     connection,
                     reader,
                     range_,
-                    born_at=_broker_started_at(installation),
+                    broker_started_at=_broker_started_at(installation),
                 )
-                report.add(await audit.survey())
+                report.add_findings(await audit.inspect_topics())
                 await _collect_findings(
                     "Reading partitions", _count_items(audit), audit.run(), report
                 )
-                report.kafka = audit.tally
+                report.kafka = audit.result
         except Outage as error:
-            raise await kafka_silence(
+            raise await explain_kafka_outage(
                 installation, "--without-kafka audits the database only."
             ) from error
     return report
 
 
-async def unproved_events(
-    installation: Target, connection: Any, since: datetime | None, until: datetime | None
+async def find_unproved_events(
+    installation: Installation, connection: Any, since: datetime | None, until: datetime | None
 ) -> list[UUID]:
     """Return the ids of events whose receipts name a record that Kafka does not hold.
 
@@ -130,30 +136,36 @@ async def unproved_events(
         BackendUnreachable: Kafka does not answer.
     """
     now: datetime = await connection.fetchval("SELECT clock_timestamp()")
-    range_ = Range.of(since, until, now=now, kept_days=installation.settings.bus.kept_days)
-    report = Report(since=since, until=until or now)
+    range_ = AuditRange.for_period(
+        since, until, now=now, retained_days=installation.settings.bus.row_retention_days
+    )
+    report = VerifyReport(since=since, until=until or now)
     settings = msgspec.structs.replace(
         installation.settings.bus, kafka_bootstrap_servers=installation.kafka_bootstrap_servers
     )
-    silence_aiokafka()
+    silence_client_logs()
     try:
-        async with reading(installation.kafka_bootstrap_servers) as reader:
-            audit = KafkaProof(
-                settings, connection, reader, range_, born_at=_broker_started_at(installation)
+        async with open_reader(installation.kafka_bootstrap_servers) as reader:
+            audit = KafkaAudit(
+                settings,
+                connection,
+                reader,
+                range_,
+                broker_started_at=_broker_started_at(installation),
             )
-            await audit.survey()
+            await audit.inspect_topics()
             await _collect_findings("Reading partitions", _count_items(audit), audit.run(), report)
     except Outage as error:
-        raise await kafka_silence(installation) from error
-    return audit.unproved
+        raise await explain_kafka_outage(installation) from error
+    return audit.lost_event_ids
 
 
-def _count_items(audit: KafkaProof) -> int:
+def _count_items(audit: KafkaAudit) -> int:
     """Return how many items *audit* yields: one per partition, and one for lost records."""
-    return len(audit.places) + 1
+    return len(audit.partitions) + 1
 
 
-def _broker_started_at(installation: Target) -> datetime | None:
+def _broker_started_at(installation: Installation) -> datetime | None:
     """Return the start time of the in-memory broker of `govid dev`, if that is this Kafka."""
     running = installation.running
     if running is None or running.kafka_bootstrap_servers != installation.kafka_bootstrap_servers:
@@ -161,12 +173,12 @@ def _broker_started_at(installation: Target) -> datetime | None:
     return running.started_at if running.kafka_in_memory else None
 
 
-async def _audit_database(connection: Any, range_: Range, report: Report) -> None:
-    audit = Conservation(connection, range_)
-    totals: Tally = audit.tally
+async def _audit_database(connection: Any, range_: AuditRange, report: VerifyReport) -> None:
+    audit = DeliveryAudit(connection, range_)
+    totals: AuditTotals = audit.totals
     await _collect_findings(
         "Auditing events",
-        await audit.count(),
+        await audit.count_events(),
         _grouped(audit.run()),
         report,
         lambda: totals.events,
@@ -175,9 +187,11 @@ async def _audit_database(connection: Any, range_: Range, report: Report) -> Non
     report.deliveries = totals.states
 
 
-async def _grouped(findings: AsyncIterator[list[Finding]]) -> AsyncIterator[list[Finding]]:
+async def _grouped(
+    findings: AsyncIterator[list[AuditFinding]],
+) -> AsyncIterator[list[AuditFinding]]:
     """Pass *findings* on, but merge those of lost events into one per subscriber at the end."""
-    lost: dict[str, Finding] = {}
+    lost: dict[str, AuditFinding] = {}
     async for found in findings:
         for one in found:
             if one.problem == "lost" and one.subscriber and one.event_id:
@@ -187,44 +201,44 @@ async def _grouped(findings: AsyncIterator[list[Finding]]) -> AsyncIterator[list
     yield [*lost.values()]
 
 
-def _merge_lost(first: Finding, other: Finding) -> Finding:
+def _merge_lost(first: AuditFinding, other: AuditFinding) -> AuditFinding:
     ids = [one.event_id for one in (first, other) if one.event_id is not None]
-    return lost_events(str(first.subscriber), min(ids), first.count + other.count)
+    return deliveries_lost(str(first.subscriber), min(ids), first.count + other.count)
 
 
 async def _collect_findings(
     phase: str,
     total: int,
-    findings: AsyncIterator[list[Finding]],
-    report: Report,
+    findings: AsyncIterator[list[AuditFinding]],
+    report: VerifyReport,
     done: Callable[[], int] | None = None,
 ) -> None:
     """Collect *findings* and show the progress: what *done* returns, or the number of items."""
     received = 0
-    with Progress(phase, total) as progress:
+    with ProgressDisplay(phase, total) as progress:
         async for found in findings:
-            report.add(found)
+            report.add_findings(found)
             received += 1
-            progress.at(done() if done else received)
+            progress.update(done() if done else received)
 
 
-def _print_report(output: Output, report: Report) -> None:
+def _print_report(output: Output, report: VerifyReport) -> None:
     rows = [
-        (name, *(states.get(state, 0) for state in STATES))
+        (name, *(states.get(state, 0) for state in DELIVERY_STATES))
         for name, states in sorted(report.deliveries.items())
     ]
-    output.table(("subscriber", *STATES), rows, nothing="")
+    output.print_table(("subscriber", *DELIVERY_STATES), rows, empty_text="")
     for finding in report.findings:
-        output.text(finding.line())
+        output.print_text(finding.format_line())
     if report.found > len(report.findings):
         click.echo(f"... and {report.found - len(report.findings)} more.")
-    note(
+    print_note(
         f"{report.events} events, each exactly once at each of its subscribers."
         if not report.found
         else f"{report.events} events, {report.found} findings."
     )
     if report.unaddressed:
-        note(
+        print_note(
             f"{report.unaddressed} events were stored before subscribers were recorded with each "
             "event: a missing delivery cannot be detected for them."
         )
@@ -232,8 +246,8 @@ def _print_report(output: Output, report: Report) -> None:
         _print_kafka_result(report.kafka)
 
 
-def _print_kafka_result(kafka: KafkaTally) -> None:
-    note(f"{kafka.proved} receipts of the relay match a record in Kafka.")
+def _print_kafka_result(kafka: KafkaAuditResult) -> None:
+    print_note(f"{kafka.proved} receipts of the relay match a record in Kafka.")
     unchecked = {
         "whose records Kafka removed by its retention": kafka.expired,
         "of an earlier run of the in-memory broker": kafka.forgotten,
@@ -242,10 +256,10 @@ def _print_kafka_result(kafka: KafkaTally) -> None:
     }
     for which, count in unchecked.items():
         if count:
-            note(f"{count} more receipts cannot be checked: those {which}.")
+            print_note(f"{count} more receipts cannot be checked: those {which}.")
     if kafka.ahead_since is not None:
         moment = kafka.ahead_since.astimezone(UTC).isoformat(timespec="seconds")
-        note(
+        print_note(
             f"Kafka is ahead of this database since {moment}: it holds events that this database "
             "never stored. This is expected after a restore: follow docs/restore.md."
         )

@@ -36,16 +36,16 @@ def json_option(function: F) -> F:
     )
 
 
-def note(message: str) -> None:
+def print_note(message: str) -> None:
     """Print a message that is not a result to stderr.
 
     A full disk or a closed pipe behind stderr does not end the command.
     """
     with suppress(OSError):
-        click.echo(wrapped(escaped(message), terminal_width(sys.stderr)), err=True)
+        click.echo(wrap_text(escape_text(message), terminal_width(sys.stderr)), err=True)
 
 
-def escaped(text: str) -> str:
+def escape_text(text: str) -> str:
     """Escape all characters of *text* that a terminal would interpret, except line breaks.
 
     The text may come from any client that can write to a topic. The escapes are those of JSON, so
@@ -56,9 +56,9 @@ def escaped(text: str) -> str:
     )
 
 
-def one_line(text: str) -> str:
+def escape_line(text: str) -> str:
     """Escape *text* as `escape_text` does, and its line breaks too."""
-    return escaped(text).replace("\n", "\\n")
+    return escape_text(text).replace("\n", "\\n")
 
 
 def _escape_character(character: str) -> str:
@@ -76,7 +76,7 @@ def terminal_width(stream: Any) -> int | None:
     return Console(file=stream).width
 
 
-def wrapped(text: str, width: int | None) -> str:
+def wrap_text(text: str, width: int | None) -> str:
     """Break the lines of *text* at spaces, so that none is longer than *width*.
 
     A token without spaces stays whole, and so does text between backticks, which is there to be
@@ -106,30 +106,30 @@ class Output:
         """Print JSON if *as_json*, otherwise the form that fits stdout."""
         self.as_json = as_json
 
-    def document(self, value: Any) -> None:
+    def print_document(self, value: Any) -> None:
         """Print *value* as one JSON document."""
-        click.echo(escaped(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
+        click.echo(escape_text(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
 
-    def line(self, value: Any, text: str) -> None:
+    def print_item(self, value: Any, text: str) -> None:
         """Print one item of a stream: *value* as a line of JSON, otherwise *text*."""
         if self.as_json:
-            click.echo(escaped(msgspec.json.encode(value).decode()))
+            click.echo(escape_text(msgspec.json.encode(value).decode()))
         else:
-            self.text(text)
+            self.print_text(text)
 
-    def text(self, text: str) -> None:
+    def print_text(self, text: str) -> None:
         """Print a paragraph of prose, wrapped on a terminal."""
-        click.echo(wrapped(escaped(text), terminal_width(sys.stdout)))
+        click.echo(wrap_text(escape_text(text), terminal_width(sys.stdout)))
 
-    def table(
+    def print_table(
         self,
         columns: Sequence[str],
         rows: Sequence[Sequence[object]],
         *,
-        least: Sequence[str] = (),
-        folded: str | None = None,
-        is_whole: bool = False,
-        nothing: str = "None.",
+        optional_columns: Sequence[str] = (),
+        folded_column: str | None = None,
+        keep_all: bool = False,
+        empty_text: str = "None.",
     ) -> None:
         """Print *rows* under *columns*; in JSON, an array of objects with those names.
 
@@ -143,7 +143,7 @@ class Output:
         is printed.
         """
         if self.as_json:
-            self.document([dict(zip(columns, row, strict=True)) for row in rows])
+            self.print_document([dict(zip(columns, row, strict=True)) for row in rows])
             return
         width = terminal_width(sys.stdout)
         if width is None:
@@ -151,15 +151,15 @@ class Output:
                 click.echo("\t".join(map(_format_for_pipe, line)))
             return
         if not rows:
-            if nothing:
-                note(nothing)
+            if empty_text:
+                print_note(empty_text)
             return
         cells = [[_format_for_terminal(value) for value in row] for row in rows]
-        kept, needed = _choose_columns(columns, cells, width, least, folded)
-        if is_whole and len(kept) < len(columns):
+        kept, needed = _choose_columns(columns, cells, width, optional_columns, folded_column)
+        if keep_all and len(kept) < len(columns):
             _print_blocks(columns, cells)
             return
-        if folded is not None and (index := columns.index(folded)) in kept:
+        if folded_column is not None and (index := columns.index(folded_column)) in kept:
             others = sum(needed[one] for one in kept if one != index)
             available = max(width - others - GAP * (len(kept) - 1), FOLDED_WIDTH)
             for row in cells:
@@ -167,12 +167,12 @@ class Output:
         _print_table(columns, cells, kept)
         if omitted := [name for name in columns if columns.index(name) not in kept]:
             names = ", ".join(name.replace("_", " ") for name in omitted)
-            note(f"This terminal is too narrow for: {names}. `--json` has everything.")
+            print_note(f"This terminal is too narrow for: {names}. `--json` has everything.")
 
-    def mapping(self, values: Mapping[str, object]) -> None:
+    def print_mapping(self, values: Mapping[str, object]) -> None:
         """Print names and values, one per line; in JSON, one object."""
         if self.as_json:
-            self.document(values)
+            self.print_document(values)
             return
         if not sys.stdout.isatty():
             for name, value in values.items():
@@ -261,7 +261,7 @@ def _format_for_terminal(value: object) -> str:
 
 def _format_for_pipe(value: object) -> str:
     """Format *value* for a pipe: one line, with tabs and control characters escaped."""
-    return one_line(_format_value(value))
+    return escape_line(_format_value(value))
 
 
 def _format_value(value: object) -> str:

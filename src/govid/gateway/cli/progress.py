@@ -5,12 +5,12 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from govid.gateway.cli.output import note
+from govid.gateway.cli.output import print_note
 
 LINE_SECONDS = 5.0
 
 
-class Progress:
+class ProgressDisplay:
     """Shows the phase, the count, the rate and the remaining time on stderr."""
 
     def __init__(self, phase: str, total: int) -> None:
@@ -37,7 +37,7 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def at(self, done: int) -> None:
+    def update(self, done: int) -> None:
         """Report that *done* items are done. The total grows if *done* exceeds it."""
         self._total = max(self._total, done)
         if self._bar is not None:
@@ -47,7 +47,7 @@ class Progress:
         if now - self._reported_at >= LINE_SECONDS:
             self._reported_at = now
             rate = done / (now - self._started_at)
-            note(f"{self._phase}: {done} of {self._total}, {rate:.0f}/s")
+            print_note(f"{self._phase}: {done} of {self._total}, {rate:.0f}/s")
 
 
 def _create_bar() -> Any:

@@ -29,7 +29,7 @@ def confirm(question: str, *, yes: bool) -> None:
         raise click.Abort
 
 
-def ask_line(question: str) -> str:
+def prompt_line(question: str) -> str:
     """Return the answer to *question*, or the first line of standard input if that is a pipe.
 
     Raises:

@@ -8,11 +8,15 @@ import click
 import rich_click
 
 from govid.bus.shared.account_status import AccountStatus
-from govid.gateway.cli.acting import Order, order
-from govid.gateway.cli.operating import acting_on_account, cause_of, people
-from govid.gateway.cli.output import note
+from govid.gateway.cli.acting import OperatorOptions, parse_operator_options
+from govid.gateway.cli.operating import (
+    account_command_options,
+    build_operation_context,
+    open_identity,
+)
+from govid.gateway.cli.output import print_note
 from govid.gateway.cli.prompts import confirm
-from govid.gateway.cli.sought import Sought, find, sought_by, which_account
+from govid.gateway.cli.sought import AccountSelector, account_selector, find_account, select_account
 
 _RELEASE_QUESTION = "Release the identifier of this account?"
 _VERIFIED_QUESTION = "Release the identifier of this account, which a department has confirmed?"
@@ -23,11 +27,11 @@ _VERIFIED_QUESTION = "Release the identifier of this account, which a department
     cls=rich_click.RichCommand,
     epilog="Example: govid accounts release --identifier --reason 'passport seen, case 74'",
 )
-@which_account
+@select_account
 @click.option(
     "--verified", is_flag=True, help="Also release an identifier that a department has confirmed."
 )
-@acting_on_account
+@account_command_options
 def release(
     account_id: UUID | None, email: bool, identifier: bool, verified: bool, **values: Any
 ) -> None:
@@ -38,23 +42,25 @@ def release(
     identifier. The attempts stay used: run `govid accounts forgive` first if the account holder
     is to be verified.
     """
-    options = order(rate=None, **values)
-    selector = sought_by(account_id=account_id, email=email, identifier=identifier)
+    options = parse_operator_options(rate=None, **values)
+    selector = account_selector(account_id=account_id, email=email, identifier=identifier)
     asyncio.run(_release_identifier(selector, options, verified=verified))
 
 
-async def _release_identifier(selector: Sought, options: Order, *, verified: bool) -> None:
-    context = cause_of(options.operator)
-    async with people(writes=not options.dry_run) as services:
-        account_id = await find(services.desk, selector, context)
-        found = await services.claims.check(account_id, context, verified=verified)
+async def _release_identifier(
+    selector: AccountSelector, options: OperatorOptions, *, verified: bool
+) -> None:
+    context = build_operation_context(options.operator)
+    async with open_identity(writes=not options.dry_run) as services:
+        account_id = await find_account(services.administration, selector, context)
+        found = await services.claim_release.preview(account_id, context, verified=verified)
         if not options.dry_run:
             confirmed = found.status is AccountStatus.VERIFIED
             confirm(_VERIFIED_QUESTION if confirmed else _RELEASE_QUESTION, yes=options.yes)
-            await services.claims.release(
+            await services.claim_release.release(
                 account_id, reason=options.reason, cause=context, verified=verified
             )
-        options.output.mapping(
+        options.output.print_mapping(
             {
                 "account_id": account_id,
                 "status_before": found.status,
@@ -62,7 +68,7 @@ async def _release_identifier(selector: Sought, options: Order, *, verified: boo
                 "done": not options.dry_run,
             }
         )
-        note(
+        print_note(
             "Nothing was changed."
             if options.dry_run
             else "The identifier can be registered from now on."

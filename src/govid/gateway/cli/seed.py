@@ -7,13 +7,13 @@ import click
 import msgspec
 import rich_click
 
-from govid.gateway.cli.errors import Refused, Unreachable
+from govid.gateway.cli.errors import BackendUnreachable, CommandRefused
 from govid.gateway.cli.output import Output, json_option
-from govid.gateway.cli.progress import Progress
+from govid.gateway.cli.progress import ProgressDisplay
 from govid.gateway.cli.prompts import confirm
-from govid.gateway.cli.settings import Target, connected, target
-from govid.gateway.devserver.people import RESIDENTS, Person, crowd
-from govid.gateway.devserver.seed import hash_password, seed
+from govid.gateway.cli.settings import Installation, connect_to_database, find_installation
+from govid.gateway.devserver.people import STANDARD_PEOPLE, SyntheticPerson, generate_people
+from govid.gateway.devserver.seed import hash_password, seed_people
 from govid.gateway.devserver.state import StateFolder
 
 
@@ -36,30 +36,32 @@ def command(citizens: int, rng_seed: int, dry_run: bool, yes: bool, as_json: boo
 
     Existing people are not changed. All of them sign in with the password of the start panel.
     """
-    installation = target()
+    installation = find_installation()
     if installation.running is None:
-        raise Unreachable(
+        raise BackendUnreachable(
             "no `govid dev` runs here.", "Start it first; it also adds the first people itself."
         )
     if not installation.is_demonstration:
-        raise Refused(
+        raise CommandRefused(
             "the database of the settings is not that of `govid dev`.",
             "Synthetic people may only be added to a demonstration: unset GOVID_DATABASE_URL.",
         )
-    people = [*RESIDENTS, *crowd(citizens, rng_seed)]
+    people = [*STANDARD_PEOPLE, *generate_people(citizens, rng_seed)]
     missing = asyncio.run(_find_missing(installation, people))
     output = Output(as_json=as_json)
     if dry_run:
-        output.mapping({"would_add": len(missing), "present": len(people) - len(missing)})
+        output.print_mapping({"would_add": len(missing), "present": len(people) - len(missing)})
         return
     if missing:
         confirm(f"Add {len(missing)} people?", yes=yes)
     added = asyncio.run(_seed(installation, missing))
-    output.mapping({"added": added, "present": len(people) - added})
+    output.print_mapping({"added": added, "present": len(people) - added})
 
 
-async def _find_missing(installation: Target, people: Sequence[Person]) -> list[Person]:
-    async with connected(installation) as connection:
+async def _find_missing(
+    installation: Installation, people: Sequence[SyntheticPerson]
+) -> list[SyntheticPerson]:
+    async with connect_to_database(installation) as connection:
         rows = await connection.fetch(
             "SELECT email_canonical FROM identity.account WHERE email_canonical = ANY ($1)",
             [person.email for person in people],
@@ -68,7 +70,7 @@ async def _find_missing(installation: Target, people: Sequence[Person]) -> list[
     return [person for person in people if person.email not in present]
 
 
-async def _seed(installation: Target, people: Sequence[Person]) -> int:
+async def _seed(installation: Installation, people: Sequence[SyntheticPerson]) -> int:
     state = StateFolder(installation.settings.data_dir).read()
     settings = msgspec.structs.replace(
         installation.settings.bus,
@@ -77,8 +79,8 @@ async def _seed(installation: Target, people: Sequence[Person]) -> int:
     )
     password_hash = await asyncio.to_thread(hash_password, state.password)
     added = 0
-    with Progress("Seeding", len(people)) as progress:
-        async for new in seed(settings, people, password_hash):
+    with ProgressDisplay("Seeding", len(people)) as progress:
+        async for new in seed_people(settings, people, password_hash):
             added += new
-            progress.at(added)
+            progress.update(added)
     return added

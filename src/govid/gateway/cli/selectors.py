@@ -8,16 +8,16 @@ from uuid import UUID
 import click
 
 from govid.bus.ids import EPOCH
-from govid.bus.selection import Selection
+from govid.bus.selection import DeliveryFilter
 
 F = TypeVar("F", bound=Callable[..., Any])
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-LONGEST_SECONDS = 100 * 366 * 86_400
+MAX_AGE_SECONDS = 100 * 366 * 86_400
 LATEST = datetime(MAXYEAR - 1, 12, 31, tzinfo=UTC)
 """The latest time accepted. Later ones cannot be represented in every time zone."""
 
 
-class Moment(click.ParamType[datetime]):
+class MomentType(click.ParamType[datetime]):
     """A time: ISO 8601 (UTC if it has no offset), or an age: `30s`, `15m`, `2h`, `7d`."""
 
     name = "TIME"
@@ -30,7 +30,7 @@ class Moment(click.ParamType[datetime]):
         if text[-1:] in _UNITS and text[:-1].isdecimal() and len(text) < len("123456789"):
             seconds = int(text[:-1]) * _UNITS[text[-1]]
             # Events are never older than the epoch of their ids.
-            return max(EPOCH, datetime.now(UTC) - timedelta(seconds=min(seconds, LONGEST_SECONDS)))
+            return max(EPOCH, datetime.now(UTC) - timedelta(seconds=min(seconds, MAX_AGE_SECONDS)))
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
@@ -41,7 +41,7 @@ class Moment(click.ParamType[datetime]):
         return min(max(moment, EPOCH), LATEST)
 
 
-MOMENT = Moment()
+MOMENT = MomentType()
 
 
 fingerprint_option = click.option(
@@ -49,7 +49,7 @@ fingerprint_option = click.option(
 )
 
 
-def selectors(function: F) -> F:
+def filter_options(function: F) -> F:
     """Add the filter options to a command; `build_filter` turns their values into a filter."""
     options = (
         click.option(
@@ -71,7 +71,7 @@ def selectors(function: F) -> F:
     return function
 
 
-def selection(
+def build_filter(
     *,
     ids: tuple[UUID, ...],
     key: str | None,
@@ -80,7 +80,7 @@ def selection(
     subscriber: str | None,
     since: datetime | None,
     until: datetime | None,
-) -> Selection:
+) -> DeliveryFilter:
     """Build a `DeliveryFilter` from the values of the options.
 
     Raises:
@@ -88,12 +88,12 @@ def selection(
     """
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--since must be before --until.")
-    return Selection(
+    return DeliveryFilter(
         ids=ids, key=key, type=type_, topic=topic, subscriber=subscriber, since=since, until=until
     )
 
 
-def refuse_everything(filter_: Selection, fingerprint: str | None = None) -> None:
+def require_filter(filter_: DeliveryFilter, fingerprint: str | None = None) -> None:
     """Refuse an operator action without any filter, which would act on all deliveries.
 
     Raises:

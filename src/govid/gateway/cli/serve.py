@@ -8,15 +8,15 @@ import rich_click
 from uvicorn.supervisors import Multiprocess
 
 from govid.gateway.app import create_app
-from govid.gateway.cli.check import findings
-from govid.gateway.cli.errors import Refused, WrongUsage
-from govid.gateway.cli.listening import PORT, listen, url_of
-from govid.gateway.cli.output import note
-from govid.gateway.cli.settings import Target, connected, settings_or_exit
+from govid.gateway.cli.check import collect_findings
+from govid.gateway.cli.errors import CommandRefused, InvalidUsage
+from govid.gateway.cli.listening import PORT, format_listener_url, open_listener
+from govid.gateway.cli.output import print_note
+from govid.gateway.cli.settings import Installation, connect_to_database, load_settings
 from govid.gateway.cli.signals import stop_on_hangup, stop_on_signals
 from govid.gateway.cli.topic_commands import accept_ahead_at_start
-from govid.gateway.cli.web import configuration, run
-from govid.gateway.edge import Edge
+from govid.gateway.cli.web import build_server_config, run_server
+from govid.gateway.edge import EdgeMiddleware
 from govid.gateway.settings import Settings, load
 
 
@@ -44,35 +44,37 @@ def command(host: str | None, port: int | None, accept_kafka_ahead: bool, worker
     """
     stop_on_signals()
     asked = {"GOVID_HOST": host, "GOVID_PORT": port}
-    settings = settings_or_exit({name: value for name, value in asked.items() if value is not None})
+    settings = load_settings({name: value for name, value in asked.items() if value is not None})
     if accept_kafka_ahead:
         asyncio.run(accept_ahead_at_start())
-    found = asyncio.run(findings(settings))
+    found = asyncio.run(collect_findings(settings))
     if len(found.faults) == 1:
         asyncio.run(_raise_outage(settings))
     if found.faults:
-        raise Refused(
+        raise CommandRefused(
             "the settings or backends are not safe for production:\n"
             + "\n".join(f"  - {one}" for one in found.faults),
             "`govid dev` runs a demonstration; `govid config example` explains every setting.",
         )
     for warning in (*found.warnings, *found.relay_faults):
-        note(f"warning: {warning}")
+        print_note(f"warning: {warning}")
     if settings.management_port is not None:
         # This only checks the port and names the remedy; each worker opens it when it starts.
-        listen(
+        open_listener(
             settings.management_host, settings.management_port, setting="GOVID_MANAGEMENT_PORT"
         ).close()
-    with listen(settings.host, settings.port) as listener:
-        address = url_of(listener)
+    with open_listener(settings.host, settings.port) as listener:
+        address = format_listener_url(listener)
         if workers == 1:
-            run(create_app(settings), listener, lambda: note(f"Ready on {address}"))
+            run_server(create_app(settings), listener, lambda: print_note(f"Ready on {address}"))
             return
-        config = configuration("govid.gateway.cli.serve:application", workers=workers, factory=True)
+        config = build_server_config(
+            "govid.gateway.cli.serve:application", workers=workers, factory=True
+        )
         supervisor = Multiprocess(config, sockets=[listener])
         # Uvicorn restarts its workers on SIGHUP; a closed terminal must end them instead.
         stop_on_hangup()
-        note(f"Starting {workers} workers on {address}")
+        print_note(f"Starting {workers} workers on {address}")
         supervisor.run()
 
 
@@ -83,18 +85,18 @@ async def _raise_outage(settings: Settings) -> None:
         BackendUnreachable: the database does not accept the connection. No rule refuses the start,
             so it may be retried.
     """
-    installation = Target(
+    installation = Installation(
         settings=settings,
         running=None,
         database_url=settings.bus.database_url,
         kafka_bootstrap_servers=settings.bus.kafka_bootstrap_servers,
     )
-    with suppress(WrongUsage):
-        async with connected(installation):
+    with suppress(InvalidUsage):
+        async with connect_to_database(installation):
             return
 
 
-def application() -> Edge:
+def application() -> EdgeMiddleware:
     """Build the application in a worker process, which reads the settings again."""
     stop_on_hangup()
     return create_app(load())

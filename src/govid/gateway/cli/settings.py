@@ -16,20 +16,20 @@ from govid.bus.storage.connection import (
     InvalidConnectionUrl,
 )
 from govid.bus.storage.errors import DRIVER_ERRORS
-from govid.gateway.cli.database_errors import explain
-from govid.gateway.cli.errors import Unreachable, WrongUsage
-from govid.gateway.devserver.state import Running, StateFolder
-from govid.gateway.kafka_addresses import describe_silence
+from govid.gateway.cli.database_errors import explain_database_error
+from govid.gateway.cli.errors import BackendUnreachable, InvalidUsage
+from govid.gateway.devserver.state import RunningServer, StateFolder
+from govid.gateway.kafka_addresses import describe_unreachable
 from govid.gateway.settings import Settings, SettingsError, load
 
 _START_ONE = "Start one with `govid dev`, or set "
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class Installation(msgspec.Struct, frozen=True, kw_only=True):
     """The backends that a command works on. `running` is the server of `govid dev`, if any."""
 
     settings: Settings
-    running: Running | None
+    running: RunningServer | None
     database_url: str
     kafka_bootstrap_servers: str
 
@@ -43,7 +43,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return "<Target>"
 
 
-def settings_or_exit(
+def load_settings(
     overrides: Mapping[str, object] | None = None, *, demonstration: bool = False
 ) -> Settings:
     """Load the settings.
@@ -54,17 +54,17 @@ def settings_or_exit(
     try:
         return load(overrides, demonstration=demonstration)
     except SettingsError as error:
-        raise WrongUsage(
+        raise InvalidUsage(
             "the settings cannot be read:\n" + "\n".join(f"  - {one}" for one in error.faults),
             "`govid config example` lists every setting.",
         ) from error
 
 
-def target() -> Target:
+def find_installation() -> Installation:
     """Return the installation that the settings, or else a running `govid dev`, name."""
-    settings = settings_or_exit()
-    running = StateFolder(settings.data_dir).running()
-    return Target(
+    settings = load_settings()
+    running = StateFolder(settings.data_dir).find_running_server()
+    return Installation(
         settings=settings,
         running=running,
         database_url=settings.bus.database_url or (running.database_url if running else ""),
@@ -74,7 +74,7 @@ def target() -> Target:
 
 
 @asynccontextmanager
-async def connected(installation: Target) -> AsyncIterator[Any]:
+async def connect_to_database(installation: Installation) -> AsyncIterator[Any]:
     """Open one connection to the database (`asyncpg.Connection`, which carries no types).
 
     Raises:
@@ -82,7 +82,7 @@ async def connected(installation: Target) -> AsyncIterator[Any]:
         InvalidUsage: the database URL cannot be used.
     """
     if not installation.database_url:
-        raise Unreachable("no database is configured.", f"{_START_ONE}GOVID_DATABASE_URL.")
+        raise BackendUnreachable("no database is configured.", f"{_START_ONE}GOVID_DATABASE_URL.")
     try:
         connection = await ConnectionFactory(
             installation.database_url,
@@ -93,17 +93,17 @@ async def connected(installation: Target) -> AsyncIterator[Any]:
                 "client_connection_check_interval": "2s",
                 "idle_in_transaction_session_timeout": "1min",
             },
-        ).open()
+        ).connect()
     except InvalidConnectionUrl as error:
-        raise WrongUsage(
+        raise InvalidUsage(
             "GOVID_DATABASE_URL cannot be used:\n" + "\n".join(f"  - {one}" for one in error.faults)
         ) from error
     except DatabaseUnreachable as error:
-        raise Unreachable(
+        raise BackendUnreachable(
             f"{error}.", f"Is it running, and {_name_settings(installation)} right?"
         ) from error
     except DRIVER_ERRORS as error:
-        raise explain(error) or Unreachable(
+        raise explain_database_error(error) or BackendUnreachable(
             "the database does not answer as PostgreSQL does.",
             f"Is it running, and {_name_settings(installation)} right? `govid check` shows more.",
         ) from error
@@ -113,18 +113,18 @@ async def connected(installation: Target) -> AsyncIterator[Any]:
         await connection.close()
 
 
-def _name_settings(installation: Target) -> str:
+def _name_settings(installation: Installation) -> str:
     """Return the names of the settings of the database address, with a verb before them."""
     sources = {row.name: row.source for row in installation.settings.table}
     is_old = sources["GOVID_DATABASE_URL"] == "default" and sources["DB_HOST"] != "default"
     return "are DB_HOST and DB_PORT" if is_old else "is GOVID_DATABASE_URL"
 
 
-async def kafka_silence(installation: Target, remedy: str = "") -> Unreachable:
+async def explain_kafka_outage(installation: Installation, remedy: str = "") -> BackendUnreachable:
     """Return the error for a Kafka that does not answer; *remedy* is added to the usual one."""
     if not installation.kafka_bootstrap_servers:
-        return Unreachable("no Kafka is configured.", "Set GOVID_KAFKA_BOOTSTRAP_SERVERS.")
-    description = await describe_silence(installation.kafka_bootstrap_servers)
-    return Unreachable(
+        return BackendUnreachable("no Kafka is configured.", "Set GOVID_KAFKA_BOOTSTRAP_SERVERS.")
+    description = await describe_unreachable(installation.kafka_bootstrap_servers)
+    return BackendUnreachable(
         f"{description}.", f"Is GOVID_KAFKA_BOOTSTRAP_SERVERS right? {remedy}".rstrip()
     )

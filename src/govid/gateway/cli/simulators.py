@@ -11,18 +11,18 @@ from prometheus_client import CollectorRegistry
 
 from govid import hmrc, nhs
 from govid.gateway import rehearsal
-from govid.gateway.cli.listening import PORT, listen, refuse_exposure, url_of
-from govid.gateway.cli.output import Output, json_option, note
-from govid.gateway.cli.settings import settings_or_exit
+from govid.gateway.cli.listening import PORT, format_listener_url, open_listener, refuse_exposure
+from govid.gateway.cli.output import Output, json_option, print_note
+from govid.gateway.cli.settings import load_settings
 from govid.gateway.cli.signals import stop_on_signals
-from govid.gateway.cli.web import run
+from govid.gateway.cli.web import run_server
 from govid.gateway.connection_limits import ConnectionLimits
 
 CONNECTIONS = 1_000
 """Limit of open connections. All clients are on this machine."""
 
 
-class Running(msgspec.Struct, frozen=True, kw_only=True):
+class RunningSimulators(msgspec.Struct, frozen=True, kw_only=True):
     """The URL of the simulators, and the settings with which another govid uses them."""
 
     url: str
@@ -48,10 +48,10 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
     """
     stop_on_signals()
     refuse_exposure(host, expose=expose)
-    settings = settings_or_exit(demonstration=True)
+    settings = load_settings(demonstration=True)
     key_file = (settings.data_dir / "simulators" / "nhs.pem").absolute()
     patients = nhs.NhsSimulator(
-        key=nhs.kept_key(key_file),
+        key=nhs.load_or_create_key(key_file),
         fault=settings.nhs.simulator_fault,
         is_limited=not settings.nhs.are_limits_lifted,
     )
@@ -60,18 +60,18 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
         is_limited=not settings.hmrc.are_limits_lifted,
         redirect_uri=settings.hmrc.redirect_uri,
     )
-    with listen(host, port) as listener:
-        running = Running(
-            url=url_of(listener),
+    with open_listener(host, port) as listener:
+        running = RunningSimulators(
+            url=format_listener_url(listener),
             settings={
-                "GOVID_NHS_BASE_URL": url_of(listener),
+                "GOVID_NHS_BASE_URL": format_listener_url(listener),
                 "GOVID_NHS_CLIENT_ID": patients.client_id,
                 "GOVID_NHS_KEY_ID": patients.kid,
                 "GOVID_NHS_PRIVATE_KEY_FILE": str(key_file),
-                "GOVID_NHS_ODS_CODE": nhs.ODS,
-                "GOVID_NHS_ENDPOINT": nhs.ENDPOINT,
-                "GOVID_NHS_PRACTICES": ",".join(map(_format_practice, nhs.SIMULATED)),
-                "GOVID_HMRC_BASE_URL": url_of(listener),
+                "GOVID_NHS_ODS_CODE": nhs.SIMULATED_ODS,
+                "GOVID_NHS_ENDPOINT": nhs.SIMULATED_ENDPOINT,
+                "GOVID_NHS_PRACTICES": ",".join(map(_format_practice, nhs.SIMULATED_PRACTICES)),
+                "GOVID_HMRC_BASE_URL": format_listener_url(listener),
                 "GOVID_HMRC_CLIENT_ID": ninos.client_id,
                 "GOVID_HMRC_CLIENT_SECRET": ninos.client_secret,
                 "GOVID_HMRC_SCOPE": hmrc.SCOPE,
@@ -80,8 +80,8 @@ def command(*, host: str, port: int, expose: bool, as_json: bool) -> None:
         )
         output = Output(as_json=as_json)
         departments = _Departments(patients, ninos)
-        run(departments, listener, lambda: _print_settings(running, output, as_json=as_json))
-    note("Stopped.")
+        run_server(departments, listener, lambda: _print_settings(running, output, as_json=as_json))
+    print_note("Stopped.")
 
 
 def _format_practice(one: nhs.Practice) -> str:
@@ -91,14 +91,14 @@ def _format_practice(one: nhs.Practice) -> str:
 class _Departments:
     """Routes requests to a department or to the simulator control: their paths are distinct."""
 
-    standing_headers = ()
+    default_headers = ()
     """Headers of the responses that the protocol class writes itself."""
 
     def __init__(self, patients: nhs.NhsSimulator, ninos: hmrc.HmrcSimulator) -> None:
         self._patients = patients
         self._ninos = ninos
         self._control = Litestar(
-            [rehearsal.router({"nhs": patients, "hmrc": ninos})],
+            [rehearsal.build_simulator_router({"nhs": patients, "hmrc": ninos})],
             openapi_config=None,
             logging_config=None,
         )
@@ -117,10 +117,10 @@ class _Departments:
             await self._patients.application(scope, receive, send)
 
 
-def _print_settings(running: Running, output: Output, *, as_json: bool) -> None:
+def _print_settings(running: RunningSimulators, output: Output, *, as_json: bool) -> None:
     if as_json:
-        output.document(running)
+        output.print_document(running)
         return
     lines = [f"{name}={shlex.quote(value)}" for name, value in running.settings.items()]
     click.echo("\n".join(lines))
-    note(f"The departments are simulated on {running.url}")
+    print_note(f"The departments are simulated on {running.url}")

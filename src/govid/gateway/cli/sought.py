@@ -11,17 +11,17 @@ from uuid import UUID
 import click
 import msgspec
 
-from govid.bus import Cause
+from govid.bus import OperationContext
 from govid.gateway.cli.errors import CommandError
-from govid.gateway.cli.prompts import ask_line
+from govid.gateway.cli.prompts import prompt_line
 
 if TYPE_CHECKING:
-    from govid.identity import AccountDesk
+    from govid.identity import AccountAdministration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class AccountId(click.types.UUIDParameterType):
+class AccountIdType(click.types.UUIDParameterType):
     """An account id. An invalid value is not printed, because it may be personal data."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
@@ -38,7 +38,7 @@ class AccountId(click.types.UUIDParameterType):
             )
 
 
-class Sought(msgspec.Struct, frozen=True, kw_only=True):
+class AccountSelector(msgspec.Struct, frozen=True, kw_only=True):
     """How the account is selected: by its id, or by a typed address or identifier."""
 
     account_id: UUID | None
@@ -50,10 +50,10 @@ class Sought(msgspec.Struct, frozen=True, kw_only=True):
         return "<Sought>"
 
 
-def which_account(function: F) -> F:
+def select_account(function: F) -> F:
     """Add the options that select an account to a command."""
     options = (
-        click.argument("account_id", type=AccountId(), required=False),
+        click.argument("account_id", type=AccountIdType(), required=False),
         click.option(
             "--email", is_flag=True, help="Find it by its e-mail address, typed at the prompt."
         ),
@@ -68,7 +68,7 @@ def which_account(function: F) -> F:
     return function
 
 
-def sought_by(*, account_id: UUID | None, email: bool, identifier: bool) -> Sought:
+def account_selector(*, account_id: UUID | None, email: bool, identifier: bool) -> AccountSelector:
     """Build the account selector from the values of the options.
 
     Raises:
@@ -76,10 +76,12 @@ def sought_by(*, account_id: UUID | None, email: bool, identifier: bool) -> Soug
     """
     if [account_id is not None, email, identifier].count(True) != 1:
         raise click.UsageError("Select one account: by its id, by --email or by --identifier.")
-    return Sought(account_id=account_id, email=email, identifier=identifier)
+    return AccountSelector(account_id=account_id, email=email, identifier=identifier)
 
 
-async def find(administration: "AccountDesk", selector: Sought, context: Cause) -> UUID:
+async def find_account(
+    administration: "AccountAdministration", selector: AccountSelector, context: OperationContext
+) -> UUID:
     """Return the id of the account that *selector* selects.
 
     Raises:
@@ -88,10 +90,10 @@ async def find(administration: "AccountDesk", selector: Sought, context: Cause) 
     if selector.account_id is not None:
         return selector.account_id
     if selector.email:
-        found = await administration.find_by_email(ask_line("E-mail address"), context)
+        found = await administration.find_by_email(prompt_line("E-mail address"), context)
     else:
         found = await administration.find_by_identifier(
-            ask_line("NHS or National Insurance number"), context
+            prompt_line("NHS or National Insurance number"), context
         )
     if len(found) > 1:
         raise CommandError(

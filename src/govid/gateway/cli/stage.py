@@ -12,13 +12,13 @@ import msgspec
 
 from govid.bus import Outage
 from govid.bus.contracts import IdentifierType, Topic
-from govid.bus.kafka.tail import publish
-from govid.bus.masking import masked
-from govid.gateway.cli.casting import Casting, Player
-from govid.gateway.cli.errors import Unreachable
+from govid.bus.kafka.tail import publish_record
+from govid.bus.masking import mask_payload
+from govid.gateway.cli.casting import DemoPeople, DemoPerson
+from govid.gateway.cli.errors import BackendUnreachable
 from govid.gateway.cli.output import Output
-from govid.gateway.cli.settings import Target
-from govid.gateway.cli.stream import Passed, following
+from govid.gateway.cli.settings import Installation
+from govid.gateway.cli.stream import ObservedEvent, follow_events
 
 DEADLINE_SECONDS = 10.0
 POLL_SECONDS = 0.05
@@ -30,36 +30,36 @@ SIMULATORS_REMEDY = "`govid dev` has them; for `govid simulators` give --simulat
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 
-class StoryBroken(AssertionError):
+class ScenarioFailed(AssertionError):
     """A scenario did not go as expected."""
 
 
-class Stage:
+class ScenarioRunner:
     """Sends requests to the server like a client, and prints the steps and events of a scenario."""
 
     def __init__(
         self,
         url: str,
-        place: Target,
+        installation: Installation,
         output: Output,
         *,
         simulators: str | None = None,
-        casting: Casting | None = None,
+        people: DemoPeople | None = None,
     ) -> None:
         """Send requests to *url*, follow the events of *installation*, create *people*.
 
         The simulated departments run at *simulators*, or in the server if that is None.
         """
         self._url = url
-        self._installation = place
+        self._installation = installation
         self._output = output
         self._simulators = simulators or url
-        self.matches = simulators is not None
+        self.uses_external_simulators = simulators is not None
         """Whether the departments run outside the server. They then verify claimed facts only."""
-        self._people = casting or Casting()
+        self._people = people or DemoPeople()
         self._stack = AsyncExitStack()
-        self._seen: list[Passed] = []
-        self._subjects: list[Player] = []
+        self._seen: list[ObservedEvent] = []
+        self._subjects: list[DemoPerson] = []
         self._new_event = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -68,7 +68,7 @@ class Stage:
             httpx.AsyncClient(timeout=DEADLINE_SECONDS)
         )
         events = await self._stack.enter_async_context(
-            following(self._installation, topics=TOPICS, raw=True)
+            follow_events(self._installation, topics=TOPICS, raw=True)
         )
         follower = asyncio.create_task(self._follow(events))
         self._stack.callback(follower.cancel)
@@ -83,17 +83,17 @@ class Stage:
         """Stop following events, and disconnect."""
         await self._stack.aclose()
 
-    def tell(self, sentence: str) -> None:
+    def narrate(self, sentence: str) -> None:
         """Print one step of the scenario."""
-        self._output.line({"step": sentence}, sentence)
+        self._output.print_item({"step": sentence}, sentence)
 
-    def person(self, identifier_type: IdentifierType) -> Player:
+    def create_person(self, identifier_type: IdentifierType) -> DemoPerson:
         """Create a new synthetic person, whose events are shown from now on."""
-        subject = self._people.person(identifier_type)
+        subject = self._people.create_person(identifier_type)
         self._subjects.append(subject)
         return subject
 
-    async def call(
+    async def send_request(
         self, method: Method, path: str, *, token: str = "", body: Any = None
     ) -> httpx.Response:
         """Send one request and return its response.
@@ -104,7 +104,7 @@ class Stage:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return await self._send(self._url, method, path, headers=headers, json=body)
 
-    async def visit(self, url: str, form: Mapping[str, str]) -> httpx.Response:
+    async def submit_form(self, url: str, form: Mapping[str, str]) -> httpx.Response:
         """Submit *form* to a page like a browser, without following a redirect.
 
         Raises:
@@ -112,7 +112,7 @@ class Stage:
         """
         return await self._send(url, "POST", "", data=form)
 
-    async def until(
+    async def wait_until(
         self,
         path: str,
         reached: Callable[[httpx.Response], bool],
@@ -128,12 +128,14 @@ class Stage:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        while not reached(await self.call("GET", path, token=token)):
+        while not reached(await self.send_request("GET", path, token=token)):
             if loop.time() > deadline:
-                raise StoryBroken(f"not within {seconds:.0f} s: {goal}")
+                raise ScenarioFailed(f"not within {seconds:.0f} s: {goal}")
             await asyncio.sleep(POLL_SECONDS)
 
-    async def rehearse(self, department: str, what: Literal["fault", "people"], body: str) -> None:
+    async def configure_simulator(
+        self, department: str, what: Literal["fault", "people"], body: str
+    ) -> None:
         """Set the faults or add people of a simulated department.
 
         Raises:
@@ -142,14 +144,18 @@ class Stage:
         path = f"/simulator/{department}/{what}"
         answer = await self._send(self._simulators, "PUT", path, content=body)
         if answer.status_code != HTTPStatus.NO_CONTENT:
-            raise Unreachable("this scenario needs simulated departments.", SIMULATORS_REMEDY)
+            raise BackendUnreachable(
+                "this scenario needs simulated departments.", SIMULATORS_REMEDY
+            )
 
-    async def introduce(self, subject: Player) -> None:
+    async def add_to_department(self, subject: DemoPerson) -> None:
         """Add *subject* to the simulated department, so that it verifies them."""
         department = "nhs" if subject.identifier_type is IdentifierType.NHS else "hmrc"
-        await self.rehearse(department, "people", msgspec.json.encode(subject.record).decode())
+        await self.configure_simulator(
+            department, "people", msgspec.json.encode(subject.department_record).decode()
+        )
 
-    async def publish(self, topic: Topic, value: dict[str, Any]) -> None:
+    async def publish_record(self, topic: Topic, value: dict[str, Any]) -> None:
         """Publish a record to Kafka like an external system.
 
         Raises:
@@ -158,17 +164,17 @@ class Stage:
         servers = self._installation.kafka_bootstrap_servers
         name = self._installation.settings.bus.wire_name(topic)
         if not servers:
-            raise Unreachable(
+            raise BackendUnreachable(
                 "this scenario begins on Kafka, and none is configured.", KAFKA_REMEDY
             )
         try:
-            await publish(servers, name, None, msgspec.json.encode(value))
+            await publish_record(servers, name, None, msgspec.json.encode(value))
         except Outage as error:
-            raise Unreachable(
+            raise BackendUnreachable(
                 "this scenario begins on Kafka, which does not answer.", KAFKA_REMEDY
             ) from error
 
-    async def passed(self, topic: Topic, subject: Player) -> None:
+    async def wait_for_event(self, topic: Topic, subject: DemoPerson) -> None:
         """Wait until an event about *subject* was published on *topic*.
 
         Raises:
@@ -181,13 +187,15 @@ class Stage:
                     self._new_event.clear()
                     await self._new_event.wait()
         except TimeoutError as error:
-            raise StoryBroken(f"no event on {name}") from error
+            raise ScenarioFailed(f"no event on {name}") from error
 
     async def _send(self, url: str, method: Method, path: str, **more: Any) -> httpx.Response:
         try:
             return await self._http.request(method, f"{url}{path}", **more)
         except httpx.HTTPError as error:
-            raise Unreachable(f"{url} does not answer.", "Is `govid dev` running?") from error
+            raise BackendUnreachable(
+                f"{url} does not answer.", "Is `govid dev` running?"
+            ) from error
 
     async def _follow(self, events: Any) -> None:
         async for one in events:
@@ -195,14 +203,14 @@ class Stage:
                 continue
             self._seen.append(one)
             self._new_event.set()
-            redacted = msgspec.structs.replace(one, payload=masked(one.payload, one.type))
-            self._output.line(redacted, f"    {redacted.text()}")
+            redacted = msgspec.structs.replace(one, payload=mask_payload(one.payload, one.type))
+            self._output.print_item(redacted, f"    {redacted.text()}")
 
-    def _is_shown(self, one: Passed) -> bool:
+    def _is_shown(self, one: ObservedEvent) -> bool:
         return any(_is_about(one, subject) for subject in self._subjects)
 
 
-def _is_about(one: Passed, subject: Player) -> bool:
+def _is_about(one: ObservedEvent, subject: DemoPerson) -> bool:
     # A death notice has no account id, only the identifier.
     return (bool(subject.id) and one.key == subject.id) or (
         isinstance(one.payload, dict)

@@ -11,15 +11,15 @@ import msgspec
 
 from govid.bus import Outage
 from govid.bus.contracts import Topic
-from govid.bus.ids import EPOCH, first_uuid7_of
-from govid.bus.kafka.tail import Record, watching
-from govid.bus.masking import MASK, masked
-from govid.gateway.cli.errors import Unreachable
-from govid.gateway.cli.output import note, one_line
-from govid.gateway.cli.settings import Target, connected, kafka_silence
-from govid.gateway.kafka_addresses import describe_silence
+from govid.bus.ids import EPOCH, first_uuid7_at
+from govid.bus.kafka.tail import TailRecord, open_tail
+from govid.bus.masking import MASK, mask_payload
+from govid.gateway.cli.errors import BackendUnreachable
+from govid.gateway.cli.output import escape_line, print_note
+from govid.gateway.cli.settings import Installation, connect_to_database, explain_kafka_outage
+from govid.gateway.kafka_addresses import describe_unreachable
 
-Source = Literal["kafka", "outbox"]
+EventSource = Literal["kafka", "outbox"]
 NO_TIME = EPOCH
 """Shown for a record whose timestamps are outside the calendar."""
 POLL_SECONDS = 0.2
@@ -42,7 +42,7 @@ FIRST_SINCE = """
 """
 
 
-class Passed(msgspec.Struct, frozen=True, kw_only=True):
+class ObservedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event that was read. `payload` is masked unless raw payloads were requested.
 
     `position` is partition/offset in Kafka, otherwise the position in the outbox.
@@ -60,26 +60,26 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
         """Show topic and position only, no payload (I9)."""
         return f"<Passed {self.topic} {self.position}>"
 
-    def text(self) -> str:
+    def format_line(self) -> str:
         """Return one line of text; a terminal may break it at spaces."""
         clock = self.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
         payload = msgspec.json.format(msgspec.json.encode(self.payload), indent=0).decode()
         # Type and key can be chosen by any client that may write to the topic.
-        return one_line(
+        return escape_line(
             f"{clock}  {self.topic or '(inside)'}  {self.type or '-'}  {self.key or '-'}  {payload}"
         )
 
 
 @asynccontextmanager
-async def following(
-    installation: Target,
+async def follow_events(
+    installation: Installation,
     *,
     topics: Sequence[Topic] = tuple(Topic),
-    source: Source | None = None,
+    source: EventSource | None = None,
     since: datetime | None = None,
     ends: bool = False,
     raw: bool = False,
-) -> AsyncIterator[AsyncIterator[Passed]]:
+) -> AsyncIterator[AsyncIterator[ObservedEvent]]:
     """Follow events in Kafka if it is configured and answers, otherwise in the outbox.
 
     With *ends* the events end at the present end of the records, otherwise never.
@@ -89,12 +89,14 @@ async def following(
     """
     if source != "outbox" and (source == "kafka" or installation.kafka_bootstrap_servers):
         if not installation.kafka_bootstrap_servers:
-            raise Unreachable("no Kafka is configured.", "Set GOVID_KAFKA_BOOTSTRAP_SERVERS.")
+            raise BackendUnreachable(
+                "no Kafka is configured.", "Set GOVID_KAFKA_BOOTSTRAP_SERVERS."
+            )
         names = [installation.settings.bus.wire_name(topic) for topic in topics]
         in_memory = installation.running is not None and installation.running.kafka_in_memory
         # The in-memory broker keeps no timestamps: all records are read, and older ones dropped.
         try:
-            async with watching(
+            async with open_tail(
                 installation.kafka_bootstrap_servers,
                 names,
                 since=since,
@@ -106,13 +108,13 @@ async def following(
                 return
         except Outage as error:
             if source == "kafka":
-                raise await kafka_silence(
+                raise await explain_kafka_outage(
                     installation, "`--source outbox` needs no Kafka."
                 ) from error
-            outage = await describe_silence(installation.kafka_bootstrap_servers)
-            note(f"{outage}: reading the outbox.")
-    async with connected(installation) as connection:
-        note("From the outbox: it has no activity records and no decisions about reads.")
+            outage = await describe_unreachable(installation.kafka_bootstrap_servers)
+            print_note(f"{outage}: reading the outbox.")
+    async with connect_to_database(installation) as connection:
+        print_note("From the outbox: it has no activity records and no decisions about reads.")
         start = await _find_start(connection, since)
         wanted = {*map(str, topics)} if len(topics) < len(Topic) else None
         yield _from_outbox(connection, start, wanted, ends=ends, raw=raw)
@@ -120,18 +122,18 @@ async def following(
 
 def _report_missing_topics(ends: bool, names: Sequence[str]) -> None:
     then = "It has no records" if ends else "Its records are shown as soon as it exists"
-    note(
+    print_note(
         f"Kafka has no topic {', '.join(names)}. A server creates its topics when it starts.\n"
         f"{then}. If a server runs, check that it uses this Kafka: `govid config show`"
     )
 
 
 async def _from_kafka(
-    records: AsyncIterator[Record], since: datetime | None, *, raw: bool
-) -> AsyncIterator[Passed]:
+    records: AsyncIterator[TailRecord], since: datetime | None, *, raw: bool
+) -> AsyncIterator[ObservedEvent]:
     async for record in records:
         payload = _decode_payload(record.value)
-        event = Passed(
+        event = ObservedEvent(
             topic=record.topic,
             type=record.headers.get("ce_type"),
             id=record.headers.get("ce_id"),
@@ -149,13 +151,13 @@ async def _find_start(connection: Any, since: datetime | None) -> int:
     if since is None:
         position: int = await connection.fetchval(_LAST_POSITION)
     else:
-        position = await connection.fetchval(FIRST_SINCE, first_uuid7_of(since), LOOK_BACK)
+        position = await connection.fetchval(FIRST_SINCE, first_uuid7_at(since), LOOK_BACK)
     return position
 
 
 async def _from_outbox(
     connection: Any, start: int, topics: set[str] | None, *, ends: bool, raw: bool
-) -> AsyncIterator[Passed]:
+) -> AsyncIterator[ObservedEvent]:
     seen: set[int] = set()
     lower_bound = start
     while True:
@@ -167,14 +169,14 @@ async def _from_outbox(
             if topics is not None and row["topic"] not in topics:
                 continue
             payload = msgspec.json.decode(row["payload"])
-            yield Passed(
+            yield ObservedEvent(
                 topic=row["topic"],
                 type=row["type"],
                 id=row["id"],
                 key=row["record_key"],
                 time=row["occurred_at"],
                 position=str(row["pos"]),
-                payload=payload if raw else masked(payload, row["type"]),
+                payload=payload if raw else mask_payload(payload, row["type"]),
             )
         if ends and len(rows) < BATCH:
             return
@@ -191,10 +193,10 @@ def _decode_payload(value: bytes) -> Any:
 
 
 def _mask_payload(payload: Any, kind: str | None) -> Any:
-    return masked(payload, kind) if isinstance(payload, dict) else MASK
+    return mask_payload(payload, kind) if isinstance(payload, dict) else MASK
 
 
-def _read_time(record: Record, payload: Any) -> datetime:
+def _read_time(record: TailRecord, payload: Any) -> datetime:
     stated = record.headers.get("ce_time") or (
         payload.get("timestamp") if isinstance(payload, dict) else None
     )
@@ -208,7 +210,7 @@ def _read_time(record: Record, payload: Any) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _read_timestamp(record: Record) -> datetime:
+def _read_timestamp(record: TailRecord) -> datetime:
     """Return the record's timestamp in its topic. A producer can set it to any number."""
     try:
         moment = datetime.fromtimestamp(record.timestamp / 1000, tz=UTC)

@@ -10,39 +10,44 @@ import msgspec
 import rich_click
 
 from govid.bus import Outage
-from govid.bus.acts import Acts, Signature
+from govid.bus.acts import OperatorActions, OperatorSignature
 from govid.bus.contracts import Topic, TopicRecordsSkipped
 from govid.bus.kafka.acceptance import (
     QUERIES,
     PartitionSwitch,
     RelayBusy,
-    SwitchLapsed,
-    SwitchRunning,
+    SwitchExpired,
+    SwitchInProgress,
     TopicState,
-    topic_states,
+    compare_topics,
 )
 from govid.bus.kafka.acceptance import accept_ahead as write_acceptance
 from govid.bus.kafka.acceptance import accept_gap as write_gap_acceptance
-from govid.bus.kafka.archive import reading
-from govid.bus.kafka.cleanup import silence_aiokafka
+from govid.bus.kafka.archive import open_reader
+from govid.bus.kafka.cleanup import silence_client_logs
 from govid.bus.kafka.inbound_faults import QUERIES as GAP_QUERIES
 from govid.bus.kafka.inbound_faults import InboundFault, InboundFaults
 from govid.bus.kafka.kafka_ahead import KafkaComparison, compare_ends
 from govid.bus.kafka.topics_admin import ordered_topics
 from govid.gateway.cli.acting import (
-    Order,
-    acts_of,
-    at_head,
-    order,
-    ordering,
-    subscriptions_of,
+    OperatorOptions,
+    build_operator_actions,
+    connect_at_current_schema,
+    load_subscriptions,
+    operator_options,
+    parse_operator_options,
 )
-from govid.gateway.cli.audit import operator
-from govid.gateway.cli.errors import CommandError, Refused, Unreachable, WrongUsage
-from govid.gateway.cli.output import Output, json_option, note
+from govid.gateway.cli.audit import current_operator
+from govid.gateway.cli.errors import BackendUnreachable, CommandError, CommandRefused, InvalidUsage
+from govid.gateway.cli.output import Output, json_option, print_note
 from govid.gateway.cli.prompts import confirm
-from govid.gateway.cli.settings import Target, connected, kafka_silence, target
-from govid.gateway.kafka_addresses import describe_silence, why_nobody_answers
+from govid.gateway.cli.settings import (
+    Installation,
+    connect_to_database,
+    explain_kafka_outage,
+    find_installation,
+)
+from govid.gateway.kafka_addresses import describe_unreachable, explain_unreachable
 
 
 @click.group("topics", cls=rich_click.RichGroup, epilog="Example: govid topics list")
@@ -64,25 +69,27 @@ def list_(as_json: bool) -> None:
     for fault in faults:
         stopped.setdefault(fault.topic, []).append(f"{fault.partition}/{fault.first_offset}")
     rows = [(*msgspec.structs.astuple(one), stopped.get(one.topic)) for one in states]
-    Output(as_json=as_json).table(
+    Output(as_json=as_json).print_table(
         columns,
         rows,
-        least=("in_kafka", "partitions"),
-        nothing="No topic is known yet: a server creates the topics when it first reaches Kafka.",
+        optional_columns=("in_kafka", "partitions"),
+        empty_text=(
+            "No topic is known yet: a server creates the topics when it first reaches Kafka."
+        ),
     )
     if outage is not None:
-        note(f"{outage}: the topics in Kafka are not known.")
+        print_note(f"{outage}: the topics in Kafka are not known.")
     if as_json:
         return
     for one in states:
         if one.state == "changed":
-            note(
+            print_note(
                 f"{one.topic} has {one.in_kafka} partitions, but keys are mapped to "
                 f"{one.partitions}. To use the new number: "
                 f"`govid topics accept {one.topic} --reason '...'`"
             )
         elif one.state == "missing":
-            note(f"{one.topic} is missing; a running server creates it again within 30 s.")
+            print_note(f"{one.topic} is missing; a running server creates it again within 30 s.")
 
 
 @command.command(
@@ -90,7 +97,7 @@ def list_(as_json: bool) -> None:
     epilog="Example: govid topics accept nhs.appointment.request --reason 'more consumers'",
 )
 @click.argument("topic")
-@ordering("Show what would change; change nothing.")
+@operator_options("Show what would change; change nothing.")
 def accept(topic: str, **values: Any) -> None:
     """Map keys to the number of partitions that TOPIC has now.
 
@@ -98,7 +105,7 @@ def accept(topic: str, **values: Any) -> None:
     restart. Later records of a key may be in another partition than its earlier ones, so consumers
     see no order across the switch. If they depend on the order, let them first read to the end.
     """
-    options = order(rate=None, **values)
+    options = parse_operator_options(rate=None, **values)
     asyncio.run(_accept(topic, options))
 
 
@@ -106,14 +113,14 @@ def accept(topic: str, **values: Any) -> None:
     "accept-ahead",
     epilog="Example: govid topics accept-ahead --reason 'restored from the backup of Monday'",
 )
-@ordering("Show where Kafka is ahead; accept nothing.")
+@operator_options("Show where Kafka is ahead; accept nothing.")
 def accept_ahead(**values: Any) -> None:
     """Publish although Kafka holds events that this database does not have.
 
     Use it after a restore, once docs/restore.md was followed. Waiting servers continue within
     seconds.
     """
-    options = order(rate=None, **values)
+    options = parse_operator_options(rate=None, **values)
     if asyncio.run(_accept_ahead(options)) == 0:
         raise CommandError(
             "Kafka is not ahead of this database; nothing was accepted.",
@@ -128,20 +135,20 @@ def accept_ahead(**values: Any) -> None:
 @click.argument("topic")
 @click.argument("partition", type=click.IntRange(min=0))
 @click.argument("first_offset", type=click.IntRange(min=0))
-@ordering("Show what would be given up; change nothing.")
+@operator_options("Show what would be given up; change nothing.")
 def accept_gap(topic: str, partition: int, first_offset: int, **values: Any) -> None:
     """Give up inbound records that Kafka removed before they were read.
 
     `govid outbox verify` names each such gap by TOPIC, PARTITION and FIRST_OFFSET.
     """
-    options = order(rate=None, **values)
+    options = parse_operator_options(rate=None, **values)
     asyncio.run(_accept_gap((topic, partition, first_offset), options))
 
 
-async def _accept_gap(gap: tuple[str, int, int], options: Order) -> None:
-    installation = target()
+async def _accept_gap(gap: tuple[str, int, int], options: OperatorOptions) -> None:
+    installation = find_installation()
     topic, partition, first = gap
-    async with at_head(installation) as connection:
+    async with connect_at_current_schema(installation) as connection:
         rows = await connection.fetch(GAP_QUERIES["open_gaps"])
         found = {(row["topic"], row["partition"], row["first"]): row["next"] for row in rows}
         if gap not in found:
@@ -151,21 +158,21 @@ async def _accept_gap(gap: tuple[str, int, int], options: Order) -> None:
             )
         count = found[gap] - first
         if options.dry_run:
-            note(f"{count} records would be given up.")
+            print_note(f"{count} records would be given up.")
             return
         confirm(f"Give up {count} records that were never read?", yes=options.yes)
-        actions = acts_of(installation, connection, subscriptions_of(installation))
-        signature = Signature(operator=options.operator, reason=options.reason)
+        actions = build_operator_actions(installation, connection, load_subscriptions(installation))
+        signature = OperatorSignature(operator=options.operator, reason=options.reason)
         count = await write_gap_acceptance(connection, actions, topic, partition, first, signature)
     if options.as_json:
-        options.output.document({"topic": topic, "partition": partition, "given_up": count})
-    note(f"{count} records are given up.")
+        options.output.print_document({"topic": topic, "partition": partition, "given_up": count})
+    print_note(f"{count} records are given up.")
 
 
 async def accept_ahead_at_start() -> None:
     """Accept that Kafka is ahead, for `govid serve --accept-kafka-ahead`."""
-    options = Order(
-        operator=operator().id or "unknown",
+    options = OperatorOptions(
+        operator=current_operator().id or "unknown",
         reason="govid serve --accept-kafka-ahead",
         rate=None,
         dry_run=False,
@@ -174,110 +181,114 @@ async def accept_ahead_at_start() -> None:
     )
     try:
         if await _accept_ahead(options) == 0:
-            note("Kafka is not ahead of this database: --accept-kafka-ahead has no effect.")
-    except Unreachable as error:
-        note(f"Nothing was accepted: {error.message}")
+            print_note("Kafka is not ahead of this database: --accept-kafka-ahead has no effect.")
+    except BackendUnreachable as error:
+        print_note(f"Nothing was accepted: {error.message}")
 
 
-async def _accept_ahead(options: Order) -> int:
+async def _accept_ahead(options: OperatorOptions) -> int:
     """Accept the end offsets of all partitions that are ahead; return their number."""
-    installation = target()
-    async with at_head(installation) as connection:
+    installation = find_installation()
+    async with connect_at_current_schema(installation) as connection:
         found = await _compare_ends(installation, connection)
-        for warning in found.warnings():
-            note(f"warning: {warning}")
+        for warning in found.build_warnings():
+            print_note(f"warning: {warning}")
         ahead = found.ahead
         for one in ahead:
-            note(f"{one.sentence}.")
+            print_note(f"{one.message}.")
         if options.dry_run or not ahead:
             return len(ahead)
         confirm("Publish anyway? Follow docs/restore.md first.", yes=options.yes)
-        actions = acts_of(installation, connection, subscriptions_of(installation))
-        signature = Signature(operator=options.operator, reason=options.reason)
+        actions = build_operator_actions(installation, connection, load_subscriptions(installation))
+        signature = OperatorSignature(operator=options.operator, reason=options.reason)
         await write_acceptance(connection, actions, ahead, signature)
     if options.as_json:
-        options.output.document({f"{one.topic}/{one.partition}": one.end for one in ahead})
-    note(f"Accepted for {len(ahead)} partitions; servers publish within seconds.")
+        options.output.print_document({f"{one.topic}/{one.partition}": one.end for one in ahead})
+    print_note(f"Accepted for {len(ahead)} partitions; servers publish within seconds.")
     return len(ahead)
 
 
-async def _compare_ends(installation: Target, connection: Any) -> KafkaComparison:
+async def _compare_ends(installation: Installation, connection: Any) -> KafkaComparison:
     if not installation.kafka_bootstrap_servers:
-        raise await kafka_silence(installation)
+        raise await explain_kafka_outage(installation)
     try:
-        silence_aiokafka()
-        async with reading(installation.kafka_bootstrap_servers) as reader:
+        silence_client_logs()
+        async with open_reader(installation.kafka_bootstrap_servers) as reader:
             return await compare_ends(installation.settings.bus, connection, reader)
     except Outage as error:
-        raise await kafka_silence(installation) from error
+        raise await explain_kafka_outage(installation) from error
 
 
 async def _fetch_states() -> tuple[list[TopicState], Sequence[InboundFault], str | None]:
     """Return the topics, the faults of the inbox, and why Kafka did not answer, if so."""
-    installation = target()
-    async with connected(installation) as connection:
+    installation = find_installation()
+    async with connect_to_database(installation) as connection:
         rows = await connection.fetch(QUERIES["topics"])
         faults = await InboundFaults(connection).fetch_all()
     present = await _fetch_partitions(installation)
-    states = topic_states(rows, present, ordered_topics(installation.settings.bus))
+    states = compare_topics(rows, present, ordered_topics(installation.settings.bus))
     if present is None and installation.kafka_bootstrap_servers:
-        return states, faults, await describe_silence(installation.kafka_bootstrap_servers)
+        return states, faults, await describe_unreachable(installation.kafka_bootstrap_servers)
     return states, faults, None
 
 
-async def _fetch_partitions(installation: Target) -> Mapping[str, int] | None:
+async def _fetch_partitions(installation: Installation) -> Mapping[str, int] | None:
     """Return the number of partitions per topic in Kafka; None if Kafka does not answer."""
     servers = installation.kafka_bootstrap_servers
-    if not servers or await why_nobody_answers(servers) is not None:
+    if not servers or await explain_unreachable(servers) is not None:
         return None
-    silence_aiokafka()
+    silence_client_logs()
     try:
-        async with reading(servers) as reader:
-            return await reader.partitions()
+        async with open_reader(servers) as reader:
+            return await reader.fetch_partition_counts()
     except Outage:
         return None
 
 
-async def _accept(topic: str, options: Order) -> None:
-    installation = target()
-    async with at_head(installation) as connection:
+async def _accept(topic: str, options: OperatorOptions) -> None:
+    installation = find_installation()
+    async with connect_at_current_schema(installation) as connection:
         state = await _find_changed_topic(installation, connection, topic)
         if options.dry_run:
-            note(f"{topic} would use {state.in_kafka} partitions instead of {state.partitions}.")
+            print_note(
+                f"{topic} would use {state.in_kafka} partitions instead of {state.partitions}."
+            )
             return
         confirm(
             f"Use {state.in_kafka} partitions of {topic} instead of {state.partitions}? "
             "Consumers see no order across the switch.",
             yes=options.yes,
         )
-        actions = acts_of(installation, connection, subscriptions_of(installation))
+        actions = build_operator_actions(installation, connection, load_subscriptions(installation))
         before = await _switch_partitions(connection, actions, state, options)
     if options.as_json:
         result = {"topic": topic, "partitions_before": before, "partitions": state.in_kafka}
-        options.output.document(result)
-    note(
+        options.output.print_document(result)
+    print_note(
         f"{topic} uses {state.in_kafka} partitions from now on, and used {before} before. "
         "Consumers see no order between records before the switch and after it."
     )
 
 
-async def _find_changed_topic(installation: Target, connection: Any, topic: str) -> TopicState:
+async def _find_changed_topic(
+    installation: Installation, connection: Any, topic: str
+) -> TopicState:
     present = await _fetch_partitions(installation)
     if present is None:
-        raise await kafka_silence(installation)
-    states = topic_states(
+        raise await explain_kafka_outage(installation)
+    states = compare_topics(
         await connection.fetch(QUERIES["topics"]),
         present,
         ordered_topics(installation.settings.bus),
     )
     found = {one.topic: one for one in states}
     if topic not in found:
-        raise WrongUsage(
+        raise InvalidUsage(
             f"govid has no topic named {topic}.", f"There are: {', '.join(found) or 'none'}."
         )
     state = found[topic]
     if state.state == "missing":
-        raise Refused(
+        raise CommandRefused(
             f"Kafka has no topic {topic}; nothing was changed.",
             "A running server creates it again, with its previous number of partitions.",
         )
@@ -290,15 +301,15 @@ async def _find_changed_topic(installation: Target, connection: Any, topic: str)
 
 
 async def _switch_partitions(
-    connection: Any, actions: Acts, state: TopicState, options: Order
+    connection: Any, actions: OperatorActions, state: TopicState, options: OperatorOptions
 ) -> int:
-    signature = Signature(operator=options.operator, reason=options.reason)
+    signature = OperatorSignature(operator=options.operator, reason=options.reason)
     try:
         return await PartitionSwitch(connection, actions).run(
             state.topic, state.in_kafka or 0, signature
         )
-    except SwitchRunning as error:
-        raise Refused(
+    except SwitchInProgress as error:
+        raise CommandRefused(
             f"another operator is accepting partitions of {state.topic}; nothing was changed.",
             "`govid topics list` shows when it has ended.",
         ) from error
@@ -307,7 +318,7 @@ async def _switch_partitions(
             f"a server is still sending records of {state.topic}; nothing was changed.",
             "Check that it reaches Kafka and runs this release, then run the command again.",
         ) from error
-    except SwitchLapsed as error:
+    except SwitchExpired as error:
         raise CommandError(
             "the switch took longer than a minute; nothing was changed.", "Run it again."
         ) from error
@@ -319,39 +330,41 @@ async def _switch_partitions(
 @click.argument("topic")
 @click.argument("partition", type=click.IntRange(min=0))
 @click.argument("offset", type=click.IntRange(min=0))
-@ordering("Show what would be skipped; change nothing.")
+@operator_options("Show what would be skipped; change nothing.")
 def skip(topic: str, partition: int, offset: int, **values: Any) -> None:
     """Skip records at which an inbound partition has stopped. They are never handled.
 
     Only a position that `govid outbox status` names can be skipped. A running replica skips it
     within seconds, otherwise the next one that starts.
     """
-    options = order(rate=None, **values)
+    options = parse_operator_options(rate=None, **values)
     asyncio.run(_skip(options, topic, partition, offset))
 
 
-async def _skip(options: Order, topic: str, partition: int, offset: int) -> None:
-    installation = target()
-    async with at_head(installation) as connection:
+async def _skip(options: OperatorOptions, topic: str, partition: int, offset: int) -> None:
+    installation = find_installation()
+    async with connect_at_current_schema(installation) as connection:
         faults = InboundFaults(connection)
         fault = await _find_fault(installation, faults, topic, partition, offset)
         last = fault.next_offset - 1
         what = f"offset {offset}" if last == offset else f"offsets {offset} to {last}"
         what = f"{what} of {fault.topic}, partition {partition} ({fault.kind}, {fault.reason})"
-        signature = Signature(operator=options.operator, reason=options.reason)
+        signature = OperatorSignature(operator=options.operator, reason=options.reason)
         if options.dry_run:
-            note(f"Would skip {what}.")
+            print_note(f"Would skip {what}.")
         else:
             confirm(f"Skip {what}? These records are never handled.", yes=options.yes)
-            actions = acts_of(installation, connection, subscriptions_of(installation))
+            actions = build_operator_actions(
+                installation, connection, load_subscriptions(installation)
+            )
             if not await actions.commit_event(partial(_accept_skip, faults, fault, signature)):
                 raise CommandError(
                     "another operator has already accepted this.",
                     "`govid outbox status` shows whether the partition continues.",
                 )
-            note(f"{what} will be skipped within seconds. Check again: `govid outbox status`")
+            print_note(f"{what} will be skipped within seconds. Check again: `govid outbox status`")
         if options.as_json:
-            options.output.document(
+            options.output.print_document(
                 {
                     "topic": fault.topic,
                     "partition": partition,
@@ -365,7 +378,7 @@ async def _skip(options: Order, topic: str, partition: int, offset: int) -> None
 
 
 async def _find_fault(
-    installation: Target, faults: InboundFaults, topic: str, partition: int, offset: int
+    installation: Installation, faults: InboundFaults, topic: str, partition: int, offset: int
 ) -> InboundFault:
     """Return the fault at a position; *topic* is its name in Kafka or in the contract."""
     names = {topic}
@@ -381,12 +394,12 @@ async def _find_fault(
 
 
 async def _accept_skip(
-    faults: InboundFaults, fault: InboundFault, signature: Signature
+    faults: InboundFaults, fault: InboundFault, signature: OperatorSignature
 ) -> TopicRecordsSkipped | None:
-    accepted = await faults.accept(fault.topic, fault.partition, fault.first_offset)
+    accepted = await faults.accept_skip(fault.topic, fault.partition, fault.first_offset)
     if accepted is None:
         return None
-    return signature.event(
+    return signature.build_event(
         TopicRecordsSkipped,
         topic=accepted.topic,
         partition=accepted.partition,

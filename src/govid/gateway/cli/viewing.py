@@ -8,16 +8,16 @@ from govid.bus.consumers import Subscriptions
 from govid.bus.contracts import DataViewed
 from govid.bus.ids import uuid7
 from govid.bus.storage.errors import DRIVER_ERRORS
-from govid.gateway.cli.acting import acts_of, at_head
-from govid.gateway.cli.audit import operator
-from govid.gateway.cli.errors import CommandError, Unreachable
-from govid.gateway.cli.settings import Target
+from govid.gateway.cli.acting import build_operator_actions, connect_at_current_schema
+from govid.gateway.cli.audit import current_operator
+from govid.gateway.cli.errors import BackendUnreachable, CommandError
+from govid.gateway.cli.settings import Installation
 
-View = Literal["accounts show", "events tail --raw"]
+ViewName = Literal["accounts show", "events tail --raw"]
 
 
-async def record_view(
-    installation: Target, view: View, *, reason: str = "", account_id: UUID | None = None
+async def record_data_view(
+    installation: Installation, view: ViewName, *, reason: str = "", account_id: UUID | None = None
 ) -> None:
     """Store the event `operator.data.viewed`.
 
@@ -26,7 +26,7 @@ async def record_view(
     """
     event = DataViewed(
         act_id=uuid7(),
-        operator=operator().id or "unknown",
+        operator=current_operator().id or "unknown",
         stated_reason=reason,
         view=view,
         account_id=account_id,
@@ -37,11 +37,13 @@ async def record_view(
         return event
 
     try:
-        async with at_head(installation) as connection:
+        async with connect_at_current_schema(installation) as connection:
             # The event has no subscriber in process, so no subscriptions are needed.
-            await acts_of(installation, connection, Subscriptions()).commit_event(return_event)
+            await build_operator_actions(installation, connection, Subscriptions()).commit_event(
+                return_event
+            )
     except (CommandError, *DRIVER_ERRORS) as error:
-        raise Unreachable(
+        raise BackendUnreachable(
             "views of personal data must be recorded first, and the record could not be stored; "
             "nothing is shown.",
             error.format_message()

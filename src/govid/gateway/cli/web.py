@@ -9,17 +9,17 @@ from typing import Any
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
-from govid.gateway.cli.database_errors import explain
+from govid.gateway.cli.database_errors import explain_database_error
 from govid.gateway.cli.errors import CommandError
 from govid.gateway.cli.listening import BACKLOG
-from govid.gateway.connections import Connection
+from govid.gateway.connections import LimitedHttpProtocol
 from govid.identity import UnreadableKey
 
 GRACE_SECONDS = 10
 """How long running requests may take once the server is stopped."""
 
 
-class Server(uvicorn.Server):
+class NotifyingServer(uvicorn.Server):
     """A uvicorn server that calls back when it is ready."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
@@ -34,14 +34,16 @@ class Server(uvicorn.Server):
             self._ready()
 
 
-def configuration(application: Any, *, workers: int = 1, factory: bool = False) -> uvicorn.Config:
+def build_server_config(
+    application: Any, *, workers: int = 1, factory: bool = False
+) -> uvicorn.Config:
     """Return uvicorn's configuration. `EdgeMiddleware` itself logs and reads proxy headers."""
     return uvicorn.Config(
         application,
         factory=factory,
         workers=workers,
         loop="uvloop",
-        http=Connection,
+        http=LimitedHttpProtocol,
         ws="none",
         lifespan="on",
         proxy_headers=False,
@@ -54,17 +56,17 @@ def configuration(application: Any, *, workers: int = 1, factory: bool = False) 
     )
 
 
-def run(application: Any, listener: socket.socket, ready: Callable[[], None]) -> None:
+def run_server(application: Any, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Serve until a signal ends the server.
 
     Raises:
         CommandError: the application did not start; the message gives the reason.
     """
     errors: list[Exception] = []
-    config = configuration(application)
+    config = build_server_config(application)
     config.load()
     config.lifespan_class = partial(_WatchedLifespan, errors)
-    server = Server(config, ready)
+    server = NotifyingServer(config, ready)
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
@@ -103,7 +105,11 @@ def _explain_failed_start(errors: list[Exception]) -> CommandError:
             "the server stopped during its start.", "Its log lines give the reason."
         )
     error = _find_first_error(errors[0])
-    explained = _explain_unreadable_key() if isinstance(error, UnreadableKey) else explain(error)
+    explained = (
+        _explain_unreadable_key()
+        if isinstance(error, UnreadableKey)
+        else explain_database_error(error)
+    )
     if explained is None:
         return CommandError(
             f"the application did not start ({type(error).__name__}).",

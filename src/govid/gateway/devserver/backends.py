@@ -8,12 +8,12 @@ from contextlib import ExitStack
 import msgspec
 
 from govid.gateway.devserver.kafka import MockKafka
-from govid.gateway.devserver.postgres import ROOT_NOTICE, EmbeddedPostgres, choose_folder
+from govid.gateway.devserver.postgres import ROOT_NOTICE, EmbeddedPostgres, choose_data_folder
 from govid.gateway.devserver.state import DevState, StateFolder
 from govid.gateway.settings import Settings
 
 
-class Backends(msgspec.Struct, frozen=True, kw_only=True):
+class EmbeddedBackends(msgspec.Struct, frozen=True, kw_only=True):
     """The embedded backends that were started; None for one that the user has configured."""
 
     postgres: EmbeddedPostgres | None
@@ -30,15 +30,15 @@ class Backends(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-def start(
+def start_backends(
     stack: ExitStack,
     settings: Settings,
     folder: StateFolder,
     state: DevState,
     *,
-    say: Callable[[str], None],
-    meanwhile: Callable[[], object],
-) -> Backends:
+    report: Callable[[str], None],
+    during_start: Callable[[], object],
+) -> EmbeddedBackends:
     """Start each backend that *settings* do not name; *stack* stops it again.
 
     The folder of the database is stored in *state*. *meanwhile* is called while PostgreSQL starts
@@ -49,21 +49,21 @@ def start(
     """
     postgres = None
     if not settings.is_set("GOVID_DATABASE_URL"):
-        postgres_folder, reason = choose_folder(folder.path, state.postgres_folder)
+        postgres_folder, reason = choose_data_folder(folder.path, state.postgres_folder)
         for sentence in (reason, ROOT_NOTICE if os.geteuid() == 0 else None):
             if sentence is not None:
-                say(sentence)
+                report(sentence)
         if not postgres_folder.exists():
-            say("Preparing the database. Later starts are faster.")
+            report("Preparing the database. Later starts are faster.")
         state.postgres_folder = str(postgres_folder)
         folder.write(state)
-        postgres = EmbeddedPostgres(postgres_folder, say)
+        postgres = EmbeddedPostgres(postgres_folder, report)
     with ThreadPoolExecutor(1) as pool:
         started = pool.submit(stack.enter_context, postgres) if postgres is not None else None
-        meanwhile()
+        during_start()
         kafka = None
         if not settings.is_set("GOVID_KAFKA_BOOTSTRAP_SERVERS"):
             kafka = stack.enter_context(MockKafka())
         if started is not None:
             started.result()
-    return Backends(postgres=postgres, kafka=kafka)
+    return EmbeddedBackends(postgres=postgres, kafka=kafka)

@@ -7,7 +7,7 @@ simulated departments would verify real people, and a simulated death notice wou
 from enum import Enum, auto
 from typing import Any
 
-MARK = "govid dev: made-up people and simulated departments"
+DEMONSTRATION_COMMENT = "govid dev: made-up people and simulated departments"
 
 _COMMENT = """
     SELECT to_regnamespace('identity') IS NULL AS is_new,
@@ -15,7 +15,7 @@ _COMMENT = """
 """
 
 
-class Origin(Enum):
+class DatabaseOrigin(Enum):
     """What created a database."""
 
     NEW = auto()
@@ -24,14 +24,18 @@ class Origin(Enum):
     FOREIGN = auto()
 
 
-async def origin_of(connection: Any) -> Origin:
+async def get_database_origin(connection: Any) -> DatabaseOrigin:
     """Return what created the database of *connection*."""
     row = await connection.fetchrow(_COMMENT)
     if row["is_new"]:
-        return Origin.NEW
-    return Origin.DEMONSTRATION if row["comment"] == MARK else Origin.FOREIGN
+        return DatabaseOrigin.NEW
+    return (
+        DatabaseOrigin.DEMONSTRATION
+        if row["comment"] == DEMONSTRATION_COMMENT
+        else DatabaseOrigin.FOREIGN
+    )
 
 
-async def mark(connection: Any) -> None:
+async def mark_database(connection: Any) -> None:
     """Mark the database as one for demonstrations."""
-    await connection.execute(f"COMMENT ON SCHEMA identity IS '{MARK}'")
+    await connection.execute(f"COMMENT ON SCHEMA identity IS '{DEMONSTRATION_COMMENT}'")

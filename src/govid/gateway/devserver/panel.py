@@ -11,7 +11,7 @@ WIDTH = 80
 NAME_WIDTH = 10
 
 
-class Panel(msgspec.Struct, frozen=True, kw_only=True):
+class StartPanel(msgspec.Struct, frozen=True, kw_only=True):
     """The panel as one object (`govid dev --json`). `ready_seconds` counts from the command."""
 
     version: str
@@ -39,7 +39,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Panel {self.service}>"
 
 
-def render(panel: Panel, password: str, command: str = "govid") -> str:
+def render_panel(panel: StartPanel, password: str, command: str = "govid") -> str:
     """Return the panel for a terminal; *command* is the command by which the program was called."""
     kind = "embedded" if panel.postgres_embedded else "yours"
     kafka = (

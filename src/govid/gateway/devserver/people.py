@@ -21,7 +21,7 @@ DRAMA_PHONE = "+447700900{:03d}"
 _NO_CHECK_DIGIT = 10
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True):
+class SyntheticPerson(msgspec.Struct, frozen=True, kw_only=True):
     """A synthetic person with the values of its rows in the database."""
 
     email: str
@@ -38,8 +38,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
         return "<Person>"
 
 
-RESIDENTS = (
-    Person(
+STANDARD_PEOPLE = (
+    SyntheticPerson(
         email="citizen@example.com",
         name="Ada Ashworth",
         phone_number=DRAMA_PHONE.format(1),
@@ -47,7 +47,7 @@ RESIDENTS = (
         identifier_type="NHS",
         identifier_value="9990000018",
     ),
-    Person(
+    SyntheticPerson(
         email="taxpayer@example.com",
         name="Ben Bevan",
         phone_number=DRAMA_PHONE.format(2),
@@ -56,7 +56,7 @@ RESIDENTS = (
         identifier_value="AA000003D",
         utr="1000057161",
     ),
-    Person(
+    SyntheticPerson(
         email="pending@example.com",
         name="Carys Chaudhry",
         phone_number=DRAMA_PHONE.format(3),
@@ -64,7 +64,7 @@ RESIDENTS = (
         identifier_type="NIN",
         identifier_value="NA000799C",
     ),
-    Person(
+    SyntheticPerson(
         email="failed@example.com",
         name="Dylan Drummond",
         phone_number=DRAMA_PHONE.format(4),
@@ -72,7 +72,7 @@ RESIDENTS = (
         identifier_type="NIN",
         identifier_value="ST281614D",
     ),
-    Person(
+    SyntheticPerson(
         email="blocked@example.com",
         name="Esme Ellis",
         phone_number=DRAMA_PHONE.format(5),
@@ -81,7 +81,7 @@ RESIDENTS = (
         identifier_type="NIN",
         identifier_value="ZX000056A",
     ),
-    Person(
+    SyntheticPerson(
         email="registered@example.com",
         name="Faisal Fraser",
         phone_number=DRAMA_PHONE.format(6),
@@ -91,11 +91,11 @@ RESIDENTS = (
 """The people of every demonstration: one for each account status."""
 
 
-def crowd(size: int, rng_seed: int) -> Iterator[Person]:
+def generate_people(size: int, rng_seed: int) -> Iterator[SyntheticPerson]:
     """Yield *size* verified people; the same seed gives the same people."""
     rng = random.Random(rng_seed)  # noqa: S311 - repeatable on purpose, and not a secret
     for number in range(size):
-        yield Person(
+        yield SyntheticPerson(
             email=f"citizen-{rng_seed}-{number}@example.com",
             name=f"{rng.choice(GIVEN)} {rng.choice(FAMILY)}",
             phone_number=DRAMA_PHONE.format(rng.randrange(1000)),

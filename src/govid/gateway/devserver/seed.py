@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from govid import nhs
-from govid.bus import BusSettings, Cause, SystemClock, Transaction, uuid7
+from govid.bus import BusSettings, OperationContext, SystemClock, Transaction, uuid7
 from govid.bus.actor import Actor
 from govid.bus.contracts import (
     AccountBlocked,
@@ -25,10 +25,12 @@ from govid.bus.contracts import (
 )
 from govid.bus.runtime import Bus
 from govid.bus.shared.account_status import AccountStatus
-from govid.gateway.devserver.people import Person
+from govid.gateway.devserver.people import SyntheticPerson
 
 BATCH = 100
-CAUSE = Cause(correlation_id="seed", actor=Actor(kind="operator", id="govid seed"))
+SEED_CONTEXT = OperationContext(
+    correlation_id="seed", actor=Actor(kind="operator", id="govid seed")
+)
 
 _ACCOUNT = text("""
     INSERT INTO identity.account
@@ -67,24 +69,24 @@ def hash_password(password: str) -> str:
     return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(password)
 
 
-async def seed(
-    settings: BusSettings, people: Iterable[Person], password_hash: str
+async def seed_people(
+    settings: BusSettings, people: Iterable[SyntheticPerson], password_hash: str
 ) -> AsyncIterator[int]:
     """Seed *people* in batches; yield the number of new accounts after each batch."""
     bus = Bus(settings, SystemClock())
     # The events of seeded accounts get the same pending deliveries as those of real accounts.
     departments = nhs.NhsSettings(registry="simulator", accept_prototype_form=True)
-    bus.add(nhs.build(departments, bus.database, bus.uow, bus.clock))
+    bus.add_module(nhs.build(departments, bus.database, bus.uow, bus.clock))
     try:
         for batch in _batches(people):
-            async with bus.uow.begin(CAUSE) as tx:
+            async with bus.uow.begin(SEED_CONTEXT) as tx:
                 added = [await _add(tx, person, password_hash) for person in batch]
             yield sum(added)
     finally:
         await bus.database.close()
 
 
-async def _add(tx: Transaction, person: Person, password_hash: str) -> bool:
+async def _add(tx: Transaction, person: SyntheticPerson, password_hash: str) -> bool:
     account_id = uuid7()
     result = await tx.execute(
         _ACCOUNT,
@@ -110,7 +112,7 @@ async def _add(tx: Transaction, person: Person, password_hash: str) -> bool:
     return True
 
 
-def _emit_history(tx: Transaction, person: Person, account_id: UUID) -> None:
+def _emit_history(tx: Transaction, person: SyntheticPerson, account_id: UUID) -> None:
     kind = person.identifier_type and IdentifierType(person.identifier_type)
     tx.emit(AccountRegistered(account_id=account_id, identifier_type=kind, timestamp=tx.now))
     if AccountStatus.VERIFIED in {person.status, person.status_before}:
@@ -121,7 +123,7 @@ def _emit_history(tx: Transaction, person: Person, account_id: UUID) -> None:
         tx.emit(AccountBlocked(account_id=account_id, timestamp=tx.now))
 
 
-async def _add_health(tx: Transaction, person: Person, account_id: UUID) -> None:
+async def _add_health(tx: Transaction, person: SyntheticPerson, account_id: UUID) -> None:
     row = {"account_id": account_id, "nhs_number": person.identifier_value, "now": tx.now}
     await tx.execute(_PATIENT, {**row, "id": uuid7(), "name": person.name})
     morning = datetime.combine(tx.now, datetime.min.time(), UTC) + timedelta(hours=10)
@@ -138,7 +140,7 @@ async def _add_health(tx: Transaction, person: Person, account_id: UUID) -> None
         )
 
 
-async def _add_taxes(tx: Transaction, person: Person, account_id: UUID) -> None:
+async def _add_taxes(tx: Transaction, person: SyntheticPerson, account_id: UUID) -> None:
     for tax_year, amount in _TAX_YEARS:
         await tx.execute(
             _TAX_RECORD,
@@ -154,7 +156,7 @@ async def _add_taxes(tx: Transaction, person: Person, account_id: UUID) -> None:
         )
 
 
-def _batches(people: Iterable[Person]) -> Iterable[list[Person]]:
+def _batches(people: Iterable[SyntheticPerson]) -> Iterable[list[SyntheticPerson]]:
     remaining = iter(people)
     while batch := list(islice(remaining, BATCH)):
         yield batch

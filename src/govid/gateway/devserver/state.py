@@ -22,7 +22,7 @@ def _secret() -> str:
     return secrets.token_urlsafe(48)
 
 
-class Running(msgspec.Struct, frozen=True, kw_only=True):
+class RunningServer(msgspec.Struct, frozen=True, kw_only=True):
     """The running server, as other commands (`govid events tail`, `demo`, `outbox`) find it."""
 
     pid: int
@@ -45,7 +45,7 @@ class DevState(msgspec.Struct, kw_only=True):
     secret_key: str = msgspec.field(default_factory=_secret)
     key_encryption_key: str = msgspec.field(default_factory=_secret)
     postgres_folder: str | None = None
-    running: Running | None = None
+    running: RunningServer | None = None
 
     def __repr__(self) -> str:
         """Show no value: most are secrets (I9)."""
@@ -61,7 +61,7 @@ class StateFolder:
         self.file = self.path / FILE
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Lock the folder for one server while the block runs.
 
         Raises:
@@ -101,12 +101,12 @@ class StateFolder:
             handle.write(msgspec.json.format(msgspec.json.encode(state), indent=2))
         draft.replace(self.file)
 
-    def running(self) -> Running | None:
+    def find_running_server(self) -> RunningServer | None:
         """Return the server that runs in this folder, if one does."""
         running = self.read().running
         return running if running and _is_running(running.pid) else None
 
-    def wipe(self) -> None:
+    def delete_contents(self) -> None:
         """Delete everything except the lock; this includes the database."""
         folder = self.read().postgres_folder
         if folder is not None and not Path(folder).is_relative_to(self.path):
@@ -135,7 +135,7 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def folder_secrets(settings: Settings, state: DevState) -> dict[str, object]:
+def default_secrets(settings: Settings, state: DevState) -> dict[str, object]:
     """Return this folder's own secrets for all that *settings* do not set."""
     own = {
         "GOVID_PSEUDONYM_KEY": state.pseudonym_key,

@@ -4,22 +4,22 @@ from collections.abc import Mapping
 from typing import Literal
 
 from govid.gateway.settings.environment.everything import Environment
-from govid.gateway.settings.environment.naming import Port
-from govid.hmrc import PAGES, HmrcQuotas, HmrcSettings
+from govid.gateway.settings.environment.naming import DepartmentMode
+from govid.hmrc import SIMULATOR_PAGES_PATH, HmrcQuotas, HmrcSettings
 from govid.nhs import NhsQuotas, NhsSettings, Practice
 
-Choice = Literal["remote", "simulator", "off"]
+ResolvedMode = Literal["remote", "simulator", "off"]
 
 CONSENT_HOSTS = {
     "https://api.service.hmrc.gov.uk": "https://www.tax.service.gov.uk",
     "https://test-api.service.hmrc.gov.uk": "https://test-www.tax.service.gov.uk",
 }
 """The host of the consent page for each host of HMRC's APIs. A simulator serves both."""
-NOWHERE = "urn:ietf:wg:oauth:2.0:oob"
+OUT_OF_BAND_URI = "urn:ietf:wg:oauth:2.0:oob"
 """The redirect URI without a page to return to: HMRC shows the code to the citizen instead."""
 
 
-def nhs_of(environment: Environment, *, demonstration: bool) -> NhsSettings:
+def build_nhs_settings(environment: Environment, *, demonstration: bool) -> NhsSettings:
     """Build the settings of nhs.
 
     Raises:
@@ -63,7 +63,7 @@ def nhs_of(environment: Environment, *, demonstration: bool) -> NhsSettings:
     )
 
 
-def _takes_bookings(environment: Environment, registry: Choice) -> bool:
+def _takes_bookings(environment: Environment, registry: ResolvedMode) -> bool:
     """Return whether an appointment provider is available.
 
     It is always the same NHS that verifies NHS numbers: otherwise a simulated verification could
@@ -102,12 +102,12 @@ def _practice(text: str) -> Practice:
     return Practice(specialty=specialty.strip(), service=service, ods=ods)
 
 
-def hmrc_of(
+def build_hmrc_settings(
     environment: Environment,
     *,
     demonstration: bool,
     public_url: str,
-    sealing_keys: tuple[bytes, ...],
+    column_keys: tuple[bytes, ...],
 ) -> HmrcSettings:
     """Build the settings of hmrc. Only a simulated HMRC publishes simulated death notices.
 
@@ -144,13 +144,13 @@ def hmrc_of(
         pdv_path=environment.hmrc_pdv_path,
         tax_records=tax_records,
         consent_url=(
-            f"{public_url}{PAGES}"
+            f"{public_url}{SIMULATOR_PAGES_PATH}"
             if tax_records == "simulator"
             else environment.hmrc_consent_url or CONSENT_HOSTS.get(base_url, base_url)
         ),
-        redirect_uri=environment.hmrc_redirect_uri or NOWHERE,
-        sealing_key=sealing_keys[0],
-        old_sealing_keys=tuple(key for key in sealing_keys[1:] if key),
+        redirect_uri=environment.hmrc_redirect_uri or OUT_OF_BAND_URI,
+        sealing_key=column_keys[0],
+        old_sealing_keys=tuple(key for key in column_keys[1:] if key),
         tax_min_level=environment.tax_min_level,
         are_limits_lifted=not environment.department_limits,
         may_be_simulated=demonstration or environment.allow_simulators,
@@ -164,7 +164,7 @@ def hmrc_of(
 
 def _tax_records_mode(
     environment: Environment, credentials: Mapping[str, str], *, demonstration: bool
-) -> Choice:
+) -> ResolvedMode:
     """Resolve the mode of tax records, which also need a redirect URI.
 
     Without one HMRC can still verify numbers; `auto` is then off for tax records.
@@ -180,8 +180,8 @@ def _tax_records_mode(
 
 
 def _resolve_mode(
-    name: str, mode: Port, credentials: Mapping[str, str], *, demonstration: bool
-) -> Choice:
+    name: str, mode: DepartmentMode, credentials: Mapping[str, str], *, demonstration: bool
+) -> ResolvedMode:
     """Return which client serves a department, from *mode*, the value of the setting *name*.
 
     `auto` is the real department if all credentials are set. If none is set, it is a simulator

@@ -17,7 +17,7 @@ from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SecretsSe
 from pydantic_settings.sources.utils import parse_env_vars
 
 from govid.gateway.settings.environment.everything import Environment
-from govid.gateway.settings.model import Settings, Shown, assemble
+from govid.gateway.settings.model import Settings, ShownSetting, build_settings
 
 PREFIX = "GOVID_"
 OTHER_NAMES = ("GOVID_TEST_", "GOVID_CI", "GOVID_BENCH_", "GOVID_SECRETS_DIR")
@@ -64,7 +64,7 @@ def load(
     if faults:
         raise SettingsError(faults)
     try:
-        return assemble(
+        return build_settings(
             environment,
             _table(environment, origins),
             demonstration=demonstration,
@@ -74,7 +74,7 @@ def load(
         raise SettingsError([str(error)]) from error
 
 
-def example() -> str:
+def render_example() -> str:
     """Return the text of `.env.example`: every setting with its description and default."""
     lines = [
         "# Every setting of govid. Copy this file to .env and uncomment what you change.",
@@ -216,14 +216,14 @@ def _describe_error(error: Mapping[str, Any], origins: Mapping[str, str]) -> str
     return f"{name} ({origins.get(name, 'default')}): {reason[:1].lower()}{reason[1:]}"
 
 
-def _table(environment: Environment, origins: Mapping[str, str]) -> tuple[Shown, ...]:
+def _table(environment: Environment, origins: Mapping[str, str]) -> tuple[ShownSetting, ...]:
     """Return every setting with its value and source, secrets masked."""
     rows = []
     for key, field in Environment.model_fields.items():
         value = getattr(environment, key)
         first, *others = _names(field)
         rows.append(
-            Shown(
+            ShownSetting(
                 name=first,
                 aliases=tuple(others),
                 value=_format_value(value),

@@ -6,7 +6,9 @@ from govid.gateway.settings.environment.everything import Environment
 from govid.identity import MailSettings, SmtpSettings
 
 
-def mail_of(environment: Environment, public_url: str, *, demonstration: bool) -> MailSettings:
+def build_mail_settings(
+    environment: Environment, public_url: str, *, demonstration: bool
+) -> MailSettings:
     """Build the email settings.
 
     `auto` is a folder in a demonstration, otherwise SMTP if a server is set, and off without one.

@@ -10,15 +10,15 @@ from pydantic import SecretStr
 
 from govid.bus import BusSettings
 from govid.bus.contracts import Topic
-from govid.gateway.settings.departments import hmrc_of, nhs_of
+from govid.gateway.settings.departments import build_hmrc_settings, build_nhs_settings
 from govid.gateway.settings.environment.everything import Environment
-from govid.gateway.settings.mail import mail_of
+from govid.gateway.settings.mail import build_mail_settings
 from govid.hmrc import HmrcSettings
 from govid.identity import IdentityQuotas, IdentitySettings, ThrottleSettings
 from govid.nhs import NhsSettings
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class ShownSetting(msgspec.Struct, frozen=True, kw_only=True):
     """One setting as `govid config show` prints it, secrets masked. `source` may be "default"."""
 
     name: str
@@ -55,7 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     identity: IdentitySettings
     nhs: NhsSettings
     hmrc: HmrcSettings
-    table: tuple[Shown, ...]
+    table: tuple[ShownSetting, ...]
     """Every setting with its source, secrets masked, for `govid config show`."""
     notices: tuple[str, ...] = ()
     """One sentence for each accepted value that may be a mistake."""
@@ -74,15 +74,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return "<Settings>"
 
 
-def assemble(
+def build_settings(
     environment: Environment,
-    table: tuple[Shown, ...],
+    table: tuple[ShownSetting, ...],
     *,
     demonstration: bool,
     notices: tuple[str, ...] = (),
 ) -> Settings:
     """Build `Settings` from the environment."""
-    nhs_settings = nhs_of(environment, demonstration=demonstration)
+    nhs_settings = build_nhs_settings(environment, demonstration=demonstration)
     public_url = (environment.public_url or _local_url(environment)).rstrip("/")
     return Settings(
         demonstration=demonstration,
@@ -144,7 +144,7 @@ def assemble(
                 if environment.password_checks is None
                 else environment.password_checks
             ),
-            mail=mail_of(environment, public_url, demonstration=demonstration),
+            mail=build_mail_settings(environment, public_url, demonstration=demonstration),
             reset_seconds=environment.reset_link_seconds,
             confirmation_seconds=environment.confirmation_link_seconds,
             claim_days=environment.claim_days,
@@ -160,11 +160,11 @@ def assemble(
             ),
         ),
         nhs=nhs_settings,
-        hmrc=hmrc_of(
+        hmrc=build_hmrc_settings(
             environment,
             demonstration=demonstration,
             public_url=public_url,
-            sealing_keys=_column_keys(environment),
+            column_keys=_column_keys(environment),
         ),
         table=table,
     )

@@ -8,7 +8,7 @@ GROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 
 
-def usable_processors(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> int:
+def usable_cpu_count(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> int:
     """Return the smaller of the CPU affinity and the CPU quota of the control group, at least 1.
 
     A fractional quota is rounded up. The quotas of all parent groups apply too.

@@ -6,9 +6,9 @@ from litestar import delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import Body
 
-from govid.bus import Cause, Principal
-from govid.bus.routes import answer_of
-from govid.hmrc.consents import TaxConsent
+from govid.bus import OperationContext, Principal
+from govid.bus.routes import describe_response
+from govid.hmrc.consents import TaxConsentService
 from govid.hmrc.examples import CONSENT_REQUESTS, CONSENTS, CONSENTS_BEGUN
 from govid.hmrc.schemas import ConsentBegunView, ConsentView, GrantConsent
 
@@ -21,14 +21,14 @@ from govid.hmrc.schemas import ConsentBegunView, ConsentView, GrantConsent
     summary="Start consent to read your tax records",
     description="Send the citizen's browser to the address. HMRC sends it back to your own page, "
     "with a code and a state. A consent that was started before can no longer be completed.",
-    responses={201: answer_of(ConsentBegunView, "Consent was started.", CONSENTS_BEGUN)},
+    responses={201: describe_response(ConsentBegunView, "Consent was started.", CONSENTS_BEGUN)},
 )
 async def begin_consent(
-    consent: NamedDependency[TaxConsent],
+    consent: NamedDependency[TaxConsentService],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> ConsentBegunView:
-    return await consent.begin(principal, cause)
+    return await consent.start(principal, cause)
 
 
 @put(
@@ -38,13 +38,13 @@ async def begin_consent(
     summary="Grant consent with the code from HMRC",
     description="Use the access token of the citizen who started the consent; the code is not "
     "valid for any other account.",
-    responses={200: answer_of(ConsentView, "Consent was granted.", CONSENTS)},
+    responses={200: describe_response(ConsentView, "Consent was granted.", CONSENTS)},
 )
 async def grant_consent(
     data: Annotated[GrantConsent, Body(examples=CONSENT_REQUESTS)],
-    consent: NamedDependency[TaxConsent],
+    consent: NamedDependency[TaxConsentService],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> ConsentView:
     return await consent.grant(data, principal, cause)
 
@@ -54,12 +54,12 @@ async def grant_consent(
     permission="hmrc.consent.read",
     summary="Show the status of your consent",
     description="A consent that has lapsed has to be given again.",
-    responses={200: answer_of(ConsentView, "The status of your consent.", CONSENTS)},
+    responses={200: describe_response(ConsentView, "The status of your consent.", CONSENTS)},
 )
 async def show_consent(
-    consent: NamedDependency[TaxConsent], principal: NamedDependency[Principal]
+    consent: NamedDependency[TaxConsentService], principal: NamedDependency[Principal]
 ) -> ConsentView:
-    return await consent.status(principal)
+    return await consent.get_status(principal)
 
 
 @delete(
@@ -70,9 +70,9 @@ async def show_consent(
     "it ends or you withdraw it in your tax account.",
 )
 async def withdraw_consent(
-    consent: NamedDependency[TaxConsent],
+    consent: NamedDependency[TaxConsentService],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> None:
     await consent.withdraw(principal, cause)
 

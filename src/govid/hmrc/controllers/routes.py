@@ -6,17 +6,17 @@ from typing import Any
 from litestar import Router
 from litestar.di import Provide
 
-from govid.hmrc.consents import TaxConsent
+from govid.hmrc.consents import TaxConsentService
 from govid.hmrc.controllers.consent import CONSENT_ROUTES
 from govid.hmrc.controllers.records import FILED_RECORD_ROUTES
 from govid.hmrc.controllers.taxes import HMRC_RECORD_ROUTES
-from govid.hmrc.tax_reading import TaxReading
-from govid.hmrc.tax_records import TaxFiling
+from govid.hmrc.tax_reading import TaxRecordReader
+from govid.hmrc.tax_records import TaxRecordFiling
 
 PUBLIC = "the simulated HMRC's consent page, which a demonstration uses as a test user"
 
 
-def router(filing: TaxFiling, consent: TaxConsent, reading: TaxReading) -> Router:
+def router(filing: TaxRecordFiling, consent: TaxConsentService, reading: TaxRecordReader) -> Router:
     """Return the routes."""
     return Router(
         "/api/hmrc",

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from govid.bus.upstream import Api, Call
-from govid.hmrc.registry.pounds import decoded
-from govid.hmrc.registry.tax_refusals import refusal
-from govid.hmrc.registry.taxes import Benefits, Reading
+from govid.bus.upstream import UpstreamClient, UpstreamRequest
+from govid.hmrc.registry.pounds import decode_exact_amounts
+from govid.hmrc.registry.tax_refusals import tax_error
+from govid.hmrc.registry.taxes import StateBenefits, TaxRecordRequest
 from govid.hmrc.tax_year import TaxYear
 
 
@@ -24,7 +24,7 @@ class _ResponsePart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return f"<{type(self).__name__}>"
 
 
-class Job(_ResponsePart, frozen=True, kw_only=True):
+class EmploymentRecord(_ResponsePart, frozen=True, kw_only=True):
     """One employment: each API returns other members of it."""
 
     employer_paye_reference: str
@@ -34,51 +34,51 @@ class Job(_ResponsePart, frozen=True, kw_only=True):
     tax_taken_off_pay: Decimal | None = None
 
 
-class Refunds(_ResponsePart, frozen=True, kw_only=True):
+class TaxRefunds(_ResponsePart, frozen=True, kw_only=True):
     """Tax that was refunded or set off."""
 
     tax_refunded_or_set_off: Decimal | None = None
 
 
-class Part(_ResponsePart, frozen=True, kw_only=True):
+class AnnualSummary(_ResponsePart, frozen=True, kw_only=True):
     """A tax year, as one API returns it."""
 
-    employments: Sequence[Job] | None = None
-    pensions_annuities_and_other_state_benefits: Benefits | None = None
-    refunds: Refunds | None = None
+    employments: Sequence[EmploymentRecord] | None = None
+    pensions_annuities_and_other_state_benefits: StateBenefits | None = None
+    refunds: TaxRefunds | None = None
 
 
-class AnnualSummaries:
+class AnnualSummaryClient:
     """Client of one of the three APIs: `tax`, `income` or `employment`."""
 
-    def __init__(self, api: Api, subject: str, version: str) -> None:
+    def __init__(self, api: UpstreamClient, subject: str, version: str) -> None:
         """Call *version* of *api* about *subject*."""
         self._api = api
         self._operation = f"{subject}.read"
         self._subject = subject
         self._media_type = f"application/vnd.hmrc.{version}+json"
 
-    async def of(self, reading: Reading, year: TaxYear) -> Part:
+    async def fetch(self, request: TaxRecordRequest, year: TaxYear) -> AnnualSummary:
         """Return this API's summary of *year*."""
         base_path = f"/individual-{self._subject}/sa"
-        answer = await self._api.send(
-            Call(
+        answer = await self._api.request(
+            UpstreamRequest(
                 operation=self._operation,
                 method="GET",
                 route=f"{base_path}/{{utr}}/annual-summary/{{tax_year}}",
-                path=f"{base_path}/{reading.utr}/annual-summary/{year.short}",
-                headers=authorised(reading, self._media_type),
+                path=f"{base_path}/{request.utr}/annual-summary/{year.short}",
+                headers=authorisation_headers(request, self._media_type),
                 accepts=("application/json", self._media_type),
                 repeatable=True,
-                correlation_id=reading.correlation_id,
+                correlation_id=request.correlation_id,
             )
         )
         if not answer.is_success:
-            raise refusal(self._api, answer)
-        part: Part = decoded(answer, Part)
+            raise tax_error(self._api, answer)
+        part: AnnualSummary = decode_exact_amounts(answer, AnnualSummary)
         return part
 
 
-def authorised(reading: Reading, media_type: str) -> dict[str, Any]:
+def authorisation_headers(request: TaxRecordRequest, media_type: str) -> dict[str, Any]:
     """Return the headers of a request that is made with a person's consent."""
-    return {"Accept": media_type, "Authorization": f"Bearer {reading.access_token}"}
+    return {"Accept": media_type, "Authorization": f"Bearer {request.access_token}"}

@@ -10,9 +10,15 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from govid.bus.upstream import Answer, Api, AuthFailed, Call, Unusable
-from govid.hmrc.registry.oauth import TOKEN_PATH, Credentials
-from govid.hmrc.registry.taxes import CodeNotGood, Granted, ReconsentRequired
+from govid.bus.upstream import (
+    CredentialsRejected,
+    UnusableResponse,
+    UpstreamClient,
+    UpstreamRequest,
+    UpstreamResponse,
+)
+from govid.hmrc.registry.oauth import TOKEN_PATH, ClientCredentials
+from govid.hmrc.registry.taxes import GrantedTokens, InvalidConsentCode, ReconsentRequired
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +60,16 @@ class _ErrorResponse(msgspec.Struct, frozen=True, kw_only=True):
     error: object = None
 
 
-class RemoteConsentDesk:
+class RemoteConsentClient:
     """Client of HMRC's consent page, and of its tokens for one person."""
 
     def __init__(
-        self, api: Api, credentials: Credentials, *, page_url: str, redirect_uri: str
+        self,
+        api: UpstreamClient,
+        credentials: ClientCredentials,
+        *,
+        page_url: str,
+        redirect_uri: str,
     ) -> None:
         """Call *api* with *credentials*.
 
@@ -70,7 +81,7 @@ class RemoteConsentDesk:
         self._page = page_url.rstrip("/") + _AUTHORISE_PATH
         self._redirect_uri = redirect_uri
 
-    def page(self, state: str, challenge: str) -> str:
+    def authorisation_url(self, state: str, challenge: str) -> str:
         """Return the address of the consent page for this request."""
         query = {
             "response_type": "code",
@@ -83,13 +94,13 @@ class RemoteConsentDesk:
         }
         return f"{self._page}?{urlencode(query)}"
 
-    async def redeem(self, code: str, verifier: str, correlation_id: str | None) -> Granted:
+    async def redeem(self, code: str, verifier: str, correlation_id: str | None) -> GrantedTokens:
         """Exchange *code* for tokens."""
         form = {"redirect_uri": self._redirect_uri, "code": code, "code_verifier": verifier}
         answer = await self._send("consent.redeem", "authorization_code", form, correlation_id)
-        return self._granted(answer, _INVALID_CODE, CodeNotGood())
+        return self._granted(answer, _INVALID_CODE, InvalidConsentCode())
 
-    async def renew(self, refresh_token: str, correlation_id: str | None) -> Granted:
+    async def renew(self, refresh_token: str, correlation_id: str | None) -> GrantedTokens:
         """Exchange *refresh_token* for new tokens."""
         form = {"refresh_token": refresh_token}
         answer = await self._send("consent.renew", "refresh_token", form, correlation_id)
@@ -97,15 +108,15 @@ class RemoteConsentDesk:
 
     async def _send(
         self, operation: str, kind: str, form: Mapping[str, str], correlation_id: str | None
-    ) -> Answer:
+    ) -> UpstreamResponse:
         """Send *form* once: a request that may have arrived has consumed the code or token."""
         client = {
             "client_id": self._credentials.client_id,
             "client_secret": self._credentials.client_secret(),
             "grant_type": kind,
         }
-        return await self._api.send(
-            Call(
+        return await self._api.request(
+            UpstreamRequest(
                 operation=operation,
                 method="POST",
                 route=TOKEN_PATH,
@@ -116,10 +127,12 @@ class RemoteConsentDesk:
             )
         )
 
-    def _granted(self, answer: Answer, errors: Collection[str], refusal: Exception) -> Granted:
+    def _granted(
+        self, answer: UpstreamResponse, errors: Collection[str], refusal: Exception
+    ) -> GrantedTokens:
         if answer.is_success:
             granted = answer.decode(_TokenResponse)
-            return Granted(
+            return GrantedTokens(
                 access_token=granted.access_token,
                 refresh_token=granted.refresh_token,
                 life_seconds=granted.expires_in,
@@ -129,8 +142,8 @@ class RemoteConsentDesk:
             raise refusal
         if answer.status not in _PLATFORM_STATUSES:
             # Perhaps a firewall's response to this code only, so the breaker stays closed.
-            raise Unusable(answer.api, f"status {answer.status}")
+            raise UnusableResponse(answer.department, f"status {answer.status}")
         if error in _ACCESS_DENIED:
             self._api.breaker.trip()
-        log.error("department.credentials_rejected", extra={"department": answer.api})
-        raise AuthFailed(answer.api, "credentials refused")
+        log.error("department.credentials_rejected", extra={"department": answer.department})
+        raise CredentialsRejected(answer.department, "credentials refused")

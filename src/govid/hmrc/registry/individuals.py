@@ -12,12 +12,19 @@ from uuid import uuid4
 
 import msgspec
 
-from govid.bus.upstream import Answer, Api, Authorised, Call, TokenCache, Unusable
-from govid.hmrc.registry.matcher import NoMatch, Person
+from govid.bus.upstream import (
+    AuthorisedClient,
+    TokenCache,
+    UnusableResponse,
+    UpstreamClient,
+    UpstreamRequest,
+    UpstreamResponse,
+)
+from govid.hmrc.registry.matcher import NoMatch, PersonDetails
 from govid.hmrc.registry.protocol import Evidence
-from govid.hmrc.registry.refusals import ErrorBody, check_let_in, refuses_token
+from govid.hmrc.registry.refusals import HmrcErrorBody, check_access, is_token_refusal
 
-Version = Literal["1.0", "2.0"]
+MatchingVersion = Literal["1.0", "2.0"]
 
 _METHOD = "individuals.match"
 _MATCHING_PATH = "/individuals/matching/"
@@ -38,20 +45,20 @@ class _Matched(msgspec.Struct, frozen=True, kw_only=True):
     links: _Links = msgspec.field(name="_links")
 
 
-class Individuals:
+class IndividualMatchingClient:
     """Client of Individuals Matching, which does not report deaths."""
 
     method = _METHOD
 
-    def __init__(self, api: Api, tokens: TokenCache, version: Version) -> None:
+    def __init__(self, api: UpstreamClient, tokens: TokenCache, version: MatchingVersion) -> None:
         """Call *version* of *api* with *tokens*."""
-        self._api = Authorised(api, tokens, refuses_token)
+        self._api = AuthorisedClient(api, tokens, is_token_refusal)
         self._version = version
 
-    async def match(self, person: Person, correlation_id: str | None) -> Evidence:
+    async def match(self, person: PersonDetails, correlation_id: str | None) -> Evidence:
         """Return the evidence of the match."""
-        answer = await self._api.send(
-            Call(
+        answer = await self._api.request(
+            UpstreamRequest(
                 operation=_METHOD,
                 method="POST",
                 route=_MATCHING_PATH,
@@ -73,9 +80,9 @@ class Individuals:
             )
         raise self._refusal(answer)
 
-    def _refusal(self, answer: Answer) -> Exception:
-        error = answer.decode(ErrorBody)
+    def _refusal(self, answer: UpstreamResponse) -> Exception:
+        error = answer.decode(HmrcErrorBody)
         if (answer.status, error.code) == (_STATUS[self._version], _NO_MATCH):
             return NoMatch()
-        check_let_in(self._api.api, answer, error)
-        return Unusable(answer.api, f"status {answer.status}")
+        check_access(self._api.client, answer, error)
+        return UnusableResponse(answer.department, f"status {answer.status}")

@@ -8,31 +8,39 @@ from collections.abc import Mapping
 
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
-from govid.hmrc.registry.protocol import Claim, Evidence, Finding, NinoVerifier, Outcome
+from govid.hmrc.registry.protocol import (
+    Evidence,
+    IdentityClaim,
+    NinoVerifier,
+    VerificationFinding,
+    VerificationOutcome,
+)
 
-_EXCEPTIONS: Mapping[str, Outcome] = {
-    "ST281614D": Outcome.MISMATCH,
-    "ZX000056A": Outcome.DECEASED,
+_EXCEPTIONS: Mapping[str, VerificationOutcome] = {
+    "ST281614D": VerificationOutcome.MISMATCH,
+    "ZX000056A": VerificationOutcome.DECEASED,
 }
 """Published test numbers: one that HMRC only handles manually, one of a person who has died."""
 
-FORM = Evidence(method="form", strength=1, validity=1)
+FORM_EVIDENCE = Evidence(method="form", strength=1, validity=1)
 """The weakest evidence: the number is well-formed."""
 
 
 class LocalNinoVerifier:
     """A verifier that accepts every well-formed number as the claimant's."""
 
-    async def verify(self, claim: Claim) -> Finding:
+    async def verify(self, claim: IdentityClaim) -> VerificationFinding:
         """Verify the format of the number; the claimed facts are ignored."""
         try:
             nino = normalise_identifier(IdentifierType.NIN, claim.nino, prototype_form=False)
         except ValueError:
-            return Finding(outcome=Outcome.MISMATCH, evidence=FORM)
-        return Finding(outcome=_EXCEPTIONS.get(nino, Outcome.MATCH), evidence=FORM)
+            return VerificationFinding(outcome=VerificationOutcome.MISMATCH, evidence=FORM_EVIDENCE)
+        return VerificationFinding(
+            outcome=_EXCEPTIONS.get(nino, VerificationOutcome.MATCH), evidence=FORM_EVIDENCE
+        )
 
 
-class ByFormWithoutFacts:
+class FormatOnlyVerifier:
     """A verifier for the contract's examples, where an account may have no claimed facts.
 
     A claim without facts is verified by the format of its number, as in the prototype. All others
@@ -44,7 +52,7 @@ class ByFormWithoutFacts:
         self._verifier = verifier
         self._by_form = by_form
 
-    async def verify(self, claim: Claim) -> Finding:
+    async def verify(self, claim: IdentityClaim) -> VerificationFinding:
         """Match a claim with facts; check only the number of a claim without."""
         if claim.facts is None:
             return await self._by_form.verify(claim)

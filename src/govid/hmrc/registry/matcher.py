@@ -15,11 +15,11 @@ class NoMatch(Exception):
     """HMRC knows no person with these details."""
 
 
-class Deceased(Exception):
+class PersonDeceased(Exception):
     """HMRC knows the person, who has died."""
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True):
+class PersonDetails(msgspec.Struct, frozen=True, kw_only=True):
     """The details to match, with names as HMRC writes them."""
 
     first: str
@@ -44,12 +44,12 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class Matcher(Protocol):
+class PersonMatcher(Protocol):
     """Client of one of HMRC's matching APIs."""
 
     method: str
 
-    async def match(self, person: Person, correlation_id: str | None) -> Evidence:
+    async def match(self, person: PersonDetails, correlation_id: str | None) -> Evidence:
         """Return the evidence of a match.
 
         Raises:
@@ -59,7 +59,7 @@ class Matcher(Protocol):
         """
 
 
-def described(facts: ClaimedFacts, nino: str) -> Sequence[Person]:
+def describe_person(facts: ClaimedFacts, nino: str) -> Sequence[PersonDetails]:
     """Return the details to match for *facts*: the first given name, and all family names.
 
     A name with two customary transcriptions gives several: HMRC may know either.
@@ -68,7 +68,7 @@ def described(facts: ClaimedFacts, nino: str) -> Sequence[Person]:
         ValueError: HMRC's form cannot represent a name, or one of the two names is missing.
     """
     return [
-        Person(first=first, last=last, born=facts.date_of_birth, nino=nino)
+        PersonDetails(first=first, last=last, born=facts.date_of_birth, nino=nino)
         for first in hmrc_spellings(first_given_name(facts.given_name or ""))
         for last in hmrc_spellings(" ".join(facts.family_name.split()))
     ]

@@ -9,12 +9,19 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from govid.bus.upstream import Answer, Api, AuthFailed, Call, Token, TokenCache
+from govid.bus.upstream import (
+    BearerToken,
+    CredentialsRejected,
+    TokenCache,
+    UpstreamClient,
+    UpstreamRequest,
+    UpstreamResponse,
+)
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 
 
-class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+class ClientCredentials(msgspec.Struct, frozen=True, kw_only=True):
     """The client id and secret of govid at HMRC, and the scopes to request, if any."""
 
     client_id: str
@@ -36,27 +43,27 @@ class _ClientToken(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class TokenDesk:
+class TokenClient:
     """Requests access tokens by client credentials, which HMRC accepts in the form only."""
 
-    def __init__(self, api: Api, credentials: Credentials) -> None:
+    def __init__(self, api: UpstreamClient, credentials: ClientCredentials) -> None:
         """Call *api* with *credentials*."""
         self._api = api
         self._credentials = credentials
 
-    def cache(self, clock: Callable[[], float] = time.monotonic) -> TokenCache:
+    def build_cache(self, clock: Callable[[], float] = time.monotonic) -> TokenCache:
         """Return a token cache filled by this client; *clock* is monotonic, in seconds."""
         return TokenCache(self._fetch, clock)
 
-    async def _fetch(self) -> Token:
-        answer = await self._api.send(self._call)
+    async def _fetch(self) -> BearerToken:
+        answer = await self._api.request(self._call)
         if not answer.is_success:
             # Every refusal here is about govid itself, because no citizen is involved.
             self._api.breaker.trip()
-            raise AuthFailed(answer.api, "credentials refused")
+            raise CredentialsRejected(answer.department, "credentials refused")
         return _token(answer)
 
-    def _call(self) -> Call:
+    def _call(self) -> UpstreamRequest:
         form = {
             "client_id": self._credentials.client_id,
             "client_secret": self._credentials.client_secret(),
@@ -64,7 +71,7 @@ class TokenDesk:
         }
         if self._credentials.scope:
             form["scope"] = self._credentials.scope
-        return Call(
+        return UpstreamRequest(
             operation="token.get",
             method="POST",
             route=TOKEN_PATH,
@@ -75,6 +82,6 @@ class TokenDesk:
         )
 
 
-def _token(answer: Answer) -> Token:
+def _token(answer: UpstreamResponse) -> BearerToken:
     granted = answer.decode(_ClientToken)
-    return Token(value=granted.access_token, life_seconds=granted.expires_in)
+    return BearerToken(value=granted.access_token, life_seconds=granted.expires_in)

@@ -9,10 +9,17 @@ from http import HTTPStatus
 
 import msgspec
 
-from govid.bus.upstream import Answer, Api, Authorised, Call, TokenCache, Unusable
-from govid.hmrc.registry.matcher import Deceased, NoMatch, Person
+from govid.bus.upstream import (
+    AuthorisedClient,
+    TokenCache,
+    UnusableResponse,
+    UpstreamClient,
+    UpstreamRequest,
+    UpstreamResponse,
+)
+from govid.hmrc.registry.matcher import NoMatch, PersonDeceased, PersonDetails
 from govid.hmrc.registry.protocol import Evidence
-from govid.hmrc.registry.refusals import ErrorBody, check_let_in, refuses_token
+from govid.hmrc.registry.refusals import HmrcErrorBody, check_access, is_token_refusal
 
 _PDV_METHOD = "pdv.match"
 _DECEASED = b"deceased"
@@ -30,20 +37,20 @@ class _Echo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return f"<{type(self).__name__}>"
 
 
-class Pdv:
+class PersonalDataVerificationClient:
     """Client of PDV, which compares whole names."""
 
     method = _PDV_METHOD
 
-    def __init__(self, api: Api, tokens: TokenCache, path: str) -> None:
+    def __init__(self, api: UpstreamClient, tokens: TokenCache, path: str) -> None:
         """Call *path* of *api* with *tokens*."""
-        self._api = Authorised(api, tokens, refuses_token)
+        self._api = AuthorisedClient(api, tokens, is_token_refusal)
         self._path = path
 
-    async def match(self, person: Person, correlation_id: str | None) -> Evidence:
+    async def match(self, person: PersonDetails, correlation_id: str | None) -> Evidence:
         """Return the evidence of the match."""
-        answer = await self._api.send(
-            Call(
+        answer = await self._api.request(
+            UpstreamRequest(
                 operation=_PDV_METHOD,
                 method="POST",
                 route=self._path,
@@ -55,19 +62,21 @@ class Pdv:
             )
         )
         if answer.is_success:
-            return _matched(self._api.api, person, answer)
+            return _matched(self._api.client, person, answer)
         raise self._refusal(answer)
 
-    def _refusal(self, answer: Answer) -> Exception:
+    def _refusal(self, answer: UpstreamResponse) -> Exception:
         if answer.status == HTTPStatus.FAILED_DEPENDENCY:
             # The body is text, although its media type may be JSON.
             is_death = _DECEASED in answer.body.lower()
-            return Deceased() if is_death else Unusable(answer.api, "unknown 424")
-        error = answer.decode(ErrorBody)
-        check_let_in(self._api.api, answer, error)
+            return (
+                PersonDeceased() if is_death else UnusableResponse(answer.department, "unknown 424")
+            )
+        error = answer.decode(HmrcErrorBody)
+        check_access(self._api.client, answer, error)
         if answer.status == HTTPStatus.UNAUTHORIZED and _is_about_a_person(error.errors):
             return NoMatch()
-        return Unusable(answer.api, f"status {answer.status}")
+        return UnusableResponse(answer.department, f"status {answer.status}")
 
 
 def _is_about_a_person(errors: object) -> bool:
@@ -81,11 +90,11 @@ def _is_about_a_person(errors: object) -> bool:
     )
 
 
-def _matched(api: Api, person: Person, answer: Answer) -> Evidence:
+def _matched(api: UpstreamClient, person: PersonDetails, answer: UpstreamResponse) -> Evidence:
     echo = answer.decode(_Echo)
     born = person.born.isoformat()
     if (echo.nino.replace(" ", "").upper(), echo.date_of_birth or born) != (person.nino, born):
-        api.refuse_other_subject()
+        api.reject_other_subject()
     return Evidence(
         method=_PDV_METHOD, strength=2, validity=2, transaction=answer.headers.get("x-amz-cf-id")
     )

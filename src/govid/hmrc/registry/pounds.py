@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 
-from govid.bus.upstream import Answer, Unusable
+from govid.bus.upstream import UnusableResponse, UpstreamResponse
 
-PENNY = Decimal("0.01")
-LARGEST = Decimal("9999999999999.99")
+ONE_PENNY = Decimal("0.01")
+LARGEST_AMOUNT = Decimal("9999999999999.99")
 
 
-def decoded(answer: Answer, shape: Any) -> Any:
+def decode_exact_amounts(answer: UpstreamResponse, shape: Any) -> Any:
     """Decode the body of *answer* as *shape*, in which every amount is in whole pence.
 
     Raises:
@@ -19,13 +19,13 @@ def decoded(answer: Answer, shape: Any) -> Any:
     """
     read = answer.decode(shape)
     if not all(map(_is_exact, _amounts(read))):
-        raise Unusable(answer.api, "amount")
+        raise UnusableResponse(answer.department, "amount")
     return read
 
 
 def _is_exact(amount: Decimal) -> bool:
     try:
-        return abs(amount) <= LARGEST and amount == amount.quantize(PENNY)
+        return abs(amount) <= LARGEST_AMOUNT and amount == amount.quantize(ONE_PENNY)
     except InvalidOperation:
         return False
 

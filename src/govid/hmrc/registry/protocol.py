@@ -8,7 +8,7 @@ import msgspec
 from govid.bus.contracts.facts import ClaimedFacts
 
 
-class Outcome(StrEnum):
+class VerificationOutcome(StrEnum):
     """The outcome of a verification.
 
     The first three are answers, and each counts as one of a citizen's attempts. The others are not:
@@ -25,10 +25,14 @@ class Outcome(StrEnum):
     @property
     def is_answer(self) -> bool:
         """Whether HMRC has answered."""
-        return self in {Outcome.MATCH, Outcome.MISMATCH, Outcome.DECEASED}
+        return self in {
+            VerificationOutcome.MATCH,
+            VerificationOutcome.MISMATCH,
+            VerificationOutcome.DECEASED,
+        }
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class IdentityClaim(msgspec.Struct, frozen=True, kw_only=True):
     """A number that a citizen claims as their own, and the facts that they claim."""
 
     nino: str
@@ -53,10 +57,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     transaction: str | None = None
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class VerificationFinding(msgspec.Struct, frozen=True, kw_only=True):
     """HMRC's answer. Unlike the NHS, HMRC returns no data about a matched person."""
 
-    outcome: Outcome
+    outcome: VerificationOutcome
     evidence: Evidence | None = None
 
 
@@ -66,5 +70,5 @@ class NinoVerifier(Protocol):
     Every expected result, also an outage, is an outcome and not an exception.
     """
 
-    async def verify(self, claim: Claim) -> Finding:
+    async def verify(self, claim: IdentityClaim) -> VerificationFinding:
         """Verify that the number belongs to the claimant."""

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from govid.bus.upstream import Answer, Api, AuthFailed
+from govid.bus.upstream import CredentialsRejected, UpstreamClient, UpstreamResponse
 
 TOKEN_REFUSED = "INVALID_CREDENTIALS"  # noqa: S105 - an error code of HMRC
 """The access token is wrong or has expired; a new one may be accepted."""
@@ -29,7 +29,7 @@ ACCESS_DENIED = frozenset(
 """Codes by which the platform denies govid access; a new token would not be accepted either."""
 
 
-class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+class HmrcErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     """An error body in one of two forms: the platform's `code`, or PDV's `errors`."""
 
     code: object = None
@@ -40,14 +40,14 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-def refuses_token(answer: Answer) -> bool:
+def is_token_refusal(answer: UpstreamResponse) -> bool:
     """Tell whether *answer* refuses govid's access token. Another 401 may be about a person."""
     if answer.status != HTTPStatus.UNAUTHORIZED:
         return False
-    return answer.decode(ErrorBody).code == TOKEN_REFUSED
+    return answer.decode(HmrcErrorBody).code == TOKEN_REFUSED
 
 
-def check_let_in(api: Api, answer: Answer, error: ErrorBody) -> None:
+def check_access(api: UpstreamClient, answer: UpstreamResponse, error: HmrcErrorBody) -> None:
     """Check that *error* does not deny govid access to *api*.
 
     Raises:
@@ -60,4 +60,4 @@ def check_let_in(api: Api, answer: Answer, error: ErrorBody) -> None:
         and error.code in ACCESS_DENIED
     ):
         api.breaker.trip()
-        raise AuthFailed(answer.api, "access denied")
+        raise CredentialsRejected(answer.department, "access denied")

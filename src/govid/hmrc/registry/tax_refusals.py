@@ -11,14 +11,19 @@ from http import HTTPStatus
 
 import msgspec
 
-from govid.bus.upstream import Answer, Api, AuthFailed, Unusable
+from govid.bus.upstream import (
+    CredentialsRejected,
+    UnusableResponse,
+    UpstreamClient,
+    UpstreamResponse,
+)
 from govid.hmrc.registry.refusals import PLATFORM_STATUSES, TOKEN_REFUSED
 from govid.hmrc.registry.taxes import (
-    NoData,
-    NotAskable,
-    NotPermitted,
+    AccessTokenRefused,
+    DataNotFound,
+    InvalidTaxRequest,
     ReconsentRequired,
-    TokenRefused,
+    ReferenceNotPermitted,
 )
 
 log = logging.getLogger(__name__)
@@ -57,7 +62,7 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
     failure: _Failure | None = None
 
 
-def refusal(api: Api, answer: Answer) -> Exception:
+def tax_error(api: UpstreamClient, answer: UpstreamResponse) -> Exception:
     """Return the error that an unsuccessful *answer* means; its message is ignored.
 
     Raises:
@@ -67,18 +72,18 @@ def refusal(api: Api, answer: Answer) -> Exception:
     value = body.code if body.failure is None else body.failure.type
     code = value if isinstance(value, str) else ""
     if code == TOKEN_REFUSED and answer.status == HTTPStatus.UNAUTHORIZED:
-        return TokenRefused()
+        return AccessTokenRefused()
     if code == NOT_FOUND and answer.status == HTTPStatus.NOT_FOUND:
-        return NoData()
+        return DataNotFound()
     if code == MISSING_SCOPE:
         return ReconsentRequired()
     if code in NOT_PERMITTED:
-        return NotPermitted()
+        return ReferenceNotPermitted()
     if code in INVALID_PARAMETERS and answer.status == HTTPStatus.BAD_REQUEST:
-        return NotAskable()
+        return InvalidTaxRequest()
     if code in TAX_ACCESS_DENIED and answer.status in PLATFORM_STATUSES:
         api.breaker.trip()
-        log.error("department.credentials_rejected", extra={"department": answer.api})
-        return AuthFailed(answer.api, "access denied")
+        log.error("department.credentials_rejected", extra={"department": answer.department})
+        return CredentialsRejected(answer.department, "access denied")
     # For example MATCHING_RESOURCE_NOT_FOUND: that version of the API was withdrawn.
-    return Unusable(answer.api, f"status {answer.status}")
+    return UnusableResponse(answer.department, f"status {answer.status}")

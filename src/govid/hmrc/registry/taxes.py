@@ -14,27 +14,27 @@ class ReconsentRequired(Exception):
     """The consent has ended, was withdrawn at HMRC, or does not cover the request."""
 
 
-class CodeNotGood(Exception):
+class InvalidConsentCode(Exception):
     """HMRC does not accept the authorisation code."""
 
 
-class TokenRefused(Exception):
+class AccessTokenRefused(Exception):
     """HMRC does not accept the access token any more; a renewed one may be accepted."""
 
 
-class NotPermitted(Exception):
+class ReferenceNotPermitted(Exception):
     """The reference belongs to another person than the one who consented."""
 
 
-class NoData(Exception):
+class DataNotFound(Exception):
     """HMRC has no data of that time, which does not mean that nothing was paid."""
 
 
-class NotAskable(Exception):
+class InvalidTaxRequest(Exception):
     """HMRC rejects the reference, the year or the day as malformed."""
 
 
-class Granted(msgspec.Struct, frozen=True, kw_only=True):
+class GrantedTokens(msgspec.Struct, frozen=True, kw_only=True):
     """An access token and a one-time refresh token for one person's records."""
 
     access_token: str
@@ -46,7 +46,7 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
+class TaxRecordRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The taxpayer reference to read, and the access token for it."""
 
     utr: str
@@ -58,7 +58,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class Employment(msgspec.Struct, frozen=True, kw_only=True):
+class EmploymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One employment in a tax year; None is a member that HMRC did not send."""
 
     paye_reference: str
@@ -72,7 +72,7 @@ class Employment(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class Benefits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class StateBenefits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Pensions, annuities and benefits: amounts received, or tax taken off."""
 
     other_pensions_and_retirement_annuities: Decimal | None = None
@@ -85,12 +85,12 @@ class Benefits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return f"<{type(self).__name__}>"
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class TaxYearSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A tax year at HMRC. None means no data, which is not zero."""
 
-    employments: Sequence[Employment] | None = None
-    received: Benefits | None = None
-    taken_off: Benefits | None = None
+    employments: Sequence[EmploymentSummary] | None = None
+    received: StateBenefits | None = None
+    taken_off: StateBenefits | None = None
     refunded: Decimal | None = None
 
     def __repr__(self) -> str:
@@ -98,7 +98,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class Balance(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class AccountBalance(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The balance of a Self Assessment account."""
 
     total_overdue_balance: Decimal
@@ -113,7 +113,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return f"<{type(self).__name__}>"
 
 
-class Charge(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class AccountCharge(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A charge, and its outstanding amount."""
 
     charge_id: str
@@ -129,7 +129,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return f"<{type(self).__name__}>"
 
 
-class Refund(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class AccountRefund(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A refund."""
 
     total_refund_amount: Decimal | None = None
@@ -140,7 +140,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return f"<{type(self).__name__}>"
 
 
-class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class AccountPayment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A payment."""
 
     payment_amount: Decimal
@@ -152,40 +152,40 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return f"<{type(self).__name__}>"
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class SelfAssessmentAccount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A Self Assessment account, with HMRC's names for its parts."""
 
-    balance_details: Balance
-    charge_details: tuple[Charge, ...] = ()
-    refund_details: tuple[Refund, ...] = ()
-    payment_history_details: tuple[Payment, ...] = ()
+    balance_details: AccountBalance
+    charge_details: tuple[AccountCharge, ...] = ()
+    refund_details: tuple[AccountRefund, ...] = ()
+    payment_history_details: tuple[AccountPayment, ...] = ()
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
         return f"<{type(self).__name__}>"
 
 
-class ConsentDesk(Protocol):
+class ConsentClient(Protocol):
     """HMRC's consent page, and its token endpoint for a person's consent.
 
     A failed call is an `Outage`.
     """
 
-    def page(self, state: str, challenge: str) -> str:
+    def authorisation_url(self, state: str, challenge: str) -> str:
         """Return the address to which the person's browser is sent.
 
         The browser comes back with a code and with *state*. Only the caller that has the verifier
         of *challenge* can use the code (PKCE).
         """
 
-    async def redeem(self, code: str, verifier: str, correlation_id: str | None) -> Granted:
+    async def redeem(self, code: str, verifier: str, correlation_id: str | None) -> GrantedTokens:
         """Exchange *code*, which is consumed, for tokens.
 
         Raises:
             InvalidConsentCode: HMRC does not accept the code.
         """
 
-    async def renew(self, refresh_token: str, correlation_id: str | None) -> Granted:
+    async def renew(self, refresh_token: str, correlation_id: str | None) -> GrantedTokens:
         """Exchange *refresh_token* for new tokens, which invalidates all older ones.
 
         Raises:
@@ -193,10 +193,10 @@ class ConsentDesk(Protocol):
         """
 
 
-class TaxRecords(Protocol):
+class TaxRecordClient(Protocol):
     """A person's tax records at HMRC. A failed call is an `Outage`."""
 
-    async def summary(self, of: Reading, year: TaxYear) -> Summary:
+    async def fetch_summary(self, request: TaxRecordRequest, year: TaxYear) -> TaxYearSummary:
         """Return the summary of *year*.
 
         Raises:
@@ -207,7 +207,7 @@ class TaxRecords(Protocol):
             InvalidTaxRequest: the reference or the year is malformed.
         """
 
-    async def account(self, of: Reading, since: date) -> Account:
+    async def fetch_account(self, request: TaxRecordRequest, since: date) -> SelfAssessmentAccount:
         """Return the account with its entries since *since*.
 
         Raises:

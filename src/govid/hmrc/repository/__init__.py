@@ -1,8 +1,15 @@
 """Reads and writes the tables of the HMRC module: consents, tax records and blocked accounts."""
 
-from govid.hmrc.repository.accounts import Accounts
-from govid.hmrc.repository.consent_requests import ConsentRequests
-from govid.hmrc.repository.consents import Consents, Holding, Kept
-from govid.hmrc.repository.filed import FiledRecords
+from govid.hmrc.repository.accounts import BlockedAccounts
+from govid.hmrc.repository.consent_requests import ConsentRequestRepository
+from govid.hmrc.repository.consents import ConsentRepository, ConsentTokens, StoredConsent
+from govid.hmrc.repository.filed import TaxRecordRepository
 
-__all__ = ["Accounts", "ConsentRequests", "Consents", "FiledRecords", "Holding", "Kept"]
+__all__ = [
+    "BlockedAccounts",
+    "ConsentRepository",
+    "ConsentRequestRepository",
+    "ConsentTokens",
+    "StoredConsent",
+    "TaxRecordRepository",
+]

@@ -9,10 +9,10 @@ from govid.bus import Transaction
 from govid.hmrc.models import Account
 
 
-class Accounts:
+class BlockedAccounts:
     """Stores which accounts are blocked. An account is known from its first consent request."""
 
-    async def lock(self, tx: Transaction, account_id: UUID) -> bool:
+    async def lock_and_check(self, tx: Transaction, account_id: UUID) -> bool:
         """Tell whether the account is blocked, and lock its row until *tx* ends.
 
         With a plain read, a concurrent block and consent could both commit, and consent tokens

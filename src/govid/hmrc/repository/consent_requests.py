@@ -17,15 +17,15 @@ from govid.bus import Transaction
 from govid.hmrc.models import ConsentRequest
 from govid.hmrc.seal import Seal
 
-REQUEST_LIFE = timedelta(minutes=10)
+REQUEST_LIFETIME = timedelta(minutes=10)
 """The lifetime of HMRC's code."""
-CALL_LIFE = timedelta(minutes=1)
+CALL_GRACE_PERIOD = timedelta(minutes=1)
 """Longer than a call to HMRC can take that starts at the last moment."""
 
-PROOF = b"proof"
+VERIFIER_PURPOSE = b"proof"
 
 
-class ConsentRequests:
+class ConsentRequestRepository:
     """Stores at most one consent request for each account."""
 
     def __init__(self, autocommit: AsyncEngine, seal: Seal) -> None:
@@ -33,14 +33,14 @@ class ConsentRequests:
         self._autocommit = autocommit
         self._seal = seal
 
-    async def begin(self, tx: Transaction, account_id: UUID, state: str, verifier: str) -> datetime:
+    async def store(self, tx: Transaction, account_id: UUID, state: str, verifier: str) -> datetime:
         """Store a request in place of an earlier one; return when it expires."""
-        sealed = self._seal.close(account_id, PROOF, verifier.encode())
+        sealed = self._seal.close(account_id, VERIFIER_PURPOSE, verifier.encode())
         statement = insert(ConsentRequest).values(
             account_id=account_id,
             state_digest=_digest(state),
             sealed_proof=sealed,
-            expires_at=func.clock_timestamp() + REQUEST_LIFE,
+            expires_at=func.clock_timestamp() + REQUEST_LIFETIME,
         )
         statement = statement.on_conflict_do_update(
             index_elements=[ConsentRequest.account_id],
@@ -53,7 +53,7 @@ class ConsentRequests:
         expires_at: datetime = begun.scalar_one()
         return expires_at
 
-    async def take(self, tx: Transaction, account_id: UUID, state: str) -> str | None:
+    async def consume(self, tx: Transaction, account_id: UUID, state: str) -> str | None:
         """Consume the account's request with *state*; return its verifier if it was valid.
 
         The row stays, marked as taken, until the consent is stored. A concurrent withdrawal deletes
@@ -69,10 +69,10 @@ class ConsentRequests:
             .values(taken_at=func.clock_timestamp())
             .returning(ConsentRequest.sealed_proof)
         )
-        verifier = self._seal.find(account_id, PROOF, consumed.scalar_one_or_none())
+        verifier = self._seal.find(account_id, VERIFIER_PURPOSE, consumed.scalar_one_or_none())
         return None if verifier is None else verifier.decode()
 
-    async def settle(self, tx: Transaction, account_id: UUID, state: str) -> bool:
+    async def complete(self, tx: Transaction, account_id: UUID, state: str) -> bool:
         """Delete the consumed request with *state*; tell whether it still existed."""
         deleted = await tx.execute(
             delete(ConsentRequest).where(
@@ -81,10 +81,12 @@ class ConsentRequests:
         )
         return bool(deleted.rowcount)
 
-    async def tidy(self) -> None:
+    async def delete_expired(self) -> None:
         """Delete expired requests."""
         # `now()` is constant in a statement: for `clock_timestamp()` the planner uses no index.
-        statement = delete(ConsentRequest).where(ConsentRequest.expires_at < func.now() - CALL_LIFE)
+        statement = delete(ConsentRequest).where(
+            ConsentRequest.expires_at < func.now() - CALL_GRACE_PERIOD
+        )
         async with self._autocommit.connect() as connection:
             await connection.execute(statement)
 

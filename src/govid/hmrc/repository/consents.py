@@ -17,19 +17,19 @@ from govid.bus import Transaction
 from govid.hmrc.models import Consent, ConsentRequest
 from govid.hmrc.seal import Seal
 
-CONSENT_LIFE = timedelta(days=548)
+CONSENT_LIFETIME = timedelta(days=548)
 """Eighteen months; only HMRC knows the exact day."""
-CLAIM_LIFE = timedelta(seconds=20)
+RENEWAL_LEASE = timedelta(seconds=20)
 """Longer than a call to HMRC can take."""
-EARLY = 0.8
+RENEWAL_SHARE = 0.8
 """The part of a token's lifetime after which it is renewed."""
 
-HOLDING = b"holding"
+TOKENS_PURPOSE = b"holding"
 _GENERATIONS = Sequence("consent_generation", schema="hmrc")
 """Shared by all accounts: a late renewal of a deleted consent matches no later consent."""
 
 
-class Holding(msgspec.Struct, frozen=True, kw_only=True):
+class ConsentTokens(msgspec.Struct, frozen=True, kw_only=True):
     """The tokens of one consent, and the taxpayer reference that it was given for."""
 
     utr: str
@@ -41,18 +41,18 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class StoredConsent(msgspec.Struct, frozen=True, kw_only=True):
     """A consent as it is stored; without tokens if it has lapsed or cannot be decrypted.
 
     `generation` identifies the token exchange that issued the tokens.
     """
 
     generation: int
-    holding: Holding | None
+    tokens: ConsentTokens | None
     is_fresh: bool
 
 
-class Dates(msgspec.Struct, frozen=True, kw_only=True):
+class ConsentDates(msgspec.Struct, frozen=True, kw_only=True):
     """When a consent was given, when it ends at the latest, and when it lapsed, if it has."""
 
     granted_at: datetime
@@ -60,7 +60,7 @@ class Dates(msgspec.Struct, frozen=True, kw_only=True):
     lapsed_at: datetime | None
 
 
-class Consents:
+class ConsentRepository:
     """Stores at most one consent for each account."""
 
     def __init__(self, autocommit: AsyncEngine, seal: Seal) -> None:
@@ -68,15 +68,15 @@ class Consents:
         self._autocommit = autocommit
         self._seal = seal
 
-    async def grant(
-        self, tx: Transaction, account_id: UUID, tokens: Holding, life_seconds: float
+    async def store(
+        self, tx: Transaction, account_id: UUID, tokens: ConsentTokens, life_seconds: float
     ) -> None:
         """Store a new consent with *tokens*, in place of an earlier one."""
         statement = insert(Consent).values(
             account_id=account_id,
             generation=_GENERATIONS.next_value(),
             granted_at=func.clock_timestamp(),
-            ends_at=func.clock_timestamp() + CONSENT_LIFE,
+            ends_at=func.clock_timestamp() + CONSENT_LIFETIME,
             **self._columns(account_id, tokens, life_seconds),
         )
         columns = ("sealed", "renew_at", "claimed_until", "granted_at", "ends_at", "lapsed_at")
@@ -87,16 +87,16 @@ class Consents:
             )
         )
 
-    async def dates(self, account_id: UUID) -> Dates | None:
+    async def get_dates(self, account_id: UUID) -> ConsentDates | None:
         """Return the dates of the account's consent, if it has one. Nothing is decrypted."""
         statement = select(Consent.granted_at, Consent.ends_at, Consent.lapsed_at).where(
             Consent.account_id == account_id
         )
         async with self._autocommit.connect() as connection:
             row = (await connection.execute(statement)).mappings().first()
-        return None if row is None else Dates(**row)
+        return None if row is None else ConsentDates(**row)
 
-    async def find(self, account_id: UUID) -> Kept | None:
+    async def find(self, account_id: UUID) -> StoredConsent | None:
         """Return the account's consent, if it has one, even if it has lapsed."""
         statement = select(
             Consent.generation,
@@ -107,14 +107,14 @@ class Consents:
             row = (await connection.execute(statement)).first()
         if row is None:
             return None
-        plain = self._seal.find(account_id, HOLDING, row.sealed)
-        return Kept(
+        plain = self._seal.find(account_id, TOKENS_PURPOSE, row.sealed)
+        return StoredConsent(
             generation=row.generation,
-            holding=None if plain is None else msgspec.json.decode(plain, type=Holding),
+            tokens=None if plain is None else msgspec.json.decode(plain, type=ConsentTokens),
             is_fresh=row.is_fresh,
         )
 
-    async def claim(self, account_id: UUID, generation: int) -> bool:
+    async def claim_renewal(self, account_id: UUID, generation: int) -> bool:
         """Claim the renewal of these tokens; of concurrent callers, one succeeds.
 
         The claim is a time-limited lease and no row lock, which would keep a transaction open
@@ -130,24 +130,24 @@ class Consents:
                     Consent.claimed_until <= func.clock_timestamp(),
                 ),
             )
-            .values(claimed_until=func.clock_timestamp() + CLAIM_LIFE)
+            .values(claimed_until=func.clock_timestamp() + RENEWAL_LEASE)
         )
 
-    async def release(self, account_id: UUID, generation: int) -> None:
+    async def release_renewal(self, account_id: UUID, generation: int) -> None:
         """Release an unused claim."""
         await self._execute_single(
             update(Consent).where(*_of(account_id, generation)).values(claimed_until=None)
         )
 
-    async def renewed(
+    async def store_renewed(
         self,
         tx: Transaction,
         account_id: UUID,
         generation: int,
-        tokens: Holding,
+        tokens: ConsentTokens,
         life_seconds: float,
         *,
-        lapsed: bool = False,
+        is_lapsed: bool = False,
     ) -> bool:
         """Store the renewal of *generation*; tell whether that generation was still current.
 
@@ -155,7 +155,7 @@ class Consents:
         """
         stored = await tx.execute(
             update(Consent)
-            .where(*_of(account_id, generation), Consent.lapsed_at.is_not(None) == lapsed)
+            .where(*_of(account_id, generation), Consent.lapsed_at.is_not(None) == is_lapsed)
             .values(
                 generation=_GENERATIONS.next_value(),
                 **self._columns(account_id, tokens, life_seconds),
@@ -163,7 +163,7 @@ class Consents:
         )
         return bool(stored.rowcount)
 
-    async def lapse(self, tx: Transaction, account_id: UUID, generation: int) -> bool:
+    async def mark_lapsed(self, tx: Transaction, account_id: UUID, generation: int) -> bool:
         """Mark *generation* as lapsed and delete its tokens; tell whether it was current."""
         lapsed = await tx.execute(
             update(Consent)
@@ -172,16 +172,18 @@ class Consents:
         )
         return bool(lapsed.rowcount)
 
-    async def forget(self, tx: Transaction, account_id: UUID) -> bool:
+    async def delete(self, tx: Transaction, account_id: UUID) -> bool:
         """Delete the consent and any consent request; tell whether there was a consent."""
         await tx.execute(delete(ConsentRequest).where(ConsentRequest.account_id == account_id))
         deleted = await tx.execute(delete(Consent).where(Consent.account_id == account_id))
         return bool(deleted.rowcount)
 
-    def _columns(self, account_id: UUID, tokens: Holding, life_seconds: float) -> dict[str, Any]:
+    def _columns(
+        self, account_id: UUID, tokens: ConsentTokens, life_seconds: float
+    ) -> dict[str, Any]:
         return {
-            "sealed": self._seal.close(account_id, HOLDING, msgspec.json.encode(tokens)),
-            "renew_at": func.clock_timestamp() + timedelta(seconds=life_seconds * EARLY),
+            "sealed": self._seal.close(account_id, TOKENS_PURPOSE, msgspec.json.encode(tokens)),
+            "renew_at": func.clock_timestamp() + timedelta(seconds=life_seconds * RENEWAL_SHARE),
             "claimed_until": None,
             "lapsed_at": None,
         }

@@ -7,9 +7,9 @@ from sqlalchemy import Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from govid.bus import Page, Transaction, bounded, page_of, uuid7
+from govid.bus import Page, Transaction, build_page, limit_page, uuid7
 from govid.hmrc.models import TaxRecord
-from govid.hmrc.money import write
+from govid.hmrc.money import format_amount
 from govid.hmrc.schemas import FileTaxRecord, TaxRecordView
 
 _TAX_RECORD = (
@@ -24,14 +24,14 @@ _TAX_RECORD = (
 _TEXT_BYTES = func.octet_length(TaxRecord.name)
 
 
-class FiledRecords:
+class TaxRecordRepository:
     """Stores filed tax records."""
 
     def __init__(self, autocommit: AsyncEngine) -> None:
         """Read on *autocommit*, an engine on which each statement commits by itself."""
         self._autocommit = autocommit
 
-    async def page_of(
+    async def fetch_page(
         self, account_id: UUID, *, limit: int, after: UUID | None
     ) -> Page[TaxRecordView]:
         """Return a page of the account's records, in order of id: up to *limit* after *after*."""
@@ -39,10 +39,12 @@ class FiledRecords:
         if after is not None:
             statement = statement.where(TaxRecord.id > after)
         async with self._autocommit.connect() as connection:
-            rows = (await connection.execute(bounded(statement, _TEXT_BYTES, limit))).all()
-        return page_of(rows, _view, limit)
+            rows = (await connection.execute(limit_page(statement, _TEXT_BYTES, limit))).all()
+        return build_page(rows, _view, limit)
 
-    async def add(self, tx: Transaction, account_id: UUID, record: FileTaxRecord) -> TaxRecordView:
+    async def insert(
+        self, tx: Transaction, account_id: UUID, record: FileTaxRecord
+    ) -> TaxRecordView:
         """Store a filed record."""
         statement = insert(TaxRecord).values(
             id=uuid7(),
@@ -61,14 +63,14 @@ class FiledRecords:
         found: int = (await tx.execute(statement)).scalar_one()
         return found
 
-    async def remove(self, tx: Transaction, account_id: UUID, record_id: UUID) -> bool:
+    async def delete(self, tx: Transaction, account_id: UUID, record_id: UUID) -> bool:
         """Delete a record of the account; return whether there was one."""
         removed = await tx.execute(
             delete(TaxRecord).where(TaxRecord.id == record_id, TaxRecord.account_id == account_id)
         )
         return removed.rowcount == 1
 
-    async def erase(self, tx: Transaction, account_id: UUID) -> None:
+    async def delete_all(self, tx: Transaction, account_id: UUID) -> None:
         """Delete all records of the account."""
         await tx.execute(delete(TaxRecord).where(TaxRecord.account_id == account_id))
 
@@ -78,4 +80,4 @@ def _row_view(row: Row[*tuple[Any, ...]]) -> TaxRecordView:
 
 
 def _view(columns: dict[str, Any]) -> TaxRecordView:
-    return TaxRecordView(**columns | {"tax_amount": write(columns["tax_amount"])})
+    return TaxRecordView(**columns | {"tax_amount": format_amount(columns["tax_amount"])})

@@ -8,23 +8,23 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.handlers import HTTPRouteHandler
 
 from govid.bus import Clock, SystemClock
-from govid.bus.simulation import Faults, Simulated, TokenBucket
-from govid.hmrc.simulator.clients import CLIENT_ID, CLIENT_SECRET, known
+from govid.bus.simulation import FaultInjector, SimulatedUpstream, TokenBucket
+from govid.hmrc.simulator.clients import CLIENT_ID, CLIENT_SECRET, default_application
 from govid.hmrc.simulator.consent_page import ConsentPage
-from govid.hmrc.simulator.consents import Consents
-from govid.hmrc.simulator.errors import error_body, platform
-from govid.hmrc.simulator.gate import AnyRequest, Gate
-from govid.hmrc.simulator.liabilities import PREFIX, LiabilitiesApi, unavailable_body
-from govid.hmrc.simulator.matching import Matching
+from govid.hmrc.simulator.consents import UserConsents
+from govid.hmrc.simulator.errors import error_body, platform_error
+from govid.hmrc.simulator.gate import AnyRequest, ApiGateway
+from govid.hmrc.simulator.liabilities import LIABILITIES_PREFIX, LiabilitiesApi, unavailable_body
+from govid.hmrc.simulator.matching import MatchingApi
 from govid.hmrc.simulator.oauth import TokenEndpoint
-from govid.hmrc.simulator.pdv import Manners, Pdv
-from govid.hmrc.simulator.people import People, Person
-from govid.hmrc.simulator.taxes import AnnualApis
-from govid.hmrc.simulator.tokens import Tokens
+from govid.hmrc.simulator.pdv import PdvApi, PdvBehaviour
+from govid.hmrc.simulator.people import SimulatedPeople, SimulatedPerson
+from govid.hmrc.simulator.taxes import AnnualSummaryApi
+from govid.hmrc.simulator.tokens import AccessTokenStore
 
 BASE_URL = "http://hmrc.simulator"
 """The base URL in this process; the name does not exist in DNS."""
-PER_SECOND = 3.0
+CALLS_PER_SECOND = 3.0
 _PREFIXES = ("/oauth/", "/individual", "/simulator/hmrc/")
 
 
@@ -53,22 +53,24 @@ class HmrcSimulator:
         clock = clock or SystemClock()
         self.client_id = CLIENT_ID
         self.client_secret = CLIENT_SECRET
-        self.faults = Faults(fault)
-        self.people = People()
-        self.manners = Manners()
-        self.tokens = Tokens(clock)
-        self.clients = {CLIENT_ID: known(redirect_uri)}
-        self.consents = Consents(clock)
-        gateway = Gate(self.tokens, TokenBucket(PER_SECOND if is_limited else None, clock))
-        self.application = Simulated(
+        self.faults = FaultInjector(fault)
+        self.people = SimulatedPeople()
+        self.pdv_behaviour = PdvBehaviour()
+        self.tokens = AccessTokenStore(clock)
+        self.clients = {CLIENT_ID: default_application(redirect_uri)}
+        self.consents = UserConsents(clock)
+        gateway = ApiGateway(
+            self.tokens, TokenBucket(CALLS_PER_SECOND if is_limited else None, clock)
+        )
+        self.application = SimulatedUpstream(
             "hmrc",
             Litestar(
                 [
                     TokenEndpoint(self.clients, self.tokens, self.consents).route(),
                     *self.pages(),
-                    *Pdv(self.people, gateway, self.manners).routes(),
-                    *Matching(self.people, gateway, clock).routes(),
-                    *AnnualApis(gateway).routes(),
+                    *PdvApi(self.people, gateway, self.pdv_behaviour).routes(),
+                    *MatchingApi(self.people, gateway, clock).routes(),
+                    *AnnualSummaryApi(gateway).routes(),
                     LiabilitiesApi(gateway).route(),
                 ],
                 exception_handlers={
@@ -86,13 +88,13 @@ class HmrcSimulator:
         """Return the routes that a browser has to reach: the consent page."""
         return ConsentPage(self.clients, self.consents).routes()
 
-    def learn(self, person: bytes) -> None:
+    def add_person(self, person: bytes) -> None:
         """Add a person, given as JSON.
 
         Raises:
             msgspec.DecodeError: the JSON does not describe a person.
         """
-        self.people.put(msgspec.json.decode(person, type=Person))
+        self.people.add(msgspec.json.decode(person, type=SimulatedPerson))
 
     @staticmethod
     def knows(path: str) -> bool:
@@ -102,7 +104,7 @@ class HmrcSimulator:
 
 def _error_body(status: int, path: str) -> tuple[bytes, str]:
     """Build the body of an injected error; one API has its own error format."""
-    if status == HTTPStatus.SERVICE_UNAVAILABLE and path.startswith(PREFIX):
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and path.startswith(LIABILITIES_PREFIX):
         return unavailable_body(), "application/json"
     return error_body(status, path)
 
@@ -111,5 +113,5 @@ def _not_found(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """Answer a request for an unknown route or method with HMRC's error."""
     del request  # the answer does not depend on it
     if isinstance(error, MethodNotAllowedException):
-        return platform("METHOD_NOT_ALLOWED").response
-    return platform("MATCHING_RESOURCE_NOT_FOUND").response
+        return platform_error("METHOD_NOT_ALLOWED").response
+    return platform_error("MATCHING_RESOURCE_NOT_FOUND").response

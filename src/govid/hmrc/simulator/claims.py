@@ -9,12 +9,12 @@ import msgspec
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
 
-FIELDS = ("firstName", "lastName", "nino", "dateOfBirth")
+MATCHING_FIELDS = ("firstName", "lastName", "nino", "dateOfBirth")
 _NAME = re.compile(r"[a-zA-Z `\-'^]{1,35}")
 _ANY_SUFFIX = "A"
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class SubmittedDetails(msgspec.Struct, frozen=True, kw_only=True):
     """The details of a person in a request."""
 
     first: str
@@ -27,7 +27,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class Unreadable(Exception):
+class InvalidDetails(Exception):
     """Some fields are missing, or others are malformed; never both at once."""
 
     def __init__(self, *, missing: Sequence[str] = (), malformed: Sequence[str] = ()) -> None:
@@ -37,7 +37,7 @@ class Unreadable(Exception):
         super().__init__()
 
 
-def read(body: bytes, *, suffix_optional: bool = False) -> Claim:
+def parse_details(body: bytes, *, suffix_optional: bool = False) -> SubmittedDetails:
     """Parse *body*. An older version of the API accepts a number without its last letter.
 
     Raises:
@@ -47,14 +47,14 @@ def read(body: bytes, *, suffix_optional: bool = False) -> Claim:
         content = msgspec.json.decode(body, type=dict[str, object])
     except msgspec.DecodeError:
         content = {}
-    missing = [name for name in FIELDS if content.get(name) in (None, "")]
+    missing = [name for name in MATCHING_FIELDS if content.get(name) in (None, "")]
     if missing:
-        raise Unreadable(missing=missing)
+        raise InvalidDetails(missing=missing)
     return _claim(content, suffix_optional=suffix_optional)
 
 
-def _claim(content: Mapping[str, object], *, suffix_optional: bool) -> Claim:
-    first, last, nino, born = (str(content[name]) for name in FIELDS)
+def _claim(content: Mapping[str, object], *, suffix_optional: bool) -> SubmittedDetails:
+    first, last, nino, born = (str(content[name]) for name in MATCHING_FIELDS)
     day = _date(born)
     valid = {
         "firstName": _NAME.fullmatch(first),
@@ -62,10 +62,10 @@ def _claim(content: Mapping[str, object], *, suffix_optional: bool) -> Claim:
         "nino": _is_nino(nino) or (suffix_optional and _is_nino(nino + _ANY_SUFFIX)),
         "dateOfBirth": day,
     }
-    malformed = [name for name in FIELDS if not valid[name]]
+    malformed = [name for name in MATCHING_FIELDS if not valid[name]]
     if day is None or malformed:
-        raise Unreadable(malformed=malformed)
-    return Claim(first=first, last=last, nino=nino, born=day)
+        raise InvalidDetails(malformed=malformed)
+    return SubmittedDetails(first=first, last=last, nino=nino, born=day)
 
 
 def _is_nino(text: str) -> bool:

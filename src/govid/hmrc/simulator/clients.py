@@ -21,8 +21,8 @@ TAX_SCOPES = frozenset(
 """Scopes that require a person's consent."""
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 """The redirect URI of an application without a web page: its user copies the code."""
-MOST_SECRETS = 5
-MOST_REDIRECT_URIS = 5
+MAX_SECRETS = 5
+MAX_REDIRECT_URIS = 5
 
 PDV = "individuals-authentication"
 MATCHING = "individuals-matching"
@@ -34,7 +34,7 @@ SUBSCRIPTIONS = frozenset(
 )
 
 
-class Client(msgspec.Struct, frozen=True, kw_only=True):
+class RegisteredApplication(msgspec.Struct, frozen=True, kw_only=True):
     """A registered application. It may have several `secrets`, so that they can be rotated."""
 
     id: str
@@ -46,7 +46,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse an application that HMRC's portal would not register."""
-        if len(self.secrets) > MOST_SECRETS or len(self.redirect_uris) > MOST_REDIRECT_URIS:
+        if len(self.secrets) > MAX_SECRETS or len(self.redirect_uris) > MAX_REDIRECT_URIS:
             raise ValueError("an application has at most five secrets and five redirect URIs")
         if not all(map(is_redirect_uri, self.redirect_uris)):
             raise ValueError(
@@ -58,14 +58,16 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-def known(redirect_uri: str = "") -> Client:
+def default_application(redirect_uri: str = "") -> RegisteredApplication:
     """Return the application that is registered in every simulator.
 
     Raises:
         ValueError: HMRC would not accept *redirect_uri*.
     """
     redirect_uris = {OUT_OF_BAND, redirect_uri or OUT_OF_BAND}
-    return Client(id=CLIENT_ID, secrets=(CLIENT_SECRET,), redirect_uris=tuple(redirect_uris))
+    return RegisteredApplication(
+        id=CLIENT_ID, secrets=(CLIENT_SECRET,), redirect_uris=tuple(redirect_uris)
+    )
 
 
 def is_redirect_uri(text: str) -> bool:

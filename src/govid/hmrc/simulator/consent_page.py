@@ -10,18 +10,18 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from govid.hmrc.simulator.clients import OUT_OF_BAND, Client
-from govid.hmrc.simulator.consents import Consents
-from govid.hmrc.simulator.oauth import checked_scopes
-from govid.hmrc.simulator.refusals import Refusal
-from govid.hmrc.simulator.users import USERS
+from govid.hmrc.simulator.clients import OUT_OF_BAND, RegisteredApplication
+from govid.hmrc.simulator.consents import UserConsents
+from govid.hmrc.simulator.oauth import parse_scopes
+from govid.hmrc.simulator.refusals import OAuthError
+from govid.hmrc.simulator.users import SANDBOX_USERS
 
 PATH = "/oauth/authorize"
-PASSED_ON = (
+FORWARDED_PARAMETERS = (
     *("response_type", "client_id", "scope", "state", "redirect_uri"),
     *("code_challenge", "code_challenge_method"),
 )
-DENIAL = {
+DENIED_RESULT = {
     "error": "access_denied",
     "error_description": "user denied the authorization",
     "error_code": "USER_DENIED_AUTHORIZATION",
@@ -34,10 +34,10 @@ _PAGE = """<!doctype html>
 """
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class AuthorisationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The access that an application requests from a person."""
 
-    client: Client
+    client: RegisteredApplication
     scopes: frozenset[str]
     state: str | None
     redirect_uri: str
@@ -47,7 +47,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class ConsentPage:
     """The consent page. Test users need no password here."""
 
-    def __init__(self, clients: Mapping[str, Client], consents: Consents) -> None:
+    def __init__(
+        self, clients: Mapping[str, RegisteredApplication], consents: UserConsents
+    ) -> None:
         """Accept requests of *clients*; store decisions in *consents*."""
         self._clients = clients
         self._consents = consents
@@ -60,7 +62,7 @@ class ConsentPage:
             query = dict(request.query_params)
             try:
                 return _page("Give your permission", _form(query, self._validated(query)))
-            except Refusal as refusal:
+            except OAuthError as refusal:
                 return refusal.response
 
         @post(PATH)
@@ -68,30 +70,30 @@ class ConsentPage:
             form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
             try:
                 return self._decide(form, self._validated(form))
-            except Refusal as refusal:
+            except OAuthError as refusal:
                 return refusal.response
 
         return [ask, decide]
 
-    def _validated(self, form: Mapping[str, str]) -> Asked:
+    def _validated(self, form: Mapping[str, str]) -> AuthorisationRequest:
         """Validate the request. An error is never redirected to an unknown address."""
         if "client_secret" in form:
-            raise Refusal("invalid_request", "client_secret must not be sent here")
+            raise OAuthError("invalid_request", "client_secret must not be sent here")
         client = self._clients.get(form.get("client_id", ""))
         if client is None:
-            raise Refusal("invalid_request", "client_id is invalid")
+            raise OAuthError("invalid_request", "client_id is invalid")
         redirect_uri = form.get("redirect_uri", "")
         if redirect_uri not in client.redirect_uris:
-            raise Refusal("invalid_request", "redirect_uri is invalid")
+            raise OAuthError("invalid_request", "redirect_uri is invalid")
         if form.get("response_type") != "code":
-            raise Refusal("invalid_request", "response_type must be code")
+            raise OAuthError("invalid_request", "response_type must be code")
         challenge = form.get("code_challenge")
         if challenge is not None and form.get("code_challenge_method") != "S256":
-            raise Refusal("invalid_request", "code_challenge_method must be S256")
-        scopes = checked_scopes(form.get("scope", ""), client)
+            raise OAuthError("invalid_request", "code_challenge_method must be S256")
+        scopes = parse_scopes(form.get("scope", ""), client)
         if not scopes:
-            raise Refusal("invalid_scope", "scope is required")
-        return Asked(
+            raise OAuthError("invalid_scope", "scope is required")
+        return AuthorisationRequest(
             client=client,
             scopes=scopes,
             state=form.get("state"),
@@ -99,13 +101,15 @@ class ConsentPage:
             challenge=challenge,
         )
 
-    def _decide(self, form: Mapping[str, str], authorisation: Asked) -> Response[bytes]:
+    def _decide(
+        self, form: Mapping[str, str], authorisation: AuthorisationRequest
+    ) -> Response[bytes]:
         if form.get("decision") != "grant":
-            return _redirect(authorisation, DENIAL)
+            return _redirect(authorisation, DENIED_RESULT)
         user = form.get("user", "")
-        if user not in USERS:
-            raise Refusal("invalid_request", "user is invalid")
-        code = self._consents.give(
+        if user not in SANDBOX_USERS:
+            raise OAuthError("invalid_request", "user is invalid")
+        code = self._consents.issue_code(
             client_id=authorisation.client.id,
             user=user,
             scopes=authorisation.scopes,
@@ -115,7 +119,7 @@ class ConsentPage:
         return _redirect(authorisation, {"code": code})
 
 
-def _redirect(authorisation: Asked, result: Mapping[str, str]) -> Response[bytes]:
+def _redirect(authorisation: AuthorisationRequest, result: Mapping[str, str]) -> Response[bytes]:
     """Redirect the browser to the application; without a redirect URI, show the result."""
     result_members = (
         dict(result) if authorisation.state is None else {**result, "state": authorisation.state}
@@ -134,14 +138,14 @@ def _redirect(authorisation: Asked, result: Mapping[str, str]) -> Response[bytes
     )
 
 
-def _form(query: Mapping[str, str], authorisation: Asked) -> str:
+def _form(query: Mapping[str, str], authorisation: AuthorisationRequest) -> str:
     hidden = "".join(
         f'<input type="hidden" name="{name}" value="{escape(query[name])}">'
-        for name in PASSED_ON
+        for name in FORWARDED_PARAMETERS
         if name in query
     )
     people = "".join(
-        f'<option value="{user.id}">{escape(user.name)}</option>' for user in USERS.values()
+        f'<option value="{user.id}">{escape(user.name)}</option>' for user in SANDBOX_USERS.values()
     )
     scopes = "".join(f"<li>{escape(scope)}</li>" for scope in sorted(authorisation.scopes))
     return (

@@ -12,14 +12,14 @@ from hmac import compare_digest
 import msgspec
 
 from govid.bus import Clock
-from govid.hmrc.simulator.refusals import Refusal
+from govid.hmrc.simulator.refusals import OAuthError
 
-CODE_LIFE = timedelta(minutes=10)
-CONSENT_LIFE = timedelta(days=548)
+CODE_LIFETIME = timedelta(minutes=10)
+CONSENT_LIFETIME = timedelta(days=548)
 """Eighteen months."""
 
 
-class Consent(msgspec.Struct, frozen=True, kw_only=True):
+class UserConsent(msgspec.Struct, frozen=True, kw_only=True):
     """The consent of *user* to an application, until it ends."""
 
     client_id: str
@@ -32,19 +32,19 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class Code(msgspec.Struct, frozen=True, kw_only=True):
+class AuthorisationCode(msgspec.Struct, frozen=True, kw_only=True):
     """A consent whose code is not yet redeemed; *challenge* is the PKCE challenge (RFC 7636)."""
 
-    consent: Consent
+    consent: UserConsent
     redirect_uri: str
     challenge: str | None
     ends: datetime
 
 
-class Renewal(msgspec.Struct, frozen=True, kw_only=True):
+class RefreshGrant(msgspec.Struct, frozen=True, kw_only=True):
     """A consent, and the access token that ends when the refresh token is used."""
 
-    consent: Consent
+    consent: UserConsent
     access_token: str
 
     def __repr__(self) -> str:
@@ -52,16 +52,16 @@ class Renewal(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class Consents:
+class UserConsents:
     """All codes and refresh tokens that were issued and not used."""
 
     def __init__(self, clock: Clock) -> None:
         """Use *clock* for expiry."""
         self._clock = clock
-        self._codes: dict[str, Code] = {}
-        self._renewals: dict[str, Renewal] = {}
+        self._codes: dict[str, AuthorisationCode] = {}
+        self._refresh_grants: dict[str, RefreshGrant] = {}
 
-    def give(
+    def issue_code(
         self,
         *,
         client_id: str,
@@ -72,14 +72,21 @@ class Consents:
     ) -> str:
         """Store a consent that *user* has given, and return its code."""
         now = self._clock.now()
-        consent = Consent(client_id=client_id, user=user, scopes=scopes, ends=now + CONSENT_LIFE)
+        consent = UserConsent(
+            client_id=client_id, user=user, scopes=scopes, ends=now + CONSENT_LIFETIME
+        )
         code = secrets.token_hex(16)
-        self._codes[code] = Code(
-            consent=consent, redirect_uri=redirect_uri, challenge=challenge, ends=now + CODE_LIFE
+        self._codes[code] = AuthorisationCode(
+            consent=consent,
+            redirect_uri=redirect_uri,
+            challenge=challenge,
+            ends=now + CODE_LIFETIME,
         )
         return code
 
-    def redeem(self, code: str, client_id: str, redirect_uri: str, verifier: str) -> Consent:
+    def redeem_code(
+        self, code: str, client_id: str, redirect_uri: str, verifier: str
+    ) -> UserConsent:
         """Return the consent of *code*, which is consumed whatever the result.
 
         Raises:
@@ -87,39 +94,39 @@ class Consents:
         """
         found = self._codes.pop(code, None)
         if found is None or found.consent.client_id != client_id or self._clock.now() >= found.ends:
-            raise Refusal("invalid_request", "code is invalid")
+            raise OAuthError("invalid_request", "code is invalid")
         if found.redirect_uri != redirect_uri:
-            raise Refusal("invalid_request", "redirect_uri is invalid")
+            raise OAuthError("invalid_request", "redirect_uri is invalid")
         if found.challenge is not None and not compare_digest(
             found.challenge, _code_challenge(verifier)
         ):
-            raise Refusal("invalid_request", "code_verifier is invalid")
+            raise OAuthError("invalid_request", "code_verifier is invalid")
         return found.consent
 
-    def keep(self, consent: Consent, access_token: str) -> str:
+    def issue_refresh_token(self, consent: UserConsent, access_token: str) -> str:
         """Issue a one-time refresh token for *consent* and its current *access_token*."""
         token = secrets.token_hex(16)
-        self._renewals[token] = Renewal(consent=consent, access_token=access_token)
+        self._refresh_grants[token] = RefreshGrant(consent=consent, access_token=access_token)
         return token
 
-    def renew(self, refresh_token: str, client_id: str) -> Renewal:
+    def consume_refresh_token(self, refresh_token: str, client_id: str) -> RefreshGrant:
         """Return the consent of *refresh_token*, which is consumed: a second use is refused.
 
         Raises:
             OAuthError: the token is unknown or was used, or the consent has ended.
         """
-        found = self._renewals.get(refresh_token)
+        found = self._refresh_grants.get(refresh_token)
         if found is None or found.consent.client_id != client_id:
-            raise Refusal("invalid_grant", "refresh_token is invalid")
-        del self._renewals[refresh_token]
+            raise OAuthError("invalid_grant", "refresh_token is invalid")
+        del self._refresh_grants[refresh_token]
         if self._clock.now() >= found.consent.ends:
-            raise Refusal("invalid_grant", "refresh_token is expired")
+            raise OAuthError("invalid_grant", "refresh_token is expired")
         return found
 
     def end_all(self) -> None:
         """End all consents."""
         self._codes.clear()
-        self._renewals.clear()
+        self._refresh_grants.clear()
 
 
 def _code_challenge(verifier: str) -> str:

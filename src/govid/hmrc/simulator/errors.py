@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from litestar import Response
 
-PLATFORM: Mapping[str, tuple[HTTPStatus, str]] = {
+PLATFORM_ERRORS: Mapping[str, tuple[HTTPStatus, str]] = {
     "BAD_REQUEST": (HTTPStatus.BAD_REQUEST, "Bad request"),
     "MISSING_CREDENTIALS": (
         HTTPStatus.UNAUTHORIZED,
@@ -81,9 +81,9 @@ class HmrcError(Exception):
         return json_response(self.content, self.status)
 
 
-def platform(code: str) -> HmrcError:
+def platform_error(code: str) -> HmrcError:
     """Build the platform's error *code*."""
-    status, message = PLATFORM[code]
+    status, message = PLATFORM_ERRORS[code]
     return HmrcError(status, code, message)
 
 
@@ -98,5 +98,5 @@ def error_body(status: int, path: str) -> tuple[bytes, str]:
     """Build the body and media type of an error of the platform."""
     del path  # the form does not depend on it
     throttled = status == HTTPStatus.TOO_MANY_REQUESTS
-    error = platform("MESSAGE_THROTTLED_OUT" if throttled else "SERVER_ERROR")
+    error = platform_error("MESSAGE_THROTTLED_OUT" if throttled else "SERVER_ERROR")
     return msgspec.json.encode(error.content), "application/json"

@@ -105,6 +105,6 @@ ACCOUNTS: Mapping[str, Document] = {
 """Self Assessment accounts by reference."""
 
 
-def written(document: Document) -> bytes:
+def encode_document(document: Document) -> bytes:
     """Encode *document* as JSON, with amounts as exact numbers."""
     return _ENCODER.encode(document)

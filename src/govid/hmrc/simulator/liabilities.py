@@ -14,13 +14,13 @@ from litestar.params import FromPath
 
 from govid.hmrc.simulator.clients import SELF_ASSESSMENT
 from govid.hmrc.simulator.errors import HmrcError, json_response
-from govid.hmrc.simulator.gate import AnyRequest, Gate, scenario, version
-from govid.hmrc.simulator.ledger import ACCOUNTS, written
+from govid.hmrc.simulator.gate import AnyRequest, ApiGateway, requested_scenario, requested_version
+from govid.hmrc.simulator.ledger import ACCOUNTS, encode_document
 from govid.hmrc.simulator.taxes import is_utr
 
-PREFIX = "/individuals/self-assessment/"
-SCOPE = "read:self-assessment"
-OFFERED = ("1.0",)
+LIABILITIES_PREFIX = "/individuals/self-assessment/"
+LIABILITIES_SCOPE = "read:self-assessment"
+LIABILITIES_VERSIONS = ("1.0",)
 
 FAILURES: Mapping[str, tuple[HTTPStatus, str]] = {
     "BAD_REQUEST": (HTTPStatus.BAD_REQUEST, "Invalid request format or parameters"),
@@ -32,7 +32,7 @@ FAILURES: Mapping[str, tuple[HTTPStatus, str]] = {
 }
 
 
-class Failure(Exception):
+class LiabilitiesError(Exception):
     """An error response in the API's own format."""
 
     def __init__(self, kind: str) -> None:
@@ -45,42 +45,42 @@ class Failure(Exception):
 class LiabilitiesApi:
     """Serves the Self Assessment account of the person who consented."""
 
-    def __init__(self, gateway: Gate) -> None:
+    def __init__(self, gateway: ApiGateway) -> None:
         """Check requests with *gateway*."""
         self._gateway = gateway
 
     def route(self) -> HTTPRouteHandler:
         """Return the one route."""
 
-        @get(f"{PREFIX}breakdown/{{utr:str}}")
+        @get(f"{LIABILITIES_PREFIX}breakdown/{{utr:str}}")
         async def breakdown(request: AnyRequest, utr: FromPath[str]) -> Response[bytes]:
             try:
                 return self._answer(request, utr)
             except HmrcError as error:
                 return error.response
-            except Failure as failure:
+            except LiabilitiesError as failure:
                 return json_response(failure.content, failure.status)
 
         return breakdown
 
     def _answer(self, request: AnyRequest, utr: str) -> Response[bytes]:
-        version(request, OFFERED)
-        user = self._gateway.admit_user(request, SELF_ASSESSMENT, SCOPE)
-        requested = scenario(request, tuple(FAILURES))
+        requested_version(request, LIABILITIES_VERSIONS)
+        user = self._gateway.authorise_user(request, SELF_ASSESSMENT, LIABILITIES_SCOPE)
+        requested = requested_scenario(request, tuple(FAILURES))
         if requested is not None:
-            raise Failure(requested)
+            raise LiabilitiesError(requested)
         if not is_utr(utr) or not _is_day(request.query_params.get("fromDate")):
-            raise Failure("BAD_REQUEST")
+            raise LiabilitiesError("BAD_REQUEST")
         if user.utr != utr:
-            raise Failure("FORBIDDEN")
+            raise LiabilitiesError("FORBIDDEN")
         if utr not in ACCOUNTS:
-            raise Failure("NOT_FOUND")
-        return Response(written(ACCOUNTS[utr]), media_type="application/json")
+            raise LiabilitiesError("NOT_FOUND")
+        return Response(encode_document(ACCOUNTS[utr]), media_type="application/json")
 
 
 def unavailable_body() -> bytes:
     """Return the body of a 503 of this API."""
-    return msgspec.json.encode(Failure("SERVICE_UNAVAILABLE").content)
+    return msgspec.json.encode(LiabilitiesError("SERVICE_UNAVAILABLE").content)
 
 
 def _is_day(text: str | None) -> bool:

@@ -15,42 +15,42 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from govid.bus import Clock
-from govid.bus.shared.names import have_same_beginning
-from govid.hmrc.simulator.claims import Claim, Unreadable, read
+from govid.bus.shared.names import have_same_prefix
+from govid.hmrc.simulator.claims import InvalidDetails, SubmittedDetails, parse_details
 from govid.hmrc.simulator.clients import MATCHING
 from govid.hmrc.simulator.errors import HmrcError, json_response
-from govid.hmrc.simulator.gate import AnyRequest, Gate, scenario, version
-from govid.hmrc.simulator.people import People, Person
+from govid.hmrc.simulator.gate import AnyRequest, ApiGateway, requested_scenario, requested_version
+from govid.hmrc.simulator.people import SimulatedPeople, SimulatedPerson
 
 PATH = "/individuals/matching"
-SCOPES = "read:individuals-matching"
-OFFERED = ("1.0", "2.0")
-OLD = "1.0"
-MATCH_LIFE = timedelta(hours=5)
+SCOPE_PREFIX = "read:individuals-matching"
+OFFERED_VERSIONS = ("1.0", "2.0")
+OLD_VERSION = "1.0"
+MATCH_LIFETIME = timedelta(hours=5)
 """HMRC says "several hours"."""
 
-FAILED = "MATCHING_FAILED"
+MATCHING_FAILED = "MATCHING_FAILED"
 FIRST_NAME_LETTERS = 1
 LAST_NAME_LETTERS = 3
 NINO_WITHOUT_SUFFIX = 8
 
 
-class Match(msgspec.Struct, frozen=True, kw_only=True):
+class StoredMatch(msgspec.Struct, frozen=True, kw_only=True):
     """A matched person, and when the match expires."""
 
-    person: Person
+    person: SimulatedPerson
     ends: datetime
 
 
-class Matching:
+class MatchingApi:
     """Matches people by the first letters of their names."""
 
-    def __init__(self, people: People, gateway: Gate, clock: Clock) -> None:
+    def __init__(self, people: SimulatedPeople, gateway: ApiGateway, clock: Clock) -> None:
         """Match against *people*; check requests with *gateway*; expire matches by *clock*."""
         self._people = people
         self._gateway = gateway
         self._clock = clock
-        self._matches: dict[UUID, Match] = {}
+        self._matches: dict[UUID, StoredMatch] = {}
 
     def routes(self) -> list[HTTPRouteHandler]:
         """Return the routes of matching, and of reading a match."""
@@ -72,9 +72,9 @@ class Matching:
         self, request: AnyRequest, answer: Callable[[str], Response[bytes]]
     ) -> Response[bytes]:
         try:
-            api_version = version(request, OFFERED)
-            self._gateway.admit(request, MATCHING, SCOPES)
-            correlation_id = None if api_version == OLD else _correlation_id(request)
+            api_version = requested_version(request, OFFERED_VERSIONS)
+            self._gateway.authorise(request, MATCHING, SCOPE_PREFIX)
+            correlation_id = None if api_version == OLD_VERSION else _correlation_id(request)
             response = answer(api_version)
         except HmrcError as error:
             return error.response
@@ -83,17 +83,19 @@ class Matching:
         return response
 
     def _match(self, api_version: str, request: AnyRequest, body: bytes) -> Response[bytes]:
-        requested = scenario(request, (FAILED,))
+        requested = requested_scenario(request, (MATCHING_FAILED,))
         claim = _claim(body, api_version)
         person = self._people.find(lambda one: _fits(one, claim))
-        if requested == FAILED or person is None:
+        if requested == MATCHING_FAILED or person is None:
             raise HmrcError(
-                HTTPStatus.FORBIDDEN if api_version == OLD else HTTPStatus.NOT_FOUND,
-                FAILED,
+                HTTPStatus.FORBIDDEN if api_version == OLD_VERSION else HTTPStatus.NOT_FOUND,
+                MATCHING_FAILED,
                 "There is no match for the information provided",
             )
         match_id = uuid4()
-        self._matches[match_id] = Match(person=person, ends=self._clock.now() + MATCH_LIFE)
+        self._matches[match_id] = StoredMatch(
+            person=person, ends=self._clock.now() + MATCH_LIFETIME
+        )
         individual = {"name": "GET", "title": "Individual Details", "href": f"{PATH}/{match_id}"}
         return _links({"individual": individual, "self": {"href": f"{PATH}/"}})
 
@@ -130,22 +132,22 @@ def _correlation_id(request: AnyRequest) -> str:
     return given
 
 
-def _claim(body: bytes, api_version: str) -> Claim:
+def _claim(body: bytes, api_version: str) -> SubmittedDetails:
     try:
-        return read(body, suffix_optional=api_version == OLD)
-    except Unreadable as error:
+        return parse_details(body, suffix_optional=api_version == OLD_VERSION)
+    except InvalidDetails as error:
         if error.missing:
             raise _invalid(api_version, f"{error.missing[0]} is required") from None
         raise _invalid(api_version, f"Malformed {error.malformed[0]} submitted") from None
 
 
-def _fits(person: Person, claim: Claim) -> bool:
+def _fits(person: SimulatedPerson, claim: SubmittedDetails) -> bool:
     return (
         person.born == claim.born
         # A number without its last letter is compared without it.
         and person.nino[: max(NINO_WITHOUT_SUFFIX, len(claim.nino))] == claim.nino
-        and have_same_beginning(person.first, claim.first, FIRST_NAME_LETTERS)
-        and have_same_beginning(person.last, claim.last, LAST_NAME_LETTERS)
+        and have_same_prefix(person.first, claim.first, FIRST_NAME_LETTERS)
+        and have_same_prefix(person.last, claim.last, LAST_NAME_LETTERS)
     )
 
 
@@ -153,7 +155,7 @@ def _uuid(text: str, api_version: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        if api_version == OLD:
+        if api_version == OLD_VERSION:
             raise HmrcError(
                 HTTPStatus.FORBIDDEN, "INVALID_UUID", "The match id is not a UUID"
             ) from None
@@ -165,7 +167,7 @@ def _not_found() -> HmrcError:
 
 
 def _invalid(api_version: str, message: str) -> HmrcError:
-    code = "BAD_REQUEST" if api_version == OLD else "INVALID_REQUEST"
+    code = "BAD_REQUEST" if api_version == OLD_VERSION else "INVALID_REQUEST"
     return HmrcError(HTTPStatus.BAD_REQUEST, code, message)
 
 

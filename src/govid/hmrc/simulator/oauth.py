@@ -12,15 +12,15 @@ from urllib.parse import parse_qsl
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
-from govid.hmrc.simulator.clients import Client
-from govid.hmrc.simulator.consents import Consent, Consents
+from govid.hmrc.simulator.clients import RegisteredApplication
+from govid.hmrc.simulator.consents import UserConsent, UserConsents
 from govid.hmrc.simulator.errors import json_response
-from govid.hmrc.simulator.refusals import Refusal
-from govid.hmrc.simulator.tokens import LIFE_SECONDS, Tokens
+from govid.hmrc.simulator.refusals import OAuthError
+from govid.hmrc.simulator.tokens import TOKEN_LIFETIME_SECONDS, AccessTokenStore
 
-PATH = "/oauth/token"
-REQUIRED = ("client_id", "client_secret", "grant_type")
-REQUIRED_FOR: Mapping[str, tuple[str, ...]] = {
+OAUTH_PATH = "/oauth/token"
+REQUIRED_FIELDS = ("client_id", "client_secret", "grant_type")
+REQUIRED_FIELDS_BY_GRANT: Mapping[str, tuple[str, ...]] = {
     "client_credentials": (),
     "authorization_code": ("redirect_uri", "code"),
     "refresh_token": ("refresh_token",),
@@ -32,7 +32,12 @@ Form = Mapping[str, str]
 class TokenEndpoint:
     """Issues access tokens to registered applications, by their secret or a person's consent."""
 
-    def __init__(self, clients: Mapping[str, Client], tokens: Tokens, consents: Consents) -> None:
+    def __init__(
+        self,
+        clients: Mapping[str, RegisteredApplication],
+        tokens: AccessTokenStore,
+        consents: UserConsents,
+    ) -> None:
         """Authenticate *clients*; issue *tokens*; redeem and renew *consents*."""
         self._clients = clients
         self._tokens = tokens
@@ -41,13 +46,13 @@ class TokenEndpoint:
     def route(self) -> HTTPRouteHandler:
         """Return the endpoint."""
 
-        @post(PATH, status_code=HTTPStatus.OK)
+        @post(OAUTH_PATH, status_code=HTTPStatus.OK)
         async def token(request: Request[Any, Any, Any]) -> Response[bytes]:
             body = await request.body()
             form = dict(parse_qsl(body.decode("utf-8", "replace")))
             try:
                 return json_response(self._granted(form))
-            except Refusal as refusal:
+            except OAuthError as refusal:
                 return refusal.response
 
         return token
@@ -56,7 +61,7 @@ class TokenEndpoint:
         client = self._client(form)
         match form["grant_type"]:
             case "authorization_code":
-                consent = self._consents.redeem(
+                consent = self._consents.redeem_code(
                     form["code"],
                     client.id,
                     form["redirect_uri"],
@@ -64,33 +69,37 @@ class TokenEndpoint:
                 )
                 return self._for_user(client, consent)
             case "refresh_token":
-                renewal = self._consents.renew(form["refresh_token"], client.id)
-                self._tokens.end(renewal.access_token)
+                renewal = self._consents.consume_refresh_token(form["refresh_token"], client.id)
+                self._tokens.revoke(renewal.access_token)
                 return self._for_user(client, renewal.consent)
             case _:
-                scopes = checked_scopes(form.get("scope", ""), client)
+                scopes = parse_scopes(form.get("scope", ""), client)
                 return _answer(self._tokens.issue(client, scopes), scopes)
 
-    def _client(self, form: Form) -> Client:
+    def _client(self, form: Form) -> RegisteredApplication:
         """Authenticate the application by the form; credentials in a header are ignored."""
-        _require(form, REQUIRED)
-        if form["grant_type"] not in REQUIRED_FOR:
-            raise Refusal("invalid_request", "unsupported grant_type")
-        _require(form, REQUIRED_FOR[form["grant_type"]])
+        _require(form, REQUIRED_FIELDS)
+        if form["grant_type"] not in REQUIRED_FIELDS_BY_GRANT:
+            raise OAuthError("invalid_request", "unsupported grant_type")
+        _require(form, REQUIRED_FIELDS_BY_GRANT[form["grant_type"]])
         client = self._clients.get(form["client_id"])
         offered = form["client_secret"].encode()
         known = client.secrets if client is not None else ()
         if client is None or not any(compare_digest(offered, one.encode()) for one in known):
-            raise Refusal("invalid_client", "invalid client id or secret", HTTPStatus.UNAUTHORIZED)
+            raise OAuthError(
+                "invalid_client", "invalid client id or secret", HTTPStatus.UNAUTHORIZED
+            )
         return client
 
-    def _for_user(self, client: Client, consent: Consent) -> Mapping[str, object]:
+    def _for_user(
+        self, client: RegisteredApplication, consent: UserConsent
+    ) -> Mapping[str, object]:
         token = self._tokens.issue(client, consent.scopes, consent.user)
-        refresh_token = self._consents.keep(consent, token)
+        refresh_token = self._consents.issue_refresh_token(consent, token)
         return {**_answer(token, consent.scopes), "refresh_token": refresh_token}
 
 
-def checked_scopes(text: str, client: Client) -> frozenset[str]:
+def parse_scopes(text: str, client: RegisteredApplication) -> frozenset[str]:
     """Return the scopes that *text* names.
 
     Raises:
@@ -98,21 +107,21 @@ def checked_scopes(text: str, client: Client) -> frozenset[str]:
     """
     scopes = frozenset(text.split())
     if not scopes <= client.scopes:
-        raise Refusal("invalid_scope", "the application has no such scope")
+        raise OAuthError("invalid_scope", "the application has no such scope")
     return scopes
 
 
 def _require(form: Form, names: tuple[str, ...]) -> None:
     for name in names:
         if not form.get(name):
-            raise Refusal("invalid_request", f"{name} is required")
+            raise OAuthError("invalid_request", f"{name} is required")
 
 
 def _answer(token: str, scopes: frozenset[str]) -> dict[str, object]:
     answer: dict[str, object] = {
         "access_token": token,
         "token_type": "bearer",
-        "expires_in": LIFE_SECONDS,
+        "expires_in": TOKEN_LIFETIME_SECONDS,
     }
     if scopes:
         answer["scope"] = " ".join(sorted(scopes))

@@ -11,12 +11,12 @@ from litestar import Response, post
 from litestar.handlers import HTTPRouteHandler
 
 from govid.bus.shared.names import is_same_given_name, is_same_name
-from govid.bus.simulation import Fault
-from govid.hmrc.simulator.claims import Claim, Unreadable, read
+from govid.bus.simulation import InjectedFault
+from govid.hmrc.simulator.claims import InvalidDetails, SubmittedDetails, parse_details
 from govid.hmrc.simulator.clients import PDV
 from govid.hmrc.simulator.errors import HmrcError, json_response
-from govid.hmrc.simulator.gate import AnyRequest, Gate, scenario
-from govid.hmrc.simulator.people import People, Person
+from govid.hmrc.simulator.gate import AnyRequest, ApiGateway, requested_scenario
+from govid.hmrc.simulator.people import SimulatedPeople, SimulatedPerson
 
 PATHS = (
     "/individuals/authentication/authenticator/api/match",
@@ -35,7 +35,7 @@ OTHER_PERSON = {
 }
 
 
-class Manners:
+class PdvBehaviour:
     """Variants of PDV's responses. A test may change them at run time."""
 
     def __init__(self) -> None:
@@ -47,10 +47,12 @@ class Manners:
         """Whether a response has the id of the exchange (`x-amz-cf-id`)."""
 
 
-class Pdv:
+class PdvApi:
     """Matches people by whole names."""
 
-    def __init__(self, people: People, gateway: Gate, behaviour: Manners) -> None:
+    def __init__(
+        self, people: SimulatedPeople, gateway: ApiGateway, behaviour: PdvBehaviour
+    ) -> None:
         """Match against *people*; check requests with *gateway*; respond as *behaviour* says."""
         self._people = people
         self._gateway = gateway
@@ -62,8 +64,8 @@ class Pdv:
         @post(list(PATHS))
         async def match(request: AnyRequest) -> Response[bytes]:
             try:
-                self._gateway.admit(request, PDV)
-                requested = scenario(request, (NO_MATCH, DECEASED))
+                self._gateway.authorise(request, PDV)
+                requested = requested_scenario(request, (NO_MATCH, DECEASED))
                 answer = self._answer(request, await request.body(), requested)
             except HmrcError as error:
                 return error.response
@@ -84,7 +86,7 @@ class Pdv:
             )
         if requested == NO_MATCH or person is None:
             return json_response(self._behaviour.no_match, HTTPStatus.UNAUTHORIZED)
-        if request.scope.get("govid.fault") is Fault.OTHER_PERSON:
+        if request.scope.get("govid.fault") is InjectedFault.OTHER_PERSON:
             return json_response(OTHER_PERSON)
         return json_response(
             {
@@ -96,10 +98,10 @@ class Pdv:
         )
 
 
-def _claim(body: bytes) -> Claim:
+def _claim(body: bytes) -> SubmittedDetails:
     try:
-        return read(body)
-    except Unreadable as error:
+        return parse_details(body)
+    except InvalidDetails as error:
         errors = [
             *(_error("MISSING_FIELD", "This field is required", name) for name in error.missing),
             *(_error("INVALID_FIELD", "This field is not valid", name) for name in error.malformed),
@@ -111,7 +113,7 @@ def _error(code: str, message: str, name: str) -> dict[str, str]:
     return {"code": code, "message": message, "path": f"/{name}"}
 
 
-def _fits(person: Person, claim: Claim) -> bool:
+def _fits(person: SimulatedPerson, claim: SubmittedDetails) -> bool:
     return (
         (person.nino, person.born) == (claim.nino, claim.born)
         and is_same_given_name(person.first, claim.first)

@@ -7,7 +7,7 @@ from litestar import Response
 from govid.hmrc.simulator.errors import json_response
 
 
-class Refusal(Exception):
+class OAuthError(Exception):
     """An OAuth error response."""
 
     def __init__(

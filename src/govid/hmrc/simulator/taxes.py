@@ -12,16 +12,16 @@ from litestar.params import FromPath
 
 from govid.bus.shared.identifiers import normalise_utr
 from govid.hmrc.simulator.clients import ANNUAL_APIS
-from govid.hmrc.simulator.errors import HmrcError, platform
-from govid.hmrc.simulator.gate import AnyRequest, Gate, scenario, version
-from govid.hmrc.simulator.ledger import ANNUAL_SUMMARIES, written
+from govid.hmrc.simulator.errors import HmrcError, platform_error
+from govid.hmrc.simulator.gate import AnyRequest, ApiGateway, requested_scenario, requested_version
+from govid.hmrc.simulator.ledger import ANNUAL_SUMMARIES, encode_document
 from govid.hmrc.tax_year import TaxYear
 
 
-class AnnualApis:
+class AnnualSummaryApi:
     """Serves the three annual APIs, which differ in their subject only."""
 
-    def __init__(self, gateway: Gate) -> None:
+    def __init__(self, gateway: ApiGateway) -> None:
         """Check requests with *gateway*."""
         self._gateway = gateway
 
@@ -44,17 +44,17 @@ class AnnualApis:
     def _answer(
         self, request: AnyRequest, subject: str, offered: str, utr: str, tax_year: str
     ) -> Response[bytes]:
-        version(request, (offered,))
+        requested_version(request, (offered,))
         api = f"individual-{subject}"
-        user = self._gateway.admit_user(request, api, f"read:{api}")
-        scenario(request, ())
+        user = self._gateway.authorise_user(request, api, f"read:{api}")
+        requested_scenario(request, ())
         year = _checked(utr, tax_year)
         if user.utr != utr:
-            raise platform("UNAUTHORIZED")
+            raise platform_error("UNAUTHORIZED")
         found = ANNUAL_SUMMARIES.get((subject, utr, year))
         if found is None:
             raise HmrcError(HTTPStatus.NOT_FOUND, "NOT_FOUND", "No data was found")
-        return Response(written(found), media_type="application/json")
+        return Response(encode_document(found), media_type="application/json")
 
 
 def _checked(utr: str, tax_year: str) -> TaxYear:
@@ -66,7 +66,7 @@ def _checked(utr: str, tax_year: str) -> TaxYear:
     if not is_utr(utr):
         raise HmrcError(HTTPStatus.BAD_REQUEST, "SA_UTR_INVALID", "The UTR is not valid")
     try:
-        return TaxYear.in_short(tax_year)
+        return TaxYear.parse_short(tax_year)
     except ValueError:
         raise HmrcError(
             HTTPStatus.BAD_REQUEST, "TAX_YEAR_INVALID", "The tax year is not valid"

@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 import msgspec
 
 from govid.bus import Clock
-from govid.hmrc.simulator.clients import Client
+from govid.hmrc.simulator.clients import RegisteredApplication
 
-LIFE_SECONDS = 4 * 60 * 60
+TOKEN_LIFETIME_SECONDS = 4 * 60 * 60
 
 
-class Grant(msgspec.Struct, frozen=True, kw_only=True):
+class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
     """What an access token allows; *user* gave consent, if the scopes require it."""
 
-    client: Client
+    client: RegisteredApplication
     scopes: frozenset[str]
     ends: datetime
     user: str | None = None
@@ -24,32 +24,34 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-class Tokens:
+class AccessTokenStore:
     """The issued access tokens."""
 
     def __init__(self, clock: Clock) -> None:
         """Use *clock* for expiry."""
         self._clock = clock
-        self._grants: dict[str, Grant] = {}
+        self._grants: dict[str, TokenGrant] = {}
         self.issued = 0
 
-    def issue(self, client: Client, scopes: frozenset[str], user: str | None = None) -> str:
+    def issue(
+        self, client: RegisteredApplication, scopes: frozenset[str], user: str | None = None
+    ) -> str:
         """Issue an access token."""
         token = secrets.token_urlsafe(24)
-        ends = self._clock.now() + timedelta(seconds=LIFE_SECONDS)
-        self._grants[token] = Grant(client=client, scopes=scopes, ends=ends, user=user)
+        ends = self._clock.now() + timedelta(seconds=TOKEN_LIFETIME_SECONDS)
+        self._grants[token] = TokenGrant(client=client, scopes=scopes, ends=ends, user=user)
         self.issued += 1
         return token
 
-    def grant(self, token: str) -> Grant | None:
+    def grant(self, token: str) -> TokenGrant | None:
         """Return what *token* allows; None if it has expired or is unknown."""
         grant = self._grants.get(token)
         return grant if grant is not None and self._clock.now() < grant.ends else None
 
-    def end(self, token: str) -> None:
+    def revoke(self, token: str) -> None:
         """Invalidate *token*."""
         self._grants.pop(token, None)
 
-    def end_all(self) -> None:
+    def revoke_all(self) -> None:
         """Invalidate all tokens."""
         self._grants.clear()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class User(msgspec.Struct, frozen=True, kw_only=True):
+class SandboxUser(msgspec.Struct, frozen=True, kw_only=True):
     """A test user, and their unique taxpayer reference."""
 
     id: str
@@ -18,7 +18,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__}>"
 
 
-_IDA = User(id="945350439195", name="Ida Newton", nino="PE938808A", utr="1000057161")
-_SECOND = User(id="000000000002", name="A taxpayer", nino="XM110477D", utr="8000083480")
+_IDA = SandboxUser(id="945350439195", name="Ida Newton", nino="PE938808A", utr="1000057161")
+_SECOND = SandboxUser(id="000000000002", name="A taxpayer", nino="XM110477D", utr="8000083480")
 
-USERS: Mapping[str, User] = {user.id: user for user in (_IDA, _SECOND)}
+SANDBOX_USERS: Mapping[str, SandboxUser] = {user.id: user for user in (_IDA, _SECOND)}

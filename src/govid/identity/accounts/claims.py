@@ -2,9 +2,9 @@
 
 from govid.bus import Transaction
 from govid.bus.contracts import AccountClaimExpired, AccountIdentifierReleased
-from govid.identity.repository.claims import Claims
-from govid.identity.repository.facts import Facts
-from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.repository.claims import IdentifierClaimRepository
+from govid.identity.repository.facts import ClaimedFactsRepository
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 
 
 class ClaimExpiry:
@@ -12,9 +12,9 @@ class ClaimExpiry:
 
     def __init__(
         self,
-        claims: Claims,
-        facts: Facts,
-        attempts: VerificationAttempts,
+        claims: IdentifierClaimRepository,
+        facts: ClaimedFactsRepository,
+        attempts: VerificationAttemptRepository,
         *,
         claim_days: int,
         closed_days: int,
@@ -30,17 +30,19 @@ class ClaimExpiry:
         self._claim_days = claim_days
         self._closed_days = closed_days
 
-    async def expire(self, tx: Transaction, limit: int) -> int:
+    async def expire_claims(self, tx: Transaction, limit: int) -> int:
         """Expire at most *limit* unverified claims and return their number.
 
         The account holder can still sign in, without an identifier. Without expiry, a person who
         registers first could claim the number of another person permanently.
         """
-        expired_claims = await self._claims.expire(tx, days=self._claim_days, most=limit)
+        expired_claims = await self._claims.release_unverified(
+            tx, days=self._claim_days, limit=limit
+        )
         if expired_claims:
             accounts = [claim.account_id for claim in expired_claims]
-            await self._facts.forget(tx, accounts)
-            await self._attempts.give_back(tx, accounts)
+            await self._facts.delete(tx, accounts)
+            await self._attempts.release_open(tx, accounts)
         for claim in expired_claims:
             tx.emit(
                 AccountClaimExpired(
@@ -51,9 +53,9 @@ class ClaimExpiry:
             )
         return len(expired_claims)
 
-    async def release(self, tx: Transaction, limit: int) -> int:
+    async def release_closed(self, tx: Transaction, limit: int) -> int:
         """Release the identifiers of at most *limit* closed accounts and return their number."""
-        released = await self._claims.release(tx, days=self._closed_days, most=limit)
+        released = await self._claims.release_closed(tx, days=self._closed_days, limit=limit)
         for claim in released:
             tx.emit(
                 AccountIdentifierReleased(

@@ -1,20 +1,20 @@
 """Closes an account permanently and erases its personal data."""
 
-from govid.bus import Cause, Principal, UnitOfWork
+from govid.bus import OperationContext, Principal, UnitOfWork
 from govid.bus.contracts import AccountClosed
-from govid.identity.accounts.standing import Ending
-from govid.identity.mail.correspondence import Correspondence
+from govid.identity.accounts.standing import SessionRevocation
+from govid.identity.mail.correspondence import EmailOutbox
 from govid.identity.passwords.reauthentication import Reauthentication
-from govid.identity.repository.facts import Facts
-from govid.identity.repository.letters import LetterKind
-from govid.identity.repository.links import Links, Purpose
-from govid.identity.repository.owners import Owners
-from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.repository.facts import ClaimedFactsRepository
+from govid.identity.repository.letters import EmailKind
+from govid.identity.repository.links import OneTimeTokens, TokenPurpose
+from govid.identity.repository.owners import PasswordAccountRepository
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 
 CLOSURE_REASON = "account_closed"
 
 
-class Closure:
+class AccountClosure:
     """Closes accounts: erases personal data and ends sessions and tokens in one transaction.
 
     The address can be used again at once: it proves nothing, and it must be erased. A verified
@@ -27,13 +27,13 @@ class Closure:
     def __init__(
         self,
         uow: UnitOfWork,
-        accounts: Owners,
-        sessions: Ending,
-        one_time_tokens: Links,
+        accounts: PasswordAccountRepository,
+        sessions: SessionRevocation,
+        one_time_tokens: OneTimeTokens,
         reauthentication: Reauthentication,
-        email_outbox: Correspondence,
-        facts: Facts,
-        attempts: VerificationAttempts,
+        email_outbox: EmailOutbox,
+        facts: ClaimedFactsRepository,
+        attempts: VerificationAttemptRepository,
     ) -> None:
         """Close accounts whose holder confirms the password by *reauthentication*."""
         self._uow = uow
@@ -45,7 +45,7 @@ class Closure:
         self._facts = facts
         self._attempts = attempts
 
-    async def close(self, password: str, principal: Principal, cause: Cause) -> None:
+    async def close(self, password: str, principal: Principal, cause: OperationContext) -> None:
         """Close the principal's account. This cannot be undone.
 
         Raises:
@@ -53,16 +53,18 @@ class Closure:
             SignInBusy: the queue for password hashing is full.
         """
         async with (
-            self._reauthentication.proved(principal, password, cause) as proof,
+            self._reauthentication.require_password(principal, password, cause) as proof,
             self._uow.begin(cause) as tx,
         ):
             account = await self._reauthentication.confirm(tx, proof)
             # Security e-mails that are not sent yet stay: a thief may be closing the account.
-            await self._email_outbox.take_back(tx, account.id)
-            await self._email_outbox.tell(tx, LetterKind.ACCOUNT_CLOSED, account)
-            await self._one_time_tokens.revoke(tx, account.id, Purpose.RESET, Purpose.EMAIL)
-            await self._facts.forget(tx, [account.id])
-            await self._attempts.leave(tx, account.id)
+            await self._email_outbox.withdraw_links(tx, account.id)
+            await self._email_outbox.notify(tx, EmailKind.ACCOUNT_CLOSED, account)
+            await self._one_time_tokens.revoke(
+                tx, account.id, TokenPurpose.RESET, TokenPurpose.EMAIL
+            )
+            await self._facts.delete(tx, [account.id])
+            await self._attempts.detach_account(tx, account.id)
             await self._accounts.close(tx, account.id)
             await self._sessions.revoke_all(tx, account.id, reason=CLOSURE_REASON)
             tx.emit(AccountClosed(account_id=account.id, timestamp=tx.now))

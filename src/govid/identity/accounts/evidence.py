@@ -5,10 +5,13 @@ from uuid import UUID
 
 from govid.bus import Transaction
 from govid.bus.contracts import EvidenceGathered, ReviewOpened, VerificationCompleted
-from govid.identity.repository.facts import Facts
-from govid.identity.repository.holders import Holders
-from govid.identity.repository.life_events import LifeEvents
-from govid.identity.repository.verification_attempts import OpenAttempt, VerificationAttempts
+from govid.identity.repository.facts import ClaimedFactsRepository
+from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.life_events import LifeEventRepository
+from govid.identity.repository.verification_attempts import (
+    OpenAttempt,
+    VerificationAttemptRepository,
+)
 
 DECEASED = "deceased"
 RESTRICTED = "restricted"
@@ -18,7 +21,7 @@ CONFIRMING_SCORE = 2
 """Evidence with this score confirms the claimed facts. Less may be a person of the same name."""
 
 
-class Evidence:
+class EvidenceStore:
     """Stores evidence and records the result of the attempt for which it was gathered.
 
     The department's result event changes the account status; the evidence explains that result.
@@ -26,10 +29,10 @@ class Evidence:
 
     def __init__(
         self,
-        attempts: VerificationAttempts,
-        facts: Facts,
-        account_status: Holders,
-        life_events: LifeEvents,
+        attempts: VerificationAttemptRepository,
+        facts: ClaimedFactsRepository,
+        account_status: AccountStatusRepository,
+        life_events: LifeEventRepository,
     ) -> None:
         """Store evidence in *attempts* and contra-indicators in *account_status*.
 
@@ -40,26 +43,26 @@ class Evidence:
         self._account_status = account_status
         self._life_events = life_events
 
-    async def take(self, tx: Transaction, found: EvidenceGathered) -> None:
+    async def save(self, tx: Transaction, found: EvidenceGathered) -> None:
         """Store the evidence. An attempt for which no department was called does not count."""
-        attempt = await self._attempts.open(tx, found.account_id)
-        if not await self._attempts.keep(tx, found, attempt):
+        attempt = await self._attempts.find_open(tx, found.account_id)
+        if not await self._attempts.save_evidence(tx, found, attempt):
             return
         for indicator in _contra_indicators(found):
-            await self._account_status.contra_indicate(tx, found.account_id, indicator)
+            await self._account_status.add_contra_indicator(tx, found.account_id, indicator)
         if found.outcome in (DECEASED, RESTRICTED):
             await self._review(tx, found, attempt)
         if found.outcome == INSUFFICIENT and attempt is not None:
-            await self._attempts.settle(tx, attempt.id, INSUFFICIENT)
+            await self._attempts.record_outcome(tx, attempt.id, INSUFFICIENT)
 
-    async def weigh(self, tx: Transaction, answer: VerificationCompleted) -> OpenAttempt | None:
+    async def assess(self, tx: Transaction, answer: VerificationCompleted) -> OpenAttempt | None:
         """Return the attempt that *answer* belongs to, with the scores of its evidence."""
-        attempt = await self._attempts.open(tx, answer.user_id)
+        attempt = await self._attempts.find_open(tx, answer.user_id)
         if attempt is None or attempt.identifier_type != answer.identifier_type:
             return None
         return attempt
 
-    async def settle(
+    async def record_result(
         self,
         tx: Transaction,
         answer: VerificationCompleted,
@@ -73,24 +76,24 @@ class Evidence:
         account stay, because verification is requested again when the account is restored.
         """
         if not has_effect:
-            await self._attempts.settle(tx, attempt.id, WITHOUT_EFFECT)
+            await self._attempts.record_outcome(tx, attempt.id, WITHOUT_EFFECT)
             return
-        await self._attempts.settle(tx, attempt.id, _attempt_result(answer, attempt))
+        await self._attempts.record_outcome(tx, attempt.id, _attempt_result(answer, attempt))
         if not attempt.has_facts:
             return
         if answer.is_verified and min(attempt.strength, attempt.validity) >= CONFIRMING_SCORE:
-            await self._facts.confirm(tx, answer.user_id)
+            await self._facts.mark_confirmed(tx, answer.user_id)
         else:
-            await self._facts.forget(tx, [answer.user_id])
+            await self._facts.delete(tx, [answer.user_id])
 
-    async def forget(self, tx: Transaction, account_id: UUID) -> None:
+    async def delete_claimed_facts(self, tx: Transaction, account_id: UUID) -> None:
         """Delete the claimed facts, because no department will be asked to verify them."""
-        await self._facts.forget(tx, [account_id])
+        await self._facts.delete(tx, [account_id])
 
     async def _review(
         self, tx: Transaction, found: EvidenceGathered, attempt: OpenAttempt | None
     ) -> None:
-        review_id = await self._life_events.open_review_of(tx, found.account_id, found.outcome)
+        review_id = await self._life_events.open_account_review(tx, found.account_id, found.outcome)
         if review_id is not None:
             tx.emit(
                 ReviewOpened(

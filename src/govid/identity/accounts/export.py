@@ -8,10 +8,18 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus import Cause, Clock, Principal, Quota, Quotas, RateExceeded, UnitOfWork
+from govid.bus import (
+    Clock,
+    OperationContext,
+    Principal,
+    QuotaCounters,
+    QuotaRule,
+    RateExceeded,
+    UnitOfWork,
+)
 from govid.identity.errors import ExportsBusy
-from govid.identity.repository.export import Holdings
-from govid.identity.repository.facts import Facts, KeptFacts
+from govid.identity.repository.export import DataExportRepository
+from govid.identity.repository.facts import ClaimedFactsRepository, StoredFacts
 from govid.identity.repository.verification_attempts import VerificationHistory
 from govid.identity.schemas import EventsView, ExportView
 
@@ -21,13 +29,13 @@ MAX_CONCURRENT_EXPORTS = 2
 WAIT_SECONDS = 5.0
 """How long a request waits for an export slot before it is rejected."""
 
-Sections = Mapping[str, Callable[[UUID], AsyncIterator[Sequence[Mapping[str, Any]]]]]
+ExportSections = Mapping[str, Callable[[UUID], AsyncIterator[Sequence[Mapping[str, Any]]]]]
 
 
-class Records(Protocol):
+class DataExportSource(Protocol):
     """The source of another module's data about an account. The gateway connects it."""
 
-    def sections(self) -> Sections:
+    def sections(self) -> ExportSections:
         """Return a stream for each kind of record, in pages; values are JSON-compatible."""
 
 
@@ -59,7 +67,7 @@ class ExportStream:
         await self._rest.aclose()
 
 
-class Export:
+class DataExport:
     """Streams the data export of an account: identity's rows and those of the departments.
 
     An export never contains a password or a token, or their hashes. It is encoded page by page, so
@@ -69,11 +77,11 @@ class Export:
     def __init__(
         self,
         uow: UnitOfWork,
-        repository: Holdings,
-        facts: Facts,
+        repository: DataExportRepository,
+        facts: ClaimedFactsRepository,
         verification: VerificationHistory,
-        departments: Mapping[str, Records],
-        counters: Quotas,
+        departments: Mapping[str, DataExportSource],
+        counters: QuotaCounters,
         clock: Clock,
         *,
         event_days: float,
@@ -96,7 +104,7 @@ class Export:
         self._running: set[UUID] = set()
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_EXPORTS)
 
-    async def start(self, principal: Principal, cause: Cause) -> ExportStream:
+    async def start(self, principal: Principal, cause: OperationContext) -> ExportStream:
         """Return the JSON of `ExportView` in chunks, when an export slot is free.
 
         The slot is released when the stream ends, also if the client disconnects.
@@ -111,7 +119,9 @@ class Export:
         first = await anext(stream)
         return ExportStream(first, stream)
 
-    async def _stream(self, principal: Principal, cause: Cause) -> AsyncGenerator[bytes, None]:
+    async def _stream(
+        self, principal: Principal, cause: OperationContext
+    ) -> AsyncGenerator[bytes, None]:
         account_id = principal.account_id
         async with self._export_slot(account_id):
             await self._count(account_id, cause)
@@ -142,32 +152,32 @@ class Export:
         finally:
             self._running.discard(account_id)
 
-    async def _count(self, account_id: UUID, cause: Cause) -> None:
+    async def _count(self, account_id: UUID, cause: OperationContext) -> None:
         if not self._most_per_hour:
             return
         async with self._uow.begin(cause) as tx:
-            await self._counters.spend(
+            await self._counters.consume_or_raise(
                 tx,
-                Quota(
+                QuotaRule(
                     kind="exports",
                     bucket=str(account_id),
-                    most=self._most_per_hour,
+                    limit=self._most_per_hour,
                     seconds=HOUR_SECONDS,
                 ),
             )
 
     async def _encode_own_data(self, account_id: UUID) -> tuple[bytes, bytes]:
         """Return the document before and after the records of the departments."""
-        rows = await self._repository.of(account_id)
+        rows = await self._repository.fetch_account(account_id)
         view = ExportView(
             exported_at=self._clock.now(),
             account=rows.account,
             sessions=rows.sessions,
-            letters=rows.letters,
-            links=rows.links,
-            claimed=_claimed(await self._facts.kept(account_id)),
-            attempts=await self._verification.attempts(account_id),
-            evidence=await self._verification.evidence(account_id),
+            letters=rows.outgoing_emails,
+            links=rows.one_time_tokens,
+            claimed=_claimed(await self._facts.fetch(account_id)),
+            attempts=await self._verification.fetch_attempts(account_id),
+            evidence=await self._verification.fetch_evidence(account_id),
             departments={},
             events=EventsView(
                 kept_days=self._event_days,
@@ -187,7 +197,7 @@ class Export:
         return head, b"}," + msgspec.json.encode(after).removeprefix(b"{")
 
 
-async def _encode_sections(sections: Sections, account_id: UUID) -> AsyncIterator[bytes]:
+async def _encode_sections(sections: ExportSections, account_id: UUID) -> AsyncIterator[bytes]:
     for number, (kind, stream) in enumerate(sections.items()):
         yield (b"," if number else b"") + msgspec.json.encode(kind) + b":["
         is_first = True
@@ -198,7 +208,7 @@ async def _encode_sections(sections: Sections, account_id: UUID) -> AsyncIterato
         yield b"]"
 
 
-def _claimed(stored: KeptFacts | None) -> dict[str, Any] | None:
+def _claimed(stored: StoredFacts | None) -> dict[str, Any] | None:
     if stored is None:
         return None
     facts = msgspec.structs.asdict(stored.facts)

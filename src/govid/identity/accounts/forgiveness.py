@@ -4,16 +4,16 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus import Cause, Transaction, UnitOfWork, rerun_on_conflict
+from govid.bus import OperationContext, Transaction, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import VerificationAttemptsForgiven
 from govid.bus.shared.account_status import AccountStatus
-from govid.identity.errors import AccountNotFound, NothingToForgive
+from govid.identity.errors import AccountNotFound, NoAttemptsUsed
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.repository.holders import Holder, Holders
-from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.repository.holders import AccountHolder, AccountStatusRepository
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 
 
-class SpentAttempts(msgspec.Struct, frozen=True, kw_only=True):
+class UsedAttempts(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers of used verification attempts: of the account, and of its identifier.
 
     Attempts for the identifier count whichever account made them. An attempt of this account for
@@ -21,11 +21,11 @@ class SpentAttempts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     status: AccountStatus
-    of_account: int
-    of_identifier: int
+    by_account: int
+    for_identifier: int
 
 
-class Forgiveness:
+class AttemptReset:
     """Resets the used attempts of an account and of its identifier.
 
     Two failed attempts block an identifier for all accounts, including that of its rightful
@@ -37,8 +37,8 @@ class Forgiveness:
     def __init__(
         self,
         uow: UnitOfWork,
-        account_status: Holders,
-        attempts: VerificationAttempts,
+        account_status: AccountStatusRepository,
+        attempts: VerificationAttemptRepository,
         digests: IdentifierDigests,
     ) -> None:
         """Reset the counts in *attempts*; *account_status* locks the account."""
@@ -48,7 +48,7 @@ class Forgiveness:
         self._digests = digests
 
     @rerun_on_conflict
-    async def look(self, account_id: UUID, cause: Cause) -> SpentAttempts:
+    async def preview(self, account_id: UUID, cause: OperationContext) -> UsedAttempts:
         """Return the numbers of used attempts; change nothing.
 
         Raises:
@@ -59,7 +59,9 @@ class Forgiveness:
             return await self._count_spent(tx, holder)
 
     @rerun_on_conflict
-    async def forgive(self, account_id: UUID, *, reason: str, cause: Cause) -> SpentAttempts:
+    async def reset(
+        self, account_id: UUID, *, reason: str, cause: OperationContext
+    ) -> UsedAttempts:
         """Reset all used attempts and return their numbers before the reset.
 
         The event names the operator, who is the actor of *cause*, and the *reason*.
@@ -71,11 +73,11 @@ class Forgiveness:
         async with self._uow.begin(cause) as tx:
             holder = await self._lock(tx, account_id)
             spent = await self._count_spent(tx, holder)
-            reset_count = await self._attempts.forgive(
+            reset_count = await self._attempts.reset_used(
                 tx, account_id, self._digests.for_holder(holder)
             )
             if not reset_count:
-                raise NothingToForgive
+                raise NoAttemptsUsed
             tx.emit(
                 VerificationAttemptsForgiven(
                     account_id=account_id,
@@ -87,16 +89,16 @@ class Forgiveness:
             )
             return spent
 
-    async def _lock(self, tx: Transaction, account_id: UUID) -> Holder:
-        holder = await self._account_status.lock_one(tx, account_id)
+    async def _lock(self, tx: Transaction, account_id: UUID) -> AccountHolder:
+        holder = await self._account_status.lock_account(tx, account_id)
         if holder is None:
             raise AccountNotFound
         return holder
 
-    async def _count_spent(self, tx: Transaction, holder: Holder) -> SpentAttempts:
-        of_account, of_identifier = await self._attempts.spent(
+    async def _count_spent(self, tx: Transaction, holder: AccountHolder) -> UsedAttempts:
+        of_account, of_identifier = await self._attempts.count_used(
             tx, holder.account_id, self._digests.for_holder(holder)
         )
-        return SpentAttempts(
-            status=holder.status, of_account=of_account, of_identifier=of_identifier
+        return UsedAttempts(
+            status=holder.status, by_account=of_account, for_identifier=of_identifier
         )

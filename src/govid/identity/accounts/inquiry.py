@@ -2,26 +2,33 @@
 
 import msgspec
 
-from govid.bus import Cause, Invalid, Principal, Quota, Quotas, UnitOfWork
+from govid.bus import (
+    InvalidRequest,
+    OperationContext,
+    Principal,
+    QuotaCounters,
+    QuotaRule,
+    UnitOfWork,
+)
 from govid.bus.shared.account_status import UNVERIFIED, AccountStatus
-from govid.identity.accounts.questions import Questions
+from govid.identity.accounts.questions import VerificationRequests
 from govid.identity.errors import (
     AccountIsBlocked,
     AttemptsExhausted,
     VerificationUnderWay,
     VerifiedAlready,
 )
-from govid.identity.facts import claimed
-from govid.identity.repository.accounts import Accounts
-from govid.identity.repository.facts import Facts
-from govid.identity.repository.holders import Holders
-from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.facts import claimed_facts
+from govid.identity.repository.accounts import AccountRepository
+from govid.identity.repository.facts import ClaimedFactsRepository
+from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 from govid.identity.schemas import UserView, Verify
 
 HOUR_SECONDS = 3600
 
 
-class Inquiry:
+class VerificationRetry:
     """Starts a verification retry for the holder of an unverified account.
 
     One transaction stores the new facts, sets the account to pending and emits the verification
@@ -31,12 +38,12 @@ class Inquiry:
     def __init__(
         self,
         uow: UnitOfWork,
-        account_status: Holders,
-        accounts: Accounts,
-        facts: Facts,
-        attempts: VerificationAttempts,
-        verification_requests: Questions,
-        counters: Quotas,
+        account_status: AccountStatusRepository,
+        accounts: AccountRepository,
+        facts: ClaimedFactsRepository,
+        attempts: VerificationAttemptRepository,
+        verification_requests: VerificationRequests,
+        counters: QuotaCounters,
         *,
         most_per_hour: int,
     ) -> None:
@@ -53,7 +60,9 @@ class Inquiry:
         self._counters = counters
         self._most_per_hour = most_per_hour
 
-    async def open(self, request: Verify, principal: Principal, cause: Cause) -> UserView:
+    async def start(
+        self, request: Verify, principal: Principal, cause: OperationContext
+    ) -> UserView:
         """Ask the department to verify the principal by the facts in *request*.
 
         Raises:
@@ -64,45 +73,47 @@ class Inquiry:
             AttemptsExhausted: both attempts are used; no department is called.
             RateExceeded: the account has requested verification too often in this hour.
         """
-        facts = claimed(request, identifier_type=principal.identifier_type)
+        facts = claimed_facts(request, identifier_type=principal.identifier_type)
         if facts is None:
-            raise Invalid.at("familyName", "is needed", "missing")
+            raise InvalidRequest.for_field("familyName", "is needed", "missing")
         await self._count(principal, cause)
         async with self._uow.begin(cause) as tx:
-            holder = await self._account_status.lock_one(tx, principal.account_id)
+            holder = await self._account_status.lock_account(tx, principal.account_id)
             if holder is None or holder.status == AccountStatus.BLOCKED:
                 raise AccountIsBlocked
             if holder.identifier_type is None or holder.identifier_value is None:
-                raise Invalid.at("identifierValue", "this account holds no identifier", "missing")
+                raise InvalidRequest.for_field(
+                    "identifierValue", "this account holds no identifier", "missing"
+                )
             if holder.status not in UNVERIFIED:
                 raise VerifiedAlready
-            if await self._attempts.open(tx, holder.account_id) is not None:
+            if await self._attempts.find_open(tx, holder.account_id) is not None:
                 raise VerificationUnderWay
-            await self._facts.put(tx, holder.account_id, facts)
-            if not await self._verification_requests.ask(
+            await self._facts.save(tx, holder.account_id, facts)
+            if not await self._verification_requests.submit(
                 tx, holder.account_id, holder.identifier_type, holder.identifier_value
             ):
                 raise AttemptsExhausted
-            await self._accounts.wait(tx, holder.account_id)
+            await self._accounts.set_pending(tx, holder.account_id)
             changed_at = tx.now if holder.status == AccountStatus.FAILED else principal.updated_at
         return msgspec.structs.replace(
-            UserView.of(principal),
+            UserView.from_principal(principal),
             status=AccountStatus.PENDING,
             assurance="P0",
             updated_at=changed_at,
         )
 
-    async def _count(self, principal: Principal, cause: Cause) -> None:
+    async def _count(self, principal: Principal, cause: OperationContext) -> None:
         """Count the request in a separate transaction, so that a rejected request counts too."""
         if not self._most_per_hour:
             return
         async with self._uow.begin(cause) as tx:
-            await self._counters.spend(
+            await self._counters.consume_or_raise(
                 tx,
-                Quota(
+                QuotaRule(
                     kind="verifications",
                     bucket=str(principal.account_id),
-                    most=self._most_per_hour,
+                    limit=self._most_per_hour,
                     seconds=HOUR_SECONDS,
                 ),
             )

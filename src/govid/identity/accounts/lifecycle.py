@@ -16,13 +16,18 @@ from govid.bus.contracts import (
     LifeEventReceived,
     ReviewOpened,
 )
-from govid.bus.shared.identifiers import read_identity_key
-from govid.identity.accounts.standing import Standing, told
+from govid.bus.shared.identifiers import parse_identity_key
+from govid.identity.accounts.standing import AccountStatusService, notice_fields
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.life_event_kinds import Kind
+from govid.identity.life_event_kinds import LifeEventKind
 from govid.identity.repository.digest_rows import IdentifierDigest
-from govid.identity.repository.holders import Holders
-from govid.identity.repository.life_events import Entry, LifeEvents, Outcome, Word
+from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.life_events import (
+    LifeEventEntry,
+    LifeEventRepository,
+    Notice,
+    NoticeOutcome,
+)
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +36,7 @@ NOTICE_UNREADABLE = "notice_unreadable"
 DEATH_NOTICE_SUBSCRIBER = "identity.lifecycle"
 
 
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
+class DeathNotice(msgspec.Struct, frozen=True, kw_only=True):
     """A notice of death in canonical form.
 
     `fault` names the field that cannot be read, so that the notice cannot be matched to an account.
@@ -41,7 +46,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     identity_key: str = ""
     digest: IdentifierDigest | None = None
     occurred_at: datetime | None = None
-    named: UUID | None = None
+    named_account_id: UUID | None = None
     fault: str | None = None
 
     def __repr__(self) -> str:
@@ -49,7 +54,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         return "<Notice>"
 
 
-class Lifecycle:
+class DeathNoticeHandler:
     """Handles notices of death: blocks the account and stores every notice in the history.
 
     One transaction changes the status, sessions, refresh tokens, one-time tokens and the history,
@@ -58,9 +63,9 @@ class Lifecycle:
 
     def __init__(
         self,
-        account_status: Holders,
-        life_events: LifeEvents,
-        status_service: Standing,
+        account_status: AccountStatusRepository,
+        life_events: LifeEventRepository,
+        status_service: AccountStatusService,
         digests: IdentifierDigests,
         registry: CollectorRegistry | None = None,
     ) -> None:
@@ -78,7 +83,7 @@ class Lifecycle:
         self._status_service = status_service
         self._digests = digests
 
-    async def prepare(self, delivery: Delivery[DeathNotified]) -> Notice:
+    async def prepare(self, delivery: Delivery[DeathNotified]) -> DeathNotice:
         """Return the notice in canonical form.
 
         Forms that registration no longer accepts are still read, because the account may be older
@@ -87,26 +92,31 @@ class Lifecycle:
         event = delivery.event
         kind = event.identifier_type
         try:
-            key = read_identity_key(kind, event.identifier_value, prototype_form=True)
+            key = parse_identity_key(kind, event.identifier_value, prototype_form=True)
         except ValueError:
-            return Notice(identifier_type=kind, named=event.user_id, fault="identifier")
+            return DeathNotice(
+                identifier_type=kind, named_account_id=event.user_id, fault="identifier"
+            )
         digest = self._digests.for_identifier(kind, key)
         try:
             occurred_at = to_utc(event.timestamp)
         except OverflowError:
-            return Notice(
-                identifier_type=kind, digest=digest, named=event.user_id, fault="timestamp"
+            return DeathNotice(
+                identifier_type=kind,
+                digest=digest,
+                named_account_id=event.user_id,
+                fault="timestamp",
             )
-        return Notice(
+        return DeathNotice(
             identifier_type=kind,
             identity_key=key,
             digest=digest,
             occurred_at=occurred_at,
-            named=event.user_id,
+            named_account_id=event.user_id,
         )
 
     async def apply(
-        self, tx: Transaction, delivery: Delivery[DeathNotified], outcome: Notice
+        self, tx: Transaction, delivery: Delivery[DeathNotified], outcome: DeathNotice
     ) -> None:
         """Decide about the notice and carry out the decision."""
         death_notice = outcome
@@ -114,49 +124,49 @@ class Lifecycle:
             await self._refuse(tx, delivery.id, death_notice)
             return
         now = await self._life_events.lock_identifier(tx, death_notice.digest)
-        holders = await self._account_status.lock_all(
+        holders = await self._account_status.lock_by_identifier(
             tx, death_notice.identifier_type, death_notice.identity_key
         )
-        is_named_holder = death_notice.named in {holder.account_id for holder in holders}
-        notice = Word(
+        is_named_holder = death_notice.named_account_id in {holder.account_id for holder in holders}
+        notice = Notice(
             id=delivery.id,
-            kind=Kind.DEATH,
+            kind=LifeEventKind.DEATH,
             identifier_type=death_notice.identifier_type,
             identifier_digest=death_notice.digest.current,
             occurred_at=death_notice.occurred_at,
-            named=None if is_named_holder else death_notice.named,
+            named_account_id=None if is_named_holder else death_notice.named_account_id,
         )
-        if not await self._status_service.hear(
+        if not await self._status_service.apply_notice(
             tx, notice, now=now, holder=next(iter(holders), None)
         ):
             return
         for holder in holders[1:]:
             # One history entry per account. Its id is derived, so that redelivery gives the same.
             copy = msgspec.structs.replace(notice, id=uuid5(delivery.id, str(holder.account_id)))
-            await self._status_service.hear(tx, copy, now=now, holder=holder)
+            await self._status_service.apply_notice(tx, copy, now=now, holder=holder)
 
-    async def _refuse(self, tx: Transaction, event_id: UUID, death_notice: Notice) -> None:
-        entry = Entry(
+    async def _refuse(self, tx: Transaction, event_id: UUID, death_notice: DeathNotice) -> None:
+        entry = LifeEventEntry(
             id=event_id,
-            kind=Kind.DEATH,
+            kind=LifeEventKind.DEATH,
             identifier_type=death_notice.identifier_type,
             identifier_digest=death_notice.digest.current if death_notice.digest else None,
             occurred_at=None,
-            outcome=Outcome.ILLEGAL,
+            outcome=NoticeOutcome.ILLEGAL,
         )
-        if not await self._life_events.add(tx, entry):
+        if not await self._life_events.insert(tx, entry):
             return
-        tx.emit(LifeEventReceived(**told(tx, entry)))
-        tx.emit(LifeEventIllegal(**told(tx, entry), reason=death_notice.fault or ""))
+        tx.emit(LifeEventReceived(**notice_fields(tx, entry)))
+        tx.emit(LifeEventIllegal(**notice_fields(tx, entry), reason=death_notice.fault or ""))
         # A member of staff must find out whom it is about: no account is blocked by a guess.
         named = (
-            await self._account_status.lock_one(tx, death_notice.named)
-            if death_notice.named
+            await self._account_status.lock_account(tx, death_notice.named_account_id)
+            if death_notice.named_account_id
             else None
         )
         account_id = named.account_id if named else None
         review_id = await self._life_events.open_review(tx, event_id, NOTICE_UNREADABLE, account_id)
-        facts = {**told(tx, entry), "account_id": account_id}
+        facts = {**notice_fields(tx, entry), "account_id": account_id}
         tx.emit(ReviewOpened(**facts, review_id=review_id, reason=NOTICE_UNREADABLE))
         tx.after_commit(partial(self._report, event_id, death_notice.fault or ""))
 

@@ -6,24 +6,24 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus import Cause, Transaction, UnitOfWork, rerun_on_conflict, uuid7
+from govid.bus import OperationContext, Transaction, UnitOfWork, rerun_on_conflict, uuid7
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.account_status import AccountStatus
-from govid.bus.shared.identifiers import read_identity_key
-from govid.identity.accounts.standing import Standing
+from govid.bus.shared.identifiers import parse_identity_key
+from govid.identity.accounts.standing import AccountStatusService
 from govid.identity.errors import (
     AccountIsBlockedAlready,
     AccountIsClosed,
     AccountIsNotBlocked,
     AccountNotFound,
-    DeathStands,
-    Fault,
+    DeathNoticeInForce,
+    FieldError,
 )
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.life_event_kinds import Kind
-from govid.identity.repository.holders import AccountStanding, Holders
-from govid.identity.repository.life_events import Entry, LifeEvents, Word
-from govid.identity.rules import canonical, email_address
+from govid.identity.life_event_kinds import LifeEventKind
+from govid.identity.repository.holders import AccountStatusRepository, AccountStatusView
+from govid.identity.repository.life_events import LifeEventEntry, LifeEventRepository, Notice
+from govid.identity.rules import canonical_email, normalise_email
 
 _TICK = timedelta(microseconds=1)
 
@@ -34,20 +34,20 @@ class AccountReport(msgspec.Struct, frozen=True, kw_only=True):
     `has_death_notice` is true if a notice of death is in force, that is, has not been reversed.
     """
 
-    account: AccountStanding
-    death_stands: bool
-    history: Sequence[Entry]
+    account: AccountStatusView
+    has_death_notice: bool
+    history: Sequence[LifeEventEntry]
 
 
-class AccountDesk:
+class AccountAdministration:
     """Operator actions on accounts. The history stores each with its operator and reason."""
 
     def __init__(
         self,
         uow: UnitOfWork,
-        account_status: Holders,
-        life_events: LifeEvents,
-        status_service: Standing,
+        account_status: AccountStatusRepository,
+        life_events: LifeEventRepository,
+        status_service: AccountStatusService,
         digests: IdentifierDigests,
     ) -> None:
         """Change accounts in *account_status* and write the history to *life_events*."""
@@ -58,17 +58,17 @@ class AccountDesk:
         self._digests = digests
 
     @rerun_on_conflict
-    async def find_by_email(self, text: str, cause: Cause) -> Sequence[UUID]:
+    async def find_by_email(self, text: str, cause: OperationContext) -> Sequence[UUID]:
         """Return the accounts with this address."""
         try:
-            address = canonical(email_address(text))
-        except Fault:
+            address = canonical_email(normalise_email(text))
+        except FieldError:
             return ()
         async with self._uow.begin(cause) as tx:
-            return await self._account_status.with_email(tx, address)
+            return await self._account_status.fetch_by_email(tx, address)
 
     @rerun_on_conflict
-    async def find_by_identifier(self, text: str, cause: Cause) -> Sequence[UUID]:
+    async def find_by_identifier(self, text: str, cause: OperationContext) -> Sequence[UUID]:
         """Return the accounts that have this identifier, of either type.
 
         The last letter of a National Insurance number may be missing, because it does not
@@ -77,38 +77,38 @@ class AccountDesk:
         """
         for kind in IdentifierType:
             try:
-                key = read_identity_key(kind, text, prototype_form=True)
+                key = parse_identity_key(kind, text, prototype_form=True)
             except ValueError:
                 continue
             async with self._uow.begin(cause) as tx:
-                return await self._account_status.with_identity_key(tx, kind, key)
+                return await self._account_status.fetch_by_identifier(tx, kind, key)
         return ()
 
     @rerun_on_conflict
-    async def show(self, account_id: UUID, cause: Cause) -> AccountReport:
+    async def fetch_report(self, account_id: UUID, cause: OperationContext) -> AccountReport:
         """Return the account's status and history.
 
         Raises:
             AccountNotFound: there is no such account.
         """
         async with self._uow.begin(cause) as tx:
-            account = await self._account_status.show(tx, account_id)
+            account = await self._account_status.fetch_status(tx, account_id)
             if account is None:
                 raise AccountNotFound
             return AccountReport(
                 account=account,
-                death_stands=await self._life_events.death_stands(tx, account_id),
-                history=await self._life_events.of(tx, account_id),
+                has_death_notice=await self._life_events.has_death_notice(tx, account_id),
+                history=await self._life_events.fetch_for_account(tx, account_id),
             )
 
     @rerun_on_conflict
-    async def act(
+    async def change_status(
         self,
-        kind: Kind,
+        kind: LifeEventKind,
         account_id: UUID,
         *,
         reason: str,
-        cause: Cause,
+        cause: OperationContext,
         reverse_death: bool = False,
     ) -> None:
         """Block or restore the account; the operator is the actor of *cause*.
@@ -125,17 +125,17 @@ class AccountDesk:
                 an operator blocked the account first.
         """
         async with self._uow.begin(cause) as tx:
-            holder = await self._account_status.lock_one(tx, account_id)
+            holder = await self._account_status.lock_account(tx, account_id)
             if holder is None:
                 raise AccountNotFound
-            refuse(kind, holder.status)
-            if kind is Kind.RESTORE and not reverse_death:
+            require_status_change(kind, holder.status)
+            if kind is LifeEventKind.RESTORE and not reverse_death:
                 await self._require_no_death_notice(tx, account_id)
             occurred_at = holder.read_at
             if holder.life_event_at is not None:
                 occurred_at = max(occurred_at, holder.life_event_at + _TICK)
             digest = self._digests.for_holder(holder)
-            notice = Word(
+            notice = Notice(
                 id=uuid7(),
                 kind=kind,
                 identifier_type=holder.identifier_type,
@@ -144,14 +144,14 @@ class AccountDesk:
                 operator=cause.actor.id or cause.actor.kind,
                 stated_reason=reason,
             )
-            await self._status_service.hear(tx, notice, now=occurred_at, holder=holder)
+            await self._status_service.apply_notice(tx, notice, now=occurred_at, holder=holder)
 
     async def _require_no_death_notice(self, tx: Transaction, account_id: UUID) -> None:
-        if await self._life_events.death_stands(tx, account_id):
-            raise DeathStands
+        if await self._life_events.has_death_notice(tx, account_id):
+            raise DeathNoticeInForce
 
 
-def refuse(kind: Kind, status: AccountStatus) -> None:
+def require_status_change(kind: LifeEventKind, status: AccountStatus) -> None:
     """Refuse an operator action that would not change an account of this *status*.
 
     Raises:
@@ -160,7 +160,7 @@ def refuse(kind: Kind, status: AccountStatus) -> None:
     """
     if status == AccountStatus.CLOSED:
         raise AccountIsClosed
-    if kind is Kind.BLOCK and status == AccountStatus.BLOCKED:
+    if kind is LifeEventKind.BLOCK and status == AccountStatus.BLOCKED:
         raise AccountIsBlockedAlready
-    if kind is Kind.RESTORE and status != AccountStatus.BLOCKED:
+    if kind is LifeEventKind.RESTORE and status != AccountStatus.BLOCKED:
         raise AccountIsNotBlocked

@@ -7,18 +7,23 @@ import msgspec
 from govid.bus import (
     DATABASE_UNAVAILABLE,
     Actor,
-    Cause,
+    OperationContext,
     PeriodicWorker,
     Transaction,
     UnitOfWork,
     uuid7,
 )
 from govid.identity.accounts.lifecycle import DEATH_NOTICE_SUBSCRIBER
-from govid.identity.accounts.standing import Standing
-from govid.identity.accounts.verdict import judge
+from govid.identity.accounts.standing import AccountStatusService
+from govid.identity.accounts.verdict import decide
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.repository.holders import Holder, Holders
-from govid.identity.repository.life_events import Entry, LifeEvents, Outcome, Word
+from govid.identity.repository.holders import AccountHolder, AccountStatusRepository
+from govid.identity.repository.life_events import (
+    LifeEventEntry,
+    LifeEventRepository,
+    Notice,
+    NoticeOutcome,
+)
 
 log = logging.getLogger(__name__)
 
@@ -26,15 +31,15 @@ POLL_SECONDS = 5.0
 BATCH_SIZE = 100
 
 
-class ParkedNotices:
+class ScheduledNotices:
     """Decides again about each scheduled notice when its effective time has come."""
 
     def __init__(
         self,
         uow: UnitOfWork,
-        account_status: Holders,
-        life_events: LifeEvents,
-        status_service: Standing,
+        account_status: AccountStatusRepository,
+        life_events: LifeEventRepository,
+        status_service: AccountStatusService,
         digests: IdentifierDigests,
     ) -> None:
         """Read the notices from *life_events* and lock their accounts through *account_status*."""
@@ -47,13 +52,13 @@ class ParkedNotices:
     async def run(self) -> None:
         """Apply due notices every `POLL_SECONDS`. All replicas run; each notice is applied once."""
         await PeriodicWorker(
-            self.settle_due, POLL_SECONDS, failure_event="notices.not_looked_at"
+            self.apply_due, POLL_SECONDS, failure_event="notices.not_looked_at"
         ).run()
 
-    async def settle_due(self) -> None:
+    async def apply_due(self) -> None:
         """Apply due notices; one that fails stays scheduled and does not prevent the others."""
         async with self._uow.begin(_cause(None)) as tx:
-            due = await self._life_events.due(tx, limit=BATCH_SIZE)
+            due = await self._life_events.fetch_due(tx, limit=BATCH_SIZE)
         for entry in due:
             try:
                 async with self._uow.begin(_cause(entry)) as tx:
@@ -64,40 +69,40 @@ class ParkedNotices:
                     extra={"notice_id": str(entry.id), "error_class": type(error).__name__},
                 )
 
-    async def _apply(self, tx: Transaction, seen: Entry) -> None:
+    async def _apply(self, tx: Transaction, seen: LifeEventEntry) -> None:
         if seen.identifier_digest is None:
             return
         # Every decision about the identifier locks all its digests, including this one.
-        now = await self._life_events.lock_stored(tx, seen.identifier_digest)
+        now = await self._life_events.lock_digest(tx, seen.identifier_digest)
         # Read again under the lock: another replica may have applied the notice, or a registration
         # may have claimed the identifier.
-        entry = await self._life_events.parked(tx, seen.id)
+        entry = await self._life_events.find_scheduled(tx, seen.id)
         if entry is None or entry.occurred_at is None:
             return
         holder = await self._holder(tx, entry)
-        notice = Word(id=entry.id, kind=entry.kind, occurred_at=entry.occurred_at)
-        decision = judge(notice, now=now, holder=holder)
+        notice = Notice(id=entry.id, kind=entry.kind, occurred_at=entry.occurred_at)
+        decision = decide(notice, now=now, holder=holder)
         applied = msgspec.structs.replace(
             entry,
             outcome=decision.outcome,
-            account_id=None if decision.outcome is Outcome.UNCLAIMED else entry.account_id,
+            account_id=None if decision.outcome is NoticeOutcome.UNCLAIMED else entry.account_id,
         )
-        await self._life_events.settle(tx, applied)
-        await self._status_service.follow(tx, applied, decision, holder)
+        await self._life_events.record_outcome(tx, applied)
+        await self._status_service.carry_out(tx, applied, decision, holder)
 
-    async def _holder(self, tx: Transaction, entry: Entry) -> Holder | None:
+    async def _holder(self, tx: Transaction, entry: LifeEventEntry) -> AccountHolder | None:
         """Lock the account of the notice if it still has that identifier."""
         if entry.account_id is None:
             return None
-        holder = await self._account_status.lock_one(tx, entry.account_id)
+        holder = await self._account_status.lock_account(tx, entry.account_id)
         if holder is None or holder.identifier_type is None or holder.identifier_value is None:
             return None
         digest = self._digests.for_identifier(holder.identifier_type, holder.identifier_value)
         return holder if entry.identifier_digest in (digest.current, *digest.older) else None
 
 
-def _cause(entry: Entry | None) -> Cause:
-    return Cause(
+def _cause(entry: LifeEventEntry | None) -> OperationContext:
+    return OperationContext(
         correlation_id=str(uuid7()),
         actor=Actor(kind="module", id=DEATH_NOTICE_SUBSCRIBER),
         causation_id=None if entry is None else entry.id,

@@ -5,10 +5,10 @@ from uuid import UUID
 from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType, VerificationRefused, VerificationRequested
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 
 
-class Questions:
+class VerificationRequests:
     """Emits verification requests and counts the attempts.
 
     The attempt is reserved in the transaction that emits the request, so that no department is
@@ -16,12 +16,12 @@ class Questions:
     identifier in many accounts until the facts match, and so find out whose number it is.
     """
 
-    def __init__(self, attempts: VerificationAttempts, digests: IdentifierDigests) -> None:
+    def __init__(self, attempts: VerificationAttemptRepository, digests: IdentifierDigests) -> None:
         """Count in *attempts*, which stores identifiers as *digests*."""
         self._attempts = attempts
         self._digests = digests
 
-    async def ask(
+    async def submit(
         self,
         tx: Transaction,
         account_id: UUID,
@@ -41,12 +41,12 @@ class Questions:
                 identifier_type=identifier_type,
                 identifier_value=canonical_value,
                 timestamp=tx.now,
-                correlation_id=tx.cause.correlation_id,
+                correlation_id=tx.context.correlation_id,
             )
         )
         return True
 
-    async def ask_or_refuse(
+    async def submit_or_refuse(
         self,
         tx: Transaction,
         account_id: UUID,
@@ -58,14 +58,14 @@ class Questions:
         The failure is an event, by which the account's verification fails. No department is
         called.
         """
-        if not await self.ask(tx, account_id, identifier_type, canonical_value):
+        if not await self.submit(tx, account_id, identifier_type, canonical_value):
             tx.emit(
                 VerificationRefused(
                     account_id=account_id, identifier_type=identifier_type, timestamp=tx.now
                 )
             )
 
-    async def ask_again(
+    async def resubmit(
         self,
         tx: Transaction,
         account_id: UUID,
@@ -73,5 +73,5 @@ class Questions:
         canonical_value: str,
     ) -> None:
         """Request verification again for a pending account, unless a request has no result yet."""
-        if await self._attempts.open(tx, account_id) is None:
-            await self.ask_or_refuse(tx, account_id, identifier_type, canonical_value)
+        if await self._attempts.find_open(tx, account_id) is None:
+            await self.submit_or_refuse(tx, account_id, identifier_type, canonical_value)

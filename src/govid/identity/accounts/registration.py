@@ -1,17 +1,17 @@
 """Registers accounts and requests their verification."""
 
-from govid.bus import Cause, UnitOfWork, uuid7
+from govid.bus import OperationContext, UnitOfWork, uuid7
 from govid.bus.contracts import AccountRegistered
 from govid.bus.shared.account_status import AccountStatus
-from govid.identity.accounts.questions import Questions
-from govid.identity.accounts.unclaimed import Precedents
-from govid.identity.passwords.hashing import Passwords
-from govid.identity.passwords.turns import Asker
-from govid.identity.repository.accounts import Accounts
-from govid.identity.repository.facts import Facts
-from govid.identity.rules import Applicant, Rules
+from govid.identity.accounts.questions import VerificationRequests
+from govid.identity.accounts.unclaimed import PriorNoticeCheck
+from govid.identity.passwords.hashing import PasswordHashing
+from govid.identity.passwords.turns import HashRequester
+from govid.identity.repository.accounts import AccountRepository
+from govid.identity.repository.facts import ClaimedFactsRepository
+from govid.identity.rules import RegistrationRules, ValidRegistration
 from govid.identity.schemas import Register, UserView
-from govid.identity.throttle.registrations import Counted, Registrations
+from govid.identity.throttle.registrations import QuotaUse, RegistrationQuota
 
 
 class Registration:
@@ -20,13 +20,13 @@ class Registration:
     def __init__(
         self,
         uow: UnitOfWork,
-        accounts: Accounts,
-        passwords: Passwords,
-        rules: Rules,
-        prior_notices: Precedents,
-        quota: Registrations,
-        facts: Facts,
-        verification_requests: Questions,
+        accounts: AccountRepository,
+        passwords: PasswordHashing,
+        rules: RegistrationRules,
+        prior_notices: PriorNoticeCheck,
+        quota: RegistrationQuota,
+        facts: ClaimedFactsRepository,
+        verification_requests: VerificationRequests,
     ) -> None:
         """Validate by *rules*, count by *quota*, and check for earlier notices by *prior_notices*.
 
@@ -41,7 +41,7 @@ class Registration:
         self._facts = facts
         self._verification_requests = verification_requests
 
-    async def register(self, request: Register, cause: Cause) -> UserView:
+    async def register(self, request: Register, cause: OperationContext) -> UserView:
         """Register an account that waits for verification. Does not begin a session.
 
         Raises:
@@ -52,19 +52,23 @@ class Registration:
                 address or identifier.
             SignInBusy: the queue for password hashing is full.
         """
-        registration = self._rules.admit(request)
+        registration = self._rules.validate(request)
         async with self._quota.counting(
             registration.email_canonical,
             registration.identifier_type,
             registration.identifier_value,
             cause,
         ) as quota_use:
-            requester = Asker.of(cause, registration.email_canonical)
+            requester = HashRequester.from_context(cause, registration.email_canonical)
             password_hash = await self._passwords.hash(registration.password, requester)
             return await self._create(registration, password_hash, quota_use, cause)
 
     async def _create(
-        self, registration: Applicant, password_hash: str, quota_use: Counted, cause: Cause
+        self,
+        registration: ValidRegistration,
+        password_hash: str,
+        quota_use: QuotaUse,
+        cause: OperationContext,
     ) -> UserView:
         async with self._uow.begin(cause) as tx:
             view = UserView(
@@ -78,10 +82,10 @@ class Registration:
                 created_at=tx.now,
                 updated_at=tx.now,
             )
-            await self._accounts.add(
+            await self._accounts.insert(
                 tx, view, email_canonical=registration.email_canonical, password_hash=password_hash
             )
-            await self._prior_notices.consider(
+            await self._prior_notices.run(
                 tx, view.id, registration.identifier_type, registration.identifier_value
             )
             tx.emit(
@@ -92,9 +96,9 @@ class Registration:
                 )
             )
             if registration.facts is not None:
-                await self._facts.put(tx, view.id, registration.facts)
-            await self._verification_requests.ask_or_refuse(
+                await self._facts.save(tx, view.id, registration.facts)
+            await self._verification_requests.submit_or_refuse(
                 tx, view.id, registration.identifier_type, registration.identifier_value
             )
-            await quota_use.settle(tx)
+            await quota_use.record(tx)
         return view

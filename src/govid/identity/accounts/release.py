@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus import Cause, UnitOfWork, rerun_on_conflict
+from govid.bus import OperationContext, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import AccountIdentifierReleased
 from govid.bus.shared.account_status import UNVERIFIED, AccountStatus
 from govid.identity.errors import (
@@ -13,13 +13,13 @@ from govid.identity.errors import (
     IdentifierIsVerified,
     NothingToRelease,
 )
-from govid.identity.repository.claims import Claims
-from govid.identity.repository.facts import Facts
-from govid.identity.repository.holders import Holders
-from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.repository.claims import IdentifierClaimRepository
+from govid.identity.repository.facts import ClaimedFactsRepository
+from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 
 
-class Releasable(msgspec.Struct, frozen=True, kw_only=True):
+class ReleasePreview(msgspec.Struct, frozen=True, kw_only=True):
     """The status of an account before and after its identifier is released."""
 
     status: AccountStatus
@@ -38,10 +38,10 @@ class ClaimRelease:
     def __init__(
         self,
         uow: UnitOfWork,
-        account_status: Holders,
-        claims: Claims,
-        facts: Facts,
-        attempts: VerificationAttempts,
+        account_status: AccountStatusRepository,
+        claims: IdentifierClaimRepository,
+        facts: ClaimedFactsRepository,
+        attempts: VerificationAttemptRepository,
     ) -> None:
         """Remove the claim, delete its *facts*, and release the reserved attempt in *attempts*."""
         self._uow = uow
@@ -51,7 +51,9 @@ class ClaimRelease:
         self._attempts = attempts
 
     @rerun_on_conflict
-    async def check(self, account_id: UUID, cause: Cause, *, verified: bool = False) -> Releasable:
+    async def preview(
+        self, account_id: UUID, cause: OperationContext, *, verified: bool = False
+    ) -> ReleasePreview:
         """Return how the status of the account would change; change nothing.
 
         Raises:
@@ -59,7 +61,7 @@ class ClaimRelease:
                 `release` would raise the same error.
         """
         async with self._uow.begin(cause) as tx:
-            account = await self._account_status.show(tx, account_id)
+            account = await self._account_status.fetch_status(tx, account_id)
             if account is None:
                 raise AccountNotFound
             return _preview_release(
@@ -70,7 +72,7 @@ class ClaimRelease:
 
     @rerun_on_conflict
     async def release(
-        self, account_id: UUID, *, reason: str, cause: Cause, verified: bool = False
+        self, account_id: UUID, *, reason: str, cause: OperationContext, verified: bool = False
     ) -> None:
         """Release the identifier of the account; with *verified* also a confirmed one.
 
@@ -83,17 +85,17 @@ class ClaimRelease:
             NothingToRelease: the account has no identifier.
         """
         async with self._uow.begin(cause) as tx:
-            holder = await self._account_status.lock_one(tx, account_id)
+            holder = await self._account_status.lock_account(tx, account_id)
             if holder is None:
                 raise AccountNotFound
             _preview_release(
                 holder.status, has_identifier=holder.identifier_type is not None, verified=verified
             )
-            released = await self._claims.end(tx, account_id, holder.status)
+            released = await self._claims.release_for_account(tx, account_id, holder.status)
             if released is None:
                 raise NothingToRelease
-            await self._facts.forget(tx, [account_id])
-            await self._attempts.give_back(tx, [account_id])
+            await self._facts.delete(tx, [account_id])
+            await self._attempts.release_open(tx, [account_id])
             tx.emit(
                 AccountIdentifierReleased(
                     account_id=account_id,
@@ -105,7 +107,9 @@ class ClaimRelease:
             )
 
 
-def _preview_release(status: AccountStatus, *, has_identifier: bool, verified: bool) -> Releasable:
+def _preview_release(
+    status: AccountStatus, *, has_identifier: bool, verified: bool
+) -> ReleasePreview:
     if status is AccountStatus.BLOCKED:
         raise BlockedAccountKeepsIdentifier
     if not has_identifier:
@@ -113,7 +117,7 @@ def _preview_release(status: AccountStatus, *, has_identifier: bool, verified: b
     if status is AccountStatus.VERIFIED and not verified:
         raise IdentifierIsVerified
     active_states = (*UNVERIFIED, AccountStatus.VERIFIED)
-    return Releasable(
+    return ReleasePreview(
         status=status,
         status_after=AccountStatus.REGISTERED if status in active_states else AccountStatus.CLOSED,
     )

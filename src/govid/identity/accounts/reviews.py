@@ -15,7 +15,7 @@ SELECT count(*) FROM (SELECT FROM identity.review_item WHERE state = 'open' LIMI
 """
 
 
-class OpenReviews:
+class OpenReviewGauge:
     """Samples the number of open reviews, at most `MAX_COUNTED_REVIEWS`."""
 
     def __init__(self, database: Database, registry: CollectorRegistry | None = None) -> None:

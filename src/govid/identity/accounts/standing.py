@@ -15,24 +15,29 @@ from govid.bus.contracts import (
     ReviewOpened,
 )
 from govid.bus.shared.account_status import AccountStatus
-from govid.identity.accounts.questions import Questions
-from govid.identity.accounts.verdict import Verdict, judge
-from govid.identity.life_event_kinds import Kind
-from govid.identity.repository.holders import Holder, Holders
-from govid.identity.repository.life_events import Entry, LifeEvents, Outcome, Word
+from govid.identity.accounts.questions import VerificationRequests
+from govid.identity.accounts.verdict import NoticeDecision, decide
+from govid.identity.life_event_kinds import LifeEventKind
+from govid.identity.repository.holders import AccountHolder, AccountStatusRepository
+from govid.identity.repository.life_events import (
+    LifeEventEntry,
+    LifeEventRepository,
+    Notice,
+    NoticeOutcome,
+)
 
 DEATH_REASON = "death_notified"
 OPERATOR_REASON = "operator"
 
 
-class Ending(Protocol):
+class SessionRevocation(Protocol):
     """Revokes the sessions of an account."""
 
     async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> Any:
         """Revoke every session of the account that is not revoked yet."""
 
 
-class Standing:
+class AccountStatusService:
     """Applies a notice (death or operator action) to an account.
 
     Stores the notice in the history, changes the status, revokes sessions and emits the events, all
@@ -42,10 +47,10 @@ class Standing:
 
     def __init__(
         self,
-        account_status: Holders,
-        life_events: LifeEvents,
-        sessions: Ending,
-        verification_requests: Questions,
+        account_status: AccountStatusRepository,
+        life_events: LifeEventRepository,
+        sessions: SessionRevocation,
+        verification_requests: VerificationRequests,
     ) -> None:
         """Change *account_status*, write the history to *life_events* and revoke *sessions*.
 
@@ -56,13 +61,13 @@ class Standing:
         self._sessions = sessions
         self._verification_requests = verification_requests
 
-    async def hear(
-        self, tx: Transaction, notice: Word, *, now: datetime, holder: Holder | None
+    async def apply_notice(
+        self, tx: Transaction, notice: Notice, *, now: datetime, holder: AccountHolder | None
     ) -> bool:
         """Decide about *notice* and carry it out; return False if it is in the history already."""
-        decision = judge(notice, now=now, holder=holder)
-        has_account = holder is not None and decision.outcome is not Outcome.UNCLAIMED
-        entry = Entry(
+        decision = decide(notice, now=now, holder=holder)
+        has_account = holder is not None and decision.outcome is not NoticeOutcome.UNCLAIMED
+        entry = LifeEventEntry(
             id=notice.id,
             kind=notice.kind,
             identifier_type=notice.identifier_type,
@@ -73,41 +78,47 @@ class Standing:
             operator=notice.operator,
             stated_reason=notice.stated_reason,
         )
-        if not await self._life_events.add(tx, entry):
+        if not await self._life_events.insert(tx, entry):
             return False
-        if entry.kind is Kind.DEATH:
-            tx.emit(LifeEventReceived(**told(tx, entry)))
-        await self.follow(tx, entry, decision, holder)
+        if entry.kind is LifeEventKind.DEATH:
+            tx.emit(LifeEventReceived(**notice_fields(tx, entry)))
+        await self.carry_out(tx, entry, decision, holder)
         return True
 
-    async def follow(
-        self, tx: Transaction, entry: Entry, decision: Verdict, holder: Holder | None
+    async def carry_out(
+        self,
+        tx: Transaction,
+        entry: LifeEventEntry,
+        decision: NoticeDecision,
+        holder: AccountHolder | None,
     ) -> None:
         """Carry out *decision* on *entry*, which is in the history already."""
-        if decision.outcome is Outcome.REVIEW:
+        if decision.outcome is NoticeOutcome.REVIEW:
             await self._review(tx, entry, decision)
-        elif decision.outcome in (Outcome.PARKED, Outcome.UNCLAIMED):
-            tx.emit(LifeEventParked(**told(tx, entry), reason=decision.reason or ""))
-        elif decision.outcome is Outcome.IGNORED_STALE:
-            tx.emit(LifeEventIgnoredStale(**told(tx, entry)))
+        elif decision.outcome in (NoticeOutcome.PARKED, NoticeOutcome.UNCLAIMED):
+            tx.emit(LifeEventParked(**notice_fields(tx, entry), reason=decision.reason or ""))
+        elif decision.outcome is NoticeOutcome.IGNORED_STALE:
+            tx.emit(LifeEventIgnoredStale(**notice_fields(tx, entry)))
         elif holder is not None and entry.occurred_at is not None:
-            changed = decision.outcome is Outcome.APPLIED
+            changed = decision.outcome is NoticeOutcome.APPLIED
             if not changed:
-                await self._account_status.date(tx, holder.account_id, entry.occurred_at)
-            elif entry.kind is Kind.RESTORE:
+                await self._account_status.record_life_event_time(
+                    tx, holder.account_id, entry.occurred_at
+                )
+            elif entry.kind is LifeEventKind.RESTORE:
                 await self._restore(tx, entry, holder, entry.occurred_at)
             else:
                 await self._block(tx, entry, holder.account_id, entry.occurred_at)
-            if entry.kind is Kind.DEATH:
-                tx.emit(LifeEventApplied(**told(tx, entry), changed=changed))
+            if entry.kind is LifeEventKind.DEATH:
+                tx.emit(LifeEventApplied(**notice_fields(tx, entry), changed=changed))
 
     async def _block(
-        self, tx: Transaction, entry: Entry, account_id: UUID, occurred_at: datetime
+        self, tx: Transaction, entry: LifeEventEntry, account_id: UUID, occurred_at: datetime
     ) -> None:
-        reason = DEATH_REASON if entry.kind is Kind.DEATH else OPERATOR_REASON
+        reason = DEATH_REASON if entry.kind is LifeEventKind.DEATH else OPERATOR_REASON
         await self._account_status.block(tx, account_id, occurred_at)
         await self._sessions.revoke_all(tx, account_id, reason=reason)
-        await self._account_status.forget_ways_in(tx, account_id)
+        await self._account_status.delete_pending_tokens(tx, account_id)
         tx.emit(
             AccountBlocked(
                 account_id=account_id,
@@ -119,7 +130,7 @@ class Standing:
         )
 
     async def _restore(
-        self, tx: Transaction, entry: Entry, holder: Holder, occurred_at: datetime
+        self, tx: Transaction, entry: LifeEventEntry, holder: AccountHolder, occurred_at: datetime
     ) -> None:
         await self._account_status.restore(tx, holder.account_id, occurred_at)
         tx.emit(
@@ -139,17 +150,19 @@ class Standing:
             return
         # A verification result that arrived while the account was blocked had no effect. Without a
         # new request, the account would stay pending for ever.
-        await self._verification_requests.ask_again(
+        await self._verification_requests.resubmit(
             tx, holder.account_id, holder.identifier_type, holder.identifier_value
         )
 
-    async def _review(self, tx: Transaction, entry: Entry, decision: Verdict) -> None:
+    async def _review(
+        self, tx: Transaction, entry: LifeEventEntry, decision: NoticeDecision
+    ) -> None:
         reason = decision.reason or ""
         review_id = await self._life_events.open_review(tx, entry.id, reason, entry.account_id)
-        tx.emit(ReviewOpened(**told(tx, entry), review_id=review_id, reason=reason))
+        tx.emit(ReviewOpened(**notice_fields(tx, entry), review_id=review_id, reason=reason))
 
 
-def told(tx: Transaction, entry: Entry) -> dict[str, Any]:
+def notice_fields(tx: Transaction, entry: LifeEventEntry) -> dict[str, Any]:
     """Return the fields that all audit events about *entry* have in common."""
     return {
         "notice_id": entry.id,

@@ -4,16 +4,16 @@ from uuid import UUID
 
 from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType, ReviewOpened
-from govid.identity.accounts.standing import told
+from govid.identity.accounts.standing import notice_fields
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.life_event_kinds import Kind
-from govid.identity.repository.holders import Holders
-from govid.identity.repository.life_events import LifeEvents, Outcome
+from govid.identity.life_event_kinds import LifeEventKind
+from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.life_events import LifeEventRepository, NoticeOutcome
 
 PRIOR_NOTICE_INDICATOR = "notice_before_registration"
 
 
-class Precedents:
+class PriorNoticeCheck:
     """Checks each new claim of an identifier against the history of that identifier.
 
     If a notice of death is in force, either the notice or the identifier may be wrong. The account
@@ -22,14 +22,17 @@ class Precedents:
     """
 
     def __init__(
-        self, account_status: Holders, life_events: LifeEvents, digests: IdentifierDigests
+        self,
+        account_status: AccountStatusRepository,
+        life_events: LifeEventRepository,
+        digests: IdentifierDigests,
     ) -> None:
         """Set contra-indicators in *account_status* by the history in *life_events*."""
         self._account_status = account_status
         self._life_events = life_events
         self._digests = digests
 
-    async def consider(
+    async def run(
         self,
         tx: Transaction,
         account_id: UUID,
@@ -43,25 +46,25 @@ class Precedents:
         """
         digest = self._digests.for_identifier(identifier_type, canonical_value)
         await self._life_events.lock_identifier(tx, digest)
-        history = await self._life_events.about(tx, digest.current)
-        if any(entry.outcome is Outcome.PARKED for entry in history):
-            await self._life_events.hand_over(tx, digest.current, account_id)
+        history = await self._life_events.fetch_for_identifier(tx, digest.current)
+        if any(entry.outcome is NoticeOutcome.PARKED for entry in history):
+            await self._life_events.assign_scheduled(tx, digest.current, account_id)
         # A block for another reason does not mean that an earlier holder is dead.
         effective = (
             entry
             for entry in history
-            if entry.outcome is not Outcome.PARKED and entry.kind is not Kind.BLOCK
+            if entry.outcome is not NoticeOutcome.PARKED and entry.kind is not LifeEventKind.BLOCK
         )
         last = next(effective, None)
-        if last is None or last.kind is not Kind.DEATH:
+        if last is None or last.kind is not LifeEventKind.DEATH:
             return
-        await self._account_status.contra_indicate(tx, account_id, PRIOR_NOTICE_INDICATOR)
+        await self._account_status.add_contra_indicator(tx, account_id, PRIOR_NOTICE_INDICATOR)
         review_id = await self._life_events.open_review(
             tx, last.id, PRIOR_NOTICE_INDICATOR, account_id
         )
         tx.emit(
             ReviewOpened(
-                **{**told(tx, last), "account_id": account_id},
+                **{**notice_fields(tx, last), "account_id": account_id},
                 review_id=review_id,
                 reason=PRIOR_NOTICE_INDICATOR,
             )

@@ -6,8 +6,8 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import Body
 
-from govid.bus import Cause, Principal
-from govid.bus.routes import answer_of
+from govid.bus import OperationContext, Principal
+from govid.bus.routes import describe_response
 from govid.identity import examples
 from govid.identity.accounts.registration import Registration
 from govid.identity.schemas import Register, UserView
@@ -20,12 +20,12 @@ from govid.identity.schemas import Register, UserView
     summary="Register an account",
     refuses=("429",),
     description="The account is `pending_verification` until its department has responded.",
-    responses={201: answer_of(UserView, "The new account.", examples.USERS)},
+    responses={201: describe_response(UserView, "The new account.", examples.USERS)},
 )
 async def register(
     data: Annotated[Register, Body(examples=examples.REGISTRATIONS)],
     registration: NamedDependency[Registration],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> UserView:
     return await registration.register(data, cause)
 
@@ -35,11 +35,11 @@ async def register(
     permission="identity.profile.read",
     summary="Get your account",
     sync_to_thread=False,
-    responses={200: answer_of(UserView, "Your account.", examples.USERS)},
+    responses={200: describe_response(UserView, "Your account.", examples.USERS)},
 )
 def profile(principal: NamedDependency[Principal]) -> UserView:
     # The principal was read to authenticate the request, so there is no second query.
-    return UserView.of(principal)
+    return UserView.from_principal(principal)
 
 
 def account_router(registration: Registration) -> Router:

@@ -6,8 +6,8 @@ from litestar import Router, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import Body
 
-from govid.bus import Cause
-from govid.bus.routes import answer_of
+from govid.bus import OperationContext
+from govid.bus.routes import describe_response
 from govid.identity import examples
 from govid.identity.credentials.login import SignIn
 from govid.identity.schemas import Login, TokenView
@@ -20,12 +20,12 @@ from govid.identity.schemas import Login, TokenView
     summary="Sign in",
     refuses=("401", "403", "429"),
     description="The response is the same for an unknown address and for a wrong password.",
-    responses={200: answer_of(TokenView, "The access token.", examples.TOKENS)},
+    responses={200: describe_response(TokenView, "The access token.", examples.TOKENS)},
 )
 async def login(
     data: Annotated[Login, Body(examples=examples.LOGINS)],
     sign_in: NamedDependency[SignIn],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> TokenView:
     return await sign_in.login(data, cause)
 

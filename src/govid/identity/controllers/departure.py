@@ -7,11 +7,11 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import Body
 from litestar.response import Stream
 
-from govid.bus import Cause, Principal
-from govid.bus.routes import answer_of
+from govid.bus import OperationContext, Principal
+from govid.bus.routes import describe_response
 from govid.identity import examples
-from govid.identity.accounts.closure import Closure
-from govid.identity.accounts.export import Export
+from govid.identity.accounts.closure import AccountClosure
+from govid.identity.accounts.export import DataExport
 from govid.identity.schemas import CloseAccount, ExportView
 
 
@@ -20,12 +20,12 @@ from govid.identity.schemas import CloseAccount, ExportView
     permission="identity.data.export",
     refuses=("429",),
     summary="Export all data about you",
-    responses={200: answer_of(ExportView, "All data about the account.", examples.EXPORTS)},
+    responses={200: describe_response(ExportView, "All data about the account.", examples.EXPORTS)},
 )
 async def export_data(
-    export: NamedDependency[Export],
+    export: NamedDependency[DataExport],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> Stream:
     return Stream(await export.start(principal, cause), media_type="application/json")
 
@@ -43,14 +43,14 @@ async def export_data(
 )
 async def close_account(
     data: Annotated[CloseAccount, Body(examples=examples.CLOSURES)],
-    closure: NamedDependency[Closure],
+    closure: NamedDependency[AccountClosure],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> None:
     await closure.close(data.password, principal, cause)
 
 
-def data_rights_router(export: Export, closure: Closure) -> Router:
+def data_rights_router(export: DataExport, closure: AccountClosure) -> Router:
     """Return the routes, with the use cases behind them."""
     return Router(
         "/api/auth",

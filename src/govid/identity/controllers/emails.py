@@ -6,10 +6,10 @@ from litestar import Router, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import Body
 
-from govid.bus import Cause, Principal
-from govid.bus.routes import answer_of
+from govid.bus import OperationContext, Principal
+from govid.bus.routes import describe_response
 from govid.identity import examples
-from govid.identity.accounts.email import EmailDesk
+from govid.identity.accounts.email import EmailAddressService
 from govid.identity.schemas import ChangeEmail, ConfirmEmail, NotedView
 
 LINK_NOTED = NotedView(message="If this address can be confirmed, a mail with a link is on its way")
@@ -21,14 +21,14 @@ LINK_NOTED = NotedView(message="If this address can be confirmed, a mail with a 
     permission="identity.email.confirm",
     refuses=("429",),
     summary="Request a link to confirm your email address",
-    responses={202: answer_of(NotedView, "Accepted.", examples.LINKS_NOTED)},
+    responses={202: describe_response(NotedView, "Accepted.", examples.LINKS_NOTED)},
 )
 async def ask_confirmation(
-    email_address: NamedDependency[EmailDesk],
+    email_address: NamedDependency[EmailAddressService],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> NotedView:
-    await email_address.ask(principal, cause)
+    await email_address.request_confirmation(principal, cause)
     return LINK_NOTED
 
 
@@ -42,15 +42,15 @@ async def ask_confirmation(
         "The old address stays in use until the new one is confirmed with a link. The response "
         "is the same whether or not another account has the new address."
     ),
-    responses={202: answer_of(NotedView, "Accepted.", examples.LINKS_NOTED)},
+    responses={202: describe_response(NotedView, "Accepted.", examples.LINKS_NOTED)},
 )
 async def change_email(
     data: Annotated[ChangeEmail, Body(examples=examples.EMAIL_CHANGES)],
-    email_address: NamedDependency[EmailDesk],
+    email_address: NamedDependency[EmailAddressService],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> NotedView:
-    await email_address.change(data, principal, cause)
+    await email_address.request_change(data, principal, cause)
     return LINK_NOTED
 
 
@@ -64,13 +64,13 @@ async def change_email(
 )
 async def confirm_email(
     data: Annotated[ConfirmEmail, Body(examples=examples.EMAIL_CONFIRMATIONS)],
-    email_address: NamedDependency[EmailDesk],
-    cause: NamedDependency[Cause],
+    email_address: NamedDependency[EmailAddressService],
+    cause: NamedDependency[OperationContext],
 ) -> None:
     await email_address.confirm(data.token, cause)
 
 
-def email_router(email_address: EmailDesk) -> Router:
+def email_router(email_address: EmailAddressService) -> Router:
     """Return the routes, with the use case behind them."""
     return Router(
         "/api/auth",

@@ -8,7 +8,7 @@ from litestar import Response, Router, get
 from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 
-from govid.bus.routes import answer_of
+from govid.bus.routes import describe_response
 from govid.identity import examples
 from govid.identity.schemas import DiscoveryView
 from govid.identity.settings import IdentitySettings
@@ -16,7 +16,7 @@ from govid.identity.settings import IdentitySettings
 PUBLIC = "verifiers of access tokens need the public keys"
 
 
-class Pages(msgspec.Struct, frozen=True, kw_only=True):
+class WellKnownDocuments(msgspec.Struct, frozen=True, kw_only=True):
     """Contents of the documents; `jwks` returns the current keys, the rest is constant."""
 
     jwks: Callable[[], bytes]
@@ -38,7 +38,7 @@ class Pages(msgspec.Struct, frozen=True, kw_only=True):
     responses={200: ResponseSpec(dict[str, Any], generate_examples=False)},
     sync_to_thread=False,
 )
-def jwks(pages: NamedDependency[Pages]) -> Response[bytes]:
+def jwks(pages: NamedDependency[WellKnownDocuments]) -> Response[bytes]:
     return Response(pages.jwks(), headers=pages.headers)
 
 
@@ -51,18 +51,18 @@ def jwks(pages: NamedDependency[Pages]) -> Response[bytes]:
         "no endpoints for other clients."
     ),
     sync_to_thread=False,
-    responses={200: answer_of(DiscoveryView, "The metadata.", examples.DISCOVERIES)},
+    responses={200: describe_response(DiscoveryView, "The metadata.", examples.DISCOVERIES)},
 )
-def openid_configuration(pages: NamedDependency[Pages]) -> Response[DiscoveryView]:
+def openid_configuration(pages: NamedDependency[WellKnownDocuments]) -> Response[DiscoveryView]:
     return Response(pages.discovery, headers=pages.headers)
 
 
 def well_known_router(settings: IdentitySettings, keys: Callable[[], bytes]) -> Router:
     """Return the routes; *keys* returns the current key set."""
-    pages = Pages(
+    pages = WellKnownDocuments(
         jwks=keys,
         max_age_seconds=settings.jwks_max_age_seconds,
-        discovery=DiscoveryView.of(settings.issuer, settings.algorithm),
+        discovery=DiscoveryView.for_issuer(settings.issuer, settings.algorithm),
     )
     dependencies: dict[str, Any] = {"pages": Provide(lambda: pages, sync_to_thread=False)}
     return Router(

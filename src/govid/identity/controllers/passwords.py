@@ -6,12 +6,12 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import Body
 
-from govid.bus import Cause, Principal
-from govid.bus.routes import answer_of
+from govid.bus import OperationContext, Principal
+from govid.bus.routes import describe_response
 from govid.identity import examples
 from govid.identity.credentials.change import PasswordChange
 from govid.identity.credentials.reset import PasswordReset
-from govid.identity.passwords.policy import Policy
+from govid.identity.passwords.policy import PasswordPolicy
 from govid.identity.schemas import (
     ChangePassword,
     ConfirmReset,
@@ -32,10 +32,10 @@ RESET_NOTED = NotedView(
     public="clients need the policy before registration",
     summary="Get the password policy",
     sync_to_thread=False,
-    responses={200: answer_of(PasswordPolicyView, "The policy.", examples.POLICIES)},
+    responses={200: describe_response(PasswordPolicyView, "The policy.", examples.POLICIES)},
 )
-def password_policy(policy: NamedDependency[Policy]) -> PasswordPolicyView:
-    return policy.view()
+def password_policy(policy: NamedDependency[PasswordPolicy]) -> PasswordPolicyView:
+    return policy.describe()
 
 
 @post(
@@ -50,7 +50,7 @@ async def change_password(
     data: Annotated[ChangePassword, Body(examples=examples.PASSWORD_CHANGES)],
     password_change: NamedDependency[PasswordChange],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> None:
     await password_change.change(data, principal, cause)
 
@@ -62,12 +62,12 @@ async def change_password(
     refuses=("429",),
     summary="Request a link to set a new password",
     description="The response is the same whether or not an account has this address.",
-    responses={202: answer_of(NotedView, "Accepted.", examples.RESETS_NOTED)},
+    responses={202: describe_response(NotedView, "Accepted.", examples.RESETS_NOTED)},
 )
 async def request_reset(
     data: Annotated[RequestReset, Body(examples=examples.RESETS)],
     password_reset: NamedDependency[PasswordReset],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> NotedView:
     await password_reset.request(data.email, cause)
     return RESET_NOTED
@@ -84,13 +84,13 @@ async def request_reset(
 async def confirm_reset(
     data: Annotated[ConfirmReset, Body(examples=examples.RESET_CONFIRMATIONS)],
     password_reset: NamedDependency[PasswordReset],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> None:
     await password_reset.confirm(data, cause)
 
 
 def password_router(
-    policy: Policy, password_change: PasswordChange, password_reset: PasswordReset
+    policy: PasswordPolicy, password_change: PasswordChange, password_reset: PasswordReset
 ) -> Router:
     """Return the routes, with the use cases behind them."""
     return Router(

@@ -7,14 +7,14 @@ from litestar import Request, Response, Router, delete, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import Body, FromPath, QueryParameter
 
-from govid.bus import DEFAULT_LIMIT, MAX_LIMIT, Cause, Principal
-from govid.bus.routes import answer_of
+from govid.bus import DEFAULT_LIMIT, MAX_LIMIT, OperationContext, Principal
+from govid.bus.routes import describe_response
 from govid.identity import examples
 from govid.identity.credentials.login import SignIn
 from govid.identity.schemas import GrantView, Login, Refresh, SessionView
-from govid.identity.sessions.ending import Ending
-from govid.identity.sessions.listing import OwnSessions
-from govid.identity.sessions.refresh import Renewal
+from govid.identity.sessions.ending import SessionRevoker
+from govid.identity.sessions.listing import SessionListing
+from govid.identity.sessions.refresh import RefreshTokenRotation
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Sessions on a page.")]
 Cursor = Annotated[
@@ -31,14 +31,14 @@ Cursor = Annotated[
     description=(
         "Signs in as `POST /api/auth/login` does. Issues an access token and a refresh token."
     ),
-    responses={201: answer_of(GrantView, "The tokens of the session.", examples.GRANTS)},
+    responses={201: describe_response(GrantView, "The tokens of the session.", examples.GRANTS)},
 )
 async def begin_session(
     data: Annotated[Login, Body(examples=examples.LOGINS)],
     sign_in: NamedDependency[SignIn],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> GrantView:
-    return await sign_in.begin(data, cause)
+    return await sign_in.login_refreshable(data, cause)
 
 
 @post(
@@ -51,14 +51,14 @@ async def begin_session(
         "Each refresh token can be used once: keep the new one, and do not send two requests at "
         "the same time. A token that is used again ends the session, because it may be stolen."
     ),
-    responses={200: answer_of(GrantView, "The new tokens.", examples.GRANTS)},
+    responses={200: describe_response(GrantView, "The new tokens.", examples.GRANTS)},
 )
 async def refresh(
     data: Annotated[Refresh, Body(examples=examples.REFRESHES)],
-    rotation: NamedDependency[Renewal],
-    cause: NamedDependency[Cause],
+    rotation: NamedDependency[RefreshTokenRotation],
+    cause: NamedDependency[OperationContext],
 ) -> GrantView:
-    return await rotation.renew(data, cause)
+    return await rotation.rotate(data, cause)
 
 
 @post(
@@ -69,9 +69,9 @@ async def refresh(
     description="Ends the session of this request. Its tokens are no longer valid.",
 )
 async def logout(
-    revoker: NamedDependency[Ending],
+    revoker: NamedDependency[SessionRevoker],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> None:
     await revoker.logout(principal, cause)
 
@@ -84,9 +84,9 @@ async def logout(
     description="Ends every session of your account, including this one.",
 )
 async def logout_all(
-    revoker: NamedDependency[Ending],
+    revoker: NamedDependency[SessionRevoker],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> None:
     await revoker.logout_all(principal, cause)
 
@@ -96,17 +96,17 @@ async def logout_all(
     permission="identity.session.list",
     summary="List your sessions",
     description="Oldest first. A `Link` header has the next page, if there is one.",
-    responses={200: answer_of(list[SessionView], "Your sessions.", examples.SESSION_LISTS)},
+    responses={200: describe_response(list[SessionView], "Your sessions.", examples.SESSION_LISTS)},
 )
 async def list_sessions(
     request: Request[Any, Any, Any],
-    sessions: NamedDependency[OwnSessions],
+    sessions: NamedDependency[SessionListing],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response[list[SessionView]]:
-    page = await sessions.own(principal, cause, limit=limit, after=cursor)
+    page = await sessions.list_own(principal, cause, limit=limit, after=cursor)
     return Response(list(page.items), headers=page.headers(request.url.path))
 
 
@@ -119,15 +119,18 @@ async def list_sessions(
 )
 async def end_session(
     session_id: FromPath[UUID],
-    revoker: NamedDependency[Ending],
+    revoker: NamedDependency[SessionRevoker],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> None:
-    await revoker.end(principal, session_id, cause)
+    await revoker.revoke_other(principal, session_id, cause)
 
 
 def session_router(
-    sign_in: SignIn, rotation: Renewal, revoker: Ending, sessions: OwnSessions
+    sign_in: SignIn,
+    rotation: RefreshTokenRotation,
+    revoker: SessionRevoker,
+    sessions: SessionListing,
 ) -> Router:
     """Return the routes, with the use cases behind them."""
     return Router(

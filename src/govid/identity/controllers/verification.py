@@ -6,10 +6,10 @@ from litestar import Router, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import Body
 
-from govid.bus import Cause, Principal
-from govid.bus.routes import answer_of
+from govid.bus import OperationContext, Principal
+from govid.bus.routes import describe_response
 from govid.identity import examples
-from govid.identity.accounts.inquiry import Inquiry
+from govid.identity.accounts.inquiry import VerificationRetry
 from govid.identity.schemas import UserView, Verify
 
 
@@ -24,18 +24,18 @@ from govid.identity.schemas import UserView, Verify
         "are two attempts for each account and each identifier, including the one at registration; "
         "the third is refused as `attempts-exhausted`. An unavailable department uses no attempt."
     ),
-    responses={202: answer_of(UserView, "Verification is requested.", examples.USERS)},
+    responses={202: describe_response(UserView, "Verification is requested.", examples.USERS)},
 )
 async def verify(
     data: Annotated[Verify, Body(examples=examples.VERIFICATIONS)],
-    retry: NamedDependency[Inquiry],
+    retry: NamedDependency[VerificationRetry],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> UserView:
-    return await retry.open(data, principal, cause)
+    return await retry.start(data, principal, cause)
 
 
-def verification_router(retry: Inquiry) -> Router:
+def verification_router(retry: VerificationRetry) -> Router:
     """Return the route, with the use case behind it."""
     return Router(
         "/api/auth",

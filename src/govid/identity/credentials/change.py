@@ -1,16 +1,16 @@
 """Changes the password of an account."""
 
-from govid.bus import Cause, Invalid, Principal, UnitOfWork
+from govid.bus import InvalidRequest, OperationContext, Principal, UnitOfWork
 from govid.bus.contracts import CredentialChanged
-from govid.identity.errors import Fault
-from govid.identity.mail.correspondence import Correspondence
-from govid.identity.passwords.hashing import Passwords
-from govid.identity.passwords.policy import Policy
+from govid.identity.errors import FieldError
+from govid.identity.mail.correspondence import EmailOutbox
+from govid.identity.passwords.hashing import PasswordHashing
+from govid.identity.passwords.policy import PasswordPolicy
 from govid.identity.passwords.reauthentication import Reauthentication
-from govid.identity.passwords.turns import Asker
-from govid.identity.repository.letters import LetterKind
-from govid.identity.repository.links import Links, Purpose
-from govid.identity.repository.owners import Owners
+from govid.identity.passwords.turns import HashRequester
+from govid.identity.repository.letters import EmailKind
+from govid.identity.repository.links import OneTimeTokens, TokenPurpose
+from govid.identity.repository.owners import PasswordAccountRepository
 from govid.identity.schemas import ChangePassword
 from govid.identity.sessions.ending import SessionRevocation
 
@@ -23,13 +23,13 @@ class PasswordChange:
     def __init__(
         self,
         uow: UnitOfWork,
-        accounts: Owners,
+        accounts: PasswordAccountRepository,
         session_revoker: SessionRevocation,
-        one_time_tokens: Links,
-        passwords: Passwords,
-        policy: Policy,
+        one_time_tokens: OneTimeTokens,
+        passwords: PasswordHashing,
+        policy: PasswordPolicy,
         reauthentication: Reauthentication,
-        email_outbox: Correspondence,
+        email_outbox: EmailOutbox,
     ) -> None:
         """Validate new passwords by *policy*; the current password is always required."""
         self._uow = uow
@@ -41,7 +41,9 @@ class PasswordChange:
         self._reauthentication = reauthentication
         self._email_outbox = email_outbox
 
-    async def change(self, request: ChangePassword, principal: Principal, cause: Cause) -> None:
+    async def change(
+        self, request: ChangePassword, principal: Principal, cause: OperationContext
+    ) -> None:
         """Change the password; every client of the account must sign in again.
 
         Raises:
@@ -50,24 +52,26 @@ class PasswordChange:
             SignInBusy: the queue of password hashing is full or too slow.
         """
         try:
-            password = self._policy.admit(
+            password = self._policy.validate(
                 request.password,
                 email=principal.email,
                 identifier=principal.identifier_value,
             )
-        except Fault as fault:
-            raise Invalid.at("password", str(fault), fault.kind) from None
-        async with self._reauthentication.proved(
+        except FieldError as fault:
+            raise InvalidRequest.for_field("password", str(fault), fault.kind) from None
+        async with self._reauthentication.require_password(
             principal, request.current_password, cause
         ) as proof:
-            requester = Asker.of(cause, str(principal.account_id))
+            requester = HashRequester.from_context(cause, str(principal.account_id))
             password_hash = await self._passwords.hash(password, requester)
             async with self._uow.begin(cause) as tx:
                 account = await self._reauthentication.confirm(tx, proof)
                 await self._accounts.set_password(tx, account.id, password_hash)
                 await self._session_revoker.revoke_all(tx, account.id, reason=CHANGE_REASON)
                 # An attacker who knew the old password may have requested a new address with it.
-                await self._one_time_tokens.revoke(tx, account.id, Purpose.RESET, Purpose.EMAIL)
-                await self._email_outbox.take_back(tx, account.id)
-                await self._email_outbox.tell(tx, LetterKind.PASSWORD_CHANGED, account)
+                await self._one_time_tokens.revoke(
+                    tx, account.id, TokenPurpose.RESET, TokenPurpose.EMAIL
+                )
+                await self._email_outbox.withdraw_links(tx, account.id)
+                await self._email_outbox.notify(tx, EmailKind.PASSWORD_CHANGED, account)
                 tx.emit(CredentialChanged(account_id=account.id, how="change", timestamp=tx.now))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus import Cause, Transaction, UnitOfWork
+from govid.bus import OperationContext, Transaction, UnitOfWork
 from govid.bus.contracts import (
     CredentialCorrupt,
     LoginFailed,
@@ -15,13 +15,13 @@ from govid.bus.contracts import (
 )
 from govid.bus.shared.account_status import AccountStatus
 from govid.identity.errors import AccountIsBlocked, InvalidCredentials
-from govid.identity.passwords.hashing import Passwords
-from govid.identity.passwords.turns import Asker
-from govid.identity.repository.accounts import Accounts, Credentials
-from govid.identity.rules import canonical_or_nobody
+from govid.identity.passwords.hashing import PasswordHashing
+from govid.identity.passwords.turns import HashRequester
+from govid.identity.repository.accounts import AccountRepository, LoginCredentials
+from govid.identity.rules import canonical_email_or_empty
 from govid.identity.schemas import GrantView, Login, TokenView
-from govid.identity.sessions.opening import Opening
-from govid.identity.throttle.attempts import Attempt, Flow, Throttle
+from govid.identity.sessions.opening import SessionIssuer
+from govid.identity.throttle.attempts import LoginAttempt, LoginFlow, LoginThrottle
 
 PASSWORD_LEVEL = "Cl"  # noqa: S105 - the name of a level
 """The authentication level of a login with a password only, in the terms of GOV.UK One Login."""
@@ -46,10 +46,10 @@ class SignIn:
     def __init__(
         self,
         uow: UnitOfWork,
-        accounts: Accounts,
-        passwords: Passwords,
-        session_issuer: Opening,
-        throttle: Throttle,
+        accounts: AccountRepository,
+        passwords: PasswordHashing,
+        session_issuer: SessionIssuer,
+        throttle: LoginThrottle,
     ) -> None:
         """Create sessions by *session_issuer* and count attempts by *throttle*."""
         self._uow = uow
@@ -58,18 +58,20 @@ class SignIn:
         self._session_issuer = session_issuer
         self._throttle = throttle
 
-    async def login(self, request: Login, cause: Cause) -> TokenView:
+    async def login(self, request: Login, cause: OperationContext) -> TokenView:
         """Return the only token of a new session. Raises the errors of `_authenticate`."""
         issuer = self._session_issuer
-        return issuer.token(await self._authenticate(request, cause, issuer.once))
+        return issuer.build_token_view(await self._authenticate(request, cause, issuer.issue))
 
-    async def begin(self, request: Login, cause: Cause) -> GrantView:
+    async def login_refreshable(self, request: Login, cause: OperationContext) -> GrantView:
         """Return the tokens of a new refreshable session. Raises the errors of `_authenticate`."""
         issuer = self._session_issuer
-        return issuer.tokens(await self._authenticate(request, cause, issuer.renewable))
+        return issuer.build_grant_view(
+            await self._authenticate(request, cause, issuer.issue_refreshable)
+        )
 
     async def _authenticate(
-        self, request: Login, cause: Cause, create_session: SessionFactory[S]
+        self, request: Login, cause: OperationContext, create_session: SessionFactory[S]
     ) -> S:
         """Create a session of the account with this address and password.
 
@@ -81,19 +83,22 @@ class SignIn:
                 this address.
             SignInBusy: the queue of password hashing is full or too slow.
         """
-        address = canonical_or_nobody(request.email)
-        requester = Asker.of(cause, address)
-        attempt, known = await self._throttle.reserve(
-            Flow.SIGN_IN, address, cause, lambda tx: self._accounts.credentials(tx, address)
+        address = canonical_email_or_empty(request.email)
+        requester = HashRequester.from_context(cause, address)
+        attempt, known = await self._throttle.begin(
+            LoginFlow.SIGN_IN,
+            address,
+            cause,
+            lambda tx: self._accounts.find_credentials(tx, address),
         )
         found = None if attempt.is_locked else known
         for _ in range(MAX_CHECKS):
-            async with self._throttle.sparing(attempt, cause):
+            async with self._throttle.exempt(attempt, cause):
                 verified = await self._verify(found, request.password, requester)
             if verified is None:
                 break
             async with self._uow.begin(cause) as tx:
-                found = await self._accounts.lock(
+                found = await self._accounts.lock_credentials(
                     tx, verified.account_id, write=verified.is_outdated
                 )
                 if found is None or found.password_hash != verified.password_hash:
@@ -108,7 +113,7 @@ class SignIn:
         raise InvalidCredentials
 
     async def _verify(
-        self, found: Credentials | None, password: str, requester: Asker
+        self, found: LoginCredentials | None, password: str, requester: HashRequester
     ) -> "_VerifiedPassword | None":
         """Verify *password*; without stored credentials, do the same work and return None."""
         stored = None if found is None else found.password_hash
@@ -124,21 +129,23 @@ class SignIn:
     async def _complete(
         self,
         tx: Transaction,
-        attempt: Attempt,
+        attempt: LoginAttempt,
         verified: "_VerifiedPassword",
         create_session: SessionFactory[S],
     ) -> S:
         account_id = verified.account_id
         if verified.new_hash is not None:
-            await self._accounts.rehash(
+            await self._accounts.replace_hash(
                 tx, account_id, old=verified.password_hash, new=verified.new_hash
             )
         session = await create_session(tx, account_id, PASSWORD_LEVEL)
-        await self._throttle.succeed(tx, attempt)
+        await self._throttle.record_success(tx, attempt)
         tx.emit(LoginSucceeded(account_id=account_id, subject=attempt.subject, timestamp=tx.now))
         return session
 
-    async def _record_blocked(self, tx: Transaction, attempt: Attempt, account_id: UUID) -> None:
+    async def _record_blocked(
+        self, tx: Transaction, attempt: LoginAttempt, account_id: UUID
+    ) -> None:
         """Record the right password of a blocked account; it does not count as a failure."""
         await self._throttle.release(tx, attempt)
         tx.emit(
@@ -146,10 +153,10 @@ class SignIn:
         )
 
     async def _record_failure(
-        self, tx: Transaction, attempt: Attempt, known: Credentials | None
+        self, tx: Transaction, attempt: LoginAttempt, known: LoginCredentials | None
     ) -> None:
         account_id = None if known is None else known.account_id
-        await self._throttle.fail(tx, attempt, account_id)
+        await self._throttle.record_failure(tx, attempt, account_id)
         if known is not None and self._passwords.is_damaged(known.password_hash):
             tx.emit(CredentialCorrupt(account_id=known.account_id, timestamp=tx.now))
         tx.emit(

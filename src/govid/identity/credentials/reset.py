@@ -2,21 +2,21 @@
 
 from functools import partial
 
-from govid.bus import Cause, Invalid, UnitOfWork
+from govid.bus import InvalidRequest, OperationContext, UnitOfWork
 from govid.bus.contracts import CredentialChanged, CredentialResetRequested
 from govid.bus.shared.account_status import AccountStatus
-from govid.identity.errors import Fault, LinkIsSpent
-from govid.identity.mail.correspondence import Correspondence
-from govid.identity.passwords.hashing import Passwords
-from govid.identity.passwords.policy import Policy
-from govid.identity.passwords.turns import Asker
-from govid.identity.repository.letters import LetterKind
-from govid.identity.repository.links import Links, Purpose
-from govid.identity.repository.owners import Owner, Owners
-from govid.identity.rules import canonical_or_nobody
+from govid.identity.errors import FieldError, LinkIsSpent
+from govid.identity.mail.correspondence import EmailOutbox
+from govid.identity.passwords.hashing import PasswordHashing
+from govid.identity.passwords.policy import PasswordPolicy
+from govid.identity.passwords.turns import HashRequester
+from govid.identity.repository.letters import EmailKind
+from govid.identity.repository.links import OneTimeTokens, TokenPurpose
+from govid.identity.repository.owners import PasswordAccount, PasswordAccountRepository
+from govid.identity.rules import canonical_email_or_empty
 from govid.identity.schemas import ConfirmReset
 from govid.identity.sessions.ending import SessionRevocation
-from govid.identity.throttle.attempts import Flow, Throttle
+from govid.identity.throttle.attempts import LoginFlow, LoginThrottle
 
 RESET_REASON = "password_reset"
 
@@ -32,13 +32,13 @@ class PasswordReset:
     def __init__(
         self,
         uow: UnitOfWork,
-        accounts: Owners,
+        accounts: PasswordAccountRepository,
         session_revoker: SessionRevocation,
-        one_time_tokens: Links,
-        passwords: Passwords,
-        policy: Policy,
-        throttle: Throttle,
-        email_outbox: Correspondence,
+        one_time_tokens: OneTimeTokens,
+        passwords: PasswordHashing,
+        policy: PasswordPolicy,
+        throttle: LoginThrottle,
+        email_outbox: EmailOutbox,
     ) -> None:
         """Validate new passwords by *policy*."""
         self._uow = uow
@@ -50,7 +50,7 @@ class PasswordReset:
         self._throttle = throttle
         self._email_outbox = email_outbox
 
-    async def request(self, email: str, cause: Cause) -> None:
+    async def request(self, email: str, cause: OperationContext) -> None:
         """Send a reset link to the account with this address.
 
         No e-mail is sent if the address is unknown, its account is blocked or it was used for too
@@ -60,22 +60,22 @@ class PasswordReset:
             MailIsOff: no e-mail transport is configured.
             TooManyAttempts: the client network has made too many requests.
         """
-        self._email_outbox.require()
-        subject = canonical_or_nobody(email)
-        attempt, found = await self._throttle.reserve(
-            Flow.RESET,
+        self._email_outbox.require_transport()
+        subject = canonical_email_or_empty(email)
+        attempt, found = await self._throttle.begin(
+            LoginFlow.RESET,
             subject,
             cause,
-            partial(self._accounts.with_address, email_canonical=subject),
+            partial(self._accounts.find_by_email, email_canonical=subject),
             by_network=True,
         )
         async with self._uow.begin(cause) as tx:
-            first = await self._email_outbox.is_first_this_hour(tx, LetterKind.RESET, subject)
+            first = await self._email_outbox.claim_first_of_hour(tx, EmailKind.RESET, subject)
             due = _if_not_blocked(found) if first or not attempt.is_locked else None
             # The e-mail goes to the stored address, never to the submitted one.
             account_id, address = (None, None) if due is None else (due.id, due.email)
-            email_id = await self._email_outbox.ask(
-                tx, LetterKind.RESET, account_id, address, subject=subject, is_exempt=first
+            email_id = await self._email_outbox.enqueue(
+                tx, EmailKind.RESET, account_id, address, subject=subject, is_exempt=first
             )
             tx.emit(
                 CredentialResetRequested(
@@ -83,9 +83,9 @@ class PasswordReset:
                 )
             )
             # Each request counts as a failure, because each may put an e-mail into an inbox.
-            await self._throttle.fail(tx, attempt, account_id)
+            await self._throttle.record_failure(tx, attempt, account_id)
 
-    async def confirm(self, request: ConfirmReset, cause: Cause) -> None:
+    async def confirm(self, request: ConfirmReset, cause: OperationContext) -> None:
         """Set the new password; revoke all sessions and one-time tokens, and end a login lockout.
 
         Raises:
@@ -94,39 +94,42 @@ class PasswordReset:
             SignInBusy: the queue of password hashing is full or too slow.
         """
         async with self._uow.begin(cause) as tx:
-            target = await self._one_time_tokens.find(tx, Purpose.RESET, request.token)
+            target = await self._one_time_tokens.find(tx, TokenPurpose.RESET, request.token)
             account = None if target is None else await self._accounts.find(tx, target.account_id)
         if target is None or account is None:
             raise LinkIsSpent
         password_hash = await self._passwords.hash(
-            self._validated(request.password, account), Asker.of(cause, str(account.id))
+            self._validated(request.password, account),
+            HashRequester.from_context(cause, str(account.id)),
         )
         async with self._uow.begin(cause) as tx:
             account = _if_not_blocked(await self._accounts.lock(tx, account.id, write=True))
             if account is None or account.email != target.address:
                 raise LinkIsSpent
-            if not await self._one_time_tokens.use(tx, Purpose.RESET, request.token):
+            if not await self._one_time_tokens.consume(tx, TokenPurpose.RESET, request.token):
                 raise LinkIsSpent
             await self._accounts.set_password(tx, account.id, password_hash)
             if account.email_confirmed_at is None:
                 await self._accounts.confirm_email(tx, account.id)
             await self._session_revoker.revoke_all(tx, account.id, reason=RESET_REASON)
-            await self._one_time_tokens.revoke(tx, account.id, Purpose.RESET, Purpose.EMAIL)
-            await self._email_outbox.take_back(tx, account.id)
-            await self._email_outbox.tell(tx, LetterKind.PASSWORD_CHANGED, account)
+            await self._one_time_tokens.revoke(
+                tx, account.id, TokenPurpose.RESET, TokenPurpose.EMAIL
+            )
+            await self._email_outbox.withdraw_links(tx, account.id)
+            await self._email_outbox.notify(tx, EmailKind.PASSWORD_CHANGED, account)
             # The token proves control of the mailbox, so failures of other clients no longer
             # lock the account holder out.
-            await self._throttle.lift(tx, Flow.SIGN_IN, account.email_canonical)
+            await self._throttle.lift_lockout(tx, LoginFlow.SIGN_IN, account.email_canonical)
             tx.emit(CredentialChanged(account_id=account.id, how="reset", timestamp=tx.now))
 
-    def _validated(self, password: str, account: Owner) -> str:
+    def _validated(self, password: str, account: PasswordAccount) -> str:
         try:
-            return self._policy.admit(
+            return self._policy.validate(
                 password, email=account.email, identifier=account.identifier_value
             )
-        except Fault as fault:
-            raise Invalid.at("password", str(fault), fault.kind) from None
+        except FieldError as fault:
+            raise InvalidRequest.for_field("password", str(fault), fault.kind) from None
 
 
-def _if_not_blocked(account: Owner | None) -> Owner | None:
+def _if_not_blocked(account: PasswordAccount | None) -> PasswordAccount | None:
     return None if account is None or account.status == AccountStatus.BLOCKED else account

@@ -3,12 +3,12 @@
 import logging
 from uuid import UUID
 
-from govid.bus import Pseudonyms, Quota, Quotas, Transaction
+from govid.bus import PseudonymGenerator, QuotaCounters, QuotaRule, Transaction
 from govid.bus.contracts import LetterWritten
 from govid.identity.errors import MailIsOff
-from govid.identity.repository.letters import LetterKind, Letters
-from govid.identity.repository.owners import Owner
-from govid.identity.rules import canonical
+from govid.identity.repository.letters import EmailKind, OutgoingEmailRepository
+from govid.identity.repository.owners import PasswordAccount
+from govid.identity.rules import canonical_email
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ NOTICES_PER_HOUR = 10
 """The maximum of notices of one kind per account and hour; more would only repeat the others."""
 
 
-class Correspondence:
+class EmailOutbox:
     """E-mail outbox: stores an outgoing e-mail and emits the event that triggers its delivery.
 
     The e-mail, the change that it reports and the event commit together. An e-mail is therefore
@@ -27,11 +27,11 @@ class Correspondence:
 
     def __init__(
         self,
-        emails: Letters,
-        quotas: Quotas,
-        pseudonyms: Pseudonyms,
+        emails: OutgoingEmailRepository,
+        quotas: QuotaCounters,
+        pseudonyms: PseudonymGenerator,
         *,
-        is_open: bool,
+        is_enabled: bool,
         most_per_hour: int,
     ) -> None:
         """Store e-mails if a transport is configured (*is_enabled*).
@@ -43,10 +43,10 @@ class Correspondence:
         self._emails = emails
         self._quotas = quotas
         self._pseudonyms = pseudonyms
-        self._is_enabled = is_open
+        self._is_enabled = is_enabled
         self._most_per_hour = most_per_hour
 
-    def require(self) -> None:
+    def require_transport(self) -> None:
         """Refuse an action that needs e-mail if there is no transport.
 
         Raises:
@@ -55,10 +55,10 @@ class Correspondence:
         if not self._is_enabled:
             raise MailIsOff
 
-    async def ask(
+    async def enqueue(
         self,
         tx: Transaction,
-        kind: LetterKind,
+        kind: EmailKind,
         account_id: UUID | None,
         address: str | None,
         *,
@@ -78,10 +78,10 @@ class Correspondence:
         """
         is_above = await self._is_above(
             tx,
-            Quota(
+            QuotaRule(
                 kind=f"emails_{kind}",
-                bucket=self._pseudonyms.of(f"emails:{subject}"),
-                most=self._most_per_hour,
+                bucket=self._pseudonyms.for_value(f"emails:{subject}"),
+                limit=self._most_per_hour,
                 seconds=HOUR_SECONDS,
             ),
         )
@@ -90,7 +90,7 @@ class Correspondence:
             log.info("mail.recipient_quota", extra={"operation": kind})
         return await self._insert(tx, kind, account_id, address, is_held_back=is_held_back)
 
-    async def tell(self, tx: Transaction, kind: LetterKind, account: Owner) -> None:
+    async def notify(self, tx: Transaction, kind: EmailKind, account: PasswordAccount) -> None:
         """Store a notice to the holder of *account*, if a transport is configured.
 
         A notice follows an action with the right password or with a link from the mailbox, so it
@@ -101,11 +101,11 @@ class Correspondence:
         if not self._is_enabled:
             return
         is_confirmed = account.email_confirmed_at is not None
-        subject = str(account.id) if is_confirmed else canonical(account.email)
-        quota = Quota(
+        subject = str(account.id) if is_confirmed else canonical_email(account.email)
+        quota = QuotaRule(
             kind=f"notices_{kind}",
-            bucket=self._pseudonyms.of(f"notices:{subject}"),
-            most=NOTICES_PER_HOUR,
+            bucket=self._pseudonyms.for_value(f"notices:{subject}"),
+            limit=NOTICES_PER_HOUR,
             seconds=HOUR_SECONDS,
         )
         if await self._is_above(tx, quota):
@@ -113,39 +113,39 @@ class Correspondence:
         else:
             await self._insert(tx, kind, account.id, account.email)
 
-    async def is_first_this_hour(self, tx: Transaction, kind: LetterKind, subject: str) -> bool:
+    async def claim_first_of_hour(self, tx: Transaction, kind: EmailKind, subject: str) -> bool:
         """Count a request of *kind* for *subject*, a canonical address; return whether it is first.
 
         The first request of each hour is sent in any case, so that an attacker who makes many
         requests for an address cannot keep its account holder from getting any e-mail.
         """
-        first = Quota(
+        first = QuotaRule(
             kind=f"first_{kind}",
-            bucket=self._pseudonyms.of(f"emails:{subject}"),
-            most=1,
+            bucket=self._pseudonyms.for_value(f"emails:{subject}"),
+            limit=1,
             seconds=HOUR_SECONDS,
         )
-        return await self._quotas.count(tx, [first]) is None
+        return await self._quotas.consume(tx, [first]) is None
 
-    async def take_back(self, tx: Transaction, account_id: UUID) -> None:
+    async def withdraw_links(self, tx: Transaction, account_id: UUID) -> None:
         """Delete unsent e-mails with links, after a change that revokes the account's links."""
-        await self._emails.take_back(tx, account_id)
+        await self._emails.delete_with_links(tx, account_id)
 
-    async def _is_above(self, tx: Transaction, quota: Quota) -> bool:
+    async def _is_above(self, tx: Transaction, quota: QuotaRule) -> bool:
         if not self._most_per_hour:
             return False
-        return await self._quotas.count(tx, [quota]) is not None
+        return await self._quotas.consume(tx, [quota]) is not None
 
     async def _insert(
         self,
         tx: Transaction,
-        kind: LetterKind,
+        kind: EmailKind,
         account_id: UUID | None,
         address: str | None,
         *,
         is_held_back: bool = False,
     ) -> UUID:
-        email_id = await self._emails.add(tx, kind, account_id, address)
+        email_id = await self._emails.insert(tx, kind, account_id, address)
         tx.emit(
             LetterWritten(
                 letter_id=email_id, kind=kind, is_held_back=is_held_back, timestamp=tx.now

@@ -5,29 +5,29 @@ import os
 from pathlib import Path
 
 from govid.bus import Outage
-from govid.identity.mail.port import DEPENDENCY, Mail, Writer
+from govid.identity.mail.port import EMAIL_DEPENDENCY, EmailMessage, MessageBuilder
 
 
-class FolderMailer:
+class FolderTransport:
     """Writes each e-mail to its own file, `<id>.eml`; a repeated send replaces the file."""
 
-    takes_unicode = True
+    accepts_unicode = True
 
-    def __init__(self, folder: Path, builder: Writer) -> None:
+    def __init__(self, folder: Path, builder: MessageBuilder) -> None:
         """Use *folder*, which is created with the first e-mail."""
         self._folder = folder
         self._builder = builder
 
-    async def send(self, message: Mail) -> None:
+    async def send(self, message: EmailMessage) -> None:
         """Write the file, readable by its owner only.
 
         A full disk or a folder that cannot be written is an outage: the e-mail is retried.
         """
-        content = bytes(self._builder.write(message))
+        content = bytes(self._builder.build(message))
         try:
             await asyncio.to_thread(self._write_file, f"{message.id}.eml", content)
         except OSError:
-            raise Outage(DEPENDENCY) from None
+            raise Outage(EMAIL_DEPENDENCY) from None
 
     def _write_file(self, name: str, content: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

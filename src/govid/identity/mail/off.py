@@ -1,14 +1,14 @@
 """The e-mail transport of a deployment without e-mail."""
 
 from govid.bus import Outage
-from govid.identity.mail.port import DEPENDENCY, Mail
+from govid.identity.mail.port import EMAIL_DEPENDENCY, EmailMessage
 
 
-class OffMailer:
+class DisabledTransport:
     """Sends nothing: e-mails stored earlier wait until a transport is configured again."""
 
-    takes_unicode = True
+    accepts_unicode = True
 
-    async def send(self, message: Mail) -> None:  # noqa: ARG002 - the protocol's signature
+    async def send(self, message: EmailMessage) -> None:  # noqa: ARG002 - the protocol's signature
         """Raise `Outage`, so that the e-mail is retried later."""
-        raise Outage(DEPENDENCY)
+        raise Outage(EMAIL_DEPENDENCY)

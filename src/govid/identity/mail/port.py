@@ -10,11 +10,11 @@ import msgspec
 
 from govid.bus import Clock
 
-DEPENDENCY = "mail"
+EMAIL_DEPENDENCY = "mail"
 """The name of the e-mail transport in outages, logs and metrics."""
 
 
-class Mail(msgspec.Struct, frozen=True, kw_only=True):
+class EmailMessage(msgspec.Struct, frozen=True, kw_only=True):
     """An e-mail to one recipient. It may hold a one-time token, which is a secret."""
 
     id: UUID
@@ -31,14 +31,14 @@ class AddressRefused(Exception):
     """The server rejects the address permanently, so that a retry would not help."""
 
 
-class Mailer(Protocol):
+class EmailTransport(Protocol):
     """Sends e-mails."""
 
     @property
-    def takes_unicode(self) -> bool:
+    def accepts_unicode(self) -> bool:
         """Whether an address may hold non-ASCII characters (RFC 6531)."""
 
-    async def send(self, message: Mail) -> None:
+    async def send(self, message: EmailMessage) -> None:
         """Hand *message* over for delivery.
 
         Raises:
@@ -47,7 +47,7 @@ class Mailer(Protocol):
         """
 
 
-class Writer:
+class MessageBuilder:
     """Builds the RFC 5322 form of e-mails."""
 
     def __init__(self, sender: str, clock: Clock) -> None:
@@ -56,7 +56,7 @@ class Writer:
         self._sender = sender
         self._clock = clock
 
-    def write(self, message: Mail) -> MimeMessage:
+    def build(self, message: EmailMessage) -> MimeMessage:
         """Return the MIME message of *message*.
 
         A repeated send has the same `Message-ID`, so that a mail client may drop the duplicate. The

@@ -6,12 +6,12 @@ from datetime import timedelta
 from govid.bus import Delivery, Transaction, UnitOfWork
 from govid.bus.contracts import LetterWritten
 from govid.bus.shared.account_status import AccountStatus
-from govid.identity.mail.port import AddressRefused, Mail, Mailer
-from govid.identity.mail.texts import compose
-from govid.identity.repository.letters import Letter, LetterKind, Letters
-from govid.identity.repository.links import Links, Promise, Purpose
-from govid.identity.repository.owners import Owner, Owners
-from govid.identity.rules import canonical
+from govid.identity.mail.port import AddressRefused, EmailMessage, EmailTransport
+from govid.identity.mail.texts import render_email
+from govid.identity.repository.letters import EmailKind, OutgoingEmail, OutgoingEmailRepository
+from govid.identity.repository.links import OneTimeTokens, TokenPurpose, TokenTarget
+from govid.identity.repository.owners import PasswordAccount, PasswordAccountRepository
+from govid.identity.rules import canonical_email
 from govid.identity.settings import IdentitySettings
 
 log = logging.getLogger(__name__)
@@ -21,13 +21,13 @@ RESET_PAGE = "/reset"
 CONFIRM_PAGE = "/account/confirm"
 
 _LINKED = {
-    LetterKind.RESET: (Purpose.RESET, RESET_PAGE),
-    LetterKind.EMAIL_CONFIRMATION: (Purpose.EMAIL, CONFIRM_PAGE),
-    LetterKind.EMAIL_CHANGE: (Purpose.EMAIL, CONFIRM_PAGE),
+    EmailKind.RESET: (TokenPurpose.RESET, RESET_PAGE),
+    EmailKind.EMAIL_CONFIRMATION: (TokenPurpose.EMAIL, CONFIRM_PAGE),
+    EmailKind.EMAIL_CHANGE: (TokenPurpose.EMAIL, CONFIRM_PAGE),
 }
 
 
-class Postman:
+class EmailSender:
     """Sends each stored e-mail at least once; the handler of the e-mail outbox.
 
     The one-time token of a link is made just before the e-mail is sent. Its digest commits in a
@@ -39,10 +39,10 @@ class Postman:
     def __init__(
         self,
         uow: UnitOfWork,
-        emails: Letters,
-        one_time_tokens: Links,
-        accounts: Owners,
-        transport: Mailer,
+        emails: OutgoingEmailRepository,
+        one_time_tokens: OneTimeTokens,
+        accounts: PasswordAccountRepository,
+        transport: EmailTransport,
         settings: IdentitySettings,
     ) -> None:
         """Send by *transport*."""
@@ -55,7 +55,7 @@ class Postman:
 
     async def prepare(self, delivery: Delivery[LetterWritten]) -> None:
         """Send the e-mail, unless it was withdrawn or its link would no longer be usable."""
-        async with self._uow.begin(delivery.cause(SUBSCRIBER)) as tx:
+        async with self._uow.begin(delivery.operation_context(SUBSCRIBER)) as tx:
             message = await self._compose(tx, delivery.event)
         if message is None:
             return
@@ -72,9 +72,9 @@ class Postman:
         outcome: None,  # noqa: ARG002 - the protocol's signature
     ) -> None:
         """Delete the stored e-mail."""
-        await self._emails.remove(tx, delivery.event.letter_id)
+        await self._emails.delete(tx, delivery.event.letter_id)
 
-    async def _compose(self, tx: Transaction, event: LetterWritten) -> Mail | None:
+    async def _compose(self, tx: Transaction, event: LetterWritten) -> EmailMessage | None:
         email = await self._emails.find(tx, event.letter_id)
         if email is None or email.account_id is None or email.address is None:
             return None
@@ -86,16 +86,16 @@ class Postman:
             if account is None or await self._emails.find(tx, email.id) is None:
                 return None
             is_due = await self._is_due(tx, email, account)
-            is_change = email.kind is LetterKind.EMAIL_CHANGE
+            is_change = email.kind is EmailKind.EMAIL_CHANGE
             if not is_due and (not is_change or account.status == AccountStatus.BLOCKED):
                 return None
             # The token is made even if nothing is sent, because the data export lists it. Otherwise
             # the export would tell whether another address is taken, or how many e-mails it got.
-            target = Promise(account_id=account.id, address=email.address)
+            target = TokenTarget(account_id=account.id, address=email.address)
             link = await self._link(tx, email.kind, target, is_held_back=event.is_held_back)
             if event.is_held_back or not is_due:
                 return None
-        subject, text = compose(
+        subject, text = render_email(
             email.kind,
             written_at=email.written_at,
             link=link,
@@ -103,28 +103,30 @@ class Postman:
             hours=self._settings.confirmation_seconds // 3600,
             held_days=self._settings.closed_identifier_days,
         )
-        return Mail(id=email.id, to=email.address, subject=subject, text=text)
+        return EmailMessage(id=email.id, to=email.address, subject=subject, text=text)
 
-    async def _is_due(self, tx: Transaction, email: Letter, account: Owner) -> bool:
+    async def _is_due(
+        self, tx: Transaction, email: OutgoingEmail, account: PasswordAccount
+    ) -> bool:
         """Tell whether the link of the e-mail could still be used."""
         if account.status == AccountStatus.BLOCKED or email.address is None:
             return False
-        if email.kind is LetterKind.EMAIL_CHANGE:
-            other = await self._accounts.with_address(tx, canonical(email.address))
+        if email.kind is EmailKind.EMAIL_CHANGE:
+            other = await self._accounts.find_by_email(tx, canonical_email(email.address))
             return other is None or other.id == account.id
         return account.email == email.address
 
     async def _link(
-        self, tx: Transaction, kind: LetterKind, target: Promise, *, is_held_back: bool
+        self, tx: Transaction, kind: EmailKind, target: TokenTarget, *, is_held_back: bool
     ) -> str:
         purpose, page = _LINKED[kind]
-        if purpose is Purpose.RESET:
+        if purpose is TokenPurpose.RESET:
             lifetime = timedelta(seconds=self._settings.reset_seconds)
             token = await self._one_time_tokens.issue(tx, purpose, target, lifetime)
         else:
             lifetime = timedelta(seconds=self._settings.confirmation_seconds)
             # The token sent before stays valid if the new one is never sent.
-            if is_held_back and await self._one_time_tokens.prolong(tx, purpose, target, lifetime):
+            if is_held_back and await self._one_time_tokens.extend(tx, purpose, target, lifetime):
                 return ""
             # Only the newest token is valid: an older one may be for an address no longer wanted.
             token = await self._one_time_tokens.replace(tx, purpose, target, lifetime)

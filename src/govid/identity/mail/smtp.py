@@ -5,7 +5,7 @@ import asyncio
 import aiosmtplib
 
 from govid.bus import Outage
-from govid.identity.mail.port import DEPENDENCY, AddressRefused, Mail, Writer
+from govid.identity.mail.port import EMAIL_DEPENDENCY, AddressRefused, EmailMessage, MessageBuilder
 from govid.identity.settings import SmtpSettings
 
 DETECT_RETRY_SECONDS = 60.0
@@ -14,21 +14,21 @@ _PERMANENT_CODE = 500
 """The lowest reply code of a permanent rejection (RFC 5321, 4.2.1)."""
 
 
-class SmtpMailer:
+class SmtpTransport:
     """Sends each e-mail over its own connection: e-mails are few and must not wait."""
 
-    def __init__(self, settings: SmtpSettings, builder: Writer) -> None:
+    def __init__(self, settings: SmtpSettings, builder: MessageBuilder) -> None:
         """Use the server in *settings*."""
         self._settings = settings
         self._builder = builder
-        self._takes_unicode = False
+        self._accepts_unicode = False
 
     @property
-    def takes_unicode(self) -> bool:
+    def accepts_unicode(self) -> bool:
         """Whether the server offered SMTPUTF8 on the last connection; False before the first."""
-        return self._takes_unicode
+        return self._accepts_unicode
 
-    async def learn(self) -> None:
+    async def detect_features(self) -> None:
         """Detect the features of the server, now and every minute until it answers."""
         while True:
             try:
@@ -39,7 +39,7 @@ class SmtpMailer:
             else:
                 return
 
-    async def send(self, message: Mail) -> None:
+    async def send(self, message: EmailMessage) -> None:
         """Send *message* by the server.
 
         Errors do not hold the reply of the server, because it quotes the address (I9). A rejected
@@ -49,18 +49,18 @@ class SmtpMailer:
         try:
             async with self._client() as client:
                 await self._detect(client)
-                await client.send_message(self._builder.write(message))
+                await client.send_message(self._builder.build(message))
         except aiosmtplib.SMTPRecipientsRefused as error:
             if all(refusal.code >= _PERMANENT_CODE for refusal in error.recipients):
                 raise AddressRefused from None
-            raise Outage(DEPENDENCY) from None
+            raise Outage(EMAIL_DEPENDENCY) from None
         except aiosmtplib.SMTPNotSupported:
             if not message.to.isascii():
                 # The server does not support the non-ASCII characters of the address.
                 raise AddressRefused from None
-            raise Outage(DEPENDENCY) from None
+            raise Outage(EMAIL_DEPENDENCY) from None
         except (aiosmtplib.SMTPException, OSError):
-            raise Outage(DEPENDENCY) from None
+            raise Outage(EMAIL_DEPENDENCY) from None
 
     def _client(self) -> aiosmtplib.SMTP:
         settings = self._settings
@@ -82,6 +82,6 @@ class SmtpMailer:
                 await client.ehlo()
             except aiosmtplib.SMTPHeloError:
                 # A server without ESMTP (RFC 1869); e-mail can still be sent.
-                self._takes_unicode = False
+                self._accepts_unicode = False
                 return
-        self._takes_unicode = client.supports_extension("smtputf8")
+        self._accepts_unicode = client.supports_extension("smtputf8")

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from govid.identity.repository.letters import LetterKind
+from govid.identity.repository.letters import EmailKind
 
 _NOT_YOU = """If it was not you, set a new password at once: ask for a link, as if you had
 forgotten it."""
 
-_TEXTS: Mapping[LetterKind, tuple[str, str]] = {
-    LetterKind.RESET: (
+_TEXTS: Mapping[EmailKind, tuple[str, str]] = {
+    EmailKind.RESET: (
         "Set a new password",
         """We received a request to set a new password
 on {moment}.
@@ -22,7 +22,7 @@ once:
 If it was not you, do nothing: your password stays as it is.
 """,
     ),
-    LetterKind.PASSWORD_CHANGED: (
+    EmailKind.PASSWORD_CHANGED: (
         "Your password was changed",
         f"""Your password was changed on {{moment}}.
 You are signed out everywhere.
@@ -30,7 +30,7 @@ You are signed out everywhere.
 {_NOT_YOU}
 """,
     ),
-    LetterKind.EMAIL_CONFIRMATION: (
+    EmailKind.EMAIL_CONFIRMATION: (
         "Confirm your email address",
         """To confirm this address, follow this link within {hours} hours. It works once,
 and only until you ask for another:
@@ -40,7 +40,7 @@ and only until you ask for another:
 If you have no account with us, do nothing.
 """,
     ),
-    LetterKind.EMAIL_CHANGE: (
+    EmailKind.EMAIL_CHANGE: (
         "Confirm your new email address",
         """We received a request to use this address for an account
 on {moment}.
@@ -53,7 +53,7 @@ another is asked for:
 If it was not you, do nothing.
 """,
     ),
-    LetterKind.EMAIL_CHANGE_REQUESTED: (
+    EmailKind.EMAIL_CHANGE_REQUESTED: (
         "Another email address was asked for",
         f"""On {{moment}} we received
 a request to use another address for your account. The present address stays in
@@ -62,7 +62,7 @@ use until the other is confirmed.
 {_NOT_YOU}
 """,
     ),
-    LetterKind.EMAIL_CHANGED: (
+    EmailKind.EMAIL_CHANGED: (
         "Your email address was changed",
         """On {moment} your account
 got another email address, which was confirmed. This one is not used any more.
@@ -71,7 +71,7 @@ If it was not you, contact us: this address can no longer be used to set a
 password.
 """,
     ),
-    LetterKind.ACCOUNT_CLOSED: (
+    EmailKind.ACCOUNT_CLOSED: (
         "Your account was closed",
         """Your account was closed on {moment}.
 What we held about you in it has been erased.
@@ -83,8 +83,8 @@ or NHS number can be used for a new account after {held_days} days.
 }
 
 
-def compose(
-    kind: LetterKind,
+def render_email(
+    kind: EmailKind,
     *,
     written_at: datetime,
     link: str,

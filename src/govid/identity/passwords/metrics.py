@@ -24,14 +24,14 @@ class HashMetrics:
         )
         self._begun, self._refused = hashes.labels("begun"), hashes.labels("refused")
 
-    def waiting(self, number: int) -> None:
+    def set_waiting(self, number: int) -> None:
         """Set the number of waiting requests."""
         self._waiting.set(number)
 
-    def begun(self) -> None:
+    def count_begun(self) -> None:
         """Count a hash that has started."""
         self._begun.inc()
 
-    def refused(self) -> None:
+    def count_refused(self) -> None:
         """Count a request that was rejected by the full queue or waited too long."""
         self._refused.inc()

@@ -8,8 +8,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from govid.identity.errors import Fault
-from govid.identity.passwords.blocklists import Blocklists
+from govid.identity.errors import FieldError
+from govid.identity.passwords.blocklists import PasswordBlocklists
 from govid.identity.schemas import PasswordPolicyView
 
 PASSWORD_MIN_LENGTH = 8
@@ -23,10 +23,10 @@ _LEAST_CONTAINED = 4
 _SEPARATORS = re.compile(r"[._+-]+")
 
 
-class Policy:
+class PasswordPolicy:
     """Validates passwords and describes the rules."""
 
-    def __init__(self, *, min_length: int, checks: bool) -> None:
+    def __init__(self, *, min_length: int, refuse_guessable: bool) -> None:
         """Require *min_length* code points; with *checks*, refuse guessable passwords too.
 
         Raises:
@@ -37,9 +37,9 @@ class Policy:
                 f"minimum password length must be {PASSWORD_MIN_LENGTH} to {PASSWORD_MAX_LENGTH}"
             )
         self._min_length = min_length
-        self._blocklists = Blocklists(min_length=min_length) if checks else None
+        self._blocklists = PasswordBlocklists(min_length=min_length) if refuse_guessable else None
 
-    def admit(self, text: str, *, email: str | None, identifier: str | None) -> str:
+    def validate(self, text: str, *, email: str | None, identifier: str | None) -> str:
         """Return *text* in the form that is hashed; *email* and *identifier* are the account's.
 
         Length is counted in code points of the NFKC form. The maximum also applies to the text as
@@ -49,17 +49,17 @@ class Policy:
             FieldError: it is too short, too long, not Unicode text, or guessable.
         """
         if not is_unicode(text):
-            raise Fault("password_not_text", "is not valid Unicode text")
-        if len(text) > PASSWORD_MAX_LENGTH or len(normal(text)) > PASSWORD_MAX_LENGTH:
-            raise Fault("password_too_long", f"has more than {PASSWORD_MAX_LENGTH} characters")
-        password = normal(text)
+            raise FieldError("password_not_text", "is not valid Unicode text")
+        if len(text) > PASSWORD_MAX_LENGTH or len(to_nfkc(text)) > PASSWORD_MAX_LENGTH:
+            raise FieldError("password_too_long", f"has more than {PASSWORD_MAX_LENGTH} characters")
+        password = to_nfkc(text)
         if len(password) < self._min_length:
-            raise Fault("password_too_short", f"has fewer than {self._min_length} characters")
+            raise FieldError("password_too_short", f"has fewer than {self._min_length} characters")
         if self._blocklists is not None:
             self._refuse_guessable(self._blocklists, password, email, identifier)
         return password
 
-    def view(self) -> PasswordPolicyView:
+    def describe(self) -> PasswordPolicyView:
         """Return the rules as data, for clients that ask for a password."""
         lists = ("password_common", "password_breached", "password_context")
         return PasswordPolicyView(
@@ -76,28 +76,28 @@ class Policy:
         )
 
     def _refuse_guessable(
-        self, lists: Blocklists, password: str, email: str | None, identifier: str | None
+        self, lists: PasswordBlocklists, password: str, email: str | None, identifier: str | None
     ) -> None:
-        guess = folded(password)
-        if lists.has_common(guess):
-            raise Fault("password_common", "is one of the most commonly used passwords")
-        if lists.has_breached(guess, password):
-            raise Fault("password_breached", "is known from a data breach")
+        guess = fold_for_comparison(password)
+        if lists.is_common(guess):
+            raise FieldError("password_common", "is one of the most commonly used passwords")
+        if lists.is_breached(guess, password):
+            raise FieldError("password_breached", "is known from a data breach")
         if any(_contains(guess, term) for term in _context(email, identifier)):
-            raise Fault(
+            raise FieldError(
                 "password_context",
                 "contains the name of the service, or your own number or email address",
             )
 
 
-def normal(password: str) -> str:
+def to_nfkc(password: str) -> str:
     """Return *password* in NFKC form."""
     return unicodedata.normalize("NFKC", password)
 
 
-def folded(text: str) -> str:
+def fold_for_comparison(text: str) -> str:
     """Return *text* in the form used for comparison: NFKC, case-folded, without spaces."""
-    return "".join(normal(normal(text).casefold()).split())
+    return "".join(to_nfkc(to_nfkc(text).casefold()).split())
 
 
 def is_unicode(text: str) -> bool:
@@ -120,10 +120,10 @@ def _context(email: str | None, identifier: str | None) -> Iterator[str]:
     """
     yield from _SERVICE
     if identifier is not None and is_unicode(identifier):
-        number = folded(identifier)
+        number = fold_for_comparison(identifier)
         yield number
         yield number.removeprefix("nhs")
     if email is not None and is_unicode(email):
-        local = folded(email.rpartition("@")[0] or email)
+        local = fold_for_comparison(email.rpartition("@")[0] or email)
         yield local
         yield from _SEPARATORS.split(local)

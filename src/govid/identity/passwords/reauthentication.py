@@ -6,20 +6,20 @@ from functools import partial
 
 import msgspec
 
-from govid.bus import Cause, Principal, Transaction, UnitOfWork
+from govid.bus import OperationContext, Principal, Transaction, UnitOfWork
 from govid.bus.shared.account_status import AccountStatus
 from govid.identity.errors import AccountIsBlocked, PasswordNotConfirmed
-from govid.identity.passwords.hashing import Passwords
-from govid.identity.passwords.turns import Asker
-from govid.identity.repository.owners import Owner, Owners
-from govid.identity.throttle.attempts import Attempt, Flow, Throttle
+from govid.identity.passwords.hashing import PasswordHashing
+from govid.identity.passwords.turns import HashRequester
+from govid.identity.repository.owners import PasswordAccount, PasswordAccountRepository
+from govid.identity.throttle.attempts import LoginAttempt, LoginFlow, LoginThrottle
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True):
+class PasswordProof(msgspec.Struct, frozen=True, kw_only=True):
     """The password was right when it was checked; `confirm` checks again in a transaction."""
 
-    account: Owner
-    attempt: Attempt
+    account: PasswordAccount
+    attempt: LoginAttempt
 
 
 class Reauthentication:
@@ -31,7 +31,11 @@ class Reauthentication:
     """
 
     def __init__(
-        self, uow: UnitOfWork, accounts: Owners, passwords: Passwords, throttle: Throttle
+        self,
+        uow: UnitOfWork,
+        accounts: PasswordAccountRepository,
+        passwords: PasswordHashing,
+        throttle: LoginThrottle,
     ) -> None:
         """Count attempts by *throttle*."""
         self._uow = uow
@@ -40,9 +44,9 @@ class Reauthentication:
         self._throttle = throttle
 
     @asynccontextmanager
-    async def proved(
-        self, principal: Principal, password: str, cause: Cause
-    ) -> AsyncIterator[Proof]:
+    async def require_password(
+        self, principal: Principal, password: str, cause: OperationContext
+    ) -> AsyncIterator[PasswordProof]:
         """Run the block with the proof that *password* is the principal's.
 
         If the block fails because a resource is busy or unavailable, the attempt is not counted.
@@ -53,22 +57,22 @@ class Reauthentication:
             TooManyAttempts: the client network has failed too often.
             SignInBusy: the queue of password hashing is full or too slow.
         """
-        attempt, account = await self._throttle.reserve(
-            Flow.REAUTHENTICATION,
+        attempt, account = await self._throttle.begin(
+            LoginFlow.REAUTHENTICATION,
             str(principal.account_id),
             cause,
             partial(self._accounts.find, account_id=principal.account_id),
         )
-        requester = Asker.of(cause, str(principal.account_id))
-        async with self._throttle.sparing(attempt, cause):
+        requester = HashRequester.from_context(cause, str(principal.account_id))
+        async with self._throttle.exempt(attempt, cause):
             stored = None if account is None or attempt.is_locked else account.password_hash
             if not await self._passwords.verify(stored, password, requester) or account is None:
                 async with self._uow.begin(cause) as tx:
-                    await self._throttle.fail(tx, attempt, principal.account_id)
+                    await self._throttle.record_failure(tx, attempt, principal.account_id)
                 raise PasswordNotConfirmed
-            yield Proof(account=account, attempt=attempt)
+            yield PasswordProof(account=account, attempt=attempt)
 
-    async def confirm(self, tx: Transaction, proof: Proof) -> Owner:
+    async def confirm(self, tx: Transaction, proof: PasswordProof) -> PasswordAccount:
         """Lock the account for writing and return it, if the proof is still valid.
 
         Raises:
@@ -80,5 +84,5 @@ class Reauthentication:
             raise PasswordNotConfirmed
         if account.status == AccountStatus.BLOCKED:
             raise AccountIsBlocked
-        await self._throttle.succeed(tx, proof.attempt)
+        await self._throttle.record_success(tx, proof.attempt)
         return account

@@ -16,18 +16,18 @@ from typing import Self
 
 import msgspec
 
-from govid.bus import Cause
-from govid.identity.throttle.callers import networks_of
+from govid.bus import OperationContext
+from govid.identity.throttle.callers import client_networks
 
-Group = tuple[str, ...]
+RequesterGroup = tuple[str, ...]
 """A network or a name in one, as the path of networks that contain it, the widest first."""
 
 
-class NoRoom(Exception):
+class HashQueueFull(Exception):
     """The queue is full, and this request belongs to a group with the most waiting requests."""
 
 
-class Asker(msgspec.Struct, frozen=True, kw_only=True):
+class HashRequester(msgspec.Struct, frozen=True, kw_only=True):
     """The requester of a hash: client networks, the widest first, and an account name.
 
     The name is used whether or not the account exists.
@@ -37,12 +37,12 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
     @classmethod
-    def of(cls, cause: Cause, name: str) -> Self:
+    def from_context(cls, cause: OperationContext, name: str) -> Self:
         """Return the requester for an account *name* and the address of an operation context."""
-        return cls(networks=networks_of(cause.address), name=name)
+        return cls(networks=client_networks(cause.client_address), name=name)
 
     @property
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[RequesterGroup, ...]:
         """The groups of the requester: each network, the widest first, then the name."""
         path = (*self.networks, self.name)
         return tuple(path[: level + 1] for level in range(len(path)))
@@ -52,7 +52,7 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
         return "<HashRequester>"
 
 
-class Turns:
+class FairHashQueue:
     """A fixed number of hash slots and the fair queue of requests that wait for one.
 
     The next request is chosen by a scan of all waiting ones. They are few, and a hash takes about
@@ -73,10 +73,10 @@ class Turns:
         self._max_waiting = max_waiting
         self._on_waiting_changed = on_waiting_changed
         # In order of arrival.
-        self._waiters: dict[asyncio.Future[None], tuple[Group, ...]] = {}
+        self._waiters: dict[asyncio.Future[None], tuple[RequesterGroup, ...]] = {}
         # For each group with waiting requests: their number, and its position in the rotation.
-        self._sizes: Counter[Group] = Counter()
-        self._positions: dict[Group, int] = {}
+        self._sizes: Counter[RequesterGroup] = Counter()
+        self._positions: dict[RequesterGroup, int] = {}
         self._next_position = count()
 
     @property
@@ -84,7 +84,7 @@ class Turns:
         """The number of waiting requests."""
         return len(self._waiters)
 
-    async def acquire(self, requester: Asker) -> None:
+    async def acquire(self, requester: HashRequester) -> None:
         """Wait until *requester* has a slot; the caller gives it back by `release`.
 
         Raises:
@@ -118,22 +118,22 @@ class Turns:
         self._remove(slot)
         slot.set_result(None)
 
-    def _reject_one(self, newcomer: tuple[Group, ...]) -> None:
+    def _reject_one(self, newcomer: tuple[RequesterGroup, ...]) -> None:
         """Reject a request of the largest groups, or the *newcomer* if it belongs to them.
 
         Sizes are compared level by level, the widest first, with the newcomer counted. Among
         equals the newest is rejected, because the others have waited longer.
         """
 
-        def size(groups: tuple[Group, ...]) -> list[int]:
+        def size(groups: tuple[RequesterGroup, ...]) -> list[int]:
             return [self._sizes[group] + (group in newcomer) for group in groups]
 
         last = max(reversed(self._waiters), key=lambda slot: size(self._waiters[slot]))
         if size(newcomer) >= size(self._waiters[last]):
-            raise NoRoom
+            raise HashQueueFull
         self._remove(last)
         if not last.done():
-            last.set_exception(NoRoom())
+            last.set_exception(HashQueueFull())
 
     def _abandon(self, slot: asyncio.Future[None]) -> None:
         """Remove a cancelled request; if it was just given its slot, pass the slot on."""
@@ -142,7 +142,7 @@ class Turns:
         elif not slot.cancelled() and slot.exception() is None:
             self.release()
 
-    def _add(self, slot: asyncio.Future[None], groups: tuple[Group, ...]) -> None:
+    def _add(self, slot: asyncio.Future[None], groups: tuple[RequesterGroup, ...]) -> None:
         self._waiters[slot] = groups
         self._sizes.update(groups)
         for group in groups:

@@ -10,13 +10,13 @@ from sqlalchemy.exc import IntegrityError
 from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.account_status import AccountStatus
-from govid.bus.shared.mailboxes import of_mailbox, stored_keys
+from govid.bus.shared.mailboxes import rows_of_mailbox, stored_keys
 from govid.identity.errors import EmailTaken, IdentifierTaken
 from govid.identity.models import Account
 from govid.identity.schemas import UserView
 
 
-class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+class LoginCredentials(msgspec.Struct, frozen=True, kw_only=True):
     """The stored credentials that a login is checked against."""
 
     account_id: UUID
@@ -28,10 +28,10 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
         return f"<LoginCredentials {self.account_id}>"
 
 
-class Accounts:
+class AccountRepository:
     """Inserts accounts, reads login credentials and records verification results."""
 
-    async def add(
+    async def insert(
         self, tx: Transaction, view: UserView, *, email_canonical: str, password_hash: str
     ) -> None:
         """Insert the account that *view* shows.
@@ -48,7 +48,9 @@ class Accounts:
             "email_canonical": email_canonical,
             "password_hash": password_hash,
         }
-        if len(stored_keys(email_canonical)) > 1 and await self.credentials(tx, email_canonical):
+        if len(stored_keys(email_canonical)) > 1 and await self.find_credentials(
+            tx, email_canonical
+        ):
             # The unique index does not treat the key of an earlier release as the same mailbox.
             raise EmailTaken
         try:
@@ -63,7 +65,9 @@ class Accounts:
                 case _:
                     raise
 
-    async def credentials(self, tx: Transaction, email_canonical: str) -> Credentials | None:
+    async def find_credentials(
+        self, tx: Transaction, email_canonical: str
+    ) -> LoginCredentials | None:
         """Return the credentials of the account with this address, or None."""
         statement = (
             select(Account.id, Account.password_hash, Account.status)
@@ -74,9 +78,11 @@ class Accounts:
             )
         )
         rows = (await tx.execute(statement)).mappings().all()
-        return _credentials(next(iter(of_mailbox(rows, email_canonical)), None))
+        return _credentials(next(iter(rows_of_mailbox(rows, email_canonical)), None))
 
-    async def lock(self, tx: Transaction, account_id: UUID, *, write: bool) -> Credentials | None:
+    async def lock_credentials(
+        self, tx: Transaction, account_id: UUID, *, write: bool
+    ) -> LoginCredentials | None:
         """Lock the account and return its current credentials.
 
         With *write*, the lock is exclusive. Two transactions that share a lock and then both write
@@ -89,7 +95,7 @@ class Accounts:
         )
         return _credentials((await tx.execute(statement)).mappings().first())
 
-    async def rehash(self, tx: Transaction, account_id: UUID, *, old: str, new: str) -> None:
+    async def replace_hash(self, tx: Transaction, account_id: UUID, *, old: str, new: str) -> None:
         """Replace the password hash *old* by *new*, unless it has changed since it was read."""
         await tx.execute(
             update(Account)
@@ -97,7 +103,7 @@ class Accounts:
             .values(password_hash=new)
         )
 
-    async def settle(
+    async def record_verification(
         self,
         tx: Transaction,
         account_id: UUID,
@@ -128,7 +134,7 @@ class Accounts:
         )
         return result.first() is not None
 
-    async def wait(self, tx: Transaction, account_id: UUID) -> None:
+    async def set_pending(self, tx: Transaction, account_id: UUID) -> None:
         """Set the status of an account from failed back to pending."""
         await tx.execute(
             update(Account)
@@ -137,10 +143,10 @@ class Accounts:
         )
 
 
-def _credentials(row: Any) -> Credentials | None:
+def _credentials(row: Any) -> LoginCredentials | None:
     if row is None:
         return None
-    return Credentials(
+    return LoginCredentials(
         account_id=row["id"], password_hash=row["password_hash"], status=row["status"]
     )
 

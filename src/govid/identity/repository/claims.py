@@ -13,25 +13,29 @@ from govid.identity.models import Account
 from govid.identity.repository.reviews import IDENTIFIER_SHARED
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True):
+class ReleasedIdentifier(msgspec.Struct, frozen=True, kw_only=True):
     """The account whose identifier was released, and the type of the identifier."""
 
     account_id: UUID
     identifier_type: IdentifierType
 
 
-class Claims:
+class IdentifierClaimRepository:
     """Releases identifiers: after expiry, by a command or after closure."""
 
-    async def expire(self, tx: Transaction, *, days: int, most: int) -> Sequence[Given]:
+    async def release_unverified(
+        self, tx: Transaction, *, days: int, limit: int
+    ) -> Sequence[ReleasedIdentifier]:
         """Release the identifier of at most *limit* accounts not verified within *days*.
 
         A blocked account keeps its identifier, because its holder may be dead.
         """
         overdue = (Account.status.in_(UNVERIFIED), Account.created_at < _ago(days))
-        return await self._release(tx, overdue, most, status=AccountStatus.REGISTERED)
+        return await self._release(tx, overdue, limit, status=AccountStatus.REGISTERED)
 
-    async def end(self, tx: Transaction, account_id: UUID, status: AccountStatus) -> Given | None:
+    async def release_for_account(
+        self, tx: Transaction, account_id: UUID, status: AccountStatus
+    ) -> ReleasedIdentifier | None:
         """Release the identifier of an account that is locked and has this *status*."""
         held = (
             Account.id == account_id,
@@ -41,14 +45,16 @@ class Claims:
         after = status if status is AccountStatus.CLOSED else AccountStatus.REGISTERED
         return next(iter(await self._release(tx, held, 1, status=after)), None)
 
-    async def release(self, tx: Transaction, *, days: int, most: int) -> Sequence[Given]:
+    async def release_closed(
+        self, tx: Transaction, *, days: int, limit: int
+    ) -> Sequence[ReleasedIdentifier]:
         """Release the identifier of at most *limit* accounts that were closed *days* ago."""
         overdue = (
             Account.status == AccountStatus.CLOSED,
             Account.identifier_value.is_not(None),
             Account.closed_at < _ago(days),
         )
-        return await self._release(tx, overdue, most, status=AccountStatus.CLOSED)
+        return await self._release(tx, overdue, limit, status=AccountStatus.CLOSED)
 
     async def _release(
         self,
@@ -57,7 +63,7 @@ class Claims:
         limit: int,
         *,
         status: AccountStatus,
-    ) -> Sequence[Given]:
+    ) -> Sequence[ReleasedIdentifier]:
         # An account that is being verified, blocked or changed is locked; the next run takes it.
         chosen = (
             select(Account.id, Account.identifier_type)
@@ -82,7 +88,9 @@ class Claims:
             .returning(Account.id, chosen.c.identifier_type)
         )
         return [
-            Given(account_id=row.id, identifier_type=IdentifierType(row.identifier_type))
+            ReleasedIdentifier(
+                account_id=row.id, identifier_type=IdentifierType(row.identifier_type)
+            )
             for row in result
         ]
 

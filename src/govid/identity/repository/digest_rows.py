@@ -39,7 +39,7 @@ class IdentifierDigest(msgspec.Struct, frozen=True, kw_only=True):
 
         Other replicas may write under an older form or key; one lock for each is shared with them.
         """
-        return sorted({lock_key(digest) for digest in (self.current, *self.older)})
+        return sorted({advisory_lock_key(digest) for digest in (self.current, *self.older)})
 
     @property
     def attempt_lock_keys(self) -> list[int]:
@@ -47,7 +47,7 @@ class IdentifierDigest(msgspec.Struct, frozen=True, kw_only=True):
 
         They differ from `lock_keys`: those are acquired before an account is locked, these after.
         """
-        return sorted({lock_key(digest[::-1]) for digest in (self.current, *self.older)})
+        return sorted({advisory_lock_key(digest[::-1]) for digest in (self.current, *self.older)})
 
 
 async def rewrite_history(tx: Transaction, digest: IdentifierDigest, key_id: str | None) -> None:
@@ -68,12 +68,12 @@ async def rewrite_attempts(tx: Transaction, digest: IdentifierDigest, key_id: st
         await tx.driver.execute(_REWRITE_ATTEMPTS, digest.current, key_id, list(digest.older))
 
 
-async def take_locks(tx: Transaction, keys: Sequence[int]) -> datetime:
+async def acquire_locks(tx: Transaction, keys: Sequence[int]) -> datetime:
     """Acquire the advisory locks *keys* in order, until *tx* ends; return the time afterwards."""
     now: datetime = await tx.driver.fetchval(_LOCK, list(keys))
     return now
 
 
-def lock_key(digest: str) -> int:
+def advisory_lock_key(digest: str) -> int:
     """Return the advisory-lock key of a digest."""
     return int.from_bytes(bytes.fromhex(digest)[:8], "big", signed=True)

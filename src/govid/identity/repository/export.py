@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from govid.identity.models import Account, Letter, Link, Session
-from govid.identity.repository.letters import LetterKind
-from govid.identity.repository.links import Purpose
+from govid.identity.repository.letters import EmailKind
+from govid.identity.repository.links import TokenPurpose
 
-Row = dict[str, Any]
+ExportRow = dict[str, Any]
 
 _ACCOUNT_COLUMNS = (
     Account.id,
@@ -37,27 +37,27 @@ _EMAIL_COLUMNS = (Letter.kind, Letter.address, Letter.written_at)
 _TOKEN_COLUMNS = (Link.purpose, Link.address, Link.issued_at, Link.used_at)
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class ExportedRows(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of one account."""
 
-    account: Row
-    sessions: Sequence[Row]
-    letters: Sequence[Row]
-    links: Sequence[Row]
+    account: ExportRow
+    sessions: Sequence[ExportRow]
+    outgoing_emails: Sequence[ExportRow]
+    one_time_tokens: Sequence[ExportRow]
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
         return "<ExportedRows>"
 
 
-class Holdings:
+class DataExportRepository:
     """Reads the data that identity stores about an account."""
 
     def __init__(self, reads: AsyncEngine) -> None:
         """Read on *reads*, an engine in autocommit mode."""
         self._reads = reads
 
-    async def of(self, account_id: UUID) -> Held:
+    async def fetch_account(self, account_id: UUID) -> ExportedRows:
         """Return the rows of the account, without hashes of passwords and tokens."""
         async with self._reads.connect() as connection:
             own = select(*_ACCOUNT_COLUMNS).where(Account.id == account_id)
@@ -68,7 +68,7 @@ class Holdings:
             tokens = await _rows(
                 connection, select(*_TOKEN_COLUMNS).where(Link.account_id == account_id)
             )
-            return Held(
+            return ExportedRows(
                 account=(await _rows(connection, own))[0],
                 sessions=await _rows(
                     connection,
@@ -76,24 +76,24 @@ class Holdings:
                     .where(Session.account_id == account_id)
                     .order_by(Session.created_at),
                 ),
-                letters=_unlisted(emails, tokens),
-                links=tokens,
+                outgoing_emails=_unlisted(emails, tokens),
+                one_time_tokens=tokens,
             )
 
 
-def _unlisted(emails: Sequence[Row], tokens: Sequence[Row]) -> Sequence[Row]:
+def _unlisted(emails: Sequence[ExportRow], tokens: Sequence[ExportRow]) -> Sequence[ExportRow]:
     """Leave out e-mails to a new address whose tokens are listed.
 
     Such an e-mail that waits for the mail server would tell that the address is free. No e-mail is
     sent to an address that another account has, so none waits.
     """
-    listed = {token["address"] for token in tokens if token["purpose"] == Purpose.EMAIL}
+    listed = {token["address"] for token in tokens if token["purpose"] == TokenPurpose.EMAIL}
     return [
         email
         for email in emails
-        if email["kind"] != LetterKind.EMAIL_CHANGE or email["address"] not in listed
+        if email["kind"] != EmailKind.EMAIL_CHANGE or email["address"] not in listed
     ]
 
 
-async def _rows(connection: AsyncConnection, statement: Any) -> list[Row]:
+async def _rows(connection: AsyncConnection, statement: Any) -> list[ExportRow]:
     return [dict(row) for row in (await connection.execute(statement)).mappings()]

@@ -11,7 +11,7 @@ from govid.bus import Database, Transaction
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.bus.shared.crypto import AuthenticatedCipher, EncryptedColumn, NotDecryptable
 
-PURPOSE = b"govid claimed facts"
+CLAIMED_FACTS_PURPOSE = b"govid claimed facts"
 
 _SAVE = """
     INSERT INTO identity.claimed_facts (account_id, sealed, claimed_at) VALUES ($1, $2, $3)
@@ -29,7 +29,7 @@ class UnreadableFacts(RuntimeError):
     """Stored facts cannot be decrypted: GOVID_KEY_ENCRYPTION_KEY is wrong or missing."""
 
 
-class KeptFacts(msgspec.Struct, frozen=True, kw_only=True):
+class StoredFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The claimed facts of an account, and when a department has confirmed them."""
 
     facts: ClaimedFacts
@@ -41,18 +41,18 @@ class KeptFacts(msgspec.Struct, frozen=True, kw_only=True):
         return "<StoredFacts>"
 
 
-class FactsSeal:
+class ClaimedFactsCipher:
     """Encrypts claimed facts for storage under keys derived from the operator's keys."""
 
     def __init__(self, *keys: bytes) -> None:
         """Encrypt under the first of *keys*, which may have any length; decrypt under any."""
-        self.cipher = AuthenticatedCipher(keys, PURPOSE)
+        self.cipher = AuthenticatedCipher(keys, CLAIMED_FACTS_PURPOSE)
 
-    def close(self, account_id: UUID, facts: ClaimedFacts) -> bytes:
+    def encrypt(self, account_id: UUID, facts: ClaimedFacts) -> bytes:
         """Return *facts* encrypted and bound to the account."""
         return self.cipher.encrypt(msgspec.json.encode(facts), account_id.bytes)
 
-    def open(self, account_id: UUID, sealed: bytes) -> ClaimedFacts:
+    def decrypt(self, account_id: UUID, sealed: bytes) -> ClaimedFacts:
         """Return the decrypted facts of the account.
 
         Raises:
@@ -65,7 +65,7 @@ class FactsSeal:
         return msgspec.json.decode(plain, type=ClaimedFacts)
 
 
-def encrypted_facts(cipher: FactsSeal) -> EncryptedColumn:
+def claimed_facts_column(cipher: ClaimedFactsCipher) -> EncryptedColumn:
     """Return the encrypted column of claimed facts."""
     return EncryptedColumn(
         table="identity.claimed_facts",
@@ -77,33 +77,33 @@ def encrypted_facts(cipher: FactsSeal) -> EncryptedColumn:
     )
 
 
-class Facts:
+class ClaimedFactsRepository:
     """Reads and writes claimed facts, at most one set for each account."""
 
-    def __init__(self, database: Database, cipher: FactsSeal) -> None:
+    def __init__(self, database: Database, cipher: ClaimedFactsCipher) -> None:
         """Encrypt by *cipher*; read outside of transactions from *database*."""
         self._database = database
         self._cipher = cipher
 
-    async def put(self, tx: Transaction, account_id: UUID, facts: ClaimedFacts) -> None:
+    async def save(self, tx: Transaction, account_id: UUID, facts: ClaimedFacts) -> None:
         """Store unconfirmed *facts*, replacing older ones."""
-        encrypted = self._cipher.close(account_id, facts)
+        encrypted = self._cipher.encrypt(account_id, facts)
         await tx.driver.execute(_SAVE, account_id, encrypted, tx.now)
 
-    async def confirm(self, tx: Transaction, account_id: UUID) -> None:
+    async def mark_confirmed(self, tx: Transaction, account_id: UUID) -> None:
         """Record that a department has confirmed the facts."""
         await tx.driver.execute(_CONFIRM, account_id, tx.now)
 
-    async def forget(self, tx: Transaction, account_ids: Sequence[UUID]) -> None:
+    async def delete(self, tx: Transaction, account_ids: Sequence[UUID]) -> None:
         """Delete the facts of these accounts."""
         await tx.driver.execute(_DELETE, list(account_ids))
 
-    async def of(self, account_id: UUID) -> ClaimedFacts | None:
+    async def for_account(self, account_id: UUID) -> ClaimedFacts | None:
         """Return the facts of the account; departments read them by this method."""
-        stored = await self.kept(account_id)
+        stored = await self.fetch(account_id)
         return None if stored is None else stored.facts
 
-    async def kept(self, account_id: UUID) -> KeptFacts | None:
+    async def fetch(self, account_id: UUID) -> StoredFacts | None:
         """Return the facts of the account and when they were claimed and confirmed.
 
         Raises:
@@ -112,8 +112,8 @@ class Facts:
         row: Any = await self._database.reads.fetchrow(_SELECT, account_id)
         if row is None:
             return None
-        return KeptFacts(
-            facts=self._cipher.open(account_id, row["sealed"]),
+        return StoredFacts(
+            facts=self._cipher.decrypt(account_id, row["sealed"]),
             claimed_at=row["claimed_at"],
             confirmed_at=row["confirmed_at"],
         )

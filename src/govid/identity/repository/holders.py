@@ -11,13 +11,13 @@ from sqlalchemy import ColumnElement, case, delete, func, select, update
 from govid.bus import Transaction
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.account_status import AccountStatus
-from govid.bus.shared.identifiers import whole_values
-from govid.bus.shared.mailboxes import of_mailbox, stored_keys
+from govid.bus.shared.identifiers import values_with_key
+from govid.bus.shared.mailboxes import rows_of_mailbox, stored_keys
 from govid.identity.models import Account, Letter, Link, RefreshToken, ReviewItem, Session
-from govid.identity.repository.letters import WITH_LINKS
+from govid.identity.repository.letters import KINDS_WITH_LINKS
 
 
-def holds(
+def identifier_conditions(
     identifier_type: IdentifierType, identity_key: str
 ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """Return the conditions that select the accounts with this identifier.
@@ -26,11 +26,11 @@ def holds(
     """
     return (
         Account.identifier_type == identifier_type,
-        Account.identifier_value.in_(whole_values(identifier_type, identity_key)),
+        Account.identifier_value.in_(values_with_key(identifier_type, identity_key)),
     )
 
 
-class Holder(msgspec.Struct, frozen=True, kw_only=True):
+class AccountHolder(msgspec.Struct, frozen=True, kw_only=True):
     """A locked account with the data that decides its status.
 
     `life_event_at` is the time of the last life event that changed or confirmed the status,
@@ -50,7 +50,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
         return f"<AccountHolder {self.account_id}>"
 
 
-class AccountStanding(msgspec.Struct, frozen=True, kw_only=True):
+class AccountStatusView(msgspec.Struct, frozen=True, kw_only=True):
     """The data of an account that an operator may see; nothing in it identifies the person."""
 
     id: UUID
@@ -65,24 +65,26 @@ class AccountStanding(msgspec.Struct, frozen=True, kw_only=True):
     open_reviews: int
 
 
-class Holders:
+class AccountStatusRepository:
     """Locks accounts and changes their status: block, restore, contra-indicators."""
 
-    async def lock_all(
+    async def lock_by_identifier(
         self, tx: Transaction, identifier_type: IdentifierType, identity_key: str
-    ) -> Sequence[Holder]:
+    ) -> Sequence[AccountHolder]:
         """Lock the accounts with this identifier, of any status, and return them.
 
         The account that owns the identity key comes first. There are others only if they were
         created before different forms of one number had the same key.
         """
-        return await self._lock(tx, *holds(identifier_type, identity_key))
+        return await self._lock(tx, *identifier_conditions(identifier_type, identity_key))
 
-    async def lock_one(self, tx: Transaction, account_id: UUID) -> Holder | None:
+    async def lock_account(self, tx: Transaction, account_id: UUID) -> AccountHolder | None:
         """Lock the account and return it, or None if it does not exist."""
         return next(iter(await self._lock(tx, Account.id == account_id)), None)
 
-    async def _lock(self, tx: Transaction, *conditions: ColumnElement[bool]) -> Sequence[Holder]:
+    async def _lock(
+        self, tx: Transaction, *conditions: ColumnElement[bool]
+    ) -> Sequence[AccountHolder]:
         statement = (
             select(
                 Account.id.label("account_id"),
@@ -98,7 +100,7 @@ class Holders:
             .with_for_update(key_share=True)
         )
         rows: Any = (await tx.execute(statement)).mappings()
-        return [msgspec.convert(dict(row), Holder) for row in rows]
+        return [msgspec.convert(dict(row), AccountHolder) for row in rows]
 
     async def block(self, tx: Transaction, account_id: UUID, occurred_at: datetime) -> None:
         """Block the account and permanently invalidate the tokens of all existing sessions."""
@@ -130,13 +132,15 @@ class Holders:
             )
         )
 
-    async def date(self, tx: Transaction, account_id: UUID, occurred_at: datetime) -> None:
+    async def record_life_event_time(
+        self, tx: Transaction, account_id: UUID, occurred_at: datetime
+    ) -> None:
         """Record the time of a life event that confirms the present status."""
         await tx.execute(
             update(Account).where(Account.id == account_id).values(life_event_at=occurred_at)
         )
 
-    async def contra_indicate(self, tx: Transaction, account_id: UUID, indicator: str) -> None:
+    async def add_contra_indicator(self, tx: Transaction, account_id: UUID, indicator: str) -> None:
         """Add a contra-indicator: a sign that the account holder may not be the claimed person."""
         await tx.execute(
             update(Account)
@@ -144,26 +148,26 @@ class Holders:
             .values(contra_indicators=func.array_append(Account.contra_indicators, indicator))
         )
 
-    async def with_email(self, tx: Transaction, email_canonical: str) -> Sequence[UUID]:
+    async def fetch_by_email(self, tx: Transaction, email_canonical: str) -> Sequence[UUID]:
         """Return the accounts with this address; those of other issuers may share one."""
         statement = select(Account.id, Account.email, Account.email_canonical).where(
             Account.email_canonical.in_(stored_keys(email_canonical))
         )
         rows = (await tx.execute(statement)).mappings().all()
-        return [row["id"] for row in of_mailbox(rows, email_canonical)]
+        return [row["id"] for row in rows_of_mailbox(rows, email_canonical)]
 
-    async def with_identity_key(
+    async def fetch_by_identifier(
         self, tx: Transaction, identifier_type: IdentifierType, identity_key: str
     ) -> Sequence[UUID]:
         """Return the accounts with this identifier, the owner of the identity key first."""
         statement = (
             select(Account.id)
-            .where(*holds(identifier_type, identity_key))
+            .where(*identifier_conditions(identifier_type, identity_key))
             .order_by(Account.is_identifier_shared, Account.id)
         )
         return (await tx.execute(statement)).scalars().all()
 
-    async def show(self, tx: Transaction, account_id: UUID) -> AccountStanding | None:
+    async def fetch_status(self, tx: Transaction, account_id: UUID) -> AccountStatusView | None:
         """Return the status of the account for an operator, without a lock."""
         live = select(func.count()).where(
             Session.account_id == Account.id,
@@ -191,14 +195,14 @@ class Holders:
             reviews.scalar_subquery().label("open_reviews"),
         ).where(Account.id == account_id)
         row: Any = (await tx.execute(statement)).mappings().first()
-        return None if row is None else msgspec.convert(dict(row), AccountStanding)
+        return None if row is None else msgspec.convert(dict(row), AccountStatusView)
 
-    async def forget_ways_in(self, tx: Transaction, account_id: UUID) -> None:
+    async def delete_pending_tokens(self, tx: Transaction, account_id: UUID) -> None:
         """Delete refresh tokens, one-time tokens and unsent e-mails that would hold a new one."""
         sessions = select(Session.id).where(Session.account_id == account_id)
         await tx.execute(delete(RefreshToken).where(RefreshToken.session_id.in_(sessions)))
         await tx.execute(delete(Link).where(Link.account_id == account_id))
         # An e-mail that still waits after the end of the block would otherwise bring a new token.
         await tx.execute(
-            delete(Letter).where(Letter.account_id == account_id, Letter.kind.in_(WITH_LINKS))
+            delete(Letter).where(Letter.account_id == account_id, Letter.kind.in_(KINDS_WITH_LINKS))
         )

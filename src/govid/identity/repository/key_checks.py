@@ -28,13 +28,13 @@ _ROWS = """
 """
 
 
-class KeyList(msgspec.Struct, frozen=True, kw_only=True):
+class ConfiguredKeys(msgspec.Struct, frozen=True, kw_only=True):
     """The keys that are configured, each list newest first."""
 
     encryption: tuple[bytes, ...]
     pseudonym: tuple[bytes, ...]
 
-    def ids(self, purpose: KeyPurpose) -> list[str]:
+    def key_ids(self, purpose: KeyPurpose) -> list[str]:
         """Return the ids of the keys of *purpose*, newest first."""
         keys = self.encryption if purpose == "encryption" else self.pseudonym
         return [key_id(key, purpose) for key in keys if key]
@@ -44,9 +44,9 @@ class KeyList(msgspec.Struct, frozen=True, kw_only=True):
         return "<KeyList>"
 
 
-def key_list(settings: IdentitySettings) -> KeyList:
+def configured_keys(settings: IdentitySettings) -> ConfiguredKeys:
     """Return the keys that *settings* configure."""
-    return KeyList(
+    return ConfiguredKeys(
         encryption=tuple(key for key in settings.encryption_keys if key),
         pseudonym=tuple(key for key in settings.pseudonym_keys if key),
     )
@@ -60,10 +60,10 @@ class KeyUsage(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
 
 
-async def note_keys(connection: Any, keys: KeyList) -> None:
+async def record_keys(connection: Any, keys: ConfiguredKeys) -> None:
     """Store the ids of the newest keys, if no key is missing; *connection* is of `asyncpg`."""
     try:
-        if await key_faults(connection, keys):
+        if await find_key_problems(connection, keys):
             return
         await _insert_ids(connection, keys)
     except asyncpg.UndefinedTableError:
@@ -71,16 +71,16 @@ async def note_keys(connection: Any, keys: KeyList) -> None:
         return
 
 
-async def _insert_ids(connection: Any, keys: KeyList) -> None:
+async def _insert_ids(connection: Any, keys: ConfiguredKeys) -> None:
     for purpose in _PURPOSES:
-        ids = keys.ids(purpose)
+        ids = keys.key_ids(purpose)
         known = await _known(connection, purpose)
         # At first the oldest is stored first, because rows without a key id need that one.
         for one in reversed(ids) if not known else ids[:1]:
             await connection.execute(_INSERT, purpose, one)
 
 
-async def key_faults(connection: Any, keys: KeyList) -> list[str]:
+async def find_key_problems(connection: Any, keys: ConfiguredKeys) -> list[str]:
     """Return a sentence for each configured key that is wrong for this database.
 
     A database of a release without check values accepts all keys.
@@ -90,12 +90,12 @@ async def key_faults(connection: Any, keys: KeyList) -> list[str]:
     except asyncpg.UndefinedTableError:
         return []
     faults = []
-    if set(known["encryption"]) - set(keys.ids("encryption")):
+    if set(known["encryption"]) - set(keys.key_ids("encryption")):
         faults.append(
             "GOVID_KEY_ENCRYPTION_KEY is not the key that this database was used with: set the"
             " former one as GOVID_OLD_KEY_ENCRYPTION_KEY until `govid keys reencrypt` has ended"
         )
-    configured = set(keys.ids("pseudonym"))
+    configured = set(keys.key_ids("pseudonym"))
     missing = set(known["pseudonym"]) - configured
     if missing and not configured & set(known["pseudonym"]):
         faults.append(
@@ -112,9 +112,9 @@ async def key_faults(connection: Any, keys: KeyList) -> list[str]:
     return faults
 
 
-async def pseudonym_usage(connection: Any, keys: KeyList) -> Sequence[KeyUsage]:
+async def fetch_pseudonym_usage(connection: Any, keys: ConfiguredKeys) -> Sequence[KeyUsage]:
     """Return the pseudonym keys that are configured or known, newest first."""
-    ids = keys.ids("pseudonym")
+    ids = keys.key_ids("pseudonym")
     known = await _known(connection, "pseudonym")
     rows = await _rows(connection, known or ids[-1:])
     states = {one: "newest" if not n else "older" for n, one in enumerate(ids)}
@@ -124,9 +124,9 @@ async def pseudonym_usage(connection: Any, keys: KeyList) -> Sequence[KeyUsage]:
     ]
 
 
-async def forget_older_encryption_keys(connection: Any, keys: KeyList) -> None:
+async def delete_older_encryption_keys(connection: Any, keys: ConfiguredKeys) -> None:
     """Delete the ids of older encryption keys, which no row of this database needs any more."""
-    await connection.execute(_DROP, "encryption", keys.ids("encryption")[0])
+    await connection.execute(_DROP, "encryption", keys.key_ids("encryption")[0])
 
 
 async def _known(connection: Any, purpose: str) -> list[str]:

@@ -11,7 +11,7 @@ from govid.bus import Transaction, uuid7
 from govid.identity import models
 
 
-class LetterKind(StrEnum):
+class EmailKind(StrEnum):
     """The subject matter of an e-mail."""
 
     RESET = "reset"
@@ -23,16 +23,16 @@ class LetterKind(StrEnum):
     ACCOUNT_CLOSED = "account_closed"
 
 
-WITH_LINKS = (LetterKind.RESET, LetterKind.EMAIL_CONFIRMATION, LetterKind.EMAIL_CHANGE)
+KINDS_WITH_LINKS = (EmailKind.RESET, EmailKind.EMAIL_CONFIRMATION, EmailKind.EMAIL_CHANGE)
 """The kinds of e-mail that hold a one-time token."""
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
+class OutgoingEmail(msgspec.Struct, frozen=True, kw_only=True):
     """An unsent e-mail. Without an account and an address it is never sent."""
 
     id: UUID
     account_id: UUID | None
-    kind: LetterKind
+    kind: EmailKind
     address: str | None
     written_at: datetime
 
@@ -41,11 +41,11 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
         return f"<OutgoingEmail {self.id}>"
 
 
-class Letters:
+class OutgoingEmailRepository:
     """Reads and writes unsent e-mails."""
 
-    async def add(
-        self, tx: Transaction, kind: LetterKind, account_id: UUID | None, address: str | None
+    async def insert(
+        self, tx: Transaction, kind: EmailKind, account_id: UUID | None, address: str | None
     ) -> UUID:
         """Store an e-mail until it is sent; return its id."""
         email_id = uuid7()
@@ -60,20 +60,22 @@ class Letters:
         )
         return email_id
 
-    async def find(self, tx: Transaction, email_id: UUID) -> Letter | None:
+    async def find(self, tx: Transaction, email_id: UUID) -> OutgoingEmail | None:
         """Return the e-mail, or None if it was sent or withdrawn."""
         row = models.Letter
         statement = select(row.id, row.account_id, row.kind, row.address, row.written_at).where(
             row.id == email_id
         )
         found = (await tx.execute(statement)).mappings().first()
-        return None if found is None else Letter(**{**found, "kind": LetterKind(found["kind"])})
+        return (
+            None if found is None else OutgoingEmail(**{**found, "kind": EmailKind(found["kind"])})
+        )
 
-    async def remove(self, tx: Transaction, email_id: UUID) -> None:
+    async def delete(self, tx: Transaction, email_id: UUID) -> None:
         """Delete an e-mail that was sent."""
         await tx.execute(delete(models.Letter).where(models.Letter.id == email_id))
 
-    async def take_back(self, tx: Transaction, account_id: UUID) -> None:
+    async def delete_with_links(self, tx: Transaction, account_id: UUID) -> None:
         """Delete the unsent e-mails of the account that would be sent with a one-time token.
 
         The caller must hold the account's row lock in *tx*. It is needed beside the revocation of
@@ -81,6 +83,6 @@ class Letters:
         """
         await tx.execute(
             delete(models.Letter).where(
-                models.Letter.account_id == account_id, models.Letter.kind.in_(WITH_LINKS)
+                models.Letter.account_id == account_id, models.Letter.kind.in_(KINDS_WITH_LINKS)
             )
         )

@@ -17,17 +17,17 @@ from sqlalchemy.orm import aliased
 
 from govid.bus import Transaction, uuid7
 from govid.bus.contracts import IdentifierType
-from govid.identity.life_event_kinds import Kind
+from govid.identity.life_event_kinds import LifeEventKind
 from govid.identity.models import Account, LifeEvent, ReviewItem
 from govid.identity.repository.digest_rows import (
     IdentifierDigest,
-    lock_key,
+    acquire_locks,
+    advisory_lock_key,
     rewrite_history,
-    take_locks,
 )
 
 
-class Outcome(StrEnum):
+class NoticeOutcome(StrEnum):
     """The outcome of a notice. All are final except `PARKED`."""
 
     APPLIED = "applied"
@@ -39,44 +39,49 @@ class Outcome(StrEnum):
     ILLEGAL = "illegal"
 
 
-class Word(msgspec.Struct, frozen=True, kw_only=True):
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """A notice: a reported life event or an operator action, identified by the id of its event.
 
     `named_account_id` is the account that a notice names beside its identifier, if any.
     """
 
     id: UUID
-    kind: Kind
+    kind: LifeEventKind
     identifier_type: IdentifierType | None = None
     identifier_digest: str | None = None
     occurred_at: datetime
-    named: UUID | None = None
+    named_account_id: UUID | None = None
     operator: str | None = None
     stated_reason: str | None = None
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class LifeEventEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An entry of the history: a notice and its outcome."""
 
     id: UUID
-    kind: Kind
+    kind: LifeEventKind
     identifier_type: IdentifierType | None = None
     identifier_digest: str | None = None
     account_id: UUID | None = None
     occurred_at: datetime | None
-    outcome: Outcome
+    outcome: NoticeOutcome
     operator: str | None = None
     stated_reason: str | None = None
 
 
-_ENTRY = tuple(getattr(LifeEvent, name) for name in Entry.__struct_fields__)
-_RELEVANT = (Outcome.APPLIED, Outcome.WITHOUT_EFFECT, Outcome.UNCLAIMED, Outcome.PARKED)
+_ENTRY = tuple(getattr(LifeEvent, name) for name in LifeEventEntry.__struct_fields__)
+_RELEVANT = (
+    NoticeOutcome.APPLIED,
+    NoticeOutcome.WITHOUT_EFFECT,
+    NoticeOutcome.UNCLAIMED,
+    NoticeOutcome.PARKED,
+)
 """The outcomes that matter when an account is registered with an identifier with a history."""
-_CONCERNING = (Outcome.APPLIED, Outcome.WITHOUT_EFFECT, Outcome.IGNORED_STALE)
+_CONCERNING = (NoticeOutcome.APPLIED, NoticeOutcome.WITHOUT_EFFECT, NoticeOutcome.IGNORED_STALE)
 """The outcomes of notices that concerned an account, whether or not its status changed."""
 
 
-class LifeEvents:
+class LifeEventRepository:
     """Reads and writes the status history, and opens review items."""
 
     def __init__(self, key_id: str | None = None) -> None:
@@ -90,17 +95,17 @@ class LifeEvents:
         that commit at the same time would each find nothing. Older digests in stored rows are
         rewritten to the current one.
         """
-        now = await take_locks(tx, digest.lock_keys)
+        now = await acquire_locks(tx, digest.lock_keys)
         await rewrite_history(tx, digest, self._key_id)
         return now
 
-    async def lock_stored(self, tx: Transaction, digest: str) -> datetime:
+    async def lock_digest(self, tx: Transaction, digest: str) -> datetime:
         """Lock the identifier of a stored *digest* until *tx* ends; return the time afterwards."""
-        return await take_locks(tx, [lock_key(digest)])
+        return await acquire_locks(tx, [advisory_lock_key(digest)])
 
-    async def add(self, tx: Transaction, entry: Entry) -> bool:
+    async def insert(self, tx: Transaction, entry: LifeEventEntry) -> bool:
         """Insert an entry; return whether it is new, because each is processed only once."""
-        settled_at = None if entry.outcome is Outcome.PARKED else func.clock_timestamp()
+        settled_at = None if entry.outcome is NoticeOutcome.PARKED else func.clock_timestamp()
         statement = (
             upsert(LifeEvent)
             .values(
@@ -113,12 +118,12 @@ class LifeEvents:
         )
         return (await tx.execute(statement)).first() is not None
 
-    async def due(self, tx: Transaction, *, limit: int) -> Sequence[Entry]:
+    async def fetch_due(self, tx: Transaction, *, limit: int) -> Sequence[LifeEventEntry]:
         """Return scheduled notices that are due, the earliest effective time first."""
         statement = (
             select(*_ENTRY)
             .where(
-                LifeEvent.outcome == Outcome.PARKED,
+                LifeEvent.outcome == NoticeOutcome.PARKED,
                 LifeEvent.occurred_at <= func.clock_timestamp(),
             )
             .order_by(LifeEvent.occurred_at)
@@ -126,18 +131,18 @@ class LifeEvents:
         )
         return _entries(await tx.execute(statement))
 
-    async def parked(self, tx: Transaction, event_id: UUID) -> Entry | None:
+    async def find_scheduled(self, tx: Transaction, event_id: UUID) -> LifeEventEntry | None:
         """Return the scheduled notice, or None if it is no longer scheduled."""
         statement = select(*_ENTRY).where(
-            LifeEvent.id == event_id, LifeEvent.outcome == Outcome.PARKED
+            LifeEvent.id == event_id, LifeEvent.outcome == NoticeOutcome.PARKED
         )
         return next(iter(_entries(await tx.execute(statement))), None)
 
-    async def settle(self, tx: Transaction, entry: Entry) -> None:
+    async def record_outcome(self, tx: Transaction, entry: LifeEventEntry) -> None:
         """Record the outcome of a scheduled notice."""
         await tx.execute(
             update(LifeEvent)
-            .where(LifeEvent.id == entry.id, LifeEvent.outcome == Outcome.PARKED)
+            .where(LifeEvent.id == entry.id, LifeEvent.outcome == NoticeOutcome.PARKED)
             .values(
                 outcome=entry.outcome,
                 account_id=entry.account_id,
@@ -145,7 +150,7 @@ class LifeEvents:
             )
         )
 
-    async def about(self, tx: Transaction, digest: str) -> Sequence[Entry]:
+    async def fetch_for_identifier(self, tx: Transaction, digest: str) -> Sequence[LifeEventEntry]:
         """Return the relevant entries of this identifier, decided or scheduled; newest first."""
         statement = (
             select(*_ENTRY)
@@ -154,7 +159,7 @@ class LifeEvents:
         )
         return _entries(await tx.execute(statement))
 
-    async def hand_over(self, tx: Transaction, digest: str, account_id: UUID) -> None:
+    async def assign_scheduled(self, tx: Transaction, digest: str, account_id: UUID) -> None:
         """Assign scheduled notices of this identifier to the account that has just claimed it.
 
         A notice of another account that still holds the identifier is not reassigned.
@@ -166,13 +171,15 @@ class LifeEvents:
             update(LifeEvent)
             .where(
                 LifeEvent.identifier_digest == digest,
-                LifeEvent.outcome == Outcome.PARKED,
+                LifeEvent.outcome == NoticeOutcome.PARKED,
                 ~shared.exists(),
             )
             .values(account_id=account_id)
         )
 
-    async def of(self, tx: Transaction, account_id: UUID) -> Sequence[Entry]:
+    async def fetch_for_account(
+        self, tx: Transaction, account_id: UUID
+    ) -> Sequence[LifeEventEntry]:
         """Return the entries of the account, the earliest event first."""
         statement = (
             select(*_ENTRY)
@@ -181,7 +188,7 @@ class LifeEvents:
         )
         return _entries(await tx.execute(statement))
 
-    async def death_stands(self, tx: Transaction, account_id: UUID) -> bool:
+    async def has_death_notice(self, tx: Transaction, account_id: UUID) -> bool:
         """Tell whether the account has a death notice that no later restore has revoked.
 
         This includes a notice that had no effect because the account was already blocked, and one
@@ -192,15 +199,15 @@ class LifeEvents:
             select(later.id)
             .where(
                 later.account_id == account_id,
-                later.kind == Kind.RESTORE,
-                later.outcome == Outcome.APPLIED,
+                later.kind == LifeEventKind.RESTORE,
+                later.outcome == NoticeOutcome.APPLIED,
                 later.occurred_at > LifeEvent.occurred_at,
             )
             .exists()
         )
         deaths = select(LifeEvent.id).where(
             LifeEvent.account_id == account_id,
-            LifeEvent.kind == Kind.DEATH,
+            LifeEvent.kind == LifeEventKind.DEATH,
             LifeEvent.outcome.in_(_CONCERNING),
             ~revoked,
         )
@@ -219,7 +226,9 @@ class LifeEvents:
         )
         return review_id
 
-    async def open_review_of(self, tx: Transaction, account_id: UUID, reason: str) -> UUID | None:
+    async def open_account_review(
+        self, tx: Transaction, account_id: UUID, reason: str
+    ) -> UUID | None:
         """Open a review item for an account without a notice, unless one is already open."""
         statement = (
             upsert(ReviewItem)
@@ -230,5 +239,5 @@ class LifeEvents:
         return (await tx.execute(statement)).scalars().first()
 
 
-def _entries(rows: CursorResult[Any]) -> Sequence[Entry]:
-    return [msgspec.convert(dict(row), Entry) for row in rows.mappings()]
+def _entries(rows: CursorResult[Any]) -> Sequence[LifeEventEntry]:
+    return [msgspec.convert(dict(row), LifeEventEntry) for row in rows.mappings()]

@@ -11,17 +11,17 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from govid.bus import Transaction
 from govid.identity.models import Link
-from govid.identity.repository.refresh_tokens import TOKEN_BYTES, digest
+from govid.identity.repository.refresh_tokens import TOKEN_BYTES, token_digest
 
 
-class Purpose(StrEnum):
+class TokenPurpose(StrEnum):
     """What a one-time token allows."""
 
     RESET = "reset"
     EMAIL = "email"
 
 
-class Promise(msgspec.Struct, frozen=True, kw_only=True):
+class TokenTarget(msgspec.Struct, frozen=True, kw_only=True):
     """The account of a one-time token, and the address that the token was sent to."""
 
     account_id: UUID
@@ -32,17 +32,17 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
         return f"<TokenTarget {self.account_id}>"
 
 
-class Links:
+class OneTimeTokens:
     """One-time tokens: each is valid once and until it expires by the database's clock."""
 
     async def issue(
-        self, tx: Transaction, purpose: Purpose, target: Promise, lifetime: timedelta
+        self, tx: Transaction, purpose: TokenPurpose, target: TokenTarget, lifetime: timedelta
     ) -> str:
         """Return a new token, opaque and of 256 random bits."""
         return await self._issue(tx, purpose, target, lifetime, func.clock_timestamp())
 
     async def replace(
-        self, tx: Transaction, purpose: Purpose, target: Promise, lifetime: timedelta
+        self, tx: Transaction, purpose: TokenPurpose, target: TokenTarget, lifetime: timedelta
     ) -> str:
         """Return a new token that replaces all unused ones of the account with this *purpose*.
 
@@ -60,8 +60,8 @@ class Links:
         )
         return await self._issue(tx, purpose, target, lifetime, first)
 
-    async def prolong(
-        self, tx: Transaction, purpose: Purpose, target: Promise, lifetime: timedelta
+    async def extend(
+        self, tx: Transaction, purpose: TokenPurpose, target: TokenTarget, lifetime: timedelta
     ) -> bool:
         """Extend the valid token of *target* to *lifetime* from now; tell whether there is one."""
         now = func.clock_timestamp()
@@ -77,13 +77,13 @@ class Links:
         )
         return result.first() is not None
 
-    async def find(self, tx: Transaction, purpose: Purpose, token: str) -> Promise | None:
+    async def find(self, tx: Transaction, purpose: TokenPurpose, token: str) -> TokenTarget | None:
         """Return the target of *token* if it is valid. Does not consume or lock it."""
         statement = select(Link.account_id, Link.address).where(*_valid(purpose, token))
         row = (await tx.execute(statement)).mappings().first()
-        return None if row is None else Promise(**row)
+        return None if row is None else TokenTarget(**row)
 
-    async def use(self, tx: Transaction, purpose: Purpose, token: str) -> bool:
+    async def consume(self, tx: Transaction, purpose: TokenPurpose, token: str) -> bool:
         """Consume *token*; tell whether it was valid. Of two concurrent calls, one consumes it."""
         result = await tx.execute(
             update(Link)
@@ -93,7 +93,7 @@ class Links:
         )
         return result.first() is not None
 
-    async def revoke(self, tx: Transaction, account_id: UUID, *purposes: Purpose) -> None:
+    async def revoke(self, tx: Transaction, account_id: UUID, *purposes: TokenPurpose) -> None:
         """Delete the unused tokens of the account with one of these *purposes*."""
         await tx.execute(delete(Link).where(*_unused(account_id, *purposes)))
 
@@ -107,15 +107,15 @@ class Links:
     async def _issue(
         self,
         tx: Transaction,
-        purpose: Purpose,
-        target: Promise,
+        purpose: TokenPurpose,
+        target: TokenTarget,
         lifetime: timedelta,
         issued_at: Any,
     ) -> str:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         await tx.execute(
             insert(Link).values(
-                hash=digest(token),
+                hash=token_digest(token),
                 account_id=target.account_id,
                 purpose=purpose,
                 address=target.address,
@@ -126,13 +126,13 @@ class Links:
         return token
 
 
-def _unused(account_id: UUID, *purposes: Purpose) -> tuple[ColumnElement[bool], ...]:
+def _unused(account_id: UUID, *purposes: TokenPurpose) -> tuple[ColumnElement[bool], ...]:
     return (Link.account_id == account_id, Link.purpose.in_(purposes), Link.used_at.is_(None))
 
 
-def _valid(purpose: Purpose, token: str) -> tuple[ColumnElement[bool], ...]:
+def _valid(purpose: TokenPurpose, token: str) -> tuple[ColumnElement[bool], ...]:
     return (
-        Link.hash == digest(token),
+        Link.hash == token_digest(token),
         Link.purpose == purpose,
         Link.used_at.is_(None),
         Link.expires_at > func.clock_timestamp(),

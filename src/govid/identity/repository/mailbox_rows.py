@@ -26,14 +26,14 @@ _REVIEW = """
 """
 
 
-class RewrittenMailboxes(msgspec.Struct, frozen=True, kw_only=True):
+class MailboxRewriteResult(msgspec.Struct, frozen=True, kw_only=True):
     """How many accounts got a new key, and how many did not because it is taken."""
 
     rewritten: int
     collisions: int
 
 
-async def rewrite_mailboxes(connection: Any) -> RewrittenMailboxes:
+async def rewrite_mailbox_keys(connection: Any) -> MailboxRewriteResult:
     """Rewrite keys of earlier releases; *connection* is of `asyncpg`, outside a transaction.
 
     If another account has the new key, the account keeps its own, and a review item is opened. The
@@ -56,4 +56,4 @@ async def rewrite_mailboxes(connection: Any) -> RewrittenMailboxes:
                 await connection.execute(_REVIEW, row["id"], EMAIL_SHARED)
             else:
                 rewritten += 1
-    return RewrittenMailboxes(rewritten=rewritten, collisions=collisions)
+    return MailboxRewriteResult(rewritten=rewritten, collisions=collisions)

@@ -10,12 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from govid.bus import Transaction
 from govid.bus.shared.account_status import AccountStatus
-from govid.bus.shared.mailboxes import of_mailbox, stored_keys
+from govid.bus.shared.mailboxes import rows_of_mailbox, stored_keys
 from govid.identity.errors import EmailTaken
 from govid.identity.models import Account
 
 
-class Owner(msgspec.Struct, frozen=True, kw_only=True):
+class PasswordAccount(msgspec.Struct, frozen=True, kw_only=True):
     """An account with a password and an address, which its holder may change."""
 
     id: UUID
@@ -32,7 +32,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
         return f"<PasswordAccount {self.id}>"
 
 
-_COLUMNS = (
+_PASSWORD_ACCOUNT_COLUMNS = (
     Account.id,
     Account.email,
     Account.email_canonical,
@@ -44,23 +44,25 @@ _COLUMNS = (
 )
 
 
-class Owners:
+class PasswordAccountRepository:
     """Reads, locks and changes accounts that have a password and an address."""
 
-    async def find(self, tx: Transaction, account_id: UUID) -> Owner | None:
+    async def find(self, tx: Transaction, account_id: UUID) -> PasswordAccount | None:
         """Return the account without a lock."""
         return await _fetch_one(tx, _select_accounts().where(Account.id == account_id))
 
-    async def with_address(self, tx: Transaction, email_canonical: str) -> Owner | None:
+    async def find_by_email(self, tx: Transaction, email_canonical: str) -> PasswordAccount | None:
         """Return the account with this address, without a lock."""
         statement = _select_accounts().where(
             Account.email_canonical.in_(stored_keys(email_canonical))
         )
         rows = (await tx.execute(statement)).mappings().all()
-        found: Any = next(iter(of_mailbox(rows, email_canonical)), None)
-        return None if found is None else Owner(**found)
+        found: Any = next(iter(rows_of_mailbox(rows, email_canonical)), None)
+        return None if found is None else PasswordAccount(**found)
 
-    async def lock(self, tx: Transaction, account_id: UUID, *, write: bool) -> Owner | None:
+    async def lock(
+        self, tx: Transaction, account_id: UUID, *, write: bool
+    ) -> PasswordAccount | None:
         """Lock the account: exclusively with *write*, otherwise against changes only."""
         statement = _select_accounts().where(Account.id == account_id)
         return await _fetch_one(tx, statement.with_for_update(read=not write, key_share=write))
@@ -129,10 +131,10 @@ class Owners:
 
 
 def _select_accounts() -> Select[Any]:
-    columns: tuple[Any, ...] = _COLUMNS
+    columns: tuple[Any, ...] = _PASSWORD_ACCOUNT_COLUMNS
     return select(*columns).where(Account.password_hash.is_not(None))
 
 
-async def _fetch_one(tx: Transaction, statement: Select[Any]) -> Owner | None:
+async def _fetch_one(tx: Transaction, statement: Select[Any]) -> PasswordAccount | None:
     row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else Owner(**row)
+    return None if row is None else PasswordAccount(**row)

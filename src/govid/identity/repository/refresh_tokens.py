@@ -14,14 +14,14 @@ from govid.identity.models import RefreshToken, Session
 TOKEN_BYTES = 32
 
 
-class Family(msgspec.Struct, frozen=True, kw_only=True):
+class TokenFamily(msgspec.Struct, frozen=True, kw_only=True):
     """The session and account of a refresh token and all its successors."""
 
     session_id: UUID
     account_id: UUID
 
 
-class RefreshTokens:
+class RefreshTokenRepository:
     """Refresh tokens. A used one is kept as long as its session, so that reuse is detected."""
 
     async def issue(
@@ -31,7 +31,7 @@ class RefreshTokens:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         await tx.execute(
             insert(RefreshToken).values(
-                hash=digest(token),
+                hash=token_digest(token),
                 session_id=session_id,
                 client_id=client_id,
                 expires_at=expires_at,
@@ -39,22 +39,22 @@ class RefreshTokens:
         )
         return token
 
-    async def family(self, tx: Transaction, token: str) -> Family | None:
+    async def find_family(self, tx: Transaction, token: str) -> TokenFamily | None:
         """Return the family of *token*, valid or not. Does not lock it."""
         statement = (
             select(RefreshToken.session_id, Session.account_id)
             .join(Session, Session.id == RefreshToken.session_id)
-            .where(RefreshToken.hash == digest(token))
+            .where(RefreshToken.hash == token_digest(token))
         )
         row = (await tx.execute(statement)).mappings().first()
-        return None if row is None else Family(**row)
+        return None if row is None else TokenFamily(**row)
 
-    async def use(self, tx: Transaction, token: str, *, client_id: str) -> bool:
+    async def consume(self, tx: Transaction, token: str, *, client_id: str) -> bool:
         """Consume *token*; tell whether it was valid: of this client, unused and not expired."""
         result = await tx.execute(
             update(RefreshToken)
             .where(
-                RefreshToken.hash == digest(token),
+                RefreshToken.hash == token_digest(token),
                 RefreshToken.client_id == client_id,
                 RefreshToken.used_at.is_(None),
                 RefreshToken.expires_at > func.clock_timestamp(),
@@ -67,13 +67,13 @@ class RefreshTokens:
     async def was_used(self, tx: Transaction, token: str, *, client_id: str) -> bool:
         """Tell whether this client has consumed *token* before."""
         statement = select(RefreshToken.session_id).where(
-            RefreshToken.hash == digest(token),
+            RefreshToken.hash == token_digest(token),
             RefreshToken.client_id == client_id,
             RefreshToken.used_at.is_not(None),
         )
         return (await tx.execute(statement)).first() is not None
 
 
-def digest(token: str) -> bytes:
+def token_digest(token: str) -> bytes:
     """Return the digest that is stored instead of *token*."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

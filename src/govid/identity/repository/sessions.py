@@ -12,7 +12,7 @@ from govid.bus.shared.account_status import AccountStatus
 from govid.identity.models import Account, Session
 
 
-class Opened(msgspec.Struct, frozen=True, kw_only=True):
+class LiveSession(msgspec.Struct, frozen=True, kw_only=True):
     """A live session, as it is needed to issue its tokens."""
 
     account_id: UUID
@@ -23,7 +23,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     absolute_expires_at: datetime
 
 
-class Sighted(msgspec.Struct, frozen=True, kw_only=True):
+class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A live session, as it is shown to the account holder."""
 
     id: UUID
@@ -50,10 +50,10 @@ _LIVE = (
 """The conditions of a live session; `sessions.authentication` has the same in its statement."""
 
 
-class Sessions:
+class SessionRepository:
     """Inserts, locks, lists and revokes sessions."""
 
-    async def open(
+    async def insert(
         self,
         tx: Transaction,
         account_id: UUID,
@@ -62,7 +62,7 @@ class Sessions:
         acr: str,
         lifetime: timedelta,
         idle: timedelta,
-    ) -> Opened:
+    ) -> LiveSession:
         """Insert a session that expires after *lifetime*, or after *idle* without use.
 
         The database's clock is used, because all replicas share it. It is read after the account's
@@ -85,9 +85,11 @@ class Sessions:
             )
             .returning(*_SESSION_COLUMNS)
         )
-        return Opened(**(await tx.execute(statement)).mappings().one())
+        return LiveSession(**(await tx.execute(statement)).mappings().one())
 
-    async def hold(self, tx: Transaction, session_id: UUID, *, of: UUID) -> Opened | None:
+    async def lock_live(
+        self, tx: Transaction, session_id: UUID, *, account_id: UUID
+    ) -> LiveSession | None:
         """Lock the session and return it, if it is live and of this account.
 
         The caller must hold the account's row lock. A session of another account is not locked, so
@@ -96,13 +98,13 @@ class Sessions:
         statement = (
             select(*_SESSION_COLUMNS)
             .join(Account, Account.id == Session.account_id)
-            .where(Session.id == session_id, Session.account_id == of, *_LIVE)
+            .where(Session.id == session_id, Session.account_id == account_id, *_LIVE)
             .with_for_update(of=Session, key_share=True)
         )
         row = (await tx.execute(statement)).mappings().first()
-        return None if row is None else Opened(**row)
+        return None if row is None else LiveSession(**row)
 
-    async def lock_owner(self, tx: Transaction, account_id: UUID, *, write: bool) -> None:
+    async def lock_account(self, tx: Transaction, account_id: UUID, *, write: bool) -> None:
         """Lock the account; with *write*, exclusively."""
         await tx.execute(
             select(Account.id)
@@ -110,7 +112,7 @@ class Sessions:
             .with_for_update(read=not write, key_share=write)
         )
 
-    async def renew(self, tx: Transaction, session_id: UUID, *, idle: timedelta) -> None:
+    async def extend_idle(self, tx: Transaction, session_id: UUID, *, idle: timedelta) -> None:
         """Record the use of the session and extend its idle expiry."""
         now = func.statement_timestamp()
         await tx.execute(
@@ -119,9 +121,9 @@ class Sessions:
             .values(last_seen_at=now, idle_expires_at=now + idle)
         )
 
-    async def own(
+    async def fetch_live(
         self, tx: Transaction, account_id: UUID, *, limit: int, after: UUID | None
-    ) -> Sequence[Sighted]:
+    ) -> Sequence[SessionSummary]:
         """Return live sessions of the account in order of creation, one more than *limit*."""
         ends_at = func.least(Session.idle_expires_at, Session.absolute_expires_at)
         statement = (
@@ -139,7 +141,7 @@ class Sessions:
         )
         if after is not None:
             statement = statement.where(Session.id > after)
-        return [Sighted(**row) for row in (await tx.execute(statement)).mappings()]
+        return [SessionSummary(**row) for row in (await tx.execute(statement)).mappings()]
 
     async def revoke(self, tx: Transaction, session_id: UUID, *, reason: str) -> bool:
         """Revoke the session; return False if it was already revoked."""
@@ -170,7 +172,7 @@ class Sessions:
         )
         return sorted(result.scalars().all())
 
-    async def invalidate(self, tx: Transaction, account_id: UUID) -> None:
+    async def invalidate_tokens(self, tx: Transaction, account_id: UUID) -> None:
         """Invalidate every token issued to the account until now. Locks the account."""
         await tx.execute(
             update(Account)

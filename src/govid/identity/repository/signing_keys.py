@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from govid.bus import Transaction
 from govid.identity.models import SigningKey
 
-State = Literal["next", "active", "retiring", "retired"]
+SigningKeyState = Literal["next", "active", "retiring", "retired"]
 ADVISORY_LOCK = 0x6B657973
 """Held by a transaction that changes states: "keys" in hexadecimal."""
 
@@ -34,7 +34,7 @@ class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):
 
     kid: str
     public_key: bytes
-    state: State
+    state: SigningKeyState
     is_due: bool
 
 
@@ -43,35 +43,35 @@ class KeyState(msgspec.Struct, frozen=True, kw_only=True):
 
     kid: str
     algorithm: str
-    state: State
+    state: SigningKeyState
     created_at: datetime
     due_at: datetime | None
 
 
-class SigningKeys:
+class SigningKeyRepository:
     """Inserts signing keys and changes their states."""
 
-    async def propose(self, tx: Transaction, key: StoredKey, algorithm: str) -> None:
+    async def insert_active(self, tx: Transaction, key: StoredKey, algorithm: str) -> None:
         """Insert *key* as the active one, unless an active key exists."""
         values = {**msgspec.structs.asdict(key), "algorithm": algorithm, "created_at": tx.now}
         await tx.execute(
             upsert(SigningKey).values(**values, state="active").on_conflict_do_nothing()
         )
 
-    async def announce(
-        self, tx: Transaction, key: StoredKey, algorithm: str, *, published: timedelta
+    async def insert_next(
+        self, tx: Transaction, key: StoredKey, algorithm: str, *, activate_after: timedelta
     ) -> bool:
         """Insert *key* as the next one, due after *activate_after*; False if there is one."""
         values = {**msgspec.structs.asdict(key), "algorithm": algorithm, "created_at": tx.now}
         result = await tx.execute(
             upsert(SigningKey)
-            .values(**values, state="next", due_at=func.clock_timestamp() + published)
+            .values(**values, state="next", due_at=func.clock_timestamp() + activate_after)
             .on_conflict_do_nothing()
             .returning(SigningKey.kid)
         )
         return result.first() is not None
 
-    async def active(self, tx: Transaction, algorithm: str) -> StoredKey | None:
+    async def fetch_active(self, tx: Transaction, algorithm: str) -> StoredKey | None:
         """Return the active key."""
         statement = select(
             SigningKey.kid, SigningKey.public_key, SigningKey.private_key, SigningKey.sealed
@@ -79,7 +79,7 @@ class SigningKeys:
         row = (await tx.execute(statement)).mappings().first()
         return None if row is None else StoredKey(**row)
 
-    async def published(self, tx: Transaction, algorithm: str) -> Sequence[PublishedKey]:
+    async def fetch_published(self, tx: Transaction, algorithm: str) -> Sequence[PublishedKey]:
         """Return the keys that are not retired, the active one first."""
         statement = (
             select(
@@ -93,7 +93,7 @@ class SigningKeys:
         )
         return [PublishedKey(**row) for row in (await tx.execute(statement)).mappings()]
 
-    async def states(self, tx: Transaction) -> Sequence[KeyState]:
+    async def fetch_states(self, tx: Transaction) -> Sequence[KeyState]:
         """Return the state of every key, including retired ones, the oldest first."""
         statement = select(
             SigningKey.kid,
@@ -104,21 +104,23 @@ class SigningKeys:
         ).order_by(SigningKey.created_at)
         return [KeyState(**row) for row in (await tx.execute(statement)).mappings()]
 
-    async def lock(self, tx: Transaction) -> None:
+    async def lock_states(self, tx: Transaction) -> None:
         """Exclude other transactions from changing states until *tx* ends."""
         await tx.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
 
-    async def put_away(self, tx: Transaction, algorithm: str, *, kept: timedelta) -> str | None:
+    async def start_retiring(
+        self, tx: Transaction, algorithm: str, *, retire_after: timedelta
+    ) -> str | None:
         """Set the active key to retiring, due after *retire_after*; return its id."""
         result = await tx.execute(
             update(SigningKey)
             .where(SigningKey.algorithm == algorithm, SigningKey.state == "active")
-            .values(state="retiring", due_at=func.clock_timestamp() + kept)
+            .values(state="retiring", due_at=func.clock_timestamp() + retire_after)
             .returning(SigningKey.kid)
         )
         return result.scalars().first()
 
-    async def activate(self, tx: Transaction, algorithm: str) -> str | None:
+    async def activate_next(self, tx: Transaction, algorithm: str) -> str | None:
         """Set the next key to active; return its id."""
         result = await tx.execute(
             update(SigningKey)
@@ -136,7 +138,7 @@ class SigningKeys:
             .values(state="retired", due_at=None, private_key=None)
         )
 
-    async def seal(self, tx: Transaction, key: StoredKey) -> None:
+    async def store_encrypted(self, tx: Transaction, key: StoredKey) -> None:
         """Store the encrypted private key of *key* in place of the plain one."""
         await tx.execute(
             update(SigningKey)

@@ -12,9 +12,9 @@ import msgspec
 
 from govid.bus import Transaction
 
-UNSETTLED_SECONDS = 30
+PENDING_SECONDS = 30
 """After this time, an attempt without a recorded result counts as a failure."""
-REMEMBERED_HOURS = 24
+RETENTION_HOURS = 24
 """How long a lockout makes the next one longer, and how long an unused row is kept."""
 
 # The values of the row when a lockout begins, in terms of `now`, `begins` and `nth`. The exponent
@@ -23,7 +23,7 @@ _LOCKS = "CASE WHEN begins THEN nth ELSE t.locks END"
 _LOCKED_AT = "CASE WHEN begins THEN now ELSE t.locked_at END"
 _UNTIL = "now + make_interval(secs => least($6, $5 * power(2, least(nth - 1, 30))))"
 _NTH = f"""
-    CASE WHEN t.locked_at > now - interval '{REMEMBERED_HOURS} hours' THEN t.locks + 1 ELSE 1 END
+    CASE WHEN t.locked_at > now - interval '{RETENTION_HOURS} hours' THEN t.locks + 1 ELSE 1 END
 """
 
 # A lockout counts only up to the maximum duration: it ends if the clock was set back, or if the
@@ -46,12 +46,12 @@ _RESERVE = f"""
             CROSS JOIN LATERAL (SELECT extract(epoch FROM now) AS epoch) AS seconds
             CROSS JOIN LATERAL (
                 SELECT coalesce(jsonb_object_agg(ticket, since)
-                                FILTER (WHERE since::numeric > epoch - {UNSETTLED_SECONDS}),
+                                FILTER (WHERE since::numeric > epoch - {PENDING_SECONDS}),
                                 '{{}}') AS live,
-                       count(ticket) FILTER (WHERE since::numeric > epoch - {UNSETTLED_SECONDS})
+                       count(ticket) FILTER (WHERE since::numeric > epoch - {PENDING_SECONDS})
                            AS under_way,
                        t.failures + count(ticket)
-                           FILTER (WHERE since::numeric <= epoch - {UNSETTLED_SECONDS}) AS counted
+                           FILTER (WHERE since::numeric <= epoch - {PENDING_SECONDS}) AS counted
                 FROM jsonb_each(t.pending) AS each (ticket, since)
             ) AS attempts
             CROSS JOIN LATERAL (
@@ -119,11 +119,11 @@ _RELEASE_EXPIRED = """
 """
 # Each of the two conditions has its own index. Rows are deleted by `ctid`, which cannot change
 # while they are locked.
-_FORGET = f"""
+_DELETE_STALE = f"""
     WITH old AS (
         SELECT ctid FROM identity.throttle
         WHERE locked_until IS NULL
-          AND touched_at < clock_timestamp() - interval '{REMEMBERED_HOURS} hours'
+          AND touched_at < clock_timestamp() - interval '{RETENTION_HOURS} hours'
         ORDER BY touched_at LIMIT $1 FOR UPDATE SKIP LOCKED
     ),
     untouched AS (
@@ -137,15 +137,15 @@ _FORGET = f"""
 """  # noqa: S608 - put together from constants
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class LockoutLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How many failures start a lockout, its first duration and its maximum duration."""
 
     failures: int
     lock_seconds: float
-    longest_seconds: float
+    max_lock_seconds: float
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class AttemptSlot(msgspec.Struct, frozen=True, kw_only=True):
     """The slot of one attempt: the key of its row, and its own ticket in that row."""
 
     flow: str
@@ -153,7 +153,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     ticket: str
 
 
-class Reserved(msgspec.Struct, frozen=True, kw_only=True):
+class ReservationResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a reservation, and whether a lockout of the row began or ended by it.
 
     `locks` is the number of lockouts that each began within a day of the previous one.
@@ -165,7 +165,7 @@ class Reserved(msgspec.Struct, frozen=True, kw_only=True):
     account_id: UUID | None
 
 
-class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
+class ReleasedLockout(msgspec.Struct, frozen=True, kw_only=True):
     """A row whose lockout has ended."""
 
     flow: str
@@ -173,10 +173,12 @@ class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
     account_id: UUID | None
 
 
-class Attempts:
+class AttemptRepository:
     """Reserves attempts, records their results, and ends lockouts."""
 
-    async def reserve(self, tx: Transaction, slot: Place, limits: Limits) -> Reserved:
+    async def reserve(
+        self, tx: Transaction, slot: AttemptSlot, limits: LockoutLimits
+    ) -> ReservationResult:
         """Reserve *slot*, if failures and pending attempts are below the limit.
 
         Attempts without a result after `PENDING_SECONDS` are counted as failures.
@@ -188,16 +190,18 @@ class Attempts:
             slot.ticket,
             limits.failures,
             limits.lock_seconds,
-            limits.longest_seconds,
+            limits.max_lock_seconds,
         )
-        return Reserved(**row)
+        return ReservationResult(**row)
 
-    async def adopt(self, tx: Transaction, flow: str, bucket: str, older: Sequence[str]) -> None:
+    async def merge_older(
+        self, tx: Transaction, flow: str, bucket: str, older: Sequence[str]
+    ) -> None:
         """Replace the rows of *older* buckets by one of *bucket*, unless that row exists."""
         await tx.driver.execute(_MERGE_OLDER, flow, bucket, list(older))
 
-    async def fail(
-        self, tx: Transaction, slot: Place, limits: Limits, account_id: UUID | None
+    async def record_failure(
+        self, tx: Transaction, slot: AttemptSlot, limits: LockoutLimits, account_id: UUID | None
     ) -> int | None:
         """Release *slot* as a failure, once; return the number of the lockout that it started.
 
@@ -210,33 +214,33 @@ class Attempts:
             slot.ticket,
             limits.failures,
             limits.lock_seconds,
-            limits.longest_seconds,
+            limits.max_lock_seconds,
             account_id,
         )
         return number
 
-    async def succeed(self, tx: Transaction, slot: Place) -> None:
+    async def record_success(self, tx: Transaction, slot: AttemptSlot) -> None:
         """Release *slot* and reset the number of failures. A lockout stays in force."""
         await tx.driver.execute(_RECORD_SUCCESS, slot.flow, slot.bucket, slot.ticket)
 
-    async def release(self, tx: Transaction, slot: Place) -> None:
+    async def release(self, tx: Transaction, slot: AttemptSlot) -> None:
         """Release *slot* without counting the attempt."""
         await tx.driver.execute(_RELEASE, slot.flow, slot.bucket, slot.ticket)
 
-    async def lift(self, tx: Transaction, flow: str, bucket: str) -> Unlocked | None:
+    async def lift_lockout(self, tx: Transaction, flow: str, bucket: str) -> ReleasedLockout | None:
         """End the lockout of the row and reset its failures; return it if it was locked."""
         row = await tx.driver.fetchrow(_LIFT_LOCK, flow, bucket)
         if row is None or row["turn"] is None:
             return None
-        return Unlocked(flow=flow, bucket=bucket, account_id=row["account_id"])
+        return ReleasedLockout(flow=flow, bucket=bucket, account_id=row["account_id"])
 
-    async def unlock(self, tx: Transaction, limit: int) -> Sequence[Unlocked]:
+    async def release_expired(self, tx: Transaction, limit: int) -> Sequence[ReleasedLockout]:
         """End at most *limit* expired lockouts."""
-        return [Unlocked(**row) for row in await tx.driver.fetch(_RELEASE_EXPIRED, limit)]
+        return [ReleasedLockout(**row) for row in await tx.driver.fetch(_RELEASE_EXPIRED, limit)]
 
-    async def forget(self, tx: Transaction, limit: int) -> int:
+    async def delete_stale(self, tx: Transaction, limit: int) -> int:
         """Delete at most *limit* rows that are empty or a day old; return how many.
 
         Empty rows remain after requests that were refused as busy, for any name a client has sent.
         """
-        return len(await tx.driver.fetch(_FORGET, limit))
+        return len(await tx.driver.fetch(_DELETE_STALE, limit))

@@ -9,7 +9,7 @@ import msgspec
 from govid.bus import Database, Transaction, uuid7
 from govid.bus.contracts import EvidenceGathered, IdentifierType
 from govid.bus.shared.account_status import AccountStatus
-from govid.identity.repository.digest_rows import IdentifierDigest, rewrite_attempts, take_locks
+from govid.identity.repository.digest_rows import IdentifierDigest, acquire_locks, rewrite_attempts
 
 MAX_ATTEMPTS = 2
 """The maximum of attempts for each account, and for each identifier over all accounts."""
@@ -107,7 +107,7 @@ class OpenAttempt(msgspec.Struct, frozen=True, kw_only=True):
     validity: int
 
 
-class VerificationAttempts:
+class VerificationAttemptRepository:
     """Verification attempts. Each is reserved in the commit of its request, before any call."""
 
     def __init__(self, key_id: str | None = None) -> None:
@@ -125,7 +125,7 @@ class VerificationAttempts:
 
         The account must have no open attempt: a unique index prevents a second one.
         """
-        await take_locks(tx, digest.attempt_lock_keys)
+        await acquire_locks(tx, digest.attempt_lock_keys)
         reserved = await tx.driver.fetchval(
             _RESERVE,
             uuid7(),
@@ -138,27 +138,27 @@ class VerificationAttempts:
         )
         return reserved is not None
 
-    async def open(self, tx: Transaction, account_id: UUID) -> OpenAttempt | None:
+    async def find_open(self, tx: Transaction, account_id: UUID) -> OpenAttempt | None:
         """Return the open attempt of the account, or None."""
         row = await tx.driver.fetchrow(_SELECT_OPEN, account_id)
         return None if row is None else OpenAttempt(**row)
 
-    async def settle(self, tx: Transaction, attempt_id: UUID, outcome: str) -> None:
+    async def record_outcome(self, tx: Transaction, attempt_id: UUID, outcome: str) -> None:
         """Record the outcome of an attempt, which decides whether it counts."""
         await tx.driver.execute(_RECORD_OUTCOME, attempt_id, outcome)
 
-    async def give_back(self, tx: Transaction, account_ids: Sequence[UUID]) -> None:
+    async def release_open(self, tx: Transaction, account_ids: Sequence[UUID]) -> None:
         """Release the open attempts of accounts that need no result any more."""
         await tx.driver.execute(_RELEASE_OPEN, list(account_ids))
 
-    async def spent(
+    async def count_used(
         self, tx: Transaction, account_id: UUID, digest: IdentifierDigest | None
     ) -> tuple[int, int]:
         """Return the number of counted attempts of the account and of the identifier."""
         row = await tx.driver.fetchrow(_COUNT_USED, account_id, await self._current(tx, digest))
         return row["of_account"], row["of_identifier"]
 
-    async def forgive(
+    async def reset_used(
         self, tx: Transaction, account_id: UUID, digest: IdentifierDigest | None
     ) -> int:
         """Reset the counted attempts of the account and the identifier; return how many."""
@@ -168,16 +168,16 @@ class VerificationAttempts:
     async def _current(self, tx: Transaction, digest: IdentifierDigest | None) -> str | None:
         if digest is None:
             return None
-        await take_locks(tx, digest.attempt_lock_keys)
+        await acquire_locks(tx, digest.attempt_lock_keys)
         await rewrite_attempts(tx, digest, self._key_id)
         return digest.current
 
-    async def leave(self, tx: Transaction, account_id: UUID) -> None:
+    async def detach_account(self, tx: Transaction, account_id: UUID) -> None:
         """Delete the account's evidence and its id in attempts; identifiers stay counted."""
         await tx.driver.execute(_DELETE_EVIDENCE, account_id)
         await tx.driver.execute(_DETACH_ACCOUNT, account_id)
 
-    async def keep(
+    async def save_evidence(
         self, tx: Transaction, found: EvidenceGathered, attempt: OpenAttempt | None
     ) -> bool:
         """Store evidence; return whether it is new and of an account that is not closed."""
@@ -205,10 +205,10 @@ class VerificationHistory:
         """Read from *database*."""
         self._database = database
 
-    async def attempts(self, account_id: UUID) -> Sequence[Mapping[str, Any]]:
+    async def fetch_attempts(self, account_id: UUID) -> Sequence[Mapping[str, Any]]:
         """Return the attempts, the oldest first."""
         return [dict(row) for row in await self._database.reads.fetch(_SELECT_ATTEMPTS, account_id)]
 
-    async def evidence(self, account_id: UUID) -> Sequence[Mapping[str, Any]]:
+    async def fetch_evidence(self, account_id: UUID) -> Sequence[Mapping[str, Any]]:
         """Return the evidence, the oldest first."""
         return [dict(row) for row in await self._database.reads.fetch(_SELECT_EVIDENCE, account_id)]

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from govid.bus import Database
 from govid.bus.contracts import IdentifierType
-from govid.bus.shared.identifiers import identity_key, whole_values
+from govid.bus.shared.identifiers import identity_key, values_with_key
 
 # A blocked account keeps its identifier, because its holder may be dead.
 _IS_ANOTHER_HOLDER = """
@@ -15,7 +15,7 @@ _IS_ANOTHER_HOLDER = """
 """
 
 
-class VerifiedIdentifiers:
+class VerifiedIdentifierReader:
     """Looks up verified accounts by identifier, for departments."""
 
     def __init__(self, database: Database) -> None:
@@ -26,7 +26,7 @@ class VerifiedIdentifiers:
         self, account_id: UUID, identifier_type: IdentifierType, canonical_value: str
     ) -> bool:
         """Tell whether the identifier was verified for another account than this one."""
-        values = whole_values(identifier_type, identity_key(identifier_type, canonical_value))
+        values = values_with_key(identifier_type, identity_key(identifier_type, canonical_value))
         found: bool = await self._database.reads.fetchval(
             _IS_ANOTHER_HOLDER, account_id, identifier_type, list(values)
         )

@@ -5,24 +5,24 @@ from uuid import UUID
 
 from govid.bus import DATABASE_UNAVAILABLE, Principal
 from govid.identity.errors import AccountsUnreachable, InvalidToken
-from govid.identity.sessions.live import LiveSessions
-from govid.identity.tokens.access import Tokens
+from govid.identity.sessions.live import SessionReader
+from govid.identity.tokens.access import AccessTokens
 
 
-class Authentication:
+class TokenAuthentication:
     """Returns the principal of an access token."""
 
     def __init__(
         self,
-        sessions: LiveSessions,
-        tokens: Tokens,
+        sessions: SessionReader,
+        tokens: AccessTokens,
         on_use: Callable[[UUID], None],
     ) -> None:
         """Verify signatures by *tokens* and read the state of each session by *sessions*.
 
         *on_use* is called with each session whose last use was recorded more than a minute ago.
         """
-        self._fetch = sessions.find
+        self._fetch = sessions.fetch
         self._tokens = tokens
         self._on_use = on_use
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
-from govid.bus import Cause, Principal, Transaction, UnitOfWork, rerun_on_conflict
+from govid.bus import OperationContext, Principal, Transaction, UnitOfWork, rerun_on_conflict
 from govid.bus.contracts import SessionRevoked
 from govid.identity.errors import InvalidToken, SessionNotFound
-from govid.identity.repository.sessions import Sessions
+from govid.identity.repository.sessions import SessionRepository
 
 LOGOUT = "logout"
 LOGOUT_ALL = "logout_all"
@@ -21,27 +21,29 @@ class SessionRevocation(Protocol):
         """Revoke every session of the account; *tx* has already invalidated its older tokens."""
 
 
-class Ending:
+class SessionRevoker:
     """Revokes sessions. Every request reads its session, so a revocation counts from its commit."""
 
-    def __init__(self, uow: UnitOfWork, sessions: Sessions) -> None:
+    def __init__(self, uow: UnitOfWork, sessions: SessionRepository) -> None:
         """Revoke rows of *sessions* in transactions of *uow*."""
         self._uow = uow
         self._sessions = sessions
 
     @rerun_on_conflict
-    async def logout(self, principal: Principal, cause: Cause) -> None:
+    async def logout(self, principal: Principal, cause: OperationContext) -> None:
         """Revoke the session of this request.
 
         Raises:
             InvalidToken: the session has ended meanwhile.
         """
         async with self._uow.begin(cause) as tx:
-            await self.confirm(tx, principal, write=False)
+            await self.require_live_session(tx, principal, write=False)
             await self.revoke(tx, principal.account_id, principal.session_id, reason=LOGOUT)
 
     @rerun_on_conflict
-    async def end(self, principal: Principal, session_id: UUID, cause: Cause) -> None:
+    async def revoke_other(
+        self, principal: Principal, session_id: UUID, cause: OperationContext
+    ) -> None:
         """Revoke another session of the same account.
 
         Raises:
@@ -50,23 +52,28 @@ class Ending:
         """
         async with self._uow.begin(cause) as tx:
             # A write lock, because two sessions that revoke each other would deadlock.
-            await self.confirm(tx, principal, write=True)
-            if await self._sessions.hold(tx, session_id, of=principal.account_id) is None:
+            await self.require_live_session(tx, principal, write=True)
+            if (
+                await self._sessions.lock_live(tx, session_id, account_id=principal.account_id)
+                is None
+            ):
                 raise SessionNotFound
             await self.revoke(tx, principal.account_id, session_id, reason=REVOKED)
 
     @rerun_on_conflict
-    async def logout_all(self, principal: Principal, cause: Cause) -> None:
+    async def logout_all(self, principal: Principal, cause: OperationContext) -> None:
         """Revoke every session of the account, including this one and those being created now.
 
         Raises:
             InvalidToken: the session of this request has ended meanwhile.
         """
         async with self._uow.begin(cause) as tx:
-            await self.confirm(tx, principal, write=True)
-            await self.end_all(tx, principal.account_id, reason=LOGOUT_ALL)
+            await self.require_live_session(tx, principal, write=True)
+            await self.invalidate_all(tx, principal.account_id, reason=LOGOUT_ALL)
 
-    async def confirm(self, tx: Transaction, principal: Principal, *, write: bool) -> None:
+    async def require_live_session(
+        self, tx: Transaction, principal: Principal, *, write: bool
+    ) -> None:
         """Lock the account of the principal and check that its session is still live.
 
         With *write*, the transaction will change the account. The session may have ended between
@@ -75,17 +82,22 @@ class Ending:
         Raises:
             InvalidToken: the session has ended meanwhile.
         """
-        await self._sessions.lock_owner(tx, principal.account_id, write=write)
-        if await self._sessions.hold(tx, principal.session_id, of=principal.account_id) is None:
+        await self._sessions.lock_account(tx, principal.account_id, write=write)
+        if (
+            await self._sessions.lock_live(
+                tx, principal.session_id, account_id=principal.account_id
+            )
+            is None
+        ):
             raise InvalidToken
 
-    async def end_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> None:
+    async def invalidate_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> None:
         """Invalidate every token and revoke every session of the account.
 
         The caller must hold the account's row lock for writing in *tx*. It is meant for changes
         after which old logins must not count: a new password, a reset, a block, a closure.
         """
-        await self._sessions.invalidate(tx, account_id)
+        await self._sessions.invalidate_tokens(tx, account_id)
         await self.revoke_all(tx, account_id, reason=reason)
 
     async def revoke_all(self, tx: Transaction, account_id: UUID, *, reason: str) -> None:

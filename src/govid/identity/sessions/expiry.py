@@ -13,14 +13,14 @@ ENDED_RETENTION = timedelta(days=1)
 """How long a session stays in its table after its end. Its events are kept longer."""
 
 
-class Expiry:
+class SessionExpiry:
     """Idle and absolute expiry of sessions, as cleanup jobs that skip locked rows.
 
     Times are compared with `statement_timestamp()`. With `clock_timestamp()` the planner cannot
     use an index, and each run would read every session.
     """
 
-    async def expire(self, tx: Transaction, rows: int) -> int:
+    async def expire_due(self, tx: Transaction, rows: int) -> int:
         """Mark at most *rows* expired sessions and emit an event for each."""
         due = (
             select(Session.id)
@@ -44,7 +44,7 @@ class Expiry:
             tx.emit(SessionExpired(account_id=row.account_id, session_id=row.id, timestamp=tx.now))
         return len(expired)
 
-    async def purge(self, tx: Transaction, rows: int) -> int:
+    async def purge_ended(self, tx: Transaction, rows: int) -> int:
         """Delete at most *rows* sessions that ended before the retention, with their tokens."""
         ended = (
             select(Session.id)

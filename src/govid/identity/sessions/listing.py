@@ -2,26 +2,28 @@
 
 from uuid import UUID
 
-from govid.bus import Cause, Page, Principal, UnitOfWork, rerun_on_conflict
-from govid.identity.repository.sessions import Sessions
+from govid.bus import OperationContext, Page, Principal, UnitOfWork, rerun_on_conflict
+from govid.identity.repository.sessions import SessionRepository
 from govid.identity.schemas import SessionView
 
 
-class OwnSessions:
+class SessionListing:
     """Lists the sessions of an account for its holder."""
 
-    def __init__(self, uow: UnitOfWork, sessions: Sessions) -> None:
+    def __init__(self, uow: UnitOfWork, sessions: SessionRepository) -> None:
         """Read from *sessions*."""
         self._uow = uow
         self._sessions = sessions
 
     @rerun_on_conflict
-    async def own(
-        self, principal: Principal, cause: Cause, *, limit: int, after: UUID | None
+    async def list_own(
+        self, principal: Principal, cause: OperationContext, *, limit: int, after: UUID | None
     ) -> Page[SessionView]:
         """Return the live sessions of the principal, the oldest first."""
         async with self._uow.begin(cause) as tx:
-            found = await self._sessions.own(tx, principal.account_id, limit=limit, after=after)
+            found = await self._sessions.fetch_live(
+                tx, principal.account_id, limit=limit, after=after
+            )
         views = [
             SessionView(
                 id=one.id,
@@ -33,4 +35,4 @@ class OwnSessions:
             )
             for one in found
         ]
-        return Page.of(views, limit)
+        return Page.from_items(views, limit)

@@ -57,7 +57,7 @@ class _Batch:
         self.rows: asyncio.Task[Rows]
 
 
-class LiveSessions:
+class SessionReader:
     """Fetches live sessions and their accounts."""
 
     def __init__(self, database: Database) -> None:
@@ -66,7 +66,7 @@ class LiveSessions:
         self._free = asyncio.Semaphore(MAX_CONCURRENT_STATEMENTS)
         self._next: _Batch | None = None
 
-    async def find(self, session_id: UUID, account_id: UUID) -> Sequence[Any] | None:
+    async def fetch(self, session_id: UUID, account_id: UUID) -> Sequence[Any] | None:
         """Return the account's columns, or None unless the session is live and the account's own.
 
         The first column is unused. The others have the order of the fields of `Principal`, except

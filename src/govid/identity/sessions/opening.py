@@ -7,20 +7,20 @@ import msgspec
 
 from govid.bus import Transaction
 from govid.bus.contracts import SessionCreated
-from govid.identity.repository.refresh_tokens import RefreshTokens
-from govid.identity.repository.sessions import Opened, Sessions
+from govid.identity.repository.refresh_tokens import RefreshTokenRepository
+from govid.identity.repository.sessions import LiveSession, SessionRepository
 from govid.identity.schemas import GrantView, TokenView
 from govid.identity.settings import IdentitySettings
-from govid.identity.tokens.access import Tokens
+from govid.identity.tokens.access import AccessTokens
 
 CLIENT_ID = "govid"
 """The client id of sessions that begin with a login at govid itself."""
 
 
-class Grant(msgspec.Struct, frozen=True, kw_only=True):
+class IssuedTokens(msgspec.Struct, frozen=True, kw_only=True):
     """A session and its refresh token; valid only after the commit."""
 
-    session: Opened
+    session: LiveSession
     refresh_token: str
 
     def __repr__(self) -> str:
@@ -28,14 +28,14 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
         return f"<IssuedTokens {self.session.session_id}>"
 
 
-class Opening:
+class SessionIssuer:
     """Creates sessions for authenticated account holders and signs their access tokens."""
 
     def __init__(
         self,
-        sessions: Sessions,
-        refresh_tokens: RefreshTokens,
-        tokens: Tokens,
+        sessions: SessionRepository,
+        refresh_tokens: RefreshTokenRepository,
+        tokens: AccessTokens,
         settings: IdentitySettings,
     ) -> None:
         """Use the lifetimes of *settings* for sessions and tokens."""
@@ -47,7 +47,7 @@ class Opening:
         self._idle = timedelta(seconds=settings.session_idle_seconds)
         self._absolute = timedelta(seconds=settings.session_absolute_seconds)
 
-    async def once(self, tx: Transaction, account_id: UUID, acr: str) -> Opened:
+    async def issue(self, tx: Transaction, account_id: UUID, acr: str) -> LiveSession:
         """Create a session with one access token; *tx* holds the account's row lock.
 
         The session lives as long as that token and has no shorter idle expiry.
@@ -55,12 +55,12 @@ class Opening:
         lifetime = timedelta(seconds=self._single_token_seconds)
         return await self._create(tx, account_id, acr, lifetime=lifetime, idle=lifetime)
 
-    async def renewable(self, tx: Transaction, account_id: UUID, acr: str) -> Grant:
+    async def issue_refreshable(self, tx: Transaction, account_id: UUID, acr: str) -> IssuedTokens:
         """Create a session with a refresh token; *tx* holds the account's row lock."""
         session = await self._create(tx, account_id, acr, lifetime=self._absolute, idle=self._idle)
         return await self.renew(tx, session)
 
-    async def renew(self, tx: Transaction, session: Opened) -> Grant:
+    async def renew(self, tx: Transaction, session: LiveSession) -> IssuedTokens:
         """Issue the next refresh token of the session; the previous one must be consumed."""
         token = await self._refresh_tokens.issue(
             tx,
@@ -68,13 +68,13 @@ class Opening:
             client_id=session.client_id,
             expires_at=session.absolute_expires_at,
         )
-        return Grant(session=session, refresh_token=token)
+        return IssuedTokens(session=session, refresh_token=token)
 
-    def token(self, session: Opened) -> TokenView:
+    def build_token_view(self, session: LiveSession) -> TokenView:
         """Return the response with the only token of a session without refresh."""
         return TokenView(access_token=self._sign(session, self._single_token_seconds))
 
-    def tokens(self, issued: Grant) -> GrantView:
+    def build_grant_view(self, issued: IssuedTokens) -> GrantView:
         """Return the response with the tokens of a refreshable session."""
         return GrantView(
             access_token=self._sign(issued.session, self._refreshable_token_seconds),
@@ -91,8 +91,8 @@ class Opening:
         *,
         lifetime: timedelta,
         idle: timedelta,
-    ) -> Opened:
-        session = await self._sessions.open(
+    ) -> LiveSession:
+        session = await self._sessions.insert(
             tx, account_id, client_id=CLIENT_ID, acr=acr, lifetime=lifetime, idle=idle
         )
         tx.emit(
@@ -106,7 +106,7 @@ class Opening:
         )
         return session
 
-    def _sign(self, session: Opened, seconds: int) -> str:
+    def _sign(self, session: LiveSession, seconds: int) -> str:
         return self._tokens.issue(
             account_id=session.account_id,
             session_id=session.session_id,

@@ -26,7 +26,7 @@ _RECORD = """
 """
 
 
-class LastSeen:
+class LastSeenWriter:
     """Postpones the idle expiry of used sessions, about once a minute for each."""
 
     def __init__(self, database: Database, idle_seconds: int) -> None:
@@ -36,7 +36,7 @@ class LastSeen:
         self._used: set[UUID] = set()
         self._wakeup = asyncio.Event()
 
-    def note(self, session_id: UUID) -> None:
+    def record_use(self, session_id: UUID) -> None:
         """Queue the session, so that its use is recorded within about a second."""
         if len(self._used) < MAX_PENDING:
             self._used.add(session_id)

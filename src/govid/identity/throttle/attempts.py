@@ -22,24 +22,38 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from govid.bus import Cause, GovidError, Kind, Pseudonyms, Quota, Quotas, Transaction, UnitOfWork
+from govid.bus import (
+    ErrorKind,
+    GovidError,
+    OperationContext,
+    PseudonymGenerator,
+    QuotaCounters,
+    QuotaRule,
+    Transaction,
+    UnitOfWork,
+)
 from govid.bus.contracts import LoginLocked, LoginLockExpired
 from govid.identity.errors import TooManyAttempts
-from govid.identity.repository.throttle import Attempts, Limits, Place, Reserved
+from govid.identity.repository.throttle import (
+    AttemptRepository,
+    AttemptSlot,
+    LockoutLimits,
+    ReservationResult,
+)
 from govid.identity.settings import ThrottleSettings
-from govid.identity.throttle.callers import network_of
-from govid.identity.throttle.lines import Lines, TooLong
-from govid.identity.throttle.sieges import Sieges
+from govid.identity.throttle.callers import client_network
+from govid.identity.throttle.lines import QueueFull, WaitQueue
+from govid.identity.throttle.sieges import BruteForceAlarm
 
 WAIT_SECONDS = 10.0
-LONGEST_LOCK_SECONDS = 24 * 3600
+MAX_LOCKOUT_SECONDS = 24 * 3600
 """The maximum of the setting, because the number of earlier lockouts expires after a day."""
 NETWORK_SECONDS = 900
 
 T = TypeVar("T")
 
 
-class Flow(StrEnum):
+class LoginFlow(StrEnum):
     """A flow that checks a secret. Failures and lockouts are counted separately for each."""
 
     SIGN_IN = "sign-in"
@@ -47,11 +61,11 @@ class Flow(StrEnum):
     REAUTHENTICATION = "reauthentication"
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class LoginAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt, reserved before its work. `subject` is the pseudonym of the account name."""
 
-    slot: Place
-    held_quotas: Sequence[Quota]
+    slot: AttemptSlot
+    held_quotas: Sequence[QuotaRule]
     is_locked: bool
 
     @property
@@ -60,18 +74,18 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return self.slot.bucket
 
 
-class Throttle:
+class LoginThrottle:
     """Counts failed attempts by account name and client network, and locks after too many."""
 
     def __init__(
         self,
         uow: UnitOfWork,
-        attempts: Attempts,
-        quotas: Quotas,
+        attempts: AttemptRepository,
+        quotas: QuotaCounters,
         settings: ThrottleSettings,
-        pseudonyms: Pseudonyms,
-        alarm: Sieges,
-        older: Sequence[Pseudonyms] = (),
+        pseudonyms: PseudonymGenerator,
+        alarm: BruteForceAlarm,
+        older: Sequence[PseudonymGenerator] = (),
     ) -> None:
         """Count by *settings* under *pseudonyms*; durations are limited to a day.
 
@@ -85,23 +99,23 @@ class Throttle:
         self._pseudonyms = pseudonyms
         self._alarm = alarm
         self._older = older
-        self._queue = Lines()
-        longest = min(settings.longest_lock_seconds, LONGEST_LOCK_SECONDS)
-        self._limits = Limits(
+        self._queue = WaitQueue()
+        longest = min(settings.longest_lock_seconds, MAX_LOCKOUT_SECONDS)
+        self._limits = LockoutLimits(
             failures=settings.failures,
             lock_seconds=min(settings.lock_seconds, longest),
-            longest_seconds=longest,
+            max_lock_seconds=longest,
         )
 
-    async def reserve(
+    async def begin(
         self,
-        flow: Flow,
+        flow: LoginFlow,
         subject: str,
-        cause: Cause,
+        cause: OperationContext,
         read: Callable[[Transaction], Awaitable[T]],
         *,
         by_network: bool = False,
-    ) -> tuple[Attempt, T]:
+    ) -> tuple[LoginAttempt, T]:
         """Reserve an attempt for *subject*, a canonical address or an account id; return it.
 
         With *by_network*, each client network has a count of its own, so that a client that uses
@@ -114,37 +128,39 @@ class Throttle:
         Raises:
             TooManyAttempts: the client network has failed too often, or the wait was too long.
         """
-        name = f"{subject}:{network_of(cause.address)}" if by_network else subject
-        bucket = self._pseudonyms.of(f"throttle:{name}")
-        slot = Place(flow=flow, bucket=bucket, ticket=uuid4().hex)
+        name = f"{subject}:{client_network(cause.client_address)}" if by_network else subject
+        bucket = self._pseudonyms.for_value(f"throttle:{name}")
+        slot = AttemptSlot(flow=flow, bucket=bucket, ticket=uuid4().hex)
         network = self._network_quota(cause)
         try:
-            async with self._queue.standing(_queue_key(slot), WAIT_SECONDS) as turn:
+            async with self._queue.wait_in_line(_queue_key(slot), WAIT_SECONDS) as turn:
                 while True:
                     async with self._uow.begin(cause) as tx:
                         await self._adopt(tx, flow, bucket, name)
                         reserved = await self._reserve(tx, slot, network)
                         if reserved.verdict != "full":
-                            attempt = Attempt(
+                            attempt = LoginAttempt(
                                 slot=slot,
                                 held_quotas=network,
                                 is_locked=reserved.verdict == "locked",
                             )
                             return attempt, await read(tx)
-                        await self._quotas.settle(tx, given_back=network)
+                        await self._quotas.confirm(tx, released=network)
                     await turn.wait()
-        except TooLong:
+        except QueueFull:
             raise TooManyAttempts(retry_after_seconds=int(WAIT_SECONDS)) from None
 
-    async def fail(self, tx: Transaction, attempt: Attempt, account_id: UUID | None = None) -> None:
+    async def record_failure(
+        self, tx: Transaction, attempt: LoginAttempt, account_id: UUID | None = None
+    ) -> None:
         """Record a failure, which may start a lockout; *account_id* is None for an unknown account.
 
         If the row lock of the account is needed, it must be taken before this call.
         """
-        await self._quotas.settle(tx, spent=attempt.held_quotas)
-        lockout = await self._attempts.fail(tx, attempt.slot, self._limits, account_id)
+        await self._quotas.confirm(tx, spent=attempt.held_quotas)
+        lockout = await self._attempts.record_failure(tx, attempt.slot, self._limits, account_id)
         if lockout is not None:
-            self._alarm.locked(tx, attempt.slot.flow, attempt.subject, lockout)
+            self._alarm.on_lockout(tx, attempt.slot.flow, attempt.subject, lockout)
             tx.emit(
                 LoginLocked(
                     flow=attempt.slot.flow,
@@ -155,59 +171,61 @@ class Throttle:
             )
         self._notify_queue(tx, attempt)
 
-    async def succeed(self, tx: Transaction, attempt: Attempt) -> None:
+    async def record_success(self, tx: Transaction, attempt: LoginAttempt) -> None:
         """Record a success, which resets the number of failures."""
-        await self._quotas.settle(tx, given_back=attempt.held_quotas)
-        await self._attempts.succeed(tx, attempt.slot)
+        await self._quotas.confirm(tx, released=attempt.held_quotas)
+        await self._attempts.record_success(tx, attempt.slot)
         self._notify_queue(tx, attempt)
 
-    async def release(self, tx: Transaction, attempt: Attempt) -> None:
+    async def release(self, tx: Transaction, attempt: LoginAttempt) -> None:
         """Release *attempt* uncounted: it was refused for a reason other than the secret."""
-        await self._quotas.settle(tx, given_back=attempt.held_quotas)
+        await self._quotas.confirm(tx, released=attempt.held_quotas)
         await self._attempts.release(tx, attempt.slot)
         self._notify_queue(tx, attempt)
 
-    async def lift(self, tx: Transaction, flow: Flow, subject: str) -> None:
+    async def lift_lockout(self, tx: Transaction, flow: LoginFlow, subject: str) -> None:
         """End the lockout of *subject*, a canonical address, and reset its number of failures.
 
         It is meant for an account holder who has been authenticated in another way. The number of
         lockouts is kept, so that the next one is as long as if this one had expired.
         """
-        bucket = self._pseudonyms.of(f"throttle:{subject}")
+        bucket = self._pseudonyms.for_value(f"throttle:{subject}")
         await self._adopt(tx, flow, bucket, subject)
-        lifted = await self._attempts.lift(tx, flow, bucket)
+        lifted = await self._attempts.lift_lockout(tx, flow, bucket)
         if lifted is not None:
             tx.emit(
                 LoginLockExpired(
                     flow=flow, subject=bucket, account_id=lifted.account_id, timestamp=tx.now
                 )
             )
-        tx.after_commit(partial(self._queue.move, f"{flow}:{bucket}"))
+        tx.after_commit(partial(self._queue.notify, f"{flow}:{bucket}"))
 
     @asynccontextmanager
-    async def sparing(self, attempt: Attempt, cause: Cause) -> AsyncIterator[None]:
+    async def exempt(self, attempt: LoginAttempt, cause: OperationContext) -> AsyncIterator[None]:
         """Release *attempt* if the block fails because a resource is busy or unavailable."""
         try:
             yield
         except GovidError as refusal:
-            if refusal.kind in (Kind.BUSY, Kind.UNAVAILABLE):
+            if refusal.kind in (ErrorKind.BUSY, ErrorKind.UNAVAILABLE):
                 async with self._uow.begin(cause) as tx:
                     await self.release(tx, attempt)
             raise
 
-    async def _adopt(self, tx: Transaction, flow: Flow, bucket: str, subject: str) -> None:
+    async def _adopt(self, tx: Transaction, flow: LoginFlow, bucket: str, subject: str) -> None:
         """Move counts under earlier pseudonym keys to *bucket*."""
         if self._older:
-            buckets = [older.of(f"throttle:{subject}") for older in self._older]
-            await self._attempts.adopt(tx, flow, bucket, buckets)
+            buckets = [older.for_value(f"throttle:{subject}") for older in self._older]
+            await self._attempts.merge_older(tx, flow, bucket, buckets)
 
-    async def _reserve(self, tx: Transaction, slot: Place, network: Sequence[Quota]) -> Reserved:
-        seconds = await self._quotas.hold(tx, network)
+    async def _reserve(
+        self, tx: Transaction, slot: AttemptSlot, network: Sequence[QuotaRule]
+    ) -> ReservationResult:
+        seconds = await self._quotas.reserve(tx, network)
         if seconds is not None:
             raise TooManyAttempts(retry_after_seconds=seconds)
         reserved = await self._attempts.reserve(tx, slot, self._limits)
         if reserved.turn == "began":
-            self._alarm.locked(tx, slot.flow, slot.bucket, reserved.locks)
+            self._alarm.on_lockout(tx, slot.flow, slot.bucket, reserved.locks)
         if reserved.turn is not None:
             event = LoginLocked if reserved.turn == "began" else LoginLockExpired
             tx.emit(
@@ -220,22 +238,24 @@ class Throttle:
             )
         return reserved
 
-    def _network_quota(self, cause: Cause) -> Sequence[Quota]:
+    def _network_quota(self, cause: OperationContext) -> Sequence[QuotaRule]:
         """Return the failure quota of the client network, or nothing if it is not limited."""
         if not self._network_failures:
             return ()
         return (
-            Quota(
+            QuotaRule(
                 kind="failures",
-                bucket=self._pseudonyms.of(f"address:{network_of(cause.address)}"),
-                most=self._network_failures,
+                bucket=self._pseudonyms.for_value(
+                    f"address:{client_network(cause.client_address)}"
+                ),
+                limit=self._network_failures,
                 seconds=NETWORK_SECONDS,
             ),
         )
 
-    def _notify_queue(self, tx: Transaction, attempt: Attempt) -> None:
-        tx.after_commit(partial(self._queue.move, _queue_key(attempt.slot)))
+    def _notify_queue(self, tx: Transaction, attempt: LoginAttempt) -> None:
+        tx.after_commit(partial(self._queue.notify, _queue_key(attempt.slot)))
 
 
-def _queue_key(slot: Place) -> str:
+def _queue_key(slot: AttemptSlot) -> str:
     return f"{slot.flow}:{slot.bucket}"

@@ -9,7 +9,7 @@ WIDER_PREFIXES = {4: (16, 24), 6: (48, 56)}
 """Prefixes of wider networks by IP version, the widest first; one customer may hold all of one."""
 
 
-def network_of(address: str | None) -> str:
+def client_network(address: str | None) -> str:
     """Return the network of *address*: the IPv4 address itself, or the /64 of an IPv6 address.
 
     Clients without an address (Unix socket) or with an unreadable one share one network.
@@ -20,22 +20,22 @@ def network_of(address: str | None) -> str:
     return "none" if found is None else str(found)
 
 
-def networks_of(address: str | None) -> tuple[str, ...]:
+def client_networks(address: str | None) -> tuple[str, ...]:
     """Return the networks that contain *address*, the widest first, `client_network` last.
 
     Clients without an address share one network on each level.
     """
     found = _parsed(address)
     if found is None:
-        return (network_of(address),) * 3
+        return (client_network(address),) * 3
     wider = (
         str(ip_network((found.packed, prefix), strict=False))
         for prefix in WIDER_PREFIXES[found.version]
     )
-    return (*wider, network_of(address))
+    return (*wider, client_network(address))
 
 
-class TrustedCallers:
+class TrustedNetworks:
     """Networks of trusted clients, such as back ends that register many people."""
 
     def __init__(self, networks: Iterable[str]) -> None:
@@ -46,7 +46,7 @@ class TrustedCallers:
         """
         self._networks = tuple(ip_network(network) for network in networks)
 
-    def include(self, address: str | None) -> bool:
+    def contains(self, address: str | None) -> bool:
         """Tell whether *address* is in a trusted network."""
         found = _parsed(address)
         return found is not None and any(found in network for network in self._networks)

@@ -13,7 +13,7 @@ POLL_SECONDS = 0.1
 """How often the first request checks whether another process has freed a slot."""
 
 
-class TooLong(Exception):
+class QueueFull(Exception):
     """The queue is full, or the wait was too long."""
 
 
@@ -26,7 +26,7 @@ class _KeyQueue:
         self.wakeup = asyncio.Event()
 
 
-class Lines:
+class WaitQueue:
     """The wait queues of one process, one for each key with waiting requests."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Lines:
         self._queues: dict[str, _KeyQueue] = {}
 
     @asynccontextmanager
-    async def standing(self, key: str, seconds: float) -> AsyncIterator["Turn"]:
+    async def wait_in_line(self, key: str, seconds: float) -> AsyncIterator["QueueSlot"]:
         """Wait at most *seconds* to be the first in the queue of *key*, then run the block.
 
         Raises:
@@ -42,7 +42,7 @@ class Lines:
         """
         queue = self._queues.setdefault(key, _KeyQueue())
         if queue.length >= MAX_WAITING:
-            raise TooLong
+            raise QueueFull
         deadline = asyncio.get_running_loop().time() + seconds
         queue.length += 1
         try:
@@ -50,9 +50,9 @@ class Lines:
                 async with asyncio.timeout_at(deadline):
                     await queue.head.acquire()
             except TimeoutError:
-                raise TooLong from None
+                raise QueueFull from None
             try:
-                yield Turn(queue.wakeup, deadline)
+                yield QueueSlot(queue.wakeup, deadline)
             finally:
                 queue.head.release()
         finally:
@@ -60,13 +60,13 @@ class Lines:
             if not queue.length:
                 del self._queues[key]
 
-    def move(self, key: str) -> None:
+    def notify(self, key: str) -> None:
         """Wake the first request in the queue of *key*, if there is one."""
         if (queue := self._queues.get(key)) is not None:
             queue.wakeup.set()
 
 
-class Turn:
+class QueueSlot:
     """The first position in a queue."""
 
     def __init__(self, wakeup: asyncio.Event, deadline: float) -> None:
@@ -82,7 +82,7 @@ class Turn:
         """
         clock = asyncio.get_running_loop().time
         if clock() >= self._deadline:
-            raise TooLong
+            raise QueueFull
         next_poll = min(clock() + POLL_SECONDS, self._deadline)
         try:
             async with asyncio.timeout_at(next_poll):

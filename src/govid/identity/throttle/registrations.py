@@ -8,25 +8,40 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from govid.bus import Cause, GovidError, Pseudonyms, Quota, Quotas, Transaction, UnitOfWork
+from govid.bus import (
+    GovidError,
+    OperationContext,
+    PseudonymGenerator,
+    QuotaCounters,
+    QuotaRule,
+    Transaction,
+    UnitOfWork,
+)
 from govid.bus.contracts import IdentifierType, RegistrationDuplicated
 from govid.bus.shared.identifiers import identity_key
 from govid.identity.errors import EmailTaken, IdentifierTaken, TooManyAttempts
 from govid.identity.settings import ThrottleSettings
-from govid.identity.throttle.callers import TrustedCallers, network_of
+from govid.identity.throttle.callers import TrustedNetworks, client_network
 
 HOUR_SECONDS = 3600
 DAY_SECONDS = 24 * 3600
 
-Taken = Literal["email", "NIN", "NHS"]
-TAKEN: Mapping[IdentifierType, Taken] = {IdentifierType.NIN: "NIN", IdentifierType.NHS: "NHS"}
+DuplicateField = Literal["email", "NIN", "NHS"]
+DUPLICATE_FIELDS: Mapping[IdentifierType, DuplicateField] = {
+    IdentifierType.NIN: "NIN",
+    IdentifierType.NHS: "NHS",
+}
 
 
-class Registrations:
+class RegistrationQuota:
     """Counts registrations before their work is done (rate limit)."""
 
     def __init__(
-        self, uow: UnitOfWork, quotas: Quotas, settings: ThrottleSettings, pseudonyms: Pseudonyms
+        self,
+        uow: UnitOfWork,
+        quotas: QuotaCounters,
+        settings: ThrottleSettings,
+        pseudonyms: PseudonymGenerator,
     ) -> None:
         """Count by *settings*, under *pseudonyms*.
 
@@ -37,13 +52,17 @@ class Registrations:
         self._quotas = quotas
         self._registrations = settings.registrations
         self._duplicates = settings.duplicates
-        self._trusted = TrustedCallers(settings.trusted_callers)
+        self._trusted = TrustedNetworks(settings.trusted_callers)
         self._pseudonyms = pseudonyms
 
     @asynccontextmanager
     async def counting(
-        self, address: str, identifier_type: IdentifierType, identifier: str, cause: Cause
-    ) -> AsyncIterator["Counted"]:
+        self,
+        address: str,
+        identifier_type: IdentifierType,
+        identifier: str,
+        cause: OperationContext,
+    ) -> AsyncIterator["QuotaUse"]:
         """Hold the quotas of a registration with this canonical *address* and *identifier*.
 
         The registration runs in the block, which calls `record` when it succeeds. A refusal
@@ -53,9 +72,9 @@ class Registrations:
             TooManyAttempts: too many registrations from this network, or refusals of this address
                 or identifier.
         """
-        email = self._pseudonyms.of(f"throttle:{address}")
+        email = self._pseudonyms.for_value(f"throttle:{address}")
         key = identity_key(identifier_type, identifier)
-        subject = self._pseudonyms.of(f"identifier:{identifier_type}:{key}")
+        subject = self._pseudonyms.for_value(f"identifier:{identifier_type}:{key}")
         use = await self._hold(email, subject, cause)
         try:
             yield use
@@ -63,53 +82,53 @@ class Registrations:
             await self._record_duplicate(use, email, "email", cause)
             raise
         except IdentifierTaken:
-            await self._record_duplicate(use, subject, TAKEN[identifier_type], cause)
+            await self._record_duplicate(use, subject, DUPLICATE_FIELDS[identifier_type], cause)
             raise
         except GovidError:
             await self._release(use.all, cause)
             raise
 
-    async def _hold(self, email: str, identifier: str, cause: Cause) -> "Counted":
-        use = Counted(self._quotas, (), ())
-        if not self._trusted.include(cause.address):
-            use = Counted(
+    async def _hold(self, email: str, identifier: str, cause: OperationContext) -> "QuotaUse":
+        use = QuotaUse(self._quotas, (), ())
+        if not self._trusted.contains(cause.client_address):
+            use = QuotaUse(
                 self._quotas,
-                self._network_quotas(cause.address),
+                self._network_quotas(cause.client_address),
                 self._duplicate_quotas(email, identifier),
             )
         if use.all:
             async with self._uow.begin(cause) as tx:
-                seconds = await self._quotas.hold(tx, use.all)
+                seconds = await self._quotas.reserve(tx, use.all)
                 if seconds is not None:
                     raise TooManyAttempts(retry_after_seconds=seconds)
         return use
 
-    def _network_quotas(self, address: str | None) -> Sequence[Quota]:
-        bucket = self._pseudonyms.of(f"address:{network_of(address)}")
+    def _network_quotas(self, address: str | None) -> Sequence[QuotaRule]:
+        bucket = self._pseudonyms.for_value(f"address:{client_network(address)}")
         return _quotas("registrations", [bucket], self._registrations, HOUR_SECONDS)
 
-    def _duplicate_quotas(self, *subjects: str) -> Sequence[Quota]:
+    def _duplicate_quotas(self, *subjects: str) -> Sequence[QuotaRule]:
         return _quotas("duplicates", subjects, self._duplicates, DAY_SECONDS)
 
     async def _record_duplicate(
-        self, use: "Counted", subject: str, taken: Taken, cause: Cause
+        self, use: "QuotaUse", subject: str, taken: DuplicateField, cause: OperationContext
     ) -> None:
         """Spend the quota of the network and of the taken address or identifier."""
         async with self._uow.begin(cause) as tx:
-            await use.settle(tx, subject)
+            await use.record(tx, subject)
             tx.emit(RegistrationDuplicated(subject=subject, taken=taken, timestamp=tx.now))
 
-    async def _release(self, quotas: Sequence[Quota], cause: Cause) -> None:
+    async def _release(self, quotas: Sequence[QuotaRule], cause: OperationContext) -> None:
         if quotas:
             async with self._uow.begin(cause) as tx:
-                await self._quotas.settle(tx, given_back=quotas)
+                await self._quotas.confirm(tx, released=quotas)
 
 
-class Counted:
+class QuotaUse:
     """The quotas that are held for one registration."""
 
     def __init__(
-        self, quotas: Quotas, network: Sequence[Quota], duplicates: Sequence[Quota]
+        self, quotas: QuotaCounters, network: Sequence[QuotaRule], duplicates: Sequence[QuotaRule]
     ) -> None:
         """Keep the held quotas of the network, and of the address and identifier."""
         self._quotas = quotas
@@ -117,16 +136,18 @@ class Counted:
         self._duplicates = duplicates
         self.all = (*network, *duplicates)
 
-    async def settle(self, tx: Transaction, taken: str | None = None) -> None:
+    async def record(self, tx: Transaction, taken: str | None = None) -> None:
         """Spend the network's quota, and that of the *taken* address or identifier if given."""
-        await self._quotas.settle(
+        await self._quotas.confirm(
             tx,
             spent=[*self._network, *(one for one in self._duplicates if one.bucket == taken)],
-            given_back=[one for one in self._duplicates if one.bucket != taken],
+            released=[one for one in self._duplicates if one.bucket != taken],
         )
 
 
-def _quotas(kind: str, buckets: Sequence[str], most: int, seconds: float) -> Sequence[Quota]:
+def _quotas(kind: str, buckets: Sequence[str], most: int, seconds: float) -> Sequence[QuotaRule]:
     if not most:
         return ()
-    return tuple(Quota(kind=kind, bucket=bucket, most=most, seconds=seconds) for bucket in buckets)
+    return tuple(
+        QuotaRule(kind=kind, bucket=bucket, limit=most, seconds=seconds) for bucket in buckets
+    )

@@ -19,10 +19,10 @@ from govid.bus import Transaction
 
 log = logging.getLogger(__name__)
 
-FAILURES = 100
+FAILURES_PER_ALARM = 100
 
 
-class Sieges:
+class BruteForceAlarm:
     """Counts lockouts of one account name and raises the brute-force alarm."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Sieges:
         The series of *flows* start at 0, because an alerting rule sees no increase in a series
         that has just appeared.
         """
-        self._lockouts_per_alarm = ceil(FAILURES / failures)
+        self._lockouts_per_alarm = ceil(FAILURES_PER_ALARM / failures)
         self._counter = Counter(
             "govid_sieges",
             "Brute-force alarms: account names with lockouts that amount to 100 failures.",
@@ -46,7 +46,7 @@ class Sieges:
         for flow in flows:
             self._counter.labels(flow)
 
-    def locked(self, tx: Transaction, flow: str, subject: str, nth: int) -> None:
+    def on_lockout(self, tx: Transaction, flow: str, subject: str, nth: int) -> None:
         """Count the *nth* lockout of *subject*, a pseudonym, and report every 100 failures."""
         if nth % self._lockouts_per_alarm == 0:
             tx.after_commit(partial(self._report, flow, subject))

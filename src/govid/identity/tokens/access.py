@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from govid.bus import Clock
 from govid.identity.errors import InvalidToken
-from govid.identity.settings import SKEW_SECONDS
+from govid.identity.settings import CLOCK_SKEW_SECONDS
 from govid.identity.tokens import jws
 from govid.identity.tokens.keyring import Keyring
 
@@ -35,7 +35,7 @@ Seconds = Annotated[int, Meta(gt=0, lt=2**53)]
 """Seconds since 1970; a float, a text or a number that JSON readers round is invalid."""
 
 
-class Claims(msgspec.Struct, frozen=True, kw_only=True):
+class AccessTokenClaims(msgspec.Struct, frozen=True, kw_only=True):
     """The claims of an access token, all required. Only the account id is personal data."""
 
     iss: str
@@ -52,7 +52,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     scope: str
 
 
-class Verified(msgspec.Struct, frozen=True, kw_only=True):
+class VerifiedToken(msgspec.Struct, frozen=True, kw_only=True):
     """The account and session of a verified token, and until when it is valid."""
 
     account_id: UUID
@@ -61,7 +61,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     valid_until: datetime
 
 
-class Tokens:
+class AccessTokens:
     """Issues and verifies access tokens."""
 
     def __init__(self, keyring: Keyring, clock: Clock, *, issuer: str, lifetime: int) -> None:
@@ -73,7 +73,7 @@ class Tokens:
         self._clock = clock
         self._issuer = issuer
         self._lifetime = lifetime
-        self._verified: OrderedDict[bytes, Verified] = OrderedDict()
+        self._verified: OrderedDict[bytes, VerifiedToken] = OrderedDict()
 
     def issue(
         self,
@@ -88,7 +88,7 @@ class Tokens:
         """Return a signed token for the session; *lifetime* is capped at the maximum."""
         now = int(self._clock.now().timestamp())
         key = self._keyring.signing
-        claims = Claims(
+        claims = AccessTokenClaims(
             iss=self._issuer,
             sub=account_id,
             aud=AUDIENCE,
@@ -109,7 +109,7 @@ class Tokens:
             headers={"typ": TYPE, "kid": key.kid},
         )
 
-    def verify(self, token: str) -> Verified:
+    def verify(self, token: str) -> VerifiedToken:
         """Return the account and session of *token*.
 
         A verified signature is cached until its token expires or its key is retired, because the
@@ -123,40 +123,45 @@ class Tokens:
         if verified is None:
             verified = self._check(token)
             self._cache(digest, verified)
-        if verified.valid_until <= self._clock.now() or self._keyring.find(verified.kid) is None:
+        if (
+            verified.valid_until <= self._clock.now()
+            or self._keyring.find_key(verified.kid) is None
+        ):
             self._verified.pop(digest, None)
             raise InvalidToken
         return verified
 
-    def _check(self, token: str) -> Verified:
+    def _check(self, token: str) -> VerifiedToken:
         try:
-            parts = jws.read(token)
+            parts = jws.parse_token(token)
             if parts.header.keys() != _HEADER or parts.header["typ"] != TYPE:
                 raise InvalidToken
-            key = self._keyring.find(parts.header["kid"])
+            key = self._keyring.find_key(parts.header["kid"])
             if key is None or parts.header["alg"] != key.algorithm:
                 raise InvalidToken
             # The shape is checked first, because the library fails on some malformed claims.
-            claims = msgspec.convert(parts.claims, Claims)
+            claims = msgspec.convert(parts.claims, AccessTokenClaims)
             jwt.decode(
                 token,
                 key.verifying,
                 algorithms=[key.algorithm],
                 audience=AUDIENCE,
                 issuer=self._issuer,
-                leeway=SKEW_SECONDS,
-                options={"require": list(Claims.__struct_fields__), "strict_aud": True},
+                leeway=CLOCK_SKEW_SECONDS,
+                options={"require": list(AccessTokenClaims.__struct_fields__), "strict_aud": True},
             )
-        except (jws.Malformed, msgspec.ValidationError, jwt.PyJWTError) as error:
+        except (jws.MalformedToken, msgspec.ValidationError, jwt.PyJWTError) as error:
             raise InvalidToken from error
         if not 0 < claims.exp - claims.iat <= self._lifetime:
             raise InvalidToken
-        valid_until = datetime.fromtimestamp(claims.exp, UTC) + timedelta(seconds=SKEW_SECONDS)
-        return Verified(
+        valid_until = datetime.fromtimestamp(claims.exp, UTC) + timedelta(
+            seconds=CLOCK_SKEW_SECONDS
+        )
+        return VerifiedToken(
             account_id=claims.sub, session_id=claims.sid, kid=key.kid, valid_until=valid_until
         )
 
-    def _cache(self, digest: bytes, verified: Verified) -> None:
+    def _cache(self, digest: bytes, verified: VerifiedToken) -> None:
         if len(self._verified) >= MAX_CACHED:
             self._verified.popitem(last=False)
         self._verified[digest] = verified

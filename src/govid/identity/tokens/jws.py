@@ -16,11 +16,11 @@ MAX_BYTES = 4096
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class Malformed(ValueError):
+class MalformedToken(ValueError):
     """The text is not a token that govid could have issued."""
 
 
-class Parts(msgspec.Struct, frozen=True, kw_only=True):
+class JwsParts(msgspec.Struct, frozen=True, kw_only=True):
     """The header and the claims of a token, not yet verified."""
 
     header: dict[str, Any]
@@ -31,7 +31,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         return "<JwsParts>"
 
 
-def read(token: str) -> Parts:
+def parse_token(token: str) -> JwsParts:
     """Return the parts of *token*.
 
     Raises:
@@ -39,29 +39,31 @@ def read(token: str) -> Parts:
             base64url of one JSON object without duplicate members.
     """
     if len(token) > MAX_BYTES:
-        raise Malformed("too long")
+        raise MalformedToken("too long")
     header, _, rest = token.partition(".")
     claims, _, signature = rest.partition(".")
-    decode(signature)
-    return Parts(header=_object(decode(header)), claims=_object(decode(claims)))
+    decode_base64url(signature)
+    return JwsParts(
+        header=_object(decode_base64url(header)), claims=_object(decode_base64url(claims))
+    )
 
 
-def encode(raw: bytes) -> str:
+def encode_base64url(raw: bytes) -> str:
     """Return *raw* in base64url without padding."""
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def decode(text: str) -> bytes:
+def decode_base64url(text: str) -> bytes:
     """Return the bytes that *text* encodes in base64url without padding.
 
     Raises:
         MalformedToken: another alphabet, padding, or unused bits at the end that are not zero.
     """
     if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
-        raise Malformed("not base64url")
+        raise MalformedToken("not base64url")
     raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if encode(raw) != text:
-        raise Malformed("not the canonical encoding of these bytes")
+    if encode_base64url(raw) != text:
+        raise MalformedToken("not the canonical encoding of these bytes")
     return raw
 
 
@@ -69,18 +71,18 @@ def _object(raw: bytes) -> dict[str, Any]:
     try:
         value = json.loads(raw.decode(), object_pairs_hook=_members, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise Malformed("not JSON") from error
+        raise MalformedToken("not JSON") from error
     if not isinstance(value, dict):
-        raise Malformed("not an object")
+        raise MalformedToken("not an object")
     return value
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise Malformed("a member occurs twice")
+        raise MalformedToken("a member occurs twice")
     return members
 
 
 def _no_constant(_: str) -> None:
-    raise Malformed("NaN and Infinity are not JSON")
+    raise MalformedToken("NaN and Infinity are not JSON")

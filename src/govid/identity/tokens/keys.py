@@ -13,7 +13,7 @@ from govid.identity.settings import IdentitySettings
 from govid.identity.tokens import jws
 
 COORDINATE_BYTES = 32
-PURPOSE = b"govid signing key"
+SIGNING_KEY_PURPOSE = b"govid signing key"
 SHARED_KEY_ID = "hs256"
 """The id of the shared secret. A thumbprint of it would help an attacker to guess the secret."""
 
@@ -39,24 +39,24 @@ class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
         return f"<TokenKey {self.kid}>"
 
 
-class Seal:
+class SigningKeyCipher:
     """Encrypts private keys for storage under keys derived from the operator's keys."""
 
     def __init__(self, *keys: bytes) -> None:
         """Encrypt under the first of *keys*, which may have any length; decrypt under any."""
-        self.cipher = AuthenticatedCipher(keys, PURPOSE)
+        self.cipher = AuthenticatedCipher(keys, SIGNING_KEY_PURPOSE)
 
     @classmethod
-    def of(cls, settings: IdentitySettings) -> Self | None:
+    def from_settings(cls, settings: IdentitySettings) -> Self | None:
         """Return the cipher of this deployment, or None without an encryption key."""
         return cls(*settings.encryption_keys) if settings.key_encryption_key else None
 
-    def close(self, key: StoredKey) -> StoredKey:
+    def encrypt(self, key: StoredKey) -> StoredKey:
         """Return *key* with its private key encrypted and bound to the key id."""
         sealed = self.cipher.encrypt(key.private_key, key.kid.encode())
         return msgspec.structs.replace(key, private_key=sealed, sealed=True)
 
-    def open(self, key: StoredKey) -> StoredKey:
+    def decrypt(self, key: StoredKey) -> StoredKey:
         """Return *key* with its private key decrypted.
 
         Raises:
@@ -69,7 +69,7 @@ class Seal:
         return msgspec.structs.replace(key, private_key=private, sealed=False)
 
 
-def encrypted_private_keys(cipher: Seal) -> EncryptedColumn:
+def private_key_column(cipher: SigningKeyCipher) -> EncryptedColumn:
     """Return the encrypted column of private signing keys."""
     return EncryptedColumn(
         table="identity.signing_key",
@@ -81,12 +81,12 @@ def encrypted_private_keys(cipher: Seal) -> EncryptedColumn:
     )
 
 
-def generate() -> StoredKey:
+def generate_signing_key() -> StoredKey:
     """Generate an ES256 key whose id does not begin with `-`, like a command-line option."""
     private = ec.generate_private_key(ec.SECP256R1())
     kid = thumbprint(public_jwk(private.public_key()))
     if kid.startswith("-"):
-        return generate()
+        return generate_signing_key()
     return StoredKey(
         kid=kid,
         public_key=private.public_key().public_bytes(
@@ -101,7 +101,7 @@ def generate() -> StoredKey:
     )
 
 
-def es256(key: StoredKey) -> TokenKey:
+def load_signing_key(key: StoredKey) -> TokenKey:
     """Load the stored, decrypted *key* for signing and verification."""
     private = serialization.load_der_private_key(key.private_key, password=None)
     if not isinstance(private, ec.EllipticCurvePrivateKey):
@@ -109,7 +109,7 @@ def es256(key: StoredKey) -> TokenKey:
     return _token_key(key.kid, private.public_key(), signing=private)
 
 
-def public(key: PublishedKey) -> TokenKey:
+def load_public_key(key: PublishedKey) -> TokenKey:
     """Load the public key of *key* for verification."""
     loaded = serialization.load_der_public_key(key.public_key)
     if not isinstance(loaded, ec.EllipticCurvePublicKey):
@@ -117,7 +117,7 @@ def public(key: PublishedKey) -> TokenKey:
     return _token_key(key.kid, loaded, signing=None)
 
 
-def hs256(secret: bytes) -> TokenKey:
+def load_shared_secret(secret: bytes) -> TokenKey:
     """Return the key of the shared *secret* for signing and verification."""
     return TokenKey(kid=SHARED_KEY_ID, algorithm="HS256", signing=secret, verifying=secret)
 
@@ -128,8 +128,8 @@ def public_jwk(public: ec.EllipticCurvePublicKey) -> dict[str, str]:
     return {
         "crv": "P-256",
         "kty": "EC",
-        "x": jws.encode(point.x.to_bytes(COORDINATE_BYTES, "big")),
-        "y": jws.encode(point.y.to_bytes(COORDINATE_BYTES, "big")),
+        "x": jws.encode_base64url(point.x.to_bytes(COORDINATE_BYTES, "big")),
+        "y": jws.encode_base64url(point.y.to_bytes(COORDINATE_BYTES, "big")),
     }
 
 
@@ -139,7 +139,7 @@ def thumbprint(jwk: dict[str, str]) -> str:
     Source: RFC 7638: SHA-256 over the required members, sorted, without spaces.
     """
     required = msgspec.json.encode(jwk, order="sorted")
-    return jws.encode(hashlib.sha256(required).digest())
+    return jws.encode_base64url(hashlib.sha256(required).digest())
 
 
 def _token_key(kid: str, verifying: ec.EllipticCurvePublicKey, *, signing: Any) -> TokenKey:

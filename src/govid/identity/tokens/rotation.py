@@ -10,43 +10,47 @@ from datetime import timedelta
 
 import msgspec
 
-from govid.bus import Cause, Transaction, UnitOfWork
+from govid.bus import OperationContext, Transaction, UnitOfWork
 from govid.bus.contracts import KeyRotated
-from govid.identity.repository.signing_keys import KeyState, SigningKeys
+from govid.identity.repository.signing_keys import KeyState, SigningKeyRepository
 from govid.identity.settings import IdentitySettings
 from govid.identity.tokens.keyring import ES256
-from govid.identity.tokens.keys import Seal, UnreadableKey, generate
+from govid.identity.tokens.keys import SigningKeyCipher, UnreadableKey, generate_signing_key
 
 
-class KeyInTheWay(Exception):
+class RotationConflict(Exception):
     """The state of a key does not allow the command. The message is shown to the operator."""
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
+class RotationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The operator who requested a step, and the reason given."""
 
     operator: str
     reason: str
 
 
-class Rotation:
+class KeyRotation:
     """Rotates signing keys: publish, activate, retire."""
 
-    def __init__(self, settings: IdentitySettings, uow: UnitOfWork, stored: SigningKeys) -> None:
+    def __init__(
+        self, settings: IdentitySettings, uow: UnitOfWork, stored: SigningKeyRepository
+    ) -> None:
         """Use the durations of *settings*, which have safe minimums, for each step."""
         self._can_rotate = settings.algorithm == ES256
         self._publish_time = timedelta(seconds=settings.key_publish_seconds)
-        self._verify_time = timedelta(seconds=settings.key_kept_seconds)
-        self._cipher = Seal.of(settings)
+        self._verify_time = timedelta(seconds=settings.key_retention_seconds)
+        self._cipher = SigningKeyCipher.from_settings(settings)
         self._uow = uow
         self._stored = stored
 
-    async def states(self, cause: Cause) -> Sequence[KeyState]:
+    async def fetch_states(self, cause: OperationContext) -> Sequence[KeyState]:
         """Return the state of every key, including retired ones, the oldest first."""
         async with self._uow.begin(cause) as tx:
-            return await self._stored.states(tx)
+            return await self._stored.fetch_states(tx)
 
-    async def rotate(self, request: Turn, cause: Cause, *, at_once: bool = False) -> str:
+    async def rotate(
+        self, request: RotationRequest, cause: OperationContext, *, immediately: bool = False
+    ) -> str:
         """Publish a new key, which signs once all clients can know it; return its id.
 
         *immediately* is for a leaked key: the new one signs now. Other services that verify our
@@ -57,60 +61,62 @@ class Rotation:
             UnreadableKey: the running processes could not decrypt a key stored by this command.
         """
         if not self._can_rotate:
-            raise KeyInTheWay("HS256 signs with GOVID_SECRET_KEY: change that setting instead")
-        fresh = generate()
+            raise RotationConflict("HS256 signs with GOVID_SECRET_KEY: change that setting instead")
+        fresh = generate_signing_key()
         async with self._uow.begin(cause) as tx:
-            await self._stored.lock(tx)
+            await self._stored.lock_states(tx)
             await self._check_cipher(tx)
-            encrypted = self._cipher.close(fresh) if self._cipher else fresh
-            if await self._stored.announce(tx, encrypted, ES256, published=self._publish_time):
+            encrypted = self._cipher.encrypt(fresh) if self._cipher else fresh
+            if await self._stored.insert_next(
+                tx, encrypted, ES256, activate_after=self._publish_time
+            ):
                 _emit_rotated(tx, fresh.kid, "published", request)
-            elif not at_once:
-                raise KeyInTheWay(
+            elif not immediately:
+                raise RotationConflict(
                     "the next key is already published: `govid keys list` shows when it will sign"
                 )
-            if at_once:
+            if immediately:
                 await self._switch(tx, request)
-            published = await self._stored.published(tx, ES256)
-        return published[0].kid if at_once else fresh.kid
+            published = await self._stored.fetch_published(tx, ES256)
+        return published[0].kid if immediately else fresh.kid
 
-    async def retire(self, kid: str, request: Turn, cause: Cause) -> None:
+    async def retire(self, kid: str, request: RotationRequest, cause: OperationContext) -> None:
         """Retire a key: all processes reject its tokens within seconds.
 
         Raises:
             RotationConflict: the key does not exist, signs, or is retired.
         """
         async with self._uow.begin(cause) as tx:
-            await self._stored.lock(tx)
-            _require_retirable(kid, await self._stored.states(tx))
+            await self._stored.lock_states(tx)
+            _require_retirable(kid, await self._stored.fetch_states(tx))
             await self._stored.retire(tx, kid)
             _emit_rotated(tx, kid, "retired", request)
 
-    async def check(self, kid: str, cause: Cause) -> None:
+    async def check_retirable(self, kid: str, cause: OperationContext) -> None:
         """Check that a key may be retired, before the operator is asked for confirmation.
 
         Raises:
             RotationConflict: `retire` would raise it now.
         """
-        _require_retirable(kid, await self.states(cause))
+        _require_retirable(kid, await self.fetch_states(cause))
 
-    async def advance(self, cause: Cause) -> None:
+    async def run_due(self, cause: OperationContext) -> None:
         """Run the due steps, unless another process has run them."""
         async with self._uow.begin(cause) as tx:
-            if not any(key.is_due for key in await self._stored.published(tx, ES256)):
+            if not any(key.is_due for key in await self._stored.fetch_published(tx, ES256)):
                 return
-            await self._stored.lock(tx)
-            for key in await self._stored.published(tx, ES256):
+            await self._stored.lock_states(tx)
+            for key in await self._stored.fetch_published(tx, ES256):
                 if key.is_due and key.state == "next":
                     await self._switch(tx, None)
                 elif key.is_due and key.state == "retiring":
                     await self._stored.retire(tx, key.kid)
                     _emit_rotated(tx, key.kid, "retired", None)
 
-    async def _switch(self, tx: Transaction, request: Turn | None) -> None:
+    async def _switch(self, tx: Transaction, request: RotationRequest | None) -> None:
         """Activate the next key instead of the active one."""
-        old = await self._stored.put_away(tx, ES256, kept=self._verify_time)
-        new = await self._stored.activate(tx, ES256)
+        old = await self._stored.start_retiring(tx, ES256, retire_after=self._verify_time)
+        new = await self._stored.activate_next(tx, ES256)
         if new is not None:
             _emit_rotated(tx, new, "activated", request)
         if old is not None:
@@ -118,25 +124,25 @@ class Rotation:
 
     async def _check_cipher(self, tx: Transaction) -> None:
         """Refuse to store a key that the running processes could not decrypt."""
-        active = await self._stored.active(tx, ES256)
+        active = await self._stored.fetch_active(tx, ES256)
         if active is None or not active.sealed:
             return
         if self._cipher is None:
             raise UnreadableKey(UnreadableKey.__doc__)
-        self._cipher.open(active)
+        self._cipher.decrypt(active)
 
 
 def _require_retirable(kid: str, states: Sequence[KeyState]) -> None:
     state = {key.kid: key.state for key in states}.get(kid)
     if state is None:
-        raise KeyInTheWay("there is no such key: `govid keys list` shows them")
+        raise RotationConflict("there is no such key: `govid keys list` shows them")
     if state == "active":
-        raise KeyInTheWay("this key signs: `govid keys rotate --now` first")
+        raise RotationConflict("this key signs: `govid keys rotate --now` first")
     if state == "retired":
-        raise KeyInTheWay("this key is already retired")
+        raise RotationConflict("this key is already retired")
 
 
-def _emit_rotated(tx: Transaction, kid: str, step: str, request: Turn | None) -> None:
+def _emit_rotated(tx: Transaction, kid: str, step: str, request: RotationRequest | None) -> None:
     tx.emit(
         msgspec.convert(
             {

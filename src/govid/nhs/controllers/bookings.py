@@ -8,12 +8,12 @@ from litestar import Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, HeaderParameter, QueryParameter
 
-from govid.bus import DEFAULT_LIMIT, Cause, Principal
-from govid.bus.routes import Cursor, Limit, answer_of
+from govid.bus import DEFAULT_LIMIT, OperationContext, Principal
+from govid.bus.routes import PageCursor, PageLimit, describe_response
 from govid.nhs import examples
-from govid.nhs.bookings import BookingDesk
-from govid.nhs.controllers.requests import tagged
-from govid.nhs.openings import Openings
+from govid.nhs.bookings import AppointmentBookings
+from govid.nhs.controllers.requests import appointment_response
+from govid.nhs.openings import SlotAvailability
 from govid.nhs.preconditions import Precondition
 from govid.nhs.quotas import AccountQuotas
 from govid.nhs.schemas import AppointmentView, BookSlots, MoveAppointment, SlotView
@@ -40,20 +40,20 @@ IfMatch = Annotated[
     summary="Find times that can be booked",
     description="Free slots of the practice on a day up to two weeks ahead, at most ten seconds "
     "old. Your account has to be verified.",
-    responses={200: answer_of(list[SlotView], "Free slots.", examples.SLOT_LISTS)},
+    responses={200: describe_response(list[SlotView], "Free slots.", examples.SLOT_LISTS)},
 )
 async def list_slots(
-    availability: NamedDependency[Openings],
+    availability: NamedDependency[SlotAvailability],
     quotas: NamedDependency[AccountQuotas],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
     specialty: Annotated[
         str, QueryParameter(min_length=1, max_length=100, description="Such as `Cardiology`.")
     ],
     day: Annotated[date, QueryParameter(name="date", description="A day in the UK.")],
 ) -> list[SlotView]:
     await quotas.count_search(principal.account_id, cause)
-    return list(await availability.on(specialty, day, principal))
+    return list(await availability.list_free_slots(specialty, day, principal))
 
 
 @post(
@@ -63,16 +63,18 @@ async def list_slots(
     refuses=("403", "409", "429"),
     summary="Book a time",
     description="The slots are held for you at once. The practice may still refuse them.",
-    responses={202: answer_of(AppointmentView, "The slots are held.", examples.BOOKINGS)},
+    responses={202: describe_response(AppointmentView, "The slots are held.", examples.BOOKINGS)},
 )
 async def book(
     data: Annotated[BookSlots, Body(examples=examples.BOOKING_REQUESTS)],
-    bookings: NamedDependency[BookingDesk],
+    bookings: NamedDependency[AppointmentBookings],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[AppointmentView]:
-    return tagged(await bookings.book(data, idempotency_key, principal, cause), created=True)
+    return appointment_response(
+        await bookings.book(data, idempotency_key, principal, cause), created=True
+    )
 
 
 @get(
@@ -81,17 +83,19 @@ async def book(
     summary="List your own appointments",
     description="In order of creation. A `Link` header points to the next page, if there is one.",
     responses={
-        200: answer_of(list[AppointmentView], "Your appointments.", examples.APPOINTMENT_LISTS)
+        200: describe_response(
+            list[AppointmentView], "Your appointments.", examples.APPOINTMENT_LISTS
+        )
     },
 )
 async def list_appointments(
     request: Request[Any, Any, Any],
-    bookings: NamedDependency[BookingDesk],
+    bookings: NamedDependency[AppointmentBookings],
     principal: NamedDependency[Principal],
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    limit: PageLimit = DEFAULT_LIMIT,
+    cursor: PageCursor = None,
 ) -> Response[list[AppointmentView]]:
-    page = await bookings.own(principal, limit=limit, after=cursor)
+    page = await bookings.list_own(principal, limit=limit, after=cursor)
     return Response(list(page.items), headers=page.headers(request.url.path))
 
 
@@ -102,18 +106,22 @@ async def list_appointments(
     refuses=("403", "409", "412", "428", "429"),
     summary="Move an appointment to another time",
     description="The appointment keeps its time until the practice agrees to the new one.",
-    responses={202: answer_of(AppointmentView, "The move is requested.", examples.BOOKINGS)},
+    responses={
+        202: describe_response(AppointmentView, "The move is requested.", examples.BOOKINGS)
+    },
 )
 async def move_appointment(
     appointment_id: FromPath[UUID],
     data: Annotated[MoveAppointment, Body(examples=examples.MOVE_REQUESTS)],
-    bookings: NamedDependency[BookingDesk],
+    bookings: NamedDependency[AppointmentBookings],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
     if_match: IfMatch = None,
 ) -> Response[AppointmentView]:
-    precondition = Precondition.of(if_match)
-    return tagged(await bookings.move(appointment_id, data, precondition, principal, cause))
+    precondition = Precondition.from_header(if_match)
+    return appointment_response(
+        await bookings.move(appointment_id, data, precondition, principal, cause)
+    )
 
 
 @delete(
@@ -123,17 +131,19 @@ async def move_appointment(
     refuses=("409", "412", "428", "429"),
     summary="Cancel an appointment",
     description="The practice is notified at once, and others can book the slots.",
-    responses={200: answer_of(AppointmentView, "Cancelled.", examples.CANCELLATIONS)},
+    responses={200: describe_response(AppointmentView, "Cancelled.", examples.CANCELLATIONS)},
 )
 async def cancel_appointment(
     appointment_id: FromPath[UUID],
-    bookings: NamedDependency[BookingDesk],
+    bookings: NamedDependency[AppointmentBookings],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
     if_match: IfMatch = None,
 ) -> Response[AppointmentView]:
-    precondition = Precondition.of(if_match)
-    return tagged(await bookings.cancel(appointment_id, precondition, principal, cause))
+    precondition = Precondition.from_header(if_match)
+    return appointment_response(
+        await bookings.cancel(appointment_id, precondition, principal, cause)
+    )
 
 
 BOOKING_ROUTES = (list_slots, book, list_appointments, move_appointment, cancel_appointment)

@@ -7,12 +7,12 @@ from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
-from govid.bus import DEFAULT_LIMIT, Cause, Principal
-from govid.bus.routes import Cursor, Limit, answer_of
+from govid.bus import DEFAULT_LIMIT, OperationContext, Principal
+from govid.bus.routes import PageCursor, PageLimit, describe_response
 from govid.nhs import examples
-from govid.nhs.appointments import AppointmentDesk
-from govid.nhs.patients import PatientFiling
-from govid.nhs.preconditions import tag_of
+from govid.nhs.appointments import AppointmentRequests
+from govid.nhs.patients import PatientRecords
+from govid.nhs.preconditions import format_etag
 from govid.nhs.schemas import (
     AppointmentView,
     FilePatient,
@@ -22,9 +22,11 @@ from govid.nhs.schemas import (
 )
 
 
-def tagged(appointment: Versioned, *, created: bool = False) -> Response[AppointmentView]:
+def appointment_response(
+    appointment: Versioned, *, created: bool = False
+) -> Response[AppointmentView]:
     """Return the response for *appointment*: version as `ETag`, and `Location` if *created*."""
-    headers = {"ETag": tag_of(appointment.version)}
+    headers = {"ETag": format_etag(appointment.version)}
     if created:
         headers["Location"] = f"/api/nhs/appointments/{appointment.view.appointment_id}"
     return Response(appointment.view, headers=headers)
@@ -35,16 +37,18 @@ def tagged(appointment: Versioned, *, created: bool = False) -> Response[Appoint
     permission="nhs.patient.list",
     summary="List your own patient records",
     description="In order of filing. A `Link` header points to the next page, if there is one.",
-    responses={200: answer_of(list[PatientView], "Your patient records.", examples.PATIENT_LISTS)},
+    responses={
+        200: describe_response(list[PatientView], "Your patient records.", examples.PATIENT_LISTS)
+    },
 )
 async def list_patients(
     request: Request[Any, Any, Any],
-    patient_records: NamedDependency[PatientFiling],
+    patient_records: NamedDependency[PatientRecords],
     principal: NamedDependency[Principal],
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
+    limit: PageLimit = DEFAULT_LIMIT,
+    cursor: PageCursor = None,
 ) -> Response[list[PatientView]]:
-    page = await patient_records.own(principal, limit=limit, after=cursor)
+    page = await patient_records.list_own(principal, limit=limit, after=cursor)
     return Response(list(page.items), headers=page.headers(request.url.path))
 
 
@@ -57,13 +61,13 @@ async def list_patients(
     summary="File a patient record",
     description="Only your account can see the record. A number that was verified for another "
     "account is refused, at most ten times a day.",
-    responses={201: answer_of(PatientView, "Filed.", examples.PATIENTS)},
+    responses={201: describe_response(PatientView, "Filed.", examples.PATIENTS)},
 )
 async def file_patient(
     data: Annotated[FilePatient, Body(examples=examples.PATIENT_REQUESTS)],
-    patient_records: NamedDependency[PatientFiling],
+    patient_records: NamedDependency[PatientRecords],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> PatientView:
     return await patient_records.file(data, principal, cause)
 
@@ -76,9 +80,9 @@ async def file_patient(
 )
 async def remove_patient(
     record_id: FromPath[UUID],
-    patient_records: NamedDependency[PatientFiling],
+    patient_records: NamedDependency[PatientRecords],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> None:
     await patient_records.remove(record_id, principal, cause)
 
@@ -91,15 +95,15 @@ async def remove_patient(
     refuses=("403", "409", "429"),
     summary="Request an appointment",
     description="The request is decided shortly afterwards. A time without an offset is UK time.",
-    responses={202: answer_of(AppointmentView, "Accepted.", examples.APPOINTMENTS)},
+    responses={202: describe_response(AppointmentView, "Accepted.", examples.APPOINTMENTS)},
 )
 async def request_appointment(
     data: Annotated[RequestAppointment, Body(examples=examples.APPOINTMENT_REQUESTS)],
-    requests: NamedDependency[AppointmentDesk],
+    requests: NamedDependency[AppointmentRequests],
     principal: NamedDependency[Principal],
-    cause: NamedDependency[Cause],
+    cause: NamedDependency[OperationContext],
 ) -> Response[AppointmentView]:
-    return tagged(await requests.request(data, principal, cause))
+    return appointment_response(await requests.submit(data, principal, cause))
 
 
 @get(
@@ -107,14 +111,14 @@ async def request_appointment(
     permission="nhs.appointment.read",
     summary="Show one of your own appointments",
     description="The response is the same for another person's appointment and for an unknown one.",
-    responses={200: answer_of(AppointmentView, "Your appointment.", examples.APPOINTMENTS)},
+    responses={200: describe_response(AppointmentView, "Your appointment.", examples.APPOINTMENTS)},
 )
 async def show_appointment(
     appointment_id: FromPath[UUID],
-    requests: NamedDependency[AppointmentDesk],
+    requests: NamedDependency[AppointmentRequests],
     principal: NamedDependency[Principal],
 ) -> Response[AppointmentView]:
-    return tagged(await requests.look_up(appointment_id, principal))
+    return appointment_response(await requests.fetch_own(appointment_id, principal))
 
 
 RECORD_AND_REQUEST_ROUTES = (

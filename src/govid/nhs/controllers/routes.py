@@ -3,20 +3,20 @@
 from litestar import Router
 from litestar.di import Provide
 
-from govid.nhs.appointments import AppointmentDesk
-from govid.nhs.bookings import BookingDesk
+from govid.nhs.appointments import AppointmentRequests
+from govid.nhs.bookings import AppointmentBookings
 from govid.nhs.controllers.bookings import BOOKING_ROUTES
 from govid.nhs.controllers.requests import RECORD_AND_REQUEST_ROUTES
-from govid.nhs.openings import Openings
-from govid.nhs.patients import PatientFiling
+from govid.nhs.openings import SlotAvailability
+from govid.nhs.patients import PatientRecords
 from govid.nhs.quotas import AccountQuotas
 
 
 def router(
-    patient_records: PatientFiling,
-    requests: AppointmentDesk,
-    availability: Openings,
-    bookings: BookingDesk,
+    patient_records: PatientRecords,
+    requests: AppointmentRequests,
+    availability: SlotAvailability,
+    bookings: AppointmentBookings,
     quotas: AccountQuotas,
 ) -> Router:
     """Return the router of `/api/nhs`; its handlers receive the use cases as dependencies."""

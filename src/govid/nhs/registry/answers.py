@@ -5,14 +5,14 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-from govid.bus.upstream import Answer, Unusable
+from govid.bus.upstream import UnusableResponse, UpstreamResponse
 from govid.nhs.decision import AppointmentStatus
 from govid.nhs.registry.parties import NUMBER_SYSTEM
-from govid.nhs.registry.practices import Appointment, NotGranted
+from govid.nhs.registry.practices import PracticeAppointment, PracticeRuleBroken
 from govid.nhs.registry.record import OperationOutcome
 from govid.nhs.slots import FreeSlot
 
-STATUSES: Mapping[str, AppointmentStatus] = {
+STATUS_BY_CODE: Mapping[str, AppointmentStatus] = {
     "proposed": AppointmentStatus.REQUESTED,
     "pending": AppointmentStatus.REQUESTED,
     "waitlist": AppointmentStatus.REQUESTED,
@@ -29,7 +29,7 @@ STATUSES: Mapping[str, AppointmentStatus] = {
 Interval = tuple[datetime, datetime]
 
 
-def answered(answer: Answer, service: str) -> Appointment:
+def parse_message_response(answer: UpstreamResponse, service: str) -> PracticeAppointment:
     """Return the appointment in the response to a message.
 
     Raises:
@@ -37,14 +37,14 @@ def answered(answer: Answer, service: str) -> Appointment:
         Unusable: the response is unusable.
     """
     if not answer.is_success:
-        refuse(answer)
-    found = resources(answer, "Appointment")
+        raise_refusal(answer)
+    found = bundle_resources(answer, "Appointment")
     if not found:
-        raise Unusable(answer.api, "no appointment")
-    return appointment(answer, found[0], service)
+        raise UnusableResponse(answer.department, "no appointment")
+    return parse_appointment(answer, found[0], service)
 
 
-def refuse(answer: Answer) -> NoReturn:
+def raise_refusal(answer: UpstreamResponse) -> NoReturn:
     """Raise the error that matches a refusal.
 
     Raises:
@@ -52,22 +52,24 @@ def refuse(answer: Answer) -> NoReturn:
         Unusable: the refusal concerns govid itself, or is unknown.
     """
     if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY) and any(
-        code.startswith("REC_") for code in codes(answer)
+        code.startswith("REC_") for code in error_codes(answer)
     ):
-        raise NotGranted
-    raise Unusable(answer.api, f"status {answer.status}")
+        raise PracticeRuleBroken
+    raise UnusableResponse(answer.department, f"status {answer.status}")
 
 
-def appointment(answer: Answer, resource: Mapping[str, Any], service: str) -> Appointment:
+def parse_appointment(
+    answer: UpstreamResponse, resource: Mapping[str, Any], service: str
+) -> PracticeAppointment:
     """Convert an `Appointment` resource.
 
     Raises:
         Unusable: its status is unknown or its id is missing.
     """
-    status = STATUSES.get(str(resource.get("status")))
+    status = STATUS_BY_CODE.get(str(resource.get("status")))
     if status is None or "id" not in resource:
-        raise Unusable(answer.api, "unknown appointment")
-    return Appointment(
+        raise UnusableResponse(answer.department, "unknown appointment")
+    return PracticeAppointment(
         id=str(resource["id"]),
         service=service,
         status=status,
@@ -79,9 +81,9 @@ def appointment(answer: Answer, resource: Mapping[str, Any], service: str) -> Ap
     )
 
 
-def is_about(
-    answer: Answer,
-    found: Appointment,
+def is_same_appointment(
+    answer: UpstreamResponse,
+    found: PracticeAppointment,
     *,
     appointment_id: str,
     patient: str,
@@ -98,7 +100,7 @@ def is_about(
     return when is None or not needs_time or (found.start, found.end) == when
 
 
-def slot(answer: Answer, resource: Mapping[str, Any], service: str) -> FreeSlot:
+def parse_slot(answer: UpstreamResponse, resource: Mapping[str, Any], service: str) -> FreeSlot:
     """Convert a `Slot` resource of *service*.
 
     Raises:
@@ -106,42 +108,42 @@ def slot(answer: Answer, resource: Mapping[str, Any], service: str) -> FreeSlot:
     """
     start, end = _moment(resource.get("start")), _moment(resource.get("end"))
     if start is None or end is None or "id" not in resource:
-        raise Unusable(answer.api, "unknown slot")
+        raise UnusableResponse(answer.department, "unknown slot")
     return FreeSlot(id=str(resource["id"]), service=service, start=start, end=end)
 
 
-def resources(answer: Answer, kind: str) -> list[Mapping[str, Any]]:
+def bundle_resources(answer: UpstreamResponse, kind: str) -> list[Mapping[str, Any]]:
     """Return the resources of type *kind* in a Bundle; none if it has no `entry`."""
     bundle = answer.decode(dict[str, Any])
     entries = bundle.get("entry") or []
     if not isinstance(entries, list):
-        raise Unusable(answer.api, "unknown bundle")
+        raise UnusableResponse(answer.department, "unknown bundle")
     found = [one.get("resource") for one in entries if isinstance(one, dict)]
     return [one for one in found if isinstance(one, dict) and one.get("resourceType") == kind]
 
 
-def codes(answer: Answer) -> frozenset[str]:
+def error_codes(answer: UpstreamResponse) -> frozenset[str]:
     """Return the NHS error codes of a refusal, such as `REC_CONFLICT`."""
-    return frozenset() if answer.is_success else answer.decode(OperationOutcome).codes
+    return frozenset() if answer.is_success else answer.decode(OperationOutcome).error_codes
 
 
-def issues(answer: Answer) -> frozenset[str]:
+def issue_types(answer: UpstreamResponse) -> frozenset[str]:
     """Return the FHIR issue types of a refusal, such as `duplicate`."""
-    return frozenset() if answer.is_success else answer.decode(OperationOutcome).kinds
+    return frozenset() if answer.is_success else answer.decode(OperationOutcome).issue_types
 
 
-def refuses_token(answer: Answer) -> bool:
+def is_token_refusal(answer: UpstreamResponse) -> bool:
     """Tell whether the practice refused the access token."""
-    return answer.status == HTTPStatus.UNAUTHORIZED and "SEND_UNAUTHORIZED" in codes(answer)
+    return answer.status == HTTPStatus.UNAUTHORIZED and "SEND_UNAUTHORIZED" in error_codes(answer)
 
 
-def _numbers(answer: Answer, resource: Mapping[str, Any]) -> set[str]:
+def _numbers(answer: UpstreamResponse, resource: Mapping[str, Any]) -> set[str]:
     """Return the NHS numbers of the patients in *resource* or in the Bundle around it.
 
     Without an identifier, the number is the end of a reference to a patient.
     """
     actors = [_object(one, "actor") for one in _list(resource, "participant")]
-    patients = resources(answer, "Patient")
+    patients = bundle_resources(answer, "Patient")
     identifiers = [
         *(_object(actor, "identifier") for actor in actors),
         *(one for patient in patients for one in _list(patient, "identifier")),

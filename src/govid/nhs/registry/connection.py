@@ -7,65 +7,70 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import structs
 
 from govid.bus import Clock
-from govid.bus.upstream import Department, Policy, paced
-from govid.nhs.registry.bars import RemotePractices
-from govid.nhs.registry.oauth import Credentials, TokenDesk
-from govid.nhs.registry.parties import Sender
-from govid.nhs.registry.pds import Pds
-from govid.nhs.registry.remote import RemotePatientRegistry
+from govid.bus.upstream import Department, RequestPolicy, rate_limited
+from govid.nhs.registry.bars import BarsClient
+from govid.nhs.registry.oauth import SignedJwtTokenClient, SigningCredentials
+from govid.nhs.registry.parties import BookingSender
+from govid.nhs.registry.pds import PdsClient
+from govid.nhs.registry.remote import PdsPatientRegistry
 from govid.nhs.settings import Practice
 
-PER_SECOND = 4.5
+REQUESTS_PER_SECOND = 4.5
 """Requests a second, slightly below the five that the NHS allows an application."""
-FOR_VERIFICATION = 1.0
+RESERVED_FOR_VERIFICATION = 1.0
 """Requests a second that are reserved for verification."""
 
 _BARS_PATH = "/booking-and-referral/FHIR/R4"
 _PDS_PATH = "/personal-demographics/FHIR/R4"
 
 
-class Connection:
+class NhsConnection:
     """Builds the clients of the NHS at one base URL, with one set of credentials."""
 
     def __init__(
         self,
         department: Department,
         base_url: str,
-        credentials: Credentials,
+        credentials: SigningCredentials,
         clock: Clock,
         *,
-        policy: Policy | None = None,
+        policy: RequestPolicy | None = None,
     ) -> None:
         """Reach *base_url* through *department*; *policy* replaces the NHS's own rate limit."""
         self._department = department
         self._base_url = base_url.rstrip("/")
         self._clock = clock
-        policy = policy or Policy(per_second=PER_SECOND)
+        policy = policy or RequestPolicy(per_second=REQUESTS_PER_SECOND)
         # The NHS counts the requests of an application over all its APIs.
-        self._limiter = paced(policy.per_second)
+        self._limiter = rate_limited(policy.per_second)
         self._policy = structs.replace(policy, per_second=None)
-        oauth = department.api("oauth", base_url, self._policy, self._limiter)
-        token_client = TokenDesk(oauth, credentials, clock)
-        self._tokens = token_client.cache()
+        oauth = department.create_client("oauth", base_url, self._policy, self._limiter)
+        token_client = SignedJwtTokenClient(oauth, credentials, clock)
+        self._tokens = token_client.build_cache()
 
-    def registry(self) -> RemotePatientRegistry:
+    def build_patient_registry(self) -> PdsPatientRegistry:
         """Return the patient registry on PDS."""
         url = f"{self._base_url}{_PDS_PATH}"
-        return RemotePatientRegistry(
-            Pds(self._department.api("pds", url, self._policy, self._limiter), self._tokens)
+        return PdsPatientRegistry(
+            PdsClient(
+                self._department.create_client("pds", url, self._policy, self._limiter),
+                self._tokens,
+            )
         )
 
-    def practices(self, sender: Sender, directory: Sequence[Practice]) -> RemotePractices:
+    def build_practice_client(
+        self, sender: BookingSender, directory: Sequence[Practice]
+    ) -> BarsClient:
         """Return the BaRS client for the practices of *directory*, which books for *sender*."""
         url = f"{self._base_url}{_BARS_PATH}"
         # Slot searches may use up the rate limit, so a share of it is reserved for verification.
-        limiter = self._limiter.reserving(FOR_VERIFICATION) if self._limiter else None
-        api = self._department.api("bars", url, self._policy, limiter)
+        limiter = self._limiter.with_reserve(RESERVED_FOR_VERIFICATION) if self._limiter else None
+        api = self._department.create_client("bars", url, self._policy, limiter)
         organisations = {one.service: one.ods for one in directory}
-        return RemotePractices(api, self._tokens, sender, organisations, self._clock)
+        return BarsClient(api, self._tokens, sender, organisations, self._clock)
 
 
-def checked_key(pem: bytes) -> bytes:
+def validate_private_key(pem: bytes) -> bytes:
     """Return *pem* if it is a private key that can sign assertions for the NHS.
 
     Raises:

@@ -11,26 +11,26 @@ from govid.bus import Clock
 from govid.bus.contracts import AppointmentRequested, IdentifierType
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.bus.shared.identifiers import normalise_identifier
-from govid.nhs.decision import AppointmentStatus, Decision
-from govid.nhs.local_time import on_the_wall
+from govid.nhs.decision import AppointmentDecision, AppointmentStatus
+from govid.nhs.local_time import format_uk_time
 from govid.nhs.registry.protocol import (
-    Claim,
     Evidence,
-    Finding,
-    Holder,
-    Outcome,
+    IdentityClaim,
     PatientRegistry,
+    RegisteredPatient,
+    VerificationFinding,
+    VerificationOutcome,
 )
 
-_EXCEPTIONS: Mapping[str, Outcome] = {
-    "9111231130": Outcome.MISMATCH,
-    "9727194737": Outcome.MISMATCH,
-    "9990003343": Outcome.MISMATCH,
-    "9000000009": Outcome.DECEASED,
+_EXCEPTIONS: Mapping[str, VerificationOutcome] = {
+    "9111231130": VerificationOutcome.MISMATCH,
+    "9727194737": VerificationOutcome.MISMATCH,
+    "9990003343": VerificationOutcome.MISMATCH,
+    "9000000009": VerificationOutcome.DECEASED,
 }
 """Published test patients: not found, not found, invalidated, formally deceased."""
 
-FORM = Evidence(method="form", strength=1, validity=1)
+FORM_EVIDENCE = Evidence(method="form", strength=1, validity=1)
 """Weakest evidence: the number is well-formed."""
 
 _NAMES: Mapping[str, str] = {
@@ -52,31 +52,31 @@ class LocalPatientRegistry:
         """Accept the prototype's form too, with *prototype_form*."""
         self._prototype_form = prototype_form
 
-    async def verify(self, claim: Claim) -> Finding:
+    async def verify(self, claim: IdentityClaim) -> VerificationFinding:
         """Decide by the form of the number; facts are ignored."""
         try:
             number = normalise_identifier(
                 IdentifierType.NHS, claim.nhs_number, prototype_form=self._prototype_form
             )
         except ValueError:
-            return Finding(outcome=Outcome.MISMATCH, evidence=FORM)
+            return VerificationFinding(outcome=VerificationOutcome.MISMATCH, evidence=FORM_EVIDENCE)
         name = _NAMES.get(number)
-        return Finding(
-            outcome=_EXCEPTIONS.get(number, Outcome.MATCH),
-            evidence=FORM,
-            holder=None if name is None else Holder(nhs_number=number, name=name),
+        return VerificationFinding(
+            outcome=_EXCEPTIONS.get(number, VerificationOutcome.MATCH),
+            evidence=FORM_EVIDENCE,
+            patient=None if name is None else RegisteredPatient(nhs_number=number, name=name),
         )
 
     async def trace(
         self,
         facts: ClaimedFacts,  # noqa: ARG002 - the interface's
         correlation_id: str | None = None,  # noqa: ARG002 - the interface's
-    ) -> Finding:
+    ) -> VerificationFinding:
         """Find no patient, because facts do not identify one here."""
-        return Finding(outcome=Outcome.INSUFFICIENT)
+        return VerificationFinding(outcome=VerificationOutcome.INSUFFICIENT)
 
 
-class ByFormWithoutFacts:
+class FormatOnlyVerifier:
     """Verifies claims without facts by the form of their number, as the prototype did.
 
     The examples of the API contract need this. The prototype's own form is also checked by form
@@ -88,13 +88,15 @@ class ByFormWithoutFacts:
         self._registry = registry
         self._by_form = by_form
 
-    async def verify(self, claim: Claim) -> Finding:
+    async def verify(self, claim: IdentityClaim) -> VerificationFinding:
         """Match a claim with facts; check any other by the form of its number."""
         if claim.facts is None or claim.nhs_number[:1].isalpha():
             return await self._by_form.verify(claim)
         return await self._registry.verify(claim)
 
-    async def trace(self, facts: ClaimedFacts, correlation_id: str | None = None) -> Finding:
+    async def trace(
+        self, facts: ClaimedFacts, correlation_id: str | None = None
+    ) -> VerificationFinding:
         """Find the one patient who matches *facts*."""
         return await self._registry.trace(facts, correlation_id)
 
@@ -106,16 +108,16 @@ class LocalAppointmentProvider:
         """Compare requested times with *clock*."""
         self._clock = clock
 
-    async def book(self, request: AppointmentRequested) -> Decision:
+    async def book(self, request: AppointmentRequested) -> AppointmentDecision:
         """Confirm *request*, unless its time has passed."""
         moment = request.requested_datetime
         if moment <= self._clock.now():
-            return Decision(
+            return AppointmentDecision(
                 status=AppointmentStatus.REJECTED,
                 rejection_reason="The requested time has passed",
             )
-        return Decision(
+        return AppointmentDecision(
             status=AppointmentStatus.CONFIRMED,
             confirmed_datetime=moment,
-            confirmation_details=f"{request.doctor_specialty}, {on_the_wall(moment)}",
+            confirmation_details=f"{request.doctor_specialty}, {format_uk_time(moment)}",
         )

@@ -14,11 +14,11 @@ import msgspec
 from govid.nhs.registry.parties import (
     NUMBER_SYSTEM,
     SERVICE_SYSTEM,
-    Sender,
-    organisation,
-    schedule,
+    BookingSender,
+    build_organisation,
+    build_schedule,
 )
-from govid.nhs.registry.practices import Order
+from govid.nhs.registry.practices import BookingOrder
 from govid.nhs.slots import FreeSlot
 
 _EVENTS = "https://fhir.nhs.uk/CodeSystem/message-events-bars"
@@ -29,30 +29,30 @@ _PROFILE = "https://fhir.hl7.org.uk/StructureDefinition/UKCore-Appointment"
 Resource = Mapping[str, Any]
 
 
-def target(service: str) -> str:
+def encode_target(service: str) -> str:
     """Return the header value that addresses the practice *service*."""
     return _encoded({"system": SERVICE_SYSTEM, "value": service})
 
 
-def headers(sender: Sender) -> dict[str, str]:
+def build_headers(sender: BookingSender) -> dict[str, str]:
     """Return the headers that identify the sender and its software."""
     software = {"resourceType": "Device", "deviceName": [{"name": "govid", "type": "model-name"}]}
     return {
-        "NHSD-End-User-Organisation": _encoded(organisation(sender.ods)),
+        "NHSD-End-User-Organisation": _encoded(build_organisation(sender.ods)),
         "NHSD-Requesting-Software": _encoded(software),
     }
 
 
-def appointment(order: Order) -> dict[str, Any]:
+def build_appointment(order: BookingOrder) -> dict[str, Any]:
     """Return the `Appointment` resource for *order*."""
     resource: dict[str, Any] = {
         "resourceType": "Appointment",
         "id": str(order.id),
         "meta": {"profile": [_PROFILE]},
         "status": "booked",
-        "start": moment(order.slots[0].start),
-        "end": moment(order.slots[-1].end),
-        "created": moment(order.created),
+        "start": format_time(order.slots[0].start),
+        "end": format_time(order.slots[-1].end),
+        "created": format_time(order.created),
         "slot": [{"reference": f"Slot/{one.id}"} for one in order.slots],
         "participant": [
             {
@@ -69,7 +69,7 @@ def appointment(order: Order) -> dict[str, Any]:
     return resource
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class BookingMessage(msgspec.Struct, frozen=True, kw_only=True):
     """BaRS message that asks a practice to store *resource*.
 
     `reason` is new, update or delete. `order` is the requested booking, if slots are involved.
@@ -78,10 +78,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     resource: Resource
     reason: str
     service: str
-    sender: Sender
+    sender: BookingSender
     receiver: str | None
     """ODS code of the organisation that runs the service, if known."""
-    order: Order | None = None
+    order: BookingOrder | None = None
 
     def encode(self, sent_at: datetime) -> bytes:
         """Return the Bundle. Its id is derived from its content, so a repeated message keeps it."""
@@ -91,13 +91,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             (focus, self._with_bundle_references()),
             *(self._booking_entries(self.order) if self.order is not None else ()),
             *self._receiver_entries(),
-            (self._urn("sender"), organisation(self.sender.ods)),
+            (self._urn("sender"), build_organisation(self.sender.ods)),
         ]
         return msgspec.json.encode(
             {
                 "resourceType": "Bundle",
                 "type": "message",
-                "timestamp": moment(sent_at),
+                "timestamp": format_time(sent_at),
                 "entry": [{"fullUrl": url, "resource": resource} for url, resource in entries],
             }
         )
@@ -124,7 +124,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         """Return the organisation that runs the service, if known (`ele-1`: never empty)."""
         if self.receiver is None:
             return ()
-        return ((self._urn("receiver"), organisation(self.receiver)),)
+        return ((self._urn("receiver"), build_organisation(self.receiver)),)
 
     def _header(self, focus: str) -> Resource:
         receiver = [{"reference": url} for url, _ in self._receiver_entries()]
@@ -144,7 +144,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             "definition": _DEFINITION,
         }
 
-    def _booking_entries(self, order: Order) -> Sequence[tuple[str, Resource]]:
+    def _booking_entries(self, order: BookingOrder) -> Sequence[tuple[str, Resource]]:
         """Return the slots, schedule and patient to which the appointment refers."""
         patient = {
             "resourceType": "Patient",
@@ -154,7 +154,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         where = self._urn("schedule")
         return (
             *((self._urn(one.id), _busy_slot(one, where)) for one in order.slots),
-            (where, schedule(self.service)),
+            (where, build_schedule(self.service)),
             (self._urn("patient"), patient),
         )
 
@@ -169,7 +169,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return "<Message>"
 
 
-def moment(when: datetime) -> str:
+def format_time(when: datetime) -> str:
     """Format *when* as BaRS requires: in UTC, with offset."""
     return when.astimezone(UTC).isoformat(timespec="seconds")
 
@@ -180,8 +180,8 @@ def _busy_slot(slot: FreeSlot, where: str) -> Resource:
         "id": slot.id,
         "schedule": {"reference": where},
         "status": "busy",
-        "start": moment(slot.start),
-        "end": moment(slot.end),
+        "start": format_time(slot.start),
+        "end": format_time(slot.end),
     }
 
 

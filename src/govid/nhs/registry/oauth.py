@@ -13,16 +13,23 @@ import jwt
 import msgspec
 
 from govid.bus import Clock
-from govid.bus.upstream import Answer, Api, AuthFailed, Call, Token, TokenCache
+from govid.bus.upstream import (
+    BearerToken,
+    CredentialsRejected,
+    TokenCache,
+    UpstreamClient,
+    UpstreamRequest,
+    UpstreamResponse,
+)
 
 ALGORITHM = "RS512"
-ASSERTION_LIFE = timedelta(minutes=4)
+ASSERTION_LIFETIME = timedelta(minutes=4)
 """Below the five minutes that the NHS accepts, to allow for a clock that is ahead."""
 
 _PATH = "/oauth2/token"
 
 
-class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+class SigningCredentials(msgspec.Struct, frozen=True, kw_only=True):
     """Client id and signing key: `key` returns the private key (PEM), `kid` is its key id."""
 
     client_id: str
@@ -44,34 +51,34 @@ class _TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
         return "<_TokenResponse>"
 
 
-class TokenDesk:
+class SignedJwtTokenClient:
     """Requests access tokens, each with a new assertion."""
 
-    def __init__(self, api: Api, credentials: Credentials, clock: Clock) -> None:
+    def __init__(self, api: UpstreamClient, credentials: SigningCredentials, clock: Clock) -> None:
         """Request tokens by *api* with *credentials*."""
         self._api = api
         self._credentials = credentials
         self._clock = clock
 
-    def cache(self, seconds: Callable[[], float] = time.monotonic) -> TokenCache:
+    def build_cache(self, seconds: Callable[[], float] = time.monotonic) -> TokenCache:
         """Return a token cache that fetches from here; *seconds* is its monotonic clock."""
         return TokenCache(self._fetch, seconds)
 
-    async def _fetch(self) -> Token:
-        answer = await self._api.send(self._request)
+    async def _fetch(self) -> BearerToken:
+        answer = await self._api.request(self._request)
         if not answer.is_success:
             # A refusal always concerns govid's own credentials, never a citizen.
             self._api.breaker.trip()
-            raise AuthFailed(answer.api, "assertion refused")
+            raise CredentialsRejected(answer.department, "assertion refused")
         return _parse_token(answer)
 
-    def _request(self) -> Call:
+    def _request(self) -> UpstreamRequest:
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             "client_assertion": self._assertion(),
         }
-        return Call(
+        return UpstreamRequest(
             operation="token.get",
             method="POST",
             route=_PATH,
@@ -82,7 +89,7 @@ class TokenDesk:
         )
 
     def _assertion(self) -> str:
-        expires = self._clock.now() + ASSERTION_LIFE
+        expires = self._clock.now() + ASSERTION_LIFETIME
         claims = {
             "iss": self._credentials.client_id,
             "sub": self._credentials.client_id,
@@ -94,10 +101,10 @@ class TokenDesk:
         return jwt.encode(claims, self._credentials.key(), algorithm=ALGORITHM, headers=headers)
 
 
-def _parse_token(answer: Answer) -> Token:
+def _parse_token(answer: UpstreamResponse) -> BearerToken:
     response = answer.decode(_TokenResponse)
     try:
         life = float(response.expires_in)
     except ValueError:
         life = 0.0
-    return Token(value=response.access_token, life_seconds=life)
+    return BearerToken(value=response.access_token, life_seconds=life)

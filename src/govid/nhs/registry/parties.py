@@ -9,7 +9,7 @@ NUMBER_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
 _ODS_SYSTEM = "https://fhir.nhs.uk/Id/ods-organization-code"
 
 
-class Sender(msgspec.Struct, frozen=True, kw_only=True):
+class BookingSender(msgspec.Struct, frozen=True, kw_only=True):
     """Organisation for which govid books, and the address for replies of practices.
 
     `ods` is the organisation's code, `endpoint` its number in the Directory of Services.
@@ -19,7 +19,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
 
 
-def organisation(ods: str) -> dict[str, Any]:
+def build_organisation(ods: str) -> dict[str, Any]:
     """Return the `Organization` resource with the code *ods*."""
     return {
         "resourceType": "Organization",
@@ -27,7 +27,7 @@ def organisation(ods: str) -> dict[str, Any]:
     }
 
 
-def schedule(service: str) -> dict[str, Any]:
+def build_schedule(service: str) -> dict[str, Any]:
     """Return a `Schedule` resource of *service*; its slots determine which of several it is."""
     return {
         "resourceType": "Schedule",

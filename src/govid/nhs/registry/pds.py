@@ -10,8 +10,15 @@ from uuid import uuid4
 
 from govid.bus.contracts.facts import ClaimedFacts
 from govid.bus.shared.names import first_given_name
-from govid.bus.upstream import Answer, Api, Authorised, Call, TokenCache, Unusable
-from govid.nhs.registry.record import OperationOutcome, Record, SearchSet
+from govid.bus.upstream import (
+    AuthorisedClient,
+    TokenCache,
+    UnusableResponse,
+    UpstreamClient,
+    UpstreamRequest,
+    UpstreamResponse,
+)
+from govid.nhs.registry.record import OperationOutcome, PatientResource, SearchSet
 
 # Errors of the NHS's proxy are plain JSON.
 _ACCEPTS = ("application/fhir+json", "application/json")
@@ -20,28 +27,28 @@ _GIVEN_LETTERS = 3
 _POSTCODE_LETTERS = 2
 
 
-class NotFound(Exception):
+class PatientNotFound(Exception):
     """The number is not allocated or malformed, or no patient matches the facts."""
 
 
-class Gone(Exception):
+class RecordInvalidated(Exception):
     """The record has been marked as invalid."""
 
 
-class TooMany(Exception):
+class TooManyMatches(Exception):
     """The facts match more than one patient."""
 
 
-class Pds:
+class PdsClient:
     """PDS in application-restricted access."""
 
-    def __init__(self, api: Api, tokens: TokenCache) -> None:
+    def __init__(self, api: UpstreamClient, tokens: TokenCache) -> None:
         """Send requests by *api* with access tokens from *tokens*."""
-        self._api = Authorised(api, tokens, _refuses_token)
+        self._api = AuthorisedClient(api, tokens, _refuses_token)
 
-    async def read(
+    async def fetch_patient(
         self, number: str, correlation_id: str | None = None
-    ) -> tuple[Record, str | None]:
+    ) -> tuple[PatientResource, str | None]:
         """Return the record of *number*, and PDS's id of the request.
 
         For a superseded number the record has the new number.
@@ -52,18 +59,18 @@ class Pds:
             UpstreamFailure: PDS gave no usable response.
         """
         call = _request("patient.read", _NUMBER_ROUTE, f"/Patient/{number}", (), correlation_id)
-        answer = await self._api.send(call)
+        answer = await self._api.request(call)
         if answer.is_success:
-            return answer.decode(Record), _request_id(answer)
-        codes = answer.decode(OperationOutcome).codes
+            return answer.decode(PatientResource), _request_id(answer)
+        codes = answer.decode(OperationOutcome).error_codes
         match answer.status:
             case HTTPStatus.NOT_FOUND if "RESOURCE_NOT_FOUND" in codes:
-                raise NotFound
+                raise PatientNotFound
             case HTTPStatus.NOT_FOUND if "INVALIDATED_RESOURCE" in codes:
-                raise Gone
+                raise RecordInvalidated
             case HTTPStatus.BAD_REQUEST if "INVALID_RESOURCE_ID" in codes:
-                raise NotFound
-        raise Unusable(answer.api, f"status {answer.status}")
+                raise PatientNotFound
+        raise UnusableResponse(answer.department, f"status {answer.status}")
 
     def refuse_other_subject(self) -> NoReturn:
         """Refuse a record that belongs to another person, and log it for the operator.
@@ -71,11 +78,11 @@ class Pds:
         Raises:
             Unusable: always.
         """
-        self._api.api.refuse_other_subject()
+        self._api.client.reject_other_subject()
 
-    async def find(
+    async def find_patient(
         self, facts: ClaimedFacts, correlation_id: str | None = None
-    ) -> tuple[Record, str | None]:
+    ) -> tuple[PatientResource, str | None]:
         """Return the record of the one patient who matches *facts*, and PDS's id of the request.
 
         Raises:
@@ -84,20 +91,20 @@ class Pds:
             UpstreamFailure: PDS gave no usable response.
         """
         call = _request("patient.find", "/Patient", "/Patient", _query(facts), correlation_id)
-        answer = await self._api.send(call)
+        answer = await self._api.request(call)
         if not answer.is_success:
-            raise Unusable(answer.api, f"status {answer.status}")
+            raise UnusableResponse(answer.department, f"status {answer.status}")
         found = answer.decode(SearchSet | OperationOutcome)  # type: ignore[arg-type]  # a union
         match found:
-            case OperationOutcome() if "TOO_MANY_MATCHES" in found.codes:
-                raise TooMany
+            case OperationOutcome() if "TOO_MANY_MATCHES" in found.error_codes:
+                raise TooManyMatches
             case SearchSet(entry=[one]):
                 return one.resource, _request_id(answer)
             case SearchSet(entry=[]):
-                raise NotFound
+                raise PatientNotFound
             case SearchSet():
-                raise TooMany
-        raise Unusable(answer.api, "unknown outcome")
+                raise TooManyMatches
+        raise UnusableResponse(answer.department, "unknown outcome")
 
 
 def _query(facts: ClaimedFacts) -> Sequence[tuple[str, str]]:
@@ -129,12 +136,12 @@ def _request(
     path: str,
     query: Sequence[tuple[str, str]],
     correlation_id: str | None,
-) -> Call:
+) -> UpstreamRequest:
     headers = {"X-Request-ID": str(uuid4())}
     if correlation_id is not None:
         # PDS does not accept a dot in a correlation id.
         headers["X-Correlation-ID"] = correlation_id.replace(".", "-")
-    return Call(
+    return UpstreamRequest(
         operation=operation,
         method="GET",
         route=route,
@@ -147,11 +154,11 @@ def _request(
     )
 
 
-def _refuses_token(answer: Answer) -> bool:
+def _refuses_token(answer: UpstreamResponse) -> bool:
     if answer.status != HTTPStatus.UNAUTHORIZED:
         return False
-    return "ACCESS_DENIED" in answer.decode(OperationOutcome).codes
+    return "ACCESS_DENIED" in answer.decode(OperationOutcome).error_codes
 
 
-def _request_id(answer: Answer) -> str | None:
+def _request_id(answer: UpstreamResponse) -> str | None:
     return answer.headers.get("x-request-id")

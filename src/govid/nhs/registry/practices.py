@@ -10,7 +10,7 @@ from govid.nhs.decision import AppointmentStatus
 from govid.nhs.slots import FreeSlot
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class BookingOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Booking to be made. `id` becomes the appointment's id, which makes a repetition safe."""
 
     id: str
@@ -26,7 +26,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return "<Order>"
 
 
-class Appointment(msgspec.Struct, frozen=True, kw_only=True):
+class PracticeAppointment(msgspec.Struct, frozen=True, kw_only=True):
     """An appointment as stored at the practice. `resource` is its FHIR resource as received."""
 
     id: str
@@ -56,18 +56,18 @@ class AppointmentChanged(PracticeRefusal):
     """The appointment has changed since it was read."""
 
 
-class NoSuchAppointment(PracticeRefusal):
+class UnknownAppointment(PracticeRefusal):
     """The practice has no such appointment."""
 
 
-class NotGranted(PracticeRefusal):
+class PracticeRuleBroken(PracticeRefusal):
     """The request breaks a rule of the practice."""
 
 
-class Practices(Protocol):
+class PracticeClient(Protocol):
     """Client of practices. Every method may also raise an `UpstreamFailure`."""
 
-    async def free_slots(
+    async def fetch_free_slots(
         self, service: str, since: datetime, until: datetime
     ) -> Sequence[FreeSlot]:
         """Return the free slots between two times that are at most two weeks apart.
@@ -76,7 +76,7 @@ class Practices(Protocol):
             PracticeRuleBroken: there is no such practice, or the times are too far apart.
         """
 
-    async def book(self, order: Order) -> Appointment:
+    async def book(self, order: BookingOrder) -> PracticeAppointment:
         """Book an appointment; repeating the same order returns the same appointment.
 
         Raises:
@@ -84,24 +84,28 @@ class Practices(Protocol):
             PracticeRuleBroken: the order breaks a rule of the practice.
         """
 
-    async def read(self, service: str, appointment_id: str) -> Appointment:
+    async def fetch_appointment(self, service: str, appointment_id: str) -> PracticeAppointment:
         """Return an appointment of the practice.
 
         Raises:
             UnknownAppointment: it does not exist.
         """
 
-    async def of_patient(self, service: str, nhs_number: str) -> Sequence[Appointment]:
+    async def fetch_for_patient(
+        self, service: str, nhs_number: str
+    ) -> Sequence[PracticeAppointment]:
         """Return all appointments of a patient."""
 
-    async def change(self, appointment: Appointment, order: Order) -> Appointment:
+    async def move(
+        self, appointment: PracticeAppointment, order: BookingOrder
+    ) -> PracticeAppointment:
         """Move *appointment* to the slots of *order*.
 
         Raises:
             PracticeRefusal: it cannot be moved there, or has changed since it was read.
         """
 
-    async def cancel(self, appointment: Appointment) -> Appointment:
+    async def cancel(self, appointment: PracticeAppointment) -> PracticeAppointment:
         """Cancel *appointment* in the version that was read.
 
         Raises:

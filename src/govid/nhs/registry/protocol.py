@@ -8,10 +8,10 @@ import msgspec
 
 from govid.bus.contracts import AppointmentRequested
 from govid.bus.contracts.facts import ClaimedFacts
-from govid.nhs.decision import Decision
+from govid.nhs.decision import AppointmentDecision
 
 
-class Outcome(StrEnum):
+class VerificationOutcome(StrEnum):
     """Outcome of a verification.
 
     The first five are results, and each uses one of the account's attempts. To the account holder
@@ -32,13 +32,13 @@ class Outcome(StrEnum):
     def is_answer(self) -> bool:
         """Whether the registry has decided about the claim."""
         return self not in {
-            Outcome.INSUFFICIENT,
-            Outcome.UNAVAILABLE,
-            Outcome.CREDENTIALS_REJECTED,
+            VerificationOutcome.INSUFFICIENT,
+            VerificationOutcome.UNAVAILABLE,
+            VerificationOutcome.CREDENTIALS_REJECTED,
         }
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class IdentityClaim(msgspec.Struct, frozen=True, kw_only=True):
     """An NHS number that an account holder claims, with the claimed facts."""
 
     nhs_number: str
@@ -50,12 +50,12 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
         return "<Claim>"
 
 
-class Holder(msgspec.Struct, frozen=True, kw_only=True):
+class RegisteredPatient(msgspec.Struct, frozen=True, kw_only=True):
     """Patient as recorded in the registry; the number may supersede the claimed one."""
 
     nhs_number: str
     name: str
-    born: date | None = None
+    birth_date: date | None = None
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
@@ -76,28 +76,30 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     contra_indicators: tuple[str, ...] = ()
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class VerificationFinding(msgspec.Struct, frozen=True, kw_only=True):
     """Result of the registry. `patient` is set only if the claim was matched."""
 
-    outcome: Outcome
+    outcome: VerificationOutcome
     evidence: Evidence | None = None
-    holder: Holder | None = None
+    patient: RegisteredPatient | None = None
 
 
 class PatientRegistry(Protocol):
     """Registry of patients. Expected failures are outcomes and not exceptions."""
 
-    async def verify(self, claim: Claim) -> Finding:
+    async def verify(self, claim: IdentityClaim) -> VerificationFinding:
         """Verify that the claimed number belongs to the claimant."""
 
-    async def trace(self, facts: ClaimedFacts, correlation_id: str | None = None) -> Finding:
+    async def trace(
+        self, facts: ClaimedFacts, correlation_id: str | None = None
+    ) -> VerificationFinding:
         """Find the one patient who matches *facts*; a match names the patient."""
 
 
 class AppointmentProvider(Protocol):
     """Decides appointment requests that name no slot."""
 
-    async def book(self, request: AppointmentRequested) -> Decision:
+    async def book(self, request: AppointmentRequested) -> AppointmentDecision:
         """Decide *request*; repeating it for the same appointment gives the same decision.
 
         Raises:

@@ -6,9 +6,9 @@ identified by the last segment of its URL, because its base URL has changed befo
 
 import msgspec
 
-ALIVE_AFTER_ALL = "U"
-VERIFIED = frozenset({"01", "number-present-and-verified"})
-UNRESTRICTED = "U"
+DEATH_STATUS_REMOVED = "U"
+VERIFIED_CODES = frozenset({"01", "number-present-and-verified"})
+UNRESTRICTED_CODE = "U"
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -21,7 +21,7 @@ class Coding(_Part, frozen=True, kw_only=True):
     code: str | None = None
 
 
-class Concept(_Part, frozen=True, kw_only=True):
+class CodeableConcept(_Part, frozen=True, kw_only=True):
     """Concept that is given by codes."""
 
     coding: list[Coding] = []
@@ -31,11 +31,11 @@ class Extension(_Part, frozen=True, kw_only=True):
     """Element that is not part of base FHIR."""
 
     url: str = ""
-    value_codeable_concept: Concept | None = None
+    value_codeable_concept: CodeableConcept | None = None
     extension: list["Extension"] = []
 
     @property
-    def tail(self) -> str:
+    def url_tail(self) -> str:
         """Last segment of the URL."""
         return self.url.replace("/", "-").rpartition("-")[2]
 
@@ -46,14 +46,14 @@ class Extension(_Part, frozen=True, kw_only=True):
         return codings[0].code if codings else None
 
 
-class Identifier(_Part, frozen=True, kw_only=True):
+class PatientIdentifier(_Part, frozen=True, kw_only=True):
     """Identifier of a patient, with extensions about it."""
 
     value: str | None = None
     extension: list[Extension] = []
 
 
-class Name(_Part, frozen=True, kw_only=True):
+class HumanName(_Part, frozen=True, kw_only=True):
     """Current or former name."""
 
     use: str | None = None
@@ -61,19 +61,19 @@ class Name(_Part, frozen=True, kw_only=True):
     given: list[str | None] = []
 
 
-class Meta(_Part, frozen=True, kw_only=True):
+class ResourceMeta(_Part, frozen=True, kw_only=True):
     """Metadata of a resource: its confidentiality."""
 
     security: list[Coding] = []
 
 
-class Record(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag="Patient"):
+class PatientResource(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag="Patient"):
     """`Patient` resource. Only `id` is mandatory."""
 
     id: str
-    identifier: list[Identifier] = []
-    meta: Meta = Meta()
-    name: list[Name] = []
+    identifier: list[PatientIdentifier] = []
+    meta: ResourceMeta = ResourceMeta()
+    name: list[HumanName] = []
     birth_date: str | None = None
     deceased_date_time: str | None = None
     extension: list[Extension] = []
@@ -81,7 +81,7 @@ class Record(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag="Pa
     @property
     def is_restricted(self) -> bool:
         """Whether the confidentiality is not `unrestricted`; then nothing may be shown."""
-        return any(coding.code != UNRESTRICTED for coding in self.meta.security)
+        return any(coding.code != UNRESTRICTED_CODE for coding in self.meta.security)
 
     @property
     def is_verified(self) -> bool:
@@ -91,12 +91,12 @@ class Record(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag="Pa
             for identifier in self.identifier
             if identifier.value == self.id
             for extension in identifier.extension
-            if extension.tail == "NHSNumberVerificationStatus"
+            if extension.url_tail == "NHSNumberVerificationStatus"
         }
-        return bool(codes) and codes <= VERIFIED
+        return bool(codes) and codes <= VERIFIED_CODES
 
     @property
-    def usual_name(self) -> Name | None:
+    def usual_name(self) -> HumanName | None:
         """Usual name, or else the first one."""
         usual = [one for one in self.name if one.use == "usual"] or self.name
         return usual[0] if usual else None
@@ -105,8 +105,8 @@ class Record(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag="Pa
     def death_status(self) -> str | None:
         """1 informal, 2 formal, U removed; None if no death has been reported."""
         for one in self.extension:
-            if one.tail == "DeathNotificationStatus":
-                codes = [part.code for part in one.extension if part.tail.startswith("death")]
+            if one.url_tail == "DeathNotificationStatus":
+                codes = [part.code for part in one.extension if part.url_tail.startswith("death")]
                 return codes[0] if codes else None
         return None
 
@@ -115,23 +115,23 @@ class Record(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag="Pa
         return "<Record>"
 
 
-class Entry(_Part, frozen=True, kw_only=True):
+class BundleEntry(_Part, frozen=True, kw_only=True):
     """Entry of a search result."""
 
-    resource: Record
+    resource: PatientResource
 
 
-class Issue(_Part, frozen=True, kw_only=True):
+class OutcomeIssue(_Part, frozen=True, kw_only=True):
     """Issue of an `OperationOutcome`."""
 
     code: str | None = None
-    details: Concept = Concept()
+    details: CodeableConcept = CodeableConcept()
 
 
 class SearchSet(_Part, frozen=True, kw_only=True, tag_field="resourceType", tag="Bundle"):
     """Bundle with the results of a search; empty if it has no `entry`."""
 
-    entry: list[Entry] = []
+    entry: list[BundleEntry] = []
 
 
 class OperationOutcome(
@@ -139,15 +139,15 @@ class OperationOutcome(
 ):
     """Errors, warnings or notes; a successful response may contain one, too."""
 
-    issue: list[Issue] = []
+    issue: list[OutcomeIssue] = []
 
     @property
-    def kinds(self) -> frozenset[str]:
+    def issue_types(self) -> frozenset[str]:
         """FHIR issue types, such as `conflict` and `duplicate`."""
         return frozenset(issue.code for issue in self.issue if issue.code is not None)
 
     @property
-    def codes(self) -> frozenset[str]:
+    def error_codes(self) -> frozenset[str]:
         """Codes of all issues. Their texts may change, so they are not read."""
         return frozenset(
             coding.code

@@ -4,9 +4,17 @@ Every read and change of citizens' data is restricted to the account that owns t
 """
 
 from govid.nhs.repository.accounts import Accounts
-from govid.nhs.repository.answers import Answers, Retry
-from govid.nhs.repository.appointments import Appointments
-from govid.nhs.repository.holds import Hold, Holds
-from govid.nhs.repository.patients import Patients
+from govid.nhs.repository.answers import IdempotencyKeys, IdempotentRequest
+from govid.nhs.repository.appointments import AppointmentRepository
+from govid.nhs.repository.holds import SlotHold, SlotHoldRepository
+from govid.nhs.repository.patients import PatientRepository
 
-__all__ = ["Accounts", "Answers", "Appointments", "Hold", "Holds", "Patients", "Retry"]
+__all__ = [
+    "Accounts",
+    "AppointmentRepository",
+    "IdempotencyKeys",
+    "IdempotentRequest",
+    "PatientRepository",
+    "SlotHold",
+    "SlotHoldRepository",
+]

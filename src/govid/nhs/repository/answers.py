@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from govid.bus import Transaction
 from govid.nhs.models import BookingAnswer
 
-ANSWERS_LAST = timedelta(days=1)
+RESPONSE_RETENTION = timedelta(days=1)
 
 
-class Retry(msgspec.Struct, frozen=True, kw_only=True):
+class IdempotentRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request with an idempotency key: its account, its key, and the digest of its content."""
 
     account_id: UUID
@@ -23,14 +23,16 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     digest: bytes
 
 
-class Answers:
+class IdempotencyKeys:
     """Responses to bookings by idempotency key, stored for at least one day."""
 
     def __init__(self, reads: AsyncEngine) -> None:
         """Read through *reads*, an engine in autocommit mode."""
         self._reads = reads
 
-    async def find(self, request: Retry, tx: Transaction | None = None) -> tuple[bytes, str] | None:
+    async def fetch_response(
+        self, request: IdempotentRequest, tx: Transaction | None = None
+    ) -> tuple[bytes, str] | None:
         """Return the digest of the request that used this key, and its response."""
         statement = select(BookingAnswer.request_digest, BookingAnswer.answer).where(
             BookingAnswer.account_id == request.account_id,
@@ -44,12 +46,14 @@ class Answers:
                 row = (await connection.execute(statement)).one_or_none()
         return None if row is None else (row.request_digest, row.answer)
 
-    async def keep(self, tx: Transaction, request: Retry, response: str) -> None:
+    async def store_response(
+        self, tx: Transaction, request: IdempotentRequest, response: str
+    ) -> None:
         """Store *response* and delete the account's responses that are older than a day."""
         await tx.execute(
             delete(BookingAnswer).where(
                 BookingAnswer.account_id == request.account_id,
-                BookingAnswer.created_at <= tx.now - ANSWERS_LAST,
+                BookingAnswer.created_at <= tx.now - RESPONSE_RETENTION,
             )
         )
         await tx.execute(
@@ -62,6 +66,6 @@ class Answers:
             )
         )
 
-    async def erase(self, tx: Transaction, account_id: UUID) -> None:
+    async def delete_for_account(self, tx: Transaction, account_id: UUID) -> None:
         """Delete all stored responses of the account."""
         await tx.execute(delete(BookingAnswer).where(BookingAnswer.account_id == account_id))

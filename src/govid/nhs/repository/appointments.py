@@ -10,8 +10,8 @@ from sqlalchemy import Row, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from govid.bus import Page, Transaction, bounded, page_of, uuid7
-from govid.nhs.decision import AppointmentStatus, Decision
+from govid.bus import Page, Transaction, build_page, limit_page, uuid7
+from govid.nhs.decision import AppointmentDecision, AppointmentStatus
 from govid.nhs.models import Appointment
 from govid.nhs.schemas import AppointmentView, RequestAppointment, Versioned
 
@@ -33,11 +33,11 @@ _TEXT_BYTES = func.octet_length(Appointment.doctor_specialty) + func.octet_lengt
     func.coalesce(Appointment.reason, "")
 )
 _CHANGED = {"version": Appointment.version + 1}
-REDACTED = "erased"
+REDACTED_NUMBER = "erased"
 """Replaces the NHS number in appointments of a closed account."""
 
 
-class Appointments:
+class AppointmentRepository:
     """Reads and writes appointments."""
 
     def __init__(self, reads: AsyncEngine) -> None:
@@ -59,7 +59,7 @@ class Appointments:
         row = found.one_or_none()
         return None if row is None else _versioned(row)
 
-    async def page_of(
+    async def list_page(
         self, account_id: UUID, *, limit: int, after: UUID | None
     ) -> Page[AppointmentView]:
         """Return up to *limit* of the account's appointments by id, after the id *after*."""
@@ -67,10 +67,10 @@ class Appointments:
         if after is not None:
             statement = statement.where(Appointment.id > after)
         async with self._reads.connect() as connection:
-            rows = (await connection.execute(bounded(statement, _TEXT_BYTES, limit))).all()
-        return page_of(rows, _view, limit)
+            rows = (await connection.execute(limit_page(statement, _TEXT_BYTES, limit))).all()
+        return build_page(rows, _view, limit)
 
-    async def add(
+    async def insert_request(
         self, tx: Transaction, account_id: UUID, request: RequestAppointment
     ) -> Versioned:
         """Insert an undecided request without a slot."""
@@ -83,7 +83,7 @@ class Appointments:
             reason=request.reason,
         )
 
-    async def add_booking(
+    async def insert_booking(
         self,
         tx: Transaction,
         account_id: UUID,
@@ -105,11 +105,13 @@ class Appointments:
             reason=reason,
         )
 
-    async def place(self, tx: Transaction, appointment_id: UUID, service: str) -> None:
+    async def set_practice(self, tx: Transaction, appointment_id: UUID, service: str) -> None:
         """Store the practice of the slot that was assigned to a request without one."""
         await self._update(tx, appointment_id, service=service)
 
-    async def reopen(self, tx: Transaction, appointment_id: UUID, start: datetime) -> Versioned:
+    async def request_move(
+        self, tx: Transaction, appointment_id: UUID, start: datetime
+    ) -> Versioned:
         """Request a move to *start*. The confirmed time is kept until the practice has decided."""
         return await self._update(
             tx, appointment_id, status=AppointmentStatus.REQUESTED, requested_datetime=start
@@ -121,7 +123,9 @@ class Appointments:
             tx, appointment_id, status=AppointmentStatus.CANCELLED, cancellation_reason=reason
         )
 
-    async def decide(self, tx: Transaction, appointment_id: UUID, decision: Decision) -> bool:
+    async def record_decision(
+        self, tx: Transaction, appointment_id: UUID, decision: AppointmentDecision
+    ) -> bool:
         """Store *decision*; return False if the appointment is no longer undecided.
 
         The refusal of a move is published but not stored: the appointment keeps its time.
@@ -175,7 +179,7 @@ class Appointments:
         await tx.execute(
             update(Appointment)
             .where(Appointment.account_id == account_id)
-            .values(patient_identifier=REDACTED, reason=None, updated_at=tx.now, **_CHANGED)
+            .values(patient_identifier=REDACTED_NUMBER, reason=None, updated_at=tx.now, **_CHANGED)
         )
 
     async def _insert(self, tx: Transaction, account_id: UUID, **columns: Any) -> Versioned:

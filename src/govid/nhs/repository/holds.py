@@ -10,13 +10,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from govid.bus import Transaction
-from govid.nhs.decision import LIVE, AppointmentStatus
+from govid.nhs.decision import LIVE_STATUSES, AppointmentStatus
 from govid.nhs.errors import AppointmentsOverlap, SlotTaken
 from govid.nhs.models import Appointment, HeldSlot
 from govid.nhs.slots import FreeSlot
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True):
+class SlotHold(msgspec.Struct, frozen=True, kw_only=True):
     """An appointment in slots of a practice, with all that a message to the practice needs."""
 
     appointment_id: UUID
@@ -29,21 +29,21 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     confirmed_datetime: datetime | None
     """Time already confirmed, if any; a request for another time is then a move."""
     confirmation_details: str | None
-    wanted: Sequence[FreeSlot]
+    requested_slots: Sequence[FreeSlot]
 
     def __repr__(self) -> str:
         """Name the struct only (I9)."""
         return "<Hold>"
 
 
-class Holds:
+class SlotHoldRepository:
     """Held slots, from the request until the practice has been notified of the cancellation."""
 
     def __init__(self, reads: AsyncEngine) -> None:
         """Read through *reads*, an engine in autocommit mode."""
         self._reads = reads
 
-    async def of(self, appointment_id: UUID) -> Hold | None:
+    async def find_for_appointment(self, appointment_id: UUID) -> SlotHold | None:
         """Return the appointment with its requested slots; None if it never had a practice."""
         slots = HeldSlot.__table__
         statement = (
@@ -60,7 +60,7 @@ class Holds:
         if not rows:
             return None
         first = rows[0]
-        return Hold(
+        return SlotHold(
             appointment_id=appointment_id,
             service=first.service,
             status=AppointmentStatus(first.status),
@@ -70,7 +70,7 @@ class Holds:
             created_at=first.created_at,
             confirmed_datetime=first.confirmed_datetime,
             confirmation_details=first.confirmation_details,
-            wanted=[
+            requested_slots=[
                 FreeSlot(
                     id=row.slot_id, service=first.service, start=row.starts_at, end=row.ends_at
                 )
@@ -79,7 +79,7 @@ class Holds:
             ],
         )
 
-    async def among(self, service: str, slot_ids: Collection[str]) -> frozenset[str]:
+    async def find_held(self, service: str, slot_ids: Collection[str]) -> frozenset[str]:
         """Return those of the slots that are held."""
         statement = select(HeldSlot.slot_id).where(
             HeldSlot.service == service, HeldSlot.slot_id.in_(slot_ids)
@@ -87,7 +87,7 @@ class Holds:
         async with self._reads.connect() as connection:
             return frozenset((await connection.execute(statement)).scalars())
 
-    async def take(
+    async def hold_slots(
         self, tx: Transaction, account_id: UUID, appointment_id: UUID, slots: Sequence[FreeSlot]
     ) -> None:
         """Hold *slots*, for which the practice has not been asked yet.
@@ -114,7 +114,7 @@ class Holds:
             .where(
                 Appointment.account_id == account_id,
                 Appointment.id != appointment_id,
-                Appointment.status.in_(LIVE),
+                Appointment.status.in_(LIVE_STATUSES),
                 HeldSlot.starts_at < slots[-1].end,
                 HeldSlot.ends_at > slots[0].start,
             )
@@ -139,7 +139,7 @@ class Holds:
         if len(held.all()) != len(rows):
             raise SlotTaken
 
-    async def settle(self, tx: Transaction, appointment_id: UUID, *, agreed: bool) -> None:
+    async def apply_decision(self, tx: Transaction, appointment_id: UUID, *, agreed: bool) -> None:
         """Keep the requested slots and release the earlier ones if *agreed*, else the reverse."""
         released = HeldSlot.is_agreed if agreed else HeldSlot.is_agreed.is_(False)
         await tx.execute(

@@ -6,7 +6,7 @@ from sqlalchemy import case, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from govid.bus import Page, Transaction, bounded, page_of, uuid7
+from govid.bus import Page, Transaction, build_page, limit_page, uuid7
 from govid.nhs.models import Patient
 from govid.nhs.schemas import FilePatient, PatientView
 
@@ -26,14 +26,14 @@ _TEXT_BYTES = func.octet_length(Patient.name) + func.octet_length(
 _FROM_REGISTRY = text("source = 'registry'")
 
 
-class Patients:
+class PatientRepository:
     """Reads and writes patient records."""
 
     def __init__(self, reads: AsyncEngine) -> None:
         """Read through *reads*, an engine in autocommit mode."""
         self._reads = reads
 
-    async def page_of(
+    async def list_page(
         self, account_id: UUID, *, limit: int, after: UUID | None
     ) -> Page[PatientView]:
         """Return up to *limit* of the account's records by id, after the id *after*."""
@@ -41,10 +41,10 @@ class Patients:
         if after is not None:
             statement = statement.where(Patient.id > after)
         async with self._reads.connect() as connection:
-            rows = (await connection.execute(bounded(statement, _TEXT_BYTES, limit))).all()
-        return page_of(rows, lambda columns: PatientView(**columns), limit)
+            rows = (await connection.execute(limit_page(statement, _TEXT_BYTES, limit))).all()
+        return build_page(rows, lambda columns: PatientView(**columns), limit)
 
-    async def add(
+    async def insert_filed(
         self, tx: Transaction, account_id: UUID, record: FilePatient, nhs_number: str
     ) -> PatientView:
         """Insert a self-declared record; *nhs_number* is in canonical form."""
@@ -61,7 +61,7 @@ class Patients:
         row = (await tx.execute(statement.returning(*_PATIENT))).one()
         return PatientView(**row._asdict())
 
-    async def put_registered(
+    async def upsert_registered(
         self, tx: Transaction, account_id: UUID, *, nhs_number: str, name: str
     ) -> None:
         """Insert or replace the registry's record of the account holder."""
@@ -87,7 +87,7 @@ class Patients:
             )
         )
 
-    async def registered_number(self, account_id: UUID) -> str | None:
+    async def find_registered_number(self, account_id: UUID) -> str | None:
         """Return the account holder's NHS number from the registry, if there is one."""
         statement = select(Patient.nhs_number).where(
             Patient.account_id == account_id, _FROM_REGISTRY
@@ -95,7 +95,7 @@ class Patients:
         async with self._reads.connect() as connection:
             return (await connection.execute(statement)).scalar_one_or_none()
 
-    async def remove(self, tx: Transaction, account_id: UUID, record_id: UUID) -> bool:
+    async def delete_filed(self, tx: Transaction, account_id: UUID, record_id: UUID) -> bool:
         """Delete a record that the account has filed; return whether it existed."""
         removed = await tx.execute(
             delete(Patient).where(
@@ -106,6 +106,6 @@ class Patients:
         )
         return removed.rowcount == 1
 
-    async def erase(self, tx: Transaction, account_id: UUID) -> None:
+    async def delete_for_account(self, tx: Transaction, account_id: UUID) -> None:
         """Delete every record of the account."""
         await tx.execute(delete(Patient).where(Patient.account_id == account_id))

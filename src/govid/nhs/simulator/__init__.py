@@ -7,15 +7,15 @@ specifications, mocks and end-to-end tests).
 """
 
 from govid.nhs.simulator.app import BASE_URL, NhsSimulator
-from govid.nhs.simulator.clients import ClientKey, kept_key
-from govid.nhs.simulator.diary import ENDPOINT, ODS, SERVICES
+from govid.nhs.simulator.clients import ClientKey, load_or_create_key
+from govid.nhs.simulator.diary import SERVICES, SIMULATED_ENDPOINT, SIMULATED_ODS
 
 __all__ = [
     "BASE_URL",
-    "ENDPOINT",
-    "ODS",
     "SERVICES",
+    "SIMULATED_ENDPOINT",
+    "SIMULATED_ODS",
     "ClientKey",
     "NhsSimulator",
-    "kept_key",
+    "load_or_create_key",
 ]

@@ -4,18 +4,18 @@ import msgspec
 from litestar import Litestar
 
 from govid.bus import Clock, SystemClock
-from govid.bus.simulation import Faults, Simulated, TokenBucket
+from govid.bus.simulation import FaultInjector, SimulatedUpstream, TokenBucket
 from govid.nhs.simulator import oauth
-from govid.nhs.simulator.bars import Bars
-from govid.nhs.simulator.clients import CLIENT_ID, KID, Client, ClientKey
+from govid.nhs.simulator.bars import BarsEndpoints
+from govid.nhs.simulator.clients import CLIENT_ID, KID, ClientKey, OAuthClient
 from govid.nhs.simulator.diary import Diary
-from govid.nhs.simulator.outcomes import error_body
-from govid.nhs.simulator.pds import Mode, Pds
-from govid.nhs.simulator.people import People, Person
+from govid.nhs.simulator.outcomes import proxy_error_body
+from govid.nhs.simulator.pds import AccessMode, PdsEndpoints
+from govid.nhs.simulator.people import SimulatedPatient, SimulatedPatients
 
 BASE_URL = "http://nhs.simulator"
 """Base URL in this process; the name is not in DNS."""
-PER_SECOND = 5.0
+REQUESTS_PER_SECOND = 5.0
 
 
 class NhsSimulator:
@@ -28,7 +28,7 @@ class NhsSimulator:
         key: ClientKey | None = None,
         fault: str = "",
         is_limited: bool = True,
-        mode: Mode = "application",
+        mode: AccessMode = "application",
         is_allowed: bool = True,
     ) -> None:
         """Register one client with *key*; limit it to five requests a second if *is_limited*.
@@ -43,37 +43,37 @@ class NhsSimulator:
         self.client_id = CLIENT_ID
         self.kid = KID
         self.key = key or ClientKey()
-        self.faults = Faults(fault)
-        self.people = People()
+        self.faults = FaultInjector(fault)
+        self.people = SimulatedPatients()
         self.diary = Diary(clock)
-        self.tokens = oauth.Tokens(clock)
-        self.clients = {CLIENT_ID: Client(id=CLIENT_ID, keys={KID: self.key})}
-        pds = Pds(
+        self.tokens = oauth.AccessTokenStore(clock)
+        self.clients = {CLIENT_ID: OAuthClient(id=CLIENT_ID, keys={KID: self.key})}
+        pds = PdsEndpoints(
             self.people,
             self.tokens,
-            TokenBucket(PER_SECOND if is_limited else None, clock),
+            TokenBucket(REQUESTS_PER_SECOND if is_limited else None, clock),
             clock,
             mode,
         )
-        self.application = Simulated(
+        self.application = SimulatedUpstream(
             "nhs",
             Litestar(
                 [
-                    oauth.route(self.clients, self.tokens, clock),
-                    *pds.routes(),
-                    *Bars(self.diary, self.tokens).routes(),
+                    oauth.build_token_route(self.clients, self.tokens, clock),
+                    *pds.build_routes(),
+                    *BarsEndpoints(self.diary, self.tokens).build_routes(),
                 ],
                 openapi_config=None,
                 logging_config=None,
             ),
             self.faults,
-            error_body,
+            proxy_error_body,
         )
 
-    def learn(self, person: bytes) -> None:
+    def add_person(self, person: bytes) -> None:
         """Add a patient, given as JSON.
 
         Raises:
             msgspec.DecodeError: it is not a valid patient.
         """
-        self.people.put(msgspec.json.decode(person, type=Person))
+        self.people.add(msgspec.json.decode(person, type=SimulatedPatient))

@@ -14,17 +14,17 @@ import msgspec
 from jwt import InvalidTokenError, PyJWS
 
 from govid.bus import Clock
-from govid.nhs.simulator.clients import Client
+from govid.nhs.simulator.clients import OAuthClient
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CONTENT_TYPE = "application/x-www-form-urlencoded"
-LIFE_SECONDS = 310
-JTI_MEMORY = timedelta(days=30)
+MAX_ASSERTION_SECONDS = 310
+JTI_RETENTION = timedelta(days=30)
 
 _HERE = "in client_assertion JWT"
 
 
-class Refusal(Exception):
+class TokenRequestRefused(Exception):
     """The token endpoint refuses a request."""
 
     def __init__(
@@ -37,16 +37,16 @@ class Refusal(Exception):
         super().__init__(error)
 
 
-class Assertions:
+class AssertionValidator:
     """Validates signed assertions and rejects replays of a `jti`."""
 
-    def __init__(self, clients: Mapping[str, Client], clock: Clock) -> None:
+    def __init__(self, clients: Mapping[str, OAuthClient], clock: Clock) -> None:
         """Accept assertions of *clients*, given by their ids."""
         self._clients = clients
         self._clock = clock
         self._seen: dict[tuple[str, str], datetime] = {}
 
-    def check(self, content_type: str, form: Mapping[str, str], url: str) -> str:
+    def validate(self, content_type: str, form: Mapping[str, str], url: str) -> str:
         """Return the id of the client that requests a token at *url*.
 
         Raises:
@@ -72,25 +72,27 @@ class Assertions:
             )
         moment = self._clock.now()
         last_use = self._seen.get((claims["iss"], jti))
-        if last_use is not None and moment - last_use < JTI_MEMORY:
+        if last_use is not None and moment - last_use < JTI_RETENTION:
             raise _bad_request(f"Non-unique 'jti' claim {_HERE}")
-        if claims["exp"] > now + LIFE_SECONDS:
+        if claims["exp"] > now + MAX_ASSERTION_SECONDS:
             raise _bad_request(f"Invalid 'exp' claim {_HERE} - more than 5 minutes in future")
         # The `jti` is used from here on, even if a later check fails.
         self._seen[claims["iss"], jti] = moment
 
-    def _find_client(self, issuer: str) -> Client:
+    def _find_client(self, issuer: str) -> OAuthClient:
         client = self._clients.get(issuer)
         if client is None:
-            raise Refusal(HTTPStatus.UNAUTHORIZED, f"Invalid 'iss'/'sub' claims {_HERE}")
+            raise TokenRequestRefused(
+                HTTPStatus.UNAUTHORIZED, f"Invalid 'iss'/'sub' claims {_HERE}"
+            )
         if not client.keys:
-            raise Refusal(
+            raise TokenRequestRefused(
                 HTTPStatus.FORBIDDEN,
                 "You need to register a public key to use this authentication method",
                 "public_key error",
             )
         if not client.jwks_is_reachable:
-            raise Refusal(
+            raise TokenRequestRefused(
                 HTTPStatus.FORBIDDEN,
                 "The JWKS endpoint, for your client_assertion can't be reached",
                 "public_key error",
@@ -100,13 +102,15 @@ class Assertions:
 
 def _check_request(content_type: str, form: Mapping[str, str]) -> None:
     if content_type != CONTENT_TYPE:
-        raise Refusal(
+        raise TokenRequestRefused(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type header must be {CONTENT_TYPE}"
         )
     if "grant_type" not in form:
         raise _bad_request("grant_type is missing")
     if form["grant_type"] != "client_credentials":
-        raise Refusal(HTTPStatus.BAD_REQUEST, "grant_type is invalid", "unsupported_grant_type")
+        raise TokenRequestRefused(
+            HTTPStatus.BAD_REQUEST, "grant_type is invalid", "unsupported_grant_type"
+        )
     if form.get("client_assertion_type") != ASSERTION_TYPE:
         raise _bad_request(f"Missing or invalid client_assertion_type - must be '{ASSERTION_TYPE}'")
     if not form.get("client_assertion"):
@@ -148,22 +152,28 @@ def _check_claims(claims: Mapping[str, Any]) -> None:
 
 
 def _check_signature(
-    client: Client, header: Mapping[str, Any], claims: Mapping[str, Any], assertion: str, url: str
+    client: OAuthClient,
+    header: Mapping[str, Any],
+    claims: Mapping[str, Any],
+    assertion: str,
+    url: str,
 ) -> None:
     key = client.keys.get(str(header["kid"]))
     if key is None:
-        raise Refusal(
+        raise TokenRequestRefused(
             HTTPStatus.UNAUTHORIZED, f"Invalid 'kid' header {_HERE} - no matching public key"
         )
     try:
         PyJWS(algorithms=["RS512"]).decode(assertion, key.public, algorithms=["RS512"])
     except InvalidTokenError as error:
-        raise Refusal(
+        raise TokenRequestRefused(
             HTTPStatus.UNAUTHORIZED, "JWT signature verification failed", "public_key error"
         ) from error
     if claims.get("aud") != url:
-        raise Refusal(HTTPStatus.UNAUTHORIZED, f"Missing or invalid 'aud' claim {_HERE}")
+        raise TokenRequestRefused(
+            HTTPStatus.UNAUTHORIZED, f"Missing or invalid 'aud' claim {_HERE}"
+        )
 
 
-def _bad_request(description: str) -> Refusal:
-    return Refusal(HTTPStatus.BAD_REQUEST, description)
+def _bad_request(description: str) -> TokenRequestRefused:
+    return TokenRequestRefused(HTTPStatus.BAD_REQUEST, description)

@@ -12,37 +12,37 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from govid.nhs.simulator.bars_errors import (
-    FHIR,
+    FHIR_JSON,
     BarsError,
     bad_request,
-    of_receiver,
+    receiver_error,
 )
 from govid.nhs.simulator.bars_requests import (
-    body,
-    bound,
     check_ids,
     check_target,
     check_version,
-    if_match,
+    parse_bound,
+    parse_if_match,
+    read_body,
 )
 from govid.nhs.simulator.bars_resources import (
-    appointment,
-    booking_of,
-    searchset,
-    service_resources,
-    slot,
+    build_appointment,
+    build_searchset,
+    build_service_resources,
+    build_slot,
+    parse_booking,
 )
 from govid.nhs.simulator.diary import (
     DAYS_AHEAD,
     SERVICES,
+    BookingRuleBroken,
     Diary,
-    Entry,
-    NotAllowed,
-    Taken,
-    Unknown,
+    DiaryEntry,
+    EntryConflict,
+    UnknownEntry,
 )
-from govid.nhs.simulator.messages import Messages
-from govid.nhs.simulator.oauth import Tokens
+from govid.nhs.simulator.messages import MessageProcessor
+from govid.nhs.simulator.oauth import AccessTokenStore
 
 BASE_PATH = "/booking-and-referral/FHIR/R4"
 _PATIENT = "patient:identifier"
@@ -53,16 +53,16 @@ AnyRequest = Request[Any, Any, Any]
 BarsResponse = tuple[int, Any, Mapping[str, str]]
 
 
-class Bars:
+class BarsEndpoints:
     """BaRS endpoints on one diary, for requests with a valid access token."""
 
-    def __init__(self, diary: Diary, tokens: Tokens) -> None:
+    def __init__(self, diary: Diary, tokens: AccessTokenStore) -> None:
         """Serve *diary* to requests with one of *tokens*."""
         self._diary = diary
-        self._messages = Messages(diary)
+        self._messages = MessageProcessor(diary)
         self._tokens = tokens
 
-    def routes(self) -> list[HTTPRouteHandler]:
+    def build_routes(self) -> list[HTTPRouteHandler]:
         """Return all routes: messages, and the REST verbs of later versions."""
 
         @get(f"{BASE_PATH}/Slot")
@@ -117,33 +117,33 @@ class Bars:
             self._authorise(request)
             check_version(request, allow)
             status, content, headers = await answer(request)
-        except NotAllowed as refusal:
+        except BookingRuleBroken as refusal:
             error: BarsError = bad_request(refusal.reason)
-        except Unknown as refusal:
+        except UnknownEntry as refusal:
             error = BarsError(404, "REC_NOT_FOUND", "not-found", refusal.reason)
-        except Taken as refusal:
-            error = of_receiver(409, refusal.reason)
+        except EntryConflict as refusal:
+            error = receiver_error(409, refusal.reason)
         except BarsError as refusal:
             error = refusal
         else:
             body = msgspec.json.encode(content)
-            return Response(body, status_code=status, media_type=FHIR, headers=headers)
+            return Response(body, status_code=status, media_type=FHIR_JSON, headers=headers)
         return Response(
-            error.body, status_code=error.status, media_type=FHIR, headers=error.headers
+            error.body, status_code=error.status, media_type=FHIR_JSON, headers=error.headers
         )
 
     def _authorise(self, request: AnyRequest) -> None:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind != "Bearer" or not self._tokens.is_good(token):
-            raise of_receiver(401)
+        if kind != "Bearer" or not self._tokens.is_valid(token):
+            raise receiver_error(401)
         check_ids(request)
         check_target(request.headers.get("nhsd-target-identifier"))
 
     async def _slots(self, request: AnyRequest) -> BarsResponse:
         query = request.query_params
         bounds = query.getall("start", []) + query.getall("end", [])
-        since = bound(bounds, "ge")
-        until = bound(bounds, "le")
+        since = parse_bound(bounds, "ge")
+        until = parse_bound(bounds, "le")
         if query.get("status") != "free" or _INCLUDE not in query.getall("_include", []):
             raise bad_request("only free slots can be searched, with their schedules")
         if until - since > timedelta(days=DAYS_AHEAD):
@@ -151,57 +151,57 @@ class Bars:
         service = str(query.get(_SERVICE, ""))
         if service not in SERVICES:
             raise bad_request("no such service")
-        found = [slot(one) for one in self._diary.free(service, since, until)]
-        more = service_resources(service) if found else []
-        return 200, searchset([*found, *more], _base(request)), {}
+        found = [build_slot(one) for one in self._diary.list_free(service, since, until)]
+        more = build_service_resources(service) if found else []
+        return 200, build_searchset([*found, *more], _base(request)), {}
 
     async def _list(self, request: AnyRequest) -> BarsResponse:
         system, _, number = unquote(request.query_params.get(_PATIENT, "")).partition("|")
         if not number or not system.endswith("/nhs-number"):
             raise bad_request("a patient identifier is needed")
-        found = [appointment(one) for one in self._diary.of_patient(number)]
-        return 200, searchset(found, _base(request)), {}
+        found = [build_appointment(one) for one in self._diary.list_for_patient(number)]
+        return 200, build_searchset(found, _base(request)), {}
 
     async def _one(self, number: str) -> BarsResponse:
         return _appointment_response(self._diary.get(number))
 
     async def _message(self, request: AnyRequest) -> BarsResponse:
-        return 200, self._messages.process(await body(request)), {}
+        return 200, self._messages.process(await read_body(request)), {}
 
     async def _book(self, request: AnyRequest) -> BarsResponse:
-        resource = await body(request)
+        resource = await read_body(request)
         number = str(uuid4())
         try:
-            entry = self._diary.book(booking_of(resource, number))
-        except Taken as refusal:
+            entry = self._diary.book(parse_booking(resource, number))
+        except EntryConflict as refusal:
             raise BarsError(409, "DUPLICATE_REJECTED", "duplicate", refusal.reason) from None
         where = {"Location": f"{_base(request)}/Appointment/{number}"}
-        return 201, appointment(entry), {**where, **_tag(entry)}
+        return 201, build_appointment(entry), {**where, **_tag(entry)}
 
     async def _change(self, request: AnyRequest, number: str) -> BarsResponse:
-        return self._changed(await body(request), number, if_match(request))
+        return self._changed(await read_body(request), number, parse_if_match(request))
 
     async def _amend(self, request: AnyRequest, number: str) -> BarsResponse:
-        known = appointment(self._diary.get(number))
-        return self._changed({**known, **await body(request)}, number, if_match(request))
+        known = build_appointment(self._diary.get(number))
+        return self._changed({**known, **await read_body(request)}, number, parse_if_match(request))
 
     def _changed(self, resource: dict[str, Any], number: str, version: int) -> BarsResponse:
-        booking = booking_of(resource, number)
+        booking = parse_booking(resource, number)
         if resource.get("status") == "cancelled":
             return _appointment_response(self._diary.cancel(booking, version))
-        return _appointment_response(self._diary.change(booking, version))
+        return _appointment_response(self._diary.move(booking, version))
 
     async def _cancel(self, request: AnyRequest, number: str) -> BarsResponse:
         return _appointment_response(
-            self._diary.cancel(self._diary.get(number).booking, if_match(request))
+            self._diary.cancel(self._diary.get(number).booking, parse_if_match(request))
         )
 
 
-def _appointment_response(entry: Entry) -> BarsResponse:
-    return 200, appointment(entry), _tag(entry)
+def _appointment_response(entry: DiaryEntry) -> BarsResponse:
+    return 200, build_appointment(entry), _tag(entry)
 
 
-def _tag(entry: Entry) -> dict[str, str]:
+def _tag(entry: DiaryEntry) -> dict[str, str]:
     return {"ETag": f'W/"{entry.version}"'}
 
 

@@ -12,12 +12,12 @@ from uuid import uuid4
 
 import msgspec
 
-FHIR = "application/fhir+json"
+FHIR_JSON = "application/fhir+json"
 _CODES = "https://fhir.nhs.uk/Codesystem/http-error-codes"
 _PROXY_CODES = "http://hl7.org/fhir/ValueSet/operation-outcome"
 _PROFILE = "https://fhir.hl7.org.uk/StructureDefinition/UKCore-OperationOutcome"
 
-RECEIVER: Mapping[int, tuple[str, str]] = {
+RECEIVER_ERRORS: Mapping[int, tuple[str, str]] = {
     400: ("REC_BAD_REQUEST", "invalid"),
     401: ("SEND_UNAUTHORIZED", "security"),
     403: ("REC_FORBIDDEN", "forbidden"),
@@ -48,11 +48,11 @@ class BarsError(Exception):
         """Respond with *status* and *code*."""
         self.status = status
         self.headers = headers or {}
-        self.body = outcome(status, code, issue, diagnostics)
+        self.body = encode_outcome(status, code, issue, diagnostics)
         super().__init__(code)
 
 
-def outcome(status: int, code: str, issue: str, diagnostics: str | None = None) -> bytes:
+def encode_outcome(status: int, code: str, issue: str, diagnostics: str | None = None) -> bytes:
     """Encode an `OperationOutcome` with one issue."""
     system = _PROXY_CODES if code.startswith("PROXY_BAD") else _CODES
     found: dict[str, object] = {
@@ -74,15 +74,15 @@ def outcome(status: int, code: str, issue: str, diagnostics: str | None = None) 
     )
 
 
-def of_receiver(status: int, diagnostics: str | None = None) -> BarsError:
+def receiver_error(status: int, diagnostics: str | None = None) -> BarsError:
     """Return the receiver's error with *status*."""
-    code, issue = RECEIVER.get(status, RECEIVER[500])
+    code, issue = RECEIVER_ERRORS.get(status, RECEIVER_ERRORS[500])
     return BarsError(status, code, issue, diagnostics)
 
 
 def bad_request(diagnostics: str) -> BarsError:
     """Return the receiver's error for a request that breaks a rule."""
-    return of_receiver(400, diagnostics)
+    return receiver_error(400, diagnostics)
 
 
 def bad_target(diagnostics: str) -> BarsError:

@@ -9,11 +9,11 @@ from uuid import UUID
 import msgspec
 from litestar import Request
 
-from govid.nhs.simulator.bars_errors import BarsError, bad_request, bad_target, of_receiver
-from govid.nhs.simulator.bars_resources import moment_of
+from govid.nhs.simulator.bars_errors import BarsError, bad_request, bad_target, receiver_error
+from govid.nhs.simulator.bars_resources import parse_time
 
-ATOMIC_VERSIONS = frozenset({"1.1.0", "1.2.0", "1.3.0", "1.4.0"})
-VERSIONS = ATOMIC_VERSIONS | {"1.0.0"}
+REST_VERSIONS = frozenset({"1.1.0", "1.2.0", "1.3.0", "1.4.0"})
+VERSIONS = REST_VERSIONS | {"1.0.0"}
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -51,7 +51,7 @@ def check_target(header: str | None) -> None:
         raise bad_target("Invalid schema for NHSD-Target-Identifier header") from None
     if system == "tests":
         # Published targets that respond with the error in their name: NHS0001-409.
-        raise of_receiver(int(value.rpartition("-")[2]))
+        raise receiver_error(int(value.rpartition("-")[2]))
     if not value.startswith("2000"):
         raise BarsError(404, "PROXY_NOT_FOUND", "not-found", "no such target")
 
@@ -65,12 +65,12 @@ def check_version(request: AnyRequest, allow: str | None) -> None:
     _, _, version = request.headers.get("accept", "").replace(" ", "").partition(";version=")
     version = version or "1.0.0"
     if version not in VERSIONS:
-        raise of_receiver(406)
-    if allow is not None and version not in ATOMIC_VERSIONS:
+        raise receiver_error(406)
+    if allow is not None and version not in REST_VERSIONS:
         raise BarsError(405, "SEND_METHOD_NOT_ALLOWED", "not-supported", headers={"Allow": allow})
 
 
-def bound(values: list[str], prefix: str) -> datetime:
+def parse_bound(values: list[str], prefix: str) -> datetime:
     """Return the first of *values* with *prefix* as a time.
 
     Raises:
@@ -80,13 +80,13 @@ def bound(values: list[str], prefix: str) -> datetime:
         if one.startswith(prefix):
             try:
                 # A plus sign that was not percent-encoded arrives as a space.
-                return moment_of(one.removeprefix(prefix).replace(" ", "+"))
+                return parse_time(one.removeprefix(prefix).replace(" ", "+"))
             except ValueError:
                 break
     raise bad_request("a beginning and an end are needed")
 
 
-def if_match(request: AnyRequest) -> int:
+def parse_if_match(request: AnyRequest) -> int:
     """Return the version in `If-Match`.
 
     Raises:
@@ -98,7 +98,7 @@ def if_match(request: AnyRequest) -> int:
     return int(header)
 
 
-async def body(request: AnyRequest) -> dict[str, Any]:
+async def read_body(request: AnyRequest) -> dict[str, Any]:
     """Return the body as a JSON object.
 
     Raises:

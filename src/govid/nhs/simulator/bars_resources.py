@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from govid.nhs.simulator.bars_errors import bad_request
-from govid.nhs.simulator.diary import SERVICES, Booking, Entry, Slot
+from govid.nhs.simulator.diary import SERVICES, DiaryBooking, DiaryEntry, DiarySlot
 
 _UK = "https://fhir.hl7.org.uk/StructureDefinition/"
 _NUMBER_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
@@ -14,20 +14,20 @@ _FORBIDDEN = ("reason", "reasonCode", "reasonReference")
 Resource = dict[str, Any]
 
 
-def slot(one: Slot) -> Resource:
+def build_slot(one: DiarySlot) -> Resource:
     """Return the `Slot` resource of *one*."""
     return {
         "resourceType": "Slot",
         "id": one.id,
         "schedule": {"reference": f"Schedule/{_schedule_id(one.service)}"},
         "status": "free",
-        "start": moment(one.start),
-        "end": moment(one.end),
+        "start": format_time(one.start),
+        "end": format_time(one.end),
         "extension": [{"url": f"{_UK}Extension-UKCore-DeliveryChannel", "valueCode": "In-person"}],
     }
 
 
-def service_resources(service: str) -> list[Resource]:
+def build_service_resources(service: str) -> list[Resource]:
     """Return the `Schedule` and `HealthcareService` resources of *service*."""
     return [
         {
@@ -44,7 +44,7 @@ def service_resources(service: str) -> list[Resource]:
     ]
 
 
-def appointment(entry: Entry) -> Resource:
+def build_appointment(entry: DiaryEntry) -> Resource:
     """Return the `Appointment` resource of *entry*."""
     booking = entry.booking
     resource: Resource = {
@@ -55,9 +55,9 @@ def appointment(entry: Entry) -> Resource:
             "versionId": str(entry.version),
         },
         "status": entry.status,
-        "start": moment(booking.start),
-        "end": moment(booking.end),
-        "created": moment(entry.created),
+        "start": format_time(booking.start),
+        "end": format_time(booking.end),
+        "created": format_time(entry.created),
         "slot": [{"reference": f"Slot/{one}"} for one in booking.slots],
         "participant": [
             {
@@ -76,7 +76,7 @@ def appointment(entry: Entry) -> Resource:
     return resource
 
 
-def booking_of(resource: Mapping[str, Any], appointment_id: str) -> Booking:
+def parse_booking(resource: Mapping[str, Any], appointment_id: str) -> DiaryBooking:
     """Return the booking that an `Appointment` resource describes.
 
     Raises:
@@ -85,12 +85,12 @@ def booking_of(resource: Mapping[str, Any], appointment_id: str) -> Booking:
     if any(name in resource for name in _FORBIDDEN):
         raise bad_request("a reason is not allowed")
     try:
-        return Booking(
+        return DiaryBooking(
             id=appointment_id,
             slots=tuple(_id_of(one["reference"]) for one in resource["slot"]),
             patient=_patient(resource["participant"]),
-            start=moment_of(resource["start"]),
-            end=moment_of(resource["end"]),
+            start=parse_time(resource["start"]),
+            end=parse_time(resource["end"]),
             description=str(resource.get("description", "")),
             comment=str(resource.get("comment", "")),
         )
@@ -98,7 +98,7 @@ def booking_of(resource: Mapping[str, Any], appointment_id: str) -> Booking:
         raise bad_request("status, slot, start, end, created and a patient are needed") from None
 
 
-def searchset(resources: Sequence[Resource], base_url: str) -> Resource:
+def build_searchset(resources: Sequence[Resource], base_url: str) -> Resource:
     """Return a searchset Bundle of *resources*."""
     return {
         "resourceType": "Bundle",
@@ -111,12 +111,12 @@ def searchset(resources: Sequence[Resource], base_url: str) -> Resource:
     }
 
 
-def moment(when: datetime) -> str:
+def format_time(when: datetime) -> str:
     """Format *when* as BaRS requires: in UTC, with offset."""
     return when.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def moment_of(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """Parse *text* as a time with offset.
 
     Raises:

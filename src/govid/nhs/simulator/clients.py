@@ -49,7 +49,7 @@ class ClientKey:
         return "<ClientKey>"
 
 
-class Client(msgspec.Struct, frozen=True, kw_only=True):
+class OAuthClient(msgspec.Struct, frozen=True, kw_only=True):
     """Registered OAuth client with its public keys by key id."""
 
     id: str
@@ -57,7 +57,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     jwks_is_reachable: bool = True
 
 
-def kept_key(path: Path) -> ClientKey:
+def load_or_create_key(path: Path) -> ClientKey:
     """Return the key stored in the file *path*; generate and store one if it does not exist."""
     if path.exists():
         return ClientKey(path.read_bytes())

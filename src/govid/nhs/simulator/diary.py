@@ -20,13 +20,13 @@ SERVICES: Mapping[str, str] = {
     "2000011149": "Orthopaedics",
 }
 """Specialties by service number in the Directory of Services."""
-ODS = "Y12345"
+SIMULATED_ODS = "Y12345"
 """ODS code of the organisation that runs all services; a fictitious code of the NHS."""
-ENDPOINT = "2000000001"
+SIMULATED_ENDPOINT = "2000000001"
 """Service number of the booking party; nothing is served there."""
 
 DAYS_AHEAD = 14
-SLOT = timedelta(minutes=15)
+SLOT_LENGTH = timedelta(minutes=15)
 _HOURS = (9, 10, 11, 13, 14, 15, 16)
 _PER_HOUR = 4
 _FRIDAY = 4
@@ -35,7 +35,7 @@ _LONGEST_DESCRIPTION = 100
 _LONGEST_COMMENT = 500
 
 
-class Refused(Exception):
+class DiaryRefusal(Exception):
     """The diary refuses a request; `reason` contains no personal data."""
 
     def __init__(self, reason: str) -> None:
@@ -44,19 +44,19 @@ class Refused(Exception):
         super().__init__(reason)
 
 
-class NotAllowed(Refused):
+class BookingRuleBroken(DiaryRefusal):
     """The request breaks a booking rule."""
 
 
-class Unknown(Refused):
+class UnknownEntry(DiaryRefusal):
     """There is no such appointment or slot."""
 
 
-class Taken(Refused):
+class EntryConflict(DiaryRefusal):
     """The slot is taken, or the appointment has changed since it was read."""
 
 
-class Slot(msgspec.Struct, frozen=True, kw_only=True):
+class DiarySlot(msgspec.Struct, frozen=True, kw_only=True):
     """Slot of 15 minutes at one practice."""
 
     id: str
@@ -66,10 +66,10 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def end(self) -> datetime:
         """End of the slot."""
-        return self.start + SLOT
+        return self.start + SLOT_LENGTH
 
 
-class Booking(msgspec.Struct, frozen=True, kw_only=True):
+class DiaryBooking(msgspec.Struct, frozen=True, kw_only=True):
     """Content of a booking."""
 
     id: str
@@ -85,10 +85,10 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True):
         return "<Booking>"
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class DiaryEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Appointment in the diary, with its status and version."""
 
-    booking: Booking
+    booking: DiaryBooking
     status: str
     version: int
     created: datetime
@@ -104,13 +104,13 @@ class Diary:
     def __init__(self, clock: Clock) -> None:
         """Create the diary; *clock* determines which slots exist."""
         self._clock = clock
-        self._slots: dict[str, Slot] = {}
+        self._slots: dict[str, DiarySlot] = {}
         self._days_with_slots: set[date] = set()
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, DiaryEntry] = {}
         self._ids = iter(_PUBLISHED_IDS)
         self._add_slots()
 
-    def free(self, service: str, since: datetime, until: datetime) -> list[Slot]:
+    def list_free(self, service: str, since: datetime, until: datetime) -> list[DiarySlot]:
         """Return the free slots of *service* that are entirely between the two times."""
         self._add_slots()
         taken = self._taken_slots()
@@ -124,12 +124,12 @@ class Diary:
             and one.id not in taken
         ]
 
-    def slot(self, slot_id: str) -> Slot | None:
+    def find_slot(self, slot_id: str) -> DiarySlot | None:
         """Return a slot, free or booked."""
         self._add_slots()
         return self._slots.get(slot_id)
 
-    def get(self, appointment_id: str) -> Entry:
+    def get(self, appointment_id: str) -> DiaryEntry:
         """Return an appointment.
 
         Raises:
@@ -137,14 +137,14 @@ class Diary:
         """
         entry = self._entries.get(appointment_id)
         if entry is None:
-            raise Unknown("no such appointment")
+            raise UnknownEntry("no such appointment")
         return entry
 
-    def of_patient(self, number: str) -> list[Entry]:
+    def list_for_patient(self, number: str) -> list[DiaryEntry]:
         """Return all appointments of the patient *number*."""
         return [one for one in self._entries.values() if one.booking.patient == number]
 
-    def book(self, booking: Booking) -> Entry:
+    def book(self, booking: DiaryBooking) -> DiaryEntry:
         """Book an appointment.
 
         Raises:
@@ -152,13 +152,13 @@ class Diary:
             EntryConflict: a slot is taken, or the appointment exists.
         """
         if booking.id in self._entries:
-            raise Taken("appointment exists")
+            raise EntryConflict("appointment exists")
         self._check(booking, except_id=None)
-        entry = Entry(booking=booking, status="booked", version=1, created=self._clock.now())
+        entry = DiaryEntry(booking=booking, status="booked", version=1, created=self._clock.now())
         self._entries[booking.id] = entry
         return entry
 
-    def change(self, booking: Booking, version: int | None) -> Entry:
+    def move(self, booking: DiaryBooking, version: int | None) -> DiaryEntry:
         """Move an appointment to other slots, and free the ones it had.
 
         Raises:
@@ -168,7 +168,7 @@ class Diary:
         self._check(booking, except_id=booking.id)
         return self._store(entry, booking=booking)
 
-    def cancel(self, booking: Booking, version: int | None) -> Entry:
+    def cancel(self, booking: DiaryBooking, version: int | None) -> DiaryEntry:
         """Cancel an appointment, and free its slots. Nothing else may be changed with it.
 
         Raises:
@@ -176,49 +176,49 @@ class Diary:
         """
         entry = self._get_changeable(booking.id, version)
         if booking != entry.booking:
-            raise NotAllowed("a cancellation changes nothing else")
+            raise BookingRuleBroken("a cancellation changes nothing else")
         return self._store(entry, status="cancelled")
 
-    def _get_changeable(self, appointment_id: str, version: int | None) -> Entry:
+    def _get_changeable(self, appointment_id: str, version: int | None) -> DiaryEntry:
         entry = self.get(appointment_id)
         if version is not None and version != entry.version:
-            raise Taken("stale version")
+            raise EntryConflict("stale version")
         if entry.status != "booked":
-            raise Taken("no longer booked")
+            raise EntryConflict("no longer booked")
         if entry.booking.start <= self._clock.now():
-            raise NotAllowed("in the past")
+            raise BookingRuleBroken("in the past")
         return entry
 
-    def _store(self, entry: Entry, **changes: object) -> Entry:
+    def _store(self, entry: DiaryEntry, **changes: object) -> DiaryEntry:
         changed = msgspec.structs.replace(entry, version=entry.version + 1, **changes)
         self._entries[entry.booking.id] = changed
         return changed
 
-    def _check(self, booking: Booking, *, except_id: str | None) -> None:
-        slots = [self.slot(one) for one in booking.slots]
+    def _check(self, booking: DiaryBooking, *, except_id: str | None) -> None:
+        slots = [self.find_slot(one) for one in booking.slots]
         known = [one for one in slots if one is not None]
         if not known or len(known) != len(slots):
-            raise NotAllowed("no such slot")
+            raise BookingRuleBroken("no such slot")
         if (
             len(booking.description) > _LONGEST_DESCRIPTION
             or len(booking.comment) > _LONGEST_COMMENT
         ):
-            raise NotAllowed("text too long")
+            raise BookingRuleBroken("text too long")
         _check_adjacent(known)
         if (booking.start, booking.end) != (known[0].start, known[-1].end):
-            raise NotAllowed("times are not those of the slots")
+            raise BookingRuleBroken("times are not those of the slots")
         if booking.start <= self._clock.now():
-            raise NotAllowed("in the past")
+            raise BookingRuleBroken("in the past")
         if not self._taken_slots(except_id).isdisjoint(booking.slots):
-            raise Taken("slot taken")
+            raise EntryConflict("slot taken")
         if any(
             one.status == "booked"
             and one.booking.id != except_id
             and one.booking.start < booking.end
             and booking.start < one.booking.end
-            for one in self.of_patient(booking.patient)
+            for one in self.list_for_patient(booking.patient)
         ):
-            raise NotAllowed("overlaps another appointment of this patient")
+            raise BookingRuleBroken("overlaps another appointment of this patient")
 
     def _taken_slots(self, except_id: str | None = None) -> set[str]:
         return {
@@ -239,19 +239,19 @@ class Diary:
             for service in SERVICES:
                 for start in _starts(day):
                     slot_id = next(self._ids, None) or f"{service}-{start:%Y%m%dT%H%M}"
-                    self._slots[slot_id] = Slot(id=slot_id, service=service, start=start)
+                    self._slots[slot_id] = DiarySlot(id=slot_id, service=service, start=start)
 
 
-def _check_adjacent(slots: Sequence[Slot]) -> None:
+def _check_adjacent(slots: Sequence[DiarySlot]) -> None:
     if any(
         one.end != other.start or one.service != other.service for one, other in pairwise(slots)
     ):
-        raise NotAllowed("slots are not adjacent")
+        raise BookingRuleBroken("slots are not adjacent")
 
 
 def _starts(day: date) -> list[datetime]:
     return [
-        datetime.combine(day, time(hour), UTC) + SLOT * quarter
+        datetime.combine(day, time(hour), UTC) + SLOT_LENGTH * quarter
         for hour in _HOURS
         for quarter in range(_PER_HOUR)
     ]

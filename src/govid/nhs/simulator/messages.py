@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from govid.nhs.simulator.bars_errors import bad_request, of_receiver
-from govid.nhs.simulator.bars_resources import Resource, appointment, booking_of
-from govid.nhs.simulator.diary import Diary, Entry
+from govid.nhs.simulator.bars_errors import bad_request, receiver_error
+from govid.nhs.simulator.bars_resources import Resource, build_appointment, parse_booking
+from govid.nhs.simulator.diary import Diary, DiaryEntry
 
 _URN = "urn:uuid:"
 
 
-class Messages:
+class MessageProcessor:
     """Processes each message once."""
 
     def __init__(self, diary: Diary) -> None:
@@ -34,22 +34,22 @@ class Messages:
         if message_id in self._processed:
             raise _duplicate_error()
         if header.get("eventCoding", {}).get("code") != "booking-request":
-            raise of_receiver(422, "unknown event")
+            raise receiver_error(422, "unknown event")
         focus, resource = _find_appointment(header, parts)
         entry = self._apply(focus, _resolve_slots(resource, parts))
         self._processed.add(message_id)
         return _build_response(message_id, entry)
 
-    def _apply(self, focus: str, resource: Mapping[str, Any]) -> Entry:
+    def _apply(self, focus: str, resource: Mapping[str, Any]) -> DiaryEntry:
         appointment_id = str(resource.get("id") or focus.removeprefix(_URN))
-        booking = booking_of(resource, appointment_id)
+        booking = parse_booking(resource, appointment_id)
         version = str(resource.get("meta", {}).get("versionId", ""))
         version_number = int(version) if version.isdecimal() else None
         match resource.get("status"):
             case "booked" if version_number is None:
                 return self._diary.book(booking)
             case "booked":
-                return self._diary.change(booking, version_number)
+                return self._diary.move(booking, version_number)
             case "cancelled":
                 return self._diary.cancel(booking, version_number)
         raise bad_request("the status must be booked or cancelled")
@@ -99,12 +99,12 @@ def _resolve_slots(
 
 
 def _duplicate_error() -> Exception:
-    error = of_receiver(409, "message already processed")
+    error = receiver_error(409, "message already processed")
     error.body = error.body.replace(b'"code":"conflict"', b'"code":"duplicate"')
     return error
 
 
-def _build_response(message_id: str, entry: Entry) -> Resource:
+def _build_response(message_id: str, entry: DiaryEntry) -> Resource:
     header_url = f"{_URN}{uuid4()}"
     header = {
         "resourceType": "MessageHeader",
@@ -123,7 +123,7 @@ def _build_response(message_id: str, entry: Entry) -> Resource:
             {"fullUrl": header_url, "resource": header},
             {
                 "fullUrl": f"Appointment/{entry.booking.id}",
-                "resource": appointment(entry),
+                "resource": build_appointment(entry),
             },
         ],
     }

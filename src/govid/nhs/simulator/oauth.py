@@ -12,14 +12,14 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
 from govid.bus import Clock
-from govid.nhs.simulator.assertions import Assertions, Refusal
-from govid.nhs.simulator.clients import Client
+from govid.nhs.simulator.assertions import AssertionValidator, TokenRequestRefused
+from govid.nhs.simulator.clients import OAuthClient
 
-PATH = "/oauth2/token"
-LIFE_SECONDS = 600
+TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
+TOKEN_LIFETIME_SECONDS = 600
 
 
-class Tokens:
+class AccessTokenStore:
     """Access tokens that were issued, with their expiry."""
 
     def __init__(self, clock: Clock) -> None:
@@ -35,28 +35,30 @@ class Tokens:
         self.issued += 1
         return token
 
-    def is_good(self, token: str) -> bool:
+    def is_valid(self, token: str) -> bool:
         """Tell whether *token* was issued here and has not expired."""
         expires_at = self._expires_at.get(token)
         return expires_at is not None and self._clock.now() < expires_at
 
-    def end_all(self) -> None:
+    def revoke_all(self) -> None:
         """Expire all tokens."""
         self._expires_at.clear()
 
 
-def route(clients: Mapping[str, Client], tokens: Tokens, clock: Clock) -> HTTPRouteHandler:
+def build_token_route(
+    clients: Mapping[str, OAuthClient], tokens: AccessTokenStore, clock: Clock
+) -> HTTPRouteHandler:
     """Return the route at which *clients* get *tokens*."""
-    assertions = Assertions(clients, clock)
+    assertions = AssertionValidator(clients, clock)
 
-    @post(PATH)
+    @post(TOKEN_PATH)
     async def token(request: Request[Any, Any, Any]) -> Response[bytes]:
         body = await request.body()
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
         url = str(request.url).partition("?")[0]
         try:
-            assertions.check(request.headers.get("content-type", ""), form, url)
-        except Refusal as refusal:
+            assertions.validate(request.headers.get("content-type", ""), form, url)
+        except TokenRequestRefused as refusal:
             return _json(
                 int(refusal.status),
                 {
@@ -82,9 +84,11 @@ def route(clients: Mapping[str, Client], tokens: Tokens, clock: Clock) -> HTTPRo
 
 def _lifetime(milliseconds: str | None) -> float:
     requested = (
-        int(milliseconds) / 1000 if milliseconds and milliseconds.isdecimal() else LIFE_SECONDS
+        int(milliseconds) / 1000
+        if milliseconds and milliseconds.isdecimal()
+        else TOKEN_LIFETIME_SECONDS
     )
-    return min(requested, LIFE_SECONDS)
+    return min(requested, TOKEN_LIFETIME_SECONDS)
 
 
 def _json(status: int, content: Mapping[str, str]) -> Response[bytes]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-FHIR = "application/fhir+json"
-JSON = "application/json"
+FHIR_JSON = "application/fhir+json"
+PLAIN_JSON = "application/json"
 _SYSTEM = "https://fhir.nhs.uk/R4/CodeSystem/Spine-ErrorOrWarningCode"
 
 
@@ -24,16 +24,16 @@ class PdsError(Exception):
         diagnostics: str | None = None,
         *,
         severity: str = "error",
-        media_type: str = FHIR,
+        media_type: str = FHIR_JSON,
     ) -> None:
         """Respond with *status* and *code*."""
         self.status = status
         self.media_type = media_type
-        self.body = outcome(code, issue, display, diagnostics, severity=severity)
+        self.body = encode_outcome(code, issue, display, diagnostics, severity=severity)
         super().__init__(code)
 
 
-def outcome(
+def encode_outcome(
     code: str, issue: str, display: str, diagnostics: str | None = None, *, severity: str = "error"
 ) -> bytes:
     """Encode an `OperationOutcome` with one issue."""
@@ -83,7 +83,7 @@ def access_denied(diagnostics: str) -> PdsError:
         "forbidden",
         "Access Denied - Unauthorised",
         diagnostics,
-        media_type=JSON,
+        media_type=PLAIN_JSON,
     )
 
 
@@ -107,12 +107,12 @@ def invalidated() -> PdsError:
 
 def too_many_requests() -> PdsError:
     """Return the error for an exceeded rate limit."""
-    return PdsError(429, "TOO_MANY_REQUESTS", "value", "Too many requests", media_type=JSON)
+    return PdsError(429, "TOO_MANY_REQUESTS", "value", "Too many requests", media_type=PLAIN_JSON)
 
 
-def error_body(status: int, path: str) -> tuple[bytes, str]:
+def proxy_error_body(status: int, path: str) -> tuple[bytes, str]:
     """Return body and media type of an error of the NHS's proxy."""
     del path  # the same for all paths
     if status == 429:  # noqa: PLR2004 - the status itself
-        return outcome("TOO_MANY_REQUESTS", "value", "Too many requests"), JSON
-    return outcome("SERVICE_UNAVAILABLE", "timeout", "Service unavailable"), JSON
+        return encode_outcome("TOO_MANY_REQUESTS", "value", "Too many requests"), PLAIN_JSON
+    return encode_outcome("SERVICE_UNAVAILABLE", "timeout", "Service unavailable"), PLAIN_JSON

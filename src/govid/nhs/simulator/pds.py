@@ -12,36 +12,41 @@ from litestar.params import FromPath
 from govid.bus import Clock
 from govid.bus.contracts import IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
-from govid.bus.simulation import Fault, TokenBucket
-from govid.nhs.simulator.oauth import Tokens
+from govid.bus.simulation import InjectedFault, TokenBucket
+from govid.nhs.simulator.oauth import AccessTokenStore
 from govid.nhs.simulator.outcomes import (
-    FHIR,
+    FHIR_JSON,
     PdsError,
     access_denied,
+    encode_outcome,
     invalid_value,
     invalidated,
     missing_value,
     not_found,
-    outcome,
     too_many_requests,
 )
-from govid.nhs.simulator.people import People, Person
-from govid.nhs.simulator.resources import bundle, patient
-from govid.nhs.simulator.search import check, matches
+from govid.nhs.simulator.people import SimulatedPatient, SimulatedPatients
+from govid.nhs.simulator.resources import build_patient, build_searchset
+from govid.nhs.simulator.search import find_matches, validate_query
 
 BASE_PATH = "/personal-demographics/FHIR/R4"
-MIRRORED = ("x-request-id", "x-correlation-id")
-SOMEBODY_ELSE = "9732110317"
+MIRRORED_HEADERS = ("x-request-id", "x-correlation-id")
+OTHER_PERSON_NUMBER = "9732110317"
 
-Mode = Literal["application", "open"]
+AccessMode = Literal["application", "open"]
 AnyRequest = Request[Any, Any, Any]
 
 
-class Pds:
+class PdsEndpoints:
     """PDS endpoints. Mode `open` requires no access token, like the NHS's public sandbox."""
 
     def __init__(
-        self, people: People, tokens: Tokens, bucket: TokenBucket, clock: Clock, mode: Mode
+        self,
+        people: SimulatedPatients,
+        tokens: AccessTokenStore,
+        bucket: TokenBucket,
+        clock: Clock,
+        mode: AccessMode,
     ) -> None:
         """Serve *people* to requests with one of *tokens*, within the rate limit of *bucket*."""
         self._people = people
@@ -50,7 +55,7 @@ class Pds:
         self._clock = clock
         self._mode = mode
 
-    def routes(self) -> list[HTTPRouteHandler]:
+    def build_routes(self) -> list[HTTPRouteHandler]:
         """Return the two routes."""
 
         @get(f"{BASE_PATH}/Patient/{{number:str}}")
@@ -65,7 +70,9 @@ class Pds:
 
     def _respond(self, request: AnyRequest, answer: Any) -> Response[bytes]:
         headers = {
-            name: value for name in MIRRORED if (value := request.headers.get(name)) is not None
+            name: value
+            for name in MIRRORED_HEADERS
+            if (value := request.headers.get(name)) is not None
         }
         try:
             self._check_request(request)
@@ -74,7 +81,7 @@ class Pds:
             return Response(
                 error.body, status_code=error.status, media_type=error.media_type, headers=headers
             )
-        return Response(body, media_type=FHIR, headers={**headers, **more})
+        return Response(body, media_type=FHIR_JSON, headers={**headers, **more})
 
     def _check_request(self, request: AnyRequest) -> None:
         request_id = request.headers.get("x-request-id")
@@ -91,7 +98,7 @@ class Pds:
             ) from None
         if self._mode == "application":
             self._authorise(request.headers.get("authorization"))
-        if not self._bucket.take():
+        if not self._bucket.try_acquire():
             raise too_many_requests()
 
     def _authorise(self, header: str | None) -> None:
@@ -104,7 +111,7 @@ class Pds:
             raise access_denied(f"Invalid token type '{kind}', must be 'Bearer'")
         if not token.strip():
             raise access_denied("Missing access token")
-        if not self._tokens.is_good(token.strip()):
+        if not self._tokens.is_valid(token.strip()):
             raise access_denied("Invalid Access Token")
 
     def _read(self, request: AnyRequest, number: str) -> tuple[bytes, Mapping[str, str]]:
@@ -112,12 +119,12 @@ class Pds:
             normalise_identifier(IdentifierType.NHS, number, prototype_form=False)
         except ValueError:
             raise PdsError(400, "INVALID_RESOURCE_ID", "value", "Resource Id is invalid") from None
-        if request.scope.get("govid.fault") is Fault.OTHER_PERSON:
-            number = SOMEBODY_ELSE
+        if request.scope.get("govid.fault") is InjectedFault.OTHER_PERSON:
+            number = OTHER_PERSON_NUMBER
         person = self._find_person(number)
-        return msgspec.json.encode(patient(person)), {"etag": f'W/"{person.version}"'}
+        return msgspec.json.encode(build_patient(person)), {"etag": f'W/"{person.version}"'}
 
-    def _find_person(self, number: str) -> Person:
+    def _find_person(self, number: str) -> SimulatedPatient:
         person = self._people.get(number)
         if person is not None and person.superseded_by is not None:
             person = self._people.get(person.superseded_by)
@@ -130,15 +137,15 @@ class Pds:
     def _find(self, request: AnyRequest) -> tuple[bytes, Mapping[str, str]]:
         query = request.query_params
         is_application = self._mode == "application"
-        check(query, is_application=is_application)
-        found = matches(query, self._people.found())
+        validate_query(query, is_application=is_application)
+        found = find_matches(query, self._people.list_searchable())
         maximum = int(query.get("_max-results", 1 if is_application else 50))
         if len(found) > maximum:
             # Too many matches has a success status.
-            body = outcome(
+            body = encode_outcome(
                 "TOO_MANY_MATCHES", "multiple-matches", "Too Many Matches", severity="information"
             )
             return body, {}
         base_url = f"{str(request.base_url).rstrip('/')}{BASE_PATH}"
         timestamp = self._clock.now().isoformat(timespec="seconds")
-        return msgspec.json.encode(bundle(found, base_url, timestamp)), {}
+        return msgspec.json.encode(build_searchset(found, base_url, timestamp)), {}

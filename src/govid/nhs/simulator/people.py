@@ -10,7 +10,7 @@ from importlib import resources
 import msgspec
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SimulatedPatient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One record. Dates are as precise as known: `2010`, `2010-10` or `2010-10-22`."""
 
     number: str
@@ -45,11 +45,11 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class _PeopleFile(msgspec.Struct, frozen=True, kw_only=True):
     """Content of `people.json`."""
 
-    published: tuple[Person, ...]
-    own: tuple[Person, ...]
+    published: tuple[SimulatedPatient, ...]
+    own: tuple[SimulatedPatient, ...]
 
 
-class People:
+class SimulatedPatients:
     """All records by number. They can be added and replaced while the simulator runs."""
 
     def __init__(self) -> None:
@@ -58,15 +58,15 @@ class People:
         known = msgspec.json.decode(text, type=_PeopleFile)
         self._people = {one.number: one for one in (*known.published, *known.own)}
 
-    def get(self, number: str) -> Person | None:
+    def get(self, number: str) -> SimulatedPatient | None:
         """Return the record of *number*, without following `superseded_by`."""
         return self._people.get(number)
 
-    def put(self, person: Person) -> None:
+    def add(self, person: SimulatedPatient) -> None:
         """Add *person* or replace their record."""
         self._people[person.number] = person
 
-    def found(self) -> list[Person]:
+    def list_searchable(self) -> list[SimulatedPatient]:
         """Return the records that a search may find."""
         return [
             one
@@ -75,7 +75,7 @@ class People:
         ]
 
 
-def is_date(text: str) -> bool:
+def is_existing_date(text: str) -> bool:
     """Tell whether *text* is a complete and existing date."""
     try:
         return date.fromisoformat(text).isoformat() == text

@@ -6,7 +6,7 @@ Source: NHSDigital/personal-demographics-service-api, karate-tests (patient_9000
 from collections.abc import Sequence
 from typing import Any
 
-from govid.nhs.simulator.people import Person
+from govid.nhs.simulator.people import SimulatedPatient
 
 _UK = "https://fhir.hl7.org.uk/"
 _EN = "https://fhir.nhs.uk/"
@@ -23,7 +23,7 @@ _VERIFICATIONS = {
 }
 
 
-def patient(person: Person) -> dict[str, Any]:
+def build_patient(person: SimulatedPatient) -> dict[str, Any]:
     """Return the `Patient` resource of *person*, without contact data if restricted."""
     resource: dict[str, Any] = {
         "resourceType": "Patient",
@@ -44,8 +44,8 @@ def patient(person: Person) -> dict[str, Any]:
     return resource
 
 
-def bundle(
-    entries: Sequence[tuple[Person, float]], base_url: str, timestamp: str
+def build_searchset(
+    entries: Sequence[tuple[SimulatedPatient, float]], base_url: str, timestamp: str
 ) -> dict[str, Any]:
     """Return a searchset Bundle. Without results it has no `entry`."""
     found: dict[str, Any] = {
@@ -59,14 +59,14 @@ def bundle(
             {
                 "fullUrl": f"{base_url}/Patient/{person.number}",
                 "search": {"score": score},
-                "resource": patient(person),
+                "resource": build_patient(person),
             }
             for person, score in entries
         ]
     return found
 
 
-def _identifier(person: Person) -> dict[str, Any]:
+def _identifier(person: SimulatedPatient) -> dict[str, Any]:
     coding = {
         "system": f"{_UK}CodeSystem/UKCore-NHSNumberVerificationStatus",
         "version": "1.0.0",
@@ -85,7 +85,7 @@ def _identifier(person: Person) -> dict[str, Any]:
     }
 
 
-def _meta(person: Person) -> dict[str, Any]:
+def _meta(person: SimulatedPatient) -> dict[str, Any]:
     code, display = ("R", "restricted") if person.is_restricted else ("U", "unrestricted")
     return {
         "versionId": str(person.version),
@@ -93,7 +93,7 @@ def _meta(person: Person) -> dict[str, Any]:
     }
 
 
-def _name(person: Person) -> dict[str, Any]:
+def _name(person: SimulatedPatient) -> dict[str, Any]:
     name: dict[str, Any] = {
         "id": "123",
         "use": "usual",
@@ -106,7 +106,7 @@ def _name(person: Person) -> dict[str, Any]:
     return name
 
 
-def _extensions(person: Person) -> list[dict[str, Any]] | None:
+def _extensions(person: SimulatedPatient) -> list[dict[str, Any]] | None:
     found = []
     if person.death_status is not None:
         found.append(_death(person.death_status, person.died))
@@ -143,7 +143,7 @@ def _death(status: str, died: str | None) -> dict[str, Any]:
     }
 
 
-def _addresses(person: Person) -> list[dict[str, Any]] | None:
+def _addresses(person: SimulatedPatient) -> list[dict[str, Any]] | None:
     if person.postcode is None:
         return None
     home: dict[str, Any] = {"id": "456", "use": "home", "postalCode": person.postcode}
@@ -152,7 +152,7 @@ def _addresses(person: Person) -> list[dict[str, Any]] | None:
     return [home]
 
 
-def _telecom(person: Person) -> list[dict[str, Any]] | None:
+def _telecom(person: SimulatedPatient) -> list[dict[str, Any]] | None:
     ways = [("phone", person.phone), ("email", person.email)]
     return [
         {"id": str(789 + place), "system": system, "use": "home", "value": value}
@@ -161,7 +161,7 @@ def _telecom(person: Person) -> list[dict[str, Any]] | None:
     ] or None
 
 
-def _practices(person: Person) -> list[dict[str, Any]] | None:
+def _practices(person: SimulatedPatient) -> list[dict[str, Any]] | None:
     if person.practice is None:
         return None
     identifier = {"system": f"{_EN}Id/ods-organization-code", "value": person.practice}

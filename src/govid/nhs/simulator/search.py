@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar.datastructures import MultiDict
 
-from govid.bus.shared.names import spellings
+from govid.bus.shared.names import name_spellings
 from govid.nhs.simulator.outcomes import (
     PdsError,
     invalid_search,
@@ -14,9 +14,9 @@ from govid.nhs.simulator.outcomes import (
     missing_value,
     unsupported_service,
 )
-from govid.nhs.simulator.people import Person, is_date
+from govid.nhs.simulator.people import SimulatedPatient, is_existing_date
 
-PARAMETERS = frozenset(
+SEARCH_PARAMETERS = frozenset(
     {
         *("family", "given", "gender", "birthdate", "death-date", "address-postalcode"),
         *("address-postcode", "general-practitioner", "email", "phone"),
@@ -32,7 +32,7 @@ Query = MultiDict[Any]
 Test = Callable[[str], bool]
 
 
-def check(query: Query, *, is_application: bool) -> None:
+def validate_query(query: Query, *, is_application: bool) -> None:
     """Validate *query* in the order of the NHS's own mock.
 
     Raises:
@@ -40,7 +40,7 @@ def check(query: Query, *, is_application: bool) -> None:
     """
     if not query:
         raise unsupported_service()
-    unknown = [name for name in query if name not in PARAMETERS]
+    unknown = [name for name in query if name not in SEARCH_PARAMETERS]
     if unknown:
         raise PdsError(
             400,
@@ -53,7 +53,7 @@ def check(query: Query, *, is_application: bool) -> None:
     for name in ("birthdate", "death-date"):
         for value in query.getall(name, []):
             found = _DATE.fullmatch(value)
-            if found is None or not is_date(found[2]):
+            if found is None or not is_existing_date(found[2]):
                 raise invalid_value(f"Invalid value - '{value}' in field '{name}'")
     if "birthdate" not in query:
         raise missing_value(_MISSING_BIRTH)
@@ -79,13 +79,15 @@ def _check_criteria(query: Query) -> None:
                 raise invalid_search()
 
 
-def matches(query: Query, people: Sequence[Person]) -> list[tuple[Person, float]]:
+def find_matches(
+    query: Query, people: Sequence[SimulatedPatient]
+) -> list[tuple[SimulatedPatient, float]]:
     """Return the matching patients, each with its score."""
     score = _WILD_SCORE if any("*" in str(value) for _, value in query.multi_items()) else 1.0
     return [(one, score) for one in people if _is_match(query, one)]
 
 
-def _is_match(query: Query, person: Person) -> bool:
+def _is_match(query: Query, person: SimulatedPatient) -> bool:
     postcode = query.get("address-postalcode") or query.get("address-postcode")
     practice = query.get("general-practitioner")
     if person.is_restricted and (postcode or practice):
@@ -117,13 +119,13 @@ def _pattern_test(pattern: str) -> Test:
     parts = zip(*(_spellings(part) for part in pattern.split("*")), strict=True)
     expressions = [re.compile(".*".join(map(re.escape, form))) for form in parts]
     return lambda text: any(
-        expression.fullmatch(form) for expression in expressions for form in spellings(text)
+        expression.fullmatch(form) for expression in expressions for form in name_spellings(text)
     )
 
 
 def _spellings(part: str) -> tuple[str, str]:
     """Return the plain spelling and the transcribed spelling of a part of a pattern."""
-    forms = spellings(part)
+    forms = name_spellings(part)
     return forms[0], forms[-1]
 
 

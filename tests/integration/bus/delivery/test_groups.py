@@ -9,30 +9,30 @@ import asyncpg
 import msgspec
 import pytest
 
-from govid.bus import BusSettings, Cause, Database, Delivery, Outage, Transaction
+from govid.bus import BusSettings, Database, Delivery, OperationContext, Outage, Transaction
 from govid.bus.contracts import AccountVerified
 from tests.integration.bus.delivery.transactions import (
     emit_to_different_accounts,
     is_parked,
-    nothing_owed,
+    nothing_pending,
     receipt_sizes,
     transaction_sizes,
 )
 from tests.integration.bus.harness import (
     NAME,
-    House,
-    Ledger,
+    BusFixture,
+    LedgerHandler,
     a_request,
     an_account,
     create_ledger,
-    until,
+    wait_until,
 )
 from tests.statements import statements
 
 POISON = "poison"
 
 
-class Misbehaving(Ledger):
+class Misbehaving(LedgerHandler):
     """Does something else after its write, for the events of one label."""
 
     def __init__(self, misbehave: Callable[[Transaction], Any], label: str = POISON) -> None:
@@ -57,43 +57,47 @@ async def _behave(_tx: Transaction) -> None:
     [(1, [1]), (2, [2]), (16, [16]), (17, [16, 1]), (40, [16, 16, 8])],
 )
 async def test_deliveries_that_wait_share_transactions_of_at_most_sixteen(
-    replica: House, events: int, sizes: list[int]
+    replica: BusFixture, events: int, sizes: list[int]
 ) -> None:
     await emit_to_different_accounts(replica, ["x"] * events)
-    async with replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     assert await transaction_sizes(replica) == sizes
     assert await receipt_sizes(replica) == sizes
 
 
-async def test_events_of_one_key_never_share_a_transaction(replica: House) -> None:
+async def test_events_of_one_key_never_share_a_transaction(replica: BusFixture) -> None:
     await replica.emit(an_account(), "a", "b", "c")
-    async with replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     assert await transaction_sizes(replica) == [1, 1, 1]
     assert await replica.labels() == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("accounts", [2, 20, 50])
-async def test_each_keys_events_keep_their_order_in_groups(replica: House, accounts: int) -> None:
+async def test_each_keys_events_keep_their_order_in_groups(
+    replica: BusFixture, accounts: int
+) -> None:
     people = [an_account() for _ in range(accounts)]
     expected = [f"{n}" for n in range(200 // accounts)]
     for label in expected:
-        async with replica.uow.begin(Cause(correlation_id="test")) as tx:
+        async with replica.uow.begin(OperationContext(correlation_id="test")) as tx:
             for person in people:
                 tx.emit(a_request(person, label))
-    async with replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     rows = await replica.database.reads.fetch(
         "SELECT array_agg(label ORDER BY n) AS labels FROM ledger GROUP BY account"
     )
     assert [row["labels"] for row in rows] == [expected] * accounts
 
 
-async def test_a_group_costs_one_fence_one_receipt_statement_and_one_commit(replica: House) -> None:
+async def test_a_group_costs_one_fence_one_receipt_statement_and_one_commit(
+    replica: BusFixture,
+) -> None:
     await emit_to_different_accounts(replica, ["a", "b", "c"])
-    async with statements(replica.database.bus.engine) as sent, replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with statements(replica.database.bus.engine) as sent, replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     assert sent == ["BEGIN", "COMMIT", *["INSERT INTO"] * 3, "WITH members"]
 
 
@@ -101,10 +105,10 @@ async def test_a_handler_that_declines_gets_a_transaction_for_each_event(
     bus_settings: BusSettings, database: Database
 ) -> None:
     await create_ledger(bus_settings.database_url)
-    replica = House(bus_settings, database, Ledger(), grouped=False)
+    replica = BusFixture(bus_settings, database, LedgerHandler(), grouped=False)
     await emit_to_different_accounts(replica, ["x"] * 20)
-    async with replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     assert await transaction_sizes(replica) == [1] * 20
 
 
@@ -144,22 +148,22 @@ async def test_a_poison_member_is_parked_alone_and_all_others_are_done_once(
     await database.reads.execute(
         "CREATE TABLE doubled (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)"
     )
-    replica = House(bus_settings, database, Misbehaving(misbehave))
+    replica = BusFixture(bus_settings, database, Misbehaving(misbehave))
     labels = [f"{n:02}" for n in range(15)]
     await emit_to_different_accounts(replica, [*labels[:position], POISON, *labels[position:]])
-    async with replica.running():
+    async with replica.run():
 
         async def is_all_that_is_left() -> bool:
-            return await replica.owed() == 1 and await is_parked(replica)
+            return await replica.count_pending() == 1 and await is_parked(replica)
 
-        await until(is_all_that_is_left)
+        await wait_until(is_all_that_is_left)
     assert sorted(await replica.labels()) == labels
     row = await database.reads.fetchrow(
         "SELECT p.attempts, p.reason, e.payload ->> 'correlation_id' AS label"
         " FROM bus.parked p JOIN bus.event e ON e.id = p.event_id"
     )
     assert tuple(row) == (1, "error", POISON)
-    assert replica.counted("delivery_groups_total", subscriber=NAME, outcome="split") == 1
+    assert replica.metric_value("delivery_groups_total", subscriber=NAME, outcome="split") == 1
 
 
 async def test_an_outage_in_a_transaction_holds_only_its_own_key_and_spends_nothing(
@@ -169,10 +173,10 @@ async def test_an_outage_in_a_transaction_holds_only_its_own_key_and_spends_noth
         raise Outage("nhs")
 
     await create_ledger(bus_settings.database_url)
-    replica = House(bus_settings, database, Misbehaving(away))
+    replica = BusFixture(bus_settings, database, Misbehaving(away))
     await emit_to_different_accounts(replica, ["a", POISON, "b"])
-    async with replica.running():
-        await until(lambda: is_parked(replica))
+    async with replica.run():
+        await wait_until(lambda: is_parked(replica))
     assert sorted(await replica.labels()) == ["a", "b"]
     row = await database.reads.fetchrow("SELECT attempts, reason FROM bus.parked")
     assert tuple(row) == (0, "outage")
@@ -183,11 +187,11 @@ async def test_the_members_of_a_failed_group_run_in_their_order(
 ) -> None:
     await create_ledger(bus_settings.database_url)
     handler = Misbehaving(_raise_in_python)
-    replica = House(bus_settings, database, handler)
+    replica = BusFixture(bus_settings, database, handler)
     labels = ["a", "b", POISON, "c", "d"]
     await emit_to_different_accounts(replica, labels)
-    async with replica.running():
-        await until(lambda: is_parked(replica))
+    async with replica.run():
+        await wait_until(lambda: is_parked(replica))
     assert handler.applied[-len(labels) :] == labels
     assert await replica.labels() == ["a", "b", "c", "d"]
     assert handler.prepared == labels
@@ -197,20 +201,20 @@ async def test_a_key_that_failed_spoils_no_other_group(
     bus_settings: BusSettings, database: Database
 ) -> None:
     await create_ledger(bus_settings.database_url)
-    replica = House(bus_settings, database, Misbehaving(_raise_in_python))
+    replica = BusFixture(bus_settings, database, Misbehaving(_raise_in_python))
     await emit_to_different_accounts(replica, ["a", POISON, "b"])
-    async with replica.running():
-        await until(lambda: is_parked(replica))
+    async with replica.run():
+        await wait_until(lambda: is_parked(replica))
         await emit_to_different_accounts(replica, ["c", "d", "e"])
         await database.reads.execute("UPDATE bus.parked SET until = '-infinity'")
-        replica.wake.ring_all()
+        replica.wake.notify_all()
 
         async def has_failed_again() -> bool:
             return bool(await database.reads.fetchval("SELECT attempts FROM bus.parked") == 2)
 
-        await until(has_failed_again)
+        await wait_until(has_failed_again)
     assert sorted(await replica.labels()) == ["a", "b", "c", "d", "e"]
-    assert replica.counted("delivery_groups_total", subscriber=NAME, outcome="split") == 1
+    assert replica.metric_value("delivery_groups_total", subscriber=NAME, outcome="split") == 1
 
 
 ONCE = """
@@ -228,19 +232,19 @@ ONCE = """
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "55P03", "57014", "23505", "XX000"])
 async def test_what_fails_in_a_group_only_spends_no_attempt_of_any_member(
-    replica: House, state: str
+    replica: BusFixture, state: str
 ) -> None:
     await replica.database.reads.execute(ONCE.format(state=state))
     await emit_to_different_accounts(replica, ["a", POISON, "b"])
-    async with replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     assert sorted(await replica.labels()) == ["a", "b", POISON]
     assert await replica.count("parked") == 0
-    assert replica.counted("deliveries_total", subscriber=NAME, outcome="transient") is None
-    assert replica.counted("delivery_groups_total", subscriber=NAME, outcome="split") == 1
+    assert replica.metric_value("deliveries_total", subscriber=NAME, outcome="transient") is None
+    assert replica.metric_value("delivery_groups_total", subscriber=NAME, outcome="split") == 1
 
 
-class Locking(Ledger):
+class Locking(LedgerHandler):
     """Locks the row that carries its label."""
 
     def __init__(self) -> None:
@@ -265,8 +269,8 @@ async def test_a_deadlock_of_a_group_ends_it_and_its_members_succeed_one_by_one(
     # The group locks in the order of the accounts.
     first, second = sorted([an_account(), an_account()], key=str)
     handler = Locking()
-    replica = House(bus_settings, database, handler)
-    async with replica.uow.begin(Cause(correlation_id="test")) as tx:
+    replica = BusFixture(bus_settings, database, handler)
+    async with replica.uow.begin(OperationContext(correlation_id="test")) as tx:
         tx.emit(a_request(first, "a"))
         tx.emit(a_request(second, "b"))
     other = await asyncpg.connect(bus_settings.database_url)
@@ -275,17 +279,17 @@ async def test_a_deadlock_of_a_group_ends_it_and_its_members_succeed_one_by_one(
     transaction = other.transaction()
     await transaction.start()
     await other.execute("UPDATE spot SET n = 10 WHERE label = 'b'")
-    async with replica.running():
+    async with replica.run():
         await handler.locked.wait()
         await other.execute("UPDATE spot SET n = n + 10 WHERE label = 'a'")
         await transaction.commit()
-        await until(lambda: nothing_owed(replica))
+        await wait_until(lambda: nothing_pending(replica))
     await other.close()
     assert await replica.labels() == ["a", "b"]
     assert await replica.count("parked") == 0
     rows = await database.reads.fetch("SELECT label, n FROM spot ORDER BY label")
     assert [tuple(row) for row in rows] == [("a", 11), ("b", 11)]
-    assert replica.counted("delivery_groups_total", subscriber=NAME, outcome="split") == 1
+    assert replica.metric_value("delivery_groups_total", subscriber=NAME, outcome="split") == 1
 
 
 async def test_a_bucket_that_was_lost_stops_its_own_member_of_a_group_only(
@@ -298,8 +302,8 @@ async def test_a_bucket_that_was_lost_stops_its_own_member_of_a_group_only(
         frozen.release()
         await thaw.wait()
 
-    replica = House(bus_settings, database, Ledger(freeze))
-    async with replica.running():
+    replica = BusFixture(bus_settings, database, LedgerHandler(freeze))
+    async with replica.run():
         await emit_to_different_accounts(replica, ["a", "lost", "b"])
         async with asyncio.timeout(10):
             await asyncio.gather(*(frozen.acquire() for _ in range(3)))
@@ -314,30 +318,30 @@ async def test_a_bucket_that_was_lost_stops_its_own_member_of_a_group_only(
         async def others_are_done() -> bool:
             return (
                 sorted(await replica.labels()) == ["a", "b"]
-                and replica.counted("leases_lost_total") == 1
+                and replica.metric_value("leases_lost_total") == 1
             )
 
-        await until(others_are_done)
-        assert await replica.owed() == 1
+        await wait_until(others_are_done)
+        assert await replica.count_pending() == 1
         assert await replica.count("receipt") == 2
-    assert replica.counted("delivery_groups_total", subscriber=NAME, outcome="split") == 1
+    assert replica.metric_value("delivery_groups_total", subscriber=NAME, outcome="split") == 1
 
 
-async def test_a_member_that_was_handled_before_changes_nothing(replica: House) -> None:
+async def test_a_member_that_was_handled_before_changes_nothing(replica: BusFixture) -> None:
     await emit_to_different_accounts(replica, ["a", "b", "c"])
     await replica.database.reads.execute(
         "INSERT INTO bus.receipt (subscriber, event_id, outcome)"
         " SELECT $1, id, 'done' FROM bus.event WHERE payload ->> 'correlation_id' = 'b'",
         NAME,
     )
-    async with replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     assert sorted(await replica.labels()) == ["a", "c"]
     assert await transaction_sizes(replica) == [2]
-    assert replica.counted("deliveries_total", subscriber=NAME, outcome="repeated") == 1
+    assert replica.metric_value("deliveries_total", subscriber=NAME, outcome="repeated") == 1
 
 
-class Emitting(Ledger):
+class Emitting(LedgerHandler):
     """Emits an event about each account, and tells when its commit is known."""
 
     def __init__(self, taken_back: str = "", failing_hook: str = "") -> None:
@@ -363,11 +367,11 @@ class Emitting(Ledger):
         _ = 1 // (label != self._failing_hook)
 
 
-async def emit_for_reasons_of_their_own(replica: House, labels: str) -> dict[UUID, str]:
+async def emit_for_reasons_of_their_own(replica: BusFixture, labels: str) -> dict[UUID, str]:
     """Commit an event for each of *labels*, whose correlation id it is; return the accounts."""
     accounts = {an_account(): label for label in labels}
     for account, label in accounts.items():
-        async with replica.uow.begin(Cause(correlation_id=label)) as tx:
+        async with replica.uow.begin(OperationContext(correlation_id=label)) as tx:
             tx.emit(a_request(account, label))
     return accounts
 
@@ -376,10 +380,10 @@ async def test_what_a_member_emits_names_its_own_cause_and_is_stored_in_one_stat
     bus_settings: BusSettings, database: Database
 ) -> None:
     await create_ledger(bus_settings.database_url)
-    replica = House(bus_settings, database, Emitting())
+    replica = BusFixture(bus_settings, database, Emitting())
     accounts = await emit_for_reasons_of_their_own(replica, "abcd")
-    async with statements(database.bus.engine) as sent, replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with statements(database.bus.engine) as sent, replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     assert sent.count("WITH incoming") == 1
     rows = await database.reads.fetch(
         """SELECT e.record_key, e.headers ->> 'correlation_id' AS correlation,
@@ -398,10 +402,10 @@ async def test_hooks_run_once_for_each_member_after_the_commit(
 ) -> None:
     await create_ledger(bus_settings.database_url)
     handler = Emitting()
-    replica = House(bus_settings, database, handler)
+    replica = BusFixture(bus_settings, database, handler)
     await emit_to_different_accounts(replica, list("abcd"))
-    async with replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     assert sorted(handler.reported) == list("abcd")
     assert await transaction_sizes(replica) == [4]
 
@@ -411,10 +415,10 @@ async def test_a_savepoint_of_a_member_takes_back_its_own_events_and_hooks_only(
 ) -> None:
     await create_ledger(bus_settings.database_url)
     handler = Emitting(taken_back="b")
-    replica = House(bus_settings, database, handler)
+    replica = BusFixture(bus_settings, database, handler)
     accounts = await emit_for_reasons_of_their_own(replica, "abc")
-    async with replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     rows = await database.reads.fetch(
         "SELECT record_key FROM bus.event WHERE type = 'identity.account.verified'"
     )
@@ -428,10 +432,10 @@ async def test_a_hook_that_fails_keeps_no_other_members_hook_from_running(
 ) -> None:
     await create_ledger(bus_settings.database_url)
     handler = Emitting(failing_hook="b")
-    replica = House(bus_settings, database, handler)
+    replica = BusFixture(bus_settings, database, handler)
     await emit_to_different_accounts(replica, list("abc"))
-    async with replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     assert sorted(handler.reported) == list("abc")
     assert sorted(await replica.labels()) == list("abc")
     assert await replica.count("parked") == 0
@@ -446,16 +450,16 @@ async def test_a_slow_preparation_holds_up_no_other_delivery(
     async def ask(delivery: Delivery[Any]) -> None:
         await {"slow": answered.wait}.get(delivery.event.correlation_id, _at_once)()
 
-    replica = House(bus_settings, database, Ledger(ask))
+    replica = BusFixture(bus_settings, database, LedgerHandler(ask))
     await emit_to_different_accounts(replica, ["slow", *["x"] * 20])
-    async with replica.running():
+    async with replica.run():
 
         async def others_are_done() -> bool:
             return await replica.labels() == ["x"] * 20
 
-        await until(others_are_done)
+        await wait_until(others_are_done)
         answered.set()
-        await until(lambda: nothing_owed(replica))
+        await wait_until(lambda: nothing_pending(replica))
     assert await replica.labels() == [*["x"] * 20, "slow"]
 
 
@@ -477,10 +481,10 @@ async def test_only_as_many_handlers_prepare_at_once_as_the_settings_say(
         await asyncio.sleep(0)
         now -= 1
 
-    replica = House(settings, database, Ledger(ask))
+    replica = BusFixture(settings, database, LedgerHandler(ask))
     await emit_to_different_accounts(replica, ["x"] * 30)
-    async with replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     assert most == 3
 
 
@@ -489,9 +493,9 @@ async def test_a_backlog_of_many_batches_is_handled_whole(
 ) -> None:
     await create_ledger(bus_settings.database_url)
     settings = msgspec.structs.replace(bus_settings, batch_size=50)
-    replica = House(settings, database, Ledger())
+    replica = BusFixture(settings, database, LedgerHandler())
     labels = [f"{n:03}" for n in range(600)]
     await emit_to_different_accounts(replica, labels)
-    async with replica.running():
-        await until(lambda: nothing_owed(replica))
+    async with replica.run():
+        await wait_until(lambda: nothing_pending(replica))
     assert sorted(await replica.labels()) == labels

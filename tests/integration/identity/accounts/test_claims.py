@@ -9,18 +9,22 @@ import pytest
 from govid.bus.contracts import IdentifierType
 from govid.identity.accounts.claims import ClaimExpiry
 from govid.identity.errors import IdentifierTaken
-from govid.identity.repository.claims import Claims
-from govid.identity.repository.verification_attempts import VerificationAttempts
-from tests.integration.identity.conftest import CAUSE, Parts
+from govid.identity.repository.claims import IdentifierClaimRepository
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
+from tests.integration.identity.conftest import CAUSE, IdentityFixture
 
 
-def expiry(identity: Parts) -> ClaimExpiry:
+def expiry(identity: IdentityFixture) -> ClaimExpiry:
     return ClaimExpiry(
-        Claims(), identity.facts, VerificationAttempts(), claim_days=14, closed_days=30
+        IdentifierClaimRepository(),
+        identity.facts,
+        VerificationAttemptRepository(),
+        claim_days=14,
+        closed_days=30,
     )
 
 
-async def aged(identity: Parts, account_id: UUID, column: str, days: float) -> None:
+async def aged(identity: IdentityFixture, account_id: UUID, column: str, days: float) -> None:
     query = (
         f"UPDATE identity.account SET {column} = clock_timestamp() - make_interval(secs => $2)"  # noqa: S608 - a test's own words
         " WHERE id = $1"
@@ -28,19 +32,19 @@ async def aged(identity: Parts, account_id: UUID, column: str, days: float) -> N
     await identity.database.reads.execute(query, account_id, days * 86_400)
 
 
-async def expire(identity: Parts, most: int = 500) -> int:
+async def expire(identity: IdentityFixture, most: int = 500) -> int:
     async with identity.uow.begin(CAUSE) as tx:
-        return await expiry(identity).expire(tx, most)
+        return await expiry(identity).expire_claims(tx, most)
 
 
-async def release(identity: Parts) -> int:
+async def release(identity: IdentityFixture) -> int:
     async with identity.uow.begin(CAUSE) as tx:
-        return await expiry(identity).release(tx, 500)
+        return await expiry(identity).release_closed(tx, 500)
 
 
-async def closed(identity: Parts) -> UUID:
+async def closed(identity: IdentityFixture) -> UUID:
     view = await identity.register()
-    await identity.set(
+    await identity.set_columns(
         view.id, email=None, email_canonical=None, phone_number=None, password_hash=None,
         status="closed", closed_at=view.created_at,
     )  # fmt: skip
@@ -49,10 +53,10 @@ async def closed(identity: Parts) -> UUID:
 
 @pytest.mark.parametrize("status", ["pending_verification", "verification_failed"])
 async def test_a_claim_that_no_one_confirmed_in_time_is_given_back(
-    identity: Parts, status: str
+    identity: IdentityFixture, status: str
 ) -> None:
     view = await identity.register()
-    await identity.set(view.id, status=status)
+    await identity.set_columns(view.id, status=status)
     await aged(identity, view.id, "created_at", 14.01)
     assert await expire(identity) == 1
     row = await identity.account(view.id)
@@ -66,7 +70,7 @@ async def test_a_claim_that_no_one_confirmed_in_time_is_given_back(
     assert other.identifier_value == "AB123456C"
 
 
-async def test_the_account_goes_on_without_it(identity: Parts) -> None:
+async def test_the_account_goes_on_without_it(identity: IdentityFixture) -> None:
     view = await identity.register()
     token = await identity.login()
     await aged(identity, view.id, "created_at", 15)
@@ -85,17 +89,17 @@ async def test_the_account_goes_on_without_it(identity: Parts) -> None:
     ],
 )
 async def test_who_is_verified_blocked_or_in_time_keeps_it(
-    identity: Parts, columns: dict[str, Any], days: float
+    identity: IdentityFixture, columns: dict[str, Any], days: float
 ) -> None:
     view = await identity.register()
     if columns:
-        await identity.set(view.id, **columns)
+        await identity.set_columns(view.id, **columns)
     await aged(identity, view.id, "created_at", days)
     assert await expire(identity) == 0
     assert (await identity.account(view.id))["identifier_value"] == "AB123456C"
 
 
-async def test_a_batch_is_no_larger_than_asked_for(identity: Parts) -> None:
+async def test_a_batch_is_no_larger_than_asked_for(identity: IdentityFixture) -> None:
     for number in range(3):
         view = await identity.register(
             email=f"a{number}@example.com", identifier_value=f"AB00000{number}C"
@@ -104,7 +108,9 @@ async def test_a_batch_is_no_larger_than_asked_for(identity: Parts) -> None:
     assert [await expire(identity, 2), await expire(identity, 2)] == [2, 1]
 
 
-async def test_who_is_being_verified_at_this_moment_is_left_alone(identity: Parts) -> None:
+async def test_who_is_being_verified_at_this_moment_is_left_alone(
+    identity: IdentityFixture,
+) -> None:
     view = await identity.register()
     await aged(identity, view.id, "created_at", 15)
     async with identity.uow.begin(CAUSE) as tx:
@@ -115,7 +121,7 @@ async def test_who_is_being_verified_at_this_moment_is_left_alone(identity: Part
     assert await expire(identity) == 1
 
 
-async def test_a_closed_accounts_identifier_is_held_for_a_time(identity: Parts) -> None:
+async def test_a_closed_accounts_identifier_is_held_for_a_time(identity: IdentityFixture) -> None:
     account_id = await closed(identity)
     await aged(identity, account_id, "closed_at", 29.99)
     assert await release(identity) == 0
@@ -123,7 +129,7 @@ async def test_a_closed_accounts_identifier_is_held_for_a_time(identity: Parts) 
         await identity.register(email="bea@example.com")
 
 
-async def test_and_then_it_is_free(identity: Parts) -> None:
+async def test_and_then_it_is_free(identity: IdentityFixture) -> None:
     account_id = await closed(identity)
     await aged(identity, account_id, "closed_at", 30.01)
     assert await release(identity) == 1

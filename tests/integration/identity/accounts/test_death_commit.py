@@ -6,13 +6,20 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from govid.bus import Consumer, Database, Pseudonyms, Subscriptions, SystemClock, UnitOfWork
-from govid.bus.catalogue import Catalogue
+from govid.bus import (
+    Database,
+    PseudonymGenerator,
+    Subscriber,
+    Subscriptions,
+    SystemClock,
+    UnitOfWork,
+)
+from govid.bus.catalogue import EventRegistry
 from govid.bus.contracts import DeathNotified
-from govid.bus.envelope import Sealer
+from govid.bus.envelope import EnvelopeFactory
 from govid.bus.outbox import PostgresOutbox
-from tests.integration.identity.conftest import CAUSE, Parts, a_death
-from tests.integration.identity.deathbed import KEY, NEVER, SUBSCRIBER, Deathbed
+from tests.integration.identity.conftest import CAUSE, IdentityFixture, a_death
+from tests.integration.identity.deathbed import KEY, NEVER, SUBSCRIBER, StepCrasher
 
 FEWEST_AWAITS = 10
 """BEGIN, the fence, the meeting, the holder, the history, the account, its sessions, its refresh
@@ -88,16 +95,18 @@ class Death(msgspec.Struct, frozen=True, kw_only=True):
 async def notify(database: Database) -> None:
     """Let a notice of death be owed to identity."""
     subscriptions = Subscriptions()
-    subscriptions.add(Consumer(name=SUBSCRIBER, handles=(DeathNotified,), handler=None))  # type: ignore[arg-type] - the servers have it
-    outbox = PostgresOutbox(Sealer(Catalogue(), Pseudonyms(KEY.encode())), subscriptions)
+    subscriptions.add(Subscriber(name=SUBSCRIBER, handles=(DeathNotified,), handler=None))  # type: ignore[arg-type] - the servers have it
+    outbox = PostgresOutbox(
+        EnvelopeFactory(EventRegistry(), PseudonymGenerator(KEY.encode())), subscriptions
+    )
     uow = UnitOfWork(database.requests, outbox, SystemClock(), lambda _: None)
     async with uow.begin(CAUSE) as tx:
         tx.emit(a_death())
 
 
-async def an_account_with_ways_in(identity: Parts) -> UUID:
+async def account_with_sessions(identity: IdentityFixture) -> UUID:
     view = await identity.register()
-    await identity.set(view.id, status="verified")
+    await identity.set_columns(view.id, status="verified")
     await identity.login()
     await identity.begin()
     await identity.database.reads.execute(A_LINK, view.id)
@@ -108,28 +117,28 @@ async def state(database: Database) -> dict[str, Any]:
     return dict(await database.reads.fetchrow(STATE))
 
 
-async def die(crasher: Deathbed, database: Database, step: int) -> Death:
+async def crash_at_step(crasher: StepCrasher, database: Database, step: int) -> Death:
     await database.reads.execute(AFRESH)
-    return Death(exit_code=await crasher.die_at(step), left=await state(database))
+    return Death(exit_code=await crasher.crash_at(step), left=await state(database))
 
 
-async def die_at_each_step(crasher: Deathbed, database: Database) -> list[Death]:
+async def crash_at_each_step(crasher: StepCrasher, database: Database) -> list[Death]:
     """Kill a server at step 1, the next at step 2, and so on until one survives."""
-    deaths = [await die(crasher, database, 1)]
+    deaths = [await crash_at_step(crasher, database, 1)]
     while deaths[-1].exit_code != 0:
-        deaths.append(await die(crasher, database, len(deaths) + 1))
+        deaths.append(await crash_at_step(crasher, database, len(deaths) + 1))
     return deaths
 
 
 @pytest.mark.timeout(300)  # some seventy servers, one after the other
 async def test_r13_kill_9_at_each_await_leaves_all_or_nothing(
-    identity: Parts, database: Database, database_url: str
+    identity: IdentityFixture, database: Database, database_url: str
 ) -> None:
-    await an_account_with_ways_in(identity)
+    await account_with_sessions(identity)
     await notify(database)
     assert await state(database) == NOTHING
-    async with Deathbed(database_url) as crasher:
-        *killed, survivor = await die_at_each_step(crasher, database)
+    async with StepCrasher(database_url) as crasher:
+        *killed, survivor = await crash_at_each_step(crasher, database)
     assert len(killed) >= 2 * FEWEST_AWAITS
     assert {death.exit_code for death in killed} == {-9}
     whole = [death.left == ALL for death in killed]
@@ -140,18 +149,18 @@ async def test_r13_kill_9_at_each_await_leaves_all_or_nothing(
 
 
 async def test_r13_redelivery_changes_nothing(
-    identity: Parts, database: Database, database_url: str
+    identity: IdentityFixture, database: Database, database_url: str
 ) -> None:
-    account_id = await an_account_with_ways_in(identity)
+    account_id = await account_with_sessions(identity)
     await notify(database)
-    async with Deathbed(database_url) as crasher:
-        first = await die(crasher, database, NEVER)
+    async with StepCrasher(database_url) as crasher:
+        first = await crash_at_step(crasher, database, NEVER)
         row = await identity.account(account_id)
         await database.reads.execute(AGAIN, SUBSCRIBER)
-        again = await die(crasher, database, NEVER)
+        again = await crash_at_step(crasher, database, NEVER)
         await database.reads.execute("DELETE FROM bus.receipt WHERE subscriber = $1", SUBSCRIBER)
         await database.reads.execute(AGAIN, SUBSCRIBER)
-        executed_again = await die(crasher, database, NEVER)
+        executed_again = await crash_at_step(crasher, database, NEVER)
     assert [first.left, again.left, executed_again.left] == [ALL] * 3
     assert [first.exit_code, again.exit_code, executed_again.exit_code] == [0, 0, 0]
     assert await identity.account(account_id) == row

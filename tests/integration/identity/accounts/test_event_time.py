@@ -8,15 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from govid.bus import Actor, Cause, uuid7
+from govid.bus import Actor, OperationContext, uuid7
 from govid.bus.contracts import IdentifierType
 from govid.identity.errors import InvalidToken
-from govid.identity.life_event_kinds import Kind
-from govid.identity.repository.holders import Holders
-from govid.identity.repository.life_events import Word
-from tests.integration.identity.conftest import Parts
+from govid.identity.life_event_kinds import LifeEventKind
+from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.life_events import Notice
+from tests.integration.identity.conftest import IdentityFixture
 
-OPS = Cause(correlation_id="act", actor=Actor(kind="operator", id="ops-7"))
+OPS = OperationContext(correlation_id="act", actor=Actor(kind="operator", id="ops-7"))
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 INSERT = """
@@ -24,15 +24,17 @@ INSERT = """
                                   password_hash, status, created_at, updated_at)
     VALUES ($1, $2, $2, 'NIN', $2, '', 'verified', now(), now())
 """
-DEATH, BLOCK, RESTORE = Kind.DEATH, Kind.BLOCK, Kind.RESTORE
+DEATH, BLOCK, RESTORE = LifeEventKind.DEATH, LifeEventKind.BLOCK, LifeEventKind.RESTORE
 REVERSAL: dict[str, Any] = {"reason": "a mix-up", "cause": OPS, "reverse_death": True}
 
 
-async def say(identity: Parts, account_id: UUID, kind: Kind, occurred_at: datetime) -> None:
+async def apply_notice(
+    identity: IdentityFixture, account_id: UUID, kind: LifeEventKind, occurred_at: datetime
+) -> None:
     """Let somebody have said that *kind* happened to the account at *occurred_at*."""
     async with identity.uow.begin(OPS) as tx:
-        holder = await Holders().lock_one(tx, account_id)
-        word = Word(
+        holder = await AccountStatusRepository().lock_account(tx, account_id)
+        word = Notice(
             id=uuid7(),
             kind=kind,
             identifier_type=IdentifierType.NIN,
@@ -41,17 +43,17 @@ async def say(identity: Parts, account_id: UUID, kind: Kind, occurred_at: dateti
             operator=None if kind is DEATH else "ops-7",
             stated_reason=None if kind is DEATH else "a test",
         )
-        await identity.lifecycle._standing.hear(tx, word, now=datetime.now(UTC), holder=holder)
+        await identity.death_notices._standing.hear(tx, word, now=datetime.now(UTC), holder=holder)
 
 
 async def ending(
-    identity: Parts, number: int, order: Sequence[tuple[Kind, int]]
+    identity: IdentityFixture, number: int, order: Sequence[tuple[LifeEventKind, int]]
 ) -> tuple[Any, ...]:
     """Let a new account hear of *order*, kinds and minutes, and return how it stands then."""
     account_id = UUID(int=number)
     await identity.database.reads.execute(INSERT, account_id, f"AB{number:06}C")
     for kind, minute in order:
-        await say(identity, account_id, kind, NOON + minute * MINUTE)
+        await apply_notice(identity, account_id, kind, NOON + minute * MINUTE)
     row = await identity.account(account_id)
     return row["status"], row["status_before"], row["life_event_at"]
 
@@ -74,17 +76,17 @@ async def ending(
     ],
 )
 async def test_r14_every_order_of_five_events_ends_alike(
-    identity: Parts, said: list[tuple[Kind, int]], last: tuple[Any, ...]
+    identity: IdentityFixture, said: list[tuple[LifeEventKind, int]], last: tuple[Any, ...]
 ) -> None:
     orders = enumerate(permutations(said))
     assert {await ending(identity, number, order) for number, order in orders} == {last}
 
 
-async def test_r14_a_late_notice_is_stale(identity: Parts) -> None:
+async def test_r14_a_late_notice_is_stale(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.die(timestamp=NOON)
+    await identity.report_death(timestamp=NOON)
     row = await identity.account(view.id)
-    await identity.die(timestamp=NOON - MINUTE)
+    await identity.report_death(timestamp=NOON - MINUTE)
     assert await identity.account(view.id) == row
     assert await identity.history() == [
         ("death", "applied", view.id),
@@ -92,10 +94,10 @@ async def test_r14_a_late_notice_is_stale(identity: Parts) -> None:
     ]
 
 
-async def test_r14_a_newer_notice_about_the_same_is_noted(identity: Parts) -> None:
+async def test_r14_a_newer_notice_about_the_same_is_noted(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.die(timestamp=NOON)
-    await identity.die(timestamp=NOON + MINUTE)
+    await identity.report_death(timestamp=NOON)
+    await identity.report_death(timestamp=NOON + MINUTE)
     assert (await identity.account(view.id))["life_event_at"] == NOON + MINUTE
     assert await identity.history() == [
         ("death", "applied", view.id),
@@ -104,28 +106,30 @@ async def test_r14_a_newer_notice_about_the_same_is_noted(identity: Parts) -> No
     assert (await identity.events()).count("identity.account.blocked") == 1
 
 
-async def test_r14_a_notice_older_than_a_reversal_is_stale(identity: Parts) -> None:
+async def test_r14_a_notice_older_than_a_reversal_is_stale(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.die()
-    await identity.desk.act(RESTORE, view.id, **REVERSAL)
-    await identity.die(timestamp=NOON)
+    await identity.report_death()
+    await identity.administration.change_status(RESTORE, view.id, **REVERSAL)
+    await identity.report_death(timestamp=NOON)
     assert (await identity.account(view.id))["status"] == "pending_verification"
     assert (await identity.history())[-1] == ("death", "ignored_stale", view.id)
 
 
-async def test_r14_a_notice_newer_than_a_reversal_blocks_again(identity: Parts) -> None:
+async def test_r14_a_notice_newer_than_a_reversal_blocks_again(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.die(timestamp=NOON)
-    await identity.desk.act(RESTORE, view.id, **REVERSAL)
-    await identity.die(timestamp=datetime.now(UTC) + MINUTE)
+    await identity.report_death(timestamp=NOON)
+    await identity.administration.change_status(RESTORE, view.id, **REVERSAL)
+    await identity.report_death(timestamp=datetime.now(UTC) + MINUTE)
     assert (await identity.account(view.id))["status"] == "blocked"
 
 
-async def test_r14_a_reversal_counts_also_against_a_clock_that_is_ahead(identity: Parts) -> None:
+async def test_r14_a_reversal_counts_also_against_a_clock_that_is_ahead(
+    identity: IdentityFixture,
+) -> None:
     view = await identity.register()
     ahead = datetime.now(UTC) + 4 * MINUTE
-    await identity.die(timestamp=ahead)
-    await identity.desk.act(RESTORE, view.id, **REVERSAL)
+    await identity.report_death(timestamp=ahead)
+    await identity.administration.change_status(RESTORE, view.id, **REVERSAL)
     row = await identity.account(view.id)
     assert (row["status"], row["life_event_at"]) == (
         "pending_verification",
@@ -133,17 +137,17 @@ async def test_r14_a_reversal_counts_also_against_a_clock_that_is_ahead(identity
     )
 
 
-async def test_r14_old_tokens_stay_dead_after_a_reversal(identity: Parts) -> None:
+async def test_r14_old_tokens_stay_dead_after_a_reversal(identity: IdentityFixture) -> None:
     view = await identity.register()
     token = await identity.login()
-    await identity.die()
-    await identity.desk.act(RESTORE, view.id, **REVERSAL)
+    await identity.report_death()
+    await identity.administration.change_status(RESTORE, view.id, **REVERSAL)
     with pytest.raises(InvalidToken):
         await identity.authenticate(token)
     assert (await identity.authenticate(await identity.login())).account_id == view.id
 
 
-async def test_a_time_without_an_offset_is_utc(identity: Parts) -> None:
+async def test_a_time_without_an_offset_is_utc(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.die(timestamp=NOON.replace(tzinfo=None))
+    await identity.report_death(timestamp=NOON.replace(tzinfo=None))
     assert (await identity.account(view.id))["life_event_at"] == NOON

@@ -8,13 +8,13 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from govid.bus import Database, Principal, Quotas, RateExceeded, SystemClock
-from govid.identity.accounts.export import Export, Sections
+from govid.bus import Database, Principal, QuotaCounters, RateExceeded, SystemClock
+from govid.identity.accounts.export import DataExport, ExportSections
 from govid.identity.errors import ExportsBusy
-from govid.identity.repository.export import Holdings
-from govid.identity.repository.facts import Facts, FactsSeal
+from govid.identity.repository.export import DataExportRepository
+from govid.identity.repository.facts import ClaimedFactsCipher, ClaimedFactsRepository
 from govid.identity.repository.verification_attempts import VerificationHistory
-from tests.integration.identity.conftest import CAUSE, Parts, a_uow
+from tests.integration.identity.conftest import CAUSE, IdentityFixture, build_uow
 
 RECORD = {"text": "x" * 10_000}
 
@@ -22,7 +22,7 @@ RECORD = {"text": "x" * 10_000}
 class Records:
     """A department with 3 pages of 40 records."""
 
-    def sections(self) -> Sections:
+    def sections(self) -> ExportSections:
         return {"records": self._records}
 
     async def _records(self, account_id: UUID) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
@@ -31,27 +31,27 @@ class Records:
 
 
 @pytest.fixture
-def export(database: Database) -> Export:
-    return Export(
-        a_uow(database),
-        Holdings(database.requests.execution_options(isolation_level="AUTOCOMMIT")),
-        Facts(database, FactsSeal(b"k" * 32)),
+def export(database: Database) -> DataExport:
+    return DataExport(
+        build_uow(database),
+        DataExportRepository(database.requests.execution_options(isolation_level="AUTOCOMMIT")),
+        ClaimedFactsRepository(database, ClaimedFactsCipher(b"k" * 32)),
         VerificationHistory(database),
         {"nhs": Records(), "hmrc": Records()},
-        Quotas("identity.quota"),
+        QuotaCounters("identity.quota"),
         SystemClock(),
         event_days=90,
         most_per_hour=0,
     )
 
 
-async def holder(identity: Parts, number: int = 0) -> Principal:
+async def holder(identity: IdentityFixture, number: int = 0) -> Principal:
     await identity.register(email=f"ada{number}@example.com", identifier_value=f"AB12345{number}C")
     return await identity.authenticate(await identity.login(email=f"ada{number}@example.com"))
 
 
 async def test_d3_an_export_is_streamed_in_pieces_that_make_one_document(
-    identity: Parts, export: Export
+    identity: IdentityFixture, export: DataExport
 ) -> None:
     pieces = [piece async for piece in await export.start(await holder(identity), CAUSE)]
     whole = msgspec.json.decode(b"".join(pieces))
@@ -61,7 +61,9 @@ async def test_d3_an_export_is_streamed_in_pieces_that_make_one_document(
     assert max(map(len, pieces)) < 500_000
 
 
-async def test_d3_one_export_of_an_account_at_a_time(identity: Parts, export: Export) -> None:
+async def test_d3_one_export_of_an_account_at_a_time(
+    identity: IdentityFixture, export: DataExport
+) -> None:
     principal = await holder(identity)
     stream = await export.start(principal, CAUSE)
     with pytest.raises(RateExceeded):
@@ -73,7 +75,7 @@ async def test_d3_one_export_of_an_account_at_a_time(identity: Parts, export: Ex
 
 
 async def test_d3_a_process_makes_few_exports_at_a_time(
-    identity: Parts, export: Export, monkeypatch: pytest.MonkeyPatch
+    identity: IdentityFixture, export: DataExport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("govid.identity.accounts.export.WAIT_SECONDS", 0.05)
     principals = [await holder(identity, number) for number in range(3)]
@@ -86,7 +88,7 @@ async def test_d3_a_process_makes_few_exports_at_a_time(
 
 
 async def test_d3_a_refused_export_keeps_no_place(
-    identity: Parts, export: Export, monkeypatch: pytest.MonkeyPatch
+    identity: IdentityFixture, export: DataExport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     principal = await holder(identity)
     monkeypatch.setattr(export, "_most_per_hour", 1)

@@ -2,81 +2,84 @@
 
 import pytest
 
-from govid.bus import Actor, Cause, uuid7
-from govid.identity.accounts.forgiveness import Forgiveness, SpentAttempts
+from govid.bus import Actor, OperationContext, uuid7
+from govid.identity.accounts.forgiveness import AttemptReset, UsedAttempts
 from govid.identity.errors import (
     AccountNotFound,
     AttemptsExhausted,
-    NothingToForgive,
+    NoAttemptsUsed,
 )
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.repository.holders import Holders
-from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 from govid.identity.schemas import UserView
-from tests.integration.identity.accounts.test_inquiry import failed, open_inquiry
+from tests.integration.identity.accounts.test_inquiry import build_verification_requests, failed
 from tests.integration.identity.accounts.test_verification import an_answer
-from tests.integration.identity.conftest import Parts
+from tests.integration.identity.conftest import IdentityFixture
 
-OPS = Cause(correlation_id="c-1", actor=Actor(kind="operator", id="ops-7"))
+OPS = OperationContext(correlation_id="c-1", actor=Actor(kind="operator", id="ops-7"))
 WHY = "passport seen, case 73"
 
 
 @pytest.fixture
-def forgiveness(identity: Parts) -> Forgiveness:
-    return Forgiveness(
-        identity.uow, Holders(), VerificationAttempts(), IdentifierDigests(b"k" * 32)
+def forgiveness(identity: IdentityFixture) -> AttemptReset:
+    return AttemptReset(
+        identity.uow,
+        AccountStatusRepository(),
+        VerificationAttemptRepository(),
+        IdentifierDigests(b"k" * 32),
     )
 
 
-async def exhausted(identity: Parts) -> UserView:
+async def exhausted(identity: IdentityFixture) -> UserView:
     """Return an account whose two attempts are spent."""
     view = await failed(identity)
-    await open_inquiry(identity)
+    await build_verification_requests(identity)
     await identity.handle(identity.verification, an_answer(view.id, verified=False))
     return view
 
 
-async def test_what_is_spent_is_shown(identity: Parts, forgiveness: Forgiveness) -> None:
+async def test_what_is_spent_is_shown(identity: IdentityFixture, forgiveness: AttemptReset) -> None:
     view = await exhausted(identity)
-    assert await forgiveness.look(view.id, OPS) == SpentAttempts(
-        status="verification_failed", of_account=2, of_identifier=2
+    assert await forgiveness.preview(view.id, OPS) == UsedAttempts(
+        status="verification_failed", by_account=2, for_identifier=2
     )
 
 
 async def test_who_was_forgiven_can_try_twice_more_and_no_more(
-    identity: Parts, forgiveness: Forgiveness
+    identity: IdentityFixture, forgiveness: AttemptReset
 ) -> None:
     view = await exhausted(identity)
-    await forgiveness.forgive(view.id, reason=WHY, cause=OPS)
-    await open_inquiry(identity)
+    await forgiveness.reset(view.id, reason=WHY, cause=OPS)
+    await build_verification_requests(identity)
     await identity.handle(identity.verification, an_answer(view.id, verified=False))
-    await open_inquiry(identity)
+    await build_verification_requests(identity)
     await identity.handle(identity.verification, an_answer(view.id, verified=False))
     with pytest.raises(AttemptsExhausted):
-        await open_inquiry(identity)
+        await build_verification_requests(identity)
 
 
 async def test_what_a_stranger_has_spent_on_the_number_is_given_back_too(
-    identity: Parts, forgiveness: Forgiveness
+    identity: IdentityFixture, forgiveness: AttemptReset
 ) -> None:
     stranger = await exhausted(identity)
-    await identity.set(
+    await identity.set_columns(
         stranger.id, status="registered", identifier_type=None, identifier_value=None
     )
     holder = await identity.register(email="holder@example.com")
-    assert await forgiveness.look(holder.id, OPS) == SpentAttempts(
-        status="pending_verification", of_account=0, of_identifier=2
+    assert await forgiveness.preview(holder.id, OPS) == UsedAttempts(
+        status="pending_verification", by_account=0, for_identifier=2
     )
-    await forgiveness.forgive(holder.id, reason=WHY, cause=OPS)
-    spent = await forgiveness.look(stranger.id, OPS)
-    assert (spent.of_account, spent.of_identifier) == (0, 0)
+    await forgiveness.reset(holder.id, reason=WHY, cause=OPS)
+    spent = await forgiveness.preview(stranger.id, OPS)
+    assert (spent.by_account, spent.for_identifier) == (0, 0)
 
 
 async def test_each_action_is_an_event_with_actor_and_reason(
-    identity: Parts, forgiveness: Forgiveness
+    identity: IdentityFixture, forgiveness: AttemptReset
 ) -> None:
     view = await exhausted(identity)
-    await forgiveness.forgive(view.id, reason=WHY, cause=OPS)
+    await forgiveness.reset(view.id, reason=WHY, cause=OPS)
     row = await identity.database.reads.fetchrow("""
         SELECT type, headers->'actor'->>'id' AS actor, payload::json->>'attempts' AS attempts,
                payload::json->>'operator' AS operator,
@@ -92,36 +95,38 @@ async def test_each_action_is_an_event_with_actor_and_reason(
     )
 
 
-async def test_what_was_found_out_stays(identity: Parts, forgiveness: Forgiveness) -> None:
+async def test_what_was_found_out_stays(
+    identity: IdentityFixture, forgiveness: AttemptReset
+) -> None:
     view = await exhausted(identity)
-    await forgiveness.forgive(view.id, reason=WHY, cause=OPS)
+    await forgiveness.reset(view.id, reason=WHY, cause=OPS)
     assert (await identity.account(view.id))["status"] == "verification_failed"
     assert await identity.count("identity.verification_attempt") == 2
 
 
 async def test_a_question_under_way_stays_counted(
-    identity: Parts, forgiveness: Forgiveness
+    identity: IdentityFixture, forgiveness: AttemptReset
 ) -> None:
     view = await failed(identity)
-    await open_inquiry(identity)
-    await forgiveness.forgive(view.id, reason=WHY, cause=OPS)
+    await build_verification_requests(identity)
+    await forgiveness.reset(view.id, reason=WHY, cause=OPS)
     query = "SELECT count(*) FROM identity.verification_attempt WHERE counts AND outcome IS NULL"
     assert await identity.database.reads.fetchval(query) == 1
 
 
 async def test_where_nothing_is_spent_nothing_is_done(
-    identity: Parts, forgiveness: Forgiveness
+    identity: IdentityFixture, forgiveness: AttemptReset
 ) -> None:
     view = await identity.register()
     before = await identity.events()
-    with pytest.raises(NothingToForgive):
-        await forgiveness.forgive(view.id, reason=WHY, cause=OPS)
+    with pytest.raises(NoAttemptsUsed):
+        await forgiveness.reset(view.id, reason=WHY, cause=OPS)
     assert await identity.events() == before
 
 
 async def test_an_account_that_does_not_exist_is_forgiven_nothing(
-    identity: Parts, forgiveness: Forgiveness
+    identity: IdentityFixture, forgiveness: AttemptReset
 ) -> None:
     await exhausted(identity)
     with pytest.raises(AccountNotFound):
-        await forgiveness.look(uuid7(), OPS)
+        await forgiveness.preview(uuid7(), OPS)

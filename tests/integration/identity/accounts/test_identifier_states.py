@@ -10,123 +10,135 @@ from uuid import UUID
 
 import pytest
 
-from govid.bus import Actor, Cause, GovidError
+from govid.bus import Actor, GovidError, OperationContext
 from govid.identity.accounts.claims import ClaimExpiry
-from govid.identity.accounts.forgiveness import Forgiveness
+from govid.identity.accounts.forgiveness import AttemptReset
 from govid.identity.accounts.release import ClaimRelease
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.repository.claims import Claims
-from govid.identity.repository.holders import Holders
-from govid.identity.repository.owners import Owners
-from govid.identity.repository.verification_attempts import VerificationAttempts
+from govid.identity.repository.claims import IdentifierClaimRepository
+from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.owners import PasswordAccountRepository
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 from tests.integration.identity.accounts.test_verification import an_answer
-from tests.integration.identity.conftest import CAUSE, Parts
+from tests.integration.identity.conftest import CAUSE, IdentityFixture
 
-OPS = Cause(correlation_id="c-1", actor=Actor(kind="operator", id="ops-7"))
+OPS = OperationContext(correlation_id="c-1", actor=Actor(kind="operator", id="ops-7"))
 WHY = "passport seen, case 74"
 FORTY_DAYS = """
     UPDATE identity.account SET created_at = created_at - interval '40 days',
                                 closed_at = closed_at - interval '40 days'
 """
-Act = Callable[[Parts, UUID], Awaitable[Any]]
+Act = Callable[[IdentityFixture, UUID], Awaitable[Any]]
 
 
-async def pending(identity: Parts) -> UUID:
+async def pending(identity: IdentityFixture) -> UUID:
     return (await identity.register()).id
 
 
-async def failed(identity: Parts) -> UUID:
+async def failed(identity: IdentityFixture) -> UUID:
     return await answered(identity, verified=False)
 
 
-async def verified(identity: Parts) -> UUID:
+async def verified(identity: IdentityFixture) -> UUID:
     return await answered(identity, verified=True)
 
 
-async def answered(identity: Parts, *, verified: bool) -> UUID:
+async def answered(identity: IdentityFixture, *, verified: bool) -> UUID:
     account_id = await pending(identity)
     await identity.handle(identity.verification, an_answer(account_id, verified=verified))
     return account_id
 
 
-async def registered(identity: Parts) -> UUID:
+async def registered(identity: IdentityFixture) -> UUID:
     account_id = await failed(identity)
     await a_release(identity).release(account_id, reason=WHY, cause=OPS)
     return account_id
 
 
-async def blocked_unproved(identity: Parts) -> UUID:
+async def blocked_unproved(identity: IdentityFixture) -> UUID:
     return await blocked(identity, await pending(identity))
 
 
-async def blocked_proved(identity: Parts) -> UUID:
+async def blocked_proved(identity: IdentityFixture) -> UUID:
     return await blocked(identity, await verified(identity))
 
 
-async def blocked(identity: Parts, account_id: UUID) -> UUID:
-    await identity.die()
+async def blocked(identity: IdentityFixture, account_id: UUID) -> UUID:
+    await identity.report_death()
     return account_id
 
 
-async def closed_unproved(identity: Parts) -> UUID:
+async def closed_unproved(identity: IdentityFixture) -> UUID:
     return await closed(identity, await failed(identity))
 
 
-async def closed_proved(identity: Parts) -> UUID:
+async def closed_proved(identity: IdentityFixture) -> UUID:
     return await closed(identity, await verified(identity))
 
 
-async def closed(identity: Parts, account_id: UUID) -> UUID:
+async def closed(identity: IdentityFixture, account_id: UUID) -> UUID:
     async with identity.uow.begin(CAUSE) as tx:
-        await VerificationAttempts().leave(tx, account_id)
-        await Owners().close(tx, account_id)
+        await VerificationAttemptRepository().detach_account(tx, account_id)
+        await PasswordAccountRepository().close(tx, account_id)
     return account_id
 
 
-def a_release(identity: Parts) -> ClaimRelease:
-    return ClaimRelease(identity.uow, Holders(), Claims(), identity.facts, VerificationAttempts())
+def a_release(identity: IdentityFixture) -> ClaimRelease:
+    return ClaimRelease(
+        identity.uow,
+        AccountStatusRepository(),
+        IdentifierClaimRepository(),
+        identity.facts,
+        VerificationAttemptRepository(),
+    )
 
 
-async def release(identity: Parts, account_id: UUID) -> None:
+async def release(identity: IdentityFixture, account_id: UUID) -> None:
     await a_release(identity).release(account_id, reason=WHY, cause=OPS)
 
 
-async def release_verified(identity: Parts, account_id: UUID) -> None:
+async def release_verified(identity: IdentityFixture, account_id: UUID) -> None:
     await a_release(identity).release(account_id, reason=WHY, cause=OPS, verified=True)
 
 
-async def forgive(identity: Parts, account_id: UUID) -> None:
+async def forgive(identity: IdentityFixture, account_id: UUID) -> None:
     digests = IdentifierDigests(b"k" * 32)
-    forgiveness = Forgiveness(identity.uow, Holders(), VerificationAttempts(), digests)
-    await forgiveness.forgive(account_id, reason=WHY, cause=OPS)
+    forgiveness = AttemptReset(
+        identity.uow, AccountStatusRepository(), VerificationAttemptRepository(), digests
+    )
+    await forgiveness.reset(account_id, reason=WHY, cause=OPS)
 
 
-async def expire(identity: Parts, account_id: UUID) -> None:
+async def expire(identity: IdentityFixture, account_id: UUID) -> None:
     del account_id
     await identity.database.reads.execute(FORTY_DAYS)
     expiry = ClaimExpiry(
-        Claims(), identity.facts, VerificationAttempts(), claim_days=14, closed_days=30
+        IdentifierClaimRepository(),
+        identity.facts,
+        VerificationAttemptRepository(),
+        claim_days=14,
+        closed_days=30,
     )
     async with identity.uow.begin(CAUSE) as tx:
         await expire_all(expiry, tx)
 
 
 async def expire_all(expiry: ClaimExpiry, tx: Any) -> None:
-    await expiry.expire(tx, 10)
-    await expiry.release(tx, 10)
+    await expiry.expire_claims(tx, 10)
+    await expiry.release_closed(tx, 10)
 
 
-async def register_again(identity: Parts, account_id: UUID) -> None:
+async def register_again(identity: IdentityFixture, account_id: UUID) -> None:
     del account_id
     await identity.register(email="owner@example.com")
 
 
-async def notice(identity: Parts, account_id: UUID) -> None:
+async def notice(identity: IdentityFixture, account_id: UUID) -> None:
     del account_id
-    await identity.die()
+    await identity.report_death()
 
 
-async def outcome(identity: Parts, act: Act, account_id: UUID) -> tuple[str, str, bool]:
+async def outcome(identity: IdentityFixture, act: Act, account_id: UUID) -> tuple[str, str, bool]:
     """Return the refusal (or "done"), the account's status, and whether it holds an identifier."""
     try:
         await act(identity, account_id)
@@ -196,8 +208,8 @@ TABLE = [
     [pytest.param(*row, id=f"{row[0].__name__}-{row[1].__name__}") for row in TABLE],
 )
 async def test_b8_an_identifier_in_each_state(
-    identity: Parts,
-    state: Callable[[Parts], Awaitable[UUID]],
+    identity: IdentityFixture,
+    state: Callable[[IdentityFixture], Awaitable[UUID]],
     act: Act,
     expected: tuple[str, str, bool],
 ) -> None:
@@ -205,16 +217,16 @@ async def test_b8_an_identifier_in_each_state(
     assert await outcome(identity, act, account_id) == expected
 
 
-async def test_b8_a_released_verified_account_is_known_no_more(identity: Parts) -> None:
+async def test_b8_a_released_verified_account_is_known_no_more(identity: IdentityFixture) -> None:
     account_id = await verified(identity)
-    await identity.set(account_id, evidence_strength=2, evidence_validity=2)
+    await identity.set_columns(account_id, evidence_strength=2, evidence_validity=2)
     await release_verified(identity, account_id)
     row = await identity.account(account_id)
     assert (row["assurance"], row["evidence_strength"], row["evidence_validity"]) == ("P0", 0, 0)
 
 
 async def test_b8_after_a_stranger_left_the_owner_registers_and_is_forgiven(
-    identity: Parts,
+    identity: IdentityFixture,
 ) -> None:
     await closed_unproved(identity)
     owner = await identity.register(email="owner@example.com")

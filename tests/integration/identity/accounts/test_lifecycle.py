@@ -9,8 +9,8 @@ import pytest
 
 from govid.bus.contracts import IdentifierType
 from govid.identity.errors import AccountIsBlocked, InvalidRefreshToken, InvalidToken
-from govid.identity.life_event_kinds import Kind
-from tests.integration.identity.conftest import CAUSE, Parts, a_death, delivered
+from govid.identity.life_event_kinds import LifeEventKind
+from tests.integration.identity.conftest import CAUSE, IdentityFixture, a_death, build_delivery
 
 NHS_NUMBER = {"identifier_value": "9434765919"}
 A_LINK = """
@@ -25,10 +25,10 @@ CLOSE = """
 """
 
 
-async def test_r13_the_holder_is_blocked_in_one_commit(identity: Parts) -> None:
+async def test_r13_the_holder_is_blocked_in_one_commit(identity: IdentityFixture) -> None:
     view = await identity.register()
     await identity.login()
-    await identity.die()
+    await identity.report_death()
     row = await identity.account(view.id)
     session = await identity.database.reads.fetchrow("SELECT * FROM identity.session")
     assert (row["status"], row["status_before"]) == ("blocked", "pending_verification")
@@ -44,32 +44,32 @@ async def test_r13_the_holder_is_blocked_in_one_commit(identity: Parts) -> None:
 
 
 @pytest.mark.parametrize("status", ["verified", "verification_failed"])
-async def test_the_status_before_is_remembered(identity: Parts, status: str) -> None:
+async def test_the_status_before_is_remembered(identity: IdentityFixture, status: str) -> None:
     view = await identity.register()
-    await identity.set(view.id, status=status)
-    await identity.die()
+    await identity.set_columns(view.id, status=status)
+    await identity.report_death()
     row = await identity.account(view.id)
     assert (row["status"], row["status_before"]) == ("blocked", status)
 
 
-async def test_the_identifier_may_be_written_in_another_way(identity: Parts) -> None:
+async def test_the_identifier_may_be_written_in_another_way(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.die(identifier_value="ab 12 34 56 c")
+    await identity.report_death(identifier_value="ab 12 34 56 c")
     assert (await identity.account(view.id))["status"] == "blocked"
 
 
-async def test_an_nhs_holder_of_the_prototypes_form_is_found(identity: Parts) -> None:
+async def test_an_nhs_holder_of_the_prototypes_form_is_found(identity: IdentityFixture) -> None:
     nhs = {"identifier_type": IdentifierType.NHS, "identifier_value": "NHS123456789"}
     view = await identity.register(**nhs)
-    await identity.die(**nhs)
+    await identity.report_death(**nhs)
     assert (await identity.account(view.id))["status"] == "blocked"
 
 
-async def test_a_second_notice_changes_nothing(identity: Parts) -> None:
+async def test_a_second_notice_changes_nothing(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.die()
+    await identity.report_death()
     row = await identity.account(view.id)
-    await identity.die(timestamp=row["life_event_at"])
+    await identity.report_death(timestamp=row["life_event_at"])
     assert await identity.account(view.id) == row
     assert (await identity.events())[-2:] == [
         "identity.life_event.received",
@@ -77,18 +77,18 @@ async def test_a_second_notice_changes_nothing(identity: Parts) -> None:
     ]
 
 
-async def test_a_notice_that_names_the_holder_blocks(identity: Parts) -> None:
+async def test_a_notice_that_names_the_holder_blocks(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.die(user_id=view.id)
+    await identity.report_death(user_id=view.id)
     assert (await identity.account(view.id))["status"] == "blocked"
 
 
 async def test_a_notice_that_names_another_person_has_no_effect_and_is_reviewed(
-    identity: Parts,
+    identity: IdentityFixture,
 ) -> None:
     view = await identity.register()
     row = await identity.account(view.id)
-    await identity.die(user_id=UUID(int=7))
+    await identity.report_death(user_id=UUID(int=7))
     assert await identity.account(view.id) == row
     assert await identity.history() == [("death", "review", view.id)]
     assert (await identity.events())[-2:] == [
@@ -108,11 +108,11 @@ async def test_a_notice_that_names_another_person_has_no_effect_and_is_reviewed(
     [{"identifier_value": "AB123457C"}, {"identifier_type": IdentifierType.NHS, **NHS_NUMBER}],
 )
 async def test_a_notice_about_another_person_is_kept(
-    identity: Parts, changes: dict[str, Any]
+    identity: IdentityFixture, changes: dict[str, Any]
 ) -> None:
     view = await identity.register()
     row = await identity.account(view.id)
-    await identity.die(**changes)
+    await identity.report_death(**changes)
     assert await identity.account(view.id) == row
     assert await identity.history() == [("death", "unclaimed", None)]
 
@@ -128,11 +128,11 @@ async def test_a_notice_about_another_person_is_kept(
     ],
 )
 async def test_r23_a_notice_that_cannot_be_has_no_effect_and_is_not_tried_again(
-    identity: Parts, changes: dict[str, Any]
+    identity: IdentityFixture, changes: dict[str, Any]
 ) -> None:
     view = await identity.register()
     row = await identity.account(view.id)
-    await identity.die(**changes)
+    await identity.report_death(**changes)
     assert await identity.account(view.id) == row
     assert await identity.history() == [("death", "illegal", None)]
     assert (await identity.events())[-3:] == [
@@ -154,7 +154,7 @@ UNREADABLE: list[dict[str, Any]] = [
 @pytest.mark.parametrize("names_account", [True, False])
 @pytest.mark.parametrize("changes", UNREADABLE)
 async def test_a7_a_notice_that_cannot_be_read_opens_a_review_and_blocks_no_one(
-    identity: Parts,
+    identity: IdentityFixture,
     changes: dict[str, Any],
     names_account: bool,
     caplog: pytest.LogCaptureFixture,
@@ -162,7 +162,7 @@ async def test_a7_a_notice_that_cannot_be_read_opens_a_review_and_blocks_no_one(
     view = await identity.register()
     row = await identity.account(view.id)
     user_id = view.id if names_account else uuid4()
-    await identity.die(**changes, user_id=user_id)
+    await identity.report_death(**changes, user_id=user_id)
     assert await identity.account(view.id) == row
     assert await identity.history() == [("death", "illegal", None)]
     assert await identity.reviews() == [("notice_unreadable", view.id if names_account else None)]
@@ -170,42 +170,46 @@ async def test_a7_a_notice_that_cannot_be_read_opens_a_review_and_blocks_no_one(
     assert [one.levelname for one in lines] == ["ERROR"]
 
 
-async def test_a7_a_notice_that_comes_again_opens_no_second_review(identity: Parts) -> None:
+async def test_a7_a_notice_that_comes_again_opens_no_second_review(
+    identity: IdentityFixture,
+) -> None:
     await identity.register()
-    delivery = delivered(a_death(identifier_value="nonsense"))
-    await identity.deliver(identity.lifecycle, delivery)
-    await identity.deliver(identity.lifecycle, delivery)
+    delivery = build_delivery(a_death(identifier_value="nonsense"))
+    await identity.deliver(identity.death_notices, delivery)
+    await identity.deliver(identity.death_notices, delivery)
     assert await identity.reviews() == [("notice_unreadable", None)]
 
 
-async def test_r13_a_notice_whose_transaction_fails_leaves_nothing(identity: Parts) -> None:
+async def test_r13_a_notice_whose_transaction_fails_leaves_nothing(
+    identity: IdentityFixture,
+) -> None:
     view = await identity.register()
     token = await identity.login()
     before = await identity.events()
-    delivery = delivered(a_death())
-    outcome = await identity.lifecycle.prepare(delivery)
+    delivery = build_delivery(a_death())
+    outcome = await identity.death_notices.prepare(delivery)
     with pytest.raises(ZeroDivisionError):
-        async with identity.uow.begin(delivery.cause("test")) as tx:
-            await identity.lifecycle.apply(tx, delivery, outcome)
+        async with identity.uow.begin(delivery.operation_context("test")) as tx:
+            await identity.death_notices.apply(tx, delivery, outcome)
             raise ZeroDivisionError
     assert (await identity.authenticate(token)).account_id == view.id
     assert (await identity.events(), await identity.history()) == (before, [])
 
 
-async def test_r13_no_way_in_is_left(identity: Parts) -> None:
+async def test_r13_no_way_in_is_left(identity: IdentityFixture) -> None:
     view = await identity.register()
     await identity.begin()
     await identity.database.reads.execute(A_LINK, view.id)
     assert await identity.count("identity.refresh_token") == 1
-    await identity.die()
+    await identity.report_death()
     assert await identity.count("identity.refresh_token") == 0
     assert await identity.count("identity.link") == 0
 
 
-async def test_r13_every_grant_refuses_afterwards(identity: Parts) -> None:
+async def test_r13_every_grant_refuses_afterwards(identity: IdentityFixture) -> None:
     await identity.register()
     once, renewable = await identity.login(), await identity.begin()
-    await identity.die()
+    await identity.report_death()
     with pytest.raises(InvalidToken):
         await identity.authenticate(once)
     with pytest.raises(InvalidToken):
@@ -218,12 +222,12 @@ async def test_r13_every_grant_refuses_afterwards(identity: Parts) -> None:
         await identity.begin()
 
 
-async def test_r14_no_old_grant_comes_back_with_the_account(identity: Parts) -> None:
+async def test_r14_no_old_grant_comes_back_with_the_account(identity: IdentityFixture) -> None:
     view = await identity.register()
     renewable = await identity.begin()
-    await identity.die()
-    await identity.desk.act(
-        Kind.RESTORE, view.id, reason="a mix-up", cause=CAUSE, reverse_death=True
+    await identity.report_death()
+    await identity.administration.change_status(
+        LifeEventKind.RESTORE, view.id, reason="a mix-up", cause=CAUSE, reverse_death=True
     )
     with pytest.raises(InvalidToken):
         await identity.authenticate(renewable.access_token)
@@ -232,42 +236,48 @@ async def test_r14_no_old_grant_comes_back_with_the_account(identity: Parts) -> 
     assert (await identity.begin()).session_id != renewable.session_id
 
 
-async def test_r23_a_notice_that_is_delivered_again_changes_nothing(identity: Parts) -> None:
+async def test_r23_a_notice_that_is_delivered_again_changes_nothing(
+    identity: IdentityFixture,
+) -> None:
     view = await identity.register()
-    delivery = delivered(a_death())
-    await identity.deliver(identity.lifecycle, delivery)
+    delivery = build_delivery(a_death())
+    await identity.deliver(identity.death_notices, delivery)
     row, events = await identity.account(view.id), await identity.events()
-    await identity.deliver(identity.lifecycle, delivery)
+    await identity.deliver(identity.death_notices, delivery)
     assert (await identity.account(view.id), await identity.events()) == (row, events)
     assert await identity.history() == [("death", "applied", view.id)]
 
 
-async def test_r23_a_failure_after_the_last_commit_has_no_second_effect(identity: Parts) -> None:
+async def test_r23_a_failure_after_the_last_commit_has_no_second_effect(
+    identity: IdentityFixture,
+) -> None:
     view = await identity.register()
-    delivery = delivered(a_death())
-    outcome = await identity.lifecycle.prepare(delivery)
+    delivery = build_delivery(a_death())
+    outcome = await identity.death_notices.prepare(delivery)
     with pytest.raises(ZeroDivisionError):
-        async with identity.uow.begin(delivery.cause("test")) as tx:
-            await identity.lifecycle.apply(tx, delivery, outcome)
+        async with identity.uow.begin(delivery.operation_context("test")) as tx:
+            await identity.death_notices.apply(tx, delivery, outcome)
             tx.after_commit(lambda: 1 // 0)
     row, events = await identity.account(view.id), await identity.events()
     assert row["status"] == "blocked"
-    await identity.deliver(identity.lifecycle, delivery)
+    await identity.deliver(identity.death_notices, delivery)
     assert (await identity.account(view.id), await identity.events()) == (row, events)
 
 
-async def test_a_closed_account_stays_closed(identity: Parts) -> None:
+async def test_a_closed_account_stays_closed(identity: IdentityFixture) -> None:
     view = await identity.register()
     await identity.database.reads.execute(CLOSE, view.id)
-    await identity.die()
+    await identity.report_death()
     assert (await identity.account(view.id))["status"] == "closed"
     assert await identity.history() == [("death", "unclaimed", None)]
 
 
-async def test_no_session_survives_sign_ins_that_race_with_a_block(identity: Parts) -> None:
+async def test_no_session_survives_sign_ins_that_race_with_a_block(
+    identity: IdentityFixture,
+) -> None:
     await identity.register()
     await asyncio.gather(
-        *(identity.login() for _ in range(8)), identity.die(), return_exceptions=True
+        *(identity.login() for _ in range(8)), identity.report_death(), return_exceptions=True
     )
     query = "SELECT count(*) FROM identity.session WHERE revoked_at IS NULL"
     assert await identity.database.reads.fetchval(query) == 0

@@ -11,33 +11,42 @@ from govid.identity.errors import (
     AccountIsClosed,
     AccountIsNotBlocked,
     AccountNotFound,
-    DeathStands,
+    DeathNoticeInForce,
 )
-from govid.identity.life_event_kinds import Kind
+from govid.identity.life_event_kinds import LifeEventKind
 from tests.integration.identity.accounts.test_event_time import MINUTE, NOON, OPS, REVERSAL
 from tests.integration.identity.accounts.test_lifecycle import CLOSE
-from tests.integration.identity.conftest import Parts
+from tests.integration.identity.conftest import IdentityFixture
 
 
 @pytest.mark.parametrize(
     "status", ["pending_verification", "verified", "verification_failed", "registered"]
 )
-async def test_r14_each_status_comes_back(identity: Parts, status: str) -> None:
+async def test_r14_each_status_comes_back(identity: IdentityFixture, status: str) -> None:
     view = await identity.register()
     nothing = {"identifier_type": None, "identifier_value": None}
     columns = {"registered": nothing}.get(status, {})
-    await identity.set(view.id, status=status, **columns)
-    await identity.desk.act(Kind.BLOCK, view.id, reason="a test", cause=OPS)
+    await identity.set_columns(view.id, status=status, **columns)
+    await identity.administration.change_status(
+        LifeEventKind.BLOCK, view.id, reason="a test", cause=OPS
+    )
     assert (await identity.account(view.id))["status"] == "blocked"
-    await identity.desk.act(Kind.RESTORE, view.id, reason="a test", cause=OPS)
+    await identity.administration.change_status(
+        LifeEventKind.RESTORE, view.id, reason="a test", cause=OPS
+    )
     row = await identity.account(view.id)
     assert (row["status"], row["status_before"]) == (status, None)
 
 
-async def test_two_operators_at_once_block_once(identity: Parts) -> None:
+async def test_two_operators_at_once_block_once(identity: IdentityFixture) -> None:
     view = await identity.register()
     results = await asyncio.gather(
-        *(identity.desk.act(Kind.BLOCK, view.id, reason="a test", cause=OPS) for _ in range(5)),
+        *(
+            identity.administration.change_status(
+                LifeEventKind.BLOCK, view.id, reason="a test", cause=OPS
+            )
+            for _ in range(5)
+        ),
         return_exceptions=True,
     )
     assert Counter(type(result).__name__ for result in results) == {
@@ -47,24 +56,30 @@ async def test_two_operators_at_once_block_once(identity: Parts) -> None:
     assert await identity.history() == [("block", "applied", view.id)]
 
 
-async def test_only_an_account_that_waited_is_asked_about_again(identity: Parts) -> None:
+async def test_only_an_account_that_waited_is_asked_about_again(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.set(view.id, status="verified")
-    await identity.die()
+    await identity.set_columns(view.id, status="verified")
+    await identity.report_death()
     before = (await identity.events()).count("identity.verification.requested")
-    await identity.desk.act(Kind.RESTORE, view.id, **REVERSAL)
+    await identity.administration.change_status(LifeEventKind.RESTORE, view.id, **REVERSAL)
     assert (await identity.events()).count("identity.verification.requested") == before
 
 
-async def test_what_is_in_no_state_for_it_is_refused(identity: Parts) -> None:
+async def test_what_is_in_no_state_for_it_is_refused(identity: IdentityFixture) -> None:
     view = await identity.register()
     with pytest.raises(AccountIsNotBlocked):
-        await identity.desk.act(Kind.RESTORE, view.id, reason="a test", cause=OPS)
+        await identity.administration.change_status(
+            LifeEventKind.RESTORE, view.id, reason="a test", cause=OPS
+        )
     await identity.database.reads.execute(CLOSE, view.id)
     with pytest.raises(AccountIsClosed):
-        await identity.desk.act(Kind.BLOCK, view.id, reason="a test", cause=OPS)
+        await identity.administration.change_status(
+            LifeEventKind.BLOCK, view.id, reason="a test", cause=OPS
+        )
     with pytest.raises(AccountNotFound):
-        await identity.desk.act(Kind.BLOCK, UUID(int=7), reason="a test", cause=OPS)
+        await identity.administration.change_status(
+            LifeEventKind.BLOCK, UUID(int=7), reason="a test", cause=OPS
+        )
     assert await identity.history() == []
 
 
@@ -72,13 +87,17 @@ async def test_what_is_in_no_state_for_it_is_refused(identity: Parts) -> None:
     ("after_the_block", "outcome"), [(MINUTE, "without_effect"), (-MINUTE, "ignored_stale")]
 )
 async def test_r14_a_death_counts_against_who_was_blocked_before(
-    identity: Parts, after_the_block: timedelta, outcome: str
+    identity: IdentityFixture, after_the_block: timedelta, outcome: str
 ) -> None:
     view = await identity.register()
-    await identity.desk.act(Kind.BLOCK, view.id, reason="a stolen account", cause=OPS)
-    await identity.die(timestamp=datetime.now(UTC) + after_the_block)
-    with pytest.raises(DeathStands):
-        await identity.desk.act(Kind.RESTORE, view.id, reason="found again", cause=OPS)
+    await identity.administration.change_status(
+        LifeEventKind.BLOCK, view.id, reason="a stolen account", cause=OPS
+    )
+    await identity.report_death(timestamp=datetime.now(UTC) + after_the_block)
+    with pytest.raises(DeathNoticeInForce):
+        await identity.administration.change_status(
+            LifeEventKind.RESTORE, view.id, reason="found again", cause=OPS
+        )
     assert (await identity.account(view.id))["status"] == "blocked"
     assert await identity.history() == [
         ("block", "applied", view.id),
@@ -86,30 +105,42 @@ async def test_r14_a_death_counts_against_who_was_blocked_before(
     ]
 
 
-async def test_r14_a_death_is_taken_back_in_so_many_words(identity: Parts) -> None:
+async def test_r14_a_death_is_taken_back_in_so_many_words(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.die(timestamp=NOON)
-    with pytest.raises(DeathStands):
-        await identity.desk.act(Kind.RESTORE, view.id, reason="a test", cause=OPS)
-    await identity.desk.act(Kind.RESTORE, view.id, **REVERSAL)
+    await identity.report_death(timestamp=NOON)
+    with pytest.raises(DeathNoticeInForce):
+        await identity.administration.change_status(
+            LifeEventKind.RESTORE, view.id, reason="a test", cause=OPS
+        )
+    await identity.administration.change_status(LifeEventKind.RESTORE, view.id, **REVERSAL)
     assert (await identity.account(view.id))["status"] == "pending_verification"
 
 
-async def test_r14_a_death_that_was_taken_back_counts_no_longer(identity: Parts) -> None:
+async def test_r14_a_death_that_was_taken_back_counts_no_longer(identity: IdentityFixture) -> None:
     view = await identity.register()
-    await identity.die(timestamp=NOON)
-    await identity.desk.act(Kind.RESTORE, view.id, **REVERSAL)
-    await identity.desk.act(Kind.BLOCK, view.id, reason="a stolen account", cause=OPS)
-    assert (await identity.desk.show(view.id, OPS)).death_stands is False
-    await identity.desk.act(Kind.RESTORE, view.id, reason="found again", cause=OPS)
+    await identity.report_death(timestamp=NOON)
+    await identity.administration.change_status(LifeEventKind.RESTORE, view.id, **REVERSAL)
+    await identity.administration.change_status(
+        LifeEventKind.BLOCK, view.id, reason="a stolen account", cause=OPS
+    )
+    assert (await identity.administration.fetch_report(view.id, OPS)).has_death_notice is False
+    await identity.administration.change_status(
+        LifeEventKind.RESTORE, view.id, reason="found again", cause=OPS
+    )
     assert (await identity.account(view.id))["status"] == "pending_verification"
 
 
-async def test_r14_a_death_of_another_account_counts_against_no_one_else(identity: Parts) -> None:
+async def test_r14_a_death_of_another_account_counts_against_no_one_else(
+    identity: IdentityFixture,
+) -> None:
     view = await identity.register()
     other = await identity.register(email="eve@example.com", identifier_value="AB123457D")
-    await identity.die(timestamp=NOON)
-    await identity.desk.act(Kind.BLOCK, other.id, reason="a test", cause=OPS)
-    await identity.desk.act(Kind.RESTORE, other.id, reason="a test", cause=OPS)
+    await identity.report_death(timestamp=NOON)
+    await identity.administration.change_status(
+        LifeEventKind.BLOCK, other.id, reason="a test", cause=OPS
+    )
+    await identity.administration.change_status(
+        LifeEventKind.RESTORE, other.id, reason="a test", cause=OPS
+    )
     assert (await identity.account(view.id))["status"] == "blocked"
     assert (await identity.account(other.id))["status"] == "pending_verification"

@@ -6,13 +6,13 @@ from collections import Counter
 import msgspec
 import pytest
 
-from govid.bus import Invalid
+from govid.bus import InvalidRequest
 from govid.bus.contracts import IdentifierType
 from govid.identity.errors import EmailTaken, IdentifierTaken
-from tests.integration.identity.conftest import Parts
+from tests.integration.identity.conftest import IdentityFixture
 
 
-async def test_an_account_waits_for_its_verification(identity: Parts) -> None:
+async def test_an_account_waits_for_its_verification(identity: IdentityFixture) -> None:
     view = await identity.register()
     row = await identity.account(view.id)
     assert row["status"] == "pending_verification"
@@ -22,7 +22,7 @@ async def test_an_account_waits_for_its_verification(identity: Parts) -> None:
     assert (row["created_at"], row["updated_at"]) == (view.created_at, view.updated_at)
 
 
-async def test_what_is_answered_is_what_is_stored(identity: Parts) -> None:
+async def test_what_is_answered_is_what_is_stored(identity: IdentityFixture) -> None:
     view = await identity.register(
         email="Ada.L@BÜCHER.example", identifier_value="ab 12 34 56 c", phone_number=None
     )
@@ -41,7 +41,7 @@ async def test_what_is_answered_is_what_is_stored(identity: Parts) -> None:
     }
 
 
-async def test_i1_the_account_and_its_two_events_commit_together(identity: Parts) -> None:
+async def test_i1_the_account_and_its_two_events_commit_together(identity: IdentityFixture) -> None:
     await identity.register()
     assert await identity.events() == [
         "identity.account.registered",
@@ -49,7 +49,7 @@ async def test_i1_the_account_and_its_two_events_commit_together(identity: Parts
     ]
 
 
-async def test_the_department_is_asked_in_the_contracts_words(identity: Parts) -> None:
+async def test_the_department_is_asked_in_the_contracts_words(identity: IdentityFixture) -> None:
     view = await identity.register()
     query = "SELECT payload FROM bus.event WHERE type = 'identity.verification.requested'"
     payload = msgspec.json.decode(await identity.database.reads.fetchval(query))
@@ -62,7 +62,7 @@ async def test_the_department_is_asked_in_the_contracts_words(identity: Parts) -
     }
 
 
-async def test_a_taken_address_is_refused_and_no_one_is_asked(identity: Parts) -> None:
+async def test_a_taken_address_is_refused_and_no_one_is_asked(identity: IdentityFixture) -> None:
     await identity.register()
     with pytest.raises(EmailTaken) as refusal:
         await identity.register(email="ADA@Example.COM", identifier_value="AB123457D")
@@ -75,14 +75,14 @@ async def test_a_taken_address_is_refused_and_no_one_is_asked(identity: Parts) -
     ]
 
 
-async def test_a_taken_national_insurance_number_is_refused(identity: Parts) -> None:
+async def test_a_taken_national_insurance_number_is_refused(identity: IdentityFixture) -> None:
     await identity.register()
     with pytest.raises(IdentifierTaken) as refusal:
         await identity.register(email="eve@example.com", identifier_value="ab 123456 c")
     assert refusal.value.detail == "A user with this NIN already exists"
 
 
-async def test_a_taken_nhs_number_is_refused(identity: Parts) -> None:
+async def test_a_taken_nhs_number_is_refused(identity: IdentityFixture) -> None:
     nhs = {"identifier_type": IdentifierType.NHS, "identifier_value": "943 476 5919"}
     await identity.register(**nhs)
     with pytest.raises(IdentifierTaken) as refusal:
@@ -90,13 +90,13 @@ async def test_a_taken_nhs_number_is_refused(identity: Parts) -> None:
     assert refusal.value.detail == "A user with this NHS already exists"
 
 
-async def test_of_two_taken_things_the_address_is_reported(identity: Parts) -> None:
+async def test_of_two_taken_things_the_address_is_reported(identity: IdentityFixture) -> None:
     await identity.register()
     with pytest.raises(EmailTaken):
         await identity.register()
 
 
-async def test_the_refusal_of_a_taken_address_does_not_hold_it(identity: Parts) -> None:
+async def test_the_refusal_of_a_taken_address_does_not_hold_it(identity: IdentityFixture) -> None:
     await identity.register()
     with pytest.raises(EmailTaken) as refusal:
         await identity.register()
@@ -105,7 +105,7 @@ async def test_the_refusal_of_a_taken_address_does_not_hold_it(identity: Parts) 
 
 
 async def test_twenty_parallel_registrations_of_one_address_open_one_account(
-    identity: Parts,
+    identity: IdentityFixture,
 ) -> None:
     results = await asyncio.gather(
         *(identity.register(identifier_value=f"AB1234{n:02}C") for n in range(20)),
@@ -121,7 +121,7 @@ async def test_twenty_parallel_registrations_of_one_address_open_one_account(
 
 
 async def test_twenty_parallel_registrations_of_one_identifier_open_one_account(
-    identity: Parts,
+    identity: IdentityFixture,
 ) -> None:
     results = await asyncio.gather(
         *(identity.register(email=f"ada{n}@example.com") for n in range(20)),
@@ -139,7 +139,7 @@ async def test_twenty_parallel_registrations_of_one_identifier_open_one_account(
     }
 
 
-async def test_what_is_malformed_never_reaches_the_database(identity: Parts) -> None:
-    with pytest.raises(Invalid):
+async def test_what_is_malformed_never_reaches_the_database(identity: IdentityFixture) -> None:
+    with pytest.raises(InvalidRequest):
         await identity.register(identifier_value="AB123456Z")
     assert await identity.count("identity.account") == 0

@@ -2,26 +2,32 @@
 
 import pytest
 
-from govid.bus import Actor, Cause, uuid7
+from govid.bus import Actor, OperationContext, uuid7
 from govid.identity.accounts.release import ClaimRelease
 from govid.identity.errors import AccountNotFound
-from govid.identity.repository.claims import Claims
-from govid.identity.repository.holders import Holders
-from govid.identity.repository.verification_attempts import VerificationAttempts
-from tests.integration.identity.accounts.test_inquiry import failed, open_inquiry
-from tests.integration.identity.conftest import Parts
+from govid.identity.repository.claims import IdentifierClaimRepository
+from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.verification_attempts import VerificationAttemptRepository
+from tests.integration.identity.accounts.test_inquiry import build_verification_requests, failed
+from tests.integration.identity.conftest import IdentityFixture
 
-OPS = Cause(correlation_id="c-1", actor=Actor(kind="operator", id="ops-7"))
+OPS = OperationContext(correlation_id="c-1", actor=Actor(kind="operator", id="ops-7"))
 WHY = "passport seen, case 74"
 
 
 @pytest.fixture
-def claims(identity: Parts) -> ClaimRelease:
-    return ClaimRelease(identity.uow, Holders(), Claims(), identity.facts, VerificationAttempts())
+def claims(identity: IdentityFixture) -> ClaimRelease:
+    return ClaimRelease(
+        identity.uow,
+        AccountStatusRepository(),
+        IdentifierClaimRepository(),
+        identity.facts,
+        VerificationAttemptRepository(),
+    )
 
 
 async def test_its_holder_can_register_what_a_stranger_claimed(
-    identity: Parts, claims: ClaimRelease
+    identity: IdentityFixture, claims: ClaimRelease
 ) -> None:
     stranger = await failed(identity)
     await claims.release(stranger.id, reason=WHY, cause=OPS)
@@ -36,19 +42,19 @@ async def test_its_holder_can_register_what_a_stranger_claimed(
 
 
 async def test_what_was_said_and_asked_goes_with_the_claim(
-    identity: Parts, claims: ClaimRelease
+    identity: IdentityFixture, claims: ClaimRelease
 ) -> None:
     view = await failed(identity)
-    await open_inquiry(identity)
+    await build_verification_requests(identity)
     await claims.release(view.id, reason=WHY, cause=OPS)
     query = "SELECT outcome FROM identity.verification_attempt ORDER BY reserved_at"
     rows = await identity.database.reads.fetch(query)
     assert [row["outcome"] for row in rows] == ["mismatch", "without_effect"]
-    assert await identity.facts.of(view.id) is None
+    assert await identity.facts.for_account(view.id) is None
 
 
 async def test_the_action_is_an_event_with_actor_and_reason(
-    identity: Parts, claims: ClaimRelease
+    identity: IdentityFixture, claims: ClaimRelease
 ) -> None:
     view = await failed(identity)
     await claims.release(view.id, reason=WHY, cause=OPS)
@@ -60,8 +66,8 @@ async def test_the_action_is_an_event_with_actor_and_reason(
     assert tuple(row) == ("identity.account.identifier_released", "ops-7", "ops-7", WHY)
 
 
-async def test_no_one_holds_nothing(identity: Parts, claims: ClaimRelease) -> None:
+async def test_no_one_holds_nothing(identity: IdentityFixture, claims: ClaimRelease) -> None:
     with pytest.raises(AccountNotFound):
-        await claims.check(uuid7(), OPS)
+        await claims.preview(uuid7(), OPS)
     with pytest.raises(AccountNotFound):
         await claims.release(uuid7(), reason=WHY, cause=OPS)

@@ -12,7 +12,7 @@ from govid.bus.contracts import (
     NhsVerificationCompleted,
     VerificationCompleted,
 )
-from tests.integration.identity.conftest import Parts
+from tests.integration.identity.conftest import IdentityFixture
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -27,7 +27,7 @@ def an_answer(account_id: UUID, *, verified: bool = True, **more: Any) -> Verifi
     )
 
 
-async def test_a_yes_verifies_a_pending_account(identity: Parts) -> None:
+async def test_a_yes_verifies_a_pending_account(identity: IdentityFixture) -> None:
     view = await identity.register()
     await identity.handle(identity.verification, an_answer(view.id))
     row = await identity.account(view.id)
@@ -40,7 +40,7 @@ async def test_a_yes_verifies_a_pending_account(identity: Parts) -> None:
     ]
 
 
-async def test_a_no_fails_a_pending_account(identity: Parts) -> None:
+async def test_a_no_fails_a_pending_account(identity: IdentityFixture) -> None:
     view = await identity.register()
     await identity.handle(
         identity.verification, an_answer(view.id, verified=False, error="no_match")
@@ -59,10 +59,10 @@ async def test_a_no_fails_a_pending_account(identity: Parts) -> None:
     [("verified", None), ("verification_failed", None), ("blocked", "pending_verification")],
 )
 async def test_an_account_in_any_other_state_stays_as_it_is(
-    identity: Parts, status: str, before: str | None, verified: bool
+    identity: IdentityFixture, status: str, before: str | None, verified: bool
 ) -> None:
     view = await identity.register()
-    await identity.set(view.id, status=status, status_before=before)
+    await identity.set_columns(view.id, status=status, status_before=before)
     row = await identity.account(view.id)
     await identity.handle(identity.verification, an_answer(view.id, verified=verified))
     assert await identity.account(view.id) == row
@@ -70,7 +70,7 @@ async def test_an_account_in_any_other_state_stays_as_it_is(
 
 
 async def test_an_answer_about_another_kind_of_identifier_changes_nothing(
-    identity: Parts,
+    identity: IdentityFixture,
 ) -> None:
     view = await identity.register()
     answer = NhsVerificationCompleted(
@@ -80,6 +80,6 @@ async def test_an_answer_about_another_kind_of_identifier_changes_nothing(
     assert (await identity.account(view.id))["status"] == "pending_verification"
 
 
-async def test_an_answer_about_no_account_changes_nothing(identity: Parts) -> None:
+async def test_an_answer_about_no_account_changes_nothing(identity: IdentityFixture) -> None:
     await identity.handle(identity.verification, an_answer(UUID(int=7)))
     assert await identity.count("bus.event") == 0

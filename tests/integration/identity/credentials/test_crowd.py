@@ -8,9 +8,9 @@ import msgspec
 
 from govid.bus import Database
 from govid.identity.errors import InvalidCredentials, SignInBusy
-from govid.identity.passwords.hashing import MAX_WAITERS
+from govid.identity.passwords.hashing import MAX_WAITING
 from govid.identity.settings import ThrottleSettings
-from tests.integration.identity.conftest import PASSWORD, SETTINGS, assemble
+from tests.integration.identity.conftest import PASSWORD, SETTINGS, build_identity
 
 CROWD = 200
 LATE_SECONDS = 0.3
@@ -29,7 +29,7 @@ async def lateness(until: "asyncio.Future[list[BaseException]]") -> list[float]:
 
 async def test_r1_two_hundred_sign_ins_leave_the_loop_to_others(database: Database) -> None:
     anybody = ThrottleSettings(address_failures=0)
-    identity = await assemble(database, msgspec.structs.replace(SETTINGS, throttle=anybody))
+    identity = await build_identity(database, msgspec.structs.replace(SETTINGS, throttle=anybody))
     # Each in a name of its own: those of one name would stand in line.
     crowd = asyncio.gather(
         *(identity.login(f"nobody{n}@example.com", PASSWORD) for n in range(CROWD)),
@@ -39,4 +39,4 @@ async def test_r1_two_hundred_sign_ins_leave_the_loop_to_others(database: Databa
     assert median(late) < LATE_SECONDS
     kinds = Counter(type(result) for result in await crowd)
     assert kinds[InvalidCredentials] + kinds[SignInBusy] == CROWD
-    assert kinds[InvalidCredentials] >= MAX_WAITERS
+    assert kinds[InvalidCredentials] >= MAX_WAITING

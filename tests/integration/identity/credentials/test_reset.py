@@ -7,18 +7,18 @@ from uuid import UUID
 
 import pytest
 
-from govid.bus import Pseudonyms, Quotas
+from govid.bus import PseudonymGenerator, QuotaCounters
 from govid.identity.credentials.reset import PasswordReset
-from govid.identity.mail.correspondence import Correspondence
-from govid.identity.passwords.policy import Policy
-from govid.identity.repository.letters import Letters
-from govid.identity.repository.links import Links
-from govid.identity.repository.owners import Owners
-from govid.identity.repository.throttle import Attempts
+from govid.identity.mail.correspondence import EmailOutbox
+from govid.identity.passwords.policy import PasswordPolicy
+from govid.identity.repository.letters import OutgoingEmailRepository
+from govid.identity.repository.links import OneTimeTokens
+from govid.identity.repository.owners import PasswordAccountRepository
+from govid.identity.repository.throttle import AttemptRepository
 from govid.identity.settings import ThrottleSettings
-from govid.identity.throttle.attempts import Throttle
-from govid.identity.throttle.sieges import Sieges
-from tests.integration.identity.conftest import CAUSE, Parts
+from govid.identity.throttle.attempts import LoginThrottle
+from govid.identity.throttle.sieges import BruteForceAlarm
+from tests.integration.identity.conftest import CAUSE, IdentityFixture
 from tests.statements import statements
 
 UNKNOWN_ADDRESS = "nobody@example.com"
@@ -33,38 +33,42 @@ class Ending:
 
 
 @pytest.fixture
-def reset(identity: Parts) -> PasswordReset:
+def reset(identity: IdentityFixture) -> PasswordReset:
     """Return the use case, which counts attempts and never has enough of them."""
     limits = ThrottleSettings(failures=10_000, address_failures=100_000)
-    pseudonyms = Pseudonyms(b"k" * 32)
-    throttle = Throttle(
+    pseudonyms = PseudonymGenerator(b"k" * 32)
+    throttle = LoginThrottle(
         identity.uow,
-        Attempts(),
-        Quotas("identity.quota"),
+        AttemptRepository(),
+        QuotaCounters("identity.quota"),
         limits,
         pseudonyms,
-        Sieges(limits.failures),
+        BruteForceAlarm(limits.failures),
     )
     return PasswordReset(
         identity.uow,
-        Owners(),
+        PasswordAccountRepository(),
         Ending(),
-        Links(),
+        OneTimeTokens(),
         identity.passwords,
-        Policy(min_length=8, checks=False),
+        PasswordPolicy(min_length=8, refuse_guessable=False),
         throttle,
-        Correspondence(
-            Letters(), Quotas("identity.quota"), pseudonyms, is_open=True, most_per_hour=1_000
+        EmailOutbox(
+            OutgoingEmailRepository(),
+            QuotaCounters("identity.quota"),
+            pseudonyms,
+            is_enabled=True,
+            most_per_hour=1_000,
         ),
     )
 
 
 async def test_r4_known_unknown_and_blocked_send_the_same_statements(
-    identity: Parts, reset: PasswordReset
+    identity: IdentityFixture, reset: PasswordReset
 ) -> None:
     await identity.register()
     blocked = await identity.register(email="bea@example.com", identifier_value="AB000000C")
-    await identity.set(blocked.id, status="blocked", status_before="verified")
+    await identity.set_columns(blocked.id, status="blocked", status_before="verified")
     sent = {}
     for email in (ADA, "bea@example.com", UNKNOWN_ADDRESS, "no address"):
         async with statements(identity.database.requests) as sent[email]:

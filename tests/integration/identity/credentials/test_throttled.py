@@ -16,11 +16,17 @@ from govid.identity.errors import (
     SignInBusy,
     TooManyAttempts,
 )
-from govid.identity.passwords.turns import Asker
+from govid.identity.passwords.turns import HashRequester
 from govid.identity.schemas import Login, Refresh
 from govid.identity.settings import ThrottleSettings
 from govid.identity.throttle import attempts
-from tests.integration.identity.conftest import CAUSE, PASSWORD, SETTINGS, Parts, assemble
+from tests.integration.identity.conftest import (
+    CAUSE,
+    PASSWORD,
+    SETTINGS,
+    IdentityFixture,
+    build_identity,
+)
 from tests.statements import statements
 
 ADA = "ada@example.com"
@@ -29,7 +35,7 @@ WRONG = "password124"
 
 
 @contextmanager
-def verifications(*parts: Parts) -> Iterator[Counter[str]]:
+def verifications(*parts: IdentityFixture) -> Iterator[Counter[str]]:
     """Count the real and the dummy verifications."""
     counted: Counter[str] = Counter()
     with pytest.MonkeyPatch.context() as patch:
@@ -39,7 +45,7 @@ def verifications(*parts: Parts) -> Iterator[Counter[str]]:
 
 
 def _counting(verify: Any, counted: Counter[str]) -> Any:
-    async def count_and_verify(stored: str | None, password: str, asker: Asker) -> bool:
+    async def count_and_verify(stored: str | None, password: str, asker: HashRequester) -> bool:
         counted["dummy" if stored is None else "real"] += 1
         return bool(await verify(stored, password, asker))
 
@@ -52,25 +58,27 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "WAIT_SECONDS", 60.0)
 
 
-async def lock(identity: Parts, email: str = ADA) -> None:
+async def lock(identity: IdentityFixture, email: str = ADA) -> None:
     """Fail until *email* is locked."""
     wrong = [identity.login(email, WRONG) for _ in range(6)]
     results = await asyncio.gather(*wrong, return_exceptions=True)
     assert Counter(type(result) for result in results) == {InvalidCredentials: 6}
 
 
-async def count_admitted(identity: Parts) -> list[str]:
+async def count_admitted(identity: IdentityFixture) -> list[str]:
     """Return what was told of those who tried to sign in."""
     prefix = "identity.login."
     return [name.removeprefix(prefix) for name in await identity.events() if prefix in name]
 
 
-async def failures(identity: Parts) -> Any:
+async def failures(identity: IdentityFixture) -> Any:
     query = "SELECT failures, pending FROM identity.throttle"
     return tuple(*await identity.database.reads.fetch(query))
 
 
-async def test_r5_fifty_wrong_passwords_at_once_are_verified_six_times(identity: Parts) -> None:
+async def test_r5_fifty_wrong_passwords_at_once_are_verified_six_times(
+    identity: IdentityFixture,
+) -> None:
     await identity.register()
     with verifications(identity) as counted:
         results = await asyncio.gather(
@@ -82,7 +90,7 @@ async def test_r5_fifty_wrong_passwords_at_once_are_verified_six_times(identity:
 
 
 async def test_r5_in_two_processes_they_are_verified_six_times_too(database: Database) -> None:
-    one, other = await assemble(database), await assemble(database)
+    one, other = await build_identity(database), await build_identity(database)
     await one.register()
     with verifications(one, other) as counted:
         await asyncio.gather(
@@ -93,7 +101,7 @@ async def test_r5_in_two_processes_they_are_verified_six_times_too(database: Dat
     assert counted == {"real": 6, "dummy": 44}
 
 
-async def test_r5_fifty_right_passwords_at_once_all_pass(identity: Parts) -> None:
+async def test_r5_fifty_right_passwords_at_once_all_pass(identity: IdentityFixture) -> None:
     await identity.register()
     results = await asyncio.gather(*(identity.login() for _ in range(50)), return_exceptions=True)
     assert Counter(type(result) for result in results) == {str: 50}
@@ -101,10 +109,10 @@ async def test_r5_fifty_right_passwords_at_once_all_pass(identity: Parts) -> Non
 
 
 async def test_r5_a_restart_does_not_open_a_lock(database: Database) -> None:
-    before = await assemble(database)
+    before = await build_identity(database)
     await before.register()
     await lock(before)
-    after = await assemble(database)
+    after = await build_identity(database)
     with verifications(after) as counted, pytest.raises(InvalidCredentials):
         await after.login()
     assert counted == {"dummy": 1}
@@ -112,7 +120,7 @@ async def test_r5_a_restart_does_not_open_a_lock(database: Database) -> None:
 
 @pytest.mark.parametrize("tried", ["unknown", "wrong", "locked"])
 async def test_r4_each_refusal_costs_the_same_statements_and_one_hash(
-    identity: Parts, monkeypatch: pytest.MonkeyPatch, tried: str
+    identity: IdentityFixture, monkeypatch: pytest.MonkeyPatch, tried: str
 ) -> None:
     await identity.register()
     await identity.register(**EVE)
@@ -120,7 +128,7 @@ async def test_r4_each_refusal_costs_the_same_statements_and_one_hash(
     hashes = Counter[str]()
     run = identity.passwords._run
 
-    async def count_and_run(asker: Asker, work: Any) -> Any:
+    async def count_and_run(asker: HashRequester, work: Any) -> Any:
         hashes["made"] += 1
         return await run(asker, work)
 
@@ -146,12 +154,12 @@ async def test_r4_each_refusal_costs_the_same_statements_and_one_hash(
 
 @pytest.mark.parametrize("typed", ["Ada@example.com", "Nobody@example.com"])
 async def test_r1_a_hash_is_waited_for_in_the_name_that_was_given_be_there_one_or_not(
-    identity: Parts, monkeypatch: pytest.MonkeyPatch, typed: str
+    identity: IdentityFixture, monkeypatch: pytest.MonkeyPatch, typed: str
 ) -> None:
     await identity.register()
     asked, take = list[tuple[str, str]](), identity.passwords._queue.acquire
 
-    async def note_and_take(asker: Asker) -> None:
+    async def note_and_take(asker: HashRequester) -> None:
         asked.append((asker.networks[-1], asker.name))
         await take(asker)
 
@@ -162,7 +170,7 @@ async def test_r1_a_hash_is_waited_for_in_the_name_that_was_given_be_there_one_o
 
 
 async def test_r4_a_refusal_is_reported_to_the_audit_with_its_reason_and_without_the_address(
-    identity: Parts,
+    identity: IdentityFixture,
 ) -> None:
     view = await identity.register()
     await lock(identity)
@@ -183,17 +191,19 @@ async def test_r4_a_refusal_is_reported_to_the_audit_with_its_reason_and_without
     assert [len(one["subject"]) for one in reported] == [32] * 8
 
 
-async def test_r6_a_lock_leaves_sessions_alone(identity: Parts) -> None:
+async def test_r6_a_lock_leaves_sessions_alone(identity: IdentityFixture) -> None:
     view = await identity.register()
     token = await identity.login()
-    grant = await identity.sign_in.begin(Login(email=ADA, password=PASSWORD), CAUSE)
+    grant = await identity.sign_in.login_refreshable(Login(email=ADA, password=PASSWORD), CAUSE)
     await lock(identity)
     assert (await identity.authenticate(token)).account_id == view.id
-    renewed = await identity.renewal.renew(Refresh(refresh_token=grant.refresh_token), CAUSE)
+    renewed = await identity.renewal.rotate(Refresh(refresh_token=grant.refresh_token), CAUSE)
     assert (await identity.authenticate(renewed.access_token)).account_id == view.id
 
 
-async def test_r6_who_was_locked_out_gets_in_when_the_lock_is_over(identity: Parts) -> None:
+async def test_r6_who_was_locked_out_gets_in_when_the_lock_is_over(
+    identity: IdentityFixture,
+) -> None:
     await identity.register()
     await lock(identity)
     with pytest.raises(InvalidCredentials):
@@ -211,10 +221,10 @@ async def test_r6_who_was_locked_out_gets_in_when_the_lock_is_over(identity: Par
 
 
 async def test_r6_the_right_password_of_a_blocked_account_counts_for_nothing(
-    identity: Parts,
+    identity: IdentityFixture,
 ) -> None:
     await identity.register()
-    await identity.die()
+    await identity.report_death()
     refused = [identity.login() for _ in range(8)]
     results = await asyncio.gather(*refused, return_exceptions=True)
     assert Counter(type(result) for result in results) == {AccountIsBlocked: 8}
@@ -223,7 +233,7 @@ async def test_r6_the_right_password_of_a_blocked_account_counts_for_nothing(
 
 
 async def test_r6_a_full_hash_queue_counts_for_nothing(
-    identity: Parts, monkeypatch: pytest.MonkeyPatch
+    identity: IdentityFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await identity.register()
 
@@ -240,7 +250,7 @@ async def test_r6_a_full_hash_queue_counts_for_nothing(
 
 async def test_r6_whom_their_network_keeps_out_counts_for_nothing(database: Database) -> None:
     throttle = ThrottleSettings(address_failures=1, registrations=0, duplicates=0)
-    identity = await assemble(database, msgspec.structs.replace(SETTINGS, throttle=throttle))
+    identity = await build_identity(database, msgspec.structs.replace(SETTINGS, throttle=throttle))
     await identity.register()
     with pytest.raises(InvalidCredentials):
         await identity.login("nobody@example.com")
@@ -252,7 +262,7 @@ async def test_r6_whom_their_network_keeps_out_counts_for_nothing(database: Data
     assert await count_admitted(identity) == ["failed"]
 
 
-async def test_r6_a_success_is_reported_once_with_its_account(identity: Parts) -> None:
+async def test_r6_a_success_is_reported_once_with_its_account(identity: IdentityFixture) -> None:
     view = await identity.register()
     await identity.login()
     query = "SELECT payload FROM bus.event WHERE type = 'identity.login.succeeded'"

@@ -6,41 +6,41 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from govid.bus import Database, Pseudonyms, Quotas
+from govid.bus import Database, PseudonymGenerator, QuotaCounters
 from govid.bus.contracts import LetterWritten
-from govid.identity.mail.correspondence import Correspondence
-from govid.identity.mail.port import Mail
-from govid.identity.mail.postman import Postman
-from govid.identity.repository.letters import LetterKind, Letters
-from govid.identity.repository.links import Links
-from govid.identity.repository.owners import Owners
-from tests.integration.identity.conftest import CAUSE, SETTINGS, Parts, delivered
+from govid.identity.mail.correspondence import EmailOutbox
+from govid.identity.mail.port import EmailMessage
+from govid.identity.mail.postman import EmailSender
+from govid.identity.repository.letters import EmailKind, OutgoingEmailRepository
+from govid.identity.repository.links import OneTimeTokens
+from govid.identity.repository.owners import PasswordAccountRepository
+from tests.integration.identity.conftest import CAUSE, SETTINGS, IdentityFixture, build_delivery
 
 
-class Tray:
+class RecordingTransport:
     """A mailer that keeps what it gets, unless it is told to fail."""
 
     def __init__(self) -> None:
-        self.mails: list[Mail] = []
+        self.mails: list[EmailMessage] = []
         self.failure: Exception | None = None
 
-    async def send(self, mail: Mail) -> None:
+    async def send(self, mail: EmailMessage) -> None:
         if self.failure is not None:
             raise self.failure
         self.mails.append(mail)
 
 
-class Office(msgspec.Struct, frozen=True, kw_only=True):
+class EmailFixture(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a letter passes."""
 
-    identity: Parts
-    tray: Tray
-    postman: Postman
-    correspondence: Correspondence
+    identity: IdentityFixture
+    transport: RecordingTransport
+    sender: EmailSender
+    outgoing: EmailOutbox
 
-    async def write(self, kind: LetterKind, account_id: UUID | None, address: str | None) -> UUID:
+    async def write(self, kind: EmailKind, account_id: UUID | None, address: str | None) -> UUID:
         async with self.identity.uow.begin(CAUSE) as tx:
-            return await self.correspondence.ask(
+            return await self.outgoing.enqueue(
                 tx, kind, account_id, address, subject=(address or "").lower()
             )
 
@@ -51,29 +51,31 @@ class Office(msgspec.Struct, frozen=True, kw_only=True):
             is_held_back=is_held_back,
             timestamp=msgspec.UNSET,  # type: ignore[arg-type]  # nobody reads it
         )
-        return delivered(event)
+        return build_delivery(event)
 
     async def deliver(self, letter_id: UUID, *, is_held_back: bool = False) -> None:
         """Do what the dispatcher does with one delivery."""
         delivery = self.delivery(letter_id, is_held_back=is_held_back)
-        await self.postman.prepare(delivery)
+        await self.sender.prepare(delivery)
         async with self.identity.uow.begin(CAUSE) as tx:
-            await self.postman.apply(tx, delivery, None)
+            await self.sender.apply(tx, delivery, None)
 
 
 @pytest.fixture
-async def emails(identity: Parts, database: Database) -> Office:
+async def emails(identity: IdentityFixture, database: Database) -> EmailFixture:
     """Return an office on the test's database."""
-    letters, tray = Letters(), Tray()
-    return Office(
+    letters, tray = OutgoingEmailRepository(), RecordingTransport()
+    return EmailFixture(
         identity=identity,
-        tray=tray,
-        postman=Postman(identity.uow, letters, Links(), Owners(), tray, SETTINGS),
-        correspondence=Correspondence(
+        transport=tray,
+        sender=EmailSender(
+            identity.uow, letters, OneTimeTokens(), PasswordAccountRepository(), tray, SETTINGS
+        ),
+        outgoing=EmailOutbox(
             letters,
-            Quotas("identity.quota"),
-            Pseudonyms(b"k" * 32),
-            is_open=True,
+            QuotaCounters("identity.quota"),
+            PseudonymGenerator(b"k" * 32),
+            is_enabled=True,
             most_per_hour=0,
         ),
     )

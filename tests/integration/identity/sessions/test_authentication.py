@@ -7,13 +7,13 @@ import pytest
 
 from govid.bus import Database, Principal
 from govid.identity.errors import AccountsUnreachable, InvalidToken
-from tests.integration.identity.conftest import SETTINGS, Parts, assemble
+from tests.integration.identity.conftest import SETTINGS, IdentityFixture, build_identity
 
 
-async def test_a_token_names_its_account_as_the_database_has_it(identity: Parts) -> None:
+async def test_a_token_names_its_account_as_the_database_has_it(identity: IdentityFixture) -> None:
     view = await identity.register()
     token = await identity.login()
-    await identity.set(view.id, status="verified")
+    await identity.set_columns(view.id, status="verified")
     session_id = await identity.database.reads.fetchval("SELECT id FROM identity.session")
     assert await identity.authenticate(token) == Principal(
         account_id=view.id,
@@ -30,32 +30,34 @@ async def test_a_token_names_its_account_as_the_database_has_it(identity: Parts)
     )
 
 
-async def test_r12_a_block_ends_a_token_on_the_very_next_request(identity: Parts) -> None:
+async def test_r12_a_block_ends_a_token_on_the_very_next_request(identity: IdentityFixture) -> None:
     await identity.register()
     token = await identity.login()
     await identity.authenticate(token)
-    await identity.die()
+    await identity.report_death()
     with pytest.raises(InvalidToken):
         await identity.authenticate(token)
 
 
 async def test_r12_a_block_ends_a_token_in_another_process_too(
-    identity: Parts, database: Database
+    identity: IdentityFixture, database: Database
 ) -> None:
-    other = await assemble(database)
+    other = await build_identity(database)
     await identity.register()
     token = await identity.login()
     await other.authenticate(token)
-    await identity.die()
+    await identity.report_death()
     with pytest.raises(InvalidToken):
         await other.authenticate(token)
 
 
-async def test_r12_a_token_from_before_a_block_stays_dead_after_it(identity: Parts) -> None:
+async def test_r12_a_token_from_before_a_block_stays_dead_after_it(
+    identity: IdentityFixture,
+) -> None:
     view = await identity.register()
     token = await identity.login()
-    await identity.die()
-    await identity.set(view.id, status="verified", status_before=None)
+    await identity.report_death()
+    await identity.set_columns(view.id, status="verified", status_before=None)
     with pytest.raises(InvalidToken):
         await identity.authenticate(token)
     assert (await identity.authenticate(await identity.login())).account_id == view.id
@@ -71,7 +73,9 @@ async def test_r12_a_token_from_before_a_block_stays_dead_after_it(identity: Par
         "DELETE FROM identity.account",
     ],
 )
-async def test_each_way_to_end_a_session_ends_its_token(identity: Parts, statement: str) -> None:
+async def test_each_way_to_end_a_session_ends_its_token(
+    identity: IdentityFixture, statement: str
+) -> None:
     await identity.register()
     token = await identity.login()
     await identity.authenticate(token)
@@ -80,7 +84,7 @@ async def test_each_way_to_end_a_session_ends_its_token(identity: Parts, stateme
         await identity.authenticate(token)
 
 
-async def test_ending_one_session_leaves_the_others(identity: Parts) -> None:
+async def test_ending_one_session_leaves_the_others(identity: IdentityFixture) -> None:
     view = await identity.register()
     first, second = await identity.login(), await identity.login()
     session_id = (await identity.authenticate(first)).session_id
@@ -89,7 +93,9 @@ async def test_ending_one_session_leaves_the_others(identity: Parts) -> None:
     assert (await identity.authenticate(second)).account_id == view.id
 
 
-async def test_a_session_of_another_person_is_not_a_token_of_mine(identity: Parts) -> None:
+async def test_a_session_of_another_person_is_not_a_token_of_mine(
+    identity: IdentityFixture,
+) -> None:
     await identity.register()
     await identity.login()
     session = await identity.database.reads.fetchrow("SELECT * FROM identity.session")
@@ -104,22 +110,24 @@ async def test_a_session_of_another_person_is_not_a_token_of_mine(identity: Part
         await identity.authenticate(token)
 
 
-async def test_a_restart_keeps_tokens_alive(identity: Parts, database: Database) -> None:
+async def test_a_restart_keeps_tokens_alive(identity: IdentityFixture, database: Database) -> None:
     view = await identity.register()
     token = await identity.login()
-    restarted = await assemble(database)
+    restarted = await build_identity(database)
     assert (await restarted.authenticate(token)).account_id == view.id
 
 
 async def test_shared_secret_tokens_work_where_they_are_chosen(database: Database) -> None:
     settings = msgspec.structs.replace(SETTINGS, algorithm="HS256", secret_key=b"s" * 32)
-    identity = await assemble(database, settings)
+    identity = await build_identity(database, settings)
     view = await identity.register()
     assert (await identity.authenticate(await identity.login())).account_id == view.id
     assert await identity.count("identity.signing_key") == 0
 
 
-async def test_no_one_passes_when_the_database_is_away(identity: Parts, database: Database) -> None:
+async def test_no_one_passes_when_the_database_is_away(
+    identity: IdentityFixture, database: Database
+) -> None:
     await identity.register()
     token = await identity.login()
     await identity.authenticate(token)

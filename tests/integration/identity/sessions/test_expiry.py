@@ -6,41 +6,43 @@ import msgspec
 import pytest
 
 from govid.identity.errors import InvalidToken
-from govid.identity.sessions.expiry import Expiry
-from tests.integration.identity.conftest import CAUSE, Parts
+from govid.identity.sessions.expiry import SessionExpiry
+from tests.integration.identity.conftest import CAUSE, IdentityFixture
 
 AGO = "clock_timestamp() - interval '{}'"
 
 
-async def alter(identity: Parts, **columns: str) -> None:
+async def alter(identity: IdentityFixture, **columns: str) -> None:
     """Give all sessions other times, as SQL."""
     pairs = ", ".join(f"{name} = {value}" for name, value in columns.items())
     await identity.database.reads.execute(f"UPDATE identity.session SET {pairs}")  # noqa: S608 - a test's own
 
 
-async def session(identity: Parts) -> dict[str, Any]:
+async def session(identity: IdentityFixture) -> dict[str, Any]:
     """Return the only session."""
     return dict(await identity.database.reads.fetchrow("SELECT * FROM identity.session"))
 
 
-async def expire(identity: Parts, rows: int = 500) -> int:
+async def expire(identity: IdentityFixture, rows: int = 500) -> int:
     async with identity.uow.begin(CAUSE) as tx:
-        return await Expiry().expire(tx, rows)
+        return await SessionExpiry().expire_due(tx, rows)
 
 
-async def purge(identity: Parts, rows: int = 500) -> int:
+async def purge(identity: IdentityFixture, rows: int = 500) -> int:
     async with identity.uow.begin(CAUSE) as tx:
-        return await Expiry().purge(tx, rows)
+        return await SessionExpiry().purge_ended(tx, rows)
 
 
-async def expired(identity: Parts) -> list[str]:
+async def expired(identity: IdentityFixture) -> list[str]:
     """Return the ids of sessions whose expiry was audited."""
     query = "SELECT payload::text FROM bus.event WHERE type = 'identity.session.expired'"
     rows = await identity.database.reads.fetch(query)
     return sorted(msgspec.json.decode(row[0])["session_id"] for row in rows)
 
 
-async def test_an_idle_session_is_dead_before_anyone_has_noted_it(identity: Parts) -> None:
+async def test_an_idle_session_is_dead_before_anyone_has_noted_it(
+    identity: IdentityFixture,
+) -> None:
     await identity.register()
     grant = await identity.begin()
     await alter(identity, idle_expires_at="clock_timestamp()")
@@ -49,7 +51,7 @@ async def test_an_idle_session_is_dead_before_anyone_has_noted_it(identity: Part
 
 
 async def test_a_session_begins_with_an_hour_to_be_idle_and_twelve_to_live(
-    identity: Parts,
+    identity: IdentityFixture,
 ) -> None:
     await identity.register()
     await identity.begin()
@@ -58,7 +60,7 @@ async def test_a_session_begins_with_an_hour_to_be_idle_and_twelve_to_live(
     assert (row["absolute_expires_at"] - row["created_at"]).total_seconds() == 43_200
 
 
-async def test_the_contracts_token_is_not_ended_by_being_idle(identity: Parts) -> None:
+async def test_the_contracts_token_is_not_ended_by_being_idle(identity: IdentityFixture) -> None:
     await identity.register()
     await identity.login()
     row = await session(identity)
@@ -66,16 +68,16 @@ async def test_the_contracts_token_is_not_ended_by_being_idle(identity: Parts) -
 
 
 async def test_use_is_noted_once_a_minute_and_moves_the_end_of_being_idle(
-    identity: Parts,
+    identity: IdentityFixture,
 ) -> None:
     await identity.register()
     grant = await identity.begin()
     before = await session(identity)
     await identity.authenticate(grant.access_token)
-    assert not identity.seen._used
+    assert not identity.last_seen._used
     await alter(identity, last_seen_at=AGO.format("61 seconds"))
     await identity.authenticate(grant.access_token)
-    await identity.seen.flush()
+    await identity.last_seen.flush()
     after = await session(identity)
     assert after["last_seen_at"] > before["last_seen_at"]
     assert after["idle_expires_at"] > before["idle_expires_at"]
@@ -91,18 +93,18 @@ async def test_use_is_noted_once_a_minute_and_moves_the_end_of_being_idle(
     ids=["revoked", "idle"],
 )
 async def test_a_dead_session_is_not_brought_back_by_having_been_seen(
-    identity: Parts, columns: dict[str, str]
+    identity: IdentityFixture, columns: dict[str, str]
 ) -> None:
     await identity.register()
     grant = await identity.begin()
-    identity.seen.note(grant.session_id)
+    identity.last_seen.record_use(grant.session_id)
     await alter(identity, last_seen_at=AGO.format("61 seconds"), **columns)
     before = await session(identity)
-    await identity.seen.flush()
+    await identity.last_seen.flush()
     assert await session(identity) == before
 
 
-async def test_expired_sessions_are_marked_and_audited_once(identity: Parts) -> None:
+async def test_expired_sessions_are_marked_and_audited_once(identity: IdentityFixture) -> None:
     await identity.register()
     idle, living = await identity.begin(), await identity.begin()
     await identity.database.reads.execute(
@@ -114,7 +116,7 @@ async def test_expired_sessions_are_marked_and_audited_once(identity: Parts) -> 
     await identity.authenticate(living.access_token)
 
 
-async def test_an_end_before_is_no_expiry(identity: Parts) -> None:
+async def test_an_end_before_is_no_expiry(identity: IdentityFixture) -> None:
     await identity.register()
     principal = await identity.authenticate(await identity.login())
     await identity.ending.logout(principal, CAUSE)
@@ -122,7 +124,7 @@ async def test_an_end_before_is_no_expiry(identity: Parts) -> None:
     assert await expire(identity) == 0
 
 
-async def test_expiry_goes_by_batches(identity: Parts) -> None:
+async def test_expiry_goes_by_batches(identity: IdentityFixture) -> None:
     await identity.register()
     grants = [await identity.begin() for _ in range(3)]
     await alter(identity, idle_expires_at="clock_timestamp()")
@@ -130,7 +132,9 @@ async def test_expiry_goes_by_batches(identity: Parts) -> None:
     assert await expired(identity) == sorted(str(grant.session_id) for grant in grants)
 
 
-async def test_what_has_been_dead_for_a_day_is_deleted_with_its_tokens(identity: Parts) -> None:
+async def test_what_has_been_dead_for_a_day_is_deleted_with_its_tokens(
+    identity: IdentityFixture,
+) -> None:
     await identity.register()
     await identity.begin()
     await alter(identity, revoked_at=AGO.format("25 hours"), revoked_reason="'expired'")
@@ -140,7 +144,7 @@ async def test_what_has_been_dead_for_a_day_is_deleted_with_its_tokens(identity:
     assert await identity.count("identity.refresh_token") == 1
 
 
-async def test_what_died_today_is_kept(identity: Parts) -> None:
+async def test_what_died_today_is_kept(identity: IdentityFixture) -> None:
     await identity.register()
     await identity.begin()
     await alter(identity, revoked_at=AGO.format("23 hours"), revoked_reason="'expired'")

@@ -10,14 +10,14 @@ import pytest
 
 from govid.bus import Database, Principal
 from govid.identity.errors import AccountsUnreachable, InvalidToken
-from tests.integration.identity.conftest import Parts
+from tests.integration.identity.conftest import IdentityFixture
 
 
-async def crowd(identity: Parts, tokens: list[str]) -> list[Principal | BaseException]:
+async def crowd(identity: IdentityFixture, tokens: list[str]) -> list[Principal | BaseException]:
     return await asyncio.gather(*map(identity.authenticate, tokens), return_exceptions=True)
 
 
-async def test_each_of_a_crowd_gets_their_own_account(identity: Parts) -> None:
+async def test_each_of_a_crowd_gets_their_own_account(identity: IdentityFixture) -> None:
     ada = await identity.register()
     eve = await identity.register(email="eve@example.com", identifier_value="AB123457D")
     tokens = [await identity.login(), await identity.login("eve@example.com")]
@@ -25,27 +25,27 @@ async def test_each_of_a_crowd_gets_their_own_account(identity: Parts) -> None:
     assert [p.account_id for p in principals] == [ada.id, eve.id] * 20  # type: ignore[union-attr]  # else it fails
 
 
-async def test_one_dead_session_among_many_ends_no_other(identity: Parts) -> None:
+async def test_one_dead_session_among_many_ends_no_other(identity: IdentityFixture) -> None:
     ada = await identity.register()
     await identity.register(email="eve@example.com", identifier_value="AB123457D")
     tokens = [await identity.login(), await identity.login("eve@example.com")]
-    await identity.die(identifier_value="AB123457D")
+    await identity.report_death(identifier_value="AB123457D")
     results = await crowd(identity, tokens * 10)
     assert Counter(map(type, results)) == {Principal: 10, InvalidToken: 10}
     assert {p.account_id for p in results[::2]} == {ada.id}  # type: ignore[union-attr]  # else it fails
 
 
-async def test_r12_a_crowd_after_a_block_is_refused_to_the_last(identity: Parts) -> None:
+async def test_r12_a_crowd_after_a_block_is_refused_to_the_last(identity: IdentityFixture) -> None:
     await identity.register()
     token = await identity.login()
     before = [asyncio.create_task(identity.authenticate(token)) for _ in range(50)]
-    await identity.die()
+    await identity.report_death()
     after = await crowd(identity, [token] * 50)
     assert Counter(map(type, after)) == {InvalidToken: 50}
     await asyncio.gather(*before, return_exceptions=True)
 
 
-async def test_a_client_that_hangs_up_takes_no_one_along(identity: Parts) -> None:
+async def test_a_client_that_hangs_up_takes_no_one_along(identity: IdentityFixture) -> None:
     ada = await identity.register()
     token = await identity.login()
     waiting = [asyncio.create_task(identity.authenticate(token)) for _ in range(10)]
@@ -69,7 +69,7 @@ class Broken:
 
 
 async def test_a_failed_statement_lets_no_one_in_and_the_next_one_works(
-    identity: Parts, database: Database, monkeypatch: pytest.MonkeyPatch
+    identity: IdentityFixture, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await identity.register()
     token = await identity.login()
@@ -80,7 +80,7 @@ async def test_a_failed_statement_lets_no_one_in_and_the_next_one_works(
 
 
 async def test_a_crowd_is_read_in_few_statements(
-    identity: Parts, database: Database, monkeypatch: pytest.MonkeyPatch
+    identity: IdentityFixture, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await identity.register()
     token = await identity.login()

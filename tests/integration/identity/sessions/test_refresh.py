@@ -10,27 +10,29 @@ import pytest
 
 from govid.identity.errors import InvalidRefreshToken, InvalidToken
 from govid.identity.schemas import GrantView
-from tests.integration.identity.conftest import CAUSE, Parts
+from tests.integration.identity.conftest import CAUSE, IdentityFixture
 
 
-async def session(identity: Parts) -> dict[str, Any]:
+async def session(identity: IdentityFixture) -> dict[str, Any]:
     """Return the only session."""
     return dict(await identity.database.reads.fetchrow("SELECT * FROM identity.session"))
 
 
-async def reuses(identity: Parts) -> int:
+async def reuses(identity: IdentityFixture) -> int:
     """Return how often a reuse was audited."""
     return (await identity.events()).count("identity.refresh.reuse")
 
 
 @pytest.fixture
-async def grant(identity: Parts) -> GrantView:
+async def grant(identity: IdentityFixture) -> GrantView:
     """Return the tokens of a session that has just begun."""
     await identity.register()
     return await identity.begin()
 
 
-async def test_a_session_is_renewed_with_other_tokens(identity: Parts, grant: GrantView) -> None:
+async def test_a_session_is_renewed_with_other_tokens(
+    identity: IdentityFixture, grant: GrantView
+) -> None:
     renewed = await identity.refresh(grant.refresh_token)
     assert renewed.session_id == grant.session_id
     assert renewed.refresh_token != grant.refresh_token
@@ -39,13 +41,15 @@ async def test_a_session_is_renewed_with_other_tokens(identity: Parts, grant: Gr
 
 
 async def test_a_token_that_can_be_renewed_lives_for_five_minutes(
-    identity: Parts, grant: GrantView
+    identity: IdentityFixture, grant: GrantView
 ) -> None:
     claims = jwt.decode(grant.access_token, options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == grant.expires_in == 300
 
 
-async def test_r11_the_database_holds_digests_only(identity: Parts, grant: GrantView) -> None:
+async def test_r11_the_database_holds_digests_only(
+    identity: IdentityFixture, grant: GrantView
+) -> None:
     rows = await identity.database.reads.fetch("SELECT * FROM identity.refresh_token")
     assert [row["hash"] for row in rows] == [hashlib.sha256(grant.refresh_token.encode()).digest()]
     assert grant.refresh_token not in str([dict(row) for row in rows])
@@ -53,7 +57,7 @@ async def test_r11_the_database_holds_digests_only(identity: Parts, grant: Grant
 
 
 async def test_r11_a_second_use_ends_the_family_and_is_audited(
-    identity: Parts, grant: GrantView
+    identity: IdentityFixture, grant: GrantView
 ) -> None:
     renewed = await identity.refresh(grant.refresh_token)
     with pytest.raises(InvalidRefreshToken):
@@ -66,7 +70,7 @@ async def test_r11_a_second_use_ends_the_family_and_is_audited(
     assert (await identity.events())[-2:] == ["identity.refresh.reuse", "identity.session.revoked"]
 
 
-async def test_r11_a_family_dies_once(identity: Parts, grant: GrantView) -> None:
+async def test_r11_a_family_dies_once(identity: IdentityFixture, grant: GrantView) -> None:
     await identity.refresh(grant.refresh_token)
     attempts = [identity.refresh(grant.refresh_token) for _ in range(3)]
     await asyncio.gather(*attempts, return_exceptions=True)
@@ -74,7 +78,7 @@ async def test_r11_a_family_dies_once(identity: Parts, grant: GrantView) -> None
 
 
 async def test_r11_of_twenty_parallel_uses_one_succeeds_and_the_family_is_dead(
-    identity: Parts, grant: GrantView
+    identity: IdentityFixture, grant: GrantView
 ) -> None:
     attempts = [identity.refresh(grant.refresh_token) for _ in range(20)]
     results = await asyncio.gather(*attempts, return_exceptions=True)
@@ -91,7 +95,7 @@ async def test_r11_of_twenty_parallel_uses_one_succeeds_and_the_family_is_dead(
 
 
 async def test_r11_another_client_is_refused_and_the_family_kept(
-    identity: Parts, grant: GrantView
+    identity: IdentityFixture, grant: GrantView
 ) -> None:
     with pytest.raises(InvalidRefreshToken):
         await identity.refresh(grant.refresh_token, client_id="another")
@@ -102,7 +106,9 @@ async def test_r11_another_client_is_refused_and_the_family_kept(
     assert await reuses(identity) == 0
 
 
-async def test_a_token_of_no_account_is_refused(identity: Parts, grant: GrantView) -> None:
+async def test_a_token_of_no_account_is_refused(
+    identity: IdentityFixture, grant: GrantView
+) -> None:
     with pytest.raises(InvalidRefreshToken) as refusal:
         await identity.refresh("a" * 43)
     assert refusal.value.detail == "The refresh token is not valid; please sign in again"
@@ -121,7 +127,7 @@ async def test_a_token_of_no_account_is_refused(identity: Parts, grant: GrantVie
     ],
 )
 async def test_what_has_ended_is_not_renewed(
-    identity: Parts, grant: GrantView, statement: str
+    identity: IdentityFixture, grant: GrantView, statement: str
 ) -> None:
     await identity.database.reads.execute(statement)
     with pytest.raises(InvalidRefreshToken):
@@ -130,7 +136,7 @@ async def test_what_has_ended_is_not_renewed(
 
 
 async def test_renewing_keeps_a_session_from_being_idle_but_not_from_its_end(
-    identity: Parts, grant: GrantView
+    identity: IdentityFixture, grant: GrantView
 ) -> None:
     before = await session(identity)
     await identity.refresh(grant.refresh_token)
@@ -141,20 +147,20 @@ async def test_renewing_keeps_a_session_from_being_idle_but_not_from_its_end(
 
 
 async def test_r11_a_renewal_that_fails_leaves_the_token_good(
-    identity: Parts, grant: GrantView, monkeypatch: pytest.MonkeyPatch
+    identity: IdentityFixture, grant: GrantView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(identity.renewal._opening, "renew", fail)
+        patch.setattr(identity.renewal._session_issuer, "renew", fail)
         with pytest.raises(ZeroDivisionError):
             await identity.refresh(grant.refresh_token)
     assert (await identity.refresh(grant.refresh_token)).session_id == grant.session_id
 
 
 async def test_a_session_revoked_while_it_is_renewed_is_dead_afterwards(
-    identity: Parts, grant: GrantView
+    identity: IdentityFixture, grant: GrantView
 ) -> None:
     principal = await identity.authenticate(grant.access_token)
     await asyncio.gather(

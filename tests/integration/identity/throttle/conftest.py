@@ -6,13 +6,13 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from govid.bus import Database, Pseudonyms, Quotas, Transaction, UnitOfWork
-from govid.bus.actor import Cause
-from govid.identity.repository.throttle import Attempts
+from govid.bus import Database, PseudonymGenerator, QuotaCounters, Transaction, UnitOfWork
+from govid.bus.actor import OperationContext
+from govid.identity.repository.throttle import AttemptRepository
 from govid.identity.settings import ThrottleSettings
-from govid.identity.throttle.attempts import Attempt, Flow, Throttle
-from govid.identity.throttle.sieges import Sieges
-from tests.integration.identity.conftest import CAUSE, a_uow
+from govid.identity.throttle.attempts import LoginAttempt, LoginFlow, LoginThrottle
+from govid.identity.throttle.sieges import BruteForceAlarm
+from tests.integration.identity.conftest import CAUSE, build_uow
 
 ADA = "ada@example.com"
 
@@ -21,44 +21,49 @@ async def nothing(_: Transaction) -> None:
     """Read nothing."""
 
 
-class Door(msgspec.Struct, frozen=True, kw_only=True):
+class RateLimitFixture(msgspec.Struct, frozen=True, kw_only=True):
     """A throttle, and its database."""
 
     database: Database
     uow: UnitOfWork
-    throttle: Throttle
+    limits: LoginThrottle
     registry: CollectorRegistry
 
     async def reserve(
-        self, subject: str = ADA, flow: Flow = Flow.SIGN_IN, cause: Cause = CAUSE
-    ) -> Attempt:
-        attempt, _ = await self.throttle.reserve(flow, subject, cause, nothing)
+        self,
+        subject: str = ADA,
+        flow: LoginFlow = LoginFlow.SIGN_IN,
+        cause: OperationContext = CAUSE,
+    ) -> LoginAttempt:
+        attempt, _ = await self.limits.begin(flow, subject, cause, nothing)
         return attempt
 
-    async def fail(self, attempt: Attempt) -> None:
+    async def fail(self, attempt: LoginAttempt) -> None:
         async with self.uow.begin(CAUSE) as tx:
-            await self.throttle.fail(tx, attempt)
+            await self.limits.record_failure(tx, attempt)
 
-    async def succeed(self, attempt: Attempt) -> None:
+    async def succeed(self, attempt: LoginAttempt) -> None:
         async with self.uow.begin(CAUSE) as tx:
-            await self.throttle.succeed(tx, attempt)
+            await self.limits.record_success(tx, attempt)
 
-    async def release(self, attempt: Attempt) -> None:
+    async def release(self, attempt: LoginAttempt) -> None:
         async with self.uow.begin(CAUSE) as tx:
-            await self.throttle.release(tx, attempt)
+            await self.limits.release(tx, attempt)
 
     async def lift(self, subject: str = ADA) -> None:
         async with self.uow.begin(CAUSE) as tx:
-            await self.throttle.lift(tx, Flow.SIGN_IN, subject)
+            await self.limits.lift_lockout(tx, LoginFlow.SIGN_IN, subject)
 
-    async def wrong(self, subject: str = ADA, flow: Flow = Flow.SIGN_IN, **cause: Any) -> bool:
+    async def attempt_wrongly(
+        self, subject: str = ADA, flow: LoginFlow = LoginFlow.SIGN_IN, **cause: Any
+    ) -> bool:
         """Try and fail; tell whether the attempt was looked at, and not just locked out."""
         attempt = await self.reserve(subject, flow, msgspec.structs.replace(CAUSE, **cause))
         await self.fail(attempt)
         return not attempt.is_locked
 
-    async def wrong_times(self, times: int, subject: str = ADA) -> list[bool]:
-        return [await self.wrong(subject) for _ in range(times)]
+    async def attempt_wrongly_times(self, times: int, subject: str = ADA) -> list[bool]:
+        return [await self.attempt_wrongly(subject) for _ in range(times)]
 
     async def row(self) -> dict[str, Any]:
         """Return the one row of attempts there is."""
@@ -92,16 +97,21 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
         return [row["type"].removeprefix("identity.login.") for row in rows]
 
 
-def open_limiter(database: Database, **settings: Any) -> Door:
-    uow, limits, registry = a_uow(database), ThrottleSettings(**settings), CollectorRegistry()
-    sieges = Sieges(limits.failures, registry)
-    throttle = Throttle(
-        uow, Attempts(), Quotas("identity.quota"), limits, Pseudonyms(b"k" * 32), sieges
+def open_limiter(database: Database, **settings: Any) -> RateLimitFixture:
+    uow, limits, registry = build_uow(database), ThrottleSettings(**settings), CollectorRegistry()
+    sieges = BruteForceAlarm(limits.failures, registry)
+    throttle = LoginThrottle(
+        uow,
+        AttemptRepository(),
+        QuotaCounters("identity.quota"),
+        limits,
+        PseudonymGenerator(b"k" * 32),
+        sieges,
     )
-    return Door(database=database, uow=uow, throttle=throttle, registry=registry)
+    return RateLimitFixture(database=database, uow=uow, limits=throttle, registry=registry)
 
 
 @pytest.fixture
-async def limiter(database: Database) -> Door:
+async def limiter(database: Database) -> RateLimitFixture:
     """Return a throttle with the settings that ship."""
     return open_limiter(database)

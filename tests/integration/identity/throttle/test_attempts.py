@@ -6,20 +6,20 @@ from collections import Counter
 import msgspec
 import pytest
 
-from govid.bus import Database, Quotas
+from govid.bus import Database, QuotaCounters
 from govid.identity.errors import TooManyAttempts
-from govid.identity.repository.throttle import Attempts
+from govid.identity.repository.throttle import AttemptRepository
 from govid.identity.throttle import attempts
-from govid.identity.throttle.attempts import Flow
-from govid.identity.throttle.lapsing import Lapsing
+from govid.identity.throttle.attempts import LoginFlow
+from govid.identity.throttle.lapsing import ThrottleCleanup
 from tests.integration.identity.conftest import CAUSE
-from tests.integration.identity.throttle.conftest import ADA, Door, open_limiter
+from tests.integration.identity.throttle.conftest import ADA, RateLimitFixture, open_limiter
 
 SEEN = [True] * 6
 
 
-async def test_the_sixth_failure_locks(limiter: Door) -> None:
-    assert await limiter.wrong_times(8) == [*SEEN, False, False]
+async def test_the_sixth_failure_locks(limiter: RateLimitFixture) -> None:
+    assert await limiter.attempt_wrongly_times(8) == [*SEEN, False, False]
     assert await limiter.events() == ["locked"]
 
 
@@ -27,14 +27,14 @@ async def test_a_hundred_failures_in_a_row_are_an_alarm_once(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     limiter = open_limiter(database, failures=50, address_failures=0)
-    await limiter.wrong_times(51)
-    assert sieges(limiter) is None
+    await limiter.attempt_wrongly_times(51)
+    assert count_alarms(limiter) is None
     await limiter.pass_time(901)
-    await limiter.wrong_times(51)
-    assert sieges(limiter) == 1
+    await limiter.attempt_wrongly_times(51)
+    assert count_alarms(limiter) == 1
     (line,) = [record for record in caplog.records if record.message == "throttle.siege"]
     subject = (await limiter.row())["bucket"]
-    assert (vars(line)["flow"], vars(line)["subject"]) == (Flow.SIGN_IN, subject)
+    assert (vars(line)["flow"], vars(line)["subject"]) == (LoginFlow.SIGN_IN, subject)
 
 
 async def test_a_hundred_failures_that_no_one_settled_are_one_too(database: Database) -> None:
@@ -42,29 +42,29 @@ async def test_a_hundred_failures_that_no_one_settled_are_one_too(database: Data
     assert [(await limiter.reserve()).is_locked for _ in range(100)] == [False] * 100
     await limiter.pass_time(31)
     assert (await limiter.reserve()).is_locked
-    assert sieges(limiter) == 1
+    assert count_alarms(limiter) == 1
 
 
 async def test_locks_with_a_day_between_them_are_none(database: Database) -> None:
     limiter = open_limiter(database, failures=50, address_failures=0)
-    await limiter.wrong_times(51)
+    await limiter.attempt_wrongly_times(51)
     await limiter.pass_time(24 * 3600 + 1)
-    await limiter.wrong_times(51)
-    assert sieges(limiter) is None
+    await limiter.attempt_wrongly_times(51)
+    assert count_alarms(limiter) is None
 
 
-def sieges(limiter: Door) -> float | None:
-    return limiter.registry.get_sample_value("govid_sieges_total", {"flow": Flow.SIGN_IN})
+def count_alarms(limiter: RateLimitFixture) -> float | None:
+    return limiter.registry.get_sample_value("govid_sieges_total", {"flow": LoginFlow.SIGN_IN})
 
 
-async def test_a_success_forgets_the_failures_before_it(limiter: Door) -> None:
-    await limiter.wrong_times(5)
+async def test_a_success_forgets_the_failures_before_it(limiter: RateLimitFixture) -> None:
+    await limiter.attempt_wrongly_times(5)
     await limiter.succeed(await limiter.reserve())
-    assert await limiter.wrong_times(6) == SEEN
+    assert await limiter.attempt_wrongly_times(6) == SEEN
 
 
-async def test_a_success_that_was_under_way_does_not_open_a_lock(limiter: Door) -> None:
-    await limiter.wrong_times(5)
+async def test_a_success_that_was_under_way_does_not_open_a_lock(limiter: RateLimitFixture) -> None:
+    await limiter.attempt_wrongly_times(5)
     late = await limiter.reserve()
     await limiter.pass_time(31)
     assert (await limiter.reserve()).is_locked
@@ -72,35 +72,43 @@ async def test_a_success_that_was_under_way_does_not_open_a_lock(limiter: Door) 
     assert (await limiter.reserve()).is_locked
 
 
-async def test_a_lifted_lock_lets_in_at_once_and_is_reported_once(limiter: Door) -> None:
-    await limiter.wrong_times(6)
+async def test_a_lifted_lock_lets_in_at_once_and_is_reported_once(
+    limiter: RateLimitFixture,
+) -> None:
+    await limiter.attempt_wrongly_times(6)
     await limiter.lift()
     await limiter.lift()
     assert not (await limiter.reserve()).is_locked
-    lapsing = Lapsing(Attempts(), Quotas("identity.quota"))
+    lapsing = ThrottleCleanup(AttemptRepository(), QuotaCounters("identity.quota"))
     async with limiter.uow.begin(CAUSE) as tx:
-        assert await lapsing.unlock(tx, 10) == 0
+        assert await lapsing.release_expired(tx, 10) == 0
     assert await limiter.events() == ["locked", "lock_expired"]
 
 
-async def test_a_lock_whose_time_is_over_is_reported_once_by_who_lifts_it(limiter: Door) -> None:
-    await limiter.wrong_times(6)
+async def test_a_lock_whose_time_is_over_is_reported_once_by_who_lifts_it(
+    limiter: RateLimitFixture,
+) -> None:
+    await limiter.attempt_wrongly_times(6)
     await limiter.pass_time(901)
     await asyncio.gather(limiter.lift(), limiter.lift(), limiter.reserve())
     assert await limiter.events() == ["locked", "lock_expired"]
 
 
-async def test_lifting_forgets_failures_but_not_how_long_the_next_lock_is(limiter: Door) -> None:
-    await limiter.wrong_times(6)
+async def test_lifting_forgets_failures_but_not_how_long_the_next_lock_is(
+    limiter: RateLimitFixture,
+) -> None:
+    await limiter.attempt_wrongly_times(6)
     await limiter.lift()
-    await limiter.wrong_times(5)
+    await limiter.attempt_wrongly_times(5)
     await limiter.lift()
-    assert await limiter.wrong_times(7) == [*SEEN, False]
+    assert await limiter.attempt_wrongly_times(7) == [*SEEN, False]
     row = await limiter.row()
     assert (row["locked_until"] - row["locked_at"]).total_seconds() == 1800
 
 
-async def test_what_was_tried_before_a_lift_and_fails_after_it_counts(limiter: Door) -> None:
+async def test_what_was_tried_before_a_lift_and_fails_after_it_counts(
+    limiter: RateLimitFixture,
+) -> None:
     early = [await limiter.reserve() for _ in range(3)]
     await limiter.lift()
     for attempt in early:
@@ -108,8 +116,8 @@ async def test_what_was_tried_before_a_lift_and_fails_after_it_counts(limiter: D
     assert (await limiter.row())["failures"] == 3
 
 
-async def test_lifting_frees_capacity_for_who_waits(limiter: Door) -> None:
-    await limiter.wrong_times(5)
+async def test_lifting_frees_capacity_for_who_waits(limiter: RateLimitFixture) -> None:
+    await limiter.attempt_wrongly_times(5)
     await limiter.reserve()
     waiting = asyncio.create_task(limiter.reserve())
     await asyncio.sleep(0)
@@ -117,21 +125,23 @@ async def test_lifting_frees_capacity_for_who_waits(limiter: Door) -> None:
     assert not (await waiting).is_locked
 
 
-async def test_what_is_released_counts_for_nothing(limiter: Door) -> None:
+async def test_what_is_released_counts_for_nothing(limiter: RateLimitFixture) -> None:
     for _ in SEEN:
         await limiter.release(await limiter.reserve())
     assert (await limiter.row())["failures"] == 0
-    assert await limiter.wrong_times(6) == SEEN
+    assert await limiter.attempt_wrongly_times(6) == SEEN
 
 
-async def test_an_attempt_is_settled_once(limiter: Door) -> None:
+async def test_an_attempt_is_settled_once(limiter: RateLimitFixture) -> None:
     attempt = await limiter.reserve()
     await limiter.fail(attempt)
     await limiter.fail(attempt)
     assert (await limiter.row())["failures"] == 1
 
 
-async def test_r5_what_no_one_settles_is_a_failure_after_half_a_minute(limiter: Door) -> None:
+async def test_r5_what_no_one_settles_is_a_failure_after_half_a_minute(
+    limiter: RateLimitFixture,
+) -> None:
     for _ in SEEN:
         await limiter.reserve()
     await limiter.pass_time(29)
@@ -142,8 +152,8 @@ async def test_r5_what_no_one_settles_is_a_failure_after_half_a_minute(limiter: 
     assert await limiter.events() == ["locked"]
 
 
-async def test_r5_more_wait_than_may_still_fail(limiter: Door) -> None:
-    await limiter.wrong_times(4)
+async def test_r5_more_wait_than_may_still_fail(limiter: RateLimitFixture) -> None:
+    await limiter.attempt_wrongly_times(4)
     one, two = await limiter.reserve(), await limiter.reserve()
     waiting = asyncio.create_task(limiter.reserve())
     await asyncio.sleep(0)
@@ -163,7 +173,7 @@ async def test_r5_another_process_frees_capacity_too(database: Database) -> None
 
 
 async def test_r5_who_waits_too_long_is_asked_to_come_again(
-    limiter: Door, monkeypatch: pytest.MonkeyPatch
+    limiter: RateLimitFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in SEEN:
         await limiter.reserve()
@@ -174,24 +184,28 @@ async def test_r5_who_waits_too_long_is_asked_to_come_again(
     assert (await limiter.row())["failures"] == 0
 
 
-async def test_r5_fifty_wrong_ones_at_once_are_looked_at_six_times(limiter: Door) -> None:
-    looked_at = Counter(await asyncio.gather(*(limiter.wrong() for _ in range(50))))
+async def test_r5_fifty_wrong_ones_at_once_are_looked_at_six_times(
+    limiter: RateLimitFixture,
+) -> None:
+    looked_at = Counter(await asyncio.gather(*(limiter.attempt_wrongly() for _ in range(50))))
     assert looked_at == {True: 6, False: 44}
     assert await limiter.events() == ["locked"]
 
 
 async def test_r5_in_two_processes_still_six_times(database: Database) -> None:
     limiters = [open_limiter(database), open_limiter(database)]
-    looked_at = Counter(await asyncio.gather(*(limiters[n % 2].wrong() for n in range(50))))
+    looked_at = Counter(
+        await asyncio.gather(*(limiters[n % 2].attempt_wrongly() for n in range(50)))
+    )
     assert looked_at == {True: 6, False: 44}
 
 
 async def test_r5_a_restart_forgets_nothing(database: Database) -> None:
-    await open_limiter(database).wrong_times(6)
+    await open_limiter(database).attempt_wrongly_times(6)
     assert (await open_limiter(database).reserve()).is_locked
 
 
-async def test_r5_fifty_right_ones_at_once_all_pass(limiter: Door) -> None:
+async def test_r5_fifty_right_ones_at_once_all_pass(limiter: RateLimitFixture) -> None:
     async def right() -> bool:
         attempt = await limiter.reserve()
         await limiter.succeed(attempt)
@@ -200,21 +214,21 @@ async def test_r5_fifty_right_ones_at_once_all_pass(limiter: Door) -> None:
     assert Counter(await asyncio.gather(*(right() for _ in range(50)))) == {False: 50}
 
 
-async def test_r6_each_lock_within_a_day_lasts_twice_as_long(limiter: Door) -> None:
+async def test_r6_each_lock_within_a_day_lasts_twice_as_long(limiter: RateLimitFixture) -> None:
     lasted = [await _next_lock(limiter) for _ in range(5)]
     assert lasted == [900, 1800, 3600, 7200, 7200]
 
 
-async def test_r6_after_a_day_locks_are_short_again(limiter: Door) -> None:
+async def test_r6_after_a_day_locks_are_short_again(limiter: RateLimitFixture) -> None:
     await _next_lock(limiter)
     await _next_lock(limiter)
     await limiter.pass_time(24 * 3600)
     assert await _next_lock(limiter) == 900
 
 
-async def _next_lock(limiter: Door) -> float:
+async def _next_lock(limiter: RateLimitFixture) -> float:
     """Fail until locked; return how long it lasts, once it is over."""
-    await limiter.wrong_times(6)
+    await limiter.attempt_wrongly_times(6)
     row = await limiter.row()
     seconds = (row["locked_until"] - row["locked_at"]).total_seconds()
     await limiter.pass_time(seconds)
@@ -226,50 +240,52 @@ async def test_r6_no_setting_locks_for_longer_than_a_day(database: Database) -> 
     assert await _next_lock(limiter) == 24 * 3600
 
 
-async def test_r6_a_hundred_locks_do_not_overflow_into_none(limiter: Door) -> None:
-    await limiter.wrong()
+async def test_r6_a_hundred_locks_do_not_overflow_into_none(limiter: RateLimitFixture) -> None:
+    await limiter.attempt_wrongly()
     await limiter.database.reads.execute(
         "UPDATE identity.throttle SET locks = 100000, locked_at = clock_timestamp()"
     )
-    await limiter.wrong_times(5)
+    await limiter.attempt_wrongly_times(5)
     row = await limiter.row()
     assert (row["locked_until"] - row["locked_at"]).total_seconds() == 7200
 
 
-async def test_r6_a_clock_that_is_set_back_in_a_lock_does_not_prolong_it(limiter: Door) -> None:
-    await limiter.wrong_times(6)
+async def test_r6_a_clock_that_is_set_back_in_a_lock_does_not_prolong_it(
+    limiter: RateLimitFixture,
+) -> None:
+    await limiter.attempt_wrongly_times(6)
     await limiter.pass_time(-24 * 3600)
-    assert await limiter.wrong_times(1) == [True]
+    assert await limiter.attempt_wrongly_times(1) == [True]
 
 
-async def test_r6_a_lock_of_one_flow_leaves_the_others_open(limiter: Door) -> None:
-    await limiter.wrong_times(6)
-    assert await limiter.wrong(flow=Flow.RESET)
-    assert await limiter.wrong(flow=Flow.REAUTHENTICATION)
-    assert not await limiter.wrong()
+async def test_r6_a_lock_of_one_flow_leaves_the_others_open(limiter: RateLimitFixture) -> None:
+    await limiter.attempt_wrongly_times(6)
+    assert await limiter.attempt_wrongly(flow=LoginFlow.RESET)
+    assert await limiter.attempt_wrongly(flow=LoginFlow.REAUTHENTICATION)
+    assert not await limiter.attempt_wrongly()
 
 
-async def test_r6_a_lock_of_one_person_leaves_the_others_open(limiter: Door) -> None:
-    await limiter.wrong_times(6)
-    assert await limiter.wrong("eve@example.com")
+async def test_r6_a_lock_of_one_person_leaves_the_others_open(limiter: RateLimitFixture) -> None:
+    await limiter.attempt_wrongly_times(6)
+    assert await limiter.attempt_wrongly("eve@example.com")
 
 
-async def test_r6_a_lock_and_its_end_are_reported_once_each(limiter: Door) -> None:
-    await limiter.wrong_times(8)
+async def test_r6_a_lock_and_its_end_are_reported_once_each(limiter: RateLimitFixture) -> None:
+    await limiter.attempt_wrongly_times(8)
     await limiter.pass_time(901)
-    await limiter.wrong_times(2)
+    await limiter.attempt_wrongly_times(2)
     assert await limiter.events() == ["locked", "lock_expired"]
 
 
-async def test_r6_many_at_once_tell_the_end_of_a_lock_once(limiter: Door) -> None:
-    await limiter.wrong_times(6)
+async def test_r6_many_at_once_tell_the_end_of_a_lock_once(limiter: RateLimitFixture) -> None:
+    await limiter.attempt_wrongly_times(6)
     await limiter.pass_time(901)
-    await asyncio.gather(*(limiter.wrong() for _ in range(5)))
+    await asyncio.gather(*(limiter.attempt_wrongly() for _ in range(5)))
     assert await limiter.events() == ["locked", "lock_expired"]
 
 
-async def test_a_row_says_nothing_about_who_it_is(limiter: Door) -> None:
-    await limiter.wrong()
+async def test_a_row_says_nothing_about_who_it_is(limiter: RateLimitFixture) -> None:
+    await limiter.attempt_wrongly()
     text = str(await limiter.database.reads.fetch("SELECT t::text FROM identity.throttle t"))
     assert "ada" not in text
     assert "example" not in text
@@ -280,14 +296,14 @@ async def test_a_network_that_failed_too_often_is_refused_before_any_work(
 ) -> None:
     limiter = open_limiter(database, address_failures=3)
     for n in range(3):
-        await limiter.wrong(f"{n}@example.com", address="192.0.2.1")
+        await limiter.attempt_wrongly(f"{n}@example.com", address="192.0.2.1")
     with pytest.raises(TooManyAttempts) as refusal:
-        await limiter.wrong("4@example.com", address="192.0.2.1")
+        await limiter.attempt_wrongly("4@example.com", address="192.0.2.1")
     assert refusal.value.retry_after_seconds == 900
     assert await limiter.count_buckets() == 3
-    assert await limiter.wrong("4@example.com", address="192.0.2.2")
+    assert await limiter.attempt_wrongly("4@example.com", address="192.0.2.2")
     await limiter.pass_time(901)
-    assert await limiter.wrong("4@example.com", address="192.0.2.1")
+    assert await limiter.attempt_wrongly("4@example.com", address="192.0.2.1")
 
 
 async def test_only_failures_use_up_what_a_network_has(database: Database) -> None:
@@ -309,7 +325,7 @@ async def test_a_network_that_only_is_busy_is_asked_to_come_again_soon(
         await limiter.reserve("eve@example.com")
     assert refusal.value.retry_after_seconds == 5
     await limiter.succeed(one)
-    assert await limiter.wrong("eve@example.com")
+    assert await limiter.attempt_wrongly("eve@example.com")
 
 
 @pytest.mark.parametrize(
@@ -320,18 +336,18 @@ async def test_addresses_of_one_network_share_what_it_has(
     database: Database, one: str, other: str
 ) -> None:
     limiter = open_limiter(database, address_failures=1)
-    await limiter.wrong(ADA, address=one)
+    await limiter.attempt_wrongly(ADA, address=one)
     with pytest.raises(TooManyAttempts):
-        await limiter.wrong("eve@example.com", address=other)
+        await limiter.attempt_wrongly("eve@example.com", address=other)
 
 
 async def test_a_neighbouring_network_has_its_own(database: Database) -> None:
     limiter = open_limiter(database, address_failures=1)
-    await limiter.wrong(ADA, address="2001:db8:1:2::1")
-    assert await limiter.wrong(ADA, address="2001:db8:1:3::1")
+    await limiter.attempt_wrongly(ADA, address="2001:db8:1:2::1")
+    assert await limiter.attempt_wrongly(ADA, address="2001:db8:1:3::1")
 
 
 async def test_without_a_limit_no_address_is_counted(database: Database) -> None:
     limiter = open_limiter(database, address_failures=0)
-    await limiter.wrong()
+    await limiter.attempt_wrongly()
     assert await limiter.database.reads.fetchval("SELECT count(*) FROM identity.quota") == 0

@@ -7,28 +7,30 @@ from typing import Any
 import msgspec
 import pytest
 
-from govid.bus import Cause, Database
+from govid.bus import Database, OperationContext
 from govid.identity.errors import EmailTaken, IdentifierTaken, SignInBusy, TooManyAttempts
 from govid.identity.settings import ThrottleSettings
 from tests.integration.identity.conftest import (
     CAUSE,
     SETTINGS,
-    Parts,
+    IdentityFixture,
     a_registration,
-    assemble,
+    build_identity,
 )
 
 ONE = msgspec.structs.replace(CAUSE, address="192.0.2.1")
 OTHER = msgspec.structs.replace(CAUSE, address="192.0.2.2")
 
 
-async def limited(database: Database, **throttle: Any) -> Parts:
+async def limited(database: Database, **throttle: Any) -> IdentityFixture:
     """Return identity with these limits only."""
     settings = ThrottleSettings(**{"registrations": 0, "duplicates": 0, **throttle})
-    return await assemble(database, msgspec.structs.replace(SETTINGS, throttle=settings))
+    return await build_identity(database, msgspec.structs.replace(SETTINGS, throttle=settings))
 
 
-async def register(identity: Parts, n: int, cause: Cause = ONE, **changes: Any) -> None:
+async def register(
+    identity: IdentityFixture, n: int, cause: OperationContext = ONE, **changes: Any
+) -> None:
     person = {"email": f"ada{n}@example.com", "identifier_value": f"AB1234{n:02}C", **changes}
     await identity.registration.register(a_registration(**person), cause)
 

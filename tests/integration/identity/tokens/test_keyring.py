@@ -6,17 +6,17 @@ import msgspec
 import pytest
 
 from govid.bus import Database
-from govid.identity.repository.signing_keys import SigningKeys
+from govid.identity.repository.signing_keys import SigningKeyRepository
 from govid.identity.settings import IdentitySettings
 from govid.identity.tokens.keyring import Keyring
 from govid.identity.tokens.keys import UnreadableKey
-from tests.integration.identity.conftest import SETTINGS, a_uow
+from tests.integration.identity.conftest import SETTINGS, build_uow
 
 SEALED = msgspec.structs.replace(SETTINGS, key_encryption_key=b"the operator's key, kept elsewhere")
 
 
 async def loaded(database: Database, settings: IdentitySettings = SETTINGS) -> Keyring:
-    keyring = Keyring(settings, a_uow(database), SigningKeys())
+    keyring = Keyring(settings, build_uow(database), SigningKeyRepository())
     await keyring.load()
     return keyring
 
@@ -29,7 +29,7 @@ async def stored(database: Database) -> tuple[bytes, bool]:
 async def test_the_first_start_makes_the_key_and_the_next_finds_it(database: Database) -> None:
     first, second = await loaded(database), await loaded(database)
     assert first.signing.kid == second.signing.kid
-    assert first.jwks() == second.jwks()
+    assert first.encode_jwks() == second.encode_jwks()
 
 
 async def test_replicas_that_start_at_once_agree_on_one_key(database: Database) -> None:
@@ -39,7 +39,7 @@ async def test_replicas_that_start_at_once_agree_on_one_key(database: Database) 
 
 async def test_the_key_set_holds_the_public_half_and_nothing_else(database: Database) -> None:
     keyring = await loaded(database)
-    (key,) = msgspec.json.decode(keyring.jwks())["keys"]
+    (key,) = msgspec.json.decode(keyring.encode_jwks())["keys"]
     assert key.keys() == {"kty", "crv", "x", "y", "kid", "use", "alg"}
     assert (key["kty"], key["crv"], key["use"], key["alg"]) == ("EC", "P-256", "sig", "ES256")
     assert key["kid"] == keyring.signing.kid
@@ -76,4 +76,4 @@ async def test_an_encrypted_key_cannot_be_decrypted_by_another(
 
 async def test_a_shared_secret_is_never_shown(database: Database) -> None:
     settings = msgspec.structs.replace(SETTINGS, algorithm="HS256", secret_key=b"s" * 32)
-    assert (await loaded(database, settings)).jwks() == b'{"keys":[]}'
+    assert (await loaded(database, settings)).encode_jwks() == b'{"keys":[]}'

@@ -7,17 +7,17 @@ import pytest
 
 from govid.bus import Database, SystemClock
 from govid.identity.errors import InvalidToken
-from govid.identity.repository.signing_keys import SigningKeys
+from govid.identity.repository.signing_keys import SigningKeyRepository
 from govid.identity.settings import IdentitySettings
-from govid.identity.tokens.access import Tokens
+from govid.identity.tokens.access import AccessTokens
 from govid.identity.tokens.keyring import Keyring
 from govid.identity.tokens.keys import UnreadableKey
-from govid.identity.tokens.rotation import KeyInTheWay, Rotation, Turn
-from govid.identity.tokens.watch import KeyWatch
-from tests.integration.identity.conftest import CAUSE, SETTINGS, a_uow
+from govid.identity.tokens.rotation import KeyRotation, RotationConflict, RotationRequest
+from govid.identity.tokens.watch import KeyRotationWorker
+from tests.integration.identity.conftest import CAUSE, SETTINGS, build_uow
 from tests.unit.identity.tokens.test_access import issue
 
-TURN = Turn(operator="ada", reason="every quarter")
+ROTATION_PERIOD = RotationRequest(operator="ada", reason="every quarter")
 SEALED = msgspec.structs.replace(SETTINGS, key_encryption_key=b"the operator's key, kept elsewhere")
 
 
@@ -25,12 +25,14 @@ class Process:
     """The keys of one process, and what it makes of tokens."""
 
     def __init__(self, database: Database, settings: IdentitySettings = SETTINGS) -> None:
-        uow, stored = a_uow(database), SigningKeys()
+        uow, stored = build_uow(database), SigningKeyRepository()
         self.database = database
         self.keyring = Keyring(settings, uow, stored)
-        self.rotation = Rotation(settings, uow, stored)
-        self.watch = KeyWatch(self.keyring, self.rotation)
-        self.tokens = Tokens(self.keyring, SystemClock(), issuer=settings.issuer, lifetime=1800)
+        self.rotation = KeyRotation(settings, uow, stored)
+        self.watch = KeyRotationWorker(self.keyring, self.rotation)
+        self.tokens = AccessTokens(
+            self.keyring, SystemClock(), issuer=settings.issuer, lifetime=1800
+        )
 
     async def started(self) -> "Process":
         await self.keyring.load()
@@ -38,10 +40,10 @@ class Process:
 
     @property
     def published(self) -> list[str]:
-        return [key["kid"] for key in msgspec.json.decode(self.keyring.jwks())["keys"]]
+        return [key["kid"] for key in msgspec.json.decode(self.keyring.encode_jwks())["keys"]]
 
     async def states(self) -> dict[str, str]:
-        return {key.kid: key.state for key in await self.rotation.states(CAUSE)}
+        return {key.kid: key.state for key in await self.rotation.fetch_states(CAUSE)}
 
     async def due(self) -> None:
         """Let the time of the next step have come."""
@@ -74,9 +76,9 @@ async def test_r10_a_new_key_is_published_everywhere_before_it_signs(
     one: Process, other: Process
 ) -> None:
     old = one.keyring.signing.kid
-    new = await one.rotation.rotate(TURN, CAUSE)
-    await one.watch.look()
-    await other.watch.look()
+    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
+    await one.watch.check()
+    await other.watch.check()
     assert one.published == other.published == [old, new]
     assert one.keyring.signing.kid == other.keyring.signing.kid == old
     due = await one.database.reads.fetchval(
@@ -90,17 +92,17 @@ async def test_r10_a_token_from_before_the_switch_is_believed_by_all_after_it(
 ) -> None:
     old = one.keyring.signing.kid
     before = issue(one.tokens)
-    new = await one.rotation.rotate(TURN, CAUSE)
-    await other.watch.look()
+    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
+    await other.watch.check()
     await one.due()
-    await one.watch.look()
+    await one.watch.check()
     after = issue(one.tokens)
     assert one.keyring.signing.kid == new
     # The other process has not looked since the switch, and knows the new key all the same.
     assert other.keyring.signing.kid == old
     assert other.tokens.verify(after).kid == new
     assert one.tokens.verify(before).kid == other.tokens.verify(issue(other.tokens)).kid == old
-    await other.watch.look()
+    await other.watch.check()
     assert one.published == other.published == [new, old]
 
 
@@ -109,16 +111,16 @@ async def test_r10_an_old_key_lives_as_long_as_its_tokens_need_and_then_fails(
 ) -> None:
     old = one.keyring.signing.kid
     token = issue(one.tokens)
-    new = await one.rotation.rotate(TURN, CAUSE)
+    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
     await one.due()
-    await one.watch.look()
+    await one.watch.check()
     kept = await one.database.reads.fetchval(
         "SELECT due_at - clock_timestamp() FROM identity.signing_key WHERE kid = $1", old
     )
     assert 300 + 1800 + 20 < kept.total_seconds() <= 300 + 1800 + 30
     assert one.tokens.verify(token).kid == old
     await one.due()
-    await one.watch.look()
+    await one.watch.check()
     with pytest.raises(InvalidToken):
         one.tokens.verify(token)
     assert one.published == [new]
@@ -127,8 +129,8 @@ async def test_r10_an_old_key_lives_as_long_as_its_tokens_need_and_then_fails(
 
 async def test_r10_a_retired_key_has_no_private_half_left(one: Process) -> None:
     old = one.keyring.signing.kid
-    await one.rotation.rotate(TURN, CAUSE, at_once=True)
-    await one.rotation.retire(old, TURN, CAUSE)
+    await one.rotation.rotate(ROTATION_PERIOD, CAUSE, immediately=True)
+    await one.rotation.retire(old, ROTATION_PERIOD, CAUSE)
     rows = await one.database.reads.fetch(
         "SELECT kid, private_key IS NULL AS gone FROM identity.signing_key"
     )
@@ -137,13 +139,13 @@ async def test_r10_a_retired_key_has_no_private_half_left(one: Process) -> None:
 
 async def test_r10_each_step_is_taken_once_and_audited(one: Process, other: Process) -> None:
     old = one.keyring.signing.kid
-    new = await one.rotation.rotate(TURN, CAUSE)
+    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
     await one.due()
-    await one.watch.look()
-    await other.watch.look()
+    await one.watch.check()
+    await other.watch.check()
     await one.due()
-    await other.watch.look()
-    await one.watch.look()
+    await other.watch.check()
+    await one.watch.check()
     assert await one.steps() == [
         (new, "published", "ada"),
         (new, "activated", None),
@@ -153,27 +155,27 @@ async def test_r10_each_step_is_taken_once_and_audited(one: Process, other: Proc
 
 
 async def test_a_second_rotation_waits_for_the_first(one: Process) -> None:
-    await one.rotation.rotate(TURN, CAUSE)
-    with pytest.raises(KeyInTheWay, match="already published"):
-        await one.rotation.rotate(TURN, CAUSE)
+    await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
+    with pytest.raises(RotationConflict, match="already published"):
+        await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
     assert len(await one.states()) == 2
 
 
 async def test_a_leak_is_answered_at_once(one: Process, other: Process) -> None:
     old = one.keyring.signing.kid
     stolen = issue(one.tokens)
-    new = await one.rotation.rotate(TURN, CAUSE, at_once=True)
-    await one.rotation.retire(old, TURN, CAUSE)
-    await other.watch.look()
+    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE, immediately=True)
+    await one.rotation.retire(old, ROTATION_PERIOD, CAUSE)
+    await other.watch.check()
     assert other.keyring.signing.kid == new
     with pytest.raises(InvalidToken):
         other.tokens.verify(stolen)
 
 
 async def test_a_key_on_its_way_may_be_called_in_at_once(one: Process) -> None:
-    new = await one.rotation.rotate(TURN, CAUSE)
-    assert await one.rotation.rotate(TURN, CAUSE, at_once=True) == new
-    await one.watch.look()
+    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
+    assert await one.rotation.rotate(ROTATION_PERIOD, CAUSE, immediately=True) == new
+    await one.watch.check()
     assert one.keyring.signing.kid == new
 
 
@@ -181,26 +183,26 @@ async def test_a_key_on_its_way_may_be_called_in_at_once(one: Process) -> None:
     ("kid", "why"), [("nobody's", "no such key"), (None, "this key signs")], ids=["none", "active"]
 )
 async def test_some_keys_are_not_retired(one: Process, kid: str | None, why: str) -> None:
-    with pytest.raises(KeyInTheWay, match=why):
-        await one.rotation.retire(kid or one.keyring.signing.kid, TURN, CAUSE)
+    with pytest.raises(RotationConflict, match=why):
+        await one.rotation.retire(kid or one.keyring.signing.kid, ROTATION_PERIOD, CAUSE)
 
 
 async def test_a_retired_key_is_not_retired_again(one: Process) -> None:
-    new = await one.rotation.rotate(TURN, CAUSE)
-    await one.rotation.retire(new, TURN, CAUSE)
-    with pytest.raises(KeyInTheWay, match="already retired"):
-        await one.rotation.retire(new, TURN, CAUSE)
+    new = await one.rotation.rotate(ROTATION_PERIOD, CAUSE)
+    await one.rotation.retire(new, ROTATION_PERIOD, CAUSE)
+    with pytest.raises(RotationConflict, match="already retired"):
+        await one.rotation.retire(new, ROTATION_PERIOD, CAUSE)
 
 
 async def test_new_keys_are_encrypted(database: Database) -> None:
     process = await Process(database, SEALED).started()
-    new = await process.rotation.rotate(TURN, CAUSE)
+    new = await process.rotation.rotate(ROTATION_PERIOD, CAUSE)
     sealed = await database.reads.fetchval(
         "SELECT sealed FROM identity.signing_key WHERE kid = $1", new
     )
     assert sealed is True
     await process.due()
-    await process.watch.look()
+    await process.watch.check()
     assert (await Process(database, SEALED).started()).keyring.signing.kid == new
 
 
@@ -211,14 +213,14 @@ async def test_an_operator_without_the_servers_key_stores_nothing(
     await Process(database, SEALED).started()
     stranger = Process(database, msgspec.structs.replace(SETTINGS, key_encryption_key=key))
     with pytest.raises(UnreadableKey):
-        await stranger.rotation.rotate(TURN, CAUSE)
+        await stranger.rotation.rotate(ROTATION_PERIOD, CAUSE)
     assert len(await stranger.states()) == 1
 
 
 async def test_a_shared_secret_does_not_rotate(database: Database) -> None:
     settings = msgspec.structs.replace(SETTINGS, algorithm="HS256", secret_key=b"s" * 32)
-    with pytest.raises(KeyInTheWay, match="GOVID_SECRET_KEY"):
-        await Process(database, settings).rotation.rotate(TURN, CAUSE)
+    with pytest.raises(RotationConflict, match="GOVID_SECRET_KEY"):
+        await Process(database, settings).rotation.rotate(ROTATION_PERIOD, CAUSE)
 
 
 @pytest.mark.parametrize(
@@ -249,4 +251,4 @@ def test_r10_settings_that_would_refuse_good_tokens_are_refused(
 )
 def test_r10_settings_that_leave_enough_time_are_taken(changes: dict[str, Any]) -> None:
     settings = IdentitySettings(issuer=SETTINGS.issuer, **changes)
-    assert settings.key_kept_seconds >= 300 + settings.longest_token_seconds + 30
+    assert settings.key_retention_seconds >= 300 + settings.longest_token_seconds + 30

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from govid.bus.ids import uuid7
-from govid.bus.kafka.claims import Claims
+from govid.bus.kafka.claims import ReceiptMatcher
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 OLD, NEW, OTHER = uuid7(), uuid7(), uuid7()
@@ -35,10 +35,10 @@ async def test_a8_a_topic_that_was_created_again_has_two_claims_on_one_place(
     claimed: tuple[Any, ...],
 ) -> None:
     rows = [(event_id, 0, MOMENT) for event_id in claimed]
-    claims = Claims("t/0", Cursor([*rows, (OTHER, 1, MOMENT)]), [])
-    _, ids = await claims.compare([record(0, NEW), record(1, OTHER)])
+    claims = ReceiptMatcher("t/0", Cursor([*rows, (OTHER, 1, MOMENT)]), [])
+    _, ids = await claims.match([record(0, NEW), record(1, OTHER)])
     await claims.finish()
-    assert claims.proved == 2
-    assert claims.absent == []
-    assert {one.receipt.event_id for one in claims.differing} == {*claimed} - {NEW}
+    assert claims.matched_count == 2
+    assert claims.unmatched == []
+    assert {one.receipt.event_id for one in claims.mismatches} == {*claimed} - {NEW}
     assert ids == {*claimed, OTHER}

@@ -14,8 +14,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from govid.bus.kafka.decompression import (
     MAX_DECODED_BYTES,
     UnknownCodec,
-    bound_aiokafka,
     decompress,
+    limit_aiokafka_decompression,
 )
 from govid.bus.kafka.record_batches import UnreadableBatch, decode_batch
 
@@ -89,7 +89,7 @@ def test_a1_a_batch_of_some_kilobytes_does_not_become_gigabytes(codec: int) -> N
 
 @pytest.mark.parametrize("codec", [1, 2, 3, 4])
 def test_a1_the_library_decompresses_within_the_limit_too(codec: int) -> None:
-    bound_aiokafka()
+    limit_aiokafka_decompression()
     assert _lengths(codec, MAX_DECODED_BYTES - MIB) == [MAX_DECODED_BYTES - MIB]
     with pytest.raises((ValueError, cramjam.DecompressionError)):
         _lengths(codec, MAX_DECODED_BYTES)

@@ -13,7 +13,7 @@ from govid.bus import BusSettings, uuid7
 from govid.bus.contracts import Topic
 from govid.bus.errors import Outage
 from govid.bus.kafka import kafka_ahead
-from govid.bus.kafka.archive import Archive
+from govid.bus.kafka.archive import TopicReader
 from govid.bus.kafka.kafka_ahead import AheadGuard
 
 SETTINGS = BusSettings(database_url="", kafka_bootstrap_servers="k:1", pseudonym_key=b"")
@@ -121,10 +121,10 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     cluster = Cluster()
 
     @asynccontextmanager
-    async def reading(_: str) -> AsyncIterator[Archive]:
+    async def reading(_: str) -> AsyncIterator[TopicReader]:
         if cluster.is_away:
             raise Outage("kafka")
-        yield Archive("", Consumer(cluster))
+        yield TopicReader("", Consumer(cluster))
 
     monkeypatch.setattr(kafka_ahead, "reading", reading)
     monkeypatch.setattr(kafka_ahead, "RECHECK_SECONDS", 0.0)
@@ -167,10 +167,10 @@ async def test_a14_nothing_is_published_while_nothing_could_be_compared(
     guard: AheadGuard, cluster: Cluster, looks: int
 ) -> None:
     cluster.is_away = True
-    assert [await guard.allows() for _ in range(looks)] == [False] * looks
+    assert [await guard.allows_publishing() for _ in range(looks)] == [False] * looks
     cluster.is_away = False
-    assert await guard.allows()
-    assert guard.waiting == frozenset()
+    assert await guard.allows_publishing()
+    assert guard.waiting_topics == frozenset()
 
 
 @TROUBLES
@@ -178,12 +178,12 @@ async def test_a14_a_partition_that_does_not_answer_keeps_only_its_topic_waiting
     guard: AheadGuard, cluster: Cluster, trouble: Trouble
 ) -> None:
     trouble(cluster)
-    assert [await guard.allows() for _ in range(5)] == [True] * 5
-    assert guard.waiting == {REQUESTS}
+    assert [await guard.allows_publishing() for _ in range(5)] == [True] * 5
+    assert guard.waiting_topics == {REQUESTS}
     heal(cluster)
     cluster.filled.clear()
-    assert await guard.allows()
-    assert guard.waiting == frozenset()
+    assert await guard.allows_publishing()
+    assert guard.waiting_topics == frozenset()
 
 
 @TROUBLES
@@ -191,11 +191,13 @@ async def test_a14_a_partition_that_answers_late_is_still_compared(
     guard: AheadGuard, cluster: Cluster, trouble: Trouble
 ) -> None:
     trouble(cluster)
-    assert [await guard.allows() for _ in range(5)] == [True] * 5
+    assert [await guard.allows_publishing() for _ in range(5)] == [True] * 5
     heal(cluster)
     cluster.filled.add(SILENT)
-    assert not await guard.allows()
-    assert [(one.topic, one.partition, one.first) for one in guard.ahead] == [(*SILENT, 0)]
+    assert not await guard.allows_publishing()
+    assert [(one.topic, one.partition, one.first) for one in guard.ahead_partitions] == [
+        (*SILENT, 0)
+    ]
 
 
 @TROUBLES
@@ -204,15 +206,15 @@ async def test_a14_what_is_ahead_is_found_beside_a_partition_that_does_not_answe
 ) -> None:
     trouble(cluster)
     cluster.filled.add(TopicPartition(ANSWERS, 0))
-    assert [await guard.allows() for _ in range(5)] == [False] * 5
-    assert [(one.topic, one.partition) for one in guard.ahead] == [(ANSWERS, 0)]
+    assert [await guard.allows_publishing() for _ in range(5)] == [False] * 5
+    assert [(one.topic, one.partition) for one in guard.ahead_partitions] == [(ANSWERS, 0)]
 
 
 async def test_a14_partitions_that_do_not_answer_are_named_once(
     guard: AheadGuard, cluster: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
     no_leader(cluster)
-    assert [await guard.allows() for _ in range(5)] == [True] * 5
+    assert [await guard.allows_publishing() for _ in range(5)] == [True] * 5
     reported = [one for one in caplog.records if one.message == "relay.kafka_not_compared"]
     assert [(one.topic, one.partition) for one in reported] == [tuple(SILENT)]
 
@@ -221,10 +223,10 @@ async def test_a14_a_topic_that_was_compared_does_not_wait_again(
     guard: AheadGuard, cluster: Cluster
 ) -> None:
     no_leader(cluster)
-    assert await guard.allows()
+    assert await guard.allows_publishing()
     cluster.leaderless.add(TopicPartition(ANSWERS, 1))
-    assert await guard.allows()
-    assert guard.waiting == {REQUESTS}
+    assert await guard.allows_publishing()
+    assert guard.waiting_topics == {REQUESTS}
 
 
 @TROUBLES
@@ -233,15 +235,15 @@ async def test_a14_nothing_is_decided_before_a_first_comparison(
 ) -> None:
     assert guard.is_undecided
     cluster.is_away = True
-    assert not await guard.allows()
+    assert not await guard.allows_publishing()
     assert guard.is_undecided
     cluster.is_away = False
     trouble(cluster)
-    assert await guard.allows()
+    assert await guard.allows_publishing()
     assert not guard.is_undecided
 
 
 async def test_a14_what_is_ahead_is_decided(guard: AheadGuard, cluster: Cluster) -> None:
     cluster.filled.add(SILENT)
-    assert not await guard.allows()
+    assert not await guard.allows_publishing()
     assert not guard.is_undecided

@@ -5,18 +5,18 @@ from uuid import UUID
 import pytest
 
 from govid.bus.ids import uuid7
-from govid.bus.kafka.strangers import Seen, Strangers
+from govid.bus.kafka.strangers import SeenRecord, UnknownRecords
 
 IDS = sorted(uuid7() for _ in range(6))
 AFTER = UUID(int=2**128 - 1)
 
 
-def found(accepted: int, *, known: int = 2) -> list[tuple[str, str | None]]:
+def find_unknown(accepted: int, *, known: int = 2) -> list[tuple[str, str | None]]:
     """Return problem and place where the records behind the first *known* are strangers."""
-    strangers = Strangers("t/0", IDS[0], AFTER, accepted=accepted)
-    records = [Seen(offset, event_id) for offset, event_id in enumerate(IDS)]
-    strangers.judge(records[:3], IDS[:known])
-    strangers.judge(records[3:], IDS[:known])
+    strangers = UnknownRecords("t/0", IDS[0], AFTER, accepted_end=accepted)
+    records = [SeenRecord(offset, event_id) for offset, event_id in enumerate(IDS)]
+    strangers.check(records[:3], IDS[:known])
+    strangers.check(records[3:], IDS[:known])
     return [(one.problem, one.place) for one in strangers.findings()]
 
 
@@ -33,9 +33,9 @@ def found(accepted: int, *, known: int = 2) -> list[tuple[str, str | None]]:
 def test_a14_what_was_accepted_is_unknown_and_not_ahead(
     accepted: int, findings: list[tuple[str, str]]
 ) -> None:
-    assert found(accepted) == findings
+    assert find_unknown(accepted) == findings
 
 
 @pytest.mark.parametrize("accepted", [0, 4, 9])
 def test_a14_what_is_known_is_no_finding(accepted: int) -> None:
-    assert found(accepted, known=6) == []
+    assert find_unknown(accepted, known=6) == []

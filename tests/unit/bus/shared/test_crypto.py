@@ -48,10 +48,10 @@ def test_c11_an_older_key_decrypts_and_the_newest_encrypts_anew(
     purpose: bytes, context: bytes, stored: str, plain: bytes
 ) -> None:
     cipher = AuthenticatedCipher([OTHER, KEY], purpose)
-    renewed = cipher.renew(bytes.fromhex(stored), context)
+    renewed = cipher.reencrypt(bytes.fromhex(stored), context)
     assert renewed is not None
     assert AuthenticatedCipher([OTHER], purpose).decrypt(renewed, context) == plain
-    assert cipher.renew(renewed, context) is None
+    assert cipher.reencrypt(renewed, context) is None
 
 
 @pytest.mark.parametrize("keys", [[OTHER], [OTHER, OLD]])

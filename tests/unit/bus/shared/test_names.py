@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from govid.bus.shared.names import (
     HMRC_NAME_MAX,
-    have_same_beginning,
+    have_same_prefix,
     hmrc_spellings,
     is_joiner,
     is_same_given_name,
     is_same_name,
-    spellings,
+    name_spellings,
 )
 
 LATIN = chain(
@@ -35,7 +35,7 @@ def written_in_every_way(letter: str) -> list[str]:
 
 def test_b2_every_latin_letter_folds_to_a_to_z_in_every_way_of_writing_it() -> None:
     assert len(LETTERS) > 900
-    forms = {letter: set(map(spellings, written_in_every_way(letter))) for letter in LETTERS}
+    forms = {letter: set(map(name_spellings, written_in_every_way(letter))) for letter in LETTERS}
     assert [
         letter
         for letter, found in forms.items()
@@ -48,8 +48,8 @@ def test_b2_every_latin_letter_can_be_sent_to_hmrc_and_means_the_same_there() ->
     assert [
         letter
         for letter in LETTERS
-        if [spellings(form) for form in hmrc_spellings(letter)]
-        != [(form,) for form in spellings(letter)]
+        if [name_spellings(form) for form in hmrc_spellings(letter)]
+        != [(form,) for form in name_spellings(letter)]
     ] == []
 
 
@@ -135,7 +135,7 @@ def test_b2_what_is_sent_is_compared_like_what_was_said(name: str) -> None:
         sent = hmrc_spellings(name)
     except ValueError:
         return
-    assert set(map(spellings, sent)) <= {(form,) for form in spellings(name)}
+    assert set(map(name_spellings, sent)) <= {(form,) for form in name_spellings(name)}
 
 
 @pytest.mark.parametrize(
@@ -203,4 +203,4 @@ def test_b4_a_joiner_belongs_between_letters_of_joining_scripts(
 def test_beginnings_are_compared_after_folding(
     one: str, other: str, letters: int, same: bool
 ) -> None:
-    assert have_same_beginning(one, other, letters) is same
+    assert have_same_prefix(one, other, letters) is same

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from govid.bus.failures import Failure
+from govid.bus.failures import DeliveryFailure
 from govid.bus.storage.errors import (
     DatabaseFault,
     backoff,
-    classify,
+    classify_database_error,
     error_class,
     error_details,
     error_members,
@@ -22,7 +22,7 @@ from govid.bus.storage.errors import (
     is_statement_timeout,
     is_transient,
     is_unavailable,
-    patience,
+    outage_backoff,
 )
 
 
@@ -86,7 +86,7 @@ def test_back_off_doubles_up_to_its_limit(attempts: int, limit: float) -> None:
 @given(st.floats(0, 1e6))
 def test_patience_is_as_long_as_the_outage_so_far(elapsed: float) -> None:
     whole = min(max(elapsed, 1.0), 300)
-    assert 0.75 * whole <= patience(elapsed, 300) <= whole
+    assert 0.75 * whole <= outage_backoff(elapsed, 300) <= whole
 
 
 def test_i9_what_is_kept_of_an_error_has_none_of_its_text() -> None:
@@ -164,7 +164,7 @@ def test_error_of_a_statement_is_no_unavailable_database(error: Exception) -> No
 )
 @pytest.mark.parametrize("wrap", [lambda error: error, wrapped, adapted])
 def test_c4_sqlstate_decides(state: str, fault: DatabaseFault | None, wrap: Any) -> None:
-    assert classify(wrap(of_state(state))) is fault
+    assert classify_database_error(wrap(of_state(state))) is fault
 
 
 @pytest.mark.parametrize(
@@ -172,11 +172,11 @@ def test_c4_sqlstate_decides(state: str, fault: DatabaseFault | None, wrap: Any)
 )
 @pytest.mark.parametrize("wrap", [lambda error: error, wrapped, adapted])
 def test_c4_stale_plan_is_a_conflict(error: Exception, wrap: Any) -> None:
-    assert classify(wrap(error)) is DatabaseFault.CONFLICT
+    assert classify_database_error(wrap(error)) is DatabaseFault.CONFLICT
 
 
 def test_parameter_that_does_not_fit_is_no_fault_of_the_database() -> None:
-    assert classify(asyncpg.DataError("x")) is None
+    assert classify_database_error(asyncpg.DataError("x")) is None
 
 
 def test_cause_of_a_handlers_own_error_is_not_taken_for_the_databases() -> None:
@@ -226,7 +226,7 @@ def test_f12_details_name_state_constraint_and_frames_and_no_message() -> None:
     ],
 )
 def test_f12_stored_class_of_a_failure_has_its_state(error: Exception, shown: str) -> None:
-    assert Failure.of("error", error).error_class.endswith(shown)
+    assert DeliveryFailure.from_error("error", error).error_class.endswith(shown)
 
 
 @pytest.mark.parametrize(

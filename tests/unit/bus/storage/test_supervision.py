@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from govid.bus.storage import supervision
-from govid.bus.storage.supervision import supervise
+from govid.bus.storage.supervision import supervise_worker
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ async def test_c1_a_worker_begins_again_whatever_ends_it(
         if len(rounds) < 3:
             await end()
 
-    await asyncio.wait_for(supervise("kafka relay", work), 10)
+    await asyncio.wait_for(supervise_worker("kafka relay", work), 10)
     assert rounds == [0, 1, 2]
     reported = [one for one in caplog.records if one.message == "bus.worker_failed"]
     # The same again at once is not told again.
@@ -83,7 +83,7 @@ async def test_c1_a_worker_that_is_cancelled_ends(
         raise ValueError
 
     monkeypatch.setattr(supervision, "RESTART_SECONDS", 60)
-    task = asyncio.create_task(supervise("kafka relay", work))
+    task = asyncio.create_task(supervise_worker("kafka relay", work))
     await begun.wait()
     await asyncio.sleep(0)
     task.cancel()
@@ -122,6 +122,6 @@ async def test_c1_a_worker_that_fails_at_once_waits_longer_and_is_reported_rarel
     monkeypatch.setattr(supervision, "RESTART_SECONDS", 0.5)
     monkeypatch.setattr(supervision, "monotonic", lambda: now)
     monkeypatch.setattr(supervision.asyncio, "sleep", sleep)
-    await supervise("kafka relay", work)
+    await supervise_worker("kafka relay", work)
     assert paused == pauses
     assert len([one for one in caplog.records if one.message == "bus.worker_failed"]) == lines

@@ -5,9 +5,15 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from prometheus_client import CollectorRegistry
 
-from govid.bus.upstream import Api, Call, Department, Policy, UpstreamMetrics
+from govid.bus.upstream import (
+    Department,
+    RequestPolicy,
+    UpstreamClient,
+    UpstreamMetrics,
+    UpstreamRequest,
+)
 
-Opened = Callable[..., Api]
+Opened = Callable[..., UpstreamClient]
 
 
 @pytest.fixture
@@ -26,16 +32,16 @@ async def department(registry: CollectorRegistry) -> AsyncIterator[Department]:
 def opened(department: Department) -> Opened:
     """Return how an API at a URL is opened, with a policy that does not keep tests waiting."""
 
-    def api(url: str, **limits: float) -> Api:
+    def api(url: str, **limits: float) -> UpstreamClient:
         swift: dict[str, float] = {"first_pause_seconds": 0.001, "total_seconds": 5}
-        return department.api("pds", url, Policy(**{**swift, **limits}))  # type: ignore[arg-type]
+        return department.create_client("pds", url, RequestPolicy(**{**swift, **limits}))  # type: ignore[arg-type]
 
     return api
 
 
 @pytest.fixture
-def call() -> Call:
-    return Call(
+def call() -> UpstreamRequest:
+    return UpstreamRequest(
         operation="patient.read",
         method="GET",
         route="/Patient/{nhsNumber}",
@@ -46,6 +52,8 @@ def call() -> Call:
 
 
 @pytest.fixture
-def once(call: Call) -> Call:
+def once(call: UpstreamRequest) -> UpstreamRequest:
     """Return a call that may not be repeated."""
-    return Call(operation="match", method="POST", route="/match", path="/match", body=b"{}")
+    return UpstreamRequest(
+        operation="match", method="POST", route="/match", path="/match", body=b"{}"
+    )

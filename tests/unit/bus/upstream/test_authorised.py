@@ -3,13 +3,13 @@
 import pytest
 
 from govid.bus.upstream import (
-    Answer,
-    AuthFailed,
-    Authorised,
+    AuthorisedClient,
+    BearerToken,
     BreakerState,
-    Call,
-    Token,
+    CredentialsRejected,
     TokenCache,
+    UpstreamRequest,
+    UpstreamResponse,
 )
 
 from .conftest import Opened
@@ -19,7 +19,7 @@ REFUSED = reply(401, b'{"code":"INVALID_CREDENTIALS"}')
 NO_MATCH = reply(401, b'{"errors":"CID returned no record"}')
 
 
-def is_refusal(answer: Answer) -> bool:
+def is_refusal(answer: UpstreamResponse) -> bool:
     return answer.status == 401 and b"INVALID_CREDENTIALS" in answer.body
 
 
@@ -27,17 +27,17 @@ def is_refusal(answer: Answer) -> bool:
 def tokens() -> TokenCache:
     values = iter("abc")
 
-    async def fetch() -> Token:
-        return Token(value=next(values), life_seconds=600)
+    async def fetch() -> BearerToken:
+        return BearerToken(value=next(values), life_seconds=600)
 
     return TokenCache(fetch)
 
 
 async def test_a_refused_token_is_replaced_once(
-    opened: Opened, call: Call, tokens: TokenCache
+    opened: Opened, call: UpstreamRequest, tokens: TokenCache
 ) -> None:
     async with Loopback(REFUSED, reply(200)) as server:
-        answer = await Authorised(opened(server.url), tokens, is_refusal).send(call)
+        answer = await AuthorisedClient(opened(server.url), tokens, is_refusal).request(call)
     assert answer.status == 200
     assert [one.headers["authorization"] for one in server.seen] == ["Bearer a", "Bearer b"]
     assert [one.headers["x-request-id"] for one in server.seen] == [
@@ -46,21 +46,21 @@ async def test_a_refused_token_is_replaced_once(
 
 
 async def test_a_second_refusal_is_final_and_opens_the_breaker(
-    opened: Opened, call: Call, tokens: TokenCache
+    opened: Opened, call: UpstreamRequest, tokens: TokenCache
 ) -> None:
     async with Loopback(REFUSED) as server:
         api = opened(server.url)
-        with pytest.raises(AuthFailed):
-            await Authorised(api, tokens, is_refusal).send(call)
+        with pytest.raises(CredentialsRejected):
+            await AuthorisedClient(api, tokens, is_refusal).request(call)
     assert len(server.seen) == 2
     assert api.breaker.state is BreakerState.OPEN
 
 
 async def test_a_401_about_a_person_replaces_no_token(
-    opened: Opened, once: Call, tokens: TokenCache
+    opened: Opened, once: UpstreamRequest, tokens: TokenCache
 ) -> None:
     async with Loopback(NO_MATCH) as server:
-        answer = await Authorised(opened(server.url), tokens, is_refusal).send(once)
+        answer = await AuthorisedClient(opened(server.url), tokens, is_refusal).request(once)
     assert answer.status == 401
     assert len(server.seen) == 1
     assert await tokens.get() == "a"

@@ -6,37 +6,37 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from govid.bus.upstream import (
-    Answer,
-    Breaker,
     BreakerState,
-    Call,
+    CircuitBreaker,
     Department,
-    RateLimited,
-    Unavailable,
-    Unusable,
+    UnusableResponse,
+    UpstreamRateLimited,
+    UpstreamRequest,
+    UpstreamResponse,
+    UpstreamUnavailable,
 )
 
 from .conftest import Opened
 from .loopback import Loopback, reply
 
 
-def fail(breaker: Breaker, error: Exception) -> None:
+def fail(breaker: CircuitBreaker, error: Exception) -> None:
     with pytest.raises(type(error)), breaker.attempt():
         raise error
 
 
-def away() -> Unavailable:
-    return Unavailable("nhs", "503")
+def away() -> UpstreamUnavailable:
+    return UpstreamUnavailable("nhs", "503")
 
 
 async def test_it_opens_after_failures_in_a_row_and_calls_no_one(
-    opened: Opened, once: Call, department: Department, registry: CollectorRegistry
+    opened: Opened, once: UpstreamRequest, department: Department, registry: CollectorRegistry
 ) -> None:
     async with Loopback(reply(500)) as server:
         api = opened(server.url, failures_to_open=2)
-        await asyncio.gather(api.send(once), api.send(once), return_exceptions=True)
-        with pytest.raises(Unavailable) as refused:
-            await api.send(once)
+        await asyncio.gather(api.request(once), api.request(once), return_exceptions=True)
+        with pytest.raises(UpstreamUnavailable) as refused:
+            await api.request(once)
     assert refused.value.reason == "breaker open"
     assert len(server.seen) == 2
     assert department.state == "down"
@@ -45,38 +45,40 @@ async def test_it_opens_after_failures_in_a_row_and_calls_no_one(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 424, 429])
-async def test_a_refusal_never_opens_it(opened: Opened, once: Call, status: int) -> None:
+async def test_a_refusal_never_opens_it(opened: Opened, once: UpstreamRequest, status: int) -> None:
     async with Loopback(reply(status)) as server:
         api = opened(server.url, failures_to_open=1)
-        await asyncio.gather(*(api.send(once) for _ in range(5)), return_exceptions=True)
+        await asyncio.gather(*(api.request(once) for _ in range(5)), return_exceptions=True)
     assert api.breaker.state is BreakerState.CLOSED
     assert len(server.seen) == 5
 
 
 async def test_after_its_rest_it_lets_one_call_through_and_closes(
-    opened: Opened, once: Call
+    opened: Opened, once: UpstreamRequest
 ) -> None:
     states: list[BreakerState] = []
     async with Loopback(reply(500), reply(200)) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
-        api.breaker.listen(states.append)
-        with pytest.raises(Unavailable):
-            await api.send(once)
-        found = await asyncio.gather(*(api.send(once) for _ in range(10)), return_exceptions=True)
-    assert [type(one) for one in found].count(Answer) == 1
+        api.breaker.add_listener(states.append)
+        with pytest.raises(UpstreamUnavailable):
+            await api.request(once)
+        found = await asyncio.gather(
+            *(api.request(once) for _ in range(10)), return_exceptions=True
+        )
+    assert [type(one) for one in found].count(UpstreamResponse) == 1
     assert len(server.seen) == 2
     assert states == [BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED]
 
 
 def test_a_probe_that_fails_opens_it_again() -> None:
-    breaker = Breaker("nhs", failures=1, rest_seconds=0)
+    breaker = CircuitBreaker("nhs", failures=1, rest_seconds=0)
     fail(breaker, away())
     fail(breaker, away())
     assert breaker.state is BreakerState.OPEN
 
 
 def test_one_success_forgets_the_failures_before_it() -> None:
-    breaker = Breaker("nhs", failures=2, rest_seconds=60)
+    breaker = CircuitBreaker("nhs", failures=2, rest_seconds=60)
     fail(breaker, away())
     with breaker.attempt():
         pass
@@ -85,7 +87,7 @@ def test_one_success_forgets_the_failures_before_it() -> None:
 
 
 def test_a_probe_that_was_cancelled_proves_nothing_and_another_may_follow() -> None:
-    breaker = Breaker("nhs", failures=1, rest_seconds=0)
+    breaker = CircuitBreaker("nhs", failures=1, rest_seconds=0)
     fail(breaker, away())
     with pytest.raises(asyncio.CancelledError), breaker.attempt():
         raise asyncio.CancelledError
@@ -96,23 +98,23 @@ def test_a_probe_that_was_cancelled_proves_nothing_and_another_may_follow() -> N
 
 
 def test_an_unusable_answer_counts_neither_way() -> None:
-    breaker = Breaker("nhs", failures=2, rest_seconds=60)
+    breaker = CircuitBreaker("nhs", failures=2, rest_seconds=60)
     fail(breaker, away())
-    fail(breaker, Unusable("nhs", "too long"))
+    fail(breaker, UnusableResponse("nhs", "too long"))
     assert breaker.state is BreakerState.CLOSED
     fail(breaker, away())
     assert breaker.state is BreakerState.OPEN
 
 
 def test_being_asked_for_patience_shows_that_a_person_is_there() -> None:
-    breaker = Breaker("nhs", failures=1, rest_seconds=0)
+    breaker = CircuitBreaker("nhs", failures=1, rest_seconds=0)
     fail(breaker, away())
-    fail(breaker, RateLimited("nhs", "429"))
+    fail(breaker, UpstreamRateLimited("nhs", "429"))
     assert breaker.state is BreakerState.CLOSED
 
 
 def test_it_can_be_opened_by_who_knows_better() -> None:
-    breaker = Breaker("nhs", failures=5, rest_seconds=60)
+    breaker = CircuitBreaker("nhs", failures=5, rest_seconds=60)
     breaker.trip()
-    with pytest.raises(Unavailable, match="nhs"):
+    with pytest.raises(UpstreamUnavailable, match="nhs"):
         breaker.check()

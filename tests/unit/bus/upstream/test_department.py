@@ -5,7 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from govid.bus.upstream import BreakerState, Call, Department, Unavailable, Unusable
+from govid.bus.upstream import (
+    BreakerState,
+    Department,
+    UnusableResponse,
+    UpstreamRequest,
+    UpstreamUnavailable,
+)
 from govid.bus.upstream import department as module
 
 from .conftest import Opened
@@ -41,7 +47,7 @@ def later(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def fails(call: Awaitable[object]) -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(UpstreamUnavailable):
         await call
 
 
@@ -59,26 +65,26 @@ async def turn() -> None:
 
 
 async def test_one_that_is_back_reports_it(
-    opened: Opened, once: Call, department: Department, notifications: Sequence[bool]
+    opened: Opened, once: UpstreamRequest, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(200)) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
-        await fails(api.send(once))
+        await fails(api.request(once))
         assert (department.state, notifications) == ("down", [])
-        await api.send(once)
+        await api.request(once)
         await turn()
-        await api.send(once)
+        await api.request(once)
         await turn()
     assert (department.state, notifications) == ("ok", [True])
 
 
 async def test_one_that_refuses_govid_itself_is_not_back(
-    opened: Opened, once: Call, department: Department, notifications: Sequence[bool]
+    opened: Opened, once: UpstreamRequest, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(401)) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
-        await fails(api.send(once))
-        await api.send(once)
+        await fails(api.request(once))
+        await api.request(once)
         api.breaker.trip()
         await turn()
     assert (department.state, notifications) == ("down", [])
@@ -86,25 +92,25 @@ async def test_one_that_refuses_govid_itself_is_not_back(
 
 @pytest.mark.usefixtures("later")
 async def test_it_reports_again_to_who_was_refused_in_that_moment(
-    opened: Opened, once: Call, notifications: Sequence[bool]
+    opened: Opened, once: UpstreamRequest, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(200)) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
-        await fails(api.send(once))
-        await api.send(once)
+        await fails(api.request(once))
+        await api.request(once)
         await until(lambda: len(notifications) == 2)
     assert notifications == [True, True]
 
 
 @pytest.mark.usefixtures("swift")
 async def test_after_each_rest_an_account_is_asked_to_look(
-    opened: Opened, once: Call, notifications: Sequence[bool]
+    opened: Opened, once: UpstreamRequest, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500)) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
-        await fails(api.send(once))
+        await fails(api.request(once))
         await until(lambda: len(notifications) >= 2)
-        await fails(api.send(once))
+        await fails(api.request(once))
         found = len(notifications)
         await until(lambda: len(notifications) >= found + 2)
     assert set(notifications) == {False}
@@ -112,13 +118,13 @@ async def test_after_each_rest_an_account_is_asked_to_look(
 
 @pytest.mark.usefixtures("swift")
 async def test_after_a_look_that_proves_nothing_an_account_is_asked_to_look_again(
-    opened: Opened, once: Call, notifications: Sequence[bool]
+    opened: Opened, once: UpstreamRequest, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(200, b"<p>", kind="text/html")) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
-        await fails(api.send(once))
-        with pytest.raises(Unusable):
-            await api.send(once)
+        await fails(api.request(once))
+        with pytest.raises(UnusableResponse):
+            await api.request(once)
         assert api.breaker.state is BreakerState.HALF_OPEN
         found = len(notifications)
         await until(lambda: len(notifications) >= found + 2)
@@ -126,35 +132,35 @@ async def test_after_a_look_that_proves_nothing_an_account_is_asked_to_look_agai
 
 
 async def test_an_interface_that_is_back_does_not_wait_for_the_others(
-    opened: Opened, once: Call, department: Department, notifications: Sequence[bool]
+    opened: Opened, once: UpstreamRequest, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500), reply(500), reply(200)) as server:
         away = opened(server.url, failures_to_open=1, rest_seconds=600)
         back = opened(server.url, failures_to_open=1, rest_seconds=0)
-        await fails(away.send(once))
-        await fails(back.send(once))
-        await back.send(once)
+        await fails(away.request(once))
+        await fails(back.request(once))
+        await back.request(once)
         await turn()
     assert (department.state, notifications) == ("down", [True])
 
 
 async def test_one_that_is_closed_asks_no_one_any_more(
-    opened: Opened, once: Call, department: Department, notifications: Sequence[bool]
+    opened: Opened, once: UpstreamRequest, department: Department, notifications: Sequence[bool]
 ) -> None:
     async with Loopback(reply(500)) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
-        await fails(api.send(once))
+        await fails(api.request(once))
         await department.close()
     assert [timer.cancelled() for timer in department._timers.values()] == [True]
     assert notifications == []
 
 
 async def test_a_call_that_fails_as_it_is_closed_asks_no_one(
-    opened: Opened, once: Call, department: Department
+    opened: Opened, once: UpstreamRequest, department: Department
 ) -> None:
     async with Loopback(silence()) as server:
         api = opened(server.url, failures_to_open=1, rest_seconds=0)
-        asking = asyncio.create_task(api.send(once))
+        asking = asyncio.create_task(api.request(once))
         await until(lambda: len(server.seen) == 1)
         await department.close()
         await fails(asking)

@@ -6,7 +6,7 @@ import traceback
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from govid.bus.upstream import Answer, Call, Unavailable
+from govid.bus.upstream import UpstreamRequest, UpstreamResponse, UpstreamUnavailable
 
 from .conftest import Opened
 from .loopback import Loopback, Reply, half, reply
@@ -19,15 +19,15 @@ CANARY = b'{"nhs":"9434765919","name":"Canary"}'
 )
 async def test_i9_what_a_failing_department_sends_is_shown_nowhere(
     opened: Opened,
-    call: Call,
+    call: UpstreamRequest,
     registry: CollectorRegistry,
     caplog: pytest.LogCaptureFixture,
     sent: Reply,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     async with Loopback(sent) as server:
-        with pytest.raises(Unavailable) as failure:
-            await opened(server.url).send(call)
+        with pytest.raises(UpstreamUnavailable) as failure:
+            await opened(server.url).request(call)
     everything = "\n".join(
         [
             *(str(record.__dict__) for record in caplog.records),
@@ -41,11 +41,11 @@ async def test_i9_what_a_failing_department_sends_is_shown_nowhere(
 
 
 async def test_i9_a_log_line_names_the_route_by_its_template(
-    opened: Opened, call: Call, caplog: pytest.LogCaptureFixture
+    opened: Opened, call: UpstreamRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     async with Loopback(reply(200, CANARY, x_amz_cf_id="abc")) as server:
-        await opened(server.url).send(call)
+        await opened(server.url).request(call)
     (line,) = [record.__dict__ for record in caplog.records if record.name.startswith("govid")]
     notifications = (
         "department",
@@ -62,5 +62,7 @@ async def test_i9_a_log_line_names_the_route_by_its_template(
 
 
 def test_i9_an_answer_shows_its_status_only() -> None:
-    answer = Answer(api="pds", status=200, headers={"x": "9434765919"}, body=CANARY)
+    answer = UpstreamResponse(
+        department="pds", status=200, headers={"x": "9434765919"}, body=CANARY
+    )
     assert repr(answer) == f"<{type(answer).__name__} 200>"

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from govid.bus.upstream import AuthFailed, Token, TokenCache, Unavailable
+from govid.bus.upstream import BearerToken, CredentialsRejected, TokenCache, UpstreamUnavailable
 
 
 class Issuer:
@@ -17,13 +17,13 @@ class Issuer:
         self.failure: Exception | None = None
         self.gate: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0)
 
-    async def fetch(self) -> Token:
+    async def fetch(self) -> BearerToken:
         self.asked += 1
         number = self.asked
         await self.gate()
         if self.failure is not None:
             raise self.failure
-        return Token(value=str(number), life_seconds=100)
+        return BearerToken(value=str(number), life_seconds=100)
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ async def test_fifty_callers_at_once_make_one_call(issuer: Issuer, cache: TokenC
 
 
 async def test_what_fails_has_failed_for_all_who_waited(issuer: Issuer, cache: TokenCache) -> None:
-    issuer.failure = Unavailable("nhs", "503", retry_after=5)
+    issuer.failure = UpstreamUnavailable("nhs", "503", retry_after=5)
     found = await asyncio.gather(*(cache.get() for _ in range(50)), return_exceptions=True)
     assert [(type(one), getattr(one, "retry_after", None)) for one in found] == [
-        (Unavailable, 5)
+        (UpstreamUnavailable, 5)
     ] * 50
     assert issuer.asked == 1
 
@@ -63,8 +63,8 @@ async def test_what_fails_has_failed_for_all_who_waited(issuer: Issuer, cache: T
 async def test_after_a_failure_the_next_caller_tries_again(
     issuer: Issuer, cache: TokenCache
 ) -> None:
-    issuer.failure = AuthFailed("nhs", "invalid_request")
-    with pytest.raises(AuthFailed):
+    issuer.failure = CredentialsRejected("nhs", "invalid_request")
+    with pytest.raises(CredentialsRejected):
         await cache.get()
     issuer.failure = None
     assert await cache.get() == "2"
@@ -74,19 +74,19 @@ async def test_the_old_one_is_used_on_while_no_new_one_is_to_be_had(
     issuer: Issuer, cache: TokenCache
 ) -> None:
     await cache.get()
-    issuer.failure = Unavailable("nhs", "503")
+    issuer.failure = UpstreamUnavailable("nhs", "503")
     issuer.now += 99
     assert await cache.get() == "1"
     issuer.now += 1
-    with pytest.raises(Unavailable):
+    with pytest.raises(UpstreamUnavailable):
         await cache.get()
 
 
 async def test_a_token_that_was_refused_is_replaced_once(issuer: Issuer, cache: TokenCache) -> None:
     refused = await cache.get()
-    cache.forget(refused)
+    cache.evict(refused)
     assert await cache.get() == "2"
-    cache.forget(refused)
+    cache.evict(refused)
     assert await cache.get() == "2"
 
 
@@ -109,5 +109,5 @@ async def test_a_caller_who_gives_up_takes_no_one_along(issuer: Issuer, cache: T
 
 
 def test_a_repr_shows_nothing() -> None:
-    token = Token(value="secret", life_seconds=1)
+    token = BearerToken(value="secret", life_seconds=1)
     assert repr(token) == f"<{type(token).__name__}>"

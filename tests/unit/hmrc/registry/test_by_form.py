@@ -5,39 +5,39 @@ from datetime import date
 import pytest
 
 from govid.bus.contracts.facts import ClaimedFacts
-from govid.hmrc.registry.local import ByFormWithoutFacts, LocalNinoVerifier
+from govid.hmrc.registry.local import FormatOnlyVerifier, LocalNinoVerifier
 from govid.hmrc.registry.off import OffNinoVerifier
-from govid.hmrc.registry.protocol import Claim, Outcome
+from govid.hmrc.registry.protocol import IdentityClaim, VerificationOutcome
 
 FACTS = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))
 
 
 @pytest.fixture
-def verifier() -> ByFormWithoutFacts:
-    return ByFormWithoutFacts(OffNinoVerifier(), LocalNinoVerifier())
+def verifier() -> FormatOnlyVerifier:
+    return FormatOnlyVerifier(OffNinoVerifier(), LocalNinoVerifier())
 
 
 @pytest.mark.parametrize(
     ("nino", "outcome"),
     [
-        ("AB123456C", Outcome.MATCH),
-        ("ab 12 34 56 c", Outcome.MATCH),
-        ("AA000003D", Outcome.MATCH),
-        ("ST281614D", Outcome.MISMATCH),
-        ("ZX000056A", Outcome.DECEASED),
-        ("QQ123456A", Outcome.MISMATCH),
-        ("AB123456E", Outcome.MISMATCH),
+        ("AB123456C", VerificationOutcome.MATCH),
+        ("ab 12 34 56 c", VerificationOutcome.MATCH),
+        ("AA000003D", VerificationOutcome.MATCH),
+        ("ST281614D", VerificationOutcome.MISMATCH),
+        ("ZX000056A", VerificationOutcome.DECEASED),
+        ("QQ123456A", VerificationOutcome.MISMATCH),
+        ("AB123456E", VerificationOutcome.MISMATCH),
     ],
 )
 async def test_without_facts_the_form_decides(
-    verifier: ByFormWithoutFacts, nino: str, outcome: Outcome
+    verifier: FormatOnlyVerifier, nino: str, outcome: VerificationOutcome
 ) -> None:
-    finding = await verifier.verify(Claim(nino=nino))
+    finding = await verifier.verify(IdentityClaim(nino=nino))
     assert finding.outcome is outcome
     assert finding.evidence is not None
     assert finding.evidence.method == "form"
 
 
-async def test_with_facts_hmrc_is_asked(verifier: ByFormWithoutFacts) -> None:
-    finding = await verifier.verify(Claim(nino="AB123456C", facts=FACTS))
-    assert finding.outcome is Outcome.UNAVAILABLE
+async def test_with_facts_hmrc_is_asked(verifier: FormatOnlyVerifier) -> None:
+    finding = await verifier.verify(IdentityClaim(nino="AB123456C", facts=FACTS))
+    assert finding.outcome is VerificationOutcome.UNAVAILABLE

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from govid.bus.upstream import AuthFailed, Department, Policy, in_process
-from govid.hmrc.registry.oauth import Credentials, TokenDesk
+from govid.bus.upstream import CredentialsRejected, Department, RequestPolicy, in_process_transport
+from govid.hmrc.registry.oauth import ClientCredentials, TokenClient
 from govid.hmrc.simulator import BASE_URL, HmrcSimulator
 
 
-class Ticking:
+class TickingClock:
     """Counts seconds as a test says."""
 
     def __init__(self) -> None:
@@ -26,21 +26,21 @@ def simulator() -> HmrcSimulator:
 
 
 @pytest.fixture
-async def token_client(simulator: HmrcSimulator) -> AsyncIterator[TokenDesk]:
-    department = Department("hmrc", transport=in_process(simulator.application))
-    credentials = Credentials(
+async def token_client(simulator: HmrcSimulator) -> AsyncIterator[TokenClient]:
+    department = Department("hmrc", transport=in_process_transport(simulator.application))
+    credentials = ClientCredentials(
         client_id=simulator.client_id, client_secret=lambda: simulator.client_secret
     )
-    yield TokenDesk(department.api("oauth", BASE_URL), credentials)
+    yield TokenClient(department.create_client("oauth", BASE_URL), credentials)
     await department.close()
 
 
 @pytest.mark.parametrize(("seconds", "issued"), [(11_519, 1), (11_520, 2)])
 async def test_a_token_is_kept_for_four_fifths_of_four_hours(
-    token_client: TokenDesk, simulator: HmrcSimulator, seconds: float, issued: int
+    token_client: TokenClient, simulator: HmrcSimulator, seconds: float, issued: int
 ) -> None:
-    clock = Ticking()
-    tokens = token_client.cache(clock)
+    clock = TickingClock()
+    tokens = token_client.build_cache(clock)
     await tokens.get()
     clock.seconds = seconds
     await tokens.get()
@@ -50,15 +50,15 @@ async def test_a_token_is_kept_for_four_fifths_of_four_hours(
 async def test_as_long_as_credentials_are_refused_it_is_not_reported_that_hmrc_is_back(
     simulator: HmrcSimulator,
 ) -> None:
-    department = Department("hmrc", transport=in_process(simulator.application))
+    department = Department("hmrc", transport=in_process_transport(simulator.application))
     reported: list[bool] = []
     department.on_recovery(reported.append)
-    credentials = Credentials(client_id=simulator.client_id, client_secret=lambda: "another")
-    api = department.api("oauth", BASE_URL, Policy(rest_seconds=0))
-    tokens = TokenDesk(api, credentials).cache()
-    with pytest.raises(AuthFailed):
+    credentials = ClientCredentials(client_id=simulator.client_id, client_secret=lambda: "another")
+    api = department.create_client("oauth", BASE_URL, RequestPolicy(rest_seconds=0))
+    tokens = TokenClient(api, credentials).build_cache()
+    with pytest.raises(CredentialsRejected):
         await tokens.get()
-    with pytest.raises(AuthFailed):
+    with pytest.raises(CredentialsRejected):
         await tokens.get()
     passed = asyncio.Event()
     asyncio.get_running_loop().call_later(0, passed.set)
@@ -69,5 +69,5 @@ async def test_as_long_as_credentials_are_refused_it_is_not_reported_that_hmrc_i
 
 
 def test_credentials_show_nothing() -> None:
-    shown = repr(Credentials(client_id="me", client_secret=lambda: "canary", scope="read:x"))
-    assert shown == f"<{Credentials.__name__}>"
+    shown = repr(ClientCredentials(client_id="me", client_secret=lambda: "canary", scope="read:x"))
+    assert shown == f"<{ClientCredentials.__name__}>"

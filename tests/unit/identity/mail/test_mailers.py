@@ -11,17 +11,19 @@ from uuid import UUID
 import pytest
 
 from govid.bus import Outage, SystemClock
-from govid.identity.mail.folder import FolderMailer
-from govid.identity.mail.off import OffMailer
-from govid.identity.mail.port import AddressRefused, Mail, Writer
-from govid.identity.mail.smtp import SmtpMailer
-from govid.identity.mail.texts import compose
-from govid.identity.repository.letters import LetterKind
+from govid.identity.mail.folder import FolderTransport
+from govid.identity.mail.off import DisabledTransport
+from govid.identity.mail.port import AddressRefused, EmailMessage, MessageBuilder
+from govid.identity.mail.smtp import SmtpTransport
+from govid.identity.mail.texts import render_email
+from govid.identity.repository.letters import EmailKind
 from govid.identity.settings import SmtpSettings
 
-WRITER = Writer("no-reply@govid.example", SystemClock())
+WRITER = MessageBuilder("no-reply@govid.example", SystemClock())
 LINK = "https://govid.example/reset?token=" + "A" * 43
-MAIL = Mail(id=UUID(int=7), to="ada@example.com", subject="Set a new password", text=f"{LINK}\n")
+MAIL = EmailMessage(
+    id=UUID(int=7), to="ada@example.com", subject="Set a new password", text=f"{LINK}\n"
+)
 
 
 class MailServer:
@@ -65,25 +67,27 @@ async def server() -> AsyncIterator[MailServer]:
         yield mail_server
 
 
-def mailer(server: MailServer, **changes: object) -> SmtpMailer:
+def mailer(server: MailServer, **changes: object) -> SmtpTransport:
     settings = {"host": "127.0.0.1", "port": server.port, "tls": "none", **changes}
-    return SmtpMailer(SmtpSettings(**settings), WRITER)  # type: ignore[arg-type]  # a test's own
+    return SmtpTransport(SmtpSettings(**settings), WRITER)  # type: ignore[arg-type]  # a test's own
 
 
 def test_a_mail_has_one_name_however_often_it_is_sent() -> None:
-    first, second = WRITER.write(MAIL), WRITER.write(MAIL)
+    first, second = WRITER.build(MAIL), WRITER.build(MAIL)
     assert first["Message-ID"] == second["Message-ID"] == f"<{UUID(int=7)}@govid.example>"
     assert first["Auto-Submitted"] == "auto-generated"
 
 
 def test_no_address_makes_a_header_of_its_own() -> None:
     with pytest.raises(ValueError, match="linefeed or carriage return"):
-        WRITER.write(Mail(id=UUID(int=1), to="a@example.com\r\nBcc: e@x", subject="", text=""))
+        WRITER.build(
+            EmailMessage(id=UUID(int=1), to="a@example.com\r\nBcc: e@x", subject="", text="")
+        )
 
 
 async def test_a_folder_keeps_one_file_for_each_mail(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "mail"
-    sender = FolderMailer(folder, WRITER)
+    sender = FolderTransport(folder, WRITER)
     await sender.send(MAIL)
     await sender.send(MAIL)
     (file,) = folder.iterdir()
@@ -98,7 +102,7 @@ async def test_a_folder_that_cannot_be_written_is_an_outage(tmp_path: Path) -> N
     in_the_way = tmp_path / "mail"
     in_the_way.write_text("a file")
     with pytest.raises(Outage):
-        await FolderMailer(in_the_way, WRITER).send(MAIL)
+        await FolderTransport(in_the_way, WRITER).send(MAIL)
 
 
 async def test_a_server_gets_the_mail(server: MailServer) -> None:
@@ -126,7 +130,7 @@ async def test_an_address_that_the_server_cannot_write_is_refused_permanently(
 ) -> None:
     with pytest.raises(AddressRefused):
         await mailer(server).send(
-            Mail(id=UUID(int=8), to="übung@example.com", subject="x", text="x")
+            EmailMessage(id=UUID(int=8), to="übung@example.com", subject="x", text="x")
         )
 
 
@@ -161,20 +165,20 @@ async def test_a_server_without_tls_gets_nothing_where_tls_is_asked_for(
 async def test_a_server_that_is_away_is_an_outage() -> None:
     settings = SmtpSettings(host="127.0.0.1", port=1, tls="none", timeout_seconds=1)
     with pytest.raises(Outage):
-        await SmtpMailer(settings, WRITER).send(MAIL)
+        await SmtpTransport(settings, WRITER).send(MAIL)
 
 
 async def test_without_mail_an_email_waits() -> None:
     with pytest.raises(Outage) as outage:
-        await OffMailer().send(MAIL)
+        await DisabledTransport().send(MAIL)
     assert outage.value.dependency == "mail"
 
 
-@pytest.mark.parametrize("kind", LetterKind)
+@pytest.mark.parametrize("kind", EmailKind)
 def test_every_kind_of_email_says_something_and_all_of_it_in_plain_letters(
-    kind: LetterKind,
+    kind: EmailKind,
 ) -> None:
-    subject, text = compose(
+    subject, text = render_email(
         kind, written_at=SystemClock().now(), link=LINK, minutes=15, hours=24, held_days=30
     )
     assert subject.isascii()
@@ -198,9 +202,9 @@ async def test_b10_what_the_server_offers_is_learned_at_the_start(
 ) -> None:
     server.answers = {"EHLO": answer}
     sender = mailer(server)
-    assert sender.takes_unicode is False
-    await sender.learn()
-    assert sender.takes_unicode is takes_unicode
+    assert sender.accepts_unicode is False
+    await sender.detect_features()
+    assert sender.accepts_unicode is takes_unicode
     assert server.data == b""
 
 
@@ -210,11 +214,14 @@ async def test_b10_what_the_server_offers_is_learned_again_at_each_delivery(
 ) -> None:
     sender = mailer(server)
     server.answers = {"EHLO": "250-mail.test\r\n250 SMTPUTF8"}
-    await sender.learn()
+    await sender.detect_features()
     server.answers = {"EHLO": answer}
     await sender.send(MAIL)
-    assert sender.takes_unicode is takes_unicode
+    assert sender.accepts_unicode is takes_unicode
 
 
 def test_b10_a_folder_and_no_mail_take_every_address(tmp_path: Path) -> None:
-    assert [FolderMailer(tmp_path, WRITER).takes_unicode, OffMailer().takes_unicode] == [True, True]
+    assert [
+        FolderTransport(tmp_path, WRITER).accepts_unicode,
+        DisabledTransport().accepts_unicode,
+    ] == [True, True]

@@ -11,23 +11,26 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from govid.bus import Cause
+from govid.bus import OperationContext
 from govid.identity.errors import SignInBusy
-from govid.identity.passwords.hashing import MAX_WAITERS, NICENESS, Passwords
+from govid.identity.passwords.hashing import MAX_WAITING, NICENESS, PasswordHashing
 from govid.identity.passwords.metrics import HashMetrics
-from govid.identity.passwords.turns import Asker
+from govid.identity.passwords.turns import HashRequester
 from govid.identity.settings import IdentitySettings
 
 SETTINGS = IdentitySettings(
     issuer="https://govid.example", argon2_memory_kib=19456, hash_concurrency=1
 )
 ADA, EVE = (
-    Asker.of(Cause(correlation_id="test", address="192.0.2.1"), name) for name in ("ada", "eve")
+    HashRequester.from_context(
+        OperationContext(correlation_id="test", client_address="192.0.2.1"), name
+    )
+    for name in ("ada", "eve")
 )
 
 
-def passwords(**changes: Any) -> Passwords:
-    return Passwords(msgspec.structs.replace(SETTINGS, **changes))
+def passwords(**changes: Any) -> PasswordHashing:
+    return PasswordHashing(msgspec.structs.replace(SETTINGS, **changes))
 
 
 @pytest.mark.parametrize(
@@ -138,9 +141,9 @@ def gate() -> Gate:
     return Gate()
 
 
-def gated(gate: Gate, *, wait_seconds: float = 30, concurrency: int = 2) -> Passwords:
+def gated(gate: Gate, *, wait_seconds: float = 30, concurrency: int = 2) -> PasswordHashing:
     settings = msgspec.structs.replace(SETTINGS, hash_concurrency=concurrency)
-    hasher = Passwords(settings, wait_seconds=wait_seconds)
+    hasher = PasswordHashing(settings, wait_seconds=wait_seconds)
     hasher._hasher = gate  # type: ignore[assignment]  # the same face, with a door in it
     return hasher
 
@@ -157,11 +160,11 @@ async def test_no_more_hashes_run_at_once_than_allowed(gate: Gate) -> None:
 async def test_what_waits_and_what_is_refused_is_counted(gate: Gate) -> None:
     registry = CollectorRegistry()
     settings = msgspec.structs.replace(SETTINGS, hash_concurrency=2)
-    hasher = Passwords(settings, HashMetrics(registry))
+    hasher = PasswordHashing(settings, HashMetrics(registry))
     hasher._hasher = gate  # type: ignore[assignment]  # the same face, with a door in it
-    tasks = [asyncio.create_task(hasher.verify(None, "p", ADA)) for _ in range(2 + MAX_WAITERS)]
+    tasks = [asyncio.create_task(hasher.verify(None, "p", ADA)) for _ in range(2 + MAX_WAITING)]
     await asyncio.sleep(0)
-    assert registry.get_sample_value("govid_hashes_waiting") == MAX_WAITERS
+    assert registry.get_sample_value("govid_hashes_waiting") == MAX_WAITING
     with pytest.raises(SignInBusy):
         await hasher.hash("p", ADA)
     gate.open.set()
@@ -171,24 +174,24 @@ async def test_what_waits_and_what_is_refused_is_counted(gate: Gate) -> None:
         registry.get_sample_value("govid_hashes_total", {"outcome": outcome})
         for outcome in ("begun", "refused")
     ]
-    assert counted == [2 + MAX_WAITERS, 1]
+    assert counted == [2 + MAX_WAITING, 1]
 
 
 async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(gate: Gate) -> None:
     hasher = gated(gate)
-    tasks = [asyncio.create_task(hasher.hash("p", ADA)) for _ in range(2 + MAX_WAITERS)]
+    tasks = [asyncio.create_task(hasher.hash("p", ADA)) for _ in range(2 + MAX_WAITING)]
     await asyncio.sleep(0)
     with pytest.raises(SignInBusy) as refusal:
         await hasher.hash("p", ADA)
     assert refusal.value.retry_after_seconds == 5
     gate.open.set()
-    assert await asyncio.gather(*tasks) == ["hashed"] * (2 + MAX_WAITERS)
+    assert await asyncio.gather(*tasks) == ["hashed"] * (2 + MAX_WAITING)
 
 
 async def test_fifty_who_ask_in_one_name_are_not_in_the_way_of_another(gate: Gate) -> None:
     hasher, made = gated(gate, concurrency=1), list[str]()
 
-    async def make(asker: Asker) -> None:
+    async def make(asker: HashRequester) -> None:
         await hasher.hash("p", asker)
         made.append(asker.name)
 
@@ -216,7 +219,12 @@ async def test_a_full_queue_of_one_wide_network_leaves_others_their_turns(
     hasher, made = gated(gate, concurrency=1), list[str]()
 
     async def make(address: str, name: str) -> None:
-        await hasher.hash("p", Asker.of(Cause(correlation_id="test", address=address), name))
+        await hasher.hash(
+            "p",
+            HashRequester.from_context(
+                OperationContext(correlation_id="test", client_address=address), name
+            ),
+        )
         made.append(name)
 
     crowd = [asyncio.create_task(make(address, "wrong")) for address in attackers]
@@ -229,7 +237,7 @@ async def test_a_full_queue_of_one_wide_network_leaves_others_their_turns(
     await asyncio.gather(*crowd, *more, return_exceptions=True)
     await owner
     assert made.index("owner") == 2
-    assert len(made) == 1 + MAX_WAITERS
+    assert len(made) == 1 + MAX_WAITING
 
 
 async def test_who_waits_too_long_is_refused_and_leaves_the_queue(gate: Gate) -> None:

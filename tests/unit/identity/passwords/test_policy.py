@@ -4,15 +4,15 @@ import tracemalloc
 
 import pytest
 
-from govid.identity.errors import Fault
-from govid.identity.passwords.blocklists import MOST_USED, Blocklists
-from govid.identity.passwords.policy import Policy, folded
+from govid.identity.errors import FieldError
+from govid.identity.passwords.blocklists import MAX_COMMON, PasswordBlocklists
+from govid.identity.passwords.policy import PasswordPolicy, fold_for_comparison
 
 EMAIL = "jane.q.doe@example.com"
 NINO = "AB123456C"
-PLAIN = Policy(min_length=8, checks=False)
-CHECKED = Policy(min_length=8, checks=True)
-LISTS = Blocklists(min_length=8)
+PLAIN = PasswordPolicy(min_length=8, refuse_guessable=False)
+CHECKED = PasswordPolicy(min_length=8, refuse_guessable=True)
+LISTS = PasswordBlocklists(min_length=8)
 
 COMMON = ["password", "password123", "PassWord123", "pass word 123", "ｐａｓｓｗｏｒｄ", "12345678"]
 BREACHED = ["liverpool123", "Password2020", "00000007"]
@@ -33,10 +33,10 @@ ADMITTED = [
 ]
 
 
-def refusal(policy: Policy, password: str, identifier: str | None = NINO) -> str | None:
+def refusal(policy: PasswordPolicy, password: str, identifier: str | None = NINO) -> str | None:
     try:
-        policy.admit(password, email=EMAIL, identifier=identifier)
-    except Fault as fault:
+        policy.validate(password, email=EMAIL, identifier=identifier)
+    except FieldError as fault:
         return fault.kind
     return None
 
@@ -81,37 +81,37 @@ def test_the_lists_can_be_asked_for_anything(password: str) -> None:
 
 
 def test_what_has_no_owner_yet_is_held_against_the_service_only() -> None:
-    assert CHECKED.admit("what jane thinks", email=None, identifier=None) == "what jane thinks"
+    assert CHECKED.validate("what jane thinks", email=None, identifier=None) == "what jane thinks"
 
 
 def test_a_longer_minimum_takes_the_most_used_of_what_it_lets_through() -> None:
-    assert Blocklists(min_length=12).has_common("counterstrike")
-    assert not LISTS.has_common("counterstrike")
-    assert len(LISTS._common) == MOST_USED
+    assert PasswordBlocklists(min_length=12).is_common("counterstrike")
+    assert not LISTS.is_common("counterstrike")
+    assert len(LISTS._common) == MAX_COMMON
 
 
 def test_the_lists_cost_little_memory() -> None:
     tracemalloc.start()
-    lists = Blocklists(min_length=8)
+    lists = PasswordBlocklists(min_length=8)
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert lists.has_common("password")
+    assert lists.is_common("password")
     assert held < 3_000_000
 
 
 def test_guesses_are_compared_without_case_width_and_spaces() -> None:
-    assert folded(" Ｓtra ße\u00a0") == "strasse"
+    assert fold_for_comparison(" Ｓtra ße\u00a0") == "strasse"
 
 
 def test_the_rules_are_reported_as_data() -> None:
-    assert PLAIN.view().refusals == (
+    assert PLAIN.describe().refusals == (
         "password_too_short",
         "password_too_long",
         "password_not_text",
     )
-    assert CHECKED.view().refusals[3:] == (
+    assert CHECKED.describe().refusals[3:] == (
         "password_common",
         "password_breached",
         "password_context",
     )
-    assert Policy(min_length=20, checks=False).view().advised_length == 20
+    assert PasswordPolicy(min_length=20, refuse_guessable=False).describe().advised_length == 20

@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from govid.bus import Cause
-from govid.identity.passwords.turns import Asker, NoRoom, Turns
+from govid.bus import OperationContext
+from govid.identity.passwords.turns import FairHashQueue, HashQueueFull, HashRequester
 
 
-def asker(text: str) -> Asker:
+def asker(text: str) -> HashRequester:
     """Return who asks: the networks, the widest first, and the name in the last (`12a`)."""
-    return Asker(networks=tuple(text[:-1]), name=text[-1])
+    return HashRequester(networks=tuple(text[:-1]), name=text[-1])
 
 
 class Crowd:
     """Those who wait, and those who had their turn, in order."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: FairHashQueue) -> None:
         self.turns = turns
         self.served: list[str] = []
         self.refused: list[str] = []
@@ -43,7 +43,7 @@ class Crowd:
     async def _ask(self, text: str) -> None:
         try:
             await self.turns.acquire(asker(text))
-        except NoRoom:
+        except HashQueueFull:
             self.refused.append(text)
         else:
             self.served.append(text)
@@ -52,7 +52,7 @@ class Crowd:
 @pytest.fixture
 async def crowd() -> Crowd:
     """Return the crowd before one turn, which is taken, with room for four."""
-    crowd = Crowd(Turns(1, 4))
+    crowd = Crowd(FairHashQueue(1, 4))
     await crowd.turns.acquire(asker("0z"))
     return crowd
 
@@ -176,7 +176,7 @@ async def test_a_turn_that_no_one_waits_for_is_kept(crowd: Crowd) -> None:
 
 async def test_who_waits_is_counted() -> None:
     reported: list[int] = []
-    crowd = Crowd(Turns(1, 4, reported.append))
+    crowd = Crowd(FairHashQueue(1, 4, reported.append))
     await crowd.come("1a", "1a", "1b")
     assert reported == [1, 2]
     await crowd.serve()
@@ -194,7 +194,9 @@ async def test_who_waits_is_counted() -> None:
 def test_who_asks_is_known_by_networks_and_name_and_shows_neither(
     address: str | None, networks: tuple[str, ...]
 ) -> None:
-    who = Asker.of(Cause(correlation_id="test", address=address), "ada@example.com")
+    who = HashRequester.from_context(
+        OperationContext(correlation_id="test", client_address=address), "ada@example.com"
+    )
     assert (who.networks, who.name) == (networks, "ada@example.com")
     assert repr(who) == "<HashRequester>"
 
@@ -211,30 +213,32 @@ ATTACKS = pytest.mark.parametrize(
 CAPACITY = 64
 
 
-class Town(Crowd):
+class NetworkPopulation(Crowd):
     """A crowd of addresses, each of which asks in a name of its own."""
 
     async def _ask(self, text: str) -> None:
-        who = Asker.of(Cause(correlation_id="test", address=text), f"of {text}")
+        who = HashRequester.from_context(
+            OperationContext(correlation_id="test", client_address=text), f"of {text}"
+        )
         try:
             await self.turns.acquire(who)
-        except NoRoom:
+        except HashQueueFull:
             self.refused.append(text)
         else:
             self.served.append(text)
 
 
 @pytest.fixture
-async def population() -> Town:
+async def population() -> NetworkPopulation:
     """Return the town before one turn, which is taken, with room for as many as in production."""
-    population = Town(Turns(1, CAPACITY))
+    population = NetworkPopulation(FairHashQueue(1, CAPACITY))
     await population.turns.acquire(asker("0z"))
     return population
 
 
 @ATTACKS
 async def test_an_owner_gets_in_and_is_next_however_full_the_queue_is(
-    population: Town, attackers: list[str], wide_networks: int
+    population: NetworkPopulation, attackers: list[str], wide_networks: int
 ) -> None:
     await population.come(*attackers)
     await population.come("198.51.100.7")
@@ -248,7 +252,7 @@ async def test_an_owner_gets_in_and_is_next_however_full_the_queue_is(
 
 @ATTACKS
 async def test_two_networks_of_owners_share_the_queue_with_the_attackers(
-    population: Town, attackers: list[str], wide_networks: int
+    population: NetworkPopulation, attackers: list[str], wide_networks: int
 ) -> None:
     owners = [
         f"{network}.{number}" for number in range(12) for network in ("198.51.100", "203.0.113")
@@ -274,7 +278,7 @@ async def test_two_networks_of_owners_share_the_queue_with_the_attackers(
     ids=["/48", "/16", "/56", "/24", "/64"],
 )
 async def test_an_owner_gets_in_from_within_a_wider_network_of_the_attackers(
-    population: Town, attackers: list[str], owner: str
+    population: NetworkPopulation, attackers: list[str], owner: str
 ) -> None:
     await population.come(*attackers)
     await population.come(owner)
@@ -306,7 +310,7 @@ def test_a_newcomer_of_an_absent_network_is_refused_only_where_each_holds_one(
     sizes = Tally(one[: level + 1] for one in waiting).values()
 
     async def come() -> list[str]:
-        crowd = Crowd(Turns(1, len(waiting)))
+        crowd = Crowd(FairHashQueue(1, len(waiting)))
         await crowd.turns.acquire(asker("0z"))
         await crowd.come(*waiting)
         await crowd.come("zzzz")
@@ -323,7 +327,7 @@ def test_a_newcomer_of_an_absent_network_is_refused_only_where_each_holds_one(
 @settings(deadline=None)
 def test_a_wide_network_that_was_refused_has_its_share(arrivals: list[str], room: int) -> None:
     async def come() -> tuple[list[str], list[str]]:
-        crowd = Crowd(Turns(1, room))
+        crowd = Crowd(FairHashQueue(1, room))
         await crowd.turns.acquire(asker("0z"))
         await crowd.come(*arrivals)
         await asyncio.sleep(0)

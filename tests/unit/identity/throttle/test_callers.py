@@ -2,7 +2,7 @@
 
 import pytest
 
-from govid.identity.throttle.callers import TrustedCallers, network_of, networks_of
+from govid.identity.throttle.callers import TrustedNetworks, client_network, client_networks
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from govid.identity.throttle.callers import TrustedCallers, network_of, networks
     ],
 )
 def test_r7_a_network_answers_for_its_addresses(address: str | None, network: str) -> None:
-    assert network_of(address) == network
+    assert client_network(address) == network
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_r7_a_network_answers_for_its_addresses(address: str | None, network: st
     ],
 )
 def test_an_address_is_in_wider_networks(address: str | None, networks: tuple[str, ...]) -> None:
-    assert networks_of(address) == networks
-    assert networks_of(address)[-1] == network_of(address)
+    assert client_networks(address) == networks
+    assert client_networks(address)[-1] == client_network(address)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_an_address_is_in_wider_networks(address: str | None, networks: tuple[st
     ],
 )
 def test_trusted_callers_are_those_in_their_networks(address: str | None, answer: bool) -> None:
-    assert TrustedCallers(["192.0.2.0/24", "2001:db8::/32"]).include(address) is answer
+    assert TrustedNetworks(["192.0.2.0/24", "2001:db8::/32"]).contains(address) is answer
 
 
 def test_a_network_that_is_none_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="host bits"):
-        TrustedCallers(["192.0.2.1/24"])
+        TrustedNetworks(["192.0.2.1/24"])

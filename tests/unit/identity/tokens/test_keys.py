@@ -5,7 +5,14 @@ import pytest
 
 from govid.identity.schemas import Login, TokenView
 from govid.identity.settings import IdentitySettings
-from govid.identity.tokens.keys import Seal, UnreadableKey, es256, generate, hs256, thumbprint
+from govid.identity.tokens.keys import (
+    SigningKeyCipher,
+    UnreadableKey,
+    generate_signing_key,
+    load_shared_secret,
+    load_signing_key,
+    thumbprint,
+)
 
 
 def test_the_thumbprint_is_that_of_rfc_7638_for_this_key() -> None:
@@ -20,44 +27,44 @@ def test_the_thumbprint_is_that_of_rfc_7638_for_this_key() -> None:
 
 
 def test_a_key_is_named_by_its_thumbprint() -> None:
-    key = es256(generate())
+    key = load_signing_key(generate_signing_key())
     assert key.jwk is not None
     required = {name: key.jwk[name] for name in ("kty", "crv", "x", "y")}
     assert key.kid == thumbprint(required)
 
 
 def test_what_is_encrypted_can_be_decrypted_again() -> None:
-    key, seal = generate(), Seal(b"the operator's")
-    assert seal.open(seal.close(key)) == key
+    key, seal = generate_signing_key(), SigningKeyCipher(b"the operator's")
+    assert seal.decrypt(seal.encrypt(key)) == key
 
 
 def test_nothing_of_the_private_half_shows_through_the_encryption() -> None:
-    key = generate()
-    assert key.private_key not in Seal(b"the operator's").close(key).private_key
+    key = generate_signing_key()
+    assert key.private_key not in SigningKeyCipher(b"the operator's").encrypt(key).private_key
 
 
 def test_two_seals_of_one_key_are_not_alike() -> None:
-    key, seal = generate(), Seal(b"the operator's")
-    assert seal.close(key).private_key != seal.close(key).private_key
+    key, seal = generate_signing_key(), SigningKeyCipher(b"the operator's")
+    assert seal.encrypt(key).private_key != seal.encrypt(key).private_key
 
 
 def test_an_encrypted_key_under_another_name_cannot_be_decrypted() -> None:
-    seal = Seal(b"the operator's")
-    moved = msgspec.structs.replace(seal.close(generate()), kid="another")
+    seal = SigningKeyCipher(b"the operator's")
+    moved = msgspec.structs.replace(seal.encrypt(generate_signing_key()), kid="another")
     with pytest.raises(UnreadableKey):
-        seal.open(moved)
+        seal.decrypt(moved)
 
 
 def test_i9_secrets_do_not_show_in_reprs() -> None:
     secret = "canary-secret"
-    key = generate()
+    key = generate_signing_key()
     things = [
         IdentitySettings(
             issuer="i", secret_key=secret.encode(), key_encryption_key=secret.encode()
         ),
         Login(email=secret, password=secret),
         TokenView(access_token=secret),
-        hs256(secret.encode()),
+        load_shared_secret(secret.encode()),
         msgspec.structs.replace(key, private_key=secret.encode()),
     ]
     assert secret not in repr(things)

@@ -8,26 +8,31 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from govid.nhs.registry.messages import Message, appointment, headers, target
-from govid.nhs.registry.parties import Sender
-from govid.nhs.registry.practices import Order
+from govid.nhs.registry.messages import (
+    BookingMessage,
+    build_appointment,
+    build_headers,
+    encode_target,
+)
+from govid.nhs.registry.parties import BookingSender
+from govid.nhs.registry.practices import BookingOrder
 from govid.nhs.slots import FreeSlot
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-SENDER = Sender(ods="Y12345", endpoint="2000000001")
+SENDER = BookingSender(ods="Y12345", endpoint="2000000001")
 SLOTS = tuple(
     FreeSlot(id=f"slot{number}", service="2000099999", start=start, end=start + timedelta(hours=1))
     for number, start in enumerate([NOON, NOON + timedelta(hours=1)])
 )
-ORDER = Order(
+ORDER = BookingOrder(
     id="0199f3c1-7c1e-7b1a-9d7e-5a1f0c2b3d4e",
     patient="9434765919",
     slots=SLOTS,
     created=NOON,
     description="Palpitations",
 )
-BOOKING = Message(
-    resource=appointment(ORDER),
+BOOKING = BookingMessage(
+    resource=build_appointment(ORDER),
     reason="new",
     service="2000099999",
     sender=SENDER,
@@ -36,13 +41,13 @@ BOOKING = Message(
 )
 
 
-def parts(message: Message) -> dict[str, Any]:
+def parts(message: BookingMessage) -> dict[str, Any]:
     """Return what is in the Bundle, by its URL."""
     bundle = json.loads(message.encode(NOON))
     return {one["fullUrl"]: one["resource"] for one in bundle["entry"]}
 
 
-def header(message: Message) -> Any:
+def header(message: BookingMessage) -> Any:
     return next(iter(parts(message).values()))
 
 
@@ -105,7 +110,7 @@ def test_sent_again_later_it_is_the_same_message() -> None:
     ],
     ids=["reason", "resource"],
 )
-def test_what_asks_for_something_else_is_another_message(other: Message) -> None:
+def test_what_asks_for_something_else_is_another_message(other: BookingMessage) -> None:
     assert next(iter(parts(other))) != next(iter(parts(BOOKING)))
 
 
@@ -126,10 +131,10 @@ def references(value: Any) -> list[str]:
     return own + [found for one in value.values() for found in references(one)]
 
 
-def message(reason: str, receiver: str | None, slots: int) -> Message:
+def message(reason: str, receiver: str | None, slots: int) -> BookingMessage:
     order = structs.replace(ORDER, slots=SLOTS[:slots])
     return structs.replace(
-        BOOKING, resource=appointment(order), reason=reason, receiver=receiver, order=order
+        BOOKING, resource=build_appointment(order), reason=reason, receiver=receiver, order=order
     )
 
 
@@ -170,10 +175,10 @@ def test_f14_an_organisation_of_which_nothing_is_known_is_left_out(reason: str, 
 
 
 def test_headers_are_resources_in_base64() -> None:
-    reported = {name: json.loads(b64decode(value)) for name, value in headers(SENDER).items()}
+    reported = {name: json.loads(b64decode(value)) for name, value in build_headers(SENDER).items()}
     assert reported["NHSD-End-User-Organisation"]["identifier"][0]["value"] == "Y12345"
     assert reported["NHSD-Requesting-Software"]["resourceType"] == "Device"
-    assert json.loads(b64decode(target("2000099999"))) == {
+    assert json.loads(b64decode(encode_target("2000099999"))) == {
         "system": "https://fhir.nhs.uk/Id/dos-service-id",
         "value": "2000099999",
     }

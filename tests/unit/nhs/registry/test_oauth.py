@@ -8,15 +8,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from govid.bus import SystemClock
-from govid.bus.upstream import Department, in_process
-from govid.nhs.registry.oauth import Credentials, TokenDesk
+from govid.bus.upstream import Department, in_process_transport
+from govid.nhs.registry.oauth import SignedJwtTokenClient, SigningCredentials
 
 
 @pytest.fixture(scope="module")
-def credentials() -> Credentials:
+def credentials() -> SigningCredentials:
     key = rsa.generate_private_key(65537, 2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return Credentials(client_id="me", kid="key-1", key=lambda: pem)
+    return SigningCredentials(client_id="me", kid="key-1", key=lambda: pem)
 
 
 class Granting:
@@ -50,14 +50,14 @@ class Seconds:
     [("599", 479, 1), ("599", 480, 2), (599, 479, 1), (599, 480, 2), ("soon", 0, 2)],
 )
 async def test_a_life_is_read_as_a_string_and_as_a_number(
-    credentials: Credentials, kind: str, life: object, at: float, asked: int
+    credentials: SigningCredentials, kind: str, life: object, at: float, asked: int
 ) -> None:
     endpoint, seconds = Granting(life, kind), Seconds()
-    department = Department("nhs", transport=in_process(endpoint))
-    token_client = TokenDesk(
-        department.api("oauth", "http://nhs.example"), credentials, SystemClock()
+    department = Department("nhs", transport=in_process_transport(endpoint))
+    token_client = SignedJwtTokenClient(
+        department.create_client("oauth", "http://nhs.example"), credentials, SystemClock()
     )
-    tokens = token_client.cache(seconds)
+    tokens = token_client.build_cache(seconds)
     await tokens.get()
     seconds.now = at
     assert await tokens.get() == "t"
@@ -65,5 +65,5 @@ async def test_a_life_is_read_as_a_string_and_as_a_number(
     await department.close()
 
 
-def test_credentials_show_nothing(credentials: Credentials) -> None:
+def test_credentials_show_nothing(credentials: SigningCredentials) -> None:
     assert repr(credentials) == "<Credentials>"

@@ -5,15 +5,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from govid.nhs.registry.record import OperationOutcome, Record
+from govid.nhs.registry.record import OperationOutcome, PatientResource
 
 
-def read(text: str) -> Record:
-    return msgspec.json.decode(text, type=Record)
+def read(text: str) -> PatientResource:
+    return msgspec.json.decode(text, type=PatientResource)
 
 
-def record_with(**members: Any) -> Record:
-    return msgspec.convert({"resourceType": "Patient", "id": "1", **members}, Record)
+def record_with(**members: Any) -> PatientResource:
+    return msgspec.convert({"resourceType": "Patient", "id": "1", **members}, PatientResource)
 
 
 def coded(code: str) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def test_codes_of_all_issues_are_read() -> None:
             {"details":{"coding":[{"code":"A"},{"display":"x"}]}}]}""",
         type=OperationOutcome,
     )
-    assert outcome.codes == {"A"}
+    assert outcome.error_codes == {"A"}
 
 
 def test_i9_a_repr_names_the_struct_only() -> None:

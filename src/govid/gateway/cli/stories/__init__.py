@@ -2,17 +2,21 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from govid.gateway.cli.stage import Stage
-from govid.gateway.cli.stories.accounts import death_notification, mismatch, register
-from govid.gateway.cli.stories.appointments import appointment
-from govid.gateway.cli.stories.outages import outage
-from govid.gateway.cli.stories.taxes import tax_record
+from govid.gateway.cli.stage import ScenarioRunner
+from govid.gateway.cli.stories.accounts import (
+    run_death_notification,
+    run_mismatch,
+    run_registration,
+)
+from govid.gateway.cli.stories.appointments import run_appointment
+from govid.gateway.cli.stories.outages import run_outage
+from govid.gateway.cli.stories.taxes import run_tax_record
 
-STORIES: Mapping[str, Callable[[Stage], Awaitable[None]]] = {
-    "register": register,
-    "mismatch": mismatch,
-    "appointment": appointment,
-    "tax-record": tax_record,
-    "death-notification": death_notification,
-    "outage": outage,
+SCENARIOS: Mapping[str, Callable[[ScenarioRunner], Awaitable[None]]] = {
+    "register": run_registration,
+    "mismatch": run_mismatch,
+    "appointment": run_appointment,
+    "tax-record": run_tax_record,
+    "death-notification": run_death_notification,
+    "outage": run_outage,
 }

@@ -4,27 +4,29 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from govid.bus.contracts import IdentifierType, Topic
-from govid.gateway.cli.stage import Stage, StoryBroken
+from govid.gateway.cli.stage import ScenarioFailed, ScenarioRunner
 from govid.gateway.cli.stories import steps
 
 SPECIALTY = "Cardiology"
 SATURDAY = 5
 
 
-async def appointment(runner: Stage) -> None:
+async def run_appointment(runner: ScenarioRunner) -> None:
     """A citizen books an appointment in a free slot of a practice."""
-    person = runner.person(IdentifierType.NHS)
-    await steps.open_account(runner, person)
+    person = runner.create_person(IdentifierType.NHS)
+    await steps.register_verified_account(runner, person)
     day = _workday()
-    slots = await runner.call(
+    slots = await runner.send_request(
         "GET", f"/api/nhs/slots?specialty={SPECIALTY}&date={day}", token=person.token
     )
-    steps.expect(slots, HTTPStatus.OK, "the search for slots")
+    steps.require_status(slots, HTTPStatus.OK, "the search for slots")
     if not slots.json():
-        raise StoryBroken(f"no slot is free on {day}")
+        raise ScenarioFailed(f"no slot is free on {day}")
     slot = slots.json()[0]
-    runner.tell(f"{len(slots.json())} slots are free on {day}; the first is at {slot['starts_at']}")
-    booked = await runner.call(
+    runner.narrate(
+        f"{len(slots.json())} slots are free on {day}; the first is at {slot['starts_at']}"
+    )
+    booked = await runner.send_request(
         "POST",
         "/api/nhs/bookings",
         token=person.token,
@@ -35,14 +37,14 @@ async def appointment(runner: Stage) -> None:
             "patient_identifier": person.identifier_value,
         },
     )
-    steps.expect(booked, HTTPStatus.ACCEPTED, "booking")
-    runner.tell(f"Booked: 202, {booked.json()['status']}")
-    await runner.passed(Topic.APPOINTMENT_REQUEST, person)
-    await runner.passed(Topic.APPOINTMENT_RESULT, person)
-    decided = await runner.call("GET", booked.headers["location"], token=person.token)
+    steps.require_status(booked, HTTPStatus.ACCEPTED, "booking")
+    runner.narrate(f"Booked: 202, {booked.json()['status']}")
+    await runner.wait_for_event(Topic.APPOINTMENT_REQUEST, person)
+    await runner.wait_for_event(Topic.APPOINTMENT_RESULT, person)
+    decided = await runner.send_request("GET", booked.headers["location"], token=person.token)
     if decided.json()["status"] != "CONFIRMED":
-        raise StoryBroken(f"the appointment is {decided.json()['status']}")
-    runner.tell("The practice has confirmed it")
+        raise ScenarioFailed(f"the appointment is {decided.json()['status']}")
+    runner.narrate("The practice has confirmed it")
 
 
 def _workday() -> str:

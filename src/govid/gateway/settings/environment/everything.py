@@ -2,34 +2,34 @@
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from govid.gateway.settings.environment.accounts import Accounts
-from govid.gateway.settings.environment.departments import Departments
-from govid.gateway.settings.environment.events import Events
-from govid.gateway.settings.environment.hmrc import Hmrc
-from govid.gateway.settings.environment.mail import Mail
-from govid.gateway.settings.environment.nhs import Nhs
-from govid.gateway.settings.environment.passwords import Passwords
-from govid.gateway.settings.environment.quotas import Quotas
-from govid.gateway.settings.environment.serving import Serving
-from govid.gateway.settings.environment.storage import Storage
-from govid.gateway.settings.environment.throttling import Throttling
-from govid.gateway.settings.environment.tokens import Tokens
+from govid.gateway.settings.environment.accounts import AccountVariables
+from govid.gateway.settings.environment.departments import DepartmentVariables
+from govid.gateway.settings.environment.events import EventVariables
+from govid.gateway.settings.environment.hmrc import HmrcVariables
+from govid.gateway.settings.environment.mail import MailVariables
+from govid.gateway.settings.environment.nhs import NhsVariables
+from govid.gateway.settings.environment.passwords import PasswordVariables
+from govid.gateway.settings.environment.quotas import QuotaVariables
+from govid.gateway.settings.environment.serving import ServerVariables
+from govid.gateway.settings.environment.storage import DatabaseVariables
+from govid.gateway.settings.environment.throttling import RateLimitVariables
+from govid.gateway.settings.environment.tokens import TokenVariables
 
 
 # Fields of the last base come first, so the variables that an operator needs first are last here.
 class Environment(
-    Hmrc,
-    Nhs,
-    Departments,
-    Accounts,
-    Quotas,
-    Mail,
-    Throttling,
-    Passwords,
-    Tokens,
-    Events,
-    Storage,
-    Serving,
+    HmrcVariables,
+    NhsVariables,
+    DepartmentVariables,
+    AccountVariables,
+    QuotaVariables,
+    MailVariables,
+    RateLimitVariables,
+    PasswordVariables,
+    TokenVariables,
+    EventVariables,
+    DatabaseVariables,
+    ServerVariables,
     BaseSettings,
 ):
     """All environment variables of govid: names, types, limits and defaults."""

@@ -2,90 +2,90 @@
 
 from pydantic import BaseModel, SecretStr
 
-from govid.gateway.settings.environment.naming import Port, named
-from govid.hmrc import Contract, Level
+from govid.gateway.settings.environment.naming import DepartmentMode, setting_field
+from govid.hmrc import IdentityAssurance, MatchingContract
 
 
-class Hmrc(BaseModel):
+class HmrcVariables(BaseModel):
     """Variables of the verifier of National Insurance numbers and of tax records."""
 
-    nino_verifier: Port = named(
+    nino_verifier: DepartmentMode = setting_field(
         "auto",
         "GOVID_NINO_VERIFIER",
         doc="Verifier of National Insurance numbers: auto, remote, simulator or off; auto is "
         "remote if credentials are set, else simulator in `govid dev` and off in `govid serve`",
     )
-    hmrc_base_url: str | None = named(
+    hmrc_base_url: str | None = setting_field(
         None,
         "GOVID_HMRC_BASE_URL",
         doc="Host of HMRC's APIs: https://api.service.hmrc.gov.uk",
         pattern=r"^https?://[^/?#]+$",
     )
-    hmrc_client_id: str | None = named(
+    hmrc_client_id: str | None = setting_field(
         None, "GOVID_HMRC_CLIENT_ID", doc="Client id of govid's application at HMRC"
     )
-    hmrc_client_secret: SecretStr | None = named(
+    hmrc_client_secret: SecretStr | None = setting_field(
         None, "GOVID_HMRC_CLIENT_SECRET", doc="A client secret of that application"
     )
-    hmrc_scope: str | None = named(
+    hmrc_scope: str | None = setting_field(
         None,
         "GOVID_HMRC_SCOPE",
         doc="Scopes to request, separated by spaces; individuals-1 and individuals-2 need one",
     )
-    hmrc_contract: Contract = named(
+    hmrc_contract: MatchingContract = setting_field(
         "pdv",
         "GOVID_HMRC_CONTRACT",
         doc="Matching API: pdv, individuals-2 or individuals-1, as agreed with HMRC",
     )
-    hmrc_pdv_path: str = named(
+    hmrc_pdv_path: str = setting_field(
         "/individuals/authentication/authenticator/api/match",
         "GOVID_HMRC_PDV_PATH",
         doc="Path of the pdv API; some environments serve it without /api",
         pattern=r"^/[^?#]+$",
     )
-    tax_records: Port = named(
+    tax_records: DepartmentMode = setting_field(
         "auto",
         "GOVID_TAX_RECORDS",
         doc="Tax records: auto, remote, simulator or off; auto is remote if HMRC's credentials and "
         "a redirect URI are set, without credentials simulator in `govid dev`, otherwise off",
     )
-    hmrc_redirect_uri: str | None = named(
+    hmrc_redirect_uri: str | None = setting_field(
         None,
         "GOVID_HMRC_REDIRECT_URI",
         doc="Page of your service to which HMRC redirects citizens, as registered at HMRC",
         pattern=r"^(https://[^/?#]+[^#]*|http://localhost(:[0-9]+)?(/[^#]*)?"
         r"|urn:ietf:wg:oauth:2\.0:oob)$",
     )
-    hmrc_consent_url: str | None = named(
+    hmrc_consent_url: str | None = setting_field(
         None,
         "GOVID_HMRC_CONSENT_URL",
         doc="Host of the consent page (default: the one that belongs to HMRC's APIs)",
         pattern=r"^https?://[^/?#]+$",
     )
-    tax_min_level: Level = named(
+    tax_min_level: IdentityAssurance = setting_field(
         "P1",
         "GOVID_TAX_MIN_LEVEL",
         doc="Identity level required for tax records: P1 (number confirmed) or P2",
     )
-    sim_nino_verifier_fault: str = named(
+    sim_nino_verifier_fault: str = setting_field(
         "",
         "GOVID_SIM_NINO_VERIFIER_FAULT",
         doc="Fault of the simulated HMRC: 503, or 503:0.2 for every fifth call",
     )
-    simulate_death: bool = named(
+    simulate_death: bool = setting_field(
         True,
         "GOVID_SIMULATE_DEATH_EVENT",
         "SIMULATE_DEATH_EVENT",
         doc="Whether HMRC's simulator sends a death notification after the start",
     )
-    simulate_death_delay_seconds: float = named(
+    simulate_death_delay_seconds: float = setting_field(
         30,
         "GOVID_SIMULATE_DEATH_DELAY_SECONDS",
         "SIMULATE_DEATH_DELAY_SECONDS",
         doc="Seconds between the start and the simulated death notification",
         ge=0,
     )
-    simulate_death_nino: str = named(
+    simulate_death_nino: str = setting_field(
         "AB123456C",
         "GOVID_SIMULATE_DEATH_NIN",
         "SIMULATE_DEATH_NIN",

@@ -56,9 +56,9 @@ def _kafka_servers(value: str | None) -> str | None:
     return value
 
 
-KafkaServers = Annotated[str | None, AfterValidator(_kafka_servers)]
+KafkaServerList = Annotated[str | None, AfterValidator(_kafka_servers)]
 # Without `NoDecode` the library would accept JSON only.
-Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Hosts = Annotated[Texts, AfterValidator(_hosts)]
-Networks = Annotated[Texts, AfterValidator(_networks)]
-Practices = Annotated[Texts, AfterValidator(_practices)]
+TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+HostList = Annotated[TextList, AfterValidator(_hosts)]
+NetworkList = Annotated[TextList, AfterValidator(_networks)]
+PracticeList = Annotated[TextList, AfterValidator(_practices)]

@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field
 
-Port = Literal["auto", "remote", "simulator", "off"]
+DepartmentMode = Literal["auto", "remote", "simulator", "off"]
 """Which client serves a department."""
 
 
-def named(default: Any, *names: str, doc: str, **limits: Any) -> Any:
+def setting_field(default: Any, *names: str, doc: str, **limits: Any) -> Any:
     """Declare a setting with all its names, govid's own first."""
     return Field(default, validation_alias=AliasChoices(*names), description=doc, **limits)
