@@ -13,7 +13,7 @@ import httpx
 from tests.backends import cluster, kafka
 from tests.backends.govid import Govid
 from tests.backends.processes import CLIENT_CORE
-from tests.faults.citizens import RegistrationLoad, build_applicants, sign_in
+from tests.faults.registrants import RegistrationLoad, build_applicants, sign_in
 
 NO_KAFKA = "127.0.0.1:1"
 """An address at which no Kafka listens."""

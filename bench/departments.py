@@ -17,7 +17,11 @@ from bench.backends import NO_KAFKA, Backends, govid
 from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES
 from tests.backends.simulators import Simulators
-from tests.faults.claimants import PacedRegistrations, add_to_departments, build_claimants
+from tests.faults.registrants_with_facts import (
+    PacedRegistrations,
+    add_to_departments,
+    build_claimants,
+)
 
 PER_SECOND = 10
 TROUBLES = ("timeout", "503", "reset", "personal-data", "malformed")

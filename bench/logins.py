@@ -20,7 +20,7 @@ import httpx
 
 from bench.backends import backends, govid, register
 from bench.numbers import percentile
-from tests.faults.citizens import PASSWORD, build_applicants
+from tests.faults.registrants import PASSWORD, build_applicants
 
 CROWD = 20
 PROBES_PER_SECOND = 100

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from bench import rivals, wrk
+from bench import baselines, wrk
 from bench.backends import backends, beside_the_servers, govid, registered
 from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES
@@ -36,7 +36,7 @@ def measure(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
         stack.enter_context(beside_the_servers())
         where = stack.enter_context(backends())
         database = cluster.create(where.postgres, "rivals")
-        tokens = asyncio.run(rivals.populate(database, ACCOUNTS))
+        tokens = asyncio.run(baselines.populate(database, ACCOUNTS))
         theirs = _file(folder / "tokens-rivals", tokens)
         ours = stack.enter_context(
             govid(
@@ -48,8 +48,8 @@ def measure(folder: Path, *, rounds: int, seconds: int) -> dict[str, Any]:
             )
         )
         mine = _file(folder / "tokens-govid", registered(ours.url, ACCOUNTS))
-        floor = stack.enter_context(rivals.minimal_app(database, folder, tokens[0]))
-        prototype = stack.enter_context(rivals.prototype(database, folder, tokens[0]))
+        floor = stack.enter_context(baselines.minimal_app(database, folder, tokens[0]))
+        prototype = stack.enter_context(baselines.prototype(database, folder, tokens[0]))
         contestants = {
             "govid": (ours.url + PATH, mine),
             "floor": (floor + PATH, theirs),

@@ -17,7 +17,7 @@ from bench.backends import backends, govid
 from bench.numbers import percentile
 from tests.backends.govid import FLOOR_OF_HASHES
 from tests.faults import evidence
-from tests.faults.citizens import Applicant, build_applicants
+from tests.faults.registrants import Applicant, build_applicants
 
 PER_SECOND = 20
 WARM_UP = 40

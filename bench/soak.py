@@ -27,7 +27,7 @@ from bench.backends import backends, beside_the_servers, registered
 from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES, Govid
 from tests.backends.processes import SERVER_CORE, pinned
-from tests.faults.citizens import RegistrationLoad, build_applicants, sign_in
+from tests.faults.registrants import RegistrationLoad, build_applicants, sign_in
 
 ACCOUNTS = 200
 WARM_UP_MINUTES = 5

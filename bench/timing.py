@@ -20,7 +20,7 @@ import httpx
 from bench.backends import NO_KAFKA, Backends, govid
 from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES
-from tests.faults.citizens import RegistrationLoad, build_applicants
+from tests.faults.registrants import RegistrationLoad, build_applicants
 
 TRIES = 200
 ACCOUNTS = 25

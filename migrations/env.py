@@ -20,7 +20,7 @@ from alembic import context
 from sqlalchemy import Connection, pool, text
 
 from govid.bus.storage.connection import ConnectionFactory, session_settings
-from govid.bus.storage.engine import create_engine
+from govid.bus.storage.database import create_engine
 
 # Any number will do as long as every replica uses the same one: "govid" in hexadecimal.
 ADVISORY_LOCK = 0x676F766964

@@ -3,10 +3,10 @@
 from statistics import median
 from typing import Any
 
-from bench.bus import alone
-from bench.bus.hub import BenchBackends, BusUnderTest, bench_backends, run
+from bench.bus import kafka_baseline
+from bench.bus.bus_under_test import BenchBackends, BusUnderTest, bench_backends, run
 from bench.bus.ledger import Ledger, fetch, settled
-from govid.bus.contracts import Topic
+from govid.bus.events import Topic
 
 EVENTS_PER_SECOND = 10_000
 """How many events stand for one second of a round."""
@@ -27,9 +27,11 @@ def measure(*, rounds: int, seconds: int) -> dict[str, Any]:
         for _ in range(rounds):
             rate, topic = _drain(servers, events)
             ours.append(rate)
-            records = alone.records(servers.kafka, topic)
-            sends.append(run(alone.send(servers.kafka, f"{topic}.sent", records)))
-            batches.append(run(alone.send_batches(servers.kafka, f"{topic}.batched", records)))
+            records = kafka_baseline.records(servers.kafka, topic)
+            sends.append(run(kafka_baseline.send(servers.kafka, f"{topic}.sent", records)))
+            batches.append(
+                run(kafka_baseline.send_batches(servers.kafka, f"{topic}.batched", records))
+            )
     return {
         "events_per_second": round(median(ours), 1),
         "aiokafka_per_second": round(median(sends), 1),

@@ -8,11 +8,11 @@ from typing import Any
 
 import asyncpg
 
+from bench.bus.bus_under_test import BusUnderTest, bench_backends, run
 from bench.bus.handlers import Notes
-from bench.bus.hub import BusUnderTest, bench_backends, run
 from bench.bus.ledger import Ledger, LedgerMismatch, fetch, settled
 from govid.bus import BusSettings, Subscriber
-from govid.bus.contracts import VerificationRequested
+from govid.bus.events import VerificationRequested
 
 EVENTS_PER_SECOND = 1_500
 """How many events stand for one second of a round."""

@@ -13,12 +13,12 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import BigInteger, Column, Identity, MetaData, Table, Text, Uuid, insert
 
+from bench.bus.bus_under_test import CAUSE, BusUnderTest, bench_backends, run
 from bench.bus.drains import pace
-from bench.bus.hub import CAUSE, BusUnderTest, bench_backends, run
 from bench.bus.ledger import Ledger, fetch, settled
 from bench.numbers import percentile
 from govid.bus import BusSettings, Delivery, Subscriber, Transaction
-from govid.bus.contracts import AccountBlocked, AccountRegistered
+from govid.bus.events import AccountBlocked, AccountRegistered
 from tests.backends import cluster
 
 EVENTS_PER_SECOND = 2_500

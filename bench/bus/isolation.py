@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from bench.bus.hub import bench_backends, run
+from bench.bus.bus_under_test import bench_backends, run
 from govid.bus import BusSettings, Database
-from govid.bus.backlog import Backlog
-from govid.bus.consumers import BUCKETS
-from govid.bus.kafka.debts import RelayBacklog
-from tests.integration.bus.flood import measure_seconds, replica_with_blocked_key
-from tests.integration.bus.graveyard import dead_rows
+from govid.bus.delivery.backlog import Backlog
+from govid.bus.delivery.subscriptions import BUCKETS
+from govid.bus.kafka.relay import RelayBacklog
+from tests.integration.bus.blocked_key_backlog import measure_seconds, replica_with_blocked_key
+from tests.integration.bus.dead_rows import dead_rows
 from tests.integration.bus.harness import NAME, BusFixture, an_account, create_ledger
-from tests.integration.bus.listener import SignallingHandler
+from tests.integration.bus.signalling_handler import SignallingHandler
 
 BEHIND = 100_000
 DEAD_ROWS = 200_000

@@ -14,12 +14,12 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 
-from bench.bus import alone
-from bench.bus.arrivals import reading
-from bench.bus.hub import BenchBackends, BusUnderTest, bench_backends, run
+from bench.bus import kafka_baseline
+from bench.bus.bus_under_test import BenchBackends, BusUnderTest, bench_backends, run
+from bench.bus.kafka_reader import reading
 from bench.bus.ledger import Ledger, LedgerMismatch, fetch, settled
 from bench.numbers import percentile
-from govid.bus.contracts import Topic, VerificationRequested
+from govid.bus.events import Topic, VerificationRequested
 
 IDLE_PER_SECOND = 20
 BUSY_PER_SECOND = 200
@@ -98,16 +98,16 @@ async def _through_govid(
 
 async def _alone(servers: BenchBackends, topic: str, pace: float, *, to_consumer: bool) -> Times:
     """Send the records of *topic* again, without govid, at the same pace."""
-    records = alone.records(servers.kafka, topic)
+    records = kafka_baseline.records(servers.kafka, topic)
     again = f"{topic}.alone"
     sent: list[float] = []
     acknowledged: list[float] = []
     async with (
-        alone.producing(servers.kafka, again) as producer,
+        kafka_baseline.producing(servers.kafka, again) as producer,
         reading(servers.kafka, again, to_consumer) as arrivals,
     ):
 
-        async def send(record: alone.Record) -> None:
+        async def send(record: kafka_baseline.Record) -> None:
             n = len(sent)
             sent.append(time())
             acknowledged.append(0.0)
@@ -120,7 +120,9 @@ async def _alone(servers: BenchBackends, topic: str, pace: float, *, to_consumer
     return [1000 * (end - began) for began, end in zip(sent, ends, strict=True)][WARM_UP:]
 
 
-async def _send(producer: AIOKafkaProducer, topic: str, n: int, record: alone.Record) -> None:
+async def _send(
+    producer: AIOKafkaProducer, topic: str, n: int, record: kafka_baseline.Record
+) -> None:
     headers = [(name, text) for name, text in record.headers if name != "ce_id"]
     await producer.send_and_wait(
         topic,

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from govid.bus.contracts import AccountBlocked, IdentifierType, VerificationRequested
+from govid.bus.events import AccountBlocked, IdentifierType, VerificationRequested
 from tests.chaos import reader
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

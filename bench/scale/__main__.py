@@ -20,14 +20,14 @@ import asyncpg
 
 from bench.scale.population import populate
 from govid.bus import BusSettings, Database
-from govid.bus.conservation import AuditRange, DeliveryAudit
-from govid.bus.consumers import RELAY
-from govid.bus.ids import first_uuid7_at
-from govid.bus.inspection import OutboxInspection
-from govid.bus.partitions import QUERIES as RETENTION
-from govid.bus.sample import DatabaseSampler
-from govid.bus.selection import DeliveryFilter
-from govid.gateway.cli.stream import FIRST_SINCE
+from govid.bus.delivery.subscriptions import RELAY
+from govid.bus.gauges import DatabaseSampler
+from govid.bus.operations.delivery_filter import DeliveryFilter
+from govid.bus.operations.inspection import OutboxInspection
+from govid.bus.operations.verify_outbox import AuditRange, DeliveryAudit
+from govid.bus.shared.ids import first_uuid7_at
+from govid.bus.storage.partitions import QUERIES as RETENTION
+from govid.gateway.cli.events import FIRST_SINCE
 from govid.gateway.migrations import upgrade
 from tests.backends import cluster
 

@@ -6,8 +6,8 @@ from typing import Any
 import asyncpg
 
 from govid.bus import BusSettings
-from govid.bus.retention import DAYS_AHEAD, RetentionWorker
-from govid.bus.sql import load_statements
+from govid.bus.storage.retention import DAYS_AHEAD, RetentionWorker
+from govid.bus.storage.sql import load_statements
 
 STATEMENTS = load_statements("bench.scale", "population.sql")
 STORED = ("accounts", "sessions", "events", "streams", "receipts", "leases")

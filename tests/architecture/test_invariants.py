@@ -9,9 +9,10 @@ import pytest
 from litestar import get
 
 import govid
-from govid.bus.consumers import RELAY
-from govid.gateway import settings, welcome, wiring
+from govid.bus.delivery.subscriptions import RELAY
+from govid.gateway import settings, wiring
 from govid.gateway.app import create_app
+from govid.gateway.endpoints import root
 
 PERSONAL = {
     "email",
@@ -52,7 +53,7 @@ def test_i8_a_route_that_does_not_say_who_may_come_stops_the_start(
     def careless() -> None:
         """Say neither."""
 
-    monkeypatch.setattr(welcome, "welcome", careless)
+    monkeypatch.setattr(root, "welcome", careless)
     with pytest.raises(RuntimeError, match=r"GET[A-Z ]* /open-to-all$"):
         create_app(chosen)
 

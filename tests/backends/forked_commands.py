@@ -19,10 +19,10 @@ from govid.gateway.cli import main
 WARM = (
     "govid.gateway.app",
     "govid.gateway.cli.check",
-    "govid.gateway.cli.group",
+    "govid.gateway.cli.commands",
     "govid.gateway.cli.migrate",
-    "govid.gateway.cli.outbox",
-    "govid.gateway.cli.serve",
+    "govid.gateway.cli.outbox.inspection",
+    "govid.gateway.cli.serving.serve",
     "tests.backends.forked_commands",
 )
 _context = multiprocessing.get_context("forkserver")

@@ -23,7 +23,7 @@ from tests.backends import kafka
 from tests.backends.debian_postgres import missing
 from tests.chaos.plan import Kind, plan
 from tests.chaos.run import run_plan
-from tests.chaos.stage import SharedBackends, shared_backends
+from tests.chaos.shared_backends import SharedBackends, shared_backends
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from tests.faults.citizens import RegistrationLoad, build_applicants, sign_in
+from tests.faults.registrants import RegistrationLoad, build_applicants, sign_in
 
 PATIENTS = 24
 EVENTS_A_BOOKING = 3

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from govid.bus import Database, Delivery, Module, Outage, Subscriber, Transaction
-from govid.bus.contracts import (
+from govid.bus.events import (
     AppointmentRequested,
     DeathNotified,
     IdentifierType,

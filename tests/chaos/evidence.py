@@ -12,11 +12,11 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from govid.bus import BusSettings
-from govid.bus.contracts import Topic
+from govid.bus.events import Topic
 from tests.chaos.checker import Command, Effect, Evidence
 from tests.chaos.consumers import DEATHS
+from tests.chaos.operator_commands import Gap
 from tests.chaos.reader import Record, read
-from tests.chaos.verification import Gap
 
 TOPICS_SECONDS = 60
 

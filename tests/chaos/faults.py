@@ -12,8 +12,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.backends import kafka
+from tests.chaos.external_publisher import CODECS, ExternalPublisher
 from tests.chaos.failover import FailoverPair
-from tests.chaos.outsider import CODECS, ExternalPublisher
 from tests.chaos.plan import ACCOUNTS, REPLICAS, Fault, Kind
 from tests.chaos.proxy import Proxy, Way
 from tests.chaos.reader import Record, remove

@@ -11,26 +11,15 @@ from typing import Any
 import msgspec
 
 from govid.bus import BusSettings, Database
-from govid.bus.contracts import Topic
-from govid.bus.sample import DatabaseSampler
+from govid.bus.events import Topic
+from govid.bus.gauges import DatabaseSampler
 from tests.backends import postgres
 from tests.chaos import evidence
 from tests.chaos.checker import CheckReport, check_run
+from tests.chaos.external_publisher import ExternalPublisher
 from tests.chaos.failover import FailoverPair, failover_pair
 from tests.chaos.faults import FaultTargets, inject_fault
-from tests.chaos.outsider import ExternalPublisher
-from tests.chaos.plan import REPLICAS, Kind, Plan
-from tests.chaos.reader import ends_of
-from tests.chaos.replicas import Replica, running
-from tests.chaos.scenery import (
-    build_settings,
-    open_proxies,
-    open_writers,
-    prepare_database,
-    route_through,
-)
-from tests.chaos.stage import SharedBackends
-from tests.chaos.verification import (
+from tests.chaos.operator_commands import (
     ACCEPT_GAP,
     ACCEPTED,
     PUBLISH_AGAIN,
@@ -39,6 +28,17 @@ from tests.chaos.verification import (
     command,
     verify,
 )
+from tests.chaos.plan import REPLICAS, Kind, Plan
+from tests.chaos.reader import ends_of
+from tests.chaos.replicas import Replica, running
+from tests.chaos.run_environment import (
+    build_settings,
+    open_proxies,
+    open_writers,
+    prepare_database,
+    route_through,
+)
+from tests.chaos.shared_backends import SharedBackends
 from tests.chaos.writers import Ledger
 
 QUIET_SECONDS = 60

@@ -7,8 +7,8 @@ import msgspec
 
 from tests.chaos.checker import CheckReport, Command, Effect, Evidence, check_run
 from tests.chaos.consumers import APPOINTMENTS, DEATHS, REQUESTS, RESULTS
+from tests.chaos.operator_commands import Finding, Gap, Proof
 from tests.chaos.reader import Record
-from tests.chaos.verification import Finding, Gap, Proof
 from tests.chaos.writers import ACCESS, APPOINTMENT, VERIFICATION, Ledger
 
 A, B = "account-a", "account-b"

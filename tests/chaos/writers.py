@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from govid.bus import OperationContext, Transaction, UnitOfWork
-from govid.bus.contracts import (
+from govid.bus.events import (
     AccessDecided,
     AppointmentRequested,
     Event,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from govid.nhs.registry.messages import BookingMessage, build_appointment
+from govid.nhs.clients.bars_messages import BookingMessage, build_appointment
 from tests.conftest import unavailable
-from tests.unit.nhs.registry.test_messages import BOOKING, NOON, ORDER, SLOTS
+from tests.unit.nhs.clients.test_bars_messages import BOOKING, NOON, ORDER, SLOTS
 
 FOLDER = Path(__file__).parent / "fhir"
 ONE_SLOT = structs.replace(ORDER, slots=SLOTS[:1], description="")

@@ -14,10 +14,10 @@ from uuid import UUID
 import msgspec
 
 from govid.bus import PseudonymGenerator
-from govid.bus.contracts import Event, Topic
-from govid.bus.event_types import EVENT_TYPES, EventType
-from govid.bus.kafka import codec
-from govid.bus.kafka.logstream import LOG_RECORD_TYPES
+from govid.bus.events import Event, Topic
+from govid.bus.events.registry import EVENT_TYPES, EventType
+from govid.bus.kafka import cloudevents
+from govid.bus.kafka.log_topics import LOG_RECORD_TYPES
 
 FOLDER = Path(__file__).parent
 PSEUDONYMS = PseudonymGenerator(b"k" * 32)
@@ -76,7 +76,7 @@ def contract(kind: Kind, value: Json) -> Json:
     """Return what the contract of *kind* has to say now, with *value* as its example."""
     event = msgspec.json.decode(msgspec.json.encode(value), type=kind.struct)
     account = kind.type.account(event) if kind.type else None
-    headers = codec.build_headers(
+    headers = cloudevents.build_headers(
         event_id=EVENT,
         type_name=kind.name,
         version=kind.version,

@@ -16,10 +16,10 @@ import click
 import msgspec
 
 from govid.bus import asyncapi
-from govid.gateway import openapi
 from govid.gateway.app import create_app
 from govid.gateway.cli import errors
-from govid.gateway.cli.group import commands
+from govid.gateway.cli.commands import commands
+from govid.gateway.endpoints import openapi
 from govid.gateway.settings import load, render_example
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +30,7 @@ METRICS = {
     "Counter", "Gauge", "Histogram", "Summary", "Info",
     "CounterMetricFamily", "GaugeMetricFamily", "HistogramMetricFamily",
 }  # fmt: skip
+LOADERS = {"import_on_use", "load_statements", "files"}
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 _IDENTIFIER = re.compile(r"[A-Za-z][\w.:/{}%-]*[\w}]")
 Json = Any
@@ -142,7 +143,7 @@ def _from_sources() -> dict[str, Json]:
                 _add_log_event(node, events)
             elif isinstance(node, ast.Constant) and id(node) not in left_out:
                 value = node.value
-                if isinstance(value, str) and _IDENTIFIER.fullmatch(value):
+                if isinstance(value, str) and _is_promise(value):
                     names.add(value)
     return {
         "metrics": metrics,
@@ -151,21 +152,32 @@ def _from_sources() -> dict[str, Json]:
     }
 
 
+def _is_promise(value: str) -> bool:
+    return bool(_IDENTIFIER.fullmatch(value)) and not value.startswith("govid.")
+
+
 def _left_out(tree: ast.Module) -> Iterator[int]:
     """Yield the strings that are no promise: module names, exports, names of SQL statements."""
     for node in ast.walk(tree):
         private: list[ast.AST] = []
-        if isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id in {"__all__", "COMMANDS"}
-            for target in node.targets
-        ):
+        if (
+            isinstance(node, ast.Assign)
+            and any(
+                isinstance(target, ast.Name) and target.id in {"__all__", "__slots__"}
+                for target in node.targets
+            )
+        ) or (isinstance(node, ast.AnnAssign) and _name(node.target) == "COMMANDS"):
             private = [node]
         elif isinstance(node, ast.Subscript):
             if isinstance(node.value, ast.Name) and node.value.id.isupper():
                 private = [node.slice]
-            elif isinstance(node.value, ast.Call) and _name(node.value.func) == "read":
+            elif isinstance(node.value, ast.Call) and _name(node.value.func) == "load_statements":
                 private = [node]
-        elif isinstance(node, ast.Call) and _name(node.func) in {"import_on_use", "read", "files"}:
+        elif isinstance(node, ast.Call) and _name(node.func) in {
+            "import_on_use",
+            "load_statements",
+            "files",
+        }:
             private = [node]
         elif isinstance(node, ast.AnnAssign | ast.arg) and node.annotation:
             private = [node.annotation]

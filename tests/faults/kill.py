@@ -18,7 +18,7 @@ from uuid import UUID
 from tests.backends import cluster, kafka
 from tests.backends.govid import FLOOR_OF_HASHES, Govid
 from tests.faults import evidence
-from tests.faults.citizens import RegistrationLoad, build_applicants, moments
+from tests.faults.registrants import RegistrationLoad, build_applicants, moments
 
 SETTLE_SECONDS = 120
 

@@ -23,7 +23,7 @@ import httpx
 from tests.backends import cluster, kafka
 from tests.backends.govid import FLOOR_OF_HASHES, Govid
 from tests.faults import evidence
-from tests.faults.citizens import Applicant, RegistrationLoad, build_applicants, sign_in
+from tests.faults.registrants import Applicant, RegistrationLoad, build_applicants, sign_in
 
 SETTLE_SECONDS = 90
 PATIENTS = 10

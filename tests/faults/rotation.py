@@ -25,7 +25,7 @@ import jwt
 
 from tests.backends import cluster
 from tests.backends.govid import FLOOR_OF_HASHES, Govid
-from tests.faults.citizens import PASSWORD, build_applicants
+from tests.faults.registrants import PASSWORD, build_applicants
 
 MAX_AGE_SECONDS = 1
 PUBLISH_SECONDS = 12

@@ -17,7 +17,7 @@ from tests.http.serving import demonstration, serving
 def _no_farewell() -> Iterator[None]:
     """Do not wait, at the end of each server, for a Kafka that is never there."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("govid.bus.kafka.room.FINISH_SECONDS", 0.01)
+        patch.setattr("govid.bus.kafka.service.FINISH_SECONDS", 0.01)
         yield
 
 

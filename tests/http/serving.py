@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 
 from govid.gateway.app import create_app
-from govid.gateway.connections import LimitedHttpProtocol
+from govid.gateway.http.protocol import LimitedHttpProtocol
 from govid.gateway.settings import Settings, load
 
 READY_SECONDS = 10

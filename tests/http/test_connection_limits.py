@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 from prometheus_client import CollectorRegistry
 
-from govid.gateway import connections
-from govid.gateway.connection_limits import MAX_LINGERING, ConnectionLimits
+from govid.gateway.http import protocol
+from govid.gateway.http.connection_limits import MAX_LINGERING, ConnectionLimits
 from govid.gateway.settings import Settings
 from tests.http.client import Client
 from tests.http.serving import serving
@@ -250,7 +250,7 @@ class TestClientsThatNeverRead:
 
     @pytest.fixture(autouse=True)
     def _short(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(connections, "WRITE_SECONDS", 0.4)
+        monkeypatch.setattr(protocol, "WRITE_SECONDS", 0.4)
 
     @pytest.fixture
     def server(self, settings: Settings) -> Iterator[str]:
@@ -299,7 +299,7 @@ class TestClientsThatNeverRead:
     async def test_w7_an_answer_is_not_cut_by_the_refusal_behind_it(
         self, dialler: Dialler, monkeypatch: pytest.MonkeyPatch, wrong: bytes
     ) -> None:
-        monkeypatch.setattr(connections, "LINGER_SECONDS", 0.05)
+        monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.05)
         reader, writer = await dialler.open("127.0.0.2", limit=1)
         writer.write(LARGE + wrong)
         received = bytearray()
@@ -320,7 +320,7 @@ class TestClientsThatNeverRead:
         monkeypatch: pytest.MonkeyPatch,
         piece_bytes: int,
     ) -> None:
-        monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.3)
+        monkeypatch.setattr(protocol, "ANSWER_SECONDS", 0.3)
         reader, writer = await dialler.open("127.0.0.2", limit=1)
         writer.write(LARGE)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from govid.gateway import connections
+from govid.gateway.http import protocol
 from tests.http.client import Client
 from tests.http.test_headers import SECURITY
 
@@ -18,7 +18,7 @@ REQUEST = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 @pytest.fixture
 def patience() -> float:
     """Return how many seconds the server waits for a head."""
-    return connections.HEAD_SECONDS
+    return protocol.HEAD_SECONDS
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def pair(
     shared_server: str, monkeypatch: pytest.MonkeyPatch, patience: float
 ) -> AsyncIterator[Pair]:
     """Return a bare connection to the server."""
-    monkeypatch.setattr(connections, "HEAD_SECONDS", patience)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", patience)
     address = urlsplit(shared_server)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     yield reader, writer
@@ -85,7 +85,7 @@ class TestSlowHeads:
 async def test_a_head_without_end_is_a_431(pair: Pair) -> None:
     reader, writer = pair
     writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Filler: ")
-    writer.write(b"x" * (connections.HEAD_BYTES + 1))
+    writer.write(b"x" * (protocol.HEAD_BYTES + 1))
     answer = await rest(reader)
     assert answer.startswith(b"HTTP/1.1 431 ")
     assert b"urn:govid:problem:headers-too-large" in answer
@@ -93,7 +93,7 @@ async def test_a_head_without_end_is_a_431(pair: Pair) -> None:
 
 async def test_an_address_without_end_is_refused(pair: Pair) -> None:
     reader, writer = pair
-    writer.write(b"GET /" + b"x" * (connections.HEAD_BYTES + 1))
+    writer.write(b"GET /" + b"x" * (protocol.HEAD_BYTES + 1))
     assert (await rest(reader)).startswith(b"HTTP/1.1 431 ")
 
 
@@ -174,7 +174,7 @@ class TestD1UnboundedGrammar:
         assert b"urn:govid:problem:bad-request" in answer
         assert b"connection: close" in answer
 
-    @pytest.mark.parametrize("size", [connections.UNREAD_BYTES - 4_000, 1_000, 10])
+    @pytest.mark.parametrize("size", [protocol.UNREAD_BYTES - 4_000, 1_000, 10])
     async def test_d1_trailers_up_to_the_limit_are_read(self, pair: Pair, size: int) -> None:
         reader, writer = pair
         writer.write(CHUNKED + b"Connection: close\r\n\r\n2\r\n{}\r\n0\r\n")
@@ -376,7 +376,7 @@ class TestStandingHeaders:
             (b"\x16\x03\x01", 400),
             (b"GET http:// HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
             (b"GET / HTTP/1.1\r\n", 408),
-            (b"GET /" + b"x" * (connections.HEAD_BYTES + 1), 431),
+            (b"GET /" + b"x" * (protocol.HEAD_BYTES + 1), 431),
         ],
     )
     async def test_w10_answers_of_the_connection_have_the_security_headers(

@@ -1,7 +1,7 @@
 """The framework's traps, over real HTTP and the whole application; one test or more for each.
 
-The numbers are those of the list that they were collected in; tests/unit/gateway/test_traps.py
-has some of them in small.
+The numbers are those of the list in which they were collected. Smaller ones are in
+tests/unit/gateway/http/test_litestar_traps.py.
 """
 
 import json

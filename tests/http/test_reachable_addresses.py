@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.http.client import Client
-from tests.unit.identity.mail.test_mailers import MailServer
+from tests.unit.identity.email.test_transports import MailServer
 
 
 @pytest.fixture

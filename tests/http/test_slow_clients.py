@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from govid.gateway.limits import read_body
+from govid.gateway.http.limits import read_body
 from tests.http.client import Client
 
 HEAD = (

@@ -9,7 +9,7 @@ import pytest
 import schemathesis
 
 from govid.bus import Database
-from tests.http import canaries
+from tests.http import leak_canaries
 from tests.http.client import NIN, Client
 
 IDA = "945350439195"
@@ -39,7 +39,7 @@ async def consent(client: Client, token: str) -> dict[str, str]:
     brought = {name: reported(shown, name) for name in ("code", "state")}
     answer = await client.http.put(
         CONSENT,
-        json={**brought, "utr": canaries.UTR},
+        json={**brought, "utr": leak_canaries.UTR},
         headers={"Authorization": f"Bearer {token}"},
     )
     assert (answer.status_code, answer.json()["status"]) == (200, "granted")
@@ -148,7 +148,7 @@ async def test_i9_what_opens_and_names_stays_inside(
         while f'"method":"GET","path":"{LAST}"' not in log:
             await asyncio.sleep(0.05)
             log += capfd.readouterr().err
-    places = await canaries.collect_visible_text(database, server, log)
-    places["tables"] = await canaries.tables(database, "hmrc")
-    words = (canaries.UTR, *brought.values(), "22520", "Acme Ltd", "123/AB456")
-    assert canaries.find_leaks(places, words) == []
+    places = await leak_canaries.collect_visible_text(database, server, log)
+    places["tables"] = await leak_canaries.tables(database, "hmrc")
+    words = (leak_canaries.UTR, *brought.values(), "22520", "Acme Ltd", "123/AB456")
+    assert leak_canaries.find_leaks(places, words) == []

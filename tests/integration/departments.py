@@ -25,11 +25,11 @@ from govid.bus import (
     Subscriptions,
     UnitOfWork,
 )
-from govid.bus.catalogue import EventRegistry
-from govid.bus.contracts import Event, IdentifierType, VerificationRequested
-from govid.bus.envelope import EnvelopeFactory
-from govid.bus.outbox import PostgresOutbox
-from govid.gateway.body import StrictRequest
+from govid.bus.delivery.outbox import PostgresOutbox
+from govid.bus.events import Event, IdentifierType, VerificationRequested
+from govid.bus.events.envelope import EnvelopeFactory
+from govid.bus.events.registry import EventRegistry
+from govid.gateway.http.json_body import StrictRequest
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 STATUS = {

@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from govid.bus import BusSettings, Database
 from tests.backends import kafka
 from tests.conftest import unavailable
-from tests.kafka.house import KafkaFixture
+from tests.kafka.fixtures import KafkaFixture
 
 
 @pytest.fixture(autouse=True)

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from govid.bus import OperationContext
-from govid.bus.contracts import Event
+from govid.bus.events import Event
 from tests.contracts import golden
 from tests.contracts.golden import Kind, kinds
-from tests.kafka.house import KafkaFixture, header
+from tests.kafka.fixtures import KafkaFixture, header
 
 pytestmark = pytest.mark.kafka
 

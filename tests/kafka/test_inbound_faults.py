@@ -6,8 +6,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from govid.bus import BusSettings, Database
-from govid.bus.contracts import Topic
-from tests.kafka.house import KafkaFixture, wait_until
+from govid.bus.events import Topic
+from tests.kafka.fixtures import KafkaFixture, wait_until
 from tests.kafka.test_inbox import NOTICE, RESULT, encoded
 
 pytestmark = pytest.mark.kafka

@@ -17,9 +17,9 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from govid.bus.contracts import Topic
-from govid.bus.kafka import deadletters
-from tests.kafka.house import MODULE, KafkaFixture, header, wait_until
+from govid.bus.events import Topic
+from govid.bus.kafka import inbound_records
+from tests.kafka.fixtures import MODULE, KafkaFixture, header, wait_until
 
 pytestmark = pytest.mark.kafka
 
@@ -577,7 +577,7 @@ async def test_a2_what_cannot_leave_even_its_reason_is_stepped_over(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(deadletters, "SKIP_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(inbound_records, "SKIP_AFTER_SECONDS", 0.0)
     await replica.wait_until_healthy()
     await limit_copies(replica, 50)
     await publish(replica, Topic.DEATH_NOTIFICATION, (value, []), (encoded(NOTICE), []))

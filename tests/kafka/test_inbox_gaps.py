@@ -8,12 +8,12 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from govid.bus import BusSettings, Database
-from govid.bus.acts import OperatorActions, OperatorSignature
-from govid.bus.contracts import Topic
-from govid.bus.kafka.acceptance import accept_gap
-from govid.bus.kafka.inbox_gaps import InboxGaps
-from tests.kafka.house import KafkaFixture, wait_until
-from tests.kafka.test_proof import administer, prove
+from govid.bus.events import Topic
+from govid.bus.kafka.inbound_faults import InboxGaps
+from govid.bus.operations.kafka_acceptance import accept_gap
+from govid.bus.operations.operator_actions import OperatorActions, OperatorSignature
+from tests.kafka.fixtures import KafkaFixture, wait_until
+from tests.kafka.test_verify_kafka import administer, prove
 
 pytestmark = pytest.mark.kafka
 

@@ -8,14 +8,14 @@ import asyncpg
 import pytest
 
 from govid.bus import BusSettings, Database, uuid7
-from govid.bus.acts import OperatorActions, OperatorSignature
-from govid.bus.contracts import Topic
-from govid.bus.kafka.acceptance import accept_ahead
-from govid.bus.kafka.archive import open_reader
-from govid.gateway.kafka_checks import KafkaFindings, check_kafka
+from govid.bus.events import Topic
+from govid.bus.kafka.topic_reader import open_reader
+from govid.bus.operations.kafka_acceptance import accept_ahead
+from govid.bus.operations.operator_actions import OperatorActions, OperatorSignature
+from govid.gateway.checks.kafka import KafkaFindings, check_kafka
 from govid.gateway.settings import load
-from tests.kafka.house import KafkaFixture, a_request, wait_until
-from tests.kafka.test_proof import administer, execute, prove, publish
+from tests.kafka.fixtures import KafkaFixture, a_request, wait_until
+from tests.kafka.test_verify_kafka import administer, execute, prove, publish
 
 pytestmark = pytest.mark.kafka
 

@@ -8,13 +8,13 @@ import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from govid.bus import BusSettings
-from govid.bus.contracts import Topic
-from govid.bus.kafka.topics_admin import required_topics
-from govid.gateway.kafka_checks import KafkaFindings, durability_warnings
-from tests.kafka.house import KafkaFixture, wait_until
+from govid.bus.events import Topic
+from govid.bus.kafka.topics import required_topics
+from govid.gateway.checks.kafka import KafkaFindings, durability_warnings
+from tests.kafka.fixtures import KafkaFixture, wait_until
 from tests.kafka.test_kafka_ahead import look
-from tests.kafka.test_proof import administer
 from tests.kafka.test_topics import grow
+from tests.kafka.test_verify_kafka import administer
 
 pytestmark = pytest.mark.kafka
 

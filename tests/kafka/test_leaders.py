@@ -10,10 +10,10 @@ from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import TopicAuthorizationFailedError
 
 from govid.bus import BusSettings, Database
-from govid.bus.contracts import Topic
-from tests.kafka.house import KafkaFixture, wait_until
+from govid.bus.events import Topic
+from tests.kafka.fixtures import KafkaFixture, wait_until
 from tests.kafka.test_inbox import NOTICE, RESULT, encoded
-from tests.kafka.test_proof import prove, publish
+from tests.kafka.test_verify_kafka import prove, publish
 
 pytestmark = pytest.mark.kafka
 

@@ -4,10 +4,10 @@ from uuid import uuid4
 
 import pytest
 
-from govid.bus.consumers import RELAY
-from govid.bus.contracts import Topic
+from govid.bus.delivery.subscriptions import RELAY
+from govid.bus.events import Topic
 from govid.bus.metrics import KafkaState
-from tests.kafka.house import KafkaFixture, a_request, wait_until
+from tests.kafka.fixtures import KafkaFixture, a_request, wait_until
 from tests.kafka.test_inbox import NOTICE, encoded, publish
 
 pytestmark = pytest.mark.kafka

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from govid.bus import BusSettings, Database
-from govid.bus.contracts import Topic
+from govid.bus.events import Topic
 from tests.kafka.conftest import on
-from tests.kafka.house import KafkaFixture, a_request, header, wait_until
+from tests.kafka.fixtures import KafkaFixture, a_request, header, wait_until
 from tests.kafka.test_inbox import NOTICE, encoded
 
 

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from govid.bus import BusSettings, Database
-from govid.bus.contracts import AccessDecided, RequestReceived, Topic
-from govid.bus.kafka.tail import open_tail
+from govid.bus.events import AccessDecided, RequestReceived, Topic
+from govid.bus.kafka.topic_tail import open_tail
 from tests.backends import kafka
-from tests.kafka.house import KafkaFixture, a_request, by_key, header, wait_until
+from tests.kafka.fixtures import KafkaFixture, a_request, by_key, header, wait_until
 
 pytestmark = [
     pytest.mark.kafka,

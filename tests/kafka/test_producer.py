@@ -7,8 +7,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
 
-from govid.bus.contracts import Topic
-from tests.kafka.house import KafkaFixture, a_request, by_key, header
+from govid.bus.events import Topic
+from tests.kafka.fixtures import KafkaFixture, a_request, by_key, header
 
 pytestmark = pytest.mark.kafka
 

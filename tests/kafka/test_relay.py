@@ -7,16 +7,16 @@ import msgspec
 import pytest
 
 from govid.bus import OperationContext
-from govid.bus.consumers import RELAY, bucket_for_key
-from govid.bus.contracts import (
+from govid.bus.delivery.subscriptions import RELAY, bucket_for_key
+from govid.bus.events import (
     AccessDecided,
     AppointmentRequested,
     IdentifierType,
     NhsVerificationCompleted,
     Topic,
 )
-from govid.bus.kafka.codec import partition_for
-from tests.kafka.house import KafkaFixture, a_request, by_key, header, wait_until
+from govid.bus.kafka.cloudevents import partition_for
+from tests.kafka.fixtures import KafkaFixture, a_request, by_key, header, wait_until
 
 pytestmark = pytest.mark.kafka
 

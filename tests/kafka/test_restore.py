@@ -19,11 +19,11 @@ from click.testing import CliRunner, Result
 from sqlalchemy import make_url
 
 from govid.bus import BusSettings, Database
-from govid.bus.contracts import AppointmentDecided, Topic
-from govid.gateway.cli.group import commands
+from govid.bus.events import AppointmentDecided, Topic
+from govid.gateway.cli.commands import commands
 from tests.backends import kafka, postgres
 from tests.conftest import unavailable
-from tests.kafka.house import MODULE, KafkaFixture, a_request, by_key, header, wait_until
+from tests.kafka.fixtures import MODULE, KafkaFixture, a_request, by_key, header, wait_until
 from tests.unit.cli.golden import PLAIN
 
 pytestmark = pytest.mark.kafka

@@ -12,14 +12,14 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
 from govid.bus import BusSettings, Database, uuid7
-from govid.bus.acts import OperatorActions, OperatorSignature
-from govid.bus.consumers import RELAY
-from govid.bus.contracts import Topic
-from govid.bus.kafka.acceptance import PartitionSwitch, RelayBusy, SwitchInProgress
-from govid.bus.kafka.archive import TopicReader, open_reader
-from govid.bus.kafka.codec import partition_for
-from govid.bus.kafka.topics_admin import dead_letter_topic
-from tests.kafka.house import KafkaFixture, a_request, by_key, header, wait_until
+from govid.bus.delivery.subscriptions import RELAY
+from govid.bus.events import Topic
+from govid.bus.kafka.cloudevents import partition_for
+from govid.bus.kafka.topic_reader import TopicReader, open_reader
+from govid.bus.kafka.topics import dead_letter_topic
+from govid.bus.operations.kafka_acceptance import PartitionSwitch, RelayBusy, SwitchInProgress
+from govid.bus.operations.operator_actions import OperatorActions, OperatorSignature
+from tests.kafka.fixtures import KafkaFixture, a_request, by_key, header, wait_until
 
 pytestmark = pytest.mark.kafka
 
@@ -174,7 +174,7 @@ async def test_a10_a_topic_that_was_deleted_is_created_again_as_it_was(
 ) -> None:
     settings = msgspec.structs.replace(kafka_settings, topic_look_seconds=1)
     name = settings.wire_name(topic)
-    caplog.set_level("INFO", logger="govid.bus.kafka.topics_admin")
+    caplog.set_level("INFO", logger="govid.bus.kafka.topics")
     async with (
         Database(settings) as database,
         administering(settings) as admin,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Producer
 
-from govid.bus.contracts import Topic
-from tests.kafka.house import KafkaFixture, wait_until
+from govid.bus.events import Topic
+from tests.kafka.fixtures import KafkaFixture, wait_until
 from tests.kafka.test_inbox import NOTICE, RESULT, encoded, publish, send_marker, stored
 
 pytestmark = pytest.mark.kafka

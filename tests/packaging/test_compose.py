@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from govid.gateway import production, settings
+from govid.gateway import settings
+from govid.gateway.checks import production
 
 COMPOSE: dict[str, Any] = yaml.safe_load(
     (Path(__file__).parents[2] / "compose.yaml").read_text("utf-8")

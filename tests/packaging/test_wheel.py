@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 import govid
-from govid.gateway.devserver.kafka import MockKafka
+from govid.gateway.dev.backends import MockKafka
 from tests.backends import cluster
 from tests.backends.govid import BASE
 from tests.backends.ports import free_port
@@ -145,7 +145,7 @@ def installed(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 ALL_HELP = """
 import sys
-from govid.gateway.cli.group import commands
+from govid.gateway.cli.commands import commands
 failed = []
 for line in sys.stdin.read().splitlines():
     try:

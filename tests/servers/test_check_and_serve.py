@@ -13,11 +13,11 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from govid.bus import BusSettings, Database
-from govid.bus.contracts import Topic
-from govid.bus.ids import uuid7_timestamp
-from govid.bus.kafka.archive import open_reader
-from govid.bus.kafka.topics_admin import required_topics
-from govid.gateway.kafka_checks import durability_warnings
+from govid.bus.events import Topic
+from govid.bus.kafka.topic_reader import open_reader
+from govid.bus.kafka.topics import required_topics
+from govid.bus.shared.ids import uuid7_timestamp
+from govid.gateway.checks.kafka import durability_warnings
 from govid.gateway.migrations import upgrade
 from govid.gateway.schema_version import head
 from govid.gateway.settings import load
@@ -27,11 +27,10 @@ from tests.backends.debian_postgres import DebianServer, debian_server, pgbounce
 from tests.backends.forked_commands import run, started
 from tests.backends.govid import BASE
 from tests.conftest import unavailable
-from tests.kafka.house import KafkaFixture, wait_until
+from tests.kafka.fixtures import KafkaFixture, wait_until
 from tests.kafka.test_kafka_ahead import forget
 from tests.kafka.test_kafka_checks import unclean
-from tests.kafka.test_proof import administer, has_partitions, is_gone, place_of, publish
-from tests.kafka.test_unreadable import (
+from tests.kafka.test_unreadable_batches import (
     RECORDS,
     Damage,
     a_notice,
@@ -41,6 +40,7 @@ from tests.kafka.test_unreadable import (
     of_codec,
     produce,
 )
+from tests.kafka.test_verify_kafka import administer, has_partitions, is_gone, place_of, publish
 from tests.servers.test_privileges import EVERYTHING_BUT_OWNERSHIP
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(180)]

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from govid.bus import BusSettings, Database
-from govid.bus.sample import DatabaseSampler
+from govid.bus.gauges import DatabaseSampler
 from govid.bus.storage.connection import ConnectionFactory
-from govid.gateway.database_checks import (
+from govid.gateway.checks.database import (
     CHANGED_ROWS,
     REMOVED_ROWS,
     database_problems,

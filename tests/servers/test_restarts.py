@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from govid.bus import BusSettings, Database, Delivery, Outage
-from govid.bus.storage.supervision import supervise_worker
+from govid.bus.storage.workers import supervise_worker
 from govid.gateway.migrations import upgrade
 from tests.backends.debian_postgres import DebianServer, debian_server
 from tests.integration.bus.harness import (

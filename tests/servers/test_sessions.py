@@ -13,7 +13,7 @@ from govid.bus.storage.connection import (
     SessionRefused,
     session_settings,
 )
-from govid.gateway.database_checks import detect_pool_mode
+from govid.gateway.checks.database import detect_pool_mode
 from govid.gateway.migrations import upgrade
 from tests.backends.debian_postgres import (
     DebianServer,

@@ -9,20 +9,10 @@ from typing import TYPE_CHECKING
 from govid.bus.shared.lazy_imports import import_on_use
 
 if TYPE_CHECKING:
-    from govid.bus.actor import ANONYMOUS, Actor, DeferredAccessEvent, OperationContext, Principal
-    from govid.bus.clock import Clock, SystemClock
-    from govid.bus.consumers import Delivery, Handler, Subscriber, Subscriptions
-    from govid.bus.errors import (
-        ErrorKind,
-        FieldProblem,
-        GovidError,
-        InvalidRequest,
-        Outage,
-        TransactionClosed,
-    )
-    from govid.bus.ids import uuid7
+    from govid.bus.delivery.subscriptions import Delivery, Handler, Subscriber, Subscriptions
     from govid.bus.module import Module
-    from govid.bus.paging import (
+    from govid.bus.settings import BusSettings
+    from govid.bus.shared.api import (
         DEFAULT_LIMIT,
         MAX_LIMIT,
         Page,
@@ -30,12 +20,25 @@ if TYPE_CHECKING:
         limit_page,
         stream_pages,
     )
-    from govid.bus.personal import Personal
-    from govid.bus.pseudonyms import PseudonymGenerator
-    from govid.bus.settings import BusSettings
-    from govid.bus.storage.advisory_locks import try_transaction_lock
+    from govid.bus.shared.clock import Clock, SystemClock
+    from govid.bus.shared.context import (
+        ANONYMOUS,
+        Actor,
+        DeferredAccessEvent,
+        OperationContext,
+        Principal,
+    )
+    from govid.bus.shared.errors import (
+        ErrorKind,
+        FieldFault,
+        GovidError,
+        InvalidRequest,
+        Outage,
+        TransactionClosed,
+    )
+    from govid.bus.shared.ids import uuid7
+    from govid.bus.shared.privacy import Personal, PseudonymGenerator
     from govid.bus.storage.database import Database
-    from govid.bus.storage.periodic import PeriodicWorker
     from govid.bus.storage.quotas import (
         QuotaCleanup,
         QuotaCounters,
@@ -43,48 +46,71 @@ if TYPE_CHECKING:
         QuotaRule,
         RateExceeded,
     )
+    from govid.bus.storage.sql import try_transaction_lock
     from govid.bus.storage.transaction import Transaction, UnitOfWork, rerun_on_conflict
-    from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
+    from govid.bus.storage.workers import DATABASE_UNAVAILABLE, PeriodicWorker
 else:
     __getattr__ = import_on_use(
         __name__,
         {
-            "actor": ("ANONYMOUS", "Actor", "OperationContext", "Principal", "DeferredAccessEvent"),
-            "clock": ("Clock", "SystemClock"),
-            "consumers": ("Subscriber", "Delivery", "Handler", "Subscriptions"),
-            "errors": (
-                "FieldProblem",
-                "GovidError",
-                "InvalidRequest",
-                "ErrorKind",
-                "Outage",
-                "TransactionClosed",
+            "delivery.subscriptions": (
+                "Delivery",
+                "Handler",
+                "Subscriber",
+                "Subscriptions",
             ),
-            "ids": ("uuid7",),
             "module": ("Module",),
-            "paging": (
+            "settings": ("BusSettings",),
+            "shared.api": (
                 "DEFAULT_LIMIT",
                 "MAX_LIMIT",
                 "Page",
-                "limit_page",
                 "build_page",
+                "limit_page",
                 "stream_pages",
             ),
-            "personal": ("Personal",),
-            "pseudonyms": ("PseudonymGenerator",),
-            "settings": ("BusSettings",),
+            "shared.clock": (
+                "Clock",
+                "SystemClock",
+            ),
+            "shared.context": (
+                "ANONYMOUS",
+                "Actor",
+                "DeferredAccessEvent",
+                "OperationContext",
+                "Principal",
+            ),
+            "shared.errors": (
+                "ErrorKind",
+                "FieldFault",
+                "GovidError",
+                "InvalidRequest",
+                "Outage",
+                "TransactionClosed",
+            ),
+            "shared.ids": ("uuid7",),
+            "shared.privacy": (
+                "Personal",
+                "PseudonymGenerator",
+            ),
             "storage.database": ("Database",),
-            "storage.advisory_locks": ("try_transaction_lock",),
-            "storage.periodic": ("PeriodicWorker",),
             "storage.quotas": (
-                "QuotaRule",
                 "QuotaCleanup",
-                "QuotaReached",
                 "QuotaCounters",
+                "QuotaReached",
+                "QuotaRule",
                 "RateExceeded",
             ),
-            "storage.transaction": ("Transaction", "UnitOfWork", "rerun_on_conflict"),
-            "storage.unavailability": ("DATABASE_UNAVAILABLE",),
+            "storage.sql": ("try_transaction_lock",),
+            "storage.transaction": (
+                "Transaction",
+                "UnitOfWork",
+                "rerun_on_conflict",
+            ),
+            "storage.workers": (
+                "DATABASE_UNAVAILABLE",
+                "PeriodicWorker",
+            ),
         },
     )
 
@@ -100,7 +126,7 @@ __all__ = [
     "DeferredAccessEvent",
     "Delivery",
     "ErrorKind",
-    "FieldProblem",
+    "FieldFault",
     "GovidError",
     "Handler",
     "InvalidRequest",

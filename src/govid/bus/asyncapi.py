@@ -7,10 +7,10 @@ import msgspec
 from msgspec.inspect import DateTimeType, StructType, UnionType, type_info
 
 from govid import __version__
-from govid.bus.contracts import Event, Topic
-from govid.bus.event_types import EVENT_TYPES
-from govid.bus.kafka.logstream import LOG_RECORD_TYPES
-from govid.bus.kafka.topics_admin import INBOUND_TOPICS, dead_letter_topic
+from govid.bus.events import Event, Topic
+from govid.bus.events.registry import EVENT_TYPES
+from govid.bus.kafka.log_topics import LOG_RECORD_TYPES
+from govid.bus.kafka.topics import INBOUND_TOPICS, dead_letter_topic
 
 Json = dict[str, Any]
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
-from govid.bus.consumers import Subscriber
+from govid.bus.delivery.subscriptions import Subscriber
 
 
 class Module(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,29 +6,27 @@ from collections.abc import Awaitable, Callable, Collection
 
 from prometheus_client import CollectorRegistry
 
-from govid.bus.catalogue import EventRegistry
-from govid.bus.clock import Clock
-from govid.bus.consumers import RELAY, Subscriptions
-from govid.bus.dispatcher import Dispatcher
-from govid.bus.envelope import EnvelopeFactory
-from govid.bus.gauges import BusGauges, GaugeSources
-from govid.bus.kafka.logs import LogTopics
-from govid.bus.kafka.room import KafkaService
-from govid.bus.lag import EventLoopLag
-from govid.bus.leases import Leases
+from govid.bus.delivery.dispatcher import Dispatcher
+from govid.bus.delivery.failures import OutageProbe
+from govid.bus.delivery.health import DispatcherHealth
+from govid.bus.delivery.leases import Leases
+from govid.bus.delivery.outbox import PostgresOutbox
+from govid.bus.delivery.subscriptions import RELAY, Subscriptions
+from govid.bus.delivery.wakeup import WakeupHub, WakeupNotifier
+from govid.bus.events.envelope import EnvelopeFactory
+from govid.bus.events.registry import EventRegistry
+from govid.bus.gauges import BusGauges, DatabaseSampler, EventLoopLag, GaugeSources
+from govid.bus.kafka.log_topics import LogTopics
+from govid.bus.kafka.service import KafkaService
 from govid.bus.metrics import BusMetrics, KafkaState
 from govid.bus.module import Module
-from govid.bus.outbox import PostgresOutbox
-from govid.bus.pseudonyms import PseudonymGenerator
-from govid.bus.recovery import OutageProbe
-from govid.bus.retention import RetentionWorker
-from govid.bus.round_health import DispatcherHealth
-from govid.bus.sample import DatabaseSampler
 from govid.bus.settings import BusSettings
+from govid.bus.shared.clock import Clock
+from govid.bus.shared.privacy import PseudonymGenerator
 from govid.bus.storage.database import Database
-from govid.bus.storage.supervision import supervise_worker
+from govid.bus.storage.retention import RetentionWorker
 from govid.bus.storage.transaction import UnitOfWork
-from govid.bus.wake import WakeupHub, WakeupNotifier
+from govid.bus.storage.workers import supervise_worker
 
 log = logging.getLogger(__name__)
 

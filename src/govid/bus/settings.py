@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from govid.bus.contracts import Topic
+from govid.bus.events import Topic
 
 
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True):

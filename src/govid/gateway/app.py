@@ -9,27 +9,19 @@ from typing import Any
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
-from govid.bus.storage.supervision import supervise_worker
-from govid.gateway import (
-    asyncapi,
-    health,
-    inbox,
-    management,
-    metrics,
-    openapi,
-    rehearsal,
-    welcome,
-    wiring,
-)
-from govid.gateway.body import StrictRequest
-from govid.gateway.connection_limits import ConnectionLimits
-from govid.gateway.edge import EdgeMiddleware
+from govid.bus.storage.workers import supervise_worker
+from govid.gateway import wiring
+from govid.gateway.dev import mailbox, simulator_control
+from govid.gateway.endpoints import health, management, metrics, openapi, root
 from govid.gateway.garbage_collection import GcPauseHistogram, shorten_gc_pauses
-from govid.gateway.guards import find_unguarded_routes
-from govid.gateway.hosts import PROBE_PATHS
-from govid.gateway.limits import MAX_BODY_BYTES
+from govid.gateway.http.authentication import find_unguarded_routes
+from govid.gateway.http.connection_limits import ConnectionLimits
+from govid.gateway.http.edge import EdgeMiddleware
+from govid.gateway.http.hosts import PROBE_PATHS
+from govid.gateway.http.json_body import StrictRequest
+from govid.gateway.http.limits import MAX_BODY_BYTES
+from govid.gateway.http.problems import handle_error
 from govid.gateway.logging import configure_logging
-from govid.gateway.problems import handle_error
 from govid.gateway.settings import Settings
 from govid.gateway.wiring import Components
 
@@ -47,9 +39,9 @@ def create_app(settings: Settings) -> EdgeMiddleware:
     pauses = GcPauseHistogram(components.registry)
     app = Litestar(
         route_handlers=[
-            welcome.welcome,
+            root.welcome,
             openapi.openapi,
-            asyncapi.build_asyncapi_route(),
+            root.build_asyncapi_route(),
             health.build_health_router(components.health),
             *_metrics_routes(settings, scrape),
             *_mailbox_routes(settings),
@@ -178,7 +170,7 @@ def _mailbox_routes(settings: Settings) -> list[Any]:
     """Return the pages that show the e-mails of `govid dev`; `govid serve` has none."""
     folder = settings.identity.mail.folder
     return (
-        [inbox.build_mailbox_router(folder)]
+        [mailbox.build_mailbox_router(folder)]
         if settings.demonstration and folder is not None
         else []
     )
@@ -187,5 +179,7 @@ def _mailbox_routes(settings: Settings) -> list[Any]:
 def _simulator_routes(settings: Settings, components: Components) -> list[Any]:
     """Return the routes that control the simulators of `govid dev`; `govid serve` has none."""
     return (
-        [rehearsal.build_simulator_router(components.simulators)] if settings.demonstration else []
+        [simulator_control.build_simulator_router(components.simulators)]
+        if settings.demonstration
+        else []
     )

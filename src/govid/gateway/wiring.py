@@ -11,13 +11,13 @@ from prometheus_client import CollectorRegistry
 
 from govid import hmrc, identity, nhs
 from govid.bus import Actor, Clock, Module, OperationContext, Principal, SystemClock
-from govid.bus.contracts import AccessDecided, RequestReceived
+from govid.bus.events import AccessDecided, RequestReceived
 from govid.bus.runtime import Bus
 from govid.bus.upstream import UpstreamMetrics
-from govid.gateway.exchange import get_request_info
-from govid.gateway.guards import AuthenticationGuard
-from govid.gateway.health import HealthProbe
-from govid.gateway.rehearsal import SimulatorControl
+from govid.gateway.dev.simulator_control import SimulatorControl
+from govid.gateway.endpoints.health import HealthProbe
+from govid.gateway.http.authentication import AuthenticationGuard
+from govid.gateway.http.request_info import get_request_info
 from govid.gateway.settings import Settings
 
 

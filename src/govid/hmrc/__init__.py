@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from govid.bus.shared.lazy_imports import import_on_use
 
 if TYPE_CHECKING:
-    from govid.hmrc.export import DataExportSource
+    from govid.hmrc.data_rights import DataExportSource
     from govid.hmrc.module import build
-    from govid.hmrc.reencryption import encrypted_columns
+    from govid.hmrc.repository.consents import encrypted_columns
     from govid.hmrc.settings import (
         SIMULATOR_PAGES_PATH,
         HmrcQuotas,
@@ -23,17 +23,20 @@ else:
     __getattr__ = import_on_use(
         __name__,
         {
-            "export": ("DataExportSource",),
+            "data_rights": ("DataExportSource",),
             "module": ("build",),
-            "reencryption": ("encrypted_columns",),
+            "repository.consents": ("encrypted_columns",),
             "settings": (
-                "SIMULATOR_PAGES_PATH",
-                "MatchingContract",
                 "HmrcQuotas",
                 "HmrcSettings",
                 "IdentityAssurance",
+                "MatchingContract",
+                "SIMULATOR_PAGES_PATH",
             ),
-            "simulator": ("LIABILITIES_SCOPE", "HmrcSimulator"),
+            "simulator": (
+                "HmrcSimulator",
+                "SCOPE",
+            ),
         },
     )
 

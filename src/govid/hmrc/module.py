@@ -3,19 +3,29 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
-from govid.bus import Clock, Database, Module, QuotaCleanup, QuotaCounters, UnitOfWork
-from govid.bus.contracts import IdentifierType
-from govid.bus.contracts.facts import ClaimedFactsSource
-from govid.bus.shared.identifiers import normalise_identifier
+from govid.bus import (
+    Clock,
+    Database,
+    Module,
+    PeriodicWorker,
+    QuotaCleanup,
+    QuotaCounters,
+    Subscriber,
+    UnitOfWork,
+)
+from govid.bus.events import (
+    AccountBlocked,
+    AccountClosed,
+    AccountRestored,
+    IdentifierType,
+    VerificationRequested,
+)
+from govid.bus.shared.identifiers import ClaimedFactsSource, normalise_identifier
 from govid.bus.upstream import UpstreamMetrics
-from govid.hmrc.consents import TaxConsentService
+from govid.hmrc.clients.factory import build_clients
+from govid.hmrc.consent import ConsentTokenProvider, TaxConsentService
 from govid.hmrc.controllers import router, simulated_pages
-from govid.hmrc.deaths import SimulatedDeathNotices
-from govid.hmrc.erasure import DataErasure
-from govid.hmrc.handlers import VERIFICATION_SUBSCRIBER, build_subscribers
-from govid.hmrc.housekeeping import ConsentRequestCleanup
-from govid.hmrc.openers import ConsentTokenProvider
-from govid.hmrc.ports import build_clients
+from govid.hmrc.data_rights import AccountStatusHandler, DataErasure
 from govid.hmrc.repository import (
     BlockedAccounts,
     ConsentRepository,
@@ -25,10 +35,53 @@ from govid.hmrc.repository import (
 from govid.hmrc.seal import Seal
 from govid.hmrc.settings import SIMULATOR_PAGES_PATH, HmrcSettings
 from govid.hmrc.simulator import HmrcSimulator
-from govid.hmrc.tax_reading import TaxRecordReader
-from govid.hmrc.tax_records import TaxRecordFiling
+from govid.hmrc.simulator.death_notices import SimulatedDeathNotices
+from govid.hmrc.tax_records import TaxRecordFiling, TaxRecordReader
 from govid.hmrc.verification import VerificationHandler
-from govid.hmrc.withdrawal import AccountStatusHandler
+
+VERIFICATION_SUBSCRIBER = "hmrc.verification"
+"""The subscriber whose deliveries wait while HMRC is unavailable."""
+
+
+def build_subscribers(
+    verification: VerificationHandler, erasure: DataErasure, withdrawal: AccountStatusHandler
+) -> Sequence[Subscriber]:
+    """Return the module's subscribers. Their names are stored, and never change (I10)."""
+    return (
+        Subscriber(
+            name=VERIFICATION_SUBSCRIBER,
+            handles=(VerificationRequested,),
+            predicate=lambda event: event.identifier_type is IdentifierType.NIN,
+            handler=verification,
+        ),
+        Subscriber(name="hmrc.erasure", handles=(AccountClosed,), handler=erasure),
+        Subscriber(
+            name="hmrc.consents",
+            handles=(AccountBlocked, AccountClosed, AccountRestored),
+            handler=withdrawal,
+            grouped=False,
+        ),
+    )
+
+
+PERIOD_SECONDS = 60.0
+
+
+class ConsentRequestCleanup:
+    """The worker that deletes expired consent requests; several replicas may run it at once."""
+
+    def __init__(self, requests: ConsentRequestRepository) -> None:
+        """Delete from *requests*."""
+        self._requests = requests
+
+    async def run(self) -> None:
+        """Run now and every minute, until cancelled."""
+        await PeriodicWorker(
+            self._requests.delete_expired,
+            PERIOD_SECONDS,
+            failure_event="housekeeping.failed",
+            failure_members={"operation": "consent requests"},
+        ).run()
 
 
 def build(

@@ -12,8 +12,7 @@ from msgspec.structs import force_setattr
 from govid.bus import InvalidRequest, Personal
 from govid.bus.shared.identifiers import normalise_utr
 from govid.bus.shared.plain_text import is_plain_line, neutralise
-from govid.hmrc.money import parse_amount
-from govid.hmrc.tax_year import TaxYear
+from govid.hmrc.tax_values import TaxYear, parse_amount
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Line = Annotated[str, Meta(min_length=1, max_length=100)]

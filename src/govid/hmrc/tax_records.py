@@ -1,11 +1,87 @@
-"""Filing of tax records, and reading them from HMRC, one request per account at a time."""
+"""Files tax records, and reads them from HMRC, one request per account at a time."""
 
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import TypeVar
 from uuid import UUID
+from weakref import WeakValueDictionary
 
-from govid.bus import OperationContext, Page, Principal, QuotaReached, UnitOfWork, rerun_on_conflict
-from govid.hmrc.errors import AccountIsBlocked, TaxRecordNotFound
+from govid.bus import (
+    InvalidRequest,
+    OperationContext,
+    Outage,
+    Page,
+    Principal,
+    QuotaReached,
+    UnitOfWork,
+    rerun_on_conflict,
+)
+from govid.hmrc.clients.interfaces import (
+    AccessTokenRefused,
+    DataNotFound,
+    InvalidTaxRequest,
+    ReconsentRequired,
+    ReferenceNotPermitted,
+    SelfAssessmentAccount,
+    TaxRecordClient,
+    TaxRecordRequest,
+    TaxYearSummary,
+)
+from govid.hmrc.consent import ActiveConsentTokens, ConsentTokenProvider, require_assurance
+from govid.hmrc.errors import (
+    AccountIsBlocked,
+    ConsentExpired,
+    HmrcUnavailable,
+    NoTaxData,
+    ReferenceRefused,
+    TaxRecordNotFound,
+    TaxRecordsDisabled,
+)
 from govid.hmrc.repository import BlockedAccounts, TaxRecordRepository
-from govid.hmrc.schemas import FileTaxRecord, TaxRecordView
+from govid.hmrc.schemas import FileTaxRecord, TaxAccountView, TaxRecordView, TaxSummaryView
+from govid.hmrc.settings import IdentityAssurance
+from govid.hmrc.tax_values import TaxYear
+from govid.hmrc.tax_views import account_view, summary_view
+
+log = logging.getLogger(__name__)
+
+
+LOCK_WAIT_SECONDS = 10.0
+"""The longest duration of a call to HMRC."""
+
+
+class PerAccountLock:
+    """A lock per account, in this process.
+
+    All calls to HMRC share one rate limit, and reading a tax year takes three of them. So at most
+    three calls of one citizen are queued before those of other citizens and verifications.
+    """
+
+    def __init__(self, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
+        """Let a request wait for at most *wait_seconds*."""
+        self._wait_seconds = wait_seconds
+        self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def acquire(self, account_id: UUID) -> AsyncIterator[None]:
+        """Hold the lock of *account_id*.
+
+        Raises:
+            HmrcUnavailable: the lock is not free in time.
+        """
+        lock = self._locks.setdefault(account_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await lock.acquire()
+        except TimeoutError:
+            raise HmrcUnavailable from None
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 class TaxRecordFiling:
@@ -65,3 +141,114 @@ class TaxRecordFiling:
     ) -> Page[TaxRecordView]:
         """Return a page of the principal's own records."""
         return await self._tax_records.fetch_page(principal.account_id, limit=limit, after=after)
+
+
+T = TypeVar("T")
+
+
+class TaxRecordReader:
+    """Reads tax records at HMRC, never inside a transaction."""
+
+    def __init__(
+        self,
+        tax_records: TaxRecordClient | None,
+        token_provider: ConsentTokenProvider | None,
+        *,
+        required_assurance: IdentityAssurance,
+    ) -> None:
+        """Read *tax_records* with *token_provider*; None means that HMRC is not connected."""
+        self._tax_records = tax_records
+        self._token_provider = token_provider
+        self._required_assurance = required_assurance
+        self._account_locks = PerAccountLock()
+
+    async def read_summary(
+        self, text: str, principal: Principal, cause: OperationContext
+    ) -> TaxSummaryView:
+        """Return HMRC's summary of the tax year *text*.
+
+        Raises:
+            GovidError: *text* is no tax year, there is no consent, or HMRC has no data.
+        """
+        try:
+            year = TaxYear.parse(text)
+        except ValueError as error:
+            raise InvalidRequest.for_field(
+                "tax_year", str(error), "tax_year_format", place="path"
+            ) from error
+        found: TaxYearSummary = await self._read(
+            principal, cause, lambda records, request: records.fetch_summary(request, year)
+        )
+        return summary_view(year, found)
+
+    async def read_account(
+        self, since: date, principal: Principal, cause: OperationContext
+    ) -> TaxAccountView:
+        """Return the Self Assessment account with its entries since *since*.
+
+        Raises:
+            GovidError: there is no consent, or HMRC has no data.
+        """
+        found: SelfAssessmentAccount = await self._read(
+            principal, cause, lambda records, request: records.fetch_account(request, since)
+        )
+        return account_view(found)
+
+    async def _read(
+        self,
+        principal: Principal,
+        cause: OperationContext,
+        ask: Callable[[TaxRecordClient, TaxRecordRequest], Awaitable[T]],
+    ) -> T:
+        """Run *ask* for the citizen if permitted, one request per account at a time."""
+        if self._tax_records is None or self._token_provider is None:
+            raise TaxRecordsDisabled
+        require_assurance(principal, self._required_assurance)
+        async with self._account_locks.acquire(principal.account_id):
+            return await self._ask_with_tokens(
+                self._tax_records, self._token_provider, principal.account_id, cause, ask
+            )
+
+    async def _ask_with_tokens(
+        self,
+        tax_records: TaxRecordClient,
+        token_provider: ConsentTokenProvider,
+        account_id: UUID,
+        cause: OperationContext,
+        ask: Callable[[TaxRecordClient, TaxRecordRequest], Awaitable[T]],
+    ) -> T:
+        """Run *ask* with the citizen's token, and with a renewed one if the first is refused."""
+        tokens = await token_provider.get(account_id, cause)
+        try:
+            try:
+                return await ask(tax_records, _request(tokens, cause))
+            except AccessTokenRefused:
+                tokens = await token_provider.get(
+                    account_id, cause, refused_generation=tokens.generation
+                )
+                return await ask(tax_records, _request(tokens, cause))
+        except ReconsentRequired:
+            await token_provider.expire(account_id, tokens.generation, cause)
+            raise ConsentExpired from None
+        except DataNotFound:
+            raise NoTaxData from None
+        except ReferenceNotPermitted:
+            raise ReferenceRefused from None
+        except InvalidTaxRequest:
+            raise InvalidRequest("HMRC does not accept this tax year or date") from None
+        except AccessTokenRefused:
+            # HMRC refuses a token that it has just issued: a transient failure of HMRC.
+            log.error(  # noqa: TRY400 - its frames hold personal data (I9)
+                "department.new_token_refused", extra={"department": "hmrc-taxes"}
+            )
+            raise HmrcUnavailable from None
+        except Outage as outage:
+            raise HmrcUnavailable from outage
+
+
+def _request(tokens: ActiveConsentTokens, cause: OperationContext) -> TaxRecordRequest:
+    return TaxRecordRequest(
+        utr=tokens.tokens.utr,
+        access_token=tokens.tokens.access_token,
+        correlation_id=cause.correlation_id,
+    )

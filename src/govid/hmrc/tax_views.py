@@ -5,8 +5,7 @@ from decimal import Decimal
 
 from msgspec import Raw
 
-from govid.hmrc.money import NO_DATA, format_amount
-from govid.hmrc.registry.taxes import (
+from govid.hmrc.clients.interfaces import (
     EmploymentSummary,
     SelfAssessmentAccount,
     StateBenefits,
@@ -25,7 +24,7 @@ from govid.hmrc.schemas import (
     TaxAccountView,
     TaxSummaryView,
 )
-from govid.hmrc.tax_year import TaxYear
+from govid.hmrc.tax_values import NO_DATA, TaxYear, format_amount
 
 
 def summary_view(year: TaxYear, found: TaxYearSummary) -> TaxSummaryView:

@@ -1,19 +1,15 @@
 """Handles `verification.requested`: verifies National Insurance numbers at HMRC."""
 
 from govid.bus import Delivery, Outage, Transaction
-from govid.bus.contracts import (
-    HmrcEvidenceGathered,
-    HmrcVerificationCompleted,
-    VerificationRequested,
-)
-from govid.bus.contracts.facts import ClaimedFactsSource
-from govid.hmrc.registry.local import FORM_EVIDENCE
-from govid.hmrc.registry.protocol import (
+from govid.bus.events import HmrcEvidenceGathered, HmrcVerificationCompleted, VerificationRequested
+from govid.bus.shared.identifiers import ClaimedFactsSource
+from govid.hmrc.clients.interfaces import (
     IdentityClaim,
     NinoVerifier,
     VerificationFinding,
     VerificationOutcome,
 )
+from govid.hmrc.clients.local import FORM_EVIDENCE
 
 NOT_MATCHED = "not_matched"
 """A permanent code, the same for every reason, so that reasons cannot be distinguished."""

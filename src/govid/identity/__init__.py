@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 from govid.bus.shared.lazy_imports import import_on_use
 
 if TYPE_CHECKING:
-    from govid.identity.accounts.operator import (
+    from govid.identity.accounts.administration import (
         AccountAdministration,
         AccountReport,
         require_status_change,
     )
     from govid.identity.life_event_kinds import LifeEventKind
     from govid.identity.module import Identity, build
+    from govid.identity.rate_limits.client_networks import client_network
     from govid.identity.reencryption import encrypted_columns
     from govid.identity.repository.key_checks import (
         configured_keys,
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
         find_key_problems,
         record_keys,
     )
-    from govid.identity.repository.mailbox_rows import rewrite_mailbox_keys
-    from govid.identity.repository.reviews import SHARED_REASONS, count_open_reviews
+    from govid.identity.repository.reviews import (
+        SHARED_REASONS,
+        count_open_reviews,
+        rewrite_mailbox_keys,
+    )
     from govid.identity.settings import (
         IdentityQuotas,
         IdentitySettings,
@@ -29,30 +33,36 @@ if TYPE_CHECKING:
         SmtpSettings,
         ThrottleSettings,
     )
-    from govid.identity.throttle.callers import client_network
-    from govid.identity.tokens.keys import UnreadableKey
-    from govid.identity.tokens.rotation import KeyRotation, RotationConflict, RotationRequest
+    from govid.identity.tokens.key_rotation import KeyRotation, RotationConflict, RotationRequest
+    from govid.identity.tokens.signing_keys import UnreadableKey
 else:
     __getattr__ = import_on_use(
         __name__,
         {
-            "accounts.operator": (
+            "accounts.administration": (
                 "AccountAdministration",
                 "AccountReport",
                 "require_status_change",
             ),
-            "module": ("Identity", "build"),
+            "life_event_kinds": ("LifeEventKind",),
+            "module": (
+                "Identity",
+                "build",
+            ),
+            "rate_limits.client_networks": ("client_network",),
             "reencryption": ("encrypted_columns",),
             "repository.key_checks": (
-                "delete_older_encryption_keys",
-                "find_key_problems",
                 "configured_keys",
-                "record_keys",
+                "delete_older_encryption_keys",
                 "fetch_pseudonym_usage",
+                "find_key_problems",
+                "record_keys",
             ),
-            "life_event_kinds": ("LifeEventKind",),
-            "repository.mailbox_rows": ("rewrite_mailbox_keys",),
-            "repository.reviews": ("SHARED_REASONS", "count_open_reviews"),
+            "repository.reviews": (
+                "SHARED_REASONS",
+                "count_open_reviews",
+                "rewrite_mailbox_keys",
+            ),
             "settings": (
                 "IdentityQuotas",
                 "IdentitySettings",
@@ -60,9 +70,12 @@ else:
                 "SmtpSettings",
                 "ThrottleSettings",
             ),
-            "throttle.callers": ("client_network",),
-            "tokens.keys": ("UnreadableKey",),
-            "tokens.rotation": ("RotationConflict", "KeyRotation", "RotationRequest"),
+            "tokens.key_rotation": (
+                "KeyRotation",
+                "RotationConflict",
+                "RotationRequest",
+            ),
+            "tokens.signing_keys": ("UnreadableKey",),
         },
     )
 

@@ -7,10 +7,10 @@ the rows that it finds (ADR-0025).
 """
 
 from govid.bus import PseudonymGenerator
-from govid.bus.contracts import IdentifierType
+from govid.bus.events import IdentifierType
 from govid.bus.shared.identifiers import identity_key, values_with_key
-from govid.identity.repository.digest_rows import IdentifierDigest
-from govid.identity.repository.holders import AccountHolder
+from govid.identity.repository.account_status import AccountHolder
+from govid.identity.repository.identifier_digests import IdentifierDigest
 
 
 class IdentifierDigests:

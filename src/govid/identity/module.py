@@ -17,74 +17,231 @@ from govid.bus import (
     Subscriber,
     UnitOfWork,
 )
-from govid.bus.contracts import (
+from govid.bus.events import (
     DeathNotified,
     HmrcEvidenceGathered,
     HmrcVerificationCompleted,
+    LetterWritten,
     NhsEvidenceGathered,
     NhsVerificationCompleted,
     VerificationRefused,
 )
-from govid.bus.contracts.facts import ClaimedFactsSource, VerifiedIdentifierLookup
 from govid.bus.shared.crypto import key_id
-from govid.identity.accounts.evidence import EvidenceStore
-from govid.identity.accounts.export import DataExportSource
-from govid.identity.accounts.forgiveness import AttemptReset
-from govid.identity.accounts.inquiry import VerificationRetry
-from govid.identity.accounts.lifecycle import DEATH_NOTICE_SUBSCRIBER, DeathNoticeHandler
-from govid.identity.accounts.operator import AccountAdministration
-from govid.identity.accounts.parked import ScheduledNotices
-from govid.identity.accounts.questions import VerificationRequests
+from govid.bus.shared.identifiers import ClaimedFactsSource, VerifiedIdentifierLookup
+from govid.identity.accounts.administration import (
+    REVIEW_SAMPLE_SECONDS,
+    AccountAdministration,
+    AttemptReset,
+    OpenReviewGauge,
+)
+from govid.identity.accounts.data_rights import AccountClosure, DataExport, DataExportSource
+from govid.identity.accounts.email_address import EmailAddressService
+from govid.identity.accounts.identifier_claims import ClaimExpiry, ClaimRelease
 from govid.identity.accounts.registration import Registration
-from govid.identity.accounts.release import ClaimRelease
-from govid.identity.accounts.reviews import REVIEW_SAMPLE_SECONDS, OpenReviewGauge
-from govid.identity.accounts.standing import AccountStatusService
-from govid.identity.accounts.unclaimed import PriorNoticeCheck
-from govid.identity.accounts.verification import VERIFICATION_SUBSCRIBER, VerificationResultHandler
-from govid.identity.controllers.accounts import account_router
-from govid.identity.controllers.credentials import login_router
-from govid.identity.controllers.keys import well_known_router
+from govid.identity.cleanup import CleanupJob, CleanupWorker
+from govid.identity.controllers.accounts import (
+    account_router,
+    data_rights_router,
+    verification_router,
+)
+from govid.identity.controllers.credentials import email_router, login_router, password_router
 from govid.identity.controllers.sessions import session_router
-from govid.identity.controllers.verification import verification_router
+from govid.identity.controllers.well_known import well_known_router
 from govid.identity.credentials.login import SignIn
-from govid.identity.desks import build_email_transport, build_services
-from govid.identity.housekeeping import CleanupWorker
+from govid.identity.credentials.password_change import PasswordChange, PasswordReset
+from govid.identity.credentials.password_hashing import HashMetrics, PasswordHashing
+from govid.identity.credentials.reauthentication import Reauthentication
+from govid.identity.email.outgoing import SUBSCRIBER as EMAIL_SUBSCRIBER
+from govid.identity.email.outgoing import EmailOutbox, EmailSender
+from govid.identity.email.transports import (
+    DisabledTransport,
+    EmailTransport,
+    FolderTransport,
+    MessageBuilder,
+    SmtpTransport,
+)
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.passwords.hashing import PasswordHashing
-from govid.identity.passwords.metrics import HashMetrics
-from govid.identity.passwords.policy import PasswordPolicy
-from govid.identity.repository.accounts import AccountRepository
-from govid.identity.repository.claims import IdentifierClaimRepository
-from govid.identity.repository.facts import ClaimedFactsCipher, ClaimedFactsRepository
-from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.life_events.death_notices import (
+    DEATH_NOTICE_SUBSCRIBER,
+    DeathNoticeHandler,
+    PriorNoticeCheck,
+)
+from govid.identity.life_events.scheduled import ScheduledNotices
+from govid.identity.life_events.service import AccountStatusService
+from govid.identity.password_policy import PasswordPolicy
+from govid.identity.rate_limits.attempts import (
+    BruteForceAlarm,
+    LoginFlow,
+    LoginThrottle,
+    ThrottleCleanup,
+)
+from govid.identity.rate_limits.registrations import RegistrationQuota
+from govid.identity.repository.account_status import AccountStatusRepository
+from govid.identity.repository.account_status import VerifiedIdentifierReader as AccountIdentifiers
+from govid.identity.repository.accounts import (
+    AccountRepository,
+    IdentifierClaimRepository,
+    PasswordAccountRepository,
+)
+from govid.identity.repository.claimed_facts import ClaimedFactsCipher, ClaimedFactsRepository
+from govid.identity.repository.data_export import DataExportRepository
 from govid.identity.repository.key_checks import configured_keys, record_keys
 from govid.identity.repository.life_events import LifeEventRepository
-from govid.identity.repository.refresh_tokens import RefreshTokenRepository
+from govid.identity.repository.one_time_tokens import OneTimeTokens, RefreshTokenRepository
+from govid.identity.repository.outgoing_email import OutgoingEmailRepository
+from govid.identity.repository.rate_limits import AttemptRepository
 from govid.identity.repository.sessions import SessionRepository
 from govid.identity.repository.signing_keys import SigningKeyRepository
-from govid.identity.repository.throttle import AttemptRepository
-from govid.identity.repository.verification_attempts import VerificationAttemptRepository
-from govid.identity.repository.verified_identifiers import (
-    VerifiedIdentifierReader as AccountIdentifiers,
+from govid.identity.repository.verification_attempts import (
+    VerificationAttemptRepository,
+    VerificationHistory,
 )
-from govid.identity.rules import RegistrationRules
-from govid.identity.sessions.authentication import TokenAuthentication
-from govid.identity.sessions.ending import SessionRevoker
-from govid.identity.sessions.expiry import SessionExpiry
-from govid.identity.sessions.listing import SessionListing
-from govid.identity.sessions.live import SessionReader
-from govid.identity.sessions.opening import SessionIssuer
-from govid.identity.sessions.refresh import RefreshTokenRotation
-from govid.identity.sessions.seen import LastSeenWriter
-from govid.identity.settings import IdentitySettings
-from govid.identity.throttle.attempts import LoginFlow, LoginThrottle
-from govid.identity.throttle.lapsing import ThrottleCleanup
-from govid.identity.throttle.registrations import RegistrationQuota
-from govid.identity.throttle.sieges import BruteForceAlarm
-from govid.identity.tokens.access import AccessTokens
-from govid.identity.tokens.keyring import Keyring
-from govid.identity.tokens.rotation import KeyRotation
-from govid.identity.tokens.watch import KeyRotationWorker
+from govid.identity.sessions.authentication import SessionReader, TokenAuthentication
+from govid.identity.sessions.expiry import LastSeenWriter, SessionExpiry
+from govid.identity.sessions.issuing import RefreshTokenRotation, SessionIssuer
+from govid.identity.sessions.management import SessionListing, SessionRevoker
+from govid.identity.settings import IdentitySettings, MailSettings
+from govid.identity.tokens.access_tokens import AccessTokens
+from govid.identity.tokens.key_rotation import KeyRotation, KeyRotationWorker
+from govid.identity.tokens.signing_keys import Keyring
+from govid.identity.validation import RegistrationRules
+from govid.identity.verification.requests import VerificationRequests, VerificationRetry
+from govid.identity.verification.results import (
+    VERIFICATION_SUBSCRIBER,
+    EvidenceStore,
+    VerificationResultHandler,
+)
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """Routes, subscribers, cleanup jobs and background tasks of the services."""
+
+    routes: tuple[object, ...]
+    consumers: tuple[Subscriber, ...]
+    jobs: Mapping[str, CleanupJob]
+    tasks: tuple[Callable[[], Awaitable[None]], ...]
+
+
+def build_services(
+    settings: IdentitySettings,
+    database: Database,
+    uow: UnitOfWork,
+    clock: Clock,
+    *,
+    passwords: PasswordHashing,
+    policy: PasswordPolicy,
+    throttle: LoginThrottle,
+    session_revoker: SessionRevoker,
+    facts: ClaimedFactsRepository,
+    attempts: VerificationAttemptRepository,
+    departments: Mapping[str, DataExportSource],
+    email_transport: EmailTransport,
+) -> Services:
+    """Build the services of account holders; *departments* are the sources of the data export."""
+    account_owners, outgoing_email, one_time_tokens = (
+        PasswordAccountRepository(),
+        OutgoingEmailRepository(),
+        OneTimeTokens(),
+    )
+    mail = settings.mail
+    quotas, pseudonyms = QuotaCounters("identity.quota"), PseudonymGenerator(settings.pseudonym_key)
+    email_outbox = EmailOutbox(
+        outgoing_email,
+        quotas,
+        pseudonyms,
+        is_enabled=bool(mail.folder or mail.smtp),
+        most_per_hour=settings.quotas.emails_per_hour,
+    )
+    reauthentication = Reauthentication(uow, account_owners, passwords, throttle)
+    change = PasswordChange(
+        uow,
+        account_owners,
+        session_revoker,
+        one_time_tokens,
+        passwords,
+        policy,
+        reauthentication,
+        email_outbox,
+    )
+    reset = PasswordReset(
+        uow,
+        account_owners,
+        session_revoker,
+        one_time_tokens,
+        passwords,
+        policy,
+        throttle,
+        email_outbox,
+    )
+    email_address = EmailAddressService(
+        uow,
+        account_owners,
+        one_time_tokens,
+        quotas,
+        reauthentication,
+        email_outbox,
+        pseudonyms,
+        lambda: email_transport.accepts_unicode,
+    )
+    # An export is a few statements, none of which needs an explicit transaction.
+    reads = database.requests.execution_options(isolation_level="AUTOCOMMIT")
+    data_export = DataExport(
+        uow,
+        DataExportRepository(reads),
+        facts,
+        VerificationHistory(database),
+        departments,
+        quotas,
+        clock,
+        event_days=settings.event_days,
+        most_per_hour=settings.quotas.exports_per_hour,
+    )
+    closure = AccountClosure(
+        uow,
+        account_owners,
+        session_revoker,
+        one_time_tokens,
+        reauthentication,
+        email_outbox,
+        facts,
+        attempts,
+    )
+    claims = ClaimExpiry(
+        IdentifierClaimRepository(),
+        facts,
+        attempts,
+        claim_days=settings.claim_days,
+        closed_days=settings.closed_identifier_days,
+    )
+    sender = EmailSender(
+        uow, outgoing_email, one_time_tokens, account_owners, email_transport, settings
+    )
+    return Services(
+        routes=(
+            password_router(policy, change, reset),
+            email_router(email_address),
+            data_rights_router(data_export, closure),
+        ),
+        consumers=(Subscriber(name=EMAIL_SUBSCRIBER, handles=(LetterWritten,), handler=sender),),
+        jobs={
+            "claims.expire": claims.expire_claims,
+            "claims.release": claims.release_closed,
+            "links.purge": one_time_tokens.purge,
+        },
+        tasks=(email_transport.detect_features,)
+        if isinstance(email_transport, SmtpTransport)
+        else (),
+    )
+
+
+def build_email_transport(settings: MailSettings, clock: Clock) -> EmailTransport:
+    """Return the e-mail transport of *settings*."""
+    writer = MessageBuilder(settings.sender, clock)
+    if settings.folder is not None:
+        return FolderTransport(settings.folder, writer)
+    if settings.smtp is not None:
+        return SmtpTransport(settings.smtp, writer)
+    return DisabledTransport()
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from govid.bus.shared.crypto import EncryptedColumn
-from govid.identity.repository.facts import ClaimedFactsCipher, claimed_facts_column
+from govid.identity.repository.claimed_facts import ClaimedFactsCipher, claimed_facts_column
 from govid.identity.settings import IdentitySettings
-from govid.identity.tokens.keys import SigningKeyCipher, private_key_column
+from govid.identity.tokens.signing_keys import SigningKeyCipher, private_key_column
 
 
 def encrypted_columns(settings: IdentitySettings) -> Sequence[EncryptedColumn]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Struct, field
 
 from govid.bus import Personal, Principal
-from govid.bus.contracts import IdentifierType
+from govid.bus.events import IdentifierType
 
 Text = Annotated[str, Meta(max_length=1024)]
 """Text whose actual limit is in `validation`; this bound only limits the work of the rules."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from govid.bus.shared.lazy_imports import import_on_use
 
 if TYPE_CHECKING:
-    from govid.nhs.export import DataExportSource
+    from govid.nhs.account_events import DataExportSource
+    from govid.nhs.clients.factory import SIMULATED_PRACTICES
     from govid.nhs.module import build
-    from govid.nhs.ports import SIMULATED_PRACTICES
     from govid.nhs.settings import NhsQuotas, NhsSettings, Practice
     from govid.nhs.simulator import (
         SIMULATED_ENDPOINT,
@@ -23,14 +23,18 @@ else:
     __getattr__ = import_on_use(
         __name__,
         {
-            "export": ("DataExportSource",),
+            "account_events": ("DataExportSource",),
+            "clients.factory": ("SIMULATED_PRACTICES",),
             "module": ("build",),
-            "ports": ("SIMULATED_PRACTICES",),
-            "settings": ("NhsQuotas", "NhsSettings", "Practice"),
+            "settings": (
+                "NhsQuotas",
+                "NhsSettings",
+                "Practice",
+            ),
             "simulator": (
+                "NhsSimulator",
                 "SIMULATED_ENDPOINT",
                 "SIMULATED_ODS",
-                "NhsSimulator",
                 "load_or_create_key",
             ),
         },

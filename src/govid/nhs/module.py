@@ -1,23 +1,29 @@
 """Builds the NHS module: clients, use cases, routes and event subscribers."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
-from govid.bus import Clock, Database, Module, QuotaCleanup, QuotaCounters, UnitOfWork
-from govid.bus.contracts.facts import ClaimedFactsSource, VerifiedIdentifierLookup
+from govid.bus import Clock, Database, Module, QuotaCleanup, QuotaCounters, Subscriber, UnitOfWork
+from govid.bus.events import (
+    AccountBlocked,
+    AccountClosed,
+    AccountRestored,
+    AppointmentDecided,
+    AppointmentRequested,
+    AppointmentSlotHeld,
+    IdentifierType,
+    VerificationRequested,
+)
+from govid.bus.shared.identifiers import ClaimedFactsSource, VerifiedIdentifierLookup
 from govid.bus.upstream import UpstreamMetrics
-from govid.nhs.appointments import AppointmentRequests
-from govid.nhs.booking import BookingHandler
-from govid.nhs.bookings import AppointmentBookings
-from govid.nhs.cancellation import AccountStatusHandler
+from govid.nhs.account_events import AccountStatusHandler
+from govid.nhs.appointments import AppointmentBookings, AppointmentRequests
+from govid.nhs.booking_handler import BookingHandler, SlotAssignment
+from govid.nhs.clients.factory import build_clients
 from govid.nhs.controllers import router
-from govid.nhs.handlers import BOOKING_SUBSCRIBER, VERIFICATION_SUBSCRIBER, build_subscribers
-from govid.nhs.holders import BookingEligibility
-from govid.nhs.openings import SlotAvailability
-from govid.nhs.patients import PatientRecords
-from govid.nhs.ports import build_clients
-from govid.nhs.practice_orders import PracticeBookings
-from govid.nhs.quotas import AccountQuotas
+from govid.nhs.eligibility import AccountQuotas, BookingEligibility
+from govid.nhs.patient_records import PatientRecords
+from govid.nhs.practice_booking import PracticeBookings, SlotAvailability
 from govid.nhs.repository import (
     Accounts,
     AppointmentRepository,
@@ -27,8 +33,42 @@ from govid.nhs.repository import (
 )
 from govid.nhs.settings import NhsSettings
 from govid.nhs.simulator import NhsSimulator
+from govid.nhs.slots import AppointmentStatus
 from govid.nhs.verification import VerificationHandler
-from govid.nhs.wishes import SlotAssignment
+
+VERIFICATION_SUBSCRIBER = "nhs.verification"
+BOOKING_SUBSCRIBER = "nhs.booking"
+
+
+def build_subscribers(
+    verification: VerificationHandler, booking: BookingHandler, account_status: AccountStatusHandler
+) -> Sequence[Subscriber]:
+    """Return the module's subscribers. Their names are stored and must never change (I10)."""
+    return (
+        Subscriber(
+            name=VERIFICATION_SUBSCRIBER,
+            handles=(VerificationRequested,),
+            predicate=lambda event: event.identifier_type is IdentifierType.NHS,
+            handler=verification,
+            grouped=False,
+        ),
+        Subscriber(
+            name=BOOKING_SUBSCRIBER,
+            handles=(AppointmentRequested, AppointmentSlotHeld, AppointmentDecided),
+            predicate=lambda event: (
+                not isinstance(event, AppointmentDecided)
+                or event.status == AppointmentStatus.CANCELLED
+            ),
+            handler=booking,
+            grouped=False,
+        ),
+        Subscriber(
+            name="nhs.appointments",
+            handles=(AccountBlocked, AccountClosed, AccountRestored),
+            handler=account_status,
+            grouped=False,
+        ),
+    )
 
 
 def build(

@@ -8,10 +8,9 @@ from uuid import UUID
 from msgspec import Meta, Struct, field
 from msgspec.structs import force_setattr
 
-from govid.bus import FieldProblem, InvalidRequest, Personal
+from govid.bus import FieldFault, InvalidRequest, Personal
 from govid.bus.shared.plain_text import is_plain_line, is_plain_text, neutralise
-from govid.nhs.decision import AppointmentStatus
-from govid.nhs.local_time import parse_time
+from govid.nhs.slots import AppointmentStatus, parse_time
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Line = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
@@ -63,8 +62,8 @@ def _satisfies(rule: Callable[[str], bool], request: Struct, name: str) -> bool:
     return value is None or rule(value)
 
 
-def _field_error(name: str, msg: str) -> FieldProblem:
-    return FieldProblem(loc=("body", _SENT_AS.get(name, name)), msg=msg, type="control_character")
+def _field_error(name: str, msg: str) -> FieldFault:
+    return FieldFault(loc=("body", _SENT_AS.get(name, name)), msg=msg, type="control_character")
 
 
 class FilePatient(_Silent, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,15 +1,15 @@
 """Handles `identity.verification.requested`: verifies a claimed NHS number."""
 
 from govid.bus import Delivery, Outage, Transaction
-from govid.bus.contracts import NhsEvidenceGathered, NhsVerificationCompleted, VerificationRequested
-from govid.bus.contracts.facts import ClaimedFactsSource
-from govid.nhs.registry.local import FORM_EVIDENCE
-from govid.nhs.registry.protocol import (
+from govid.bus.events import NhsEvidenceGathered, NhsVerificationCompleted, VerificationRequested
+from govid.bus.shared.identifiers import ClaimedFactsSource
+from govid.nhs.clients.interfaces import (
     IdentityClaim,
     PatientRegistry,
     VerificationFinding,
     VerificationOutcome,
 )
+from govid.nhs.clients.local import FORM_EVIDENCE
 from govid.nhs.repository import Accounts, PatientRepository
 
 NOT_MATCHED = "not_matched"

@@ -7,7 +7,7 @@ import pytest
 
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.clock import MovingClock
-from tests.departments.hmrc.asking import HmrcRequests
+from tests.departments.hmrc.api_requests import HmrcRequests
 from tests.departments.hmrc.target import WAYS, Target, Way, reached
 
 

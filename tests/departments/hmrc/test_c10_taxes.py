@@ -6,9 +6,9 @@ import pytest
 from msgspec import structs
 
 from govid.hmrc.simulator import HmrcSimulator
-from tests.departments.hmrc.asking import HmrcRequests, reported
-from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR, SUBJECTS, TaxRequests
+from tests.departments.hmrc.api_requests import HmrcRequests, reported
 from tests.departments.hmrc.target import reached
+from tests.departments.hmrc.tax_requests import IDA_UTR, OTHER_UTR, SUBJECTS, TaxRequests
 from tests.integration.departments import FixedClock
 
 

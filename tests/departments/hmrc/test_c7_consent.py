@@ -9,10 +9,10 @@ import pytest
 from msgspec import structs
 
 from govid.hmrc.simulator import HmrcSimulator
-from govid.hmrc.simulator.clients import OUT_OF_BAND, RegisteredApplication, is_redirect_uri
+from govid.hmrc.simulator.applications import OUT_OF_BAND, RegisteredApplication, is_redirect_uri
 from tests.departments.clock import MovingClock
-from tests.departments.hmrc.asking import MISSING, HmrcRequests, reported
-from tests.departments.hmrc.consenting import CALLBACK, TAX, ConsentBrowser, sent_back
+from tests.departments.hmrc.api_requests import MISSING, HmrcRequests, reported
+from tests.departments.hmrc.consent_browser import CALLBACK, TAX, ConsentBrowser, sent_back
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.clock import MovingClock
-from tests.departments.hmrc.asking import MISSING, HmrcRequests
+from tests.departments.hmrc.api_requests import MISSING, HmrcRequests
 
 
 def reported(answer: httpx.Response) -> tuple[int, str, str]:

@@ -7,9 +7,9 @@ import pytest
 from msgspec import structs
 
 from govid.hmrc.simulator import HmrcSimulator
-from tests.departments.hmrc.asking import MISSING, PDV_PATH, HmrcRequests, reported
-from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR, TaxRequests
+from tests.departments.hmrc.api_requests import MISSING, PDV_PATH, HmrcRequests, reported
 from tests.departments.hmrc.target import reached
+from tests.departments.hmrc.tax_requests import IDA_UTR, OTHER_UTR, TaxRequests
 from tests.integration.departments import FixedClock
 
 
@@ -185,7 +185,7 @@ def failed(answer: httpx.Response) -> tuple[int, str]:
 async def test_one_api_says_what_it_has_not_in_a_form_of_its_own(
     asking_simulator: HmrcRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("govid.hmrc.simulator.liabilities.ACCOUNTS", {})
+    monkeypatch.setattr("govid.hmrc.simulator.taxes.ACCOUNTS", {})
     answer = await TaxRequests(asking_simulator).account()
     assert (answer.status_code, answer.json()) == (
         404,

@@ -8,7 +8,7 @@ import pytest
 
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.clock import MovingClock
-from tests.departments.hmrc.asking import MISSING, PDV_PATH, HmrcRequests, reported
+from tests.departments.hmrc.api_requests import MISSING, PDV_PATH, HmrcRequests, reported
 
 OTHER_PDV_PATH = "/individuals/authentication/authenticator/match"
 DORIS = {

@@ -21,11 +21,8 @@ from govid.bus.upstream import (
     UpstreamRateLimited,
     UpstreamUnavailable,
 )
-from govid.hmrc.registry import connection
-from govid.hmrc.registry.consent import SCOPES, RemoteConsentClient
-from govid.hmrc.registry.oauth import ClientCredentials
-from govid.hmrc.registry.remote_taxes import RemoteTaxRecordClient
-from govid.hmrc.registry.taxes import (
+from govid.hmrc.clients import factory
+from govid.hmrc.clients.interfaces import (
     AccessTokenRefused,
     DataNotFound,
     EmploymentSummary,
@@ -38,14 +35,16 @@ from govid.hmrc.registry.taxes import (
     TaxRecordRequest,
     TaxYearSummary,
 )
+from govid.hmrc.clients.oauth import SCOPES, ClientCredentials, RemoteConsentClient
+from govid.hmrc.clients.tax_apis import RemoteTaxRecordClient
 from govid.hmrc.simulator import HmrcSimulator
-from govid.hmrc.simulator.clients import OUT_OF_BAND
-from govid.hmrc.tax_year import TaxYear
+from govid.hmrc.simulator.applications import OUT_OF_BAND
+from govid.hmrc.tax_values import TaxYear
 from tests.departments.clock import MovingClock
-from tests.departments.hmrc.asking import HmrcRequests
-from tests.departments.hmrc.consenting import VERIFIER, ConsentBrowser, challenge
-from tests.departments.hmrc.reading import IDA_UTR, OTHER_UTR
+from tests.departments.hmrc.api_requests import HmrcRequests
+from tests.departments.hmrc.consent_browser import VERIFIER, ConsentBrowser, challenge
 from tests.departments.hmrc.target import Target
+from tests.departments.hmrc.tax_requests import IDA_UTR, OTHER_UTR
 from tests.departments.loopback import served
 
 QUICK = RequestPolicy(total_seconds=2, first_pause_seconds=0.001)
@@ -84,10 +83,10 @@ class Connected:
     ) -> None:
         self.department = Department("hmrc-taxes", transport=transport, **who.pop("more", {}))
         credentials = ClientCredentials(**who) if who else None
-        self.records: RemoteTaxRecordClient = connection.build_tax_record_client(
+        self.records: RemoteTaxRecordClient = factory.build_tax_record_client(
             self.department, url, policy=policy
         )
-        self.consent_client: RemoteConsentClient = connection.build_consent_client(
+        self.consent_client: RemoteConsentClient = factory.build_consent_client(
             self.department,
             url,
             credentials or ClientCredentials(client_id="me", client_secret=lambda: "canary"),

@@ -7,9 +7,9 @@ import pytest
 
 from govid.nhs.simulator import ClientKey, NhsSimulator
 from tests.departments.clock import MovingClock
-from tests.departments.nhs.assertions import NhsRequests
-from tests.departments.nhs.booking import BarsRequests, JanuaryClock
+from tests.departments.nhs.bars_requests import BarsRequests, JanuaryClock
 from tests.departments.nhs.target import WAYS, Target, Way, reached
+from tests.departments.nhs.token_requests import NhsRequests
 
 
 @pytest.fixture(scope="session")

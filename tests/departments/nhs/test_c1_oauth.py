@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from govid.nhs.simulator import NhsSimulator
 from tests.departments.clock import MovingClock
-from tests.departments.nhs.assertions import MISSING, NhsRequests
+from tests.departments.nhs.token_requests import MISSING, NhsRequests
 
 HERE = "in client_assertion JWT"
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from govid.nhs.simulator import NhsSimulator
-from tests.departments.nhs.assertions import MISSING, NhsRequests
+from tests.departments.nhs.token_requests import MISSING, NhsRequests
 
 HERE = "in client_assertion JWT"
 FAR = 4_000_000_000

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from govid.bus import SystemClock
-from govid.bus.contracts.facts import ClaimedFacts
+from govid.bus.shared.identifiers import ClaimedFacts
 from govid.bus.upstream import (
     Department,
     RequestPolicy,
@@ -14,14 +14,13 @@ from govid.bus.upstream import (
     UpstreamUnavailable,
     in_process_transport,
 )
-from govid.nhs.ports import SIMULATED_PRACTICES
-from govid.nhs.registry.connection import NhsConnection
-from govid.nhs.registry.oauth import SignedJwtTokenClient, SigningCredentials
-from govid.nhs.registry.protocol import IdentityClaim, VerificationOutcome
+from govid.nhs.clients.factory import SIMULATED_PRACTICES, NhsConnection
+from govid.nhs.clients.interfaces import IdentityClaim, VerificationOutcome
+from govid.nhs.clients.oauth import SignedJwtTokenClient, SigningCredentials
 from govid.nhs.simulator import BASE_URL, NhsSimulator
-from tests.departments.nhs.recorder import RecordingTransport
-from tests.departments.nhs.test_practices import SENDER
-from tests.departments.nhs.test_registry import facts
+from tests.departments.nhs.recording_transport import RecordingTransport
+from tests.departments.nhs.test_patient_registry import facts
+from tests.departments.nhs.test_practice_client import SENDER
 
 QUICK = RequestPolicy(total_seconds=5, first_pause_seconds=0.001)
 GARTON: ClaimedFacts = facts("Bill", "Garton", "1946-06-23")

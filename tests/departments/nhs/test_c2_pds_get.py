@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 
 from govid.nhs.simulator import NhsSimulator
-from tests.departments.nhs.assertions import MISSING, NhsRequests
 from tests.departments.nhs.target import reached
+from tests.departments.nhs.token_requests import MISSING, NhsRequests
 
 INVALIDATED = (
     "Resource that has been marked as invalid was requested - invalid resources cannot be retrieved"

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from govid.nhs.simulator import NhsSimulator
-from tests.departments.nhs.assertions import NhsRequests
 from tests.departments.nhs.target import reached
 from tests.departments.nhs.test_c2_pds_get import displayed, reported
+from tests.departments.nhs.token_requests import NhsRequests
 
 SMITH = {"family": "Smith", "gender": "female", "birthdate": "eq2010-10-22"}
 UNMET = (

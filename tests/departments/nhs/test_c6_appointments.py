@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.departments.nhs.assertions import MISSING
-from tests.departments.nhs.booking import (
+from tests.departments.nhs.bars_requests import (
     PATIENT,
     SLOTS,
     BarsRequests,
@@ -16,6 +15,7 @@ from tests.departments.nhs.booking import (
     booked,
     reported,
 )
+from tests.departments.nhs.token_requests import MISSING
 
 
 async def test_free_slots_come_with_their_schedule(booker: BarsRequests) -> None:

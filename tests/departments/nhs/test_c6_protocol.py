@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.departments.nhs.assertions import MISSING, NhsRequests
-from tests.departments.nhs.booking import BarsRequests, reported, target
+from tests.departments.nhs.bars_requests import BarsRequests, reported, target
+from tests.departments.nhs.token_requests import MISSING, NhsRequests
 
 
 @pytest.mark.parametrize(

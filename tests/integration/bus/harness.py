@@ -22,14 +22,14 @@ from govid.bus import (
     Transaction,
     UnitOfWork,
 )
-from govid.bus.catalogue import EventRegistry
-from govid.bus.contracts import IdentifierType, VerificationRequested
-from govid.bus.dispatcher import Dispatcher
-from govid.bus.envelope import EnvelopeFactory
-from govid.bus.leases import Leases
+from govid.bus.delivery.dispatcher import Dispatcher
+from govid.bus.delivery.leases import Leases
+from govid.bus.delivery.outbox import PostgresOutbox
+from govid.bus.delivery.wakeup import WakeupHub
+from govid.bus.events import IdentifierType, VerificationRequested
+from govid.bus.events.envelope import EnvelopeFactory
+from govid.bus.events.registry import EventRegistry
 from govid.bus.metrics import BusMetrics
-from govid.bus.outbox import PostgresOutbox
-from govid.bus.wake import WakeupHub
 
 NAME = "tests.ledger"
 CAUSE = OperationContext(correlation_id="test")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import asyncpg
 
-from govid.bus.schema import describe_schema
+from govid.bus.storage.schema_check import describe_schema
 from tests.backends import postgres
 
-FILE = Path(__file__).parents[3] / "src/govid/bus/schema.txt"
+FILE = Path(__file__).parents[3] / "src/govid/bus/storage/schema.txt"
 
 
 async def write(url: str) -> None:

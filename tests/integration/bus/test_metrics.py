@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from govid.bus import BusSettings, Database, Delivery, Outage
-from govid.bus.sample import DatabaseSample, DatabaseSampler
+from govid.bus.gauges import DatabaseSample, DatabaseSampler
 from tests.backends import postgres
 from tests.integration.bus.harness import (
     CAUSE,
@@ -168,7 +168,7 @@ async def test_a_sample_is_valid_for_a_while(replica: BusFixture, database: Data
 async def test_a_database_that_is_away_has_nothing_to_tell(
     database: Database, postgres_server: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("govid.bus.sample.CACHE_SECONDS", 0)
+    monkeypatch.setattr("govid.bus.gauges.CACHE_SECONDS", 0)
     sampler = DatabaseSampler(database)
     await sampler.refresh()
     assert sampler.last.dead_tuples

@@ -21,12 +21,12 @@ from govid.bus import (
     SystemClock,
     UnitOfWork,
 )
-from govid.bus.acts import OperatorActions
-from govid.bus.catalogue import EventRegistry
-from govid.bus.contracts import IdentifierType, VerificationRequested
-from govid.bus.envelope import EnvelopeFactory
-from govid.bus.inspection import OutboxInspection
-from govid.bus.outbox import PostgresOutbox
+from govid.bus.delivery.outbox import PostgresOutbox
+from govid.bus.events import IdentifierType, VerificationRequested
+from govid.bus.events.envelope import EnvelopeFactory
+from govid.bus.events.registry import EventRegistry
+from govid.bus.operations.inspection import OutboxInspection
+from govid.bus.operations.operator_actions import OperatorActions
 from govid.gateway.cli.output import Output
 from tests.integration.cli.json_members import JsonMembers, recording
 from tests.unit.cli.golden import PLAIN

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from click.testing import CliRunner, Result
 
-from govid.gateway.cli.group import commands
+from govid.gateway.cli.commands import commands
 from tests.integration.cli.conftest import in_thread
 
 ADA = UUID("0199f3c1-7c1e-7b1a-9d7e-5a1f0c2b3d4e")

@@ -8,10 +8,10 @@ import asyncpg
 import pytest
 
 from govid.bus import Subscriber, Subscriptions
-from govid.bus.acts import ACTION_LOCK, ActionInProgress, OperatorAction
-from govid.bus.backfill import SubscriberBackfill, UnknownSubscriber
-from govid.bus.contracts import IdentifierType, OutboxBackfilled, VerificationRequested
-from govid.bus.selection import DeliveryFilter
+from govid.bus.events import IdentifierType, OutboxBackfilled, VerificationRequested
+from govid.bus.operations.backfill import SubscriberBackfill, UnknownSubscriber
+from govid.bus.operations.delivery_filter import DeliveryFilter
+from govid.bus.operations.operator_actions import ACTION_LOCK, ActionInProgress, OperatorAction
 from tests.integration.cli.conftest import RELAY, SUBSCRIBER, OutboxFixture
 
 NEW = "tests.newcomer"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from govid.gateway.cli.group import commands
+from govid.gateway.cli.commands import commands
 
 
 def test_a_secret_is_never_shown(runner: CliRunner) -> None:

@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
-from govid.gateway.cli.stories import SCENARIOS
+from govid.gateway.cli.demo.scenarios import SCENARIOS
 from tests.backends import postgres
 from tests.backends.ports import free_port
 from tests.integration.cli.processes import Dev, environment, govid

@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import uuid4
 
-from govid.bus.inspection import OutboxInspection
-from govid.bus.masking import MASK
-from govid.bus.selection import DeliveryFilter
+from govid.bus.events.masking import MASK
+from govid.bus.operations.delivery_filter import DeliveryFilter
+from govid.bus.operations.inspection import OutboxInspection
 from tests.integration.cli.conftest import RELAY, SUBSCRIBER, OutboxFixture
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from govid.gateway.cli.group import commands
+from govid.gateway.cli.commands import commands
 
 REASON = ("--reason", "every quarter")
 

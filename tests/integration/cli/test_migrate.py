@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
-from govid.gateway.cli.group import commands
+from govid.gateway.cli.commands import commands
 from govid.gateway.migrations import upgrade
 from govid.gateway.schema_version import head
 from tests.backends import postgres

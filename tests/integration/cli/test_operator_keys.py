@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from govid.bus.shared.crypto import key_id
-from govid.gateway.cli.group import commands
+from govid.gateway.cli.commands import commands
 from govid.hmrc.seal import Seal
-from govid.identity.repository.facts import ClaimedFactsCipher
+from govid.identity.repository.claimed_facts import ClaimedFactsCipher
 from govid.identity.repository.key_checks import ConfiguredKeys, record_keys
 from tests.integration.cli.conftest import in_thread
 

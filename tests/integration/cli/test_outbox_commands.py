@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from click.testing import CliRunner
 
-from govid.gateway.cli.group import commands
+from govid.gateway.cli.commands import commands
 from tests.integration.cli.conftest import RELAY, SUBSCRIBER, OutboxFixture
 
 

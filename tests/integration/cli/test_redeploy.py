@@ -6,9 +6,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from govid.bus import BusSettings, Database
-from govid.bus.catalogue import EventRegistry
-from govid.bus.event_types import EVENT_TYPES
-from govid.gateway.cli.group import commands
+from govid.bus.events.registry import EVENT_TYPES, EventRegistry
+from govid.gateway.cli.commands import commands
 from tests.integration.bus.harness import (
     NAME,
     BusFixture,

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from govid.bus.acts import ACTION_LOCK, ActionInProgress, OperatorAction
-from govid.bus.contracts import OutboxReplayed
-from govid.bus.replay import DeliveryReplay
-from govid.bus.selection import DeliveryFilter
+from govid.bus.events import OutboxReplayed
+from govid.bus.operations.delivery_filter import DeliveryFilter
+from govid.bus.operations.operator_actions import ACTION_LOCK, ActionInProgress, OperatorAction
+from govid.bus.operations.replay import DeliveryReplay
 from tests.integration.cli.conftest import RELAY, SUBSCRIBER, OutboxFixture
 
 EVERYTHING = DeliveryFilter(topic="identity.verification.request")

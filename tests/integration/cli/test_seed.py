@@ -3,8 +3,8 @@
 from typing import Any
 
 from govid.bus import BusSettings
-from govid.gateway.devserver.people import STANDARD_PEOPLE, generate_people
-from govid.gateway.devserver.seed import seed_people
+from govid.gateway.dev.people import STANDARD_PEOPLE, generate_people
+from govid.gateway.dev.seed import seed_people
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$AAAA"
 

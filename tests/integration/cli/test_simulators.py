@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from govid.bus import SystemClock
-from govid.bus.contracts.facts import ClaimedFacts
+from govid.bus.shared.identifiers import ClaimedFacts
 from govid.gateway.settings import load
-from govid.hmrc.ports import build_clients as hmrc_ports
-from govid.hmrc.registry.protocol import IdentityClaim as NinoClaim
-from govid.nhs.ports import build_clients as nhs_ports
-from govid.nhs.registry.protocol import IdentityClaim as PatientClaim
+from govid.hmrc.clients.factory import build_clients as hmrc_ports
+from govid.hmrc.clients.interfaces import IdentityClaim as NinoClaim
+from govid.nhs.clients.factory import build_clients as nhs_ports
+from govid.nhs.clients.interfaces import IdentityClaim as PatientClaim
 from tests.integration.cli.processes import GOVID, environment
 
 JIM = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))

@@ -3,7 +3,7 @@
 import pytest
 
 from govid.bus import Database, SystemClock
-from govid.gateway.health import HealthProbe
+from govid.gateway.endpoints.health import HealthProbe
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from govid.bus import Database, SystemClock
-from govid.gateway.cli.group import commands
-from govid.gateway.health import HealthProbe
-from govid.gateway.production import backend_problems
+from govid.gateway.checks.production import backend_problems
+from govid.gateway.cli.commands import commands
+from govid.gateway.endpoints.health import HealthProbe
 from govid.gateway.schema_version import head
 from govid.gateway.settings import load
 from tests.integration.cli.conftest import in_thread

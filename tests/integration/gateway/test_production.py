@@ -5,8 +5,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from govid.gateway.database_checks import describe_connection_error
-from govid.gateway.production import backend_problems
+from govid.gateway.checks.database import describe_connection_error
+from govid.gateway.checks.production import backend_problems
 from govid.gateway.schema_version import head
 from govid.gateway.settings import Settings, load
 from tests.backends import postgres

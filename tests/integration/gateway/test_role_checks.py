@@ -6,10 +6,10 @@ import asyncpg
 import pytest
 
 from govid.bus import BusSettings, Database
-from govid.bus.retention import RetentionWorker
-from govid.gateway.role_checks import role_warnings
+from govid.bus.storage.retention import RetentionWorker
+from govid.gateway.checks.database import role_warnings
 from govid.gateway.settings import load
-from tests.integration.bus.days import FixedClock
+from tests.integration.bus.time_travel import FixedClock
 
 
 async def test_c8_a_superuser_is_a_warning(database_url: str) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from govid.bus.consumers import RELAY
-from govid.bus.ids import first_uuid7_at, uuid7, uuid7_timestamp
-from govid.gateway.database_checks import RECENT_SECONDS, foreign_topic_warnings
+from govid.bus.delivery.subscriptions import RELAY
+from govid.bus.shared.ids import first_uuid7_at, uuid7, uuid7_timestamp
+from govid.gateway.checks.database import RECENT_SECONDS, foreign_topic_warnings
 
 RECEIPT = """
     INSERT INTO bus.receipt (subscriber, event_id, outcome, topic, partition, "offset")

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from govid.bus import Database
 from govid.hmrc.simulator import HmrcSimulator
-from govid.hmrc.simulator.clients import OUT_OF_BAND
+from govid.hmrc.simulator.applications import OUT_OF_BAND
 from tests.integration.hmrc.conftest import SETTINGS as WITHOUT_TAXES
 
 SETTINGS = structs.replace(

@@ -12,10 +12,10 @@ from msgspec import structs
 
 from govid import hmrc
 from govid.bus import Database, Module, OperationContext, UnitOfWork
-from govid.bus.contracts import AccountBlocked, AccountClosed, AccountRestored
+from govid.bus.events import AccountBlocked, AccountClosed, AccountRestored
 from govid.hmrc import DataExportSource
-from govid.hmrc.registry.consent import RemoteConsentClient
-from govid.hmrc.registry.taxes import GrantedTokens
+from govid.hmrc.clients.interfaces import GrantedTokens
+from govid.hmrc.clients.oauth import RemoteConsentClient
 from govid.hmrc.repository import BlockedAccounts, ConsentRequestRepository
 from govid.hmrc.seal import Seal, Unsealable
 from tests.integration.departments import (
@@ -437,7 +437,7 @@ async def test_what_was_begun_and_never_brought_back_is_deleted(
 async def test_housekeeping_goes_on_until_it_is_asked_to_stop(
     module: Module, taxpayer: Taxpayer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("govid.hmrc.housekeeping.PERIOD_SECONDS", 0)
+    monkeypatch.setattr("govid.hmrc.module.PERIOD_SECONDS", 0)
 
     async def nothing_is_left() -> bool:
         return await left(database) == 0

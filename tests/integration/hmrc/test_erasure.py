@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from govid.bus import Database, Module, UnitOfWork
-from govid.bus.contracts import AccountClosed
+from govid.bus.events import AccountClosed
 from tests.integration.departments import NOW, build_delivery, find_handler, handle
 
 PATH = "/api/hmrc/tax-records"

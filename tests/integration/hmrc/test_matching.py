@@ -9,19 +9,19 @@ from msgspec import structs
 
 from govid import hmrc
 from govid.bus import Database, Module, Outage, SystemClock, UnitOfWork
-from govid.bus.contracts.facts import ClaimedFacts
+from govid.bus.shared.identifiers import ClaimedFacts
 from govid.hmrc import HmrcSettings
 from govid.hmrc.simulator import SCOPE, HmrcSimulator
 from tests.departments.loopback import served
 from tests.integration.departments import FixedClock, published
-from tests.integration.hmrc.conftest import SETTINGS
-from tests.integration.matching import (
+from tests.integration.fact_matching import (
     StatedFacts,
     build_claim,
     verification_handler,
     verify_and_fetch,
     verify_concurrently,
 )
+from tests.integration.hmrc.conftest import SETTINGS
 
 FREE = structs.replace(SETTINGS, are_limits_lifted=True)
 JIM = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))

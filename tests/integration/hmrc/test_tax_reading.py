@@ -13,14 +13,15 @@ from msgspec import structs
 
 from govid import hmrc
 from govid.bus import Database, Module, OperationContext, Outage, UnitOfWork
-from govid.bus.contracts.facts import ClaimedFacts
-from govid.hmrc.openers import ConsentTokenProvider
-from govid.hmrc.registry.taxes import ConsentClient, GrantedTokens
+from govid.bus.shared.identifiers import ClaimedFacts
+from govid.hmrc.clients.interfaces import ConsentClient, GrantedTokens
+from govid.hmrc.consent import ConsentTokenProvider
 from govid.hmrc.repository import ConsentRepository
 from govid.hmrc.seal import Seal
 from govid.hmrc.simulator import HmrcSimulator
 from tests.departments.loopback import served
 from tests.integration.departments import FixedClock, published, serving, wait_until
+from tests.integration.fact_matching import StatedFacts, verify_and_fetch
 from tests.integration.hmrc.taxpayer import (
     ACCOUNT,
     OTHER,
@@ -31,7 +32,6 @@ from tests.integration.hmrc.taxpayer import (
     grow_old,
     withdrawn_at_hmrc,
 )
-from tests.integration.matching import StatedFacts, verify_and_fetch
 
 CAUSE = OperationContext(correlation_id="test")
 JIM = ClaimedFacts(given_name="Jim", family_name="Ferguson", date_of_birth=date(1948, 4, 23))
@@ -307,7 +307,7 @@ async def test_what_fails_for_a_given_up_request_is_given_back_and_complains_to_
 async def test_who_waits_for_a_renewal_that_does_not_come_is_asked_to_come_back(
     taxpayer: Taxpayer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("govid.hmrc.openers.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("govid.hmrc.consent.WAIT_SECONDS", 0.2)
     await grow_old(database)
     await claim_all(database)
     assert (await taxpayer.read()).status_code == 503
@@ -342,7 +342,7 @@ async def test_who_consents_again_after_a_lapse_reads_again(
 async def test_a_consent_that_does_not_reach_far_enough_has_lapsed(
     taxpayer: Taxpayer, simulator: HmrcSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("govid.hmrc.registry.consent.SCOPES", ("read:individual-tax",))
+    monkeypatch.setattr("govid.hmrc.clients.oauth.SCOPES", ("read:individual-tax",))
     await taxpayer.consent()
     assert (await taxpayer.read(ACCOUNT)).status_code == 403
     assert (await taxpayer.status())["status"] == "lapsed"
@@ -474,7 +474,7 @@ async def test_who_stops_waits_for_what_a_given_up_request_has_renewed(
 async def test_who_stops_waits_for_a_silent_hmrc_not_for_ever(
     renewing: PendingRenewal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("govid.hmrc.openers.CLOSE_SECONDS", 0)
+    monkeypatch.setattr("govid.hmrc.consent.CLOSE_SECONDS", 0)
     await renewing.give_up()
     await renewing.openers.close()
     assert len(asyncio.all_tasks()) == 1

@@ -6,7 +6,7 @@ import pytest
 
 from govid import hmrc
 from govid.bus import Database, Module, Outage, UnitOfWork
-from govid.bus.contracts import IdentifierType
+from govid.bus.events import IdentifierType
 from govid.hmrc import HmrcSettings
 from tests.integration.departments import (
     FixedClock,

@@ -20,48 +20,41 @@ from govid.bus import (
     UnitOfWork,
     uuid7,
 )
-from govid.bus.catalogue import EventRegistry
-from govid.bus.contracts import DeathNotified, Event, IdentifierType
-from govid.bus.envelope import EnvelopeFactory
-from govid.bus.outbox import PostgresOutbox
-from govid.identity.accounts.evidence import EvidenceStore
-from govid.identity.accounts.inquiry import VerificationRetry
-from govid.identity.accounts.lifecycle import DeathNoticeHandler
-from govid.identity.accounts.operator import AccountAdministration
-from govid.identity.accounts.parked import ScheduledNotices
-from govid.identity.accounts.questions import VerificationRequests
+from govid.bus.delivery.outbox import PostgresOutbox
+from govid.bus.events import DeathNotified, Event, IdentifierType
+from govid.bus.events.envelope import EnvelopeFactory
+from govid.bus.events.registry import EventRegistry
+from govid.identity.accounts.administration import AccountAdministration
 from govid.identity.accounts.registration import Registration
-from govid.identity.accounts.standing import AccountStatusService
-from govid.identity.accounts.unclaimed import PriorNoticeCheck
-from govid.identity.accounts.verification import VerificationResultHandler
 from govid.identity.credentials.login import SignIn
+from govid.identity.credentials.password_hashing import PasswordHashing
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.passwords.hashing import PasswordHashing
-from govid.identity.passwords.policy import PasswordPolicy
+from govid.identity.life_events.death_notices import DeathNoticeHandler, PriorNoticeCheck
+from govid.identity.life_events.scheduled import ScheduledNotices
+from govid.identity.life_events.service import AccountStatusService
+from govid.identity.password_policy import PasswordPolicy
+from govid.identity.rate_limits.attempts import BruteForceAlarm, LoginThrottle
+from govid.identity.rate_limits.registrations import RegistrationQuota
+from govid.identity.repository.account_status import AccountStatusRepository
 from govid.identity.repository.accounts import AccountRepository
-from govid.identity.repository.facts import ClaimedFactsCipher, ClaimedFactsRepository
-from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.claimed_facts import ClaimedFactsCipher, ClaimedFactsRepository
 from govid.identity.repository.life_events import LifeEventRepository
-from govid.identity.repository.refresh_tokens import RefreshTokenRepository
+from govid.identity.repository.one_time_tokens import RefreshTokenRepository
+from govid.identity.repository.rate_limits import AttemptRepository
 from govid.identity.repository.sessions import SessionRepository
 from govid.identity.repository.signing_keys import SigningKeyRepository
-from govid.identity.repository.throttle import AttemptRepository
 from govid.identity.repository.verification_attempts import VerificationAttemptRepository
-from govid.identity.rules import RegistrationRules
 from govid.identity.schemas import GrantView, Login, Refresh, Register, UserView
-from govid.identity.sessions.authentication import TokenAuthentication
-from govid.identity.sessions.ending import SessionRevoker
-from govid.identity.sessions.listing import SessionListing
-from govid.identity.sessions.live import SessionReader
-from govid.identity.sessions.opening import SessionIssuer
-from govid.identity.sessions.refresh import RefreshTokenRotation
-from govid.identity.sessions.seen import LastSeenWriter
+from govid.identity.sessions.authentication import SessionReader, TokenAuthentication
+from govid.identity.sessions.expiry import LastSeenWriter
+from govid.identity.sessions.issuing import RefreshTokenRotation, SessionIssuer
+from govid.identity.sessions.management import SessionListing, SessionRevoker
 from govid.identity.settings import IdentitySettings, ThrottleSettings
-from govid.identity.throttle.attempts import LoginThrottle
-from govid.identity.throttle.registrations import RegistrationQuota
-from govid.identity.throttle.sieges import BruteForceAlarm
-from govid.identity.tokens.access import AccessTokens
-from govid.identity.tokens.keyring import Keyring
+from govid.identity.tokens.access_tokens import AccessTokens
+from govid.identity.tokens.signing_keys import Keyring
+from govid.identity.validation import RegistrationRules
+from govid.identity.verification.requests import VerificationRequests, VerificationRetry
+from govid.identity.verification.results import EvidenceStore, VerificationResultHandler
 
 PASSWORD = "password123"
 CAUSE = OperationContext(correlation_id="test", actor=Actor(kind="anonymous"))

@@ -6,17 +6,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from govid.bus import Database, PseudonymGenerator, QuotaCounters, Transaction, uuid7
-from govid.bus.contracts import IdentifierType
+from govid.bus.events import IdentifierType
 from govid.bus.shared.crypto import key_id
-from govid.identity.accounts.unclaimed import PriorNoticeCheck
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.life_events.death_notices import PriorNoticeCheck
+from govid.identity.rate_limits.attempts import BruteForceAlarm, LoginFlow, LoginThrottle
+from govid.identity.repository.account_status import AccountStatusRepository
 from govid.identity.repository.life_events import LifeEventRepository
-from govid.identity.repository.throttle import AttemptRepository
+from govid.identity.repository.rate_limits import AttemptRepository
 from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 from govid.identity.settings import ThrottleSettings
-from govid.identity.throttle.attempts import LoginFlow, LoginThrottle
-from govid.identity.throttle.sieges import BruteForceAlarm
 from tests.integration.identity.conftest import CAUSE, IdentityFixture
 
 OLD, NEW = b"k" * 32, b"n" * 32

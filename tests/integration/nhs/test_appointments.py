@@ -18,8 +18,13 @@ from tests.integration.departments import (
     published,
     serving,
 )
+from tests.integration.nhs.appointment_requests import (
+    BODY,
+    PATH,
+    latest_request,
+    request_appointment,
+)
 from tests.integration.nhs.conftest import SETTINGS
-from tests.integration.nhs.wishes import BODY, PATH, latest_request, request_appointment
 from tests.statements import statements
 
 DECIDED = "nhs.appointment.decided"

@@ -12,13 +12,9 @@ import pytest
 
 from govid import nhs
 from govid.bus import Database, Delivery, Module, Outage, UnitOfWork
-from govid.bus.contracts import (
-    AccountBlocked,
-    AccountClosed,
-    AppointmentDecided,
-    AppointmentRequested,
-)
-from govid.nhs import NhsSimulator, ports
+from govid.bus.events import AccountBlocked, AccountClosed, AppointmentDecided, AppointmentRequested
+from govid.nhs import NhsSimulator
+from govid.nhs.clients import factory
 from govid.nhs.simulator.diary import DiaryBooking
 from tests.integration.departments import (
     NOW,
@@ -52,7 +48,7 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> list[NhsSimulator]:
         made.append(NhsSimulator(**options))
         return made[0]
 
-    monkeypatch.setattr(ports, "NhsSimulator", make)
+    monkeypatch.setattr(factory, "NhsSimulator", make)
     return made
 
 
@@ -92,7 +88,7 @@ class Practice:
 @pytest.fixture
 def calls(caplog: pytest.LogCaptureFixture) -> Callable[[], int]:
     """Return what counts how often practices were asked for their times."""
-    caplog.set_level(logging.INFO, "govid.bus.upstream.api")
+    caplog.set_level(logging.INFO, "govid.bus.upstream.client")
 
     def count() -> int:
         return sum(vars(one).get("operation") == "slots.find" for one in caplog.records)

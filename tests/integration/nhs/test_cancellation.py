@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from govid.bus import Database, Delivery, Module, OperationContext, UnitOfWork
-from govid.bus.contracts import AccountBlocked, AccountRestored
+from govid.bus.events import AccountBlocked, AccountRestored
 from govid.nhs.repository import Accounts, AppointmentRepository
 from govid.nhs.schemas import RequestAppointment
 from tests.integration.departments import (
@@ -22,7 +22,12 @@ from tests.integration.departments import (
     wait_for_blocked_session,
     wait_until,
 )
-from tests.integration.nhs.wishes import BODY, PATH, latest_request, request_appointment
+from tests.integration.nhs.appointment_requests import (
+    BODY,
+    PATH,
+    latest_request,
+    request_appointment,
+)
 
 NAME = "nhs.appointments"
 

@@ -5,7 +5,7 @@ from uuid import UUID
 import httpx
 
 from govid.bus import Database, Module, UnitOfWork
-from govid.bus.contracts import AccountClosed, IdentifierType
+from govid.bus.events import AccountClosed, IdentifierType
 from tests.integration.departments import (
     NOW,
     a_verification,
@@ -14,7 +14,7 @@ from tests.integration.departments import (
     handle,
     published,
 )
-from tests.integration.nhs.wishes import BODY, PATH, request_appointment
+from tests.integration.nhs.appointment_requests import BODY, PATH, request_appointment
 
 PATIENT = {"name": "Ada", "nhsNumber": "9434765919", "medicalHistory": "Hay fever"}
 NAMED = "9693632109"

@@ -10,8 +10,8 @@ import pytest
 
 from govid import nhs
 from govid.bus import Database, Module, OperationContext, UnitOfWork
-from govid.bus.contracts import AppointmentRequested
-from govid.nhs.export import DataExportSource
+from govid.bus.events import AppointmentRequested
+from govid.nhs.account_events import DataExportSource
 from tests.integration.departments import FixedClock, published
 from tests.integration.nhs.conftest import SETTINGS
 

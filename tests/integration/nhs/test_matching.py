@@ -9,10 +9,10 @@ from msgspec import structs
 
 from govid import nhs
 from govid.bus import Database, Module, Outage, UnitOfWork
-from govid.bus.contracts.facts import ClaimedFacts
+from govid.bus.shared.identifiers import ClaimedFacts
 from govid.nhs import NhsSettings
 from tests.integration.departments import FixedClock, published, serving
-from tests.integration.matching import (
+from tests.integration.fact_matching import (
     ACCOUNT_ID,
     StatedFacts,
     verify_and_fetch,

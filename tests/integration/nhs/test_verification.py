@@ -8,7 +8,7 @@ from msgspec import structs
 
 from govid import nhs
 from govid.bus import Database, Module, Outage, UnitOfWork
-from govid.bus.contracts import IdentifierType
+from govid.bus.events import IdentifierType
 from tests.integration.departments import (
     FixedClock,
     a_verification,

@@ -7,17 +7,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from govid.bus import backfill, conservation, inspection, replay
-from govid.bus.consumers import RELAY
+from govid.bus.delivery.backlog import QUERIES as BACKLOG_QUERIES
+from govid.bus.delivery.failures import QUERIES as FAILURE_QUERIES
 from govid.bus.delivery.groups import QUERIES as GROUP_QUERIES
-from govid.bus.failures import QUERIES as FAILURE_QUERIES
-from govid.bus.floor import QUERIES as BACKLOG_QUERIES
-from govid.bus.ids import first_uuid7_at, uuid7, uuid7_timestamp
-from govid.bus.kafka.debts import QUERIES as RELAY_QUERIES
+from govid.bus.delivery.subscriptions import RELAY
 from govid.bus.kafka.kafka_ahead import QUERIES as AHEAD_QUERIES
-from govid.bus.partitions import QUERIES as RETENTION
-from govid.bus.selection import DeliveryFilter
-from govid.gateway.cli import stream
+from govid.bus.kafka.relay import QUERIES as RELAY_QUERIES
+from govid.bus.operations import backfill, inspection, replay, verify_outbox
+from govid.bus.operations.delivery_filter import DeliveryFilter
+from govid.bus.shared.ids import first_uuid7_at, uuid7, uuid7_timestamp
+from govid.bus.storage.partitions import QUERIES as RETENTION
+from govid.gateway.cli import events as stream
 from tests.integration.scale.plans import partitions_read
 
 Arguments = Callable[[Any], Sequence[Any]]
@@ -101,17 +101,17 @@ COMMANDS: dict[str, tuple[str, Callable[[_Events], Sequence[Any]]]] = {
         lambda e: (e.lower, e.upper, None, None, None, None, None, None, False, [RELAY], 50),
     ),
     "outbox show": (inspection.QUERIES["event"], lambda e: (e.ids[0],)),
-    "verify, events": (conservation.QUERIES["chunk"], lambda e: (e.lower, e.upper, 5000)),
+    "verify, events": (verify_outbox.QUERIES["chunk"], lambda e: (e.lower, e.upper, 5000)),
     "verify, delivery states": (
-        conservation.QUERIES["delivery_states"],
+        verify_outbox.QUERIES["delivery_states"],
         lambda e: (e.lower, e.upper, min(e.positions), max(e.positions), [], [], UUID(int=0)),
     ),
     "verify, ends": (
-        conservation.QUERIES["ends"],
+        verify_outbox.QUERIES["ends"],
         lambda e: (e.lower, e.upper, UUID(int=0)),
     ),
-    "verify, orphans": (conservation.QUERIES["orphans"], lambda e: (e.lower, e.upper)),
-    "verify, gaps": (conservation.QUERIES["gaps"], lambda e: (e.lower, e.upper, UUID(int=0))),
+    "verify, orphans": (verify_outbox.QUERIES["orphans"], lambda e: (e.lower, e.upper)),
+    "verify, gaps": (verify_outbox.QUERIES["gaps"], lambda e: (e.lower, e.upper, UUID(int=0))),
     "outbox replay": (
         replay._BATCH,
         lambda e: (

@@ -9,17 +9,18 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from govid.bus import inspection, pending
-from govid.bus.consumers import RELAY
+from govid.bus.delivery import pending_counts
 from govid.bus.delivery.groups import QUERIES
-from govid.bus.ids import first_uuid7_at, uuid7
-from govid.bus.inspection import OutboxInspection
-from govid.bus.kafka.debts import QUERIES as KAFKA
-from govid.bus.partitions import QUERIES as RETENTION
-from govid.bus.pending import count_pending
-from govid.bus.selection import DeliveryFilter
+from govid.bus.delivery.pending_counts import count_pending
+from govid.bus.delivery.subscriptions import RELAY
+from govid.bus.kafka.relay import QUERIES as KAFKA
+from govid.bus.operations import inspection
+from govid.bus.operations.delivery_filter import DeliveryFilter
+from govid.bus.operations.inspection import OutboxInspection
+from govid.bus.shared.ids import first_uuid7_at, uuid7
+from govid.bus.storage.partitions import QUERIES as RETENTION
 from govid.bus.storage.quotas import QuotaCounters
-from govid.identity.repository import throttle
+from govid.identity.repository import rate_limits
 from tests.integration.scale.conftest import PENDING
 from tests.integration.scale.plans import rows_read, scans
 
@@ -112,8 +113,8 @@ async def test_i5_the_sessions_of_an_account_are_found_by_index(aged: Any, state
 async def test_i6_i8_many_pending_deliveries_are_estimated_and_few_are_counted(
     aged: Any, monkeypatch: pytest.MonkeyPatch, counted: int, is_estimate: bool
 ) -> None:
-    monkeypatch.setattr(pending, "COUNTED", counted)
-    monkeypatch.setattr(pending, "SAMPLED_PAGES", 3)
+    monkeypatch.setattr(pending_counts, "COUNTED", counted)
+    monkeypatch.setattr(pending_counts, "SAMPLED_PAGES", 3)
     (relay,) = [
         one for one in await OutboxInspection(aged).fetch_status() if one.subscriber == RELAY
     ]
@@ -124,7 +125,7 @@ async def test_i6_i8_many_pending_deliveries_are_estimated_and_few_are_counted(
 async def test_i6_an_estimate_that_reads_every_page_is_exact(
     aged: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending, "COUNTED", 10)
+    monkeypatch.setattr(pending_counts, "COUNTED", 10)
     counts = await count_pending(aged, [RELAY, "nobody"])
     expected = await aged.fetchval("SELECT count(*) FROM bus.delivery")
     assert (counts[RELAY].deliveries, counts[RELAY].is_estimate) == (expected, False)
@@ -133,14 +134,14 @@ async def test_i6_an_estimate_that_reads_every_page_is_exact(
 
 @pytest.mark.parametrize("counted", [0, 10, 100])
 async def test_i8_counting_reads_no_more_rows_than_its_limit(aged: Any, counted: int) -> None:
-    read = await rows_read(aged, pending.QUERIES["counts"], [[RELAY], counted], "delivery")
+    read = await rows_read(aged, pending_counts.QUERIES["counts"], [[RELAY], counted], "delivery")
     assert read == counted + 1
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        throttle._DELETE_STALE,
+        rate_limits._DELETE_STALE,
         *(QuotaCounters(f"{schema}.quota")._delete_sql for schema in ("identity", "nhs", "hmrc")),
     ],
     ids=["throttle", "identity", "nhs", "hmrc"],

@@ -15,9 +15,9 @@ from govid.bus.asyncapi import (
     build_document,
     render_document,
 )
-from govid.bus.contracts import Topic
-from govid.bus.kafka import codec
-from govid.bus.kafka.deadletters import DeadLetterPublisher
+from govid.bus.events import Topic
+from govid.bus.kafka import cloudevents
+from govid.bus.kafka.inbound_records import DeadLetterPublisher
 from tests.contracts import golden
 from tests.contracts.golden import AT, kinds
 
@@ -73,7 +73,7 @@ def test_the_key_is_described_where_there_is_one(name: str) -> None:
 
 
 def headers(**more: Any) -> list[str]:
-    found = codec.build_headers(
+    found = cloudevents.build_headers(
         event_id=UUID(int=1),
         type_name="a.b",
         version=1,

@@ -5,10 +5,8 @@ import time
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from govid.bus.gauges import BusGauges, GaugeSources
-from govid.bus.lag import EventLoopLag
+from govid.bus.gauges import BusGauges, DatabaseSample, EventLoopLag, GaugeSources, PendingStats
 from govid.bus.metrics import KafkaState
-from govid.bus.sample import DatabaseSample, PendingStats
 
 
 def reported(sample: DatabaseSample) -> list[str]:

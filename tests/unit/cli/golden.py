@@ -4,7 +4,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from govid.gateway.cli.group import commands
+from govid.gateway.cli.commands import commands
 
 FILE = Path(__file__).with_name("help.txt")
 COMMANDS: tuple[tuple[str, ...], ...] = (

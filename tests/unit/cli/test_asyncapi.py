@@ -5,7 +5,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from govid.bus.asyncapi import render_document
-from govid.gateway.cli.group import commands
+from govid.gateway.cli.commands import commands
 
 
 def test_it_prints_the_description() -> None:

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from govid.bus.storage.connection import DatabaseUnreachable
-from govid.gateway.cli.database_errors import explain_database_error
+from govid.gateway.cli.target import explain_database_error
 
 SECRET = "ada@example.com"
 

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from govid import __version__
 from govid.gateway.cli import errors
-from govid.gateway.cli.group import CommandGroup, commands
+from govid.gateway.cli.commands import CommandGroup, commands
 
 
 def command_that_raises(error: BaseException) -> CommandGroup:

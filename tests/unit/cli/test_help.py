@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from govid.gateway.cli.group import COMMANDS, CommandEntry
+from govid.gateway.cli.commands import COMMANDS, CommandEntry
 from tests.unit.cli import golden
 from tests.unit.cli.terminal_cases import CASES, DEMONSTRATION, SERVERS
 
@@ -31,7 +31,7 @@ def test_the_list_tells_of_commands_that_exist(name: str, entry: CommandEntry) -
 def test_help_imports_no_driver_and_no_framework() -> None:
     script = (
         "import sys\n"
-        "from govid.gateway.cli.group import commands\n"
+        "from govid.gateway.cli.commands import commands\n"
         "try: commands(['--help'])\n"
         "except SystemExit: pass\n"
         "slow = {'asyncpg', 'sqlalchemy', 'litestar', 'uvicorn', 'aiokafka', 'pydantic'}\n"
@@ -53,7 +53,7 @@ IDENTITY = {"argon2", "phonenumbers", "email_validator"}
 
 IMPORTS = """
 import sys
-from govid.gateway.cli.group import commands
+from govid.gateway.cli.commands import commands
 try: commands(sys.argv[1:])
 except SystemExit: pass
 print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from govid.gateway.cli.errors import CommandError
-from govid.gateway.cli.listening import open_listener
-from govid.gateway.cli.output import Output, print_note
-from govid.gateway.cli.progress import ProgressDisplay
+from govid.gateway.cli.output import Output, ProgressDisplay, print_note
+from govid.gateway.cli.serving.listening import open_listener
 
 
 def test_a_pipe_gets_a_header_and_columns_separated_by_tabs(
@@ -116,7 +115,7 @@ def test_f9_the_first_column_can_be_the_least(
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
-    [({}, "None.\n"), ({"nothing": "No topic is known yet."}, "No topic is known yet.\n")],
+    [({}, "None.\n"), ({"empty_text": "No topic is known yet."}, "No topic is known yet.\n")],
 )
 def test_f9_a_table_without_rows_is_a_sentence_on_a_terminal(
     capsys: pytest.CaptureFixture[str], terminal: Any, given: dict[str, str], sentence: str
@@ -147,7 +146,7 @@ def test_f9_a_pipe_keeps_the_header_of_a_table_without_rows(
 def test_f9_progress_never_goes_over_its_end(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, done: int, reported: str
 ) -> None:
-    monkeypatch.setattr("govid.gateway.cli.progress.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("govid.gateway.cli.output.LINE_SECONDS", 0.0)
     with ProgressDisplay("Reading partitions", 20) as progress:
         progress.update(done)
     assert reported in capsys.readouterr().err
@@ -156,7 +155,7 @@ def test_f9_progress_never_goes_over_its_end(
 def test_progress_stays_off_stdout(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("govid.gateway.cli.progress.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("govid.gateway.cli.output.LINE_SECONDS", 0.0)
     with ProgressDisplay("Replaying", 10) as progress:
         progress.update(4)
     captured = capsys.readouterr()

@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 import signal, sys, time
-from govid.gateway.cli.signals import stop_on_signals
+from govid.gateway.cli.serving.listening import stop_on_signals
 {before}
 stop_on_signals()
 {after}

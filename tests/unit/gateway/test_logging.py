@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 
 import govid
-from govid.gateway.lines import MAX_BUFFERED_LINES, LogWriter
-from govid.gateway.logging import ALLOWED_MEMBERS, LogLineHandler, RequestLogWriter
-from tests.unit.gateway.edges import asked_for
+from govid.gateway.logging import (
+    ALLOWED_MEMBERS,
+    MAX_BUFFERED_LINES,
+    LogLineHandler,
+    LogWriter,
+    RequestLogWriter,
+)
+from tests.unit.gateway.http.edge_application import asked_for
 
 CANARY = "canary-7f3a"
 SOURCE = Path(govid.__file__).parent

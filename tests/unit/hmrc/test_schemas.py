@@ -3,16 +3,16 @@
 import msgspec
 import pytest
 
-from govid.hmrc import examples, schemas
+from govid.hmrc import openapi_examples, schemas
 
 FILE = msgspec.json.decode(
-    msgspec.json.encode(examples.FILE_TAX_RECORD), type=schemas.FileTaxRecord
+    msgspec.json.encode(openapi_examples.FILE_TAX_RECORD), type=schemas.FileTaxRecord
 )
 
 
 @pytest.mark.parametrize(
     ("struct", "shown"),
-    [(FILE, "<FileTaxRecord>"), (examples.TAX_RECORDS[0].value, "<TaxRecordView>")],
+    [(FILE, "<FileTaxRecord>"), (openapi_examples.TAX_RECORDS[0].value, "<TaxRecordView>")],
 )
 def test_a_repr_names_the_struct_only(struct: object, shown: str) -> None:
     assert repr(struct) == shown

@@ -2,7 +2,7 @@
 
 import pytest
 
-from govid.hmrc.tax_year import TaxYear
+from govid.hmrc.tax_values import TaxYear
 
 
 @pytest.mark.parametrize(

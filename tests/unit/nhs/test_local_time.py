@@ -2,7 +2,7 @@
 
 import pytest
 
-from govid.nhs.local_time import parse_time
+from govid.nhs.slots import parse_time
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
+from govid.nhs.appointments import Precondition
 from govid.nhs.errors import AppointmentHasChanged
-from govid.nhs.preconditions import Precondition
 
 
 @pytest.mark.parametrize(

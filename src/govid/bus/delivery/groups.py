@@ -13,12 +13,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from itertools import islice
 from typing import Any
 
-from govid.bus.backlog import PendingDelivery
-from govid.bus.consumers import Delivery, Subscriber
-from govid.bus.leases import Leases
+from govid.bus.delivery.backlog import PendingDelivery
+from govid.bus.delivery.leases import Leases
+from govid.bus.delivery.subscriptions import Delivery, Subscriber
 from govid.bus.metrics import BusMetrics
-from govid.bus.sql import load_statements
 from govid.bus.storage.errors import error_class
+from govid.bus.storage.sql import load_statements
 from govid.bus.storage.transaction import UnitOfWork
 
 log = logging.getLogger(__name__)

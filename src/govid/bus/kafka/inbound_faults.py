@@ -1,17 +1,21 @@
-"""Stores the positions at which partitions of the inbound topics have stopped.
+"""Stores where inbound partitions have stopped, and which records Kafka removed unread.
 
-The rows are for operators: `govid outbox status` and `govid topics list` read them in another
-process. A row is deleted once any replica has passed its position, or when the partition starts
-again from the beginning.
+The rows are for operators: `govid outbox status`, `govid topics list` and `govid outbox verify`
+read them in another process. A fault is deleted once any replica has passed its position, or when
+the partition starts again from the beginning. A gap stays until an operator accepts it.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 import msgspec
 
-from govid.bus.sql import load_statements
+from govid.bus.storage.sql import load_statements
+
+log = logging.getLogger(__name__)
+
 
 QUERIES = load_statements("govid.bus.kafka", "inbound_faults.sql")
 
@@ -101,3 +105,36 @@ class InboundFaults:
             QUERIES["accept_inbound_fault"], topic, partition, offset
         )
         return None if row is None else InboundFault(**row)
+
+
+class InboxGaps:
+    """Stores gaps of the inbound topics: records that Kafka removed unread."""
+
+    def __init__(
+        self, connection: Any, on_found: Callable[[str, int], None] = lambda _topic, _records: None
+    ) -> None:
+        """Write through *connection*, which may be a pool; *on_found* is called for new gaps."""
+        self._connection = connection
+        self._on_found = on_found
+
+    async def record_gap(self, topic: str, partition: int, first: int, next_offset: int) -> bool:
+        """Store that the records from *first* to before *next_offset* were removed unread.
+
+        Return whether that is new; another replica may have stored the same gap.
+        """
+        known_to: int | None = await self._connection.fetchval(
+            QUERIES["record_gap"], topic, partition, first, next_offset
+        )
+        if known_to is not None:
+            self._on_found(topic, next_offset - known_to)
+            log.error(
+                "inbox.records_removed",
+                extra={
+                    "topic": topic,
+                    "partition": partition,
+                    "offset": first,
+                    "next_offset": next_offset,
+                    "records": next_offset - known_to,
+                },
+            )
+        return known_to is not None

@@ -17,27 +17,27 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from govid.bus.consumers import Subscriptions
-from govid.bus.contracts import Topic
-from govid.bus.envelope import EventEnvelope
-from govid.bus.kafka.cleanup import start_client, stop_client
-from govid.bus.kafka.deadletters import DeadLetterPublisher
-from govid.bus.kafka.decompression import limit_aiokafka_decompression
-from govid.bus.kafka.inbound_faults import InboundFaults
-from govid.bus.kafka.inbox_gaps import InboxGaps
-from govid.bus.kafka.intake import (
+from govid.bus.delivery.outbox import PostgresOutbox
+from govid.bus.delivery.subscriptions import Subscriptions
+from govid.bus.delivery.wakeup import WakeupHub
+from govid.bus.events import Topic
+from govid.bus.events.envelope import EventEnvelope
+from govid.bus.events.registry import UnknownEventType
+from govid.bus.kafka.batch_decoding import limit_aiokafka_decompression
+from govid.bus.kafka.client_lifecycle import start_client, stop_client
+from govid.bus.kafka.inbound_faults import InboundFaults, InboxGaps
+from govid.bus.kafka.inbound_records import (
     INBOUND_STRUCTS,
+    DeadLetterPublisher,
     IdentityBasis,
     InboundRecord,
     InboundRecordParser,
     UnreadableRecord,
 )
 from govid.bus.kafka.partition_reader import FAILING_ATTEMPTS, PartitionReader
-from govid.bus.kafka.topics_admin import INBOUND_TOPICS, TopicRegistry
+from govid.bus.kafka.topics import INBOUND_TOPICS, TopicRegistry
 from govid.bus.metrics import BusMetrics
-from govid.bus.outbox import PostgresOutbox
 from govid.bus.settings import BusSettings
-from govid.bus.sql import load_statements
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import (
     error_class,
@@ -46,7 +46,7 @@ from govid.bus.storage.errors import (
     is_transient,
     is_unavailable,
 )
-from govid.bus.wake import WakeupHub
+from govid.bus.storage.sql import load_statements
 
 log = logging.getLogger(__name__)
 
@@ -371,7 +371,7 @@ class InboxConsumer:
             [e.key for _, e in rows],
             [e.id for _, e in rows],
             [f"{e.topic}.unknown" for _, e in rows],
-            "govid.bus.catalogue.UnknownEventType",
+            error_class(UnknownEventType()),
         )
 
     def _subscribers_for(self, envelope: EventEnvelope) -> list[str]:

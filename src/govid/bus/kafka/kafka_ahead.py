@@ -14,14 +14,14 @@ from uuid import UUID
 
 import msgspec
 
-from govid.bus.contracts import Topic
-from govid.bus.errors import Outage
-from govid.bus.ids import first_uuid7_at, uuid7_timestamp
-from govid.bus.kafka import codec
-from govid.bus.kafka.archive import TopicReader, UnreadableRange, open_reader
-from govid.bus.kafka.topics_admin import QUERIES as TOPIC_QUERIES
+from govid.bus.events import Topic
+from govid.bus.kafka import cloudevents
+from govid.bus.kafka.topic_reader import TopicReader, UnreadableRange, open_reader
+from govid.bus.kafka.topics import QUERIES as TOPIC_QUERIES
 from govid.bus.settings import BusSettings
-from govid.bus.sql import load_statements
+from govid.bus.shared.errors import Outage
+from govid.bus.shared.ids import first_uuid7_at, uuid7_timestamp
+from govid.bus.storage.sql import load_statements
 
 if TYPE_CHECKING:
     # Commands are built on this without SQLAlchemy (I13).
@@ -241,7 +241,9 @@ async def _first_unknown(
 ) -> tuple[int, UUID] | None:
     """Return offset and id of the first event that the database does not know."""
     async for records in batches:
-        own = [(record.offset, codec.own_event_id(record, installation)) for record in records]
+        own = [
+            (record.offset, cloudevents.own_event_id(record, installation)) for record in records
+        ]
         ids = [event_id for _, event_id in own if event_id is not None and event_id >= oldest]
         unknown = set(ids) - await _known(connection, ids)
         for offset, event_id in own:

@@ -17,10 +17,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 from aiokafka.abc import ConsumerRebalanceListener
 
-from govid.bus.kafka.batch_fetch import fetch_batch, has_leader
-from govid.bus.kafka.inbound_faults import FaultKind, InboundFaults
-from govid.bus.kafka.inbox_gaps import InboxGaps
-from govid.bus.kafka.record_batches import DecodedBatch, UnreadableBatch
+from govid.bus.kafka.batch_decoding import DecodedBatch, UnreadableBatch, fetch_batch, has_leader
+from govid.bus.kafka.inbound_faults import FaultKind, InboundFaults, InboxGaps
 from govid.bus.storage.errors import error_class
 
 log = logging.getLogger(__name__)

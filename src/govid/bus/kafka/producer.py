@@ -14,12 +14,12 @@ from contextlib import suppress
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from govid.bus.kafka.cleanup import start_client, stop_client
-from govid.bus.kafka.topics_admin import TopicRegistry
+from govid.bus.kafka.client_lifecycle import start_client, stop_client
+from govid.bus.kafka.topics import TopicRegistry
 from govid.bus.metrics import KafkaState
 from govid.bus.settings import BusSettings
 from govid.bus.storage.errors import error_class
-from govid.bus.storage.unavailability import DATABASE_UNAVAILABLE
+from govid.bus.storage.workers import DATABASE_UNAVAILABLE
 
 log = logging.getLogger(__name__)
 

@@ -3,33 +3,103 @@
 No transaction is open during requests to Kafka. A round reads rows of the buckets whose leases are
 held, sends them, and completes the acknowledged ones in one statement that is fenced by the leases.
 After any failure the rows are still pending, and the next round reads them again. An outage uses no
-attempts: nothing is read while Kafka is unavailable.
+attempts: nothing is read while Kafka is unavailable. The cost of a read does not grow with the
+length of the backlog (see `ScanWatermark`).
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Collection, Sequence
+from functools import partial
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from govid.bus.consumers import RELAY
-from govid.bus.contracts import Topic
-from govid.bus.failures import DeliveryFailure, FailureRecorder
-from govid.bus.kafka.debts import QUERIES, RelayBacklog
-from govid.bus.kafka.faults import KafkaErrorClass, classify_error
+from govid.bus.delivery.backlog import ScanWatermark
+from govid.bus.delivery.failures import DeliveryFailure, FailureRecorder
+from govid.bus.delivery.leases import Leases
+from govid.bus.delivery.subscriptions import RELAY
+from govid.bus.delivery.wakeup import WakeupHub
+from govid.bus.events import Topic
+from govid.bus.kafka.batches import (
+    BatchSender,
+    KafkaErrorClass,
+    RecordBatch,
+    Row,
+    SendFailure,
+    build_batches,
+    classify_error,
+)
 from govid.bus.kafka.kafka_ahead import AheadGuard
 from govid.bus.kafka.producer import BATCH_BYTES, ManagedProducer
-from govid.bus.kafka.shipment import BatchSender, RecordBatch, Row, SendFailure, build_batches
-from govid.bus.kafka.topics_admin import TopicRegistry
-from govid.bus.leases import Leases
+from govid.bus.kafka.topics import TopicRegistry
 from govid.bus.metrics import BusMetrics
 from govid.bus.settings import BusSettings
 from govid.bus.storage.database import Database
 from govid.bus.storage.errors import error_class
-from govid.bus.wake import WakeupHub
+from govid.bus.storage.sql import load_statements
 
 log = logging.getLogger(__name__)
+
+
+QUERIES = load_statements("govid.bus.kafka", "relay.sql")
+
+
+class RelayBacklog:
+    """The pending deliveries of the relay, with the published columns of their events."""
+
+    def __init__(self, settings: BusSettings, database: Database) -> None:
+        """Read from *database*."""
+        self._settings = settings
+        self._database = database
+        self._watermark = ScanWatermark(RELAY, settings, database)
+
+    async def fetch_due(
+        self, buckets: Collection[int], in_flight: Collection[int], paused: Collection[str]
+    ) -> Sequence[Row]:
+        """Return the oldest pending deliveries of *buckets*.
+
+        Excludes the positions *in_flight* and the deliveries of the topics *paused*.
+        """
+        fetch = partial(self._due, buckets, in_flight, paused)
+        due = await self._watermark.fetch_above(buckets, fetch, in_flight)
+        while due:
+            rows = await self._with_events(due)
+            if rows or len(due) < self._settings.relay_batch_size:
+                return rows
+            # The events of all these deliveries were deleted; later deliveries are still pending.
+            due = await fetch(due[-1]["pos"], self._watermark.skipped_keys)
+        return ()
+
+    async def _due(
+        self,
+        buckets: Collection[int],
+        in_flight: Collection[int],
+        paused: Collection[str],
+        position: int,
+        hidden: Collection[str],
+    ) -> Sequence[Any]:
+        due: Sequence[Any] = await self._database.bus_reads.fetch(
+            QUERIES["relay_backlog"],
+            RELAY,
+            list(buckets),
+            list(in_flight),
+            list(paused),
+            self._settings.relay_batch_size,
+            position,
+            list(hidden),
+        )
+        return due
+
+    async def _with_events(self, due: Sequence[Any]) -> Sequence[Row]:
+        ids = [row["event_id"] for row in due]
+        found = await self._database.bus_reads.fetch(
+            QUERIES["relay_events"], ids, min(ids), max(ids)
+        )
+        events = {event["id"]: event for event in found}
+        return [{**row, **events[row["event_id"]]} for row in due if row["event_id"] in events]
+
 
 SEND_SECONDS = 5.0
 LEASE_MARGIN_SECONDS = 2.0

@@ -1,4 +1,8 @@
-"""Defines the base of event structs, and the enumerations that events and modules share."""
+"""Defines the base of event structs, and the enumerations of the contract.
+
+The enumerations (`IdentifierType`, `Topic`, `AccountStatus`) are stored, published or shown to
+clients, so their values are permanent.
+"""
 
 from enum import StrEnum
 
@@ -38,3 +42,19 @@ class Topic(StrEnum):
     APPOINTMENT_RESULT = "nhs.appointment.result"
     ACTIVITY = "system.logs.activity"
     ACCESS = "system.logs.access"
+
+
+class AccountStatus(StrEnum):
+    """The state of an account; each value is permanent, because it is stored and published."""
+
+    PENDING = "pending_verification"
+    VERIFIED = "verified"
+    FAILED = "verification_failed"
+    REGISTERED = "registered"
+    """The account holds no identifier."""
+    BLOCKED = "blocked"
+    CLOSED = "closed"
+
+
+UNVERIFIED = (AccountStatus.PENDING, AccountStatus.FAILED)
+"""The states in which an account claims an identifier that no department has confirmed."""

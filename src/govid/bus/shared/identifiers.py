@@ -1,15 +1,22 @@
-"""Brings identifiers into one canonical form: NHS number, National Insurance number, UTR.
+"""Brings identifiers into one canonical form, and holds the facts that citizens claim.
 
-Two spellings of one identifier become equal. A well-formed identifier need not exist: only the
-department knows whether it does, and to which person it was given.
+Two spellings of one NHS number, National Insurance number or UTR become equal. A well-formed
+identifier need not exist: only the department knows whether it does, and to whom it belongs. No
+event carries claimed facts. A department reads them through an interface when it needs them, and
+stores none of them.
 """
 
 import re
 import unicodedata
+from datetime import date
+from typing import Protocol
+from uuid import UUID
 
+import msgspec
 from nhs_number.validate import calculate_checksum
 
 from govid.bus.shared.contract import IdentifierType
+from govid.bus.shared.privacy import Personal
 
 NINO_SUFFIXES = "ABCD"
 """The letters that a National Insurance number may end in."""
@@ -161,3 +168,35 @@ def _nhs_number(number: str) -> str:
     if calculate_checksum(number[:9]) != int(number[9]):
         raise ValueError("the check digit does not fit the rest of this NHS number")
     return number
+
+
+class ClaimedFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A name, a date of birth and possibly a postcode, as the citizen entered them.
+
+    `given_name` is None for a person with a single name.
+    """
+
+    given_name: Personal[str | None] = None
+    family_name: Personal[str]
+    date_of_birth: Personal[date]
+    postcode: Personal[str | None] = None
+
+    def __repr__(self) -> str:
+        """Name the struct only (I9)."""
+        return "<ClaimedFacts>"
+
+
+class ClaimedFactsSource(Protocol):
+    """Reads the facts that an account holder has claimed."""
+
+    async def for_account(self, account_id: UUID) -> ClaimedFacts | None:
+        """Return the facts of the account, or None if too few were given."""
+
+
+class VerifiedIdentifierLookup(Protocol):
+    """Reads for which accounts identifiers were verified."""
+
+    async def is_another_holder(
+        self, account_id: UUID, identifier_type: IdentifierType, canonical_value: str
+    ) -> bool:
+        """Tell whether the identifier was verified for another account than this one."""

@@ -9,15 +9,21 @@ from typing import Any, Self
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from govid.bus.settings import BusSettings
 from govid.bus.storage.connection import STATEMENT_TIMEOUT_MS, ConnectionFactory
-from govid.bus.storage.engine import create_engine
 from govid.bus.storage.errors import DatabaseFault, classify_database_error
-from govid.bus.storage.generation import ConnectionGeneration
-from govid.bus.storage.pinned_connections import PinnedConnectionPool
-from govid.bus.storage.statement_pool import StatementPool
+from govid.bus.storage.pools import ConnectionGeneration, PinnedConnectionPool, StatementPool
+
+
+def create_engine(factory: ConnectionFactory, **options: Any) -> AsyncEngine:
+    """Return a SQLAlchemy engine whose connections *factory* opens.
+
+    It is separate from the factory because commands connect without SQLAlchemy (I13).
+    """
+    return create_async_engine("postgresql+asyncpg://", async_creator=factory.connect, **options)
+
 
 KEEPALIVES = {
     "tcp_keepalives_idle": "5",

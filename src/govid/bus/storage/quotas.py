@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from govid.bus.actor import Actor, OperationContext
-from govid.bus.errors import ErrorKind, GovidError
-from govid.bus.ids import uuid7
-from govid.bus.storage.periodic import PeriodicWorker
+from govid.bus.shared.context import Actor, OperationContext
+from govid.bus.shared.errors import ErrorKind, GovidError
+from govid.bus.shared.ids import uuid7
 from govid.bus.storage.transaction import Transaction, UnitOfWork
+from govid.bus.storage.workers import PeriodicWorker
 
 CLEANUP_SECONDS = 60.0
 BATCH_ROWS = 500

@@ -16,13 +16,12 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from sqlalchemy import CursorResult, Executable
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from govid.bus.actor import OperationContext
-from govid.bus.clock import Clock
-from govid.bus.contracts import Event
-from govid.bus.errors import TransactionClosed
+from govid.bus.events import Event
+from govid.bus.shared.clock import Clock
+from govid.bus.shared.context import OperationContext
+from govid.bus.shared.errors import TransactionClosed
 from govid.bus.storage.errors import DatabaseFault, classify_database_error, error_members
-from govid.bus.storage.generation import ConnectionGeneration
-from govid.bus.storage.pinned_connections import PinnedConnectionPool
+from govid.bus.storage.pools import ConnectionGeneration, PinnedConnectionPool
 
 log = logging.getLogger(__name__)
 

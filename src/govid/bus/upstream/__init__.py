@@ -6,21 +6,24 @@ which is an `Outage`: a handler that meets it spends no attempt. Not inside: the
 response, which the module decides.
 """
 
-from govid.bus.upstream.api import RequestLimiter, UpstreamClient, rate_limited
-from govid.bus.upstream.authorised import AuthorisedClient
-from govid.bus.upstream.breaker import BreakerState, CircuitBreaker
-from govid.bus.upstream.calls import UpstreamRequest, UpstreamResponse
+from govid.bus.upstream.client import AuthorisedClient, RequestLimiter, UpstreamClient, rate_limited
 from govid.bus.upstream.department import Department, in_process_transport
-from govid.bus.upstream.errors import (
+from govid.bus.upstream.models import (
     CredentialsRejected,
     UnexpectedSimulator,
     UnusableResponse,
     UpstreamFailure,
     UpstreamRateLimited,
+    UpstreamRequest,
+    UpstreamResponse,
     UpstreamUnavailable,
 )
-from govid.bus.upstream.metrics import UpstreamMetrics
-from govid.bus.upstream.policy import RequestPolicy
+from govid.bus.upstream.resilience import (
+    BreakerState,
+    CircuitBreaker,
+    RequestPolicy,
+    UpstreamMetrics,
+)
 from govid.bus.upstream.tokens import BearerToken, TokenCache
 
 __all__ = [

@@ -8,10 +8,8 @@ from typing import Any
 
 import httpx
 
-from govid.bus.upstream.api import RequestLimiter, UpstreamClient
-from govid.bus.upstream.breaker import BreakerState
-from govid.bus.upstream.metrics import UpstreamMetrics
-from govid.bus.upstream.policy import RequestPolicy
+from govid.bus.upstream.client import RequestLimiter, UpstreamClient
+from govid.bus.upstream.resilience import BreakerState, RequestPolicy, UpstreamMetrics
 
 MAX_CONNECTIONS = 20
 LATE_WAITERS_SECONDS = 2.0

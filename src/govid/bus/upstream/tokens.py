@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from govid.bus.upstream.errors import UpstreamFailure
+from govid.bus.upstream.models import UpstreamFailure
 
 RENEWAL_SHARE = 0.8
 """The part of a token's lifetime after which it is renewed."""

@@ -6,6 +6,6 @@ of operator actions is in `govid.bus.operations` and `govid.identity`: commands 
 for confirmation and print results.
 """
 
-from govid.gateway.cli.group import main
+from govid.gateway.cli.commands import main
 
 __all__ = ["main"]

@@ -1,7 +1,13 @@
-"""`govid accounts`: shows, blocks, restores and repairs one account."""
+"""`govid accounts`: shows, blocks and restores an account, resets attempts, releases identifiers.
+
+An account is selected by its id, or by an e-mail address or identifier. These are personal data and
+never arguments: other users of the machine can see the command line, and the shell keeps it in its
+history. They are typed or piped in instead.
+"""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import click
@@ -9,25 +15,215 @@ import msgspec
 import rich_click
 
 from govid import identity
-from govid.bus.shared.account_status import AccountStatus
-from govid.gateway.cli.acting import OperatorOptions, parse_operator_options
-from govid.gateway.cli.errors import CommandRefused
-from govid.gateway.cli.forgiving import forgive
-from govid.gateway.cli.operating import (
+from govid.bus import OperationContext
+from govid.bus.shared.contract import AccountStatus
+from govid.gateway.cli.components import (
     account_command_options,
     build_operation_context,
     open_identity,
 )
+from govid.gateway.cli.errors import CommandError, CommandRefused
+from govid.gateway.cli.operator import OperatorOptions, parse_operator_options, record_data_view
 from govid.gateway.cli.output import Output, json_option, print_note
-from govid.gateway.cli.prompts import confirm
-from govid.gateway.cli.releasing import release
-from govid.gateway.cli.settings import find_installation
-from govid.gateway.cli.sought import AccountSelector, account_selector, find_account, select_account
-from govid.gateway.cli.viewing import record_data_view
+from govid.gateway.cli.prompts import confirm, prompt_line
+from govid.gateway.cli.target import find_installation
 from govid.identity import LifeEventKind
 
 if TYPE_CHECKING:
-    from govid.identity import AccountReport
+    from govid.identity import AccountAdministration, AccountReport
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class AccountIdType(click.types.UUIDParameterType):
+    """An account id. An invalid value is not printed, because it may be personal data."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
+        """Parse *value* as an account id."""
+        try:
+            return UUID(str(value).strip())
+        except ValueError:
+            self.fail(
+                "this is not an account id. To find an account by its e-mail address give --email, "
+                "by its number --identifier, and type it at the prompt: arguments stay in the "
+                "shell's history.",
+                param,
+                ctx,
+            )
+
+
+class AccountSelector(msgspec.Struct, frozen=True, kw_only=True):
+    """How the account is selected: by its id, or by a typed address or identifier."""
+
+    account_id: UUID | None
+    email: bool
+    identifier: bool
+
+    def __repr__(self) -> str:
+        """Name the struct only (I9)."""
+        return "<Sought>"
+
+
+def select_account(function: F) -> F:
+    """Add the options that select an account to a command."""
+    options = (
+        click.argument("account_id", type=AccountIdType(), required=False),
+        click.option(
+            "--email", is_flag=True, help="Find it by its e-mail address, typed at the prompt."
+        ),
+        click.option(
+            "--identifier",
+            is_flag=True,
+            help="Find it by its NHS or NI number, typed at the prompt.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def account_selector(*, account_id: UUID | None, email: bool, identifier: bool) -> AccountSelector:
+    """Build the account selector from the values of the options.
+
+    Raises:
+        click.UsageError: not exactly one of the options was given.
+    """
+    if [account_id is not None, email, identifier].count(True) != 1:
+        raise click.UsageError("Select one account: by its id, by --email or by --identifier.")
+    return AccountSelector(account_id=account_id, email=email, identifier=identifier)
+
+
+async def find_account(
+    administration: "AccountAdministration", selector: AccountSelector, context: OperationContext
+) -> UUID:
+    """Return the id of the account that *selector* selects.
+
+    Raises:
+        CommandError: no account matches, or several do.
+    """
+    if selector.account_id is not None:
+        return selector.account_id
+    if selector.email:
+        found = await administration.find_by_email(prompt_line("E-mail address"), context)
+    else:
+        found = await administration.find_by_identifier(
+            prompt_line("NHS or National Insurance number"), context
+        )
+    if len(found) > 1:
+        raise CommandError(
+            "several accounts match; nothing was changed.",
+            "Select one by its id: " + ", ".join(map(str, found)) + ".",
+        )
+    if not found:
+        raise CommandError("there is no such account.", "Is it written as it was registered?")
+    return found[0]
+
+
+_FORGIVE_QUESTION = "Reset {} attempts of this account and {} of its identifier?"
+
+
+@click.command(
+    "forgive",
+    cls=rich_click.RichCommand,
+    epilog="Example: govid accounts forgive --identifier --reason 'passport seen, case 73'",
+)
+@select_account
+@account_command_options
+def forgive(account_id: UUID | None, email: bool, identifier: bool, **values: Any) -> None:
+    """Reset the verification attempts of an account and of its identifier.
+
+    After two failed attempts no account can verify the identifier. Use this once the account
+    holder has proved their identity in another way; they then verify it again by POST
+    /api/auth/verification.
+    """
+    options = parse_operator_options(rate=None, **values)
+    selector = account_selector(account_id=account_id, email=email, identifier=identifier)
+    asyncio.run(_reset_attempts(selector, options))
+
+
+async def _reset_attempts(selector: AccountSelector, options: OperatorOptions) -> None:
+    context = build_operation_context(options.operator)
+    # The preview needs the key too: with another key the identifier's attempts are not found.
+    async with open_identity(writes=True) as services:
+        account_id = await find_account(services.administration, selector, context)
+        spent = await services.attempt_reset.preview(account_id, context)
+        if not options.dry_run:
+            confirm(
+                _FORGIVE_QUESTION.format(spent.by_account, spent.for_identifier), yes=options.yes
+            )
+            spent = await services.attempt_reset.reset(
+                account_id, reason=options.reason, cause=context
+            )
+        options.output.print_mapping(
+            {
+                "account_id": account_id,
+                "status": spent.status,
+                "attempts_of_account": spent.by_account,
+                "attempts_of_identifier": spent.for_identifier,
+                "done": not options.dry_run,
+            }
+        )
+        print_note(
+            "Nothing was changed." if options.dry_run else "Two attempts are possible from now on."
+        )
+
+
+_RELEASE_QUESTION = "Release the identifier of this account?"
+_VERIFIED_QUESTION = "Release the identifier of this account, which a department has confirmed?"
+
+
+@click.command(
+    "release",
+    cls=rich_click.RichCommand,
+    epilog="Example: govid accounts release --identifier --reason 'passport seen, case 74'",
+)
+@select_account
+@click.option(
+    "--verified", is_flag=True, help="Also release an identifier that a department has confirmed."
+)
+@account_command_options
+def release(
+    account_id: UUID | None, email: bool, identifier: bool, verified: bool, **values: Any
+) -> None:
+    """Release the identifier of an account, so that it can be registered again.
+
+    A pending or failed account continues without an identifier, as after GOVID_CLAIM_DAYS; a
+    closed account stays closed. A verified account needs --verified; a blocked account keeps its
+    identifier. The attempts stay used: run `govid accounts forgive` first if the account holder
+    is to be verified.
+    """
+    options = parse_operator_options(rate=None, **values)
+    selector = account_selector(account_id=account_id, email=email, identifier=identifier)
+    asyncio.run(_release_identifier(selector, options, verified=verified))
+
+
+async def _release_identifier(
+    selector: AccountSelector, options: OperatorOptions, *, verified: bool
+) -> None:
+    context = build_operation_context(options.operator)
+    async with open_identity(writes=not options.dry_run) as services:
+        account_id = await find_account(services.administration, selector, context)
+        found = await services.claim_release.preview(account_id, context, verified=verified)
+        if not options.dry_run:
+            confirmed = found.status is AccountStatus.VERIFIED
+            confirm(_VERIFIED_QUESTION if confirmed else _RELEASE_QUESTION, yes=options.yes)
+            await services.claim_release.release(
+                account_id, reason=options.reason, cause=context, verified=verified
+            )
+        options.output.print_mapping(
+            {
+                "account_id": account_id,
+                "status_before": found.status,
+                "status": found.status_after,
+                "done": not options.dry_run,
+            }
+        )
+        print_note(
+            "Nothing was changed."
+            if options.dry_run
+            else "The identifier can be registered from now on."
+        )
 
 
 class AccountCommand(msgspec.Struct, frozen=True, kw_only=True):

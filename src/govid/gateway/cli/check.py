@@ -10,13 +10,18 @@ import click
 import msgspec
 import rich_click
 
-from govid.gateway.account_checks import account_warnings
+from govid.gateway.checks.accounts import account_warnings
+from govid.gateway.checks.database import role_warnings
+from govid.gateway.checks.kafka import check_kafka
+from govid.gateway.checks.production import (
+    backend_problems,
+    backend_warnings,
+    blocking_problems,
+    warnings,
+)
 from govid.gateway.cli.errors import ExitCode
 from govid.gateway.cli.output import Output, json_option
-from govid.gateway.cli.settings import load_settings
-from govid.gateway.kafka_checks import check_kafka
-from govid.gateway.production import backend_problems, backend_warnings, blocking_problems, warnings
-from govid.gateway.role_checks import role_warnings
+from govid.gateway.cli.target import load_settings
 from govid.gateway.settings import Settings
 
 

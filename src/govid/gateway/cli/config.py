@@ -4,8 +4,8 @@ import click
 import rich_click
 
 from govid.gateway.cli.output import Output, json_option, print_note
-from govid.gateway.cli.settings import load_settings
-from govid.gateway.devserver.state import StateFolder
+from govid.gateway.cli.target import load_settings
+from govid.gateway.dev.state import StateFolder
 from govid.gateway.settings import render_example
 
 

@@ -1,19 +1,231 @@
-"""`govid events tail`: follows events in Kafka or in the outbox."""
+"""`govid events tail`: follows events in Kafka or in the outbox, in one common form."""
 
 import asyncio
-from datetime import datetime
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from functools import partial
+from typing import Any, Literal
 
 import click
+import msgspec
 import rich_click
 
-from govid.bus.contracts import Topic
-from govid.gateway.cli.audit import log_operator_action
-from govid.gateway.cli.errors import CommandRefused, InvalidUsage
-from govid.gateway.cli.output import Output, json_option, print_note
-from govid.gateway.cli.selectors import MOMENT
-from govid.gateway.cli.settings import Installation, find_installation
-from govid.gateway.cli.stream import EventSource, ObservedEvent, follow_events
-from govid.gateway.cli.viewing import record_data_view
+from govid.bus import Outage
+from govid.bus.events import Topic
+from govid.bus.events.masking import MASK, mask_payload
+from govid.bus.kafka.topic_tail import TailRecord, open_tail
+from govid.bus.shared.ids import EPOCH, first_uuid7_at
+from govid.gateway.cli.errors import BackendUnreachable, CommandRefused, InvalidUsage
+from govid.gateway.cli.filters import MOMENT
+from govid.gateway.cli.operator import log_operator_action, record_data_view
+from govid.gateway.cli.output import Output, escape_line, json_option, print_note
+from govid.gateway.cli.target import (
+    Installation,
+    connect_to_database,
+    explain_kafka_outage,
+    find_installation,
+)
+from govid.gateway.settings.kafka_addresses import describe_unreachable
+
+EventSource = Literal["kafka", "outbox"]
+NO_TIME = EPOCH
+"""Shown for a record whose timestamps are outside the calendar."""
+POLL_SECONDS = 0.2
+BATCH = 5000
+LOOK_BACK = 1000
+"""Positions that are read again, because positions are assigned before transactions commit."""
+
+_EVENTS_AFTER = """
+    SELECT pos, id::text AS id, type, topic, key, record_key, payload::text AS payload, occurred_at
+    FROM bus.event WHERE pos > $1 ORDER BY pos LIMIT $2
+"""
+
+
+_LAST_POSITION = "SELECT coalesce(max(pos), 0) FROM bus.event"
+# By id, which begins with the time of the event. The order of ids and positions differs only for
+# events of the same moment, so the lowest position is among the first ids.
+FIRST_SINCE = """
+    SELECT coalesce(min(pos) - 1, (SELECT max(pos) FROM bus.event), 0)
+    FROM (SELECT pos FROM bus.event WHERE id >= $1 ORDER BY id LIMIT $2) AS first
+"""
+
+
+class ObservedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event that was read. `payload` is masked unless raw payloads were requested.
+
+    `position` is partition/offset in Kafka, otherwise the position in the outbox.
+    """
+
+    topic: str | None
+    type: str | None
+    id: str | None
+    key: str | None
+    time: datetime
+    position: str
+    payload: Any
+
+    def __repr__(self) -> str:
+        """Show topic and position only, no payload (I9)."""
+        return f"<Passed {self.topic} {self.position}>"
+
+    def format_line(self) -> str:
+        """Return one line of text; a terminal may break it at spaces."""
+        clock = self.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
+        payload = msgspec.json.format(msgspec.json.encode(self.payload), indent=0).decode()
+        # Type and key can be chosen by any client that may write to the topic.
+        return escape_line(
+            f"{clock}  {self.topic or '(inside)'}  {self.type or '-'}  {self.key or '-'}  {payload}"
+        )
+
+
+@asynccontextmanager
+async def follow_events(
+    installation: Installation,
+    *,
+    topics: Sequence[Topic] = tuple(Topic),
+    source: EventSource | None = None,
+    since: datetime | None = None,
+    ends: bool = False,
+    raw: bool = False,
+) -> AsyncIterator[AsyncIterator[ObservedEvent]]:
+    """Follow events in Kafka if it is configured and answers, otherwise in the outbox.
+
+    With *ends* the events end at the present end of the records, otherwise never.
+
+    Raises:
+        BackendUnreachable: the requested *source* does not answer, or neither of them does.
+    """
+    if source != "outbox" and (source == "kafka" or installation.kafka_bootstrap_servers):
+        if not installation.kafka_bootstrap_servers:
+            raise BackendUnreachable(
+                "no Kafka is configured.", "Set GOVID_KAFKA_BOOTSTRAP_SERVERS."
+            )
+        names = [installation.settings.bus.wire_name(topic) for topic in topics]
+        in_memory = installation.running is not None and installation.running.kafka_in_memory
+        # The in-memory broker keeps no timestamps: all records are read, and older ones dropped.
+        try:
+            async with open_tail(
+                installation.kafka_bootstrap_servers,
+                names,
+                since=since,
+                from_start=in_memory and since is not None,
+                to_end=ends,
+                on_missing=partial(_report_missing_topics, ends),
+            ) as records:
+                yield _from_kafka(records, since, raw=raw)
+                return
+        except Outage as error:
+            if source == "kafka":
+                raise await explain_kafka_outage(
+                    installation, "`--source outbox` needs no Kafka."
+                ) from error
+            outage = await describe_unreachable(installation.kafka_bootstrap_servers)
+            print_note(f"{outage}: reading the outbox.")
+    async with connect_to_database(installation) as connection:
+        print_note("From the outbox: it has no activity records and no decisions about reads.")
+        start = await _find_start(connection, since)
+        wanted = {*map(str, topics)} if len(topics) < len(Topic) else None
+        yield _from_outbox(connection, start, wanted, ends=ends, raw=raw)
+
+
+def _report_missing_topics(ends: bool, names: Sequence[str]) -> None:
+    then = "It has no records" if ends else "Its records are shown as soon as it exists"
+    print_note(
+        f"Kafka has no topic {', '.join(names)}. A server creates its topics when it starts.\n"
+        f"{then}. If a server runs, check that it uses this Kafka: `govid config show`"
+    )
+
+
+async def _from_kafka(
+    records: AsyncIterator[TailRecord], since: datetime | None, *, raw: bool
+) -> AsyncIterator[ObservedEvent]:
+    async for record in records:
+        payload = _decode_payload(record.value)
+        event = ObservedEvent(
+            topic=record.topic,
+            type=record.headers.get("ce_type"),
+            id=record.headers.get("ce_id"),
+            key=record.key,
+            time=_read_time(record, payload),
+            position=f"{record.partition}/{record.offset}",
+            payload=payload if raw else _mask_payload(payload, record.headers.get("ce_type")),
+        )
+        if since is None or event.time >= since:
+            yield event
+
+
+async def _find_start(connection: Any, since: datetime | None) -> int:
+    """Return the position before the first event to show."""
+    if since is None:
+        position: int = await connection.fetchval(_LAST_POSITION)
+    else:
+        position = await connection.fetchval(FIRST_SINCE, first_uuid7_at(since), LOOK_BACK)
+    return position
+
+
+async def _from_outbox(
+    connection: Any, start: int, topics: set[str] | None, *, ends: bool, raw: bool
+) -> AsyncIterator[ObservedEvent]:
+    seen: set[int] = set()
+    lower_bound = start
+    while True:
+        rows = await connection.fetch(_EVENTS_AFTER, lower_bound, BATCH)
+        for row in rows:
+            if row["pos"] in seen:
+                continue
+            seen.add(row["pos"])
+            if topics is not None and row["topic"] not in topics:
+                continue
+            payload = msgspec.json.decode(row["payload"])
+            yield ObservedEvent(
+                topic=row["topic"],
+                type=row["type"],
+                id=row["id"],
+                key=row["record_key"],
+                time=row["occurred_at"],
+                position=str(row["pos"]),
+                payload=payload if raw else mask_payload(payload, row["type"]),
+            )
+        if ends and len(rows) < BATCH:
+            return
+        lower_bound = max(start, max(seen, default=start) - LOOK_BACK)
+        seen = {pos for pos in seen if pos > lower_bound}
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _decode_payload(value: bytes) -> Any:
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return value.decode("utf-8", "replace")
+
+
+def _mask_payload(payload: Any, kind: str | None) -> Any:
+    return mask_payload(payload, kind) if isinstance(payload, dict) else MASK
+
+
+def _read_time(record: TailRecord, payload: Any) -> datetime:
+    stated = record.headers.get("ce_time") or (
+        payload.get("timestamp") if isinstance(payload, dict) else None
+    )
+    try:
+        moment = datetime.fromisoformat(str(stated))
+    except ValueError:
+        return _read_timestamp(record)
+    # Near the ends of the calendar a time cannot be represented in every time zone.
+    if not MINYEAR < moment.year < MAXYEAR:
+        return _read_timestamp(record)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _read_timestamp(record: TailRecord) -> datetime:
+    """Return the record's timestamp in its topic. A producer can set it to any number."""
+    try:
+        moment = datetime.fromtimestamp(record.timestamp / 1000, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return NO_TIME
+    return moment if MINYEAR < moment.year < MAXYEAR else NO_TIME
 
 
 @click.group("events", cls=rich_click.RichGroup, epilog="Example: govid events tail")

@@ -13,10 +13,14 @@ from alembic.util import CommandError as AlembicError
 from sqlalchemy.exc import DBAPIError
 
 from govid.gateway import migrations, schema_version
-from govid.gateway.cli.database_errors import explain_database_error
 from govid.gateway.cli.errors import CommandError, CommandRefused, ExitCode
 from govid.gateway.cli.output import Output, json_option, print_note
-from govid.gateway.cli.settings import Installation, connect_to_database, find_installation
+from govid.gateway.cli.target import (
+    Installation,
+    connect_to_database,
+    explain_database_error,
+    find_installation,
+)
 from govid.identity import (
     SHARED_REASONS,
     configured_keys,

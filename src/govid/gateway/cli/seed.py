@@ -8,13 +8,12 @@ import msgspec
 import rich_click
 
 from govid.gateway.cli.errors import BackendUnreachable, CommandRefused
-from govid.gateway.cli.output import Output, json_option
-from govid.gateway.cli.progress import ProgressDisplay
+from govid.gateway.cli.output import Output, ProgressDisplay, json_option
 from govid.gateway.cli.prompts import confirm
-from govid.gateway.cli.settings import Installation, connect_to_database, find_installation
-from govid.gateway.devserver.people import STANDARD_PEOPLE, SyntheticPerson, generate_people
-from govid.gateway.devserver.seed import hash_password, seed_people
-from govid.gateway.devserver.state import StateFolder
+from govid.gateway.cli.target import Installation, connect_to_database, find_installation
+from govid.gateway.dev.people import STANDARD_PEOPLE, SyntheticPerson, generate_people
+from govid.gateway.dev.seed import hash_password, seed_people
+from govid.gateway.dev.state import StateFolder
 
 
 @click.command("seed", cls=rich_click.RichCommand, epilog="Example: govid seed --citizens 1000")

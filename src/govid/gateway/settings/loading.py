@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, SecretsSettingsSource
 from pydantic_settings.sources.utils import parse_env_vars
 
-from govid.gateway.settings.environment.everything import Environment
+from govid.gateway.settings.environment import Environment
 from govid.gateway.settings.model import Settings, ShownSetting, build_settings
 
 PREFIX = "GOVID_"

@@ -9,10 +9,13 @@ import msgspec
 from pydantic import SecretStr
 
 from govid.bus import BusSettings
-from govid.bus.contracts import Topic
-from govid.gateway.settings.departments import build_hmrc_settings, build_nhs_settings
-from govid.gateway.settings.environment.everything import Environment
-from govid.gateway.settings.mail import build_mail_settings
+from govid.bus.events import Topic
+from govid.gateway.settings.departments import (
+    build_hmrc_settings,
+    build_mail_settings,
+    build_nhs_settings,
+)
+from govid.gateway.settings.environment import Environment
 from govid.hmrc import HmrcSettings
 from govid.identity import IdentityQuotas, IdentitySettings, ThrottleSettings
 from govid.nhs import NhsSettings

@@ -1,9 +1,13 @@
 """Reads and writes the tables of the HMRC module: consents, tax records and blocked accounts."""
 
 from govid.hmrc.repository.accounts import BlockedAccounts
-from govid.hmrc.repository.consent_requests import ConsentRequestRepository
-from govid.hmrc.repository.consents import ConsentRepository, ConsentTokens, StoredConsent
-from govid.hmrc.repository.filed import TaxRecordRepository
+from govid.hmrc.repository.consents import (
+    ConsentRepository,
+    ConsentRequestRepository,
+    ConsentTokens,
+    StoredConsent,
+)
+from govid.hmrc.repository.tax_records import TaxRecordRepository
 
 __all__ = [
     "BlockedAccounts",

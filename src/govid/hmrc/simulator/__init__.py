@@ -7,6 +7,6 @@ these APIs, which know the simulator by HTTP only.
 """
 
 from govid.hmrc.simulator.app import BASE_URL, HmrcSimulator
-from govid.hmrc.simulator.clients import SCOPE
+from govid.hmrc.simulator.applications import SCOPE
 
 __all__ = ["BASE_URL", "SCOPE", "HmrcSimulator"]

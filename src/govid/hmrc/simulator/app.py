@@ -8,19 +8,21 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.handlers import HTTPRouteHandler
 
 from govid.bus import Clock, SystemClock
-from govid.bus.simulation import FaultInjector, SimulatedUpstream, TokenBucket
-from govid.hmrc.simulator.clients import CLIENT_ID, CLIENT_SECRET, default_application
+from govid.bus.upstream.simulation import FaultInjector, SimulatedUpstream, TokenBucket
+from govid.hmrc.simulator.api_gateway import AnyRequest, ApiGateway
+from govid.hmrc.simulator.applications import CLIENT_ID, CLIENT_SECRET, default_application
 from govid.hmrc.simulator.consent_page import ConsentPage
-from govid.hmrc.simulator.consents import UserConsents
 from govid.hmrc.simulator.errors import error_body, platform_error
-from govid.hmrc.simulator.gate import AnyRequest, ApiGateway
-from govid.hmrc.simulator.liabilities import LIABILITIES_PREFIX, LiabilitiesApi, unavailable_body
 from govid.hmrc.simulator.matching import MatchingApi
-from govid.hmrc.simulator.oauth import TokenEndpoint
+from govid.hmrc.simulator.oauth import AccessTokenStore, TokenEndpoint, UserConsents
 from govid.hmrc.simulator.pdv import PdvApi, PdvBehaviour
 from govid.hmrc.simulator.people import SimulatedPeople, SimulatedPerson
-from govid.hmrc.simulator.taxes import AnnualSummaryApi
-from govid.hmrc.simulator.tokens import AccessTokenStore
+from govid.hmrc.simulator.taxes import (
+    LIABILITIES_PREFIX,
+    AnnualSummaryApi,
+    LiabilitiesApi,
+    unavailable_body,
+)
 
 BASE_URL = "http://hmrc.simulator"
 """The base URL in this process; the name does not exist in DNS."""

@@ -10,11 +10,8 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from govid.hmrc.simulator.clients import OUT_OF_BAND, RegisteredApplication
-from govid.hmrc.simulator.consents import UserConsents
-from govid.hmrc.simulator.oauth import parse_scopes
-from govid.hmrc.simulator.refusals import OAuthError
-from govid.hmrc.simulator.users import SANDBOX_USERS
+from govid.hmrc.simulator.applications import OUT_OF_BAND, SANDBOX_USERS, RegisteredApplication
+from govid.hmrc.simulator.oauth import OAuthError, UserConsents, parse_scopes
 
 PATH = "/oauth/authorize"
 FORWARDED_PARAMETERS = (

@@ -16,11 +16,21 @@ from litestar.params import FromPath
 
 from govid.bus import Clock
 from govid.bus.shared.names import have_same_prefix
-from govid.hmrc.simulator.claims import InvalidDetails, SubmittedDetails, parse_details
-from govid.hmrc.simulator.clients import MATCHING
+from govid.hmrc.simulator.api_gateway import (
+    AnyRequest,
+    ApiGateway,
+    requested_scenario,
+    requested_version,
+)
+from govid.hmrc.simulator.applications import MATCHING
 from govid.hmrc.simulator.errors import HmrcError, json_response
-from govid.hmrc.simulator.gate import AnyRequest, ApiGateway, requested_scenario, requested_version
-from govid.hmrc.simulator.people import SimulatedPeople, SimulatedPerson
+from govid.hmrc.simulator.people import (
+    InvalidDetails,
+    SimulatedPeople,
+    SimulatedPerson,
+    SubmittedDetails,
+    parse_details,
+)
 
 PATH = "/individuals/matching"
 SCOPE_PREFIX = "read:individuals-matching"

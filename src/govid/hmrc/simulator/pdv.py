@@ -11,12 +11,17 @@ from litestar import Response, post
 from litestar.handlers import HTTPRouteHandler
 
 from govid.bus.shared.names import is_same_given_name, is_same_name
-from govid.bus.simulation import InjectedFault
-from govid.hmrc.simulator.claims import InvalidDetails, SubmittedDetails, parse_details
-from govid.hmrc.simulator.clients import PDV
+from govid.bus.upstream.simulation import InjectedFault
+from govid.hmrc.simulator.api_gateway import AnyRequest, ApiGateway, requested_scenario
+from govid.hmrc.simulator.applications import PDV
 from govid.hmrc.simulator.errors import HmrcError, json_response
-from govid.hmrc.simulator.gate import AnyRequest, ApiGateway, requested_scenario
-from govid.hmrc.simulator.people import SimulatedPeople, SimulatedPerson
+from govid.hmrc.simulator.people import (
+    InvalidDetails,
+    SimulatedPeople,
+    SimulatedPerson,
+    SubmittedDetails,
+    parse_details,
+)
 
 PATHS = (
     "/individuals/authentication/authenticator/api/match",

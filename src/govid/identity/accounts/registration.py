@@ -1,17 +1,17 @@
 """Registers accounts and requests their verification."""
 
 from govid.bus import OperationContext, UnitOfWork, uuid7
-from govid.bus.contracts import AccountRegistered
-from govid.bus.shared.account_status import AccountStatus
-from govid.identity.accounts.questions import VerificationRequests
-from govid.identity.accounts.unclaimed import PriorNoticeCheck
-from govid.identity.passwords.hashing import PasswordHashing
-from govid.identity.passwords.turns import HashRequester
+from govid.bus.events import AccountRegistered
+from govid.bus.shared.contract import AccountStatus
+from govid.identity.credentials.hash_queue import HashRequester
+from govid.identity.credentials.password_hashing import PasswordHashing
+from govid.identity.life_events.death_notices import PriorNoticeCheck
+from govid.identity.rate_limits.registrations import QuotaUse, RegistrationQuota
 from govid.identity.repository.accounts import AccountRepository
-from govid.identity.repository.facts import ClaimedFactsRepository
-from govid.identity.rules import RegistrationRules, ValidRegistration
+from govid.identity.repository.claimed_facts import ClaimedFactsRepository
 from govid.identity.schemas import Register, UserView
-from govid.identity.throttle.registrations import QuotaUse, RegistrationQuota
+from govid.identity.validation import RegistrationRules, ValidRegistration
+from govid.identity.verification.requests import VerificationRequests
 
 
 class Registration:

@@ -8,13 +8,12 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import Body, FromPath, QueryParameter
 
 from govid.bus import DEFAULT_LIMIT, MAX_LIMIT, OperationContext, Principal
-from govid.bus.routes import describe_response
-from govid.identity import examples
+from govid.bus.shared.api import describe_response
+from govid.identity import openapi_examples
 from govid.identity.credentials.login import SignIn
 from govid.identity.schemas import GrantView, Login, Refresh, SessionView
-from govid.identity.sessions.ending import SessionRevoker
-from govid.identity.sessions.listing import SessionListing
-from govid.identity.sessions.refresh import RefreshTokenRotation
+from govid.identity.sessions.issuing import RefreshTokenRotation
+from govid.identity.sessions.management import SessionListing, SessionRevoker
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Sessions on a page.")]
 Cursor = Annotated[
@@ -31,10 +30,12 @@ Cursor = Annotated[
     description=(
         "Signs in as `POST /api/auth/login` does. Issues an access token and a refresh token."
     ),
-    responses={201: describe_response(GrantView, "The tokens of the session.", examples.GRANTS)},
+    responses={
+        201: describe_response(GrantView, "The tokens of the session.", openapi_examples.GRANTS)
+    },
 )
 async def begin_session(
-    data: Annotated[Login, Body(examples=examples.LOGINS)],
+    data: Annotated[Login, Body(examples=openapi_examples.LOGINS)],
     sign_in: NamedDependency[SignIn],
     cause: NamedDependency[OperationContext],
 ) -> GrantView:
@@ -51,10 +52,10 @@ async def begin_session(
         "Each refresh token can be used once: keep the new one, and do not send two requests at "
         "the same time. A token that is used again ends the session, because it may be stolen."
     ),
-    responses={200: describe_response(GrantView, "The new tokens.", examples.GRANTS)},
+    responses={200: describe_response(GrantView, "The new tokens.", openapi_examples.GRANTS)},
 )
 async def refresh(
-    data: Annotated[Refresh, Body(examples=examples.REFRESHES)],
+    data: Annotated[Refresh, Body(examples=openapi_examples.REFRESHES)],
     rotation: NamedDependency[RefreshTokenRotation],
     cause: NamedDependency[OperationContext],
 ) -> GrantView:
@@ -96,7 +97,9 @@ async def logout_all(
     permission="identity.session.list",
     summary="List your sessions",
     description="Oldest first. A `Link` header has the next page, if there is one.",
-    responses={200: describe_response(list[SessionView], "Your sessions.", examples.SESSION_LISTS)},
+    responses={
+        200: describe_response(list[SessionView], "Your sessions.", openapi_examples.SESSION_LISTS)
+    },
 )
 async def list_sessions(
     request: Request[Any, Any, Any],

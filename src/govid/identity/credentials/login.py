@@ -7,21 +7,16 @@ from uuid import UUID
 import msgspec
 
 from govid.bus import OperationContext, Transaction, UnitOfWork
-from govid.bus.contracts import (
-    CredentialCorrupt,
-    LoginFailed,
-    LoginRefusedBlocked,
-    LoginSucceeded,
-)
-from govid.bus.shared.account_status import AccountStatus
+from govid.bus.events import CredentialCorrupt, LoginFailed, LoginRefusedBlocked, LoginSucceeded
+from govid.bus.shared.contract import AccountStatus
+from govid.identity.credentials.hash_queue import HashRequester
+from govid.identity.credentials.password_hashing import PasswordHashing
 from govid.identity.errors import AccountIsBlocked, InvalidCredentials
-from govid.identity.passwords.hashing import PasswordHashing
-from govid.identity.passwords.turns import HashRequester
+from govid.identity.rate_limits.attempts import LoginAttempt, LoginFlow, LoginThrottle
 from govid.identity.repository.accounts import AccountRepository, LoginCredentials
-from govid.identity.rules import canonical_email_or_empty
 from govid.identity.schemas import GrantView, Login, TokenView
-from govid.identity.sessions.opening import SessionIssuer
-from govid.identity.throttle.attempts import LoginAttempt, LoginFlow, LoginThrottle
+from govid.identity.sessions.issuing import SessionIssuer
+from govid.identity.validation import canonical_email_or_empty
 
 PASSWORD_LEVEL = "Cl"  # noqa: S105 - the name of a level
 """The authentication level of a login with a password only, in the terms of GOV.UK One Login."""

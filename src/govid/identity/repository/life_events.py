@@ -16,10 +16,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 
 from govid.bus import Transaction, uuid7
-from govid.bus.contracts import IdentifierType
+from govid.bus.events import IdentifierType
 from govid.identity.life_event_kinds import LifeEventKind
 from govid.identity.models import Account, LifeEvent, ReviewItem
-from govid.identity.repository.digest_rows import (
+from govid.identity.repository.identifier_digests import (
     IdentifierDigest,
     acquire_locks,
     advisory_lock_key,

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import func, insert, select, update
 
 from govid.bus import Transaction, uuid7
-from govid.bus.shared.account_status import AccountStatus
+from govid.bus.shared.contract import AccountStatus
 from govid.identity.models import Account, Session
 
 

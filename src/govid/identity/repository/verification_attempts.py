@@ -7,9 +7,13 @@ from uuid import UUID
 import msgspec
 
 from govid.bus import Database, Transaction, uuid7
-from govid.bus.contracts import EvidenceGathered, IdentifierType
-from govid.bus.shared.account_status import AccountStatus
-from govid.identity.repository.digest_rows import IdentifierDigest, acquire_locks, rewrite_attempts
+from govid.bus.events import EvidenceGathered, IdentifierType
+from govid.bus.shared.contract import AccountStatus
+from govid.identity.repository.identifier_digests import (
+    IdentifierDigest,
+    acquire_locks,
+    rewrite_attempts,
+)
 
 MAX_ATTEMPTS = 2
 """The maximum of attempts for each account, and for each identifier over all accounts."""

@@ -1,11 +1,13 @@
-"""Expires sessions and deletes rows of sessions that ended long ago."""
+"""Session expiry: records the last use, expires sessions, deletes rows of ended ones."""
 
+import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
 
-from govid.bus import Transaction
-from govid.bus.contracts import SessionExpired
+from govid.bus import DATABASE_UNAVAILABLE, Database, Transaction
+from govid.bus.events import SessionExpired
 from govid.identity.models import Session
 
 EXPIRED = "expired"
@@ -57,3 +59,56 @@ class SessionExpiry:
             delete(Session).where(Session.id == ended.c.id).returning(Session.id)
         )
         return len(deleted.all())
+
+
+FLUSH_SECONDS = 1.0
+MAX_PENDING = 10_000
+
+# A locked session is being revoked or refreshed, so it is skipped. Another replica may have
+# recorded the same use a moment ago.
+_RECORD = """
+    WITH seen AS (
+        SELECT id FROM identity.session
+        WHERE id = ANY ($1) AND revoked_at IS NULL
+            AND least(idle_expires_at, absolute_expires_at) > clock_timestamp()
+            AND last_seen_at < clock_timestamp() - interval '1 minute'
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE identity.session s SET
+        last_seen_at = clock_timestamp(),
+        idle_expires_at = greatest(s.idle_expires_at, clock_timestamp() + $2::interval)
+    FROM seen WHERE s.id = seen.id
+"""
+
+
+class LastSeenWriter:
+    """Postpones the idle expiry of used sessions, about once a minute for each."""
+
+    def __init__(self, database: Database, idle_seconds: int) -> None:
+        """Let a used session be idle for another *idle_seconds*."""
+        self._database = database
+        self._idle = timedelta(seconds=idle_seconds)
+        self._used: set[UUID] = set()
+        self._wakeup = asyncio.Event()
+
+    def record_use(self, session_id: UUID) -> None:
+        """Queue the session, so that its use is recorded within about a second."""
+        if len(self._used) < MAX_PENDING:
+            self._used.add(session_id)
+            self._wakeup.set()
+
+    async def run(self) -> None:
+        """Write the queued uses every second until cancelled."""
+        while True:
+            await self._wakeup.wait()
+            await asyncio.sleep(FLUSH_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write the queued uses; an outage loses them, and the next request queues them again."""
+        self._wakeup.clear()
+        used, self._used = self._used, set()
+        try:
+            await self._database.reads.execute(_RECORD, list(used), self._idle)
+        except DATABASE_UNAVAILABLE:
+            return

@@ -11,9 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from govid.bus import Page, Transaction, build_page, limit_page, uuid7
-from govid.nhs.decision import AppointmentDecision, AppointmentStatus
 from govid.nhs.models import Appointment
 from govid.nhs.schemas import AppointmentView, RequestAppointment, Versioned
+from govid.nhs.slots import AppointmentDecision, AppointmentStatus
 
 _APPOINTMENT = (
     Appointment.id.label("appointment_id"),

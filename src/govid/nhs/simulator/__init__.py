@@ -7,8 +7,8 @@ specifications, mocks and end-to-end tests).
 """
 
 from govid.nhs.simulator.app import BASE_URL, NhsSimulator
-from govid.nhs.simulator.clients import ClientKey, load_or_create_key
 from govid.nhs.simulator.diary import SERVICES, SIMULATED_ENDPOINT, SIMULATED_ODS
+from govid.nhs.simulator.oauth import ClientKey, load_or_create_key
 
 __all__ = [
     "BASE_URL",

@@ -4,14 +4,14 @@ import msgspec
 from litestar import Litestar
 
 from govid.bus import Clock, SystemClock
-from govid.bus.simulation import FaultInjector, SimulatedUpstream, TokenBucket
+from govid.bus.upstream.simulation import FaultInjector, SimulatedUpstream, TokenBucket
 from govid.nhs.simulator import oauth
 from govid.nhs.simulator.bars import BarsEndpoints
-from govid.nhs.simulator.clients import CLIENT_ID, KID, ClientKey, OAuthClient
 from govid.nhs.simulator.diary import Diary
-from govid.nhs.simulator.outcomes import proxy_error_body
+from govid.nhs.simulator.oauth import CLIENT_ID, KID, ClientKey, OAuthClient
+from govid.nhs.simulator.patients import SimulatedPatient, SimulatedPatients
 from govid.nhs.simulator.pds import AccessMode, PdsEndpoints
-from govid.nhs.simulator.people import SimulatedPatient, SimulatedPatients
+from govid.nhs.simulator.pds_errors import proxy_error_body
 
 BASE_URL = "http://nhs.simulator"
 """Base URL in this process; the name is not in DNS."""

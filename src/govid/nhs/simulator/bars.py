@@ -17,7 +17,8 @@ from govid.nhs.simulator.bars_errors import (
     bad_request,
     receiver_error,
 )
-from govid.nhs.simulator.bars_requests import (
+from govid.nhs.simulator.bars_messages import (
+    MessageProcessor,
     check_ids,
     check_target,
     check_version,
@@ -41,7 +42,6 @@ from govid.nhs.simulator.diary import (
     EntryConflict,
     UnknownEntry,
 )
-from govid.nhs.simulator.messages import MessageProcessor
 from govid.nhs.simulator.oauth import AccessTokenStore
 
 BASE_PATH = "/booking-and-referral/FHIR/R4"

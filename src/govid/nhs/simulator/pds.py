@@ -10,11 +10,17 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from govid.bus import Clock
-from govid.bus.contracts import IdentifierType
+from govid.bus.events import IdentifierType
 from govid.bus.shared.identifiers import normalise_identifier
-from govid.bus.simulation import InjectedFault, TokenBucket
+from govid.bus.upstream.simulation import InjectedFault, TokenBucket
 from govid.nhs.simulator.oauth import AccessTokenStore
-from govid.nhs.simulator.outcomes import (
+from govid.nhs.simulator.patients import (
+    SimulatedPatient,
+    SimulatedPatients,
+    build_patient,
+    build_searchset,
+)
+from govid.nhs.simulator.pds_errors import (
     FHIR_JSON,
     PdsError,
     access_denied,
@@ -25,9 +31,7 @@ from govid.nhs.simulator.outcomes import (
     not_found,
     too_many_requests,
 )
-from govid.nhs.simulator.people import SimulatedPatient, SimulatedPatients
-from govid.nhs.simulator.resources import build_patient, build_searchset
-from govid.nhs.simulator.search import find_matches, validate_query
+from govid.nhs.simulator.pds_search import find_matches, validate_query
 
 BASE_PATH = "/personal-demographics/FHIR/R4"
 MIRRORED_HEADERS = ("x-request-id", "x-correlation-id")

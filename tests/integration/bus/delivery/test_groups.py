@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from govid.bus import BusSettings, Database, Delivery, OperationContext, Outage, Transaction
-from govid.bus.contracts import AccountVerified
+from govid.bus.events import AccountVerified
 from tests.integration.bus.delivery.transactions import (
     emit_to_different_accounts,
     is_parked,

@@ -3,19 +3,22 @@
 import pytest
 
 from govid.bus import Actor, OperationContext, uuid7
-from govid.identity.accounts.forgiveness import AttemptReset, UsedAttempts
+from govid.identity.accounts.administration import AttemptReset, UsedAttempts
 from govid.identity.errors import (
     AccountNotFound,
     AttemptsExhausted,
     NoAttemptsUsed,
 )
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.repository.holders import AccountStatusRepository
+from govid.identity.repository.account_status import AccountStatusRepository
 from govid.identity.repository.verification_attempts import VerificationAttemptRepository
 from govid.identity.schemas import UserView
-from tests.integration.identity.accounts.test_inquiry import build_verification_requests, failed
-from tests.integration.identity.accounts.test_verification import an_answer
 from tests.integration.identity.conftest import IdentityFixture
+from tests.integration.identity.verification.test_requests import (
+    build_verification_requests,
+    failed,
+)
+from tests.integration.identity.verification.test_results import an_answer
 
 OPS = OperationContext(correlation_id="c-1", actor=Actor(kind="operator", id="ops-7"))
 WHY = "passport seen, case 73"

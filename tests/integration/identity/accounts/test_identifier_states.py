@@ -11,16 +11,14 @@ from uuid import UUID
 import pytest
 
 from govid.bus import Actor, GovidError, OperationContext
-from govid.identity.accounts.claims import ClaimExpiry
-from govid.identity.accounts.forgiveness import AttemptReset
-from govid.identity.accounts.release import ClaimRelease
+from govid.identity.accounts.administration import AttemptReset
+from govid.identity.accounts.identifier_claims import ClaimExpiry, ClaimRelease
 from govid.identity.identifier_digests import IdentifierDigests
-from govid.identity.repository.claims import IdentifierClaimRepository
-from govid.identity.repository.holders import AccountStatusRepository
-from govid.identity.repository.owners import PasswordAccountRepository
+from govid.identity.repository.account_status import AccountStatusRepository
+from govid.identity.repository.accounts import IdentifierClaimRepository, PasswordAccountRepository
 from govid.identity.repository.verification_attempts import VerificationAttemptRepository
-from tests.integration.identity.accounts.test_verification import an_answer
 from tests.integration.identity.conftest import CAUSE, IdentityFixture
+from tests.integration.identity.verification.test_results import an_answer
 
 OPS = OperationContext(correlation_id="c-1", actor=Actor(kind="operator", id="ops-7"))
 WHY = "passport seen, case 74"

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from govid.bus import InvalidRequest
-from govid.bus.contracts import IdentifierType
+from govid.bus.events import IdentifierType
 from govid.identity.errors import EmailTaken, IdentifierTaken
 from tests.integration.identity.conftest import IdentityFixture
 

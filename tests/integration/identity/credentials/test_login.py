@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from govid.bus import Database
+from govid.identity.credentials.hash_queue import HashRequester
 from govid.identity.errors import AccountIsBlocked, InvalidCredentials
-from govid.identity.passwords.turns import HashRequester
 from tests.integration.identity.conftest import SETTINGS, IdentityFixture, build_identity
 
 

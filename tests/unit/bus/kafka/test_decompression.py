@@ -11,13 +11,14 @@ from aiokafka import codec as aiokafka_codecs
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
-from govid.bus.kafka.decompression import (
+from govid.bus.kafka.batch_decoding import (
     MAX_DECODED_BYTES,
     UnknownCodec,
+    UnreadableBatch,
+    decode_batch,
     decompress,
     limit_aiokafka_decompression,
 )
-from govid.bus.kafka.record_batches import UnreadableBatch, decode_batch
 
 MIB = 1024 * 1024
 CODECS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {

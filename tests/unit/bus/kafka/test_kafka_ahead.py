@@ -10,11 +10,11 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 
 from govid.bus import BusSettings, uuid7
-from govid.bus.contracts import Topic
-from govid.bus.errors import Outage
+from govid.bus.events import Topic
 from govid.bus.kafka import kafka_ahead
-from govid.bus.kafka.archive import TopicReader
 from govid.bus.kafka.kafka_ahead import AheadGuard
+from govid.bus.kafka.topic_reader import TopicReader
+from govid.bus.shared.errors import Outage
 
 SETTINGS = BusSettings(database_url="", kafka_bootstrap_servers="k:1", pseudonym_key=b"")
 REQUESTS = Topic.VERIFICATION_REQUEST.value
@@ -126,7 +126,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
             raise Outage("kafka")
         yield TopicReader("", Consumer(cluster))
 
-    monkeypatch.setattr(kafka_ahead, "reading", reading)
+    monkeypatch.setattr(kafka_ahead, "open_reader", reading)
     monkeypatch.setattr(kafka_ahead, "RECHECK_SECONDS", 0.0)
     monkeypatch.setattr(kafka_ahead, "RECHECK_FACTOR", 0)
     return cluster

@@ -6,7 +6,7 @@ import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-from govid.bus.kafka.record_batches import (
+from govid.bus.kafka.batch_decoding import (
     AbortedTransaction,
     DecodedBatch,
     UnreadableBatch,

@@ -4,9 +4,9 @@ import ast
 from pathlib import Path
 
 import govid
-from govid.bus.shared.account_status import UNVERIFIED, AccountStatus
+from govid.bus.shared.contract import UNVERIFIED, AccountStatus
 
-ENUM = Path("bus/shared/account_status.py")
+ENUM = Path("bus/shared/contract.py")
 UNAMBIGUOUS = {AccountStatus.PENDING.value, AccountStatus.FAILED.value}
 """Other values are common words, which circuit breakers and audit events use too."""
 

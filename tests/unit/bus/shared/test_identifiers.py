@@ -5,7 +5,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from nhs_number.validate import calculate_checksum
 
-from govid.bus.contracts import IdentifierType
+from govid.bus.events import IdentifierType
 from govid.bus.shared.identifiers import (
     identity_key,
     normalise_identifier,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from govid.bus.failures import DeliveryFailure
+from govid.bus.delivery.failures import DeliveryFailure
 from govid.bus.storage.errors import (
     DatabaseFault,
     backoff,

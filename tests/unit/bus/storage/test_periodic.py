@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from govid.bus.storage.periodic import PeriodicWorker
+from govid.bus.storage.workers import PeriodicWorker
 
 
 class Rounds:
@@ -37,7 +37,7 @@ async def run_through(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr("govid.bus.storage.periodic.asyncio.sleep", sleep)
+    monkeypatch.setattr("govid.bus.storage.workers.asyncio.sleep", sleep)
     task = asyncio.create_task(worker.run())
     await rounds.exhausted.wait()
     task.cancel()

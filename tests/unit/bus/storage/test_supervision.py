@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from govid.bus.storage import supervision
-from govid.bus.storage.supervision import supervise_worker
+from govid.bus.storage import workers
+from govid.bus.storage.workers import supervise_worker
 
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "RESTART_SECONDS", 0)
+    monkeypatch.setattr(workers, "RESTART_SECONDS", 0)
 
 
 def cancelled_future() -> asyncio.Future[None]:
@@ -82,7 +82,7 @@ async def test_c1_a_worker_that_is_cancelled_ends(
             await asyncio.sleep(60)
         raise ValueError
 
-    monkeypatch.setattr(supervision, "RESTART_SECONDS", 60)
+    monkeypatch.setattr(workers, "RESTART_SECONDS", 60)
     task = asyncio.create_task(supervise_worker("kafka relay", work))
     await begun.wait()
     await asyncio.sleep(0)
@@ -119,9 +119,9 @@ async def test_c1_a_worker_that_fails_at_once_waits_longer_and_is_reported_rarel
         if left:
             raise left.pop(0)
 
-    monkeypatch.setattr(supervision, "RESTART_SECONDS", 0.5)
-    monkeypatch.setattr(supervision, "monotonic", lambda: now)
-    monkeypatch.setattr(supervision.asyncio, "sleep", sleep)
+    monkeypatch.setattr(workers, "RESTART_SECONDS", 0.5)
+    monkeypatch.setattr(workers, "monotonic", lambda: now)
+    monkeypatch.setattr(workers.asyncio, "sleep", sleep)
     await supervise_worker("kafka relay", work)
     assert paused == pauses
     assert len([one for one in caplog.records if one.message == "bus.worker_failed"]) == lines

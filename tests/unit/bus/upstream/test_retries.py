@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from govid.bus.upstream import UpstreamRateLimited, UpstreamRequest, UpstreamUnavailable
-from govid.bus.upstream.retries import parse_retry_after
+from govid.bus.upstream.resilience import parse_retry_after
 
 from .conftest import Opened
 from .loopback import Loopback, half, reply

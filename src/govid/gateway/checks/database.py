@@ -1,0 +1,358 @@
+"""Checks the database server and the role of govid for `govid check` and `govid serve`.
+
+Each kind of statement of the service is executed once, in a transaction that is rolled back. A
+finding that keeps the service from working is a problem; one that is allowed is a warning, for
+example a privilege of the role that govid does not need.
+"""
+
+import asyncio
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import asyncpg
+
+from govid.bus.delivery.subscriptions import RELAY
+from govid.bus.shared.ids import first_uuid7_at, uuid7
+from govid.bus.storage.connection import IS_READ_ONLY, ConnectionFactory, InvalidConnectionUrl
+from govid.bus.storage.errors import DRIVER_ERRORS
+from govid.bus.storage.sql import load_statements
+from govid.gateway.settings import Settings
+
+QUERIES = {
+    **load_statements("govid.bus.delivery", "backlog.sql"),
+    **load_statements("govid.bus.delivery", "leases.sql"),
+}
+SCHEMAS = ("bus", "identity", "nhs", "hmrc")
+POOLER_SECONDS = 3.0
+PARTITIONED = ("event", "receipt")
+
+REFUSALS: Mapping[str, str] = {
+    "28": "the database refuses this role or its password",
+    "3D": "the database does not exist",
+    "53": "the database is short of memory, disk or connections",
+    "57": "the database is shutting down or starting",
+}
+"""Why a server refuses a connection, by the class of its SQLSTATE."""
+
+PoolMode = Literal["transaction", "statement"]
+"""The mode of a connection pooler that does not give each connection a session of its own."""
+
+_NAMESPACES = """
+    SELECT nspname AS name, 'USAGE' AS privilege FROM pg_namespace
+    WHERE nspname = ANY($1::text[]) AND NOT has_schema_privilege(oid, 'USAGE')
+    ORDER BY 1
+"""
+_TABLES = """
+    SELECT n.nspname || '.' || c.relname AS name, needed.privilege
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    CROSS JOIN (VALUES ('SELECT'), ('INSERT')) AS needed (privilege)
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+        AND (
+            n.nspname = ANY($1::text[])
+            -- Only `govid migrate` writes the version.
+            OR n.nspname = 'public' AND c.relname = 'govid_version' AND needed.privilege = 'SELECT'
+        )
+        AND NOT has_table_privilege(c.oid, needed.privilege)
+    ORDER BY 1, 2 DESC
+"""
+CHANGED_ROWS: Mapping[str, Sequence[str]] = {
+    "bus": ("inbound_fault", "lease", "parked", "replica", "stream", "topic"),
+    "identity": (
+        *("account", "claimed_facts", "life_event", "link", "quota", "refresh_token"),
+        *("session", "signing_key", "throttle", "verification_attempt"),
+    ),
+    "nhs": ("account", "appointment", "held_slot", "patient", "quota"),
+    "hmrc": ("account", "consent", "consent_request", "quota"),
+}
+"""The tables whose rows the service updates. The others are only inserted into."""
+REMOVED_ROWS: Mapping[str, Sequence[str]] = {
+    "bus": ("dead", "delivery", "inbound_fault", "inbox", "parked", "receipt", "replica"),
+    "identity": (
+        *("claimed_facts", "evidence", "letter", "link", "quota", "refresh_token", "session"),
+        "throttle",
+    ),
+    "nhs": ("booking_answer", "held_slot", "patient", "quota"),
+    "hmrc": ("consent", "consent_request", "quota", "tax_record"),
+}
+"""The tables from which the service or its retention deletes single rows."""
+_CHANGES = """
+    SELECT n.nspname || '.' || c.relname AS name, $2 AS privilege
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname || '.' || c.relname = ANY($1::text[]) AND NOT has_table_privilege(c.oid, $2)
+    ORDER BY 1
+"""
+_ABSENT_TABLES = """
+    SELECT name FROM unnest($1::text[]) AS known(name)
+    WHERE NOT EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname || '.' || c.relname = name AND c.relkind IN ('r', 'p'))
+    ORDER BY 1
+"""
+_OTHER_TOPICS = """
+    SELECT DISTINCT topic FROM bus.receipt
+    WHERE subscriber = $1 AND event_id >= $2 AND topic <> ALL($3::text[])
+    ORDER BY 1
+"""
+RECENT_SECONDS = 300
+_SEQUENCES = """
+    SELECT n.nspname || '.' || c.relname AS name, needed.privilege
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    CROSS JOIN (VALUES ('SELECT'), ('USAGE')) AS needed (privilege)
+    WHERE n.nspname = ANY($1::text[]) AND c.relkind = 'S'
+        AND NOT has_sequence_privilege(c.oid, needed.privilege)
+        -- Only the bus reads a sequence's current value; the others are only incremented.
+        AND (needed.privilege = 'USAGE' OR n.nspname = 'bus')
+    ORDER BY 1, 2
+"""
+_OWNED = """
+    SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'bus' AND c.relname = ANY($1::text[])
+        AND NOT pg_has_role(c.relowner, 'USAGE')
+    ORDER BY 1
+"""
+_CREATES = """
+    SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'bus'
+"""
+_DURABILITY = """
+    SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes')
+"""
+
+
+async def database_problems(
+    connection: Any, *, allow_unsafe: bool, schema_fits: bool = True
+) -> list[str]:
+    """Return all problems that keep govid from working on the server behind *connection*.
+
+    Statements are tried only if *schema_fits* this release: on another schema they fail anyway.
+    """
+    found = []
+    accepts_writes = not await connection.fetchval(IS_READ_ONLY)
+    if not accepts_writes:
+        found.append("the database accepts no writes: it is a standby, or read-only")
+    rights = await _missing_privileges(connection)
+    found += [f"the database's role may not {right}" for right in rights]
+    if schema_fits:
+        found += await _absent_tables(connection)
+    if schema_fits and accepts_writes and not rights:
+        found += [one async for one in _failed_statements(connection)]
+    if not allow_unsafe and await _read_setting(connection, "fsync") == "off":
+        found.append(
+            "the database runs with fsync=off and loses what was committed at a power cut; to "
+            "allow it, set GOVID_ALLOW_UNSAFE_DATABASE=true"
+        )
+    return found
+
+
+async def foreign_topic_warnings(connection: Any, topics: Collection[str]) -> list[str]:
+    """Warn about topics other than *topics* to which a replica has published recently.
+
+    Replicas of one database share the pending deliveries to Kafka: each would publish a part of
+    them to topics that the others' consumers do not read.
+    """
+    if not await connection.fetchval("SELECT to_regclass('bus.receipt') IS NOT NULL"):
+        return []
+    since = first_uuid7_at(datetime.now(UTC) - timedelta(seconds=RECENT_SECONDS))
+    rows = await connection.fetch(_OTHER_TOPICS, RELAY, since, list(topics))
+    return [
+        f"events of this database went to topic {row['topic']} in the last {RECENT_SECONDS // 60} "
+        "minutes, which is none of these settings: another replica has another GOVID_KAFKA_PREFIX "
+        "or topic name, and publishes a part of all events there"
+        for row in rows
+    ]
+
+
+async def _absent_tables(connection: Any) -> list[str]:
+    """Return removed tables of modules; those of schema bus are compared elsewhere."""
+    names = {
+        f"{schema}.{table}"
+        for rows in (CHANGED_ROWS, REMOVED_ROWS)
+        for schema, tables in rows.items()
+        for table in tables
+        if schema != "bus"
+    }
+    rows = await connection.fetch(_ABSENT_TABLES, sorted(names))
+    return [
+        f"the database lacks table {row['name']}, which a migration has made: bring it back from "
+        "a backup (docs/restore.md)"
+        for row in rows
+    ]
+
+
+async def database_warnings(connection: Any, *, allow_unsafe: bool) -> list[str]:
+    """Return warnings about the server behind *connection*."""
+    found = []
+    for name in ("fsync", "full_page_writes"):
+        value = await _read_setting(connection, name)
+        if value is None:
+            found.append(f"the database does not let govid see {name}: it may lose commits")
+        elif value == "off" and (name != "fsync" or allow_unsafe):
+            found.append(f"the database runs with {name}=off: a power cut may damage its data")
+    if not await connection.fetchval("SELECT pg_has_role('pg_read_all_stats', 'USAGE')"):
+        found.append(
+            "the database's role is no member of pg_read_all_stats: long transactions of others "
+            "are not seen, and govid_oldest_transaction_seconds is not measured"
+        )
+    return found
+
+
+def describe_connection_error(error: BaseException) -> str:
+    """Return why the server that raised *error* refuses govid's connection."""
+    state = getattr(error, "sqlstate", None)
+    if state is None:
+        return "the database does not answer as PostgreSQL does"
+    return REFUSALS.get(state[:2]) or f"the database does not let govid in (SQLSTATE {state})"
+
+
+async def detect_pool_mode(factory: ConnectionFactory) -> PoolMode | None:
+    """Detect a connection pooler that assigns sessions per transaction or per statement.
+
+    A marker is set on one connection and read on another one inside a transaction: in transaction
+    mode that one has got the session with the marker. In statement mode a transaction ends the
+    connection.
+    """
+    first = await factory.connect(statement_cache_size=0)
+    try:
+        if first.get_server_pid() == await first.fetchval("SELECT pg_backend_pid()"):
+            return None
+        marker = str(uuid7())
+        await first.execute(f"SET govid.mark = '{marker}'")
+        second = await factory.connect(statement_cache_size=0)
+        try:
+            if not await _can_begin(second):
+                return "statement"
+            borrowed = await second.fetchval("SELECT current_setting('govid.mark', true)")
+            async with asyncio.timeout(POOLER_SECONDS):
+                kept = await first.fetchval("SELECT current_setting('govid.mark', true)")
+        finally:
+            second.terminate()
+    except TimeoutError:
+        return "transaction"
+    finally:
+        first.terminate()
+    return "transaction" if borrowed == marker or kept != marker else None
+
+
+async def _can_begin(connection: Any) -> bool:
+    """Begin a transaction; return False if that ended the connection."""
+    try:
+        await connection.execute("BEGIN")
+    except asyncpg.PostgresConnectionError:
+        return False
+    return True
+
+
+async def _missing_privileges(connection: Any) -> list[str]:
+    rights = [
+        f"{row['privilege']} {kind} {row['name']}"
+        for kind, query in (
+            ("schema", _NAMESPACES),
+            ("table", _TABLES),
+            ("sequence", _SEQUENCES),
+        )
+        for row in await connection.fetch(query, list(SCHEMAS))
+    ]
+    rights += [
+        f"{row['privilege']} table {row['name']}"
+        for privilege, tables in (("UPDATE", CHANGED_ROWS), ("DELETE", REMOVED_ROWS))
+        for row in await connection.fetch(
+            _CHANGES,
+            [f"{schema}.{name}" for schema in tables for name in tables[schema]],
+            privilege,
+        )
+    ]
+    rights += [
+        f"create and drop partitions of bus.{row['name']}, as it does not own the table: "
+        "retention could not run"
+        for row in await connection.fetch(_OWNED, list(PARTITIONED))
+    ]
+    # None where there is no such schema yet.
+    if await connection.fetchval(_CREATES) is False:
+        rights.append("CREATE in schema bus: retention could not run")
+    return rights
+
+
+def _statements(connection: Any) -> Iterator[tuple[str, Callable[[], Awaitable[Any]]]]:
+    """Yield one statement of each kind, as the workers execute it."""
+    replica = uuid7()
+
+    def query(name: str, *arguments: Any) -> Callable[[], Awaitable[Any]]:
+        return lambda: connection.fetch(QUERIES[name], *arguments)
+
+    yield "read the backlog", query("horizon")
+    yield "renew leases", query("heartbeat", replica, 1, 1.0)
+    yield "claim leases", query("claim", RELAY, 1, replica, 1.0)
+    yield "release leases", query("release", replica, [RELAY], [0])
+    yield "notify other replicas", lambda: connection.fetch("SELECT pg_notify('govid_check', '')")
+
+
+async def _failed_statements(connection: Any) -> AsyncIterator[str]:
+    for name, execute in _statements(connection):
+        try:
+            async with _rolled_back(connection):
+                await execute()
+        except asyncpg.PostgresError as error:
+            yield f"the database does not let govid {name} (SQLSTATE {error.sqlstate})"
+
+
+@asynccontextmanager
+async def _rolled_back(connection: Any) -> AsyncIterator[None]:
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    finally:
+        await transaction.rollback()
+
+
+async def _read_setting(connection: Any, name: str) -> str | None:
+    """Return the server's setting *name*, or None if it is not visible."""
+    try:
+        rows = await connection.fetch(_DURABILITY)
+    except DRIVER_ERRORS:
+        return None
+    return {row["name"]: row["setting"] for row in rows}.get(name)
+
+
+_ROLE = """
+    SELECT r.rolname AS name, r.rolsuper AS is_superuser,
+           EXISTS (
+               SELECT FROM pg_catalog.pg_class c
+               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = 'bus' AND c.relname = 'event' AND c.relowner = r.oid
+           ) AS is_owner
+    FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
+"""
+
+
+async def role_warnings(settings: Settings) -> list[str]:
+    """Return warnings about excessive privileges; none if the database is unavailable."""
+    if not settings.bus.database_url:
+        return []
+    try:
+        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
+        connection = await factory.connect()
+    except (InvalidConnectionUrl, *DRIVER_ERRORS):
+        return []  # `backend_problems` reports the reason.
+    try:
+        role = await connection.fetchrow(_ROLE)
+    finally:
+        await connection.close()
+    found = {
+        "is a superuser: it may read and change everything, stored events included; give govid a "
+        "role of its own": role["is_superuser"],
+        "owns the tables, so it may remove the triggers that protect events; let `govid migrate` "
+        "run as the owner and `govid serve` as another role": role["is_owner"],
+    }
+    # A superuser usually owns the tables too; the first warning is sufficient.
+    texts = [text for text, is_so in found.items() if is_so]
+    return [f"the database role {role['name']} {text}" for text in texts[:1]]

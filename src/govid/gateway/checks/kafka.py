@@ -1,0 +1,136 @@
+"""Checks Kafka for `govid check` and `govid serve`. No finding prevents a start.
+
+The checks change nothing: missing topics are created by a running server.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import asyncpg
+import msgspec
+
+from govid.bus import Outage
+from govid.bus.kafka.client_lifecycle import silence_client_logs
+from govid.bus.kafka.kafka_ahead import KafkaComparison, compare_ends
+from govid.bus.kafka.topic_reader import TopicReader, open_reader
+from govid.bus.kafka.topics import ordered_topics, required_topics
+from govid.bus.operations.kafka_acceptance import QUERIES, TopicState, compare_topics
+from govid.bus.storage.connection import ConnectionFactory, InvalidConnectionUrl
+from govid.bus.storage.errors import DRIVER_ERRORS, error_class
+from govid.gateway.settings import Settings
+from govid.gateway.settings.kafka_addresses import describe_unreachable, explain_unreachable
+
+UNCLEAN_ELECTION = "unclean.leader.election.enable"
+KAFKA_AHEAD_REMEDY = (
+    "nothing is published until you have followed docs/restore.md and have run `govid topics "
+    "accept-ahead` or `govid serve --accept-kafka-ahead`"
+)
+
+
+class KafkaFindings(msgspec.Struct, frozen=True, kw_only=True):
+    """Findings about Kafka. `relay_faults` keep a server from publishing, not from starting."""
+
+    warnings: list[str] = []
+    relay_faults: list[str] = []
+
+
+async def check_kafka(settings: Settings) -> KafkaFindings:
+    """Check Kafka and compare it with the database's record of it.
+
+    Without a database nothing is compared; `checks/production.py` reports that it is unavailable.
+    """
+    servers = settings.bus.kafka_bootstrap_servers
+    if not servers:
+        return KafkaFindings()
+    silence_client_logs()
+    try:
+        # The client would retry for seconds at an address that refuses connections.
+        if await explain_unreachable(servers) is None:
+            async with open_reader(servers) as archive:
+                return await _check(settings, archive)
+    except Outage:
+        pass
+    except Exception as error:  # noqa: BLE001 - an edge: a server starts whatever Kafka does
+        return KafkaFindings(warnings=[f"Kafka was not checked, because of {error_class(error)}"])
+    silence = await describe_unreachable(servers)
+    return KafkaFindings(warnings=[f"{silence}: events wait, and no topic was checked"])
+
+
+async def _check(settings: Settings, archive: TopicReader) -> KafkaFindings:
+    present = await archive.fetch_partition_counts()
+    wanted = required_topics(settings.bus)
+    missing = [name for name in wanted if name not in present]
+    compared = await _compare_with_database(settings, archive, present)
+    durability = await durability_warnings(archive, [name for name in wanted if name in present])
+    return KafkaFindings(
+        warnings=[*_missing_topics(missing), *compared.warnings, *durability],
+        relay_faults=compared.relay_faults,
+    )
+
+
+async def _compare_with_database(
+    settings: Settings, archive: TopicReader, present: Mapping[str, int]
+) -> KafkaFindings:
+    """Compare Kafka with the database, if the database is available."""
+    if not settings.bus.database_url:
+        return KafkaFindings()
+    try:
+        factory = ConnectionFactory(settings.bus.database_url, application="govid check")
+        connection = await factory.connect()
+    except (*DRIVER_ERRORS, InvalidConnectionUrl):
+        return KafkaFindings()
+    try:
+        rows = await connection.fetch(QUERIES["topics"])
+        is_in_memory = bool(settings.bus.kafka_generation)
+        found = (
+            KafkaComparison()
+            if is_in_memory
+            else await compare_ends(settings.bus, connection, archive)
+        )
+    except asyncpg.PostgresError:
+        return KafkaFindings()
+    finally:
+        await connection.close()
+    return KafkaFindings(
+        warnings=[
+            *_changed_topics(compare_topics(rows, present, ordered_topics(settings.bus))),
+            *found.build_warnings(),
+        ],
+        relay_faults=[f"{one.message}; {KAFKA_AHEAD_REMEDY}" for one in found.ahead],
+    )
+
+
+async def durability_warnings(archive: TopicReader, topics: Sequence[str]) -> list[str]:
+    """Return warnings for topics that can lose acknowledged records with one broker."""
+    replicas = await archive.fetch_replica_counts(topics)
+    configuration = await archive.fetch_configuration(topics)
+    found = {
+        "one replica only (replication factor 1)": [n for n in topics if replicas.get(n) == 1],
+        "min.insync.replicas=1, so that one broker acknowledges alone": [
+            n for n in topics if configuration.get(n, {}).get("min.insync.replicas") == "1"
+        ],
+        "unclean.leader.election.enable=true, so that acknowledged records can be dropped": [
+            n for n in topics if configuration.get(n, {}).get(UNCLEAN_ELECTION) == "true"
+        ],
+    }
+    warnings = [f"topics with {what}: {', '.join(names)}" for what, names in found.items() if names]
+    unseen = [name for name in topics if "min.insync.replicas" not in configuration.get(name, {})]
+    if unseen:
+        warnings.append(
+            "the durability of Kafka's records is unknown: govid may not read the settings of "
+            + ", ".join(unseen)
+        )
+    return warnings
+
+
+def _missing_topics(names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield f"Kafka has no topic {', '.join(names)}: a server that runs creates what is missing"
+
+
+def _changed_topics(states: Iterable[TopicState]) -> Iterator[str]:
+    for one in states:
+        if one.state == "changed":
+            yield (
+                f"topic {one.topic} has {one.in_kafka} partitions and had {one.partitions}: govid "
+                f"goes on with {one.partitions} until `govid topics accept {one.topic}`"
+            )

@@ -1,0 +1,264 @@
+"""`govid outbox verify`: audits the outbox against its deliveries and against Kafka."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import click
+import msgspec
+import rich_click
+
+from govid.bus import Outage
+from govid.bus.kafka.client_lifecycle import silence_client_logs
+from govid.bus.kafka.topic_reader import open_reader
+from govid.bus.operations.audit_findings import AuditFinding, deliveries_lost
+from govid.bus.operations.inspection import DELIVERY_STATES
+from govid.bus.operations.verify_kafka import KafkaAudit, KafkaAuditResult
+from govid.bus.operations.verify_outbox import AuditRange, AuditTotals, DeliveryAudit
+from govid.gateway.cli.errors import BackendUnreachable, ExitCode
+from govid.gateway.cli.filters import MOMENT
+from govid.gateway.cli.operator import connect_at_current_schema
+from govid.gateway.cli.output import Output, ProgressDisplay, json_option, print_note
+from govid.gateway.cli.target import Installation, explain_kafka_outage, find_installation
+
+MOST_FINDINGS = 1_000
+"""At most this many findings are listed; all of them are counted."""
+
+
+class VerifyReport(msgspec.Struct, kw_only=True):
+    """The result of the audit: the range, the counts and the findings."""
+
+    since: datetime | None
+    until: datetime
+    events: int = 0
+    unaddressed: int = 0
+    deliveries: Mapping[str, Mapping[str, int]] = {}
+    kafka: KafkaAuditResult | None = None
+    found: int = 0
+    findings: list[AuditFinding] = []
+
+    def add_findings(self, findings: list[AuditFinding]) -> None:
+        """Count *findings*, and keep those that will be listed."""
+        self.found += len(findings)
+        self.findings += findings[: MOST_FINDINGS - len(self.findings)]
+
+
+@click.command(
+    "verify", cls=rich_click.RichCommand, epilog="Example: govid outbox verify --since 7d"
+)
+@click.option(
+    "--since", type=MOMENT, help="Only events stored at or after this time, or age (15m, 2h, 7d)."
+)
+@click.option("--until", type=MOMENT, help="Only events stored before this time or age.")
+@click.option("--without-kafka", is_flag=True, help="Audit the database only.")
+@json_option
+def verify(
+    since: datetime | None, until: datetime | None, without_kafka: bool, as_json: bool
+) -> None:
+    """Prove that every event is exactly once at each of its subscribers and in Kafka.
+
+    Each delivery is pending, waiting, parked or dead, or has a receipt. Each receipt of the outbox
+    relay names a record that Kafka holds. The sequence of a key has no gap. Records that cannot be
+    read are findings. The command only reads and may run during traffic. It exits with 5 if there
+    are findings; each finding names its remedy.
+    """
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until.")
+    report = asyncio.run(_verify(find_installation(), since, until, without_kafka=without_kafka))
+    output = Output(as_json=as_json)
+    if as_json:
+        output.print_document(report)
+    else:
+        _print_report(output, report)
+    if report.found:
+        context: Any = click.get_current_context()
+        context.exit(ExitCode.WRONG)
+
+
+async def _verify(
+    installation: Installation,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    without_kafka: bool,
+) -> VerifyReport:
+    async with connect_at_current_schema(installation) as connection:
+        now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+        range_ = AuditRange.for_period(
+            since, until, now=now, retained_days=installation.settings.bus.row_retention_days
+        )
+        report = VerifyReport(since=since, until=until or now)
+        if without_kafka:
+            print_note("Kafka is not checked.")
+            await _audit_database(connection, range_, report)
+            return report
+        if not installation.kafka_bootstrap_servers:
+            raise BackendUnreachable(
+                "no Kafka is configured.",
+                "Set GOVID_KAFKA_BOOTSTRAP_SERVERS, or audit the database with --without-kafka.",
+            )
+        silence_client_logs()
+        try:
+            async with open_reader(installation.kafka_bootstrap_servers) as reader:
+                await _audit_database(connection, range_, report)
+                settings = msgspec.structs.replace(
+                    installation.settings.bus,
+                    kafka_bootstrap_servers=installation.kafka_bootstrap_servers,
+                )
+                audit = KafkaAudit(
+                    settings,
+                    connection,
+                    reader,
+                    range_,
+                    broker_started_at=_broker_started_at(installation),
+                )
+                report.add_findings(await audit.inspect_topics())
+                await _collect_findings(
+                    "Reading partitions", _count_items(audit), audit.run(), report
+                )
+                report.kafka = audit.result
+        except Outage as error:
+            raise await explain_kafka_outage(
+                installation, "--without-kafka audits the database only."
+            ) from error
+    return report
+
+
+async def find_unproved_events(
+    installation: Installation, connection: Any, since: datetime | None, until: datetime | None
+) -> list[UUID]:
+    """Return the ids of events whose receipts name a record that Kafka does not hold.
+
+    Raises:
+        BackendUnreachable: Kafka does not answer.
+    """
+    now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    range_ = AuditRange.for_period(
+        since, until, now=now, retained_days=installation.settings.bus.row_retention_days
+    )
+    report = VerifyReport(since=since, until=until or now)
+    settings = msgspec.structs.replace(
+        installation.settings.bus, kafka_bootstrap_servers=installation.kafka_bootstrap_servers
+    )
+    silence_client_logs()
+    try:
+        async with open_reader(installation.kafka_bootstrap_servers) as reader:
+            audit = KafkaAudit(
+                settings,
+                connection,
+                reader,
+                range_,
+                broker_started_at=_broker_started_at(installation),
+            )
+            await audit.inspect_topics()
+            await _collect_findings("Reading partitions", _count_items(audit), audit.run(), report)
+    except Outage as error:
+        raise await explain_kafka_outage(installation) from error
+    return audit.lost_event_ids
+
+
+def _count_items(audit: KafkaAudit) -> int:
+    """Return how many items *audit* yields: one per partition, and one for lost records."""
+    return len(audit.partitions) + 1
+
+
+def _broker_started_at(installation: Installation) -> datetime | None:
+    """Return the start time of the in-memory broker of `govid dev`, if that is this Kafka."""
+    running = installation.running
+    if running is None or running.kafka_bootstrap_servers != installation.kafka_bootstrap_servers:
+        return None
+    return running.started_at if running.kafka_in_memory else None
+
+
+async def _audit_database(connection: Any, range_: AuditRange, report: VerifyReport) -> None:
+    audit = DeliveryAudit(connection, range_)
+    totals: AuditTotals = audit.totals
+    await _collect_findings(
+        "Auditing events",
+        await audit.count_events(),
+        _grouped(audit.run()),
+        report,
+        lambda: totals.events,
+    )
+    report.events, report.unaddressed = totals.events, totals.unaddressed
+    report.deliveries = totals.states
+
+
+async def _grouped(
+    findings: AsyncIterator[list[AuditFinding]],
+) -> AsyncIterator[list[AuditFinding]]:
+    """Pass *findings* on, but merge those of lost events into one per subscriber at the end."""
+    lost: dict[str, AuditFinding] = {}
+    async for found in findings:
+        for one in found:
+            if one.problem == "lost" and one.subscriber and one.event_id:
+                first = lost.get(one.subscriber)
+                lost[one.subscriber] = one if first is None else _merge_lost(first, one)
+        yield [one for one in found if one.problem != "lost"]
+    yield [*lost.values()]
+
+
+def _merge_lost(first: AuditFinding, other: AuditFinding) -> AuditFinding:
+    ids = [one.event_id for one in (first, other) if one.event_id is not None]
+    return deliveries_lost(str(first.subscriber), min(ids), first.count + other.count)
+
+
+async def _collect_findings(
+    phase: str,
+    total: int,
+    findings: AsyncIterator[list[AuditFinding]],
+    report: VerifyReport,
+    done: Callable[[], int] | None = None,
+) -> None:
+    """Collect *findings* and show the progress: what *done* returns, or the number of items."""
+    received = 0
+    with ProgressDisplay(phase, total) as progress:
+        async for found in findings:
+            report.add_findings(found)
+            received += 1
+            progress.update(done() if done else received)
+
+
+def _print_report(output: Output, report: VerifyReport) -> None:
+    rows = [
+        (name, *(states.get(state, 0) for state in DELIVERY_STATES))
+        for name, states in sorted(report.deliveries.items())
+    ]
+    output.print_table(("subscriber", *DELIVERY_STATES), rows, empty_text="")
+    for finding in report.findings:
+        output.print_text(finding.format_line())
+    if report.found > len(report.findings):
+        click.echo(f"... and {report.found - len(report.findings)} more.")
+    print_note(
+        f"{report.events} events, each exactly once at each of its subscribers."
+        if not report.found
+        else f"{report.events} events, {report.found} findings."
+    )
+    if report.unaddressed:
+        print_note(
+            f"{report.unaddressed} events were stored before subscribers were recorded with each "
+            "event: a missing delivery cannot be detected for them."
+        )
+    if report.kafka is not None:
+        _print_kafka_result(report.kafka)
+
+
+def _print_kafka_result(kafka: KafkaAuditResult) -> None:
+    print_note(f"{kafka.proved} receipts of the relay match a record in Kafka.")
+    unchecked = {
+        "whose records Kafka removed by its retention": kafka.expired,
+        "of an earlier run of the in-memory broker": kafka.forgotten,
+        "whose offset Kafka has not reported": kafka.unplaced,
+        "in batches that cannot be read": kafka.unreadable,
+    }
+    for which, count in unchecked.items():
+        if count:
+            print_note(f"{count} more receipts cannot be checked: those {which}.")
+    if kafka.ahead_since is not None:
+        moment = kafka.ahead_since.astimezone(UTC).isoformat(timespec="seconds")
+        print_note(
+            f"Kafka is ahead of this database since {moment}: it holds events that this database "
+            "never stored. This is expected after a restore: follow docs/restore.md."
+        )

@@ -1,0 +1,106 @@
+"""Opens the listening socket of a server, and handles the signals that stop it.
+
+It does not import the server, which is slow: a command listens before it imports anything else.
+"""
+
+import ipaddress
+import os
+import signal
+import socket
+from types import FrameType
+
+import click
+
+from govid.gateway.cli.errors import CommandError, CommandRefused
+
+BACKLOG = 2048
+PORT = click.IntRange(0, 65535)
+
+
+def open_listener(host: str, port: int, *, setting: str = "GOVID_PORT") -> socket.socket:
+    """Listen on *port* of *host*. Commands do this before they start anything else.
+
+    *setting* is the name of the setting that selects another port.
+
+    Raises:
+        CommandError: another program uses the port, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        # Listening at once, and not only when the application is ready, keeps a second start from
+        # taking the port in the meantime.
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CommandError(
+            f"port {port} of {host} cannot be used ({error.strerror}).",
+            f"Stop the program that uses it, or choose another: {setting}={port + 1}.",
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def format_listener_url(listener: socket.socket) -> str:
+    """Return the URL of *listener*."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def refuse_exposure(host: str, *, expose: bool) -> None:
+    """Refuse an address that other machines can reach for a demonstration, unless *expose*.
+
+    Raises:
+        CommandRefused: *host* is not a loopback address.
+    """
+    if expose or host == "localhost" or _is_loopback(host):
+        return
+    raise CommandRefused(
+        f"{host} is reachable from other machines, and this is a demonstration.",
+        "Omit --host, or add --expose if other machines may reach it.",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+STREAMS = (0, 1, 2)
+
+
+def stop_on_signals() -> None:
+    """Handle SIGTERM like Ctrl-C, and SIGHUP like SIGTERM.
+
+    A closed terminal sends SIGHUP. Under `nohup`, which ignores SIGHUP, it stays ignored.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop_on_hangup()
+
+
+def stop_on_hangup() -> None:
+    """Handle SIGHUP like SIGTERM in this process, unless SIGHUP is ignored."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        return
+    terminals = [stream for stream in STREAMS if os.isatty(stream)]
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        _replace_closed_terminals(terminals)
+        # The present handler of SIGTERM, for example the server's, then handles SIGHUP too.
+        signal.raise_signal(signal.SIGTERM)
+
+    signal.signal(signal.SIGHUP, hang_up)
+
+
+def _replace_closed_terminals(terminals: list[int]) -> None:
+    """Replace streams of a closed terminal by the null device, because writing to them fails."""
+    for stream in terminals:
+        if not os.isatty(stream):
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, stream)
+            os.close(null)

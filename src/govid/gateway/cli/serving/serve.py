@@ -1,0 +1,107 @@
+"""`govid serve`: runs the server under the safety rules of production."""
+
+import asyncio
+from contextlib import suppress
+
+import click
+import rich_click
+from uvicorn.supervisors import Multiprocess
+
+from govid.gateway.app import create_app
+from govid.gateway.cli.check import collect_findings
+from govid.gateway.cli.errors import CommandRefused, InvalidUsage
+from govid.gateway.cli.output import print_note
+from govid.gateway.cli.serving.listening import (
+    PORT,
+    format_listener_url,
+    open_listener,
+    stop_on_hangup,
+    stop_on_signals,
+)
+from govid.gateway.cli.serving.uvicorn_server import build_server_config, run_server
+from govid.gateway.cli.target import Installation, connect_to_database, load_settings
+from govid.gateway.cli.topics import accept_ahead_at_start
+from govid.gateway.http.edge import EdgeMiddleware
+from govid.gateway.settings import Settings, load
+
+
+@click.command("serve", cls=rich_click.RichCommand, epilog="Example: govid migrate && govid serve")
+@click.option("--host", help="Address to listen on.  [default: GOVID_HOST, else 127.0.0.1]")
+@click.option(
+    "--port",
+    type=PORT,
+    metavar="PORT",
+    help="0 takes a free one.  [default: GOVID_PORT, else 8000]",
+)
+@click.option(
+    "--accept-kafka-ahead",
+    is_flag=True,
+    help="Publish although Kafka holds events that the database lacks: see docs/restore.md.",
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+def command(host: str | None, port: int | None, accept_kafka_ahead: bool, workers: int) -> None:
+    """Run the server, with production's safety rules.
+
+    Refuses to start (3) with published or short secrets, an embedded or open database, an in-memory
+    broker, simulated departments or pending migrations; it lists all faults at once. Exits with 4
+    if the only fault is that the database does not answer. A Kafka that does not answer does not
+    prevent the start.
+    """
+    stop_on_signals()
+    asked = {"GOVID_HOST": host, "GOVID_PORT": port}
+    settings = load_settings({name: value for name, value in asked.items() if value is not None})
+    if accept_kafka_ahead:
+        asyncio.run(accept_ahead_at_start())
+    found = asyncio.run(collect_findings(settings))
+    if len(found.faults) == 1:
+        asyncio.run(_raise_outage(settings))
+    if found.faults:
+        raise CommandRefused(
+            "the settings or backends are not safe for production:\n"
+            + "\n".join(f"  - {one}" for one in found.faults),
+            "`govid dev` runs a demonstration; `govid config example` explains every setting.",
+        )
+    for warning in (*found.warnings, *found.relay_faults):
+        print_note(f"warning: {warning}")
+    if settings.management_port is not None:
+        # This only checks the port and names the remedy; each worker opens it when it starts.
+        open_listener(
+            settings.management_host, settings.management_port, setting="GOVID_MANAGEMENT_PORT"
+        ).close()
+    with open_listener(settings.host, settings.port) as listener:
+        address = format_listener_url(listener)
+        if workers == 1:
+            run_server(create_app(settings), listener, lambda: print_note(f"Ready on {address}"))
+            return
+        config = build_server_config(
+            "govid.gateway.cli.serving.serve:application", workers=workers, factory=True
+        )
+        supervisor = Multiprocess(config, sockets=[listener])
+        # Uvicorn restarts its workers on SIGHUP; a closed terminal must end them instead.
+        stop_on_hangup()
+        print_note(f"Starting {workers} workers on {address}")
+        supervisor.run()
+
+
+async def _raise_outage(settings: Settings) -> None:
+    """Report an unreachable database with the message and exit code of all commands.
+
+    Raises:
+        BackendUnreachable: the database does not accept the connection. No rule refuses the start,
+            so it may be retried.
+    """
+    installation = Installation(
+        settings=settings,
+        running=None,
+        database_url=settings.bus.database_url,
+        kafka_bootstrap_servers=settings.bus.kafka_bootstrap_servers,
+    )
+    with suppress(InvalidUsage):
+        async with connect_to_database(installation):
+            return
+
+
+def application() -> EdgeMiddleware:
+    """Build the application in a worker process, which reads the settings again."""
+    stop_on_hangup()
+    return create_app(load())

@@ -1,1 +1,0 @@
-"""Development aids of `govid dev`: embedded backends and pages, none of them for production."""

@@ -1,0 +1,157 @@
+"""Reports liveness, readiness and the state of each dependency. States only, no addresses.
+
+Without Kafka the status is `degraded` and no worse, because the outbox keeps the events until Kafka
+is back. Only without its database can govid not serve.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from time import monotonic
+from typing import Any, Literal
+
+import msgspec
+from litestar import Response, Router, get
+from litestar.di import NamedDependency, Provide
+from litestar.openapi.datastructures import ResponseSpec
+
+from govid.bus import Clock, Database
+from govid.bus.storage.connection import IS_READ_ONLY
+from govid.bus.storage.schema_check import SchemaCheck
+from govid.bus.storage.workers import DATABASE_UNAVAILABLE
+from govid.gateway.schema_version import read_version
+
+PROBE_SECONDS = 1.0
+"""Timeout of a probe of the database, and how long its result is cached."""
+
+_UNFIT = {"behind": "not migrated", "ahead": "newer than this release"}
+
+
+class HealthView(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of govid. `dependencies` holds a state for each name: ok, connecting, down, ...
+
+    The database is `read-only` while it is a standby or accepts no writes for another reason.
+    """
+
+    status: Literal["ok", "degraded"]
+    service: str = "govid"
+    timestamp: datetime
+    dependencies: Mapping[str, str]
+
+
+class HealthProbe:
+    """Health probe: asks each dependency for its state."""
+
+    def __init__(
+        self,
+        database: Database,
+        bus_states: Callable[[], Mapping[str, str]],
+        clock: Clock,
+        *,
+        departments: Mapping[str, Callable[[], str]],
+        is_handling_events: Callable[[], bool] = lambda: True,
+        reports_durability: bool = False,
+    ) -> None:
+        """Probe *database*; *departments* and *bus_states* return the states of the others."""
+        self._database = database
+        self._bus_states = bus_states
+        self._clock = clock
+        self._departments = departments
+        self.is_handling_events = is_handling_events
+        """Returns whether events are being handled, short interruptions ignored."""
+        self._reports_durability = reports_durability
+        self._durability = "ok"
+        self._schema = SchemaCheck()
+        self._probing = asyncio.Lock()
+        self._probed_at = float("-inf")
+        self._database_state = "connecting"
+
+    async def check(self) -> HealthView:
+        """Return the state of all dependencies."""
+        departments = {name: state() for name, state in self._departments.items()}
+        states = {"database": await self._probe(), **self._bus_states(), **departments}
+        if self._reports_durability:
+            states["durability"] = self._durability
+        healthy = {"ok", "simulator", "off", "unsafe"}
+        return HealthView(
+            status="ok" if healthy.issuperset(states.values()) else "degraded",
+            timestamp=self._clock.now(),
+            dependencies=states,
+        )
+
+    async def _probe(self) -> str:
+        """Return the state of the database. Callers share a cached result, so none can flood it."""
+        async with self._probing:
+            if monotonic() - self._probed_at > PROBE_SECONDS:
+                self._database_state = await self._check_database()
+                self._probed_at = monotonic()
+        return self._database_state
+
+    async def _check_database(self) -> str:
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                if await self._database.reads.fetchval(IS_READ_ONLY):
+                    # The next probe opens a new connection, which may reach the new primary.
+                    self._database.generation.end()
+                    return "read-only"
+                if self._reports_durability:
+                    fsync = await self._database.reads.fetchval("SHOW fsync")
+                    self._durability = "ok" if fsync == "on" else "unsafe"
+                version = await read_version(self._database.reads)
+                if version.state != "fits":
+                    return _UNFIT[version.state]
+                return "ok" if await self._schema.is_intact(self._database.reads) else "drifted"
+        except (*DATABASE_UNAVAILABLE, RuntimeError):
+            return "down"
+
+
+_UNSERVED = ResponseSpec(HealthView, description="Not able to serve.", generate_examples=False)
+
+
+@get(
+    "/",
+    public="orchestrators have no token, and operators may have none during an outage",
+    summary="Get the state of govid and its dependencies",
+    responses={503: _UNSERVED},
+)
+async def health(probe: NamedDependency[HealthProbe]) -> Response[HealthView]:
+    """Return 503 only if govid cannot serve, that is, if its database is unavailable."""
+    view = await probe.check()
+    return Response(view, status_code=503 if view.dependencies["database"] == "down" else 200)
+
+
+@get(
+    "/ready",
+    public="orchestrators have no token",
+    summary="Get whether this process is ready for requests",
+    responses={503: _UNSERVED},
+)
+async def ready(probe: NamedDependency[HealthProbe]) -> Response[HealthView]:
+    """Return 200 if the database answers, is migrated, and events are being handled."""
+    view = await probe.check()
+    states = view.dependencies
+    serves = states["database"] == "ok" and states.get("dispatcher") in {"ok", "failing"}
+    serves = serves and probe.is_handling_events()
+    return Response(view, status_code=200 if serves else 503)
+
+
+@get(
+    ["/live", "/startup"],
+    public="orchestrators have no token",
+    summary="Get whether the process is alive",
+    sync_to_thread=False,
+)
+def live() -> dict[str, str]:
+    """Answer 200: nothing is served before the start is complete."""
+    return {"status": "ok"}
+
+
+def build_health_router(probe: HealthProbe) -> Router:
+    """Return the health routes."""
+    dependencies: dict[str, Any] = {"probe": Provide(lambda: probe, sync_to_thread=False)}
+    return Router(
+        "/health",
+        route_handlers=[health, ready, live],
+        dependencies=dependencies,
+        tags=["machine pages"],
+    )

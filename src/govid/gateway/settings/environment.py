@@ -1,0 +1,237 @@
+"""`Environment`: all environment variables; here those of the process, database and bus."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from govid.gateway.settings.environment_departments import (
+    DepartmentVariables,
+    HmrcVariables,
+    NhsVariables,
+)
+from govid.gateway.settings.environment_identity import (
+    AccountVariables,
+    MailVariables,
+    PasswordVariables,
+    QuotaVariables,
+    RateLimitVariables,
+    TokenVariables,
+)
+from govid.gateway.settings.fields import (
+    HostList,
+    KafkaServerList,
+    NetworkList,
+    TextList,
+    setting_field,
+)
+
+
+class ServerVariables(BaseModel):
+    """Variables of the process and of its request edge."""
+
+    host: str = setting_field("127.0.0.1", "GOVID_HOST", doc="Address to listen on")
+    port: int = setting_field(8000, "GOVID_PORT", doc="Port to listen on", ge=0, le=65535)
+    data_dir: Path = setting_field(
+        Path(".govid"), "GOVID_DATA_DIR", doc="Folder for the state of `govid dev`"
+    )
+    public_url: str | None = setting_field(
+        None,
+        "GOVID_PUBLIC_URL",
+        doc="URL under which clients reach govid; also the issuer of its tokens",
+    )
+    allowed_hosts: HostList = setting_field(
+        (),
+        "GOVID_ALLOWED_HOSTS",
+        doc="Allowed host names (Host header): JSON list or commas",
+    )
+    trusted_proxies: NetworkList = setting_field(
+        (),
+        "GOVID_TRUSTED_PROXIES",
+        doc="Networks (CIDR) of proxies whose X-Forwarded-For is trusted: JSON list or commas",
+    )
+    management_port: int | None = setting_field(
+        None,
+        "GOVID_MANAGEMENT_PORT",
+        doc="Separate port on which `govid serve` answers /metrics",
+        ge=1,
+        le=65535,
+    )
+    management_host: str = setting_field(
+        "127.0.0.1", "GOVID_MANAGEMENT_HOST", doc="Address of the management port"
+    )
+    metrics_token: SecretStr | None = setting_field(
+        None,
+        "GOVID_METRICS_TOKEN",
+        doc="Bearer token for /metrics on GOVID_PORT, if there is no management port",
+    )
+    max_connections: int = setting_field(
+        1000,
+        "GOVID_MAX_CONNECTIONS",
+        doc="Connections per process; at most the limit of open files less 100",
+        ge=1,
+    )
+    max_connections_per_network: int = setting_field(
+        200,
+        "GOVID_MAX_CONNECTIONS_PER_NETWORK",
+        doc="Connections per IPv4 address or IPv6 /64; trusted proxies are exempt",
+        ge=1,
+    )
+    cors_origins: TextList = setting_field(
+        (),
+        "GOVID_CORS_ORIGINS",
+        "BACKEND_CORS_ORIGINS",
+        doc="Origins of browsers that may call: JSON list, commas, or * (never with credentials)",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting_field(
+        "INFO", "GOVID_LOG_LEVEL", doc="Lowest level that is logged"
+    )
+    log_format: Literal["auto", "json", "console"] = setting_field(
+        "auto",
+        "GOVID_LOG_FORMAT",
+        doc="auto, json or console; auto is JSON unless standard error is a terminal",
+    )
+
+
+class DatabaseVariables(BaseModel):
+    """Variables of PostgreSQL."""
+
+    database_url: SecretStr | None = setting_field(
+        None,
+        "GOVID_DATABASE_URL",
+        doc="URL of PostgreSQL 15 or newer: postgresql://user:password@host/db",
+    )
+    allow_unsafe_database: bool = setting_field(
+        False,
+        "GOVID_ALLOW_UNSAFE_DATABASE",
+        doc="Allow `govid serve` on a server with fsync=off, which loses commits at a power cut",
+    )
+    db_user: str | None = setting_field(
+        None, "DB_USER", doc="User; only used without GOVID_DATABASE_URL"
+    )
+    db_password: SecretStr | None = setting_field(
+        None, "DB_PASSWORD", doc="Password; only used without GOVID_DATABASE_URL"
+    )
+    db_host: str | None = setting_field(
+        None, "DB_HOST", doc="Host; only used without GOVID_DATABASE_URL"
+    )
+    db_port: int = setting_field(
+        5432, "DB_PORT", doc="Port; only used without GOVID_DATABASE_URL", ge=1, le=65535
+    )
+    db_name: str | None = setting_field(
+        None, "DB_NAME", doc="Name of the database; only used without GOVID_DATABASE_URL"
+    )
+    request_pool_size: int = setting_field(
+        10, "GOVID_REQUEST_POOL_SIZE", doc="Database connections for requests", ge=1, le=200
+    )
+    bus_pool_size: int = setting_field(
+        8, "GOVID_BUS_POOL_SIZE", doc="Database connections for event handlers", ge=2, le=200
+    )
+    read_pool_size: int = setting_field(
+        4, "GOVID_READ_POOL_SIZE", doc="Database connections for single reads", ge=1, le=200
+    )
+
+
+class EventVariables(BaseModel):
+    """Variables of the bus."""
+
+    kafka_bootstrap_servers: KafkaServerList = setting_field(
+        None,
+        "GOVID_KAFKA_BOOTSTRAP_SERVERS",
+        "KAFKA_BOOTSTRAP_SERVERS",
+        doc="Kafka servers: host:port, several with commas",
+    )
+    kafka_client_id: str = setting_field(
+        "govid", "GOVID_KAFKA_CLIENT_ID", "KAFKA_CLIENT_ID", doc="Client id of govid at the brokers"
+    )
+    kafka_prefix: str = setting_field(
+        "",
+        "GOVID_KAFKA_PREFIX",
+        doc="Prefix of the names of topics, clients and consumer group, for installations that "
+        "share a cluster",
+        pattern=r"^[A-Za-z0-9._-]{0,100}$",
+    )
+    kafka_allow_plaintext: bool = setting_field(
+        False,
+        "GOVID_KAFKA_ALLOW_PLAINTEXT",
+        doc="Allow `govid serve` to connect to Kafka without TLS",
+    )
+    kafka_generation: str = setting_field(
+        "", "GOVID_KAFKA_GENERATION", doc="Id of one run of an in-memory broker; set by `govid dev`"
+    )
+    kafka_topic_partitions: int = setting_field(
+        4, "GOVID_KAFKA_TOPIC_PARTITIONS", doc="Partitions of each topic that govid creates", ge=1
+    )
+    verification_request_topic: str = setting_field(
+        "identity.verification.request",
+        "GOVID_VERIFICATION_REQUEST_TOPIC",
+        "IDENTITY_VERIFICATION_REQUEST_TOPIC",
+        doc="Name of the topic of verification requests in Kafka",
+    )
+    verification_result_topic: str = setting_field(
+        "identity.verification.result",
+        "GOVID_VERIFICATION_RESULT_TOPIC",
+        "IDENTITY_VERIFICATION_RESULT_TOPIC",
+        doc="Name of the topic of verification results in Kafka",
+    )
+    death_notification_topic: str = setting_field(
+        "hmrc.death.notification",
+        "GOVID_DEATH_NOTIFICATION_TOPIC",
+        "HMRC_DEATH_NOTIFICATION_TOPIC",
+        doc="Name of the topic of death notifications in Kafka",
+    )
+    kafka_retention_days: float = setting_field(
+        7, "GOVID_KAFKA_RETENTION_DAYS", doc="Days that Kafka keeps records", gt=0
+    )
+    retention_days: float = setting_field(
+        90,
+        "GOVID_RETENTION_DAYS",
+        doc="Days that events and receipts are kept; never shorter than Kafka keeps its records",
+        gt=0,
+    )
+    pseudonym_key: SecretStr | None = setting_field(
+        None,
+        "GOVID_PSEUDONYM_KEY",
+        doc="Key of the pseudonyms of identifiers: 32 bytes or more, never to be lost",
+    )
+    old_pseudonym_keys: SecretStr | None = setting_field(
+        None,
+        "GOVID_OLD_PSEUDONYM_KEYS",
+        doc="Earlier pseudonym keys, newest first, separated by commas: see `govid keys status`",
+    )
+
+
+# Fields of the last base come first, so the variables that an operator needs first are last here.
+class Environment(
+    HmrcVariables,
+    NhsVariables,
+    DepartmentVariables,
+    AccountVariables,
+    QuotaVariables,
+    MailVariables,
+    RateLimitVariables,
+    PasswordVariables,
+    TokenVariables,
+    EventVariables,
+    DatabaseVariables,
+    ServerVariables,
+    BaseSettings,
+):
+    """All environment variables of govid: names, types, limits and defaults."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", case_sensitive=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    @classmethod
+    def settings_customise_sources(  # the signature is the library's
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Disable the library's sources: `load` merges the sources, and records them."""
+        return (init_settings,)

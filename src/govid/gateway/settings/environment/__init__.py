@@ -1,1 +1,0 @@
-"""The environment variables of govid: names, types, defaults and meanings."""

@@ -1,0 +1,75 @@
+"""Declares settings: field helpers, and settings with several values.
+
+A list is written as a JSON list or separated by commas.
+"""
+
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from govid.gateway.http.hosts import is_host, is_network
+from govid.gateway.settings.kafka_addresses import parse_addresses
+
+DepartmentMode = Literal["auto", "remote", "simulator", "off"]
+"""Which client serves a department."""
+
+
+def setting_field(default: Any, *names: str, doc: str, **limits: Any) -> Any:
+    """Declare a setting with all its names, govid's own first."""
+    return Field(default, validation_alias=AliasChoices(*names), description=doc, **limits)
+
+
+_PRACTICE = re.compile(r"[^=@]*[^=@\s]=\d+@[A-Z0-9]+", re.ASCII)
+
+
+def _split(value: object) -> object:
+    """Split a JSON list or a comma-separated list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("neither a JSON list nor a list with commas") from None
+    return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+
+
+def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse entries that no client would send as a host."""
+    if not all(map(is_host, value)):
+        raise ValueError("a host is a name or an address, without https:// and without a path")
+    return value
+
+
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse entries that are no network, or whose address has more bits than the prefix."""
+    if not all(map(is_network, value)):
+        raise ValueError("a network is written like 192.0.2.0/24 or 2001:db8::/32")
+    return value
+
+
+def _practices(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse malformed entries, and a specialty that is given twice."""
+    if not all(map(_PRACTICE.fullmatch, value)):
+        raise ValueError("a practice is written like Cardiology=2000011147@A20047")
+    if len({one.partition("=")[0].strip().casefold() for one in value}) != len(value):
+        raise ValueError("each specialty has one practice")
+    return value
+
+
+def _kafka_servers(value: str | None) -> str | None:
+    """Refuse addresses that Kafka's client could not parse."""
+    if value:
+        parse_addresses(value)
+    return value
+
+
+KafkaServerList = Annotated[str | None, AfterValidator(_kafka_servers)]
+# Without `NoDecode` the library would accept JSON only.
+TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+HostList = Annotated[TextList, AfterValidator(_hosts)]
+NetworkList = Annotated[TextList, AfterValidator(_networks)]
+PracticeList = Annotated[TextList, AfterValidator(_practices)]

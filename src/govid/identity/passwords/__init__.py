@@ -1,1 +1,0 @@
-"""Passwords: how they are hashed, and which are refused."""

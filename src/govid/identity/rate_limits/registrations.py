@@ -1,0 +1,153 @@
+"""Registration rate limits: by client network, and by an address or identifier that is taken.
+
+A refused registration reveals that its address or identifier has an account. Therefore only few
+refusals per address or identifier are allowed.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from govid.bus import (
+    GovidError,
+    OperationContext,
+    PseudonymGenerator,
+    QuotaCounters,
+    QuotaRule,
+    Transaction,
+    UnitOfWork,
+)
+from govid.bus.events import IdentifierType, RegistrationDuplicated
+from govid.bus.shared.identifiers import identity_key
+from govid.identity.errors import EmailTaken, IdentifierTaken, TooManyAttempts
+from govid.identity.rate_limits.client_networks import TrustedNetworks, client_network
+from govid.identity.settings import ThrottleSettings
+
+HOUR_SECONDS = 3600
+DAY_SECONDS = 24 * 3600
+
+DuplicateField = Literal["email", "NIN", "NHS"]
+DUPLICATE_FIELDS: Mapping[IdentifierType, DuplicateField] = {
+    IdentifierType.NIN: "NIN",
+    IdentifierType.NHS: "NHS",
+}
+
+
+class RegistrationQuota:
+    """Counts registrations before their work is done (rate limit)."""
+
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        quotas: QuotaCounters,
+        settings: ThrottleSettings,
+        pseudonyms: PseudonymGenerator,
+    ) -> None:
+        """Count by *settings*, under *pseudonyms*.
+
+        Raises:
+            ValueError: an entry of the trusted networks is not a network.
+        """
+        self._uow = uow
+        self._quotas = quotas
+        self._registrations = settings.registrations
+        self._duplicates = settings.duplicates
+        self._trusted = TrustedNetworks(settings.trusted_callers)
+        self._pseudonyms = pseudonyms
+
+    @asynccontextmanager
+    async def counting(
+        self,
+        address: str,
+        identifier_type: IdentifierType,
+        identifier: str,
+        cause: OperationContext,
+    ) -> AsyncIterator["QuotaUse"]:
+        """Hold the quotas of a registration with this canonical *address* and *identifier*.
+
+        The registration runs in the block, which calls `record` when it succeeds. A refusal
+        because the address or identifier is taken is recorded; any other error is not counted.
+
+        Raises:
+            TooManyAttempts: too many registrations from this network, or refusals of this address
+                or identifier.
+        """
+        email = self._pseudonyms.for_value(f"throttle:{address}")
+        key = identity_key(identifier_type, identifier)
+        subject = self._pseudonyms.for_value(f"identifier:{identifier_type}:{key}")
+        use = await self._hold(email, subject, cause)
+        try:
+            yield use
+        except EmailTaken:
+            await self._record_duplicate(use, email, "email", cause)
+            raise
+        except IdentifierTaken:
+            await self._record_duplicate(use, subject, DUPLICATE_FIELDS[identifier_type], cause)
+            raise
+        except GovidError:
+            await self._release(use.all, cause)
+            raise
+
+    async def _hold(self, email: str, identifier: str, cause: OperationContext) -> "QuotaUse":
+        use = QuotaUse(self._quotas, (), ())
+        if not self._trusted.contains(cause.client_address):
+            use = QuotaUse(
+                self._quotas,
+                self._network_quotas(cause.client_address),
+                self._duplicate_quotas(email, identifier),
+            )
+        if use.all:
+            async with self._uow.begin(cause) as tx:
+                seconds = await self._quotas.reserve(tx, use.all)
+                if seconds is not None:
+                    raise TooManyAttempts(retry_after_seconds=seconds)
+        return use
+
+    def _network_quotas(self, address: str | None) -> Sequence[QuotaRule]:
+        bucket = self._pseudonyms.for_value(f"address:{client_network(address)}")
+        return _quotas("registrations", [bucket], self._registrations, HOUR_SECONDS)
+
+    def _duplicate_quotas(self, *subjects: str) -> Sequence[QuotaRule]:
+        return _quotas("duplicates", subjects, self._duplicates, DAY_SECONDS)
+
+    async def _record_duplicate(
+        self, use: "QuotaUse", subject: str, taken: DuplicateField, cause: OperationContext
+    ) -> None:
+        """Spend the quota of the network and of the taken address or identifier."""
+        async with self._uow.begin(cause) as tx:
+            await use.record(tx, subject)
+            tx.emit(RegistrationDuplicated(subject=subject, taken=taken, timestamp=tx.now))
+
+    async def _release(self, quotas: Sequence[QuotaRule], cause: OperationContext) -> None:
+        if quotas:
+            async with self._uow.begin(cause) as tx:
+                await self._quotas.confirm(tx, released=quotas)
+
+
+class QuotaUse:
+    """The quotas that are held for one registration."""
+
+    def __init__(
+        self, quotas: QuotaCounters, network: Sequence[QuotaRule], duplicates: Sequence[QuotaRule]
+    ) -> None:
+        """Keep the held quotas of the network, and of the address and identifier."""
+        self._quotas = quotas
+        self._network = network
+        self._duplicates = duplicates
+        self.all = (*network, *duplicates)
+
+    async def record(self, tx: Transaction, taken: str | None = None) -> None:
+        """Spend the network's quota, and that of the *taken* address or identifier if given."""
+        await self._quotas.confirm(
+            tx,
+            spent=[*self._network, *(one for one in self._duplicates if one.bucket == taken)],
+            released=[one for one in self._duplicates if one.bucket != taken],
+        )
+
+
+def _quotas(kind: str, buckets: Sequence[str], most: int, seconds: float) -> Sequence[QuotaRule]:
+    if not most:
+        return ()
+    return tuple(
+        QuotaRule(kind=kind, bucket=bucket, limit=most, seconds=seconds) for bucket in buckets
+    )

@@ -1,0 +1,206 @@
+"""Stores one-time tokens of e-mail links and refresh tokens, as digests, never the tokens."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
+
+from govid.bus import Transaction
+from govid.identity.models import Link, RefreshToken, Session
+
+TOKEN_BYTES = 32
+
+
+class TokenFamily(msgspec.Struct, frozen=True, kw_only=True):
+    """The session and account of a refresh token and all its successors."""
+
+    session_id: UUID
+    account_id: UUID
+
+
+class RefreshTokenRepository:
+    """Refresh tokens. A used one is kept as long as its session, so that reuse is detected."""
+
+    async def issue(
+        self, tx: Transaction, session_id: UUID, *, client_id: str, expires_at: datetime
+    ) -> str:
+        """Return a new token for the session, opaque and of 256 random bits."""
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        await tx.execute(
+            insert(RefreshToken).values(
+                hash=token_digest(token),
+                session_id=session_id,
+                client_id=client_id,
+                expires_at=expires_at,
+            )
+        )
+        return token
+
+    async def find_family(self, tx: Transaction, token: str) -> TokenFamily | None:
+        """Return the family of *token*, valid or not. Does not lock it."""
+        statement = (
+            select(RefreshToken.session_id, Session.account_id)
+            .join(Session, Session.id == RefreshToken.session_id)
+            .where(RefreshToken.hash == token_digest(token))
+        )
+        row = (await tx.execute(statement)).mappings().first()
+        return None if row is None else TokenFamily(**row)
+
+    async def consume(self, tx: Transaction, token: str, *, client_id: str) -> bool:
+        """Consume *token*; tell whether it was valid: of this client, unused and not expired."""
+        result = await tx.execute(
+            update(RefreshToken)
+            .where(
+                RefreshToken.hash == token_digest(token),
+                RefreshToken.client_id == client_id,
+                RefreshToken.used_at.is_(None),
+                RefreshToken.expires_at > func.clock_timestamp(),
+            )
+            .values(used_at=func.clock_timestamp())
+            .returning(RefreshToken.session_id)
+        )
+        return result.first() is not None
+
+    async def was_used(self, tx: Transaction, token: str, *, client_id: str) -> bool:
+        """Tell whether this client has consumed *token* before."""
+        statement = select(RefreshToken.session_id).where(
+            RefreshToken.hash == token_digest(token),
+            RefreshToken.client_id == client_id,
+            RefreshToken.used_at.is_not(None),
+        )
+        return (await tx.execute(statement)).first() is not None
+
+
+def token_digest(token: str) -> bytes:
+    """Return the digest that is stored instead of *token*."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+class TokenPurpose(StrEnum):
+    """What a one-time token allows."""
+
+    RESET = "reset"
+    EMAIL = "email"
+
+
+class TokenTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """The account of a one-time token, and the address that the token was sent to."""
+
+    account_id: UUID
+    address: str
+
+    def __repr__(self) -> str:
+        """Name the account only (I9)."""
+        return f"<TokenTarget {self.account_id}>"
+
+
+class OneTimeTokens:
+    """One-time tokens: each is valid once and until it expires by the database's clock."""
+
+    async def issue(
+        self, tx: Transaction, purpose: TokenPurpose, target: TokenTarget, lifetime: timedelta
+    ) -> str:
+        """Return a new token, opaque and of 256 random bits."""
+        return await self._issue(tx, purpose, target, lifetime, func.clock_timestamp())
+
+    async def replace(
+        self, tx: Transaction, purpose: TokenPurpose, target: TokenTarget, lifetime: timedelta
+    ) -> str:
+        """Return a new token that replaces all unused ones of the account with this *purpose*.
+
+        A token for the same address keeps the time at which it was first issued. Otherwise the
+        data export would tell an e-mail that is retried from one that is never sent.
+        """
+        result = await tx.execute(
+            delete(Link)
+            .where(*_unused(target.account_id, purpose))
+            .returning(Link.address, Link.issued_at)
+        )
+        first = min(
+            (row.issued_at for row in result if row.address == target.address),
+            default=func.clock_timestamp(),
+        )
+        return await self._issue(tx, purpose, target, lifetime, first)
+
+    async def extend(
+        self, tx: Transaction, purpose: TokenPurpose, target: TokenTarget, lifetime: timedelta
+    ) -> bool:
+        """Extend the valid token of *target* to *lifetime* from now; tell whether there is one."""
+        now = func.clock_timestamp()
+        result = await tx.execute(
+            update(Link)
+            .where(
+                *_unused(target.account_id, purpose),
+                Link.address == target.address,
+                Link.expires_at > now,
+            )
+            .values(expires_at=now + lifetime)
+            .returning(Link.account_id)
+        )
+        return result.first() is not None
+
+    async def find(self, tx: Transaction, purpose: TokenPurpose, token: str) -> TokenTarget | None:
+        """Return the target of *token* if it is valid. Does not consume or lock it."""
+        statement = select(Link.account_id, Link.address).where(*_valid(purpose, token))
+        row = (await tx.execute(statement)).mappings().first()
+        return None if row is None else TokenTarget(**row)
+
+    async def consume(self, tx: Transaction, purpose: TokenPurpose, token: str) -> bool:
+        """Consume *token*; tell whether it was valid. Of two concurrent calls, one consumes it."""
+        result = await tx.execute(
+            update(Link)
+            .where(*_valid(purpose, token))
+            .values(used_at=func.clock_timestamp())
+            .returning(Link.account_id)
+        )
+        return result.first() is not None
+
+    async def revoke(self, tx: Transaction, account_id: UUID, *purposes: TokenPurpose) -> None:
+        """Delete the unused tokens of the account with one of these *purposes*."""
+        await tx.execute(delete(Link).where(*_unused(account_id, *purposes)))
+
+    async def purge(self, tx: Transaction, limit: int) -> int:
+        """Delete at most *limit* expired tokens; return how many."""
+        # `statement_timestamp()`, because the planner cannot use the index with
+        # `clock_timestamp()`.
+        expired = select(Link.hash).where(Link.expires_at < func.statement_timestamp()).limit(limit)
+        return (await tx.execute(delete(Link).where(Link.hash.in_(expired)))).rowcount
+
+    async def _issue(
+        self,
+        tx: Transaction,
+        purpose: TokenPurpose,
+        target: TokenTarget,
+        lifetime: timedelta,
+        issued_at: Any,
+    ) -> str:
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        await tx.execute(
+            insert(Link).values(
+                hash=token_digest(token),
+                account_id=target.account_id,
+                purpose=purpose,
+                address=target.address,
+                issued_at=issued_at,
+                expires_at=func.clock_timestamp() + lifetime,
+            )
+        )
+        return token
+
+
+def _unused(account_id: UUID, *purposes: TokenPurpose) -> tuple[ColumnElement[bool], ...]:
+    return (Link.account_id == account_id, Link.purpose.in_(purposes), Link.used_at.is_(None))
+
+
+def _valid(purpose: TokenPurpose, token: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Link.hash == token_digest(token),
+        Link.purpose == purpose,
+        Link.used_at.is_(None),
+        Link.expires_at > func.clock_timestamp(),
+    )

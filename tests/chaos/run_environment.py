@@ -1,0 +1,101 @@
+"""What a run is played on: its database, its names in Kafka, its proxies and its writers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import asyncpg
+import msgspec
+from sqlalchemy import make_url
+
+from govid.bus import BusSettings, SystemClock
+from govid.bus.delivery.wakeup import WakeupNotifier
+from govid.bus.events import Topic
+from govid.bus.runtime import Bus
+from tests.chaos.consumers import SCHEMA, PlannedFailures, module
+from tests.chaos.plan import ACCOUNTS, HANDLERS, LEASE_SECONDS, REPLICAS, Plan
+from tests.chaos.proxy import Proxy
+from tests.chaos.shared_backends import SharedBackends
+from tests.chaos.writers import APPOINTMENT, VERIFICATION, Writers, account_number
+
+
+async def prepare_database(plan: Plan, database_url: str) -> PlannedFailures:
+    """Create the accounts and the moods; return the moods."""
+    moods = {
+        # Early numbers, which every account is sure to reach.
+        (account_number(fault.number % ACCOUNTS), 1 + fault.number % 5): fault.kind
+        for fault in plan.faults
+        if fault.kind in HANDLERS
+    }
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(SCHEMA)
+        await connection.executemany(
+            "INSERT INTO chaos.account VALUES ($1, $2, 0)",
+            [
+                (account_number(n), stream)
+                for n in range(ACCOUNTS)
+                for stream in (VERIFICATION, APPOINTMENT)
+            ],
+        )
+        await connection.executemany(
+            "INSERT INTO chaos.mood VALUES ($1, $2, $3, $4)",
+            [(account, n, kind.value, 1 + n % 2) for (account, n), kind in moods.items()],
+        )
+    finally:
+        await connection.close()
+    return moods
+
+
+def build_settings(plan: Plan, shared_backends: SharedBackends, database_url: str) -> BusSettings:
+    """Return settings of a bus past all proxies but Kafka's, under names that are the run's own."""
+    name = make_url(database_url).database or ""
+    mark = f"{plan.seed}.{name[-6:]}"
+    return BusSettings(
+        database_url=database_url,
+        kafka_bootstrap_servers=f"127.0.0.1:{shared_backends.kafka_port}",
+        kafka_client_id=f"chaos.{mark}",
+        topic_names={topic: f"{topic.value}.{mark}" for topic in Topic},
+        pseudonym_key=b"a key for chaos, 32 bytes or more",
+        request_pool_size=3,
+        bus_pool_size=4,
+        lease_seconds=LEASE_SECONDS,
+        backoff_limit_seconds=4,
+        topic_partitions=2,
+    )
+
+
+def route_through(settings: BusSettings, way: Proxy) -> BusSettings:
+    """Return *settings* of a bus that reaches its database by *way*."""
+    url = make_url(settings.database_url).set(host="127.0.0.1", port=way.port)
+    return msgspec.structs.replace(settings, database_url=url.render_as_string(hide_password=False))
+
+
+async def open_proxies(
+    stack: AsyncExitStack, shared_backends: SharedBackends, database_url: str
+) -> tuple[list[Proxy], Proxy]:
+    """Open a way to the database for each replica and for the writers, and one to Kafka."""
+    database = make_url(database_url)
+    to_database = [
+        await stack.enter_async_context(Proxy(database.host or "", database.port or 5432))
+        for _ in range(REPLICAS + 1)
+    ]
+    host, _, port = shared_backends.broker.behind.partition(":")
+    return to_database, await stack.enter_async_context(
+        Proxy(host, int(port), shared_backends.kafka_port)
+    )
+
+
+@asynccontextmanager
+async def open_writers(settings: BusSettings, seed: int) -> AsyncIterator[Writers]:
+    """Yield writers on a bus that only writes, and tells the replicas about it."""
+    bus = Bus(settings, SystemClock())
+    bus.add_module(module(bus.database, {}))
+    notifier = WakeupNotifier(settings.database_url, bus.wakeups, lambda: REPLICAS)
+    telling = asyncio.create_task(notifier.run())
+    try:
+        yield Writers(bus.uow, seed)
+    finally:
+        telling.cancel()
+        await asyncio.wait([telling])
+        await bus.database.close()

@@ -1,0 +1,75 @@
+"""Asking for a link costs the same, whoever is or is not there.
+
+What its time tells is measured by `make bench` (timing).
+"""
+
+from uuid import UUID
+
+import pytest
+
+from govid.bus import PseudonymGenerator, QuotaCounters
+from govid.identity.credentials.password_change import PasswordReset
+from govid.identity.email.outgoing import EmailOutbox
+from govid.identity.password_policy import PasswordPolicy
+from govid.identity.rate_limits.attempts import BruteForceAlarm, LoginThrottle
+from govid.identity.repository.accounts import PasswordAccountRepository
+from govid.identity.repository.one_time_tokens import OneTimeTokens
+from govid.identity.repository.outgoing_email import OutgoingEmailRepository
+from govid.identity.repository.rate_limits import AttemptRepository
+from govid.identity.settings import ThrottleSettings
+from tests.integration.identity.conftest import CAUSE, IdentityFixture
+from tests.statements import statements
+
+UNKNOWN_ADDRESS = "nobody@example.com"
+ADA = "ada@example.com"
+
+
+class Ending:
+    """Ends nothing: no session is open here."""
+
+    async def revoke_all(self, tx: object, account_id: UUID, *, reason: str) -> None:
+        raise AssertionError
+
+
+@pytest.fixture
+def reset(identity: IdentityFixture) -> PasswordReset:
+    """Return the use case, which counts attempts and never has enough of them."""
+    limits = ThrottleSettings(failures=10_000, address_failures=100_000)
+    pseudonyms = PseudonymGenerator(b"k" * 32)
+    throttle = LoginThrottle(
+        identity.uow,
+        AttemptRepository(),
+        QuotaCounters("identity.quota"),
+        limits,
+        pseudonyms,
+        BruteForceAlarm(limits.failures),
+    )
+    return PasswordReset(
+        identity.uow,
+        PasswordAccountRepository(),
+        Ending(),
+        OneTimeTokens(),
+        identity.passwords,
+        PasswordPolicy(min_length=8, refuse_guessable=False),
+        throttle,
+        EmailOutbox(
+            OutgoingEmailRepository(),
+            QuotaCounters("identity.quota"),
+            pseudonyms,
+            is_enabled=True,
+            most_per_hour=1_000,
+        ),
+    )
+
+
+async def test_r4_known_unknown_and_blocked_send_the_same_statements(
+    identity: IdentityFixture, reset: PasswordReset
+) -> None:
+    await identity.register()
+    blocked = await identity.register(email="bea@example.com", identifier_value="AB000000C")
+    await identity.set_columns(blocked.id, status="blocked", status_before="verified")
+    sent = {}
+    for email in (ADA, "bea@example.com", UNKNOWN_ADDRESS, "no address"):
+        async with statements(identity.database.requests) as sent[email]:
+            await reset.request(email, CAUSE)
+    assert sent[ADA] == sent["bea@example.com"] == sent[UNKNOWN_ADDRESS] == sent["no address"]

@@ -1,0 +1,230 @@
+"""What `govid serve` refuses, all at once."""
+
+from pathlib import Path
+
+import pytest
+
+from govid.gateway.checks.production import blocking_problems, warnings
+from govid.gateway.settings import Settings, SettingsError, load
+
+STRONG = "Q2hhbmdlIHRoaXMgb25lIGJlZm9yZSBpdCBpcyB1c2Vk"
+PLAINTEXT = (
+    "Kafka is reached without encryption; if its network is protected otherwise, "
+    "set GOVID_KAFKA_ALLOW_PLAINTEXT=true"
+)
+PAGES = (
+    "links in emails lead to /reset and /account/confirm, pages that govid does not serve: "
+    "a front end has to serve them"
+)
+GOOD: dict[str, object] = {
+    "GOVID_DATABASE_URL": "postgresql://govid:long-password@db.internal/govid",
+    "GOVID_KAFKA_BOOTSTRAP_SERVERS": "kafka.internal:9092",
+    "GOVID_KAFKA_ALLOW_PLAINTEXT": True,
+    "GOVID_PSEUDONYM_KEY": "R8mYb6NcJ4hGf7DsA1eUoQ5kP3vX9qLw2Zt",
+    "GOVID_KEY_ENCRYPTION_KEY": "f7DsA1eUoQ5kP3vX9qLw2ZtR8mYb6NcJ4hG",
+    "GOVID_PUBLIC_URL": "https://id.example.com",
+    "GOVID_ALLOWED_HOSTS": "id.example.com",
+    "GOVID_MAIL_FROM": "no-reply@example.com",
+    "GOVID_SMTP_HOST": "mail.internal",
+    "GOVID_MANAGEMENT_PORT": 9000,
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.environ", {})
+    monkeypatch.chdir(tmp_path)
+
+
+def settings(**changes: object) -> Settings:
+    return load({**GOOD, **changes}, env_file=None)
+
+
+def test_good_settings_have_no_faults() -> None:
+    assert blocking_problems(settings()) == []
+
+
+def test_nothing_set_names_everything_that_is_missing() -> None:
+    assert blocking_problems(load(env_file=None)) == [
+        "GOVID_DATABASE_URL is not set",
+        "GOVID_KAFKA_BOOTSTRAP_SERVERS is not set",
+        "GOVID_PSEUDONYM_KEY is not set",
+        "GOVID_KEY_ENCRYPTION_KEY is not set",
+        "GOVID_PUBLIC_URL is not an https address",
+        "GOVID_ALLOWED_HOSTS is not set",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            {"GOVID_KAFKA_ALLOW_PLAINTEXT": False},
+            PLAINTEXT,
+        ),
+        (
+            {"GOVID_KAFKA_GENERATION": "abc"},
+            "GOVID_KAFKA_BOOTSTRAP_SERVERS is the in-memory broker of `govid dev`",
+        ),
+        ({"GOVID_PSEUDONYM_KEY": "short"}, "GOVID_PSEUDONYM_KEY is shorter than 32 bytes"),
+        ({"GOVID_PSEUDONYM_KEY": "a" * 40}, "GOVID_PSEUDONYM_KEY is too easy to guess"),
+        (
+            {"GOVID_ALGORITHM": "HS256", "GOVID_SECRET_KEY": "my_super_secret_jwt_key"},
+            "GOVID_SECRET_KEY is a published value",
+        ),
+        (
+            {"GOVID_ALGORITHM": "HS256", "GOVID_KEY_ENCRYPTION_KEY": None},
+            "GOVID_SECRET_KEY is not set",
+        ),
+        (
+            {
+                "GOVID_ALGORITHM": "HS256",
+                "GOVID_SECRET_KEY": STRONG,
+                "GOVID_KEY_ENCRYPTION_KEY": "x",
+            },
+            "GOVID_KEY_ENCRYPTION_KEY is shorter than 32 bytes",
+        ),
+        (
+            {"GOVID_PUBLIC_URL": "http://id.example.com"},
+            "GOVID_PUBLIC_URL is not an https address",
+        ),
+        ({"GOVID_ALLOWED_HOSTS": ""}, "GOVID_ALLOWED_HOSTS is not set"),
+        ({"GOVID_ALLOWED_HOSTS": "*"}, "GOVID_ALLOWED_HOSTS allows any host"),
+        ({"GOVID_CORS_ORIGINS": "*"}, "GOVID_CORS_ORIGINS allows any origin"),
+        (
+            {"GOVID_PATIENT_REGISTRY": "simulator"},
+            "GOVID_PATIENT_REGISTRY is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true",
+        ),
+        (
+            {"GOVID_NINO_VERIFIER": "simulator"},
+            "GOVID_NINO_VERIFIER is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true",
+        ),
+        (
+            {"GOVID_TAX_RECORDS": "simulator"},
+            "GOVID_TAX_RECORDS is a simulator; to allow it, set GOVID_ALLOW_SIMULATORS=true",
+        ),
+    ],
+)
+def test_each_fault_alone(change: dict[str, object], fault: str) -> None:
+    assert blocking_problems(settings(**change)) == [fault]
+
+
+def test_a_weak_secret_that_is_not_in_use_is_no_fault() -> None:
+    assert blocking_problems(settings(GOVID_SECRET_KEY="my_super_secret_jwt_key")) == []
+
+
+def test_without_a_key_of_its_own_what_is_kept_is_under_the_pseudonym_key() -> None:
+    values = {"GOVID_ALGORITHM": "HS256", "GOVID_SECRET_KEY": STRONG}
+    assert blocking_problems(settings(**values, GOVID_KEY_ENCRYPTION_KEY=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "reported"),
+    [
+        ({"GOVID_MANAGEMENT_PORT": None}, True),
+        ({"GOVID_MANAGEMENT_PORT": None, "GOVID_METRICS_TOKEN": STRONG}, False),
+        ({"GOVID_MANAGEMENT_PORT": 9000}, False),
+    ],
+)
+def test_e1_it_is_reported_when_nothing_scrapes_the_metrics(
+    change: dict[str, object], reported: bool
+) -> None:
+    sentence = "nothing can scrape /metrics: set GOVID_MANAGEMENT_PORT, or GOVID_METRICS_TOKEN"
+    assert (sentence in warnings(settings(**change))) is reported
+
+
+@pytest.mark.parametrize(
+    ("token", "fault"),
+    [
+        ("short", "GOVID_METRICS_TOKEN is shorter than 32 bytes"),
+        ("a" * 40, "GOVID_METRICS_TOKEN is too easy to guess"),
+    ],
+)
+def test_e1_a_weak_token_is_a_fault(token: str, fault: str) -> None:
+    assert blocking_problems(settings(GOVID_MANAGEMENT_PORT=None, GOVID_METRICS_TOKEN=token)) == [
+        fault
+    ]
+
+
+def test_simulators_may_be_allowed_and_are_then_warned_of() -> None:
+    chosen = settings(GOVID_PATIENT_REGISTRY="simulator", GOVID_ALLOW_SIMULATORS=True)
+    assert blocking_problems(chosen) == []
+    assert warnings(chosen) == [
+        "GOVID_PATIENT_REGISTRY is simulated: verifications are not real",
+        "GOVID_NINO_VERIFIER is off: verifications wait until it is available",
+        "GOVID_TAX_RECORDS is off: tax records of HMRC are not available",
+        "access tokens live longer than 15 minutes (GOVID_ACCESS_TOKEN_EXPIRE_MINUTES)",
+        PAGES,
+    ]
+
+
+def test_mail_leaves_by_a_server_as_soon_as_one_is_named() -> None:
+    mail = settings(GOVID_SMTP_USERNAME="govid", GOVID_SMTP_PASSWORD="canary").identity.mail
+    assert (mail.sender, mail.folder) == ("no-reply@example.com", None)
+    assert mail.smtp is not None
+    assert (mail.smtp.host, mail.smtp.port, mail.smtp.tls) == ("mail.internal", 587, "starttls")
+    assert mail.smtp.password == "canary"
+    assert "canary" not in repr(mail)
+
+
+def test_without_mail_production_runs_and_says_what_that_means() -> None:
+    chosen = settings(GOVID_MAIL="off")
+    assert blocking_problems(chosen) == []
+    assert (
+        "GOVID_MAIL is off: forgotten passwords and email addresses cannot be changed"
+        in warnings(chosen)
+    )
+    assert PAGES not in warnings(chosen)
+
+
+def test_without_the_lists_production_runs_and_says_what_that_means() -> None:
+    chosen = settings(GOVID_PASSWORD_CHECKS=False)
+    assert blocking_problems(chosen) == []
+    assert (
+        "GOVID_PASSWORD_CHECKS is off: passwords that are easy to guess are accepted"
+        in warnings(chosen)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"GOVID_MAIL": "folder"}, "GOVID_MAIL is a folder: no email would be sent"),
+        (
+            {"GOVID_SMTP_TLS": "none"},
+            "GOVID_SMTP_TLS is none: links that set passwords would be sent unencrypted",
+        ),
+    ],
+)
+def test_mail_that_others_read_or_no_one_is_a_fault(changes: dict[str, object], fault: str) -> None:
+    assert blocking_problems(settings(**changes)) == [fault]
+
+
+@pytest.mark.parametrize("missing", ["GOVID_MAIL_FROM", "GOVID_SMTP_HOST"])
+def test_a_mail_server_needs_its_address_and_ours(missing: str) -> None:
+    with pytest.raises(SettingsError, match="GOVID_SMTP_HOST and GOVID_MAIL_FROM are needed"):
+        settings(**{"GOVID_MAIL": "smtp", missing: None})
+
+
+def test_departments_are_simulated_in_a_demonstration_and_off_in_production() -> None:
+    assert load(env_file=None, demonstration=True).nhs.registry == "simulator"
+    assert load(env_file=None, demonstration=True).hmrc.simulate_death is True
+    assert settings().nhs.registry == "off"
+    assert settings().hmrc.simulate_death is False
+
+
+def test_the_removed_session_cache_is_refused_with_the_remedy() -> None:
+    with pytest.raises(
+        SettingsError,
+        match=(
+            r"GOVID_REVOCATION_CHECK \(command line\): "
+            "the session cache has been removed: delete this setting"
+        ),
+    ):
+        settings(GOVID_REVOCATION_CHECK="cache")
+
+
+def test_the_only_mode_left_of_the_revocation_check_is_a_warning() -> None:
+    chosen = settings(GOVID_REVOCATION_CHECK="transaction")
+    assert blocking_problems(chosen) == []
+    assert "GOVID_REVOCATION_CHECK is no longer needed: delete it" in warnings(chosen)

@@ -1,0 +1,73 @@
+"""Tokens of HMRC, whose lives are counted in seconds."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from govid.bus.upstream import CredentialsRejected, Department, RequestPolicy, in_process_transport
+from govid.hmrc.clients.oauth import ClientCredentials, TokenClient
+from govid.hmrc.simulator import BASE_URL, HmrcSimulator
+
+
+class TickingClock:
+    """Counts seconds as a test says."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def simulator() -> HmrcSimulator:
+    return HmrcSimulator()
+
+
+@pytest.fixture
+async def token_client(simulator: HmrcSimulator) -> AsyncIterator[TokenClient]:
+    department = Department("hmrc", transport=in_process_transport(simulator.application))
+    credentials = ClientCredentials(
+        client_id=simulator.client_id, client_secret=lambda: simulator.client_secret
+    )
+    yield TokenClient(department.create_client("oauth", BASE_URL), credentials)
+    await department.close()
+
+
+@pytest.mark.parametrize(("seconds", "issued"), [(11_519, 1), (11_520, 2)])
+async def test_a_token_is_kept_for_four_fifths_of_four_hours(
+    token_client: TokenClient, simulator: HmrcSimulator, seconds: float, issued: int
+) -> None:
+    clock = TickingClock()
+    tokens = token_client.build_cache(clock)
+    await tokens.get()
+    clock.seconds = seconds
+    await tokens.get()
+    assert simulator.tokens.issued == issued
+
+
+async def test_as_long_as_credentials_are_refused_it_is_not_reported_that_hmrc_is_back(
+    simulator: HmrcSimulator,
+) -> None:
+    department = Department("hmrc", transport=in_process_transport(simulator.application))
+    reported: list[bool] = []
+    department.on_recovery(reported.append)
+    credentials = ClientCredentials(client_id=simulator.client_id, client_secret=lambda: "another")
+    api = department.create_client("oauth", BASE_URL, RequestPolicy(rest_seconds=0))
+    tokens = TokenClient(api, credentials).build_cache()
+    with pytest.raises(CredentialsRejected):
+        await tokens.get()
+    with pytest.raises(CredentialsRejected):
+        await tokens.get()
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(0, passed.set)
+    await passed.wait()
+    assert True not in reported
+    assert department.state == "down"
+    await department.close()
+
+
+def test_credentials_show_nothing() -> None:
+    shown = repr(ClientCredentials(client_id="me", client_secret=lambda: "canary", scope="read:x"))
+    assert shown == f"<{ClientCredentials.__name__}>"
